@@ -1,0 +1,494 @@
+//! Folds events into the output of a run, and refuses histories that cannot be.
+
+use crate::content::Content;
+use crate::error::ErrorData;
+use crate::event::{End, Event, EventKind, WorkflowStarted};
+use crate::id::RunId;
+use crate::message::Usage;
+use crate::output::{
+    ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepResult, StepStatus, StepType, Turn,
+};
+use crate::path::StepPath;
+use crate::world::Timestamp;
+use rustc_hash::FxHashMap;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A history that cannot be: a journal was damaged, or the engine has a bug.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("fact {sequence} ({event} at `{path}`) cannot follow what came before: {why}")]
+pub struct IllegalEvent {
+    /// Its number.
+    pub sequence: u64,
+    /// Its kind.
+    pub event: &'static str,
+    /// Where it claims to have happened.
+    pub path: StepPath,
+    /// What is wrong with it.
+    pub why: &'static str,
+}
+
+/// The output of a run so far.
+///
+/// ```
+/// # use stepwright_core::{fold::Fold, event::*, *};
+/// # fn started() -> EventKind { EventKind::WorkflowStarted(Box::new(WorkflowStarted {
+/// #     workflow_id: WorkflowId::new("w").unwrap(), workflow_name: "W".into(), digest: "".into(),
+/// #     session_id: SessionId::new("s").unwrap(), user_id: None, input: Default::default(),
+/// #     state: Default::default(), metadata: Default::default(), debug: false, timeout_ms: None })) }
+/// let event = |sequence, kind| Event {
+///     sequence, delta: 0, time: Timestamp(0), run: RunId::new("r").unwrap(),
+///     path: StepPath::root(), kind,
+/// };
+/// let mut fold = Fold::default();
+/// fold.apply(&event(0, started()))?;
+/// fold.apply(&event(1, EventKind::WorkflowCompleted { content: "done".into() }))?;
+/// assert_eq!(fold.output().unwrap().content.text(), "done");
+/// # Ok::<(), fold::IllegalEvent>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Fold {
+    run: Option<Box<Head>>,
+    status: RunStatus,
+    next: u64,
+    slots: Vec<Slot>,
+    open: FxHashMap<StepPath, u32>,
+}
+
+#[derive(Debug)]
+struct Head {
+    id: RunId,
+    started: WorkflowStarted,
+    created_at: Timestamp,
+    ended_at: Timestamp,
+    content: Content,
+    failure: Option<RunFailure>,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Slot {
+    result: StepResult,
+    parent: Option<u32>,
+    /// Of a parallel: its branches, in declaration order.
+    order: Option<Arc<[Arc<str>]>>,
+    runs: Vec<ExecutorRun>,
+    partial: String,
+}
+
+impl Fold {
+    /// Takes in one event.
+    ///
+    /// # Errors
+    /// If it cannot follow what came before: the first event is no start, a number is missing, a
+    /// step ends that has not begun, something happens after the end.
+    pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
+        let illegal = |why| IllegalEvent {
+            sequence: event.sequence,
+            event: event.name(),
+            path: event.path.clone(),
+            why,
+        };
+        if !event.is_fact() {
+            self.delta(event);
+            return Ok(());
+        }
+        if event.sequence != self.next {
+            return Err(illegal("its number is not the next one"));
+        }
+        if self.status.is_terminal() {
+            return Err(illegal("the run has ended"));
+        }
+        if let EventKind::WorkflowStarted(started) = &event.kind {
+            if self.run.is_some() {
+                return Err(illegal("the run has begun already"));
+            }
+            self.run = Some(Box::new(Head {
+                id: event.run.clone(),
+                started: (**started).clone(),
+                created_at: event.time,
+                ended_at: event.time,
+                content: Content::default(),
+                failure: None,
+                metrics: Metrics::default(),
+            }));
+            self.status = RunStatus::Running;
+            self.next = 1;
+            return Ok(());
+        }
+        let Some(run) = self.run.as_mut() else { return Err(illegal("the run has not begun")) };
+        run.ended_at = event.time;
+        self.step_or_end(event).map_err(illegal)?;
+        self.next += 1;
+        Ok(())
+    }
+
+    fn step_or_end(&mut self, event: &Event) -> Result<(), &'static str> {
+        use EventKind as E;
+        let metrics = |fold: &mut Self, change: fn(&mut Metrics)| {
+            if let Some(run) = &mut fold.run {
+                change(&mut run.metrics);
+            }
+        };
+        match &event.kind {
+            E::WorkflowCompleted { content } => {
+                self.end(RunStatus::Completed)?;
+                if let Some(run) = &mut self.run {
+                    run.content = content.clone();
+                }
+            }
+            E::WorkflowError { error, step, attempts } => {
+                self.end(RunStatus::Error)?;
+                if let Some(run) = &mut self.run {
+                    run.failure = Some(RunFailure {
+                        error: (**error).clone(),
+                        step: step.clone(),
+                        attempts: *attempts,
+                    });
+                }
+            }
+            E::WorkflowCancelled { .. } => self.end(RunStatus::Cancelled)?,
+
+            E::StepStarted { executor_type, executor_name } => {
+                let slot = self.start(event, StepType::Step)?;
+                slot.result.executor_type = Some(*executor_type);
+                slot.result.executor_name = Some(executor_name.clone());
+                slot.result.attempts = 1;
+                metrics(self, |m| m.steps += 1);
+            }
+            E::StepRetrying { attempt, .. } => {
+                let slot = self.slot(event)?;
+                slot.result.attempts = attempt + 1;
+                slot.partial.clear();
+                metrics(self, |m| m.retries += 1);
+            }
+            E::StepCompleted { output } => {
+                let result = &mut self.finish(event, StepStatus::Completed)?.result;
+                result.content = output.content.clone();
+                result.media.clone_from(&output.media);
+                result.stop = output.stop;
+                result.usage = output.usage;
+                if let Some(run) = &mut self.run {
+                    run.metrics.usage += output.usage;
+                }
+            }
+            E::StepError { error, attempts, .. } => {
+                let usage = self.failed(event, StepStatus::Failed, error, *attempts)?;
+                self.add_usage(usage);
+            }
+            E::StepSkipped { error, attempts } => {
+                let usage = self.failed(event, StepStatus::Skipped, error, *attempts)?;
+                self.add_usage(usage);
+            }
+            E::StepCancelled { partial } => {
+                let slot = self.finish(event, StepStatus::Cancelled)?;
+                slot.result.content = partial.clone();
+            }
+
+            E::StepsExecutionStarted { .. } => {
+                self.start(event, StepType::Steps)?;
+            }
+            E::ParallelExecutionStarted { branches } => {
+                self.start(event, StepType::Parallel)?.order = Some(branches.clone());
+            }
+            E::LoopExecutionStarted { .. } => {
+                self.start(event, StepType::Loop)?;
+            }
+            E::LoopIterationStarted { .. } => {
+                self.start(event, StepType::Iteration)?;
+            }
+            E::ConditionExecutionStarted { .. } => {
+                self.start(event, StepType::Condition)?;
+            }
+            E::RouterExecutionStarted { .. } => {
+                self.start(event, StepType::Router)?;
+            }
+            E::MapExecutionStarted { .. } => {
+                self.start(event, StepType::Map)?;
+            }
+            E::MapItemStarted { .. } => {
+                self.start(event, StepType::Item)?;
+            }
+            E::StepsExecutionCompleted { end }
+            | E::ParallelExecutionCompleted { end }
+            | E::LoopIterationCompleted { end, .. }
+            | E::LoopExecutionCompleted { end, .. }
+            | E::ConditionExecutionCompleted { end }
+            | E::RouterExecutionCompleted { end }
+            | E::MapItemCompleted { end, .. }
+            | E::MapExecutionCompleted { end } => self.close(event, end)?,
+
+            E::RunStarted { agent, model, notice, message } => {
+                let run = ExecutorRun {
+                    path: event.path.clone(),
+                    agent: agent.clone(),
+                    model: model.clone(),
+                    notice: notice.clone(),
+                    message: message.clone(),
+                    turns: Vec::new(),
+                    content: Content::default(),
+                    usage: Usage::default(),
+                    error: None,
+                };
+                self.slot(event)?.runs.push(run);
+            }
+            E::ModelRequestStarted { .. } => {
+                self.slot(event)?;
+            }
+            E::ToolCallStarted { .. } => {
+                self.slot(event)?;
+            }
+            E::ModelRequestCompleted { answer, usage, .. } => {
+                if let Some(run) = self.slot(event)?.runs.last_mut() {
+                    run.turns.push(Turn::Model((**answer).clone()));
+                    run.usage += *usage;
+                }
+                metrics(self, |m| m.model_calls += 1);
+            }
+            E::ToolCallCompleted { tool } | E::ToolCallError { tool } => {
+                if let Some(run) = self.slot(event)?.runs.last_mut() {
+                    run.turns.push(Turn::Tool((**tool).clone()));
+                }
+                metrics(self, |m| m.tool_calls += 1);
+            }
+            E::RunCompleted { content, .. } => {
+                if let Some(run) = self.slot(event)?.runs.last_mut() {
+                    run.content = content.clone();
+                }
+            }
+            E::RunError { error } => {
+                if let Some(run) = self.slot(event)?.runs.last_mut() {
+                    run.error = Some(error.clone());
+                }
+            }
+            E::WorkflowStarted(_)
+            | E::StepOutput { .. }
+            | E::StepProgress { .. }
+            | E::RunContent { .. }
+            | E::ReasoningContentDelta { .. }
+            | E::RunContentCompleted
+            | E::CustomEvent { .. } => return Err("it is no fact of a run under way"),
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, status: RunStatus) -> Result<(), &'static str> {
+        if !self.open.is_empty() {
+            return Err("a step has not ended");
+        }
+        self.status = status;
+        self.open = FxHashMap::default();
+        Ok(())
+    }
+
+    fn start(&mut self, event: &Event, step_type: StepType) -> Result<&mut Slot, &'static str> {
+        let parent = match event.path.parent_str() {
+            None => return Err("it has no address"),
+            Some("") => None,
+            Some(parent) => match self.open.get(parent) {
+                Some(index) => Some(*index),
+                None => return Err("what encloses it is not under way"),
+            },
+        };
+        let index = u32::try_from(self.slots.len()).map_err(|_| "there are too many steps")?;
+        if self.open.insert(event.path.clone(), index).is_some() {
+            return Err("it has begun already");
+        }
+        self.slots.push(Slot {
+            result: StepResult {
+                path: event.path.clone(),
+                step_type,
+                executor_type: None,
+                executor_name: None,
+                status: StepStatus::Running,
+                content: Content::default(),
+                media: Vec::new(),
+                error: None,
+                attempts: 0,
+                stop: false,
+                started_at: event.time,
+                ended_at: None,
+                usage: Usage::default(),
+                steps: Vec::new(),
+            },
+            parent,
+            order: None,
+            runs: Vec::new(),
+            partial: String::new(),
+        });
+        Ok(&mut self.slots[index as usize])
+    }
+
+    fn slot(&mut self, event: &Event) -> Result<&mut Slot, &'static str> {
+        match self.open.get(&event.path) {
+            Some(index) => Ok(&mut self.slots[*index as usize]),
+            None => Err("it has not begun, or has ended"),
+        }
+    }
+
+    fn finish(&mut self, event: &Event, status: StepStatus) -> Result<&mut Slot, &'static str> {
+        let index = self.open.remove(&event.path).ok_or("it has not begun, or has ended")?;
+        let slot = &mut self.slots[index as usize];
+        slot.result.status = status;
+        slot.result.ended_at = Some(event.time);
+        slot.partial = String::new();
+        Ok(slot)
+    }
+
+    fn failed(
+        &mut self,
+        event: &Event,
+        status: StepStatus,
+        error: &ErrorData,
+        attempts: u32,
+    ) -> Result<Usage, &'static str> {
+        let slot = self.finish(event, status)?;
+        slot.result.error = Some(Box::new(error.clone()));
+        slot.result.attempts = attempts;
+        slot.result.usage = slot.runs.iter().map(|run| run.usage).sum();
+        Ok(slot.result.usage)
+    }
+
+    fn add_usage(&mut self, usage: Usage) {
+        if let Some(run) = &mut self.run {
+            run.metrics.usage += usage;
+        }
+    }
+
+    fn close(&mut self, event: &Event, end: &End) -> Result<(), &'static str> {
+        self.finish(event, end.status)?.result.error.clone_from(&end.error);
+        Ok(())
+    }
+
+    fn delta(&mut self, event: &Event) {
+        if let EventKind::RunContent { content } = &event.kind
+            && let Ok(slot) = self.slot(event)
+        {
+            slot.partial.push_str(content);
+        }
+    }
+
+    /// The number of the next fact.
+    pub fn next_sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// Where the run stands.
+    pub fn status(&self) -> RunStatus {
+        self.status
+    }
+
+    /// How the run began, once it has.
+    pub fn started(&self) -> Option<&WorkflowStarted> {
+        self.run.as_ref().map(|run| &run.started)
+    }
+
+    /// What is under way at or beneath `path`, the innermost first, with what it has said so far.
+    pub fn open_within(&self, path: &StepPath) -> Vec<(StepPath, StepType, Content)> {
+        let mut open: Vec<(u32, &StepPath)> = self
+            .open
+            .iter()
+            .filter(|(at, _)| path.contains(at))
+            .map(|(at, index)| (*index, at))
+            .collect();
+        open.sort_unstable_by_key(|(index, _)| std::cmp::Reverse(*index));
+        open.into_iter()
+            .map(|(index, at)| {
+                let slot = &self.slots[index as usize];
+                let partial = match slot.partial.is_empty() {
+                    true => Content::default(),
+                    false => Content::from(&slot.partial),
+                };
+                (at.clone(), slot.result.step_type, partial)
+            })
+            .collect()
+    }
+
+    /// The output so far; nothing before the run has begun.
+    pub fn output(&self) -> Option<RunOutput> {
+        let head = self.run.as_ref()?;
+        let (step_results, runs, media) = tree(&self.slots);
+        Some(output(head, self.status, step_results, runs, media))
+    }
+}
+
+fn output(
+    head: &Head,
+    status: RunStatus,
+    step_results: Vec<StepResult>,
+    step_executor_runs: Vec<ExecutorRun>,
+    media: Vec<crate::media::Media>,
+) -> RunOutput {
+    let started = &head.started;
+    let mut metadata = started.metadata.clone();
+    for run in &step_executor_runs {
+        if let Some(notice) = &run.notice {
+            let notices =
+                metadata.entry("notices").or_insert_with(|| Value::Object(serde_json::Map::new()));
+            if let Value::Object(notices) = notices {
+                notices.insert(run.model.to_string(), Value::from(&**notice));
+            }
+        }
+    }
+    let duration = head.ended_at.since(head.created_at);
+    RunOutput {
+        run_id: head.id.clone(),
+        session_id: started.session_id.clone(),
+        user_id: started.user_id.clone(),
+        workflow_id: started.workflow_id.clone(),
+        workflow_name: started.workflow_name.clone(),
+        status,
+        input: started.input.content.clone(),
+        content: head.content.clone(),
+        step_results,
+        step_executor_runs,
+        events: None,
+        metrics: Metrics {
+            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            ..head.metrics
+        },
+        metadata,
+        created_at: head.created_at,
+        error: head.failure.clone(),
+        media,
+    }
+}
+
+/// Makes the tree of results. A slot stands after the one that contains it.
+fn tree(slots: &[Slot]) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<crate::media::Media>) {
+    let mut inside: Vec<Vec<StepResult>> = Vec::new();
+    inside.resize_with(slots.len(), Vec::new);
+    let mut top = Vec::new();
+    for (index, slot) in slots.iter().enumerate().rev() {
+        let mut result = slot.result.clone();
+        result.steps = std::mem::take(&mut inside[index]);
+        result.steps.reverse();
+        in_order(&mut result.steps, slot);
+        match slot.parent {
+            Some(parent) => inside[parent as usize].push(result),
+            None => top.push(result),
+        }
+    }
+    top.reverse();
+    let runs = slots.iter().flat_map(|slot| slot.runs.iter().cloned()).collect();
+    let media = top.iter().flat_map(StepResult::walk).flat_map(|step| step.media.clone()).collect();
+    (top, runs, media)
+}
+
+/// Branches and items stand in the order in which they were declared, not in which they began.
+fn in_order(steps: &mut [StepResult], slot: &Slot) {
+    match (slot.result.step_type, &slot.order) {
+        (StepType::Parallel, Some(order)) => {
+            let declared = order.iter().map(|name| &**name);
+            if steps.iter().map(StepResult::name).ne(declared) {
+                let place: FxHashMap<&str, usize> =
+                    order.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
+                steps.sort_by_cached_key(|step| place.get(step.name()).copied());
+            }
+        }
+        (StepType::Map, _) => steps.sort_by_cached_key(|step| {
+            step.path.as_str().rsplit_once('#').and_then(|(_, n)| n.parse::<u32>().ok())
+        }),
+        _ => {}
+    }
+}

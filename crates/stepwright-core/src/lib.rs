@@ -1,0 +1,43 @@
+//! Words and seams of Stepwright, the engine for agentic workflows.
+//!
+//! Everything here is plain data, or a trait that somebody else implements.
+//! This crate does no I/O, starts no task and reads no clock.
+
+pub mod content;
+pub mod dispatch;
+pub mod error;
+pub mod event;
+pub mod executor;
+pub mod fold;
+pub mod id;
+pub mod journal;
+pub mod media;
+pub mod memory;
+pub mod message;
+pub mod model;
+pub mod output;
+pub mod path;
+pub mod plan;
+pub mod scope;
+pub mod session;
+pub mod state;
+pub mod store;
+pub mod tool;
+pub mod world;
+
+pub use content::Content;
+pub use error::{Error, ErrorCode, ErrorData, ErrorKind, StepError};
+pub use event::{Event, EventKind};
+pub use executor::{AnyExecutor, Executor, StepContext, StepInput, StepOutput};
+pub use id::{IdError, RunId, SessionId, UserId, WorkflowId};
+pub use media::{Media, MediaKind, MediaSource};
+pub use memory::Memory;
+pub use output::{Metrics, RunOutput, RunStatus, StepResult, StepStatus};
+pub use path::StepPath;
+pub use session::Session;
+pub use state::Patch;
+pub use store::{AnyStore, Store, StoreError};
+pub use world::{Timestamp, World};
+
+/// A future that can be stored and sent: what trait objects return.
+pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;

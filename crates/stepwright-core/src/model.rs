@@ -1,0 +1,232 @@
+//! The seam to language models.
+
+use crate::BoxFuture;
+use crate::message::{AssistantTurn, Message, ToolCall, Usage};
+use crate::tool::ToolSpec;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is asked of a model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelRequest {
+    /// What the model is, and how it shall behave.
+    pub instructions: Option<String>,
+    /// The conversation so far; the last message is the one to answer.
+    pub messages: Vec<Message>,
+    /// The tools that it may call.
+    pub tools: Vec<ToolSpec>,
+    /// Whether it may, must or must not call one.
+    pub tool_choice: ToolChoice,
+    /// The JSON Schema that the answer must follow, if any.
+    pub output_schema: Option<Value>,
+    /// Settings of the model.
+    pub options: ModelOptions,
+}
+
+/// Whether a model may, must or must not call a tool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// As it sees fit.
+    #[default]
+    Auto,
+    /// It must answer without.
+    None,
+    /// It must call at least one.
+    Required,
+}
+
+/// Settings of a model. `None` leaves the provider's own default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelOptions {
+    /// The longest answer, in tokens.
+    pub max_output_tokens: Option<u64>,
+    /// How freely it chooses words, from 0.
+    pub temperature: Option<f64>,
+}
+
+/// What a model does while it answers.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ModelEvent {
+    /// More text.
+    TextDelta(String),
+    /// More of what it thinks aloud.
+    ReasoningDelta(String),
+    /// It begins to call a tool.
+    ToolCallStart {
+        /// Which call of this turn, from 0.
+        index: usize,
+        /// Which tool.
+        name: String,
+    },
+    /// More of a call's arguments: a fragment, never all so far.
+    ToolArgumentsDelta {
+        /// Which call of this turn.
+        index: usize,
+        /// A fragment of JSON.
+        json: String,
+    },
+    /// A call is complete.
+    ToolCallReady {
+        /// Which call of this turn.
+        index: usize,
+        /// The call.
+        call: ToolCall,
+    },
+    /// It has finished. The last event.
+    Done(Completion),
+}
+
+/// A finished answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Completion {
+    /// What it said.
+    pub turn: AssistantTurn,
+    /// Why it stopped.
+    pub stop: StopReason,
+    /// What it consumed.
+    pub usage: Usage,
+}
+
+/// Why a model stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// It had said what it wanted to say.
+    #[default]
+    EndTurn,
+    /// It waits for its tools.
+    ToolCalls,
+    /// It reached the longest answer allowed.
+    Length,
+    /// It would not answer.
+    Refused,
+    /// Anything else, in the provider's words.
+    Other(String),
+}
+
+/// What went wrong with a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ModelErrorKind {
+    /// Too many requests.
+    RateLimited,
+    /// The key is missing, wrong or not allowed to do this.
+    Auth,
+    /// The request itself is wrong; the same one will fail again.
+    BadRequest,
+    /// The provider has too much to do, or trouble of its own.
+    Overloaded,
+    /// The connection failed.
+    Transport,
+    /// Nothing came for too long.
+    Timeout,
+    /// The answer ended before the model had finished.
+    Truncated,
+    /// What came could not be read.
+    Malformed,
+    /// The model would not answer.
+    Refused,
+    /// Anything else.
+    Provider,
+}
+
+/// What went wrong with a model.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct ModelError {
+    /// The class of it.
+    pub kind: ModelErrorKind,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// When to try again, if the provider said.
+    pub retry_after: Option<Duration>,
+    /// What happened, for a person.
+    pub message: String,
+}
+
+impl ModelError {
+    /// An error of this kind, retryable if its kind usually is.
+    pub fn new(kind: ModelErrorKind, message: impl Into<String>) -> Self {
+        use ModelErrorKind::{Auth, BadRequest, Provider, Refused};
+        let retryable = !matches!(kind, Auth | BadRequest | Refused | Provider);
+        Self { kind, retryable, retry_after: None, message: message.into() }
+    }
+}
+
+/// The events of one answer. Dropping it cancels the request.
+pub type ModelStream = BoxStream<'static, Result<ModelEvent, ModelError>>;
+
+/// A language model.
+///
+/// # Contract
+/// The stream yields deltas, then *exactly one* [`ModelEvent::Done`] or one error, then ends.
+/// Dropping the stream cancels the request. An adapter never retries.
+/// Wrap implementations in `stepwright_models::guarded`, which enforces the first of these: the
+/// agent does so with every model that it is given.
+pub trait Model: Send + Sync + 'static {
+    /// `provider:model`, such as `openai:gpt-5-mini`.
+    fn id(&self) -> &str;
+
+    /// Asks for an answer. Nothing happens until the stream is polled.
+    fn stream(&self, request: ModelRequest) -> ModelStream;
+
+    /// What people must be told about this model beside every answer, if anything: that it is not
+    /// a language model, for one.
+    fn notice(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// Any model, behind a cheap handle.
+#[derive(Clone)]
+pub struct AnyModel(Arc<dyn Model>);
+
+impl AnyModel {
+    /// Puts a model behind a handle.
+    pub fn new(model: impl Model) -> Self {
+        Self(Arc::new(model))
+    }
+
+    /// Asks for an answer and waits for all of it: [`Model::stream`], folded.
+    pub fn complete(
+        &self,
+        request: ModelRequest,
+    ) -> BoxFuture<'static, Result<Completion, ModelError>> {
+        let mut stream = self.stream(request);
+        Box::pin(async move {
+            while let Some(event) = stream.next().await {
+                if let ModelEvent::Done(completion) = event? {
+                    return Ok(completion);
+                }
+            }
+            let message = "the answer ended before the model had finished";
+            Err(ModelError::new(ModelErrorKind::Truncated, message))
+        })
+    }
+}
+
+impl Model for AnyModel {
+    fn id(&self) -> &str {
+        self.0.id()
+    }
+    fn stream(&self, request: ModelRequest) -> ModelStream {
+        self.0.stream(request)
+    }
+    fn notice(&self) -> Option<&str> {
+        self.0.notice()
+    }
+}
+
+impl fmt::Debug for AnyModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AnyModel").field(&self.id()).finish()
+    }
+}

@@ -1,0 +1,166 @@
+//! The address of one execution of one node of a plan.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+/// The longest name of a step, in bytes. Paths are made of names, and paths go into every event.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// Where in a run something happens: `facts/web`, or `revise#2/write` for the second turn of a loop.
+///
+/// Journal entries, events, errors and log lines carry it. It is stable (the same step of the same
+/// run has it after a restart), readable, and unique within a run. The root is empty.
+///
+/// ```
+/// use stepwright_core::StepPath;
+/// let write = StepPath::root().child("revise").nth(2).child("write");
+/// assert_eq!(write.as_str(), "revise#2/write");
+/// assert_eq!(write.name(), "write");
+/// assert_eq!(write.parent().unwrap().as_str(), "revise#2");
+/// assert_eq!(write.parent().unwrap().name(), "revise");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepPath(Arc<str>);
+
+static ROOT: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
+
+impl StepPath {
+    /// The run itself.
+    pub fn root() -> Self {
+        Self(ROOT.clone())
+    }
+
+    /// The node `name` directly beneath this one.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        if self.0.is_empty() {
+            return Self(name.into());
+        }
+        let mut text = String::with_capacity(self.0.len() + 1 + name.len());
+        text.push_str(&self.0);
+        text.push('/');
+        text.push_str(name);
+        Self(text.into())
+    }
+
+    /// The `n`-th turn of a loop, or the `n`-th item of a map, counted from 1.
+    #[must_use]
+    pub fn nth(&self, n: u32) -> Self {
+        Self(format!("{}#{n}", self.0).into())
+    }
+
+    /// The address as text; empty for the root.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the run itself.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The name of the node, without the number of a turn. Empty for the root.
+    pub fn name(&self) -> &str {
+        let segment = self.0.rsplit_once('/').map_or(&*self.0, |(_, last)| last);
+        segment.split_once('#').map_or(segment, |(name, _)| name)
+    }
+
+    /// The address of what encloses this node: the turn for a step of a loop, the loop for a turn.
+    pub fn parent(&self) -> Option<Self> {
+        self.parent_str().map(|parent| Self(parent.into()))
+    }
+
+    /// [`StepPath::parent`], as text.
+    pub fn parent_str(&self) -> Option<&str> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let cut = self.0.rfind(['/', '#']).unwrap_or(0);
+        Some(&self.0[..cut])
+    }
+
+    /// Whether `other` is this node or something inside it.
+    pub fn contains(&self, other: &Self) -> bool {
+        self.is_root()
+            || other.0.strip_prefix(&*self.0).is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('/') || rest.starts_with('#')
+            })
+    }
+}
+
+impl Default for StepPath {
+    fn default() -> Self {
+        Self::root()
+    }
+}
+
+impl From<&str> for StepPath {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl std::borrow::Borrow<str> for StepPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StepPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for StepPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// What is wrong with a text as the name of a step, or nothing.
+///
+/// Names make paths, so `/` and `#` have a meaning of their own in them.
+///
+/// ```
+/// use stepwright_core::path::name_mistake;
+/// assert_eq!(name_mistake("Research"), None);
+/// assert!(name_mistake("a/b").unwrap().contains('/'));
+/// ```
+pub fn name_mistake(name: &str) -> Option<String> {
+    if name.trim().is_empty() {
+        return Some("a step needs a name".into());
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return Some(format!("a name has at most {NAME_BYTES_MAX} bytes, this has {}", name.len()));
+    }
+    name.chars()
+        .find(|c| matches!(c, '/' | '#') || c.is_control())
+        .map(|c| format!("a name cannot contain {c:?}, which has a meaning in paths"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parents_go_through_turns_up_to_the_root() {
+        let mut path = StepPath::from("a/revise#2/write");
+        let mut seen = vec![path.to_string()];
+        while let Some(parent) = path.parent() {
+            seen.push(parent.to_string());
+            path = parent;
+        }
+        assert_eq!(seen, ["a/revise#2/write", "a/revise#2", "a/revise", "a", ""]);
+    }
+
+    #[test]
+    fn containment_follows_segments_and_not_letters() {
+        let facts = StepPath::from("facts");
+        assert!(facts.contains(&"facts".into()) && facts.contains(&"facts/web".into()));
+        assert!(facts.contains(&"facts#3".into()) && StepPath::root().contains(&facts));
+        assert!(!facts.contains(&"factsheet".into()) && !facts.contains(&StepPath::root()));
+    }
+}

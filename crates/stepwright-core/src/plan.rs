@@ -1,0 +1,195 @@
+//! The shape of a workflow as plain data: what a definition becomes once its closures are named.
+
+use crate::executor::ExecutorType;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// How deep containers and workflows may be nested in each other.
+pub const DEPTH_MAX: usize = 32;
+/// How many nodes a plan may have.
+pub const NODES_MAX: usize = 100_000;
+/// How often a loop may turn.
+pub const ITERATIONS_MAX: u32 = 1_000_000;
+/// How many items a map may work on.
+pub const ITEMS_MAX: usize = 100_000;
+/// How often a step may be tried again.
+pub const RETRIES_MAX: u32 = 1_000;
+
+/// A workflow as plain data. It can be stored, drawn, compared and digested.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The workflow's name.
+    pub name: Arc<str>,
+    /// What is done, in order.
+    pub body: Vec<Node>,
+    /// How many nodes there are.
+    pub nodes: u32,
+}
+
+impl Plan {
+    /// A fingerprint of names, shapes and limits (SHA-256, in hexadecimal). What functions and
+    /// prompts do is not part of it.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(serde_json::to_vec(self).expect("a plan is plain data"));
+        hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}
+
+/// One node of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its place in the table of executors and decisions.
+    pub index: u32,
+    /// Its name, unique in its scope.
+    pub name: Arc<str>,
+    /// What it does.
+    pub kind: NodeKind,
+    /// What happens if it fails.
+    #[serde(default)]
+    pub on_error: OnError,
+}
+
+/// What a node does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NodeKind {
+    /// Asks an executor.
+    Step {
+        /// What kind of executor.
+        executor_type: ExecutorType,
+        /// What it is called.
+        executor_name: Arc<str>,
+        /// How often it is tried again.
+        retry: Retry,
+        /// How long an attempt may take, in milliseconds.
+        timeout_ms: Option<u64>,
+    },
+    /// Runs a whole workflow, whose steps see nothing of what is around it but the session state.
+    Workflow {
+        /// What that workflow does.
+        body: Vec<Node>,
+    },
+    /// One after the other.
+    Steps {
+        /// What is done.
+        body: Vec<Node>,
+    },
+    /// All at once.
+    Parallel {
+        /// The branches.
+        branches: Vec<Node>,
+        /// When one fails.
+        join: Join,
+        /// How many at a time.
+        concurrency: Option<u32>,
+    },
+    /// Again and again.
+    Loop {
+        /// What is done in a turn.
+        body: Vec<Node>,
+        /// How many turns at most.
+        at_most: u32,
+        /// Whether a turn begins with what the last one gave, instead of what the loop was given.
+        forward: bool,
+    },
+    /// One or the other.
+    Condition {
+        /// If it holds.
+        then: Vec<Node>,
+        /// If not.
+        otherwise: Vec<Node>,
+    },
+    /// Those that are chosen, one after the other.
+    Router {
+        /// What can be chosen.
+        choices: Vec<Node>,
+    },
+    /// For each item of a list.
+    Map {
+        /// What is done with an item.
+        body: Vec<Node>,
+        /// How many at a time.
+        concurrency: u32,
+        /// When one fails.
+        join: Join,
+    },
+}
+
+/// What happens when a step has failed, after all its attempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnError {
+    /// The run fails.
+    #[default]
+    Fail,
+    /// The failure is tolerated: the step counts as skipped, and what came before flows on.
+    Skip,
+    /// The run goes on, the next step gets no output, and the run ends as failed.
+    Continue,
+}
+
+/// What a container with branches does when one fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Join {
+    /// The others are cancelled, and the container fails.
+    FailFast,
+    /// The others finish, and the container fails.
+    #[default]
+    WaitAll,
+    /// The others finish, and the container completes with what there is: `null` for those that
+    /// failed.
+    BestEffort,
+}
+
+/// How often, and after how long, a step is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    /// How often after the first attempt.
+    pub retries: u32,
+    /// The wait before the first of these, in milliseconds.
+    pub backoff_ms: u64,
+    /// By how much the wait grows each time.
+    pub factor: f64,
+    /// The longest wait, in milliseconds.
+    pub backoff_max_ms: u64,
+    /// Whether waits are shortened by chance, by up to half, so that many do not come at once.
+    pub jitter: bool,
+}
+
+impl Default for Retry {
+    /// No retries; if there are any, 500 ms doubling up to 30 s, with jitter.
+    fn default() -> Self {
+        Self { retries: 0, backoff_ms: 500, factor: 2.0, backoff_max_ms: 30_000, jitter: true }
+    }
+}
+
+impl Retry {
+    /// How long to wait after `failed` attempts, in milliseconds, where `chance` is any 64 bits.
+    ///
+    /// ```
+    /// use stepwright_core::plan::Retry;
+    /// let retry = Retry { jitter: false, ..Retry::default() };
+    /// let waits: Vec<_> = (1..9).map(|failed| retry.delay_ms(failed, 0)).collect();
+    /// assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+    /// ```
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub fn delay_ms(&self, failed: u32, chance: u64) -> u64 {
+        let power = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
+        let wait = self.backoff_ms as f64 * self.factor.max(1.0).powi(power);
+        let wait = wait.min(self.backoff_max_ms as f64) as u64;
+        match self.jitter {
+            true => wait - chance % (wait / 2 + 1),
+            false => wait,
+        }
+    }
+}

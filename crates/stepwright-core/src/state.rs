@@ -1,0 +1,262 @@
+//! Session state: steps read a snapshot and hand back patches.
+
+use crate::path::StepPath;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value};
+use std::fmt;
+
+/// A change of one key of the session state.
+///
+/// Patches are operations and not results, so that those of parallel branches and of concurrent
+/// runs add up instead of overwriting each other.
+///
+/// ```
+/// use stepwright_core::state::{Patch, State};
+/// let mut state = State::default();
+/// Patch::increment("visits", 1).apply(&mut state).unwrap();
+/// Patch::increment("visits", 1).apply(&mut state).unwrap();
+/// Patch::append("seen", "home").apply(&mut state).unwrap();
+/// assert_eq!(serde_json::Value::from(state), serde_json::json!({"visits": 2, "seen": ["home"]}));
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Patch {
+    /// Replaces the value. `null` removes the key.
+    Set {
+        /// Which key.
+        key: String,
+        /// Its new value.
+        value: Value,
+    },
+    /// Adds an element to the end of a list; a missing key is an empty list.
+    Append {
+        /// Which key.
+        key: String,
+        /// The new last element.
+        value: Value,
+    },
+    /// Merges an object into an object, recursively; a missing key is an empty object.
+    Merge {
+        /// Which key.
+        key: String,
+        /// The members to add or replace.
+        value: Map<String, Value>,
+    },
+    /// Adds to a number; a missing key is zero.
+    Increment {
+        /// Which key.
+        key: String,
+        /// How much to add.
+        by: Number,
+    },
+}
+
+/// The session state: a JSON object.
+pub type State = Map<String, Value>;
+
+/// Why a patch does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatchError {
+    /// The key holds another type than the operation needs.
+    #[error("state key `{key}` holds {found}, so it cannot {wanted}")]
+    Type {
+        /// Which key.
+        key: String,
+        /// What it holds.
+        found: &'static str,
+        /// What was to be done.
+        wanted: &'static str,
+    },
+    /// Two branches of a container set one key to two values.
+    #[error("branches `{first}` and `{second}` both set state key `{key}`, to different values")]
+    Conflict {
+        /// Which key.
+        key: String,
+        /// The branch declared first.
+        first: StepPath,
+        /// The branch declared later.
+        second: StepPath,
+    },
+}
+
+impl Patch {
+    /// Replaces the value of `key`.
+    pub fn set(key: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::Set { key: key.into(), value: value.into() }
+    }
+
+    /// Appends to the list at `key`.
+    pub fn append(key: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::Append { key: key.into(), value: value.into() }
+    }
+
+    /// Merges members into the object at `key`.
+    pub fn merge(key: impl Into<String>, value: Map<String, Value>) -> Self {
+        Self::Merge { key: key.into(), value }
+    }
+
+    /// Adds `by` to the number at `key`.
+    pub fn increment(key: impl Into<String>, by: impl Into<Number>) -> Self {
+        Self::Increment { key: key.into(), by: by.into() }
+    }
+
+    /// Which key is changed.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Set { key, .. }
+            | Self::Append { key, .. }
+            | Self::Merge { key, .. }
+            | Self::Increment { key, .. } => key,
+        }
+    }
+
+    /// Applies the change to `state`.
+    ///
+    /// # Errors
+    /// If the key holds a value of a type that the operation cannot change. The state is untouched then.
+    pub fn apply(&self, state: &mut State) -> Result<(), PatchError> {
+        let key = self.key();
+        let mismatch = |found: &Value, wanted| PatchError::Type {
+            key: key.to_owned(),
+            found: type_name(found),
+            wanted,
+        };
+        match self {
+            Self::Set { value: Value::Null, .. } => {
+                state.shift_remove(key);
+            }
+            Self::Set { value, .. } => {
+                state.insert(key.to_owned(), value.clone());
+            }
+            Self::Append { value, .. } => match entry(state, key, || Value::Array(Vec::new())) {
+                Value::Array(list) => list.push(value.clone()),
+                other => return Err(mismatch(other, "be appended to")),
+            },
+            Self::Merge { value, .. } => match entry(state, key, || Value::Object(Map::new())) {
+                Value::Object(members) => merge_objects(members, value),
+                other => return Err(mismatch(other, "be merged into")),
+            },
+            Self::Increment { by, .. } => match entry(state, key, || Value::from(0)) {
+                Value::Number(number) => *number = sum(number, by),
+                other => return Err(mismatch(other, "be incremented")),
+            },
+        }
+        Ok(())
+    }
+}
+
+fn entry<'a>(state: &'a mut State, key: &str, empty: impl FnOnce() -> Value) -> &'a mut Value {
+    state.entry(key).or_insert_with(empty)
+}
+
+fn merge_objects(into: &mut Map<String, Value>, from: &Map<String, Value>) {
+    for (key, value) in from {
+        match (into.get_mut(key), value) {
+            (Some(Value::Object(old)), Value::Object(new)) => merge_objects(old, new),
+            _ => {
+                into.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn sum(a: &Number, b: &Number) -> Number {
+    match (a.as_i64(), b.as_i64()) {
+        (Some(a), Some(b)) if a.checked_add(b).is_some() => Number::from(a + b),
+        _ => {
+            let sum = a.as_f64().unwrap_or(0.0) + b.as_f64().unwrap_or(0.0);
+            Number::from_f64(sum).unwrap_or_else(|| a.clone())
+        }
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Checks that no two branches `set` one key to different values.
+///
+/// # Errors
+/// [`PatchError::Conflict`], with both branches and the key.
+pub fn check_branches(branches: &[(StepPath, &[Patch])]) -> Result<(), PatchError> {
+    let mut set: Vec<(&str, &Value, &StepPath)> = Vec::new();
+    for (branch, patches) in branches {
+        let mut own: Vec<(&str, &Value, &StepPath)> = Vec::new();
+        for patch in *patches {
+            if let Patch::Set { key, value } = patch {
+                own.retain(|(other, ..)| other != key);
+                own.push((key, value, branch));
+            }
+        }
+        for (key, value, second) in own {
+            match set.iter().find(|(other, ..)| *other == key) {
+                Some((_, other, first)) if *other != value => {
+                    return Err(PatchError::Conflict {
+                        key: key.to_owned(),
+                        first: (*first).clone(),
+                        second: second.clone(),
+                    });
+                }
+                Some(_) => {}
+                None => set.push((key, value, second)),
+            }
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Patch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set { key, value } => write!(f, "{key} = {value}"),
+            Self::Append { key, value } => write!(f, "{key} += [{value}]"),
+            Self::Merge { key, value } => write!(f, "{key} <- {}", Value::Object(value.clone())),
+            Self::Increment { key, by } => write!(f, "{key} += {by}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_patch_that_does_not_fit_says_so_and_changes_nothing() {
+        let mut state: State = serde_json::from_value(json!({"name": "x"})).unwrap();
+        let before = state.clone();
+        let error = Patch::increment("name", 1).apply(&mut state).unwrap_err();
+        assert_eq!(error.to_string(), "state key `name` holds a text, so it cannot be incremented");
+        assert_eq!(state, before);
+    }
+
+    #[test]
+    fn setting_null_removes_and_merging_is_recursive() {
+        let mut state: State =
+            serde_json::from_value(json!({"a": 1, "o": {"x": {"y": 1}}})).unwrap();
+        Patch::set("a", Value::Null).apply(&mut state).unwrap();
+        let more = json!({"x": {"z": 2}, "w": 3});
+        Patch::merge("o", more.as_object().unwrap().clone()).apply(&mut state).unwrap();
+        assert_eq!(Value::from(state), json!({"o": {"x": {"y": 1, "z": 2}, "w": 3}}));
+    }
+
+    #[test]
+    fn a_conflict_names_both_branches_and_the_key() {
+        let (one, two) = ([Patch::set("k", 1)], [Patch::set("k", 2)]);
+        let branches = [("p/a".into(), &one[..]), ("p/b".into(), &two[..])];
+        assert_eq!(
+            check_branches(&branches).unwrap_err().to_string(),
+            "branches `p/a` and `p/b` both set state key `k`, to different values"
+        );
+        let same = [("p/a".into(), &one[..]), ("p/b".into(), &one[..])];
+        assert_eq!(check_branches(&same), Ok(()));
+    }
+}

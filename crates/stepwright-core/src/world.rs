@@ -1,0 +1,255 @@
+//! The only source of time, identity and chance.
+
+use crate::BoxFuture;
+use crate::id::{RunId, SessionId};
+use futures_util::future::{Either, select};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// A moment: milliseconds since 1970 began, in UTC.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// The moment `duration` later.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long ago `earlier` was; nothing if it lies ahead.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Whole seconds since 1970 began, as Agno writes it.
+    pub fn seconds(self) -> u64 {
+        self.0 / 1000
+    }
+}
+
+/// Tells the time and waits. Implemented for the real world by the engine, and here by the seeded one.
+pub trait Clock: Send + Sync + 'static {
+    /// What time it is.
+    fn now(&self) -> Timestamp;
+
+    /// Is ready after `duration`.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The only source of time, identity and chance. Cheap to clone; clones share one sequence of chance.
+///
+/// A seeded world repeats itself: the same seed gives the same identifiers and the same jitter.
+///
+/// ```
+/// use stepwright_core::World;
+/// assert_eq!(World::seeded(42).run_id(), World::seeded(42).run_id());
+/// ```
+#[derive(Clone)]
+pub struct World {
+    clock: Arc<dyn Clock>,
+    chance: Arc<AtomicU64>,
+}
+
+impl World {
+    /// A world with this clock, whose chance begins at `seed`.
+    pub fn new(clock: impl Clock, seed: u64) -> Self {
+        Self { clock: Arc::new(clock), chance: Arc::new(AtomicU64::new(seed)) }
+    }
+
+    /// A world in which everything is decided by `seed`, and time passes only when everybody waits.
+    /// Use it with [`VirtualClock::run`].
+    pub fn seeded(seed: u64) -> Self {
+        Self::new(VirtualClock::default(), seed)
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Is ready after `duration`.
+    pub fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.clock.sleep(duration)
+    }
+
+    /// What `work` gives, or `None` if it takes longer than `limit`; the work is dropped then.
+    pub async fn timeout<F: Future>(&self, limit: Duration, work: F) -> Option<F::Output> {
+        match select(pin!(work), self.sleep(limit)).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(_) => None,
+        }
+    }
+
+    /// Sixty-four bits of chance (SplitMix64: spread well, and not for secrets).
+    pub fn chance(&self) -> u64 {
+        const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mut z = self.chance.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A new name for a run: a version 7 UUID, so that names sort by time.
+    pub fn run_id(&self) -> RunId {
+        RunId::new(self.uuid().as_str()).expect("a UUID is an identifier")
+    }
+
+    /// A new name for a session.
+    pub fn session_id(&self) -> SessionId {
+        SessionId::new(self.uuid().as_str()).expect("a UUID is an identifier")
+    }
+
+    fn uuid(&self) -> UuidText {
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&self.chance().to_be_bytes());
+        random[8..].copy_from_slice(&self.chance().to_be_bytes()[..2]);
+        let uuid = uuid::Builder::from_unix_timestamp_millis(self.now().0, &random).into_uuid();
+        let mut text = UuidText([0; 36]);
+        uuid.hyphenated().encode_lower(&mut text.0);
+        text
+    }
+}
+
+struct UuidText([u8; 36]);
+
+impl UuidText {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("a UUID is ASCII")
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
+}
+
+/// A clock that stands still until everybody waits, and then jumps to the next alarm.
+#[derive(Clone, Default)]
+pub struct VirtualClock(Arc<Mutex<Alarms>>);
+
+struct Alarms {
+    now: Timestamp,
+    next: u64,
+    waiting: BTreeMap<(Timestamp, u64), Waker>,
+}
+
+impl Default for Alarms {
+    fn default() -> Self {
+        // Some day in 2026: identifiers and dates look like real ones.
+        Self { now: Timestamp(1_780_000_000_000), next: 0, waiting: BTreeMap::new() }
+    }
+}
+
+impl VirtualClock {
+    fn alarms(&self) -> std::sync::MutexGuard<'_, Alarms> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes to the next alarm. `false` if nobody has set one.
+    pub fn advance(&self) -> bool {
+        let mut alarms = self.alarms();
+        let Some(((at, _), waker)) = alarms.waiting.pop_first() else { return false };
+        alarms.now = alarms.now.max(at);
+        drop(alarms);
+        waker.wake();
+        true
+    }
+
+    /// Drives `work` to its end on this thread, letting time pass whenever it waits.
+    /// Everything that it waits for must be in this world.
+    ///
+    /// # Panics
+    /// If the work waits for something that will never come: a deadlock, or the outside world.
+    pub fn run<F: Future>(&self, work: F) -> F::Output {
+        struct Flag(std::sync::atomic::AtomicBool);
+        impl std::task::Wake for Flag {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Release);
+            }
+        }
+        let flag = Arc::new(Flag(true.into()));
+        let waker = Waker::from(flag.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut work = pin!(work);
+        loop {
+            if flag.0.swap(false, Ordering::AcqRel) {
+                if let Poll::Ready(done) = work.as_mut().poll(&mut cx) {
+                    return done;
+                }
+            } else {
+                assert!(self.advance(), "the work waits for something that will never come");
+            }
+        }
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        self.alarms().now
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let mut alarms = self.alarms();
+        alarms.next += 1;
+        let key = (alarms.now.plus(duration), alarms.next);
+        Box::pin(Alarm { clock: self.clone(), key })
+    }
+}
+
+struct Alarm {
+    clock: VirtualClock,
+    key: (Timestamp, u64),
+}
+
+impl Future for Alarm {
+    type Output = ();
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut alarms = self.clock.alarms();
+        if alarms.now >= self.key.0 {
+            return Poll::Ready(());
+        }
+        alarms.waiting.insert(self.key, cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.clock.alarms().waiting.remove(&self.key);
+    }
+}
+
+impl fmt::Debug for VirtualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtualClock").field("now", &self.now()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_passes_only_when_everybody_waits() {
+        let clock = VirtualClock::default();
+        let world = World::new(clock.clone(), 7);
+        let before = world.now();
+        let slept = clock.run(async {
+            world.sleep(Duration::from_hours(1)).await;
+            world.timeout(Duration::from_secs(5), std::future::pending::<()>()).await
+        });
+        assert_eq!(slept, None);
+        assert_eq!(world.now().since(before), Duration::from_secs(3605));
+    }
+}
