@@ -155,6 +155,10 @@ pub struct StepInput {
     pub scope: Scope,
     /// A snapshot of the session state.
     pub state: Arc<State>,
+    /// In a map, the item that this is about.
+    pub item: Option<Content>,
+    /// In a loop or a map, which turn or item this is, from 1; 0 elsewhere. The innermost counts.
+    pub nth: u32,
 }
 
 impl StepInput {

@@ -1,0 +1,1 @@
+//! Agents for Stepwright: the turn between a model and its tools.

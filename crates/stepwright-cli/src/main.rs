@@ -1,0 +1,3 @@
+//! The `stepwright` command.
+
+fn main() {}

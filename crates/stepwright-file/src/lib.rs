@@ -1,0 +1,1 @@
+//! Workflow files of Stepwright: YAML or JSON, parsed, checked and built.

@@ -1,0 +1,1 @@
+//! Language models for Stepwright: the registry, the guard, and the keyless offline model.

@@ -1,0 +1,1 @@
+//! The grammar that every stream of events follows.

@@ -1,0 +1,5 @@
+//! Test kit of Stepwright, for its own crates and for users' tests of their workflows.
+
+pub mod conformance;
+pub mod grammar;
+pub mod model;

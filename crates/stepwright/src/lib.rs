@@ -1,0 +1,1 @@
+//! Runs workflows of agents, teams and functions.
