@@ -1,1 +1,46 @@
 //! Agents for Stepwright: the turn between a model and its tools.
+//!
+//! ```
+//! use schemars::JsonSchema;
+//! use serde::Deserialize;
+//! use stepwright_agent::{Agent, FunctionTool};
+//! use stepwright_core::{Executor as _, StepContext, StepInput};
+//! use stepwright_testing::model::{Reply, ScriptedModel};
+//!
+//! #[derive(Deserialize, JsonSchema)]
+//! struct Weather {
+//!     /// The name of a city.
+//!     city: String,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+//! let weather = FunctionTool::new("weather", "The weather of a city.", |args: Weather| async move {
+//!     format!("it rains in {}", args.city)
+//! });
+//! let model = ScriptedModel::new([
+//!     Reply::call("weather", serde_json::json!({"city": "Bergen"})),
+//!     Reply::text("Take an umbrella."),
+//! ]);
+//! let agent = Agent::builder("Adviser")
+//!     .model(model)?                              // or `.model("offline")?`
+//!     .instructions("Say what to wear.")
+//!     .tool(weather)
+//!     .build()?;
+//!
+//! let output = agent.execute(StepInput::of("Bergen?"), StepContext::detached("advise")).await;
+//! assert_eq!(output.unwrap().content.text(), "Take an umbrella.");
+//! # Ok(()) }
+//! ```
+
+mod builder;
+mod calls;
+mod function;
+mod past;
+mod turn;
+
+pub use builder::{
+    Agent, AgentBuilder, IntoModel, IntoTool, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX,
+    TOOL_NAME_BYTES_MAX, TOOL_TIMEOUT, TURNS, TURNS_MAX,
+};
+pub use calls::{TOOL_CALLS_MAX, TOOL_TEXT_BYTES_MAX};
+pub use function::{FunctionTool, Json, ToolFunction, ToolReply};

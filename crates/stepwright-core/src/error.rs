@@ -242,6 +242,30 @@ impl Error {
         error
     }
 
+    /// The error of a store, which somebody else may hold too.
+    pub fn from_store(error: &StoreError) -> Self {
+        let kind = match error {
+            StoreError::NotFound(_) => ErrorKind::NotFound,
+            StoreError::Patch(_) => ErrorKind::Usage,
+            _ => ErrorKind::Store,
+        };
+        let mut made = Self::new(kind, error.to_string());
+        made.0.hint = error.hint();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            made.0.causes.push(cause.to_string());
+            source = cause.source();
+        }
+        made
+    }
+
+    /// Says what was done before.
+    #[must_use]
+    pub fn with_output(mut self, output: RunOutput) -> Self {
+        self.0.output = Some(Box::new(output));
+        self
+    }
+
     /// What kind it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -323,20 +347,7 @@ impl StdError for Error {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        let kind = match error {
-            StoreError::NotFound(_) => ErrorKind::NotFound,
-            _ => ErrorKind::Store,
-        };
-        let hint = error.hint();
-        let made = Self::new(kind, error.to_string());
-        let made = match hint {
-            Some(hint) => made.with_hint(hint),
-            None => made,
-        };
-        match error.into_source() {
-            Some(source) => made.with_source(source),
-            None => made,
-        }
+        Self::from_store(&error)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::message::{AssistantTurn, ToolCall, ToolOutcome, Usage};
 use crate::model::StopReason;
 use crate::output::StepStatus;
 use crate::path::StepPath;
-use crate::state::State;
+use crate::state::{Patch, State};
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -98,6 +98,9 @@ pub struct WorkflowStarted {
     /// What its steps see of the session state.
     #[serde(default, skip_serializing_if = "no_state")]
     pub state: Arc<State>,
+    /// Changes of the session state that the run begins with: they are in `state` already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<Patch>,
     /// Whatever the caller wants to find again beside the run.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
@@ -456,26 +459,63 @@ impl EventKind {
             _ => None,
         }
     }
-
-    /// The name of the kind, as in the `event` field of its JSON.
-    pub fn name(&self) -> &'static str {
-        macro_rules! names {
-            ($($name:ident),*) => { match self { $(Self::$name { .. } => stringify!($name)),* } };
-        }
-        names!(
-            WorkflowStarted, WorkflowCompleted, WorkflowError, WorkflowCancelled, StepStarted,
-            StepRetrying, StepOutput, StepProgress, StepCompleted, StepError, StepSkipped,
-            StepCancelled, StepsExecutionStarted, StepsExecutionCompleted, ParallelExecutionStarted,
-            ParallelExecutionCompleted, LoopExecutionStarted, LoopIterationStarted,
-            LoopIterationCompleted, LoopExecutionCompleted, ConditionExecutionStarted,
-            ConditionExecutionCompleted, RouterExecutionStarted, RouterExecutionCompleted,
-            MapExecutionStarted, MapItemStarted, MapItemCompleted, MapExecutionCompleted,
-            RunStarted, ModelRequestStarted, RunContent, ReasoningContentDelta,
-            ModelRequestCompleted, ToolCallStarted, ToolCallCompleted, ToolCallError,
-            RunContentCompleted, RunCompleted, RunError, CustomEvent
-        )
-    }
 }
+
+macro_rules! names {
+    ($($name:ident),*) => {
+        /// The names of all kinds of events.
+        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+        impl EventKind {
+            /// The name of the kind, as in the `event` field of its JSON.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name { .. } => stringify!($name)),* }
+            }
+        }
+    };
+}
+names!(
+    WorkflowStarted,
+    WorkflowCompleted,
+    WorkflowError,
+    WorkflowCancelled,
+    StepStarted,
+    StepRetrying,
+    StepOutput,
+    StepProgress,
+    StepCompleted,
+    StepError,
+    StepSkipped,
+    StepCancelled,
+    StepsExecutionStarted,
+    StepsExecutionCompleted,
+    ParallelExecutionStarted,
+    ParallelExecutionCompleted,
+    LoopExecutionStarted,
+    LoopIterationStarted,
+    LoopIterationCompleted,
+    LoopExecutionCompleted,
+    ConditionExecutionStarted,
+    ConditionExecutionCompleted,
+    RouterExecutionStarted,
+    RouterExecutionCompleted,
+    MapExecutionStarted,
+    MapItemStarted,
+    MapItemCompleted,
+    MapExecutionCompleted,
+    RunStarted,
+    ModelRequestStarted,
+    RunContent,
+    ReasoningContentDelta,
+    ModelRequestCompleted,
+    ToolCallStarted,
+    ToolCallCompleted,
+    ToolCallError,
+    RunContentCompleted,
+    RunCompleted,
+    RunError,
+    CustomEvent
+);
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -534,7 +574,8 @@ impl Serialize for Event {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Read { sequence, delta, time_ms, run_id, path, kind } = Read::deserialize(deserializer)?;
+        let Read { sequence, delta, time_ms, run_id, path, kind } =
+            Read::deserialize(deserializer)?;
         Ok(Self { sequence, delta, time: time_ms, run: run_id, path, kind })
     }
 }

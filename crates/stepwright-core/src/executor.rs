@@ -8,7 +8,7 @@ use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::media::Media;
 use crate::message::Usage;
 use crate::path::StepPath;
-use crate::scope::{Entry, Scope};
+use crate::scope::Scope;
 use crate::state::{Patch, State};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
@@ -179,11 +179,13 @@ impl StepInput {
         self.content().text().into_owned()
     }
 
-    /// What an agent is told: [`StepInput::content`], or the run's input if that is empty.
-    pub fn message(&self) -> &Content {
-        match self.content() {
-            content if content.is_empty() => &self.run.content,
-            content => content,
+    /// What an agent is told: [`StepInput::content`], or the run's input if that is empty. The
+    /// outputs of branches stand under a heading each.
+    pub fn message(&self) -> Content {
+        match &self.previous {
+            Some(previous) if previous.headed => previous.headings().into(),
+            Some(previous) if !previous.content.is_empty() => previous.content.clone(),
+            _ => self.run.content.clone(),
         }
     }
 
@@ -199,8 +201,7 @@ impl StepInput {
 
     /// The media that came with the run, then those that earlier steps gave, in order.
     pub fn media(&self) -> Vec<Media> {
-        let mut earlier: Vec<&Entry> = self.scope.iter().collect();
-        earlier.reverse();
+        let earlier = self.scope.leaves();
         let given = self.run.media.iter();
         given.chain(earlier.iter().flat_map(|entry| &entry.output().media)).cloned().collect()
     }
@@ -231,6 +232,10 @@ pub struct StepOutput {
     /// Whether the whole run ends here, as completed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop: bool,
+    /// Whether the content is an object whose members a model shall read under a heading each: the
+    /// outputs of branches.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub headed: bool,
     /// What models consumed for it.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
@@ -256,6 +261,18 @@ impl StepOutput {
     pub fn stop(mut self) -> Self {
         self.stop = true;
         self
+    }
+
+    fn headings(&self) -> String {
+        let Content::Json(value) = &self.content else { return self.content.text().into_owned() };
+        let Value::Object(members) = &**value else { return self.content.pretty().into_owned() };
+        let mut text = String::new();
+        for (name, value) in members {
+            let gap = if text.is_empty() { "" } else { "\n\n" };
+            let value = Content::from(value.clone());
+            text.push_str(&format!("{gap}## {name}\n\n{}", value.pretty()));
+        }
+        text
     }
 }
 
@@ -418,11 +435,7 @@ struct Detached {
 
 impl StepHost for Detached {
     fn emit(&self, _: &StepPath, _: EventKind) {}
-    fn record<'a>(
-        &'a self,
-        _: &'a StepPath,
-        _: EventKind,
-    ) -> BoxFuture<'a, Result<(), StepError>> {
+    fn record<'a>(&'a self, _: &'a StepPath, _: EventKind) -> BoxFuture<'a, Result<(), StepError>> {
         Box::pin(std::future::ready(Ok(())))
     }
     fn past(&self, _: &StepPath) -> Vec<EventKind> {

@@ -3,7 +3,9 @@
 use crate::content::Content;
 use crate::error::ErrorData;
 use crate::event::{End, Event, EventKind, WorkflowStarted};
+use crate::executor::ExecutorType;
 use crate::id::RunId;
+use crate::media::Media;
 use crate::message::Usage;
 use crate::output::{
     ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepResult, StepStatus, StepType, Turn,
@@ -11,7 +13,7 @@ use crate::output::{
 use crate::path::StepPath;
 use crate::world::Timestamp;
 use rustc_hash::FxHashMap;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// A history that cannot be: a journal was damaged, or the engine has a bug.
@@ -35,7 +37,7 @@ pub struct IllegalEvent {
 /// # fn started() -> EventKind { EventKind::WorkflowStarted(Box::new(WorkflowStarted {
 /// #     workflow_id: WorkflowId::new("w").unwrap(), workflow_name: "W".into(), digest: "".into(),
 /// #     session_id: SessionId::new("s").unwrap(), user_id: None, input: Default::default(),
-/// #     state: Default::default(), metadata: Default::default(), debug: false, timeout_ms: None })) }
+/// #     state: Default::default(), patches: Vec::new(), metadata: Default::default(), debug: false, timeout_ms: None })) }
 /// let event = |sequence, kind| Event {
 ///     sequence, delta: 0, time: Timestamp(0), run: RunId::new("r").unwrap(),
 ///     path: StepPath::root(), kind,
@@ -66,7 +68,7 @@ struct Head {
     metrics: Metrics,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     result: StepResult,
     parent: Option<u32>,
@@ -383,6 +385,17 @@ impl Fold {
         self.run.as_ref().map(|run| &run.started)
     }
 
+    /// Takes back the end of the run, which was the last fact applied: a store refused it.
+    pub fn take_back_end(&mut self) {
+        if self.status.is_terminal() {
+            self.status = RunStatus::Running;
+            self.next -= 1;
+            if let Some(run) = &mut self.run {
+                (run.content, run.failure) = (Content::default(), None);
+            }
+        }
+    }
+
     /// What is under way at or beneath `path`, the innermost first, with what it has said so far.
     pub fn open_within(&self, path: &StepPath) -> Vec<(StepPath, StepType, Content)> {
         let mut open: Vec<(u32, &StepPath)> = self
@@ -406,31 +419,49 @@ impl Fold {
 
     /// The output so far; nothing before the run has begun.
     pub fn output(&self) -> Option<RunOutput> {
-        let head = self.run.as_ref()?;
-        let (step_results, runs, media) = tree(&self.slots);
-        Some(output(head, self.status, step_results, runs, media))
+        self.run.as_ref().map(|head| output(head, self.status, self.slots.clone()))
+    }
+
+    /// The output, without a copy; nothing before the run has begun.
+    pub fn into_output(self) -> Option<RunOutput> {
+        self.run.map(|head| output(&head, self.status, self.slots))
+    }
+
+    /// What the run consumed so far.
+    pub fn metrics(&self) -> Metrics {
+        self.run.as_ref().map_or_else(Metrics::default, |head| head.metrics_now())
+    }
+
+    /// Whether the step at `path` is under way, and what carries it out.
+    pub fn executor_of(&self, path: &StepPath) -> Option<ExecutorType> {
+        self.open.get(path).and_then(|index| self.slots[*index as usize].result.executor_type)
+    }
+
+    /// Whether anything is under way at `path`.
+    pub fn is_open(&self, path: &StepPath) -> bool {
+        self.open.contains_key(path)
     }
 }
 
-fn output(
-    head: &Head,
-    status: RunStatus,
-    step_results: Vec<StepResult>,
-    step_executor_runs: Vec<ExecutorRun>,
-    media: Vec<crate::media::Media>,
-) -> RunOutput {
+impl Head {
+    fn metrics_now(&self) -> Metrics {
+        let duration = self.ended_at.since(self.created_at).as_millis();
+        Metrics { duration_ms: u64::try_from(duration).unwrap_or(u64::MAX), ..self.metrics }
+    }
+}
+
+fn output(head: &Head, status: RunStatus, slots: Vec<Slot>) -> RunOutput {
+    let (step_results, step_executor_runs, media) = tree(slots);
     let started = &head.started;
     let mut metadata = started.metadata.clone();
     for run in &step_executor_runs {
         if let Some(notice) = &run.notice {
-            let notices =
-                metadata.entry("notices").or_insert_with(|| Value::Object(serde_json::Map::new()));
+            let notices = metadata.entry("notices").or_insert_with(|| Value::Object(Map::new()));
             if let Value::Object(notices) = notices {
                 notices.insert(run.model.to_string(), Value::from(&**notice));
             }
         }
     }
-    let duration = head.ended_at.since(head.created_at);
     RunOutput {
         run_id: head.id.clone(),
         session_id: started.session_id.clone(),
@@ -443,10 +474,7 @@ fn output(
         step_results,
         step_executor_runs,
         events: None,
-        metrics: Metrics {
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            ..head.metrics
-        },
+        metrics: head.metrics_now(),
         metadata,
         created_at: head.created_at,
         error: head.failure.clone(),
@@ -455,40 +483,33 @@ fn output(
 }
 
 /// Makes the tree of results. A slot stands after the one that contains it.
-fn tree(slots: &[Slot]) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<crate::media::Media>) {
-    let mut inside: Vec<Vec<StepResult>> = Vec::new();
-    inside.resize_with(slots.len(), Vec::new);
+fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>) {
+    let runs = slots.iter_mut().flat_map(|slot| std::mem::take(&mut slot.runs)).collect();
     let mut top = Vec::new();
-    for (index, slot) in slots.iter().enumerate().rev() {
-        let mut result = slot.result.clone();
-        result.steps = std::mem::take(&mut inside[index]);
-        result.steps.reverse();
-        in_order(&mut result.steps, slot);
+    while let Some(mut slot) = slots.pop() {
+        slot.result.steps.reverse();
+        in_order(&mut slot.result.steps, slot.result.step_type, slot.order.as_deref());
         match slot.parent {
-            Some(parent) => inside[parent as usize].push(result),
-            None => top.push(result),
+            Some(parent) => slots[parent as usize].result.steps.push(slot.result),
+            None => top.push(slot.result),
         }
     }
     top.reverse();
-    let runs = slots.iter().flat_map(|slot| slot.runs.iter().cloned()).collect();
     let media = top.iter().flat_map(StepResult::walk).flat_map(|step| step.media.clone()).collect();
     (top, runs, media)
 }
 
 /// Branches and items stand in the order in which they were declared, not in which they began.
-fn in_order(steps: &mut [StepResult], slot: &Slot) {
-    match (slot.result.step_type, &slot.order) {
+fn in_order(steps: &mut [StepResult], step_type: StepType, order: Option<&[Arc<str>]>) {
+    match (step_type, order) {
         (StepType::Parallel, Some(order)) => {
-            let declared = order.iter().map(|name| &**name);
-            if steps.iter().map(StepResult::name).ne(declared) {
+            if steps.iter().map(StepResult::name).ne(order.iter().map(|name| &**name)) {
                 let place: FxHashMap<&str, usize> =
                     order.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
                 steps.sort_by_cached_key(|step| place.get(step.name()).copied());
             }
         }
-        (StepType::Map, _) => steps.sort_by_cached_key(|step| {
-            step.path.as_str().rsplit_once('#').and_then(|(_, n)| n.parse::<u32>().ok())
-        }),
+        (StepType::Map, _) => steps.sort_by_cached_key(|step| step.path.number()),
         _ => {}
     }
 }

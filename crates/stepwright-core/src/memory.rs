@@ -55,51 +55,59 @@ impl Memory {
 }
 
 impl Tables {
+    // Checks everything before it changes anything: what is refused leaves no trace.
     fn append(&mut self, append: Append, keep: usize) -> Result<(), StoreError> {
         let Append { run, facts, close } = append;
-        let Some(first) = facts.first() else { return Ok(()) };
+        let (Some(first), Some(last)) = (facts.first(), facts.last()) else { return Ok(()) };
         let next = self.runs.get(&run).map_or(0, |(_, facts)| facts.len() as u64);
-        if first.sequence != next {
-            return Err(StoreError::Taken { run, sequence: first.sequence });
+        if let Some((_, stray)) = (next..).zip(&facts).find(|(next, f)| f.sequence != *next) {
+            return Err(StoreError::Taken { run, sequence: stray.sequence });
         }
-        if let Some(row) = RunRow::begun_by(first) {
-            let session = self.sessions.get(&row.session_id);
-            if session.is_some_and(|session| !session.belongs_to(row.user_id.as_ref())) {
-                return Err(StoreError::NotFound(format!("session `{}`", row.session_id)));
-            }
-            self.sessions.entry(row.session_id.clone()).or_insert_with(|| {
-                Session::new(
-                    row.session_id.clone(),
-                    row.user_id.clone(),
-                    row.workflow_id.clone(),
-                    row.created_at,
-                )
-            });
+        let begun = match self.runs.get(&run) {
+            Some(_) => None,
+            None => RunRow::begun_by(first),
+        };
+        let Some(row) = begun.as_ref().or(self.runs.get(&run).map(|(row, _)| row)) else {
+            return Err(StoreError::NotFound(format!("run `{run}`")));
+        };
+        let touched = begun.is_some() || close.is_some();
+        let session = self.sessions.get(&row.session_id).filter(|_| touched);
+        if begun.is_some() && session.is_some_and(|s| !s.belongs_to(row.user_id.as_ref())) {
+            return Err(missing(&row.session_id));
+        }
+        let mut session = session.cloned();
+        if session.is_none() && begun.is_some() {
+            session = Some(Session::new(
+                row.session_id.clone(),
+                row.user_id.clone(),
+                row.workflow_id.clone(),
+                row.created_at,
+            ));
+        }
+        if let (Some(close), Some(session)) = (close, &mut session) {
+            patch(session, &close.patches, last.time)?;
+            session.metrics.add(&close.metrics);
+        }
+        if let Some(session) = session {
+            self.sessions.insert(session.session_id.clone(), session);
+        }
+        if let Some(row) = begun {
             self.order.push_back(run.clone());
             self.runs.insert(run.clone(), (row, Vec::new()));
             self.forget(keep);
         }
-        let Some((row, journal)) = self.runs.get_mut(&run) else {
-            return Err(StoreError::NotFound(format!("run `{run}`")));
-        };
-        if let Some(close) = close
-            && let Some(session) = self.sessions.get_mut(&row.session_id)
-        {
-            let now = facts.last().map_or(row.updated_at, |last| last.time);
-            patch(session, &close.patches, now)?;
-            session.metrics.add(&close.metrics);
-        }
-        if let Some(last) = facts.last() {
+        if let Some((row, journal)) = self.runs.get_mut(&run) {
             row.updated_at = last.time;
-            row.status = RunRow::status_after(last).unwrap_or(row.status);
+            row.status = facts.iter().rev().find_map(RunRow::status_after).unwrap_or(row.status);
+            journal.extend(facts);
         }
-        journal.extend(facts);
         Ok(())
     }
 
     fn forget(&mut self, keep: usize) {
         while self.order.len() > keep {
-            let ended = |run: &RunId| self.runs.get(run).is_none_or(|(r, _)| r.status.is_terminal());
+            let ended =
+                |run: &RunId| self.runs.get(run).is_none_or(|(r, _)| r.status.is_terminal());
             let Some(place) = self.order.iter().position(ended) else { break };
             if let Some(run) = self.order.remove(place) {
                 self.runs.remove(&run);

@@ -62,16 +62,9 @@ impl RunStatus {
 
     /// The status that this word stands for.
     pub fn from_word(word: &str) -> Option<Self> {
-        [
-            Self::Pending,
-            Self::Running,
-            Self::Paused,
-            Self::Completed,
-            Self::Cancelled,
-            Self::Error,
-        ]
-        .into_iter()
-        .find(|status| status.as_str().eq_ignore_ascii_case(word))
+        [Self::Pending, Self::Running, Self::Paused, Self::Completed, Self::Cancelled, Self::Error]
+            .into_iter()
+            .find(|status| status.as_str().eq_ignore_ascii_case(word))
     }
 }
 

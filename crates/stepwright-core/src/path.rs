@@ -67,6 +67,12 @@ impl StepPath {
         segment.split_once('#').map_or(segment, |(name, _)| name)
     }
 
+    /// Which turn of a loop or item of a map this is, from 1, if it is one.
+    pub fn number(&self) -> Option<u32> {
+        let segment = self.0.rsplit_once('/').map_or(&*self.0, |(_, last)| last);
+        segment.split_once('#').and_then(|(_, number)| number.parse().ok())
+    }
+
     /// The address of what encloses this node: the turn for a step of a loop, the loop for a turn.
     pub fn parent(&self) -> Option<Self> {
         self.parent_str().map(|parent| Self(parent.into()))

@@ -63,6 +63,30 @@ impl Scope {
         })
     }
 
+    /// The outputs of all steps that can be seen, without containers, the earliest first.
+    pub fn leaves(&self) -> Vec<&Entry> {
+        let mut leaves = Vec::new();
+        self.collect_until(&Self::default(), &mut leaves);
+        leaves
+    }
+
+    fn collect_until<'a>(&'a self, start: &Self, leaves: &mut Vec<&'a Entry>) {
+        let mut entries = Vec::new();
+        let mut scope = self;
+        while let Some(entry) = scope.last().filter(|_| !scope.is(start)) {
+            entries.push(entry);
+            scope = &entry.before;
+        }
+        for entry in entries.into_iter().rev() {
+            match entry.inside.is_empty() {
+                true => leaves.push(entry),
+                false => {
+                    entry.inside.iter().for_each(|end| end.collect_until(&entry.before, leaves));
+                }
+            }
+        }
+    }
+
     fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),

@@ -256,12 +256,4 @@ impl StoreError {
             _ => None,
         }
     }
-
-    /// What the database said, apart from what was tried.
-    pub(crate) fn into_source(self) -> Option<Box<dyn StdError + Send + Sync>> {
-        match self {
-            Self::Unavailable { source, .. } => Some(source),
-            _ => None,
-        }
-    }
 }

@@ -1,1 +1,24 @@
 //! The engine of Stepwright: from a definition over a plan to runs and their events.
+//!
+//! A definition is compiled once into a plan (plain data) and a table (executors and decisions).
+//! A run is the interpreter walking the plan; all that it asks of the world goes through one trait.
+
+mod compile;
+mod define;
+mod dispatch;
+mod drive;
+mod effects;
+mod interpret;
+mod real;
+mod recorder;
+mod run;
+mod workflow;
+
+pub use define::{
+    AnyStep, Condition, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoRoute,
+    IntoStep, Json, Loop, LoopView, Map, Parallel, Router, Step, Steps,
+};
+pub use dispatch::LocalDispatcher;
+pub use real::real_world;
+pub use run::{IntoInput, Parts, Run, RunHandle, RunStream};
+pub use workflow::{Workflow, WorkflowBuilder};

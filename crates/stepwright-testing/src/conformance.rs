@@ -1,1 +1,226 @@
-//! What every store must do, as tests to run on it.
+//! What every store must do, as one test to run on it.
+//!
+//! A store that passes can be put beneath the engine. Those that come with it pass; run it on a
+//! store of your own:
+//!
+//! ```
+//! use stepwright_core::Memory;
+//! use stepwright_testing::conformance;
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! conformance::store(|| async { Memory::default() }).await;
+//! # });
+//! ```
+
+mod appends;
+mod runs;
+mod samples;
+mod sessions;
+
+use futures_util::future::BoxFuture;
+use std::error::Error as StdError;
+use std::fmt::{self, Debug};
+use stepwright_core::event::WorkflowStarted;
+use stepwright_core::journal::{Append, SessionClose};
+use stepwright_core::{
+    Event, EventKind, Metrics, Patch, RunId, Session, SessionId, StepPath, Store, Timestamp,
+    UserId, WorkflowId,
+};
+
+/// Some day in 2026.
+const START: u64 = 1_780_000_000_000;
+
+/// Runs all cases. `open` gives a store in which nothing is yet, a new one each time.
+///
+/// # Panics
+/// If the store does something that a store must not do; says in which case, and what.
+pub async fn store<S: Store, F: Future<Output = S>>(open: impl Fn() -> F) {
+    for (name, case) in appends::CASES.iter().chain(runs::CASES).chain(sessions::CASES) {
+        let store = open().await;
+        if let Err(wrong) = case(&store).await {
+            panic!("the store does not conform, case `{name}`: {wrong}");
+        }
+    }
+}
+
+type Case = (&'static str, for<'a> fn(&'a dyn Store) -> BoxFuture<'a, Outcome>);
+type Outcome = Result<(), Wrong>;
+
+/// What is wrong with the store.
+struct Wrong(String);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<E: StdError> From<E> for Wrong {
+    fn from(error: E) -> Self {
+        let mut text = format!("it gave the error: {error}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(", caused by: ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self(text)
+    }
+}
+
+/// The cases of a file, by the names of their functions.
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        pub(super) const CASES: &[super::Case] =
+            &[$((stringify!($name), |store| Box::pin($name(store)))),*];
+    };
+}
+
+/// Gives up on the case, saying what was expected, unless the pattern matches.
+macro_rules! wants {
+    ($what:literal, $value:expr, $pattern:pat $(if $guard:expr)?) => {
+        match $value {
+            $pattern $(if $guard)? => {}
+            other => {
+                let wanted = stringify!($pattern $(if $guard)?);
+                return Err(crate::conformance::wrong($what, &other, &wanted));
+            }
+        }
+    };
+}
+
+use {cases, wants};
+
+fn wrong(what: &str, found: &dyn Debug, wanted: &dyn Debug) -> Wrong {
+    let brief = |value: &dyn Debug| {
+        let text = format!("{value:?}");
+        match text.char_indices().nth(600) {
+            Some((cut, _)) => format!("{}… ({} bytes)", &text[..cut], text.len()),
+            None => text,
+        }
+    };
+    Wrong(format!("{what}: found {}, wanted {}", brief(found), brief(wanted)))
+}
+
+/// Gives up on the case, saying what is compared, unless both are the same.
+#[expect(clippy::needless_pass_by_value, reason = "reads better with fresh values and literals")]
+fn same<T: PartialEq + Debug>(what: &str, found: T, wanted: T) -> Outcome {
+    if found == wanted { Ok(()) } else { Err(wrong(what, &found, &wanted)) }
+}
+
+/// A run that appends in the ordinary way, one number after the other.
+struct Driver<'a> {
+    store: &'a dyn Store,
+    run: RunId,
+    start: WorkflowStarted,
+    next: u64,
+}
+
+impl<'a> Driver<'a> {
+    /// A run that has not begun: of workflow `w`, in a session that is nobody's.
+    fn new(store: &'a dyn Store, run: &str, session: &str) -> Self {
+        // From its JSON: what a start may say besides is left out, whatever it will be.
+        let start = serde_json::json!({
+            "workflow_id": "w",
+            "workflow_name": "W",
+            "digest": "d1",
+            "session_id": session,
+            "input": {"content": "in"},
+        });
+        let start = serde_json::from_value(start).expect("the beginning of a run");
+        Self { store, run: RunId::new(run).expect("an identifier"), start, next: 0 }
+    }
+
+    fn user(mut self, user: &str) -> Self {
+        self.start.user_id = Some(user_id(user));
+        self
+    }
+
+    fn workflow(mut self, id: &str) -> Self {
+        self.start.workflow_id = workflow(id);
+        self
+    }
+
+    fn start_kind(&self) -> EventKind {
+        EventKind::WorkflowStarted(Box::new(self.start.clone()))
+    }
+
+    /// The fact with this number; ten milliseconds lie between two facts.
+    fn fact(&self, sequence: u64, kind: EventKind) -> Event {
+        let path = match (sequence, kind.is_terminal()) {
+            (0, _) | (_, true) => StepPath::root(),
+            _ => StepPath::from("ä step/loop#2/write"),
+        };
+        let time = Timestamp(START + sequence * 10);
+        Event { sequence, delta: 0, time, run: self.run.clone(), path, kind }
+    }
+
+    /// An append of these kinds from a number on, in whatever state the run is.
+    fn append_at(&self, first: u64, kinds: Vec<EventKind>) -> Append {
+        let facts = (first..).zip(kinds).map(|(at, kind)| self.fact(at, kind)).collect();
+        Append { run: self.run.clone(), facts, close: None }
+    }
+
+    async fn append(&mut self, kinds: Vec<EventKind>) -> Result<(), stepwright_core::StoreError> {
+        let count = kinds.len() as u64;
+        self.store.append(self.append_at(self.next, kinds)).await?;
+        self.next += count;
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<(), stepwright_core::StoreError> {
+        self.append(vec![self.start_kind()]).await
+    }
+
+    /// Ends the run as completed, with what that does to its session.
+    async fn close(&mut self, patches: Vec<Patch>) -> Result<(), stepwright_core::StoreError> {
+        let mut append = self.append_at(self.next, vec![completed("done")]);
+        append.close = Some(SessionClose { patches, metrics: metrics() });
+        self.store.append(append).await?;
+        self.next += 1;
+        Ok(())
+    }
+
+    async fn journal(&self) -> Result<Vec<Event>, stepwright_core::StoreError> {
+        self.store.load(&self.run, 0, usize::MAX).await
+    }
+
+    /// Checks that nothing has come to the journal but what this driver appended.
+    async fn unchanged(&self, after: &str) -> Outcome {
+        same(after, self.journal().await?.len() as u64, self.next)
+    }
+}
+
+fn session_id(text: &str) -> SessionId {
+    SessionId::new(text).expect("an identifier")
+}
+
+fn user_id(text: &str) -> UserId {
+    UserId::new(text).expect("an identifier")
+}
+
+fn workflow(text: &str) -> WorkflowId {
+    WorkflowId::new(text).expect("an identifier")
+}
+
+fn started(count: u32) -> EventKind {
+    EventKind::StepsExecutionStarted { steps_count: count }
+}
+
+fn completed(text: &str) -> EventKind {
+    EventKind::WorkflowCompleted { content: text.into() }
+}
+
+fn metrics() -> Metrics {
+    let usage = stepwright_core::message::Usage {
+        input_tokens: Some(100),
+        output_tokens: Some(7),
+        ..Default::default()
+    };
+    Metrics { duration_ms: 1_500, steps: 4, retries: 1, model_calls: 3, tool_calls: 2, usage }
+}
+
+async fn session(store: &dyn Store, id: &str) -> Result<Session, Wrong> {
+    let found = store.session(&session_id(id)).await?;
+    found.ok_or_else(|| Wrong(format!("session `{id}` is not there")))
+}

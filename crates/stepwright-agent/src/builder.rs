@@ -1,0 +1,337 @@
+//! What an agent is made of.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::executor::ExecutorType;
+use stepwright_core::model::{AnyModel, Model, ModelOptions};
+use stepwright_core::path::name_mistake;
+use stepwright_core::tool::{AnyTool, Tool, ToolSpec};
+use stepwright_core::{Error, ErrorKind, Executor, StepContext, StepError, StepInput, StepOutput};
+use stepwright_models::guard::IDLE_TIMEOUT;
+use stepwright_models::{UnknownModel, model};
+
+/// How often an agent asks its model for one message, unless somebody says otherwise.
+pub const TURNS: u32 = 20;
+
+/// The highest limit of turns. Every turn carries all earlier ones: no model reads more.
+pub const TURNS_MAX: u32 = 1000;
+
+/// How many tools of one turn run at once, unless somebody says otherwise.
+pub const TOOL_CONCURRENCY: usize = 8;
+
+/// The highest limit of tools that run at once.
+pub const TOOL_CONCURRENCY_MAX: usize = 256;
+
+/// How long a call of a tool may take, unless somebody says otherwise.
+pub const TOOL_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// The longest name of a tool, in bytes: what every provider takes.
+pub const TOOL_NAME_BYTES_MAX: usize = 64;
+
+/// A model with instructions and tools. Cheap to clone; a run never changes it.
+///
+/// As an executor it tells its model [`StepInput::message`] and gives what the model says in the
+/// end. It calls the tools that the model asks for, several at once, until the model asks for none.
+/// Every answer of the model and of a tool is a fact: after a crash none of them is asked again.
+#[derive(Clone)]
+pub struct Agent(pub(crate) Arc<Definition>);
+
+pub(crate) struct Definition {
+    pub(crate) name: Arc<str>,
+    pub(crate) model: AnyModel,
+    pub(crate) instructions: Option<String>,
+    pub(crate) tools: Vec<AnyTool>,
+    pub(crate) specs: Vec<ToolSpec>,
+    pub(crate) options: ModelOptions,
+    pub(crate) limits: Limits,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) turns: u32,
+    pub(crate) tool_timeout: Duration,
+    pub(crate) tool_concurrency: usize,
+    pub(crate) idle: Duration,
+}
+
+impl Agent {
+    /// Begins the definition of an agent.
+    ///
+    /// ```
+    /// let agent = stepwright_agent::Agent::builder("Editor")
+    ///     .model("offline")?
+    ///     .instructions("Summarise in three sentences.")
+    ///     .build()?;
+    /// assert_eq!(agent.name(), "Editor");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn builder(name: impl Into<String>) -> AgentBuilder {
+        AgentBuilder {
+            name: name.into(),
+            model: None,
+            instructions: None,
+            tools: Vec::new(),
+            options: ModelOptions::default(),
+            limits: Limits {
+                turns: TURNS,
+                tool_timeout: TOOL_TIMEOUT,
+                tool_concurrency: TOOL_CONCURRENCY,
+                idle: IDLE_TIMEOUT,
+            },
+        }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its model.
+    pub fn model(&self) -> &AnyModel {
+        &self.0.model
+    }
+
+    /// What its model is told about its tools.
+    pub fn tools(&self) -> &[ToolSpec] {
+        &self.0.specs
+    }
+}
+
+impl Executor for Agent {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    fn executor_type(&self) -> ExecutorType {
+        ExecutorType::Agent
+    }
+
+    async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
+        crate::turn::run(&self.0, &input, &cx).await
+    }
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("name", &self.0.name)
+            .field("model", &self.0.model.id())
+            .field("tools", &self.0.tools)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An agent that is being defined: see [`Agent::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is defined until `build`"]
+pub struct AgentBuilder {
+    name: String,
+    model: Option<AnyModel>,
+    instructions: Option<String>,
+    tools: Vec<AnyTool>,
+    options: ModelOptions,
+    limits: Limits,
+}
+
+impl AgentBuilder {
+    /// Says which model it asks: `"provider:model"`, or a model of your own.
+    ///
+    /// # Errors
+    /// If the text names no model.
+    pub fn model<K>(mut self, model: impl IntoModel<K>) -> Result<Self, Error> {
+        self.model = Some(model.into_model()?);
+        Ok(self)
+    }
+
+    /// Says what the model is, and how it shall behave.
+    pub fn instructions(mut self, text: impl Into<String>) -> Self {
+        self.instructions = Some(text.into());
+        self
+    }
+
+    /// Adds a tool that the model may call.
+    pub fn tool(mut self, tool: impl IntoTool) -> Self {
+        self.tools.push(tool.into_tool());
+        self
+    }
+
+    /// Adds several tools of one kind.
+    pub fn tools<T: IntoTool>(mut self, tools: impl IntoIterator<Item = T>) -> Self {
+        self.tools.extend(tools.into_iter().map(IntoTool::into_tool));
+        self
+    }
+
+    /// Says how often it may ask its model for one message: [`TURNS`] unless set.
+    pub fn max_turns(mut self, turns: u32) -> Self {
+        self.limits.turns = turns;
+        self
+    }
+
+    /// Says how long one call of a tool may take: [`TOOL_TIMEOUT`] unless set. The model is told
+    /// that the tool took too long, and goes on.
+    pub fn tool_timeout(mut self, limit: Duration) -> Self {
+        self.limits.tool_timeout = limit;
+        self
+    }
+
+    /// Says how many tools may run at once: [`TOOL_CONCURRENCY`] unless set.
+    pub fn tool_concurrency(mut self, calls: usize) -> Self {
+        self.limits.tool_concurrency = calls;
+        self
+    }
+
+    /// Says how long the model may be silent: [`IDLE_TIMEOUT`] unless set.
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.limits.idle = limit;
+        self
+    }
+
+    /// Sets the settings of the model.
+    pub fn options(mut self, options: ModelOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The agent.
+    ///
+    /// # Errors
+    /// If the definition has mistakes; the error names all of them, with what to do.
+    ///
+    /// ```
+    /// use stepwright_agent::Agent;
+    /// let error = Agent::builder("a/b").max_turns(0).build().unwrap_err();
+    /// assert!(error.to_string().starts_with("agent `a/b` has 3 mistakes"));
+    /// ```
+    pub fn build(self) -> Result<Agent, Error> {
+        let mistakes = self.mistakes();
+        let Some(model) = self.model.filter(|_| mistakes.is_empty()) else {
+            let message = match mistakes.as_slice() {
+                [only] => format!("agent `{}`: {only}", self.name),
+                all => format!(
+                    "agent `{}` has {} mistakes:\n  - {}",
+                    self.name,
+                    all.len(),
+                    all.join("\n  - "),
+                ),
+            };
+            return Err(Error::new(ErrorKind::Definition, message));
+        };
+        let specs = self.tools.iter().map(|tool| tool.spec().clone()).collect();
+        Ok(Agent(Arc::new(Definition {
+            name: self.name.into(),
+            model,
+            instructions: self.instructions,
+            tools: self.tools,
+            specs,
+            options: self.options,
+            limits: self.limits,
+        })))
+    }
+
+    fn mistakes(&self) -> Vec<String> {
+        let mut mistakes: Vec<String> = name_mistake(&self.name).into_iter().collect();
+        if self.model.is_none() {
+            mistakes.push("it has no model; add one, such as `.model(\"offline\")?`".into());
+        }
+        let mut names = BTreeSet::new();
+        for tool in &self.tools {
+            let ToolSpec { name, parameters, .. } = tool.spec();
+            if !names.insert(name) {
+                mistakes.push(format!("two tools are called `{name}`; rename one of them"));
+            }
+            let letters = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+            if name.is_empty() || name.len() > TOOL_NAME_BYTES_MAX || !name.chars().all(letters) {
+                mistakes.push(format!(
+                    "tool `{name}` needs a name of 1 to {TOOL_NAME_BYTES_MAX} letters, digits, `_` \
+                     and `-`"
+                ));
+            }
+            if parameters.get("type").and_then(|kind| kind.as_str()) != Some("object") {
+                mistakes.push(format!(
+                    "the arguments of tool `{name}` are not a JSON object; make them the fields of \
+                     a struct"
+                ));
+            }
+        }
+        let Limits { turns, tool_timeout, tool_concurrency, idle } = self.limits;
+        if !(1..=TURNS_MAX).contains(&turns) {
+            mistakes.push(format!("`max_turns` is {turns}; set 1 to {TURNS_MAX}"));
+        }
+        if !(1..=TOOL_CONCURRENCY_MAX).contains(&tool_concurrency) {
+            mistakes.push(format!(
+                "`tool_concurrency` is {tool_concurrency}; set 1 to {TOOL_CONCURRENCY_MAX}"
+            ));
+        }
+        for (setting, limit) in [("tool_timeout", tool_timeout), ("idle_timeout", idle)] {
+            if limit.is_zero() {
+                mistakes.push(format!("`{setting}` is zero; set how long to wait"));
+            }
+        }
+        mistakes
+    }
+}
+
+/// What can be the model of an agent: `"provider:model"`, or a [`Model`].
+///
+/// `K` tells these two apart and is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a model",
+    note = "pass a text such as \"offline\", or implement `Model`"
+)]
+pub trait IntoModel<K> {
+    /// The model.
+    ///
+    /// # Errors
+    /// If a text names no model.
+    fn into_model(self) -> Result<AnyModel, UnknownModel>;
+}
+
+/// A model that is named.
+#[derive(Debug)]
+pub struct ByName(());
+
+/// A model that is here.
+#[derive(Debug)]
+pub struct ByValue(());
+
+impl IntoModel<ByName> for &str {
+    fn into_model(self) -> Result<AnyModel, UnknownModel> {
+        model(self)
+    }
+}
+
+impl IntoModel<ByName> for String {
+    fn into_model(self) -> Result<AnyModel, UnknownModel> {
+        model(&self)
+    }
+}
+
+impl IntoModel<ByName> for &String {
+    fn into_model(self) -> Result<AnyModel, UnknownModel> {
+        model(self)
+    }
+}
+
+impl<M: Model> IntoModel<ByValue> for M {
+    fn into_model(self) -> Result<AnyModel, UnknownModel> {
+        Ok(AnyModel::new(self))
+    }
+}
+
+/// What can be a tool of an agent: every [`Tool`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tool",
+    note = "make one of an async function with `FunctionTool::new`, or implement `Tool`"
+)]
+pub trait IntoTool {
+    /// The tool.
+    fn into_tool(self) -> AnyTool;
+}
+
+impl<T: Tool> IntoTool for T {
+    fn into_tool(self) -> AnyTool {
+        AnyTool::new(self)
+    }
+}

@@ -1,0 +1,253 @@
+//! Tools made of async functions.
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use stepwright_core::tool::{Tool, ToolError, ToolSpec};
+use stepwright_core::{BoxFuture, Content, StepContext};
+
+/// A tool made of an async function.
+///
+/// Its arguments are a struct: the comments on its fields are what the model is told about them.
+/// The function may also take the [`StepContext`], and gives a text, `Json<T>`, a `Value`,
+/// nothing, or a `Result` of one of them with any error. The model is told of an error and may try
+/// something else; only [`ToolError::Fatal`] fails the step.
+///
+/// ```
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+/// use stepwright_agent::FunctionTool;
+/// use stepwright_core::StepContext;
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// struct Search {
+///     /// What to look for.
+///     query: String,
+///     /// At most how many results.
+///     limit: Option<u32>,
+/// }
+///
+/// let search = FunctionTool::new("search", "Searches the web.", |args: Search| async move {
+///     if args.query.is_empty() { Err("the query is empty") } else { Ok("three results") }
+/// });
+/// let slow = FunctionTool::new("slow", "As above.", |args: Search, cx: StepContext| async move {
+///     cx.progress(format!("searching for {}", args.query));
+///     "nothing"
+/// });
+/// ```
+#[derive(Clone)]
+pub struct FunctionTool {
+    spec: ToolSpec,
+    call: Arc<Call>,
+}
+
+type Call =
+    dyn Fn(Value, StepContext) -> BoxFuture<'static, Result<String, ToolError>> + Send + Sync;
+
+impl FunctionTool {
+    /// A tool of this name that does what `function` does. `description` says to the model what
+    /// that is and when to use it.
+    pub fn new<K, F: ToolFunction<K>>(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        function: F,
+    ) -> Self {
+        let parameters = F::parameters();
+        let spec = ToolSpec { name: name.into(), description: description.into(), parameters };
+        Self { spec, call: Arc::new(move |arguments, cx| function.call(arguments, cx)) }
+    }
+}
+
+impl Tool for FunctionTool {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+    fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
+        (self.call)(arguments, cx)
+    }
+}
+
+impl fmt::Debug for FunctionTool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FunctionTool").field(&self.spec.name).finish()
+    }
+}
+
+/// An async function that can be a tool. `K` tells the shapes of functions apart and is inferred.
+#[diagnostic::on_unimplemented(
+    message = "this function cannot be a tool",
+    note = "it must be async and take one struct that is `Deserialize` and `JsonSchema`, and \
+            perhaps a `StepContext`",
+    note = "write the type of its argument: `|args: Search| async move {{ .. }}`"
+)]
+pub trait ToolFunction<K>: Send + Sync + 'static {
+    /// The JSON Schema of its arguments.
+    fn parameters() -> Value;
+
+    /// Carries out one call.
+    fn call(
+        &self,
+        arguments: Value,
+        cx: StepContext,
+    ) -> BoxFuture<'static, Result<String, ToolError>>;
+}
+
+impl<F, A, W> ToolFunction<(A,)> for F
+where
+    F: Fn(A) -> W + Send + Sync + 'static,
+    A: DeserializeOwned + JsonSchema,
+    W: Future<Output: ToolReply> + Send + 'static,
+{
+    fn parameters() -> Value {
+        parameters_of::<A>()
+    }
+    fn call(
+        &self,
+        arguments: Value,
+        _: StepContext,
+    ) -> BoxFuture<'static, Result<String, ToolError>> {
+        match read(arguments) {
+            Ok(arguments) => reply(self(arguments)),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
+impl<F, A, W> ToolFunction<(A, StepContext)> for F
+where
+    F: Fn(A, StepContext) -> W + Send + Sync + 'static,
+    A: DeserializeOwned + JsonSchema,
+    W: Future<Output: ToolReply> + Send + 'static,
+{
+    fn parameters() -> Value {
+        parameters_of::<A>()
+    }
+    fn call(
+        &self,
+        arguments: Value,
+        cx: StepContext,
+    ) -> BoxFuture<'static, Result<String, ToolError>> {
+        match read(arguments) {
+            Ok(arguments) => reply(self(arguments, cx)),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
+fn reply<W>(work: W) -> BoxFuture<'static, Result<String, ToolError>>
+where
+    W: Future<Output: ToolReply> + Send + 'static,
+{
+    Box::pin(async move { work.await.into_text() })
+}
+
+fn parameters_of<A: JsonSchema>() -> Value {
+    // Inline, and without `$schema` and `title`: some providers refuse references, and the rest is
+    // paid for with every request.
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.meta_schema = None;
+        settings.inline_subschemas = true;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<A>();
+    schema.remove("title");
+    schema.to_value()
+}
+
+fn read<A: DeserializeOwned>(arguments: Value) -> Result<A, ToolError> {
+    serde_path_to_error::deserialize(arguments).map_err(|error| {
+        let path = error.path().to_string();
+        let wrong = error.into_inner();
+        ToolError::Arguments(match path.as_str() {
+            "." => wrong.to_string(),
+            path => format!("at `{path}`: {wrong}"),
+        })
+    })
+}
+
+/// What a tool can give: what the model is told.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be told to a model",
+    note = "return `String`, `Json<T>`, `serde_json::Value` or `()`, or a `Result` of one of them"
+)]
+pub trait ToolReply {
+    /// The text that the model reads.
+    ///
+    /// # Errors
+    /// If the tool has failed.
+    fn into_text(self) -> Result<String, ToolError>;
+}
+
+/// A value that is told to the model as JSON.
+///
+/// ```
+/// use stepwright_agent::{Json, ToolReply as _};
+/// assert_eq!(Json(vec![1, 2]).into_text().unwrap(), "[1,2]");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+impl ToolReply for String {
+    fn into_text(self) -> Result<String, ToolError> {
+        Ok(self)
+    }
+}
+
+impl ToolReply for &'static str {
+    fn into_text(self) -> Result<String, ToolError> {
+        Ok(self.to_owned())
+    }
+}
+
+impl ToolReply for () {
+    fn into_text(self) -> Result<String, ToolError> {
+        // An empty answer looks like a failure to some models.
+        Ok("done".to_owned())
+    }
+}
+
+impl ToolReply for Content {
+    fn into_text(self) -> Result<String, ToolError> {
+        Ok(self.text().into_owned())
+    }
+}
+
+impl ToolReply for Value {
+    fn into_text(self) -> Result<String, ToolError> {
+        Ok(Content::from(self).text().into_owned())
+    }
+}
+
+impl<T: Serialize> ToolReply for Json<T> {
+    fn into_text(self) -> Result<String, ToolError> {
+        serde_json::to_string(&self.0).map_err(|error| {
+            ToolError::Failed(format!("the answer of the tool cannot be written as JSON: {error}"))
+        })
+    }
+}
+
+impl<T: ToolReply, E: Into<Box<dyn StdError + Send + Sync>>> ToolReply for Result<T, E> {
+    fn into_text(self) -> Result<String, ToolError> {
+        let error = match self {
+            Ok(value) => return value.into_text(),
+            Err(error) => error.into(),
+        };
+        // A tool that tells its failures apart is heard; others have simply failed.
+        let error = match error.downcast::<ToolError>() {
+            Ok(error) => return Err(*error),
+            Err(error) => error,
+        };
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(next) = cause {
+            text.push_str(": ");
+            text.push_str(&next.to_string());
+            cause = next.source();
+        }
+        Err(ToolError::Failed(text))
+    }
+}

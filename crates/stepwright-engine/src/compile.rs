@@ -1,0 +1,323 @@
+//! From a definition to a plan and a table; finds every mistake on the way.
+
+use crate::define::{AnyStep, Blocking, Body, Decider, StepBody, Work};
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::executor::ExecutorType;
+use stepwright_core::path::name_mistake;
+use stepwright_core::plan::{
+    DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, RETRIES_MAX, Retry,
+};
+use stepwright_core::{AnyExecutor, Content, Error, ErrorKind, StepPath};
+
+/// What a declared input must be like.
+pub(crate) type InputCheck = Arc<dyn Fn(&Content) -> Result<(), String> + Send + Sync>;
+
+/// What stands in the table at a node's index: what the plan, being data, cannot hold.
+#[derive(Clone)]
+pub(crate) enum Entry {
+    /// A container that decides nothing.
+    Nothing,
+    Executor(AnyExecutor),
+    Blocking(Blocking),
+    Workflow(Option<InputCheck>),
+    Holds(Decider<bool>),
+    Chosen(Decider<Vec<Arc<str>>>),
+    Items(Option<Decider<Vec<Content>>>),
+}
+
+pub(crate) struct Compiled {
+    pub(crate) plan: Plan,
+    pub(crate) table: Vec<Entry>,
+    pub(crate) input: Option<InputCheck>,
+}
+
+/// Compiles the steps of the workflow `name`.
+///
+/// # Errors
+/// All mistakes in it, each with its path and what to do about it.
+pub(crate) fn compile(
+    name: &str,
+    steps: Vec<AnyStep>,
+    input: Option<InputCheck>,
+) -> Result<Compiled, Error> {
+    let mut compiler = Compiler::default();
+    if name.trim().is_empty() {
+        compiler.mistake(&StepPath::root(), "the workflow has no name", "give it one");
+    }
+    if steps.is_empty() {
+        compiler.mistake(&StepPath::root(), "the workflow has no steps", "add one with `.step(…)`");
+    }
+    let body = compiler.body(steps, &StepPath::root(), 1);
+    compiler.finish(name, body, input)
+}
+
+#[derive(Default)]
+struct Compiler {
+    table: Vec<Entry>,
+    mistakes: Vec<String>,
+    too_many: bool,
+}
+
+impl Compiler {
+    fn mistake(&mut self, path: &StepPath, what: impl AsRef<str>, fix: &str) {
+        let mut line = String::new();
+        if !path.is_root() {
+            let _ = write!(line, "`{path}`: ");
+        }
+        let _ = write!(line, "{}; {fix}", what.as_ref());
+        self.mistakes.push(line);
+    }
+
+    fn finish(
+        self,
+        name: &str,
+        body: Vec<Node>,
+        input: Option<InputCheck>,
+    ) -> Result<Compiled, Error> {
+        if self.mistakes.is_empty() {
+            let nodes = u32::try_from(self.table.len()).expect("at most `NODES_MAX` nodes");
+            let plan = Plan { name: name.into(), body, nodes };
+            return Ok(Compiled { plan, table: self.table, input });
+        }
+        let mut message = match self.mistakes.len() {
+            1 => format!("workflow `{name}` has a mistake"),
+            many => format!("workflow `{name}` has {many} mistakes"),
+        };
+        for mistake in &self.mistakes {
+            let _ = write!(message, "\n  {mistake}");
+        }
+        Err(Error::new(ErrorKind::Definition, message))
+    }
+
+    fn body(&mut self, steps: Vec<AnyStep>, at: &StepPath, depth: usize) -> Vec<Node> {
+        let mut names = HashSet::new();
+        let nodes = steps.into_iter().map(|step| {
+            let path = at.child(&step.name);
+            if !names.insert(step.name.clone()) {
+                let what = format!("the name `{}` is taken in this place", step.name);
+                self.mistake(&path, what, "give each step a name of its own");
+            }
+            self.node(step, path, depth)
+        });
+        nodes.collect()
+    }
+
+    fn node(&mut self, step: AnyStep, path: StepPath, depth: usize) -> Node {
+        let AnyStep { name, on_error, body } = step;
+        if let Some(what) = name_mistake(&name) {
+            self.mistake(&path, what, "choose another name");
+        }
+        let index = self.reserve(&path);
+        let kind = match depth > DEPTH_MAX {
+            true => {
+                let what = format!("it is nested deeper than {DEPTH_MAX}");
+                self.mistake(&path, what, "nest less deeply");
+                NodeKind::Steps { body: Vec::new() }
+            }
+            false => self.kind(body, &path, depth, index),
+        };
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        Node { index, name: name.into(), kind, on_error }
+    }
+
+    fn reserve(&mut self, path: &StepPath) -> usize {
+        if self.table.len() >= NODES_MAX && !self.too_many {
+            self.too_many = true;
+            let what = format!("the workflow has more than {NODES_MAX} steps");
+            self.mistake(path, what, "use a `Map` or a `Loop` for what repeats itself");
+        }
+        self.table.push(Entry::Nothing);
+        self.table.len() - 1
+    }
+
+    fn kind(&mut self, body: Body, path: &StepPath, depth: usize, index: usize) -> NodeKind {
+        match body {
+            Body::Step(step) => self.step(step, path, depth, index),
+            Body::Steps(body) => {
+                self.not_empty(&body, path, "the sequence", "`.step(…)`");
+                NodeKind::Steps { body: self.body(body, path, depth + 1) }
+            }
+            Body::Parallel { mut branches, join, concurrency } => {
+                self.not_empty(&branches, path, "the parallel", "`.branch(…)`");
+                if concurrency == Some(0) {
+                    self.mistake(path, "no branch may run", "set `concurrency` to at least 1");
+                }
+                if join == Join::BestEffort {
+                    for branch in &mut branches {
+                        if branch.on_error == OnError::Fail {
+                            branch.on_error = OnError::Skip;
+                        }
+                    }
+                }
+                let branches = self.body(branches, path, depth + 1);
+                NodeKind::Parallel { branches, join, concurrency }
+            }
+            Body::Loop { body, at_most, forward, until } => {
+                self.not_empty(&body, path, "the loop", "`.step(…)`");
+                let at_most = self.bound(at_most, path);
+                if let Some(until) = until {
+                    self.table[index] = Entry::Holds(until);
+                }
+                NodeKind::Loop { body: self.body(body, path, depth + 1), at_most, forward }
+            }
+            Body::Condition { holds, then, otherwise } => {
+                if then.is_empty() && otherwise.is_empty() {
+                    let fix = "add one with `.then(…)` or `.otherwise(…)`";
+                    self.mistake(path, "the condition has no steps", fix);
+                }
+                self.table[index] = Entry::Holds(holds);
+                // The arms share one scope: whichever runs, its paths lie beneath the condition.
+                let arm = then.len();
+                let mut then =
+                    self.body(then.into_iter().chain(otherwise).collect(), path, depth + 1);
+                let otherwise = then.split_off(arm);
+                NodeKind::Condition { then, otherwise }
+            }
+            Body::Router { choose, choices } => {
+                self.not_empty(&choices, path, "the router", "`.choice(…)`");
+                if let Decider::Constant(chosen) = &choose {
+                    for name in chosen {
+                        if !choices.iter().any(|choice| *choice.name == **name) {
+                            let what = format!("it chooses `{name}`, which is no choice of it");
+                            self.mistake(path, what, "add that choice, or choose another");
+                        }
+                    }
+                }
+                self.table[index] = Entry::Chosen(choose);
+                NodeKind::Router { choices: self.body(choices, path, depth + 1) }
+            }
+            Body::Map { over, body, concurrency, join } => {
+                self.not_empty(&body, path, "the map", "`.step(…)`");
+                if concurrency == 0 {
+                    self.mistake(
+                        path,
+                        "no item may be worked on",
+                        "set `concurrency` to at least 1",
+                    );
+                }
+                self.table[index] = Entry::Items(over);
+                NodeKind::Map { body: self.body(body, path, depth + 1), concurrency, join }
+            }
+        }
+    }
+
+    fn step(&mut self, step: StepBody, path: &StepPath, depth: usize, index: usize) -> NodeKind {
+        let StepBody { work, retry, timeout } = step;
+        self.check_retry(retry, path);
+        if timeout == Some(Duration::ZERO) {
+            self.mistake(path, "a timeout of nothing lets nothing happen", "give it more time");
+        }
+        let (executor_type, executor_name) = match work {
+            Work::Executor(executor) => {
+                let named = (executor.executor_type(), executor.name().into());
+                self.table[index] = Entry::Executor(executor);
+                named
+            }
+            Work::Blocking(function) => {
+                let named = (ExecutorType::Function, function.name());
+                self.table[index] = Entry::Blocking(function);
+                named
+            }
+            Work::Workflow(workflow) => {
+                if retry.retries > 0 || timeout.is_some() {
+                    let what = "a workflow as a step has no retries and no timeout of its own";
+                    self.mistake(path, what, "set them on its steps");
+                }
+                let compiled = workflow.compiled();
+                self.table[index] = Entry::Workflow(compiled.input.clone());
+                return self.inline(compiled, path, depth);
+            }
+        };
+        let timeout_ms = timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX).max(1));
+        NodeKind::Step { executor_type, executor_name, retry, timeout_ms }
+    }
+
+    /// Takes in the plan and the table of another workflow.
+    fn inline(&mut self, compiled: &Compiled, path: &StepPath, depth: usize) -> NodeKind {
+        let offset = self.table.len();
+        if depth + deepest(&compiled.plan.body) > DEPTH_MAX {
+            let what = format!("with the workflow in it, it is nested deeper than {DEPTH_MAX}");
+            self.mistake(path, what, "nest less deeply");
+        }
+        if offset + compiled.table.len() > NODES_MAX {
+            let what = format!("with the workflow in it, there are more than {NODES_MAX} steps");
+            self.mistake(path, what, "use a `Map` or a `Loop` for what repeats itself");
+            return NodeKind::Workflow { body: Vec::new() };
+        }
+        self.table.extend(compiled.table.iter().cloned());
+        let mut body = compiled.plan.body.clone();
+        let offset = u32::try_from(offset).expect("at most `NODES_MAX` nodes");
+        for_each_node(&mut body, &mut |node| node.index += offset);
+        NodeKind::Workflow { body }
+    }
+
+    fn not_empty(&mut self, body: &[AnyStep], path: &StepPath, what: &str, how: &str) {
+        if body.is_empty() {
+            self.mistake(path, format!("{what} has no steps"), &format!("add one with {how}"));
+        }
+    }
+
+    fn bound(&mut self, at_most: Option<u32>, path: &StepPath) -> u32 {
+        let fix = "set how many turns it takes at most with `.at_most(…)`";
+        match at_most {
+            None => self.mistake(path, "the loop has no bound", fix),
+            Some(0) => self.mistake(path, "the loop turns not even once", fix),
+            Some(turns) if turns > ITERATIONS_MAX => {
+                self.mistake(path, format!("a loop turns at most {ITERATIONS_MAX} times"), fix);
+            }
+            Some(_) => {}
+        }
+        at_most.unwrap_or(1)
+    }
+
+    fn check_retry(&mut self, retry: Retry, path: &StepPath) {
+        if retry.retries > RETRIES_MAX {
+            let what = format!("a step is tried again at most {RETRIES_MAX} times");
+            self.mistake(path, what, "retry less often");
+        }
+        if !retry.factor.is_finite() || retry.factor < 1.0 {
+            let what = format!("the waits between attempts shrink by the factor {}", retry.factor);
+            self.mistake(path, what, "use a factor of at least 1");
+        }
+    }
+}
+
+fn children(node: &Node) -> [&[Node]; 2] {
+    match &node.kind {
+        NodeKind::Workflow { body }
+        | NodeKind::Steps { body }
+        | NodeKind::Loop { body, .. }
+        | NodeKind::Map { body, .. } => [body, &[]],
+        NodeKind::Parallel { branches, .. } => [branches, &[]],
+        NodeKind::Router { choices } => [choices, &[]],
+        NodeKind::Condition { then, otherwise } => [then, otherwise],
+        _ => [&[], &[]],
+    }
+}
+
+fn deepest(body: &[Node]) -> usize {
+    let inside = |node: &Node| children(node).into_iter().map(deepest).max().unwrap_or(0);
+    body.iter().map(|node| 1 + inside(node)).max().unwrap_or(0)
+}
+
+fn for_each_node(body: &mut [Node], change: &mut dyn FnMut(&mut Node)) {
+    for node in body {
+        change(node);
+        match &mut node.kind {
+            NodeKind::Workflow { body }
+            | NodeKind::Steps { body }
+            | NodeKind::Loop { body, .. }
+            | NodeKind::Map { body, .. } => for_each_node(body, change),
+            NodeKind::Parallel { branches, .. } => for_each_node(branches, change),
+            NodeKind::Router { choices } => for_each_node(choices, change),
+            NodeKind::Condition { then, otherwise } => {
+                for_each_node(then, change);
+                for_each_node(otherwise, change);
+            }
+            _ => {}
+        }
+    }
+}

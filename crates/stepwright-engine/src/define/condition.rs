@@ -1,0 +1,109 @@
+//! One or the other.
+
+use super::{AnyStep, Body, Decider, IntoStep, container};
+use std::sync::Arc;
+use stepwright_core::plan::OnError;
+use stepwright_core::{StepError, StepInput};
+
+/// Steps that are done if a condition holds, and others that are done if not.
+///
+/// Where there is nothing to do, what came before flows on.
+///
+/// ```
+/// # use stepwright_engine::{Condition, Workflow};
+/// # async fn shorten(t: String) -> String { t[..9].into() }
+/// let fit = Condition::new("Long?", |input| input.text().len() > 9).then(shorten);
+/// let workflow = Workflow::builder("Title").step(fit).build()?;
+/// assert_eq!(workflow.run("An extraordinary day").blocking()?.content.text(), "An extrao");
+/// assert_eq!(workflow.run("A day").blocking()?.content.text(), "A day");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+#[must_use = "a container does nothing until it is part of a workflow"]
+pub struct Condition {
+    name: String,
+    on_error: OnError,
+    holds: Decider<bool>,
+    then: Vec<AnyStep>,
+    otherwise: Vec<AnyStep>,
+}
+
+impl Condition {
+    /// A condition that a function decides. An error fails it; it never means no.
+    pub fn new<R: IntoHolds>(
+        name: impl Into<String>,
+        holds: impl Fn(&StepInput) -> R + Send + Sync + 'static,
+    ) -> Self {
+        Self::made(name, Decider::Sync(Arc::new(move |input| holds(input).into_holds())))
+    }
+
+    /// A condition that an async function decides.
+    pub fn new_async<F>(
+        name: impl Into<String>,
+        holds: impl Fn(StepInput) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output: IntoHolds> + Send + 'static,
+    {
+        let decide = move |input| -> futures_util::future::BoxFuture<'static, _> {
+            let holds = holds(input);
+            Box::pin(async move { holds.await.into_holds() })
+        };
+        Self::made(name, Decider::Async(Arc::new(decide)))
+    }
+
+    /// A condition that is decided already: by a setting, for one.
+    pub fn constant(name: impl Into<String>, holds: bool) -> Self {
+        Self::made(name, Decider::Constant(holds))
+    }
+
+    fn made(name: impl Into<String>, holds: Decider<bool>) -> Self {
+        Self {
+            name: name.into(),
+            on_error: OnError::default(),
+            holds,
+            then: Vec::new(),
+            otherwise: Vec::new(),
+        }
+    }
+
+    /// Adds a step to what is done if it holds.
+    pub fn then<M>(mut self, step: impl IntoStep<M>) -> Self {
+        self.then.push(step.into_step());
+        self
+    }
+
+    /// Adds a step to what is done if it does not.
+    #[doc(alias = "else_steps")]
+    pub fn otherwise<M>(mut self, step: impl IntoStep<M>) -> Self {
+        self.otherwise.push(step.into_step());
+        self
+    }
+}
+
+container!(Condition, self => Body::Condition {
+    holds: self.holds,
+    then: self.then,
+    otherwise: self.otherwise,
+});
+
+/// What answers whether something holds: `bool`, or a `Result` of it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say whether a condition holds",
+    note = "return `bool`, or `Result<bool, E>`"
+)]
+pub trait IntoHolds {
+    /// Whether it holds.
+    fn into_holds(self) -> Result<bool, StepError>;
+}
+
+impl IntoHolds for bool {
+    fn into_holds(self) -> Result<bool, StepError> {
+        Ok(self)
+    }
+}
+
+impl<E: Into<StepError>> IntoHolds for Result<bool, E> {
+    fn into_holds(self) -> Result<bool, StepError> {
+        self.map_err(Into::into)
+    }
+}

@@ -1,0 +1,278 @@
+//! Functions as executors.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use stepwright_core::executor::ExecutorType;
+use stepwright_core::{
+    AnyExecutor, Content, ErrorCode, Executor, StepContext, StepError, StepInput, StepOutput,
+};
+
+/// What a function can take of a step: the input as text, as a typed value, all of it, or the
+/// surroundings.
+///
+/// ```
+/// use stepwright_core::{StepContext, StepInput};
+/// use stepwright_engine::{Json, Workflow};
+/// #[derive(serde::Deserialize)]
+/// struct Topic { title: String }
+/// async fn outline(Json(topic): Json<Topic>) -> String { topic.title }
+/// async fn polish(text: String, cx: StepContext) -> String { cx.progress("polishing"); text }
+/// async fn both(input: StepInput) -> String { format!("{} {}", input.run.content, input.text()) }
+/// Workflow::builder("All").step(outline).step(polish).step(both).build()?;
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be taken from a step's input",
+    note = "take `String` for text, `Json<T>` for a typed value, `StepInput` for all of it, `StepContext` for the surroundings"
+)]
+pub trait FromStep: Sized {
+    /// Takes it.
+    fn from_step(input: &StepInput, cx: &StepContext) -> Result<Self, StepError>;
+}
+
+/// A typed value, in and out: JSON on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+impl FromStep for StepInput {
+    fn from_step(input: &StepInput, _: &StepContext) -> Result<Self, StepError> {
+        Ok(input.clone())
+    }
+}
+
+impl FromStep for StepContext {
+    fn from_step(_: &StepInput, cx: &StepContext) -> Result<Self, StepError> {
+        Ok(cx.clone())
+    }
+}
+
+impl FromStep for String {
+    fn from_step(input: &StepInput, _: &StepContext) -> Result<Self, StepError> {
+        Ok(input.text())
+    }
+}
+
+impl FromStep for Content {
+    fn from_step(input: &StepInput, _: &StepContext) -> Result<Self, StepError> {
+        Ok(input.content().clone())
+    }
+}
+
+impl<T: DeserializeOwned> FromStep for Json<T> {
+    fn from_step(input: &StepInput, _: &StepContext) -> Result<Self, StepError> {
+        input.content().parse().map(Json).map_err(|error| {
+            let wanted = std::any::type_name::<T>();
+            StepError::terminal(format!("the input is no `{wanted}`: {error}"))
+                .with_code(ErrorCode::BadInput)
+        })
+    }
+}
+
+/// What a function can give: text, `Json<T>`, `Content`, a whole `StepOutput`, nothing, or a
+/// `Result` of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a step's output",
+    note = "return `String`, `Json<T>`, `Content`, `StepOutput` or `()`, or a `Result` of one of them"
+)]
+pub trait IntoOutput {
+    /// Gives it.
+    fn into_output(self) -> Result<StepOutput, StepError>;
+}
+
+impl IntoOutput for StepOutput {
+    fn into_output(self) -> Result<StepOutput, StepError> {
+        Ok(self)
+    }
+}
+
+impl IntoOutput for Content {
+    fn into_output(self) -> Result<StepOutput, StepError> {
+        Ok(self.into())
+    }
+}
+
+impl IntoOutput for String {
+    fn into_output(self) -> Result<StepOutput, StepError> {
+        Ok(self.into())
+    }
+}
+
+impl IntoOutput for &'static str {
+    fn into_output(self) -> Result<StepOutput, StepError> {
+        Ok(self.into())
+    }
+}
+
+impl IntoOutput for () {
+    fn into_output(self) -> Result<StepOutput, StepError> {
+        Ok(StepOutput::default())
+    }
+}
+
+impl<T: Serialize> IntoOutput for Json<T> {
+    fn into_output(self) -> Result<StepOutput, StepError> {
+        Content::json(&self.0).map(StepOutput::from).map_err(|error| {
+            let given = std::any::type_name::<T>();
+            StepError::terminal(format!("the output `{given}` cannot be written as JSON: {error}"))
+        })
+    }
+}
+
+impl<T: IntoOutput, E: Into<StepError>> IntoOutput for Result<T, E> {
+    fn into_output(self) -> Result<StepOutput, StepError> {
+        self.map_err(Into::into).and_then(T::into_output)
+    }
+}
+
+/// Marks an executor. You need not name it.
+#[derive(Debug)]
+pub struct Ready;
+/// Marks an executor behind a handle. You need not name it.
+#[derive(Debug)]
+pub struct Erased;
+/// Marks a function. You need not name it.
+#[derive(Debug)]
+pub struct Function<A>(std::marker::PhantomData<A>);
+
+/// What can carry out a step: an [`Executor`], or an `async fn` of up to three arguments that
+/// implement [`FromStep`], returning something that implements [`IntoOutput`].
+///
+/// `M` is a marker that the compiler finds; you need not name it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot carry out a step",
+    note = "pass an `Agent`, anything that implements `Executor`, or an `async fn` of up to three arguments that implement `FromStep`, returning something that implements `IntoOutput`"
+)]
+pub trait IntoExecutor<M> {
+    /// Makes it an executor.
+    fn into_executor(self) -> AnyExecutor;
+}
+
+impl<E: Executor> IntoExecutor<Ready> for E {
+    fn into_executor(self) -> AnyExecutor {
+        AnyExecutor::new(self)
+    }
+}
+
+impl IntoExecutor<Erased> for AnyExecutor {
+    fn into_executor(self) -> AnyExecutor {
+        self
+    }
+}
+
+struct FunctionExecutor<F> {
+    name: String,
+    call: F,
+}
+
+impl<F, R> Executor for FunctionExecutor<F>
+where
+    F: Fn(StepInput, StepContext) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<StepOutput, StepError>> + Send,
+{
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn executor_type(&self) -> ExecutorType {
+        ExecutorType::Function
+    }
+    fn execute(
+        &self,
+        input: StepInput,
+        cx: StepContext,
+    ) -> impl Future<Output = Result<StepOutput, StepError>> + Send {
+        (self.call)(input, cx)
+    }
+}
+
+/// The name that a function is declared under; of a closure, that of the function it stands in.
+fn function_name<F>() -> String {
+    let path = std::any::type_name::<F>();
+    let path = path.split('<').next().unwrap_or(path);
+    let mut names = path.rsplit("::").filter(|name| !name.starts_with("{{"));
+    names.next().unwrap_or("function").to_owned()
+}
+
+/// A function that blocks its thread, with its arguments taken and its output given.
+#[derive(Clone)]
+pub(crate) struct Blocking {
+    name: Arc<str>,
+    call: Arc<dyn Fn(&StepInput, &StepContext) -> Result<StepOutput, StepError> + Send + Sync>,
+}
+
+impl Blocking {
+    pub(super) fn new<A>(function: impl BlockingFn<A>) -> Self {
+        let (name, call) = function.into_call();
+        Self { name: name.into(), call }
+    }
+
+    pub(crate) fn name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
+    pub(crate) fn call(
+        &self,
+        input: &StepInput,
+        cx: &StepContext,
+    ) -> Result<StepOutput, StepError> {
+        (self.call)(input, cx)
+    }
+}
+
+type BlockingCall =
+    Arc<dyn Fn(&StepInput, &StepContext) -> Result<StepOutput, StepError> + Send + Sync>;
+
+/// A function that is not async, of up to three arguments that implement [`FromStep`], returning
+/// something that implements [`IntoOutput`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no blocking function for a step",
+    note = "pass a function of up to three arguments that implement `FromStep`, returning something that implements `IntoOutput`"
+)]
+pub trait BlockingFn<A>: Send + Sync + 'static {
+    /// Its name, and the call with its arguments taken.
+    #[doc(hidden)]
+    fn into_call(self) -> (String, BlockingCall);
+}
+
+macro_rules! functions {
+    ($(($($arg:ident),*)),*) => { $(
+        #[diagnostic::do_not_recommend]
+        impl<Fun, Fut, $($arg),*> IntoExecutor<Function<($($arg,)*)>> for Fun
+        where
+            Fun: Fn($($arg),*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output: IntoOutput> + Send + 'static,
+            $($arg: FromStep + Send + 'static),*
+        {
+            #[allow(non_snake_case, unused_variables)]
+            fn into_executor(self) -> AnyExecutor {
+                let name = function_name::<Fun>();
+                let fun = Arc::new(self);
+                AnyExecutor::new(FunctionExecutor { name, call: move |input: StepInput, cx: StepContext| {
+                    let fun = fun.clone();
+                    async move {
+                        $(let $arg = $arg::from_step(&input, &cx)?;)*
+                        drop((input, cx));
+                        fun($($arg),*).await.into_output()
+                    }
+                }})
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<Fun, Out, $($arg),*> BlockingFn<($($arg,)*)> for Fun
+        where
+            Fun: Fn($($arg),*) -> Out + Send + Sync + 'static,
+            Out: IntoOutput,
+            $($arg: FromStep + 'static),*
+        {
+            #[allow(unused_variables)]
+            fn into_call(self) -> (String, BlockingCall) {
+                let call = move |input: &StepInput, cx: &StepContext| {
+                    self($($arg::from_step(input, cx)?),*).into_output()
+                };
+                (function_name::<Fun>(), Arc::new(call))
+            }
+        }
+    )* }
+}
+functions!((), (A), (A, B), (A, B, C));

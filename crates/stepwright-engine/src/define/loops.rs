@@ -1,0 +1,125 @@
+//! Again and again.
+
+use super::condition::IntoHolds;
+use super::{AnyStep, Body, Decider, IntoStep, container};
+use std::sync::Arc;
+use stepwright_core::plan::OnError;
+use stepwright_core::{Content, StepInput};
+
+/// Steps that are repeated until a condition holds, and at most so many times.
+///
+/// Each turn begins with what the loop was given, as in Agno, or with what the last turn gave:
+/// [`Loop::forward`].
+///
+/// ```
+/// # use stepwright_engine::{Loop, Workflow};
+/// # async fn improve(draft: String) -> String { draft + "!" }
+/// let revise = Loop::new("Revise").step(improve).forward().at_most(5).until(|turn| turn.text().len() > 6);
+/// let output = Workflow::builder("Letter").step(revise).build()?.run("Hello").blocking()?;
+/// assert_eq!(output.content.text(), "Hello!!");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+#[must_use = "a container does nothing until it is part of a workflow"]
+pub struct Loop {
+    name: String,
+    on_error: OnError,
+    body: Vec<AnyStep>,
+    at_most: Option<u32>,
+    forward: bool,
+    until: Option<Decider<bool>>,
+}
+
+impl Loop {
+    /// A loop without steps. It must be given a bound with [`Loop::at_most`].
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            on_error: OnError::default(),
+            body: Vec::new(),
+            at_most: None,
+            forward: false,
+            until: None,
+        }
+    }
+
+    /// Adds a step at the end of a turn.
+    pub fn step<M>(mut self, step: impl IntoStep<M>) -> Self {
+        self.body.push(step.into_step());
+        self
+    }
+
+    /// The bound: how many turns it takes at most.
+    #[doc(alias = "max_iterations")]
+    pub fn at_most(mut self, turns: u32) -> Self {
+        self.at_most = Some(turns);
+        self
+    }
+
+    /// Each turn after the first begins with what the last one gave.
+    #[doc(alias = "forward_iteration_output")]
+    pub fn forward(mut self) -> Self {
+        self.forward = true;
+        self
+    }
+
+    /// Ends the loop after a turn for which this holds. An error fails the loop.
+    #[doc(alias = "end_condition")]
+    pub fn until<R: IntoHolds>(
+        mut self,
+        holds: impl Fn(&LoopView) -> R + Send + Sync + 'static,
+    ) -> Self {
+        let decide = move |input: &StepInput| holds(&LoopView(input.clone())).into_holds();
+        self.until = Some(Decider::Sync(Arc::new(decide)));
+        self
+    }
+
+    /// Ends the loop after a turn for which this holds, once that is known.
+    pub fn until_async<F>(mut self, holds: impl Fn(LoopView) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output: IntoHolds> + Send + 'static,
+    {
+        self.until = Some(Decider::Async(Arc::new(move |input| {
+            let holds = holds(LoopView(input));
+            Box::pin(async move { holds.await.into_holds() })
+        })));
+        self
+    }
+}
+
+container!(Loop, self => Body::Loop {
+    body: self.body,
+    at_most: self.at_most,
+    forward: self.forward,
+    until: self.until,
+});
+
+/// What a loop looks at after a turn.
+#[derive(Clone, Debug)]
+pub struct LoopView(StepInput);
+
+impl LoopView {
+    /// What the turn gave.
+    pub fn content(&self) -> &Content {
+        self.0.content()
+    }
+
+    /// What the turn gave, as text.
+    pub fn text(&self) -> String {
+        self.0.text()
+    }
+
+    /// Which turn it was, from 1.
+    pub fn iteration(&self) -> u32 {
+        self.0.nth
+    }
+
+    /// What a step of this turn gave, or one before the loop.
+    pub fn step(&self, name: &str) -> Option<&Content> {
+        self.0.step(name)
+    }
+
+    /// Everything that a step at the end of the turn would be given.
+    pub fn input(&self) -> &StepInput {
+        &self.0
+    }
+}

@@ -1,0 +1,117 @@
+//! For each item of a list.
+
+use super::{AnyStep, Body, Decider, IntoStep, container};
+use std::sync::Arc;
+use stepwright_core::plan::{Join, OnError};
+use stepwright_core::{Content, StepError, StepInput};
+
+/// How many items a map works on at a time, unless said otherwise.
+pub(crate) const CONCURRENCY: u32 = 8;
+
+/// Steps that are done for each item of a list, several items at a time.
+///
+/// The first step of an item works on the item. The output is a list of what the items gave, in
+/// the order of the items. An item that failed under [`Join::BestEffort`] is `null` in it.
+///
+/// ```
+/// # use stepwright_engine::{Map, Workflow};
+/// # async fn shout(t: String) -> String { t.to_uppercase() }
+/// let each = Map::new("Each word")
+///     .over(|input| input.text().split(' ').map(String::from).collect::<Vec<_>>())
+///     .step(shout)
+///     .concurrency(2);
+/// let output = Workflow::builder("Shout").step(each).build()?.run("a b c").blocking()?;
+/// assert_eq!(output.content.text(), r#"["A","B","C"]"#);
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+#[must_use = "a container does nothing until it is part of a workflow"]
+pub struct Map {
+    name: String,
+    on_error: OnError,
+    over: Option<Decider<Vec<Content>>>,
+    body: Vec<AnyStep>,
+    concurrency: u32,
+    join: Join,
+}
+
+impl Map {
+    /// A map without steps, over what the step before gave, which must be a list then.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            on_error: OnError::default(),
+            over: None,
+            body: Vec::new(),
+            concurrency: CONCURRENCY,
+            join: Join::default(),
+        }
+    }
+
+    /// What the items are.
+    pub fn over<R: IntoItems>(
+        mut self,
+        items: impl Fn(&StepInput) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.over = Some(Decider::Sync(Arc::new(move |input| items(input).into_items())));
+        self
+    }
+
+    /// What the items are, once that is known.
+    pub fn over_async<F>(mut self, items: impl Fn(StepInput) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output: IntoItems> + Send + 'static,
+    {
+        self.over = Some(Decider::Async(Arc::new(move |input| {
+            let items = items(input);
+            Box::pin(async move { items.await.into_items() })
+        })));
+        self
+    }
+
+    /// Adds a step at the end of what is done with an item.
+    pub fn step<M>(mut self, step: impl IntoStep<M>) -> Self {
+        self.body.push(step.into_step());
+        self
+    }
+
+    /// How many items are worked on at a time: by default 8.
+    pub fn concurrency(mut self, at_a_time: u32) -> Self {
+        self.concurrency = at_a_time;
+        self
+    }
+
+    /// What it does when an item fails: by default the others finish, and then it fails.
+    pub fn join(mut self, join: Join) -> Self {
+        self.join = join;
+        self
+    }
+}
+
+container!(Map, self => Body::Map {
+    over: self.over,
+    body: self.body,
+    concurrency: self.concurrency,
+    join: self.join,
+});
+
+/// What can be worked on item by item: a `Vec`, or a `Result` of one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no list of items",
+    note = "return a `Vec` of texts, JSON values or `Content`, or a `Result` of one"
+)]
+pub trait IntoItems {
+    /// The items.
+    fn into_items(self) -> Result<Vec<Content>, StepError>;
+}
+
+impl<C: Into<Content>> IntoItems for Vec<C> {
+    fn into_items(self) -> Result<Vec<Content>, StepError> {
+        Ok(self.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<I: IntoItems, E: Into<StepError>> IntoItems for Result<I, E> {
+    fn into_items(self) -> Result<Vec<Content>, StepError> {
+        self.map_err(Into::into).and_then(I::into_items)
+    }
+}

@@ -1,0 +1,127 @@
+//! What the writer of a workflow writes: steps and containers.
+
+mod condition;
+mod function;
+mod into_step;
+mod loops;
+mod map;
+mod parallel;
+mod router;
+mod step;
+mod steps;
+
+pub use condition::{Condition, IntoHolds};
+pub use function::{FromStep, IntoExecutor, IntoOutput, Json};
+pub use into_step::IntoStep;
+pub use loops::{Loop, LoopView};
+pub use map::{IntoItems, Map};
+pub use parallel::Parallel;
+pub use router::{IntoRoute, Router};
+pub use step::Step;
+pub use steps::Steps;
+
+use crate::workflow::Workflow;
+use futures_util::future::BoxFuture;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::plan::{Join, OnError, Retry};
+use stepwright_core::{AnyExecutor, Content, StepError, StepInput};
+
+pub(crate) use function::Blocking;
+
+/// A step or a container of any kind, as part of a definition.
+///
+/// Everything that can be a step becomes one of these with [`IntoStep::into_step`], and is one
+/// itself, so definitions can be put together at run time.
+#[must_use = "a step does nothing until it is part of a workflow"]
+pub struct AnyStep {
+    pub(crate) name: String,
+    pub(crate) on_error: OnError,
+    pub(crate) body: Body,
+}
+
+pub(crate) enum Body {
+    Step(StepBody),
+    Steps(Vec<AnyStep>),
+    Parallel { branches: Vec<AnyStep>, join: Join, concurrency: Option<u32> },
+    Loop { body: Vec<AnyStep>, at_most: Option<u32>, forward: bool, until: Option<Decider<bool>> },
+    Condition { holds: Decider<bool>, then: Vec<AnyStep>, otherwise: Vec<AnyStep> },
+    Router { choose: Decider<Vec<Arc<str>>>, choices: Vec<AnyStep> },
+    Map { over: Option<Decider<Vec<Content>>>, body: Vec<AnyStep>, concurrency: u32, join: Join },
+}
+
+pub(crate) struct StepBody {
+    pub(crate) work: Work,
+    pub(crate) retry: Retry,
+    pub(crate) timeout: Option<Duration>,
+}
+
+pub(crate) enum Work {
+    Executor(AnyExecutor),
+    Blocking(Blocking),
+    Workflow(Workflow),
+}
+
+/// What decides a branch.
+pub(crate) enum Decider<T> {
+    Constant(T),
+    Sync(Arc<dyn Fn(&StepInput) -> Result<T, StepError> + Send + Sync>),
+    Async(Arc<dyn Fn(StepInput) -> BoxFuture<'static, Result<T, StepError>> + Send + Sync>),
+}
+
+impl<T> Clone for Decider<T>
+where
+    T: Clone,
+{
+    fn clone(&self) -> Self {
+        match self {
+            Self::Constant(value) => Self::Constant(value.clone()),
+            Self::Sync(decide) => Self::Sync(decide.clone()),
+            Self::Async(decide) => Self::Async(decide.clone()),
+        }
+    }
+}
+
+impl AnyStep {
+    pub(crate) fn new(name: String, body: Body, on_error: OnError) -> Self {
+        Self { name, on_error, body }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Debug for AnyStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AnyStep").field(&self.name).finish()
+    }
+}
+
+/// What containers have in common: a debug form, and a way into a definition.
+macro_rules! container {
+    ($name:ident, $self:ident => $body:expr) => {
+        impl $name {
+            /// What happens when it has failed: by default the run fails.
+            pub fn on_error(mut self, on_error: OnError) -> Self {
+                self.on_error = on_error;
+                self
+            }
+        }
+
+        impl IntoStep<super::into_step::Whole> for $name {
+            fn into_step($self) -> AnyStep {
+                AnyStep::new($self.name, $body, $self.on_error)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.name).finish()
+            }
+        }
+    };
+}
+pub(crate) use container;

@@ -1,0 +1,69 @@
+//! Branches that run at the same time.
+
+use super::{AnyStep, Body, IntoStep, container};
+use stepwright_core::plan::{Join, OnError};
+
+/// Steps that are done at the same time.
+///
+/// Its output is an object keyed by branch, in declaration order, whatever finished first; an agent
+/// reads it under one heading a branch. Branches do not see each other. What they change in the
+/// session state is put together when all have ended; if two set one key to different values,
+/// the container fails.
+///
+/// Branches take turns on the task of their run: while one waits, the others work. Use
+/// [`Step::blocking`](super::Step::blocking) for work that keeps a processor busy.
+///
+/// ```
+/// # use stepwright_engine::{Parallel, Workflow};
+/// # async fn web(t: String) -> String { format!("web: {t}") }
+/// # async fn papers(t: String) -> String { format!("papers: {t}") }
+/// let facts = Parallel::new("Facts").branch(web).branch(papers);
+/// let output = Workflow::builder("Research").step(facts).build()?.run("ants").blocking()?;
+/// assert_eq!(output.content.text(), r#"{"web":"web: ants","papers":"papers: ants"}"#);
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+#[must_use = "a container does nothing until it is part of a workflow"]
+pub struct Parallel {
+    name: String,
+    on_error: OnError,
+    branches: Vec<AnyStep>,
+    join: Join,
+    concurrency: Option<u32>,
+}
+
+impl Parallel {
+    /// A container without branches.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            on_error: OnError::default(),
+            branches: Vec::new(),
+            join: Join::default(),
+            concurrency: None,
+        }
+    }
+
+    /// Adds a branch.
+    pub fn branch<M>(mut self, step: impl IntoStep<M>) -> Self {
+        self.branches.push(step.into_step());
+        self
+    }
+
+    /// What it does when a branch fails: by default the others finish, and then it fails.
+    pub fn join(mut self, join: Join) -> Self {
+        self.join = join;
+        self
+    }
+
+    /// How many branches run at a time: by default all.
+    pub fn concurrency(mut self, at_a_time: u32) -> Self {
+        self.concurrency = Some(at_a_time);
+        self
+    }
+}
+
+container!(Parallel, self => Body::Parallel {
+    branches: self.branches,
+    join: self.join,
+    concurrency: self.concurrency,
+});

@@ -1,0 +1,118 @@
+//! Those that are chosen.
+
+use super::{AnyStep, Body, Decider, IntoStep, container};
+use std::sync::Arc;
+use stepwright_core::plan::OnError;
+use stepwright_core::{StepError, StepInput};
+
+/// Steps of which some are chosen, by name: one, several in an order, or none.
+///
+/// Chosen steps are done one after the other. If none is chosen, what came before flows on.
+/// A name that is no choice fails the router.
+///
+/// ```
+/// # use stepwright_engine::{Router, Workflow};
+/// # async fn blog(t: String) -> String { format!("# {t}") } async fn tweet(t: String) -> String { t }
+/// let channel = Router::new("Channel", |input| if input.text().len() > 20 { "blog" } else { "tweet" })
+///     .choice(blog)
+///     .choice(tweet);
+/// let workflow = Workflow::builder("Publish").step(channel).build()?;
+/// assert_eq!(workflow.run("Short news").blocking()?.content.text(), "Short news");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+#[must_use = "a container does nothing until it is part of a workflow"]
+pub struct Router {
+    name: String,
+    on_error: OnError,
+    choose: Decider<Vec<Arc<str>>>,
+    choices: Vec<AnyStep>,
+}
+
+impl Router {
+    /// A router for which a function chooses.
+    pub fn new<R: IntoRoute>(
+        name: impl Into<String>,
+        choose: impl Fn(&StepInput) -> R + Send + Sync + 'static,
+    ) -> Self {
+        Self::made(name, Decider::Sync(Arc::new(move |input| choose(input).into_route())))
+    }
+
+    /// A router for which an async function chooses.
+    pub fn new_async<F>(
+        name: impl Into<String>,
+        choose: impl Fn(StepInput) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output: IntoRoute> + Send + 'static,
+    {
+        let decide = move |input| -> futures_util::future::BoxFuture<'static, _> {
+            let choose = choose(input);
+            Box::pin(async move { choose.await.into_route() })
+        };
+        Self::made(name, Decider::Async(Arc::new(decide)))
+    }
+
+    /// A router whose choice is made already: by a setting, for one.
+    pub fn constant<N: Into<Arc<str>>>(
+        name: impl Into<String>,
+        chosen: impl IntoIterator<Item = N>,
+    ) -> Self {
+        Self::made(name, Decider::Constant(chosen.into_iter().map(Into::into).collect()))
+    }
+
+    fn made(name: impl Into<String>, choose: Decider<Vec<Arc<str>>>) -> Self {
+        Self { name: name.into(), on_error: OnError::default(), choose, choices: Vec::new() }
+    }
+
+    /// Adds a step that can be chosen.
+    pub fn choice<M>(mut self, step: impl IntoStep<M>) -> Self {
+        self.choices.push(step.into_step());
+        self
+    }
+}
+
+container!(Router, self => Body::Router { choose: self.choose, choices: self.choices });
+
+/// What names choices: a text, a list of texts, an `Option` or a `Result` of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name the choices of a router",
+    note = "return a `&'static str` or `String`, a `Vec` or an `Option` of it, or a `Result` of these"
+)]
+pub trait IntoRoute {
+    /// The names of the chosen steps, in the order in which they run.
+    fn into_route(self) -> Result<Vec<Arc<str>>, StepError>;
+}
+
+impl IntoRoute for &'static str {
+    fn into_route(self) -> Result<Vec<Arc<str>>, StepError> {
+        Ok(vec![self.into()])
+    }
+}
+
+impl IntoRoute for String {
+    fn into_route(self) -> Result<Vec<Arc<str>>, StepError> {
+        Ok(vec![self.into()])
+    }
+}
+
+impl<R: IntoRoute> IntoRoute for Option<R> {
+    fn into_route(self) -> Result<Vec<Arc<str>>, StepError> {
+        self.map_or_else(|| Ok(Vec::new()), R::into_route)
+    }
+}
+
+impl<R: IntoRoute> IntoRoute for Vec<R> {
+    fn into_route(self) -> Result<Vec<Arc<str>>, StepError> {
+        let mut names = Vec::with_capacity(self.len());
+        for route in self {
+            names.extend(route.into_route()?);
+        }
+        Ok(names)
+    }
+}
+
+impl<R: IntoRoute, E: Into<StepError>> IntoRoute for Result<R, E> {
+    fn into_route(self) -> Result<Vec<Arc<str>>, StepError> {
+        self.map_err(Into::into).and_then(R::into_route)
+    }
+}

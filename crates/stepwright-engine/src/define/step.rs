@@ -1,0 +1,107 @@
+//! A named leaf.
+
+use super::function::{Blocking, BlockingFn, IntoExecutor};
+use super::into_step::Whole;
+use super::{AnyStep, Body, IntoStep, StepBody, Work};
+use crate::workflow::Workflow;
+use std::fmt;
+use std::time::Duration;
+use stepwright_core::AnyExecutor;
+use stepwright_core::plan::{OnError, Retry};
+
+/// A named step: an executor, and what happens if that fails.
+///
+/// ```
+/// use stepwright_engine::{Step, Workflow};
+/// use std::time::Duration;
+/// # async fn fetch(topic: String) -> Result<String, std::io::Error> { Ok(topic) }
+/// let workflow = Workflow::builder("News")
+///     .step(Step::new("Fetch", fetch).retries(2).timeout(Duration::from_secs(10)))
+///     .build()?;
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+#[must_use = "a step does nothing until it is part of a workflow"]
+pub struct Step {
+    name: String,
+    on_error: OnError,
+    body: StepBody,
+}
+
+impl Step {
+    /// A step that `executor` carries out: an agent, an `async fn`, or anything that implements
+    /// [`Executor`](stepwright_core::Executor).
+    pub fn new<M>(name: impl Into<String>, executor: impl IntoExecutor<M>) -> Self {
+        Self::of(name.into(), executor.into_executor())
+    }
+
+    /// A step that a function carries out which blocks its thread: it reads files, computes for
+    /// long, or calls a library that does. It runs on a thread for such functions.
+    ///
+    /// It cannot be stopped from outside: when its run is cancelled or it takes longer than its
+    /// timeout, its result is thrown away, but the thread goes on. Ask
+    /// [`StepContext::is_cancelled`](stepwright_core::StepContext::is_cancelled) now and then.
+    ///
+    /// ```
+    /// use stepwright_engine::{Step, Workflow};
+    /// let workflow = Workflow::builder("Count")
+    ///     .step(Step::blocking("Words", |text: String| text.split_whitespace().count().to_string()))
+    ///     .build()?;
+    /// assert_eq!(workflow.run("one two three").blocking()?.content.text(), "3");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn blocking<A>(name: impl Into<String>, function: impl BlockingFn<A>) -> Self {
+        Self::made(name.into(), Work::Blocking(Blocking::new(function)))
+    }
+
+    /// A step that runs a whole workflow. That workflow sees what this step is given as its input,
+    /// and the session state, but no steps around it.
+    pub fn workflow(name: impl Into<String>, workflow: Workflow) -> Self {
+        Self::made(name.into(), Work::Workflow(workflow))
+    }
+
+    pub(super) fn of(name: String, executor: AnyExecutor) -> Self {
+        Self::made(name, Work::Executor(executor))
+    }
+
+    fn made(name: String, work: Work) -> Self {
+        let body = StepBody { work, retry: Retry::default(), timeout: None };
+        Self { name, on_error: OnError::default(), body }
+    }
+
+    /// How often it is tried again, with the default backoff: see [`Retry`]. Errors that are not
+    /// retryable are not tried again.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.body.retry.retries = retries;
+        self
+    }
+
+    /// How often, and after how long, it is tried again.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.body.retry = retry;
+        self
+    }
+
+    /// How long an attempt may take. One that takes longer is dropped and counts as failed.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.body.timeout = Some(timeout);
+        self
+    }
+
+    /// What happens when it has failed, after all its attempts: by default the run fails.
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.on_error = on_error;
+        self
+    }
+}
+
+impl IntoStep<Whole> for Step {
+    fn into_step(self) -> AnyStep {
+        AnyStep::new(self.name, Body::Step(self.body), self.on_error)
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Step").field(&self.name).finish()
+    }
+}

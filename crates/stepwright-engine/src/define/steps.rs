@@ -1,0 +1,35 @@
+//! A sequence.
+
+use super::{AnyStep, Body, IntoStep, container};
+use stepwright_core::plan::OnError;
+
+/// Steps that are done one after the other, as one.
+///
+/// ```
+/// # use stepwright_engine::{Steps, Workflow};
+/// # async fn outline(t: String) -> String { t } async fn write(t: String) -> String { t }
+/// let article = Steps::new("Article").step(outline).step(write);
+/// Workflow::builder("Paper").step(article).build()?;
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+#[must_use = "a container does nothing until it is part of a workflow"]
+pub struct Steps {
+    name: String,
+    on_error: OnError,
+    body: Vec<AnyStep>,
+}
+
+impl Steps {
+    /// A sequence without steps.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), on_error: OnError::default(), body: Vec::new() }
+    }
+
+    /// Adds a step at the end.
+    pub fn step<M>(mut self, step: impl IntoStep<M>) -> Self {
+        self.body.push(step.into_step());
+        self
+    }
+}
+
+container!(Steps, self => Body::Steps(self.body));

@@ -1,0 +1,209 @@
+//! Drives one run from where its journal ends to its end. Running and resuming are the same.
+
+use crate::compile::Compiled;
+use crate::effects::Recalled;
+use crate::effects::{Journaled, Live, Retrying, Stop, Timed};
+use crate::interpret::{Flow, sequence};
+use crate::recorder::{Recorder, Recording};
+use futures_util::future::{Either, select};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::event::{Event, WorkflowStarted};
+use stepwright_core::executor::RunInfo;
+use stepwright_core::{
+    AnyStore, Error, ErrorCode, ErrorData, EventKind, RunId, RunOutput, RunStatus, StepPath,
+    StoreError, Timestamp, World,
+};
+
+/// How many facts are read from a store at once.
+pub(crate) const PAGE: usize = 10_000;
+
+/// One run, ready to be driven.
+pub(crate) struct Job {
+    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) started: WorkflowStarted,
+    /// When it began, for one that is taken up again.
+    pub(crate) began: Option<Timestamp>,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) recalled: Recalled,
+    pub(crate) world: World,
+}
+
+/// Why a walk was left.
+enum Ending {
+    Walked(Result<Flow, Stop>),
+    Cancelled,
+    TimedOut(Duration),
+}
+
+impl Job {
+    /// A job that goes on after `past`, which is in the journal already. `started` is how it
+    /// begins, or began.
+    pub(crate) fn new(
+        compiled: Arc<Compiled>,
+        started: WorkflowStarted,
+        recording: Recording,
+        past: &[Event],
+    ) -> Result<Self, StoreError> {
+        let world = recording.world.clone();
+        let recorder = Arc::new(Recorder::new(recording, past)?);
+        let recalled = Recalled::of(past);
+        let began = past.first().map(|event| event.time);
+        Ok(Self { compiled, started, began, recorder, recalled, world })
+    }
+
+    /// Notes that the run has begun, unless it had.
+    pub(crate) fn begin(&self) -> Result<(), Stop> {
+        match self.began {
+            Some(_) => Ok(()),
+            None => {
+                let started = EventKind::WorkflowStarted(Box::new(self.started.clone()));
+                self.recorder.record(&StepPath::root(), started)
+            }
+        }
+    }
+
+    /// Drives the run to its end.
+    ///
+    /// # Errors
+    /// If the run did not complete: what was done is in the error. If the journal is lost, or
+    /// another process drives the run.
+    pub(crate) async fn drive(self) -> Result<RunOutput, Error> {
+        let recorder = self.recorder.clone();
+        let ended = self.walk_to_the_end().await;
+        recorder.close_readers();
+        match ended {
+            Ok(()) => {}
+            Err(Stop::Lost(error)) => return Err(lost(&error, recorder.take_output())),
+            // What ends a run is let through at every limit.
+            Err(_) => {}
+        }
+        let output = recorder.take_output().expect("the run has begun");
+        match output.status {
+            RunStatus::Completed => Ok(output),
+            _ => Err(Error::of_run(output)),
+        }
+    }
+
+    async fn walk_to_the_end(self) -> Result<(), Stop> {
+        if self.recorder.status().is_terminal() {
+            return Ok(());
+        }
+        self.begin()?;
+        let ending = self.walk().await;
+        let Self { recorder, .. } = self;
+        let root = StepPath::root();
+        let (kind, patches) = match ending {
+            Ending::Walked(Ok(flow)) => match &flow.broken {
+                Some(failure) => (failed(failure), flow.patches),
+                None => {
+                    // Where no step gave anything, what the run was given flows through.
+                    let content = match flow.previous {
+                        Some(previous) => previous.content.clone(),
+                        None => flow.run.content.clone(),
+                    };
+                    (EventKind::WorkflowCompleted { content }, flow.patches)
+                }
+            },
+            Ending::Walked(Err(Stop::Failed(failure))) => (failed(&failure), Vec::new()),
+            Ending::Walked(Err(Stop::Lost(error))) => return Err(Stop::Lost(error)),
+            Ending::Walked(Err(Stop::Sibling)) | Ending::Cancelled => {
+                let reason = "cancelled by request".into();
+                (EventKind::WorkflowCancelled { reason }, Vec::new())
+            }
+            Ending::TimedOut(limit) => {
+                let error = ErrorData {
+                    code: ErrorCode::TimedOut,
+                    message: format!("the run took longer than {limit:?}"),
+                    hint: Some("give the run a longer `timeout`".into()),
+                    ..ErrorData::default()
+                };
+                (
+                    EventKind::WorkflowError { error: Box::new(error), step: None, attempts: 0 },
+                    vec![],
+                )
+            }
+        };
+        recorder.settle().await?;
+        recorder.stop_within(&root)?;
+        // Everything but the end is safe now, so that a refused end can be taken back alone.
+        recorder.end(kind, patches)?;
+        match recorder.settle().await {
+            Err(Stop::Lost(error)) if matches!(*error, StoreError::Patch(_)) => {
+                recorder.take_back_end(error.to_string())?;
+                recorder.settle().await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn walk(&self) -> Ending {
+        let Self { compiled, started, recorder, world, .. } = self;
+        let info = Arc::new(RunInfo {
+            run_id: recorder.run().clone(),
+            session_id: started.session_id.clone(),
+            user_id: started.user_id.clone(),
+            workflow_id: started.workflow_id.clone(),
+            workflow_name: started.workflow_name.clone(),
+            debug: started.debug,
+        });
+        let live = Live { table: &compiled.table, info, recorder: recorder.clone() };
+        let timed = Timed { inner: live, world: world.clone() };
+        let recalled = &self.recalled;
+        let journaled = Journaled { inner: timed, recorder: recorder.clone(), recalled };
+        let fx = Retrying { inner: journaled, world: world.clone() };
+        let flow = Flow {
+            run: started.input.clone(),
+            state: started.state.clone(),
+            patches: started.patches.clone(),
+            ..Flow::default()
+        };
+        let root = StepPath::root();
+        let walk = pin!(sequence(&fx, &compiled.plan.body, &root, flow));
+        // Polled first, so that a run that is cancelled before it begins does nothing.
+        let cancelled = pin!(recorder.cancel_token().cancelled());
+        let cancellable = select(cancelled, walk);
+        let Some(limit) = started.timeout_ms.map(Duration::from_millis) else {
+            return match cancellable.await {
+                Either::Left(_) => Ending::Cancelled,
+                Either::Right((walked, _)) => Ending::Walked(walked),
+            };
+        };
+        let gone = self.began.map_or(Duration::ZERO, |began| world.now().since(began));
+        match Box::pin(world.timeout(limit.saturating_sub(gone), cancellable)).await {
+            None => Ending::TimedOut(limit),
+            Some(Either::Left(_)) => Ending::Cancelled,
+            Some(Either::Right((walked, _))) => Ending::Walked(walked),
+        }
+    }
+}
+
+fn failed(failure: &crate::effects::Failure) -> EventKind {
+    EventKind::WorkflowError {
+        error: Box::new(failure.error.clone()),
+        step: Some(failure.path.clone()),
+        attempts: failure.attempts,
+    }
+}
+
+fn lost(error: &StoreError, output: Option<RunOutput>) -> Error {
+    let made = Error::from_store(error);
+    match output {
+        Some(output) => made.with_output(output),
+        None => made,
+    }
+}
+
+/// All facts of a run.
+pub(crate) async fn load_all(store: &AnyStore, run: &RunId) -> Result<Vec<Event>, StoreError> {
+    let mut facts: Vec<Event> = Vec::new();
+    loop {
+        let page = store.load(run, facts.len() as u64, PAGE).await?;
+        let last = page.len() < PAGE;
+        facts.extend(page);
+        if last {
+            return Ok(facts);
+        }
+    }
+}

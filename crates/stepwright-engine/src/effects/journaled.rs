@@ -1,0 +1,151 @@
+//! What the journal holds is recalled; the rest is done once, and recorded.
+
+use super::{Decision, Effects, Failure, Fan, Past, Stop};
+use crate::recorder::Recorder;
+use futures_util::future::BoxFuture;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::event::Event;
+use stepwright_core::plan::Node;
+use stepwright_core::{ErrorData, EventKind, StepInput, StepOutput, StepPath, StepStatus};
+
+/// Answers from the journal what is in it, and records the rest.
+pub(crate) struct Journaled<'r, E> {
+    pub(crate) inner: E,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) recalled: &'r Recalled,
+}
+
+/// What an earlier life of the run recorded, by address.
+#[derive(Default)]
+pub(crate) struct Recalled {
+    ends: HashMap<StepPath, Ended>,
+    attempts: HashMap<StepPath, Past>,
+    decisions: HashMap<StepPath, Decision>,
+    noted: HashSet<(StepPath, &'static str)>,
+}
+
+enum Ended {
+    Completed(Arc<StepOutput>),
+    Failed(Arc<Failure>),
+    Stopped,
+}
+
+impl Recalled {
+    pub(crate) fn of(past: &[Event]) -> Self {
+        use EventKind as E;
+        let mut recalled = Self::default();
+        for event in past {
+            let path = || event.path.clone();
+            let fail = |error: &ErrorData, attempts: u32| {
+                let error = error.clone();
+                Ended::Failed(Arc::new(Failure { path: path(), error, attempts }))
+            };
+            match &event.kind {
+                E::StepCompleted { output } => {
+                    recalled.ends.insert(path(), Ended::Completed(output.clone()));
+                }
+                E::StepError { error, attempts, .. } | E::StepSkipped { error, attempts } => {
+                    recalled.ends.insert(path(), fail(error, *attempts));
+                }
+                E::StepCancelled { .. } => {
+                    recalled.ends.insert(path(), Ended::Stopped);
+                }
+                E::StepRetrying { attempt, delay_ms, .. } => {
+                    let past = recalled.attempts.entry(path()).or_default();
+                    past.failed_attempts = *attempt;
+                    past.due = Some(event.time.plus(Duration::from_millis(*delay_ms)));
+                }
+                E::ConditionExecutionStarted { condition_result: Some(holds), .. } => {
+                    recalled.decisions.insert(path(), Decision::Holds(*holds));
+                }
+                E::LoopIterationCompleted { should_continue, end, .. }
+                    if end.status == StepStatus::Completed =>
+                {
+                    recalled.decisions.insert(path(), Decision::Holds(!should_continue));
+                }
+                E::RouterExecutionStarted { selected_steps } => {
+                    recalled.decisions.insert(path(), Decision::Chosen(selected_steps.clone()));
+                }
+                E::MapExecutionStarted { items, .. } => {
+                    recalled.decisions.insert(path(), Decision::Items(items.clone()));
+                }
+                _ => {}
+            }
+            recalled.noted.insert((path(), event.kind.name()));
+        }
+        recalled
+    }
+}
+
+impl<E: Effects> Effects for Journaled<'_, E> {
+    async fn execute(
+        &self,
+        node: &Node,
+        step: &StepPath,
+        attempt: u32,
+        input: StepInput,
+    ) -> Result<Arc<StepOutput>, Stop> {
+        match self.recalled.ends.get(step) {
+            Some(Ended::Completed(output)) => return Ok(output.clone()),
+            Some(Ended::Failed(failure)) => return Err(Stop::Failed(failure.clone())),
+            Some(Ended::Stopped) => return Err(Stop::Sibling),
+            None => {}
+        }
+        // What was done before is durable before anything else is done.
+        self.settle().await?;
+        let answer = self.inner.execute(node, step, attempt, input).await;
+        self.recorder.check()?;
+        answer
+    }
+
+    async fn decide(
+        &self,
+        node: &Node,
+        at: &StepPath,
+        input: &StepInput,
+    ) -> Result<Decision, Stop> {
+        if let Some(decision) = self.recalled.decisions.get(at) {
+            return Ok(decision.clone());
+        }
+        self.settle().await?;
+        self.inner.decide(node, at, input).await
+    }
+
+    fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
+        let noted = &self.recalled.noted;
+        // Retries are not asked for again, and several of one step differ only in their number.
+        if !noted.is_empty()
+            && !matches!(kind, EventKind::StepRetrying { .. })
+            && noted.contains(&(at.clone(), kind.name()))
+        {
+            return Ok(());
+        }
+        self.recorder.record(at, kind)
+    }
+
+    fn settle(&self) -> impl Future<Output = Result<(), Stop>> + Send {
+        self.recorder.settle()
+    }
+
+    fn branches<'a, T: Send + 'a>(
+        &'a self,
+        fan: Fan<T>,
+        branch: impl Fn(usize) -> BoxFuture<'a, T> + Send + Sync + 'a,
+    ) -> impl Future<Output = Vec<Option<T>>> + Send {
+        self.inner.branches(fan, branch)
+    }
+
+    fn stop_within(&self, at: &StepPath) -> Result<(), Stop> {
+        self.recorder.stop_within(at)
+    }
+
+    fn past(&self, step: &StepPath) -> Past {
+        if self.recalled.noted.is_empty() {
+            return Past::default();
+        }
+        let past = self.recalled.attempts.get(step).copied().unwrap_or_default();
+        Past { ended: self.recalled.ends.contains_key(step), ..past }
+    }
+}

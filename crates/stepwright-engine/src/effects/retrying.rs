@@ -1,0 +1,66 @@
+//! Steps that failed are tried again.
+
+use super::{Effects, Stop, hand_on};
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::plan::{Node, NodeKind, Retry};
+use stepwright_core::{EventKind, StepInput, StepOutput, StepPath, World};
+
+/// Tries a failed step again, after a while, as often as its definition says.
+pub(crate) struct Retrying<E> {
+    pub(crate) inner: E,
+    pub(crate) world: World,
+}
+
+impl<E: Effects> Effects for Retrying<E> {
+    async fn execute(
+        &self,
+        node: &Node,
+        step: &StepPath,
+        attempt: u32,
+        input: StepInput,
+    ) -> Result<Arc<StepOutput>, Stop> {
+        let NodeKind::Step { retry, .. } = node.kind else {
+            return self.inner.execute(node, step, attempt, input).await;
+        };
+        if retry.retries == 0 {
+            return self.inner.execute(node, step, attempt, input).await;
+        }
+        Box::pin(self.persist(node, step, retry, input)).await
+    }
+
+    hand_on!(decide, notes, branches);
+}
+
+impl<E: Effects> Retrying<E> {
+    async fn persist(
+        &self,
+        node: &Node,
+        step: &StepPath,
+        retry: Retry,
+        input: StepInput,
+    ) -> Result<Arc<StepOutput>, Stop> {
+        let past = self.inner.past(step);
+        let mut failed = past.failed_attempts;
+        if let Some(due) = past.due.filter(|_| !past.ended) {
+            self.world.sleep(due.since(self.world.now())).await;
+        }
+        loop {
+            let failure = match self.inner.execute(node, step, failed + 1, input.clone()).await {
+                Err(Stop::Failed(failure)) if !past.ended => failure,
+                answer => return answer,
+            };
+            failed += 1;
+            if failed > retry.retries || !failure.error.retryable {
+                return Err(Stop::Failed(failure));
+            }
+            let backoff = retry.delay_ms(failed, self.world.chance());
+            let delay_ms = backoff.max(failure.error.retry_after_ms.unwrap_or(0));
+            let error = Box::new(failure.error.clone());
+            self.inner
+                .record(step, EventKind::StepRetrying { attempt: failed, error, delay_ms })?;
+            self.inner.settle().await?;
+            self.world.sleep(Duration::from_millis(delay_ms)).await;
+        }
+    }
+}

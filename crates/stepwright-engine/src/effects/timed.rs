@@ -1,0 +1,39 @@
+//! Attempts that take too long are dropped.
+
+use super::{Effects, Stop, hand_on};
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::plan::{Node, NodeKind};
+use stepwright_core::{ErrorCode, StepError, StepInput, StepOutput, StepPath, World};
+
+/// Ends an attempt that takes longer than its step's timeout.
+pub(crate) struct Timed<E> {
+    pub(crate) inner: E,
+    pub(crate) world: World,
+}
+
+impl<E: Effects> Effects for Timed<E> {
+    async fn execute(
+        &self,
+        node: &Node,
+        step: &StepPath,
+        attempt: u32,
+        input: StepInput,
+    ) -> Result<Arc<StepOutput>, Stop> {
+        let work = self.inner.execute(node, step, attempt, input);
+        let NodeKind::Step { timeout_ms: Some(limit), .. } = node.kind else { return work.await };
+        let limit = Duration::from_millis(limit);
+        // Boxed, because a timer is rare and its room would be part of every waiting step.
+        match Box::pin(self.world.timeout(limit, work)).await {
+            Some(done) => done,
+            None => {
+                let error = StepError::new(format!("it took longer than {limit:?}"))
+                    .with_code(ErrorCode::TimedOut)
+                    .with_hint("give the step a longer `timeout`, or `retries`");
+                Err(Stop::failed(step, error, attempt))
+            }
+        }
+    }
+
+    hand_on!(decide, notes, branches);
+}

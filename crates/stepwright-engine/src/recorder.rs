@@ -1,0 +1,491 @@
+//! Records what happens: first in the journal, then to whoever reads along.
+
+use crate::effects::Stop;
+use crate::run::Outbox;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use stepwright_core::Timestamp;
+use stepwright_core::event::{End, Event};
+use stepwright_core::executor::{ExecutorType, StepHost};
+use stepwright_core::fold::Fold;
+use stepwright_core::journal::{Append, FACTS_MAX, SessionClose};
+use stepwright_core::output::StepType;
+use stepwright_core::{
+    AnyStore, Content, ErrorCode, EventKind, Patch, RunId, RunOutput, RunStatus, StepError,
+    StepPath, StepStatus, StoreError, World,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How many unread deltas of a journaled run wait for an append before pieces of text are joined.
+const DELTAS_MAX: usize = 1_024;
+
+/// Records the events of one run, in one order.
+///
+/// A fact is noted at once and appended when the run is about to do something: everything noted
+/// since then goes into one append. Readers see it after that, and deltas in their place among facts.
+pub(crate) struct Recorder {
+    run: RunId,
+    world: World,
+    store: Option<AnyStore>,
+    cancelled: CancellationToken,
+    tape: Mutex<Tape>,
+    /// The append under way, if any. Whoever waits for it drives it; if that one is dropped, the
+    /// next one goes on.
+    appending: tokio::sync::Mutex<Option<Appending>>,
+}
+
+struct Tape {
+    fold: Fold,
+    /// Noted, and not appended yet; with deltas that came in between.
+    queue: VecDeque<Event>,
+    /// The number of the first fact that is not in the journal.
+    durable: u64,
+    /// When the last event happened. Clocks differ between machines, and are set back; time in a
+    /// run does not run backwards.
+    last: Timestamp,
+    /// Deltas since the last fact.
+    deltas: u32,
+    appending: bool,
+    close: Option<SessionClose>,
+    lost: Option<Arc<StoreError>>,
+    outbox: Option<Arc<Outbox>>,
+    events: Option<Vec<Event>>,
+    /// What steps under way at a crash had recorded.
+    notes: FxHashMap<StepPath, Vec<EventKind>>,
+    debug: bool,
+}
+
+struct Appending {
+    work: BoxFuture<'static, Result<(), StoreError>>,
+    batch: VecDeque<Event>,
+    next: u64,
+}
+
+/// What a recorder is made of.
+pub(crate) struct Recording {
+    pub(crate) run: RunId,
+    pub(crate) world: World,
+    pub(crate) store: Option<AnyStore>,
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) outbox: Option<Arc<Outbox>>,
+    pub(crate) keep_events: bool,
+    pub(crate) debug: bool,
+}
+
+impl Recorder {
+    /// A recorder that goes on after `past`, which is in the journal already.
+    ///
+    /// # Errors
+    /// If the past is no history that can be.
+    pub(crate) fn new(recording: Recording, past: &[Event]) -> Result<Self, StoreError> {
+        let Recording { run, world, store, cancelled, outbox, keep_events, debug } = recording;
+        let mut fold = Fold::default();
+        let mut notes: FxHashMap<StepPath, Vec<EventKind>> = FxHashMap::default();
+        for event in past {
+            fold.apply(event).map_err(|illegal| StoreError::Corrupt {
+                run: run.clone(),
+                sequence: event.sequence,
+                path: Some(event.path.clone()),
+                what: illegal.to_string(),
+            })?;
+            match event.kind {
+                EventKind::StepRetrying { .. } => {
+                    notes.remove(&event.path);
+                }
+                ref kind if is_executors(kind) => {
+                    notes.entry(event.path.clone()).or_default().push(kind.clone());
+                }
+                _ => {}
+            }
+        }
+        let tape = Tape {
+            durable: fold.next_sequence(),
+            fold,
+            queue: VecDeque::new(),
+            last: past.last().map_or(Timestamp::default(), |event| event.time),
+            deltas: 0,
+            appending: false,
+            close: None,
+            lost: None,
+            outbox,
+            events: keep_events.then(|| past.to_vec()),
+            notes,
+            debug,
+        };
+        let (tape, appending) = (Mutex::new(tape), tokio::sync::Mutex::new(None));
+        Ok(Self { run, world, store, cancelled, tape, appending })
+    }
+
+    fn tape(&self) -> MutexGuard<'_, Tape> {
+        self.tape.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a fact.
+    pub(crate) fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
+        let now = self.world.now();
+        let mut tape = self.tape();
+        let time = tape.at(now);
+        if let Some(lost) = &tape.lost {
+            return Err(Stop::Lost(lost.clone()));
+        }
+        let sequence = tape.fold.next_sequence();
+        if sequence >= FACTS_MAX && !kind.is_terminal() && !closes(&kind) {
+            let error = StepError::terminal(format!("a run has at most {FACTS_MAX} facts"))
+                .with_code(ErrorCode::Limit)
+                .with_hint("split the work over several runs");
+            return Err(Stop::failed(at, error, 1));
+        }
+        let shown_before = tape.shown_before(at, &kind);
+        let run = self.run.clone();
+        let fact = Event { sequence, delta: 0, time, run, path: at.clone(), kind };
+        if let Err(illegal) = tape.fold.apply(&fact) {
+            // A fact that cannot be would make the journal unreadable: stop before it is written.
+            let what = illegal.to_string();
+            let (run, path) = (self.run.clone(), Some(at.clone()));
+            let corrupt = Arc::new(StoreError::Corrupt { run, sequence, path, what });
+            tape.lost = Some(corrupt.clone());
+            return Err(Stop::Lost(corrupt));
+        }
+        if let Some(content) = shown_before {
+            let kind = EventKind::StepOutput { content };
+            self.delta(&mut tape, sequence.saturating_sub(1), time, at, kind);
+        }
+        tape.deltas = 0;
+        if let Some(events) = &mut tape.events {
+            events.push(fact.clone());
+        }
+        if self.store.is_some() {
+            tape.queue.push_back(fact);
+        } else {
+            tape.show(fact);
+        }
+        Ok(())
+    }
+
+    /// Notes the last fact of the run, with what it does to the session.
+    pub(crate) fn end(&self, kind: EventKind, patches: Vec<Patch>) -> Result<(), Stop> {
+        self.record(&StepPath::root(), kind)?;
+        let mut tape = self.tape();
+        let metrics = tape.fold.metrics();
+        tape.close = Some(SessionClose { patches, metrics });
+        Ok(())
+    }
+
+    /// Takes back the end of the run, which the store refused for its changes of the session state,
+    /// and ends it as failed for that reason. Everything before the end is in the journal.
+    pub(crate) fn take_back_end(&self, why: String) -> Result<(), Stop> {
+        {
+            let mut tape = self.tape();
+            tape.fold.take_back_end();
+            tape.lost = None;
+            if let Some(events) = &mut tape.events {
+                events.pop();
+            }
+        }
+        let error = StepError::terminal(why)
+            .with_code(ErrorCode::State)
+            .with_hint("another run of the session changed the type of that key meanwhile");
+        let kind = EventKind::WorkflowError { error: error.data, step: None, attempts: 0 };
+        self.end(kind, Vec::new())
+    }
+
+    /// Which run it is.
+    pub(crate) fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    fn emit(&self, at: &StepPath, kind: EventKind) {
+        let mut tape = self.tape();
+        // Whatever a step says after its end is not part of the run.
+        if kind.is_fact() || tape.lost.is_some() || !tape.fold.is_open(at) {
+            return;
+        }
+        let sequence = tape.fold.next_sequence().saturating_sub(1);
+        let time = tape.at(self.world.now());
+        self.delta(&mut tape, sequence, time, at, kind);
+    }
+
+    fn delta(
+        &self,
+        tape: &mut Tape,
+        sequence: u64,
+        time: Timestamp,
+        at: &StepPath,
+        kind: EventKind,
+    ) {
+        tape.deltas += 1;
+        let delta = tape.deltas;
+        let event = Event { sequence, delta, time, run: self.run.clone(), path: at.clone(), kind };
+        // Kept in the fold, for the partial text of a step that is stopped.
+        let _ = tape.fold.apply(&event);
+        if tape.outbox.is_none() {
+            return;
+        }
+        if tape.queue.is_empty() && !tape.appending {
+            tape.show(event);
+        } else {
+            push_joining(&mut tape.queue, event);
+        }
+    }
+
+    /// Is ready when all that was noted until now is in the journal, and shown.
+    pub(crate) async fn settle(&self) -> Result<(), Stop> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let target = self.tape().fold.next_sequence();
+        loop {
+            {
+                let tape = self.tape();
+                if let Some(lost) = &tape.lost {
+                    return Err(Stop::Lost(lost.clone()));
+                }
+                if tape.durable >= target {
+                    return Ok(());
+                }
+            }
+            let mut appending = self.appending.lock().await;
+            if appending.is_none() {
+                *appending = self.begin(store);
+            }
+            let Some(work) = appending.as_mut() else { continue };
+            let answer = (&mut work.work).await;
+            let done = appending.take().expect("it is under way");
+            self.finish(done, answer);
+        }
+    }
+
+    /// Begins to append what is queued, if anything is.
+    fn begin(&self, store: &AnyStore) -> Option<Appending> {
+        let mut tape = self.tape();
+        let facts: Vec<Event> =
+            tape.queue.iter().filter(|event| event.is_fact()).cloned().collect();
+        let last = facts.last()?;
+        let next = last.sequence + 1;
+        let close = match last.kind.is_terminal() {
+            true => tape.close.take(),
+            false => None,
+        };
+        tape.appending = true;
+        let batch = std::mem::take(&mut tape.queue);
+        let append = Append { run: self.run.clone(), facts, close };
+        let store = store.clone();
+        let work = async move { store.append(append).await }.boxed();
+        Some(Appending { work, batch, next })
+    }
+
+    fn finish(&self, done: Appending, answer: Result<(), StoreError>) {
+        let mut tape = self.tape();
+        tape.appending = false;
+        match answer {
+            Ok(()) => {
+                tape.durable = done.next;
+                for event in done.batch {
+                    tape.show(event);
+                }
+                // Deltas that came meanwhile wait for no fact.
+                let facts = tape.queue.iter().position(Event::is_fact);
+                let free = facts.unwrap_or(tape.queue.len());
+                let queued: Vec<Event> = tape.queue.drain(..free).collect();
+                for delta in queued {
+                    tape.show(delta);
+                }
+            }
+            Err(error) => tape.lost = Some(Arc::new(error)),
+        }
+    }
+
+    /// Whether the journal is still ours.
+    pub(crate) fn check(&self) -> Result<(), Stop> {
+        match &self.tape().lost {
+            Some(lost) => Err(Stop::Lost(lost.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that everything under way inside `at` was stopped, the innermost first.
+    pub(crate) fn stop_within(&self, at: &StepPath) -> Result<(), Stop> {
+        let open = self.tape().fold.open_within(at);
+        for (path, step_type, partial) in open {
+            if path != *at {
+                self.record(&path, stopped(&path, step_type, partial))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The output so far, once the run has begun.
+    pub(crate) fn output(&self) -> Option<RunOutput> {
+        let tape = self.tape();
+        let mut output = tape.fold.output()?;
+        output.events.clone_from(&tape.events);
+        Some(output)
+    }
+
+    /// The output at the end, without a copy. The recorder is empty afterwards.
+    pub(crate) fn take_output(&self) -> Option<RunOutput> {
+        let mut tape = self.tape();
+        let mut output = std::mem::take(&mut tape.fold).into_output()?;
+        output.events = tape.events.take();
+        Some(output)
+    }
+
+    /// Where the run stands.
+    pub(crate) fn status(&self) -> RunStatus {
+        self.tape().fold.status()
+    }
+
+    /// Ends a run whose driver has left it as cancelled.
+    pub(crate) async fn abandon(&self) {
+        let reason = "its future was dropped".into();
+        let noted = self
+            .stop_within(&StepPath::root())
+            .and_then(|()| self.end(EventKind::WorkflowCancelled { reason }, Vec::new()));
+        if noted.is_ok() {
+            let _ = self.settle().await;
+        }
+        self.close_readers();
+    }
+
+    /// Tells readers that nothing more will come.
+    pub(crate) fn close_readers(&self) {
+        let outbox = self.tape().outbox.take();
+        if let Some(outbox) = outbox {
+            outbox.close();
+        }
+    }
+
+    pub(crate) fn cancel_token(&self) -> &CancellationToken {
+        &self.cancelled
+    }
+}
+
+impl Tape {
+    fn at(&mut self, now: Timestamp) -> Timestamp {
+        self.last = self.last.max(now);
+        self.last
+    }
+
+    /// What a function gives is shown for those who want only what there is to read.
+    fn shown_before(&self, at: &StepPath, kind: &EventKind) -> Option<Content> {
+        let EventKind::StepCompleted { output } = kind else { return None };
+        self.outbox.as_ref()?;
+        let function = self.fold.executor_of(at) == Some(ExecutorType::Function);
+        function.then(|| output.content.clone())
+    }
+
+    fn show(&mut self, event: Event) {
+        if self.debug {
+            tracing::debug!(target: "stepwright", run = %event.run, "{event:?}");
+        }
+        if let Some(outbox) = &self.outbox {
+            outbox.push(event);
+        }
+    }
+}
+
+/// Adds a delta to a queue; when many wait already, a piece of text joins the one before it.
+pub(crate) fn push_joining(queue: &mut VecDeque<Event>, event: Event) {
+    if let EventKind::RunContent { content: more } = &event.kind
+        && queue.len() >= DELTAS_MAX
+        && let Some(last) = queue.back_mut()
+        && last.path == event.path
+        && let EventKind::RunContent { content } = &mut last.kind
+    {
+        *content = [&**content, &**more].concat().into();
+        return;
+    }
+    queue.push_back(event);
+}
+
+/// The facts that an executor may record of its own.
+fn is_executors(kind: &EventKind) -> bool {
+    use EventKind as E;
+    matches!(
+        kind,
+        E::RunStarted { .. }
+            | E::ModelRequestStarted { .. }
+            | E::ModelRequestCompleted { .. }
+            | E::ToolCallStarted { .. }
+            | E::ToolCallCompleted { .. }
+            | E::ToolCallError { .. }
+            | E::RunCompleted { .. }
+            | E::RunError { .. }
+    )
+}
+
+/// Whether a fact ends something: those are let through at the limit, so that the run can end.
+fn closes(kind: &EventKind) -> bool {
+    use EventKind as E;
+    matches!(
+        kind,
+        E::StepCompleted { .. }
+            | E::StepError { .. }
+            | E::StepSkipped { .. }
+            | E::StepCancelled { .. }
+            | E::StepsExecutionCompleted { .. }
+            | E::ParallelExecutionCompleted { .. }
+            | E::LoopIterationCompleted { .. }
+            | E::LoopExecutionCompleted { .. }
+            | E::ConditionExecutionCompleted { .. }
+            | E::RouterExecutionCompleted { .. }
+            | E::MapItemCompleted { .. }
+            | E::MapExecutionCompleted { .. }
+    )
+}
+
+fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind {
+    use EventKind as E;
+    let number = path.number().unwrap_or(0);
+    let end = End::from(StepStatus::Cancelled);
+    match step_type {
+        StepType::Step => E::StepCancelled { partial },
+        StepType::Steps => E::StepsExecutionCompleted { end },
+        StepType::Parallel => E::ParallelExecutionCompleted { end },
+        StepType::Loop => E::LoopExecutionCompleted { total_iterations: 0, end },
+        StepType::Iteration => {
+            E::LoopIterationCompleted { iteration: number, should_continue: false, end }
+        }
+        StepType::Condition => E::ConditionExecutionCompleted { end },
+        StepType::Router => E::RouterExecutionCompleted { end },
+        StepType::Map => E::MapExecutionCompleted { end },
+        _ => E::MapItemCompleted { item: number, end },
+    }
+}
+
+impl StepHost for Recorder {
+    fn emit(&self, step: &StepPath, delta: EventKind) {
+        Self::emit(self, step, delta);
+    }
+
+    fn record<'a>(
+        &'a self,
+        step: &'a StepPath,
+        fact: EventKind,
+    ) -> BoxFuture<'a, Result<(), StepError>> {
+        Box::pin(async move {
+            if !is_executors(&fact) {
+                let message = format!("`{}` is not for an executor to record", fact.name());
+                return Err(StepError::terminal(message));
+            }
+            if !self.tape().fold.is_open(step) {
+                return Err(StepError::terminal(format!("step `{step}` has ended")));
+            }
+            let stopped = |_| StepError::terminal("the journal of the run is lost");
+            Self::record(self, step, fact).map_err(stopped)?;
+            self.settle().await.map_err(stopped)
+        })
+    }
+
+    fn past(&self, step: &StepPath) -> Vec<EventKind> {
+        self.tape().notes.remove(step).unwrap_or_default()
+    }
+
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn cancelled(&self) -> &CancellationToken {
+        &self.cancelled
+    }
+}

@@ -1,0 +1,366 @@
+//! A run before it begins: a builder that is a future.
+
+use super::{IntoInput, Live, Outbox, RunHandle, RunStream};
+use crate::drive::Job;
+use crate::recorder::{Recorder, Recording};
+use crate::run::live::Outcome;
+use crate::workflow::Workflow;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::event::WorkflowStarted;
+use stepwright_core::executor::RunInput;
+use stepwright_core::state::State;
+use stepwright_core::{
+    AnyStore, Error, IdError, Media, Patch, RunId, RunOutput, Session, SessionId, UserId,
+};
+use tokio_util::sync::CancellationToken;
+
+/// A run before it begins. Await it for its output, or make it a [`Run::stream`], put it into the
+/// [`Run::background`], or wait for it with [`Run::blocking`].
+///
+/// ```
+/// # use stepwright_engine::Workflow;
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+/// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// let output = workflow.run("Ada").session_id("s-1").user_id("ada").await?;
+/// println!("{} {} {}", output.content, output.run_id, output.status);
+/// # assert_eq!(output.content.text(), "Hello Ada");
+/// # Ok(()) }
+/// ```
+#[must_use = "a run does nothing until it is awaited, streamed, put into the background or blocked on"]
+pub struct Run {
+    workflow: Workflow,
+    input: Result<RunInput, Error>,
+    options: Options,
+    cancel: CancellationToken,
+}
+
+#[derive(Default)]
+struct Options {
+    run_id: Option<Result<RunId, IdError>>,
+    session_id: Option<Result<SessionId, IdError>>,
+    user_id: Option<Result<UserId, IdError>>,
+    session_state: State,
+    metadata: Map<String, Value>,
+    debug: bool,
+    all_events: bool,
+    timeout: Option<Duration>,
+}
+
+impl Run {
+    pub(crate) fn new(workflow: Workflow, input: impl IntoInput) -> Self {
+        let options = Options { debug: workflow.debug_mode(), ..Options::default() };
+        Self { workflow, input: input.into_input(), options, cancel: CancellationToken::new() }
+    }
+
+    /// The session to continue; one that is not known is opened. Without it, the run has a session
+    /// of its own.
+    pub fn session_id(mut self, session: impl AsRef<str>) -> Self {
+        self.options.session_id = Some(SessionId::new(session));
+        self
+    }
+
+    /// Who runs it. A session that another user owns is not found.
+    pub fn user_id(mut self, user: impl AsRef<str>) -> Self {
+        self.options.user_id = Some(UserId::new(user));
+        self
+    }
+
+    /// What to call the run. Each run needs a name of its own; without this it gets one.
+    pub fn run_id(mut self, run: impl AsRef<str>) -> Self {
+        self.options.run_id = Some(RunId::new(run));
+        self
+    }
+
+    /// Changes of the session state that the run begins with: each member is set.
+    pub fn session_state(mut self, state: Map<String, Value>) -> Self {
+        self.options.session_state = state;
+        self
+    }
+
+    /// Whatever you want to find again beside the run. It is in [`RunOutput::metadata`].
+    pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
+        self.options.metadata = metadata;
+        self
+    }
+
+    /// Anything else that steps may want to know: they find it in `StepInput::run`.
+    pub fn additional_data(mut self, data: Map<String, Value>) -> Self {
+        if let Ok(input) = &mut self.input {
+            input.additional_data = data;
+        }
+        self
+    }
+
+    /// Pictures, for steps that look at them.
+    pub fn images(self, images: impl IntoIterator<Item = Media>) -> Self {
+        self.media(images)
+    }
+
+    /// Moving pictures, for steps that look at them.
+    pub fn videos(self, videos: impl IntoIterator<Item = Media>) -> Self {
+        self.media(videos)
+    }
+
+    /// Sounds, for steps that listen to them.
+    pub fn audio(self, audio: impl IntoIterator<Item = Media>) -> Self {
+        self.media(audio)
+    }
+
+    /// Files, for steps that read them.
+    pub fn files(self, files: impl IntoIterator<Item = Media>) -> Self {
+        self.media(files)
+    }
+
+    fn media(mut self, media: impl IntoIterator<Item = Media>) -> Self {
+        if let Ok(input) = &mut self.input {
+            input.media.extend(media);
+        }
+        self
+    }
+
+    /// How long the run may take, instead of what its workflow says. One that takes longer fails.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Logs every event, prompt and answer through `tracing`, at level `DEBUG`.
+    pub fn debug_mode(mut self, debug: bool) -> Self {
+        self.options.debug = debug;
+        self
+    }
+
+    /// Whether a stream has all events, or only how the run begins, what there is to read, and how
+    /// it ends. By default only that, as in Agno.
+    pub fn stream_events(mut self, all: bool) -> Self {
+        self.options.all_events = all;
+        self
+    }
+
+    /// The events of the run, as they happen. It begins when the stream is first polled; dropping
+    /// the stream cancels it.
+    pub fn stream(self) -> RunStream {
+        RunStream::new(self)
+    }
+
+    /// Begins the run in the background, and gives a handle to it at once. The run does not depend
+    /// on the handle; it depends on this process, unless its workflow has a store and another
+    /// process takes it up.
+    ///
+    /// # Errors
+    /// If the run cannot be begun.
+    pub async fn background(self) -> Result<RunHandle, Error> {
+        let workflow = self.workflow.clone();
+        let prepared = self.prepare(None, true).await?;
+        let Prepared { job, live, run, .. } = prepared;
+        let recorder = job.recorder.clone();
+        let begun = match job.begin() {
+            Ok(()) => recorder.settle().await,
+            Err(stop) => Err(stop),
+        };
+        if let Err(stop) = begun {
+            workflow.live().remove(&run);
+            return Err(crate::workflow::stop_error(&stop));
+        }
+        if let Err(error) = workflow.dispatch(&run).await {
+            workflow.live().remove(&run);
+            return Err(error);
+        }
+        Ok(RunHandle::new(workflow, run, live))
+    }
+
+    /// Runs to the end on this thread: for programs without async.
+    ///
+    /// # Errors
+    /// As awaiting the run; and if it is called inside of async code, which it would block.
+    pub fn blocking(self) -> Result<RunOutput, Error> {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let error = Error::usage("`blocking` was called inside of async code");
+            return Err(error.with_hint("await the run instead"));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| {
+            Error::usage("the runtime for a blocking run could not be started").with_source(error)
+        })?;
+        runtime.block_on(self.drive(None))
+    }
+
+    pub(super) fn cancel_token(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+
+    pub(super) fn wants_all_events(&self) -> bool {
+        self.options.all_events
+    }
+
+    /// Drives the run to its end, here and now.
+    pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
+        let Prepared { job, live, run, workflow } = self.prepare(outbox, false).await?;
+        let _ = live.driven.set(());
+        let mut left = Left { recorder: Some(job.recorder.clone()), run, workflow };
+        let answer = job.drive().await;
+        left.recorder = None;
+        left.workflow.with_events(answer)
+    }
+
+    async fn prepare(
+        self,
+        outbox: Option<Arc<Outbox>>,
+        remembered: bool,
+    ) -> Result<Prepared, Error> {
+        let Self { workflow, input, options, cancel } = self;
+        let input = input?;
+        workflow.check_input(&input.content)?;
+        let named_run = options.run_id.is_some();
+        let world = workflow.world().clone();
+        let run = options.run_id.transpose()?.unwrap_or_else(|| world.run_id());
+        let user_id = options.user_id.transpose()?;
+        let session_id = options.session_id.transpose()?;
+        let store = workflow.store_for(remembered || session_id.is_some());
+        let named_session = session_id.is_some();
+        let session_id = session_id.unwrap_or_else(|| world.session_id());
+        if named_run && let Some(store) = &store {
+            check_new(store, &run).await?;
+        }
+        let session = match &store {
+            Some(store) if named_session => {
+                find_session(store, &session_id, user_id.as_ref()).await?
+            }
+            _ => None,
+        };
+        let mut patches = Vec::new();
+        let mut state = match session {
+            Some(session) => session.state,
+            None => {
+                patches.extend(sets(workflow.default_state()));
+                State::new()
+            }
+        };
+        patches.extend(sets(&options.session_state));
+        for patch in &patches {
+            patch.apply(&mut state).map_err(|error| Error::usage(error.to_string()))?;
+        }
+        let timeout = options.timeout.or(workflow.timeout());
+        let started = WorkflowStarted {
+            workflow_id: workflow.id().clone(),
+            workflow_name: workflow.shared_name(),
+            digest: workflow.shared_digest(),
+            session_id,
+            user_id,
+            input: Arc::new(input),
+            state: Arc::new(state),
+            patches,
+            metadata: options.metadata,
+            debug: options.debug,
+            timeout_ms: timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
+        };
+        let recording = Recording {
+            run: run.clone(),
+            world,
+            store,
+            cancelled: cancel.clone(),
+            outbox,
+            keep_events: workflow.keeps_events(),
+            debug: options.debug,
+        };
+        let job = Job::new(workflow.shared_plan(), started, recording, &[])?;
+        let recorder = Some(job.recorder.clone()).into();
+        let live = Arc::new(Live { cancel, recorder, ..Live::default() });
+        if !workflow.live().insert(run.clone(), live.clone()) {
+            return Err(taken(&run));
+        }
+        Ok(Prepared { job, live, run, workflow })
+    }
+}
+
+/// Tells those who wait how a run ended.
+pub(crate) fn finish(live: &Live, answer: &Result<RunOutput, Error>) {
+    let outcome = match answer {
+        Ok(output) => Outcome::Output(Box::new(output.clone())),
+        Err(error) => match error.output() {
+            Some(output) if output.is_terminal() => Outcome::Output(Box::new(output.clone())),
+            _ => Outcome::Lost(error.report()),
+        },
+    };
+    let _ = live.outcome.set(outcome);
+    live.ended.cancel();
+}
+
+fn sets(state: &State) -> impl Iterator<Item = Patch> {
+    state.iter().map(|(key, value)| Patch::set(key, value.clone()))
+}
+
+fn taken(run: &RunId) -> Error {
+    Error::usage(format!("there is a run `{run}` already"))
+        .with_hint("give each run a name of its own, or none")
+}
+
+async fn check_new(store: &AnyStore, run: &RunId) -> Result<(), Error> {
+    match store.run(run).await? {
+        Some(_) => Err(taken(run)),
+        None => Ok(()),
+    }
+}
+
+/// The session, if there is one and it is this user's.
+pub(crate) async fn find_session(
+    store: &AnyStore,
+    session: &SessionId,
+    user: Option<&UserId>,
+) -> Result<Option<Session>, Error> {
+    match store.session(session).await? {
+        Some(found) if !found.belongs_to(user) => Err(Error::new(
+            stepwright_core::ErrorKind::NotFound,
+            format!("session `{session}` was not found"),
+        )),
+        found => Ok(found),
+    }
+}
+
+struct Prepared {
+    job: Job,
+    live: Arc<Live>,
+    run: RunId,
+    workflow: Workflow,
+}
+
+/// Somebody who drives a run and may leave it: a future can be dropped at any moment.
+struct Left {
+    recorder: Option<Arc<Recorder>>,
+    run: RunId,
+    workflow: Workflow,
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.workflow.live().remove(&self.run);
+        let Some(recorder) = self.recorder.take() else { return };
+        recorder.cancel_token().cancel();
+        // The steps under way have been dropped with the future. Where there is a runtime, the
+        // journal is told so; where there is none, the run stays as a crash would leave it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { recorder.abandon().await });
+        }
+    }
+}
+
+impl IntoFuture for Run {
+    type Output = Result<RunOutput, Error>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.drive(None))
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("workflow", &self.workflow.name()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,71 @@
+//! What a run can be given.
+
+use serde::Serialize;
+use stepwright_core::executor::RunInput;
+use stepwright_core::{Content, Error, Media};
+
+/// What a run can be given: a text, any value that can be written as JSON, or [`Parts`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the input of a run",
+    note = "pass a text, a value that implements `serde::Serialize`, or `Parts` with media"
+)]
+pub trait IntoInput {
+    /// Makes it the input.
+    fn into_input(self) -> Result<RunInput, Error>;
+}
+
+impl<T: Serialize> IntoInput for T {
+    fn into_input(self) -> Result<RunInput, Error> {
+        let content = Content::json(&self).map_err(|error| {
+            Error::usage(format!("the input cannot be written as JSON: {error}"))
+                .with_hint("objects need texts as keys, and numbers must be finite")
+        })?;
+        Ok(RunInput { content, ..RunInput::default() })
+    }
+}
+
+/// An input of texts and media.
+///
+/// ```
+/// use stepwright_core::{Media, MediaKind};
+/// use stepwright_engine::{Parts, Workflow};
+/// # async fn describe(text: String) -> String { text }
+/// let workflow = Workflow::builder("Describe").step(describe).build()?;
+/// let input = Parts::default()
+///     .text("What is on it?")
+///     .media(Media::path(MediaKind::Image, "photo.jpg"));
+/// let output = workflow.run(input).blocking()?;
+/// # assert_eq!(output.content.text(), "What is on it?");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    texts: Vec<String>,
+    media: Vec<Media>,
+}
+
+impl Parts {
+    /// Adds a text. Texts stand in paragraphs of their own.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.texts.push(text.into());
+        self
+    }
+
+    /// Adds a medium.
+    #[must_use]
+    pub fn media(mut self, media: Media) -> Self {
+        self.media.push(media);
+        self
+    }
+}
+
+impl IntoInput for Parts {
+    fn into_input(self) -> Result<RunInput, Error> {
+        let content = match self.texts.is_empty() {
+            true => Content::default(),
+            false => Content::from(self.texts.join("\n\n")),
+        };
+        Ok(RunInput { content, media: self.media, ..RunInput::default() })
+    }
+}

@@ -1,0 +1,17 @@
+//! Runs: a builder that is a future, a stream of events, a handle to one in the background.
+
+mod builder;
+mod handle;
+mod input;
+mod live;
+mod outbox;
+mod stream;
+
+pub use builder::Run;
+pub(crate) use builder::finish;
+pub use handle::RunHandle;
+pub use input::{IntoInput, Parts};
+pub use stream::RunStream;
+
+pub(crate) use live::{Live, LiveRuns};
+pub(crate) use outbox::Outbox;

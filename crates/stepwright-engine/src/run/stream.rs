@@ -1,0 +1,128 @@
+//! The events of a run, as they happen.
+
+use super::{Outbox, Run};
+use futures_util::stream::Stream;
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use stepwright_core::{Error, Event, RunOutput};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The events of a run, as they happen.
+///
+/// The run begins when the stream is first polled, and goes on by itself, however slowly it is
+/// read. Dropping the stream cancels the run.
+///
+/// ```
+/// # use futures_util::StreamExt as _;
+/// # use stepwright_core::EventKind;
+/// # use stepwright_engine::Workflow;
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+/// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// let mut events = workflow.run("Ada").stream_events(true).stream();
+/// while let Some(event) = events.next().await {
+///     match &event.kind {
+///         EventKind::StepStarted { .. } => println!("{} …", event.path),
+///         _ => if let Some(content) = event.content() { println!("{content}") },
+///     }
+/// }
+/// assert_eq!(events.output().await?.content.text(), "Hello Ada");
+/// # Ok(()) }
+/// ```
+#[must_use = "a stream does nothing until it is polled"]
+pub struct RunStream {
+    stage: Stage,
+    read: VecDeque<Event>,
+    cancel: CancellationToken,
+}
+
+enum Stage {
+    Ready(Box<Run>),
+    Running { outbox: Arc<Outbox>, task: JoinHandle<Result<RunOutput, Error>> },
+    Read(JoinHandle<Result<RunOutput, Error>>),
+    Ended,
+}
+
+impl RunStream {
+    pub(super) fn new(run: Run) -> Self {
+        let cancel = run.cancel_token();
+        Self { stage: Stage::Ready(Box::new(run)), read: VecDeque::new(), cancel }
+    }
+
+    /// The output at the end of the run. Events that were not read are passed over.
+    ///
+    /// # Errors
+    /// As awaiting the run: if it failed, was cancelled, or could not be begun.
+    pub async fn output(mut self) -> Result<RunOutput, Error> {
+        use futures_util::StreamExt as _;
+        while self.next().await.is_some() {}
+        match std::mem::replace(&mut self.stage, Stage::Ended) {
+            Stage::Read(task) => joined(task.await),
+            _ => Err(Error::usage("the output of this stream has been taken")),
+        }
+    }
+}
+
+fn joined(
+    answer: Result<Result<RunOutput, Error>, tokio::task::JoinError>,
+) -> Result<RunOutput, Error> {
+    answer.unwrap_or_else(|error| {
+        Err(Error::new(stepwright_core::ErrorKind::Run, "the run's task was stopped")
+            .with_source(error))
+    })
+}
+
+impl Stream for RunStream {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        loop {
+            if let Some(event) = self.read.pop_front() {
+                return Poll::Ready(Some(event));
+            }
+            match std::mem::replace(&mut self.stage, Stage::Ended) {
+                Stage::Ready(run) => {
+                    let outbox = Arc::new(Outbox::new(run.wants_all_events()));
+                    let shown = outbox.clone();
+                    let task = tokio::spawn(async move {
+                        let answer = run.drive(Some(shown.clone())).await;
+                        // A run that could not be begun has not closed it.
+                        shown.close();
+                        answer
+                    });
+                    self.stage = Stage::Running { outbox, task };
+                }
+                Stage::Running { outbox, task } => {
+                    let taken = outbox.poll_take(cx, &mut self.read);
+                    if taken == Poll::Ready(false) {
+                        self.stage = Stage::Read(task);
+                        return Poll::Ready(None);
+                    }
+                    self.stage = Stage::Running { outbox, task };
+                    ready!(taken);
+                }
+                ended => {
+                    self.stage = ended;
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for RunStream {
+    fn drop(&mut self) {
+        // Ends a run that is under way; one that has ended does not notice.
+        self.cancel.cancel();
+    }
+}
+
+impl fmt::Debug for RunStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunStream").finish_non_exhaustive()
+    }
+}

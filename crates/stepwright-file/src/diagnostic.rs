@@ -1,0 +1,323 @@
+//! What is wrong with a file, for people and for programs.
+
+use crate::source::{Source, Span};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use serde::Serialize;
+use std::fmt;
+use std::sync::Arc;
+
+/// How many mistakes are kept. Whoever has more repairs these first.
+pub const MISTAKES_MAX: usize = 50;
+
+/// One mistake: what, where, and what to do about it.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Diagnostic {
+    /// What is wrong: a fragment without a full stop.
+    pub message: String,
+    /// In which file.
+    pub file: String,
+    /// In which line, from 1; 0 if the mistake is about the file itself.
+    pub line: usize,
+    /// In which column, from 1, in characters.
+    pub column: usize,
+    /// How many characters it covers.
+    pub length: usize,
+    /// What to say right there.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub label: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Other places that have to do with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<Related>,
+    #[serde(skip)]
+    place: Option<(Arc<Source>, Span)>,
+    #[serde(skip)]
+    places: Vec<Span>,
+}
+
+/// Another place in the same file that has to do with a mistake.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Related {
+    /// In which line, from 1.
+    pub line: usize,
+    /// In which column, from 1, in characters.
+    pub column: usize,
+    /// What to say there.
+    pub label: String,
+}
+
+impl Diagnostic {
+    pub(crate) fn new(source: &Arc<Source>, span: Span, message: impl Into<String>) -> Self {
+        let (line, column) = source.position(span.start);
+        Self {
+            message: message.into(),
+            file: source.name.clone(),
+            line,
+            column,
+            length: source.chars(span),
+            label: String::new(),
+            help: None,
+            related: Vec::new(),
+            place: Some((source.clone(), span)),
+            places: Vec::new(),
+        }
+    }
+
+    /// About a file of which there is no text to show.
+    pub(crate) fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            file: file.into(),
+            line: 0,
+            column: 0,
+            length: 0,
+            label: String::new(),
+            help: None,
+            related: Vec::new(),
+            place: None,
+            places: Vec::new(),
+        }
+    }
+
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
+    }
+
+    pub(crate) fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        if let Some((source, _)) = &self.place {
+            let (line, column) = source.position(span.start);
+            self.related.push(Related { line, column, label: label.into() });
+            self.places.push(span);
+        }
+        self
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    /// `file:line:column: message`, as compilers write it on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message),
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message),
+        }
+    }
+}
+
+/// How a report looks.
+#[derive(Clone, Copy, Debug)]
+pub struct ReportStyle {
+    /// Whether it has colours.
+    pub color: bool,
+    /// Whether lines are drawn with anything but ASCII.
+    pub unicode: bool,
+    /// How wide it may become, in characters.
+    pub width: usize,
+}
+
+impl Default for ReportStyle {
+    /// Without colours, for 100 columns.
+    fn default() -> Self {
+        Self { color: false, unicode: true, width: 100 }
+    }
+}
+
+/// Everything that is wrong with a file, in the order of the text; at most [`MISTAKES_MAX`].
+#[derive(Clone, Default, Serialize)]
+#[serde(transparent)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+    #[serde(skip)]
+    left_out: usize,
+}
+
+impl Diagnostics {
+    /// The mistakes, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.list.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none. Never true of what a reader returns as an error.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many more there were than are kept.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// All mistakes with excerpts from the file, for people.
+    pub fn report(&self, style: ReportStyle) -> String {
+        let theme = match (style.unicode, style.color) {
+            (true, true) => GraphicalTheme::unicode(),
+            (true, false) => GraphicalTheme::unicode_nocolor(),
+            (false, true) => GraphicalTheme {
+                characters: miette::ThemeCharacters::ascii(),
+                ..Default::default()
+            },
+            (false, false) => GraphicalTheme::none(),
+        };
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_width(style.width)
+            .with_links(false)
+            .with_context_lines(1)
+            .without_cause_chain();
+        let mut text = String::new();
+        for (at, diagnostic) in self.list.iter().enumerate() {
+            if at > 0 {
+                text.push('\n');
+            }
+            let shown = Shown::of(diagnostic);
+            if handler.render_report(&mut text, &shown).is_err() {
+                text.push_str(&diagnostic.to_string());
+            }
+        }
+        // The renderer pads lines, which nobody wants to see in a log.
+        let mut report: String = text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect();
+        if self.left_out > 0 {
+            report.push_str(&format!("\nand {} more\n", self.left_out));
+        }
+        report
+    }
+
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        // A file that is used twice is checked twice, but nobody wants to read that twice.
+        let same = |other: &Diagnostic| {
+            (&other.file, other.line, other.column, &other.message)
+                == (&diagnostic.file, diagnostic.line, diagnostic.column, &diagnostic.message)
+        };
+        if !self.list.iter().any(same) {
+            self.list.push(diagnostic);
+        }
+    }
+
+    /// Sorts them by file, in the order in which files were first read, and by place; keeps the
+    /// first ones.
+    pub(crate) fn finish(mut self) -> Result<(), Self> {
+        if self.list.is_empty() {
+            return Ok(());
+        }
+        let mut files: Vec<String> = Vec::new();
+        for diagnostic in &self.list {
+            if !files.contains(&diagnostic.file) {
+                files.push(diagnostic.file.clone());
+            }
+        }
+        self.list
+            .sort_by_key(|d| (files.iter().position(|file| *file == d.file), d.line, d.column));
+        self.left_out += self.list.len().saturating_sub(MISTAKES_MAX);
+        self.list.truncate(MISTAKES_MAX);
+        Err(self)
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self { list: vec![diagnostic], left_out: 0 }
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report(ReportStyle::default()))
+    }
+}
+
+impl fmt::Debug for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What `fn main() -> Result<(), Diagnostics>` and `unwrap` print.
+        writeln!(f)?;
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+impl From<Diagnostics> for stepwright_core::Error {
+    fn from(mistakes: Diagnostics) -> Self {
+        let kind = stepwright_core::ErrorKind::Definition;
+        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        let error = Self::new(kind, lines.join("\n"));
+        match mistakes.iter().find_map(|d| d.help.clone()) {
+            Some(help) if mistakes.len() == 1 => error.with_hint(help),
+            _ => error,
+        }
+    }
+}
+
+/// A mistake in the form that the renderer wants.
+#[derive(Debug)]
+struct Shown<'a> {
+    diagnostic: &'a Diagnostic,
+    source: Option<NamedSource<String>>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(diagnostic: &'a Diagnostic) -> Self {
+        let source = diagnostic
+            .place
+            .as_ref()
+            .map(|(source, _)| NamedSource::new(&source.name, source.text.clone()));
+        Self { diagnostic, source }
+    }
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.diagnostic.line {
+            0 => write!(f, "{}: {}", self.diagnostic.file, self.diagnostic.message),
+            _ => f.write_str(&self.diagnostic.message),
+        }
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl miette::Diagnostic for Shown<'_> {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.diagnostic.help.as_ref().map(|help| Box::new(help) as _)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as _)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let (_, span) = self.diagnostic.place.as_ref()?;
+        let text = Some(self.diagnostic.label.clone()).filter(|label| !label.is_empty());
+        let main = LabeledSpan::new_primary_with_span(text, (span.start, span.len));
+        let related = self.diagnostic.related.iter().zip(&self.diagnostic.places);
+        let related =
+            related.map(|(r, span)| LabeledSpan::new(Some(r.label.clone()), span.start, span.len));
+        Some(Box::new(std::iter::once(main).chain(related)))
+    }
+}

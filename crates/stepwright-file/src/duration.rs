@@ -1,0 +1,74 @@
+//! Durations as people write them.
+
+use std::time::Duration;
+
+/// The longest duration: a year.
+const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Reads `500ms`, `10s`, `5m`, `2h`, `1d` or several of them in a row, such as `1h30m`.
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err("is empty".into());
+    }
+    let mut total = 0.0_f64;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, after) = rest.split_at(digits);
+        let number: f64 = match number {
+            "" => return Err("is not a duration".into()),
+            number => number.parse().map_err(|_| format!("`{number}` is not a number"))?,
+        };
+        let letters = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(letters);
+        let seconds = match unit {
+            "ms" => 0.001,
+            "s" | "sec" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            "d" => 86400.0,
+            "" => return Err("has no unit".into()),
+            unit => return Err(format!("has an unknown unit `{unit}`")),
+        };
+        total += number * seconds;
+        rest = after.trim_start();
+    }
+    match Duration::try_from_secs_f64(total) {
+        Ok(Duration::ZERO) => Err("is zero".into()),
+        Ok(duration) if duration <= DURATION_MAX => Ok(duration),
+        _ => Err("is longer than a year".into()),
+    }
+}
+
+/// The duration as [`parse`] reads it.
+pub(crate) fn display(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let mut text = String::new();
+    let mut rest = ms;
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)]
+    {
+        if rest >= size {
+            text.push_str(&format!("{}{unit}", rest / size));
+            rest %= size;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_and_written() {
+        for (text, ms) in [("500ms", 500), ("10s", 10_000), ("1.5s", 1500), ("1h30m", 5_400_000)] {
+            assert_eq!(parse(text).unwrap(), Duration::from_millis(ms));
+        }
+        assert_eq!(display(parse("90m").unwrap()), "1h30m");
+        assert_eq!(parse("10").unwrap_err(), "has no unit");
+        assert_eq!(parse("10 parsecs").unwrap_err(), "is not a duration");
+        assert_eq!(parse("10parsecs").unwrap_err(), "has an unknown unit `parsecs`");
+        assert_eq!(parse("soon").unwrap_err(), "is not a duration");
+        assert_eq!(parse("0s").unwrap_err(), "is zero");
+    }
+}

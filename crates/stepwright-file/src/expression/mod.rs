@@ -1,0 +1,244 @@
+//! Expressions: values and decisions, in CEL.
+//!
+//! CEL is evaluated as it is. What it lacks is a check before anything runs: unknown variables and
+//! functions are found here, by a walk over the parsed expression.
+
+mod names;
+mod values;
+mod walk;
+
+use crate::reference::{Reference, Values};
+use crate::source::Span;
+use cel::{Context, Env, ExecutionError, Program, extensions};
+use serde_json::Value;
+use std::sync::{Arc, LazyLock};
+use stepwright_core::StepError;
+use stepwright_core::error::ErrorCode;
+
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib();
+    env.add_extension(extensions::strings).expect("nothing else declares these");
+    env.add_extension(extensions::lists).expect("nothing else declares these");
+    env.add_extension(extensions::math).expect("nothing else declares these");
+    Arc::new(env)
+});
+
+/// A parsed expression. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Expression(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    text: String,
+    program: Program,
+    references: Vec<Reference>,
+    /// The names in it, if it is nothing but a path. Then no value is converted needlessly.
+    path: Option<Vec<String>>,
+}
+
+/// Something wrong with an expression, at a place in its text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    pub(crate) message: String,
+    pub(crate) span: Span,
+    pub(crate) help: Option<String>,
+}
+
+impl Expression {
+    /// Parses `text` and checks its functions. Its references are for the caller to check.
+    pub(crate) fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
+        let program = ENV.compile(text).map_err(|errors| syntax_mistakes(text, &errors))?;
+        let walk::Walk { references, mistakes, .. } = walk::Walk::of(&program, text);
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let path = walk::plain_path(program.expression());
+        Ok(Self(Arc::new(Inner { text: text.into(), program, references, path })))
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    pub(crate) fn references(&self) -> &[Reference] {
+        &self.0.references
+    }
+
+    /// Its value.
+    pub(crate) fn value(&self, values: &Values<'_>) -> Result<Value, StepError> {
+        if let Some(path) = &self.0.path {
+            return self.follow(path, values);
+        }
+        let mut context = Context::with_env(ENV.clone());
+        for (name, value) in values.roots(&self.0.references) {
+            context.add_variable_from_value(name, values::from_json(value));
+        }
+        let value = self.0.program.execute(&context).map_err(|error| self.failed(&error))?;
+        values::to_json(&value).map_err(|what| {
+            self.error(&format!("gives {what}, which is not a value that steps can use"))
+        })
+    }
+
+    /// Its value, which must be `true` or `false`.
+    pub(crate) fn decide(&self, values: &Values<'_>) -> Result<bool, StepError> {
+        match self.value(values)? {
+            Value::Bool(value) => Ok(value),
+            other => Err(self.error(&format!("gives {}, not true or false", what(&other)))),
+        }
+    }
+
+    /// Its value, which must be a list.
+    pub(crate) fn list(&self, values: &Values<'_>) -> Result<Vec<Value>, StepError> {
+        match self.value(values)? {
+            Value::Array(list) => Ok(list),
+            other => Err(self.error(&format!("gives {}, not a list", what(&other)))),
+        }
+    }
+
+    /// Its value, which must be a text, a list of texts, or null for none.
+    pub(crate) fn names(&self, values: &Values<'_>) -> Result<Vec<String>, StepError> {
+        let wrong =
+            |other: &Value| self.error(&format!("gives {}, not the name of a choice", what(other)));
+        match self.value(values)? {
+            Value::Null => Ok(Vec::new()),
+            Value::String(name) => Ok(vec![name]),
+            Value::Array(list) => list
+                .into_iter()
+                .map(|one| match one {
+                    Value::String(name) => Ok(name),
+                    other => Err(wrong(&other)),
+                })
+                .collect(),
+            other => Err(wrong(&other)),
+        }
+    }
+
+    fn follow(&self, path: &[String], values: &Values<'_>) -> Result<Value, StepError> {
+        let mut value = values.root(&path[0], &self.0.references);
+        for (at, name) in path.iter().enumerate().skip(1) {
+            value = match value {
+                Value::Object(mut members) => {
+                    let member = members.swap_remove(name);
+                    member.ok_or_else(|| {
+                        self.error(&format!(
+                            "asks `{}` for `{name}`, which it lacks",
+                            path[..at].join(".")
+                        ))
+                    })?
+                }
+                other => {
+                    let of = path[..at].join(".");
+                    return Err(self.error(&format!(
+                        "asks `{of}` for `{name}`, but that is {}",
+                        what(&other)
+                    )));
+                }
+            };
+        }
+        Ok(value)
+    }
+
+    fn failed(&self, error: &ExecutionError) -> StepError {
+        let error = match error {
+            ExecutionError::NoSuchKey(key) => {
+                format!("asks for `{key}`, which is not there")
+            }
+            ExecutionError::NoSuchOverload(overload) => {
+                let types = overload.argument_types();
+                let types: Vec<&str> = types.iter().map(|t| type_word(t)).collect();
+                format!("uses {} on {}", operation(overload.function()), types.join(" and "))
+            }
+            other => {
+                let mut text = other.to_string();
+                if let Some(first) = text.get_mut(..1) {
+                    first.make_ascii_lowercase();
+                }
+                format!("failed: {text}")
+            }
+        };
+        self.error(&error)
+    }
+
+    // The same values give the same failure, so trying again is of no use.
+    fn error(&self, what: &str) -> StepError {
+        StepError::terminal(format!("the expression `{}` {what}", self.0.text.trim()))
+            .with_code(ErrorCode::Decision)
+    }
+}
+
+fn what(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn type_word(name: &str) -> &str {
+    match name {
+        "null_type" | "null" => "nothing",
+        "bool" => "true or false",
+        "int" | "uint" | "double" => "a number",
+        "string" => "a text",
+        "list" => "a list",
+        "map" => "an object",
+        other => other,
+    }
+}
+
+fn operation(function: &str) -> String {
+    let operator = function.trim_matches(['_', '@']);
+    match operator {
+        "[_]" => "an index".into(),
+        "in" => "`in`".into(),
+        operator => format!("`{operator}`"),
+    }
+}
+
+fn syntax_mistakes(text: &str, errors: &cel::ParseErrors) -> Vec<Mistake> {
+    let mistakes = errors.errors.iter().map(|error| {
+        let (line, column) = error.pos;
+        let source = crate::source::Source::new("", text);
+        let start = match (usize::try_from(line), usize::try_from(column)) {
+            (Ok(line), Ok(column)) if line > 0 => source.offset(line, column.max(1)),
+            _ => 0,
+        };
+        let len = text[start..].chars().next().map_or(0, char::len_utf8);
+        let message = format!("not a valid expression: {}", plain_syntax(&error.msg));
+        Mistake { message, span: Span::new(start, len), help: syntax_help(text) }
+    });
+    // One mistake makes the parser stumble several times; the first time tells the most.
+    mistakes.take(1).collect()
+}
+
+/// The parser's message without its list of everything else that could have been there.
+fn plain_syntax(message: &str) -> String {
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    let message = message.split(" expecting ").next().unwrap_or(message).trim();
+    message.replace("'<EOF>'", "the end").replace("<EOF>", "the end")
+}
+
+fn syntax_help(text: &str) -> Option<String> {
+    let words = |word: &str| text.split_whitespace().any(|other| other == word);
+    if text.contains("{{") {
+        Some("expressions refer to values directly, without `{{ }}`".into())
+    } else if words("and") || words("or") || words("not") {
+        Some("CEL writes `&&`, `||` and `!` for and, or and not".into())
+    } else if text
+        .replace("==", "")
+        .replace("!=", "")
+        .replace("<=", "")
+        .replace(">=", "")
+        .contains('=')
+    {
+        Some("compare with `==`".into())
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

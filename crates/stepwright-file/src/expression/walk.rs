@@ -1,0 +1,202 @@
+//! A walk over a parsed expression, which finds what it refers to and calls.
+
+use super::Mistake;
+use super::names::{ELSEWHERE, GLOBAL, MACROS, METHODS, QUALIFIED};
+use crate::reference::Reference;
+use crate::source::Span;
+use crate::suggest::closest;
+use cel::Program;
+use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue};
+
+pub(super) struct Walk<'a> {
+    program: &'a Program,
+    text: &'a str,
+    /// The variables of the comprehensions around.
+    bound: Vec<String>,
+    pub(super) references: Vec<Reference>,
+    pub(super) mistakes: Vec<Mistake>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn of(program: &'a Program, text: &'a str) -> Self {
+        let mut walk = Self { program, text, bound: vec![], references: vec![], mistakes: vec![] };
+        walk.expr(program.expression());
+        walk
+    }
+
+    fn expr(&mut self, expr: &IdedExpr) {
+        if let Some((root, names)) = path(expr) {
+            if !self.bound.iter().any(|bound| *bound == root.1) && !root.1.starts_with('@') {
+                let span = self.span_of_path(root.0, &root.1, &names);
+                self.references.push(Reference { root: root.1, path: names, span });
+            }
+            return;
+        }
+        match &expr.expr {
+            Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => {}
+            Expr::Select(select) => self.expr(&select.operand),
+            Expr::Call(call) => {
+                self.call(expr.id, &call.func_name, call.target.as_deref(), call.args.len());
+                let namespace = call.target.as_deref().and_then(|target| {
+                    let Expr::Ident(name) = &target.expr else { return None };
+                    let prefix = format!("{name}.");
+                    QUALIFIED.iter().find(|qualified| qualified.starts_with(&prefix))
+                });
+                if let (Some(target), None) = (&call.target, namespace) {
+                    self.expr(target);
+                }
+                call.args.iter().for_each(|arg| self.expr(arg));
+            }
+            Expr::Comprehension(comprehension) => {
+                self.expr(&comprehension.iter_range);
+                self.expr(&comprehension.accu_init);
+                let outside = self.bound.len();
+                self.bound.push(comprehension.iter_var.clone());
+                self.bound.extend(comprehension.iter_var2.clone());
+                self.bound.push(comprehension.accu_var.clone());
+                self.expr(&comprehension.loop_cond);
+                self.expr(&comprehension.loop_step);
+                self.expr(&comprehension.result);
+                self.bound.truncate(outside);
+            }
+            Expr::List(list) => list.elements.iter().for_each(|element| self.expr(element)),
+            Expr::Map(map) => map.entries.iter().for_each(|entry| self.entry(entry)),
+            Expr::Struct(value) => {
+                let span = self.span_of_word(expr.id, &value.type_name);
+                let message = format!("there is no type `{}`", value.type_name);
+                self.mistakes.push(Mistake { message, span, help: None });
+            }
+        }
+    }
+
+    fn entry(&mut self, entry: &IdedEntryExpr) {
+        match &entry.expr {
+            EntryExpr::StructField(field) => self.expr(&field.value),
+            EntryExpr::MapEntry(entry) => {
+                self.expr(&entry.key);
+                self.expr(&entry.value);
+            }
+        }
+    }
+
+    fn call(&mut self, id: u64, name: &str, target: Option<&IdedExpr>, args: usize) {
+        // Operators are calls of functions with names that nobody can write.
+        if !name.chars().all(|c| c.is_alphanumeric() || c == '_') || name.starts_with('_') {
+            return;
+        }
+        let namespace = target.and_then(|target| match &target.expr {
+            Expr::Ident(root) => Some(format!("{root}.{name}")),
+            _ => None,
+        });
+        let known = match target {
+            None => GLOBAL.contains(&name),
+            Some(_) => {
+                METHODS.contains(&name)
+                    || namespace.as_ref().is_some_and(|n| QUALIFIED.contains(&n.as_str()))
+            }
+        };
+        if known {
+            return;
+        }
+        let span = self.span_of_word(id, name);
+        if let Some((_, usage)) = MACROS.iter().find(|(word, _)| *word == name) {
+            let message =
+                format!("`{name}` is used in another way than with {args} arguments here");
+            self.mistakes.push(Mistake { message, span, help: Some(format!("write `{usage}`")) });
+            return;
+        }
+        let help = if target.is_none() && METHODS.contains(&name) {
+            Some(format!("it is called on a value: `x.{name}(…)`"))
+        } else if target.is_some() && GLOBAL.contains(&name) {
+            Some(format!("it is not called on a value: `{name}(x)`"))
+        } else if let Some((_, here)) = ELSEWHERE.iter().find(|(word, _)| *word == name) {
+            Some(format!("CEL calls it `{here}`"))
+        } else {
+            let macros = MACROS.iter().map(|(word, _)| *word);
+            let all = GLOBAL.into_iter().chain(METHODS).chain(macros).chain(QUALIFIED);
+            closest(name, all).map(|found| format!("did you mean `{found}`?"))
+        };
+        let message = format!("there is no function `{name}`");
+        self.mistakes.push(Mistake { message, span, help });
+    }
+
+    /// Where the parser says that a node begins, in bytes.
+    fn start(&self, id: u64) -> usize {
+        let (start, _) = self.program.source_info().offset_for(id).unwrap_or_default();
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        self.text.char_indices().nth(start).map_or(self.text.len(), |(at, _)| at)
+    }
+
+    /// The place of a word that is at or after where a node begins.
+    fn span_of_word(&self, id: u64, word: &str) -> Span {
+        let start = self.start(id);
+        let after = self.text[start..].find(word).map(|at| start + at);
+        // The node of a call on a value begins at its parenthesis.
+        let before = || self.text[..start].rfind(word);
+        let found = match self.text[..start].ends_with(word) {
+            true => before(),
+            false => after.or_else(before),
+        };
+        found.map_or(Span::new(0, self.text.len()), |at| Span::new(at, word.len()))
+    }
+
+    fn span_of_path(&self, id: u64, root: &str, names: &[String]) -> Span {
+        let first = self.span_of_word(id, root);
+        let mut end = first.end();
+        for name in names {
+            match self.text[end..].find(name.as_str()) {
+                // Between two names there is a dot, or a bracket and a quote.
+                Some(gap) if gap <= 3 => end += gap + name.len(),
+                _ => break,
+            }
+        }
+        let bracket =
+            self.text[end..].chars().take_while(|c| matches!(c, '"' | '\'' | ']')).count();
+        Span::new(first.start, end + bracket - first.start)
+    }
+}
+
+/// `a.b["c"]` as the node of `a`, `a`, and the names after it.
+fn path(expr: &IdedExpr) -> Option<((u64, String), Vec<String>)> {
+    let mut names = Vec::new();
+    let mut node = expr;
+    loop {
+        match &node.expr {
+            Expr::Ident(root) => {
+                names.reverse();
+                return Some(((node.id, root.clone()), names));
+            }
+            Expr::Select(select) => {
+                names.push(select.field.clone());
+                node = &select.operand;
+            }
+            Expr::Call(call) if matches!(call.func_name.as_str(), "_[_]" | "_?._" | "_[?_]") => {
+                let [operand, index] = call.args.as_slice() else { return None };
+                let Expr::Literal(LiteralValue::String(name)) = &index.expr else { return None };
+                names.push(name.inner().to_owned());
+                node = operand;
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// The names of an expression that is nothing but `a.b.c`.
+pub(super) fn plain_path(expr: &IdedExpr) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut node = expr;
+    loop {
+        match &node.expr {
+            Expr::Ident(root) => {
+                names.push(root.clone());
+                names.reverse();
+                return Some(names);
+            }
+            Expr::Select(select) if !select.test => {
+                names.push(select.field.clone());
+                node = &select.operand;
+            }
+            _ => return None,
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The keys of one mapping, each asked for once; what nobody asked for is a mistake.
+
+use super::Word;
+use super::read::Reader;
+use super::values::{Computed, Expr, Text, Written};
+use crate::diagnostic::Diagnostic;
+use crate::duration;
+use crate::expression::{Expression, Mistake};
+use crate::source::Span;
+use crate::suggest::{did_you_mean, listed};
+use crate::template::{Flavour, Template};
+use crate::tree::{Key, Node, Yaml};
+use std::time::Duration;
+
+pub(crate) struct Fields<'n> {
+    /// What the mapping is: "a step".
+    what: &'static str,
+    /// Where it begins.
+    pub(crate) span: Span,
+    left: Vec<(&'n Key, &'n Node)>,
+    asked: Vec<&'static str>,
+}
+
+impl<'n> Fields<'n> {
+    /// The keys of `node`, if that is a mapping. Keys that occur twice are mistakes.
+    pub(crate) fn of(reader: &mut Reader<'_>, node: &'n Node, what: &'static str) -> Option<Self> {
+        let Yaml::Map(map) = &node.value else {
+            reader.wrong_type(node, &format!("{what} is a mapping"));
+            return None;
+        };
+        let mut left: Vec<(&Key, &Node)> = Vec::with_capacity(map.len());
+        for (key, value) in map {
+            match left.iter().find(|(other, _)| other.name == key.name) {
+                Some((first, _)) => {
+                    let message = format!("`{}` is there twice", key.name);
+                    let mistake = reader.mistake(key.span, message);
+                    reader.push(mistake.label("again here").also(first.span, "first here"));
+                }
+                None => left.push((key, value)),
+            }
+        }
+        Some(Self { what, span: node.span, left, asked: Vec::new() })
+    }
+
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<(&'n Key, &'n Node)> {
+        self.asked.push(name);
+        let at = self.left.iter().position(|(key, _)| key.name == name)?;
+        Some(self.left.remove(at))
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.left.iter().any(|(key, _)| key.name == name)
+    }
+
+    /// What must be there. Says so if it is not.
+    pub(crate) fn need(
+        &mut self,
+        reader: &mut Reader<'_>,
+        name: &'static str,
+        help: &str,
+    ) -> Option<(&'n Key, &'n Node)> {
+        let taken = self.take(name);
+        if taken.is_none() {
+            let message = format!("{} needs `{name}`", self.what);
+            reader.push(reader.mistake(self.span, message).help(help));
+        }
+        taken
+    }
+
+    /// Reports whatever nobody asked for.
+    pub(crate) fn finish(self, reader: &mut Reader<'_>) {
+        self.finish_with(reader, |_| None);
+    }
+
+    /// As [`Fields::finish`], where `why` may say more about a key.
+    pub(crate) fn finish_with(
+        self,
+        reader: &mut Reader<'_>,
+        why: impl Fn(&str) -> Option<String>,
+    ) {
+        for (key, _) in &self.left {
+            let message = format!("{} has no key `{}`", self.what, key.name);
+            let help = why(&key.name).or_else(|| did_you_mean(&key.name, &self.asked, "it has"));
+            reader.push(reader.mistake(key.span, message).label("unknown").maybe_help(help));
+        }
+    }
+
+    pub(crate) fn word(&mut self, reader: &mut Reader<'_>, name: &'static str) -> Option<Word> {
+        let (_, node) = self.take(name)?;
+        reader.word(node, name)
+    }
+
+    pub(crate) fn number(
+        &mut self,
+        reader: &mut Reader<'_>,
+        name: &'static str,
+        range: (u64, u64),
+    ) -> Option<u64> {
+        let (_, node) = self.take(name)?;
+        let (least, most) = range;
+        match &node.value {
+            Yaml::Number(number) => match number.as_u64() {
+                Some(value) if (least..=most).contains(&value) => Some(value),
+                _ => {
+                    let message = format!("`{name}` is a whole number from {least} to {most}");
+                    reader.push(reader.mistake(node.span, message).label(format!("this is {number}")));
+                    None
+                }
+            },
+            _ => {
+                reader.wrong_type(node, &format!("`{name}` is a whole number"));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn bool(&mut self, reader: &mut Reader<'_>, name: &'static str) -> Option<bool> {
+        let (_, node) = self.take(name)?;
+        match &node.value {
+            Yaml::Bool(value) => Some(*value),
+            Yaml::Text(text) if matches!(text.as_str(), "yes" | "no" | "on" | "off") => {
+                let message = format!("`{name}` is true or false");
+                let meant = matches!(text.as_str(), "yes" | "on");
+                let help = format!("YAML 1.2 reads `{text}` as a text: write `{meant}`");
+                reader.push(reader.mistake(node.span, message).label("a text").help(help));
+                None
+            }
+            _ => {
+                reader.wrong_type(node, &format!("`{name}` is true or false"));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn duration(
+        &mut self,
+        reader: &mut Reader<'_>,
+        name: &'static str,
+    ) -> Option<Duration> {
+        const HELP: &str = "a duration has a unit: `500ms`, `30s`, `5m`, `1h30m`";
+        let (_, node) = self.take(name)?;
+        match &node.value {
+            Yaml::Text(text) => match duration::parse(text) {
+                Ok(duration) => Some(duration),
+                Err(why) => {
+                    let message = format!("`{name}` is a duration, but `{text}` {why}");
+                    reader.push(reader.mistake(node.span, message).help(HELP));
+                    None
+                }
+            },
+            Yaml::Number(number) => {
+                let message = format!("`{name}` is a duration, but `{number}` has no unit");
+                reader.push(reader.mistake(node.span, message).help(HELP));
+                None
+            }
+            _ => {
+                reader.wrong_type(node, &format!("`{name}` is a duration such as `30s`"));
+                None
+            }
+        }
+    }
+
+    /// One of a few words.
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        name: &'static str,
+        choices: &[(&'static str, T)],
+    ) -> Option<T> {
+        let word = self.word(reader, name)?;
+        let found = choices.iter().find(|(choice, _)| *choice == word.text).map(|(_, value)| *value);
+        if found.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
+            let message = format!("`{name}` is one of {}", listed(&words));
+            let help = crate::suggest::closest(&word.text, words.iter().copied());
+            let help = help.map(|meant| format!("did you mean `{meant}`?"));
+            let label = format!("there is no `{}`", word.text);
+            reader.push(reader.mistake(word.span, message).label(label).maybe_help(help));
+        }
+        found
+    }
+
+    pub(crate) fn template(
+        &mut self,
+        reader: &mut Reader<'_>,
+        name: &'static str,
+        flavour: Flavour,
+    ) -> Option<Text> {
+        let (_, node) = self.take(name)?;
+        reader.template(node, name, flavour)
+    }
+}
+
+impl Reader<'_> {
+    pub(crate) fn mistake(&self, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(&self.source, span, message)
+    }
+
+    pub(crate) fn wrong_type(&mut self, node: &Node, expected: &str) {
+        let mistake = self.mistake(node.span, expected).label(format!("this is {}", node.value.what()));
+        let mistake = match node.value {
+            Yaml::Number(_) | Yaml::Bool(_) if expected.ends_with("a text") => {
+                mistake.help("put it in quotes")
+            }
+            _ => mistake,
+        };
+        self.push(mistake);
+    }
+
+    pub(crate) fn word(&mut self, node: &Node, name: &str) -> Option<Word> {
+        match &node.value {
+            Yaml::Text(text) => Some(Word { text: text.clone(), span: node.span }),
+            _ => {
+                self.wrong_type(node, &format!("`{name}` is a text"));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn list<'n>(&mut self, node: &'n Node, name: &str) -> Option<&'n [Node]> {
+        match &node.value {
+            Yaml::List(list) => Some(list),
+            _ => {
+                self.wrong_type(node, &format!("`{name}` is a list"));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn template(&mut self, node: &Node, name: &str, flavour: Flavour) -> Option<Text> {
+        let word = self.word(node, name)?;
+        let written = self.written(&word, 0);
+        match Template::parse(&word.text, flavour) {
+            Ok(template) => Some(Text { template, written }),
+            Err(mistakes) => {
+                self.push_all(&written, mistakes);
+                None
+            }
+        }
+    }
+
+    /// A value that must be an expression.
+    pub(crate) fn expression(&mut self, node: &Node, name: &str) -> Option<Expr> {
+        match &node.value {
+            Yaml::Text(text) if text.trim_start().starts_with('=') => self.after_equals(node, text),
+            Yaml::Text(text) => {
+                let message = format!("`{name}` is an expression, which begins with `=`");
+                let help = if text.contains("{{") {
+                    format!("expressions need no braces: `{name}: = previous.kind`")
+                } else {
+                    format!("write `{name}: = {}`", text.trim())
+                };
+                self.push(self.mistake(node.span, message).label("no `=`").help(help));
+                None
+            }
+            _ => {
+                self.wrong_type(node, &format!("`{name}` is an expression such as `= size(previous) > 2`"));
+                None
+            }
+        }
+    }
+
+    fn after_equals(&mut self, node: &Node, text: &str) -> Option<Expr> {
+        let offset = text.find('=').map_or(0, |at| at + 1);
+        let word = Word { text: text.to_owned(), span: node.span };
+        let written = self.written(&word, offset);
+        match Expression::parse(&text[offset..]) {
+            Ok(expression) => Some(Expr { expression, written }),
+            Err(mistakes) => {
+                self.push_all(&written, mistakes);
+                None
+            }
+        }
+    }
+
+    /// Any value, in which texts that begin with `=` are expressions.
+    pub(crate) fn computed(&mut self, node: &Node) -> Option<Computed> {
+        match &node.value {
+            Yaml::Text(text) if text.trim_start().starts_with('=') => {
+                self.after_equals(node, text).map(Computed::Expression)
+            }
+            Yaml::List(list) => {
+                let list: Vec<_> = list.iter().map(|one| self.computed(one)).collect();
+                list.into_iter().collect::<Option<_>>().map(Computed::List)
+            }
+            Yaml::Map(map) => {
+                let members: Vec<_> =
+                    map.iter().map(|(key, one)| Some((key.name.clone(), self.computed(one)?))).collect();
+                members.into_iter().collect::<Option<_>>().map(Computed::Object)
+            }
+            other => Some(Computed::Literal(other.to_json())),
+        }
+    }
+
+    pub(crate) fn written(&self, word: &Word, offset: usize) -> Written {
+        Written {
+            source: self.source.clone(),
+            scalar: word.span,
+            value: word.text.as_str().into(),
+            offset,
+        }
+    }
+
+    pub(crate) fn push_all(&mut self, written: &Written, mistakes: Vec<Mistake>) {
+        for mistake in mistakes {
+            let span = written.place_of(&mistake);
+            let diagnostic = Diagnostic::new(&written.source, span, mistake.message);
+            self.push(diagnostic.label("here").maybe_help(mistake.help));
+        }
+    }
+}

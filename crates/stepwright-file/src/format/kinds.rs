@@ -1,0 +1,308 @@
+//! Steps and containers: one key says what kind it is.
+
+use super::fields::Fields;
+use super::read::{Reader, read_file};
+use super::{Choice, Item, Kind, Test, Text, Word};
+use crate::source::Span;
+use crate::suggest::listed;
+use crate::template::{Flavour, Template};
+use crate::tree::{Key, Node, Yaml};
+use stepwright_core::path::name_mistake;
+use stepwright_core::plan::{ITERATIONS_MAX, Join, OnError, RETRIES_MAX, Retry};
+
+/// The keys that make a step what it is.
+pub(crate) const KINDS: [&str; 15] = [
+    "agent", "template", "value", "set_state", "read_files", "write_file", "http_get", "shell",
+    "steps", "parallel", "loop", "if", "router", "map", "workflow",
+];
+
+const JOINS: [(&str, Join); 3] = [
+    ("wait_all", Join::WaitAll),
+    ("fail_fast", Join::FailFast),
+    ("best_effort", Join::BestEffort),
+];
+
+const ON_ERROR: [(&str, OnError); 3] =
+    [("fail", OnError::Fail), ("skip", OnError::Skip), ("continue", OnError::Continue)];
+
+impl Reader<'_> {
+    pub(super) fn item(&mut self, node: &Node) -> Option<Item> {
+        let mut fields = Fields::of(self, node, "a step")?;
+        let name = fields.word(self, "name");
+        let on_error = fields.choice(self, "on_error", &ON_ERROR).unwrap_or_default();
+        let Some(word) = self.kind_of(&mut fields, node) else {
+            return None;
+        };
+        let leaf = !["steps", "parallel", "loop", "if", "router", "map", "workflow"].contains(&word);
+        let (retry, timeout) = match leaf {
+            true => (self.retry(&mut fields), fields.duration(self, "timeout")),
+            false => (None, None),
+        };
+        let (key, value) = fields.take(word)?;
+        let kind = self.kind(word, key, value, &mut fields);
+        fields.finish_with(self, |unknown| match unknown {
+            "retry" | "timeout" if !leaf => {
+                Some(format!("only steps have a `{unknown}`: give it to those in this `{word}`"))
+            }
+            _ => None,
+        });
+        let kind = kind?;
+        let name = match name {
+            Some(name) => self.checked_name(name)?,
+            None => self.derived_name(&kind, key)?,
+        };
+        Some(Item { name, kind, retry, timeout, on_error })
+    }
+
+    /// The one key that says what kind of step it is.
+    fn kind_of(&mut self, fields: &mut Fields<'_>, node: &Node) -> Option<&'static str> {
+        let Yaml::Map(map) = &node.value else { return None };
+        let mut kinds = KINDS.iter().copied().filter(|kind| fields.has(kind));
+        let Some(mut word) = kinds.next() else {
+            let keys = map.iter().map(|(key, _)| key);
+            let known = ["name", "on_error", "retry", "timeout", "prompt", "do", "then", "else"];
+            let odd = keys.clone().find(|key| !known.contains(&key.name.as_str()));
+            let meant = odd.and_then(|key| crate::suggest::closest(&key.name, KINDS));
+            let (span, message) = match odd {
+                Some(key) => (key.span, format!("there is no kind of step `{}`", key.name)),
+                None => (fields.span, "nothing says what kind of step this is".to_owned()),
+            };
+            let help = match meant {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("a step has one of the keys {}", listed(&KINDS)),
+            };
+            self.push(self.mistake(span, message).help(help));
+            return None;
+        };
+        // `steps` is a kind of its own, and nothing else has it; so what stands first decides.
+        let others: Vec<&str> = kinds.collect();
+        if !others.is_empty() {
+            let all: Vec<&Key> = map
+                .iter()
+                .map(|(key, _)| key)
+                .filter(|key| key.name == word || others.contains(&key.name.as_str()))
+                .collect();
+            let [first, second, ..] = all.as_slice() else { return None };
+            word = KINDS.iter().copied().find(|kind| *kind == first.name).unwrap_or(word);
+            let message = format!("a step is of one kind, not `{}` and `{}`", first.name, second.name);
+            let mistake = self.mistake(second.span, message).label("another kind");
+            let mistake = mistake.also(first.span, "one kind");
+            self.push(mistake.help("make two steps of it"));
+            return None;
+        }
+        Some(word)
+    }
+
+    fn kind(
+        &mut self,
+        word: &'static str,
+        key: &Key,
+        value: &Node,
+        fields: &mut Fields<'_>,
+    ) -> Option<Kind> {
+        match word {
+            "agent" => {
+                let agent = self.word(value, "agent");
+                let prompt = fields.take("prompt").map(|(_, node)| self.prompt(node));
+                // A prompt that is wrong has been reported; the step is still worth checking.
+                Some(Kind::Agent { agent: agent?, prompt: prompt.flatten() })
+            }
+            "steps" => Some(Kind::Steps { body: self.items(value, "steps", key.span) }),
+            "parallel" => {
+                let mut settings = self.settings(value, "`parallel`")?;
+                let join = settings.choice(self, "join", &JOINS).unwrap_or_default();
+                let concurrency = self.concurrency(&mut settings);
+                settings.finish(self);
+                let branches = self.body(fields, "branches", key)?;
+                Some(Kind::Parallel { join, concurrency, branches })
+            }
+            "loop" => {
+                let mut settings = self.settings(value, "`loop`")?;
+                let bound = ITERATIONS_MAX.into();
+                let missing = !settings.has("at_most");
+                let at_most = settings.number(self, "at_most", (1, bound));
+                if missing {
+                    let mistake = self.mistake(key.span, "the loop has no bound");
+                    let help = "say how many turns it takes at most: `loop: {at_most: 3}`";
+                    self.push(mistake.help(help));
+                }
+                let until = settings.take("until");
+                let until = until.and_then(|(_, node)| self.expression(node, "until"));
+                let forward = settings.bool(self, "forward").unwrap_or(false);
+                settings.finish(self);
+                let body = self.body(fields, "do", key)?;
+                let at_most = at_most.and_then(|turns| u32::try_from(turns).ok()).unwrap_or(1);
+                Some(Kind::Loop { at_most, until, forward, body })
+            }
+            "if" => {
+                let test = match &value.value {
+                    Yaml::Bool(holds) => Some(Test::Constant(*holds)),
+                    _ => self.expression(value, "if").map(Test::Expression),
+                };
+                let then = fields.take("then").map(|(key, node)| self.items(node, "then", key.span));
+                let otherwise =
+                    fields.take("else").map(|(key, node)| self.items(node, "else", key.span));
+                if then.is_none() && otherwise.is_none() {
+                    let mistake = self.mistake(key.span, "the condition has no steps");
+                    self.push(mistake.help("list them under `then:`, `else:` or both"));
+                }
+                // A decision that is wrong has been reported; the steps are still worth checking.
+                let test = test.unwrap_or(Test::Constant(true));
+                let (then, otherwise) = (then.unwrap_or_default(), otherwise.unwrap_or_default());
+                Some(Kind::Condition { test, then, otherwise })
+            }
+            "router" => {
+                let choose = self.router(value);
+                let choices = self.body(fields, "choices", key)?;
+                let choose = choose.unwrap_or(Choice::Constant(Vec::new()));
+                Some(Kind::Router { choose, choices })
+            }
+            "map" => {
+                let mut settings = self.settings(value, "`map`")?;
+                let over = settings.take("over");
+                let over = over.and_then(|(_, node)| self.expression(node, "over"));
+                let concurrency = self.concurrency(&mut settings);
+                let join = settings.choice(self, "join", &JOINS).unwrap_or_default();
+                settings.finish(self);
+                let body = self.body(fields, "do", key)?;
+                Some(Kind::Map { over, concurrency, join, body })
+            }
+            "workflow" => self.workflow(value),
+            _ => self.function(word, key, value),
+        }
+    }
+
+    fn settings<'n>(&mut self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
+        static NONE: Node = Node { span: Span { start: 0, len: 0 }, value: Yaml::Map(Vec::new()) };
+        match node.value {
+            // `parallel:` alone means that nothing is to be set.
+            Yaml::Null => Fields::of(self, &NONE, what),
+            _ => Fields::of(self, node, what),
+        }
+    }
+
+    fn body(&mut self, fields: &mut Fields<'_>, name: &'static str, kind: &Key) -> Option<Vec<Item>> {
+        let Some((key, node)) = fields.take(name) else {
+            let message = format!("`{}` needs `{name}`", kind.name);
+            let help = format!("list its steps under `{name}:`, beside `{}:`", kind.name);
+            self.push(self.mistake(kind.span, message).help(help));
+            return None;
+        };
+        Some(self.items(node, name, key.span))
+    }
+
+    fn concurrency(&mut self, settings: &mut Fields<'_>) -> Option<u32> {
+        let concurrency = settings.number(self, "concurrency", (1, 10_000));
+        concurrency.and_then(|number| u32::try_from(number).ok())
+    }
+
+    fn router(&mut self, value: &Node) -> Option<Choice> {
+        match &value.value {
+            Yaml::Text(text) if text.trim_start().starts_with('=') => {
+                self.expression(value, "router").map(Choice::Expression)
+            }
+            Yaml::Text(text) => {
+                Some(Choice::Constant(vec![Word { text: text.clone(), span: value.span }]))
+            }
+            Yaml::List(list) => {
+                let words: Vec<_> = list.iter().filter_map(|one| self.word(one, "a choice")).collect();
+                Some(Choice::Constant(words))
+            }
+            _ => {
+                self.wrong_type(value, "`router` is an expression, the name of a choice, or a list of names");
+                None
+            }
+        }
+    }
+
+    fn prompt(&mut self, node: &Node) -> Option<Text> {
+        let (word, source) = self.text_or_file(node, "prompt")?;
+        let mut written = self.written(&word, 0);
+        written.source = source;
+        match Template::parse(&word.text, Flavour::Plain) {
+            Ok(template) => Some(Text { template, written }),
+            Err(mistakes) => {
+                self.push_all(&written, mistakes);
+                None
+            }
+        }
+    }
+
+    fn workflow(&mut self, value: &Node) -> Option<Kind> {
+        let path = self.word(value, "workflow")?;
+        let file = self.dir.join(&path.text);
+        let shown = file.display().to_string();
+        match read_file(&file, &shown, self.options, self.state) {
+            Ok(file) => Some(Kind::Workflow { path, file: Box::new(file?) }),
+            Err(why) => {
+                let message = format!("cannot use `{}`: {why}", path.text);
+                let mistake = self.mistake(path.span, message);
+                let help = why.contains("no such file").then(|| format!("looked for {shown}"));
+                self.push(mistake.maybe_help(help));
+                None
+            }
+        }
+    }
+
+    fn retry(&mut self, fields: &mut Fields<'_>) -> Option<Retry> {
+        let (key, node) = fields.take("retry")?;
+        let mut retry = Retry::default();
+        let most = u64::from(RETRIES_MAX);
+        if let Yaml::Number(number) = &node.value {
+            match number.as_u64().filter(|number| *number <= most) {
+                Some(retries) => retry.retries = u32::try_from(retries).unwrap_or(RETRIES_MAX),
+                None => {
+                    let message = format!("`retry` is a whole number from 0 to {most}");
+                    let mistake = self.mistake(node.span, message);
+                    self.push(mistake);
+                }
+            }
+            return Some(retry);
+        }
+        let mut settings = Fields::of(self, node, "`retry`")?;
+        if !settings.has("max") {
+            let mistake = self.mistake(key.span, "`retry` needs `max`");
+            self.push(mistake.help("say how often it is tried again: `retry: {max: 2}`"));
+        }
+        if let Some(max) = settings.number(self, "max", (0, most)) {
+            retry.retries = u32::try_from(max).unwrap_or(RETRIES_MAX);
+        }
+        let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        if let Some(backoff) = settings.duration(self, "backoff") {
+            retry.backoff_ms = ms(backoff);
+            retry.backoff_max_ms = retry.backoff_max_ms.max(retry.backoff_ms);
+        }
+        if let Some(backoff) = settings.duration(self, "max_backoff") {
+            retry.backoff_max_ms = ms(backoff);
+        }
+        settings.finish(self);
+        Some(retry)
+    }
+
+    fn checked_name(&mut self, name: Word) -> Option<Word> {
+        match name_mistake(&name.text) {
+            None => Some(name),
+            Some(what) => {
+                let mistake = self.mistake(name.span, what);
+                self.push(mistake.label("the name of a step"));
+                None
+            }
+        }
+    }
+
+    fn derived_name(&mut self, kind: &Kind, key: &Key) -> Option<Word> {
+        let text = match kind {
+            Kind::Agent { agent, .. } => agent.text.clone(),
+            Kind::Function(function) => function.word().to_owned(),
+            Kind::Workflow { file, .. } => file.name.text.clone(),
+            _ => {
+                let message = format!("`{}` needs a `name`", key.name);
+                let mistake = self.mistake(key.span, message);
+                self.push(mistake.help("later steps, events and errors refer to it by name"));
+                // Anything unique, so that what is inside can still be checked.
+                format!("{} at {}", key.name, key.span.start)
+            }
+        };
+        self.checked_name(Word { text, span: key.span })
+    }
+}

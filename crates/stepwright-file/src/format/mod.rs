@@ -1,0 +1,132 @@
+//! The format: what a file says, once it is read.
+
+mod fields;
+mod functions;
+mod kinds;
+mod read;
+mod values;
+
+pub(crate) use read::{Reader, read_file, read_text};
+pub(crate) use values::{Computed, Expr, Text};
+
+use crate::source::{Source, Span};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::plan::{Join, OnError, Retry};
+
+/// A text and its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Word {
+    pub(crate) text: String,
+    pub(crate) span: Span,
+}
+
+/// A whole file.
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) source: Arc<Source>,
+    pub(crate) name: Word,
+    pub(crate) description: Option<String>,
+    pub(crate) model: Option<Word>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) input: Option<Input>,
+    pub(crate) agents: Vec<Agent>,
+    pub(crate) steps: Vec<Item>,
+}
+
+/// The declared input.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) schema: Value,
+}
+
+/// An agent.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) name: Word,
+    pub(crate) instructions: Option<String>,
+    pub(crate) model: Option<Word>,
+    pub(crate) tools: Vec<Word>,
+    pub(crate) max_turns: Option<u32>,
+}
+
+/// A step or a container.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) name: Word,
+    pub(crate) kind: Kind,
+    pub(crate) retry: Option<Retry>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) on_error: OnError,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Agent { agent: Word, prompt: Option<Text> },
+    Function(Function),
+    Steps { body: Vec<Item> },
+    Parallel { join: Join, concurrency: Option<u32>, branches: Vec<Item> },
+    Loop { at_most: u32, until: Option<Expr>, forward: bool, body: Vec<Item> },
+    Condition { test: Test, then: Vec<Item>, otherwise: Vec<Item> },
+    Router { choose: Choice, choices: Vec<Item> },
+    Map { over: Option<Expr>, concurrency: Option<u32>, join: Join, body: Vec<Item> },
+    Workflow { path: Word, file: Box<File> },
+}
+
+/// What a condition asks.
+#[derive(Debug)]
+pub(crate) enum Test {
+    Constant(bool),
+    Expression(Expr),
+}
+
+/// What a router asks.
+#[derive(Debug)]
+pub(crate) enum Choice {
+    Constant(Vec<Word>),
+    Expression(Expr),
+}
+
+/// What a step does that needs no model. Cheap enough to clone for each build.
+#[derive(Clone, Debug)]
+pub(crate) enum Function {
+    Template { text: Text },
+    Value { value: Computed },
+    SetState { values: Vec<(String, Computed)> },
+    ReadFiles { glob: Text, max_files: usize, max_bytes: u64 },
+    WriteFile { path: Text, text: Option<Text> },
+    HttpGet { url: Text, timeout: Duration, max_bytes: u64 },
+    Shell { command: Text, stdin: Option<Text>, timeout: Duration, max_bytes: u64 },
+}
+
+impl Kind {
+    /// The key that makes a step one of this kind.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Agent { .. } => "agent",
+            Self::Function(function) => function.word(),
+            Self::Steps { .. } => "steps",
+            Self::Parallel { .. } => "parallel",
+            Self::Loop { .. } => "loop",
+            Self::Condition { .. } => "if",
+            Self::Router { .. } => "router",
+            Self::Map { .. } => "map",
+            Self::Workflow { .. } => "workflow",
+        }
+    }
+}
+
+impl Function {
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Template { .. } => "template",
+            Self::Value { .. } => "value",
+            Self::SetState { .. } => "set_state",
+            Self::ReadFiles { .. } => "read_files",
+            Self::WriteFile { .. } => "write_file",
+            Self::HttpGet { .. } => "http_get",
+            Self::Shell { .. } => "shell",
+        }
+    }
+}

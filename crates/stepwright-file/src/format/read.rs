@@ -1,0 +1,273 @@
+//! Reading a file.
+
+use super::fields::Fields;
+use super::{Agent, File, Input, Item, Word};
+use crate::definition::Options;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::source::{Source, Span};
+use crate::suggest::did_you_mean;
+use crate::tree::{self, Node, Yaml};
+use crate::{schema, tools};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The format that this reads.
+const FORMAT: u64 = 1;
+/// The largest file, in bytes. Whoever writes more by hand should use several.
+pub(crate) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// How many files a workflow may be made of.
+const FILES_MAX: usize = 256;
+
+/// Reads one file, with what it needs to read others.
+pub(crate) struct Reader<'a> {
+    pub(crate) source: Arc<Source>,
+    /// The directory of the file.
+    pub(crate) dir: PathBuf,
+    pub(crate) options: &'a Options,
+    pub(crate) state: &'a mut State,
+}
+
+/// What all files of a workflow share.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) mistakes: Diagnostics,
+    /// The files around the one that is read, the outermost first.
+    around: Vec<PathBuf>,
+    files: usize,
+}
+
+/// Reads the file at `path`, of which people know under `shown`.
+pub(crate) fn read_file(
+    path: &Path,
+    shown: &str,
+    options: &Options,
+    state: &mut State,
+) -> Result<Option<File>, String> {
+    let text = read_bounded(path)?;
+    let whole = path.canonicalize().map_err(|error| error.to_string())?;
+    if let Some(at) = state.around.iter().position(|other| *other == whole) {
+        let names = state.around[at..].iter().chain([&whole]);
+        let names: Vec<String> = names.map(|path| file_name(path)).collect();
+        return Err(format!("it contains itself: {}", names.join(" -> ")));
+    }
+    state.files += 1;
+    if state.files > FILES_MAX {
+        return Err(format!("the workflow is made of more than {FILES_MAX} files"));
+    }
+    let dir = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+    state.around.push(whole);
+    let file = read_text(Source::new(shown, text), dir, options, state);
+    state.around.pop();
+    Ok(file)
+}
+
+/// Reads a text.
+pub(crate) fn read_text(
+    source: Source,
+    dir: PathBuf,
+    options: &Options,
+    state: &mut State,
+) -> Option<File> {
+    let source = Arc::new(source);
+    let root = match tree::read(&source) {
+        Ok(root) => root,
+        Err(mistake) => {
+            state.mistakes.push(*mistake);
+            return None;
+        }
+    };
+    Reader { source, dir, options, state }.file(&root)
+}
+
+/// The text of a file that is not too large.
+pub(crate) fn read_bounded(path: &Path) -> Result<String, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        _ => error.to_string(),
+    })?;
+    if metadata.is_dir() {
+        return Err("it is a directory".into());
+    }
+    if metadata.len() > FILE_BYTES_MAX {
+        return Err(format!("it has {} bytes, at most {FILE_BYTES_MAX} are read", metadata.len()));
+    }
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+impl Reader<'_> {
+    pub(crate) fn push(&mut self, mistake: Diagnostic) {
+        self.state.mistakes.push(mistake);
+    }
+
+    fn file(&mut self, root: &Node) -> Option<File> {
+        if matches!(root.value, Yaml::Null) {
+            let mistake = self.mistake(Span::default(), "the file is empty");
+            self.push(mistake.help("begin with `format: 1`, `name:` and `steps:`"));
+            return None;
+        }
+        let mut fields = Fields::of(self, root, "a workflow file")?;
+        self.format(&mut fields);
+        let name = fields.need(self, "name", "name the workflow: `name: Digest`");
+        let name = name.and_then(|(_, node)| self.word(node, "name"));
+        if let Some(name) = name.as_ref().filter(|name| name.text.trim().is_empty()) {
+            let mistake = self.mistake(name.span, "the workflow needs a name");
+            self.push(mistake);
+        }
+        let description = fields.word(self, "description").map(|word| word.text);
+        let model = fields.word(self, "model");
+        if let Some(model) = &model {
+            self.check_model(model);
+        }
+        let timeout = fields.duration(self, "timeout");
+        let input = fields.take("input").and_then(|(_, node)| self.input(node));
+        let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
+        let steps = fields.need(self, "steps", "list what is done under `steps:`");
+        let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
+        fields.finish(self);
+        Some(File {
+            source: self.source.clone(),
+            name: name?,
+            description,
+            model,
+            timeout,
+            input,
+            agents,
+            steps: steps?,
+        })
+    }
+
+    fn format(&mut self, fields: &mut Fields<'_>) {
+        let Some((_, node)) = fields.need(self, "format", "begin the file with `format: 1`") else {
+            return;
+        };
+        match &node.value {
+            Yaml::Number(number) if number.as_u64() == Some(FORMAT) => {}
+            Yaml::Number(number) => {
+                let message = format!("format {number} is not known here");
+                let mistake = self.mistake(node.span, message).label("this reads format 1");
+                self.push(mistake.help("use a newer version, or write `format: 1`"));
+            }
+            _ => self.wrong_type(node, "`format` is the number 1"),
+        }
+    }
+
+    fn input(&mut self, node: &Node) -> Option<Input> {
+        let Yaml::Map(_) = &node.value else {
+            self.wrong_type(node, "`input` is a JSON Schema");
+            return None;
+        };
+        let schema = node.value.to_json();
+        if let Err((pointer, message)) = schema::check(&schema) {
+            let place = node.at_pointer(&pointer).span;
+            let mistake = self.mistake(place, format!("not a valid JSON Schema: {message}"));
+            self.push(mistake);
+            return None;
+        }
+        Some(Input { schema })
+    }
+
+    fn agents(&mut self, node: &Node) -> Vec<Agent> {
+        let Yaml::Map(map) = &node.value else {
+            self.wrong_type(node, "`agents` maps names to agents");
+            return Vec::new();
+        };
+        let mut agents: Vec<Agent> = Vec::new();
+        for (key, node) in map {
+            let name = Word { text: key.name.clone(), span: key.span };
+            if let Some(first) = agents.iter().find(|other| other.name.text == name.text) {
+                let message = format!("there are two agents `{}`", name.text);
+                let first = first.name.span;
+                let mistake = self.mistake(name.span, message).label("again here");
+                self.push(mistake.also(first, "first here"));
+                continue;
+            }
+            agents.extend(self.agent(name, node));
+        }
+        agents
+    }
+
+    fn agent(&mut self, name: Word, node: &Node) -> Option<Agent> {
+        let mut fields = Fields::of(self, node, "an agent")?;
+        let instructions = match fields.take("instructions") {
+            Some((_, node)) => self.text_or_file(node, "instructions").map(|(word, _)| word.text),
+            None => None,
+        };
+        let model = fields.word(self, "model");
+        if let Some(model) = &model {
+            self.check_model(model);
+        }
+        let tools = fields.take("tools").map(|(_, node)| self.tools(node)).unwrap_or_default();
+        let max_turns = fields.number(self, "max_turns", (1, 1000));
+        let max_turns = max_turns.and_then(|turns| u32::try_from(turns).ok());
+        fields.finish(self);
+        Some(Agent { name, instructions, model, tools, max_turns })
+    }
+
+    fn tools(&mut self, node: &Node) -> Vec<Word> {
+        let Some(list) = self.list(node, "tools") else { return Vec::new() };
+        let mut words: Vec<Word> = Vec::new();
+        for node in list {
+            let Some(word) = self.word(node, "a tool") else { continue };
+            if !tools::NAMES.contains(&word.text.as_str()) {
+                let message = format!("there is no tool `{}`", word.text);
+                let help = did_you_mean(&word.text, &tools::NAMES, "agents in files can use");
+                let mistake = self.mistake(word.span, message).maybe_help(help);
+                self.push(mistake);
+            } else if words.iter().any(|other| other.text == word.text) {
+                let message = format!("the tool `{}` is listed twice", word.text);
+                let mistake = self.mistake(word.span, message);
+                self.push(mistake);
+            } else {
+                words.push(word);
+            }
+        }
+        words
+    }
+
+    fn check_model(&mut self, model: &Word) {
+        if let Err((message, help)) = crate::models::check(&model.text) {
+            let mistake = self.mistake(model.span, message).maybe_help(help);
+            self.push(mistake);
+        }
+    }
+
+    /// A text, or `{file: …}` with the text in that file: the text, and where it is from.
+    pub(crate) fn text_or_file(&mut self, node: &Node, name: &str) -> Option<(Word, Arc<Source>)> {
+        let Yaml::Map(_) = &node.value else {
+            return self.word(node, name).map(|word| (word, self.source.clone()));
+        };
+        let mut fields = Fields::of(self, node, "a text from a file")?;
+        let file = fields.need(self, "file", "write `{file: prompts/write.md}`");
+        let file = file.and_then(|(_, node)| self.word(node, "file"));
+        fields.finish(self);
+        let file = file?;
+        let path = self.dir.join(&file.text);
+        match read_bounded(&path) {
+            Ok(text) => {
+                let source = Source::new(path.display().to_string(), text.clone());
+                let span = Span::new(0, text.len());
+                Some((Word { text, span }, Arc::new(source)))
+            }
+            Err(why) => {
+                let message = format!("cannot read `{}`: {why}", file.text);
+                let mistake = self.mistake(file.span, message);
+                self.push(mistake.help(format!("looked for {}", path.display())));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn items(&mut self, node: &Node, name: &str, key: Span) -> Vec<Item> {
+        let Some(list) = self.list(node, name) else { return Vec::new() };
+        if list.is_empty() {
+            let mistake = self.mistake(key, format!("`{name}` has no steps"));
+            self.push(mistake.help("list at least one"));
+        }
+        list.iter().filter_map(|node| self.item(node)).collect()
+    }
+}

@@ -1,0 +1,108 @@
+//! Texts, templates and expressions with their places.
+
+use crate::expression::{Expression, Mistake};
+use crate::reference::{Reference, Values};
+use crate::source::{Source, Span};
+use crate::template::Template;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use stepwright_core::StepError;
+
+/// Where an expression or template was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) source: Arc<Source>,
+    /// The place of the whole scalar.
+    pub(crate) scalar: Span,
+    /// The scalar as YAML reads it.
+    pub(crate) value: Arc<str>,
+    /// Where in it the text begins: after the `=` of an expression.
+    pub(crate) offset: usize,
+}
+
+impl Written {
+    /// The place of a piece of the text.
+    pub(crate) fn place(&self, piece: Span) -> Span {
+        let piece = Span::new(piece.start + self.offset, piece.len);
+        self.source.within(self.scalar, &self.value, piece)
+    }
+
+    pub(crate) fn place_of(&self, mistake: &Mistake) -> Span {
+        self.place(mistake.span)
+    }
+}
+
+/// An expression in its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Expr {
+    pub(crate) expression: Expression,
+    pub(crate) written: Written,
+}
+
+/// A template in its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Text {
+    pub(crate) template: Template,
+    pub(crate) written: Written,
+}
+
+impl Text {
+    pub(crate) fn render(&self, values: &Values<'_>) -> Result<String, StepError> {
+        self.template.render(values)
+    }
+}
+
+/// A value, parts of which may be expressions.
+#[derive(Clone, Debug)]
+pub(crate) enum Computed {
+    Literal(Value),
+    Expression(Expr),
+    List(Vec<Self>),
+    Object(Vec<(String, Self)>),
+}
+
+impl Computed {
+    pub(crate) fn value(&self, values: &Values<'_>) -> Result<Value, StepError> {
+        match self {
+            Self::Literal(value) => Ok(value.clone()),
+            Self::Expression(expr) => expr.expression.value(values),
+            Self::List(list) => {
+                let list: Result<Vec<Value>, _> = list.iter().map(|one| one.value(values)).collect();
+                list.map(Value::Array)
+            }
+            Self::Object(members) => {
+                let members = members.iter().map(|(key, one)| Ok((key.clone(), one.value(values)?)));
+                members.collect::<Result<Map<_, _>, StepError>>().map(Value::Object)
+            }
+        }
+    }
+
+    /// Every expression in it.
+    pub(crate) fn expressions(&self) -> Vec<&Expr> {
+        match self {
+            Self::Literal(_) => Vec::new(),
+            Self::Expression(expr) => vec![expr],
+            Self::List(list) => list.iter().flat_map(Self::expressions).collect(),
+            Self::Object(members) => members.iter().flat_map(|(_, one)| one.expressions()).collect(),
+        }
+    }
+}
+
+/// Something with references: an expression or a template.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Referring<'a> {
+    pub(crate) references: &'a [Reference],
+    pub(crate) written: &'a Written,
+}
+
+impl<'a> From<&'a Expr> for Referring<'a> {
+    fn from(expr: &'a Expr) -> Self {
+        Self { references: expr.expression.references(), written: &expr.written }
+    }
+}
+
+impl<'a> From<&'a Text> for Referring<'a> {
+    fn from(text: &'a Text) -> Self {
+        Self { references: text.template.references(), written: &text.written }
+    }
+}

@@ -1,0 +1,119 @@
+//! The text of a file, and places in it.
+
+/// A stretch of a source, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+}
+
+impl Span {
+    pub(crate) fn new(start: usize, len: usize) -> Self {
+        Self { start, len }
+    }
+
+    pub(crate) fn end(self) -> usize {
+        self.start + self.len
+    }
+
+    /// From the beginning of this to the end of `other`.
+    pub(crate) fn to(self, other: Self) -> Self {
+        Self::new(self.start, other.end().saturating_sub(self.start))
+    }
+}
+
+/// A file that was read. Mistakes point into it.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+impl Source {
+    pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// The line and the column of a byte, both from 1; the column in characters.
+    pub(crate) fn position(&self, offset: usize) -> (usize, usize) {
+        let before = &self.text[..self.text.floor_char_boundary(offset)];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        (line, before[line_start..].chars().count() + 1)
+    }
+
+    /// How many characters a span has.
+    pub(crate) fn chars(&self, span: Span) -> usize {
+        self.slice(span).chars().count()
+    }
+
+    pub(crate) fn slice(&self, span: Span) -> &str {
+        let start = self.text.floor_char_boundary(span.start);
+        let end = self.text.floor_char_boundary(span.end());
+        &self.text[start..end.max(start)]
+    }
+
+    /// The byte at which a line begins that is counted from 1, and its length.
+    pub(crate) fn line(&self, number: usize) -> Span {
+        let mut start = 0;
+        for (at, line) in self.text.split_inclusive('\n').enumerate() {
+            if at + 1 == number {
+                return Span::new(start, line.trim_end_matches(['\n', '\r']).len());
+            }
+            start += line.len();
+        }
+        Span::new(self.text.len(), 0)
+    }
+
+    /// The byte at this line and column, both counted from 1.
+    pub(crate) fn offset(&self, line: usize, column: usize) -> usize {
+        let line = self.line(line);
+        let text = self.slice(line);
+        let within = text.char_indices().nth(column.saturating_sub(1)).map_or(text.len(), |c| c.0);
+        line.start + within
+    }
+
+    /// Where a piece of a scalar was written, as far as one can tell.
+    ///
+    /// What YAML gives is not what was written: quotes are gone, lines are unfolded, indentation is
+    /// cut off. But a piece without any of these is written as it is read, and just as often, so
+    /// the third `steps.x` of the value is the third in the source.
+    pub(crate) fn within(&self, scalar: Span, value: &str, piece: Span) -> Span {
+        let raw = self.slice(scalar);
+        if let Some(found) = raw.find(value) {
+            return Span::new(scalar.start + found + piece.start, piece.len);
+        }
+        let Some(needle) = value.get(piece.start..piece.end()).filter(|text| !text.is_empty())
+        else {
+            return scalar;
+        };
+        let which = value[..piece.start].matches(needle).count();
+        match raw.match_indices(needle).nth(which) {
+            Some((found, _)) => Span::new(scalar.start + found, piece.len),
+            None => scalar,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_characters_and_begin_at_one() {
+        let source = Source::new("f", "a: ä\nbö: 2\n");
+        assert_eq!(source.position(0), (1, 1));
+        assert_eq!(source.position(source.text.find('2').unwrap()), (2, 5));
+        assert_eq!(source.offset(2, 5), source.text.find('2').unwrap());
+    }
+
+    #[test]
+    fn a_piece_is_found_again_in_folded_and_quoted_text() {
+        let source = Source::new("f", "x: \"a\\n{{ b }} {{ b }}\"\n");
+        let scalar = Span::new(3, source.text.len() - 4);
+        let value = "a\n{{ b }} {{ b }}";
+        let second = value.rfind("{{ b").unwrap();
+        let place = source.within(scalar, value, Span::new(second, 7));
+        assert_eq!(place.start, source.text.rfind("{{ b").unwrap());
+    }
+}

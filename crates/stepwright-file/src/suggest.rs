@@ -1,0 +1,55 @@
+//! What somebody may have meant.
+
+/// The candidate that is most like `word`, if one is like it at all.
+pub(crate) fn closest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let wanted = word.to_lowercase();
+    let like = |candidate: &str| {
+        let candidate = candidate.to_lowercase();
+        let alike = strsim::jaro_winkler(&wanted, &candidate);
+        // A prefix such as `desc` for `description` is alike however much is missing.
+        let prefix = wanted.len() >= 3 && candidate.starts_with(&wanted);
+        if prefix { alike.max(0.9) } else { alike }
+    };
+    candidates
+        .into_iter()
+        .map(|candidate| (like(candidate), candidate))
+        .filter(|(alike, _)| *alike >= 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// "did you mean `x`?", or the list of what there is, or nothing if there is nothing.
+pub(crate) fn did_you_mean(word: &str, candidates: &[&str], there_is: &str) -> Option<String> {
+    match closest(word, candidates.iter().copied()) {
+        Some(found) => Some(format!("did you mean `{found}`?")),
+        None if candidates.is_empty() => None,
+        None => Some(format!("{there_is}: {}", listed(candidates))),
+    }
+}
+
+/// `a`, `b` and `c`, each in backticks.
+pub(crate) fn listed(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match words.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn likeness_is_needed() {
+        let words = ["sources", "notes", "description"];
+        assert_eq!(closest("sorces", words), Some("sources"));
+        assert_eq!(closest("desc", words), Some("description"));
+        assert_eq!(closest("xyz", words), None);
+        assert_eq!(listed(&["a", "b", "c"]), "`a`, `b` and `c`");
+    }
+}

@@ -1,0 +1,150 @@
+//! What stands inside the tags of a template, and where.
+//!
+//! minijinja says which variables are undeclared, but not where they are; and it notices an unknown
+//! filter only when it gets there. This looks for the words, and minijinja has the last one.
+
+use crate::reference::Reference;
+use crate::source::Span;
+
+#[derive(Debug, Default)]
+pub(super) struct Tags {
+    /// Everything that may be a variable, with what follows it.
+    pub(super) paths: Vec<Reference>,
+    /// Words after `|`, which only ever means a filter.
+    pub(super) filters: Vec<Span>,
+    /// Words after `is` and `is not`.
+    pub(super) tests: Vec<Span>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Token<'a> {
+    Word(&'a str),
+    Text(&'a str),
+    Sign(char),
+}
+
+/// Looks through the tags of a template that is known to be valid.
+pub(super) fn scan(text: &str) -> Tags {
+    let mut tags = Tags::default();
+    let mut at = 0;
+    while let Some(open) = text[at..]
+        .find("{{")
+        .into_iter()
+        .chain(text[at..].find("{%"))
+        .chain(text[at..].find("{#"))
+        .min()
+    {
+        let start = at + open + 2;
+        let close = match &text[start - 2..start] {
+            "{{" => "}}",
+            "{%" => "%}",
+            _ => {
+                at = text[start..].find("#}").map_or(text.len(), |end| start + end + 2);
+                continue;
+            }
+        };
+        let (tokens, end) = tokens(text, start, close);
+        look(&tokens, &mut tags);
+        at = end;
+        // What is raw is no tag.
+        if matches!(tokens.first(), Some((Token::Word("raw"), _))) && close == "%}" {
+            at = text[at..].find("endraw").map_or(text.len(), |raw| at + raw);
+        }
+    }
+    tags
+}
+
+/// The tokens from `start` up to `close`, and where the tag ends.
+fn tokens<'a>(text: &'a str, start: usize, close: &str) -> (Vec<(Token<'a>, Span)>, usize) {
+    let mut tokens = Vec::new();
+    let mut at = start;
+    while at < text.len() {
+        let rest = &text[at..];
+        if rest.starts_with(close) {
+            return (tokens, at + close.len());
+        }
+        let c = rest.chars().next().unwrap_or(' ');
+        let len = if c.is_alphabetic() || c == '_' {
+            rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
+        } else if c.is_ascii_digit() {
+            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())
+        } else if c == '"' || c == '\'' {
+            string_len(rest, c)
+        } else {
+            c.len_utf8()
+        };
+        let span = Span::new(at, len);
+        let piece = &rest[..len];
+        if c.is_alphabetic() || c == '_' {
+            tokens.push((Token::Word(piece), span));
+        } else if c == '"' || c == '\'' {
+            tokens.push((Token::Text(piece.trim_matches(c)), span));
+        } else if !c.is_whitespace() && !c.is_ascii_digit() {
+            tokens.push((Token::Sign(c), span));
+        }
+        at += len;
+    }
+    (tokens, text.len())
+}
+
+fn string_len(rest: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    rest.len()
+}
+
+fn look(tokens: &[(Token<'_>, Span)], tags: &mut Tags) {
+    let mut at = 0;
+    // The first word of `{% filter upper %}` is a filter too.
+    let filter_block = matches!(tokens.first(), Some((Token::Word("filter"), _)));
+    while let Some((token, span)) = tokens.get(at) {
+        let before = at.checked_sub(1).map(|before| tokens[before].0);
+        let Token::Word(word) = token else {
+            at += 1;
+            continue;
+        };
+        let twice_before = at.checked_sub(2).map(|before| tokens[before].0);
+        let is_not = before == Some(Token::Word("not")) && twice_before == Some(Token::Word("is"));
+        if before == Some(Token::Sign('|')) || (filter_block && at == 1) {
+            tags.filters.push(*span);
+        } else if *word == "not" && before == Some(Token::Word("is")) {
+        } else if before == Some(Token::Word("is")) || is_not {
+            tags.tests.push(*span);
+        } else if before != Some(Token::Sign('.')) {
+            let (path, after, end) = path(&tokens[at + 1..], *span);
+            let span = Span::new(span.start, end - span.start);
+            tags.paths.push(Reference { root: (*word).to_owned(), path, span });
+            at += after;
+        }
+        at += 1;
+    }
+}
+
+/// The names that follow a variable, how many tokens they take, and where they end.
+fn path(tokens: &[(Token<'_>, Span)], root: Span) -> (Vec<String>, usize, usize) {
+    let mut names = Vec::new();
+    let mut at = 0;
+    let mut end = root.end();
+    loop {
+        match &tokens[at.min(tokens.len())..] {
+            [(Token::Sign('.'), _), (Token::Word(name), span), ..] => {
+                names.push((*name).to_owned());
+                end = span.end();
+                at += 2;
+            }
+            [(Token::Sign('['), _), (Token::Text(name), _), (Token::Sign(']'), span), ..] => {
+                names.push((*name).to_owned());
+                end = span.end();
+                at += 3;
+            }
+            _ => return (names, at, end),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! A YAML or JSON document with the place of everything in it.
+//!
+//! Deriving `Deserialize` for the format itself would end at the first mistake. A tree with places
+//! allows to find all of them.
+
+use crate::diagnostic::Diagnostic;
+use crate::source::{Source, Span};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use serde_saphyr::{DuplicateKeyPolicy, Spanned};
+use std::fmt;
+use std::sync::Arc;
+
+/// A value and its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) span: Span,
+    pub(crate) value: Yaml,
+}
+
+/// A key of a mapping and its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) name: String,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Yaml {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Node>),
+    /// As written: a key may occur twice.
+    Map(Vec<(Key, Node)>),
+}
+
+impl Yaml {
+    /// What kind of value it is, with an article.
+    pub(crate) fn what(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "true or false",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(*value),
+            Self::Number(value) => Value::Number(value.clone()),
+            Self::Text(text) => Value::String(text.clone()),
+            Self::List(list) => list.iter().map(|node| node.value.to_json()).collect(),
+            Self::Map(map) => {
+                let members =
+                    map.iter().map(|(key, node)| (key.name.clone(), node.value.to_json()));
+                Value::Object(members.collect::<Map<_, _>>())
+            }
+        }
+    }
+}
+
+impl Node {
+    /// The node at a JSON pointer such as `/properties/folder`; as far as there is one.
+    pub(crate) fn at_pointer(&self, pointer: &str) -> &Self {
+        let mut node = self;
+        for segment in pointer.split('/').skip(1) {
+            let segment = segment.replace("~1", "/").replace("~0", "~");
+            let next = match &node.value {
+                Yaml::Map(map) => map.iter().find(|(key, _)| key.name == segment).map(|(_, n)| n),
+                Yaml::List(list) => segment.parse().ok().and_then(|at: usize| list.get(at)),
+                _ => None,
+            };
+            match next {
+                Some(next) => node = next,
+                None => break,
+            }
+        }
+        node
+    }
+}
+
+/// Reads one document. YAML contains JSON, so JSON files come through here too.
+pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        // Duplicates are found later, with both places.
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        with_snippet: false,
+        emit_comments: false,
+    };
+    let read = serde_saphyr::from_str_with_options::<Spanned<Raw>>(&source.text, options);
+    read.map(|raw| place(source, raw)).map_err(|error| Box::new(syntax_mistake(source, &error)))
+}
+
+fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnostic {
+    let location = error.location();
+    let (line, column) = location.map_or((1, 1), |l| (as_usize(l.line()), as_usize(l.column())));
+    let start = source.offset(line, column);
+    let here = source.slice(source.line(line));
+    // The message ends with the place, which is shown anyway.
+    let message = error.without_snippet().to_string();
+    let message = match message.rfind(" at line ") {
+        Some(cut) if location.is_some() => message[..cut].to_owned(),
+        _ => message,
+    };
+    let len = source.text[start..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
+    let mistake =
+        Diagnostic::new(source, Span::new(start, len), format!("not valid YAML: {message}"));
+    let value = here.split_once(": ").map_or(here, |(_, value)| value).trim_start();
+    if value.trim_start_matches("- ").starts_with("{{") {
+        mistake.help("put a text that begins with `{{` in quotes: `\"{{ … }}\"`")
+    } else if here.starts_with('\t') || here.trim_start_matches(' ').starts_with('\t') {
+        mistake.help("indent with spaces, not with tabs")
+    } else if message.contains("':'") || here.matches(": ").count() > 1 {
+        mistake.help("put a text that contains `: ` in quotes, or write it as a block after `|`")
+    } else {
+        mistake
+    }
+}
+
+fn as_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+enum Raw {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+}
+
+fn place(source: &Source, raw: Spanned<Raw>) -> Node {
+    let mut span = span_of(source, &raw.referenced);
+    let value = match raw.value {
+        Raw::Null => Yaml::Null,
+        Raw::Bool(value) => Yaml::Bool(value),
+        Raw::Number(value) => Yaml::Number(value),
+        Raw::Text(text) => Yaml::Text(text),
+        Raw::List(list) => Yaml::List(list.into_iter().map(|node| place(source, node)).collect()),
+        Raw::Map(map) => {
+            let mut members = Vec::with_capacity(map.len());
+            for (key, node) in map {
+                let key = Key { span: span_of(source, &key.referenced), name: key.value };
+                members.push((key, place(source, node)));
+            }
+            // A block mapping has no width of its own: its first key stands for it.
+            if let Some((key, _)) = members.first().filter(|_| span.len == 0) {
+                span = key.span;
+            }
+            Yaml::Map(members)
+        }
+    };
+    Node { span, value }
+}
+
+fn span_of(source: &Source, location: &serde_saphyr::Location) -> Span {
+    let span = location.span();
+    let span = match (span.byte_offset(), span.byte_len()) {
+        (Some(start), Some(len)) => Span::new(as_usize(start), as_usize(len)),
+        _ => {
+            let at = source.offset(as_usize(location.line()), as_usize(location.column()));
+            Span::new(at, 0)
+        }
+    };
+    // The span of a block text ends where the next key begins.
+    Span::new(span.start, source.slice(span).trim_end().len())
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+        Ok(Raw::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+        Ok(Raw::Number(value.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Raw, E> {
+        let number = Number::from_f64(value);
+        number.map(Raw::Number).ok_or_else(|| E::custom("a number must be finite"))
+    }
+
+    fn visit_i128<E: serde::de::Error>(self, _: i128) -> Result<Raw, E> {
+        Err(E::custom("the number is too large"))
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, _: u128) -> Result<Raw, E> {
+        Err(E::custom("the number is too large"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Raw, E> {
+        Ok(Raw::Text(value))
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, _: &[u8]) -> Result<Raw, E> {
+        Err(E::custom("binary data has no place here"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+        let mut list = Vec::new();
+        while let Some(node) = access.next_element()? {
+            list.push(node);
+        }
+        Ok(Raw::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+        let mut map = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            map.push(entry);
+        }
+        Ok(Raw::Map(map))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, _: D) -> Result<Raw, D::Error> {
+        Err(D::Error::custom("a value was expected"))
+    }
+}

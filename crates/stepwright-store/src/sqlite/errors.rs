@@ -1,0 +1,141 @@
+//! What SQLite says, as what a person can act on.
+
+use rusqlite::{Error as SqlError, ErrorCode};
+use std::error::Error as StdError;
+use std::path::Path;
+use std::sync::Arc;
+use stepwright_core::StoreError;
+
+/// Why some work on a connection did not succeed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The store refuses what was asked.
+    Refused(StoreError),
+    /// The database failed.
+    Sql(SqlError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<SqlError> for Failure {
+    fn from(error: SqlError) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl Failure {
+    /// As the error of the store. `what` was tried.
+    pub(super) fn into_error(self, what: &str, path: &Path) -> StoreError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Sql(error) => unavailable(what, path, &Arc::new(error)),
+        }
+    }
+}
+
+/// `error` is shared by all that wanted the same transaction.
+pub(super) fn unavailable(what: &str, path: &Path, error: &Arc<SqlError>) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("cannot {what} the database `{}`", path.display()),
+        source: Box::new(error.clone()),
+        hint: hint(path, error),
+    }
+}
+
+fn hint(path: &Path, error: &SqlError) -> Option<String> {
+    let file = path.display();
+    Some(match error.sqlite_error_code()? {
+        ErrorCode::DiskFull => format!(
+            "free some space on the disk that holds `{file}`, or raise `bytes_max` if it is set, \
+             then resume the run"
+        ),
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => format!(
+            "allow this program to write to `{file}` and to the directory that it is in, where \
+             SQLite keeps its log"
+        ),
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+            format!("close the program that keeps `{file}` locked, then resume the run")
+        }
+        ErrorCode::NotADatabase => {
+            format!("choose another path: `{file}` is not an SQLite database")
+        }
+        ErrorCode::DatabaseCorrupt => format!(
+            "restore `{file}` from a backup, or save what can be saved with \
+             `sqlite3 {file} .recover`"
+        ),
+        ErrorCode::SystemIoFailure => {
+            format!("check the disk that holds `{file}`, then resume the run")
+        }
+        ErrorCode::CannotOpen => cannot_open(path),
+        _ => return None,
+    })
+}
+
+/// SQLite says only that it cannot; the file system knows more.
+fn cannot_open(path: &Path) -> String {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if path.is_dir() {
+        format!("`{}` is a directory: choose a file in it", path.display())
+    } else if !directory.exists() {
+        format!("create the directory `{}`", directory.display())
+    } else if !directory.is_dir() {
+        format!("choose another path: `{}` is not a directory", directory.display())
+    } else {
+        format!("allow this program to write to the directory `{}`", directory.display())
+    }
+}
+
+#[derive(Debug)]
+struct Said(String);
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Said {}
+
+fn refused(path: &Path, source: String, hint: &str) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("cannot use the database `{}`", path.display()),
+        source: Box::new(Said(source)),
+        hint: Some(hint.to_owned()),
+    }
+}
+
+/// The database has been through migrations that this program does not know.
+pub(super) fn newer(path: &Path, version: usize, known: usize) -> StoreError {
+    let source = format!("its tables are of version {version}, and this program knows {known}");
+    refused(path, source, "use the newer program that wrote it, or choose another path")
+}
+
+/// The database belongs to something else.
+pub(super) fn foreign(path: &Path) -> StoreError {
+    let source = "it holds tables of another program".to_owned();
+    refused(path, source, "choose another path: a store has a database of its own")
+}
+
+/// The writer's thread is gone, which takes a panic.
+pub(super) fn closed(path: &Path) -> StoreError {
+    refused(path, "its writer has stopped".to_owned(), "open it again, then resume the run")
+}
+
+/// What is stored of a session makes no sense.
+pub(super) fn damaged(
+    session: &str,
+    source: impl Into<Box<dyn StdError + Send + Sync>>,
+) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("what is stored of session `{session}` is damaged"),
+        source: source.into(),
+        hint: Some("restore the database from a backup, or delete the session".to_owned()),
+    }
+}

@@ -1,0 +1,14 @@
+//! A store in one SQLite file.
+
+mod append;
+mod errors;
+mod list;
+mod open;
+mod read;
+mod schema;
+mod sessions;
+mod store;
+mod write;
+
+pub use open::{Durability, SqliteOptions};
+pub use store::Sqlite;

@@ -1,0 +1,167 @@
+//! Opening a database file.
+
+use super::errors::{Failure, unavailable};
+use super::read::Readers;
+use super::schema::migrate;
+use super::store::Sqlite;
+use super::write::Writer;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::StoreError;
+
+/// How long to wait for another process that writes to the same file, unless said otherwise.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// How often the change to write-ahead logging is tried: SQLite does not wait for it.
+const WAL_ATTEMPTS_MAX: u32 = 50;
+
+/// How many prepared statements a connection keeps: all that there are, and the filters of lists.
+const STATEMENTS_KEPT: usize = 64;
+
+/// What survives what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// What was recorded survives a power failure. Each transaction waits for the disk.
+    #[default]
+    Full,
+    /// What was recorded survives the death of the process. A power failure may take the last
+    /// moments, never the order: steps of these moments run again.
+    Normal,
+}
+
+/// How to open a database; made by [`Sqlite::options`].
+///
+/// ```
+/// # use stepwright_store::{Durability, Sqlite};
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("content.db");
+/// let store = Sqlite::options(path).durability(Durability::Normal).open().await?;
+/// # Ok::<(), stepwright_core::StoreError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is opened before `open` is awaited"]
+pub struct SqliteOptions {
+    path: PathBuf,
+    durability: Durability,
+    bytes_max: Option<u64>,
+    lock_wait: Duration,
+}
+
+impl SqliteOptions {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            durability: Durability::default(),
+            bytes_max: None,
+            lock_wait: LOCK_WAIT,
+        }
+    }
+
+    /// What survives what. [`Durability::Full`] unless said otherwise.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How large the file may become, in bytes: as if the disk were no larger. A file that is larger
+    /// already does not grow.
+    ///
+    /// ```
+    /// # use stepwright_store::Sqlite;
+    /// let small = Sqlite::options("content.db").bytes_max(512 * 1024 * 1024);
+    /// ```
+    pub fn bytes_max(mut self, bytes: u64) -> Self {
+        self.bytes_max = Some(bytes);
+        self
+    }
+
+    /// How long to wait while another process writes to the file, before what is to be written fails:
+    /// five seconds unless said otherwise.
+    pub fn lock_wait(mut self, wait: Duration) -> Self {
+        self.lock_wait = wait;
+        self
+    }
+
+    /// Opens the file, which is made if there is none. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if it cannot be opened, is not a database, belongs to another
+    /// program, or was written by a newer version. The error's hint says what to do.
+    pub async fn open(self) -> Result<Sqlite, StoreError> {
+        let path: Arc<Path> = self.path.as_path().into();
+        let shown = path.clone();
+        let opened = super::read::blocking(&path, move || {
+            let connection = self.writer().map_err(|error| error.into_error("open", &shown))?;
+            let writer = Writer::start(connection, shown.clone())?;
+            Ok((Readers::new(shown), writer))
+        });
+        let (readers, writer) = opened.await?;
+        Ok(Sqlite::new(path, readers, writer))
+    }
+
+    fn writer(&self) -> Result<Connection, Failure> {
+        let mut connection =
+            connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        connection.busy_timeout(self.lock_wait)?;
+        // Reads what is there before it changes anything: a file of another program stays as it is.
+        migrate(&mut connection, &self.path)?;
+        write_ahead(&connection)?;
+        connection.pragma_update(
+            None,
+            "synchronous",
+            match self.durability {
+                Durability::Full => "FULL",
+                Durability::Normal => "NORMAL",
+            },
+        )?;
+        if self.durability == Durability::Full {
+            // Only macOS has it, where otherwise the disk may keep what it says it wrote.
+            connection.pragma_update(None, "fullfsync", true)?;
+        }
+        if let Some(bytes) = self.bytes_max {
+            let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page;
+            connection.pragma_update_and_check(None, "max_page_count", pages.max(1), |_| Ok(()))?;
+        }
+        Ok(connection)
+    }
+}
+
+/// A connection that only reads.
+pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .map_err(|error| unavailable("open", path, &Arc::new(error)))
+}
+
+// A path is a path: no address with parameters, no name for a database in memory.
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(LOCK_WAIT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(connection)
+}
+
+/// Readers and the writer do not wait for each other. The file remembers it.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let mut attempt = 1;
+    loop {
+        let mode = connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+        match mode {
+            // Several that open a new file at once are in each other's way here, and SQLite answers
+            // `busy` without waiting.
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && attempt < WAL_ATTEMPTS_MAX =>
+            {
+                attempt += 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            mode => return mode.map(drop),
+        }
+    }
+}

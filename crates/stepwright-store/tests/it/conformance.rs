@@ -1,0 +1,28 @@
+//! The store in SQLite is a store.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use stepwright_store::{Durability, Sqlite};
+use stepwright_testing::conformance;
+
+#[tokio::test]
+async fn sqlite_is_a_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let opened = AtomicU32::new(0);
+    conformance::store(|| async {
+        let name = format!("{}.db", opened.fetch_add(1, Ordering::Relaxed));
+        Sqlite::open(directory.path().join(name)).await.unwrap()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_is_a_store_with_normal_durability_and_several_threads() {
+    let directory = tempfile::tempdir().unwrap();
+    let opened = AtomicU32::new(0);
+    conformance::store(|| async {
+        let name = format!("{}.db", opened.fetch_add(1, Ordering::Relaxed));
+        let options = Sqlite::options(directory.path().join(name));
+        options.durability(Durability::Normal).open().await.unwrap()
+    })
+    .await;
+}

@@ -1,0 +1,50 @@
+//! What several tests need: a run that appends, and a look into an error.
+
+use std::error::Error as _;
+use stepwright_core::journal::Append;
+use stepwright_core::{Event, EventKind, RunId, StepPath, StoreError, Timestamp};
+
+pub(crate) fn id(text: &str) -> RunId {
+    RunId::new(text).unwrap()
+}
+
+pub(crate) fn start() -> EventKind {
+    let start = serde_json::json!({
+        "event": "WorkflowStarted",
+        "workflow_id": "w",
+        "workflow_name": "W",
+        "digest": "d1",
+        "session_id": "s",
+        "input": {"content": "in"},
+    });
+    serde_json::from_value(start).unwrap()
+}
+
+pub(crate) fn steps(count: u32) -> EventKind {
+    EventKind::StepsExecutionStarted { steps_count: count }
+}
+
+pub(crate) fn completed(text: &str) -> EventKind {
+    EventKind::WorkflowCompleted { content: text.into() }
+}
+
+/// An append of these kinds from a number on.
+pub(crate) fn facts(run: &str, first: u64, kinds: Vec<EventKind>) -> Append {
+    let fact = |(sequence, kind)| Event {
+        sequence,
+        delta: 0,
+        time: Timestamp(1_780_000_000_000 + sequence),
+        run: id(run),
+        path: if sequence == 0 { StepPath::root() } else { "facts/web".into() },
+        kind,
+    };
+    Append { run: id(run), facts: (first..).zip(kinds).map(fact).collect(), close: None }
+}
+
+/// What was tried, what the database said, and what to do, with the directory taken out.
+pub(crate) fn told(error: &StoreError, directory: &std::path::Path) -> String {
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    let source = error.source().map(ToString::to_string).unwrap_or_default();
+    let told = format!("{error}\n{source}\n{}", error.hint().unwrap_or_default());
+    told.replace(&format!("{}/", directory.display()), "").replace(directory.to_str().unwrap(), ".")
+}

@@ -1,0 +1,117 @@
+//! What is known of runs beside their journals.
+
+use super::{Driver, Outcome, START, cases, same, samples, session_id, started, user_id, workflow};
+use stepwright_core::store::{PAGE_MAX, RunFilter};
+use stepwright_core::{EventKind, RunStatus, Store, Timestamp};
+
+cases![
+    the_row_of_a_run_is_a_fold_of_its_journal,
+    a_batch_may_begin_and_end_a_run,
+    runs_are_listed_newest_first_by_pages,
+    a_page_has_a_longest_length,
+];
+
+async fn the_row_of_a_run_is_a_fold_of_its_journal(store: &dyn Store) -> Outcome {
+    for (n, end) in samples::terminal().into_iter().enumerate() {
+        let mut run = Driver::new(store, &format!("r{n}"), "s").user("anna");
+        run.begin().await?;
+        let row = |updated_at, status| stepwright_core::store::RunRow {
+            run_id: run.run.clone(),
+            session_id: session_id("s"),
+            user_id: Some(user_id("anna")),
+            workflow_id: workflow("w"),
+            digest: "d1".into(),
+            status,
+            created_at: Timestamp(START),
+            updated_at: Timestamp(START + updated_at),
+        };
+        let begun = row(0, RunStatus::Running);
+        let under_way = row(20, RunStatus::Running);
+        let ended = row(
+            30,
+            match end {
+                EventKind::WorkflowCompleted { .. } => RunStatus::Completed,
+                EventKind::WorkflowError { .. } => RunStatus::Error,
+                _ => RunStatus::Cancelled,
+            },
+        );
+        let of = async || store.run(&begun.run_id).await;
+        let listed = async || store.runs(RunFilter { limit: 1, ..RunFilter::default() }).await;
+
+        same("the row after the start", of().await?, Some(begun.clone()))?;
+        run.append(vec![started(1), started(2)]).await?;
+        same("the row of a run under way", of().await?, Some(under_way.clone()))?;
+        same("the same, in the list", listed().await?, vec![under_way])?;
+        run.append(vec![end]).await?;
+        same("the row at the end", of().await?, Some(ended.clone()))?;
+        same("the same, in the list", listed().await?, vec![ended])?;
+    }
+    Ok(())
+}
+
+async fn a_batch_may_begin_and_end_a_run(store: &dyn Store) -> Outcome {
+    let mut run = Driver::new(store, "r", "s");
+    let end = EventKind::WorkflowCancelled { reason: "no".into() };
+    run.append(vec![run.start_kind(), started(1), end]).await?;
+    let row = store.run(&run.run).await?;
+    let found = row.map(|row| (row.status, row.created_at, row.updated_at));
+    let wanted = (RunStatus::Cancelled, Timestamp(START), Timestamp(START + 20));
+    same("status and times", found, Some(wanted))
+}
+
+async fn runs_are_listed_newest_first_by_pages(store: &dyn Store) -> Outcome {
+    // Twelve runs: two sessions, three users, two workflows, every other one ended.
+    for n in 0..12_usize {
+        let (name, session) = (format!("r{n:02}"), ["s0", "s1"][n % 2]);
+        let run = Driver::new(store, &name, &format!("{session}-{}", n % 3));
+        let mut run = run.user(["u0", "u1", "u2"][n % 3]).workflow(["w0", "w1"][n / 6]);
+        run.begin().await?;
+        if n % 2 == 0 {
+            run.close(vec![]).await?;
+        }
+    }
+    let list = async |filter: RunFilter| -> Result<Vec<String>, super::Wrong> {
+        Ok(store.runs(filter).await?.into_iter().map(|row| row.run_id.to_string()).collect())
+    };
+    let names = |numbers: &[usize]| numbers.iter().map(|n| format!("r{n:02}")).collect::<Vec<_>>();
+    let all = RunFilter::default;
+    let down: Vec<usize> = (0..12).rev().collect();
+
+    same("all", list(all()).await?, names(&down))?;
+    same("a page", list(RunFilter { limit: 5, ..all() }).await?, names(&down[..5]))?;
+    let next = RunFilter { limit: 5, offset: 5, ..all() };
+    same("the next page", list(next).await?, names(&down[5..10]))?;
+    let past = RunFilter { offset: 12, ..all() };
+    same("a page past the end", list(past).await?, names(&[]))?;
+
+    let session = RunFilter { session_id: Some(session_id("s1-1")), ..all() };
+    same("of a session", list(session).await?, names(&[7, 1]))?;
+    let user = RunFilter { user_id: Some(user_id("u2")), ..all() };
+    same("of a user", list(user.clone()).await?, names(&[11, 8, 5, 2]))?;
+    let of_workflow = RunFilter { workflow_id: Some(workflow("w1")), ..all() };
+    same("of a workflow", list(of_workflow.clone()).await?, names(&[11, 10, 9, 8, 7, 6]))?;
+    let running = RunFilter { status: Some(RunStatus::Running), ..all() };
+    same("running", list(running).await?, names(&[11, 9, 7, 5, 3, 1]))?;
+    let completed = RunFilter { status: Some(RunStatus::Completed), offset: 1, limit: 2, ..user };
+    same("completed, of a user, second page", list(completed.clone()).await?, names(&[2]))?;
+    let everything = RunFilter { offset: 0, session_id: Some(session_id("s0-2")), ..completed };
+    let everything = RunFilter { workflow_id: of_workflow.workflow_id, ..everything };
+    same("all filters at once", list(everything).await?, names(&[8]))?;
+    let nobody = RunFilter { user_id: Some(user_id("u")), ..all() };
+    same("of a user without runs", list(nobody).await?, names(&[]))
+}
+
+async fn a_page_has_a_longest_length(store: &dyn Store) -> Outcome {
+    let appends: Vec<_> = (0..=PAGE_MAX)
+        .map(|n| {
+            let run = Driver::new(store, &format!("r{n}"), "s");
+            store.append(run.append_at(0, vec![run.start_kind()]))
+        })
+        .collect();
+    futures_util::future::try_join_all(appends).await?;
+    for limit in [0, PAGE_MAX + 1, usize::MAX] {
+        let page = store.runs(RunFilter { limit, ..RunFilter::default() }).await?;
+        same("how many runs a page has", page.len(), PAGE_MAX)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! One event of each kind that is remembered, with everything in it that may go wrong on the way.
+
+use serde_json::{Map, Value, json};
+use stepwright_core::error::ErrorData;
+use stepwright_core::event::{End, WorkflowStarted};
+use stepwright_core::executor::{ExecutorType, RunInput};
+use stepwright_core::message::{
+    Arguments, AssistantTurn, Native, Part, ToolCall, ToolOutcome, Usage,
+};
+use stepwright_core::model::StopReason;
+use stepwright_core::{
+    Content, ErrorCode, EventKind, Media, MediaKind, Patch, StepOutput, StepStatus, UserId,
+};
+
+/// Letters of one to four bytes, marks that combine, two directions, quotes, a NUL.
+pub(super) const TEXT: &str =
+    "naïve 🦀 e\u{301} שלום \u{202e}\u{feff} 日本語 \"quoted\" 'it''s' \\ \u{0}\r\n\t\u{7f} end";
+
+/// Numbers at the edges, keys out of alphabetical order, nothing, nesting.
+pub(super) fn value() -> Value {
+    json!({
+        "z": [u64::MAX, i64::MIN, 0, -0.0, 0.1, 0.300_000_000_000_000_04, 5e-324, f64::MAX],
+        "hard": [122.416_294_033_786_59, 1.234_567_890_123_456_7e-300, 9_007_199_254_740_993.0],
+        "a": {"nested": {"": null}, TEXT: [[], {}, false]},
+        "m": TEXT,
+    })
+}
+
+fn object() -> Map<String, Value> {
+    value().as_object().cloned().unwrap_or_default()
+}
+
+fn error() -> ErrorData {
+    ErrorData {
+        code: ErrorCode::Model,
+        message: TEXT.to_owned(),
+        retryable: true,
+        causes: vec!["connection lost".to_owned(), TEXT.to_owned()],
+        retry_after_ms: Some(u64::MAX),
+        hint: Some("try again".to_owned()),
+    }
+}
+
+fn usage() -> Usage {
+    Usage { input_tokens: Some(u64::MAX), output_tokens: Some(0), ..Usage::default() }
+}
+
+fn patches() -> Vec<Patch> {
+    vec![
+        Patch::set("gone", Value::Null),
+        Patch::append("list", value()),
+        Patch::merge("object", object()),
+        Patch::increment("visits", -3),
+    ]
+}
+
+fn media() -> Media {
+    Media::bytes(MediaKind::Image, vec![0, 159, 146, 150, 255]).with_name(TEXT)
+}
+
+fn end() -> End {
+    End { status: StepStatus::Failed, error: Some(error().into()) }
+}
+
+fn call(arguments: Arguments) -> ToolCall {
+    ToolCall { id: "call-1".to_owned(), name: "look_up".to_owned(), arguments }
+}
+
+fn outcome(is_error: bool) -> ToolOutcome {
+    let (call_id, name) = ("call-1".to_owned(), "look_up".to_owned());
+    ToolOutcome { call_id, name, text: TEXT.to_owned(), is_error }
+}
+
+/// The beginning of a run that says everything that a beginning can say.
+pub(super) fn full_start(start: &WorkflowStarted) -> EventKind {
+    EventKind::WorkflowStarted(Box::new(WorkflowStarted {
+        workflow_name: TEXT.into(),
+        user_id: UserId::new("änne 🦀").ok(),
+        input: RunInput {
+            content: Content::from(value()),
+            media: vec![media(), Media::url(MediaKind::File, "https://example.org/?q=ä")],
+            additional_data: object(),
+        }
+        .into(),
+        state: object().into(),
+        patches: patches(),
+        metadata: object(),
+        debug: true,
+        timeout_ms: Some(u64::MAX),
+        ..start.clone()
+    }))
+}
+
+/// One of each kind that is remembered and neither begins a run nor ends it.
+pub(super) fn middle() -> Vec<EventKind> {
+    use EventKind as E;
+    let output = StepOutput {
+        content: Content::from(value()),
+        media: vec![media()],
+        patches: patches(),
+        stop: true,
+        headed: true,
+        usage: usage(),
+    };
+    let answer = AssistantTurn {
+        parts: vec![
+            Part::Text { text: TEXT.to_owned() },
+            Part::Reasoning { text: String::new() },
+            Part::Media { media: media() },
+            Part::ToolCall(call(Arguments::Json(value()))),
+            Part::ToolCall(call(Arguments::Invalid("{\"half\":".to_owned()))),
+        ],
+        native: Some(Native { adapter: "test/1".to_owned(), data: value() }),
+    };
+    let status = StepStatus::Completed;
+    vec![
+        E::StepStarted { executor_type: ExecutorType::Agent, executor_name: TEXT.into() },
+        E::StepRetrying { attempt: 1, error: error().into(), delay_ms: u64::MAX },
+        E::StepCompleted { output: output.into() },
+        E::StepCompleted { output: StepOutput::default().into() },
+        E::StepError { error: error().into(), attempts: u32::MAX, continues: true },
+        E::StepSkipped { error: error().into(), attempts: 2 },
+        E::StepCancelled { partial: TEXT.into() },
+        E::StepCancelled { partial: Content::default() },
+        E::StepsExecutionStarted { steps_count: 3 },
+        E::StepsExecutionCompleted { end: status.into() },
+        E::ParallelExecutionStarted { branches: ["web".into(), TEXT.into()].into() },
+        E::ParallelExecutionCompleted { end: end() },
+        E::LoopExecutionStarted { max_iterations: 3 },
+        E::LoopIterationStarted { iteration: 1, max_iterations: 3 },
+        E::LoopIterationCompleted { iteration: 1, should_continue: true, end: end() },
+        E::LoopExecutionCompleted { total_iterations: 1, end: status.into() },
+        E::ConditionExecutionStarted { condition_result: Some(true), branch: Some("if".into()) },
+        E::ConditionExecutionStarted { condition_result: None, branch: None },
+        E::ConditionExecutionCompleted { end: end() },
+        E::RouterExecutionStarted { selected_steps: [].into() },
+        E::RouterExecutionCompleted { end: end() },
+        E::MapExecutionStarted {
+            items: [Content::from(value()), TEXT.into(), Content::default()].into(),
+            concurrency: 2,
+        },
+        E::MapItemStarted { item: 1 },
+        E::MapItemCompleted { item: 1, end: end() },
+        E::MapExecutionCompleted { end: status.into() },
+        E::RunStarted {
+            agent: TEXT.into(),
+            model: "openai:gpt".into(),
+            notice: Some(TEXT.into()),
+            message: value().into(),
+        },
+        E::ModelRequestStarted { turn: 1 },
+        E::ModelRequestCompleted {
+            turn: 1,
+            answer: answer.into(),
+            stop: StopReason::Other(TEXT.to_owned()),
+            usage: usage(),
+        },
+        E::ToolCallStarted { tool: call(Arguments::Json(value())).into() },
+        E::ToolCallCompleted { tool: outcome(false).into() },
+        E::ToolCallError { tool: outcome(true).into() },
+        E::RunCompleted { content: TEXT.into(), usage: usage() },
+        E::RunError { error: error().into() },
+    ]
+}
+
+/// One of each kind that ends a run.
+pub(super) fn terminal() -> Vec<EventKind> {
+    vec![
+        EventKind::WorkflowCompleted { content: value().into() },
+        EventKind::WorkflowError {
+            error: error().into(), step: Some("ä/b#2".into()), attempts: 3
+        },
+        EventKind::WorkflowError { error: error().into(), step: None, attempts: 0 },
+        EventKind::WorkflowCancelled { reason: TEXT.into() },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use stepwright_core::event::NAMES;
+
+    #[test]
+    fn there_is_a_sample_of_every_kind_that_is_remembered() {
+        let deltas = [
+            "StepOutput",
+            "StepProgress",
+            "RunContent",
+            "ReasoningContentDelta",
+            "RunContentCompleted",
+            "CustomEvent",
+        ];
+        let facts = middle().into_iter().chain(terminal());
+        let mut covered: BTreeSet<_> = facts.map(|fact| fact.name()).collect();
+        covered.insert("WorkflowStarted");
+        covered.extend(deltas);
+        assert_eq!(covered, NAMES.iter().copied().collect());
+    }
+}
