@@ -100,14 +100,12 @@ fn arguments(arguments: &Arguments) -> Result<Value, ToolError> {
     }
 }
 
-fn shortened(mut text: String) -> String {
-    if text.len() > TOOL_TEXT_BYTES_MAX {
-        let end = text.floor_char_boundary(TOOL_TEXT_BYTES_MAX);
-        let cut = text.len() - end;
-        text.truncate(end);
-        text.push_str(&format!("\n[cut off here: {cut} more bytes]"));
+fn shortened(text: String) -> String {
+    if text.len() <= TOOL_TEXT_BYTES_MAX {
+        return text;
     }
-    text
+    let (told, rest) = text.split_at(text.floor_char_boundary(TOOL_TEXT_BYTES_MAX));
+    format!("{told}\n[cut off here: {} more bytes]", rest.len())
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

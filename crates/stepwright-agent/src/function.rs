@@ -9,7 +9,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::tool::{Tool, ToolError, ToolSpec};
-use stepwright_core::{BoxFuture, Content, StepContext};
+use stepwright_core::{BoxFuture, Content, Json, StepContext};
 
 /// A tool made of an async function.
 ///
@@ -181,15 +181,6 @@ pub trait ToolReply {
     /// If the tool has failed.
     fn into_text(self) -> Result<String, ToolError>;
 }
-
-/// A value that is told to the model as JSON.
-///
-/// ```
-/// use stepwright_agent::{Json, ToolReply as _};
-/// assert_eq!(Json(vec![1, 2]).into_text().unwrap(), "[1,2]");
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Json<T>(pub T);
 
 impl ToolReply for String {
     fn into_text(self) -> Result<String, ToolError> {

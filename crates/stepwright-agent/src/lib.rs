@@ -13,8 +13,9 @@
 //!     city: String,
 //! }
 //!
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
-//! let weather = FunctionTool::new("weather", "The weather of a city.", |args: Weather| async move {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), stepwright_core::Error> {
+//! let weather = FunctionTool::new("weather", "The weather now.", |args: Weather| async move {
 //!     format!("it rains in {}", args.city)
 //! });
 //! let model = ScriptedModel::new([
@@ -43,4 +44,5 @@ pub use builder::{
     TOOL_NAME_BYTES_MAX, TOOL_TIMEOUT, TURNS, TURNS_MAX,
 };
 pub use calls::{TOOL_CALLS_MAX, TOOL_TEXT_BYTES_MAX};
-pub use function::{FunctionTool, Json, ToolFunction, ToolReply};
+pub use function::{FunctionTool, ToolFunction, ToolReply};
+pub use stepwright_core::Json;

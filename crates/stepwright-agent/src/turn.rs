@@ -49,9 +49,8 @@ async fn converse(
     let mut turn = 1;
     let answer = loop {
         facts.note(EventKind::ModelRequestStarted { turn }).await?;
-        let fact = facts
-            .next(&["ModelRequestCompleted"], ask(agent, turn, messages.clone(), cx))
-            .await?;
+        let fact =
+            facts.next(&["ModelRequestCompleted"], ask(agent, turn, messages.clone(), cx)).await?;
         let EventKind::ModelRequestCompleted { answer, stop, usage: used, .. } = fact else {
             unreachable!("`next` gives the kind that is asked for");
         };
@@ -167,8 +166,8 @@ async fn call_tools(
     }
     // What was answered before a crash is not called again.
     let open = calls.iter().enumerate().skip(facts.recalled(&ANSWERED));
-    let mut answers = stream::iter(open.map(|(nth, call)| carry_out(agent, nth, call, cx)))
-        .buffered(agent.limits.tool_concurrency);
+    let open: Vec<_> = open.map(|(nth, call)| carry_out(agent, nth, call, cx)).collect();
+    let mut answers = stream::iter(open).buffered(agent.limits.tool_concurrency);
     let mut results = Vec::with_capacity(calls.len());
     for call in calls {
         let answer = async {

@@ -28,6 +28,17 @@ pub enum Content {
     Json(Arc<Value>),
 }
 
+/// A typed value, into a function and out of it: JSON on the way.
+///
+/// ```
+/// use stepwright_core::Json;
+/// async fn double(Json(n): Json<u32>) -> Json<u32> {
+///     Json(2 * n)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
 impl Content {
     /// The content of a serializable value.
     pub fn json(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {

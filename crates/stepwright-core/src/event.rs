@@ -123,7 +123,7 @@ fn no_state(state: &Arc<State>) -> bool {
 pub enum EventKind {
     // --- the run ---
     /// The run began. Its first event.
-    WorkflowStarted(Box<WorkflowStarted>),
+    WorkflowStarted(Arc<WorkflowStarted>),
     /// The run ended well. Its last event.
     WorkflowCompleted {
         /// What the run gives.

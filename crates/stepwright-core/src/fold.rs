@@ -34,7 +34,7 @@ pub struct IllegalEvent {
 ///
 /// ```
 /// # use stepwright_core::{fold::Fold, event::*, *};
-/// # fn started() -> EventKind { EventKind::WorkflowStarted(Box::new(WorkflowStarted {
+/// # fn started() -> EventKind { EventKind::WorkflowStarted(std::sync::Arc::new(WorkflowStarted {
 /// #     workflow_id: WorkflowId::new("w").unwrap(), workflow_name: "W".into(), digest: "".into(),
 /// #     session_id: SessionId::new("s").unwrap(), user_id: None, input: Default::default(),
 /// #     state: Default::default(), patches: Vec::new(), metadata: Default::default(), debug: false, timeout_ms: None })) }
@@ -60,7 +60,7 @@ pub struct Fold {
 #[derive(Debug)]
 struct Head {
     id: RunId,
-    started: WorkflowStarted,
+    started: Arc<WorkflowStarted>,
     created_at: Timestamp,
     ended_at: Timestamp,
     content: Content,
@@ -107,7 +107,7 @@ impl Fold {
             }
             self.run = Some(Box::new(Head {
                 id: event.run.clone(),
-                started: (**started).clone(),
+                started: started.clone(),
                 created_at: event.time,
                 ended_at: event.time,
                 content: Content::default(),
@@ -382,7 +382,7 @@ impl Fold {
 
     /// How the run began, once it has.
     pub fn started(&self) -> Option<&WorkflowStarted> {
-        self.run.as_ref().map(|run| &run.started)
+        self.run.as_ref().map(|run| &*run.started)
     }
 
     /// Takes back the end of the run, which was the last fact applied: a store refused it.

@@ -25,7 +25,7 @@ pub mod store;
 pub mod tool;
 pub mod world;
 
-pub use content::Content;
+pub use content::{Content, Json};
 pub use error::{Error, ErrorCode, ErrorData, ErrorKind, StepError};
 pub use event::{Event, EventKind};
 pub use executor::{AnyExecutor, Executor, StepContext, StepInput, StepOutput};

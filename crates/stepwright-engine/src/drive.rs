@@ -22,7 +22,7 @@ pub(crate) const PAGE: usize = 10_000;
 /// One run, ready to be driven.
 pub(crate) struct Job {
     pub(crate) compiled: Arc<Compiled>,
-    pub(crate) started: WorkflowStarted,
+    pub(crate) started: Arc<WorkflowStarted>,
     /// When it began, for one that is taken up again.
     pub(crate) began: Option<Timestamp>,
     pub(crate) recorder: Arc<Recorder>,
@@ -42,7 +42,7 @@ impl Job {
     /// begins, or began.
     pub(crate) fn new(
         compiled: Arc<Compiled>,
-        started: WorkflowStarted,
+        started: Arc<WorkflowStarted>,
         recording: Recording,
         past: &[Event],
     ) -> Result<Self, StoreError> {
@@ -58,7 +58,7 @@ impl Job {
         match self.began {
             Some(_) => Ok(()),
             None => {
-                let started = EventKind::WorkflowStarted(Box::new(self.started.clone()));
+                let started = EventKind::WorkflowStarted(self.started.clone());
                 self.recorder.record(&StepPath::root(), started)
             }
         }

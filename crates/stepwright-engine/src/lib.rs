@@ -21,4 +21,4 @@ pub use define::{
 pub use dispatch::LocalDispatcher;
 pub use real::real_world;
 pub use run::{IntoInput, Parts, Run, RunHandle, RunStream};
-pub use workflow::{Workflow, WorkflowBuilder};
+pub use workflow::{Sessions, Workflow, WorkflowBuilder};

@@ -18,8 +18,11 @@ use stepwright_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How many unread deltas of a journaled run wait for an append before pieces of text are joined.
-const DELTAS_MAX: usize = 1_024;
+/// How many events may lie unread before pieces of text are joined.
+const UNREAD_MAX: usize = 1_024;
+
+/// How long a piece of text may become by that, in bytes.
+const JOINED_BYTES_MAX: usize = 4_096;
 
 /// Records the events of one run, in one order.
 ///
@@ -387,10 +390,11 @@ impl Tape {
 /// Adds a delta to a queue; when many wait already, a piece of text joins the one before it.
 pub(crate) fn push_joining(queue: &mut VecDeque<Event>, event: Event) {
     if let EventKind::RunContent { content: more } = &event.kind
-        && queue.len() >= DELTAS_MAX
+        && queue.len() >= UNREAD_MAX
         && let Some(last) = queue.back_mut()
         && last.path == event.path
         && let EventKind::RunContent { content } = &mut last.kind
+        && content.len() < JOINED_BYTES_MAX
     {
         *content = [&**content, &**more].concat().into();
         return;

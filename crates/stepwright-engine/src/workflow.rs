@@ -337,7 +337,7 @@ impl Workflow {
     /// has changed since it began; [`ErrorKind::Store`] if another process drives it.
     pub async fn resume(&self, run: impl AsRef<str>) -> Result<RunOutput, Error> {
         let run = RunId::new(run)?;
-        let live = Arc::new(Live::default());
+        let live = Arc::new(Live::of(CancellationToken::new(), None));
         if !self.0.live.insert(run.clone(), live) {
             return Err(Error::usage(format!("run `{run}` is being driven by this process")));
         }
@@ -350,7 +350,7 @@ impl Workflow {
         let store = self.store_for(true).ok_or_else(|| self.not_found(&format!("run `{run}`")))?;
         let past = load_all(&store, run).await?;
         let started = past.first().and_then(|first| match &first.kind {
-            stepwright_core::EventKind::WorkflowStarted(started) => Some((**started).clone()),
+            stepwright_core::EventKind::WorkflowStarted(started) => Some(started.clone()),
             _ => None,
         });
         let started = started.ok_or_else(|| self.not_found(&format!("run `{run}`")))?;
@@ -360,7 +360,8 @@ impl Workflow {
                 Error::usage(message).with_hint("resume it with the definition it began with")
             );
         }
-        let live = self.0.live.get(run.as_str()).unwrap_or_default();
+        let fresh = || Arc::new(Live::of(CancellationToken::new(), None));
+        let live = self.0.live.get(run.as_str()).unwrap_or_else(fresh);
         let recording = Recording {
             run: run.clone(),
             world: self.0.world.clone(),

@@ -66,7 +66,7 @@ mod tests {
         }
         assert_eq!(display(parse("90m").unwrap()), "1h30m");
         assert_eq!(parse("10").unwrap_err(), "has no unit");
-        assert_eq!(parse("10 parsecs").unwrap_err(), "is not a duration");
+        assert_eq!(parse("10 parsecs").unwrap_err(), "has no unit");
         assert_eq!(parse("10parsecs").unwrap_err(), "has an unknown unit `parsecs`");
         assert_eq!(parse("soon").unwrap_err(), "is not a duration");
         assert_eq!(parse("0s").unwrap_err(), "is zero");

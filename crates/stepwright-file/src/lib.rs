@@ -1,10 +1,49 @@
 //! Workflow files of Stepwright: YAML or JSON, parsed, checked and built.
+//!
+//! A file is read into a tree in which everything has its place, then into what the format means,
+//! then checked as a whole; all mistakes are reported together, before anything runs. What is left
+//! becomes a [`Workflow`](stepwright_engine::Workflow). The format is described in
+//! `docs/workflow-files.md`.
+//!
+//! ```
+//! use stepwright_file::{Definition, Options};
+//! let text = "
+//! format: 1
+//! name: Greeting
+//! steps:
+//!   - {name: greet, template: 'Hello {{ input }}!'}
+//! ";
+//! let workflow = Definition::parse(text, "greeting.yaml", &Options::default())?.build()?;
+//! assert_eq!(workflow.run("Ada").blocking()?.content.text(), "Hello Ada!");
+//!
+//! let wrong = text.replace("input", "imput");
+//! let mistakes = Definition::parse(&wrong, "greeting.yaml", &Options::default()).unwrap_err();
+//! let first = mistakes.iter().next().unwrap();
+//! assert_eq!(first.to_string(), "greeting.yaml:5:37: there is no `imput`");
+//! assert_eq!(first.help.as_deref(), Some("did you mean `input`?"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod build;
+mod check;
+mod definition;
 mod diagnostic;
+mod format;
+mod outline;
+
 mod duration;
-mod expression;
-mod reference;
+mod models;
+mod schema;
 mod source;
 mod suggest;
-mod template;
 mod tree;
+
+mod expression;
+mod functions;
+mod reference;
+mod template;
+mod tools;
+
+pub use definition::{Definition, Options};
+pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle};
+pub use outline::Outline;

@@ -15,11 +15,6 @@ impl Span {
     pub(crate) fn end(self) -> usize {
         self.start + self.len
     }
-
-    /// From the beginning of this to the end of `other`.
-    pub(crate) fn to(self, other: Self) -> Self {
-        Self::new(self.start, other.end().saturating_sub(self.start))
-    }
 }
 
 /// A file that was read. Mistakes point into it.

@@ -22,10 +22,12 @@ const QUESTION_SENTENCES_MAX: usize = 2;
 /// A keyless model that is not a language model: it quotes the most telling sentences of what it
 /// was given. The same request always has the same answer, and nothing leaves the machine.
 ///
-/// It reads the last message and what tools have answered to it, and chooses sentences by `TextRank`.
-/// The instructions are read only for the format: `in 3 sentences`, `five bullet points`,
-/// `one line`. Tools that read a file, fetch a page or search are called once, when the message
-/// names what to read. Settings of the model have no meaning for it; it counts no tokens.
+/// It reads the last message and what tools have answered to it, and chooses sentences by
+/// `TextRank`. The instructions are read only for the format: `in 3 sentences`, `five bullet
+/// points`, `one line`. A short message beside long answers of tools is a question: it is not
+/// quoted, it draws the choice, and it may ask for the format as well. Tools that read a file,
+/// fetch a page or search are called once, when the message names what to read. Settings of the
+/// model have no meaning for it; it counts no tokens.
 ///
 /// ```
 /// use stepwright_core::message::Message;
@@ -43,7 +45,7 @@ const QUESTION_SENTENCES_MAX: usize = 2;
 /// let answer = AnyModel::new(Offline::new()).complete(request).await.unwrap();
 /// assert_eq!(
 ///     answer.turn.text(),
-///     "- Its opening followed nine years of work on the bridge.\n\
+///     "- The bridge was opened in 1932.\n\
 ///      - The steel of the bridge came from England, and the work on the bridge employed 1400 \
 ///      people at a time.",
 /// );

@@ -78,7 +78,9 @@ impl Models {
                 .providers()
                 .filter(|known| alike(known) >= ALIKE)
                 .max_by(|a, b| alike(a).total_cmp(&alike(b)))
-                .map(|known| if name.is_empty() { known.into() } else { format!("{known}:{name}") });
+                .map(
+                    |known| if name.is_empty() { known.into() } else { format!("{known}:{name}") },
+                );
             let known = self.providers().map(str::to_owned).collect();
             return Err(UnknownModel::Provider { provider: provider.into(), suggestion, known });
         };
@@ -129,8 +131,8 @@ impl UnknownModel {
             Self::Provider { suggestion, known, .. } => {
                 let meant = suggestion.as_ref().map(|s| format!("did you mean `{s}`? "));
                 Some(format!(
-                    "{}a model is named `provider:model`, and the providers are {}; add others with \
-                     `stepwright_models::register`",
+                    "{}a model is named `provider:model`, and the providers are {}; add others \
+                     with `stepwright_models::register`",
                     meant.unwrap_or_default(),
                     known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "),
                 ))

@@ -83,7 +83,7 @@ macro_rules! wants {
             $pattern $(if $guard)? => {}
             other => {
                 let wanted = stringify!($pattern $(if $guard)?);
-                return Err(crate::conformance::wrong($what, &other, &wanted));
+                return Err(crate::conformance::wrong($what, &other, &format_args!("{wanted}")));
             }
         }
     };
@@ -92,14 +92,18 @@ macro_rules! wants {
 use {cases, wants};
 
 fn wrong(what: &str, found: &dyn Debug, wanted: &dyn Debug) -> Wrong {
-    let brief = |value: &dyn Debug| {
-        let text = format!("{value:?}");
-        match text.char_indices().nth(600) {
-            Some((cut, _)) => format!("{}… ({} bytes)", &text[..cut], text.len()),
-            None => text,
+    let (found, wanted) = (format!("{found:?}"), format!("{wanted:?}"));
+    let alike = found.chars().zip(wanted.chars()).take_while(|(a, b)| a == b).count();
+    // Of long values, what surrounds the first difference.
+    let brief = |text: &str| match text.chars().count() {
+        0..600 => text.to_owned(),
+        length => {
+            let from = alike.saturating_sub(100);
+            let part: String = text.chars().skip(from).take(300).collect();
+            format!("…{part}… (from character {from} of {length})")
         }
     };
-    Wrong(format!("{what}: found {}, wanted {}", brief(found), brief(wanted)))
+    Wrong(format!("{what}: found {}, wanted {}", brief(&found), brief(&wanted)))
 }
 
 /// Gives up on the case, saying what is compared, unless both are the same.
@@ -142,7 +146,7 @@ impl<'a> Driver<'a> {
     }
 
     fn start_kind(&self) -> EventKind {
-        EventKind::WorkflowStarted(Box::new(self.start.clone()))
+        EventKind::WorkflowStarted(std::sync::Arc::new(self.start.clone()))
     }
 
     /// The fact with this number; ten milliseconds lie between two facts.

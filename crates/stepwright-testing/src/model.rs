@@ -16,218 +16,25 @@
 //! # }
 //! ```
 
+mod contract;
+mod reply;
+
+pub use contract::check_stream_contract;
+pub use reply::Reply;
+
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use serde_json::Value;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use stepwright_core::World;
-use stepwright_core::message::{Arguments, AssistantTurn, Message, Part, ToolCall, Usage};
+use stepwright_core::message::Message;
 use stepwright_core::model::{
-    AnyModel, Completion, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream,
-    StopReason,
+    AnyModel, Completion, Model, ModelError, ModelErrorKind, ModelRequest, ModelStream,
 };
 
 /// What every model of this module tells people about itself.
 pub const NOTICE: &str = "a scripted model for tests, not a language model";
-
-/// One answer of a scripted model: pieces in order, and how it ends.
-///
-/// ```
-/// use stepwright_core::model::{ModelError, ModelErrorKind};
-/// use stepwright_testing::model::Reply;
-/// let plain = Reply::text("hello");
-/// let busy = Reply::from(ModelError::new(ModelErrorKind::Overloaded, "too busy"));
-/// let rich = Reply::reasoning("let me look")
-///     .and_text("I look it up.")
-///     .and_call("search", serde_json::json!({"query": "weather"}))
-///     .with_tokens(120, 30);
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
-    parts: Vec<ReplyPart>,
-    end: End,
-    stop: Option<StopReason>,
-    usage: Usage,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum ReplyPart {
-    Text(String),
-    Reasoning(String),
-    Call { name: String, arguments: Arguments },
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum End {
-    Done,
-    Error(ModelError),
-    Cut,
-    Hang,
-}
-
-impl Reply {
-    fn empty() -> Self {
-        Self { parts: Vec::new(), end: End::Done, stop: None, usage: Usage::default() }
-    }
-
-    /// An answer of one text.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::empty().and_text(text)
-    }
-
-    /// An answer that begins by thinking aloud.
-    pub fn reasoning(text: impl Into<String>) -> Self {
-        Self::empty().and_reasoning(text)
-    }
-
-    /// An answer that calls a tool.
-    pub fn call(name: impl Into<String>, arguments: Value) -> Self {
-        Self::empty().and_call(name, arguments)
-    }
-
-    /// An answer that calls a tool with arguments that are not JSON.
-    pub fn broken_call(name: impl Into<String>, raw: impl Into<String>) -> Self {
-        let mut reply = Self::empty();
-        let arguments = Arguments::Invalid(raw.into());
-        reply.parts.push(ReplyPart::Call { name: name.into(), arguments });
-        reply
-    }
-
-    /// Says more.
-    #[must_use]
-    pub fn and_text(mut self, text: impl Into<String>) -> Self {
-        self.parts.push(ReplyPart::Text(text.into()));
-        self
-    }
-
-    /// Thinks aloud.
-    #[must_use]
-    pub fn and_reasoning(mut self, text: impl Into<String>) -> Self {
-        self.parts.push(ReplyPart::Reasoning(text.into()));
-        self
-    }
-
-    /// Calls one more tool.
-    #[must_use]
-    pub fn and_call(mut self, name: impl Into<String>, arguments: Value) -> Self {
-        let arguments = Arguments::Json(arguments);
-        self.parts.push(ReplyPart::Call { name: name.into(), arguments });
-        self
-    }
-
-    /// Fails after what was said so far.
-    #[must_use]
-    pub fn and_error(mut self, error: ModelError) -> Self {
-        self.end = End::Error(error);
-        self
-    }
-
-    /// Ends after what was said so far without saying that it has finished, as a lost connection
-    /// does. This breaks the contract of models, on purpose.
-    #[must_use]
-    pub fn and_cut(mut self) -> Self {
-        self.end = End::Cut;
-        self
-    }
-
-    /// Stays silent for ever after what was said so far.
-    #[must_use]
-    pub fn and_hang(mut self) -> Self {
-        self.end = End::Hang;
-        self
-    }
-
-    /// Says why it stopped; else that follows from whether it calls tools.
-    #[must_use]
-    pub fn with_stop(mut self, stop: StopReason) -> Self {
-        self.stop = Some(stop);
-        self
-    }
-
-    /// Says how many tokens were read and written; else that is unknown.
-    #[must_use]
-    pub fn with_tokens(mut self, input: u64, output: u64) -> Self {
-        self.usage.input_tokens = Some(input);
-        self.usage.output_tokens = Some(output);
-        self
-    }
-
-    /// The events of this answer: deltas of `chunk_chars` letters, then how it ends.
-    fn events(self, turn: usize, chunk_chars: usize) -> Vec<Result<ModelEvent, ModelError>> {
-        let mut events = Vec::new();
-        let mut parts = Vec::new();
-        let mut calls = 0;
-        for part in self.parts {
-            match part {
-                ReplyPart::Text(text) => {
-                    events.extend(chunks(&text, chunk_chars).map(ModelEvent::TextDelta));
-                    parts.push(Part::Text { text });
-                }
-                ReplyPart::Reasoning(text) => {
-                    events.extend(chunks(&text, chunk_chars).map(ModelEvent::ReasoningDelta));
-                    parts.push(Part::Reasoning { text });
-                }
-                ReplyPart::Call { name, arguments } => {
-                    let index = calls;
-                    calls += 1;
-                    let json = match &arguments {
-                        Arguments::Json(value) => value.to_string(),
-                        Arguments::Invalid(raw) => raw.clone(),
-                    };
-                    events.push(ModelEvent::ToolCallStart { index, name: name.clone() });
-                    let fragments = chunks(&json, chunk_chars);
-                    events.extend(
-                        fragments.map(|json| ModelEvent::ToolArgumentsDelta { index, json }),
-                    );
-                    // The same conversation gives the same identifiers, also after a restart.
-                    let call = ToolCall { id: format!("call-{turn}-{calls}"), name, arguments };
-                    events.push(ModelEvent::ToolCallReady { index, call: call.clone() });
-                    parts.push(Part::ToolCall(call));
-                }
-            }
-        }
-        let mut events: Vec<_> = events.into_iter().map(Ok).collect();
-        match self.end {
-            End::Done => {
-                let usual = if calls > 0 { StopReason::ToolCalls } else { StopReason::EndTurn };
-                events.push(Ok(ModelEvent::Done(Completion {
-                    turn: AssistantTurn { parts, native: None },
-                    stop: self.stop.unwrap_or(usual),
-                    usage: self.usage,
-                })));
-            }
-            End::Error(error) => events.push(Err(error)),
-            End::Cut | End::Hang => {}
-        }
-        events
-    }
-}
-
-fn chunks(text: &str, chars: usize) -> impl Iterator<Item = String> {
-    let letters: Vec<char> = text.chars().collect();
-    let pieces: Vec<String> = letters.chunks(chars.max(1)).map(|c| c.iter().collect()).collect();
-    pieces.into_iter()
-}
-
-impl From<&str> for Reply {
-    fn from(text: &str) -> Self {
-        Self::text(text)
-    }
-}
-
-impl From<String> for Reply {
-    fn from(text: String) -> Self {
-        Self::text(text)
-    }
-}
-
-impl From<ModelError> for Reply {
-    fn from(error: ModelError) -> Self {
-        Self::empty().and_error(error)
-    }
-}
 
 /// How many letters a delta has unless the test says otherwise: enough for several deltas a
 /// sentence, and odd enough to cut words in two.
@@ -273,7 +80,7 @@ impl Puppet {
                 requests.len()
             };
             let reply = (puppet.answer)(&request, nth);
-            let hangs = reply.end == End::Hang;
+            let hangs = reply.hangs();
             let answered = request.messages.iter().filter(|m| matches!(m, Message::Assistant(_)));
             let events = reply.events(answered.count() + 1, puppet.chunk_chars);
             let delay = puppet.delay.clone();
@@ -399,80 +206,6 @@ impl FunctionModel {
 }
 
 puppet_model!(FunctionModel);
-
-/// Asks `model` and checks that the answer follows the contract of [`Model`]: deltas, then exactly
-/// one `Done` or one error, then the end; and that the deltas add up to what `Done` says.
-///
-/// Gives what the model answered, so that a test can look closer.
-///
-/// ```
-/// use stepwright_core::model::ModelRequest;
-/// use stepwright_testing::model::{ScriptedModel, check_stream_contract};
-/// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// let model = ScriptedModel::new(["hello"]);
-/// check_stream_contract(&model, ModelRequest::default()).await.unwrap();
-/// # }
-/// ```
-///
-/// # Panics
-/// If the model breaks the contract; the message says how.
-pub async fn check_stream_contract(
-    model: &dyn Model,
-    request: ModelRequest,
-) -> Result<Completion, ModelError> {
-    let id = model.id().to_owned();
-    let mut stream = model.stream(request);
-    let mut text = String::new();
-    let mut reasoning = String::new();
-    let mut fragments: Vec<String> = Vec::new();
-    let mut ready: Vec<ToolCall> = Vec::new();
-    let answer = loop {
-        match stream.next().await {
-            None => panic!("`{id}`: the stream ended without `Done` and without an error"),
-            Some(Err(error)) => break Err(error),
-            Some(Ok(ModelEvent::Done(completion))) => break Ok(completion),
-            Some(Ok(ModelEvent::TextDelta(piece))) => text.push_str(&piece),
-            Some(Ok(ModelEvent::ReasoningDelta(piece))) => reasoning.push_str(&piece),
-            Some(Ok(ModelEvent::ToolCallStart { index, .. })) => {
-                assert_eq!(index, fragments.len(), "`{id}`: calls must be numbered from 0");
-                fragments.push(String::new());
-            }
-            Some(Ok(ModelEvent::ToolArgumentsDelta { index, json })) => fragments
-                .get_mut(index)
-                .unwrap_or_else(|| panic!("`{id}`: arguments of call {index} before its start"))
-                .push_str(&json),
-            Some(Ok(ModelEvent::ToolCallReady { index, call })) => {
-                let written = fragments
-                    .get(index)
-                    .unwrap_or_else(|| panic!("`{id}`: call {index} is ready before its start"));
-                if let (Arguments::Json(value), false) = (&call.arguments, written.is_empty()) {
-                    let read: Value = serde_json::from_str(written)
-                        .unwrap_or_else(|e| panic!("`{id}`: fragments of call {index}: {e}"));
-                    assert_eq!(&read, value, "`{id}`: fragments of call {index} do not add up");
-                }
-                ready.push(call);
-            }
-            Some(Ok(_)) => {}
-        }
-    };
-    assert!(stream.next().await.is_none(), "`{id}`: the stream went on after its end");
-    if let Ok(completion) = &answer {
-        let turn = &completion.turn;
-        assert_eq!(text, turn.text(), "`{id}`: the deltas do not add up to the text");
-        let calls: Vec<ToolCall> = turn.tool_calls().cloned().collect();
-        assert_eq!(ready, calls, "`{id}`: the calls that were ready are not those of the turn");
-        let thought = turn.parts.iter().filter_map(|part| match part {
-            Part::Reasoning { text } => Some(text.as_str()),
-            _ => None,
-        });
-        // Some providers sum up the reasoning only at the end.
-        if !reasoning.is_empty() {
-            let thought: String = thought.collect();
-            assert_eq!(reasoning, thought, "`{id}`: the deltas do not add up to the reasoning");
-        }
-    }
-    answer
-}
 
 #[cfg(test)]
 mod tests {

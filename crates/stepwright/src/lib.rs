@@ -1,1 +1,58 @@
-//! Runs workflows of agents, teams and functions.
+#![doc = include_str!("../docs/introduction.md")]
+
+pub mod prelude;
+
+pub use stepwright_agent::{Agent, AgentBuilder, FunctionTool, IntoModel, IntoTool, ToolReply};
+pub use stepwright_core::{
+    AnyExecutor, AnyStore, Content, Error, ErrorCode, ErrorData, ErrorKind, Event, EventKind,
+    Executor, Json, Media, MediaKind, MediaSource, Memory, Metrics, Patch, RunId, RunOutput,
+    RunStatus, Session, SessionId, StepContext, StepError, StepInput, StepOutput, StepPath,
+    StepResult, StepStatus, Store, StoreError, Timestamp, UserId, WorkflowId, World,
+};
+pub use stepwright_engine::{
+    AnyStep, Condition, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep, LocalDispatcher,
+    Loop, LoopView, Map, Parallel, Parts, Router, Run, RunHandle, RunStream, Sessions, Step, Steps,
+    Workflow, WorkflowBuilder,
+};
+#[cfg(feature = "sqlite")]
+pub use stepwright_store::{Durability, Sqlite};
+
+/// Language models: the seam, the registry, and the keyless `offline` model.
+pub mod models {
+    pub use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
+    pub use stepwright_core::model::{
+        AnyModel, Completion, Model, ModelError, ModelErrorKind, ModelEvent, ModelOptions,
+        ModelRequest, ModelStream, StopReason,
+    };
+    pub use stepwright_models::{Models, Offline, UnknownModel, guarded, model, register};
+}
+
+/// Tools: the seam, and what an agent tells a model about them.
+pub mod tools {
+    pub use stepwright_agent::{FunctionTool, ToolReply};
+    pub use stepwright_core::tool::{AnyTool, Tool, ToolError, ToolSpec};
+}
+
+/// The shape of a workflow as data, and the policies in it.
+pub mod plan {
+    pub use stepwright_core::plan::{Join, Node, NodeKind, OnError, Plan, Retry};
+}
+
+/// What remembers: the seam for stores, and what they give.
+pub mod store {
+    pub use stepwright_core::journal::{Append, Journal, SessionClose};
+    pub use stepwright_core::session::SessionMetrics;
+    pub use stepwright_core::store::{RunFilter, RunRow, SessionFilter, Store, StoreError};
+}
+
+/// What sees to it that background runs are driven.
+pub mod dispatch {
+    pub use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits};
+    pub use stepwright_engine::LocalDispatcher;
+}
+
+/// Workflows written as YAML or JSON files.
+#[cfg(feature = "file")]
+pub mod file {
+    pub use stepwright_file::{Definition, Diagnostic, Diagnostics, Options, Outline, ReportStyle};
+}

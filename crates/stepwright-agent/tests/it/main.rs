@@ -1,1 +1,8 @@
-fn main() {}
+//! Agents on scripted models: what they record, show and give.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod calls;
+mod crash;
+mod define;
+mod host;
+mod turn;

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
-    AnyExecutor, Content, ErrorCode, Executor, StepContext, StepError, StepInput, StepOutput,
+    AnyExecutor, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput, StepOutput,
 };
 
 /// What a function can take of a step: the input as text, as a typed value, all of it, or the
@@ -30,10 +30,6 @@ pub trait FromStep: Sized {
     /// Takes it.
     fn from_step(input: &StepInput, cx: &StepContext) -> Result<Self, StepError>;
 }
-
-/// A typed value, in and out: JSON on the way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Json<T>(pub T);
 
 impl FromStep for StepInput {
     fn from_step(input: &StepInput, _: &StepContext) -> Result<Self, StepError> {

@@ -11,7 +11,8 @@ mod step;
 mod steps;
 
 pub use condition::{Condition, IntoHolds};
-pub use function::{FromStep, IntoExecutor, IntoOutput, Json};
+pub use function::{FromStep, IntoExecutor, IntoOutput};
+pub use stepwright_core::Json;
 pub use into_step::IntoStep;
 pub use loops::{Loop, LoopView};
 pub use map::{IntoItems, Map};

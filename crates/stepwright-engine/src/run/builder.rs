@@ -172,7 +172,7 @@ impl Run {
             workflow.live().remove(&run);
             return Err(error);
         }
-        Ok(RunHandle::new(workflow, run, live))
+        Ok(RunHandle::new(run, live))
     }
 
     /// Runs to the end on this thread: for programs without async.
@@ -202,7 +202,7 @@ impl Run {
     /// Drives the run to its end, here and now.
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
         let Prepared { job, live, run, workflow } = self.prepare(outbox, false).await?;
-        let _ = live.driven.set(());
+        live.now_driven(job.recorder.clone());
         let mut left = Left { recorder: Some(job.recorder.clone()), run, workflow };
         let answer = job.drive().await;
         left.recorder = None;
@@ -269,9 +269,8 @@ impl Run {
             keep_events: workflow.keeps_events(),
             debug: options.debug,
         };
-        let job = Job::new(workflow.shared_plan(), started, recording, &[])?;
-        let recorder = Some(job.recorder.clone()).into();
-        let live = Arc::new(Live { cancel, recorder, ..Live::default() });
+        let job = Job::new(workflow.shared_plan(), Arc::new(started), recording, &[])?;
+        let live = Arc::new(Live::of(cancel, Some(job.recorder.clone())));
         if !workflow.live().insert(run.clone(), live.clone()) {
             return Err(taken(&run));
         }
@@ -288,8 +287,7 @@ pub(crate) fn finish(live: &Live, answer: &Result<RunOutput, Error>) {
             _ => Outcome::Lost(error.report()),
         },
     };
-    let _ = live.outcome.set(outcome);
-    live.ended.cancel();
+    live.end(outcome);
 }
 
 fn sets(state: &State) -> impl Iterator<Item = Patch> {

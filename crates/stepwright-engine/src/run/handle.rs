@@ -2,7 +2,6 @@
 
 use super::Live;
 use crate::run::live::Outcome;
-use crate::workflow::Workflow;
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::{Error, ErrorKind, RunId, RunOutput, RunStatus};
@@ -24,14 +23,13 @@ use stepwright_core::{Error, ErrorKind, RunId, RunOutput, RunStatus};
 /// ```
 #[derive(Clone)]
 pub struct RunHandle {
-    workflow: Workflow,
     run: RunId,
     live: Arc<Live>,
 }
 
 impl RunHandle {
-    pub(super) fn new(workflow: Workflow, run: RunId, live: Arc<Live>) -> Self {
-        Self { workflow, run, live }
+    pub(super) fn new(run: RunId, live: Arc<Live>) -> Self {
+        Self { run, live }
     }
 
     /// Which run it is.
@@ -55,14 +53,12 @@ impl RunHandle {
     /// As awaiting a run: if it failed or was cancelled, or if its journal was lost.
     #[doc(alias = "wait")]
     pub async fn output(&self) -> Result<RunOutput, Error> {
-        self.live.ended.cancelled().await;
-        match self.live.outcome.get() {
-            Some(Outcome::Output(output)) if output.status == RunStatus::Completed => {
+        match self.live.outcome().await {
+            Outcome::Output(output) if output.status == RunStatus::Completed => {
                 Ok((**output).clone())
             }
-            Some(Outcome::Output(output)) => Err(Error::of_run((**output).clone())),
-            Some(Outcome::Lost(why)) => Err(Error::new(ErrorKind::Store, why.clone())),
-            None => self.workflow.get_run(&self.run).await,
+            Outcome::Output(output) => Err(Error::of_run((**output).clone())),
+            Outcome::Lost(why) => Err(Error::new(ErrorKind::Store, why.clone())),
         }
     }
 }

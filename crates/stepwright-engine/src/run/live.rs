@@ -1,24 +1,26 @@
 //! The runs that this process drives or is about to drive.
 
 use crate::recorder::Recorder;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use stepwright_core::{RunId, RunOutput, RunStatus};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// A run that this process drives or is about to drive.
-#[derive(Default)]
 pub(crate) struct Live {
     pub(crate) cancel: CancellationToken,
-    pub(crate) recorder: Mutex<Option<Arc<Recorder>>>,
-    /// Is cancelled when the run has ended, one way or another.
-    pub(crate) ended: CancellationToken,
-    /// How it ended, for those who wait: a report of the error if the journal was lost.
-    pub(crate) outcome: OnceLock<Outcome>,
+    recorder: Mutex<Option<Arc<Recorder>>>,
     /// Whether somebody has begun to drive it.
-    pub(crate) driven: OnceLock<()>,
+    driven: AtomicBool,
+    /// How it ended, for those who wait.
+    outcome: OnceLock<Outcome>,
+    ended: Notify,
 }
 
+/// How a run ended: a report of the error if the journal was lost.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     Output(Box<RunOutput>),
@@ -26,10 +28,38 @@ pub(crate) enum Outcome {
 }
 
 impl Live {
+    pub(crate) fn of(cancel: CancellationToken, recorder: Option<Arc<Recorder>>) -> Self {
+        Self {
+            cancel,
+            recorder: recorder.into(),
+            driven: false.into(),
+            outcome: OnceLock::new(),
+            ended: Notify::new(),
+        }
+    }
+
     /// Somebody has begun to drive it.
     pub(crate) fn now_driven(&self, recorder: Arc<Recorder>) {
         *self.recorder.lock().unwrap_or_else(PoisonError::into_inner) = Some(recorder);
-        let _ = self.driven.set(());
+        self.driven.store(true, Ordering::Release);
+    }
+
+    /// Tells those who wait how it ended.
+    pub(crate) fn end(&self, outcome: Outcome) {
+        let _ = self.outcome.set(outcome);
+        self.ended.notify_waiters();
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn outcome(&self) -> &Outcome {
+        loop {
+            let mut ended = pin!(self.ended.notified());
+            ended.as_mut().enable();
+            match self.outcome.get() {
+                Some(outcome) => return outcome,
+                None => ended.await,
+            }
+        }
     }
 
     fn recorder(&self) -> Option<Arc<Recorder>> {
@@ -37,9 +67,9 @@ impl Live {
     }
 
     pub(crate) fn status(&self) -> RunStatus {
-        match (self.outcome.get(), self.recorder(), self.driven.get()) {
+        match (self.outcome.get(), self.recorder(), self.driven.load(Ordering::Acquire)) {
             (Some(Outcome::Output(output)), ..) => output.status,
-            (_, Some(recorder), Some(())) => recorder.status(),
+            (_, Some(recorder), true) => recorder.status(),
             _ => RunStatus::Pending,
         }
     }
@@ -56,7 +86,7 @@ impl Live {
 
 /// All of them.
 #[derive(Default)]
-pub(crate) struct LiveRuns(Mutex<HashMap<RunId, Arc<Live>>>);
+pub(crate) struct LiveRuns(Mutex<FxHashMap<RunId, Arc<Live>>>);
 
 impl LiveRuns {
     pub(crate) fn get(&self, run: &str) -> Option<Arc<Live>> {

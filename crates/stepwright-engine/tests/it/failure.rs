@@ -1,1 +1,246 @@
-//! .
+//! Failures are told as failures.
+
+use crate::support::{fails, hangs, mark, of, streamed, text, transcript};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use stepwright_core::plan::{Join, OnError, Retry};
+use stepwright_core::world::VirtualClock;
+use stepwright_core::{
+    ErrorCode, ErrorKind, Memory, RunStatus, StepContext, StepError, StepInput, StepStatus, World,
+};
+use stepwright_engine::{Condition, Loop, Map, Parallel, Router, Step, Steps, Workflow};
+
+#[tokio::test]
+async fn a_failing_step_fails_the_run_and_says_what_was_done() {
+    let deep = Steps::new("outer").step(mark("done")).step(fails("broken"));
+    let workflow = of(deep).step(mark("never")).store(Memory::default()).build().unwrap();
+    let error = workflow.run("in").run_id("r").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Run);
+    assert_eq!(error.to_string(), "step `outer/broken` failed: kaput");
+    let output = error.output().unwrap();
+    assert_eq!(output.status, RunStatus::Error);
+    assert!(output.content.is_empty(), "an error is no content");
+    assert_eq!(output.step_at("outer/done").unwrap().content.text(), "indone");
+    assert_eq!(output.step_at("outer/broken").unwrap().status, StepStatus::Failed);
+    assert_eq!(output.step_at("never"), None);
+    assert_eq!(&workflow.get_run("r").await.unwrap(), output);
+}
+
+#[tokio::test]
+async fn every_container_hands_a_failure_up() {
+    let inner = of(fails("f")).build().unwrap();
+    let cases = [
+        of(Steps::new("c").step(fails("f"))),
+        of(Parallel::new("c").branch(fails("f")).branch(mark("x"))),
+        of(Loop::new("c").step(fails("f")).at_most(3)),
+        of(Condition::constant("c", true).then(fails("f"))),
+        of(Router::constant("c", ["f"]).choice(fails("f"))),
+        of(Map::new("c").over(|_| vec!["x"]).step(fails("f"))),
+        of(Step::workflow("c", inner)),
+    ];
+    for case in cases {
+        let workflow = case.step(mark("never")).build().unwrap();
+        let (_, answer) = streamed(workflow.run("in")).await;
+        let error = answer.unwrap_err();
+        assert_eq!(error.step().unwrap().name(), "f");
+        let output = error.output().unwrap();
+        assert_eq!(output.step_at("c").unwrap().status, StepStatus::Failed, "{output:?}");
+        assert_eq!(output.step_at("never"), None);
+    }
+}
+
+#[tokio::test]
+async fn skip_tolerates_and_continue_goes_on_to_fail() {
+    let skip = of(mark("a")).step(fails("b").on_error(OnError::Skip)).step(mark("c"));
+    let output = skip.build().unwrap().run("in").await.unwrap();
+    assert_eq!((output.status, text(&output).as_str()), (RunStatus::Completed, "inac"));
+
+    let go_on = of(mark("a")).step(fails("b").on_error(OnError::Continue)).step(mark("c"));
+    let error = go_on.build().unwrap().run("in").await.unwrap_err();
+    assert_eq!(error.to_string(), "step `b` failed: kaput");
+    let output = error.output().unwrap();
+    // The next step ran, on nothing: never on the text of the error.
+    assert_eq!(output.step_at("c").unwrap().content.text(), "c");
+    assert_eq!(output.status, RunStatus::Error);
+
+    let container = Steps::new("s").step(mark("x")).step(fails("y")).on_error(OnError::Skip);
+    let output = of(mark("a")).step(container).step(mark("z")).build().unwrap().run("in").await;
+    assert_eq!(text(&output.unwrap()), "inaz");
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failure_of_its_step() {
+    let panics = Step::new("panics", |_: StepInput| async { panic!("oh {}", "no") as () });
+    let early = Step::blocking("early", |_: StepInput| -> String { panic!("at once") });
+    for (step, message) in [(panics, "oh no"), (early, "at once")] {
+        let error = of(step.retries(3)).build().unwrap().run("in").await.unwrap_err();
+        assert!(error.to_string().ends_with(&format!("it panicked: {message}")), "{error}");
+        let failure = error.output().unwrap().error.clone().unwrap();
+        assert_eq!((failure.error.code, failure.attempts), (ErrorCode::Panicked, 1));
+    }
+    let decides = Condition::new("c", |_| -> bool { panic!("cannot say") }).then(mark("x"));
+    let error = of(decides).build().unwrap().run("in").await.unwrap_err();
+    assert_eq!(error.to_string(), "step `c` failed: it panicked: cannot say");
+}
+
+#[tokio::test]
+async fn a_decision_that_fails_never_means_no() {
+    let cases = [
+        of(Condition::new("d", |_| Err::<bool, _>("cannot say")).then(mark("x"))),
+        of(Router::new("d", |_| Err::<String, _>("cannot say")).choice(mark("x"))),
+        of(Loop::new("d").step(mark("x")).at_most(3).until(|_| Err::<bool, _>("cannot say"))),
+        of(Map::new("d").over(|_| Err::<Vec<String>, _>("cannot say")).step(mark("x"))),
+    ];
+    for case in cases {
+        let (_, answer) = streamed(case.build().unwrap().run("in")).await;
+        let error = answer.unwrap_err();
+        assert_eq!(error.output().unwrap().error.as_ref().unwrap().error.code, ErrorCode::Decision);
+        assert!(error.to_string().ends_with("failed: cannot say"), "{error}");
+    }
+    let unknown = Router::new("r", |_| "nowhere").choice(mark("here")).choice(mark("there"));
+    let error = of(unknown).build().unwrap().run("in").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "step `r` failed: `nowhere` is no choice; there are `here`, `there`"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_takes_too_long_fails_and_so_does_a_run() {
+    let slow = hangs("slow").timeout(Duration::from_secs(60));
+    let error = of(slow).build().unwrap().run("in").await.unwrap_err();
+    assert_eq!(error.to_string(), "step `slow` failed: it took longer than 60s");
+    assert!(error.hint().unwrap().contains("timeout"));
+
+    let workflow =
+        of(Parallel::new("p").branch(hangs("slow")).branch(mark("fast"))).build().unwrap();
+    let run = workflow.run("in").timeout(Duration::from_secs(5));
+    let (events, answer) = streamed(run).await;
+    let error = answer.unwrap_err();
+    assert_eq!(error.to_string(), "the run took longer than 5s");
+    let output = error.output().unwrap();
+    assert_eq!(output.step_at("p/slow").unwrap().status, StepStatus::Cancelled);
+    assert_eq!(output.step_at("p/slow").unwrap().content.text(), "so far", "partial text is kept");
+    assert_eq!(events.last().unwrap().name(), "WorkflowError");
+}
+
+#[tokio::test]
+async fn fail_fast_stops_the_others_and_wait_all_does_not() {
+    let branches = |join| {
+        let late = Step::new("late", |_: StepInput| async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            "late"
+        });
+        of(Parallel::new("p").branch(late).branch(fails("f")).join(join)).build().unwrap()
+    };
+    let late =
+        |error: &stepwright_core::Error| error.output().unwrap().step_at("p/late").unwrap().status;
+    let fast = streamed(branches(Join::FailFast).run("in")).await.1.unwrap_err();
+    assert_eq!(late(&fast), StepStatus::Cancelled);
+    let all = streamed(branches(Join::WaitAll).run("in")).await.1.unwrap_err();
+    assert_eq!(late(&all), StepStatus::Completed);
+}
+
+fn flaky(times: u32, error: fn() -> StepError) -> (Step, Arc<AtomicU32>) {
+    let calls = Arc::new(AtomicU32::new(0));
+    let count = calls.clone();
+    let step = Step::new("flaky", move |_: StepInput, cx: StepContext| {
+        let call = count.fetch_add(1, Ordering::SeqCst) + 1;
+        async move {
+            assert_eq!(call, cx.attempt());
+            match call > times {
+                true => Ok(cx.idempotency_key()),
+                false => Err(error()),
+            }
+        }
+    });
+    (step, calls)
+}
+
+#[test]
+fn retries_back_off_and_every_attempt_is_a_fact() {
+    let clock = VirtualClock::default();
+    let world = World::new(clock.clone(), 1);
+    let (step, calls) = flaky(3, || StepError::new("busy"));
+    let retry = Retry { retries: 5, jitter: false, ..Retry::default() };
+    let store = Memory::default();
+    let workflow = of(step.retry(retry)).world(world.clone()).store(store).build().unwrap();
+    let before = world.now();
+    let output = clock.run(workflow.run("in").run_id("r").into_future()).unwrap();
+    assert_eq!(world.now().since(before), Duration::from_millis(500 + 1_000 + 2_000));
+    assert_eq!((text(&output).as_str(), calls.load(Ordering::SeqCst)), ("r:flaky:4", 4));
+    assert_eq!((output.step_at("flaky").unwrap().attempts, output.metrics.retries), (4, 3));
+}
+
+#[test]
+fn retry_after_is_honoured_and_terminal_errors_are_not_retried() {
+    let clock = VirtualClock::default();
+    let world = World::new(clock.clone(), 1);
+    let run = |error: fn() -> StepError| {
+        let (step, calls) = flaky(1, error);
+        let workflow = of(step.retries(4)).world(world.clone()).build().unwrap();
+        let before = world.now();
+        let answer = clock.run(workflow.run("in").into_future());
+        (answer, calls.load(Ordering::SeqCst), world.now().since(before))
+    };
+    let (answer, calls, waited) =
+        run(|| StepError::new("429").with_retry_after(Duration::from_secs(90)));
+    assert!(answer.is_ok());
+    assert_eq!((calls, waited), (2, Duration::from_secs(90)));
+    let (answer, calls, _) = run(|| StepError::terminal("401"));
+    assert_eq!((answer.unwrap_err().to_string().as_str(), calls), ("step `flaky` failed: 401", 1));
+}
+
+#[tokio::test]
+async fn attempts_that_fail_leave_nothing_in_the_state() {
+    let (step, _) = flaky(9, || StepError::new("busy"));
+    let retry = Retry { retries: 1, backoff_ms: 1, ..Retry::default() };
+    let workflow = of(step.retry(retry)).store(Memory::default()).build().unwrap();
+    let error = workflow.run("in").session_id("s").await.unwrap_err();
+    assert_eq!(error.to_string(), "step `flaky` failed after 2 attempts: busy");
+    assert!(workflow.get_session_state("s").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_causes_of_an_error_are_kept() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("no answer from the archive")]
+    struct Outer(#[source] std::io::Error);
+    let step = Step::new("ask", |_: StepInput| async {
+        Err::<String, _>(Outer(std::io::Error::other("connection refused")))
+    });
+    let error = of(step).build().unwrap().run("in").await.unwrap_err();
+    assert_eq!(
+        error.report(),
+        "error: step `ask` failed: no answer from the archive\n  caused by: connection refused"
+    );
+}
+
+#[tokio::test]
+async fn a_failing_run_as_its_reader_sees_it() {
+    let branches = Parallel::new("p").branch(hangs("h")).branch(fails("f")).join(Join::FailFast);
+    let expected = r#"WorkflowStarted "in"
+  p ParallelExecutionStarted
+    p/h StepStarted
+    p/h RunContent "so far"
+    p/f StepStarted
+    p/f StepError "kaput"
+    p/h StepCancelled "so far"
+  p ParallelExecutionCompleted
+WorkflowError "kaput"
+"#;
+    assert_eq!(transcript(of(branches).build().unwrap().run("in")).await, expected);
+}
+
+#[tokio::test]
+async fn a_function_that_gets_what_it_cannot_take_fails_for_good() {
+    async fn takes(stepwright_engine::Json(n): stepwright_engine::Json<u8>) -> String {
+        n.to_string()
+    }
+    let workflow =
+        Workflow::builder("w").step(Step::new("takes", takes).retries(3)).build().unwrap();
+    let error = workflow.run("many").await.unwrap_err();
+    assert!(error.to_string().starts_with("step `takes` failed: the input is no `u8`"), "{error}");
+    assert_eq!(text(&workflow.run(7).await.unwrap()), "7");
+}

@@ -1,1 +1,285 @@
-//! .
+//! How data and state flow.
+
+use crate::support::{fails, json, mark, of, part, text, transcript};
+use stepwright_core::plan::{Join, OnError};
+use stepwright_core::{
+    Content, ErrorCode, Media, MediaKind, Memory, Patch, StepInput, StepOutput, StepStatus,
+};
+use stepwright_engine::{
+    Condition, Json, Loop, LoopView, Map, Parallel, Parts, Router, Step, Steps, Workflow,
+};
+
+#[tokio::test]
+async fn parallel_gives_an_object_in_declaration_order_whatever_ends_first() {
+    let slow = Step::new("slow", |input: StepInput| async move {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        Json(serde_json::json!({"n": input.text().len()}))
+    });
+    let seen =
+        Step::new("seen", |input: StepInput| async move { input.message().text().into_owned() });
+    let both = Parallel::new("both").branch(slow).branch(mark("fast"));
+    let workflow = of(both).step(seen).build().unwrap();
+    let output = workflow.run("in").await.unwrap();
+    let parallel = output.step_at("both").unwrap();
+    assert_eq!(parallel.steps.iter().map(|s| s.name()).collect::<Vec<_>>(), ["slow", "fast"]);
+    // An agent would read it under a heading each.
+    assert_eq!(text(&output), "## slow\n\n{\n  \"n\": 2\n}\n\n## fast\n\ninfast");
+}
+
+#[tokio::test]
+async fn what_has_nothing_to_do_is_transparent() {
+    let workflow = Workflow::builder("w")
+        .step(mark("a"))
+        .step(Condition::constant("no", false).then(mark("x")))
+        .step(Router::new("none", |_| None::<String>).choice(mark("x")))
+        .step(fails("skipped").on_error(OnError::Skip))
+        .step(Steps::new("all skipped").step(fails("f").on_error(OnError::Skip)))
+        .step(mark("b"))
+        .build()
+        .unwrap();
+    let output = workflow.run("in").await.unwrap();
+    assert_eq!(text(&output), "inab");
+    let statuses: Vec<_> = output.step_results.iter().map(|s| (s.name(), s.status)).collect();
+    assert_eq!(statuses[3], ("skipped", StepStatus::Skipped));
+    assert_eq!(output.step_at("skipped").unwrap().error.as_ref().unwrap().message, "kaput");
+}
+
+#[tokio::test]
+async fn earlier_outputs_are_found_by_name_and_by_address_but_not_those_of_siblings() {
+    let look = |name: &str, wanted: &'static [&'static str]| {
+        Step::new(name, move |input: StepInput| async move {
+            let found = wanted.iter().map(|name| match name.contains(['/', '#']) {
+                true => input.step_at(name).map(Content::text).unwrap_or_default().into_owned(),
+                false => input.step(name).map(Content::text).unwrap_or_default().into_owned(),
+            });
+            found.collect::<Vec<_>>().join("|")
+        })
+    };
+    let turn = |v: &LoopView| v.iteration() == 2;
+    let workflow = Workflow::builder("w")
+        .step(mark("a"))
+        .step(Parallel::new("p").branch(mark("x")).branch(look("y", &["x", "a"])))
+        .step(Loop::new("l").step(mark("t")).forward().at_most(5).until(turn))
+        .step(look("end", &["a", "x", "p/x", "t", "l#1/t", "missing"]))
+        .build()
+        .unwrap();
+    let output = workflow.run("in").await.unwrap();
+    assert_eq!(output.step_at("p/y").unwrap().content.text(), "|ina", "siblings are not seen");
+    let p = r#"{"x":"inax","y":"|ina"}"#;
+    assert_eq!(text(&output), format!("ina|inax|inax|{p}tt|{p}t|"));
+}
+
+#[tokio::test]
+async fn a_loop_begins_again_from_the_start_or_goes_on() {
+    let again = |forward: bool| {
+        let repeat = Loop::new("l").step(mark("x")).at_most(3);
+        let repeat = if forward { repeat.forward() } else { repeat };
+        of(repeat).build().unwrap()
+    };
+    assert_eq!(text(&again(false).run("in").await.unwrap()), "inx");
+    assert_eq!(text(&again(true).run("in").await.unwrap()), "inxxx");
+}
+
+#[tokio::test]
+async fn a_step_can_end_the_run_from_any_depth() {
+    let last = Step::new("last", |_: StepInput| async { StepOutput::from("enough").stop() });
+    let inner = of(Loop::new("l").step(last).step(mark("never")).at_most(9)).build().unwrap();
+    let deep = Parallel::new("p").branch(Steps::new("s").step(inner)).branch(mark("sibling"));
+    let workflow = of(deep).step(mark("never")).build().unwrap();
+    let output = workflow.run("in").await.unwrap();
+    assert_eq!(output.content, json(r#"{"s":"enough","sibling":"insibling"}"#));
+    assert!(output.walk().all(|step| step.name() != "never"));
+    assert_eq!(output.step_at("p").unwrap().status, StepStatus::Completed);
+}
+
+#[tokio::test]
+async fn a_nested_workflow_sees_its_input_and_nothing_around_it() {
+    let inside = Step::new("inside", |input: StepInput| async move {
+        format!("{} {} {:?}", input.run.content, input.text(), input.step("a"))
+    });
+    let inner = of(inside).build().unwrap();
+    let workflow = of(mark("a")).step(Step::workflow("inner", inner)).build().unwrap();
+    let output = workflow.run("in").await.unwrap();
+    assert_eq!(text(&output), "ina ina None");
+    assert_eq!(output.step_results[1].steps[0].path.as_str(), "inner/inside");
+}
+
+#[tokio::test]
+async fn a_nested_workflow_checks_its_input() {
+    let inner = of(mark("x")).input::<Vec<u8>>().build().unwrap();
+    let workflow = of(Step::workflow("inner", inner)).build().unwrap();
+    let error = workflow.run("in").await.unwrap_err();
+    assert_eq!(error.step().unwrap().as_str(), "inner");
+    assert_eq!(error.output().unwrap().error.as_ref().unwrap().error.code, ErrorCode::BadInput);
+    assert!(workflow.run(vec![1, 2]).await.is_ok());
+}
+
+#[tokio::test]
+async fn media_reach_every_later_step_and_the_output() {
+    let draw = |name: &str| {
+        Step::new(name, |_: StepInput, cx: stepwright_core::StepContext| async move {
+            let url = format!("https://example.org/{}.png", cx.path().name());
+            StepOutput::from("drawn").medium(Media::url(MediaKind::Image, url))
+        })
+    };
+    let count =
+        Step::new("count", |input: StepInput| async move { input.media().len().to_string() });
+    let deep = Steps::new("s").step(draw("b")).step(Parallel::new("p").branch(draw("c")));
+    let workflow = of(draw("a")).step(deep).step(count).build().unwrap();
+    let given = Parts::default().text("in").media(Media::path(MediaKind::File, "notes.txt"));
+    let output = workflow.run(given).await.unwrap();
+    assert_eq!(text(&output), "4");
+    assert_eq!(output.images().count(), 3);
+}
+
+#[tokio::test]
+async fn patches_of_branches_add_up_and_contradictions_fail() {
+    let count = |name: &str| {
+        Step::new(name, |_: StepInput| async {
+            StepOutput::from("").patch(Patch::increment("n", 1)).patch(Patch::append("l", 1))
+        })
+    };
+    let set = |name: &str, value: i32| {
+        Step::new(name, move |_: StepInput| async move {
+            StepOutput::from("").patch(Patch::set("k", value))
+        })
+    };
+    let read = Step::new("read", |input: StepInput| async move {
+        Json(serde_json::Value::from((*input.state).clone()))
+    });
+    let eight = (0..8).fold(Parallel::new("p"), |p, i| p.branch(count(&format!("b{i}"))));
+    let workflow = of(eight).step(read).store(Memory::default()).build().unwrap();
+    let output = workflow.run("in").session_id("s").await.unwrap();
+    assert_eq!(output.content, json(r#"{"n":8,"l":[1,1,1,1,1,1,1,1]}"#));
+    let state = workflow.get_session_state("s").await.unwrap();
+    assert_eq!(state["n"], 8);
+
+    let contradiction = Parallel::new("p").branch(set("a", 1)).branch(set("b", 2));
+    let workflow = of(contradiction).build().unwrap();
+    let error = workflow.run("in").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "step `p` failed: branches `p/a` and `p/b` both set state key `k`, to different values"
+    );
+    let agreement = Parallel::new("p").branch(set("a", 1)).branch(set("b", 1));
+    assert!(of(agreement).build().unwrap().run("in").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_map_keeps_the_order_of_its_items_and_its_limit() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    let work = Step::new("work", |input: StepInput| async move {
+        MOST.fetch_max(AT_ONCE.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let wait = if input.nth == 1 { 30 } else { 1 };
+        tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+        AT_ONCE.fetch_sub(1, Ordering::SeqCst);
+        format!("{}:{}", input.nth, input.item.unwrap())
+    });
+    let each = Map::new("each").step(work).concurrency(3);
+    let workflow = of(each).build().unwrap();
+    let output = workflow.run(vec!["a", "b", "c", "d", "e"]).await.unwrap();
+    assert_eq!(output.content, json(r#"["1:a","2:b","3:c","4:d","5:e"]"#));
+    assert_eq!(MOST.load(Ordering::SeqCst), 3);
+    let error = workflow.run("no list").await.unwrap_err();
+    assert!(error.to_string().contains("a map needs a list to work on, and was given text"));
+}
+
+#[tokio::test]
+async fn best_effort_gives_what_there_is() {
+    let branches = Parallel::new("p").branch(mark("a")).branch(fails("b")).join(Join::BestEffort);
+    let output = of(branches).build().unwrap().run("in").await.unwrap();
+    assert_eq!(output.content, json(r#"{"a":"ina","b":null}"#));
+    assert_eq!(output.step_at("p/b").unwrap().status, StepStatus::Skipped);
+
+    let odd = Step::new("odd", |input: StepInput| async move {
+        match input.nth % 2 {
+            0 => Err("even"),
+            _ => Ok(input.text()),
+        }
+    });
+    let each = Map::new("m").step(odd).join(Join::BestEffort);
+    let output = of(each).build().unwrap().run(vec!["x", "y", "z"]).await.unwrap();
+    assert_eq!(output.content, json(r#"["x",null,"z"]"#));
+    assert_eq!(output.step_at("m#2").unwrap().status, StepStatus::Skipped);
+}
+
+#[tokio::test]
+async fn deciders_may_be_async() {
+    let workflow = Workflow::builder("w")
+        .step(
+            Condition::new_async("c", |i: StepInput| async move { !i.text().is_empty() })
+                .then(mark("a")),
+        )
+        .step(Router::new_async("r", |_| async { "b" }).choice(mark("b")))
+        .step(
+            Map::new("m").over_async(|i: StepInput| async move { vec![i.text()] }).step(mark("c")),
+        )
+        .step(
+            Loop::new("l")
+                .step(part(mark("d")))
+                .forward()
+                .at_most(5)
+                .until_async(|v: LoopView| async move { v.iteration() == 2 }),
+        )
+        .build()
+        .unwrap();
+    assert_eq!(text(&workflow.run("in").await.unwrap()), r#"["inabc"]dd"#);
+}
+
+#[tokio::test]
+async fn the_transcript_of_every_container() {
+    let workflow = Workflow::builder("w")
+        .step(Steps::new("s").step(mark("a")))
+        .step(Loop::new("l").step(mark("b")).at_most(2))
+        .step(Condition::constant("c", true).then(mark("d")))
+        .step(Router::constant("r", ["e"]).choice(mark("e")))
+        .step(Parallel::new("p").branch(mark("f")))
+        .step(Map::new("m").over(|_| vec!["x"]).step(mark("g")))
+        .build()
+        .unwrap();
+    let expected = r#"WorkflowStarted "in"
+  s StepsExecutionStarted
+    s/a StepStarted
+    s/a StepOutput "ina"
+    s/a StepCompleted "ina"
+  s StepsExecutionCompleted
+  l LoopExecutionStarted
+    l#1 LoopIterationStarted
+      l#1/b StepStarted
+      l#1/b StepOutput "inab"
+      l#1/b StepCompleted "inab"
+    l#1 LoopIterationCompleted
+    l#2 LoopIterationStarted
+      l#2/b StepStarted
+      l#2/b StepOutput "inab"
+      l#2/b StepCompleted "inab"
+    l#2 LoopIterationCompleted
+  l LoopExecutionCompleted
+  c ConditionExecutionStarted
+    c/d StepStarted
+    c/d StepOutput "inabd"
+    c/d StepCompleted "inabd"
+  c ConditionExecutionCompleted
+  r RouterExecutionStarted
+    r/e StepStarted
+    r/e StepOutput "inabde"
+    r/e StepCompleted "inabde"
+  r RouterExecutionCompleted
+  p ParallelExecutionStarted
+    p/f StepStarted
+    p/f StepOutput "inabdef"
+    p/f StepCompleted "inabdef"
+  p ParallelExecutionCompleted
+  m MapExecutionStarted
+    m#1 MapItemStarted
+      m#1/g StepStarted
+      m#1/g StepOutput "xg"
+      m#1/g StepCompleted "xg"
+    m#1 MapItemCompleted
+  m MapExecutionCompleted
+WorkflowCompleted ["xg"]
+"#;
+    assert_eq!(transcript(workflow.run("in")).await, expected);
+}

@@ -1,1 +1,145 @@
-//! .
+//! Sessions: state, ownership, names, metrics.
+
+use crate::support::{fails, mark, of};
+use serde_json::json;
+use stepwright_core::state::State;
+use stepwright_core::{ErrorKind, Memory, Patch, StepInput, StepOutput};
+use stepwright_engine::{Json, Step, Workflow};
+
+fn counter() -> Step {
+    Step::new("count", |input: StepInput| async move {
+        let seen = input.state("n").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        StepOutput::from(seen.to_string()).patch(Patch::increment("n", 1))
+    })
+}
+
+fn state(value: &serde_json::Value) -> State {
+    value.as_object().unwrap().clone()
+}
+
+#[tokio::test]
+async fn state_is_carried_from_run_to_run() {
+    let workflow = of(counter()).session_state(state(&json!({"n": 10}))).build().unwrap();
+    for expected in ["10", "11", "12"] {
+        let output = workflow.run("in").session_id("s").await.unwrap();
+        assert_eq!(output.content.text(), expected);
+    }
+    let other = workflow.run("in").session_id("t").session_state(state(&json!({"n": 40})));
+    assert_eq!(other.await.unwrap().content.text(), "40");
+    assert_eq!(workflow.get_session_state("s").await.unwrap()["n"], 13);
+    assert_eq!(workflow.get_session_state("t").await.unwrap()["n"], 41);
+}
+
+#[tokio::test]
+async fn concurrent_runs_of_a_session_lose_nothing() {
+    let workflow = of(counter()).store(Memory::default()).build().unwrap();
+    let runs = (0..50).map(|_| tokio::spawn(workflow.run("in").session_id("s").into_future()));
+    for run in runs.collect::<Vec<_>>() {
+        run.await.unwrap().unwrap();
+    }
+    assert_eq!(workflow.get_session_state("s").await.unwrap()["n"], 50);
+}
+
+#[tokio::test]
+async fn a_run_that_fails_leaves_the_state_as_it_was() {
+    let workflow = of(counter()).step(fails("f")).store(Memory::default()).build().unwrap();
+    workflow.run("in").session_id("s").await.unwrap_err();
+    let session = workflow.get_session("s").await.unwrap();
+    assert!(session.state.is_empty());
+    assert_eq!(session.metrics.runs, 1, "it is counted all the same");
+}
+
+#[tokio::test]
+async fn another_users_session_is_not_found() {
+    let workflow = of(counter()).store(Memory::default()).build().unwrap();
+    workflow.run("in").session_id("s").user_id("anna").await.unwrap();
+    for run in [workflow.run("in"), workflow.run("in").user_id("ben")] {
+        let error = run.session_id("s").await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::NotFound, "session `s` was not found")
+        );
+    }
+    let sessions = workflow.sessions();
+    assert!(sessions.clone().of_user("anna").unwrap().get("s").await.is_ok());
+    let ben = sessions.clone().of_user("ben").unwrap();
+    assert_eq!(ben.get("s").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(ben.delete("s").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(ben.list().await.unwrap().len(), 0);
+    assert_eq!(
+        workflow.get_session_state("s").await.unwrap()["n"],
+        1,
+        "and nothing was done to it"
+    );
+}
+
+#[tokio::test]
+async fn sessions_are_renamed_changed_listed_and_deleted() {
+    let workflow = of(counter()).store(Memory::default()).build().unwrap();
+    for session in ["a", "b"] {
+        workflow.run("in").session_id(session).run_id(format!("r-{session}")).await.unwrap();
+    }
+    let sessions = workflow.sessions();
+    sessions.rename("a", "Ants").await.unwrap();
+    let changed = sessions.patch("a", &[Patch::set("n", 7)]).await.unwrap();
+    assert_eq!((changed.name.as_deref(), changed.version), (Some("Ants"), 2));
+    assert_eq!(sessions.list().await.unwrap().len(), 2);
+    sessions.delete("a").await.unwrap();
+    assert_eq!(sessions.get("a").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(workflow.get_run("r-a").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(workflow.get_run("r-b").await.is_ok());
+}
+
+#[tokio::test]
+async fn without_a_store_only_named_sessions_are_remembered() {
+    let workflow = of(mark("a")).build().unwrap();
+    let output = workflow.run("in").await.unwrap();
+    let error = workflow.get_run(&output.run_id).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("`.store(…)`"), "{error:?}");
+    assert!(workflow.get_last_run_output().await.unwrap().is_none());
+    workflow.run("in").session_id("s").await.unwrap();
+    assert_eq!(workflow.get_session("s").await.unwrap().session_id, "s");
+    assert!(workflow.get_last_run_output().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_state_that_does_not_fit_fails_the_run_whenever_that_is_found() {
+    let wrong = Step::new("wrong", |_: StepInput| async {
+        StepOutput::from("").patch(Patch::increment("name", 1))
+    });
+    let named = state(&json!({"name": "x"}));
+    let workflow = of(wrong).session_state(named).store(Memory::default()).build().unwrap();
+    let error = workflow.run("in").session_id("s").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "step `wrong` failed: state key `name` holds a text, so it cannot be incremented"
+    );
+
+    // The step was right when it ran, and another run changed the session meanwhile.
+    let (go, wait) = tokio::sync::watch::channel(false);
+    let late = Step::new("late", move |_: StepInput| {
+        let mut wait = wait.clone();
+        async move {
+            let _ = wait.wait_for(|go| *go).await;
+            StepOutput::from("").patch(Patch::increment("k", 1))
+        }
+    });
+    let workflow = of(late).store(Memory::default()).build().unwrap();
+    let handle = workflow.run("in").session_id("s").run_id("r").background().await.unwrap();
+    workflow.sessions().patch("s", &[Patch::set("k", "text")]).await.unwrap();
+    go.send(true).unwrap();
+    let error = handle.output().await.unwrap_err();
+    assert_eq!(error.to_string(), "state key `k` holds a text, so it cannot be incremented");
+    let stored = workflow.get_run("r").await.unwrap();
+    assert_eq!(stored.status, stepwright_core::RunStatus::Error);
+    assert_eq!(workflow.get_session_state("s").await.unwrap()["k"], "text");
+}
+
+#[tokio::test]
+async fn typed_values_go_through_the_state_and_out() {
+    let typed =
+        Step::new("typed", |input: StepInput| async move { Json(input.state("n").cloned()) });
+    let workflow: Workflow = of(typed).session_state(state(&json!({"n": [1]}))).build().unwrap();
+    let output = workflow.run("in").session_id("s").await.unwrap();
+    assert_eq!(output.parse::<Vec<u8>>().unwrap(), [1]);
+}

@@ -6,12 +6,12 @@ use stepwright_engine::{AnyStep, IntoStep, Run, Step, Workflow, WorkflowBuilder}
 use stepwright_testing::grammar;
 
 /// A workflow of one step.
-pub fn of<M>(step: impl IntoStep<M>) -> WorkflowBuilder {
+pub(crate) fn of<M>(step: impl IntoStep<M>) -> WorkflowBuilder {
     Workflow::builder("test").step(step)
 }
 
 /// A step that writes its name behind what it is given.
-pub fn mark(name: &str) -> Step {
+pub(crate) fn mark(name: &str) -> Step {
     let mine = name.to_owned();
     Step::new(name, move |input: StepInput| {
         let text = format!("{}{mine}", input.text());
@@ -20,24 +20,24 @@ pub fn mark(name: &str) -> Step {
 }
 
 /// A step that fails, for good.
-pub fn fails(name: &str) -> Step {
+pub(crate) fn fails(name: &str) -> Step {
     Step::new(name, |_: StepInput| async { Err::<String, _>("kaput") })
 }
 
 /// A step that never ends.
-pub fn hangs(name: &str) -> Step {
+pub(crate) fn hangs(name: &str) -> Step {
     Step::new(name, |_: StepInput, cx: StepContext| async move {
         cx.emit("so far");
         std::future::pending::<StepOutput>().await
     })
 }
 
-pub fn part<M>(step: impl IntoStep<M>) -> AnyStep {
+pub(crate) fn part<M>(step: impl IntoStep<M>) -> AnyStep {
     step.into_step()
 }
 
 /// Streams a run to its end, and checks the grammar of its events.
-pub async fn streamed(run: Run) -> (Vec<Event>, Result<RunOutput, Error>) {
+pub(crate) async fn streamed(run: Run) -> (Vec<Event>, Result<RunOutput, Error>) {
     let mut stream = run.stream_events(true).stream();
     let mut events = Vec::new();
     while let Some(event) = stream.next().await {
@@ -48,14 +48,14 @@ pub async fn streamed(run: Run) -> (Vec<Event>, Result<RunOutput, Error>) {
 }
 
 /// The transcript of a run, whatever becomes of it.
-pub async fn transcript(run: Run) -> String {
+pub(crate) async fn transcript(run: Run) -> String {
     grammar::transcript(&streamed(run).await.0)
 }
 
-pub fn text(output: &RunOutput) -> String {
+pub(crate) fn text(output: &RunOutput) -> String {
     output.content.text().into_owned()
 }
 
-pub fn json(text: &str) -> Content {
+pub(crate) fn json(text: &str) -> Content {
     Content::from(serde_json::from_str::<serde_json::Value>(text).unwrap())
 }

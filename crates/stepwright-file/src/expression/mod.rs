@@ -15,6 +15,11 @@ use std::sync::{Arc, LazyLock};
 use stepwright_core::StepError;
 use stepwright_core::error::ErrorCode;
 
+/// How long an expression may be, in bytes.
+const LENGTH_MAX: usize = 2000;
+/// How deep brackets may be nested in an expression.
+const DEPTH_MAX: usize = 24;
+
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
     env.add_extension(extensions::strings).expect("nothing else declares these");
@@ -47,6 +52,7 @@ pub(crate) struct Mistake {
 impl Expression {
     /// Parses `text` and checks its functions. Its references are for the caller to check.
     pub(crate) fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
+        within_limits(text)?;
         let program = ENV.compile(text).map_err(|errors| syntax_mistakes(text, &errors))?;
         let walk::Walk { references, mistakes, .. } = walk::Walk::of(&program, text);
         if !mistakes.is_empty() {
@@ -148,6 +154,11 @@ impl Expression {
                 let types: Vec<&str> = types.iter().map(|t| type_word(t)).collect();
                 format!("uses {} on {}", operation(overload.function()), types.join(" and "))
             }
+            ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
+                let types = [left, right].map(|value| value.type_of().to_string());
+                let [left, right] = types.each_ref().map(|name| type_word(name));
+                format!("uses {} on {left} and {right}", operation(operator))
+            }
             other => {
                 let mut text = other.to_string();
                 if let Some(first) = text.get_mut(..1) {
@@ -181,7 +192,7 @@ fn type_word(name: &str) -> &str {
     match name {
         "null_type" | "null" => "nothing",
         "bool" => "true or false",
-        "int" | "uint" | "double" => "a number",
+        "int" | "uint" | "double" | "float" => "a number",
         "string" => "a text",
         "list" => "a list",
         "map" => "an object",
@@ -193,9 +204,36 @@ fn operation(function: &str) -> String {
     let operator = function.trim_matches(['_', '@']);
     match operator {
         "[_]" => "an index".into(),
-        "in" => "`in`".into(),
+        "add" => "`+`".into(),
+        "sub" => "`-`".into(),
+        "mul" => "`*`".into(),
+        "div" => "`/`".into(),
+        "rem" => "`%`".into(),
         operator => format!("`{operator}`"),
     }
+}
+
+/// CEL's parser and evaluator call themselves for everything that is nested.
+fn within_limits(text: &str) -> Result<(), Vec<Mistake>> {
+    let whole = |message: String| {
+        let help = Some("compute parts of it in `value` steps before".to_owned());
+        Err(vec![Mistake { message, span: Span::new(0, text.len()), help }])
+    };
+    if text.len() > LENGTH_MAX {
+        return whole(format!("an expression has at most {LENGTH_MAX} bytes"));
+    }
+    let mut depth = 0_usize;
+    for c in text.chars() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return whole(format!("an expression is nested at most {DEPTH_MAX} deep"));
+        }
+    }
+    Ok(())
 }
 
 fn syntax_mistakes(text: &str, errors: &cel::ParseErrors) -> Vec<Mistake> {

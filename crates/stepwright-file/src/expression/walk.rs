@@ -123,8 +123,7 @@ impl<'a> Walk<'a> {
     /// Where the parser says that a node begins, in bytes.
     fn start(&self, id: u64) -> usize {
         let (start, _) = self.program.source_info().offset_for(id).unwrap_or_default();
-        let start = usize::try_from(start).unwrap_or(usize::MAX);
-        self.text.char_indices().nth(start).map_or(self.text.len(), |(at, _)| at)
+        self.text.floor_char_boundary(usize::try_from(start).unwrap_or(usize::MAX))
     }
 
     /// The place of a word that is at or after where a node begins.
@@ -144,15 +143,17 @@ impl<'a> Walk<'a> {
         let first = self.span_of_word(id, root);
         let mut end = first.end();
         for name in names {
-            match self.text[end..].find(name.as_str()) {
-                // Between two names there is a dot, or a bracket and a quote.
-                Some(gap) if gap <= 3 => end += gap + name.len(),
-                _ => break,
+            // Between two names there is a dot, or a bracket and a quote.
+            let Some(gap) = self.text[end..].find(name.as_str()).filter(|gap| *gap <= 3) else {
+                break;
+            };
+            let bracket = self.text[end..end + gap].contains('[');
+            end += gap + name.len();
+            if bracket {
+                end = self.text[end..].find(']').map_or(end, |close| end + close + 1);
             }
         }
-        let bracket =
-            self.text[end..].chars().take_while(|c| matches!(c, '"' | '\'' | ']')).count();
-        Span::new(first.start, end + bracket - first.start)
+        Span::new(first.start, end - first.start)
     }
 }
 

@@ -73,11 +73,7 @@ impl<'n> Fields<'n> {
     }
 
     /// As [`Fields::finish`], where `why` may say more about a key.
-    pub(crate) fn finish_with(
-        self,
-        reader: &mut Reader<'_>,
-        why: impl Fn(&str) -> Option<String>,
-    ) {
+    pub(crate) fn finish_with(self, reader: &mut Reader<'_>, why: impl Fn(&str) -> Option<String>) {
         for (key, _) in &self.left {
             let message = format!("{} has no key `{}`", self.what, key.name);
             let help = why(&key.name).or_else(|| did_you_mean(&key.name, &self.asked, "it has"));
@@ -103,7 +99,9 @@ impl<'n> Fields<'n> {
                 Some(value) if (least..=most).contains(&value) => Some(value),
                 _ => {
                     let message = format!("`{name}` is a whole number from {least} to {most}");
-                    reader.push(reader.mistake(node.span, message).label(format!("this is {number}")));
+                    reader.push(
+                        reader.mistake(node.span, message).label(format!("this is {number}")),
+                    );
                     None
                 }
             },
@@ -168,7 +166,8 @@ impl<'n> Fields<'n> {
         choices: &[(&'static str, T)],
     ) -> Option<T> {
         let word = self.word(reader, name)?;
-        let found = choices.iter().find(|(choice, _)| *choice == word.text).map(|(_, value)| *value);
+        let found =
+            choices.iter().find(|(choice, _)| *choice == word.text).map(|(_, value)| *value);
         if found.is_none() {
             let words: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
             let message = format!("`{name}` is one of {}", listed(&words));
@@ -197,7 +196,8 @@ impl Reader<'_> {
     }
 
     pub(crate) fn wrong_type(&mut self, node: &Node, expected: &str) {
-        let mistake = self.mistake(node.span, expected).label(format!("this is {}", node.value.what()));
+        let mistake =
+            self.mistake(node.span, expected).label(format!("this is {}", node.value.what()));
         let mistake = match node.value {
             Yaml::Number(_) | Yaml::Bool(_) if expected.ends_with("a text") => {
                 mistake.help("put it in quotes")
@@ -254,7 +254,10 @@ impl Reader<'_> {
                 None
             }
             _ => {
-                self.wrong_type(node, &format!("`{name}` is an expression such as `= size(previous) > 2`"));
+                self.wrong_type(
+                    node,
+                    &format!("`{name}` is an expression such as `= size(previous) > 2`"),
+                );
                 None
             }
         }
@@ -284,8 +287,10 @@ impl Reader<'_> {
                 list.into_iter().collect::<Option<_>>().map(Computed::List)
             }
             Yaml::Map(map) => {
-                let members: Vec<_> =
-                    map.iter().map(|(key, one)| Some((key.name.clone(), self.computed(one)?))).collect();
+                let members: Vec<_> = map
+                    .iter()
+                    .map(|(key, one)| Some((key.name.clone(), self.computed(one)?)))
+                    .collect();
                 members.into_iter().collect::<Option<_>>().map(Computed::Object)
             }
             other => Some(Computed::Literal(other.to_json())),

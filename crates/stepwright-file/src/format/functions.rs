@@ -19,7 +19,9 @@ pub(crate) const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 impl Reader<'_> {
     pub(super) fn function(&mut self, word: &'static str, key: &Key, value: &Node) -> Option<Kind> {
         let function = match word {
-            "template" => Function::Template { text: self.template(value, "template", Flavour::Plain)? },
+            "template" => {
+                Function::Template { text: self.template(value, "template", Flavour::Plain)? }
+            }
             "value" => Function::Value { value: self.computed(value)? },
             "set_state" => self.set_state(value)?,
             "read_files" => self.read_files(value)?,

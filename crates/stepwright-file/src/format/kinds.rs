@@ -12,15 +12,25 @@ use stepwright_core::plan::{ITERATIONS_MAX, Join, OnError, RETRIES_MAX, Retry};
 
 /// The keys that make a step what it is.
 pub(crate) const KINDS: [&str; 15] = [
-    "agent", "template", "value", "set_state", "read_files", "write_file", "http_get", "shell",
-    "steps", "parallel", "loop", "if", "router", "map", "workflow",
+    "agent",
+    "template",
+    "value",
+    "set_state",
+    "read_files",
+    "write_file",
+    "http_get",
+    "shell",
+    "steps",
+    "parallel",
+    "loop",
+    "if",
+    "router",
+    "map",
+    "workflow",
 ];
 
-const JOINS: [(&str, Join); 3] = [
-    ("wait_all", Join::WaitAll),
-    ("fail_fast", Join::FailFast),
-    ("best_effort", Join::BestEffort),
-];
+const JOINS: [(&str, Join); 3] =
+    [("wait_all", Join::WaitAll), ("fail_fast", Join::FailFast), ("best_effort", Join::BestEffort)];
 
 const ON_ERROR: [(&str, OnError); 3] =
     [("fail", OnError::Fail), ("skip", OnError::Skip), ("continue", OnError::Continue)];
@@ -30,10 +40,9 @@ impl Reader<'_> {
         let mut fields = Fields::of(self, node, "a step")?;
         let name = fields.word(self, "name");
         let on_error = fields.choice(self, "on_error", &ON_ERROR).unwrap_or_default();
-        let Some(word) = self.kind_of(&mut fields, node) else {
-            return None;
-        };
-        let leaf = !["steps", "parallel", "loop", "if", "router", "map", "workflow"].contains(&word);
+        let word = self.kind_of(&mut fields, node)?;
+        let leaf =
+            !["steps", "parallel", "loop", "if", "router", "map", "workflow"].contains(&word);
         let (retry, timeout) = match leaf {
             true => (self.retry(&mut fields), fields.duration(self, "timeout")),
             false => (None, None),
@@ -58,7 +67,7 @@ impl Reader<'_> {
     fn kind_of(&mut self, fields: &mut Fields<'_>, node: &Node) -> Option<&'static str> {
         let Yaml::Map(map) = &node.value else { return None };
         let mut kinds = KINDS.iter().copied().filter(|kind| fields.has(kind));
-        let Some(mut word) = kinds.next() else {
+        let Some(word) = kinds.next() else {
             let keys = map.iter().map(|(key, _)| key);
             let known = ["name", "on_error", "retry", "timeout", "prompt", "do", "then", "else"];
             let odd = keys.clone().find(|key| !known.contains(&key.name.as_str()));
@@ -74,7 +83,6 @@ impl Reader<'_> {
             self.push(self.mistake(span, message).help(help));
             return None;
         };
-        // `steps` is a kind of its own, and nothing else has it; so what stands first decides.
         let others: Vec<&str> = kinds.collect();
         if !others.is_empty() {
             let all: Vec<&Key> = map
@@ -83,8 +91,8 @@ impl Reader<'_> {
                 .filter(|key| key.name == word || others.contains(&key.name.as_str()))
                 .collect();
             let [first, second, ..] = all.as_slice() else { return None };
-            word = KINDS.iter().copied().find(|kind| *kind == first.name).unwrap_or(word);
-            let message = format!("a step is of one kind, not `{}` and `{}`", first.name, second.name);
+            let message =
+                format!("a step is of one kind, not `{}` and `{}`", first.name, second.name);
             let mistake = self.mistake(second.span, message).label("another kind");
             let mistake = mistake.also(first.span, "one kind");
             self.push(mistake.help("make two steps of it"));
@@ -139,7 +147,8 @@ impl Reader<'_> {
                     Yaml::Bool(holds) => Some(Test::Constant(*holds)),
                     _ => self.expression(value, "if").map(Test::Expression),
                 };
-                let then = fields.take("then").map(|(key, node)| self.items(node, "then", key.span));
+                let then =
+                    fields.take("then").map(|(key, node)| self.items(node, "then", key.span));
                 let otherwise =
                     fields.take("else").map(|(key, node)| self.items(node, "else", key.span));
                 if then.is_none() && otherwise.is_none() {
@@ -181,7 +190,12 @@ impl Reader<'_> {
         }
     }
 
-    fn body(&mut self, fields: &mut Fields<'_>, name: &'static str, kind: &Key) -> Option<Vec<Item>> {
+    fn body(
+        &mut self,
+        fields: &mut Fields<'_>,
+        name: &'static str,
+        kind: &Key,
+    ) -> Option<Vec<Item>> {
         let Some((key, node)) = fields.take(name) else {
             let message = format!("`{}` needs `{name}`", kind.name);
             let help = format!("list its steps under `{name}:`, beside `{}:`", kind.name);
@@ -205,11 +219,15 @@ impl Reader<'_> {
                 Some(Choice::Constant(vec![Word { text: text.clone(), span: value.span }]))
             }
             Yaml::List(list) => {
-                let words: Vec<_> = list.iter().filter_map(|one| self.word(one, "a choice")).collect();
+                let words: Vec<_> =
+                    list.iter().filter_map(|one| self.word(one, "a choice")).collect();
                 Some(Choice::Constant(words))
             }
             _ => {
-                self.wrong_type(value, "`router` is an expression, the name of a choice, or a list of names");
+                self.wrong_type(
+                    value,
+                    "`router` is an expression, the name of a choice, or a list of names",
+                );
                 None
             }
         }

@@ -6,8 +6,8 @@ mod kinds;
 mod read;
 mod values;
 
-pub(crate) use read::{Reader, read_file, read_text};
-pub(crate) use values::{Computed, Expr, Text};
+pub(crate) use read::{read_file, read_text};
+pub(crate) use values::{Computed, Expr, Referring, Text};
 
 use crate::source::{Source, Span};
 use serde_json::Value;

@@ -67,11 +67,13 @@ impl Computed {
             Self::Literal(value) => Ok(value.clone()),
             Self::Expression(expr) => expr.expression.value(values),
             Self::List(list) => {
-                let list: Result<Vec<Value>, _> = list.iter().map(|one| one.value(values)).collect();
+                let list: Result<Vec<Value>, _> =
+                    list.iter().map(|one| one.value(values)).collect();
                 list.map(Value::Array)
             }
             Self::Object(members) => {
-                let members = members.iter().map(|(key, one)| Ok((key.clone(), one.value(values)?)));
+                let members =
+                    members.iter().map(|(key, one)| Ok((key.clone(), one.value(values)?)));
                 members.collect::<Result<Map<_, _>, StepError>>().map(Value::Object)
             }
         }
@@ -83,7 +85,9 @@ impl Computed {
             Self::Literal(_) => Vec::new(),
             Self::Expression(expr) => vec![expr],
             Self::List(list) => list.iter().flat_map(Self::expressions).collect(),
-            Self::Object(members) => members.iter().flat_map(|(_, one)| one.expressions()).collect(),
+            Self::Object(members) => {
+                members.iter().flat_map(|(_, one)| one.expressions()).collect()
+            }
         }
     }
 }

@@ -223,12 +223,11 @@ fn inline(text: &str, defined: &BTreeSet<String>, depth: usize) -> String {
             }
             _ => None,
         };
-        match taken {
-            Some(length) => rest = &rest[length..],
-            None => {
-                out.push(letter);
-                rest = after;
-            }
+        if let Some(length) = taken {
+            rest = &rest[length..];
+        } else {
+            out.push(letter);
+            rest = after;
         }
     }
     out
@@ -287,16 +286,21 @@ fn tag(text: &str) -> Option<(&str, usize)> {
 
 fn entity(text: &str) -> Option<(char, usize)> {
     const KNOWN: [(&str, char); 8] = [
-        ("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&quot;", '"'), ("&nbsp;", ' '),
-        ("&#39;", '\''), ("&apos;", '\''), ("&mdash;", '—'),
+        ("&amp;", '&'),
+        ("&lt;", '<'),
+        ("&gt;", '>'),
+        ("&quot;", '"'),
+        ("&nbsp;", ' '),
+        ("&#39;", '\''),
+        ("&apos;", '\''),
+        ("&mdash;", '—'),
     ];
     KNOWN.iter().find(|(name, _)| text.starts_with(name)).map(|(name, c)| (*c, name.len()))
 }
 
 /// What a person can read on a page, one block a paragraph.
 fn html_to_text(html: &str) -> String {
-    const SILENT: [&str; 8] =
-        ["head", "script", "style", "nav", "noscript", "svg", "pre", "table"];
+    const SILENT: [&str; 8] = ["head", "script", "style", "nav", "noscript", "svg", "pre", "table"];
     const INLINE: [&str; 14] = [
         "a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong",
         "sub",
@@ -338,12 +342,14 @@ mod tests {
     fn only_prose_is_left_of_a_document() {
         let text = "---\ntitle: x\n---\n# Title\n\n[![build](https://a/b.svg)](https://a/b) \
             ![logo](l.png)\n\nA **bold** claim about `a_b` and snake_case, see [the *docs*](d.md) \
-            or [that][1].\nIt *a*grees with [Guides][] and [guides], not [x][^2].\n\n```rust\nlet x = 1;\n```\n\n| a | b |\n|---|---|\n\
+            or [that][1].\nIt *a*grees with [Guides][] and [guides], not [x][^2].\n\n\
+            ```rust\nlet x = 1;\n```\n\n| a | b |\n|---|---|\n\
             | 1 | 2 |\n\n- [x] first item\n  goes on\n- second\n\n    code();\n\n1. one\n2) two\n\n\
-            Heading\n=======\n\n> quoted 2 * 3 &amp; more <br> here\n\n[1]: https://x.example\n[Guides]: https://g.example\n";
+            Heading\n=======\n\n> quoted 2 * 3 &amp; more <br> here\n\n\
+            [1]: https://x.example\n[Guides]: https://g.example\n";
         let expected = [
-            "A bold claim about `a_b` and snake_case, see the docs or that. It agrees with Guides and \
-             guides, not x.",
+            "A bold claim about `a_b` and snake_case, see the docs or that. It agrees with Guides \
+             and guides, not x.",
             "first item goes on",
             "second",
             "one",

@@ -1,7 +1,7 @@
 //! Which tools give more to read, and what to ask of them.
 
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use stepwright_core::message::{Arguments, ToolCall};
 use stepwright_core::tool::ToolSpec;
 
@@ -15,11 +15,9 @@ const MESSAGE_BYTES_MAX: usize = 4000;
 const PHRASE_WORDS_MAX: usize = 6;
 
 /// What a tool is called that changes something. Nobody has decided that such a thing be done.
-const CHANGING: [&str; 24] = [
-    "add", "append", "buy", "cancel", "create", "delete", "drop", "edit", "exec", "execute",
-    "kill", "move", "pay", "post", "put", "remove", "rename", "run", "save", "send", "set",
-    "update", "upload", "write",
-];
+const CHANGING: &str = "\
+    add append buy cancel create delete drop edit exec execute kill move pay post put remove \
+    rename run save send set update upload write";
 
 /// What the parameter of a tool stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +59,7 @@ pub(super) fn calls(tools: &[ToolSpec], message: &str, turn: usize) -> Vec<ToolC
 
 /// The one required parameter of a tool that only reads, and what it stands for.
 fn only_parameter(tool: &ToolSpec) -> Option<(&str, Wants)> {
-    if words(&tool.name).any(|word| CHANGING.contains(&word.as_str())) {
+    if words(&tool.name).any(|word| CHANGING.split(' ').any(|changing| changing == word)) {
         return None;
     }
     let [Value::String(name)] = tool.parameters.get("required")?.as_array()?.as_slice() else {
@@ -131,8 +129,7 @@ fn is_path(token: &str) -> bool {
         && ending.chars().all(|c| c.is_ascii_alphanumeric())
         && ending.starts_with(|c: char| c.is_ascii_alphabetic());
     // `e.g` and `U.S` are no files.
-    has_ending
-        && (token.contains('/') || (stem.chars().count() > 1 && !HOSTS.contains(&ending)))
+    has_ending && (token.contains('/') || (stem.chars().count() > 1 && !HOSTS.contains(&ending)))
 }
 
 /// What the message is about, in a few of its own words.
@@ -143,11 +140,11 @@ fn key_phrase(message: &str) -> String {
         return phrase.trim_end_matches(['.', '?', '!', ':']).to_owned();
     }
     // Runs of words that say something; those whose words come back in others count more (RAKE).
+    let silent: HashSet<&str> = SILENT.split(' ').collect();
     let mut runs: Vec<Vec<&str>> = vec![Vec::new()];
     for word in asked {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-        let silent = bare.is_empty() || SILENT.contains(&bare.to_lowercase().as_str());
-        if silent {
+        if bare.is_empty() || silent.contains(bare.to_lowercase().as_str()) {
             runs.push(Vec::new());
             continue;
         }
@@ -165,23 +162,21 @@ fn key_phrase(message: &str) -> String {
             *degree.entry(word.to_lowercase()).or_default() += run.len();
         }
     }
-    let worth = |run: &Vec<&str>| run.iter().map(|word| degree[&word.to_lowercase()]).sum::<usize>();
+    let worth =
+        |run: &Vec<&str>| run.iter().map(|word| degree[&word.to_lowercase()]).sum::<usize>();
     // Of equals the first: people begin with what they want.
     let best = runs.iter().enumerate().max_by_key(|(i, run)| (worth(run), usize::MAX - i));
     best.map(|(_, run)| run.join(" ")).unwrap_or_default()
 }
 
 /// Words that ask for something, or hold others together, but are not what is asked about.
-const SILENT: [&str; 88] = [
-    "a", "about", "all", "an", "and", "any", "are", "article", "as", "at", "be", "brief", "bullet",
-    "by", "can", "could", "describe", "detailed", "do", "does", "explain", "find", "five", "for",
-    "from", "get", "give", "has", "have", "how", "i", "in", "information", "into", "is", "it",
-    "its", "key", "latest", "list", "look", "make", "me", "most", "my", "new", "newest", "of",
-    "on", "one", "or", "our", "out", "please", "points", "recent", "report", "research",
-    "sentences", "short", "should", "show", "some", "summarise", "summarize", "summary", "tell",
-    "that", "the", "their", "them", "then", "there", "these", "this", "those", "three", "to",
-    "up", "us", "was", "we", "what", "when", "which", "with", "write", "you",
-];
+const SILENT: &str = "\
+    a about all an and any are article as at be brief bullet by can could describe detailed do \
+    does explain find five for from get give has have how i in information into is it its key \
+    latest list look make me most my new newest of on one or our out please points recent \
+    report research sentences short should show some summarise summarize summary tell that the \
+    their them then there these this those three to up us was we what when which with write \
+    you";
 
 #[cfg(test)]
 mod tests {
@@ -227,8 +222,10 @@ mod tests {
         let cases = [
             ("AI trends", "AI trends"),
             ("Who was Ada Lovelace?", "Who was Ada Lovelace"),
-            ("Research the latest developments in solid state batteries, and write a report.",
-             "solid state batteries"),
+            (
+                "Research the latest developments in solid state batteries, and write a report.",
+                "solid state batteries",
+            ),
         ];
         for (message, phrase) in cases {
             let expected = [format!("webSearch {}", json!({"query": phrase}))];

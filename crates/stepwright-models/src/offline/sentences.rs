@@ -91,6 +91,10 @@ fn ends_sentence(before: &str, mark: char, after: &str) -> bool {
     if next.is_lowercase() {
         return false;
     }
+    if mark == '…' {
+        // `a, b, … (and so on)` goes on.
+        return next.is_uppercase();
+    }
     if mark != '.' {
         return true;
     }
@@ -115,12 +119,12 @@ mod tests {
     #[test]
     fn full_stops_inside_sentences_end_nothing() {
         let text = "It reads `a. B` and foo.rs, e.g. Rust 1.95. The rate is 3.5 percent! \
-                    See no. 5 by J. Smith et al. Really?! \"Yes.\" (So it is.) Go to \
-                    https://a.example/b.html. 今日は。明日も。";
+                    See a, b, … (c) and no. 5 by J. Smith et al. Really?! \"Yes.\" (So it is.) \
+                    Go to https://a.example/b.html. 今日は。明日も。";
         let expected = [
             "It reads `a. B` and foo.rs, e.g. Rust 1.95.",
             "The rate is 3.5 percent!",
-            "See no. 5 by J. Smith et al. Really?!",
+            "See a, b, … (c) and no. 5 by J. Smith et al. Really?!",
             "\"Yes.\"",
             "(So it is.)",
             "Go to https://a.example/b.html.",

@@ -1,4 +1,5 @@
 //! The guard, the registry and the offline model, through their public faces.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;

@@ -21,8 +21,8 @@ const INSERT_RUN: &str = "INSERT INTO runs (run_id, session_id, user_id, workflo
 const LOAD: &str = "SELECT seq, path, at, body FROM journal
     WHERE run = (SELECT id FROM runs WHERE run_id = ?1) AND seq >= ?2 ORDER BY seq LIMIT ?3";
 
-/// What is to be appended, with its JSON written already: that is work for the many that append, and
-/// not for the one that writes.
+/// What is to be appended, with its JSON written already: that is work for the many that append,
+/// and not for the one that writes.
 pub(super) struct Prepared {
     pub(super) run: RunId,
     pub(super) facts: Vec<FactRow>,

@@ -67,8 +67,8 @@ impl SqliteOptions {
         self
     }
 
-    /// How large the file may become, in bytes: as if the disk were no larger. A file that is larger
-    /// already does not grow.
+    /// How large the file may become, in bytes: as if the disk were no larger. A file that is
+    /// larger already does not grow. The log beside it is not counted.
     ///
     /// ```
     /// # use stepwright_store::Sqlite;
@@ -79,8 +79,8 @@ impl SqliteOptions {
         self
     }
 
-    /// How long to wait while another process writes to the file, before what is to be written fails:
-    /// five seconds unless said otherwise.
+    /// How long to wait while another process writes to the file, before what is to be written
+    /// fails: five seconds unless said otherwise.
     pub fn lock_wait(mut self, wait: Duration) -> Self {
         self.lock_wait = wait;
         self
@@ -163,5 +163,24 @@ fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
             }
             mode => return mode.map(drop),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody else can see it: each connection has its own.
+    #[test]
+    fn durability_decides_whether_a_commit_waits_for_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(&directory.path().join("a.db"));
+        let waits = |options: SqliteOptions| {
+            let connection = options.writer().unwrap();
+            connection.pragma_query_value(None, "synchronous", |row| row.get::<_, u8>(0)).unwrap()
+        };
+        assert_eq!(waits(options.clone()), 2);
+        assert_eq!(waits(options.clone().durability(Durability::Full)), 2);
+        assert_eq!(waits(options.durability(Durability::Normal)), 1);
     }
 }

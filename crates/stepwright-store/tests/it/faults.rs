@@ -116,6 +116,14 @@ async fn a_file_that_may_not_grow_says_so_and_keeps_what_it_has() {
 #[tokio::test]
 #[ignore = "mounts a small disk, for which one must be root"]
 async fn a_full_disk_takes_nothing_that_was_recorded() {
+    /// Is unmounted when the test fails, too.
+    struct Mounted<'a>(&'a std::path::Path);
+    impl Drop for Mounted<'_> {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount").arg("--lazy").arg(self.0).status();
+        }
+    }
+
     let directory = tempfile::tempdir().unwrap();
     let run = |command: &str, arguments: &[&str]| {
         let done = std::process::Command::new(command)
@@ -126,13 +134,12 @@ async fn a_full_disk_takes_nothing_that_was_recorded() {
         assert!(done.success(), "{command} {arguments:?}");
     };
     run("mount", &["-t", "tmpfs", "-o", "size=1m", "none"]);
+    let _mounted = Mounted(directory.path());
     let path = directory.path().join("a.db");
     let store = Sqlite::open(&path).await.unwrap();
     let recorded = fill(&store, directory.path()).await;
     run("mount", &["-t", "tmpfs", "-o", "remount,size=16m", "none"]);
     go_on(&store, recorded).await;
-    drop(store);
-    run("umount", &[]);
 }
 
 /// Appends until nothing more fits, and gives the number of the next fact of run `r`.

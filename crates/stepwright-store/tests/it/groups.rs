@@ -9,7 +9,8 @@ use stepwright_core::{Patch, Store, StoreError, StoreError as E};
 use stepwright_store::Sqlite;
 
 /// How many transactions are in the write-ahead log: the frame that ends one tells how large the
-/// database is after it, the others have a zero there. See <https://sqlite.org/fileformat2.html#walformat>.
+/// database is after it, the others have a zero there.
+/// See <https://sqlite.org/fileformat2.html#walformat>.
 fn commits(database: &Path) -> usize {
     let log = std::fs::read(database.with_extension("db-wal")).unwrap();
     let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());

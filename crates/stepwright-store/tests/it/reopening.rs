@@ -4,6 +4,7 @@ use crate::support::{completed, facts, id, start, steps};
 use futures_util::future::{join_all, try_join_all};
 use rusqlite::Connection;
 use stepwright_core::journal::{Journal, SessionClose};
+use stepwright_core::store::RunFilter;
 use stepwright_core::{Metrics, Patch, RunStatus, Store, StoreError};
 use stepwright_store::{Durability, Sqlite};
 
@@ -21,7 +22,7 @@ async fn a_file_that_is_opened_again_has_everything() {
     let session = "s".parse().unwrap();
     let before = (
         store.load(&id("r"), 0, 9).await.unwrap(),
-        store.runs(Default::default()).await.unwrap(),
+        store.runs(RunFilter::default()).await.unwrap(),
         store.session(&session).await.unwrap(),
     );
     drop(store);
@@ -30,9 +31,25 @@ async fn a_file_that_is_opened_again_has_everything() {
 
     let store = Sqlite::options(&path).durability(Durability::Normal).open().await.unwrap();
     assert_eq!(store.load(&id("r"), 0, 9).await.unwrap(), before.0);
-    assert_eq!(store.runs(Default::default()).await.unwrap(), before.1);
+    assert_eq!(store.runs(RunFilter::default()).await.unwrap(), before.1);
     assert_eq!(store.session(&session).await.unwrap(), before.2);
     store.append(facts("r2", 1, vec![steps(1)])).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_of_a_deleted_session_is_left_in_the_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let store = Sqlite::open(&path).await.unwrap();
+    store.append(facts("r", 0, vec![start(), steps(1)])).await.unwrap();
+    store.append(facts("r2", 0, vec![start()])).await.unwrap();
+    assert!(store.delete_session(&"s".parse().unwrap()).await.unwrap());
+    let other = Connection::open(&path).unwrap();
+    for table in ["runs", "journal", "sessions"] {
+        let count = format!("SELECT count(*) FROM {table}");
+        let left: i64 = other.query_row(&count, [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 0, "{table}");
+    }
 }
 
 #[tokio::test]
@@ -62,7 +79,7 @@ async fn dropping_the_last_handle_commits_what_is_waiting() {
     unlock.join().unwrap();
 
     let store = Sqlite::open(&path).await.unwrap();
-    assert_eq!(store.runs(Default::default()).await.unwrap().len(), 100);
+    assert_eq!(store.runs(RunFilter::default()).await.unwrap().len(), 100);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,7 +123,7 @@ async fn several_may_open_a_new_file_at_once() {
         }))
         .await
         .unwrap();
-        let rows = stores[0].runs(Default::default()).await.unwrap();
+        let rows = stores[0].runs(RunFilter::default()).await.unwrap();
         assert_eq!(rows.len(), 8);
         assert!(rows.iter().all(|row| row.status == RunStatus::Completed));
     }

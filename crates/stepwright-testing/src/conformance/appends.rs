@@ -103,6 +103,10 @@ async fn a_run_does_not_begin_twice(store: &dyn Store) -> Outcome {
     wants!("a second beginning", again.begin().await, Err(StoreError::Taken { .. }));
     run.append(vec![started(1)]).await?;
     run.unchanged("facts of the run").await?;
+    // The engine never does this. Refused or not, it takes nothing away.
+    let before = run.journal().await?;
+    let _ = store.append(again.append_at(run.next, vec![again.start_kind()])).await;
+    same("the facts before a late start", store.load(&run.run, 0, 2).await?, before)?;
     let row = store.run(&run.run).await?;
     same("its session", row.map(|row| row.session_id), Some(run.start.session_id.clone()))?;
     same("the other's session", store.session(&again.start.session_id).await?, None)

@@ -73,7 +73,7 @@ fn outcome(is_error: bool) -> ToolOutcome {
 
 /// The beginning of a run that says everything that a beginning can say.
 pub(super) fn full_start(start: &WorkflowStarted) -> EventKind {
-    EventKind::WorkflowStarted(Box::new(WorkflowStarted {
+    EventKind::WorkflowStarted(std::sync::Arc::new(WorkflowStarted {
         workflow_name: TEXT.into(),
         user_id: UserId::new("änne 🦀").ok(),
         input: RunInput {

@@ -1,0 +1,134 @@
+//! What a crash costs: nothing that is recorded is done twice.
+
+use crate::host::{Host, on};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use stepwright_agent::{Agent, FunctionTool};
+use stepwright_core::message::Message;
+use stepwright_core::model::{ModelError, ModelErrorKind};
+use stepwright_core::{EventKind, StepOutput};
+use stepwright_testing::model::{FunctionModel, Reply, ScriptedModel};
+
+#[derive(Deserialize, JsonSchema)]
+struct Look {
+    up: String,
+}
+
+/// How often each word was looked up.
+type Counts = Arc<Mutex<BTreeMap<String, usize>>>;
+
+/// An agent that looks up several words in two turns, one of which is not there.
+fn agent() -> (Agent, FunctionModel, Counts) {
+    let model = FunctionModel::new(|request| {
+        let reply = match request.messages.len() {
+            1 => Reply::reasoning("two words").and_call("look", json!({"up": "ant"})),
+            3 => Reply::text("More. ").and_call("look", json!({"up": "cat"})),
+            _ => {
+                let told: Vec<String> = request.messages[1..]
+                    .iter()
+                    .filter(|message| matches!(message, Message::Tool { .. }))
+                    .map(Message::text)
+                    .collect();
+                return Reply::text(told.join(", ")).with_tokens(3, 1);
+            }
+        };
+        let reply = reply.and_call("look", json!({"up": "bee"})).and_call("gaze", json!({}));
+        reply.with_tokens(10, 1)
+    });
+    let counts = Counts::default();
+    let seen = counts.clone();
+    let look = FunctionTool::new("look", "Looks up a word.", move |args: Look| {
+        *seen.lock().unwrap().entry(args.up.clone()).or_default() += 1;
+        async move {
+            tokio::task::yield_now().await;
+            if args.up == "bee" { Err("not there") } else { Ok(format!("{} is there", args.up)) }
+        }
+    });
+    let agent = Agent::builder("a").model(model.clone()).unwrap().tool(look).build().unwrap();
+    (agent, model, counts)
+}
+
+fn count(facts: &[EventKind], name: &str) -> usize {
+    facts.iter().filter(|fact| fact.name() == name).count()
+}
+
+fn answered(facts: &[EventKind]) -> usize {
+    let answers = facts.iter().filter(|fact| match fact {
+        EventKind::ToolCallCompleted { tool } | EventKind::ToolCallError { tool } => {
+            tool.name == "look"
+        }
+        _ => false,
+    });
+    answers.count()
+}
+
+async fn uncut() -> (StepOutput, Vec<EventKind>) {
+    let (agent, model, counts) = agent();
+    let host = Host::new();
+    let output = host.run(&agent, "go").await.unwrap();
+    assert_eq!(model.requests().len(), 3);
+    assert_eq!(counts.lock().unwrap().values().sum::<usize>(), 4);
+    (output, host.facts())
+}
+
+#[tokio::test]
+async fn a_cut_run_ends_as_the_uncut_run() {
+    let (expected, facts) = uncut().await;
+    assert_eq!(facts.len(), 20);
+    for cut in 0..=facts.len() {
+        let past = facts[..cut].to_vec();
+        let (agent, model, counts) = agent();
+        let host = Host::after(past.clone());
+        let output = host.run(&agent, "go").await.unwrap();
+        assert_eq!(output, expected, "cut at {cut}");
+        assert_eq!(host.facts(), facts[cut..], "cut at {cut}: only what is missing is recorded");
+        let asked = 3 - count(&past, "ModelRequestCompleted");
+        assert_eq!(model.requests().len(), asked, "cut at {cut}: answers are not asked again");
+        let called = 4 - answered(&past);
+        let counted: usize = counts.lock().unwrap().values().sum();
+        assert_eq!(counted, called, "cut at {cut}: tools are not called again");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_journal_stops_the_agent_at_once() {
+    let (_, facts) = uncut().await;
+    for room in 0..facts.len() {
+        let (agent, model, _) = agent();
+        let host = Host::with_room(Vec::new(), room);
+        let error = host.run(&agent, "go").await.unwrap_err();
+        assert_eq!(error.data.message, "the journal is lost");
+        assert_eq!(host.facts(), facts[..room], "nothing is recorded behind the gap");
+        let asked = count(&facts[..=room], "ModelRequestCompleted");
+        assert_eq!(model.requests().len(), asked, "nothing more is asked");
+    }
+}
+
+#[tokio::test]
+async fn a_recorded_failure_is_not_tried_again() {
+    let failing = || ScriptedModel::new([ModelError::new(ModelErrorKind::Overloaded, "busy")]);
+    let host = Host::new();
+    let error = host.run(&on(&failing()).build().unwrap(), "go").await.unwrap_err();
+    let model = failing();
+    let again = Host::after(host.facts());
+    let recalled = again.run(&on(&model).build().unwrap(), "go").await.unwrap_err();
+    assert_eq!(recalled, error);
+    assert_eq!((again.facts(), model.requests().len()), (Vec::new(), 0));
+}
+
+#[tokio::test]
+async fn a_past_of_another_agent_is_refused() {
+    let (_, facts) = uncut().await;
+    let model = ScriptedModel::new(["hello"]);
+    // Without its answer the next fact is one that cannot be there.
+    let past: Vec<EventKind> =
+        facts.into_iter().filter(|fact| fact.name() != "ModelRequestCompleted").collect();
+    let host = Host::after(past);
+    let error = host.run(&on(&model).build().unwrap(), "go").await.unwrap_err();
+    assert!(error.data.message.contains("`ToolCallStarted` where"), "{error}");
+    assert!(!error.data.retryable && error.data.hint.is_some());
+    assert!(model.requests().is_empty() && host.facts().is_empty());
+}

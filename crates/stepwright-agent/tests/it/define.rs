@@ -1,0 +1,112 @@
+//! What can be defined, and what is told of mistakes.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Duration;
+use stepwright_agent::{Agent, FunctionTool};
+use stepwright_core::executor::ExecutorType;
+use stepwright_core::model::Model as _;
+use stepwright_core::{ErrorKind, Executor};
+use stepwright_testing::model::ScriptedModel;
+
+#[derive(Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "only its schema is looked at")]
+struct Search {
+    /// What to look for.
+    query: String,
+    filter: Option<Filter>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "only its schema is looked at")]
+struct Filter {
+    /// From which year on.
+    since: u32,
+}
+
+#[test]
+fn the_comments_on_fields_reach_the_model() {
+    let tool = FunctionTool::new("search", "Searches.", |_: Search| async { "nothing" });
+    let agent = Agent::builder("a").model("offline").unwrap().tool(tool).build().unwrap();
+    let parameters = &agent.tools()[0].parameters;
+    assert_eq!(
+        *parameters,
+        json!({
+            "type": "object",
+            "properties": {
+                "query": {"type": "string", "description": "What to look for."},
+                "filter": {
+                    "type": ["object", "null"],
+                    "properties": {
+                        "since": {
+                            "type": "integer",
+                            "format": "uint32",
+                            "minimum": 0,
+                            "description": "From which year on.",
+                        },
+                    },
+                    "required": ["since"],
+                },
+            },
+            "required": ["query"],
+        }),
+    );
+}
+
+#[test]
+fn a_model_is_named_or_given() {
+    let text = String::from("offline");
+    for builder in [
+        Agent::builder("a").model("offline"),
+        Agent::builder("a").model(&text),
+        Agent::builder("a").model(text.clone()),
+        Agent::builder("a").model(stepwright_models::Offline::new()),
+        Agent::builder("a").model(stepwright_models::model("auto").unwrap()),
+    ] {
+        let agent = builder.unwrap().build().unwrap();
+        assert_eq!(agent.model().id(), "offline:extract");
+        assert_eq!(agent.executor_type(), ExecutorType::Agent);
+        assert_eq!(Executor::name(&agent), "a");
+    }
+}
+
+#[test]
+fn a_model_that_nobody_knows_is_an_error_with_a_hint() {
+    let error = Agent::builder("a").model("offlien").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Definition);
+    assert_eq!(error.to_string(), "there is no model provider `offlien`");
+    assert!(error.hint().unwrap().starts_with("did you mean `offline`?"));
+}
+
+#[test]
+fn every_mistake_of_a_definition_is_told() {
+    let list = FunctionTool::new("list", "Lists.", |_: Vec<String>| async {});
+    let spaced = FunctionTool::new("look up", "Looks up.", |_: Search| async {});
+    let error = Agent::builder("a/b")
+        .tool(list.clone())
+        .tools([list, spaced])
+        .max_turns(5000)
+        .tool_concurrency(0)
+        .tool_timeout(Duration::ZERO)
+        .idle_timeout(Duration::ZERO)
+        .build()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Definition);
+    assert_eq!(
+        error.to_string(),
+        "agent `a/b` has 10 mistakes:
+  - a name cannot contain '/', which has a meaning in paths
+  - it has no model; add one, such as `.model(\"offline\")?`
+  - the arguments of tool `list` are not a JSON object; make them the fields of a struct
+  - two tools are called `list`; rename one of them
+  - the arguments of tool `list` are not a JSON object; make them the fields of a struct
+  - tool `look up` needs a name of 1 to 64 letters, digits, `_` and `-`
+  - `max_turns` is 5000; set 1 to 1000
+  - `tool_concurrency` is 0; set 1 to 256
+  - `tool_timeout` is zero; set how long to wait
+  - `idle_timeout` is zero; set how long to wait",
+    );
+    let one = Agent::builder("").model(ScriptedModel::new(["hi"])).unwrap().build().unwrap_err();
+    assert!(one.to_string().starts_with("agent ``: "), "{one}");
+}

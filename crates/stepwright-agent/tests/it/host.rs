@@ -1,0 +1,147 @@
+//! An engine as small as it can be: it keeps what is recorded and shown.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use stepwright_agent::{Agent, AgentBuilder};
+use stepwright_core::executor::{RunInfo, StepHost};
+use stepwright_core::world::Clock;
+use stepwright_core::{
+    BoxFuture, EventKind, Executor as _, RunId, SessionId, StepContext, StepError, StepInput,
+    StepOutput, StepPath, Timestamp, WorkflowId, World,
+};
+use stepwright_testing::model::ScriptedModel;
+use tokio_util::sync::CancellationToken;
+
+/// Tokio's clock, which tests can pause.
+struct TokioClock(tokio::time::Instant);
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(0).plus(self.0.elapsed())
+    }
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+pub(crate) struct Host {
+    world: World,
+    cancelled: CancellationToken,
+    past: Vec<EventKind>,
+    events: Mutex<Vec<EventKind>>,
+    /// How many facts can be recorded before the journal is lost.
+    room: usize,
+}
+
+impl Host {
+    pub(crate) fn new() -> Arc<Self> {
+        Self::after(Vec::new())
+    }
+
+    /// A host that recorded these facts before a crash.
+    pub(crate) fn after(past: Vec<EventKind>) -> Arc<Self> {
+        Self::with_room(past, usize::MAX)
+    }
+
+    pub(crate) fn with_room(past: Vec<EventKind>, room: usize) -> Arc<Self> {
+        Arc::new(Self {
+            world: World::new(TokioClock(tokio::time::Instant::now()), 1),
+            cancelled: CancellationToken::new(),
+            past,
+            events: Mutex::default(),
+            room,
+        })
+    }
+
+    pub(crate) fn cx(self: &Arc<Self>) -> StepContext {
+        let run = RunInfo {
+            run_id: RunId::new("r-1").unwrap(),
+            session_id: SessionId::new("s-1").unwrap(),
+            user_id: None,
+            workflow_id: WorkflowId::new("w-1").unwrap(),
+            workflow_name: "test".into(),
+            debug: true,
+        };
+        StepContext::new("step".into(), 1, Arc::new(run), self.clone())
+    }
+
+    /// What was recorded and shown here, in order.
+    pub(crate) fn events(&self) -> Vec<EventKind> {
+        self.events.lock().unwrap().clone()
+    }
+
+    /// What was recorded here.
+    pub(crate) fn facts(&self) -> Vec<EventKind> {
+        self.events().into_iter().filter(EventKind::is_fact).collect()
+    }
+
+    /// The names of the facts.
+    pub(crate) fn fact_names(&self) -> Vec<&'static str> {
+        self.facts().iter().map(EventKind::name).collect()
+    }
+
+    /// What tools answered, with a `!` before failures.
+    pub(crate) fn tool_answers(&self) -> Vec<String> {
+        let answer = |fact: EventKind| match fact {
+            EventKind::ToolCallCompleted { tool } => Some(format!("{}: {}", tool.name, tool.text)),
+            EventKind::ToolCallError { tool } => Some(format!("!{}: {}", tool.name, tool.text)),
+            _ => None,
+        };
+        self.facts().into_iter().filter_map(answer).collect()
+    }
+
+    /// The text that was shown.
+    pub(crate) fn shown(&self) -> String {
+        let text = |event: EventKind| match event {
+            EventKind::RunContent { content } => Some(content.to_string()),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(text).collect()
+    }
+
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        agent: &Agent,
+        message: &str,
+    ) -> Result<StepOutput, StepError> {
+        agent.execute(StepInput::of(message), self.cx()).await
+    }
+}
+
+impl StepHost for Host {
+    fn emit(&self, _: &StepPath, delta: EventKind) {
+        assert!(!delta.is_fact(), "{delta:?} must be recorded");
+        self.events.lock().unwrap().push(delta);
+    }
+    fn record<'a>(
+        &'a self,
+        _: &'a StepPath,
+        fact: EventKind,
+    ) -> BoxFuture<'a, Result<(), StepError>> {
+        Box::pin(async move {
+            assert!(fact.is_fact(), "{fact:?} must be shown");
+            // The journal takes its time, as a real one does.
+            tokio::task::yield_now().await;
+            let mut events = self.events.lock().unwrap();
+            if events.iter().filter(|event| event.is_fact()).count() == self.room {
+                return Err(StepError::terminal("the journal is lost"));
+            }
+            events.push(fact);
+            Ok(())
+        })
+    }
+    fn past(&self, _: &StepPath) -> Vec<EventKind> {
+        self.past.clone()
+    }
+    fn world(&self) -> &World {
+        &self.world
+    }
+    fn cancelled(&self) -> &CancellationToken {
+        &self.cancelled
+    }
+}
+
+/// An agent on a script, ready for tools.
+pub(crate) fn on(model: &ScriptedModel) -> AgentBuilder {
+    Agent::builder("Tester").model(model.clone()).unwrap()
+}

@@ -1,0 +1,198 @@
+//! One conversation: its events, its end, and what goes wrong with its model.
+
+use crate::host::{Host, on};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use stepwright_agent::{Agent, FunctionTool};
+use stepwright_core::error::ErrorCode;
+use stepwright_core::executor::RunInput;
+use stepwright_core::message::{Message, Part, Usage};
+use stepwright_core::model::{
+    Model, ModelError, ModelErrorKind, ModelOptions, ModelRequest, ModelStream, StopReason,
+};
+use stepwright_core::{Content, EventKind, Executor as _, Media, MediaKind, StepError, StepInput};
+use stepwright_testing::model::{NOTICE, Reply, ScriptedModel};
+
+/// How a run fails whose model gives this one reply.
+async fn failure(reply: Reply) -> StepError {
+    let agent = on(&ScriptedModel::new([reply])).build().unwrap();
+    let host = Host::new();
+    let error = host.run(&agent, "hello").await.unwrap_err();
+    let recorded = EventKind::RunError { error: error.data.clone() };
+    assert_eq!(host.facts().last(), Some(&recorded), "a failure is a fact");
+    assert_eq!(error.data.code, ErrorCode::Model);
+    error
+}
+
+#[tokio::test]
+async fn an_answer_is_shown_recorded_and_given() {
+    let reply = Reply::reasoning("hm").and_text("Hello, you.").with_tokens(10, 3);
+    let model = ScriptedModel::new([reply]);
+    let agent = on(&model).instructions("Be kind.").build().unwrap();
+    let host = Host::new();
+    let output = host.run(&agent, "hello").await.unwrap();
+    let usage = Usage { input_tokens: Some(10), output_tokens: Some(3), ..Usage::default() };
+    assert_eq!(output.content.text(), "Hello, you.");
+    assert_eq!(output.usage, usage);
+
+    let events = host.events();
+    let started = EventKind::RunStarted {
+        agent: "Tester".into(),
+        model: "scripted:replies".into(),
+        notice: Some(NOTICE.into()),
+        message: "hello".into(),
+    };
+    assert_eq!(events[0], started);
+    assert_eq!(events[2], EventKind::ReasoningContentDelta { reasoning_content: "hm".into() });
+    assert_eq!(host.shown(), "Hello, you.");
+    let end = [
+        EventKind::RunContentCompleted,
+        EventKind::RunCompleted { content: "Hello, you.".into(), usage },
+    ];
+    assert_eq!(events[events.len() - 2..], end);
+    let facts = ["RunStarted", "ModelRequestStarted", "ModelRequestCompleted", "RunCompleted"];
+    assert_eq!(host.fact_names(), facts);
+
+    let request = &model.requests()[0];
+    assert_eq!(request.instructions.as_deref(), Some("Be kind."));
+    assert_eq!(request.messages, [Message::user("hello")]);
+}
+
+#[tokio::test]
+async fn objects_reach_the_model_as_json_and_media_as_media() {
+    let model = ScriptedModel::new(["seen"]);
+    let options = ModelOptions { max_output_tokens: Some(9), temperature: Some(0.5) };
+    let agent = on(&model).options(options.clone()).build().unwrap();
+    let image = Media::url(MediaKind::Image, "https://a.example/b.png");
+    let run = RunInput {
+        content: Content::from(json!({"a": 1})),
+        media: vec![image.clone()],
+        ..RunInput::default()
+    };
+    let input = StepInput { run: Arc::new(run), ..StepInput::default() };
+    agent.execute(input, Host::new().cx()).await.unwrap();
+    let request = &model.requests()[0];
+    let parts = vec![Part::Text { text: "{\n  \"a\": 1\n}".into() }, Part::Media { media: image }];
+    assert_eq!(request.messages, [Message::User { parts }]);
+    assert_eq!(request.options, options);
+}
+
+#[tokio::test]
+async fn the_error_of_a_model_becomes_the_error_of_the_step() {
+    let mut busy = ModelError::new(ModelErrorKind::RateLimited, "429");
+    busy.retry_after = Some(Duration::from_secs(7));
+    let error = failure(Reply::text("Once").and_error(busy)).await;
+    assert_eq!(error.data.message, "model `scripted:replies`: 429");
+    assert!(error.data.retryable && error.data.hint.is_some());
+    assert_eq!(error.data.retry_after_ms, Some(7000));
+
+    let error = failure(ModelError::new(ModelErrorKind::Auth, "no key").into()).await;
+    assert!(!error.data.retryable);
+    assert!(error.data.hint.unwrap().contains("key"));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_is_an_error() {
+    let error = failure(Reply::text("Once upon a ti").and_cut()).await;
+    assert!(error.data.retryable && error.data.message.contains("before the model had finished"));
+    let error = failure(Reply::text("Once").with_stop(StopReason::Length)).await;
+    assert!(error.data.message.contains("longest answer allowed, after 4 characters"), "{error}");
+    assert!(!error.data.retryable && error.data.hint.unwrap().contains("max_output_tokens"));
+}
+
+#[tokio::test]
+async fn a_refusal_and_an_empty_answer_are_errors() {
+    let error = failure(Reply::text("I cannot.").with_stop(StopReason::Refused)).await;
+    assert!(error.data.message.ends_with("would not answer: I cannot."), "{error}");
+    assert!(!error.data.retryable);
+    let error = failure(Reply::text("")).await;
+    assert!(error.data.message.contains("without an answer"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_model_times_out() {
+    let model = ScriptedModel::new([Reply::text("wait").and_hang()]);
+    let agent = on(&model).idle_timeout(Duration::from_secs(3)).build().unwrap();
+    let host = Host::new();
+    let error = host.run(&agent, "hello").await.unwrap_err();
+    assert!(error.data.message.ends_with("silent for 3s"), "{error}");
+    assert!(error.data.retryable);
+    assert_eq!(host.shown(), "wait");
+}
+
+#[tokio::test]
+async fn cancelling_closes_the_stream_of_the_model() {
+    struct Watched(Arc<AtomicBool>);
+    struct Guard(Arc<AtomicBool>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    impl Model for Watched {
+        fn id(&self) -> &'static str {
+            "watched:one"
+        }
+        fn stream(&self, _: ModelRequest) -> ModelStream {
+            let guard = Guard(self.0.clone());
+            Box::pin(futures_util::stream::once(async move {
+                let _guard = guard;
+                std::future::pending().await
+            }))
+        }
+    }
+    let closed = Arc::new(AtomicBool::new(false));
+    let agent = Agent::builder("a").model(Watched(closed.clone())).unwrap().build().unwrap();
+    let host = Host::new();
+    let mut run = Box::pin(host.run(&agent, "hello"));
+    for _ in 0..20 {
+        assert!(futures_util::poll!(&mut run).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(host.fact_names(), ["RunStarted", "ModelRequestStarted"]);
+    assert!(!closed.load(Ordering::SeqCst));
+    drop(run);
+    assert!(closed.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn the_offline_model_reads_with_the_tools_of_its_agent() {
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Read {
+        /// Which file.
+        path: String,
+    }
+    let read = FunctionTool::new("read_file", "Reads a file.", |args: Read| async move {
+        match args.path.as_str() {
+            "notes.md" => Ok("# Notes\n\nThe ferry leaves the harbour at noon on every day."),
+            _ => Err(std::io::Error::other("no such file")),
+        }
+    });
+    let builder = Agent::builder("Reader").model("offline").unwrap();
+    let agent = builder.tool(read).build().unwrap();
+    let host = Host::new();
+    let output = host.run(&agent, "What do notes.md and lost.md say?").await.unwrap();
+    assert_eq!(output.content.text(), "The ferry leaves the harbour at noon on every day.");
+    assert_eq!(host.tool_answers()[1], "!read_file: no such file");
+
+    let error = Host::new().run(&agent, "What does lost.md say?").await.unwrap_err();
+    assert!(error.data.message.ends_with("`read_file`: no such file"), "{error}");
+}
+
+#[tokio::test]
+async fn the_offline_model_can_be_the_model_of_an_agent() {
+    let agent = Agent::builder("Editor")
+        .model("offline")
+        .unwrap()
+        .instructions("Answer in one sentence.")
+        .build()
+        .unwrap();
+    let host = Host::new();
+    let text = "The ferry leaves the harbour at noon. The ferry is old, and the harbour of the \
+                town is older than the ferry. It rains.";
+    let output = host.run(&agent, text).await.unwrap();
+    assert_eq!(output.content.text(), host.shown());
+    assert!(text.contains(&*output.content.text()) && output.content.text().len() < text.len());
+}

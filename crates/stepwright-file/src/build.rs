@@ -1,0 +1,230 @@
+//! From a file to a workflow of the engine.
+
+use crate::definition::Definition;
+use crate::format::{Agent as AgentOf, Choice, Expr, File, Item, Kind, Test, Text};
+use crate::functions::{Folder, FunctionStep};
+use crate::reference::Values;
+use crate::{schema, tools};
+use std::sync::Arc;
+use stepwright_agent::Agent;
+use stepwright_core::executor::ExecutorType;
+use stepwright_core::{
+    Content, Error, ErrorKind, Executor, StepContext, StepError, StepInput, StepOutput,
+};
+use stepwright_engine::{
+    AnyStep, Condition, IntoStep, Loop, Map, Parallel, Router, Step, Steps, Workflow,
+    WorkflowBuilder,
+};
+
+impl Definition {
+    /// The workflow.
+    ///
+    /// # Errors
+    /// If an agent or the workflow cannot be built although the file has no mistakes: when a
+    /// provider lacks its key, for one.
+    pub fn build(&self) -> Result<Workflow, Error> {
+        self.builder()?.build()
+    }
+
+    /// The workflow as a builder, to which more can be said before it is built: a store, for one.
+    ///
+    /// # Errors
+    /// As [`Definition::build`].
+    pub fn builder(&self) -> Result<WorkflowBuilder, Error> {
+        let folder = Arc::new(Folder::new(self.options.base_dir.clone()));
+        let forced = self.options.model.as_deref();
+        Builder { file: &self.file, folder, forced, inherited: None }.workflow()
+    }
+}
+
+struct Builder<'a> {
+    file: &'a File,
+    folder: Arc<Folder>,
+    /// The model of every agent, whatever the file says.
+    forced: Option<&'a str>,
+    /// The model of the file around this one.
+    inherited: Option<&'a str>,
+}
+
+impl<'a> Builder<'a> {
+    fn workflow(&self) -> Result<WorkflowBuilder, Error> {
+        let mut builder = Workflow::builder(&self.file.name.text);
+        if let Some(description) = &self.file.description {
+            builder = builder.description(description);
+        }
+        if let Some(timeout) = self.file.timeout {
+            builder = builder.timeout(timeout);
+        }
+        if let Some(input) = &self.file.input {
+            let validator = schema::compile(&input.schema)
+                .map_err(|why| Error::new(ErrorKind::Definition, why))?;
+            builder = builder.check_input(move |content| schema::fits(&validator, content));
+        }
+        for step in self.items(&self.file.steps)? {
+            builder = builder.step(step);
+        }
+        Ok(builder)
+    }
+
+    fn items(&self, items: &[Item]) -> Result<Vec<AnyStep>, Error> {
+        items.iter().map(|item| self.item(item)).collect()
+    }
+
+    fn item(&self, item: &Item) -> Result<AnyStep, Error> {
+        let name = item.name.text.as_str();
+        let on_error = item.on_error;
+        Ok(match &item.kind {
+            Kind::Agent { agent, prompt } => {
+                let agent = self.agent(&agent.text)?;
+                let step = Prompted { agent, prompt: prompt.clone() };
+                limited(Step::new(name, step), item).into_step()
+            }
+            Kind::Function(function) => {
+                let step = FunctionStep::new(function.clone(), self.folder.clone());
+                limited(Step::new(name, step), item).into_step()
+            }
+            Kind::Workflow { file, .. } => {
+                let inherited = self.file.model.as_ref().map(|model| model.text.as_str());
+                let inner = Builder {
+                    file,
+                    folder: self.folder.clone(),
+                    forced: self.forced,
+                    inherited: inherited.or(self.inherited),
+                };
+                let workflow = inner.workflow()?.build()?;
+                Step::workflow(name, workflow).on_error(on_error).into_step()
+            }
+            Kind::Steps { body } => {
+                let steps = Steps::new(name).on_error(on_error);
+                self.items(body)?.into_iter().fold(steps, Steps::step).into_step()
+            }
+            Kind::Parallel { join, concurrency, branches } => {
+                let mut parallel = Parallel::new(name).join(*join).on_error(on_error);
+                if let Some(concurrency) = concurrency {
+                    parallel = parallel.concurrency(*concurrency);
+                }
+                self.items(branches)?.into_iter().fold(parallel, Parallel::branch).into_step()
+            }
+            Kind::Loop { at_most, until, forward, body } => {
+                let mut repeat = Loop::new(name).at_most(*at_most).on_error(on_error);
+                if *forward {
+                    repeat = repeat.forward();
+                }
+                if let Some(until) = until.clone() {
+                    repeat = repeat.until(move |turn| {
+                        let (content, iteration) = (turn.content(), turn.iteration());
+                        let values = Values::of_turn(turn.input(), content, iteration);
+                        until.expression.decide(&values)
+                    });
+                }
+                self.items(body)?.into_iter().fold(repeat, Loop::step).into_step()
+            }
+            Kind::Condition { test, then, otherwise } => {
+                let condition = match test {
+                    Test::Constant(holds) => Condition::constant(name, *holds),
+                    Test::Expression(test) => {
+                        let test = test.clone();
+                        Condition::new(name, move |input| {
+                            test.expression.decide(&Values::of(input))
+                        })
+                    }
+                };
+                let condition = condition.on_error(on_error);
+                let condition = self.items(then)?.into_iter().fold(condition, Condition::then);
+                let otherwise = self.items(otherwise)?.into_iter();
+                otherwise.fold(condition, Condition::otherwise).into_step()
+            }
+            Kind::Router { choose, choices } => {
+                let router = self.router(name, choose).on_error(on_error);
+                self.items(choices)?.into_iter().fold(router, Router::choice).into_step()
+            }
+            Kind::Map { over, concurrency, join, body } => {
+                let mut map = Map::new(name).join(*join).on_error(on_error);
+                if let Some(over) = over.clone() {
+                    map = map.over(move |input| items_of(&over, input));
+                }
+                if let Some(concurrency) = concurrency {
+                    map = map.concurrency(*concurrency);
+                }
+                self.items(body)?.into_iter().fold(map, Map::step).into_step()
+            }
+        })
+    }
+
+    fn router(&self, name: &str, choose: &Choice) -> Router {
+        match choose {
+            Choice::Constant(words) => {
+                Router::constant(name, words.iter().map(|word| word.text.as_str()))
+            }
+            Choice::Expression(choose) => {
+                let choose = choose.clone();
+                Router::new(name, move |input| choose.expression.names(&Values::of(input)))
+            }
+        }
+    }
+
+    fn agent(&self, name: &str) -> Result<Agent, Error> {
+        let missing = || Error::new(ErrorKind::Definition, format!("there is no agent `{name}`"));
+        let agent = self.file.agents.iter().find(|agent| agent.name.text == name);
+        let agent: &'a AgentOf = agent.ok_or_else(missing)?;
+        let own = [&agent.model, &self.file.model];
+        let own = own.into_iter().flatten().map(|model| model.text.as_str()).next();
+        let mut builder = Agent::builder(name);
+        if let Some(model) = self.forced.or(own).or(self.inherited) {
+            builder = builder.model(model)?;
+        }
+        if let Some(instructions) = &agent.instructions {
+            builder = builder.instructions(instructions);
+        }
+        if let Some(turns) = agent.max_turns {
+            builder = builder.max_turns(turns);
+        }
+        let tools = agent.tools.iter().filter_map(|name| tools::tool(&name.text, &self.folder));
+        builder.tools(tools).build()
+    }
+}
+
+fn limited(step: Step, item: &Item) -> Step {
+    let mut step = step.on_error(item.on_error);
+    if let Some(retry) = item.retry {
+        step = step.retry(retry);
+    }
+    match item.timeout {
+        Some(timeout) => step.timeout(timeout),
+        None => step,
+    }
+}
+
+fn items_of(over: &Expr, input: &StepInput) -> Result<Vec<Content>, StepError> {
+    let list = over.expression.list(&Values::of(input))?;
+    Ok(list.into_iter().map(Content::from).collect())
+}
+
+/// An agent that is told what a template says.
+struct Prompted {
+    agent: Agent,
+    prompt: Option<Text>,
+}
+
+impl Executor for Prompted {
+    fn name(&self) -> &str {
+        self.agent.name()
+    }
+
+    fn executor_type(&self) -> ExecutorType {
+        ExecutorType::Agent
+    }
+
+    async fn execute(
+        &self,
+        mut input: StepInput,
+        cx: StepContext,
+    ) -> Result<StepOutput, StepError> {
+        if let Some(prompt) = &self.prompt {
+            let text = prompt.render(&Values::of(&input))?;
+            // What an agent is told is what the step before gave.
+            input.previous = Some(Arc::new(StepOutput::from(text)));
+        }
+        self.agent.execute(input, cx).await
+    }
+}

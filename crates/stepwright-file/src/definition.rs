@@ -1,0 +1,109 @@
+//! A workflow file that has been read and checked.
+
+use crate::check::check;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::format::{File, read_file, read_text};
+use crate::outline::Outline;
+use crate::source::Source;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How files are read, and what they may do.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether steps may run commands. A file that does is refused otherwise.
+    pub allow_shell: bool,
+    /// The directory that steps and tools read from and write to, and never leave; the current one
+    /// if not given. Prompts and other workflows are found beside the file that names them.
+    pub base_dir: Option<PathBuf>,
+    /// The model of every agent, whatever the file says.
+    pub model: Option<String>,
+}
+
+/// A workflow file without mistakes. Cheap to clone.
+///
+/// ```
+/// use stepwright_file::{Definition, Options};
+/// let text = "
+/// format: 1
+/// name: Greeting
+/// steps:
+///   - name: greet
+///     template: Hello {{ input }}!
+/// ";
+/// let definition = Definition::parse(text, "greeting.yaml", &Options::default())?;
+/// assert_eq!(definition.name(), "Greeting");
+/// assert_eq!(definition.explain().to_string(), "Greeting\n└─ greet  template\n");
+/// # Ok::<(), stepwright_file::Diagnostics>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Definition {
+    pub(crate) file: Arc<File>,
+    pub(crate) options: Options,
+}
+
+impl Definition {
+    /// Reads and checks the file at `path`, and those that it uses.
+    ///
+    /// # Errors
+    /// All mistakes in them.
+    pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Self, Diagnostics> {
+        let path = path.as_ref();
+        let shown = path.display().to_string();
+        let mut state = Default::default();
+        match read_file(path, &shown, options, &mut state) {
+            Ok(file) => Self::checked(file, options, state.mistakes),
+            Err(why) => Err(Diagnostic::of_file(shown, format!("cannot be read: {why}")).into()),
+        }
+    }
+
+    /// Reads and checks a text. `file_name` is what it is called in mistakes; files that it uses
+    /// are found beside that.
+    ///
+    /// # Errors
+    /// All mistakes in it.
+    pub fn parse(text: &str, file_name: &str, options: &Options) -> Result<Self, Diagnostics> {
+        let dir = Path::new(file_name).parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        let mut state = Default::default();
+        let file = read_text(Source::new(file_name, text), dir, options, &mut state);
+        Self::checked(file, options, state.mistakes)
+    }
+
+    fn checked(
+        file: Option<File>,
+        options: &Options,
+        mut mistakes: Diagnostics,
+    ) -> Result<Self, Diagnostics> {
+        if let Some(model) = &options.model
+            && let Err((message, help)) = crate::models::check(model)
+        {
+            mistakes.push(Diagnostic::of_file("model", message).maybe_help(help));
+        }
+        if let Some(file) = &file {
+            check(file, options.model.as_deref(), &mut mistakes);
+        }
+        mistakes.finish()?;
+        let file = file.ok_or_else(|| Diagnostic::of_file("workflow", "nothing was read"))?;
+        Ok(Self { file: Arc::new(file), options: options.clone() })
+    }
+
+    /// What the workflow is called.
+    pub fn name(&self) -> &str {
+        &self.file.name.text
+    }
+
+    /// What it is for.
+    pub fn description(&self) -> Option<&str> {
+        self.file.description.as_deref()
+    }
+
+    /// The JSON Schema of its input, if the file has one.
+    pub fn input_schema(&self) -> Option<&serde_json::Value> {
+        self.file.input.as_ref().map(|input| &input.schema)
+    }
+
+    /// Its steps as a tree, for people.
+    pub fn explain(&self) -> Outline {
+        Outline::of(&self.file)
+    }
+}

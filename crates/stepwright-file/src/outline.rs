@@ -1,0 +1,160 @@
+//! The steps of a file as a tree, for people.
+
+use crate::duration::display;
+use crate::format::{Choice, File, Function, Item, Kind, Test};
+use crate::suggest::listed;
+use serde::Serialize;
+use std::fmt;
+use stepwright_core::plan::{Join, OnError};
+
+/// A workflow, a step, or a part of one, and what is inside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Outline {
+    /// What it is called.
+    pub name: String,
+    /// What kind of step it is: the key that says so in the file. Empty for the workflow.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// Its settings, in words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// What is inside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Self>,
+}
+
+impl Outline {
+    pub(crate) fn of(file: &File) -> Self {
+        let steps = file.steps.iter().map(of_item).collect();
+        let detail = file.timeout.map(|t| format!("at most {}", display(t))).unwrap_or_default();
+        Self { name: file.name.text.clone(), kind: String::new(), detail, steps }
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, before: &str) -> fmt::Result {
+        f.write_str(&self.name)?;
+        for part in [&self.kind, &self.detail] {
+            if !part.is_empty() {
+                write!(f, "  {part}")?;
+            }
+        }
+        writeln!(f)?;
+        for (at, step) in self.steps.iter().enumerate() {
+            let last = at + 1 == self.steps.len();
+            let (branch, below) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            write!(f, "{before}{branch}")?;
+            step.write(f, &format!("{before}{below}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Outline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, "")
+    }
+}
+
+fn of_item(item: &Item) -> Outline {
+    let mut details = Vec::new();
+    let steps = match &item.kind {
+        Kind::Agent { agent, .. } => {
+            details.push(agent.text.clone());
+            Vec::new()
+        }
+        Kind::Function(function) => {
+            details.extend(of_function(function));
+            Vec::new()
+        }
+        Kind::Steps { body } => of_items(body),
+        Kind::Parallel { join, concurrency, branches } => {
+            details.extend(of_join(*join));
+            details.extend(concurrency.map(|n| format!("{n} at a time")));
+            of_items(branches)
+        }
+        Kind::Loop { at_most, until, forward, body } => {
+            details.push(format!("at most {at_most} turns"));
+            details.extend(until.as_ref().map(|u| format!("until {}", u.expression.text().trim())));
+            details.extend(forward.then(|| "each goes on from the last".to_owned()));
+            of_items(body)
+        }
+        Kind::Condition { test, then, otherwise } => {
+            details.push(match test {
+                Test::Constant(holds) => holds.to_string(),
+                Test::Expression(test) => test.expression.text().trim().to_owned(),
+            });
+            let arm = |name: &str, arm: &[Item]| Outline {
+                name: name.into(),
+                kind: String::new(),
+                detail: String::new(),
+                steps: of_items(arm),
+            };
+            let arms = [("then", then), ("else", otherwise)].into_iter();
+            arms.filter(|(_, items)| !items.is_empty())
+                .map(|(name, items)| arm(name, items))
+                .collect()
+        }
+        Kind::Router { choose, choices } => {
+            details.push(match choose {
+                Choice::Expression(choose) => choose.expression.text().trim().to_owned(),
+                Choice::Constant(words) => {
+                    listed(&words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>())
+                }
+            });
+            of_items(choices)
+        }
+        Kind::Map { over, concurrency, join, body } => {
+            let over = over.as_ref().map_or("previous", |over| over.expression.text().trim());
+            details.push(format!("over {over}"));
+            details.extend(of_join(*join));
+            details.extend(concurrency.map(|n| format!("{n} at a time")));
+            of_items(body)
+        }
+        Kind::Workflow { path, file } => {
+            details.push(path.text.clone());
+            of_items(&file.steps)
+        }
+    };
+    if let Some(retry) = item.retry.filter(|retry| retry.retries > 0) {
+        details.push(format!("{} retries", retry.retries));
+    }
+    details.extend(item.timeout.map(|timeout| format!("within {}", display(timeout))));
+    match item.on_error {
+        OnError::Skip => details.push("skipped if it fails".into()),
+        OnError::Continue => details.push("goes on if it fails".into()),
+        _ => {}
+    }
+    Outline {
+        name: item.name.text.clone(),
+        kind: item.kind.word().into(),
+        detail: details.join(", "),
+        steps,
+    }
+}
+
+fn of_items(items: &[Item]) -> Vec<Outline> {
+    items.iter().map(of_item).collect()
+}
+
+fn of_join(join: Join) -> Option<String> {
+    match join {
+        Join::FailFast => Some("fails fast".into()),
+        Join::BestEffort => Some("best effort".into()),
+        _ => None,
+    }
+}
+
+fn of_function(function: &Function) -> Option<String> {
+    let text = match function {
+        Function::ReadFiles { glob, .. } => glob.template.text(),
+        Function::WriteFile { path, .. } => path.template.text(),
+        Function::HttpGet { url, .. } => url.template.text(),
+        Function::Shell { command, .. } => command.template.text(),
+        Function::SetState { values } => {
+            let keys: Vec<&str> = values.iter().map(|(key, _)| key.as_str()).collect();
+            return Some(listed(&keys));
+        }
+        Function::Template { .. } | Function::Value { .. } => return None,
+    };
+    Some(text.trim().to_owned())
+}

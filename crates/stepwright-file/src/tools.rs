@@ -1,0 +1,110 @@
+//! The tools that agents in files can use.
+
+use crate::functions::{Fetch, Folder, blocking, fetch};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::tool::{AnyTool, Tool, ToolError, ToolSpec};
+use stepwright_core::{BoxFuture, StepContext, StepError};
+
+/// Their names.
+pub(crate) const NAMES: [&str; 2] = ["http_get", "read_file"];
+
+/// How much a tool reads: models pay for every word.
+const BYTES_MAX: u64 = 200_000;
+/// How long a tool waits for a server.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The tool of this name.
+pub(crate) fn tool(name: &str, folder: &Arc<Folder>) -> Option<AnyTool> {
+    match name {
+        "read_file" => Some(AnyTool::new(FileTool {
+            spec: spec(
+                "read_file",
+                "Reads a text file of the working directory.",
+                "path",
+                "The path of the file, relative to the working directory.",
+            ),
+            folder: folder.clone(),
+        })),
+        "http_get" => Some(AnyTool::new(HttpTool {
+            spec: spec(
+                "http_get",
+                "Fetches a page over HTTP and gives its text.",
+                "url",
+                "The address, which begins with https:// or http://.",
+            ),
+        })),
+        _ => None,
+    }
+}
+
+fn spec(name: &str, description: &str, argument: &str, about: &str) -> ToolSpec {
+    ToolSpec {
+        name: name.into(),
+        description: description.into(),
+        parameters: json!({
+            "type": "object",
+            "properties": {argument: {"type": "string", "description": about}},
+            "required": [argument],
+            "additionalProperties": false,
+        }),
+    }
+}
+
+fn argument(arguments: &Value, name: &str) -> Result<String, ToolError> {
+    let text = arguments.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+    text.map(ToOwned::to_owned)
+        .ok_or_else(|| ToolError::Arguments(format!("`{name}` is missing, or is no text")))
+}
+
+// The model is told and may try another path or address; it cannot end the step.
+fn told(error: StepError) -> ToolError {
+    ToolError::Failed(error.data.message)
+}
+
+fn with_note(text: String, note: Option<String>) -> String {
+    match note {
+        Some(note) => format!("({note})\n\n{text}"),
+        None => text,
+    }
+}
+
+struct FileTool {
+    spec: ToolSpec,
+    folder: Arc<Folder>,
+}
+
+impl Tool for FileTool {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn call(&self, arguments: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
+        Box::pin(async move {
+            let (path, folder) = (argument(&arguments, "path")?, self.folder.clone());
+            let read = blocking(move || folder.read(&path, BYTES_MAX)).await;
+            let (text, note) = read.map_err(told)?;
+            Ok(with_note(text, note))
+        })
+    }
+}
+
+struct HttpTool {
+    spec: ToolSpec,
+}
+
+impl Tool for HttpTool {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn call(&self, arguments: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
+        Box::pin(async move {
+            let url = argument(&arguments, "url")?;
+            let what = Fetch { url, timeout: TIMEOUT, max_bytes: BYTES_MAX };
+            let page = blocking(move || fetch(&what)).await.map_err(told)?;
+            Ok(with_note(page.text, page.note))
+        })
+    }
+}

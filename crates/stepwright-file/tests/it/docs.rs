@@ -1,0 +1,39 @@
+//! The examples in the reference are files that are read and checked.
+
+use stepwright_file::{Definition, Options};
+
+const REFERENCE: &str = include_str!("../../../../docs/workflow-files.md");
+
+/// The fenced blocks of this language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let fence = format!("```{language}\n");
+    let blocks = REFERENCE.split(fence.as_str()).skip(1);
+    blocks.map(|block| block.split("\n```").next().unwrap()).collect()
+}
+
+#[test]
+fn every_example_is_right() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("prompts")).unwrap();
+    std::fs::write(dir.path().join("prompts/review.md"), "Review:\n{{ previous }}\n").unwrap();
+    let other = "format: 1\nname: Other\nsteps: [{name: a, template: x}]\n";
+    std::fs::write(dir.path().join("other.yaml"), other).unwrap();
+    let name = dir.path().join("example.yaml").display().to_string();
+    let options = Options { allow_shell: true, ..Options::default() };
+    let examples = [blocks("yaml"), blocks("json")].concat();
+    assert!(examples.len() > 12, "only {} examples", examples.len());
+    for example in examples {
+        // Examples of steps alone stand in for a whole file.
+        let text = if example.starts_with("- ") || example.starts_with("# steps\n") {
+            let steps: String = example.lines().flat_map(|line| ["  ", line, "\n"]).collect();
+            format!(
+                "format: 1\nname: Example\nmodel: offline\nagents: {{writer: {{}}, reviewer: {{}}}}\nsteps:\n{steps}"
+            )
+        } else {
+            example.to_owned()
+        };
+        let definition = Definition::parse(&text, &name, &options);
+        let definition = definition.unwrap_or_else(|mistakes| panic!("{text}\n{mistakes}"));
+        definition.build().unwrap_or_else(|error| panic!("{text}\n{error:?}"));
+    }
+}

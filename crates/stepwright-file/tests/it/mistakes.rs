@@ -1,0 +1,140 @@
+//! Every file in `mistakes/` has a report beside it, to the letter.
+//!
+//! `UPDATE_REPORTS=1 cargo test -p stepwright-file` writes the reports anew: read them before you
+//! keep them.
+
+use std::path::{Path, PathBuf};
+use stepwright_file::{Definition, MISTAKES_MAX, Options, ReportStyle};
+
+fn files() -> Vec<PathBuf> {
+    let entries = Path::new("tests/it/mistakes").read_dir().unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|e| e == "yaml" || e == "json"));
+    files.sort();
+    files
+}
+
+#[test]
+fn every_mistake_has_its_report() {
+    let mut wrong = Vec::new();
+    for file in files() {
+        let mistakes = Definition::read(&file, &Options::default()).expect_err("it has mistakes");
+        let report = mistakes.to_string();
+        let expected = file.with_extension("txt");
+        if std::env::var_os("UPDATE_REPORTS").is_some() {
+            std::fs::write(&expected, &report).unwrap();
+        } else if std::fs::read_to_string(&expected).unwrap_or_default() != report {
+            wrong.push(format!("{}:\n{report}", expected.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "reports have changed:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_report_shows_the_place_and_what_was_meant() {
+    let text = "format: 1\nname: Digest\nsteps:\n  - {name: sources, value: \"= [1]\"}\n  - name: \
+                notes\n    map: {over: \"= steps.sorces\"}\n    do: [{name: note, template: \"{{ item \
+                }}\"}]\n";
+    let mistakes = Definition::parse(text, "digest.yaml", &Options::default()).unwrap_err();
+    assert_eq!(
+        mistakes.to_string(),
+        "  × there is no step `sorces`
+   ╭─[digest.yaml:6:19]
+ 5 │   - name: notes
+ 6 │     map: {over: \"= steps.sorces\"}
+   ·                    ──────┬─────
+   ·                          ╰── used here
+ 7 │     do: [{name: note, template: \"{{ item }}\"}]
+   ╰────
+  help: did you mean `steps.sources`?
+"
+    );
+    let ascii = mistakes.report(ReportStyle { unicode: false, ..ReportStyle::default() });
+    assert!(ascii.is_ascii(), "{ascii}");
+    let color = mistakes.report(ReportStyle { color: true, ..ReportStyle::default() });
+    assert!(color.contains("\u{1b}["), "{color}");
+}
+
+#[test]
+fn mistakes_are_data_too() {
+    let text = "format: 1\nname: A\nsteps:\n  - {name: a, template: a, tmeout: 3s}\n";
+    let mistakes = Definition::parse(text, "a.yaml", &Options::default()).unwrap_err();
+    assert_eq!(
+        serde_json::to_value(&mistakes).unwrap(),
+        serde_json::json!([{
+            "message": "a step has no key `tmeout`",
+            "file": "a.yaml",
+            "line": 4,
+            "column": 28,
+            "length": 6,
+            "label": "unknown",
+            "help": "did you mean `timeout`?",
+        }])
+    );
+    let error = stepwright_core::Error::from(mistakes);
+    assert_eq!(error.to_string(), "a.yaml:4:28: a step has no key `tmeout`");
+    assert_eq!(error.hint(), Some("did you mean `timeout`?"));
+}
+
+#[test]
+fn a_file_with_very_many_mistakes_is_not_shown_whole() {
+    let steps: String = (0..200).map(|n| format!("  - {{name: s{n}, tmplate: x}}\n")).collect();
+    let text = format!("format: 1\nname: A\nsteps:\n{steps}");
+    let mistakes = Definition::parse(&text, "a.yaml", &Options::default()).unwrap_err();
+    assert_eq!((mistakes.len(), mistakes.left_out()), (MISTAKES_MAX, 150));
+    assert!(mistakes.to_string().ends_with("\nand 150 more\n"));
+}
+
+#[test]
+fn files_that_do_not_exist_or_contain_each_other_are_mistakes() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = Definition::read(dir.path().join("none.yaml"), &Options::default()).unwrap_err();
+    assert!(missing.to_string().contains("cannot be read: there is no such file"), "{missing}");
+
+    let write = |name: &str, other: &str| {
+        let text = format!("format: 1\nname: {name}\nsteps:\n  - {{workflow: {other}.yaml}}\n");
+        std::fs::write(dir.path().join(format!("{name}.yaml")), text).unwrap();
+    };
+    write("a", "b");
+    write("b", "a");
+    let cycle = Definition::read(dir.path().join("a.yaml"), &Options::default()).unwrap_err();
+    let only = cycle.iter().next().unwrap();
+    let message = "cannot use `a.yaml`: it contains itself: a.yaml -> b.yaml -> a.yaml";
+    assert_eq!((cycle.len(), only.message.as_str()), (1, message));
+    assert!(only.file.ends_with("b.yaml"));
+}
+
+#[test]
+fn hostile_files_end_soon() {
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n\
+                c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n\
+                e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n\
+                g: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\nh: [*g,*g,*g,*g,*g,*g,*g,*g,*g]\n";
+    Definition::parse(bomb, "bomb.yaml", &Options::default()).unwrap_err();
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    Definition::parse(&deep, "deep.yaml", &Options::default()).unwrap_err();
+    let value = |expression: String| {
+        format!("format: 1\nname: A\nsteps: [{{name: a, value: \"= {expression}\"}}]\n")
+    };
+    let bracket = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
+    let long = "1 + ".repeat(5000) + "1";
+    for hostile in [bracket, long, "!".repeat(4000) + "true", "input.a".repeat(600)] {
+        Definition::parse(&value(hostile), "hostile.yaml", &Options::default()).unwrap_err();
+    }
+    let within_limits = [
+        "1 + ".repeat(480) + "1",
+        "!".repeat(1000) + "true",
+        "input".to_owned() + &".a".repeat(900),
+        "true ? 1 : ".repeat(150) + "2",
+        format!("{}1{}", "[".repeat(30), "]".repeat(30)),
+    ];
+    for hard in within_limits {
+        // Whatever comes of it: it must come to an end.
+        if let Ok(definition) = Definition::parse(&value(hard), "hard.yaml", &Options::default()) {
+            let _ = definition.build().unwrap().run("x").blocking();
+        }
+    }
+    let template = format!("{{{{ {}1{} }}}}", "(".repeat(5000), ")".repeat(5000));
+    let template = format!("format: 1\nname: A\nsteps: [{{name: a, template: '{template}'}}]\n");
+    Definition::parse(&template, "template.yaml", &Options::default()).unwrap_err();
+}

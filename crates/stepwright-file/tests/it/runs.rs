@@ -1,0 +1,212 @@
+//! What files do when they run.
+
+use serde_json::{Value, json};
+use stepwright_core::{Content, Error};
+use stepwright_file::{Definition, Options};
+
+fn workflow(steps: &str) -> stepwright_engine::Workflow {
+    let text = format!("format: 1\nname: Test\nsteps:\n{steps}");
+    let options = Options { allow_shell: true, ..Options::default() };
+    Definition::parse(&text, "test.yaml", &options).unwrap().build().unwrap()
+}
+
+/// Runs a workflow of these steps on this input, and asserts what it gives.
+pub(crate) async fn gives(steps: &str, input: Value, expected: Value) {
+    let output = workflow(steps).run(Content::from(input)).await.unwrap();
+    assert_eq!(output.content.to_value(), expected, "{steps}");
+}
+
+/// Runs a workflow of these steps on this input, which fails.
+pub(crate) async fn fails(steps: &str, input: Value) -> Error {
+    workflow(steps).run(Content::from(input)).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn texts_and_values_flow_from_step_to_step() {
+    let steps = r#"
+  - {name: words, value: "= input.split(' ')"}
+  - {name: count, value: {n: "= size(previous)", of: "= input", fixed: [1, x]}}
+  - {name: say, template: "{{ previous.n }} words in {{ steps.count.of }}: {{ steps.words | join('-') }}"}
+"#;
+    gives(steps, json!("a b c"), json!("3 words in a b c: a-b-c")).await;
+}
+
+#[tokio::test]
+async fn a_map_works_on_each_item() {
+    let steps = r#"
+  - name: each
+    map: {over: "= input.list", concurrency: 2}
+    do:
+      - {name: double, value: "= item * 2 + index"}
+      - {name: say, template: "{{ index }}:{{ previous }}:{{ steps.double }}"}
+"#;
+    gives(steps, json!({"list": [10, 20]}), json!(["1:21:21", "2:42:42"])).await;
+    let error = fails(steps, json!({"list": 3})).await;
+    assert_eq!(
+        error.to_string(),
+        "step `each` failed: the expression `input.list` gives a number, not a list"
+    );
+}
+
+#[tokio::test]
+async fn a_map_without_over_works_on_what_came_before() {
+    let steps = r#"
+  - {name: list, value: "= ['a', 'b']"}
+  - {name: each, map: {}, do: [{name: up, template: "{{ item | upper }}"}]}
+"#;
+    gives(steps, json!(null), json!(["A", "B"])).await;
+}
+
+#[tokio::test]
+async fn a_loop_ends_when_its_condition_holds_or_at_its_bound() {
+    let steps = |until: &str| {
+        format!(
+            "  - name: grow\n    loop: {{at_most: 5, until: \"= {until}\", forward: true}}\n    \
+             do: [{{name: add, template: \"{{{{ content }}}}{{{{ iteration }}}}\"}}]\n"
+        )
+    };
+    gives(&steps("size(content) >= 3"), json!("x"), json!("x12")).await;
+    gives(&steps("steps.add == 'x1234' || iteration == 4"), json!("x"), json!("x1234")).await;
+    gives(&steps("false"), json!("x"), json!("x12345")).await;
+}
+
+#[tokio::test]
+async fn a_decision_that_fails_fails_the_step_and_never_means_no() {
+    let error = fails(
+        "  - {name: choose, if: \"= input.kind > 2\", then: [{name: a, template: a}]}\n",
+        json!({"kind": "x"}),
+    )
+    .await;
+    assert_eq!(
+        error.to_string(),
+        "step `choose` failed: the expression `input.kind > 2` uses `>` on a text and a number"
+    );
+    let error = fails(
+        "  - {name: choose, if: \"= input\", then: [{name: a, template: a}]}\n",
+        json!("yes"),
+    )
+    .await;
+    assert!(error.to_string().ends_with("gives a text, not true or false"), "{error}");
+}
+
+#[tokio::test]
+async fn conditions_and_routers_choose() {
+    let steps = r#"
+  - name: long
+    if: "= size(input) > 3"
+    then: [{name: cut, value: "= input.substring(0, 3)"}]
+    else: [{name: keep, template: "({{ input }})"}]
+  - {name: say, template: "{{ previous }} {{ steps.cut }}"}
+"#;
+    gives(steps, json!("abcdef"), json!("abc abc")).await;
+    gives(steps, json!("ab"), json!("(ab) ")).await;
+    let steps = r##"
+  - name: channel
+    router: "= input.kind"
+    choices:
+      - {name: blog, template: "# {{ input.text }}"}
+      - {name: tweet, template: "{{ input.text }}!"}
+"##;
+    gives(steps, json!({"kind": "blog", "text": "x"}), json!("# x")).await;
+    gives(steps, json!({"kind": ["blog", "tweet"], "text": "x"}), json!("x!")).await;
+    let error = fails(steps, json!({"kind": "letter", "text": "x"})).await;
+    assert!(error.to_string().contains("`letter`"), "{error}");
+    gives(&steps.replace("\"= input.kind\"", "tweet"), json!({"text": "x"}), json!("x!")).await;
+}
+
+#[tokio::test]
+async fn parallel_branches_join_in_order() {
+    let steps = r#"
+  - name: facts
+    parallel: {join: best_effort}
+    branches:
+      - {name: web, template: "web {{ input }}"}
+      - {name: broken, value: "= input.none"}
+  - {name: say, template: "{{ steps.web }}, {{ steps.facts.broken }}, {{ steps.broken }}."}
+"#;
+    gives(steps, json!("x"), json!("web x, , .")).await;
+}
+
+#[tokio::test]
+async fn state_is_set_and_read_and_the_content_flows_on() {
+    let steps = r#"
+  - {name: note, set_state: {last: "= input", list: [1]}}
+  - {name: say, template: "{{ previous }} {{ state.last }} {{ state.list[0] }}"}
+"#;
+    gives(steps, json!("x"), json!("x x 1")).await;
+}
+
+#[tokio::test]
+async fn what_fails_is_retried_skipped_or_passed_over() {
+    let steps =
+        "  - {name: a, template: ok}\n  - {name: b, value: \"= input.none\", on_error: skip}\n";
+    gives(steps, json!({}), json!("ok")).await;
+    let steps = "  - {name: a, shell: \"echo oops >&2; exit 3\", retry: {max: 1, backoff: 1ms}}\n";
+    let error = fails(steps, json!("x")).await;
+    assert_eq!(
+        error.to_string(),
+        "step `a` failed after 2 attempts: the command failed (exit status: 3): oops"
+    );
+}
+
+#[tokio::test]
+async fn commands_get_values_as_single_words() {
+    gives(
+        "  - {shell: \"printf '%s|' {{ input }}\"}\n",
+        json!("a; echo 'b'"),
+        json!("a; echo 'b'|"),
+    )
+    .await;
+    gives("  - {shell: {command: wc -w, stdin: \"{{ input }}\"}}\n", json!("a b c"), json!("3"))
+        .await;
+    let slow = "  - {name: a, shell: {command: sleep 30, timeout: 50ms}}\n";
+    assert!(fails(slow, json!("x")).await.to_string().ends_with("took longer than 50ms"));
+    let long = "  - {name: a, shell: {command: echo abcdef, max_bytes: 3}}\n";
+    assert!(fails(long, json!("x")).await.to_string().ends_with("wrote more than 3 bytes"));
+}
+
+#[tokio::test]
+async fn agents_are_told_what_the_prompt_says() {
+    let text = r#"
+format: 1
+name: Agents
+agents: {writer: {model: offline, instructions: Summarise.}}
+steps:
+  - {agent: writer, prompt: "{{ input.topic }} is fast. It has no garbage collector."}
+"#;
+    let definition = Definition::parse(text, "agents.yaml", &Options::default()).unwrap();
+    let workflow = definition.build().unwrap();
+    let output = workflow.run(Content::from(json!({"topic": "Rust"}))).await.unwrap();
+    assert!(output.content.text().contains("Rust is fast"), "{output}");
+    assert_eq!(output.step_executor_runs[0].agent.as_ref(), "writer");
+}
+
+#[tokio::test]
+async fn the_declared_input_is_checked() {
+    let text = r#"
+format: 1
+name: Input
+input: {type: object, required: [folder], properties: {folder: {type: string}}}
+steps: [{name: a, template: "{{ input.folder }}"}]
+"#;
+    let definition = Definition::parse(text, "input.yaml", &Options::default()).unwrap();
+    let workflow = definition.build().unwrap();
+    let output = workflow.run(Content::from(json!({"folder": "docs"}))).await.unwrap();
+    assert_eq!(output.content.text(), "docs");
+    let error = workflow.run(Content::from(json!({"folder": 3}))).await.unwrap_err();
+    assert!(error.to_string().contains("3 is not of type \"string\" at `/folder`"), "{error}");
+}
+
+#[tokio::test]
+async fn workflows_are_steps_of_workflows() {
+    let dir = tempfile::tempdir().unwrap();
+    let inner = "format: 1\nname: Inner\nsteps: [{name: up, template: \"{{ input | upper }}\"}]\n";
+    std::fs::write(dir.path().join("inner.yaml"), inner).unwrap();
+    let outer = "format: 1\nname: Outer\nsteps:\n  - {name: hello, template: \"hello {{ input \
+                 }}\"}\n  - {workflow: inner.yaml}\n  - {name: say, template: \"{{ steps.Inner \
+                 }}!\"}\n";
+    std::fs::write(dir.path().join("outer.yaml"), outer).unwrap();
+    let definition = Definition::read(dir.path().join("outer.yaml"), &Options::default()).unwrap();
+    let output = definition.build().unwrap().run("ada").await.unwrap();
+    assert_eq!(output.content.text(), "HELLO ADA!");
+}

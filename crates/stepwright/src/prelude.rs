@@ -1,0 +1,12 @@
+//! What most programs name: `use stepwright::prelude::*;`
+
+pub use crate::plan::{Join, OnError, Retry};
+pub use crate::{
+    Agent, Condition, Content, Error, Event, EventKind, Executor, FunctionTool, Json, Loop, Map,
+    Media, MediaKind, Memory, Parallel, Parts, Patch, Router, RunOutput, RunStatus, Step,
+    StepContext, StepError, StepInput, StepOutput, Steps, Workflow,
+};
+pub use futures_util::StreamExt;
+
+#[cfg(feature = "sqlite")]
+pub use crate::Sqlite;
