@@ -226,7 +226,7 @@ impl Error {
         let mut error = match (&output.error, output.status) {
             (Some(failure), _) => {
                 let mut error = Self::new(ErrorKind::Run, failure.error.message.clone());
-                error.0.step = failure.step.clone();
+                error.0.step.clone_from(&failure.step);
                 error.0.hint.clone_from(&failure.error.hint);
                 error.0.causes.clone_from(&failure.error.causes);
                 error

@@ -13,7 +13,7 @@ use crate::state::{Patch, State};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, LazyLock};
 use tokio_util::sync::CancellationToken;
 
@@ -270,7 +270,7 @@ impl StepOutput {
         for (name, value) in members {
             let gap = if text.is_empty() { "" } else { "\n\n" };
             let value = Content::from(value.clone());
-            text.push_str(&format!("{gap}## {name}\n\n{}", value.pretty()));
+            let _ = write!(text, "{gap}## {name}\n\n{}", value.pretty());
         }
         text
     }

@@ -3,7 +3,7 @@
 use crate::content::Content;
 use crate::error::ErrorData;
 use crate::event::{End, Event, EventKind, WorkflowStarted};
-use crate::executor::ExecutorType;
+use crate::executor::{ExecutorType, StepOutput};
 use crate::id::RunId;
 use crate::media::Media;
 use crate::message::Usage;
@@ -64,18 +64,76 @@ struct Head {
     created_at: Timestamp,
     ended_at: Timestamp,
     content: Content,
-    failure: Option<RunFailure>,
+    failure: Option<Box<RunFailure>>,
     metrics: Metrics,
 }
 
+/// What is known of one step. Small, because a run that waits keeps one for each of its steps.
 #[derive(Clone, Debug)]
 struct Slot {
-    result: StepResult,
+    path: StepPath,
     parent: Option<u32>,
+    step_type: StepType,
+    status: StepStatus,
+    executor: Option<(ExecutorType, Arc<str>)>,
+    attempts: u32,
+    started_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    output: Option<Arc<StepOutput>>,
+    more: Option<Box<More>>,
+}
+
+/// What is known of few steps.
+#[derive(Clone, Debug, Default)]
+struct More {
+    error: Option<Box<ErrorData>>,
     /// Of a parallel: its branches, in declaration order.
     order: Option<Arc<[Arc<str>]>>,
     runs: Vec<ExecutorRun>,
+    /// What it has said so far.
     partial: String,
+}
+
+impl Slot {
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    /// The agent at work.
+    fn run(&mut self) -> Option<&mut ExecutorRun> {
+        self.more.as_mut()?.runs.last_mut()
+    }
+
+    fn usage(&self) -> Usage {
+        match (&self.output, &self.more) {
+            (Some(output), _) => output.usage,
+            (None, Some(more)) => more.runs.iter().map(|run| run.usage).sum(),
+            (None, None) => Usage::default(),
+        }
+    }
+
+    fn into_result(self, steps: Vec<StepResult>) -> StepResult {
+        let usage = self.usage();
+        let Self { executor, output, more, .. } = self;
+        let (executor_type, executor_name) = executor.unzip();
+        let output = output.as_deref();
+        StepResult {
+            path: self.path,
+            step_type: self.step_type,
+            executor_type,
+            executor_name,
+            status: self.status,
+            content: output.map_or_else(Content::default, |output| output.content.clone()),
+            media: output.map_or_else(Vec::new, |output| output.media.clone()),
+            error: more.and_then(|more| more.error),
+            attempts: self.attempts,
+            stop: output.is_some_and(|output| output.stop),
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            usage,
+            steps,
+        }
+    }
 }
 
 impl Fold {
@@ -142,37 +200,32 @@ impl Fold {
             E::WorkflowError { error, step, attempts } => {
                 self.end(RunStatus::Error)?;
                 if let Some(run) = &mut self.run {
-                    run.failure = Some(RunFailure {
+                    run.failure = Some(Box::new(RunFailure {
                         error: (**error).clone(),
                         step: step.clone(),
                         attempts: *attempts,
-                    });
+                    }));
                 }
             }
             E::WorkflowCancelled { .. } => self.end(RunStatus::Cancelled)?,
 
             E::StepStarted { executor_type, executor_name } => {
                 let slot = self.start(event, StepType::Step)?;
-                slot.result.executor_type = Some(*executor_type);
-                slot.result.executor_name = Some(executor_name.clone());
-                slot.result.attempts = 1;
+                slot.executor = Some((*executor_type, executor_name.clone()));
+                slot.attempts = 1;
                 metrics(self, |m| m.steps += 1);
             }
             E::StepRetrying { attempt, .. } => {
                 let slot = self.slot(event)?;
-                slot.result.attempts = attempt + 1;
-                slot.partial.clear();
+                slot.attempts = attempt + 1;
+                if let Some(more) = &mut slot.more {
+                    more.partial.clear();
+                }
                 metrics(self, |m| m.retries += 1);
             }
             E::StepCompleted { output } => {
-                let result = &mut self.finish(event, StepStatus::Completed)?.result;
-                result.content = output.content.clone();
-                result.media.clone_from(&output.media);
-                result.stop = output.stop;
-                result.usage = output.usage;
-                if let Some(run) = &mut self.run {
-                    run.metrics.usage += output.usage;
-                }
+                self.finish(event, StepStatus::Completed)?.output = Some(output.clone());
+                self.add_usage(output.usage);
             }
             E::StepError { error, attempts, .. } => {
                 let usage = self.failed(event, StepStatus::Failed, error, *attempts)?;
@@ -184,14 +237,15 @@ impl Fold {
             }
             E::StepCancelled { partial } => {
                 let slot = self.finish(event, StepStatus::Cancelled)?;
-                slot.result.content = partial.clone();
+                slot.output = Some(Arc::new(StepOutput::from(partial.clone())));
             }
 
             E::StepsExecutionStarted { .. } => {
                 self.start(event, StepType::Steps)?;
             }
             E::ParallelExecutionStarted { branches } => {
-                self.start(event, StepType::Parallel)?.order = Some(branches.clone());
+                let slot = self.start(event, StepType::Parallel)?;
+                slot.more().order = Some(branches.clone());
             }
             E::LoopExecutionStarted { .. } => {
                 self.start(event, StepType::Loop)?;
@@ -232,7 +286,7 @@ impl Fold {
                     usage: Usage::default(),
                     error: None,
                 };
-                self.slot(event)?.runs.push(run);
+                self.slot(event)?.more().runs.push(run);
             }
             E::ModelRequestStarted { .. } => {
                 self.slot(event)?;
@@ -241,25 +295,25 @@ impl Fold {
                 self.slot(event)?;
             }
             E::ModelRequestCompleted { answer, usage, .. } => {
-                if let Some(run) = self.slot(event)?.runs.last_mut() {
+                if let Some(run) = self.slot(event)?.run() {
                     run.turns.push(Turn::Model((**answer).clone()));
                     run.usage += *usage;
                 }
                 metrics(self, |m| m.model_calls += 1);
             }
             E::ToolCallCompleted { tool } | E::ToolCallError { tool } => {
-                if let Some(run) = self.slot(event)?.runs.last_mut() {
+                if let Some(run) = self.slot(event)?.run() {
                     run.turns.push(Turn::Tool((**tool).clone()));
                 }
                 metrics(self, |m| m.tool_calls += 1);
             }
             E::RunCompleted { content, .. } => {
-                if let Some(run) = self.slot(event)?.runs.last_mut() {
+                if let Some(run) = self.slot(event)?.run() {
                     run.content = content.clone();
                 }
             }
             E::RunError { error } => {
-                if let Some(run) = self.slot(event)?.runs.last_mut() {
+                if let Some(run) = self.slot(event)?.run() {
                     run.error = Some(error.clone());
                 }
             }
@@ -296,27 +350,21 @@ impl Fold {
         if self.open.insert(event.path.clone(), index).is_some() {
             return Err("it has begun already");
         }
+        if self.slots.is_empty() {
+            // Many runs wait in their first step.
+            self.slots.reserve_exact(1);
+        }
         self.slots.push(Slot {
-            result: StepResult {
-                path: event.path.clone(),
-                step_type,
-                executor_type: None,
-                executor_name: None,
-                status: StepStatus::Running,
-                content: Content::default(),
-                media: Vec::new(),
-                error: None,
-                attempts: 0,
-                stop: false,
-                started_at: event.time,
-                ended_at: None,
-                usage: Usage::default(),
-                steps: Vec::new(),
-            },
+            path: event.path.clone(),
             parent,
-            order: None,
-            runs: Vec::new(),
-            partial: String::new(),
+            step_type,
+            status: StepStatus::Running,
+            executor: None,
+            attempts: 0,
+            started_at: event.time,
+            ended_at: None,
+            output: None,
+            more: None,
         });
         Ok(&mut self.slots[index as usize])
     }
@@ -331,9 +379,11 @@ impl Fold {
     fn finish(&mut self, event: &Event, status: StepStatus) -> Result<&mut Slot, &'static str> {
         let index = self.open.remove(&event.path).ok_or("it has not begun, or has ended")?;
         let slot = &mut self.slots[index as usize];
-        slot.result.status = status;
-        slot.result.ended_at = Some(event.time);
-        slot.partial = String::new();
+        slot.status = status;
+        slot.ended_at = Some(event.time);
+        if let Some(more) = &mut slot.more {
+            more.partial = String::new();
+        }
         Ok(slot)
     }
 
@@ -345,10 +395,9 @@ impl Fold {
         attempts: u32,
     ) -> Result<Usage, &'static str> {
         let slot = self.finish(event, status)?;
-        slot.result.error = Some(Box::new(error.clone()));
-        slot.result.attempts = attempts;
-        slot.result.usage = slot.runs.iter().map(|run| run.usage).sum();
-        Ok(slot.result.usage)
+        slot.more().error = Some(Box::new(error.clone()));
+        slot.attempts = attempts;
+        Ok(slot.usage())
     }
 
     fn add_usage(&mut self, usage: Usage) {
@@ -358,7 +407,10 @@ impl Fold {
     }
 
     fn close(&mut self, event: &Event, end: &End) -> Result<(), &'static str> {
-        self.finish(event, end.status)?.result.error.clone_from(&end.error);
+        let slot = self.finish(event, end.status)?;
+        if end.error.is_some() {
+            slot.more().error.clone_from(&end.error);
+        }
         Ok(())
     }
 
@@ -366,7 +418,7 @@ impl Fold {
         if let EventKind::RunContent { content } = &event.kind
             && let Ok(slot) = self.slot(event)
         {
-            slot.partial.push_str(content);
+            slot.more().partial.push_str(content);
         }
     }
 
@@ -408,11 +460,11 @@ impl Fold {
         open.into_iter()
             .map(|(index, at)| {
                 let slot = &self.slots[index as usize];
-                let partial = match slot.partial.is_empty() {
-                    true => Content::default(),
-                    false => Content::from(&slot.partial),
+                let partial = match &slot.more {
+                    Some(more) if !more.partial.is_empty() => Content::from(&more.partial),
+                    _ => Content::default(),
                 };
-                (at.clone(), slot.result.step_type, partial)
+                (at.clone(), slot.step_type, partial)
             })
             .collect()
     }
@@ -434,7 +486,8 @@ impl Fold {
 
     /// Whether the step at `path` is under way, and what carries it out.
     pub fn executor_of(&self, path: &StepPath) -> Option<ExecutorType> {
-        self.open.get(path).and_then(|index| self.slots[*index as usize].result.executor_type)
+        let slot = self.open.get(path).map(|index| &self.slots[*index as usize])?;
+        slot.executor.as_ref().map(|(executor_type, _)| *executor_type)
     }
 
     /// Whether anything is under way at `path`.
@@ -477,22 +530,28 @@ fn output(head: &Head, status: RunStatus, slots: Vec<Slot>) -> RunOutput {
         metrics: head.metrics_now(),
         metadata,
         created_at: head.created_at,
-        error: head.failure.clone(),
+        error: head.failure.as_deref().cloned(),
         media,
     }
 }
 
 /// Makes the tree of results. A slot stands after the one that contains it.
 fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>) {
-    let runs = slots.iter_mut().flat_map(|slot| std::mem::take(&mut slot.runs)).collect();
+    let more = slots.iter_mut().filter_map(|slot| slot.more.as_mut());
+    let runs = more.flat_map(|more| std::mem::take(&mut more.runs)).collect();
+    let mut inside: FxHashMap<u32, Vec<StepResult>> = FxHashMap::default();
     let mut top = Vec::new();
     while let Some(mut slot) = slots.pop() {
-        slot.result.steps.reverse();
-        in_order(&mut slot.result.steps, slot.result.step_type, slot.order.as_deref());
-        match slot.parent {
-            Some(parent) => slots[parent as usize].result.steps.push(slot.result),
-            None => top.push(slot.result),
-        }
+        let index = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+        let mut steps = inside.remove(&index).unwrap_or_default();
+        steps.reverse();
+        let order = slot.more.as_mut().and_then(|more| more.order.take());
+        in_order(&mut steps, slot.step_type, order.as_deref());
+        let siblings = match slot.parent {
+            Some(parent) => inside.entry(parent).or_default(),
+            None => &mut top,
+        };
+        siblings.push(slot.into_result(steps));
     }
     top.reverse();
     let media = top.iter().flat_map(StepResult::walk).flat_map(|step| step.media.clone()).collect();
@@ -502,12 +561,12 @@ fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>)
 /// Branches and items stand in the order in which they were declared, not in which they began.
 fn in_order(steps: &mut [StepResult], step_type: StepType, order: Option<&[Arc<str>]>) {
     match (step_type, order) {
-        (StepType::Parallel, Some(order)) => {
-            if steps.iter().map(StepResult::name).ne(order.iter().map(|name| &**name)) {
-                let place: FxHashMap<&str, usize> =
-                    order.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
-                steps.sort_by_cached_key(|step| place.get(step.name()).copied());
-            }
+        (StepType::Parallel, Some(order))
+            if steps.iter().map(StepResult::name).ne(order.iter().map(|name| &**name)) =>
+        {
+            let place: FxHashMap<&str, usize> =
+                order.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
+            steps.sort_by_cached_key(|step| place.get(step.name()).copied());
         }
         (StepType::Map, _) => steps.sort_by_cached_key(|step| step.path.number()),
         _ => {}

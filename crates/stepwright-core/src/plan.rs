@@ -187,9 +187,6 @@ impl Retry {
         let power = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
         let wait = self.backoff_ms as f64 * self.factor.max(1.0).powi(power);
         let wait = wait.min(self.backoff_max_ms as f64) as u64;
-        match self.jitter {
-            true => wait - chance % (wait / 2 + 1),
-            false => wait,
-        }
+        if self.jitter { wait - chance % (wait / 2 + 1) } else { wait }
     }
 }

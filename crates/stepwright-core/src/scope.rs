@@ -78,11 +78,10 @@ impl Scope {
             scope = &entry.before;
         }
         for entry in entries.into_iter().rev() {
-            match entry.inside.is_empty() {
-                true => leaves.push(entry),
-                false => {
-                    entry.inside.iter().for_each(|end| end.collect_until(&entry.before, leaves));
-                }
+            if entry.inside.is_empty() {
+                leaves.push(entry);
+            } else {
+                entry.inside.iter().for_each(|end| end.collect_until(&entry.before, leaves));
             }
         }
     }

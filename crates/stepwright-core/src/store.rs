@@ -218,7 +218,7 @@ pub enum StoreError {
     #[error(transparent)]
     Patch(#[from] PatchError),
     /// What was read makes no sense.
-    #[error("the journal of run `{run}` is damaged at fact {sequence}{}: {what}", at(.path))]
+    #[error("the journal of run `{run}` is damaged at fact {sequence}{}: {what}", at(.path.as_ref()))]
     Corrupt {
         /// Which run.
         run: RunId,
@@ -241,8 +241,8 @@ pub enum StoreError {
     },
 }
 
-fn at(path: &Option<StepPath>) -> String {
-    path.as_ref().map_or_else(String::new, |path| format!(" (`{path}`)"))
+fn at(path: Option<&StepPath>) -> String {
+    path.map_or_else(String::new, |path| format!(" (`{path}`)"))
 }
 
 impl StoreError {

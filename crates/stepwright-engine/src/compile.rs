@@ -100,24 +100,23 @@ impl Compiler {
                 let what = format!("the name `{}` is taken in this place", step.name);
                 self.mistake(&path, what, "give each step a name of its own");
             }
-            self.node(step, path, depth)
+            self.node(step, &path, depth)
         });
         nodes.collect()
     }
 
-    fn node(&mut self, step: AnyStep, path: StepPath, depth: usize) -> Node {
+    fn node(&mut self, step: AnyStep, path: &StepPath, depth: usize) -> Node {
         let AnyStep { name, on_error, body } = step;
         if let Some(what) = name_mistake(&name) {
-            self.mistake(&path, what, "choose another name");
+            self.mistake(path, what, "choose another name");
         }
-        let index = self.reserve(&path);
-        let kind = match depth > DEPTH_MAX {
-            true => {
-                let what = format!("it is nested deeper than {DEPTH_MAX}");
-                self.mistake(&path, what, "nest less deeply");
-                NodeKind::Steps { body: Vec::new() }
-            }
-            false => self.kind(body, &path, depth, index),
+        let index = self.reserve(path);
+        let kind = if depth > DEPTH_MAX {
+            let what = format!("it is nested deeper than {DEPTH_MAX}");
+            self.mistake(path, what, "nest less deeply");
+            NodeKind::Steps { body: Vec::new() }
+        } else {
+            self.kind(body, path, depth, index)
         };
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         Node { index, name: name.into(), kind, on_error }

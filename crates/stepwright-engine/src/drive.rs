@@ -26,7 +26,7 @@ pub(crate) struct Job {
     /// When it began, for one that is taken up again.
     pub(crate) began: Option<Timestamp>,
     pub(crate) recorder: Arc<Recorder>,
-    pub(crate) recalled: Recalled,
+    pub(crate) recalled: Option<Box<Recalled>>,
     pub(crate) world: World,
 }
 
@@ -48,7 +48,7 @@ impl Job {
     ) -> Result<Self, StoreError> {
         let world = recording.world.clone();
         let recorder = Arc::new(Recorder::new(recording, past)?);
-        let recalled = Recalled::of(past);
+        let recalled = (!past.is_empty()).then(|| Box::new(Recalled::of(past)));
         let began = past.first().map(|event| event.time);
         Ok(Self { compiled, started, began, recorder, recalled, world })
     }
@@ -69,8 +69,8 @@ impl Job {
     /// # Errors
     /// If the run did not complete: what was done is in the error. If the journal is lost, or
     /// another process drives the run.
-    pub(crate) async fn drive(self) -> Result<RunOutput, Error> {
-        let recorder = self.recorder.clone();
+    pub(crate) async fn drive(&self) -> Result<RunOutput, Error> {
+        let recorder = &self.recorder;
         let ended = self.walk_to_the_end().await;
         recorder.close_readers();
         match ended {
@@ -86,13 +86,13 @@ impl Job {
         }
     }
 
-    async fn walk_to_the_end(self) -> Result<(), Stop> {
+    async fn walk_to_the_end(&self) -> Result<(), Stop> {
         if self.recorder.status().is_terminal() {
             return Ok(());
         }
         self.begin()?;
         let ending = self.walk().await;
-        let Self { recorder, .. } = self;
+        let recorder = &self.recorder;
         let root = StepPath::root();
         let (kind, patches) = match ending {
             Ending::Walked(Ok(flow)) => match &flow.broken {
@@ -150,7 +150,7 @@ impl Job {
         });
         let live = Live { table: &compiled.table, info, recorder: recorder.clone() };
         let timed = Timed { inner: live, world: world.clone() };
-        let recalled = &self.recalled;
+        let recalled = self.recalled.as_deref();
         let journaled = Journaled { inner: timed, recorder: recorder.clone(), recalled };
         let fx = Retrying { inner: journaled, world: world.clone() };
         let flow = Flow {
@@ -160,7 +160,11 @@ impl Job {
             ..Flow::default()
         };
         let root = StepPath::root();
-        let walk = pin!(sequence(&fx, &compiled.plan.body, &root, flow));
+        let body = &compiled.plan.body;
+        let walk = pin!(async {
+            let mut flow = flow;
+            sequence(&fx, body, &root, &mut flow).await.map(|()| flow)
+        });
         // Polled first, so that a run that is cancelled before it begins does nothing.
         let cancelled = pin!(recorder.cancel_token().cancelled());
         let cancellable = select(cancelled, walk);

@@ -31,9 +31,14 @@ const JOINED_BYTES_MAX: usize = 4_096;
 pub(crate) struct Recorder {
     run: RunId,
     world: World,
-    store: Option<AnyStore>,
     cancelled: CancellationToken,
     tape: Mutex<Tape>,
+    journal: Option<Box<Journal>>,
+}
+
+/// The journal of a run that is remembered.
+struct Journal {
+    store: AnyStore,
     /// The append under way, if any. Whoever waits for it drives it; if that one is dropped, the
     /// next one goes on.
     appending: tokio::sync::Mutex<Option<Appending>>,
@@ -51,7 +56,7 @@ struct Tape {
     /// Deltas since the last fact.
     deltas: u32,
     appending: bool,
-    close: Option<SessionClose>,
+    close: Option<Box<SessionClose>>,
     lost: Option<Arc<StoreError>>,
     outbox: Option<Arc<Outbox>>,
     events: Option<Vec<Event>>,
@@ -117,8 +122,8 @@ impl Recorder {
             notes,
             debug,
         };
-        let (tape, appending) = (Mutex::new(tape), tokio::sync::Mutex::new(None));
-        Ok(Self { run, world, store, cancelled, tape, appending })
+        let journal = store.map(|store| Box::new(Journal { store, appending: None.into() }));
+        Ok(Self { run, world, cancelled, tape: Mutex::new(tape), journal })
     }
 
     fn tape(&self) -> MutexGuard<'_, Tape> {
@@ -159,7 +164,7 @@ impl Recorder {
         if let Some(events) = &mut tape.events {
             events.push(fact.clone());
         }
-        if self.store.is_some() {
+        if self.journal.is_some() {
             tape.queue.push_back(fact);
         } else {
             tape.show(fact);
@@ -172,7 +177,7 @@ impl Recorder {
         self.record(&StepPath::root(), kind)?;
         let mut tape = self.tape();
         let metrics = tape.fold.metrics();
-        tape.close = Some(SessionClose { patches, metrics });
+        tape.close = Some(Box::new(SessionClose { patches, metrics }));
         Ok(())
     }
 
@@ -235,7 +240,7 @@ impl Recorder {
 
     /// Is ready when all that was noted until now is in the journal, and shown.
     pub(crate) async fn settle(&self) -> Result<(), Stop> {
-        let Some(store) = &self.store else { return Ok(()) };
+        let Some(journal) = &self.journal else { return Ok(()) };
         let target = self.tape().fold.next_sequence();
         loop {
             {
@@ -247,9 +252,9 @@ impl Recorder {
                     return Ok(());
                 }
             }
-            let mut appending = self.appending.lock().await;
+            let mut appending = journal.appending.lock().await;
             if appending.is_none() {
-                *appending = self.begin(store);
+                *appending = self.begin(&journal.store);
             }
             let Some(work) = appending.as_mut() else { continue };
             let answer = (&mut work.work).await;
@@ -271,7 +276,7 @@ impl Recorder {
         };
         tape.appending = true;
         let batch = std::mem::take(&mut tape.queue);
-        let append = Append { run: self.run.clone(), facts, close };
+        let append = Append { run: self.run.clone(), facts, close: close.map(|close| *close) };
         let store = store.clone();
         let work = async move { store.append(append).await }.boxed();
         Some(Appending { work, batch, next })

@@ -94,6 +94,10 @@ impl<'a> Builder<'a> {
                 let workflow = inner.workflow()?.build()?;
                 Step::workflow(name, workflow).on_error(on_error).into_step()
             }
+            Kind::Unreadable => {
+                let message = format!("the step `{name}` has mistakes");
+                return Err(Error::new(ErrorKind::Definition, message));
+            }
             Kind::Steps { body } => {
                 let steps = Steps::new(name).on_error(on_error);
                 self.items(body)?.into_iter().fold(steps, Steps::step).into_step()
@@ -135,7 +139,7 @@ impl<'a> Builder<'a> {
                 otherwise.fold(condition, Condition::otherwise).into_step()
             }
             Kind::Router { choose, choices } => {
-                let router = self.router(name, choose).on_error(on_error);
+                let router = router(name, choose).on_error(on_error);
                 self.items(choices)?.into_iter().fold(router, Router::choice).into_step()
             }
             Kind::Map { over, concurrency, join, body } => {
@@ -149,18 +153,6 @@ impl<'a> Builder<'a> {
                 self.items(body)?.into_iter().fold(map, Map::step).into_step()
             }
         })
-    }
-
-    fn router(&self, name: &str, choose: &Choice) -> Router {
-        match choose {
-            Choice::Constant(words) => {
-                Router::constant(name, words.iter().map(|word| word.text.as_str()))
-            }
-            Choice::Expression(choose) => {
-                let choose = choose.clone();
-                Router::new(name, move |input| choose.expression.names(&Values::of(input)))
-            }
-        }
     }
 
     fn agent(&self, name: &str) -> Result<Agent, Error> {
@@ -181,6 +173,18 @@ impl<'a> Builder<'a> {
         }
         let tools = agent.tools.iter().filter_map(|name| tools::tool(&name.text, &self.folder));
         builder.tools(tools).build()
+    }
+}
+
+fn router(name: &str, choose: &Choice) -> Router {
+    match choose {
+        Choice::Constant(words) => {
+            Router::constant(name, words.iter().map(|word| word.text.as_str()))
+        }
+        Choice::Expression(choose) => {
+            let choose = choose.clone();
+            Router::new(name, move |input| choose.expression.names(&Values::of(input)))
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::check::check;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::format::{File, read_file, read_text};
+use crate::format::{File, State, read_file, read_text};
 use crate::outline::Outline;
 use crate::source::Source;
+use crate::stack::with_stack;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -50,11 +51,16 @@ impl Definition {
     pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Self, Diagnostics> {
         let path = path.as_ref();
         let shown = path.display().to_string();
-        let mut state = Default::default();
-        match read_file(path, &shown, options, &mut state) {
-            Ok(file) => Self::checked(file, options, state.mistakes),
-            Err(why) => Err(Diagnostic::of_file(shown, format!("cannot be read: {why}")).into()),
-        }
+        with_stack(|| {
+            let mut state = State::default();
+            match read_file(path, &shown, options, &mut state) {
+                Ok(file) => Self::checked(file, options, state.mistakes),
+                Err(why) => {
+                    Err(Diagnostic::of_file(shown.as_str(), format!("cannot be read: {why}"))
+                        .into())
+                }
+            }
+        })
     }
 
     /// Reads and checks a text. `file_name` is what it is called in mistakes; files that it uses
@@ -64,9 +70,12 @@ impl Definition {
     /// All mistakes in it.
     pub fn parse(text: &str, file_name: &str, options: &Options) -> Result<Self, Diagnostics> {
         let dir = Path::new(file_name).parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        let mut state = Default::default();
-        let file = read_text(Source::new(file_name, text), dir, options, &mut state);
-        Self::checked(file, options, state.mistakes)
+        with_stack(|| {
+            let mut state = State::default();
+            let source = Source::new(file_name, text);
+            let file = read_text(source, dir.clone(), options, &mut state);
+            Self::checked(file, options, state.mistakes)
+        })
     }
 
     fn checked(

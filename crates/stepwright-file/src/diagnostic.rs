@@ -3,11 +3,14 @@
 use crate::source::{Source, Span};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// How many mistakes are kept. Whoever has more repairs these first.
 pub const MISTAKES_MAX: usize = 50;
+
+/// How many mistakes are looked for, so that a file of nothing but mistakes ends soon.
+const FOUND_MAX: usize = 1000;
 
 /// One mistake: what, where, and what to do about it.
 #[derive(Clone, Debug, Serialize)]
@@ -51,20 +54,10 @@ pub struct Related {
 }
 
 impl Diagnostic {
+    /// Its line and column are found out by [`Diagnostics::finish`], for those that are kept.
     pub(crate) fn new(source: &Arc<Source>, span: Span, message: impl Into<String>) -> Self {
-        let (line, column) = source.position(span.start);
-        Self {
-            message: message.into(),
-            file: source.name.clone(),
-            line,
-            column,
-            length: source.chars(span),
-            label: String::new(),
-            help: None,
-            related: Vec::new(),
-            place: Some((source.clone(), span)),
-            places: Vec::new(),
-        }
+        let place = Some((source.clone(), span));
+        Self { place, ..Self::of_file(source.name.as_str(), message) }
     }
 
     /// About a file of which there is no text to show.
@@ -80,6 +73,20 @@ impl Diagnostic {
             related: Vec::new(),
             place: None,
             places: Vec::new(),
+        }
+    }
+
+    fn start(&self) -> usize {
+        self.place.as_ref().map_or(0, |(_, span)| span.start)
+    }
+
+    fn find_lines(&mut self) {
+        if let Some((source, span)) = &self.place {
+            (self.line, self.column) = source.position(span.start);
+            self.length = source.chars(*span);
+            for (related, span) in self.related.iter_mut().zip(&self.places) {
+                (related.line, related.column) = source.position(span.start);
+            }
         }
     }
 
@@ -99,11 +106,8 @@ impl Diagnostic {
     }
 
     pub(crate) fn also(mut self, span: Span, label: impl Into<String>) -> Self {
-        if let Some((source, _)) = &self.place {
-            let (line, column) = source.position(span.start);
-            self.related.push(Related { line, column, label: label.into() });
-            self.places.push(span);
-        }
+        self.related.push(Related { line: 0, column: 0, label: label.into() });
+        self.places.push(span);
         self
     }
 }
@@ -195,24 +199,27 @@ impl Diagnostics {
         // The renderer pads lines, which nobody wants to see in a log.
         let mut report: String = text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect();
         if self.left_out > 0 {
-            report.push_str(&format!("\nand {} more\n", self.left_out));
+            let _ = write!(report, "\nand {} more\n", self.left_out);
         }
         report
     }
 
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        if self.list.len() >= FOUND_MAX {
+            self.left_out += 1;
+            return;
+        }
         // A file that is used twice is checked twice, but nobody wants to read that twice.
-        let same = |other: &Diagnostic| {
-            (&other.file, other.line, other.column, &other.message)
-                == (&diagnostic.file, diagnostic.line, diagnostic.column, &diagnostic.message)
-        };
-        if !self.list.iter().any(same) {
+        let key = |d: &Diagnostic| (d.start(), d.file.clone(), d.message.clone());
+        let start = diagnostic.start();
+        let mut near = self.list.iter().filter(|other| other.start() == start);
+        if !near.any(|other| key(other) == key(&diagnostic)) {
             self.list.push(diagnostic);
         }
     }
 
-    /// Sorts them by file, in the order in which files were first read, and by place; keeps the
-    /// first ones.
+    /// Sorts them by file, in the order in which files were first complained about, and by place;
+    /// keeps the first ones.
     pub(crate) fn finish(mut self) -> Result<(), Self> {
         if self.list.is_empty() {
             return Ok(());
@@ -223,10 +230,10 @@ impl Diagnostics {
                 files.push(diagnostic.file.clone());
             }
         }
-        self.list
-            .sort_by_key(|d| (files.iter().position(|file| *file == d.file), d.line, d.column));
+        self.list.sort_by_key(|d| (files.iter().position(|file| *file == d.file), d.start()));
         self.left_out += self.list.len().saturating_sub(MISTAKES_MAX);
         self.list.truncate(MISTAKES_MAX);
+        self.list.iter_mut().for_each(Diagnostic::find_lines);
         Err(self)
     }
 }

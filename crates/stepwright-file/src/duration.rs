@@ -1,9 +1,10 @@
 //! Durations as people write them.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The longest duration: a year.
-const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const DURATION_MAX: Duration = Duration::from_hours(8760);
 
 /// Reads `500ms`, `10s`, `5m`, `2h`, `1d` or several of them in a row, such as `1h30m`.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
@@ -48,7 +49,7 @@ pub(crate) fn display(duration: Duration) -> String {
     for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)]
     {
         if rest >= size {
-            text.push_str(&format!("{}{unit}", rest / size));
+            let _ = write!(text, "{}{unit}", rest / size);
             rest %= size;
         }
     }

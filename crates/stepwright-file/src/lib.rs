@@ -19,7 +19,7 @@
 //! let wrong = text.replace("input", "imput");
 //! let mistakes = Definition::parse(&wrong, "greeting.yaml", &Options::default()).unwrap_err();
 //! let first = mistakes.iter().next().unwrap();
-//! assert_eq!(first.to_string(), "greeting.yaml:5:37: there is no `imput`");
+//! assert_eq!(first.to_string(), "greeting.yaml:5:39: there is no `imput`");
 //! assert_eq!(first.help.as_deref(), Some("did you mean `input`?"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -35,6 +35,7 @@ mod duration;
 mod models;
 mod schema;
 mod source;
+mod stack;
 mod suggest;
 mod tree;
 

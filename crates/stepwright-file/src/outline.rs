@@ -114,6 +114,7 @@ fn of_item(item: &Item) -> Outline {
             details.push(path.text.clone());
             of_items(&file.steps)
         }
+        Kind::Unreadable => Vec::new(),
     };
     if let Some(retry) = item.retry.filter(|retry| retry.retries > 0) {
         details.push(format!("{} retries", retry.retries));

@@ -1,5 +1,6 @@
 //! The schema of a workflow's input.
 
+use crate::suggest::did_you_mean;
 use jsonschema::Validator;
 use serde_json::Value;
 use stepwright_core::Content;
@@ -7,13 +8,34 @@ use stepwright_core::Content;
 /// How many things are said about one input.
 const REASONS_MAX: usize = 5;
 
-/// Whether `schema` is a JSON Schema; if not, where it is not, as a JSON pointer, and why.
-pub(crate) fn check(schema: &Value) -> Result<(), (String, String)> {
+/// The types that JSON Schema knows.
+const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
+
+/// Why something is no JSON Schema.
+pub(crate) struct Mistake {
+    /// Where, as a JSON pointer.
+    pub(crate) pointer: String,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+/// Whether `schema` is a JSON Schema.
+pub(crate) fn check(schema: &Value) -> Result<(), Mistake> {
     if let Err(error) = jsonschema::meta::validate(schema) {
-        return Err((error.instance_path().to_string(), error.to_string()));
+        let pointer = error.instance_path().to_string();
+        let mistake = match schema.pointer(&pointer).and_then(Value::as_str) {
+            Some(name) if pointer.ends_with("/type") => Mistake {
+                message: format!("there is no type `{name}`"),
+                help: did_you_mean(name, &TYPES, "types are"),
+                pointer,
+            },
+            _ => Mistake { message: error.to_string(), help: None, pointer },
+        };
+        return Err(mistake);
     }
     // What the schema of schemas cannot say: references that lead nowhere, patterns that are none.
-    compile(schema).map(|_| ()).map_err(|message| (String::new(), message))
+    let compiled = compile(schema).map(drop);
+    compiled.map_err(|message| Mistake { pointer: String::new(), message, help: None })
 }
 
 /// A check of inputs against a schema.
@@ -26,14 +48,8 @@ pub(crate) fn fits(validator: &Validator, input: &Content) -> Result<(), String>
     let value = input.to_value();
     let reasons = validator.iter_errors(&value).take(REASONS_MAX).map(|error| {
         let path = error.instance_path().to_string();
-        match path.is_empty() {
-            true => error.to_string(),
-            false => format!("{error} at `{path}`"),
-        }
+        if path.is_empty() { error.to_string() } else { format!("{error} at `{path}`") }
     });
     let reasons: Vec<String> = reasons.collect();
-    match reasons.is_empty() {
-        true => Ok(()),
-        false => Err(reasons.join("; ")),
-    }
+    if reasons.is_empty() { Ok(()) } else { Err(reasons.join("; ")) }
 }

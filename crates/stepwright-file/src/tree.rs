@@ -11,6 +11,9 @@ use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 use std::fmt;
 use std::sync::Arc;
 
+/// How deep a document may be nested.
+const DEPTH_MAX: usize = 100;
+
 /// A value and its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -88,6 +91,7 @@ impl Node {
 /// Reads one document. YAML contains JSON, so JSON files come through here too.
 pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_depth: DEPTH_MAX },
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
@@ -110,6 +114,11 @@ fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnost
     let message = match message.rfind(" at line ") {
         Some(cut) if location.is_some() => message[..cut].to_owned(),
         _ => message,
+    };
+    let message = if message.contains("Depth {") || message.contains("recursion limit") {
+        format!("it is nested deeper than {DEPTH_MAX}")
+    } else {
+        message
     };
     let len = source.text[start..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
     let mistake =
@@ -135,8 +144,8 @@ enum Raw {
     Bool(bool),
     Number(Number),
     Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+    List(Vec<Spanned<Self>>),
+    Map(Vec<(Spanned<String>, Spanned<Self>)>),
 }
 
 fn place(source: &Source, raw: Spanned<Raw>) -> Node {
@@ -165,12 +174,11 @@ fn place(source: &Source, raw: Spanned<Raw>) -> Node {
 
 fn span_of(source: &Source, location: &serde_saphyr::Location) -> Span {
     let span = location.span();
-    let span = match (span.byte_offset(), span.byte_len()) {
-        (Some(start), Some(len)) => Span::new(as_usize(start), as_usize(len)),
-        _ => {
-            let at = source.offset(as_usize(location.line()), as_usize(location.column()));
-            Span::new(at, 0)
-        }
+    let span = if let (Some(start), Some(len)) = (span.byte_offset(), span.byte_len()) {
+        Span::new(as_usize(start), as_usize(len))
+    } else {
+        let at = source.offset(as_usize(location.line()), as_usize(location.column()));
+        Span::new(at, 0)
     };
     // The span of a block text ends where the next key begins.
     Span::new(span.start, source.slice(span).trim_end().len())

@@ -13,8 +13,6 @@
 //! # }).unwrap();
 //! ```
 
-#![expect(clippy::doc_markdown, reason = "SQLite is a name, and no code")]
-
 mod rows;
 mod sqlite;
 

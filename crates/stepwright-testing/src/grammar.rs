@@ -27,9 +27,10 @@ fn mistake(events: &[Event]) -> Result<(), String> {
             if event.time < last.time {
                 return Err(format!("{event:?} happened before {last:?}"));
             }
-            let follows = match event.is_fact() {
-                true => event.sequence == last.sequence + 1,
-                false => event.sequence == last.sequence && event.delta > last.delta,
+            let follows = if event.is_fact() {
+                event.sequence == last.sequence + 1
+            } else {
+                event.sequence == last.sequence && event.delta > last.delta
             };
             if !follows {
                 return Err(format!("{event:?} does not follow {last:?}"));
@@ -59,9 +60,10 @@ fn mistake(events: &[Event]) -> Result<(), String> {
 pub fn transcript(events: &[Event]) -> String {
     let mut text = String::new();
     for event in events {
-        let depth = match event.path.is_root() {
-            true => 0,
-            false => 1 + event.path.as_str().matches(['/', '#']).count(),
+        let depth = if event.path.is_root() {
+            0
+        } else {
+            1 + event.path.as_str().matches(['/', '#']).count()
         };
         let _ = write!(text, "{:1$}", "", 2 * depth);
         if !event.path.is_root() {

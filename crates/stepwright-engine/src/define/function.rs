@@ -24,7 +24,8 @@ use stepwright_core::{
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be taken from a step's input",
-    note = "take `String` for text, `Json<T>` for a typed value, `StepInput` for all of it, `StepContext` for the surroundings"
+    note = "take `String` for text, `Json<T>` for a typed value, `Content` for either, \
+            `StepInput` for all of it, `StepContext` for the surroundings"
 )]
 pub trait FromStep: Sized {
     /// Takes it.
@@ -69,7 +70,8 @@ impl<T: DeserializeOwned> FromStep for Json<T> {
 /// `Result` of these.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a step's output",
-    note = "return `String`, `Json<T>`, `Content`, `StepOutput` or `()`, or a `Result` of one of them"
+    note = "return `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
+            or a `Result` of one of them"
 )]
 pub trait IntoOutput {
     /// Gives it.
@@ -137,7 +139,12 @@ pub struct Function<A>(std::marker::PhantomData<A>);
 /// `M` is a marker that the compiler finds; you need not name it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry out a step",
-    note = "pass an `Agent`, anything that implements `Executor`, or an `async fn` of up to three arguments that implement `FromStep`, returning something that implements `IntoOutput`"
+    label = "an `Agent`, an `async fn`, or anything that implements `Executor` can",
+    note = "an `async fn` takes up to three of \
+            `String`, `Json<T>`, `Content`, `StepInput` and `StepContext`",
+    note = "it returns `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
+            or a `Result` of one of them",
+    note = "a number, say, is `Json<u64>`: `async fn double(Json(n): Json<u64>) -> Json<u64>`"
 )]
 pub trait IntoExecutor<M> {
     /// Makes it an executor.
@@ -150,6 +157,7 @@ impl<E: Executor> IntoExecutor<Ready> for E {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoExecutor<Erased> for AnyExecutor {
     fn into_executor(self) -> AnyExecutor {
         self
@@ -193,7 +201,7 @@ fn function_name<F>() -> String {
 #[derive(Clone)]
 pub(crate) struct Blocking {
     name: Arc<str>,
-    call: Arc<dyn Fn(&StepInput, &StepContext) -> Result<StepOutput, StepError> + Send + Sync>,
+    call: BlockingCall,
 }
 
 impl Blocking {
@@ -222,7 +230,10 @@ type BlockingCall =
 /// something that implements [`IntoOutput`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no blocking function for a step",
-    note = "pass a function of up to three arguments that implement `FromStep`, returning something that implements `IntoOutput`"
+    label = "such a function is not `async`, and takes and returns what a step can have",
+    note = "it takes up to three of `String`, `Json<T>`, `Content`, `StepInput` and `StepContext`",
+    note = "it returns `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
+            or a `Result` of one of them"
 )]
 pub trait BlockingFn<A>: Send + Sync + 'static {
     /// Its name, and the call with its arguments taken.
@@ -243,14 +254,15 @@ macro_rules! functions {
             fn into_executor(self) -> AnyExecutor {
                 let name = function_name::<Fun>();
                 let fun = Arc::new(self);
-                AnyExecutor::new(FunctionExecutor { name, call: move |input: StepInput, cx: StepContext| {
+                let call = move |input: StepInput, cx: StepContext| {
                     let fun = fun.clone();
                     async move {
                         $(let $arg = $arg::from_step(&input, &cx)?;)*
                         drop((input, cx));
                         fun($($arg),*).await.into_output()
                     }
-                }})
+                };
+                AnyExecutor::new(FunctionExecutor { name, call })
             }
         }
 

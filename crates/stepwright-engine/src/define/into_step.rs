@@ -16,9 +16,13 @@ pub struct Made<M>(std::marker::PhantomData<M>);
 /// `M` is a marker that the compiler finds; you need not name it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a step",
-    label = "not a step",
-    note = "pass an `Agent`, an `async fn`, a `Workflow`, or one of `Step`, `Steps`, `Parallel`, `Loop`, `Condition`, `Router`, `Map`",
-    note = "an `async fn` takes up to three arguments that implement `FromStep` and returns something that implements `IntoOutput`"
+    label = "a step is an `Agent`, an `async fn`, a `Workflow`, a `Step` or a container",
+    note = "the containers are `Steps`, `Parallel`, `Loop`, `Condition`, `Router` and `Map`",
+    note = "an `async fn` takes up to three of \
+            `String`, `Json<T>`, `Content`, `StepInput` and `StepContext`",
+    note = "it returns `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
+            or a `Result` of one of them",
+    note = "a number, say, is `Json<u64>`: `async fn double(Json(n): Json<u64>) -> Json<u64>`"
 )]
 pub trait IntoStep<M> {
     /// Makes it a part of a definition.

@@ -12,7 +12,6 @@ mod steps;
 
 pub use condition::{Condition, IntoHolds};
 pub use function::{FromStep, IntoExecutor, IntoOutput};
-pub use stepwright_core::Json;
 pub use into_step::IntoStep;
 pub use loops::{Loop, LoopView};
 pub use map::{IntoItems, Map};
@@ -20,6 +19,7 @@ pub use parallel::Parallel;
 pub use router::{IntoRoute, Router};
 pub use step::Step;
 pub use steps::Steps;
+pub use stepwright_core::Json;
 
 use crate::workflow::Workflow;
 use futures_util::future::BoxFuture;
@@ -67,9 +67,12 @@ pub(crate) enum Work {
 /// What decides a branch.
 pub(crate) enum Decider<T> {
     Constant(T),
-    Sync(Arc<dyn Fn(&StepInput) -> Result<T, StepError> + Send + Sync>),
-    Async(Arc<dyn Fn(StepInput) -> BoxFuture<'static, Result<T, StepError>> + Send + Sync>),
+    Sync(Arc<SyncDecider<T>>),
+    Async(Arc<AsyncDecider<T>>),
 }
+
+type SyncDecider<T> = dyn Fn(&StepInput) -> Result<T, StepError> + Send + Sync;
+type AsyncDecider<T> = dyn Fn(StepInput) -> BoxFuture<'static, Result<T, StepError>> + Send + Sync;
 
 impl<T> Clone for Decider<T>
 where

@@ -14,7 +14,8 @@ use stepwright_core::{ErrorData, EventKind, StepInput, StepOutput, StepPath, Ste
 pub(crate) struct Journaled<'r, E> {
     pub(crate) inner: E,
     pub(crate) recorder: Arc<Recorder>,
-    pub(crate) recalled: &'r Recalled,
+    /// Nothing for a run that has only just begun.
+    pub(crate) recalled: Option<&'r Recalled>,
 }
 
 /// What an earlier life of the run recorded, by address.
@@ -85,9 +86,9 @@ impl<E: Effects> Effects for Journaled<'_, E> {
         node: &Node,
         step: &StepPath,
         attempt: u32,
-        input: StepInput,
+        input: &StepInput,
     ) -> Result<Arc<StepOutput>, Stop> {
-        match self.recalled.ends.get(step) {
+        match self.recalled.and_then(|recalled| recalled.ends.get(step)) {
             Some(Ended::Completed(output)) => return Ok(output.clone()),
             Some(Ended::Failed(failure)) => return Err(Stop::Failed(failure.clone())),
             Some(Ended::Stopped) => return Err(Stop::Sibling),
@@ -106,7 +107,7 @@ impl<E: Effects> Effects for Journaled<'_, E> {
         at: &StepPath,
         input: &StepInput,
     ) -> Result<Decision, Stop> {
-        if let Some(decision) = self.recalled.decisions.get(at) {
+        if let Some(decision) = self.recalled.and_then(|recalled| recalled.decisions.get(at)) {
             return Ok(decision.clone());
         }
         self.settle().await?;
@@ -114,9 +115,8 @@ impl<E: Effects> Effects for Journaled<'_, E> {
     }
 
     fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
-        let noted = &self.recalled.noted;
         // Retries are not asked for again, and several of one step differ only in their number.
-        if !noted.is_empty()
+        if let Some(Recalled { noted, .. }) = self.recalled
             && !matches!(kind, EventKind::StepRetrying { .. })
             && noted.contains(&(at.clone(), kind.name()))
         {
@@ -142,10 +142,8 @@ impl<E: Effects> Effects for Journaled<'_, E> {
     }
 
     fn past(&self, step: &StepPath) -> Past {
-        if self.recalled.noted.is_empty() {
-            return Past::default();
-        }
-        let past = self.recalled.attempts.get(step).copied().unwrap_or_default();
-        Past { ended: self.recalled.ends.contains_key(step), ..past }
+        let Some(recalled) = self.recalled else { return Past::default() };
+        let past = recalled.attempts.get(step).copied().unwrap_or_default();
+        Past { ended: recalled.ends.contains_key(step), ..past }
     }
 }

@@ -34,20 +34,22 @@ impl Effects for Live<'_> {
         node: &Node,
         step: &StepPath,
         attempt: u32,
-        input: StepInput,
+        input: &StepInput,
     ) -> Result<Arc<StepOutput>, Stop> {
         let host: Arc<dyn StepHost> = self.recorder.clone();
         let cx = StepContext::new(step.clone(), attempt, self.info.clone(), host);
         let answer = match self.entry(node) {
             // The call itself may panic too, before there is a future.
             Entry::Executor(executor) => {
-                match std::panic::catch_unwind(AssertUnwindSafe(|| executor.execute(input, cx))) {
+                match std::panic::catch_unwind(AssertUnwindSafe(|| {
+                    executor.execute(input.clone(), cx)
+                })) {
                     Ok(work) => AssertUnwindSafe(work).catch_unwind().await,
                     Err(panic) => Err(panic),
                 }
             }
             Entry::Blocking(function) => {
-                let function = function.clone();
+                let (function, input) = (function.clone(), input.clone());
                 let work = tokio::task::spawn_blocking(move || {
                     std::panic::catch_unwind(AssertUnwindSafe(|| function.call(&input, &cx)))
                 });

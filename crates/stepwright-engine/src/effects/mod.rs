@@ -85,7 +85,7 @@ pub(crate) trait Effects: Send + Sync {
         node: &Node,
         step: &StepPath,
         attempt: u32,
-        input: StepInput,
+        input: &StepInput,
     ) -> impl Future<Output = Result<Arc<StepOutput>, Stop>> + Send;
 
     /// Decides a branch, or recalls how it was decided.

@@ -18,7 +18,7 @@ impl<E: Effects> Effects for Retrying<E> {
         node: &Node,
         step: &StepPath,
         attempt: u32,
-        input: StepInput,
+        input: &StepInput,
     ) -> Result<Arc<StepOutput>, Stop> {
         let NodeKind::Step { retry, .. } = node.kind else {
             return self.inner.execute(node, step, attempt, input).await;
@@ -38,7 +38,7 @@ impl<E: Effects> Retrying<E> {
         node: &Node,
         step: &StepPath,
         retry: Retry,
-        input: StepInput,
+        input: &StepInput,
     ) -> Result<Arc<StepOutput>, Stop> {
         let past = self.inner.past(step);
         let mut failed = past.failed_attempts;
@@ -46,7 +46,7 @@ impl<E: Effects> Retrying<E> {
             self.world.sleep(due.since(self.world.now())).await;
         }
         loop {
-            let failure = match self.inner.execute(node, step, failed + 1, input.clone()).await {
+            let failure = match self.inner.execute(node, step, failed + 1, input).await {
                 Err(Stop::Failed(failure)) if !past.ended => failure,
                 answer => return answer,
             };

@@ -18,21 +18,19 @@ impl<E: Effects> Effects for Timed<E> {
         node: &Node,
         step: &StepPath,
         attempt: u32,
-        input: StepInput,
+        input: &StepInput,
     ) -> Result<Arc<StepOutput>, Stop> {
         let work = self.inner.execute(node, step, attempt, input);
         let NodeKind::Step { timeout_ms: Some(limit), .. } = node.kind else { return work.await };
         let limit = Duration::from_millis(limit);
         // Boxed, because a timer is rare and its room would be part of every waiting step.
-        match Box::pin(self.world.timeout(limit, work)).await {
-            Some(done) => done,
-            None => {
-                let error = StepError::new(format!("it took longer than {limit:?}"))
-                    .with_code(ErrorCode::TimedOut)
-                    .with_hint("give the step a longer `timeout`, or `retries`");
-                Err(Stop::failed(step, error, attempt))
-            }
+        if let Some(done) = Box::pin(self.world.timeout(limit, work)).await {
+            return done;
         }
+        let error = StepError::new(format!("it took longer than {limit:?}"))
+            .with_code(ErrorCode::TimedOut)
+            .with_hint("give the step a longer `timeout`, or `retries`");
+        Err(Stop::failed(step, error, attempt))
     }
 
     hand_on!(decide, notes, branches);

@@ -35,13 +35,13 @@ use tokio_util::sync::CancellationToken;
 #[must_use = "a run does nothing until it is awaited, streamed, put into the background or blocked on"]
 pub struct Run {
     workflow: Workflow,
-    input: Result<RunInput, Error>,
-    options: Options,
+    // Boxed, so that the future of a run that waits does not keep room for them.
+    options: Box<Options>,
     cancel: CancellationToken,
 }
 
-#[derive(Default)]
 struct Options {
+    input: Result<RunInput, Error>,
     run_id: Option<Result<RunId, IdError>>,
     session_id: Option<Result<SessionId, IdError>>,
     user_id: Option<Result<UserId, IdError>>,
@@ -54,8 +54,18 @@ struct Options {
 
 impl Run {
     pub(crate) fn new(workflow: Workflow, input: impl IntoInput) -> Self {
-        let options = Options { debug: workflow.debug_mode(), ..Options::default() };
-        Self { workflow, input: input.into_input(), options, cancel: CancellationToken::new() }
+        let options = Box::new(Options {
+            input: input.into_input(),
+            run_id: None,
+            session_id: None,
+            user_id: None,
+            session_state: State::new(),
+            metadata: Map::new(),
+            debug: workflow.debug_mode(),
+            all_events: false,
+            timeout: None,
+        });
+        Self { workflow, options, cancel: CancellationToken::new() }
     }
 
     /// The session to continue; one that is not known is opened. Without it, the run has a session
@@ -91,7 +101,7 @@ impl Run {
 
     /// Anything else that steps may want to know: they find it in `StepInput::run`.
     pub fn additional_data(mut self, data: Map<String, Value>) -> Self {
-        if let Ok(input) = &mut self.input {
+        if let Ok(input) = &mut self.options.input {
             input.additional_data = data;
         }
         self
@@ -118,7 +128,7 @@ impl Run {
     }
 
     fn media(mut self, media: impl IntoIterator<Item = Media>) -> Self {
-        if let Ok(input) = &mut self.input {
+        if let Ok(input) = &mut self.options.input {
             input.media.extend(media);
         }
         self
@@ -203,6 +213,7 @@ impl Run {
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
         let Prepared { job, live, run, workflow } = self.prepare(outbox, false).await?;
         live.now_driven(job.recorder.clone());
+        drop(live);
         let mut left = Left { recorder: Some(job.recorder.clone()), run, workflow };
         let answer = job.drive().await;
         left.recorder = None;
@@ -214,26 +225,43 @@ impl Run {
         outbox: Option<Arc<Outbox>>,
         remembered: bool,
     ) -> Result<Prepared, Error> {
-        let Self { workflow, input, options, cancel } = self;
-        let input = input?;
-        workflow.check_input(&input.content)?;
-        let named_run = options.run_id.is_some();
-        let world = workflow.world().clone();
-        let run = options.run_id.transpose()?.unwrap_or_else(|| world.run_id());
-        let user_id = options.user_id.transpose()?;
-        let session_id = options.session_id.transpose()?;
-        let store = workflow.store_for(remembered || session_id.is_some());
-        let named_session = session_id.is_some();
-        let session_id = session_id.unwrap_or_else(|| world.session_id());
-        if named_run && let Some(store) = &store {
-            check_new(store, &run).await?;
-        }
+        let named = self.options.session_id.is_some();
+        let store = self.workflow.store_for(remembered || named);
         let session = match &store {
-            Some(store) if named_session => {
-                find_session(store, &session_id, user_id.as_ref()).await?
-            }
-            _ => None,
+            // Boxed, because most of what it needs is not needed any more when the run waits.
+            Some(store) => Box::pin(self.look_up(store)).await?,
+            None => None,
         };
+        self.assemble(outbox, store, session)
+    }
+
+    /// Sees to it that the name of the run is free, and finds its session.
+    async fn look_up(&self, store: &AnyStore) -> Result<Option<Session>, Error> {
+        let options = &self.options;
+        let (run, user) = (options.run_id.clone(), options.user_id.clone());
+        if let Some(run) = run.transpose()?
+            && store.run(&run).await?.is_some()
+        {
+            return Err(taken(&run));
+        }
+        match options.session_id.clone().transpose()? {
+            Some(session) => find_session(store, &session, user.transpose()?.as_ref()).await,
+            None => Ok(None),
+        }
+    }
+
+    fn assemble(
+        self,
+        outbox: Option<Arc<Outbox>>,
+        store: Option<AnyStore>,
+        session: Option<Session>,
+    ) -> Result<Prepared, Error> {
+        let Self { workflow, options, cancel } = self;
+        let input = options.input?;
+        workflow.check_input(&input.content)?;
+        let world = workflow.world();
+        let run = options.run_id.transpose()?.unwrap_or_else(|| world.run_id());
+        let session_id = options.session_id.transpose()?.unwrap_or_else(|| world.session_id());
         let mut patches = Vec::new();
         let mut state = match session {
             Some(session) => session.state,
@@ -247,29 +275,29 @@ impl Run {
             patch.apply(&mut state).map_err(|error| Error::usage(error.to_string()))?;
         }
         let timeout = options.timeout.or(workflow.timeout());
-        let started = WorkflowStarted {
+        let started = Arc::new(WorkflowStarted {
             workflow_id: workflow.id().clone(),
             workflow_name: workflow.shared_name(),
             digest: workflow.shared_digest(),
             session_id,
-            user_id,
+            user_id: options.user_id.transpose()?,
             input: Arc::new(input),
             state: Arc::new(state),
             patches,
             metadata: options.metadata,
             debug: options.debug,
             timeout_ms: timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
-        };
+        });
         let recording = Recording {
             run: run.clone(),
-            world,
+            world: world.clone(),
             store,
             cancelled: cancel.clone(),
             outbox,
             keep_events: workflow.keeps_events(),
             debug: options.debug,
         };
-        let job = Job::new(workflow.shared_plan(), Arc::new(started), recording, &[])?;
+        let job = Job::new(workflow.shared_plan(), started, recording, &[])?;
         let live = Arc::new(Live::of(cancel, Some(job.recorder.clone())));
         if !workflow.live().insert(run.clone(), live.clone()) {
             return Err(taken(&run));
@@ -297,13 +325,6 @@ fn sets(state: &State) -> impl Iterator<Item = Patch> {
 fn taken(run: &RunId) -> Error {
     Error::usage(format!("there is a run `{run}` already"))
         .with_hint("give each run a name of its own, or none")
-}
-
-async fn check_new(store: &AnyStore, run: &RunId) -> Result<(), Error> {
-    match store.run(run).await? {
-        Some(_) => Err(taken(run)),
-        None => Ok(()),
-    }
 }
 
 /// The session, if there is one and it is this user's.

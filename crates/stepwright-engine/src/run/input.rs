@@ -62,9 +62,10 @@ impl Parts {
 
 impl IntoInput for Parts {
     fn into_input(self) -> Result<RunInput, Error> {
-        let content = match self.texts.is_empty() {
-            true => Content::default(),
-            false => Content::from(self.texts.join("\n\n")),
+        let content = if self.texts.is_empty() {
+            Content::default()
+        } else {
+            Content::from(self.texts.join("\n\n"))
         };
         Ok(RunInput { content, media: self.media, ..RunInput::default() })
     }

@@ -12,7 +12,8 @@ use stepwright_core::{
     StepInput, StepOutput, StepPath, World,
 };
 use stepwright_engine::{
-    AnyStep, Condition, IntoStep as _, Loop, LoopView, Map, Parallel, Router, Step, Steps, Workflow,
+    AnyStep, Condition, IntoStep as _, Loop, LoopView, Map, Parallel, Router, Step, Steps,
+    Workflow, WorkflowBuilder,
 };
 use stepwright_testing::grammar;
 
@@ -39,14 +40,14 @@ impl Executor for Leaf {
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
         *self.calls.lock().unwrap().entry(cx.path().clone()).or_default() += 1;
         let h = hash(cx.path().as_str());
-        if h % 3 == 0 {
+        if h.is_multiple_of(3) {
             cx.world().sleep(Duration::from_millis(h % 50)).await;
         }
         cx.emit(format!("{} works", cx.path()));
-        if h % 5 == 0 && cx.attempt() == 1 {
+        if h.is_multiple_of(5) && cx.attempt() == 1 {
             return Err(StepError::new("flaky"));
         }
-        if h % 17 == 0 {
+        if h.is_multiple_of(17) {
             return Err(StepError::terminal("broken"));
         }
         let seen = input.scope.leaves().len() + input.state.len();
@@ -55,7 +56,7 @@ impl Executor for Leaf {
         Ok(match h % 7 {
             0 => output.patch(Patch::increment("count", 1)),
             1 => output.patch(Patch::append("log", cx.path().as_str())),
-            2 if h % 11 == 0 => output.stop(),
+            2 if h.is_multiple_of(11) => output.stop(),
             _ => output,
         })
     }
@@ -109,12 +110,12 @@ impl Plans {
                 let turns = 1 + u32::try_from(self.below(3)).unwrap();
                 let repeat = Loop::new(name)
                     .at_most(turns)
-                    .until(|turn: &LoopView| hash(&turn.text()) % 3 == 0);
+                    .until(|turn: &LoopView| hash(&turn.text()).is_multiple_of(3));
                 let repeat = if self.below(2) == 0 { repeat.forward() } else { repeat };
                 body().into_iter().fold(repeat, Loop::step).on_error(on_error).into_step()
             }
             4 => {
-                let holds = |input: &StepInput| hash(&input.text()) % 2 == 0;
+                let holds = |input: &StepInput| hash(&input.text()).is_multiple_of(2);
                 let then = body().into_iter().fold(Condition::new(name, holds), Condition::then);
                 let other = self.node(depth - 1, "other");
                 then.otherwise(other).on_error(on_error).into_step()
@@ -137,7 +138,7 @@ impl Plans {
                 body().into_iter().fold(map, Map::step).on_error(on_error).into_step()
             }
             7 => {
-                let inner = body().into_iter().fold(Workflow::builder("w"), |w, s| w.step(s));
+                let inner = body().into_iter().fold(Workflow::builder("w"), WorkflowBuilder::step);
                 Step::workflow(name, inner.build().unwrap()).on_error(on_error).into_step()
             }
             _ => {
@@ -152,7 +153,7 @@ impl Plans {
     fn workflow(seed: u64, store: Memory, clock: VirtualClock, calls: Calls) -> Workflow {
         let plans = Self { world: World::seeded(seed), calls };
         let steps = plans.body(DEPTH);
-        let builder = steps.into_iter().fold(Workflow::builder("sim"), |w, step| w.step(step));
+        let builder = steps.into_iter().fold(Workflow::builder("sim"), WorkflowBuilder::step);
         builder.store(store).world(World::new(clock, seed)).build().unwrap()
     }
 }

@@ -108,7 +108,7 @@ async fn a_decision_that_fails_never_means_no() {
 
 #[tokio::test(start_paused = true)]
 async fn a_step_that_takes_too_long_fails_and_so_does_a_run() {
-    let slow = hangs("slow").timeout(Duration::from_secs(60));
+    let slow = hangs("slow").timeout(Duration::from_mins(1));
     let error = of(slow).build().unwrap().run("in").await.unwrap_err();
     assert_eq!(error.to_string(), "step `slow` failed: it took longer than 60s");
     assert!(error.hint().unwrap().contains("timeout"));
@@ -149,10 +149,7 @@ fn flaky(times: u32, error: fn() -> StepError) -> (Step, Arc<AtomicU32>) {
         let call = count.fetch_add(1, Ordering::SeqCst) + 1;
         async move {
             assert_eq!(call, cx.attempt());
-            match call > times {
-                true => Ok(cx.idempotency_key()),
-                false => Err(error()),
-            }
+            if call > times { Ok(cx.idempotency_key()) } else { Err(error()) }
         }
     });
     (step, calls)

@@ -3,7 +3,8 @@
 use crate::support::{fails, json, mark, of, part, text, transcript};
 use stepwright_core::plan::{Join, OnError};
 use stepwright_core::{
-    Content, ErrorCode, Media, MediaKind, Memory, Patch, StepInput, StepOutput, StepStatus,
+    Content, ErrorCode, Media, MediaKind, Memory, Patch, StepInput, StepOutput, StepResult,
+    StepStatus,
 };
 use stepwright_engine::{
     Condition, Json, Loop, LoopView, Map, Parallel, Parts, Router, Step, Steps, Workflow,
@@ -21,7 +22,7 @@ async fn parallel_gives_an_object_in_declaration_order_whatever_ends_first() {
     let workflow = of(both).step(seen).build().unwrap();
     let output = workflow.run("in").await.unwrap();
     let parallel = output.step_at("both").unwrap();
-    assert_eq!(parallel.steps.iter().map(|s| s.name()).collect::<Vec<_>>(), ["slow", "fast"]);
+    assert_eq!(parallel.steps.iter().map(StepResult::name).collect::<Vec<_>>(), ["slow", "fast"]);
     // An agent would read it under a heading each.
     assert_eq!(text(&output), "## slow\n\n{\n  \"n\": 2\n}\n\n## fast\n\ninfast");
 }
@@ -48,9 +49,10 @@ async fn what_has_nothing_to_do_is_transparent() {
 async fn earlier_outputs_are_found_by_name_and_by_address_but_not_those_of_siblings() {
     let look = |name: &str, wanted: &'static [&'static str]| {
         Step::new(name, move |input: StepInput| async move {
-            let found = wanted.iter().map(|name| match name.contains(['/', '#']) {
-                true => input.step_at(name).map(Content::text).unwrap_or_default().into_owned(),
-                false => input.step(name).map(Content::text).unwrap_or_default().into_owned(),
+            let found = wanted.iter().map(|name| {
+                let address = name.contains(['/', '#']);
+                let found = if address { input.step_at(name) } else { input.step(name) };
+                found.map(Content::text).unwrap_or_default().into_owned()
             });
             found.collect::<Vec<_>>().join("|")
         })

@@ -1,10 +1,13 @@
 //! The behaviour of the engine, through its public API.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
+
 mod composition;
 mod cut;
 mod definition;
 mod failure;
 mod flow;
+mod messages;
 mod purity;
 mod running;
 mod sessions;

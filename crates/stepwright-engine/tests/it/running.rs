@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use stepwright_core::store::RunFilter;
 use stepwright_core::{
-    ErrorKind, EventKind, Memory, RunStatus, StepContext, StepInput, Store as _,
+    ErrorKind, Event, EventKind, Memory, RunStatus, StepContext, StepInput, Store as _,
 };
 use stepwright_engine::{Parallel, Step, Workflow};
 
@@ -112,7 +112,7 @@ async fn a_slow_reader_does_not_slow_the_run_and_loses_no_text() {
             deltas += 1;
         }
     }
-    let expected: String = (0..20_000).map(|n| format!("{n} ")).collect();
+    let expected = (0..20_000).map(|n| n.to_string() + " ").collect::<String>();
     assert_eq!(text, expected);
     assert!(deltas < 2_000, "{deltas} pieces lay unread");
 }
@@ -257,7 +257,7 @@ async fn events_are_stored_when_asked_for_but_those_to_skip() {
     assert_eq!(plain.events, None);
     let workflow = builder().store_events(true).events_to_skip(["StepStarted"]).build().unwrap();
     let output = workflow.run("in").run_id("r").await.unwrap();
-    let names: Vec<_> = output.events.iter().flatten().map(|event| event.name()).collect();
+    let names: Vec<_> = output.events.iter().flatten().map(Event::name).collect();
     assert_eq!(names, ["WorkflowStarted", "StepCompleted", "WorkflowCompleted"]);
     let (_, streamed) = streamed(workflow.run("in")).await;
     assert_eq!(streamed.unwrap().events.unwrap().len(), 3);

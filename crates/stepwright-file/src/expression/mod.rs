@@ -9,6 +9,7 @@ mod walk;
 
 use crate::reference::{Reference, Values};
 use crate::source::Span;
+use crate::stack::with_stack;
 use cel::{Context, Env, ExecutionError, Program, extensions};
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
@@ -19,6 +20,11 @@ use stepwright_core::error::ErrorCode;
 const LENGTH_MAX: usize = 2000;
 /// How deep brackets may be nested in an expression.
 const DEPTH_MAX: usize = 24;
+/// How deep the tree of an expression may be.
+const NODES_DEEP_MAX: usize = 500;
+/// How deep it may be to be evaluated on any thread: CEL takes some 25 KiB for each call of itself
+/// in a debug build, and threads of a runtime have 2 MiB.
+const NODES_SHALLOW_MAX: usize = 16;
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
@@ -39,6 +45,8 @@ struct Inner {
     references: Vec<Reference>,
     /// The names in it, if it is nothing but a path. Then no value is converted needlessly.
     path: Option<Vec<String>>,
+    /// Whether it needs room to be evaluated.
+    deep: bool,
 }
 
 /// Something wrong with an expression, at a place in its text.
@@ -50,16 +58,24 @@ pub(crate) struct Mistake {
 }
 
 impl Expression {
-    /// Parses `text` and checks its functions. Its references are for the caller to check.
-    pub(crate) fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
+    /// Parses `text` and checks its functions: unknown ones are told beside the expression. Its
+    /// references are for the caller to check.
+    pub(crate) fn parse(text: &str) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
         within_limits(text)?;
         let program = ENV.compile(text).map_err(|errors| syntax_mistakes(text, &errors))?;
-        let walk::Walk { references, mistakes, .. } = walk::Walk::of(&program, text);
-        if !mistakes.is_empty() {
-            return Err(mistakes);
+        let walk::Walk { references, mistakes, deepest, .. } = walk::Walk::of(&program, text);
+        if deepest > NODES_DEEP_MAX {
+            return too_complex(text, "an expression has too many operations in a row".into());
         }
         let path = walk::plain_path(program.expression());
-        Ok(Self(Arc::new(Inner { text: text.into(), program, references, path })))
+        let inner = Inner {
+            text: text.into(),
+            program,
+            references,
+            path,
+            deep: deepest > NODES_SHALLOW_MAX,
+        };
+        Ok((Self(Arc::new(inner)), mistakes))
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -75,6 +91,10 @@ impl Expression {
         if let Some(path) = &self.0.path {
             return self.follow(path, values);
         }
+        if self.0.deep { with_stack(|| self.evaluate(values)) } else { self.evaluate(values) }
+    }
+
+    fn evaluate(&self, values: &Values<'_>) -> Result<Value, StepError> {
         let mut context = Context::with_env(ENV.clone());
         for (name, value) in values.roots(&self.0.references) {
             context.add_variable_from_value(name, values::from_json(value));
@@ -215,12 +235,8 @@ fn operation(function: &str) -> String {
 
 /// CEL's parser and evaluator call themselves for everything that is nested.
 fn within_limits(text: &str) -> Result<(), Vec<Mistake>> {
-    let whole = |message: String| {
-        let help = Some("compute parts of it in `value` steps before".to_owned());
-        Err(vec![Mistake { message, span: Span::new(0, text.len()), help }])
-    };
     if text.len() > LENGTH_MAX {
-        return whole(format!("an expression has at most {LENGTH_MAX} bytes"));
+        return too_complex(text, format!("an expression has at most {LENGTH_MAX} bytes"));
     }
     let mut depth = 0_usize;
     for c in text.chars() {
@@ -230,10 +246,15 @@ fn within_limits(text: &str) -> Result<(), Vec<Mistake>> {
             _ => {}
         }
         if depth > DEPTH_MAX {
-            return whole(format!("an expression is nested at most {DEPTH_MAX} deep"));
+            return too_complex(text, format!("an expression is nested at most {DEPTH_MAX} deep"));
         }
     }
     Ok(())
+}
+
+fn too_complex<T>(text: &str, message: String) -> Result<T, Vec<Mistake>> {
+    let help = Some("compute parts of it in `value` steps before".to_owned());
+    Err(vec![Mistake { message, span: Span::new(0, text.len()), help }])
 }
 
 fn syntax_mistakes(text: &str, errors: &cel::ParseErrors) -> Vec<Mistake> {
@@ -252,11 +273,30 @@ fn syntax_mistakes(text: &str, errors: &cel::ParseErrors) -> Vec<Mistake> {
     mistakes.take(1).collect()
 }
 
-/// The parser's message without its list of everything else that could have been there.
+/// The parser's message in plain words, without its list of everything else that could have been
+/// there.
 fn plain_syntax(message: &str) -> String {
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
     let message = message.split(" expecting ").next().unwrap_or(message).trim();
-    message.replace("'<EOF>'", "the end").replace("<EOF>", "the end")
+    if message.ends_with("<EOF>'") || message.ends_with("<EOF>") {
+        return match message.strip_prefix("missing ").and_then(|rest| rest.split(' ').next()) {
+            Some(missing) => format!("`{}` is missing at the end", missing.trim_matches('\'')),
+            None => "it ends too early".to_owned(),
+        };
+    }
+    if message.contains("Recursion limit") {
+        return "it is nested too deeply".to_owned();
+    }
+    let unexpected = [
+        "mismatched input ",
+        "extraneous input ",
+        "token recognition error at: ",
+        "no viable alternative at input ",
+    ];
+    match unexpected.iter().find_map(|prefix| message.strip_prefix(prefix)) {
+        Some(what) => format!("`{}` is not expected here", what.trim_matches('\'').trim()),
+        None => message.to_owned(),
+    }
 }
 
 fn syntax_help(text: &str) -> Option<String> {

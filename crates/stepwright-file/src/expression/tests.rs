@@ -4,7 +4,9 @@ use serde_json::json;
 use stepwright_core::StepInput;
 
 fn mistake(text: &str) -> (String, String, Option<String>) {
-    let mistakes = Expression::parse(text).unwrap_err();
+    let mistakes = match Expression::parse(text) {
+        Ok((_, mistakes)) | Err(mistakes) => mistakes,
+    };
     let first = &mistakes[0];
     let place = text[first.span.start..first.span.end()].to_owned();
     (first.message.clone(), place, first.help.clone())
@@ -12,7 +14,7 @@ fn mistake(text: &str) -> (String, String, Option<String>) {
 
 fn eval(text: &str, input: Value) -> Result<Value, String> {
     let input = StepInput::of(input);
-    let expression = Expression::parse(text).unwrap();
+    let (expression, _) = Expression::parse(text).unwrap();
     expression.value(&Values::of(&input)).map_err(|error| error.to_string())
 }
 
@@ -40,7 +42,7 @@ fn every_function_that_is_listed_exists() {
 #[test]
 fn references_have_places() {
     let text = "size(steps.a) > 2 && steps[\"my step\"].n in [input.x, 'ö' + item]";
-    let expression = Expression::parse(text).unwrap();
+    let (expression, _) = Expression::parse(text).unwrap();
     let found: Vec<_> = expression
         .references()
         .iter()
@@ -59,7 +61,7 @@ fn references_have_places() {
 
 #[test]
 fn variables_of_comprehensions_are_no_references() {
-    let expression = Expression::parse("previous.exists(x, x.n > 2) && has(input.a)").unwrap();
+    let (expression, _) = Expression::parse("previous.exists(x, x.n > 2) && has(input.a)").unwrap();
     let roots: Vec<_> = expression.references().iter().map(|r| &*r.root).collect();
     assert_eq!(roots, ["previous", "input"]);
 }
@@ -83,7 +85,13 @@ fn syntax_mistakes_have_a_place() {
     assert!(message.starts_with("not a valid expression: "), "{message}");
     assert_eq!(place, "a");
     assert_eq!(help.unwrap(), "CEL writes `&&`, `||` and `!` for and, or and not");
-    mistake("input ==");
+    let (message, ..) = mistake("input ==");
+    assert_eq!(message, "not a valid expression: it ends too early");
+    let (message, ..) = mistake("size(input");
+    assert_eq!(message, "not a valid expression: `)` is missing at the end");
+    let (message, place, _) = mistake("'öö' + input input");
+    assert_eq!(message, "not a valid expression: `input` is not expected here");
+    assert_eq!(place, "i");
     mistake("");
 }
 
@@ -118,7 +126,7 @@ fn failures_are_errors_that_say_what_happened() {
         "the expression `input.n + 'x'` uses `+` on a number and a text"
     );
     let step = StepInput::of(input);
-    let error = Expression::parse("input.n").unwrap().decide(&Values::of(&step)).unwrap_err();
+    let error = Expression::parse("input.n").unwrap().0.decide(&Values::of(&step)).unwrap_err();
     assert_eq!(error.to_string(), "the expression `input.n` gives a number, not true or false");
     assert!(!error.data.retryable);
 }

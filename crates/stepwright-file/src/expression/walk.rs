@@ -15,18 +15,36 @@ pub(super) struct Walk<'a> {
     bound: Vec<String>,
     pub(super) references: Vec<Reference>,
     pub(super) mistakes: Vec<Mistake>,
+    depth: usize,
+    pub(super) deepest: usize,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn of(program: &'a Program, text: &'a str) -> Self {
-        let mut walk = Self { program, text, bound: vec![], references: vec![], mistakes: vec![] };
+        let mut walk = Self {
+            program,
+            text,
+            bound: vec![],
+            references: vec![],
+            mistakes: vec![],
+            depth: 0,
+            deepest: 0,
+        };
         walk.expr(program.expression());
         walk
     }
 
     fn expr(&mut self, expr: &IdedExpr) {
+        self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
+        self.node(expr);
+        self.depth -= 1;
+    }
+
+    fn node(&mut self, expr: &IdedExpr) {
         if let Some((root, names)) = path(expr) {
-            if !self.bound.iter().any(|bound| *bound == root.1) && !root.1.starts_with('@') {
+            self.deepest = self.deepest.max(self.depth + names.len());
+            if !self.bound.contains(&root.1) && !root.1.starts_with('@') {
                 let span = self.span_of_path(root.0, &root.1, &names);
                 self.references.push(Reference { root: root.1, path: names, span });
             }
@@ -132,10 +150,8 @@ impl<'a> Walk<'a> {
         let after = self.text[start..].find(word).map(|at| start + at);
         // The node of a call on a value begins at its parenthesis.
         let before = || self.text[..start].rfind(word);
-        let found = match self.text[..start].ends_with(word) {
-            true => before(),
-            false => after.or_else(before),
-        };
+        let found =
+            if self.text[..start].ends_with(word) { before() } else { after.or_else(before) };
         found.map_or(Span::new(0, self.text.len()), |at| Span::new(at, word.len()))
     }
 

@@ -3,13 +3,14 @@
 use super::Word;
 use super::read::Reader;
 use super::values::{Computed, Expr, Text, Written};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, MISTAKES_MAX};
 use crate::duration;
 use crate::expression::{Expression, Mistake};
 use crate::source::Span;
 use crate::suggest::{did_you_mean, listed};
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
+use std::collections::HashMap;
 use std::time::Duration;
 
 pub(crate) struct Fields<'n> {
@@ -28,15 +29,15 @@ impl<'n> Fields<'n> {
             reader.wrong_type(node, &format!("{what} is a mapping"));
             return None;
         };
-        let mut left: Vec<(&Key, &Node)> = Vec::with_capacity(map.len());
+        let mut left = Vec::with_capacity(map.len());
+        let mut seen: HashMap<&str, Span> = HashMap::with_capacity(map.len());
         for (key, value) in map {
-            match left.iter().find(|(other, _)| other.name == key.name) {
-                Some((first, _)) => {
-                    let message = format!("`{}` is there twice", key.name);
-                    let mistake = reader.mistake(key.span, message);
-                    reader.push(mistake.label("again here").also(first.span, "first here"));
-                }
-                None => left.push((key, value)),
+            if let Some(first) = seen.get(key.name.as_str()) {
+                let mistake = reader.mistake(key.span, format!("`{}` is there twice", key.name));
+                reader.push(mistake.label("again here").also(*first, "first here"));
+            } else {
+                seen.insert(&key.name, key.span);
+                left.push((key, value));
             }
         }
         Some(Self { what, span: node.span, left, asked: Vec::new() })
@@ -74,7 +75,7 @@ impl<'n> Fields<'n> {
 
     /// As [`Fields::finish`], where `why` may say more about a key.
     pub(crate) fn finish_with(self, reader: &mut Reader<'_>, why: impl Fn(&str) -> Option<String>) {
-        for (key, _) in &self.left {
+        for (key, _) in self.left.iter().take(MISTAKES_MAX) {
             let message = format!("{} has no key `{}`", self.what, key.name);
             let help = why(&key.name).or_else(|| did_you_mean(&key.name, &self.asked, "it has"));
             reader.push(reader.mistake(key.span, message).label("unknown").maybe_help(help));
@@ -94,8 +95,8 @@ impl<'n> Fields<'n> {
     ) -> Option<u64> {
         let (_, node) = self.take(name)?;
         let (least, most) = range;
-        match &node.value {
-            Yaml::Number(number) => match number.as_u64() {
+        if let Yaml::Number(number) = &node.value {
+            match number.as_u64() {
                 Some(value) if (least..=most).contains(&value) => Some(value),
                 _ => {
                     let message = format!("`{name}` is a whole number from {least} to {most}");
@@ -104,11 +105,10 @@ impl<'n> Fields<'n> {
                     );
                     None
                 }
-            },
-            _ => {
-                reader.wrong_type(node, &format!("`{name}` is a whole number"));
-                None
             }
+        } else {
+            reader.wrong_type(node, &format!("`{name}` is a whole number"));
+            None
         }
     }
 
@@ -208,35 +208,28 @@ impl Reader<'_> {
     }
 
     pub(crate) fn word(&mut self, node: &Node, name: &str) -> Option<Word> {
-        match &node.value {
-            Yaml::Text(text) => Some(Word { text: text.clone(), span: node.span }),
-            _ => {
-                self.wrong_type(node, &format!("`{name}` is a text"));
-                None
-            }
+        if let Yaml::Text(text) = &node.value {
+            Some(Word { text: text.clone(), span: node.span })
+        } else {
+            self.wrong_type(node, &format!("`{name}` is a text"));
+            None
         }
     }
 
     pub(crate) fn list<'n>(&mut self, node: &'n Node, name: &str) -> Option<&'n [Node]> {
-        match &node.value {
-            Yaml::List(list) => Some(list),
-            _ => {
-                self.wrong_type(node, &format!("`{name}` is a list"));
-                None
-            }
+        if let Yaml::List(list) = &node.value {
+            Some(list)
+        } else {
+            self.wrong_type(node, &format!("`{name}` is a list"));
+            None
         }
     }
 
     pub(crate) fn template(&mut self, node: &Node, name: &str, flavour: Flavour) -> Option<Text> {
         let word = self.word(node, name)?;
         let written = self.written(&word, 0);
-        match Template::parse(&word.text, flavour) {
-            Ok(template) => Some(Text { template, written }),
-            Err(mistakes) => {
-                self.push_all(&written, mistakes);
-                None
-            }
-        }
+        let template = self.parsed(Template::parse(&word.text, flavour), &written)?;
+        Some(Text { template, written })
     }
 
     /// A value that must be an expression.
@@ -267,13 +260,8 @@ impl Reader<'_> {
         let offset = text.find('=').map_or(0, |at| at + 1);
         let word = Word { text: text.to_owned(), span: node.span };
         let written = self.written(&word, offset);
-        match Expression::parse(&text[offset..]) {
-            Ok(expression) => Some(Expr { expression, written }),
-            Err(mistakes) => {
-                self.push_all(&written, mistakes);
-                None
-            }
-        }
+        let expression = self.parsed(Expression::parse(&text[offset..]), &written)?;
+        Some(Expr { expression, written })
     }
 
     /// Any value, in which texts that begin with `=` are expressions.
@@ -306,11 +294,21 @@ impl Reader<'_> {
         }
     }
 
-    pub(crate) fn push_all(&mut self, written: &Written, mistakes: Vec<Mistake>) {
+    /// What was parsed, if it was; reports what is wrong with it.
+    pub(crate) fn parsed<T>(
+        &mut self,
+        result: Result<(T, Vec<Mistake>), Vec<Mistake>>,
+        written: &Written,
+    ) -> Option<T> {
+        let (parsed, mistakes) = match result {
+            Ok((parsed, mistakes)) => (Some(parsed), mistakes),
+            Err(mistakes) => (None, mistakes),
+        };
         for mistake in mistakes {
             let span = written.place_of(&mistake);
             let diagnostic = Diagnostic::new(&written.source, span, mistake.message);
             self.push(diagnostic.label("here").maybe_help(mistake.help));
         }
+        parsed
     }
 }

@@ -29,6 +29,9 @@ pub(crate) const KINDS: [&str; 15] = [
     "workflow",
 ];
 
+/// Those that contain steps. They are not tried again themselves.
+const CONTAINERS: [&str; 7] = ["steps", "parallel", "loop", "if", "router", "map", "workflow"];
+
 const JOINS: [(&str, Join); 3] =
     [("wait_all", Join::WaitAll), ("fail_fast", Join::FailFast), ("best_effort", Join::BestEffort)];
 
@@ -38,16 +41,21 @@ const ON_ERROR: [(&str, OnError); 3] =
 impl Reader<'_> {
     pub(super) fn item(&mut self, node: &Node) -> Option<Item> {
         let mut fields = Fields::of(self, node, "a step")?;
-        let name = fields.word(self, "name");
-        let on_error = fields.choice(self, "on_error", &ON_ERROR).unwrap_or_default();
-        let word = self.kind_of(&mut fields, node)?;
-        let leaf =
-            !["steps", "parallel", "loop", "if", "router", "map", "workflow"].contains(&word);
-        let (retry, timeout) = match leaf {
-            true => (self.retry(&mut fields), fields.duration(self, "timeout")),
-            false => (None, None),
+        let name = match fields.word(self, "name") {
+            Some(name) => Some(self.checked_name(name)?),
+            None => None,
         };
-        let (key, value) = fields.take(word)?;
+        let on_error = fields.choice(self, "on_error", &ON_ERROR).unwrap_or_default();
+        let Some((key, word)) = self.kind_of(&mut fields, node) else {
+            return name.map(unreadable);
+        };
+        let leaf = !CONTAINERS.contains(&word);
+        let (retry, timeout) = if leaf {
+            (self.retry(&mut fields), fields.duration(self, "timeout"))
+        } else {
+            (None, None)
+        };
+        let (_, value) = fields.take(word)?;
         let kind = self.kind(word, key, value, &mut fields);
         fields.finish_with(self, |unknown| match unknown {
             "retry" | "timeout" if !leaf => {
@@ -55,16 +63,22 @@ impl Reader<'_> {
             }
             _ => None,
         });
-        let kind = kind?;
+        let Some(kind) = kind else {
+            return name.map(unreadable);
+        };
         let name = match name {
-            Some(name) => self.checked_name(name)?,
+            Some(name) => name,
             None => self.derived_name(&kind, key)?,
         };
         Some(Item { name, kind, retry, timeout, on_error })
     }
 
     /// The one key that says what kind of step it is.
-    fn kind_of(&mut self, fields: &mut Fields<'_>, node: &Node) -> Option<&'static str> {
+    fn kind_of<'n>(
+        &mut self,
+        fields: &mut Fields<'_>,
+        node: &'n Node,
+    ) -> Option<(&'n Key, &'static str)> {
         let Yaml::Map(map) = &node.value else { return None };
         let mut kinds = KINDS.iter().copied().filter(|kind| fields.has(kind));
         let Some(word) = kinds.next() else {
@@ -98,7 +112,8 @@ impl Reader<'_> {
             self.push(mistake.help("make two steps of it"));
             return None;
         }
-        Some(word)
+        let key = map.iter().map(|(key, _)| key).find(|key| key.name == word)?;
+        Some((key, word))
     }
 
     fn kind(
@@ -237,13 +252,8 @@ impl Reader<'_> {
         let (word, source) = self.text_or_file(node, "prompt")?;
         let mut written = self.written(&word, 0);
         written.source = source;
-        match Template::parse(&word.text, Flavour::Plain) {
-            Ok(template) => Some(Text { template, written }),
-            Err(mistakes) => {
-                self.push_all(&written, mistakes);
-                None
-            }
-        }
+        let template = self.parsed(Template::parse(&word.text, Flavour::Plain), &written)?;
+        Some(Text { template, written })
     }
 
     fn workflow(&mut self, value: &Node) -> Option<Kind> {
@@ -267,13 +277,12 @@ impl Reader<'_> {
         let mut retry = Retry::default();
         let most = u64::from(RETRIES_MAX);
         if let Yaml::Number(number) = &node.value {
-            match number.as_u64().filter(|number| *number <= most) {
-                Some(retries) => retry.retries = u32::try_from(retries).unwrap_or(RETRIES_MAX),
-                None => {
-                    let message = format!("`retry` is a whole number from 0 to {most}");
-                    let mistake = self.mistake(node.span, message);
-                    self.push(mistake);
-                }
+            if let Some(retries) = number.as_u64().filter(|number| *number <= most) {
+                retry.retries = u32::try_from(retries).unwrap_or(RETRIES_MAX);
+            } else {
+                let message = format!("`retry` is a whole number from 0 to {most}");
+                let mistake = self.mistake(node.span, message);
+                self.push(mistake);
             }
             return Some(retry);
         }
@@ -323,4 +332,10 @@ impl Reader<'_> {
         };
         self.checked_name(Word { text, span: key.span })
     }
+}
+
+/// A step that has been reported already, so that nobody is told that it does not exist.
+fn unreadable(name: Word) -> Item {
+    let (retry, timeout, on_error) = (None, None, OnError::default());
+    Item { name, kind: Kind::Unreadable, retry, timeout, on_error }
 }

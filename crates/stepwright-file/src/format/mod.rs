@@ -6,7 +6,7 @@ mod kinds;
 mod read;
 mod values;
 
-pub(crate) use read::{read_file, read_text};
+pub(crate) use read::{State, read_file, read_text};
 pub(crate) use values::{Computed, Expr, Referring, Text};
 
 use crate::source::{Source, Span};
@@ -63,15 +63,46 @@ pub(crate) struct Item {
 
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Agent { agent: Word, prompt: Option<Text> },
+    Agent {
+        agent: Word,
+        prompt: Option<Text>,
+    },
     Function(Function),
-    Steps { body: Vec<Item> },
-    Parallel { join: Join, concurrency: Option<u32>, branches: Vec<Item> },
-    Loop { at_most: u32, until: Option<Expr>, forward: bool, body: Vec<Item> },
-    Condition { test: Test, then: Vec<Item>, otherwise: Vec<Item> },
-    Router { choose: Choice, choices: Vec<Item> },
-    Map { over: Option<Expr>, concurrency: Option<u32>, join: Join, body: Vec<Item> },
-    Workflow { path: Word, file: Box<File> },
+    Steps {
+        body: Vec<Item>,
+    },
+    Parallel {
+        join: Join,
+        concurrency: Option<u32>,
+        branches: Vec<Item>,
+    },
+    Loop {
+        at_most: u32,
+        until: Option<Expr>,
+        forward: bool,
+        body: Vec<Item>,
+    },
+    Condition {
+        test: Test,
+        then: Vec<Item>,
+        otherwise: Vec<Item>,
+    },
+    Router {
+        choose: Choice,
+        choices: Vec<Item>,
+    },
+    Map {
+        over: Option<Expr>,
+        concurrency: Option<u32>,
+        join: Join,
+        body: Vec<Item>,
+    },
+    Workflow {
+        path: Word,
+        file: Box<File>,
+    },
+    /// It has mistakes. No file with mistakes is ever built.
+    Unreadable,
 }
 
 /// What a condition asks.
@@ -113,6 +144,7 @@ impl Kind {
             Self::Router { .. } => "router",
             Self::Map { .. } => "map",
             Self::Workflow { .. } => "workflow",
+            Self::Unreadable => "",
         }
     }
 }

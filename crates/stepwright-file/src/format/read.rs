@@ -17,6 +17,10 @@ const FORMAT: u64 = 1;
 pub(crate) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How many files a workflow may be made of.
 const FILES_MAX: usize = 256;
+/// How many agents a file may have.
+const AGENTS_MAX: usize = 1000;
+/// How many steps a workflow may have, in all of its files. Whoever needs more wants a `map`.
+const STEPS_MAX: usize = 10_000;
 
 /// Reads one file, with what it needs to read others.
 pub(crate) struct Reader<'a> {
@@ -34,6 +38,7 @@ pub(crate) struct State {
     /// The files around the one that is read, the outermost first.
     around: Vec<PathBuf>,
     files: usize,
+    steps: usize,
 }
 
 /// Reads the file at `path`, of which people know under `shown`.
@@ -162,9 +167,10 @@ impl Reader<'_> {
             return None;
         };
         let schema = node.value.to_json();
-        if let Err((pointer, message)) = schema::check(&schema) {
-            let place = node.at_pointer(&pointer).span;
-            let mistake = self.mistake(place, format!("not a valid JSON Schema: {message}"));
+        if let Err(wrong) = schema::check(&schema) {
+            let place = node.at_pointer(&wrong.pointer).span;
+            let message = format!("not a valid JSON Schema: {}", wrong.message);
+            let mistake = self.mistake(place, message).maybe_help(wrong.help);
             self.push(mistake);
             return None;
         }
@@ -176,8 +182,13 @@ impl Reader<'_> {
             self.wrong_type(node, "`agents` maps names to agents");
             return Vec::new();
         };
+        if map.len() > AGENTS_MAX {
+            let mistake =
+                self.mistake(node.span, format!("a file has at most {AGENTS_MAX} agents"));
+            self.push(mistake);
+        }
         let mut agents: Vec<Agent> = Vec::new();
-        for (key, node) in map {
+        for (key, node) in map.iter().take(AGENTS_MAX) {
             let name = Word { text: key.name.clone(), span: key.span };
             if let Some(first) = agents.iter().find(|other| other.name.text == name.text) {
                 let message = format!("there are two agents `{}`", name.text);
@@ -268,6 +279,14 @@ impl Reader<'_> {
             let mistake = self.mistake(key, format!("`{name}` has no steps"));
             self.push(mistake.help("list at least one"));
         }
+        let left = STEPS_MAX - self.state.steps;
+        if list.len() > left {
+            let message = format!("a workflow has at most {STEPS_MAX} steps");
+            let mistake = self.mistake(key, message);
+            self.push(mistake.help("use a `map` or a `loop` for what repeats itself"));
+        }
+        let list = &list[..list.len().min(left)];
+        self.state.steps += list.len();
         list.iter().filter_map(|node| self.item(node)).collect()
     }
 }

@@ -146,9 +146,10 @@ fn relative(root: &Path, path: &str) -> Result<String, StepError> {
     if given.components().any(|part| part == Component::ParentDir) {
         return Err(outside(path));
     }
-    let within = match given.is_absolute() {
-        true => given.strip_prefix(root).map_err(|_| outside(path))?,
-        false => given,
+    let within = if given.is_absolute() {
+        given.strip_prefix(root).map_err(|_| outside(path))?
+    } else {
+        given
     };
     let parts: Vec<_> = within
         .components()
@@ -157,10 +158,7 @@ fn relative(root: &Path, path: &str) -> Result<String, StepError> {
             _ => None,
         })
         .collect();
-    match parts.is_empty() {
-        true => Err(refused("the path is empty")),
-        false => Ok(parts.join("/")),
-    }
+    if parts.is_empty() { Err(refused("the path is empty")) } else { Ok(parts.join("/")) }
 }
 
 /// Where a file is that exists, without symbolic links.
@@ -223,11 +221,10 @@ fn read_text(
 fn must_exist(root: &Path, pattern: &str, within: &str) -> Result<(), StepError> {
     let plain = within.split('/').take_while(|part| !part.contains(['*', '?', '[']));
     let place = plain.fold(root.to_path_buf(), |place, part| place.join(part));
-    match place.exists() {
-        true => Ok(()),
-        false => {
-            let missing = place.strip_prefix(root).unwrap_or(&place).display().to_string();
-            Err(refused(format!("`{pattern}` matches nothing: `{missing}` does not exist")))
-        }
+    if place.exists() {
+        Ok(())
+    } else {
+        let missing = place.strip_prefix(root).unwrap_or(&place).display().to_string();
+        Err(refused(format!("`{pattern}` matches nothing: `{missing}` does not exist")))
     }
 }

@@ -59,9 +59,10 @@ async fn run_freely(command: Command) -> Result<String, StepError> {
     if !status.success() {
         let (complaint, _) = text_of(complaint);
         let complaint: String = complaint.trim().chars().take(COMPLAINT_CHARS_MAX).collect();
-        let message = match complaint.is_empty() {
-            true => format!("the command failed ({status})"),
-            false => format!("the command failed ({status}): {complaint}"),
+        let message = if complaint.is_empty() {
+            format!("the command failed ({status})")
+        } else {
+            format!("the command failed ({status}): {complaint}")
         };
         return Err(StepError::new(message));
     }

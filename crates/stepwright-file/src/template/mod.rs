@@ -37,22 +37,23 @@ struct Inner {
 const GLOBALS: [&str; 3] = ["range", "dict", "namespace"];
 
 impl Template {
-    /// Parses `text` and checks its filters. Its references are for the caller to check.
-    pub(crate) fn parse(text: &str, flavour: Flavour) -> Result<Self, Vec<Mistake>> {
+    /// Parses `text` and checks its filters: unknown ones are told beside the template. Its
+    /// references are for the caller to check.
+    pub(crate) fn parse(
+        text: &str,
+        flavour: Flavour,
+    ) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
         let env = render::environment(flavour);
         let template = env.template_from_str(text).map_err(|e| vec![syntax_mistake(text, &e)])?;
         let undeclared = template.undeclared_variables(false);
         let tags = tags::scan(text);
         let mistakes = unknown_words(env, text, &tags.filters, &tags.tests);
-        if !mistakes.is_empty() {
-            return Err(mistakes);
-        }
         let references = tags.paths.into_iter().filter(|reference| {
             let root = reference.root.as_str();
             undeclared.contains(root) && !(GLOBALS.contains(&root) && reference.path.is_empty())
         });
         let references = references.collect();
-        Ok(Self(Arc::new(Inner { text: text.into(), flavour, references })))
+        Ok((Self(Arc::new(Inner { text: text.into(), flavour, references })), mistakes))
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -98,9 +99,18 @@ impl Template {
 
 fn syntax_mistake(text: &str, error: &minijinja::Error) -> Mistake {
     let what = error.detail().map_or_else(|| error.kind().to_string(), ToOwned::to_owned);
+    let at_end = what.contains("unexpected end of");
+    // What was opened last is what was not closed.
+    let opened = text.rfind("{{").max(text.rfind("{%")).filter(|_| at_end);
+    let opened = opened.map(|start| {
+        let tag = &text[start..];
+        let end = ["}}", "%}"].iter().filter_map(|close| tag.find(close)).min();
+        Span::new(start, end.map_or(2, |end| end + 2))
+    });
     let range = error.range().filter(|range| !range.is_empty() && range.end <= text.len());
-    let span = range.map_or(Span::new(0, text.len()), |r| Span::new(r.start, r.len()));
-    let help = what.contains("unexpected end of input").then(|| {
+    let range = range.map(|range| Span::new(range.start, range.len()));
+    let span = opened.or(range).unwrap_or(Span::new(0, text.len()));
+    let help = at_end.then(|| {
         "close every `{{` with `}}`, and every `{% if … %}` with `{% endif %}`".to_owned()
     });
     Mistake { message: format!("not a valid template: {what}"), span, help }

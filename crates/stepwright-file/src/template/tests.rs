@@ -4,12 +4,12 @@ use stepwright_core::StepInput;
 
 fn render(text: &str, input: Value) -> Result<String, String> {
     let input = StepInput::of(input);
-    let template = Template::parse(text, Flavour::Plain).unwrap();
+    let (template, _) = Template::parse(text, Flavour::Plain).unwrap();
     template.render(&Values::of(&input)).map_err(|error| error.to_string())
 }
 
 fn references(text: &str) -> Vec<String> {
-    let template = Template::parse(text, Flavour::Plain).unwrap();
+    let (template, _) = Template::parse(text, Flavour::Plain).unwrap();
     let places = template.references().iter().map(|r| &text[r.span.start..r.span.end()]);
     places.map(ToOwned::to_owned).collect()
 }
@@ -40,7 +40,7 @@ fn what_has_no_value_is_an_error() {
 #[test]
 fn commands_quote_every_value() {
     let input = StepInput::of("it's; rm -rf /");
-    let template =
+    let (template, _) =
         Template::parse("echo {{ input }} {{ input | tojson }}", Flavour::Shell).unwrap();
     assert_eq!(
         template.render(&Values::of(&input)).unwrap(),
@@ -59,7 +59,9 @@ fn references_have_places() {
 #[test]
 fn mistakes_have_places() {
     let check = |text: &str| {
-        let mistakes = Template::parse(text, Flavour::Plain).unwrap_err();
+        let mistakes = match Template::parse(text, Flavour::Plain) {
+            Ok((_, mistakes)) | Err(mistakes) => mistakes,
+        };
         let first = &mistakes[0];
         let place = text[first.span.start..first.span.end()].to_owned();
         (first.message.clone(), place, first.help.clone())

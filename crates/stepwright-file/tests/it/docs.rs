@@ -26,9 +26,8 @@ fn every_example_is_right() {
         // Examples of steps alone stand in for a whole file.
         let text = if example.starts_with("- ") || example.starts_with("# steps\n") {
             let steps: String = example.lines().flat_map(|line| ["  ", line, "\n"]).collect();
-            format!(
-                "format: 1\nname: Example\nmodel: offline\nagents: {{writer: {{}}, reviewer: {{}}}}\nsteps:\n{steps}"
-            )
+            let agents = "agents: {writer: {}, reviewer: {}}";
+            format!("format: 1\nname: Example\nmodel: offline\n{agents}\nsteps:\n{steps}")
         } else {
             example.to_owned()
         };

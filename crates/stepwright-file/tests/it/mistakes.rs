@@ -32,19 +32,24 @@ fn every_mistake_has_its_report() {
 
 #[test]
 fn a_report_shows_the_place_and_what_was_meant() {
-    let text = "format: 1\nname: Digest\nsteps:\n  - {name: sources, value: \"= [1]\"}\n  - name: \
-                notes\n    map: {over: \"= steps.sorces\"}\n    do: [{name: note, template: \"{{ item \
-                }}\"}]\n";
+    let text = r#"
+format: 1
+name: Digest
+steps:
+  - {name: sources, value: "= [1]"}
+  - name: notes
+    map: {over: "= steps.sorces"}
+    do: [{name: note, template: "{{ item }}"}]
+"#;
     let mistakes = Definition::parse(text, "digest.yaml", &Options::default()).unwrap_err();
     assert_eq!(
         mistakes.to_string(),
         "  × there is no step `sorces`
-   ╭─[digest.yaml:6:19]
- 5 │   - name: notes
- 6 │     map: {over: \"= steps.sorces\"}
-   ·                    ──────┬─────
-   ·                          ╰── used here
- 7 │     do: [{name: note, template: \"{{ item }}\"}]
+   ╭─[digest.yaml:7:20]
+ 6 │   - name: notes
+ 7 │     map: {over: \"= steps.sorces\"}
+   ·                    ────────────
+ 8 │     do: [{name: note, template: \"{{ item }}\"}]
    ╰────
   help: did you mean `steps.sources`?
 "
@@ -78,8 +83,8 @@ fn mistakes_are_data_too() {
 
 #[test]
 fn a_file_with_very_many_mistakes_is_not_shown_whole() {
-    let steps: String = (0..200).map(|n| format!("  - {{name: s{n}, tmplate: x}}\n")).collect();
-    let text = format!("format: 1\nname: A\nsteps:\n{steps}");
+    let steps: Vec<String> = (0..200).map(|n| format!("  - {{name: s{n}, tmplate: x}}")).collect();
+    let text = format!("format: 1\nname: A\nsteps:\n{}", steps.join("\n"));
     let mistakes = Definition::parse(&text, "a.yaml", &Options::default()).unwrap_err();
     assert_eq!((mistakes.len(), mistakes.left_out()), (MISTAKES_MAX, 150));
     assert!(mistakes.to_string().ends_with("\nand 150 more\n"));
@@ -124,7 +129,7 @@ fn hostile_files_end_soon() {
     let within_limits = [
         "1 + ".repeat(480) + "1",
         "!".repeat(1000) + "true",
-        "input".to_owned() + &".a".repeat(900),
+        "input".to_owned() + &".a".repeat(450),
         "true ? 1 : ".repeat(150) + "2",
         format!("{}1{}", "[".repeat(30), "]".repeat(30)),
     ];
@@ -137,4 +142,20 @@ fn hostile_files_end_soon() {
     let template = format!("{{{{ {}1{} }}}}", "(".repeat(5000), ")".repeat(5000));
     let template = format!("format: 1\nname: A\nsteps: [{{name: a, template: '{template}'}}]\n");
     Definition::parse(&template, "template.yaml", &Options::default()).unwrap_err();
+}
+
+#[test]
+fn large_files_are_checked_in_a_moment() {
+    let steps = |each: &str| {
+        let steps: Vec<String> = (0..9_000).map(|n| each.replace('N', &n.to_string())).collect();
+        format!("format: 1\nname: Large\nsteps:\n{}", steps.join("\n"))
+    };
+    let right = steps("  - {name: sN, value: \"= previous\"}");
+    Definition::parse(&right, "right.yaml", &Options::default()).unwrap();
+    let wrong = steps("  - {name: sN, value: \"= steps.t\", colour: red}");
+    let mistakes = Definition::parse(&wrong, "wrong.yaml", &Options::default()).unwrap_err();
+    assert_eq!((mistakes.len(), mistakes.left_out()), (MISTAKES_MAX, 18_000 - MISTAKES_MAX));
+    let many = format!("{right}\n{}", vec!["  - {value: 1}"; 2_000].join("\n"));
+    let mistakes = Definition::parse(&many, "many.yaml", &Options::default()).unwrap_err();
+    assert!(mistakes.to_string().contains("a workflow has at most 10000 steps"));
 }

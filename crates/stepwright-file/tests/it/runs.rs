@@ -26,7 +26,8 @@ async fn texts_and_values_flow_from_step_to_step() {
     let steps = r#"
   - {name: words, value: "= input.split(' ')"}
   - {name: count, value: {n: "= size(previous)", of: "= input", fixed: [1, x]}}
-  - {name: say, template: "{{ previous.n }} words in {{ steps.count.of }}: {{ steps.words | join('-') }}"}
+  - name: say
+    template: "{{ previous.n }} words in {{ steps.count.of }}: {{ steps.words | join('-') }}"
 "#;
     gives(steps, json!("a b c"), json!("3 words in a b c: a-b-c")).await;
 }

@@ -1,6 +1,5 @@
 //! Tests of the SQLite store.
 
-#![expect(clippy::doc_markdown, reason = "SQLite is a name, and no code")]
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
 mod conformance;

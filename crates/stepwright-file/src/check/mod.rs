@@ -1,12 +1,13 @@
 //! What no single line of a file can tell: whether names exist where they are used.
 
+mod references;
+
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::format::{Choice, File, Function, Item, Kind, Referring, Test};
-use crate::reference::{ROOTS, Reference};
+use crate::reference::ROOTS;
 use crate::source::Span;
-use crate::suggest::{closest, did_you_mean};
-use serde_json::Value;
-use std::sync::Arc;
+use crate::suggest::did_you_mean;
+use std::collections::HashMap;
 
 /// Checks a file and those within it. `model` is what its agents use without one of their own.
 pub(crate) fn check(file: &File, model: Option<&str>, mistakes: &mut Diagnostics) {
@@ -21,7 +22,9 @@ pub(crate) fn check(file: &File, model: Option<&str>, mistakes: &mut Diagnostics
 fn collect<'a>(items: &'a [Item], all: &mut Vec<(&'a str, Span)>) {
     for item in items {
         all.push((&item.name.text, item.name.span));
-        bodies(&item.kind).into_iter().for_each(|body| collect(body, all));
+        for body in bodies(&item.kind) {
+            collect(body, all);
+        }
     }
 }
 
@@ -31,7 +34,9 @@ fn bodies(kind: &Kind) -> [&[Item]; 2] {
         Kind::Parallel { branches, .. } => [branches, &[]],
         Kind::Condition { then, otherwise, .. } => [then, otherwise],
         Kind::Router { choices, .. } => [choices, &[]],
-        Kind::Agent { .. } | Kind::Function(_) | Kind::Workflow { .. } => [&[], &[]],
+        Kind::Agent { .. } | Kind::Function(_) | Kind::Workflow { .. } | Kind::Unreadable => {
+            [&[], &[]]
+        }
     }
 }
 
@@ -112,36 +117,38 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn names(&mut self, items: impl Iterator<Item = &'a Item>) {
-        let mut seen: Vec<&Item> = Vec::new();
+        let mut seen: HashMap<&str, Span> = HashMap::new();
         for item in items {
             let name = &item.name;
-            match seen.iter().find(|other| other.name.text == name.text) {
-                Some(first) => {
-                    let message = format!("two steps in this place are called `{}`", name.text);
-                    let mistake = self.at(name.span, message).label("again here");
-                    let mistake = mistake.also(first.name.span, "first here");
-                    self.mistakes.push(mistake.help("give one of them another `name`"));
-                }
-                None => seen.push(item),
+            if let Some(first) = seen.get(name.text.as_str()) {
+                let message = format!("two steps in this place are called `{}`", name.text);
+                let mistake = self.at(name.span, message).label("again here");
+                let mistake = mistake.also(*first, "first here");
+                self.mistakes.push(mistake.help("give one of them another `name`"));
+            } else {
+                seen.insert(&name.text, name.span);
             }
         }
     }
 
     /// Checks a step; the place after it.
     fn item(&mut self, item: &'a Item, mut place: Place<'a>) -> Place<'a> {
-        let mut inside = place.inside(item);
+        let mut inside = match &item.kind {
+            Kind::Agent { .. } | Kind::Function(_) => Place::default(),
+            _ => place.inside(item),
+        };
         let after = &mut place;
         match &item.kind {
             Kind::Agent { agent, prompt } => {
                 self.agent(agent);
-                let mut here = after.clone();
-                here.hidden.push((&item.name.text, Hidden::Itself));
-                self.all_of(prompt.iter().map(Into::into), &here);
+                after.hidden.push((&item.name.text, Hidden::Itself));
+                self.all_of(prompt.iter().map(Into::into), after);
+                after.hidden.pop();
             }
             Kind::Function(function) => {
-                let mut here = after.clone();
-                here.hidden.push((&item.name.text, Hidden::Itself));
-                self.all_of(referring(function).into_iter(), &here);
+                after.hidden.push((&item.name.text, Hidden::Itself));
+                self.all_of(referring(function).into_iter(), after);
+                after.hidden.pop();
             }
             Kind::Steps { body } => after.visible = self.items(body, &inside).visible,
             Kind::Parallel { branches, .. } => self.parallel(branches, &inside, after),
@@ -170,7 +177,6 @@ impl<'a> Checker<'a, '_> {
             Kind::Router { choose, choices } => {
                 self.choices(choose, choices, after);
                 self.names(choices.iter());
-                let known = after.visible.len();
                 for choice in choices {
                     // Whichever was chosen before has run.
                     let mut inside = inside.clone();
@@ -180,7 +186,6 @@ impl<'a> Checker<'a, '_> {
                     let mut end = self.item(choice, inside);
                     after.visible.append(&mut end.visible.split_off(from));
                 }
-                debug_assert!(after.visible.len() >= known, "choices only add names");
             }
             Kind::Map { over, body, .. } => {
                 self.all_of(over.iter().map(Into::into), after);
@@ -189,6 +194,7 @@ impl<'a> Checker<'a, '_> {
                 after.hide(body, Hidden::InMap(&item.name.text));
             }
             Kind::Workflow { file, .. } => check(file, self.model, self.mistakes),
+            Kind::Unreadable => {}
         }
         after.visible.push(&item.name.text);
         place
@@ -238,154 +244,6 @@ impl<'a> Checker<'a, '_> {
     fn all_of<'r>(&mut self, all: impl Iterator<Item = Referring<'r>>, place: &Place<'a>) {
         all.for_each(|one| self.references(one, place));
     }
-
-    fn references(&mut self, what: Referring<'_>, place: &Place<'a>) {
-        for reference in what.references {
-            let span = what.written.place(reference.span);
-            let at = |message: String| Diagnostic::new(&what.written.source, span, message);
-            // Steps can be shown beside the mistake only if both are in one file.
-            let here = Arc::ptr_eq(&what.written.source, &self.file.source);
-            let mistake = match reference.root.as_str() {
-                "steps" => match reference.path.first() {
-                    Some(name) => self.step(name, place, here, &at),
-                    None => Some(
-                        at("`steps` needs the name of a step, written out".into())
-                            .help("write `steps.name`, or `steps[\"a name\"]`"),
-                    ),
-                },
-                "input" => self.property(reference, &at),
-                "item" if !place.item => Some(
-                    at("`item` is only there inside a `map`".into())
-                        .maybe_help(use_previous(place)),
-                ),
-                "index" if place.counts != Counts::Items => {
-                    Some(match (place.item, place.counts) {
-                        (true, Counts::Turns) => {
-                            at("`index` counts the items of a `map`, but a `loop` is between"
-                                .into())
-                            .help("the turns of the loop are counted by `iteration`")
-                        }
-                        _ => at("`index` is only there inside a `map`".into()),
-                    })
-                }
-                "iteration" if place.counts != Counts::Turns => {
-                    let mistake = at("`iteration` is only there inside a `loop`".into());
-                    Some(match place.counts {
-                        Counts::Items => mistake.help("the items of a map are counted by `index`"),
-                        _ => mistake,
-                    })
-                }
-                root if ROOTS.contains(&root) => None,
-                root => Some(self.unknown_root(root, place, &at)),
-            };
-            if let Some(mistake) = mistake {
-                self.mistakes.push(mistake);
-            }
-        }
-    }
-
-    fn unknown_root(
-        &self,
-        root: &str,
-        place: &Place<'a>,
-        at: &dyn Fn(String) -> Diagnostic,
-    ) -> Diagnostic {
-        let mistake = at(format!("there is no `{root}`"));
-        if place.visible.contains(&root) {
-            return mistake.help(format!("what a step gave is `steps.{root}`"));
-        }
-        match closest(root, ROOTS) {
-            Some(meant) => mistake.help(format!("did you mean `{meant}`?")),
-            None => mistake.help(format!("there is {}", crate::suggest::listed(&ROOTS))),
-        }
-    }
-
-    fn step(
-        &self,
-        name: &str,
-        place: &Place<'a>,
-        here: bool,
-        at: &dyn Fn(String) -> Diagnostic,
-    ) -> Option<Diagnostic> {
-        if place.visible.contains(&name) {
-            return None;
-        }
-        let hidden =
-            place.hidden.iter().rev().find(|(other, _)| *other == name).map(|(_, why)| why);
-        let there = self.all.iter().find(|(other, _)| *other == name).map(|(_, span)| *span);
-        let Some(there) = there else {
-            let mistake = at(format!("there is no step `{name}`"));
-            return Some(match closest(name, place.visible.iter().copied()) {
-                Some(meant) => mistake.help(format!("did you mean `steps.{meant}`?")),
-                None => mistake.maybe_help(
-                    did_you_mean(name, &place.visible, "steps that ran before are")
-                        .or_else(|| Some("no step runs before this one".into())),
-                ),
-            });
-        };
-        let (message, help) = match hidden {
-            Some(Hidden::Itself) => (format!("`{name}` is the step itself"), use_previous(place)),
-            Some(Hidden::Around) => (
-                format!("`{name}` has not ended yet: this is inside of it"),
-                (place.counts == Counts::Turns).then(|| {
-                    "what the last turn gave is `previous`, if the loop has `forward: true`".into()
-                }),
-            ),
-            Some(Hidden::Beside) => (
-                format!("`{name}` runs at the same time as this"),
-                Some(
-                    "parallel branches do not see each other: use it after they have joined".into(),
-                ),
-            ),
-            Some(Hidden::OtherArm) => (format!("`{name}` is only done if this is not"), None),
-            Some(Hidden::InMap(map)) => (
-                format!("`{name}` runs once for each item of `{map}`"),
-                Some(format!("`steps.{map}` is the list of what the items gave")),
-            ),
-            None => (
-                format!("`{name}` has not run yet at this point"),
-                match place.counts {
-                    Counts::Turns => Some(
-                        "a turn does not see the steps of the last one; what that gave is \
-                         `previous`, if the loop has `forward: true`"
-                            .into(),
-                    ),
-                    _ => None,
-                },
-            ),
-        };
-        let mistake = at(message).label("used here").maybe_help(help);
-        Some(if here { mistake.also(there, format!("`{name}` is here")) } else { mistake })
-    }
-
-    /// Whether the declared input has this property, if it says what it has.
-    fn property(
-        &self,
-        reference: &Reference,
-        at: &dyn Fn(String) -> Diagnostic,
-    ) -> Option<Diagnostic> {
-        let name = reference.path.first()?;
-        let schema = &self.file.input.as_ref()?.schema;
-        let properties = schema.get("properties").and_then(Value::as_object)?;
-        let open =
-            ["patternProperties", "allOf", "anyOf", "oneOf", "$ref", "if", "dependentSchemas"];
-        let more =
-            schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
-        if more || open.iter().any(|key| schema.get(key).is_some()) || properties.contains_key(name)
-        {
-            return None;
-        }
-        let names: Vec<&str> = properties.keys().map(String::as_str).collect();
-        let mistake = at(format!("the declared input has no property `{name}`"));
-        Some(match closest(name, names.iter().copied()) {
-            Some(meant) => mistake.help(format!("did you mean `input.{meant}`?")),
-            None => mistake.maybe_help(did_you_mean(name, &names, "it has")),
-        })
-    }
-}
-
-fn use_previous(place: &Place<'_>) -> Option<String> {
-    (!place.visible.is_empty()).then(|| "what the step before gave is `previous`".into())
 }
 
 /// Every expression and template of a function.

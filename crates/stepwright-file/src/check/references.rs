@@ -1,0 +1,154 @@
+//! Whether what expressions and templates refer to is there.
+
+use super::{Checker, Counts, Hidden, Place};
+use crate::diagnostic::Diagnostic;
+use crate::format::Referring;
+use crate::reference::{ROOTS, Reference};
+use crate::suggest::{closest, did_you_mean, listed};
+use serde_json::Value;
+use std::sync::Arc;
+
+impl<'a> Checker<'a, '_> {
+    pub(super) fn references(&mut self, what: Referring<'_>, place: &Place<'a>) {
+        for reference in what.references {
+            let span = what.written.place(reference.span);
+            let at = |message: String| Diagnostic::new(&what.written.source, span, message);
+            // Steps can be shown beside the mistake only if both are in one file.
+            let here = Arc::ptr_eq(&what.written.source, &self.file.source);
+            let mistake = match reference.root.as_str() {
+                "steps" => match reference.path.first() {
+                    Some(name) => self.step(name, place, here, &at),
+                    None => Some(
+                        at("`steps` needs the name of a step, written out".into())
+                            .help("write `steps.name`, or `steps[\"a name\"]`"),
+                    ),
+                },
+                "input" => self.property(reference, &at),
+                "item" if !place.item => Some(
+                    at("`item` is only there inside a `map`".into())
+                        .maybe_help(use_previous(place)),
+                ),
+                "index" if place.counts != Counts::Items => {
+                    Some(match (place.item, place.counts) {
+                        (true, Counts::Turns) => {
+                            at("`index` counts the items of a `map`, but a `loop` is between"
+                                .into())
+                            .help("the turns of the loop are counted by `iteration`")
+                        }
+                        _ => at("`index` is only there inside a `map`".into()),
+                    })
+                }
+                "iteration" if place.counts != Counts::Turns => {
+                    let mistake = at("`iteration` is only there inside a `loop`".into());
+                    Some(match place.counts {
+                        Counts::Items => mistake.help("the items of a map are counted by `index`"),
+                        _ => mistake,
+                    })
+                }
+                root if ROOTS.contains(&root) => None,
+                root => Some(unknown_root(root, place, &at)),
+            };
+            if let Some(mistake) = mistake {
+                self.mistakes.push(mistake);
+            }
+        }
+    }
+
+    fn step(
+        &self,
+        name: &str,
+        place: &Place<'a>,
+        here: bool,
+        at: &dyn Fn(String) -> Diagnostic,
+    ) -> Option<Diagnostic> {
+        if place.visible.contains(&name) {
+            return None;
+        }
+        let hidden =
+            place.hidden.iter().rev().find(|(other, _)| *other == name).map(|(_, why)| why);
+        let there = self.all.iter().find(|(other, _)| *other == name).map(|(_, span)| *span);
+        let Some(there) = there else {
+            let mistake = at(format!("there is no step `{name}`"));
+            return Some(match closest(name, place.visible.iter().copied()) {
+                Some(meant) => mistake.help(format!("did you mean `steps.{meant}`?")),
+                None => mistake.maybe_help(
+                    did_you_mean(name, &place.visible, "steps that ran before are")
+                        .or_else(|| Some("no step runs before this one".into())),
+                ),
+            });
+        };
+        let (message, help) = match hidden {
+            Some(Hidden::Itself) => (format!("`{name}` is the step itself"), use_previous(place)),
+            Some(Hidden::Around) => (
+                format!("`{name}` has not ended yet: this is inside of it"),
+                (place.counts == Counts::Turns).then(|| {
+                    "what the last turn gave is `previous`, if the loop has `forward: true`".into()
+                }),
+            ),
+            Some(Hidden::Beside) => (
+                format!("`{name}` runs at the same time as this"),
+                Some(
+                    "parallel branches do not see each other: use it after they have joined".into(),
+                ),
+            ),
+            Some(Hidden::OtherArm) => (format!("`{name}` is only done if this is not"), None),
+            Some(Hidden::InMap(map)) => (
+                format!("`{name}` runs once for each item of `{map}`"),
+                Some(format!("`steps.{map}` is the list of what the items gave")),
+            ),
+            None => (
+                format!("`{name}` has not run yet at this point"),
+                match place.counts {
+                    Counts::Turns => Some(
+                        "a turn does not see the steps of the last one; what that gave is \
+                         `previous`, if the loop has `forward: true`"
+                            .into(),
+                    ),
+                    _ => None,
+                },
+            ),
+        };
+        let mistake = at(message).label("used here").maybe_help(help);
+        Some(if here { mistake.also(there, format!("`{name}` is here")) } else { mistake })
+    }
+
+    /// Whether the declared input has this property, if it says what it has.
+    fn property(
+        &self,
+        reference: &Reference,
+        at: &dyn Fn(String) -> Diagnostic,
+    ) -> Option<Diagnostic> {
+        let name = reference.path.first()?;
+        let schema = &self.file.input.as_ref()?.schema;
+        let properties = schema.get("properties").and_then(Value::as_object)?;
+        let open =
+            ["patternProperties", "allOf", "anyOf", "oneOf", "$ref", "if", "dependentSchemas"];
+        let more =
+            schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
+        if more || open.iter().any(|key| schema.get(key).is_some()) || properties.contains_key(name)
+        {
+            return None;
+        }
+        let names: Vec<&str> = properties.keys().map(String::as_str).collect();
+        let mistake = at(format!("the declared input has no property `{name}`"));
+        Some(match closest(name, names.iter().copied()) {
+            Some(meant) => mistake.help(format!("did you mean `input.{meant}`?")),
+            None => mistake.maybe_help(did_you_mean(name, &names, "it has")),
+        })
+    }
+}
+
+fn unknown_root(root: &str, place: &Place<'_>, at: &dyn Fn(String) -> Diagnostic) -> Diagnostic {
+    let mistake = at(format!("there is no `{root}`"));
+    if place.visible.contains(&root) {
+        return mistake.help(format!("what a step gave is `steps.{root}`"));
+    }
+    match closest(root, ROOTS) {
+        Some(meant) => mistake.help(format!("did you mean `{meant}`?")),
+        None => mistake.help(format!("there is {}", listed(&ROOTS))),
+    }
+}
+
+fn use_previous(place: &Place<'_>) -> Option<String> {
+    (!place.visible.is_empty()).then(|| "what the step before gave is `previous`".into())
+}
