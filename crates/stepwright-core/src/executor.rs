@@ -189,7 +189,8 @@ impl StepInput {
         }
     }
 
-    /// The completed step of this name that ran last: a sibling, something around it, or inside of those.
+    /// The completed step of this name that ran last: a sibling, something around it, or inside of
+    /// those.
     pub fn step(&self, name: &str) -> Option<&Content> {
         self.scope.named(name).filter(|e| e.status().has_output()).map(|e| &e.output().content)
     }

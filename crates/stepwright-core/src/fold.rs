@@ -54,7 +54,7 @@ pub struct Fold {
     status: RunStatus,
     next: u64,
     slots: Vec<Slot>,
-    open: FxHashMap<StepPath, u32>,
+    open: Open,
 }
 
 #[derive(Debug)]
@@ -133,6 +133,50 @@ impl Slot {
             usage,
             steps,
         }
+    }
+}
+
+/// How many steps under way are looked through one by one.
+const FEW: usize = 16;
+
+/// The steps under way, by address: a list while they are few, which they are in most runs.
+#[derive(Debug, Default)]
+struct Open {
+    few: Vec<u32>,
+    many: Option<Box<FxHashMap<StepPath, u32>>>,
+}
+
+impl Open {
+    fn get(&self, path: &str, slots: &[Slot]) -> Option<u32> {
+        let here = |index: &&u32| slots[**index as usize].path.as_str() == path;
+        let few = self.few.iter().rev().find(here).copied();
+        few.or_else(|| self.many.as_ref()?.get(path).copied())
+    }
+
+    fn add(&mut self, path: StepPath, index: u32) {
+        match &mut self.many {
+            None if self.few.len() < FEW => self.few.push(index),
+            many => {
+                many.get_or_insert_default().insert(path, index);
+            }
+        }
+    }
+
+    fn remove(&mut self, path: &str, slots: &[Slot]) -> Option<u32> {
+        let here = |index: &u32| slots[*index as usize].path.as_str() == path;
+        match self.few.iter().rposition(here) {
+            Some(place) => Some(self.few.remove(place)),
+            None => self.many.as_mut()?.remove(path),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = u32> {
+        let many = self.many.iter().flat_map(|many| many.values());
+        self.few.iter().chain(many).copied()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.few.is_empty() && self.many.as_ref().is_none_or(|many| many.is_empty())
     }
 }
 
@@ -333,7 +377,7 @@ impl Fold {
             return Err("a step has not ended");
         }
         self.status = status;
-        self.open = FxHashMap::default();
+        self.open = Open::default();
         Ok(())
     }
 
@@ -341,15 +385,16 @@ impl Fold {
         let parent = match event.path.parent_str() {
             None => return Err("it has no address"),
             Some("") => None,
-            Some(parent) => match self.open.get(parent) {
-                Some(index) => Some(*index),
+            Some(parent) => match self.open.get(parent, &self.slots) {
+                Some(index) => Some(index),
                 None => return Err("what encloses it is not under way"),
             },
         };
         let index = u32::try_from(self.slots.len()).map_err(|_| "there are too many steps")?;
-        if self.open.insert(event.path.clone(), index).is_some() {
+        if self.open.get(event.path.as_str(), &self.slots).is_some() {
             return Err("it has begun already");
         }
+        self.open.add(event.path.clone(), index);
         if self.slots.is_empty() {
             // Many runs wait in their first step.
             self.slots.reserve_exact(1);
@@ -370,14 +415,15 @@ impl Fold {
     }
 
     fn slot(&mut self, event: &Event) -> Result<&mut Slot, &'static str> {
-        match self.open.get(&event.path) {
-            Some(index) => Ok(&mut self.slots[*index as usize]),
+        match self.open.get(event.path.as_str(), &self.slots) {
+            Some(index) => Ok(&mut self.slots[index as usize]),
             None => Err("it has not begun, or has ended"),
         }
     }
 
     fn finish(&mut self, event: &Event, status: StepStatus) -> Result<&mut Slot, &'static str> {
-        let index = self.open.remove(&event.path).ok_or("it has not begun, or has ended")?;
+        let index = self.open.remove(event.path.as_str(), &self.slots);
+        let index = index.ok_or("it has not begun, or has ended")?;
         let slot = &mut self.slots[index as usize];
         slot.status = status;
         slot.ended_at = Some(event.time);
@@ -450,21 +496,17 @@ impl Fold {
 
     /// What is under way at or beneath `path`, the innermost first, with what it has said so far.
     pub fn open_within(&self, path: &StepPath) -> Vec<(StepPath, StepType, Content)> {
-        let mut open: Vec<(u32, &StepPath)> = self
-            .open
-            .iter()
-            .filter(|(at, _)| path.contains(at))
-            .map(|(at, index)| (*index, at))
-            .collect();
-        open.sort_unstable_by_key(|(index, _)| std::cmp::Reverse(*index));
+        let mut open: Vec<u32> = self.open.all().collect();
+        open.retain(|index| path.contains(&self.slots[*index as usize].path));
+        open.sort_unstable_by_key(|index| std::cmp::Reverse(*index));
         open.into_iter()
-            .map(|(index, at)| {
+            .map(|index| {
                 let slot = &self.slots[index as usize];
                 let partial = match &slot.more {
                     Some(more) if !more.partial.is_empty() => Content::from(&more.partial),
                     _ => Content::default(),
                 };
-                (at.clone(), slot.step_type, partial)
+                (slot.path.clone(), slot.step_type, partial)
             })
             .collect()
     }
@@ -486,13 +528,14 @@ impl Fold {
 
     /// Whether the step at `path` is under way, and what carries it out.
     pub fn executor_of(&self, path: &StepPath) -> Option<ExecutorType> {
-        let slot = self.open.get(path).map(|index| &self.slots[*index as usize])?;
+        let index = self.open.get(path.as_str(), &self.slots)?;
+        let slot = &self.slots[index as usize];
         slot.executor.as_ref().map(|(executor_type, _)| *executor_type)
     }
 
     /// Whether anything is under way at `path`.
     pub fn is_open(&self, path: &StepPath) -> bool {
-        self.open.contains_key(path)
+        self.open.get(path.as_str(), &self.slots).is_some()
     }
 }
 

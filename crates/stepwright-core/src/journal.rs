@@ -17,7 +17,7 @@ pub struct Append {
     pub run: RunId,
     /// The facts, numbered without a gap from the first free number.
     pub facts: Vec<Event>,
-    /// What the end of the run does to its session. Goes with the last fact of a run, and only then.
+    /// What the end of the run does to its session. Goes with the last fact of a run only.
     pub close: Option<SessionClose>,
 }
 
@@ -36,7 +36,8 @@ pub struct SessionClose {
 /// same run, after a crash for one: appending at a number that is taken is refused, and that
 /// refusal is the lock.
 pub trait Journal: Send + Sync {
-    /// Appends facts. When it is ready without an error, they are as safe as the store can make them.
+    /// Appends facts. When it is ready without an error, they are as safe as the store can make
+    /// them.
     ///
     /// A [`EventKind::WorkflowStarted`](crate::EventKind) also makes the run known, and its session
     /// if there is none of that name.

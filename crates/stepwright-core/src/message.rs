@@ -82,7 +82,8 @@ fn join_text(parts: &[Part]) -> String {
 pub struct AssistantTurn {
     /// Its pieces, in order.
     pub parts: Vec<Part>,
-    /// The form in which the provider gave it, for the adapter that wrote it to replay without loss.
+    /// The form in which the provider gave it, for the adapter that wrote it to replay it without
+    /// loss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub native: Option<Native>,
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, LazyLock};
 /// The longest name of a step, in bytes. Paths are made of names, and paths go into every event.
 pub const NAME_BYTES_MAX: usize = 128;
 
-/// Where in a run something happens: `facts/web`, or `revise#2/write` for the second turn of a loop.
+/// Where in a run something happens: `facts/web`, or `revise#2/write` for the second turn of a
+/// loop.
 ///
 /// Journal entries, events, errors and log lines carry it. It is stable (the same step of the same
 /// run has it after a restart), readable, and unique within a run. The root is empty.

@@ -114,7 +114,8 @@ impl Patch {
     /// Applies the change to `state`.
     ///
     /// # Errors
-    /// If the key holds a value of a type that the operation cannot change. The state is untouched then.
+    /// If the key holds a value of a type that the operation cannot change. The state is untouched
+    /// then.
     pub fn apply(&self, state: &mut State) -> Result<(), PatchError> {
         let key = self.key();
         let mismatch = |found: &Value, wanted| PatchError::Type {

@@ -218,7 +218,9 @@ pub enum StoreError {
     #[error(transparent)]
     Patch(#[from] PatchError),
     /// What was read makes no sense.
-    #[error("the journal of run `{run}` is damaged at fact {sequence}{}: {what}", at(.path.as_ref()))]
+    #[error(
+        "the journal of run `{run}` is damaged at fact {sequence}{}: {what}", at(.path.as_ref())
+    )]
     Corrupt {
         /// Which run.
         run: RunId,

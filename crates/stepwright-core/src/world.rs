@@ -37,7 +37,8 @@ impl Timestamp {
     }
 }
 
-/// Tells the time and waits. Implemented for the real world by the engine, and here by the seeded one.
+/// Tells the time and waits. Implemented for the real world by the engine, and here by the seeded
+/// one.
 pub trait Clock: Send + Sync + 'static {
     /// What time it is.
     fn now(&self) -> Timestamp;
@@ -46,7 +47,8 @@ pub trait Clock: Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// The only source of time, identity and chance. Cheap to clone; clones share one sequence of chance.
+/// The only source of time, identity and chance. Cheap to clone; clones share one sequence of
+/// chance.
 ///
 /// A seeded world repeats itself: the same seed gives the same identifiers and the same jitter.
 ///

@@ -1,8 +1,7 @@
 //! Drives one run from where its journal ends to its end. Running and resuming are the same.
 
 use crate::compile::Compiled;
-use crate::effects::Recalled;
-use crate::effects::{Journaled, Live, Retrying, Stop, Timed};
+use crate::effects::{Effects, Failure, Journaled, Live, Recalled, Retrying, Stop, Timed};
 use crate::interpret::{Flow, sequence};
 use crate::recorder::{Recorder, Recording};
 use futures_util::future::{Either, select};
@@ -11,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::event::{Event, WorkflowStarted};
 use stepwright_core::executor::RunInfo;
+use stepwright_core::scope::Scope;
 use stepwright_core::{
     AnyStore, Error, ErrorCode, ErrorData, EventKind, RunId, RunOutput, RunStatus, StepPath,
     StoreError, Timestamp, World,
@@ -32,7 +32,7 @@ pub(crate) struct Job {
 
 /// Why a walk was left.
 enum Ending {
-    Walked(Result<Flow, Stop>),
+    Walked(Result<(), Stop>),
     Cancelled,
     TimedOut(Duration),
 }
@@ -91,15 +91,15 @@ impl Job {
             return Ok(());
         }
         self.begin()?;
-        let ending = self.walk().await;
-        let recorder = &self.recorder;
-        let root = StepPath::root();
+        let mut flow = self.given();
+        let ending = self.walk(&mut flow).await;
+        let (recorder, root) = (&self.recorder, StepPath::root());
         let (kind, patches) = match ending {
-            Ending::Walked(Ok(flow)) => match &flow.broken {
-                Some(failure) => (failed(failure), flow.patches),
+            Ending::Walked(Ok(())) => match flow.broken {
+                Some(failure) => (failed(&failure), flow.patches),
                 None => {
                     // Where no step gave anything, what the run was given flows through.
-                    let content = match flow.previous {
+                    let content = match &flow.previous {
                         Some(previous) => previous.content.clone(),
                         None => flow.run.content.clone(),
                     };
@@ -112,18 +112,7 @@ impl Job {
                 let reason = "cancelled by request".into();
                 (EventKind::WorkflowCancelled { reason }, Vec::new())
             }
-            Ending::TimedOut(limit) => {
-                let error = ErrorData {
-                    code: ErrorCode::TimedOut,
-                    message: format!("the run took longer than {limit:?}"),
-                    hint: Some("give the run a longer `timeout`".into()),
-                    ..ErrorData::default()
-                };
-                (
-                    EventKind::WorkflowError { error: Box::new(error), step: None, attempts: 0 },
-                    vec![],
-                )
-            }
+            Ending::TimedOut(limit) => (timed_out(limit), Vec::new()),
         };
         recorder.settle().await?;
         recorder.stop_within(&root)?;
@@ -138,7 +127,24 @@ impl Job {
         }
     }
 
-    async fn walk(&self) -> Ending {
+    /// What flows into the first step.
+    fn given(&self) -> Flow {
+        let started = &self.started;
+        Flow {
+            run: started.input.clone(),
+            previous: None,
+            scope: Scope::default(),
+            state: started.state.clone(),
+            patches: started.patches.clone(),
+            item: None,
+            nth: 0,
+            ended: false,
+            broken: None,
+        }
+    }
+
+    /// The layers through which the interpreter sees the world.
+    fn effects(&self) -> impl Effects {
         let Self { compiled, started, recorder, world, .. } = self;
         let info = Arc::new(RunInfo {
             run_id: recorder.run().clone(),
@@ -152,19 +158,15 @@ impl Job {
         let timed = Timed { inner: live, world: world.clone() };
         let recalled = self.recalled.as_deref();
         let journaled = Journaled { inner: timed, recorder: recorder.clone(), recalled };
-        let fx = Retrying { inner: journaled, world: world.clone() };
-        let flow = Flow {
-            run: started.input.clone(),
-            state: started.state.clone(),
-            patches: started.patches.clone(),
-            ..Flow::default()
-        };
+        Retrying { inner: journaled, world: world.clone() }
+    }
+
+    /// Walks until the end, or until the run is cancelled or has taken too long.
+    async fn walk(&self, flow: &mut Flow) -> Ending {
+        let Self { compiled, started, recorder, world, .. } = self;
+        let fx = self.effects();
         let root = StepPath::root();
-        let body = &compiled.plan.body;
-        let walk = pin!(async {
-            let mut flow = flow;
-            sequence(&fx, body, &root, &mut flow).await.map(|()| flow)
-        });
+        let walk = pin!(sequence(&fx, &compiled.plan.body, &root, flow));
         // Polled first, so that a run that is cancelled before it begins does nothing.
         let cancelled = pin!(recorder.cancel_token().cancelled());
         let cancellable = select(cancelled, walk);
@@ -183,7 +185,17 @@ impl Job {
     }
 }
 
-fn failed(failure: &crate::effects::Failure) -> EventKind {
+fn timed_out(limit: Duration) -> EventKind {
+    let error = ErrorData {
+        code: ErrorCode::TimedOut,
+        message: format!("the run took longer than {limit:?}"),
+        hint: Some("give the run a longer `timeout`".into()),
+        ..ErrorData::default()
+    };
+    EventKind::WorkflowError { error: Box::new(error), step: None, attempts: 0 }
+}
+
+fn failed(failure: &Failure) -> EventKind {
     EventKind::WorkflowError {
         error: Box::new(failure.error.clone()),
         step: Some(failure.path.clone()),

@@ -240,7 +240,14 @@ impl Recorder {
 
     /// Is ready when all that was noted until now is in the journal, and shown.
     pub(crate) async fn settle(&self) -> Result<(), Stop> {
-        let Some(journal) = &self.journal else { return Ok(()) };
+        match &self.journal {
+            // Boxed, because a step that waits has settled before: it keeps no room for this.
+            Some(journal) => Box::pin(self.append_all(journal)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn append_all(&self, journal: &Journal) -> Result<(), Stop> {
         let target = self.tape().fold.next_sequence();
         loop {
             {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub const MISTAKES_MAX: usize = 50;
 
 /// How many mistakes are looked for, so that a file of nothing but mistakes ends soon.
-const FOUND_MAX: usize = 1000;
+const FOUND_MAX: usize = 500;
 
 /// One mistake: what, where, and what to do about it.
 #[derive(Clone, Debug, Serialize)]
@@ -204,8 +204,13 @@ impl Diagnostics {
         report
     }
 
+    /// Whether mistakes are only counted from here on.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= FOUND_MAX
+    }
+
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
-        if self.list.len() >= FOUND_MAX {
+        if self.is_full() {
             self.left_out += 1;
             return;
         }

@@ -1,5 +1,10 @@
 //! What somebody may have meant.
 
+/// How many candidates are compared: likeness takes its time.
+const COMPARED_MAX: usize = 500;
+/// How many candidates are listed.
+const LISTED_MAX: usize = 20;
+
 /// The candidate that is most like `word`, if one is like it at all.
 pub(crate) fn closest<'a>(
     word: &str,
@@ -15,6 +20,7 @@ pub(crate) fn closest<'a>(
     };
     candidates
         .into_iter()
+        .take(COMPARED_MAX)
         .map(|candidate| (like(candidate), candidate))
         .filter(|(alike, _)| *alike >= 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
@@ -26,6 +32,10 @@ pub(crate) fn did_you_mean(word: &str, candidates: &[&str], there_is: &str) -> O
     match closest(word, candidates.iter().copied()) {
         Some(found) => Some(format!("did you mean `{found}`?")),
         None if candidates.is_empty() => None,
+        None if candidates.len() > LISTED_MAX => {
+            let first = listed(&candidates[..LISTED_MAX]);
+            Some(format!("{there_is}: {first}, and {} more", candidates.len() - LISTED_MAX))
+        }
         None => Some(format!("{there_is}: {}", listed(candidates))),
     }
 }

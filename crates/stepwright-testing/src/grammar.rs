@@ -6,7 +6,7 @@ use stepwright_core::{Event, EventKind};
 
 /// Checks all events of one run, in the order in which a reader got them: the run begins first and
 /// ends last, facts are numbered from 0 without a gap, deltas stand behind the fact that they name,
-/// every step that begins ends once and inside of what encloses it, and time does not run backwards.
+/// every step that begins ends once and inside of what encloses it, and time does not run back.
 ///
 /// # Panics
 /// If they do not follow it; with what is wrong, and the events.

@@ -14,7 +14,11 @@ use stepwright_core::{Content, StepInput};
 /// ```
 /// # use stepwright_engine::{Loop, Workflow};
 /// # async fn improve(draft: String) -> String { draft + "!" }
-/// let revise = Loop::new("Revise").step(improve).forward().at_most(5).until(|turn| turn.text().len() > 6);
+/// let revise = Loop::new("Revise")
+///     .step(improve)
+///     .forward()
+///     .at_most(5)
+///     .until(|turn| turn.text().len() > 6);
 /// let output = Workflow::builder("Letter").step(revise).build()?.run("Hello").blocking()?;
 /// assert_eq!(output.content.text(), "Hello!!");
 /// # Ok::<(), stepwright_core::Error>(())

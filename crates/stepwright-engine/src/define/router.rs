@@ -11,11 +11,12 @@ use stepwright_core::{StepError, StepInput};
 /// A name that is no choice fails the router.
 ///
 /// ```
-/// # use stepwright_engine::{Router, Workflow};
-/// # async fn blog(t: String) -> String { format!("# {t}") } async fn tweet(t: String) -> String { t }
-/// let channel = Router::new("Channel", |input| if input.text().len() > 20 { "blog" } else { "tweet" })
-///     .choice(blog)
-///     .choice(tweet);
+/// use stepwright_core::StepInput;
+/// use stepwright_engine::{Router, Workflow};
+/// # async fn blog(text: String) -> String { format!("# {text}") }
+/// # async fn tweet(text: String) -> String { text }
+/// let by_length = |input: &StepInput| if input.text().len() > 20 { "blog" } else { "tweet" };
+/// let channel = Router::new("Channel", by_length).choice(blog).choice(tweet);
 /// let workflow = Workflow::builder("Publish").step(channel).build()?;
 /// assert_eq!(workflow.run("Short news").blocking()?.content.text(), "Short news");
 /// # Ok::<(), stepwright_core::Error>(())
@@ -76,7 +77,8 @@ container!(Router, self => Body::Router { choose: self.choose, choices: self.cho
 /// What names choices: a text, a list of texts, an `Option` or a `Result` of these.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not name the choices of a router",
-    note = "return a `&'static str` or `String`, a `Vec` or an `Option` of it, or a `Result` of these"
+    note = "return a `&'static str` or `String`, a `Vec` or an `Option` of it, \
+            or a `Result` of these"
 )]
 pub trait IntoRoute {
     /// The names of the chosen steps, in the order in which they run.

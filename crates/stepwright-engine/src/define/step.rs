@@ -43,9 +43,8 @@ impl Step {
     ///
     /// ```
     /// use stepwright_engine::{Step, Workflow};
-    /// let workflow = Workflow::builder("Count")
-    ///     .step(Step::blocking("Words", |text: String| text.split_whitespace().count().to_string()))
-    ///     .build()?;
+    /// let count = |text: String| text.split_whitespace().count().to_string();
+    /// let workflow = Workflow::builder("Count").step(Step::blocking("Words", count)).build()?;
     /// assert_eq!(workflow.run("one two three").blocking()?.content.text(), "3");
     /// # Ok::<(), stepwright_core::Error>(())
     /// ```

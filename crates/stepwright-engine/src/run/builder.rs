@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::future::IntoFuture;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use stepwright_core::event::WorkflowStarted;
 use stepwright_core::executor::RunInput;
@@ -32,7 +32,8 @@ use tokio_util::sync::CancellationToken;
 /// # assert_eq!(output.content.text(), "Hello Ada");
 /// # Ok(()) }
 /// ```
-#[must_use = "a run does nothing until it is awaited, streamed, put into the background or blocked on"]
+#[must_use = "a run does nothing until it is awaited, streamed, put into the background or \
+              blocked on"]
 pub struct Run {
     workflow: Workflow,
     // Boxed, so that the future of a run that waits does not keep room for them.
@@ -263,12 +264,11 @@ impl Run {
         let run = options.run_id.transpose()?.unwrap_or_else(|| world.run_id());
         let session_id = options.session_id.transpose()?.unwrap_or_else(|| world.session_id());
         let mut patches = Vec::new();
-        let mut state = match session {
-            Some(session) => session.state,
-            None => {
-                patches.extend(sets(workflow.default_state()));
-                State::new()
-            }
+        let mut state = if let Some(session) = session {
+            session.state
+        } else {
+            patches.extend(sets(workflow.default_state()));
+            State::new()
         };
         patches.extend(sets(&options.session_state));
         for patch in &patches {
@@ -282,7 +282,7 @@ impl Run {
             session_id,
             user_id: options.user_id.transpose()?,
             input: Arc::new(input),
-            state: Arc::new(state),
+            state: shared(state),
             patches,
             metadata: options.metadata,
             debug: options.debug,
@@ -316,6 +316,12 @@ pub(crate) fn finish(live: &Live, answer: &Result<RunOutput, Error>) {
         },
     };
     live.end(outcome);
+}
+
+/// Most runs have no state, and share having none.
+fn shared(state: State) -> Arc<State> {
+    static EMPTY: LazyLock<Arc<State>> = LazyLock::new(Arc::default);
+    if state.is_empty() { EMPTY.clone() } else { Arc::new(state) }
 }
 
 fn sets(state: &State) -> impl Iterator<Item = Patch> {

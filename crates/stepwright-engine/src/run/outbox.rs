@@ -53,7 +53,7 @@ impl Outbox {
         }
     }
 
-    /// Takes all that is unread, in exchange for an empty queue. `false` when nothing more will come.
+    /// Takes all that is unread, in exchange for an empty queue. `false` when nothing more comes.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>, read: &mut VecDeque<Event>) -> Poll<bool> {
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         if !unread.events.is_empty() {

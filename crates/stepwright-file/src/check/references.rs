@@ -64,16 +64,22 @@ impl<'a> Checker<'a, '_> {
         if place.visible.contains(&name) {
             return None;
         }
+        if self.mistakes.is_full() {
+            // It is only counted.
+            return Some(at(String::new()));
+        }
         let hidden =
             place.hidden.iter().rev().find(|(other, _)| *other == name).map(|(_, why)| why);
         let there = self.all.iter().find(|(other, _)| *other == name).map(|(_, span)| *span);
         let Some(there) = there else {
             let mistake = at(format!("there is no step `{name}`"));
-            return Some(match closest(name, place.visible.iter().copied()) {
+            // Those that ran last come first.
+            let near: Vec<&str> = place.visible.iter().rev().copied().collect();
+            return Some(match closest(name, near.iter().copied()) {
                 Some(meant) => mistake.help(format!("did you mean `steps.{meant}`?")),
-                None => mistake.maybe_help(
-                    did_you_mean(name, &place.visible, "steps that ran before are")
-                        .or_else(|| Some("no step runs before this one".into())),
+                None => mistake.help(
+                    did_you_mean(name, &near, "steps that ran before are")
+                        .unwrap_or_else(|| "no step runs before this one".into()),
                 ),
             });
         };

@@ -147,15 +147,16 @@ fn hostile_files_end_soon() {
 #[test]
 fn large_files_are_checked_in_a_moment() {
     let steps = |each: &str| {
-        let steps: Vec<String> = (0..9_000).map(|n| each.replace('N', &n.to_string())).collect();
+        let steps: Vec<String> = (0..2_000).map(|n| each.replace('N', &n.to_string())).collect();
         format!("format: 1\nname: Large\nsteps:\n{}", steps.join("\n"))
     };
-    let right = steps("  - {name: sN, value: \"= previous\"}");
+    let right = steps("  - {name: sN, template: \"{{ previous }}\"}");
     Definition::parse(&right, "right.yaml", &Options::default()).unwrap();
-    let wrong = steps("  - {name: sN, value: \"= steps.t\", colour: red}");
+    let wrong = steps("  - {name: sN, template: \"{{ steps.t }}\", colour: red}");
     let mistakes = Definition::parse(&wrong, "wrong.yaml", &Options::default()).unwrap_err();
-    assert_eq!((mistakes.len(), mistakes.left_out()), (MISTAKES_MAX, 18_000 - MISTAKES_MAX));
-    let many = format!("{right}\n{}", vec!["  - {value: 1}"; 2_000].join("\n"));
+    assert_eq!((mistakes.len(), mistakes.left_out()), (MISTAKES_MAX, 4_000 - MISTAKES_MAX));
+    let many = vec!["  - {value: 1}"; 10_001].join("\n");
+    let many = format!("format: 1\nname: Many\nsteps:\n{many}");
     let mistakes = Definition::parse(&many, "many.yaml", &Options::default()).unwrap_err();
     assert!(mistakes.to_string().contains("a workflow has at most 10000 steps"));
 }

@@ -1,0 +1,158 @@
+//! What can be said on the command line.
+
+use crate::duration;
+use anstream::ColorChoice;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+use stepwright::file::Options;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  the run completed, or the file has no mistakes
+  1  the run failed, or its output could not be written
+  2  bad usage, a bad definition, or a bad input: nothing ran
+  4  the run was cancelled
+  5  the database cannot be opened or written, or another process drives the run";
+
+const EXAMPLES: &str = "\
+Examples:
+  stepwright check digest.yaml
+  stepwright run digest.yaml '{\"folder\": \"docs\"}'
+  stepwright run article.yaml \"AI trends\" --stream
+  git diff | stepwright run review.yaml --input-file - --model offline > review.md
+  stepwright run chat.yaml \"And then?\" --session-id s-1 --db chat.db
+  stepwright run digest.yaml --input-file in.json --json --events > events.jsonl";
+
+const INPUT: &str = "\
+Input:
+  What a file declares as `input` says how INPUT is read. Without a schema, or where `type` is
+  `string`, it is a text. Where `type` is anything else, it is JSON. Where both would do (several
+  types with `string` among them, or a schema without `type`), it is JSON if it is a JSON object or
+  array, and a text otherwise.";
+
+/// Runs workflows of agents and functions that are written as YAML or JSON files
+#[derive(Debug, Parser)]
+#[command(version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"), max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// When to use colours; `auto` honours `NO_COLOR` and `CLICOLOR_FORCE`
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a workflow file: its output goes to stdout, everything else to stderr
+    #[command(after_help = format!("{INPUT}\n\n{EXAMPLES}\n\n{EXIT_CODES}"))]
+    Run(Box<Run>),
+    /// Check a workflow file without running it, and show its steps
+    #[command(after_help = EXIT_CODES)]
+    Check(Check),
+}
+
+/// Which file, and what it may do.
+#[derive(Debug, Args)]
+pub(crate) struct Definition {
+    /// The workflow file: YAML or JSON
+    pub(crate) file: PathBuf,
+    /// The model of all agents, whatever the file says, as `provider:model`
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// Allow steps that run commands; without it, a file with such steps is refused
+    #[arg(long)]
+    pub(crate) allow_shell: bool,
+    /// The directory that steps and tools read and write, and never leave [default: the current one]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) definition: Definition,
+    /// What the run is about: a text, or JSON if the file declares such an input
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) input: Option<String>,
+    /// Read the input from a file; `-` is stdin. One line break at its end is not part of a text
+    #[arg(long, value_name = "FILE", conflicts_with = "input")]
+    pub(crate) input_file: Option<PathBuf>,
+    /// Continue this session, or open it if there is none of that name; needs --db
+    #[arg(long, value_name = "ID")]
+    pub(crate) session_id: Option<String>,
+    /// Who runs it: a session that another user owns is not found
+    #[arg(long, value_name = "ID")]
+    pub(crate) user_id: Option<String>,
+    /// Keep runs and sessions in this SQLite database, which is made if there is none
+    #[arg(long, value_name = "PATH")]
+    pub(crate) db: Option<PathBuf>,
+    /// Fail if the run takes longer: `30s`, `5m`, `1h30m`
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) timeout: Option<Duration>,
+    /// Write what agents say as they say it; the output is not repeated at the end
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) stream: bool,
+    /// Write events as JSON, one a line: how the run begins and ends, and what there is to read
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show all events: with --json as JSON on stdout, otherwise as plain lines on stderr
+    #[arg(long)]
+    pub(crate) events: bool,
+    /// Log every event, prompt and answer to stderr
+    #[arg(long)]
+    pub(crate) debug: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) definition: Definition,
+    /// Write the mistakes, or the tree of steps, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Definition {
+    /// How the file is to be read.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            allow_shell: self.allow_shell,
+            base_dir: self.base_dir.clone(),
+            model: self.model.clone(),
+        }
+    }
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Color {
+    /// On terminals that have them
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    pub(crate) fn into_choice(self) -> ColorChoice {
+        match self {
+            Self::Auto => ColorChoice::Auto,
+            Self::Always => ColorChoice::Always,
+            Self::Never => ColorChoice::Never,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,36 @@
+//! `stepwright check`.
+
+use crate::args::Check;
+use crate::exit::Exit;
+use crate::print::Stdout;
+use crate::terminal::Terminal;
+use stepwright::file::Definition;
+
+/// Checks a file, and shows its steps or its mistakes.
+pub(crate) fn check(arguments: &Check, terminal: Terminal) -> Exit {
+    let mut stdout = Stdout::default();
+    let file = &arguments.definition.file;
+    let exit = match Definition::read(file, &arguments.definition.options()) {
+        Ok(definition) => {
+            let outline = definition.explain();
+            if arguments.json {
+                stdout.write_json_pretty(&outline);
+            } else {
+                stdout.write(&format!("{}: ok\n{outline}", file.display()));
+            }
+            Exit::Completed
+        }
+        Err(mistakes) if arguments.json => {
+            stdout.write_json_pretty(&mistakes);
+            if mistakes.left_out() > 0 {
+                terminal.hint(&format!("there are {} more mistakes", mistakes.left_out()));
+            }
+            Exit::Usage
+        }
+        Err(mistakes) => {
+            terminal.mistakes(&mistakes);
+            Exit::Usage
+        }
+    };
+    stdout.end(terminal, exit)
+}

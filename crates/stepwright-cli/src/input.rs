@@ -1,0 +1,139 @@
+//! What the run is given.
+
+use crate::args::Run;
+use serde_json::Value;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use stepwright::{Content, Error};
+
+/// How large an input may be. It is part of the first fact of the run, and in memory several times.
+const INPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How the schema of a workflow wants its input read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+    /// JSON if it is an object or an array.
+    Either,
+}
+
+/// The input of the run, as the schema wants it.
+pub(crate) fn read(arguments: &Run, schema: Option<&Value>) -> Result<Content, Error> {
+    match (&arguments.input, &arguments.input_file) {
+        (Some(text), _) => parse(text, "INPUT", Form::of(schema)),
+        (None, Some(path)) => {
+            let (text, shown) = read_file(path)?;
+            parse(without_line_break(&text), &shown, Form::of(schema))
+        }
+        (None, None) => Ok(Content::default()),
+    }
+}
+
+impl Form {
+    fn of(schema: Option<&Value>) -> Self {
+        let Some(schema) = schema else { return Self::Text };
+        match schema.get("type") {
+            Some(Value::String(one)) if one == "string" => Self::Text,
+            Some(Value::Array(several)) if several.iter().any(|one| one == "string") => {
+                if several.len() == 1 { Self::Text } else { Self::Either }
+            }
+            Some(_) => Self::Json,
+            None => Self::Either,
+        }
+    }
+}
+
+fn parse(text: &str, shown: &str, form: Form) -> Result<Content, Error> {
+    let parsed = match form {
+        Form::Text => return Ok(text.into()),
+        Form::Json | Form::Either => serde_json::from_str::<Value>(text),
+    };
+    match (parsed, form) {
+        (Ok(value), Form::Json) => Ok(value.into()),
+        (Ok(value), _) if value.is_object() || value.is_array() => Ok(value.into()),
+        (Err(error), Form::Json) => {
+            let wanted = "the workflow declares an input that is no text, so it is read as JSON";
+            Err(Error::usage(format!("{shown} is not JSON: {error}")).with_hint(wanted))
+        }
+        _ => Ok(text.into()),
+    }
+}
+
+fn read_file(path: &Path) -> Result<(String, String), Error> {
+    let (read, shown) = if path == Path::new("-") {
+        (read_all(std::io::stdin().lock()), "the input from stdin".to_owned())
+    } else {
+        (File::open(path).and_then(read_all), format!("the input file `{}`", path.display()))
+    };
+    let bytes = read.map_err(|error| Error::usage(format!("{shown} cannot be read: {error}")))?;
+    if bytes.len() as u64 > INPUT_BYTES_MAX {
+        let message = format!("{shown} has more than {INPUT_BYTES_MAX} bytes");
+        return Err(Error::usage(message).with_hint("let a step read it instead: `read_files`"));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok((text, shown)),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            Err(Error::usage(format!("{shown} is not UTF-8 text: byte {at} is none"))
+                .with_hint("convert it first, with `iconv` for one"))
+        }
+    }
+}
+
+fn read_all(from: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(INPUT_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Programs that write a line end it, which is not what they say.
+fn without_line_break(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read_as(schema: Option<&Value>, text: &str) -> Result<Value, String> {
+        let content = parse(text, "INPUT", Form::of(schema));
+        content.map(|content| content.to_value()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_schema_decides_how_the_input_is_read() {
+        let object = r#"{"a": 1}"#;
+        assert_eq!(read_as(None, object), Ok(json!(object)));
+        assert_eq!(read_as(Some(&json!({"type": "string"})), object), Ok(json!(object)));
+        assert_eq!(read_as(Some(&json!({"type": ["string"]})), object), Ok(json!(object)));
+        assert_eq!(read_as(Some(&json!({"type": "object"})), object), Ok(json!({"a": 1})));
+        assert_eq!(read_as(Some(&json!({"type": "integer"})), "-3"), Ok(json!(-3)));
+        assert_eq!(read_as(Some(&json!({"type": ["array", "null"]})), "null"), Ok(json!(null)));
+        assert_eq!(
+            read_as(Some(&json!({"type": "object"})), "{a}"),
+            Err("INPUT is not JSON: key must be a string at line 1 column 2".to_owned())
+        );
+    }
+
+    #[test]
+    fn where_both_would_do_objects_and_arrays_are_json() {
+        for schema in
+            [json!({"type": ["string", "object"]}), json!({"properties": {}}), json!(true)]
+        {
+            assert_eq!(read_as(Some(&schema), r#"{"a": 1}"#), Ok(json!({"a": 1})));
+            assert_eq!(read_as(Some(&schema), "[1]"), Ok(json!([1])));
+            assert_eq!(read_as(Some(&schema), "3"), Ok(json!("3")));
+            assert_eq!(read_as(Some(&schema), "{a}"), Ok(json!("{a}")));
+        }
+    }
+
+    #[test]
+    fn one_line_break_at_the_end_is_not_part_of_the_text() {
+        let shown = ["a", "a\n", "a\r\n", "a\n\n"].map(without_line_break);
+        assert_eq!(shown, ["a", "a", "a", "a\n"]);
+    }
+}

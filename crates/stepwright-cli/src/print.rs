@@ -1,0 +1,103 @@
+//! Stdout: what a run gives, and nothing else.
+
+use crate::exit::Exit;
+use crate::speech::Speech;
+use crate::terminal::Terminal;
+use std::io::{ErrorKind, Write as _};
+use stepwright::{Error, Event, RunOutput};
+
+/// Stdout, whose reader may go away: then nothing is written any more, and nothing fails. Only data
+/// that could not be written although somebody wants it is an error.
+#[derive(Debug, Default)]
+pub(crate) struct Stdout {
+    closed: bool,
+    failure: Option<std::io::Error>,
+}
+
+impl Stdout {
+    pub(crate) fn write(&mut self, text: &str) {
+        self.write_bytes(text.as_bytes());
+    }
+
+    pub(crate) fn write_json_pretty(&mut self, value: &impl serde::Serialize) {
+        let mut bytes = serde_json::to_vec_pretty(value).expect("texts and numbers can be written");
+        bytes.push(b'\n');
+        self.write_bytes(&bytes);
+    }
+
+    fn write_bytes(&mut self, bytes: &[u8]) {
+        if self.closed || bytes.is_empty() {
+            return;
+        }
+        let mut stdout = std::io::stdout().lock();
+        if let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            self.closed = true;
+            self.failure = (error.kind() != ErrorKind::BrokenPipe).then_some(error);
+        }
+    }
+
+    /// How the command ends: as it would, unless what it had to give could not be written.
+    pub(crate) fn end(self, terminal: Terminal, exit: Exit) -> Exit {
+        let Some(failure) = self.failure else { return exit };
+        let error = Error::usage("the output could not be written").with_source(failure);
+        terminal.error(&error);
+        if exit == Exit::Completed { Exit::Failed } else { exit }
+    }
+}
+
+/// What of a run goes to stdout.
+#[derive(Debug)]
+pub(crate) enum Form {
+    /// Its output, at the end.
+    Output,
+    /// What agents say, as they say it.
+    Stream(Speech),
+    /// Events as JSON, one a line.
+    Json {
+        /// Not only how it begins and ends, and what there is to read.
+        all: bool,
+    },
+}
+
+/// Writes of a run what is wanted.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    pub(crate) form: Form,
+    pub(crate) stdout: Stdout,
+}
+
+impl Printer {
+    /// What an event brings, if anything.
+    pub(crate) fn text_of(&mut self, event: &Event) -> Option<String> {
+        match &mut self.form {
+            Form::Output => None,
+            Form::Stream(speech) => Some(speech.hear(event)).filter(|text| !text.is_empty()),
+            Form::Json { all } if *all || event.kind.is_content() => {
+                let mut line = serde_json::to_string(event).expect("events can be written");
+                line.push('\n');
+                Some(line)
+            }
+            Form::Json { .. } => None,
+        }
+    }
+
+    /// What there is to write at the end. Nothing of a run that has not completed, but a line that
+    /// was begun is ended.
+    pub(crate) fn last_text(&mut self, output: Option<&RunOutput>) -> String {
+        match &mut self.form {
+            Form::Output => {
+                output.map_or_else(String::new, |output| ended(&output.content.pretty()))
+            }
+            Form::Stream(speech) => match output {
+                Some(output) => speech.end(&output.content.pretty()),
+                None => speech.end(""),
+            },
+            Form::Json { .. } => String::new(),
+        }
+    }
+}
+
+/// The text, with a line break at its end.
+pub(crate) fn ended(text: &str) -> String {
+    if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
+}

@@ -1,0 +1,105 @@
+//! The floors of ARCHITECTURE.md, as Cargo sees them.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+/// Edges go from a higher floor to a lower one, never sideways and never up.
+const FLOORS: [(&str, u32); 9] = [
+    ("stepwright-core", 0),
+    ("stepwright-engine", 1),
+    ("stepwright-models", 1),
+    ("stepwright-store", 1),
+    ("stepwright-testing", 1),
+    ("stepwright-agent", 2),
+    ("stepwright-file", 3),
+    ("stepwright", 4),
+    ("stepwright-cli", 5),
+];
+
+/// What is large, slow to build or bound to a platform, and the one crate that may have it.
+const HEAVY: [(&str, &str); 7] = [
+    ("rusqlite", "stepwright-store"),
+    ("cel", "stepwright-file"),
+    ("jsonschema", "stepwright-file"),
+    ("miette", "stepwright-file"),
+    ("minijinja", "stepwright-file"),
+    ("ureq", "stepwright-file"),
+    ("clap", "stepwright-cli"),
+];
+
+fn cargo(arguments: &[&str]) -> String {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let answer = Command::new(cargo).args(arguments).current_dir(directory).output().unwrap();
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    String::from_utf8(answer.stdout).unwrap()
+}
+
+/// What each crate of the workspace needs to be built for its users: not for its tests.
+fn dependencies() -> BTreeMap<String, Vec<String>> {
+    let metadata = cargo(&["metadata", "--offline", "--no-deps", "--format-version", "1"]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    let list = |value: &Value| value.as_array().unwrap().clone();
+    let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
+    let needed = |package: &Value| {
+        let all = list(&package["dependencies"]).into_iter();
+        all.filter(|one| one["kind"] != "dev").map(|one| name(&one)).collect()
+    };
+    let packages = list(&metadata["packages"]);
+    packages.iter().map(|package| (name(package), needed(package))).collect()
+}
+
+#[test]
+fn every_edge_goes_down() {
+    let floors = BTreeMap::from(FLOORS);
+    let mut wrong = Vec::new();
+    for (crate_name, needed) in dependencies() {
+        let Some(floor) = floors.get(&*crate_name) else {
+            wrong.push(format!("`{crate_name}` has no floor"));
+            continue;
+        };
+        for other in needed {
+            if let Some(below) = floors.get(&*other)
+                && below >= floor
+            {
+                wrong.push(format!("`{crate_name}` (floor {floor}) → `{other}` (floor {below})"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "edges that do not go down:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn heavy_dependencies_live_in_leaves() {
+    let mut wrong = Vec::new();
+    for (crate_name, needed) in dependencies() {
+        for (heavy, home) in HEAVY {
+            if needed.iter().any(|other| other == heavy) && crate_name != home {
+                wrong.push(format!("`{crate_name}` → `{heavy}`, which belongs to `{home}`"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "heavy dependencies out of place:\n{}", wrong.join("\n"));
+}
+
+/// `tokio-util` brings `tokio` along for its cancellation token: that needs no runtime.
+#[test]
+fn the_core_has_no_runtime() {
+    let tree = cargo(&[
+        "tree",
+        "--offline",
+        "--package=stepwright-core",
+        "--edges=normal",
+        "--prefix=none",
+        "--format={p} {f}",
+    ]);
+    for line in tree.lines().filter(|line| line.starts_with("tokio")) {
+        let features = line.split_whitespace().flat_map(|word| word.split(','));
+        for feature in features {
+            let runtime = ["rt", "rt-multi-thread", "net", "fs", "time", "process"];
+            assert!(!runtime.contains(&feature), "the core has a runtime: {line}");
+        }
+    }
+    assert!(tree.starts_with("stepwright-core"), "{tree}");
+}

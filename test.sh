@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Tests everything. A machine with Rust and git is enough: what else is needed is installed where
+# that is possible, and named where it is not.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+stage() { printf '\n==> %s\n' "$1"; }
+give_up() {
+    printf '\nerror: %s\n' "$1" >&2
+    exit 1
+}
+
+# The SQLite that comes along is written in C.
+need_c_compiler() {
+    if command -v cc >/dev/null; then return; fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        give_up "a C compiler is missing; install one, such as the package \`build-essential\`"
+    fi
+    echo "There is no C compiler; installing the package \`build-essential\`."
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq build-essential
+}
+
+# A command of cargo that comes with Rust, but not with its minimal profile.
+need_component() {
+    if cargo "$1" --version >/dev/null 2>&1; then return; fi
+    if ! command -v rustup >/dev/null; then
+        give_up "\`cargo $1\` is missing; install the Rust component \`$2\`"
+    fi
+    echo "There is no \`cargo $1\`; installing the Rust component \`$2\`."
+    rustup component add "$2"
+}
+
+stage "tools"
+command -v cargo >/dev/null || give_up "\`cargo\` is missing; install Rust: https://rustup.rs"
+need_c_compiler
+need_component fmt rustfmt
+need_component clippy clippy
+cargo --version
+
+stage "form"
+cargo fmt --all --check
+
+stage "lints"
+cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+stage "tests"
+cargo test --workspace --all-features
+
+stage "documentation"
+RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace --all-features
+
+stage "dependencies"
+if command -v cargo-deny >/dev/null; then
+    # Advisories are left to `just deny`: they come without a change here, and would make the answer
+    # for one commit depend on the day.
+    cargo deny --all-features check bans licenses sources
+else
+    echo "Left out: \`cargo-deny\` is not installed."
+fi
+
+stage "everything passed"
