@@ -11,7 +11,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  the run completed, or the file has no mistakes
   1  the run failed, or its output could not be written
-  2  bad usage, a bad definition, or a bad input: nothing ran
+  2  bad usage, a bad definition or a bad input: nothing ran
   4  the run was cancelled
   5  the database cannot be opened or written, or another process drives the run";
 
@@ -33,7 +33,7 @@ Input:
 
 /// Runs workflows of agents and functions that are written as YAML or JSON files
 #[derive(Debug, Parser)]
-#[command(version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"), max_term_width = 100)]
+#[command(name = "stepwright", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"), max_term_width = 100)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -125,14 +125,11 @@ impl Definition {
     }
 }
 
-/// When to use colours.
+// Without documentation of its values, which would take ten lines of every help.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Color {
-    /// On terminals that have them
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 

@@ -6,7 +6,7 @@ use stepwright::{RunId, Workflow};
 use tokio::sync::Notify;
 
 /// Cancels the run when somebody presses Ctrl-C, and stops at once when they do it again. SIGTERM
-/// and SIGHUP count as well.
+/// counts as well.
 #[derive(Clone, Default)]
 pub(crate) struct Cancel(Arc<Inner>);
 
@@ -28,8 +28,7 @@ impl Cancel {
     pub(crate) fn on_signals() -> Self {
         let cancel = Self::default();
         let signalled = cancel.clone();
-        // If there is a handler already, or none can be had, signals do what they do by default.
-        let _ = ctrlc::set_handler(move || {
+        on_each_signal(move || {
             if signalled.request() {
                 std::process::exit(STOPPED_AT_ONCE);
             }
@@ -46,6 +45,11 @@ impl Cancel {
         state.run = Some((workflow.clone(), run.clone()));
     }
 
+    /// The run has ended: there is nothing to cancel any more, and its store can be closed.
+    pub(crate) fn ended(&self) {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).run = None;
+    }
+
     /// Waits for the first request.
     pub(crate) async fn requested(&self) {
         self.0.requested.notified().await;
@@ -60,4 +64,20 @@ impl Cancel {
         self.0.requested.notify_one();
         std::mem::replace(&mut state.requested, true)
     }
+}
+
+/// Calls it, on a thread of its own, for each signal. If that thread cannot be had, signals do what
+/// they do by default.
+#[cfg(unix)]
+fn on_each_signal(mut handle: impl FnMut() + Send + 'static) {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) else { return };
+    let wait = move || signals.forever().for_each(|_| handle());
+    let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(wait);
+    drop(thread);
+}
+
+#[cfg(not(unix))]
+fn on_each_signal(handle: impl FnMut() + Send + 'static) {
+    let _ = ctrlc::set_handler(handle);
 }

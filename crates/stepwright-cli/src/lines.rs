@@ -44,8 +44,8 @@ pub(crate) fn line(event: &Event) -> Option<String> {
         E::LoopIterationStarted { iteration, .. } => format!("started {path}: turn {iteration}"),
         E::ConditionExecutionStarted { condition_result, branch } => {
             match (condition_result, branch) {
-                (Some(holds), Some(branch)) => format!("decided {path}: {holds}, so {branch}"),
-                (Some(holds), None) => format!("decided {path}: {holds}, so nothing"),
+                (Some(holds), Some(_)) => format!("decided {path}: {holds}"),
+                (Some(holds), None) => format!("decided {path}: {holds}, nothing to do"),
                 (None, _) => format!("started {path}"),
             }
         }

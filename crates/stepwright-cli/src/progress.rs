@@ -20,6 +20,8 @@ pub(crate) struct Progress {
     shares: bool,
     /// Whether that text stands in the middle of a line.
     in_line: bool,
+    /// Whether that line was ended for it.
+    has_ended_line: bool,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,14 @@ impl Progress {
         } else {
             Shown::Notices
         };
-        Self { terminal, shown, notices: BTreeSet::new(), shares, in_line: false }
+        Self {
+            terminal,
+            shown,
+            notices: BTreeSet::new(),
+            shares,
+            in_line: false,
+            has_ended_line: false,
+        }
     }
 
     /// Shows what happened.
@@ -77,11 +86,17 @@ impl Progress {
         }
     }
 
-    /// Makes room for text that goes to stdout.
-    pub(crate) fn before_text(&mut self, text: &str) {
-        if self.shares {
-            self.clear();
-            self.in_line = !text.ends_with('\n');
+    /// Makes room for text that goes to stdout, and gives as much of it as is still to be written:
+    /// a line that was ended here is not ended twice.
+    pub(crate) fn before_text<'a>(&mut self, text: &'a str) -> &'a str {
+        if !self.shares {
+            return text;
+        }
+        self.clear();
+        self.in_line = !text.ends_with('\n');
+        match (std::mem::take(&mut self.has_ended_line), text.strip_prefix('\n')) {
+            (true, Some(rest)) => rest,
+            _ => text,
         }
     }
 
@@ -105,6 +120,7 @@ impl Progress {
     fn write(&mut self, line: &str) {
         if std::mem::take(&mut self.in_line) {
             write_raw("\n");
+            self.has_ended_line = true;
         }
         match &mut self.shown {
             Shown::Live(live) => live.write_above(line),

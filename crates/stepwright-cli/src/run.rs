@@ -106,8 +106,7 @@ async fn drive(
         if progress.is_beside_output() && matches!(printer.form, Form::Output) {
             write("");
         }
-        progress.before_text(&last);
-        printer.stdout.write(&last);
+        printer.stdout.write(progress.before_text(&last));
     }
     if let Some(output) = output {
         conclude(arguments, terminal, &progress, output);
@@ -115,7 +114,10 @@ async fn drive(
     let exit = match &answer {
         Ok(_) => Exit::Completed,
         Err(error) => {
-            explain(arguments, terminal, error);
+            // Whoever watches has read it in the last line.
+            if !(error.kind() == ErrorKind::Cancelled && progress.is_watched()) {
+                explain(arguments, terminal, error);
+            }
             Exit::of(error)
         }
     };
@@ -160,8 +162,7 @@ async fn follow(
                     begun = true;
                 }
                 if let Some(text) = printer.text_of(&event) {
-                    progress.before_text(&text);
-                    printer.stdout.write(&text);
+                    printer.stdout.write(progress.before_text(&text));
                 }
                 progress.event(&event);
             }
@@ -171,7 +172,9 @@ async fn follow(
             }
         }
     }
-    events.output().await
+    let answer = events.output().await;
+    cancel.ended();
+    answer
 }
 
 /// The last line, for those who watch or have to find the run again.
@@ -196,9 +199,15 @@ fn explain(arguments: &Run, terminal: Terminal, error: &Error) {
         ErrorKind::NotFound if arguments.session_id.is_some() => {
             terminal.hint("choose another `--session-id`, or say whose it is with `--user-id`");
         }
-        ErrorKind::Run if error.hint().is_none() && !arguments.debug => {
+        ErrorKind::Run if error.hint().is_none() && !arguments.debug && is_of_agent(error) => {
             terminal.hint("run it again with `--debug` to see every prompt and answer");
         }
         _ => {}
     }
+}
+
+/// Whether there are prompts and answers to look at.
+fn is_of_agent(error: &Error) -> bool {
+    let runs = error.output().map(|output| output.step_executor_runs.as_slice());
+    runs.unwrap_or_default().iter().any(|run| Some(&run.path) == error.step())
 }

@@ -1,4 +1,4 @@
-//! The last line.
+//! The last lines.
 
 use crate::duration::about;
 use crate::terminal::Terminal;
@@ -30,10 +30,14 @@ pub(crate) fn summary(terminal: Terminal, output: &RunOutput, db: Option<&Path>)
         let (read, written) = (metrics.usage.input_tokens, metrics.usage.output_tokens);
         add(format!("{} tokens in, {} out", read.unwrap_or(0), written.unwrap_or(0)));
     }
+    let dim = Style::new().dimmed();
+    let mut text = status + &terminal.paint(dim, rest);
+    // On a line of its own: it is long, and somebody may want to copy it.
     if let Some(db) = db {
-        add(format!("run {} in {}", output.run_id, db.display()));
+        text.push('\n');
+        text.push_str(&terminal.paint(dim, format!("run {} in {}", output.run_id, db.display())));
     }
-    status + &terminal.paint(Style::new().dimmed(), rest)
+    text
 }
 
 /// Which run it was, for logs: only that, and only if it can be found again.

@@ -76,6 +76,14 @@ impl Terminal {
 
     /// Says what is wrong with a file.
     pub(crate) fn mistakes(self, mistakes: &Diagnostics) {
+        // Where there is nothing to show, there is nothing to draw either.
+        if let [mistake] = mistakes.iter().as_slice()
+            && mistake.line == 0
+        {
+            let help = mistake.help.as_ref().map(|help| format!("\nhint: {help}"));
+            write(&self.colored(&format!("error: {mistake}{}", help.unwrap_or_default())));
+            return;
+        }
         write(mistakes.report(self.report_style()).trim_end());
         let all = mistakes.len() + mistakes.left_out();
         let all = if all == 1 { "1 mistake".to_owned() } else { format!("{all} mistakes") };

@@ -103,12 +103,12 @@ impl World {
 
     /// A new name for a run: a version 7 UUID, so that names sort by time.
     pub fn run_id(&self) -> RunId {
-        RunId::new(self.uuid().as_str()).expect("a UUID is an identifier")
+        RunId::made(self.uuid().as_str())
     }
 
     /// A new name for a session.
     pub fn session_id(&self) -> SessionId {
-        SessionId::new(self.uuid().as_str()).expect("a UUID is an identifier")
+        SessionId::made(self.uuid().as_str())
     }
 
     fn uuid(&self) -> UuidText {

@@ -55,13 +55,11 @@ impl Job {
 
     /// Notes that the run has begun, unless it had.
     pub(crate) fn begin(&self) -> Result<(), Stop> {
-        match self.began {
-            Some(_) => Ok(()),
-            None => {
-                let started = EventKind::WorkflowStarted(self.started.clone());
-                self.recorder.record(&StepPath::root(), started)
-            }
+        if self.began.is_some() {
+            return Ok(());
         }
+        let started = EventKind::WorkflowStarted(self.started.clone());
+        self.recorder.record(&StepPath::root(), started)
     }
 
     /// Drives the run to its end.
@@ -95,17 +93,15 @@ impl Job {
         let ending = self.walk(&mut flow).await;
         let (recorder, root) = (&self.recorder, StepPath::root());
         let (kind, patches) = match ending {
-            Ending::Walked(Ok(())) => match flow.broken {
-                Some(failure) => (failed(&failure), flow.patches),
-                None => {
-                    // Where no step gave anything, what the run was given flows through.
-                    let content = match &flow.previous {
-                        Some(previous) => previous.content.clone(),
-                        None => flow.run.content.clone(),
-                    };
-                    (EventKind::WorkflowCompleted { content }, flow.patches)
-                }
-            },
+            Ending::Walked(Ok(())) => {
+                // Where no step gave anything, what the run was given flows through.
+                let content = flow.previous.as_ref().map_or(&flow.run.content, |p| &p.content);
+                let kind = match &flow.broken {
+                    Some(failure) => failed(failure),
+                    None => EventKind::WorkflowCompleted { content: content.clone() },
+                };
+                (kind, flow.patches)
+            }
             Ending::Walked(Err(Stop::Failed(failure))) => (failed(&failure), Vec::new()),
             Ending::Walked(Err(Stop::Lost(error))) => return Err(Stop::Lost(error)),
             Ending::Walked(Err(Stop::Sibling)) | Ending::Cancelled => {

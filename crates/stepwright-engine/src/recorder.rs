@@ -27,7 +27,8 @@ const JOINED_BYTES_MAX: usize = 4_096;
 /// Records the events of one run, in one order.
 ///
 /// A fact is noted at once and appended when the run is about to do something: everything noted
-/// since then goes into one append. Readers see it after that, and deltas in their place among facts.
+/// since then goes into one append. Readers see it after that, and deltas in their place among
+/// facts.
 pub(crate) struct Recorder {
     run: RunId,
     world: World,
@@ -277,10 +278,7 @@ impl Recorder {
             tape.queue.iter().filter(|event| event.is_fact()).cloned().collect();
         let last = facts.last()?;
         let next = last.sequence + 1;
-        let close = match last.kind.is_terminal() {
-            true => tape.close.take(),
-            false => None,
-        };
+        let close = if last.kind.is_terminal() { tape.close.take() } else { None };
         tape.appending = true;
         let batch = std::mem::take(&mut tape.queue);
         let append = Append { run: self.run.clone(), facts, close: close.map(|close| *close) };

@@ -25,7 +25,8 @@ use stepwright_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// A named, validated definition. Cheap to clone; safe to run many times at once; no run changes it.
+/// A named, validated definition. Cheap to clone; safe to run many times at once; no run changes
+/// it.
 ///
 /// ```
 /// use stepwright_engine::{Loop, Workflow};

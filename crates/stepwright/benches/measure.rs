@@ -2,12 +2,13 @@
 //! they consist of, in pairs, because a disk is never the same twice; and the memory of runs that
 //! wait. Prints medians. `cargo bench -p stepwright --bench measure`.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
-#![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 use rusqlite::{Connection, params};
 use std::time::{Duration, Instant};
 use stepwright::store::{Journal as _, Store as _};
-use stepwright::{AnyExecutor, Event, RunId, Sqlite, StepContext, StepError, StepInput, prelude::*};
+use stepwright::{
+    AnyExecutor, Event, RunId, Sqlite, StepContext, StepError, StepInput, prelude::*,
+};
 
 /// The least that a step can do: it hands on what it is given.
 struct Pass;
@@ -131,18 +132,28 @@ fn bare_inserts(bare: &Connection, n: usize, facts: &[Event]) {
         for index in group {
             bare.prepare_cached("INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5)")
                 .expect("SQL")
-                .execute(params![run, i64::try_from(index).expect("few"), facts[index].path.as_str(), 1, bodies[index]])
+                .execute(params![
+                    run,
+                    i64::try_from(index).expect("few"),
+                    facts[index].path.as_str(),
+                    1,
+                    bodies[index]
+                ])
                 .expect("a row");
         }
         if place == 3 {
-            bare.prepare_cached("UPDATE runs SET status = 'COMPLETED', updated_at = 2 WHERE id = ?1")
-                .expect("SQL")
-                .execute([run])
-                .expect("a row");
-            bare.prepare_cached("UPDATE sessions SET metrics = ?1, updated_at = ?2 WHERE session_id = 's'")
-                .expect("SQL")
-                .execute(params!["{}", i64::try_from(n).expect("few")])
-                .expect("a row");
+            bare.prepare_cached(
+                "UPDATE runs SET status = 'COMPLETED', updated_at = 2 WHERE id = ?1",
+            )
+            .expect("SQL")
+            .execute([run])
+            .expect("a row");
+            bare.prepare_cached(
+                "UPDATE sessions SET metrics = ?1, updated_at = ?2 WHERE session_id = 's'",
+            )
+            .expect("SQL")
+            .execute(params!["{}", i64::try_from(n).expect("few")])
+            .expect("a row");
         }
         bare.prepare_cached("COMMIT").expect("SQL").raw_execute().expect("committed");
     }

@@ -174,13 +174,11 @@ async fn one_turn<E: Effects>(
     last: bool,
 ) -> Result<bool, Stop> {
     sequence(fx, body, turn, flow).await?;
-    match flow.ended || last {
-        true => Ok(false),
-        false => {
-            let ends = fx.decide(node, turn, &flow.input()).await?;
-            Ok(!matches!(ends, Decision::Holds(true)))
-        }
+    if flow.ended || last {
+        return Ok(false);
     }
+    let ends = fx.decide(node, turn, &flow.input()).await?;
+    Ok(!matches!(ends, Decision::Holds(true)))
 }
 
 /// The error of a failure that happened at `at` itself, and not inside it.

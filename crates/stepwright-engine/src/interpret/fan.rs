@@ -107,20 +107,16 @@ async fn one_item<E: Effects>(
     };
     fx.record(&turn, EventKind::MapItemCompleted { item: number, end: status.into() })?;
     fx.settle().await?;
-    match status {
-        StepStatus::Skipped => {
-            let mut nothing = before.fork();
-            nothing.skipped(turn, Vec::new());
-            Ok(nothing)
-        }
-        _ => {
-            answer?;
-            let (output, inside) = (own.previous.clone().unwrap_or_default(), own.scope);
-            own.scope = before.scope.clone();
-            own.passed(turn, output, vec![inside]);
-            Ok(own)
-        }
+    if status == StepStatus::Skipped {
+        let mut nothing = before.fork();
+        nothing.skipped(turn, Vec::new());
+        return Ok(nothing);
     }
+    answer?;
+    let (output, inside) = (own.previous.clone().unwrap_or_default(), own.scope);
+    own.scope = before.scope.clone();
+    own.passed(turn, output, vec![inside]);
+    Ok(own)
 }
 
 fn when_lost(answer: &Answer) -> bool {

@@ -1,3 +1,5 @@
+//! Tests of expressions.
+
 use super::names::{GLOBAL, METHODS, QUALIFIED};
 use super::*;
 use serde_json::json;

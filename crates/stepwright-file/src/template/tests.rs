@@ -1,3 +1,5 @@
+//! Tests of templates.
+
 use super::*;
 use serde_json::{Value, json};
 use stepwright_core::StepInput;

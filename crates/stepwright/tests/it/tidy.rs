@@ -62,7 +62,11 @@ fn files() -> Vec<File> {
 }
 
 fn sources() -> impl Iterator<Item = File> {
-    files().into_iter().filter(|file| file.path.ends_with(".rs"))
+    files().into_iter().filter(|file| has_extension(&file.path, "rs"))
+}
+
+fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|found| found == extension)
 }
 
 fn read(path: &str) -> String {
@@ -189,7 +193,8 @@ fn every_limit_is_in_the_architecture() {
     let mut wrong = Vec::new();
     for limit @ (name, value, place) in &told {
         if !there.contains(limit) {
-            wrong.push(format!("ARCHITECTURE.md tells `{name}` = {value} in {place}, which is not"));
+            wrong
+                .push(format!("ARCHITECTURE.md tells `{name}` = {value} in {place}, which is not"));
         }
     }
     for limit @ (name, value, place) in &there {

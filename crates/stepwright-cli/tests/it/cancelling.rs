@@ -1,0 +1,129 @@
+//! Ctrl-C, and being asked to end.
+
+use crate::support::{HANGING, Place, Ran};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use stepwright::{EventKind, RunStatus};
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+}
+
+/// Starts it, and waits until its step hangs.
+fn hanging(place: &Place, arguments: &[&str]) -> (Child, BufReader<std::process::ChildStderr>) {
+    let child = place
+        .command(["run", "flow.yaml", "--allow-shell", "--events"])
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    wait_for_hang(child.unwrap())
+}
+
+fn wait_for_hang(mut child: Child) -> (Child, BufReader<std::process::ChildStderr>) {
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while line != "started hang\n" {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended");
+    }
+    (child, stderr)
+}
+
+fn ended(child: Child, mut stderr: impl std::io::Read) -> Ran {
+    let mut said = String::new();
+    stderr.read_to_string(&mut said).unwrap();
+    let mut ran = Ran::from(child.wait_with_output().unwrap());
+    ran.stderr = said;
+    ran
+}
+
+#[test]
+fn ctrl_c_cancels_the_run() {
+    for (name, arguments) in [("-INT", &["--stream"][..]), ("-TERM", &[])] {
+        let place = Place::with(HANGING);
+        let (child, stderr) = hanging(&place, &[&["--db", "a.db"], arguments].concat());
+        let asked = Instant::now();
+        signal(&child, name);
+        let ran = ended(child, stderr).ended(4);
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+        assert!(
+            ran.stderr.contains("note: cancelling; press Ctrl-C again to stop at once\n"),
+            "{ran:#?}"
+        );
+        assert!(ran.stderr.contains("cancelled hang\n"), "{ran:#?}");
+        // What was said stays.
+        let said = if arguments.is_empty() { "" } else { "The first words stay.\n" };
+        assert_eq!(ran.stdout, said);
+        assert_eq!(place.runs_in("a.db")[0].1, RunStatus::Cancelled);
+        let facts = place.facts_in("a.db");
+        stepwright_testing::grammar::check(&facts);
+        assert!(matches!(facts.last().unwrap().kind, EventKind::WorkflowCancelled { .. }));
+    }
+}
+
+/// Blocking work has a thread of its own, which is not waited for.
+#[test]
+fn a_download_that_hangs_is_not_waited_for() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", server.local_addr().unwrap());
+    let flow = format!("format: 1\nname: Get\nsteps: [{{name: hang, http_get: '{url}'}}]\n");
+    let place = Place::with(&flow);
+    let (child, stderr) = hanging(&place, &[]);
+    let (mut connection, _) = server.accept().unwrap();
+    connection.read_exact(&mut [0; 3]).unwrap();
+    let asked = Instant::now();
+    signal(&child, "-INT");
+    ended(child, stderr).ended(4);
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn ctrl_c_twice_stops_at_once() {
+    // Whoever does not read keeps the command from its end.
+    let flow = "\
+format: 1
+name: Long
+steps:
+  - {name: long, value: '= lists.range(100000)'}
+  - {name: hang, shell: 'sleep 60'}
+";
+    let place = Place::with(flow);
+    let mut child = place
+        .command(["run", "flow.yaml", "--allow-shell", "--json", "--events"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    // It is about to write the long event, and cannot.
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, "-INT");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "it waits for its reader");
+    signal(&child, "-INT");
+    let status = child.wait().unwrap();
+    assert_eq!(crate::support::code(status), 130);
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+/// What a terminal says that is closed is none of its business, if whoever started it says so.
+#[test]
+fn a_command_that_ignores_its_terminal_goes_on() {
+    let place = Place::with(&HANGING.replace("sleep 60", "sleep 1"));
+    let mut command = Command::new("sh");
+    let script = "trap '' HUP; exec \"$@\"";
+    let arguments = ["run", "flow.yaml", "--allow-shell", "--events"];
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_stepwright")]).args(arguments);
+    command.current_dir(place.path(".")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (child, stderr) = wait_for_hang(command.spawn().unwrap());
+    signal(&child, "-HUP");
+    ended(child, stderr).ended(0);
+}

@@ -1,0 +1,397 @@
+//! `docs/events.md` says what there is: every kind of event, every field, and nothing else.
+//!
+//! The examples in it are written by these tests: `EVENTS_DOC=overwrite cargo test -p stepwright-cli`.
+
+use crate::support::{AGENTS, FAILING, Place};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use stepwright::models::{AssistantTurn, Part, StopReason, ToolCall, Usage};
+use stepwright::{
+    Content, ErrorCode, ErrorData, Event, EventKind, Media, MediaKind, Patch, RunId, SessionId,
+    StepOutput, StepPath, StepStatus, Timestamp, UserId, WorkflowId,
+};
+use stepwright_core::event::{End, NAMES, WorkflowStarted};
+use stepwright_core::executor::{ExecutorType, RunInput};
+use stepwright_core::message::{Arguments, Native, ToolOutcome};
+
+/// What the page says of a kind or a shape.
+#[derive(Default)]
+struct Section {
+    fields: BTreeMap<String, Field>,
+    example: String,
+}
+
+struct Field {
+    optional: bool,
+    /// What stands in it, or in each element of it.
+    shape: Option<String>,
+}
+
+struct Page {
+    text: String,
+    common: Section,
+    sections: BTreeMap<String, Section>,
+}
+
+fn path() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/events.md")
+}
+
+fn read() -> Page {
+    let text = std::fs::read_to_string(path()).unwrap();
+    let mut page =
+        Page { text: text.clone(), common: Section::default(), sections: BTreeMap::new() };
+    let (mut current, mut in_example) = (String::new(), false);
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("### ").or_else(|| line.strip_prefix("## ")) {
+            name.clone_into(&mut current);
+            if line.starts_with("### ") {
+                page.sections.insert(current.clone(), Section::default());
+            }
+        }
+        let section = match page.sections.get_mut(&current) {
+            Some(section) => section,
+            None => &mut page.common,
+        };
+        if line.starts_with("```") {
+            in_example = line == "```json";
+        } else if in_example {
+            section.example.push_str(line);
+        } else if let Some(row) = line.strip_prefix("| `") {
+            let (name, rest) = row.split_once("` | ").unwrap();
+            let (kind, _) = rest.split_once(" | ").unwrap();
+            let shape = kind.split_once('[').and_then(|(_, link)| link.split_once(']'));
+            let shape = shape.map(|(shape, _)| shape.to_owned());
+            let field = Field { optional: kind.ends_with("optional"), shape };
+            section.fields.insert(name.to_owned(), field);
+        }
+    }
+    page
+}
+
+impl Page {
+    /// Checks an event against the page, and notes which fields were seen.
+    fn check_event(&self, event: &Value, seen: &mut BTreeSet<String>) {
+        let name = event["event"].as_str().unwrap();
+        let section = self.sections.get(name).unwrap_or_else(|| panic!("no section `{name}`"));
+        let mut own = event.as_object().unwrap().clone();
+        for (field, about) in &self.common.fields {
+            assert!(own.shift_remove(field).is_some() || about.optional, "{event}: no `{field}`");
+        }
+        self.check(name, section, &own, seen);
+    }
+
+    fn check(
+        &self,
+        name: &str,
+        section: &Section,
+        object: &Map<String, Value>,
+        seen: &mut BTreeSet<String>,
+    ) {
+        for (field, about) in &section.fields {
+            assert!(about.optional || object.contains_key(field), "{name}: no `{field}`");
+        }
+        for (field, value) in object {
+            let about = section.fields.get(field);
+            let about = about.unwrap_or_else(|| panic!("`{name}` does not tell `{field}`"));
+            seen.insert(format!("{name}.{field}"));
+            let Some(shape) = &about.shape else { continue };
+            let section = &self.sections[shape];
+            let inside = match value {
+                Value::Array(list) => list.iter().collect(),
+                one => vec![one],
+            };
+            for one in inside {
+                self.check(shape, section, one.as_object().unwrap(), seen);
+            }
+        }
+    }
+}
+
+fn event(kind: EventKind) -> Event {
+    let of_run = matches!(
+        kind,
+        EventKind::WorkflowStarted(_)
+            | EventKind::WorkflowCompleted { .. }
+            | EventKind::WorkflowError { .. }
+            | EventKind::WorkflowCancelled { .. }
+    );
+    let path = if of_run { "" } else { "facts/web" };
+    Event {
+        sequence: if matches!(kind, EventKind::WorkflowStarted(_)) { 0 } else { 7 },
+        delta: u32::from(!kind.is_fact()),
+        time: Timestamp(1_795_000_000_000),
+        run: RunId::new("r-1").unwrap(),
+        path: StepPath::from(path),
+        kind,
+    }
+}
+
+#[expect(clippy::unnecessary_box_returns, reason = "events hold it in a box")]
+fn error() -> Box<ErrorData> {
+    Box::new(ErrorData {
+        code: ErrorCode::Model,
+        message: "the model is busy".into(),
+        retryable: true,
+        causes: vec!["429 Too Many Requests".into()],
+        retry_after_ms: Some(2000),
+        hint: Some("raise `retry`".into()),
+    })
+}
+
+fn end() -> End {
+    End { status: StepStatus::Failed, error: Some(error()) }
+}
+
+fn usage() -> Usage {
+    Usage {
+        input_tokens: Some(900),
+        output_tokens: Some(120),
+        cache_read_tokens: Some(800),
+        cache_write_tokens: Some(50),
+        reasoning_tokens: Some(64),
+    }
+}
+
+fn call(arguments: Arguments) -> ToolCall {
+    ToolCall { id: "call-1".into(), name: "read_file".into(), arguments }
+}
+
+fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+/// An event of each kind, with every field that it can have. No `..`: a new field is missed here.
+fn samples() -> Vec<Event> {
+    use EventKind as E;
+    let media = vec![
+        Media::url(MediaKind::Image, "https://example.org/a.png")
+            .with_mime("image/png")
+            .with_name("a"),
+        Media::path(MediaKind::File, "report.pdf"),
+        Media::bytes(MediaKind::Audio, *b"RIFF"),
+    ];
+    let patches = vec![
+        Patch::set("topic", "bridges"),
+        Patch::append("seen", 1),
+        Patch::merge("user", object(&json!({"name": "Ada"}))),
+        Patch::increment("visits", 1),
+    ];
+    let outcome = |is_error| {
+        let (call_id, name) = ("call-1".into(), "read_file".into());
+        Box::new(ToolOutcome { call_id, name, text: "# Bridges".into(), is_error })
+    };
+    let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Arc<[_]>>();
+    let content = || Content::from("The bridge was opened in 1932.");
+    let kinds = vec![
+        E::WorkflowStarted(Arc::new(WorkflowStarted {
+            workflow_id: WorkflowId::new("digest").unwrap(),
+            workflow_name: "Digest".into(),
+            digest: "3f1c".into(),
+            session_id: SessionId::new("s-1").unwrap(),
+            user_id: Some(UserId::new("ada").unwrap()),
+            input: Arc::new(RunInput {
+                content: "bridges".into(),
+                media: media.clone(),
+                additional_data: object(&json!({"lang": "en"})),
+            }),
+            state: Arc::new(object(&json!({"visits": 1}))),
+            patches: patches.clone(),
+            metadata: object(&json!({"by": "cron"})),
+            debug: true,
+            timeout_ms: Some(60_000),
+        })),
+        E::WorkflowCompleted { content: content() },
+        E::WorkflowError { error: error(), step: Some(StepPath::from("facts/web")), attempts: 3 },
+        E::WorkflowCancelled { reason: "it was asked for".into() },
+        E::StepStarted { executor_type: ExecutorType::Agent, executor_name: "writer".into() },
+        E::StepRetrying { attempt: 1, error: error(), delay_ms: 500 },
+        E::StepOutput { content: json!({"points": 3}).into() },
+        E::StepProgress { content: "read 3 files".into() },
+        E::StepCompleted {
+            output: Arc::new(StepOutput {
+                content: content(),
+                media,
+                patches,
+                stop: true,
+                headed: true,
+                usage: usage(),
+            }),
+        },
+        E::StepError { error: error(), attempts: 3, continues: false },
+        E::StepSkipped { error: error(), attempts: 3 },
+        E::StepCancelled { partial: "The bridge".into() },
+        E::StepsExecutionStarted { steps_count: 2 },
+        E::StepsExecutionCompleted { end: end() },
+        E::ParallelExecutionStarted { branches: names(&["web", "papers"]) },
+        E::ParallelExecutionCompleted { end: end() },
+        E::LoopExecutionStarted { max_iterations: 3 },
+        E::LoopIterationStarted { iteration: 1, max_iterations: 3 },
+        E::LoopIterationCompleted { iteration: 1, should_continue: true, end: end() },
+        E::LoopExecutionCompleted { total_iterations: 2, end: end() },
+        E::ConditionExecutionStarted { condition_result: Some(true), branch: Some("if".into()) },
+        E::ConditionExecutionCompleted { end: end() },
+        E::RouterExecutionStarted { selected_steps: names(&["blog"]) },
+        E::RouterExecutionCompleted { end: end() },
+        E::MapExecutionStarted { items: Arc::new(["a".into(), "b".into()]), concurrency: 2 },
+        E::MapItemStarted { item: 1 },
+        E::MapItemCompleted { item: 1, end: end() },
+        E::MapExecutionCompleted { end: end() },
+        E::RunStarted {
+            agent: "writer".into(),
+            model: "offline:extract".into(),
+            notice: Some("offline is not a language model".into()),
+            message: "What is known about the bridge?".into(),
+        },
+        E::ModelRequestStarted { turn: 1 },
+        E::RunContent { content: "The bridge ".into() },
+        E::ReasoningContentDelta { reasoning_content: "They ask for ".into() },
+        E::ModelRequestCompleted {
+            turn: 1,
+            answer: Box::new(AssistantTurn {
+                parts: vec![
+                    Part::Reasoning { text: "They ask for a year.".into() },
+                    Part::Text { text: "The bridge was opened in 1932.".into() },
+                    Part::Media { media: Media::url(MediaKind::Image, "https://example.org/b") },
+                    Part::ToolCall(call(Arguments::Invalid("{path".into()))),
+                ],
+                native: Some(Native { adapter: "rig/1".into(), data: json!({}) }),
+            }),
+            stop: StopReason::ToolCalls,
+            usage: usage(),
+        },
+        E::ToolCallStarted { tool: Box::new(call(Arguments::Json(json!({"path": "bridges.md"})))) },
+        E::ToolCallCompleted { tool: outcome(false) },
+        E::ToolCallError { tool: outcome(true) },
+        E::RunContentCompleted,
+        E::RunCompleted { content: content(), usage: usage() },
+        E::RunError { error: error() },
+        E::CustomEvent { name: "page".into(), data: json!({"number": 3}) },
+    ];
+    kinds.into_iter().map(event).collect()
+}
+
+/// The examples of the shapes: the first of each that stands in a sample, and one for each other
+/// form that it has.
+fn examples() -> BTreeMap<String, String> {
+    let page = read();
+    let mut examples = BTreeMap::new();
+    for sample in samples() {
+        let line = serde_json::to_string(&sample).unwrap();
+        let value: Value = serde_json::from_str(&line).unwrap();
+        collect(&page, sample.name(), &value, &mut examples);
+        examples.insert(sample.name().to_owned(), line);
+    }
+    examples
+}
+
+fn collect(page: &Page, section: &str, value: &Value, examples: &mut BTreeMap<String, String>) {
+    let Some(section) = page.sections.get(section) else { return };
+    for (field, about) in &section.fields {
+        let (Some(shape), Some(inside)) = (&about.shape, value.get(field)) else { continue };
+        let inside = match inside {
+            Value::Array(list) => list.iter().collect(),
+            one => vec![one],
+        };
+        for one in inside {
+            examples.entry(shape.clone()).or_insert_with(|| one.to_string());
+            collect(page, shape, one, examples);
+        }
+    }
+}
+
+#[test]
+fn the_page_has_the_examples_that_the_program_writes() {
+    let (page, examples) = (read(), examples());
+    if std::env::var("EVENTS_DOC").is_ok_and(|what| what == "overwrite") {
+        let mut text = page.text.clone();
+        for (name, example) in &examples {
+            let start = text.find(&format!("\n### {name}\n")).unwrap();
+            let open = start + text[start..].find("```json\n").unwrap() + "```json\n".len();
+            let close = open + text[open..].find("```").unwrap();
+            text.replace_range(open..close, &format!("{example}\n"));
+        }
+        std::fs::write(path(), text).unwrap();
+        return;
+    }
+    for (name, section) in &page.sections {
+        let example = examples.get(name).unwrap_or_else(|| panic!("there is no `{name}`"));
+        assert_eq!(section.example, *example, "{name}: run with EVENTS_DOC=overwrite");
+    }
+}
+
+#[test]
+fn every_kind_and_every_field_is_told_and_exists() {
+    let page = read();
+    let samples = samples();
+    let sampled: BTreeSet<&str> = samples.iter().map(Event::name).collect();
+    assert_eq!(sampled, NAMES.iter().copied().collect());
+    let mut seen = BTreeSet::new();
+    for sample in &samples {
+        let value = serde_json::to_value(sample).unwrap();
+        page.check_event(&value, &mut seen);
+        assert_eq!(serde_json::from_value::<Event>(value).unwrap(), *sample);
+    }
+    for (name, section) in &page.sections {
+        for field in section.fields.keys() {
+            let field = format!("{name}.{field}");
+            assert!(seen.contains(&field), "`{field}` is told, but does not exist");
+        }
+    }
+}
+
+/// What is optional in samples may still be missing where it is told to be there: runs show it.
+#[test]
+fn what_runs_emit_is_as_the_page_says() {
+    let containers = "\
+format: 1
+name: Containers
+steps:
+  - {name: words, value: '= [1, 2]'}
+  - {name: seq, steps: [{name: s, template: s}]}
+  - name: both
+    parallel: {join: best_effort}
+    branches: [{name: a, template: a}, {name: b, value: = input.none}]
+  - {name: turns, loop: {at_most: 2}, do: [{name: t, set_state: {n: 1}}]}
+  - {name: each, map: {over: = steps.words}, do: [{name: m, value: = item}]}
+  - {name: yes, if: true, then: [{name: c, template: c}]}
+  - {name: no, if: false, then: [{name: d, template: d}]}
+  - {name: way, router: r, choices: [{name: r, template: r}]}
+  - {name: skip, value: = input.none, on_error: skip}
+  - {read_files: '*.md'}
+";
+    let tools = "\
+format: 1
+name: Tools
+model: offline
+agents: {reader: {tools: [read_file]}}
+steps: [{agent: reader, prompt: 'What does flow.md say?'}]
+";
+    let page = read();
+    let mut kinds = BTreeSet::new();
+    for (flow, code) in [(containers, 0), (AGENTS, 0), (FAILING, 1), (tools, 0)] {
+        let place = Place::with(flow);
+        place.write("flow.md", "The bridge was opened in 1932. Many painters like the harbour.");
+        let ran = place.run(["--json", "--events", "--allow-shell"]).ended(code);
+        stepwright_testing::grammar::check(&ran.events());
+        for line in ran.stdout.lines() {
+            let event: Value = serde_json::from_str(line).unwrap();
+            page.check_event(&event, &mut BTreeSet::new());
+            kinds.insert(event["event"].as_str().unwrap().to_owned());
+        }
+    }
+    // Cancelling, and what functions of Rust may say, is tested elsewhere.
+    let rare = [
+        "WorkflowCancelled",
+        "StepCancelled",
+        "ReasoningContentDelta",
+        "CustomEvent",
+        "RunError",
+        "ToolCallError",
+    ];
+    let missing: Vec<&&str> =
+        NAMES.iter().filter(|name| !kinds.contains(**name) && !rare.contains(name)).collect();
+    assert!(missing.is_empty(), "{missing:?} did not happen");
+}

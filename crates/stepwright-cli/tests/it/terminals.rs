@@ -1,0 +1,199 @@
+//! What somebody at a terminal sees.
+
+use crate::support::{AGENTS, FAILING, GREETING, HANGING, Place, Ran, code};
+use std::process::Command;
+
+/// Runs `stepwright run flow.yaml` with these arguments on a terminal of 80 columns. `None` where
+/// there is no `script` to make one.
+fn on_terminal(place: &Place, environment: &str, arguments: &str) -> Option<(i32, String)> {
+    if !Command::new("script").arg("--version").output().is_ok_and(|o| o.status.success()) {
+        return None;
+    }
+    let binary = env!("CARGO_BIN_EXE_stepwright");
+    let line = format!(
+        "stty cols 80 rows 24; exec env {environment} '{binary}' run flow.yaml {arguments}"
+    );
+    let mut command = place.command::<&str>([]);
+    let mut on_terminal = Command::new("script");
+    on_terminal.args(["-qec", &line, "/dev/null"]).current_dir(place.path("."));
+    on_terminal.env("TERM", "xterm-256color").env("SHELL", "/bin/sh");
+    for (name, value) in command.env_clear().get_envs() {
+        if value.is_none() {
+            on_terminal.env_remove(name);
+        }
+    }
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        on_terminal.env_remove(name);
+    }
+    let output = on_terminal.stdin(std::process::Stdio::null()).output().unwrap();
+    Some((code(output.status), String::from_utf8(output.stdout).unwrap()))
+}
+
+/// What is on the screen in the end: a terminal that knows what is used here, and nothing else.
+fn screen(written: &str) -> Vec<String> {
+    let (mut lines, mut row, mut column) = (vec![Vec::<char>::new()], 0, 0);
+    let mut chars = written.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' => column = 0,
+            '\n' => {
+                row += 1;
+                if row == lines.len() {
+                    lines.push(Vec::new());
+                }
+            }
+            '\x1b' => {
+                assert_eq!(chars.next(), Some('['));
+                let mut number = String::new();
+                let action = loop {
+                    match chars.next().unwrap() {
+                        digit if digit.is_ascii_digit() || digit == ';' => number.push(digit),
+                        action => break action,
+                    }
+                };
+                match action {
+                    'A' => row -= number.parse::<usize>().unwrap(),
+                    'J' => {
+                        lines.truncate(row + 1);
+                        lines[row].truncate(column);
+                    }
+                    'm' => {}
+                    other => panic!("`{other}` is not known"),
+                }
+            }
+            c => {
+                let line = &mut lines[row];
+                if line.len() <= column {
+                    line.resize(column + 1, ' ');
+                }
+                line[column] = c;
+                column += 1;
+            }
+        }
+    }
+    let texts = lines.into_iter().map(|line| line.into_iter().collect::<String>());
+    let mut texts: Vec<String> = texts.map(|line| line.trim_end().to_owned()).collect();
+    while texts.last().is_some_and(String::is_empty) {
+        texts.pop();
+    }
+    texts
+}
+
+/// Durations differ from run to run.
+fn without_times(lines: &[String]) -> Vec<String> {
+    let is_time = |word: &str| {
+        let number = word.trim_end_matches(['m', 's']);
+        number != word && number.parse::<f64>().is_ok()
+    };
+    let word = |word: &str| if is_time(word) { "TIME".to_owned() } else { word.to_owned() };
+    lines.iter().map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn steps_become_lines_and_the_output_follows() {
+    let place =
+        Place::with(&format!("{AGENTS}  - {{name: wait, shell: 'sleep 0.5; echo slow'}}\n"));
+    let Some((code, written)) = on_terminal(&place, "", "--allow-shell --db a.db") else { return };
+    assert_eq!(code, 0, "{written}");
+    let run = place.runs_in("a.db").remove(0).0;
+    assert_eq!(
+        without_times(&screen(&written)),
+        [
+            "note: offline is not a language model: it quotes the most telling sentences of what it was given",
+            "✓ draft  TIME",
+            "✓ page  TIME",
+            "✓ wait  TIME",
+            "",
+            "slow",
+            "",
+            "completed in TIME · 3 steps",
+            &format!("run {run} in a.db"),
+        ]
+    );
+    // The step that took its time had a line that moved, and was taken away.
+    assert!(written.contains("⠹") && written.contains("\x1b[1A"), "{written:?}");
+}
+
+#[test]
+fn failures_are_said_last() {
+    let place = Place::with(FAILING);
+    let Some((code, written)) = on_terminal(&place, "", "--allow-shell") else { return };
+    assert_eq!(code, 1, "{written}");
+    assert_eq!(
+        without_times(&screen(&written)),
+        [
+            "✓ first  TIME",
+            "↻ second  attempt 1 failed: the command failed (exit status: 3): oops  again in TIME",
+            "✗ second  failed: the command failed (exit status: 3): oops",
+            "failed in TIME · 2 steps · 1 retry",
+            "error: step `second` failed after 2 attempts: the command failed (exit status: 3): \
+             oops",
+        ]
+    );
+}
+
+#[test]
+fn streamed_text_is_not_disturbed() {
+    let place = Place::with(AGENTS);
+    let Some((code, written)) = on_terminal(&place, "", "--stream") else { return };
+    assert_eq!(code, 0, "{written}");
+    let screen = without_times(&screen(&written));
+    assert_eq!(
+        screen[1..],
+        [
+            "Rust is fast.",
+            "✓ draft  TIME",
+            "",
+            "Rust is small.",
+            "✓ page  TIME",
+            "",
+            "completed in TIME · 2 steps",
+        ]
+        .map(str::to_owned)
+    );
+    assert!(!written.contains("\x1b[1A"), "{written:?}");
+}
+
+#[test]
+fn colours_are_used_where_they_are_wanted() {
+    let colored = |text: &str| text.contains("\x1b[3") || text.contains("\x1b[1m");
+    let place = Place::with(FAILING);
+    for (environment, arguments, wanted) in [
+        ("", "", true),
+        ("NO_COLOR=1", "", false),
+        ("", "--color never", false),
+        ("NO_COLOR=1", "--color always", true),
+        ("TERM=dumb", "", false),
+    ] {
+        let arguments = format!("--allow-shell {arguments}");
+        let Some((_, written)) = on_terminal(&place, environment, &arguments) else { return };
+        assert_eq!(colored(&written), wanted, "{environment} {arguments}: {written:?}");
+    }
+}
+
+#[test]
+fn pipes_have_colours_only_if_they_are_asked_for() {
+    let place = Place::with(&GREETING.replace("input", "imput"));
+    let ran = |environment: Option<&str>, color: &str| {
+        let mut command = place.command(["run", "flow.yaml", "--color", color]);
+        command.envs(environment.map(|name| (name, "1")));
+        Ran::of(&mut command).ended(2).stderr.contains('\x1b')
+    };
+    assert!(!ran(None, "auto"));
+    assert!(ran(None, "always"));
+    assert!(ran(Some("CLICOLOR_FORCE"), "auto"));
+    assert!(!ran(Some("CLICOLOR_FORCE"), "never"));
+    assert!(ran(Some("NO_COLOR"), "always"));
+}
+
+#[test]
+fn a_terminal_that_cannot_redraw_has_permanent_lines_only() {
+    let place = Place::with(&HANGING.replace("sleep 60", "sleep 0.3"));
+    for environment in ["TERM=dumb", "-u TERM"] {
+        let Some((code, written)) = on_terminal(&place, environment, "--allow-shell") else {
+            return;
+        };
+        assert_eq!(code, 0, "{written}");
+        assert!(written.contains("✓ hang") && !written.contains('\x1b'), "{written:?}");
+    }
+}
