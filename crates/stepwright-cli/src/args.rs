@@ -33,7 +33,8 @@ Input:
 
 /// Runs workflows of agents and functions that are written as YAML or JSON files
 #[derive(Debug, Parser)]
-#[command(name = "stepwright", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"), max_term_width = 100)]
+#[command(name = "stepwright", version, max_term_width = 100)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -63,7 +64,8 @@ pub(crate) struct Definition {
     /// Allow steps that run commands; without it, a file with such steps is refused
     #[arg(long)]
     pub(crate) allow_shell: bool,
-    /// The directory that steps and tools read and write, and never leave [default: the current one]
+    /// The directory that steps and tools read and write, and never leave; by default the current
+    /// one
     #[arg(long, value_name = "DIR")]
     pub(crate) base_dir: Option<PathBuf>,
 }

@@ -110,9 +110,12 @@ impl Job {
             }
             Ending::TimedOut(limit) => (timed_out(limit), Vec::new()),
         };
-        recorder.settle().await?;
         recorder.stop_within(&root)?;
-        // Everything but the end is safe now, so that a refused end can be taken back alone.
+        if !patches.is_empty() {
+            // A store may refuse an end for its changes of the session state. Everything before it
+            // is made safe first, so that it can be taken back alone.
+            recorder.settle().await?;
+        }
         recorder.end(kind, patches)?;
         match recorder.settle().await {
             Err(Stop::Lost(error)) if matches!(*error, StoreError::Patch(_)) => {

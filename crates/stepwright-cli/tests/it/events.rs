@@ -1,6 +1,6 @@
 //! `docs/events.md` says what there is: every kind of event, every field, and nothing else.
 //!
-//! The examples in it are written by these tests: `EVENTS_DOC=overwrite cargo test -p stepwright-cli`.
+//! The examples in it are written by these tests, run as `EVENTS_DOC=overwrite cargo test`.
 
 use crate::support::{AGENTS, FAILING, Place};
 use serde_json::{Map, Value, json};

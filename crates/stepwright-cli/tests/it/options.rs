@@ -45,8 +45,13 @@ fn the_input_may_come_from_a_file_or_from_stdin() {
 
 #[test]
 fn a_session_goes_on_and_belongs_to_its_user() {
-    let flow = "format: 1\nname: Count\nsteps:\n  - {name: last, value: {before: = state.?at.orValue('none')}}\n  \
-                - set_state: {at: = input}\n";
+    let flow = "\
+format: 1
+name: Count
+steps:
+  - {name: last, value: {before: = state.?at.orValue('none')}}
+  - set_state: {at: = input}
+";
     let place = Place::with(flow);
     let run = |input: &str, user: &str| {
         place.run([input, "--db", "a.db", "--session-id", "s-1", "--user-id", user])

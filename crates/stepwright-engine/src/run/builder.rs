@@ -263,13 +263,12 @@ impl Run {
         let world = workflow.world();
         let run = options.run_id.transpose()?.unwrap_or_else(|| world.run_id());
         let session_id = options.session_id.transpose()?.unwrap_or_else(|| world.session_id());
+        let (mut state, version) = session.map(|s| (s.state, s.version)).unwrap_or_default();
         let mut patches = Vec::new();
-        let mut state = if let Some(session) = session {
-            session.state
-        } else {
-            patches.extend(sets(workflow.default_state()));
-            State::new()
-        };
+        if version == 0 {
+            // Nobody has changed it: the session is new, or its runs so far have failed.
+            patches.extend(sets(workflow.default_state()).filter(|p| !state.contains_key(p.key())));
+        }
         patches.extend(sets(&options.session_state));
         for patch in &patches {
             patch.apply(&mut state).map_err(|error| Error::usage(error.to_string()))?;

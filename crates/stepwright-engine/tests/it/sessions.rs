@@ -50,6 +50,19 @@ async fn a_run_that_fails_leaves_the_state_as_it_was() {
 }
 
 #[tokio::test]
+async fn the_default_state_outlives_a_first_run_that_fails() {
+    let seen = Step::new("seen", |input: StepInput| async move {
+        match (input.text().as_str(), input.state("n").cloned()) {
+            ("fail", _) => Err("as asked".to_owned()),
+            (_, n) => Ok(Json(n)),
+        }
+    });
+    let workflow = of(seen).session_state(state(&json!({"n": 10}))).build().unwrap();
+    workflow.run("fail").session_id("s").await.unwrap_err();
+    assert_eq!(workflow.run("go").session_id("s").await.unwrap().content.text(), "10");
+}
+
+#[tokio::test]
 async fn another_users_session_is_not_found() {
     let workflow = of(counter()).store(Memory::default()).build().unwrap();
     workflow.run("in").session_id("s").user_id("anna").await.unwrap();
