@@ -7,7 +7,7 @@ use crate::drive::{Job, load_all};
 use crate::effects::Stop;
 use crate::real::real_world;
 use crate::recorder::Recording;
-use crate::run::{IntoInput, Live, LiveRuns, Run, finish};
+use crate::run::{IntoInput, Known, Live, LiveRuns, Run, finish};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -174,8 +174,8 @@ impl Workflow {
     /// name: it has ended, or never was.
     pub fn cancel_run(&self, run: impl AsRef<str>) -> bool {
         match self.0.live.get(run.as_ref()) {
-            Some(live) => {
-                live.cancel.cancel();
+            Some(known) => {
+                known.cancel();
                 true
             }
             None => false,
@@ -339,7 +339,7 @@ impl Workflow {
     pub async fn resume(&self, run: impl AsRef<str>) -> Result<RunOutput, Error> {
         let run = RunId::new(run)?;
         let live = Arc::new(Live::of(CancellationToken::new(), None));
-        if !self.0.live.insert(run.clone(), live) {
+        if !self.0.live.insert(run.clone(), Known::Background(live)) {
             return Err(Error::usage(format!("run `{run}` is being driven by this process")));
         }
         let answer = self.drive(&run).await;
@@ -362,7 +362,10 @@ impl Workflow {
             );
         }
         let fresh = || Arc::new(Live::of(CancellationToken::new(), None));
-        let live = self.0.live.get(run.as_str()).unwrap_or_else(fresh);
+        let live = match self.0.live.get(run.as_str()) {
+            Some(Known::Background(live)) => live,
+            _ => fresh(),
+        };
         let recording = Recording {
             run: run.clone(),
             world: self.0.world.clone(),

@@ -7,7 +7,16 @@ use std::time::Duration;
 const DURATION_MAX: Duration = Duration::from_hours(8760);
 
 /// Reads `500ms`, `10s`, `5m`, `2h`, `1d` or several of them in a row, such as `1h30m`.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+///
+/// ```
+/// use std::time::Duration;
+/// assert_eq!(stepwright_file::parse_duration("1h30m"), Ok(Duration::from_mins(90)));
+/// assert_eq!(stepwright_file::parse_duration("10"), Err("has no unit".to_owned()));
+/// ```
+///
+/// # Errors
+/// What is wrong with the text, as the end of a sentence.
+pub fn parse(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err("is empty".into());

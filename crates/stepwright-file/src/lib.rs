@@ -46,5 +46,6 @@ mod template;
 mod tools;
 
 pub use definition::{Definition, Options};
+pub use duration::parse as parse_duration;
 pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle};
 pub use outline::Outline;

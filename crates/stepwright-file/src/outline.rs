@@ -117,7 +117,8 @@ fn of_item(item: &Item) -> Outline {
         Kind::Unreadable => Vec::new(),
     };
     if let Some(retry) = item.retry.filter(|retry| retry.retries > 0) {
-        details.push(format!("{} retries", retry.retries));
+        let times = if retry.retries == 1 { "retry" } else { "retries" };
+        details.push(format!("{} {times}", retry.retries));
     }
     details.extend(item.timeout.map(|timeout| format!("within {}", display(timeout))));
     match item.on_error {

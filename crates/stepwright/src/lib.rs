@@ -35,6 +35,7 @@ pub mod tools {
 
 /// The shape of a workflow as data, and the policies in it.
 pub mod plan {
+    pub use stepwright_core::executor::ExecutorType;
     pub use stepwright_core::plan::{Join, Node, NodeKind, OnError, Plan, Retry};
 }
 
@@ -54,5 +55,7 @@ pub mod dispatch {
 /// Workflows written as YAML or JSON files.
 #[cfg(feature = "file")]
 pub mod file {
-    pub use stepwright_file::{Definition, Diagnostic, Diagnostics, Options, Outline, ReportStyle};
+    pub use stepwright_file::{
+        Definition, Diagnostic, Diagnostics, Options, Outline, ReportStyle, parse_duration,
+    };
 }

@@ -1,6 +1,6 @@
 //! What the journal holds is recalled; the rest is done once, and recorded.
 
-use super::{Decision, Effects, Failure, Fan, Past, Stop};
+use super::{Attempt, Decision, Effects, Failure, Fan, Past, Stop};
 use crate::recorder::Recorder;
 use futures_util::future::BoxFuture;
 use std::collections::{HashMap, HashSet};
@@ -81,14 +81,8 @@ impl Recalled {
 }
 
 impl<E: Effects> Effects for Journaled<'_, E> {
-    async fn execute(
-        &self,
-        node: &Node,
-        step: &StepPath,
-        attempt: u32,
-        input: &StepInput,
-    ) -> Result<Arc<StepOutput>, Stop> {
-        match self.recalled.and_then(|recalled| recalled.ends.get(step)) {
+    async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
+        match self.recalled.and_then(|recalled| recalled.ends.get(attempt.step)) {
             Some(Ended::Completed(output)) => return Ok(output.clone()),
             Some(Ended::Failed(failure)) => return Err(Stop::Failed(failure.clone())),
             Some(Ended::Stopped) => return Err(Stop::Sibling),
@@ -96,7 +90,7 @@ impl<E: Effects> Effects for Journaled<'_, E> {
         }
         // What was done before is durable before anything else is done.
         self.settle().await?;
-        let answer = self.inner.execute(node, step, attempt, input).await;
+        let answer = self.inner.execute(attempt).await;
         self.recorder.check()?;
         answer
     }

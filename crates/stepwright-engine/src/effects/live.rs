@@ -1,6 +1,6 @@
 //! Where things really happen.
 
-use super::{Decision, Effects, Fan, Past, Stop};
+use super::{Attempt, Decision, Effects, Fan, Past, Stop};
 use crate::compile::Entry;
 use crate::define::Decider;
 use crate::recorder::Recorder;
@@ -29,15 +29,10 @@ impl Live<'_> {
 }
 
 impl Effects for Live<'_> {
-    async fn execute(
-        &self,
-        node: &Node,
-        step: &StepPath,
-        attempt: u32,
-        input: &StepInput,
-    ) -> Result<Arc<StepOutput>, Stop> {
+    async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
+        let Attempt { node, step, number, input } = *attempt;
         let host: Arc<dyn StepHost> = self.recorder.clone();
-        let cx = StepContext::new(step.clone(), attempt, self.info.clone(), host);
+        let cx = StepContext::new(step.clone(), number, self.info.clone(), host);
         let answer = match self.entry(node) {
             // The call itself may panic too, before there is a future.
             Entry::Executor(executor) => {
@@ -62,8 +57,8 @@ impl Effects for Live<'_> {
         };
         match answer {
             Ok(Ok(output)) => Ok(Arc::new(output)),
-            Ok(Err(error)) => Err(Stop::failed(step, error, attempt)),
-            Err(panic) => Err(Stop::failed(step, panicked(&*panic), attempt)),
+            Ok(Err(error)) => Err(Stop::failed(step, error, number)),
+            Err(panic) => Err(Stop::failed(step, panicked(&*panic), number)),
         }
     }
 

@@ -46,6 +46,16 @@ impl Stop {
     }
 }
 
+/// An attempt of a step. Handed on by reference: each layer keeps it while the step waits.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) step: &'a StepPath,
+    /// Which one, from 1.
+    pub(crate) number: u32,
+    pub(crate) input: &'a StepInput,
+}
+
 /// How a branch is decided.
 #[derive(Clone, Debug)]
 pub(crate) enum Decision {
@@ -82,10 +92,7 @@ pub(crate) trait Effects: Send + Sync {
     /// Carries out one attempt of a step, or all of them, or recalls what it gave.
     fn execute(
         &self,
-        node: &Node,
-        step: &StepPath,
-        attempt: u32,
-        input: &StepInput,
+        attempt: &Attempt<'_>,
     ) -> impl Future<Output = Result<Arc<StepOutput>, Stop>> + Send;
 
     /// Decides a branch, or recalls how it was decided.

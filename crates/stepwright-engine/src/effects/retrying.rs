@@ -1,6 +1,6 @@
 //! Steps that failed are tried again.
 
-use super::{Effects, Stop, hand_on};
+use super::{Attempt, Effects, Stop, hand_on};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::plan::{Node, NodeKind, Retry};
@@ -13,40 +13,29 @@ pub(crate) struct Retrying<E> {
 }
 
 impl<E: Effects> Effects for Retrying<E> {
-    async fn execute(
-        &self,
-        node: &Node,
-        step: &StepPath,
-        attempt: u32,
-        input: &StepInput,
-    ) -> Result<Arc<StepOutput>, Stop> {
-        let NodeKind::Step { retry, .. } = node.kind else {
-            return self.inner.execute(node, step, attempt, input).await;
-        };
-        if retry.retries == 0 {
-            return self.inner.execute(node, step, attempt, input).await;
+    async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
+        match attempt.node.kind {
+            NodeKind::Step { retry, .. } if retry.retries > 0 => {
+                Box::pin(self.persist(attempt, retry)).await
+            }
+            _ => self.inner.execute(attempt).await,
         }
-        Box::pin(self.persist(node, step, retry, input)).await
     }
 
     hand_on!(decide, notes, branches);
 }
 
 impl<E: Effects> Retrying<E> {
-    async fn persist(
-        &self,
-        node: &Node,
-        step: &StepPath,
-        retry: Retry,
-        input: &StepInput,
-    ) -> Result<Arc<StepOutput>, Stop> {
+    async fn persist(&self, first: &Attempt<'_>, retry: Retry) -> Result<Arc<StepOutput>, Stop> {
+        let step = first.step;
         let past = self.inner.past(step);
         let mut failed = past.failed_attempts;
         if let Some(due) = past.due.filter(|_| !past.ended) {
             self.world.sleep(due.since(self.world.now())).await;
         }
         loop {
-            let failure = match self.inner.execute(node, step, failed + 1, input).await {
+            let attempt = Attempt { number: failed + 1, ..*first };
+            let failure = match self.inner.execute(&attempt).await {
                 Err(Stop::Failed(failure)) if !past.ended => failure,
                 answer => return answer,
             };

@@ -1,6 +1,6 @@
 //! Attempts that take too long are dropped.
 
-use super::{Effects, Stop, hand_on};
+use super::{Attempt, Effects, Stop, hand_on};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::plan::{Node, NodeKind};
@@ -13,15 +13,11 @@ pub(crate) struct Timed<E> {
 }
 
 impl<E: Effects> Effects for Timed<E> {
-    async fn execute(
-        &self,
-        node: &Node,
-        step: &StepPath,
-        attempt: u32,
-        input: &StepInput,
-    ) -> Result<Arc<StepOutput>, Stop> {
-        let work = self.inner.execute(node, step, attempt, input);
-        let NodeKind::Step { timeout_ms: Some(limit), .. } = node.kind else { return work.await };
+    async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
+        let work = self.inner.execute(attempt);
+        let NodeKind::Step { timeout_ms: Some(limit), .. } = attempt.node.kind else {
+            return work.await;
+        };
         let limit = Duration::from_millis(limit);
         // Boxed, because a timer is rare and its room would be part of every waiting step.
         if let Some(done) = Box::pin(self.world.timeout(limit, work)).await {
@@ -30,7 +26,7 @@ impl<E: Effects> Effects for Timed<E> {
         let error = StepError::new(format!("it took longer than {limit:?}"))
             .with_code(ErrorCode::TimedOut)
             .with_hint("give the step a longer `timeout`, or `retries`");
-        Err(Stop::failed(step, error, attempt))
+        Err(Stop::failed(attempt.step, error, attempt.number))
     }
 
     hand_on!(decide, notes, branches);

@@ -8,7 +8,7 @@ mod flow;
 
 pub(crate) use flow::Flow;
 
-use crate::effects::{Effects, Failure, Stop};
+use crate::effects::{Attempt, Effects, Failure, Stop};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use stepwright_core::event::End;
@@ -46,7 +46,8 @@ async fn visit<E: Effects>(
             };
             fx.record(&path, kind)?;
             let input = flow.input();
-            let answer = fx.execute(node, &path, 1, &input).await;
+            let first = Attempt { node, step: &path, number: 1, input: &input };
+            let answer = fx.execute(&first).await;
             step_ended(fx, node, path, flow, answer)
         }
         _ => container(fx, node, path, flow).await,

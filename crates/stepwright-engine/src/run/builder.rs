@@ -1,6 +1,6 @@
 //! A run before it begins: a builder that is a future.
 
-use super::{IntoInput, Live, Outbox, RunHandle, RunStream};
+use super::{IntoInput, Known, Live, Outbox, RunHandle, RunStream};
 use crate::drive::Job;
 use crate::recorder::{Recorder, Recording};
 use crate::run::live::Outcome;
@@ -168,9 +168,11 @@ impl Run {
     /// If the run cannot be begun.
     pub async fn background(self) -> Result<RunHandle, Error> {
         let workflow = self.workflow.clone();
-        let prepared = self.prepare(None, true).await?;
-        let Prepared { job, live, run, .. } = prepared;
+        let Prepared { job, run, .. } = self.prepare(None, true).await?;
         let recorder = job.recorder.clone();
+        let live = Live::of(recorder.cancel_token().clone(), Some(recorder.clone()));
+        let live = Arc::new(live);
+        workflow.live().replace(&run, Known::Background(live.clone()));
         let begun = match job.begin() {
             Ok(()) => recorder.settle().await,
             Err(stop) => Err(stop),
@@ -212,9 +214,7 @@ impl Run {
 
     /// Drives the run to its end, here and now.
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
-        let Prepared { job, live, run, workflow } = self.prepare(outbox, false).await?;
-        live.now_driven(job.recorder.clone());
-        drop(live);
+        let Prepared { job, run, workflow } = self.prepare(outbox, false).await?;
         let mut left = Left { recorder: Some(job.recorder.clone()), run, workflow };
         let answer = job.drive().await;
         left.recorder = None;
@@ -291,17 +291,16 @@ impl Run {
             run: run.clone(),
             world: world.clone(),
             store,
-            cancelled: cancel.clone(),
+            cancelled: cancel,
             outbox,
             keep_events: workflow.keeps_events(),
             debug: options.debug,
         };
         let job = Job::new(workflow.shared_plan(), started, recording, &[])?;
-        let live = Arc::new(Live::of(cancel, Some(job.recorder.clone())));
-        if !workflow.live().insert(run.clone(), live.clone()) {
+        if !workflow.live().insert(run.clone(), Known::Foreground(job.recorder.clone())) {
             return Err(taken(&run));
         }
-        Ok(Prepared { job, live, run, workflow })
+        Ok(Prepared { job, run, workflow })
     }
 }
 
@@ -349,7 +348,6 @@ pub(crate) async fn find_session(
 
 struct Prepared {
     job: Job,
-    live: Arc<Live>,
     run: RunId,
     workflow: Workflow,
 }

@@ -84,25 +84,54 @@ impl Live {
     }
 }
 
+/// A run that this process works on: in the background, or in the hands of whoever awaits it.
+#[derive(Clone)]
+pub(crate) enum Known {
+    Background(Arc<Live>),
+    Foreground(Arc<Recorder>),
+}
+
+impl Known {
+    pub(crate) fn cancel(&self) {
+        match self {
+            Self::Background(live) => live.cancel.cancel(),
+            Self::Foreground(recorder) => recorder.cancel_token().cancel(),
+        }
+    }
+
+    pub(crate) fn output(&self) -> Option<RunOutput> {
+        match self {
+            Self::Background(live) => live.output(),
+            Self::Foreground(recorder) => recorder.output(),
+        }
+    }
+}
+
 /// All of them.
 #[derive(Default)]
-pub(crate) struct LiveRuns(Mutex<FxHashMap<RunId, Arc<Live>>>);
+pub(crate) struct LiveRuns(Mutex<FxHashMap<RunId, Known>>);
 
 impl LiveRuns {
-    pub(crate) fn get(&self, run: &str) -> Option<Arc<Live>> {
+    pub(crate) fn get(&self, run: &str) -> Option<Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned()
     }
 
     /// Registers a run. `false` if one of that name is there already.
-    pub(crate) fn insert(&self, run: RunId, live: Arc<Live>) -> bool {
+    pub(crate) fn insert(&self, run: RunId, known: Known) -> bool {
         let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match runs.entry(run) {
             std::collections::hash_map::Entry::Occupied(_) => false,
             std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(live);
+                place.insert(known);
                 true
             }
         }
+    }
+
+    /// A run that is registered goes on in another way.
+    pub(crate) fn replace(&self, run: &RunId, known: Known) {
+        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.insert(run.clone(), known);
     }
 
     pub(crate) fn remove(&self, run: &RunId) {

@@ -13,5 +13,5 @@ pub use handle::RunHandle;
 pub use input::{IntoInput, Parts};
 pub use stream::RunStream;
 
-pub(crate) use live::{Live, LiveRuns};
+pub(crate) use live::{Known, Live, LiveRuns};
 pub(crate) use outbox::Outbox;

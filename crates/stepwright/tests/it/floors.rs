@@ -18,7 +18,7 @@ const FLOORS: [(&str, u32); 9] = [
 ];
 
 /// What is large, slow to build or bound to a platform, and the one crate that may have it.
-const HEAVY: [(&str, &str); 7] = [
+const HEAVY: [(&str, &str); 9] = [
     ("rusqlite", "stepwright-store"),
     ("cel", "stepwright-file"),
     ("jsonschema", "stepwright-file"),
@@ -26,6 +26,8 @@ const HEAVY: [(&str, &str); 7] = [
     ("minijinja", "stepwright-file"),
     ("ureq", "stepwright-file"),
     ("clap", "stepwright-cli"),
+    ("tracing-subscriber", "stepwright-cli"),
+    ("signal-hook", "stepwright-cli"),
 ];
 
 fn cargo(arguments: &[&str]) -> String {
