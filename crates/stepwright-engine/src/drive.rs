@@ -91,6 +91,7 @@ impl Job {
         self.begin()?;
         let mut flow = self.given();
         let ending = self.walk(&mut flow).await;
+        self.recorder.time_passes();
         let (recorder, root) = (&self.recorder, StepPath::root());
         let (kind, patches) = match ending {
             Ending::Walked(Ok(())) => {

@@ -5,6 +5,7 @@ use crate::run::Outbox;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright_core::Timestamp;
 use stepwright_core::event::{End, Event};
@@ -33,6 +34,9 @@ pub(crate) struct Recorder {
     run: RunId,
     world: World,
     cancelled: CancellationToken,
+    /// What time it was when a fact was last noted, in milliseconds; 0 when somebody else has
+    /// worked since. Facts that follow each other at once share one look at the clock.
+    noted_at: AtomicU64,
     tape: Mutex<Tape>,
     journal: Option<Box<Journal>>,
 }
@@ -124,16 +128,32 @@ impl Recorder {
             debug,
         };
         let journal = store.map(|store| Box::new(Journal { store, appending: None.into() }));
-        Ok(Self { run, world, cancelled, tape: Mutex::new(tape), journal })
+        Ok(Self { run, world, cancelled, noted_at: 0.into(), tape: Mutex::new(tape), journal })
     }
 
     fn tape(&self) -> MutexGuard<'_, Tape> {
         self.tape.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Somebody else works now, or has: time passes.
+    pub(crate) fn time_passes(&self) {
+        self.noted_at.store(0, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> Timestamp {
+        match self.noted_at.load(Ordering::Relaxed) {
+            0 => {
+                let now = self.world.now();
+                self.noted_at.store(now.0, Ordering::Relaxed);
+                now
+            }
+            noted_at => Timestamp(noted_at),
+        }
+    }
+
     /// Notes a fact.
     pub(crate) fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
-        let now = self.world.now();
+        let now = self.now();
         let mut tape = self.tape();
         let time = tape.at(now);
         if let Some(lost) = &tape.lost {
@@ -243,7 +263,11 @@ impl Recorder {
     pub(crate) async fn settle(&self) -> Result<(), Stop> {
         match &self.journal {
             // Boxed, because a step that waits has settled before: it keeps no room for this.
-            Some(journal) => Box::pin(self.append_all(journal)).await,
+            Some(journal) => {
+                let answer = Box::pin(self.append_all(journal)).await;
+                self.time_passes();
+                answer
+            }
             None => Ok(()),
         }
     }

@@ -46,6 +46,6 @@ mod template;
 mod tools;
 
 pub use definition::{Definition, Options};
-pub use duration::parse as parse_duration;
 pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle};
+pub use duration::parse as parse_duration;
 pub use outline::Outline;

@@ -90,7 +90,9 @@ impl<E: Effects> Effects for Journaled<'_, E> {
         }
         // What was done before is durable before anything else is done.
         self.settle().await?;
+        self.recorder.time_passes();
         let answer = self.inner.execute(attempt).await;
+        self.recorder.time_passes();
         self.recorder.check()?;
         answer
     }
@@ -105,7 +107,10 @@ impl<E: Effects> Effects for Journaled<'_, E> {
             return Ok(decision.clone());
         }
         self.settle().await?;
-        self.inner.decide(node, at, input).await
+        self.recorder.time_passes();
+        let decided = self.inner.decide(node, at, input).await;
+        self.recorder.time_passes();
+        decided
     }
 
     fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
