@@ -28,7 +28,7 @@ pub(crate) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     pub(crate) fn of(cx: &'a StepContext) -> Self {
-        Self { cx, past: cx.past().into_iter().filter(is_of_agent).collect() }
+        Self { cx, past: cx.past().into_iter().filter(EventKind::is_of_executor).collect() }
     }
 
     /// The next fact, which is one of these kinds: from the past, or else what `work` gives.
@@ -68,18 +68,4 @@ impl<'a> Facts<'a> {
     pub(crate) fn recalled(&self, kinds: &[&str]) -> usize {
         self.past.iter().take_while(|fact| kinds.contains(&fact.name())).count()
     }
-}
-
-fn is_of_agent(fact: &EventKind) -> bool {
-    matches!(
-        fact,
-        EventKind::RunStarted { .. }
-            | EventKind::ModelRequestStarted { .. }
-            | EventKind::ModelRequestCompleted { .. }
-            | EventKind::ToolCallStarted { .. }
-            | EventKind::ToolCallCompleted { .. }
-            | EventKind::ToolCallError { .. }
-            | EventKind::RunCompleted { .. }
-            | EventKind::RunError { .. }
-    )
 }

@@ -57,14 +57,7 @@ pub(crate) fn line(event: &Event) -> Option<String> {
         }
         E::MapExecutionStarted { items, .. } => format!("started {path}: {} items", items.len()),
         E::MapItemStarted { item } => format!("started {path}: item {item}"),
-        E::StepsExecutionCompleted { end }
-        | E::ParallelExecutionCompleted { end }
-        | E::LoopIterationCompleted { end, .. }
-        | E::LoopExecutionCompleted { end, .. }
-        | E::ConditionExecutionCompleted { end }
-        | E::RouterExecutionCompleted { end }
-        | E::MapItemCompleted { end, .. }
-        | E::MapExecutionCompleted { end } => match &end.error {
+        kind if let Some(end) = kind.end() => match &end.error {
             Some(error) => format!("{} {path}: {}", ended(end.status), short(&error.message)),
             None => format!("{} {path}", ended(end.status)),
         },

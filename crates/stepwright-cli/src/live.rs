@@ -104,14 +104,7 @@ impl Live {
             }
             E::StepCancelled { .. } => line(None, "–", "cancelled"),
             // Containers have no line of their own, unless what failed was not inside of them.
-            E::StepsExecutionCompleted { end }
-            | E::ParallelExecutionCompleted { end }
-            | E::LoopIterationCompleted { end, .. }
-            | E::LoopExecutionCompleted { end, .. }
-            | E::ConditionExecutionCompleted { end }
-            | E::RouterExecutionCompleted { end }
-            | E::MapItemCompleted { end, .. }
-            | E::MapExecutionCompleted { end } => {
+            kind if let Some(end) = kind.end() => {
                 let error = end.error.as_ref()?;
                 line(Some(AnsiColor::Red), "✗", &format!("failed: {}", short(&error.message)))
             }

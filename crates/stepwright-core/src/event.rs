@@ -429,6 +429,36 @@ impl EventKind {
             )
     }
 
+    /// How a container, a turn or an item ended, if this is the end of one.
+    pub fn end(&self) -> Option<&End> {
+        match self {
+            Self::StepsExecutionCompleted { end }
+            | Self::ParallelExecutionCompleted { end }
+            | Self::LoopIterationCompleted { end, .. }
+            | Self::LoopExecutionCompleted { end, .. }
+            | Self::ConditionExecutionCompleted { end }
+            | Self::RouterExecutionCompleted { end }
+            | Self::MapItemCompleted { end, .. }
+            | Self::MapExecutionCompleted { end } => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Whether an executor records it, of its own work: what an agent tells.
+    pub fn is_of_executor(&self) -> bool {
+        matches!(
+            self,
+            Self::RunStarted { .. }
+                | Self::ModelRequestStarted { .. }
+                | Self::ModelRequestCompleted { .. }
+                | Self::ToolCallStarted { .. }
+                | Self::ToolCallCompleted { .. }
+                | Self::ToolCallError { .. }
+                | Self::RunCompleted { .. }
+                | Self::RunError { .. }
+        )
+    }
+
     /// Whether it is the last event of a run.
     pub fn is_terminal(&self) -> bool {
         matches!(

@@ -309,6 +309,7 @@ impl Fold {
             E::MapItemStarted { .. } => {
                 self.start(event, StepType::Item)?;
             }
+            // Written out, so that a kind that is new is not forgotten here.
             E::StepsExecutionCompleted { end }
             | E::ParallelExecutionCompleted { end }
             | E::LoopIterationCompleted { end, .. }

@@ -107,7 +107,7 @@ impl Recorder {
                 EventKind::StepRetrying { .. } => {
                     notes.remove(&event.path);
                 }
-                ref kind if is_executors(kind) => {
+                ref kind if kind.is_of_executor() => {
                     notes.entry(event.path.clone()).or_default().push(kind.clone());
                 }
                 _ => {}
@@ -436,40 +436,17 @@ pub(crate) fn push_joining(queue: &mut VecDeque<Event>, event: Event) {
     queue.push_back(event);
 }
 
-/// The facts that an executor may record of its own.
-fn is_executors(kind: &EventKind) -> bool {
-    use EventKind as E;
-    matches!(
-        kind,
-        E::RunStarted { .. }
-            | E::ModelRequestStarted { .. }
-            | E::ModelRequestCompleted { .. }
-            | E::ToolCallStarted { .. }
-            | E::ToolCallCompleted { .. }
-            | E::ToolCallError { .. }
-            | E::RunCompleted { .. }
-            | E::RunError { .. }
-    )
-}
-
 /// Whether a fact ends something: those are let through at the limit, so that the run can end.
 fn closes(kind: &EventKind) -> bool {
     use EventKind as E;
-    matches!(
-        kind,
-        E::StepCompleted { .. }
-            | E::StepError { .. }
-            | E::StepSkipped { .. }
-            | E::StepCancelled { .. }
-            | E::StepsExecutionCompleted { .. }
-            | E::ParallelExecutionCompleted { .. }
-            | E::LoopIterationCompleted { .. }
-            | E::LoopExecutionCompleted { .. }
-            | E::ConditionExecutionCompleted { .. }
-            | E::RouterExecutionCompleted { .. }
-            | E::MapItemCompleted { .. }
-            | E::MapExecutionCompleted { .. }
-    )
+    kind.end().is_some()
+        || matches!(
+            kind,
+            E::StepCompleted { .. }
+                | E::StepError { .. }
+                | E::StepSkipped { .. }
+                | E::StepCancelled { .. }
+        )
 }
 
 fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind {
@@ -502,7 +479,7 @@ impl StepHost for Recorder {
         fact: EventKind,
     ) -> BoxFuture<'a, Result<(), StepError>> {
         Box::pin(async move {
-            if !is_executors(&fact) {
+            if !fact.is_of_executor() {
                 let message = format!("`{}` is not for an executor to record", fact.name());
                 return Err(StepError::terminal(message));
             }

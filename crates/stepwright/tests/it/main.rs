@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
 mod floors;
+mod readme;
 mod tidy;
