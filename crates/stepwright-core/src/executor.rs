@@ -14,7 +14,7 @@ use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// What carries out a step.
@@ -315,6 +315,9 @@ pub trait StepHost: Send + Sync {
     /// The facts that the current attempt of this step recorded before a crash, in order.
     fn past(&self, step: &StepPath) -> Vec<EventKind>;
 
+    /// Which run it is.
+    fn run(&self) -> &RunInfo;
+
     /// Time, identity and chance.
     fn world(&self) -> &World;
 
@@ -327,30 +330,27 @@ pub trait StepHost: Send + Sync {
 pub struct StepContext {
     path: StepPath,
     attempt: u32,
-    run: Arc<RunInfo>,
     host: Arc<dyn StepHost>,
 }
 
 impl StepContext {
     /// The context of one attempt, counted from 1, of the step at `path`. The engine makes these.
-    pub fn new(path: StepPath, attempt: u32, run: Arc<RunInfo>, host: Arc<dyn StepHost>) -> Self {
-        Self { path, attempt, run, host }
+    pub fn new(path: StepPath, attempt: u32, host: Arc<dyn StepHost>) -> Self {
+        Self { path, attempt, host }
     }
 
     /// A context without an engine, for tests of executors: what is emitted goes nowhere.
     pub fn detached(step: &str) -> Self {
-        static RUN: LazyLock<Arc<RunInfo>> = LazyLock::new(|| {
-            Arc::new(RunInfo {
-                run_id: RunId::new("detached").expect("a valid identifier"),
-                session_id: SessionId::new("detached").expect("a valid identifier"),
-                user_id: None,
-                workflow_id: WorkflowId::new("detached").expect("a valid identifier"),
-                workflow_name: "detached".into(),
-                debug: false,
-            })
-        });
-        let host = Detached { world: World::seeded(0), cancelled: CancellationToken::new() };
-        Self::new(step.into(), 1, RUN.clone(), Arc::new(host))
+        let run = RunInfo {
+            run_id: RunId::new("detached").expect("a valid identifier"),
+            session_id: SessionId::new("detached").expect("a valid identifier"),
+            user_id: None,
+            workflow_id: WorkflowId::new("detached").expect("a valid identifier"),
+            workflow_name: "detached".into(),
+            debug: false,
+        };
+        let (world, cancelled) = (World::seeded(0), CancellationToken::new());
+        Self::new(step.into(), 1, Arc::new(Detached { run, world, cancelled }))
     }
 
     /// The address of the step.
@@ -365,13 +365,13 @@ impl StepContext {
 
     /// Which run it is.
     pub fn run(&self) -> &RunInfo {
-        &self.run
+        self.host.run()
     }
 
     /// A text that is the same whenever this attempt of this step of this run is carried out, and
     /// no other: hand it to services that can recognise a repeated request.
     pub fn idempotency_key(&self) -> String {
-        format!("{}:{}:{}", self.run.run_id, self.path, self.attempt)
+        format!("{}:{}:{}", self.run().run_id, self.path, self.attempt)
     }
 
     /// Shows text while the step works: a piece of its answer.
@@ -424,12 +424,13 @@ impl fmt::Debug for StepContext {
         f.debug_struct("StepContext")
             .field("path", &self.path)
             .field("attempt", &self.attempt)
-            .field("run", &self.run.run_id)
+            .field("run", &self.run().run_id)
             .finish_non_exhaustive()
     }
 }
 
 struct Detached {
+    run: RunInfo,
     world: World,
     cancelled: CancellationToken,
 }
@@ -441,6 +442,9 @@ impl StepHost for Detached {
     }
     fn past(&self, _: &StepPath) -> Vec<EventKind> {
         Vec::new()
+    }
+    fn run(&self) -> &RunInfo {
+        &self.run
     }
     fn world(&self) -> &World {
         &self.world

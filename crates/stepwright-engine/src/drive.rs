@@ -9,7 +9,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::event::{Event, WorkflowStarted};
-use stepwright_core::executor::RunInfo;
 use stepwright_core::scope::Scope;
 use stepwright_core::{
     AnyStore, Error, ErrorCode, ErrorData, EventKind, RunId, RunOutput, RunStatus, StepPath,
@@ -47,7 +46,7 @@ impl Job {
         past: &[Event],
     ) -> Result<Self, StoreError> {
         let world = recording.world.clone();
-        let recorder = Arc::new(Recorder::new(recording, past)?);
+        let recorder = Arc::new(Recorder::new(recording, &started, past)?);
         let recalled = (!past.is_empty()).then(|| Box::new(Recalled::of(past)));
         let began = past.first().map(|event| event.time);
         Ok(Self { compiled, started, began, recorder, recalled, world })
@@ -145,20 +144,12 @@ impl Job {
 
     /// The layers through which the interpreter sees the world.
     fn effects(&self) -> impl Effects {
-        let Self { compiled, started, recorder, world, .. } = self;
-        let info = Arc::new(RunInfo {
-            run_id: recorder.run().clone(),
-            session_id: started.session_id.clone(),
-            user_id: started.user_id.clone(),
-            workflow_id: started.workflow_id.clone(),
-            workflow_name: started.workflow_name.clone(),
-            debug: started.debug,
-        });
-        let live = Live { table: &compiled.table, info, recorder: recorder.clone() };
-        let timed = Timed { inner: live, world: world.clone() };
+        let Self { compiled, recorder, world, .. } = self;
+        let live = Live { table: &compiled.table, recorder: recorder.clone() };
+        let timed = Timed { inner: live, world };
         let recalled = self.recalled.as_deref();
         let journaled = Journaled { inner: timed, recorder: recorder.clone(), recalled };
-        Retrying { inner: journaled, world: world.clone() }
+        Retrying { inner: journaled, world }
     }
 
     /// Walks until the end, or until the run is cancelled or has taken too long.

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright_core::Timestamp;
-use stepwright_core::event::{End, Event};
-use stepwright_core::executor::{ExecutorType, StepHost};
+use stepwright_core::event::{End, Event, WorkflowStarted};
+use stepwright_core::executor::{ExecutorType, RunInfo, StepHost};
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{Append, FACTS_MAX, SessionClose};
 use stepwright_core::output::StepType;
@@ -31,7 +31,7 @@ const JOINED_BYTES_MAX: usize = 4_096;
 /// since then goes into one append. Readers see it after that, and deltas in their place among
 /// facts.
 pub(crate) struct Recorder {
-    run: RunId,
+    run: RunInfo,
     world: World,
     cancelled: CancellationToken,
     /// What time it was when a fact was last noted, in milliseconds; 0 when somebody else has
@@ -92,7 +92,11 @@ impl Recorder {
     ///
     /// # Errors
     /// If the past is no history that can be.
-    pub(crate) fn new(recording: Recording, past: &[Event]) -> Result<Self, StoreError> {
+    pub(crate) fn new(
+        recording: Recording,
+        started: &WorkflowStarted,
+        past: &[Event],
+    ) -> Result<Self, StoreError> {
         let Recording { run, world, store, cancelled, outbox, keep_events, debug } = recording;
         let mut fold = Fold::default();
         let mut notes: FxHashMap<StepPath, Vec<EventKind>> = FxHashMap::default();
@@ -125,6 +129,14 @@ impl Recorder {
             outbox,
             events: keep_events.then(|| past.to_vec()),
             notes,
+            debug,
+        };
+        let run = RunInfo {
+            run_id: run,
+            session_id: started.session_id.clone(),
+            user_id: started.user_id.clone(),
+            workflow_id: started.workflow_id.clone(),
+            workflow_name: started.workflow_name.clone(),
             debug,
         };
         let journal = store.map(|store| Box::new(Journal { store, appending: None.into() }));
@@ -167,12 +179,12 @@ impl Recorder {
             return Err(Stop::failed(at, error, 1));
         }
         let shown_before = tape.shown_before(at, &kind);
-        let run = self.run.clone();
+        let run = self.run.run_id.clone();
         let fact = Event { sequence, delta: 0, time, run, path: at.clone(), kind };
         if let Err(illegal) = tape.fold.apply(&fact) {
             // A fact that cannot be would make the journal unreadable: stop before it is written.
             let what = illegal.to_string();
-            let (run, path) = (self.run.clone(), Some(at.clone()));
+            let (run, path) = (self.run.run_id.clone(), Some(at.clone()));
             let corrupt = Arc::new(StoreError::Corrupt { run, sequence, path, what });
             tape.lost = Some(corrupt.clone());
             return Err(Stop::Lost(corrupt));
@@ -220,11 +232,6 @@ impl Recorder {
         self.end(kind, Vec::new())
     }
 
-    /// Which run it is.
-    pub(crate) fn run(&self) -> &RunId {
-        &self.run
-    }
-
     fn emit(&self, at: &StepPath, kind: EventKind) {
         let mut tape = self.tape();
         // Whatever a step says after its end is not part of the run.
@@ -246,7 +253,8 @@ impl Recorder {
     ) {
         tape.deltas += 1;
         let delta = tape.deltas;
-        let event = Event { sequence, delta, time, run: self.run.clone(), path: at.clone(), kind };
+        let event =
+            Event { sequence, delta, time, run: self.run.run_id.clone(), path: at.clone(), kind };
         // Kept in the fold, for the partial text of a step that is stopped.
         let _ = tape.fold.apply(&event);
         if tape.outbox.is_none() {
@@ -305,7 +313,8 @@ impl Recorder {
         let close = if last.kind.is_terminal() { tape.close.take() } else { None };
         tape.appending = true;
         let batch = std::mem::take(&mut tape.queue);
-        let append = Append { run: self.run.clone(), facts, close: close.map(|close| *close) };
+        let append =
+            Append { run: self.run.run_id.clone(), facts, close: close.map(|close| *close) };
         let store = store.clone();
         let work = async move { store.append(append).await }.boxed();
         Some(Appending { work, batch, next })
@@ -494,6 +503,10 @@ impl StepHost for Recorder {
 
     fn past(&self, step: &StepPath) -> Vec<EventKind> {
         self.tape().notes.remove(step).unwrap_or_default()
+    }
+
+    fn run(&self) -> &RunInfo {
+        &self.run
     }
 
     fn world(&self) -> &World {

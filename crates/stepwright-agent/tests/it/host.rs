@@ -25,6 +25,7 @@ impl Clock for TokioClock {
 }
 
 pub(crate) struct Host {
+    run: RunInfo,
     world: World,
     cancelled: CancellationToken,
     past: Vec<EventKind>,
@@ -45,6 +46,14 @@ impl Host {
 
     pub(crate) fn with_room(past: Vec<EventKind>, room: usize) -> Arc<Self> {
         Arc::new(Self {
+            run: RunInfo {
+                run_id: RunId::new("r-1").unwrap(),
+                session_id: SessionId::new("s-1").unwrap(),
+                user_id: None,
+                workflow_id: WorkflowId::new("w-1").unwrap(),
+                workflow_name: "test".into(),
+                debug: true,
+            },
             world: World::new(TokioClock(tokio::time::Instant::now()), 1),
             cancelled: CancellationToken::new(),
             past,
@@ -54,15 +63,7 @@ impl Host {
     }
 
     pub(crate) fn cx(self: &Arc<Self>) -> StepContext {
-        let run = RunInfo {
-            run_id: RunId::new("r-1").unwrap(),
-            session_id: SessionId::new("s-1").unwrap(),
-            user_id: None,
-            workflow_id: WorkflowId::new("w-1").unwrap(),
-            workflow_name: "test".into(),
-            debug: true,
-        };
-        StepContext::new("step".into(), 1, Arc::new(run), self.clone())
+        StepContext::new("step".into(), 1, self.clone())
     }
 
     /// What was recorded and shown here, in order.
@@ -133,6 +134,10 @@ impl StepHost for Host {
     fn past(&self, _: &StepPath) -> Vec<EventKind> {
         self.past.clone()
     }
+    fn run(&self) -> &RunInfo {
+        &self.run
+    }
+
     fn world(&self) -> &World {
         &self.world
     }

@@ -9,7 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use stepwright_core::executor::{RunInfo, StepHost};
+use stepwright_core::executor::StepHost;
 use stepwright_core::plan::{ITEMS_MAX, Node, NodeKind};
 use stepwright_core::{
     Content, ErrorCode, EventKind, StepContext, StepError, StepInput, StepOutput, StepPath,
@@ -18,7 +18,6 @@ use stepwright_core::{
 /// Asks executors and deciders, and works on branches.
 pub(crate) struct Live<'w> {
     pub(crate) table: &'w [Entry],
-    pub(crate) info: Arc<RunInfo>,
     pub(crate) recorder: Arc<Recorder>,
 }
 
@@ -32,7 +31,7 @@ impl Effects for Live<'_> {
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
         let Attempt { node, step, number, input } = *attempt;
         let host: Arc<dyn StepHost> = self.recorder.clone();
-        let cx = StepContext::new(step.clone(), number, self.info.clone(), host);
+        let cx = StepContext::new(step.clone(), number, host);
         let answer = match self.entry(node) {
             // The call itself may panic too, before there is a future.
             Entry::Executor(executor) => {

@@ -7,12 +7,12 @@ use stepwright_core::plan::{Node, NodeKind, Retry};
 use stepwright_core::{EventKind, StepInput, StepOutput, StepPath, World};
 
 /// Tries a failed step again, after a while, as often as its definition says.
-pub(crate) struct Retrying<E> {
+pub(crate) struct Retrying<'w, E> {
     pub(crate) inner: E,
-    pub(crate) world: World,
+    pub(crate) world: &'w World,
 }
 
-impl<E: Effects> Effects for Retrying<E> {
+impl<E: Effects> Effects for Retrying<'_, E> {
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
         match attempt.node.kind {
             NodeKind::Step { retry, .. } if retry.retries > 0 => {
@@ -25,7 +25,7 @@ impl<E: Effects> Effects for Retrying<E> {
     hand_on!(decide, notes, branches);
 }
 
-impl<E: Effects> Retrying<E> {
+impl<E: Effects> Retrying<'_, E> {
     async fn persist(&self, first: &Attempt<'_>, retry: Retry) -> Result<Arc<StepOutput>, Stop> {
         let step = first.step;
         let past = self.inner.past(step);

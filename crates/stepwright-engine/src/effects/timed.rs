@@ -7,12 +7,12 @@ use stepwright_core::plan::{Node, NodeKind};
 use stepwright_core::{ErrorCode, StepError, StepInput, StepOutput, StepPath, World};
 
 /// Ends an attempt that takes longer than its step's timeout.
-pub(crate) struct Timed<E> {
+pub(crate) struct Timed<'w, E> {
     pub(crate) inner: E,
-    pub(crate) world: World,
+    pub(crate) world: &'w World,
 }
 
-impl<E: Effects> Effects for Timed<E> {
+impl<E: Effects> Effects for Timed<'_, E> {
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
         let work = self.inner.execute(attempt);
         let NodeKind::Step { timeout_ms: Some(limit), .. } = attempt.node.kind else {
