@@ -125,6 +125,15 @@ async fn a_step_that_takes_too_long_fails_and_so_does_a_run() {
     assert_eq!(events.last().unwrap().name(), "WorkflowError");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_workflow_has_a_timeout_that_a_run_can_replace() {
+    let nap = Step::new("nap", |_: StepInput| tokio::time::sleep(Duration::from_secs(30)));
+    let workflow = of(nap).timeout(Duration::from_secs(10)).build().unwrap();
+    let error = workflow.run("in").await.unwrap_err();
+    assert_eq!(error.to_string(), "the run took longer than 10s");
+    assert!(workflow.run("in").timeout(Duration::from_secs(60)).await.is_ok());
+}
+
 #[tokio::test]
 async fn fail_fast_stops_the_others_and_wait_all_does_not() {
     let branches = |join| {
