@@ -12,6 +12,7 @@ mod interpret;
 mod real;
 mod recorder;
 mod run;
+mod sessions;
 mod workflow;
 
 pub use define::{
@@ -21,4 +22,5 @@ pub use define::{
 pub use dispatch::LocalDispatcher;
 pub use real::real_world;
 pub use run::{IntoInput, Parts, Run, RunHandle, RunStream};
-pub use workflow::{Sessions, Workflow, WorkflowBuilder};
+pub use sessions::Sessions;
+pub use workflow::{Workflow, WorkflowBuilder};

@@ -8,6 +8,7 @@ use crate::effects::Stop;
 use crate::real::real_world;
 use crate::recorder::Recording;
 use crate::run::{IntoInput, Known, Live, LiveRuns, Run, finish};
+use crate::sessions::Sessions;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -18,10 +19,10 @@ use stepwright_core::fold::Fold;
 use stepwright_core::plan::Plan;
 use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
-use stepwright_core::store::{RunFilter, RunRow, SessionFilter, StoreError};
+use stepwright_core::store::{RunFilter, RunRow, StoreError};
 use stepwright_core::{
-    AnyStore, BoxFuture, Content, Error, ErrorKind, Memory, Patch, RunId, RunOutput, Session,
-    SessionId, Store, UserId, WorkflowId, World,
+    AnyStore, BoxFuture, Content, Error, ErrorKind, Memory, RunId, RunOutput, Session, Store,
+    WorkflowId, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -231,7 +232,7 @@ impl Workflow {
 
     /// Sessions: to find, list, rename, change and delete them.
     pub fn sessions(&self) -> Sessions<'_> {
-        Sessions { workflow: self, user: None }
+        Sessions::of(self)
     }
 
     // --- for the engine ---
@@ -301,11 +302,11 @@ impl Workflow {
         }
     }
 
-    fn remembering(&self) -> Option<&AnyStore> {
+    pub(crate) fn remembering(&self) -> Option<&AnyStore> {
         self.0.store.as_ref().or_else(|| self.0.memory.get())
     }
 
-    fn not_found(&self, what: &str) -> Error {
+    pub(crate) fn not_found(&self, what: &str) -> Error {
         let error = Error::new(ErrorKind::NotFound, format!("{what} was not found"));
         match self.0.store {
             Some(_) => error,
@@ -404,82 +405,6 @@ impl Drive for Driver {
                 _ => Driven::Done,
             }
         })
-    }
-}
-
-/// Sessions of a workflow's store, of everybody or of one user.
-#[derive(Clone, Debug)]
-pub struct Sessions<'w> {
-    workflow: &'w Workflow,
-    user: Option<UserId>,
-}
-
-impl Sessions<'_> {
-    /// Only what exists for this user: theirs, and nobody's.
-    ///
-    /// # Errors
-    /// If that cannot be the name of a user.
-    pub fn of_user(mut self, user: impl AsRef<str>) -> Result<Self, Error> {
-        self.user = Some(UserId::new(user)?);
-        Ok(self)
-    }
-
-    /// A session.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] if there is none of that name, or it is another user's.
-    pub async fn get(&self, session: impl AsRef<str>) -> Result<Session, Error> {
-        let id = SessionId::new(session)?;
-        let found = match self.workflow.remembering() {
-            Some(store) => store.session(&id).await?,
-            None => None,
-        };
-        found
-            .filter(|found| self.user.is_none() || found.belongs_to(self.user.as_ref()))
-            .ok_or_else(|| self.workflow.not_found(&format!("session `{id}`")))
-    }
-
-    /// Lists sessions, those used last first.
-    pub async fn list(&self) -> Result<Vec<Session>, Error> {
-        let filter = SessionFilter {
-            user_id: self.user.clone(),
-            workflow_id: Some(self.workflow.id().clone()),
-            ..SessionFilter::default()
-        };
-        match self.workflow.remembering() {
-            Some(store) => Ok(store.sessions(filter).await?),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// Gives a session a name for people.
-    pub async fn rename(&self, session: impl AsRef<str>, name: &str) -> Result<(), Error> {
-        let (store, id) = self.owned(session).await?;
-        Ok(store.rename_session(&id, name, self.workflow.world().now()).await?)
-    }
-
-    /// Changes the state of a session, outside of any run, and gives the session as it is then.
-    #[doc(alias = "update_session_state")]
-    pub async fn patch(
-        &self,
-        session: impl AsRef<str>,
-        patches: &[Patch],
-    ) -> Result<Session, Error> {
-        let (store, id) = self.owned(session).await?;
-        Ok(store.patch_session(&id, patches, self.workflow.world().now()).await?)
-    }
-
-    /// Deletes a session with all of its runs.
-    pub async fn delete(&self, session: impl AsRef<str>) -> Result<(), Error> {
-        let (store, id) = self.owned(session).await?;
-        store.delete_session(&id).await?;
-        Ok(())
-    }
-
-    async fn owned(&self, session: impl AsRef<str>) -> Result<(&AnyStore, SessionId), Error> {
-        let found = self.get(session).await?;
-        let store = self.workflow.remembering().expect("the session was found in it");
-        Ok((store, found.session_id))
     }
 }
 

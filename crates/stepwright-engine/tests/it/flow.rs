@@ -138,12 +138,12 @@ async fn media_reach_every_later_step_and_the_output() {
 async fn a_run_is_given_media_of_every_kind() {
     use MediaKind::{Audio, File, Image, Video};
     let kinds = Step::new("kinds", |input: StepInput| async move {
-        input.media().iter().map(|media| format!("{:?} ", media.kind)).collect::<String>()
+        format!("{:?}", input.media().iter().map(|media| media.kind).collect::<Vec<_>>())
     });
     let one = |kind| [Media::url(kind, "https://example.org/it")];
     let run = of(kinds).build().unwrap().run("in");
     let run = run.images(one(Image)).videos(one(Video)).audio(one(Audio)).files(one(File));
-    assert_eq!(text(&run.await.unwrap()), "Image Video Audio File ");
+    assert_eq!(text(&run.await.unwrap()), "[Image, Video, Audio, File]");
 }
 
 #[tokio::test]

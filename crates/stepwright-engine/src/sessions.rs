@@ -1,0 +1,85 @@
+//! Sessions, for whoever looks after them.
+
+use crate::workflow::Workflow;
+use stepwright_core::store::SessionFilter;
+use stepwright_core::{AnyStore, Error, Patch, Session, SessionId, UserId};
+
+/// Sessions of a workflow's store, of everybody or of one user.
+#[derive(Clone, Debug)]
+pub struct Sessions<'w> {
+    workflow: &'w Workflow,
+    user: Option<UserId>,
+}
+
+impl<'w> Sessions<'w> {
+    pub(crate) fn of(workflow: &'w Workflow) -> Self {
+        Self { workflow, user: None }
+    }
+
+    /// Only what exists for this user: theirs, and nobody's.
+    ///
+    /// # Errors
+    /// If that cannot be the name of a user.
+    pub fn of_user(mut self, user: impl AsRef<str>) -> Result<Self, Error> {
+        self.user = Some(UserId::new(user)?);
+        Ok(self)
+    }
+
+    /// A session.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind::NotFound) if there is none of that name, or it is another user's.
+    pub async fn get(&self, session: impl AsRef<str>) -> Result<Session, Error> {
+        let id = SessionId::new(session)?;
+        let found = match self.workflow.remembering() {
+            Some(store) => store.session(&id).await?,
+            None => None,
+        };
+        found
+            .filter(|found| self.user.is_none() || found.belongs_to(self.user.as_ref()))
+            .ok_or_else(|| self.workflow.not_found(&format!("session `{id}`")))
+    }
+
+    /// Lists sessions, those used last first.
+    pub async fn list(&self) -> Result<Vec<Session>, Error> {
+        let filter = SessionFilter {
+            user_id: self.user.clone(),
+            workflow_id: Some(self.workflow.id().clone()),
+            ..SessionFilter::default()
+        };
+        match self.workflow.remembering() {
+            Some(store) => Ok(store.sessions(filter).await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Gives a session a name for people.
+    pub async fn rename(&self, session: impl AsRef<str>, name: &str) -> Result<(), Error> {
+        let (store, id) = self.owned(session).await?;
+        Ok(store.rename_session(&id, name, self.workflow.world().now()).await?)
+    }
+
+    /// Changes the state of a session, outside of any run, and gives the session as it is then.
+    #[doc(alias = "update_session_state")]
+    pub async fn patch(
+        &self,
+        session: impl AsRef<str>,
+        patches: &[Patch],
+    ) -> Result<Session, Error> {
+        let (store, id) = self.owned(session).await?;
+        Ok(store.patch_session(&id, patches, self.workflow.world().now()).await?)
+    }
+
+    /// Deletes a session with all of its runs.
+    pub async fn delete(&self, session: impl AsRef<str>) -> Result<(), Error> {
+        let (store, id) = self.owned(session).await?;
+        store.delete_session(&id).await?;
+        Ok(())
+    }
+
+    async fn owned(&self, session: impl AsRef<str>) -> Result<(&AnyStore, SessionId), Error> {
+        let found = self.get(session).await?;
+        let store = self.workflow.remembering().expect("the session was found in it");
+        Ok((store, found.session_id))
+    }
+}
