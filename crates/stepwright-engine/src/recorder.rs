@@ -496,7 +496,10 @@ impl StepHost for Recorder {
                 return Err(StepError::terminal(format!("step `{step}` has ended")));
             }
             let stopped = |_| StepError::terminal("the journal of the run is lost");
-            Self::record(self, step, fact).map_err(stopped)?;
+            self.time_passes();
+            let noted = Self::record(self, step, fact);
+            self.time_passes();
+            noted.map_err(stopped)?;
             self.settle().await.map_err(stopped)
         })
     }

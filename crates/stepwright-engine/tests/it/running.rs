@@ -303,6 +303,31 @@ async fn what_a_step_says_after_its_end_is_not_part_of_the_run() {
     assert!(events.iter().all(|event| event.content().is_none_or(|c| c.text() != "too late")));
 }
 
+#[test]
+fn each_fact_has_the_time_at_which_it_happened() {
+    use stepwright_core::world::VirtualClock;
+    use stepwright_core::{Content, World};
+    let clock = VirtualClock::default();
+    let world = World::new(clock.clone(), 1);
+    let slow = Step::new("slow", |_: StepInput, cx: StepContext| async move {
+        cx.world().sleep(Duration::from_secs(1)).await;
+        let (agent, model, message) = ("a".into(), "m".into(), Content::default());
+        cx.record(EventKind::RunStarted { agent, model, notice: None, message }).await?;
+        cx.world().sleep(Duration::from_secs(2)).await;
+        let usage = stepwright_core::message::Usage::default();
+        let done = EventKind::RunCompleted { content: "done".into(), usage };
+        cx.record(done).await?;
+        cx.world().sleep(Duration::from_secs(4)).await;
+        Ok::<_, stepwright_core::StepError>("done")
+    });
+    let workflow = of(slow).world(world).store_events(true).build().unwrap();
+    let output = clock.run(workflow.run("in").into_future()).unwrap();
+    let start = output.created_at;
+    let times: Vec<_> =
+        output.events.iter().flatten().map(|e| e.time.since(start).as_secs()).collect();
+    assert_eq!(times, [0, 0, 1, 3, 7, 7], "{:?}", output.events);
+}
+
 #[tokio::test]
 async fn a_failed_run_in_the_background_is_a_failed_run() {
     let workflow = Workflow::builder("w").step(fails("f")).build().unwrap();
