@@ -348,7 +348,22 @@ impl Workflow {
         answer
     }
 
+    /// Drives a run that the store knows, and tells those who wait how that ended.
     async fn drive(&self, run: &RunId) -> Result<RunOutput, Error> {
+        let live = match self.0.live.get(run.as_str()) {
+            Some(Known::Background(live)) => live,
+            _ => Arc::new(Live::of(CancellationToken::new(), None)),
+        };
+        let answer = match self.take_up(run, &live).await {
+            Ok(job) => self.with_events(job.drive().await),
+            Err(error) => Err(error),
+        };
+        finish(&live, &answer);
+        self.0.live.remove(run);
+        answer
+    }
+
+    async fn take_up(&self, run: &RunId, live: &Live) -> Result<Job, Error> {
         let store = self.store_for(true).ok_or_else(|| self.not_found(&format!("run `{run}`")))?;
         let past = load_all(&store, run).await?;
         let started = past.first().and_then(|first| match &first.kind {
@@ -358,15 +373,9 @@ impl Workflow {
         let started = started.ok_or_else(|| self.not_found(&format!("run `{run}`")))?;
         if started.digest != self.0.digest {
             let message = format!("workflow `{}` has changed since run `{run}` began", self.name());
-            return Err(
-                Error::usage(message).with_hint("resume it with the definition it began with")
-            );
+            let hint = "resume it with the definition it began with";
+            return Err(Error::usage(message).with_hint(hint));
         }
-        let fresh = || Arc::new(Live::of(CancellationToken::new(), None));
-        let live = match self.0.live.get(run.as_str()) {
-            Some(Known::Background(live)) => live,
-            _ => fresh(),
-        };
         let recording = Recording {
             run: run.clone(),
             world: self.0.world.clone(),
@@ -378,10 +387,7 @@ impl Workflow {
         };
         let job = Job::new(self.shared_plan(), started, recording, &past)?;
         live.now_driven(job.recorder.clone());
-        let answer = self.with_events(job.drive().await);
-        finish(&live, &answer);
-        self.0.live.remove(run);
-        answer
+        Ok(job)
     }
 }
 

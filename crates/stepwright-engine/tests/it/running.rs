@@ -329,6 +329,27 @@ fn each_fact_has_the_time_at_which_it_happened() {
 }
 
 #[tokio::test]
+async fn a_background_run_that_cannot_be_taken_up_keeps_nobody_waiting() {
+    let workflow = of(mark("a")).store(Memory::default()).build().unwrap();
+    let handle = workflow.run("in").session_id("s").background().await.unwrap();
+    // Before its turn comes, the session goes, and all its runs with it.
+    workflow.sessions().delete("s").await.unwrap();
+    let error = handle.output().await.unwrap_err();
+    assert!(error.to_string().contains("was not found"), "{error}");
+}
+
+#[tokio::test]
+async fn a_changed_definition_is_not_resumed() {
+    let store = Memory::default();
+    let before = of(mark("a")).store(store.clone()).build().unwrap();
+    before.run("in").run_id("r").await.unwrap();
+    let after = of(mark("b")).store(store).build().unwrap();
+    let error = after.resume("r").await.unwrap_err();
+    assert_eq!(error.to_string(), "workflow `test` has changed since run `r` began");
+    assert_eq!(after.resume("none").await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
 async fn a_failed_run_in_the_background_is_a_failed_run() {
     let workflow = Workflow::builder("w").step(fails("f")).build().unwrap();
     let handle = workflow.run("in").background().await.unwrap();
