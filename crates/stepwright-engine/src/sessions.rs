@@ -28,7 +28,8 @@ impl<'w> Sessions<'w> {
     /// A session.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind::NotFound) if there is none of that name, or it is another user's.
+    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if there is none of that name, or it is
+    /// another user's.
     pub async fn get(&self, session: impl AsRef<str>) -> Result<Session, Error> {
         let id = SessionId::new(session)?;
         let found = match self.workflow.remembering() {
