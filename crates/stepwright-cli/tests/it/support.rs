@@ -7,6 +7,11 @@ use std::process::{Command, ExitStatus, Stdio};
 use stepwright::store::{RunFilter, Store as _};
 use stepwright::{Event, RunStatus, Session, SessionId, Sqlite};
 
+/// What in an environment changes what is written. `CI` does: build servers show colours even where
+/// a terminal says that it has none.
+pub(crate) const SAYS_HOW_TO_WRITE: [&str; 6] =
+    ["CI", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG", "COLUMNS"];
+
 /// A workflow that greets.
 pub(crate) const GREETING: &str = "\
 format: 1
@@ -82,7 +87,7 @@ impl Place {
     ) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stepwright"));
         command.args(arguments).current_dir(self.directory.path());
-        for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG", "COLUMNS"] {
+        for name in SAYS_HOW_TO_WRITE {
             command.env_remove(name);
         }
         command

@@ -1,6 +1,6 @@
 //! What somebody at a terminal sees.
 
-use crate::support::{AGENTS, FAILING, GREETING, HANGING, Place, Ran, code};
+use crate::support::{AGENTS, FAILING, GREETING, HANGING, Place, Ran, SAYS_HOW_TO_WRITE, code};
 use std::process::Command;
 
 /// Runs `stepwright run flow.yaml` with these arguments on a terminal of 80 columns. `None` where
@@ -13,18 +13,12 @@ fn on_terminal(place: &Place, environment: &str, arguments: &str) -> Option<(i32
     let line = format!(
         "stty cols 80 rows 24; exec env {environment} '{binary}' run flow.yaml {arguments}"
     );
-    let mut command = place.command::<&str>([]);
     let mut on_terminal = Command::new("script");
     on_terminal.args(["-qec", &line, "/dev/null"]).current_dir(place.path("."));
-    on_terminal.env("TERM", "xterm-256color").env("SHELL", "/bin/sh");
-    for (name, value) in command.env_clear().get_envs() {
-        if value.is_none() {
-            on_terminal.env_remove(name);
-        }
-    }
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+    for name in SAYS_HOW_TO_WRITE {
         on_terminal.env_remove(name);
     }
+    on_terminal.env("TERM", "xterm-256color").env("SHELL", "/bin/sh");
     let output = on_terminal.stdin(std::process::Stdio::null()).output().unwrap();
     Some((code(output.status), String::from_utf8(output.stdout).unwrap()))
 }
