@@ -24,6 +24,7 @@ fix:
 # Writes the compiler's messages for beginners' mistakes anew; read the difference
 messages:
     TRYBUILD=overwrite cargo test -p stepwright-engine --test it messages
+    TRYBUILD=overwrite cargo test -p stepwright-macros --test it messages
 
 # Builds the documentation, without a warning
 doc *ARGS:

@@ -21,6 +21,19 @@ need_c_compiler() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq build-essential
 }
 
+# Tests start PostgreSQL servers of their own, and take them away again, however they end.
+need_postgres() {
+    local programs=(/usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb)
+    programs+=(/opt/homebrew/opt/postgresql@*/bin/initdb)
+    if command -v initdb >/dev/null || ls "${programs[@]}" 2>/dev/null | grep -q .; then return; fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        give_up "PostgreSQL is missing; install its server, such as the package \`postgresql\`"
+    fi
+    echo "There is no PostgreSQL; installing the package \`postgresql\`."
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql
+}
+
 # A command of cargo that comes with Rust, but not with its minimal profile.
 need_component() {
     if cargo "$1" --version >/dev/null 2>&1; then return; fi
@@ -31,12 +44,31 @@ need_component() {
     rustup component add "$2"
 }
 
+# A gateway to language models that is not ours, for the tests of models. Python installs it.
+need_litellm() {
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+            give_up "Python with \`venv\` is missing; install packages such as \`python3-venv\`"
+        fi
+        echo "There is no Python with \`venv\`; installing the package \`python3-venv\`."
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv
+    fi
+    STEPWRIGHT_TEST_LITELLM="$(scripts/test-litellm.sh)"
+    export STEPWRIGHT_TEST_LITELLM
+}
+
 stage "tools"
 command -v cargo >/dev/null || give_up "\`cargo\` is missing; install Rust: https://rustup.rs"
 need_c_compiler
+need_postgres
 need_component fmt rustfmt
 need_component clippy clippy
 cargo --version
+
+stage "a gateway for the tests"
+need_litellm
+echo "$STEPWRIGHT_TEST_LITELLM"
 
 stage "form"
 cargo fmt --all --check
@@ -45,6 +77,8 @@ stage "lints"
 cargo clippy --workspace --all-targets --all-features -- -D warnings
 
 stage "tests"
+# Without it, tests that need a PostgreSQL are left out where there is none.
+export STEPWRIGHT_TEST_POSTGRES=required
 cargo test --workspace --all-features
 
 stage "documentation"

@@ -1,5 +1,10 @@
 //! What an agent is made of.
 
+use crate::shape::Shape;
+use crate::toolkit::IntoTools;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +12,10 @@ use std::time::Duration;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::model::{AnyModel, Model, ModelOptions};
 use stepwright_core::path::name_mistake;
-use stepwright_core::tool::{AnyTool, Tool, ToolSpec};
+use stepwright_core::tool::{AnyTool, Tool as _, ToolSpec};
 use stepwright_core::{Error, ErrorKind, Executor, StepContext, StepError, StepInput, StepOutput};
 use stepwright_models::guard::IDLE_TIMEOUT;
-use stepwright_models::{UnknownModel, model};
+use stepwright_models::{RetryPolicy, UnknownModel, model};
 
 /// How often an agent asks its model for one message, unless somebody says otherwise.
 pub const TURNS: u32 = 20;
@@ -45,6 +50,8 @@ pub(crate) struct Definition {
     pub(crate) tools: Vec<AnyTool>,
     pub(crate) specs: Vec<ToolSpec>,
     pub(crate) options: ModelOptions,
+    pub(crate) output: Option<Shape>,
+    pub(crate) retry: RetryPolicy,
     pub(crate) limits: Limits,
 }
 
@@ -73,7 +80,10 @@ impl Agent {
             model: None,
             instructions: None,
             tools: Vec::new(),
+            toolkit_mistakes: Vec::new(),
             options: ModelOptions::default(),
+            output: None,
+            retry: RetryPolicy::default(),
             limits: Limits {
                 turns: TURNS,
                 tool_timeout: TOOL_TIMEOUT,
@@ -131,7 +141,11 @@ pub struct AgentBuilder {
     model: Option<AnyModel>,
     instructions: Option<String>,
     tools: Vec<AnyTool>,
+    /// What is wrong with toolkits, told when the agent is built.
+    toolkit_mistakes: Vec<String>,
     options: ModelOptions,
+    output: Option<Shape>,
+    retry: RetryPolicy,
     limits: Limits,
 }
 
@@ -151,15 +165,63 @@ impl AgentBuilder {
         self
     }
 
-    /// Adds a tool that the model may call.
-    pub fn tool(mut self, tool: impl IntoTool) -> Self {
-        self.tools.push(tool.into_tool());
+    /// Adds a tool that the model may call, or a toolkit, which is several.
+    pub fn tool<K>(mut self, tool: impl IntoTools<K>) -> Self {
+        match tool.into_tools() {
+            Ok(tools) => self.tools.extend(tools),
+            Err(error) => self.toolkit_mistakes.push(match error.hint() {
+                Some(hint) => format!("{error}; {hint}"),
+                None => error.to_string(),
+            }),
+        }
         self
     }
 
-    /// Adds several tools of one kind.
-    pub fn tools<T: IntoTool>(mut self, tools: impl IntoIterator<Item = T>) -> Self {
-        self.tools.extend(tools.into_iter().map(IntoTool::into_tool));
+    /// Adds several tools or toolkits of one kind.
+    pub fn tools<K, T: IntoTools<K>>(self, tools: impl IntoIterator<Item = T>) -> Self {
+        tools.into_iter().fold(self, Self::tool)
+    }
+
+    /// Says that it answers with a value of this type: the model is given the type's JSON Schema,
+    /// and what the step gives is that value as JSON, to be read with
+    /// [`Content::parse`](stepwright_core::Content::parse). A model whose answer does not fit is
+    /// told why and asked once more; after that the step fails.
+    ///
+    /// ```
+    /// use schemars::JsonSchema;
+    /// use serde::Deserialize;
+    /// # use stepwright_agent::Agent;
+    /// # use stepwright_core::{Executor as _, StepContext, StepInput};
+    /// # use stepwright_testing::model::ScriptedModel;
+    ///
+    /// #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    /// struct City {
+    ///     name: String,
+    ///     /// How many people live there.
+    ///     people: u64,
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let model = ScriptedModel::new([r#"{"name": "Bergen", "people": 290000}"#]);
+    /// let agent = Agent::builder("Geographer").model(model)?.output::<City>().build()?;
+    /// let output = agent.execute(StepInput::of("Bergen"), StepContext::detached("look-up")).await;
+    /// let city: City = output.unwrap().content.parse().unwrap();
+    /// assert_eq!(city, City { name: "Bergen".into(), people: 290_000 });
+    /// # Ok(()) }
+    /// ```
+    pub fn output<T: DeserializeOwned + JsonSchema>(mut self) -> Self {
+        self.output = Some(Shape::of::<T>());
+        self
+    }
+
+    /// As [`AgentBuilder::output`], for a schema that is known at run time only. `check` says what
+    /// is wrong with a value.
+    pub fn output_schema(
+        mut self,
+        schema: Value,
+        check: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.output = Some(Shape::new(schema, check));
         self
     }
 
@@ -185,6 +247,13 @@ impl AgentBuilder {
     /// Says how long the model may be silent: [`IDLE_TIMEOUT`] unless set.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.limits.idle = limit;
+        self
+    }
+
+    /// Says how often, and after how long, the model is asked again when it failed before it said
+    /// anything: twice unless set. What fails later fails the step, which has retries of its own.
+    pub fn model_retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
         self
     }
 
@@ -226,6 +295,8 @@ impl AgentBuilder {
             tools: self.tools,
             specs,
             options: self.options,
+            output: self.output,
+            retry: self.retry,
             limits: self.limits,
         })))
     }
@@ -235,6 +306,7 @@ impl AgentBuilder {
         if self.model.is_none() {
             mistakes.push("it has no model; add one, such as `.model(\"offline\")?`".into());
         }
+        mistakes.extend(self.toolkit_mistakes.iter().cloned());
         let mut names = BTreeSet::new();
         for tool in &self.tools {
             let ToolSpec { name, parameters, .. } = tool.spec();
@@ -317,21 +389,5 @@ impl IntoModel<ByName> for &String {
 impl<M: Model> IntoModel<ByValue> for M {
     fn into_model(self) -> Result<AnyModel, UnknownModel> {
         Ok(AnyModel::new(self))
-    }
-}
-
-/// What can be a tool of an agent: every [`Tool`].
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a tool",
-    note = "make one of an async function with `FunctionTool::new`, or implement `Tool`"
-)]
-pub trait IntoTool {
-    /// The tool.
-    fn into_tool(self) -> AnyTool;
-}
-
-impl<T: Tool> IntoTool for T {
-    fn into_tool(self) -> AnyTool {
-        AnyTool::new(self)
     }
 }

@@ -1,17 +1,18 @@
 //! Tools made of async functions.
 
+use crate::shape;
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::tool::{Tool, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, Content, Json, StepContext};
 
-/// A tool made of an async function.
+/// A tool made of an async function or a closure, which may hold what it needs. Where a function
+/// needs nothing but its arguments, [`#[tool]`](crate::tool) is shorter.
 ///
 /// Its arguments are a struct: the comments on its fields are what the model is told about them.
 /// The function may also take the [`StepContext`], and gives a text, `Json<T>`, a `Value`,
@@ -57,7 +58,13 @@ impl FunctionTool {
         description: impl Into<String>,
         function: F,
     ) -> Self {
-        let parameters = F::parameters();
+        let mut parameters = F::parameters();
+        // Some providers refuse an object that does not name its properties, even if it has none.
+        if parameters["type"] == "object"
+            && let Some(object) = parameters.as_object_mut()
+        {
+            object.entry("properties").or_insert_with(|| Map::new().into());
+        }
         let spec = ToolSpec { name: name.into(), description: description.into(), parameters };
         Self { spec, call: Arc::new(move |arguments, cx| function.call(arguments, cx)) }
     }
@@ -104,7 +111,7 @@ where
     W: Future<Output: ToolReply> + Send + 'static,
 {
     fn parameters() -> Value {
-        parameters_of::<A>()
+        shape::schema_of::<A>()
     }
     fn call(
         &self,
@@ -125,7 +132,7 @@ where
     W: Future<Output: ToolReply> + Send + 'static,
 {
     fn parameters() -> Value {
-        parameters_of::<A>()
+        shape::schema_of::<A>()
     }
     fn call(
         &self,
@@ -146,27 +153,8 @@ where
     Box::pin(async move { work.await.into_text() })
 }
 
-fn parameters_of<A: JsonSchema>() -> Value {
-    // Inline, and without `$schema` and `title`: some providers refuse references, and the rest is
-    // paid for with every request.
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.meta_schema = None;
-        settings.inline_subschemas = true;
-    });
-    let mut schema = settings.into_generator().into_root_schema_for::<A>();
-    schema.remove("title");
-    schema.to_value()
-}
-
 fn read<A: DeserializeOwned>(arguments: Value) -> Result<A, ToolError> {
-    serde_path_to_error::deserialize(arguments).map_err(|error| {
-        let path = error.path().to_string();
-        let wrong = error.into_inner();
-        ToolError::Arguments(match path.as_str() {
-            "." => wrong.to_string(),
-            path => format!("at `{path}`: {wrong}"),
-        })
-    })
+    shape::read(arguments).map_err(ToolError::Arguments)
 }
 
 /// What a tool can give: what the model is told.

@@ -37,12 +37,30 @@ mod builder;
 mod calls;
 mod function;
 mod past;
+mod shape;
+mod toolkit;
 mod turn;
 
 pub use builder::{
-    Agent, AgentBuilder, IntoModel, IntoTool, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX,
-    TOOL_NAME_BYTES_MAX, TOOL_TIMEOUT, TURNS, TURNS_MAX,
+    Agent, AgentBuilder, IntoModel, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_NAME_BYTES_MAX,
+    TOOL_TIMEOUT, TURNS, TURNS_MAX,
 };
 pub use calls::{TOOL_CALLS_MAX, TOOL_TEXT_BYTES_MAX};
 pub use function::{FunctionTool, ToolFunction, ToolReply};
 pub use stepwright_core::Json;
+pub use stepwright_macros::tool;
+pub use toolkit::{IntoTools, Toolkit};
+
+/// What `#[tool]` writes names nothing else. No part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::{FunctionTool, ToolReply};
+    pub use schemars;
+    pub use serde;
+    pub use serde_json::Value;
+    pub use stepwright_core::StepContext;
+    pub use stepwright_core::tool::{Tool, ToolError, ToolSpec};
+
+    /// What calling a tool gives.
+    pub type ToolFuture<'a> = stepwright_core::BoxFuture<'a, Result<String, ToolError>>;
+}

@@ -4,13 +4,15 @@ use crate::builder::Definition;
 use crate::calls::carry_out;
 use crate::past::{Facts, Stop};
 use futures_util::{StreamExt as _, stream};
+use std::time::Duration;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, ToolOutcome, Usage};
 use stepwright_core::model::{
     Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest, StopReason, ToolChoice,
 };
-use stepwright_core::{Content, EventKind, StepContext, StepError, StepInput, StepOutput};
-use stepwright_models::guarded_stream;
+use stepwright_core::redact::redact;
+use stepwright_core::{Content, EventKind, Media, StepContext, StepError, StepInput, StepOutput};
+use stepwright_models::retrying_stream;
 
 /// Carries out one attempt, or the rest of it after a crash.
 pub(crate) async fn run(
@@ -34,20 +36,25 @@ async fn converse(
     cx: &StepContext,
 ) -> Result<StepOutput, Stop> {
     let mut facts = Facts::of(cx);
-    let message = input.message();
+    let begun = facts
+        .next(
+            &["RunStarted"],
+            std::future::ready(Ok(EventKind::RunStarted {
+                agent: agent.name.clone(),
+                model: agent.model.id().into(),
+                notice: agent.model.notice().map(Into::into),
+                message: input.prompt(),
+            })),
+        )
+        .await?;
+    let EventKind::RunStarted { message, .. } = begun else {
+        unreachable!("`next` gives the kind that is asked for");
+    };
     let mut messages = vec![user_message(&message, input)];
     let mut usage = Usage::default();
-    facts
-        .note(EventKind::RunStarted {
-            agent: agent.name.clone(),
-            model: agent.model.id().into(),
-            notice: agent.model.notice().map(Into::into),
-            message,
-        })
-        .await?;
-
+    let mut corrected = false;
     let mut turn = 1;
-    let answer = loop {
+    let (content, media) = loop {
         facts.note(EventKind::ModelRequestStarted { turn }).await?;
         let fact =
             facts.next(&["ModelRequestCompleted"], ask(agent, turn, messages.clone(), cx)).await?;
@@ -58,8 +65,26 @@ async fn converse(
         check_stop(agent, &answer, &stop)?;
 
         let calls: Vec<ToolCall> = answer.tool_calls().cloned().collect();
+        if calls.is_empty() && is_pause(&stop) {
+            if turn >= agent.limits.turns {
+                return Err(Stop::Failed(too_many_turns(agent, &calls)));
+            }
+            messages.push(Message::Assistant(*answer));
+            turn += 1;
+            continue;
+        }
         if calls.is_empty() {
-            break answer;
+            match read_answer(agent, &answer, turn) {
+                Ok(answer) => break answer,
+                Err(Unfit::Mendable(why)) if !corrected && turn < agent.limits.turns => {
+                    corrected = true;
+                    messages.push(Message::Assistant(*answer));
+                    messages.push(Message::user(correction(&why)));
+                }
+                Err(unfit) => return Err(Stop::Failed(unfit.into_error(agent))),
+            }
+            turn += 1;
+            continue;
         }
         if turn >= agent.limits.turns {
             // Not carried out: nobody would read what the tools answer.
@@ -71,24 +96,70 @@ async fn converse(
         turn += 1;
     };
 
-    let text = answer.text();
-    let media = answer.parts.into_iter().filter_map(|part| match part {
-        Part::Media { media } => Some(media),
-        _ => None,
-    });
-    let media: Vec<_> = media.collect();
-    // After its tools have done their work, a model may have nothing to add.
-    if text.trim().is_empty() && media.is_empty() && turn == 1 {
-        let message = format!("model `{}` ended its turn without an answer", agent.model.id());
-        return Err(Stop::Failed(StepError::new(message).with_code(ErrorCode::Model)));
-    }
-    let content = Content::from(text);
     let completed = async {
         cx.emit_event(EventKind::RunContentCompleted);
         Ok(EventKind::RunCompleted { content: content.clone(), usage })
     };
     facts.next(&["RunCompleted"], completed).await?;
     Ok(StepOutput { content, media, usage, ..StepOutput::default() })
+}
+
+/// Why an answer is none.
+enum Unfit {
+    Empty,
+    /// It is not of the shape that is asked for; the model may mend it.
+    Mendable(String),
+}
+
+impl Unfit {
+    fn into_error(self, agent: &Definition) -> StepError {
+        let model = agent.model.id();
+        let error = match self {
+            Self::Empty => {
+                StepError::new(format!("model `{model}` ended its turn without an answer"))
+            }
+            Self::Mendable(why) => StepError::new(format!(
+                "the answer of model `{model}` is not of the shape that is asked for: {why}"
+            ))
+            .with_hint("ask for a simpler shape, or use a model with structured output"),
+        };
+        error.with_code(ErrorCode::Model)
+    }
+}
+
+/// What an answer without calls gives.
+fn read_answer(
+    agent: &Definition,
+    answer: &AssistantTurn,
+    turn: u32,
+) -> Result<(Content, Vec<Media>), Unfit> {
+    let text = answer.text();
+    let media: Vec<Media> = answer
+        .parts
+        .iter()
+        .filter_map(|part| match part {
+            Part::Media { media } => Some(media.clone()),
+            _ => None,
+        })
+        .collect();
+    if let Some(shape) = &agent.output {
+        return match shape.read(&text) {
+            Ok(value) => Ok((value.into(), media)),
+            Err(why) => Err(Unfit::Mendable(why)),
+        };
+    }
+    // After its tools have done their work, a model may have nothing to add.
+    if text.trim().is_empty() && media.is_empty() && turn == 1 {
+        return Err(Unfit::Empty);
+    }
+    Ok((text.into(), media))
+}
+
+fn correction(why: &str) -> String {
+    format!(
+        "That answer is not of the shape that is asked for: {why}. Answer again, with nothing but \
+         JSON that fits the schema."
+    )
 }
 
 fn user_message(message: &Content, input: &StepInput) -> Message {
@@ -108,10 +179,12 @@ async fn ask(
     cx: &StepContext,
 ) -> Result<EventKind, StepError> {
     if cx.run().debug {
-        let prompt = messages.last().map(Message::text).unwrap_or_default();
+        let text = messages.last().map(Message::text).unwrap_or_default();
+        let instructions = agent.instructions.as_deref().unwrap_or_default();
         tracing::debug!(
-            agent = &*agent.name, step = %cx.path(), turn, instructions = agent.instructions,
-            prompt, "asking the model"
+            target: "stepwright", agent = &*agent.name, step = %cx.path(), turn,
+            messages = messages.len(), tools = agent.specs.len(),
+            instructions = &*redact(instructions), prompt = &*redact(&text), "asking the model"
         );
     }
     let request = ModelRequest {
@@ -119,12 +192,19 @@ async fn ask(
         messages,
         tools: agent.specs.clone(),
         tool_choice: ToolChoice::Auto,
-        output_schema: None,
+        output_schema: agent.output.as_ref().map(|shape| shape.schema.clone()),
         options: agent.options.clone(),
     };
-    let mut stream = guarded_stream(agent.model.stream(request), agent.limits.idle, cx.world());
+    let (shown, model) = (cx.clone(), agent.model.id().to_owned());
+    let on_retry = move |error: &ModelError, attempt, delay: Duration| {
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        let error = model_failed(&model, error).data;
+        shown.emit_event(EventKind::ModelRequestRetrying { turn, attempt, error, delay_ms });
+    };
+    let (retry, idle) = (agent.retry.clone(), agent.limits.idle);
+    let mut stream = retrying_stream(&agent.model, request, retry, idle, cx.world(), on_retry);
     while let Some(event) = stream.next().await {
-        match event.map_err(|error| model_failed(agent, &error))? {
+        match event.map_err(|error| model_failed(agent.model.id(), &error))? {
             ModelEvent::TextDelta(text) => {
                 cx.emit_event(EventKind::RunContent { content: text.into() });
             }
@@ -132,13 +212,6 @@ async fn ask(
                 cx.emit_event(EventKind::ReasoningContentDelta { reasoning_content: text.into() });
             }
             ModelEvent::Done(completion) => {
-                if cx.run().debug {
-                    let answer = completion.turn.text();
-                    tracing::debug!(
-                        agent = &*agent.name, step = %cx.path(), turn, answer,
-                        "the model has answered"
-                    );
-                }
                 return Ok(EventKind::ModelRequestCompleted {
                     turn,
                     answer: Box::new(completion.turn),
@@ -169,16 +242,9 @@ async fn call_tools(
     let open: Vec<_> = open.map(|(nth, call)| carry_out(agent, nth, call, cx)).collect();
     let mut answers = stream::iter(open).buffered(agent.limits.tool_concurrency);
     let mut results = Vec::with_capacity(calls.len());
-    for call in calls {
+    for _ in calls {
         let answer = async {
-            let answer = answers.next().await.expect("one answer for each open call")?;
-            if cx.run().debug {
-                tracing::debug!(
-                    agent = &*agent.name, step = %cx.path(), tool = call.name,
-                    failed = answer.is_error, answer = answer.text, "a tool has answered"
-                );
-            }
-            let tool = Box::new(answer);
+            let tool = Box::new(answers.next().await.expect("one answer for each open call")?);
             Ok(if tool.is_error {
                 EventKind::ToolCallError { tool }
             } else {
@@ -193,6 +259,12 @@ async fn call_tools(
         }
     }
     Ok(results)
+}
+
+/// Whether the model wants to be asked again, with what it has said so far: providers that run
+/// tools themselves end a turn in this way when it takes long.
+fn is_pause(stop: &StopReason) -> bool {
+    matches!(stop, StopReason::Other(reason) if reason == "pause_turn")
 }
 
 /// An answer that is cut short or refused is no answer.
@@ -220,22 +292,27 @@ fn check_stop(agent: &Definition, answer: &AssistantTurn, stop: &StopReason) -> 
 
 fn too_many_turns(agent: &Definition, calls: &[ToolCall]) -> StepError {
     let names: Vec<String> = calls.iter().map(|call| format!("`{}`", call.name)).collect();
+    let wants = match names.as_slice() {
+        [] => "go on".to_owned(),
+        names => format!("call {}", names.join(", ")),
+    };
+    let (name, limit) = (&agent.name, agent.limits.turns);
     StepError::terminal(format!(
-        "agent `{}` reached its limit of {} turns and still wants to call {}",
-        agent.name,
-        agent.limits.turns,
-        names.join(", "),
+        "agent `{name}` reached its limit of {limit} turns and still wants to {wants}"
     ))
     .with_code(ErrorCode::Limit)
     .with_hint("raise `max_turns`, or tell the agent in its instructions when to stop")
 }
 
-fn model_failed(agent: &Definition, error: &ModelError) -> StepError {
-    let mut failed = StepError::new(format!("model `{}`: {error}", agent.model.id()))
-        .with_code(ErrorCode::Model);
+fn model_failed(model: &str, error: &ModelError) -> StepError {
+    let mut failed =
+        StepError::new(format!("model `{model}`: {error}")).with_code(ErrorCode::Model);
     failed.data.retryable = error.retryable;
     if let Some(wait) = error.retry_after {
         failed = failed.with_retry_after(wait);
+    }
+    if let Some(hint) = &error.hint {
+        return failed.with_hint(hint.clone());
     }
     let hint = match error.kind {
         ModelErrorKind::RateLimited | ModelErrorKind::Overloaded => {

@@ -1,7 +1,9 @@
 //! What can be said on the command line.
 
+use crate::database::Database;
 use crate::duration;
 use anstream::ColorChoice;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +15,9 @@ Exit codes:
   1  the run failed, or its output could not be written
   2  bad usage, a bad definition or a bad input: nothing ran
   4  the run was cancelled
-  5  the database cannot be opened or written, or another process drives the run";
+  5  the database cannot be reached, opened or written, or another process drives the run
+
+Of `chat`, the last answer counts.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,6 +52,9 @@ pub(crate) enum Command {
     /// Run a workflow file: its output goes to stdout, everything else to stderr
     #[command(after_help = format!("{INPUT}\n\n{EXAMPLES}\n\n{EXIT_CODES}"))]
     Run(Box<Run>),
+    /// Talk to a workflow file at a prompt: each line is a run of the same session
+    #[command(after_help = EXIT_CODES)]
+    Chat(Box<Chat>),
     /// Check a workflow file without running it, and show its steps
     #[command(after_help = EXIT_CODES)]
     Check(Check),
@@ -70,6 +77,21 @@ pub(crate) struct Definition {
     pub(crate) base_dir: Option<PathBuf>,
 }
 
+/// Whose it is, and where it is kept.
+#[derive(Debug, Args)]
+pub(crate) struct Kept {
+    /// Continue this session, or open it if there is none of that name
+    #[arg(long, value_name = "ID")]
+    pub(crate) session_id: Option<String>,
+    /// Who runs it: a session that another user owns is not found
+    #[arg(long, value_name = "ID")]
+    pub(crate) user_id: Option<String>,
+    /// Keep runs and sessions in this SQLite file, which is made if there is none, or in the
+    /// PostgreSQL database at this address: `postgres://user:password@host/database`
+    #[arg(long, value_name = "DB", value_parser = OsStringValueParser::new().map(Database::named))]
+    pub(crate) db: Option<Database>,
+}
+
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct Run {
@@ -81,27 +103,62 @@ pub(crate) struct Run {
     /// Read the input from a file; `-` is stdin. One line break at its end is not part of a text
     #[arg(long, value_name = "FILE", conflicts_with = "input")]
     pub(crate) input_file: Option<PathBuf>,
-    /// Continue this session, or open it if there is none of that name; needs --db
-    #[arg(long, value_name = "ID")]
-    pub(crate) session_id: Option<String>,
-    /// Who runs it: a session that another user owns is not found
-    #[arg(long, value_name = "ID")]
-    pub(crate) user_id: Option<String>,
-    /// Keep runs and sessions in this SQLite database, which is made if there is none
-    #[arg(long, value_name = "PATH")]
-    pub(crate) db: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
     /// Fail if the run takes longer: `30s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
     /// Write what agents say as they say it; the output is not repeated at the end
     #[arg(long, conflicts_with = "json")]
     pub(crate) stream: bool,
+    /// Write texts to terminals as they are, and not as the Markdown that they mostly are
+    #[arg(long)]
+    pub(crate) no_markdown: bool,
     /// Write events as JSON, one a line: how the run begins and ends, and what there is to read
     #[arg(long)]
     pub(crate) json: bool,
     /// Show all events: with --json as JSON on stdout, otherwise as plain lines on stderr
     #[arg(long)]
     pub(crate) events: bool,
+    /// Log every event, prompt and answer to stderr
+    #[arg(long)]
+    pub(crate) debug: bool,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+pub(crate) struct Chat {
+    #[command(flatten)]
+    pub(crate) definition: Definition,
+    /// What is asked first
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) input: Option<String>,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
+    /// What the prompt calls you
+    #[arg(long, value_name = "NAME", default_value = "You")]
+    pub(crate) user: String,
+    /// What stands before that
+    #[arg(long, value_name = "EMOJI", default_value = "🧑")]
+    pub(crate) emoji: String,
+    /// A word that leaves, instead of `exit`, `quit`, `bye` and `stop`; can be given several times
+    #[arg(long, value_name = "WORD")]
+    pub(crate) exit_on: Vec<String>,
+    /// Fail an answer that takes longer: `30s`, `5m`, `1h30m`
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) timeout: Option<Duration>,
+    /// Write answers when all of them is there
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+    /// Write answers as they are, and not as the Markdown that they mostly are
+    #[arg(long)]
+    pub(crate) no_markdown: bool,
+    /// Show answers only, and not every step
+    #[arg(long)]
+    pub(crate) no_details: bool,
+    /// Remember nothing of what is typed for the next time
+    #[arg(long)]
+    pub(crate) no_history: bool,
     /// Log every event, prompt and answer to stderr
     #[arg(long)]
     pub(crate) debug: bool,

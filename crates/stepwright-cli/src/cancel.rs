@@ -2,6 +2,7 @@
 
 use crate::exit::STOPPED_AT_ONCE;
 use std::sync::{Arc, Mutex, PoisonError};
+use stepwright::term::{Interrupts, on_interrupt};
 use stepwright::{RunId, Workflow};
 use tokio::sync::Notify;
 
@@ -23,17 +24,17 @@ struct State {
 }
 
 impl Cancel {
-    /// From here on, Ctrl-C is ours. The thread that waits for it works even if steps keep all
-    /// others busy, or whoever reads stdout keeps us waiting.
-    pub(crate) fn on_signals() -> Self {
+    /// Ctrl-C is ours, until the second of these is dropped. The thread that waits for it works
+    /// even if steps keep all others busy, or whoever reads stdout keeps us waiting.
+    pub(crate) fn on_signals() -> (Self, Interrupts) {
         let cancel = Self::default();
         let signalled = cancel.clone();
-        on_each_signal(move || {
+        let signals = on_interrupt(move |_| {
             if signalled.request() {
                 std::process::exit(STOPPED_AT_ONCE);
             }
         });
-        cancel
+        (cancel, signals)
     }
 
     /// Says which run it is about, once it has begun.
@@ -64,20 +65,4 @@ impl Cancel {
         self.0.requested.notify_one();
         std::mem::replace(&mut state.requested, true)
     }
-}
-
-/// Calls it, on a thread of its own, for each signal. If that thread cannot be had, signals do what
-/// they do by default.
-#[cfg(unix)]
-fn on_each_signal(mut handle: impl FnMut() + Send + 'static) {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) else { return };
-    let wait = move || signals.forever().for_each(|_| handle());
-    let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(wait);
-    drop(thread);
-}
-
-#[cfg(not(unix))]
-fn on_each_signal(handle: impl FnMut() + Send + 'static) {
-    let _ = ctrlc::set_handler(handle);
 }

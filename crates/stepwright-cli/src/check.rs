@@ -3,12 +3,12 @@
 use crate::args::Check;
 use crate::exit::Exit;
 use crate::print::Stdout;
-use crate::terminal::Terminal;
+use crate::terminal::Stderr;
 use stepwright::file::Definition;
 
 /// Checks a file, and shows its steps or its mistakes.
-pub(crate) fn check(arguments: &Check, terminal: Terminal) -> Exit {
-    let mut stdout = Stdout::default();
+pub(crate) fn check(arguments: &Check, stderr: Stderr) -> Exit {
+    let mut stdout = Stdout::new();
     let file = &arguments.definition.file;
     let exit = match Definition::read(file, &arguments.definition.options()) {
         Ok(definition) => {
@@ -23,14 +23,14 @@ pub(crate) fn check(arguments: &Check, terminal: Terminal) -> Exit {
         Err(mistakes) if arguments.json => {
             stdout.write_json_pretty(&mistakes);
             if mistakes.left_out() > 0 {
-                terminal.hint(&format!("there are {} more mistakes", mistakes.left_out()));
+                stderr.hint(&format!("there are {} more mistakes", mistakes.left_out()));
             }
             Exit::Usage
         }
         Err(mistakes) => {
-            terminal.mistakes(&mistakes);
+            stderr.mistakes(&mistakes);
             Exit::Usage
         }
     };
-    stdout.end(terminal, exit)
+    stdout.end(stderr, exit)
 }

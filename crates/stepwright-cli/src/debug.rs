@@ -1,6 +1,6 @@
 //! What `--debug` shows.
 
-use crate::terminal::Terminal;
+use stepwright::term::Terminal;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;

@@ -10,6 +10,11 @@ use stepwright::{Content, Error};
 /// How large an input may be. It is part of the first fact of the run, and in memory several times.
 const INPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// What somebody types, as the schema wants it.
+pub(crate) fn typed(text: &str, schema: Option<&Value>) -> Result<Content, Error> {
+    parse(text, "the input", Form::of(schema))
+}
+
 /// How the schema of a workflow wants its input read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {

@@ -1,20 +1,31 @@
 //! Stdout: what a run gives, and nothing else.
 
 use crate::exit::Exit;
-use crate::speech::Speech;
-use crate::terminal::Terminal;
+use crate::terminal::Stderr;
 use std::io::{ErrorKind, Write as _};
+use stepwright::term::{Speech, Terminal, harmless_lines, rendered};
 use stepwright::{Error, Event, RunOutput};
 
 /// Stdout, whose reader may go away: then nothing is written any more, and nothing fails. Only data
 /// that could not be written although somebody wants it is an error.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stdout {
+    /// What it is.
+    terminal: Terminal,
     closed: bool,
     failure: Option<std::io::Error>,
 }
 
 impl Stdout {
+    pub(crate) fn new() -> Self {
+        Self { terminal: Terminal::of_stdout(), closed: false, failure: None }
+    }
+
+    /// A terminal would obey what is in a text; files and programs get it as it is.
+    fn readable(&self, text: String) -> String {
+        if self.terminal.attended { harmless_lines(&text) } else { text }
+    }
+
     pub(crate) fn write(&mut self, text: &str) {
         self.write_bytes(text.as_bytes());
     }
@@ -37,10 +48,10 @@ impl Stdout {
     }
 
     /// How the command ends: as it would, unless what it had to give could not be written.
-    pub(crate) fn end(self, terminal: Terminal, exit: Exit) -> Exit {
+    pub(crate) fn end(self, stderr: Stderr, exit: Exit) -> Exit {
         let Some(failure) = self.failure else { return exit };
         let error = Error::usage("the output could not be written").with_source(failure);
-        terminal.error(&error);
+        stderr.error(&error);
         if exit == Exit::Completed { Exit::Failed } else { exit }
     }
 }
@@ -48,10 +59,12 @@ impl Stdout {
 /// What of a run goes to stdout.
 #[derive(Debug)]
 pub(crate) enum Form {
-    /// Its output, at the end.
-    Output,
+    /// Its output, at the end; as Markdown, where somebody reads it.
+    Output { markdown: bool },
     /// What agents say, as they say it.
     Stream(Speech),
+    /// Nothing: what agents say is shown as it is said.
+    Shown,
     /// Events as JSON, one a line.
     Json {
         /// Not only how it begins and ends, and what there is to read.
@@ -70,8 +83,10 @@ impl Printer {
     /// What an event brings, if anything.
     pub(crate) fn text_of(&mut self, event: &Event) -> Option<String> {
         match &mut self.form {
-            Form::Output => None,
-            Form::Stream(speech) => Some(speech.hear(event)).filter(|text| !text.is_empty()),
+            Form::Output { .. } | Form::Shown => None,
+            Form::Stream(speech) => {
+                Some(self.stdout.readable(speech.hear(event))).filter(|text| !text.is_empty())
+            }
             Form::Json { all } if *all || event.kind.is_content() => {
                 let mut line = serde_json::to_string(event).expect("events can be written");
                 line.push('\n');
@@ -85,13 +100,20 @@ impl Printer {
     /// was begun is ended.
     pub(crate) fn last_text(&mut self, output: Option<&RunOutput>) -> String {
         match &mut self.form {
-            Form::Output => {
-                output.map_or_else(String::new, |output| ended(&output.content.pretty()))
+            Form::Output { markdown } => {
+                let Some(output) = output else { return String::new() };
+                let terminal = self.stdout.terminal;
+                if *markdown && terminal.attended {
+                    rendered(&output.content, terminal)
+                } else {
+                    ended(&self.stdout.readable(output.content.pretty().into_owned()))
+                }
             }
-            Form::Stream(speech) => match output {
-                Some(output) => speech.end(&output.content.pretty()),
-                None => speech.end(""),
-            },
+            Form::Stream(speech) => {
+                let last = output.map(|output| output.content.pretty());
+                self.stdout.readable(speech.end(&last.unwrap_or_default()))
+            }
+            Form::Shown => String::new(),
             Form::Json { .. } => String::new(),
         }
     }

@@ -4,81 +4,48 @@ use crate::args::Run;
 use crate::cancel::Cancel;
 use crate::exit::Exit;
 use crate::print::{Form, Printer, Stdout};
-use crate::progress::Progress;
-use crate::speech::Speech;
+use crate::progress::{Progress, has_panels};
 use crate::summary::{kept, summary};
-use crate::terminal::{Terminal, write};
-use crate::{debug, input};
+use crate::terminal::{Stderr, write};
+use crate::{debug, input, open};
 use futures_util::StreamExt as _;
-use std::time::Duration;
 use stepwright::file::Definition;
-use stepwright::{Content, Error, ErrorKind, RunOutput, Sqlite};
-
-/// How often lines that move are drawn.
-const TICK: Duration = Duration::from_millis(100);
-
-/// How many threads steps share. More would start later than the first step ends; blocking work has
-/// threads of its own.
-const THREADS: usize = 2;
+use stepwright::term::Speech;
+use stepwright::{Content, Error, ErrorKind, RunOutput};
 
 /// Runs a file.
-pub(crate) fn run(arguments: &Run, terminal: Terminal) -> Exit {
-    if arguments.debug {
-        debug::show(terminal);
-    }
-    let definition = match definition(arguments, terminal) {
-        Ok(definition) => definition,
-        Err(exit) => return exit,
-    };
-    let content = match input::read(arguments, definition.input_schema()) {
-        Ok(content) => content,
-        Err(error) => {
-            terminal.error(&error);
-            return Exit::of(&error);
-        }
-    };
-    // One thread more than steps need: this one writes, and whoever reads may be slow.
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let what = "the threads for the run cannot be started";
-            terminal.error(&Error::new(ErrorKind::Run, what).with_source(error));
-            return Exit::Failed;
-        }
-    };
-    let cancel = Cancel::on_signals();
-    let exit = runtime.block_on(drive(arguments, &definition, content, &cancel, terminal));
-    // Work that blocks its thread, a download for one, is not waited for when its run has ended.
-    runtime.shutdown_background();
-    exit
+pub(crate) fn run(arguments: &Run, stderr: Stderr) -> Exit {
+    started(arguments, stderr).unwrap_or_else(|exit| exit)
 }
 
-/// The file without mistakes; or what is wrong has been said.
-fn definition(arguments: &Run, terminal: Terminal) -> Result<Definition, Exit> {
-    if arguments.session_id.is_some() && arguments.db.is_none() {
-        terminal.usage_error(
+fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
+    if arguments.debug {
+        debug::show(stderr.terminal);
+    }
+    check_session(arguments, stderr)?;
+    let definition = open::definition(&arguments.definition, stderr)?;
+    let content = input::read(arguments, definition.input_schema()).map_err(|error| {
+        stderr.error(&error);
+        Exit::of(&error)
+    })?;
+    let runtime = open::runtime(stderr)?;
+    let (cancel, _signals) = Cancel::on_signals();
+    let exit = runtime.block_on(drive(arguments, &definition, content, &cancel, stderr));
+    // Work that blocks its thread, a download for one, is not waited for when its run has ended.
+    runtime.shutdown_background();
+    Ok(exit)
+}
+
+/// A session needs something that remembers it.
+fn check_session(arguments: &Run, stderr: Stderr) -> Result<(), Exit> {
+    if arguments.kept.session_id.is_some() && arguments.kept.db.is_none() {
+        stderr.usage_error(
             "`--session-id` needs a database: without one, the session ends with this command",
-            "add `--db PATH`; the file is made if there is none",
+            "add `--db DB`; a file is made if there is none",
         );
         return Err(Exit::Usage);
     }
-    if let Some(model) = &arguments.definition.model
-        && let Err(unknown) = stepwright::models::model(model)
-    {
-        let error = Error::usage(format!("`--model`: {unknown}"));
-        terminal.error(&match unknown.hint() {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        });
-        return Err(Exit::Usage);
-    }
-    let read = Definition::read(&arguments.definition.file, &arguments.definition.options());
-    read.map_err(|mistakes| {
-        terminal.mistakes(&mistakes);
-        Exit::Usage
-    })
+    Ok(())
 }
 
 async fn drive(
@@ -86,42 +53,44 @@ async fn drive(
     definition: &Definition,
     content: Content,
     cancel: &Cancel,
-    terminal: Terminal,
+    stderr: Stderr,
 ) -> Exit {
     let form = if arguments.json {
         Form::Json { all: arguments.events }
+    } else if has_panels(stderr, arguments) {
+        Form::Shown
     } else if arguments.stream {
         Form::Stream(Speech::default())
     } else {
-        Form::Output
+        Form::Output { markdown: !arguments.no_markdown }
     };
-    let mut printer = Printer { form, stdout: Stdout::default() };
-    let mut progress = Progress::new(terminal, arguments);
+    let mut printer = Printer { form, stdout: Stdout::new() };
+    let mut progress = Progress::new(stderr, arguments);
     let answer = follow(arguments, definition, content, cancel, &mut printer, &mut progress).await;
 
     progress.clear();
     let output = answer.as_ref().ok().or_else(|| answer.as_ref().err().and_then(Error::output));
     let last = printer.last_text(answer.as_ref().ok());
     if !last.is_empty() {
-        if progress.is_beside_output() && matches!(printer.form, Form::Output) {
+        if progress.is_beside_output() && matches!(printer.form, Form::Output { .. }) {
             write("");
         }
         printer.stdout.write(progress.before_text(&last));
     }
     if let Some(output) = output {
-        conclude(arguments, terminal, &progress, output);
+        conclude(arguments, stderr, &progress, output);
     }
     let exit = match &answer {
         Ok(_) => Exit::Completed,
         Err(error) => {
             // Whoever watches has read it in the last line.
             if !(error.kind() == ErrorKind::Cancelled && progress.is_watched()) {
-                explain(arguments, terminal, error);
+                explain(arguments, stderr, error);
             }
             Exit::of(error)
         }
     };
-    printer.stdout.end(terminal, exit)
+    printer.stdout.end(stderr, exit)
 }
 
 /// Runs the workflow, and shows and writes what happens.
@@ -133,17 +102,13 @@ async fn follow(
     printer: &mut Printer,
     progress: &mut Progress,
 ) -> Result<RunOutput, Error> {
-    let mut builder = definition.builder()?;
-    if let Some(db) = &arguments.db {
-        builder = builder.store(Sqlite::open(db).await?);
-    }
-    let workflow = builder.build()?;
+    let workflow = open::workflow(definition, &arguments.kept).await?;
     // All of them, whatever is written: progress is made of them.
     let mut run = workflow.run(content).debug_mode(arguments.debug).stream_events(true);
-    if let Some(session) = &arguments.session_id {
+    if let Some(session) = &arguments.kept.session_id {
         run = run.session_id(session);
     }
-    if let Some(user) = &arguments.user_id {
+    if let Some(user) = &arguments.kept.user_id {
         run = run.user_id(user);
     }
     if let Some(timeout) = arguments.timeout {
@@ -151,8 +116,7 @@ async fn follow(
     }
     let mut events = run.stream();
     let mut begun = false;
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut ticks = progress.ticks();
     loop {
         tokio::select! {
             event = events.next() => {
@@ -166,7 +130,7 @@ async fn follow(
                 }
                 progress.event(&event);
             }
-            _ = tick.tick(), if progress.is_watched() => progress.tick(),
+            () = ticks.next() => progress.tick(),
             () = cancel.requested() => {
                 progress.note("cancelling; press Ctrl-C again to stop at once");
             }
@@ -178,29 +142,29 @@ async fn follow(
 }
 
 /// The last line, for those who watch or have to find the run again.
-fn conclude(arguments: &Run, terminal: Terminal, progress: &Progress, output: &RunOutput) {
+fn conclude(arguments: &Run, stderr: Stderr, progress: &Progress, output: &RunOutput) {
     if progress.is_watched() {
         if progress.is_beside_output() && output.status == stepwright::RunStatus::Completed {
             write("");
         }
-        write(&summary(terminal, output, arguments.db.as_deref()));
-    } else if arguments.db.is_some() {
+        write(&summary(stderr, output, arguments.kept.db.as_ref()));
+    } else if arguments.kept.db.is_some() {
         write(&kept(output));
     }
 }
 
 /// What went wrong, and what to do next.
-fn explain(arguments: &Run, terminal: Terminal, error: &Error) {
-    terminal.error(error);
+fn explain(arguments: &Run, stderr: Stderr, error: &Error) {
+    stderr.error(error);
     match error.kind() {
         ErrorKind::Usage if arguments.input.is_none() && arguments.input_file.is_none() => {
-            terminal.hint("give the run an input: INPUT, or `--input-file FILE`");
+            stderr.hint("give the run an input: INPUT, or `--input-file FILE`");
         }
-        ErrorKind::NotFound if arguments.session_id.is_some() => {
-            terminal.hint("choose another `--session-id`, or say whose it is with `--user-id`");
+        ErrorKind::NotFound if arguments.kept.session_id.is_some() => {
+            stderr.hint("choose another `--session-id`, or say whose it is with `--user-id`");
         }
         ErrorKind::Run if error.hint().is_none() && !arguments.debug && is_of_agent(error) => {
-            terminal.hint("run it again with `--debug` to see every prompt and answer");
+            stderr.hint("run it again with `--debug` to see every prompt and answer");
         }
         _ => {}
     }

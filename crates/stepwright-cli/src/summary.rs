@@ -1,57 +1,25 @@
 //! The last lines.
 
-use crate::duration::about;
-use crate::terminal::Terminal;
-use anstyle::{AnsiColor, Style};
-use std::path::Path;
-use stepwright::{RunOutput, RunStatus};
+use crate::database::Database;
+use crate::terminal::Stderr;
+use anstyle::Style;
+use stepwright::RunOutput;
+use stepwright::term::{status_word, summary as summed_up};
 
 /// How the run ended, what it took, and where it is kept: for somebody who has watched it.
-pub(crate) fn summary(terminal: Terminal, output: &RunOutput, db: Option<&Path>) -> String {
-    let metrics = &output.metrics;
-    let color = match output.status {
-        RunStatus::Completed => AnsiColor::Green,
-        RunStatus::Error => AnsiColor::Red,
-        _ => AnsiColor::Yellow,
-    };
-    let status = terminal.paint(color.on_default().bold(), status(output.status));
-    let counted =
-        |n: u64, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
-    let mut rest = format!(" in {}", about(metrics.duration()));
-    let mut add = |part: String| {
-        rest.push_str(" · ");
-        rest.push_str(&part);
-    };
-    add(counted(metrics.steps, "step", "steps"));
-    if metrics.retries > 0 {
-        add(counted(metrics.retries, "retry", "retries"));
-    }
-    if !metrics.usage.is_empty() {
-        let (read, written) = (metrics.usage.input_tokens, metrics.usage.output_tokens);
-        add(format!("{} tokens in, {} out", read.unwrap_or(0), written.unwrap_or(0)));
-    }
-    let dim = Style::new().dimmed();
-    let mut text = status + &terminal.paint(dim, rest);
+pub(crate) fn summary(stderr: Stderr, output: &RunOutput, db: Option<&Database>) -> String {
+    let terminal = stderr.terminal;
+    let mut text = summed_up(terminal, output);
     // On a line of its own: it is long, and somebody may want to copy it.
     if let Some(db) = db {
+        let kept = format!("run {} in {db}", output.run_id);
         text.push('\n');
-        text.push_str(&terminal.paint(dim, format!("run {} in {}", output.run_id, db.display())));
+        text.push_str(&terminal.paint(Style::new().dimmed(), kept));
     }
     text
 }
 
 /// Which run it was, for logs: only that, and only if it can be found again.
 pub(crate) fn kept(output: &RunOutput) -> String {
-    format!("run {} {}", output.run_id, status(output.status))
-}
-
-fn status(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Completed => "completed",
-        RunStatus::Error => "failed",
-        RunStatus::Cancelled => "cancelled",
-        RunStatus::Paused => "paused",
-        // What the journal's loss leaves behind.
-        _ => "interrupted",
-    }
+    format!("run {} {}", output.run_id, status_word(output.status))
 }

@@ -326,6 +326,18 @@ pub enum EventKind {
         /// Which turn of the conversation, from 1.
         turn: u32,
     },
+    /// A model could not answer, and is asked again: before it said anything, so nothing is lost. A
+    /// delta.
+    ModelRequestRetrying {
+        /// Which turn of the conversation, from 1.
+        turn: u32,
+        /// Which request of this turn failed, from 1.
+        attempt: u32,
+        /// Why.
+        error: Box<ErrorData>,
+        /// How long it waits before it asks again, in milliseconds.
+        delay_ms: u64,
+    },
     /// A piece of text. A delta.
     RunContent {
         /// The text.
@@ -412,6 +424,7 @@ impl EventKind {
             self,
             Self::StepOutput { .. }
                 | Self::StepProgress { .. }
+                | Self::ModelRequestRetrying { .. }
                 | Self::RunContent { .. }
                 | Self::ReasoningContentDelta { .. }
                 | Self::RunContentCompleted
@@ -535,6 +548,7 @@ names!(
     MapExecutionCompleted,
     RunStarted,
     ModelRequestStarted,
+    ModelRequestRetrying,
     RunContent,
     ReasoningContentDelta,
     ModelRequestCompleted,

@@ -9,6 +9,7 @@ use crate::media::Media;
 use crate::message::Usage;
 use crate::path::StepPath;
 use crate::scope::Scope;
+use crate::session::{Exchange, history_text};
 use crate::state::{Patch, State};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
@@ -159,6 +160,9 @@ pub struct StepInput {
     pub item: Option<Content>,
     /// In a loop or a map, which turn or item this is, from 1; 0 elsewhere. The innermost counts.
     pub nth: u32,
+    /// What the session's last completed runs were given and gave, the oldest first, if the step
+    /// or its workflow wants to know.
+    pub history: Option<Arc<[Exchange]>>,
 }
 
 impl StepInput {
@@ -186,6 +190,18 @@ impl StepInput {
             Some(previous) if previous.headed => previous.headings().into(),
             Some(previous) if !previous.content.is_empty() => previous.content.clone(),
             _ => self.run.content.clone(),
+        }
+    }
+
+    /// What a model is told: the [history](StepInput::history), if there is one, then
+    /// [`StepInput::message`].
+    pub fn prompt(&self) -> Content {
+        let message = self.message();
+        match self.history.as_deref().map(history_text) {
+            Some(history) if !history.is_empty() => {
+                format!("{history}\n{}", message.pretty()).into()
+            }
+            _ => message,
         }
     }
 
@@ -315,6 +331,10 @@ pub trait StepHost: Send + Sync {
     /// The facts that the current attempt of this step recorded before a crash, in order.
     fn past(&self, step: &StepPath) -> Vec<EventKind>;
 
+    /// What the last completed runs of this session were given and gave, at most `runs` of them,
+    /// the oldest first: those that had ended when this run began.
+    fn history(&self, runs: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>>;
+
     /// Which run it is.
     fn run(&self) -> &RunInfo;
 
@@ -407,6 +427,17 @@ impl StepContext {
         self.host.past(&self.path)
     }
 
+    /// What the last completed runs of this session were given and gave, at most `runs` of them and
+    /// [`HISTORY_RUNS_MAX`](crate::session::HISTORY_RUNS_MAX), the oldest first: those that had
+    /// ended when this run began, so that a run that is resumed sees the same ones.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    #[doc(alias = "get_workflow_history")]
+    pub async fn history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
+        self.host.history(runs).await
+    }
+
     /// Time, identity and chance.
     pub fn world(&self) -> &World {
         self.host.world()
@@ -442,6 +473,9 @@ impl StepHost for Detached {
     }
     fn past(&self, _: &StepPath) -> Vec<EventKind> {
         Vec::new()
+    }
+    fn history(&self, _: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
+        Box::pin(std::future::ready(Ok(Arc::from([]))))
     }
     fn run(&self) -> &RunInfo {
         &self.run

@@ -365,6 +365,7 @@ impl Fold {
             E::WorkflowStarted(_)
             | E::StepOutput { .. }
             | E::StepProgress { .. }
+            | E::ModelRequestRetrying { .. }
             | E::RunContent { .. }
             | E::ReasoningContentDelta { .. }
             | E::RunContentCompleted
@@ -472,6 +473,11 @@ impl Fold {
     /// The number of the next fact.
     pub fn next_sequence(&self) -> u64 {
         self.next
+    }
+
+    /// When the run began.
+    pub fn created_at(&self) -> Timestamp {
+        self.run.as_ref().map_or(Timestamp::default(), |head| head.created_at)
     }
 
     /// Where the run stands.

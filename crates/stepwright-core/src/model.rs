@@ -6,7 +6,7 @@ use crate::tool::ToolSpec;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,13 +40,59 @@ pub enum ToolChoice {
     Required,
 }
 
-/// Settings of a model. `None` leaves the provider's own default.
+/// Settings of a model. `None` leaves the provider's own default. What a model cannot do it refuses
+/// before anything is sent, rather than leave it out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelOptions {
     /// The longest answer, in tokens.
     pub max_output_tokens: Option<u64>,
     /// How freely it chooses words, from 0.
     pub temperature: Option<f64>,
+    /// How long it may think before it answers.
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// Whether the provider shall keep what it has read for the next request, where that has to be
+    /// asked for. Most providers do so by themselves.
+    pub cache: bool,
+    /// How long a whole answer may take, from the request to its last word.
+    pub timeout: Option<Duration>,
+    /// How long the model may be silent, in place of what its guard would allow.
+    pub idle_timeout: Option<Duration>,
+    /// Parameters of the provider's own, sent as they are beside the others and in place of those
+    /// of the same name.
+    pub extra: Map<String, Value>,
+}
+
+/// How long a model may think before it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ReasoningEffort {
+    /// Not at all, if the model can do without.
+    None,
+    /// As little as it can.
+    Minimal,
+    /// A little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+    /// As much as it can.
+    Max,
+}
+
+impl ReasoningEffort {
+    /// Its name, as in files: `low`, `high`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Max => "max",
+        }
+    }
 }
 
 /// What a model does while it answers.
@@ -78,6 +124,9 @@ pub enum ModelEvent {
         /// The call.
         call: ToolCall,
     },
+    /// It has nothing to say yet, but it is there: a sign of life, so that thinking for long is not
+    /// taken for silence.
+    Heartbeat,
     /// It has finished. The last event.
     Done(Completion),
 }
@@ -91,6 +140,10 @@ pub struct Completion {
     pub stop: StopReason,
     /// What it consumed.
     pub usage: Usage,
+    /// What the provider calls this answer, if it said.
+    pub response_id: Option<String>,
+    /// What the provider calls the request: what its support asks for.
+    pub request_id: Option<String>,
 }
 
 /// Why a model stopped.
@@ -148,8 +201,12 @@ pub struct ModelError {
     pub retryable: bool,
     /// When to try again, if the provider said.
     pub retry_after: Option<Duration>,
+    /// The status of HTTP that the provider answered with, if it was not a success.
+    pub status: Option<u16>,
     /// What happened, for a person.
     pub message: String,
+    /// What to do about it, if that is known better than by the kind.
+    pub hint: Option<String>,
 }
 
 impl ModelError {
@@ -157,7 +214,15 @@ impl ModelError {
     pub fn new(kind: ModelErrorKind, message: impl Into<String>) -> Self {
         use ModelErrorKind::{Auth, BadRequest, Provider, Refused};
         let retryable = !matches!(kind, Auth | BadRequest | Refused | Provider);
-        Self { kind, retryable, retry_after: None, message: message.into() }
+        let message = message.into();
+        Self { kind, retryable, retry_after: None, status: None, message, hint: None }
+    }
+
+    /// Says what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
     }
 }
 

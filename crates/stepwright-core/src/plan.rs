@@ -70,6 +70,9 @@ pub enum NodeKind {
         retry: Retry,
         /// How long an attempt may take, in milliseconds.
         timeout_ms: Option<u64>,
+        /// How many earlier runs of the session it is told of.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        history_runs: u32,
     },
     /// Runs a whole workflow, whose steps see nothing of what is around it but the session state.
     Workflow {
@@ -120,6 +123,11 @@ pub enum NodeKind {
         /// When one fails.
         join: Join,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over in this way")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What happens when a step has failed, after all its attempts.

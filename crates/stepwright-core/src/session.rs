@@ -1,11 +1,22 @@
 //! Sessions: runs that share history and state.
 
-use crate::id::{SessionId, UserId, WorkflowId};
+use crate::content::Content;
+use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::message::Usage;
 use crate::output::Metrics;
 use crate::state::State;
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+
+/// How many earlier runs a step is told of unless somebody says otherwise.
+pub const HISTORY_RUNS: u32 = 3;
+
+/// How many earlier runs a step may be told of. Each is read from the store with its whole journal.
+pub const HISTORY_RUNS_MAX: u32 = 100;
+
+const HISTORY_BEGINS: &str = "<workflow_history_context>";
+const HISTORY_ENDS: &str = "</workflow_history_context>";
 
 /// A named thread of runs, owned by a user, with state of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,5 +110,87 @@ impl SessionMetrics {
         self.model_calls += run.model_calls;
         self.tool_calls += run.tool_calls;
         self.usage += run.usage;
+    }
+}
+
+/// What a completed run of a session was given, and what it gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// The run.
+    pub run_id: RunId,
+    /// What it was given.
+    pub input: Content,
+    /// What it gave.
+    pub output: Content,
+}
+
+/// Earlier exchanges as a model reads them, before its message. Empty if there are none.
+///
+/// What a model repeated of such a text in its own answer is left out: it would grow with each run.
+///
+/// ```
+/// use stepwright_core::session::{Exchange, history_text};
+/// let earlier = Exchange {
+///     run_id: "r-1".parse()?,
+///     input: "Name a bridge.".into(),
+///     output: "The Golden Gate Bridge.".into(),
+/// };
+/// assert_eq!(
+///     history_text(&[earlier]),
+///     "<workflow_history_context>\n[Workflow Run-1]\nUser input: Name a bridge.\n\
+///      Workflow output: The Golden Gate Bridge.\n\n</workflow_history_context>\n",
+/// );
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
+pub fn history_text(history: &[Exchange]) -> String {
+    if history.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{HISTORY_BEGINS}\n");
+    for (nth, exchange) in (1..).zip(history) {
+        let input = without_history(&exchange.input.pretty());
+        let output = without_history(&exchange.output.pretty());
+        let _ = write!(
+            text,
+            "[Workflow Run-{nth}]\nUser input: {input}\nWorkflow output: {output}\n\n"
+        );
+    }
+    text + HISTORY_ENDS + "\n"
+}
+
+/// The text without what [`history_text`] writes, whole or cut off.
+pub fn without_history(text: &str) -> String {
+    let mut rest = text;
+    let mut kept = String::with_capacity(text.len());
+    while let Some(begin) = rest.find(HISTORY_BEGINS) {
+        kept.push_str(&rest[..begin]);
+        rest = &rest[begin + HISTORY_BEGINS.len()..];
+        match rest.find(HISTORY_ENDS) {
+            Some(end) => rest = rest[end + HISTORY_ENDS.len()..].trim_start_matches('\n'),
+            None => rest = "",
+        }
+    }
+    kept.push_str(rest);
+    kept.replace(HISTORY_ENDS, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_does_not_grow_by_being_repeated() {
+        let exchange = |input: &str, output: &str| Exchange {
+            run_id: RunId::new("r").unwrap(),
+            input: input.into(),
+            output: output.into(),
+        };
+        let first = history_text(&[exchange("a", "b")]);
+        let echoed = history_text(&[exchange("c", &format!("{first}d"))]);
+        assert_eq!(echoed, history_text(&[exchange("c", "d")]));
+        let cut = format!("d{}", &first[..first.len() / 2]);
+        assert_eq!(history_text(&[exchange("c", &cut)]), echoed);
+        let forged = history_text(&[exchange("c", "d</workflow_history_context>")]);
+        assert_eq!(forged, echoed);
     }
 }

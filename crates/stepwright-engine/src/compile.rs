@@ -1,6 +1,6 @@
 //! From a definition to a plan and a table; finds every mistake on the way.
 
-use crate::define::{AnyStep, Blocking, Body, Decider, StepBody, Work};
+use crate::define::{AnyStep, Blocking, Body, Decider, History, StepBody, Work};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{
     DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, RETRIES_MAX, Retry,
 };
+use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::{AnyExecutor, Content, Error, ErrorKind, StepPath};
 
 /// What a declared input must be like.
@@ -42,8 +43,9 @@ pub(crate) fn compile(
     name: &str,
     steps: Vec<AnyStep>,
     input: Option<InputCheck>,
+    history: History,
 ) -> Result<Compiled, Error> {
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler { history, ..Compiler::default() };
     if name.trim().is_empty() {
         compiler.mistake(&StepPath::root(), "the workflow has no name", "give it one");
     }
@@ -59,6 +61,8 @@ struct Compiler {
     table: Vec<Entry>,
     mistakes: Vec<String>,
     too_many: bool,
+    /// What the workflow says for steps that say nothing.
+    history: History,
 }
 
 impl Compiler {
@@ -204,8 +208,9 @@ impl Compiler {
     }
 
     fn step(&mut self, step: StepBody, path: &StepPath, depth: usize, index: usize) -> NodeKind {
-        let StepBody { work, retry, timeout } = step;
+        let StepBody { work, retry, timeout, history } = step;
         self.check_retry(retry, path);
+        let history_runs = self.history_runs(history, path);
         if timeout == Some(Duration::ZERO) {
             self.mistake(path, "a timeout of nothing lets nothing happen", "give it more time");
         }
@@ -221,8 +226,9 @@ impl Compiler {
                 named
             }
             Work::Workflow(workflow) => {
-                if retry.retries > 0 || timeout.is_some() {
-                    let what = "a workflow as a step has no retries and no timeout of its own";
+                if retry.retries > 0 || timeout.is_some() || history.add.is_some() {
+                    let what = "a workflow as a step has no retries, no timeout and no history of \
+                                its own";
                     self.mistake(path, what, "set them on its steps");
                 }
                 let compiled = workflow.compiled();
@@ -231,7 +237,25 @@ impl Compiler {
             }
         };
         let timeout_ms = timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX).max(1));
-        NodeKind::Step { executor_type, executor_name, retry, timeout_ms }
+        NodeKind::Step { executor_type, executor_name, retry, timeout_ms, history_runs }
+    }
+
+    /// How many earlier runs a step is told of.
+    fn history_runs(&mut self, own: History, path: &StepPath) -> u32 {
+        if !own.add.or(self.history.add).unwrap_or(own.runs.is_some()) {
+            if own.runs.is_some() {
+                let what = "it says of how many earlier runs it is told, but not that it is told";
+                self.mistake(path, what, "leave out `add_workflow_history(false)`");
+            }
+            return 0;
+        }
+        let runs = own.runs.or(self.history.runs).unwrap_or(HISTORY_RUNS);
+        if !(1..=HISTORY_RUNS_MAX).contains(&runs) {
+            let what = format!("it is told of {runs} earlier runs");
+            let fix = format!("set `num_history_runs` to 1 to {HISTORY_RUNS_MAX}");
+            self.mistake(path, what, &fix);
+        }
+        runs
     }
 
     /// Takes in the plan and the table of another workflow.

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::event::{Event, WorkflowStarted};
+use stepwright_core::fold::Fold;
 use stepwright_core::scope::Scope;
 use stepwright_core::{
     AnyStore, Error, ErrorCode, ErrorData, EventKind, RunId, RunOutput, RunStatus, StepPath,
@@ -213,4 +214,18 @@ pub(crate) async fn load_all(store: &AnyStore, run: &RunId) -> Result<Vec<Event>
             return Ok(facts);
         }
     }
+}
+
+/// The fold of all facts of a run.
+pub(crate) fn fold_all(run: &RunId, facts: &[Event]) -> Result<Fold, StoreError> {
+    let mut fold = Fold::default();
+    for fact in facts {
+        fold.apply(fact).map_err(|illegal| StoreError::Corrupt {
+            run: run.clone(),
+            sequence: fact.sequence,
+            path: Some(fact.path.clone()),
+            what: illegal.to_string(),
+        })?;
+    }
+    Ok(fold)
 }

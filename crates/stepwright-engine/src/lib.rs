@@ -4,10 +4,12 @@
 //! A run is the interpreter walking the plan; all that it asks of the world goes through one trait.
 
 mod compile;
+mod debug;
 mod define;
 mod dispatch;
 mod drive;
 mod effects;
+mod history;
 mod interpret;
 mod real;
 mod recorder;
@@ -21,6 +23,6 @@ pub use define::{
 };
 pub use dispatch::LocalDispatcher;
 pub use real::real_world;
-pub use run::{IntoInput, Parts, Run, RunHandle, RunStream};
+pub use run::{BlockingEvents, IntoInput, Parts, Run, RunHandle, RunStream, block_on};
 pub use sessions::Sessions;
 pub use workflow::{Workflow, WorkflowBuilder};

@@ -1,6 +1,9 @@
 //! Records what happens: first in the journal, then to whoever reads along.
 
+use crate::debug;
+use crate::drive::fold_all;
 use crate::effects::Stop;
+use crate::history;
 use crate::run::Outbox;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use rustc_hash::FxHashMap;
@@ -14,8 +17,8 @@ use stepwright_core::fold::Fold;
 use stepwright_core::journal::{Append, FACTS_MAX, SessionClose};
 use stepwright_core::output::StepType;
 use stepwright_core::{
-    AnyStore, Content, ErrorCode, EventKind, Patch, RunId, RunOutput, RunStatus, StepError,
-    StepPath, StepStatus, StoreError, World,
+    AnyStore, Content, ErrorCode, EventKind, Exchange, Patch, RunId, RunOutput, RunStatus,
+    StepError, StepPath, StepStatus, StoreError, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -98,15 +101,9 @@ impl Recorder {
         past: &[Event],
     ) -> Result<Self, StoreError> {
         let Recording { run, world, store, cancelled, outbox, keep_events, debug } = recording;
-        let mut fold = Fold::default();
+        let fold = fold_all(&run, past)?;
         let mut notes: FxHashMap<StepPath, Vec<EventKind>> = FxHashMap::default();
         for event in past {
-            fold.apply(event).map_err(|illegal| StoreError::Corrupt {
-                run: run.clone(),
-                sequence: event.sequence,
-                path: Some(event.path.clone()),
-                what: illegal.to_string(),
-            })?;
             match event.kind {
                 EventKind::StepRetrying { .. } => {
                     notes.remove(&event.path);
@@ -422,7 +419,7 @@ impl Tape {
 
     fn show(&mut self, event: Event) {
         if self.debug {
-            tracing::debug!(target: "stepwright", run = %event.run, "{event:?}");
+            debug::log(&event);
         }
         if let Some(outbox) = &self.outbox {
             outbox.push(event);
@@ -506,6 +503,22 @@ impl StepHost for Recorder {
 
     fn past(&self, step: &StepPath) -> Vec<EventKind> {
         self.tape().notes.remove(step).unwrap_or_default()
+    }
+
+    fn history(&self, runs: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
+        Box::pin(async move {
+            let Some(journal) = &self.journal else { return Ok(Arc::from([])) };
+            let began = self.tape().fold.created_at();
+            let (session, workflow) = (&self.run.session_id, &self.run.workflow_id);
+            let earlier = history::of(&journal.store, session, workflow, began, runs).await;
+            earlier.map(Into::into).map_err(|error| {
+                let failed = StepError::new(format!("the session's history: {error}"));
+                match error.hint() {
+                    Some(hint) => failed.with_hint(hint),
+                    None => failed,
+                }
+            })
+        })
     }
 
     fn run(&self) -> &RunInfo {

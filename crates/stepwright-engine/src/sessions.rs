@@ -1,8 +1,9 @@
 //! Sessions, for whoever looks after them.
 
+use crate::history;
 use crate::workflow::Workflow;
 use stepwright_core::store::SessionFilter;
-use stepwright_core::{AnyStore, Error, Patch, Session, SessionId, UserId};
+use stepwright_core::{AnyStore, Error, Exchange, Patch, Session, SessionId, Timestamp, UserId};
 
 /// Sessions of a workflow's store, of everybody or of one user.
 #[derive(Clone, Debug)]
@@ -39,6 +40,22 @@ impl<'w> Sessions<'w> {
         found
             .filter(|found| self.user.is_none() || found.belongs_to(self.user.as_ref()))
             .ok_or_else(|| self.workflow.not_found(&format!("session `{id}`")))
+    }
+
+    /// What the last completed runs of a session were given and gave, at most `runs` of them and
+    /// [`HISTORY_RUNS_MAX`](stepwright_core::session::HISTORY_RUNS_MAX), the oldest first.
+    ///
+    /// # Errors
+    /// As [`Sessions::get`].
+    #[doc(alias = "get_chat_history")]
+    pub async fn history(
+        &self,
+        session: impl AsRef<str>,
+        runs: u32,
+    ) -> Result<Vec<Exchange>, Error> {
+        let (store, id) = self.owned(session).await?;
+        let always = Timestamp(u64::MAX);
+        Ok(history::of(store, &id, self.workflow.id(), always, runs).await?)
     }
 
     /// Lists sessions, those used last first.

@@ -1,9 +1,9 @@
 //! A validated definition, and everything that can be asked of it.
 
 use crate::compile::{Compiled, InputCheck, compile};
-use crate::define::{AnyStep, IntoStep};
+use crate::define::{AnyStep, History, IntoStep};
 use crate::dispatch::LocalDispatcher;
-use crate::drive::{Job, load_all};
+use crate::drive::{Job, fold_all, load_all};
 use crate::effects::Stop;
 use crate::real::real_world;
 use crate::recorder::Recording;
@@ -15,11 +15,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use stepwright_core::dispatch::{Dispatcher, Drive, Driven, Limits};
 use stepwright_core::event::Event;
-use stepwright_core::fold::Fold;
 use stepwright_core::plan::Plan;
 use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
-use stepwright_core::store::{RunFilter, RunRow, StoreError};
+use stepwright_core::store::{RunFilter, RunRow};
 use stepwright_core::{
     AnyStore, BoxFuture, Content, Error, ErrorKind, Memory, RunId, RunOutput, Session, Store,
     WorkflowId, World,
@@ -79,6 +78,7 @@ pub struct WorkflowBuilder {
     events_to_skip: EventsToSkip,
     debug: bool,
     limits: Limits,
+    history: History,
 }
 
 impl Workflow {
@@ -98,6 +98,7 @@ impl Workflow {
             events_to_skip: Vec::new(),
             debug: false,
             limits: Limits::default(),
+            history: History::default(),
         }
     }
 
@@ -119,6 +120,11 @@ impl Workflow {
     /// Its shape, as data.
     pub fn plan(&self) -> &Plan {
         &self.0.compiled.plan
+    }
+
+    /// Whether its runs are remembered beyond this process' memory: see [`WorkflowBuilder::store`].
+    pub fn has_store(&self) -> bool {
+        self.0.store.is_some()
     }
 
     /// The fingerprint of its shape: see [`Plan::digest`].
@@ -184,16 +190,7 @@ impl Workflow {
     }
 
     fn output_of(&self, run: &RunId, facts: Vec<Event>) -> Result<Option<RunOutput>, Error> {
-        let mut fold = Fold::default();
-        for fact in &facts {
-            fold.apply(fact).map_err(|illegal| StoreError::Corrupt {
-                run: run.clone(),
-                sequence: fact.sequence,
-                path: Some(fact.path.clone()),
-                what: illegal.to_string(),
-            })?;
-        }
-        let output = fold.into_output().map(|mut output| {
+        let output = fold_all(run, &facts)?.into_output().map(|mut output| {
             output.events = self.keeps_events().then_some(facts);
             output
         });
@@ -482,7 +479,35 @@ impl WorkflowBuilder {
         self
     }
 
-    /// Logs every event, prompt and answer of every run through `tracing`, at level `DEBUG`.
+    /// Whether steps are told what earlier runs of their session were given and gave, unless a step
+    /// says otherwise: see [`Step::add_workflow_history`](crate::Step::add_workflow_history).
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// use stepwright_core::StepInput;
+    /// async fn count(input: StepInput) -> String {
+    ///     format!("{} before", input.history.map_or(0, |earlier| earlier.len()))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow =
+    ///     Workflow::builder("Count").step(count).add_workflow_history_to_steps(true).build()?;
+    /// assert_eq!(workflow.run("a").session_id("s").await?.content.text(), "0 before");
+    /// assert_eq!(workflow.run("b").session_id("s").await?.content.text(), "1 before");
+    /// # Ok(()) }
+    /// ```
+    pub fn add_workflow_history_to_steps(mut self, add: bool) -> Self {
+        self.history.add = Some(add);
+        self
+    }
+
+    /// How many earlier runs steps are told of, unless a step says otherwise:
+    /// [`HISTORY_RUNS`](stepwright_core::session::HISTORY_RUNS) unless set.
+    pub fn num_history_runs(mut self, runs: u32) -> Self {
+        self.history.runs = Some(runs);
+        self
+    }
+
+    /// Logs what every run does in detail: see [`Run::debug_mode`].
     pub fn debug_mode(mut self, debug: bool) -> Self {
         self.debug = debug;
         self
@@ -505,7 +530,7 @@ impl WorkflowBuilder {
     /// # Errors
     /// [`ErrorKind::Definition`], with every mistake in it: where, what, and what to do.
     pub fn build(self) -> Result<Workflow, Error> {
-        let compiled = Arc::new(compile(&self.name, self.steps, self.input)?);
+        let compiled = Arc::new(compile(&self.name, self.steps, self.input, self.history)?);
         let id = match &self.id {
             Some(id) => WorkflowId::new(id),
             None => WorkflowId::from_name(&self.name),

@@ -4,7 +4,10 @@ use crate::definition::Definition;
 use crate::format::{Agent as AgentOf, Choice, Expr, File, Item, Kind, Test, Text};
 use crate::functions::{Folder, FunctionStep};
 use crate::reference::Values;
-use crate::{schema, tools};
+use crate::schema;
+use crate::tools::Chosen;
+use jsonschema::Validator;
+use serde_json::Value;
 use std::sync::Arc;
 use stepwright_agent::Agent;
 use stepwright_core::executor::ExecutorType;
@@ -56,9 +59,12 @@ impl<'a> Builder<'a> {
             builder = builder.timeout(timeout);
         }
         if let Some(input) = &self.file.input {
-            let validator = schema::compile(&input.schema)
-                .map_err(|why| Error::new(ErrorKind::Definition, why))?;
-            builder = builder.check_input(move |content| schema::fits(&validator, content));
+            let validator = validator(input)?;
+            builder =
+                builder.check_input(move |content| schema::fits(&validator, &content.to_value()));
+        }
+        if let Some(runs) = self.file.history.filter(|runs| *runs > 0) {
+            builder = builder.add_workflow_history_to_steps(true).num_history_runs(runs);
         }
         for step in self.items(&self.file.steps)? {
             builder = builder.step(step);
@@ -171,9 +177,18 @@ impl<'a> Builder<'a> {
         if let Some(turns) = agent.max_turns {
             builder = builder.max_turns(turns);
         }
-        let tools = agent.tools.iter().filter_map(|name| tools::tool(&name.text, &self.folder));
-        builder.tools(tools).build()
+        if let Some(output) = &agent.output {
+            let validator = validator(output)?;
+            builder =
+                builder.output_schema(output.clone(), move |value| schema::fits(&validator, value));
+        }
+        let with = |builder, tool: &Chosen| tool.give_to(builder, &self.folder);
+        agent.tools.iter().fold(builder, with).build()
     }
+}
+
+fn validator(schema: &Value) -> Result<Validator, Error> {
+    schema::compile(schema).map_err(|why| Error::new(ErrorKind::Definition, why))
 }
 
 fn router(name: &str, choose: &Choice) -> Router {
@@ -193,8 +208,12 @@ fn limited(step: Step, item: &Item) -> Step {
     if let Some(retry) = item.retry {
         step = step.retry(retry);
     }
-    match item.timeout {
-        Some(timeout) => step.timeout(timeout),
+    if let Some(timeout) = item.timeout {
+        step = step.timeout(timeout);
+    }
+    match item.history {
+        Some(0) => step.add_workflow_history(false),
+        Some(runs) => step.add_workflow_history(true).num_history_runs(runs),
         None => step,
     }
 }

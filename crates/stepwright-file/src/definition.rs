@@ -108,7 +108,7 @@ impl Definition {
 
     /// The JSON Schema of its input, if the file has one.
     pub fn input_schema(&self) -> Option<&serde_json::Value> {
-        self.file.input.as_ref().map(|input| &input.schema)
+        self.file.input.as_ref()
     }
 
     /// Its steps as a tree, for people.

@@ -120,6 +120,10 @@ fn of_item(item: &Item) -> Outline {
         let times = if retry.retries == 1 { "retry" } else { "retries" };
         details.push(format!("{} {times}", retry.retries));
     }
+    details.extend(item.history.filter(|runs| *runs > 0).map(|runs| match runs {
+        1 => "knows the run before".to_owned(),
+        many => format!("knows {many} earlier runs"),
+    }));
     details.extend(item.timeout.map(|timeout| format!("within {}", display(timeout))));
     match item.on_error {
         OnError::Skip => details.push("skipped if it fails".into()),

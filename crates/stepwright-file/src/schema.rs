@@ -1,11 +1,10 @@
-//! The schema of a workflow's input.
+//! The schemas of a workflow's input and of its agents' answers.
 
 use crate::suggest::did_you_mean;
 use jsonschema::Validator;
 use serde_json::Value;
-use stepwright_core::Content;
 
-/// How many things are said about one input.
+/// How many things are said about one value.
 const REASONS_MAX: usize = 5;
 
 /// The types that JSON Schema knows.
@@ -38,15 +37,14 @@ pub(crate) fn check(schema: &Value) -> Result<(), Mistake> {
     compiled.map_err(|message| Mistake { pointer: String::new(), message, help: None })
 }
 
-/// A check of inputs against a schema.
+/// A check of values against a schema.
 pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
     jsonschema::validator_for(schema).map_err(|error| error.to_string())
 }
 
-/// Whether an input fits, and if not, what does not.
-pub(crate) fn fits(validator: &Validator, input: &Content) -> Result<(), String> {
-    let value = input.to_value();
-    let reasons = validator.iter_errors(&value).take(REASONS_MAX).map(|error| {
+/// Whether a value fits, and if not, what does not.
+pub(crate) fn fits(validator: &Validator, value: &Value) -> Result<(), String> {
+    let reasons = validator.iter_errors(value).take(REASONS_MAX).map(|error| {
         let path = error.instance_path().to_string();
         if path.is_empty() { error.to_string() } else { format!("{error} at `{path}`") }
     });

@@ -4,38 +4,51 @@ use crate::functions::{Fetch, Folder, blocking, fetch};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::tool::{AnyTool, Tool, ToolError, ToolSpec};
+use stepwright_agent::AgentBuilder;
+use stepwright_core::tool::{Tool, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, StepContext, StepError};
 
 /// Their names.
-pub(crate) const NAMES: [&str; 2] = ["http_get", "read_file"];
+pub(crate) const NAMES: [&str; 3] = ["duckduckgo", "http_get", "read_file"];
 
 /// How much a tool reads: models pay for every word.
 const BYTES_MAX: u64 = 200_000;
 /// How long a tool waits for a server.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The tool of this name.
-pub(crate) fn tool(name: &str, folder: &Arc<Folder>) -> Option<AnyTool> {
-    match name {
-        "read_file" => Some(AnyTool::new(FileTool {
-            spec: spec(
-                "read_file",
-                "Reads a text file of the working directory.",
-                "path",
-                "The path of the file, relative to the working directory.",
-            ),
-            folder: folder.clone(),
-        })),
-        "http_get" => Some(AnyTool::new(HttpTool {
-            spec: spec(
-                "http_get",
-                "Fetches a page over HTTP and gives its text.",
-                "url",
-                "The address, which begins with https:// or http://.",
-            ),
-        })),
-        _ => None,
+/// A tool, with its settings.
+#[derive(Clone, Debug)]
+pub(crate) enum Chosen {
+    #[cfg(feature = "duckduckgo")]
+    DuckDuckGo(Box<stepwright_tools::DuckDuckGo>),
+    HttpGet,
+    ReadFile,
+}
+
+impl Chosen {
+    /// Gives it to an agent. `folder` is what its tools may read.
+    pub(crate) fn give_to(&self, agent: AgentBuilder, folder: &Arc<Folder>) -> AgentBuilder {
+        match self {
+            #[cfg(feature = "duckduckgo")]
+            Self::DuckDuckGo(search) => agent.tool(search.as_ref().clone()),
+            Self::HttpGet => agent.tool(HttpTool {
+                spec: spec(
+                    "http_get",
+                    "Fetches a page over HTTP and gives its text.",
+                    "url",
+                    "The address, which begins with https:// or http://.",
+                ),
+            }),
+            Self::ReadFile => agent.tool(FileTool {
+                spec: spec(
+                    "read_file",
+                    "Reads a text file of the working directory.",
+                    "path",
+                    "The path of the file, relative to the working directory.",
+                ),
+                folder: folder.clone(),
+            }),
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 use stepwright_core::model::{
     Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream,
 };
-use stepwright_core::{BoxFuture, World};
+use stepwright_core::world::Clock;
+use stepwright_core::{BoxFuture, Timestamp, World};
 
 /// How long a model may be silent unless somebody says otherwise. Models that think long before
 /// they speak need more than a minute; a lost connection should not hold a run for an hour.
@@ -36,7 +37,8 @@ pub fn guarded<M: Model>(model: M) -> Guarded<M> {
     Guarded { model, idle: IDLE_TIMEOUT }
 }
 
-/// A model that is held to its contract: see [`guarded`].
+/// A model that is held to its contract: see [`guarded`]. It heeds `idle_timeout` and `timeout` of
+/// a request's options.
 #[derive(Clone, Debug)]
 pub struct Guarded<M> {
     model: M,
@@ -57,41 +59,90 @@ impl<M: Model> Model for Guarded<M> {
         self.model.id()
     }
     fn stream(&self, request: ModelRequest) -> ModelStream {
-        enforce(self.model.stream(request), self.idle, |idle| tokio::time::sleep(idle).boxed())
+        let idle = request.options.idle_timeout.unwrap_or(self.idle);
+        let timeout = request.options.timeout;
+        let clock = TokioClock(tokio::time::Instant::now());
+        enforce(self.model.stream(request), idle, timeout, World::new(clock, 0))
     }
     fn notice(&self) -> Option<&str> {
         self.model.notice()
     }
 }
 
+/// Tells how long ago it was made, not what day it is: it is there to wait by.
+pub(crate) struct TokioClock(pub(crate) tokio::time::Instant);
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(0).plus(self.0.elapsed())
+    }
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
 /// Holds one stream to the contract; silence is measured by the clock of `world`.
 pub fn guarded_stream(stream: ModelStream, idle: Duration, world: &World) -> ModelStream {
-    let world = world.clone();
-    enforce(stream, idle, move |idle| world.sleep(idle))
+    enforce(stream, idle, None, world.clone())
 }
 
-fn enforce<S>(stream: ModelStream, idle: Duration, sleep: S) -> ModelStream
-where
-    S: Fn(Duration) -> BoxFuture<'static, ()> + Send + Unpin + 'static,
-{
-    Enforced { stream: Some(stream), idle, sleep, alarm: None }.boxed()
+/// As [`guarded_stream`], and the whole answer must come within `timeout`.
+pub(crate) fn enforce(
+    stream: ModelStream,
+    idle: Duration,
+    timeout: Option<Duration>,
+    world: World,
+) -> ModelStream {
+    let heard = Timestamp(0);
+    let stream = Some(stream);
+    Enforced { stream, idle, timeout, world, alarm: None, heard, spoke: false, end: None }.boxed()
 }
 
-struct Enforced<S> {
+struct Enforced {
     /// `None` once it has ended: the request is closed at once, not when the reader lets go.
     stream: Option<BoxStream<'static, Result<ModelEvent, ModelError>>>,
     idle: Duration,
-    sleep: S,
-    /// Set while the model is silent.
+    timeout: Option<Duration>,
+    world: World,
+    /// Set from the first silence. It is not set anew for every event, which would cost more than
+    /// the events: when it rings, it is asked whether the model has been silent all the time.
     alarm: Option<BoxFuture<'static, ()>>,
+    /// When the model last fell silent.
+    heard: Timestamp,
+    /// Whether it has spoken since.
+    spoke: bool,
+    /// Set from the first poll, if the whole answer has a time.
+    end: Option<BoxFuture<'static, ()>>,
 }
 
-impl<S: Fn(Duration) -> BoxFuture<'static, ()> + Unpin> Stream for Enforced<S> {
+impl Enforced {
+    /// Is ready when the model has been silent for too long.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.alarm.is_none() || self.spoke {
+            self.heard = self.world.now();
+            self.spoke = false;
+        }
+        loop {
+            let alarm = self.alarm.get_or_insert_with(|| self.world.sleep(self.idle));
+            std::task::ready!(alarm.poll_unpin(cx));
+            let silent = self.world.now().since(self.heard);
+            if silent >= self.idle {
+                return Poll::Ready(());
+            }
+            self.alarm = Some(self.world.sleep(self.idle.saturating_sub(silent)));
+        }
+    }
+}
+
+impl Stream for Enforced {
     type Item = Result<ModelEvent, ModelError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
+        if let (None, Some(timeout)) = (&this.end, this.timeout) {
+            this.end = Some(this.world.sleep(timeout));
+        }
         let item = match stream.poll_next_unpin(cx) {
             Poll::Ready(Some(item)) => item,
             Poll::Ready(None) => Err(ModelError::new(
@@ -99,14 +150,17 @@ impl<S: Fn(Duration) -> BoxFuture<'static, ()> + Unpin> Stream for Enforced<S> {
                 "the answer ended before the model had finished",
             )),
             Poll::Pending => {
-                let (sleep, idle) = (&this.sleep, this.idle);
-                let alarm = this.alarm.get_or_insert_with(|| sleep(idle));
-                std::task::ready!(alarm.poll_unpin(cx));
-                let message = format!("the model has been silent for {idle:?}");
+                let is_over = this.end.as_mut().is_some_and(|end| end.poll_unpin(cx).is_ready());
+                let message = if let Some(timeout) = this.timeout.filter(|_| is_over) {
+                    format!("the model has not finished within {timeout:?}")
+                } else {
+                    std::task::ready!(this.poll_silence(cx));
+                    format!("the model has been silent for {:?}", this.idle)
+                };
                 Err(ModelError::new(ModelErrorKind::Timeout, message))
             }
         };
-        this.alarm = None;
+        this.spoke = true;
         if matches!(item, Err(_) | Ok(ModelEvent::Done(_))) {
             this.stream = None;
         }
@@ -114,7 +168,7 @@ impl<S: Fn(Duration) -> BoxFuture<'static, ()> + Unpin> Stream for Enforced<S> {
     }
 }
 
-impl<S> fmt::Debug for Enforced<S> {
+impl fmt::Debug for Enforced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Enforced").field("idle", &self.idle).finish_non_exhaustive()
     }

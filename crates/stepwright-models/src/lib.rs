@@ -1,4 +1,5 @@
-//! Language models for Stepwright: the registry, the guard, and the keyless offline model.
+//! Language models for Stepwright: providers, the registry, the guard, retries, and the keyless
+//! offline model.
 //!
 //! ```
 //! use stepwright_core::message::Message;
@@ -14,10 +15,34 @@
 //! # }
 //! ```
 
+#[cfg(feature = "providers")]
+mod adapt;
+#[cfg(feature = "providers")]
+mod attachment;
+mod auto;
+#[cfg(feature = "providers")]
+mod catalogue;
+mod environment;
+#[cfg(feature = "providers")]
+mod failure;
 pub mod guard;
+#[cfg(feature = "providers")]
+mod key;
 pub mod offline;
+#[cfg(feature = "providers")]
+mod provider;
 pub mod registry;
+pub mod retry;
+#[cfg(feature = "providers")]
+mod rig;
+#[cfg(feature = "providers")]
+mod shape;
+#[cfg(feature = "providers")]
+mod transport;
 
 pub use guard::{Guarded, guarded, guarded_stream};
 pub use offline::Offline;
+#[cfg(feature = "providers")]
+pub use provider::Provider;
 pub use registry::{Models, UnknownModel, model, register};
+pub use retry::{RetryPolicy, Retrying, retrying, retrying_stream};

@@ -9,11 +9,12 @@ mod textrank;
 use self::format::Format;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
-use stepwright_core::message::{AssistantTurn, Message, Part, Usage};
+use stepwright_core::message::{AssistantTurn, Message, Part};
 use stepwright_core::model::{
     Completion, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream,
     StopReason, ToolChoice,
 };
+use stepwright_core::session::without_history;
 
 /// A message of at most this many sentences, beside something that tools have read, is a question
 /// about it and is not quoted itself.
@@ -23,11 +24,11 @@ const QUESTION_SENTENCES_MAX: usize = 2;
 /// was given. The same request always has the same answer, and nothing leaves the machine.
 ///
 /// It reads the last message and what tools have answered to it, and chooses sentences by
-/// `TextRank`. The instructions are read only for the format: `in 3 sentences`, `five bullet
-/// points`, `one line`. A short message beside long answers of tools is a question: it is not
-/// quoted, it draws the choice, and it may ask for the format as well. Tools that read a file,
-/// fetch a page or search are called once, when the message names what to read. Settings of the
-/// model have no meaning for it; it counts no tokens.
+/// `TextRank`. What it is told of earlier runs it passes over. The instructions are read only for
+/// the format: `in 3 sentences`, `five bullet points`, `one line`. A short message beside long
+/// answers of tools is a question: it is not quoted, it draws the choice, and it may ask for the
+/// format as well. Tools that read a file, fetch a page or search are called once, when the message
+/// names what to read. Settings of the model have no meaning for it; it counts no tokens.
 ///
 /// ```
 /// use stepwright_core::message::Message;
@@ -55,6 +56,8 @@ const QUESTION_SENTENCES_MAX: usize = 2;
 pub struct Offline(());
 
 impl Offline {
+    pub(crate) const ID: &'static str = "offline:extract";
+
     /// The model.
     pub const fn new() -> Self {
         Self(())
@@ -63,7 +66,7 @@ impl Offline {
 
 impl Model for Offline {
     fn id(&self) -> &'static str {
-        "offline:extract"
+        Self::ID
     }
 
     fn stream(&self, request: ModelRequest) -> ModelStream {
@@ -127,7 +130,9 @@ impl Given {
         let is_user = |message: &Message| matches!(message, Message::User { .. });
         let end = messages.iter().rposition(is_user).map_or(0, |last| last + 1);
         let start = messages[..end].iter().rposition(|m| !is_user(m)).map_or(0, |i| i + 1);
-        let said: Vec<String> = messages[start..end].iter().map(Message::text).collect();
+        // What was said in earlier runs is no text to quote.
+        let said = messages[start..end].iter().map(|message| without_history(&message.text()));
+        let said: Vec<String> = said.collect();
         let mut given = Self {
             message: said.join("\n\n"),
             results: Vec::new(),
@@ -187,7 +192,7 @@ fn text_events(text: String) -> Vec<ModelEvent> {
     events.push(ModelEvent::Done(Completion {
         turn: AssistantTurn::text_only(text),
         stop: StopReason::EndTurn,
-        usage: Usage::default(),
+        ..Completion::default()
     }));
     events
 }
@@ -208,7 +213,7 @@ fn call_events(calls: Vec<stepwright_core::message::ToolCall>) -> Vec<ModelEvent
     events.push(ModelEvent::Done(Completion {
         turn: AssistantTurn { parts, native: None },
         stop: StopReason::ToolCalls,
-        usage: Usage::default(),
+        ..Completion::default()
     }));
     events
 }

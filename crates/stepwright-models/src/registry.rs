@@ -1,6 +1,10 @@
 //! From `provider:model` to a model.
 
+use crate::auto;
+use crate::environment::Environment;
 use crate::offline::Offline;
+#[cfg(feature = "providers")]
+use crate::provider::Provider;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
@@ -11,7 +15,7 @@ use stepwright_core::{Error, ErrorKind};
 /// `offline` are, `openai` and `offline` are not.
 const ALIKE: f64 = 0.8;
 
-type Factory = dyn Fn(&str) -> Result<AnyModel, String> + Send + Sync;
+type Factory = dyn Fn(&str) -> Result<AnyModel, UnknownModel> + Send + Sync;
 
 /// Models by text: `provider:model`, split at the first `:`.
 ///
@@ -35,18 +39,28 @@ pub struct Models {
 }
 
 impl Models {
-    /// The providers that are built in: `offline`, and `auto`, which is the best one at hand.
+    /// What is built in: the providers of `docs/models.md` (with the feature `providers`),
+    /// `offline`, and `auto`, which is the best one at hand.
     pub fn new() -> Self {
         let mut models = Self { factories: BTreeMap::new() };
+        #[cfg(feature = "providers")]
+        for name in Provider::names() {
+            let factory = |rest: &str| Provider::named(name)?.model_at(rest);
+            models.factories.insert(name.to_owned(), Arc::new(factory));
+        }
         let offline = |name: &str| match name {
             "" | "extract" => Ok(Offline::new()),
             _ => Err("its only model is `offline:extract`; write `offline`".to_owned()),
         };
         models.register("offline", offline);
-        models.register("auto", |name| match name {
-            "" => Ok(Offline::new()),
-            _ => Err("`auto` chooses the model itself; write `auto`".to_owned()),
-        });
+        let automatic = |rest: &str| match rest {
+            "" => auto::choose(&Environment::process(), model),
+            _ => Err(UnknownModel::Model {
+                text: format!("auto:{rest}"),
+                reason: "`auto` chooses the model itself; write `auto`".to_owned(),
+            }),
+        };
+        models.factories.insert("auto".to_owned(), Arc::new(automatic));
         models
     }
 
@@ -57,8 +71,15 @@ impl Models {
         provider: impl Into<String>,
         factory: impl Fn(&str) -> Result<M, String> + Send + Sync + 'static,
     ) {
-        let factory = move |name: &str| factory(name).map(AnyModel::new);
-        self.factories.insert(provider.into(), Arc::new(factory));
+        let provider = provider.into();
+        let named = provider.clone();
+        let factory = move |name: &str| {
+            factory(name).map(AnyModel::new).map_err(|reason| {
+                let text = if name.is_empty() { named.clone() } else { format!("{named}:{name}") };
+                UnknownModel::Model { text, reason }
+            })
+        };
+        self.factories.insert(provider, Arc::new(factory));
     }
 
     /// The names of the providers, sorted.
@@ -72,20 +93,28 @@ impl Models {
     /// If there is no such provider, or it has no such model.
     pub fn model(&self, text: &str) -> Result<AnyModel, UnknownModel> {
         let (provider, name) = text.trim().split_once(':').unwrap_or((text.trim(), ""));
-        let Some(factory) = self.factories.get(provider) else {
-            let alike = |known: &str| strsim::jaro_winkler(known, &provider.to_lowercase());
-            let suggestion = self
-                .providers()
-                .filter(|known| alike(known) >= ALIKE)
-                .max_by(|a, b| alike(a).total_cmp(&alike(b)))
-                .map(
-                    |known| if name.is_empty() { known.into() } else { format!("{known}:{name}") },
-                );
-            let known = self.providers().map(str::to_owned).collect();
-            return Err(UnknownModel::Provider { provider: provider.into(), suggestion, known });
-        };
-        factory(name).map_err(|reason| UnknownModel::Model { text: text.into(), reason })
+        match self.factories.get(provider) {
+            Some(factory) => factory(name.trim()),
+            None => Err(unknown_provider(provider, name, self.providers())),
+        }
     }
+}
+
+/// The error for a provider that is not among `known`.
+pub(crate) fn unknown_provider<'a>(
+    provider: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> UnknownModel {
+    let known: Vec<&str> = known.collect();
+    let alike = |known: &str| strsim::jaro_winkler(known, &provider.to_lowercase());
+    let suggestion = known
+        .iter()
+        .filter(|known| alike(known) >= ALIKE)
+        .max_by(|a, b| alike(a).total_cmp(&alike(b)))
+        .map(|known| if name.is_empty() { (*known).into() } else { format!("{known}:{name}") });
+    let known = known.into_iter().map(str::to_owned).collect();
+    UnknownModel::Provider { provider: provider.into(), suggestion, known }
 }
 
 impl Default for Models {
@@ -122,22 +151,49 @@ pub enum UnknownModel {
         /// What the provider says.
         reason: String,
     },
+    /// The name of the model is missing.
+    #[error("provider `{provider}` has more than one model, and none is named")]
+    NoName {
+        /// The provider.
+        provider: &'static str,
+        /// One of its models.
+        example: &'static str,
+    },
+    /// There is no key for the provider.
+    #[error("there is no key for provider `{provider}`")]
+    NoKey {
+        /// The provider.
+        provider: &'static str,
+        /// The variables of the environment in which it may stand.
+        variables: &'static [&'static str],
+    },
 }
 
 impl UnknownModel {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Provider { suggestion, known, .. } => {
-                let meant = suggestion.as_ref().map(|s| format!("did you mean `{s}`? "));
+            Self::Provider { suggestion: Some(meant), .. } => {
+                Some(format!("did you mean `{meant}`?"))
+            }
+            Self::Provider { known, .. } => {
+                let known: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
                 Some(format!(
-                    "{}a model is named `provider:model`, and the providers are {}; add others \
-                     with `stepwright_models::register`",
-                    meant.unwrap_or_default(),
-                    known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "),
+                    "a model is named `provider:model`, and the providers are {}; add others with \
+                     `stepwright_models::register`",
+                    known.join(", "),
                 ))
             }
             Self::Model { .. } => None,
+            Self::NoName { provider, example } => Some(format!("write `{provider}:{example}`")),
+            Self::NoKey { provider, variables } => {
+                let variables: Vec<String> =
+                    variables.iter().map(|name| format!("`{name}`")).collect();
+                Some(format!(
+                    "set {}, or give it in code: `Provider::named(\"{provider}\")?.api_key(…)`",
+                    variables.join(" or "),
+                ))
+            }
         }
     }
 }

@@ -1,19 +1,39 @@
-//! What outlives a process: runs, journals and sessions in SQLite.
+//! What outlives a process: runs, journals and sessions in SQLite or PostgreSQL.
 //!
-//! ```
-//! use stepwright_core::Store;
-//! use stepwright_store::Sqlite;
+//! Feature `sqlite` (unless said otherwise) has [`Sqlite`], a store in a file of one machine;
+//! feature `postgres` has `Postgres`, a store in a server for any number of them.
 //!
-//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! # let directory = tempfile::tempdir().unwrap();
-//! # let path = directory.path().join("content.db");
-//! let store = Sqlite::open(&path).await?;
-//! assert!(store.runs(Default::default()).await?.is_empty());
-//! # Ok::<(), stepwright_core::StoreError>(())
-//! # }).unwrap();
-//! ```
+#![cfg_attr(
+    feature = "sqlite",
+    doc = "
+```
+use stepwright_core::Store;
+use stepwright_store::Sqlite;
 
+# tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+# let directory = tempfile::tempdir().unwrap();
+# let path = directory.path().join(\"content.db\");
+let store = Sqlite::open(&path).await?;
+assert!(store.runs(Default::default()).await?.is_empty());
+# Ok::<(), stepwright_core::StoreError>(())
+# }).unwrap();
+```"
+)]
+
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+compile_error!("choose a database: feature `sqlite` or feature `postgres`");
+
+mod durability;
+mod errors;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod query;
 mod rows;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
-pub use sqlite::{Durability, Sqlite, SqliteOptions};
+pub use durability::Durability;
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresOptions};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Sqlite, SqliteOptions};

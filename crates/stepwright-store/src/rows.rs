@@ -1,8 +1,13 @@
 //! Between the words of the core and the columns of tables.
 
-use stepwright_core::journal::FACTS_MAX;
+use crate::errors::damaged;
+use serde::Serialize;
+use stepwright_core::journal::{FACTS_MAX, SessionClose};
 use stepwright_core::store::RunRow;
-use stepwright_core::{Event, EventKind, RunId, RunStatus, StepPath, StoreError, Timestamp};
+use stepwright_core::{
+    Event, EventKind, Patch, RunId, RunStatus, Session, SessionId, StepPath, StoreError, Timestamp,
+    UserId, WorkflowId,
+};
 
 // The largest number of a fact fits into the signed integers of a database.
 const _: () = assert!(FACTS_MAX < i64::MAX as u64);
@@ -49,6 +54,12 @@ impl Effect {
     }
 }
 
+/// Why these facts cannot be appended where `next` is the number of the next fact, if so.
+pub(crate) fn stray(run: &RunId, next: u64, facts: &[FactRow]) -> Option<StoreError> {
+    let (_, stray) = (next..).zip(facts).find(|(next, fact)| fact.sequence != *next)?;
+    Some(StoreError::Taken { run: run.clone(), sequence: stray.sequence })
+}
+
 /// The fact of a row. `expected` is the number that must come next.
 pub(crate) fn fact(
     run: &RunId,
@@ -82,4 +93,108 @@ pub(crate) fn to_column(number: u64) -> i64 {
 /// Undoes [`to_column`].
 pub(crate) fn from_column(number: i64) -> u64 {
     number.cast_unsigned()
+}
+
+/// The columns of a run, as they are read.
+pub(crate) struct RunColumns {
+    pub(crate) run_id: String,
+    pub(crate) session_id: String,
+    pub(crate) user_id: Option<String>,
+    pub(crate) workflow_id: String,
+    pub(crate) digest: String,
+    pub(crate) status: String,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: Option<i64>,
+}
+
+impl RunColumns {
+    pub(crate) fn row(self) -> Result<RunRow, StoreError> {
+        let run_id = RunId::new(&self.run_id).map_err(|error| StoreError::Unavailable {
+            what: format!("the database has a run with the name `{}`", self.run_id.escape_debug()),
+            source: error.into(),
+            hint: None,
+        })?;
+        let corrupt = |what: String| StoreError::Corrupt {
+            run: run_id.clone(),
+            sequence: 0,
+            path: None,
+            what: format!("in its row, {what}"),
+        };
+        let odd = |error: stepwright_core::IdError| corrupt(error.to_string());
+        Ok(RunRow {
+            session_id: SessionId::new(self.session_id).map_err(odd)?,
+            user_id: self.user_id.map(UserId::new).transpose().map_err(odd)?,
+            workflow_id: WorkflowId::new(self.workflow_id).map_err(odd)?,
+            digest: self.digest.into(),
+            status: RunStatus::from_word(&self.status)
+                .ok_or_else(|| corrupt(format!("`{}` is no status", self.status)))?,
+            created_at: Timestamp(from_column(self.created_at)),
+            updated_at: Timestamp(from_column(
+                self.updated_at.ok_or_else(|| corrupt("it has no facts".to_owned()))?,
+            )),
+            run_id,
+        })
+    }
+}
+
+/// The columns of a session, as they are read. `state` and `metrics` are JSON.
+pub(crate) struct SessionColumns {
+    pub(crate) session_id: String,
+    pub(crate) user_id: Option<String>,
+    pub(crate) workflow_id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) state: String,
+    pub(crate) version: i64,
+    pub(crate) metrics: String,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+}
+
+impl SessionColumns {
+    pub(crate) fn session(self) -> Result<Session, StoreError> {
+        let name = self.session_id;
+        let odd = |error: stepwright_core::IdError| damaged(&name, error);
+        Ok(Session {
+            session_id: SessionId::new(&name).map_err(odd)?,
+            user_id: self.user_id.map(UserId::new).transpose().map_err(odd)?,
+            workflow_id: WorkflowId::new(self.workflow_id).map_err(odd)?,
+            name: self.name,
+            state: serde_json::from_str(&self.state).map_err(|error| damaged(&name, error))?,
+            version: from_column(self.version),
+            metrics: serde_json::from_str(&self.metrics).map_err(|error| damaged(&name, error))?,
+            created_at: Timestamp(from_column(self.created_at)),
+            updated_at: Timestamp(from_column(self.updated_at)),
+        })
+    }
+}
+
+/// Something of a session as a column has it.
+pub(crate) fn json(session: &Session, value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| damaged(session.session_id.as_str(), error))
+}
+
+/// Changes the state of a session that was read; one that does not fit leaves it half changed, so
+/// that it must not be saved.
+pub(crate) fn apply(
+    session: &mut Session,
+    patches: &[Patch],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for patch in patches {
+        patch.apply(&mut session.state)?;
+    }
+    session.version += u64::from(!patches.is_empty());
+    session.updated_at = session.updated_at.max(now);
+    Ok(())
+}
+
+/// Does to a session what the end of a run does. As [`apply`].
+pub(crate) fn close(
+    session: &mut Session,
+    close: &SessionClose,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    apply(session, &close.patches, now)?;
+    session.metrics.add(&close.metrics);
+    Ok(())
 }

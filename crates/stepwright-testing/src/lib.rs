@@ -3,3 +3,5 @@
 pub mod conformance;
 pub mod grammar;
 pub mod model;
+#[cfg(all(unix, feature = "postgres-server"))]
+pub mod postgres;

@@ -2,7 +2,11 @@
 
 pub mod prelude;
 
-pub use stepwright_agent::{Agent, AgentBuilder, FunctionTool, IntoModel, IntoTool, ToolReply};
+#[doc(hidden)]
+pub use stepwright_agent::__private;
+pub use stepwright_agent::{
+    Agent, AgentBuilder, FunctionTool, IntoModel, IntoTools, ToolReply, Toolkit, tool,
+};
 pub use stepwright_core::{
     AnyExecutor, AnyStore, Content, Error, ErrorCode, ErrorData, ErrorKind, Event, EventKind,
     Executor, Json, Media, MediaKind, MediaSource, Memory, Metrics, Patch, RunId, RunOutput,
@@ -14,23 +18,33 @@ pub use stepwright_engine::{
     Loop, LoopView, Map, Parallel, Parts, Router, Run, RunHandle, RunStream, Sessions, Step, Steps,
     Workflow, WorkflowBuilder,
 };
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use stepwright_store::Durability;
+#[cfg(feature = "postgres")]
+pub use stepwright_store::Postgres;
 #[cfg(feature = "sqlite")]
-pub use stepwright_store::{Durability, Sqlite};
+pub use stepwright_store::Sqlite;
 
-/// Language models: the seam, the registry, and the keyless `offline` model.
+/// Language models: the seam, providers, the registry, retries, and the keyless `offline` model.
 pub mod models {
     pub use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
     pub use stepwright_core::model::{
         AnyModel, Completion, Model, ModelError, ModelErrorKind, ModelEvent, ModelOptions,
-        ModelRequest, ModelStream, StopReason,
+        ModelRequest, ModelStream, ReasoningEffort, StopReason,
     };
-    pub use stepwright_models::{Models, Offline, UnknownModel, guarded, model, register};
+    #[cfg(feature = "providers")]
+    pub use stepwright_models::Provider;
+    pub use stepwright_models::{
+        Models, Offline, RetryPolicy, UnknownModel, guarded, model, register, retrying,
+    };
 }
 
 /// Tools: the seam, and what an agent tells a model about them.
 pub mod tools {
-    pub use stepwright_agent::{FunctionTool, ToolReply};
+    pub use stepwright_agent::{FunctionTool, IntoTools, ToolReply, Toolkit, tool};
     pub use stepwright_core::tool::{AnyTool, Tool, ToolError, ToolSpec};
+    #[cfg(feature = "duckduckgo")]
+    pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};
 }
 
 /// The shape of a workflow as data, and the policies in it.
@@ -57,5 +71,20 @@ pub mod dispatch {
 pub mod file {
     pub use stepwright_file::{
         Definition, Diagnostic, Diagnostics, Options, Outline, ReportStyle, parse_duration,
+    };
+}
+
+/// The examples of `docs/tools.md`.
+#[cfg(all(doctest, feature = "duckduckgo"))]
+#[doc = include_str!("../../../docs/tools.md")]
+struct Tools;
+
+/// Runs at a terminal: printed as they happen, and asked for at a prompt.
+#[cfg(feature = "term")]
+pub mod term {
+    pub use stepwright_term::{
+        CliApp, Conversation, Display, Interrupt, Interrupts, PrintResponse, Printing, Speech,
+        Style, Terminal, Ticks, about, harmless, harmless_lines, line, on_interrupt, rendered,
+        status_word, summary,
     };
 }

@@ -4,9 +4,15 @@ pub use crate::plan::{Join, OnError, Retry};
 pub use crate::{
     Agent, Condition, Content, Error, Event, EventKind, Executor, FunctionTool, Json, Loop, Map,
     Media, MediaKind, Memory, Parallel, Parts, Patch, Router, RunOutput, RunStatus, Step,
-    StepContext, StepError, StepInput, StepOutput, Steps, Workflow,
+    StepContext, StepError, StepInput, StepOutput, Steps, Workflow, tool,
 };
 pub use futures_util::StreamExt;
 
+#[cfg(feature = "postgres")]
+pub use crate::Postgres;
 #[cfg(feature = "sqlite")]
 pub use crate::Sqlite;
+#[cfg(feature = "term")]
+pub use crate::term::PrintResponse;
+#[cfg(feature = "duckduckgo")]
+pub use crate::tools::DuckDuckGo;

@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
-use stepwright_agent::{Agent, FunctionTool};
+use stepwright_agent::{Agent, FunctionTool, Toolkit};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::model::Model as _;
-use stepwright_core::{ErrorKind, Executor};
+use stepwright_core::tool::AnyTool;
+use stepwright_core::{Error, ErrorKind, Executor};
 use stepwright_testing::model::ScriptedModel;
 
 #[derive(Deserialize, JsonSchema)]
@@ -62,7 +63,7 @@ fn a_model_is_named_or_given() {
         Agent::builder("a").model(&text),
         Agent::builder("a").model(text.clone()),
         Agent::builder("a").model(stepwright_models::Offline::new()),
-        Agent::builder("a").model(stepwright_models::model("auto").unwrap()),
+        Agent::builder("a").model(stepwright_models::model("offline").unwrap()),
     ] {
         let agent = builder.unwrap().build().unwrap();
         assert_eq!(agent.model().id(), "offline:extract");
@@ -109,4 +110,40 @@ fn every_mistake_of_a_definition_is_told() {
     );
     let one = Agent::builder("").model(ScriptedModel::new(["hi"])).unwrap().build().unwrap_err();
     assert!(one.to_string().starts_with("agent ``: "), "{one}");
+}
+
+/// As many tools as it says, named after their number.
+struct Numbered(usize);
+
+impl Toolkit for Numbered {
+    fn tools(self) -> Result<Vec<AnyTool>, Error> {
+        if self.0 == 0 {
+            return Err(
+                Error::new(ErrorKind::Definition, "there are no tools").with_hint("add one")
+            );
+        }
+        let tool = |n| FunctionTool::new(format!("t{n}"), "", |_: Search| async {});
+        Ok((1..=self.0).map(|n| AnyTool::new(tool(n))).collect())
+    }
+}
+
+#[test]
+fn a_toolkit_is_several_tools() {
+    let tool = FunctionTool::new("search", "Searches.", |_: Search| async {});
+    let agent = Agent::builder("a").model("offline").unwrap().tool(tool).tool(Numbered(2));
+    let agent = agent.build().unwrap();
+    let names: Vec<&str> = agent.tools().iter().map(|tool| &*tool.name).collect();
+    assert_eq!(names, ["search", "t1", "t2"]);
+}
+
+#[test]
+fn a_mistake_in_a_toolkit_is_told_among_the_others() {
+    let kits = [Numbered(0), Numbered(1), Numbered(1)];
+    let error = Agent::builder("a").model("offline").unwrap().tools(kits).build().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "agent `a` has 2 mistakes:
+  - there are no tools; add one
+  - two tools are called `t1`; rename one of them",
+    );
 }

@@ -6,9 +6,10 @@ use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::executor::{RunInfo, StepHost};
 use stepwright_core::world::Clock;
 use stepwright_core::{
-    BoxFuture, EventKind, Executor as _, RunId, SessionId, StepContext, StepError, StepInput,
-    StepOutput, StepPath, Timestamp, WorkflowId, World,
+    BoxFuture, EventKind, Exchange, Executor as _, RunId, SessionId, StepContext, StepError,
+    StepInput, StepOutput, StepPath, Timestamp, WorkflowId, World,
 };
+use stepwright_models::RetryPolicy;
 use stepwright_testing::model::ScriptedModel;
 use tokio_util::sync::CancellationToken;
 
@@ -134,6 +135,9 @@ impl StepHost for Host {
     fn past(&self, _: &StepPath) -> Vec<EventKind> {
         self.past.clone()
     }
+    fn history(&self, _: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
+        Box::pin(std::future::ready(Ok(Arc::from([]))))
+    }
     fn run(&self) -> &RunInfo {
         &self.run
     }
@@ -146,7 +150,7 @@ impl StepHost for Host {
     }
 }
 
-/// An agent on a script, ready for tools.
+/// An agent on a script, ready for tools, whose failures are not tried again.
 pub(crate) fn on(model: &ScriptedModel) -> AgentBuilder {
-    Agent::builder("Tester").model(model.clone()).unwrap()
+    Agent::builder("Tester").model(model.clone()).unwrap().model_retry(RetryPolicy::never())
 }

@@ -5,4 +5,5 @@ mod calls;
 mod crash;
 mod define;
 mod host;
+mod output;
 mod turn;

@@ -63,8 +63,13 @@ async fn an_answer_is_shown_recorded_and_given() {
 #[tokio::test]
 async fn objects_reach_the_model_as_json_and_media_as_media() {
     let model = ScriptedModel::new(["seen"]);
-    let options = ModelOptions { max_output_tokens: Some(9), temperature: Some(0.5) };
-    let agent = on(&model).options(options.clone()).build().unwrap();
+    let options = ModelOptions {
+        max_output_tokens: Some(9),
+        temperature: Some(0.5),
+        ..ModelOptions::default()
+    };
+    let silence = Duration::from_secs(7);
+    let agent = on(&model).options(options.clone()).idle_timeout(silence).build().unwrap();
     let image = Media::url(MediaKind::Image, "https://a.example/b.png");
     let run = RunInput {
         content: Content::from(json!({"a": 1})),
@@ -76,7 +81,8 @@ async fn objects_reach_the_model_as_json_and_media_as_media() {
     let request = &model.requests()[0];
     let parts = vec![Part::Text { text: "{\n  \"a\": 1\n}".into() }, Part::Media { media: image }];
     assert_eq!(request.messages, [Message::User { parts }]);
-    assert_eq!(request.options, options);
+    // So that what lies between the agent and the provider is no more impatient.
+    assert_eq!(request.options, ModelOptions { idle_timeout: Some(silence), ..options });
 }
 
 #[tokio::test]
@@ -195,4 +201,56 @@ async fn the_offline_model_can_be_the_model_of_an_agent() {
     let output = host.run(&agent, text).await.unwrap();
     assert_eq!(output.content.text(), host.shown());
     assert!(text.contains(&*output.content.text()) && output.content.text().len() < text.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_busy_is_asked_again_and_that_is_shown() {
+    let busy = ModelError {
+        retry_after: Some(Duration::from_secs(7)),
+        ..ModelError::new(ModelErrorKind::RateLimited, "too many requests")
+    };
+    let model = ScriptedModel::new([Reply::from(busy), Reply::text("Hello.")]);
+    let agent = Agent::builder("Tester").model(model.clone()).unwrap().build().unwrap();
+    let (host, began) = (Host::new(), tokio::time::Instant::now());
+    assert_eq!(host.run(&agent, "hello").await.unwrap().content.text(), "Hello.");
+    assert_eq!(began.elapsed().as_secs(), 7);
+    let retrying = |event: EventKind| match event {
+        EventKind::ModelRequestRetrying { turn, attempt, error, delay_ms } => {
+            Some((turn, attempt, error.message, delay_ms))
+        }
+        _ => None,
+    };
+    let message = "model `scripted:replies`: too many requests".to_owned();
+    let retries: Vec<_> = host.events().into_iter().filter_map(retrying).collect();
+    assert_eq!(retries, [(1, 1, message, 7000)]);
+    assert_eq!(model.requests()[0], model.requests()[1], "the same request");
+    let facts = ["RunStarted", "ModelRequestStarted", "ModelRequestCompleted", "RunCompleted"];
+    assert_eq!(host.fact_names(), facts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_has_spoken_is_not_asked_again() {
+    let model = ScriptedModel::new([Reply::text("half an ans").and_cut(), Reply::text("Hello.")]);
+    let agent = Agent::builder("Tester").model(model.clone()).unwrap().build().unwrap();
+    let host = Host::new();
+    let error = host.run(&agent, "hello").await.unwrap_err();
+    assert!(error.data.retryable, "its step may try again: {error:?}");
+    assert_eq!((host.shown().as_str(), model.requests().len()), ("half an ans", 1));
+}
+
+#[tokio::test]
+async fn a_turn_that_a_provider_pauses_goes_on() {
+    let pause = || Reply::text("I search. ").with_stop(StopReason::Other("pause_turn".into()));
+    let model = ScriptedModel::new([pause(), pause(), Reply::text("Found.")]);
+    let agent = on(&model).build().unwrap();
+    let output = Host::new().run(&agent, "hello").await.unwrap();
+    assert_eq!(output.content.text(), "Found.");
+    let told: Vec<String> = model.requests()[2].messages.iter().map(Message::text).collect();
+    assert_eq!(told, ["hello", "I search. ", "I search. "]);
+
+    let model = ScriptedModel::new([pause(), pause(), pause()]);
+    let agent = on(&model).max_turns(2).build().unwrap();
+    let error = Host::new().run(&agent, "hello").await.unwrap_err();
+    assert_eq!(error.data.code, ErrorCode::Limit);
+    assert!(error.data.message.ends_with("2 turns and still wants to go on"), "{error:?}");
 }

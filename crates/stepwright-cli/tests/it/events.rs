@@ -246,6 +246,7 @@ fn samples() -> Vec<Event> {
             message: "What is known about the bridge?".into(),
         },
         E::ModelRequestStarted { turn: 1 },
+        E::ModelRequestRetrying { turn: 1, attempt: 1, error: error(), delay_ms: 2000 },
         E::RunContent { content: "The bridge ".into() },
         E::ReasoningContentDelta { reasoning_content: "They ask for ".into() },
         E::ModelRequestCompleted {
@@ -384,6 +385,7 @@ steps: [{agent: reader, prompt: 'What does flow.md say?'}]
     }
     // Cancelling, and what functions of Rust may say, is tested elsewhere.
     let rare = [
+        "ModelRequestRetrying",
         "WorkflowCancelled",
         "StepCancelled",
         "ReasoningContentDelta",

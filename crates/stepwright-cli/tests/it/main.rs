@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod cancelling;
+#[cfg(unix)]
+mod chat;
 mod checking;
+mod databases;
 mod events;
 mod failures;
 mod options;

@@ -23,54 +23,17 @@ fn on_terminal(place: &Place, environment: &str, arguments: &str) -> Option<(i32
     Some((code(output.status), String::from_utf8(output.stdout).unwrap()))
 }
 
-/// What is on the screen in the end: a terminal that knows what is used here, and nothing else.
+/// What is on the screen in the end.
 fn screen(written: &str) -> Vec<String> {
-    let (mut lines, mut row, mut column) = (vec![Vec::<char>::new()], 0, 0);
-    let mut chars = written.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\r' => column = 0,
-            '\n' => {
-                row += 1;
-                if row == lines.len() {
-                    lines.push(Vec::new());
-                }
-            }
-            '\x1b' => {
-                assert_eq!(chars.next(), Some('['));
-                let mut number = String::new();
-                let action = loop {
-                    match chars.next().unwrap() {
-                        digit if digit.is_ascii_digit() || digit == ';' => number.push(digit),
-                        action => break action,
-                    }
-                };
-                match action {
-                    'A' => row -= number.parse::<usize>().unwrap(),
-                    'J' => {
-                        lines.truncate(row + 1);
-                        lines[row].truncate(column);
-                    }
-                    'm' => {}
-                    other => panic!("`{other}` is not known"),
-                }
-            }
-            c => {
-                let line = &mut lines[row];
-                if line.len() <= column {
-                    line.resize(column + 1, ' ');
-                }
-                line[column] = c;
-                column += 1;
-            }
-        }
+    let size = |n: u16| n.try_into().unwrap();
+    let mut terminal = vt100::Parser::new(size(200), size(80), 0);
+    terminal.process(written.as_bytes());
+    let lines = terminal.screen().rows(0, 80);
+    let mut lines: Vec<String> = lines.map(|line| line.trim_end().to_owned()).collect();
+    while lines.last().is_some_and(String::is_empty) {
+        lines.pop();
     }
-    let texts = lines.into_iter().map(|line| line.into_iter().collect::<String>());
-    let mut texts: Vec<String> = texts.map(|line| line.trim_end().to_owned()).collect();
-    while texts.last().is_some_and(String::is_empty) {
-        texts.pop();
-    }
-    texts
+    lines
 }
 
 /// Durations differ from run to run.
@@ -93,7 +56,8 @@ fn steps_become_lines_and_the_output_follows() {
     assert_eq!(
         without_times(&screen(&written)),
         [
-            "note: offline is not a language model: it quotes the most telling sentences of what it was given",
+            "note: offline is not a language model: it quotes the most telling sentences of",
+            "what it was given",
             "✓ draft  TIME",
             "✓ page  TIME",
             "✓ wait  TIME",
@@ -117,23 +81,47 @@ fn failures_are_said_last() {
         without_times(&screen(&written)),
         [
             "✓ first  TIME",
-            "↻ second  attempt 1 failed: the command failed (exit status: 3): oops  again in TIME",
+            "↻ second  attempt 1 failed: the command failed (exit status: 3): oops  again in",
+            "  TIME",
             "✗ second  failed: the command failed (exit status: 3): oops",
             "failed in TIME · 2 steps · 1 retry",
-            "error: step `second` failed after 2 attempts: the command failed (exit status: 3): \
-             oops",
+            "error: step `second` failed after 2 attempts: the command failed (exit status: 3",
+            "): oops",
         ]
+    );
+}
+
+#[test]
+fn what_is_streamed_stands_in_panels() {
+    let place = Place::with(&AGENTS.replace("Rust is small.", "*Rust* is small."));
+    let Some((code, written)) = on_terminal(&place, "", "--stream") else { return };
+    assert_eq!(code, 0, "{written}");
+    assert_eq!(
+        without_times(&screen(&written))[2..],
+        [
+            "",
+            "╭─ draft · writer · offline:extract ───────────────────────────────────────────",
+            "│ Rust is fast.",
+            "╰─ ✓ TIME",
+            "",
+            "╭─ page · writer · offline:extract ────────────────────────────────────────────",
+            "│ Rust is small.",
+            "╰─ ✓ TIME",
+            "",
+            "completed in TIME · 2 steps",
+        ]
+        .map(str::to_owned)
     );
 }
 
 #[test]
 fn streamed_text_is_not_disturbed() {
     let place = Place::with(AGENTS);
-    let Some((code, written)) = on_terminal(&place, "", "--stream") else { return };
+    let Some((code, written)) = on_terminal(&place, "", "--stream --no-markdown") else { return };
     assert_eq!(code, 0, "{written}");
     let screen = without_times(&screen(&written));
     assert_eq!(
-        screen[1..],
+        screen[2..],
         [
             "Rust is fast.",
             "✓ draft  TIME",
@@ -146,6 +134,19 @@ fn streamed_text_is_not_disturbed() {
         .map(str::to_owned)
     );
     assert!(!written.contains("\x1b[1A"), "{written:?}");
+}
+
+#[test]
+fn markdown_is_rendered_where_somebody_reads_it() {
+    let flow =
+        "format: 1\nname: M\nsteps: [{name: a, template: \"1. **one**\\n1. two\\x1b[2J\"}]\n";
+    let place = Place::with(flow);
+    assert_eq!(place.run::<&str>([]).ended(0).stdout, "1. **one**\n1. two\x1b[2J\n");
+    let Some((_, written)) = on_terminal(&place, "", "") else { return };
+    assert_eq!(screen(&written)[2..4], ["1. one", "2. two"], "{written:?}");
+    let Some((_, written)) = on_terminal(&place, "", "--no-markdown") else { return };
+    assert_eq!(screen(&written)[2..4], ["1. **one**", "1. two"], "{written:?}");
+    assert!(!written.contains("\x1b[2J"), "{written:?}");
 }
 
 #[test]

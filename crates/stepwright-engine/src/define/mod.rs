@@ -56,6 +56,15 @@ pub(crate) struct StepBody {
     pub(crate) work: Work,
     pub(crate) retry: Retry,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) history: History,
+}
+
+/// What is said of the earlier runs of a session: by a step, or by its workflow for all that say
+/// nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct History {
+    pub(crate) add: Option<bool>,
+    pub(crate) runs: Option<u32>,
 }
 
 pub(crate) enum Work {

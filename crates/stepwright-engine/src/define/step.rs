@@ -2,7 +2,7 @@
 
 use super::function::{Blocking, BlockingFn, IntoExecutor};
 use super::into_step::Whole;
-use super::{AnyStep, Body, IntoStep, StepBody, Work};
+use super::{AnyStep, Body, History, IntoStep, StepBody, Work};
 use crate::workflow::Workflow;
 use std::fmt;
 use std::time::Duration;
@@ -63,7 +63,8 @@ impl Step {
     }
 
     fn made(name: String, work: Work) -> Self {
-        let body = StepBody { work, retry: Retry::default(), timeout: None };
+        let history = History::default();
+        let body = StepBody { work, retry: Retry::default(), timeout: None, history };
         Self { name, on_error: OnError::default(), body }
     }
 
@@ -83,6 +84,21 @@ impl Step {
     /// How long an attempt may take. One that takes longer is dropped and counts as failed.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.body.timeout = Some(timeout);
+        self
+    }
+
+    /// Whether it is told what earlier runs of its session were given and gave, whatever its
+    /// workflow says. An agent reads that before its message; a function finds it in
+    /// `StepInput::history`.
+    pub fn add_workflow_history(mut self, add: bool) -> Self {
+        self.body.history.add = Some(add);
+        self
+    }
+
+    /// How many earlier runs it is told of, instead of what its workflow says, which is
+    /// [`HISTORY_RUNS`](stepwright_core::session::HISTORY_RUNS) unless set.
+    pub fn num_history_runs(mut self, runs: u32) -> Self {
+        self.body.history.runs = Some(runs);
         self
     }
 

@@ -32,6 +32,18 @@ impl Effects for Live<'_> {
         let Attempt { node, step, number, input } = *attempt;
         let host: Arc<dyn StepHost> = self.recorder.clone();
         let cx = StepContext::new(step.clone(), number, host);
+        let told;
+        let input = match node.kind {
+            NodeKind::Step { history_runs: 0, .. } => input,
+            NodeKind::Step { history_runs, .. } => {
+                // Boxed, because a step that works keeps no room for this.
+                let earlier = Box::pin(cx.history(history_runs)).await;
+                let history = earlier.map_err(|error| Stop::failed(step, error, number))?;
+                told = StepInput { history: Some(history), ..input.clone() };
+                &told
+            }
+            _ => input,
+        };
         let answer = match self.entry(node) {
             // The call itself may panic too, before there is a future.
             Entry::Executor(executor) => {

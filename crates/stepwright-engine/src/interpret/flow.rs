@@ -35,6 +35,7 @@ impl Flow {
             state: self.state.clone(),
             item: self.item.clone(),
             nth: self.nth,
+            history: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A run before it begins: a builder that is a future.
 
+use super::blocking::runtime;
 use super::{IntoInput, Known, Live, Outbox, RunHandle, RunStream};
 use crate::drive::Job;
 use crate::recorder::{Recorder, Recording};
@@ -67,6 +68,11 @@ impl Run {
             timeout: None,
         });
         Self { workflow, options, cancel: CancellationToken::new() }
+    }
+
+    /// What is run.
+    pub fn workflow(&self) -> &Workflow {
+        &self.workflow
     }
 
     /// The session to continue; one that is not known is opened. Without it, the run has a session
@@ -141,7 +147,9 @@ impl Run {
         self
     }
 
-    /// Logs every event, prompt and answer through `tracing`, at level `DEBUG`.
+    /// Logs every prompt, call, answer, decision and change of the state through `tracing`, at
+    /// level `DEBUG` and with the target `stepwright`. What looks like a secret is left out: see
+    /// [`redact`](stepwright_core::redact::redact).
     pub fn debug_mode(mut self, debug: bool) -> Self {
         self.options.debug = debug;
         self
@@ -193,15 +201,7 @@ impl Run {
     /// # Errors
     /// As awaiting the run; and if it is called inside of async code, which it would block.
     pub fn blocking(self) -> Result<RunOutput, Error> {
-        if tokio::runtime::Handle::try_current().is_ok() {
-            let error = Error::usage("`blocking` was called inside of async code");
-            return Err(error.with_hint("await the run instead"));
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| {
-            Error::usage("the runtime for a blocking run could not be started").with_source(error)
-        })?;
-        runtime.block_on(self.drive(None))
+        runtime()?.block_on(self.drive(None))
     }
 
     pub(super) fn cancel_token(&self) -> CancellationToken {

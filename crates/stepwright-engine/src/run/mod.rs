@@ -1,5 +1,6 @@
 //! Runs: a builder that is a future, a stream of events, a handle to one in the background.
 
+mod blocking;
 mod builder;
 mod handle;
 mod input;
@@ -7,6 +8,7 @@ mod live;
 mod outbox;
 mod stream;
 
+pub use blocking::{BlockingEvents, block_on};
 pub use builder::Run;
 pub(crate) use builder::finish;
 pub use handle::RunHandle;

@@ -1,6 +1,6 @@
 //! The events of a run, as they happen.
 
-use super::{Outbox, Run};
+use super::{BlockingEvents, Outbox, Run};
 use futures_util::stream::Stream;
 use std::collections::VecDeque;
 use std::fmt;
@@ -51,6 +51,37 @@ impl RunStream {
     pub(super) fn new(run: Run) -> Self {
         let cancel = run.cancel_token();
         Self { stage: Stage::Ready(Box::new(run)), read: VecDeque::new(), cancel }
+    }
+
+    /// The events for programs without async: an iterator that waits for each on this thread.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+    /// let mut events = workflow.run("Ada").stream().blocking()?;
+    /// for event in &mut events {
+    ///     if let Some(content) = event.content() {
+    ///         println!("{content}");
+    ///     }
+    /// }
+    /// assert_eq!(events.output()?.content.text(), "Hello Ada");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If it is called inside of async code, which it would block.
+    pub fn blocking(self) -> Result<BlockingEvents, Error> {
+        BlockingEvents::new(self)
+    }
+
+    /// Cancels the run, unless it has not begun, and waits for its end.
+    pub(super) async fn stop(self) -> Result<(), Error> {
+        if matches!(self.stage, Stage::Running { .. }) {
+            self.cancel.cancel();
+            self.output().await?;
+        }
+        Ok(())
     }
 
     /// The output at the end of the run. Events that were not read are passed over.

@@ -7,6 +7,7 @@ mod cut;
 mod definition;
 mod failure;
 mod flow;
+mod history;
 mod messages;
 mod purity;
 mod running;

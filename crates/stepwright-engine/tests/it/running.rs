@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use stepwright_core::store::RunFilter;
 use stepwright_core::{
-    ErrorKind, Event, EventKind, Memory, RunStatus, StepContext, StepInput, Store as _,
+    ErrorKind, Event, EventKind, Memory, RunId, RunStatus, StepContext, StepInput, Store as _,
 };
 use stepwright_engine::{Parallel, Step, Workflow};
 
@@ -185,7 +185,7 @@ fn blocking_runs_without_a_runtime_and_refuses_to_block_one() {
     assert_eq!(text(&workflow.run("in").blocking().unwrap()), "inab");
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let error = runtime.block_on(async { workflow.run("in").blocking() }).unwrap_err();
-    assert_eq!(error.hint(), Some("await the run instead"));
+    assert_eq!(error.hint(), Some("await the run, or its stream, instead"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -356,4 +356,38 @@ async fn a_failed_run_in_the_background_is_a_failed_run() {
     let error = handle.output().await.unwrap_err();
     assert_eq!(error.to_string(), "step `f` failed: kaput");
     assert_eq!(handle.status(), RunStatus::Error);
+}
+
+#[test]
+fn events_can_be_read_without_async() {
+    let workflow = of(mark("a")).step(mark("b")).build().unwrap();
+    let mut events = workflow.run("in").stream_events(true).stream().blocking().unwrap();
+    let names: Vec<_> = events.by_ref().map(|event| event.name()).collect();
+    assert_eq!(names.first().copied(), Some("WorkflowStarted"));
+    assert_eq!(names.last().copied(), Some("WorkflowCompleted"));
+    assert_eq!(names.iter().filter(|name| **name == "StepCompleted").count(), 2);
+    assert_eq!(events.next(), None);
+    assert_eq!(events.output().unwrap().content.text(), "inab");
+}
+
+#[test]
+fn events_that_nobody_reads_on_cancel_their_run() {
+    let store = Memory::default();
+    let hang = Step::new("hang", |_: StepInput| std::future::pending::<String>());
+    let workflow = of(mark("a")).step(hang).store(store.clone()).build().unwrap();
+    let mut events = workflow.run("in").run_id("r").stream().blocking().unwrap();
+    events.next().unwrap();
+    drop(events);
+    let run = RunId::new("r").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let row = runtime.block_on(store.run(&run)).unwrap().unwrap();
+    assert_eq!(row.status, RunStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn blocking_events_are_refused_inside_of_async_code() {
+    let stream = of(mark("a")).build().unwrap().run("in").stream();
+    let error = stream.blocking().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.hint().unwrap().contains("await"), "{error:?}");
 }

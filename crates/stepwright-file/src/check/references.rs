@@ -125,7 +125,7 @@ impl<'a> Checker<'a, '_> {
         at: &dyn Fn(String) -> Diagnostic,
     ) -> Option<Diagnostic> {
         let name = reference.path.first()?;
-        let schema = &self.file.input.as_ref()?.schema;
+        let schema = self.file.input.as_ref()?;
         let properties = schema.get("properties").and_then(Value::as_object)?;
         let open =
             ["patternProperties", "allOf", "anyOf", "oneOf", "$ref", "if", "dependentSchemas"];

@@ -12,6 +12,7 @@ use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
 use std::collections::HashMap;
 use std::time::Duration;
+use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 
 pub(crate) struct Fields<'n> {
     /// What the mapping is: "a step".
@@ -153,6 +154,29 @@ impl<'n> Fields<'n> {
             }
             _ => {
                 reader.wrong_type(node, &format!("`{name}` is a duration such as `30s`"));
+                None
+            }
+        }
+    }
+
+    /// Of how many earlier runs a step is told: a number, or whether at all.
+    pub(crate) fn history(&mut self, reader: &mut Reader<'_>) -> Option<u32> {
+        let (_, node) = self.take("history")?;
+        match &node.value {
+            Yaml::Bool(true) => Some(HISTORY_RUNS),
+            Yaml::Bool(false) => Some(0),
+            Yaml::Number(number) => {
+                let runs = number.as_u64().and_then(|runs| u32::try_from(runs).ok());
+                let runs = runs.filter(|runs| *runs <= HISTORY_RUNS_MAX);
+                if runs.is_none() {
+                    let message = format!("`history` is a number of runs, 0 to {HISTORY_RUNS_MAX}");
+                    let mistake = reader.mistake(node.span, message);
+                    reader.push(mistake.label(format!("this is {number}")));
+                }
+                runs
+            }
+            _ => {
+                reader.wrong_type(node, "`history` is true, false, or a number of runs");
                 None
             }
         }

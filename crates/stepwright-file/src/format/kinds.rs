@@ -50,15 +50,16 @@ impl Reader<'_> {
             return name.map(unreadable);
         };
         let leaf = !CONTAINERS.contains(&word);
-        let (retry, timeout) = if leaf {
-            (self.retry(&mut fields), fields.duration(self, "timeout"))
+        let (retry, timeout, history) = if leaf {
+            let retry = self.retry(&mut fields);
+            (retry, fields.duration(self, "timeout"), fields.history(self))
         } else {
-            (None, None)
+            (None, None, None)
         };
         let (_, value) = fields.take(word)?;
         let kind = self.kind(word, key, value, &mut fields);
         fields.finish_with(self, |unknown| match unknown {
-            "retry" | "timeout" if !leaf => {
+            "retry" | "timeout" | "history" if !leaf => {
                 Some(format!("only steps have a `{unknown}`: give it to those in this `{word}`"))
             }
             _ => None,
@@ -70,7 +71,7 @@ impl Reader<'_> {
             Some(name) => name,
             None => self.derived_name(&kind, key)?,
         };
-        Some(Item { name, kind, retry, timeout, on_error })
+        Some(Item { name, kind, retry, timeout, history, on_error })
     }
 
     /// The one key that says what kind of step it is.
@@ -83,7 +84,8 @@ impl Reader<'_> {
         let mut kinds = KINDS.iter().copied().filter(|kind| fields.has(kind));
         let Some(word) = kinds.next() else {
             let keys = map.iter().map(|(key, _)| key);
-            let known = ["name", "on_error", "retry", "timeout", "prompt", "do", "then", "else"];
+            let known =
+                ["name", "on_error", "retry", "timeout", "history", "prompt", "do", "then", "else"];
             let odd = keys.clone().find(|key| !known.contains(&key.name.as_str()));
             let meant = odd.and_then(|key| crate::suggest::closest(&key.name, KINDS));
             let (span, message) = match odd {
@@ -336,6 +338,6 @@ impl Reader<'_> {
 
 /// A step that has been reported already, so that nobody is told that it does not exist.
 fn unreadable(name: Word) -> Item {
-    let (retry, timeout, on_error) = (None, None, OnError::default());
-    Item { name, kind: Kind::Unreadable, retry, timeout, on_error }
+    let (retry, timeout, history, on_error) = (None, None, None, OnError::default());
+    Item { name, kind: Kind::Unreadable, retry, timeout, history, on_error }
 }

@@ -4,12 +4,14 @@ mod fields;
 mod functions;
 mod kinds;
 mod read;
+mod tools;
 mod values;
 
 pub(crate) use read::{State, read_file, read_text};
 pub(crate) use values::{Computed, Expr, Referring, Text};
 
 use crate::source::{Source, Span};
+use crate::tools::Chosen;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,15 +32,11 @@ pub(crate) struct File {
     pub(crate) description: Option<String>,
     pub(crate) model: Option<Word>,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) input: Option<Input>,
+    /// Of how many earlier runs its steps are told.
+    pub(crate) history: Option<u32>,
+    pub(crate) input: Option<Value>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) steps: Vec<Item>,
-}
-
-/// The declared input.
-#[derive(Debug)]
-pub(crate) struct Input {
-    pub(crate) schema: Value,
 }
 
 /// An agent.
@@ -47,8 +45,10 @@ pub(crate) struct Agent {
     pub(crate) name: Word,
     pub(crate) instructions: Option<String>,
     pub(crate) model: Option<Word>,
-    pub(crate) tools: Vec<Word>,
+    pub(crate) tools: Vec<Chosen>,
     pub(crate) max_turns: Option<u32>,
+    /// The JSON Schema of its answer.
+    pub(crate) output: Option<Value>,
 }
 
 /// A step or a container.
@@ -58,6 +58,8 @@ pub(crate) struct Item {
     pub(crate) kind: Kind,
     pub(crate) retry: Option<Retry>,
     pub(crate) timeout: Option<Duration>,
+    /// Of how many earlier runs it is told.
+    pub(crate) history: Option<u32>,
     pub(crate) on_error: OnError,
 }
 

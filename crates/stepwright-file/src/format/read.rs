@@ -1,13 +1,13 @@
 //! Reading a file.
 
 use super::fields::Fields;
-use super::{Agent, File, Input, Item, Word};
+use super::{Agent, File, Item, Word};
 use crate::definition::Options;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::schema;
 use crate::source::{Source, Span};
-use crate::suggest::did_you_mean;
 use crate::tree::{self, Node, Yaml};
-use crate::{schema, tools};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -129,7 +129,8 @@ impl Reader<'_> {
             self.check_model(model);
         }
         let timeout = fields.duration(self, "timeout");
-        let input = fields.take("input").and_then(|(_, node)| self.input(node));
+        let history = fields.history(self);
+        let input = fields.take("input").and_then(|(_, node)| self.schema(node, "input"));
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
         let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
@@ -140,6 +141,7 @@ impl Reader<'_> {
             description,
             model,
             timeout,
+            history,
             input,
             agents,
             steps: steps?,
@@ -161,9 +163,9 @@ impl Reader<'_> {
         }
     }
 
-    fn input(&mut self, node: &Node) -> Option<Input> {
+    fn schema(&mut self, node: &Node, name: &str) -> Option<Value> {
         let Yaml::Map(_) = &node.value else {
-            self.wrong_type(node, "`input` is a JSON Schema");
+            self.wrong_type(node, &format!("`{name}` is a JSON Schema"));
             return None;
         };
         let schema = node.value.to_json();
@@ -174,7 +176,7 @@ impl Reader<'_> {
             self.push(mistake);
             return None;
         }
-        Some(Input { schema })
+        Some(schema)
     }
 
     fn agents(&mut self, node: &Node) -> Vec<Agent> {
@@ -215,29 +217,9 @@ impl Reader<'_> {
         let tools = fields.take("tools").map(|(_, node)| self.tools(node)).unwrap_or_default();
         let max_turns = fields.number(self, "max_turns", (1, 1000));
         let max_turns = max_turns.and_then(|turns| u32::try_from(turns).ok());
+        let output = fields.take("output").and_then(|(_, node)| self.schema(node, "output"));
         fields.finish(self);
-        Some(Agent { name, instructions, model, tools, max_turns })
-    }
-
-    fn tools(&mut self, node: &Node) -> Vec<Word> {
-        let Some(list) = self.list(node, "tools") else { return Vec::new() };
-        let mut words: Vec<Word> = Vec::new();
-        for node in list {
-            let Some(word) = self.word(node, "a tool") else { continue };
-            if !tools::NAMES.contains(&word.text.as_str()) {
-                let message = format!("there is no tool `{}`", word.text);
-                let help = did_you_mean(&word.text, &tools::NAMES, "agents in files can use");
-                let mistake = self.mistake(word.span, message).maybe_help(help);
-                self.push(mistake);
-            } else if words.iter().any(|other| other.text == word.text) {
-                let message = format!("the tool `{}` is listed twice", word.text);
-                let mistake = self.mistake(word.span, message);
-                self.push(mistake);
-            } else {
-                words.push(word);
-            }
-        }
-        words
+        Some(Agent { name, instructions, model, tools, max_turns, output })
     }
 
     fn check_model(&mut self, model: &Word) {

@@ -22,6 +22,7 @@ steps:
         if: "= size(previous) > 100"
         then: [{name: shorten, agent: writer}]
         else: [{name: keep, value: "= previous"}]
+  - {name: page, agent: writer, history: 5}
   - name: out
     parallel: {join: fail_fast, concurrency: 2}
     branches:
@@ -42,6 +43,7 @@ Digest  at most 10m
 │     │  └─ shorten  agent  writer
 │     └─ else
 │        └─ keep  value
+├─ page  agent  writer, knows 5 earlier runs
 └─ out  parallel  fails fast, 2 at a time
    ├─ write_file  write_file  digest.md, skipped if it fails
    └─ set_state  set_state  `last`

@@ -1,12 +1,21 @@
-//! The guard, the registry and the offline model, through their public faces.
+//! The guard, the registry, the offline model and those of providers, through their public faces.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+#[cfg(feature = "providers")]
+mod abilities;
+mod retrying;
+#[cfg(feature = "providers")]
+mod runtimes;
+#[cfg(feature = "providers")]
+mod wire;
 
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 use std::time::Duration;
 use stepwright_core::message::{Arguments, AssistantTurn, Message, ToolOutcome};
 use stepwright_core::model::{
-    AnyModel, Completion, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream,
+    AnyModel, Completion, Model, ModelError, ModelErrorKind, ModelEvent, ModelOptions,
+    ModelRequest, ModelStream,
 };
 use stepwright_core::tool::ToolSpec;
 use stepwright_models::{Models, Offline, UnknownModel, guarded};
@@ -47,6 +56,25 @@ async fn silence_ends_in_a_timeout() {
     let error = check_stream_contract(&model, ModelRequest::default()).await.unwrap_err();
     assert_eq!(error.kind, ModelErrorKind::Timeout);
     assert_eq!(error.message, "the model has been silent for 5s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_say_how_long_it_waits() {
+    let options = |idle, timeout| ModelOptions {
+        idle_timeout: Some(Duration::from_secs(idle)),
+        timeout: Some(Duration::from_secs(timeout)),
+        ..ModelOptions::default()
+    };
+    let cases = [
+        (options(3, 9), "the model has been silent for 3s"),
+        (options(9, 3), "the model has not finished within 3s"),
+    ];
+    for (options, expected) in cases {
+        let model = guarded(ScriptedModel::new([Reply::text("wait").and_hang()]));
+        let request = ModelRequest { options, ..ModelRequest::default() };
+        let error = check_stream_contract(&model, request).await.unwrap_err();
+        assert_eq!((error.kind, error.message.as_str()), (ModelErrorKind::Timeout, expected));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,7 +127,7 @@ async fn nothing_comes_after_the_end() {
 
 #[test]
 fn models_are_found_by_text() {
-    for text in ["offline", "offline:extract", "auto", " offline "] {
+    for text in ["offline", "offline:extract", " offline "] {
         let model = stepwright_models::model(text).unwrap();
         assert_eq!(model.id(), "offline:extract");
         assert!(model.notice().unwrap().contains("not a language model"));
@@ -116,20 +144,49 @@ fn a_text_is_split_at_the_first_colon() {
 #[test]
 fn an_unknown_provider_is_told_with_what_there_is() {
     let unknown = Models::new().model("Offlin:extract").unwrap_err();
-    let expected = UnknownModel::Provider {
-        provider: "Offlin".into(),
-        suggestion: Some("offline:extract".into()),
-        known: vec!["auto".into(), "offline".into()],
+    let UnknownModel::Provider { provider, suggestion, known } = &unknown else {
+        panic!("{unknown:?}");
     };
-    assert_eq!(unknown, expected);
-    let error = stepwright_core::Error::from(Models::new().model("openai:gpt-5").unwrap_err());
+    assert_eq!((provider.as_str(), suggestion.as_deref()), ("Offlin", Some("offline:extract")));
+    assert!(known.is_sorted() && known.contains(&"auto".to_owned()), "{known:?}");
+    let error = stepwright_core::Error::from(Models::new().model("acme:gpt").unwrap_err());
+    let providers: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     assert_eq!(
         error.report(),
-        "error: there is no model provider `openai`\nhint: a model is named `provider:model`, and \
-         the providers are `auto`, `offline`; add others with `stepwright_models::register`",
+        format!(
+            "error: there is no model provider `acme`\nhint: a model is named `provider:model`, \
+             and the providers are {}; add others with `stepwright_models::register`",
+            providers.join(", ")
+        ),
     );
     let wrong = Models::new().model("offline:gpt").unwrap_err();
     assert!(wrong.to_string().contains("its only model is `offline:extract`"), "{wrong}");
+}
+
+/// What is replaced when the library is: one file. Everything else, and everything that is stored,
+/// knows nothing of it. A benchmark measures what we add to it.
+#[test]
+fn one_file_names_the_library_that_speaks_the_wires() {
+    fn walk(directory: &std::path::Path, naming: &mut Vec<String>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir()
+                && path.file_name().is_none_or(|name| name != "benches" && name != "target")
+            {
+                walk(&path, naming);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                // In two parts, so that this file does not name it.
+                if text.contains(concat!("rig", "_core")) || text.contains(concat!("rig", "_reqw"))
+                {
+                    naming.push(path.file_name().unwrap().to_string_lossy().into_owned());
+                }
+            }
+        }
+    }
+    let mut naming = Vec::new();
+    walk(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &mut naming);
+    assert_eq!(naming, ["rig.rs"]);
 }
 
 // --- the offline model ---

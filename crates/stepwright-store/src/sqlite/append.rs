@@ -2,6 +2,7 @@
 
 use super::errors::Failure;
 use super::sessions;
+use crate::errors::{damaged, missing};
 use crate::rows::{self, Effect, FactRow, from_column, to_column};
 use rusqlite::{Connection, OptionalExtension, params};
 use stepwright_core::journal::SessionClose;
@@ -37,8 +38,8 @@ pub(super) fn append(connection: &Connection, append: &Prepared) -> Result<(), F
         .query_row([run.as_str()], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))
         .optional()?;
     let next = place.and_then(|(_, last)| last).map_or(0, |last| from_column(last) + 1);
-    if let Some((_, stray)) = (next..).zip(facts).find(|(next, fact)| fact.sequence != *next) {
-        return Err(StoreError::Taken { run: run.clone(), sequence: stray.sequence }.into());
+    if let Some(taken) = rows::stray(run, next, facts) {
+        return Err(taken.into());
     }
     let id: i64 = match (place, &effect.begun) {
         (Some((id, _)), _) => id,
@@ -93,11 +94,10 @@ fn close_session(
     let id: String = connection
         .prepare_cached("SELECT session_id FROM runs WHERE id = ?1")?
         .query_row([run], |row| row.get(0))?;
-    let id = SessionId::new(&id).map_err(|error| super::errors::damaged(&id, error))?;
+    let id = SessionId::new(&id).map_err(|error| damaged(&id, error))?;
     // A session goes with its runs, so a run has one.
-    let mut session = sessions::find(connection, &id)?.ok_or_else(|| sessions::missing(&id))?;
-    sessions::apply(&mut session, &close.patches, now)?;
-    session.metrics.add(&close.metrics);
+    let mut session = sessions::find(connection, &id)?.ok_or_else(|| missing(&id))?;
+    rows::close(&mut session, close, now)?;
     sessions::save(connection, &session)
 }
 

@@ -1,25 +1,13 @@
 //! What SQLite says, as what a person can act on.
 
+use crate::errors::unusable;
 use rusqlite::{Error as SqlError, ErrorCode};
-use std::error::Error as StdError;
 use std::path::Path;
 use std::sync::Arc;
 use stepwright_core::StoreError;
 
 /// Why some work on a connection did not succeed.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// The store refuses what was asked.
-    Refused(StoreError),
-    /// The database failed.
-    Sql(SqlError),
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Refused(error)
-    }
-}
+pub(super) type Failure = crate::errors::Failure<SqlError>;
 
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Self {
@@ -92,50 +80,23 @@ fn cannot_open(path: &Path) -> String {
     }
 }
 
-#[derive(Debug)]
-struct Said(String);
-
-impl std::fmt::Display for Said {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl StdError for Said {}
-
-fn refused(path: &Path, source: String, hint: &str) -> StoreError {
-    StoreError::Unavailable {
-        what: format!("cannot use the database `{}`", path.display()),
-        source: Box::new(Said(source)),
-        hint: Some(hint.to_owned()),
-    }
-}
-
 /// The database has been through migrations that this program does not know.
 pub(super) fn newer(path: &Path, version: usize, known: usize) -> StoreError {
     let source = format!("its tables are of version {version}, and this program knows {known}");
-    refused(path, source, "use the newer program that wrote it, or choose another path")
+    unusable(path.display(), source, "use the newer program that wrote it, or choose another path")
 }
 
 /// The database belongs to something else.
 pub(super) fn foreign(path: &Path) -> StoreError {
     let source = "it holds tables of another program".to_owned();
-    refused(path, source, "choose another path: a store has a database of its own")
+    unusable(path.display(), source, "choose another path: a store has a database of its own")
 }
 
 /// The writer's thread is gone, which takes a panic.
 pub(super) fn closed(path: &Path) -> StoreError {
-    refused(path, "its writer has stopped".to_owned(), "open it again, then resume the run")
-}
-
-/// What is stored of a session makes no sense.
-pub(super) fn damaged(
-    session: &str,
-    source: impl Into<Box<dyn StdError + Send + Sync>>,
-) -> StoreError {
-    StoreError::Unavailable {
-        what: format!("what is stored of session `{session}` is damaged"),
-        source: source.into(),
-        hint: Some("restore the database from a backup, or delete the session".to_owned()),
-    }
+    unusable(
+        path.display(),
+        "its writer has stopped".to_owned(),
+        "open it again, then resume the run",
+    )
 }

@@ -10,5 +10,5 @@ mod sessions;
 mod store;
 mod write;
 
-pub use open::{Durability, SqliteOptions};
+pub use open::SqliteOptions;
 pub use store::Sqlite;

@@ -5,6 +5,7 @@ use super::read::Readers;
 use super::schema::migrate;
 use super::store::Sqlite;
 use super::write::Writer;
+use crate::Durability;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,17 +20,6 @@ const WAL_ATTEMPTS_MAX: u32 = 50;
 
 /// How many prepared statements a connection keeps: all that there are, and the filters of lists.
 const STATEMENTS_KEPT: usize = 64;
-
-/// What survives what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// What was recorded survives a power failure. Each transaction waits for the disk.
-    #[default]
-    Full,
-    /// What was recorded survives the death of the process. A power failure may take the last
-    /// moments, never the order: steps of these moments run again.
-    Normal,
-}
 
 /// How to open a database; made by [`Sqlite::options`].
 ///

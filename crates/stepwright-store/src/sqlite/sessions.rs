@@ -1,13 +1,11 @@
 //! Sessions in their table.
 
-use super::errors::{Failure, damaged};
-use crate::rows::{from_column, to_column};
+use super::errors::Failure;
+use crate::errors::missing;
+use crate::query::SELECT_SESSIONS;
+use crate::rows::{SessionColumns, apply, json, to_column};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use stepwright_core::{Patch, Session, SessionId, StoreError, Timestamp, UserId, WorkflowId};
-
-/// What [`read`] reads, in its order.
-pub(super) const SELECT: &str = "SELECT session_id, user_id, workflow_id, name, state, version, \
-    metrics, created_at, updated_at FROM sessions";
+use stepwright_core::{Patch, Session, SessionId, Timestamp, UserId};
 
 const INSERT: &str = "INSERT INTO sessions (session_id, user_id, workflow_id, name, state, \
     version, metrics, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -16,13 +14,9 @@ const INSERT: &str = "INSERT INTO sessions (session_id, user_id, workflow_id, na
 const UPDATE: &str = "UPDATE sessions SET name = ?2, state = ?3, version = ?4, metrics = ?5, \
     updated_at = ?6 WHERE session_id = ?1";
 
-pub(super) fn missing(id: &SessionId) -> StoreError {
-    StoreError::NotFound(format!("session `{id}`"))
-}
-
 pub(super) fn find(connection: &Connection, id: &SessionId) -> Result<Option<Session>, Failure> {
     connection
-        .prepare_cached(&format!("{SELECT} WHERE session_id = ?1"))?
+        .prepare_cached(&format!("{SELECT_SESSIONS} WHERE session_id = ?1"))?
         .query_row([id.as_str()], |row| Ok(read(row)))
         .optional()?
         .transpose()
@@ -76,21 +70,6 @@ pub(super) fn save(connection: &Connection, session: &Session) -> Result<(), Fai
     Ok(())
 }
 
-/// Changes the state of a session that was read; one that does not fit leaves it half changed, so
-/// that it must not be saved.
-pub(super) fn apply(
-    session: &mut Session,
-    patches: &[Patch],
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    for patch in patches {
-        patch.apply(&mut session.state)?;
-    }
-    session.version += u64::from(!patches.is_empty());
-    session.updated_at = session.updated_at.max(now);
-    Ok(())
-}
-
 pub(super) fn rename(
     connection: &Connection,
     id: &SessionId,
@@ -125,25 +104,18 @@ pub(super) fn delete(connection: &Connection, id: &SessionId) -> Result<bool, Fa
     Ok(execute("DELETE FROM sessions WHERE session_id = ?1")? > 0)
 }
 
-/// The session of a row of [`SELECT`].
+/// The session of a row of [`SELECT_SESSIONS`].
 pub(super) fn read(row: &Row<'_>) -> Result<Session, Failure> {
-    let name: String = row.get(0)?;
-    let user: Option<String> = row.get(1)?;
-    let workflow: String = row.get(2)?;
-    let (state, metrics): (String, String) = (row.get(4)?, row.get(6)?);
-    Ok(Session {
-        session_id: SessionId::new(&name).map_err(|error| damaged(&name, error))?,
-        user_id: user.map(UserId::new).transpose().map_err(|error| damaged(&name, error))?,
-        workflow_id: WorkflowId::new(workflow).map_err(|error| damaged(&name, error))?,
+    let columns = SessionColumns {
+        session_id: row.get(0)?,
+        user_id: row.get(1)?,
+        workflow_id: row.get(2)?,
         name: row.get(3)?,
-        state: serde_json::from_str(&state).map_err(|error| damaged(&name, error))?,
-        version: from_column(row.get(5)?),
-        metrics: serde_json::from_str(&metrics).map_err(|error| damaged(&name, error))?,
-        created_at: Timestamp(from_column(row.get(7)?)),
-        updated_at: Timestamp(from_column(row.get(8)?)),
-    })
-}
-
-fn json(session: &Session, value: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| damaged(session.session_id.as_str(), error))
+        state: row.get(4)?,
+        version: row.get(5)?,
+        metrics: row.get(6)?,
+        created_at: row.get(7)?,
+        updated_at: row.get(8)?,
+    };
+    Ok(columns.session()?)
 }

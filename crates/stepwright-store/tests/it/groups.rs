@@ -35,6 +35,8 @@ async fn what_waits_is_committed_together() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let appends =
         join_all((0..64).map(|n| store.append(facts(&format!("r{n}"), 1, vec![steps(n)]))));
+    // All of them are in the queue before the lock goes, whatever Tokio thinks of that.
+    let appends = tokio::task::unconstrained(appends);
     let (outcomes, ()) = join(appends, async { other.execute_batch("COMMIT").unwrap() }).await;
     outcomes.into_iter().collect::<Result<(), _>>().unwrap();
     assert_eq!(commits(&path) - before, 1);
@@ -44,6 +46,8 @@ async fn what_waits_is_committed_together() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let appends =
         join_all((0..600).map(|n| store.append(facts(&format!("n{n}"), 0, vec![start()]))));
+    // All of them are in the queue before the lock goes, whatever Tokio thinks of that.
+    let appends = tokio::task::unconstrained(appends);
     let (outcomes, ()) = join(appends, async { other.execute_batch("COMMIT").unwrap() }).await;
     outcomes.into_iter().collect::<Result<(), _>>().unwrap();
     assert_eq!(commits(&path) - before, 3);

@@ -1,9 +1,15 @@
-//! Tests of the SQLite store.
+//! Tests of the stores.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
+#[cfg(feature = "sqlite")]
 mod conformance;
+#[cfg(feature = "sqlite")]
 mod faults;
+#[cfg(feature = "sqlite")]
 mod groups;
+#[cfg(all(unix, feature = "postgres"))]
+mod postgres;
+#[cfg(feature = "sqlite")]
 mod reopening;
 mod support;

@@ -1,8 +1,7 @@
 //! What several tests need: a run that appends, and a look into an error.
 
-use std::error::Error as _;
 use stepwright_core::journal::Append;
-use stepwright_core::{Event, EventKind, RunId, StepPath, StoreError, Timestamp};
+use stepwright_core::{Event, EventKind, RunId, StepPath, Timestamp};
 
 pub(crate) fn id(text: &str) -> RunId {
     RunId::new(text).unwrap()
@@ -42,8 +41,10 @@ pub(crate) fn facts(run: &str, first: u64, kinds: Vec<EventKind>) -> Append {
 }
 
 /// What was tried, what the database said, and what to do, with the directory taken out.
-pub(crate) fn told(error: &StoreError, directory: &std::path::Path) -> String {
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+#[cfg(feature = "sqlite")]
+pub(crate) fn told(error: &stepwright_core::StoreError, directory: &std::path::Path) -> String {
+    use std::error::Error as _;
+    assert!(matches!(error, stepwright_core::StoreError::Unavailable { .. }), "{error:?}");
     let source = error.source().map(ToString::to_string).unwrap_or_default();
     let told = format!("{error}\n{source}\n{}", error.hint().unwrap_or_default());
     told.replace(&format!("{}/", directory.display()), "").replace(directory.to_str().unwrap(), ".")

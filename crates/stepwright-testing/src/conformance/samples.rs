@@ -186,6 +186,7 @@ mod tests {
         let deltas = [
             "StepOutput",
             "StepProgress",
+            "ModelRequestRetrying",
             "RunContent",
             "ReasoningContentDelta",
             "RunContentCompleted",

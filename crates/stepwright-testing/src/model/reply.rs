@@ -177,6 +177,7 @@ impl Reply {
                     turn: AssistantTurn { parts, native: None },
                     stop: self.stop.unwrap_or(usual),
                     usage: self.usage,
+                    ..Completion::default()
                 })));
             }
             End::Error(error) => events.push(Err(error)),

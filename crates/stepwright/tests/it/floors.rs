@@ -5,29 +5,36 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Edges go from a higher floor to a lower one, never sideways and never up.
-const FLOORS: [(&str, u32); 9] = [
+const FLOORS: [(&str, u32); 12] = [
     ("stepwright-core", 0),
+    ("stepwright-macros", 0),
     ("stepwright-engine", 1),
     ("stepwright-models", 1),
     ("stepwright-store", 1),
     ("stepwright-testing", 1),
     ("stepwright-agent", 2),
-    ("stepwright-file", 3),
-    ("stepwright", 4),
-    ("stepwright-cli", 5),
+    ("stepwright-term", 2),
+    ("stepwright-tools", 3),
+    ("stepwright-file", 4),
+    ("stepwright", 5),
+    ("stepwright-cli", 6),
 ];
 
 /// What is large, slow to build or bound to a platform, and the one crate that may have it.
-const HEAVY: [(&str, &str); 9] = [
+const HEAVY: [(&str, &str); 13] = [
+    ("rig-core", "stepwright-models"),
+    ("html5ever", "stepwright-tools"),
     ("rusqlite", "stepwright-store"),
     ("cel", "stepwright-file"),
     ("jsonschema", "stepwright-file"),
     ("miette", "stepwright-file"),
     ("minijinja", "stepwright-file"),
     ("ureq", "stepwright-file"),
+    ("pulldown-cmark", "stepwright-term"),
+    ("rustyline", "stepwright-term"),
     ("clap", "stepwright-cli"),
     ("tracing-subscriber", "stepwright-cli"),
-    ("signal-hook", "stepwright-cli"),
+    ("signal-hook", "stepwright-term"),
 ];
 
 fn cargo(arguments: &[&str]) -> String {

@@ -2,6 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
+mod complete;
+mod debug;
+mod examples;
+mod files;
 mod floors;
+#[cfg(feature = "providers")]
+mod gateway;
+mod parity;
+#[cfg(all(unix, feature = "postgres"))]
+mod postgres;
 mod readme;
 mod tidy;
+mod tools;

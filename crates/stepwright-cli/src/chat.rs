@@ -1,0 +1,93 @@
+//! `stepwright chat`.
+
+use crate::args::Chat;
+use crate::exit::Exit;
+use crate::terminal::Stderr;
+use crate::{debug, input, open};
+use std::path::PathBuf;
+use stepwright::Error;
+use stepwright::file::Definition;
+use stepwright::prelude::PrintResponse as _;
+use stepwright::term::{Conversation, Terminal};
+
+/// Talks to a file.
+pub(crate) fn chat(arguments: &Chat, stderr: Stderr) -> Exit {
+    started(arguments, stderr).unwrap_or_else(|exit| exit)
+}
+
+fn started(arguments: &Chat, stderr: Stderr) -> Result<Exit, Exit> {
+    if arguments.debug {
+        debug::show(stderr.terminal);
+    }
+    let definition = open::definition(&arguments.definition, stderr)?;
+    let runtime = open::runtime(stderr)?;
+    let ended = runtime.block_on(talk(arguments, &definition));
+    // Work that blocks its thread is not waited for when its run has ended.
+    runtime.shutdown_background();
+    Ok(match ended {
+        Ok(conversation) => match conversation.last {
+            Some(Err(error)) => Exit::of(&error),
+            _ => Exit::Completed,
+        },
+        Err(error) => {
+            stderr.error(&error);
+            Exit::of(&error)
+        }
+    })
+}
+
+async fn talk(arguments: &Chat, definition: &Definition) -> Result<Conversation, Error> {
+    let workflow = open::workflow(definition, &arguments.kept).await?;
+    let (timeout, debug) = (arguments.timeout, arguments.debug);
+    let schema = definition.input_schema().cloned();
+    let mut app = workflow
+        .cli_app()
+        .user(&arguments.user)
+        .emoji(&arguments.emoji)
+        .stream(!arguments.no_stream)
+        .color(Terminal::of_stdout().color)
+        .each_run(move |run| {
+            let run = run.debug_mode(debug);
+            match timeout {
+                Some(timeout) => run.timeout(timeout),
+                None => run,
+            }
+        })
+        .read_input(move |text| input::typed(text, schema.as_ref()));
+    if let Some(session) = &arguments.kept.session_id {
+        app = app.session_id(session);
+    }
+    if let Some(user) = &arguments.kept.user_id {
+        app = app.user_id(user);
+    }
+    if let Some(first) = &arguments.input {
+        app = app.input(first);
+    }
+    if !arguments.exit_on.is_empty() {
+        app = app.exit_on(&arguments.exit_on);
+    }
+    if arguments.no_markdown {
+        app = app.markdown(false);
+    }
+    if arguments.no_details {
+        app = app.show_step_details(false);
+    }
+    if let Some(history) = history().filter(|_| !arguments.no_history) {
+        app = app.history(history);
+    }
+    app.await
+}
+
+/// Where what was typed is remembered, for all files: beside other data of this user's programs.
+fn history() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let data = if cfg!(windows) {
+        set("APPDATA").map(PathBuf::from)
+    } else {
+        let home = set("HOME").map(PathBuf::from);
+        let usual =
+            if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
+        set("XDG_DATA_HOME").map(PathBuf::from).or(home.map(|home| home.join(usual)))
+    };
+    Some(data?.join("stepwright").join("chat-history"))
+}

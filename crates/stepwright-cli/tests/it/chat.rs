@@ -1,0 +1,329 @@
+//! Talking to a file, at a prompt and in a script.
+
+use crate::support::{GREETING, Place, SAYS_HOW_TO_WRITE, code};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::Child;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+use stepwright::{RunStatus, SessionId};
+
+/// How long anything may take that comes at once. Nothing waits for it if all is well.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Quotes what it is told, and counts how often.
+const ECHO: &str = "\
+format: 1
+name: Echo
+model: offline
+agents: {parrot: {}}
+steps:
+  - {agent: parrot}
+";
+
+/// Says something, and then waits for a server that does not answer. (A command would be told of
+/// Ctrl-C as well, and might fail before it is cancelled.)
+fn hanging(server: &TcpListener) -> String {
+    let url = format!("http://{}/", server.local_addr().unwrap());
+    format!(
+        "format: 1\nname: Hanging\nmodel: offline\nagents: {{writer: {{}}}}\nsteps:\n  \
+         - {{name: say, agent: writer, prompt: 'The *first* words stay.'}}\n  \
+         - {{name: hang, http_get: '{url}'}}\n"
+    )
+}
+
+/// Somebody at a terminal.
+struct Person {
+    pty: Arc<pty_process::blocking::Pty>,
+    child: Child,
+    screen: Arc<(Mutex<vt100::Parser>, Condvar)>,
+}
+
+impl Person {
+    /// Starts `stepwright chat` on a terminal of 80 columns.
+    fn at(place: &Place, arguments: &[&str]) -> Self {
+        let (pty, pts) = pty_process::blocking::open().unwrap();
+        pty.resize(pty_process::Size::new(200, 80)).unwrap();
+        let home = place.path(".");
+        let mut command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_stepwright"))
+            .args(["chat", "flow.yaml"])
+            .args(arguments)
+            .current_dir(&home)
+            .env("TERM", "xterm-256color")
+            .env("XDG_DATA_HOME", &home);
+        for name in SAYS_HOW_TO_WRITE {
+            command = command.env_remove(name);
+        }
+        let child = command.spawn(pts).unwrap();
+        let pty = Arc::new(pty);
+        let size = |n: u16| n.try_into().unwrap();
+        let screen = vt100::Parser::new(size(200), size(80), 0);
+        let screen = Arc::new((Mutex::new(screen), Condvar::new()));
+        let (from, to) = (pty.clone(), screen.clone());
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // Ends when the command has.
+            while let Ok(read @ 1..) = (&*from).read(&mut bytes) {
+                to.0.lock().unwrap().process(&bytes[..read]);
+                to.1.notify_all();
+            }
+        });
+        let person = Self { pty, child, screen };
+        person.sees_prompts(1);
+        person
+    }
+
+    fn types(&self, text: &str) {
+        (&*self.pty).write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Waits until this is true of the screen.
+    #[track_caller]
+    fn waits_until(&self, is_so: impl Fn(&str) -> bool) -> String {
+        let until = Instant::now() + PATIENCE;
+        let mut screen = self.screen.0.lock().unwrap();
+        loop {
+            let shown = screen.screen().contents();
+            if is_so(&shown) {
+                return shown;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "in vain:\n{shown}");
+            screen = self.screen.1.wait_timeout(screen, left).unwrap().0;
+        }
+    }
+
+    #[track_caller]
+    fn sees(&self, text: &str) -> String {
+        self.waits_until(|screen| screen.contains(text))
+    }
+
+    /// Waits for so many prompts, at the last of which nothing is typed yet.
+    #[track_caller]
+    fn sees_prompts(&self, count: usize) -> String {
+        self.waits_until(|screen| {
+            let prompts = screen.lines().filter(|line| line.contains("You ›"));
+            prompts.count() == count && screen.trim_end().ends_with("You ›")
+        })
+    }
+
+    /// Waits for its end, and gives the exit code.
+    fn leaves(mut self) -> i32 {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return code(status);
+            }
+            assert!(Instant::now() < until, "it does not end: {}", self.sees(""));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
+const ALT_ENTER: &str = "\x1b\r";
+const UP: &str = "\x1b[A";
+
+#[test]
+fn what_is_typed_is_answered_until_somebody_leaves() {
+    let place = Place::with(GREETING);
+    let person = Person::at(&place, &["--session-id", "s-1"]);
+    person.sees("Greeting · session s-1");
+    person.types("Ada\r");
+    let screen = person.sees_prompts(2);
+    assert!(screen.contains("│ Hello Ada!"), "{screen}");
+    // Nothing is run that nobody asked for.
+    person.types("  \r");
+    person.sees_prompts(3);
+    person.types("/metrics\r");
+    person.sees("1 run ·");
+    person.sees_prompts(4);
+    person.types("  EXIT \r");
+    assert_eq!(person.leaves(), 0);
+    let person = Person::at(&place, &[]);
+    person.types(CTRL_D);
+    assert_eq!(person.leaves(), 0);
+}
+
+#[test]
+fn a_question_may_have_several_lines() {
+    let person = Person::at(&Place::with(GREETING), &["--no-details"]);
+    person.types("one \\\r");
+    person.types("two");
+    person.types(ALT_ENTER);
+    person.types("three\r");
+    let screen = person.sees_prompts(2);
+    assert!(
+        screen.contains("Hello one\ntwo\nthree!") || screen.contains("Hello one two three!"),
+        "{screen}"
+    );
+    // What is pasted is one question, whatever is in it.
+    person.types("\x1b[200~a\nb\x1b[201~");
+    person.sees("You › a\nb");
+    person.types("\r");
+    let screen = person.sees_prompts(3);
+    assert!(screen.contains("Hello a\nb!") || screen.contains("Hello a b!"), "{screen}");
+}
+
+#[test]
+fn what_was_typed_comes_back_the_next_day() {
+    let place = Place::with(GREETING);
+    for name in ["Ada", "Grace"] {
+        let person = Person::at(&place, &[]);
+        person.types(&format!("{name}\r"));
+        person.sees_prompts(2);
+        person.types(CTRL_D);
+        assert_eq!(person.leaves(), 0);
+    }
+    let person = Person::at(&place, &[]);
+    person.types(UP);
+    person.sees("You › Grace");
+    person.types(UP);
+    person.sees("You › Ada");
+    person.types("\r");
+    person.sees("Hello Ada!");
+}
+
+#[test]
+fn ctrl_c_stops_an_answer_and_keeps_what_it_has_said() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = Place::with(&hanging(&server));
+    let person = Person::at(&place, &["--db", "a.db", "--session-id", "s-1"]);
+    person.types("go\r");
+    // Its line moves.
+    person.waits_until(|screen| screen.lines().any(|line| line.contains(" hang  ")));
+    person.types(CTRL_C);
+    let screen = person.sees_prompts(2);
+    for shown in ["│ The first words stay.", "– hang  cancelled", "cancelled in"] {
+        assert!(screen.contains(shown), "{shown}:\n{screen}");
+    }
+    assert_eq!(place.runs_in("a.db")[0].1, RunStatus::Cancelled);
+    let facts = place.facts_in("a.db");
+    stepwright_testing::grammar::check(&facts);
+    // And the conversation goes on.
+    person.types("/history\r");
+    let screen = person.sees_prompts(4);
+    assert!(screen.contains("You › go\n  cancelled"), "{screen}");
+    person.types(CTRL_D);
+    assert_eq!(person.leaves(), 4);
+}
+
+#[test]
+fn ctrl_c_clears_what_is_being_typed() {
+    let place = Place::with(GREETING);
+    let person = Person::at(&place, &["--db", "a.db"]);
+    person.types("nonsense");
+    person.sees("You › nonsense");
+    person.types(CTRL_C);
+    person.sees_prompts(2);
+    person.types(CTRL_C);
+    person.sees("Ctrl-D or /exit leaves");
+    person.sees_prompts(3);
+    person.types("Ada\r");
+    person.sees("Hello Ada!");
+    person.sees_prompts(4);
+    assert_eq!(place.runs_in("a.db").len(), 1);
+}
+
+#[test]
+fn commands_do_what_they_say() {
+    let place = Place::with(GREETING);
+    let person = Person::at(&place, &["--session-id", "s-1", "--user-id", "ada"]);
+    let mut prompts = 1;
+    let mut obeys = |line: &str, shown: &str| {
+        person.types(&format!("{line}\r"));
+        prompts += 1;
+        let screen = person.sees_prompts(prompts);
+        let answer = screen.rsplit("You › ").nth(1).unwrap_or_default().to_owned();
+        assert!(answer.contains(shown), "{line}: {shown}\n{screen}");
+    };
+    obeys("/help", "/details on|off");
+    obeys("/last", "there was no answer yet");
+    obeys("/retry", "nothing was asked yet");
+    obeys("/history", "nothing was asked in this session yet");
+    obeys("/state", "{}");
+    obeys("Ada", "│ Hello Ada!");
+    obeys("/details off", "only answers are shown");
+    obeys("/retry", "\nHello Ada!");
+    obeys("/last", "Hello Ada!");
+    obeys("/events on", "every event is shown");
+    obeys("/retry", "completed greet");
+    obeys("/events off", "events are not shown");
+    obeys("/hisotry", "error: there is no command `/hisotry`; is it `/history`?");
+    obeys("//Ada", "Hello /Ada!");
+    obeys("/session s-2", "session s-2 · 0 runs so far");
+    obeys("/session s-1", "session s-1 · 4 runs so far");
+    obeys("/new", "session 0");
+    person.types("/exit\r");
+    assert_eq!(person.leaves(), 0);
+}
+
+#[test]
+fn a_failure_is_told_and_the_prompt_goes_on() {
+    let place = Place::with(
+        "format: 1\nname: F\ninput: {type: object}\nsteps: [{name: a, template: '{{ input.a }}'}]\n",
+    );
+    let person = Person::at(&place, &[]);
+    person.types("no JSON\r");
+    let screen = person.sees_prompts(2);
+    assert!(screen.contains("error: the input is not JSON"), "{screen}");
+    person.types("{\"a\": \"fits\"}\r");
+    let screen = person.sees_prompts(3);
+    assert!(screen.contains("│ fits"), "{screen}");
+}
+
+#[test]
+fn a_conversation_can_be_scripted() {
+    let place = Place::with(ECHO);
+    let arguments = ["chat", "flow.yaml", "--db", "a.db", "--session-id", "s-1"];
+    let ran =
+        place.ran_on(&arguments, b"One is a number.\n\nTwo \\\nis one.\nexit\nnever\n").ended(0);
+    assert_eq!(ran.stdout, "One is a number.\n\nTwo is one.\n");
+    // What must be known about a model is no answer.
+    assert!(ran.stderr.starts_with("note: offline is not a language model"), "{ran:#?}");
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:#?}");
+    // Another process goes on where this one has ended.
+    let ran = place.ran_on(&arguments, b"/history\n/metrics\n").ended(0);
+    assert!(ran.stdout.contains("One is a number.\n  One is a number."), "{ran:#?}");
+    assert!(ran.stdout.contains("\n2 runs"), "{ran:#?}");
+    assert_eq!(place.runs_in("a.db").len(), 2);
+    assert!(place.session_in("a.db", "s-1").is_some());
+}
+
+#[test]
+fn the_last_answer_decides_how_a_script_ends() {
+    let flow = "format: 1\nname: F\nsteps: [{name: a, template: '{{ input.x.y }}'}]\n";
+    let place = Place::with(flow);
+    let ran = place.ran_on(&["chat", "flow.yaml"], b"fails\n").ended(1);
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.contains("error: step `a` failed"), "{ran:#?}");
+    assert!(!ran.stderr.contains('\x1b'), "{ran:#?}");
+    let place = Place::with(GREETING);
+    let ran = place.ran_on(&["chat", "flow.yaml", "first"], b"/unknown\n").ended(0);
+    assert_eq!(ran.stdout, "Hello first!\n");
+    assert!(ran.stderr.contains("error: there is no command `/unknown`"), "{ran:#?}");
+}
+
+#[test]
+fn a_session_of_somebody_else_is_not_told() {
+    let place = Place::with(GREETING);
+    let chat = |user: &str, said: &[u8], code: i32| {
+        let arguments =
+            ["chat", "flow.yaml", "--db", "a.db", "--session-id", "s-1", "--user-id", user];
+        place.ran_on(&arguments, said).ended(code)
+    };
+    chat("ada", b"secret\n", 0);
+    let ran = chat("eve", b"hello\n/history\n/state\n/metrics\n", 2);
+    assert_eq!(ran.stdout, "");
+    assert_eq!(ran.stderr.matches("session `s-1` was not found").count(), 4, "{ran:#?}");
+    let session = SessionId::new("s-1").unwrap();
+    assert_eq!(place.session_in("a.db", "s-1").unwrap().session_id, session);
+}

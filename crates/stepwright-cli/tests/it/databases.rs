@@ -1,0 +1,59 @@
+//! Databases that are not files.
+
+use crate::support::{GREETING, Place};
+use stepwright_testing::postgres;
+
+#[test]
+fn a_session_goes_on_in_a_server() {
+    let Some(server) = postgres::server() else { return };
+    let address = server.database().replace("postgres://", "postgresql+psycopg://");
+    let flow = "\
+format: 1
+name: Count
+steps:
+  - {name: last, value: {before: = state.?at.orValue('none')}}
+  - set_state: {at: = input}
+";
+    let place = Place::with(flow);
+    let run = |input: &str, user: &str| {
+        place.run([input, "--db", &address, "--session-id", "s-1", "--user-id", user])
+    };
+    let first = run("one", "ada").ended(0);
+    assert_eq!(first.stdout, "{\n  \"before\": \"none\"\n}\n");
+    assert!(first.stderr.starts_with("run ") && !first.stderr.contains("secret"), "{first:#?}");
+    assert_eq!(run("two", "ada").ended(0).stdout, "{\n  \"before\": \"one\"\n}\n");
+    let stranger = run("three", "ben").ended(2);
+    assert!(stranger.stderr.contains("session `s-1` was not found"), "{stranger:#?}");
+    assert!(!place.path("postgresql+psycopg:").exists());
+    let runs =
+        server.sql(address.rsplit('/').next().unwrap(), "SELECT status FROM stepwright.runs");
+    assert_eq!(runs, "COMPLETED\nCOMPLETED\n");
+}
+
+/// Also with everything logged.
+#[test]
+fn a_server_that_lets_nobody_in_is_told_without_the_password() {
+    let Some(server) = postgres::server() else { return };
+    let address = server.database().replace("secret", "geheim");
+    let place = Place::with(GREETING);
+    for debug in [&[][..], &["--debug"]] {
+        let ran = place.run([&["Ada", "--db", &address], debug].concat()).ended(5);
+        let shown = address.rsplit('@').next().unwrap();
+        let told = format!("error: cannot connect to the database `{shown}`");
+        assert!(ran.stderr.contains(&told), "{ran:#?}");
+        assert!(ran.stderr.contains("hint: check user `postgres` and its password"), "{ran:#?}");
+        assert!(!ran.stderr.contains("geheim") && ran.stdout.is_empty(), "{ran:#?}");
+    }
+}
+
+#[test]
+fn an_address_that_is_not_understood_makes_no_file_and_is_not_repeated() {
+    let place = Place::with(GREETING);
+    for address in ["mysql://u:geheim@h/d", "postgres://u:ge/heim@h/d", "postgres://h/d?x=geheim"] {
+        let ran = place.run(["Ada", "--db", address]).ended(5);
+        let told = "error: cannot read the address of the database\n";
+        assert!(ran.stderr.contains(told) && ran.stderr.contains("hint: "), "{ran:#?}");
+        assert!(!ran.stderr.contains("heim"), "{ran:#?}");
+    }
+    assert!(!place.path("mysql:").exists());
+}

@@ -1,0 +1,52 @@
+//! What the earlier runs of a session were given and gave.
+
+use crate::drive::{fold_all, load_all};
+use stepwright_core::session::HISTORY_RUNS_MAX;
+use stepwright_core::store::RunFilter;
+use stepwright_core::{
+    AnyStore, Exchange, RunStatus, SessionId, StoreError, Timestamp, WorkflowId,
+};
+
+/// How many rows of runs are read at once.
+const PAGE: usize = 200;
+
+/// The last `runs` runs of a session that had completed at `until`, the oldest first.
+///
+/// Runs that end later are not among them, so a run that is resumed sees what it saw before.
+pub(crate) async fn of(
+    store: &AnyStore,
+    session: &SessionId,
+    workflow: &WorkflowId,
+    until: Timestamp,
+    runs: u32,
+) -> Result<Vec<Exchange>, StoreError> {
+    let wanted = runs.min(HISTORY_RUNS_MAX) as usize;
+    let mut exchanges = Vec::with_capacity(wanted);
+    let mut filter = RunFilter {
+        session_id: Some(session.clone()),
+        workflow_id: Some(workflow.clone()),
+        status: Some(RunStatus::Completed),
+        limit: PAGE,
+        ..RunFilter::default()
+    };
+    while exchanges.len() < wanted {
+        let page = store.runs(filter.clone()).await?;
+        let last = page.len() < PAGE;
+        filter.offset += page.len();
+        for row in page.into_iter().filter(|row| row.updated_at <= until) {
+            if exchanges.len() == wanted {
+                break;
+            }
+            let facts = load_all(store, &row.run_id).await?;
+            // A run that was deleted meanwhile has no history any more.
+            let Some(output) = fold_all(&row.run_id, &facts)?.into_output() else { continue };
+            let (input, output) = (output.input, output.content);
+            exchanges.push(Exchange { run_id: row.run_id, input, output });
+        }
+        if last {
+            break;
+        }
+    }
+    exchanges.reverse();
+    Ok(exchanges)
+}

@@ -1,0 +1,79 @@
+//! Runs in programs without async.
+
+use super::RunStream;
+use futures_util::StreamExt as _;
+use std::fmt;
+use stepwright_core::{Error, Event, RunOutput};
+use tokio::runtime::Runtime;
+
+/// A runtime on this thread, for one run.
+///
+/// # Errors
+/// If this is async code already, which it would block.
+pub(super) fn runtime() -> Result<Runtime, Error> {
+    if tokio::runtime::Handle::try_current().is_ok() {
+        let error = Error::usage("`blocking` was called inside of async code");
+        return Err(error.with_hint("await the run, or its stream, instead"));
+    }
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Error::usage("the runtime for a blocking run could not be started").with_source(error)
+    })
+}
+
+/// Does asynchronous work on this thread, for programs without async.
+///
+/// # Errors
+/// If the work fails; and if this is async code already, which it would block.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    runtime()?.block_on(work)
+}
+
+/// The events of a run, as they happen, for programs without async: see [`RunStream::blocking`].
+///
+/// The run goes on while the next event is waited for. Dropping this cancels the run.
+#[must_use = "the run does nothing until its events are read"]
+pub struct BlockingEvents {
+    runtime: Runtime,
+    /// `None` once it has been asked for its output.
+    stream: Option<RunStream>,
+}
+
+impl BlockingEvents {
+    pub(super) fn new(stream: RunStream) -> Result<Self, Error> {
+        Ok(Self { runtime: runtime()?, stream: Some(stream) })
+    }
+
+    /// The output at the end of the run. Events that were not read are passed over.
+    ///
+    /// # Errors
+    /// As awaiting the run: if it failed, was cancelled, or could not be begun.
+    pub fn output(mut self) -> Result<RunOutput, Error> {
+        match self.stream.take() {
+            Some(stream) => self.runtime.block_on(stream.output()),
+            None => unreachable!("the output is taken once"),
+        }
+    }
+}
+
+impl Iterator for BlockingEvents {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.runtime.block_on(self.stream.as_mut()?.next())
+    }
+}
+
+impl Drop for BlockingEvents {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            // So that the journal is told before the runtime is gone.
+            let _ = self.runtime.block_on(stream.stop());
+        }
+    }
+}
+
+impl fmt::Debug for BlockingEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingEvents").finish_non_exhaustive()
+    }
+}

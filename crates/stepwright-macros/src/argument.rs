@@ -1,0 +1,178 @@
+//! The arguments of a function that becomes a tool.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens as _, quote};
+use syn::ext::IdentExt as _;
+use syn::{
+    Attribute, Error, Expr, FnArg, GenericArgument, Pat, PatType, PathArguments, Token, Type,
+};
+
+/// One argument, in the order of the function.
+pub(crate) enum Argument {
+    /// The context of the step, which the model knows nothing of.
+    Context,
+    /// What the model gives.
+    Given(Box<Given>),
+}
+
+pub(crate) struct Given {
+    pub(crate) name: Ident,
+    pub(crate) of: Type,
+    pub(crate) comments: Vec<Attribute>,
+    pub(crate) default: Option<Default>,
+}
+
+pub(crate) enum Default {
+    OfType,
+    Value(Expr),
+}
+
+impl Given {
+    /// The name without `r#`.
+    pub(crate) fn bare_name(&self) -> String {
+        self.name.unraw().to_string()
+    }
+}
+
+/// Reads them, and takes away what only `#[tool]` understands.
+pub(crate) fn read<'a>(
+    inputs: impl Iterator<Item = &'a mut FnArg>,
+    mistakes: &mut Vec<Error>,
+) -> Vec<Argument> {
+    let mut arguments = Vec::new();
+    for input in inputs {
+        let typed = match input {
+            FnArg::Typed(typed) => typed,
+            FnArg::Receiver(receiver) => {
+                let message = "a tool is a function and not a method; take what it needs from a \
+                               closure with `FunctionTool::new`, or implement `Tool` for the type";
+                mistakes.push(Error::new_spanned(receiver, message));
+                continue;
+            }
+        };
+        let before = mistakes.len();
+        if is_context(&typed.ty) {
+            if arguments.iter().any(|other| matches!(other, Argument::Context)) {
+                let message = "a tool has one `StepContext`; take this one away";
+                mistakes.push(Error::new_spanned(&*typed, message));
+            }
+            let (_, default) = own_attributes(typed, mistakes);
+            if default.is_some() {
+                let message = "the `StepContext` is always there, and has no default";
+                mistakes.push(Error::new_spanned(&*typed, message));
+            }
+            arguments.push(Argument::Context);
+            continue;
+        }
+        let (comments, default) = own_attributes(typed, mistakes);
+        let name = match &*typed.pat {
+            Pat::Ident(name) if name.subpat.is_none() && name.by_ref.is_none() => {
+                Some(name.ident.clone())
+            }
+            pattern => {
+                let message = "a model calls arguments by their names; write one here, and take \
+                               the value apart inside of the function";
+                mistakes.push(Error::new_spanned(pattern, message));
+                None
+            }
+        };
+        mistakes.extend(type_mistake(&typed.ty));
+        if let (Some(name), true) = (name, mistakes.len() == before) {
+            let of = (*typed.ty).clone();
+            arguments.push(Argument::Given(Box::new(Given { name, of, comments, default })));
+        }
+    }
+    arguments
+}
+
+/// Whether this is the `StepContext`, by its name.
+fn is_context(of: &Type) -> bool {
+    let Type::Path(of) = of else { return false };
+    of.path.segments.last().is_some_and(|last| last.ident == "StepContext")
+}
+
+/// Takes the comments and the default from an argument; what is left may stay there.
+fn own_attributes(
+    argument: &mut PatType,
+    mistakes: &mut Vec<Error>,
+) -> (Vec<Attribute>, Option<Default>) {
+    let (mut comments, mut default, mut left) = (Vec::new(), None, Vec::new());
+    for attribute in argument.attrs.drain(..) {
+        if attribute.path().is_ident("doc") {
+            comments.push(attribute);
+        } else if attribute.path().is_ident("tool") {
+            let read = attribute.parse_nested_meta(|meta| {
+                if !meta.path.is_ident("default") {
+                    return Err(meta.error("an argument of a tool has the setting `default`"));
+                }
+                let has_value = meta.input.peek(Token![=]);
+                default = Some(if has_value {
+                    Default::Value(meta.value()?.parse()?)
+                } else {
+                    Default::OfType
+                });
+                Ok(())
+            });
+            mistakes.extend(read.err());
+        } else if ["cfg", "cfg_attr"].iter().any(|name| attribute.path().is_ident(name)) {
+            let message = "an argument of a tool is always there; write the function twice, each \
+                           with a `#[cfg]` of its own";
+            mistakes.push(Error::new_spanned(attribute, message));
+        } else {
+            left.push(attribute);
+        }
+    }
+    argument.attrs = left;
+    (comments, default)
+}
+
+/// What no model can give.
+fn type_mistake(of: &Type) -> Option<Error> {
+    let message = match of {
+        Type::Reference(borrowed) => {
+            let owned = match &*borrowed.elem {
+                Type::Path(text) if text.path.is_ident("str") => quote!(String),
+                Type::Slice(slice) => {
+                    let of = &slice.elem;
+                    quote!(Vec<#of>)
+                }
+                other => other.to_token_stream(),
+            };
+            let owned = written(&owned);
+            format!("an argument of a tool is owned: take `{owned}` instead of a reference")
+        }
+        Type::ImplTrait(_) => {
+            "an argument of a tool has one type: name it instead of `impl …`".to_owned()
+        }
+        Type::Path(path) => {
+            let arguments =
+                path.path.segments.iter().flat_map(|segment| match &segment.arguments {
+                    PathArguments::AngleBracketed(list) => list.args.iter().collect(),
+                    _ => Vec::new(),
+                });
+            return arguments.filter_map(inner_type).find_map(|inner| {
+                // What is borrowed for the whole program needs no owner.
+                type_mistake(inner).filter(|_| !is_static(inner))
+            });
+        }
+        _ => return None,
+    };
+    Some(Error::new_spanned(of, message))
+}
+
+fn inner_type(argument: &GenericArgument) -> Option<&Type> {
+    match argument {
+        GenericArgument::Type(of) => Some(of),
+        _ => None,
+    }
+}
+
+fn is_static(of: &Type) -> bool {
+    let Type::Reference(borrowed) = of else { return false };
+    borrowed.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static")
+}
+
+/// As a person would write it: `Vec<u8>` and not `Vec < u8 >`.
+fn written(tokens: &TokenStream) -> String {
+    tokens.to_string().replace(" < ", "<").replace(" >", ">").replace(" :: ", "::")
+}

@@ -1,0 +1,49 @@
+//! What stands in `#[tool(…)]` above a function.
+
+use proc_macro2::{Span, TokenStream};
+use syn::parse::Parser as _;
+use syn::{Error, LitStr, Path, meta};
+
+pub(crate) struct Settings {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) description: Option<LitStr>,
+    /// Where Stepwright is.
+    pub(crate) home: Path,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let home = syn::parse_quote!(::stepwright);
+        Self { name: None, description: None, home }
+    }
+}
+
+/// Reads them. The mistakes come beside what could be read.
+pub(crate) fn read(tokens: TokenStream) -> (Settings, Vec<Error>) {
+    let (mut settings, mut mistakes) = (Settings::default(), Vec::new());
+    let parser = meta::parser(|meta| {
+        if meta.path.is_ident("name") {
+            settings.name = Some(meta.value()?.parse()?);
+        } else if meta.path.is_ident("description") {
+            settings.description = Some(meta.value()?.parse()?);
+        } else if meta.path.is_ident("crate") {
+            let text: LitStr = meta.value()?.parse()?;
+            settings.home = text.parse_with(Path::parse_mod_style)?;
+        } else {
+            let message = "a tool has the settings `name`, `description` and `crate`, each a text";
+            return Err(meta.error(message));
+        }
+        Ok(())
+    });
+    mistakes.extend(parser.parse2(tokens).err());
+    (settings, mistakes)
+}
+
+/// What every provider takes as the name of a tool.
+pub(crate) fn name_mistake(name: &str, at: Span) -> Option<Error> {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let is_name = (1..=64).contains(&name.len()) && name.chars().all(is_letter);
+    let message = "models know tools by 1 to 64 letters, digits, `_` and `-`: give it such a name \
+                   with `#[tool(name = \"…\")]`";
+    (!is_name).then(|| Error::new(at, message))
+}

@@ -1,0 +1,22 @@
+//! What cannot be told to a model, and what is no tool.
+
+use stepwright_agent::{Agent, tool};
+
+struct Answer;
+
+/// Looks something up.
+#[tool(crate = "stepwright_agent")]
+async fn told(query: String) -> Answer {
+    drop(query);
+    Answer
+}
+
+async fn bare(query: String) -> String {
+    query
+}
+
+fn main() {
+    let _ = Agent::builder("a").tool(told);
+    let _ = Agent::builder("a").tool(bare);
+    let _ = Agent::builder("a").tool(5);
+}

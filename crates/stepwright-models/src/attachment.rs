@@ -1,0 +1,246 @@
+//! Media on their way to a model: read, typed, and written as providers take them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::io::Read as _;
+use std::sync::Arc;
+use stepwright_core::media::{Media, MediaKind, MediaSource};
+use stepwright_core::model::{ModelError, ModelErrorKind};
+
+/// How large a file may be that is sent to a model, in bytes. Providers take less.
+const ATTACHMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What begins a file of these types.
+const MAGIC: [(&[u8], &str); 9] = [
+    (b"\x89PNG", "image/png"),
+    (b"\xFF\xD8\xFF", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF", "application/pdf"),
+    (b"ID3", "audio/mp3"),
+    (b"\xFF\xFB", "audio/mp3"),
+    (b"fLaC", "audio/flac"),
+    (b"OggS", "audio/ogg"),
+    (b"\x1A\x45\xDF\xA3", "video/webm"),
+];
+
+/// What names of these types end with.
+const ENDINGS: [(&str, &str); 27] = [
+    ("png", "image/png"),
+    ("jpg", "image/jpeg"),
+    ("jpeg", "image/jpeg"),
+    ("gif", "image/gif"),
+    ("webp", "image/webp"),
+    ("heic", "image/heic"),
+    ("pdf", "application/pdf"),
+    ("txt", "text/plain"),
+    ("log", "text/plain"),
+    ("md", "text/markdown"),
+    ("csv", "text/csv"),
+    ("html", "text/html"),
+    ("xml", "text/xml"),
+    ("json", "application/json"),
+    ("yaml", "application/yaml"),
+    ("yml", "application/yaml"),
+    ("wav", "audio/wav"),
+    ("mp3", "audio/mp3"),
+    ("flac", "audio/flac"),
+    ("ogg", "audio/ogg"),
+    ("m4a", "audio/m4a"),
+    ("aac", "audio/aac"),
+    ("mp4", "video/mp4"),
+    ("mov", "video/mov"),
+    ("webm", "video/webm"),
+    ("mpeg", "video/mpeg"),
+    ("avi", "video/avi"),
+];
+
+/// A medium that can be written into a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attachment {
+    pub(crate) kind: MediaKind,
+    pub(crate) mime: Option<String>,
+    pub(crate) source: AttachmentSource,
+    /// What to call it in an error.
+    pub(crate) label: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AttachmentSource {
+    Url(String),
+    Base64(String),
+    Text(String),
+}
+
+impl Attachment {
+    /// Reads a medium. A file is read beside the runtime.
+    pub(crate) async fn of(media: &Media) -> Result<Self, ModelError> {
+        let mut mime = media.mime.as_deref().map(canonical);
+        let (label, bytes): (String, Arc<[u8]>) = match &media.source {
+            MediaSource::Url(url) => {
+                let path = url.split(['?', '#']).next().unwrap_or_default();
+                let mime = mime.or_else(|| by_ending(path));
+                if url.starts_with("data:") {
+                    return Err(refusal("an address that is itself the data")
+                        .with_hint("give the bytes with `Media::bytes`"));
+                }
+                let label = format!("`{url}`");
+                let source = AttachmentSource::Url(url.clone());
+                return Ok(Self { kind: media.kind, mime, source, label });
+            }
+            MediaSource::Path(path) => {
+                mime = mime.or_else(|| by_ending(path));
+                (format!("`{path}`"), read(path.clone()).await?.into())
+            }
+            MediaSource::Bytes(bytes) => {
+                let name = media.name.as_deref();
+                mime = mime.or_else(|| by_ending(name?));
+                let label = name.map_or_else(|| kind_name(media.kind).into(), |n| format!("`{n}`"));
+                (label, bytes.clone())
+            }
+            _ => return Err(refusal("a medium of this source")),
+        };
+        let mime = mime.or_else(|| by_magic(&bytes));
+        if media.kind == MediaKind::File && mime.as_deref().is_none_or(is_text) {
+            // A type that is not known may still be text: the bytes tell.
+            return match std::str::from_utf8(&bytes) {
+                Ok(text) => {
+                    let source = AttachmentSource::Text(text.to_owned());
+                    Ok(Self { kind: media.kind, mime, source, label })
+                }
+                Err(_) => Err(refusal(&format!("{label}, which is neither text nor a known type"))
+                    .with_hint("say its type with `Media::with_mime`")),
+            };
+        }
+        let source = AttachmentSource::Base64(STANDARD.encode(&bytes));
+        Ok(Self { kind: media.kind, mime, source, label })
+    }
+}
+
+impl Attachment {
+    /// The error for a model that cannot be given this.
+    pub(crate) fn refused_by(&self, id: &str) -> ModelError {
+        let is_url = matches!(self.source, AttachmentSource::Url(_));
+        let mime = self.mime.as_ref().map(|mime| format!(" of type `{mime}`")).unwrap_or_default();
+        let way = if is_url { " by its address" } else { "" };
+        let (kind, label) = (kind_name(self.kind), &self.label);
+        let message = format!("`{id}` cannot be given {kind}{mime}{way}: {label}");
+        ModelError::new(ModelErrorKind::BadRequest, message).with_hint(if is_url {
+            "give its bytes or its path, or use a model that fetches such media"
+        } else {
+            "use a model that takes such media, or give what is in it as text"
+        })
+    }
+}
+
+/// An error for what cannot be sent.
+fn refusal(what: &str) -> ModelError {
+    ModelError::new(ModelErrorKind::BadRequest, format!("a model cannot be given {what}"))
+}
+
+/// What a medium of this kind is called.
+fn kind_name(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Image => "an image",
+        MediaKind::Video => "a video",
+        MediaKind::Audio => "a sound",
+        MediaKind::File => "a file",
+    }
+}
+
+async fn read(path: String) -> Result<Vec<u8>, ModelError> {
+    let file = path.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(file)?.take(ATTACHMENT_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    let read =
+        reading.await.unwrap_or_else(|_| Err(std::io::Error::other("the reader was stopped")));
+    match read {
+        Ok(bytes) if bytes.len() as u64 > ATTACHMENT_BYTES_MAX => {
+            Err(refusal(&format!("`{path}`: it is larger than {ATTACHMENT_BYTES_MAX} bytes")))
+        }
+        Ok(bytes) => Ok(bytes),
+        Err(error) => Err(refusal(&format!("`{path}`: {error}"))),
+    }
+}
+
+fn by_ending(name: &str) -> Option<String> {
+    let (_, ending) = name.rsplit_once('.')?;
+    let known = ENDINGS.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending))?;
+    Some(known.1.to_owned())
+}
+
+fn by_magic(bytes: &[u8]) -> Option<String> {
+    if bytes.starts_with(b"RIFF") {
+        let form = bytes.get(8..12)?;
+        return match form {
+            b"WAVE" => Some("audio/wav".to_owned()),
+            b"WEBP" => Some("image/webp".to_owned()),
+            _ => None,
+        };
+    }
+    if bytes.get(4..8) == Some(b"ftyp") {
+        return Some("video/mp4".to_owned());
+    }
+    let known = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic))?;
+    Some(known.1.to_owned())
+}
+
+/// The one name of a type that has several.
+fn canonical(mime: &str) -> String {
+    let mime = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match mime.as_str() {
+        "image/jpg" => "image/jpeg".to_owned(),
+        "audio/mpeg" => "audio/mp3".to_owned(),
+        "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => "audio/wav".to_owned(),
+        "audio/mp4" | "audio/x-m4a" => "audio/m4a".to_owned(),
+        "video/quicktime" => "video/mov".to_owned(),
+        "application/x-pdf" => "application/pdf".to_owned(),
+        _ => mime,
+    }
+}
+
+fn is_text(mime: &str) -> bool {
+    const TEXTS: [&str; 6] = ["json", "yaml", "xml", "javascript", "toml", "csv"];
+    mime.starts_with("text/") || TEXTS.iter().any(|text| mime.ends_with(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_medium_is_typed_by_what_is_known_of_it() {
+        let png = Media::bytes(MediaKind::Image, *b"\x89PNG\r\n");
+        let read = Attachment::of(&png).await.unwrap();
+        assert_eq!(read.mime.as_deref(), Some("image/png"));
+        assert_eq!(read.source, AttachmentSource::Base64("iVBORw0K".into()));
+
+        let named = png.clone().with_mime("image/jpg; q=1");
+        assert_eq!(Attachment::of(&named).await.unwrap().mime.as_deref(), Some("image/jpeg"));
+
+        let url = Media::url(MediaKind::Image, "https://example.org/a.webp?size=1");
+        assert_eq!(Attachment::of(&url).await.unwrap().mime.as_deref(), Some("image/webp"));
+    }
+
+    #[tokio::test]
+    async fn a_file_of_text_is_text_and_other_bytes_need_a_type() {
+        let notes = Media::bytes(MediaKind::File, *b"# Notes").with_name("notes.md");
+        let read = Attachment::of(&notes).await.unwrap();
+        assert_eq!(read.source, AttachmentSource::Text("# Notes".into()));
+
+        let bytes = Media::bytes(MediaKind::File, [0xFF, 0x00, 0xFE]).with_name("blob");
+        let error = Attachment::of(&bytes).await.unwrap_err();
+        assert_eq!(error.kind, ModelErrorKind::BadRequest);
+        assert!(error.message.contains("`blob`"), "{error}");
+        assert!(error.hint.unwrap().contains("with_mime"));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_there_is_told_by_its_name() {
+        let error = Attachment::of(&Media::path(MediaKind::File, "no/such.pdf")).await.unwrap_err();
+        assert!(error.message.contains("`no/such.pdf`"), "{error}");
+        assert!(!error.retryable);
+    }
+}

@@ -1,0 +1,246 @@
+//! The one layer that tries again.
+
+use crate::guard::{IDLE_TIMEOUT, TokioClock, enforce};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use std::hash::{BuildHasher as _, RandomState};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use stepwright_core::model::{AnyModel, Model, ModelError, ModelEvent, ModelRequest, ModelStream};
+use stepwright_core::{BoxFuture, World};
+
+/// How often a request is sent again, unless somebody says otherwise.
+const RETRIES: u32 = 2;
+
+/// How long to wait before the first retry, unless the provider says.
+const DELAY: Duration = Duration::from_millis(500);
+
+/// The longest wait between two requests that a policy comes to by itself.
+const DELAY_MAX: Duration = Duration::from_secs(30);
+
+/// The longest wait that a provider may ask for. When it asks for more, the error is given at once:
+/// a step that can wait for that long has retries of its own, or another model.
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
+
+/// How a request that failed is sent again.
+///
+/// Waits grow: the first is about `delay`, each further one about twice as long, up to `delay_max`.
+/// Chance takes up to half of each away, so that many who failed together do not come back
+/// together. Where the provider says how long to wait, that is how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// How often it is sent again at the most. 0 is never.
+    pub max: u32,
+    /// How long to wait before the first retry.
+    pub delay: Duration,
+    /// The longest wait.
+    pub delay_max: Duration,
+    /// The longest wait that a provider may ask for; if it asks for more, the error is given at
+    /// once.
+    pub retry_after_max: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { max: RETRIES, delay: DELAY, delay_max: DELAY_MAX, retry_after_max: RETRY_AFTER_MAX }
+    }
+}
+
+impl RetryPolicy {
+    /// Never tries again.
+    pub fn never() -> Self {
+        Self { max: 0, ..Self::default() }
+    }
+
+    /// How long to wait after `error`, the failure of attempt `attempt` counted from 1; `None` if
+    /// it is not tried again.
+    fn delay(&self, error: &ModelError, attempt: u32, world: &World) -> Option<Duration> {
+        if attempt > self.max || !error.retryable {
+            return None;
+        }
+        if let Some(wait) = error.retry_after {
+            return (wait <= self.retry_after_max).then_some(wait);
+        }
+        let doubled = self.delay.saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
+        let longest = doubled.min(self.delay_max);
+        let thousandths = u32::try_from(world.chance() % 1000).unwrap_or(0);
+        Some(longest.saturating_sub(longest / 2000 * thousandths))
+    }
+}
+
+/// Sends the requests of `model` again when they fail before anything was answered, by
+/// [`RetryPolicy::default`]. Waits by Tokio's clock.
+///
+/// For models that a program asks itself: agents try again by themselves, and a model that is
+/// wrapped in this as well would be asked more often than anybody wants.
+///
+/// ```
+/// use stepwright_core::message::Message;
+/// use stepwright_core::model::{AnyModel, ModelError, ModelErrorKind, ModelRequest};
+/// use stepwright_models::retrying;
+/// use stepwright_testing::model::{Reply, ScriptedModel};
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// let busy = ModelError::new(ModelErrorKind::Overloaded, "too busy");
+/// let model = ScriptedModel::new([Reply::from(busy), Reply::text("hello")]);
+/// let answer = AnyModel::new(retrying(model)).complete(ModelRequest::default()).await.unwrap();
+/// assert_eq!(answer.turn.text(), "hello");
+/// # }
+/// ```
+pub fn retrying(model: impl Model) -> Retrying {
+    // Any seed will do that others do not have.
+    let seed = RandomState::new().hash_one(0);
+    let world = World::new(TokioClock(tokio::time::Instant::now()), seed);
+    Retrying { model: AnyModel::new(model), policy: RetryPolicy::default(), world }
+}
+
+/// A model whose requests are sent again: see [`retrying`].
+#[derive(Clone, Debug)]
+pub struct Retrying {
+    model: AnyModel,
+    policy: RetryPolicy,
+    world: World,
+}
+
+impl Retrying {
+    /// Says how often, and after how long.
+    #[must_use]
+    pub fn policy(mut self, policy: RetryPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+}
+
+impl Model for Retrying {
+    fn id(&self) -> &str {
+        self.model.id()
+    }
+    fn stream(&self, request: ModelRequest) -> ModelStream {
+        let idle = request.options.idle_timeout.unwrap_or(IDLE_TIMEOUT);
+        retrying_stream(&self.model, request, self.policy.clone(), idle, &self.world, |_, _, _| {})
+    }
+    fn notice(&self) -> Option<&str> {
+        self.model.notice()
+    }
+}
+
+/// Asks `model`, and asks again when an attempt fails before its first event was handed on. Each
+/// attempt is held to the contract of [`Model`]; it may be silent for `idle`, and take the whole
+/// `timeout` of the request's options. Waits in `world`.
+///
+/// `on_retry` is told of each failure that is tried again: the error, which attempt it was, counted
+/// from 1, and how long it waits now.
+///
+/// Signs of life are no events: they are not handed on before the model speaks.
+///
+/// ```
+/// use futures_util::StreamExt as _;
+/// use stepwright_core::World;
+/// use stepwright_core::model::{AnyModel, ModelError, ModelErrorKind, ModelRequest};
+/// use stepwright_core::world::VirtualClock;
+/// use stepwright_models::guard::IDLE_TIMEOUT;
+/// use stepwright_models::{RetryPolicy, retrying_stream};
+/// use stepwright_testing::model::{Reply, ScriptedModel};
+///
+/// let clock = VirtualClock::default();
+/// let world = World::new(clock.clone(), 42);
+/// let busy = ModelError::new(ModelErrorKind::Overloaded, "too busy");
+/// let model = AnyModel::new(ScriptedModel::new([Reply::from(busy), Reply::text("hello")]));
+/// let told = |error: &ModelError, attempt, _| {
+///     assert_eq!((error.message.as_str(), attempt), ("too busy", 1));
+/// };
+/// let (request, policy) = (ModelRequest::default(), RetryPolicy::default());
+/// let events = retrying_stream(&model, request, policy, IDLE_TIMEOUT, &world, told);
+/// let events = clock.run(events.collect::<Vec<_>>());
+/// assert!(events.iter().all(Result::is_ok));
+/// ```
+pub fn retrying_stream(
+    model: &AnyModel,
+    mut request: ModelRequest,
+    policy: RetryPolicy,
+    idle: Duration,
+    world: &World,
+    on_retry: impl FnMut(&ModelError, u32, Duration) + Send + 'static,
+) -> ModelStream {
+    // The guards below this one shall not be more impatient.
+    request.options.idle_timeout.get_or_insert(idle);
+    let (model, world) = (model.clone(), world.clone());
+    let on_retry = Box::new(on_retry);
+    let asking = Asking { model, request, policy, idle, world, on_retry };
+    Asked { asking, state: State::Begin(1) }.boxed()
+}
+
+struct Asking {
+    model: AnyModel,
+    request: ModelRequest,
+    policy: RetryPolicy,
+    idle: Duration,
+    world: World,
+    on_retry: Box<OnRetry>,
+}
+
+type OnRetry = dyn FnMut(&ModelError, u32, Duration) + Send;
+
+impl Asking {
+    fn ask(&self) -> ModelStream {
+        let request = self.request.clone();
+        let timeout = request.options.timeout;
+        enforce(self.model.stream(request), self.idle, timeout, self.world.clone())
+    }
+}
+
+struct Asked {
+    asking: Asking,
+    state: State,
+}
+
+enum State {
+    /// This attempt is to be made.
+    Begin(u32),
+    /// Nothing has come yet.
+    Waiting(ModelStream, u32),
+    /// The attempt before this one has failed.
+    Pausing(BoxFuture<'static, ()>, u32),
+    /// Something was handed on: there is no way back.
+    Speaking(ModelStream),
+    Over,
+}
+
+impl Stream for Asked {
+    type Item = Result<ModelEvent, ModelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Self { asking, state } = &mut *self;
+        loop {
+            *state = match state {
+                State::Speaking(answer) => return answer.poll_next_unpin(cx),
+                State::Begin(attempt) => State::Waiting(asking.ask(), *attempt),
+                State::Pausing(pause, attempt) => {
+                    ready!(pause.poll_unpin(cx));
+                    State::Begin(*attempt)
+                }
+                State::Waiting(answer, attempt) => {
+                    let attempt = *attempt;
+                    match ready!(answer.poll_next_unpin(cx)) {
+                        Some(Ok(ModelEvent::Heartbeat)) => continue,
+                        Some(Err(error)) => {
+                            let wait = asking.policy.delay(&error, attempt, &asking.world);
+                            // The request is closed before the next one is made.
+                            *state = State::Over;
+                            let Some(wait) = wait else { return Poll::Ready(Some(Err(error))) };
+                            (asking.on_retry)(&error, attempt, wait);
+                            State::Pausing(asking.world.sleep(wait), attempt + 1)
+                        }
+                        event => {
+                            if let State::Waiting(answer, _) = std::mem::replace(state, State::Over)
+                            {
+                                *state = State::Speaking(answer);
+                            }
+                            return Poll::Ready(event);
+                        }
+                    }
+                }
+                State::Over => return Poll::Ready(None),
+            };
+        }
+    }
+}

@@ -1,0 +1,696 @@
+//! The wires of providers, spoken by `rig-core`. This is the only file that names it: nothing of it
+//! is in our interface or in what is stored, and another library would replace this file alone.
+
+use crate::adapt::adapted;
+use crate::attachment::{Attachment, AttachmentSource};
+use crate::catalogue::{Schema, Spec, Wire};
+use crate::failure::{Failure, Speaker};
+use crate::provider::Connection;
+use crate::shape::is_refusal;
+use crate::transport::{self, Heard};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use futures_util::{FutureExt as _, StreamExt as _};
+use rig_core::completion::{
+    CacheRetention, CompletionRequest, CompletionResponse, Effort, FinishReason, Media as RigMedia,
+    Place, Reasoning, ReplayTarget, ToolDefinition,
+};
+use rig_core::error::ProviderError;
+use rig_core::http_client::{self, HttpClientExt, LazyBody, MultipartForm, StreamingResponse};
+use rig_core::message::{
+    AssistantContent, AssistantMessage, AudioMediaType, CallId, DocumentMediaType,
+    DocumentSourceKind, ImageMediaType, Message as RigMessage, MimeType, ToolCall as RigCall,
+    ToolFunction, ToolName, ToolResult, ToolResultContent, UserContent, VideoMediaType,
+};
+use rig_core::operation::Completion as CompletionOp;
+use rig_core::providers::openai::responses_api::wire::Responses;
+use rig_core::providers::openai::wire::{self as openai, Auth, Dialect, OpenAIConfig};
+use rig_core::providers::{anthropic, gemini, ollama, xai};
+use rig_core::streaming::{CompletionStream, Item, StreamEvent};
+use rig_core::wire::{Encoded, WireFrame};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use stepwright_core::BoxFuture;
+use stepwright_core::media::{Media, MediaKind};
+use stepwright_core::message::{
+    Arguments, AssistantTurn, Message, Native, Part, ToolCall, ToolOutcome, Usage,
+};
+use stepwright_core::model::{
+    Completion, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream,
+    ReasoningEffort, StopReason, ToolChoice,
+};
+
+/// Names the form in which turns are kept for replay.
+const ADAPTER: &str = "rig/1";
+
+/// The longest answer of a Claude model that this version does not know, in tokens. Anthropic wants
+/// to be told one.
+const UNKNOWN_CLAUDE_TOKENS: u64 = 8_192;
+
+/// A model of a provider.
+#[derive(Clone)]
+pub(crate) struct RigModel(Arc<Inner>);
+
+struct Inner {
+    id: String,
+    spec: &'static Spec,
+    speaker: Arc<Speaker>,
+    target: Box<dyn ReplayTarget + Send + Sync>,
+    open: Box<Open>,
+}
+
+type Open =
+    dyn Fn(Line, CompletionRequest) -> Result<CompletionStream, ProviderError> + Send + Sync;
+
+impl RigModel {
+    pub(crate) fn new(id: String, connection: Connection) -> Self {
+        let Connection { spec, base_url, api_version, speaker } = connection;
+        let key = speaker.key.as_ref().map(|key| key.expose().to_owned()).unwrap_or_default();
+        let model = speaker.model.clone();
+        let speaker = Arc::new(speaker);
+        let root = |suffix: &str| {
+            let base = base_url.trim_end_matches('/');
+            base.strip_suffix(suffix).unwrap_or(base).to_owned()
+        };
+        let compatible = |dialect: &Dialect, base: String| {
+            let mut config = OpenAIConfig::with_key(dialect, key.clone()).with_base_url(base);
+            if key.is_empty() {
+                config.auth = Auth::OptionalBearer;
+            }
+            config
+        };
+        let chat = |mut dialect: Dialect, base: String| {
+            dialect.quirks.response_format_with_tools = spec.schema == Schema::Always;
+            wired(compatible(&dialect, base).chat(&model))
+        };
+        let base = || root("");
+        let (target, open) = match spec.wire {
+            Wire::OpenAi => wired(Responses::new(compatible(&openai::OPENAI, base()), &model)),
+            Wire::OpenAiChat => chat(openai::OPENAI, base()),
+            Wire::Xai => wired(Responses::new(compatible(&xai::DIALECT, root("/v1")), &model)),
+            Wire::Groq => chat(openai::GROQ, base()),
+            Wire::Mistral => chat(openai::MISTRAL, root("/v1")),
+            Wire::DeepSeek => chat(openai::DEEPSEEK, base()),
+            Wire::OpenRouter => chat(openai::OPENROUTER, base()),
+            Wire::Ollama => {
+                // Its own wire: the one that is like OpenAI's cannot be told how much to read.
+                let config = ollama::OllamaConfig::new().with_api_key(key.clone());
+                let line = Line::new(&speaker, spec.wire);
+                let client = config.with_base_url(root("/v1")).connect(line);
+                wired(client.native_completion(&model).wire)
+            }
+            Wire::Azure => {
+                let mut dialect = openai::AZURE;
+                dialect.quirks.response_format_with_tools = true;
+                let mut config = OpenAIConfig::with_key(&dialect, key.clone());
+                config = config.with_base_url(base());
+                if let Some(version) = api_version {
+                    config = config.with_api_version(version);
+                }
+                wired(config.chat(&model))
+            }
+            Wire::Anthropic => {
+                let config = anthropic::wire::AnthropicConfig::new(key.clone());
+                let line = Line::new(&speaker, spec.wire);
+                let client = config.with_base_url(base_url.as_str()).connect(line);
+                let mut wire = client.completion(&model).wire;
+                // Gateways refuse fields that they do not know.
+                wire.tool_input_streaming = anthropic::wire::ToolInputStreaming::Off;
+                wire.default_max_tokens.get_or_insert(UNKNOWN_CLAUDE_TOKENS);
+                wired(wire)
+            }
+            Wire::Gemini => {
+                // The key goes into a header: see `transport`.
+                let config = gemini::GeminiConfig::new(key.clone());
+                let client =
+                    config.with_base_url(root("/v1beta")).connect(Line::new(&speaker, spec.wire));
+                wired(client.completion(&model).wire)
+            }
+        };
+        Self(Arc::new(Inner { id, spec, speaker, target, open }))
+    }
+}
+
+#[expect(clippy::result_large_err, reason = "the library's own error, which ends here")]
+fn wired<W>(wire: W) -> (Box<dyn ReplayTarget + Send + Sync>, Box<Open>)
+where
+    W: rig_core::wire::Wire<Op = CompletionOp, Payload = Encoded, Frame = WireFrame>
+        + ReplayTarget
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+{
+    let target = Box::new(wire.clone());
+    let open = move |line: Line, request: CompletionRequest| {
+        rig_core::Model::new(wire.clone(), line).stream(request)
+    };
+    (target, Box::new(open))
+}
+
+impl Model for RigModel {
+    fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    fn stream(&self, request: ModelRequest) -> ModelStream {
+        let model = self.0.clone();
+        // Inside the stream: nothing happens until it is polled.
+        stream::once(async move {
+            match model.open(request).await {
+                Ok(answer) => answer.boxed(),
+                Err(error) => stream::iter([Err(error)]).boxed(),
+            }
+        })
+        .flatten()
+        .boxed()
+    }
+}
+
+impl Inner {
+    async fn open(&self, request: ModelRequest) -> Result<Answer, ModelError> {
+        let request = self.request(request).await?;
+        let line = Line::new(&self.speaker, self.spec.wire);
+        let heard = line.heard.clone();
+        let reading = (self.open)(line, request).map_err(|e| failure(e, &self.speaker))?;
+        Ok(Answer {
+            id: self.id.clone(),
+            speaker: self.speaker.clone(),
+            reading: Reading::Events(Box::new(reading)),
+            calls: Vec::new(),
+            heard,
+            seen: 0,
+        })
+    }
+
+    // --- what is asked ---
+
+    async fn request(&self, request: ModelRequest) -> Result<CompletionRequest, ModelError> {
+        let request = adapted(request, self.spec);
+        let bad = |error: String| self.speaker.error(ModelErrorKind::BadRequest, error);
+        let mut ids = HashMap::new();
+        let mut messages = Vec::with_capacity(request.messages.len());
+        for message in &request.messages {
+            messages.extend(self.message(message, &mut ids).await?);
+        }
+        if messages.is_empty() {
+            return Err(bad("there is no message to answer".to_owned()));
+        }
+        let mut asked = CompletionRequest::from(messages);
+        if let Some(instructions) = request.instructions.filter(|text| !text.is_empty()) {
+            asked = asked.preamble(instructions);
+        }
+        if self.spec.wire == Wire::Ollama && request.tool_choice == ToolChoice::Required {
+            return Err(bad("`ollama` cannot be made to call a tool".to_owned())
+                .with_hint("leave the choice to the model, or use another provider"));
+        }
+        let mut tools = Vec::with_capacity(request.tools.len());
+        for tool in request.tools {
+            let name = tool_name(&tool.name).map_err(bad)?;
+            tools.push(ToolDefinition::new(name, tool.description, tool.parameters));
+        }
+        if !tools.is_empty() {
+            if !self.target.accepts(&self.speaker.model).tools {
+                return Err(bad(format!("`{}` calls no tools", self.id)));
+            }
+            asked = asked.tools(tools).tool_choice(match request.tool_choice {
+                ToolChoice::Auto => rig_core::message::ToolChoice::Auto,
+                ToolChoice::None => rig_core::message::ToolChoice::None,
+                ToolChoice::Required => rig_core::message::ToolChoice::Required,
+            });
+        }
+        if let Some(schema) = request.output_schema {
+            let schema = rig_core::schemars::Schema::try_from(schema)
+                .map_err(|error| bad(format!("the output schema is no JSON Schema: {error}")))?;
+            asked = asked.output_schema(schema);
+        }
+        if let Some(effort) = request.options.reasoning_effort {
+            asked = asked.reasoning(reasoning(effort));
+        }
+        if request.options.cache && self.spec.wire == Wire::Anthropic {
+            asked = asked.cache(CacheRetention::Short);
+        }
+        let extra = request.options.extra;
+        let extra: Option<Value> = (!extra.is_empty()).then(|| extra.into());
+        Ok(asked
+            .max_tokens(request.options.max_output_tokens)
+            .temperature(request.options.temperature)
+            // Reasons that are new are ours to judge.
+            .accept_unknown_finish_reasons(true)
+            .additional_params(extra))
+    }
+
+    async fn message(
+        &self,
+        message: &Message,
+        ids: &mut HashMap<String, CallId>,
+    ) -> Result<Option<RigMessage>, ModelError> {
+        let bad = |error: String| self.speaker.error(ModelErrorKind::BadRequest, error);
+        Ok(match message {
+            Message::User { parts } => {
+                let mut content = Vec::with_capacity(parts.len());
+                for part in parts {
+                    match part {
+                        Part::Text { text } if text.is_empty() => {}
+                        Part::Text { text } => content.push(UserContent::text(text.clone())),
+                        Part::Media { media } => content.push(self.medium(media).await?),
+                        _ => return Err(bad("a person's message has text and media only".into())),
+                    }
+                }
+                (!content.is_empty()).then_some(RigMessage::User { content })
+            }
+            Message::Assistant(turn) => {
+                let turn = match self.native(turn) {
+                    Some(turn) => turn,
+                    None => canonical(turn).map_err(bad)?,
+                };
+                for call in turn.tool_calls() {
+                    ids.insert(call.id.wire().into_owned(), call.id.clone());
+                }
+                (!turn.content.is_empty()).then_some(RigMessage::Assistant(turn))
+            }
+            Message::Tool { results } => {
+                let results: Result<Vec<_>, _> =
+                    results.iter().map(|result| tool_result(result, ids)).collect();
+                let results = results.map_err(bad)?;
+                (!results.is_empty()).then(|| RigMessage::tool_results(results))
+            }
+        })
+    }
+
+    /// The form in which this very model gave the turn. Another's is of no use to it: signatures
+    /// and encrypted thoughts are readable only to whoever wrote them.
+    fn native(&self, turn: &AssistantTurn) -> Option<AssistantMessage> {
+        let native = turn.native.as_ref().filter(|native| native.adapter == ADAPTER)?;
+        if native.data.get("model")?.as_str()? != self.id {
+            return None;
+        }
+        match serde_json::from_value(native.data.get("message")?.clone()).ok()? {
+            RigMessage::Assistant(turn) => Some(turn),
+            _ => None,
+        }
+    }
+
+    async fn medium(&self, media: &Media) -> Result<UserContent, ModelError> {
+        let attachment = Attachment::of(media).await?;
+        let content = content(&attachment);
+        let (model, spec) = (&self.speaker.model, self.spec);
+        let accepts = self.target.accepts(model);
+        let sendable = match &content {
+            Some(UserContent::Image(image)) => {
+                accepts.user_images
+                    && self.target.encodes(model, RigMedia::Image(image, Place::User))
+            }
+            Some(UserContent::Audio(audio)) => self.target.encodes(model, RigMedia::Audio(audio)),
+            Some(UserContent::Video(video)) => self.target.encodes(model, RigMedia::Video(video)),
+            Some(UserContent::Document(document)) => {
+                self.target.encodes(model, RigMedia::Document(document))
+            }
+            _ => false,
+        };
+        // What the library would write for others here, Groq does not read.
+        let sendable = sendable && (spec.wire != Wire::Groq || media.kind == MediaKind::Image);
+        match content {
+            Some(content) if sendable => Ok(content),
+            _ => Err(attachment.refused_by(&self.id)),
+        }
+    }
+}
+
+fn content(attachment: &Attachment) -> Option<UserContent> {
+    let mime = attachment.mime.as_deref();
+    let data = match &attachment.source {
+        AttachmentSource::Url(url) => DocumentSourceKind::Url(url.clone()),
+        AttachmentSource::Base64(data) => DocumentSourceKind::Base64(data.clone()),
+        AttachmentSource::Text(text) => DocumentSourceKind::String(text.clone()),
+    };
+    let is_text = matches!(data, DocumentSourceKind::String(_));
+    Some(match attachment.kind {
+        MediaKind::Image => UserContent::Image(rig_core::message::Image {
+            media_type: mime.and_then(ImageMediaType::from_mime_type),
+            data,
+            ..Default::default()
+        }),
+        MediaKind::Audio => UserContent::Audio(rig_core::message::Audio {
+            media_type: Some(mime.and_then(AudioMediaType::from_mime_type)?),
+            data,
+        }),
+        MediaKind::Video => UserContent::Video(rig_core::message::Video {
+            media_type: mime.and_then(VideoMediaType::from_mime_type),
+            data,
+            additional_params: None,
+        }),
+        MediaKind::File => UserContent::Document(rig_core::message::Document {
+            media_type: match mime.and_then(DocumentMediaType::from_mime_type) {
+                None if is_text => Some(DocumentMediaType::TXT),
+                None => return None,
+                known => known,
+            },
+            data,
+            additional_params: None,
+        }),
+    })
+}
+
+/// A turn of another model, or one that a program wrote. What others have thought stays with them.
+fn canonical(turn: &AssistantTurn) -> Result<AssistantMessage, String> {
+    let mut content = Vec::with_capacity(turn.parts.len());
+    for part in &turn.parts {
+        match part {
+            Part::Text { text } if text.is_empty() => {}
+            Part::Text { text } => content.push(AssistantContent::text(text.clone())),
+            Part::ToolCall(call) => {
+                let name = tool_name(&call.name)?;
+                let function = match &call.arguments {
+                    Arguments::Json(arguments) => ToolFunction::new(name, arguments.clone()),
+                    Arguments::Invalid(raw) => ToolFunction::parse(name, raw),
+                };
+                content.push(AssistantContent::ToolCall(RigCall::from_wire(&call.id, function)));
+            }
+            // An image that the model made is no part of what it can be told again.
+            _ => {}
+        }
+    }
+    Ok(AssistantMessage::new(content))
+}
+
+fn tool_result(result: &ToolOutcome, ids: &HashMap<String, CallId>) -> Result<ToolResult, String> {
+    let known = ids.get(&result.call_id).cloned();
+    Ok(ToolResult {
+        call: known.unwrap_or_else(|| CallId::from_wire(result.call_id.clone())),
+        name: tool_name(&result.name)?,
+        content: vec![ToolResultContent::text(result.text.clone())],
+        is_error: result.is_error,
+    })
+}
+
+fn tool_name(name: &str) -> Result<ToolName, String> {
+    ToolName::new(name).map_err(|_| "a tool has no name".to_owned())
+}
+
+fn reasoning(effort: ReasoningEffort) -> Reasoning {
+    match effort {
+        ReasoningEffort::None => Reasoning::Off,
+        ReasoningEffort::Minimal => Effort::Minimal.into(),
+        ReasoningEffort::Low => Effort::Low.into(),
+        ReasoningEffort::High => Effort::High.into(),
+        ReasoningEffort::Max => Effort::Max.into(),
+        _ => Effort::Medium.into(),
+    }
+}
+
+// --- what is answered ---
+
+struct Answer {
+    id: String,
+    speaker: Arc<Speaker>,
+    reading: Reading,
+    /// The parts that are calls, in the order in which they began.
+    calls: Vec<usize>,
+    heard: Arc<Heard>,
+    /// How many pieces had come when something was last told.
+    seen: u64,
+}
+
+enum Reading {
+    Events(Box<CompletionStream>),
+    End(BoxFuture<'static, Result<CompletionResponse, ProviderError>>),
+    Over,
+}
+
+impl Stream for Answer {
+    type Item = Result<ModelEvent, ModelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            let polled = match &mut this.reading {
+                Reading::Over => return Poll::Ready(None),
+                Reading::End(end) => {
+                    let response = std::task::ready!(end.poll_unpin(cx));
+                    this.reading = Reading::Over;
+                    return Poll::Ready(Some(match response {
+                        Ok(response) => this.completion(&response),
+                        Err(error) => Err(failure(error, &this.speaker)),
+                    }));
+                }
+                Reading::Events(events) => events.poll_next_unpin(cx),
+            };
+            let event = match polled {
+                Poll::Ready(Some(Ok(Item::Event(event)))) => this.event(event),
+                // Events of a kind that is newer than this program; providers say to skip them.
+                // Those of a known kind and a wrong shape do not come this far: see `shape`.
+                Poll::Ready(Some(Ok(Item::Unknown(_)))) => None,
+                Poll::Ready(Some(Err(error))) => {
+                    this.reading = Reading::Over;
+                    return Poll::Ready(Some(Err(failure(error, &this.speaker))));
+                }
+                Poll::Ready(None) => {
+                    let Reading::Events(events) =
+                        std::mem::replace(&mut this.reading, Reading::Over)
+                    else {
+                        return Poll::Ready(None);
+                    };
+                    this.reading = Reading::End(events.finish().boxed());
+                    None
+                }
+                Poll::Pending => {
+                    let pieces = this.heard.pieces();
+                    if pieces == this.seen {
+                        return Poll::Pending;
+                    }
+                    this.seen = pieces;
+                    return Poll::Ready(Some(Ok(ModelEvent::Heartbeat)));
+                }
+            };
+            if let Some(event) = event {
+                this.seen = this.heard.pieces();
+                return Poll::Ready(Some(Ok(event)));
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn event(&mut self, event: StreamEvent) -> Option<ModelEvent> {
+        let call = |part: usize| self.calls.iter().position(|known| *known == part);
+        Some(match event {
+            StreamEvent::Text { text, .. } => ModelEvent::TextDelta(text),
+            StreamEvent::Reasoning { text, .. } => ModelEvent::ReasoningDelta(text),
+            StreamEvent::Start { part, name: Some(name), .. } => {
+                self.calls.push(part.index());
+                let index = self.calls.len() - 1;
+                ModelEvent::ToolCallStart { index, name: name.to_string() }
+            }
+            StreamEvent::Arguments { part, json } => {
+                ModelEvent::ToolArgumentsDelta { index: call(part.index())?, json }
+            }
+            StreamEvent::End { part, content: AssistantContent::ToolCall(ready) } => {
+                let index = call(part.index())?;
+                ModelEvent::ToolCallReady { index, call: tool_call(&ready) }
+            }
+            StreamEvent::Start { .. } | StreamEvent::End { .. } => return None,
+        })
+    }
+
+    fn completion(&self, response: &CompletionResponse) -> Result<ModelEvent, ModelError> {
+        let turn = AssistantTurn {
+            parts: response.choice.iter().filter_map(part).collect(),
+            native: response.message().and_then(|message| {
+                let message = serde_json::to_value(message).ok()?;
+                let data = json!({"model": self.id, "message": message});
+                Some(Native { adapter: ADAPTER.to_owned(), data })
+            }),
+        };
+        let calls = turn.tool_calls().next().is_some();
+        let stop = match response.finish_reason() {
+            Some(FinishReason::ContentFilter) => StopReason::Refused,
+            Some(FinishReason::Length) => StopReason::Length,
+            Some(FinishReason::ToolCalls) => StopReason::ToolCalls,
+            Some(FinishReason::Other(reason)) => match &response.error {
+                Some(error) => return Err(self.speaker.in_band(error)),
+                None => StopReason::Other(reason),
+            },
+            _ if is_refusal(&response.raw) => StopReason::Refused,
+            _ if response.raw.get("stop_reason").is_some_and(|why| why == "pause_turn") => {
+                StopReason::Other("pause_turn".to_owned())
+            }
+            _ if calls => StopReason::ToolCalls,
+            _ => StopReason::EndTurn,
+        };
+        let usage = response.usage;
+        Ok(ModelEvent::Done(Completion {
+            turn,
+            stop,
+            // Both sides count alike: cached and written tokens are among those read, thoughts
+            // among those written.
+            usage: Usage {
+                input_tokens: usage.input_tokens,
+                output_tokens: usage.output_tokens,
+                cache_read_tokens: usage.cached_input_tokens,
+                cache_write_tokens: usage.cache_creation_input_tokens,
+                reasoning_tokens: usage.reasoning_tokens,
+            },
+            response_id: response.response_id().map(str::to_owned),
+            request_id: self.heard.request_id(),
+        }))
+    }
+}
+
+fn part(content: &AssistantContent) -> Option<Part> {
+    Some(match content {
+        AssistantContent::Text(text) => Part::Text { text: text.text.clone() },
+        AssistantContent::Reasoning(thought) if thought.text.is_empty() => return None,
+        AssistantContent::Reasoning(thought) => Part::Reasoning { text: thought.text.clone() },
+        AssistantContent::ToolCall(call) => Part::ToolCall(tool_call(call)),
+        AssistantContent::Image(image) => {
+            let media = match &image.data {
+                DocumentSourceKind::Base64(data) => {
+                    Media::bytes(MediaKind::Image, STANDARD.decode(data).ok()?)
+                }
+                DocumentSourceKind::Raw(bytes) => Media::bytes(MediaKind::Image, bytes.clone()),
+                DocumentSourceKind::Url(url) => Media::url(MediaKind::Image, url.clone()),
+                _ => return None,
+            };
+            let mime = image.media_type.as_ref().map(MimeType::to_mime_type);
+            Part::Media { media: media.with_mime(mime.unwrap_or("image/png")) }
+        }
+        _ => return None,
+    })
+}
+
+fn tool_call(call: &RigCall) -> ToolCall {
+    ToolCall {
+        id: call.id.wire().into_owned(),
+        name: call.function.name.to_string(),
+        arguments: match &call.function.invalid_arguments {
+            None => Arguments::Json(call.function.arguments_value()),
+            Some(raw) => Arguments::Invalid(raw.clone()),
+        },
+    }
+}
+
+fn failure(error: ProviderError, speaker: &Speaker) -> ModelError {
+    use ModelErrorKind::{BadRequest, Malformed, Refused};
+    let provider = speaker.provider;
+    match error {
+        ProviderError::Http(error) => match &*error {
+            http_client::Error::Instance(inner) => match inner.downcast_ref::<Failure>() {
+                Some(failure) => failure.0.clone(),
+                None => speaker.error(ModelErrorKind::Transport, inner.to_string()),
+            },
+            http_client::Error::StreamEnded => truncated(speaker),
+            other => speaker.error(BadRequest, other.to_string()),
+        },
+        ProviderError::Truncated => truncated(speaker),
+        ProviderError::Json(error) => {
+            speaker.error(Malformed, format!("`{provider}` sent what is not its wire: {error}"))
+        }
+        ProviderError::Response(reason) => {
+            speaker.error(Malformed, format!("the answer of `{provider}` does not fit: {reason}"))
+        }
+        ProviderError::ProviderResponse(answer) if answer.refusal => {
+            let mut error = speaker.in_band(&answer.body);
+            error.kind = Refused;
+            error.retryable = false;
+            error
+        }
+        ProviderError::ProviderResponse(answer) | ProviderError::InvalidAuthentication(answer) => {
+            match answer.status.filter(|status| !status.is_success()) {
+                Some(status) => {
+                    let headers = answer.headers.unwrap_or_default();
+                    speaker.refused(status, &headers, &answer.body)
+                }
+                None => speaker.in_band(&answer.body),
+            }
+        }
+        ProviderError::Provider(reason) => speaker.in_band(&reason),
+        ProviderError::UnsupportedOption(option) => speaker
+            .error(BadRequest, option.to_string())
+            .with_hint("leave this option out, or use a model that has it"),
+        ProviderError::Request(reason) => speaker.error(BadRequest, reason.to_string()),
+        other => speaker.error(BadRequest, other.to_string()),
+    }
+}
+
+fn truncated(speaker: &Speaker) -> ModelError {
+    let message = format!("the answer of `{}` ended before it was finished", speaker.provider);
+    speaker.error(ModelErrorKind::Truncated, message)
+}
+
+// --- the line ---
+
+/// The HTTP of one request.
+#[derive(Clone, Debug)]
+struct Line {
+    speaker: Arc<Speaker>,
+    wire: Wire,
+    heard: Arc<Heard>,
+}
+
+impl Line {
+    fn new(speaker: &Arc<Speaker>, wire: Wire) -> Self {
+        Self { speaker: speaker.clone(), wire, heard: Arc::default() }
+    }
+}
+
+impl HttpClientExt for Line {
+    fn send<T, U>(
+        &self,
+        _: http::Request<T>,
+    ) -> impl Future<Output = http_client::Result<http::Response<LazyBody<U>>>> + Send + 'static
+    where
+        T: Into<Bytes> + Send,
+        U: From<Bytes> + Send + 'static,
+    {
+        std::future::ready(Err(unused()))
+    }
+
+    fn send_multipart<U>(
+        &self,
+        _: http::Request<MultipartForm>,
+    ) -> impl Future<Output = http_client::Result<http::Response<LazyBody<U>>>> + Send + 'static
+    where
+        U: From<Bytes> + Send + 'static,
+    {
+        std::future::ready(Err(unused()))
+    }
+
+    fn send_streaming<T>(
+        &self,
+        request: http::Request<T>,
+    ) -> impl Future<Output = http_client::Result<StreamingResponse>> + Send
+    where
+        T: Into<Bytes> + Send,
+    {
+        let Self { speaker, heard, wire } = self.clone();
+        let request = request.map(Into::into);
+        #[expect(clippy::result_large_err, reason = "the library's own error")]
+        async move {
+            let answer = transport::send(request, speaker, wire).await.map_err(carried)?;
+            heard.headers(answer.headers());
+            Ok(answer.map(|pieces| -> http_client::BoxedStream {
+                Box::pin(pieces.map(move |piece| {
+                    heard.piece();
+                    piece.map_err(carried)
+                }))
+            }))
+        }
+    }
+}
+
+fn carried(error: ModelError) -> http_client::Error {
+    http_client::Error::instance(Failure(error))
+}
+
+fn unused() -> http_client::Error {
+    http_client::Error::instance(Failure(ModelError::new(
+        ModelErrorKind::Provider,
+        "answers are always streamed",
+    )))
+}

@@ -1,0 +1,15 @@
+//! Models of providers on real sockets: what they send, and what they make of every answer.
+
+mod litellm;
+mod seen;
+mod server;
+mod speech;
+
+mod asking;
+mod calling;
+mod failing;
+mod framing;
+mod gateway;
+mod leaving;
+mod media;
+mod saying;

@@ -1,0 +1,58 @@
+//! What the stores say in the same words.
+
+use std::error::Error as StdError;
+use std::fmt;
+use stepwright_core::{SessionId, StoreError};
+
+/// Why some work on a connection did not succeed.
+#[derive(Debug)]
+pub(crate) enum Failure<E> {
+    /// The store refuses what was asked.
+    Refused(StoreError),
+    /// The database failed.
+    Sql(E),
+}
+
+impl<E> From<StoreError> for Failure<E> {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// A cause that is no more than its words.
+#[derive(Debug)]
+pub(crate) struct Said(pub(crate) String);
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Said {}
+
+/// The database is there, and is not one for this program.
+pub(crate) fn unusable(database: impl fmt::Display, source: String, hint: &str) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("cannot use the database `{database}`"),
+        source: Box::new(Said(source)),
+        hint: Some(hint.to_owned()),
+    }
+}
+
+/// There is no such session.
+pub(crate) fn missing(id: &SessionId) -> StoreError {
+    StoreError::NotFound(format!("session `{id}`"))
+}
+
+/// What is stored of a session makes no sense.
+pub(crate) fn damaged(
+    session: &str,
+    source: impl Into<Box<dyn StdError + Send + Sync>>,
+) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("what is stored of session `{session}` is damaged"),
+        source: source.into(),
+        hint: Some("restore the database from a backup, or delete the session".to_owned()),
+    }
+}

@@ -1,0 +1,366 @@
+//! The journal in its table: appending facts, and loading them.
+
+use super::errors::{Failure, is_taken};
+use super::sessions::{self, Kept};
+use crate::errors::{Said, missing};
+use crate::rows::{self, Effect, FactRow, from_column, json, stray, to_column};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::query::Query;
+use sqlx::{Connection, Postgres, Row};
+use stepwright_core::journal::SessionClose;
+use stepwright_core::store::RunRow;
+use stepwright_core::{Event, RunId, Session, StoreError, Timestamp, UserId};
+
+/// How many bytes are appended at once at the most: PostgreSQL takes less than a gigabyte for a
+/// parameter, and needs several times its size in memory.
+const APPEND_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// How often a run tries to begin in a session that others open and delete meanwhile.
+const OPEN_ATTEMPTS_MAX: u32 = 10;
+
+/// Appends facts in one round trip. The row of the run is locked against being deleted only; of two
+/// that append at one number, the key of the journal refuses the later.
+const ADD: &str = "WITH place AS (
+    SELECT id, coalesce((SELECT max(seq) FROM journal WHERE run = runs.id) + 1, 0) AS next
+    FROM runs WHERE run_id = $1 FOR KEY SHARE
+), added AS (
+    INSERT INTO journal (run, seq, path, at, token, body)
+    SELECT place.id, fact.seq, fact.path, fact.at, $3, fact.body
+    FROM place, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[])
+        AS fact (seq, path, at, body)
+    WHERE place.next = $2
+), changed AS (
+    UPDATE runs SET status = $8, updated_at = $9
+    FROM place WHERE runs.id = place.id AND place.next = $2 AND $8 IS NOT NULL
+)
+SELECT next FROM place";
+
+/// As [`ADD`], and changes the session, if it is still as it was when it was read.
+const CLOSE: &str = "WITH place AS (
+    SELECT id, session_id,
+        coalesce((SELECT max(seq) FROM journal WHERE run = runs.id) + 1, 0) AS next
+    FROM runs WHERE run_id = $1 FOR KEY SHARE
+), closed AS (
+    UPDATE sessions SET state = $10, version = $11, metrics = $12,
+        updated_at = greatest(sessions.updated_at, $13), token = $3
+    FROM place
+    WHERE sessions.session_id = place.session_id AND sessions.token = $14 AND place.next = $2
+    RETURNING place.id
+), added AS (
+    INSERT INTO journal (run, seq, path, at, token, body)
+    SELECT closed.id, fact.seq, fact.path, fact.at, $3, fact.body
+    FROM closed, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[])
+        AS fact (seq, path, at, body)
+), changed AS (
+    UPDATE runs SET status = $8, updated_at = $9
+    FROM closed WHERE runs.id = closed.id AND $8 IS NOT NULL
+)
+SELECT next, EXISTS (SELECT FROM closed) FROM place";
+
+/// Begins a run: its row, its session if there is none of that name, its first facts.
+const BEGIN: &str = "WITH known AS (
+    SELECT FROM runs WHERE run_id = $1
+), owned AS (
+    SELECT user_id IS NULL OR user_id IS NOT DISTINCT FROM $11 AS mine
+    FROM sessions WHERE session_id = $10 FOR KEY SHARE
+), opened AS (
+    INSERT INTO sessions (session_id, user_id, workflow_id, state, version, metrics, created_at,
+        updated_at, token)
+    SELECT $10, $11, $12, $15, 0, $16, $14, $14, $3
+    WHERE NOT EXISTS (SELECT FROM owned) AND NOT EXISTS (SELECT FROM known)
+    ON CONFLICT (session_id) DO NOTHING RETURNING 1
+), begun AS (
+    INSERT INTO runs (run_id, session_id, user_id, workflow_id, digest, status, created_at,
+        updated_at)
+    SELECT $1, $10, $11, $12, $13, $8, $14, $9
+    WHERE NOT EXISTS (SELECT FROM known)
+      AND (EXISTS (SELECT FROM owned WHERE mine) OR EXISTS (SELECT FROM opened))
+    RETURNING id
+), added AS (
+    INSERT INTO journal (run, seq, path, at, token, body)
+    SELECT begun.id, fact.seq, fact.path, fact.at, $3, fact.body
+    FROM begun, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[])
+        AS fact (seq, path, at, body)
+    WHERE $2 = 0
+)
+SELECT EXISTS (SELECT FROM known), (SELECT mine FROM owned), EXISTS (SELECT FROM begun)";
+
+const RECORDED: &str = "SELECT count(*) FROM journal
+    WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND token = $2 AND seq >= $3 AND seq <= $4";
+
+const LOAD: &str = "SELECT seq, path, at, body FROM journal
+    WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND seq >= $2 ORDER BY seq LIMIT $3";
+
+/// What is to be appended, as the columns of its rows.
+pub(super) struct Prepared {
+    run: RunId,
+    token: i64,
+    facts: Vec<FactRow>,
+    effect: Effect,
+    close: Option<SessionClose>,
+}
+
+impl Prepared {
+    pub(super) fn new(
+        run: RunId,
+        token: i64,
+        facts: Vec<FactRow>,
+        effect: Effect,
+        close: Option<SessionClose>,
+    ) -> Result<Self, StoreError> {
+        match facts.iter().map(|fact| fact.body.len() + fact.path.as_str().len()).sum() {
+            0..=APPEND_BYTES_MAX => Ok(Self { run, token, facts, effect, close }),
+            bytes => Err(too_large(&run, bytes)),
+        }
+    }
+
+    /// The first number, if the others follow it without a gap; a number that is never the next
+    /// otherwise.
+    fn first(&self) -> i64 {
+        let first = self.facts.first().map_or(0, |fact| fact.sequence);
+        if stray(&self.run, first, &self.facts).is_some() { -1 } else { to_column(first) }
+    }
+
+    /// The row of the run, if these facts begin one.
+    fn begun(&self) -> Option<&RunRow> {
+        self.effect.begun.as_ref().filter(|_| self.first() == 0)
+    }
+
+    /// A statement with what all that append have in common: parameters 1 to 9.
+    fn bound(&self, sql: &'static str) -> Query<'_, Postgres, PgArguments> {
+        let facts = || self.facts.iter();
+        let sequences: Vec<i64> = facts().map(|fact| to_column(fact.sequence)).collect();
+        let paths: Vec<&str> = facts().map(|fact| fact.path.as_str()).collect();
+        let times: Vec<i64> = facts().map(|fact| to_column(fact.at.0)).collect();
+        let bodies: Vec<&str> = facts().map(|fact| &*fact.body).collect();
+        sqlx::query(sql)
+            .bind(self.run.as_str())
+            .bind(self.first())
+            .bind(self.token)
+            .bind(sequences)
+            .bind(paths)
+            .bind(times)
+            .bind(bodies)
+            .bind(self.effect.status.map(stepwright_core::RunStatus::as_str))
+            .bind(to_column(self.effect.at.0))
+    }
+
+    fn taken(&self) -> Failure {
+        let sequence = self.facts.first().map_or(0, |fact| fact.sequence);
+        StoreError::Taken { run: self.run.clone(), sequence }.into()
+    }
+
+    /// Refuses, unless the facts are the next ones of a run that there is. `row` begins with the
+    /// number of its next fact.
+    fn check(&self, row: Option<&PgRow>) -> Result<(), Failure> {
+        let next: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
+        if let Some(taken) = stray(&self.run, next.map_or(0, from_column), &self.facts) {
+            return Err(taken.into());
+        }
+        match next {
+            Some(_) => Ok(()),
+            None => Err(StoreError::NotFound(format!("run `{}`", self.run)).into()),
+        }
+    }
+
+    /// As `failure`, if it is not the key of the journal or of the runs that refuses.
+    fn or_taken(&self, failure: sqlx::Error) -> Failure {
+        if is_taken(&failure) { self.taken() } else { failure.into() }
+    }
+}
+
+fn too_large(run: &RunId, bytes: usize) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("cannot append to the journal of run `{run}`"),
+        source: Box::new(Said(format!(
+            "its facts have {bytes} bytes, and at most {APPEND_BYTES_MAX} are possible at once"
+        ))),
+        hint: Some("keep large values elsewhere, and hand on where they are".to_owned()),
+    }
+}
+
+/// Appends. `lost` if a connection was lost while it was tried before: the server may have appended
+/// all the same, or be about to.
+pub(super) async fn append(
+    connection: &mut PgConnection,
+    append: &Prepared,
+    lost: bool,
+) -> Result<(), Failure> {
+    let outcome = match (&append.close, append.begun()) {
+        (None, None) => add(connection, append).await,
+        (None, Some(row)) => begin(connection, append, row).await,
+        (Some(close), row) => end(connection, append, close, row).await,
+    };
+    match outcome {
+        // Whatever refuses: it may be the earlier try, which got through.
+        Err(Failure::Refused(_)) if lost && is_recorded(connection, append).await? => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Whether these facts, of this append and of no other, are in the journal.
+async fn is_recorded(connection: &mut PgConnection, append: &Prepared) -> Result<bool, Failure> {
+    let sequence = |fact: Option<&FactRow>| fact.map_or(0, |fact| to_column(fact.sequence));
+    let row = sqlx::query(RECORDED)
+        .bind(append.run.as_str())
+        .bind(append.token)
+        .bind(sequence(append.facts.first()))
+        .bind(sequence(append.facts.last()))
+        .fetch_one(connection)
+        .await?;
+    let found: i64 = row.try_get(0)?;
+    Ok(usize::try_from(found) == Ok(append.facts.len()))
+}
+
+async fn add(connection: &mut PgConnection, append: &Prepared) -> Result<(), Failure> {
+    let row = append.bound(ADD).fetch_optional(connection).await;
+    let row = row.map_err(|error| append.or_taken(error))?;
+    append.check(row.as_ref())
+}
+
+async fn begin(
+    connection: &mut PgConnection,
+    append: &Prepared,
+    row: &RunRow,
+) -> Result<(), Failure> {
+    let (id, user) = (row.session_id.clone(), row.user_id.clone());
+    let session = Session::new(id, user, row.workflow_id.clone(), row.created_at);
+    for _ in 0..OPEN_ATTEMPTS_MAX {
+        let found = append
+            .bound(BEGIN)
+            .bind(row.session_id.as_str())
+            .bind(row.user_id.as_ref().map(UserId::as_str))
+            .bind(row.workflow_id.as_str())
+            .bind(&*row.digest)
+            .bind(to_column(row.created_at.0))
+            .bind(json(&session, &session.state)?)
+            .bind(json(&session, &session.metrics)?)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(|error| append.or_taken(error))?;
+        let (known, begun): (bool, bool) = (found.try_get(0)?, found.try_get(2)?);
+        match found.try_get(1)? {
+            _ if begun => return Ok(()),
+            _ if known => return Err(append.taken()),
+            Some(false) => return Err(missing(&row.session_id).into()),
+            // Somebody opened the session at this moment: it is there the next time.
+            Some(true) | None => {}
+        }
+    }
+    Err(StoreError::Unavailable {
+        what: format!("cannot begin run `{}` in session `{}`", append.run, row.session_id),
+        source: Box::new(Said("others open and delete that session all the time".to_owned())),
+        hint: None,
+    }
+    .into())
+}
+
+/// Appends the end of a run together with what it does to its session.
+async fn end(
+    connection: &mut PgConnection,
+    append: &Prepared,
+    close: &SessionClose,
+    begun: Option<&RunRow>,
+) -> Result<(), Failure> {
+    if begun.is_none() && end_unlocked(connection, append, close).await? {
+        return Ok(());
+    }
+    // Others change the session too: this waits for them, and they wait for this.
+    let mut changes = connection.begin().await?;
+    match end_locked(&mut changes, append, close, begun).await {
+        Ok(()) => Ok(changes.commit().await?),
+        // The connection is kept, and what it has locked must not be.
+        Err(failure) => {
+            changes.rollback().await?;
+            Err(failure)
+        }
+    }
+}
+
+/// `false` if it takes a lock: the session has changed between reading and writing, say.
+async fn end_unlocked(
+    connection: &mut PgConnection,
+    append: &Prepared,
+    close: &SessionClose,
+) -> Result<bool, Failure> {
+    let Some(Kept { mut session, token }) = sessions::of_run(connection, &append.run).await? else {
+        return Ok(false);
+    };
+    // That the run is another's comes before that a patch does not fit: the lock will tell.
+    if rows::close(&mut session, close, append.effect.at).is_err() {
+        return Ok(false);
+    }
+    let row = append
+        .bound(CLOSE)
+        .bind(json(&session, &session.state)?)
+        .bind(to_column(session.version))
+        .bind(json(&session, &session.metrics)?)
+        .bind(to_column(session.updated_at.0))
+        .bind(token)
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| append.or_taken(error))?;
+    append.check(row.as_ref())?;
+    Ok(row.map(|row| row.try_get(1)).transpose()?.unwrap_or_default())
+}
+
+async fn end_locked(
+    connection: &mut PgConnection,
+    append: &Prepared,
+    close: &SessionClose,
+    begun: Option<&RunRow>,
+) -> Result<(), Failure> {
+    match begun {
+        Some(row) => begin(connection, append, row).await?,
+        None => add(connection, append).await?,
+    }
+    // A session goes with its runs, so a run has one.
+    let found = sessions::of_run_locked(connection, &append.run).await?;
+    let Some(Kept { mut session, .. }) = found else {
+        return Err(StoreError::NotFound(format!("the session of run `{}`", append.run)).into());
+    };
+    rows::close(&mut session, close, append.effect.at)?;
+    sessions::save(connection, &session, append.token).await
+}
+
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    run: &RunId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Event>, Failure> {
+    let rows = sqlx::query(LOAD)
+        .bind(run.as_str())
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await?;
+    let mut facts = Vec::with_capacity(rows.len());
+    for row in rows {
+        let expected = after + facts.len() as u64;
+        let (sequence, at) = (from_column(row.try_get(0)?), from_column(row.try_get(2)?));
+        let (path, body): (&str, &str) = (row.try_get(1)?, row.try_get(3)?);
+        let (path, body) = (path.as_bytes(), body.as_bytes());
+        facts.push(rows::fact(run, expected, sequence, path, Timestamp(at), body)?);
+    }
+    Ok(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_that_the_server_would_not_take_are_not_sent() {
+        let prepare = |bytes: usize| {
+            let (path, at, body) = ("a".into(), Timestamp(1), "x".repeat(bytes));
+            let facts = vec![FactRow { sequence: 1, path, at, body }];
+            let effect = Effect { begun: None, status: None, at };
+            Prepared::new(RunId::new("r").unwrap(), 1, facts, effect, None).map(drop)
+        };
+        prepare(APPEND_BYTES_MAX - 1).unwrap();
+        let error = prepare(APPEND_BYTES_MAX).unwrap_err();
+        assert_eq!(error.to_string(), "cannot append to the journal of run `r`");
+        assert!(error.hint().is_some());
+    }
+}

@@ -1,0 +1,192 @@
+//! Connections: a few, shared, made when they are needed, and replaced when they die.
+
+use super::address::Address;
+use super::errors::{Failure, Trouble, is_starting, trouble, trouble_connecting, unavailable};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, ConnectOptions, Error as SqlError, Executor};
+use std::io;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use stepwright_core::StoreError;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+
+/// The first pause before trying again. Each is twice the one before.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+
+/// The longest pause before trying again.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// How long a connection is kept that nobody needs. A firewall may have forgotten an older one.
+const IDLE_MAX: Duration = Duration::from_mins(1);
+
+/// How much longer than the server may take for a statement an answer may be under way.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+/// Where to connect, and how to talk there.
+pub(super) struct Target {
+    pub(super) address: Address,
+    /// The address as it may be shown to anybody.
+    pub(super) shown: String,
+    pub(super) schema: String,
+    pub(super) connect_timeout: Duration,
+    pub(super) statement_timeout: Duration,
+    pub(super) retry_for: Duration,
+    /// What each new connection is told first.
+    pub(super) greeting: String,
+}
+
+/// Connections to one database.
+pub(super) struct Connections {
+    pub(super) target: Arc<Target>,
+    places: Semaphore,
+    idle: Mutex<Vec<Idle>>,
+    token: AtomicI64,
+}
+
+struct Idle {
+    connection: PgConnection,
+    since: Instant,
+}
+
+/// What is known of the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Server {
+    /// It was there before, so it will be again.
+    Known,
+    /// The address may be wrong, so that it is not waited for unless it answers that it will be
+    /// ready soon.
+    Unknown,
+}
+
+impl Server {
+    fn is_worth_waiting_for(self, error: &SqlError) -> bool {
+        self == Self::Known || is_starting(error)
+    }
+}
+
+/// Why one try did not succeed.
+enum Missed {
+    Refused(StoreError),
+    Connecting(SqlError),
+    Working(SqlError),
+}
+
+impl Connections {
+    pub(super) fn new(target: Target, count: u32) -> Self {
+        let places = usize::try_from(count).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            target: Arc::new(target),
+            places: Semaphore::new(places),
+            idle: Mutex::default(),
+            token: AtomicI64::default(),
+        }
+    }
+
+    /// Where tokens begin: some number that no other store has.
+    pub(super) fn begin_tokens(&self, at: i64) {
+        self.token.store(at, Ordering::Relaxed);
+    }
+
+    /// A mark for one change, which is on the rows of no other.
+    pub(super) fn token(&self) -> i64 {
+        self.token.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Does `work` on a connection, and again if something goes wrong that may pass. `work` is told
+    /// whether a connection was lost before, so that it may have been done already.
+    ///
+    /// Whoever drops the future drops the connection with it: none is kept that is not ready for
+    /// the next.
+    pub(super) async fn run<T>(
+        &self,
+        what: &'static str,
+        server: Server,
+        mut work: impl AsyncFnMut(&mut PgConnection, bool) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        let began = Instant::now();
+        let (mut lost, mut pause) = (false, PAUSE_FIRST);
+        loop {
+            let (trouble, error) = match self.once(&mut work, lost).await {
+                Ok(done) => return Ok(done),
+                Err(Missed::Refused(error)) => return Err(error),
+                Err(Missed::Connecting(error)) if !server.is_worth_waiting_for(&error) => {
+                    return Err(unavailable("connect to", &self.target, &error));
+                }
+                Err(Missed::Connecting(error)) => (trouble_connecting(&error), error),
+                Err(Missed::Working(error)) => (trouble(&error), error),
+            };
+            if trouble == Trouble::Lost {
+                // What ended this connection has most likely ended the others.
+                lost = true;
+                self.idle().clear();
+            }
+            let spent = began.elapsed() + pause;
+            if trouble == Trouble::Lasting || spent > self.target.retry_for {
+                return Err(unavailable(what, &self.target, &error));
+            }
+            tracing::warn!(database = self.target.shown, %error, "cannot {what} it, trying again");
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn once<T>(
+        &self,
+        work: &mut impl AsyncFnMut(&mut PgConnection, bool) -> Result<T, Failure>,
+        lost: bool,
+    ) -> Result<T, Missed> {
+        // Nobody closes it, so there is always a place in the end.
+        let _place = self.places.acquire().await;
+        let mut connection = match self.take() {
+            Some(connection) => connection,
+            None => self.connect().await.map_err(Missed::Connecting)?,
+        };
+        let wait = self.target.statement_timeout.saturating_add(ANSWER_WAIT);
+        let done = match timeout(wait, work(&mut connection, lost)).await {
+            Ok(done) => done,
+            Err(_) => Err(Failure::Sql(silent())),
+        };
+        match done {
+            Ok(done) => {
+                self.keep(connection);
+                Ok(done)
+            }
+            Err(Failure::Refused(error)) => {
+                self.keep(connection);
+                Err(Missed::Refused(error))
+            }
+            Err(Failure::Sql(error)) => Err(Missed::Working(error)),
+        }
+    }
+
+    async fn connect(&self) -> Result<PgConnection, SqlError> {
+        let connected = async {
+            let mut connection = self.target.address.connect.connect().await?;
+            connection.execute(sqlx::raw_sql(AssertSqlSafe(&*self.target.greeting))).await?;
+            Ok(connection)
+        };
+        timeout(self.target.connect_timeout, connected).await.unwrap_or_else(|_| Err(silent()))
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection that was used last, if it is fresh.
+    fn take(&self) -> Option<PgConnection> {
+        let last = self.idle().pop()?;
+        (last.since.elapsed() < IDLE_MAX).then_some(last.connection)
+    }
+
+    fn keep(&self, connection: PgConnection) {
+        let mut idle = self.idle();
+        idle.retain(|idle| idle.since.elapsed() < IDLE_MAX);
+        idle.push(Idle { connection, since: Instant::now() });
+    }
+}
+
+fn silent() -> SqlError {
+    SqlError::Io(io::Error::new(io::ErrorKind::TimedOut, "the server does not answer"))
+}

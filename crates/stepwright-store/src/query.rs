@@ -1,0 +1,79 @@
+//! Questions whose conditions are known when they are asked, in the SQL that the databases share.
+
+use stepwright_core::store::{RunFilter, SessionFilter, page};
+use stepwright_core::{RunStatus, SessionId, UserId, WorkflowId};
+
+/// The columns of [`RunColumns`](crate::rows::RunColumns), in its order.
+///
+/// A run that has ended gets no more facts, and its row was written at the end. Before that its
+/// last fact tells when it was recorded: one more seek for each run under way that is read, instead
+/// of one more row for each fact that is written.
+pub(crate) const SELECT_RUNS: &str = "SELECT run_id, session_id, user_id, workflow_id, digest, \
+    status, created_at, CASE WHEN status IN ('COMPLETED', 'CANCELLED', 'ERROR') THEN updated_at
+      ELSE (SELECT at FROM journal WHERE run = runs.id ORDER BY seq DESC LIMIT 1) END
+    FROM runs";
+
+/// The columns of [`SessionColumns`](crate::rows::SessionColumns), in its order.
+pub(crate) const SELECT_SESSIONS: &str = "SELECT session_id, user_id, workflow_id, name, state, \
+    version, metrics, created_at, updated_at FROM sessions";
+
+/// A query and what is bound to it. There are few shapes of it, and each is prepared once.
+pub(crate) struct Query {
+    pub(crate) sql: String,
+    pub(crate) values: Vec<Value>,
+}
+
+pub(crate) enum Value {
+    Text(String),
+    Number(i64),
+}
+
+impl Query {
+    pub(crate) fn runs(filter: &RunFilter) -> Self {
+        let mut query = Self::new(SELECT_RUNS);
+        query.only("session_id", filter.session_id.as_ref().map(SessionId::as_str));
+        query.only("user_id", filter.user_id.as_ref().map(UserId::as_str));
+        query.only("workflow_id", filter.workflow_id.as_ref().map(WorkflowId::as_str));
+        query.only("status", filter.status.map(RunStatus::as_str));
+        // By the order in which they began, which is the order of the rows: clocks go back.
+        query.page("id DESC", filter.limit, filter.offset)
+    }
+
+    pub(crate) fn sessions(filter: &SessionFilter) -> Self {
+        let mut query = Self::new(SELECT_SESSIONS);
+        query.only("user_id", filter.user_id.as_ref().map(UserId::as_str));
+        query.only("workflow_id", filter.workflow_id.as_ref().map(WorkflowId::as_str));
+        query.page("updated_at DESC, session_id", filter.limit, filter.offset)
+    }
+
+    fn new(select: &str) -> Self {
+        Self { sql: select.to_owned(), values: Vec::new() }
+    }
+
+    fn only(&mut self, column: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.sql.push_str(if self.values.is_empty() { " WHERE " } else { " AND " });
+            self.sql.push_str(column);
+            self.sql.push_str(" = ");
+            self.bind(Value::Text(value.to_owned()));
+        }
+    }
+
+    fn page(mut self, order: &str, limit: usize, offset: usize) -> Self {
+        let number = |number| Value::Number(i64::try_from(number).unwrap_or(i64::MAX));
+        self.sql.push_str(" ORDER BY ");
+        self.sql.push_str(order);
+        self.sql.push_str(" LIMIT ");
+        self.bind(number(page(limit)));
+        self.sql.push_str(" OFFSET ");
+        self.bind(number(offset));
+        self
+    }
+
+    // SQLite takes `$1` for a name, and gives it the number of the place where it first stands.
+    fn bind(&mut self, value: Value) {
+        self.values.push(value);
+        self.sql.push('$');
+        self.sql.push_str(&self.values.len().to_string());
+    }
+}

@@ -1,0 +1,75 @@
+//! A future that is dropped leaves nothing behind that is in the way of the next.
+
+use super::losing::waiting;
+use crate::support::{completed, facts, id, start, steps};
+use futures_util::future::{Either, select};
+use sqlx::{Connection, Executor, PgConnection};
+use std::pin::pin;
+use stepwright_core::journal::{Journal, SessionClose};
+use stepwright_core::store::RunFilter;
+use stepwright_core::{Patch, Store, Timestamp};
+use stepwright_store::Postgres;
+use stepwright_testing::postgres;
+
+/// Gives everybody else some turns.
+async fn turns(count: usize) {
+    for _ in 0..count {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn calls_that_are_dropped_anywhere_leave_the_connections_fit_for_use() {
+    let Some(server) = postgres::server() else { return };
+    let address = server.socket_address(server.database().rsplit('/').next().unwrap());
+    let store = Postgres::options(address).connections(2).connect().await.unwrap();
+    let session = "s".parse().unwrap();
+    let (mut dropped, mut done) = (0, 0);
+    for n in 0..120 {
+        let run = format!("r{n}");
+        store.append(facts(&run, 0, vec![start()])).await.unwrap();
+        let mut end = facts(&run, 1, vec![completed("done")]);
+        let patches = vec![Patch::increment("n", 1)];
+        end.close = Some(SessionClose { patches, ..SessionClose::default() });
+        let calls = pin!(async {
+            store.append(end).await.unwrap();
+            store.patch_session(&session, &[Patch::set("x", n)], Timestamp(1)).await.unwrap();
+            store.runs(RunFilter::default()).await.unwrap();
+        });
+        match select(calls, pin!(turns(n))).await {
+            Either::Left(_) => done += 1,
+            Either::Right(_) => dropped += 1,
+        }
+    }
+    assert!(dropped > 0, "{done} were done");
+
+    // What got through is whole: a run has ended if and only if its session says so.
+    let ended = (0..120).map(|n| format!("r{n}"));
+    let mut count = 0;
+    for run in ended {
+        let journal = store.load(&id(&run), 0, 9).await.unwrap();
+        count += u64::from(journal.len() == 2);
+    }
+    let found = store.session(&session).await.unwrap().unwrap();
+    assert_eq!((found.metrics.runs, found.state["n"].as_u64()), (count, Some(count)));
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_while_it_waits_gives_its_place_back() {
+    let Some(server) = postgres::server() else { return };
+    let address = server.database();
+    let store = Postgres::options(&address).connections(1).connect().await.unwrap();
+    store.append(facts("r", 0, vec![start()])).await.unwrap();
+    let mut admin = PgConnection::connect(&address).await.unwrap();
+    let mut lock = admin.begin().await.unwrap();
+    lock.execute("LOCK TABLE stepwright.journal IN SHARE MODE").await.unwrap();
+    {
+        let append = pin!(store.append(facts("r", 1, vec![steps(1)])));
+        let seen = pin!(waiting(&address, 1));
+        let first = select(append, seen).await;
+        assert!(matches!(first, Either::Right(_)), "the lock was not waited for");
+    }
+    // There is one place, and whoever had it is gone.
+    assert_eq!(store.load(&id("r"), 0, 9).await.unwrap().len(), 1);
+    lock.commit().await.unwrap();
+}

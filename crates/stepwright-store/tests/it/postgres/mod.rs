@@ -1,0 +1,10 @@
+//! Tests of the store in PostgreSQL, on a real server.
+
+mod conformance;
+mod dropping;
+mod encrypted;
+mod faults;
+mod losing;
+mod migrations;
+mod proxy;
+mod restarting;

@@ -1,0 +1,144 @@
+//! What begins with `/` at the prompt.
+
+use std::fmt::Write as _;
+
+/// How different from a command a word may be, in letters, and still be taken for it.
+const DIFFERENCE_MAX: usize = 2;
+
+/// What was asked of the prompt itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Help,
+    Exit,
+    /// Show the session, or go on with this one.
+    Session(Option<String>),
+    New,
+    State,
+    History,
+    Last,
+    Metrics,
+    Details(bool),
+    Events(bool),
+    Retry,
+}
+
+/// What a command is called, what it takes, and what it does.
+const COMMANDS: [(&str, &str, &str); 11] = [
+    ("help", "", "this"),
+    ("exit", "", "leave; Ctrl-D and `exit` do so too"),
+    ("session", "[ID]", "show the session, or go on with another one"),
+    ("new", "", "begin a new session"),
+    ("history", "", "what was asked and answered in this session"),
+    ("state", "", "the state of the session, as JSON"),
+    ("metrics", "", "what the session consumed"),
+    ("last", "", "the last answer again"),
+    ("retry", "", "ask the last question again"),
+    ("details", "on|off", "show every step, or only answers"),
+    ("events", "on|off", "show every event on a line"),
+];
+
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|(name, ..)| *name)
+}
+
+/// What people can type, for `/help`.
+pub(super) fn help(exit_on: &[String]) -> String {
+    let mut help = String::new();
+    for (name, takes, does) in COMMANDS {
+        let usage = format!("/{name} {takes}");
+        let _ = writeln!(help, "  {usage:<16} {does}");
+    }
+    help.push_str(
+        "\n  A backslash at the end of a line, or Alt-Enter, begins another one.\n  \
+         Ctrl-C stops an answer, and clears what is being typed. `//` begins a text with `/`.\n",
+    );
+    if !exit_on.is_empty() {
+        let _ = writeln!(help, "  These words leave: {}.", exit_on.join(", "));
+    }
+    help
+}
+
+/// What a line asks of the prompt itself: nothing, if it is for the workflow; or why it cannot be.
+pub(super) fn parse(line: &str) -> Option<Result<Command, String>> {
+    let rest = line.trim().strip_prefix('/')?;
+    let (name, argument) = match rest.split_once(char::is_whitespace) {
+        Some((name, argument)) => (name, Some(argument.trim()).filter(|text| !text.is_empty())),
+        None => (rest, None),
+    };
+    // A path, or a text that was written with `//`.
+    if !name.chars().all(|c| c.is_ascii_alphabetic()) || name.is_empty() {
+        return None;
+    }
+    Some(known(name, argument))
+}
+
+fn known(name: &str, argument: Option<&str>) -> Result<Command, String> {
+    let command = match name {
+        "help" => Command::Help,
+        "exit" => Command::Exit,
+        "session" => return Ok(Command::Session(argument.map(str::to_owned))),
+        "new" => Command::New,
+        "state" => Command::State,
+        "history" => Command::History,
+        "last" => Command::Last,
+        "metrics" => Command::Metrics,
+        "retry" => Command::Retry,
+        "details" => return switch(name, argument).map(Command::Details),
+        "events" => return switch(name, argument).map(Command::Events),
+        other => return Err(unknown(other)),
+    };
+    match argument {
+        None => Ok(command),
+        Some(_) => Err(format!("`/{name}` takes nothing behind it")),
+    }
+}
+
+fn switch(name: &str, argument: Option<&str>) -> Result<bool, String> {
+    match argument {
+        Some("on") => Ok(true),
+        Some("off") => Ok(false),
+        _ => Err(format!("write `/{name} on` or `/{name} off`")),
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let near =
+        names().map(|known| (strsim::damerau_levenshtein(&name.to_lowercase(), known), known));
+    let near = near.filter(|(difference, known)| {
+        *difference <= DIFFERENCE_MAX || known.starts_with(&name.to_lowercase())
+    });
+    match near.min() {
+        Some((_, known)) => format!("there is no command `/{name}`; is it `/{known}`?"),
+        None => format!("there is no command `/{name}`; `/help` lists those there are"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_told_from_texts() {
+        let is_text = |line| parse(line).is_none();
+        assert!(
+            ["hi", "", "/etc/hosts, please", "//help", "/", "/ x", "1/2"].into_iter().all(is_text)
+        );
+        assert_eq!(parse(" /help "), Some(Ok(Command::Help)));
+        assert_eq!(parse("/session a b"), Some(Ok(Command::Session(Some("a b".into())))));
+        assert_eq!(parse("/details off"), Some(Ok(Command::Details(false))));
+        let wrong = |line| parse(line).unwrap().unwrap_err();
+        assert_eq!(wrong("/hlep"), "there is no command `/hlep`; is it `/help`?");
+        assert_eq!(wrong("/Sta"), "there is no command `/Sta`; is it `/state`?");
+        assert!(wrong("/foobar").contains("`/help` lists"));
+        assert_eq!(wrong("/details"), "write `/details on` or `/details off`");
+        assert_eq!(wrong("/new x"), "`/new` takes nothing behind it");
+    }
+
+    #[test]
+    fn help_lists_every_command() {
+        for name in names() {
+            assert!(help(&[]).contains(&format!("  /{name} ")), "{name}");
+            assert!(!matches!(known(name, None), Err(why) if why.contains("no command")), "{name}");
+        }
+    }
+}

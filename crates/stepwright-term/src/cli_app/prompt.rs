@@ -1,0 +1,249 @@
+//! Where people type, on a thread of its own: it never keeps anything else waiting.
+
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{
+    Cmd, ConditionalEventHandler, Config, Editor, Event, EventContext, EventHandler, Helper,
+    KeyCode, KeyEvent, Modifiers, RepeatCount,
+};
+use std::borrow::Cow;
+use std::io::BufRead;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use stepwright_core::Error;
+use tokio::sync::oneshot;
+
+/// How many lines are remembered.
+const HISTORY_LINES_MAX: usize = 1_000;
+
+/// Where lines come from.
+pub(super) enum Source {
+    /// Somebody types them, and may want those of earlier days again.
+    Terminal { history: Option<PathBuf>, color: bool },
+    /// They are there.
+    Lines(Box<dyn BufRead + Send>),
+}
+
+/// What came.
+#[derive(Debug)]
+pub(super) enum Typed {
+    Line(String),
+    /// Ctrl-C, and whether there was anything to clear.
+    Interrupted {
+        was_empty: bool,
+    },
+    End,
+}
+
+/// Asks a thread for lines.
+#[derive(Debug)]
+pub(super) struct Prompt {
+    requests: mpsc::Sender<(String, oneshot::Sender<Result<Typed, Error>>)>,
+}
+
+impl Prompt {
+    pub(super) fn new(source: Source) -> Result<Self, Error> {
+        let (requests, asked) = mpsc::channel::<(String, oneshot::Sender<_>)>();
+        let mut reader = Reader::new(source)?;
+        let read = move || {
+            // Until nobody asks any more.
+            for (prompt, answer) in asked {
+                let _ = answer.send(reader.read(&prompt));
+            }
+        };
+        let thread = thread::Builder::new().name("prompt".to_owned()).spawn(read);
+        thread.map_err(|error| failed("the thread for the prompt cannot be started", error))?;
+        Ok(Self { requests })
+    }
+
+    /// The next line.
+    pub(super) async fn read(&self, prompt: &str) -> Result<Typed, Error> {
+        let (answer, answered) = oneshot::channel();
+        if self.requests.send((prompt.to_owned(), answer)).is_err() {
+            return Ok(Typed::End);
+        }
+        answered.await.unwrap_or(Ok(Typed::End))
+    }
+}
+
+fn failed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::usage(what).with_source(error)
+}
+
+enum Reader {
+    Editor {
+        editor: Box<Editor<Help, DefaultHistory>>,
+        history: Option<PathBuf>,
+        was_empty: Arc<AtomicBool>,
+    },
+    Lines(Box<dyn BufRead + Send>),
+}
+
+impl Reader {
+    fn new(source: Source) -> Result<Self, Error> {
+        let (history, color) = match source {
+            Source::Lines(lines) => return Ok(Self::Lines(lines)),
+            Source::Terminal { history, color } => (history, color),
+        };
+        let config = Config::builder().history_ignore_space(true).auto_add_history(false);
+        let config =
+            config.max_history_size(HISTORY_LINES_MAX).map(rustyline::config::Builder::build);
+        let editor = config.and_then(Editor::<Help, DefaultHistory>::with_config);
+        let mut editor = editor.map_err(|error| failed("the prompt cannot be shown", error))?;
+        editor.set_helper(Some(Help { color }));
+        let newline = EventHandler::Simple(Cmd::Newline);
+        editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), newline);
+        let was_empty = Arc::new(AtomicBool::new(false));
+        let interrupt = EventHandler::Conditional(Box::new(OnInterrupt(was_empty.clone())));
+        editor.bind_sequence(KeyEvent::ctrl('C'), interrupt);
+        if let Some(path) = &history {
+            // There is none before the first line.
+            let _ = editor.load_history(path);
+        }
+        Ok(Self::Editor { editor: Box::new(editor), history, was_empty })
+    }
+
+    fn read(&mut self, prompt: &str) -> Result<Typed, Error> {
+        match self {
+            Self::Lines(lines) => read_line(lines),
+            Self::Editor { editor, history, was_empty } => match editor.readline(prompt) {
+                Ok(line) => {
+                    if !line.trim().is_empty() {
+                        remember(editor, history.as_deref(), &line);
+                    }
+                    Ok(Typed::Line(without_backslashes(&line)))
+                }
+                Err(ReadlineError::Interrupted) => {
+                    Ok(Typed::Interrupted { was_empty: was_empty.load(Ordering::Relaxed) })
+                }
+                Err(ReadlineError::Eof) => Ok(Typed::End),
+                Err(error) => Err(failed("the prompt cannot be read", error)),
+            },
+        }
+    }
+}
+
+/// A history that cannot be written is no reason to stop.
+fn remember(editor: &mut Editor<Help, DefaultHistory>, path: Option<&std::path::Path>, line: &str) {
+    let _ = editor.add_history_entry(line);
+    let Some(path) = path else { return };
+    if let Some(directory) = path.parent() {
+        let _ = std::fs::create_dir_all(directory);
+    }
+    let _ = editor.append_history(path);
+}
+
+/// A line, and those that its backslash asks for.
+fn read_line(lines: &mut dyn BufRead) -> Result<Typed, Error> {
+    let mut text = String::new();
+    loop {
+        let before = text.len();
+        let read = lines.read_line(&mut text);
+        if read.map_err(|error| failed("the input cannot be read", error))? == 0 {
+            let ended = if before == 0 { Typed::End } else { Typed::Line(text) };
+            return Ok(ended);
+        }
+        text.truncate(text.trim_end_matches(['\n', '\r']).len());
+        if !goes_on(&text) {
+            return Ok(Typed::Line(text));
+        }
+        text.pop();
+        text.push('\n');
+    }
+}
+
+fn goes_on(line: &str) -> bool {
+    line.ends_with('\\') && !line.ends_with("\\\\")
+}
+
+fn without_backslashes(text: &str) -> String {
+    let mut lines = text.split('\n').peekable();
+    let mut whole = String::with_capacity(text.len());
+    while let Some(line) = lines.next() {
+        let is_last = lines.peek().is_none();
+        whole.push_str(if !is_last && goes_on(line) { &line[..line.len() - 1] } else { line });
+        if !is_last {
+            whole.push('\n');
+        }
+    }
+    whole
+}
+
+/// Notes whether there was anything to clear.
+struct OnInterrupt(Arc<AtomicBool>);
+
+impl ConditionalEventHandler for OnInterrupt {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, cx: &EventContext<'_>) -> Option<Cmd> {
+        self.0.store(cx.line().is_empty(), Ordering::Relaxed);
+        Some(Cmd::Interrupt)
+    }
+}
+
+/// What the prompt does while somebody types.
+struct Help {
+    color: bool,
+}
+
+impl Validator for Help {
+    fn validate(&self, cx: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        let incomplete = goes_on(cx.input());
+        Ok(if incomplete { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
+    }
+}
+
+impl Highlighter for Help {
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(
+        &'s self,
+        prompt: &'p str,
+        _default: bool,
+    ) -> Cow<'b, str> {
+        if self.color { Cow::Owned(format!("\x1b[1m{prompt}\x1b[0m")) } else { prompt.into() }
+    }
+}
+
+impl Hinter for Help {
+    type Hint = String;
+}
+
+/// Completes what stands in `/help`.
+impl Completer for Help {
+    type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        at: usize,
+        _: &rustyline::Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        let typed = line[..at].trim_start();
+        let names = super::commands::names().map(|name| format!("/{name}"));
+        let fitting = names.filter(|name| typed.starts_with('/') && name.starts_with(typed));
+        Ok((at - typed.len(), fitting.collect()))
+    }
+}
+
+impl Helper for Help {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backslash_at_the_end_asks_for_another_line() {
+        let text = "one\\\ntwo\r\n\nC:\\\\\nlast\\";
+        let mut lines = text.as_bytes();
+        let mut read = Vec::new();
+        while let Typed::Line(line) = read_line(&mut lines).unwrap() {
+            read.push(line);
+        }
+        assert_eq!(read, ["one\ntwo", "", "C:\\\\", "last\n"]);
+        assert_eq!(without_backslashes("one\\\ntwo\nthree"), "one\ntwo\nthree");
+    }
+}

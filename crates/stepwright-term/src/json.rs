@@ -1,0 +1,80 @@
+//! JSON for people.
+
+use crate::styled::{Line, Span, wrap_code};
+use crate::text::clean;
+use anstyle::{AnsiColor, Style};
+use serde_json::Value;
+
+const KEY: Style = AnsiColor::Cyan.on_default();
+
+/// The value, indented, in lines of at most so many columns.
+pub(crate) fn lines(value: &Value, width: usize) -> Vec<Line> {
+    let text = clean(&format!("{value:#}"));
+    text.lines().flat_map(|line| wrap_code(&spans(line), width)).collect()
+}
+
+/// The key stands out.
+fn spans(line: &str) -> Line {
+    let text = line.trim_start();
+    let indent = &line[..line.len() - text.len()];
+    match key(text) {
+        Some(key) => {
+            vec![Span::plain(indent), Span::new(key, KEY), Span::plain(&text[key.len()..])]
+        }
+        None => vec![Span::plain(line)],
+    }
+}
+
+fn key(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix('"')?;
+    let mut escaped = false;
+    let end = rest.find(|c| {
+        let is_end = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        is_end
+    })?;
+    let key = &text[..end + 2];
+    text[key.len()..].starts_with(':').then_some(key)
+}
+
+/// What a text is as JSON, if it is an object or an array.
+pub(crate) fn parse(text: &str) -> Option<Value> {
+    let value: Value = serde_json::from_str(text.trim()).ok()?;
+    (value.is_object() || value.is_array()).then_some(value)
+}
+
+/// Whether a text may become JSON: its first letters say so.
+pub(crate) fn may_be(text: &str) -> bool {
+    let mut letters = text.trim_start().chars();
+    match letters.next() {
+        Some('{') => true,
+        // Links begin so as well.
+        Some('[') => letters
+            .find(|c| !c.is_whitespace())
+            .is_none_or(|c| matches!(c, '{' | '[' | '"' | '-' | ']') || c.is_ascii_digit()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::styled::Paint;
+
+    #[test]
+    fn keys_stand_out_and_values_do_not() {
+        let value = serde_json::json!({"a\"b": ["c: d", "\u{9b}2J\u{1b}"]});
+        let paint = Paint { color: true, links: false };
+        let shown: Vec<String> = lines(&value, 80).iter().map(|l| paint.line(l)).collect();
+        assert_eq!(
+            shown,
+            ["{", "  \x1b[36m\"a\\\"b\"\x1b[0m: [", "    \"c: d\",", "    \"\\u001b\"", "  ]", "}"]
+        );
+    }
+
+    #[test]
+    fn what_may_be_json_is_told_by_its_beginning() {
+        assert!(["{", " [", "[1", "[ {", "[]"].iter().all(|text| may_be(text)));
+        assert!(["", "a", "[link](x)", "[x] done"].iter().all(|text| !may_be(text)));
+    }
+}

@@ -1,0 +1,102 @@
+//! Events as plain lines, which are the same whenever the same happens: no times, no colours.
+
+use crate::text::harmless;
+use stepwright_core::{Event, EventKind, StepStatus};
+
+/// How many characters of a message are shown.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// The event on one line. None for pieces of text: how many there are depends on how fast they are
+/// read, and the fact that follows them has all of it.
+pub fn line(event: &Event) -> Option<String> {
+    use EventKind as E;
+    let path = harmless(event.path.as_str());
+    Some(match &event.kind {
+        E::RunContent { .. }
+        | E::ReasoningContentDelta { .. }
+        | E::RunContentCompleted
+        | E::StepOutput { .. } => return None,
+
+        E::WorkflowStarted(started) => {
+            format!("workflow started: {}", short(&started.workflow_name))
+        }
+        E::WorkflowCompleted { .. } => "workflow completed".to_owned(),
+        E::WorkflowError { error, .. } => format!("workflow failed: {}", short(&error.message)),
+        E::WorkflowCancelled { reason } => format!("workflow cancelled: {}", short(reason)),
+
+        E::StepStarted { .. } => format!("started {path}"),
+        E::StepRetrying { attempt, error, .. } => {
+            format!("retrying {path}: attempt {attempt} failed: {}", short(&error.message))
+        }
+        E::StepProgress { content } => format!("progress {path}: {}", short(&content.text())),
+        E::StepCompleted { .. } => format!("completed {path}"),
+        E::StepError { error, .. } => format!("failed {path}: {}", short(&error.message)),
+        E::StepSkipped { error, .. } => format!("skipped {path}: {}", short(&error.message)),
+        E::StepCancelled { .. } => format!("cancelled {path}"),
+
+        E::StepsExecutionStarted { steps_count } => format!("started {path}: {steps_count} steps"),
+        E::ParallelExecutionStarted { branches } => {
+            format!("started {path}: branches {}", listed(branches))
+        }
+        E::LoopExecutionStarted { max_iterations } => {
+            format!("started {path}: at most {max_iterations} turns")
+        }
+        E::LoopIterationStarted { iteration, .. } => format!("started {path}: turn {iteration}"),
+        E::ConditionExecutionStarted { condition_result, branch } => {
+            match (condition_result, branch) {
+                (Some(holds), Some(_)) => format!("decided {path}: {holds}"),
+                (Some(holds), None) => format!("decided {path}: {holds}, nothing to do"),
+                (None, _) => format!("started {path}"),
+            }
+        }
+        E::RouterExecutionStarted { selected_steps } if selected_steps.is_empty() => {
+            format!("decided {path}: nothing")
+        }
+        E::RouterExecutionStarted { selected_steps } => {
+            format!("decided {path}: {}", listed(selected_steps))
+        }
+        E::MapExecutionStarted { items, .. } => format!("started {path}: {} items", items.len()),
+        E::MapItemStarted { item } => format!("started {path}: item {item}"),
+        kind if let Some(end) = kind.end() => match &end.error {
+            Some(error) => format!("{} {path}: {}", ended(end.status), short(&error.message)),
+            None => format!("{} {path}", ended(end.status)),
+        },
+
+        E::RunStarted { agent, model, .. } => {
+            format!("agent {path}: {} with {}", short(agent), short(model))
+        }
+        E::ModelRequestStarted { turn } => format!("asked {path}: turn {turn}"),
+        E::ModelRequestRetrying { attempt, error, .. } => {
+            format!("asking again {path}: request {attempt} failed: {}", short(&error.message))
+        }
+        E::ModelRequestCompleted { turn, .. } => format!("answered {path}: turn {turn}"),
+        E::ToolCallStarted { tool } => format!("calling {path}: {}", short(&tool.name)),
+        E::ToolCallCompleted { tool } => format!("called {path}: {}", short(&tool.name)),
+        E::ToolCallError { tool } => {
+            format!("called {path}: {} failed: {}", short(&tool.name), short(&tool.text))
+        }
+        E::RunCompleted { .. } => format!("agent {path}: completed"),
+        E::RunError { error } => format!("agent {path}: failed: {}", short(&error.message)),
+        E::CustomEvent { name, data } => {
+            format!("event {path}: {} {}", short(name), short(&data.to_string()))
+        }
+        _ => format!("{} {path}", event.name()),
+    })
+}
+
+/// The beginning of a message, on one line.
+pub(crate) fn short(message: &str) -> String {
+    let message = harmless(message.trim());
+    match message.char_indices().nth(MESSAGE_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &message[..at]),
+        None => message,
+    }
+}
+
+fn ended(status: StepStatus) -> &'static str {
+    status.as_str()
+}
+
+fn listed(names: &[std::sync::Arc<str>]) -> String {
+    names.iter().map(|name| short(name)).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,327 @@
+//! A block of Markdown as lines.
+
+use super::{Look, table};
+use crate::styled::{Line, Span, width_of_line, wrap, wrap_code};
+use crate::text::clean;
+use anstyle::{AnsiColor, Style};
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use std::iter::Peekable;
+use std::sync::Arc;
+
+/// How deep quotes and lists may be nested in each other; what is deeper is shown as it was
+/// written.
+const DEPTH_MAX: usize = 16;
+
+/// How narrow the text of a nested list or quote may become.
+const WIDTH_MIN: usize = 8;
+
+/// How wide a line across the page is.
+const RULE_WIDTH: usize = 24;
+
+pub(super) const DIM: Style = Style::new().dimmed();
+const CODE: Style = AnsiColor::Cyan.on_default();
+
+/// Renders a text. A list at its beginning begins with this number.
+pub(super) fn render(text: &str, look: Look, number: Option<u64>) -> Vec<Line> {
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let parser = || Parser::new_ext(text, options);
+    let mut depth = 0_usize;
+    for event in parser() {
+        match event {
+            Event::Start(_) => depth += 1,
+            Event::End(_) => depth -= 1,
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return wrap(&[Span::plain(text.trim_end())], look.width);
+        }
+    }
+    let mut renderer = Renderer { events: parser().peekable(), look, number };
+    let lines = renderer.blocks(look.width).into_iter();
+    // What is nested deeply has no room left.
+    let fits = |line: Line| {
+        let line = trimmed(line);
+        if width_of_line(&line) > look.width { wrap_code(&line, look.width) } else { vec![line] }
+    };
+    lines.flat_map(fits).collect()
+}
+
+/// Lines of code, which are indented and only broken where they do not fit.
+pub(super) fn code_lines(code: &str, look: Look) -> Vec<Line> {
+    let lines = wrap_code(&[Span::new(code, CODE)], look.width.saturating_sub(2));
+    lines.into_iter().map(|line| trimmed(prefixed(Span::plain("  "), line))).collect()
+}
+
+struct Renderer<'t, I: Iterator<Item = Event<'t>>> {
+    events: Peekable<I>,
+    look: Look,
+    /// What the first list begins with.
+    number: Option<u64>,
+}
+
+impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
+    /// The blocks up to the end of what encloses them.
+    fn blocks(&mut self, width: usize) -> Vec<Line> {
+        let mut lines = Vec::new();
+        // Text of a tight item stands there without a paragraph, and needs no room around it.
+        let mut apart = false;
+        loop {
+            let Some(event) = self.events.peek() else { return lines };
+            let (block, is_apart) = match event {
+                Event::End(_) => {
+                    self.events.next();
+                    return lines;
+                }
+                Event::Start(tag) if is_block(tag) => {
+                    let Some(Event::Start(tag)) = self.events.next() else { return lines };
+                    let is_list = matches!(tag, Tag::List(_));
+                    (self.block(tag, width), !is_list || apart)
+                }
+                Event::Rule => {
+                    self.events.next();
+                    let rule = "─".repeat(width.min(RULE_WIDTH));
+                    (vec![vec![Span::new(rule, DIM)]], true)
+                }
+                Event::Html(_) => (self.html(width), true),
+                _ => (wrap(&self.inline(Style::new()), width), false),
+            };
+            if !lines.is_empty() && is_apart {
+                lines.push(Line::new());
+            }
+            apart = is_apart;
+            lines.extend(block);
+        }
+    }
+
+    fn block(&mut self, tag: Tag<'t>, width: usize) -> Vec<Line> {
+        match tag {
+            Tag::Heading { level, .. } => {
+                let style = match level {
+                    HeadingLevel::H1 => Style::new().bold().underline(),
+                    HeadingLevel::H2 => Style::new().bold(),
+                    _ => Style::new().bold().italic(),
+                };
+                let mut spans = self.inline(style);
+                self.events.next();
+                if !self.look.paint.color {
+                    // Nothing else says that it is one.
+                    spans.insert(0, Span::plain("#".repeat(level as usize) + " "));
+                }
+                wrap(&spans, width)
+            }
+            Tag::BlockQuote(_) => {
+                let inner = self.blocks(narrower(width, 2));
+                let bar = Span::new("▌ ", DIM);
+                inner.into_iter().map(|line| prefixed(bar.clone(), line)).collect()
+            }
+            Tag::CodeBlock(kind) => self.code(&kind, width),
+            Tag::List(first) => {
+                let first = self.number.take().or(first);
+                self.list(first, width)
+            }
+            Tag::Table(alignments) => {
+                let rows = self.table();
+                table::table(&rows, &alignments, width)
+            }
+            Tag::HtmlBlock => {
+                let lines = self.html(width);
+                self.events.next();
+                lines
+            }
+            // A paragraph, and what is not asked for.
+            _ => {
+                let spans = self.inline(Style::new());
+                self.events.next();
+                wrap(&spans, width)
+            }
+        }
+    }
+
+    fn list(&mut self, first: Option<u64>, width: usize) -> Vec<Line> {
+        let mut lines = Vec::new();
+        let mut number = first;
+        while let Some(event) = self.events.next() {
+            if !matches!(event, Event::Start(Tag::Item)) {
+                // The end of the list.
+                break;
+            }
+            let mark = match &mut number {
+                Some(number) => {
+                    let mark = format!("{number}. ");
+                    *number = number.saturating_add(1);
+                    mark
+                }
+                None => "• ".to_owned(),
+            };
+            let indent = mark.chars().count();
+            let mut inner = self.blocks(narrower(width, indent)).into_iter();
+            let mark = Span::new(mark, DIM);
+            lines.push(prefixed(mark, inner.next().unwrap_or_default()));
+            let room = Span::plain(" ".repeat(indent));
+            lines.extend(inner.map(|line| prefixed(room.clone(), line)));
+        }
+        lines
+    }
+
+    fn code(&mut self, kind: &CodeBlockKind<'t>, width: usize) -> Vec<Line> {
+        let mut code = String::new();
+        for event in self.events.by_ref() {
+            match event {
+                Event::Text(text) => code.push_str(&text),
+                Event::End(TagEnd::CodeBlock) => break,
+                _ => {}
+            }
+        }
+        let look = Look { width, ..self.look };
+        let label = match kind {
+            CodeBlockKind::Fenced(label) => label.split_whitespace().next().unwrap_or_default(),
+            CodeBlockKind::Indented => "",
+        };
+        let mut lines = Vec::new();
+        if !label.is_empty() {
+            lines.push(vec![Span::new(label, DIM)]);
+        }
+        lines.extend(code_lines(code.trim_end_matches('\n'), look));
+        lines
+    }
+
+    fn html(&mut self, width: usize) -> Vec<Line> {
+        let mut html = String::new();
+        while let Some(Event::Html(_)) = self.events.peek() {
+            if let Some(Event::Html(text)) = self.events.next() {
+                html.push_str(&text);
+            }
+        }
+        wrap(&[Span::new(html.trim_end(), DIM)], width)
+    }
+
+    fn table(&mut self) -> Vec<table::Row> {
+        let mut rows: Vec<table::Row> = Vec::new();
+        while let Some(event) = self.events.next() {
+            match event {
+                Event::Start(Tag::TableHead | Tag::TableRow) => rows.push(Vec::new()),
+                Event::Start(Tag::TableCell) => {
+                    let bold = Style::new().bold();
+                    let style = if rows.len() <= 1 { bold } else { Style::new() };
+                    let cell = self.inline(style);
+                    self.events.next();
+                    if let Some(row) = rows.last_mut() {
+                        row.push(cell);
+                    }
+                }
+                Event::End(TagEnd::Table) => break,
+                _ => {}
+            }
+        }
+        rows
+    }
+
+    /// Text up to the end of what encloses it, or to a block: neither is taken.
+    fn inline(&mut self, base: Style) -> Vec<Span> {
+        let mut spans = Vec::new();
+        let mut styles = vec![base];
+        let mut links: Vec<Arc<str>> = Vec::new();
+        loop {
+            let ends = match self.events.peek() {
+                None | Some(Event::Rule) => true,
+                Some(Event::Start(tag)) => is_block(tag),
+                Some(Event::End(tag)) => !is_inline(*tag),
+                _ => false,
+            };
+            let style = styles.last().copied().unwrap_or_default();
+            let event = if ends { None } else { self.events.next() };
+            let Some(event) = event else { return spans };
+            // What was written as `&#27;` is cleaned only here.
+            let mut say = |text: &str, style| {
+                let text = if text == "\n" { text.to_owned() } else { clean(text) };
+                spans.push(Span { text, style, link: links.last().cloned() });
+            };
+            match event {
+                Event::Text(text) => say(&text, style),
+                Event::Code(code) if self.look.paint.color => {
+                    say(&code, CODE.effects(CODE.get_effects() | style.get_effects()));
+                }
+                Event::Code(code) => say(&format!("`{code}`"), style),
+                Event::InlineHtml(html) | Event::Html(html) => say(&html, DIM),
+                Event::SoftBreak => say(" ", style),
+                Event::HardBreak => say("\n", style),
+                Event::TaskListMarker(done) => say(if done { "☑ " } else { "☐ " }, style),
+                Event::Start(Tag::Emphasis) => styles.push(style.italic()),
+                Event::Start(Tag::Strong) => styles.push(style.bold()),
+                Event::Start(Tag::Strikethrough) => styles.push(style.strikethrough()),
+                Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                    links.push(Arc::from(&*address(&dest_url)));
+                    styles.push(style.underline());
+                }
+                Event::End(TagEnd::Link | TagEnd::Image) => {
+                    styles.pop();
+                    if let Some(url) = links.pop() {
+                        self.tell_address(&mut spans, &url);
+                    }
+                }
+                Event::End(_) => {
+                    styles.pop();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Where a link leads must be seen, if the terminal cannot show it.
+    fn tell_address(&self, spans: &mut Vec<Span>, url: &Arc<str>) {
+        let of_link = spans.iter().rev().take_while(|span| span.link.as_ref() == Some(url));
+        let text: Vec<&str> = of_link.map(|span| span.text.as_str()).collect();
+        let text: String = text.into_iter().rev().collect();
+        let is_web = ["http://", "https://", "mailto:"].iter().any(|start| url.starts_with(start));
+        if self.look.paint.links && is_web {
+            return;
+        }
+        for span in spans.iter_mut().rev().take_while(|span| span.link.as_ref() == Some(url)) {
+            span.link = None;
+        }
+        if !url.is_empty() && text != **url && format!("mailto:{text}") != **url {
+            spans.push(Span::new(format!(" ({url})"), DIM));
+        }
+    }
+}
+
+/// An address without anything that could end it early or be obeyed.
+fn address(url: &str) -> String {
+    url.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect()
+}
+
+fn is_block(tag: &Tag<'_>) -> bool {
+    !matches!(
+        tag,
+        Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Link { .. } | Tag::Image { .. }
+    )
+}
+
+fn is_inline(tag: TagEnd) -> bool {
+    matches!(
+        tag,
+        TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image
+    )
+}
+
+fn narrower(width: usize, by: usize) -> usize {
+    width.saturating_sub(by).max(WIDTH_MIN)
+}
+
+/// Without spaces that nobody sees.
+fn trimmed(mut line: Line) -> Line {
+    while let Some(last) = line.last_mut() {
+        last.text.truncate(last.text.trim_end_matches(' ').len());
+        if !last.text.is_empty() {
+            break;
+        }
+        line.pop();
+    }
+    line
+}
+
+fn prefixed(prefix: Span, mut line: Line) -> Line {
+    line.insert(0, prefix);
+    line
+}

@@ -1,0 +1,149 @@
+//! What agents say, in an order in which it can be read.
+
+use crate::floor::{Floor, Heard};
+use crate::text::ended;
+use stepwright_core::{Event, EventKind};
+
+/// Puts what agents say one behind the other, in paragraphs. Whoever speaks first goes on until its
+/// step has ended; what others say meanwhile is kept.
+///
+/// It gives the text as it was said: what is written on a terminal must be made harmless first.
+#[derive(Debug, Default)]
+pub struct Speech {
+    floor: Floor<Piece>,
+    /// What was written last without a break.
+    said: String,
+    /// Whether anything was written at all.
+    begun: bool,
+    /// Whether what comes next is another paragraph.
+    breaks: bool,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Text(String),
+    Break,
+}
+
+impl Speech {
+    /// What is to be written now.
+    pub fn hear(&mut self, event: &Event) -> String {
+        let mut heard = Vec::new();
+        match &event.kind {
+            EventKind::RunContent { content } => {
+                self.floor.say(&event.path, Piece::Text(content.to_string()), &mut heard);
+            }
+            // What follows is another answer, to what tools said or after a failure.
+            EventKind::ModelRequestStarted { .. } | EventKind::StepRetrying { .. }
+                if self.floor.knows(&event.path) =>
+            {
+                self.floor.say(&event.path, Piece::Break, &mut heard);
+            }
+            EventKind::StepCompleted { .. }
+            | EventKind::StepError { .. }
+            | EventKind::StepSkipped { .. }
+            | EventKind::StepCancelled { .. } => self.floor.end(&event.path, &mut heard),
+            _ => {}
+        }
+        let mut text = String::new();
+        for heard in heard {
+            match heard {
+                Heard::Speaker(_) | Heard::Piece(_, Piece::Break) => self.breaks = true,
+                Heard::Piece(_, Piece::Text(piece)) => self.say(&mut text, &piece),
+            }
+        }
+        text
+    }
+
+    /// What is to be written at the end: the output, unless that is what was said last.
+    pub fn end(&mut self, output: &str) -> String {
+        let mut text = String::new();
+        let is_said = self.begun && self.said.trim_end() == output.trim_end();
+        if !output.is_empty() && !is_said {
+            self.breaks = true;
+            self.say(&mut text, output);
+        }
+        if self.begun && !self.said.ends_with('\n') {
+            text.push('\n');
+        }
+        text
+    }
+
+    fn say(&mut self, text: &mut String, piece: &str) {
+        if std::mem::take(&mut self.breaks) {
+            if self.begun {
+                text.push_str(ended(&self.said).strip_prefix(&self.said).unwrap_or_default());
+                text.push('\n');
+            }
+            self.said.clear();
+        }
+        self.begun = true;
+        self.said.push_str(piece);
+        text.push_str(piece);
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepwright_core::{RunId, StepOutput, StepPath, Timestamp};
+
+    fn event(path: &str, kind: EventKind) -> Event {
+        let path = StepPath::from(path);
+        let run = RunId::new("r").unwrap();
+        Event { sequence: 0, delta: 0, time: Timestamp(0), run, path, kind }
+    }
+
+    fn says(path: &str, text: &str) -> Event {
+        event(path, EventKind::RunContent { content: text.into() })
+    }
+
+    fn ends(path: &str) -> Event {
+        event(path, EventKind::StepCompleted { output: StepOutput::default().into() })
+    }
+
+    fn asks(path: &str) -> Event {
+        event(path, EventKind::ModelRequestStarted { turn: 2 })
+    }
+
+    fn written(events: &[Event], output: &str) -> String {
+        let mut speech = Speech::default();
+        let mut text: String = events.iter().map(|event| speech.hear(event)).collect();
+        text.push_str(&speech.end(output));
+        text
+    }
+
+    #[test]
+    fn what_was_said_last_is_not_repeated() {
+        let events =
+            [says("a", "one"), ends("a"), says("b", "two "), says("b", "three"), ends("b")];
+        assert_eq!(written(&events, "two three"), "one\n\ntwo three\n");
+        assert_eq!(written(&events, "one"), "one\n\ntwo three\n\none\n");
+        assert_eq!(written(&events[..2], ""), "one\n");
+        assert_eq!(written(&[], "four"), "four\n");
+        assert_eq!(written(&[], ""), "");
+    }
+
+    #[test]
+    fn branches_speak_one_after_the_other() {
+        let events = [
+            says("a", "a1 "),
+            says("b", "b1 "),
+            says("c", "c1"),
+            ends("c"),
+            says("a", "a2"),
+            ends("a"),
+            says("b", "b2\n"),
+            ends("b"),
+        ];
+        assert_eq!(written(&events, "c1"), "a1 a2\n\nb1 b2\n\nc1\n");
+    }
+
+    #[test]
+    fn another_turn_is_another_paragraph() {
+        let events = [says("a", "Let me look."), asks("a"), says("a", "It is 3."), ends("a")];
+        assert_eq!(written(&events, "It is 3."), "Let me look.\n\nIt is 3.\n");
+        let events =
+            [says("a", "a"), says("b", "b1"), asks("b"), says("b", "b2"), ends("b"), ends("a")];
+        assert_eq!(written(&events, "b2"), "a\n\nb1\n\nb2\n");
+    }
+}

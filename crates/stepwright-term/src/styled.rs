@@ -1,0 +1,196 @@
+//! Text with styles, broken into lines that fit.
+
+use crate::text::width_of_grapheme;
+use anstyle::Style;
+use std::fmt::{Display, Write as _};
+use std::sync::Arc;
+use unicode_segmentation::UnicodeSegmentation as _;
+
+/// A piece of text that looks the same from its beginning to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) text: String,
+    pub(crate) style: Style,
+    /// Where it leads.
+    pub(crate) link: Option<Arc<str>>,
+}
+
+impl Span {
+    pub(crate) fn new(text: impl Into<String>, style: Style) -> Self {
+        Self { text: text.into(), style, link: None }
+    }
+
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
+        Self::new(text, Style::new())
+    }
+}
+
+/// What stands on one line.
+pub(crate) type Line = Vec<Span>;
+
+pub(crate) fn width_of_line(line: &[Span]) -> usize {
+    line.iter().map(|span| crate::text::width_of(&span.text)).sum()
+}
+
+/// Whether there are colours, and whether words can be links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Paint {
+    pub(crate) color: bool,
+    pub(crate) links: bool,
+}
+
+impl Paint {
+    /// `text` in this style, if colours are wanted.
+    pub(crate) fn paint(self, style: Style, text: impl Display) -> String {
+        if self.color && style != Style::new() {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_string()
+        }
+    }
+
+    pub(crate) fn line(self, line: &[Span]) -> String {
+        let mut written = String::new();
+        for span in line.iter().filter(|span| !span.text.is_empty()) {
+            let text = self.paint(span.style, &span.text);
+            match &span.link {
+                Some(url) if self.links => {
+                    let _ = write!(written, "\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\");
+                }
+                _ => written.push_str(&text),
+            }
+        }
+        written
+    }
+}
+
+/// Breaks a text into lines of at most so many columns: between words where that is possible, and
+/// within them where it is not. A line break in it is one.
+pub(crate) fn wrap(spans: &[Span], width: usize) -> Vec<Line> {
+    break_into(spans, width, true)
+}
+
+/// Breaks code: only where it does not fit, and no space is lost.
+pub(crate) fn wrap_code(spans: &[Span], width: usize) -> Vec<Line> {
+    break_into(spans, width, false)
+}
+
+/// A letter, as people see it.
+struct Cell<'a> {
+    grapheme: &'a str,
+    width: usize,
+    span: usize,
+}
+
+fn break_into(spans: &[Span], width: usize, at_words: bool) -> Vec<Line> {
+    // Nothing is narrower than the widest letter.
+    let width = width.max(2);
+    let cells: Vec<Cell<'_>> = spans
+        .iter()
+        .enumerate()
+        .flat_map(|(span, text)| {
+            let graphemes = text.text.graphemes(true);
+            graphemes.map(move |grapheme| Cell {
+                grapheme,
+                width: width_of_grapheme(grapheme),
+                span,
+            })
+        })
+        .collect();
+    let mut lines = Vec::new();
+    for paragraph in cells.split(|cell| cell.grapheme.ends_with('\n')) {
+        let mut rest = paragraph;
+        loop {
+            let end = if at_words { break_at_word(rest, width) } else { fitting(rest, width) };
+            lines.push(join(spans, if at_words { trimmed(&rest[..end]) } else { &rest[..end] }));
+            rest = &rest[end..];
+            if at_words {
+                let next = rest.iter().position(|cell| cell.grapheme != " ");
+                rest = &rest[next.unwrap_or(rest.len())..];
+            }
+            if rest.is_empty() {
+                break;
+            }
+        }
+    }
+    lines
+}
+
+/// How many letters fit; at least one, or nothing would ever end.
+fn fitting(cells: &[Cell<'_>], width: usize) -> usize {
+    let mut used = 0;
+    let fits = cells.iter().position(|cell| {
+        used += cell.width;
+        used > width
+    });
+    fits.unwrap_or(cells.len()).max(1).min(cells.len())
+}
+
+fn break_at_word(cells: &[Cell<'_>], width: usize) -> usize {
+    let end = fitting(cells, width);
+    if end == cells.len() || cells[end].grapheme == " " {
+        return end;
+    }
+    // Scripts without spaces have wide letters, between any two of which a line may end.
+    let breaks = |at: &usize| {
+        cells[at - 1].grapheme == " " || (cells[at - 1].width == 2 && cells[*at].width == 2)
+    };
+    let first_word = cells.iter().position(|cell| cell.grapheme != " ").unwrap_or(0);
+    (first_word + 1..=end).rev().find(breaks).unwrap_or(end)
+}
+
+fn trimmed<'c, 'a>(cells: &'c [Cell<'a>]) -> &'c [Cell<'a>] {
+    let end = cells.iter().rposition(|cell| cell.grapheme != " ").map_or(0, |at| at + 1);
+    &cells[..end]
+}
+
+fn join(spans: &[Span], cells: &[Cell<'_>]) -> Line {
+    let mut line = Line::new();
+    let mut last = None;
+    for cell in cells {
+        if last != Some(cell.span) {
+            let of = &spans[cell.span];
+            line.push(Span { text: String::new(), style: of.style, link: of.link.clone() });
+            last = Some(cell.span);
+        }
+        line.last_mut().expect("one was pushed").text.push_str(cell.grapheme);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrapped(text: &str, width: usize) -> Vec<String> {
+        let lines = wrap(&[Span::plain(text)], width);
+        lines.iter().map(|line| Paint::default().line(line)).collect()
+    }
+
+    #[test]
+    fn lines_end_between_words_or_where_they_must() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrapped("abcdefgh", 3), ["abc", "def", "gh"]);
+        assert_eq!(wrapped("a bcdefgh", 3), ["a", "bcd", "efg", "h"]);
+        assert_eq!(wrapped("日本語テキスト", 5), ["日本", "語テ", "キス", "ト"]);
+        assert_eq!(wrapped("a\n\nb", 5), ["a", "", "b"]);
+        assert_eq!(wrapped("", 5), [""]);
+        assert_eq!(wrapped("語", 1), ["語"]);
+    }
+
+    #[test]
+    fn code_keeps_its_spaces() {
+        let lines = wrap_code(&[Span::plain("    a b")], 5);
+        let lines: Vec<String> = lines.iter().map(|l| Paint::default().line(l)).collect();
+        assert_eq!(lines, ["    a", " b"]);
+    }
+
+    #[test]
+    fn styles_survive_the_end_of_a_line() {
+        let bold = Style::new().bold();
+        let lines = wrap(&[Span::plain("a "), Span::new("b c", bold)], 3);
+        assert_eq!(lines[0][1], Span::new("b", bold));
+        assert_eq!(lines[1], [Span::new("c", bold)]);
+    }
+}

@@ -1,0 +1,48 @@
+//! The last line.
+
+use crate::duration::about;
+use crate::styled::{Line, Paint, Span};
+use crate::terminal::Terminal;
+use crate::text::counted;
+use crate::view::tokens;
+use anstyle::{AnsiColor, Style};
+use stepwright_core::{RunOutput, RunStatus};
+
+/// How a run ended and what it took, on one line, for somebody who has watched it: `completed in
+/// 1.2s · 3 steps`.
+pub fn summary(terminal: Terminal, output: &RunOutput) -> String {
+    let paint = Paint { color: terminal.color, links: false };
+    paint.line(&summary_line(output, true))
+}
+
+pub(crate) fn summary_line(output: &RunOutput, time: bool) -> Line {
+    let metrics = &output.metrics;
+    let color = match output.status {
+        RunStatus::Completed => AnsiColor::Green,
+        RunStatus::Error => AnsiColor::Red,
+        _ => AnsiColor::Yellow,
+    };
+    let status = Span::new(status_word(output.status), color.on_default().bold());
+    let mut parts = Vec::new();
+    parts.push(counted(metrics.steps, "step", "steps"));
+    if metrics.retries > 0 {
+        parts.push(counted(metrics.retries, "retry", "retries"));
+    }
+    if !metrics.usage.is_empty() {
+        parts.push(tokens(metrics.usage));
+    }
+    let took = if time { format!(" in {}", about(metrics.duration())) } else { String::new() };
+    vec![status, Span::new(format!("{took} · {}", parts.join(" · ")), Style::new().dimmed())]
+}
+
+/// The word for how a run stands.
+pub fn status_word(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Completed => "completed",
+        RunStatus::Error => "failed",
+        RunStatus::Cancelled => "cancelled",
+        RunStatus::Paused => "paused",
+        // What the journal's loss leaves behind.
+        _ => "interrupted",
+    }
+}

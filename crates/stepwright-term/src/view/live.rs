@@ -1,0 +1,114 @@
+//! What moves: what is being said, and one line for each step that runs.
+
+use super::View;
+use super::frame::{DIM, Frame};
+use super::step::Step;
+use crate::duration::about;
+use crate::styled::{Line, Span, width_of_line};
+use crate::text::{beginning, end, harmless, width_of};
+use anstyle::AnsiColor;
+use std::time::Duration;
+
+const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+
+/// How long one picture of the spinner stays.
+const PICTURE: Duration = Duration::from_millis(100);
+
+/// How many running steps have a line. What is permanent scrolls away behind more.
+const LINES_MAX: usize = 12;
+
+/// How wide the terminal must be. In a narrower one, only permanent lines are written.
+const COLUMNS_MIN: usize = 24;
+
+impl View {
+    /// The lines that move, as they are by now, with how wide each is.
+    pub(crate) fn moving(&mut self, (columns, rows): (usize, usize)) -> Vec<(String, usize)> {
+        if columns < COLUMNS_MIN {
+            return Vec::new();
+        }
+        let frame = Frame::new(self.look, columns);
+        let steps = self.step_lines(columns, rows);
+        // What has scrolled away cannot be taken away.
+        let free = rows.saturating_sub(steps.len() + 2);
+        let said = self.said_lines(&frame);
+        let said = said.into_iter().rev().take(free).rev();
+        let said: Vec<(String, usize)> = said.collect();
+        let steps = steps.into_iter();
+        let steps = steps.map(|line| (self.look.paint.line(&line), width_of_line(&line)));
+        said.into_iter().chain(steps).collect()
+    }
+
+    fn said_lines(&mut self, frame: &Frame) -> Vec<(String, usize)> {
+        let Some(panel) = &mut self.panel else { return Vec::new() };
+        let path = &panel.path;
+        let inner = frame.inner(path);
+        panel.body.resize(inner);
+        let lines = panel.body.open().into_iter();
+        // How wide each is must be right: that many rows are taken away when the terminal has
+        // become narrower.
+        let before = frame.width - inner;
+        lines
+            .map(|line| (before + width_of_line(&line), line))
+            .map(|(w, l)| (frame.body(path, l), w))
+            .collect()
+    }
+
+    fn step_lines(&self, columns: usize, rows: usize) -> Vec<Line> {
+        // A workflow that is a step has no line while its own steps have theirs.
+        let encloses = |step: &Step| {
+            self.steps.iter().any(|o| o.path != step.path && step.path.contains(&o.path))
+        };
+        let leaves: Vec<&Step> = self.steps.iter().filter(|step| !encloses(step)).collect();
+        let most = LINES_MAX.min(rows.saturating_sub(2)).max(1);
+        let waiting = self.waiting_line(columns).into_iter();
+        let shown = if leaves.len() > most { most - 1 } else { leaves.len() };
+        let mut lines: Vec<Line> =
+            waiting.chain(leaves[..shown].iter().map(|step| self.line(step, columns))).collect();
+        if shown < leaves.len() {
+            let more = format!("  … and {} more", leaves.len() - shown);
+            lines.push(vec![Span::new(beginning(&more, columns), DIM)]);
+        }
+        lines
+    }
+
+    /// Who has ended and is shown when its turn comes.
+    fn waiting_line(&self, columns: usize) -> Option<Line> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let names: Vec<String> = self.waiting.iter().map(|path| harmless(path.as_str())).collect();
+        let text = format!("done, and shown next: {}", names.join(", "));
+        let mark = Span::new("✓ ", AnsiColor::Green.on_default());
+        Some(vec![mark, Span::new(beginning(&text, columns.saturating_sub(3)), DIM)])
+    }
+
+    /// One column stays free: terminals break a line that fills the last one.
+    fn line(&self, step: &Step, columns: usize) -> Line {
+        let since = step.since.elapsed();
+        let picture = usize::try_from(since.as_millis() / PICTURE.as_millis()).unwrap_or_default();
+        let spinner = SPINNER[picture % SPINNER.len()];
+        let path = harmless(step.path.as_str());
+        let path = beginning(&path, columns.saturating_sub(12));
+        let mut known = Vec::new();
+        if self.look.time {
+            known.push(about(since));
+        }
+        if step.attempt > 1 {
+            known.push(format!("attempt {}", step.attempt));
+        }
+        let used = 2 + width_of(&path) + 2;
+        if let Some(call) = step.calls.last() {
+            known.push(harmless(&call.text));
+        } else if !self.speaks(&step.path) {
+            let used = used + width_of(&known.join("  ")) + 2;
+            let tail = end(harmless(&step.tail).trim(), columns.saturating_sub(used + 1));
+            known.extend((!tail.is_empty() && tail != "…").then_some(tail));
+        }
+        let known = beginning(&known.join("  "), columns.saturating_sub(used + 1));
+        vec![
+            Span::new(spinner, AnsiColor::Cyan.on_default()),
+            Span::plain(format!(" {path}")),
+            Span::new(if known.is_empty() { known } else { format!("  {known}") }, DIM),
+        ]
+    }
+}

@@ -1,0 +1,284 @@
+//! What is said of a step: its answers, its tools, its failures, its end.
+
+use super::frame::{DIM, color};
+use super::{Piece, View, containers, tokens};
+use crate::duration::about;
+use crate::lines::short;
+use crate::look::Style as Form;
+use crate::screen::Screen;
+use crate::styled::{Line, Span};
+use crate::text::harmless;
+use anstyle::{AnsiColor, Style};
+use std::time::Duration;
+use stepwright_core::message::{Part, ToolOutcome, Usage};
+use stepwright_core::{Content, ErrorData, Event, EventKind, StepPath, StepStatus};
+
+/// How a step ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Completed,
+    Failed { attempts: u32 },
+    Skipped,
+    Cancelled,
+}
+
+impl How {
+    fn words(self) -> String {
+        match self {
+            Self::Completed => "completed".to_owned(),
+            Self::Failed { attempts } if attempts > 1 => {
+                format!("failed after {attempts} attempts")
+            }
+            Self::Failed { .. } => "failed".to_owned(),
+            Self::Skipped => "skipped".to_owned(),
+            Self::Cancelled => "cancelled".to_owned(),
+        }
+    }
+}
+
+impl View {
+    pub(super) fn answered(
+        &mut self,
+        path: &StepPath,
+        parts: &[Part],
+        usage: Usage,
+        screen: &mut Screen,
+    ) {
+        let Some(step) = self.step(path) else { return };
+        step.usage += usage;
+        let unsaid = step.said.is_empty();
+        for part in parts {
+            match part {
+                Part::Reasoning { text } if unsaid && step.thought.is_empty() => step.think(text),
+                _ => {}
+            }
+        }
+        let thought = step.take_thought();
+        self.thought(path, thought, screen);
+        for part in parts {
+            if let Part::Text { text } = part
+                && unsaid
+                && !text.is_empty()
+            {
+                self.text(path, text.as_str().into(), screen);
+            }
+        }
+        self.end_answer(path, screen);
+    }
+
+    fn end_answer(&mut self, path: &StepPath, screen: &mut Screen) {
+        if self.floor.knows(path) {
+            self.say(path, Piece::Break, screen);
+        }
+    }
+
+    /// A tool has answered, or failed.
+    pub(super) fn called(&mut self, event: &Event, tool: &ToolOutcome, screen: &mut Screen) {
+        let failed = matches!(event.kind, EventKind::ToolCallError { .. });
+        let Some(step) = self.step(&event.path) else { return };
+        let at = step.calls.iter().position(|call| call.id == tool.call_id);
+        let call = at.map(|at| step.calls.remove(at));
+        let took = call.as_ref().map(|call| event.time.since(call.since));
+        let text = call.map_or_else(|| format!("{}()", harmless(&tool.name)), |call| call.text);
+        let mark = if failed {
+            Span::new("✗ ", color(AnsiColor::Red))
+        } else {
+            Span::new("⚙ ", AnsiColor::Cyan.on_default())
+        };
+        let mut note = vec![mark, Span::plain(text)];
+        if let Some(took) = took.filter(|_| self.look.time) {
+            note.push(Span::new(format!("  {}", about(took)), DIM));
+        }
+        if failed {
+            note.push(Span::plain(format!("  failed: {}", short(&tool.text))));
+        }
+        self.say(&event.path, Piece::Note(note), screen);
+    }
+
+    pub(super) fn retrying(
+        &mut self,
+        path: &StepPath,
+        attempt: u32,
+        error: &ErrorData,
+        delay_ms: u64,
+        screen: &mut Screen,
+    ) {
+        if let Some(step) = self.step(path) {
+            step.attempt = attempt + 1;
+            step.said.clear();
+            step.calls.clear();
+            step.hear("\n");
+        }
+        let text = self.again(&format!("attempt {attempt} failed"), error, delay_ms);
+        if self.look.shows_steps() {
+            self.say(path, Piece::Note(text), screen);
+        } else {
+            let mark = self.mark("↻ ", AnsiColor::Yellow);
+            self.step_line(path, mark, text, screen);
+        }
+    }
+
+    /// A model could not answer, and is asked again.
+    pub(super) fn asked_again(
+        &mut self,
+        path: &StepPath,
+        attempt: u32,
+        error: &ErrorData,
+        delay_ms: u64,
+        screen: &mut Screen,
+    ) {
+        let text = self.again(&format!("request {attempt} failed"), error, delay_ms);
+        self.say(path, Piece::Note(text), screen);
+    }
+
+    /// What is tried again, and when.
+    fn again(&self, what: &str, error: &ErrorData, delay_ms: u64) -> Line {
+        let mut text = vec![Span::plain(format!("{what}: {}", short(&error.message)))];
+        if self.look.time {
+            let wait = about(Duration::from_millis(delay_ms));
+            text.push(Span::new(format!("  again in {wait}"), self.dim()));
+        }
+        if self.look.shows_steps() {
+            text.splice(0..0, self.mark("↻ ", AnsiColor::Yellow));
+        }
+        text
+    }
+
+    pub(super) fn completed(&mut self, event: &Event, content: &Content, screen: &mut Screen) {
+        let path = &event.path;
+        let Some(step) = self.step(path) else { return };
+        let is_workflow = step.is_workflow;
+        let said = step.said.trim();
+        let is_said = match content {
+            Content::Text(text) => said == text.trim(),
+            Content::Json(value) => {
+                serde_json::from_str(said).is_ok_and(|said: serde_json::Value| said == **value)
+            }
+        };
+        // What a workflow gives is what its last step gave.
+        if !is_workflow && !is_said && !content.is_empty() {
+            self.say(path, Piece::Content(content.clone()), screen);
+        }
+        self.close(event, How::Completed, screen);
+    }
+
+    pub(super) fn failed(
+        &mut self,
+        event: &Event,
+        how: How,
+        error: &ErrorData,
+        screen: &mut Screen,
+    ) {
+        let path = &event.path;
+        let is_skipped = how == How::Skipped;
+        if !self.look.shows_steps() {
+            let how = if is_skipped { "skipped" } else { "failed" };
+            let text = vec![Span::plain(format!("{how}: {}", short(&error.message)))];
+            let mark = self.mark_of(is_skipped);
+            self.step_line(path, mark, text, screen);
+            self.forget(path);
+            return;
+        }
+        let why = std::iter::once(&error.message).chain(&error.causes);
+        for (at, why) in why.enumerate() {
+            let before = if at == 0 { "error:" } else { "  caused by:" };
+            let style = if is_skipped || at > 0 { self.dim() } else { color(AnsiColor::Red) };
+            let note = vec![Span::new(before, style), Span::plain(format!(" {}", short(why)))];
+            self.say(path, Piece::Note(note), screen);
+        }
+        self.close(event, how, screen);
+    }
+
+    fn mark_of(&self, is_skipped: bool) -> Line {
+        if is_skipped { self.dim_mark("– ") } else { self.mark("✗ ", AnsiColor::Red) }
+    }
+
+    pub(super) fn cancelled(&mut self, event: &Event, partial: &Content, screen: &mut Screen) {
+        let path = &event.path;
+        let has_said = self.step(path).is_some_and(|step| !step.said.is_empty());
+        if !has_said && !partial.is_empty() {
+            self.say(path, Piece::Content(partial.clone()), screen);
+        }
+        self.close(event, How::Cancelled, screen);
+    }
+
+    /// The end of a step: of its panel, or a line of its own if it has said nothing.
+    fn close(&mut self, event: &Event, how: How, screen: &mut Screen) {
+        let path = &event.path;
+        let mark = match how {
+            How::Completed => self.mark("✓ ", AnsiColor::Green),
+            How::Failed { .. } => self.mark("✗ ", AnsiColor::Red),
+            How::Skipped | How::Cancelled => self.dim_mark("– "),
+        };
+        let Some(step) = self.step(path) else { return };
+        let (opened, usage) = (step.opened, step.usage);
+        let took = event.time.since(step.started_at);
+        let is_plain = self.look.style == Form::Plain;
+        let is_obvious = how == How::Completed && self.look.time && !is_plain;
+        let mut end = if is_obvious { String::new() } else { how.words() };
+        if self.look.time {
+            let between = if end.is_empty() { "" } else { "  " };
+            end = format!("{end}{between}{}", about(took));
+        }
+        if !usage.is_empty() && self.look.style != Form::Compact {
+            end = format!("{end} · {}", tokens(usage));
+        }
+        let stands_out = is_plain || matches!(how, How::Failed { .. });
+        let style = if stands_out { Style::new() } else { DIM };
+        let end = vec![Span::new(end, style)];
+        if opened {
+            self.say(path, Piece::Break, screen);
+            self.say(path, Piece::Close([mark, end].concat()), screen);
+            let mut heard = Vec::new();
+            if self.floor.speaker() != Some(path) {
+                self.waiting.push(path.clone());
+            }
+            self.forget(path);
+            self.floor.end(path, &mut heard);
+            self.hear(heard, screen);
+        } else {
+            self.step_line(path, mark, end, screen);
+            self.forget(path);
+        }
+    }
+
+    /// A line about a step that has no panel.
+    fn step_line(&mut self, path: &StepPath, mark: Line, text: Line, screen: &mut Screen) {
+        if self.look.details || self.look.style == Form::Compact {
+            self.aside(path, mark, text, screen);
+        }
+    }
+
+    pub(super) fn container(&mut self, event: &Event, kind: &EventKind, screen: &mut Screen) {
+        let path = &event.path;
+        if let Some((mark, text)) = containers::begun(kind, self.look.style) {
+            self.containers.push((path.clone(), event.time));
+            if self.look.shows_steps() {
+                self.aside(path, mark, text, screen);
+            }
+            return;
+        }
+        let Some(end) = kind.end() else { return };
+        let at = self.containers.iter().rposition(|(known, _)| known == path);
+        let since = at.map(|at| self.containers.remove(at).1);
+        if let Some(error) = &end.error {
+            // What failed was not inside of it.
+            let mark = self.mark("✗ ", AnsiColor::Red);
+            let text = vec![Span::plain(format!("failed: {}", short(&error.message)))];
+            self.step_line(path, mark, text, screen);
+        } else if containers::has_end(kind) && self.look.shows_steps() {
+            let mark = match end.status {
+                StepStatus::Completed => self.mark("✓ ", AnsiColor::Green),
+                StepStatus::Failed => self.mark("✗ ", AnsiColor::Red),
+                _ => self.dim_mark("– "),
+            };
+            let took = since.filter(|_| self.look.time).map(|since| event.time.since(since));
+            let text = match took.map(about) {
+                Some(took) if end.status == StepStatus::Completed => took,
+                Some(took) => format!("{}  {took}", end.status),
+                None => end.status.to_string(),
+            };
+            self.aside(path, mark, vec![Span::new(text, self.dim())], screen);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What people see, and what they can do at a prompt.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
+
+mod scenarios;
+mod screen;
+
+mod conversation;
+mod moving;
+mod printing;
+mod snapshots;

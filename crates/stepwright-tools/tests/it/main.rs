@@ -1,0 +1,42 @@
+//! Tools against servers on real sockets.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod failures;
+mod news;
+mod server;
+mod settings;
+mod web;
+
+use serde_json::Value;
+use server::Server;
+use stepwright_agent::{Agent, Toolkit as _};
+use stepwright_core::message::ToolOutcome;
+use stepwright_core::output::Turn;
+use stepwright_core::tool::{AnyTool, Tool as _};
+use stepwright_engine::Workflow;
+use stepwright_testing::model::{Reply, ScriptedModel};
+use stepwright_tools::DuckDuckGo;
+
+/// What a model is told that calls a tool of this toolkit with these arguments.
+async fn call(kit: DuckDuckGo, tool: &'static str, arguments: Value) -> ToolOutcome {
+    let model = ScriptedModel::new([Reply::call(tool, arguments), Reply::text("done")]);
+    let agent = Agent::builder("Searcher").model(model).unwrap().tool(kit).build().unwrap();
+    let workflow = Workflow::builder("test").step(agent).build().unwrap();
+    let output = workflow.run("go").await.unwrap();
+    let turns = &output.step_executor_runs[0].turns;
+    let told = turns.iter().find_map(|turn| match turn {
+        Turn::Tool(outcome) => Some(outcome.clone()),
+        Turn::Model(_) => None,
+    });
+    told.unwrap()
+}
+
+/// A toolkit that asks this server.
+fn on(server: &Server) -> DuckDuckGo {
+    DuckDuckGo::new().base_url(server.url())
+}
+
+/// The one tool of this name.
+fn tool(kit: DuckDuckGo, name: &str) -> AnyTool {
+    kit.tools().unwrap().into_iter().find(|tool| tool.spec().name == name).unwrap()
+}

@@ -1,0 +1,106 @@
+//! What `debug_mode` logs.
+
+use serde_json::{Map, Value, json};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use stepwright::prelude::*;
+use stepwright::{Patch, RunOutput, StepOutput};
+use stepwright_testing::model::{Reply, ScriptedModel};
+use tracing::instrument::WithSubscriber as _;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// A workflow with a prompt, a call of a tool, a decision and a change of the state; there is a
+/// secret in most of them.
+fn workflow() -> Workflow {
+    let model = ScriptedModel::new([
+        Reply::call("look", json!({"word": "ant", "api_key": "hunter2"})),
+        Reply::text("An ant. Use sk-abcdefghijklmnop."),
+    ]);
+    let look = FunctionTool::new("look", "Looks up.", |args: Map<String, Value>| async move {
+        format!("{} is there, Bearer abcdefghijklmnopq", args["word"])
+    });
+    let agent = Agent::builder("Reader")
+        .model(model)
+        .unwrap()
+        .instructions("Read well. The password: swordfish")
+        .tool(look)
+        .build()
+        .unwrap();
+    let remember = |input: StepInput| async move {
+        StepOutput::from(input.text()).patch(Patch::set("seen", json!({"token": "t0ken"})))
+    };
+    Workflow::builder("Log")
+        .step(agent)
+        .step(
+            Condition::new("long", |input: &StepInput| input.text().len() > 3)
+                .then(Step::new("remember", remember)),
+        )
+        .build()
+        .unwrap()
+}
+
+async fn logged(debug: bool) -> (RunOutput, String) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    let run = workflow().run("postgres://ada:lovelace@host/db").debug_mode(debug);
+    let output = run.into_future().with_subscriber(subscriber).await.unwrap();
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    (output, log)
+}
+
+#[tokio::test]
+async fn every_prompt_call_decision_and_change_is_logged_and_no_secret() {
+    let (output, log) = logged(true).await;
+    assert_eq!(output.content.text(), "An ant. Use sk-abcdefghijklmnop.", "only logs are redacted");
+    for line in [
+        "WorkflowStarted -",
+        r#"StepStarted Reader {"executor_type":"agent""#,
+        r#"instructions="Read well. The password: [redacted]""#,
+        r#"prompt="postgres://ada:[redacted]@host/db""#,
+        "asking the model",
+        r#""word":"ant","api_key":"[redacted]""#,
+        "ToolCallCompleted Reader",
+        "is there, Bearer [redacted]",
+        "An ant. Use [redacted].",
+        r#"ConditionExecutionStarted long {"condition_result":true"#,
+        "StepCompleted long/remember",
+        r#""op":"set""#,
+        "WorkflowCompleted -",
+    ] {
+        assert!(log.contains(line), "{line} is not in\n{log}");
+    }
+    for secret in ["hunter2", "sk-abc", "abcdefghijklmnopq", "swordfish", "t0ken", "lovelace"] {
+        assert!(!log.contains(secret), "{secret} is in\n{log}");
+    }
+    assert!(!log.contains("RunContent "), "pieces of text are left out:\n{log}");
+}
+
+#[tokio::test]
+async fn without_it_nothing_is_logged() {
+    assert_eq!(logged(false).await.1, "");
+}

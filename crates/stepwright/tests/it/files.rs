@@ -1,0 +1,73 @@
+//! What agents in files are told, and what they give.
+
+use stepwright::file::{Definition, Options};
+use stepwright::models::register;
+use stepwright::{Error, Workflow};
+use stepwright_testing::model::{FunctionModel, Reply, ScriptedModel};
+
+fn workflow(text: &str) -> Workflow {
+    Definition::parse(text, "test.yaml", &Options::default()).unwrap().build().unwrap()
+}
+
+async fn said(workflow: &Workflow, input: &str) -> Result<String, Error> {
+    let output = workflow.run(input).session_id("s").await?;
+    Ok(output.content.text().into_owned())
+}
+
+#[tokio::test]
+async fn steps_are_told_of_earlier_runs() {
+    register("echo", |_| Ok(FunctionModel::new(|request| Reply::text(request.messages[0].text()))));
+    let file = |of_file: &str, of_step: &str| {
+        workflow(&format!(
+            "format: 1\nname: Test\nmodel: echo\n{of_file}\nagents: {{a: {{}}}}\nsteps:\n  \
+             - {{agent: a, {of_step}}}\n"
+        ))
+    };
+    let earlier = |text: &str| text.matches("[Workflow Run-").count();
+    for (of_file, of_step, expected) in [
+        ("", "", [0, 0, 0]),
+        ("history: true", "", [0, 1, 2]),
+        ("history: 1", "", [0, 1, 1]),
+        ("history: 1", "history: 2", [0, 1, 2]),
+        ("history: 5", "history: false", [0, 0, 0]),
+        ("", "history: 1", [0, 1, 1]),
+        ("history: 0", "history: true", [0, 1, 2]),
+    ] {
+        let workflow = file(of_file, of_step);
+        for (input, expected) in ["a", "b", "c"].into_iter().zip(expected) {
+            let text = said(&workflow, input).await.unwrap();
+            assert_eq!(earlier(&text), expected, "{of_file} {of_step}: {text}");
+            assert!(text.ends_with(input), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_has_the_shape_that_the_file_asks_for() {
+    register("rater", |answers| {
+        let answers: Vec<String> = answers.split('|').map(str::to_owned).collect();
+        Ok(ScriptedModel::new(answers.into_iter().map(Reply::text)))
+    });
+    let file = |answers: &str| {
+        workflow(&format!(
+            "format: 1
+name: Test
+agents:
+  rater:
+    model: 'rater:{answers}'
+    output:
+      type: object
+      required: [stars]
+      properties: {{stars: {{type: integer, maximum: 5}}}}
+steps:
+  - {{agent: rater}}
+  - {{name: good, value: '= previous.stars > 3'}}
+"
+        ))
+    };
+    assert_eq!(said(&file(r#"{"stars": 4}"#), "a").await.unwrap(), "true");
+    assert_eq!(said(&file(r#"{"stars": 9}|{"stars": 3}"#), "a").await.unwrap(), "false");
+    let error = said(&file(r#"{"stars": 9}|{"stars": 8}"#), "a").await.unwrap_err();
+    let what = "not of the shape that is asked for: 8 is greater than the maximum of 5 at `/stars`";
+    assert!(error.to_string().contains(what), "{error}");
+}
