@@ -40,6 +40,23 @@ pub const TOOL_NAME_BYTES_MAX: usize = 64;
 /// As an executor it tells its model [`StepInput::message`] and gives what the model says in the
 /// end. It calls the tools that the model asks for, several at once, until the model asks for none.
 /// Every answer of the model and of a tool is a fact: after a crash none of them is asked again.
+///
+/// ```
+/// use stepwright_agent::Agent;
+/// # use stepwright_core::{Executor as _, StepContext, StepInput};
+/// # use stepwright_testing::model::ScriptedModel;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
+/// # let model = ScriptedModel::new(["Rust is fast."]);
+/// # let asked = model.clone();
+/// let agent = Agent::builder("Editor").model(model)?.instructions("Be short.").build()?;
+/// // A workflow does this for its steps; a test of the agent does it itself.
+/// let input = StepInput::of("Programs in Rust take little time.");
+/// let output = agent.execute(input, StepContext::detached("shorten")).await;
+/// assert_eq!(output.unwrap().content.text(), "Rust is fast.");
+/// # assert_eq!(asked.requests()[0].instructions.as_deref(), Some("Be short."));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Agent(pub(crate) Arc<Definition>);
 
@@ -134,6 +151,23 @@ impl fmt::Debug for Agent {
 }
 
 /// An agent that is being defined: see [`Agent::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use stepwright_agent::{Agent, tool};
+/// /// The weather in a city, now.
+/// #[tool(crate = "stepwright_agent")]
+/// fn weather(city: String) -> String { format!("it rains in {city}") }
+/// let careful = Agent::builder("Adviser")
+///     .model("offline")?
+///     .tool(weather)
+///     .max_turns(4)
+///     .tool_timeout(Duration::from_secs(5));
+/// let agent = careful.clone().instructions("Say what to wear.").build()?;
+/// assert_eq!(agent.tools()[0].name, "weather");
+/// assert!(careful.max_turns(0).build().unwrap_err().to_string().contains("`max_turns` is 0"));
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is defined until `build`"]
 pub struct AgentBuilder {
@@ -348,6 +382,19 @@ impl AgentBuilder {
 /// What can be the model of an agent: `"provider:model"`, or a [`Model`].
 ///
 /// `K` tells these two apart and is always inferred.
+///
+/// ```
+/// use stepwright_agent::{Agent, IntoModel};
+/// use stepwright_core::{Error, model::Model as _};
+/// use stepwright_testing::model::ScriptedModel;
+/// /// The same agent in production and in tests.
+/// fn editor<K>(model: impl IntoModel<K>) -> Result<Agent, Error> {
+///     Agent::builder("Editor").model(model)?.instructions("Correct the spelling.").build()
+/// }
+/// assert_eq!(editor("offline")?.model().id(), "offline:extract");
+/// assert_eq!(editor(ScriptedModel::new(["fine"]).named("test"))?.model().id(), "scripted:test");
+/// # Ok::<(), Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a model",
     note = "pass a text such as \"offline\", or implement `Model`"

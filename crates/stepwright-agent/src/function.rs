@@ -158,6 +158,25 @@ fn read<A: DeserializeOwned>(arguments: Value) -> Result<A, ToolError> {
 }
 
 /// What a tool can give: what the model is told.
+///
+/// Implement it for what your tools find, to say it to models in one way:
+///
+/// ```
+/// use stepwright_agent::{ToolReply, tool};
+/// use stepwright_core::tool::ToolError;
+/// struct Found(Vec<String>);
+/// impl ToolReply for Found {
+///     fn into_text(self) -> Result<String, ToolError> {
+///         if self.0.is_empty() { return Err(ToolError::Failed("nothing was found".into())); }
+///         Ok(self.0.join("\n"))
+///     }
+/// }
+/// /// Searches the notes.
+/// #[tool(crate = "stepwright_agent")]
+/// fn search(word: String) -> Found { Found(vec![format!("{word}: see page 7")]) }
+/// assert_eq!(search::run("ants".into()).into_text()?, "ants: see page 7");
+/// # Ok::<(), ToolError>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be told to a model",
     note = "return `String`, `Json<T>`, `serde_json::Value` or `()`, or a `Result` of one of them"

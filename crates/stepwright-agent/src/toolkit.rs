@@ -45,6 +45,20 @@ pub trait Toolkit {
 /// What can be given to an agent as its tools: every [`Tool`], and every [`Toolkit`].
 ///
 /// `K` tells these two apart and is always inferred.
+///
+/// ```
+/// use stepwright_agent::{Agent, IntoTools, tool};
+/// use stepwright_core::Error;
+/// /// A clerk with whatever the office has.
+/// fn clerk<K>(tools: impl IntoTools<K>) -> Result<Agent, Error> {
+///     Agent::builder("Clerk").model("offline")?.tool(tools).build()
+/// }
+/// /// Adds two numbers.
+/// #[tool(crate = "stepwright_agent")]
+/// fn add(a: i64, b: i64) -> String { (a + b).to_string() }
+/// assert_eq!(clerk(add)?.tools()[0].description, "Adds two numbers.");
+/// # Ok::<(), Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a tool",
     note = "write `#[tool]` above an `async fn`, make one of a closure with `FunctionTool::new`, \

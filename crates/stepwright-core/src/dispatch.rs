@@ -9,6 +9,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// How much a worker takes on.
+///
+/// ```
+/// use stepwright_core::dispatch::Limits;
+/// let small = Limits { concurrent_runs: 4 };
+/// assert!(small.concurrent_runs < Limits::default().concurrent_runs);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How many runs it drives at once; the others wait.
@@ -23,6 +29,21 @@ impl Default for Limits {
 }
 
 /// How a drive ended.
+///
+/// ```
+/// use std::time::Duration;
+/// use stepwright_core::{Timestamp, dispatch::Driven};
+/// /// When a dispatcher tries again, if it has to.
+/// fn next(driven: Driven, now: Timestamp) -> Option<Timestamp> {
+///     match driven {
+///         Driven::Retry { after } => Some(now.plus(after)),
+///         _ => None,
+///     }
+/// }
+/// let after = Duration::from_secs(2);
+/// assert_eq!(next(Driven::Retry { after }, Timestamp(500)), Some(Timestamp(2_500)));
+/// assert_eq!(next(Driven::Done, Timestamp(500)), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Driven {
@@ -43,12 +64,96 @@ pub enum Driven {
 }
 
 /// Drives a run from where its journal ends. Driving is resuming.
+///
+/// ```
+/// # use futures_util::FutureExt as _;
+/// use std::sync::Mutex;
+/// use stepwright_core::{BoxFuture, RunId, dispatch::{Drive, Driven}};
+/// /// For tests of a dispatcher: notes which runs it hands over.
+/// #[derive(Default)]
+/// struct Noted(Mutex<Vec<RunId>>);
+/// impl Drive for Noted {
+///     fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven> {
+///         self.0.lock().unwrap().push(run.clone());
+///         Box::pin(std::future::ready(Driven::Done))
+///     }
+/// }
+/// # let (noted, run) = (Noted::default(), RunId::new("r-1").unwrap());
+/// # assert_eq!(noted.drive(&run).now_or_never(), Some(Driven::Done));
+/// # assert_eq!(*noted.0.lock().unwrap(), [run]);
+/// ```
 pub trait Drive: Send + Sync {
     /// Drives `run` until it ends, waits or is lost.
     fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven>;
 }
 
 /// Everything that a distributed engine has to do for us.
+///
+/// ```
+/// # use stepwright_core::world::VirtualClock;
+/// use std::{future::ready, sync::{Arc, Mutex}, time::Duration};
+/// use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits};
+/// use stepwright_core::{BoxFuture, RunId, Timestamp, World};
+/// use tokio_util::sync::CancellationToken;
+/// /// A list in memory, looked at once a second. Drives one run after the other.
+/// struct List {
+///     world: World,
+///     waiting: Mutex<Vec<(Timestamp, RunId)>>,
+/// }
+/// impl Dispatcher for List {
+///     fn wake<'a>(
+///         &'a self,
+///         run: &'a RunId,
+///         at: Option<Timestamp>,
+///     ) -> BoxFuture<'a, Result<(), DispatchError>> {
+///         let at = at.unwrap_or_else(|| self.world.now());
+///         self.waiting.lock().unwrap().push((at, run.clone()));
+///         Box::pin(ready(Ok(())))
+///     }
+///     fn serve(
+///         self: Arc<Self>,
+///         drive: Arc<dyn Drive>,
+///         _: Limits,
+///         stop: CancellationToken,
+///     ) -> BoxFuture<'static, Result<(), DispatchError>> {
+///         Box::pin(async move {
+///             while !stop.is_cancelled() {
+///                 let now = self.world.now();
+///                 let due = |(at, _): &mut (Timestamp, RunId)| *at <= now;
+///                 let due: Vec<_> = self.waiting.lock().unwrap().extract_if(.., due).collect();
+///                 for (_, run) in due {
+///                     if let Driven::Retry { after } = drive.drive(&run).await {
+///                         self.wake(&run, Some(now.plus(after))).await?;
+///                     }
+///                 }
+///                 self.world.sleep(Duration::from_secs(1)).await;
+///             }
+///             Ok(())
+///         })
+///     }
+/// }
+/// # struct Second(Mutex<u32>, CancellationToken);
+/// # impl Drive for Second {
+/// #     fn drive<'a>(&'a self, _: &'a RunId) -> BoxFuture<'a, Driven> {
+/// #         let mut times = self.0.lock().unwrap();
+/// #         *times += 1;
+/// #         let driven = match *times {
+/// #             1 => Driven::Retry { after: Duration::from_secs(5) },
+/// #             _ => { self.1.cancel(); Driven::Done }
+/// #         };
+/// #         Box::pin(ready(driven))
+/// #     }
+/// # }
+/// # let (clock, stop) = (VirtualClock::default(), CancellationToken::new());
+/// # let world = World::new(clock.clone(), 0);
+/// # let list = Arc::new(List { world: world.clone(), waiting: Mutex::default() });
+/// # let (begin, run) = (world.now(), RunId::new("r-1").unwrap());
+/// # clock.run(list.wake(&run, Some(begin.plus(Duration::from_secs(3)))))?;
+/// # let drive = Arc::new(Second(Mutex::new(0), stop.clone()));
+/// # clock.run(list.serve(drive.clone(), Limits::default(), stop))?;
+/// # assert_eq!((*drive.0.lock().unwrap(), world.now().since(begin).as_secs()), (2, 9));
+/// # Ok::<(), DispatchError>(())
+/// ```
 pub trait Dispatcher: Send + Sync {
     /// Sees to it that `run` is driven on a live worker, at `at` or now: at least once, and again
     /// after a crash until its drive says [`Driven::Done`] or [`Driven::Parked`]. Waking a run that
@@ -69,6 +174,16 @@ pub trait Dispatcher: Send + Sync {
 }
 
 /// Why a run could not be handed on.
+///
+/// ```
+/// use std::error::Error as _;
+/// use stepwright_core::dispatch::DispatchError;
+/// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+/// let what = "run `r-1` could not be queued".into();
+/// let error = DispatchError { what, source: Some(refused.into()) };
+/// assert_eq!(error.to_string(), "run `r-1` could not be queued");
+/// assert_eq!(error.source().unwrap().to_string(), "connection refused");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct DispatchError {

@@ -9,6 +9,13 @@ use std::fmt;
 use std::time::Duration;
 
 /// The class of a failure inside a run.
+///
+/// ```
+/// use stepwright_core::{ErrorCode, StepError};
+/// let error = StepError::terminal("`amount` is negative").with_code(ErrorCode::BadInput);
+/// assert_eq!(error.data.code, ErrorCode::BadInput);
+/// assert_eq!(ErrorCode::TimedOut.to_string(), "timed out");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -51,6 +58,15 @@ impl fmt::Display for ErrorCode {
 }
 
 /// A failure as data: what the journal keeps and events show.
+///
+/// ```
+/// use stepwright_core::{ErrorCode, ErrorData};
+/// let stored = r#"{ "code": "model", "message": "overloaded", "retryable": true }"#;
+/// let error: ErrorData = serde_json::from_str(stored)?;
+/// assert_eq!((error.code, error.retryable), (ErrorCode::Model, true));
+/// assert_eq!(error.to_string(), "overloaded");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorData {
     /// Its class.
@@ -147,6 +163,18 @@ impl fmt::Display for StepError {
 }
 
 /// What kind of [`Error`] it is: what a caller can tell apart.
+///
+/// ```
+/// use stepwright_core::{Error, ErrorKind};
+/// fn exit_code(error: &Error) -> u8 {
+///     match error.kind() {
+///         ErrorKind::Definition | ErrorKind::Usage => 2,
+///         ErrorKind::Cancelled => 130,
+///         _ => 1,
+///     }
+/// }
+/// assert_eq!(exit_code(&Error::usage("there is no input")), 2);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -168,6 +196,15 @@ pub enum ErrorKind {
 /// Why a workflow could not be built, run or looked up.
 ///
 /// A failed run is an error that still carries what was done: see [`Error::output`].
+///
+/// ```
+/// use stepwright_core::{Error, ErrorKind};
+/// let error = Error::new(ErrorKind::Run, "connection lost")
+///     .with_step("Facts/web".into())
+///     .with_hint("raise `retries`");
+/// assert_eq!(error.to_string(), "step `Facts/web` failed: connection lost");
+/// assert_eq!(error.hint(), Some("raise `retries`"));
+/// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {

@@ -117,6 +117,20 @@ fn no_state(state: &Arc<State>) -> bool {
 }
 
 /// What happened. The names are Agno's where Agno has the event.
+///
+/// ```
+/// use stepwright_core::EventKind;
+/// fn line(kind: &EventKind) -> Option<String> {
+///     match kind {
+///         EventKind::StepProgress { content } => Some(format!("... {content}")),
+///         EventKind::WorkflowCompleted { content } => Some(content.to_string()),
+///         _ => None,
+///     }
+/// }
+/// let progress = EventKind::StepProgress { content: "page 3 of 5".into() };
+/// assert_eq!(line(&progress).unwrap(), "... page 3 of 5");
+/// assert_eq!((progress.name(), progress.is_fact()), ("StepProgress", false));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event")]
 #[non_exhaustive]

@@ -19,6 +19,15 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// What carries out a step.
+///
+/// ```
+/// use stepwright_core::{EventKind, executor::ExecutorType};
+/// let by_agent = |kind: &EventKind| {
+///     matches!(kind, EventKind::StepStarted { executor_type: ExecutorType::Agent, .. })
+/// };
+/// let (executor_type, executor_name) = (ExecutorType::Agent, "writer".into());
+/// assert!(by_agent(&EventKind::StepStarted { executor_type, executor_name }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -97,6 +106,33 @@ impl<E: Executor> Erased for E {
 }
 
 /// Any executor, behind a cheap handle.
+///
+/// ```
+/// use futures_util::FutureExt as _;
+/// use stepwright_core::{AnyExecutor, StepContext, StepInput};
+/// # use stepwright_core::{Executor, StepError, StepOutput};
+/// # struct Shout;
+/// # impl Executor for Shout {
+/// #     fn name(&self) -> &str { "shout" }
+/// #     async fn execute(&self, i: StepInput, _: StepContext) -> Result<StepOutput, StepError> {
+/// #         Ok(i.text().to_uppercase().into())
+/// #     }
+/// # }
+/// # struct Count;
+/// # impl Executor for Count {
+/// #     fn name(&self) -> &str { "count" }
+/// #     async fn execute(&self, i: StepInput, _: StepContext) -> Result<StepOutput, StepError> {
+/// #         Ok(i.text().len().to_string().into())
+/// #     }
+/// # }
+/// // Executors of different types fit into one list.
+/// let all = [AnyExecutor::new(Shout), AnyExecutor::new(Count)];
+/// let give = |executor: &AnyExecutor| {
+///     let cx = StepContext::detached(executor.name());
+///     executor.execute(StepInput::of("help"), cx).now_or_never().unwrap().unwrap().content
+/// };
+/// assert_eq!(all.each_ref().map(give), ["HELP".into(), "4".into()]);
+/// ```
 #[derive(Clone)]
 pub struct AnyExecutor(Arc<dyn Erased>);
 
@@ -146,6 +182,17 @@ pub struct RunInput {
 }
 
 /// What a step is given. Cheap to clone.
+///
+/// ```
+/// use std::sync::Arc;
+/// use stepwright_core::{StepInput, StepOutput};
+/// let first = StepInput::of("bridges");
+/// assert_eq!(first.text(), "bridges");
+/// let draft = Arc::new(StepOutput::from("Bridges are old."));
+/// let second = StepInput { previous: Some(draft), ..first };
+/// assert_eq!(second.text(), "Bridges are old.");
+/// assert_eq!(second.run.content.text(), "bridges");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct StepInput {
     /// What the run was given.
@@ -346,6 +393,19 @@ pub trait StepHost: Send + Sync {
 }
 
 /// The surroundings of a running step. Cheap to clone.
+///
+/// ```
+/// use futures_util::FutureExt as _;
+/// use stepwright_core::{StepContext, StepError, StepInput, StepOutput};
+/// async fn charge(input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
+///     cx.progress("charging the card");
+///     Ok(format!("{}, request {}", input.text(), cx.idempotency_key()).into())
+/// }
+/// let charged = charge(StepInput::of("5 EUR"), StepContext::detached("Charge"));
+/// let output = charged.now_or_never().unwrap()?;
+/// assert_eq!(output.content.text(), "5 EUR, request detached:Charge:1");
+/// # Ok::<(), StepError>(())
+/// ```
 #[derive(Clone)]
 pub struct StepContext {
     path: StepPath,

@@ -127,14 +127,38 @@ id! {
 }
 id! {
     /// Names a session: runs that share history and state.
+    ///
+    /// ```
+    /// use stepwright_core::SessionId;
+    /// let session: SessionId = "anna-support".parse()?;
+    /// assert_eq!(session.as_str(), "anna-support");
+    /// assert!(SessionId::new("two\nlines").is_err());
+    /// # Ok::<(), stepwright_core::IdError>(())
+    /// ```
     SessionId
 }
 id! {
     /// Names the user who owns a session.
+    ///
+    /// ```
+    /// use stepwright_core::UserId;
+    /// let user = UserId::new("anna@example.com")?;
+    /// assert_eq!(user, "anna@example.com");
+    /// # Ok::<(), stepwright_core::IdError>(())
+    /// ```
     UserId
 }
 id! {
     /// Names a workflow: its name in lower case, with `-` for spaces, unless one was given.
+    ///
+    /// ```
+    /// use stepwright_core::WorkflowId;
+    /// // Given by hand, it stays when the name changes.
+    /// let given = WorkflowId::new("news")?;
+    /// assert_eq!(given, WorkflowId::from_name("News")?);
+    /// assert_ne!(given, WorkflowId::from_name("Daily News")?);
+    /// # Ok::<(), stepwright_core::IdError>(())
+    /// ```
     WorkflowId
 }
 

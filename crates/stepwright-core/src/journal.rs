@@ -11,6 +11,26 @@ use crate::store::StoreError;
 pub const FACTS_MAX: u64 = 4_000_000;
 
 /// Facts to append, all or none.
+///
+/// ```
+/// use futures_util::FutureExt as _;
+/// # use stepwright_core::Event;
+/// use stepwright_core::journal::{Append, Journal as _};
+/// use stepwright_core::{Memory, StoreError};
+/// # let fact: Event = serde_json::from_value(serde_json::json!({
+/// #     "event": "WorkflowStarted", "sequence": 0, "time_ms": 7, "run_id": "r-1", "path": "",
+/// #     "workflow_id": "news", "workflow_name": "News", "digest": "", "session_id": "s-1",
+/// #     "input": { "content": "bridges" },
+/// # })).unwrap();
+/// // `fact` says that the run began.
+/// let (store, run) = (Memory::default(), fact.run.clone());
+/// let append = Append { run, facts: vec![fact], close: None };
+/// store.append(append.clone()).now_or_never().unwrap()?;
+/// // The number 0 is taken now: another driver would be refused.
+/// let again = store.append(append).now_or_never().unwrap();
+/// assert!(matches!(again, Err(StoreError::Taken { sequence: 0, .. })));
+/// # Ok::<(), StoreError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Append {
     /// Whose facts.
@@ -22,6 +42,28 @@ pub struct Append {
 }
 
 /// What the end of a run does to its session.
+///
+/// ```
+/// use futures_util::FutureExt as _;
+/// # use stepwright_core::{Event, EventKind};
+/// use stepwright_core::journal::{Append, Journal as _, SessionClose};
+/// use stepwright_core::{Memory, Patch, Store as _};
+/// # let fact: Event = serde_json::from_value(serde_json::json!({
+/// #     "event": "WorkflowStarted", "sequence": 0, "time_ms": 7, "run_id": "r-1", "path": "",
+/// #     "workflow_id": "news", "workflow_name": "News", "digest": "", "session_id": "s-1",
+/// #     "input": { "content": "bridges" },
+/// # })).unwrap();
+/// # let kind = EventKind::WorkflowCompleted { content: "done".into() };
+/// # let facts = vec![fact.clone(), Event { sequence: 1, kind, ..fact.clone() }];
+/// # let (store, run) = (Memory::default(), fact.run);
+/// // `facts` are all that happened in the run.
+/// let patches = vec![Patch::increment("reports", 1)];
+/// let close = Some(SessionClose { patches, ..SessionClose::default() });
+/// store.append(Append { run, facts, close }).now_or_never().unwrap()?;
+/// let session = store.session(&"s-1".parse().unwrap()).now_or_never().unwrap()?.unwrap();
+/// assert_eq!((session.state["reports"].as_i64(), session.metrics.runs), (Some(1), 1));
+/// # Ok::<(), stepwright_core::StoreError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct SessionClose {
     /// Changes of the session state, applied to it as it is at that moment.
@@ -35,6 +77,50 @@ pub struct SessionClose {
 /// Only the driver of a run appends to its journal. Two drivers may believe that they drive the
 /// same run, after a crash for one: appending at a number that is taken is refused, and that
 /// refusal is the lock.
+///
+/// ```
+/// # use futures_util::FutureExt as _;
+/// use std::{future::ready, sync::Mutex};
+/// use stepwright_core::journal::{Append, Journal};
+/// use stepwright_core::{BoxFuture, Event, RunId, StoreError};
+/// /// The facts of a single run.
+/// #[derive(Default)]
+/// struct One(Mutex<Vec<Event>>);
+/// impl Journal for One {
+///     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
+///         let Append { run, facts, .. } = append;
+///         let mut kept = self.0.lock().unwrap();
+///         let stray = (kept.len() as u64..).zip(&facts).find(|(next, f)| f.sequence != *next);
+///         if let Some((_, stray)) = stray {
+///             return Box::pin(ready(Err(StoreError::Taken { run, sequence: stray.sequence })));
+///         }
+///         kept.extend(facts);
+///         Box::pin(ready(Ok(())))
+///     }
+///     fn load<'a>(
+///         &'a self,
+///         _: &'a RunId,
+///         after: u64,
+///         limit: usize,
+///     ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>> {
+///         let kept = self.0.lock().unwrap();
+///         let wanted = kept.iter().filter(|fact| fact.sequence >= after).take(limit);
+///         Box::pin(ready(Ok(wanted.cloned().collect())))
+///     }
+/// }
+/// # let fact: Event = serde_json::from_value(serde_json::json!({
+/// #     "event": "WorkflowStarted", "sequence": 0, "time_ms": 7, "run_id": "r-1", "path": "",
+/// #     "workflow_id": "news", "workflow_name": "News", "digest": "", "session_id": "s-1",
+/// #     "input": { "content": "bridges" },
+/// # })).unwrap();
+/// # let (journal, run) = (One::default(), fact.run.clone());
+/// # let append = Append { run: run.clone(), facts: vec![fact.clone()], close: None };
+/// # journal.append(append.clone()).now_or_never().unwrap()?;
+/// # let again = journal.append(append).now_or_never().unwrap();
+/// # assert!(matches!(again, Err(StoreError::Taken { sequence: 0, .. })));
+/// # assert_eq!(journal.load(&run, 0, 9).now_or_never().unwrap()?, [fact]);
+/// # Ok::<(), StoreError>(())
+/// ```
 pub trait Journal: Send + Sync {
     /// Appends facts. When it is ready without an error, they are as safe as the store can make
     /// them.

@@ -4,6 +4,15 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What a medium is for a person and for a model.
+///
+/// ```
+/// use stepwright_core::{Media, MediaKind};
+/// let media = [
+///     Media::path(MediaKind::Image, "chart.png"),
+///     Media::path(MediaKind::Audio, "talk.mp3"),
+/// ];
+/// assert_eq!(media.iter().filter(|medium| medium.kind == MediaKind::Image).count(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaKind {
@@ -18,6 +27,15 @@ pub enum MediaKind {
 }
 
 /// Where the bytes of a medium are.
+///
+/// ```
+/// use stepwright_core::{Media, MediaKind, MediaSource};
+/// fn is_here(medium: &Media) -> bool {
+///     matches!(medium.source, MediaSource::Bytes(_))
+/// }
+/// assert!(is_here(&Media::bytes(MediaKind::File, *b"a,b\n1,2\n")));
+/// assert!(!is_here(&Media::url(MediaKind::Image, "https://example.com/chart.png")));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -8,6 +8,16 @@ use std::ops::AddAssign;
 use crate::media::Media;
 
 /// One message of a conversation.
+///
+/// ```
+/// use stepwright_core::message::{AssistantTurn, Message};
+/// let talk = [
+///     Message::user("What is the capital of Italy?"),
+///     Message::Assistant(AssistantTurn::text_only("Rome.")),
+/// ];
+/// assert_eq!(talk[1].text(), "Rome.");
+/// assert_eq!(serde_json::to_value(&talk[0]).unwrap()["role"], "user");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "snake_case")]
 pub enum Message {
@@ -44,6 +54,15 @@ impl Message {
 }
 
 /// A piece of a message.
+///
+/// ```
+/// use stepwright_core::message::{Message, Part};
+/// use stepwright_core::{Media, MediaKind};
+/// let question = Part::Text { text: "What is in this picture?".into() };
+/// let picture = Part::Media { media: Media::path(MediaKind::Image, "cat.png") };
+/// let message = Message::User { parts: vec![question, picture] };
+/// assert_eq!(message.text(), "What is in this picture?");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -78,6 +97,16 @@ fn join_text(parts: &[Part]) -> String {
 }
 
 /// What a model said in one turn.
+///
+/// ```
+/// use stepwright_core::message::{Arguments, AssistantTurn, Part, ToolCall};
+/// let (id, name) = ("c-1".into(), "weather".into());
+/// let arguments = Arguments::Json(serde_json::json!({ "city": "Rome" }));
+/// let mut turn = AssistantTurn::text_only("I look that up.");
+/// turn.parts.push(Part::ToolCall(ToolCall { id, name, arguments }));
+/// assert_eq!(turn.text(), "I look that up.");
+/// assert_eq!(turn.tool_calls().map(|call| &*call.name).collect::<Vec<_>>(), ["weather"]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AssistantTurn {
     /// Its pieces, in order.
@@ -118,6 +147,17 @@ pub struct Native {
 }
 
 /// A call of a tool that a model wants made.
+///
+/// ```
+/// use stepwright_core::message::{Arguments, ToolCall};
+/// let call = ToolCall {
+///     id: "c-1".into(),
+///     name: "weather".into(),
+///     arguments: Arguments::Json(serde_json::json!({ "city": "Rome" })),
+/// };
+/// let Arguments::Json(arguments) = &call.arguments else { panic!("the model wrote no JSON") };
+/// assert_eq!(arguments["city"], "Rome");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// Which call, unique within the conversation.
@@ -153,6 +193,14 @@ pub struct ToolOutcome {
 }
 
 /// What a call of a model consumed, in tokens. `None` where the provider did not say.
+///
+/// ```
+/// use stepwright_core::message::Usage;
+/// let call = Usage { input_tokens: Some(900), output_tokens: Some(100), ..Usage::default() };
+/// let all: Usage = [call, call].into_iter().sum();
+/// assert_eq!(all.total_tokens(), 2_000);
+/// assert_eq!(all.reasoning_tokens, None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Read, cached or not.

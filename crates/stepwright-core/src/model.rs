@@ -12,6 +12,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What is asked of a model.
+///
+/// ```
+/// use stepwright_core::message::Message;
+/// use stepwright_core::model::{ModelRequest, ToolChoice};
+/// let request = ModelRequest {
+///     instructions: Some("Answer in one word.".into()),
+///     messages: vec![Message::user("What is the capital of Italy?")],
+///     ..ModelRequest::default()
+/// };
+/// assert_eq!(request.tool_choice, ToolChoice::Auto);
+/// assert_eq!(request.output_schema, None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelRequest {
     /// What the model is, and how it shall behave.
@@ -42,6 +54,17 @@ pub enum ToolChoice {
 
 /// Settings of a model. `None` leaves the provider's own default. What a model cannot do it refuses
 /// before anything is sent, rather than leave it out.
+///
+/// ```
+/// use std::time::Duration;
+/// use stepwright_core::model::{ModelOptions, ReasoningEffort};
+/// let careful = ModelOptions {
+///     reasoning_effort: Some(ReasoningEffort::High),
+///     timeout: Some(Duration::from_secs(120)),
+///     ..ModelOptions::default()
+/// };
+/// assert_eq!(careful.temperature, None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelOptions {
     /// The longest answer, in tokens.
@@ -63,6 +86,14 @@ pub struct ModelOptions {
 }
 
 /// How long a model may think before it answers.
+///
+/// ```
+/// use stepwright_core::model::ReasoningEffort;
+/// let effort: ReasoningEffort = serde_json::from_str(r#""high""#)?;
+/// assert_eq!(effort, ReasoningEffort::High);
+/// assert_eq!(effort.as_str(), "high");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -96,6 +127,17 @@ impl ReasoningEffort {
 }
 
 /// What a model does while it answers.
+///
+/// ```
+/// use stepwright_core::model::ModelEvent::{self, Heartbeat, ReasoningDelta, TextDelta};
+/// let text = |event: &ModelEvent| match event {
+///     TextDelta(piece) => piece.clone(),
+///     _ => String::new(),
+/// };
+/// let thought = ReasoningDelta("Easy.".into());
+/// let events = [thought, TextDelta("Ro".into()), Heartbeat, TextDelta("me".into())];
+/// assert_eq!(events.iter().map(text).collect::<String>(), "Rome");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ModelEvent {
@@ -132,6 +174,18 @@ pub enum ModelEvent {
 }
 
 /// A finished answer.
+///
+/// ```
+/// use stepwright_core::message::{AssistantTurn, Usage};
+/// use stepwright_core::model::{Completion, StopReason};
+/// let answer = Completion {
+///     turn: AssistantTurn::text_only("Rome"),
+///     usage: Usage { input_tokens: Some(12), output_tokens: Some(1), ..Usage::default() },
+///     ..Completion::default()
+/// };
+/// assert_eq!((answer.turn.text().as_str(), answer.usage.total_tokens()), ("Rome", 13));
+/// assert_eq!(answer.stop, StopReason::EndTurn);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Completion {
     /// What it said.
@@ -147,6 +201,16 @@ pub struct Completion {
 }
 
 /// Why a model stopped.
+///
+/// ```
+/// use stepwright_core::model::{Completion, StopReason};
+/// let answer = Completion { stop: StopReason::Length, ..Completion::default() };
+/// let note = match answer.stop {
+///     StopReason::Length => "the answer was cut off: raise `max_output_tokens`",
+///     _ => "",
+/// };
+/// assert!(note.starts_with("the answer was cut off"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -165,6 +229,13 @@ pub enum StopReason {
 }
 
 /// What went wrong with a model.
+///
+/// ```
+/// use stepwright_core::model::{ModelError, ModelErrorKind};
+/// let retryable = |kind| ModelError::new(kind, "refused by the provider").retryable;
+/// assert!(retryable(ModelErrorKind::RateLimited));
+/// assert!(!retryable(ModelErrorKind::Auth));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -192,6 +263,18 @@ pub enum ModelErrorKind {
 }
 
 /// What went wrong with a model.
+///
+/// ```
+/// use std::time::Duration;
+/// use stepwright_core::model::{ModelError, ModelErrorKind};
+/// let error = ModelError {
+///     status: Some(429),
+///     retry_after: Some(Duration::from_secs(20)),
+///     ..ModelError::new(ModelErrorKind::RateLimited, "too many requests")
+/// };
+/// assert!(error.retryable);
+/// assert_eq!(error.to_string(), "too many requests");
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct ModelError {
@@ -227,9 +310,46 @@ impl ModelError {
 }
 
 /// The events of one answer. Dropping it cancels the request.
+///
+/// ```
+/// use futures_util::{FutureExt as _, StreamExt as _, stream};
+/// use stepwright_core::model::{Completion, ModelEvent, ModelStream};
+/// fn rome() -> ModelStream {
+///     let done = ModelEvent::Done(Completion::default());
+///     stream::iter([ModelEvent::TextDelta("Rome".into()), done]).map(Ok).boxed()
+/// }
+/// let events: Vec<_> = rome().collect().now_or_never().unwrap();
+/// assert!(matches!(&events[..], [Ok(ModelEvent::TextDelta(_)), Ok(ModelEvent::Done(_))]));
+/// ```
 pub type ModelStream = BoxStream<'static, Result<ModelEvent, ModelError>>;
 
 /// A language model.
+///
+/// ```
+/// # use futures_util::FutureExt as _;
+/// use futures_util::{StreamExt as _, stream};
+/// use stepwright_core::message::AssistantTurn;
+/// # use stepwright_core::message::Message;
+/// use stepwright_core::model::{Completion, Model, ModelEvent, ModelRequest, ModelStream};
+/// /// Repeats what it is told.
+/// struct Parrot;
+/// impl Model for Parrot {
+///     fn id(&self) -> &str {
+///         "pets:parrot"
+///     }
+///     fn stream(&self, request: ModelRequest) -> ModelStream {
+///         let text = request.messages.last().map(|message| message.text()).unwrap_or_default();
+///         let turn = AssistantTurn::text_only(&text);
+///         let done = ModelEvent::Done(Completion { turn, ..Completion::default() });
+///         stream::iter([Ok(ModelEvent::TextDelta(text)), Ok(done)]).boxed()
+///     }
+/// }
+/// # let messages = vec![Message::user("hello")];
+/// # let stream = Parrot.stream(ModelRequest { messages, ..ModelRequest::default() });
+/// # let events: Vec<_> = stream.collect().now_or_never().unwrap();
+/// # assert_eq!(events[0], Ok(ModelEvent::TextDelta("hello".into())));
+/// # assert!(matches!(&events[1], Ok(ModelEvent::Done(done)) if done.turn.text() == "hello"));
+/// ```
 ///
 /// # Contract
 /// The stream yields deltas, then *exactly one* [`ModelEvent::Done`] or one error, then ends.
@@ -251,6 +371,30 @@ pub trait Model: Send + Sync + 'static {
 }
 
 /// Any model, behind a cheap handle.
+///
+/// ```
+/// use futures_util::FutureExt as _;
+/// # use futures_util::{StreamExt as _, stream};
+/// # use stepwright_core::message::AssistantTurn;
+/// use stepwright_core::message::Message;
+/// use stepwright_core::model::{AnyModel, ModelRequest};
+/// # use stepwright_core::model::{Completion, Model, ModelError, ModelEvent, ModelStream};
+/// # struct Parrot;
+/// # impl Model for Parrot {
+/// #     fn id(&self) -> &str { "pets:parrot" }
+/// #     fn stream(&self, request: ModelRequest) -> ModelStream {
+/// #         let turn = AssistantTurn::text_only(request.messages[0].text());
+/// #         let done = Completion { turn, ..Completion::default() };
+/// #         stream::iter([Ok(ModelEvent::Done(done))]).boxed()
+/// #     }
+/// # }
+/// let model = AnyModel::new(Parrot);
+/// let messages = vec![Message::user("hello")];
+/// let request = ModelRequest { messages, ..ModelRequest::default() };
+/// let answer = model.complete(request).now_or_never().unwrap()?;
+/// assert_eq!(answer.turn.text(), "hello");
+/// # Ok::<(), ModelError>(())
+/// ```
 #[derive(Clone)]
 pub struct AnyModel(Arc<dyn Model>);
 

@@ -17,6 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a run stands.
+///
+/// ```
+/// use stepwright_core::RunStatus;
+/// let asked = RunStatus::from_word("completed").unwrap();
+/// assert_eq!(asked, RunStatus::Completed);
+/// assert_eq!(asked.to_string(), "COMPLETED");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
@@ -75,6 +82,12 @@ impl fmt::Display for RunStatus {
 }
 
 /// Where a step or a container stands.
+///
+/// ```
+/// use stepwright_core::StepStatus;
+/// assert!(StepStatus::Completed.has_output() && !StepStatus::Skipped.has_output());
+/// assert_eq!(StepStatus::Skipped.to_string(), "skipped");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -141,6 +154,24 @@ pub enum StepType {
 }
 
 /// What became of one step, and of everything inside it.
+///
+/// ```
+/// # use serde_json::json;
+/// use stepwright_core::{StepResult, StepStatus};
+/// # let facts: StepResult = serde_json::from_value(json!({
+/// #     "path": "Facts", "step_type": "Parallel", "status": "completed", "started_at": 0,
+/// #     "ended_at": 250, "steps": [
+/// #         { "path": "Facts/web", "step_type": "Step", "status": "skipped", "started_at": 0 },
+/// #         { "path": "Facts/archive", "step_type": "Step", "status": "completed",
+/// #           "started_at": 0, "content": "built in 1883" },
+/// #     ],
+/// # })).unwrap();
+/// // `facts` has two branches: `web`, which was skipped, and `archive`.
+/// assert!(facts.success());
+/// assert_eq!(facts.duration().as_millis(), 250);
+/// let skipped = facts.walk().find(|step| step.status == StepStatus::Skipped).unwrap();
+/// assert_eq!((skipped.name(), skipped.path.as_str()), ("web", "Facts/web"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepResult {
     /// Its address.
@@ -251,6 +282,13 @@ pub enum Turn {
 }
 
 /// What a run consumed.
+///
+/// ```
+/// use stepwright_core::Metrics;
+/// let metrics = Metrics { duration_ms: 1_500, steps: 4, retries: 1, ..Metrics::default() };
+/// assert_eq!(metrics.duration().as_secs_f64(), 1.5);
+/// assert_eq!(metrics.usage.total_tokens(), 0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metrics {
     /// How long it took, in milliseconds.
@@ -289,6 +327,28 @@ pub struct RunFailure {
 }
 
 /// What a run gives: a fold of its events.
+///
+/// ```
+/// # use serde_json::json;
+/// use stepwright_core::{RunOutput, RunStatus};
+/// # let output: RunOutput = serde_json::from_value(json!({
+/// #     "run_id": "r-1", "session_id": "s-1", "workflow_id": "news", "workflow_name": "News",
+/// #     "status": "COMPLETED", "input": "bridges", "content": { "points": 3 }, "created_at": 0,
+/// #     "metrics": { "duration_ms": 9, "steps": 1, "retries": 0, "model_calls": 0,
+/// #                  "tool_calls": 0 },
+/// #     "step_results": [{ "path": "Rate", "step_type": "Step", "status": "completed",
+/// #                        "started_at": 0, "content": { "points": 3 } }],
+/// # })).unwrap();
+/// // `output` is what a run gave whose only step is `Rate`.
+/// #[derive(serde::Deserialize)]
+/// struct Rating {
+///     points: u32,
+/// }
+/// assert_eq!(output.status, RunStatus::Completed);
+/// assert_eq!(output.parse::<Rating>()?.points, 3);
+/// assert_eq!(output.step_at("Rate").unwrap().content, output.content);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunOutput {
     /// The run.

@@ -18,6 +18,17 @@ pub const ITEMS_MAX: usize = 100_000;
 pub const RETRIES_MAX: u32 = 1_000;
 
 /// A workflow as plain data. It can be stored, drawn, compared and digested.
+///
+/// ```
+/// use stepwright_core::plan::{Node, NodeKind, OnError, Plan};
+/// let kind = NodeKind::Steps { body: Vec::new() };
+/// let node = Node { index: 0, name: "Draft".into(), kind, on_error: OnError::Fail };
+/// let plan = Plan { name: "News".into(), body: vec![node], nodes: 1 };
+/// let mut changed = plan.clone();
+/// changed.body[0].on_error = OnError::Skip;
+/// // Whoever resumes a run sees that it began with another plan.
+/// assert_ne!(plan.digest(), changed.digest());
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The workflow's name.
@@ -42,6 +53,14 @@ impl Plan {
 }
 
 /// One node of a plan.
+///
+/// ```
+/// use stepwright_core::plan::{Node, OnError};
+/// let json = r#"{ "index": 0, "name": "Draft", "kind": { "steps": { "body": [] } } }"#;
+/// let node: Node = serde_json::from_str(json)?;
+/// assert_eq!((&*node.name, node.on_error), ("Draft", OnError::Fail));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// Its place in the table of executors and decisions.
@@ -56,6 +75,21 @@ pub struct Node {
 }
 
 /// What a node does.
+///
+/// ```
+/// use stepwright_core::plan::NodeKind;
+/// /// How a picture of a plan marks a node.
+/// fn mark(kind: &NodeKind) -> char {
+///     match kind {
+///         NodeKind::Parallel { .. } => '=',
+///         NodeKind::Loop { .. } | NodeKind::Map { .. } => '*',
+///         NodeKind::Condition { .. } | NodeKind::Router { .. } => '?',
+///         _ => '-',
+///     }
+/// }
+/// let revise = NodeKind::Loop { body: Vec::new(), at_most: 3, forward: true };
+/// assert_eq!(mark(&revise), '*');
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -131,6 +165,15 @@ fn is_zero(number: &u32) -> bool {
 }
 
 /// What happens when a step has failed, after all its attempts.
+///
+/// ```
+/// use stepwright_core::plan::OnError;
+/// // In a file: `on_error: skip`.
+/// let written: OnError = serde_json::from_str(r#""skip""#)?;
+/// assert_eq!(written, OnError::Skip);
+/// assert_eq!(OnError::default(), OnError::Fail);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -145,6 +188,15 @@ pub enum OnError {
 }
 
 /// What a container with branches does when one fails.
+///
+/// ```
+/// use stepwright_core::plan::Join;
+/// // In a file: `join: best_effort`.
+/// let written: Join = serde_json::from_str(r#""best_effort""#)?;
+/// assert_eq!(written, Join::BestEffort);
+/// assert_eq!(Join::default(), Join::WaitAll);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -160,6 +212,13 @@ pub enum Join {
 }
 
 /// How often, and after how long, a step is tried again.
+///
+/// ```
+/// use stepwright_core::plan::Retry;
+/// let patient = Retry { retries: 3, backoff_ms: 2_000, jitter: false, ..Retry::default() };
+/// let waits = [1, 2, 3].map(|failed| patient.delay_ms(failed, 0));
+/// assert_eq!(waits, [2_000, 4_000, 8_000]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Retry {
     /// How often after the first attempt.

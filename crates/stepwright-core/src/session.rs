@@ -19,6 +19,20 @@ const HISTORY_BEGINS: &str = "<workflow_history_context>";
 const HISTORY_ENDS: &str = "</workflow_history_context>";
 
 /// A named thread of runs, owned by a user, with state of its own.
+///
+/// ```
+/// # use futures_util::FutureExt as _;
+/// use stepwright_core::{Memory, Patch, Session, SessionId, Store as _, Timestamp};
+/// # let (store, now) = (Memory::default(), Timestamp(7));
+/// # let id = SessionId::new("s-1").unwrap();
+/// let session = Session::new(id.clone(), None, "news".parse().unwrap(), now);
+/// assert_eq!((session.version, session.state.len()), (0, 0));
+/// store.open_session(session).now_or_never().unwrap()?;
+/// let patches = [Patch::set("language", "en")];
+/// let session = store.patch_session(&id, &patches, now).now_or_never().unwrap()?;
+/// assert_eq!((session.version, &session.state["language"]), (1, &"en".into()));
+/// # Ok::<(), stepwright_core::StoreError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     /// Which session.
@@ -81,6 +95,14 @@ impl Session {
 }
 
 /// What the runs of a session consumed, all together.
+///
+/// ```
+/// use stepwright_core::{Metrics, session::SessionMetrics};
+/// let mut session = SessionMetrics::default();
+/// session.add(&Metrics { duration_ms: 1_200, model_calls: 2, ..Metrics::default() });
+/// session.add(&Metrics { duration_ms: 300, ..Metrics::default() });
+/// assert_eq!((session.runs, session.model_calls, session.duration()), (2, 2, 1.5));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionMetrics {
     /// How many runs have ended.

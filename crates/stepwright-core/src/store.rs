@@ -18,6 +18,20 @@ use std::sync::Arc;
 pub const PAGE_MAX: usize = 1_000;
 
 /// What is known of a run without reading its journal: a fold of it, kept beside it.
+///
+/// ```
+/// # use stepwright_core::Event;
+/// use stepwright_core::{RunStatus, store::RunRow};
+/// # let fact: Event = serde_json::from_value(serde_json::json!({
+/// #     "event": "WorkflowStarted", "sequence": 0, "time_ms": 7, "run_id": "r-1", "path": "",
+/// #     "workflow_id": "news", "workflow_name": "News", "digest": "", "session_id": "s-1",
+/// #     "input": { "content": "bridges" },
+/// # })).unwrap();
+/// // `fact` says that run `r-1` began, in session `s-1`.
+/// let row = RunRow::begun_by(&fact).unwrap();
+/// assert_eq!((row.run_id.as_str(), row.session_id.as_str()), ("r-1", "s-1"));
+/// assert_eq!(row.status, RunStatus::Running);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRow {
     /// The run.
@@ -67,6 +81,21 @@ impl RunRow {
 }
 
 /// Which runs to list. The newest come first.
+///
+/// ```
+/// # use stepwright_core::Event;
+/// use stepwright_core::{RunStatus, store::{RunFilter, RunRow}};
+/// # let fact: Event = serde_json::from_value(serde_json::json!({
+/// #     "event": "WorkflowStarted", "sequence": 0, "time_ms": 7, "run_id": "r-1", "path": "",
+/// #     "workflow_id": "news", "workflow_name": "News", "digest": "", "session_id": "s-1",
+/// #     "input": { "content": "bridges" },
+/// # })).unwrap();
+/// # let row = RunRow::begun_by(&fact).unwrap();
+/// // `row` is of a run that is running.
+/// let failed = RunFilter { status: Some(RunStatus::Error), ..RunFilter::default() };
+/// assert!(!failed.matches(&row));
+/// assert!(failed.matches(&RunRow { status: RunStatus::Error, ..row }));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
     /// Only those of this session.
@@ -94,6 +123,16 @@ impl RunFilter {
 }
 
 /// Which sessions to list. Those used last come first.
+///
+/// ```
+/// use stepwright_core::{Session, Timestamp, UserId, store::SessionFilter};
+/// let anna = UserId::new("anna")?;
+/// let hers = SessionFilter { user_id: Some(anna.clone()), limit: 20, ..Default::default() };
+/// let of = |user| Session::new("s".parse().unwrap(), user, "w".parse().unwrap(), Timestamp(0));
+/// assert!(hers.matches(&of(Some(anna))));
+/// assert!(!hers.matches(&of(None)));
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct SessionFilter {
     /// Only those of this user.
@@ -126,6 +165,56 @@ pub fn page(limit: usize) -> usize {
 ///
 /// Each run has its own rows, and nothing is ever rewritten whole. Stores do not check who asks:
 /// the engine does, with [`Session::belongs_to`].
+///
+/// ```
+/// # use futures_util::FutureExt as _;
+/// # use stepwright_core::journal::{Append, Journal};
+/// # use stepwright_core::store::{RunFilter, RunRow, SessionFilter};
+/// # use stepwright_core::{Event, Memory, Patch, RunId, Session, Timestamp};
+/// use std::future::ready;
+/// use stepwright_core::{BoxFuture, SessionId, Store, StoreError};
+/// # type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+/// /// A store that deletes nothing.
+/// struct Archive(Memory);
+/// # impl Journal for Archive {
+/// #     fn append(&self, append: Append) -> Answer<'_, ()> { self.0.append(append) }
+/// #     fn load<'a>(&'a self, r: &'a RunId, after: u64, limit: usize) -> Answer<'a, Vec<Event>> {
+/// #         self.0.load(r, after, limit)
+/// #     }
+/// # }
+/// impl Store for Archive {
+///     fn delete_session<'a>(
+///         &'a self,
+///         session: &'a SessionId,
+///     ) -> BoxFuture<'a, Result<bool, StoreError>> {
+///         let what = format!("session `{session}` cannot be deleted");
+///         let source = "this store is an archive".into();
+///         Box::pin(ready(Err(StoreError::Unavailable { what, source, hint: None })))
+///     }
+///     // The other methods ask the store within.
+/// #     fn run<'a>(&'a self, r: &'a RunId) -> Answer<'a, Option<RunRow>> { self.0.run(r) }
+/// #     fn runs(&self, filter: RunFilter) -> Answer<'_, Vec<RunRow>> { self.0.runs(filter) }
+/// #     fn session<'a>(&'a self, s: &'a SessionId) -> Answer<'a, Option<Session>> {
+/// #         self.0.session(s)
+/// #     }
+/// #     fn sessions(&self, filter: SessionFilter) -> Answer<'_, Vec<Session>> {
+/// #         self.0.sessions(filter)
+/// #     }
+/// #     fn open_session(&self, s: Session) -> Answer<'_, ()> { self.0.open_session(s) }
+/// #     fn rename_session<'a>(
+/// #         &'a self, s: &'a SessionId, name: &'a str, now: Timestamp,
+/// #     ) -> Answer<'a, ()> { self.0.rename_session(s, name, now) }
+/// #     fn patch_session<'a>(
+/// #         &'a self, s: &'a SessionId, patches: &'a [Patch], now: Timestamp,
+/// #     ) -> Answer<'a, Session> { self.0.patch_session(s, patches, now) }
+/// }
+/// # let (id, store) = (SessionId::new("s-1").unwrap(), Archive(Memory::default()));
+/// # let session = Session::new(id.clone(), None, "news".parse().unwrap(), Timestamp(0));
+/// # store.open_session(session).now_or_never().unwrap().unwrap();
+/// # let refused = store.delete_session(&id).now_or_never().unwrap().unwrap_err();
+/// # assert_eq!(refused.to_string(), "session `s-1` cannot be deleted");
+/// # assert!(store.session(&id).now_or_never().unwrap().unwrap().is_some());
+/// ```
 pub trait Store: Journal + 'static {
     /// What is known of a run.
     fn run<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunRow>, StoreError>>;
@@ -176,6 +265,18 @@ pub trait Store: Journal + 'static {
 }
 
 /// Any store, behind a cheap handle.
+///
+/// ```
+/// use futures_util::FutureExt as _;
+/// use stepwright_core::{AnyStore, Memory, Session, SessionId, StoreError, Timestamp};
+/// let store = AnyStore::new(Memory::default());
+/// let id = SessionId::new("s-1").unwrap();
+/// let session = Session::new(id.clone(), None, "news".parse().unwrap(), Timestamp(0));
+/// store.open_session(session).now_or_never().unwrap()?;
+/// let clone = store.clone();
+/// assert!(clone.session(&id).now_or_never().unwrap()?.is_some());
+/// # Ok::<(), StoreError>(())
+/// ```
 #[derive(Clone)]
 pub struct AnyStore(Arc<dyn Store>);
 
@@ -200,6 +301,15 @@ impl fmt::Debug for AnyStore {
 }
 
 /// Why a store did not do what was asked.
+///
+/// ```
+/// use stepwright_core::{Error, ErrorKind, StoreError};
+/// let taken = StoreError::Taken { run: "r-1".parse()?, sequence: 7 };
+/// assert_eq!(taken.to_string(), "run `r-1` is driven by another process: fact 7 is taken");
+/// assert!(taken.hint().unwrap().starts_with("let the other process finish"));
+/// assert_eq!(Error::from(taken).kind(), ErrorKind::Store);
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {

@@ -8,6 +8,20 @@ use std::fmt;
 use std::sync::Arc;
 
 /// What a model is told about a tool.
+///
+/// ```
+/// use stepwright_core::tool::ToolSpec;
+/// let weather = ToolSpec {
+///     name: "weather".into(),
+///     description: "Tells the weather of a city. Use it before planning a walk.".into(),
+///     parameters: serde_json::json!({
+///         "type": "object",
+///         "properties": { "city": { "type": "string" } },
+///         "required": ["city"],
+///     }),
+/// };
+/// assert_eq!(weather.parameters["properties"]["city"]["type"], "string");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolSpec {
     /// Its name: letters, digits, `_` and `-`.
@@ -19,6 +33,17 @@ pub struct ToolSpec {
 }
 
 /// Why a tool did not do what was asked.
+///
+/// ```
+/// use serde_json::{Value, json};
+/// use stepwright_core::tool::ToolError;
+/// fn city(arguments: &Value) -> Result<&str, ToolError> {
+///     let missing = || ToolError::Arguments("`city` must be a text".into());
+///     arguments["city"].as_str().ok_or_else(missing)
+/// }
+/// let error = city(&json!({ "city": 7 })).unwrap_err();
+/// assert_eq!(error.to_string(), "wrong arguments: `city` must be a text");
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ToolError {
@@ -36,6 +61,35 @@ pub enum ToolError {
 /// Something that an agent may call.
 ///
 /// Most tools are made of an async function by `stepwright_agent::FunctionTool`.
+///
+/// ```
+/// # use futures_util::FutureExt as _;
+/// # use serde_json::json;
+/// use serde_json::Value;
+/// use stepwright_core::{BoxFuture, StepContext, tool::{Tool, ToolError, ToolSpec}};
+/// /// Looks up a price in a list.
+/// struct Price(ToolSpec);
+/// impl Tool for Price {
+///     fn spec(&self) -> &ToolSpec {
+///         &self.0
+///     }
+///     fn call(&self, args: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
+///         Box::pin(async move {
+///             match args["fruit"].as_str() {
+///                 Some("apple") => Ok("0.40 EUR".into()),
+///                 Some(other) => Err(ToolError::Failed(format!("no price of `{other}`"))),
+///                 None => Err(ToolError::Arguments("`fruit` must be a text".into())),
+///             }
+///         })
+///     }
+/// }
+/// # let (name, description) = ("price".into(), "The price of a fruit.".into());
+/// # let price = Price(ToolSpec { name, description, parameters: json!({ "type": "object" }) });
+/// # let ask = |args| price.call(args, StepContext::detached("buy")).now_or_never().unwrap();
+/// # assert_eq!(ask(json!({ "fruit": "apple" })), Ok("0.40 EUR".into()));
+/// # let failed = ToolError::Failed("no price of `plum`".into());
+/// # assert_eq!(ask(json!({ "fruit": "plum" })), Err(failed));
+/// ```
 pub trait Tool: Send + Sync + 'static {
     /// What a model is told about it.
     fn spec(&self) -> &ToolSpec;
@@ -45,6 +99,28 @@ pub trait Tool: Send + Sync + 'static {
 }
 
 /// Any tool, behind a cheap handle.
+///
+/// ```
+/// # use serde_json::{Value, json};
+/// # use stepwright_core::{BoxFuture, StepContext};
+/// # use stepwright_core::tool::{ToolError, ToolSpec};
+/// use stepwright_core::tool::{AnyTool, Tool};
+/// # struct Named(ToolSpec);
+/// # impl Tool for Named {
+/// #     fn spec(&self) -> &ToolSpec { &self.0 }
+/// #     fn call(&self, _: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
+/// #         Box::pin(std::future::ready(Ok(String::new())))
+/// #     }
+/// # }
+/// # let tool = |name: &str| Named(ToolSpec {
+/// #     name: name.into(), description: String::new(), parameters: json!({ "type": "object" }),
+/// # });
+/// # let (price, weather) = (tool("price"), tool("weather"));
+/// // An agent finds the tool that a model asks for by its name.
+/// let tools = [AnyTool::new(price), AnyTool::new(weather)];
+/// let asked = tools.iter().position(|tool| tool.spec().name == "weather");
+/// assert_eq!(asked, Some(1));
+/// ```
 #[derive(Clone)]
 pub struct AnyTool(Arc<dyn Tool>);
 

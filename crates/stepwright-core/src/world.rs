@@ -13,6 +13,16 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// A moment: milliseconds since 1970 began, in UTC.
+///
+/// ```
+/// use std::time::Duration;
+/// use stepwright_core::Timestamp;
+/// let begun = Timestamp(1_780_000_000_000);
+/// let ended = begun.plus(Duration::from_millis(2_500));
+/// assert_eq!(ended.since(begun), Duration::from_millis(2_500));
+/// assert_eq!(ended.seconds(), 1_780_000_002);
+/// assert_eq!(begun.since(ended), Duration::ZERO);
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

@@ -14,6 +14,30 @@ const WAITING_MAX: usize = 100_000;
 /// Drives runs as tasks of this process.
 ///
 /// It knows only the runs that it was woken for: what another process left behind must be woken.
+///
+/// Every workflow has one for its runs in the background. By itself it drives whatever you say:
+///
+/// ```
+/// use std::sync::Arc;
+/// use stepwright_core::dispatch::{Dispatcher as _, Drive, Driven, Limits};
+/// use stepwright_core::{BoxFuture, RunId};
+/// # use tokio_util::sync::CancellationToken;
+/// struct Stopper(CancellationToken);
+/// impl Drive for Stopper {
+///     fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven> {
+///         assert_eq!(run.as_str(), "r-1");
+///         self.0.cancel();
+///         Box::pin(async { Driven::Done })
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let stop = CancellationToken::new();
+/// let local = Arc::new(stepwright_engine::LocalDispatcher::new(stepwright_engine::real_world()));
+/// local.wake(&RunId::new("r-1")?, None).await?;
+/// local.serve(Arc::new(Stopper(stop.clone())), Limits::default(), stop).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct LocalDispatcher {
     world: World,

@@ -6,6 +6,23 @@ use stepwright_core::store::SessionFilter;
 use stepwright_core::{AnyStore, Error, Exchange, Patch, Session, SessionId, Timestamp, UserId};
 
 /// Sessions of a workflow's store, of everybody or of one user.
+///
+/// ```
+/// # use stepwright_engine::Workflow;
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
+/// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// workflow.run("Ada").session_id("s-1").user_id("ada").await?;
+/// let hers = workflow.sessions().of_user("ada")?;
+/// hers.rename("s-1", "First words").await?;
+/// assert_eq!(hers.list().await?[0].name.as_deref(), Some("First words"));
+/// assert_eq!(hers.history("s-1", 3).await?[0].output.text(), "Hello Ada");
+///
+/// hers.delete("s-1").await?;
+/// assert!(workflow.sessions().get("s-1").await.is_err());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Sessions<'w> {
     workflow: &'w Workflow,

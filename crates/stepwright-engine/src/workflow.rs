@@ -63,6 +63,22 @@ struct Inner {
 type EventsToSkip = Vec<String>;
 
 /// Puts a workflow together.
+///
+/// ```
+/// use std::time::Duration;
+/// use stepwright_engine::{Json, Workflow};
+/// # async fn double(Json(n): Json<u64>) -> Json<u64> { Json(2 * n) }
+/// let workflow = Workflow::builder("Double It")
+///     .description("Twice of what it is given")
+///     .input::<u64>()
+///     .timeout(Duration::from_secs(30))
+///     .step(double)
+///     .build()?;
+/// assert_eq!(workflow.run(21).blocking()?.content.text(), "42");
+/// let error = workflow.run("a lot").blocking().unwrap_err();
+/// assert!(error.to_string().starts_with("the input does not fit workflow `Double It`"));
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[must_use = "a builder does nothing until it is built"]
 pub struct WorkflowBuilder {
     name: String,

@@ -10,6 +10,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How files are read, and what they may do.
+///
+/// ```
+/// use stepwright_file::{Definition, Options};
+/// let text = "
+/// format: 1
+/// name: Today
+/// steps:
+///   - {name: say, shell: echo hello}
+/// ";
+/// let mistakes = Definition::parse(text, "today.yaml", &Options::default()).unwrap_err();
+/// let first = mistakes.iter().next().unwrap();
+/// assert_eq!(first.message, "this file runs commands, which is not allowed");
+/// let trusted = Options { allow_shell: true, ..Options::default() };
+/// assert_eq!(Definition::parse(text, "today.yaml", &trusted)?.name(), "Today");
+/// # Ok::<(), stepwright_file::Diagnostics>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Whether steps may run commands. A file that does is refused otherwise.

@@ -13,6 +13,17 @@ pub const MISTAKES_MAX: usize = 50;
 const FOUND_MAX: usize = 500;
 
 /// One mistake: what, where, and what to do about it.
+///
+/// ```
+/// use stepwright_file::{Definition, Diagnostic, Options};
+/// let text = "format: 1\nname: Greeting\nsteps:\n  - {name: greet, template: '{{ imput }}'}\n";
+/// let mistakes = Definition::parse(text, "greeting.yaml", &Options::default()).unwrap_err();
+/// let first: &Diagnostic = mistakes.iter().next().unwrap();
+/// // What an editor needs to underline it.
+/// assert_eq!((first.line, first.column, first.length), (4, 33, 5));
+/// assert_eq!(first.message, "there is no `imput`");
+/// assert_eq!(first.help.as_deref(), Some("did you mean `input`?"));
+/// ```
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Diagnostic {
@@ -123,6 +134,17 @@ impl fmt::Display for Diagnostic {
 }
 
 /// How a report looks.
+///
+/// ```
+/// use stepwright_file::{Definition, Options, ReportStyle};
+/// let options = Options::default();
+/// let mistakes = Definition::parse("name: Empty", "empty.yaml", &options).unwrap_err();
+/// // For a log that is read where nobody knows which letters it can show.
+/// let style = ReportStyle { color: false, unicode: false, width: 60 };
+/// let report = mistakes.report(style);
+/// assert!(report.contains("empty.yaml") && report.is_ascii());
+/// assert!(report.lines().all(|line| line.len() <= 60));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ReportStyle {
     /// Whether it has colours.
@@ -141,6 +163,19 @@ impl Default for ReportStyle {
 }
 
 /// Everything that is wrong with a file, in the order of the text; at most [`MISTAKES_MAX`].
+///
+/// ```
+/// use stepwright_file::{Definition, Options};
+/// let text = "format: 1\nname: Two\nsteps:\n  - {name: a, template: '{{ x }}', retriess: 1}\n";
+/// let mistakes = Definition::parse(text, "two.yaml", &Options::default()).unwrap_err();
+/// assert_eq!(mistakes.len(), 2);
+/// for mistake in &mistakes {
+///     println!("{mistake}");
+/// }
+/// // With excerpts, as people want it; and as JSON, as programs do.
+/// assert!(mistakes.to_string().contains("two.yaml:4"));
+/// assert_eq!(serde_json::to_value(&mistakes).unwrap()[1]["line"], 4);
+/// ```
 #[derive(Clone, Default, Serialize)]
 #[serde(transparent)]
 pub struct Diagnostics {

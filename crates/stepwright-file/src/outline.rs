@@ -8,6 +8,21 @@ use std::fmt;
 use stepwright_core::plan::{Join, OnError};
 
 /// A workflow, a step, or a part of one, and what is inside.
+///
+/// ```
+/// use stepwright_file::{Definition, Options, Outline};
+/// let text = "
+/// format: 1
+/// name: Revise
+/// steps:
+///   - {name: again, loop: {at_most: 3}, do: [{name: write, template: '{{ input }}!'}]}
+/// ";
+/// let outline: Outline = Definition::parse(text, "r.yaml", &Options::default())?.explain();
+/// assert_eq!((&*outline.steps[0].kind, &*outline.steps[0].detail), ("loop", "at most 3 turns"));
+/// let tree = "Revise\n└─ again  loop  at most 3 turns\n   └─ write  template\n";
+/// assert_eq!(outline.to_string(), tree);
+/// # Ok::<(), stepwright_file::Diagnostics>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Outline {

@@ -130,6 +130,16 @@ impl fmt::Debug for Models {
 }
 
 /// Why a text names no model.
+///
+/// ```
+/// use stepwright_models::{UnknownModel, model};
+/// let error = model("ofline").unwrap_err();
+/// assert_eq!(error.to_string(), "there is no model provider `ofline`");
+/// assert_eq!(error.hint().as_deref(), Some("did you mean `offline`?"));
+/// // A program that lets people choose can offer what there is.
+/// let UnknownModel::Provider { known, .. } = error else { panic!("{error}") };
+/// assert!(known.contains(&"auto".to_owned()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnknownModel {

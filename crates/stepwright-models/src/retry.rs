@@ -27,6 +27,25 @@ const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 /// Waits grow: the first is about `delay`, each further one about twice as long, up to `delay_max`.
 /// Chance takes up to half of each away, so that many who failed together do not come back
 /// together. Where the provider says how long to wait, that is how long.
+///
+/// ```
+/// use std::time::Duration;
+/// use stepwright_core::model::{AnyModel, ModelError, ModelErrorKind, ModelRequest};
+/// use stepwright_models::{RetryPolicy, retrying};
+/// use stepwright_testing::model::{Reply, ScriptedModel};
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// let busy = || Reply::from(ModelError::new(ModelErrorKind::Overloaded, "too busy"));
+/// let model = ScriptedModel::new([busy(), busy(), busy(), Reply::text("hello")]);
+/// let patient = RetryPolicy { max: 5, delay: Duration::from_secs(1), ..RetryPolicy::default() };
+/// let model = AnyModel::new(retrying(model).policy(patient));
+/// let answer = model.complete(ModelRequest::default()).await;
+/// assert_eq!(answer.unwrap().turn.text(), "hello");
+///
+/// let model = retrying(ScriptedModel::new([busy(), Reply::text("hello")]));
+/// let impatient = AnyModel::new(model.policy(RetryPolicy::never()));
+/// assert!(impatient.complete(ModelRequest::default()).await.is_err());
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// How often it is sent again at the most. 0 is never.

@@ -1,6 +1,23 @@
 //! What survives what, whatever the database.
 
 /// What survives what.
+///
+/// ```
+/// use stepwright_store::Durability;
+/// # #[cfg(feature = "sqlite")] {
+/// # use stepwright_core::{Store as _, store::RunFilter};
+/// # use stepwright_store::Sqlite;
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("content.db");
+/// // Runs that are cheap to repeat need not wait for the disk.
+/// let store = Sqlite::options(&path).durability(Durability::Normal).open().await?;
+/// # assert!(store.runs(RunFilter::default()).await?.is_empty());
+/// # Ok::<(), stepwright_core::StoreError>(())
+/// # }).unwrap();
+/// # }
+/// assert_eq!(Durability::default(), Durability::Full);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// What was recorded survives a power failure. Each transaction waits for the disk.

@@ -195,6 +195,31 @@ pub fn rendered(content: &Content, terminal: Terminal) -> String {
 }
 
 /// When it is time to draw again: see [`Display::ticks`].
+///
+/// ```
+/// use futures_util::StreamExt as _;
+/// use stepwright_term::{Display, Style, Terminal};
+/// # use stepwright_engine::Workflow;
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
+/// # let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// let mut display = Display::new(std::io::stderr(), Terminal::of_stderr(), Style::Compact);
+/// let (mut ticks, mut shown) = (display.ticks(), 0);
+/// let mut events = workflow.run("Ada").stream_events(true).stream();
+/// loop {
+///     tokio::select! {
+///         event = events.next() => match event {
+///             Some(event) => { display.event(&event); shown += 1; }
+///             None => break,
+///         },
+///         () = ticks.next() => display.tick(),
+///     }
+/// }
+/// assert!(shown >= 4);
+/// # display.clear();
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Ticks(Option<Interval>);
 

@@ -4,6 +4,22 @@
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 /// What somebody wants who sends a signal.
+///
+/// ```
+/// use stepwright_term::{Interrupt, on_interrupt};
+/// # let (tell, told) = std::sync::mpsc::channel();
+/// let signals = on_interrupt(move |interrupt| match interrupt {
+///     Interrupt::Stop => println!("what is said so far is kept"),
+///     Interrupt::Terminate => {
+///         println!("everything is put away");
+/// #       tell.send(interrupt).unwrap();
+///     }
+/// });
+/// # #[cfg(unix)] {
+/// # signal_hook::low_level::raise(signal_hook::consts::SIGTERM).unwrap();
+/// # assert_eq!(told.recv(), Ok(Interrupt::Terminate));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupt {
     /// Ctrl-C: what is under way should stop.
@@ -22,6 +38,24 @@ fn handlers() -> MutexGuard<'static, Vec<(u64, Handler)>> {
 }
 
 /// As long as it is there, signals are somebody's: see [`on_interrupt`].
+///
+/// ```
+/// use stepwright_term::on_interrupt;
+/// # let (tell_program, told) = std::sync::mpsc::channel();
+/// # let tell_answer = tell_program.clone();
+/// # #[cfg(unix)] fn press_ctrl_c() {
+/// #     signal_hook::low_level::raise(signal_hook::consts::SIGINT).unwrap();
+/// # }
+/// # #[cfg(unix)] {
+/// let _whole = on_interrupt(move |_| tell_program.send("leave the program").unwrap());
+/// let answer = on_interrupt(move |_| tell_answer.send("stop the answer").unwrap());
+/// press_ctrl_c();
+/// assert_eq!(told.recv(), Ok("stop the answer"));
+/// drop(answer);
+/// press_ctrl_c();
+/// assert_eq!(told.recv(), Ok("leave the program"));
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping it gives the signals back"]
 pub struct Interrupts(u64);
@@ -29,6 +63,25 @@ pub struct Interrupts(u64);
 /// Calls `handle` for each signal, until what it gives is dropped. Whoever asked last is told.
 /// When nobody is, signals do what they do by default; so they do if there cannot be a thread that
 /// waits for them.
+///
+/// ```
+/// # #[cfg(not(unix))] fn main() {}
+/// # #[cfg(unix)] fn main() -> Result<(), stepwright_core::Error> {
+/// # use stepwright_core::ErrorKind;
+/// # use stepwright_engine::Workflow;
+/// use stepwright_term::on_interrupt;
+/// # async fn long(_: String) {
+/// #     signal_hook::low_level::raise(signal_hook::consts::SIGINT).unwrap();
+/// #     std::future::pending().await
+/// # }
+/// let workflow = Workflow::builder("Long").step(long).build()?;
+/// let same = workflow.clone();
+/// let _signals = on_interrupt(move |_| assert!(same.cancel_run("r-1")));
+/// // Somebody presses Ctrl-C while it runs.
+/// let error = workflow.run("").run_id("r-1").blocking().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Cancelled);
+/// # Ok(()) }
+/// ```
 pub fn on_interrupt(handle: impl Fn(Interrupt) + Send + Sync + 'static) -> Interrupts {
     static WAITING: Once = Once::new();
     WAITING.call_once(wait);

@@ -8,6 +8,20 @@ const MESSAGE_CHARS_MAX: usize = 300;
 
 /// The event on one line. None for pieces of text: how many there are depends on how fast they are
 /// read, and the fact that follows them has all of it.
+///
+/// ```
+/// use futures_util::StreamExt as _;
+/// # use stepwright_engine::Workflow;
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
+/// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// let events = workflow.run("Ada").stream_events(true).stream().collect::<Vec<_>>().await;
+/// let log: Vec<String> = events.iter().filter_map(stepwright_term::line).collect();
+/// assert_eq!(log[..2], ["workflow started: Greeting", "started greet"]);
+/// assert_eq!(log[2..], ["completed greet", "workflow completed"]);
+/// # Ok(()) }
+/// ```
 pub fn line(event: &Event) -> Option<String> {
     use EventKind as E;
     let path = harmless(event.path.as_str());

@@ -16,6 +16,19 @@ const ENDLESS: usize = 1 << 24;
 ///
 /// Whatever the style, nothing of it depends on whether the run is streamed, except when it is
 /// written.
+///
+/// ```
+/// # use stepwright_engine::Workflow;
+/// use stepwright_term::{PrintResponse as _, Style};
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # let file = tempfile::NamedTempFile::new().unwrap();
+/// # let log = file.reopen().unwrap();
+/// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// workflow.print_response("Ada").style(Style::Plain).to(log).blocking()?;
+/// # let text = std::fs::read_to_string(file.path()).unwrap();
+/// assert!(text.lines().any(|line| line == "Hello Ada"));
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Style {

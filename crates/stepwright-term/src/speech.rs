@@ -8,6 +8,29 @@ use stepwright_core::{Event, EventKind};
 /// step has ended; what others say meanwhile is kept.
 ///
 /// It gives the text as it was said: what is written on a terminal must be made harmless first.
+///
+/// ```
+/// use futures_util::StreamExt as _;
+/// use stepwright_core::EventKind;
+/// use stepwright_term::{Speech, harmless_lines};
+/// # use stepwright_agent::Agent;
+/// # use stepwright_engine::Workflow;
+/// # use stepwright_testing::model::ScriptedModel;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
+/// # let agent = Agent::builder("Poet").model(ScriptedModel::new(["Ants are small."]))?.build()?;
+/// # let workflow = Workflow::builder("Poems").step(agent).build()?;
+/// let (mut speech, mut written) = (Speech::default(), String::new());
+/// let mut events = workflow.run("Ants").stream_events(true).stream();
+/// while let Some(event) = events.next().await {
+///     written += &harmless_lines(&speech.hear(&event));
+///     if let EventKind::WorkflowCompleted { content } = &event.kind {
+///         written += &harmless_lines(&speech.end(&content.text()));
+///     }
+/// }
+/// assert_eq!(written, "Ants are small.\n");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Default)]
 pub struct Speech {
     floor: Floor<Piece>,

@@ -10,6 +10,18 @@ use stepwright_core::{RunOutput, RunStatus};
 
 /// How a run ended and what it took, on one line, for somebody who has watched it: `completed in
 /// 1.2s · 3 steps`.
+///
+/// ```
+/// use stepwright_term::{Terminal, summary};
+/// # use stepwright_engine::Workflow;
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// let output = workflow.run("Ada").blocking()?;
+/// eprintln!("{}", summary(Terminal::of_stderr(), &output));
+/// # let text = summary(Terminal::none(), &output);
+/// # assert!(text.starts_with("completed in ") && text.ends_with(" · 1 step"), "{text}");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 pub fn summary(terminal: Terminal, output: &RunOutput) -> String {
     let paint = Paint { color: terminal.color, links: false };
     paint.line(&summary_line(output, true))
@@ -36,6 +48,17 @@ pub(crate) fn summary_line(output: &RunOutput, time: bool) -> Line {
 }
 
 /// The word for how a run stands.
+///
+/// ```
+/// use stepwright_term::status_word;
+/// # use stepwright_engine::Workflow;
+/// # async fn fail(_: String) -> Result<String, String> { Err("no paper".into()) }
+/// let workflow = Workflow::builder("Printer").step(fail).build()?;
+/// let error = workflow.run("a page").blocking().unwrap_err();
+/// let output = error.output().expect("it had begun");
+/// assert_eq!(format!("the run has {}", status_word(output.status)), "the run has failed");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 pub fn status_word(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Completed => "completed",

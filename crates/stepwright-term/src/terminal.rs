@@ -10,6 +10,17 @@ use std::io::IsTerminal;
 const SIZE: (usize, usize) = (80, 24);
 
 /// What stdout or stderr is. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM=dumb` count.
+///
+/// ```
+/// use stepwright_core::Content;
+/// use stepwright_term::{Terminal, rendered};
+/// // Answers for a pipe, and for somebody at the other end of a connection.
+/// let answer = Content::from("a **bold** word");
+/// assert_eq!(rendered(&answer, Terminal::none()), "a bold word\n");
+/// let far_away = Terminal::of_size(60, 20);
+/// assert!(far_away.attended && far_away.size() == (60, 20));
+/// assert!(rendered(&answer, far_away).contains("\u{1b}[1mbold"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
     /// Whether somebody looks at it.

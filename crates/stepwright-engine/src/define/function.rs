@@ -19,7 +19,9 @@ use stepwright_core::{
 /// async fn outline(Json(topic): Json<Topic>) -> String { topic.title }
 /// async fn polish(text: String, cx: StepContext) -> String { cx.progress("polishing"); text }
 /// async fn both(input: StepInput) -> String { format!("{} {}", input.run.content, input.text()) }
-/// Workflow::builder("All").step(outline).step(polish).step(both).build()?;
+/// let workflow = Workflow::builder("All").step(outline).step(polish).step(both).build()?;
+/// let output = workflow.run(r#"{"title": "Ants"}"#).blocking()?;
+/// assert_eq!(output.content.text(), r#"{"title": "Ants"} Ants"#);
 /// # Ok::<(), stepwright_core::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
@@ -68,6 +70,23 @@ impl<T: DeserializeOwned> FromStep for Json<T> {
 
 /// What a function can give: text, `Json<T>`, `Content`, a whole `StepOutput`, nothing, or a
 /// `Result` of these.
+///
+/// A type of your own can be an output too:
+///
+/// ```
+/// use stepwright_core::{StepError, StepOutput};
+/// use stepwright_engine::{IntoOutput, Workflow};
+/// struct Verdict { stars: u8 }
+/// impl IntoOutput for Verdict {
+///     fn into_output(self) -> Result<StepOutput, StepError> {
+///         Ok(StepOutput::from("★".repeat(self.stars.into())))
+///     }
+/// }
+/// # async fn judge(_: String) -> Verdict { Verdict { stars: 3 } }
+/// let output = Workflow::builder("Jury").step(judge).build()?.run("A long story").blocking()?;
+/// assert_eq!(output.content.text(), "★★★");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a step's output",
     note = "return `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
@@ -137,6 +156,19 @@ pub struct Function<A>(std::marker::PhantomData<A>);
 /// implement [`FromStep`], returning something that implements [`IntoOutput`].
 ///
 /// `M` is a marker that the compiler finds; you need not name it.
+///
+/// ```
+/// use std::time::Duration;
+/// use stepwright_engine::{IntoExecutor, Step, Workflow};
+/// /// How this program makes its steps, whatever carries them out.
+/// fn patient<M>(name: &str, work: impl IntoExecutor<M>) -> Step {
+///     Step::new(name, work).retries(3).timeout(Duration::from_secs(20))
+/// }
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// let workflow = Workflow::builder("Greeting").step(patient("greet", greet)).build()?;
+/// assert_eq!(workflow.run("Ada").blocking()?.content.text(), "Hello Ada");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry out a step",
     label = "an `Agent`, an `async fn`, or anything that implements `Executor` can",

@@ -14,6 +14,19 @@ pub struct Made<M>(std::marker::PhantomData<M>);
 /// What can be a step: an `Agent`, an `async fn`, a `Workflow`, a `Step` or a container.
 ///
 /// `M` is a marker that the compiler finds; you need not name it.
+///
+/// ```
+/// use stepwright_engine::{IntoStep, Loop, Steps, Workflow};
+/// fn twice<M>(name: &str, step: impl IntoStep<M>) -> Loop {
+///     Loop::new(name).step(step).forward().at_most(2)
+/// }
+/// # async fn double(text: String) -> String { text.repeat(2) }
+/// # async fn end(text: String) -> String { text + "." }
+/// let line = twice("line", Steps::new("both").step(twice("again", double)).step(end));
+/// let output = Workflow::builder("Echo").step(line).build()?.run("a").blocking()?;
+/// assert_eq!(output.content.text(), "aaaa.aaaa.aaaa.aaaa..");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a step",
     label = "a step is an `Agent`, an `async fn`, a `Workflow`, a `Step` or a container",

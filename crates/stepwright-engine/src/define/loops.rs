@@ -98,6 +98,20 @@ container!(Loop, self => Body::Loop {
 });
 
 /// What a loop looks at after a turn.
+///
+/// ```
+/// use stepwright_engine::{Loop, LoopView, Workflow};
+/// # async fn write(draft: String) -> String { draft + " more" }
+/// # async fn review(draft: String) -> String { draft }
+/// fn is_good(turn: &LoopView) -> bool {
+///     let draft = turn.step("write").map(|draft| draft.text().len());
+///     turn.iteration() >= 2 && draft >= Some(12)
+/// }
+/// let revise = Loop::new("Revise").step(write).step(review).forward().at_most(9).until(is_good);
+/// let output = Workflow::builder("Letter").step(revise).build()?.run("Once").blocking()?;
+/// assert_eq!(output.content.text(), "Once more more");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LoopView(StepInput);
 

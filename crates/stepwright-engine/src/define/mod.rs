@@ -35,6 +35,21 @@ pub(crate) use function::Blocking;
 ///
 /// Everything that can be a step becomes one of these with [`IntoStep::into_step`], and is one
 /// itself, so definitions can be put together at run time.
+///
+/// ```
+/// use stepwright_engine::{AnyStep, IntoStep as _, Workflow};
+/// # async fn trim(text: String) -> String { text.trim().to_owned() }
+/// # async fn shout(text: String) -> String { text.to_uppercase() }
+/// # let is_loud = true;
+/// let mut steps: Vec<AnyStep> = vec![trim.into_step()];
+/// if is_loud {
+///     steps.push(shout.into_step());
+/// }
+/// assert_eq!(steps[1].name(), "shout");
+/// let builder = steps.into_iter().fold(Workflow::builder("Tidy"), |all, step| all.step(step));
+/// assert_eq!(builder.build()?.run(" hi ").blocking()?.content.text(), "HI");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[must_use = "a step does nothing until it is part of a workflow"]
 pub struct AnyStep {
     pub(crate) name: String,

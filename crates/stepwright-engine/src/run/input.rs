@@ -5,6 +5,20 @@ use stepwright_core::executor::RunInput;
 use stepwright_core::{Content, Error, Media};
 
 /// What a run can be given: a text, any value that can be written as JSON, or [`Parts`].
+///
+/// ```
+/// use stepwright_core::{Content, Error};
+/// use stepwright_engine::{IntoInput, Json, Workflow};
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Sum { a: i64, b: i64 }
+/// # async fn add(Json(sum): Json<Sum>) -> Json<i64> { Json(sum.a + sum.b) }
+/// fn ask(workflow: &Workflow, input: impl IntoInput) -> Result<Content, Error> {
+///     Ok(workflow.run(input).blocking()?.content)
+/// }
+/// let workflow = Workflow::builder("Adder").step(add).build()?;
+/// assert_eq!(ask(&workflow, Sum { a: 1, b: 2 })?.text(), "3");
+/// assert_eq!(ask(&workflow, r#"{"a": 1, "b": 2}"#)?.text(), "3");
+/// # Ok::<(), Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the input of a run",
     note = "pass a text, a value that implements `serde::Serialize`, or `Parts` with media"

@@ -24,6 +24,20 @@ const EXCHANGES_MAX: usize = 20;
 const EXCHANGE_WIDTH: usize = 160;
 
 /// What became of a conversation: see [`CliApp`].
+///
+/// ```
+/// # use stepwright_engine::Workflow;
+/// use stepwright_term::{Conversation, PrintResponse as _};
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// let app = workflow.cli_app().read_from("Ada\nGrace\nbye\n".as_bytes());
+/// # let app = app.to(std::io::sink());
+/// let Conversation { answers, last, session_id, .. } = app.blocking()?;
+/// assert_eq!(answers, 2);
+/// assert_eq!(last.unwrap()?.content.text(), "Hello Grace");
+/// println!("go on with session {session_id}");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Conversation {

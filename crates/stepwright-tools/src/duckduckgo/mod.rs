@@ -73,6 +73,17 @@ pub struct DuckDuckGo {
 }
 
 /// How much is left out that is not for everybody.
+///
+/// ```
+/// use stepwright_agent::Agent;
+/// use stepwright_tools::{DuckDuckGo, SafeSearch};
+/// assert_eq!(SafeSearch::default(), SafeSearch::Moderate);
+/// let for_children = DuckDuckGo::new().safe_search(SafeSearch::Strict);
+/// # assert!(format!("{for_children:?}").contains("safe_search: Strict"));
+/// let agent = Agent::builder("Teacher").model("offline")?.tool(for_children).build()?;
+/// assert_eq!(agent.tools()[0].name, "web_search");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SafeSearch {
     /// Everything of that kind.
@@ -95,6 +106,16 @@ impl SafeSearch {
 }
 
 /// How old results may be.
+///
+/// ```
+/// use stepwright_agent::Agent;
+/// use stepwright_tools::{DuckDuckGo, TimeLimit};
+/// let this_week = DuckDuckGo::new().web(false).time_limit(TimeLimit::Week);
+/// # assert!(format!("{this_week:?}").contains("time_limit: Some(Week)"));
+/// let agent = Agent::builder("Reporter").model("offline")?.tool(this_week).build()?;
+/// assert_eq!(agent.tools()[0].name, "search_news");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeLimit {
     /// A day.

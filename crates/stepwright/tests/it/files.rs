@@ -71,3 +71,20 @@ steps:
     let what = "not of the shape that is asked for: 8 is greater than the maximum of 5 at `/stars`";
     assert!(error.to_string().contains(what), "{error}");
 }
+
+#[tokio::test]
+async fn the_workflows_of_the_course_are_files_too() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let options = Options { base_dir: Some(root.clone()), ..Options::default() };
+    let workflow = Definition::read(root.join("examples/my-workflow.yaml"), &options).unwrap();
+    let workflow = workflow.build().unwrap();
+    for input in ["AI agents in production", "quantum computers"] {
+        let text = said(&workflow, input).await.unwrap();
+        let bullets = text.lines().filter(|line| line.starts_with("- ")).count();
+        assert_eq!(bullets, 2, "{text}");
+        let about = input.split(' ').next().unwrap();
+        assert!(text.to_lowercase().contains(&about.to_lowercase()), "{about}: {text}");
+    }
+    let pipeline = Definition::read(root.join("examples/pipeline.yaml"), &options).unwrap();
+    assert_eq!(pipeline.build().unwrap().name(), "Content Pipeline");
+}

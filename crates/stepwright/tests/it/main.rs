@@ -4,6 +4,7 @@
 
 mod complete;
 mod debug;
+mod documented;
 mod examples;
 mod files;
 mod floors;
