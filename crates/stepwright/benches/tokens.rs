@@ -1,8 +1,8 @@
 //! What a token costs on its way from a model through an agent and a workflow's stream to a reader:
 //! from a model in this process, and over HTTP from a provider, beside the model library alone.
-//! Prints the median of several rounds, one kind after the other in one run, because timings on a
-//! shared machine are only good for comparing; where the system tells it, the time that the reading
-//! thread worked. `cargo bench -p stepwright --bench tokens`.
+//! Prints the mean of many rounds, one kind after the other in one run, because timings on a
+//! shared machine are only good for comparing; what counts is how long the reading thread
+//! worked. `cargo bench -p stepwright --bench tokens`.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use futures_util::stream;
@@ -13,15 +13,20 @@ use rig_reqwest::ReqwestClient;
 use std::hint::black_box;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use stepwright::models::{
     AssistantTurn, Completion, Model, ModelEvent, ModelRequest, ModelStream, Provider,
 };
 use stepwright::prelude::*;
 
-const TOKENS: usize = 100_000;
-const ROUNDS: usize = 9;
+const TOKENS: usize = 20_000;
+/// How many tokens a provider sends at once, and how often: what models do, a hundred times as
+/// fast. Libraries that are given more at once than they can read copy what is left again and
+/// again.
+const PACKET: usize = 40;
+const PAUSE: Duration = Duration::from_micros(500);
+const ROUNDS: usize = 60;
 
 /// A model in this process that says `word` again and again.
 struct Words {
@@ -52,10 +57,14 @@ impl Model for Words {
 }
 
 fn main() {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(parks)
+        .on_thread_unpark(unparks)
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
-        println!("{TOKENS} tokens, median of {ROUNDS} rounds, microseconds each");
+        println!("{TOKENS} tokens, mean of {ROUNDS} rounds, microseconds each");
         in_process(true).await;
         in_process(false).await;
         over_http().await;
@@ -76,7 +85,7 @@ async fn in_process(paced: bool) {
         through.push(drained(workflow.run("in").stream()).await);
     }
     let how = if paced { "one at a time" } else { "in a burst" };
-    report(how, &mut alone, &mut through);
+    report(how, &alone, &through);
 }
 
 /// The model library alone, our model on top of it, and that in an agent in a workflow: all of them
@@ -104,8 +113,8 @@ async fn over_http() {
         );
         through.push(drained(workflow.run("in").stream()).await);
     }
-    report("over HTTP, our model beside the library", &mut alone, &mut ours);
-    report("over HTTP, the workflow beside the library", &mut alone, &mut through);
+    report("over HTTP, our model beside the library", &alone, &ours);
+    report("over HTTP, the workflow beside the library", &alone, &through);
 }
 
 /// A server that speaks OpenAI's chat completions and says `word` again and again, to everybody.
@@ -119,18 +128,23 @@ fn provider() -> std::net::SocketAddr {
              \"finish_reason\":{stop}}}]}}\n\n"
         )
     };
-    let mut body = chunk("{\"content\":\"word \"}", "null").repeat(TOKENS);
-    body += &chunk("{}", "\"stop\"");
-    body += "data: [DONE]\n\n";
+    let packet = chunk("{\"content\":\"word \"}", "null").repeat(PACKET);
+    let last = chunk("{}", "\"stop\"") + "data: [DONE]\n\n";
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let body = body.clone();
+            let (packet, last) = (packet.clone(), last.clone());
             std::thread::spawn(move || {
                 let mut reader = BufReader::new(stream.try_clone().expect("a socket"));
                 while let Some(()) = asked(&mut reader) {
+                    let length = packet.len() * (TOKENS / PACKET) + last.len();
                     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
                     let mut stream = &stream;
-                    let _ = write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len());
+                    let _ = write!(stream, "{head}content-length: {length}\r\n\r\n");
+                    for _ in 0..TOKENS / PACKET {
+                        let _ = stream.write_all(packet.as_bytes());
+                        std::thread::sleep(PAUSE);
+                    }
+                    let _ = stream.write_all(last.as_bytes());
                 }
             });
         }
@@ -156,32 +170,53 @@ fn asked(reader: &mut BufReader<TcpStream>) -> Option<()> {
     reader.read_exact(&mut vec![0; length]).ok()
 }
 
-/// How long this thread has worked: other programs on the machine do not count, and neither does
-/// the server, which has threads of its own. Where the system does not tell, how long it has been.
-fn worked() -> Duration {
-    static BEGAN: OnceLock<Instant> = OnceLock::new();
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = told.split(' ').next().and_then(|number| number.parse().ok());
-    let elapsed = || BEGAN.get_or_init(Instant::now).elapsed();
-    nanoseconds.map_or_else(elapsed, Duration::from_nanos)
+/// How long the reading thread has worked: the time in which it waits for the next packet does not
+/// count. The runtime tells when it begins to wait, and when it has waited.
+struct Work {
+    idle: Duration,
+    parked: Option<Instant>,
+}
+
+static WORK: Mutex<Work> = Mutex::new(Work { idle: Duration::ZERO, parked: None });
+
+fn parks() {
+    WORK.lock().expect("one thread").parked = Some(Instant::now());
+}
+
+fn unparks() {
+    let mut work = WORK.lock().expect("one thread");
+    if let Some(parked) = work.parked.take() {
+        work.idle += parked.elapsed();
+    }
+}
+
+fn idle() -> Duration {
+    WORK.lock().expect("one thread").idle
 }
 
 /// How long it takes to read all of it.
 async fn drained<T>(stream: impl futures_util::Stream<Item = T> + Unpin) -> Duration {
     let mut stream = stream;
-    let began = worked();
+    let (began, waited) = (Instant::now(), idle());
     while let Some(item) = stream.next().await {
         black_box(item);
     }
-    worked().saturating_sub(began)
+    began.elapsed().saturating_sub(idle().saturating_sub(waited))
 }
 
+/// What both took, and what the one took more than the other, with the standard error of that:
+/// single rounds differ by more than what is looked for.
 #[expect(clippy::cast_precision_loss, reason = "there are not that many tokens")]
-fn report(how: &str, alone: &mut [Duration], through: &mut [Duration]) {
-    let median = |times: &mut [Duration]| {
-        times.sort_unstable();
-        times[times.len() / 2].as_secs_f64() * 1e6 / TOKENS as f64
-    };
-    let (alone, through) = (median(alone), median(through));
-    println!("{how}: {alone:.3} alone, {through:.3} through, {:.3} on top", through - alone);
+fn report(how: &str, alone: &[Duration], through: &[Duration]) {
+    let each = |time: &Duration| time.as_secs_f64() * 1e6 / TOKENS as f64;
+    let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+    let alone: Vec<f64> = alone.iter().map(each).collect();
+    let through: Vec<f64> = through.iter().map(each).collect();
+    let more: Vec<f64> = alone.iter().zip(&through).map(|(alone, all)| all - alone).collect();
+    let middle = mean(&more);
+    let spread: f64 = more.iter().map(|one| (one - middle).powi(2)).sum();
+    let count = more.len() as f64;
+    let error = (spread / (count - 1.0) / count).sqrt();
+    let (alone, through) = (mean(&alone), mean(&through));
+    println!("{how}: {alone:.2} alone, {through:.2} through, {middle:.2} ± {error:.2} on top");
 }
