@@ -226,7 +226,11 @@ impl Compiler {
                 named
             }
             Work::Workflow(workflow) => {
-                if retry.retries > 0 || timeout.is_some() || history.add.is_some() {
+                if retry.retries > 0
+                    || timeout.is_some()
+                    || history.add.is_some()
+                    || history.runs.is_some()
+                {
                     let what = "a workflow as a step has no retries, no timeout and no history of \
                                 its own";
                     self.mistake(path, what, "set them on its steps");

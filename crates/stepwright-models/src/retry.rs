@@ -181,7 +181,7 @@ pub fn retrying_stream(
     on_retry: impl FnMut(&ModelError, u32, Duration) + Send + 'static,
 ) -> ModelStream {
     // The guards below this one shall not be more impatient.
-    request.options.idle_timeout.get_or_insert(idle);
+    let idle = *request.options.idle_timeout.get_or_insert(idle);
     let (model, world) = (model.clone(), world.clone());
     let on_retry = Box::new(on_retry);
     let asking = Asking { model, request, policy, idle, world, on_retry };

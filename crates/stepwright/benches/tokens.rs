@@ -25,8 +25,8 @@ const TOKENS: usize = 20_000;
 /// fast. Libraries that are given more at once than they can read copy what is left again and
 /// again.
 const PACKET: usize = 40;
-const PAUSE: Duration = Duration::from_micros(500);
-const ROUNDS: usize = 60;
+const PAUSE: Duration = Duration::from_millis(2);
+const ROUNDS: usize = 25;
 
 /// A model in this process that says `word` again and again.
 struct Words {

@@ -238,6 +238,18 @@ async fn a_model_that_has_spoken_is_not_asked_again() {
     assert_eq!((host.shown().as_str(), model.requests().len()), ("half an ans", 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_options_say_how_long_a_model_may_be_silent() {
+    let model = ScriptedModel::new([Reply::text("Well").and_hang()]);
+    let options =
+        ModelOptions { idle_timeout: Some(Duration::from_secs(7)), ..ModelOptions::default() };
+    let agent = on(&model).options(options).build().unwrap();
+    let began = tokio::time::Instant::now();
+    let error = Host::new().run(&agent, "hello").await.unwrap_err();
+    assert!(error.data.message.contains("silent for 7s"), "{error:?}");
+    assert_eq!(began.elapsed().as_secs(), 7);
+}
+
 #[tokio::test]
 async fn a_turn_that_a_provider_pauses_goes_on() {
     let pause = || Reply::text("I search. ").with_stop(StopReason::Other("pause_turn".into()));

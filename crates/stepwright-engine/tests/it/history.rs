@@ -115,7 +115,11 @@ fn mistakes_about_history_are_found() {
         assert!(error.contains(what), "{error}");
     }
     let inner = of(told("t")).build().unwrap();
-    let step = Step::workflow("inner", inner).add_workflow_history(true);
-    let error = of(step).build().unwrap_err().to_string();
-    assert!(error.contains("no history of its own"), "{error}");
+    for step in [
+        Step::workflow("inner", inner.clone()).add_workflow_history(true),
+        Step::workflow("inner", inner).num_history_runs(2),
+    ] {
+        let error = of(step).build().unwrap_err().to_string();
+        assert!(error.contains("no history of its own"), "{error}");
+    }
 }
