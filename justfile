@@ -26,6 +26,14 @@ messages:
     TRYBUILD=overwrite cargo test -p stepwright-engine --test it messages
     TRYBUILD=overwrite cargo test -p stepwright-macros --test it messages
 
+# Runs the simulation of one seed: what failed with it fails again
+sim SEED:
+    SIM_SEED={{ SEED }} cargo test -p stepwright-engine --test it -- --nocapture whatever_happens
+
+# Makes all runs of the matrix, and writes docs/composition.md anew
+composition:
+    COMPOSITION=overwrite cargo test -p stepwright-engine --test it matrix
+
 # Builds the documentation, without a warning
 doc *ARGS:
     RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace --all-features {{ ARGS }}

@@ -66,6 +66,8 @@ pub(crate) struct Definition {
     pub(crate) instructions: Option<String>,
     pub(crate) tools: Vec<AnyTool>,
     pub(crate) specs: Vec<ToolSpec>,
+    /// The tools of which a person must allow each call.
+    pub(crate) confirmed: BTreeSet<String>,
     pub(crate) options: ModelOptions,
     pub(crate) output: Option<Shape>,
     pub(crate) retry: RetryPolicy,
@@ -97,6 +99,7 @@ impl Agent {
             model: None,
             instructions: None,
             tools: Vec::new(),
+            confirmed: BTreeSet::new(),
             toolkit_mistakes: Vec::new(),
             options: ModelOptions::default(),
             output: None,
@@ -175,6 +178,7 @@ pub struct AgentBuilder {
     model: Option<AnyModel>,
     instructions: Option<String>,
     tools: Vec<AnyTool>,
+    confirmed: BTreeSet<String>,
     /// What is wrong with toolkits, told when the agent is built.
     toolkit_mistakes: Vec<String>,
     options: ModelOptions,
@@ -208,6 +212,15 @@ impl AgentBuilder {
                 None => error.to_string(),
             }),
         }
+        self
+    }
+
+    /// Says that a person must allow each call of this tool: the run waits for that, and the model
+    /// is told of a rejection. A person may also change the arguments.
+    ///
+    /// Tools can say so themselves: see [`Tool::requires_confirmation`].
+    pub fn requires_confirmation(mut self, tool: impl Into<String>) -> Self {
+        self.confirmed.insert(tool.into());
         self
     }
 
@@ -322,12 +335,16 @@ impl AgentBuilder {
             return Err(Error::new(ErrorKind::Definition, message));
         };
         let specs = self.tools.iter().map(|tool| tool.spec().clone()).collect();
+        let asking = self.tools.iter().filter(|tool| tool.requires_confirmation());
+        let mut confirmed = self.confirmed;
+        confirmed.extend(asking.map(|tool| tool.spec().name.clone()));
         Ok(Agent(Arc::new(Definition {
             name: self.name.into(),
             model,
             instructions: self.instructions,
             tools: self.tools,
             specs,
+            confirmed,
             options: self.options,
             output: self.output,
             retry: self.retry,
@@ -360,6 +377,10 @@ impl AgentBuilder {
                      a struct"
                 ));
             }
+        }
+        for name in self.confirmed.iter().filter(|name| !names.contains(name)) {
+            mistakes
+                .push(format!("calls of `{name}` are to be confirmed, and it has no such tool"));
         }
         let Limits { turns, tool_timeout, tool_concurrency, idle } = self.limits;
         if !(1..=TURNS_MAX).contains(&turns) {

@@ -2,13 +2,17 @@
 
 use crate::builder::Definition;
 use futures_util::FutureExt as _;
+use futures_util::future::{Either, select};
 use serde_json::{Map, Value};
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::time::Duration;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
+use stepwright_core::requirement::RequirementKind;
 use stepwright_core::tool::{Tool as _, ToolError};
-use stepwright_core::{StepContext, StepError};
+use stepwright_core::{Answer, OnTimeout, Requirement, StepContext, StepError};
 
 /// The most calls of one turn that are carried out. A model that asks for more has lost its way.
 pub const TOOL_CALLS_MAX: usize = 128;
@@ -72,7 +76,7 @@ async fn answer(
     // The call itself is made inside, so that a panic before the first await is caught as well.
     let work = AssertUnwindSafe(async { tool.call(arguments, cx.clone()).await }).catch_unwind();
     let limit = agent.limits.tool_timeout;
-    match cx.world().timeout(limit, work).await {
+    match in_time(limit, cx, work).await {
         Some(Ok(answer)) => answer,
         Some(Err(panic)) => {
             Err(ToolError::Failed(format!("the tool broke down: {}", panic_text(&*panic))))
@@ -81,6 +85,62 @@ async fn answer(
             Err(ToolError::Failed(format!("the tool took longer than {limit:?} and was stopped")))
         }
     }
+}
+
+/// What `work` gives, or nothing if it takes longer than `limit`, without the time in which it
+/// waits for somebody.
+async fn in_time<T>(limit: Duration, cx: &StepContext, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    loop {
+        match select(work.as_mut(), cx.world().sleep(limit)).await {
+            Either::Left((done, _)) => return Some(done),
+            Either::Right(_) if cx.is_waiting() => {}
+            Either::Right(_) => return None,
+        }
+    }
+}
+
+/// What a person says to the `nth` call of a turn, if one has to allow it: the call that is made,
+/// or what the model is told in place of an answer.
+pub(crate) async fn allowed(
+    agent: &Definition,
+    (turn, nth): (u32, usize),
+    call: &ToolCall,
+    cx: &StepContext,
+) -> Result<Result<ToolCall, ToolOutcome>, StepError> {
+    if !agent.confirmed.contains(&call.name) {
+        return Ok(Ok(call.clone()));
+    }
+    let nth = nth + 1;
+    let again = match cx.attempt() {
+        1 => String::new(),
+        attempt => format!("@{attempt}"),
+    };
+    let path = cx.path();
+    let (name, wants) = (&agent.name, &call.name);
+    let requirement = Requirement {
+        id: format!("{path}!tool:{turn}.{nth}{again}").into(),
+        path: path.clone(),
+        kind: RequirementKind::ToolConfirmation { tool: Box::new(call.clone()) },
+        message: format!("May agent `{name}` call `{wants}`?").into(),
+        due: None,
+        on_timeout: OnTimeout::default(),
+    };
+    Ok(match cx.ask(requirement).await? {
+        Answer::Edit { content } => {
+            Ok(ToolCall { arguments: Arguments::Json(content.to_value()), ..call.clone() })
+        }
+        Answer::Reject { feedback } => {
+            let why = feedback.map(|feedback| format!(": {feedback}")).unwrap_or_default();
+            Err(ToolOutcome {
+                call_id: call.id.clone(),
+                name: call.name.clone(),
+                text: format!("a person did not allow this call{why}"),
+                is_error: true,
+            })
+        }
+        _ => Ok(call.clone()),
+    })
 }
 
 fn arguments(arguments: &Arguments) -> Result<Value, ToolError> {

@@ -45,6 +45,7 @@ use stepwright_core::{BoxFuture, Content, Json, StepContext};
 pub struct FunctionTool {
     spec: ToolSpec,
     call: Arc<Call>,
+    confirmed: bool,
 }
 
 type Call =
@@ -66,7 +67,15 @@ impl FunctionTool {
             object.entry("properties").or_insert_with(|| Map::new().into());
         }
         let spec = ToolSpec { name: name.into(), description: description.into(), parameters };
-        Self { spec, call: Arc::new(move |arguments, cx| function.call(arguments, cx)) }
+        let call = Arc::new(move |arguments, cx| function.call(arguments, cx));
+        Self { spec, call, confirmed: false }
+    }
+
+    /// Says that a person must allow each call: see [`Tool::requires_confirmation`].
+    #[must_use]
+    pub fn requires_confirmation(mut self) -> Self {
+        self.confirmed = true;
+        self
     }
 }
 
@@ -76,6 +85,9 @@ impl Tool for FunctionTool {
     }
     fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         (self.call)(arguments, cx)
+    }
+    fn requires_confirmation(&self) -> bool {
+        self.confirmed
     }
 }
 

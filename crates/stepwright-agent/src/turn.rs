@@ -1,8 +1,9 @@
 //! The conversation between a model and its tools.
 
 use crate::builder::Definition;
-use crate::calls::carry_out;
+use crate::calls::{allowed, carry_out};
 use crate::past::{Facts, Stop};
+use futures_util::future::try_join_all;
 use futures_util::{StreamExt as _, stream};
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
@@ -91,7 +92,7 @@ async fn converse(
             return Err(Stop::Failed(too_many_turns(agent, &calls)));
         }
         messages.push(Message::Assistant(*answer));
-        let results = call_tools(agent, &calls, &mut facts, cx).await?;
+        let results = call_tools(agent, turn, &calls, &mut facts, cx).await?;
         messages.push(Message::Tool { results });
         turn += 1;
     };
@@ -229,6 +230,7 @@ async fn ask(
 /// Calls the tools, several at once, and records what they answer in the order of the calls.
 async fn call_tools(
     agent: &Definition,
+    turn: u32,
     calls: &[ToolCall],
     facts: &mut Facts<'_>,
     cx: &StepContext,
@@ -239,7 +241,20 @@ async fn call_tools(
     }
     // What was answered before a crash is not called again.
     let open = calls.iter().enumerate().skip(facts.recalled(&ANSWERED));
-    let open: Vec<_> = open.map(|(nth, call)| carry_out(agent, nth, call, cx)).collect();
+    // Whatever has to be allowed is asked before anything is done, all at once: while people think,
+    // nothing is under way.
+    let asked = open.map(|(nth, call)| async move {
+        let allowed = allowed(agent, (turn, nth), call, cx).await?;
+        Ok::<_, StepError>((nth, allowed))
+    });
+    let allowed = try_join_all(asked).await?;
+    let open = allowed.into_iter().map(|(nth, allowed)| async move {
+        match allowed {
+            Ok(call) => carry_out(agent, nth, &call, cx).await,
+            Err(outcome) => Ok(outcome),
+        }
+    });
+    let open: Vec<_> = open.collect();
     let mut answers = stream::iter(open).buffered(agent.limits.tool_concurrency);
     let mut results = Vec::with_capacity(calls.len());
     for _ in calls {

@@ -2,7 +2,9 @@
 
 use crate::args::Chat;
 use crate::exit::Exit;
+use crate::origin::Origin;
 use crate::terminal::Stderr;
+use crate::words::{FORGOTTEN, Words};
 use crate::{debug, input, open};
 use std::path::PathBuf;
 use stepwright::Error;
@@ -26,8 +28,8 @@ fn started(arguments: &Chat, stderr: Stderr) -> Result<Exit, Exit> {
     runtime.shutdown_background();
     Ok(match ended {
         Ok(conversation) => match conversation.last {
-            Some(Err(error)) => Exit::of(&error),
-            _ => Exit::Completed,
+            Some(answer) => Exit::of_answer(&answer),
+            None => Exit::Completed,
         },
         Err(error) => {
             stderr.error(&error);
@@ -37,7 +39,15 @@ fn started(arguments: &Chat, stderr: Stderr) -> Result<Exit, Exit> {
 }
 
 async fn talk(arguments: &Chat, definition: &Definition) -> Result<Conversation, Error> {
-    let workflow = open::workflow(definition, &arguments.kept).await?;
+    let db = arguments.kept.database();
+    let workflow = open::workflow(definition, db.as_ref()).await?;
+    let words = Words {
+        db: arguments.kept.said().cloned(),
+        file: None,
+        allow_shell: arguments.definition.allow_shell,
+    };
+    let go_on = db.as_ref().map_or_else(|| FORGOTTEN.to_owned(), |_| words.any());
+    let origin = db.map(|_| Origin::metadata(&arguments.definition)).unwrap_or_default();
     let (timeout, debug) = (arguments.timeout, arguments.debug);
     let schema = definition.input_schema().cloned();
     let mut app = workflow
@@ -46,8 +56,9 @@ async fn talk(arguments: &Chat, definition: &Definition) -> Result<Conversation,
         .emoji(&arguments.emoji)
         .stream(!arguments.no_stream)
         .color(Terminal::of_stdout().color)
+        .to_continue(go_on)
         .each_run(move |run| {
-            let run = run.debug_mode(debug);
+            let run = run.debug_mode(debug).metadata(origin.clone());
             match timeout {
                 Some(timeout) => run.timeout(timeout),
                 None => run,

@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
-use stepwright::{Error, Postgres, Sqlite, WorkflowBuilder};
+use stepwright::{AnyStore, Error, ErrorKind, Postgres, Sqlite, WorkflowBuilder};
+
+/// Names the database where `--db` does not.
+const VARIABLE: &str = "STEPWRIGHT_DB";
 
 /// What `--db` names.
 #[derive(Clone)]
@@ -11,6 +14,13 @@ pub(crate) enum Database {
     File(PathBuf),
     /// By its address, in which there may be a password.
     Server(String),
+}
+
+/// A database that was opened.
+#[derive(Clone)]
+pub(crate) enum Opened {
+    File(Sqlite),
+    Server(Postgres),
 }
 
 impl Database {
@@ -23,12 +33,47 @@ impl Database {
         }
     }
 
-    /// Keeps what the workflow does there.
-    pub(crate) async fn beneath(&self, builder: WorkflowBuilder) -> Result<WorkflowBuilder, Error> {
+    /// What the environment names, if anything.
+    pub(crate) fn of_environment() -> Option<Self> {
+        std::env::var_os(VARIABLE).filter(|name| !name.is_empty()).map(Self::named)
+    }
+
+    /// Opens it; a file is made if there is none.
+    pub(crate) async fn open(&self) -> Result<Opened, Error> {
         Ok(match self {
-            Self::File(path) => builder.store(Sqlite::open(path).await?),
-            Self::Server(address) => builder.store(Postgres::connect(address).await?),
+            Self::File(path) => Opened::File(Sqlite::open(path).await?),
+            Self::Server(address) => Opened::Server(Postgres::connect(address).await?),
         })
+    }
+
+    /// Opens what is there: whoever looks for a run makes no file.
+    pub(crate) async fn open_existing(&self) -> Result<Opened, Error> {
+        if let Self::File(path) = self
+            && !path.exists()
+        {
+            let what = format!("there is no database `{self}`");
+            return Err(Error::new(ErrorKind::Store, what)
+                .with_hint("`stepwright run FILE --db DB` makes one"));
+        }
+        self.open().await
+    }
+}
+
+impl Opened {
+    /// As any store, to look into.
+    pub(crate) fn store(&self) -> AnyStore {
+        match self.clone() {
+            Self::File(store) => AnyStore::new(store),
+            Self::Server(store) => AnyStore::new(store),
+        }
+    }
+
+    /// Keeps what the workflow does there.
+    pub(crate) fn beneath(self, builder: WorkflowBuilder) -> WorkflowBuilder {
+        match self {
+            Self::File(store) => builder.store(store),
+            Self::Server(store) => builder.store(store),
+        }
     }
 }
 

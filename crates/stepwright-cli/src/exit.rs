@@ -1,18 +1,19 @@
 //! How the command ends.
 
 use std::process::ExitCode;
-use stepwright::{Error, ErrorKind};
+use stepwright::{Error, ErrorKind, RunOutput};
 
-/// How the command ends. The numbers are a promise: scripts ask for them. 3 is kept for runs that
-/// are paused.
+/// How the command ends. The numbers are a promise: scripts ask for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// The run completed, or the file has no mistakes.
+    /// The run completed, or what was asked for was done.
     Completed = 0,
     /// The run failed, or its output could not be written.
     Failed = 1,
-    /// Bad usage, a bad definition or a bad input.
+    /// Bad usage, a bad definition, a bad input or a bad answer.
     Usage = 2,
+    /// The run waits for somebody.
+    Paused = 3,
     /// The run was cancelled.
     Cancelled = 4,
     /// The database cannot be opened or written, or another process drives the run.
@@ -29,6 +30,15 @@ impl Exit {
             ErrorKind::Cancelled => Self::Cancelled,
             ErrorKind::Store => Self::Store,
             _ => Self::Failed,
+        }
+    }
+
+    /// How a run was left.
+    pub(crate) fn of_answer(answer: &Result<RunOutput, Error>) -> Self {
+        match answer {
+            Ok(output) if output.is_paused() => Self::Paused,
+            Ok(_) => Self::Completed,
+            Err(error) => Self::of(error),
         }
     }
 }

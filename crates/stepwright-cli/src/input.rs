@@ -66,7 +66,8 @@ fn parse(text: &str, shown: &str, form: Form) -> Result<Content, Error> {
     }
 }
 
-fn read_file(path: &Path) -> Result<(String, String), Error> {
+/// A file, or stdin, and what it is called.
+pub(crate) fn read_file(path: &Path) -> Result<(String, String), Error> {
     let (read, shown) = if path == Path::new("-") {
         (read_all(std::io::stdin().lock()), "the input from stdin".to_owned())
     } else {

@@ -1,6 +1,7 @@
 //! A file that is run or talked to: read, checked, and with a database beneath.
 
 use crate::args;
+use crate::database::Database;
 use crate::exit::Exit;
 use crate::terminal::Stderr;
 use stepwright::file::Definition;
@@ -44,11 +45,11 @@ pub(crate) fn runtime(stderr: Stderr) -> Result<Runtime, Exit> {
 /// The workflow, which keeps what it does where somebody wants it.
 pub(crate) async fn workflow(
     definition: &Definition,
-    kept: &args::Kept,
+    db: Option<&Database>,
 ) -> Result<Workflow, Error> {
     let builder = definition.builder()?;
-    match &kept.db {
-        Some(db) => db.beneath(builder).await?.build(),
+    match db {
+        Some(db) => db.open().await?.beneath(builder).build(),
         None => builder.build(),
     }
 }

@@ -22,12 +22,18 @@ impl Stdout {
     }
 
     /// A terminal would obey what is in a text; files and programs get it as it is.
-    fn readable(&self, text: String) -> String {
+    pub(crate) fn readable(&self, text: String) -> String {
         if self.terminal.attended { harmless_lines(&text) } else { text }
     }
 
     pub(crate) fn write(&mut self, text: &str) {
         self.write_bytes(text.as_bytes());
+    }
+
+    /// A JSON value, on one line.
+    pub(crate) fn write_json(&mut self, value: &impl serde::Serialize) {
+        let line = serde_json::to_string(value).expect("texts and numbers can be written");
+        self.write(&(line + "\n"));
     }
 
     pub(crate) fn write_json_pretty(&mut self, value: &impl serde::Serialize) {
@@ -45,6 +51,11 @@ impl Stdout {
             self.closed = true;
             self.failure = (error.kind() != ErrorKind::BrokenPipe).then_some(error);
         }
+    }
+
+    /// Whether whoever reads has gone away.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// How the command ends: as it would, unless what it had to give could not be written.

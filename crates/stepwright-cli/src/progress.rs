@@ -1,6 +1,6 @@
 //! How a run goes on, on stderr.
 
-use crate::args::Run;
+use crate::args::Shown as Wanted;
 use crate::terminal::{Stderr, write};
 use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write};
@@ -64,7 +64,7 @@ impl Write for Beside {
 }
 
 /// Whether what agents say is shown in panels, on the terminal that stdout and stderr are.
-pub(crate) fn has_panels(stderr: Stderr, arguments: &Run) -> bool {
+pub(crate) fn has_panels(stderr: Stderr, arguments: &Wanted) -> bool {
     arguments.stream
         && !arguments.no_markdown
         && !arguments.events
@@ -74,7 +74,7 @@ pub(crate) fn has_panels(stderr: Stderr, arguments: &Run) -> bool {
 }
 
 impl Progress {
-    pub(crate) fn new(stderr: Stderr, arguments: &Run) -> Self {
+    pub(crate) fn new(stderr: Stderr, arguments: &Wanted) -> Self {
         let shares = stderr.terminal.attended && std::io::stdout().is_terminal();
         let line = Arc::default();
         let shown = if arguments.events && !arguments.json {

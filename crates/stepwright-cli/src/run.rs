@@ -2,15 +2,13 @@
 
 use crate::args::Run;
 use crate::cancel::Cancel;
+use crate::drive::Driving;
 use crate::exit::Exit;
-use crate::print::{Form, Printer, Stdout};
-use crate::progress::{Progress, has_panels};
-use crate::summary::{kept, summary};
-use crate::terminal::{Stderr, write};
+use crate::origin::Origin;
+use crate::terminal::Stderr;
+use crate::words::Words;
 use crate::{debug, input, open};
-use futures_util::StreamExt as _;
 use stepwright::file::Definition;
-use stepwright::term::Speech;
 use stepwright::{Content, Error, ErrorKind, RunOutput};
 
 /// Runs a file.
@@ -19,7 +17,7 @@ pub(crate) fn run(arguments: &Run, stderr: Stderr) -> Exit {
 }
 
 fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
-    if arguments.debug {
+    if arguments.shown.debug {
         debug::show(stderr.terminal);
     }
     check_session(arguments, stderr)?;
@@ -29,8 +27,16 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
         Exit::of(&error)
     })?;
     let runtime = open::runtime(stderr)?;
-    let (cancel, _signals) = Cancel::on_signals();
-    let exit = runtime.block_on(drive(arguments, &definition, content, &cancel, stderr));
+    let (cancel, _signals) = Cancel::on_signals(stderr);
+    let words = Words {
+        db: arguments.kept.said().cloned(),
+        file: None,
+        allow_shell: arguments.definition.allow_shell,
+    };
+    let db = arguments.kept.database();
+    let mut driving = Driving::new(&arguments.shown, stderr, &cancel, db, words);
+    let answer = runtime.block_on(drive(arguments, &definition, content, &mut driving));
+    let exit = driving.end(&answer, |stderr, error| explain(arguments, stderr, error));
     // Work that blocks its thread, a download for one, is not waited for when its run has ended.
     runtime.shutdown_background();
     Ok(exit)
@@ -38,7 +44,7 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
 
 /// A session needs something that remembers it.
 fn check_session(arguments: &Run, stderr: Stderr) -> Result<(), Exit> {
-    if arguments.kept.session_id.is_some() && arguments.kept.db.is_none() {
+    if arguments.kept.session_id.is_some() && arguments.kept.database().is_none() {
         stderr.usage_error(
             "`--session-id` needs a database: without one, the session ends with this command",
             "add `--db DB`; a file is made if there is none",
@@ -48,122 +54,48 @@ fn check_session(arguments: &Run, stderr: Stderr) -> Result<(), Exit> {
     Ok(())
 }
 
+/// Runs the workflow, and shows and writes what happens.
 async fn drive(
     arguments: &Run,
     definition: &Definition,
     content: Content,
-    cancel: &Cancel,
-    stderr: Stderr,
-) -> Exit {
-    let form = if arguments.json {
-        Form::Json { all: arguments.events }
-    } else if has_panels(stderr, arguments) {
-        Form::Shown
-    } else if arguments.stream {
-        Form::Stream(Speech::default())
-    } else {
-        Form::Output { markdown: !arguments.no_markdown }
-    };
-    let mut printer = Printer { form, stdout: Stdout::new() };
-    let mut progress = Progress::new(stderr, arguments);
-    let answer = follow(arguments, definition, content, cancel, &mut printer, &mut progress).await;
-
-    progress.clear();
-    let output = answer.as_ref().ok().or_else(|| answer.as_ref().err().and_then(Error::output));
-    let last = printer.last_text(answer.as_ref().ok());
-    if !last.is_empty() {
-        if progress.is_beside_output() && matches!(printer.form, Form::Output { .. }) {
-            write("");
-        }
-        printer.stdout.write(progress.before_text(&last));
-    }
-    if let Some(output) = output {
-        conclude(arguments, stderr, &progress, output);
-    }
-    let exit = match &answer {
-        Ok(_) => Exit::Completed,
-        Err(error) => {
-            // Whoever watches has read it in the last line.
-            if !(error.kind() == ErrorKind::Cancelled && progress.is_watched()) {
-                explain(arguments, stderr, error);
-            }
-            Exit::of(error)
-        }
-    };
-    printer.stdout.end(stderr, exit)
-}
-
-/// Runs the workflow, and shows and writes what happens.
-async fn follow(
-    arguments: &Run,
-    definition: &Definition,
-    content: Content,
-    cancel: &Cancel,
-    printer: &mut Printer,
-    progress: &mut Progress,
+    driving: &mut Driving<'_>,
 ) -> Result<RunOutput, Error> {
-    let workflow = open::workflow(definition, &arguments.kept).await?;
+    let workflow = open::workflow(definition, driving.db.as_ref()).await?;
     // All of them, whatever is written: progress is made of them.
-    let mut run = workflow.run(content).debug_mode(arguments.debug).stream_events(true);
+    let mut run = workflow.run(content).debug_mode(arguments.shown.debug).stream_events(true);
     if let Some(session) = &arguments.kept.session_id {
         run = run.session_id(session);
     }
     if let Some(user) = &arguments.kept.user_id {
         run = run.user_id(user);
     }
+    if let Some(id) = &arguments.run_id {
+        run = run.run_id(id);
+    }
     if let Some(timeout) = arguments.timeout {
         run = run.timeout(timeout);
     }
-    let mut events = run.stream();
-    let mut begun = false;
-    let mut ticks = progress.ticks();
-    loop {
-        tokio::select! {
-            event = events.next() => {
-                let Some(event) = event else { break };
-                if !begun {
-                    cancel.begun(&workflow, &event.run);
-                    begun = true;
-                }
-                if let Some(text) = printer.text_of(&event) {
-                    printer.stdout.write(progress.before_text(&text));
-                }
-                progress.event(&event);
-            }
-            () = ticks.next() => progress.tick(),
-            () = cancel.requested() => {
-                progress.note("cancelling; press Ctrl-C again to stop at once");
-            }
-        }
+    if driving.db.is_some() {
+        run = run.metadata(Origin::metadata(&arguments.definition));
     }
-    let answer = events.output().await;
-    cancel.ended();
-    answer
-}
-
-/// The last line, for those who watch or have to find the run again.
-fn conclude(arguments: &Run, stderr: Stderr, progress: &Progress, output: &RunOutput) {
-    if progress.is_watched() {
-        if progress.is_beside_output() && output.status == stepwright::RunStatus::Completed {
-            write("");
-        }
-        write(&summary(stderr, output, arguments.kept.db.as_ref()));
-    } else if arguments.kept.db.is_some() {
-        write(&kept(output));
-    }
+    driving.drive(&workflow, run.stream()).await
 }
 
 /// What went wrong, and what to do next.
 fn explain(arguments: &Run, stderr: Stderr, error: &Error) {
     stderr.error(error);
     match error.kind() {
+        ErrorKind::Usage if error.hint().is_some() => {}
         ErrorKind::Usage if arguments.input.is_none() && arguments.input_file.is_none() => {
             stderr.hint("give the run an input: INPUT, or `--input-file FILE`");
         }
         ErrorKind::NotFound if arguments.kept.session_id.is_some() => {
             stderr.hint("choose another `--session-id`, or say whose it is with `--user-id`");
         }
-        ErrorKind::Run if error.hint().is_none() && !arguments.debug && is_of_agent(error) => {
+        ErrorKind::Run
+            if error.hint().is_none() && !arguments.shown.debug && is_of_agent(error) =>
+        {
             stderr.hint("run it again with `--debug` to see every prompt and answer");
         }
         _ => {}

@@ -3,8 +3,8 @@
 use crate::database::Database;
 use crate::terminal::Stderr;
 use anstyle::Style;
-use stepwright::RunOutput;
 use stepwright::term::{status_word, summary as summed_up};
+use stepwright::{RunOutput, RunStatus};
 
 /// How the run ended, what it took, and where it is kept: for somebody who has watched it.
 pub(crate) fn summary(stderr: Stderr, output: &RunOutput, db: Option<&Database>) -> String {
@@ -22,4 +22,13 @@ pub(crate) fn summary(stderr: Stderr, output: &RunOutput, db: Option<&Database>)
 /// Which run it was, for logs: only that, and only if it can be found again.
 pub(crate) fn kept(output: &RunOutput) -> String {
     format!("run {} {}", output.run_id, status_word(output.status))
+}
+
+/// How a run ended, as the end of a sentence.
+pub(crate) fn how_ended(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Completed => "it completed",
+        RunStatus::Cancelled => "it was cancelled",
+        _ => "it failed",
+    }
 }

@@ -39,6 +39,8 @@ pub enum ErrorCode {
     Tool,
     /// A limit was reached.
     Limit,
+    /// A person rejected it, or nobody answered in time.
+    Rejected,
 }
 
 impl fmt::Display for ErrorCode {
@@ -53,6 +55,7 @@ impl fmt::Display for ErrorCode {
             Self::Model => "model",
             Self::Tool => "tool",
             Self::Limit => "limit",
+            Self::Rejected => "rejected",
         })
     }
 }

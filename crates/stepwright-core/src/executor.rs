@@ -2,21 +2,17 @@
 
 use crate::BoxFuture;
 use crate::content::Content;
+use crate::context::StepContext;
 use crate::error::StepError;
-use crate::event::EventKind;
-use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::media::Media;
 use crate::message::Usage;
-use crate::path::StepPath;
 use crate::scope::Scope;
 use crate::session::{Exchange, history_text};
 use crate::state::{Patch, State};
-use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
 /// What carries out a step.
 ///
@@ -210,6 +206,27 @@ pub struct StepInput {
     /// What the session's last completed runs were given and gave, the oldest first, if the step
     /// or its workflow wants to know.
     pub history: Option<Arc<[Exchange]>>,
+    /// What a person has filled in for this step, or for what is around it.
+    pub user_input: Option<Arc<Value>>,
+    /// What a person did not like about what this step, or the last turn of this loop, gave before.
+    pub feedback: Option<Arc<Feedback>>,
+}
+
+/// What a person did not like, and wants to be better.
+///
+/// ```
+/// use std::sync::Arc;
+/// use stepwright_core::{Feedback, StepInput};
+/// let feedback = Feedback { previous: "A long draft.".into(), feedback: "shorter".into() };
+/// let input = StepInput { feedback: Some(Arc::new(feedback)), ..StepInput::of("ants") };
+/// assert!(input.prompt().text().ends_with("Feedback from reviewer:\nshorter"));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feedback {
+    /// What was given before.
+    pub previous: Content,
+    /// What they said about it. Empty if they said nothing.
+    pub feedback: Arc<str>,
 }
 
 impl StepInput {
@@ -241,15 +258,36 @@ impl StepInput {
     }
 
     /// What a model is told: the [history](StepInput::history), if there is one, then
-    /// [`StepInput::message`].
+    /// [`StepInput::message`], then what people have said.
     pub fn prompt(&self) -> Content {
         let message = self.message();
-        match self.history.as_deref().map(history_text) {
-            Some(history) if !history.is_empty() => {
-                format!("{history}\n{}", message.pretty()).into()
-            }
-            _ => message,
+        let history = self.history.as_deref().map(history_text).filter(|text| !text.is_empty());
+        if history.is_none() && self.user_input.is_none() && self.feedback.is_none() {
+            return message;
         }
+        let mut text = history.map(|history| history + "\n").unwrap_or_default();
+        text.push_str(&message.pretty());
+        if let Some(input) = &self.user_input {
+            text.push_str("\n\nUser preferences:");
+            match &**input {
+                Value::Object(members) => {
+                    for (name, value) in members {
+                        let value = Content::from(value.clone());
+                        let _ = write!(text, "\n- {name}: {}", value.pretty());
+                    }
+                }
+                other => {
+                    let _ = write!(text, "\n{}", Content::from(other.clone()).pretty());
+                }
+            }
+        }
+        if let Some(feedback) = &self.feedback {
+            let _ = write!(text, "\n\nYour previous output:\n{}", feedback.previous.pretty());
+            if !feedback.feedback.is_empty() {
+                let _ = write!(text, "\n\nFeedback from reviewer:\n{}", feedback.feedback);
+            }
+        }
+        text.into()
     }
 
     /// The completed step of this name that ran last: a sibling, something around it, or inside of
@@ -343,207 +381,5 @@ impl StepOutput {
 impl<C: Into<Content>> From<C> for StepOutput {
     fn from(content: C) -> Self {
         Self { content: content.into(), ..Self::default() }
-    }
-}
-
-/// Which run it is: the same for all of its steps.
-#[derive(Clone, Debug)]
-pub struct RunInfo {
-    /// The run.
-    pub run_id: RunId,
-    /// Its session.
-    pub session_id: SessionId,
-    /// The user who owns the session.
-    pub user_id: Option<UserId>,
-    /// The workflow.
-    pub workflow_id: WorkflowId,
-    /// What the workflow is called.
-    pub workflow_name: Arc<str>,
-    /// Whether prompts, calls and decisions are logged in detail.
-    pub debug: bool,
-}
-
-/// What a running step may ask of the engine.
-pub trait StepHost: Send + Sync {
-    /// Shows a delta. It passes by and is not remembered.
-    fn emit(&self, step: &StepPath, delta: EventKind);
-
-    /// Appends a fact. When it is ready, the fact is in the journal.
-    fn record<'a>(
-        &'a self,
-        step: &'a StepPath,
-        fact: EventKind,
-    ) -> BoxFuture<'a, Result<(), StepError>>;
-
-    /// The facts that the current attempt of this step recorded before a crash, in order.
-    fn past(&self, step: &StepPath) -> Vec<EventKind>;
-
-    /// What the last completed runs of this session were given and gave, at most `runs` of them,
-    /// the oldest first: those that had ended when this run began.
-    fn history(&self, runs: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>>;
-
-    /// Which run it is.
-    fn run(&self) -> &RunInfo;
-
-    /// Time, identity and chance.
-    fn world(&self) -> &World;
-
-    /// Is cancelled when the run is.
-    fn cancelled(&self) -> &CancellationToken;
-}
-
-/// The surroundings of a running step. Cheap to clone.
-///
-/// ```
-/// use futures_util::FutureExt as _;
-/// use stepwright_core::{StepContext, StepError, StepInput, StepOutput};
-/// async fn charge(input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
-///     cx.progress("charging the card");
-///     Ok(format!("{}, request {}", input.text(), cx.idempotency_key()).into())
-/// }
-/// let charged = charge(StepInput::of("5 EUR"), StepContext::detached("Charge"));
-/// let output = charged.now_or_never().unwrap()?;
-/// assert_eq!(output.content.text(), "5 EUR, request detached:Charge:1");
-/// # Ok::<(), StepError>(())
-/// ```
-#[derive(Clone)]
-pub struct StepContext {
-    path: StepPath,
-    attempt: u32,
-    host: Arc<dyn StepHost>,
-}
-
-impl StepContext {
-    /// The context of one attempt, counted from 1, of the step at `path`. The engine makes these.
-    pub fn new(path: StepPath, attempt: u32, host: Arc<dyn StepHost>) -> Self {
-        Self { path, attempt, host }
-    }
-
-    /// A context without an engine, for tests of executors: what is emitted goes nowhere.
-    pub fn detached(step: &str) -> Self {
-        let run = RunInfo {
-            run_id: RunId::new("detached").expect("a valid identifier"),
-            session_id: SessionId::new("detached").expect("a valid identifier"),
-            user_id: None,
-            workflow_id: WorkflowId::new("detached").expect("a valid identifier"),
-            workflow_name: "detached".into(),
-            debug: false,
-        };
-        let (world, cancelled) = (World::seeded(0), CancellationToken::new());
-        Self::new(step.into(), 1, Arc::new(Detached { run, world, cancelled }))
-    }
-
-    /// The address of the step.
-    pub fn path(&self) -> &StepPath {
-        &self.path
-    }
-
-    /// Which attempt this is, from 1.
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
-    /// Which run it is.
-    pub fn run(&self) -> &RunInfo {
-        self.host.run()
-    }
-
-    /// A text that is the same whenever this attempt of this step of this run is carried out, and
-    /// no other: hand it to services that can recognise a repeated request.
-    pub fn idempotency_key(&self) -> String {
-        format!("{}:{}:{}", self.run().run_id, self.path, self.attempt)
-    }
-
-    /// Shows text while the step works: a piece of its answer.
-    pub fn emit(&self, text: impl Into<Arc<str>>) {
-        self.host.emit(&self.path, EventKind::RunContent { content: text.into() });
-    }
-
-    /// Shows how far the step has come.
-    pub fn progress(&self, content: impl Into<Content>) {
-        self.host.emit(&self.path, EventKind::StepProgress { content: content.into() });
-    }
-
-    /// Shows an event of your own.
-    pub fn custom(&self, name: impl Into<Arc<str>>, data: Value) {
-        self.host.emit(&self.path, EventKind::CustomEvent { name: name.into(), data });
-    }
-
-    /// Shows any delta: for executors such as agents.
-    pub fn emit_event(&self, delta: EventKind) {
-        self.host.emit(&self.path, delta);
-    }
-
-    /// Appends a fact: for executors such as agents, which take up their work where it ended.
-    ///
-    /// # Errors
-    /// If the journal is lost. Stop at once then: whatever is done more will be done again.
-    pub async fn record(&self, fact: EventKind) -> Result<(), StepError> {
-        self.host.record(&self.path, fact).await
-    }
-
-    /// The facts that this attempt recorded before a crash, in order.
-    pub fn past(&self) -> Vec<EventKind> {
-        self.host.past(&self.path)
-    }
-
-    /// What the last completed runs of this session were given and gave, at most `runs` of them and
-    /// [`HISTORY_RUNS_MAX`](crate::session::HISTORY_RUNS_MAX), the oldest first: those that had
-    /// ended when this run began, so that a run that is resumed sees the same ones.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    #[doc(alias = "get_workflow_history")]
-    pub async fn history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
-        self.host.history(runs).await
-    }
-
-    /// Time, identity and chance.
-    pub fn world(&self) -> &World {
-        self.host.world()
-    }
-
-    /// Whether the run has been cancelled. Async executors need not ask: they are dropped. Blocking
-    /// functions should, now and then.
-    pub fn is_cancelled(&self) -> bool {
-        self.host.cancelled().is_cancelled()
-    }
-}
-
-impl fmt::Debug for StepContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StepContext")
-            .field("path", &self.path)
-            .field("attempt", &self.attempt)
-            .field("run", &self.run().run_id)
-            .finish_non_exhaustive()
-    }
-}
-
-struct Detached {
-    run: RunInfo,
-    world: World,
-    cancelled: CancellationToken,
-}
-
-impl StepHost for Detached {
-    fn emit(&self, _: &StepPath, _: EventKind) {}
-    fn record<'a>(&'a self, _: &'a StepPath, _: EventKind) -> BoxFuture<'a, Result<(), StepError>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-    fn past(&self, _: &StepPath) -> Vec<EventKind> {
-        Vec::new()
-    }
-    fn history(&self, _: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
-        Box::pin(std::future::ready(Ok(Arc::from([]))))
-    }
-    fn run(&self) -> &RunInfo {
-        &self.run
-    }
-    fn world(&self) -> &World {
-        &self.world
-    }
-    fn cancelled(&self) -> &CancellationToken {
-        &self.cancelled
     }
 }

@@ -11,6 +11,7 @@ use crate::output::{
     ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepResult, StepStatus, StepType, Turn,
 };
 use crate::path::StepPath;
+use crate::requirement::Requirement;
 use crate::world::Timestamp;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
@@ -37,7 +38,7 @@ pub struct IllegalEvent {
 /// # fn started() -> EventKind { EventKind::WorkflowStarted(std::sync::Arc::new(WorkflowStarted {
 /// #     workflow_id: WorkflowId::new("w").unwrap(), workflow_name: "W".into(), digest: "".into(),
 /// #     session_id: SessionId::new("s").unwrap(), user_id: None, input: Default::default(),
-/// #     state: Default::default(), patches: Vec::new(), metadata: Default::default(), debug: false, timeout_ms: None })) }
+/// #     state: Default::default(), patches: Vec::new(), metadata: Default::default(), debug: false, timeout_ms: None, background: false })) }
 /// let event = |sequence, kind| Event {
 ///     sequence, delta: 0, time: Timestamp(0), run: RunId::new("r").unwrap(),
 ///     path: StepPath::root(), kind,
@@ -55,6 +56,9 @@ pub struct Fold {
     next: u64,
     slots: Vec<Slot>,
     open: Open,
+    /// What is waited for.
+    #[expect(clippy::box_collection, reason = "most runs wait for nobody, and keep no room")]
+    waits: Option<Box<Vec<Requirement>>>,
 }
 
 #[derive(Debug)]
@@ -221,6 +225,10 @@ impl Fold {
             return Ok(());
         }
         let Some(run) = self.run.as_mut() else { return Err(illegal("the run has not begun")) };
+        let continues = matches!(event.kind, EventKind::WorkflowContinued { .. });
+        if self.status == RunStatus::Paused && !continues {
+            return Err(illegal("the run is paused"));
+        }
         run.ended_at = event.time;
         self.step_or_end(event).map_err(illegal)?;
         self.next += 1;
@@ -252,6 +260,21 @@ impl Fold {
                 }
             }
             E::WorkflowCancelled { .. } => self.end(RunStatus::Cancelled)?,
+            E::WorkflowPaused { .. } => self.status = RunStatus::Paused,
+            E::WorkflowContinued { .. } => self.status = RunStatus::Running,
+
+            E::StepPaused { requirement }
+            | E::RouterPaused { requirement }
+            | E::StepOutputReview { requirement }
+            | E::StepExecutorPaused { requirement } => self.wait(event, requirement)?,
+            E::StepContinued { reply } | E::StepExecutorContinued { reply } => {
+                let waits = self.waits.as_deref_mut().ok_or("nothing is waited for")?;
+                let place = waits.iter().position(|wait| wait.id == reply.requirement_id);
+                waits.remove(place.ok_or("that is not waited for")?);
+            }
+            E::StepRecorded { .. } => {
+                self.slot(event)?;
+            }
 
             E::StepStarted { executor_type, executor_name } => {
                 let slot = self.start(event, StepType::Step)?;
@@ -380,6 +403,22 @@ impl Fold {
         }
         self.status = status;
         self.open = Open::default();
+        self.waits = None;
+        Ok(())
+    }
+
+    fn wait(&mut self, event: &Event, requirement: &Requirement) -> Result<(), &'static str> {
+        // A step may wait before it begins: then what encloses it is under way.
+        let parent = event.path.parent_str().ok_or("it has no address")?;
+        let encloses = parent.is_empty() || self.open.get(parent, &self.slots).is_some();
+        if !encloses && self.open.get(event.path.as_str(), &self.slots).is_none() {
+            return Err("what waits is not under way");
+        }
+        let waits = self.waits.get_or_insert_default();
+        if waits.iter().any(|wait| wait.id == requirement.id) {
+            return Err("that is waited for already");
+        }
+        waits.push(requirement.clone());
         Ok(())
     }
 
@@ -426,6 +465,9 @@ impl Fold {
     fn finish(&mut self, event: &Event, status: StepStatus) -> Result<&mut Slot, &'static str> {
         let index = self.open.remove(event.path.as_str(), &self.slots);
         let index = index.ok_or("it has not begun, or has ended")?;
+        if let Some(waits) = self.waits.as_deref_mut() {
+            waits.retain(|wait| !event.path.contains(&wait.path));
+        }
         let slot = &mut self.slots[index as usize];
         slot.status = status;
         slot.ended_at = Some(event.time);
@@ -520,12 +562,19 @@ impl Fold {
 
     /// The output so far; nothing before the run has begun.
     pub fn output(&self) -> Option<RunOutput> {
-        self.run.as_ref().map(|head| output(head, self.status, self.slots.clone()))
+        let waits = self.requirements().to_vec();
+        self.run.as_ref().map(|head| output(head, self.status, self.slots.clone(), waits))
     }
 
     /// The output, without a copy; nothing before the run has begun.
     pub fn into_output(self) -> Option<RunOutput> {
-        self.run.map(|head| output(&head, self.status, self.slots))
+        let waits = self.waits.map(|waits| *waits).unwrap_or_default();
+        self.run.map(|head| output(&head, self.status, self.slots, waits))
+    }
+
+    /// What is waited for, in the order in which it was asked.
+    pub fn requirements(&self) -> &[Requirement] {
+        self.waits.as_deref().map_or(&[], |waits| waits)
     }
 
     /// What the run consumed so far.
@@ -553,7 +602,12 @@ impl Head {
     }
 }
 
-fn output(head: &Head, status: RunStatus, slots: Vec<Slot>) -> RunOutput {
+fn output(
+    head: &Head,
+    status: RunStatus,
+    slots: Vec<Slot>,
+    requirements: Vec<Requirement>,
+) -> RunOutput {
     let (step_results, step_executor_runs, media) = tree(slots);
     let started = &head.started;
     let mut metadata = started.metadata.clone();
@@ -582,6 +636,7 @@ fn output(head: &Head, status: RunStatus, slots: Vec<Slot>) -> RunOutput {
         created_at: head.created_at,
         error: head.failure.as_deref().cloned(),
         media,
+        requirements,
     }
 }
 

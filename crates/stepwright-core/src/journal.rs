@@ -6,6 +6,7 @@ use crate::id::RunId;
 use crate::output::Metrics;
 use crate::state::Patch;
 use crate::store::StoreError;
+use std::sync::Arc;
 
 /// How many facts a run may have. Reaching it fails the run.
 pub const FACTS_MAX: u64 = 4_000_000;
@@ -24,7 +25,7 @@ pub const FACTS_MAX: u64 = 4_000_000;
 /// # })).unwrap();
 /// // `fact` says that the run began.
 /// let (store, run) = (Memory::default(), fact.run.clone());
-/// let append = Append { run, facts: vec![fact], close: None };
+/// let append = Append { run, facts: vec![fact], close: None, driver: None };
 /// store.append(append.clone()).now_or_never().unwrap()?;
 /// // The number 0 is taken now: another driver would be refused.
 /// let again = store.append(append).now_or_never().unwrap();
@@ -39,6 +40,8 @@ pub struct Append {
     pub facts: Vec<Event>,
     /// What the end of the run does to its session. Goes with the last fact of a run only.
     pub close: Option<SessionClose>,
+    /// Who drives the run that begins with these facts. See [`Store::claim`](crate::Store::claim).
+    pub driver: Option<Arc<str>>,
 }
 
 /// What the end of a run does to its session.
@@ -59,7 +62,7 @@ pub struct Append {
 /// // `facts` are all that happened in the run.
 /// let patches = vec![Patch::increment("reports", 1)];
 /// let close = Some(SessionClose { patches, ..SessionClose::default() });
-/// store.append(Append { run, facts, close }).now_or_never().unwrap()?;
+/// store.append(Append { run, facts, close, driver: None }).now_or_never().unwrap()?;
 /// let session = store.session(&"s-1".parse().unwrap()).now_or_never().unwrap()?.unwrap();
 /// assert_eq!((session.state["reports"].as_i64(), session.metrics.runs), (Some(1), 1));
 /// # Ok::<(), stepwright_core::StoreError>(())
@@ -114,7 +117,7 @@ pub struct SessionClose {
 /// #     "input": { "content": "bridges" },
 /// # })).unwrap();
 /// # let (journal, run) = (One::default(), fact.run.clone());
-/// # let append = Append { run: run.clone(), facts: vec![fact.clone()], close: None };
+/// # let append = Append { run: run.clone(), facts: vec![fact.clone()], close: None, driver: None };
 /// # journal.append(append.clone()).now_or_never().unwrap()?;
 /// # let again = journal.append(append).now_or_never().unwrap();
 /// # assert!(matches!(again, Err(StoreError::Taken { sequence: 0, .. })));

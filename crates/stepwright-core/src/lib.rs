@@ -4,11 +4,13 @@
 //! This crate does no I/O, starts no task and reads no clock.
 
 pub mod content;
+pub mod context;
 pub mod dispatch;
 pub mod error;
 pub mod event;
 pub mod executor;
 pub mod fold;
+pub mod form;
 pub mod id;
 pub mod journal;
 pub mod media;
@@ -19,6 +21,8 @@ pub mod output;
 pub mod path;
 pub mod plan;
 pub mod redact;
+pub mod requirement;
+pub mod review;
 pub mod scope;
 pub mod session;
 pub mod state;
@@ -27,14 +31,17 @@ pub mod tool;
 pub mod world;
 
 pub use content::{Content, Json};
+pub use context::StepContext;
 pub use error::{Error, ErrorCode, ErrorData, ErrorKind, StepError};
 pub use event::{Event, EventKind};
-pub use executor::{AnyExecutor, Executor, StepContext, StepInput, StepOutput};
+pub use executor::{AnyExecutor, Executor, Feedback, StepInput, StepOutput};
 pub use id::{IdError, RunId, SessionId, UserId, WorkflowId};
 pub use media::{Media, MediaKind, MediaSource};
 pub use memory::Memory;
 pub use output::{Metrics, RunOutput, RunStatus, StepResult, StepStatus};
 pub use path::StepPath;
+pub use requirement::{Answer, OnTimeout, Requirement};
+pub use review::{HumanReview, OnReject};
 pub use session::{Exchange, Session};
 pub use state::Patch;
 pub use store::{AnyStore, Store, StoreError};

@@ -2,16 +2,20 @@
 
 use crate::BoxFuture;
 use crate::event::Event;
-use crate::id::{RunId, SessionId};
+use crate::id::{RunId, SessionId, WorkflowId};
 use crate::journal::{Append, Journal};
+use crate::output::RunStatus;
 use crate::session::Session;
 use crate::state::Patch;
-use crate::store::{RunFilter, RunRow, SessionFilter, Store, StoreError, page};
+use crate::store::{
+    Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, Store, StoreError, Watched, page,
+};
 use crate::world::Timestamp;
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
 
 /// How many runs are kept, unless said otherwise: the oldest that have ended go first.
 pub const RUNS_KEPT: usize = 10_000;
@@ -33,6 +37,23 @@ struct Tables {
     runs: HashMap<RunId, (RunRow, Vec<Event>)>,
     order: VecDeque<RunId>,
     sessions: HashMap<SessionId, Session>,
+    inboxes: HashMap<RunId, Vec<Letter>>,
+    drivers: HashMap<Arc<str>, Timestamp>,
+    plans: HashMap<String, String>,
+    /// Is cancelled at the next signal, for those who watch.
+    signalled: Option<CancellationToken>,
+    /// Is cancelled at the next facts of a run, for those who watch.
+    followed: HashMap<RunId, CancellationToken>,
+}
+
+/// A signal in an inbox.
+#[derive(Debug)]
+struct Letter {
+    id: Arc<str>,
+    /// Nothing if a fact came before any signal.
+    signal: Option<Signal>,
+    /// Whether a fact was made of it.
+    done: bool,
 }
 
 impl Default for Memory {
@@ -57,7 +78,7 @@ impl Memory {
 impl Tables {
     // Checks everything before it changes anything: what is refused leaves no trace.
     fn append(&mut self, append: Append, keep: usize) -> Result<(), StoreError> {
-        let Append { run, facts, close } = append;
+        let Append { run, facts, close, driver } = append;
         let (Some(first), Some(last)) = (facts.first(), facts.last()) else { return Ok(()) };
         let next = self.runs.get(&run).map_or(0, |(_, facts)| facts.len() as u64);
         if let Some((_, stray)) = (next..).zip(&facts).find(|(next, f)| f.sequence != *next) {
@@ -91,17 +112,89 @@ impl Tables {
         if let Some(session) = session {
             self.sessions.insert(session.session_id.clone(), session);
         }
-        if let Some(row) = begun {
+        if let Some(mut row) = begun {
+            row.driver = driver;
             self.order.push_back(run.clone());
             self.runs.insert(run.clone(), (row, Vec::new()));
             self.forget(keep);
         }
         if let Some((row, journal)) = self.runs.get_mut(&run) {
             row.updated_at = last.time;
-            row.status = facts.iter().rev().find_map(RunRow::status_after).unwrap_or(row.status);
+            let told = facts.iter().rev().find(|fact| RunRow::status_after(fact).is_some());
+            if let Some(told) = told {
+                row.status = RunRow::status_after(told).unwrap_or(row.status);
+                row.wake_at = RunRow::wake_after(told);
+                if row.status != RunStatus::Running {
+                    row.driver = None;
+                }
+            }
+            for reply in facts.iter().filter_map(|fact| fact.kind.reply()) {
+                let id = Signal::answer_id(&reply.requirement_id);
+                let inbox = self.inboxes.entry(run.clone()).or_default();
+                match inbox.iter_mut().find(|letter| letter.id == id) {
+                    Some(letter) => letter.done = true,
+                    None => inbox.push(Letter { id, signal: None, done: true }),
+                }
+            }
             journal.extend(facts);
         }
+        if !self.followed.is_empty()
+            && let Some(followed) = self.followed.remove(&run)
+        {
+            followed.cancel();
+        }
         Ok(())
+    }
+
+    fn open_signals(&self, run: &RunId) -> impl Iterator<Item = &Signal> {
+        let inbox = self.inboxes.get(run).map_or(&[][..], |inbox| inbox);
+        inbox.iter().filter(|letter| !letter.done).filter_map(|letter| letter.signal.as_ref())
+    }
+
+    fn submit(&mut self, signal: Signal) -> Result<bool, StoreError> {
+        if !self.runs.contains_key(&signal.run) {
+            return Err(StoreError::NotFound(format!("run `{}`", signal.run)));
+        }
+        let inbox = self.inboxes.entry(signal.run.clone()).or_default();
+        if inbox.iter().any(|letter| letter.id == signal.id) {
+            return Ok(false);
+        }
+        inbox.push(Letter { id: signal.id.clone(), signal: Some(signal), done: false });
+        if let Some(signalled) = self.signalled.take() {
+            signalled.cancel();
+        }
+        Ok(true)
+    }
+
+    fn claim(&mut self, claim: Claim) -> Claimed {
+        let Some((row, _)) = self.runs.get_mut(&claim.run) else { return Claimed::Over };
+        if row.status.is_terminal() {
+            return Claimed::Over;
+        }
+        if let Some(driver) = &row.driver
+            && *driver != claim.driver
+            && Some(driver) != claim.dead.as_ref()
+        {
+            let seen_at = self.drivers.get(driver).copied().unwrap_or(row.created_at);
+            if seen_at >= claim.stale {
+                return Claimed::By { driver: driver.clone(), seen_at };
+            }
+        }
+        row.driver = Some(claim.driver);
+        Claimed::Yes
+    }
+
+    fn waiting(&self, workflow: &WorkflowId, now: Timestamp, limit: usize) -> Vec<RunRow> {
+        let rows = self.order.iter().filter_map(|run| self.runs.get(run)).map(|(row, _)| row);
+        let waits = |row: &&RunRow| match row.status {
+            RunStatus::Paused => {
+                row.wake_at.is_some_and(|at| at <= now)
+                    || self.open_signals(&row.run_id).next().is_some()
+            }
+            RunStatus::Running | RunStatus::Pending => row.background,
+            _ => false,
+        };
+        rows.filter(|row| row.workflow_id == *workflow).filter(waits).take(limit).cloned().collect()
     }
 
     fn forget(&mut self, keep: usize) {
@@ -111,6 +204,7 @@ impl Tables {
             let Some(place) = self.order.iter().position(ended) else { break };
             if let Some(run) = self.order.remove(place) {
                 self.runs.remove(&run);
+                self.inboxes.remove(&run);
             }
         }
     }
@@ -222,6 +316,85 @@ impl Store for Memory {
         let existed = tables.sessions.remove(session).is_some();
         tables.runs.retain(|_, (row, _)| row.session_id != *session);
         tables.order.retain(|run| tables.runs.contains_key(run));
+        tables.inboxes.retain(|run, _| tables.runs.contains_key(run));
+        for (_, followed) in tables.followed.drain() {
+            followed.cancel();
+        }
         Box::pin(ready(Ok(existed)))
+    }
+
+    fn submit(&self, signal: Signal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(ready(self.tables().submit(signal)))
+    }
+
+    fn inbox<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>> {
+        let tables = self.tables();
+        let inbox = tables.inboxes.get(run).map_or(&[][..], |inbox| inbox);
+        let signals = inbox.iter().filter_map(|letter| letter.signal.clone()).collect();
+        Box::pin(ready(Ok(signals)))
+    }
+
+    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed, StoreError>> {
+        Box::pin(ready(Ok(self.tables().claim(claim))))
+    }
+
+    fn release<'a>(
+        &'a self,
+        run: &'a RunId,
+        driver: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        if let Some((row, _)) = self.tables().runs.get_mut(run)
+            && row.driver.as_deref() == Some(driver)
+        {
+            row.driver = None;
+        }
+        Box::pin(ready(Ok(())))
+    }
+
+    fn heartbeat<'a>(
+        &'a self,
+        driver: &'a str,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>> {
+        let mut tables = self.tables();
+        tables.drivers.insert(driver.into(), now);
+        let driven = tables.runs.values().filter(|(row, _)| row.driver.as_deref() == Some(driver));
+        let signals = driven.flat_map(|(row, _)| tables.open_signals(&row.run_id)).cloned();
+        Box::pin(ready(Ok(signals.collect())))
+    }
+
+    fn waiting<'a>(
+        &'a self,
+        workflow: &'a WorkflowId,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<RunRow>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().waiting(workflow, now, limit))))
+    }
+
+    fn remember_plan<'a>(
+        &'a self,
+        digest: &'a str,
+        plan: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.tables().plans.entry(digest.to_owned()).or_insert_with(|| plan.to_owned());
+        Box::pin(ready(Ok(())))
+    }
+
+    fn plan<'a>(&'a self, digest: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().plans.get(digest).cloned())))
+    }
+
+    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
+        let mut tables = self.tables();
+        let changed = match watched {
+            Watched::Signals => tables.signalled.get_or_insert_default().clone(),
+            Watched::Facts(run) => tables.followed.entry(run).or_default().clone(),
+        };
+        Box::pin(changed.cancelled_owned())
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 }

@@ -8,6 +8,7 @@ use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::media::{Media, MediaKind};
 use crate::message::{AssistantTurn, ToolOutcome, Usage};
 use crate::path::StepPath;
+use crate::requirement::Requirement;
 use crate::world::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -390,6 +391,10 @@ pub struct RunOutput {
     /// Media that its steps gave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media: Vec<Media>,
+    /// What it waits for.
+    #[doc(alias = "step_requirements")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requirements: Vec<Requirement>,
 }
 
 impl RunOutput {
@@ -410,6 +415,11 @@ impl RunOutput {
     #[doc(alias = "has_completed")]
     pub fn is_terminal(&self) -> bool {
         self.status.is_terminal()
+    }
+
+    /// Whether it waits: see [`RunOutput::requirements`].
+    pub fn is_paused(&self) -> bool {
+        self.status == RunStatus::Paused
     }
 
     /// Agno's name for [`RunOutput::is_terminal`]; here it is true of cancelled runs too, so that a

@@ -1,6 +1,8 @@
 //! The shape of a workflow as plain data: what a definition becomes once its closures are named.
 
 use crate::executor::ExecutorType;
+use crate::review::HumanReview;
+use crate::state::Reducers;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -22,8 +24,9 @@ pub const RETRIES_MAX: u32 = 1_000;
 /// ```
 /// use stepwright_core::plan::{Node, NodeKind, OnError, Plan};
 /// let kind = NodeKind::Steps { body: Vec::new() };
-/// let node = Node { index: 0, name: "Draft".into(), kind, on_error: OnError::Fail };
-/// let plan = Plan { name: "News".into(), body: vec![node], nodes: 1 };
+/// let node = Node { index: 0, name: "Draft".into(), kind, on_error: OnError::Fail, review: None };
+/// let (body, reducers) = (vec![node], Default::default());
+/// let plan = Plan { name: "News".into(), body, nodes: 1, reducers };
 /// let mut changed = plan.clone();
 /// changed.body[0].on_error = OnError::Skip;
 /// // Whoever resumes a run sees that it began with another plan.
@@ -37,6 +40,9 @@ pub struct Plan {
     pub body: Vec<Node>,
     /// How many nodes there are.
     pub nodes: u32,
+    /// How values are put together that branches set one key of the session state to.
+    #[serde(default, skip_serializing_if = "Reducers::is_empty")]
+    pub reducers: Reducers,
 }
 
 impl Plan {
@@ -72,6 +78,9 @@ pub struct Node {
     /// What happens if it fails.
     #[serde(default)]
     pub on_error: OnError,
+    /// What a person has a say in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Box<HumanReview>>,
 }
 
 /// What a node does.
@@ -185,6 +194,8 @@ pub enum OnError {
     Skip,
     /// The run goes on, the next step gets no output, and the run ends as failed.
     Continue,
+    /// A person is asked what to do about it: try again, pass over it, or fail.
+    Pause,
 }
 
 /// What a container with branches does when one fails.
@@ -255,5 +266,19 @@ impl Retry {
         let wait = self.backoff_ms as f64 * self.factor.max(1.0).powi(power);
         let wait = wait.min(self.backoff_max_ms as f64) as u64;
         if self.jitter { wait - chance % (wait / 2 + 1) } else { wait }
+    }
+}
+
+/// What is directly inside a node: its body, and of a condition its other arm.
+pub fn children(node: &Node) -> [&[Node]; 2] {
+    match &node.kind {
+        NodeKind::Workflow { body }
+        | NodeKind::Steps { body }
+        | NodeKind::Loop { body, .. }
+        | NodeKind::Map { body, .. } => [body, &[]],
+        NodeKind::Parallel { branches, .. } => [branches, &[]],
+        NodeKind::Router { choices } => [choices, &[]],
+        NodeKind::Condition { then, otherwise } => [then, otherwise],
+        _ => [&[], &[]],
     }
 }

@@ -3,6 +3,7 @@
 use crate::path::StepPath;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A change of one key of the session state.
@@ -77,6 +78,19 @@ pub enum PatchError {
         first: StepPath,
         /// The branch declared later.
         second: StepPath,
+    },
+    /// The values of branches do not fit how they are to be put together.
+    #[error(
+        "the values that branches set state key `{key}` to cannot be put together by \
+         `{reducer:?}`: there is {found}"
+    )]
+    Reduced {
+        /// Which key.
+        key: String,
+        /// How.
+        reducer: Reducer,
+        /// What there is among them.
+        found: &'static str,
     },
 }
 
@@ -183,11 +197,118 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// Checks that no two branches `set` one key to different values.
+/// How values are put together that branches set one key to.
+///
+/// ```
+/// use serde_json::json;
+/// use stepwright_core::state::Reducer;
+/// assert_eq!(Reducer::Max.reduce(vec![json!(3), json!(7), json!(5)]), Ok(json!(7)));
+/// assert_eq!(Reducer::Concat.reduce(vec![json!(["a"]), json!(["b"])]), Ok(json!(["a", "b"])));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reducer {
+    /// That of the branch declared first.
+    First,
+    /// That of the branch declared last.
+    Last,
+    /// The sum of numbers.
+    Sum,
+    /// The smallest number.
+    Min,
+    /// The largest number.
+    Max,
+    /// The elements of lists, in the order of the branches.
+    Concat,
+    /// The members of objects, recursively; of the same member the last counts.
+    Merge,
+}
+
+/// The keys of which values are put together, and how.
+pub type Reducers = BTreeMap<Box<str>, Reducer>;
+
+impl Reducer {
+    /// Puts values together, in declaration order.
+    ///
+    /// # Errors
+    /// What is wrong with a value that does not fit.
+    pub fn reduce(self, values: Vec<Value>) -> Result<Value, &'static str> {
+        let mut values = values.into_iter();
+        let Some(mut reduced) = values.next() else { return Ok(Value::Null) };
+        for value in values {
+            reduced = match (self, reduced, value) {
+                (Self::First, first, _) => first,
+                (Self::Last, _, last) => last,
+                (Self::Sum, Value::Number(a), Value::Number(b)) => sum(&a, &b).into(),
+                (Self::Min | Self::Max, Value::Number(a), Value::Number(b)) => {
+                    let less = a.as_f64() <= b.as_f64();
+                    if less == (self == Self::Min) { a } else { b }.into()
+                }
+                (Self::Concat, Value::Array(mut list), Value::Array(more)) => {
+                    list.extend(more);
+                    list.into()
+                }
+                (Self::Merge, Value::Object(mut members), Value::Object(more)) => {
+                    merge_objects(&mut members, &more);
+                    members.into()
+                }
+                (Self::Concat, ..) => return Err("one that is no list"),
+                (Self::Merge, ..) => return Err("one that is no object"),
+                _ => return Err("one that is no number"),
+            };
+        }
+        Ok(reduced)
+    }
+}
+
+/// What the changes of branches do together, in declaration order, to the state that all of them
+/// began with.
 ///
 /// # Errors
-/// [`PatchError::Conflict`], with both branches and the key.
-pub fn check_branches(branches: &[(StepPath, &[Patch])]) -> Result<(), PatchError> {
+/// [`PatchError::Conflict`] if two branches `set` one key to different values for which there is no
+/// reducer, with both branches and the key; [`PatchError::Reduced`] if their values do not fit it.
+pub fn join_patches(
+    begun: &State,
+    branches: &[(StepPath, &[Patch])],
+    reducers: &Reducers,
+) -> Result<Vec<Patch>, PatchError> {
+    let mut joined: Vec<Patch> =
+        branches.iter().flat_map(|(_, patches)| patches.iter().cloned()).collect();
+    let Some(conflict) = conflict(branches, reducers)? else { return Ok(joined) };
+    for (key, reducer) in conflict {
+        let mut values = Vec::new();
+        for (_, patches) in branches {
+            let mut own = State::new();
+            if let Some(value) = begun.get(key) {
+                own.insert(key.to_owned(), value.clone());
+            }
+            let mut changes = patches.iter().filter(|patch| patch.key() == key).peekable();
+            if changes.peek().is_none() {
+                continue;
+            }
+            for patch in changes {
+                patch.apply(&mut own)?;
+            }
+            values.push(own.shift_remove(key).unwrap_or_default());
+        }
+        let value = reducer.reduce(values).map_err(|found| PatchError::Reduced {
+            key: key.to_owned(),
+            reducer,
+            found,
+        })?;
+        joined.retain(|patch| patch.key() != key);
+        joined.push(Patch::set(key, value));
+    }
+    Ok(joined)
+}
+
+/// The keys that branches set to different values, with their reducers. Nothing if there are none.
+fn conflict<'a>(
+    branches: &'a [(StepPath, &[Patch])],
+    reducers: &Reducers,
+) -> Result<Option<BTreeMap<&'a str, Reducer>>, PatchError> {
+    let mut found = BTreeMap::new();
     let mut set: Vec<(&str, &Value, &StepPath)> = Vec::new();
     for (branch, patches) in branches {
         let mut own: Vec<(&str, &Value, &StepPath)> = Vec::new();
@@ -198,20 +319,24 @@ pub fn check_branches(branches: &[(StepPath, &[Patch])]) -> Result<(), PatchErro
             }
         }
         for (key, value, second) in own {
-            match set.iter().find(|(other, ..)| *other == key) {
-                Some((_, other, first)) if *other != value => {
+            match (set.iter().find(|(other, ..)| *other == key), reducers.get(key)) {
+                // Also where the values are the same: their sum is not one of them.
+                (Some(_), Some(reducer)) => {
+                    found.insert(key, *reducer);
+                }
+                (Some((_, other, first)), None) if *other != value => {
                     return Err(PatchError::Conflict {
                         key: key.to_owned(),
                         first: (*first).clone(),
                         second: second.clone(),
                     });
                 }
-                Some(_) => {}
-                None => set.push((key, value, second)),
+                (Some(_), None) => {}
+                (None, _) => set.push((key, value, second)),
             }
         }
     }
-    Ok(())
+    Ok((!found.is_empty()).then_some(found))
 }
 
 impl fmt::Display for Patch {
@@ -253,11 +378,25 @@ mod tests {
     fn a_conflict_names_both_branches_and_the_key() {
         let (one, two) = ([Patch::set("k", 1)], [Patch::set("k", 2)]);
         let branches = [("p/a".into(), &one[..]), ("p/b".into(), &two[..])];
+        let join = |branches: &[_], reducers: &Reducers| {
+            let joined = join_patches(&State::new(), branches, reducers);
+            joined.map(|patches| patches.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
         assert_eq!(
-            check_branches(&branches).unwrap_err().to_string(),
+            join(&branches, &Reducers::new()).unwrap_err().to_string(),
             "branches `p/a` and `p/b` both set state key `k`, to different values"
         );
         let same = [("p/a".into(), &one[..]), ("p/b".into(), &one[..])];
-        assert_eq!(check_branches(&same), Ok(()));
+        assert!(join(&same, &Reducers::new()).is_ok());
+        for (reducer, value) in [(Reducer::Sum, 3), (Reducer::First, 1), (Reducer::Last, 2)] {
+            let reducers = Reducers::from([("k".into(), reducer)]);
+            assert_eq!(join(&branches, &reducers).unwrap(), [format!("k = {value}")]);
+        }
+        let lists = Reducers::from([("k".into(), Reducer::Concat)]);
+        assert_eq!(
+            join(&branches, &lists).unwrap_err().to_string(),
+            "the values that branches set state key `k` to cannot be put together by `Concat`: \
+             there is one that is no list"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The seam to what remembers: runs, their journals, sessions.
 
 use crate::BoxFuture;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Reply};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::journal::Journal;
 use crate::output::RunStatus;
@@ -50,6 +50,12 @@ pub struct RunRow {
     pub created_at: Timestamp,
     /// When its last fact was recorded.
     pub updated_at: Timestamp,
+    /// When it goes on by itself, if it waits and does.
+    pub wake_at: Option<Timestamp>,
+    /// Whether it runs in the background.
+    pub background: bool,
+    /// Who drives it, or did when its process died.
+    pub driver: Option<Arc<str>>,
 }
 
 impl RunRow {
@@ -65,6 +71,9 @@ impl RunRow {
             status: RunStatus::Running,
             created_at: fact.time,
             updated_at: fact.time,
+            wake_at: None,
+            background: started.background,
+            driver: None,
         })
     }
 
@@ -75,6 +84,16 @@ impl RunRow {
             EventKind::WorkflowCompleted { .. } => Some(RunStatus::Completed),
             EventKind::WorkflowError { .. } => Some(RunStatus::Error),
             EventKind::WorkflowCancelled { .. } => Some(RunStatus::Cancelled),
+            EventKind::WorkflowPaused { .. } => Some(RunStatus::Paused),
+            EventKind::WorkflowContinued { .. } => Some(RunStatus::Running),
+            _ => None,
+        }
+    }
+
+    /// When a run goes on by itself after this fact, if it is one that changes the status.
+    pub fn wake_after(fact: &Event) -> Option<Timestamp> {
+        match fact.kind {
+            EventKind::WorkflowPaused { until } => until,
             _ => None,
         }
     }
@@ -161,6 +180,134 @@ pub fn page(limit: usize) -> usize {
     }
 }
 
+/// What somebody wants of a run that another may drive: a row of its inbox.
+///
+/// Only the driver of a run appends to its journal. Whoever else wants something of it leaves this,
+/// and the driver makes a fact of it.
+///
+/// ```
+/// use stepwright_core::store::{Signal, Wish};
+/// use stepwright_core::{RunId, Timestamp};
+/// let signal = Signal::cancel(RunId::new("r-1")?, "not needed any more", Timestamp(0));
+/// assert_eq!(&*signal.id, "cancel");
+/// assert!(matches!(signal.wish, Wish::Cancel { .. }));
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    /// The run.
+    pub run: RunId,
+    /// Which one: the first of a name counts.
+    pub id: Arc<str>,
+    /// What is wanted.
+    pub wish: Wish,
+    /// When it was left.
+    pub at: Timestamp,
+}
+
+/// What somebody wants of a run.
+///
+/// ```
+/// use stepwright_core::store::Wish;
+/// let wish: Wish = serde_json::from_str(r#"{"wish": "cancel", "reason": "too late"}"#)?;
+/// assert_eq!(wish, Wish::Cancel { reason: "too late".into() });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "wish", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Wish {
+    /// That it goes on with this answer.
+    Answer(Reply),
+    /// That it ends.
+    Cancel {
+        /// Why.
+        reason: Arc<str>,
+    },
+}
+
+impl Signal {
+    /// An answer. There is one for each requirement.
+    pub fn answer(run: RunId, reply: Reply, at: Timestamp) -> Self {
+        let id = Self::answer_id(&reply.requirement_id);
+        Self { run, id, wish: Wish::Answer(reply), at }
+    }
+
+    /// The name of the signal that answers this requirement.
+    pub fn answer_id(requirement: &str) -> Arc<str> {
+        format!("answer:{requirement}").into()
+    }
+
+    /// A wish that the run ends.
+    pub fn cancel(run: RunId, reason: impl Into<Arc<str>>, at: Timestamp) -> Self {
+        Self { run, id: "cancel".into(), wish: Wish::Cancel { reason: reason.into() }, at }
+    }
+}
+
+/// A wish to drive a run.
+///
+/// ```
+/// use futures_util::FutureExt as _;
+/// use stepwright_core::store::{Claim, Claimed, Store as _};
+/// use stepwright_core::{Memory, RunId, Timestamp};
+/// let (run, store) = (RunId::new("none")?, Memory::default());
+/// let claim = Claim { run, driver: "me".into(), dead: None, stale: Timestamp(0) };
+/// let claimed = store.claim(claim).now_or_never().unwrap().unwrap();
+/// assert_eq!(claimed, Claimed::Over, "there is no such run");
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Which run.
+    pub run: RunId,
+    /// Who wants to drive it.
+    pub driver: Arc<str>,
+    /// Somebody who is known to be dead, and whose runs may be taken.
+    pub dead: Option<Arc<str>>,
+    /// Whoever was last seen before this moment counts as dead.
+    pub stale: Timestamp,
+}
+
+/// What became of a [`Claim`].
+///
+/// ```
+/// use stepwright_core::{Timestamp, store::Claimed};
+/// let other = Claimed::By { driver: "them".into(), seen_at: Timestamp(7) };
+/// assert_ne!(other, Claimed::Yes);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// The run is theirs.
+    Yes,
+    /// Somebody else drives it.
+    By {
+        /// Who.
+        driver: Arc<str>,
+        /// When they were last seen.
+        seen_at: Timestamp,
+    },
+    /// It has ended, or there is no such run.
+    Over,
+}
+
+/// What a store may be watched for: see [`Store::changed`].
+///
+/// ```
+/// use futures_util::FutureExt as _;
+/// use stepwright_core::store::{Store as _, Watched};
+/// use stepwright_core::{Memory, RunId};
+/// let facts = Watched::Facts(RunId::new("r-1")?);
+/// assert!(Memory::default().changed(facts).now_or_never().is_none(), "nothing has changed yet");
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// Signals for any run.
+    Signals,
+    /// Facts of this run.
+    Facts(RunId),
+}
+
 /// What remembers runs and sessions.
 ///
 /// Each run has its own rows, and nothing is ever rewritten whole. Stores do not check who asks:
@@ -169,8 +316,10 @@ pub fn page(limit: usize) -> usize {
 /// ```
 /// # use futures_util::FutureExt as _;
 /// # use stepwright_core::journal::{Append, Journal};
-/// # use stepwright_core::store::{RunFilter, RunRow, SessionFilter};
-/// # use stepwright_core::{Event, Memory, Patch, RunId, Session, Timestamp};
+/// # use stepwright_core::store::{
+/// #     Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, Watched,
+/// # };
+/// # use stepwright_core::{Event, Memory, Patch, RunId, Session, Timestamp, WorkflowId};
 /// use std::future::ready;
 /// use stepwright_core::{BoxFuture, SessionId, Store, StoreError};
 /// # type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -207,6 +356,26 @@ pub fn page(limit: usize) -> usize {
 /// #     fn patch_session<'a>(
 /// #         &'a self, s: &'a SessionId, patches: &'a [Patch], now: Timestamp,
 /// #     ) -> Answer<'a, Session> { self.0.patch_session(s, patches, now) }
+/// #     fn submit(&self, s: Signal) -> Answer<'_, bool> { self.0.submit(s) }
+/// #     fn inbox<'a>(&'a self, r: &'a RunId) -> Answer<'a, Vec<Signal>> { self.0.inbox(r) }
+/// #     fn claim(&self, claim: Claim) -> Answer<'_, Claimed> { self.0.claim(claim) }
+/// #     fn release<'a>(&'a self, r: &'a RunId, driver: &'a str) -> Answer<'a, ()> {
+/// #         self.0.release(r, driver)
+/// #     }
+/// #     fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Vec<Signal>> {
+/// #         self.0.heartbeat(driver, now)
+/// #     }
+/// #     fn waiting<'a>(
+/// #         &'a self, w: &'a WorkflowId, now: Timestamp, limit: usize,
+/// #     ) -> Answer<'a, Vec<RunRow>> { self.0.waiting(w, now, limit) }
+/// #     fn remember_plan<'a>(&'a self, digest: &'a str, plan: &'a str) -> Answer<'a, ()> {
+/// #         self.0.remember_plan(digest, plan)
+/// #     }
+/// #     fn plan<'a>(&'a self, digest: &'a str) -> Answer<'a, Option<String>> {
+/// #         self.0.plan(digest)
+/// #     }
+/// #     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> { self.0.changed(watched) }
+/// #     fn is_shared(&self) -> bool { self.0.is_shared() }
 /// }
 /// # let (id, store) = (SessionId::new("s-1").unwrap(), Archive(Memory::default()));
 /// # let session = Session::new(id.clone(), None, "news".parse().unwrap(), Timestamp(0));
@@ -262,6 +431,67 @@ pub trait Store: Journal + 'static {
         &'a self,
         session: &'a SessionId,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Leaves a signal in the inbox of a run. `false` if there is one of that name, or if what it
+    /// answers was answered: appending a fact with a [`Reply`] takes the name of
+    /// [`Signal::answer_id`], so that later answers are refused, and is done with that signal.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is no such run.
+    fn submit(&self, signal: Signal) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// The inbox of a run, in the order in which it came.
+    fn inbox<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>>;
+
+    /// Makes a run somebody's to drive, unless somebody else drives it who is alive.
+    ///
+    /// A run belongs to whoever began it ([`Append::driver`](crate::journal::Append)), until it
+    /// pauses or ends. This saves work; what makes it safe is that appending at a taken number is
+    /// refused.
+    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed, StoreError>>;
+
+    /// Gives a run up that was claimed, without having recorded anything.
+    fn release<'a>(
+        &'a self,
+        run: &'a RunId,
+        driver: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Notes that a driver is alive, and gives the signals in the inboxes of the runs that it
+    /// drives of which no fact was made yet.
+    fn heartbeat<'a>(
+        &'a self,
+        driver: &'a str,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>>;
+
+    /// Runs of a workflow that may have to be taken up, the oldest first and at most `limit` of
+    /// them: those that wait and whose moment has come; those that wait and have a signal of which
+    /// no fact was made yet; those in the background that are under way, and those of other drivers
+    /// too.
+    fn waiting<'a>(
+        &'a self,
+        workflow: &'a WorkflowId,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<RunRow>, StoreError>>;
+
+    /// Remembers a plan, as JSON, by its digest.
+    fn remember_plan<'a>(
+        &'a self,
+        digest: &'a str,
+        plan: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// The plan of this digest, as JSON, if it was remembered.
+    fn plan<'a>(&'a self, digest: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>>;
+
+    /// Is ready when what is watched may have changed since this was called, by this process or
+    /// another. It may be ready without reason.
+    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()>;
+
+    /// Whether other processes may use what this store remembers.
+    fn is_shared(&self) -> bool;
 }
 
 /// Any store, behind a cheap handle.

@@ -1,8 +1,8 @@
 //! The seam to tools: what an agent may call.
 
 use crate::BoxFuture;
+use crate::context::StepContext;
 use crate::error::StepError;
-use crate::executor::StepContext;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -96,6 +96,11 @@ pub trait Tool: Send + Sync + 'static {
 
     /// Carries out one call. Dropping the future cancels it.
     fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>>;
+
+    /// Whether a person must allow each call.
+    fn requires_confirmation(&self) -> bool {
+        false
+    }
 }
 
 /// Any tool, behind a cheap handle.
@@ -137,6 +142,9 @@ impl Tool for AnyTool {
     }
     fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         self.0.call(arguments, cx)
+    }
+    fn requires_confirmation(&self) -> bool {
+        self.0.requires_confirmation()
     }
 }
 

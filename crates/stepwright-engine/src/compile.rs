@@ -9,8 +9,11 @@ use stepwright_core::executor::ExecutorType;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{
     DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, RETRIES_MAX, Retry,
+    children,
 };
+use stepwright_core::review::Reviewed;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
+use stepwright_core::state::Reducers;
 use stepwright_core::{AnyExecutor, Content, Error, ErrorKind, StepPath};
 
 /// What a declared input must be like.
@@ -33,6 +36,8 @@ pub(crate) struct Compiled {
     pub(crate) plan: Plan,
     pub(crate) table: Vec<Entry>,
     pub(crate) input: Option<InputCheck>,
+    /// Whether people have a say in any of its steps.
+    pub(crate) asks: bool,
 }
 
 /// Compiles the steps of the workflow `name`.
@@ -44,8 +49,9 @@ pub(crate) fn compile(
     steps: Vec<AnyStep>,
     input: Option<InputCheck>,
     history: History,
+    reducers: Reducers,
 ) -> Result<Compiled, Error> {
-    let mut compiler = Compiler { history, ..Compiler::default() };
+    let mut compiler = Compiler { history, reducers, ..Compiler::default() };
     if name.trim().is_empty() {
         compiler.mistake(&StepPath::root(), "the workflow has no name", "give it one");
     }
@@ -63,6 +69,7 @@ struct Compiler {
     too_many: bool,
     /// What the workflow says for steps that say nothing.
     history: History,
+    reducers: Reducers,
 }
 
 impl Compiler {
@@ -83,8 +90,9 @@ impl Compiler {
     ) -> Result<Compiled, Error> {
         if self.mistakes.is_empty() {
             let nodes = u32::try_from(self.table.len()).expect("at most `NODES_MAX` nodes");
-            let plan = Plan { name: name.into(), body, nodes };
-            return Ok(Compiled { plan, table: self.table, input });
+            let plan = Plan { name: name.into(), body, nodes, reducers: self.reducers };
+            let asks = asks(&plan.body);
+            return Ok(Compiled { plan, table: self.table, input, asks });
         }
         let mut message = match self.mistakes.len() {
             1 => format!("workflow `{name}` has a mistake"),
@@ -110,7 +118,7 @@ impl Compiler {
     }
 
     fn node(&mut self, step: AnyStep, path: &StepPath, depth: usize) -> Node {
-        let AnyStep { name, on_error, body } = step;
+        let AnyStep { name, on_error, review, body } = step;
         if let Some(what) = name_mistake(&name) {
             self.mistake(path, what, "choose another name");
         }
@@ -123,7 +131,12 @@ impl Compiler {
             self.kind(body, path, depth, index)
         };
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        Node { index, name: name.into(), kind, on_error }
+        let review = review.map(Box::new);
+        let wrong = review.as_deref().map(|r| r.mistakes(&Reviewed::of(&kind), on_error));
+        for mistake in wrong.into_iter().flatten() {
+            self.mistake(path, mistake.what, mistake.fix);
+        }
+        Node { index, name: name.into(), kind, on_error, review }
     }
 
     fn reserve(&mut self, path: &StepPath) -> usize {
@@ -235,7 +248,18 @@ impl Compiler {
                                 its own";
                     self.mistake(path, what, "set them on its steps");
                 }
+                if workflow.timeout().is_some() || !workflow.default_state().is_empty() {
+                    let what = "the workflow has a timeout or a session state, which it has not as \
+                                a step";
+                    self.mistake(path, what, "set them on the workflow around it");
+                }
                 let compiled = workflow.compiled();
+                for (key, reducer) in &compiled.plan.reducers {
+                    if self.reducers.insert(key.clone(), *reducer).is_some_and(|r| r != *reducer) {
+                        let what = format!("state key `{key}` has another reducer around it");
+                        self.mistake(path, what, "choose one of them");
+                    }
+                }
                 self.table[index] = Entry::Workflow(compiled.input.clone());
                 return self.inline(compiled, path, depth);
             }
@@ -312,17 +336,13 @@ impl Compiler {
     }
 }
 
-fn children(node: &Node) -> [&[Node]; 2] {
-    match &node.kind {
-        NodeKind::Workflow { body }
-        | NodeKind::Steps { body }
-        | NodeKind::Loop { body, .. }
-        | NodeKind::Map { body, .. } => [body, &[]],
-        NodeKind::Parallel { branches, .. } => [branches, &[]],
-        NodeKind::Router { choices } => [choices, &[]],
-        NodeKind::Condition { then, otherwise } => [then, otherwise],
-        _ => [&[], &[]],
-    }
+/// Whether people have a say in any of these, or in what is inside.
+fn asks(body: &[Node]) -> bool {
+    body.iter().any(|node| {
+        node.review.is_some()
+            || node.on_error == OnError::Pause
+            || children(node).into_iter().any(asks)
+    })
 }
 
 fn deepest(body: &[Node]) -> usize {

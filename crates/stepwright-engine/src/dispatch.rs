@@ -1,5 +1,6 @@
-//! Drives background runs in this process: tasks, and a timer for those that are due later.
+//! Drives background runs in this process: a task each, and one timer for those that are due later.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits};
@@ -57,6 +58,11 @@ impl LocalDispatcher {
         let (queue, incoming) = mpsc::channel(WAITING_MAX);
         Self { world, queue, incoming: Mutex::new(Some(incoming)) }
     }
+
+    /// Whether it serves no more.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.queue.is_closed()
+    }
 }
 
 fn failed(what: &str) -> DispatchError {
@@ -90,15 +96,49 @@ impl Dispatcher for LocalDispatcher {
             let Some(mut incoming) = incoming else { return Err(failed("it serves already")) };
             let slots = Arc::new(Semaphore::new(limits.concurrent_runs.max(1)));
             let mut tasks = JoinSet::new();
+            let mut timers = Timers::default();
+            let mut driven = HashSet::new();
             loop {
+                let next = timers.first().map(|at| self.world.sleep(at.since(self.world.now())));
+                let next = async {
+                    match next {
+                        Some(next) => next.await,
+                        None => std::future::pending().await,
+                    }
+                };
                 let wake = tokio::select! {
                     wake = incoming.recv() => wake,
                     () = stop.cancelled() => None,
-                    Some(_) = tasks.join_next() => continue,
+                    Some(ended) = tasks.join_next() => {
+                        // A drive that panicked has been told to those who wait for its run.
+                        if let Ok((run, again)) = ended {
+                            driven.remove(&run);
+                            timers.add(run, again);
+                        }
+                        continue;
+                    }
+                    () = next => {
+                        let now = self.world.now();
+                        match timers.due(now) {
+                            Some(run) => Some(Wake { run, at: None }),
+                            None => continue,
+                        }
+                    }
                 };
-                let Some(wake) = wake else { break };
-                let (drive, slots, this) = (drive.clone(), slots.clone(), self.clone());
-                tasks.spawn(async move { this.drive(wake, &*drive, &slots).await });
+                let Some(Wake { run, at }) = wake else { break };
+                if let Some(at) = at.filter(|at| *at > self.world.now()) {
+                    timers.add(run, Some(at));
+                    continue;
+                }
+                timers.forget(&run);
+                // One that is driven already finds by itself what it is woken for.
+                if driven.insert(run.clone()) {
+                    let (drive, slots, this) = (drive.clone(), slots.clone(), self.clone());
+                    tasks.spawn(async move {
+                        let again = this.drive(&run, &*drive, &slots).await;
+                        (run, again)
+                    });
+                }
             }
             tasks.shutdown().await;
             Ok(())
@@ -106,22 +146,47 @@ impl Dispatcher for LocalDispatcher {
     }
 }
 
+/// Runs that are due later: an entry each, and no task.
+#[derive(Debug, Default)]
+struct Timers {
+    by_time: BTreeSet<(Timestamp, RunId)>,
+    by_run: HashMap<RunId, Timestamp>,
+}
+
+impl Timers {
+    fn add(&mut self, run: RunId, at: Option<Timestamp>) {
+        if let Some(at) = at {
+            self.forget(&run);
+            self.by_run.insert(run.clone(), at);
+            self.by_time.insert((at, run));
+        }
+    }
+
+    fn forget(&mut self, run: &RunId) {
+        if let Some((run, at)) = self.by_run.remove_entry(run) {
+            self.by_time.remove(&(at, run));
+        }
+    }
+
+    fn first(&self) -> Option<Timestamp> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    fn due(&mut self, now: Timestamp) -> Option<RunId> {
+        let (_, run) = self.by_time.first().filter(|(at, _)| *at <= now).cloned()?;
+        self.forget(&run);
+        Some(run)
+    }
+}
+
 impl LocalDispatcher {
-    async fn drive(&self, wake: Wake, drive: &dyn Drive, slots: &Semaphore) {
-        let mut at = wake.at;
-        loop {
-            if let Some(at) = at {
-                self.world.sleep(at.since(self.world.now())).await;
-            }
-            let driven = match slots.acquire().await {
-                Ok(_slot) => drive.drive(&wake.run).await,
-                Err(_) => return,
-            };
-            at = match driven {
-                Driven::Parked { until: Some(until) } => Some(until),
-                Driven::Retry { after } => Some(self.world.now().plus(after)),
-                _ => return,
-            };
+    /// Drives a run, and gives when it is to be driven again.
+    async fn drive(&self, run: &RunId, drive: &dyn Drive, slots: &Semaphore) -> Option<Timestamp> {
+        let _slot = slots.acquire().await.ok()?;
+        match drive.drive(run).await {
+            Driven::Parked { until } => until,
+            Driven::Retry { after } => Some(self.world.now().plus(after)),
+            _ => None,
         }
     }
 }

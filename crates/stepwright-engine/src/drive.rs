@@ -4,20 +4,27 @@ use crate::compile::Compiled;
 use crate::effects::{Effects, Failure, Journaled, Live, Recalled, Retrying, Stop, Timed};
 use crate::interpret::{Flow, sequence};
 use crate::recorder::{Recorder, Recording};
-use futures_util::future::{Either, select};
+use crate::waits::Look;
+use futures_util::future::{BoxFuture, Either, select};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use stepwright_core::event::{Event, WorkflowStarted};
+use stepwright_core::event::{Event, Reply, WorkflowStarted};
 use stepwright_core::fold::Fold;
 use stepwright_core::scope::Scope;
+use stepwright_core::store::Wish;
 use stepwright_core::{
-    AnyStore, Error, ErrorCode, ErrorData, EventKind, RunId, RunOutput, RunStatus, StepPath,
-    StoreError, Timestamp, World,
+    Answer, AnyStore, Error, ErrorCode, ErrorData, EventKind, RunId, RunOutput, RunStatus,
+    StepPath, StoreError, Timestamp, World,
 };
 
 /// How many facts are read from a store at once.
 pub(crate) const PAGE: usize = 10_000;
+
+/// How long a run in the background may wait for a moment without being left.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// One run, ready to be driven.
 pub(crate) struct Job {
@@ -28,6 +35,8 @@ pub(crate) struct Job {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) recalled: Option<Box<Recalled>>,
     pub(crate) world: World,
+    /// Whether it is left when it waits for no more than a moment: somebody will take it up then.
+    pub(crate) leaves: bool,
 }
 
 /// Why a walk was left.
@@ -35,6 +44,17 @@ enum Ending {
     Walked(Result<(), Stop>),
     Cancelled,
     TimedOut(Duration),
+    /// Everything in it waits. The run has been left, and its journal says so.
+    Parked,
+}
+
+/// What a walk has come to.
+enum Stage {
+    Walked(Result<(), Stop>),
+    /// Somebody has said something, or a moment has come.
+    Look,
+    /// Everything in it waits.
+    Idle,
 }
 
 impl Job {
@@ -50,7 +70,17 @@ impl Job {
         let recorder = Arc::new(Recorder::new(recording, &started, past)?);
         let recalled = (!past.is_empty()).then(|| Box::new(Recalled::of(past)));
         let began = past.first().map(|event| event.time);
-        Ok(Self { compiled, started, began, recorder, recalled, world })
+        Ok(Self { compiled, started, began, recorder, recalled, world, leaves: false })
+    }
+
+    /// Notes that somebody drives the run now who did not begin it. When this is ready, whoever
+    /// drove it before can record nothing more.
+    pub(crate) async fn take_over(&self, driver: Arc<str>) -> Result<(), Stop> {
+        if !self.recorder.status().is_terminal() {
+            let continued = EventKind::WorkflowContinued { driver };
+            self.recorder.record(&StepPath::root(), continued)?;
+        }
+        self.recorder.settle().await
     }
 
     /// Notes that the run has begun, unless it had.
@@ -62,7 +92,7 @@ impl Job {
         self.recorder.record(&StepPath::root(), started)
     }
 
-    /// Drives the run to its end.
+    /// Drives the run to its end, or until everything in it waits.
     ///
     /// # Errors
     /// If the run did not complete: what was done is in the error. If the journal is lost, or
@@ -79,7 +109,7 @@ impl Job {
         }
         let output = recorder.take_output().expect("the run has begun");
         match output.status {
-            RunStatus::Completed => Ok(output),
+            RunStatus::Completed | RunStatus::Paused => Ok(output),
             _ => Err(Error::of_run(output)),
         }
     }
@@ -109,6 +139,10 @@ impl Job {
                 let reason = "cancelled by request".into();
                 (EventKind::WorkflowCancelled { reason }, Vec::new())
             }
+            Ending::Walked(Err(Stop::Cancelled(reason))) => {
+                (EventKind::WorkflowCancelled { reason }, Vec::new())
+            }
+            Ending::Parked => return Ok(()),
             Ending::TimedOut(limit) => (timed_out(limit), Vec::new()),
         };
         recorder.stop_within(&root)?;
@@ -140,42 +174,158 @@ impl Job {
             nth: 0,
             ended: false,
             broken: None,
+            user_input: None,
+            feedback: None,
         }
     }
 
     /// The layers through which the interpreter sees the world.
     fn effects(&self) -> impl Effects {
         let Self { compiled, recorder, world, .. } = self;
-        let live = Live { table: &compiled.table, recorder: recorder.clone() };
-        let timed = Timed { inner: live, world };
+        let reducers = &compiled.plan.reducers;
+        let live = Live { table: &compiled.table, reducers, recorder: recorder.clone() };
+        let waits = recorder.waits();
+        let timed = Timed { inner: live, world, waits };
         let recalled = self.recalled.as_deref();
         let journaled = Journaled { inner: timed, recorder: recorder.clone(), recalled };
-        Retrying { inner: journaled, world }
+        Retrying { inner: journaled, world, waits }
     }
 
-    /// Walks until the end, or until the run is cancelled or has taken too long.
+    /// Walks until the end, until everything waits, or until the run is cancelled or has taken too
+    /// long.
     async fn walk(&self, flow: &mut Flow) -> Ending {
         let Self { compiled, started, recorder, world, .. } = self;
         let fx = self.effects();
         let root = StepPath::root();
-        let walk = pin!(sequence(&fx, &compiled.plan.body, &root, flow));
+        let mut walk = pin!(sequence(&fx, &compiled.plan.body, &root, flow));
+        let stages = async {
+            let mut alarm = None;
+            loop {
+                let stage = poll_fn(|cx| match walk.as_mut().poll(cx) {
+                    Poll::Ready(walked) => Poll::Ready(Stage::Walked(walked)),
+                    Poll::Pending => self.look(cx, &mut alarm),
+                });
+                let left = match stage.await {
+                    Stage::Walked(walked) => return Ending::Walked(walked),
+                    // Boxed, because most runs never wait for anybody.
+                    Stage::Look => Box::pin(self.hear()).await.map(|_| false),
+                    Stage::Idle => Box::pin(self.rest()).await,
+                };
+                match left {
+                    Ok(false) => {}
+                    Ok(true) => return Ending::Parked,
+                    Err(stop) => return Ending::Walked(Err(stop)),
+                }
+            }
+        };
+        let stages = pin!(stages);
         // Polled first, so that a run that is cancelled before it begins does nothing.
         let cancelled = pin!(recorder.cancel_token().cancelled());
-        let cancellable = select(cancelled, walk);
+        let cancellable = select(cancelled, stages);
         let Some(limit) = started.timeout_ms.map(Duration::from_millis) else {
             return match cancellable.await {
                 Either::Left(_) => Ending::Cancelled,
-                Either::Right((walked, _)) => Ending::Walked(walked),
+                Either::Right((ending, _)) => ending,
             };
         };
         let gone = self.began.map_or(Duration::ZERO, |began| world.now().since(began));
         match Box::pin(world.timeout(limit.saturating_sub(gone), cancellable)).await {
             None => Ending::TimedOut(limit),
             Some(Either::Left(_)) => Ending::Cancelled,
-            Some(Either::Right((walked, _))) => Ending::Walked(walked),
+            Some(Either::Right((ending, _))) => ending,
         }
     }
+
+    /// What is to be done about a walk that waits for something.
+    fn look(&self, cx: &mut Context<'_>, alarm: &mut Option<Alarm>) -> Poll<Stage> {
+        match self.recorder.waits().look(cx) {
+            Look::Away | Look::Busy(None) => Poll::Pending,
+            Look::Poked => Poll::Ready(Stage::Look),
+            Look::Idle => Poll::Ready(Stage::Idle),
+            Look::Busy(Some(due)) => {
+                if alarm.as_ref().is_none_or(|(set, _)| *set != due) {
+                    *alarm = Some((due, self.world.sleep(due.since(self.world.now()))));
+                }
+                match alarm {
+                    Some((_, sleep)) => sleep.as_mut().poll(cx).map(|()| {
+                        *alarm = None;
+                        Stage::Look
+                    }),
+                    None => Poll::Pending,
+                }
+            }
+        }
+    }
+
+    /// Makes facts of what people have said, and of moments that have come. `true` if there was
+    /// anything.
+    async fn hear(&self) -> Result<bool, Stop> {
+        let recorder = &self.recorder;
+        let open = recorder.waits().open();
+        let mut heard = false;
+        if let Some(store) = recorder.store() {
+            let run = recorder.run_id();
+            let inbox = store.inbox(run).await.map_err(|error| Stop::Lost(Arc::new(error)))?;
+            for signal in inbox {
+                match signal.wish {
+                    Wish::Cancel { reason } => return Err(Stop::Cancelled(reason)),
+                    Wish::Answer(reply) => {
+                        let asked = open.iter().find(|asked| asked.id == reply.requirement_id);
+                        let Some(asked) = asked.filter(|asked| asked.check(&reply.answer).is_ok())
+                        else {
+                            continue;
+                        };
+                        recorder.answered(asked, reply)?;
+                        heard = true;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let now = self.world.now();
+        for asked in open.iter().filter(|asked| asked.due.is_some_and(|due| due <= now)) {
+            if recorder.waits().is_open(&asked.id) {
+                let reply = Reply {
+                    requirement_id: asked.id.clone(),
+                    answer: asked.at_timeout().unwrap_or(Answer::Reject { feedback: None }),
+                    by: None,
+                    timed_out: asked.needs_person(),
+                };
+                recorder.answered(asked, reply)?;
+                heard = true;
+            }
+        }
+        Ok(heard)
+    }
+
+    /// Everything waits. `true` if the run was left; otherwise somebody has said something, or a
+    /// moment has come.
+    async fn rest(&self) -> Result<bool, Stop> {
+        let (recorder, world) = (&self.recorder, &self.world);
+        if self.hear().await? {
+            return Ok(false);
+        }
+        let open = recorder.waits().open();
+        let due = open.iter().filter_map(|asked| asked.due).min();
+        let people = open.iter().any(|asked| asked.needs_person());
+        let soon = |due: Timestamp| due.since(world.now()) <= LINGER;
+        let lingers = !people && due.is_some_and(|due| !self.leaves || soon(due));
+        if let Some(due) = due.filter(|_| lingers) {
+            world.sleep(due.since(world.now())).await;
+            return self.hear().await.map(|_| false);
+        }
+        // A run that takes too long ends then, whoever is asked.
+        let limit = self.started.timeout_ms.map(Duration::from_millis);
+        let end = limit.map(|limit| recorder.began().plus(limit));
+        let until = due.into_iter().chain(end).min();
+        recorder.record(&StepPath::root(), EventKind::WorkflowPaused { until })?;
+        recorder.settle().await?;
+        Ok(true)
+    }
 }
+
+/// A moment, and what is ready then.
+type Alarm = (Timestamp, BoxFuture<'static, ()>);
 
 fn timed_out(limit: Duration) -> EventKind {
     let error = ErrorData {

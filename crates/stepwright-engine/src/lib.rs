@@ -3,11 +3,15 @@
 //! A definition is compiled once into a plan (plain data) and a table (executors and decisions).
 //! A run is the interpreter walking the plan; all that it asks of the world goes through one trait.
 
+mod attend;
+mod builder;
+mod changed;
 mod compile;
 mod debug;
 mod define;
 mod dispatch;
 mod drive;
+mod driver;
 mod effects;
 mod history;
 mod interpret;
@@ -15,14 +19,23 @@ mod real;
 mod recorder;
 mod run;
 mod sessions;
+mod waits;
 mod workflow;
 
+/// Who drives runs: [`RunRow::driver`](stepwright_core::store::RunRow), for people.
+pub mod drivers {
+    pub use crate::driver::{is_dead, shown};
+}
+
+pub use builder::WorkflowBuilder;
 pub use define::{
     AnyStep, Condition, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoRoute,
     IntoStep, Json, Loop, LoopView, Map, Parallel, Router, Step, Steps,
 };
 pub use dispatch::LocalDispatcher;
 pub use real::real_world;
-pub use run::{BlockingEvents, IntoInput, Parts, Run, RunHandle, RunStream, block_on};
+pub use run::{
+    BlockingEvents, Events, IntoInput, Parts, Resume, Run, RunHandle, RunStream, block_on,
+};
 pub use sessions::Sessions;
-pub use workflow::{Workflow, WorkflowBuilder};
+pub use workflow::Workflow;

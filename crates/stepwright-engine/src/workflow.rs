@@ -1,27 +1,27 @@
 //! A validated definition, and everything that can be asked of it.
 
-use crate::compile::{Compiled, InputCheck, compile};
-use crate::define::{AnyStep, History, IntoStep};
+use crate::attend::Attendant;
+use crate::changed::difference;
+use crate::compile::Compiled;
 use crate::dispatch::LocalDispatcher;
-use crate::drive::{Job, fold_all, load_all};
+use crate::drive::{fold_all, load_all};
+use crate::driver::{self, Driver};
 use crate::effects::Stop;
-use crate::real::real_world;
-use crate::recorder::Recording;
-use crate::run::{IntoInput, Known, Live, LiveRuns, Run, finish};
+use crate::run::{Events, IntoInput, LiveRuns, Resume, Run, RunHandle};
 use crate::sessions::Sessions;
-use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use stepwright_core::dispatch::{Dispatcher, Drive, Driven, Limits};
 use stepwright_core::event::Event;
 use stepwright_core::plan::Plan;
 use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
-use stepwright_core::store::{RunFilter, RunRow};
+use stepwright_core::store::{RunFilter, RunRow, Signal};
 use stepwright_core::{
-    AnyStore, BoxFuture, Content, Error, ErrorKind, Memory, RunId, RunOutput, Session, Store,
-    WorkflowId, World,
+    Answer, AnyStore, BoxFuture, Content, Error, ErrorKind, Memory, RunId, RunOutput, Session,
+    StoreError, Timestamp, WorkflowId, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -41,83 +41,32 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone)]
 pub struct Workflow(Arc<Inner>);
 
-struct Inner {
-    id: WorkflowId,
-    name: Arc<str>,
-    description: Option<String>,
-    compiled: Arc<Compiled>,
-    digest: Arc<str>,
-    store: Option<AnyStore>,
+pub(crate) struct Inner {
+    pub(crate) id: WorkflowId,
+    pub(crate) name: Arc<str>,
+    pub(crate) description: Option<String>,
+    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) digest: Arc<str>,
+    pub(crate) store: Option<AnyStore>,
     /// What remembers sessions and background runs where there is no store.
-    memory: OnceLock<AnyStore>,
-    world: World,
-    live: LiveRuns,
-    timeout: Option<Duration>,
-    state: State,
-    events: Option<EventsToSkip>,
-    debug: bool,
-    dispatcher: OnceLock<Arc<dyn Dispatcher>>,
-    limits: Limits,
+    pub(crate) memory: OnceLock<AnyStore>,
+    pub(crate) world: World,
+    pub(crate) live: LiveRuns,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) state: State,
+    pub(crate) events: Option<EventsToSkip>,
+    pub(crate) debug: bool,
+    pub(crate) dispatcher: Mutex<Option<Arc<LocalDispatcher>>>,
+    pub(crate) limits: Limits,
+    pub(crate) driver: Driver,
+    pub(crate) attendant: Attendant,
+    /// Whether the store knows the plan.
+    pub(crate) plan_known: AtomicBool,
 }
 
-type EventsToSkip = Vec<String>;
-
-/// Puts a workflow together.
-///
-/// ```
-/// use std::time::Duration;
-/// use stepwright_engine::{Json, Workflow};
-/// # async fn double(Json(n): Json<u64>) -> Json<u64> { Json(2 * n) }
-/// let workflow = Workflow::builder("Double It")
-///     .description("Twice of what it is given")
-///     .input::<u64>()
-///     .timeout(Duration::from_secs(30))
-///     .step(double)
-///     .build()?;
-/// assert_eq!(workflow.run(21).blocking()?.content.text(), "42");
-/// let error = workflow.run("a lot").blocking().unwrap_err();
-/// assert!(error.to_string().starts_with("the input does not fit workflow `Double It`"));
-/// # Ok::<(), stepwright_core::Error>(())
-/// ```
-#[must_use = "a builder does nothing until it is built"]
-pub struct WorkflowBuilder {
-    name: String,
-    id: Option<String>,
-    description: Option<String>,
-    steps: Vec<AnyStep>,
-    input: Option<InputCheck>,
-    store: Option<AnyStore>,
-    world: Option<World>,
-    timeout: Option<Duration>,
-    state: State,
-    store_events: bool,
-    events_to_skip: EventsToSkip,
-    debug: bool,
-    limits: Limits,
-    history: History,
-}
+pub(crate) type EventsToSkip = Vec<String>;
 
 impl Workflow {
-    /// A workflow without steps, to be put together.
-    pub fn builder(name: impl Into<String>) -> WorkflowBuilder {
-        WorkflowBuilder {
-            name: name.into(),
-            id: None,
-            description: None,
-            steps: Vec::new(),
-            input: None,
-            store: None,
-            world: None,
-            timeout: None,
-            state: State::new(),
-            store_events: false,
-            events_to_skip: Vec::new(),
-            debug: false,
-            limits: Limits::default(),
-            history: History::default(),
-        }
-    }
-
     /// What it is called.
     pub fn name(&self) -> &str {
         &self.0.name
@@ -168,6 +117,7 @@ impl Workflow {
         {
             return Ok(output);
         }
+        self.attend();
         let facts = match self.remembering() {
             Some(store) => load_all(store, &run).await?,
             None => Vec::new(),
@@ -187,22 +137,129 @@ impl Workflow {
     /// Lists runs of this workflow, the newest first.
     pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, Error> {
         let filter = RunFilter { workflow_id: Some(self.0.id.clone()), ..filter };
+        self.attend();
         match self.remembering() {
             Some(store) => Ok(store.runs(filter).await?),
             None => Ok(Vec::new()),
         }
     }
 
-    /// Cancels a run that this process drives, or is about to. `false` if it drives none of that
-    /// name: it has ended, or never was.
-    pub fn cancel_run(&self, run: impl AsRef<str>) -> bool {
+    /// Cancels a run, whoever drives it: this process, another, or nobody. `false` if there is
+    /// nothing to cancel: it has ended, or there is none of that name.
+    ///
+    /// The run ends at once; see [`RunHandle::output`] to wait for that.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn cancel_run(&self, run: impl AsRef<str>) -> Result<bool, Error> {
+        let run = RunId::new(run)?;
+        if self.cancel_now(&run) {
+            return Ok(true);
+        }
+        let Some(store) = self.remembering() else { return Ok(false) };
+        match store.run(&run).await? {
+            Some(row) if !row.status.is_terminal() => {}
+            _ => return Ok(false),
+        }
+        // A run whose journal is damaged cannot be ended, which is said before anything is changed.
+        fold_all(&run, &load_all(store, &run).await?)?;
+        let signal = Signal::cancel(run.clone(), "cancelled by request", self.0.world.now());
+        store.submit(signal).await?;
+        match self.resume(&run).await {
+            // Somebody else drives it, and has been told.
+            Err(error) if matches!(error.kind(), ErrorKind::Store | ErrorKind::Usage) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Cancelled => Ok(true),
+            Err(error) => Err(error),
+            Ok(output) => Ok(!output.is_terminal()),
+        }
+    }
+
+    /// Cancels a run that this process drives, or is about to: for programs without async, and for
+    /// handlers of signals. `false` if it drives none of that name.
+    pub fn cancel_now(&self, run: impl AsRef<str>) -> bool {
         match self.0.live.get(run.as_ref()) {
-            Some(known) => {
+            Some(known) if !known.status().is_terminal() => {
                 known.cancel();
                 true
             }
-            None => false,
+            _ => false,
         }
+    }
+
+    /// Takes up a run whose process died, or that waits and whose moment has come, where its
+    /// journal ends: what its steps completed is recalled, and the rest is done. A run that has
+    /// ended gives its output.
+    ///
+    /// ```
+    /// # use stepwright_core::Memory;
+    /// # use stepwright_engine::Workflow;
+    /// # async fn step(text: String) -> String { text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let workflow = Workflow::builder("W").store(Memory::default()).step(step).build()?;
+    /// # workflow.run("in").run_id("r-7").await?;
+    /// let output = workflow.resume("r-7").await?;
+    /// # assert!(output.is_terminal());
+    /// # Ok(()) }
+    /// ```
+    pub fn resume(&self, run: impl AsRef<str>) -> Resume {
+        Resume::new(self.clone(), run.as_ref(), Vec::new())
+    }
+
+    /// Answers what a run waits for, and carries it on until it ends or waits again. Each answer is
+    /// for a requirement, by its name, or by the path of the step if that waits for one thing only.
+    ///
+    /// All are checked before any is given: one that does not fit, comes too late or comes twice is
+    /// refused. See [`Workflow::resume`] for what else there is to say.
+    pub fn continue_run<R: AsRef<str>>(
+        &self,
+        run: impl AsRef<str>,
+        answers: impl IntoIterator<Item = (R, Answer)>,
+    ) -> Resume {
+        let answers = answers.into_iter();
+        let answers = answers.map(|(key, answer)| (key.as_ref().to_owned(), answer)).collect();
+        Resume::new(self.clone(), run.as_ref(), answers)
+    }
+
+    /// A handle to a run by its name, whoever drives it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none of that name.
+    pub async fn handle(&self, run: impl AsRef<str>) -> Result<RunHandle, Error> {
+        let run = RunId::new(run)?;
+        self.attend();
+        let known = match self.remembering() {
+            _ if self.0.live.get(run.as_str()).is_some() => true,
+            Some(store) => store.run(&run).await?.is_some(),
+            None => false,
+        };
+        if !known {
+            return Err(self.not_found(&format!("run `{run}`")));
+        }
+        Ok(RunHandle::new(self.clone(), run))
+    }
+
+    /// The events of a run from the fact numbered `after` on, as a stream that goes on until the
+    /// run has ended: first what is in the journal, then what happens, whoever drives the run. Any
+    /// number of readers may follow, and a slow one slows nobody. Deltas are among them while this
+    /// process drives the run and the reader keeps up.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no run of that name, or it is not remembered.
+    pub async fn events(&self, run: impl AsRef<str>, after: u64) -> Result<Events, Error> {
+        let run = RunId::new(run)?;
+        self.attend();
+        let store = match self.remembering() {
+            Some(store) if store.run(&run).await?.is_some() => store.clone(),
+            _ => return Err(self.not_found(&format!("run `{run}`"))),
+        };
+        Ok(Events::new(self.clone(), store, run, after))
+    }
+
+    /// Takes up what other processes have left behind: runs in the background whose process died,
+    /// and runs whose moment has come. This happens by itself once the workflow has been asked for
+    /// anything within a runtime; a program that only wants to carry on what was begun calls this.
+    pub fn recover(&self) {
+        self.attend();
     }
 
     fn output_of(&self, run: &RunId, facts: Vec<Event>) -> Result<Option<RunOutput>, Error> {
@@ -308,7 +365,7 @@ impl Workflow {
     pub(crate) fn store_for(&self, remembered: bool) -> Option<AnyStore> {
         match &self.0.store {
             Some(store) => Some(store.clone()),
-            None if remembered => {
+            None if remembered || self.0.compiled.asks => {
                 Some(self.0.memory.get_or_init(|| AnyStore::new(Memory::default())).clone())
             }
             None => None,
@@ -330,77 +387,89 @@ impl Workflow {
         }
     }
 
+    pub(crate) fn of(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.0)
+    }
+
+    pub(crate) fn upgrade(inner: &Weak<Inner>) -> Option<Self> {
+        inner.upgrade().map(Self)
+    }
+
+    pub(crate) fn driver_name(&self) -> &Arc<str> {
+        self.0.driver.name()
+    }
+
+    pub(crate) fn attendant(&self) -> &Attendant {
+        &self.0.attendant
+    }
+
+    /// Whether a driver is dead, or is this workflow and does not drive the run any more.
+    pub(crate) fn is_gone(&self, driver: &str, run: &RunId) -> bool {
+        if driver == &**self.driver_name() {
+            return self.0.live.get(run.as_str()).is_none();
+        }
+        driver::is_dead(driver)
+    }
+
+    /// Sees to it that somebody looks after what others want of the runs in the store.
+    pub(crate) fn attend(&self) {
+        if self.remembering().is_some() {
+            self.0.attendant.call(self);
+        }
+    }
+
+    /// Sees to it that the store knows the plan, so that a change of it can be told later.
+    pub(crate) async fn remember_plan(&self, store: &AnyStore) -> Result<(), StoreError> {
+        if self.0.plan_known.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let plan = serde_json::to_string(&self.0.compiled.plan).unwrap_or_default();
+        store.remember_plan(&self.0.digest, &plan).await?;
+        self.0.plan_known.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Why a run that began with another plan is not taken up, if so.
+    pub(crate) async fn check_plan(
+        &self,
+        store: &AnyStore,
+        digest: &str,
+        past: &[Event],
+        accept: bool,
+    ) -> Result<(), Error> {
+        if *digest == *self.0.digest {
+            return Ok(());
+        }
+        let before = store.plan(digest).await?;
+        let before = before.and_then(|plan| serde_json::from_str::<Plan>(&plan).ok());
+        difference(self.name(), before.as_ref(), &self.0.compiled.plan, past, accept)
+    }
+
     /// Hands a run to the dispatcher, which is started for the first one.
-    pub(crate) async fn dispatch(&self, run: &RunId) -> Result<(), Error> {
-        let dispatcher = self.0.dispatcher.get_or_init(|| {
-            let local = Arc::new(LocalDispatcher::new(self.0.world.clone()));
-            let drive = Arc::new(Driver(self.clone()));
-            tokio::spawn(local.clone().serve(drive, self.0.limits, CancellationToken::new()));
-            local
-        });
-        dispatcher.wake(run, None).await.map_err(|error| {
+    pub(crate) async fn dispatch(&self, run: &RunId, at: Option<Timestamp>) -> Result<(), Error> {
+        let failed = |error| {
             Error::new(ErrorKind::Store, "the run could not be handed to the dispatcher")
                 .with_source(error)
-        })
-    }
-
-    /// Takes up a run whose process died, where its journal ends: what its steps completed is
-    /// recalled, and the rest is done. A run that has ended gives its output.
-    ///
-    /// # Errors
-    /// As awaiting a run; [`ErrorKind::Usage`] if this process drives it already, or if the plan
-    /// has changed since it began; [`ErrorKind::Store`] if another process drives it.
-    pub async fn resume(&self, run: impl AsRef<str>) -> Result<RunOutput, Error> {
-        let run = RunId::new(run)?;
-        let live = Arc::new(Live::of(CancellationToken::new(), None));
-        if !self.0.live.insert(run.clone(), Known::Background(live)) {
-            return Err(Error::usage(format!("run `{run}` is being driven by this process")));
-        }
-        let answer = self.drive(&run).await;
-        self.0.live.remove(&run);
-        answer
-    }
-
-    /// Drives a run that the store knows, and tells those who wait how that ended.
-    async fn drive(&self, run: &RunId) -> Result<RunOutput, Error> {
-        let live = match self.0.live.get(run.as_str()) {
-            Some(Known::Background(live)) => live,
-            _ => Arc::new(Live::of(CancellationToken::new(), None)),
         };
-        let answer = match self.take_up(run, &live).await {
-            Ok(job) => self.with_events(job.drive().await),
-            Err(error) => Err(error),
+        let dispatcher = {
+            let mut kept = self.0.dispatcher.lock().unwrap_or_else(PoisonError::into_inner);
+            // The runtime of the one before may have ended.
+            match &*kept {
+                Some(dispatcher) if !dispatcher.has_stopped() => dispatcher.clone(),
+                _ => {
+                    let local = Arc::new(LocalDispatcher::new(self.0.world.clone()));
+                    let drive = Arc::new(Background(self.clone()));
+                    let stop = CancellationToken::new();
+                    tokio::spawn(local.clone().serve(drive, self.0.limits, stop));
+                    kept.insert(local).clone()
+                }
+            }
         };
-        finish(&live, &answer);
-        self.0.live.remove(run);
-        answer
-    }
-
-    async fn take_up(&self, run: &RunId, live: &Live) -> Result<Job, Error> {
-        let store = self.store_for(true).ok_or_else(|| self.not_found(&format!("run `{run}`")))?;
-        let past = load_all(&store, run).await?;
-        let started = past.first().and_then(|first| match &first.kind {
-            stepwright_core::EventKind::WorkflowStarted(started) => Some(started.clone()),
-            _ => None,
-        });
-        let started = started.ok_or_else(|| self.not_found(&format!("run `{run}`")))?;
-        if started.digest != self.0.digest {
-            let message = format!("workflow `{}` has changed since run `{run}` began", self.name());
-            let hint = "resume it with the definition it began with";
-            return Err(Error::usage(message).with_hint(hint));
-        }
-        let recording = Recording {
-            run: run.clone(),
-            world: self.0.world.clone(),
-            store: Some(store),
-            cancelled: live.cancel.clone(),
-            outbox: None,
-            keep_events: self.keeps_events(),
-            debug: started.debug,
-        };
-        let job = Job::new(self.shared_plan(), started, recording, &past)?;
-        live.now_driven(job.recorder.clone());
-        Ok(job)
+        dispatcher.wake(run, at).await.map_err(failed)
     }
 }
 
@@ -409,190 +478,34 @@ pub(crate) fn stop_error(stop: &Stop) -> Error {
     match stop {
         Stop::Lost(error) => Error::from_store(error),
         Stop::Failed(failure) => Error::new(ErrorKind::Run, failure.error.message.clone()),
-        Stop::Sibling => Error::new(ErrorKind::Cancelled, "it was stopped"),
+        Stop::Sibling | Stop::Cancelled(_) => Error::new(ErrorKind::Cancelled, "it was stopped"),
     }
 }
 
 /// Drives background runs.
-struct Driver(Workflow);
+struct Background(Workflow);
 
-impl Drive for Driver {
+impl Drive for Background {
     fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven> {
         Box::pin(async move {
-            match self.0.drive(run).await {
+            match self.0.drive(run, true, false, None).await {
+                Ok(output) if output.is_paused() => {
+                    let dues = output.requirements.iter().filter_map(|asked| asked.due);
+                    Driven::Parked { until: dues.min() }
+                }
                 Err(error) if error.kind() == ErrorKind::Store => Driven::Lost,
+                Err(error) if error.output().is_none() => {
+                    self.0.attendant().refuse(run, &error);
+                    Driven::Done
+                }
                 _ => Driven::Done,
             }
         })
     }
 }
 
-impl WorkflowBuilder {
-    /// Adds a step at the end: an `Agent`, an `async fn`, a `Workflow`, a `Step` or a container.
-    pub fn step<M>(mut self, step: impl IntoStep<M>) -> Self {
-        self.steps.push(step.into_step());
-        self
-    }
-
-    /// How it is told apart from others: by default its name in lower case, with `-` for spaces.
-    pub fn id(mut self, id: impl Into<String>) -> Self {
-        self.id = Some(id.into());
-        self
-    }
-
-    /// What it is for.
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
-    }
-
-    /// What remembers its runs and sessions. Without one, sessions that are named and runs in the
-    /// background are remembered in the memory of this process, and other runs not at all.
-    #[doc(alias = "db")]
-    pub fn store(mut self, store: impl Store) -> Self {
-        self.store = Some(AnyStore::new(store));
-        self
-    }
-
-    /// What its input must be. A run with another input is refused before anything runs.
-    #[doc(alias = "input_schema")]
-    pub fn input<T: DeserializeOwned>(self) -> Self {
-        self.check_input(|content| {
-            content.parse::<T>().map(drop).map_err(|error| error.to_string())
-        })
-    }
-
-    /// What its input must be like: the error says what is wrong with it.
-    pub fn check_input(
-        mut self,
-        check: impl Fn(&Content) -> Result<(), String> + Send + Sync + 'static,
-    ) -> Self {
-        self.input = Some(Arc::new(check));
-        self
-    }
-
-    /// What the state of a new session is. A JSON object.
-    pub fn session_state(mut self, state: State) -> Self {
-        self.state = state;
-        self
-    }
-
-    /// How long a run may take. One that takes longer fails.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    /// Whether outputs have the events of their runs. Facts are in it, deltas pass by.
-    pub fn store_events(mut self, store: bool) -> Self {
-        self.store_events = store;
-        self
-    }
-
-    /// The kinds of events that outputs do not have, by name: see [`Event::name`].
-    pub fn events_to_skip<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.events_to_skip = names.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Whether steps are told what earlier runs of their session were given and gave, unless a step
-    /// says otherwise: see [`Step::add_workflow_history`](crate::Step::add_workflow_history).
-    ///
-    /// ```
-    /// # use stepwright_engine::Workflow;
-    /// use stepwright_core::StepInput;
-    /// async fn count(input: StepInput) -> String {
-    ///     format!("{} before", input.history.map_or(0, |earlier| earlier.len()))
-    /// }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
-    /// let workflow =
-    ///     Workflow::builder("Count").step(count).add_workflow_history_to_steps(true).build()?;
-    /// assert_eq!(workflow.run("a").session_id("s").await?.content.text(), "0 before");
-    /// assert_eq!(workflow.run("b").session_id("s").await?.content.text(), "1 before");
-    /// # Ok(()) }
-    /// ```
-    pub fn add_workflow_history_to_steps(mut self, add: bool) -> Self {
-        self.history.add = Some(add);
-        self
-    }
-
-    /// How many earlier runs steps are told of, unless a step says otherwise:
-    /// [`HISTORY_RUNS`](stepwright_core::session::HISTORY_RUNS) unless set.
-    pub fn num_history_runs(mut self, runs: u32) -> Self {
-        self.history.runs = Some(runs);
-        self
-    }
-
-    /// Logs what every run does in detail: see [`Run::debug_mode`].
-    pub fn debug_mode(mut self, debug: bool) -> Self {
-        self.debug = debug;
-        self
-    }
-
-    /// How many runs in the background are worked on at once: by default 32. The others wait.
-    pub fn concurrent_runs(mut self, runs: usize) -> Self {
-        self.limits = Limits { concurrent_runs: runs };
-        self
-    }
-
-    /// The source of time, identity and chance: for tests.
-    pub fn world(mut self, world: World) -> Self {
-        self.world = Some(world);
-        self
-    }
-
-    /// Checks the definition, and makes it a workflow.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Definition`], with every mistake in it: where, what, and what to do.
-    pub fn build(self) -> Result<Workflow, Error> {
-        let compiled = Arc::new(compile(&self.name, self.steps, self.input, self.history)?);
-        let id = match &self.id {
-            Some(id) => WorkflowId::new(id),
-            None => WorkflowId::from_name(&self.name),
-        };
-        let id = id.map_err(|error| Error::new(ErrorKind::Definition, error.to_string()))?;
-        if let Some(unknown) = self.events_to_skip.iter().find(|name| !is_event(name)) {
-            let error = Error::new(ErrorKind::Definition, format!("there is no event `{unknown}`"));
-            return Err(error.with_hint("use names such as `StepStarted`"));
-        }
-        let digest = compiled.plan.digest().into();
-        Ok(Workflow(Arc::new(Inner {
-            id,
-            name: compiled.plan.name.clone(),
-            description: self.description,
-            compiled,
-            digest,
-            store: self.store,
-            memory: OnceLock::new(),
-            world: self.world.unwrap_or_else(real_world),
-            live: LiveRuns::default(),
-            timeout: self.timeout,
-            state: self.state,
-            events: self.store_events.then_some(self.events_to_skip),
-            debug: self.debug,
-            dispatcher: OnceLock::new(),
-            limits: self.limits,
-        })))
-    }
-}
-
-/// Whether some kind of event has this name.
-fn is_event(name: &str) -> bool {
-    stepwright_core::event::NAMES.contains(&name)
-}
-
 impl fmt::Debug for Workflow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Workflow").field(&self.name()).finish()
-    }
-}
-
-impl fmt::Debug for WorkflowBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorkflowBuilder")
-            .field("name", &self.name)
-            .field("steps", &self.steps)
-            .finish_non_exhaustive()
     }
 }

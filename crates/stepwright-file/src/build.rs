@@ -9,7 +9,7 @@ use crate::tools::Chosen;
 use jsonschema::Validator;
 use serde_json::Value;
 use std::sync::Arc;
-use stepwright_agent::Agent;
+use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
     Content, Error, ErrorKind, Executor, StepContext, StepError, StepInput, StepOutput,
@@ -38,6 +38,17 @@ impl Definition {
         let forced = self.options.model.as_deref();
         Builder { file: &self.file, folder, forced, inherited: None }.workflow()
     }
+}
+
+/// A step or a container, with what people have a say in.
+macro_rules! reviewed {
+    ($step:expr, $review:expr) => {{
+        let step = $step;
+        match $review {
+            Some(review) => step.human_review(review),
+            None => step,
+        }
+    }};
 }
 
 struct Builder<'a> {
@@ -79,6 +90,7 @@ impl<'a> Builder<'a> {
     fn item(&self, item: &Item) -> Result<AnyStep, Error> {
         let name = item.name.text.as_str();
         let on_error = item.on_error;
+        let review = item.review.clone();
         Ok(match &item.kind {
             Kind::Agent { agent, prompt } => {
                 let agent = self.agent(&agent.text)?;
@@ -98,25 +110,28 @@ impl<'a> Builder<'a> {
                     inherited: inherited.or(self.inherited),
                 };
                 let workflow = inner.workflow()?.build()?;
-                Step::workflow(name, workflow).on_error(on_error).into_step()
+                let step = Step::workflow(name, workflow).on_error(on_error);
+                reviewed!(step, review).into_step()
             }
             Kind::Unreadable => {
                 let message = format!("the step `{name}` has mistakes");
                 return Err(Error::new(ErrorKind::Definition, message));
             }
             Kind::Steps { body } => {
-                let steps = Steps::new(name).on_error(on_error);
+                let steps = reviewed!(Steps::new(name).on_error(on_error), review);
                 self.items(body)?.into_iter().fold(steps, Steps::step).into_step()
             }
             Kind::Parallel { join, concurrency, branches } => {
-                let mut parallel = Parallel::new(name).join(*join).on_error(on_error);
+                let parallel = Parallel::new(name).join(*join).on_error(on_error);
+                let mut parallel = reviewed!(parallel, review);
                 if let Some(concurrency) = concurrency {
                     parallel = parallel.concurrency(*concurrency);
                 }
                 self.items(branches)?.into_iter().fold(parallel, Parallel::branch).into_step()
             }
             Kind::Loop { at_most, until, forward, body } => {
-                let mut repeat = Loop::new(name).at_most(*at_most).on_error(on_error);
+                let repeat = Loop::new(name).at_most(*at_most).on_error(on_error);
+                let mut repeat = reviewed!(repeat, review);
                 if *forward {
                     repeat = repeat.forward();
                 }
@@ -139,17 +154,18 @@ impl<'a> Builder<'a> {
                         })
                     }
                 };
-                let condition = condition.on_error(on_error);
+                let condition = reviewed!(condition.on_error(on_error), review);
                 let condition = self.items(then)?.into_iter().fold(condition, Condition::then);
                 let otherwise = self.items(otherwise)?.into_iter();
                 otherwise.fold(condition, Condition::otherwise).into_step()
             }
             Kind::Router { choose, choices } => {
-                let router = router(name, choose).on_error(on_error);
+                let router = reviewed!(router(name, choose).on_error(on_error), review);
                 self.items(choices)?.into_iter().fold(router, Router::choice).into_step()
             }
             Kind::Map { over, concurrency, join, body } => {
-                let mut map = Map::new(name).join(*join).on_error(on_error);
+                let map = Map::new(name).join(*join).on_error(on_error);
+                let mut map = reviewed!(map, review);
                 if let Some(over) = over.clone() {
                     map = map.over(move |input| items_of(&over, input));
                 }
@@ -183,7 +199,8 @@ impl<'a> Builder<'a> {
                 builder.output_schema(output.clone(), move |value| schema::fits(&validator, value));
         }
         let with = |builder, tool: &Chosen| tool.give_to(builder, &self.folder);
-        agent.tools.iter().fold(builder, with).build()
+        let builder = agent.tools.iter().fold(builder, with);
+        agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation).build()
     }
 }
 
@@ -196,6 +213,7 @@ fn router(name: &str, choose: &Choice) -> Router {
         Choice::Constant(words) => {
             Router::constant(name, words.iter().map(|word| word.text.as_str()))
         }
+        Choice::Person => Router::constant(name, [""; 0]),
         Choice::Expression(choose) => {
             let choose = choose.clone();
             Router::new(name, move |input| choose.expression.names(&Values::of(input)))
@@ -204,7 +222,7 @@ fn router(name: &str, choose: &Choice) -> Router {
 }
 
 fn limited(step: Step, item: &Item) -> Step {
-    let mut step = step.on_error(item.on_error);
+    let mut step = reviewed!(step.on_error(item.on_error), item.review.clone());
     if let Some(retry) = item.retry {
         step = step.retry(retry);
     }
@@ -245,6 +263,14 @@ impl Executor for Prompted {
     ) -> Result<StepOutput, StepError> {
         if let Some(prompt) = &self.prompt {
             let text = prompt.render(&Values::of(&input))?;
+            // Nobody is told twice what the prompt tells.
+            let tells = |word: &str| prompt.template.references().iter().any(|r| r.root == word);
+            if tells("user_input") {
+                input.user_input = None;
+            }
+            if tells("feedback") || tells("rejected") {
+                input.feedback = None;
+            }
             // What an agent is told is what the step before gave.
             input.previous = Some(Arc::new(StepOutput::from(text)));
         }

@@ -5,7 +5,9 @@ use crate::format::{Choice, File, Function, Item, Kind, Test};
 use crate::suggest::listed;
 use serde::Serialize;
 use std::fmt;
+use std::time::Duration;
 use stepwright_core::plan::{Join, OnError};
+use stepwright_core::{HumanReview, OnReject, OnTimeout};
 
 /// A workflow, a step, or a part of one, and what is inside.
 ///
@@ -41,7 +43,7 @@ pub struct Outline {
 
 impl Outline {
     pub(crate) fn of(file: &File) -> Self {
-        let steps = file.steps.iter().map(of_item).collect();
+        let steps = of_items(file, &file.steps);
         let detail = file.timeout.map(|t| format!("at most {}", display(t))).unwrap_or_default();
         Self { name: file.name.text.clone(), kind: String::new(), detail, steps }
     }
@@ -70,11 +72,18 @@ impl fmt::Display for Outline {
     }
 }
 
-fn of_item(item: &Item) -> Outline {
+fn of_item(file: &File, item: &Item) -> Outline {
+    let of_items = |items: &[Item]| of_items(file, items);
     let mut details = Vec::new();
     let steps = match &item.kind {
         Kind::Agent { agent, .. } => {
             details.push(agent.text.clone());
+            let agent = file.agents.iter().find(|other| other.name.text == agent.text);
+            let confirmed = agent.map(|agent| &agent.confirmed[..]).unwrap_or_default();
+            if !confirmed.is_empty() {
+                let names: Vec<&str> = confirmed.iter().map(String::as_str).collect();
+                details.push(format!("asks before it calls {}", listed(&names)));
+            }
             Vec::new()
         }
         Kind::Function(function) => {
@@ -111,6 +120,7 @@ fn of_item(item: &Item) -> Outline {
         }
         Kind::Router { choose, choices } => {
             details.push(match choose {
+                Choice::Person => "somebody chooses".to_owned(),
                 Choice::Expression(choose) => choose.expression.text().trim().to_owned(),
                 Choice::Constant(words) => {
                     listed(&words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>())
@@ -127,7 +137,7 @@ fn of_item(item: &Item) -> Outline {
         }
         Kind::Workflow { path, file } => {
             details.push(path.text.clone());
-            of_items(&file.steps)
+            self::of_items(file, &file.steps)
         }
         Kind::Unreadable => Vec::new(),
     };
@@ -143,8 +153,10 @@ fn of_item(item: &Item) -> Outline {
     match item.on_error {
         OnError::Skip => details.push("skipped if it fails".into()),
         OnError::Continue => details.push("goes on if it fails".into()),
+        OnError::Pause => details.push("somebody decides if it fails".into()),
         _ => {}
     }
+    details.extend(item.review.iter().flat_map(of_review));
     Outline {
         name: item.name.text.clone(),
         kind: item.kind.word().into(),
@@ -153,8 +165,47 @@ fn of_item(item: &Item) -> Outline {
     }
 }
 
-fn of_items(items: &[Item]) -> Vec<Outline> {
-    items.iter().map(of_item).collect()
+fn of_items(file: &File, items: &[Item]) -> Vec<Outline> {
+    items.iter().map(|item| of_item(file, item)).collect()
+}
+
+/// What people are asked, and what then.
+fn of_review(review: &HumanReview) -> Vec<String> {
+    let mut details = Vec::new();
+    if review.confirmation.is_some() {
+        details.push("asks before it begins".to_owned());
+    }
+    if let Some(form) = &review.user_input {
+        let names = form.schema["properties"].as_object().into_iter().flatten();
+        let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
+        details.push(format!("asks for {}", listed(&names)));
+    }
+    if review.output_review.is_some() {
+        details.push("somebody looks at what it gives".to_owned());
+    }
+    if review.iteration_review.is_some() {
+        details.push("somebody looks at each turn".to_owned());
+    }
+    details.extend(review.on_reject.map(|on_reject| {
+        let what = match on_reject {
+            OnReject::Cancel => "the run is cancelled",
+            OnReject::Fail => "fails",
+            OnReject::Else => "the other steps are done",
+            OnReject::Retry => "done again",
+            _ => "left out",
+        };
+        format!("{what} if rejected")
+    }));
+    if let Some(timeout) = review.timeout_ms {
+        let what = match review.on_timeout {
+            Some(OnTimeout::Approve) => "as if approved",
+            Some(OnTimeout::Reject) => "as if rejected",
+            Some(OnTimeout::Default(_)) => "with a default answer",
+            _ => "fails",
+        };
+        details.push(format!("after {} {what}", display(Duration::from_millis(timeout))));
+    }
+    details
 }
 
 fn of_join(join: Join) -> Option<String> {
@@ -175,6 +226,7 @@ fn of_function(function: &Function) -> Option<String> {
             let keys: Vec<&str> = values.iter().map(|(key, _)| key.as_str()).collect();
             return Some(listed(&keys));
         }
+        Function::Sleep { duration } => return Some(display(*duration)),
         Function::Template { .. } | Function::Value { .. } => return None,
     };
     Some(text.trim().to_owned())

@@ -5,8 +5,19 @@ use serde_json::{Map, Value};
 use stepwright_core::{Content, StepInput};
 
 /// The words that expressions and templates begin with.
-pub(crate) const ROOTS: [&str; 8] =
-    ["input", "previous", "content", "steps", "state", "item", "index", "iteration"];
+pub(crate) const ROOTS: [&str; 11] = [
+    "input",
+    "previous",
+    "content",
+    "steps",
+    "state",
+    "item",
+    "index",
+    "iteration",
+    "user_input",
+    "feedback",
+    "rejected",
+];
 
 /// A path such as `steps.sources.text`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +68,15 @@ impl<'a> Values<'a> {
             "state" => Value::Object((*self.input.state).clone()),
             "item" => self.input.item.as_ref().map_or(Value::Null, Content::to_value),
             "index" | "iteration" => self.nth.into(),
+            "user_input" => self.input.user_input.as_deref().cloned().unwrap_or_default(),
+            "feedback" => {
+                let feedback = self.input.feedback.as_ref();
+                feedback.map_or(Value::Null, |said| (*said.feedback).into())
+            }
+            "rejected" => {
+                let feedback = self.input.feedback.as_ref();
+                feedback.map_or(Value::Null, |said| said.previous.to_value())
+            }
             _ => Value::Null,
         }
     }

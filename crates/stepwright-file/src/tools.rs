@@ -26,6 +26,26 @@ pub(crate) enum Chosen {
 }
 
 impl Chosen {
+    /// What it is called in files.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "duckduckgo")]
+            Self::DuckDuckGo(_) => "duckduckgo",
+            Self::HttpGet => "http_get",
+            Self::ReadFile => "read_file",
+        }
+    }
+
+    /// What it is called by models: some are several.
+    pub(crate) fn known_as(&self) -> &'static [&'static str] {
+        match self {
+            #[cfg(feature = "duckduckgo")]
+            Self::DuckDuckGo(_) => &["web_search", "search_news"],
+            Self::HttpGet => &["http_get"],
+            Self::ReadFile => &["read_file"],
+        }
+    }
+
     /// Gives it to an agent. `folder` is what its tools may read.
     pub(crate) fn give_to(&self, agent: AgentBuilder, folder: &Arc<Folder>) -> AgentBuilder {
         match self {

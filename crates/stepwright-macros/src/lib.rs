@@ -64,6 +64,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `name = "…"` | what the model calls it, instead of the name of the function |
 /// | `description = "…"` | what the model is told, instead of the comment |
+/// | `requires_confirmation` | a person must allow each call, and the run waits for that |
 /// | `crate = "…"` | where Stepwright is: `::stepwright` unless set |
 ///
 /// # What becomes of the function

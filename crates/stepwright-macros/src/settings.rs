@@ -7,6 +7,8 @@ use syn::{Error, LitStr, Path, meta};
 pub(crate) struct Settings {
     pub(crate) name: Option<LitStr>,
     pub(crate) description: Option<LitStr>,
+    /// Whether a person must allow each call.
+    pub(crate) confirmed: bool,
     /// Where Stepwright is.
     pub(crate) home: Path,
 }
@@ -14,7 +16,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let home = syn::parse_quote!(::stepwright);
-        Self { name: None, description: None, home }
+        Self { name: None, description: None, confirmed: false, home }
     }
 }
 
@@ -26,11 +28,14 @@ pub(crate) fn read(tokens: TokenStream) -> (Settings, Vec<Error>) {
             settings.name = Some(meta.value()?.parse()?);
         } else if meta.path.is_ident("description") {
             settings.description = Some(meta.value()?.parse()?);
+        } else if meta.path.is_ident("requires_confirmation") {
+            settings.confirmed = true;
         } else if meta.path.is_ident("crate") {
             let text: LitStr = meta.value()?.parse()?;
             settings.home = text.parse_with(Path::parse_mod_style)?;
         } else {
-            let message = "a tool has the settings `name`, `description` and `crate`, each a text";
+            let message = "a tool has the settings `name`, `description` and `crate`, each a text, \
+                           and `requires_confirmation`, which stands alone";
             return Err(meta.error(message));
         }
         Ok(())

@@ -33,6 +33,7 @@ struct Tool {
     arguments: Vec<Argument>,
     name: String,
     description: String,
+    confirmed: bool,
     home: Path,
 }
 
@@ -53,7 +54,8 @@ impl Tool {
             mistakes.push(Error::new(function.sig.ident.span(), message));
         }
         let arguments = argument::read(function.sig.inputs.iter_mut(), mistakes);
-        Self { function, arguments, name, description, home: settings.home }
+        let Settings { confirmed, home, .. } = settings;
+        Self { function, arguments, name, description, confirmed, home }
     }
 
     fn given(&self) -> impl Iterator<Item = &Given> {
@@ -101,6 +103,7 @@ impl Tool {
 
     fn as_a_tool(&self) -> TokenStream {
         let (name, called, description) = (&self.function.sig.ident, &self.name, &self.description);
+        let confirmed = self.confirmed;
         let home = &self.home;
         let private = quote!(#home::__private);
         let serde = quote!(#private::serde).to_string();
@@ -170,6 +173,9 @@ impl Tool {
                     cx: #private::StepContext,
                 ) -> #private::ToolFuture<'_> {
                     #private::Tool::call(__tool(), arguments, cx)
+                }
+                fn requires_confirmation(&self) -> bool {
+                    #confirmed
                 }
             }
         }

@@ -14,18 +14,20 @@ const FACTS: u64 = 100;
 
 fn append(run: &str, sequence: u64) -> Append {
     let run = RunId::new(run).expect("an identifier");
-    let kind = match sequence {
-        0 => serde_json::from_value(serde_json::json!({
+    let kind = if sequence == 0 {
+        serde_json::from_value(serde_json::json!({
             "event": "WorkflowStarted", "workflow_id": "w", "workflow_name": "W", "digest": "d1",
             "session_id": "s", "input": {"content": "in"},
         }))
-        .expect("the beginning of a run"),
-        // Two kilobytes, as an answer of a model has.
-        _ => EventKind::StepCancelled { partial: "0123456789abcdef".repeat(128).as_str().into() },
+        .expect("the beginning of a run")
+    } else {
+        // Two kilobytes, as an answer of a model has, and another one each time.
+        let partial = format!("{run} {sequence:08} ").repeat(2_048 / (run.as_str().len() + 10));
+        EventKind::StepCancelled { partial: partial.as_str().into() }
     };
     let (time, path) = (Timestamp(sequence), StepPath::from("facts/web"));
     let fact = Event { sequence, delta: 0, time, run: run.clone(), path, kind };
-    Append { run, facts: vec![fact], close: None }
+    Append { run, facts: vec![fact], close: None, driver: None }
 }
 
 fn end(run: &str, sequence: u64) -> Append {

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use stepwright_core::{SessionId, StoreError};
+use stepwright_core::{RunId, SessionId, StoreError};
 
 /// Why some work on a connection did not succeed.
 #[derive(Debug)]
@@ -43,6 +43,24 @@ pub(crate) fn unusable(database: impl fmt::Display, source: String, hint: &str) 
 /// There is no such session.
 pub(crate) fn missing(id: &SessionId) -> StoreError {
     StoreError::NotFound(format!("session `{id}`"))
+}
+
+/// There is no such run.
+pub(crate) fn missing_run(run: &RunId) -> StoreError {
+    StoreError::NotFound(format!("run `{run}`"))
+}
+
+/// What is stored in an inbox makes no sense.
+pub(crate) fn damaged_signal(
+    run: &str,
+    signal: &str,
+    source: impl Into<Box<dyn StdError + Send + Sync>>,
+) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("signal `{signal}` in the inbox of run `{run}` is damaged"),
+        source: source.into(),
+        hint: Some("restore the database from a backup, or delete that row of `inbox`".to_owned()),
+    }
 }
 
 /// What is stored of a session makes no sense.

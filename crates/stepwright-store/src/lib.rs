@@ -23,14 +23,17 @@ assert!(store.runs(Default::default()).await?.is_empty());
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 compile_error!("choose a database: feature `sqlite` or feature `postgres`");
 
+mod bodies;
 mod durability;
 mod errors;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
 mod rows;
+mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod watch;
 
 pub use durability::Durability;
 #[cfg(feature = "postgres")]

@@ -10,12 +10,46 @@ use stepwright_core::{RunStatus, SessionId, UserId, WorkflowId};
 /// of one more row for each fact that is written.
 pub(crate) const SELECT_RUNS: &str = "SELECT run_id, session_id, user_id, workflow_id, digest, \
     status, created_at, CASE WHEN status IN ('COMPLETED', 'CANCELLED', 'ERROR') THEN updated_at
-      ELSE (SELECT at FROM journal WHERE run = runs.id ORDER BY seq DESC LIMIT 1) END
-    FROM runs";
+      ELSE (SELECT at FROM journal WHERE run = runs.id ORDER BY seq DESC LIMIT 1) END,
+    wake_at, background, driver FROM runs";
 
 /// The columns of [`SessionColumns`](crate::rows::SessionColumns), in its order.
 pub(crate) const SELECT_SESSIONS: &str = "SELECT session_id, user_id, workflow_id, name, state, \
     version, metrics, created_at, updated_at FROM sessions";
+
+/// Which runs of workflow `$1` may have to be taken up at `$2`, at most `$3` of them.
+///
+/// Each of the three kinds has an index of its own, which is small: it knows only the runs of which
+/// that may be said.
+pub(crate) const WAITING: &str = " WHERE id IN (
+      SELECT * FROM (SELECT id FROM runs
+        WHERE workflow_id = $1 AND wake_at IS NOT NULL AND wake_at <= $2 AND status = 'PAUSED'
+        ORDER BY id LIMIT $3) AS due
+      UNION SELECT * FROM (SELECT DISTINCT inbox.run FROM inbox CROSS JOIN runs
+        WHERE runs.id = inbox.run AND NOT inbox.done AND runs.workflow_id = $1
+          AND runs.status = 'PAUSED'
+        ORDER BY inbox.run LIMIT $3) AS told
+      UNION SELECT * FROM (SELECT id FROM runs
+        WHERE workflow_id = $1 AND background AND status IN ('PENDING', 'RUNNING')
+        ORDER BY id LIMIT $3) AS under_way
+    ) ORDER BY id LIMIT $3";
+
+/// The columns of [`SignalColumns`](crate::rows::SignalColumns), in its order.
+const SIGNALS: &str = "SELECT run_id, inbox.id, wish, at FROM runs CROSS JOIN inbox
+    WHERE inbox.run = runs.id AND wish IS NOT NULL";
+
+/// The signals of the runs that `$1` drives of which no fact was made yet.
+pub(crate) fn open_signals() -> String {
+    format!("{SIGNALS} AND NOT done AND runs.driver = $1 ORDER BY place")
+}
+
+/// The inbox of run `$1`.
+pub(crate) fn inbox() -> String {
+    format!("{SIGNALS} AND run_id = $1 ORDER BY place")
+}
+
+/// For how long a driver that drives nothing is remembered after it was last seen, in milliseconds.
+pub(crate) const DRIVER_KEPT_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// A query and what is bound to it. There are few shapes of it, and each is prepared once.
 pub(crate) struct Query {

@@ -1,9 +1,11 @@
 //! Between the words of the core and the columns of tables.
 
-use crate::errors::damaged;
+use crate::bodies::FactRow;
+use crate::errors::{damaged, damaged_signal};
 use serde::Serialize;
+use std::sync::Arc;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
-use stepwright_core::store::RunRow;
+use stepwright_core::store::{Claimed, RunRow, Signal};
 use stepwright_core::{
     Event, EventKind, Patch, RunId, RunStatus, Session, SessionId, StepPath, StoreError, Timestamp,
     UserId, WorkflowId,
@@ -12,45 +14,44 @@ use stepwright_core::{
 // The largest number of a fact fits into the signed integers of a database.
 const _: () = assert!(FACTS_MAX < i64::MAX as u64);
 
-/// A fact as its row has it: what its run and its number do not say already.
-pub(crate) struct FactRow {
-    pub(crate) sequence: u64,
-    pub(crate) path: StepPath,
-    pub(crate) at: Timestamp,
-    pub(crate) body: String,
-}
-
 /// What the facts of one append do to the row of their run.
 pub(crate) struct Effect {
     /// The row to make, if the first fact begins a run.
     pub(crate) begun: Option<RunRow>,
     /// The status that the run has afterwards, if it changes.
     pub(crate) status: Option<RunStatus>,
+    /// When the run goes on by itself. Counts if the status changes.
+    pub(crate) wake_at: Option<Timestamp>,
+    /// The signals of which these facts were made, or to which they come first.
+    pub(crate) answered: Vec<Arc<str>>,
     /// When the last fact was recorded.
     pub(crate) at: Timestamp,
 }
 
-impl FactRow {
-    pub(crate) fn of(fact: &Event) -> Result<Self, StoreError> {
-        debug_assert!(fact.is_fact(), "a delta is not remembered: {fact:?}");
-        let body = serde_json::to_string(&fact.kind).map_err(|error| StoreError::Unavailable {
-            what: format!("fact {} (`{}`) cannot be written as JSON", fact.sequence, fact.path),
-            source: error.into(),
-            hint: None,
-        })?;
-        Ok(Self { sequence: fact.sequence, path: fact.path.clone(), at: fact.time, body })
+impl Effect {
+    /// `None` if there are no facts. `driver` drives the run that begins with them.
+    pub(crate) fn of(facts: &[Event], driver: Option<Arc<str>>) -> Option<Self> {
+        let (first, last) = (facts.first()?, facts.last()?);
+        let told = facts.iter().rev().find(|fact| RunRow::status_after(fact).is_some());
+        let replies = facts.iter().filter_map(|fact| fact.kind.reply());
+        let mut answered: Vec<_> =
+            replies.map(|reply| Signal::answer_id(&reply.requirement_id)).collect();
+        answered.sort_unstable();
+        answered.dedup();
+        Some(Self {
+            begun: RunRow::begun_by(first).map(|row| RunRow { driver, ..row }),
+            status: told.and_then(RunRow::status_after),
+            wake_at: told.and_then(RunRow::wake_after),
+            answered,
+            at: last.time,
+        })
     }
 }
 
 impl Effect {
-    /// `None` if there are no facts.
-    pub(crate) fn of(facts: &[Event]) -> Option<Self> {
-        let (first, last) = (facts.first()?, facts.last()?);
-        Some(Self {
-            begun: RunRow::begun_by(first),
-            status: facts.iter().rev().find_map(RunRow::status_after),
-            at: last.time,
-        })
+    /// Whether the run waits or has ended afterwards.
+    pub(crate) fn rests(&self) -> bool {
+        self.status.is_some_and(|status| status != RunStatus::Running)
     }
 }
 
@@ -95,6 +96,11 @@ pub(crate) fn from_column(number: i64) -> u64 {
     number.cast_unsigned()
 }
 
+/// A moment that databases compare with others: one that is beyond their numbers is the last.
+pub(crate) fn moment(at: Timestamp) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
 /// The columns of a run, as they are read.
 pub(crate) struct RunColumns {
     pub(crate) run_id: String,
@@ -105,6 +111,9 @@ pub(crate) struct RunColumns {
     pub(crate) status: String,
     pub(crate) created_at: i64,
     pub(crate) updated_at: Option<i64>,
+    pub(crate) wake_at: Option<i64>,
+    pub(crate) background: bool,
+    pub(crate) driver: Option<String>,
 }
 
 impl RunColumns {
@@ -132,9 +141,48 @@ impl RunColumns {
             updated_at: Timestamp(from_column(
                 self.updated_at.ok_or_else(|| corrupt("it has no facts".to_owned()))?,
             )),
+            wake_at: self.wake_at.map(|at| Timestamp(from_column(at))),
+            background: self.background,
+            driver: self.driver.map(Into::into),
             run_id,
         })
     }
+}
+
+/// The columns of a signal, as they are read. `wish` is JSON.
+pub(crate) struct SignalColumns {
+    pub(crate) run_id: String,
+    pub(crate) id: String,
+    pub(crate) wish: String,
+    pub(crate) at: i64,
+}
+
+impl SignalColumns {
+    pub(crate) fn signal(self) -> Result<Signal, StoreError> {
+        let (run, id) = (&self.run_id, &self.id);
+        Ok(Signal {
+            run: RunId::new(run).map_err(|error| damaged_signal(run, id, error))?,
+            wish: serde_json::from_str(&self.wish)
+                .map_err(|error| damaged_signal(run, id, error))?,
+            at: Timestamp(from_column(self.at)),
+            id: self.id.into(),
+        })
+    }
+}
+
+/// What a signal wants, as its column has it.
+pub(crate) fn wish(signal: &Signal) -> Result<String, StoreError> {
+    serde_json::to_string(&signal.wish).map_err(|error| StoreError::Unavailable {
+        what: format!("signal `{}` for run `{}` cannot be written as JSON", signal.id, signal.run),
+        source: error.into(),
+        hint: None,
+    })
+}
+
+/// Who keeps a run from being claimed.
+pub(crate) fn driven_by(driver: Option<String>, seen_at: i64) -> Claimed {
+    let driver = driver.unwrap_or_default().into();
+    Claimed::By { driver, seen_at: Timestamp(from_column(seen_at)) }
 }
 
 /// The columns of a session, as they are read. `state` and `metrics` are JSON.

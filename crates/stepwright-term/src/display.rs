@@ -3,12 +3,12 @@
 use crate::look::{Options, Style};
 use crate::screen::Screen;
 use crate::terminal::Terminal;
-use crate::text::harmless_lines;
+use crate::text::{harmless, harmless_lines};
 use crate::view::{About, View};
 use std::fmt;
 use std::io::Write;
 use std::time::Duration;
-use stepwright_core::{Content, Error, Event, EventKind, RunOutput};
+use stepwright_core::{Content, Error, Event, EventKind, Requirement, RunOutput};
 use tokio::time::{Interval, MissedTickBehavior};
 
 /// How often what moves is drawn.
@@ -87,6 +87,14 @@ impl Display {
         }
     }
 
+    /// Shows what a paused run waits for, and how it can be answered: with this command line, in
+    /// which `RUN_ID` becomes the name of the run, or with a call of the library.
+    pub fn waiting(&mut self, output: &RunOutput, to_continue: Option<&str>) {
+        self.clear();
+        self.view.waiting(output, to_continue, &mut self.screen);
+        self.screen.frame(&[]);
+    }
+
     /// The terminal has another size now: see [`Terminal::of_size`]. Terminals of this process say
     /// so themselves.
     pub fn resize(&mut self, terminal: Terminal) {
@@ -123,10 +131,33 @@ impl Display {
         self.view.begin(look);
     }
 
-    /// Shows how the run ended.
-    pub(crate) fn conclude(&mut self, answer: &Result<RunOutput, Error>) {
+    /// Shows what somebody is asked, and what can be typed.
+    pub(crate) fn question(&mut self, asked: &Requirement, hint: &str) {
         self.clear();
-        self.view.conclude(answer, &mut self.screen);
+        self.view.question(asked, hint, &mut self.screen);
+    }
+
+    /// What was typed stands above what follows.
+    pub(crate) fn answered(&mut self) {
+        self.view.answered_above();
+    }
+
+    /// Says what stands beside a question.
+    pub(crate) fn remark(&mut self, text: &str) {
+        for line in self.view.broken(&harmless(text), self.screen.size().0) {
+            let line = self.paint(anstyle::Style::new().dimmed(), &line);
+            self.lines(&line);
+        }
+    }
+
+    /// Shows how the run ended, or what it waits for.
+    pub(crate) fn conclude(
+        &mut self,
+        answer: &Result<RunOutput, Error>,
+        to_continue: Option<&str>,
+    ) {
+        self.clear();
+        self.view.conclude(answer, to_continue, &mut self.screen);
         self.screen.frame(&[]);
     }
 
@@ -146,7 +177,14 @@ impl Display {
     pub(crate) fn complaint(&mut self, error: &Error) {
         let mut terminal = self.screen.terminal();
         terminal.color = self.view.look().paint.color;
-        self.lines(&terminal.report(&harmless_lines(&error.report())));
+        let report = self.view.broken(&harmless_lines(&error.report()), self.screen.size().0);
+        self.lines(&terminal.report(&report.join("\n")));
+    }
+
+    /// Writes a text of others, in lines that fit.
+    pub(crate) fn wrapped(&mut self, text: &str) {
+        let lines = self.view.broken(&harmless_lines(text), self.screen.size().0);
+        self.lines(&lines.join("\n"));
     }
 
     /// Writes lines as they are.
@@ -156,6 +194,10 @@ impl Display {
             self.screen.keep(line);
         }
         self.screen.frame(&[]);
+    }
+
+    pub(crate) fn colors(&self) -> bool {
+        self.view.look().paint.color
     }
 
     pub(crate) fn paint(&self, style: anstyle::Style, text: &str) -> String {
@@ -192,6 +234,31 @@ pub fn rendered(content: &Content, terminal: Terminal) -> String {
     let look = options.look(terminal);
     let lines = crate::view::content_lines(content, look, look.width(terminal.size().0));
     lines.iter().map(|line| look.paint.line(line) + "\n").collect()
+}
+
+/// What a paused run waits for, as [`Display::waiting`] shows it on this terminal.
+///
+/// ```
+/// # use stepwright_core::HumanReview;
+/// # use stepwright_engine::{Step, Workflow};
+/// use stepwright_term::{Terminal, waiting};
+/// # async fn publish(text: String) -> String { text }
+/// # let review = HumanReview::new().requires_confirmation("Publish it?");
+/// # let step = Step::new("publish", publish).human_review(review);
+/// # let workflow = Workflow::builder("News").step(step).build()?;
+/// let paused = workflow.run("ants").run_id("r-1").blocking()?;
+/// assert_eq!(
+///     waiting(&paused, Terminal::none(), Some("my-program continue RUN_ID")),
+///     "waiting\npublish!confirm  a confirmation\n  Publish it?\n  approve, reject\n\
+///      to go on: my-program continue r-1\n"
+/// );
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+pub fn waiting(output: &RunOutput, terminal: Terminal, to_continue: Option<&str>) -> String {
+    let options = Options::default();
+    let mut screen = Screen::new(Box::new(std::io::sink()), terminal, None);
+    View::new(options.look(terminal), About::default()).waiting(output, to_continue, &mut screen);
+    screen.take_kept()
 }
 
 /// When it is time to draw again: see [`Display::ticks`].

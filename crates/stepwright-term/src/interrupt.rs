@@ -76,7 +76,7 @@ pub struct Interrupts(u64);
 /// # }
 /// let workflow = Workflow::builder("Long").step(long).build()?;
 /// let same = workflow.clone();
-/// let _signals = on_interrupt(move |_| assert!(same.cancel_run("r-1")));
+/// let _signals = on_interrupt(move |_| assert!(same.cancel_now("r-1")));
 /// // Somebody presses Ctrl-C while it runs.
 /// let error = workflow.run("").run_id("r-1").blocking().unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::Cancelled);

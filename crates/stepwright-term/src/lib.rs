@@ -12,10 +12,12 @@
 //! What others have said (models, tools, whoever wrote a workflow) is made harmless before it is
 //! written: it cannot move the cursor, change colours, or reach anything else of the terminal.
 
+mod asking;
 mod cli_app;
 mod display;
 mod interrupt;
 mod printing;
+mod prompt;
 
 mod floor;
 mod lines;
@@ -23,21 +25,25 @@ mod look;
 mod speech;
 mod summary;
 mod view;
+mod waiting;
 
 mod duration;
 mod json;
 mod markdown;
+mod moment;
 mod screen;
 mod styled;
 mod terminal;
 mod text;
 
+pub use asking::{Asker, answer_inline};
 pub use cli_app::{CliApp, Conversation};
-pub use display::{Display, Ticks, rendered};
+pub use display::{Display, Ticks, rendered, waiting};
 pub use duration::about;
 pub use interrupt::{Interrupt, Interrupts, on_interrupt};
 pub use lines::line;
 pub use look::Style;
+pub use moment::utc;
 pub use printing::{PrintResponse, Printing};
 pub use speech::Speech;
 pub use summary::{status_word, summary};

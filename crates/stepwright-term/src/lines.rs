@@ -1,6 +1,8 @@
 //! Events as plain lines, which are the same whenever the same happens: no times, no colours.
 
+use crate::moment::utc;
 use crate::text::harmless;
+use crate::waiting::{replied, value_of, waits};
 use stepwright_core::{Event, EventKind, StepStatus};
 
 /// How many characters of a message are shown.
@@ -37,6 +39,20 @@ pub fn line(event: &Event) -> Option<String> {
         E::WorkflowCompleted { .. } => "workflow completed".to_owned(),
         E::WorkflowError { error, .. } => format!("workflow failed: {}", short(&error.message)),
         E::WorkflowCancelled { reason } => format!("workflow cancelled: {}", short(reason)),
+
+        E::WorkflowPaused { until: Some(until) } => {
+            format!("workflow paused, at the longest until {}", utc(*until))
+        }
+        E::WorkflowPaused { until: None } => "workflow paused".to_owned(),
+        E::WorkflowContinued { .. } => "workflow continued".to_owned(),
+
+        kind if let Some(requirement) = kind.requirement() => {
+            format!("paused {path}: {}", waits(requirement))
+        }
+        kind if let Some(reply) = kind.reply() => format!("continued {path}: {}", replied(reply)),
+        E::StepRecorded { key, value } => {
+            format!("recorded {path}: {} {}", short(key), value_of(value))
+        }
 
         E::StepStarted { .. } => format!("started {path}"),
         E::StepRetrying { attempt, error, .. } => {

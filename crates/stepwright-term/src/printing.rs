@@ -1,15 +1,17 @@
 //! `print_response`: a run that is printed as it happens.
 
+use crate::asking::{GoingOn, is_attended, prompt};
 use crate::cli_app::CliApp;
 use crate::display::Display;
 use crate::look::{Options, Style};
+use crate::prompt::{Prompt, Source};
 use crate::terminal::Terminal;
 use crate::view::About;
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::future::IntoFuture;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::time::Duration;
 use stepwright_core::{BoxFuture, Error, Media, RunOutput};
 use stepwright_engine::{IntoInput, Run, RunStream, Workflow};
@@ -66,6 +68,9 @@ pub struct Printing {
     run: Run,
     options: Options,
     out: Out,
+    asks: bool,
+    answers: Option<Box<dyn BufRead + Send>>,
+    to_continue: Option<String>,
 }
 
 enum Out {
@@ -89,7 +94,14 @@ macro_rules! of_the_run {
 impl Printing {
     /// Prints this run.
     pub fn of(run: Run) -> Self {
-        Self { run, options: Options::default(), out: Out::Stdout }
+        Self {
+            run,
+            options: Options::default(),
+            out: Out::Stdout,
+            asks: true,
+            answers: None,
+            to_continue: None,
+        }
     }
 
     of_the_run! {
@@ -174,6 +186,43 @@ impl Printing {
         self
     }
 
+    /// Whether somebody is asked when the run waits for people, and it goes on with what they say.
+    /// By default whoever sits at the terminal is, if stdin and stdout both are one. Where nobody
+    /// is asked, or whoever is leaves with Ctrl-C or Ctrl-D, it ends with an output that is
+    /// [paused](RunOutput::is_paused), and says how to go on.
+    pub fn ask(mut self, ask: bool) -> Self {
+        self.asks = ask;
+        self
+    }
+
+    /// Reads answers from here, a line each, instead of from the terminal: see
+    /// [`Asker::of`](crate::Asker::of).
+    ///
+    /// ```
+    /// # use stepwright_core::HumanReview;
+    /// # use stepwright_engine::{Step, Workflow};
+    /// # use stepwright_term::PrintResponse as _;
+    /// # async fn publish(text: String) -> String { format!("published: {text}") }
+    /// let review = HumanReview::new().requires_confirmation("Publish it?");
+    /// let step = Step::new("publish", publish).human_review(review);
+    /// let workflow = Workflow::builder("News").step(step).build()?;
+    /// let printing = workflow.print_response("ants").answers_from("y\n".as_bytes());
+    /// let output = printing.blocking()?;
+    /// assert_eq!(output.content.text(), "published: ants");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn answers_from(mut self, lines: impl Read + Send + 'static) -> Self {
+        self.answers = Some(Box::new(BufReader::new(lines)));
+        self
+    }
+
+    /// The command line that goes on with a run that is left paused, to be shown then; `RUN_ID` in
+    /// it becomes the name of the run. Without it, the call of the library is shown.
+    pub fn to_continue(mut self, command: impl Into<String>) -> Self {
+        self.to_continue = Some(command.into());
+        self
+    }
+
     /// Runs and prints to the end on this thread: for programs without async.
     ///
     /// # Errors
@@ -183,7 +232,9 @@ impl Printing {
     }
 
     async fn print(self) -> Result<RunOutput, Error> {
-        let about = About::of(self.run.workflow());
+        let workflow = self.run.workflow().clone();
+        let about = About::of(&workflow);
+        let to_stdout = matches!(self.out, Out::Stdout);
         let mut display = match self.out {
             Out::Stdout => {
                 let terminal = Terminal::of_stdout();
@@ -191,8 +242,22 @@ impl Printing {
             }
             Out::Writer(writer, terminal) => Display::with(writer, terminal, self.options, about),
         };
-        let answer = show(self.run.stream_events(true).stream(), &mut display).await;
-        display.conclude(&answer);
+        let prompt = match self.answers {
+            _ if !self.asks => None,
+            Some(lines) => Some(Prompt::new(Source::Lines(lines))?),
+            None if to_stdout && is_attended() => Some(prompt(display.colors())?),
+            None => None,
+        };
+        let mut going = GoingOn::new(workflow, prompt.as_ref());
+        let mut events = self.run.stream_events(true).stream();
+        let answer = loop {
+            let mut answer = show(events, &mut display, &mut going).await;
+            match going.next(&mut answer, &mut display).await {
+                Some(more) => events = more,
+                None => break answer,
+            }
+        };
+        display.conclude(&answer, self.to_continue.as_deref());
         match display.failure() {
             Some(failure) if answer.is_ok() => Err(failure),
             _ => answer,
@@ -200,15 +265,22 @@ impl Printing {
     }
 }
 
-/// Shows a run until it ends.
-async fn show(mut events: RunStream, display: &mut Display) -> Result<RunOutput, Error> {
+/// Shows a run until it ends, or waits.
+async fn show(
+    mut events: RunStream,
+    display: &mut Display,
+    going: &mut GoingOn<'_>,
+) -> Result<RunOutput, Error> {
     let mut ticks = display.ticks();
     loop {
         tokio::select! {
             biased;
             () = ticks.next() => display.tick(),
             event = events.next() => match event {
-                Some(event) => display.event(&event),
+                Some(event) => {
+                    going.sees(&event);
+                    display.event(&event);
+                }
                 None => break,
             },
         }

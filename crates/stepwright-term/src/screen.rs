@@ -57,6 +57,11 @@ impl Screen {
         self.kept.push('\n');
     }
 
+    /// What stays, to be written by somebody else.
+    pub(crate) fn take_kept(&mut self) -> String {
+        std::mem::take(&mut self.kept)
+    }
+
     pub(crate) fn has_kept(&self) -> bool {
         !self.kept.is_empty()
     }

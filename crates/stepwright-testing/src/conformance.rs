@@ -16,6 +16,7 @@ mod appends;
 mod runs;
 mod samples;
 mod sessions;
+mod waiting;
 
 use futures_util::future::BoxFuture;
 use std::error::Error as StdError;
@@ -35,7 +36,8 @@ const START: u64 = 1_780_000_000_000;
 /// # Panics
 /// If the store does something that a store must not do; says in which case, and what.
 pub async fn store<S: Store, F: Future<Output = S>>(open: impl Fn() -> F) {
-    for (name, case) in appends::CASES.iter().chain(runs::CASES).chain(sessions::CASES) {
+    let cases = appends::CASES.iter().chain(runs::CASES).chain(sessions::CASES);
+    for (name, case) in cases.chain(waiting::CASES) {
         let store = open().await;
         if let Err(wrong) = case(&store).await {
             panic!("the store does not conform, case `{name}`: {wrong}");
@@ -162,7 +164,7 @@ impl<'a> Driver<'a> {
     /// An append of these kinds from a number on, in whatever state the run is.
     fn append_at(&self, first: u64, kinds: Vec<EventKind>) -> Append {
         let facts = (first..).zip(kinds).map(|(at, kind)| self.fact(at, kind)).collect();
-        Append { run: self.run.clone(), facts, close: None }
+        Append { run: self.run.clone(), facts, close: None, driver: None }
     }
 
     async fn append(&mut self, kinds: Vec<EventKind>) -> Result<(), stepwright_core::StoreError> {

@@ -130,16 +130,18 @@ fn bare_inserts(bare: &Connection, n: usize, facts: &[Event]) {
             run = bare.last_insert_rowid();
         }
         for index in group {
-            bare.prepare_cached("INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5)")
-                .expect("SQL")
-                .execute(params![
-                    run,
-                    i64::try_from(index).expect("few"),
-                    facts[index].path.as_str(),
-                    1,
-                    bodies[index]
-                ])
-                .expect("a row");
+            bare.prepare_cached(
+                "INSERT INTO journal (run, seq, path, at, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )
+            .expect("SQL")
+            .execute(params![
+                run,
+                i64::try_from(index).expect("few"),
+                facts[index].path.as_str(),
+                1,
+                bodies[index]
+            ])
+            .expect("a row");
         }
         if place == 3 {
             bare.prepare_cached(

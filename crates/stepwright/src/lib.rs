@@ -8,15 +8,16 @@ pub use stepwright_agent::{
     Agent, AgentBuilder, FunctionTool, IntoModel, IntoTools, ToolReply, Toolkit, tool,
 };
 pub use stepwright_core::{
-    AnyExecutor, AnyStore, Content, Error, ErrorCode, ErrorData, ErrorKind, Event, EventKind,
-    Executor, Json, Media, MediaKind, MediaSource, Memory, Metrics, Patch, RunId, RunOutput,
-    RunStatus, Session, SessionId, StepContext, StepError, StepInput, StepOutput, StepPath,
-    StepResult, StepStatus, Store, StoreError, Timestamp, UserId, WorkflowId, World,
+    Answer, AnyExecutor, AnyStore, Content, Error, ErrorCode, ErrorData, ErrorKind, Event,
+    EventKind, Executor, Feedback, HumanReview, Json, Media, MediaKind, MediaSource, Memory,
+    Metrics, OnReject, OnTimeout, Patch, Requirement, RunId, RunOutput, RunStatus, Session,
+    SessionId, StepContext, StepError, StepInput, StepOutput, StepPath, StepResult, StepStatus,
+    Store, StoreError, Timestamp, UserId, WorkflowId, World,
 };
 pub use stepwright_engine::{
-    AnyStep, Condition, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep, LocalDispatcher,
-    Loop, LoopView, Map, Parallel, Parts, Router, Run, RunHandle, RunStream, Sessions, Step, Steps,
-    Workflow, WorkflowBuilder,
+    AnyStep, Condition, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep,
+    LocalDispatcher, Loop, LoopView, Map, Parallel, Parts, Resume, Router, Run, RunHandle,
+    RunStream, Sessions, Step, Steps, Workflow, WorkflowBuilder,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use stepwright_store::Durability;
@@ -51,13 +52,25 @@ pub mod tools {
 pub mod plan {
     pub use stepwright_core::executor::ExecutorType;
     pub use stepwright_core::plan::{Join, Node, NodeKind, OnError, Plan, Retry};
+    pub use stepwright_core::state::Reducer;
 }
 
 /// What remembers: the seam for stores, and what they give.
 pub mod store {
     pub use stepwright_core::journal::{Append, Journal, SessionClose};
     pub use stepwright_core::session::SessionMetrics;
-    pub use stepwright_core::store::{RunFilter, RunRow, SessionFilter, Store, StoreError};
+    pub use stepwright_core::store::{
+        Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, Store, StoreError, Watched, Wish,
+    };
+}
+
+/// What people have a say in, and what a paused run waits for.
+pub mod people {
+    pub use stepwright_core::context::Wait;
+    pub use stepwright_core::event::Reply;
+    pub use stepwright_core::form::mistakes;
+    pub use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
+    pub use stepwright_core::review::{HumanReview, OnReject, UserInput};
 }
 
 /// What sees to it that background runs are driven.
@@ -83,8 +96,8 @@ struct Tools;
 #[cfg(feature = "term")]
 pub mod term {
     pub use stepwright_term::{
-        CliApp, Conversation, Display, Interrupt, Interrupts, PrintResponse, Printing, Speech,
-        Style, Terminal, Ticks, about, harmless, harmless_lines, line, on_interrupt, rendered,
-        status_word, summary,
+        Asker, CliApp, Conversation, Display, Interrupt, Interrupts, PrintResponse, Printing,
+        Speech, Style, Terminal, Ticks, about, answer_inline, harmless, harmless_lines, line,
+        on_interrupt, rendered, status_word, summary, utc, waiting,
     };
 }

@@ -244,3 +244,43 @@ async fn after_its_tools_a_model_may_have_nothing_to_add() {
     let output = Host::new().run(&agent, "go").await.unwrap();
     assert_eq!(output.content, Content::from(""));
 }
+
+#[tokio::test]
+async fn calls_that_people_must_allow_are_asked_for_together_and_then_made() {
+    let model = ScriptedModel::new([
+        Reply::call("add", json!({"numbers": [1, 2]}))
+            .and_call("add", json!({"numbers": [5]}))
+            .and_call("wait", json!({"seconds": 0})),
+        Reply::call("add", json!({"numbers": [9]})),
+        Reply::text("Done."),
+    ]);
+    let (wait, _) = wait();
+    let agent = on(&model).tool(add().requires_confirmation()).tool(wait).build().unwrap();
+    let host = Host::new();
+    host.answer("step!tool:1.1", stepwright_core::Answer::Approve);
+    host.answer("step!tool:1.2", stepwright_core::Answer::edit(json!({"numbers": [6, 7]})));
+    host.answer("step!tool:2.1", stepwright_core::Answer::reject("not today"));
+    host.run(&agent, "add").await.unwrap();
+    assert_eq!(
+        host.tool_answers(),
+        [
+            "add: 3",
+            "add: 13",
+            "wait: waited 0",
+            "!add: a person did not allow this call: not today"
+        ]
+    );
+    let asked = host.asked.lock().unwrap();
+    let ids: Vec<&str> = asked.iter().map(|asked| &*asked.id).collect();
+    assert_eq!(ids, ["step!tool:1.1", "step!tool:1.2", "step!tool:2.1"]);
+    assert_eq!(&*asked[0].message, "May agent `Tester` call `add`?");
+}
+
+#[tokio::test]
+async fn only_tools_that_are_there_can_be_confirmed() {
+    let model = ScriptedModel::new(["-"]);
+    let error = on(&model).requires_confirmation("delete").build().unwrap_err();
+    assert!(error.to_string().contains("calls of `delete` are to be confirmed"), "{error}");
+    let agent = on(&model).tool(add()).requires_confirmation("add").build();
+    assert!(agent.is_ok());
+}

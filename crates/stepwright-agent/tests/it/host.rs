@@ -1,13 +1,14 @@
 //! An engine as small as it can be: it keeps what is recorded and shown.
 
+use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwright_agent::{Agent, AgentBuilder};
-use stepwright_core::executor::{RunInfo, StepHost};
+use stepwright_core::context::{RunInfo, StepHost};
 use stepwright_core::world::Clock;
 use stepwright_core::{
-    BoxFuture, EventKind, Exchange, Executor as _, RunId, SessionId, StepContext, StepError,
-    StepInput, StepOutput, StepPath, Timestamp, WorkflowId, World,
+    Answer, BoxFuture, EventKind, Exchange, Executor as _, Requirement, RunId, SessionId,
+    StepContext, StepError, StepInput, StepOutput, StepPath, Timestamp, WorkflowId, World,
 };
 use stepwright_models::RetryPolicy;
 use stepwright_testing::model::ScriptedModel;
@@ -33,6 +34,9 @@ pub(crate) struct Host {
     events: Mutex<Vec<EventKind>>,
     /// How many facts can be recorded before the journal is lost.
     room: usize,
+    /// What is answered to what, and what was asked.
+    answers: Mutex<Vec<(String, Answer)>>,
+    pub(crate) asked: Mutex<Vec<Requirement>>,
 }
 
 impl Host {
@@ -60,7 +64,14 @@ impl Host {
             past,
             events: Mutex::default(),
             room,
+            answers: Mutex::default(),
+            asked: Mutex::default(),
         })
+    }
+
+    /// Answers a question, when it comes.
+    pub(crate) fn answer(&self, id: &str, answer: Answer) {
+        self.answers.lock().unwrap().push((id.to_owned(), answer));
     }
 
     pub(crate) fn cx(self: &Arc<Self>) -> StepContext {
@@ -137,6 +148,21 @@ impl StepHost for Host {
     }
     fn history(&self, _: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
         Box::pin(std::future::ready(Ok(Arc::from([]))))
+    }
+    fn ask<'a>(
+        &'a self,
+        _: &'a StepPath,
+        requirement: Requirement,
+    ) -> BoxFuture<'a, Result<Answer, StepError>> {
+        let answers = self.answers.lock().unwrap();
+        let answer = answers.iter().find(|(id, _)| **id == *requirement.id);
+        let answer = answer.map(|(_, answer)| answer.clone());
+        let answer = answer.ok_or_else(|| StepError::terminal("nobody is there"));
+        self.asked.lock().unwrap().push(requirement);
+        Box::pin(std::future::ready(answer))
+    }
+    fn recorded(&self, _: &StepPath, _: &str) -> Option<Value> {
+        None
     }
     fn run(&self) -> &RunInfo {
         &self.run

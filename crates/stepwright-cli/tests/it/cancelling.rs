@@ -51,7 +51,9 @@ fn ctrl_c_cancels_the_run() {
         let ran = ended(child, stderr).ended(4);
         assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
         assert!(
-            ran.stderr.contains("note: cancelling; press Ctrl-C again to stop at once\n"),
+            ran.stderr.contains(
+                "note: cancelling: stopping `hang`; press Ctrl-C again to stop at once\n"
+            ),
             "{ran:#?}"
         );
         assert!(ran.stderr.contains("cancelled hang\n"), "{ran:#?}");
@@ -93,7 +95,7 @@ steps:
 ";
     let place = Place::with(flow);
     let mut child = place
-        .command(["run", "flow.yaml", "--allow-shell", "--json", "--events"])
+        .command(["run", "flow.yaml", "--allow-shell", "--json", "--events", "--db", "a.db"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -112,6 +114,9 @@ steps:
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(!said.contains("panicked"), "{said}");
+    assert!(
+        said.contains("this takes the run up: stepwright resume ") && said.contains("--db a.db")
+    );
 }
 
 /// What a terminal says that is closed is none of its business, if whoever started it says so.

@@ -1,15 +1,9 @@
 //! Talking to a file, at a prompt and in a script.
 
-use crate::support::{GREETING, Place, SAYS_HOW_TO_WRITE, code};
-use std::io::{Read as _, Write as _};
+use crate::person::{CTRL_C, CTRL_D, Person};
+use crate::support::{GREETING, Place};
 use std::net::TcpListener;
-use std::process::Child;
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
 use stepwright::{RunStatus, SessionId};
-
-/// How long anything may take that comes at once. Nothing waits for it if all is well.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Quotes what it is told, and counts how often.
 const ECHO: &str = "\
@@ -32,103 +26,6 @@ fn hanging(server: &TcpListener) -> String {
     )
 }
 
-/// Somebody at a terminal.
-struct Person {
-    pty: Arc<pty_process::blocking::Pty>,
-    child: Child,
-    screen: Arc<(Mutex<vt100::Parser>, Condvar)>,
-}
-
-impl Person {
-    /// Starts `stepwright chat` on a terminal of 80 columns.
-    fn at(place: &Place, arguments: &[&str]) -> Self {
-        let (pty, pts) = pty_process::blocking::open().unwrap();
-        pty.resize(pty_process::Size::new(200, 80)).unwrap();
-        let home = place.path(".");
-        let mut command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_stepwright"))
-            .args(["chat", "flow.yaml"])
-            .args(arguments)
-            .current_dir(&home)
-            .env("TERM", "xterm-256color")
-            .env("XDG_DATA_HOME", &home);
-        for name in SAYS_HOW_TO_WRITE {
-            command = command.env_remove(name);
-        }
-        let child = command.spawn(pts).unwrap();
-        let pty = Arc::new(pty);
-        let size = |n: u16| n.try_into().unwrap();
-        let screen = vt100::Parser::new(size(200), size(80), 0);
-        let screen = Arc::new((Mutex::new(screen), Condvar::new()));
-        let (from, to) = (pty.clone(), screen.clone());
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            // Ends when the command has.
-            while let Ok(read @ 1..) = (&*from).read(&mut bytes) {
-                to.0.lock().unwrap().process(&bytes[..read]);
-                to.1.notify_all();
-            }
-        });
-        let person = Self { pty, child, screen };
-        person.sees_prompts(1);
-        person
-    }
-
-    fn types(&self, text: &str) {
-        (&*self.pty).write_all(text.as_bytes()).unwrap();
-    }
-
-    /// Waits until this is true of the screen.
-    #[track_caller]
-    fn waits_until(&self, is_so: impl Fn(&str) -> bool) -> String {
-        let until = Instant::now() + PATIENCE;
-        let mut screen = self.screen.0.lock().unwrap();
-        loop {
-            let shown = screen.screen().contents();
-            if is_so(&shown) {
-                return shown;
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "in vain:\n{shown}");
-            screen = self.screen.1.wait_timeout(screen, left).unwrap().0;
-        }
-    }
-
-    #[track_caller]
-    fn sees(&self, text: &str) -> String {
-        self.waits_until(|screen| screen.contains(text))
-    }
-
-    /// Waits for so many prompts, at the last of which nothing is typed yet.
-    #[track_caller]
-    fn sees_prompts(&self, count: usize) -> String {
-        self.waits_until(|screen| {
-            let prompts = screen.lines().filter(|line| line.contains("You ›"));
-            prompts.count() == count && screen.trim_end().ends_with("You ›")
-        })
-    }
-
-    /// Waits for its end, and gives the exit code.
-    fn leaves(mut self) -> i32 {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return code(status);
-            }
-            assert!(Instant::now() < until, "it does not end: {}", self.sees(""));
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Person {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-const CTRL_C: &str = "\x03";
-const CTRL_D: &str = "\x04";
 const ALT_ENTER: &str = "\x1b\r";
 const UP: &str = "\x1b[A";
 

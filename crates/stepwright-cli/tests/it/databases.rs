@@ -1,6 +1,6 @@
 //! Databases that are not files.
 
-use crate::support::{GREETING, Place};
+use crate::support::{ASKING, GREETING, Place};
 use stepwright_testing::postgres;
 
 #[test]
@@ -28,6 +28,30 @@ steps:
     let runs =
         server.sql(address.rsplit('/').next().unwrap(), "SELECT status FROM stepwright.runs");
     assert_eq!(runs, "COMPLETED\nCOMPLETED\n");
+}
+
+#[test]
+fn a_run_waits_in_a_server_and_is_answered_and_cancelled_there() {
+    let Some(server) = postgres::server() else { return };
+    let address = server.database();
+    let place = Place::with(ASKING);
+    let on = |arguments: &[&str]| place.ran(arguments.iter().chain(&["--db", &address]));
+    for run in ["r-1", "r-2"] {
+        let paused = on(&["run", "flow.yaml", "--allow-shell", "--run-id", run]).ended(3);
+        // What is to be copied has no password in it.
+        assert!(paused.stderr.contains("--approve"), "{paused:#?}");
+        assert!(!paused.stderr.contains("secret"), "{paused:#?}");
+    }
+    let go_on = ["continue", "r-1", "--allow-shell", "--approve"];
+    on(&[&go_on[..], &["publish"]].concat()).ended(3);
+    let done = on(&[&go_on[..], &["letter"]].concat()).ended(0);
+    assert_eq!(done.stdout, "a letter about published draft\n");
+    assert_eq!(on(&["cancel", "r-2"]).ended(0).stderr, "run r-2 cancelled\n");
+    let list = on(&["runs"]).ended(0).stdout;
+    assert!(list.contains("r-2  cancelled  publish"), "{list}");
+    assert!(list.contains("r-1  completed  publish"), "{list}");
+    let events = on(&["events", "r-1", "--json", "--follow"]).ended(0).events();
+    stepwright_testing::grammar::check(&events);
 }
 
 /// Also with everything logged.

@@ -12,9 +12,25 @@ use stepwright::{
     Content, ErrorCode, ErrorData, Event, EventKind, Media, MediaKind, Patch, RunId, SessionId,
     StepOutput, StepPath, StepStatus, Timestamp, UserId, WorkflowId,
 };
-use stepwright_core::event::{End, NAMES, WorkflowStarted};
+use stepwright_core::event::{End, NAMES, Reply, WorkflowStarted};
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
+use stepwright_core::requirement::RequirementKind;
+use stepwright_core::{Answer, OnTimeout, Requirement};
+
+/// Asks for a confirmation, for a review and for a choice.
+const WAITING: &str = "\
+format: 1
+name: Waiting
+steps:
+  - name: tell
+    template: t
+    human_review: {requires_confirmation: Go?, requires_output_review: Ok?}
+  - name: way
+    router:
+    choices: [{name: r, template: r}]
+    human_review: {requires_route_selection: Which way?}
+";
 
 /// What the page says of a kind or a shape.
 #[derive(Default)]
@@ -117,6 +133,8 @@ fn event(kind: EventKind) -> Event {
             | EventKind::WorkflowCompleted { .. }
             | EventKind::WorkflowError { .. }
             | EventKind::WorkflowCancelled { .. }
+            | EventKind::WorkflowPaused { .. }
+            | EventKind::WorkflowContinued { .. }
     );
     let path = if of_run { "" } else { "facts/web" };
     Event {
@@ -163,6 +181,57 @@ fn object(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
+/// What is waited for, with every field that it can have.
+fn waits() -> Vec<EventKind> {
+    use EventKind as E;
+    use RequirementKind as K;
+    let asked = |kind| {
+        Box::new(Requirement {
+            id: "facts/web!confirm".into(),
+            path: "facts/web".into(),
+            kind,
+            message: "Publish it?".into(),
+            due: Some(Timestamp(1_795_000_600_000)),
+            on_timeout: OnTimeout::Approve,
+        })
+    };
+    let schema = Arc::new(json!({"type": "object", "properties": {"tone": {"type": "string"}}}));
+    let step = |kind| E::StepPaused { requirement: asked(kind) };
+    let review = |kind| E::StepOutputReview { requirement: asked(kind) };
+    let output = Arc::new(StepOutput::from("The bridge was opened in 1932."));
+    let choices = Arc::new(["blog".into(), "video".into()]);
+    let call = call(Arguments::Json(json!({"path": "bridges.md"})));
+    let reply = |answer, timed_out| {
+        let by = Some("ada".into());
+        Box::new(Reply { requirement_id: "facts/web!confirm".into(), answer, by, timed_out })
+    };
+    let said = |answer| E::StepContinued { reply: reply(answer, true) };
+    vec![
+        step(K::UserInput { schema: schema.clone() }),
+        step(K::Wait { schema: Some(schema) }),
+        step(K::ErrorDecision { error: error(), attempts: 3, retries: true }),
+        step(K::Sleep),
+        step(K::Confirmation),
+        E::RouterPaused { requirement: asked(K::RouteSelection { choices, multiple: true }) },
+        review(K::IterationReview {
+            content: "The bridge was opened in 1932.".into(),
+            iteration: 2,
+            max_iterations: 3,
+        }),
+        review(K::OutputReview { output, attempts: 1, retries: true }),
+        E::StepExecutorPaused { requirement: asked(K::ToolConfirmation { tool: Box::new(call) }) },
+        said(Answer::reject("too long")),
+        said(Answer::edit("The bridge was opened in 1932.")),
+        said(Answer::submit(json!({"tone": "plain"}))),
+        said(Answer::select(["blog"])),
+        said(Answer::Approve),
+        E::StepExecutorContinued { reply: reply(Answer::Approve, true) },
+        E::StepRecorded { key: "charge".into(), value: json!({"receipt": 40}) },
+        E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
+        E::WorkflowContinued { driver: "harbour/1c2d/4026531836/311/90210/1".into() },
+    ]
+}
+
 /// An event of each kind, with every field that it can have. No `..`: a new field is missed here.
 fn samples() -> Vec<Event> {
     use EventKind as E;
@@ -202,6 +271,7 @@ fn samples() -> Vec<Event> {
             metadata: object(&json!({"by": "cron"})),
             debug: true,
             timeout_ms: Some(60_000),
+            background: true,
         })),
         E::WorkflowCompleted { content: content() },
         E::WorkflowError { error: error(), step: Some(StepPath::from("facts/web")), attempts: 3 },
@@ -271,7 +341,7 @@ fn samples() -> Vec<Event> {
         E::RunError { error: error() },
         E::CustomEvent { name: "page".into(), data: json!({"number": 3}) },
     ];
-    kinds.into_iter().map(event).collect()
+    kinds.into_iter().chain(waits()).map(event).collect()
 }
 
 /// The examples of the shapes: the first of each that stands in a sample, and one for each other
@@ -383,6 +453,22 @@ steps: [{agent: reader, prompt: 'What does flow.md say?'}]
             kinds.insert(event["event"].as_str().unwrap().to_owned());
         }
     }
+    let place = Place::with(WAITING);
+    let first = ["run", "flow.yaml", "--db", "a.db", "--run-id", "r-1", "--json", "--events"];
+    let go_on = ["continue", "r-1", "--db", "a.db", "--json", "--events"];
+    let steps: [(&[&str], i32); 4] = [
+        (&first, 3),
+        (&[&go_on[..], &["--approve", "tell"]].concat(), 3),
+        (&[&go_on[..], &["--approve", "tell"]].concat(), 3),
+        (&[&go_on[..], &["--select", "way=r"]].concat(), 0),
+    ];
+    for (arguments, code) in steps {
+        for line in place.ran(arguments).ended(code).stdout.lines() {
+            let event: Value = serde_json::from_str(line).unwrap();
+            page.check_event(&event, &mut BTreeSet::new());
+            kinds.insert(event["event"].as_str().unwrap().to_owned());
+        }
+    }
     // Cancelling, and what functions of Rust may say, is tested elsewhere.
     let rare = [
         "ModelRequestRetrying",
@@ -392,6 +478,9 @@ steps: [{agent: reader, prompt: 'What does flow.md say?'}]
         "CustomEvent",
         "RunError",
         "ToolCallError",
+        "StepExecutorPaused",
+        "StepExecutorContinued",
+        "StepRecorded",
     ];
     let missing: Vec<&&str> =
         NAMES.iter().filter(|name| !kinds.contains(**name) && !rare.contains(name)).collect();

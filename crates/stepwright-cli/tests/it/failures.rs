@@ -180,7 +180,7 @@ format: 1
 name: Fill
 steps:
   - {name: first, template: done}
-  - {name: much, shell: 'head -c 3000000 /dev/zero | tr \"\\\\0\" x'}
+  - {name: much, shell: 'head -c 3000000 /dev/urandom | base64'}
   - {name: last, template: done}
 ";
     let place = Place::with(flow);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod answering;
 mod cancelling;
 #[cfg(unix)]
 mod chat;
@@ -9,7 +10,14 @@ mod checking;
 mod databases;
 mod events;
 mod failures;
+mod faults;
+mod kills;
+mod looking;
 mod options;
 mod output;
+#[cfg(unix)]
+mod person;
+mod resuming;
+mod sessions;
 mod support;
 mod terminals;

@@ -166,6 +166,39 @@ fn options_that_contradict_each_other_are_refused() {
     place.ran::<&str>([]).ended(2);
 }
 
+/// All that have a help of their own.
+const COMMANDS: [&str; 15] = [
+    "run",
+    "chat",
+    "check",
+    "runs",
+    "show",
+    "events",
+    "resume",
+    "continue",
+    "cancel",
+    "completions",
+    "sessions list",
+    "sessions show",
+    "sessions rename",
+    "sessions delete",
+    "sessions state",
+];
+
+#[test]
+fn every_command_has_a_help_that_fits_and_shows_how() {
+    let place = Place::with(GREETING);
+    for command in COMMANDS {
+        let help = place.ran(command.split(' ').chain(["--help"])).ended(0).stdout;
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        if !["chat", "check"].contains(&command) && !command.starts_with("sessions ") {
+            assert!(help.contains("Example") && help.contains("  stepwright "), "{help}");
+        }
+    }
+    let sessions = place.ran(["sessions", "--help"]).ended(0).stdout;
+    assert!(sessions.contains("  stepwright sessions list --db"), "{sessions}");
+}
+
 #[test]
 fn help_and_version_help() {
     let place = Place::with(GREETING);
@@ -182,14 +215,17 @@ fn help_and_version_help() {
 fn the_page_tells_every_option_and_every_exit_code() {
     let page = include_str!("../../../../docs/command.md");
     let place = Place::with(GREETING);
-    let of = |command: &str| place.ran([command, "--help"]).ended(0).stdout;
-    let (run, check, chat) = (of("run"), of("check"), of("chat"));
-    let help = format!("{run}{check}{chat}");
+    let of = |command: &str| place.ran(command.split(' ').chain(["--help"])).ended(0).stdout;
+    let run = of("run");
+    let help: String = COMMANDS.iter().map(|command| of(command)).collect();
     let options = help.split([' ', ',', '\n']).filter(|word| word.starts_with("--"));
     for option in options.filter(|option| !["--", "--help", "--version"].contains(option)) {
         assert!(page.contains(&format!("`{option}")), "{option} is not in docs/command.md");
     }
-    let told = page.split("| `--").skip(1).map(|rest| rest.split([' ', '`']).next().unwrap());
+    // Those at the beginnings of rows, and those that stand beside them.
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `--"));
+    let told = rows.flat_map(|row| row.split(" | ").next().unwrap().split("`--"));
+    let told = told.map(|rest| rest.split([' ', '`']).next().unwrap());
     for option in told {
         assert!(help.contains(&format!("--{option}")), "--{option} is told, but does not exist");
     }

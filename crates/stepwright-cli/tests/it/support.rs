@@ -4,13 +4,17 @@ use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 use stepwright::store::{RunFilter, Store as _};
 use stepwright::{Event, RunStatus, Session, SessionId, Sqlite};
 
 /// What in an environment changes what is written. `CI` does: build servers show colours even where
 /// a terminal says that it has none.
-pub(crate) const SAYS_HOW_TO_WRITE: [&str; 6] =
-    ["CI", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG", "COLUMNS"];
+pub(crate) const SAYS_HOW_TO_WRITE: [&str; 7] =
+    ["CI", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG", "COLUMNS", "STEPWRIGHT_DB"];
+
+/// How long anything may take that comes at once. Nothing waits for it if all is well.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A workflow that greets.
 pub(crate) const GREETING: &str = "\
@@ -38,6 +42,20 @@ agents: {writer: {}}
 steps:
   - {agent: writer, prompt: 'The first words stay.'}
   - {name: hang, shell: 'sleep 60'}
+";
+
+/// A workflow in which somebody is asked before the second step, and looks at the third.
+pub(crate) const ASKING: &str = "\
+format: 1
+name: Publish
+steps:
+  - {name: count, shell: 'echo x >> done.txt; echo draft'}
+  - name: publish
+    template: 'published {{ steps.count }}'
+    human_review: {requires_confirmation: Publish it?, on_reject: fail}
+  - name: letter
+    template: 'a letter about {{ previous }}'
+    human_review: {requires_output_review: Good?}
 ";
 
 /// A workflow of two agents, who quote what they are told.
@@ -115,6 +133,26 @@ impl Place {
             .unwrap();
         child.stdin.take().unwrap().write_all(stdin).unwrap();
         Ran::from(child.wait_with_output().unwrap())
+    }
+
+    /// Runs `stepwright` with these arguments on the database `a.db`.
+    pub(crate) fn on_db(&self, arguments: &[&str]) -> Ran {
+        self.ran(arguments.iter().chain(&["--db", "a.db"]))
+    }
+
+    /// Waits until this is true of what is recorded of a run.
+    #[track_caller]
+    pub(crate) fn waits_for(&self, run: &str, is_so: impl Fn(&str) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            // Until there is a database, there is nothing.
+            let seen = self.on_db(&["events", run]);
+            if seen.code == 0 && is_so(&seen.stdout) {
+                return;
+            }
+            assert!(Instant::now() < until, "{seen:#?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// How the runs in this database stand, the newest first.

@@ -2,6 +2,7 @@
 
 use super::{AnyStep, Body, Decider, IntoStep, container};
 use std::sync::Arc;
+use stepwright_core::HumanReview;
 use stepwright_core::plan::OnError;
 use stepwright_core::{StepError, StepInput};
 
@@ -22,6 +23,7 @@ use stepwright_core::{StepError, StepInput};
 pub struct Condition {
     name: String,
     on_error: OnError,
+    review: Option<HumanReview>,
     holds: Decider<bool>,
     then: Vec<AnyStep>,
     otherwise: Vec<AnyStep>,
@@ -60,6 +62,7 @@ impl Condition {
         Self {
             name: name.into(),
             on_error: OnError::default(),
+            review: None,
             holds,
             then: Vec::new(),
             otherwise: Vec::new(),

@@ -3,6 +3,7 @@
 use super::condition::IntoHolds;
 use super::{AnyStep, Body, Decider, IntoStep, container};
 use std::sync::Arc;
+use stepwright_core::HumanReview;
 use stepwright_core::plan::OnError;
 use stepwright_core::{Content, StepInput};
 
@@ -27,6 +28,7 @@ use stepwright_core::{Content, StepInput};
 pub struct Loop {
     name: String,
     on_error: OnError,
+    review: Option<HumanReview>,
     body: Vec<AnyStep>,
     at_most: Option<u32>,
     forward: bool,
@@ -39,6 +41,7 @@ impl Loop {
         Self {
             name: name.into(),
             on_error: OnError::default(),
+            review: None,
             body: Vec::new(),
             at_most: None,
             forward: false,

@@ -2,6 +2,7 @@
 
 use super::{AnyStep, Body, Decider, IntoStep, container};
 use std::sync::Arc;
+use stepwright_core::HumanReview;
 use stepwright_core::plan::{Join, OnError};
 use stepwright_core::{Content, StepError, StepInput};
 
@@ -28,6 +29,7 @@ pub(crate) const CONCURRENCY: u32 = 8;
 pub struct Map {
     name: String,
     on_error: OnError,
+    review: Option<HumanReview>,
     over: Option<Decider<Vec<Content>>>,
     body: Vec<AnyStep>,
     concurrency: u32,
@@ -40,6 +42,7 @@ impl Map {
         Self {
             name: name.into(),
             on_error: OnError::default(),
+            review: None,
             over: None,
             body: Vec::new(),
             concurrency: CONCURRENCY,

@@ -19,6 +19,7 @@ pub use parallel::Parallel;
 pub use router::{IntoRoute, Router};
 pub use step::Step;
 pub use steps::Steps;
+pub(crate) use stepwright_core::HumanReview;
 pub use stepwright_core::Json;
 
 use crate::workflow::Workflow;
@@ -54,6 +55,7 @@ pub(crate) use function::Blocking;
 pub struct AnyStep {
     pub(crate) name: String,
     pub(crate) on_error: OnError,
+    pub(crate) review: Option<HumanReview>,
     pub(crate) body: Body,
 }
 
@@ -112,8 +114,13 @@ where
 }
 
 impl AnyStep {
-    pub(crate) fn new(name: String, body: Body, on_error: OnError) -> Self {
-        Self { name, on_error, body }
+    pub(crate) fn new(
+        name: String,
+        body: Body,
+        on_error: OnError,
+        review: Option<HumanReview>,
+    ) -> Self {
+        Self { name, on_error, review, body }
     }
 
     /// What it is called.
@@ -137,11 +144,17 @@ macro_rules! container {
                 self.on_error = on_error;
                 self
             }
+
+            /// What a person has a say in: before it begins, or when it has given something.
+            pub fn human_review(mut self, review: HumanReview) -> Self {
+                self.review = Some(review);
+                self
+            }
         }
 
         impl IntoStep<super::into_step::Whole> for $name {
             fn into_step($self) -> AnyStep {
-                AnyStep::new($self.name, $body, $self.on_error)
+                AnyStep::new($self.name, $body, $self.on_error, $self.review)
             }
         }
 

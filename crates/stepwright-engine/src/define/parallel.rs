@@ -1,6 +1,7 @@
 //! Branches that run at the same time.
 
 use super::{AnyStep, Body, IntoStep, container};
+use stepwright_core::HumanReview;
 use stepwright_core::plan::{Join, OnError};
 
 /// Steps that are done at the same time.
@@ -26,6 +27,7 @@ use stepwright_core::plan::{Join, OnError};
 pub struct Parallel {
     name: String,
     on_error: OnError,
+    review: Option<HumanReview>,
     branches: Vec<AnyStep>,
     join: Join,
     concurrency: Option<u32>,
@@ -37,6 +39,7 @@ impl Parallel {
         Self {
             name: name.into(),
             on_error: OnError::default(),
+            review: None,
             branches: Vec::new(),
             join: Join::default(),
             concurrency: None,

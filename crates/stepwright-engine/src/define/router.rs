@@ -2,6 +2,7 @@
 
 use super::{AnyStep, Body, Decider, IntoStep, container};
 use std::sync::Arc;
+use stepwright_core::HumanReview;
 use stepwright_core::plan::OnError;
 use stepwright_core::{StepError, StepInput};
 
@@ -25,6 +26,7 @@ use stepwright_core::{StepError, StepInput};
 pub struct Router {
     name: String,
     on_error: OnError,
+    review: Option<HumanReview>,
     choose: Decider<Vec<Arc<str>>>,
     choices: Vec<AnyStep>,
 }
@@ -62,7 +64,13 @@ impl Router {
     }
 
     fn made(name: impl Into<String>, choose: Decider<Vec<Arc<str>>>) -> Self {
-        Self { name: name.into(), on_error: OnError::default(), choose, choices: Vec::new() }
+        Self {
+            name: name.into(),
+            on_error: OnError::default(),
+            review: None,
+            choose,
+            choices: Vec::new(),
+        }
     }
 
     /// Adds a step that can be chosen.

@@ -6,8 +6,8 @@ use super::{AnyStep, Body, History, IntoStep, StepBody, Work};
 use crate::workflow::Workflow;
 use std::fmt;
 use std::time::Duration;
-use stepwright_core::AnyExecutor;
 use stepwright_core::plan::{OnError, Retry};
+use stepwright_core::{AnyExecutor, HumanReview};
 
 /// A named step: an executor, and what happens if that fails.
 ///
@@ -24,6 +24,7 @@ use stepwright_core::plan::{OnError, Retry};
 pub struct Step {
     name: String,
     on_error: OnError,
+    review: Option<HumanReview>,
     body: StepBody,
 }
 
@@ -65,7 +66,7 @@ impl Step {
     fn made(name: String, work: Work) -> Self {
         let history = History::default();
         let body = StepBody { work, retry: Retry::default(), timeout: None, history };
-        Self { name, on_error: OnError::default(), body }
+        Self { name, on_error: OnError::default(), review: None, body }
     }
 
     /// How often it is tried again, with the default backoff: see [`Retry`]. Errors that are not
@@ -107,11 +108,35 @@ impl Step {
         self.on_error = on_error;
         self
     }
+
+    /// What a person has a say in: before it begins, or when it has given something.
+    ///
+    /// ```
+    /// use stepwright_core::HumanReview;
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn publish(text: String) -> String { text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// let asked = HumanReview::new().requires_confirmation("Publish it?");
+    /// let workflow = Workflow::builder("News")
+    ///     .store(stepwright_core::Memory::default())
+    ///     .step(Step::new("Publish", publish).human_review(asked))
+    ///     .build()?;
+    /// let paused = workflow.run("Ants").await?;
+    /// assert_eq!(&*paused.requirements[0].message, "Publish it?");
+    /// let answers = [("Publish", stepwright_core::Answer::Approve)];
+    /// let output = workflow.continue_run(&paused.run_id, answers).await?;
+    /// assert_eq!(output.content.text(), "Ants");
+    /// # Ok(()) }
+    /// ```
+    pub fn human_review(mut self, review: HumanReview) -> Self {
+        self.review = Some(review);
+        self
+    }
 }
 
 impl IntoStep<Whole> for Step {
     fn into_step(self) -> AnyStep {
-        AnyStep::new(self.name, Body::Step(self.body), self.on_error)
+        AnyStep::new(self.name, Body::Step(self.body), self.on_error, self.review)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A sequence.
 
 use super::{AnyStep, Body, IntoStep, container};
+use stepwright_core::HumanReview;
 use stepwright_core::plan::OnError;
 
 /// Steps that are done one after the other, as one.
@@ -16,13 +17,14 @@ use stepwright_core::plan::OnError;
 pub struct Steps {
     name: String,
     on_error: OnError,
+    review: Option<HumanReview>,
     body: Vec<AnyStep>,
 }
 
 impl Steps {
     /// A sequence without steps.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), on_error: OnError::default(), body: Vec::new() }
+        Self { name: name.into(), on_error: OnError::default(), review: None, body: Vec::new() }
     }
 
     /// Adds a step at the end.

@@ -6,9 +6,13 @@ use futures_util::future::BoxFuture;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::event::Event;
+use stepwright_core::event::{End, Event, Reply};
 use stepwright_core::plan::Node;
-use stepwright_core::{ErrorData, EventKind, StepInput, StepOutput, StepPath, StepStatus};
+use stepwright_core::requirement::RequirementKind;
+use stepwright_core::state::Reducers;
+use stepwright_core::{
+    ErrorCode, ErrorData, EventKind, Requirement, StepInput, StepOutput, StepPath, StepStatus,
+};
 
 /// Answers from the journal what is in it, and records the rest.
 pub(crate) struct Journaled<'r, E> {
@@ -24,6 +28,8 @@ pub(crate) struct Recalled {
     ends: HashMap<StepPath, Ended>,
     attempts: HashMap<StepPath, Past>,
     decisions: HashMap<StepPath, Decision>,
+    /// Containers, and turns of loops, that failed by themselves: at their decision, for one.
+    failures: HashMap<StepPath, Arc<Failure>>,
     noted: HashSet<(StepPath, &'static str)>,
 }
 
@@ -37,6 +43,8 @@ impl Recalled {
     pub(crate) fn of(past: &[Event]) -> Self {
         use EventKind as E;
         let mut recalled = Self::default();
+        // Those that began and decided for nothing; or failed to decide, as what follows tells.
+        let mut idle = HashSet::new();
         for event in past {
             let path = || event.path.clone();
             let fail = |error: &ErrorData, attempts: u32| {
@@ -66,17 +74,61 @@ impl Recalled {
                 {
                     recalled.decisions.insert(path(), Decision::Holds(!should_continue));
                 }
+                E::ConditionExecutionStarted { .. } => {
+                    idle.insert(&event.path);
+                }
                 E::RouterExecutionStarted { selected_steps } => {
+                    if selected_steps.is_empty() {
+                        idle.insert(&event.path);
+                    }
                     recalled.decisions.insert(path(), Decision::Chosen(selected_steps.clone()));
                 }
                 E::MapExecutionStarted { items, .. } => {
+                    if items.is_empty() {
+                        idle.insert(&event.path);
+                    }
                     recalled.decisions.insert(path(), Decision::Items(items.clone()));
                 }
-                _ => {}
+                kind => {
+                    if let Some(end) = kind.end() {
+                        idle.remove(&event.path);
+                        recalled.ended(&event.path, end);
+                    }
+                    if let Some(asked) = kind.requirement()
+                        && idle.remove(&event.path)
+                        && let RequirementKind::ErrorDecision { error, .. } = &asked.kind
+                    {
+                        recalled.failed(&event.path, error);
+                    }
+                }
             }
             recalled.noted.insert((path(), event.kind.name()));
         }
+        // Nothing came of these: whether they had failed is not known.
+        for path in idle {
+            recalled.decisions.remove(path);
+        }
         recalled
+    }
+
+    /// A container, a turn or an item has ended.
+    fn ended(&mut self, path: &StepPath, end: &End) {
+        match (&end.error, end.status) {
+            (_, StepStatus::Cancelled) => {
+                self.ends.insert(path.clone(), Ended::Stopped);
+            }
+            (Some(error), _) => self.failed(path, error),
+            _ => {}
+        }
+    }
+
+    /// A container, or a turn, has failed by itself.
+    fn failed(&mut self, path: &StepPath, error: &ErrorData) {
+        // What somebody has rejected did not: that was asked, and the answer is recalled.
+        if error.code != ErrorCode::Rejected {
+            let failure = Failure { path: path.clone(), error: error.clone(), attempts: 1 };
+            self.failures.insert(path.clone(), Arc::new(failure));
+        }
     }
 }
 
@@ -88,6 +140,7 @@ impl<E: Effects> Effects for Journaled<'_, E> {
             Some(Ended::Stopped) => return Err(Stop::Sibling),
             None => {}
         }
+        let _working = self.recorder.waits().work();
         // What was done before is durable before anything else is done.
         self.settle().await?;
         self.recorder.time_passes();
@@ -103,9 +156,16 @@ impl<E: Effects> Effects for Journaled<'_, E> {
         at: &StepPath,
         input: &StepInput,
     ) -> Result<Decision, Stop> {
-        if let Some(decision) = self.recalled.and_then(|recalled| recalled.decisions.get(at)) {
-            return Ok(decision.clone());
+        if let Some(recalled) = self.recalled {
+            // One that failed has a beginning that says what little was known of it.
+            if let Some(failure) = recalled.failures.get(at) {
+                return Err(Stop::Failed(failure.clone()));
+            }
+            if let Some(decision) = recalled.decisions.get(at) {
+                return Ok(decision.clone());
+            }
         }
+        let _working = self.recorder.waits().work();
         self.settle().await?;
         self.recorder.time_passes();
         let decided = self.inner.decide(node, at, input).await;
@@ -128,6 +188,22 @@ impl<E: Effects> Effects for Journaled<'_, E> {
         self.recorder.settle()
     }
 
+    fn ask(
+        &self,
+        requirement: Requirement,
+        timeout_ms: Option<u64>,
+    ) -> impl Future<Output = Result<Arc<Reply>, Stop>> + Send {
+        self.inner.ask(requirement, timeout_ms)
+    }
+
+    fn asked(&self, id: &str) -> Option<Arc<Requirement>> {
+        self.inner.asked(id)
+    }
+
+    fn reducers(&self) -> &Reducers {
+        self.inner.reducers()
+    }
+
     fn branches<'a, T: Send + 'a>(
         &'a self,
         fan: Fan<T>,
@@ -143,6 +219,8 @@ impl<E: Effects> Effects for Journaled<'_, E> {
     fn past(&self, step: &StepPath) -> Past {
         let Some(recalled) = self.recalled else { return Past::default() };
         let past = recalled.attempts.get(step).copied().unwrap_or_default();
-        Past { ended: recalled.ends.contains_key(step), ..past }
+        let end = recalled.ends.get(step);
+        let stopped = matches!(end, Some(Ended::Stopped));
+        Past { ended: end.is_some(), stopped, ..past }
     }
 }

@@ -9,15 +9,20 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use stepwright_core::executor::StepHost;
+use std::time::Duration;
+use stepwright_core::context::StepHost;
+use stepwright_core::event::Reply;
 use stepwright_core::plan::{ITEMS_MAX, Node, NodeKind};
+use stepwright_core::state::Reducers;
 use stepwright_core::{
-    Content, ErrorCode, EventKind, StepContext, StepError, StepInput, StepOutput, StepPath,
+    Content, ErrorCode, EventKind, Requirement, StepContext, StepError, StepInput, StepOutput,
+    StepPath,
 };
 
 /// Asks executors and deciders, and works on branches.
 pub(crate) struct Live<'w> {
     pub(crate) table: &'w [Entry],
+    pub(crate) reducers: &'w Reducers,
     pub(crate) recorder: Arc<Recorder>,
 }
 
@@ -29,7 +34,7 @@ impl Live<'_> {
 
 impl Effects for Live<'_> {
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
-        let Attempt { node, step, number, input } = *attempt;
+        let Attempt { node, step, number, input, .. } = *attempt;
         let host: Arc<dyn StepHost> = self.recorder.clone();
         let cx = StepContext::new(step.clone(), number, host);
         let told;
@@ -120,9 +125,15 @@ impl Effects for Live<'_> {
     ) -> Vec<Option<T>> {
         let mut answers: Vec<Option<T>> = Vec::new();
         answers.resize_with(fan.count, || None);
+        let waits = self.recorder.waits();
         let numbered = |index: usize| {
             let work = branch(index);
-            async move { (index, work.await) }
+            // A branch that has not begun does not wait.
+            let begins = waits.work();
+            async move {
+                drop(begins);
+                (index, work.await)
+            }
         };
         let mut under_way = FuturesUnordered::new();
         let mut waiting = 0..fan.count;
@@ -148,6 +159,25 @@ impl Effects for Live<'_> {
 
     fn past(&self, _: &StepPath) -> Past {
         Past::default()
+    }
+
+    async fn ask(
+        &self,
+        mut requirement: Requirement,
+        timeout_ms: Option<u64>,
+    ) -> Result<Arc<Reply>, Stop> {
+        let due =
+            timeout_ms.map(|limit| self.recorder.world().now().plus(Duration::from_millis(limit)));
+        requirement.due = requirement.due.or(due);
+        self.recorder.ask(requirement, false).await
+    }
+
+    fn asked(&self, id: &str) -> Option<Arc<Requirement>> {
+        self.recorder.waits().asked(id)
+    }
+
+    fn reducers(&self) -> &Reducers {
+        self.reducers
     }
 }
 

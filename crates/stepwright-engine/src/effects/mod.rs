@@ -15,10 +15,14 @@ pub(crate) use timed::Timed;
 
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use stepwright_core::error::ErrorData;
+use stepwright_core::event::Reply;
 use stepwright_core::plan::Node;
+use stepwright_core::state::Reducers;
 use stepwright_core::{
-    Content, EventKind, StepError, StepInput, StepOutput, StepPath, StoreError, Timestamp,
+    Content, EventKind, Requirement, StepError, StepInput, StepOutput, StepPath, StoreError,
+    Timestamp,
 };
 
 /// Why a walk ends early.
@@ -28,6 +32,8 @@ pub(crate) enum Stop {
     Failed(Arc<Failure>),
     /// A sibling failed, and this branch was stopped for it in an earlier life of the run.
     Sibling,
+    /// Somebody has decided that the run ends here.
+    Cancelled(Arc<str>),
     /// The journal is lost. Nothing may be recorded any more.
     Lost(Arc<StoreError>),
 }
@@ -54,6 +60,8 @@ pub(crate) struct Attempt<'a> {
     /// Which one, from 1.
     pub(crate) number: u32,
     pub(crate) input: &'a StepInput,
+    /// The number of the last one, for whoever wants to know.
+    pub(crate) last: Option<&'a AtomicU32>,
 }
 
 /// How a branch is decided.
@@ -72,6 +80,8 @@ pub(crate) enum Decision {
 pub(crate) struct Past {
     /// It has ended, so asking for it again is free.
     pub(crate) ended: bool,
+    /// It was stopped: nothing more happens in it.
+    pub(crate) stopped: bool,
     /// How many attempts failed and were to be followed by another.
     pub(crate) failed_attempts: u32,
     /// When that other one may begin.
@@ -102,6 +112,19 @@ pub(crate) trait Effects: Send + Sync {
         at: &StepPath,
         input: &StepInput,
     ) -> impl Future<Output = Result<Decision, Stop>> + Send;
+
+    /// Asks somebody, and waits for the answer, at most for so many milliseconds; or recalls it.
+    fn ask(
+        &self,
+        requirement: Requirement,
+        timeout_ms: Option<u64>,
+    ) -> impl Future<Output = Result<Arc<Reply>, Stop>> + Send;
+
+    /// What was asked under this name, now or in an earlier life of the run.
+    fn asked(&self, id: &str) -> Option<Arc<Requirement>>;
+
+    /// How values are put together that branches set one key of the state to.
+    fn reducers(&self) -> &Reducers;
 
     /// Notes what happened. It is durable, and shown, no later than before the next thing happens.
     fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop>;
@@ -149,6 +172,21 @@ macro_rules! hand_on {
         }
         fn past(&self, step: &StepPath) -> crate::effects::Past {
             self.inner.past(step)
+        }
+    };
+    (@ questions) => {
+        fn ask(
+            &self,
+            requirement: stepwright_core::Requirement,
+            timeout_ms: Option<u64>,
+        ) -> impl Future<Output = Result<Arc<stepwright_core::event::Reply>, Stop>> + Send {
+            self.inner.ask(requirement, timeout_ms)
+        }
+        fn asked(&self, id: &str) -> Option<Arc<stepwright_core::Requirement>> {
+            self.inner.asked(id)
+        }
+        fn reducers(&self) -> &stepwright_core::state::Reducers {
+            self.inner.reducers()
         }
     };
     (@ branches) => {

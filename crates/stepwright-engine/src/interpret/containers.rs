@@ -1,22 +1,23 @@
 //! Containers of one body at a time.
 
 use super::flow::Walked;
-use super::{Flow, count, sequence, visit};
+use super::{Flow, review, sequence, started, visit};
 use crate::effects::{Decision, Effects, Stop};
 use std::sync::Arc;
 use stepwright_core::event::End;
-use stepwright_core::executor::{ExecutorType, RunInput};
-use stepwright_core::plan::Node;
+use stepwright_core::executor::RunInput;
+use stepwright_core::plan::{Node, NodeKind};
 use stepwright_core::scope::Scope;
 use stepwright_core::{EventKind, StepPath, StepStatus};
 
 pub(super) async fn steps<E: Effects>(
     fx: &E,
+    node: &Node,
     body: &[Node],
     path: &StepPath,
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
-    fx.record(path, EventKind::StepsExecutionStarted { steps_count: count(body) })?;
+    fx.record(path, started(node))?;
     one_body(fx, body, path, flow).await
 }
 
@@ -39,11 +40,7 @@ pub(super) async fn nested<E: Effects>(
     path: &StepPath,
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
-    let kind = EventKind::StepStarted {
-        executor_type: ExecutorType::Workflow,
-        executor_name: node.name.clone(),
-    };
-    fx.record(path, kind)?;
+    fx.record(path, started(node))?;
     let input = flow.input();
     // What the workflow demands of its input is checked, and nothing is decided.
     fx.decide(node, path, &input).await?;
@@ -73,20 +70,23 @@ pub(super) async fn nested<E: Effects>(
 pub(super) async fn condition<E: Effects>(
     fx: &E,
     node: &Node,
-    then: &[Node],
-    otherwise: &[Node],
+    (then, otherwise): (&[Node], &[Node]),
     path: &StepPath,
     flow: &mut Flow,
+    known: Option<bool>,
 ) -> Result<Walked, Stop> {
     let started = |condition_result: Option<bool>, branch: Option<&str>| {
         EventKind::ConditionExecutionStarted { condition_result, branch: branch.map(Into::into) }
     };
-    let holds = match fx.decide(node, path, &flow.input()).await {
-        Ok(decision) => matches!(decision, Decision::Holds(true)),
-        Err(stop) => {
-            fx.record(path, started(None, None))?;
-            return Err(stop);
-        }
+    let holds = match known {
+        Some(holds) => holds,
+        None => match fx.decide(node, path, &flow.input()).await {
+            Ok(decision) => matches!(decision, Decision::Holds(true)),
+            Err(stop) => {
+                fx.record(path, started(None, None))?;
+                return Err(stop);
+            }
+        },
     };
     let (arm, name) = if holds { (then, "if") } else { (otherwise, "else") };
     fx.record(path, started(Some(holds), Some(name).filter(|_| !arm.is_empty())))?;
@@ -99,15 +99,19 @@ pub(super) async fn router<E: Effects>(
     choices: &[Node],
     path: &StepPath,
     flow: &mut Flow,
+    known: Option<Arc<[Arc<str>]>>,
 ) -> Result<Walked, Stop> {
     let started = |selected_steps| EventKind::RouterExecutionStarted { selected_steps };
-    let chosen = match fx.decide(node, path, &flow.input()).await {
-        Ok(Decision::Chosen(chosen)) => chosen,
-        Ok(_) => Arc::default(),
-        Err(stop) => {
-            fx.record(path, started(Arc::default()))?;
-            return Err(stop);
-        }
+    let chosen = match known {
+        Some(chosen) => chosen,
+        None => match fx.decide(node, path, &flow.input()).await {
+            Ok(Decision::Chosen(chosen)) => chosen,
+            Ok(_) => Arc::default(),
+            Err(stop) => {
+                fx.record(path, started(Arc::default()))?;
+                return Err(stop);
+            }
+        },
     };
     fx.record(path, started(chosen.clone()))?;
     let mut walked = Walked::begin(flow);
@@ -127,19 +131,23 @@ pub(super) async fn router<E: Effects>(
 pub(super) async fn repeat<E: Effects>(
     fx: &E,
     node: &Node,
-    body: &[Node],
-    at_most: u32,
-    forward: bool,
     path: &StepPath,
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
-    fx.record(path, EventKind::LoopExecutionStarted { max_iterations: at_most })?;
+    let NodeKind::Loop { body, at_most, forward } = &node.kind else {
+        unreachable!("only loops are repeated");
+    };
+    let (at_most, forward) = (*at_most, *forward);
+    fx.record(path, started(node))?;
     let mut walked = Walked::begin(flow);
     let outer = flow.nth;
     loop {
         walked.iterations += 1;
         let iteration = walked.iterations;
         let turn = path.nth(iteration);
+        if fx.past(&turn).stopped {
+            return Err(Stop::Sibling);
+        }
         let kind = EventKind::LoopIterationStarted { iteration, max_iterations: at_most };
         fx.record(&turn, kind)?;
         if !forward {
@@ -147,7 +155,7 @@ pub(super) async fn repeat<E: Effects>(
         }
         flow.scope = walked.outside.clone();
         flow.nth = iteration;
-        let turned = one_turn(fx, node, body, &turn, flow, iteration == at_most).await;
+        let turned = one_turn(fx, node, body, &turn, flow, (iteration, at_most)).await;
         let (status, should_continue) = match &turned {
             Ok(go_on) => (StepStatus::Completed, *go_on),
             Err(Stop::Failed(_)) => (StepStatus::Failed, false),
@@ -171,14 +179,23 @@ async fn one_turn<E: Effects>(
     body: &[Node],
     turn: &StepPath,
     flow: &mut Flow,
-    last: bool,
+    (iteration, at_most): (u32, u32),
 ) -> Result<bool, Stop> {
     sequence(fx, body, turn, flow).await?;
-    if flow.ended || last {
+    if flow.ended || iteration == at_most {
         return Ok(false);
     }
-    let ends = fx.decide(node, turn, &flow.input()).await?;
-    Ok(!matches!(ends, Decision::Holds(true)))
+    let review = node.review.as_deref().filter(|review| review.iteration_review.is_some());
+    let Some(review) = review else {
+        let ends = fx.decide(node, turn, &flow.input()).await?;
+        return Ok(!matches!(ends, Decision::Holds(true)));
+    };
+    // Asked apart from the end of the turn, which may be recorded with what somebody says.
+    let asked = fx.asked(&review::question(turn, "review", 1)).is_some();
+    if !asked && matches!(fx.decide(node, turn, &flow.input()).await?, Decision::Holds(true)) {
+        return Ok(false);
+    }
+    Ok(!review::after_turn(fx, review, turn, flow, (iteration, at_most)).await?)
 }
 
 /// The error of a failure that happened at `at` itself, and not inside it.

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use stepwright_core::plan::{Join, Node};
-use stepwright_core::state::check_branches;
+use stepwright_core::state::{Reducers, join_patches};
 use stepwright_core::{Content, EventKind, StepOutput, StepPath, StepStatus};
 
 /// How a branch ended.
@@ -21,8 +21,6 @@ pub(super) async fn parallel<E: Effects>(
     path: &StepPath,
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
-    let names: Arc<[Arc<str>]> = branches.iter().map(|branch| branch.name.clone()).collect();
-    fx.record(path, EventKind::ParallelExecutionStarted { branches: names })?;
     let at_a_time = concurrency.unwrap_or_else(|| count(branches));
     let before = &*flow;
     let answers = fan_out(fx, branches.len(), at_a_time, join, path, |index| {
@@ -35,7 +33,7 @@ pub(super) async fn parallel<E: Effects>(
     })
     .await?;
     let paths = |index: usize| path.child(&branches[index].name);
-    let (walked, outputs) = join_up(path, flow, &answers, paths)?;
+    let (walked, outputs) = join_up(fx.reducers(), path, flow, &answers, paths)?;
     let outputs: Map<String, Value> = branches
         .iter()
         .zip(outputs)
@@ -73,7 +71,7 @@ pub(super) async fn map<E: Effects>(
     })
     .await?;
     let paths = |index: usize| path.nth(number(index));
-    let (walked, outputs) = join_up(path, flow, &answers, paths)?;
+    let (walked, outputs) = join_up(fx.reducers(), path, flow, &answers, paths)?;
     let outputs = outputs.iter().map(Content::to_value).collect();
     flow.previous = Some(Arc::new(StepOutput::from(Content::from(Value::Array(outputs)))));
     Ok(walked)
@@ -93,6 +91,9 @@ async fn one_item<E: Effects>(
     item: Content,
     before: &Flow,
 ) -> Answer {
+    if fx.past(&turn).stopped {
+        return Err(Stop::Sibling);
+    }
     fx.record(&turn, EventKind::MapItemStarted { item: number })?;
     let mut own = before.fork();
     own.previous = Some(Arc::new(StepOutput::from(item.clone())));
@@ -119,12 +120,22 @@ async fn one_item<E: Effects>(
     Ok(own)
 }
 
+/// Whether something ends with this answer of a branch.
+type Ends = fn(&Answer) -> bool;
+
+/// Whether the whole run ends with this.
 fn when_lost(answer: &Answer) -> bool {
-    matches!(answer, Err(Stop::Lost(_)))
+    matches!(answer, Err(Stop::Lost(_) | Stop::Cancelled(_)))
+}
+
+/// Whether all of it ends with this, where no branch stops another: one that was stopped in an
+/// earlier life of the run was stopped from outside.
+fn when_stopped(answer: &Answer) -> bool {
+    when_lost(answer) || matches!(answer, Err(Stop::Sibling))
 }
 
 fn when_failed(answer: &Answer) -> bool {
-    matches!(answer, Err(Stop::Lost(_) | Stop::Failed(_)))
+    matches!(answer, Err(Stop::Lost(_) | Stop::Cancelled(_) | Stop::Failed(_)))
 }
 
 /// Works on branches, and stops those that are given up.
@@ -136,14 +147,14 @@ async fn fan_out<'a, E: Effects>(
     path: &StepPath,
     branch: impl Fn(usize) -> BoxFuture<'a, Answer> + Send + Sync + 'a,
 ) -> Result<Vec<Option<Answer>>, Stop> {
-    let gives_up = match join {
-        Join::FailFast => when_failed,
-        _ => when_lost as fn(&Answer) -> bool,
+    let (gives_up, over): (Ends, Ends) = match join {
+        Join::FailFast => (when_failed, when_lost),
+        _ => (when_stopped, when_stopped),
     };
     let at_a_time = usize::try_from(at_a_time).unwrap_or(usize::MAX).max(1);
     let answers = fx.branches(Fan { count, at_a_time, gives_up }, branch).await;
-    if let Some(Err(lost)) = answers.iter().flatten().find(|answer| when_lost(answer)) {
-        return Err(lost.clone());
+    if let Some(Err(stop)) = answers.iter().flatten().find(|answer| over(answer)) {
+        return Err(stop.clone());
     }
     // Whatever was under way in a branch that was given up has been dropped.
     fx.stop_within(path)?;
@@ -157,6 +168,7 @@ async fn fan_out<'a, E: Effects>(
 /// The failure of the first branch that failed; or that of the container, if two branches
 /// contradict each other.
 fn join_up(
+    reducers: &Reducers,
     path: &StepPath,
     flow: &mut Flow,
     answers: &[Option<Answer>],
@@ -177,9 +189,9 @@ fn join_up(
     if branches.iter().any(|branch| !branch.patches.is_empty()) {
         let patched = branches.iter().enumerate();
         let patched: Vec<_> = patched.map(|(i, b)| (branch_path(i), &b.patches[..])).collect();
-        check_branches(&patched)
+        join_patches(&flow.state, &patched, reducers)
             .map_err(state_error)
-            .and_then(|()| branches.iter().try_for_each(|branch| flow.apply(&branch.patches)))
+            .and_then(|joined| flow.apply(&joined))
             .map_err(|error| Stop::failed(path, error, 1))?;
     }
     let mut walked = Walked::begin(flow);

@@ -1,12 +1,13 @@
 //! What flows from step to step.
 
 use crate::effects::Failure;
+use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::executor::RunInput;
 use stepwright_core::scope::Scope;
 use stepwright_core::state::State;
 use stepwright_core::{
-    Content, ErrorCode, Patch, StepError, StepInput, StepOutput, StepPath, StepStatus,
+    Content, ErrorCode, Feedback, Patch, StepError, StepInput, StepOutput, StepPath, StepStatus,
 };
 
 /// What flows from step to step.
@@ -24,6 +25,10 @@ pub(crate) struct Flow {
     pub(crate) ended: bool,
     /// The first failure that was passed over by `on_error: continue`.
     pub(crate) broken: Option<Arc<Failure>>,
+    /// What a person has filled in for what is around here.
+    pub(crate) user_input: Option<Arc<Value>>,
+    /// What a person did not like about the last turn.
+    pub(crate) feedback: Option<Arc<Feedback>>,
 }
 
 impl Flow {
@@ -36,6 +41,8 @@ impl Flow {
             item: self.item.clone(),
             nth: self.nth,
             history: None,
+            user_input: self.user_input.clone(),
+            feedback: self.feedback.clone(),
         }
     }
 
@@ -51,7 +58,14 @@ impl Flow {
             nth: self.nth,
             ended: false,
             broken: None,
+            user_input: self.user_input.clone(),
+            feedback: self.feedback.clone(),
         }
+    }
+
+    /// A person did not like what the last turn gave.
+    pub(super) fn feedback(&mut self, previous: Content, feedback: Arc<str>) {
+        self.feedback = Some(Arc::new(Feedback { previous, feedback }));
     }
 
     /// Changes the state.
@@ -99,8 +113,10 @@ pub(super) struct Walked {
     pub(super) outside: Scope,
     /// The scopes in which its bodies ended.
     pub(super) inside: Vec<Scope>,
-    /// What it was given.
+    /// What it was given, unless it gives something new in any case.
     pub(super) given: Option<Arc<StepOutput>>,
+    /// What came before it.
+    pub(super) before: Option<Arc<StepOutput>>,
     pub(super) iterations: u32,
 }
 
@@ -111,6 +127,7 @@ impl Walked {
             outside: flow.scope.clone(),
             inside: Vec::new(),
             given: flow.previous.clone(),
+            before: flow.previous.clone(),
             iterations: 0,
         }
     }

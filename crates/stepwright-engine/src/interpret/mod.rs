@@ -5,15 +5,21 @@
 mod containers;
 mod fan;
 mod flow;
+mod review;
+mod step;
 
 pub(crate) use flow::Flow;
 
 use crate::effects::{Attempt, Effects, Failure, Stop};
+use flow::Walked;
 use futures_util::future::BoxFuture;
+use review::{Before, No, Verdict};
 use std::sync::Arc;
+use stepwright_core::context::rejected;
 use stepwright_core::event::End;
+use stepwright_core::executor::ExecutorType;
 use stepwright_core::plan::{Node, NodeKind, OnError};
-use stepwright_core::{EventKind, StepError, StepOutput, StepPath, StepStatus};
+use stepwright_core::{Answer, EventKind, StepError, StepOutput, StepPath, StepStatus};
 
 /// Walks `nodes`, which stand at `at`, one after the other.
 pub(crate) async fn sequence<E: Effects>(
@@ -39,18 +45,49 @@ async fn visit<E: Effects>(
 ) -> Result<(), Stop> {
     let path = at.child(&node.name);
     match &node.kind {
-        NodeKind::Step { executor_type, executor_name, .. } => {
-            let kind = EventKind::StepStarted {
-                executor_type: *executor_type,
-                executor_name: executor_name.clone(),
-            };
-            fx.record(&path, kind)?;
+        // Boxed, because few steps ask people, and all of them wait.
+        NodeKind::Step { .. } if asks(node) => Box::pin(step::asking(fx, node, path, flow)).await,
+        NodeKind::Step { .. } => {
+            fx.record(&path, started(node))?;
             let input = flow.input();
-            let first = Attempt { node, step: &path, number: 1, input: &input };
+            let first = Attempt { node, step: &path, number: 1, input: &input, last: None };
             let answer = fx.execute(&first).await;
             step_ended(fx, node, path, flow, answer)
         }
         _ => container(fx, node, path, flow).await,
+    }
+}
+
+/// Whether people have a say in a node.
+fn asks(node: &Node) -> bool {
+    node.review.is_some() || node.on_error == OnError::Pause
+}
+
+/// The fact that a node begins, of which nothing more is known.
+fn started(node: &Node) -> EventKind {
+    use EventKind as E;
+    match &node.kind {
+        NodeKind::Step { executor_type, executor_name, .. } => {
+            E::StepStarted { executor_type: *executor_type, executor_name: executor_name.clone() }
+        }
+        NodeKind::Workflow { .. } => E::StepStarted {
+            executor_type: ExecutorType::Workflow,
+            executor_name: node.name.clone(),
+        },
+        NodeKind::Parallel { branches, .. } => {
+            let branches = branches.iter().map(|branch| branch.name.clone()).collect();
+            E::ParallelExecutionStarted { branches }
+        }
+        NodeKind::Loop { at_most, .. } => E::LoopExecutionStarted { max_iterations: *at_most },
+        NodeKind::Condition { .. } => {
+            E::ConditionExecutionStarted { condition_result: None, branch: None }
+        }
+        NodeKind::Router { .. } => E::RouterExecutionStarted { selected_steps: Arc::default() },
+        NodeKind::Map { concurrency, .. } => {
+            E::MapExecutionStarted { items: Arc::default(), concurrency: *concurrency }
+        }
+        NodeKind::Steps { body } => E::StepsExecutionStarted { steps_count: count(body) },
+        _ => E::StepsExecutionStarted { steps_count: 0 },
     }
 }
 
@@ -74,17 +111,17 @@ fn step_ended<E: Effects>(
             Ok(())
         }
         Err(Stop::Failed(failure)) => {
-            fx.record(&path, step_failed(node, &failure))?;
-            pass_over(node, path, flow, failure)
+            fx.record(&path, step_failed(node.on_error, &failure))?;
+            pass_over(node.on_error, path, flow, failure)
         }
         Err(stop) => Err(stop),
     }
 }
 
 /// The fact that a step has failed.
-fn step_failed(node: &Node, failure: &Failure) -> EventKind {
+fn step_failed(on_error: OnError, failure: &Failure) -> EventKind {
     let (error, attempts) = (Box::new(failure.error.clone()), failure.attempts);
-    match node.on_error {
+    match on_error {
         OnError::Skip => EventKind::StepSkipped { error, attempts },
         other => {
             let continues = other == OnError::Continue;
@@ -95,12 +132,12 @@ fn step_failed(node: &Node, failure: &Failure) -> EventKind {
 
 /// What flows on from a failure, if anything does.
 fn pass_over(
-    node: &Node,
+    on_error: OnError,
     path: StepPath,
     flow: &mut Flow,
     failure: Arc<Failure>,
 ) -> Result<(), Stop> {
-    match node.on_error {
+    match on_error {
         OnError::Skip => {
             flow.skipped(path, Vec::new());
             Ok(())
@@ -121,31 +158,27 @@ fn container<'a, E: Effects>(
     flow: &'a mut Flow,
 ) -> BoxFuture<'a, Result<(), Stop>> {
     Box::pin(async move {
+        if fx.past(&path).stopped {
+            return Err(Stop::Sibling);
+        }
         // Only a container that may fail and be passed over needs to remember what came before.
         let before = (node.on_error != OnError::Fail).then(|| flow.clone());
-        let walked = match &node.kind {
-            NodeKind::Workflow { body } => containers::nested(fx, node, body, &path, flow).await,
-            NodeKind::Steps { body } => containers::steps(fx, body, &path, flow).await,
-            NodeKind::Loop { body, at_most, forward } => {
-                containers::repeat(fx, node, body, *at_most, *forward, &path, flow).await
-            }
-            NodeKind::Condition { then, otherwise } => {
-                containers::condition(fx, node, then, otherwise, &path, flow).await
-            }
-            NodeKind::Router { choices } => {
-                containers::router(fx, node, choices, &path, flow).await
-            }
-            NodeKind::Parallel { branches, join, concurrency } => {
-                fan::parallel(fx, branches, *join, *concurrency, &path, flow).await
-            }
-            NodeKind::Map { body, concurrency, join } => {
-                fan::map(fx, node, body, *concurrency, *join, &path, flow).await
-            }
-            _ => Err(Stop::failed(&path, StepError::terminal("it is of an unknown kind"), 1)),
+        let outer = (flow.user_input.clone(), flow.feedback.clone());
+        let mut known = Before::default();
+        if let Some(review) = &node.review {
+            known = match review::before(fx, node, review, &path, flow).await {
+                Ok(known) => known,
+                Err(no) => return not_done(fx, node, path, flow, no),
+            };
+        }
+        let walked = walk(fx, node, &path, flow, &known).await;
+        (flow.user_input, flow.feedback) = outer;
+        let answer = match walked {
+            Ok(walked) => given(fx, node, &path, flow, walked).await,
+            Err(stop) => Err(stop),
         };
-        match walked {
-            Ok(walked) => {
-                let output = walked.output(flow);
+        match answer {
+            Ok(Given::This(walked, output)) => {
                 fx.record(&path, completed(node, walked.iterations, output.as_ref()))?;
                 flow.scope = walked.outside;
                 match output {
@@ -154,16 +187,143 @@ fn container<'a, E: Effects>(
                 }
                 Ok(())
             }
+            Ok(Given::Nothing(walked, error)) => {
+                fx.record(&path, left_out(node, error))?;
+                flow.scope = walked.outside;
+                flow.previous = walked.before;
+                flow.skipped(path, walked.inside);
+                Ok(())
+            }
             Err(Stop::Failed(failure)) => {
-                fx.record(&path, failed(node, &path, &failure))?;
+                let on_error = decide_failure(fx, node, &path, &failure).await?;
+                fx.record(&path, failed(node, on_error, &path, &failure))?;
                 if let Some(before) = before {
                     *flow = before;
                 }
-                pass_over(node, path, flow, failure)
+                pass_over(on_error, path, flow, failure)
             }
             Err(stop) => Err(stop),
         }
     })
+}
+
+/// What a container gives.
+enum Given {
+    This(Walked, Option<Arc<StepOutput>>),
+    /// Somebody has rejected it.
+    Nothing(Walked, StepError),
+}
+
+/// What a container gives, once somebody has looked at it who has a say in it.
+async fn given<E: Effects>(
+    fx: &E,
+    node: &Node,
+    path: &StepPath,
+    flow: &Flow,
+    walked: Walked,
+) -> Result<Given, Stop> {
+    let output = walked.output(flow);
+    let Some(review) = node.review.as_deref().filter(|review| review.output_review.is_some())
+    else {
+        return Ok(Given::This(walked, output));
+    };
+    let shown = output.clone().or_else(|| flow.previous.clone()).unwrap_or_default();
+    Ok(match review::after(fx, node, review, path, shown.clone(), (1, 1)).await? {
+        Verdict::Good(good) if Arc::ptr_eq(&good, &shown) => Given::This(walked, output),
+        Verdict::Good(edited) => Given::This(walked, Some(edited)),
+        Verdict::Out(error) => Given::Nothing(walked, error),
+        Verdict::Failed(error) => return Err(Stop::failed(path, error, 1)),
+        // A container is not done again: its definition says so.
+        Verdict::Again(feedback) => {
+            return Err(Stop::failed(path, rejected(feedback.as_deref()), 1));
+        }
+    })
+}
+
+async fn walk<E: Effects>(
+    fx: &E,
+    node: &Node,
+    path: &StepPath,
+    flow: &mut Flow,
+    known: &Before,
+) -> Result<Walked, Stop> {
+    match &node.kind {
+        NodeKind::Workflow { body } => containers::nested(fx, node, body, path, flow).await,
+        NodeKind::Steps { body } => containers::steps(fx, node, body, path, flow).await,
+        NodeKind::Loop { .. } => containers::repeat(fx, node, path, flow).await,
+        NodeKind::Condition { then, otherwise } => {
+            let arms = (&then[..], &otherwise[..]);
+            containers::condition(fx, node, arms, path, flow, known.holds).await
+        }
+        NodeKind::Router { choices } => {
+            containers::router(fx, node, choices, path, flow, known.route.clone()).await
+        }
+        NodeKind::Parallel { branches, join, concurrency } => {
+            fx.record(path, started(node))?;
+            fan::parallel(fx, branches, *join, *concurrency, path, flow).await
+        }
+        NodeKind::Map { body, concurrency, join } => {
+            fan::map(fx, node, body, *concurrency, *join, path, flow).await
+        }
+        _ => Err(Stop::failed(path, StepError::terminal("it is of an unknown kind"), 1)),
+    }
+}
+
+/// What happens after a failure: as the node says, or as somebody decides.
+async fn decide_failure<E: Effects>(
+    fx: &E,
+    node: &Node,
+    path: &StepPath,
+    failure: &Failure,
+) -> Result<OnError, Stop> {
+    if node.on_error != OnError::Pause {
+        return Ok(node.on_error);
+    }
+    let review = node.review.as_deref();
+    let asked = (1, failure.attempts);
+    Ok(match review::about_failure(fx, review, path, &failure.error, asked, false).await? {
+        Answer::Skip => OnError::Skip,
+        _ => OnError::Fail,
+    })
+}
+
+/// A node that somebody has rejected before it began. It leaves a trace all the same.
+fn not_done<E: Effects>(
+    fx: &E,
+    node: &Node,
+    path: StepPath,
+    flow: &mut Flow,
+    no: No,
+) -> Result<(), Stop> {
+    let (error, skipped) = match no {
+        No::Stopped(stop) => return Err(stop),
+        No::Skipped(error) => (error, true),
+        No::Failed(error) => (error, false),
+    };
+    fx.record(&path, started(node))?;
+    if skipped {
+        fx.record(&path, left_out(node, error))?;
+        flow.skipped(path, Vec::new());
+        return Ok(());
+    }
+    let failure = Arc::new(Failure { path: path.clone(), error: *error.data, attempts: 0 });
+    // There is nobody to ask again.
+    let on_error = match node.on_error {
+        OnError::Pause => OnError::Fail,
+        other => other,
+    };
+    fx.record(&path, failed(node, on_error, &path, &failure))?;
+    pass_over(on_error, path, flow, failure)
+}
+
+/// The fact that a node is left out, because somebody has rejected it.
+fn left_out(node: &Node, error: StepError) -> EventKind {
+    match node.kind {
+        NodeKind::Step { .. } | NodeKind::Workflow { .. } => {
+            EventKind::StepSkipped { error: error.data, attempts: 0 }
+        }
+        _ => ended(node, 0, End { status: StepStatus::Skipped, error: Some(error.data) }),
+    }
 }
 
 /// The fact that a container has done its work.
@@ -180,11 +340,11 @@ fn completed(node: &Node, iterations: u32, output: Option<&Arc<StepOutput>>) -> 
 
 /// The fact that a container has failed. A failure inside of it stands where it happened; only one
 /// of the container's own is told here.
-fn failed(node: &Node, path: &StepPath, failure: &Failure) -> EventKind {
-    if let NodeKind::Workflow { .. } = node.kind {
-        return step_failed(node, failure);
+fn failed(node: &Node, on_error: OnError, path: &StepPath, failure: &Failure) -> EventKind {
+    if let NodeKind::Workflow { .. } | NodeKind::Step { .. } = node.kind {
+        return step_failed(on_error, failure);
     }
-    let status = match node.on_error {
+    let status = match on_error {
         OnError::Skip => StepStatus::Skipped,
         _ => StepStatus::Failed,
     };

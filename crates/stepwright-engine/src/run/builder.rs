@@ -4,7 +4,6 @@ use super::blocking::runtime;
 use super::{IntoInput, Known, Live, Outbox, RunHandle, RunStream};
 use crate::drive::Job;
 use crate::recorder::{Recorder, Recording};
-use crate::run::live::Outcome;
 use crate::workflow::Workflow;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -177,6 +176,7 @@ impl Run {
     pub async fn background(self) -> Result<RunHandle, Error> {
         let workflow = self.workflow.clone();
         let Prepared { job, run, .. } = self.prepare(None, true).await?;
+        workflow.attend();
         let recorder = job.recorder.clone();
         let live = Live::of(recorder.cancel_token().clone(), Some(recorder.clone()));
         let live = Arc::new(live);
@@ -189,11 +189,11 @@ impl Run {
             workflow.live().remove(&run);
             return Err(crate::workflow::stop_error(&stop));
         }
-        if let Err(error) = workflow.dispatch(&run).await {
+        if let Err(error) = workflow.dispatch(&run, None).await {
             workflow.live().remove(&run);
             return Err(error);
         }
-        Ok(RunHandle::new(run, live))
+        Ok(RunHandle::new(workflow, run))
     }
 
     /// Runs to the end on this thread: for programs without async.
@@ -218,6 +218,12 @@ impl Run {
         let mut left = Left { recorder: Some(job.recorder.clone()), run, workflow };
         let answer = job.drive().await;
         left.recorder = None;
+        if let Ok(output) = &answer
+            && output.is_paused()
+        {
+            left.workflow.live().remove(&left.run);
+            left.workflow.wake_later(&left.run, output).await;
+        }
         left.workflow.with_events(answer)
     }
 
@@ -233,11 +239,15 @@ impl Run {
             Some(store) => Box::pin(self.look_up(store)).await?,
             None => None,
         };
-        self.assemble(outbox, store, session)
+        self.assemble(outbox, store, session, remembered)
     }
 
     /// Sees to it that the name of the run is free, and finds its session.
     async fn look_up(&self, store: &AnyStore) -> Result<Option<Session>, Error> {
+        if store.is_shared() {
+            self.workflow.attend();
+        }
+        self.workflow.remember_plan(store).await?;
         let options = &self.options;
         let (run, user) = (options.run_id.clone(), options.user_id.clone());
         if let Some(run) = run.transpose()?
@@ -256,6 +266,7 @@ impl Run {
         outbox: Option<Arc<Outbox>>,
         store: Option<AnyStore>,
         session: Option<Session>,
+        background: bool,
     ) -> Result<Prepared, Error> {
         let Self { workflow, options, cancel } = self;
         let input = options.input?;
@@ -286,7 +297,12 @@ impl Run {
             metadata: options.metadata,
             debug: options.debug,
             timeout_ms: timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
+            background,
         });
+        if let (Some(outbox), Some(store)) = (&outbox, &store) {
+            outbox.found_in(store.clone(), run.clone());
+        }
+        let driver = store.as_ref().map(|_| workflow.driver_name().clone());
         let recording = Recording {
             run: run.clone(),
             world: world.clone(),
@@ -295,6 +311,7 @@ impl Run {
             outbox,
             keep_events: workflow.keeps_events(),
             debug: options.debug,
+            driver,
         };
         let job = Job::new(workflow.shared_plan(), started, recording, &[])?;
         if !workflow.live().insert(run.clone(), Known::Foreground(job.recorder.clone())) {
@@ -302,18 +319,6 @@ impl Run {
         }
         Ok(Prepared { job, run, workflow })
     }
-}
-
-/// Tells those who wait how a run ended.
-pub(crate) fn finish(live: &Live, answer: &Result<RunOutput, Error>) {
-    let outcome = match answer {
-        Ok(output) => Outcome::Output(Box::new(output.clone())),
-        Err(error) => match error.output() {
-            Some(output) if output.is_terminal() => Outcome::Output(Box::new(output.clone())),
-            _ => Outcome::Lost(error.report()),
-        },
-    };
-    live.end(outcome);
 }
 
 /// Most runs have no state, and share having none.

@@ -1,35 +1,34 @@
 //! A handle to a run in the background.
 
-use super::Live;
-use crate::run::live::Outcome;
+use super::Known;
+use super::live::Outcome;
+use crate::workflow::Workflow;
 use std::fmt;
-use std::sync::Arc;
+use stepwright_core::store::Watched;
 use stepwright_core::{Error, ErrorKind, RunId, RunOutput, RunStatus};
 
 /// A handle to a run in the background. Dropping it changes nothing.
 ///
 /// ```
 /// # use stepwright_engine::Workflow;
-/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # async fn think(topic: String) -> String { topic }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
-/// let workflow = Workflow::builder("Greeting").step(greet).build()?;
-/// let handle = workflow.run("Ada").background().await?;
-/// println!("started {}", handle.run_id());
-/// while !workflow.get_run(handle.run_id()).await?.is_terminal() {
-///     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-/// }
-/// assert_eq!(handle.output().await?.content.text(), "Hello Ada");
+/// let workflow = Workflow::builder("Deep Research").step(think).build()?;
+/// let handle = workflow.run("ants").background().await?;
+/// println!("{} is {}", handle.run_id(), handle.status().await?);
+/// let output = handle.output().await?;
+/// # assert_eq!(output.content.text(), "ants");
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
 pub struct RunHandle {
+    workflow: Workflow,
     run: RunId,
-    live: Arc<Live>,
 }
 
 impl RunHandle {
-    pub(super) fn new(run: RunId, live: Arc<Live>) -> Self {
-        Self { run, live }
+    pub(crate) fn new(workflow: Workflow, run: RunId) -> Self {
+        Self { workflow, run }
     }
 
     /// Which run it is.
@@ -37,37 +36,94 @@ impl RunHandle {
         &self.run
     }
 
-    /// Where it stands: `Pending` while other runs are before it.
-    pub fn status(&self) -> RunStatus {
-        self.live.status()
+    /// Where it stands: `Pending` while other runs are before it, `Paused` while it waits.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or does not know the run any more.
+    pub async fn status(&self) -> Result<RunStatus, Error> {
+        if let Some(known) = self.workflow.live().get(self.run.as_str()) {
+            return Ok(known.status());
+        }
+        let row = match self.workflow.remembering() {
+            Some(store) => store.run(&self.run).await?,
+            None => None,
+        };
+        row.map(|row| row.status).ok_or_else(|| self.unknown())
     }
 
-    /// Cancels the run. It takes effect at once; wait for [`RunHandle::output`] to see it.
-    pub fn cancel(&self) {
-        self.live.cancel.cancel();
+    /// Cancels the run. It takes effect at once; wait for [`RunHandle::output`] to see it. `false`
+    /// if it has ended.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn cancel(&self) -> Result<bool, Error> {
+        self.workflow.cancel_run(&self.run).await
     }
 
-    /// Waits for the end of the run, and gives its output.
+    /// The events of the run from the fact numbered `after` on: see [`Workflow::events`].
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn events(&self, after: u64) -> Result<super::Events, Error> {
+        self.workflow.events(&self.run, after).await
+    }
+
+    /// Waits for the end of the run, whoever drives it and however often it pauses, and gives its
+    /// output.
     ///
     /// # Errors
     /// As awaiting a run: if it failed or was cancelled, or if its journal was lost.
     #[doc(alias = "wait")]
     pub async fn output(&self) -> Result<RunOutput, Error> {
-        match self.live.outcome().await {
-            Outcome::Output(output) if output.status == RunStatus::Completed => {
-                Ok((**output).clone())
+        self.until(RunStatus::is_terminal).await
+    }
+
+    /// Waits until the run ends or waits for something, and gives its output.
+    ///
+    /// # Errors
+    /// As [`RunHandle::output`].
+    pub async fn settled(&self) -> Result<RunOutput, Error> {
+        self.until(|status| status.is_terminal() || status == RunStatus::Paused).await
+    }
+
+    async fn until(&self, enough: impl Fn(RunStatus) -> bool) -> Result<RunOutput, Error> {
+        loop {
+            let known = self.workflow.live().get(self.run.as_str());
+            if let Some(Known::Background(live)) = &known {
+                match live.outcome().await {
+                    Outcome::Output(output) if enough(output.status) => {
+                        return answer((**output).clone());
+                    }
+                    Outcome::Output(_) => {}
+                    Outcome::Lost(why) => return Err(Error::new(ErrorKind::Store, why.clone())),
+                }
             }
-            Outcome::Output(output) => Err(Error::of_run((**output).clone())),
-            Outcome::Lost(why) => Err(Error::new(ErrorKind::Store, why.clone())),
+            let store = self.workflow.remembering().ok_or_else(|| self.unknown())?;
+            let changed = store.changed(Watched::Facts(self.run.clone()));
+            let row = store.run(&self.run).await?.ok_or_else(|| self.unknown())?;
+            if enough(row.status) {
+                return answer(self.workflow.get_run(&self.run).await?);
+            }
+            if !matches!(known, Some(Known::Background(_))) {
+                changed.await;
+            }
         }
+    }
+
+    fn unknown(&self) -> Error {
+        self.workflow.not_found(&format!("run `{}`", self.run))
+    }
+}
+
+fn answer(output: RunOutput) -> Result<RunOutput, Error> {
+    match output.status {
+        RunStatus::Completed | RunStatus::Paused => Ok(output),
+        _ => Err(Error::of_run(output)),
     }
 }
 
 impl fmt::Debug for RunHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunHandle")
-            .field("run_id", &self.run)
-            .field("status", &self.status())
-            .finish_non_exhaustive()
+        f.debug_struct("RunHandle").field("run_id", &self.run).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use stepwright_core::{RunId, RunOutput, RunStatus};
+use stepwright_core::{Error, RunId, RunOutput, RunStatus};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -15,27 +15,48 @@ pub(crate) struct Live {
     recorder: Mutex<Option<Arc<Recorder>>>,
     /// Whether somebody has begun to drive it.
     driven: AtomicBool,
-    /// How it ended, for those who wait.
+    /// Whether this process has begun it, and it is to be driven for the first time.
+    fresh: AtomicBool,
+    /// How it was left, for those who wait.
     outcome: OnceLock<Outcome>,
     ended: Notify,
 }
 
-/// How a run ended: a report of the error if the journal was lost.
+/// How a run was left: a report of the error if the journal was lost.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
+    /// It has ended, or waits.
     Output(Box<RunOutput>),
     Lost(String),
+}
+
+impl Outcome {
+    pub(crate) fn of(answer: &Result<RunOutput, Error>) -> Self {
+        match answer {
+            Ok(output) => Self::Output(Box::new(output.clone())),
+            Err(error) => match error.output() {
+                Some(output) if output.is_terminal() => Self::Output(Box::new(output.clone())),
+                _ => Self::Lost(error.report()),
+            },
+        }
+    }
 }
 
 impl Live {
     pub(crate) fn of(cancel: CancellationToken, recorder: Option<Arc<Recorder>>) -> Self {
         Self {
             cancel,
+            fresh: recorder.is_some().into(),
             recorder: recorder.into(),
             driven: false.into(),
             outcome: OnceLock::new(),
             ended: Notify::new(),
         }
+    }
+
+    /// Whether this process has begun it, and nobody has driven it yet. Says so once.
+    pub(crate) fn take_fresh(&self) -> bool {
+        self.fresh.swap(false, Ordering::AcqRel)
     }
 
     /// Somebody has begun to drive it.
@@ -44,13 +65,13 @@ impl Live {
         self.driven.store(true, Ordering::Release);
     }
 
-    /// Tells those who wait how it ended.
+    /// Tells those who wait how it was left.
     pub(crate) fn end(&self, outcome: Outcome) {
         let _ = self.outcome.set(outcome);
         self.ended.notify_waiters();
     }
 
-    /// Waits for its end.
+    /// Waits until it is left.
     pub(crate) async fn outcome(&self) -> &Outcome {
         loop {
             let mut ended = pin!(self.ended.notified());
@@ -60,6 +81,11 @@ impl Live {
                 None => ended.await,
             }
         }
+    }
+
+    /// The recorder of whoever drives it, once somebody does.
+    fn driving(&self) -> Option<Arc<Recorder>> {
+        if self.driven.load(Ordering::Acquire) { self.recorder() } else { None }
     }
 
     fn recorder(&self) -> Option<Arc<Recorder>> {
@@ -99,6 +125,28 @@ impl Known {
         }
     }
 
+    /// Somebody has left something in its inbox.
+    pub(crate) fn poke(&self) {
+        if let Some(recorder) = self.recorder() {
+            recorder.waits().poke();
+        }
+    }
+
+    /// The recorder of whoever drives it. One that waits for its turn has another by then.
+    pub(crate) fn recorder(&self) -> Option<Arc<Recorder>> {
+        match self {
+            Self::Background(live) => live.driving(),
+            Self::Foreground(recorder) => Some(recorder.clone()),
+        }
+    }
+
+    pub(crate) fn status(&self) -> RunStatus {
+        match self {
+            Self::Background(live) => live.status(),
+            Self::Foreground(recorder) => recorder.status(),
+        }
+    }
+
     pub(crate) fn output(&self) -> Option<RunOutput> {
         match self {
             Self::Background(live) => live.output(),
@@ -112,6 +160,10 @@ impl Known {
 pub(crate) struct LiveRuns(Mutex<FxHashMap<RunId, Known>>);
 
 impl LiveRuns {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     pub(crate) fn get(&self, run: &str) -> Option<Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned()
     }

@@ -2,17 +2,20 @@
 
 mod blocking;
 mod builder;
+mod follow;
 mod handle;
 mod input;
 mod live;
 mod outbox;
+mod resume;
 mod stream;
 
 pub use blocking::{BlockingEvents, block_on};
 pub use builder::Run;
-pub(crate) use builder::finish;
+pub use follow::Events;
 pub use handle::RunHandle;
 pub use input::{IntoInput, Parts};
+pub use resume::Resume;
 pub use stream::RunStream;
 
 pub(crate) use live::{Known, Live, LiveRuns};

@@ -1,8 +1,8 @@
 //! The events of a run, as they happen.
 
-use super::{BlockingEvents, Outbox, Run};
+use super::outbox::Tail;
+use super::{BlockingEvents, Outbox, Resume, Run};
 use futures_util::stream::Stream;
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,12 +36,14 @@ use tokio_util::sync::CancellationToken;
 #[must_use = "a stream does nothing until it is polled"]
 pub struct RunStream {
     stage: Stage,
-    read: VecDeque<Event>,
+    tail: Tail,
+    all: bool,
     cancel: CancellationToken,
 }
 
 enum Stage {
     Ready(Box<Run>),
+    Resumed(Box<Resume>),
     Running { outbox: Arc<Outbox>, task: JoinHandle<Result<RunOutput, Error>> },
     Read(JoinHandle<Result<RunOutput, Error>>),
     Ended,
@@ -49,8 +51,13 @@ enum Stage {
 
 impl RunStream {
     pub(super) fn new(run: Run) -> Self {
-        let cancel = run.cancel_token();
-        Self { stage: Stage::Ready(Box::new(run)), read: VecDeque::new(), cancel }
+        let (cancel, all) = (run.cancel_token(), run.wants_all_events());
+        Self { stage: Stage::Ready(Box::new(run)), tail: Tail::default(), all, cancel }
+    }
+
+    pub(super) fn of_resume(resume: Resume) -> Self {
+        let (cancel, all) = (resume.cancel_token(), resume.wants_all_events());
+        Self { stage: Stage::Resumed(Box::new(resume)), tail: Tail::default(), all, cancel }
     }
 
     /// The events for programs without async: an iterator that waits for each on this thread.
@@ -111,38 +118,55 @@ impl Stream for RunStream {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let this = &mut *self;
         loop {
-            if let Some(event) = self.read.pop_front() {
-                return Poll::Ready(Some(event));
-            }
-            match std::mem::replace(&mut self.stage, Stage::Ended) {
+            match std::mem::replace(&mut this.stage, Stage::Ended) {
                 Stage::Ready(run) => {
-                    let outbox = Arc::new(Outbox::new(run.wants_all_events()));
-                    let shown = outbox.clone();
-                    let task = tokio::spawn(async move {
-                        let answer = run.drive(Some(shown.clone())).await;
-                        // A run that could not be begun has not closed it.
-                        shown.close();
-                        answer
-                    });
-                    self.stage = Stage::Running { outbox, task };
+                    this.stage = begin(move |outbox| run.drive(Some(outbox)));
+                }
+                Stage::Resumed(resume) => {
+                    this.tail = Tail::anywhere();
+                    this.stage = begin(move |outbox| resume.carry_on(Some(outbox)));
                 }
                 Stage::Running { outbox, task } => {
-                    let taken = outbox.poll_take(cx, &mut self.read);
-                    if taken == Poll::Ready(false) {
-                        self.stage = Stage::Read(task);
-                        return Poll::Ready(None);
+                    let next = this.tail.poll(cx, &outbox);
+                    this.stage = match next {
+                        // If the journal cannot be read, the output says so.
+                        Poll::Ready(None | Some(Err(_))) => {
+                            this.stage = Stage::Read(task);
+                            return Poll::Ready(None);
+                        }
+                        _ => Stage::Running { outbox, task },
+                    };
+                    if let Some(Ok(event)) = ready!(next)
+                        && (this.all || event.kind.is_content())
+                    {
+                        return Poll::Ready(Some(event));
                     }
-                    self.stage = Stage::Running { outbox, task };
-                    ready!(taken);
                 }
                 ended => {
-                    self.stage = ended;
+                    this.stage = ended;
                     return Poll::Ready(None);
                 }
             }
         }
     }
+}
+
+/// Begins to drive a run that is read along.
+fn begin<F>(drive: impl FnOnce(Arc<Outbox>) -> F) -> Stage
+where
+    F: Future<Output = Result<RunOutput, Error>> + Send + 'static,
+{
+    let outbox = Arc::new(Outbox::default());
+    let (driving, shown) = (drive(outbox.clone()), outbox.clone());
+    let task = tokio::spawn(async move {
+        let answer = driving.await;
+        // A run that could not be begun has not closed it.
+        shown.close();
+        answer
+    });
+    Stage::Running { outbox, task }
 }
 
 impl Drop for RunStream {

@@ -205,10 +205,11 @@ fn a_cut_run_ends_as_the_uncut_run() {
             let past = facts[..cut].to_vec();
             let calls = Calls::default();
             let (clock, store) = (VirtualClock::default(), Memory::default());
-            let append = Append { run: run.clone(), facts: past.clone(), close: None };
+            let append =
+                Append { run: run.clone(), facts: past.clone(), close: None, driver: None };
             clock.run(store.append(append)).unwrap();
             let again = Plans::workflow(seed, store.clone(), clock.clone(), calls.clone());
-            let actual = outcome(clock.run(again.resume("sim")));
+            let actual = outcome(clock.run(again.resume("sim").into_future()));
             assert_eq!(actual, expected, "{place}");
             let journal = clock.run(store.load(&run, 0, usize::MAX)).unwrap();
             grammar::check(&journal);

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use stepwright_core::store::RunFilter;
 use stepwright_core::{
-    ErrorKind, Event, EventKind, Memory, RunId, RunStatus, StepContext, StepInput, Store as _,
+    Answer, ErrorKind, Event, EventKind, HumanReview, Memory, RunId, RunStatus, StepContext,
+    StepInput, Store as _,
 };
-use stepwright_engine::{Parallel, Step, Workflow};
+use stepwright_engine::{Parallel, Step, Workflow, WorkflowBuilder};
 
 /// A step that says when it is dropped without having ended.
 fn guarded() -> (Step, Arc<AtomicBool>) {
@@ -149,16 +150,16 @@ async fn background_runs_wait_for_a_slot_and_can_be_cancelled_before_it() {
         handles.push(workflow.run("in").run_id(format!("r{n}")).background().await.unwrap());
     }
     until(async || running.load(Ordering::SeqCst) == 2).await;
-    assert_eq!(handles[4].status(), RunStatus::Pending);
+    assert_eq!(handles[4].status().await.unwrap(), RunStatus::Pending);
     assert_eq!(workflow.get_run("r4").await.unwrap().status, RunStatus::Pending);
-    assert!(workflow.cancel_run("r4"));
+    assert!(workflow.cancel_now("r4"));
     release.send(true).unwrap();
     let error = handles[4].output().await.unwrap_err();
     assert_eq!((error.kind(), running.load(Ordering::SeqCst)), (ErrorKind::Cancelled, 4));
     for handle in &handles[..4] {
         assert_eq!(handle.output().await.unwrap().status, RunStatus::Completed);
     }
-    assert!(!workflow.cancel_run("r4"), "it has ended");
+    assert!(!workflow.cancel_now("r4"), "it has ended");
 }
 
 #[tokio::test]
@@ -169,7 +170,7 @@ async fn cancelling_ends_the_run_at_once_with_one_last_event() {
     let mut seen = Vec::new();
     while let Some(event) = events.next().await {
         if event.path.name() == "other" && matches!(event.kind, EventKind::RunContent { .. }) {
-            assert!(workflow.cancel_run("r"));
+            assert!(workflow.cancel_now("r"));
         }
         seen.push(event);
     }
@@ -339,14 +340,33 @@ async fn a_background_run_that_cannot_be_taken_up_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_changed_definition_is_not_resumed() {
+async fn a_changed_definition_is_told_with_what_has_changed() {
     let store = Memory::default();
-    let before = of(mark("a")).store(store.clone()).build().unwrap();
+    let asks = |name| mark(name).human_review(HumanReview::new().requires_confirmation("?"));
+    let build = |more: Option<Step>, name| {
+        let workflow = of(mark("a").retries(1)).store(store.clone()).step(asks(name));
+        more.into_iter().fold(workflow, WorkflowBuilder::step).build().unwrap()
+    };
+    let before = build(None, "b");
     before.run("in").run_id("r").await.unwrap();
-    let after = of(mark("b")).store(store).build().unwrap();
+    let after = build(Some(mark("c")), "b");
     let error = after.resume("r").await.unwrap_err();
-    assert_eq!(error.to_string(), "workflow `test` has changed since run `r` began");
+    let wanted = "workflow `test` has changed since run `r` began\n  + `c` is new";
+    assert_eq!(error.to_string(), wanted);
+    assert!(error.hint().unwrap().contains("accept the change"), "{error:?}");
+    let answer = [("b", Answer::Approve)];
+    let goes_on = after.continue_run("r", answer).accept_changed_definition(true);
+    assert_eq!(text(&goes_on.await.unwrap()), "inabc");
     assert_eq!(after.resume("none").await.unwrap_err().kind(), ErrorKind::NotFound);
+
+    before.run("in").run_id("s").await.unwrap();
+    let gone = of(mark("z")).store(store.clone()).step(asks("b")).build().unwrap();
+    let error = gone.resume("s").accept_changed_definition(true).await.unwrap_err();
+    assert!(error.to_string().contains("- `a` is not there any more"), "{error}");
+    assert!(error.hint().unwrap().contains("the run has done `a`"), "{error:?}");
+    let slower = of(mark("a").retries(4)).store(store.clone()).step(asks("b")).build().unwrap();
+    let error = slower.resume("s").await.unwrap_err().to_string();
+    assert!(error.contains("~ `a`: `retry` was {\"retries\":1"), "{error}");
 }
 
 #[tokio::test]
@@ -355,7 +375,7 @@ async fn a_failed_run_in_the_background_is_a_failed_run() {
     let handle = workflow.run("in").background().await.unwrap();
     let error = handle.output().await.unwrap_err();
     assert_eq!(error.to_string(), "step `f` failed: kaput");
-    assert_eq!(handle.status(), RunStatus::Error);
+    assert_eq!(handle.status().await.unwrap(), RunStatus::Error);
 }
 
 #[test]

@@ -7,7 +7,9 @@ use crate::format::{Choice, File, Function, Item, Kind, Referring, Test};
 use crate::reference::ROOTS;
 use crate::source::Span;
 use crate::suggest::did_you_mean;
+use serde_json::Value;
 use std::collections::HashMap;
+use stepwright_core::OnReject;
 
 /// Checks a file and those within it. `model` is what its agents use without one of their own.
 pub(crate) fn check(file: &File, model: Option<&str>, mistakes: &mut Diagnostics) {
@@ -58,6 +60,10 @@ struct Place<'a> {
     hidden: Vec<(&'a str, Hidden<'a>)>,
     item: bool,
     counts: Counts,
+    /// The form that was filled in for this, or for what is around it.
+    form: Option<&'a Value>,
+    /// Whether somebody may have rejected what was given before.
+    feedback: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -133,10 +139,10 @@ impl<'a> Checker<'a, '_> {
 
     /// Checks a step; the place after it.
     fn item(&mut self, item: &'a Item, mut place: Place<'a>) -> Place<'a> {
-        let mut inside = match &item.kind {
-            Kind::Agent { .. } | Kind::Function(_) => Place::default(),
-            _ => place.inside(item),
-        };
+        let outer = (place.form, place.feedback);
+        place.form = item.form().or(place.form);
+        place.feedback |= may_be_rejected(item);
+        let mut inside = if item.is_leaf() { Place::default() } else { place.inside(item) };
         let after = &mut place;
         match &item.kind {
             Kind::Agent { agent, prompt } => {
@@ -197,6 +203,7 @@ impl<'a> Checker<'a, '_> {
             Kind::Unreadable => {}
         }
         after.visible.push(&item.name.text);
+        (place.form, place.feedback) = outer;
         place
     }
 
@@ -225,6 +232,7 @@ impl<'a> Checker<'a, '_> {
 
     fn choices(&mut self, choose: &'a Choice, choices: &'a [Item], place: &Place<'a>) {
         match choose {
+            Choice::Person => {}
             Choice::Expression(choose) => self.references(choose.into(), place),
             Choice::Constant(words) => {
                 let names: Vec<&str> = choices.iter().map(|c| c.name.text.as_str()).collect();
@@ -246,6 +254,19 @@ impl<'a> Checker<'a, '_> {
     }
 }
 
+/// Whether somebody may reject what it gives, and then it is done again.
+fn may_be_rejected(item: &Item) -> bool {
+    let Some(review) = &item.review else { return false };
+    let again = matches!(review.on_reject, None | Some(OnReject::Retry));
+    match item.kind {
+        Kind::Loop { .. } => review.iteration_review.is_some(),
+        _ if item.is_leaf() => {
+            review.output_review.is_some() && again && review.max_retries != Some(0)
+        }
+        _ => false,
+    }
+}
+
 /// Every expression and template of a function.
 fn referring(function: &Function) -> Vec<Referring<'_>> {
     match function {
@@ -262,5 +283,6 @@ fn referring(function: &Function) -> Vec<Referring<'_>> {
         Function::Shell { command, stdin, .. } => {
             std::iter::once(command).chain(stdin).map(Into::into).collect()
         }
+        Function::Sleep { .. } => Vec::new(),
     }
 }

@@ -23,7 +23,23 @@ impl<'a> Checker<'a, '_> {
                             .help("write `steps.name`, or `steps[\"a name\"]`"),
                     ),
                 },
-                "input" => self.property(reference, &at),
+                "input" => {
+                    let schema = self.file.input.as_ref();
+                    property(reference, schema, "the declared input has no property", &at)
+                }
+                "user_input" if place.form.is_none() => {
+                    Some(at("nobody fills in a form for this".into()).help(
+                        "ask for it with `human_review: {requires_user_input: …}`, here or around \
+                         this",
+                    ))
+                }
+                "user_input" => property(reference, place.form, "the form does not ask for", &at),
+                root @ ("feedback" | "rejected") if !place.feedback => {
+                    Some(at(format!("there is no `{root}`: nobody rejects what this gives")).help(
+                        "ask with `requires_output_review` on this step, or with \
+                         `requires_iteration_review` on the loop around it",
+                    ))
+                }
                 "item" if !place.item => Some(
                     at("`item` is only there inside a `map`".into())
                         .maybe_help(use_previous(place)),
@@ -117,31 +133,30 @@ impl<'a> Checker<'a, '_> {
         let mistake = at(message).label("used here").maybe_help(help);
         Some(if here { mistake.also(there, format!("`{name}` is here")) } else { mistake })
     }
+}
 
-    /// Whether the declared input has this property, if it says what it has.
-    fn property(
-        &self,
-        reference: &Reference,
-        at: &dyn Fn(String) -> Diagnostic,
-    ) -> Option<Diagnostic> {
-        let name = reference.path.first()?;
-        let schema = self.file.input.as_ref()?;
-        let properties = schema.get("properties").and_then(Value::as_object)?;
-        let open =
-            ["patternProperties", "allOf", "anyOf", "oneOf", "$ref", "if", "dependentSchemas"];
-        let more =
-            schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
-        if more || open.iter().any(|key| schema.get(key).is_some()) || properties.contains_key(name)
-        {
-            return None;
-        }
-        let names: Vec<&str> = properties.keys().map(String::as_str).collect();
-        let mistake = at(format!("the declared input has no property `{name}`"));
-        Some(match closest(name, names.iter().copied()) {
-            Some(meant) => mistake.help(format!("did you mean `input.{meant}`?")),
-            None => mistake.maybe_help(did_you_mean(name, &names, "it has")),
-        })
+/// Whether a value of this schema has the property that is asked of it, if the schema says what
+/// there is.
+fn property(
+    reference: &Reference,
+    schema: Option<&Value>,
+    lacks: &str,
+    at: &dyn Fn(String) -> Diagnostic,
+) -> Option<Diagnostic> {
+    let (root, name) = (&reference.root, reference.path.first()?);
+    let schema = schema?;
+    let properties = schema.get("properties").and_then(Value::as_object)?;
+    let open = ["patternProperties", "allOf", "anyOf", "oneOf", "$ref", "if", "dependentSchemas"];
+    let more = schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
+    if more || open.iter().any(|key| schema.get(key).is_some()) || properties.contains_key(name) {
+        return None;
     }
+    let names: Vec<&str> = properties.keys().map(String::as_str).collect();
+    let mistake = at(format!("{lacks} `{name}`"));
+    Some(match closest(name, names.iter().copied()) {
+        Some(meant) => mistake.help(format!("did you mean `{root}.{meant}`?")),
+        None => mistake.maybe_help(did_you_mean(name, &names, "there is")),
+    })
 }
 
 fn unknown_root(root: &str, place: &Place<'_>, at: &dyn Fn(String) -> Diagnostic) -> Diagnostic {

@@ -136,27 +136,8 @@ impl<'n> Fields<'n> {
         reader: &mut Reader<'_>,
         name: &'static str,
     ) -> Option<Duration> {
-        const HELP: &str = "a duration has a unit: `500ms`, `30s`, `5m`, `1h30m`";
         let (_, node) = self.take(name)?;
-        match &node.value {
-            Yaml::Text(text) => match duration::parse(text) {
-                Ok(duration) => Some(duration),
-                Err(why) => {
-                    let message = format!("`{name}` is a duration, but `{text}` {why}");
-                    reader.push(reader.mistake(node.span, message).help(HELP));
-                    None
-                }
-            },
-            Yaml::Number(number) => {
-                let message = format!("`{name}` is a duration, but `{number}` has no unit");
-                reader.push(reader.mistake(node.span, message).help(HELP));
-                None
-            }
-            _ => {
-                reader.wrong_type(node, &format!("`{name}` is a duration such as `30s`"));
-                None
-            }
-        }
+        reader.duration(node, name)
     }
 
     /// Of how many earlier runs a step is told: a number, or whether at all.
@@ -189,18 +170,8 @@ impl<'n> Fields<'n> {
         name: &'static str,
         choices: &[(&'static str, T)],
     ) -> Option<T> {
-        let word = self.word(reader, name)?;
-        let found =
-            choices.iter().find(|(choice, _)| *choice == word.text).map(|(_, value)| *value);
-        if found.is_none() {
-            let words: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
-            let message = format!("`{name}` is one of {}", listed(&words));
-            let help = crate::suggest::closest(&word.text, words.iter().copied());
-            let help = help.map(|meant| format!("did you mean `{meant}`?"));
-            let label = format!("there is no `{}`", word.text);
-            reader.push(reader.mistake(word.span, message).label(label).maybe_help(help));
-        }
-        found
+        let (_, node) = self.take(name)?;
+        reader.one_of(node, name, choices)
     }
 
     pub(crate) fn template(
@@ -237,6 +208,50 @@ impl Reader<'_> {
         } else {
             self.wrong_type(node, &format!("`{name}` is a text"));
             None
+        }
+    }
+
+    /// One of a few words.
+    pub(crate) fn one_of<T: Clone>(
+        &mut self,
+        node: &Node,
+        name: &str,
+        choices: &[(&'static str, T)],
+    ) -> Option<T> {
+        let word = self.word(node, name)?;
+        let found =
+            choices.iter().find(|(choice, _)| *choice == word.text).map(|(_, value)| value.clone());
+        if found.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
+            let message = format!("`{name}` is one of {}", listed(&words));
+            let help = crate::suggest::closest(&word.text, words.iter().copied());
+            let help = help.map(|meant| format!("did you mean `{meant}`?"));
+            let label = format!("there is no `{}`", word.text);
+            self.push(self.mistake(word.span, message).label(label).maybe_help(help));
+        }
+        found
+    }
+
+    pub(crate) fn duration(&mut self, node: &Node, name: &str) -> Option<Duration> {
+        const HELP: &str = "a duration has a unit: `500ms`, `30s`, `5m`, `1h30m`";
+        match &node.value {
+            Yaml::Text(text) => match duration::parse(text) {
+                Ok(duration) => Some(duration),
+                Err(why) => {
+                    let message = format!("`{name}` is a duration, but `{text}` {why}");
+                    self.push(self.mistake(node.span, message).help(HELP));
+                    None
+                }
+            },
+            Yaml::Number(number) => {
+                let message = format!("`{name}` is a duration, but `{number}` has no unit");
+                self.push(self.mistake(node.span, message).help(HELP));
+                None
+            }
+            _ => {
+                self.wrong_type(node, &format!("`{name}` is a duration such as `30s`"));
+                None
+            }
         }
     }
 

@@ -27,6 +27,7 @@ impl Reader<'_> {
             "read_files" => self.read_files(value)?,
             "write_file" => self.write_file(value)?,
             "http_get" => self.http_get(value)?,
+            "sleep" => self.sleep(value)?,
             _ => self.shell(key, value)?,
         };
         Some(Kind::Function(function))
@@ -91,6 +92,20 @@ impl Reader<'_> {
         max_bytes = fields.number(self, "max_bytes", (1, BYTES_MAX)).unwrap_or(max_bytes);
         fields.finish(self);
         Some(Function::HttpGet { url: url?, timeout, max_bytes })
+    }
+
+    /// `1h`, or `{duration: 1h}`.
+    fn sleep(&mut self, value: &Node) -> Option<Function> {
+        let Yaml::Map(_) = value.value else {
+            return self.duration(value, "sleep").map(|duration| Function::Sleep { duration });
+        };
+        let mut fields = Fields::of(self, value, "`sleep`")?;
+        if !fields.has("duration") {
+            self.lacks(value, "sleep", "duration", "how long: `duration: 1h`");
+        }
+        let duration = fields.duration(self, "duration");
+        fields.finish(self);
+        duration.map(|duration| Function::Sleep { duration })
     }
 
     fn shell(&mut self, key: &Key, value: &Node) -> Option<Function> {

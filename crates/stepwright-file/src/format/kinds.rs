@@ -2,6 +2,7 @@
 
 use super::fields::Fields;
 use super::read::{Reader, read_file};
+use super::review::Asked;
 use super::{Choice, Item, Kind, Test, Text, Word};
 use crate::source::Span;
 use crate::suggest::listed;
@@ -11,7 +12,7 @@ use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{ITERATIONS_MAX, Join, OnError, RETRIES_MAX, Retry};
 
 /// The keys that make a step what it is.
-pub(crate) const KINDS: [&str; 15] = [
+pub(crate) const KINDS: [&str; 16] = [
     "agent",
     "template",
     "value",
@@ -20,6 +21,7 @@ pub(crate) const KINDS: [&str; 15] = [
     "write_file",
     "http_get",
     "shell",
+    "sleep",
     "steps",
     "parallel",
     "loop",
@@ -35,8 +37,12 @@ const CONTAINERS: [&str; 7] = ["steps", "parallel", "loop", "if", "router", "map
 const JOINS: [(&str, Join); 3] =
     [("wait_all", Join::WaitAll), ("fail_fast", Join::FailFast), ("best_effort", Join::BestEffort)];
 
-const ON_ERROR: [(&str, OnError); 3] =
-    [("fail", OnError::Fail), ("skip", OnError::Skip), ("continue", OnError::Continue)];
+const ON_ERROR: [(&str, OnError); 4] = [
+    ("fail", OnError::Fail),
+    ("skip", OnError::Skip),
+    ("continue", OnError::Continue),
+    ("pause", OnError::Pause),
+];
 
 impl Reader<'_> {
     pub(super) fn item(&mut self, node: &Node) -> Option<Item> {
@@ -46,10 +52,11 @@ impl Reader<'_> {
             None => None,
         };
         let on_error = fields.choice(self, "on_error", &ON_ERROR).unwrap_or_default();
+        let asked = fields.take("human_review").and_then(|(key, node)| self.review(key, node));
         let Some((key, word)) = self.kind_of(&mut fields, node) else {
             return name.map(unreadable);
         };
-        let leaf = !CONTAINERS.contains(&word);
+        let leaf = !CONTAINERS.contains(&word) && word != "sleep";
         let (retry, timeout, history) = if leaf {
             let retry = self.retry(&mut fields);
             (retry, fields.duration(self, "timeout"), fields.history(self))
@@ -57,8 +64,15 @@ impl Reader<'_> {
             (None, None, None)
         };
         let (_, value) = fields.take(word)?;
-        let kind = self.kind(word, key, value, &mut fields);
+        let person_chooses = asked.as_ref().is_some_and(Asked::chooses);
+        let kind = match word {
+            "router" => self.router(key, value, person_chooses, &mut fields),
+            _ => self.kind(word, key, value, &mut fields),
+        };
         fields.finish_with(self, |unknown| match unknown {
+            "retry" | "timeout" | "history" if word == "sleep" => {
+                Some("a `sleep` does nothing but wait: it cannot fail or take too long".into())
+            }
             "retry" | "timeout" | "history" if !leaf => {
                 Some(format!("only steps have a `{unknown}`: give it to those in this `{word}`"))
             }
@@ -67,11 +81,12 @@ impl Reader<'_> {
         let Some(kind) = kind else {
             return name.map(unreadable);
         };
+        let review = asked.map(|asked| self.checked_review(asked, &kind, on_error));
         let name = match name {
             Some(name) => name,
             None => self.derived_name(&kind, key)?,
         };
-        Some(Item { name, kind, retry, timeout, history, on_error })
+        Some(Item { name, kind, retry, timeout, history, on_error, review })
     }
 
     /// The one key that says what kind of step it is.
@@ -84,8 +99,18 @@ impl Reader<'_> {
         let mut kinds = KINDS.iter().copied().filter(|kind| fields.has(kind));
         let Some(word) = kinds.next() else {
             let keys = map.iter().map(|(key, _)| key);
-            let known =
-                ["name", "on_error", "retry", "timeout", "history", "prompt", "do", "then", "else"];
+            let known = [
+                "name",
+                "on_error",
+                "retry",
+                "timeout",
+                "history",
+                "human_review",
+                "prompt",
+                "do",
+                "then",
+                "else",
+            ];
             let odd = keys.clone().find(|key| !known.contains(&key.name.as_str()));
             let meant = odd.and_then(|key| crate::suggest::closest(&key.name, KINDS));
             let (span, message) = match odd {
@@ -177,12 +202,6 @@ impl Reader<'_> {
                 let (then, otherwise) = (then.unwrap_or_default(), otherwise.unwrap_or_default());
                 Some(Kind::Condition { test, then, otherwise })
             }
-            "router" => {
-                let choose = self.router(value);
-                let choices = self.body(fields, "choices", key)?;
-                let choose = choose.unwrap_or(Choice::Constant(Vec::new()));
-                Some(Kind::Router { choose, choices })
-            }
             "map" => {
                 let mut settings = self.settings(value, "`map`")?;
                 let over = settings.take("over");
@@ -227,7 +246,36 @@ impl Reader<'_> {
         concurrency.and_then(|number| u32::try_from(number).ok())
     }
 
-    fn router(&mut self, value: &Node) -> Option<Choice> {
+    fn router(
+        &mut self,
+        key: &Key,
+        value: &Node,
+        person_chooses: bool,
+        fields: &mut Fields<'_>,
+    ) -> Option<Kind> {
+        let nothing = matches!(value.value, Yaml::Null);
+        let choose = if person_chooses {
+            if !nothing {
+                let message = "a person chooses here, so that this is never asked";
+                let help = "leave `router:` empty, or leave out `requires_route_selection`";
+                self.push(self.mistake(value.span, message).help(help));
+            }
+            Some(Choice::Person)
+        } else if nothing {
+            let help = "write an expression such as `router: = input.kind`, or let a person \
+                        choose with `human_review: {requires_route_selection: Which way?}`";
+            self.push(self.mistake(key.span, "nothing says which way to go").help(help));
+            None
+        } else {
+            self.choice(value)
+        };
+        let choices = self.body(fields, "choices", key)?;
+        // A choice that is wrong has been reported; the steps are still worth checking.
+        let choose = choose.unwrap_or(Choice::Constant(Vec::new()));
+        Some(Kind::Router { choose, choices })
+    }
+
+    fn choice(&mut self, value: &Node) -> Option<Choice> {
         match &value.value {
             Yaml::Text(text) if text.trim_start().starts_with('=') => {
                 self.expression(value, "router").map(Choice::Expression)
@@ -339,5 +387,5 @@ impl Reader<'_> {
 /// A step that has been reported already, so that nobody is told that it does not exist.
 fn unreadable(name: Word) -> Item {
     let (retry, timeout, history, on_error) = (None, None, None, OnError::default());
-    Item { name, kind: Kind::Unreadable, retry, timeout, history, on_error }
+    Item { name, kind: Kind::Unreadable, retry, timeout, history, on_error, review: None }
 }

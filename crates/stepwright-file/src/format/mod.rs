@@ -4,6 +4,7 @@ mod fields;
 mod functions;
 mod kinds;
 mod read;
+mod review;
 mod tools;
 mod values;
 
@@ -15,6 +16,7 @@ use crate::tools::Chosen;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::HumanReview;
 use stepwright_core::plan::{Join, OnError, Retry};
 
 /// A text and its place.
@@ -47,6 +49,8 @@ pub(crate) struct Agent {
     pub(crate) model: Option<Word>,
     pub(crate) tools: Vec<Chosen>,
     pub(crate) max_turns: Option<u32>,
+    /// The tools that somebody must allow, as its model knows them.
+    pub(crate) confirmed: Vec<String>,
     /// The JSON Schema of its answer.
     pub(crate) output: Option<Value>,
 }
@@ -61,6 +65,20 @@ pub(crate) struct Item {
     /// Of how many earlier runs it is told.
     pub(crate) history: Option<u32>,
     pub(crate) on_error: OnError,
+    /// What people have a say in.
+    pub(crate) review: Option<HumanReview>,
+}
+
+impl Item {
+    /// Whether it does something itself.
+    pub(crate) fn is_leaf(&self) -> bool {
+        matches!(self.kind, Kind::Agent { .. } | Kind::Function(_))
+    }
+
+    /// The form that is filled in before it begins.
+    pub(crate) fn form(&self) -> Option<&Value> {
+        self.review.as_ref()?.user_input.as_ref().map(|form| &*form.schema)
+    }
 }
 
 #[derive(Debug)]
@@ -119,6 +137,7 @@ pub(crate) enum Test {
 pub(crate) enum Choice {
     Constant(Vec<Word>),
     Expression(Expr),
+    Person,
 }
 
 /// What a step does that needs no model. Cheap enough to clone for each build.
@@ -131,6 +150,7 @@ pub(crate) enum Function {
     WriteFile { path: Text, text: Option<Text> },
     HttpGet { url: Text, timeout: Duration, max_bytes: u64 },
     Shell { command: Text, stdin: Option<Text>, timeout: Duration, max_bytes: u64 },
+    Sleep { duration: Duration },
 }
 
 impl Kind {
@@ -161,6 +181,7 @@ impl Function {
             Self::WriteFile { .. } => "write_file",
             Self::HttpGet { .. } => "http_get",
             Self::Shell { .. } => "shell",
+            Self::Sleep { .. } => "sleep",
         }
     }
 }

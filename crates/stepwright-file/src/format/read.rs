@@ -163,7 +163,7 @@ impl Reader<'_> {
         }
     }
 
-    fn schema(&mut self, node: &Node, name: &str) -> Option<Value> {
+    pub(super) fn schema(&mut self, node: &Node, name: &str) -> Option<Value> {
         let Yaml::Map(_) = &node.value else {
             self.wrong_type(node, &format!("`{name}` is a JSON Schema"));
             return None;
@@ -215,11 +215,13 @@ impl Reader<'_> {
             self.check_model(model);
         }
         let tools = fields.take("tools").map(|(_, node)| self.tools(node)).unwrap_or_default();
+        let confirmed = fields.take("requires_confirmation");
+        let confirmed = confirmed.map(|(_, node)| self.confirmed(node, &tools)).unwrap_or_default();
         let max_turns = fields.number(self, "max_turns", (1, 1000));
         let max_turns = max_turns.and_then(|turns| u32::try_from(turns).ok());
         let output = fields.take("output").and_then(|(_, node)| self.schema(node, "output"));
         fields.finish(self);
-        Some(Agent { name, instructions, model, tools, max_turns, output })
+        Some(Agent { name, instructions, model, tools, max_turns, confirmed, output })
     }
 
     fn check_model(&mut self, model: &Word) {

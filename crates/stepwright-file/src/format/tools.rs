@@ -30,6 +30,29 @@ impl Reader<'_> {
         chosen
     }
 
+    /// The tools that somebody must allow, by their names under `tools` or those that models know.
+    pub(super) fn confirmed(&mut self, node: &Node, tools: &[Chosen]) -> Vec<String> {
+        let Some(list) = self.list(node, "requires_confirmation") else { return Vec::new() };
+        let mut names = Vec::new();
+        for node in list {
+            let Some(word) = self.word(node, "a tool") else { continue };
+            let known = tools
+                .iter()
+                .flat_map(|tool| tool.known_as().iter().copied().map(|name| (tool.word(), name)));
+            let means = |(whole, name): &(&str, &str)| [*whole, *name].contains(&&*word.text);
+            let meant: Vec<&str> = known.filter(means).map(|(_, name)| name).collect();
+            if meant.is_empty() {
+                let all: Vec<&str> = tools.iter().flat_map(Chosen::known_as).copied().collect();
+                let message = format!("this agent has no tool `{}`", word.text);
+                let help = did_you_mean(&word.text, &all, "it has");
+                let help = help.unwrap_or_else(|| "list it under `tools` too".into());
+                self.push(self.mistake(word.span, message).help(help));
+            }
+            names.extend(meant.into_iter().map(ToOwned::to_owned));
+        }
+        names
+    }
+
     fn tool_and_settings<'n>(&mut self, node: &'n Node) -> Option<(Word, Option<&'n Node>)> {
         match &node.value {
             Yaml::Map(map) if map.len() == 1 => {

@@ -36,8 +36,8 @@ impl Executor for FunctionStep {
             Function::Template { text } => Ok(text.render(&values)?.into()),
             Function::Value { value } => Ok(Content::from(value.value(&values)?).into()),
             Function::SetState { values: changes } => {
-                // It changes the state and nothing else: what came before flows on.
-                let mut output = StepOutput::from(input.content().clone());
+                // It changes the state and nothing else.
+                let mut output = passed_on(&input);
                 for (key, value) in changes {
                     output = output.patch(Patch::set(key, value.value(&values)?));
                 }
@@ -79,8 +79,18 @@ impl Executor for FunctionStep {
                 };
                 Ok(shell::run(command).await?.into())
             }
+            Function::Sleep { duration } => {
+                cx.sleep_for("sleep", *duration).await?;
+                Ok(passed_on(&input))
+            }
         }
     }
+}
+
+/// What came before, as it was.
+fn passed_on(input: &StepInput) -> StepOutput {
+    let headed = input.previous.as_ref().is_some_and(|previous| previous.headed);
+    StepOutput { headed, ..StepOutput::from(input.content().clone()) }
 }
 
 /// Runs what blocks its thread on a thread for such work.

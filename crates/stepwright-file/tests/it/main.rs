@@ -7,5 +7,6 @@ mod files;
 mod http;
 mod mistakes;
 mod outline;
+mod people;
 mod runs;
 mod tools;

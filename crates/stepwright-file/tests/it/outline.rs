@@ -50,3 +50,51 @@ Digest  at most 10m
 "
     );
 }
+
+#[test]
+fn the_outline_tells_where_people_are_asked() {
+    let text = "
+format: 1
+name: Asked
+model: offline
+agents: {writer: {tools: [read_file, http_get], requires_confirmation: [http_get]}}
+steps:
+  - name: draft
+    agent: writer
+    on_error: pause
+    human_review:
+      requires_user_input:
+        schema: {type: object, properties: {tone: {type: string}, words: {type: integer}}}
+      requires_output_review: Good?
+      on_reject: retry
+      timeout: 2h
+      on_timeout: reject
+  - name: way
+    router:
+    choices: [{name: blog, template: x}, {name: mail, template: y}]
+    human_review: {requires_route_selection: true, on_reject: cancel}
+  - name: revise
+    loop: {at_most: 3}
+    do: [{name: nap, sleep: 1h}]
+    human_review: {requires_iteration_review: true}
+  - name: publish
+    template: z
+    human_review: {requires_confirmation: true, on_reject: fail, timeout: 1d, on_timeout: approve}
+";
+    let definition = Definition::parse(text, "asked.yaml", &Options::default()).unwrap();
+    assert_eq!(
+        definition.explain().to_string(),
+        "\
+Asked
+├─ draft  agent  writer, asks before it calls `http_get`, somebody decides if it fails, asks for \
+         `tone` and `words`, somebody looks at what it gives, done again if rejected, after 2h \
+         as if rejected
+├─ way  router  somebody chooses, the run is cancelled if rejected
+│  ├─ blog  template
+│  └─ mail  template
+├─ revise  loop  at most 3 turns, somebody looks at each turn
+│  └─ nap  sleep  1h
+└─ publish  template  asks before it begins, fails if rejected, after 1d as if approved
+"
+    );
+}

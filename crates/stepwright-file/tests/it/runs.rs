@@ -1,8 +1,12 @@
 //! What files do when they run.
 
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
+use stepwright_core::model::{ModelError, ModelErrorKind};
 use stepwright_core::{Content, Error};
+use stepwright_engine::Workflow;
 use stepwright_file::{Definition, Options};
+use stepwright_testing::model::{Reply, ScriptedModel};
 
 fn workflow(steps: &str) -> stepwright_engine::Workflow {
     let text = format!("format: 1\nname: Test\nsteps:\n{steps}");
@@ -210,4 +214,61 @@ async fn workflows_are_steps_of_workflows() {
     let definition = Definition::read(dir.path().join("outer.yaml"), &Options::default()).unwrap();
     let output = definition.build().unwrap().run("ada").await.unwrap();
     assert_eq!(output.content.text(), "HELLO ADA!");
+}
+
+/// A workflow of two agents whose model gives these answers.
+fn of_agents(provider: &'static str, model: &ScriptedModel, second: &str) -> Workflow {
+    let model = model.clone();
+    stepwright_models::register(provider, move |_| Ok(model.clone()));
+    let text = format!(
+        "format: 1\nname: Agents\nmodel: {provider}\nagents: {{a: {{}}, b: {{}}}}\n\
+         steps: [{{agent: a}}, {{agent: b, {second}}}]\n"
+    );
+    Definition::parse(&text, "agents.yaml", &Options::default()).unwrap().build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_answer_the_same_streamed_and_not_one_after_the_other() {
+    let model = ScriptedModel::new(["1", "2", "1", "2", "1", "2"].map(Reply::text));
+    let workflow = of_agents("streams-and-not", &model, "prompt: \"{{ input }}: {{ previous }}\"");
+    let mut stream = workflow.run("ants").stream();
+    while stream.next().await.is_some() {}
+    let streamed = stream.output().await.unwrap().content;
+    let awaited = workflow.run("ants").await.unwrap().content;
+    let blocking = workflow.run("ants");
+    let blocking = std::thread::spawn(|| blocking.blocking()).join().unwrap().unwrap().content;
+    assert_eq!((&streamed, &streamed), (&awaited, &blocking));
+    // The second one is told what the run was given, too.
+    let told = serde_json::to_string(&model.requests()[1].messages).unwrap();
+    assert!(told.contains("ants: 1"), "{told}");
+}
+
+#[tokio::test]
+async fn an_agent_that_fails_is_tried_again_and_then_its_run_has_failed() {
+    let broken =
+        || Reply::text("half").and_error(ModelError::new(ModelErrorKind::Overloaded, "full"));
+    let model = ScriptedModel::new([Reply::text("1"), broken(), Reply::text("2")]);
+    let workflow = of_agents("fails-once", &model, "retry: {max: 1, backoff: 1ms}");
+    let output = workflow.run("x").await.unwrap();
+    assert_eq!((output.step_at("b").unwrap().attempts, &*output.content.text()), (2, "2"));
+    let model = ScriptedModel::new([Reply::text("1"), broken()]);
+    let workflow = of_agents("fails-for-good", &model, "on_error: fail");
+    let error = workflow.run("x").await.unwrap_err();
+    assert_eq!(error.step().unwrap().as_str(), "b");
+    assert!(!error.output().unwrap().content.text().contains("half"), "{error}");
+}
+
+#[tokio::test]
+async fn the_state_of_a_session_is_in_no_event_of_an_agent() {
+    let model = ScriptedModel::new([Reply::text("1"), Reply::text("2")]);
+    let workflow = of_agents("knows-nothing", &model, "on_error: fail");
+    let state = json!({"token": "s3cret"}).as_object().unwrap().clone();
+    let mut stream = workflow.run("x").session_state(state).stream_events(true).stream();
+    let mut with_state = Vec::new();
+    while let Some(event) = stream.next().await {
+        if serde_json::to_string(&event).unwrap().contains("s3cret") {
+            with_state.push(event.name());
+        }
+    }
+    assert_eq!(with_state, ["WorkflowStarted"]);
 }

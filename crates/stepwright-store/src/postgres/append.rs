@@ -2,11 +2,16 @@
 
 use super::errors::{Failure, is_taken};
 use super::sessions::{self, Kept};
-use crate::errors::{Said, missing};
-use crate::rows::{self, Effect, FactRow, from_column, json, stray, to_column};
+use crate::bodies::{self, Blob, FactRow, corrupt};
+use crate::errors::{Said, missing, missing_run};
+use crate::rows::{self, Effect, from_column, json, moment, stray, to_column};
+use crate::shared;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, Postgres, Row};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunRow;
 use stepwright_core::{Event, RunId, Session, StoreError, Timestamp, UserId};
@@ -20,76 +25,103 @@ const OPEN_ATTEMPTS_MAX: u32 = 10;
 
 /// Appends facts in one round trip. The row of the run is locked against being deleted only; of two
 /// that append at one number, the key of the journal refuses the later.
+///
+/// `NOTIFY` makes transactions commit one after the other, in the whole server: only for a run that
+/// somebody watches.
 const ADD: &str = "WITH place AS (
-    SELECT id, coalesce((SELECT max(seq) FROM journal WHERE run = runs.id) + 1, 0) AS next
+    SELECT id, watched > now() AS watched,
+        coalesce((SELECT max(seq) FROM journal WHERE run = runs.id) + 1, 0) AS next
     FROM runs WHERE run_id = $1 FOR KEY SHARE
 ), added AS (
-    INSERT INTO journal (run, seq, path, at, token, body)
-    SELECT place.id, fact.seq, fact.path, fact.at, $3, fact.body
-    FROM place, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[])
-        AS fact (seq, path, at, body)
+    INSERT INTO journal (run, seq, path, at, token, body, shared, blob)
+    SELECT place.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob
+    FROM place, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[])
+        AS fact (seq, path, at, body, shared, blob)
     WHERE place.next = $2
+), answered AS (
+    INSERT INTO inbox (run, id, at, done, token)
+    SELECT place.id, answer, $11, true, $3 FROM place, unnest($13::text[]) AS answer
+    WHERE place.next = $2
+    ON CONFLICT (run, id) DO UPDATE SET done = true
 ), changed AS (
-    UPDATE runs SET status = $8, updated_at = $9
-    FROM place WHERE runs.id = place.id AND place.next = $2 AND $8 IS NOT NULL
+    UPDATE runs SET status = $10, updated_at = $11, wake_at = $12,
+        driver = CASE WHEN $10 = 'RUNNING' THEN runs.driver END
+    FROM place WHERE runs.id = place.id AND place.next = $2 AND $10 IS NOT NULL
 )
-SELECT next FROM place";
+SELECT next, CASE WHEN watched AND next = $2 THEN pg_notify($14, $1) END FROM place";
 
 /// As [`ADD`], and changes the session, if it is still as it was when it was read.
 const CLOSE: &str = "WITH place AS (
-    SELECT id, session_id,
+    SELECT id, session_id, watched > now() AS watched,
         coalesce((SELECT max(seq) FROM journal WHERE run = runs.id) + 1, 0) AS next
     FROM runs WHERE run_id = $1 FOR KEY SHARE
 ), closed AS (
-    UPDATE sessions SET state = $10, version = $11, metrics = $12,
-        updated_at = greatest(sessions.updated_at, $13), token = $3
+    UPDATE sessions SET state = $15, version = $16, metrics = $17,
+        updated_at = greatest(sessions.updated_at, $18), token = $3
     FROM place
-    WHERE sessions.session_id = place.session_id AND sessions.token = $14 AND place.next = $2
-    RETURNING place.id
+    WHERE sessions.session_id = place.session_id AND sessions.token = $19 AND place.next = $2
+    RETURNING place.id, place.watched
 ), added AS (
-    INSERT INTO journal (run, seq, path, at, token, body)
-    SELECT closed.id, fact.seq, fact.path, fact.at, $3, fact.body
-    FROM closed, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[])
-        AS fact (seq, path, at, body)
+    INSERT INTO journal (run, seq, path, at, token, body, shared, blob)
+    SELECT closed.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob
+    FROM closed, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[])
+        AS fact (seq, path, at, body, shared, blob)
+), answered AS (
+    INSERT INTO inbox (run, id, at, done, token)
+    SELECT closed.id, answer, $11, true, $3 FROM closed, unnest($13::text[]) AS answer
+    ON CONFLICT (run, id) DO UPDATE SET done = true
 ), changed AS (
-    UPDATE runs SET status = $8, updated_at = $9
-    FROM closed WHERE runs.id = closed.id AND $8 IS NOT NULL
+    UPDATE runs SET status = $10, updated_at = $11, wake_at = $12,
+        driver = CASE WHEN $10 = 'RUNNING' THEN runs.driver END
+    FROM closed WHERE runs.id = closed.id AND $10 IS NOT NULL
 )
-SELECT next, EXISTS (SELECT FROM closed) FROM place";
+SELECT next, EXISTS (SELECT FROM closed),
+    (SELECT count(pg_notify($14, $1)) FROM closed WHERE watched) FROM place";
 
 /// Begins a run: its row, its session if there is none of that name, its first facts.
 const BEGIN: &str = "WITH known AS (
     SELECT FROM runs WHERE run_id = $1
 ), owned AS (
-    SELECT user_id IS NULL OR user_id IS NOT DISTINCT FROM $11 AS mine
-    FROM sessions WHERE session_id = $10 FOR KEY SHARE
+    SELECT user_id IS NULL OR user_id IS NOT DISTINCT FROM $16 AS mine
+    FROM sessions WHERE session_id = $15 FOR KEY SHARE
 ), opened AS (
     INSERT INTO sessions (session_id, user_id, workflow_id, state, version, metrics, created_at,
         updated_at, token)
-    SELECT $10, $11, $12, $15, 0, $16, $14, $14, $3
+    SELECT $15, $16, $17, $20, 0, $21, $19, $19, $3
     WHERE NOT EXISTS (SELECT FROM owned) AND NOT EXISTS (SELECT FROM known)
     ON CONFLICT (session_id) DO NOTHING RETURNING 1
 ), begun AS (
     INSERT INTO runs (run_id, session_id, user_id, workflow_id, digest, status, created_at,
-        updated_at)
-    SELECT $1, $10, $11, $12, $13, $8, $14, $9
+        updated_at, wake_at, background, driver)
+    SELECT $1, $15, $16, $17, $18, $10, $19, $11, $12, $22, $23
     WHERE NOT EXISTS (SELECT FROM known)
       AND (EXISTS (SELECT FROM owned WHERE mine) OR EXISTS (SELECT FROM opened))
     RETURNING id
 ), added AS (
-    INSERT INTO journal (run, seq, path, at, token, body)
-    SELECT begun.id, fact.seq, fact.path, fact.at, $3, fact.body
-    FROM begun, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[])
-        AS fact (seq, path, at, body)
+    INSERT INTO journal (run, seq, path, at, token, body, shared, blob)
+    SELECT begun.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob
+    FROM begun, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[])
+        AS fact (seq, path, at, body, shared, blob)
     WHERE $2 = 0
+), answered AS (
+    INSERT INTO inbox (run, id, at, done, token)
+    SELECT begun.id, answer, $11, true, $3 FROM begun, unnest($13::text[]) AS answer
 )
 SELECT EXISTS (SELECT FROM known), (SELECT mine FROM owned), EXISTS (SELECT FROM begun)";
 
 const RECORDED: &str = "SELECT count(*) FROM journal
     WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND token = $2 AND seq >= $3 AND seq <= $4";
 
-const LOAD: &str = "SELECT seq, path, at, body FROM journal
+const ADD_BLOBS: &str = "INSERT INTO blobs (hash, uses, body)
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])
+    ON CONFLICT (hash) DO UPDATE SET uses = blobs.uses + excluded.uses";
+
+const LOAD: &str = "SELECT seq, path, at, body, shared, blob FROM journal
     WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND seq >= $2 ORDER BY seq LIMIT $3";
+
+/// Facts that have texts of others.
+const SOURCES: &str = "SELECT seq, body, blob FROM journal
+    WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND seq = ANY($2)";
 
 /// What is to be appended, as the columns of its rows.
 pub(super) struct Prepared {
@@ -98,18 +130,23 @@ pub(super) struct Prepared {
     facts: Vec<FactRow>,
     effect: Effect,
     close: Option<SessionClose>,
+    blobs: Vec<Blob>,
+    channel: Arc<str>,
 }
 
 impl Prepared {
+    /// `channel` is where those listen who watch the run.
     pub(super) fn new(
         run: RunId,
         token: i64,
-        facts: Vec<FactRow>,
+        (facts, blobs): (Vec<FactRow>, Vec<Blob>),
         effect: Effect,
         close: Option<SessionClose>,
+        channel: Arc<str>,
     ) -> Result<Self, StoreError> {
-        match facts.iter().map(|fact| fact.body.len() + fact.path.as_str().len()).sum() {
-            0..=APPEND_BYTES_MAX => Ok(Self { run, token, facts, effect, close }),
+        let of_blobs = blobs.iter().map(|blob| blob.packed.len());
+        match facts.iter().map(FactRow::bytes).chain(of_blobs).sum() {
+            0..=APPEND_BYTES_MAX => Ok(Self { run, token, facts, effect, close, blobs, channel }),
             bytes => Err(too_large(&run, bytes)),
         }
     }
@@ -126,13 +163,16 @@ impl Prepared {
         self.effect.begun.as_ref().filter(|_| self.first() == 0)
     }
 
-    /// A statement with what all that append have in common: parameters 1 to 9.
+    /// A statement with what all that append have in common: parameters 1 to 14.
     fn bound(&self, sql: &'static str) -> Query<'_, Postgres, PgArguments> {
         let facts = || self.facts.iter();
         let sequences: Vec<i64> = facts().map(|fact| to_column(fact.sequence)).collect();
         let paths: Vec<&str> = facts().map(|fact| fact.path.as_str()).collect();
         let times: Vec<i64> = facts().map(|fact| to_column(fact.at.0)).collect();
         let bodies: Vec<&str> = facts().map(|fact| &*fact.body).collect();
+        let shared: Vec<Option<&str>> = facts().map(|fact| fact.shared.as_deref()).collect();
+        let blobs: Vec<Option<&str>> = facts().map(|fact| fact.blob.as_deref()).collect();
+        let answered: Vec<&str> = self.effect.answered.iter().map(|id| &**id).collect();
         sqlx::query(sql)
             .bind(self.run.as_str())
             .bind(self.first())
@@ -141,8 +181,13 @@ impl Prepared {
             .bind(paths)
             .bind(times)
             .bind(bodies)
+            .bind(shared)
+            .bind(blobs)
             .bind(self.effect.status.map(stepwright_core::RunStatus::as_str))
             .bind(to_column(self.effect.at.0))
+            .bind(self.effect.wake_at.map(moment))
+            .bind(answered)
+            .bind(&*self.channel)
     }
 
     fn taken(&self) -> Failure {
@@ -159,7 +204,7 @@ impl Prepared {
         }
         match next {
             Some(_) => Ok(()),
-            None => Err(StoreError::NotFound(format!("run `{}`", self.run)).into()),
+            None => Err(missing_run(&self.run).into()),
         }
     }
 
@@ -186,15 +231,48 @@ pub(super) async fn append(
     append: &Prepared,
     lost: bool,
 ) -> Result<(), Failure> {
-    let outcome = match (&append.close, append.begun()) {
-        (None, None) => add(connection, append).await,
-        (None, Some(row)) => begin(connection, append, row).await,
-        (Some(close), row) => end(connection, append, close, row).await,
+    let outcome = match &*append.blobs {
+        [] => record(connection, append).await,
+        blobs => record_with(connection, append, blobs).await,
     };
     match outcome {
         // Whatever refuses: it may be the earlier try, which got through.
         Err(Failure::Refused(_)) if lost && is_recorded(connection, append).await? => Ok(()),
         outcome => outcome,
+    }
+}
+
+async fn record(connection: &mut PgConnection, append: &Prepared) -> Result<(), Failure> {
+    match (&append.close, append.begun()) {
+        (None, None) => add(connection, append).await,
+        (None, Some(row)) => begin(connection, append, row).await,
+        (Some(close), row) => end(connection, append, close, row).await,
+    }
+}
+
+/// Large bodies take a transaction. They come after the row of the run, as when they are deleted.
+async fn record_with(
+    connection: &mut PgConnection,
+    append: &Prepared,
+    blobs: &[Blob],
+) -> Result<(), Failure> {
+    let mut changes = connection.begin().await?;
+    let recorded = async {
+        record(&mut changes, append).await?;
+        sqlx::query(ADD_BLOBS)
+            .bind(blobs.iter().map(|blob| &*blob.hash).collect::<Vec<_>>())
+            .bind(blobs.iter().map(|blob| blob.uses).collect::<Vec<_>>())
+            .bind(blobs.iter().map(|blob| &*blob.packed).collect::<Vec<_>>())
+            .execute(&mut *changes)
+            .await?;
+        Ok(())
+    };
+    match recorded.await {
+        Ok(()) => Ok(changes.commit().await?),
+        Err(failure) => {
+            changes.rollback().await?;
+            Err(failure)
+        }
     }
 }
 
@@ -235,6 +313,8 @@ async fn begin(
             .bind(to_column(row.created_at.0))
             .bind(json(&session, &session.state)?)
             .bind(json(&session, &session.metrics)?)
+            .bind(row.background)
+            .bind(row.driver.as_deref().filter(|_| !append.effect.rests()))
             .fetch_one(&mut *connection)
             .await
             .map_err(|error| append.or_taken(error))?;
@@ -333,17 +413,106 @@ pub(super) async fn load(
         .bind(run.as_str())
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
+    let others = Others::of(connection, run, after, &rows).await?;
     let mut facts = Vec::with_capacity(rows.len());
-    for row in rows {
+    for row in &rows {
         let expected = after + facts.len() as u64;
         let (sequence, at) = (from_column(row.try_get(0)?), from_column(row.try_get(2)?));
-        let (path, body): (&str, &str) = (row.try_get(1)?, row.try_get(3)?);
-        let (path, body) = (path.as_bytes(), body.as_bytes());
-        facts.push(rows::fact(run, expected, sequence, path, Timestamp(at), body)?);
+        let path: &str = row.try_get(1)?;
+        let text: &str = row.try_get(3)?;
+        let body = match (row.try_get(4)?, row.try_get(5)?) {
+            (None, None) => Cow::Borrowed(text.as_bytes()),
+            (shared, blob) => {
+                let body = others.whole(sequence, text.as_bytes(), shared, blob);
+                Cow::Owned(body.map_err(|what| corrupt(run, sequence, path.as_bytes(), what))?)
+            }
+        };
+        let (path, at) = (path.as_bytes(), Timestamp(at));
+        facts.push(rows::fact(run, expected, sequence, path, at, &body)?);
     }
     Ok(facts)
+}
+
+/// What the bodies of a page need that is not in their rows.
+#[derive(Default)]
+struct Others {
+    /// The bodies of facts that have texts of others, as they are kept: without those in `blobs`.
+    facts: HashMap<u64, (Vec<u8>, Option<String>)>,
+    blobs: HashMap<String, Vec<u8>>,
+}
+
+impl Others {
+    async fn of(
+        connection: &mut PgConnection,
+        run: &RunId,
+        after: u64,
+        rows: &[PgRow],
+    ) -> Result<Self, Failure> {
+        let (mut others, mut before) = (Self::default(), BTreeSet::new());
+        let mut wanted = HashSet::<String>::new();
+        for row in rows {
+            wanted.extend(row.try_get::<Option<String>, _>(5)?);
+            let shared: Option<&str> = row.try_get(4)?;
+            // What makes no sense is told when the fact is put together.
+            for source in shared.and_then(|shared| shared::sources(shared).ok()).unwrap_or_default()
+            {
+                let at = source.checked_sub(after).and_then(|at| usize::try_from(at).ok());
+                match at.and_then(|at| rows.get(at)) {
+                    Some(row) => {
+                        let body: &str = row.try_get(3)?;
+                        others.facts.insert(source, (body.into(), row.try_get(5)?));
+                    }
+                    None => drop(before.insert(to_column(source))),
+                }
+            }
+        }
+        if !before.is_empty() {
+            let found = sqlx::query(SOURCES)
+                .bind(run.as_str())
+                .bind(before.into_iter().collect::<Vec<_>>())
+                .fetch_all(&mut *connection)
+                .await?;
+            for row in found {
+                let (body, blob): (&str, Option<String>) = (row.try_get(1)?, row.try_get(2)?);
+                wanted.extend(blob.clone());
+                others.facts.insert(from_column(row.try_get(0)?), (body.into(), blob));
+            }
+        }
+        if !wanted.is_empty() {
+            let found = sqlx::query("SELECT hash, body FROM blobs WHERE hash = ANY($1)")
+                .bind(wanted.into_iter().collect::<Vec<_>>())
+                .fetch_all(connection)
+                .await?;
+            for row in found {
+                others.blobs.insert(row.try_get(0)?, row.try_get(1)?);
+            }
+        }
+        Ok(others)
+    }
+
+    /// The body of a fact as it was appended, or what is wrong with it.
+    fn whole(
+        &self,
+        sequence: u64,
+        body: &[u8],
+        shared: Option<&str>,
+        blob: Option<&str>,
+    ) -> Result<Vec<u8>, String> {
+        let kept = |body: &[u8], blob: Option<&str>| match blob {
+            Some(hash) => bodies::unpack(hash, self.blobs.get(hash).map(|packed| &**packed)),
+            None => Ok(body.to_vec()),
+        };
+        let body = kept(body, blob)?;
+        let Some(shared) = shared else { return Ok(body) };
+        shared::whole(sequence, &body, shared, |source| {
+            let found = self.facts.get(&source);
+            let (body, blob) = found
+                .ok_or_else(|| format!("a text of it was in fact {source}, which is missing"))?;
+            kept(body, blob.as_deref())
+        })
+    }
 }
 
 #[cfg(test)]
@@ -354,9 +523,11 @@ mod tests {
     fn facts_that_the_server_would_not_take_are_not_sent() {
         let prepare = |bytes: usize| {
             let (path, at, body) = ("a".into(), Timestamp(1), "x".repeat(bytes));
-            let facts = vec![FactRow { sequence: 1, path, at, body }];
-            let effect = Effect { begun: None, status: None, at };
-            Prepared::new(RunId::new("r").unwrap(), 1, facts, effect, None).map(drop)
+            let facts = vec![FactRow { sequence: 1, path, at, body, shared: None, blob: None }];
+            let (status, wake_at, answered) = (None, None, vec![]);
+            let effect = Effect { begun: None, status, wake_at, answered, at };
+            let run = RunId::new("r").unwrap();
+            Prepared::new(run, 1, (facts, vec![]), effect, None, "facts".into()).map(drop)
         };
         prepare(APPEND_BYTES_MAX - 1).unwrap();
         let error = prepare(APPEND_BYTES_MAX).unwrap_err();

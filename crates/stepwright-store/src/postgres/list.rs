@@ -2,12 +2,12 @@
 
 use super::errors::Failure;
 use super::sessions;
-use crate::query::{Query, SELECT_RUNS, Value};
-use crate::rows::RunColumns;
+use crate::query::{Query, SELECT_RUNS, Value, WAITING};
+use crate::rows::{RunColumns, moment};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row};
 use stepwright_core::store::{RunFilter, RunRow, SessionFilter};
-use stepwright_core::{RunId, Session};
+use stepwright_core::{RunId, Session, Timestamp, WorkflowId};
 
 pub(super) async fn run(
     connection: &mut PgConnection,
@@ -25,6 +25,21 @@ pub(super) async fn runs(
     filter: &RunFilter,
 ) -> Result<Vec<RunRow>, Failure> {
     all(connection, Query::runs(filter)).await?.iter().map(read).collect()
+}
+
+pub(super) async fn waiting(
+    connection: &mut PgConnection,
+    workflow: &WorkflowId,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<RunRow>, Failure> {
+    let rows = sqlx::query(AssertSqlSafe(format!("{SELECT_RUNS}{WAITING}")))
+        .bind(workflow.as_str())
+        .bind(moment(now))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(read).collect()
 }
 
 pub(super) async fn sessions(
@@ -56,6 +71,9 @@ fn read(row: &PgRow) -> Result<RunRow, Failure> {
         status: row.try_get(5)?,
         created_at: row.try_get(6)?,
         updated_at: row.try_get(7)?,
+        wake_at: row.try_get(8)?,
+        background: row.try_get(9)?,
+        driver: row.try_get(10)?,
     };
     Ok(columns.row()?)
 }

@@ -5,9 +5,11 @@ mod append;
 mod connections;
 mod errors;
 mod list;
+mod listen;
 mod open;
 mod schema;
 mod sessions;
+mod signals;
 mod store;
 
 pub use open::PostgresOptions;

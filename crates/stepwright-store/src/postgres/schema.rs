@@ -21,7 +21,10 @@ use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 /// * does not fill columns of large tables: readers take null for the old meaning;
 /// * is one transaction. An index on a large table, which wants `CREATE INDEX CONCURRENTLY` and can
 ///   have no transaction, is made by hand as the notes of that release say.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+///
+/// The second makes indexes on `runs` all the same: it has a row a run, and not one a fact, and
+/// nothing was released before.
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 /// How long a migration waits for a lock: all that come after it wait behind it.
 const LOCK_WAIT: &str = "SET LOCAL lock_timeout TO '2s'";
@@ -37,7 +40,8 @@ const MAKE: &str = "CREATE TABLE IF NOT EXISTS stepwright_migrations (
 const LOOK: &str = "SELECT coalesce(bool_or(relname = 'stepwright_migrations'), false),
     coalesce(bool_or(relname <> 'stepwright_migrations'), false)
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE nspname = $1 AND relname IN ('stepwright_migrations', 'runs', 'journal', 'sessions')";
+    WHERE nspname = $1 AND relname IN ('stepwright_migrations', 'runs', 'journal', 'sessions',
+        'blobs', 'inbox', 'drivers', 'plans')";
 
 /// Looks at the server, and brings the tables to the version of this program.
 pub(super) async fn prepare(connections: &Connections) -> Result<(), stepwright_core::StoreError> {
@@ -150,7 +154,7 @@ mod tests {
     use super::*;
     use crate::Postgres;
     use stepwright_core::journal::{Append, Journal};
-    use stepwright_core::{Event, EventKind, RunId, StepPath, Timestamp};
+    use stepwright_core::{Event, EventKind, RunId, StepPath, Store, Timestamp};
     use stepwright_testing::postgres;
 
     fn fact(sequence: u64) -> Append {
@@ -165,13 +169,13 @@ mod tests {
         let run = RunId::new("r").expect("an identifier");
         let (time, path) = (Timestamp(sequence), StepPath::root());
         let fact = Event { sequence, delta: 0, time, run: run.clone(), path, kind };
-        Append { run, facts: vec![fact], close: None }
+        Append { run, facts: vec![fact], close: None, driver: None }
     }
 
     /// As migrations are to be: what is new may be null.
     const LATER: [&str; 2] = [
         "ALTER TABLE journal ADD COLUMN note text; CREATE TABLE notes (id bigint PRIMARY KEY)",
-        "ALTER TABLE runs ADD COLUMN driver text DEFAULT 'nobody'",
+        "ALTER TABLE runs ADD COLUMN place text DEFAULT 'nowhere'",
     ];
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,10 +217,42 @@ mod tests {
 
         let database = address.rsplit('/').next().unwrap();
         let versions = "SELECT version FROM stepwright.stepwright_migrations ORDER BY version";
-        assert_eq!(server.sql(database, versions), "1\n2\n3\n");
+        assert_eq!(server.sql(database, versions), "1\n2\n3\n4\n");
         // The older program is not let in any more.
         let refused = Postgres::connect(&address).await.unwrap_err();
         assert!(refused.hint().unwrap().contains("use the newer program"), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn tables_of_the_first_version_are_brought_up_to_date() {
+        let Some(server) = postgres::server() else { return };
+        let address = server.database();
+        let connections = Connections::new(Postgres::options(&address).target().unwrap(), 1);
+        let target = connections.target.clone();
+        let work = async move |connection: &mut PgConnection, _| {
+            migrate(connection, &target, &MIGRATIONS[..1]).await
+        };
+        connections.run("prepare", Server::Unknown, work).await.unwrap();
+        // What a program of that version writes.
+        let database = address.rsplit('/').next().unwrap();
+        let body = serde_json::to_string(&fact(0).facts[0].kind).unwrap();
+        for row in [
+            "runs (run_id, session_id, workflow_id, digest, status, created_at, updated_at) \
+             VALUES ('r', 's', 'w', 'd1', 'RUNNING', 0, 0)",
+            "sessions (session_id, workflow_id, state, version, metrics, created_at, updated_at, \
+             token) VALUES ('s', 'w', '{}', 0, '{}', 0, 0, 1)",
+            &format!("journal VALUES (1, 0, 0, 1, '', '{body}')"),
+        ] {
+            server.sql(database, &format!("INSERT INTO stepwright.{row}"));
+        }
+
+        let store = Postgres::connect(&address).await.unwrap();
+        let run = RunId::new("r").unwrap();
+        let row = store.run(&run).await.unwrap().unwrap();
+        assert_eq!((row.wake_at, row.background, row.driver), (None, false, None));
+        store.append(fact(1)).await.unwrap();
+        let facts = store.load(&run, 0, 9).await.unwrap();
+        assert_eq!(facts, [fact(0).facts, fact(1).facts].concat());
     }
 
     #[tokio::test]

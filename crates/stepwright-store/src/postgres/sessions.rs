@@ -179,7 +179,14 @@ impl Patching {
     }
 }
 
-/// Deletes a session, its runs and their journals.
+/// Counts down how many facts have the large bodies that facts of a session have.
+const UNUSE_BLOBS: &str = "UPDATE blobs SET uses = blobs.uses - gone.count
+    FROM (SELECT blob, count(*) AS count FROM journal
+        WHERE run IN (SELECT id FROM runs WHERE session_id = $1) AND blob IS NOT NULL
+        GROUP BY blob) AS gone
+    WHERE blobs.hash = gone.blob";
+
+/// Deletes a session, its runs, their journals and inboxes, and what only they had.
 pub(super) async fn delete(connection: &mut PgConnection, id: &SessionId) -> Result<bool, Failure> {
     // From the outside in: no run begins in it, then no run of it appends, then nothing is left.
     let mut changes = connection.begin().await?;
@@ -189,12 +196,15 @@ pub(super) async fn delete(connection: &mut PgConnection, id: &SessionId) -> Res
         .await?;
     for delete in [
         "SELECT FROM runs WHERE session_id = $1 FOR UPDATE",
+        UNUSE_BLOBS,
         "DELETE FROM journal WHERE run IN (SELECT id FROM runs WHERE session_id = $1)",
+        "DELETE FROM inbox WHERE run IN (SELECT id FROM runs WHERE session_id = $1)",
         "DELETE FROM runs WHERE session_id = $1",
         "DELETE FROM sessions WHERE session_id = $1",
     ] {
         sqlx::query(delete).bind(id.as_str()).execute(&mut *changes).await?;
     }
+    sqlx::query("DELETE FROM blobs WHERE uses <= 0").execute(&mut *changes).await?;
     changes.commit().await?;
     Ok(there.is_some())
 }

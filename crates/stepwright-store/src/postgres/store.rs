@@ -2,17 +2,21 @@
 
 use super::append::{self, Prepared};
 use super::connections::{Connections, Server};
+use super::listen::{self, Channels};
 use super::open::PostgresOptions;
 use super::sessions::{self, Patching};
-use super::{errors::Failure, list};
-use crate::rows::{Effect, FactRow};
+use super::{errors::Failure, list, signals};
+use crate::bodies::{self, FactRow};
+use crate::rows::Effect;
+use crate::shared::Texts;
+use crate::watch::Watchers;
 use sqlx::postgres::PgConnection;
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::{Append, Journal};
-use stepwright_core::store::{RunFilter, RunRow, SessionFilter};
+use stepwright_core::store::{Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, Watched};
 use stepwright_core::{
-    BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, Timestamp,
+    BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, Timestamp, WorkflowId,
 };
 
 /// A store in a PostgreSQL database, for any number of machines. Cheap to clone; clones share their
@@ -46,6 +50,9 @@ use stepwright_core::{
 #[derive(Clone)]
 pub struct Postgres {
     connections: Arc<Connections>,
+    watchers: Arc<Watchers>,
+    channels: Channels,
+    texts: Arc<Texts>,
 }
 
 impl Postgres {
@@ -69,7 +76,9 @@ impl Postgres {
     }
 
     pub(super) fn new(connections: Connections) -> Self {
-        Self { connections: Arc::new(connections) }
+        let channels = Channels::of(&connections.target.schema);
+        let (watchers, texts) = (Arc::default(), Arc::default());
+        Self { connections: Arc::new(connections), watchers, channels, texts }
     }
 
     /// Host, port and database, without a user or a password.
@@ -101,14 +110,27 @@ impl fmt::Debug for Postgres {
 impl Journal for Postgres {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let Append { run, facts, close } = append;
-            let Some(effect) = Effect::of(&facts) else { return Ok(()) };
-            let facts = facts.iter().map(FactRow::of).collect::<Result<Vec<_>, _>>()?;
-            let prepared = Prepared::new(run, self.connections.token(), facts, effect, close)?;
-            self.write(async move |connection: &mut PgConnection, lost| {
-                append::append(connection, &prepared, lost).await
-            })
-            .await
+            let Append { run, facts, close, driver } = append;
+            let Some(effect) = Effect::of(&facts, driver) else { return Ok(()) };
+            let mut facts = FactRow::all(&facts)?;
+            let texts = self.texts.share(&run, &mut facts);
+            let bodies = bodies::apart(facts).await?;
+            let (token, rests) = (self.connections.token(), effect.rests());
+            let (name, channel) = (run.clone(), self.channels.facts.clone());
+            let prepared = Prepared::new(run, token, bodies, effect, close, channel)?;
+            let appended = self
+                .write(async move |connection: &mut PgConnection, lost| {
+                    append::append(connection, &prepared, lost).await
+                })
+                .await;
+            match appended {
+                Ok(()) if !rests => self.texts.learn(&name, texts),
+                _ => self.texts.forget(&name),
+            }
+            if appended.is_ok() {
+                self.watchers.wake(&Watched::Facts(name));
+            }
+            appended
         })
     }
 
@@ -193,8 +215,104 @@ impl Store for Postgres {
         session: &'a SessionId,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let id = session.clone();
+        Box::pin(async move {
+            let deleted = self
+                .write(async move |connection: &mut PgConnection, _| {
+                    sessions::delete(connection, &id).await
+                })
+                .await;
+            self.watchers.wake_all();
+            deleted
+        })
+    }
+
+    fn submit(&self, signal: Signal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let (token, channel) = (self.connections.token(), self.channels.signals.clone());
+        Box::pin(async move {
+            let left = self
+                .write(async move |connection: &mut PgConnection, lost| {
+                    signals::submit(connection, &signal, token, &channel, lost).await
+                })
+                .await;
+            self.watchers.wake(&Watched::Signals);
+            left
+        })
+    }
+
+    fn inbox<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>> {
+        let run = run.clone();
+        Box::pin(
+            self.read(async move |found: &mut PgConnection, _| signals::inbox(found, &run).await),
+        )
+    }
+
+    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed, StoreError>> {
         Box::pin(self.write(async move |connection: &mut PgConnection, _| {
-            sessions::delete(connection, &id).await
+            signals::claim(connection, &claim).await
         }))
+    }
+
+    fn release<'a>(
+        &'a self,
+        run: &'a RunId,
+        driver: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (run, driver) = (run.clone(), driver.to_owned());
+        Box::pin(self.write(async move |connection: &mut PgConnection, _| {
+            signals::release(connection, &run, &driver).await
+        }))
+    }
+
+    fn heartbeat<'a>(
+        &'a self,
+        driver: &'a str,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>> {
+        let driver = driver.to_owned();
+        Box::pin(self.write(async move |connection: &mut PgConnection, _| {
+            signals::heartbeat(connection, &driver, now).await
+        }))
+    }
+
+    fn waiting<'a>(
+        &'a self,
+        workflow: &'a WorkflowId,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<RunRow>, StoreError>> {
+        let workflow = workflow.clone();
+        Box::pin(self.read(async move |connection: &mut PgConnection, _| {
+            list::waiting(connection, &workflow, now, limit).await
+        }))
+    }
+
+    fn remember_plan<'a>(
+        &'a self,
+        digest: &'a str,
+        plan: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (digest, plan) = (digest.to_owned(), plan.to_owned());
+        Box::pin(self.write(async move |connection: &mut PgConnection, _| {
+            signals::remember_plan(connection, &digest, &plan).await
+        }))
+    }
+
+    fn plan<'a>(&'a self, digest: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        let digest = digest.to_owned();
+        Box::pin(
+            self.read(async move |found: &mut PgConnection, _| signals::plan(found, &digest).await),
+        )
+    }
+
+    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
+        let (woken, begin) = self.watchers.watch(watched);
+        if begin {
+            listen::begin(&self.connections, &self.watchers, &self.channels);
+        }
+        woken
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 }

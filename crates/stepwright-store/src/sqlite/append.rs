@@ -2,24 +2,39 @@
 
 use super::errors::Failure;
 use super::sessions;
-use crate::errors::{damaged, missing};
-use crate::rows::{self, Effect, FactRow, from_column, to_column};
+use crate::bodies::{self, Blob, FactRow, corrupt};
+use crate::errors::{damaged, missing, missing_run};
+use crate::rows::{self, Effect, from_column, moment, to_column};
+use crate::shared;
 use rusqlite::{Connection, OptionalExtension, params};
+use std::borrow::Cow;
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunRow;
-use stepwright_core::{Event, RunId, Session, SessionId, StoreError, Timestamp, UserId};
+use stepwright_core::{Event, RunId, Session, SessionId, Timestamp, UserId};
 
 /// The number of a run, of its next fact, and its session.
 const PLACE: &str = "SELECT id, (SELECT max(seq) FROM journal WHERE run = runs.id)
     FROM runs WHERE run_id = ?1";
 
-const INSERT_FACT: &str =
-    "INSERT INTO journal (run, seq, path, at, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+const INSERT_FACT: &str = "INSERT INTO journal (run, seq, path, at, body, shared, blob)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+const INSERT_BLOB: &str = "INSERT INTO blobs (hash, uses, body) VALUES (?1, ?2, ?3)
+    ON CONFLICT (hash) DO UPDATE SET uses = uses + excluded.uses";
+
+/// Who drives a run gives it up when it waits or has ended.
+const UPDATE_RUN: &str = "UPDATE runs SET status = ?2, updated_at = ?3, wake_at = ?4,
+    driver = CASE WHEN ?2 = 'RUNNING' THEN driver END WHERE id = ?1";
+
+/// What was answered is answered, whether there was a signal or not.
+const ANSWER: &str = "INSERT INTO inbox (run, id, at, done) VALUES (?1, ?2, ?3, 1)
+    ON CONFLICT (run, id) DO UPDATE SET done = 1";
 
 const INSERT_RUN: &str = "INSERT INTO runs (run_id, session_id, user_id, workflow_id, digest, \
-    status, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    status, created_at, updated_at, background, driver)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
-const LOAD: &str = "SELECT seq, path, at, body FROM journal
+const LOAD: &str = "SELECT seq, path, at, body, shared, blob, run FROM journal
     WHERE run = (SELECT id FROM runs WHERE run_id = ?1) AND seq >= ?2 ORDER BY seq LIMIT ?3";
 
 /// What is to be appended, with its JSON written already: that is work for the many that append,
@@ -29,10 +44,11 @@ pub(super) struct Prepared {
     pub(super) facts: Vec<FactRow>,
     pub(super) effect: Effect,
     pub(super) close: Option<SessionClose>,
+    pub(super) blobs: Vec<Blob>,
 }
 
 pub(super) fn append(connection: &Connection, append: &Prepared) -> Result<(), Failure> {
-    let Prepared { run, facts, effect, close } = append;
+    let Prepared { run, facts, effect, close, blobs } = append;
     let place = connection
         .prepare_cached(PLACE)?
         .query_row([run.as_str()], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))
@@ -44,19 +60,26 @@ pub(super) fn append(connection: &Connection, append: &Prepared) -> Result<(), F
     let id: i64 = match (place, &effect.begun) {
         (Some((id, _)), _) => id,
         (None, Some(row)) => begin(connection, row)?,
-        (None, None) => return Err(StoreError::NotFound(format!("run `{run}`")).into()),
+        (None, None) => return Err(missing_run(run).into()),
     };
     let mut insert = connection.prepare_cached(INSERT_FACT)?;
-    for FactRow { sequence, path, at, body } in facts {
-        let columns = (id, to_column(*sequence), path.as_str(), to_column(at.0), body);
-        insert.execute(columns)?;
+    for FactRow { sequence, path, at, body, shared, blob } in facts {
+        let (sequence, at) = (to_column(*sequence), to_column(at.0));
+        insert.execute((id, sequence, path.as_str(), at, body, shared, blob))?;
+    }
+    for Blob { hash, packed, uses } in blobs {
+        connection.prepare_cached(INSERT_BLOB)?.execute((hash, uses, packed))?;
     }
     if let Some(status) = effect.status
         && (place.is_some() || facts.len() > 1)
     {
-        connection
-            .prepare_cached("UPDATE runs SET status = ?2, updated_at = ?3 WHERE id = ?1")?
-            .execute(params![id, status.as_str(), to_column(effect.at.0)])?;
+        let (at, wake_at) = (to_column(effect.at.0), effect.wake_at.map(moment));
+        let columns = (id, status.as_str(), at, wake_at);
+        connection.prepare_cached(UPDATE_RUN)?.execute(columns)?;
+    }
+    for answered in &effect.answered {
+        let columns = (id, &**answered, to_column(effect.at.0));
+        connection.prepare_cached(ANSWER)?.execute(columns)?;
     }
     if let Some(close) = close {
         close_session(connection, id, close, effect.at)?;
@@ -81,6 +104,8 @@ fn begin(connection: &Connection, row: &RunRow) -> Result<i64, Failure> {
             row.status.as_str(),
             to_column(row.created_at.0),
             to_column(row.updated_at.0),
+            row.background,
+            row.driver,
         ])
         .map_err(Failure::from)
 }
@@ -115,9 +140,80 @@ pub(super) fn load(
     while let Some(row) = found.next()? {
         let expected = after + facts.len() as u64;
         let (sequence, at) = (from_column(row.get(0)?), Timestamp(from_column(row.get(2)?)));
-        let (path, body) = (row.get_ref(1)?.as_bytes(), row.get_ref(3)?.as_bytes());
-        let (path, body) = (path.unwrap_or_default(), body.unwrap_or_default());
-        facts.push(rows::fact(run, expected, sequence, path, at, body)?);
+        let path = row.get_ref(1)?.as_bytes().unwrap_or_default();
+        let place = (row.get(6)?, sequence);
+        let body = match (row.get_ref(3)?.as_bytes_or_null(), row.get(4)?, row.get(5)?) {
+            (Ok(Some(body)), None, None) => Ok(Cow::Borrowed(body)),
+            (body, shared, blob) => {
+                let body = body.ok().flatten().unwrap_or_default();
+                whole(connection, place, body, shared, blob).map(Cow::Owned)
+            }
+        };
+        let body = body.map_err(|odd| odd.named(run, sequence, path))?;
+        facts.push(rows::fact(run, expected, sequence, path, at, &body)?);
     }
     Ok(facts)
+}
+
+/// Why the body of a fact cannot be put together.
+enum Odd {
+    Damaged(String),
+    Failed(Failure),
+}
+
+impl From<String> for Odd {
+    fn from(what: String) -> Self {
+        Self::Damaged(what)
+    }
+}
+
+impl From<rusqlite::Error> for Odd {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Odd {
+    fn named(self, run: &RunId, sequence: u64, path: &[u8]) -> Failure {
+        match self {
+            Self::Damaged(what) => corrupt(run, sequence, path, what).into(),
+            Self::Failed(failure) => failure,
+        }
+    }
+}
+
+/// The body of the fact of a run (`runs.id`) and a number, as it was appended.
+fn whole(
+    connection: &Connection,
+    (run, sequence): (i64, u64),
+    body: &[u8],
+    shared: Option<String>,
+    blob: Option<String>,
+) -> Result<Vec<u8>, Odd> {
+    let body = match blob {
+        Some(hash) => unpack(connection, &hash)?,
+        None => body.to_vec(),
+    };
+    let Some(shared) = shared else { return Ok(body) };
+    shared::whole(sequence, &body, &shared, |source| {
+        let found = connection
+            .prepare_cached("SELECT body, blob FROM journal WHERE run = ?1 AND seq = ?2")?
+            .query_row((run, to_column(source)), |row| {
+                Ok((row.get_ref(0)?.as_bytes()?.to_vec(), row.get::<_, Option<String>>(1)?))
+            })
+            .optional()?;
+        match found {
+            Some((_, Some(hash))) => unpack(connection, &hash),
+            Some((body, None)) => Ok(body),
+            None => Err(format!("a text of it was in fact {source}, which is missing").into()),
+        }
+    })
+}
+
+fn unpack(connection: &Connection, hash: &str) -> Result<Vec<u8>, Odd> {
+    let packed = connection
+        .prepare_cached("SELECT body FROM blobs WHERE hash = ?1")?
+        .query_row([hash], |row| row.get::<_, Vec<u8>>(0))
+        .optional()?;
+    Ok(bodies::unpack(hash, packed.as_deref())?)
 }

@@ -2,12 +2,12 @@
 
 use super::errors::Failure;
 use super::sessions;
-use crate::query::{Query, SELECT_RUNS, Value};
-use crate::rows::RunColumns;
+use crate::query::{Query, SELECT_RUNS, Value, WAITING};
+use crate::rows::{RunColumns, moment};
 use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use stepwright_core::store::{RunFilter, RunRow, SessionFilter};
-use stepwright_core::{RunId, Session};
+use stepwright_core::{RunId, Session, Timestamp, WorkflowId};
 
 pub(super) fn run(connection: &Connection, id: &RunId) -> Result<Option<RunRow>, Failure> {
     connection
@@ -19,6 +19,22 @@ pub(super) fn run(connection: &Connection, id: &RunId) -> Result<Option<RunRow>,
 
 pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> Result<Vec<RunRow>, Failure> {
     all(connection, &Query::runs(filter), read)
+}
+
+pub(super) fn waiting(
+    connection: &Connection,
+    workflow: &WorkflowId,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<RunRow>, Failure> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(&format!("{SELECT_RUNS}{WAITING}"))?;
+    let mut found = statement.query((workflow.as_str(), moment(now), limit))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        rows.push(read(row)?);
+    }
+    Ok(rows)
 }
 
 pub(super) fn sessions(
@@ -62,6 +78,40 @@ fn read(row: &Row<'_>) -> Result<RunRow, Failure> {
         status: row.get(5)?,
         created_at: row.get(6)?,
         updated_at: row.get(7)?,
+        wake_at: row.get(8)?,
+        background: row.get(9)?,
+        driver: row.get(10)?,
     };
     Ok(columns.row()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::open_signals;
+
+    /// What is asked again and again never reads the table of the runs, however many wait.
+    #[test]
+    fn what_is_asked_of_waiting_runs_has_an_index() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::super::schema::migrate(&mut connection, "memory".as_ref()).unwrap();
+        let plan = |sql: &str| -> String {
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let lines = plan.raw_query().mapped(|row| row.get::<_, String>(3));
+            lines.collect::<Result<Vec<_>, _>>().unwrap().join("\n")
+        };
+        let waiting = plan(&format!("{SELECT_RUNS}{WAITING}"));
+        let open = plan(&open_signals());
+        for (plan, index) in [
+            (&waiting, "SEARCH runs USING INDEX runs_wake (workflow_id=? AND wake_at>?"),
+            (&waiting, "SCAN inbox USING INDEX inbox_open"),
+            (&waiting, "runs_background (workflow_id=?)"),
+            (&waiting, "SEARCH runs USING INTEGER PRIMARY KEY (rowid=?)"),
+            (&open, "SEARCH runs USING INDEX runs_driver (driver=?)"),
+            (&open, "SEARCH inbox USING INDEX"),
+        ] {
+            assert!(plan.contains(index), "`{index}` is not in\n{plan}");
+        }
+        assert!(!waiting.contains("SCAN runs") && !open.contains("SCAN runs"), "{waiting}\n{open}");
+    }
 }

@@ -7,6 +7,7 @@ mod open;
 mod read;
 mod schema;
 mod sessions;
+mod signals;
 mod store;
 mod write;
 

@@ -6,6 +6,7 @@ use super::schema::migrate;
 use super::store::Sqlite;
 use super::write::Writer;
 use crate::Durability;
+use crate::watch::Watchers;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,11 +87,11 @@ impl SqliteOptions {
         let shown = path.clone();
         let opened = super::read::blocking(&path, move || {
             let connection = self.writer().map_err(|error| error.into_error("open", &shown))?;
-            let writer = Writer::start(connection, shown.clone())?;
-            Ok((Readers::new(shown), writer))
+            let watchers = Arc::<Watchers>::default();
+            let writer = Writer::start(connection, shown.clone(), watchers.clone())?;
+            Ok(Sqlite::new(shown.clone(), Readers::new(shown), writer, watchers))
         });
-        let (readers, writer) = opened.await?;
-        Ok(Sqlite::new(path, readers, writer))
+        opened.await
     }
 
     fn writer(&self) -> Result<Connection, Failure> {

@@ -9,7 +9,7 @@ const APPLICATION_ID: i32 = 0x5354_5752;
 
 /// What leads from one version to the next. Only ever added to: databases out there have been
 /// through the ones before.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 /// Brings the database to the version of this program.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Failure> {

@@ -96,10 +96,20 @@ pub(super) fn patch(
     Ok(session)
 }
 
-/// Deletes a session, its runs and their journals.
+/// Counts down how many facts have the large bodies that facts of a session have.
+const UNUSE_BLOBS: &str = "UPDATE blobs SET uses = uses - gone.count
+    FROM (SELECT blob, count(*) AS count FROM journal
+        WHERE run IN (SELECT id FROM runs WHERE session_id = ?1) AND blob IS NOT NULL
+        GROUP BY blob) AS gone
+    WHERE blobs.hash = gone.blob";
+
+/// Deletes a session, its runs, their journals and inboxes, and what only they had.
 pub(super) fn delete(connection: &Connection, id: &SessionId) -> Result<bool, Failure> {
     let execute = |sql| connection.prepare_cached(sql)?.execute([id.as_str()]);
+    execute(UNUSE_BLOBS)?;
+    connection.prepare_cached("DELETE FROM blobs WHERE uses <= 0")?.execute([])?;
     execute("DELETE FROM journal WHERE run IN (SELECT id FROM runs WHERE session_id = ?1)")?;
+    execute("DELETE FROM inbox WHERE run IN (SELECT id FROM runs WHERE session_id = ?1)")?;
     execute("DELETE FROM runs WHERE session_id = ?1")?;
     Ok(execute("DELETE FROM sessions WHERE session_id = ?1")? > 0)
 }

@@ -3,16 +3,20 @@
 use super::append::{self, Prepared};
 use super::open::SqliteOptions;
 use super::read::Readers;
-use super::write::Writer;
-use super::{list, sessions};
-use crate::rows::{Effect, FactRow};
+use super::write::{Told, Writer};
+use super::{list, sessions, signals};
+use crate::bodies::{self, FactRow};
+use crate::rows::{Effect, SignalColumns};
+use crate::shared::Texts;
+use crate::watch::Watchers;
+use rusqlite::Connection;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use stepwright_core::journal::{Append, Journal};
-use stepwright_core::store::{RunFilter, RunRow, SessionFilter};
+use stepwright_core::store::{Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, Watched};
 use stepwright_core::{
-    BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, Timestamp,
+    BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, Timestamp, WorkflowId,
 };
 
 /// A store in one SQLite file, for one machine. Cheap to clone; clones share one writer.
@@ -49,6 +53,8 @@ pub struct Sqlite {
     // Before the writer: the last connection that closes, and may write, tidies the file up.
     readers: Readers,
     writer: Arc<Writer>,
+    watchers: Arc<Watchers>,
+    texts: Arc<Texts>,
 }
 
 impl Sqlite {
@@ -65,8 +71,13 @@ impl Sqlite {
         SqliteOptions::new(path.as_ref())
     }
 
-    pub(super) fn new(path: Arc<Path>, readers: Readers, writer: Writer) -> Self {
-        Self { path, readers, writer: Arc::new(writer) }
+    pub(super) fn new(
+        path: Arc<Path>,
+        readers: Readers,
+        writer: Writer,
+        watchers: Arc<Watchers>,
+    ) -> Self {
+        Self { path, readers, writer: Arc::new(writer), watchers, texts: Arc::default() }
     }
 
     /// Where its file is.
@@ -84,11 +95,21 @@ impl fmt::Debug for Sqlite {
 impl Journal for Sqlite {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let Append { run, facts, close } = append;
-            let Some(effect) = Effect::of(&facts) else { return Ok(()) };
-            let facts = facts.iter().map(FactRow::of).collect::<Result<Vec<_>, _>>()?;
-            let prepared = Prepared { run, facts, effect, close };
-            self.writer.write(move |connection| append::append(connection, &prepared)).await
+            let Append { run, facts, close, driver } = append;
+            let Some(effect) = Effect::of(&facts, driver) else { return Ok(()) };
+            let mut facts = FactRow::all(&facts)?;
+            let texts = self.texts.share(&run, &mut facts);
+            let (facts, blobs) = bodies::apart(facts).await?;
+            let rests = effect.rests();
+            let (name, told) = (run.clone(), Told::Those(Watched::Facts(run.clone())));
+            let prepared = Prepared { run, facts, effect, close, blobs };
+            let work = move |found: &Connection| append::append(found, &prepared);
+            let appended = self.writer.write(told, work).await;
+            match appended {
+                Ok(()) if !rests => self.texts.learn(&name, texts),
+                _ => self.texts.forget(&name),
+            }
+            appended
         })
     }
 
@@ -126,7 +147,9 @@ impl Store for Sqlite {
     }
 
     fn open_session(&self, session: Session) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.writer.write(move |connection| sessions::open(connection, &session)))
+        Box::pin(
+            self.writer.write(Told::Nobody, move |connection| sessions::open(connection, &session)),
+        )
     }
 
     fn rename_session<'a>(
@@ -136,7 +159,8 @@ impl Store for Sqlite {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let (id, name) = (session.clone(), name.to_owned());
-        Box::pin(self.writer.write(move |found| sessions::rename(found, &id, &name, now)))
+        let work = move |found: &Connection| sessions::rename(found, &id, &name, now);
+        Box::pin(self.writer.write(Told::Nobody, work))
     }
 
     fn patch_session<'a>(
@@ -146,7 +170,8 @@ impl Store for Sqlite {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Session, StoreError>> {
         let (id, patches) = (session.clone(), patches.to_vec());
-        Box::pin(self.writer.write(move |found| sessions::patch(found, &id, &patches, now)))
+        let work = move |found: &Connection| sessions::patch(found, &id, &patches, now);
+        Box::pin(self.writer.write(Told::Nobody, work))
     }
 
     fn delete_session<'a>(
@@ -154,6 +179,87 @@ impl Store for Sqlite {
         session: &'a SessionId,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let id = session.clone();
-        Box::pin(self.writer.write(move |connection| sessions::delete(connection, &id)))
+        Box::pin(self.writer.write(Told::Everybody, move |found| sessions::delete(found, &id)))
+    }
+
+    fn submit(&self, signal: Signal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let told = Told::Those(Watched::Signals);
+        Box::pin(self.writer.write(told, move |found| signals::submit(found, &signal)))
+    }
+
+    fn inbox<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>> {
+        let run = run.clone();
+        Box::pin(self.readers.read(move |connection| signals::inbox(connection, &run)))
+    }
+
+    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed, StoreError>> {
+        Box::pin(self.writer.write(Told::Nobody, move |found| signals::claim(found, &claim)))
+    }
+
+    fn release<'a>(
+        &'a self,
+        run: &'a RunId,
+        driver: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (run, driver) = (run.clone(), driver.to_owned());
+        let work = move |found: &Connection| signals::release(found, &run, &driver);
+        Box::pin(self.writer.write(Told::Nobody, work))
+    }
+
+    fn heartbeat<'a>(
+        &'a self,
+        driver: &'a str,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>> {
+        let driver = driver.to_owned();
+        Box::pin(async move {
+            let work = move |found: &Connection| signals::heartbeat(found, &driver, now);
+            // One that is damaged does not take the sign of life back.
+            let found = self.writer.write(Told::Nobody, work).await?;
+            found.into_iter().map(SignalColumns::signal).collect()
+        })
+    }
+
+    fn waiting<'a>(
+        &'a self,
+        workflow: &'a WorkflowId,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<RunRow>, StoreError>> {
+        let workflow = workflow.clone();
+        Box::pin(self.readers.read(move |found| list::waiting(found, &workflow, now, limit)))
+    }
+
+    fn remember_plan<'a>(
+        &'a self,
+        digest: &'a str,
+        plan: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (digest, plan) = (digest.to_owned(), plan.to_owned());
+        Box::pin(async move {
+            // Nearly always it is known, and nothing waits for the disk.
+            if self.plan(&digest).await?.is_some() {
+                return Ok(());
+            }
+            let work = move |found: &Connection| signals::remember_plan(found, &digest, &plan);
+            self.writer.write(Told::Nobody, work).await
+        })
+    }
+
+    fn plan<'a>(&'a self, digest: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        let digest = digest.to_owned();
+        Box::pin(self.readers.read(move |connection| signals::plan(connection, &digest)))
+    }
+
+    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
+        let (woken, begin) = self.watchers.watch(watched);
+        if begin {
+            self.writer.look_out(&self.watchers);
+        }
+        woken
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 }

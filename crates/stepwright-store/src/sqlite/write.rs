@@ -1,11 +1,14 @@
 //! The one writer: a thread that takes what is waiting and commits it together.
 
 use super::errors::{Failure, closed, unavailable};
+use crate::watch::Watchers;
 use rusqlite::{Connection, Error as SqlError};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use stepwright_core::StoreError;
+use stepwright_core::store::Watched;
 use tokio::sync::{mpsc, oneshot};
 
 /// How many changes are committed together at the most. One wait for the disk serves them all; more
@@ -15,21 +18,43 @@ const GROUP_MAX: usize = 256;
 /// How many changes may wait for the writer. Whoever comes then waits for a place.
 const QUEUE_MAX: usize = 1_024;
 
+/// How often it is looked whether other processes have changed something, while somebody watches.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// A handle to the writer. Dropping it commits what is waiting, and closes the connection.
 #[derive(Debug)]
 pub(super) struct Writer {
-    queue: Option<mpsc::Sender<Box<dyn Change>>>,
+    queue: Option<mpsc::Sender<Task>>,
     thread: Option<JoinHandle<()>>,
     path: Arc<Path>,
 }
 
+/// What the writer is asked for.
+enum Task {
+    Change(Box<dyn Change>),
+    /// Whether other processes have changed anything.
+    Look,
+}
+
+/// Whom a change is told.
+#[derive(Debug)]
+pub(super) enum Told {
+    Nobody,
+    Those(Watched),
+    Everybody,
+}
+
 impl Writer {
-    pub(super) fn start(connection: Connection, path: Arc<Path>) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        connection: Connection,
+        path: Arc<Path>,
+        watchers: Arc<Watchers>,
+    ) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let shown = path.clone();
         let thread = thread::Builder::new()
             .name("stepwright-sqlite".to_owned())
-            .spawn(move || run(&connection, &shown, waiting))
+            .spawn(move || run(&connection, &shown, &watchers, waiting))
             .map_err(|error| StoreError::Unavailable {
                 what: "cannot start the thread that writes to the database".to_owned(),
                 source: error.into(),
@@ -43,13 +68,38 @@ impl Writer {
     /// `work` may fail at any place: nothing of it stays then.
     pub(super) async fn write<T: Send + 'static>(
         &self,
+        told: Told,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let change = Box::new(Waiting { work: Some(work), made: None, reply });
+        let change = Box::new(Waiting { work: Some(work), made: None, told, reply });
         let queue = self.queue.as_ref().ok_or_else(|| closed(&self.path))?;
-        queue.send(change).await.map_err(|_| closed(&self.path))?;
+        queue.send(Task::Change(change)).await.map_err(|_| closed(&self.path))?;
         answer.await.map_err(|_| closed(&self.path))?
+    }
+
+    /// Looks for changes of other processes, until nobody watches any more.
+    pub(super) fn look_out(&self, watchers: &Arc<Watchers>) {
+        let watched = Arc::downgrade(watchers);
+        let queue = self.queue.as_ref().map(mpsc::Sender::downgrade);
+        let looking = move || {
+            loop {
+                thread::sleep(LOOK_EVERY);
+                let Some(watchers) = watched.upgrade() else { return };
+                if watchers.rest() {
+                    return;
+                }
+                // A full queue has changes in it, and after each the writer looks anyhow.
+                match queue.as_ref().and_then(mpsc::WeakSender::upgrade) {
+                    Some(queue) => drop(queue.try_send(Task::Look)),
+                    None => return,
+                }
+            }
+        };
+        // Without it, this process alone is told of its changes; the next who watches tries again.
+        if thread::Builder::new().name("stepwright-watch".to_owned()).spawn(looking).is_err() {
+            watchers.give_up();
+        }
     }
 }
 
@@ -68,12 +118,13 @@ impl Drop for Writer {
 /// A change that waits, whatever it gives.
 trait Change: Send {
     fn make(&mut self, connection: &Connection) -> Result<(), Failure>;
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>, watchers: &Watchers);
 }
 
 struct Waiting<T, W> {
     work: Option<W>,
     made: Option<T>,
+    told: Told,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
@@ -88,7 +139,12 @@ where
         Ok(())
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>, watchers: &Watchers) {
+        match &self.told {
+            Told::Those(watched) if committed.is_ok() => watchers.wake(watched),
+            Told::Everybody if committed.is_ok() => watchers.wake_all(),
+            _ => {}
+        }
         // Whoever asked may be gone; the change is made all the same.
         let _ = match (committed, self.made) {
             (Ok(()), Some(made)) => self.reply.send(Ok(made)),
@@ -99,19 +155,36 @@ where
     }
 }
 
-fn run(connection: &Connection, path: &Path, mut waiting: mpsc::Receiver<Box<dyn Change>>) {
-    while let Some(first) = waiting.blocking_recv() {
-        let mut group = Group { path, made: Vec::with_capacity(1), committed: false };
-        match group.make(connection, first, &mut waiting) {
-            Ok(()) => group.committed = true,
-            Err(error) => {
-                if !connection.is_autocommit() {
-                    let _ = connection.execute_batch("ROLLBACK");
+fn run(
+    connection: &Connection,
+    path: &Path,
+    watchers: &Watchers,
+    mut waiting: mpsc::Receiver<Task>,
+) {
+    // Other than a change of one's own: SQLite counts what others have committed.
+    let version =
+        || connection.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0));
+    let mut seen = version().ok();
+    while let Some(task) = waiting.blocking_recv() {
+        if let Task::Change(first) = task {
+            let mut group = Group { path, made: Vec::with_capacity(1), committed: false };
+            match group.make(connection, first, &mut waiting) {
+                Ok(()) => group.committed = true,
+                Err(error) => {
+                    if !connection.is_autocommit() {
+                        let _ = connection.execute_batch("ROLLBACK");
+                    }
+                    group.fail(error);
                 }
-                group.fail(error);
             }
+            group.answer(watchers);
         }
-        group.answer();
+        if watchers.are_there()
+            && let Ok(version) = version()
+            && seen.replace(version) != Some(version)
+        {
+            watchers.wake_all();
+        }
     }
 }
 
@@ -127,7 +200,7 @@ impl Group<'_> {
         &mut self,
         connection: &Connection,
         first: Box<dyn Change>,
-        waiting: &mut mpsc::Receiver<Box<dyn Change>>,
+        waiting: &mut mpsc::Receiver<Task>,
     ) -> Result<(), SqlError> {
         let mut next = Some(first);
         // The lock comes first: what arrives while another process has it comes along.
@@ -138,7 +211,7 @@ impl Group<'_> {
         while let Some(change) = next.take() {
             self.one(connection, change)?;
             if self.made.len() < GROUP_MAX {
-                next = waiting.try_recv().ok();
+                next = another(waiting);
             }
         }
         execute(connection, "COMMIT")
@@ -179,10 +252,20 @@ impl Group<'_> {
         }
     }
 
-    fn answer(self) {
+    fn answer(self, watchers: &Watchers) {
         for (change, outcome) in self.made {
             debug_assert!(self.committed || outcome.is_err(), "an answer before the commit");
-            change.answer(outcome);
+            change.answer(outcome, watchers);
+        }
+    }
+}
+
+/// The next change that waits already. Looking comes after the commit anyhow.
+fn another(waiting: &mut mpsc::Receiver<Task>) -> Option<Box<dyn Change>> {
+    loop {
+        match waiting.try_recv().ok()? {
+            Task::Change(change) => return Some(change),
+            Task::Look => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a person is told when the file, the disk or the database has trouble.
 
-use crate::support::{completed, facts, id, start, steps, told};
+use crate::support::{answer, completed, facts, id, start, steps, told};
 use futures_util::future::{join, join_all};
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
@@ -91,7 +91,7 @@ async fn a_database_of_a_newer_version_is_refused() {
     assert_eq!(
         told(&refusal(&path).await, directory.path()),
         "cannot use the database `a.db`\n\
-         its tables are of version 9, and this program knows 1\n\
+         its tables are of version 9, and this program knows 2\n\
          use the newer program that wrote it, or choose another path"
     );
 }
@@ -263,4 +263,117 @@ async fn a_damaged_row_of_a_run_or_a_session_is_named() {
     let error = store.session(&"s".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.to_string(), "what is stored of session `s` is damaged");
     assert!(error.hint().is_some());
+}
+
+#[tokio::test]
+async fn a_damaged_large_or_shared_text_is_named_by_its_fact() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let store = Sqlite::open(&path).await.unwrap();
+    let large = completed(&"large ".repeat(100_000));
+    let text = completed(&"a text that is long enough to be written once. ".repeat(9));
+    let kinds = vec![start(), text.clone(), text, large];
+    store.append(facts("r", 0, kinds)).await.unwrap();
+    let vandal = Connection::open(&path).unwrap();
+    let does = |sql: &str| vandal.execute_batch(sql).unwrap();
+    let told = async |after| match store.load(&id("r"), after, 9).await {
+        Err(error @ StoreError::Corrupt { .. }) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let at = |sequence: u64, what: &str| {
+        format!("the journal of run `r` is damaged at fact {sequence} (`facts/web`): {what}")
+    };
+
+    let hash: String = vandal.query_row("SELECT hash FROM blobs", [], |row| row.get(0)).unwrap();
+    does("UPDATE blobs SET body = substr(body, 1, 100)");
+    let cut = at(3, &format!("its body `{hash}` in `blobs` is damaged: "));
+    assert!(told(0).await.starts_with(&cut), "{}", told(0).await);
+    does("DELETE FROM blobs");
+    assert_eq!(told(3).await, at(3, &format!("its body `{hash}` is missing in `blobs`")));
+    // What comes before can be read, and other runs go on.
+    assert_eq!(store.load(&id("r"), 0, 3).await.unwrap().len(), 3);
+    store
+        .append(facts("r2", 0, vec![start(), completed(&"large ".repeat(100_000))]))
+        .await
+        .unwrap();
+
+    does("UPDATE journal SET body = replace(body, 'enough', 'ENOUGH') WHERE seq = 1");
+    assert_eq!(told(2).await, at(2, "a text of it is not in fact 1 any more"));
+    does("DELETE FROM journal WHERE seq = 1");
+    assert_eq!(told(2).await, at(2, "a text of it was in fact 1, which is missing"));
+    does("UPDATE journal SET shared = '[[0' WHERE seq = 2");
+    assert!(told(2).await.starts_with(&at(2, "its column `shared`: EOF")), "{}", told(2).await);
+    does("UPDATE journal SET shared = '[[9000000, 0, 0, 1, 0]]' WHERE seq = 2");
+    assert_eq!(told(2).await, at(2, "a text of it is not in fact 0 any more"));
+    assert!(store.delete_session(&"s".parse().unwrap()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_damaged_signal_is_named_and_takes_no_sign_of_life_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let store = Sqlite::open(&path).await.unwrap();
+    let mut begin = facts("r", 0, vec![start()]);
+    begin.driver = Some("one".into());
+    store.append(begin).await.unwrap();
+    store.submit(answer("r", "a")).await.unwrap();
+    let vandal = Connection::open(&path).unwrap();
+    vandal.execute_batch("UPDATE inbox SET wish = '{}'").unwrap();
+    let now = stepwright_core::Timestamp(77);
+    for error in
+        [store.inbox(&id("r")).await.unwrap_err(), store.heartbeat("one", now).await.unwrap_err()]
+    {
+        assert_eq!(
+            told(&error, directory.path()),
+            "signal `answer:a` in the inbox of run `r` is damaged\n\
+             missing field `wish` at line 1 column 2\n\
+             restore the database from a backup, or delete that row of `inbox`"
+        );
+    }
+    let seen: i64 = vandal.query_row("SELECT seen_at FROM drivers", [], |row| row.get(0)).unwrap();
+    assert_eq!(seen, 77);
+}
+
+/// Whatever the database refuses is told, and nothing of it stays.
+#[tokio::test]
+async fn a_signal_that_the_database_refuses_is_not_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let store = Sqlite::open(&path).await.unwrap();
+    store.append(facts("r", 0, vec![start()])).await.unwrap();
+    let vandal = Connection::open(&path).unwrap();
+    vandal
+        .execute_batch(
+            "CREATE TRIGGER no BEFORE INSERT ON inbox BEGIN SELECT RAISE(FAIL, 'no'); END",
+        )
+        .unwrap();
+    let error = store.submit(answer("r", "a")).await.unwrap_err();
+    assert_eq!(told(&error, directory.path()), "cannot write to the database `a.db`\nno\n");
+    assert_eq!(store.inbox(&id("r")).await.unwrap(), []);
+    vandal.execute_batch("DROP TRIGGER no").unwrap();
+    assert!(store.submit(answer("r", "a")).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_large_fact_that_has_no_room_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let store = Sqlite::options(&path).bytes_max(256 * 1024).open().await.unwrap();
+    store.append(facts("r", 0, vec![start()])).await.unwrap();
+    // Numbers by chance, which cannot be compressed.
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b"0123456789abcdefghijklmnopqrstuv"[usize::try_from(state >> 59).unwrap()])
+    };
+    let large = completed(&(0..600_000).map(|_| noise()).collect::<String>());
+    let error = store.append(facts("r", 1, vec![large])).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("free some space on the disk"), "{error:?}");
+    assert_eq!(store.load(&id("r"), 0, 9).await.unwrap().len(), 1);
+    store.append(facts("r", 1, vec![steps(1)])).await.unwrap();
+    assert!(store.submit(answer("r", "a")).await.unwrap());
+    let count = "SELECT count(*) FROM blobs";
+    let blobs: i64 =
+        Connection::open(&path).unwrap().query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(blobs, 0);
 }

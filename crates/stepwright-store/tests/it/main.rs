@@ -12,4 +12,10 @@ mod groups;
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod reopening;
+#[cfg(feature = "sqlite")]
+mod size;
 mod support;
+#[cfg(feature = "sqlite")]
+mod waiting;
+#[cfg(feature = "sqlite")]
+mod watching;

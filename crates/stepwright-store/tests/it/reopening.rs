@@ -1,6 +1,6 @@
 //! What is in the file stays in it, whoever opens it, and however often.
 
-use crate::support::{completed, facts, id, start, steps};
+use crate::support::{answer, completed, facts, id, start, steps};
 use futures_util::future::{join_all, try_join_all};
 use rusqlite::Connection;
 use stepwright_core::journal::{Journal, SessionClose};
@@ -36,6 +36,39 @@ async fn a_file_that_is_opened_again_has_everything() {
     store.append(facts("r2", 1, vec![steps(1)])).await.unwrap();
 }
 
+/// A file that a program of the first version wrote.
+#[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../../src/sqlite/schema.sql")).unwrap();
+    let body = serde_json::to_string(&start()).unwrap();
+    old.execute_batch(&format!(
+        "PRAGMA application_id = 0x53545752; PRAGMA user_version = 1;
+         INSERT INTO runs VALUES (1, 'r', 's', NULL, 'w', 'd1', 'RUNNING', 7, 7);
+         INSERT INTO journal VALUES (1, 0, '', 7, '{body}');
+         INSERT INTO sessions VALUES ('s', NULL, 'w', NULL, '{{}}', 0, '{{}}', 7, 7);"
+    ))
+    .unwrap();
+    drop(old);
+
+    let store = Sqlite::open(&path).await.unwrap();
+    let row = store.run(&id("r")).await.unwrap().unwrap();
+    assert_eq!((row.status, row.wake_at, row.background), (RunStatus::Running, None, false));
+    assert_eq!(row.driver, None);
+    assert_eq!(store.load(&id("r"), 0, 9).await.unwrap()[0].kind, start());
+    assert!(store.submit(answer("r", "a")).await.unwrap());
+    let large = completed(&"large ".repeat(100_000));
+    store.append(facts("r", 1, vec![large.clone()])).await.unwrap();
+    assert_eq!(store.load(&id("r"), 1, 9).await.unwrap()[0].kind, large);
+    let version: i64 = Connection::open(&path)
+        .unwrap()
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 2);
+}
+
 #[tokio::test]
 async fn nothing_of_a_deleted_session_is_left_in_the_tables() {
     let directory = tempfile::tempdir().unwrap();
@@ -43,9 +76,16 @@ async fn nothing_of_a_deleted_session_is_left_in_the_tables() {
     let store = Sqlite::open(&path).await.unwrap();
     store.append(facts("r", 0, vec![start(), steps(1)])).await.unwrap();
     store.append(facts("r2", 0, vec![start()])).await.unwrap();
-    assert!(store.delete_session(&"s".parse().unwrap()).await.unwrap());
+    store.submit(answer("r", "a")).await.unwrap();
+    let large = completed(&"large ".repeat(100_000));
+    store.append(facts("r", 2, vec![large.clone(), steps(1)])).await.unwrap();
+    store.append(facts("r2", 1, vec![large])).await.unwrap();
     let other = Connection::open(&path).unwrap();
-    for table in ["runs", "journal", "sessions"] {
+    let kept = "SELECT count(*), sum(uses), sum(length(body)) < 10000 FROM blobs";
+    let kept = other.query_row(kept, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    assert_eq!(kept.unwrap(), (1, 2, true), "one body, compressed, of two facts");
+    assert!(store.delete_session(&"s".parse().unwrap()).await.unwrap());
+    for table in ["runs", "journal", "sessions", "inbox", "blobs"] {
         let count = format!("SELECT count(*) FROM {table}");
         let left: i64 = other.query_row(&count, [], |row| row.get(0)).unwrap();
         assert_eq!(left, 0, "{table}");

@@ -1,7 +1,10 @@
 //! What several tests need: a run that appends, and a look into an error.
 
+use std::time::Duration;
+use stepwright_core::event::Reply;
 use stepwright_core::journal::Append;
-use stepwright_core::{Event, EventKind, RunId, StepPath, Timestamp};
+use stepwright_core::store::Signal;
+use stepwright_core::{Answer, BoxFuture, Event, EventKind, RunId, StepPath, Timestamp};
 
 pub(crate) fn id(text: &str) -> RunId {
     RunId::new(text).unwrap()
@@ -37,7 +40,24 @@ pub(crate) fn facts(run: &str, first: u64, kinds: Vec<EventKind>) -> Append {
         path: if sequence == 0 { StepPath::root() } else { "facts/web".into() },
         kind,
     };
-    Append { run: id(run), facts: (first..).zip(kinds).map(fact).collect(), close: None }
+    Append {
+        run: id(run),
+        facts: (first..).zip(kinds).map(fact).collect(),
+        close: None,
+        driver: None,
+    }
+}
+
+/// An answer to a requirement of a run.
+pub(crate) fn answer(run: &str, requirement: &str) -> Signal {
+    let (requirement_id, answer) = (requirement.into(), Answer::Approve);
+    let reply = Reply { requirement_id, answer, by: None, timed_out: false };
+    Signal::answer(id(run), reply, Timestamp(1_780_000_000_000))
+}
+
+/// Waits until whoever watches is woken; a minute is far more than that takes.
+pub(crate) async fn woken(watched: BoxFuture<'static, ()>) {
+    tokio::time::timeout(Duration::from_mins(1), watched).await.expect("nobody was woken");
 }
 
 /// What was tried, what the database said, and what to do, with the directory taken out.

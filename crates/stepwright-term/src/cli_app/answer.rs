@@ -1,5 +1,6 @@
 //! An answer, which Ctrl-C stops.
 
+use crate::asking::GoingOn;
 use crate::display::Display;
 use crate::interrupt::{Interrupt, on_interrupt};
 use futures_util::StreamExt as _;
@@ -23,34 +24,56 @@ struct Asked {
     run: Option<(Workflow, RunId)>,
 }
 
-/// Runs it and shows what happens. The first Ctrl-C cancels the run, so that what it has said so
+/// What is carried out.
+pub(super) enum Begin {
+    Run(Box<Run>),
+    /// A run that waits, and that somebody wants to answer now.
+    Paused(Box<RunOutput>),
+}
+
+/// Runs it and shows what happens, and goes on as long as somebody answers what it waits for. The
+/// first Ctrl-C cancels the run, so that what it has said so
 /// far is kept; the second one does not wait for that. What must be known about models goes where
 /// errors go.
 pub(super) async fn answer(
-    run: Run,
+    begin: Begin,
+    mut going: GoingOn<'_>,
     display: &mut Display,
     mut errors: Option<&mut Display>,
 ) -> Answer {
-    let workflow = run.workflow().clone();
     let asked = Arc::new(Mutex::new(Asked::default()));
     let notify = Arc::new(Notify::new());
-    let _signals = on_interrupt({
+    let listen = || {
         let (asked, notify) = (asked.clone(), notify.clone());
-        move |interrupt| {
+        on_interrupt(move |interrupt| {
             let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
             asked.interrupts += 1;
             asked.leaves |= interrupt == Interrupt::Terminate;
             if let Some((workflow, run)) = &asked.run {
-                workflow.cancel_run(run);
+                workflow.cancel_now(run);
             }
             notify.notify_one();
-        }
-    });
+        })
+    };
+    let mut signals = listen();
     let locked = || asked.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut events = run.stream_events(true).stream();
+    let workflow = going.workflow().clone();
+    let (mut events, mut answer) = match begin {
+        Begin::Run(run) => (Some(run.stream_events(true).stream()), None),
+        Begin::Paused(output) => (None, Some(Ok(*output))),
+    };
     let mut ticks = display.ticks();
     let mut begun = false;
     loop {
+        if let Some(mut answer) = answer.take() {
+            // Nothing is under way while somebody is asked, so nothing is to be stopped.
+            drop(signals);
+            match going.next(&mut answer, display).await {
+                Some(more) => (events, signals) = (Some(more), listen()),
+                None => return Answer { answer, leaves: locked().leaves },
+            }
+        }
+        let Some(reading) = &mut events else { continue };
         tokio::select! {
             biased;
             () = notify.notified() => {
@@ -62,24 +85,28 @@ pub(super) async fn answer(
                 display.note("stopping; press Ctrl-C again not to wait for it");
             }
             () = ticks.next() => display.tick(),
-            event = events.next() => {
-                let Some(event) = event else { break };
+            event = reading.next() => {
+                let Some(event) = event else {
+                    answer = match events.take() {
+                        Some(read) => Some(read.output().await),
+                        None => None,
+                    };
+                    continue;
+                };
                 if !begun {
                     begun = true;
                     let mut asked = locked();
                     if asked.interrupts > 0 {
-                        workflow.cancel_run(&event.run);
+                        workflow.cancel_now(&event.run);
                     }
                     asked.run = Some((workflow.clone(), event.run.clone()));
                 }
                 if let Some(errors) = &mut errors {
                     errors.notice(&event);
                 }
+                going.sees(&event);
                 display.event(&event);
             }
         }
     }
-    let answer = events.output().await;
-    let leaves = locked().leaves;
-    Answer { answer, leaves }
 }

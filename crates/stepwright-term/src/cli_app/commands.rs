@@ -20,10 +20,11 @@ pub(super) enum Command {
     Details(bool),
     Events(bool),
     Retry,
+    Answer,
 }
 
 /// What a command is called, what it takes, and what it does.
-const COMMANDS: [(&str, &str, &str); 11] = [
+const COMMANDS: [(&str, &str, &str); 12] = [
     ("help", "", "this"),
     ("exit", "", "leave; Ctrl-D and `exit` do so too"),
     ("session", "[ID]", "show the session, or go on with another one"),
@@ -33,6 +34,7 @@ const COMMANDS: [(&str, &str, &str); 11] = [
     ("metrics", "", "what the session consumed"),
     ("last", "", "the last answer again"),
     ("retry", "", "ask the last question again"),
+    ("answer", "", "answer what the last run waits for"),
     ("details", "on|off", "show every step, or only answers"),
     ("events", "on|off", "show every event on a line"),
 ];
@@ -83,6 +85,7 @@ fn known(name: &str, argument: Option<&str>) -> Result<Command, String> {
         "last" => Command::Last,
         "metrics" => Command::Metrics,
         "retry" => Command::Retry,
+        "answer" => Command::Answer,
         "details" => return switch(name, argument).map(Command::Details),
         "events" => return switch(name, argument).map(Command::Events),
         other => return Err(unknown(other)),

@@ -1,12 +1,13 @@
 //! A conversation: what is asked, one after the other, in one session.
 
-use super::answer::{Answer, answer};
+use super::answer::{Answer, Begin, answer};
 use super::commands::{self, Command};
-use super::prompt::{Prompt, Source, Typed};
 use super::{CliApp, Each, Read};
+use crate::asking::GoingOn;
 use crate::display::Display;
 use crate::duration::about;
 use crate::look::Options;
+use crate::prompt::{Prompt, Source, Typed};
 use crate::terminal::Terminal;
 use crate::text::{beginning, clean, counted, harmless};
 use crate::view::{About, tokens};
@@ -63,6 +64,9 @@ pub(super) struct Talk {
     /// Where errors go, if answers are read by a program.
     errors: Option<Display>,
     attended: bool,
+    /// Who is asked what runs wait for, if somebody is.
+    asked: Option<Prompt>,
+    to_continue: Option<String>,
     question: Option<String>,
     conversation: Conversation,
 }
@@ -100,8 +104,12 @@ impl Talk {
         options.notes = Some(errors.is_none());
         let sign = [harmless(&app.emoji), harmless(&app.user)];
         let sign = sign.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        let asks = attended && app.asks;
+        let color = options.color.unwrap_or(terminal.color);
         Ok(Self {
             prompt: Prompt::new(source)?,
+            asked: asks.then(|| crate::asking::prompt(color)).transpose()?,
+            to_continue: app.to_continue,
             display: Display::with(out, terminal, options, about),
             errors,
             workflow: app.workflow,
@@ -176,6 +184,7 @@ impl Talk {
                 self.say("nothing was asked yet");
                 Next::GoesOn
             }
+            Some(Ok(Command::Answer)) => self.answer().await,
             Some(Ok(command)) => {
                 if let Err(error) = self.obey(command).await {
                     self.error(&error);
@@ -212,7 +221,31 @@ impl Talk {
             self.display.lines("\n");
         }
         let run = (self.each)(run);
-        let Answer { answer, leaves } = answer(run, &mut self.display, self.errors.as_mut()).await;
+        let next = self.carry_out(Begin::Run(Box::new(run))).await;
+        self.conversation.answers += 1;
+        next
+    }
+
+    /// Asks again what the last run waits for.
+    async fn answer(&mut self) -> Next {
+        match self.conversation.last.take() {
+            Some(Ok(output)) if output.is_paused() && self.asked.is_some() => {
+                self.display.lines("\n");
+                self.carry_out(Begin::Paused(Box::new(output))).await
+            }
+            last => {
+                self.conversation.last = last;
+                self.say("the last run waits for nothing that can be answered here");
+                Next::GoesOn
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, begin: Begin) -> Next {
+        let going = GoingOn::new(self.workflow.clone(), self.asked.as_ref());
+        let carried = answer(begin, going, &mut self.display, self.errors.as_mut());
+        let Answer { answer, leaves } = carried.await;
+        let to_continue = self.to_continue.as_deref();
         match &mut self.errors {
             Some(errors) if answer.is_err() => {
                 self.display.clear();
@@ -220,9 +253,13 @@ impl Talk {
                     errors.error(error);
                 }
             }
-            _ => self.display.conclude(&answer),
+            // A program that reads answers has got none.
+            Some(errors) if answer.as_ref().is_ok_and(RunOutput::is_paused) => {
+                self.display.clear();
+                errors.conclude(&answer, to_continue);
+            }
+            _ => self.display.conclude(&answer, to_continue),
         }
-        self.conversation.answers += 1;
         self.conversation.last = Some(answer);
         if leaves { Next::Ends } else { Next::GoesOn }
     }
@@ -269,7 +306,7 @@ impl Talk {
                 self.say(if on { "every event is shown" } else { "events are not shown" });
             }
             // They are not about what was said, and have been dealt with.
-            Command::Exit | Command::Retry => {}
+            Command::Exit | Command::Retry | Command::Answer => {}
         }
         Ok(())
     }

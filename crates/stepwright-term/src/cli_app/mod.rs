@@ -3,13 +3,12 @@
 mod answer;
 mod commands;
 mod conversation;
-mod prompt;
 
 pub use conversation::Conversation;
 
 use crate::look::{Options, Style};
+use crate::prompt::{History, Source};
 use conversation::Talk;
-use prompt::Source;
 use std::fmt;
 use std::future::IntoFuture;
 use std::io::{BufRead, BufReader, IsTerminal as _, Write};
@@ -54,6 +53,8 @@ pub struct CliApp {
     history: Option<PathBuf>,
     each: Arc<Each>,
     read: Arc<Read>,
+    asks: bool,
+    to_continue: Option<String>,
     lines: Option<Box<dyn BufRead + Send>>,
     out: Option<Box<dyn Write + Send>>,
 }
@@ -75,6 +76,8 @@ impl CliApp {
             history: None,
             each: Arc::new(|run| run),
             read: Arc::new(|text| Ok(text.into())),
+            asks: true,
+            to_continue: None,
             lines: None,
             out: None,
         }
@@ -182,6 +185,20 @@ impl CliApp {
         self
     }
 
+    /// Whether whoever types is asked when a run waits for people. By default they are at a
+    /// terminal; where there is none, or they leave a question with Ctrl-C or Ctrl-D, the run stays
+    /// paused. `/answer` asks again.
+    pub fn ask(mut self, ask: bool) -> Self {
+        self.asks = ask;
+        self
+    }
+
+    /// See [`Printing::to_continue`](crate::Printing::to_continue).
+    pub fn to_continue(mut self, command: impl Into<String>) -> Self {
+        self.to_continue = Some(command.into());
+        self
+    }
+
     /// Reads lines from here, without a prompt, instead of from stdin.
     pub fn read_from(mut self, lines: impl std::io::Read + Send + 'static) -> Self {
         self.lines = Some(Box::new(BufReader::new(lines)));
@@ -212,7 +229,8 @@ impl CliApp {
         let source = match self.lines.take() {
             Some(lines) => Source::Lines(lines),
             None if attended => Source::Terminal {
-                history: self.history.take(),
+                history: self.history.take().map_or(History::Lines, History::File),
+                completes: commands::names().map(|name| format!("/{name}")).collect(),
                 color: self.options.color.unwrap_or(color),
             },
             None => Source::Lines(Box::new(BufReader::new(stdin))),

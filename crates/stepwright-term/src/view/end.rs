@@ -13,10 +13,16 @@ use anstyle::AnsiColor;
 use stepwright_core::{Content, Error, ErrorKind, RunOutput, StepPath};
 
 impl View {
-    /// Shows how it ended.
-    pub(crate) fn conclude(&mut self, answer: &Result<RunOutput, Error>, screen: &mut Screen) {
+    /// Shows how it ended, or what it waits for.
+    pub(crate) fn conclude(
+        &mut self,
+        answer: &Result<RunOutput, Error>,
+        to_continue: Option<&str>,
+        screen: &mut Screen,
+    ) {
         if let Ok(output) = answer
             && !self.look.shows_steps()
+            && !output.is_paused()
         {
             self.output(&output.content, screen);
         }
@@ -36,6 +42,11 @@ impl View {
                     screen.keep(&self.look.paint.line(&line));
                 }
             }
+        }
+        if let Ok(output) = answer
+            && output.is_paused()
+        {
+            self.waiting(output, to_continue, screen);
         }
         // Whoever cancelled a run knows why it ended.
         if let Err(error) = answer
@@ -57,6 +68,12 @@ impl View {
             screen.keep(&self.look.paint.line(&line));
         }
         self.above = Above::Panel;
+    }
+
+    /// The lines of a text, as they fit.
+    pub(crate) fn broken(&self, text: &str, columns: usize) -> Vec<String> {
+        let width = self.look.width(columns);
+        wrap(&[Span::plain(text)], width).iter().map(|line| line_text(line)).collect()
     }
 
     /// Says what went wrong, and what to do.
@@ -92,6 +109,10 @@ impl View {
 /// What a run or a step gives, as lines. Nothing has none.
 pub(crate) fn content_lines(content: &Content, look: Look, width: usize) -> Vec<Line> {
     if content.is_empty() { Vec::new() } else { Body::new(look, width).content(content) }
+}
+
+fn line_text(line: &[Span]) -> String {
+    line.iter().map(|span| span.text.as_str()).collect()
 }
 
 fn bar(line: Line) -> Line {

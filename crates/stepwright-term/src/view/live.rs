@@ -54,6 +54,9 @@ impl View {
     }
 
     fn step_lines(&self, columns: usize, rows: usize) -> Vec<Line> {
+        if self.rests.is_some() {
+            return Vec::new();
+        }
         // A workflow that is a step has no line while its own steps have theirs.
         let encloses = |step: &Step| {
             self.steps.iter().any(|o| o.path != step.path && step.path.contains(&o.path))
@@ -84,6 +87,15 @@ impl View {
 
     /// One column stays free: terminals break a line that fills the last one.
     fn line(&self, step: &Step, columns: usize) -> Line {
+        if let Some(wait) = step.waits.last() {
+            let path = beginning(&harmless(step.path.as_str()), columns.saturating_sub(12));
+            let free = columns.saturating_sub(width_of(&path) + 5);
+            return vec![
+                Span::new("⏸", AnsiColor::Yellow.on_default()),
+                Span::plain(format!(" {path}")),
+                Span::new(format!("  {}", beginning(&harmless(&wait.text), free)), DIM),
+            ];
+        }
         let since = step.since.elapsed();
         let picture = usize::try_from(since.as_millis() / PICTURE.as_millis()).unwrap_or_default();
         let spinner = SPINNER[picture % SPINNER.len()];

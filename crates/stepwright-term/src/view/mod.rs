@@ -6,6 +6,7 @@ mod end;
 mod frame;
 mod info;
 mod live;
+mod people;
 mod step;
 mod telling;
 
@@ -22,7 +23,9 @@ use frame::{DIM, Frame, Title, color};
 pub(crate) use info::About;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+pub(crate) use step::call;
 use step::{Call, Step};
+use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Usage;
 use stepwright_core::{Content, Event, EventKind, StepPath, Timestamp};
 use telling::How;
@@ -43,6 +46,12 @@ pub(crate) struct View {
     waiting: Vec<StepPath>,
     /// What was said about models: once is enough.
     notices: BTreeSet<Arc<str>>,
+    /// Whether its beginning was seen.
+    begun: bool,
+    /// Since when everything waits, if it does.
+    rests: Option<Timestamp>,
+    /// Who has ended last.
+    ended: Option<StepPath>,
     above: Above,
 }
 
@@ -89,6 +98,9 @@ impl View {
             panel: None,
             waiting: Vec::new(),
             notices: BTreeSet::new(),
+            begun: false,
+            rests: None,
+            ended: None,
             above: Above::Nothing,
         }
     }
@@ -118,8 +130,24 @@ impl View {
             self.aside(&StepPath::root(), Line::new(), vec![Span::new(text, DIM)], screen);
         }
         let path = &event.path;
+        if is_of_step(&event.kind) && self.step(path).is_none() {
+            self.adopt(event);
+        }
         match &event.kind {
-            E::WorkflowStarted(started) => self.info(started, screen),
+            E::WorkflowStarted(started) => {
+                self.begun = true;
+                self.info(started, screen);
+            }
+            E::WorkflowPaused { .. } => self.rests(event, screen),
+            E::WorkflowContinued { .. } => self.goes_on(event, screen),
+            E::StepPaused { requirement }
+            | E::RouterPaused { requirement }
+            | E::StepOutputReview { requirement }
+            | E::StepExecutorPaused { requirement } => self.paused(event, requirement, screen),
+            E::StepContinued { reply } | E::StepExecutorContinued { reply } => {
+                self.continued(event, reply, screen);
+            }
+            E::StepRecorded { key, value } => self.recorded(event, key, value, screen),
             E::StepStarted { executor_type, executor_name } => {
                 let step = Step::new(path.clone(), *executor_type, executor_name, event.time);
                 if step.is_workflow && self.look.shows_steps() {
@@ -316,7 +344,20 @@ impl View {
         self.steps.iter_mut().find(|step| step.path == *path)
     }
 
+    /// A step of which the beginning was not seen: somebody has taken up its run since.
+    fn adopt(&mut self, event: &Event) {
+        let name = Arc::from("");
+        let mut step = Step::new(event.path.clone(), ExecutorType::Function, &name, event.time);
+        // What ends right behind its own steps is a workflow.
+        step.is_workflow = self.ended.as_ref().is_some_and(|ended| {
+            matches!(event.kind, EventKind::StepCompleted { .. }) && event.path.contains(ended)
+        });
+        step.adopted = true;
+        self.steps.push(step);
+    }
+
     fn forget(&mut self, path: &StepPath) {
+        self.ended = Some(path.clone());
         self.steps.retain(|step| step.path != *path);
     }
 
@@ -342,6 +383,27 @@ impl View {
     fn dim(&self) -> Style {
         if self.look.style == Form::Plain { Style::new() } else { DIM }
     }
+}
+
+/// Whether only a step at work can say so.
+fn is_of_step(kind: &EventKind) -> bool {
+    use EventKind as E;
+    kind.is_of_executor()
+        || matches!(
+            kind,
+            E::RunContent { .. }
+                | E::ReasoningContentDelta { .. }
+                | E::ModelRequestRetrying { .. }
+                | E::StepProgress { .. }
+                | E::StepRecorded { .. }
+                | E::StepExecutorPaused { .. }
+                | E::StepExecutorContinued { .. }
+                | E::StepRetrying { .. }
+                | E::StepCompleted { .. }
+                | E::StepError { .. }
+                | E::StepSkipped { .. }
+                | E::StepCancelled { .. }
+        )
 }
 
 /// What models consumed.

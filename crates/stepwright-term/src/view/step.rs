@@ -3,9 +3,10 @@
 use crate::text::harmless;
 use serde_json::Value;
 use std::sync::Arc;
+use stepwright_core::event::Reply;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::{Arguments, ToolCall, Usage};
-use stepwright_core::{StepPath, Timestamp};
+use stepwright_core::{Answer, StepPath, Timestamp};
 use tokio::time::Instant;
 
 /// How many bytes are kept of what a step says: more than fits into a line.
@@ -36,8 +37,22 @@ pub(super) struct Step {
     /// The tools that it waits for.
     pub(super) calls: Vec<Call>,
     pub(super) usage: Usage,
+    /// What it waits for.
+    pub(super) waits: Vec<Wait>,
+    /// Whether its beginning was not seen.
+    pub(super) adopted: bool,
     /// Whether it has a panel, or will have when its turn comes.
     pub(super) opened: bool,
+}
+
+/// A requirement that is open.
+#[derive(Debug)]
+pub(super) struct Wait {
+    pub(super) id: Arc<str>,
+    pub(super) text: String,
+    pub(super) since: Timestamp,
+    /// The call that is to be allowed, if it is one.
+    pub(super) call: Option<ToolCall>,
 }
 
 #[derive(Debug)]
@@ -69,7 +84,29 @@ impl Step {
             thought: String::new(),
             calls: Vec::new(),
             usage: Usage::default(),
+            waits: Vec::new(),
+            adopted: false,
             opened: false,
+        }
+    }
+
+    /// What it waited for is there. What people take is not what the step takes.
+    pub(super) fn goes_on(&mut self, reply: &Reply, at: Timestamp) {
+        let Some(place) = self.waits.iter().position(|wait| wait.id == reply.requirement_id) else {
+            return;
+        };
+        let wait = self.waits.remove(place);
+        if let (Some(before), Answer::Edit { content }) = (&wait.call, &reply.answer)
+            && let Some(known) = self.calls.iter_mut().find(|known| known.id == before.id)
+        {
+            let arguments = Arguments::Json(content.to_value());
+            known.text = call(&ToolCall { arguments, ..before.clone() });
+        }
+        if self.waits.is_empty() {
+            self.started_at = self.started_at.plus(at.since(wait.since));
+            for call in &mut self.calls {
+                call.since = at;
+            }
         }
     }
 
@@ -98,7 +135,7 @@ impl Step {
 }
 
 /// `search(query: "weather")`.
-pub(super) fn call(call: &ToolCall) -> String {
+pub(crate) fn call(call: &ToolCall) -> String {
     let arguments = match &call.arguments {
         Arguments::Json(Value::Object(members)) => {
             let members = members.iter().map(|(key, value)| format!("{key}: {value}"));

@@ -11,7 +11,7 @@ use crate::text::harmless;
 use anstyle::{AnsiColor, Style};
 use std::time::Duration;
 use stepwright_core::message::{Part, ToolOutcome, Usage};
-use stepwright_core::{Content, ErrorData, Event, EventKind, StepPath, StepStatus};
+use stepwright_core::{Content, ErrorCode, ErrorData, Event, EventKind, StepPath, StepStatus};
 
 /// How a step ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,6 +109,10 @@ impl View {
             step.calls.clear();
             step.hear("\n");
         }
+        if error.code == ErrorCode::Rejected {
+            // Who has rejected it, and why, has been told.
+            return;
+        }
         let text = self.again(&format!("attempt {attempt} failed"), error, delay_ms);
         if self.look.shows_steps() {
             self.say(path, Piece::Note(text), screen);
@@ -134,7 +138,7 @@ impl View {
     /// What is tried again, and when.
     fn again(&self, what: &str, error: &ErrorData, delay_ms: u64) -> Line {
         let mut text = vec![Span::plain(format!("{what}: {}", short(&error.message)))];
-        if self.look.time {
+        if self.look.time && delay_ms > 0 {
             let wait = about(Duration::from_millis(delay_ms));
             text.push(Span::new(format!("  again in {wait}"), self.dim()));
         }
@@ -179,6 +183,12 @@ impl View {
             self.forget(path);
             return;
         }
+        let is_left_out = is_skipped && error.code == ErrorCode::Rejected;
+        if is_left_out && self.step(path).is_some_and(|step| !step.opened) {
+            // Why has been told.
+            self.close(event, how, screen);
+            return;
+        }
         let why = std::iter::once(&error.message).chain(&error.causes);
         for (at, why) in why.enumerate() {
             let before = if at == 0 { "error:" } else { "  caused by:" };
@@ -213,10 +223,11 @@ impl View {
         let Some(step) = self.step(path) else { return };
         let (opened, usage) = (step.opened, step.usage);
         let took = event.time.since(step.started_at);
+        let times = !step.adopted && self.look.time;
         let is_plain = self.look.style == Form::Plain;
-        let is_obvious = how == How::Completed && self.look.time && !is_plain;
+        let is_obvious = how == How::Completed && times && !is_plain;
         let mut end = if is_obvious { String::new() } else { how.words() };
-        if self.look.time {
+        if times {
             let between = if end.is_empty() { "" } else { "  " };
             end = format!("{end}{between}{}", about(took));
         }
@@ -243,7 +254,13 @@ impl View {
     }
 
     /// A line about a step that has no panel.
-    fn step_line(&mut self, path: &StepPath, mark: Line, text: Line, screen: &mut Screen) {
+    pub(super) fn step_line(
+        &mut self,
+        path: &StepPath,
+        mark: Line,
+        text: Line,
+        screen: &mut Screen,
+    ) {
         if self.look.details || self.look.style == Form::Compact {
             self.aside(path, mark, text, screen);
         }
@@ -263,8 +280,10 @@ impl View {
         let since = at.map(|at| self.containers.remove(at).1);
         if let Some(error) = &end.error {
             // What failed was not inside of it.
-            let mark = self.mark("✗ ", AnsiColor::Red);
-            let text = vec![Span::plain(format!("failed: {}", short(&error.message)))];
+            let is_skipped = end.status == StepStatus::Skipped;
+            let mark = self.mark_of(is_skipped);
+            let how = if is_skipped { "skipped" } else { "failed" };
+            let text = vec![Span::plain(format!("{how}: {}", short(&error.message)))];
             self.step_line(path, mark, text, screen);
         } else if containers::has_end(kind) && self.look.shows_steps() {
             let mark = match end.status {

@@ -7,5 +7,8 @@ mod screen;
 
 mod conversation;
 mod moving;
+mod people;
 mod printing;
 mod snapshots;
+#[cfg(unix)]
+mod terminals;

@@ -8,6 +8,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 use stepwright_term::{Printing, Style, Terminal};
 
+fn printing(scenario: &str) -> Printing {
+    let printing = Printing::of(scenarios::run(scenario, &world()));
+    match scenarios::answers(scenario) {
+        // How long whoever answers takes is not decided here.
+        Some(answers) => printing.answers_from(answers.as_bytes()).show_time(false),
+        None => printing,
+    }
+}
+
 /// Prints it on a terminal of so many columns. Gives what was written.
 pub(crate) async fn printed(
     scenario: &str,
@@ -15,7 +24,7 @@ pub(crate) async fn printed(
     how: impl FnOnce(Printing) -> Printing,
 ) -> String {
     let written = Written::default();
-    let printing = Printing::of(scenarios::run(scenario, &world()));
+    let printing = printing(scenario);
     let terminal = Terminal::of_size(columns, 24);
     let _ = how(printing.to_terminal(written.clone(), terminal)).await;
     written.text()
@@ -24,7 +33,7 @@ pub(crate) async fn printed(
 /// What a file or another program gets.
 async fn piped(scenario: &str, how: impl FnOnce(Printing) -> Printing) -> String {
     let written = Written::default();
-    let printing = Printing::of(scenarios::run(scenario, &world()));
+    let printing = printing(scenario);
     let _ = how(printing.to(written.clone())).await;
     written.text()
 }
@@ -36,7 +45,7 @@ async fn snapshot(scenario: &str) -> String {
         let _ = write!(text, "=== {columns} columns\n{}", seen(&written, columns));
     }
     // While it runs.
-    for (moves, ms) in [("article", 1_600), ("nested", 170)] {
+    for (moves, ms) in [("article", 1_600), ("nested", 170), ("paused", 1_000)] {
         if moves == scenario {
             let _ = write!(text, "=== after {ms} ms\n{}", moving::after(scenario, ms).await);
         }
@@ -171,11 +180,14 @@ async fn without_colours_nothing_is_coloured_and_pipes_have_no_sequences() {
 /// Only what is drawn here is obeyed, whatever models and tools say.
 #[tokio::test(start_paused = true)]
 async fn a_terminal_is_told_nothing_but_to_draw() {
-    let written = printed("hostile", 80, |printing| printing).await;
-    for obeyed in written.split('\x1b').skip(1) {
-        let end = obeyed.find(|c: char| c.is_ascii_alphabetic()).unwrap();
-        let known = obeyed.starts_with('[') && matches!(obeyed.as_bytes()[end], b'A' | b'J' | b'm');
-        assert!(known, "{obeyed:?}");
+    for scenario in ["hostile", "hostile-asked"] {
+        let written = printed(scenario, 80, |printing| printing).await;
+        for obeyed in written.split('\x1b').skip(1) {
+            let end = obeyed.find(|c: char| c.is_ascii_alphabetic()).unwrap();
+            let known =
+                obeyed.starts_with('[') && matches!(obeyed.as_bytes()[end], b'A' | b'J' | b'm');
+            assert!(known, "{obeyed:?}");
+        }
+        assert!(!written.contains(['\u{9b}', '\u{9d}', '\u{202e}', '\x07', '\x08']));
     }
-    assert!(!written.contains(['\u{9b}', '\u{9d}', '\u{202e}', '\x07', '\x08']));
 }

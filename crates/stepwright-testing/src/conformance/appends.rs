@@ -16,6 +16,8 @@ cases![
     journals_of_different_runs_do_not_mix,
     every_kind_of_fact_comes_back_byte_for_byte,
     a_mebibyte_comes_back,
+    texts_that_repeat_come_back_from_any_number_on,
+    large_facts_of_another_session_stay,
 ];
 
 async fn what_is_appended_is_loaded_by_pages(store: &dyn Store) -> Outcome {
@@ -196,4 +198,70 @@ async fn a_mebibyte_comes_back(store: &dyn Store) -> Outcome {
     run.append(vec![completed("small"), completed(&big), completed("small")]).await?;
     let found = store.load(&run.run, 2, 1).await?.pop().and_then(|fact| fact.content());
     same("whether it is the same", found == Some(content), true)
+}
+
+async fn texts_that_repeat_come_back_from_any_number_on(store: &dyn Store) -> Outcome {
+    let mut run = Driver::new(store, "r", "s");
+    run.begin().await?;
+    let text = |mark: &str| format!("{mark} {}", samples::TEXT.repeat(9));
+    let large = text("large").repeat(400);
+    let said = |parts: &[&str]| EventKind::StepRecorded {
+        key: "said".into(),
+        value: parts.iter().map(|part| serde_json::json!({"part": part, "again": part})).collect(),
+    };
+    let (a, b) = (text("a"), text("b"));
+    let kinds = [
+        said(&[&a]),
+        said(&[&b, &a]),
+        said(&[&large, &a]),
+        said(&[&b, &large, "", &large, &a]),
+        started(1),
+        completed(&large),
+        completed(&a),
+    ];
+    // One after the other, and as one.
+    for kind in &kinds {
+        run.append(vec![kind.clone()]).await?;
+    }
+    run.append(kinds.to_vec()).await?;
+    for after in 1..=2 * kinds.len() {
+        for limit in [1, usize::MAX] {
+            let facts = store.load(&run.run, after as u64, limit).await?;
+            let wanted = kinds.iter().cycle().skip(after - 1);
+            let wanted = wanted.take((2 * kinds.len() + 1 - after).min(limit));
+            let fine = facts.iter().map(|fact| &fact.kind).eq(wanted);
+            same(&format!("whether the facts from {after} on are the same"), fine, true)?;
+        }
+    }
+    // Another run of that name, which has them for the first time.
+    store.delete_session(&run.start.session_id).await?;
+    run.next = 0;
+    run.begin().await?;
+    for kind in [&kinds[6], &kinds[0], &kinds[1]] {
+        run.append(vec![kind.clone()]).await?;
+    }
+    let again = run.journal().await?.into_iter().skip(1).map(|fact| fact.kind);
+    let fine = again.eq([&kinds[6], &kinds[0], &kinds[1]].map(Clone::clone));
+    same("whether those of the other run are the same", fine, true)
+}
+
+async fn large_facts_of_another_session_stay(store: &dyn Store) -> Outcome {
+    let large = samples::TEXT.repeat(8_000);
+    let mut runs =
+        [("r1", "s"), ("r2", "s"), ("r3", "t")].map(|(run, s)| Driver::new(store, run, s));
+    for run in &mut runs {
+        run.begin().await?;
+        run.append(vec![completed(&large)]).await?;
+    }
+    store.delete_session(&runs[0].start.session_id).await?;
+    same("of the session that is gone", runs[1].journal().await?, vec![])?;
+    let stays = runs[2].journal().await?.pop().map(|fact| fact.kind);
+    same("whether the other's is the same", stays == Some(completed(&large)), true)?;
+    // And once more, after nobody had it.
+    store.delete_session(&runs[2].start.session_id).await?;
+    runs[0].next = 0;
+    runs[0].begin().await?;
+    runs[0].append(vec![completed(&large)]).await?;
+    let again = runs[0].journal().await?.pop().map(|fact| fact.kind);
+    same("whether it comes back", again == Some(completed(&large)), true)
 }

@@ -24,6 +24,9 @@ async fn the_row_of_a_run_is_a_fold_of_its_journal(store: &dyn Store) -> Outcome
             status,
             created_at: Timestamp(START),
             updated_at: Timestamp(START + updated_at),
+            wake_at: None,
+            background: false,
+            driver: None,
         };
         let begun = row(0, RunStatus::Running);
         let under_way = row(20, RunStatus::Running);

@@ -2,14 +2,16 @@
 
 use serde_json::{Map, Value, json};
 use stepwright_core::error::ErrorData;
-use stepwright_core::event::{End, WorkflowStarted};
+use stepwright_core::event::{End, Reply, WorkflowStarted};
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{
     Arguments, AssistantTurn, Native, Part, ToolCall, ToolOutcome, Usage,
 };
 use stepwright_core::model::StopReason;
+use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
 use stepwright_core::{
-    Content, ErrorCode, EventKind, Media, MediaKind, Patch, StepOutput, StepStatus, UserId,
+    Content, ErrorCode, EventKind, Media, MediaKind, Patch, StepOutput, StepStatus, Timestamp,
+    UserId,
 };
 
 /// Letters of one to four bytes, marks that combine, two directions, quotes, a NUL.
@@ -71,6 +73,21 @@ fn outcome(is_error: bool) -> ToolOutcome {
     ToolOutcome { call_id, name, text: TEXT.to_owned(), is_error }
 }
 
+fn requirement(kind: RequirementKind) -> Requirement {
+    Requirement {
+        id: TEXT.into(),
+        path: "ä/b#2".into(),
+        kind,
+        message: TEXT.into(),
+        due: Some(Timestamp(u64::MAX)),
+        on_timeout: OnTimeout::Default(value().into()),
+    }
+}
+
+fn reply(answer: Answer) -> Reply {
+    Reply { requirement_id: "ä/b#2!".into(), answer, by: Some(TEXT.into()), timed_out: true }
+}
+
 /// The beginning of a run that says everything that a beginning can say.
 pub(super) fn full_start(start: &WorkflowStarted) -> EventKind {
     EventKind::WorkflowStarted(std::sync::Arc::new(WorkflowStarted {
@@ -122,6 +139,34 @@ pub(super) fn middle() -> Vec<EventKind> {
         E::StepSkipped { error: error().into(), attempts: 2 },
         E::StepCancelled { partial: TEXT.into() },
         E::StepCancelled { partial: Content::default() },
+        E::WorkflowPaused { until: None },
+        E::WorkflowPaused { until: Some(Timestamp(u64::MAX)) },
+        E::WorkflowContinued { driver: TEXT.into() },
+        E::StepPaused { requirement: requirement(RequirementKind::Confirmation).into() },
+        E::RouterPaused {
+            requirement: requirement(RequirementKind::RouteSelection {
+                choices: ["web".into(), TEXT.into()].into(),
+                multiple: true,
+            })
+            .into(),
+        },
+        E::StepOutputReview {
+            requirement: requirement(RequirementKind::OutputReview {
+                output: StepOutput { content: value().into(), ..StepOutput::default() }.into(),
+                attempts: 2,
+                retries: true,
+            })
+            .into(),
+        },
+        E::StepExecutorPaused {
+            requirement: requirement(RequirementKind::ToolConfirmation {
+                tool: call(Arguments::Json(value())).into(),
+            })
+            .into(),
+        },
+        E::StepContinued { reply: reply(Answer::submit(value())).into() },
+        E::StepExecutorContinued { reply: reply(Answer::Elapsed).into() },
+        E::StepRecorded { key: TEXT.into(), value: value() },
         E::StepsExecutionStarted { steps_count: 3 },
         E::StepsExecutionCompleted { end: status.into() },
         E::ParallelExecutionStarted { branches: ["web".into(), TEXT.into()].into() },

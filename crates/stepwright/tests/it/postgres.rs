@@ -122,12 +122,12 @@ async fn of_two_programs_that_drive_a_run_one_stops() {
     let first = workflows[0].run("input").run_id("r").session_id("s");
     let first = tokio::spawn(first.into_future());
     slow.reached.acquire().await.unwrap().forget();
-    let taken_up = workflows[1].resume("r").await.unwrap();
-    assert_eq!(taken_up.content.text(), "input first second");
-    slow.may_end.add_permits(1);
-    let error = first.await.unwrap().unwrap_err();
+    let error = workflows[1].resume("r").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Store);
-    assert!(error.report().contains("is driven by another process"), "{}", error.report());
+    assert!(error.report().contains("run `r` is driven by process"), "{}", error.report());
+    assert_eq!(quick.first.load(Ordering::SeqCst), 0, "it has begun nothing");
+    slow.may_end.add_permits(1);
+    assert_eq!(first.await.unwrap().unwrap().content.text(), "input first second");
     let session = workflows[0].get_session("s").await.unwrap();
     assert_eq!((session.metrics.runs, session.state["visits"].as_u64()), (1, Some(1)));
 }

@@ -8,3 +8,4 @@ mod losing;
 mod migrations;
 mod proxy;
 mod restarting;
+mod watching;

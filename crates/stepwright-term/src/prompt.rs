@@ -24,16 +24,26 @@ use tokio::sync::oneshot;
 const HISTORY_LINES_MAX: usize = 1_000;
 
 /// Where lines come from.
-pub(super) enum Source {
-    /// Somebody types them, and may want those of earlier days again.
-    Terminal { history: Option<PathBuf>, color: bool },
+pub(crate) enum Source {
+    /// Somebody types them. What completes is what a line may begin with.
+    Terminal { history: History, completes: Vec<String>, color: bool },
     /// They are there.
     Lines(Box<dyn BufRead + Send>),
 }
 
+/// What is remembered of what was typed, for whoever wants it again.
+#[derive(Clone, Debug)]
+pub(crate) enum History {
+    Nothing,
+    /// Until the end.
+    Lines,
+    /// For other days.
+    File(PathBuf),
+}
+
 /// What came.
 #[derive(Debug)]
-pub(super) enum Typed {
+pub(crate) enum Typed {
     Line(String),
     /// Ctrl-C, and whether there was anything to clear.
     Interrupted {
@@ -44,29 +54,46 @@ pub(super) enum Typed {
 
 /// Asks a thread for lines.
 #[derive(Debug)]
-pub(super) struct Prompt {
-    requests: mpsc::Sender<(String, oneshot::Sender<Result<Typed, Error>>)>,
+pub(crate) struct Prompt {
+    requests: mpsc::Sender<Request>,
+    /// Whether what is typed can be seen already.
+    pub(crate) echoes: bool,
+}
+
+#[derive(Debug)]
+struct Request {
+    prompt: String,
+    /// What stands there already, to be changed.
+    initial: String,
+    answer: oneshot::Sender<Result<Typed, Error>>,
 }
 
 impl Prompt {
-    pub(super) fn new(source: Source) -> Result<Self, Error> {
-        let (requests, asked) = mpsc::channel::<(String, oneshot::Sender<_>)>();
+    pub(crate) fn new(source: Source) -> Result<Self, Error> {
+        let echoes = matches!(source, Source::Terminal { .. });
+        let (requests, asked) = mpsc::channel::<Request>();
         let mut reader = Reader::new(source)?;
         let read = move || {
             // Until nobody asks any more.
-            for (prompt, answer) in asked {
-                let _ = answer.send(reader.read(&prompt));
+            for Request { prompt, initial, answer } in asked {
+                let _ = answer.send(reader.read(&prompt, &initial));
             }
         };
         let thread = thread::Builder::new().name("prompt".to_owned()).spawn(read);
         thread.map_err(|error| failed("the thread for the prompt cannot be started", error))?;
-        Ok(Self { requests })
+        Ok(Self { requests, echoes })
     }
 
     /// The next line.
-    pub(super) async fn read(&self, prompt: &str) -> Result<Typed, Error> {
+    pub(crate) async fn read(&self, prompt: &str) -> Result<Typed, Error> {
+        self.edit(prompt, "").await
+    }
+
+    /// What somebody makes of a text. Where nobody types, it is the next line.
+    pub(crate) async fn edit(&self, prompt: &str, initial: &str) -> Result<Typed, Error> {
         let (answer, answered) = oneshot::channel();
-        if self.requests.send((prompt.to_owned(), answer)).is_err() {
+        let request = Request { prompt: prompt.to_owned(), initial: initial.to_owned(), answer };
+        if self.requests.send(request).is_err() {
             return Ok(Typed::End);
         }
         answered.await.unwrap_or(Ok(Typed::End))
@@ -80,7 +107,7 @@ fn failed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> 
 enum Reader {
     Editor {
         editor: Box<Editor<Help, DefaultHistory>>,
-        history: Option<PathBuf>,
+        history: History,
         was_empty: Arc<AtomicBool>,
     },
     Lines(Box<dyn BufRead + Send>),
@@ -88,52 +115,56 @@ enum Reader {
 
 impl Reader {
     fn new(source: Source) -> Result<Self, Error> {
-        let (history, color) = match source {
+        let (history, completes, color) = match source {
             Source::Lines(lines) => return Ok(Self::Lines(lines)),
-            Source::Terminal { history, color } => (history, color),
+            Source::Terminal { history, completes, color } => (history, completes, color),
         };
         let config = Config::builder().history_ignore_space(true).auto_add_history(false);
         let config =
             config.max_history_size(HISTORY_LINES_MAX).map(rustyline::config::Builder::build);
         let editor = config.and_then(Editor::<Help, DefaultHistory>::with_config);
         let mut editor = editor.map_err(|error| failed("the prompt cannot be shown", error))?;
-        editor.set_helper(Some(Help { color }));
+        editor.set_helper(Some(Help { completes, color }));
         let newline = EventHandler::Simple(Cmd::Newline);
         editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), newline);
         let was_empty = Arc::new(AtomicBool::new(false));
         let interrupt = EventHandler::Conditional(Box::new(OnInterrupt(was_empty.clone())));
         editor.bind_sequence(KeyEvent::ctrl('C'), interrupt);
-        if let Some(path) = &history {
+        if let History::File(path) = &history {
             // There is none before the first line.
             let _ = editor.load_history(path);
         }
         Ok(Self::Editor { editor: Box::new(editor), history, was_empty })
     }
 
-    fn read(&mut self, prompt: &str) -> Result<Typed, Error> {
-        match self {
-            Self::Lines(lines) => read_line(lines),
-            Self::Editor { editor, history, was_empty } => match editor.readline(prompt) {
-                Ok(line) => {
-                    if !line.trim().is_empty() {
-                        remember(editor, history.as_deref(), &line);
-                    }
-                    Ok(Typed::Line(without_backslashes(&line)))
+    fn read(&mut self, prompt: &str, initial: &str) -> Result<Typed, Error> {
+        let (editor, history, was_empty) = match self {
+            Self::Lines(lines) => return read_line(lines),
+            Self::Editor { editor, history, was_empty } => (editor, history, was_empty),
+        };
+        match editor.readline_with_initial(prompt, (initial, "")) {
+            Ok(line) => {
+                if !line.trim().is_empty() {
+                    remember(editor, history, &line);
                 }
-                Err(ReadlineError::Interrupted) => {
-                    Ok(Typed::Interrupted { was_empty: was_empty.load(Ordering::Relaxed) })
-                }
-                Err(ReadlineError::Eof) => Ok(Typed::End),
-                Err(error) => Err(failed("the prompt cannot be read", error)),
-            },
+                Ok(Typed::Line(without_backslashes(&line)))
+            }
+            Err(ReadlineError::Interrupted) => {
+                Ok(Typed::Interrupted { was_empty: was_empty.load(Ordering::Relaxed) })
+            }
+            Err(ReadlineError::Eof) => Ok(Typed::End),
+            Err(error) => Err(failed("the prompt cannot be read", error)),
         }
     }
 }
 
 /// A history that cannot be written is no reason to stop.
-fn remember(editor: &mut Editor<Help, DefaultHistory>, path: Option<&std::path::Path>, line: &str) {
+fn remember(editor: &mut Editor<Help, DefaultHistory>, history: &History, line: &str) {
+    if matches!(history, History::Nothing) {
+        return;
+    }
     let _ = editor.add_history_entry(line);
-    let Some(path) = path else { return };
+    let History::File(path) = history else { return };
     if let Some(directory) = path.parent() {
         let _ = std::fs::create_dir_all(directory);
     }
@@ -188,6 +219,7 @@ impl ConditionalEventHandler for OnInterrupt {
 
 /// What the prompt does while somebody types.
 struct Help {
+    completes: Vec<String>,
     color: bool,
 }
 
@@ -212,7 +244,7 @@ impl Hinter for Help {
     type Hint = String;
 }
 
-/// Completes what stands in `/help`.
+/// Completes commands.
 impl Completer for Help {
     type Candidate = String;
 
@@ -223,8 +255,8 @@ impl Completer for Help {
         _: &rustyline::Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
         let typed = line[..at].trim_start();
-        let names = super::commands::names().map(|name| format!("/{name}"));
-        let fitting = names.filter(|name| typed.starts_with('/') && name.starts_with(typed));
+        let fitting = self.completes.iter().filter(|name| name.starts_with(typed));
+        let fitting = fitting.filter(|_| !typed.is_empty()).cloned();
         Ok((at - typed.len(), fitting.collect()))
     }
 }

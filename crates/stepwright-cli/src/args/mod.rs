@@ -1,20 +1,29 @@
 //! What can be said on the command line.
 
+mod runs;
+mod sessions;
+
+pub(crate) use runs::{Again, CancelRun, Continue, Events, Resume, Runs, Show};
+pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
+
 use crate::database::Database;
 use crate::duration;
 use anstream::ColorChoice;
-use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
+use stepwright::RunId;
 use stepwright::file::Options;
 
-const EXIT_CODES: &str = "\
+pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  the run completed, or the file has no mistakes
+  0  the run completed, or what was asked for was done
   1  the run failed, or its output could not be written
-  2  bad usage, a bad definition or a bad input: nothing ran
-  4  the run was cancelled
+  2  bad usage, a bad definition, a bad input or a bad answer: nothing ran
+  3  the run is paused: it waits for somebody
+  4  the run was cancelled, by Ctrl-C or by somebody else
   5  the database cannot be reached, opened or written, or another process drives the run
 
 Of `chat`, the last answer counts.";
@@ -26,7 +35,9 @@ Examples:
   stepwright run article.yaml \"AI trends\" --stream
   git diff | stepwright run review.yaml --input-file - --model offline > review.md
   stepwright run chat.yaml \"And then?\" --session-id s-1 --db chat.db
-  stepwright run digest.yaml --input-file in.json --json --events > events.jsonl";
+  stepwright run digest.yaml --input-file in.json --json --events > events.jsonl
+  stepwright run publish.yaml --db runs.db --run-id r-7    # stops where somebody is asked
+  stepwright continue r-7 --db runs.db --approve publish";
 
 const INPUT: &str = "\
 Input:
@@ -34,6 +45,12 @@ Input:
   `string`, it is a text. Where `type` is anything else, it is JSON. Where both would do (several
   types with `string` among them, or a schema without `type`), it is JSON if it is a JSON object or
   array, and a text otherwise.";
+
+const COMPLETIONS: &str = "\
+Examples:
+  stepwright completions bash > ~/.local/share/bash-completion/completions/stepwright
+  stepwright completions zsh > ~/.zfunc/_stepwright
+  stepwright completions fish > ~/.config/fish/completions/stepwright.fish";
 
 /// Runs workflows of agents and functions that are written as YAML or JSON files
 #[derive(Debug, Parser)]
@@ -58,6 +75,33 @@ pub(crate) enum Command {
     /// Check a workflow file without running it, and show its steps
     #[command(after_help = EXIT_CODES)]
     Check(Check),
+    /// List the runs in a database, the newest first
+    #[command(after_help = runs::RUNS)]
+    Runs(Runs),
+    /// Show a run: where it stands, its steps, what it waits for and how to answer
+    #[command(after_help = runs::SHOW)]
+    Show(Show),
+    /// Show what happened in a run, and what happens
+    #[command(after_help = runs::EVENTS)]
+    Events(Events),
+    /// Take up a run whose process has died, where its journal ends
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::RESUME))]
+    Resume(Box<Resume>),
+    /// Answer what a run waits for, and carry it on
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::CONTINUE))]
+    Continue(Box<Continue>),
+    /// Cancel a run, whoever drives it
+    #[command(after_help = runs::CANCEL)]
+    Cancel(CancelRun),
+    /// Look after sessions: list, show, rename and delete them, change their state
+    #[command(subcommand, after_help = sessions::EXAMPLES)]
+    Sessions(Sessions),
+    /// Write what a shell needs to complete command lines
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
 }
 
 /// Which file, and what it may do.
@@ -87,27 +131,35 @@ pub(crate) struct Kept {
     #[arg(long, value_name = "ID")]
     pub(crate) user_id: Option<String>,
     /// Keep runs and sessions in this SQLite file, which is made if there is none, or in the
-    /// PostgreSQL database at this address: `postgres://user:password@host/database`
-    #[arg(long, value_name = "DB", value_parser = OsStringValueParser::new().map(Database::named))]
-    pub(crate) db: Option<Database>,
+    /// PostgreSQL database at this address: `postgres://user:password@host/database`. By default
+    /// where `STEPWRIGHT_DB` says, and nowhere if it says nothing
+    #[arg(long, value_name = "DB", value_parser = database())]
+    db: Option<Database>,
 }
 
+/// Which database is looked into.
+#[derive(Debug, Args)]
+pub(crate) struct In {
+    /// The SQLite file, or the address of the PostgreSQL database, where the runs are kept; by
+    /// default what `STEPWRIGHT_DB` says
+    #[arg(long, value_name = "DB", value_parser = database())]
+    db: Option<Database>,
+}
+
+/// A run that is kept somewhere.
+#[derive(Debug, Args)]
+pub(crate) struct OneRun {
+    /// Which run: `stepwright runs` lists them
+    #[arg(value_name = "RUN_ID")]
+    pub(crate) run: RunId,
+    #[command(flatten)]
+    pub(crate) kept: In,
+}
+
+/// How what happens is shown.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
-pub(crate) struct Run {
-    #[command(flatten)]
-    pub(crate) definition: Definition,
-    /// What the run is about: a text, or JSON if the file declares such an input
-    #[arg(allow_negative_numbers = true)]
-    pub(crate) input: Option<String>,
-    /// Read the input from a file; `-` is stdin. One line break at its end is not part of a text
-    #[arg(long, value_name = "FILE", conflicts_with = "input")]
-    pub(crate) input_file: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) kept: Kept,
-    /// Fail if the run takes longer: `30s`, `5m`, `1h30m`
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
-    pub(crate) timeout: Option<Duration>,
+pub(crate) struct Shown {
     /// Write what agents say as they say it; the output is not repeated at the end
     #[arg(long, conflicts_with = "json")]
     pub(crate) stream: bool,
@@ -123,6 +175,57 @@ pub(crate) struct Run {
     /// Log every event, prompt and answer to stderr
     #[arg(long)]
     pub(crate) debug: bool,
+}
+
+fn database() -> impl TypedValueParser<Value = Database> {
+    OsStringValueParser::new().map(Database::named)
+}
+
+impl Kept {
+    /// Where it is kept, if anywhere.
+    pub(crate) fn database(&self) -> Option<Database> {
+        self.db.clone().or_else(Database::of_environment)
+    }
+
+    /// Where the command line says so, and not the environment.
+    pub(crate) fn said(&self) -> Option<&Database> {
+        self.db.as_ref()
+    }
+}
+
+impl In {
+    /// Where to look, if that was said.
+    pub(crate) fn database(&self) -> Option<Database> {
+        self.db.clone().or_else(Database::of_environment)
+    }
+
+    /// Where the command line says so, and not the environment.
+    pub(crate) fn said(&self) -> Option<&Database> {
+        self.db.as_ref()
+    }
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "they are the names of options")]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) definition: Definition,
+    /// What the run is about: a text, or JSON if the file declares such an input
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) input: Option<String>,
+    /// Read the input from a file; `-` is stdin. One line break at its end is not part of a text
+    #[arg(long, value_name = "FILE", conflicts_with = "input")]
+    pub(crate) input_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
+    /// What to call the run: a name of its own, with which it is found again
+    #[arg(long, value_name = "ID")]
+    pub(crate) run_id: Option<RunId>,
+    /// Fail if the run takes longer: `30s`, `5m`, `1h30m`
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
 }
 
 #[derive(Debug, Args)]

@@ -1,23 +1,30 @@
 //! Records what happens: first in the journal, then to whoever reads along.
 
+mod host;
+
+pub(crate) use host::too_late;
+
 use crate::debug;
 use crate::drive::fold_all;
 use crate::effects::Stop;
-use crate::history;
 use crate::run::Outbox;
+use crate::waits::Waits;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use rustc_hash::FxHashMap;
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright_core::Timestamp;
-use stepwright_core::event::{End, Event, WorkflowStarted};
-use stepwright_core::executor::{ExecutorType, RunInfo, StepHost};
+use stepwright_core::context::RunInfo;
+use stepwright_core::event::{End, Event, Reply, WorkflowStarted};
+use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{Append, FACTS_MAX, SessionClose};
 use stepwright_core::output::StepType;
+use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{
-    AnyStore, Content, ErrorCode, EventKind, Exchange, Patch, RunId, RunOutput, RunStatus,
+    AnyStore, Content, ErrorCode, EventKind, Patch, Requirement, RunId, RunOutput, RunStatus,
     StepError, StepPath, StepStatus, StoreError, World,
 };
 use tokio_util::sync::CancellationToken;
@@ -27,6 +34,9 @@ const UNREAD_MAX: usize = 1_024;
 
 /// How long a piece of text may become by that, in bytes.
 const JOINED_BYTES_MAX: usize = 4_096;
+
+/// How many answers a run may wait for at once.
+const REQUIREMENTS_MAX: usize = 10_000;
 
 /// Records the events of one run, in one order.
 ///
@@ -42,6 +52,7 @@ pub(crate) struct Recorder {
     noted_at: AtomicU64,
     tape: Mutex<Tape>,
     journal: Option<Box<Journal>>,
+    waits: Waits,
 }
 
 /// The journal of a run that is remembered.
@@ -66,12 +77,21 @@ struct Tape {
     appending: bool,
     close: Option<Box<SessionClose>>,
     lost: Option<Arc<StoreError>>,
-    outbox: Option<Arc<Outbox>>,
+    outboxes: Outboxes,
     events: Option<Vec<Event>>,
     /// What steps under way at a crash had recorded.
     notes: FxHashMap<StepPath, Vec<EventKind>>,
+    /// What steps have done once.
+    once: Option<Box<Once>>,
+    driver: Option<Arc<str>>,
     debug: bool,
 }
+
+/// What came of what a step does once, by step and key.
+type Once = FxHashMap<(StepPath, Arc<str>), Value>;
+
+/// Those who read along: in most runs nobody, or one.
+type Outboxes = Vec<Arc<Outbox>>;
 
 struct Appending {
     work: BoxFuture<'static, Result<(), StoreError>>,
@@ -88,6 +108,8 @@ pub(crate) struct Recording {
     pub(crate) outbox: Option<Arc<Outbox>>,
     pub(crate) keep_events: bool,
     pub(crate) debug: bool,
+    /// Who drives it, for a store that others use too.
+    pub(crate) driver: Option<Arc<str>>,
 }
 
 impl Recorder {
@@ -100,13 +122,19 @@ impl Recorder {
         started: &WorkflowStarted,
         past: &[Event],
     ) -> Result<Self, StoreError> {
-        let Recording { run, world, store, cancelled, outbox, keep_events, debug } = recording;
+        let Recording { run, world, store, cancelled, outbox, keep_events, debug, driver } =
+            recording;
         let fold = fold_all(&run, past)?;
         let mut notes: FxHashMap<StepPath, Vec<EventKind>> = FxHashMap::default();
+        let mut once: Option<Box<Once>> = None;
         for event in past {
             match event.kind {
                 EventKind::StepRetrying { .. } => {
                     notes.remove(&event.path);
+                }
+                EventKind::StepRecorded { ref key, ref value } => {
+                    let place = (event.path.clone(), key.clone());
+                    once.get_or_insert_default().insert(place, value.clone());
                 }
                 ref kind if kind.is_of_executor() => {
                     notes.entry(event.path.clone()).or_default().push(kind.clone());
@@ -123,9 +151,11 @@ impl Recorder {
             appending: false,
             close: None,
             lost: None,
-            outbox,
+            outboxes: outbox.into_iter().collect(),
             events: keep_events.then(|| past.to_vec()),
             notes,
+            once,
+            driver,
             debug,
         };
         let run = RunInfo {
@@ -137,7 +167,9 @@ impl Recorder {
             debug,
         };
         let journal = store.map(|store| Box::new(Journal { store, appending: None.into() }));
-        Ok(Self { run, world, cancelled, noted_at: 0.into(), tape: Mutex::new(tape), journal })
+        let waits = Waits::of(past);
+        let (noted_at, tape) = (0.into(), Mutex::new(tape));
+        Ok(Self { run, world, cancelled, noted_at, tape, journal, waits })
     }
 
     fn tape(&self) -> MutexGuard<'_, Tape> {
@@ -191,6 +223,10 @@ impl Recorder {
             self.delta(&mut tape, sequence.saturating_sub(1), time, at, kind);
         }
         tape.deltas = 0;
+        if let EventKind::StepRetrying { .. } = fact.kind {
+            // What an earlier life noted belongs to the attempt that is over.
+            tape.notes.remove(at);
+        }
         if let Some(events) = &mut tape.events {
             events.push(fact.clone());
         }
@@ -254,7 +290,7 @@ impl Recorder {
             Event { sequence, delta, time, run: self.run.run_id.clone(), path: at.clone(), kind };
         // Kept in the fold, for the partial text of a step that is stopped.
         let _ = tape.fold.apply(&event);
-        if tape.outbox.is_none() {
+        if tape.outboxes.is_empty() {
             return;
         }
         if tape.queue.is_empty() && !tape.appending {
@@ -269,6 +305,7 @@ impl Recorder {
         match &self.journal {
             // Boxed, because a step that waits has settled before: it keeps no room for this.
             Some(journal) => {
+                let _working = self.waits.work();
                 let answer = Box::pin(self.append_all(journal)).await;
                 self.time_passes();
                 answer
@@ -310,8 +347,12 @@ impl Recorder {
         let close = if last.kind.is_terminal() { tape.close.take() } else { None };
         tape.appending = true;
         let batch = std::mem::take(&mut tape.queue);
-        let append =
-            Append { run: self.run.run_id.clone(), facts, close: close.map(|close| *close) };
+        let append = Append {
+            run: self.run.run_id.clone(),
+            facts,
+            close: close.map(|close| *close),
+            driver: tape.driver.clone(),
+        };
         let store = store.clone();
         let work = async move { store.append(append).await }.boxed();
         Some(Appending { work, batch, next })
@@ -392,10 +433,90 @@ impl Recorder {
 
     /// Tells readers that nothing more will come.
     pub(crate) fn close_readers(&self) {
-        let outbox = self.tape().outbox.take();
-        if let Some(outbox) = outbox {
+        let outboxes = std::mem::take(&mut self.tape().outboxes);
+        for outbox in outboxes {
             outbox.close();
         }
+    }
+
+    /// Lets somebody read along from here on, unless the run has been left.
+    pub(crate) fn read_along(&self, outbox: Arc<Outbox>) {
+        let mut tape = self.tape();
+        tape.outboxes.retain(|outbox| Arc::strong_count(outbox) > 1);
+        tape.outboxes.push(outbox);
+    }
+
+    /// When the run began.
+    pub(crate) fn began(&self) -> Timestamp {
+        self.tape().fold.created_at()
+    }
+
+    /// Which run it is.
+    pub(crate) fn run_id(&self) -> &RunId {
+        &self.run.run_id
+    }
+
+    /// What the run waits for.
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
+    /// The store of a run that is remembered.
+    pub(crate) fn store(&self) -> Option<&AnyStore> {
+        self.journal.as_ref().map(|journal| &journal.store)
+    }
+
+    /// Asks, unless that was done before, and waits for the answer. `inside` says that a step at
+    /// work asks, and not what is around it.
+    pub(crate) async fn ask(
+        &self,
+        requirement: Requirement,
+        inside: bool,
+    ) -> Result<Arc<Reply>, Stop> {
+        let id = requirement.id.clone();
+        if let Some(reply) = self.waits.reply(&id) {
+            return Ok(reply);
+        }
+        let path = requirement.path.clone();
+        if self.waits.asked(&id).is_none() {
+            if requirement.needs_person() && self.journal.is_none() {
+                let what = format!("`{id}` waits for somebody, and its run is not remembered");
+                let hint = "give the workflow a store with `.store(…)`";
+                return Err(Stop::failed(&path, StepError::terminal(what).with_hint(hint), 1));
+            }
+            if self.waits.count() >= REQUIREMENTS_MAX {
+                let what = format!("a run waits for at most {REQUIREMENTS_MAX} answers at once");
+                let error = StepError::terminal(what).with_code(ErrorCode::Limit);
+                return Err(Stop::failed(&path, error, 1));
+            }
+            self.time_passes();
+            self.record(&path, paused(requirement.clone()))?;
+            self.waits.note(requirement);
+        }
+        if self.waits.is_open(&id) {
+            let what = format!("`{id}` is waited for already; give each wait a name of its own");
+            return Err(Stop::failed(&path, StepError::terminal(what), 1));
+        }
+        let waiting = self.waits.wait(id, inside.then_some(path));
+        self.settle().await?;
+        let reply = waiting.await;
+        self.time_passes();
+        Ok(reply)
+    }
+
+    /// Records an answer, and hands it to whoever waits for it.
+    pub(crate) fn answered(&self, requirement: &Requirement, reply: Reply) -> Result<(), Stop> {
+        let shown = Box::new(reply.clone());
+        let kind = match requirement.kind {
+            RequirementKind::ToolConfirmation { .. } => {
+                EventKind::StepExecutorContinued { reply: shown }
+            }
+            _ => EventKind::StepContinued { reply: shown },
+        };
+        self.time_passes();
+        self.record(&requirement.path, kind)?;
+        self.waits.deliver(reply);
+        Ok(())
     }
 
     pub(crate) fn cancel_token(&self) -> &CancellationToken {
@@ -412,7 +533,9 @@ impl Tape {
     /// What a function gives is shown for those who want only what there is to read.
     fn shown_before(&self, at: &StepPath, kind: &EventKind) -> Option<Content> {
         let EventKind::StepCompleted { output } = kind else { return None };
-        self.outbox.as_ref()?;
+        if self.outboxes.is_empty() {
+            return None;
+        }
         let function = self.fold.executor_of(at) == Some(ExecutorType::Function);
         function.then(|| output.content.clone())
     }
@@ -421,8 +544,11 @@ impl Tape {
         if self.debug {
             debug::log(&event);
         }
-        if let Some(outbox) = &self.outbox {
-            outbox.push(event);
+        if let Some((last, others)) = self.outboxes.split_last() {
+            for outbox in others {
+                outbox.push(event.clone());
+            }
+            last.push(event);
         }
     }
 }
@@ -455,6 +581,19 @@ fn closes(kind: &EventKind) -> bool {
         )
 }
 
+/// The fact that something is waited for.
+fn paused(requirement: Requirement) -> EventKind {
+    let requirement = Box::new(requirement);
+    match requirement.kind {
+        RequirementKind::RouteSelection { .. } => EventKind::RouterPaused { requirement },
+        RequirementKind::OutputReview { .. } | RequirementKind::IterationReview { .. } => {
+            EventKind::StepOutputReview { requirement }
+        }
+        RequirementKind::ToolConfirmation { .. } => EventKind::StepExecutorPaused { requirement },
+        _ => EventKind::StepPaused { requirement },
+    }
+}
+
 fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind {
     use EventKind as E;
     let number = path.number().unwrap_or(0);
@@ -471,65 +610,5 @@ fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind 
         StepType::Router => E::RouterExecutionCompleted { end },
         StepType::Map => E::MapExecutionCompleted { end },
         _ => E::MapItemCompleted { item: number, end },
-    }
-}
-
-impl StepHost for Recorder {
-    fn emit(&self, step: &StepPath, delta: EventKind) {
-        Self::emit(self, step, delta);
-    }
-
-    fn record<'a>(
-        &'a self,
-        step: &'a StepPath,
-        fact: EventKind,
-    ) -> BoxFuture<'a, Result<(), StepError>> {
-        Box::pin(async move {
-            if !fact.is_of_executor() {
-                let message = format!("`{}` is not for an executor to record", fact.name());
-                return Err(StepError::terminal(message));
-            }
-            if !self.tape().fold.is_open(step) {
-                return Err(StepError::terminal(format!("step `{step}` has ended")));
-            }
-            let stopped = |_| StepError::terminal("the journal of the run is lost");
-            self.time_passes();
-            let noted = Self::record(self, step, fact);
-            self.time_passes();
-            noted.map_err(stopped)?;
-            self.settle().await.map_err(stopped)
-        })
-    }
-
-    fn past(&self, step: &StepPath) -> Vec<EventKind> {
-        self.tape().notes.remove(step).unwrap_or_default()
-    }
-
-    fn history(&self, runs: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
-        Box::pin(async move {
-            let Some(journal) = &self.journal else { return Ok(Arc::from([])) };
-            let began = self.tape().fold.created_at();
-            let (session, workflow) = (&self.run.session_id, &self.run.workflow_id);
-            let earlier = history::of(&journal.store, session, workflow, began, runs).await;
-            earlier.map(Into::into).map_err(|error| {
-                let failed = StepError::new(format!("the session's history: {error}"));
-                match error.hint() {
-                    Some(hint) => failed.with_hint(hint),
-                    None => failed,
-                }
-            })
-        })
-    }
-
-    fn run(&self) -> &RunInfo {
-        &self.run
-    }
-
-    fn world(&self) -> &World {
-        &self.world
-    }
-
-    fn cancelled(&self) -> &CancellationToken {
-        &self.cancelled
     }
 }

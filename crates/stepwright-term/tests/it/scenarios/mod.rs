@@ -1,5 +1,7 @@
 //! Workflows to look at.
 
+mod people;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,8 +15,28 @@ use stepwright_core::{
 use stepwright_engine::{Condition, Loop, Map, Parallel, Parts, Router, Run, Step, Workflow};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
-pub(crate) const NAMES: [&str; 8] =
-    ["article", "nested", "failing", "cancelled", "structured", "long", "wide", "hostile"];
+pub(crate) const NAMES: [&str; 11] = [
+    "article",
+    "nested",
+    "failing",
+    "cancelled",
+    "structured",
+    "long",
+    "wide",
+    "hostile",
+    "paused",
+    "answered",
+    "hostile-asked",
+];
+
+/// What is typed when it waits for people.
+pub(crate) fn answers(name: &str) -> Option<&'static str> {
+    match name {
+        "answered" => Some(people::ANSWERED),
+        "hostile-asked" => Some(people::HOSTILE),
+        _ => None,
+    }
+}
 
 /// The run of this name.
 pub(crate) fn run(name: &str, world: &World) -> Run {
@@ -27,6 +49,9 @@ pub(crate) fn run(name: &str, world: &World) -> Run {
         "long" => said(world, "Long", &long()),
         "wide" => said(world, "Wide 日本語 👩‍🚀", WIDE),
         "hostile" => hostile(world),
+        "paused" => people::paused(world),
+        "answered" => people::answered(world),
+        "hostile-asked" => people::hostile(world),
         other => panic!("there is no scenario `{other}`"),
     }
 }
@@ -213,7 +238,7 @@ fn cancelled(world: &World) -> Run {
     let world = world.clone();
     tokio::spawn(async move {
         world.sleep(Duration::from_secs(3)).await;
-        assert!(workflow.cancel_run("r-1"));
+        assert!(workflow.cancel_now("r-1"));
     });
     run
 }

@@ -1,120 +1,18 @@
-//! What happens in a run: the one stream that everything else is a fold of.
+//! What can happen in a run.
 
+use super::WorkflowStarted;
 use crate::content::Content;
 use crate::error::ErrorData;
-use crate::executor::{ExecutorType, RunInput, StepOutput};
-use crate::id::{RunId, SessionId, UserId, WorkflowId};
+use crate::executor::{ExecutorType, StepOutput};
 use crate::message::{AssistantTurn, ToolCall, ToolOutcome, Usage};
 use crate::model::StopReason;
 use crate::output::StepStatus;
 use crate::path::StepPath;
-use crate::state::{Patch, State};
+use crate::requirement::{Answer, Requirement};
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use std::fmt;
+use serde_json::Value;
 use std::sync::Arc;
-
-/// Something that happened in a run.
-///
-/// A *fact* is in the journal before anybody sees it; facts are numbered from 0 without a gap.
-/// A *delta* (a piece of text, progress) passes by: it carries the number of the fact that it
-/// follows, and its own number behind that.
-///
-/// As JSON, an event is one flat object: `sequence`, `time_ms`, `run_id`, `path`, `step_name`,
-/// `event` with the name of its kind, and that kind's fields.
-///
-/// ```
-/// use stepwright_core::{Event, EventKind, RunId, StepPath, Timestamp};
-/// let event = Event {
-///     sequence: 4,
-///     delta: 1,
-///     time: Timestamp(1_780_000_000_000),
-///     run: RunId::new("r-1")?,
-///     path: StepPath::from("Write"),
-///     kind: EventKind::RunContent { content: "Once".into() },
-/// };
-/// assert_eq!(event.content().unwrap().text(), "Once");
-/// assert_eq!(
-///     serde_json::to_string(&event).unwrap(),
-///     r#"{"sequence":4,"delta":1,"time_ms":1780000000000,"run_id":"r-1","path":"Write","step_name":"Write","event":"RunContent","content":"Once"}"#,
-/// );
-/// # Ok::<(), stepwright_core::IdError>(())
-/// ```
-#[derive(Clone, PartialEq)]
-pub struct Event {
-    /// The number of this fact, or of the fact that this delta follows.
-    pub sequence: u64,
-    /// 0 for a fact; for a delta its number since that fact, from 1.
-    pub delta: u32,
-    /// When it happened.
-    pub time: Timestamp,
-    /// In which run.
-    pub run: RunId,
-    /// Where in the run; the root for what concerns the run as a whole.
-    pub path: StepPath,
-    /// What happened.
-    pub kind: EventKind,
-}
-
-impl Event {
-    /// Whether it is remembered.
-    pub fn is_fact(&self) -> bool {
-        self.delta == 0
-    }
-
-    /// The name of the step, without its surroundings. Empty for the run itself.
-    pub fn step_name(&self) -> &str {
-        self.path.name()
-    }
-
-    /// What there is to read in it, if anything: a piece of text, an output, an error's message.
-    pub fn content(&self) -> Option<Content> {
-        self.kind.content()
-    }
-
-    /// The name of its kind, in Agno's words where Agno has it.
-    pub fn name(&self) -> &'static str {
-        self.kind.name()
-    }
-}
-
-/// How a run began: everything that is needed to take it up again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WorkflowStarted {
-    /// The workflow.
-    pub workflow_id: WorkflowId,
-    /// What it is called.
-    pub workflow_name: Arc<str>,
-    /// The digest of its plan.
-    pub digest: Arc<str>,
-    /// The session.
-    pub session_id: SessionId,
-    /// The owner of the session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_id: Option<UserId>,
-    /// What the run was given.
-    pub input: Arc<RunInput>,
-    /// What its steps see of the session state.
-    #[serde(default, skip_serializing_if = "no_state")]
-    pub state: Arc<State>,
-    /// Changes of the session state that the run begins with: they are in `state` already.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub patches: Vec<Patch>,
-    /// Whatever the caller wants to find again beside the run.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub metadata: Map<String, Value>,
-    /// Whether prompts, calls and decisions are logged in detail.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub debug: bool,
-    /// How long the run may take, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<u64>,
-}
-
-fn no_state(state: &Arc<State>) -> bool {
-    state.is_empty()
-}
 
 /// What happened. The names are Agno's where Agno has the event.
 ///
@@ -158,6 +56,17 @@ pub enum EventKind {
     WorkflowCancelled {
         /// By what.
         reason: Arc<str>,
+    },
+    /// The run waits, for somebody or for a moment, and nothing is held for it meanwhile.
+    WorkflowPaused {
+        /// When it goes on by itself, if it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// The run was taken up: after a pause, or because its process died.
+    WorkflowContinued {
+        /// Who drives it now.
+        driver: Arc<str>,
     },
 
     // --- a step ---
@@ -215,6 +124,49 @@ pub enum EventKind {
         /// What it had said so far.
         #[serde(default, skip_serializing_if = "Content::is_empty")]
         partial: Content,
+    },
+
+    /// A step waits: for a confirmation or a form before it begins, for what a function asked with
+    /// [`StepContext::wait`](crate::StepContext::wait), for a moment, or for what to do about a
+    /// failure.
+    StepPaused {
+        /// For what.
+        requirement: Box<Requirement>,
+    },
+    /// A router waits for somebody to choose.
+    RouterPaused {
+        /// Among what.
+        requirement: Box<Requirement>,
+    },
+    /// An output, or a turn of a loop, waits to be looked at.
+    StepOutputReview {
+        /// What is to be looked at.
+        requirement: Box<Requirement>,
+    },
+    /// An agent waits for the confirmation of a call.
+    StepExecutorPaused {
+        /// Of which.
+        requirement: Box<Requirement>,
+    },
+    /// What a step, a router or a review waited for is there.
+    StepContinued {
+        /// How it was answered.
+        #[serde(flatten)]
+        reply: Box<Reply>,
+    },
+    /// What an agent waited for is there.
+    StepExecutorContinued {
+        /// How it was answered.
+        #[serde(flatten)]
+        reply: Box<Reply>,
+    },
+    /// A step has done something that is not done twice: see
+    /// [`StepContext::once`](crate::StepContext::once).
+    StepRecorded {
+        /// What it calls that.
+        key: Arc<str>,
+        /// What came of it.
+        value: Value,
     },
 
     // --- containers ---
@@ -425,6 +377,30 @@ pub struct End {
     pub error: Option<Box<ErrorData>>,
 }
 
+/// How somebody, or nobody in time, answered a [`Requirement`].
+///
+/// ```
+/// use stepwright_core::{Answer, event::Reply};
+/// let reply: Reply = serde_json::from_str(
+///     r#"{"requirement_id": "Publish!confirm", "answer": {"decision": "approve"}, "by": "anna"}"#,
+/// )?;
+/// assert_eq!((reply.answer, reply.timed_out), (Answer::Approve, false));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Which requirement.
+    pub requirement_id: Arc<str>,
+    /// The answer.
+    pub answer: Answer,
+    /// Who gave it, if they said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Arc<str>>,
+    /// Whether nobody answered in time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timed_out: bool,
+}
+
 impl From<StepStatus> for End {
     fn from(status: StepStatus) -> Self {
         Self { status, error: None }
@@ -446,13 +422,17 @@ impl EventKind {
         )
     }
 
-    /// Whether a reader who did not ask for `stream_events` sees it: how the run begins and ends,
-    /// and what there is to read in between.
+    /// Whether a reader who did not ask for `stream_events` sees it: how the run begins, pauses and
+    /// ends, and what there is to read or to answer in between.
     pub fn is_content(&self) -> bool {
         self.is_terminal()
+            || self.requirement().is_some()
             || matches!(
                 self,
-                Self::WorkflowStarted(_) | Self::StepOutput { .. } | Self::RunContent { .. }
+                Self::WorkflowStarted(_)
+                    | Self::WorkflowPaused { .. }
+                    | Self::StepOutput { .. }
+                    | Self::RunContent { .. }
             )
     }
 
@@ -486,6 +466,25 @@ impl EventKind {
         )
     }
 
+    /// What is waited for from here on, if that is what happened.
+    pub fn requirement(&self) -> Option<&Requirement> {
+        match self {
+            Self::StepPaused { requirement }
+            | Self::RouterPaused { requirement }
+            | Self::StepOutputReview { requirement }
+            | Self::StepExecutorPaused { requirement } => Some(requirement),
+            _ => None,
+        }
+    }
+
+    /// How a requirement was answered, if that is what happened.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::StepContinued { reply } | Self::StepExecutorContinued { reply } => Some(reply),
+            _ => None,
+        }
+    }
+
     /// Whether it is the last event of a run.
     pub fn is_terminal(&self) -> bool {
         matches!(
@@ -505,6 +504,10 @@ impl EventKind {
             | Self::RunCompleted { content, .. } => Some(content.clone()),
             Self::RunContent { content } => Some(content.clone().into()),
             Self::StepCompleted { output } => Some(output.content.clone()),
+            Self::StepPaused { requirement }
+            | Self::RouterPaused { requirement }
+            | Self::StepOutputReview { requirement }
+            | Self::StepExecutorPaused { requirement } => Some(requirement.message.clone().into()),
             Self::StepCancelled { partial } if !partial.is_empty() => Some(partial.clone()),
             Self::ToolCallCompleted { tool } | Self::ToolCallError { tool } => {
                 Some(tool.text.as_str().into())
@@ -536,6 +539,8 @@ names!(
     WorkflowCompleted,
     WorkflowError,
     WorkflowCancelled,
+    WorkflowPaused,
+    WorkflowContinued,
     StepStarted,
     StepRetrying,
     StepOutput,
@@ -544,6 +549,13 @@ names!(
     StepError,
     StepSkipped,
     StepCancelled,
+    StepPaused,
+    RouterPaused,
+    StepOutputReview,
+    StepExecutorPaused,
+    StepContinued,
+    StepExecutorContinued,
+    StepRecorded,
     StepsExecutionStarted,
     StepsExecutionCompleted,
     ParallelExecutionStarted,
@@ -574,66 +586,3 @@ names!(
     RunError,
     CustomEvent
 );
-
-impl fmt::Debug for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.sequence)?;
-        if self.delta > 0 {
-            write!(f, ".{}", self.delta)?;
-        }
-        write!(f, " {} {:?}", self.path, self.kind)
-    }
-}
-
-#[derive(Serialize)]
-struct Written<'a> {
-    sequence: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    delta: u32,
-    time_ms: Timestamp,
-    run_id: &'a RunId,
-    path: &'a StepPath,
-    step_name: &'a str,
-    #[serde(flatten)]
-    kind: &'a EventKind,
-}
-
-#[derive(Deserialize)]
-struct Read {
-    sequence: u64,
-    #[serde(default)]
-    delta: u32,
-    time_ms: Timestamp,
-    run_id: RunId,
-    path: StepPath,
-    #[serde(flatten)]
-    kind: EventKind,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(delta: &u32) -> bool {
-    *delta == 0
-}
-
-impl Serialize for Event {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Written {
-            sequence: self.sequence,
-            delta: self.delta,
-            time_ms: self.time,
-            run_id: &self.run,
-            path: &self.path,
-            step_name: self.step_name(),
-            kind: &self.kind,
-        }
-        .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Event {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Read { sequence, delta, time_ms, run_id, path, kind } =
-            Read::deserialize(deserializer)?;
-        Ok(Self { sequence, delta, time: time_ms, run: run_id, path, kind })
-    }
-}

@@ -1,0 +1,226 @@
+//! Answers on the command line, and in files.
+
+use crate::args::Continue;
+use crate::input;
+use serde_json::{Map, Value};
+use stepwright::{Content, Error};
+use stepwright_core::requirement::RequirementKind;
+use stepwright_core::{Answer, Requirement};
+
+/// Answers, each to a question by its name or by the path of its step.
+pub(crate) type Answers = Vec<(String, Answer)>;
+
+/// Forms that are filled in, each for a question.
+type Forms = Vec<(String, Map<String, Value>)>;
+
+/// What somebody has answered to what is open.
+pub(crate) fn given(arguments: &Continue, open: &[Requirement]) -> Result<Answers, Error> {
+    if let Some(path) = &arguments.answers {
+        let (text, shown) = input::read_file(path)?;
+        return of_json(&text, &shown);
+    }
+    let mut answers = Answers::new();
+    let mut say = |key: &str, answer| answers.push((key.to_owned(), answer));
+    for key in &arguments.approve {
+        say(key, Answer::Approve);
+    }
+    for key in &arguments.retry {
+        say(key, Answer::Retry);
+    }
+    for key in &arguments.skip {
+        say(key, Answer::Skip);
+    }
+    for text in &arguments.reject {
+        let (key, why) = split(text, '=', open);
+        let feedback = why.filter(|why| !why.is_empty()).map(Into::into);
+        say(key, Answer::Reject { feedback });
+    }
+    for text in &arguments.edit {
+        let (key, content) = pair("--edit", "ID=CONTENT", text, open)?;
+        say(key, Answer::Edit { content: edited(find(open, key), content)? });
+    }
+    for text in &arguments.submit {
+        let (key, json) = pair("--submit", "ID=JSON", text, open)?;
+        let schema = find(open, key).and_then(schema_of);
+        say(key, Answer::Submit { value: value("--submit", key, json, schema)? });
+    }
+    for text in &arguments.select {
+        let (key, choices) = pair("--select", "ID=CHOICE,…", text, open)?;
+        let choices = choices.split(',').map(str::trim).filter(|choice| !choice.is_empty());
+        say(key, Answer::select(choices));
+    }
+    for (key, form) in forms(&arguments.set, open)? {
+        say(&key, Answer::submit(form));
+    }
+    Ok(answers)
+}
+
+/// `{"publish!confirm": {"decision": "approve"}}`
+fn of_json(text: &str, shown: &str) -> Result<Answers, Error> {
+    let hint = "write an object: `{\"publish!confirm\": {\"decision\": \"approve\"}}`";
+    let wrong =
+        |why: String| Error::usage(format!("{shown} has no answers: {why}")).with_hint(hint);
+    let all: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    if all.is_empty() {
+        return Err(wrong("it is empty".to_owned()));
+    }
+    let answer = |(key, value): (String, Value)| {
+        let answer = serde_json::from_value(value);
+        answer.map(|answer| (key.clone(), answer)).map_err(|e| wrong(format!("`{key}`: {e}")))
+    };
+    all.into_iter().map(answer).collect()
+}
+
+/// The fields of each form, together.
+fn forms(fields: &[String], open: &[Requirement]) -> Result<Forms, Error> {
+    let mut forms = Forms::new();
+    for text in fields {
+        let wrong = || {
+            Error::usage(format!("`--set {text}` does not say which field is what"))
+                .with_hint("write it as `--set ID.FIELD=VALUE`")
+        };
+        let (key, rest) = match split(text, '.', open) {
+            (key, Some(rest)) if names(open, key) => (key, rest),
+            _ => text
+                .split_once('=')
+                .and_then(|(name, _)| name.rsplit_once('.'))
+                .map(|(key, _)| (key, &text[key.len() + 1..]))
+                .ok_or_else(wrong)?,
+        };
+        let (field, said) = rest.split_once('=').ok_or_else(wrong)?;
+        let schema = find(open, key).and_then(schema_of).and_then(|s| s["properties"].get(field));
+        let said = value("--set", &format!("{key}.{field}"), said, schema)?;
+        match forms.iter_mut().find(|(name, _)| name == key) {
+            Some((_, form)) => {
+                form.insert(field.to_owned(), said);
+            }
+            None => forms.push((key.to_owned(), Map::from_iter([(field.to_owned(), said)]))),
+        }
+    }
+    Ok(forms)
+}
+
+/// The question of this name, or the only one of the step at this path.
+pub(crate) fn find<'a>(open: &'a [Requirement], key: &str) -> Option<&'a Requirement> {
+    let mut here = open.iter().filter(|asked| asked.path.as_str() == key);
+    open.iter()
+        .find(|asked| *asked.id == *key)
+        .or_else(|| here.next().filter(|_| here.next().is_none()))
+}
+
+/// Whether something is called so.
+fn names(open: &[Requirement], key: &str) -> bool {
+    open.iter().any(|asked| *asked.id == *key || asked.path.as_str() == key)
+}
+
+/// The name of a question, and what stands behind the mark. Steps may be called anything, `a=b` for
+/// one, so what is open decides where a name ends.
+fn split<'a>(text: &'a str, mark: char, open: &[Requirement]) -> (&'a str, Option<&'a str>) {
+    let known = open.iter().flat_map(|asked| [&*asked.id, asked.path.as_str()]);
+    let known = known.filter(|key| {
+        text.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(mark))
+    });
+    match known.map(str::len).max() {
+        Some(end) => (&text[..end], text[end..].strip_prefix(mark)),
+        None => match text.split_once(mark) {
+            Some((key, rest)) => (key, Some(rest)),
+            None => (text, None),
+        },
+    }
+}
+
+fn pair<'a>(
+    option: &str,
+    form: &str,
+    text: &'a str,
+    open: &[Requirement],
+) -> Result<(&'a str, &'a str), Error> {
+    let (key, rest) = split(text, '=', open);
+    let rest = rest.ok_or_else(|| {
+        Error::usage(format!("`{option} {text}` has no value"))
+            .with_hint(format!("write it as `{option} {form}`"))
+    })?;
+    Ok((key, rest))
+}
+
+/// The JSON Schema of what is asked for.
+fn schema_of(asked: &Requirement) -> Option<&Value> {
+    match &asked.kind {
+        RequirementKind::UserInput { schema } => Some(schema),
+        RequirementKind::Wait { schema } => schema.as_deref(),
+        _ => None,
+    }
+}
+
+/// What was typed, as its schema wants it: JSON, or a text where one will do.
+fn value(option: &str, key: &str, text: &str, schema: Option<&Value>) -> Result<Value, Error> {
+    let kind = schema.map(|schema| &schema["type"]);
+    let has = |wanted: &str| match kind {
+        Some(Value::String(one)) => one == wanted,
+        Some(Value::Array(several)) => several.iter().any(|one| one == wanted),
+        _ => true,
+    };
+    if kind.is_some_and(|kind| kind == "string") {
+        return Ok(text.into());
+    }
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(value),
+        Err(_) if has("string") => Ok(text.into()),
+        Err(error) => Err(Error::usage(format!("`{option}`: `{key}` is not JSON: {error}"))),
+    }
+}
+
+/// What counts in place of what was given: JSON where JSON is looked at.
+fn edited(asked: Option<&Requirement>, text: &str) -> Result<Content, Error> {
+    let is_json = match asked.map(|asked| &asked.kind) {
+        Some(RequirementKind::ToolConfirmation { .. }) => true,
+        Some(RequirementKind::OutputReview { output, .. }) => {
+            matches!(output.content, Content::Json(_)) && !output.content.is_empty()
+        }
+        Some(RequirementKind::IterationReview { content, .. }) => {
+            matches!(content, Content::Json(_)) && !content.is_empty()
+        }
+        _ => false,
+    };
+    if !is_json {
+        return Ok(text.into());
+    }
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        Error::usage(format!("`--edit {text}` is not JSON, and JSON is looked at: {error}"))
+    })?;
+    Ok(value.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn form(id: &str, path: &str) -> Requirement {
+        let schema = json!({"type": "object", "properties": {
+            "tone": {"type": "string"}, "words": {"type": "integer"},
+        }});
+        Requirement {
+            id: id.into(),
+            path: path.into(),
+            kind: RequirementKind::UserInput { schema: schema.into() },
+            message: "".into(),
+            due: None,
+            on_timeout: stepwright_core::OnTimeout::default(),
+        }
+    }
+
+    #[test]
+    fn what_is_open_decides_where_a_name_ends() {
+        let open = [form("a=b!input", "a=b"), form("v1.2!input", "v1.2")];
+        assert_eq!(split("a=b=no", '=', &open), ("a=b", Some("no")));
+        assert_eq!(split("a=b!input", '=', &open), ("a=b!input", None));
+        assert_eq!(split("c=d=e", '=', &open), ("c", Some("d=e")));
+        let fields = ["v1.2.tone=3", "v1.2.words=3", "x.y.z=1"].map(str::to_owned);
+        let forms = forms(&fields, &open).unwrap();
+        let Value::Object(filled) = json!({"tone": "3", "words": 3}) else { unreachable!() };
+        assert_eq!(forms[0], ("v1.2".to_owned(), filled));
+        assert_eq!(forms[1].0, "x.y");
+    }
+}

@@ -1,0 +1,194 @@
+//! What can be said about runs that are kept.
+
+use super::{In, OneRun, Shown};
+use clap::{ArgGroup, Args};
+use std::path::PathBuf;
+use stepwright::{RunStatus, SessionId, UserId, WorkflowId};
+
+/// How many runs or sessions are listed, unless somebody says otherwise.
+pub(crate) const LISTED: usize = 20;
+
+pub(super) const RUNS: &str = "\
+Examples:
+  stepwright runs --db runs.db
+  stepwright runs --db runs.db --status paused
+  stepwright runs --db runs.db --json | jq -r '.[].run_id'";
+
+pub(super) const SHOW: &str = "\
+Examples:
+  stepwright show r-7 --db runs.db
+  stepwright show r-7 --db runs.db --json | jq .requirements";
+
+pub(super) const EVENTS: &str = "\
+Examples:
+  stepwright events r-7 --db runs.db --follow
+  stepwright events r-7 --db runs.db --after 41 --json";
+
+pub(super) const RESUME: &str = "\
+What the steps of the run have completed is not done again. The workflow file is the one with which
+the run began, unless --file says otherwise.
+
+Examples:
+  stepwright resume r-7 --db runs.db
+  stepwright resume r-7 --db runs.db --file moved/publish.yaml --accept-changes";
+
+pub(super) const CONTINUE: &str = "\
+ID is what `stepwright show` calls the question, as `publish!confirm`; the path of the step will do
+if that asks one thing only. Without answers, whoever sits at the terminal is asked. FILE is a JSON
+object: {\"publish!confirm\": {\"decision\": \"reject\", \"feedback\": \"too long\"}}.
+
+Examples:
+  stepwright continue r-7 --db runs.db
+  stepwright continue r-7 --db runs.db --approve publish
+  stepwright continue r-7 --db runs.db --reject 'write=shorter, please'
+  stepwright continue r-7 --db runs.db --set write.tone=plain --set write.words=300
+  stepwright continue r-7 --db runs.db --select format=blog,video
+  echo '{\"publish\": {\"decision\": \"approve\"}}' | stepwright continue r-7 --answers -";
+
+pub(super) const CANCEL: &str = "\
+Another process that drives the run hears of it at once. A run that nobody drives is ended here.
+
+Examples:
+  stepwright cancel r-7 --db runs.db";
+
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    #[command(flatten)]
+    pub(crate) kept: In,
+    /// Only those that stand here: pending, running, paused, completed, cancelled or failed
+    #[arg(long, value_parser = status)]
+    pub(crate) status: Option<RunStatus>,
+    /// Only those of this session
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<SessionId>,
+    /// Only those of this user
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<UserId>,
+    /// Only those of this workflow, by its id: `Content Pipeline` is `content-pipeline`
+    #[arg(long, value_name = "ID")]
+    pub(crate) workflow: Option<WorkflowId>,
+    #[command(flatten)]
+    pub(crate) page: Page,
+    /// Write them as a JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which part of a list.
+#[derive(Debug, Args)]
+pub(crate) struct Page {
+    /// At most this many, and at most 1000
+    #[arg(long, value_name = "N", default_value_t = LISTED)]
+    pub(crate) limit: usize,
+    /// Pass over this many first
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) offset: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) run: OneRun,
+    /// Write all that is known of it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    #[command(flatten)]
+    pub(crate) run: OneRun,
+    /// Only what came after the event of this number
+    #[arg(long, value_name = "N")]
+    pub(crate) after: Option<u64>,
+    /// Go on until the run has ended, whoever drives it
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Write events as JSON, one a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CancelRun {
+    #[command(flatten)]
+    pub(crate) run: OneRun,
+}
+
+/// What is needed to take a run up again.
+#[derive(Debug, Args)]
+pub(crate) struct Again {
+    #[command(flatten)]
+    pub(crate) run: OneRun,
+    /// The workflow file, if it is not the one with which the run began, or not there any more
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Take the run up although its workflow file has changed, if all that it has done is still in
+    /// there
+    #[arg(long)]
+    pub(crate) accept_changes: bool,
+    /// The model of all agents, as `provider:model`; by default as the run began
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// Allow steps that run commands; without it, a file with such steps is refused
+    #[arg(long)]
+    pub(crate) allow_shell: bool,
+    /// The directory that steps and tools read and write; by default the one of its beginning
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    #[command(flatten)]
+    pub(crate) again: Again,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("answer").multiple(true).conflicts_with("answers"))]
+pub(crate) struct Continue {
+    #[command(flatten)]
+    pub(crate) again: Again,
+    /// Yes
+    #[arg(long, value_name = "ID", group = "answer")]
+    pub(crate) approve: Vec<String>,
+    /// No, and why
+    #[arg(long, value_name = "ID[=FEEDBACK]", group = "answer")]
+    pub(crate) reject: Vec<String>,
+    /// Yes, but like this: a text, or JSON where JSON is looked at
+    #[arg(long, value_name = "ID=CONTENT", group = "answer")]
+    pub(crate) edit: Vec<String>,
+    /// What was asked for, as JSON; a text will do where one is asked for
+    #[arg(long, value_name = "ID=JSON", group = "answer")]
+    pub(crate) submit: Vec<String>,
+    /// What was asked for, field by field
+    #[arg(long, value_name = "ID.FIELD=VALUE", group = "answer")]
+    pub(crate) set: Vec<String>,
+    /// Which way to go
+    #[arg(long, value_name = "ID=CHOICE,…", group = "answer")]
+    pub(crate) select: Vec<String>,
+    /// Try again what has failed
+    #[arg(long, value_name = "ID", group = "answer")]
+    pub(crate) retry: Vec<String>,
+    /// Pass over what has failed
+    #[arg(long, value_name = "ID", group = "answer")]
+    pub(crate) skip: Vec<String>,
+    /// Read the answers from a JSON file; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) answers: Option<PathBuf>,
+    /// Who answers: it stands in the journal
+    #[arg(long, value_name = "WHO")]
+    pub(crate) by: Option<String>,
+}
+
+fn status(word: &str) -> Result<RunStatus, String> {
+    let known = match word {
+        "failed" => Some(RunStatus::Error),
+        word => RunStatus::from_word(word),
+    };
+    known.ok_or_else(|| {
+        "it is none of pending, running, paused, completed, cancelled, failed".to_owned()
+    })
+}

@@ -1,0 +1,61 @@
+//! `stepwright cancel`.
+
+use crate::args::CancelRun;
+use crate::exit::Exit;
+use crate::look;
+use crate::summary::how_ended;
+use crate::terminal::{Stderr, write};
+use std::time::Duration;
+use stepwright::term::status_word;
+use stepwright::{Error, ErrorKind, RunStatus, StepInput, Workflow};
+use stepwright_core::store::Watched;
+use stepwright_engine::{drivers, real_world};
+
+/// How long to wait for the end: longer than a driver of another machine may be silent before it
+/// is taken for dead.
+const WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// How long to wait for a driver before looking whether it is still alive.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Cancels a run, whoever drives it.
+pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<Exit, Error> {
+    let opened = look::opened(&arguments.run.kept).await?;
+    let (store, run) = (opened.store(), &arguments.run.run);
+    let row = look::row(&store, run).await?;
+    if row.status == RunStatus::Cancelled {
+        stderr.note(&format!("run `{run}` was cancelled before"));
+        return Ok(Exit::Completed);
+    }
+    if row.status.is_terminal() {
+        let what = format!("run `{run}` has ended already: {}", how_ended(row.status));
+        return Err(Error::usage(what));
+    }
+    // A run that nobody drives is ended by whoever takes it up, and for that nobody needs to know
+    // what it is. No run is one of this workflow, so it takes up no other.
+    let nothing = async |_: StepInput| ();
+    let ender = Workflow::builder("stepwright cancel").step(nothing);
+    let ender = opened.beneath(ender).build()?;
+    let world = real_world();
+    let began = world.now();
+    loop {
+        let changed = store.changed(Watched::Facts(run.clone()));
+        ender.cancel_run(run).await?;
+        let row = look::row(&store, run).await?;
+        if row.status.is_terminal() {
+            write(&format!("run {run} {}", status_word(row.status)));
+            return Ok(match row.status {
+                RunStatus::Cancelled => Exit::Completed,
+                // It came to its end first.
+                _ => Exit::Failed,
+            });
+        }
+        if world.now().since(began) > WAIT_MAX {
+            let driver = row.driver.as_deref().map_or_else(|| "nobody".to_owned(), drivers::shown);
+            let what = format!("run `{run}` is still driven by {driver}, which has been told");
+            let hint = "it ends when its driver hears of it: `stepwright show` tells";
+            return Err(Error::new(ErrorKind::Store, what).with_hint(hint));
+        }
+        let _ = tokio::time::timeout(LOOK_AGAIN, changed).await;
+    }
+}

@@ -1,0 +1,219 @@
+//! Drives a run until it ends or waits, and shows and writes what happens. Whoever sits at the
+//! terminal is asked what it waits for.
+
+use crate::args::Shown;
+use crate::cancel::Cancel;
+use crate::database::Database;
+use crate::exit::Exit;
+use crate::print::{Form, Printer, Stdout};
+use crate::progress::{Progress, has_panels};
+use crate::summary::{kept, summary};
+use crate::terminal::{Stderr, write};
+use crate::words::{FORGOTTEN, Words};
+use futures_util::StreamExt as _;
+use std::collections::BTreeSet;
+use stepwright::Workflow;
+use stepwright::term::Speech;
+use stepwright::{Error, ErrorKind, Event, EventKind, RunOutput, RunStatus, RunStream, StepPath};
+use stepwright_term::{Asker, waiting};
+
+/// How many steps are named that a run is stopping.
+const NAMED_MAX: usize = 5;
+
+/// Drives a run, and shows what happens.
+pub(crate) struct Driving<'a> {
+    pub(crate) shown: &'a Shown,
+    pub(crate) stderr: Stderr,
+    pub(crate) cancel: &'a Cancel,
+    /// Where the run is kept, if anywhere.
+    pub(crate) db: Option<Database>,
+    /// How somebody goes on with it.
+    pub(crate) words: Words,
+    printer: Printer,
+    progress: Progress,
+    /// The steps under way.
+    open: BTreeSet<StepPath>,
+}
+
+impl<'a> Driving<'a> {
+    pub(crate) fn new(
+        shown: &'a Shown,
+        stderr: Stderr,
+        cancel: &'a Cancel,
+        db: Option<Database>,
+        words: Words,
+    ) -> Self {
+        let form = if shown.json {
+            Form::Json { all: shown.events }
+        } else if has_panels(stderr, shown) {
+            Form::Shown
+        } else if shown.stream {
+            Form::Stream(Speech::default())
+        } else {
+            Form::Output { markdown: !shown.no_markdown }
+        };
+        let printer = Printer { form, stdout: Stdout::new() };
+        let progress = Progress::new(stderr, shown);
+        Self { shown, stderr, cancel, db, words, printer, progress, open: BTreeSet::new() }
+    }
+
+    /// Drives the run until it ends, or waits and nobody is there who can be asked.
+    pub(crate) async fn drive(
+        &mut self,
+        workflow: &Workflow,
+        mut events: RunStream,
+    ) -> Result<RunOutput, Error> {
+        loop {
+            let mut answer = self.follow(workflow, events).await;
+            let answers = loop {
+                let output = match &answer {
+                    Ok(output) if output.is_paused() => output,
+                    _ => return answer,
+                };
+                let Some(mut asker) = self.asker()? else { return answer };
+                let Some(answers) = asker.ask(&output.requirements).await? else { return answer };
+                // Meanwhile its moment may have come, or somebody else may have answered.
+                let handle = workflow.handle(&output.run_id).await?;
+                let now = handle.settled().await;
+                match &now {
+                    Ok(now) if now.requirements == output.requirements => break answers,
+                    _ => {
+                        self.progress.note("it went on before that was answered");
+                        answer = now;
+                    }
+                }
+            };
+            let Ok(output) = answer else { return answer };
+            let resumed = workflow.continue_run(&output.run_id, answers);
+            events = resumed.stream_events(true).stream();
+        }
+    }
+
+    /// Somebody who can be asked.
+    pub(crate) fn asker(&mut self) -> Result<Option<Asker>, Error> {
+        if self.shown.json {
+            return Ok(None);
+        }
+        self.progress.clear();
+        Asker::at_terminal()
+    }
+
+    /// Shows and writes what happens, until the run ends or waits.
+    async fn follow(
+        &mut self,
+        workflow: &Workflow,
+        mut events: RunStream,
+    ) -> Result<RunOutput, Error> {
+        let mut begun = false;
+        let mut ticks = self.progress.ticks();
+        loop {
+            tokio::select! {
+                event = events.next() => {
+                    let Some(event) = event else { break };
+                    if !begun {
+                        let run = event.run.as_str();
+                        let resume = self.db.as_ref().map(|_| self.words.resume(run));
+                        self.cancel.begun(workflow, &event.run, resume);
+                        begun = true;
+                    }
+                    self.note_open(&event);
+                    if let Some(text) = self.printer.text_of(&event) {
+                        self.printer.stdout.write(self.progress.before_text(&text));
+                    }
+                    self.progress.event(&event);
+                }
+                () = ticks.next() => self.progress.tick(),
+                () = self.cancel.requested() => {
+                    let what = cancelling(&self.open);
+                    self.progress.note(&what);
+                }
+            }
+        }
+        let answer = events.output().await;
+        self.cancel.ended();
+        answer
+    }
+
+    fn note_open(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::StepStarted { .. } => {
+                self.open.insert(event.path.clone());
+            }
+            EventKind::StepCompleted { .. }
+            | EventKind::StepError { .. }
+            | EventKind::StepSkipped { .. }
+            | EventKind::StepCancelled { .. } => {
+                self.open.remove(&event.path);
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes what there is to write at the end. `explain` says what is wrong.
+    pub(crate) fn end(
+        mut self,
+        answer: &Result<RunOutput, Error>,
+        explain: impl FnOnce(Stderr, &Error),
+    ) -> Exit {
+        self.progress.clear();
+        let output = answer.as_ref().ok().or_else(|| answer.as_ref().err().and_then(Error::output));
+        let given = answer.as_ref().ok().filter(|output| !output.is_paused());
+        let last = self.printer.last_text(given);
+        if !last.is_empty() {
+            if self.progress.is_beside_output() && matches!(self.printer.form, Form::Output { .. })
+            {
+                write("");
+            }
+            self.printer.stdout.write(self.progress.before_text(&last));
+        }
+        if let Some(output) = output {
+            self.conclude(output);
+        }
+        if let Err(error) = answer
+            // Whoever watches has read it in the last line.
+            && !(error.kind() == ErrorKind::Cancelled && self.progress.is_watched())
+        {
+            explain(self.stderr, error);
+        }
+        self.printer.stdout.end(self.stderr, Exit::of_answer(answer))
+    }
+
+    /// The last lines, for those who watch or have to find the run again or to answer it.
+    fn conclude(&self, output: &RunOutput) {
+        if self.progress.is_watched() {
+            if self.progress.is_beside_output() && output.status == RunStatus::Completed {
+                write("");
+            }
+            write(&summary(self.stderr, output, self.db.as_ref()));
+        } else if self.db.is_some() || output.is_paused() {
+            write(&kept(output));
+        }
+        if output.is_paused() {
+            self.say_open(output);
+        }
+    }
+
+    /// What the run waits for, and how it is answered.
+    pub(crate) fn say_open(&self, output: &RunOutput) {
+        let go_on = match self.db {
+            Some(_) => self.words.go_on(output),
+            None => FORGOTTEN.to_owned(),
+        };
+        let open = waiting(output, self.stderr.terminal, Some(&go_on));
+        write(open.trim_end_matches('\n'));
+    }
+}
+
+/// What is said to somebody who has pressed Ctrl-C.
+fn cancelling(open: &BTreeSet<StepPath>) -> String {
+    let again = "press Ctrl-C again to stop at once";
+    let named: Vec<String> = open.iter().take(NAMED_MAX).map(|path| format!("`{path}`")).collect();
+    let more = match open.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if named.is_empty() {
+        return format!("cancelling; {again}");
+    }
+    format!("cancelling: stopping {}{more}; {again}", named.join(", "))
+}

@@ -1,0 +1,79 @@
+//! Looks at runs without touching them: what is in the store, folded.
+
+use crate::args::In;
+use crate::database::{Database, Opened};
+use stepwright::store::RunRow;
+use stepwright::{AnyStore, Error, ErrorKind, Event, RunId, RunOutput, StoreError};
+use stepwright_core::fold::Fold;
+
+/// How many events are read from a store at once.
+const PAGE: usize = 1_000;
+
+/// A run as the store has it.
+pub(crate) struct Looked {
+    pub(crate) row: RunRow,
+    pub(crate) output: RunOutput,
+}
+
+/// Where to look.
+///
+/// # Errors
+/// If nobody said it.
+pub(crate) fn database(kept: &In) -> Result<Database, Error> {
+    kept.database().ok_or_else(|| {
+        Error::usage("nobody says which database to look into")
+            .with_hint("add `--db DB`, or set `STEPWRIGHT_DB`")
+    })
+}
+
+/// Opens the database to look into.
+pub(crate) async fn opened(kept: &In) -> Result<Opened, Error> {
+    database(kept)?.open_existing().await
+}
+
+/// What is known of a run without reading its journal.
+pub(crate) async fn row(store: &AnyStore, run: &RunId) -> Result<RunRow, Error> {
+    store.run(run).await?.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("run `{run}` was not found"))
+            .with_hint("`stepwright runs` lists those that are there")
+    })
+}
+
+/// All that is known of a run.
+pub(crate) async fn run(store: &AnyStore, run: &RunId) -> Result<Looked, Error> {
+    let row = row(store, run).await?;
+    let mut fold = Fold::default();
+    loop {
+        let facts = page(store, run, fold.next_sequence()).await?;
+        for fact in &facts {
+            fold.apply(fact).map_err(|illegal| StoreError::Corrupt {
+                run: run.clone(),
+                sequence: fact.sequence,
+                path: Some(fact.path.clone()),
+                what: illegal.to_string(),
+            })?;
+        }
+        if facts.len() < PAGE {
+            break;
+        }
+    }
+    let output = fold.into_output();
+    let output = output.ok_or_else(|| {
+        Error::new(ErrorKind::Store, format!("the journal of run `{run}` has no beginning"))
+    })?;
+    Ok(Looked { row, output })
+}
+
+/// Facts of a run from this number on: fewer than asked for only at their end.
+pub(crate) async fn page(
+    store: &AnyStore,
+    run: &RunId,
+    from: u64,
+) -> Result<Vec<Event>, StoreError> {
+    store.load(run, from, PAGE).await
+}
+
+/// Whether more may follow a page of so many facts.
+pub(crate) fn is_full(page: &[Event]) -> bool {
+    page.len() == PAGE
+}

@@ -1,0 +1,48 @@
+//! Where the definition of a run is found again: plain data in the metadata of the run.
+
+use crate::args;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// The key in the metadata of a run.
+const KEY: &str = "definition";
+
+/// With which file a run began, and how that was read.
+///
+/// Whether it may run commands is not taken from here: whoever takes the run up says so again.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Origin {
+    /// The workflow file.
+    pub(crate) file: PathBuf,
+    /// The directory that steps read and write.
+    pub(crate) base_dir: PathBuf,
+    /// The model of all agents, if the file does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
+    /// Whether the file was allowed to run commands: to say how the run is taken up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) allow_shell: bool,
+}
+
+impl Origin {
+    /// The metadata of a run of this file. Nothing where a path cannot be written as text.
+    pub(crate) fn metadata(definition: &args::Definition) -> Map<String, Value> {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let base_dir = definition.base_dir.as_deref().unwrap_or(Path::new("."));
+        let origin = Self {
+            file: absolute(&definition.file),
+            // `/a/.` is `/a`.
+            base_dir: absolute(base_dir).components().collect(),
+            model: definition.model.clone(),
+            allow_shell: definition.allow_shell,
+        };
+        let origin = serde_json::to_value(origin).ok();
+        origin.map(|origin| (KEY.to_owned(), origin)).into_iter().collect()
+    }
+
+    /// What is known of a run with this metadata: nothing if a program began it.
+    pub(crate) fn of(metadata: &Map<String, Value>) -> Option<Self> {
+        Self::deserialize(metadata.get(KEY)?).ok()
+    }
+}

@@ -1,0 +1,56 @@
+//! `stepwright runs`.
+
+use crate::args::Runs;
+use crate::exit::Exit;
+use crate::look;
+use crate::print::Stdout;
+use crate::show::{standing, took};
+use crate::table::table;
+use crate::terminal::Stderr;
+use stepwright::Error;
+use stepwright::store::{RunFilter, RunRow};
+use stepwright_term::utc;
+
+/// Lists runs.
+pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error> {
+    let store = look::opened(&arguments.kept).await?.store();
+    let filter = RunFilter {
+        session_id: arguments.session.clone(),
+        user_id: arguments.user.clone(),
+        workflow_id: arguments.workflow.clone(),
+        status: arguments.status,
+        limit: arguments.page.limit,
+        offset: arguments.page.offset,
+    };
+    let rows = match arguments.page.limit {
+        // Of a store, 0 means as many as it gives.
+        0 => Vec::new(),
+        _ => store.runs(filter).await?,
+    };
+    let mut stdout = Stdout::new();
+    if arguments.json {
+        stdout.write_json_pretty(&rows);
+    } else if rows.is_empty() {
+        stderr.note("there is no such run");
+    } else {
+        stdout.write(&listed(&rows));
+    }
+    Ok(stdout.end(stderr, Exit::Completed))
+}
+
+/// Runs as a table.
+pub(crate) fn listed(rows: &[RunRow]) -> String {
+    let row = |row: &RunRow| {
+        [
+            row.run_id.to_string(),
+            standing(row).0.to_owned(),
+            row.workflow_id.to_string(),
+            utc(row.created_at),
+            took(row),
+            row.session_id.to_string(),
+            row.user_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ]
+    };
+    let names = ["RUN", "STATUS", "WORKFLOW", "BEGAN", "TOOK", "SESSION", "USER"];
+    table(names, rows.iter().map(row).collect())
+}

@@ -1,0 +1,189 @@
+//! `stepwright sessions`.
+
+use crate::args::{OneSession, SessionList, SessionState, Sessions};
+use crate::exit::Exit;
+use crate::look;
+use crate::print::Stdout;
+use crate::runs::listed;
+use crate::table::table;
+use crate::terminal::{Stderr, write};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::time::Duration;
+use stepwright::store::{RunFilter, SessionFilter};
+use stepwright::term::{about, harmless};
+use stepwright::{AnyStore, Error, ErrorKind, Patch, Session};
+use stepwright_engine::real_world;
+use stepwright_term::utc;
+
+/// How many runs of a session are shown.
+const RUNS_MAX: usize = 10;
+
+/// Looks after sessions.
+pub(crate) async fn sessions(command: &Sessions, stderr: Stderr) -> Result<Exit, Error> {
+    match command {
+        Sessions::List(arguments) => list(arguments, stderr).await,
+        Sessions::Show { session, json } => show(session, *json, stderr).await,
+        Sessions::Rename { session, name } => rename(session, name).await,
+        Sessions::Delete { session, yes } => delete(session, *yes).await,
+        Sessions::State(arguments) => state(arguments, stderr).await,
+    }
+}
+
+async fn list(arguments: &SessionList, stderr: Stderr) -> Result<Exit, Error> {
+    let store = look::opened(&arguments.kept).await?.store();
+    let filter = SessionFilter {
+        user_id: arguments.user.clone(),
+        workflow_id: arguments.workflow.clone(),
+        limit: arguments.page.limit,
+        offset: arguments.page.offset,
+    };
+    let all = match arguments.page.limit {
+        // Of a store, 0 means as many as it gives.
+        0 => Vec::new(),
+        _ => store.sessions(filter).await?,
+    };
+    let mut stdout = Stdout::new();
+    if arguments.json {
+        stdout.write_json_pretty(&all);
+    } else if all.is_empty() {
+        stderr.note("there is no such session");
+    } else {
+        let row = |session: &Session| {
+            [
+                session.session_id.to_string(),
+                session.name.clone().unwrap_or_default(),
+                session.workflow_id.to_string(),
+                session.metrics.runs.to_string(),
+                utc(session.updated_at),
+                session.user_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+            ]
+        };
+        let names = ["SESSION", "NAME", "WORKFLOW", "RUNS", "LAST USED", "USER"];
+        stdout.write(&table(names, all.iter().map(row).collect()));
+    }
+    Ok(stdout.end(stderr, Exit::Completed))
+}
+
+async fn show(wanted: &OneSession, json: bool, stderr: Stderr) -> Result<Exit, Error> {
+    let store = look::opened(&wanted.kept).await?.store();
+    let session = found(&store, wanted).await?;
+    let mut stdout = Stdout::new();
+    if json {
+        stdout.write_json_pretty(&session);
+        return Ok(stdout.end(stderr, Exit::Completed));
+    }
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<10}  {}", harmless(value));
+    };
+    line("session", session.session_id.as_str());
+    if let Some(name) = &session.name {
+        line("name", name);
+    }
+    line("workflow", session.workflow_id.as_str());
+    if let Some(user) = &session.user_id {
+        line("user", user.as_str());
+    }
+    line("opened", &utc(session.created_at));
+    line("last used", &utc(session.updated_at));
+    let metrics = &session.metrics;
+    let took = about(Duration::from_millis(metrics.duration_ms));
+    line("runs", &format!("{} in {took}", metrics.runs));
+    if metrics.model_calls > 0 {
+        line("models", &format!("{} answers", metrics.model_calls));
+    }
+    if !session.state.is_empty() {
+        let _ = writeln!(text, "\nstate\n{:#}", Value::from(session.state.clone()));
+    }
+    let filter =
+        RunFilter { session_id: Some(wanted.id.clone()), limit: RUNS_MAX, ..RunFilter::default() };
+    let runs = store.runs(filter).await?;
+    if !runs.is_empty() {
+        let _ = write!(text, "\nlast runs\n{}", listed(&runs));
+    }
+    stdout.write(&stdout.readable(text));
+    Ok(stdout.end(stderr, Exit::Completed))
+}
+
+async fn rename(wanted: &OneSession, name: &str) -> Result<Exit, Error> {
+    let store = look::opened(&wanted.kept).await?.store();
+    found(&store, wanted).await?;
+    store.rename_session(&wanted.id, name, real_world().now()).await?;
+    write(&format!("session {} is called {}", wanted.id, harmless(name)));
+    Ok(Exit::Completed)
+}
+
+async fn delete(wanted: &OneSession, yes: bool) -> Result<Exit, Error> {
+    let store = look::opened(&wanted.kept).await?.store();
+    let session = found(&store, wanted).await?;
+    if !yes {
+        let runs = session.metrics.runs;
+        let what = format!("session `{}` is not deleted without `--yes`", wanted.id);
+        let hint = format!("all of its runs go with it, {runs} that have ended among them");
+        return Err(Error::usage(what).with_hint(hint));
+    }
+    store.delete_session(&wanted.id).await?;
+    write(&format!("session {} deleted, with all of its runs", wanted.id));
+    Ok(Exit::Completed)
+}
+
+async fn state(arguments: &SessionState, stderr: Stderr) -> Result<Exit, Error> {
+    let wanted = &arguments.session;
+    let patches = patches(arguments)?;
+    let store = look::opened(&wanted.kept).await?.store();
+    let mut session = found(&store, wanted).await?;
+    if !patches.is_empty() {
+        session = store.patch_session(&wanted.id, &patches, real_world().now()).await?;
+    }
+    let mut stdout = Stdout::new();
+    stdout.write_json_pretty(&session.state);
+    Ok(stdout.end(stderr, Exit::Completed))
+}
+
+/// The changes that somebody wants.
+fn patches(arguments: &SessionState) -> Result<Vec<Patch>, Error> {
+    let mut patches = Vec::new();
+    for text in &arguments.set {
+        let (key, value) = pair("--set", text)?;
+        patches.push(Patch::set(key, value));
+    }
+    for text in &arguments.append {
+        let (key, value) = pair("--append", text)?;
+        patches.push(Patch::append(key, value));
+    }
+    for text in &arguments.merge {
+        let (key, value) = pair("--merge", text)?;
+        let Value::Object(members) = value else { return Err(unfit("--merge", text, "object")) };
+        patches.push(Patch::merge(key, members));
+    }
+    for text in &arguments.increment {
+        let (key, value) = pair("--increment", text)?;
+        let Value::Number(by) = value else { return Err(unfit("--increment", text, "number")) };
+        patches.push(Patch::increment(key, by));
+    }
+    Ok(patches)
+}
+
+fn pair<'a>(option: &str, text: &'a str) -> Result<(&'a str, Value), Error> {
+    let (key, json) = text.split_once('=').ok_or_else(|| {
+        Error::usage(format!("`{option} {text}` has no value"))
+            .with_hint(format!("write it as `{option} KEY=JSON`"))
+    })?;
+    let value = serde_json::from_str(json).map_err(|error| {
+        Error::usage(format!("`{option} {text}` is not JSON: {error}"))
+            .with_hint("a text stands in quotes: `--set 'language=\"en\"'`")
+    })?;
+    Ok((key, value))
+}
+
+fn unfit(option: &str, text: &str, kind: &str) -> Error {
+    Error::usage(format!("`{option} {text}` has no {kind}"))
+}
+
+async fn found(store: &AnyStore, wanted: &OneSession) -> Result<Session, Error> {
+    store.session(&wanted.id).await?.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("session `{}` was not found", wanted.id))
+            .with_hint("`stepwright sessions list` lists those that are there")
+    })
+}

@@ -1,0 +1,188 @@
+//! `stepwright show`.
+
+use crate::args::Show;
+use crate::exit::Exit;
+use crate::look::{self, Looked};
+use crate::origin::Origin;
+use crate::print::{Stdout, ended};
+use crate::terminal::Stderr;
+use crate::words::Words;
+use std::fmt::Write as _;
+use stepwright::store::RunRow;
+use stepwright::term::{Terminal, about, harmless, status_word, summary};
+use stepwright::{Error, RunOutput, RunStatus, StepResult, StepStatus};
+use stepwright_engine::drivers;
+use stepwright_term::{utc, waiting};
+
+/// How many characters of what a step gave are shown.
+const GAVE_CHARS_MAX: usize = 60;
+
+/// Shows a run.
+pub(crate) async fn show(arguments: &Show, stderr: Stderr) -> Result<Exit, Error> {
+    let store = look::opened(&arguments.run.kept).await?.store();
+    let looked = look::run(&store, &arguments.run.run).await?;
+    let mut stdout = Stdout::new();
+    if arguments.json {
+        stdout.write_json_pretty(&looked.output);
+    } else {
+        let text = shown(&looked, arguments);
+        stdout.write(&stdout.readable(text));
+    }
+    Ok(stdout.end(stderr, Exit::Completed))
+}
+
+/// Where a run stands, in a word and in a sentence.
+pub(crate) fn standing(row: &RunRow) -> (&'static str, String) {
+    match (row.status, &row.driver) {
+        (RunStatus::Running, Some(driver)) if drivers::is_dead(driver) => {
+            let driver = drivers::shown(driver);
+            ("interrupted", format!("interrupted: {driver} drove it, and is gone"))
+        }
+        (RunStatus::Running, Some(driver)) => {
+            ("running", format!("running, driven by {}", drivers::shown(driver)))
+        }
+        (RunStatus::Running, None) => ("running", "running, driven by nobody".to_owned()),
+        (RunStatus::Pending, _) => ("pending", "pending".to_owned()),
+        (status, _) => (status_word(status), status_word(status).to_owned()),
+    }
+}
+
+/// How long a run took that has ended.
+pub(crate) fn took(row: &RunRow) -> String {
+    if row.status.is_terminal() {
+        about(row.updated_at.since(row.created_at))
+    } else {
+        String::new()
+    }
+}
+
+fn shown(looked: &Looked, arguments: &Show) -> String {
+    let Looked { row, output } = looked;
+    let origin = Origin::of(&output.metadata);
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<10}  {}", harmless(value));
+    };
+    line("run", output.run_id.as_str());
+    line("workflow", &format!("{} ({})", output.workflow_name, output.workflow_id));
+    line("status", &standing(row).1);
+    line("session", output.session_id.as_str());
+    if let Some(user) = &output.user_id {
+        line("user", user.as_str());
+    }
+    line("began", &utc(output.created_at));
+    line("last event", &utc(row.updated_at));
+    match &origin {
+        Some(origin) => line("file", &origin.file.display().to_string()),
+        None => line("file", "none: a program began it"),
+    }
+    if !output.input.is_empty() {
+        block(&mut text, "input", &output.input.pretty());
+    }
+    if !output.step_results.is_empty() {
+        block(&mut text, "steps", &tree(&output.step_results));
+    }
+    let words = Words {
+        db: arguments.run.kept.said().cloned(),
+        file: None,
+        allow_shell: origin.as_ref().is_some_and(|origin| origin.allow_shell),
+    };
+    if !output.requirements.is_empty() && !output.is_terminal() {
+        text.push('\n');
+        text.push_str(&waiting(output, Terminal::none(), Some(&words.go_on(output))));
+    } else if standing(row).0 == "interrupted" {
+        let _ = writeln!(text, "\nto go on: {}", words.resume(output.run_id.as_str()));
+    }
+    if output.error.is_some() {
+        text.push('\n');
+        text.push_str(&ended(&Error::of_run(output.clone()).report()));
+    }
+    if !output.content.is_empty() {
+        block(&mut text, "output", &output.content.pretty());
+    }
+    let _ = writeln!(text, "\n{}", metrics(output));
+    text
+}
+
+/// What belongs together, beneath its name.
+fn block(text: &mut String, name: &str, body: &str) {
+    let _ = writeln!(text, "\n{name}");
+    for line in body.trim_end().lines() {
+        let _ = writeln!(text, "{}", format!("  {line}").trim_end());
+    }
+}
+
+/// What it took so far.
+fn metrics(output: &RunOutput) -> String {
+    let mut text = summary(Terminal::none(), output);
+    let metrics = &output.metrics;
+    for (count, one, many) in [
+        (metrics.model_calls, "answer of a model", "answers of models"),
+        (metrics.tool_calls, "answer of a tool", "answers of tools"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, " · {count} {}", if count == 1 { one } else { many });
+        }
+    }
+    text
+}
+
+/// Steps as a tree.
+fn tree(steps: &[StepResult]) -> String {
+    let mut text = String::new();
+    branches(steps, "", &mut text);
+    text
+}
+
+fn branches(steps: &[StepResult], indent: &str, text: &mut String) {
+    for (at, step) in steps.iter().enumerate() {
+        let is_last = at + 1 == steps.len();
+        let (edge, inner) = if is_last { ("└─", "   ") } else { ("├─", "│  ") };
+        let _ = writeln!(text, "{indent}{edge} {}", of_step(step));
+        branches(&step.steps, &format!("{indent}{inner}"), text);
+    }
+}
+
+/// One step on one line.
+fn of_step(step: &StepResult) -> String {
+    let mark = match step.status {
+        StepStatus::Completed => '✓',
+        StepStatus::Failed => '✗',
+        StepStatus::Running => '…',
+        _ => '–',
+    };
+    let name = match step.path.number() {
+        Some(number) => format!("{}#{number}", base_name(step)),
+        None => step.name().to_owned(),
+    };
+    let mut text = format!("{mark} {}", harmless(&name));
+    if step.status != StepStatus::Completed {
+        let _ = write!(text, "  {}", step.status);
+    }
+    if step.ended_at.is_some() {
+        let _ = write!(text, "  {}", about(step.duration()));
+    }
+    if step.attempts > 1 {
+        let _ = write!(text, "  {} attempts", step.attempts);
+    }
+    if let Some(error) = &step.error {
+        let _ = write!(text, "  {}", beginning(&error.message));
+    } else if step.steps.is_empty() && !step.content.is_empty() {
+        let _ = write!(text, "  {}", beginning(&step.content.text()));
+    }
+    text
+}
+
+/// The name without the number of the turn.
+fn base_name(step: &StepResult) -> &str {
+    step.name().split('#').next().unwrap_or_default()
+}
+
+/// The beginning of a text, on one line.
+fn beginning(text: &str) -> String {
+    let text = harmless(text.trim());
+    match text.char_indices().nth(GAVE_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}

@@ -1,0 +1,32 @@
+//! Rows and columns for people.
+
+use stepwright::term::harmless;
+
+/// Columns beneath their names. What others have written is made harmless.
+pub(crate) fn table<const N: usize>(names: [&str; N], rows: Vec<[String; N]>) -> String {
+    let rows = rows.into_iter().map(|row| row.map(|cell| harmless(&cell)));
+    let rows: Vec<[String; N]> = [names.map(str::to_owned)].into_iter().chain(rows).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        format!("{}\n", line.trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_in_them() {
+        let row = |id: &str, status: &str| [id.to_owned(), status.to_owned()];
+        let shown = table(["RUN", "STATUS"], vec![row("r-10", "failed"), row("r\x1b[31m", "é")]);
+        assert_eq!(shown, "RUN   STATUS\nr-10  failed\nr     é\n");
+    }
+}

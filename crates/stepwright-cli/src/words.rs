@@ -1,0 +1,90 @@
+//! Command lines that go on with a run, for people to copy.
+
+use crate::database::Database;
+use std::fmt::Write as _;
+use stepwright::RunOutput;
+use stepwright_core::Requirement;
+
+/// What is said where nothing goes on with a run.
+pub(crate) const FORGOTTEN: &str =
+    "do it again with `--db DB`; without a database the run is forgotten with this command";
+
+/// What stands on each command line about this run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Words {
+    /// The database, unless the environment names it.
+    pub(crate) db: Option<Database>,
+    /// The workflow file, if the run does not know it.
+    pub(crate) file: Option<String>,
+    /// Whether the file runs commands.
+    pub(crate) allow_shell: bool,
+}
+
+impl Words {
+    /// `stepwright resume r-7 --db runs.db`
+    pub(crate) fn resume(&self, run: &str) -> String {
+        format!("stepwright resume {}{}", quoted(run), self.options())
+    }
+
+    /// What goes on with any run that waits, whose name stands for `RUN_ID`.
+    pub(crate) fn any(&self) -> String {
+        format!("stepwright continue RUN_ID{}", self.options())
+    }
+
+    /// What goes on with a run that waits: for an answer, or for a moment.
+    pub(crate) fn go_on(&self, output: &RunOutput) -> String {
+        let run = output.run_id.as_str();
+        match output.requirements.iter().find(|asked| asked.needs_person()) {
+            Some(asked) => {
+                let options = self.options();
+                format!("stepwright continue {}{options} {}", quoted(run), answer(asked))
+            }
+            None => self.resume(run),
+        }
+    }
+
+    fn options(&self) -> String {
+        let mut words = String::new();
+        if let Some(db) = &self.db {
+            let _ = write!(words, " --db {}", quoted(&db.to_string()));
+        }
+        if let Some(file) = &self.file {
+            let _ = write!(words, " --file {}", quoted(file));
+        }
+        if self.allow_shell {
+            words += " --allow-shell";
+        }
+        words
+    }
+}
+
+/// The first thing that can be said to it.
+fn answer(asked: &Requirement) -> String {
+    let word = asked.answers().first().copied().unwrap_or_default();
+    let value = match word {
+        "submit" => "=JSON",
+        "select" => "=CHOICE",
+        _ => "",
+    };
+    format!("--{word} {}", quoted(&format!("{}{value}", asked.id)))
+}
+
+/// A word as shells read it.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_read_something_else() {
+        let shown = ["a.db", "b!confirm", "", "it's", "$HOME"].map(quoted);
+        assert_eq!(shown, ["a.db", "'b!confirm'", "''", r"'it'\''s'", "'$HOME'"]);
+    }
+}

@@ -1,0 +1,206 @@
+//! A provider of models at a real socket, which keeps a log.
+
+use crate::support::PATIENCE;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// Answers by what it is asked: the same to the same, after the same milliseconds. In each answer
+/// is the key of what was asked.
+///
+/// An agent with tools is told to call one first. A third turn is `FINAL`. Whoever is told to
+/// `Wait` waits until it is let go.
+pub(crate) struct Provider {
+    url: String,
+    shared: Arc<Shared>,
+}
+
+/// A call that came.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// The process that asked.
+    pub(crate) by: String,
+    /// What it asked: a digest of all messages.
+    pub(crate) key: String,
+    /// Whether all of the answer was sent.
+    pub(crate) answered: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    calls: Vec<Call>,
+    let_go: HashSet<String>,
+    is_over: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl Provider {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let shared = Arc::new(Shared::default());
+        let theirs = shared.clone();
+        std::thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                let shared = theirs.clone();
+                // Whoever asks may be killed in the middle.
+                std::thread::spawn(move || serve(&socket, &shared));
+            }
+        });
+        Self { url, shared }
+    }
+
+    /// Lets this command ask, under a name of its own.
+    pub(crate) fn serve(&self, command: &mut Command, by: &str) {
+        command.env("OPENAI_BASE_URL", &self.url).env("OPENAI_API_KEY", by);
+    }
+
+    /// The calls of those whose name begins like this.
+    pub(crate) fn calls(&self, by: &str) -> Vec<Call> {
+        let of = |call: &&Call| call.by.starts_with(by);
+        self.shared.state().calls.iter().filter(of).cloned().collect()
+    }
+
+    /// How many calls came from this process.
+    pub(crate) fn count(&self, by: &str) -> u64 {
+        self.shared.state().calls.iter().filter(|call| call.by == by).map(|_| 1).sum()
+    }
+
+    /// Waits until there is something in the log.
+    #[track_caller]
+    pub(crate) fn waits_for<T>(&self, find: impl Fn(&[Call]) -> Option<T>) -> T {
+        let until = Instant::now() + PATIENCE;
+        let mut state = self.shared.state();
+        loop {
+            if let Some(found) = find(&state.calls) {
+                return found;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{:#?}", state.calls);
+            state = self.shared.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
+    /// Answers what this process was told to wait for, now and later.
+    pub(crate) fn lets_go(&self, by: &str) {
+        self.shared.state().let_go.insert(by.to_owned());
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.shared.state.lock().unwrap().is_over = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+/// The keys in a text.
+pub(crate) fn keys(text: &str) -> Vec<String> {
+    let after = text.split("key-").skip(1);
+    after.map(|rest| rest.chars().take(16).collect()).collect()
+}
+
+fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let (by, asked) = read(socket)?;
+    let messages = asked["messages"].as_array().cloned().unwrap_or_default();
+    let last = messages.last().cloned().unwrap_or_default();
+    let prompt = match &last["content"] {
+        Value::String(text) => text.clone(),
+        parts => parts[0]["text"].as_str().unwrap_or_default().to_owned(),
+    };
+    let mut hasher = DefaultHasher::new();
+    asked["messages"].to_string().hash(&mut hasher);
+    let hash = hasher.finish();
+    let key = format!("{hash:016x}");
+    let number = {
+        let mut state = shared.state();
+        let call = Call { by: by.clone(), key: key.clone(), answered: false };
+        state.calls.push(call);
+        shared.changed.notify_all();
+        let waits = |state: &mut State| {
+            prompt.starts_with("Wait") && !state.let_go.contains(&by) && !state.is_over
+        };
+        let number = state.calls.len() - 1;
+        drop(shared.changed.wait_while(state, waits).unwrap());
+        number
+    };
+    std::thread::sleep(Duration::from_millis(1 + hash % 4));
+    let is_told_first = last["role"] == "user" && asked["tools"].is_array();
+    let answer = if is_told_first {
+        vec![json!({"tool_calls": [{
+            "index": 0, "id": format!("key-{key}"), "type": "function",
+            "function": {"name": "read_file", "arguments": "{\"path\": \"notes.txt\"}"},
+        }]})]
+    } else {
+        let end = if prompt.starts_with("Turn 3") { " FINAL" } else { "" };
+        let begin = json!({"content": "I say "});
+        vec![begin, json!({"content": format!("key-{key}{end}")})]
+    };
+    let mut socket = socket;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    socket.write_all(head.as_bytes())?;
+    for delta in answer {
+        send(socket, &json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]}))?;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let reason = if is_told_first { "tool_calls" } else { "stop" };
+    send(socket, &json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}))?;
+    let usage = json!({"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13});
+    send(socket, &json!({"choices": [], "usage": usage}))?;
+    socket.write_all(b"data: [DONE]\n\n")?;
+    shared.state().calls[number].answered = true;
+    Ok(())
+}
+
+fn send(mut socket: &TcpStream, what: &Value) -> io::Result<()> {
+    let mut chunk = what.clone();
+    chunk["id"] = "chatcmpl-1".into();
+    chunk["object"] = "chat.completion.chunk".into();
+    chunk["created"] = 1_795_000_000.into();
+    chunk["model"] = "scripted".into();
+    socket.write_all(format!("data: {chunk}\n\n").as_bytes())
+}
+
+/// Who asks, and what.
+fn read(socket: &TcpStream) -> io::Result<(String, Value)> {
+    let mut lines = BufReader::new(socket);
+    let (mut by, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if lines.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let Some((name, value)) = line.split_once(':') else {
+            if line.trim().is_empty() {
+                break;
+            }
+            continue;
+        };
+        match name.to_lowercase().as_str() {
+            "authorization" => by = value.trim().trim_start_matches("Bearer ").into(),
+            "content-length" => length = value.trim().parse().unwrap(),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    lines.read_exact(&mut body)?;
+    Ok((by, serde_json::from_slice(&body)?))
+}

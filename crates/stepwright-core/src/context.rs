@@ -1,0 +1,466 @@
+//! The surroundings of a running step: what it may ask of the engine.
+
+use crate::BoxFuture;
+use crate::content::Content;
+use crate::error::{ErrorCode, StepError};
+use crate::event::EventKind;
+use crate::id::{RunId, SessionId, UserId, WorkflowId};
+use crate::path::StepPath;
+use crate::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
+use crate::session::Exchange;
+use crate::world::{Timestamp, World};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Which run it is: the same for all of its steps.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    /// The run.
+    pub run_id: RunId,
+    /// Its session.
+    pub session_id: SessionId,
+    /// The user who owns the session.
+    pub user_id: Option<UserId>,
+    /// The workflow.
+    pub workflow_id: WorkflowId,
+    /// What the workflow is called.
+    pub workflow_name: Arc<str>,
+    /// Whether prompts, calls and decisions are logged in detail.
+    pub debug: bool,
+}
+
+/// What a running step may ask of the engine.
+pub trait StepHost: Send + Sync {
+    /// Shows a delta. It passes by and is not remembered.
+    fn emit(&self, step: &StepPath, delta: EventKind);
+
+    /// Appends a fact. When it is ready, the fact is in the journal.
+    fn record<'a>(
+        &'a self,
+        step: &'a StepPath,
+        fact: EventKind,
+    ) -> BoxFuture<'a, Result<(), StepError>>;
+
+    /// The facts that the current attempt of this step recorded before a crash, in order.
+    fn past(&self, step: &StepPath) -> Vec<EventKind>;
+
+    /// What the last completed runs of this session were given and gave, at most `runs` of them,
+    /// the oldest first: those that had ended when this run began.
+    fn history(&self, runs: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>>;
+
+    /// Asks for something, and waits for the answer; or recalls it. While a step waits, nothing
+    /// else in it goes on: its future may be dropped, and the step begun again when the answer is
+    /// there.
+    ///
+    /// # Errors
+    /// If nobody answers in time, and that is to fail.
+    fn ask<'a>(
+        &'a self,
+        step: &'a StepPath,
+        requirement: Requirement,
+    ) -> BoxFuture<'a, Result<Answer, StepError>>;
+
+    /// What came of something that this step has done once, in this attempt or an earlier one.
+    fn recorded(&self, step: &StepPath, key: &str) -> Option<Value>;
+
+    /// Whether this step waits for an answer or a moment, and does nothing else.
+    fn is_waiting(&self, _: &StepPath) -> bool {
+        false
+    }
+
+    /// Which run it is.
+    fn run(&self) -> &RunInfo;
+
+    /// Time, identity and chance.
+    fn world(&self) -> &World;
+
+    /// Is cancelled when the run is.
+    fn cancelled(&self) -> &CancellationToken;
+}
+
+/// The surroundings of a running step. Cheap to clone.
+///
+/// ```
+/// use futures_util::FutureExt as _;
+/// use stepwright_core::{StepContext, StepError, StepInput, StepOutput};
+/// async fn charge(input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
+///     cx.progress("charging the card");
+///     Ok(format!("{}, request {}", input.text(), cx.idempotency_key()).into())
+/// }
+/// let charged = charge(StepInput::of("5 EUR"), StepContext::detached("Charge"));
+/// let output = charged.now_or_never().unwrap()?;
+/// assert_eq!(output.content.text(), "5 EUR, request detached:Charge:1");
+/// # Ok::<(), StepError>(())
+/// ```
+#[derive(Clone)]
+pub struct StepContext {
+    path: StepPath,
+    attempt: u32,
+    host: Arc<dyn StepHost>,
+}
+
+impl StepContext {
+    /// The context of one attempt, counted from 1, of the step at `path`. The engine makes these.
+    pub fn new(path: StepPath, attempt: u32, host: Arc<dyn StepHost>) -> Self {
+        Self { path, attempt, host }
+    }
+
+    /// A context without an engine, for tests of executors: what is emitted goes nowhere.
+    pub fn detached(step: &str) -> Self {
+        let run = RunInfo {
+            run_id: RunId::new("detached").expect("a valid identifier"),
+            session_id: SessionId::new("detached").expect("a valid identifier"),
+            user_id: None,
+            workflow_id: WorkflowId::new("detached").expect("a valid identifier"),
+            workflow_name: "detached".into(),
+            debug: false,
+        };
+        let (world, cancelled) = (World::seeded(0), CancellationToken::new());
+        Self::new(step.into(), 1, Arc::new(Detached { run, world, cancelled }))
+    }
+
+    /// The address of the step.
+    pub fn path(&self) -> &StepPath {
+        &self.path
+    }
+
+    /// Which attempt this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Which run it is.
+    pub fn run(&self) -> &RunInfo {
+        self.host.run()
+    }
+
+    /// A text that is the same whenever this attempt of this step of this run is carried out, and
+    /// no other: hand it to services that can recognise a repeated request.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}:{}:{}", self.run().run_id, self.path, self.attempt)
+    }
+
+    /// Shows text while the step works: a piece of its answer.
+    pub fn emit(&self, text: impl Into<Arc<str>>) {
+        self.host.emit(&self.path, EventKind::RunContent { content: text.into() });
+    }
+
+    /// Shows how far the step has come.
+    pub fn progress(&self, content: impl Into<Content>) {
+        self.host.emit(&self.path, EventKind::StepProgress { content: content.into() });
+    }
+
+    /// Shows an event of your own.
+    pub fn custom(&self, name: impl Into<Arc<str>>, data: Value) {
+        self.host.emit(&self.path, EventKind::CustomEvent { name: name.into(), data });
+    }
+
+    /// Shows any delta: for executors such as agents.
+    pub fn emit_event(&self, delta: EventKind) {
+        self.host.emit(&self.path, delta);
+    }
+
+    /// Appends a fact: for executors such as agents, which take up their work where it ended.
+    ///
+    /// # Errors
+    /// If the journal is lost. Stop at once then: whatever is done more will be done again.
+    pub async fn record(&self, fact: EventKind) -> Result<(), StepError> {
+        self.host.record(&self.path, fact).await
+    }
+
+    /// The facts that this attempt recorded before a crash, in order.
+    pub fn past(&self) -> Vec<EventKind> {
+        self.host.past(&self.path)
+    }
+
+    /// What the last completed runs of this session were given and gave, at most `runs` of them and
+    /// [`HISTORY_RUNS_MAX`](crate::session::HISTORY_RUNS_MAX), the oldest first: those that had
+    /// ended when this run began, so that a run that is resumed sees the same ones.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    #[doc(alias = "get_workflow_history")]
+    pub async fn history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
+        self.host.history(runs).await
+    }
+
+    /// Does something once, however often this step is tried or taken up again: what came of it is
+    /// in the journal before this gives it, and is given from there afterwards. A failure is not
+    /// recorded, and is tried again.
+    ///
+    /// Between the end of `work` and its being recorded the process may die: hand
+    /// [`StepContext::idempotency_key`] to services that recognise a repeated request.
+    ///
+    /// ```
+    /// # use futures_util::FutureExt as _;
+    /// use stepwright_core::{StepContext, StepError};
+    /// # async fn charge(_: &str) -> Result<u64, std::io::Error> { Ok(7) }
+    /// async fn order(cx: StepContext) -> Result<String, StepError> {
+    ///     let receipt: u64 = cx.once("charge", charge("5 EUR")).await?;
+    ///     Ok(format!("receipt {receipt}"))
+    /// }
+    /// let done = order(StepContext::detached("Order")).now_or_never().unwrap()?;
+    /// assert_eq!(done, "receipt 7");
+    /// # Ok::<(), StepError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// That of `work`; if what was recorded is no `T`; if the journal is lost.
+    pub async fn once<T, E>(
+        &self,
+        key: &str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, StepError>
+    where
+        T: Serialize + DeserializeOwned,
+        E: Into<StepError>,
+    {
+        if let Some(value) = self.host.recorded(&self.path, key) {
+            return serde_json::from_value(value).map_err(|error| {
+                StepError::terminal(format!(
+                    "what was recorded under `{key}` does not fit: {error}"
+                ))
+                .with_hint("use another key when the type of the result changes")
+            });
+        }
+        let done = work.await.map_err(Into::into)?;
+        let value = serde_json::to_value(&done).map_err(|error| {
+            StepError::terminal(format!("what came of `{key}` cannot be written as JSON: {error}"))
+        })?;
+        self.record(EventKind::StepRecorded { key: key.into(), value }).await?;
+        Ok(done)
+    }
+
+    /// Waits for somebody to say something: whoever continues the run. The run may pause for as
+    /// long as it takes, and cost nothing meanwhile; then this step begins again, and what it does
+    /// before the wait is done again unless it is done with [`StepContext::once`].
+    ///
+    /// `name` tells the waits of a step apart.
+    ///
+    /// ```no_run
+    /// use stepwright_core::{StepContext, StepError};
+    /// # use std::time::Duration;
+    /// async fn order(cx: StepContext) -> Result<String, StepError> {
+    ///     let price: u64 = cx.wait("price").message("What may it cost?").await?;
+    ///     Ok(format!("ordered for {price} EUR"))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// When awaited: if it is rejected, if nobody says anything in time, or if what is said is no
+    /// `T`.
+    pub fn wait<T: DeserializeOwned>(&self, name: &str) -> Wait<T> {
+        Wait {
+            cx: self.clone(),
+            name: name.into(),
+            message: "".into(),
+            schema: None,
+            timeout: None,
+            on_timeout: OnTimeout::default(),
+            wanted: PhantomData,
+        }
+    }
+
+    /// Waits for a moment, durably: the run may pause until then, and goes on by itself, in this
+    /// process or another. As of [`StepContext::wait`], the step begins again then.
+    ///
+    /// # Errors
+    /// If the journal is lost.
+    pub async fn sleep_until(&self, moment: Timestamp) -> Result<(), StepError> {
+        if self.world().now() >= moment {
+            return Ok(());
+        }
+        self.sleep(&moment.0.to_string(), Some(moment)).await
+    }
+
+    /// Waits for a while, durably: as [`StepContext::sleep_until`]. The moment is decided once, and
+    /// kept under `name`.
+    ///
+    /// # Errors
+    /// If the journal is lost.
+    pub async fn sleep_for(&self, name: &str, duration: Duration) -> Result<(), StepError> {
+        self.sleep(name, Some(self.world().now().plus(duration))).await
+    }
+
+    async fn sleep(&self, name: &str, due: Option<Timestamp>) -> Result<(), StepError> {
+        let requirement = Requirement {
+            id: format!("{}!sleep:{name}", self.path).into(),
+            path: self.path.clone(),
+            kind: RequirementKind::Sleep,
+            message: "".into(),
+            due,
+            on_timeout: OnTimeout::default(),
+        };
+        self.ask(requirement).await.map(drop)
+    }
+
+    /// Asks for something, and waits for the answer: for executors such as agents.
+    ///
+    /// # Errors
+    /// If nobody answers in time, and that is to fail; if the journal is lost.
+    pub async fn ask(&self, requirement: Requirement) -> Result<Answer, StepError> {
+        self.host.ask(&self.path, requirement).await
+    }
+
+    /// Time, identity and chance.
+    pub fn world(&self) -> &World {
+        self.host.world()
+    }
+
+    /// Whether this step waits for an answer or a moment: time that should not count as its own.
+    pub fn is_waiting(&self) -> bool {
+        self.host.is_waiting(&self.path)
+    }
+
+    /// Whether the run has been cancelled. Async executors need not ask: they are dropped. Blocking
+    /// functions should, now and then.
+    pub fn is_cancelled(&self) -> bool {
+        self.host.cancelled().is_cancelled()
+    }
+}
+
+/// A wait of a function: see [`StepContext::wait`].
+///
+/// ```no_run
+/// use stepwright_core::{StepContext, StepError};
+/// async fn discount(cx: StepContext) -> Result<u64, StepError> {
+///     let day = std::time::Duration::from_secs(86_400);
+///     cx.wait("percent").message("How much off?").timeout(day).default_answer(5).await
+/// }
+/// ```
+#[must_use = "a wait does nothing until it is awaited"]
+pub struct Wait<T> {
+    cx: StepContext,
+    name: Arc<str>,
+    message: Arc<str>,
+    schema: Option<Arc<Value>>,
+    timeout: Option<Duration>,
+    on_timeout: OnTimeout,
+    wanted: PhantomData<fn() -> T>,
+}
+
+impl<T> Wait<T> {
+    /// What a person is asked.
+    pub fn message(mut self, message: impl Into<Arc<str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    /// The JSON Schema of the answer: one that does not fit is refused when it is given. See
+    /// [`form`](crate::form).
+    pub fn schema(mut self, schema: Value) -> Self {
+        self.schema = Some(Arc::new(schema));
+        self
+    }
+
+    /// How long is waited. Then it fails, unless there is a default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// What counts as the answer if nobody gives one in time.
+    pub fn default_answer(mut self, value: impl Into<Value>) -> Self {
+        self.on_timeout = OnTimeout::Default(Arc::new(value.into()));
+        self
+    }
+}
+
+impl<T: DeserializeOwned + 'static> IntoFuture for Wait<T> {
+    type Output = Result<T, StepError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { cx, name, message, schema, timeout, on_timeout, .. } = self;
+        Box::pin(async move {
+            let requirement = Requirement {
+                id: format!("{}!wait:{name}", cx.path).into(),
+                path: cx.path.clone(),
+                kind: RequirementKind::Wait { schema },
+                message,
+                due: timeout.map(|timeout| cx.world().now().plus(timeout)),
+                on_timeout,
+            };
+            match cx.ask(requirement).await? {
+                Answer::Submit { value } => serde_json::from_value(value).map_err(|error| {
+                    StepError::terminal(format!("the answer to `{name}` does not fit: {error}"))
+                        .with_code(ErrorCode::Rejected)
+                        .with_hint("give the wait a `schema`, so that such answers are refused")
+                }),
+                Answer::Reject { feedback } => Err(rejected(feedback.as_deref())),
+                other => Err(StepError::terminal(format!("`{name}` was answered with {other}"))),
+            }
+        })
+    }
+}
+
+impl<T> fmt::Debug for Wait<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Wait").field(&self.name).finish()
+    }
+}
+
+/// The failure of what a person has rejected.
+pub fn rejected(feedback: Option<&str>) -> StepError {
+    let message = match feedback {
+        Some(feedback) => format!("it was rejected: {feedback}"),
+        None => "it was rejected".to_owned(),
+    };
+    StepError::terminal(message).with_code(ErrorCode::Rejected)
+}
+
+impl fmt::Debug for StepContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepContext")
+            .field("path", &self.path)
+            .field("attempt", &self.attempt)
+            .field("run", &self.run().run_id)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Detached {
+    run: RunInfo,
+    world: World,
+    cancelled: CancellationToken,
+}
+
+impl StepHost for Detached {
+    fn emit(&self, _: &StepPath, _: EventKind) {}
+    fn record<'a>(&'a self, _: &'a StepPath, _: EventKind) -> BoxFuture<'a, Result<(), StepError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+    fn past(&self, _: &StepPath) -> Vec<EventKind> {
+        Vec::new()
+    }
+    fn history(&self, _: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
+        Box::pin(std::future::ready(Ok(Arc::from([]))))
+    }
+    fn ask<'a>(
+        &'a self,
+        _: &'a StepPath,
+        requirement: Requirement,
+    ) -> BoxFuture<'a, Result<Answer, StepError>> {
+        let error = format!("nobody can answer `{}` outside of a run", requirement.id);
+        Box::pin(std::future::ready(Err(StepError::terminal(error))))
+    }
+    fn recorded(&self, _: &StepPath, _: &str) -> Option<Value> {
+        None
+    }
+    fn run(&self) -> &RunInfo {
+        &self.run
+    }
+    fn world(&self) -> &World {
+        &self.world
+    }
+    fn cancelled(&self) -> &CancellationToken {
+        &self.cancelled
+    }
+}

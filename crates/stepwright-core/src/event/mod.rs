@@ -1,0 +1,183 @@
+//! What happens in a run: the one stream that everything else is a fold of.
+
+mod kind;
+
+pub use kind::{End, EventKind, NAMES, Reply};
+
+use crate::content::Content;
+use crate::executor::RunInput;
+use crate::id::{RunId, SessionId, UserId, WorkflowId};
+use crate::path::StepPath;
+use crate::state::{Patch, State};
+use crate::world::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt;
+use std::sync::Arc;
+
+/// Something that happened in a run.
+///
+/// A *fact* is in the journal before anybody sees it; facts are numbered from 0 without a gap.
+/// A *delta* (a piece of text, progress) passes by: it carries the number of the fact that it
+/// follows, and its own number behind that.
+///
+/// As JSON, an event is one flat object: `sequence`, `time_ms`, `run_id`, `path`, `step_name`,
+/// `event` with the name of its kind, and that kind's fields.
+///
+/// ```
+/// use stepwright_core::{Event, EventKind, RunId, StepPath, Timestamp};
+/// let event = Event {
+///     sequence: 4,
+///     delta: 1,
+///     time: Timestamp(1_780_000_000_000),
+///     run: RunId::new("r-1")?,
+///     path: StepPath::from("Write"),
+///     kind: EventKind::RunContent { content: "Once".into() },
+/// };
+/// assert_eq!(event.content().unwrap().text(), "Once");
+/// assert_eq!(
+///     serde_json::to_string(&event).unwrap(),
+///     r#"{"sequence":4,"delta":1,"time_ms":1780000000000,"run_id":"r-1","path":"Write","step_name":"Write","event":"RunContent","content":"Once"}"#,
+/// );
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct Event {
+    /// The number of this fact, or of the fact that this delta follows.
+    pub sequence: u64,
+    /// 0 for a fact; for a delta its number since that fact, from 1.
+    pub delta: u32,
+    /// When it happened.
+    pub time: Timestamp,
+    /// In which run.
+    pub run: RunId,
+    /// Where in the run; the root for what concerns the run as a whole.
+    pub path: StepPath,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+impl Event {
+    /// Whether it is remembered.
+    pub fn is_fact(&self) -> bool {
+        self.delta == 0
+    }
+
+    /// The name of the step, without its surroundings. Empty for the run itself.
+    pub fn step_name(&self) -> &str {
+        self.path.name()
+    }
+
+    /// What there is to read in it, if anything: a piece of text, an output, an error's message.
+    pub fn content(&self) -> Option<Content> {
+        self.kind.content()
+    }
+
+    /// The name of its kind, in Agno's words where Agno has it.
+    pub fn name(&self) -> &'static str {
+        self.kind.name()
+    }
+}
+
+/// How a run began: everything that is needed to take it up again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowStarted {
+    /// The workflow.
+    pub workflow_id: WorkflowId,
+    /// What it is called.
+    pub workflow_name: Arc<str>,
+    /// The digest of its plan.
+    pub digest: Arc<str>,
+    /// The session.
+    pub session_id: SessionId,
+    /// The owner of the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+    /// What the run was given.
+    pub input: Arc<RunInput>,
+    /// What its steps see of the session state.
+    #[serde(default, skip_serializing_if = "no_state")]
+    pub state: Arc<State>,
+    /// Changes of the session state that the run begins with: they are in `state` already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<Patch>,
+    /// Whatever the caller wants to find again beside the run.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
+    /// Whether prompts, calls and decisions are logged in detail.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub debug: bool,
+    /// How long the run may take, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Whether it runs in the background: one whose process died is taken up by another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub background: bool,
+}
+
+fn no_state(state: &Arc<State>) -> bool {
+    state.is_empty()
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.sequence)?;
+        if self.delta > 0 {
+            write!(f, ".{}", self.delta)?;
+        }
+        write!(f, " {} {:?}", self.path, self.kind)
+    }
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    sequence: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    delta: u32,
+    time_ms: Timestamp,
+    run_id: &'a RunId,
+    path: &'a StepPath,
+    step_name: &'a str,
+    #[serde(flatten)]
+    kind: &'a EventKind,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    sequence: u64,
+    #[serde(default)]
+    delta: u32,
+    time_ms: Timestamp,
+    run_id: RunId,
+    path: StepPath,
+    #[serde(flatten)]
+    kind: EventKind,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(delta: &u32) -> bool {
+    *delta == 0
+}
+
+impl Serialize for Event {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Written {
+            sequence: self.sequence,
+            delta: self.delta,
+            time_ms: self.time,
+            run_id: &self.run,
+            path: &self.path,
+            step_name: self.step_name(),
+            kind: &self.kind,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Read { sequence, delta, time_ms, run_id, path, kind } =
+            Read::deserialize(deserializer)?;
+        Ok(Self { sequence, delta, time: time_ms, run: run_id, path, kind })
+    }
+}

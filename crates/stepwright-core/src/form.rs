@@ -1,0 +1,259 @@
+//! Answers of people against the schemas of forms.
+
+use serde_json::Value;
+
+/// How many mistakes of one answer are told.
+pub const MISTAKES_MAX: usize = 10;
+
+/// How deep a form may be nested.
+const DEPTH_MAX: usize = 32;
+
+/// The keywords that [`mistakes`] looks at, beside `$ref`.
+pub const CHECKED: [&str; 15] = [
+    "type",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "enum",
+    "const",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "anyOf",
+    "oneOf",
+];
+
+/// The keywords that tell something to people, or to those who read schemas, and ask for nothing.
+const TOLD: [&str; 9] = [
+    "title",
+    "description",
+    "default",
+    "examples",
+    "deprecated",
+    "$schema",
+    "$id",
+    "$comment",
+    "$anchor",
+];
+
+/// Where a schema asks for something that [`mistakes`] passes over, as JSON pointers.
+///
+/// ```
+/// use serde_json::json;
+/// use stepwright_core::form::passed_over;
+/// let schema = json!({ "properties": { "mail": { "type": "string", "pattern": "@" } } });
+/// assert_eq!(passed_over(&schema), ["/properties/mail/pattern"]);
+/// ```
+pub fn passed_over(schema: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    look(schema, "", 0, &mut found);
+    found.truncate(MISTAKES_MAX);
+    found
+}
+
+fn look(schema: &Value, at: &str, depth: usize, found: &mut Vec<String>) {
+    let members = match schema {
+        Value::Object(members) if depth <= DEPTH_MAX => members,
+        Value::Bool(true) => return,
+        _ => return found.push(at.to_owned()),
+    };
+    for (key, value) in members {
+        let here = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+        let mut inside = |value: &Value, at: &str| look(value, at, depth + 1, found);
+        match (key.as_str(), value) {
+            ("properties" | "$defs" | "definitions", Value::Object(schemas)) => {
+                for (name, schema) in schemas {
+                    let name = name.replace('~', "~0").replace('/', "~1");
+                    inside(schema, &format!("{here}/{name}"));
+                }
+            }
+            ("anyOf" | "oneOf", Value::Array(schemas)) => {
+                for (place, schema) in schemas.iter().enumerate() {
+                    inside(schema, &format!("{here}/{place}"));
+                }
+            }
+            ("items", schema) => inside(schema, &here),
+            ("additionalProperties", Value::Bool(_)) => {}
+            ("$ref", Value::String(target)) if target == "#" || target.starts_with("#/") => {}
+            ("additionalProperties" | "$ref", _) => found.push(here),
+            (key, _) if CHECKED.contains(&key) || TOLD.contains(&key) => {}
+            _ => found.push(here),
+        }
+    }
+}
+
+/// What is wrong with `value` as an answer to a form with this JSON Schema; nothing if it fits.
+///
+/// Forms are flat, and this knows what they use: `type`, `properties`, `required`,
+/// `additionalProperties: false`, `items`, `enum`, `const`, `minimum`, `maximum`, `minLength`,
+/// `maxLength`, `minItems`, `maxItems`, `anyOf`, `oneOf` (which is fitted by what fits more than
+/// one), and `$ref` within the schema. Other keywords are passed over: see [`passed_over`].
+///
+/// ```
+/// use serde_json::json;
+/// use stepwright_core::form::mistakes;
+/// let schema = json!({
+///     "type": "object",
+///     "properties": { "tone": { "enum": ["plain", "formal"] }, "words": { "type": "integer" } },
+///     "required": ["tone"],
+/// });
+/// assert!(mistakes(&schema, &json!({ "tone": "plain", "words": 300 })).is_empty());
+/// assert_eq!(
+///     mistakes(&schema, &json!({ "words": "many" })),
+///     ["`tone` is missing", "`words` must be an integer, and is a text"],
+/// );
+/// ```
+pub fn mistakes(schema: &Value, value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    check(schema, schema, value, "", 0, &mut found);
+    found.truncate(MISTAKES_MAX);
+    found
+}
+
+fn check(
+    root: &Value,
+    schema: &Value,
+    value: &Value,
+    at: &str,
+    depth: usize,
+    found: &mut Vec<String>,
+) {
+    if depth > DEPTH_MAX || found.len() >= MISTAKES_MAX {
+        return;
+    }
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
+        if let Some(target) = target {
+            check(root, target, value, at, depth + 1, found);
+        }
+    }
+    let name = || if at.is_empty() { "it".to_owned() } else { format!("`{at}`") };
+    if let Some(wanted) = type_mistake(&schema["type"], value) {
+        found.push(format!("{} must be {wanted}, and is {}", name(), kind(value)));
+        return;
+    }
+    if let Some(allowed) = schema["enum"].as_array()
+        && !allowed.contains(value)
+    {
+        let allowed: Vec<String> = allowed.iter().map(Value::to_string).collect();
+        found.push(format!("{} must be one of {}", name(), allowed.join(", ")));
+    }
+    if let Some(only) = schema.get("const")
+        && only != value
+    {
+        found.push(format!("{} must be {only}", name()));
+    }
+    for keyword in ["anyOf", "oneOf"] {
+        if let Some(ways) = schema[keyword].as_array() {
+            let fits = |way: &Value| {
+                let mut wrong = Vec::new();
+                check(root, way, value, at, depth + 1, &mut wrong);
+                wrong.is_empty()
+            };
+            if !ways.iter().any(fits) {
+                found.push(format!("{} fits none of its forms", name()));
+            }
+        }
+    }
+    bounds(schema, value, &name, found);
+    if let Some(members) = value.as_object() {
+        let properties = schema["properties"].as_object();
+        for required in schema["required"].as_array().into_iter().flatten() {
+            if let Some(required) = required.as_str()
+                && !members.contains_key(required)
+            {
+                found.push(format!("`{}` is missing", inner(at, required)));
+            }
+        }
+        for (key, member) in members {
+            match properties.and_then(|properties| properties.get(key)) {
+                Some(property) => {
+                    check(root, property, member, &inner(at, key), depth + 1, found);
+                }
+                None if schema["additionalProperties"] == false => {
+                    found.push(format!("`{}` is not asked for", inner(at, key)));
+                }
+                None => {}
+            }
+        }
+    }
+    if let (Some(elements), Some(items)) = (value.as_array(), schema.get("items")) {
+        for (place, element) in elements.iter().enumerate() {
+            check(root, items, element, &format!("{at}[{place}]"), depth + 1, found);
+        }
+    }
+}
+
+fn inner(at: &str, key: &str) -> String {
+    if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
+}
+
+fn bounds(schema: &Value, value: &Value, name: &dyn Fn() -> String, found: &mut Vec<String>) {
+    let mut bound = |keyword: &str, measure: Option<f64>, too_small: bool, what: &str| {
+        if let (Some(measure), Some(limit)) = (measure, schema[keyword].as_f64()) {
+            let wrong = if too_small { measure < limit } else { measure > limit };
+            if wrong {
+                let side = if too_small { "at least" } else { "at most" };
+                found.push(format!("{} must {what} {side} {}", name(), schema[keyword]));
+            }
+        }
+    };
+    let number = value.as_f64();
+    bound("minimum", number, true, "be");
+    bound("maximum", number, false, "be");
+    #[expect(clippy::cast_precision_loss, reason = "nobody fills in so much")]
+    let size = |count: usize| count as f64;
+    let chars = value.as_str().map(|text| size(text.chars().count()));
+    bound("minLength", chars, true, "have a length of");
+    bound("maxLength", chars, false, "have a length of");
+    let items = value.as_array().map(|list| size(list.len()));
+    bound("minItems", items, true, "have an item count of");
+    bound("maxItems", items, false, "have an item count of");
+}
+
+/// What type is wanted in place of that of `value`, if another.
+fn type_mistake(wanted: &Value, value: &Value) -> Option<String> {
+    let names: Vec<&str> = match wanted {
+        Value::String(name) => vec![name],
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        _ => return None,
+    };
+    let fits = |name: &&str| match *name {
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        "null" => value.is_null(),
+        _ => true,
+    };
+    if names.iter().any(fits) {
+        return None;
+    }
+    let named = names.iter().map(|name| match *name {
+        "string" => "a text",
+        "integer" => "an integer",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "a list",
+        "object" => "an object",
+        _ => "nothing",
+    });
+    Some(named.collect::<Vec<_>>().join(" or "))
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,389 @@
+//! What a person has a say in: part of the plan of a workflow.
+
+use crate::form;
+use crate::plan::{NodeKind, OnError};
+use crate::requirement::OnTimeout;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often an output that is rejected is made again, unless somebody says otherwise.
+pub const REVIEW_RETRIES: u32 = 3;
+
+/// What a person has a say in before, or after, a step or a container.
+///
+/// ```
+/// use std::time::Duration;
+/// use stepwright_core::review::{HumanReview, OnReject};
+/// use stepwright_core::requirement::OnTimeout;
+/// let review = HumanReview::new()
+///     .requires_confirmation("Publish it?")
+///     .on_reject(OnReject::Cancel)
+///     .timeout(Duration::from_secs(3600))
+///     .on_timeout(OnTimeout::Reject);
+/// assert_eq!(review.confirmation.as_deref(), Some("Publish it?"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[must_use = "a review does nothing until a step has it"]
+pub struct HumanReview {
+    /// What is asked before it begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<Arc<str>>,
+    /// What is to be filled in before it begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_input: Option<UserInput>,
+    /// What is asked of a router in place of its function: which way to go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_selection: Option<Arc<str>>,
+    /// Whether more than one way may be chosen.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub multiple_selections: bool,
+    /// What is asked when it has given something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_review: Option<Arc<str>>,
+    /// What is asked after each turn of a loop that would be followed by another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iteration_review: Option<Arc<str>>,
+    /// What a rejection does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_reject: Option<OnReject>,
+    /// How often an output that is rejected is made again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_retries: Option<u32>,
+    /// How long is waited for an answer, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// What counts as the answer then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_timeout: Option<OnTimeout>,
+}
+
+/// A form.
+///
+/// ```
+/// use serde_json::json;
+/// use stepwright_core::HumanReview;
+/// let schema = json!({ "type": "object", "properties": { "tone": { "type": "string" } } });
+/// let review = HumanReview::new().requires_user_input("How shall it sound?", schema);
+/// assert_eq!(&*review.user_input.unwrap().message, "How shall it sound?");
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserInput {
+    /// What is asked.
+    pub message: Arc<str>,
+    /// The JSON Schema of the answer: an object. See [`form`](crate::form).
+    pub schema: Arc<Value>,
+}
+
+/// What a rejection does.
+///
+/// ```
+/// use stepwright_core::{HumanReview, OnReject};
+/// let review = HumanReview::new().requires_confirmation("Pay?").on_reject(OnReject::Cancel);
+/// assert_eq!(review.on_reject, Some(OnReject::Cancel));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnReject {
+    /// What is rejected is left out: what came before flows on.
+    Skip,
+    /// The run is cancelled.
+    Cancel,
+    /// What is rejected fails.
+    Fail,
+    /// Of a condition: its other steps are done.
+    Else,
+    /// Of an output: it is made again, with what was said about it.
+    Retry,
+}
+
+impl HumanReview {
+    /// Nothing that a person has a say in.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks before it begins.
+    pub fn requires_confirmation(mut self, message: impl Into<Arc<str>>) -> Self {
+        self.confirmation = Some(message.into());
+        self
+    }
+
+    /// Asks for a form to be filled in before it begins. Functions find the answer in
+    /// [`StepInput::user_input`](crate::StepInput); agents are told.
+    pub fn requires_user_input(mut self, message: impl Into<Arc<str>>, schema: Value) -> Self {
+        self.user_input = Some(UserInput { message: message.into(), schema: Arc::new(schema) });
+        self
+    }
+
+    /// Asks which way a router shall go, in place of its function.
+    pub fn requires_route_selection(mut self, message: impl Into<Arc<str>>) -> Self {
+        self.route_selection = Some(message.into());
+        self
+    }
+
+    /// More than one way may be chosen.
+    pub fn allow_multiple_selections(mut self) -> Self {
+        self.multiple_selections = true;
+        self
+    }
+
+    /// Asks whether what it gave is good.
+    pub fn requires_output_review(mut self, message: impl Into<Arc<str>>) -> Self {
+        self.output_review = Some(message.into());
+        self
+    }
+
+    /// Asks after each turn of a loop that would be followed by another: to approve ends the loop,
+    /// to reject makes another turn, which is told why.
+    pub fn requires_iteration_review(mut self, message: impl Into<Arc<str>>) -> Self {
+        self.iteration_review = Some(message.into());
+        self
+    }
+
+    /// What a rejection does. By default what is rejected is left out; of a condition the other
+    /// steps are done; the output of a step is made again.
+    pub fn on_reject(mut self, on_reject: OnReject) -> Self {
+        self.on_reject = Some(on_reject);
+        self
+    }
+
+    /// How often an output that is rejected is made again: [`REVIEW_RETRIES`] unless set. After
+    /// that a rejection fails the step.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = Some(retries);
+        self
+    }
+
+    /// How long is waited for each answer.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout_ms = Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// What counts as the answer when nobody gave one in time: by default it fails.
+    pub fn on_timeout(mut self, on_timeout: OnTimeout) -> Self {
+        self.on_timeout = Some(on_timeout);
+        self
+    }
+
+    /// Whether nothing is asked.
+    pub fn asks_nothing(&self) -> bool {
+        self.confirmation.is_none()
+            && self.user_input.is_none()
+            && self.route_selection.is_none()
+            && self.output_review.is_none()
+            && self.iteration_review.is_none()
+    }
+
+    /// What is wrong with it for what it is about: what cannot be, and what would do nothing.
+    ///
+    /// ```
+    /// use stepwright_core::HumanReview;
+    /// use stepwright_core::plan::OnError;
+    /// use stepwright_core::review::Reviewed;
+    /// let review = HumanReview::new().requires_iteration_review("Enough?");
+    /// assert!(review.mistakes(&Reviewed::Loop, OnError::Fail).is_empty());
+    /// let wrong = review.mistakes(&Reviewed::Step, OnError::Fail);
+    /// assert_eq!(wrong[0].setting, "requires_iteration_review");
+    /// assert_eq!(wrong[0].what, "only a loop has turns to review");
+    /// ```
+    pub fn mistakes(&self, about: &Reviewed<'_>, on_error: OnError) -> Vec<ReviewMistake> {
+        let mut found = Vec::new();
+        let mut wrong = |setting, what: &str, fix| {
+            found.push(ReviewMistake { setting, what: what.to_owned(), fix });
+        };
+        // A deadline of its own for the question what to do about a failure.
+        let about_failure = on_error == OnError::Pause && self.timeout_ms.is_some();
+        if self.asks_nothing() && !about_failure {
+            wrong(
+                "human_review",
+                "its human review asks for nothing",
+                "say what is asked, or leave it out",
+            );
+        }
+        if self.route_selection.is_some() && !matches!(about, Reviewed::Router(_)) {
+            wrong(
+                "requires_route_selection",
+                "only of a router a route can be chosen",
+                "leave out `requires_route_selection`",
+            );
+        }
+        if self.multiple_selections && self.route_selection.is_none() {
+            wrong(
+                "allow_multiple_selections",
+                "several routes may be chosen, and nobody is asked to choose",
+                "add `requires_route_selection`",
+            );
+        }
+        if self.iteration_review.is_some() && *about != Reviewed::Loop {
+            wrong(
+                "requires_iteration_review",
+                "only a loop has turns to review",
+                "use `requires_output_review`",
+            );
+        }
+        self.mistakes_of_rejections(about, &mut wrong);
+        if self.timeout_ms == Some(0) {
+            wrong("timeout", "nobody can answer in no time", "give people more time");
+        }
+        self.mistakes_of_timeouts(about, &mut wrong);
+        found
+    }
+
+    fn mistakes_of_rejections(
+        &self,
+        about: &Reviewed<'_>,
+        wrong: &mut impl FnMut(&'static str, &str, &'static str),
+    ) {
+        let asks_before = self.confirmation.is_some()
+            || self.user_input.is_some()
+            || self.route_selection.is_some();
+        let reject = self.on_reject;
+        let no_else = *about != Reviewed::Condition || self.confirmation.is_none();
+        if reject == Some(OnReject::Else) && no_else {
+            wrong(
+                "on_reject",
+                "only a condition that is confirmed has other steps to do",
+                "choose another `on_reject`",
+            );
+        } else if reject == Some(OnReject::Retry) && self.output_review.is_none() {
+            wrong("on_reject", "only an output can be made again", "add `requires_output_review`");
+        } else if reject.is_some() && !asks_before && self.output_review.is_none() {
+            wrong(
+                "on_reject",
+                "nothing is asked that `on_reject` is about",
+                "leave it out: a turn that is rejected is followed by another one",
+            );
+        }
+        let again = reject == Some(OnReject::Retry) || self.max_retries.is_some();
+        if self.output_review.is_some() && again && *about != Reviewed::Step {
+            let setting = if reject == Some(OnReject::Retry) { "on_reject" } else { "max_retries" };
+            wrong(
+                setting,
+                "a container is not done again when its output is rejected",
+                "review its last step, or put it into a loop with `requires_iteration_review`",
+            );
+        } else if self.max_retries.is_some()
+            && (self.output_review.is_none() || !matches!(reject, None | Some(OnReject::Retry)))
+        {
+            wrong("max_retries", "nothing is made again", "leave out `max_retries`");
+        }
+    }
+
+    /// How many of its questions can have a default answer.
+    fn questions(&self) -> usize {
+        let asked = [
+            self.user_input.is_some(),
+            self.route_selection.is_some(),
+            self.output_review.is_some(),
+            self.iteration_review.is_some(),
+        ];
+        asked.into_iter().filter(|asked| *asked).count()
+    }
+
+    fn mistakes_of_timeouts(
+        &self,
+        about: &Reviewed<'_>,
+        wrong: &mut impl FnMut(&'static str, &str, &'static str),
+    ) {
+        let setting = "on_timeout";
+        match (&self.on_timeout, self.timeout_ms) {
+            (Some(_), None) => {
+                wrong(setting, "`on_timeout` without a `timeout` does nothing", "add one");
+            }
+            (Some(OnTimeout::Approve), _)
+                if self.user_input.is_some() || self.route_selection.is_some() =>
+            {
+                wrong(
+                    setting,
+                    "a form or a choice cannot be approved when nobody answers",
+                    "give a default answer",
+                );
+            }
+            (Some(OnTimeout::Default(_)), _) if self.confirmation.is_some() => {
+                wrong(setting, "a confirmation has no default answer", "let it approve or reject");
+            }
+            (Some(OnTimeout::Default(_)), _) if self.asks_nothing() => {
+                wrong(
+                    setting,
+                    "what to do about a failure has no default answer",
+                    "let it approve, which passes the failure over, or reject",
+                );
+            }
+            (Some(OnTimeout::Default(_)), _) if self.questions() > 1 => wrong(
+                setting,
+                "one default answer cannot be for several questions",
+                "ask one of them of a container around this",
+            ),
+            (Some(OnTimeout::Default(value)), _) => {
+                if let (Some(_), Reviewed::Router(known)) = (&self.route_selection, about) {
+                    let chosen = serde_json::from_value::<Vec<String>>(Value::clone(value));
+                    let chosen = chosen.ok().filter(|chosen| {
+                        (chosen.len() <= 1 || self.multiple_selections)
+                            && chosen.iter().all(|name| known.contains(&name.as_str()))
+                    });
+                    if chosen.is_none() {
+                        wrong(
+                            setting,
+                            "its default answer names what cannot be chosen",
+                            "name what may be chosen",
+                        );
+                    }
+                }
+                for mistake in
+                    self.user_input.iter().flat_map(|form| form::mistakes(&form.schema, value))
+                {
+                    let what = format!("its default answer does not fit its form: {mistake}");
+                    wrong(setting, &what, "give an answer that fits");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a review is about, as far as that decides what can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reviewed<'a> {
+    /// A step.
+    Step,
+    /// A loop.
+    Loop,
+    /// A condition.
+    Condition,
+    /// A router, with the names of its choices.
+    Router(Vec<&'a str>),
+    /// Another container.
+    Container,
+}
+
+impl<'a> Reviewed<'a> {
+    /// That of a node of a plan.
+    pub fn of(kind: &'a NodeKind) -> Self {
+        match kind {
+            NodeKind::Step { .. } => Self::Step,
+            NodeKind::Loop { .. } => Self::Loop,
+            NodeKind::Condition { .. } => Self::Condition,
+            NodeKind::Router { choices } => {
+                Self::Router(choices.iter().map(|choice| &*choice.name).collect())
+            }
+            _ => Self::Container,
+        }
+    }
+}
+
+/// Something that is wrong with a [`HumanReview`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReviewMistake {
+    /// Which setting: the method of [`HumanReview`], or `human_review` for the whole.
+    pub setting: &'static str,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub fix: &'static str,
+}

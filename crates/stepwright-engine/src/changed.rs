@@ -1,0 +1,178 @@
+//! What has changed in a definition since a run began.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use stepwright_core::event::Event;
+use stepwright_core::plan::{Node, NodeKind, Plan, children};
+use stepwright_core::{Error, StepPath};
+
+/// How many differences are told.
+const DIFFERENCES_MAX: usize = 20;
+
+/// Whether a run that began with the plan `before` may go on with the plan `now`.
+///
+/// # Errors
+/// What has changed, in lines that a person can read, unless the change is to be accepted and
+/// everything that the run has done so far is still there.
+pub(crate) fn difference(
+    workflow: &str,
+    before: Option<&Plan>,
+    now: &Plan,
+    past: &[Event],
+    accept: bool,
+) -> Result<(), Error> {
+    let gone = gone(now, past);
+    if accept && gone.is_empty() {
+        return Ok(());
+    }
+    let run = past.first().map_or("", |fact| fact.run.as_str());
+    let mut message = format!("workflow `{workflow}` has changed since run `{run}` began");
+    let lines = match before {
+        Some(before) => compare(before, now),
+        None => vec!["what it was like is not known".to_owned()],
+    };
+    let more = lines.len().saturating_sub(DIFFERENCES_MAX);
+    for line in lines.iter().take(DIFFERENCES_MAX) {
+        let _ = write!(message, "\n  {line}");
+    }
+    if more > 0 {
+        let _ = write!(message, "\n  and {more} more");
+    }
+    let hint = match gone.first() {
+        None => "resume it with the definition it began with, or accept the change: all that the \
+                 run has done so far is still there"
+            .to_owned(),
+        Some(path) => format!(
+            "resume it with the definition it began with: the run has done `{path}`, which is not \
+             there any more or is of another kind"
+        ),
+    };
+    Err(Error::usage(message).with_hint(hint))
+}
+
+/// What a run has done that a plan does not have.
+fn gone(now: &Plan, past: &[Event]) -> Vec<StepPath> {
+    let nodes = addresses(&now.body);
+    let mut gone = Vec::new();
+    for event in past.iter().filter(|event| event.name().ends_with("Started")) {
+        if event.path.is_root() || event.kind.is_of_executor() || event.path.number().is_some() {
+            continue;
+        }
+        let kind = nodes.get(&without_numbers(event.path.as_str()));
+        if kind.is_none_or(|kind| started_by(kind) != event.name()) {
+            gone.push(event.path.clone());
+        }
+    }
+    gone
+}
+
+/// The fact with which such a node begins.
+fn started_by(kind: &NodeKind) -> &'static str {
+    match kind {
+        NodeKind::Parallel { .. } => "ParallelExecutionStarted",
+        NodeKind::Loop { .. } => "LoopExecutionStarted",
+        NodeKind::Condition { .. } => "ConditionExecutionStarted",
+        NodeKind::Router { .. } => "RouterExecutionStarted",
+        NodeKind::Map { .. } => "MapExecutionStarted",
+        NodeKind::Steps { .. } => "StepsExecutionStarted",
+        _ => "StepStarted",
+    }
+}
+
+fn without_numbers(path: &str) -> String {
+    let names = path.split('/').map(|name| name.split_once('#').map_or(name, |(name, _)| name));
+    names.collect::<Vec<_>>().join("/")
+}
+
+/// All nodes by their addresses, without the numbers of turns.
+fn addresses(body: &[Node]) -> HashMap<String, &NodeKind> {
+    let mut found = HashMap::new();
+    collect(body, "", &mut found);
+    found
+}
+
+fn collect<'p>(body: &'p [Node], at: &str, found: &mut HashMap<String, &'p NodeKind>) {
+    for node in body {
+        let gap = if at.is_empty() { "" } else { "/" };
+        let path = format!("{at}{gap}{}", node.name);
+        for inner in children(node) {
+            collect(inner, &path, found);
+        }
+        found.insert(path, &node.kind);
+    }
+}
+
+/// The differences between two plans, a line each.
+fn compare(before: &Plan, now: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    bodies(&before.body, &now.body, "", &mut lines);
+    if lines.is_empty() {
+        lines.push("the order of its steps, or a setting of the whole".to_owned());
+    }
+    lines
+}
+
+fn bodies(before: &[Node], now: &[Node], at: &str, lines: &mut Vec<String>) {
+    let path = |name: &str| match at {
+        "" => name.to_owned(),
+        at => format!("{at}/{name}"),
+    };
+    for old in before {
+        if !now.iter().any(|new| new.name == old.name) {
+            lines.push(format!("- `{}` is not there any more", path(&old.name)));
+        }
+    }
+    for new in now {
+        let path = path(&new.name);
+        let Some(old) = before.iter().find(|old| old.name == new.name) else {
+            lines.push(format!("+ `{path}` is new"));
+            continue;
+        };
+        settings(old, new, &path, lines);
+        let (olds, news) = (children(old), children(new));
+        bodies(&olds.concat(), &news.concat(), &path, lines);
+    }
+    let order = |nodes: &[Node], others: &[Node]| -> Vec<_> {
+        let known = nodes.iter().filter(|node| others.iter().any(|other| other.name == node.name));
+        known.map(|node| node.name.clone()).collect()
+    };
+    if order(before, now) != order(now, before) {
+        let place = if at.is_empty() { "the workflow".to_owned() } else { format!("`{at}`") };
+        lines.push(format!("~ the steps of {place} stand in another order"));
+    }
+}
+
+/// What differs between two nodes of one name, without what is inside.
+fn settings(old: &Node, new: &Node, path: &str, lines: &mut Vec<String>) {
+    let (old, new) = (flat(old), flat(new));
+    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return };
+    let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
+    for key in keys {
+        let (before, now) = (old.get(key), new.get(key));
+        if before != now {
+            let shown = |value: Option<&serde_json::Value>| {
+                value.map_or_else(|| "nothing".to_owned(), ToString::to_string)
+            };
+            lines.push(format!("~ `{path}`: `{key}` was {} and is {}", shown(before), shown(now)));
+        }
+    }
+}
+
+/// The settings of a node, by name.
+fn flat(node: &Node) -> serde_json::Value {
+    let mut all = serde_json::to_value(node).unwrap_or_default();
+    let Some(members) = all.as_object_mut() else { return all };
+    for key in ["index", "name"] {
+        members.shift_remove(key);
+    }
+    let kind = members.shift_remove("kind").unwrap_or_default();
+    if let Some((name, inner)) = kind.as_object().and_then(|kind| kind.iter().next()) {
+        members.insert("kind".to_owned(), name.as_str().into());
+        for (key, value) in inner.as_object().into_iter().flatten() {
+            if !["body", "branches", "then", "otherwise", "choices"].contains(&key.as_str()) {
+                members.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,137 @@
+//! Who drives runs: names of drivers, and whether they are alive.
+
+use std::collections::HashSet;
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+/// A driver of runs: a workflow in this process. Its name tells others whether it is still alive.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    name: Arc<str>,
+}
+
+/// The machine and the process, as far as the system tells.
+static HERE: LazyLock<Here> = LazyLock::new(Here::find);
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+static ALIVE: LazyLock<Mutex<HashSet<Arc<str>>>> = LazyLock::new(Mutex::default);
+
+fn alive() -> MutexGuard<'static, HashSet<Arc<str>>> {
+    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Here {
+    /// Which boot of which machine, and which numbering of processes. Nothing where that cannot be
+    /// known.
+    machine: Option<String>,
+    /// The process, and when it began.
+    process: String,
+}
+
+impl Here {
+    fn find() -> Self {
+        let pid = std::process::id();
+        let began = began(pid).unwrap_or_default();
+        let machine = || {
+            let read = |path| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+            let host = read("/proc/sys/kernel/hostname")?;
+            let boot = read("/proc/sys/kernel/random/boot_id")?;
+            let space = fs::read_link("/proc/self/ns/pid").ok()?;
+            let space = space.to_string_lossy();
+            let digits: String = space.chars().filter(char::is_ascii_digit).collect();
+            Some(format!("{host}/{}/{digits}", boot.split('-').next().unwrap_or_default()))
+        };
+        Self { machine: machine(), process: format!("{pid}/{began}") }
+    }
+}
+
+/// When a process began, in ticks since its machine did. Nothing if there is none of that number,
+/// or it is dead and only waits to be buried.
+fn began(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program may hold anything, and ends with the last bracket.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    (state != "Z").then(|| fields.nth(18).unwrap_or_default().to_owned())
+}
+
+impl Driver {
+    pub(crate) fn new() -> Self {
+        let here = &*HERE;
+        let machine = here.machine.as_deref().unwrap_or("?");
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name: Arc<str> = format!("{machine}/{}/{number}", here.process).into();
+        alive().insert(name.clone());
+        Self { name }
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        alive().remove(&self.name);
+    }
+}
+
+/// Whether a driver is known to be dead. Of another machine that cannot be known.
+///
+/// ```
+/// // As `RunRow::driver` has it, of a run that somebody drives on another machine.
+/// assert!(!stepwright_engine::drivers::is_dead("elsewhere/1/2/3/4/5"));
+/// ```
+pub fn is_dead(name: &str) -> bool {
+    let here = &*HERE;
+    let Some(machine) = &here.machine else { return false };
+    let Some(rest) = name.strip_prefix(machine.as_str()).and_then(|rest| rest.strip_prefix('/'))
+    else {
+        return false;
+    };
+    let Some((process, _)) = rest.rsplit_once('/') else { return false };
+    if process == here.process {
+        return !alive().contains(name);
+    }
+    match process.split_once('/') {
+        Some((pid, start)) => {
+            pid.parse().ok().is_none_or(|pid| began(pid).as_deref() != Some(start))
+        }
+        None => false,
+    }
+}
+
+/// A driver, for people: which machine and which process.
+///
+/// ```
+/// let driver = stepwright_engine::drivers::shown("elsewhere/1/2/311/4/5");
+/// assert_eq!(driver, "process 311 on elsewhere");
+/// ```
+pub fn shown(name: &str) -> String {
+    let parts: Vec<&str> = name.split('/').collect();
+    match parts.as_slice() {
+        [host, _, _, pid, ..] => format!("process {pid} on {host}"),
+        _ => format!("`{name}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_is_alive_until_it_is_dropped_and_processes_that_are_gone_are_dead() {
+        let driver = Driver::new();
+        let name = driver.name().clone();
+        assert!(!is_dead(&name));
+        drop(driver);
+        if HERE.machine.is_some() {
+            assert!(is_dead(&name));
+            let gone = format!("{}/4000000000/1/1", HERE.machine.as_deref().unwrap());
+            assert!(is_dead(&gone));
+        }
+        assert!(!is_dead("elsewhere/1/2/3/4/5"));
+    }
+}

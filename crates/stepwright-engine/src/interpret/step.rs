@@ -1,0 +1,183 @@
+//! A step in which people have a say.
+
+use super::flow::Flow;
+use super::review::{self, Verdict, question};
+use super::{not_done, started, step_ended, step_failed};
+use crate::effects::{Attempt, Effects, Failure, Stop};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use stepwright_core::context::rejected;
+use stepwright_core::plan::{Node, OnError};
+use stepwright_core::requirement::RequirementKind;
+use stepwright_core::{Answer, ErrorData, EventKind, StepInput, StepOutput, StepPath};
+
+/// Carries out a step that asks before it begins, when it has given something, or when it failed.
+pub(super) async fn asking<E: Effects>(
+    fx: &E,
+    node: &Node,
+    path: StepPath,
+    flow: &mut Flow,
+) -> Result<(), Stop> {
+    let outer = flow.user_input.clone();
+    if let Some(review) = &node.review
+        && let Err(no) = review::before(fx, node, review, &path, flow).await
+    {
+        return not_done(fx, node, path, flow, no);
+    }
+    fx.record(&path, started(node))?;
+    let input = flow.input();
+    flow.user_input = outer;
+    let mut rounds = Rounds { input, attempts: 0, reviews: 1, failures: 1 };
+    let answer = loop {
+        match one_round(fx, node, &path, &mut rounds).await {
+            Ok(Round::Again) => {}
+            Ok(Round::Given(output)) => break Ok(output),
+            Ok(Round::Out(error)) => {
+                let (error, attempts) = (error.data, rounds.attempts);
+                fx.record(&path, EventKind::StepSkipped { error, attempts })?;
+                flow.skipped(path, Vec::new());
+                return Ok(());
+            }
+            Ok(Round::Failed(failure, on_error)) => {
+                fx.record(&path, step_failed(on_error, &failure))?;
+                return super::pass_over(on_error, path, flow, failure);
+            }
+            Err(stop) => break Err(stop),
+        }
+    };
+    step_ended(fx, node, path, flow, answer)
+}
+
+/// How far a step has come.
+struct Rounds {
+    input: StepInput,
+    /// How many attempts were made.
+    attempts: u32,
+    /// Which review of an output comes next, from 1.
+    reviews: u32,
+    /// Which question about a failure comes next, from 1.
+    failures: u32,
+}
+
+enum Round {
+    Given(Arc<StepOutput>),
+    Again,
+    Out(stepwright_core::StepError),
+    Failed(Arc<Failure>, OnError),
+}
+
+/// An attempt with its retries, and what people say about what came of it.
+async fn one_round<E: Effects>(
+    fx: &E,
+    node: &Node,
+    path: &StepPath,
+    rounds: &mut Rounds,
+) -> Result<Round, Stop> {
+    let answer = if let Some(answer) = earlier(fx, path, rounds) {
+        answer
+    } else {
+        let number = rounds.attempts + 1;
+        let last = AtomicU32::new(number);
+        let input = &rounds.input;
+        let first = Attempt { node, step: path, number, input, last: Some(&last) };
+        let answer = fx.execute(&first).await;
+        rounds.attempts = last.load(Ordering::Relaxed);
+        answer
+    };
+    let review = node.review.as_deref();
+    let failure = match (answer, review) {
+        (Ok(output), None) => return Ok(Round::Given(output)),
+        (Ok(output), Some(review)) => {
+            let asked = (rounds.reviews, rounds.attempts);
+            let given = output.content.clone();
+            return Ok(match review::after(fx, node, review, path, output, asked).await? {
+                Verdict::Good(output) => Round::Given(output),
+                Verdict::Out(error) => Round::Out(error),
+                Verdict::Failed(error) => {
+                    let attempts = rounds.attempts;
+                    let on_error = not_asked(node.on_error);
+                    let error = *error.data;
+                    let failure = Failure { path: path.clone(), error, attempts };
+                    Round::Failed(Arc::new(failure), on_error)
+                }
+                Verdict::Again(feedback) => {
+                    rounds.reviews += 1;
+                    let error = rejected(feedback.as_deref()).data;
+                    rounds.input.feedback = Some(Arc::new(review::again(given, feedback)));
+                    again(fx, path, rounds.attempts, error).await?;
+                    Round::Again
+                }
+            });
+        }
+        (Err(Stop::Failed(failure)), _) => failure,
+        (Err(stop), _) => return Err(stop),
+    };
+    if node.on_error != OnError::Pause {
+        return Ok(Round::Failed(failure, node.on_error));
+    }
+    let asked = (rounds.failures, failure.attempts);
+    rounds.failures += 1;
+    rounds.attempts = failure.attempts;
+    Ok(match review::about_failure(fx, review, path, &failure.error, asked, true).await? {
+        Answer::Retry => {
+            again(fx, path, failure.attempts, Box::new(failure.error.clone())).await?;
+            Round::Again
+        }
+        Answer::Skip => Round::Failed(failure, OnError::Skip),
+        _ => Round::Failed(failure, OnError::Fail),
+    })
+}
+
+/// Somebody has decided already.
+fn not_asked(on_error: OnError) -> OnError {
+    match on_error {
+        OnError::Pause => OnError::Fail,
+        other => other,
+    }
+}
+
+/// What came of a round in an earlier life of the run, if somebody was asked about it.
+fn earlier<E: Effects>(
+    fx: &E,
+    path: &StepPath,
+    rounds: &mut Rounds,
+) -> Option<Result<Arc<StepOutput>, Stop>> {
+    let review = fx.asked(&question(path, "review", rounds.reviews));
+    let failure = fx.asked(&question(path, "error", rounds.failures));
+    let reviewed = review.and_then(|asked| match &asked.kind {
+        RequirementKind::OutputReview { output, attempts, .. } => {
+            Some((*attempts, Ok(output.clone())))
+        }
+        _ => None,
+    });
+    let failed = failure.and_then(|asked| match &asked.kind {
+        RequirementKind::ErrorDecision { error, attempts, .. } => {
+            let failure =
+                Failure { path: path.clone(), error: ErrorData::clone(error), attempts: *attempts };
+            Some((*attempts, Err(Stop::Failed(Arc::new(failure)))))
+        }
+        _ => None,
+    });
+    // Where both are known, the one after fewer attempts came first.
+    let (attempts, answer) = match (reviewed, failed) {
+        (Some(one), Some(other)) if other.0 < one.0 => other,
+        (Some(one), _) | (None, Some(one)) => one,
+        (None, None) => return None,
+    };
+    rounds.attempts = attempts;
+    Some(answer)
+}
+
+/// Notes that another attempt follows, unless that was noted in an earlier life of the run.
+async fn again<E: Effects>(
+    fx: &E,
+    path: &StepPath,
+    attempt: u32,
+    error: Box<ErrorData>,
+) -> Result<(), Stop> {
+    if fx.past(path).failed_attempts >= attempt {
+        return Ok(());
+    }
+    fx.record(path, EventKind::StepRetrying { attempt, error, delay_ms: 0 })?;
+    fx.settle().await
+}

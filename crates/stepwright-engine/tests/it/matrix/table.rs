@@ -1,0 +1,97 @@
+//! What is published of what was seen.
+
+use super::Column;
+use super::options::Cell;
+use super::subject::{AROUND, CONTAINERS, STEPS};
+use std::fmt::Write as _;
+
+const HEAD: &str = "\
+# What can be put together
+
+Every kind of step, alone, in every container, and in every container in every container, with every
+option. Each cell is a run that was made and looked at, or a definition that was refused. This page
+is written by the tests that make the runs, and is compared with what they see whenever they run:
+[`crates/stepwright-engine/tests/it/matrix`](../crates/stepwright-engine/tests/it/matrix/mod.rs).
+
+";
+
+/// The page.
+pub(super) fn written(columns: &[Column]) -> String {
+    let mut page = HEAD.to_owned();
+    let cells: usize = columns.iter().map(|column| column.cells().len()).sum();
+    let works = columns.iter().flat_map(Column::cells).filter(|(_, cell)| *cell == Cell::Works);
+    let _ = writeln!(page, "{cells} cells: {} work,", works.count());
+    let _ = writeln!(page, "and in the others the definition says why not.\n");
+    let mut notes: Vec<String> = Vec::new();
+    page.push_str("## The options\n\n| Option | What is seen | Test |\n|---|---|---|\n");
+    for Column { title, what, test, .. } in columns {
+        let link = "../crates/stepwright-engine/tests/it/matrix/mod.rs";
+        let _ = writeln!(page, "| {title} | {what} | [`matrix::{test}`]({link}) |");
+    }
+    let mut body = String::new();
+    for kind in STEPS.into_iter().chain(CONTAINERS) {
+        let _ = writeln!(body, "\n## {}\n", heading(kind));
+        let titles: Vec<_> = columns.iter().map(|column| column.title).collect();
+        let _ = writeln!(body, "| Inside of | {} |", titles.join(" | "));
+        let _ = writeln!(body, "|---|{}", "---|".repeat(columns.len()));
+        for inner in AROUND {
+            let _ = write!(body, "| {} |", inside_of(inner));
+            for column in columns {
+                let here = column.cells().iter();
+                let here = here.filter(|(case, _)| case.kind == kind && case.place.inner == inner);
+                let mut all: Vec<&Cell> = Vec::new();
+                for (_, cell) in here {
+                    if !all.contains(&cell) {
+                        all.push(cell);
+                    }
+                }
+                let shown: Vec<_> = all.into_iter().map(|cell| shown(cell, &mut notes)).collect();
+                let _ = write!(body, " {} |", shown.join(" "));
+            }
+            body.push('\n');
+        }
+    }
+    page.push_str(
+        "\nA row stands for a container, alone and inside of each container of the list: `yes` means that \
+         all of these work.\n",
+    );
+    page.push_str(&body);
+    page.push_str("\n## Why not\n\n");
+    for (number, note) in notes.iter().enumerate() {
+        let _ = writeln!(page, "{}. {note}", number + 1);
+    }
+    page
+}
+
+fn heading(kind: &str) -> String {
+    match kind {
+        "function" => "A function".to_owned(),
+        "blocking function" => "A function that blocks its thread".to_owned(),
+        "agent" => "An agent".to_owned(),
+        "workflow" => "A workflow as a step".to_owned(),
+        container => format!("`{container}`"),
+    }
+}
+
+fn inside_of(container: &str) -> String {
+    match container {
+        "top level" => "nothing".to_owned(),
+        "workflow" => "a workflow as a step".to_owned(),
+        container => format!("`{container}`"),
+    }
+}
+
+fn shown(cell: &Cell, notes: &mut Vec<String>) -> String {
+    let why = match cell {
+        Cell::Works => return "yes".to_owned(),
+        Cell::Refused(why) => format!("The definition is refused: \"{why}\"."),
+        Cell::NotOffered => "Containers have no such setting, so that a program with it does not \
+                             compile: set it on their steps."
+            .to_owned(),
+    };
+    let number = notes.iter().position(|note| *note == why).unwrap_or_else(|| {
+        notes.push(why);
+        notes.len() - 1
+    });
+    format!("no ({})", number + 1)
+}

@@ -1,0 +1,369 @@
+//! Random plans, in which everything happens, and what people say in them: both by a seed.
+
+use super::store::Slow;
+use serde_json::json;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use stepwright_core::plan::{Join, OnError, Retry};
+use stepwright_core::requirement::{OnTimeout, RequirementKind};
+use stepwright_core::review::Reviewed;
+use stepwright_core::{
+    Answer, Executor, HumanReview, OnReject, Patch, Requirement, StepContext, StepError, StepInput,
+    StepOutput, StepPath, World,
+};
+use stepwright_engine::{
+    AnyStep, Condition, IntoStep as _, Loop, LoopView, Map, Parallel, Router, Step, Steps,
+    Workflow, WorkflowBuilder,
+};
+
+const DEPTH: u32 = 2;
+
+/// How long people have who have a deadline. Everything else takes seconds.
+pub(crate) const DEADLINE: Duration = Duration::from_hours(24);
+
+/// What was really done.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    /// Attempts of steps that began.
+    pub(crate) ran: Vec<(StepPath, u32)>,
+    /// Bodies of `once` that began.
+    pub(crate) once: Vec<(StepPath, &'static str)>,
+}
+
+pub(crate) type Shared = Arc<Mutex<Log>>;
+
+pub(crate) fn hash(text: &str) -> u64 {
+    let hashed = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    (hashed ^ (hashed >> 29)) >> 3
+}
+
+/// What a step does is a function of the seed, its address, its attempt and what it is given.
+struct Leaf {
+    seed: u64,
+    name: String,
+    log: Shared,
+}
+
+impl Leaf {
+    async fn once(&self, cx: &StepContext, key: &'static str, h: u64) -> Result<u64, StepError> {
+        let work = async {
+            self.log.lock().unwrap().once.push((cx.path().clone(), key));
+            if h.is_multiple_of(2) {
+                cx.world().sleep(Duration::from_millis(h % 9)).await;
+            }
+            Ok::<_, StepError>(h % 100)
+        };
+        cx.once(key, work).await
+    }
+
+    async fn wait(&self, cx: &StepContext, name: &str, h: u64) -> Result<u64, StepError> {
+        let wait = cx.wait::<u64>(name).message("How many?");
+        match h % 4 {
+            0 => wait.await,
+            1 => wait.schema(json!({ "type": "integer" })).await,
+            2 => wait.timeout(DEADLINE).await,
+            _ => wait.timeout(DEADLINE).default_answer(7).await,
+        }
+    }
+}
+
+impl Executor for Leaf {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
+        self.log.lock().unwrap().ran.push((cx.path().clone(), cx.attempt()));
+        let h = hash(&format!("{} {}", self.seed, cx.path()));
+        if h.is_multiple_of(3) {
+            cx.world().sleep(Duration::from_millis(h % 50)).await;
+        }
+        cx.emit(format!("{} works", cx.path()));
+        let mut told = 0;
+        match (h / 64) % 16 {
+            0 => told = self.once(&cx, "a", h).await?,
+            1 => told = self.wait(&cx, "one", h / 1024).await?,
+            2 => cx.sleep_for("nap", Duration::from_millis(h % 5_000)).await?,
+            3 => {
+                told = self.once(&cx, "a", h).await?;
+                told += self.wait(&cx, "one", h / 1024).await?;
+                told += self.once(&cx, "b", h / 3).await?;
+            }
+            4 => {
+                cx.sleep_for("nap", Duration::from_millis(h % 2_000)).await?;
+                told = self.wait(&cx, "one", h / 1024).await?;
+                told += self.wait(&cx, "two", h / 4096).await?;
+            }
+            _ => {}
+        }
+        if h.is_multiple_of(5) && cx.attempt() == 1 {
+            return Err(StepError::new("flaky"));
+        }
+        if h.is_multiple_of(17) {
+            return Err(StepError::terminal("broken"));
+        }
+        let seen = input.scope.leaves().len() + input.state.len();
+        let given = hash(&input.prompt().text());
+        let text = format!("{}", (given ^ h).wrapping_add(seen as u64 + told) % 10_000);
+        let output = StepOutput::from(text.clone());
+        Ok(match h % 9 {
+            0 => output.patch(Patch::increment("count", 1)),
+            1 => output.patch(Patch::append("log", cx.path().as_str())),
+            2 if h.is_multiple_of(11) => output.stop(),
+            3 if h.is_multiple_of(2) => output.patch(Patch::set("last", text)),
+            _ => output,
+        })
+    }
+}
+
+pub(crate) struct Plans {
+    seed: u64,
+    world: World,
+    log: Shared,
+}
+
+/// What kind of node a review is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    Step,
+    Container,
+    Condition,
+    Router,
+    Loop,
+}
+
+impl Plans {
+    /// Whether the plan of this seed lets branches race: then the same answers may end in different
+    /// ways.
+    pub(crate) fn races(seed: u64) -> bool {
+        seed % 5 == 4
+    }
+
+    fn below(&self, n: u64) -> u64 {
+        self.world.chance() % n
+    }
+
+    fn one_in(&self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    fn body(&self, depth: u32) -> Vec<AnyStep> {
+        (0..=self.below(3)).map(|i| self.node(depth, &format!("s{i}"))).collect()
+    }
+
+    fn on_error(&self) -> OnError {
+        match self.below(7) {
+            0 => OnError::Skip,
+            1 => OnError::Continue,
+            2 => OnError::Pause,
+            _ => OnError::Fail,
+        }
+    }
+
+    fn join(&self) -> Join {
+        match self.below(3) {
+            0 if Self::races(self.seed) => Join::FailFast,
+            1 => Join::BestEffort,
+            _ => Join::WaitAll,
+        }
+    }
+
+    fn review(&self, of: Of, choices: &[String], on_error: OnError) -> Option<HumanReview> {
+        if !self.one_in(4) {
+            return None;
+        }
+        let mut review = HumanReview::new();
+        let (mut form, mut route) = (false, false);
+        match (of, self.below(5)) {
+            (Of::Router, 0..=2) => {
+                review = review.requires_route_selection("Where?");
+                route = true;
+                if self.one_in(2) {
+                    review = review.allow_multiple_selections();
+                }
+            }
+            (Of::Loop, 0..=2) => review = review.requires_iteration_review("Enough?"),
+            (_, 0) => {
+                let schema = json!({
+                    "type": "object", "required": ["n"],
+                    "properties": { "n": { "type": "integer" } },
+                });
+                review = review.requires_user_input("How?", schema);
+                form = true;
+            }
+            (_, 1 | 2) => review = review.requires_output_review("Good?"),
+            _ => review = review.requires_confirmation("Go on?"),
+        }
+        if self.one_in(6) && review.output_review.is_none() {
+            review = review.requires_output_review("And this?");
+        }
+        let output = review.output_review.is_some();
+        review = match self.below(8) {
+            0 => review.on_reject(OnReject::Cancel),
+            1 => review.on_reject(OnReject::Fail),
+            2 => review.on_reject(OnReject::Skip),
+            3 if of == Of::Step && output => review.on_reject(OnReject::Retry).max_retries(1),
+            4 if of == Of::Condition && review.confirmation.is_some() => {
+                review.on_reject(OnReject::Else)
+            }
+            _ => review,
+        };
+        if self.one_in(2) {
+            review = review.timeout(DEADLINE);
+            review = match self.below(4) {
+                0 => review.on_timeout(OnTimeout::Reject),
+                1 if !form && !route => review.on_timeout(OnTimeout::Approve),
+                2 if review.confirmation.is_none() => {
+                    let value = match (form, route) {
+                        (true, _) => json!({ "n": 3 }),
+                        (_, true) => json!([choices[0]]),
+                        _ => json!("by default"),
+                    };
+                    review.on_timeout(OnTimeout::Default(value.into()))
+                }
+                3 => review.on_timeout(OnTimeout::Fail),
+                _ => review,
+            };
+        }
+        let about = match of {
+            Of::Step => Reviewed::Step,
+            Of::Loop => Reviewed::Loop,
+            Of::Condition => Reviewed::Condition,
+            Of::Router => Reviewed::Router(choices.iter().map(String::as_str).collect()),
+            Of::Container => Reviewed::Container,
+        };
+        // What a definition refuses is left out.
+        while let Some(mistake) = review.mistakes(&about, on_error).first() {
+            match mistake.setting {
+                "on_reject" => review.on_reject = None,
+                "max_retries" => review.max_retries = None,
+                "on_timeout" => review.on_timeout = None,
+                other => panic!("{other}: {}", mistake.what),
+            }
+        }
+        Some(review)
+    }
+
+    fn node(&self, depth: u32, name: &str) -> AnyStep {
+        let kind = if depth == 0 { 0 } else { self.below(9) };
+        let on_error = self.on_error();
+        let body = || self.body(depth - 1);
+        // Each kind has its own type, and all have the same settings.
+        macro_rules! whole {
+            ($node:expr, $of:expr, $choices:expr) => {{
+                let node = $node.on_error(on_error);
+                match self.review($of, $choices, on_error) {
+                    Some(review) => node.human_review(review).into_step(),
+                    None => node.into_step(),
+                }
+            }};
+        }
+        match kind {
+            1 => whole!(body().into_iter().fold(Steps::new(name), Steps::step), Of::Container, &[]),
+            2 => {
+                let parallel = Parallel::new(name).join(self.join());
+                let parallel = match self.below(2) {
+                    0 => parallel,
+                    _ => parallel.concurrency(2),
+                };
+                whole!(body().into_iter().fold(parallel, Parallel::branch), Of::Container, &[])
+            }
+            3 => {
+                let turns = 1 + u32::try_from(self.below(3)).unwrap();
+                let repeat = Loop::new(name).at_most(turns).until(|turn: &LoopView| {
+                    match hash(&turn.text()) % 7 {
+                        6 => Err(StepError::new("no end")),
+                        other => Ok(other < 3),
+                    }
+                });
+                let repeat = if self.below(2) == 0 { repeat.forward() } else { repeat };
+                whole!(body().into_iter().fold(repeat, Loop::step), Of::Loop, &[])
+            }
+            4 => {
+                let holds = |input: &StepInput| match hash(&input.text()) % 9 {
+                    8 => Err(StepError::new("neither yes nor no")),
+                    other => Ok(other % 2 == 0),
+                };
+                let then = body().into_iter().fold(Condition::new(name, holds), Condition::then);
+                let other = self.node(depth - 1, "other");
+                whole!(then.otherwise(other), Of::Condition, &[])
+            }
+            5 => {
+                let router = Router::new(name, |input: &StepInput| match hash(&input.text()) % 4 {
+                    0 => vec!["s0"],
+                    1 => vec!["last", "s0"],
+                    2 => vec!["unknown"],
+                    _ => vec![],
+                });
+                let choices = body();
+                let mut names: Vec<_> = choices.iter().map(|step| step.name().to_owned()).collect();
+                names.push("last".to_owned());
+                let router = choices.into_iter().fold(router, Router::choice);
+                whole!(router.choice(self.node(depth - 1, "last")), Of::Router, &names)
+            }
+            6 => {
+                let over = |input: &StepInput| match hash(&input.text()) % 5 {
+                    4 => Err(StepError::new("no list")),
+                    items => Ok((0..items).map(|i| format!("item {i}")).collect::<Vec<_>>()),
+                };
+                let map = Map::new(name).over(over).join(self.join()).concurrency(2);
+                whole!(body().into_iter().fold(map, Map::step), Of::Container, &[])
+            }
+            7 => {
+                let inner = body().into_iter().fold(Workflow::builder("w"), WorkflowBuilder::step);
+                let step = Step::workflow(name, inner.build().unwrap());
+                whole!(step, Of::Container, &[])
+            }
+            _ => {
+                let leaf = Leaf { seed: self.seed, name: name.to_owned(), log: self.log.clone() };
+                let retry = Retry { retries: 2, ..Retry::default() };
+                whole!(Step::new(name, leaf).retry(retry), Of::Step, &[])
+            }
+        }
+    }
+
+    /// The plan of this seed, on this store. The same seed gives the same plan.
+    pub(crate) fn workflow(seed: u64, store: Slow, world: World, log: Shared) -> Workflow {
+        let plans = Self { seed, world: World::seeded(seed), log };
+        let steps = plans.body(DEPTH);
+        let builder = steps.into_iter().fold(Workflow::builder("sim"), WorkflowBuilder::step);
+        let built = builder.store(store).world(world).build();
+        built.unwrap_or_else(|error| panic!("seed {seed} is no definition: {}", error.report()))
+    }
+}
+
+/// What somebody says to this, in the world of this seed: always the same. `None` if nobody does.
+pub(crate) fn said(seed: u64, asked: &Requirement) -> Option<Answer> {
+    let h = hash(&format!("{seed} {}", asked.id));
+    if !asked.needs_person() || (asked.due.is_some() && h.is_multiple_of(3)) {
+        return None;
+    }
+    let words = asked.answers();
+    let word = words[usize::try_from(h / 8).unwrap() % words.len()];
+    let many = h / 64;
+    Some(match word {
+        "approve" => Answer::Approve,
+        "reject" => Answer::reject(format!("no {}", many % 5)),
+        "edit" => Answer::edit(format!("edited {}", many % 10)),
+        "retry" => Answer::Retry,
+        "skip" => Answer::Skip,
+        "select" => {
+            let RequirementKind::RouteSelection { choices, multiple } = &asked.kind else {
+                unreachable!("only a router has routes");
+            };
+            let len = choices.len();
+            let first = usize::try_from(many).unwrap() % len;
+            let count = if *multiple { 1 + usize::try_from(many / 8).unwrap() % len } else { 1 };
+            Answer::select((0..count).map(|i| choices[(first + i) % len].clone()))
+        }
+        _ => match &asked.kind {
+            RequirementKind::UserInput { .. } => Answer::submit(json!({ "n": many % 10 })),
+            RequirementKind::Wait { schema: None } if many.is_multiple_of(8) => {
+                Answer::submit("not a number")
+            }
+            _ => Answer::submit(many % 10),
+        },
+    })
+}

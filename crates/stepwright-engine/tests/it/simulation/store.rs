@@ -1,0 +1,146 @@
+//! A store in memory that takes its time, as one across a network does.
+
+use std::time::Duration;
+use stepwright_core::journal::{Append, Journal};
+use stepwright_core::store::{
+    Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, Store, Watched,
+};
+use stepwright_core::{
+    BoxFuture, Event, Memory, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
+    World,
+};
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// A store in memory. Whoever is killed while it appends may, or may not, have appended.
+#[derive(Clone)]
+pub(crate) struct Slow {
+    pub(crate) memory: Memory,
+    /// Whose time it takes, and by whose chance. Nothing for one that is quick.
+    pub(crate) world: Option<World>,
+}
+
+impl Slow {
+    pub(crate) fn quick(memory: Memory) -> Self {
+        Self { memory, world: None }
+    }
+
+    async fn pause(&self, at_least: u64) {
+        if let Some(world) = &self.world {
+            world.sleep(Duration::from_millis(at_least + world.chance() % 4)).await;
+        }
+    }
+}
+
+impl Journal for Slow {
+    fn append(&self, append: Append) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.pause(1).await;
+            self.memory.append(append).await?;
+            self.pause(0).await;
+            Ok(())
+        })
+    }
+
+    fn load<'a>(&'a self, run: &'a RunId, after: u64, limit: usize) -> Answer<'a, Vec<Event>> {
+        self.memory.load(run, after, limit)
+    }
+}
+
+impl Store for Slow {
+    fn run<'a>(&'a self, run: &'a RunId) -> Answer<'a, Option<RunRow>> {
+        Box::pin(async move {
+            self.pause(0).await;
+            self.memory.run(run).await
+        })
+    }
+
+    fn runs(&self, filter: RunFilter) -> Answer<'_, Vec<RunRow>> {
+        self.memory.runs(filter)
+    }
+
+    fn session<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Option<Session>> {
+        self.memory.session(session)
+    }
+
+    fn sessions(&self, filter: SessionFilter) -> Answer<'_, Vec<Session>> {
+        self.memory.sessions(filter)
+    }
+
+    fn open_session(&self, session: Session) -> Answer<'_, ()> {
+        self.memory.open_session(session)
+    }
+
+    fn rename_session<'a>(
+        &'a self,
+        session: &'a SessionId,
+        name: &'a str,
+        now: Timestamp,
+    ) -> Answer<'a, ()> {
+        self.memory.rename_session(session, name, now)
+    }
+
+    fn patch_session<'a>(
+        &'a self,
+        session: &'a SessionId,
+        patches: &'a [Patch],
+        now: Timestamp,
+    ) -> Answer<'a, Session> {
+        self.memory.patch_session(session, patches, now)
+    }
+
+    fn delete_session<'a>(&'a self, session: &'a SessionId) -> Answer<'a, bool> {
+        self.memory.delete_session(session)
+    }
+
+    fn submit(&self, signal: Signal) -> Answer<'_, bool> {
+        Box::pin(async move {
+            self.pause(0).await;
+            self.memory.submit(signal).await
+        })
+    }
+
+    fn inbox<'a>(&'a self, run: &'a RunId) -> Answer<'a, Vec<Signal>> {
+        Box::pin(async move {
+            self.pause(0).await;
+            self.memory.inbox(run).await
+        })
+    }
+
+    fn claim(&self, claim: Claim) -> Answer<'_, Claimed> {
+        self.memory.claim(claim)
+    }
+
+    fn release<'a>(&'a self, run: &'a RunId, driver: &'a str) -> Answer<'a, ()> {
+        self.memory.release(run, driver)
+    }
+
+    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Vec<Signal>> {
+        self.memory.heartbeat(driver, now)
+    }
+
+    fn waiting<'a>(
+        &'a self,
+        workflow: &'a WorkflowId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Answer<'a, Vec<RunRow>> {
+        self.memory.waiting(workflow, now, limit)
+    }
+
+    fn remember_plan<'a>(&'a self, digest: &'a str, plan: &'a str) -> Answer<'a, ()> {
+        self.memory.remember_plan(digest, plan)
+    }
+
+    fn plan<'a>(&'a self, digest: &'a str) -> Answer<'a, Option<String>> {
+        self.memory.plan(digest)
+    }
+
+    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
+        self.memory.changed(watched)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,181 @@
+//! Texts that a run records more than once are written once.
+//!
+//! What a model says is in the fact of its request, of its agent, of its step, in what the next
+//! step is told, and in the end of the run. The first of them has the text; from the others it is
+//! cut out, and their column `shared` says where it is.
+
+use crate::bodies::FactRow;
+use flate2::Crc;
+use memchr::{memchr, memchr2};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use stepwright_core::RunId;
+
+/// The shortest text that is not written twice, in bytes. To say where a shorter one is costs
+/// hardly less.
+const TEXT_BYTES: usize = 128;
+
+/// How many texts of one run are known. Then they are forgotten, and written again.
+const TEXTS_MAX: usize = 64;
+
+/// Of how many runs under way texts are known. Then all are forgotten.
+const RUNS_MAX: usize = 1_024;
+
+/// What a text is known by: a digest with a key of this process, and how many bytes it has. That
+/// two texts of a run have the same is as likely as that a disk tells a lie, and nobody can arrange
+/// it.
+type Known = (u64, usize);
+
+/// Where texts are: in the body of which fact, as it is kept, and from which byte on.
+type Places = HashMap<Known, (u64, usize)>;
+
+/// A text that was cut out: at which byte of the body it belongs, the fact whose body has it, as it
+/// is kept, from which byte on, how many bytes it has, and its CRC-32.
+type Piece = (usize, u64, usize, usize, u32);
+
+/// Where the texts of the runs are that this process appends to. Only of facts that are in their
+/// journals, so that it holds whatever others do.
+#[derive(Debug, Default)]
+pub(crate) struct Texts {
+    runs: Mutex<HashMap<RunId, Places>>,
+    key: RandomState,
+}
+
+impl Texts {
+    fn runs(&self) -> MutexGuard<'_, HashMap<RunId, Places>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cuts texts out that the run has recorded before, and gives the places of those that it has
+    /// not: for [`Texts::learn`], when they are recorded.
+    pub(crate) fn share(&self, run: &RunId, rows: &mut [FactRow]) -> Places {
+        // A run of that name may have been deleted: this is another one.
+        if rows.first().is_some_and(|row| row.sequence == 0) {
+            self.forget(run);
+        }
+        let mut places = Places::new();
+        let found = |row: &FactRow| -> Vec<(usize, usize, Known)> {
+            let text = |(start, end)| {
+                let text = &row.body.as_bytes()[start..end];
+                (start, end, (self.key.hash_one(text), text.len()))
+            };
+            long_texts(&row.body).map(text).collect()
+        };
+        let found: Vec<Vec<_>> = rows.iter().map(found).collect();
+        if found.iter().all(Vec::is_empty) {
+            return places;
+        }
+        let runs = self.runs();
+        let known = runs.get(run);
+        for (row, texts) in rows.iter_mut().zip(found) {
+            let (mut kept, mut pieces, mut from) = (String::new(), Vec::<Piece>::new(), 0);
+            for (start, end, text) in texts {
+                let place = places.get(&text).or_else(|| known?.get(&text));
+                if let Some((sequence, at)) = place {
+                    kept.push_str(&row.body[from..start]);
+                    let sum = sum(&row.body.as_bytes()[start..end]);
+                    pieces.push((kept.len(), *sequence, *at, end - start, sum));
+                    from = end;
+                } else {
+                    places.insert(text, (row.sequence, kept.len() + start - from));
+                }
+            }
+            if !pieces.is_empty() {
+                kept.push_str(&row.body[from..]);
+                row.body = kept;
+                row.shared = Some(serde_json::json!(pieces).to_string());
+            }
+        }
+        places
+    }
+
+    /// These are in the journal now.
+    pub(crate) fn learn(&self, run: &RunId, places: Places) {
+        if places.is_empty() {
+            return;
+        }
+        let mut runs = self.runs();
+        if runs.len() >= RUNS_MAX && !runs.contains_key(run) {
+            runs.clear();
+        }
+        let known = runs.entry(run.clone()).or_default();
+        if known.len() + places.len() > TEXTS_MAX {
+            known.clear();
+        }
+        known.extend(places);
+    }
+
+    /// The run has ended, waits, or is another's.
+    pub(crate) fn forget(&self, run: &RunId) {
+        self.runs().remove(run);
+    }
+}
+
+/// Where the long strings of a JSON text are, between their quotes, as they are written.
+fn long_texts(json: &str) -> impl Iterator<Item = (usize, usize)> {
+    let (bytes, mut at) = (json.as_bytes(), 0);
+    std::iter::from_fn(move || {
+        loop {
+            let start = at + memchr(b'"', bytes.get(at..)?)? + 1;
+            let mut end = start;
+            loop {
+                end += memchr2(b'"', b'\\', bytes.get(end..)?)?;
+                match bytes[end] {
+                    b'"' => break,
+                    _ => end += 2,
+                }
+            }
+            at = end + 1;
+            if end - start >= TEXT_BYTES {
+                return Some((start, end));
+            }
+        }
+    })
+}
+
+fn sum(text: &[u8]) -> u32 {
+    let mut sum = Crc::new();
+    sum.update(text);
+    sum.sum()
+}
+
+fn pieces(shared: &str) -> Result<Vec<Piece>, String> {
+    serde_json::from_str(shared).map_err(|error| format!("its column `shared`: {error}"))
+}
+
+/// The facts that have the texts that were cut out of a body.
+#[cfg(feature = "postgres")]
+pub(crate) fn sources(shared: &str) -> Result<Vec<u64>, String> {
+    Ok(pieces(shared)?.into_iter().map(|(_, source, ..)| source).collect())
+}
+
+/// The body of fact `sequence` with the texts put in that were cut out of it. `source` gives the
+/// body of another fact as it is kept.
+pub(crate) fn whole<E: From<String>>(
+    sequence: u64,
+    body: &[u8],
+    shared: &str,
+    mut source: impl FnMut(u64) -> Result<Vec<u8>, E>,
+) -> Result<Vec<u8>, E> {
+    let (mut whole, mut from) = (Vec::with_capacity(body.len()), 0);
+    let mut read: Option<(u64, Vec<u8>)> = None;
+    for (at, number, start, length, crc) in pieces(shared)? {
+        let there = match &read {
+            _ if number == sequence => body,
+            Some((kept, there)) if *kept == number => there,
+            _ => &read.insert((number, source(number)?)).1,
+        };
+        let found = there.get(start..).and_then(|rest| rest.get(..length));
+        match (body.get(from..at), found.filter(|text| sum(text) == crc)) {
+            (Some(before), Some(text)) => {
+                whole.extend_from_slice(before);
+                whole.extend_from_slice(text);
+            }
+            _ => return Err(format!("a text of it is not in fact {number} any more").into()),
+        }
+        from = at;
+    }
+    whole.extend_from_slice(&body[from..]);
+    Ok(whole)
+}

@@ -1,0 +1,119 @@
+//! Who watches a store, and waking them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use stepwright_core::store::Watched;
+use stepwright_core::{BoxFuture, RunId};
+use tokio::sync::watch::{Receiver, Sender};
+
+/// Those who watch a store in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    // Nothing is ever sent. Whoever is woken sees that the sender is gone.
+    signals: Option<Sender<()>>,
+    facts: HashMap<RunId, Sender<()>>,
+    /// Whether somebody looks for changes of other processes.
+    tended: bool,
+}
+
+impl Table {
+    fn is_empty(&self) -> bool {
+        self.signals.is_none() && self.facts.is_empty()
+    }
+}
+
+/// One who watches.
+struct Seat {
+    watchers: Weak<Watchers>,
+    watched: Watched,
+    receiver: Option<Receiver<()>>,
+}
+
+impl Drop for Seat {
+    /// Who was the last that watched this leaves nothing behind.
+    fn drop(&mut self) {
+        drop(self.receiver.take());
+        let Some(watchers) = self.watchers.upgrade() else { return };
+        let mut table = watchers.table();
+        match &self.watched {
+            Watched::Signals => {
+                table.signals.take_if(|sender| sender.receiver_count() == 0);
+            }
+            Watched::Facts(run) => {
+                if table.facts.get(run).is_some_and(|sender| sender.receiver_count() == 0) {
+                    table.facts.remove(run);
+                }
+            }
+        }
+    }
+}
+
+impl Watchers {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watches from this call on. Also says whether somebody must begin to look for changes of
+    /// other processes, because nobody does: [`Watchers::rest`] ends that.
+    pub(crate) fn watch(self: &Arc<Self>, watched: Watched) -> (BoxFuture<'static, ()>, bool) {
+        let mut table = self.table();
+        let sender = match &watched {
+            Watched::Signals => table.signals.get_or_insert_with(|| Sender::new(())),
+            Watched::Facts(run) => {
+                table.facts.entry(run.clone()).or_insert_with(|| Sender::new(()))
+            }
+        };
+        let receiver = Some(sender.subscribe());
+        let begin = !std::mem::replace(&mut table.tended, true);
+        drop(table);
+        let mut seat = Seat { watchers: Arc::downgrade(self), watched, receiver };
+        let woken = Box::pin(async move {
+            if let Some(receiver) = &mut seat.receiver {
+                let _ = receiver.changed().await;
+            }
+        });
+        (woken, begin)
+    }
+
+    /// Wakes those who watch this.
+    pub(crate) fn wake(&self, watched: &Watched) {
+        let mut table = self.table();
+        match watched {
+            Watched::Signals => drop(table.signals.take()),
+            Watched::Facts(run) => drop(table.facts.remove(run)),
+        }
+    }
+
+    /// Wakes everybody.
+    pub(crate) fn wake_all(&self) {
+        let mut table = self.table();
+        table.signals = None;
+        table.facts.clear();
+    }
+
+    /// Whether somebody watches.
+    pub(crate) fn are_there(&self) -> bool {
+        !self.table().is_empty()
+    }
+
+    /// Ends looking for changes if nobody watches, or says that it must go on.
+    pub(crate) fn rest(&self) -> bool {
+        let mut table = self.table();
+        table.tended = !table.is_empty();
+        !table.tended
+    }
+
+    /// Looking for changes has ended, whoever watches: the next who watches begins it again.
+    pub(crate) fn give_up(&self) {
+        self.table().tended = false;
+    }
+
+    /// The runs whose facts are watched.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn runs(&self) -> Vec<RunId> {
+        self.table().facts.keys().cloned().collect()
+    }
+}

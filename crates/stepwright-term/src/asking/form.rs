@@ -1,0 +1,315 @@
+//! The fields of a form, and what is typed into them.
+
+use crate::waiting::value_of;
+use serde_json::{Map, Value, json};
+use stepwright_core::form::mistakes;
+
+/// One property of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) required: bool,
+    /// What counts if nothing is typed.
+    pub(crate) default: Option<Value>,
+    schema: Value,
+    /// Where `$ref` leads.
+    definitions: Map<String, Value>,
+}
+
+/// How a value is typed.
+#[derive(Clone, Debug, PartialEq)]
+enum Way {
+    Text,
+    Number,
+    YesOrNo,
+    /// One of these.
+    Choice(Vec<Value>),
+    /// Several texts, numbers or choices.
+    List(Box<Self>),
+    Json,
+}
+
+/// The fields that a schema asks for. `None` if it asks for something else than an object.
+pub(crate) fn fields(schema: &Value) -> Option<Vec<Field>> {
+    let root = resolved(schema, schema);
+    let properties = root["properties"].as_object().filter(|properties| !properties.is_empty())?;
+    let required = |name: &str| {
+        root["required"].as_array().is_some_and(|names| names.iter().any(|known| known == name))
+    };
+    let field = |(name, property): (&String, &Value)| {
+        let resolved = resolved(schema, property);
+        let text = |key: &str| property[key].as_str().or(resolved[key].as_str());
+        Field {
+            name: name.clone(),
+            description: text("description").map(str::to_owned),
+            required: required(name),
+            default: property.get("default").or(resolved.get("default")).cloned(),
+            schema: property.clone(),
+            definitions: definitions(schema),
+        }
+    };
+    Some(properties.iter().map(field).collect())
+}
+
+/// A schema of its own as a field: what it asks for has no name.
+pub(crate) fn single(schema: &Value) -> Field {
+    Field {
+        name: String::new(),
+        description: None,
+        required: true,
+        default: resolved(schema, schema).get("default").cloned(),
+        schema: schema.clone(),
+        definitions: definitions(schema),
+    }
+}
+
+fn definitions(schema: &Value) -> Map<String, Value> {
+    let known = ["$defs", "definitions"].into_iter();
+    let known =
+        known.filter_map(|key| schema.get(key).map(|value| (key.to_owned(), value.clone())));
+    known.collect()
+}
+
+/// How deep a value may be described before it is typed as JSON: references may go in circles.
+const DEPTH_MAX: usize = 16;
+
+fn resolved<'s>(root: &'s Value, mut schema: &'s Value) -> &'s Value {
+    for _ in 0..DEPTH_MAX {
+        let reference = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+        match reference.and_then(|pointer| root.pointer(pointer)) {
+            Some(target) => schema = target,
+            None => break,
+        }
+    }
+    schema
+}
+
+fn way(root: &Value, schema: &Value, depth: usize) -> Way {
+    if depth > DEPTH_MAX {
+        return Way::Json;
+    }
+    let schema = resolved(root, schema);
+    if let Some(choices) = schema["enum"].as_array() {
+        return Way::Choice(choices.iter().filter(|choice| !choice.is_null()).cloned().collect());
+    }
+    for keyword in ["anyOf", "oneOf"] {
+        let Some(ways) = schema[keyword].as_array() else { continue };
+        // Something, or nothing.
+        let ways: Vec<&Value> = ways.iter().filter(|way| way["type"] != "null").collect();
+        return match ways[..] {
+            [only] => way(root, only, depth + 1),
+            _ if ways.iter().all(|way| way.get("const").is_some()) => {
+                Way::Choice(ways.iter().map(|way| way["const"].clone()).collect())
+            }
+            _ => Way::Json,
+        };
+    }
+    let name = match &schema["type"] {
+        Value::String(name) => name.as_str(),
+        Value::Array(names) => {
+            let mut names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
+            match (names.next(), names.next()) {
+                (Some(name), None) => name,
+                _ => "",
+            }
+        }
+        _ => "",
+    };
+    match name {
+        "string" => Way::Text,
+        "integer" | "number" => Way::Number,
+        "boolean" => Way::YesOrNo,
+        "array" => match way(root, &schema["items"], depth + 1) {
+            Way::Json | Way::List(_) | Way::YesOrNo => Way::Json,
+            items => Way::List(Box::new(items)),
+        },
+        _ => Way::Json,
+    }
+}
+
+impl Field {
+    fn way(&self) -> Way {
+        let mut root = self.definitions.clone();
+        root.insert("of".to_owned(), self.schema.clone());
+        let root = Value::Object(root);
+        way(&root, &root["of"], 0)
+    }
+
+    /// What can be typed.
+    pub(crate) fn takes(&self) -> String {
+        takes(&self.way())
+    }
+
+    /// What was typed, as a value. `None` if it is left out.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn read(&self, typed: &str) -> Result<Option<Value>, String> {
+        let trimmed = typed.trim();
+        if trimmed.is_empty() {
+            return match &self.default {
+                Some(default) => Ok(Some(default.clone())),
+                None if !self.required => Ok(None),
+                None if self.fits(&Value::Null) => Ok(Some(Value::Null)),
+                None => Err(format!("it is needed: {}", self.takes())),
+            };
+        }
+        let value = read(&self.way(), typed)?;
+        match self.mistakes(&value) {
+            found if found.is_empty() => Ok(Some(value)),
+            found => Err(found.join("; ")),
+        }
+    }
+
+    fn fits(&self, value: &Value) -> bool {
+        self.mistakes(value).is_empty()
+    }
+
+    fn mistakes(&self, value: &Value) -> Vec<String> {
+        let name = if self.name.is_empty() { "it" } else { &self.name };
+        let mut schema = self.definitions.clone();
+        schema.insert("properties".to_owned(), json!({ name: self.schema }));
+        mistakes(&Value::Object(schema), &json!({ name: value }))
+    }
+}
+
+fn takes(way: &Way) -> String {
+    match way {
+        Way::Text => "a text".to_owned(),
+        Way::Number => "a number".to_owned(),
+        Way::YesOrNo => "y or n".to_owned(),
+        Way::Choice(choices) => choices.iter().map(value_of).collect::<Vec<_>>().join(", "),
+        Way::List(items) => match &**items {
+            Way::Number => "numbers, with commas".to_owned(),
+            items @ Way::Choice(_) => format!("several of {}, with commas", takes(items)),
+            _ => "texts, with commas".to_owned(),
+        },
+        Way::Json => "JSON".to_owned(),
+    }
+}
+
+fn read(way: &Way, typed: &str) -> Result<Value, String> {
+    let trimmed = typed.trim();
+    match way {
+        Way::Text if trimmed == "\"\"" => Ok("".into()),
+        Way::Text => Ok(typed.into()),
+        Way::Number => match serde_json::from_str::<Value>(trimmed) {
+            Ok(value) if value.is_number() => Ok(value),
+            _ => Err(format!("{trimmed:?} is no number")),
+        },
+        Way::YesOrNo => match trimmed.to_lowercase().as_str() {
+            "y" | "yes" | "true" => Ok(true.into()),
+            "n" | "no" | "false" => Ok(false.into()),
+            _ => Err("type `y` or `n`".to_owned()),
+        },
+        Way::Choice(choices) => choice(choices, trimmed),
+        Way::List(_) if trimmed.starts_with('[') => parsed(trimmed),
+        Way::List(items) => {
+            trimmed.split(',').map(|item| read(items, item.trim())).collect::<Result<Value, _>>()
+        }
+        Way::Json => parsed(trimmed),
+    }
+}
+
+fn choice(choices: &[Value], typed: &str) -> Result<Value, String> {
+    let is = |choice: &&Value| match choice {
+        Value::String(text) => text == typed,
+        other => serde_json::from_str::<Value>(typed).is_ok_and(|value| value == **other),
+    };
+    let begins = |choice: &&Value| {
+        let text = choice.as_str().unwrap_or_default().to_lowercase();
+        text.starts_with(&typed.to_lowercase())
+    };
+    let mut beginning = choices.iter().filter(begins);
+    let only = match (beginning.next(), beginning.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    };
+    match choices.iter().find(is).or(only) {
+        Some(choice) => Ok(choice.clone()),
+        None => Err(format!("it is one of {}", takes(&Way::Choice(choices.to_vec())))),
+    }
+}
+
+fn parsed(typed: &str) -> Result<Value, String> {
+    serde_json::from_str(typed).map_err(|error| format!("this is no JSON: {error}"))
+}
+
+/// What was typed where anything can be: JSON, or a text.
+pub(crate) fn anything(typed: &str) -> Value {
+    serde_json::from_str(typed.trim()).unwrap_or_else(|_| typed.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(schema: &Value, typed: &str) -> Result<Option<Value>, String> {
+        fields(schema).unwrap()[0].read(typed)
+    }
+
+    #[test]
+    fn fields_are_typed_as_their_schema_says() {
+        let of = |property: Value| json!({ "properties": { "x": property }, "required": ["x"] });
+        for (property, typed, expected) in [
+            (json!({ "type": "string" }), " a b", json!(" a b")),
+            (json!({ "type": "string" }), "\"\"", json!("")),
+            (json!({ "type": "string" }), "12", json!("12")),
+            (json!({ "type": "integer", "maximum": 9 }), " 7 ", json!(7)),
+            (json!({ "type": "number" }), "-0.5", json!(-0.5)),
+            (json!({ "type": "boolean" }), "Y", json!(true)),
+            (json!({ "enum": ["plain", "formal"] }), "formal", json!("formal")),
+            (json!({ "enum": ["plain", "formal"] }), "P", json!("plain")),
+            (json!({ "enum": [1, 2] }), "2", json!(2)),
+            (json!({ "type": "array", "items": { "type": "string" } }), "a, b", json!(["a", "b"])),
+            (json!({ "type": "array", "items": { "type": "integer" } }), "[1, 2]", json!([1, 2])),
+            (json!({ "type": "object" }), r#"{"a": 1}"#, json!({ "a": 1 })),
+            (json!({ "type": ["string", "null"] }), "", json!(null)),
+            (json!({ "anyOf": [{ "type": "integer" }, { "type": "null" }] }), "3", json!(3)),
+            (json!({ "oneOf": [{ "const": "a" }, { "const": "b" }] }), "b", json!("b")),
+            (json!({ "type": "string", "default": "d" }), "", json!("d")),
+        ] {
+            assert_eq!(read(&of(property.clone()), typed), Ok(Some(expected)), "{property}");
+        }
+        for (property, typed, expected) in [
+            (json!({ "type": "string" }), "", "it is needed: a text"),
+            (json!({ "type": "integer", "maximum": 9 }), "10", "`x` must be at most 9"),
+            (json!({ "type": "integer" }), "1.5", "`x` must be an integer, and is a number"),
+            (json!({ "type": "number" }), "many", "\"many\" is no number"),
+            (json!({ "type": "boolean" }), "perhaps", "type `y` or `n`"),
+            (json!({ "enum": ["plain", "formal"] }), "loud", "it is one of plain, formal"),
+            (json!({ "enum": ["aa", "ab"] }), "a", "it is one of aa, ab"),
+        ] {
+            assert_eq!(read(&of(property), typed).unwrap_err(), expected);
+        }
+        assert_eq!(read(&json!({ "properties": { "x": { "type": "string" } } }), " "), Ok(None));
+    }
+
+    #[test]
+    fn references_are_followed_also_in_circles() {
+        let schema = json!({
+            "$ref": "#/$defs/Form",
+            "$defs": {
+                "Form": { "properties": { "tone": { "$ref": "#/$defs/Tone" } } },
+                "Tone": { "description": "how", "enum": ["plain"] },
+            },
+        });
+        let field = fields(&schema).unwrap().remove(0);
+        assert_eq!(field.description.as_deref(), Some("how"));
+        assert_eq!(
+            (field.takes(), field.read("plain")),
+            ("plain".into(), Ok(Some("plain".into())))
+        );
+        let circle = json!({ "$ref": "#" });
+        assert!(fields(&circle).is_none());
+        assert_eq!(single(&circle).takes(), "JSON");
+        for around in [
+            json!({ "type": "array", "items": { "$ref": "#/$defs/A" } }),
+            json!({ "anyOf": [{ "$ref": "#/$defs/A" }] }),
+        ] {
+            let circle = json!({ "$ref": "#/$defs/A", "$defs": { "A": around } });
+            assert_eq!(single(&circle).takes(), "JSON");
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! One question, asked until the answer fits.
+
+use super::editor;
+use super::form::{self, Field, fields};
+use crate::display::Display;
+use crate::prompt::{Prompt, Typed};
+use crate::text::{clean, harmless};
+use crate::waiting::value_of;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use stepwright_core::message::Arguments;
+use stepwright_core::requirement::RequirementKind;
+use stepwright_core::{Answer, Content, Error, Requirement};
+
+/// What can be typed at every question.
+pub(super) const COMMANDS: [&str; 2] = ["/later", "/reject"];
+
+pub(super) struct Question<'a> {
+    pub(super) display: &'a mut Display,
+    pub(super) prompt: &'a Prompt,
+    pub(super) requirement: &'a Requirement,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Why {
+    /// It is put off.
+    Later,
+    /// Whoever was asked has left.
+    Left,
+    Failed(Error),
+}
+
+/// What was typed.
+enum Said {
+    This(String),
+    /// No, with or without a reason.
+    Rejected(String),
+}
+
+/// What is said of something that was shown.
+enum Verdict {
+    Yes,
+    No(Option<Arc<str>>),
+    Edit,
+}
+
+impl Question<'_> {
+    /// Asks until there is an answer that fits.
+    pub(super) async fn answer(&mut self) -> Result<Answer, Why> {
+        self.display.question(self.requirement, hint(self.requirement));
+        loop {
+            let answer = self.any_answer().await?;
+            match self.requirement.check(&answer) {
+                Ok(()) => return Ok(answer),
+                Err(mistake) => self.complain(&mistake),
+            }
+        }
+    }
+
+    async fn any_answer(&mut self) -> Result<Answer, Why> {
+        use RequirementKind as K;
+        let requirement = self.requirement;
+        match &requirement.kind {
+            K::UserInput { schema } | K::Wait { schema: Some(schema) } => self.form(schema).await,
+            K::Wait { schema: None } => match self.line("› ", "").await? {
+                Said::This(typed) => Ok(Answer::submit(form::anything(&typed))),
+                Said::Rejected(why) => self.rejected(why, "why").await,
+            },
+            K::RouteSelection { choices, multiple } => self.route(choices, *multiple).await,
+            K::OutputReview { output, .. } => self.review(&output.content).await,
+            K::IterationReview { content, .. } => self.review(content).await,
+            K::ToolConfirmation { tool } => self.call(&tool.arguments).await,
+            K::ErrorDecision { retries, .. } => self.decision(*retries).await,
+            _ => match self.verdict("y/n › ", "why").await? {
+                Verdict::No(feedback) => Ok(Answer::Reject { feedback }),
+                _ => Ok(Answer::Approve),
+            },
+        }
+    }
+
+    /// What is typed, unless it says that there will be no answer now.
+    async fn line(&mut self, prompt: &str, initial: &str) -> Result<Said, Why> {
+        let typed = match self.prompt.edit(prompt, initial).await.map_err(Why::Failed)? {
+            Typed::Line(line) => line,
+            Typed::Interrupted { .. } | Typed::End => return Err(Why::Left),
+        };
+        if !self.prompt.echoes {
+            self.display.wrapped(&format!("{prompt}{typed}"));
+        }
+        let trimmed = typed.trim();
+        let (word, rest) = trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, ""));
+        Ok(match word {
+            "/later" if rest.is_empty() => return Err(Why::Later),
+            "/reject" => Said::Rejected(rest.trim().to_owned()),
+            // A text that begins like a command.
+            "//later" | "//reject" => Said::This(trimmed[1..].to_owned()),
+            _ => Said::This(typed),
+        })
+    }
+
+    /// No, and why: asked if it was not said.
+    async fn rejected(&mut self, why: String, asks: &str) -> Result<Answer, Why> {
+        self.feedback(why, asks).await.map(|feedback| Answer::Reject { feedback })
+    }
+
+    async fn feedback(&mut self, why: String, asks: &str) -> Result<Option<Arc<str>>, Why> {
+        let why = match why {
+            why if why.is_empty() => match self.line(&format!("{asks} (or Enter) › "), "").await?
+            {
+                Said::This(why) | Said::Rejected(why) => why,
+            },
+            why => why,
+        };
+        let why = why.trim();
+        Ok((!why.is_empty()).then(|| why.into()))
+    }
+
+    /// Yes, no, or another way.
+    async fn verdict(&mut self, prompt: &str, asks: &str) -> Result<Verdict, Why> {
+        let edits = self.requirement.answers().contains(&"edit");
+        loop {
+            let typed = match self.line(prompt, "").await? {
+                Said::This(typed) => typed,
+                Said::Rejected(why) => return Ok(Verdict::No(self.feedback(why, asks).await?)),
+            };
+            let typed = typed.trim();
+            let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
+            match (word.to_lowercase().as_str(), rest.trim()) {
+                ("y" | "yes" | "approve", "") => return Ok(Verdict::Yes),
+                ("n" | "no" | "reject", why) => {
+                    let why = why.to_owned();
+                    return Ok(Verdict::No(self.feedback(why, asks).await?));
+                }
+                ("e" | "edit", "") if edits => return Ok(Verdict::Edit),
+                _ if edits => self.complain("type `y`, `n` and what should be better, or `e`"),
+                _ => self.complain("type `y`, or `n` and why"),
+            }
+        }
+    }
+
+    async fn review(&mut self, content: &Content) -> Result<Answer, Why> {
+        loop {
+            match self.verdict("y/n/e › ", "what should be better").await? {
+                Verdict::Yes => return Ok(Answer::Approve),
+                Verdict::No(feedback) => return Ok(Answer::Reject { feedback }),
+                Verdict::Edit => match self.edited(content).await? {
+                    Some(content) => return Ok(Answer::Edit { content }),
+                    None => self.complain("nothing was changed"),
+                },
+            }
+        }
+    }
+
+    async fn call(&mut self, arguments: &Arguments) -> Result<Answer, Why> {
+        let arguments = match arguments {
+            Arguments::Json(value) => Content::from(value.clone()),
+            Arguments::Invalid(raw) => Content::from(raw.as_str()),
+        };
+        self.review(&arguments).await
+    }
+
+    /// What somebody makes of a text or a value. `None` if it is the same.
+    async fn edited(&mut self, content: &Content) -> Result<Option<Content>, Why> {
+        let is_call = matches!(self.requirement.kind, RequirementKind::ToolConfirmation { .. });
+        let is_json = is_call || matches!(content, Content::Json(_));
+        let before = content.pretty().into_owned();
+        let mut text = before.clone();
+        loop {
+            text = match self.changed(text, is_json).await? {
+                Some(text) if text.trim_end() != clean(&before).trim_end() => text,
+                _ => return Ok(None),
+            };
+            if !is_json {
+                return Ok(Some(text.into()));
+            }
+            match serde_json::from_str::<Value>(&text) {
+                Ok(value) => {
+                    let answer = Answer::edit(value.clone());
+                    match self.requirement.check(&answer) {
+                        Ok(()) => return Ok(Some(value.into())),
+                        Err(mistake) => self.complain(&mistake),
+                    }
+                }
+                Err(error) => self.complain(&format!("this is no JSON: {error}")),
+            }
+        }
+    }
+
+    /// A text as it is changed: in the editor of whoever sits there, or where it is typed.
+    async fn changed(&mut self, text: String, is_json: bool) -> Result<Option<String>, Why> {
+        if self.prompt.echoes
+            && let Some(chosen) = editor::chosen()
+        {
+            let suffix = if is_json { ".json" } else { ".md" };
+            match editor::edit(chosen, text.clone(), suffix).await {
+                Ok(edited) => return Ok(Some(edited)),
+                Err(why) => self.complain(&why),
+            }
+        }
+        // It is drawn as it is typed, so nothing may stand in it that a terminal obeys.
+        match self.line("› ", &clean(&text)).await? {
+            Said::This(text) => Ok(Some(text)),
+            Said::Rejected(_) => Ok(None),
+        }
+    }
+
+    async fn route(&mut self, choices: &[Arc<str>], multiple: bool) -> Result<Answer, Why> {
+        loop {
+            let prompt = if multiple { "one or several › " } else { "which › " };
+            let typed = match self.line(prompt, "").await? {
+                Said::This(typed) => typed,
+                Said::Rejected(why) => return self.rejected(why, "why").await,
+            };
+            match chosen(choices, &typed, multiple) {
+                Ok(chosen) => return Ok(Answer::select(chosen)),
+                Err(mistake) => self.complain(&mistake),
+            }
+        }
+    }
+
+    async fn decision(&mut self, retries: bool) -> Result<Answer, Why> {
+        let prompt = if retries { "r/s/f › " } else { "s/f › " };
+        loop {
+            let typed = match self.line(prompt, "").await? {
+                Said::This(typed) => typed,
+                Said::Rejected(why) => return self.rejected(why, "why").await,
+            };
+            let typed = typed.trim();
+            let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
+            match (word.to_lowercase().as_str(), rest.trim()) {
+                ("r" | "retry", "") if retries => return Ok(Answer::Retry),
+                ("s" | "skip", "") => return Ok(Answer::Skip),
+                ("f" | "fail" | "n" | "no" | "reject", why) => {
+                    let feedback = (!why.is_empty()).then(|| why.into());
+                    return Ok(Answer::Reject { feedback });
+                }
+                _ if retries => self.complain("type `r` to retry, `s` to skip, or `f` to fail"),
+                _ => self.complain("type `s` to skip, or `f` to fail"),
+            }
+        }
+    }
+
+    /// Each field by its name. If the whole does not fit, it is asked again, with what was typed.
+    async fn form(&mut self, schema: &Value) -> Result<Answer, Why> {
+        let Some(mut fields) = fields(schema) else {
+            let field = form::single(schema);
+            return match self.field(&field).await? {
+                Ok(value) => Ok(Answer::submit(value.unwrap_or_default())),
+                Err(why) => self.rejected(why, "why").await,
+            };
+        };
+        loop {
+            let mut whole = Map::new();
+            for field in &mut fields {
+                match self.field(field).await? {
+                    Ok(Some(value)) => {
+                        field.default = Some(value.clone());
+                        whole.insert(field.name.clone(), value);
+                    }
+                    Ok(None) => field.default = None,
+                    Err(why) => return self.rejected(why, "why").await,
+                }
+            }
+            let answer = Answer::submit(whole);
+            match self.requirement.check(&answer) {
+                Ok(()) => return Ok(answer),
+                Err(mistake) => self.complain(&mistake),
+            }
+        }
+    }
+
+    /// A value, or nothing; or why it is all rejected.
+    async fn field(&mut self, field: &Field) -> Result<Result<Option<Value>, String>, Why> {
+        if let Some(description) = field.description.as_deref().filter(|text| !text.is_empty()) {
+            self.display.remark(description);
+        }
+        let mut prompt = match &field.name {
+            name if name.is_empty() => field.takes(),
+            name => format!("{name} ({})", field.takes()),
+        };
+        let otherwise = match &field.default {
+            Some(default) => Some(value_of(default)),
+            None => (!field.required).then(|| "nothing".to_owned()),
+        };
+        if let Some(otherwise) = otherwise {
+            prompt = format!("{prompt} [{otherwise}]");
+        }
+        let prompt = harmless(&prompt) + " › ";
+        loop {
+            match self.line(&prompt, "").await? {
+                Said::Rejected(why) => return Ok(Err(why)),
+                Said::This(typed) => match field.read(&typed) {
+                    Ok(value) => return Ok(Ok(value)),
+                    Err(mistake) => self.complain(&mistake),
+                },
+            }
+        }
+    }
+
+    fn complain(&mut self, what: &str) {
+        self.display.complaint(&Error::usage(what));
+    }
+}
+
+/// What can be typed.
+fn hint(requirement: &Requirement) -> &'static str {
+    use RequirementKind as K;
+    match &requirement.kind {
+        K::UserInput { .. } | K::Wait { schema: Some(_) } => {
+            "Enter takes what stands in [brackets] · /reject · /later"
+        }
+        K::Wait { schema: None } => {
+            "a text, or JSON (a text that is JSON: in quotes) · /reject · /later"
+        }
+        K::RouteSelection { multiple: true, .. } => {
+            "numbers or names, with commas between them · /reject · /later"
+        }
+        K::RouteSelection { .. } => "a number or a name · /reject · /later",
+        K::OutputReview { retries: true, .. } => {
+            "y takes it · n WHAT does it again · e changes it · /later"
+        }
+        K::OutputReview { .. } => "y takes it · n WHY rejects it · e changes it · /later",
+        K::IterationReview { .. } => "y is enough · n WHAT turns again · e changes it · /later",
+        K::ToolConfirmation { .. } => "y allows it · n WHY · e changes arguments · /later",
+        K::ErrorDecision { retries: true, .. } => {
+            "r tries again · s passes over it · f fails · /later"
+        }
+        K::ErrorDecision { .. } => "s passes over it · f fails · /later",
+        _ => "y is yes · n WHY is no · /later",
+    }
+}
+
+/// Which ways were chosen: by their names or their numbers.
+fn chosen(choices: &[Arc<str>], typed: &str, multiple: bool) -> Result<Vec<Arc<str>>, String> {
+    let one = |typed: &str| {
+        let typed = typed.trim();
+        let is = |choice: &&Arc<str>| ***choice == *typed;
+        let number = || typed.parse::<usize>().ok().and_then(|n| choices.get(n.checked_sub(1)?));
+        let same = |choice: &&Arc<str>| choice.to_lowercase() == typed.to_lowercase();
+        let found = choices.iter().find(is).or_else(number).or_else(|| choices.iter().find(same));
+        let among = || match choices.len() {
+            1 => "type 1, or its name".to_owned(),
+            count => format!("type a number from 1 to {count}, or a name"),
+        };
+        found.cloned().ok_or_else(|| format!("{typed:?} is no choice: {}", among()))
+    };
+    match one(typed) {
+        Ok(only) => Ok(vec![only]),
+        Err(_) if multiple && typed.contains(',') => typed.split(',').map(one).collect(),
+        Err(mistake) => Err(mistake),
+    }
+}

@@ -1,0 +1,339 @@
+//! What is said of what a run waits for, and of what people answer.
+
+use super::frame::{BOLD, DIM, Frame, color};
+use super::step::Wait;
+use super::{Above, Piece, View};
+use crate::asking::fields;
+use crate::duration::about;
+use crate::json;
+use crate::lines::short;
+use crate::look::Style as Form;
+use crate::screen::Screen;
+use crate::styled::{Line, Span, wrap};
+use crate::text::{clean, counted, harmless};
+use crate::waiting::{message, replied, until, value_of, waits, wanted};
+use anstyle::AnsiColor;
+use serde_json::Value;
+use stepwright_core::event::Reply;
+use stepwright_core::message::Arguments;
+use stepwright_core::requirement::RequirementKind;
+use stepwright_core::{Answer, Content, Event, Requirement, RunOutput, StepPath};
+
+/// How many requirements are listed below a run that is paused.
+const OPEN_MAX: usize = 20;
+
+/// How many lines are shown there of what is to be looked at.
+const EXCERPT_LINES_MAX: usize = 6;
+
+impl View {
+    /// A step, a router or a review waits.
+    pub(super) fn paused(&mut self, event: &Event, requirement: &Requirement, screen: &mut Screen) {
+        let path = &event.path;
+        let text = waits(requirement);
+        let mut line = vec![Span::plain(text.clone())];
+        if self.look.time
+            && requirement.needs_person()
+            && let Some(due) = requirement.due
+        {
+            let left = format!("  for {} at the most", about(due.since(event.time)));
+            line.push(Span::new(left, self.dim()));
+        }
+        let opened = match self.step(path) {
+            Some(step) => {
+                let call = match &requirement.kind {
+                    RequirementKind::ToolConfirmation { tool } => Some((**tool).clone()),
+                    _ => None,
+                };
+                step.waits.push(Wait { id: requirement.id.clone(), text, since: event.time, call });
+                step.opened
+            }
+            None => false,
+        };
+        let mark = self.mark("⏸ ", AnsiColor::Yellow);
+        self.tell(path, opened, mark, line, screen);
+        if opened {
+            self.steps_back(path, screen);
+        }
+    }
+
+    /// Ends the panel of a step that waits, so that others can speak.
+    fn steps_back(&mut self, path: &StepPath, screen: &mut Screen) {
+        let end = vec![Span::new("waits", self.dim())];
+        let end = [self.mark("⏸ ", AnsiColor::Yellow), end].concat();
+        self.say(path, Piece::Break, screen);
+        self.say(path, Piece::Close(end), screen);
+        let mut heard = Vec::new();
+        self.floor.end(path, &mut heard);
+        self.hear(heard, screen);
+        if let Some(step) = self.step(path) {
+            step.opened = false;
+        }
+    }
+
+    /// What was waited for is there.
+    pub(super) fn continued(&mut self, event: &Event, reply: &Reply, screen: &mut Screen) {
+        let path = &event.path;
+        let opened = match self.step(path) {
+            Some(step) => {
+                step.goes_on(reply, event.time);
+                step.opened
+            }
+            None => false,
+        };
+        let is_no = matches!(reply.answer, Answer::Reject { .. });
+        let mark = if is_no { self.dim_mark("▷ ") } else { self.mark("▶ ", AnsiColor::Green) };
+        self.tell(path, opened, mark, vec![Span::plain(replied(reply))], screen);
+    }
+
+    /// In the panel of a step, if it has one, and otherwise on a line of its own.
+    fn tell(&mut self, path: &StepPath, opened: bool, mark: Line, text: Line, screen: &mut Screen) {
+        if opened && self.look.shows_steps() {
+            self.say(path, Piece::Note([mark, text].concat()), screen);
+        } else {
+            self.step_line(path, mark, text, screen);
+        }
+    }
+
+    /// The whole run waits: nobody has the floor any more.
+    pub(super) fn rests(&mut self, event: &Event, screen: &mut Screen) {
+        self.rests = Some(event.time);
+        let open = self.steps.iter().filter(|step| step.opened);
+        let open: Vec<StepPath> = open.map(|step| step.path.clone()).collect();
+        for path in open {
+            self.steps_back(&path, screen);
+        }
+        self.waiting.clear();
+    }
+
+    /// The run is taken up. Whoever has watched it so far knows why.
+    pub(super) fn goes_on(&mut self, event: &Event, screen: &mut Screen) {
+        if let Some(since) = self.rests.take() {
+            // Nothing has taken the time in which everything waited.
+            let rested = event.time.since(since);
+            for step in &mut self.steps {
+                step.started_at = step.started_at.plus(rested);
+                step.since = step.since.checked_add(rested).unwrap_or(step.since);
+                for wait in &mut step.waits {
+                    wait.since = wait.since.plus(rested);
+                }
+            }
+            for (_, since) in &mut self.containers {
+                *since = since.plus(rested);
+            }
+        } else if !self.begun && self.look.details {
+            let mark = self.mark("▶ ", AnsiColor::Green);
+            let text = vec![Span::new("the run goes on", self.dim())];
+            self.aside(&StepPath::root(), mark, text, screen);
+        }
+        self.begun = true;
+    }
+
+    /// A step has done what is not done twice.
+    pub(super) fn recorded(
+        &mut self,
+        event: &Event,
+        key: &str,
+        value: &Value,
+        screen: &mut Screen,
+    ) {
+        let mut text = format!("{}: ", harmless(key));
+        text.push_str(&value_of(value));
+        let text = vec![Span::new(format!("recorded {text}"), self.dim())];
+        if self.look.shows_steps() && self.step(&event.path).is_some() {
+            self.say(&event.path, Piece::Note(text), screen);
+        }
+    }
+
+    /// All that somebody has to know to answer, and what can be typed.
+    pub(crate) fn question(&mut self, asked: &Requirement, hint: &str, screen: &mut Screen) {
+        let frame = Frame::new(self.look, screen.size().0);
+        // It is no part of the tree, so it stands at its edge.
+        let root = StepPath::root();
+        let inner = frame.inner(&root);
+        self.room(screen, Above::Panel);
+        let title = format!("{} · {}", harmless(asked.path.as_str()), wanted(asked));
+        screen.keep(&frame.open_about(&title, color(AnsiColor::Yellow)));
+        let mut lines = self.subject(asked, inner);
+        let message = message(asked);
+        if !message.is_empty() {
+            let message = wrap(&[Span::new(clean(&message), BOLD)], inner);
+            let apart = if lines.is_empty() { None } else { Some(Line::new()) };
+            lines.splice(0..0, message.into_iter().chain(apart));
+        }
+        for line in lines {
+            screen.keep(&frame.body(&root, line));
+        }
+        let end = until(asked).map(|until| vec![Span::new(until, self.dim())]);
+        let hint = vec![Span::new(format!("{hint} · Ctrl-C leaves"), self.dim())];
+        if self.look.style == Form::Plain {
+            for line in end.into_iter().chain([hint]) {
+                screen.keep(&self.look.paint.line(&line));
+            }
+        } else {
+            for line in end.into_iter().flat_map(|end| wrap(&end, inner)) {
+                screen.keep(&frame.body(&root, line));
+            }
+            for line in frame.close(&root, hint) {
+                screen.keep(&line);
+            }
+        }
+        screen.frame(&[]);
+        self.above = Above::Nothing;
+    }
+
+    /// Lines that were typed stand above.
+    pub(crate) fn answered_above(&mut self) {
+        self.above = Above::Line;
+    }
+
+    /// What the question is about, whole.
+    fn subject(&self, asked: &Requirement, width: usize) -> Vec<Line> {
+        use RequirementKind as K;
+        match &asked.kind {
+            K::OutputReview { output, .. } => self.content(&output.content, width),
+            K::IterationReview { content, .. } => self.content(content, width),
+            K::ToolConfirmation { tool } => {
+                let name = vec![
+                    Span::new("⚙ ", AnsiColor::Cyan.on_default()),
+                    Span::plain(harmless(&tool.name)),
+                ];
+                let mut lines = wrap(&name, width);
+                lines.extend(match &tool.arguments {
+                    Arguments::Json(value) => json::lines(value, width),
+                    Arguments::Invalid(raw) => wrap(&[Span::plain(clean(raw))], width),
+                });
+                lines
+            }
+            K::RouteSelection { choices, .. } => {
+                let line = |(at, choice): (usize, &std::sync::Arc<str>)| {
+                    let number = Span::new(format!("{:>2}  ", at + 1), DIM);
+                    wrap(&[number, Span::plain(harmless(choice))], width)
+                };
+                choices.iter().enumerate().flat_map(line).collect()
+            }
+            K::ErrorDecision { error, attempts, .. } => {
+                let mut lines = Vec::new();
+                for cause in &error.causes {
+                    let cause = format!("  caused by: {}", short(cause));
+                    lines.extend(wrap(&[Span::new(cause, self.dim())], width));
+                }
+                if let Some(hint) = &error.hint {
+                    let hint = format!("hint: {}", clean(hint));
+                    lines.extend(wrap(&[Span::plain(hint)], width));
+                }
+                let tried = counted(u64::from(*attempts), "attempt", "attempts");
+                lines.extend(wrap(&[Span::new(format!("after {tried}"), self.dim())], width));
+                lines
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn content(&self, content: &Content, width: usize) -> Vec<Line> {
+        super::content_lines(content, self.look, width)
+    }
+
+    /// What a paused run waits for, and how it is answered.
+    pub(crate) fn waiting(
+        &mut self,
+        output: &RunOutput,
+        to_continue: Option<&str>,
+        screen: &mut Screen,
+    ) {
+        let frame = Frame::new(self.look, screen.size().0);
+        let root = StepPath::root();
+        let inner = frame.inner(&root);
+        let plain = self.look.style == Form::Plain;
+        self.room(screen, Above::Panel);
+        screen.keep(&frame.open_about("waiting", color(AnsiColor::Yellow)));
+        let mut lines: Vec<Line> = Vec::new();
+        for (at, asked) in output.requirements.iter().take(OPEN_MAX).enumerate() {
+            if at > 0 && !plain {
+                lines.push(Line::new());
+            }
+            lines.extend(self.open(asked, inner));
+        }
+        if let Some(more @ 1..) = output.requirements.len().checked_sub(OPEN_MAX) {
+            lines.push(vec![Span::new(format!("… and {more} more"), self.dim())]);
+        }
+        if !plain {
+            lines.push(Line::new());
+        }
+        let how = how(output, to_continue);
+        let how = vec![Span::new("to go on: ", self.dim()), Span::plain(clean(&how))];
+        lines.extend(wrap(&how, inner));
+        for line in lines {
+            screen.keep(&frame.body(&root, line));
+        }
+        if !plain {
+            for line in frame.close(&root, Line::new()) {
+                screen.keep(&line);
+            }
+        }
+    }
+
+    /// One requirement, shortly.
+    fn open(&self, asked: &Requirement, width: usize) -> Vec<Line> {
+        let title = vec![
+            Span::new(harmless(&asked.id), BOLD),
+            Span::new(format!("  {}", wanted(asked)), self.dim()),
+        ];
+        let mut lines = wrap(&title, width);
+        let mut inside = Vec::new();
+        let inner = width.saturating_sub(2);
+        let message = message(asked);
+        if !message.is_empty() {
+            inside.extend(wrap(&[Span::plain(clean(&message))], inner));
+        }
+        let mut about = self.subject(asked, inner);
+        let more = about.len().saturating_sub(EXCERPT_LINES_MAX);
+        if more > 0 && !matches!(asked.kind, RequirementKind::RouteSelection { .. }) {
+            about.truncate(EXCERPT_LINES_MAX);
+            let more = counted(more as u64, "more line", "more lines");
+            about.push(vec![Span::new(format!("… {more}"), self.dim())]);
+        }
+        inside.extend(about);
+        if let RequirementKind::UserInput { schema }
+        | RequirementKind::Wait { schema: Some(schema) } = &asked.kind
+        {
+            for field in fields(schema).into_iter().flatten() {
+                let needed = if field.required { "" } else { ", or nothing" };
+                let field =
+                    format!("{}: {}{needed}", harmless(&field.name), harmless(&field.takes()));
+                inside.extend(wrap(&[Span::plain(field)], inner));
+            }
+        }
+        let answers = asked.answers().join(", ");
+        let note = match (answers.is_empty(), until(asked)) {
+            (false, Some(until)) => format!("{answers} · {until}"),
+            (false, None) => answers,
+            (true, until) => until.unwrap_or_default(),
+        };
+        inside.extend(wrap(&[Span::new(note, self.dim())], inner));
+        lines.extend(inside.into_iter().map(|line| [vec![Span::plain("  ")], line].concat()));
+        lines
+    }
+}
+
+/// What a program does to go on, or what somebody types.
+fn how(output: &RunOutput, to_continue: Option<&str>) -> String {
+    use RequirementKind as K;
+    let run = output.run_id.as_str();
+    if let Some(command) = to_continue {
+        return command.replace("RUN_ID", run);
+    }
+    let Some(asked) = output.requirements.iter().find(|asked| asked.needs_person()) else {
+        return format!("workflow.resume({run:?})");
+    };
+    let answer = match &asked.kind {
+        K::UserInput { .. } | K::Wait { .. } => "Answer::submit(json!(…))".to_owned(),
+        K::RouteSelection { choices, .. } => {
+            let first = choices.first().map_or("…", |choice| choice);
+            format!("Answer::select([{first:?}])")
+        }
+        K::ErrorDecision { retries: true, .. } => "Answer::Retry".to_owned(),
+        K::ErrorDecision { .. } => "Answer::Skip".to_owned(),
+        _ => "Answer::Approve".to_owned(),
+    };
+    format!("workflow.continue_run({run:?}, [({:?}, {answer})])", &*asked.id)
+}

@@ -1,0 +1,127 @@
+//! What is said of a requirement: what is waited for, until when, and how it was answered.
+
+use crate::lines::short;
+use crate::moment::utc;
+use crate::text::harmless;
+use serde_json::Value;
+use stepwright_core::event::Reply;
+use stepwright_core::requirement::{OnTimeout, RequirementKind};
+use stepwright_core::{Answer, Requirement};
+
+/// How many characters of a value are shown where it is told what somebody has said.
+const VALUE_CHARS_MAX: usize = 60;
+
+/// What is waited for: `a confirmation`.
+pub(crate) fn wanted(requirement: &Requirement) -> String {
+    use RequirementKind as K;
+    match &requirement.kind {
+        K::Confirmation => "a confirmation".to_owned(),
+        K::UserInput { .. } => "a form".to_owned(),
+        K::RouteSelection { .. } => "a choice".to_owned(),
+        K::OutputReview { .. } => "a review".to_owned(),
+        K::IterationReview { iteration, max_iterations, .. } => {
+            format!("a review of turn {iteration} of at most {max_iterations}")
+        }
+        K::ToolConfirmation { .. } => "the confirmation of a call".to_owned(),
+        K::Wait { .. } => "an answer".to_owned(),
+        K::ErrorDecision { .. } => "a decision about a failure".to_owned(),
+        K::Sleep => "a moment".to_owned(),
+        _ => "something".to_owned(),
+    }
+}
+
+/// What a person is asked. What has no message is called by its name.
+pub(crate) fn message(requirement: &Requirement) -> String {
+    if !requirement.message.trim().is_empty() {
+        return requirement.message.to_string();
+    }
+    match requirement.id.rsplit_once("!wait:") {
+        Some((_, name)) => format!("`{name}`"),
+        None => String::new(),
+    }
+}
+
+/// `waits for a confirmation: Publish it?`
+pub(crate) fn waits(requirement: &Requirement) -> String {
+    if !requirement.needs_person() {
+        return match requirement.due {
+            Some(due) => format!("sleeps until {}", utc(due)),
+            None => "sleeps".to_owned(),
+        };
+    }
+    let wanted = wanted(requirement);
+    match (&requirement.kind, message(requirement)) {
+        (RequirementKind::ToolConfirmation { tool }, _) => {
+            format!("waits for {wanted}: {}", crate::view::call(tool))
+        }
+        (_, message) if message.is_empty() => format!("waits for {wanted}"),
+        (_, message) => format!("waits for {wanted}: {}", short(&message)),
+    }
+}
+
+/// Until when, and what counts then.
+pub(crate) fn until(requirement: &Requirement) -> Option<String> {
+    let due = utc(requirement.due?);
+    if !requirement.needs_person() {
+        return Some(format!("goes on by itself at {due}"));
+    }
+    let then = match &requirement.on_timeout {
+        OnTimeout::Fail => "it fails".to_owned(),
+        OnTimeout::Default(value) => format!("{} counts as the answer", value_of(value)),
+        _ => match requirement.at_timeout() {
+            Some(answer) => format!("it counts as {}", word(&answer)),
+            None => "it fails".to_owned(),
+        },
+    };
+    Some(format!("until {due}; then {then}"))
+}
+
+/// `approved by ada`, `rejected: too long`.
+pub(crate) fn replied(reply: &Reply) -> String {
+    let mut text = word(&reply.answer);
+    if reply.timed_out {
+        text = format!("nobody answered in time: {text}");
+    } else if let Some(by) = &reply.by {
+        text = format!("{text} by {}", harmless(by));
+    }
+    match &reply.answer {
+        Answer::Reject { feedback: Some(feedback) } if !reply.timed_out && !feedback.is_empty() => {
+            format!("{text}: {}", short(feedback))
+        }
+        Answer::Submit { value } => format!("{text}: {}", value_of(value)),
+        Answer::Select { choices } => {
+            let choices: Vec<String> = choices.iter().map(|choice| harmless(choice)).collect();
+            format!("{text}: {}", choices.join(", "))
+        }
+        _ => text,
+    }
+}
+
+fn word(answer: &Answer) -> String {
+    match answer {
+        Answer::Approve => "approved",
+        Answer::Reject { .. } => "rejected",
+        Answer::Edit { .. } => "edited",
+        Answer::Submit { .. } => "answered",
+        Answer::Select { choices } if choices.is_empty() => "chosen nothing",
+        Answer::Select { .. } => "chosen",
+        Answer::Retry => "retried",
+        Answer::Skip => "passed over",
+        Answer::Elapsed => "goes on",
+        _ => answer.word(),
+    }
+    .to_owned()
+}
+
+/// The beginning of a value, on one line.
+pub(crate) fn value_of(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let text = harmless(&text);
+    match text.char_indices().nth(VALUE_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
