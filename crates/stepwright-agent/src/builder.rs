@@ -218,7 +218,8 @@ impl AgentBuilder {
     /// Says that a person must allow each call of this tool: the run waits for that, and the model
     /// is told of a rejection. A person may also change the arguments.
     ///
-    /// Tools can say so themselves: see [`Tool::requires_confirmation`].
+    /// Tools can say so themselves: see
+    /// [`Tool::requires_confirmation`](stepwright_core::tool::Tool::requires_confirmation).
     pub fn requires_confirmation(mut self, tool: impl Into<String>) -> Self {
         self.confirmed.insert(tool.into());
         self

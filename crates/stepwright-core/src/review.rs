@@ -73,7 +73,7 @@ pub struct HumanReview {
 pub struct UserInput {
     /// What is asked.
     pub message: Arc<str>,
-    /// The JSON Schema of the answer: an object. See [`form`](crate::form).
+    /// The JSON Schema of the answer: an object. See [`form`].
     pub schema: Arc<Value>,
 }
 

@@ -162,7 +162,8 @@ impl WorkflowBuilder {
         self
     }
 
-    /// The kinds of events that outputs do not have, by name: see [`Event::name`].
+    /// The kinds of events that outputs do not have, by name: see
+    /// [`Event::name`](stepwright_core::Event::name).
     pub fn events_to_skip<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.events_to_skip = names.into_iter().map(Into::into).collect();
         self
@@ -196,7 +197,7 @@ impl WorkflowBuilder {
         self
     }
 
-    /// Logs what every run does in detail: see [`Run::debug_mode`].
+    /// Logs what every run does in detail: see [`Run::debug_mode`](crate::Run::debug_mode).
     pub fn debug_mode(mut self, debug: bool) -> Self {
         self.debug = debug;
         self

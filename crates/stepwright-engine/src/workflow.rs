@@ -87,7 +87,8 @@ impl Workflow {
         &self.0.compiled.plan
     }
 
-    /// Whether its runs are remembered beyond this process' memory: see [`WorkflowBuilder::store`].
+    /// Whether its runs are remembered beyond this process' memory: see
+    /// [`WorkflowBuilder::store`](crate::WorkflowBuilder::store).
     pub fn has_store(&self) -> bool {
         self.0.store.is_some()
     }
