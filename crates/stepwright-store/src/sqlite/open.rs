@@ -113,6 +113,8 @@ impl SqliteOptions {
             // Only macOS has it, where otherwise the disk may keep what it says it wrote.
             connection.pragma_update(None, "fullfsync", true)?;
         }
+        // What it takes to take a change back is not kept in a file.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
         if let Some(bytes) = self.bytes_max {
             let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
             let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page;

@@ -9,11 +9,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use stepwright_core::StoreError;
 use stepwright_core::store::Watched;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::sync::oneshot;
 
 /// How many changes are committed together at the most. One wait for the disk serves them all; more
 /// would make the first of them wait for the last.
 const GROUP_MAX: usize = 256;
+
+/// How often the writer looks for the next change before it goes to sleep: some 50 µs.
+const SPINS_MAX: u32 = 1_000;
 
 /// How many changes may wait for the writer. Whoever comes then waits for a place.
 const QUEUE_MAX: usize = 1_024;
@@ -65,14 +69,15 @@ impl Writer {
 
     /// Does `work` in a transaction. When it is ready, the transaction is committed.
     ///
-    /// `work` may fail at any place: nothing of it stays then.
+    /// `work` may fail at any place: nothing of it stays then. It may be done twice, the first time
+    /// in vain: another change that was to be committed with it may have failed.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         told: Told,
-        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let change = Box::new(Waiting { work: Some(work), made: None, told, reply });
+        let change = Box::new(Waiting { work, made: None, told, reply });
         let queue = self.queue.as_ref().ok_or_else(|| closed(&self.path))?;
         queue.send(Task::Change(change)).await.map_err(|_| closed(&self.path))?;
         answer.await.map_err(|_| closed(&self.path))?
@@ -122,7 +127,7 @@ trait Change: Send {
 }
 
 struct Waiting<T, W> {
-    work: Option<W>,
+    work: W,
     made: Option<T>,
     told: Told,
     reply: oneshot::Sender<Result<T, StoreError>>,
@@ -130,12 +135,10 @@ struct Waiting<T, W> {
 
 impl<T: Send, W> Change for Waiting<T, W>
 where
-    W: FnOnce(&Connection) -> Result<T, Failure> + Send,
+    W: Fn(&Connection) -> Result<T, Failure> + Send,
 {
     fn make(&mut self, connection: &Connection) -> Result<(), Failure> {
-        if let Some(work) = self.work.take() {
-            self.made = Some(work(connection)?);
-        }
+        self.made = Some((self.work)(connection)?);
         Ok(())
     }
 
@@ -165,9 +168,12 @@ fn run(
     let version =
         || connection.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0));
     let mut seen = version().ok();
-    while let Some(task) = waiting.blocking_recv() {
+    // Where there is one processor, whoever is waited for needs it.
+    let several = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+    let spins = if several { SPINS_MAX } else { 0 };
+    while let Some(task) = next_task(&mut waiting, spins) {
         if let Task::Change(first) = task {
-            let mut group = Group { path, made: Vec::with_capacity(1), committed: false };
+            let mut group = Group { path, made: Vec::new(), committed: false, apart: false };
             match group.make(connection, first, &mut waiting) {
                 Ok(()) => group.committed = true,
                 Err(error) => {
@@ -188,12 +194,32 @@ fn run(
     }
 }
 
+/// The next task. Whoever was answered just now may come back with the next change before this
+/// thread has gone to sleep, and to wake it takes longer than many a change.
+fn next_task(waiting: &mut mpsc::Receiver<Task>, spins: u32) -> Option<Task> {
+    for _ in 0..spins {
+        match waiting.try_recv() {
+            Ok(task) => return Some(task),
+            Err(TryRecvError::Empty) => std::hint::spin_loop(),
+            Err(TryRecvError::Disconnected) => return None,
+        }
+    }
+    waiting.blocking_recv()
+}
+
 /// Changes that are committed together.
 struct Group<'a> {
     path: &'a Path,
-    made: Vec<(Box<dyn Change>, Result<(), StoreError>)>,
+    made: Vec<Made>,
     committed: bool,
+    /// Whether each change can be taken back alone. That has its price: SQLite keeps every page as
+    /// it was before each of them. So it begins when one has to be taken back, with all of them
+    /// made once more.
+    apart: bool,
 }
+
+/// A change, and how it went.
+type Made = (Box<dyn Change>, Result<(), StoreError>);
 
 impl Group<'_> {
     fn make(
@@ -209,7 +235,12 @@ impl Group<'_> {
             return Err(error);
         }
         while let Some(change) = next.take() {
-            self.one(connection, change)?;
+            self.made.push((change, Ok(())));
+            let begun = connection.total_changes();
+            let kept = self.one(connection, self.made.len() - 1)?;
+            if !kept && !self.apart && connection.total_changes() != begun {
+                self.once_more(connection)?;
+            }
             if self.made.len() < GROUP_MAX {
                 next = another(waiting);
             }
@@ -217,29 +248,36 @@ impl Group<'_> {
         execute(connection, "COMMIT")
     }
 
-    /// Makes one change, or none of it: what is refused does not touch the others.
-    fn one(
-        &mut self,
-        connection: &Connection,
-        mut change: Box<dyn Change>,
-    ) -> Result<(), SqlError> {
-        let outcome = execute(connection, "SAVEPOINT change")
-            .map_err(Failure::from)
-            .and_then(|()| change.make(connection));
-        let kept = match outcome {
+    /// Takes all changes back, and makes them so that each can be taken back alone.
+    fn once_more(&mut self, connection: &Connection) -> Result<(), SqlError> {
+        execute(connection, "ROLLBACK")?;
+        execute(connection, "BEGIN IMMEDIATE")?;
+        self.apart = true;
+        (0..self.made.len()).try_for_each(|nth| self.one(connection, nth).map(drop))
+    }
+
+    /// Makes one change, and tells whether it is kept. One that is not may have left something
+    /// behind, unless the group is apart: what is refused does not touch the others then.
+    fn one(&mut self, connection: &Connection, nth: usize) -> Result<bool, SqlError> {
+        if self.apart {
+            execute(connection, "SAVEPOINT change")?;
+        }
+        let (change, outcome) = &mut self.made[nth];
+        *outcome = match change.make(connection) {
             Ok(()) => Ok(()),
             Err(Failure::Refused(error)) => Err(error),
             // A fact that is too long for a row, say. When SQLite has given up the whole
             // transaction (the disk is full), or may have, so do we.
             Err(Failure::Sql(error)) if connection.is_autocommit() || is_grave(&error) => {
-                self.made.push((change, Ok(())));
                 return Err(error);
             }
             Err(failure) => Err(failure.into_error("write to", self.path)),
         };
-        let end = if kept.is_ok() { "RELEASE change" } else { "ROLLBACK TO change" };
-        self.made.push((change, kept));
-        execute(connection, end)
+        let kept = outcome.is_ok();
+        if self.apart {
+            execute(connection, if kept { "RELEASE change" } else { "ROLLBACK TO change" })?;
+        }
+        Ok(kept)
     }
 
     /// Nothing of the group was committed. Those that were refused keep their own reasons.
