@@ -16,7 +16,9 @@ use std::time::Duration;
 /// assert_eq!(error.data.code, ErrorCode::BadInput);
 /// assert_eq!(ErrorCode::TimedOut.to_string(), "timed out");
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorCode {

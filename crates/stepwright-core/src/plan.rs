@@ -1,10 +1,12 @@
 //! The shape of a workflow as plain data: what a definition becomes once its closures are named.
 
+use crate::error::{ErrorCode, ErrorData};
 use crate::executor::ExecutorType;
 use crate::review::HumanReview;
 use crate::state::Reducers;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -24,11 +26,12 @@ pub const RETRIES_MAX: u32 = 1_000;
 /// ```
 /// use stepwright_core::plan::{Node, NodeKind, OnError, Plan};
 /// let kind = NodeKind::Steps { body: Vec::new() };
-/// let node = Node { index: 0, name: "Draft".into(), kind, on_error: OnError::Fail, review: None };
+/// let on_error = OnError::Fail.into();
+/// let node = Node { index: 0, name: "Draft".into(), kind, on_error, review: None };
 /// let (body, reducers) = (vec![node], Default::default());
 /// let plan = Plan { name: "News".into(), body, nodes: 1, reducers };
 /// let mut changed = plan.clone();
-/// changed.body[0].on_error = OnError::Skip;
+/// changed.body[0].on_error = OnError::Skip.into();
 /// // Whoever resumes a run sees that it began with another plan.
 /// assert_ne!(plan.digest(), changed.digest());
 /// ```
@@ -64,7 +67,7 @@ impl Plan {
 /// use stepwright_core::plan::{Node, OnError};
 /// let json = r#"{ "index": 0, "name": "Draft", "kind": { "steps": { "body": [] } } }"#;
 /// let node: Node = serde_json::from_str(json)?;
-/// assert_eq!((&*node.name, node.on_error), ("Draft", OnError::Fail));
+/// assert_eq!((&*node.name, node.on_error), ("Draft", OnError::Fail.into()));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,7 +80,7 @@ pub struct Node {
     pub kind: NodeKind,
     /// What happens if it fails.
     #[serde(default)]
-    pub on_error: OnError,
+    pub on_error: ErrorPolicy,
     /// What a person has a say in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Box<HumanReview>>,
@@ -198,6 +201,106 @@ pub enum OnError {
     Pause,
 }
 
+impl OnError {
+    /// This, but after failures of this class something else.
+    ///
+    /// ```
+    /// use stepwright_core::ErrorCode;
+    /// use stepwright_core::plan::OnError;
+    /// let policy = OnError::Fail.but(ErrorCode::TimedOut, OnError::Skip);
+    /// assert_eq!(policy.of(ErrorCode::TimedOut), OnError::Skip);
+    /// assert_eq!(policy.of(ErrorCode::Model), OnError::Fail);
+    /// ```
+    pub fn but(self, code: ErrorCode, on_error: Self) -> ErrorPolicy {
+        ErrorPolicy::from(self).but(code, on_error)
+    }
+}
+
+/// What happens when a step has failed, by the class of its failure.
+///
+/// ```
+/// use stepwright_core::ErrorCode;
+/// use stepwright_core::plan::{ErrorPolicy, OnError};
+/// // In a file: `on_error: skip`, or one thing for some failures and another for the others.
+/// let written = r#"{ "timed_out": "skip", "otherwise": "fail" }"#;
+/// let written: ErrorPolicy = serde_json::from_str(written)?;
+/// assert_eq!(written.of(ErrorCode::TimedOut), OnError::Skip);
+/// assert_eq!(written.of(ErrorCode::Model), OnError::Fail);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct ErrorPolicy {
+    /// What happens unless a class says otherwise.
+    pub otherwise: OnError,
+    /// What happens after failures of a class.
+    pub classes: BTreeMap<ErrorCode, OnError>,
+}
+
+impl ErrorPolicy {
+    /// This, but after failures of this class something else: see [`OnError::but`].
+    #[must_use]
+    pub fn but(mut self, code: ErrorCode, on_error: OnError) -> Self {
+        self.classes.insert(code, on_error);
+        self
+    }
+
+    /// What happens after a failure of this class.
+    pub fn of(&self, code: ErrorCode) -> OnError {
+        self.classes.get(&code).copied().unwrap_or(self.otherwise)
+    }
+
+    /// Whether this may happen.
+    ///
+    /// ```
+    /// use stepwright_core::plan::{ErrorPolicy, OnError};
+    /// let policy = ErrorPolicy::from(OnError::Skip);
+    /// assert!(policy.may(OnError::Skip) && !policy.may(OnError::Pause));
+    /// ```
+    pub fn may(&self, what: OnError) -> bool {
+        self.otherwise == what || self.classes.values().any(|on_error| *on_error == what)
+    }
+}
+
+impl From<OnError> for ErrorPolicy {
+    fn from(otherwise: OnError) -> Self {
+        Self { otherwise, classes: BTreeMap::new() }
+    }
+}
+
+/// A policy as it is written: a word, unless there is more to say.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Always(OnError),
+    ByClass {
+        #[serde(default)]
+        otherwise: OnError,
+        #[serde(flatten)]
+        classes: BTreeMap<ErrorCode, OnError>,
+    },
+}
+
+impl From<Written> for ErrorPolicy {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Always(otherwise) => otherwise.into(),
+            Written::ByClass { otherwise, classes } => Self { otherwise, classes },
+        }
+    }
+}
+
+impl From<ErrorPolicy> for Written {
+    fn from(policy: ErrorPolicy) -> Self {
+        let ErrorPolicy { otherwise, classes } = policy;
+        if classes.is_empty() {
+            Self::Always(otherwise)
+        } else {
+            Self::ByClass { otherwise, classes }
+        }
+    }
+}
+
 /// What a container with branches does when one fails.
 ///
 /// ```
@@ -230,7 +333,7 @@ pub enum Join {
 /// let waits = [1, 2, 3].map(|failed| patient.delay_ms(failed, 0));
 /// assert_eq!(waits, [2_000, 4_000, 8_000]);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Retry {
     /// How often after the first attempt.
     pub retries: u32,
@@ -242,16 +345,40 @@ pub struct Retry {
     pub backoff_max_ms: u64,
     /// Whether waits are shortened by chance, by up to half, so that many do not come at once.
     pub jitter: bool,
+    /// After which failures: those of these classes; after all, if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<ErrorCode>,
 }
 
 impl Default for Retry {
     /// No retries; if there are any, 500 ms doubling up to 30 s, with jitter.
     fn default() -> Self {
-        Self { retries: 0, backoff_ms: 500, factor: 2.0, backoff_max_ms: 30_000, jitter: true }
+        let (backoff_ms, backoff_max_ms) = (500, 30_000);
+        Self { retries: 0, backoff_ms, factor: 2.0, backoff_max_ms, jitter: true, on: Vec::new() }
     }
 }
 
 impl Retry {
+    /// Whether this failure may be followed by another attempt: one that says that it will not go
+    /// away is not; a panic only where its class is named.
+    ///
+    /// ```
+    /// use stepwright_core::plan::Retry;
+    /// use stepwright_core::{ErrorCode, StepError};
+    /// let retry = Retry { retries: 2, on: vec![ErrorCode::TimedOut], ..Retry::default() };
+    /// assert!(retry.is_for(&StepError::new("too late").with_code(ErrorCode::TimedOut).data));
+    /// assert!(!retry.is_for(&StepError::new("no such host").data));
+    /// assert!(!Retry::default().is_for(&StepError::terminal("no such account").data));
+    /// ```
+    pub fn is_for(&self, error: &ErrorData) -> bool {
+        match self.on.as_slice() {
+            [] => error.retryable,
+            on => {
+                on.contains(&error.code) && (error.retryable || error.code == ErrorCode::Panicked)
+            }
+        }
+    }
+
     /// How long to wait after `failed` attempts, in milliseconds, where `chance` is any 64 bits.
     ///
     /// ```

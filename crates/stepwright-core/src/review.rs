@@ -1,7 +1,7 @@
 //! What a person has a say in: part of the plan of a workflow.
 
 use crate::form;
-use crate::plan::{NodeKind, OnError};
+use crate::plan::{ErrorPolicy, NodeKind, OnError};
 use crate::requirement::OnTimeout;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -186,18 +186,19 @@ impl HumanReview {
     /// use stepwright_core::plan::OnError;
     /// use stepwright_core::review::Reviewed;
     /// let review = HumanReview::new().requires_iteration_review("Enough?");
-    /// assert!(review.mistakes(&Reviewed::Loop, OnError::Fail).is_empty());
-    /// let wrong = review.mistakes(&Reviewed::Step, OnError::Fail);
+    /// let on_error = OnError::Fail.into();
+    /// assert!(review.mistakes(&Reviewed::Loop, &on_error).is_empty());
+    /// let wrong = review.mistakes(&Reviewed::Step, &on_error);
     /// assert_eq!(wrong[0].setting, "requires_iteration_review");
     /// assert_eq!(wrong[0].what, "only a loop has turns to review");
     /// ```
-    pub fn mistakes(&self, about: &Reviewed<'_>, on_error: OnError) -> Vec<ReviewMistake> {
+    pub fn mistakes(&self, about: &Reviewed<'_>, on_error: &ErrorPolicy) -> Vec<ReviewMistake> {
         let mut found = Vec::new();
         let mut wrong = |setting, what: &str, fix| {
             found.push(ReviewMistake { setting, what: what.to_owned(), fix });
         };
         // A deadline of its own for the question what to do about a failure.
-        let about_failure = on_error == OnError::Pause && self.timeout_ms.is_some();
+        let about_failure = on_error.may(OnError::Pause) && self.timeout_ms.is_some();
         if self.asks_nothing() && !about_failure {
             wrong(
                 "human_review",

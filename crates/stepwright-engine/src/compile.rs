@@ -132,7 +132,7 @@ impl Compiler {
         };
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let review = review.map(Box::new);
-        let wrong = review.as_deref().map(|r| r.mistakes(&Reviewed::of(&kind), on_error));
+        let wrong = review.as_deref().map(|r| r.mistakes(&Reviewed::of(&kind), &on_error));
         for mistake in wrong.into_iter().flatten() {
             self.mistake(path, mistake.what, mistake.fix);
         }
@@ -163,8 +163,8 @@ impl Compiler {
                 }
                 if join == Join::BestEffort {
                     for branch in &mut branches {
-                        if branch.on_error == OnError::Fail {
-                            branch.on_error = OnError::Skip;
+                        if branch.on_error.otherwise == OnError::Fail {
+                            branch.on_error.otherwise = OnError::Skip;
                         }
                     }
                 }
@@ -222,7 +222,7 @@ impl Compiler {
 
     fn step(&mut self, step: StepBody, path: &StepPath, depth: usize, index: usize) -> NodeKind {
         let StepBody { work, retry, timeout, history } = step;
-        self.check_retry(retry, path);
+        self.check_retry(&retry, path);
         let history_runs = self.history_runs(history, path);
         if timeout == Some(Duration::ZERO) {
             self.mistake(path, "a timeout of nothing lets nothing happen", "give it more time");
@@ -324,7 +324,11 @@ impl Compiler {
         at_most.unwrap_or(1)
     }
 
-    fn check_retry(&mut self, retry: Retry, path: &StepPath) {
+    fn check_retry(&mut self, retry: &Retry, path: &StepPath) {
+        if !retry.on.is_empty() && retry.retries == 0 {
+            let what = "it says after which failures it is tried again, and is never tried again";
+            self.mistake(path, what, "say how often with `.retries(…)`");
+        }
         if retry.retries > RETRIES_MAX {
             let what = format!("a step is tried again at most {RETRIES_MAX} times");
             self.mistake(path, what, "retry less often");
@@ -340,7 +344,7 @@ impl Compiler {
 fn asks(body: &[Node]) -> bool {
     body.iter().any(|node| {
         node.review.is_some()
-            || node.on_error == OnError::Pause
+            || node.on_error.may(OnError::Pause)
             || children(node).into_iter().any(asks)
     })
 }

@@ -148,7 +148,7 @@ impl Workflow {
     /// Cancels a run, whoever drives it: this process, another, or nobody. `false` if there is
     /// nothing to cancel: it has ended, or there is none of that name.
     ///
-    /// The run ends at once; see [`RunHandle::output`] to wait for that.
+    /// The run ends at once; see [`RunHandle::wait`] to wait for that.
     ///
     /// # Errors
     /// If the store fails.

@@ -89,7 +89,7 @@ impl<'a> Builder<'a> {
 
     fn item(&self, item: &Item) -> Result<AnyStep, Error> {
         let name = item.name.text.as_str();
-        let on_error = item.on_error;
+        let on_error = item.on_error.clone();
         let review = item.review.clone();
         Ok(match &item.kind {
             Kind::Agent { agent, prompt } => {
@@ -222,8 +222,8 @@ fn router(name: &str, choose: &Choice) -> Router {
 }
 
 fn limited(step: Step, item: &Item) -> Step {
-    let mut step = reviewed!(step.on_error(item.on_error), item.review.clone());
-    if let Some(retry) = item.retry {
+    let mut step = reviewed!(step.on_error(item.on_error.clone()), item.review.clone());
+    if let Some(retry) = item.retry.clone() {
         step = step.retry(retry);
     }
     if let Some(timeout) = item.timeout {

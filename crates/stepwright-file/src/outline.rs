@@ -6,7 +6,7 @@ use crate::suggest::listed;
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
-use stepwright_core::plan::{Join, OnError};
+use stepwright_core::plan::{ErrorPolicy, Join, OnError};
 use stepwright_core::{HumanReview, OnReject, OnTimeout};
 
 /// A workflow, a step, or a part of one, and what is inside.
@@ -141,21 +141,18 @@ fn of_item(file: &File, item: &Item) -> Outline {
         }
         Kind::Unreadable => Vec::new(),
     };
-    if let Some(retry) = item.retry.filter(|retry| retry.retries > 0) {
+    if let Some(retry) = item.retry.as_ref().filter(|retry| retry.retries > 0) {
         let times = if retry.retries == 1 { "retry" } else { "retries" };
-        details.push(format!("{} {times}", retry.retries));
+        let on: Vec<String> = retry.on.iter().map(ToString::to_string).collect();
+        let on = if on.is_empty() { String::new() } else { format!(" ({})", on.join(", ")) };
+        details.push(format!("{} {times}{on}", retry.retries));
     }
     details.extend(item.history.filter(|runs| *runs > 0).map(|runs| match runs {
         1 => "knows the run before".to_owned(),
         many => format!("knows {many} earlier runs"),
     }));
     details.extend(item.timeout.map(|timeout| format!("within {}", display(timeout))));
-    match item.on_error {
-        OnError::Skip => details.push("skipped if it fails".into()),
-        OnError::Continue => details.push("goes on if it fails".into()),
-        OnError::Pause => details.push("somebody decides if it fails".into()),
-        _ => {}
-    }
+    details.extend(of_failures(&item.on_error));
     details.extend(item.review.iter().flat_map(of_review));
     Outline {
         name: item.name.text.clone(),
@@ -163,6 +160,22 @@ fn of_item(file: &File, item: &Item) -> Outline {
         detail: details.join(", "),
         steps,
     }
+}
+
+/// What happens after failures, where that is not the usual.
+fn of_failures(policy: &ErrorPolicy) -> Vec<String> {
+    let told = |on_error| match on_error {
+        OnError::Skip => "skipped",
+        OnError::Continue => "goes on",
+        OnError::Pause => "somebody decides",
+        _ => "fails",
+    };
+    let classes = policy.classes.iter();
+    let classes =
+        classes.map(|(code, on_error)| format!("{} if it fails ({code})", told(*on_error)));
+    let otherwise = (policy.otherwise != OnError::Fail)
+        .then(|| format!("{} if it fails", told(policy.otherwise)));
+    classes.chain(otherwise).collect()
 }
 
 fn of_items(file: &File, items: &[Item]) -> Vec<Outline> {

@@ -3,7 +3,7 @@
 use super::{AnyStep, Body, Decider, IntoStep, container};
 use std::sync::Arc;
 use stepwright_core::HumanReview;
-use stepwright_core::plan::OnError;
+use stepwright_core::plan::ErrorPolicy;
 use stepwright_core::{StepError, StepInput};
 
 /// Steps that are done if a condition holds, and others that are done if not.
@@ -22,7 +22,7 @@ use stepwright_core::{StepError, StepInput};
 #[must_use = "a container does nothing until it is part of a workflow"]
 pub struct Condition {
     name: String,
-    on_error: OnError,
+    on_error: ErrorPolicy,
     review: Option<HumanReview>,
     holds: Decider<bool>,
     then: Vec<AnyStep>,
@@ -61,7 +61,7 @@ impl Condition {
     fn made(name: impl Into<String>, holds: Decider<bool>) -> Self {
         Self {
             name: name.into(),
-            on_error: OnError::default(),
+            on_error: ErrorPolicy::default(),
             review: None,
             holds,
             then: Vec::new(),

@@ -4,7 +4,7 @@ use super::condition::IntoHolds;
 use super::{AnyStep, Body, Decider, IntoStep, container};
 use std::sync::Arc;
 use stepwright_core::HumanReview;
-use stepwright_core::plan::OnError;
+use stepwright_core::plan::ErrorPolicy;
 use stepwright_core::{Content, StepInput};
 
 /// Steps that are repeated until a condition holds, and at most so many times.
@@ -27,7 +27,7 @@ use stepwright_core::{Content, StepInput};
 #[must_use = "a container does nothing until it is part of a workflow"]
 pub struct Loop {
     name: String,
-    on_error: OnError,
+    on_error: ErrorPolicy,
     review: Option<HumanReview>,
     body: Vec<AnyStep>,
     at_most: Option<u32>,
@@ -40,7 +40,7 @@ impl Loop {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            on_error: OnError::default(),
+            on_error: ErrorPolicy::default(),
             review: None,
             body: Vec::new(),
             at_most: None,

@@ -3,7 +3,7 @@
 use super::{AnyStep, Body, Decider, IntoStep, container};
 use std::sync::Arc;
 use stepwright_core::HumanReview;
-use stepwright_core::plan::{Join, OnError};
+use stepwright_core::plan::{ErrorPolicy, Join};
 use stepwright_core::{Content, StepError, StepInput};
 
 /// How many items a map works on at a time, unless said otherwise.
@@ -28,7 +28,7 @@ pub(crate) const CONCURRENCY: u32 = 8;
 #[must_use = "a container does nothing until it is part of a workflow"]
 pub struct Map {
     name: String,
-    on_error: OnError,
+    on_error: ErrorPolicy,
     review: Option<HumanReview>,
     over: Option<Decider<Vec<Content>>>,
     body: Vec<AnyStep>,
@@ -41,7 +41,7 @@ impl Map {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            on_error: OnError::default(),
+            on_error: ErrorPolicy::default(),
             review: None,
             over: None,
             body: Vec::new(),

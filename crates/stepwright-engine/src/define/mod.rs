@@ -27,7 +27,7 @@ use futures_util::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::plan::{Join, OnError, Retry};
+use stepwright_core::plan::{ErrorPolicy, Join, Retry};
 use stepwright_core::{AnyExecutor, Content, StepError, StepInput};
 
 pub(crate) use function::Blocking;
@@ -54,7 +54,7 @@ pub(crate) use function::Blocking;
 #[must_use = "a step does nothing until it is part of a workflow"]
 pub struct AnyStep {
     pub(crate) name: String,
-    pub(crate) on_error: OnError,
+    pub(crate) on_error: ErrorPolicy,
     pub(crate) review: Option<HumanReview>,
     pub(crate) body: Body,
 }
@@ -117,7 +117,7 @@ impl AnyStep {
     pub(crate) fn new(
         name: String,
         body: Body,
-        on_error: OnError,
+        on_error: ErrorPolicy,
         review: Option<HumanReview>,
     ) -> Self {
         Self { name, on_error, review, body }
@@ -140,8 +140,8 @@ macro_rules! container {
     ($name:ident, $self:ident => $body:expr) => {
         impl $name {
             /// What happens when it has failed: by default the run fails.
-            pub fn on_error(mut self, on_error: OnError) -> Self {
-                self.on_error = on_error;
+            pub fn on_error(mut self, on_error: impl Into<ErrorPolicy>) -> Self {
+                self.on_error = on_error.into();
                 self
             }
 

@@ -2,7 +2,7 @@
 
 use super::{AnyStep, Body, IntoStep, container};
 use stepwright_core::HumanReview;
-use stepwright_core::plan::{Join, OnError};
+use stepwright_core::plan::{ErrorPolicy, Join};
 
 /// Steps that are done at the same time.
 ///
@@ -26,7 +26,7 @@ use stepwright_core::plan::{Join, OnError};
 #[must_use = "a container does nothing until it is part of a workflow"]
 pub struct Parallel {
     name: String,
-    on_error: OnError,
+    on_error: ErrorPolicy,
     review: Option<HumanReview>,
     branches: Vec<AnyStep>,
     join: Join,
@@ -38,7 +38,7 @@ impl Parallel {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            on_error: OnError::default(),
+            on_error: ErrorPolicy::default(),
             review: None,
             branches: Vec::new(),
             join: Join::default(),

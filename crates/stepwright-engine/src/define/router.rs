@@ -3,7 +3,7 @@
 use super::{AnyStep, Body, Decider, IntoStep, container};
 use std::sync::Arc;
 use stepwright_core::HumanReview;
-use stepwright_core::plan::OnError;
+use stepwright_core::plan::ErrorPolicy;
 use stepwright_core::{StepError, StepInput};
 
 /// Steps of which some are chosen, by name: one, several in an order, or none.
@@ -25,7 +25,7 @@ use stepwright_core::{StepError, StepInput};
 #[must_use = "a container does nothing until it is part of a workflow"]
 pub struct Router {
     name: String,
-    on_error: OnError,
+    on_error: ErrorPolicy,
     review: Option<HumanReview>,
     choose: Decider<Vec<Arc<str>>>,
     choices: Vec<AnyStep>,
@@ -66,7 +66,7 @@ impl Router {
     fn made(name: impl Into<String>, choose: Decider<Vec<Arc<str>>>) -> Self {
         Self {
             name: name.into(),
-            on_error: OnError::default(),
+            on_error: ErrorPolicy::default(),
             review: None,
             choose,
             choices: Vec::new(),

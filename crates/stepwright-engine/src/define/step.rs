@@ -6,8 +6,8 @@ use super::{AnyStep, Body, History, IntoStep, StepBody, Work};
 use crate::workflow::Workflow;
 use std::fmt;
 use std::time::Duration;
-use stepwright_core::plan::{OnError, Retry};
-use stepwright_core::{AnyExecutor, HumanReview};
+use stepwright_core::plan::{ErrorPolicy, Retry};
+use stepwright_core::{AnyExecutor, ErrorCode, HumanReview};
 
 /// A named step: an executor, and what happens if that fails.
 ///
@@ -23,7 +23,7 @@ use stepwright_core::{AnyExecutor, HumanReview};
 #[must_use = "a step does nothing until it is part of a workflow"]
 pub struct Step {
     name: String,
-    on_error: OnError,
+    on_error: ErrorPolicy,
     review: Option<HumanReview>,
     body: StepBody,
 }
@@ -66,7 +66,7 @@ impl Step {
     fn made(name: String, work: Work) -> Self {
         let history = History::default();
         let body = StepBody { work, retry: Retry::default(), timeout: None, history };
-        Self { name, on_error: OnError::default(), review: None, body }
+        Self { name, on_error: ErrorPolicy::default(), review: None, body }
     }
 
     /// How often it is tried again, with the default backoff: see [`Retry`]. Errors that are not
@@ -79,6 +79,25 @@ impl Step {
     /// How often, and after how long, it is tried again.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.body.retry = retry;
+        self
+    }
+
+    /// After failures of which classes it is tried again: after all of them unless set. What says
+    /// of itself that it will not go away is not tried again in any case, a panic only if it is
+    /// named here.
+    ///
+    /// ```
+    /// use stepwright_core::ErrorCode;
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn fetch(topic: String) -> String { topic }
+    /// let codes = [ErrorCode::TimedOut, ErrorCode::Model];
+    /// let workflow = Workflow::builder("News")
+    ///     .step(Step::new("Fetch", fetch).retries(2).retry_on(codes))
+    ///     .build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn retry_on(mut self, codes: impl IntoIterator<Item = ErrorCode>) -> Self {
+        self.body.retry.on = codes.into_iter().collect();
         self
     }
 
@@ -104,8 +123,21 @@ impl Step {
     }
 
     /// What happens when it has failed, after all its attempts: by default the run fails.
-    pub fn on_error(mut self, on_error: OnError) -> Self {
-        self.on_error = on_error;
+    ///
+    /// ```
+    /// use stepwright_core::{ErrorCode, plan::OnError};
+    /// use stepwright_engine::{Step, Workflow};
+    /// # use std::time::Duration;
+    /// # async fn look_up(topic: String) -> String { topic }
+    /// // Nobody waits for long, but a wrong answer is a failure.
+    /// let step = Step::new("Look up", look_up)
+    ///     .timeout(Duration::from_secs(2))
+    ///     .on_error(OnError::Fail.but(ErrorCode::TimedOut, OnError::Skip));
+    /// # Workflow::builder("News").step(step).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn on_error(mut self, on_error: impl Into<ErrorPolicy>) -> Self {
+        self.on_error = on_error.into();
         self
     }
 

@@ -2,7 +2,7 @@
 
 use super::{AnyStep, Body, IntoStep, container};
 use stepwright_core::HumanReview;
-use stepwright_core::plan::OnError;
+use stepwright_core::plan::ErrorPolicy;
 
 /// Steps that are done one after the other, as one.
 ///
@@ -16,7 +16,7 @@ use stepwright_core::plan::OnError;
 #[must_use = "a container does nothing until it is part of a workflow"]
 pub struct Steps {
     name: String,
-    on_error: OnError,
+    on_error: ErrorPolicy,
     review: Option<HumanReview>,
     body: Vec<AnyStep>,
 }
@@ -24,7 +24,7 @@ pub struct Steps {
 impl Steps {
     /// A sequence without steps.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), on_error: OnError::default(), review: None, body: Vec::new() }
+        Self { name: name.into(), on_error: ErrorPolicy::default(), review: None, body: Vec::new() }
     }
 
     /// Adds a step at the end.

@@ -18,7 +18,7 @@ pub(crate) struct Retrying<'w, E> {
 impl<E: Effects> Effects for Retrying<'_, E> {
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
         match attempt.node.kind {
-            NodeKind::Step { retry, .. } if retry.retries > 0 => {
+            NodeKind::Step { ref retry, .. } if retry.retries > 0 => {
                 Box::pin(self.persist(attempt, retry)).await
             }
             _ => self.inner.execute(attempt).await,
@@ -35,7 +35,7 @@ impl<E: Effects> Retrying<'_, E> {
         self.world.sleep(due.since(self.world.now())).await;
     }
 
-    async fn persist(&self, first: &Attempt<'_>, retry: Retry) -> Result<Arc<StepOutput>, Stop> {
+    async fn persist(&self, first: &Attempt<'_>, retry: &Retry) -> Result<Arc<StepOutput>, Stop> {
         let step = first.step;
         let past = self.inner.past(step);
         // Attempts that were not enough for somebody, or failed before somebody had it tried again,
@@ -55,7 +55,7 @@ impl<E: Effects> Retrying<'_, E> {
                 answer => return answer,
             };
             failed += 1;
-            if failed - before > retry.retries || !failure.error.retryable {
+            if failed - before > retry.retries || !retry.is_for(&failure.error) {
                 return Err(Stop::Failed(failure));
             }
             let backoff = retry.delay_ms(failed - before, self.world.chance());

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use stepwright_core::context::rejected;
 use stepwright_core::event::End;
 use stepwright_core::executor::ExecutorType;
-use stepwright_core::plan::{Node, NodeKind, OnError};
-use stepwright_core::{Answer, EventKind, StepError, StepOutput, StepPath, StepStatus};
+use stepwright_core::plan::{ErrorPolicy, Node, NodeKind, OnError};
+use stepwright_core::{Answer, ErrorData, EventKind, StepError, StepOutput, StepPath, StepStatus};
 
 /// Walks `nodes`, which stand at `at`, one after the other.
 pub(crate) async fn sequence<E: Effects>(
@@ -60,7 +60,7 @@ async fn visit<E: Effects>(
 
 /// Whether people have a say in a node.
 fn asks(node: &Node) -> bool {
-    node.review.is_some() || node.on_error == OnError::Pause
+    node.review.is_some() || node.on_error.may(OnError::Pause)
 }
 
 /// The fact that a node begins, of which nothing more is known.
@@ -111,8 +111,9 @@ fn step_ended<E: Effects>(
             Ok(())
         }
         Err(Stop::Failed(failure)) => {
-            fx.record(&path, step_failed(node.on_error, &failure))?;
-            pass_over(node.on_error, path, flow, failure)
+            let on_error = node.on_error.of(failure.error.code);
+            fx.record(&path, step_failed(on_error, &failure))?;
+            pass_over(on_error, path, flow, failure)
         }
         Err(stop) => Err(stop),
     }
@@ -162,7 +163,7 @@ fn container<'a, E: Effects>(
             return Err(Stop::Sibling);
         }
         // Only a container that may fail and be passed over needs to remember what came before.
-        let before = (node.on_error != OnError::Fail).then(|| flow.clone());
+        let before = (node.on_error != ErrorPolicy::default()).then(|| flow.clone());
         let outer = (flow.user_input.clone(), flow.feedback.clone());
         let mut known = Before::default();
         if let Some(review) = &node.review {
@@ -276,8 +277,9 @@ async fn decide_failure<E: Effects>(
     path: &StepPath,
     failure: &Failure,
 ) -> Result<OnError, Stop> {
-    if node.on_error != OnError::Pause {
-        return Ok(node.on_error);
+    let on_error = node.on_error.of(failure.error.code);
+    if on_error != OnError::Pause {
+        return Ok(on_error);
     }
     let review = node.review.as_deref();
     let asked = (1, failure.attempts);
@@ -307,13 +309,17 @@ fn not_done<E: Effects>(
         return Ok(());
     }
     let failure = Arc::new(Failure { path: path.clone(), error: *error.data, attempts: 0 });
-    // There is nobody to ask again.
-    let on_error = match node.on_error {
-        OnError::Pause => OnError::Fail,
-        other => other,
-    };
+    let on_error = not_asked(node, &failure.error);
     fx.record(&path, failed(node, on_error, &path, &failure))?;
     pass_over(on_error, path, flow, failure)
+}
+
+/// What follows a failure that somebody has decided already: there is nobody to ask again.
+fn not_asked(node: &Node, error: &ErrorData) -> OnError {
+    match node.on_error.of(error.code) {
+        OnError::Pause => OnError::Fail,
+        other => other,
+    }
 }
 
 /// The fact that a node is left out, because somebody has rejected it.

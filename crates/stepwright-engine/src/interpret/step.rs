@@ -2,7 +2,7 @@
 
 use super::flow::Flow;
 use super::review::{self, Verdict, question};
-use super::{not_done, started, step_ended, step_failed};
+use super::{not_asked, not_done, started, step_ended, step_failed};
 use crate::effects::{Attempt, Effects, Failure, Stop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -95,7 +95,7 @@ async fn one_round<E: Effects>(
                 Verdict::Out(error) => Round::Out(error),
                 Verdict::Failed(error) => {
                     let attempts = rounds.attempts;
-                    let on_error = not_asked(node.on_error);
+                    let on_error = not_asked(node, &error.data);
                     let error = *error.data;
                     let failure = Failure { path: path.clone(), error, attempts };
                     Round::Failed(Arc::new(failure), on_error)
@@ -112,8 +112,9 @@ async fn one_round<E: Effects>(
         (Err(Stop::Failed(failure)), _) => failure,
         (Err(stop), _) => return Err(stop),
     };
-    if node.on_error != OnError::Pause {
-        return Ok(Round::Failed(failure, node.on_error));
+    let on_error = node.on_error.of(failure.error.code);
+    if on_error != OnError::Pause {
+        return Ok(Round::Failed(failure, on_error));
     }
     let asked = (rounds.failures, failure.attempts);
     rounds.failures += 1;
@@ -126,14 +127,6 @@ async fn one_round<E: Effects>(
         Answer::Skip => Round::Failed(failure, OnError::Skip),
         _ => Round::Failed(failure, OnError::Fail),
     })
-}
-
-/// Somebody has decided already.
-fn not_asked(on_error: OnError) -> OnError {
-    match on_error {
-        OnError::Pause => OnError::Fail,
-        other => other,
-    }
 }
 
 /// What came of a round in an earlier life of the run, if somebody was asked about it.

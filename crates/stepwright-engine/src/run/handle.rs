@@ -16,7 +16,7 @@ use stepwright_core::{Error, ErrorKind, RunId, RunOutput, RunStatus};
 /// let workflow = Workflow::builder("Deep Research").step(think).build()?;
 /// let handle = workflow.run("ants").background().await?;
 /// println!("{} is {}", handle.run_id(), handle.status().await?);
-/// let output = handle.output().await?;
+/// let output = handle.wait().await?;
 /// # assert_eq!(output.content.text(), "ants");
 /// # Ok(()) }
 /// ```
@@ -51,8 +51,8 @@ impl RunHandle {
         row.map(|row| row.status).ok_or_else(|| self.unknown())
     }
 
-    /// Cancels the run. It takes effect at once; wait for [`RunHandle::output`] to see it. `false`
-    /// if it has ended.
+    /// Cancels the run. It takes effect at once: see it with [`RunHandle::wait`]. `false` if it has
+    /// ended.
     ///
     /// # Errors
     /// If the store fails.
@@ -73,15 +73,15 @@ impl RunHandle {
     ///
     /// # Errors
     /// As awaiting a run: if it failed or was cancelled, or if its journal was lost.
-    #[doc(alias = "wait")]
-    pub async fn output(&self) -> Result<RunOutput, Error> {
+    #[doc(alias = "output")]
+    pub async fn wait(&self) -> Result<RunOutput, Error> {
         self.until(RunStatus::is_terminal).await
     }
 
     /// Waits until the run ends or waits for something, and gives its output.
     ///
     /// # Errors
-    /// As [`RunHandle::output`].
+    /// As [`RunHandle::wait`].
     pub async fn settled(&self) -> Result<RunOutput, Error> {
         self.until(|status| status.is_terminal() || status == RunStatus::Paused).await
     }

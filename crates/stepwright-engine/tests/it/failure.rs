@@ -69,6 +69,50 @@ async fn skip_tolerates_and_continue_goes_on_to_fail() {
     assert_eq!(text(&output.unwrap()), "inaz");
 }
 
+/// A step whose first attempt fails in this way, and whose second does not.
+fn fails_once(code: ErrorCode) -> Step {
+    Step::new("once", move |_: StepInput, cx: StepContext| async move {
+        match (cx.attempt(), code) {
+            (1, ErrorCode::TimedOut) => std::future::pending().await,
+            (1, ErrorCode::Panicked) => panic!("kaput"),
+            (1, code) => Err(StepError::new("kaput").with_code(code)),
+            _ => Ok("good"),
+        }
+    })
+    .timeout(Duration::from_secs(5))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_failure_goes_by_its_class() {
+    use ErrorCode as C;
+    let retry = || Retry { retries: 1, on: vec![C::TimedOut, C::Panicked], ..Retry::default() };
+    for (code, attempts) in [(C::TimedOut, 2), (C::Panicked, 2), (C::Model, 1), (C::Failed, 1)] {
+        let output = of(fails_once(code).retry(retry()).on_error(OnError::Skip)).build().unwrap();
+        let output = output.run("in").await.unwrap();
+        let step = output.step_at("once").unwrap();
+        let status = if attempts == 2 { StepStatus::Completed } else { StepStatus::Skipped };
+        assert_eq!((step.attempts, step.status), (attempts, status), "{code}");
+    }
+
+    // Of a step, and of a container around it.
+    let policy = || OnError::Continue.but(C::TimedOut, OnError::Skip).but(C::Model, OnError::Fail);
+    let cases = [(C::TimedOut, "in!", 0), (C::Failed, "!", 1), (C::Model, "", 1)];
+    for (code, expected, failed) in cases {
+        let of_step = of(fails_once(code).on_error(policy()));
+        let of_container = of(Steps::new("all").step(fails_once(code)).on_error(policy()));
+        for workflow in [of_step, of_container] {
+            let answer = workflow.step(mark("!")).build().unwrap().run("in").await;
+            let failures = usize::from(answer.is_err());
+            let output = answer.unwrap_or_else(|error| error.output().unwrap().clone());
+            let last = output.step_at("!").map(|step| step.content.text().into_owned());
+            assert_eq!((last.unwrap_or_default().as_str(), failures), (expected, failed), "{code}");
+        }
+    }
+
+    let error = of(fails("f").retry_on([C::Model])).build().unwrap_err();
+    assert!(error.to_string().contains("and is never tried again"), "{error}");
+}
+
 #[tokio::test]
 async fn a_panic_is_a_failure_of_its_step() {
     let panics = Step::new("panics", |_: StepInput| async { panic!("oh {}", "no") as () });

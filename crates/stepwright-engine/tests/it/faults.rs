@@ -23,7 +23,7 @@ const WAYS: [&str; 5] = ["streamed", "awaited", "background", "blocking", "strea
 async fn in_way(way: &str, run: Run) -> Result<RunOutput, Error> {
     match way {
         "awaited" => run.await,
-        "background" => run.background().await?.output().await,
+        "background" => run.background().await?.wait().await,
         "blocking" => std::thread::spawn(|| run.blocking()).join().unwrap(),
         _ => streamed(run).await.1,
     }
@@ -216,7 +216,7 @@ async fn deadlines_hold_for_every_container() {
     for case in cases {
         let workflow = case.store(Memory::default()).build().unwrap();
         let handle = workflow.run("in").background().await.unwrap();
-        let output = handle.output().await.unwrap();
+        let output = handle.wait().await.unwrap();
         assert!(output.content.pretty().contains("inx"), "{output:?}");
         let events: Vec<_> = workflow.events(handle.run_id(), 0).await.unwrap().collect().await;
         let mut replies = events.iter().filter_map(|event| event.as_ref().unwrap().kind.reply());

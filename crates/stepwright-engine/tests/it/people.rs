@@ -251,7 +251,7 @@ async fn deadlines_come_without_anybody_calling() {
         let paused = workflow.run("-").await.unwrap();
         assert!(paused.is_paused());
         let handle = workflow.handle(&paused.run_id).await.unwrap();
-        handle.output().await.map(|output| text(&output)).map_err(|error| error.to_string())
+        handle.wait().await.map(|output| text(&output)).map_err(|error| error.to_string())
     };
     assert_eq!(outcome(Some(OnTimeout::Approve)).await.unwrap(), "-ab");
     assert_eq!(outcome(Some(OnTimeout::Reject)).await.unwrap(), "-b");
@@ -276,7 +276,7 @@ async fn a_run_in_the_background_pauses_and_goes_on_and_can_be_followed_througho
     assert_eq!(handle.status().await.unwrap(), RunStatus::Paused);
     let answers = [("b", Answer::Approve)];
     workflow.continue_run(handle.run_id(), answers).background().await.unwrap();
-    let done = handle.output().await.unwrap();
+    let done = handle.wait().await.unwrap();
     assert_eq!(text(&done), "restedbc");
     let mut events = Vec::new();
     while let Some(event) = follower.next().await {

@@ -154,10 +154,10 @@ async fn background_runs_wait_for_a_slot_and_can_be_cancelled_before_it() {
     assert_eq!(workflow.get_run("r4").await.unwrap().status, RunStatus::Pending);
     assert!(workflow.cancel_now("r4"));
     release.send(true).unwrap();
-    let error = handles[4].output().await.unwrap_err();
+    let error = handles[4].wait().await.unwrap_err();
     assert_eq!((error.kind(), running.load(Ordering::SeqCst)), (ErrorKind::Cancelled, 4));
     for handle in &handles[..4] {
-        assert_eq!(handle.output().await.unwrap().status, RunStatus::Completed);
+        assert_eq!(handle.wait().await.unwrap().status, RunStatus::Completed);
     }
     assert!(!workflow.cancel_now("r4"), "it has ended");
 }
@@ -335,7 +335,7 @@ async fn a_background_run_that_cannot_be_taken_up_keeps_nobody_waiting() {
     let handle = workflow.run("in").session_id("s").background().await.unwrap();
     // Before its turn comes, the session goes, and all its runs with it.
     workflow.sessions().delete("s").await.unwrap();
-    let error = handle.output().await.unwrap_err();
+    let error = handle.wait().await.unwrap_err();
     assert!(error.to_string().contains("was not found"), "{error}");
 }
 
@@ -373,7 +373,7 @@ async fn a_changed_definition_is_told_with_what_has_changed() {
 async fn a_failed_run_in_the_background_is_a_failed_run() {
     let workflow = Workflow::builder("w").step(fails("f")).build().unwrap();
     let handle = workflow.run("in").background().await.unwrap();
-    let error = handle.output().await.unwrap_err();
+    let error = handle.wait().await.unwrap_err();
     assert_eq!(error.to_string(), "step `f` failed: kaput");
     assert_eq!(handle.status().await.unwrap(), RunStatus::Error);
 }

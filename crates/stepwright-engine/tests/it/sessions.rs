@@ -141,7 +141,7 @@ async fn a_state_that_does_not_fit_fails_the_run_whenever_that_is_found() {
     let handle = workflow.run("in").session_id("s").run_id("r").background().await.unwrap();
     workflow.sessions().patch("s", &[Patch::set("k", "text")]).await.unwrap();
     go.send(true).unwrap();
-    let error = handle.output().await.unwrap_err();
+    let error = handle.wait().await.unwrap_err();
     assert_eq!(error.to_string(), "state key `k` holds a text, so it cannot be incremented");
     let stored = workflow.get_run("r").await.unwrap();
     assert_eq!(stored.status, stepwright_core::RunStatus::Error);

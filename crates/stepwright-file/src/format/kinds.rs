@@ -8,8 +8,9 @@ use crate::source::Span;
 use crate::suggest::listed;
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
+use stepwright_core::ErrorCode;
 use stepwright_core::path::name_mistake;
-use stepwright_core::plan::{ITERATIONS_MAX, Join, OnError, RETRIES_MAX, Retry};
+use stepwright_core::plan::{ErrorPolicy, ITERATIONS_MAX, Join, OnError, RETRIES_MAX, Retry};
 
 /// The keys that make a step what it is.
 pub(crate) const KINDS: [&str; 16] = [
@@ -44,6 +45,20 @@ const ON_ERROR: [(&str, OnError); 4] = [
     ("pause", OnError::Pause),
 ];
 
+/// The classes of failures, as events have them.
+const CODES: [(&str, ErrorCode); 10] = [
+    ("failed", ErrorCode::Failed),
+    ("panicked", ErrorCode::Panicked),
+    ("timed_out", ErrorCode::TimedOut),
+    ("bad_input", ErrorCode::BadInput),
+    ("decision", ErrorCode::Decision),
+    ("state", ErrorCode::State),
+    ("model", ErrorCode::Model),
+    ("tool", ErrorCode::Tool),
+    ("limit", ErrorCode::Limit),
+    ("rejected", ErrorCode::Rejected),
+];
+
 impl Reader<'_> {
     pub(super) fn item(&mut self, node: &Node) -> Option<Item> {
         let mut fields = Fields::of(self, node, "a step")?;
@@ -51,7 +66,7 @@ impl Reader<'_> {
             Some(name) => Some(self.checked_name(name)?),
             None => None,
         };
-        let on_error = fields.choice(self, "on_error", &ON_ERROR).unwrap_or_default();
+        let on_error = self.on_error(&mut fields);
         let asked = fields.take("human_review").and_then(|(key, node)| self.review(key, node));
         let Some((key, word)) = self.kind_of(&mut fields, node) else {
             return name.map(unreadable);
@@ -81,7 +96,7 @@ impl Reader<'_> {
         let Some(kind) = kind else {
             return name.map(unreadable);
         };
-        let review = asked.map(|asked| self.checked_review(asked, &kind, on_error));
+        let review = asked.map(|asked| self.checked_review(asked, &kind, &on_error));
         let name = match name {
             Some(name) => name,
             None => self.derived_name(&kind, key)?,
@@ -337,7 +352,8 @@ impl Reader<'_> {
             return Some(retry);
         }
         let mut settings = Fields::of(self, node, "`retry`")?;
-        if !settings.has("max") {
+        let is_said = settings.has("max");
+        if !is_said {
             let mistake = self.mistake(key.span, "`retry` needs `max`");
             self.push(mistake.help("say how often it is tried again: `retry: {max: 2}`"));
         }
@@ -352,8 +368,36 @@ impl Reader<'_> {
         if let Some(backoff) = settings.duration(self, "max_backoff") {
             retry.backoff_max_ms = ms(backoff);
         }
+        if let Some((key, node)) = settings.take("on") {
+            if is_said && retry.retries == 0 {
+                let mistake = self.mistake(key.span, "a step with `on` is tried again");
+                self.push(mistake.help("set `max` to at least 1"));
+            }
+            let codes = self.list(node, "on").unwrap_or_default();
+            retry.on = codes.iter().filter_map(|code| self.one_of(code, "on", &CODES)).collect();
+        }
         settings.finish(self);
         Some(retry)
+    }
+
+    /// What happens after a failure: a word, or a word for each class of failures.
+    fn on_error(&mut self, fields: &mut Fields<'_>) -> ErrorPolicy {
+        let Some((_, node)) = fields.take("on_error") else { return ErrorPolicy::default() };
+        let Yaml::Map(_) = &node.value else {
+            return self.one_of(node, "on_error", &ON_ERROR).unwrap_or_default().into();
+        };
+        let Some(mut fields) = Fields::of(self, node, "`on_error`") else {
+            return ErrorPolicy::default();
+        };
+        let otherwise = fields.choice(self, "otherwise", &ON_ERROR).unwrap_or_default();
+        let mut policy = ErrorPolicy::from(otherwise);
+        for (name, code) in CODES {
+            if let Some(on_error) = fields.choice(self, name, &ON_ERROR) {
+                policy = policy.but(code, on_error);
+            }
+        }
+        fields.finish(self);
+        policy
     }
 
     fn checked_name(&mut self, name: Word) -> Option<Word> {
@@ -386,6 +430,6 @@ impl Reader<'_> {
 
 /// A step that has been reported already, so that nobody is told that it does not exist.
 fn unreadable(name: Word) -> Item {
-    let (retry, timeout, history, on_error) = (None, None, None, OnError::default());
+    let (retry, timeout, history, on_error) = (None, None, None, ErrorPolicy::default());
     Item { name, kind: Kind::Unreadable, retry, timeout, history, on_error, review: None }
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::HumanReview;
-use stepwright_core::plan::{Join, OnError, Retry};
+use stepwright_core::plan::{ErrorPolicy, Join, Retry};
 
 /// A text and its place.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub(crate) struct Item {
     pub(crate) timeout: Option<Duration>,
     /// Of how many earlier runs it is told.
     pub(crate) history: Option<u32>,
-    pub(crate) on_error: OnError,
+    pub(crate) on_error: ErrorPolicy,
     /// What people have a say in.
     pub(crate) review: Option<HumanReview>,
 }

@@ -8,7 +8,7 @@ use crate::suggest::{did_you_mean, listed};
 use crate::tree::{Key, Node, Yaml};
 use serde_json::Value;
 use std::sync::Arc;
-use stepwright_core::plan::{OnError, RETRIES_MAX};
+use stepwright_core::plan::{ErrorPolicy, RETRIES_MAX};
 use stepwright_core::review::{Reviewed, UserInput};
 use stepwright_core::{HumanReview, OnReject, OnTimeout, form};
 
@@ -86,7 +86,7 @@ impl Reader<'_> {
         &mut self,
         asked: Asked,
         kind: &Kind,
-        on_error: OnError,
+        on_error: &ErrorPolicy,
     ) -> HumanReview {
         let about = match kind {
             Kind::Agent { .. } | Kind::Function(_) => Reviewed::Step,

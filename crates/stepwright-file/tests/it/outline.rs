@@ -22,7 +22,11 @@ steps:
         if: "= size(previous) > 100"
         then: [{name: shorten, agent: writer}]
         else: [{name: keep, value: "= previous"}]
-  - {name: page, agent: writer, history: 5}
+  - name: page
+    agent: writer
+    history: 5
+    retry: {max: 1, on: [model, timed_out]}
+    on_error: {model: pause, otherwise: skip}
   - name: out
     parallel: {join: fail_fast, concurrency: 2}
     branches:
@@ -43,7 +47,8 @@ Digest  at most 10m
 │     │  └─ shorten  agent  writer
 │     └─ else
 │        └─ keep  value
-├─ page  agent  writer, knows 5 earlier runs
+├─ page  agent  writer, 1 retry (model, timed out), knows 5 earlier runs, somebody decides if it \
+         fails (model), skipped if it fails
 └─ out  parallel  fails fast, 2 at a time
    ├─ write_file  write_file  digest.md, skipped if it fails
    └─ set_state  set_state  `last`

@@ -49,7 +49,7 @@ async fn gives(workflow: &Workflow, id: &str, answer: Answer) -> Value {
 async fn unanswered(steps: &str) -> Result<Value, String> {
     let workflow = asking(steps);
     let handle = workflow.run("x").background().await.unwrap();
-    let output = handle.output().await.map_err(|error| error.to_string());
+    let output = handle.wait().await.map_err(|error| error.to_string());
     let events: Vec<_> = workflow.events(handle.run_id(), 0).await.unwrap().collect().await;
     let replies = events.iter().filter_map(|event| event.as_ref().unwrap().kind.reply());
     assert!(replies.count() > 0, "nobody was asked: {steps}");

@@ -152,6 +152,14 @@ async fn what_fails_is_retried_skipped_or_passed_over() {
         error.to_string(),
         "step `a` failed after 2 attempts: the command failed (exit status: 3): oops"
     );
+    // By the class of the failure.
+    let other = steps.replace("backoff: 1ms", "backoff: 1ms, on: [model]");
+    let error = fails(&other, json!("x")).await;
+    assert_eq!(error.to_string(), "step `a` failed: the command failed (exit status: 3): oops");
+    let policy = "on_error: {timed_out: fail, otherwise: skip}";
+    let slow = format!("  - {{name: a, shell: sleep 5, timeout: 10ms, {policy}}}\n");
+    assert!(fails(&slow, json!("x")).await.to_string().contains("took longer than 10ms"));
+    gives(&format!("  - {{name: a, shell: exit 3, {policy}}}\n"), json!("x"), json!("x")).await;
 }
 
 #[tokio::test]

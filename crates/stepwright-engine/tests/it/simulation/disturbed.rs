@@ -258,6 +258,7 @@ impl Chaos<'_> {
         match self.below(16) {
             0..=1 => self.wake(&facts),
             2 => self.two_wake(&facts),
+            3 | 8 if answers.len() > 1 => self.two_answer(&answers),
             3..=5 if !answers.is_empty() => self.answer(&facts, &answers),
             6 if !answers.is_empty() => {
                 let (id, answer) = self.pick(&answers).unwrap();
@@ -266,7 +267,6 @@ impl Chaos<'_> {
                 self.seen.saw("answers that nobody hears of");
             }
             7 if !answers.is_empty() => self.two_answer_the_same(&facts, &answers),
-            8 if answers.len() > 1 => self.two_answer(&answers),
             9 => self.answers_early(&facts),
             10 => self.answers_late(&facts),
             11 => self.answers_wrongly(&facts),

@@ -20,8 +20,8 @@ use stepwright_core::state::State;
 use stepwright_core::store::{Signal, Store as _};
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
-    Answer, Content, Error, Event, EventKind, Memory, Requirement, RunId, RunOutput, RunStatus,
-    StepStatus, World,
+    Answer, Content, Error, ErrorCode, Event, EventKind, Memory, Requirement, RunId, RunOutput,
+    RunStatus, StepStatus, World,
 };
 use stepwright_engine::Workflow;
 use stepwright_testing::grammar;
@@ -295,6 +295,12 @@ fn simulate(seed: u64, seen: &mut Seen) {
                 _ => "another question",
             });
         }
+        if let EventKind::StepRetrying { error, .. } | EventKind::StepError { error, .. } =
+            &fact.kind
+            && error.code == ErrorCode::TimedOut
+        {
+            seen.saw("too long");
+        }
         if let Some(reply) = fact.kind.reply() {
             seen.saw(if reply.timed_out { "timed out" } else { reply.answer.word() });
         }
@@ -385,6 +391,7 @@ fn whatever_happens_to_a_run_it_ends_as_the_undisturbed_run() {
         "retry",
         "skip",
         "elapsed",
+        "too long",
         "StepRetrying",
         "StepCancelled",
         "StepRecorded",

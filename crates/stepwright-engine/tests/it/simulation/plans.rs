@@ -4,12 +4,12 @@ use super::store::Slow;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use stepwright_core::plan::{Join, OnError, Retry};
+use stepwright_core::plan::{ErrorPolicy, Join, OnError, Retry};
 use stepwright_core::requirement::{OnTimeout, RequirementKind};
 use stepwright_core::review::Reviewed;
 use stepwright_core::{
-    Answer, Executor, HumanReview, OnReject, Patch, Requirement, StepContext, StepError, StepInput,
-    StepOutput, StepPath, World,
+    Answer, ErrorCode, Executor, HumanReview, OnReject, Patch, Requirement, StepContext, StepError,
+    StepInput, StepOutput, StepPath, World,
 };
 use stepwright_engine::{
     AnyStep, Condition, IntoStep as _, Loop, LoopView, Map, Parallel, Router, Step, Steps,
@@ -20,6 +20,9 @@ const DEPTH: u32 = 2;
 
 /// How long people have who have a deadline. Everything else takes seconds.
 pub(crate) const DEADLINE: Duration = Duration::from_hours(24);
+
+/// How long an attempt of a step may take that may never end.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What was really done.
 #[derive(Debug, Default)]
@@ -44,6 +47,8 @@ struct Leaf {
     seed: u64,
     name: String,
     log: Shared,
+    /// Whether its first attempt may never end: it has a timeout then.
+    hangs: bool,
 }
 
 impl Leaf {
@@ -97,6 +102,9 @@ impl Executor for Leaf {
                 told += self.wait(&cx, "two", h / 4096).await?;
             }
             _ => {}
+        }
+        if self.hangs && h.is_multiple_of(2) && cx.attempt() == 1 {
+            std::future::pending::<()>().await;
         }
         if h.is_multiple_of(5) && cx.attempt() == 1 {
             return Err(StepError::new("flaky"));
@@ -153,13 +161,29 @@ impl Plans {
         (0..=self.below(3)).map(|i| self.node(depth, &format!("s{i}"))).collect()
     }
 
-    fn on_error(&self) -> OnError {
-        match self.below(7) {
+    fn on_error(&self) -> ErrorPolicy {
+        let one = || match self.below(7) {
             0 => OnError::Skip,
             1 => OnError::Continue,
             2 => OnError::Pause,
             _ => OnError::Fail,
+        };
+        let policy = ErrorPolicy::from(one());
+        match self.below(8) {
+            0 => policy.but(ErrorCode::TimedOut, one()),
+            1 => policy.but(ErrorCode::Decision, one()).but(ErrorCode::State, one()),
+            2 => policy.but(ErrorCode::Rejected, one()),
+            _ => policy,
         }
+    }
+
+    fn retry(&self) -> Retry {
+        let on = match self.below(8) {
+            0 => vec![ErrorCode::TimedOut],
+            1 => vec![ErrorCode::Failed, ErrorCode::Model],
+            _ => Vec::new(),
+        };
+        Retry { retries: 2, on, ..Retry::default() }
     }
 
     fn join(&self) -> Join {
@@ -170,7 +194,7 @@ impl Plans {
         }
     }
 
-    fn review(&self, of: Of, choices: &[String], on_error: OnError) -> Option<HumanReview> {
+    fn review(&self, of: Of, choices: &[String], on_error: &ErrorPolicy) -> Option<HumanReview> {
         if !self.one_in(4) {
             return None;
         }
@@ -253,8 +277,8 @@ impl Plans {
         // Each kind has its own type, and all have the same settings.
         macro_rules! whole {
             ($node:expr, $of:expr, $choices:expr) => {{
-                let node = $node.on_error(on_error);
-                match self.review($of, $choices, on_error) {
+                let node = $node.on_error(on_error.clone());
+                match self.review($of, $choices, &on_error) {
                     Some(review) => node.human_review(review).into_step(),
                     None => node.into_step(),
                 }
@@ -317,9 +341,12 @@ impl Plans {
                 whole!(step, Of::Container, &[])
             }
             _ => {
-                let leaf = Leaf { seed: self.seed, name: name.to_owned(), log: self.log.clone() };
-                let retry = Retry { retries: 2, ..Retry::default() };
-                whole!(Step::new(name, leaf).retry(retry), Of::Step, &[])
+                let hangs = self.one_in(6);
+                let (seed, log) = (self.seed, self.log.clone());
+                let step = Step::new(name, Leaf { seed, name: name.to_owned(), log, hangs });
+                let step = step.retry(self.retry());
+                let step = if hangs { step.timeout(TIMEOUT) } else { step };
+                whole!(step, Of::Step, &[])
             }
         }
     }
