@@ -28,7 +28,7 @@ messages:
 
 # Runs the simulation of one seed: what failed with it fails again
 sim SEED:
-    SIM_SEED={{ SEED }} cargo test -p stepwright-engine --test it -- --nocapture whatever_happens
+    SIM_SEED={{ SEED }} cargo test -p stepwright-engine --test it -- --nocapture simulation::whatever simulation::dispatched
 
 # Makes all runs of the matrix, and writes docs/composition.md anew
 composition:

@@ -65,7 +65,7 @@ impl Drop for Attendant {
 }
 
 /// Attends until the workflow is gone.
-async fn attend(workflow: Weak<Inner>) {
+pub(crate) async fn attend(workflow: Weak<Inner>) {
     for nth in 0.. {
         let (changed, world) = {
             let Some(workflow) = Workflow::upgrade(&workflow) else { return };
@@ -103,7 +103,9 @@ async fn look(workflow: &Workflow, nth: u64) -> Result<(), StoreError> {
     }
     for row in store.waiting(workflow.id(), now, SWEEP_MAX).await? {
         let free = match (&row.driver, row.status) {
-            (None, _) | (Some(_), RunStatus::Paused) => true,
+            (_, RunStatus::Paused) => true,
+            // The dispatcher was told of it already, and is told again in case that was lost.
+            (None, _) => !workflow.is_dispatched() || nth.is_multiple_of(CLAIM_EVERY),
             (Some(driver), _) => {
                 workflow.is_gone(driver, &row.run_id) || nth.is_multiple_of(CLAIM_EVERY)
             }

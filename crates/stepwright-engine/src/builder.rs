@@ -6,12 +6,12 @@ use crate::define::{AnyStep, History, IntoStep};
 use crate::driver::Driver;
 use crate::real::real_world;
 use crate::run::LiveRuns;
-use crate::workflow::{EventsToSkip, Inner, Workflow};
+use crate::workflow::{Dispatching, EventsToSkip, Inner, Workflow};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
-use stepwright_core::dispatch::Limits;
+use stepwright_core::dispatch::{Dispatcher, Limits};
 use stepwright_core::state::{Reducer, Reducers, State};
 use stepwright_core::{AnyStore, Content, Error, ErrorKind, Store, WorkflowId, World};
 
@@ -47,6 +47,7 @@ pub struct WorkflowBuilder {
     events_to_skip: EventsToSkip,
     debug: bool,
     limits: Limits,
+    dispatcher: Option<Arc<dyn Dispatcher>>,
     history: History,
     reducers: Reducers,
 }
@@ -68,6 +69,7 @@ impl Workflow {
             events_to_skip: Vec::new(),
             debug: false,
             limits: Limits::default(),
+            dispatcher: None,
             history: History::default(),
             reducers: Reducers::new(),
         }
@@ -209,6 +211,39 @@ impl WorkflowBuilder {
         self
     }
 
+    /// What sees to it that its runs in the background are driven: by default this process, by
+    /// itself. With another dispatcher they are driven where [`Workflow::serve`] is called.
+    ///
+    /// ```
+    /// # use stepwright_core::Memory;
+    /// # use stepwright_engine::{LocalDispatcher, Workflow, real_world};
+    /// # use std::sync::Arc;
+    /// # use tokio_util::sync::CancellationToken;
+    /// # async fn think(topic: String) -> String { topic }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// // Stands for one that hands runs to many machines.
+    /// let dispatcher = Arc::new(LocalDispatcher::new(real_world()));
+    /// let workflow = Workflow::builder("Deep Research")
+    ///     .step(think)
+    ///     .store(Memory::default())
+    ///     .dispatcher(dispatcher)
+    ///     .build()?;
+    /// let handle = workflow.run("ants").background().await?;
+    /// let stop = CancellationToken::new();
+    /// let worker = tokio::spawn({
+    ///     let (workflow, stop) = (workflow.clone(), stop.clone());
+    ///     async move { workflow.serve(stop).await }
+    /// });
+    /// assert_eq!(handle.wait().await?.content.text(), "ants");
+    /// stop.cancel();
+    /// worker.await.unwrap()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn dispatcher(mut self, dispatcher: Arc<dyn Dispatcher>) -> Self {
+        self.dispatcher = Some(dispatcher);
+        self
+    }
+
     /// The source of time, identity and chance: for tests.
     pub fn world(mut self, world: World) -> Self {
         self.world = Some(world);
@@ -246,7 +281,10 @@ impl WorkflowBuilder {
             state: self.state,
             events: self.store_events.then_some(self.events_to_skip),
             debug: self.debug,
-            dispatcher: Mutex::default(),
+            dispatching: match self.dispatcher {
+                Some(given) => Dispatching::Given(given),
+                None => Dispatching::Local(Mutex::default()),
+            },
             limits: self.limits,
             driver: Driver::new(),
             attendant: Attendant::default(),

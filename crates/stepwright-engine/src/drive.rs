@@ -5,6 +5,7 @@ use crate::effects::{Effects, Failure, Journaled, Live, Recalled, Retrying, Stop
 use crate::interpret::{Flow, sequence};
 use crate::recorder::{Recorder, Recording};
 use crate::waits::Look;
+use crate::workflow::stop_error;
 use futures_util::future::{BoxFuture, Either, select};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -90,6 +91,18 @@ impl Job {
         }
         let started = EventKind::WorkflowStarted(self.started.clone());
         self.recorder.record(&StepPath::root(), started)
+    }
+
+    /// Begins it, and leaves it at that: somebody else will drive it.
+    ///
+    /// # Errors
+    /// If it cannot be recorded.
+    pub(crate) async fn begin_for_others(&self) -> Result<(), Error> {
+        let begun = match self.begin() {
+            Ok(()) => self.recorder.settle().await,
+            Err(stop) => Err(stop),
+        };
+        begun.map_err(|stop| stop_error(&stop))
     }
 
     /// Drives the run to its end, or until everything in it waits.

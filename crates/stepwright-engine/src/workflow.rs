@@ -1,6 +1,6 @@
 //! A validated definition, and everything that can be asked of it.
 
-use crate::attend::Attendant;
+use crate::attend::{Attendant, attend};
 use crate::changed::difference;
 use crate::compile::Compiled;
 use crate::dispatch::LocalDispatcher;
@@ -9,7 +9,9 @@ use crate::driver::{self, Driver};
 use crate::effects::Stop;
 use crate::run::{Events, IntoInput, LiveRuns, Resume, Run, RunHandle};
 use crate::sessions::Sessions;
+use futures_util::future::{Either, select};
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -56,7 +58,7 @@ pub(crate) struct Inner {
     pub(crate) state: State,
     pub(crate) events: Option<EventsToSkip>,
     pub(crate) debug: bool,
-    pub(crate) dispatcher: Mutex<Option<Arc<LocalDispatcher>>>,
+    pub(crate) dispatching: Dispatching,
     pub(crate) limits: Limits,
     pub(crate) driver: Driver,
     pub(crate) attendant: Attendant,
@@ -65,6 +67,14 @@ pub(crate) struct Inner {
 }
 
 pub(crate) type EventsToSkip = Vec<String>;
+
+/// Who sees to it that runs in the background are driven.
+pub(crate) enum Dispatching {
+    /// This process, from the first such run on.
+    Local(Mutex<Option<Arc<LocalDispatcher>>>),
+    /// Whoever was named: runs are driven where they are served.
+    Given(Arc<dyn Dispatcher>),
+}
 
 impl Workflow {
     /// What it is called.
@@ -263,6 +273,33 @@ impl Workflow {
         self.attend();
     }
 
+    /// Drives runs in the background until `stop` is cancelled: those that the
+    /// [dispatcher](crate::WorkflowBuilder::dispatcher) hands to this process, and those that other
+    /// processes have left behind. What is under way then is dropped, and can be taken up.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if nothing remembers its runs. If the dispatcher fails.
+    pub async fn serve(&self, stop: CancellationToken) -> Result<(), Error> {
+        let Dispatching::Given(dispatcher) = &self.0.dispatching else {
+            self.attend();
+            stop.cancelled().await;
+            return Ok(());
+        };
+        if self.remembering().is_none() {
+            let error = Error::usage("a workflow without a store has no runs to be served");
+            return Err(error.with_hint("add one with `.store(…)`"));
+        }
+        let drive = Arc::new(Background(self.clone()));
+        let serving = pin!(dispatcher.clone().serve(drive, self.0.limits, stop));
+        let attending = pin!(attend(self.downgrade()));
+        match select(serving, attending).await {
+            Either::Left((served, _)) => served.map_err(|error| {
+                Error::new(ErrorKind::Store, "the dispatcher failed").with_source(error)
+            }),
+            Either::Right(_) => Ok(()),
+        }
+    }
+
     fn output_of(&self, run: &RunId, facts: Vec<Event>) -> Result<Option<RunOutput>, Error> {
         let output = fold_all(run, &facts)?.into_output().map(|mut output| {
             output.events = self.keeps_events().then_some(facts);
@@ -450,14 +487,23 @@ impl Workflow {
         difference(self.name(), before.as_ref(), &self.0.compiled.plan, past, accept)
     }
 
-    /// Hands a run to the dispatcher, which is started for the first one.
+    /// Whether others drive its runs in the background.
+    pub(crate) fn is_dispatched(&self) -> bool {
+        matches!(self.0.dispatching, Dispatching::Given(_))
+    }
+
+    /// Hands a run to the dispatcher. The local one is started for the first one.
     pub(crate) async fn dispatch(&self, run: &RunId, at: Option<Timestamp>) -> Result<(), Error> {
         let failed = |error| {
             Error::new(ErrorKind::Store, "the run could not be handed to the dispatcher")
                 .with_source(error)
         };
+        let local = match &self.0.dispatching {
+            Dispatching::Given(given) => return given.wake(run, at).await.map_err(failed),
+            Dispatching::Local(local) => local,
+        };
         let dispatcher = {
-            let mut kept = self.0.dispatcher.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = local.lock().unwrap_or_else(PoisonError::into_inner);
             // The runtime of the one before may have ended.
             match &*kept {
                 Some(dispatcher) if !dispatcher.has_stopped() => dispatcher.clone(),
@@ -491,8 +537,7 @@ impl Drive for Background {
         Box::pin(async move {
             match self.0.drive(run, true, false, None).await {
                 Ok(output) if output.is_paused() => {
-                    let dues = output.requirements.iter().filter_map(|asked| asked.due);
-                    Driven::Parked { until: dues.min() }
+                    Driven::Parked { until: self.0.wakes_at(run, &output).await }
                 }
                 Err(error) if error.kind() == ErrorKind::Store => Driven::Lost,
                 Err(error) if error.output().is_none() => {

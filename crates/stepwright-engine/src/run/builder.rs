@@ -175,23 +175,32 @@ impl Run {
     /// If the run cannot be begun.
     pub async fn background(self) -> Result<RunHandle, Error> {
         let workflow = self.workflow.clone();
+        if workflow.is_dispatched() {
+            return self.dispatched().await;
+        }
         let Prepared { job, run, .. } = self.prepare(None, true).await?;
+        let mut registered = Registered::of(&workflow, &run);
         workflow.attend();
         let recorder = job.recorder.clone();
-        let live = Live::of(recorder.cancel_token().clone(), Some(recorder.clone()));
-        let live = Arc::new(live);
-        workflow.live().replace(&run, Known::Background(live.clone()));
-        let begun = match job.begin() {
-            Ok(()) => recorder.settle().await,
-            Err(stop) => Err(stop),
-        };
-        if let Err(stop) = begun {
-            workflow.live().remove(&run);
-            return Err(crate::workflow::stop_error(&stop));
-        }
+        let live = Arc::new(Live::of(recorder.cancel_token().clone(), Some(recorder)));
+        workflow.live().replace(&run, Known::Background(live));
+        job.begin_for_others().await?;
+        workflow.dispatch(&run, None).await?;
+        registered.handed_on = true;
+        Ok(RunHandle::new(workflow, run))
+    }
+
+    /// Begins the run, and leaves it to whoever is told of it by the dispatcher.
+    async fn dispatched(self) -> Result<RunHandle, Error> {
+        let Prepared { job, run, workflow } = self.prepare(None, true).await?;
+        let registered = Registered::of(&workflow, &run);
+        job.begin_for_others().await?;
+        // Not this process' own: whoever takes it up may be this process all the same.
+        drop(registered);
+        workflow.attend();
         if let Err(error) = workflow.dispatch(&run, None).await {
-            workflow.live().remove(&run);
-            return Err(error);
+            // It has begun, and whoever attends to the workflow tells the dispatcher again.
+            tracing::warn!(target: "stepwright", %run, "{}", error.report());
         }
         Ok(RunHandle::new(workflow, run))
     }
@@ -302,7 +311,10 @@ impl Run {
         if let (Some(outbox), Some(store)) = (&outbox, &store) {
             outbox.found_in(store.clone(), run.clone());
         }
-        let driver = store.as_ref().map(|_| workflow.driver_name().clone());
+        // One that is handed to a dispatcher is nobody's until somebody takes it up.
+        let dispatched = background && workflow.is_dispatched();
+        let driver = store.as_ref().filter(|_| !dispatched);
+        let driver = driver.map(|_| workflow.driver_name().clone());
         let recording = Recording {
             run: run.clone(),
             world: world.clone(),
@@ -355,6 +367,28 @@ struct Prepared {
     job: Job,
     run: RunId,
     workflow: Workflow,
+}
+
+/// A run that this process is about to begin, until it is handed on: a future can be dropped at any
+/// moment.
+struct Registered {
+    workflow: Workflow,
+    run: RunId,
+    handed_on: bool,
+}
+
+impl Registered {
+    fn of(workflow: &Workflow, run: &RunId) -> Self {
+        Self { workflow: workflow.clone(), run: run.clone(), handed_on: false }
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        if !self.handed_on {
+            self.workflow.live().remove(&self.run);
+        }
+    }
 }
 
 /// Somebody who drives a run and may leave it: a future can be dropped at any moment.

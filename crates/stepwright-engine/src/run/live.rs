@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Live {
     pub(crate) cancel: CancellationToken,
     recorder: Mutex<Option<Arc<Recorder>>>,
+    /// Whether it is in somebody's hands, who drives it or is about to.
+    held: AtomicBool,
     /// Whether somebody has begun to drive it.
     driven: AtomicBool,
     /// Whether this process has begun it, and it is to be driven for the first time.
@@ -48,10 +50,16 @@ impl Live {
             cancel,
             fresh: recorder.is_some().into(),
             recorder: recorder.into(),
+            held: false.into(),
             driven: false.into(),
             outcome: OnceLock::new(),
             ended: Notify::new(),
         }
+    }
+
+    /// Takes it into one's hands. `false` if somebody has it.
+    pub(crate) fn take_hold(&self) -> bool {
+        !self.held.swap(true, Ordering::AcqRel)
     }
 
     /// Whether this process has begun it, and nobody has driven it yet. Says so once.
@@ -166,6 +174,12 @@ impl LiveRuns {
 
     pub(crate) fn get(&self, run: &str) -> Option<Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned()
+    }
+
+    /// A run that is registered; registers it if it is not.
+    pub(crate) fn get_or_insert_with(&self, run: &RunId, make: impl FnOnce() -> Known) -> Known {
+        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.entry(run.clone()).or_insert_with(make).clone()
     }
 
     /// Registers a run. `false` if one of that name is there already.

@@ -138,9 +138,13 @@ impl Resume {
         let workflow = &self.workflow;
         workflow.attend();
         let mut failed = false;
+        let handed = !answered.is_empty() && workflow.is_handed(&store, &run).await?;
         loop {
             let changed = store.changed(Watched::Facts(run.clone()));
-            if let Some(known) = workflow.live().get(run.as_str()) {
+            if handed {
+                // Once more each time round: a dispatcher may lose what it is told.
+                workflow.dispatch(&run, None).await?;
+            } else if let Some(known) = workflow.live().get(run.as_str()) {
                 if answered.is_empty() {
                     let what = format!("run `{run}` is being driven by this process");
                     return Err(Error::usage(what));
@@ -307,15 +311,14 @@ impl Workflow {
         accept: bool,
         outbox: Option<Arc<Outbox>>,
     ) -> Result<RunOutput, Error> {
-        let live = match self.live().get(run.as_str()) {
-            Some(Known::Background(live)) => live,
-            Some(Known::Foreground(_)) => {
-                return Err(Error::usage(format!("run `{run}` is being driven by this process")));
-            }
-            None => {
-                let live = Arc::new(Live::of(CancellationToken::new(), None));
-                self.live().insert(run.clone(), Known::Background(live.clone()));
-                live
+        let fresh = || Known::Background(Arc::new(Live::of(CancellationToken::new(), None)));
+        let live = match self.live().get_or_insert_with(run, fresh) {
+            Known::Background(live) if live.take_hold() => live,
+            known => {
+                // Whoever wants it driven may have left something in its inbox.
+                known.poke();
+                let what = format!("run `{run}` is being driven by this process");
+                return Err(Error::new(ErrorKind::Store, what));
             }
         };
         let left = Left { workflow: self, run, live: live.clone(), over: false };
@@ -339,14 +342,30 @@ impl Workflow {
 
     /// Sees to it that a run that waits goes on by itself when its moment has come.
     pub(crate) async fn wake_later(&self, run: &RunId, output: &RunOutput) {
-        let due: Option<Timestamp> = output.requirements.iter().filter_map(|asked| asked.due).min();
         self.attend();
-        if let Some(due) = due
-            && tokio::runtime::Handle::try_current().is_ok()
+        if let Some(due) = self.wakes_at(run, output).await
+            && (self.is_dispatched() || tokio::runtime::Handle::try_current().is_ok())
         {
             // If this fails, whoever attends to the workflow finds it.
             let _ = self.dispatch(run, Some(due)).await;
         }
+    }
+
+    /// Whether a run is driven by whoever the dispatcher tells.
+    async fn is_handed(&self, store: &AnyStore, run: &RunId) -> Result<bool, Error> {
+        let row = if self.is_dispatched() { store.run(run).await? } else { None };
+        Ok(row.is_some_and(|row| row.background))
+    }
+
+    /// When a run that waits is to be taken up, if nobody says anything: a deadline may come, or
+    /// the end of the time that the run may take.
+    pub(crate) async fn wakes_at(&self, run: &RunId, output: &RunOutput) -> Option<Timestamp> {
+        let row = match self.remembering() {
+            Some(store) => store.run(run).await.ok().flatten(),
+            None => None,
+        };
+        let dues = output.requirements.iter().filter_map(|asked| asked.due);
+        row.and_then(|row| row.wake_at).or_else(|| dues.min())
     }
 
     async fn take_up(

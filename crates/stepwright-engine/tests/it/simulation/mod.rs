@@ -4,15 +4,17 @@
 //!
 //! `SIM_SEED=7` runs one seed, `SIM_PLANS=20000` runs more of them.
 
+mod dispatched;
 mod disturbed;
 mod found;
 mod plans;
 mod store;
 
-use plans::{Log, Plans, Shared, said};
+use plans::{DEADLINE, Log, Plans, Shared, said};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{Append, Journal as _};
 use stepwright_core::requirement::RequirementKind;
@@ -23,7 +25,7 @@ use stepwright_core::{
     Answer, Content, Error, ErrorCode, Event, EventKind, Memory, Requirement, RunId, RunOutput,
     RunStatus, StepStatus, World,
 };
-use stepwright_engine::Workflow;
+use stepwright_engine::{Workflow, WorkflowBuilder};
 use stepwright_testing::grammar;
 use store::Slow;
 
@@ -53,6 +55,21 @@ impl Seen {
     fn saw(&mut self, what: &'static str) {
         *self.0.entry(what).or_default() += 1;
     }
+
+    fn add(&mut self, other: &Self) {
+        for (what, count) in &other.0 {
+            *self.0.entry(what).or_default() += count;
+        }
+    }
+
+    /// Asserts that each of these was seen often enough.
+    #[track_caller]
+    fn check(&self, all: &[&str]) {
+        for what in all {
+            let count = self.0.get(what).copied().unwrap_or_default();
+            assert!(count >= 20, "{what}: {:?}", self.0);
+        }
+    }
 }
 
 /// One run of the plan of one seed, and all that lasts longer than a process.
@@ -62,13 +79,15 @@ struct Sim {
     memory: Memory,
     log: Shared,
     run: RunId,
+    /// How long people have who have a deadline.
+    deadline: Duration,
 }
 
 impl Sim {
     fn new(seed: u64) -> Self {
         let run = "sim".parse().unwrap();
         let (clock, memory) = (VirtualClock::default(), Memory::default());
-        Self { seed, clock, memory, log: Shared::default(), run }
+        Self { seed, clock, memory, log: Shared::default(), run, deadline: DEADLINE }
     }
 
     fn world(&self) -> World {
@@ -77,15 +96,31 @@ impl Sim {
 
     /// Somebody who knows nothing but the store.
     fn fresh(&self, store: Slow) -> Workflow {
-        Plans::workflow(self.seed, store, self.world(), self.log.clone())
+        self.fresh_with(store, self.world(), |builder| builder)
+    }
+
+    fn fresh_with(
+        &self,
+        store: Slow,
+        world: World,
+        more: impl FnOnce(WorkflowBuilder) -> WorkflowBuilder,
+    ) -> Workflow {
+        let plans = Plans::new(self.seed, self.log.clone(), self.deadline);
+        more(plans.builder().store(store).world(world)).build().unwrap_or_else(|error| {
+            panic!("seed {} is no definition: {}", self.seed, error.report())
+        })
     }
 
     fn quick(&self) -> Workflow {
         self.fresh(Slow::quick(self.memory.clone()))
     }
 
+    async fn facts(&self) -> Vec<Event> {
+        self.memory.load(&self.run, 0, usize::MAX).await.unwrap()
+    }
+
     fn journal(&self) -> Vec<Event> {
-        self.clock.run(self.memory.load(&self.run, 0, usize::MAX)).unwrap()
+        self.clock.run(self.facts())
     }
 
     /// What the run waits for.
@@ -143,7 +178,7 @@ impl Sim {
 
     /// Nothing that the journal had was done again, and nothing was done twice.
     fn check_drive(&self, before: &[Event]) {
-        let Log { ran, once } = std::mem::take(&mut *self.log.lock().unwrap());
+        let Log { ran, once, .. } = std::mem::take(&mut *self.log.lock().unwrap());
         let mut attempts = HashMap::new();
         let mut recorded = HashSet::new();
         for fact in before {
@@ -232,8 +267,7 @@ fn check_same(seed: u64, expected: &Outcome, actual: &Outcome) {
 }
 
 /// The run as it goes when nothing happens to it.
-fn undisturbed(seed: u64) -> (Sim, Outcome) {
-    let sim = Sim::new(seed);
+fn undisturbed(sim: Sim) -> (Sim, Outcome) {
     let workflow = sim.quick();
     let run = workflow.run("in").run_id(&sim.run).session_id("s");
     let first = sim.clock.run(run.into_future());
@@ -277,7 +311,7 @@ fn cut(seed: u64, facts: &[Event], cut: usize, heard: bool) -> Outcome {
 }
 
 fn simulate(seed: u64, seen: &mut Seen) {
-    let (sim, expected) = undisturbed(seed);
+    let (sim, expected) = undisturbed(Sim::new(seed));
     let facts = sim.journal();
     seen.saw("plans");
     for fact in &facts {
@@ -333,14 +367,13 @@ fn at(place: impl FnOnce() -> String, work: impl FnOnce()) {
     panic!("{what}\nin {}", place());
 }
 
-#[test]
-fn whatever_happens_to_a_run_it_ends_as_the_undisturbed_run() {
+/// Does this with all seeds, on all processors; gives what was seen, unless one seed was named.
+fn with_seeds(plans: u64, simulate: impl Fn(u64, &mut Seen) + Sync) -> Option<Seen> {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seeds = match number("SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SIM_PLANS").unwrap_or(PLANS),
+    let (seeds, only) = match number("SIM_SEED") {
+        Some(seed) => (seed..seed + 1, true),
+        None => (0..number("SIM_PLANS").unwrap_or(plans), false),
     };
-    let only = seeds.end - seeds.start == 1;
     let next = AtomicU64::new(seeds.start);
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let seen = std::thread::scope(|scope| {
@@ -354,7 +387,7 @@ fn whatever_happens_to_a_run_it_ends_as_the_undisturbed_run() {
                 let place = || {
                     // Nobody begins another one.
                     next.store(u64::MAX / 2, Ordering::Relaxed);
-                    format!("seed {seed}: SIM_SEED={seed} runs it alone")
+                    format!("seed {seed}: `just sim {seed}` (SIM_SEED={seed}) runs it alone")
                 };
                 at(place, || simulate(seed, &mut seen));
             }
@@ -362,18 +395,18 @@ fn whatever_happens_to_a_run_it_ends_as_the_undisturbed_run() {
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         let mut all = Seen::default();
         for worker in workers {
-            let seen = worker.join().unwrap_or_else(|panic| resume_unwind(panic));
-            for (what, count) in seen.0 {
-                *all.0.entry(what).or_default() += count;
-            }
+            all.add(&worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
         all
     });
-    if only {
-        return;
-    }
+    (!only).then_some(seen)
+}
+
+#[test]
+fn whatever_happens_to_a_run_it_ends_as_the_undisturbed_run() {
+    let Some(seen) = with_seeds(PLANS, simulate) else { return };
     // The plans are worth their name: everything happens in them.
-    for what in [
+    seen.check(&[
         "confirmation",
         "user input",
         "route selection",
@@ -412,7 +445,5 @@ fn whatever_happens_to_a_run_it_ends_as_the_undisturbed_run() {
         "late answers",
         "wrong answers",
         "slow readers",
-    ] {
-        assert!(seen.0.get(what).is_some_and(|count| *count >= 20), "{what}: {:?}", seen.0);
-    }
+    ]);
 }

@@ -1,15 +1,16 @@
 //! Random plans, in which everything happens, and what people say in them: both by a seed.
 
-use super::store::Slow;
+use futures_util::FutureExt as _;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use stepwright_core::journal::Journal as _;
 use stepwright_core::plan::{ErrorPolicy, Join, OnError, Retry};
 use stepwright_core::requirement::{OnTimeout, RequirementKind};
 use stepwright_core::review::Reviewed;
 use stepwright_core::{
-    Answer, ErrorCode, Executor, HumanReview, OnReject, Patch, Requirement, StepContext, StepError,
-    StepInput, StepOutput, StepPath, World,
+    Answer, ErrorCode, EventKind, Executor, HumanReview, Memory, OnReject, Patch, Requirement,
+    StepContext, StepError, StepInput, StepOutput, StepPath, World,
 };
 use stepwright_engine::{
     AnyStep, Condition, IntoStep as _, Loop, LoopView, Map, Parallel, Router, Step, Steps,
@@ -31,6 +32,41 @@ pub(crate) struct Log {
     pub(crate) ran: Vec<(StepPath, u32)>,
     /// Bodies of `once` that began.
     pub(crate) once: Vec<(StepPath, &'static str)>,
+    /// Where to look whether what begins was done already.
+    pub(crate) journal: Option<Memory>,
+    /// What was done already when it began.
+    pub(crate) again: Vec<String>,
+}
+
+impl Log {
+    fn begins(&mut self, path: &StepPath, attempt: u32) {
+        self.ran.push((path.clone(), attempt));
+        self.look(path, |kind| match kind {
+            EventKind::StepRetrying { attempt: failed, .. } => *failed >= attempt,
+            EventKind::StepCompleted { .. }
+            | EventKind::StepSkipped { .. }
+            | EventKind::StepError { .. }
+            | EventKind::StepCancelled { .. } => true,
+            _ => false,
+        });
+    }
+
+    fn begins_once(&mut self, path: &StepPath, key: &'static str) {
+        self.once.push((path.clone(), key));
+        self.look(path, |kind| match kind {
+            EventKind::StepRecorded { key: recorded, .. } => **recorded == *key,
+            _ => false,
+        });
+    }
+
+    fn look(&mut self, path: &StepPath, is_done: impl Fn(&EventKind) -> bool) {
+        let Some(memory) = &self.journal else { return };
+        let run = "sim".parse().unwrap();
+        let facts = memory.load(&run, 0, usize::MAX).now_or_never().unwrap().unwrap();
+        if facts.iter().any(|fact| fact.path == *path && is_done(&fact.kind)) {
+            self.again.push(path.to_string());
+        }
+    }
 }
 
 pub(crate) type Shared = Arc<Mutex<Log>>;
@@ -47,6 +83,7 @@ struct Leaf {
     seed: u64,
     name: String,
     log: Shared,
+    deadline: Duration,
     /// Whether its first attempt may never end: it has a timeout then.
     hangs: bool,
 }
@@ -54,7 +91,7 @@ struct Leaf {
 impl Leaf {
     async fn once(&self, cx: &StepContext, key: &'static str, h: u64) -> Result<u64, StepError> {
         let work = async {
-            self.log.lock().unwrap().once.push((cx.path().clone(), key));
+            self.log.lock().unwrap().begins_once(cx.path(), key);
             if h.is_multiple_of(2) {
                 cx.world().sleep(Duration::from_millis(h % 9)).await;
             }
@@ -68,8 +105,8 @@ impl Leaf {
         match h % 4 {
             0 => wait.await,
             1 => wait.schema(json!({ "type": "integer" })).await,
-            2 => wait.timeout(DEADLINE).await,
-            _ => wait.timeout(DEADLINE).default_answer(7).await,
+            2 => wait.timeout(self.deadline).await,
+            _ => wait.timeout(self.deadline).default_answer(7).await,
         }
     }
 }
@@ -80,7 +117,7 @@ impl Executor for Leaf {
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
-        self.log.lock().unwrap().ran.push((cx.path().clone(), cx.attempt()));
+        self.log.lock().unwrap().begins(cx.path(), cx.attempt());
         let h = hash(&format!("{} {}", self.seed, cx.path()));
         if h.is_multiple_of(3) {
             cx.world().sleep(Duration::from_millis(h % 50)).await;
@@ -130,6 +167,7 @@ pub(crate) struct Plans {
     seed: u64,
     world: World,
     log: Shared,
+    deadline: Duration,
 }
 
 /// What kind of node a review is for.
@@ -235,7 +273,7 @@ impl Plans {
             _ => review,
         };
         if self.one_in(2) {
-            review = review.timeout(DEADLINE);
+            review = review.timeout(self.deadline);
             review = match self.below(4) {
                 0 => review.on_timeout(OnTimeout::Reject),
                 1 if !form && !route => review.on_timeout(OnTimeout::Approve),
@@ -342,8 +380,9 @@ impl Plans {
             }
             _ => {
                 let hangs = self.one_in(6);
-                let (seed, log) = (self.seed, self.log.clone());
-                let step = Step::new(name, Leaf { seed, name: name.to_owned(), log, hangs });
+                let (seed, log, deadline) = (self.seed, self.log.clone(), self.deadline);
+                let leaf = Leaf { seed, name: name.to_owned(), log, deadline, hangs };
+                let step = Step::new(name, leaf);
                 let step = step.retry(self.retry());
                 let step = if hangs { step.timeout(TIMEOUT) } else { step };
                 whole!(step, Of::Step, &[])
@@ -351,13 +390,14 @@ impl Plans {
         }
     }
 
-    /// The plan of this seed, on this store. The same seed gives the same plan.
-    pub(crate) fn workflow(seed: u64, store: Slow, world: World, log: Shared) -> Workflow {
-        let plans = Self { seed, world: World::seeded(seed), log };
-        let steps = plans.body(DEPTH);
-        let builder = steps.into_iter().fold(Workflow::builder("sim"), WorkflowBuilder::step);
-        let built = builder.store(store).world(world).build();
-        built.unwrap_or_else(|error| panic!("seed {seed} is no definition: {}", error.report()))
+    pub(crate) fn new(seed: u64, log: Shared, deadline: Duration) -> Self {
+        Self { seed, world: World::seeded(seed), log, deadline }
+    }
+
+    /// The plan of this seed. The same seed gives the same plan.
+    pub(crate) fn builder(&self) -> WorkflowBuilder {
+        let steps = self.body(DEPTH).into_iter();
+        steps.fold(Workflow::builder("sim"), WorkflowBuilder::step)
     }
 }
 
