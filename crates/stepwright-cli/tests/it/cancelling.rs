@@ -1,6 +1,7 @@
 //! Ctrl-C, and being asked to end.
 
-use crate::support::{HANGING, Place, Ran};
+use crate::person::{CTRL_C, Person};
+use crate::support::{HANGING, PATIENCE, Place, Ran};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -131,4 +132,38 @@ fn a_command_that_ignores_its_terminal_goes_on() {
     let (child, stderr) = wait_for_hang(command.spawn().unwrap());
     signal(&child, "-HUP");
     ended(child, stderr).ended(0);
+}
+
+/// A terminal sends Ctrl-C to all that it runs: a command that hears of it would fail its step.
+#[test]
+fn ctrl_c_at_a_terminal_cancels_the_run_and_ends_what_its_commands_have_started() {
+    // The end of a terminal would end what the command has started, too.
+    let line = "trap '' HUP; sleep 300 & echo $! > child.txt; \
+                trap 'echo no > heard.txt; exit 9' INT; echo up > up.txt; wait";
+    let place = Place::with(&format!(
+        "format: 1\nname: Hanging\nsteps:\n  - name: hang\n    shell: \"{line}\"\n"
+    ));
+    let arguments = ["run", "flow.yaml", "--allow-shell", "--db", "a.db", "--run-id", "r"];
+    let person = Person::starts(&place, &arguments);
+    let until = Instant::now() + PATIENCE;
+    while !place.path("up.txt").exists() {
+        assert!(Instant::now() < until, "{}", person.sees(""));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    person.types(CTRL_C);
+    person.sees("cancelled");
+    assert_eq!(person.leaves(), 4);
+    let facts = place.facts_in("a.db");
+    assert!(facts.iter().any(|fact| matches!(fact.kind, EventKind::StepCancelled { .. })));
+    assert!(!place.path("heard.txt").exists(), "Ctrl-C was for the run");
+    let child = std::fs::read_to_string(place.path("child.txt")).unwrap();
+    let lives = || {
+        // One that nobody has waited for is a zombie, and does nothing.
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+        status.is_ok_and(|status| !status.contains(") Z "))
+    };
+    while lives() {
+        assert!(Instant::now() < until, "what the command has started lives on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Command {
     pub(crate) max_bytes: u64,
 }
 
-/// Runs it and gives what it wrote. Dropping the future kills it.
+/// Runs it and gives what it wrote. Dropping the future kills it, and all that it has started.
 pub(crate) async fn run(command: Command) -> Result<String, StepError> {
     let timeout = command.timeout;
     match tokio::time::timeout(timeout, run_freely(command)).await {
@@ -32,16 +32,22 @@ pub(crate) async fn run(command: Command) -> Result<String, StepError> {
 
 async fn run_freely(command: Command) -> Result<String, StepError> {
     let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
-    let mut child = tokio::process::Command::new(shell)
+    let mut process = tokio::process::Command::new(shell);
+    process
         .arg(flag)
         .arg(&command.line)
         .current_dir(&command.dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
+        .kill_on_drop(true);
+    // Of its own: Ctrl-C at the terminal is for the run, which decides what becomes of its steps.
+    #[cfg(unix)]
+    process.process_group(0);
+    let mut child = process
         .spawn()
         .map_err(|error| StepError::new(format!("`{shell}` cannot be started: {error}")))?;
+    let group = Group::of(&child);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let write = async {
         if let Some(mut stdin) = stdin {
@@ -56,6 +62,7 @@ async fn run_freely(command: Command) -> Result<String, StepError> {
     let (out, out_over) = out.map_err(lost)?;
     let (complaint, _) = complaint.map_err(lost)?;
     let status = child.wait().await.map_err(lost)?;
+    group.is_over();
     if !status.success() {
         let (complaint, _) = text_of(complaint);
         let complaint: String = complaint.trim().chars().take(COMPLAINT_CHARS_MAX).collect();
@@ -73,6 +80,31 @@ async fn run_freely(command: Command) -> Result<String, StepError> {
     let (mut text, _) = text_of(out);
     text.truncate(text.trim_end_matches(['\n', '\r']).len());
     Ok(text)
+}
+
+/// A command and whatever it has started. Dropping it kills them all.
+struct Group(Option<u32>);
+
+impl Group {
+    fn of(child: &tokio::process::Child) -> Self {
+        Self(child.id())
+    }
+
+    /// The command has ended. What it has left behind on purpose lives on.
+    fn is_over(mut self) {
+        self.0 = None;
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Group {
+    fn drop(&mut self) {
+        let leader = self.0.and_then(|id| i32::try_from(id).ok());
+        if let Some(leader) = leader.and_then(rustix::process::Pid::from_raw) {
+            // It may have ended just now.
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
+    }
 }
 
 /// The first bytes of a stream, and whether there were more. Reads all, so that the command ends.

@@ -10,7 +10,7 @@ use stepwright_testing::postgres;
 
 /// How often processes are killed, unless the environment says otherwise; half of it on files, half
 /// of it on a server.
-const KILLS: u64 = 60;
+const KILLS: u64 = 400;
 const KILLS_VARIABLE: &str = "STEPWRIGHT_KILLS";
 
 /// What the moments are made of, unless the environment says otherwise.

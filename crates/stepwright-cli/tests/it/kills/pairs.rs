@@ -7,7 +7,7 @@ use std::sync::Barrier;
 use stepwright_testing::postgres;
 
 /// How often, on each store.
-const PAIRS: usize = 50;
+const PAIRS: usize = 100;
 
 /// Whoever drives it is killed while its model is asked.
 const FLOW: &str = "\
