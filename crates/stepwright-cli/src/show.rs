@@ -100,7 +100,7 @@ fn shown(looked: &Looked, arguments: &Show) -> String {
     if !output.content.is_empty() {
         block(&mut text, "output", &output.content.pretty());
     }
-    let _ = writeln!(text, "\n{}", metrics(output));
+    let _ = writeln!(text, "\n{}", metrics(row, output));
     text
 }
 
@@ -113,8 +113,11 @@ fn block(text: &mut String, name: &str, body: &str) {
 }
 
 /// What it took so far.
-fn metrics(output: &RunOutput) -> String {
-    let mut text = summary(Terminal::none(), output);
+fn metrics(row: &RunRow, output: &RunOutput) -> String {
+    let text = summary(Terminal::none(), output);
+    // Of a run that has not ended the row knows more: whether somebody drives it.
+    let rest = text.strip_prefix(status_word(output.status)).unwrap_or_default();
+    let mut text = format!("{}{rest}", standing(row).0);
     let metrics = &output.metrics;
     for (count, one, many) in [
         (metrics.model_calls, "answer of a model", "answers of models"),

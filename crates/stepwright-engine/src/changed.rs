@@ -1,5 +1,6 @@
 //! What has changed in a definition since a run began.
 
+use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use stepwright_core::event::Event;
@@ -144,22 +145,37 @@ fn bodies(before: &[Node], now: &[Node], at: &str, lines: &mut Vec<String>) {
 
 /// What differs between two nodes of one name, without what is inside.
 fn settings(old: &Node, new: &Node, path: &str, lines: &mut Vec<String>) {
-    let (old, new) = (flat(old), flat(new));
-    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return };
-    let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
-    for key in keys {
-        let (before, now) = (old.get(key), new.get(key));
-        if before != now {
-            let shown = |value: Option<&serde_json::Value>| {
-                value.map_or_else(|| "nothing".to_owned(), ToString::to_string)
-            };
-            lines.push(format!("~ `{path}`: `{key}` was {} and is {}", shown(before), shown(now)));
-        }
+    values(Some(&flat(old)), Some(&flat(new)), "", &mut |key, before, now| {
+        let shown = |value: Option<&Value>| match value {
+            None | Some(Value::Null) => "nothing".to_owned(),
+            Some(value) => value.to_string(),
+        };
+        lines.push(format!("~ `{path}`: `{key}` was {} and is {}", shown(before), shown(now)));
+    });
+}
+
+/// Tells each value that differs between two, with its name.
+fn values(
+    old: Option<&Value>,
+    new: Option<&Value>,
+    name: &str,
+    tell: &mut impl FnMut(&str, Option<&Value>, Option<&Value>),
+) {
+    if old == new {
+        return;
+    }
+    let (Some(olds), Some(news)) = (old.and_then(Value::as_object), new.and_then(Value::as_object))
+    else {
+        return tell(name, old, new);
+    };
+    for key in olds.keys().chain(news.keys().filter(|key| !olds.contains_key(*key))) {
+        let dot = if name.is_empty() { "" } else { "." };
+        values(olds.get(key), news.get(key), &format!("{name}{dot}{key}"), tell);
     }
 }
 
 /// The settings of a node, by name.
-fn flat(node: &Node) -> serde_json::Value {
+fn flat(node: &Node) -> Value {
     let mut all = serde_json::to_value(node).unwrap_or_default();
     let Some(members) = all.as_object_mut() else { return all };
     for key in ["index", "name"] {

@@ -36,7 +36,11 @@ fn lines(place: &Place, file: &str) -> usize {
 #[test]
 fn a_killed_run_is_taken_up_and_does_nothing_twice_that_was_completed() {
     let place = Place::with(HELD);
-    killed(held(&place));
+    let child = held(&place);
+    let shown = place.on_db(&["show", "r-1"]).ended(0).stdout;
+    assert!(shown.contains("status      running, driven by process "), "{shown}");
+    assert!(shown.contains("\nrunning in ") && !shown.contains("interrupted"), "{shown}");
+    killed(child);
     let list = place.on_db(&["runs"]).ended(0).stdout;
     assert!(list.contains("r-1  interrupted  held"), "{list}");
     let shown = place.on_db(&["show", "r-1"]).ended(0).stdout;
