@@ -11,7 +11,7 @@ use crate::output::{
     ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepResult, StepStatus, StepType, Turn,
 };
 use crate::path::StepPath;
-use crate::requirement::Requirement;
+use crate::requirement::{Requirement, RequirementKind};
 use crate::world::Timestamp;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
@@ -266,8 +266,11 @@ impl Fold {
             E::StepPaused { requirement }
             | E::RouterPaused { requirement }
             | E::StepOutputReview { requirement }
-            | E::StepExecutorPaused { requirement } => self.wait(event, requirement)?,
-            E::StepContinued { reply } | E::StepExecutorContinued { reply } => {
+            | E::StepExecutorPaused { requirement }
+            | E::DeadlineSet { requirement } => self.wait(event, requirement)?,
+            E::StepContinued { reply }
+            | E::StepExecutorContinued { reply }
+            | E::DeadlinePassed { reply } => {
                 let waits = self.waits.as_deref_mut().ok_or("nothing is waited for")?;
                 let place = waits.iter().position(|wait| wait.id == reply.requirement_id);
                 waits.remove(place.ok_or("that is not waited for")?);
@@ -606,7 +609,7 @@ fn output(
     head: &Head,
     status: RunStatus,
     slots: Vec<Slot>,
-    requirements: Vec<Requirement>,
+    mut requirements: Vec<Requirement>,
 ) -> RunOutput {
     let (step_results, step_executor_runs, media) = tree(slots);
     let started = &head.started;
@@ -619,6 +622,8 @@ fn output(
             }
         }
     }
+    // A run that only may not take for ever does not wait for that.
+    requirements.retain(|asked| asked.kind != RequirementKind::Deadline);
     RunOutput {
         run_id: head.id.clone(),
         session_id: started.session_id.clone(),

@@ -27,7 +27,8 @@ pub const RETRIES_MAX: u32 = 1_000;
 /// use stepwright_core::plan::{Node, NodeKind, OnError, Plan};
 /// let kind = NodeKind::Steps { body: Vec::new() };
 /// let on_error = OnError::Fail.into();
-/// let node = Node { index: 0, name: "Draft".into(), kind, on_error, review: None };
+/// let name = "Draft".into();
+/// let node = Node { index: 0, name, kind, on_error, timeout_ms: None, review: None };
 /// let (body, reducers) = (vec![node], Default::default());
 /// let plan = Plan { name: "News".into(), body, nodes: 1, reducers };
 /// let mut changed = plan.clone();
@@ -81,6 +82,10 @@ pub struct Node {
     /// What happens if it fails.
     #[serde(default)]
     pub on_error: ErrorPolicy,
+    /// Of a container: how long it may take, in milliseconds. A step has that in its kind, attempt
+    /// by attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
     /// What a person has a say in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Box<HumanReview>>,

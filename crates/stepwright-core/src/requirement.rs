@@ -126,6 +126,8 @@ pub enum RequirementKind {
     },
     /// Nobody: only the moment.
     Sleep,
+    /// Nobody: the moment at which a container has taken too long.
+    Deadline,
 }
 
 /// What counts as the answer if nobody gives one in time.
@@ -246,7 +248,7 @@ impl fmt::Display for Answer {
 impl Requirement {
     /// Whether somebody has to answer; otherwise it is only a moment.
     pub fn needs_person(&self) -> bool {
-        !matches!(self.kind, RequirementKind::Sleep)
+        !matches!(self.kind, RequirementKind::Sleep | RequirementKind::Deadline)
     }
 
     /// The words with which it can be answered.
@@ -261,7 +263,7 @@ impl Requirement {
             }
             K::ErrorDecision { retries: true, .. } => &["retry", "skip", "reject"],
             K::ErrorDecision { retries: false, .. } => &["skip", "reject"],
-            K::Sleep => &[],
+            K::Sleep | K::Deadline => &[],
         }
     }
 
@@ -312,7 +314,7 @@ impl Requirement {
     pub fn at_timeout(&self) -> Option<Answer> {
         use RequirementKind as K;
         match (&self.kind, &self.on_timeout) {
-            (K::Sleep, _) => Some(Answer::Elapsed),
+            (K::Sleep | K::Deadline, _) => Some(Answer::Elapsed),
             (_, OnTimeout::Fail) => None,
             (K::ErrorDecision { .. }, OnTimeout::Approve) => Some(Answer::Skip),
             (_, OnTimeout::Approve) => Some(Answer::Approve),

@@ -1,6 +1,6 @@
 //! From a definition to a plan and a table; finds every mistake on the way.
 
-use crate::define::{AnyStep, Blocking, Body, Decider, History, StepBody, Work};
+use crate::define::{AnyStep, Blocking, Body, Common, Decider, History, StepBody, Work};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -107,9 +107,9 @@ impl Compiler {
     fn body(&mut self, steps: Vec<AnyStep>, at: &StepPath, depth: usize) -> Vec<Node> {
         let mut names = HashSet::new();
         let nodes = steps.into_iter().map(|step| {
-            let path = at.child(&step.name);
-            if !names.insert(step.name.clone()) {
-                let what = format!("the name `{}` is taken in this place", step.name);
+            let path = at.child(step.name());
+            if !names.insert(step.name().to_owned()) {
+                let what = format!("the name `{}` is taken in this place", step.name());
                 self.mistake(&path, what, "give each step a name of its own");
             }
             self.node(step, &path, depth)
@@ -118,7 +118,13 @@ impl Compiler {
     }
 
     fn node(&mut self, step: AnyStep, path: &StepPath, depth: usize) -> Node {
-        let AnyStep { name, on_error, review, body } = step;
+        let AnyStep { common: Common { name, on_error, timeout, review }, body } = step;
+        if timeout == Some(Duration::ZERO) {
+            self.mistake(path, "a timeout of nothing lets nothing happen", "give it more time");
+        }
+        // A workflow brings its own along.
+        let timeout = timeout.into_iter().chain(own_timeout(&body)).min();
+        let timeout_ms = timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX).max(1));
         if let Some(what) = name_mistake(&name) {
             self.mistake(path, what, "choose another name");
         }
@@ -128,15 +134,17 @@ impl Compiler {
             self.mistake(path, what, "nest less deeply");
             NodeKind::Steps { body: Vec::new() }
         } else {
-            self.kind(body, path, depth, index)
+            self.kind(body, timeout_ms, path, depth, index)
         };
+        // Of a step the time that an attempt may take is part of what it is.
+        let timeout_ms = timeout_ms.filter(|_| !matches!(kind, NodeKind::Step { .. }));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let review = review.map(Box::new);
         let wrong = review.as_deref().map(|r| r.mistakes(&Reviewed::of(&kind), &on_error));
         for mistake in wrong.into_iter().flatten() {
             self.mistake(path, mistake.what, mistake.fix);
         }
-        Node { index, name: name.into(), kind, on_error, review }
+        Node { index, name: name.into(), kind, on_error, timeout_ms, review }
     }
 
     fn reserve(&mut self, path: &StepPath) -> usize {
@@ -149,9 +157,16 @@ impl Compiler {
         self.table.len() - 1
     }
 
-    fn kind(&mut self, body: Body, path: &StepPath, depth: usize, index: usize) -> NodeKind {
+    fn kind(
+        &mut self,
+        body: Body,
+        timeout_ms: Option<u64>,
+        path: &StepPath,
+        depth: usize,
+        index: usize,
+    ) -> NodeKind {
         match body {
-            Body::Step(step) => self.step(step, path, depth, index),
+            Body::Step(step) => self.step(step, timeout_ms, path, depth, index),
             Body::Steps(body) => {
                 self.not_empty(&body, path, "the sequence", "`.step(…)`");
                 NodeKind::Steps { body: self.body(body, path, depth + 1) }
@@ -163,8 +178,9 @@ impl Compiler {
                 }
                 if join == Join::BestEffort {
                     for branch in &mut branches {
-                        if branch.on_error.otherwise == OnError::Fail {
-                            branch.on_error.otherwise = OnError::Skip;
+                        let otherwise = &mut branch.common.on_error.otherwise;
+                        if *otherwise == OnError::Fail {
+                            *otherwise = OnError::Skip;
                         }
                     }
                 }
@@ -196,7 +212,7 @@ impl Compiler {
                 self.not_empty(&choices, path, "the router", "`.choice(…)`");
                 if let Decider::Constant(chosen) = &choose {
                     for name in chosen {
-                        if !choices.iter().any(|choice| *choice.name == **name) {
+                        if !choices.iter().any(|choice| *choice.name() == **name) {
                             let what = format!("it chooses `{name}`, which is no choice of it");
                             self.mistake(path, what, "add that choice, or choose another");
                         }
@@ -220,13 +236,17 @@ impl Compiler {
         }
     }
 
-    fn step(&mut self, step: StepBody, path: &StepPath, depth: usize, index: usize) -> NodeKind {
-        let StepBody { work, retry, timeout, history } = step;
+    fn step(
+        &mut self,
+        step: StepBody,
+        timeout_ms: Option<u64>,
+        path: &StepPath,
+        depth: usize,
+        index: usize,
+    ) -> NodeKind {
+        let StepBody { work, retry, history } = step;
         self.check_retry(&retry, path);
         let history_runs = self.history_runs(history, path);
-        if timeout == Some(Duration::ZERO) {
-            self.mistake(path, "a timeout of nothing lets nothing happen", "give it more time");
-        }
         let (executor_type, executor_name) = match work {
             Work::Executor(executor) => {
                 let named = (executor.executor_type(), executor.name().into());
@@ -239,19 +259,13 @@ impl Compiler {
                 named
             }
             Work::Workflow(workflow) => {
-                if retry.retries > 0
-                    || timeout.is_some()
-                    || history.add.is_some()
-                    || history.runs.is_some()
-                {
-                    let what = "a workflow as a step has no retries, no timeout and no history of \
-                                its own";
+                if retry.retries > 0 || history.add.is_some() || history.runs.is_some() {
+                    let what = "a workflow as a step has no retries and no history of its own";
                     self.mistake(path, what, "set them on its steps");
                 }
-                if workflow.timeout().is_some() || !workflow.default_state().is_empty() {
-                    let what = "the workflow has a timeout or a session state, which it has not as \
-                                a step";
-                    self.mistake(path, what, "set them on the workflow around it");
+                if !workflow.default_state().is_empty() {
+                    let what = "the workflow has a session state, which it has not as a step";
+                    self.mistake(path, what, "set it on the workflow around it");
                 }
                 let compiled = workflow.compiled();
                 for (key, reducer) in &compiled.plan.reducers {
@@ -264,7 +278,6 @@ impl Compiler {
                 return self.inline(compiled, path, depth);
             }
         };
-        let timeout_ms = timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX).max(1));
         NodeKind::Step { executor_type, executor_name, retry, timeout_ms, history_runs }
     }
 
@@ -337,6 +350,14 @@ impl Compiler {
             let what = format!("the waits between attempts shrink by the factor {}", retry.factor);
             self.mistake(path, what, "use a factor of at least 1");
         }
+    }
+}
+
+/// How long a workflow may take that is a step, by what it says itself.
+fn own_timeout(body: &Body) -> Option<Duration> {
+    match body {
+        Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => workflow.timeout(),
+        _ => None,
     }
 }
 

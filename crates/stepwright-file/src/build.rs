@@ -40,11 +40,15 @@ impl Definition {
     }
 }
 
-/// A step or a container, with what people have a say in.
-macro_rules! reviewed {
-    ($step:expr, $review:expr) => {{
-        let step = $step;
-        match $review {
+/// A step or a container, with what all of them have.
+macro_rules! with_common {
+    ($step:expr, $item:expr) => {{
+        let step = $step.on_error($item.on_error.clone());
+        let step = match $item.timeout {
+            Some(timeout) => step.timeout(timeout),
+            None => step,
+        };
+        match $item.review.clone() {
             Some(review) => step.human_review(review),
             None => step,
         }
@@ -89,8 +93,6 @@ impl<'a> Builder<'a> {
 
     fn item(&self, item: &Item) -> Result<AnyStep, Error> {
         let name = item.name.text.as_str();
-        let on_error = item.on_error.clone();
-        let review = item.review.clone();
         Ok(match &item.kind {
             Kind::Agent { agent, prompt } => {
                 let agent = self.agent(&agent.text)?;
@@ -110,28 +112,25 @@ impl<'a> Builder<'a> {
                     inherited: inherited.or(self.inherited),
                 };
                 let workflow = inner.workflow()?.build()?;
-                let step = Step::workflow(name, workflow).on_error(on_error);
-                reviewed!(step, review).into_step()
+                with_common!(Step::workflow(name, workflow), item).into_step()
             }
             Kind::Unreadable => {
                 let message = format!("the step `{name}` has mistakes");
                 return Err(Error::new(ErrorKind::Definition, message));
             }
             Kind::Steps { body } => {
-                let steps = reviewed!(Steps::new(name).on_error(on_error), review);
+                let steps = with_common!(Steps::new(name), item);
                 self.items(body)?.into_iter().fold(steps, Steps::step).into_step()
             }
             Kind::Parallel { join, concurrency, branches } => {
-                let parallel = Parallel::new(name).join(*join).on_error(on_error);
-                let mut parallel = reviewed!(parallel, review);
+                let mut parallel = with_common!(Parallel::new(name).join(*join), item);
                 if let Some(concurrency) = concurrency {
                     parallel = parallel.concurrency(*concurrency);
                 }
                 self.items(branches)?.into_iter().fold(parallel, Parallel::branch).into_step()
             }
             Kind::Loop { at_most, until, forward, body } => {
-                let repeat = Loop::new(name).at_most(*at_most).on_error(on_error);
-                let mut repeat = reviewed!(repeat, review);
+                let mut repeat = with_common!(Loop::new(name).at_most(*at_most), item);
                 if *forward {
                     repeat = repeat.forward();
                 }
@@ -154,18 +153,17 @@ impl<'a> Builder<'a> {
                         })
                     }
                 };
-                let condition = reviewed!(condition.on_error(on_error), review);
+                let condition = with_common!(condition, item);
                 let condition = self.items(then)?.into_iter().fold(condition, Condition::then);
                 let otherwise = self.items(otherwise)?.into_iter();
                 otherwise.fold(condition, Condition::otherwise).into_step()
             }
             Kind::Router { choose, choices } => {
-                let router = reviewed!(router(name, choose).on_error(on_error), review);
+                let router = with_common!(router(name, choose), item);
                 self.items(choices)?.into_iter().fold(router, Router::choice).into_step()
             }
             Kind::Map { over, concurrency, join, body } => {
-                let map = Map::new(name).join(*join).on_error(on_error);
-                let mut map = reviewed!(map, review);
+                let mut map = with_common!(Map::new(name).join(*join), item);
                 if let Some(over) = over.clone() {
                     map = map.over(move |input| items_of(&over, input));
                 }
@@ -222,12 +220,9 @@ fn router(name: &str, choose: &Choice) -> Router {
 }
 
 fn limited(step: Step, item: &Item) -> Step {
-    let mut step = reviewed!(step.on_error(item.on_error.clone()), item.review.clone());
+    let mut step = with_common!(step, item);
     if let Some(retry) = item.retry.clone() {
         step = step.retry(retry);
-    }
-    if let Some(timeout) = item.timeout {
-        step = step.timeout(timeout);
     }
     match item.history {
         Some(0) => step.add_workflow_history(false),

@@ -46,6 +46,11 @@ pub fn line(event: &Event) -> Option<String> {
         E::WorkflowPaused { until: None } => "workflow paused".to_owned(),
         E::WorkflowContinued { .. } => "workflow continued".to_owned(),
 
+        E::DeadlineSet { requirement } => match requirement.due {
+            Some(due) => format!("limited {path}: until {}", utc(due)),
+            None => format!("limited {path}"),
+        },
+        E::DeadlinePassed { .. } => format!("stopping {path}: it takes too long"),
         kind if let Some(requirement) = kind.requirement() => {
             format!("paused {path}: {}", waits(requirement))
         }

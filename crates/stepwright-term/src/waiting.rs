@@ -25,7 +25,7 @@ pub(crate) fn wanted(requirement: &Requirement) -> String {
         K::ToolConfirmation { .. } => "the confirmation of a call".to_owned(),
         K::Wait { .. } => "an answer".to_owned(),
         K::ErrorDecision { .. } => "a decision about a failure".to_owned(),
-        K::Sleep => "a moment".to_owned(),
+        K::Sleep | K::Deadline => "a moment".to_owned(),
         _ => "something".to_owned(),
     }
 }

@@ -226,6 +226,8 @@ fn waits() -> Vec<EventKind> {
         said(Answer::select(["blog"])),
         said(Answer::Approve),
         E::StepExecutorContinued { reply: reply(Answer::Approve, true) },
+        E::DeadlineSet { requirement: asked(K::Deadline) },
+        E::DeadlinePassed { reply: Box::new(Reply { by: None, ..*reply(Answer::Elapsed, false) }) },
         E::StepRecorded { key: "charge".into(), value: json!({"receipt": 40}) },
         E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
         E::WorkflowContinued { driver: "harbour/1c2d/4026531836/311/90210/1".into() },
@@ -422,6 +424,7 @@ name: Containers
 steps:
   - {name: words, value: '= [1, 2]'}
   - {name: seq, steps: [{name: s, template: s}]}
+  - {name: short, timeout: 20ms, on_error: skip, steps: [{name: slow, shell: sleep 9}]}
   - name: both
     parallel: {join: best_effort}
     branches: [{name: a, template: a}, {name: b, value: = input.none}]

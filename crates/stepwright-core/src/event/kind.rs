@@ -160,6 +160,17 @@ pub enum EventKind {
         #[serde(flatten)]
         reply: Box<Reply>,
     },
+    /// A container may take so long, and no longer.
+    DeadlineSet {
+        /// Until when.
+        requirement: Box<Requirement>,
+    },
+    /// A container has taken too long: what is under way in it is stopped, and it fails.
+    DeadlinePassed {
+        /// Which deadline it was.
+        #[serde(flatten)]
+        reply: Box<Reply>,
+    },
     /// A step has done something that is not done twice: see
     /// [`StepContext::once`](crate::StepContext::once).
     StepRecorded {
@@ -472,7 +483,8 @@ impl EventKind {
             Self::StepPaused { requirement }
             | Self::RouterPaused { requirement }
             | Self::StepOutputReview { requirement }
-            | Self::StepExecutorPaused { requirement } => Some(requirement),
+            | Self::StepExecutorPaused { requirement }
+            | Self::DeadlineSet { requirement } => Some(requirement),
             _ => None,
         }
     }
@@ -480,7 +492,9 @@ impl EventKind {
     /// How a requirement was answered, if that is what happened.
     pub fn reply(&self) -> Option<&Reply> {
         match self {
-            Self::StepContinued { reply } | Self::StepExecutorContinued { reply } => Some(reply),
+            Self::StepContinued { reply }
+            | Self::StepExecutorContinued { reply }
+            | Self::DeadlinePassed { reply } => Some(reply),
             _ => None,
         }
     }
@@ -555,6 +569,8 @@ names!(
     StepExecutorPaused,
     StepContinued,
     StepExecutorContinued,
+    DeadlineSet,
+    DeadlinePassed,
     StepRecorded,
     StepsExecutionStarted,
     StepsExecutionCompleted,

@@ -1,9 +1,7 @@
 //! One or the other.
 
-use super::{AnyStep, Body, Decider, IntoStep, container};
+use super::{AnyStep, Body, Common, Decider, IntoStep, container};
 use std::sync::Arc;
-use stepwright_core::HumanReview;
-use stepwright_core::plan::ErrorPolicy;
 use stepwright_core::{StepError, StepInput};
 
 /// Steps that are done if a condition holds, and others that are done if not.
@@ -21,9 +19,7 @@ use stepwright_core::{StepError, StepInput};
 /// ```
 #[must_use = "a container does nothing until it is part of a workflow"]
 pub struct Condition {
-    name: String,
-    on_error: ErrorPolicy,
-    review: Option<HumanReview>,
+    common: Common,
     holds: Decider<bool>,
     then: Vec<AnyStep>,
     otherwise: Vec<AnyStep>,
@@ -59,14 +55,7 @@ impl Condition {
     }
 
     fn made(name: impl Into<String>, holds: Decider<bool>) -> Self {
-        Self {
-            name: name.into(),
-            on_error: ErrorPolicy::default(),
-            review: None,
-            holds,
-            then: Vec::new(),
-            otherwise: Vec::new(),
-        }
+        Self { common: Common::named(name), holds, then: Vec::new(), otherwise: Vec::new() }
     }
 
     /// Adds a step to what is done if it holds.

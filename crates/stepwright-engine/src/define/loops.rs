@@ -1,10 +1,8 @@
 //! Again and again.
 
 use super::condition::IntoHolds;
-use super::{AnyStep, Body, Decider, IntoStep, container};
+use super::{AnyStep, Body, Common, Decider, IntoStep, container};
 use std::sync::Arc;
-use stepwright_core::HumanReview;
-use stepwright_core::plan::ErrorPolicy;
 use stepwright_core::{Content, StepInput};
 
 /// Steps that are repeated until a condition holds, and at most so many times.
@@ -26,9 +24,7 @@ use stepwright_core::{Content, StepInput};
 /// ```
 #[must_use = "a container does nothing until it is part of a workflow"]
 pub struct Loop {
-    name: String,
-    on_error: ErrorPolicy,
-    review: Option<HumanReview>,
+    common: Common,
     body: Vec<AnyStep>,
     at_most: Option<u32>,
     forward: bool,
@@ -39,9 +35,7 @@ impl Loop {
     /// A loop without steps. It must be given a bound with [`Loop::at_most`].
     pub fn new(name: impl Into<String>) -> Self {
         Self {
-            name: name.into(),
-            on_error: ErrorPolicy::default(),
-            review: None,
+            common: Common::named(name),
             body: Vec::new(),
             at_most: None,
             forward: false,

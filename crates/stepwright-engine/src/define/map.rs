@@ -1,9 +1,8 @@
 //! For each item of a list.
 
-use super::{AnyStep, Body, Decider, IntoStep, container};
+use super::{AnyStep, Body, Common, Decider, IntoStep, container};
 use std::sync::Arc;
-use stepwright_core::HumanReview;
-use stepwright_core::plan::{ErrorPolicy, Join};
+use stepwright_core::plan::Join;
 use stepwright_core::{Content, StepError, StepInput};
 
 /// How many items a map works on at a time, unless said otherwise.
@@ -27,9 +26,7 @@ pub(crate) const CONCURRENCY: u32 = 8;
 /// ```
 #[must_use = "a container does nothing until it is part of a workflow"]
 pub struct Map {
-    name: String,
-    on_error: ErrorPolicy,
-    review: Option<HumanReview>,
+    common: Common,
     over: Option<Decider<Vec<Content>>>,
     body: Vec<AnyStep>,
     concurrency: u32,
@@ -40,9 +37,7 @@ impl Map {
     /// A map without steps, over what the step before gave, which must be a list then.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
-            name: name.into(),
-            on_error: ErrorPolicy::default(),
-            review: None,
+            common: Common::named(name),
             over: None,
             body: Vec::new(),
             concurrency: CONCURRENCY,

@@ -53,10 +53,23 @@ pub(crate) use function::Blocking;
 /// ```
 #[must_use = "a step does nothing until it is part of a workflow"]
 pub struct AnyStep {
+    pub(crate) common: Common,
+    pub(crate) body: Body,
+}
+
+/// What every step and every container has.
+pub(crate) struct Common {
     pub(crate) name: String,
     pub(crate) on_error: ErrorPolicy,
+    pub(crate) timeout: Option<Duration>,
     pub(crate) review: Option<HumanReview>,
-    pub(crate) body: Body,
+}
+
+impl Common {
+    pub(crate) fn named(name: impl Into<String>) -> Self {
+        let on_error = ErrorPolicy::default();
+        Self { name: name.into(), on_error, timeout: None, review: None }
+    }
 }
 
 pub(crate) enum Body {
@@ -72,7 +85,6 @@ pub(crate) enum Body {
 pub(crate) struct StepBody {
     pub(crate) work: Work,
     pub(crate) retry: Retry,
-    pub(crate) timeout: Option<Duration>,
     pub(crate) history: History,
 }
 
@@ -114,24 +126,15 @@ where
 }
 
 impl AnyStep {
-    pub(crate) fn new(
-        name: String,
-        body: Body,
-        on_error: ErrorPolicy,
-        review: Option<HumanReview>,
-    ) -> Self {
-        Self { name, on_error, review, body }
-    }
-
     /// What it is called.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.common.name
     }
 }
 
 impl fmt::Debug for AnyStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AnyStep").field(&self.name).finish()
+        f.debug_tuple("AnyStep").field(&self.name()).finish()
     }
 }
 
@@ -140,27 +143,34 @@ macro_rules! container {
     ($name:ident, $self:ident => $body:expr) => {
         impl $name {
             /// What happens when it has failed: by default the run fails.
-            pub fn on_error(mut self, on_error: impl Into<ErrorPolicy>) -> Self {
-                self.on_error = on_error.into();
+            pub fn on_error(mut self, on_error: impl Into<super::ErrorPolicy>) -> Self {
+                self.common.on_error = on_error.into();
+                self
+            }
+
+            /// How long it may take, with everything in it and every wait for people. What is under
+            /// way then is stopped, and it fails.
+            pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
+                self.common.timeout = Some(timeout);
                 self
             }
 
             /// What a person has a say in: before it begins, or when it has given something.
-            pub fn human_review(mut self, review: HumanReview) -> Self {
-                self.review = Some(review);
+            pub fn human_review(mut self, review: super::HumanReview) -> Self {
+                self.common.review = Some(review);
                 self
             }
         }
 
         impl IntoStep<super::into_step::Whole> for $name {
             fn into_step($self) -> AnyStep {
-                AnyStep::new($self.name, $body, $self.on_error, $self.review)
+                AnyStep { common: $self.common, body: $body }
             }
         }
 
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_tuple(stringify!($name)).field(&self.name).finish()
+                f.debug_tuple(stringify!($name)).field(&self.common.name).finish()
             }
         }
     };

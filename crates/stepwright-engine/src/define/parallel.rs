@@ -1,8 +1,7 @@
 //! Branches that run at the same time.
 
-use super::{AnyStep, Body, IntoStep, container};
-use stepwright_core::HumanReview;
-use stepwright_core::plan::{ErrorPolicy, Join};
+use super::{AnyStep, Body, Common, IntoStep, container};
+use stepwright_core::plan::Join;
 
 /// Steps that are done at the same time.
 ///
@@ -25,9 +24,7 @@ use stepwright_core::plan::{ErrorPolicy, Join};
 /// ```
 #[must_use = "a container does nothing until it is part of a workflow"]
 pub struct Parallel {
-    name: String,
-    on_error: ErrorPolicy,
-    review: Option<HumanReview>,
+    common: Common,
     branches: Vec<AnyStep>,
     join: Join,
     concurrency: Option<u32>,
@@ -37,9 +34,7 @@ impl Parallel {
     /// A container without branches.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
-            name: name.into(),
-            on_error: ErrorPolicy::default(),
-            review: None,
+            common: Common::named(name),
             branches: Vec::new(),
             join: Join::default(),
             concurrency: None,

@@ -1,9 +1,7 @@
 //! Those that are chosen.
 
-use super::{AnyStep, Body, Decider, IntoStep, container};
+use super::{AnyStep, Body, Common, Decider, IntoStep, container};
 use std::sync::Arc;
-use stepwright_core::HumanReview;
-use stepwright_core::plan::ErrorPolicy;
 use stepwright_core::{StepError, StepInput};
 
 /// Steps of which some are chosen, by name: one, several in an order, or none.
@@ -24,9 +22,7 @@ use stepwright_core::{StepError, StepInput};
 /// ```
 #[must_use = "a container does nothing until it is part of a workflow"]
 pub struct Router {
-    name: String,
-    on_error: ErrorPolicy,
-    review: Option<HumanReview>,
+    common: Common,
     choose: Decider<Vec<Arc<str>>>,
     choices: Vec<AnyStep>,
 }
@@ -64,13 +60,7 @@ impl Router {
     }
 
     fn made(name: impl Into<String>, choose: Decider<Vec<Arc<str>>>) -> Self {
-        Self {
-            name: name.into(),
-            on_error: ErrorPolicy::default(),
-            review: None,
-            choose,
-            choices: Vec::new(),
-        }
+        Self { common: Common::named(name), choose, choices: Vec::new() }
     }
 
     /// Adds a step that can be chosen.

@@ -2,7 +2,7 @@
 
 use super::function::{Blocking, BlockingFn, IntoExecutor};
 use super::into_step::Whole;
-use super::{AnyStep, Body, History, IntoStep, StepBody, Work};
+use super::{AnyStep, Body, Common, History, IntoStep, StepBody, Work};
 use crate::workflow::Workflow;
 use std::fmt;
 use std::time::Duration;
@@ -22,9 +22,7 @@ use stepwright_core::{AnyExecutor, ErrorCode, HumanReview};
 /// ```
 #[must_use = "a step does nothing until it is part of a workflow"]
 pub struct Step {
-    name: String,
-    on_error: ErrorPolicy,
-    review: Option<HumanReview>,
+    common: Common,
     body: StepBody,
 }
 
@@ -65,8 +63,8 @@ impl Step {
 
     fn made(name: String, work: Work) -> Self {
         let history = History::default();
-        let body = StepBody { work, retry: Retry::default(), timeout: None, history };
-        Self { name, on_error: ErrorPolicy::default(), review: None, body }
+        let body = StepBody { work, retry: Retry::default(), history };
+        Self { common: Common::named(name), body }
     }
 
     /// How often it is tried again, with the default backoff: see [`Retry`]. Errors that are not
@@ -101,9 +99,11 @@ impl Step {
         self
     }
 
-    /// How long an attempt may take. One that takes longer is dropped and counts as failed.
+    /// How long an attempt may take. One that takes longer is dropped and counts as failed. Time in
+    /// which the step waits for somebody does not count, but for a workflow as a step, which is
+    /// timed as containers are.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.body.timeout = Some(timeout);
+        self.common.timeout = Some(timeout);
         self
     }
 
@@ -137,7 +137,7 @@ impl Step {
     /// # Ok::<(), stepwright_core::Error>(())
     /// ```
     pub fn on_error(mut self, on_error: impl Into<ErrorPolicy>) -> Self {
-        self.on_error = on_error.into();
+        self.common.on_error = on_error.into();
         self
     }
 
@@ -161,19 +161,19 @@ impl Step {
     /// # Ok(()) }
     /// ```
     pub fn human_review(mut self, review: HumanReview) -> Self {
-        self.review = Some(review);
+        self.common.review = Some(review);
         self
     }
 }
 
 impl IntoStep<Whole> for Step {
     fn into_step(self) -> AnyStep {
-        AnyStep::new(self.name, Body::Step(self.body), self.on_error, self.review)
+        AnyStep { common: self.common, body: Body::Step(self.body) }
     }
 }
 
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Step").field(&self.name).finish()
+        f.debug_tuple("Step").field(&self.common.name).finish()
     }
 }

@@ -1,8 +1,6 @@
 //! A sequence.
 
-use super::{AnyStep, Body, IntoStep, container};
-use stepwright_core::HumanReview;
-use stepwright_core::plan::ErrorPolicy;
+use super::{AnyStep, Body, Common, IntoStep, container};
 
 /// Steps that are done one after the other, as one.
 ///
@@ -15,16 +13,14 @@ use stepwright_core::plan::ErrorPolicy;
 /// ```
 #[must_use = "a container does nothing until it is part of a workflow"]
 pub struct Steps {
-    name: String,
-    on_error: ErrorPolicy,
-    review: Option<HumanReview>,
+    common: Common,
     body: Vec<AnyStep>,
 }
 
 impl Steps {
     /// A sequence without steps.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), on_error: ErrorPolicy::default(), review: None, body: Vec::new() }
+        Self { common: Common::named(name), body: Vec::new() }
     }
 
     /// Adds a step at the end.

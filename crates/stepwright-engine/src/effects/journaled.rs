@@ -216,6 +216,10 @@ impl<E: Effects> Effects for Journaled<'_, E> {
         self.recorder.stop_within(at)
     }
 
+    fn is_open(&self, at: &StepPath) -> bool {
+        self.recorder.is_open(at)
+    }
+
     fn past(&self, step: &StepPath) -> Past {
         let Some(recalled) = self.recalled else { return Past::default() };
         let past = recalled.attempts.get(step).copied().unwrap_or_default();

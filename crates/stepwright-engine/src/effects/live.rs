@@ -157,6 +157,10 @@ impl Effects for Live<'_> {
         self.recorder.stop_within(at)
     }
 
+    fn is_open(&self, at: &StepPath) -> bool {
+        self.recorder.is_open(at)
+    }
+
     fn past(&self, _: &StepPath) -> Past {
         Past::default()
     }

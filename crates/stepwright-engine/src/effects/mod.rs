@@ -11,7 +11,7 @@ mod timed;
 pub(crate) use journaled::{Journaled, Recalled};
 pub(crate) use live::Live;
 pub(crate) use retrying::Retrying;
-pub(crate) use timed::Timed;
+pub(crate) use timed::{Timed, too_long};
 
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -143,6 +143,9 @@ pub(crate) trait Effects: Send + Sync {
     /// Notes that everything under way inside `at` was stopped.
     fn stop_within(&self, at: &StepPath) -> Result<(), Stop>;
 
+    /// Whether anything is under way at this address.
+    fn is_open(&self, at: &StepPath) -> bool;
+
     /// What is known of a step from an earlier life of the run.
     fn past(&self, step: &StepPath) -> Past;
 }
@@ -169,6 +172,9 @@ macro_rules! hand_on {
         }
         fn stop_within(&self, at: &StepPath) -> Result<(), Stop> {
             self.inner.stop_within(at)
+        }
+        fn is_open(&self, at: &StepPath) -> bool {
+            self.inner.is_open(at)
         }
         fn past(&self, step: &StepPath) -> crate::effects::Past {
             self.inner.past(step)

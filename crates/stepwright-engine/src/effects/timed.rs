@@ -29,13 +29,17 @@ impl<E: Effects> Effects for Timed<'_, E> {
         if let Some(done) = Box::pin(self.in_time(limit, attempt.step, work)).await {
             return done;
         }
-        let error = StepError::new(format!("it took longer than {limit:?}"))
-            .with_code(ErrorCode::TimedOut)
-            .with_hint("give the step a longer `timeout`, or `retries`");
+        let error = too_long(limit, "give the step a longer `timeout`, or `retries`");
         Err(Stop::failed(attempt.step, error, attempt.number))
     }
 
     hand_on!(decide, notes, branches, questions);
+}
+
+/// The failure of what took too long.
+pub(crate) fn too_long(limit: Duration, hint: &str) -> StepError {
+    let error = StepError::new(format!("it took longer than {limit:?}"));
+    error.with_code(ErrorCode::TimedOut).with_hint(hint)
 }
 
 impl<E> Timed<'_, E> {

@@ -3,6 +3,7 @@
 //! It names no runtime, no clock and no store: [`Effects`] is its only window.
 
 mod containers;
+mod deadline;
 mod fan;
 mod flow;
 mod review;
@@ -172,7 +173,10 @@ fn container<'a, E: Effects>(
                 Err(no) => return not_done(fx, node, path, flow, no),
             };
         }
-        let walked = walk(fx, node, &path, flow, &known).await;
+        let walked = match node.timeout_ms {
+            Some(limit) => deadline::within(fx, node, &path, limit, flow, &known).await,
+            None => walk(fx, node, &path, flow, &known).await,
+        };
         (flow.user_input, flow.feedback) = outer;
         let answer = match walked {
             Ok(walked) => given(fx, node, &path, flow, walked).await,

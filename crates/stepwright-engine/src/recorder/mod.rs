@@ -379,6 +379,11 @@ impl Recorder {
         }
     }
 
+    /// Whether anything is under way at this address.
+    pub(crate) fn is_open(&self, at: &StepPath) -> bool {
+        self.tape().fold.is_open(at)
+    }
+
     /// Whether the journal is still ours.
     pub(crate) fn check(&self) -> Result<(), Stop> {
         match &self.tape().lost {
@@ -511,6 +516,7 @@ impl Recorder {
             RequirementKind::ToolConfirmation { .. } => {
                 EventKind::StepExecutorContinued { reply: shown }
             }
+            RequirementKind::Deadline => EventKind::DeadlinePassed { reply: shown },
             _ => EventKind::StepContinued { reply: shown },
         };
         self.time_passes();
@@ -590,6 +596,7 @@ fn paused(requirement: Requirement) -> EventKind {
             EventKind::StepOutputReview { requirement }
         }
         RequirementKind::ToolConfirmation { .. } => EventKind::StepExecutorPaused { requirement },
+        RequirementKind::Deadline => EventKind::DeadlineSet { requirement },
         _ => EventKind::StepPaused { requirement },
     }
 }

@@ -10,6 +10,7 @@ use stepwright_core::{
     ErrorCode, ErrorKind, Memory, RunStatus, StepContext, StepError, StepInput, StepStatus, World,
 };
 use stepwright_engine::{Condition, Loop, Map, Parallel, Router, Step, Steps, Workflow};
+use stepwright_testing::grammar;
 
 #[tokio::test]
 async fn a_failing_step_fails_the_run_and_says_what_was_done() {
@@ -176,6 +177,40 @@ async fn a_workflow_has_a_timeout_that_a_run_can_replace() {
     let error = workflow.run("in").await.unwrap_err();
     assert_eq!(error.to_string(), "the run took longer than 10s");
     assert!(workflow.run("in").timeout(Duration::from_mins(1)).await.is_ok());
+}
+
+#[test]
+fn a_container_has_its_time_while_it_decides_and_a_workflow_brings_its_own() {
+    let never = |_: StepInput| std::future::pending::<Result<bool, StepError>>();
+    let cases = [
+        of(Condition::new_async("c", never).then(mark("x")).timeout(Duration::from_secs(3))),
+        of(Step::workflow("c", of(hangs("h")).timeout(Duration::from_secs(3)).build().unwrap())),
+        of(Step::workflow("c", of(hangs("h")).timeout(Duration::from_mins(3)).build().unwrap())
+            .timeout(Duration::from_secs(3))),
+        of(Loop::new("c")
+            .step(mark("x"))
+            .step(hangs("h"))
+            .at_most(9)
+            .timeout(Duration::from_secs(3))),
+    ];
+    for case in cases {
+        let clock = VirtualClock::default();
+        let world = World::new(clock.clone(), 1);
+        let began = world.now();
+        let workflow = case.step(mark("never")).world(world.clone()).store_events(true);
+        let run = workflow.build().unwrap().run("in");
+        let answer = clock.run(run.into_future());
+        let error = answer.unwrap_err();
+        assert_eq!(error.to_string(), "step `c` failed: it took longer than 3s");
+        assert_eq!(world.now().since(began), Duration::from_secs(3));
+        assert_eq!(error.output().unwrap().step_at("c").unwrap().status, StepStatus::Failed);
+        let events = error.output().unwrap().events.as_ref().unwrap();
+        grammar::check(events);
+        let passed = events.iter().filter(|event| event.name() == "DeadlinePassed");
+        assert_eq!(passed.count(), 1);
+    }
+    let none = of(Steps::new("s").step(mark("x")).timeout(Duration::ZERO)).build().unwrap_err();
+    assert!(none.to_string().contains("a timeout of nothing lets nothing happen"), "{none}");
 }
 
 #[tokio::test]

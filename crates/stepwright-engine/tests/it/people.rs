@@ -6,11 +6,11 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use stepwright_core::plan::OnError;
+use stepwright_core::plan::{ErrorPolicy, OnError};
 use stepwright_core::requirement::OnTimeout;
 use stepwright_core::{
-    Answer, ErrorKind, HumanReview, Memory, OnReject, RunOutput, RunStatus, StepContext, StepError,
-    StepInput, StepStatus,
+    Answer, ErrorCode, ErrorKind, HumanReview, Memory, OnReject, RunOutput, RunStatus, StepContext,
+    StepError, StepInput, StepStatus,
 };
 use stepwright_engine::{
     Condition, IntoStep, Loop, Map, Parallel, Router, Step, Steps, Workflow, WorkflowBuilder,
@@ -259,6 +259,40 @@ async fn deadlines_come_without_anybody_calling() {
         outcome(None).await.unwrap_err(),
         "step `a` failed: nobody answered `a!confirm` in time"
     );
+}
+
+#[tokio::test]
+async fn a_container_that_waits_for_too_long_fails_without_anybody_calling() {
+    let asks = |on_error: ErrorPolicy| {
+        let answered = mark("b").human_review(confirm());
+        let both = Parallel::new("p").branch(mark("a")).branch(answered).on_error(on_error);
+        asked(both.timeout(Duration::from_millis(40))).step(mark("z")).build().unwrap()
+    };
+    let workflow = asks(OnError::Fail.into());
+    let paused = workflow.run("-").await.unwrap();
+    // Nobody is asked about the deadline, and nobody can answer it.
+    assert_eq!(ids(&paused), ["p/b!confirm"]);
+    let refused = workflow.continue_run(&paused.run_id, [("p!deadline", Answer::Approve)]).await;
+    assert_eq!(refused.unwrap_err().to_string(), "`p!deadline` waits for a moment, and for nobody");
+    let handle = workflow.handle(&paused.run_id).await.unwrap();
+    let failed = handle.wait().await.unwrap_err();
+    assert_eq!(failed.to_string(), "step `p` failed: it took longer than 40ms");
+    let output = failed.output().unwrap();
+    assert_eq!(output.step_at("p/a").unwrap().status, StepStatus::Completed);
+    assert!(output.requirements.is_empty() && output.step_at("z").is_none());
+    let late = workflow.continue_run(&paused.run_id, [("p/b", Answer::Approve)]).await;
+    assert!(late.unwrap_err().to_string().contains("has ended"));
+
+    // What is left out for that lets flow on what came before.
+    let workflow = asks(OnError::Fail.but(ErrorCode::TimedOut, OnError::Skip));
+    let paused = workflow.run("-").await.unwrap();
+    let handle = workflow.handle(&paused.run_id).await.unwrap();
+    assert_eq!(text(&handle.wait().await.unwrap()), "-z");
+
+    // An answer that comes in time ends it in time.
+    let paused = workflow.run("-").await.unwrap();
+    let done = go_on(&workflow, &paused, &[("p/b", Answer::Approve)]).await;
+    assert_eq!(text(&done), r#"{"a":"-a","b":"-b"}z"#);
 }
 
 #[tokio::test]

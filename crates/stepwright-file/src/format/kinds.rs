@@ -75,8 +75,10 @@ impl Reader<'_> {
         let (retry, timeout, history) = if leaf {
             let retry = self.retry(&mut fields);
             (retry, fields.duration(self, "timeout"), fields.history(self))
-        } else {
+        } else if word == "sleep" {
             (None, None, None)
+        } else {
+            (None, fields.duration(self, "timeout"), None)
         };
         let (_, value) = fields.take(word)?;
         let person_chooses = asked.as_ref().is_some_and(Asked::chooses);
@@ -88,7 +90,7 @@ impl Reader<'_> {
             "retry" | "timeout" | "history" if word == "sleep" => {
                 Some("a `sleep` does nothing but wait: it cannot fail or take too long".into())
             }
-            "retry" | "timeout" | "history" if !leaf => {
+            "retry" | "history" if !leaf => {
                 Some(format!("only steps have a `{unknown}`: give it to those in this `{word}`"))
             }
             _ => None,

@@ -62,7 +62,7 @@ async fn run_freely(command: Command) -> Result<String, StepError> {
     let (out, out_over) = out.map_err(lost)?;
     let (complaint, _) = complaint.map_err(lost)?;
     let status = child.wait().await.map_err(lost)?;
-    group.is_over();
+    group.let_go();
     if !status.success() {
         let (complaint, _) = text_of(complaint);
         let complaint: String = complaint.trim().chars().take(COMPLAINT_CHARS_MAX).collect();
@@ -91,7 +91,7 @@ impl Group {
     }
 
     /// The command has ended. What it has left behind on purpose lives on.
-    fn is_over(mut self) {
+    fn let_go(mut self) {
         self.0 = None;
     }
 }

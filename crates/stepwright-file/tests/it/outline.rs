@@ -29,6 +29,7 @@ steps:
     on_error: {model: pause, otherwise: skip}
   - name: out
     parallel: {join: fail_fast, concurrency: 2}
+    timeout: 1h
     branches:
       - {write_file: "digest.md", on_error: skip}
       - {set_state: {last: "= previous"}}
@@ -49,7 +50,7 @@ Digest  at most 10m
 │        └─ keep  value
 ├─ page  agent  writer, 1 retry (model, timed out), knows 5 earlier runs, somebody decides if it \
          fails (model), skipped if it fails
-└─ out  parallel  fails fast, 2 at a time
+└─ out  parallel  fails fast, 2 at a time, within 1h
    ├─ write_file  write_file  digest.md, skipped if it fails
    └─ set_state  set_state  `last`
 "

@@ -152,6 +152,10 @@ async fn what_fails_is_retried_skipped_or_passed_over() {
         error.to_string(),
         "step `a` failed after 2 attempts: the command failed (exit status: 3): oops"
     );
+    // A container has its time, too.
+    let slow = "  - {name: all, timeout: 20ms, steps: [{name: a, shell: sleep 5}]}\n";
+    let error = fails(slow, json!("x")).await;
+    assert_eq!(error.to_string(), "step `all` failed: it took longer than 20ms");
     // By the class of the failure.
     let other = steps.replace("backoff: 1ms", "backoff: 1ms, on: [model]");
     let error = fails(&other, json!("x")).await;

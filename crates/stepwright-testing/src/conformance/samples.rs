@@ -166,6 +166,8 @@ pub(super) fn middle() -> Vec<EventKind> {
         },
         E::StepContinued { reply: reply(Answer::submit(value())).into() },
         E::StepExecutorContinued { reply: reply(Answer::Elapsed).into() },
+        E::DeadlineSet { requirement: requirement(RequirementKind::Deadline).into() },
+        E::DeadlinePassed { reply: reply(Answer::Elapsed).into() },
         E::StepRecorded { key: TEXT.into(), value: value() },
         E::StepsExecutionStarted { steps_count: 3 },
         E::StepsExecutionCompleted { end: status.into() },

@@ -64,8 +64,8 @@ columns! {
     every_step_can_be_retried: "retry",
         "its first attempt fails, and its second does not",
         options::retry;
-    every_step_can_time_out: "timeout",
-        "it never ends, and fails when its time is over",
+    everything_can_time_out: "timeout",
+        "it never ends, and fails when its time is over, also where the process dies before that",
         options::timeout;
     everything_can_be_skipped_when_it_fails: "skip on error",
         "it fails and is left out, and what came before flows on",

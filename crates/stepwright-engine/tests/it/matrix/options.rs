@@ -15,6 +15,7 @@ use stepwright_core::{
     RunOutput, RunStatus, StepResult, StepStatus,
 };
 use stepwright_engine::{AnyStep, Condition, Parallel, Step, Workflow};
+use stepwright_testing::grammar;
 
 /// What an option is set on, and where that stands.
 #[derive(Clone, Copy, Debug)]
@@ -325,6 +326,19 @@ pub(super) fn timeout(case: &Case) -> Cell {
     );
     assert_eq!(failure.step.unwrap().name(), NAME);
     assert_eq!(subjects(failed.output().unwrap())[0].status, StepStatus::Failed);
+    // Whoever goes on comes to the same end. (Threads that block are waited for in real time.)
+    let facts = built.scene.journal("r");
+    let cuts = if case.kind == "blocking function" { 0 } else { facts.len() };
+    for cut in 1..cuts {
+        let place = format!("cut {cut} of {}: {:?}", facts.len(), facts[cut - 1]);
+        let (scene, probe) = (Scene::after(case.kind, &facts[..cut]), Arc::new(Probe::default()));
+        let workflow = case.definition(&scene, Act::Hangs, &options, &probe).unwrap();
+        let again = scene.run(workflow.resume("r").into_future()).unwrap_err();
+        let (again, first) = (again.output().unwrap(), failed.output().unwrap());
+        assert_eq!(again.error, first.error, "{place}");
+        assert_eq!(same(again), same(first), "{place}");
+        grammar::check(&scene.journal("r"));
+    }
     Cell::Works
 }
 

@@ -175,21 +175,19 @@ pub(super) fn subject(
     macro_rules! whole {
         ($node:expr) => {{
             let node = $node.on_error(on_error);
+            let node = match timeout {
+                Some(timeout) => node.timeout(timeout),
+                None => node,
+            };
             match review {
                 Some(review) => part(node.human_review(review)),
                 None => part(node),
             }
         }};
     }
-    let step = |step: Step| {
-        let step = match retries {
-            Some(retries) => step.retry(Retry { retries, jitter: false, ..Retry::default() }),
-            None => step,
-        };
-        match timeout {
-            Some(timeout) => step.timeout(timeout),
-            None => step,
-        }
+    let step = |step: Step| match retries {
+        Some(retries) => step.retry(Retry { retries, jitter: false, ..Retry::default() }),
+        None => step,
     };
     let leaf = || function("leaf", act, probe);
     Ok(Some(match kind {
@@ -202,7 +200,7 @@ pub(super) fn subject(
             let inner = Workflow::builder("inner").step(leaf()).build()?;
             whole!(step(Step::workflow(NAME, inner)))
         }
-        _ if retries.is_some() || timeout.is_some() => return Ok(None),
+        _ if retries.is_some() => return Ok(None),
         "Steps" => whole!(Steps::new(NAME).step(leaf())),
         "Parallel" => whole!(Parallel::new(NAME).branch(leaf())),
         "Loop" => whole!(Loop::new(NAME).step(leaf()).at_most(1)),

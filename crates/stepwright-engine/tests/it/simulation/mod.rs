@@ -29,7 +29,7 @@ use stepwright_engine::{Workflow, WorkflowBuilder};
 use stepwright_testing::grammar;
 use store::Slow;
 
-const PLANS: u64 = 2_000;
+const PLANS: u64 = 3_000;
 
 /// Every so many plans are cut at every entry of their journals, and the others at a few.
 const ALL_CUTS: u64 = 16;
@@ -326,6 +326,7 @@ fn simulate(seed: u64, seen: &mut Seen) {
                 RequirementKind::Wait { .. } => "wait",
                 RequirementKind::ErrorDecision { .. } => "error decision",
                 RequirementKind::Sleep => "sleep",
+                RequirementKind::Deadline => "deadline",
                 _ => "another question",
             });
         }
@@ -415,6 +416,8 @@ fn whatever_happens_to_a_run_it_ends_as_the_undisturbed_run() {
         "wait",
         "error decision",
         "sleep",
+        "deadline",
+        "DeadlinePassed",
         "timed out",
         "approve",
         "reject",

@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt as _;
 use serde_json::json;
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwright_core::journal::Journal as _;
@@ -24,6 +25,9 @@ pub(crate) const DEADLINE: Duration = Duration::from_hours(24);
 
 /// How long an attempt of a step may take that may never end.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a container may take that is done long before.
+const LONG: Duration = Duration::from_hours(100_000);
 
 /// What was really done.
 #[derive(Debug, Default)]
@@ -141,7 +145,7 @@ impl Executor for Leaf {
             _ => {}
         }
         if self.hangs && h.is_multiple_of(2) && cx.attempt() == 1 {
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         }
         if h.is_multiple_of(5) && cx.attempt() == 1 {
             return Err(StepError::new("flaky"));
@@ -309,13 +313,15 @@ impl Plans {
     }
 
     fn node(&self, depth: u32, name: &str) -> AnyStep {
-        let kind = if depth == 0 { 0 } else { self.below(9) };
+        let kind = if depth == 0 { 0 } else { self.below(10) };
         let on_error = self.on_error();
         let body = || self.body(depth - 1);
         // Each kind has its own type, and all have the same settings.
         macro_rules! whole {
             ($node:expr, $of:expr, $choices:expr) => {{
                 let node = $node.on_error(on_error.clone());
+                let timed = $of != Of::Step && self.one_in(5);
+                let node = if timed { node.timeout(LONG) } else { node };
                 match self.review($of, $choices, &on_error) {
                     Some(review) => node.human_review(review).into_step(),
                     None => node.into_step(),
@@ -377,6 +383,12 @@ impl Plans {
                 let inner = body().into_iter().fold(Workflow::builder("w"), WorkflowBuilder::step);
                 let step = Step::workflow(name, inner.build().unwrap());
                 whole!(step, Of::Container, &[])
+            }
+            8 if self.one_in(3) => {
+                // It is over before it has decided, whenever it is taken up. Nobody else decides.
+                let never = |_: StepInput| pending::<Result<bool, StepError>>();
+                let step = Condition::new_async(name, never).then(self.node(depth - 1, "s0"));
+                step.timeout(TIMEOUT).on_error(on_error).into_step()
             }
             _ => {
                 let hangs = self.one_in(6);

@@ -1,0 +1,52 @@
+//! Containers that take too long.
+
+use super::flow::{Flow, Walked};
+use super::review::{Before, question};
+use super::{started, walk};
+use crate::effects::{Effects, Stop, too_long};
+use futures_util::future::{Either, select};
+use std::pin::pin;
+use std::time::Duration;
+use stepwright_core::plan::Node;
+use stepwright_core::requirement::RequirementKind;
+use stepwright_core::{OnTimeout, Requirement, StepPath};
+
+/// Walks a container that may take only so long, in milliseconds.
+///
+/// The deadline is a question that nobody answers: it is in the journal, so that it is the same
+/// whoever drives the run, and is kept while the run is left.
+pub(super) async fn within<E: Effects>(
+    fx: &E,
+    node: &Node,
+    path: &StepPath,
+    limit_ms: u64,
+    flow: &mut Flow,
+    known: &Before,
+) -> Result<Walked, Stop> {
+    let deadline = Requirement {
+        id: question(path, "deadline", 1),
+        path: path.clone(),
+        kind: RequirementKind::Deadline,
+        message: "".into(),
+        due: None,
+        on_timeout: OnTimeout::default(),
+    };
+    let passed = pin!(fx.ask(deadline, Some(limit_ms)));
+    let work = Box::pin(walk(fx, node, path, flow, known));
+    // First the deadline: where it has passed in an earlier life of the run, nothing more begins.
+    match select(passed, work).await {
+        Either::Left((passed, work)) => {
+            passed?;
+            // What is under way is dropped before it is noted that it was stopped.
+            drop(work);
+            if !fx.is_open(path) {
+                // It was still deciding.
+                fx.record(path, started(node))?;
+            }
+            fx.stop_within(path)?;
+            let hint = "give it a longer `timeout`, or its steps shorter ones";
+            Err(Stop::failed(path, too_long(Duration::from_millis(limit_ms), hint), 1))
+        }
+        Either::Right((walked, _)) => walked,
+    }
+}
