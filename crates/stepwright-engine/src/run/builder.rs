@@ -224,16 +224,9 @@ impl Run {
     /// Drives the run to its end, here and now.
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
         let Prepared { job, run, workflow } = self.prepare(outbox, false).await?;
-        let mut left = Left { recorder: Some(job.recorder.clone()), run, workflow };
-        let answer = job.drive().await;
-        left.recorder = None;
-        if let Ok(output) = &answer
-            && output.is_paused()
-        {
-            left.workflow.live().remove(&left.run);
-            left.workflow.wake_later(&left.run, output).await;
-        }
-        left.workflow.with_events(answer)
+        let left = Left { recorder: Some(job.recorder.clone()), run, workflow };
+        // The output has no room in the future of a run that waits.
+        left.rested(job.drive().await).await
     }
 
     async fn prepare(
@@ -396,6 +389,22 @@ struct Left {
     recorder: Option<Arc<Recorder>>,
     run: RunId,
     workflow: Workflow,
+}
+
+impl Left {
+    /// The run has ended, or waits: then it is seen to that it goes on by itself when its moment
+    /// has come.
+    async fn rested(mut self, answer: Result<RunOutput, Error>) -> Result<RunOutput, Error> {
+        self.recorder = None;
+        if let Ok(output) = &answer
+            && output.is_paused()
+        {
+            self.workflow.live().remove(&self.run);
+            // Boxed, because every run keeps the room, and few come here.
+            Box::pin(self.workflow.wake_later(&self.run, output)).await;
+        }
+        self.workflow.with_events(answer)
+    }
 }
 
 impl Drop for Left {
