@@ -187,35 +187,36 @@ async fn paused() {
     }
 }
 
-/// Runs that wait for something else are cancelled.
+/// Runs that are at work are cancelled: by whoever drives them, and from elsewhere, which knows
+/// only the database.
 async fn cancelled() {
     let directory = tempfile::tempdir_in(".").expect("a directory on this disk");
-    let store = open(&directory.path().join("cancelled.db")).await;
-    let workflow = Workflow::builder("waits")
-        .step(
-            Parallel::new("both")
-                .branch(Step::new("a", AnyExecutor::new(Wait)))
-                .branch(Step::new("b", AnyExecutor::new(Wait))),
-        )
-        .store(store)
-        .build()
-        .expect("a workflow");
-    let mut times = Vec::new();
-    for _ in 0..500 {
-        let handle = workflow.run("in").background().await.expect("it begins");
-        let mut events = handle.events(0).await.expect("it is followed");
-        // Until it is in the middle of its steps.
-        while let Some(Ok(event)) = events.next().await {
-            if event.name() == "StepStarted" && event.step_name() == "b" {
-                break;
+    let path = directory.path().join("cancelled.db");
+    let (here, there) = (waits(open(&path).await), waits(open(&path).await));
+    for (by, canceller) in [("its handle", &here), ("another program", &there)] {
+        let mut times = Vec::new();
+        for _ in 0..500 {
+            let handle = here.run("in").background().await.expect("it begins");
+            let mut events = handle.events(0).await.expect("it is followed");
+            // Until it is in the middle of its steps.
+            while let Some(Ok(event)) = events.next().await {
+                if event.name() == "StepStarted" && event.step_name() == "b" {
+                    break;
+                }
             }
+            let began = Instant::now();
+            canceller.cancel_run(handle.run_id()).await.expect("it is under way");
+            handle.wait().await.expect_err("it was cancelled");
+            times.push(began.elapsed());
         }
-        let began = Instant::now();
-        handle.cancel().await.expect("it is under way");
-        handle.wait().await.expect_err("it was cancelled");
-        times.push(began.elapsed());
+        println!("cancelled by {by}, to the terminal fact on disk: {}", spread(times));
     }
-    println!("cancelled, to the terminal fact on disk: {}", spread(times));
+}
+
+fn waits(store: Sqlite) -> Workflow {
+    let wait = |name: &str| Step::new(name, AnyExecutor::new(Wait));
+    let both = Parallel::new("both").branch(wait("a")).branch(wait("b"));
+    Workflow::builder("waits").step(both).store(store).build().expect("a workflow")
 }
 
 fn spread(mut times: Vec<Duration>) -> String {
