@@ -94,6 +94,10 @@ struct More {
     /// Of a parallel: its branches, in declaration order.
     order: Option<Arc<[Arc<str>]>>,
     runs: Vec<ExecutorRun>,
+    /// What the attempts before this one consumed.
+    before: Usage,
+    /// What this attempt has consumed so far.
+    usage: Usage,
     /// What it has said so far.
     partial: String,
 }
@@ -108,12 +112,11 @@ impl Slot {
         self.more.as_mut()?.runs.last_mut()
     }
 
+    /// What all of its attempts consumed.
     fn usage(&self) -> Usage {
-        match (&self.output, &self.more) {
-            (Some(output), _) => output.usage,
-            (None, Some(more)) => more.runs.iter().map(|run| run.usage).sum(),
-            (None, None) => Usage::default(),
-        }
+        let given = self.output.as_ref().map(|output| output.usage).unwrap_or_default();
+        let Some(more) = &self.more else { return given };
+        [more.before, at_least(more.usage, given)].into_iter().sum()
     }
 
     fn into_result(self, steps: Vec<StepResult>) -> StepResult {
@@ -137,6 +140,17 @@ impl Slot {
             usage,
             steps,
         }
+    }
+}
+
+/// What an attempt consumed, of which its model requests tell one part or all, and its output, too.
+fn at_least(requests: Usage, output: Usage) -> Usage {
+    Usage {
+        input_tokens: requests.input_tokens.max(output.input_tokens),
+        output_tokens: requests.output_tokens.max(output.output_tokens),
+        cache_read_tokens: requests.cache_read_tokens.max(output.cache_read_tokens),
+        cache_write_tokens: requests.cache_write_tokens.max(output.cache_write_tokens),
+        reasoning_tokens: requests.reasoning_tokens.max(output.reasoning_tokens),
     }
 }
 
@@ -275,7 +289,7 @@ impl Fold {
                 let place = waits.iter().position(|wait| wait.id == reply.requirement_id);
                 waits.remove(place.ok_or("that is not waited for")?);
             }
-            E::StepRecorded { .. } => {
+            E::StepRecorded { .. } | E::ModelRequestStarted { .. } | E::ToolCallStarted { .. } => {
                 self.slot(event)?;
             }
 
@@ -290,20 +304,18 @@ impl Fold {
                 slot.attempts = attempt + 1;
                 if let Some(more) = &mut slot.more {
                     more.partial.clear();
+                    more.before += std::mem::take(&mut more.usage);
                 }
                 metrics(self, |m| m.retries += 1);
             }
             E::StepCompleted { output } => {
                 self.finish(event, StepStatus::Completed)?.output = Some(output.clone());
-                self.add_usage(output.usage);
             }
             E::StepError { error, attempts, .. } => {
-                let usage = self.failed(event, StepStatus::Failed, error, *attempts)?;
-                self.add_usage(usage);
+                self.failed(event, StepStatus::Failed, error, *attempts)?;
             }
             E::StepSkipped { error, attempts } => {
-                let usage = self.failed(event, StepStatus::Skipped, error, *attempts)?;
-                self.add_usage(usage);
+                self.failed(event, StepStatus::Skipped, error, *attempts)?;
             }
             E::StepCancelled { partial } => {
                 let slot = self.finish(event, StepStatus::Cancelled)?;
@@ -359,14 +371,10 @@ impl Fold {
                 };
                 self.slot(event)?.more().runs.push(run);
             }
-            E::ModelRequestStarted { .. } => {
-                self.slot(event)?;
-            }
-            E::ToolCallStarted { .. } => {
-                self.slot(event)?;
-            }
             E::ModelRequestCompleted { answer, usage, .. } => {
-                if let Some(run) = self.slot(event)?.run() {
+                let more = self.slot(event)?.more();
+                more.usage += *usage;
+                if let Some(run) = more.runs.last_mut() {
                     run.turns.push(Turn::Model((**answer).clone()));
                     run.usage += *usage;
                 }
@@ -422,6 +430,15 @@ impl Fold {
             return Err("that is waited for already");
         }
         waits.push(requirement.clone());
+        // It was made, whether it is taken or not. What a container gives, its steps have made.
+        if let RequirementKind::OutputReview { output, .. } = &requirement.kind
+            && !output.usage.is_empty()
+            && let Ok(slot) = self.slot(event)
+            && slot.step_type == StepType::Step
+        {
+            let more = slot.more();
+            more.usage = at_least(more.usage, output.usage);
+        }
         Ok(())
     }
 
@@ -486,17 +503,11 @@ impl Fold {
         status: StepStatus,
         error: &ErrorData,
         attempts: u32,
-    ) -> Result<Usage, &'static str> {
+    ) -> Result<(), &'static str> {
         let slot = self.finish(event, status)?;
         slot.more().error = Some(Box::new(error.clone()));
         slot.attempts = attempts;
-        Ok(slot.usage())
-    }
-
-    fn add_usage(&mut self, usage: Usage) {
-        if let Some(run) = &mut self.run {
-            run.metrics.usage += usage;
-        }
+        Ok(())
     }
 
     fn close(&mut self, event: &Event, end: &End) -> Result<(), &'static str> {
@@ -582,7 +593,7 @@ impl Fold {
 
     /// What the run consumed so far.
     pub fn metrics(&self) -> Metrics {
-        self.run.as_ref().map_or_else(Metrics::default, |head| head.metrics_now())
+        self.run.as_ref().map_or_else(Metrics::default, |head| head.metrics_now(&self.slots))
     }
 
     /// Whether the step at `path` is under way, and what carries it out.
@@ -599,9 +610,12 @@ impl Fold {
 }
 
 impl Head {
-    fn metrics_now(&self) -> Metrics {
+    fn metrics_now(&self, slots: &[Slot]) -> Metrics {
         let duration = self.ended_at.since(self.created_at).as_millis();
-        Metrics { duration_ms: u64::try_from(duration).unwrap_or(u64::MAX), ..self.metrics }
+        let duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
+        let ended = slots.iter().filter(|slot| slot.ended_at.is_some());
+        let usage = ended.map(Slot::usage).sum();
+        Metrics { duration_ms, usage, ..self.metrics }
     }
 }
 
@@ -611,6 +625,7 @@ fn output(
     slots: Vec<Slot>,
     mut requirements: Vec<Requirement>,
 ) -> RunOutput {
+    let metrics = head.metrics_now(&slots);
     let (step_results, step_executor_runs, media) = tree(slots);
     let started = &head.started;
     let mut metadata = started.metadata.clone();
@@ -636,7 +651,7 @@ fn output(
         step_results,
         step_executor_runs,
         events: None,
-        metrics: head.metrics_now(),
+        metrics,
         metadata,
         created_at: head.created_at,
         error: head.failure.as_deref().cloned(),

@@ -12,7 +12,11 @@ use stepwright_core::message::{Message, Part, Usage};
 use stepwright_core::model::{
     Model, ModelError, ModelErrorKind, ModelOptions, ModelRequest, ModelStream, StopReason,
 };
-use stepwright_core::{Content, EventKind, Executor as _, Media, MediaKind, StepError, StepInput};
+use stepwright_core::scope::Scope;
+use stepwright_core::{
+    Content, EventKind, Executor as _, Media, MediaKind, StepError, StepInput, StepOutput,
+    StepStatus,
+};
 use stepwright_testing::model::{NOTICE, Reply, ScriptedModel};
 
 /// How a run fails whose model gives this one reply.
@@ -83,6 +87,26 @@ async fn objects_reach_the_model_as_json_and_media_as_media() {
     assert_eq!(request.messages, [Message::User { parts }]);
     // So that what lies between the agent and the provider is no more impatient.
     assert_eq!(request.options, ModelOptions { idle_timeout: Some(silence), ..options });
+}
+
+#[tokio::test]
+async fn media_of_every_source_reach_the_model_also_those_of_earlier_steps() {
+    let model = ScriptedModel::new(["seen"]);
+    let agent = on(&model).build().unwrap();
+    let bytes = Media::bytes(MediaKind::Image, [1, 2, 3].as_slice()).with_mime("image/png");
+    let path = Media::path(MediaKind::File, "notes.txt");
+    let url = Media::url(MediaKind::Image, "https://a.example/b.png");
+    let media = vec![bytes.clone(), path.clone()];
+    let run = RunInput { content: "look".into(), media, ..RunInput::default() };
+    let drawn = Arc::new(StepOutput::from("drawn").medium(url.clone()));
+    let scope = Scope::default();
+    let scope = scope.with("draw".into(), StepStatus::Completed, drawn.clone(), Vec::new());
+    let previous = Some(drawn);
+    let input = StepInput { run: Arc::new(run), previous, scope, ..StepInput::default() };
+    agent.execute(input, Host::new().cx()).await.unwrap();
+    let media = [bytes, path, url].map(|media| Part::Media { media });
+    let parts = [Part::Text { text: "drawn".into() }].into_iter().chain(media).collect();
+    assert_eq!(model.requests()[0].messages, [Message::User { parts }]);
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@ use crate::support::{fails, hangs, mark, of, streamed, text, transcript};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use stepwright_core::journal::Journal as _;
 use stepwright_core::plan::{Join, OnError, Retry};
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
-    ErrorCode, ErrorKind, Memory, RunStatus, StepContext, StepError, StepInput, StepStatus, World,
+    Answer, ErrorCode, ErrorKind, EventKind, HumanReview, Memory, Patch, RunStatus, StepContext,
+    StepError, StepInput, StepOutput, StepStatus, World,
 };
 use stepwright_engine::{Condition, Loop, Map, Parallel, Router, Step, Steps, Workflow};
 use stepwright_testing::grammar;
@@ -250,12 +252,22 @@ fn retries_back_off_and_every_attempt_is_a_fact() {
     let (step, calls) = flaky(3, || StepError::new("busy"));
     let retry = Retry { retries: 5, jitter: false, ..Retry::default() };
     let store = Memory::default();
-    let workflow = of(step.retry(retry)).world(world.clone()).store(store).build().unwrap();
+    let workflow = of(step.retry(retry)).world(world.clone()).store(store.clone());
+    let workflow = workflow.build().unwrap();
     let before = world.now();
     let output = clock.run(workflow.run("in").run_id("r").into_future()).unwrap();
     assert_eq!(world.now().since(before), Duration::from_millis(500 + 1_000 + 2_000));
     assert_eq!((text(&output).as_str(), calls.load(Ordering::SeqCst)), ("r:flaky:4", 4));
     assert_eq!((output.step_at("flaky").unwrap().attempts, output.metrics.retries), (4, 3));
+    let facts = clock.run(store.load(&output.run_id, 0, 100)).unwrap();
+    let retries = facts.iter().filter_map(|fact| match &fact.kind {
+        EventKind::StepRetrying { attempt, error, delay_ms } => {
+            Some((*attempt, *delay_ms, &*error.message))
+        }
+        _ => None,
+    });
+    let wanted = [(1, 500, "busy"), (2, 1_000, "busy"), (3, 2_000, "busy")];
+    assert_eq!(retries.collect::<Vec<_>>(), wanted);
 }
 
 #[test]
@@ -279,12 +291,36 @@ fn retry_after_is_honoured_and_terminal_errors_are_not_retried() {
 
 #[tokio::test]
 async fn attempts_that_fail_leave_nothing_in_the_state() {
-    let (step, _) = flaky(9, || StepError::new("busy"));
-    let retry = Retry { retries: 1, backoff_ms: 1, ..Retry::default() };
-    let workflow = of(step.retry(retry)).store(Memory::default()).build().unwrap();
-    let error = workflow.run("in").session_id("s").await.unwrap_err();
-    assert_eq!(error.to_string(), "step `flaky` failed after 2 attempts: busy");
-    assert!(workflow.get_session_state("s").await.unwrap().is_empty());
+    let counts = |fail: u32| {
+        Step::new("count", move |_: StepInput, cx: StepContext| async move {
+            let output = StepOutput::from("").patch(Patch::increment("n", 1));
+            if cx.attempt() > fail { Ok(output) } else { Err(StepError::new("busy")) }
+        })
+    };
+    let retry = Retry { retries: 2, backoff_ms: 0, ..Retry::default() };
+    let workflow = |step: Step| of(step.retry(retry.clone())).store(Memory::default()).build();
+    let state = async |workflow: &Workflow| workflow.get_session_state("s").await.unwrap();
+
+    let third = workflow(counts(2)).unwrap();
+    let output = third.run("in").session_id("s").await.unwrap();
+    assert_eq!(output.step_at("count").unwrap().attempts, 3);
+    assert_eq!(state(&third).await["n"], 1);
+    let none = workflow(counts(9)).unwrap();
+    let error = none.run("in").session_id("s").await.unwrap_err();
+    assert_eq!(error.to_string(), "step `count` failed after 3 attempts: busy");
+    assert!(state(&none).await.is_empty());
+
+    // Nor does what somebody rejects, although it was an output with a change.
+    let review = HumanReview::new().requires_output_review("Good?");
+    let reviewed = workflow(counts(0).human_review(review)).unwrap();
+    let paused = reviewed.run("in").session_id("s").await.unwrap();
+    let again = [("count", Answer::reject("no"))];
+    let paused = reviewed.continue_run(&paused.run_id, again).await.unwrap();
+    assert_eq!(state(&reviewed).await.get("n"), None);
+    let good = [("count", Answer::Approve)];
+    let output = reviewed.continue_run(&paused.run_id, good).await.unwrap();
+    assert_eq!(output.step_at("count").unwrap().attempts, 2);
+    assert_eq!(state(&reviewed).await["n"], 1);
 }
 
 #[tokio::test]
@@ -319,6 +355,20 @@ WorkflowError "kaput"
 }
 
 #[tokio::test]
+async fn a_last_step_that_is_skipped_as_its_reader_sees_it() {
+    let last = of(mark("a")).step(fails("f").on_error(OnError::Skip));
+    let expected = r#"WorkflowStarted "in"
+  a StepStarted
+  a StepOutput "ina"
+  a StepCompleted "ina"
+  f StepStarted
+  f StepSkipped "kaput"
+WorkflowCompleted "ina"
+"#;
+    assert_eq!(transcript(last.build().unwrap().run("in")).await, expected);
+}
+
+#[tokio::test]
 async fn a_function_that_gets_what_it_cannot_take_fails_for_good() {
     async fn takes(stepwright_engine::Json(n): stepwright_engine::Json<u8>) -> String {
         n.to_string()
@@ -328,4 +378,55 @@ async fn a_function_that_gets_what_it_cannot_take_fails_for_good() {
     let error = workflow.run("many").await.unwrap_err();
     assert!(error.to_string().starts_with("step `takes` failed: the input is no `u8`"), "{error}");
     assert_eq!(text(&workflow.run(7).await.unwrap()), "7");
+}
+
+#[tokio::test]
+async fn a_function_that_fails_for_good_is_called_once_and_its_error_is_its_own() {
+    let kaput = |how: &'static str| {
+        let calls = Arc::new(AtomicU32::new(0));
+        let count = calls.clone();
+        let step = Step::new("f", move |_: StepInput| {
+            count.fetch_add(1, Ordering::SeqCst);
+            async move {
+                assert!(how != "panics", "mine");
+                Err::<String, _>(StepError::terminal("mine"))
+            }
+        });
+        (step.retries(3), calls)
+    };
+    let wanted =
+        [("gives", "step `f` failed: mine"), ("panics", "step `f` failed: it panicked: mine")];
+    for (how, message) in wanted {
+        let (step, calls) = kaput(how);
+        let error = of(step).build().unwrap().run("in").await.unwrap_err();
+        assert_eq!((error.to_string().as_str(), calls.load(Ordering::SeqCst)), (message, 1));
+    }
+}
+
+#[tokio::test]
+async fn what_is_skipped_is_passed_over_at_any_depth() {
+    let skip = || fails("f").on_error(OnError::Skip);
+    let inner = of(skip()).build().unwrap();
+    let cases = [
+        (of(Steps::new("c").step(skip())), "c/f", "in!"),
+        (
+            of(Parallel::new("c").branch(skip()).branch(mark("x"))),
+            "c/f",
+            r#"{"f":null,"x":"inx"}!"#,
+        ),
+        (of(Loop::new("c").step(skip()).at_most(1)), "c#1/f", "in!"),
+        (of(Condition::constant("c", true).then(skip())), "c/f", "in!"),
+        (of(Router::constant("c", ["f"]).choice(skip())), "c/f", "in!"),
+        (of(Map::new("c").over(|_| vec!["y"]).step(skip())), "c#1/f", r#"["y"]!"#),
+        (of(Step::workflow("c", inner)), "c/f", "in!"),
+    ];
+    for (case, path, content) in cases {
+        let workflow = case.step(mark("!")).build().unwrap();
+        let output = workflow.run("in").await.unwrap();
+        assert_eq!((output.status, text(&output).as_str()), (RunStatus::Completed, content));
+        let skipped = output.step_at(path).unwrap();
+        assert_eq!((skipped.status, skipped.content.is_empty()), (StepStatus::Skipped, true));
+        let (_, streamed) = streamed(workflow.run("in")).await;
+        assert_eq!(streamed.unwrap().content, output.content);
+    }
 }

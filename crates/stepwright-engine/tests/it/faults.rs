@@ -97,6 +97,9 @@ async fn a_failed_run_is_stored_as_failed_with_its_steps_in_every_way() {
         assert_eq!((run.status, run.is_terminal()), (RunStatus::Error, true), "{way}");
         assert_eq!(run.error.as_ref().unwrap().error.message, "kaput");
         assert_eq!(run.step_at("a").unwrap().content.text(), "ina");
+        let events = workflow.events(&id, 0).await.unwrap();
+        let names: Vec<_> = events.map(|event| event.unwrap().name()).collect().await;
+        assert_eq!(names[names.len() - 2..], ["StepError", "WorkflowError"], "{way}");
     }
 }
 
@@ -114,6 +117,53 @@ async fn what_was_done_before_a_cancel_is_there_once_and_completed() {
     assert_eq!((run.status, run.is_terminal()), (RunStatus::Cancelled, true));
     let steps: Vec<_> = run.step_results.iter().map(|step| (step.name(), step.status)).collect();
     assert_eq!(steps, [("a", StepStatus::Completed), ("b", StepStatus::Cancelled)]);
+}
+
+#[tokio::test]
+async fn a_cancel_between_two_steps_leaves_the_first_one_completed_once() {
+    let asked = HumanReview::new().requires_confirmation("Go on?");
+    let workflow = of(mark("a")).step(mark("b").human_review(asked)).store(Memory::default());
+    let workflow = workflow.build().unwrap();
+    let paused = workflow.run("in").await.unwrap();
+    assert!(workflow.cancel_run(&paused.run_id).await.unwrap());
+    let run = workflow.get_run(&paused.run_id).await.unwrap();
+    assert_eq!((run.status, run.has_completed()), (RunStatus::Cancelled, true));
+    let steps: Vec<_> = run.walk().map(|step| (step.name(), step.status)).collect();
+    assert_eq!(steps, [("a", StepStatus::Completed)]);
+    let events = workflow.events(&paused.run_id, 0).await.unwrap();
+    let names: Vec<_> = events.map(|event| event.unwrap().name()).collect().await;
+    assert_eq!(names.iter().filter(|name| **name == "StepCompleted").count(), 1, "{names:?}");
+    assert_eq!(names.last(), Some(&"WorkflowCancelled"));
+}
+
+#[tokio::test]
+async fn a_poll_ends_whatever_the_end_is_and_whoever_polls() {
+    let store = Memory::default();
+    let step = || {
+        Step::new("step", |input: StepInput| async move {
+            match input.text().as_str() {
+                "fail" => Err("as asked"),
+                "hang" => std::future::pending().await,
+                _ => Ok("done"),
+            }
+        })
+    };
+    let build = || of(step()).store(store.clone()).build().unwrap();
+    let (workflow, poller) = (build(), build());
+    let ends =
+        [("go", RunStatus::Completed), ("fail", RunStatus::Error), ("hang", RunStatus::Cancelled)];
+    for (input, status) in ends {
+        let run = workflow.run(input).session_id("named").run_id(input);
+        let handle = run.background().await.unwrap();
+        if status == RunStatus::Cancelled {
+            assert!(!poller.get_run(input).await.unwrap().has_completed());
+            assert!(handle.cancel().await.unwrap());
+        }
+        let _ = handle.wait().await;
+        // By another workflow, by the id of the run alone.
+        let seen = poller.get_run(input).await.unwrap();
+        assert_eq!((seen.status, seen.has_completed()), (status, true), "{input}");
+    }
 }
 
 #[tokio::test]
@@ -160,24 +210,57 @@ async fn each_turn_of_a_loop_and_each_namesake_counts_its_tokens() {
 }
 
 #[tokio::test]
+async fn an_output_that_is_rejected_was_paid_for_and_a_container_costs_what_its_steps_cost() {
+    let costs = || {
+        Step::new("ask", |_: StepInput, cx: StepContext| async move {
+            let tokens = if cx.attempt() == 1 { 100 } else { 10 };
+            let usage = Usage { output_tokens: Some(tokens), ..Usage::default() };
+            StepOutput { usage, ..StepOutput::from("x") }
+        })
+    };
+    let review = || HumanReview::new().requires_output_review("Good?");
+    let step = costs().human_review(review());
+    let workflow = of(step).store(Memory::default()).build().unwrap();
+    let paused = workflow.run("in").session_id("s").await.unwrap();
+    let again = [("ask", Answer::reject("no"))];
+    let paused = workflow.continue_run(&paused.run_id, again).await.unwrap();
+    let done = workflow.continue_run(&paused.run_id, [("ask", Answer::Approve)]).await.unwrap();
+    let session = workflow.get_session_metrics("s").await.unwrap();
+    let step = done.step_at("ask").unwrap().usage;
+    for usage in [step, done.metrics.usage, session.usage] {
+        assert_eq!(usage.output_tokens, Some(110));
+    }
+
+    let all = of(Steps::new("all").step(costs()).human_review(review()));
+    let workflow = all.store(Memory::default()).build().unwrap();
+    let paused = workflow.run("in").await.unwrap();
+    let done = workflow.continue_run(&paused.run_id, [("all", Answer::Approve)]).await.unwrap();
+    assert_eq!(done.metrics.usage.output_tokens, Some(100));
+    assert!(done.step_at("all").unwrap().usage.is_empty(), "it is told without its steps");
+}
+
+#[tokio::test]
 async fn a_workflow_inside_pauses_the_run_around_it_and_knows_what_that_was_given() {
     let look = Step::new("look", |input: StepInput, cx: StepContext| async move {
         format!("{} {}", input.run.additional_data["tone"], cx.run().user_id.as_ref().unwrap())
     });
     let asked = HumanReview::new().requires_confirmation("Go on?");
     let inner = of(Steps::new("s").step(look.human_review(asked))).build().unwrap();
-    let workflow = of(Step::workflow("inner", inner))
-        .step(mark("!"))
-        .store(Memory::default())
-        .build()
-        .unwrap();
+    let store = Memory::default();
+    let build = || {
+        let inner = Step::workflow("inner", inner.clone());
+        of(inner).step(mark("!")).store(store.clone()).build().unwrap()
+    };
+    let workflow = build();
     let object = |value: serde_json::Value| value.as_object().unwrap().clone();
     let run = workflow.run("in").user_id("ada").metadata(object(json!({"ticket": 7})));
     let paused = run.additional_data(object(json!({"tone": "dry"}))).await.unwrap();
     assert_eq!((paused.status, paused.step_at("!")), (RunStatus::Paused, None));
     assert!(paused.step_at("inner/s/look").is_none(), "it has not begun");
+    // Another workflow goes on with it: what it was given is in the journal.
+    drop(workflow);
     let answers = [("inner/s/look", Answer::Approve)];
-    let done = workflow.continue_run(&paused.run_id, answers).await.unwrap();
+    let done = build().continue_run(&paused.run_id, answers).await.unwrap();
     assert_eq!((text(&done).as_str(), &done.metadata["ticket"]), (r#""dry" ada!"#, &json!(7)));
 }
 

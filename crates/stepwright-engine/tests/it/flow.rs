@@ -1,34 +1,54 @@
 //! How data and state flow.
 
-use crate::support::{fails, json, mark, of, part, text, transcript};
+use crate::support::{fails, json, mark, of, part, streamed, text, transcript};
+use std::sync::Arc;
 use stepwright_core::plan::{Join, OnError};
 use stepwright_core::{
-    Content, ErrorCode, Media, MediaKind, Memory, Patch, StepInput, StepOutput, StepResult,
-    StepStatus,
+    Content, ErrorCode, Media, MediaKind, Memory, Patch, RunOutput, RunStatus, StepInput,
+    StepOutput, StepResult, StepStatus,
 };
 use stepwright_engine::{
     Condition, Json, Loop, LoopView, Map, Parallel, Parts, Router, Step, Steps, Workflow,
 };
+use tokio::sync::Notify;
 
 #[tokio::test]
 async fn parallel_gives_an_object_in_declaration_order_whatever_ends_first() {
-    let slow = Step::new("slow", |input: StepInput| async move {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        Json(serde_json::json!({"n": input.text().len()}))
-    });
+    let both = || {
+        // It ends when the other one has.
+        let ended = Arc::new(Notify::new());
+        let end = ended.clone();
+        let slow = Step::new("slow", move |input: StepInput| {
+            let ended = ended.clone();
+            async move {
+                ended.notified().await;
+                Json(serde_json::json!({"n": input.text().len()}))
+            }
+        });
+        let fast = Step::new("fast", move |input: StepInput| {
+            end.notify_one();
+            async move { input.text() + "fast" }
+        });
+        Parallel::new("both").branch(slow).branch(fast)
+    };
     let seen =
         Step::new("seen", |input: StepInput| async move { input.message().text().into_owned() });
-    let both = Parallel::new("both").branch(slow).branch(mark("fast"));
-    let workflow = of(both).step(seen).build().unwrap();
-    let output = workflow.run("in").await.unwrap();
-    let parallel = output.step_at("both").unwrap();
-    assert_eq!(parallel.steps.iter().map(StepResult::name).collect::<Vec<_>>(), ["slow", "fast"]);
-    // An agent would read it under a heading each.
-    assert_eq!(text(&output), "## slow\n\n{\n  \"n\": 2\n}\n\n## fast\n\ninfast");
+    let workflow = of(both()).step(seen).build().unwrap();
+    let (_, streamed) = streamed(workflow.run("in")).await;
+    for output in [workflow.run("in").await.unwrap(), streamed.unwrap()] {
+        let parallel = output.step_at("both").unwrap();
+        let names: Vec<_> = parallel.steps.iter().map(StepResult::name).collect();
+        assert_eq!(names, ["slow", "fast"]);
+        // An agent would read it under a heading each.
+        assert_eq!(text(&output), "## slow\n\n{\n  \"n\": 2\n}\n\n## fast\n\ninfast");
+    }
+    let output = of(both()).build().unwrap().run("in").await.unwrap();
+    assert_eq!(text(&output), r#"{"slow":{"n":2},"fast":"infast"}"#);
 }
 
 #[tokio::test]
 async fn what_has_nothing_to_do_is_transparent() {
+    use StepStatus::{Completed, Skipped};
     let workflow = Workflow::builder("w")
         .step(mark("a"))
         .step(Condition::constant("no", false).then(mark("x")))
@@ -40,9 +60,40 @@ async fn what_has_nothing_to_do_is_transparent() {
         .unwrap();
     let output = workflow.run("in").await.unwrap();
     assert_eq!(text(&output), "inab");
-    let statuses: Vec<_> = output.step_results.iter().map(|s| (s.name(), s.status)).collect();
-    assert_eq!(statuses[3], ("skipped", StepStatus::Skipped));
+    let told = |output: &RunOutput| {
+        output.walk().map(|s| (s.path.to_string(), s.status)).collect::<Vec<_>>()
+    };
+    // What decides has done its work when it has decided. Neither arm nor choice has begun.
+    let wanted = [
+        ("a", Completed),
+        ("no", Completed),
+        ("none", Completed),
+        ("skipped", Skipped),
+        ("all skipped", Completed),
+        ("all skipped/f", Skipped),
+        ("b", Completed),
+    ];
+    assert_eq!(told(&output), wanted.map(|(path, status)| (path.to_owned(), status)));
+    let (_, streamed) = streamed(workflow.run("in")).await;
+    let streamed = streamed.unwrap();
+    assert_eq!((&streamed.content, told(&streamed)), (&output.content, told(&output)));
     assert_eq!(output.step_at("skipped").unwrap().error.as_ref().unwrap().message, "kaput");
+}
+
+#[tokio::test]
+async fn what_has_nothing_to_do_and_stands_last_keeps_what_came_before() {
+    let last = [
+        of(mark("a")).step(Condition::constant("no", false).then(mark("x"))),
+        of(mark("a")).step(Router::new("none", |_| None::<String>).choice(mark("x"))),
+        of(mark("a")).step(fails("f").on_error(OnError::Skip)),
+    ];
+    for workflow in last {
+        let workflow = workflow.build().unwrap();
+        let (_, streamed) = streamed(workflow.run("in")).await;
+        for output in [workflow.run("in").await.unwrap(), streamed.unwrap()] {
+            assert_eq!((output.status, text(&output).as_str()), (RunStatus::Completed, "ina"));
+        }
+    }
 }
 
 #[tokio::test]
@@ -72,6 +123,29 @@ async fn earlier_outputs_are_found_by_name_and_by_address_but_not_those_of_sibli
 }
 
 #[tokio::test]
+async fn of_namesakes_the_last_one_is_found_by_name_and_each_by_its_address() {
+    let ask = |answer: &'static str| Step::new("ask", move |_: StepInput| async move { answer });
+    let look = || {
+        Step::new("look", |input: StepInput| async move {
+            let by_name = input.step("ask").map(Content::text).unwrap_or_default().into_owned();
+            let by_address = ["ask", "a/ask", "b/ask"].map(|path| {
+                input.step_at(path).map(Content::text).unwrap_or_default().into_owned()
+            });
+            format!("{by_name}: {}", by_address.join(" "))
+        })
+    };
+    let inside = of(Steps::new("a").step(ask("1"))).step(Steps::new("b").step(ask("2")));
+    let output = inside.step(look()).build().unwrap().run("in").await.unwrap();
+    assert_eq!(text(&output), "2:  1 2");
+    // One at the same level counts before those inside of something.
+    let beside = of(ask("0")).step(Steps::new("a").step(ask("1"))).step(look());
+    let output = beside.build().unwrap().run("in").await.unwrap();
+    assert_eq!(text(&output), "0: 0 1 ");
+    let asked = output.walk().filter(|step| step.name() == "ask");
+    assert_eq!(asked.map(|step| step.path.as_str()).collect::<Vec<_>>(), ["ask", "a/ask"]);
+}
+
+#[tokio::test]
 async fn a_loop_begins_again_from_the_start_or_goes_on() {
     let again = |forward: bool| {
         let repeat = Loop::new("l").step(mark("x")).at_most(3);
@@ -92,6 +166,21 @@ async fn a_step_can_end_the_run_from_any_depth() {
     assert_eq!(output.content, json(r#"{"s":"enough","sibling":"insibling"}"#));
     assert!(output.walk().all(|step| step.name() != "never"));
     assert_eq!(output.step_at("p").unwrap().status, StepStatus::Completed);
+}
+
+#[tokio::test]
+async fn every_later_function_knows_what_the_run_was_given() {
+    let look = |name: &str| {
+        Step::new(name, |input: StepInput| async move {
+            format!("{} {} {}", input.run.content, input.run.additional_data["tone"], input.text())
+        })
+    };
+    let deep = Loop::new("l").step(Steps::new("s").step(look("deep"))).at_most(1);
+    let workflow = of(mark("a")).step(look("later")).step(deep).build().unwrap();
+    let data = serde_json::json!({"tone": "dry"}).as_object().unwrap().clone();
+    let output = workflow.run("in").additional_data(data).await.unwrap();
+    assert_eq!(output.step_at("later").unwrap().content.text(), r#"in "dry" ina"#);
+    assert_eq!(text(&output), r#"in "dry" in "dry" ina"#);
 }
 
 #[tokio::test]
@@ -132,6 +221,40 @@ async fn media_reach_every_later_step_and_the_output() {
     let output = workflow.run(given).await.unwrap();
     assert_eq!(text(&output), "4");
     assert_eq!(output.images().count(), 3);
+}
+
+#[tokio::test]
+async fn media_made_inside_of_any_container_reach_the_next_step_and_the_output() {
+    let draw = || {
+        Step::new("draw", |_: StepInput| async {
+            let image = Media::bytes(MediaKind::Image, [1, 2, 3].as_slice());
+            let file = Media::path(MediaKind::File, "notes.txt");
+            StepOutput::from("drawn").medium(image).medium(file)
+        })
+    };
+    let kinds = || {
+        Step::new("kinds", |input: StepInput| async move {
+            format!("{:?}", input.media().iter().map(|media| media.kind).collect::<Vec<_>>())
+        })
+    };
+    let inner = of(draw()).build().unwrap();
+    let cases = [
+        of(Steps::new("c").step(draw())),
+        of(Parallel::new("c").branch(mark("x")).branch(draw())),
+        of(Loop::new("c").step(draw()).at_most(1)),
+        of(Condition::constant("c", true).then(draw())),
+        of(Router::constant("c", ["draw"]).choice(draw())),
+        of(Map::new("c").over(|_| vec!["x"]).step(draw())),
+        of(Step::workflow("c", inner)),
+    ];
+    for case in cases {
+        let workflow = case.step(kinds()).build().unwrap();
+        let (_, streamed) = streamed(workflow.run("in")).await;
+        for output in [workflow.run("in").await.unwrap(), streamed.unwrap()] {
+            assert_eq!(text(&output), "[Image, File]", "{output:?}");
+            assert_eq!((output.images().count(), output.files().count()), (1, 1));
+        }
+    }
 }
 
 #[tokio::test]
@@ -239,7 +362,12 @@ async fn deciders_may_be_async() {
         )
         .build()
         .unwrap();
-    assert_eq!(text(&workflow.run("in").await.unwrap()), r#"["inabc"]dd"#);
+    let (_, streamed) = streamed(workflow.run("in")).await;
+    let blocking = workflow.run("in");
+    let blocking = std::thread::spawn(|| blocking.blocking()).join().unwrap();
+    for output in [workflow.run("in").await, streamed, blocking] {
+        assert_eq!(text(&output.unwrap()), r#"["inabc"]dd"#);
+    }
 }
 
 #[tokio::test]

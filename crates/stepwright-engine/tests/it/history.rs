@@ -2,7 +2,7 @@
 
 use crate::support::of;
 use stepwright_core::session::HISTORY_RUNS_MAX;
-use stepwright_core::{ErrorKind, Memory, StepContext, StepInput};
+use stepwright_core::{ErrorKind, Memory, StepContext, StepInput, StepStatus};
 use stepwright_engine::{Parallel, Step, Steps, Workflow};
 
 /// A step that gives what it is told of earlier runs, and what it was given.
@@ -95,9 +95,15 @@ async fn functions_may_ask_for_history() {
 
 #[tokio::test]
 async fn a_run_that_is_not_in_a_session_has_no_history() {
-    let workflow = of(told("t")).add_workflow_history_to_steps(true).build().unwrap();
-    for input in ["a", "b"] {
-        assert_eq!(workflow.run(input).await.unwrap().content.text(), input);
+    let of_all = of(told("t")).add_workflow_history_to_steps(true).build().unwrap();
+    let of_one = of(told("t").add_workflow_history(true)).build().unwrap();
+    for workflow in [of_all, of_one] {
+        assert!(!workflow.has_store());
+        for input in ["a", "b"] {
+            let output = workflow.run(input).await.unwrap();
+            assert_eq!(output.content.text(), input);
+            assert_eq!(output.step_at("t").unwrap().status, StepStatus::Completed);
+        }
     }
 }
 

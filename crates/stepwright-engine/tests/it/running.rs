@@ -1,17 +1,19 @@
 //! The ways to run: awaited, streamed, in the background, blocking.
 
+use crate::simulation::store::{Slow, Then};
 use crate::support::{fails, hangs, mark, of, streamed, text};
 use futures_util::StreamExt as _;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use stepwright_core::journal::Journal as _;
 use stepwright_core::store::RunFilter;
 use stepwright_core::{
     Answer, ErrorKind, Event, EventKind, HumanReview, Memory, RunId, RunStatus, StepContext,
     StepInput, Store as _,
 };
-use stepwright_engine::{Parallel, Step, Workflow, WorkflowBuilder};
+use stepwright_engine::{Loop, Parallel, Router, Step, Steps, Workflow, WorkflowBuilder};
 
 /// A step that says when it is dropped without having ended.
 fn guarded() -> (Step, Arc<AtomicBool>) {
@@ -52,6 +54,25 @@ async fn without_stream_events_there_is_only_what_there_is_to_read() {
 }
 
 #[tokio::test]
+async fn what_functions_give_at_any_depth_is_shown_at_its_address() {
+    let inner = of(Loop::new("l").step(mark("c")).at_most(2)).build().unwrap();
+    let deep = Steps::new("s").step(Step::workflow("w", inner)).step(mark("d"));
+    let both = Parallel::new("p").branch(deep);
+    let workflow = of(mark("a")).step(both).build().unwrap();
+    let shown = async |all: bool| {
+        let events = workflow.run("in").stream_events(all).stream();
+        let events = events.filter(|event| std::future::ready(event.name() == "StepOutput"));
+        let told = |event: Event| (event.path.to_string(), event.content().unwrap().to_string());
+        events.map(told).collect::<Vec<_>>().await
+    };
+    let wanted =
+        [("a", "ina"), ("p/s/w/l#1/c", "inac"), ("p/s/w/l#2/c", "inac"), ("p/s/d", "inacd")];
+    let wanted = wanted.map(|(path, content)| (path.to_owned(), content.to_owned()));
+    assert_eq!(shown(false).await, wanted);
+    assert_eq!(shown(true).await, wanted);
+}
+
+#[tokio::test]
 async fn dropping_a_stream_cancels_its_run() {
     let (step, dropped) = guarded();
     let store = Memory::default();
@@ -68,6 +89,47 @@ async fn dropping_a_stream_cancels_its_run() {
     assert_eq!(output.status, RunStatus::Cancelled);
     assert_eq!(output.step_at("hang").unwrap().content.text(), "so far");
     assert!(dropped.load(Ordering::SeqCst));
+    assert!(!workflow.cancel_now("r"), "there is nothing left to cancel");
+}
+
+/// Reads a run whose store appends so often and no more, and gives the names of the facts that
+/// were shown: all of them were in the journal when they were.
+async fn shown(appends: usize, then: Then) -> Vec<&'static str> {
+    let memory = Memory::default();
+    let both = Parallel::new("p").branch(mark("b")).branch(mark("c"));
+    let workflow = of(mark("a")).step(both).step(mark("d"));
+    let workflow = workflow.store(Slow::lasting(memory.clone(), appends, then)).build().unwrap();
+    let mut events = workflow.run("in").run_id("r").stream_events(true).stream();
+    let (run, mut names) = (RunId::new("r").unwrap(), Vec::new());
+    loop {
+        // On a clock that stands still unless nothing else can happen.
+        let next = tokio::time::timeout(Duration::from_secs(1), events.next()).await;
+        let Ok(Some(event)) = next else { break };
+        if event.is_fact() {
+            let stored = memory.load(&run, event.sequence, 1).await.unwrap();
+            assert_eq!(stored.first(), Some(&event), "after {appends} appends, and it {then:?}");
+            names.push(event.name());
+        }
+    }
+    if then == Then::Fails && names.last() != Some(&"WorkflowCompleted") {
+        let error = events.output().await.unwrap_err();
+        assert!(error.to_string().contains("the disk is full"), "{error}");
+    }
+    names
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_shown_is_in_the_journal_already() {
+    let all = shown(usize::MAX, Then::Fails).await;
+    assert_eq!((all.len(), all.last()), (12, Some(&"WorkflowCompleted")));
+    for then in [Then::Hangs, Then::Fails] {
+        let mut lengths = Vec::new();
+        for appends in 0..all.len() {
+            lengths.push(shown(appends, then).await.len());
+        }
+        assert_eq!(lengths[0], 0, "what is not stored is not shown");
+        assert!(lengths.is_sorted() && lengths.contains(&all.len()), "{lengths:?}");
+    }
 }
 
 #[tokio::test]
@@ -291,6 +353,80 @@ async fn one_workflow_runs_many_times_at_once() {
 }
 
 #[tokio::test]
+async fn runs_at_once_have_their_own_input_and_leave_the_workflow_as_it_was() {
+    const RUNS: usize = 50;
+    // All of them are in the midst of it at the same time.
+    let barrier = Arc::new(tokio::sync::Barrier::new(RUNS));
+    let meet = Step::new("meet", move |input: StepInput| {
+        let barrier = barrier.clone();
+        async move {
+            barrier.wait().await;
+            input.text()
+        }
+    });
+    let parity = |number: usize| if number.is_multiple_of(2) { "even" } else { "odd" };
+    let choose = move |input: &StepInput| parity(input.run.content.text().parse().unwrap());
+    let workflow = of(Parallel::new("p").branch(meet).branch(mark("x")))
+        .step(Router::new("r", choose).choice(mark("even")).choice(mark("odd")))
+        .step(Loop::new("l").step(mark("!")).forward().at_most(2))
+        .store(Memory::default())
+        .build()
+        .unwrap();
+    let digest = workflow.digest().to_owned();
+    let runs = (0..RUNS).map(|n| tokio::spawn(workflow.run(n.to_string()).into_future()));
+    for (n, run) in runs.collect::<Vec<_>>().into_iter().enumerate() {
+        let output = run.await.unwrap().unwrap();
+        let wanted = format!(r#"{{"meet":"{n}","x":"{n}x"}}{}!!"#, parity(n));
+        assert_eq!((text(&output), output.input.text().into_owned()), (wanted, n.to_string()));
+        assert_eq!(output.walk().filter(|step| step.name() == "!").count(), 2);
+    }
+    assert_eq!(workflow.digest(), digest);
+}
+
+#[tokio::test]
+async fn a_limit_of_branches_is_reached_and_never_passed() {
+    static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    // Each of the first four waits for another one, so two at once there must be.
+    let barrier = Arc::new(tokio::sync::Barrier::new(2));
+    let branch = |n: usize| {
+        let barrier = barrier.clone();
+        Step::new(format!("b{n}"), move |_: StepInput| {
+            let barrier = barrier.clone();
+            async move {
+                MOST.fetch_max(AT_ONCE.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                if n < 4 {
+                    barrier.wait().await;
+                }
+                tokio::task::yield_now().await;
+                AT_ONCE.fetch_sub(1, Ordering::SeqCst);
+            }
+        })
+    };
+    let all = (0..5).fold(Parallel::new("p").concurrency(2), |p, n| p.branch(branch(n)));
+    let output = of(all).build().unwrap().run("in").await.unwrap();
+    assert_eq!(output.step_at("p").unwrap().steps.len(), 5);
+    assert_eq!(MOST.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_is_refused_takes_neither_an_id_nor_a_slot() {
+    let store = Memory::default();
+    let workflow = of(mark("a")).input::<Vec<u8>>().concurrent_runs(1).store(store.clone());
+    let workflow = workflow.build().unwrap();
+    for _ in 0..3 {
+        let refused = workflow.run("no list").run_id("r").await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Usage);
+        let refused = workflow.run("no list").run_id("r").background().await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Usage);
+    }
+    assert_eq!(workflow.get_run("r").await.unwrap_err().kind(), ErrorKind::NotFound);
+    let handle = workflow.run(vec![1]).run_id("r").background().await.unwrap();
+    assert_eq!(handle.wait().await.unwrap().run_id.as_str(), "r");
+    assert_eq!(store.runs(RunFilter::default()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn what_a_step_says_after_its_end_is_not_part_of_the_run() {
     let step = Step::new("leaky", |_: StepInput, cx: StepContext| async move {
         tokio::spawn(async move {
@@ -381,14 +517,21 @@ async fn a_failed_run_in_the_background_is_a_failed_run() {
 
 #[test]
 fn events_can_be_read_without_async() {
-    let workflow = of(mark("a")).step(mark("b")).build().unwrap();
-    let mut events = workflow.run("in").stream_events(true).stream().blocking().unwrap();
-    let names: Vec<_> = events.by_ref().map(|event| event.name()).collect();
-    assert_eq!(names.first().copied(), Some("WorkflowStarted"));
-    assert_eq!(names.last().copied(), Some("WorkflowCompleted"));
-    assert_eq!(names.iter().filter(|name| **name == "StepCompleted").count(), 2);
+    let all = Steps::new("s").step(Loop::new("l").step(mark("a")).at_most(2)).step(mark("b"));
+    let workflow = of(all).build().unwrap();
+    let told = |event: Event| (event.name(), event.path.to_string());
+    let run = || workflow.run("in").stream_events(true);
+    let mut events = run().stream().blocking().unwrap();
+    let names: Vec<_> = events.by_ref().map(told).collect();
     assert_eq!(events.next(), None);
     assert_eq!(events.output().unwrap().content.text(), "inab");
+    // Each has its address, and they are those that async code reads.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (events, _) = runtime.block_on(streamed(run()));
+    assert_eq!(names, events.into_iter().map(told).collect::<Vec<_>>());
+    let without: Vec<_> = names.iter().filter(|(_, path)| path.is_empty()).collect();
+    assert_eq!(without.len(), 2, "only the run itself is at no address: {without:?}");
+    assert!(names.contains(&("StepCompleted", "s/l#2/a".to_owned())));
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use crate::support::{fails, mark, of};
 use serde_json::json;
+use std::sync::Arc;
 use stepwright_core::state::State;
-use stepwright_core::{ErrorKind, Memory, Patch, StepInput, StepOutput};
+use stepwright_core::store::RunFilter;
+use stepwright_core::{ErrorKind, Memory, Patch, RunStatus, StepInput, StepOutput};
 use stepwright_engine::{Json, Step, Workflow};
+use tokio::sync::Barrier;
 
 fn counter() -> Step {
     Step::new("count", |input: StepInput| async move {
@@ -32,12 +35,50 @@ async fn state_is_carried_from_run_to_run() {
 
 #[tokio::test]
 async fn concurrent_runs_of_a_session_lose_nothing() {
-    let workflow = of(counter()).store(Memory::default()).build().unwrap();
+    // None ends before all have begun, and seen the state as it was.
+    let barrier = Arc::new(Barrier::new(50));
+    let count = Step::new("count", move |input: StepInput| {
+        let barrier = barrier.clone();
+        async move {
+            barrier.wait().await;
+            let seen = input.state("n").cloned().unwrap_or_default();
+            StepOutput::from(seen.to_string()).patch(Patch::increment("n", 1))
+        }
+    });
+    let workflow = of(count).store(Memory::default()).build().unwrap();
     let runs = (0..50).map(|_| tokio::spawn(workflow.run("in").session_id("s").into_future()));
     for run in runs.collect::<Vec<_>>() {
-        run.await.unwrap().unwrap();
+        assert_eq!(run.await.unwrap().unwrap().content.text(), "null");
     }
     assert_eq!(workflow.get_session_state("s").await.unwrap()["n"], 50);
+    let session_id = Some("s".parse().unwrap());
+    let of_session = RunFilter { session_id, ..RunFilter::default() };
+    let runs = workflow.runs(of_session).await.unwrap();
+    assert_eq!(runs.len(), 50);
+    assert!(runs.iter().all(|run| run.status == RunStatus::Completed));
+    let metrics = workflow.get_session_metrics("s").await.unwrap();
+    assert_eq!((metrics.runs, metrics.model_calls), (50, 0));
+}
+
+#[tokio::test]
+async fn runs_that_set_the_same_key_are_applied_in_the_order_in_which_they_end() {
+    let (go, wait) = tokio::sync::watch::channel(0);
+    let set = Step::new("set", move |input: StepInput| {
+        let mut wait = wait.clone();
+        async move {
+            let turn: i32 = input.text().parse().unwrap();
+            let _ = wait.wait_for(|go| *go >= turn).await;
+            StepOutput::from("").patch(Patch::set("last", turn))
+        }
+    });
+    let workflow = of(set).store(Memory::default()).build().unwrap();
+    let first_to_begin = workflow.run("2").session_id("s").background().await.unwrap();
+    let first_to_end = workflow.run("1").session_id("s").background().await.unwrap();
+    for (turn, handle) in [(1, first_to_end), (2, first_to_begin)] {
+        go.send(turn).unwrap();
+        handle.wait().await.unwrap();
+        assert_eq!(workflow.get_session_state("s").await.unwrap()["last"], turn);
+    }
 }
 
 #[tokio::test]
@@ -144,7 +185,7 @@ async fn a_state_that_does_not_fit_fails_the_run_whenever_that_is_found() {
     let error = handle.wait().await.unwrap_err();
     assert_eq!(error.to_string(), "state key `k` holds a text, so it cannot be incremented");
     let stored = workflow.get_run("r").await.unwrap();
-    assert_eq!(stored.status, stepwright_core::RunStatus::Error);
+    assert_eq!(stored.status, RunStatus::Error);
     assert_eq!(workflow.get_session_state("s").await.unwrap()["k"], "text");
 }
 

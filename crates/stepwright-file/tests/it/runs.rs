@@ -2,9 +2,12 @@
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use stepwright_core::model::{ModelError, ModelErrorKind};
-use stepwright_core::{Content, Error};
-use stepwright_engine::Workflow;
+use std::collections::BTreeMap;
+use stepwright_agent::{Agent, FunctionTool};
+use stepwright_core::model::{ModelError, ModelErrorKind, StopReason};
+use stepwright_core::output::Turn;
+use stepwright_core::{Answer, Content, Error, ErrorKind, RunOutput, StepContext, StepStatus};
+use stepwright_engine::{Step, Workflow};
 use stepwright_file::{Definition, Options};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
@@ -267,7 +270,37 @@ async fn an_agent_that_fails_is_tried_again_and_then_its_run_has_failed() {
     let workflow = of_agents("fails-for-good", &model, "on_error: fail");
     let error = workflow.run("x").await.unwrap_err();
     assert_eq!(error.step().unwrap().as_str(), "b");
-    assert!(!error.output().unwrap().content.text().contains("half"), "{error}");
+    assert!(error.output().unwrap().content.is_empty(), "{error}");
+    // What is skipped is passed over, and the text of the error is no content.
+    let model = ScriptedModel::new([Reply::text("1"), broken()]);
+    let output = of_agents("is-skipped", &model, "on_error: skip").run("x").await.unwrap();
+    assert_eq!(output.content.text(), "1");
+    let skipped = output.step_at("b").unwrap();
+    assert_eq!((skipped.status, skipped.content.is_empty()), (StepStatus::Skipped, true));
+}
+
+#[tokio::test]
+async fn a_tool_of_an_agent_knows_the_user_also_inside_of_a_workflow() {
+    let agent = || {
+        let who = |_: BTreeMap<String, String>, cx: StepContext| async move {
+            cx.run().user_id.as_ref().map(ToString::to_string).unwrap_or_default()
+        };
+        let model = ScriptedModel::new([Reply::call("who", json!({})), Reply::text("done")]);
+        let builder = Agent::builder("asks").model(model).unwrap();
+        let agent = builder.tool(FunctionTool::new("who", "Says who asks.", who)).build();
+        Step::new("ask", agent.unwrap())
+    };
+    let inner = Workflow::builder("inner").step(agent()).build().unwrap();
+    let workflow = Workflow::builder("outer").step(agent()).step(Step::workflow("in", inner));
+    let output = workflow.build().unwrap().run("x").user_id("ada").await.unwrap();
+    let answers = output.step_executor_runs.iter().flat_map(|run| &run.turns);
+    let answers: Vec<&str> = answers
+        .filter_map(|turn| match turn {
+            Turn::Tool(outcome) => Some(&*outcome.text),
+            Turn::Model(_) => None,
+        })
+        .collect();
+    assert_eq!(answers, ["ada", "ada"]);
 }
 
 #[tokio::test]
@@ -283,4 +316,59 @@ async fn the_state_of_a_session_is_in_no_event_of_an_agent() {
         }
     }
     assert_eq!(with_state, ["WorkflowStarted"]);
+}
+
+/// The tokens of the step `b`, of its run, and of the only session.
+async fn consumed(workflow: &Workflow, output: &RunOutput) -> [u64; 3] {
+    let session = workflow.get_session_metrics("s").await.unwrap();
+    let of_step = output.step_at("b").unwrap().usage;
+    [of_step, output.metrics.usage, session.usage].map(|usage| usage.total_tokens())
+}
+
+/// An answer that consumes so many tokens and ends no turn: its agent goes on.
+fn pause(tokens: u64) -> Reply {
+    let stop = StopReason::Other("pause_turn".into());
+    Reply::text("half").with_tokens(tokens, 0).with_stop(stop)
+}
+
+#[tokio::test]
+async fn what_every_attempt_consumed_counts_once() {
+    let broken = Reply::text("half").and_error(ModelError::new(ModelErrorKind::Overloaded, "full"));
+    let last = Reply::text("2").with_tokens(7, 3);
+    let model = ScriptedModel::new([Reply::text("1"), pause(100), broken, last]);
+    let workflow = of_agents("fails-halfway", &model, "retry: {max: 1, backoff: 1ms}");
+    let output = workflow.run("x").session_id("s").await.unwrap();
+    assert_eq!(output.step_at("b").unwrap().attempts, 2);
+    assert_eq!(consumed(&workflow, &output).await, [110; 3]);
+}
+
+#[tokio::test]
+async fn what_an_output_consumed_that_was_rejected_counts_too() {
+    let tokens = |n| Reply::text("2").with_tokens(n, 0);
+    let model = ScriptedModel::new([Reply::text("1"), tokens(100), tokens(10)]);
+    let review = "human_review: {requires_output_review: Good?}";
+    let workflow = of_agents("is-rejected", &model, review);
+    let paused = workflow.run("x").session_id("s").await.unwrap();
+    assert_eq!(paused.step_at("b").unwrap().usage.total_tokens(), 100, "so far");
+    let again = [("b", Answer::reject("no"))];
+    let paused = workflow.continue_run(&paused.run_id, again).await.unwrap();
+    let good = [("b", Answer::Approve)];
+    let output = workflow.continue_run(&paused.run_id, good).await.unwrap();
+    assert_eq!(consumed(&workflow, &output).await, [110; 3]);
+}
+
+#[tokio::test]
+async fn what_a_step_consumed_before_it_was_cancelled_counts_too() {
+    let hanging = Reply::text("then").and_hang();
+    let model = ScriptedModel::new([Reply::text("1"), pause(100), hanging]);
+    let workflow = of_agents("is-cancelled", &model, "on_error: fail");
+    let mut stream = workflow.run("x").session_id("s").run_id("r").stream();
+    while let Some(event) = stream.next().await {
+        if event.content().is_some_and(|content| content.text() == "then") {
+            assert!(workflow.cancel_now("r"));
+        }
+    }
+    let error = stream.output().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert_eq!(consumed(&workflow, error.output().unwrap()).await, [100; 3]);
 }

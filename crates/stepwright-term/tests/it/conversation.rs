@@ -1,6 +1,9 @@
 //! Conversations that are read from somewhere and written to somewhere.
 
 use crate::screen::Written;
+use std::io::Read;
+use std::sync::mpsc;
+use std::time::Duration;
 use stepwright_core::{Error, ErrorKind, Patch, StepError, StepInput, StepOutput};
 use stepwright_engine::Workflow;
 use stepwright_term::{CliApp, PrintResponse as _};
@@ -108,4 +111,35 @@ fn programs_without_async_talk_too() {
     assert_eq!(written.text(), "Hello *Ada*\n");
     let error = workflow().cli_app().user_id("").read_from("".as_bytes()).blocking().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
+}
+
+/// Lines that somebody has yet to type.
+struct Typist(mpsc::Receiver<&'static str>);
+
+impl Read for Typist {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        // It comes at once, unless everybody waits for this.
+        let line = self.0.recv_timeout(Duration::from_secs(30)).unwrap_or_default();
+        bytes[..line.len()].copy_from_slice(line.as_bytes());
+        Ok(line.len())
+    }
+}
+
+/// There is one thread, and somebody else on it who types only after a while of its own work.
+#[tokio::test(flavor = "current_thread")]
+async fn whoever_types_keeps_nobody_else_waiting() {
+    let (types, typed) = mpsc::channel();
+    let written = Written::default();
+    let app = workflow().cli_app().read_from(Typist(typed)).to(written.clone());
+    let ticker = tokio::spawn(async move {
+        for line in ["Ada\n", "Grace\n"] {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            types.send(line).unwrap();
+        }
+    });
+    let conversation = app.await.unwrap();
+    ticker.await.unwrap();
+    assert_eq!((conversation.answers, &*written.text()), (2, "Hello *Ada*\n\nHello *Grace*\n"));
 }

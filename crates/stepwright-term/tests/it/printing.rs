@@ -36,9 +36,21 @@ async fn it_gives_what_the_run_gives() {
         .unwrap();
     assert_eq!((output.run_id.as_str(), output.session_id.as_str()), ("r-1", "s-1"));
     assert_eq!((output.status, output.content.text()), (RunStatus::Completed, "**Ada**".into()));
-    let error = workflow().print_response("").to(std::io::sink()).await.unwrap_err();
-    assert_eq!(error.step().unwrap().as_str(), "greet");
-    assert_eq!(error.output().unwrap().status, RunStatus::Error);
+}
+
+#[tokio::test]
+async fn a_failure_is_shown_and_given_streamed_and_not() {
+    for style in [Style::Plain, Style::Compact, Style::Panels] {
+        for streams in [true, false] {
+            let written = Written::default();
+            let printing = workflow().print_response("").stream(streams).style(style);
+            let error = printing.to(written.clone()).await.unwrap_err();
+            assert_eq!(error.step().unwrap().as_str(), "greet");
+            assert_eq!(error.output().unwrap().status, RunStatus::Error);
+            let written = written.text();
+            assert!(written.contains("nobody is there"), "{style:?} {streams}: {written}");
+        }
+    }
 }
 
 #[tokio::test]

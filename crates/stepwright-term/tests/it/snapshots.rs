@@ -136,6 +136,27 @@ async fn streamed_or_not_the_same_is_left_on_the_screen() {
     }
 }
 
+/// Which of two branches is done first is another matter, and so is how long they took; but what a
+/// function gives is there, however deep it stands.
+#[tokio::test(start_paused = true)]
+async fn what_nested_functions_give_is_left_on_the_screen_streamed_or_not() {
+    for columns in [40, 80] {
+        let streamed = printed("nested", columns, |printing| printing).await;
+        let whole = printed("nested", columns, |printing| printing.stream(false)).await;
+        let [streamed, whole] = [streamed, whole].map(|written| seen(&written, columns));
+        for (text, times) in [
+            ("12 000 species", 2),
+            ("the short way", 1),
+            ("the long way", 0),
+            ("worked", 2),
+            ("no mistakes", 1),
+        ] {
+            assert_eq!(streamed.matches(text).count(), times, "{columns} {text}: {streamed}");
+            assert_eq!(whole.matches(text).count(), times, "{columns} {text}: {whole}");
+        }
+    }
+}
+
 /// Whatever has scrolled away has its last form.
 #[tokio::test(start_paused = true)]
 async fn a_low_terminal_has_the_same_above_it() {

@@ -156,7 +156,7 @@ impl Dispatched {
 
     fn workflow(&self) -> Workflow {
         let world = World::new(self.sim.clock.clone(), self.chance.chance());
-        let store = Slow { memory: self.sim.memory.clone(), world: Some(world.clone()) };
+        let store = Slow { world: Some(world.clone()), ..Slow::quick(self.sim.memory.clone()) };
         self.sim.fresh_with(store, world, |builder| builder.dispatcher(self.flaky.clone()))
     }
 

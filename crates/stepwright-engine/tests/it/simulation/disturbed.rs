@@ -146,7 +146,7 @@ impl Chaos<'_> {
         let (world, memory) = (self.sim.world(), self.sim.memory.clone());
         // Of its own chance: how long a store takes has nothing to do with what is done.
         let world = World::new(self.sim.clock.clone(), self.chance.chance() ^ world.now().0);
-        self.sim.fresh(Slow { memory, world: Some(world) })
+        self.sim.fresh(Slow { world: Some(world), ..Slow::quick(memory) })
     }
 
     fn passes(&self, time: Duration) {

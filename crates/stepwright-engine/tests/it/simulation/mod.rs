@@ -8,7 +8,7 @@ mod dispatched;
 mod disturbed;
 mod found;
 mod plans;
-mod store;
+pub(crate) mod store;
 
 use plans::{DEADLINE, Log, Plans, Shared, said};
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -1,5 +1,7 @@
-//! A store in memory that takes its time, as one across a network does.
+//! A store in memory that takes its time, as one across a network does, and may fail.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use stepwright_core::journal::{Append, Journal};
 use stepwright_core::store::{
@@ -18,11 +20,46 @@ pub(crate) struct Slow {
     pub(crate) memory: Memory,
     /// Whose time it takes, and by whose chance. Nothing for one that is quick.
     pub(crate) world: Option<World>,
+    /// What becomes of appends, if not all of them come to an end.
+    pub(crate) fate: Option<Fate>,
+}
+
+/// How many appends a store carries out, and what it does with the next one.
+#[derive(Clone)]
+pub(crate) struct Fate {
+    pub(crate) appends: Arc<AtomicUsize>,
+    pub(crate) then: Then,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Then {
+    Hangs,
+    Fails,
 }
 
 impl Slow {
     pub(crate) fn quick(memory: Memory) -> Self {
-        Self { memory, world: None }
+        Self { memory, world: None, fate: None }
+    }
+
+    /// One that appends so often, and then no more.
+    pub(crate) fn lasting(memory: Memory, appends: usize, then: Then) -> Self {
+        let appends = Arc::new(AtomicUsize::new(appends));
+        Self { fate: Some(Fate { appends, then }), ..Self::quick(memory) }
+    }
+
+    async fn fate(&self) -> Result<(), StoreError> {
+        let Some(Fate { appends, then }) = &self.fate else { return Ok(()) };
+        let left = |n: usize| n.checked_sub(1);
+        match (appends.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left), then) {
+            (Ok(_), _) => Ok(()),
+            (Err(_), Then::Hangs) => std::future::pending().await,
+            (Err(_), Then::Fails) => Err(StoreError::Unavailable {
+                what: "the disk is full".into(),
+                source: "no space left".into(),
+                hint: None,
+            }),
+        }
     }
 
     async fn pause(&self, at_least: u64) {
@@ -36,6 +73,7 @@ impl Journal for Slow {
     fn append(&self, append: Append) -> Answer<'_, ()> {
         Box::pin(async move {
             self.pause(1).await;
+            self.fate().await?;
             self.memory.append(append).await?;
             self.pause(0).await;
             Ok(())
