@@ -76,13 +76,13 @@ cargo fmt --all --check
 stage "lints"
 cargo clippy --workspace --all-targets --all-features -- -D warnings
 
+stage "documentation"
+RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace --all-features
+
 stage "tests"
 # Without it, tests that need a PostgreSQL are left out where there is none.
 export STEPWRIGHT_TEST_POSTGRES=required
 cargo test --workspace --all-features
-
-stage "documentation"
-RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace --all-features
 
 stage "dependencies"
 if command -v cargo-deny >/dev/null; then
