@@ -100,7 +100,8 @@ pub enum StepStatus {
     Completed,
     /// It failed.
     Failed,
-    /// It failed, and its definition says to pass over that; or it had nothing to do.
+    /// It failed, and its definition says to pass over that; or somebody has rejected it. Later
+    /// steps see a container in this way, too, that completed and had nothing to do.
     Skipped,
     /// It was stopped.
     Cancelled,
