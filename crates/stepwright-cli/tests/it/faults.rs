@@ -1,7 +1,7 @@
 //! Disks that are full, databases that cannot be written, and journals that are damaged: what is
 //! said, and that nothing becomes worse.
 
-use crate::support::{ASKING, Place, Ran};
+use crate::support::{ASKING, GREETING, Place, Ran};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::fmt::Write as _;
@@ -200,6 +200,27 @@ fn a_damaged_fact_is_named_and_nothing_becomes_worse() {
             is_told(damage, sequence, arguments, &ran);
         }
         assert_eq!(std::fs::read_to_string(place.path("done.txt")).unwrap(), "x\n");
+    }
+}
+
+/// A session in which something has run already, and what it knew is gone.
+#[test]
+fn a_damaged_session_is_named_and_stays_as_it_is() {
+    for state in ["[]", "3", "", "no JSON", "{\"count\": 1"] {
+        let place = Place::with(GREETING);
+        let run = || place.run(["Ada", "--session-id", "s-1", "--db", "a.db"]);
+        run().ended(0);
+        let db = Connection::open(place.path("a.db")).unwrap();
+        assert_eq!(db.execute("UPDATE sessions SET state = ?1", [state]), Ok(1));
+        let before = rows(&place);
+        let ran = run().ended(5);
+        let told = "error: what is stored of session `s-1` is damaged\n";
+        assert!(ran.stderr.starts_with(told), "{state}: {ran:#?}");
+        assert!(ran.stderr.contains("hint: "), "{state}: {ran:#?}");
+        assert_eq!(ran.stdout, "", "{state}: {ran:#?}");
+        assert_eq!(rows(&place), before, "{state}: {ran:#?}");
+        // Other sessions are as they were.
+        place.run(["Ben", "--session-id", "s-2", "--db", "a.db"]).ended(0);
     }
 }
 

@@ -60,6 +60,12 @@ fn media() -> Media {
     Media::bytes(MediaKind::Image, vec![0, 159, 146, 150, 255]).with_name(TEXT)
 }
 
+/// A file of bytes that are no text, with all that can be said of it.
+fn file() -> Media {
+    let file = Media::bytes(MediaKind::File, vec![0, 159, 146, 150, 255, 13, 10]);
+    file.with_mime("application/x-odd; a=\"ä\"").with_name("odd ä.bin")
+}
+
 fn end() -> End {
     End { status: StepStatus::Failed, error: Some(error().into()) }
 }
@@ -95,7 +101,7 @@ pub(super) fn full_start(start: &WorkflowStarted) -> EventKind {
         user_id: UserId::new("änne 🦀").ok(),
         input: RunInput {
             content: Content::from(value()),
-            media: vec![media(), Media::url(MediaKind::File, "https://example.org/?q=ä")],
+            media: vec![media(), file(), Media::url(MediaKind::File, "https://example.org/?q=ä")],
             additional_data: object(),
         }
         .into(),
@@ -113,7 +119,7 @@ pub(super) fn middle() -> Vec<EventKind> {
     use EventKind as E;
     let output = StepOutput {
         content: Content::from(value()),
-        media: vec![media()],
+        media: vec![media(), file()],
         patches: patches(),
         stop: true,
         headed: true,

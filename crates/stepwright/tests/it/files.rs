@@ -42,6 +42,31 @@ async fn steps_are_told_of_earlier_runs() {
     }
 }
 
+/// Whoever gives it, a step or the run itself.
+#[tokio::test]
+async fn an_object_reaches_an_agent_as_json() {
+    let model = ScriptedModel::new(["1", "2"].map(Reply::text));
+    let registered = model.clone();
+    register("told-of-objects", move |_| Ok(registered.clone()));
+    let workflow = workflow(
+        "format: 1
+name: Test
+model: told-of-objects
+agents: {a: {}}
+steps:
+  - {agent: a, name: first}
+  - {name: count, value: {n: 1, deep: [true, x]}}
+  - {agent: a, name: last}
+",
+    );
+    workflow.run(serde_json::json!({"topic": "ants"})).await.unwrap();
+    let told = model.requests().into_iter().map(|request| request.messages[0].text());
+    let told: Vec<serde_json::Value> = told.map(|t| serde_json::from_str(&t).expect(&t)).collect();
+    let expected =
+        [serde_json::json!({"topic": "ants"}), serde_json::json!({"n": 1, "deep": [true, "x"]})];
+    assert_eq!(told, expected);
+}
+
 #[tokio::test]
 async fn an_answer_has_the_shape_that_the_file_asks_for() {
     register("rater", |answers| {

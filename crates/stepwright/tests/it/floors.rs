@@ -37,6 +37,25 @@ const HEAVY: [(&str, &str); 13] = [
     ("signal-hook", "stepwright-term"),
 ];
 
+/// What speaks HTTP.
+const CLIENTS: [&str; 8] = [
+    "hyper",
+    "hyper-util",
+    "reqwest",
+    "rig-core",
+    "rig-reqwest",
+    "tokio-tungstenite",
+    "tungstenite",
+    "ureq",
+];
+
+/// Who may have it: who asks models, who reads pages, and files with `http_get`.
+const SPEAKERS: [&str; 3] = ["stepwright-models", "stepwright-tools", "stepwright-file"];
+
+/// What sends to somebody what a program does, as its name begins.
+const TELEMETRY: [&str; 6] =
+    ["amplitude", "datadog", "opentelemetry", "posthog", "segment", "sentry"];
+
 fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -90,6 +109,30 @@ fn heavy_dependencies_live_in_leaves() {
         }
     }
     assert!(wrong.is_empty(), "heavy dependencies out of place:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_is_sent_but_by_models_tools_and_files() {
+    let mut wrong = Vec::new();
+    for (crate_name, needed) in dependencies() {
+        let clients = needed.into_iter().filter(|other| CLIENTS.contains(&&**other));
+        if !SPEAKERS.contains(&&*crate_name) {
+            wrong.extend(clients.map(|client| format!("`{crate_name}` → `{client}`")));
+        }
+    }
+    assert!(wrong.is_empty(), "who must not speak HTTP does:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn there_is_no_telemetry() {
+    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock");
+    let lock = std::fs::read_to_string(lock).unwrap();
+    let names = lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
+    let names: Vec<&str> = names.collect();
+    assert!(names.contains(&"stepwright-core"), "the lock file was not understood");
+    let is_one = |name: &&str| TELEMETRY.iter().any(|begins| name.starts_with(begins));
+    let found: Vec<&str> = names.into_iter().filter(is_one).collect();
+    assert!(found.is_empty(), "{found:?}");
 }
 
 /// `tokio-util` brings `tokio` along for its cancellation token: that needs no runtime.

@@ -14,5 +14,7 @@ mod parity;
 #[cfg(all(unix, feature = "postgres"))]
 mod postgres;
 mod readme;
+#[cfg(feature = "sqlite")]
+mod reloading;
 mod tidy;
 mod tools;
