@@ -41,14 +41,16 @@ async fn it_gives_what_the_run_gives() {
 #[tokio::test]
 async fn a_failure_is_shown_and_given_streamed_and_not() {
     for style in [Style::Plain, Style::Compact, Style::Panels] {
-        for streams in [true, false] {
+        for (streams, details) in [(true, true), (true, false), (false, true), (false, false)] {
             let written = Written::default();
             let printing = workflow().print_response("").stream(streams).style(style);
-            let error = printing.to(written.clone()).await.unwrap_err();
+            let printing = printing.show_step_details(details).to(written.clone());
+            let error = printing.await.unwrap_err();
             assert_eq!(error.step().unwrap().as_str(), "greet");
             assert_eq!(error.output().unwrap().status, RunStatus::Error);
             let written = written.text();
-            assert!(written.contains("nobody is there"), "{style:?} {streams}: {written}");
+            let how = format!("{style:?}, streams: {streams}, details: {details}: {written}");
+            assert!(written.contains("nobody is there"), "{how}");
         }
     }
 }
