@@ -116,7 +116,10 @@ impl Job {
         recorder.close_readers();
         match ended {
             Ok(()) => {}
-            Err(Stop::Lost(error)) => return Err(lost(&error, recorder.take_output())),
+            Err(Stop::Lost(error)) => {
+                recorder.forget_end();
+                return Err(lost(&error, recorder.take_output()));
+            }
             // What ends a run is let through at every limit.
             Err(_) => {}
         }

@@ -224,6 +224,34 @@ fn a_damaged_session_is_named_and_stays_as_it_is() {
     }
 }
 
+/// What cannot be recorded has not happened: the run is not told as completed, and its step is not
+/// done again and again in the hope that it can.
+#[test]
+fn a_run_whose_end_cannot_be_recorded_has_not_ended_and_is_not_driven_again() {
+    let flow = "\
+format: 1
+name: Publish
+steps:
+  - name: publish
+    shell: 'echo x >> done.txt; echo published'
+    human_review: {requires_confirmation: 'Publish it?'}
+";
+    let place = Place::with(flow);
+    let run = ["--allow-shell", "--session-id", "s-1", "--db", "a.db", "--run-id", "r-1"];
+    place.run(run).ended(3);
+    let db = Connection::open(place.path("a.db")).unwrap();
+    assert_eq!(db.execute("UPDATE sessions SET state = '[]'", []), Ok(1));
+    let go_on = ["continue", "r-1", "--db", "a.db", "--allow-shell", "--approve", "publish"];
+    let ran = place.ran(go_on).ended(5);
+    assert!(ran.stderr.contains("error: what is stored of session `s-1` is damaged"), "{ran:#?}");
+    assert!(!ran.stderr.contains("completed") && ran.stdout.is_empty(), "{ran:#?}");
+    assert_eq!(std::fs::read_to_string(place.path("done.txt")).unwrap(), "x\n");
+    // It can be taken up when the session is what it was.
+    db.execute("UPDATE sessions SET state = '{}'", []).unwrap();
+    let done = place.on_db(&["resume", "r-1", "--allow-shell"]).ended(0);
+    assert_eq!(done.stdout, "published\n");
+}
+
 #[test]
 fn a_damaged_fact_in_a_server_is_named_and_nothing_becomes_worse() {
     let Some(server) = postgres::server() else { return };

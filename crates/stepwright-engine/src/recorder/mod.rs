@@ -265,6 +265,14 @@ impl Recorder {
         self.end(kind, Vec::new())
     }
 
+    /// Takes back the end of a run that could not be recorded: it has not ended.
+    pub(crate) fn forget_end(&self) {
+        let mut tape = self.tape();
+        if tape.fold.status().is_terminal() && tape.durable < tape.fold.next_sequence() {
+            tape.fold.take_back_end();
+        }
+    }
+
     fn emit(&self, at: &StepPath, kind: EventKind) {
         let mut tape = self.tape();
         // Whatever a step says after its end is not part of the run.

@@ -155,9 +155,10 @@ impl Resume {
                 let (accept, outbox) = (self.accept, outbox.clone());
                 match workflow.take(&run, cancel, accept, outbox).await {
                     // Somebody else drives it, and hears of the answers; or has left it just now.
+                    // Where it was driven here, and its journal was lost, it is not driven again.
                     Err(error) if error.kind() == ErrorKind::Store && !answered.is_empty() => {
-                        let left = !is_driven(&store, &run).await?;
-                        if left && failed {
+                        let left = !workflow.is_driven_elsewhere(&store, &run).await?;
+                        if left && (failed || error.output().is_some()) {
                             return Err(error);
                         }
                         failed = left;
@@ -237,10 +238,6 @@ impl Resume {
         }
         Ok(wanted.iter().map(|(asked, _)| asked.id.clone()).collect())
     }
-}
-
-async fn is_driven(store: &AnyStore, run: &RunId) -> Result<bool, Error> {
-    Ok(store.run(run).await?.is_some_and(|row| row.driver.is_some()))
 }
 
 /// The requirement of this name, or the only one of the step at this path.
@@ -349,6 +346,12 @@ impl Workflow {
             // If this fails, whoever attends to the workflow finds it.
             let _ = self.dispatch(run, Some(due)).await;
         }
+    }
+
+    /// Whether somebody drives a run who is not this workflow.
+    async fn is_driven_elsewhere(&self, store: &AnyStore, run: &RunId) -> Result<bool, Error> {
+        let driver = store.run(run).await?.and_then(|row| row.driver);
+        Ok(driver.is_some_and(|driver| *driver != **self.driver_name()))
     }
 
     /// Whether a run is driven by whoever the dispatcher tells.
