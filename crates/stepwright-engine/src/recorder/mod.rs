@@ -24,8 +24,8 @@ use stepwright_core::journal::{Append, FACTS_MAX, SessionClose};
 use stepwright_core::output::StepType;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{
-    AnyStore, Content, ErrorCode, EventKind, Patch, Requirement, RunId, RunOutput, RunStatus,
-    StepError, StepPath, StepStatus, StoreError, World,
+    Answer, AnyStore, Content, ErrorCode, EventKind, Patch, Requirement, RunId, RunOutput,
+    RunStatus, StepError, StepPath, StepStatus, StoreError, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -491,6 +491,17 @@ impl Recorder {
             return Ok(reply);
         }
         let path = requirement.path.clone();
+        if let Some(asked) = self.waits.asked(&id)
+            && asked.kind == RequirementKind::Deadline
+            && asked.due.is_some_and(|due| due <= self.world.now())
+        {
+            // It has passed while nobody drove the run: what is behind it does not begin any more.
+            let requirement_id = id.clone();
+            let reply =
+                Reply { requirement_id, answer: Answer::Elapsed, by: None, timed_out: false };
+            self.answered(&asked, reply.clone())?;
+            return Ok(Arc::new(reply));
+        }
         if self.waits.asked(&id).is_none() {
             if requirement.needs_person() && self.journal.is_none() {
                 let what = format!("`{id}` waits for somebody, and its run is not remembered");

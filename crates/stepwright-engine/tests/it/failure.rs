@@ -215,6 +215,33 @@ fn a_container_has_its_time_while_it_decides_and_a_workflow_brings_its_own() {
     assert!(none.to_string().contains("a timeout of nothing lets nothing happen"), "{none}");
 }
 
+#[test]
+fn a_container_whose_time_is_over_when_its_run_is_taken_up_begins_nothing() {
+    let clock = VirtualClock::default();
+    let world = World::new(clock.clone(), 1);
+    let (store, calls) = (Memory::default(), Arc::new(AtomicU32::new(0)));
+    let build = |calls: Arc<AtomicU32>| {
+        let step = Step::new("h", move |_: StepInput| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            std::future::pending::<Result<String, StepError>>()
+        });
+        let container = Steps::new("s").step(step).timeout(Duration::from_secs(3));
+        of(container).store(store.clone()).world(world.clone()).build().unwrap()
+    };
+    // Its process dies in the middle of it, which a run that is never polled again is like.
+    let first = build(calls.clone());
+    let mut run = Box::pin(first.run("in").run_id("r").into_future());
+    clock.run(async {
+        let died = world.timeout(Duration::from_secs(1), &mut run).await;
+        assert!(died.is_none());
+    });
+    std::mem::forget(run);
+    clock.run(world.sleep(Duration::from_mins(1)));
+    let late = clock.run(build(calls.clone()).resume("r").into_future()).unwrap_err();
+    assert_eq!(late.to_string(), "step `s` failed: it took longer than 3s");
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "it was begun again");
+}
+
 #[tokio::test]
 async fn fail_fast_stops_the_others_and_wait_all_does_not() {
     let branches = |join| {
