@@ -41,8 +41,7 @@ pub(crate) fn standing(row: &RunRow) -> (&'static str, String) {
         (RunStatus::Running, Some(driver)) => {
             ("running", format!("running, driven by {}", drivers::shown(driver)))
         }
-        (RunStatus::Running, None) => ("running", "running, driven by nobody".to_owned()),
-        (RunStatus::Pending, _) => ("pending", "pending".to_owned()),
+        (RunStatus::Pending, _) => ("pending", "pending: nobody drives it".to_owned()),
         (status, _) => (status_word(status), status_word(status).to_owned()),
     }
 }
@@ -90,7 +89,7 @@ fn shown(looked: &Looked, arguments: &Show) -> String {
     if !output.requirements.is_empty() && !output.is_terminal() {
         text.push('\n');
         text.push_str(&waiting(output, Terminal::none(), Some(&words.go_on(output))));
-    } else if standing(row).0 == "interrupted" {
+    } else if matches!(standing(row).0, "interrupted" | "pending") {
         let _ = writeln!(text, "\nto go on: {}", words.resume(output.run_id.as_str()));
     }
     if output.error.is_some() {

@@ -113,7 +113,7 @@ impl Tables {
             self.sessions.insert(session.session_id.clone(), session);
         }
         if let Some(mut row) = begun {
-            row.driver = driver;
+            row.drive(driver);
             self.order.push_back(run.clone());
             self.runs.insert(run.clone(), (row, Vec::new()));
             self.forget(keep);
@@ -124,9 +124,8 @@ impl Tables {
             if let Some(told) = told {
                 row.status = RunRow::status_after(told).unwrap_or(row.status);
                 row.wake_at = RunRow::wake_after(told);
-                if row.status != RunStatus::Running {
-                    row.driver = None;
-                }
+                let driver = row.driver.take().filter(|_| row.status == RunStatus::Running);
+                row.drive(driver);
             }
             for reply in facts.iter().filter_map(|fact| fact.kind.reply()) {
                 let id = Signal::answer_id(&reply.requirement_id);
@@ -180,7 +179,7 @@ impl Tables {
                 return Claimed::By { driver: driver.clone(), seen_at };
             }
         }
-        row.driver = Some(claim.driver);
+        row.drive(Some(claim.driver));
         Claimed::Yes
     }
 
@@ -346,7 +345,7 @@ impl Store for Memory {
         if let Some((row, _)) = self.tables().runs.get_mut(run)
             && row.driver.as_deref() == Some(driver)
         {
-            row.driver = None;
+            row.drive(None);
         }
         Box::pin(ready(Ok(())))
     }

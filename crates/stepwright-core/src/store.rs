@@ -28,8 +28,10 @@ pub const PAGE_MAX: usize = 1_000;
 /// #     "input": { "content": "bridges" },
 /// # })).unwrap();
 /// // `fact` says that run `r-1` began, in session `s-1`.
-/// let row = RunRow::begun_by(&fact).unwrap();
+/// let mut row = RunRow::begun_by(&fact).unwrap();
 /// assert_eq!((row.run_id.as_str(), row.session_id.as_str()), ("r-1", "s-1"));
+/// assert_eq!(row.status, RunStatus::Pending);
+/// row.drive(Some("somebody".into()));
 /// assert_eq!(row.status, RunStatus::Running);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,7 +46,7 @@ pub struct RunRow {
     pub workflow_id: WorkflowId,
     /// The digest of the plan.
     pub digest: Arc<str>,
-    /// Where it stands.
+    /// Where it stands: `Pending` while it could go on and nobody drives it.
     pub status: RunStatus,
     /// When it began.
     pub created_at: Timestamp,
@@ -68,7 +70,7 @@ impl RunRow {
             user_id: started.user_id.clone(),
             workflow_id: started.workflow_id.clone(),
             digest: started.digest.clone(),
-            status: RunStatus::Running,
+            status: RunStatus::Pending,
             created_at: fact.time,
             updated_at: fact.time,
             wake_at: None,
@@ -77,7 +79,18 @@ impl RunRow {
         })
     }
 
-    /// The status that a run has after this fact, if the fact changes it.
+    /// Says who drives it, which decides whether it is running or pending.
+    pub fn drive(&mut self, driver: Option<Arc<str>>) {
+        self.status = match (self.status, &driver) {
+            (RunStatus::Pending | RunStatus::Running, None) => RunStatus::Pending,
+            (RunStatus::Pending | RunStatus::Running, Some(_)) => RunStatus::Running,
+            (status, _) => status,
+        };
+        self.driver = driver;
+    }
+
+    /// The status that a run has after this fact, if the fact changes it. One that is `Running`
+    /// then is `Pending` while nobody drives it.
     pub fn status_after(fact: &Event) -> Option<RunStatus> {
         match fact.kind {
             EventKind::WorkflowStarted(_) => Some(RunStatus::Running),

@@ -68,7 +68,14 @@ impl Query {
         query.only("session_id", filter.session_id.as_ref().map(SessionId::as_str));
         query.only("user_id", filter.user_id.as_ref().map(UserId::as_str));
         query.only("workflow_id", filter.workflow_id.as_ref().map(WorkflowId::as_str));
-        query.only("status", filter.status.map(RunStatus::as_str));
+        // Of a run that could go on the column says `RUNNING`, and the driver tells the rest.
+        let (status, more) = match filter.status {
+            Some(RunStatus::Pending) => (Some(RunStatus::Running), " AND driver IS NULL"),
+            Some(RunStatus::Running) => (filter.status, " AND driver IS NOT NULL"),
+            status => (status, ""),
+        };
+        query.only("status", status.map(RunStatus::as_str));
+        query.sql.push_str(more);
         // By the order in which they began, which is the order of the rows: clocks go back.
         query.page("id DESC", filter.limit, filter.offset)
     }

@@ -130,7 +130,7 @@ impl RunColumns {
             what: format!("in its row, {what}"),
         };
         let odd = |error: stepwright_core::IdError| corrupt(error.to_string());
-        Ok(RunRow {
+        let mut row = RunRow {
             session_id: SessionId::new(self.session_id).map_err(odd)?,
             user_id: self.user_id.map(UserId::new).transpose().map_err(odd)?,
             workflow_id: WorkflowId::new(self.workflow_id).map_err(odd)?,
@@ -143,9 +143,11 @@ impl RunColumns {
             )),
             wake_at: self.wake_at.map(|at| Timestamp(from_column(at))),
             background: self.background,
-            driver: self.driver.map(Into::into),
+            driver: None,
             run_id,
-        })
+        };
+        row.drive(self.driver.map(Into::into));
+        Ok(row)
     }
 }
 

@@ -4,7 +4,7 @@ use super::Known;
 use super::live::Outcome;
 use crate::workflow::Workflow;
 use std::fmt;
-use stepwright_core::store::{RunRow, Watched};
+use stepwright_core::store::Watched;
 use stepwright_core::{Error, ErrorKind, RunId, RunOutput, RunStatus};
 
 /// A handle to a run in the background. Dropping it changes nothing.
@@ -48,11 +48,7 @@ impl RunHandle {
             Some(store) => store.run(&self.run).await?,
             None => None,
         };
-        let status = |row: RunRow| match (row.status, &row.driver) {
-            (RunStatus::Running, None) => RunStatus::Pending,
-            (status, _) => status,
-        };
-        row.map(status).ok_or_else(|| self.unknown())
+        row.map(|row| row.status).ok_or_else(|| self.unknown())
     }
 
     /// Cancels the run. It takes effect at once: see it with [`RunHandle::wait`]. `false` if it has

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::borrow::Cow;
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunRow;
-use stepwright_core::{Event, RunId, Session, SessionId, Timestamp, UserId};
+use stepwright_core::{Event, RunId, RunStatus, Session, SessionId, Timestamp, UserId};
 
 /// The number of a run, of its next fact, and its session.
 const PLACE: &str = "SELECT id, (SELECT max(seq) FROM journal WHERE run = runs.id)
@@ -71,7 +71,7 @@ pub(super) fn append(connection: &Connection, append: &Prepared) -> Result<(), F
         connection.prepare_cached(INSERT_BLOB)?.execute((hash, uses, packed))?;
     }
     if let Some(status) = effect.status
-        && (place.is_some() || facts.len() > 1)
+        && (place.is_some() || effect.rests())
     {
         let (at, wake_at) = (to_column(effect.at.0), effect.wake_at.map(moment));
         let columns = (id, status.as_str(), at, wake_at);
@@ -101,7 +101,7 @@ fn begin(connection: &Connection, row: &RunRow) -> Result<i64, Failure> {
             row.user_id.as_ref().map(UserId::as_str),
             row.workflow_id.as_str(),
             row.digest,
-            row.status.as_str(),
+            RunStatus::Running.as_str(),
             to_column(row.created_at.0),
             to_column(row.updated_at.0),
             row.background,

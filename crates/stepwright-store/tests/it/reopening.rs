@@ -55,7 +55,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
 
     let store = Sqlite::open(&path).await.unwrap();
     let row = store.run(&id("r")).await.unwrap().unwrap();
-    assert_eq!((row.status, row.wake_at, row.background), (RunStatus::Running, None, false));
+    assert_eq!((row.status, row.wake_at, row.background), (RunStatus::Pending, None, false));
     assert_eq!(row.driver, None);
     assert_eq!(store.load(&id("r"), 0, 9).await.unwrap()[0].kind, start());
     assert!(store.submit(answer("r", "a")).await.unwrap());

@@ -1,7 +1,7 @@
 //! What is known of runs beside their journals.
 
 use super::{Driver, Outcome, START, cases, same, samples, session_id, started, user_id, workflow};
-use stepwright_core::store::{PAGE_MAX, RunFilter};
+use stepwright_core::store::{Claim, Claimed, PAGE_MAX, RunFilter};
 use stepwright_core::{EventKind, RunStatus, Store, Timestamp};
 
 cases![
@@ -28,8 +28,9 @@ async fn the_row_of_a_run_is_a_fold_of_its_journal(store: &dyn Store) -> Outcome
             background: false,
             driver: None,
         };
-        let begun = row(0, RunStatus::Running);
-        let under_way = row(20, RunStatus::Running);
+        // Nobody said who drives it.
+        let begun = row(0, RunStatus::Pending);
+        let under_way = row(20, RunStatus::Pending);
         let ended = row(
             30,
             match end {
@@ -93,8 +94,19 @@ async fn runs_are_listed_newest_first_by_pages(store: &dyn Store) -> Outcome {
     same("of a user", list(user.clone()).await?, names(&[11, 8, 5, 2]))?;
     let of_workflow = RunFilter { workflow_id: Some(workflow("w1")), ..all() };
     same("of a workflow", list(of_workflow.clone()).await?, names(&[11, 10, 9, 8, 7, 6]))?;
+    let pending = RunFilter { status: Some(RunStatus::Pending), ..all() };
+    same("pending", list(pending.clone()).await?, names(&[11, 9, 7, 5, 3, 1]))?;
+    for n in [3, 9] {
+        let run = format!("r{n:02}").parse().map_err(|_| super::Wrong("no name".into()))?;
+        let stale = Timestamp(START);
+        let claim = Claim { run, driver: "d".into(), dead: None, stale };
+        same("a claim", store.claim(claim).await?, Claimed::Yes)?;
+    }
     let running = RunFilter { status: Some(RunStatus::Running), ..all() };
-    same("running", list(running).await?, names(&[11, 9, 7, 5, 3, 1]))?;
+    same("running", list(running.clone()).await?, names(&[9, 3]))?;
+    same("still pending", list(pending).await?, names(&[11, 7, 5, 1]))?;
+    let of_user = RunFilter { user_id: Some(user_id("u0")), ..running };
+    same("running, of a user", list(of_user).await?, names(&[9, 3]))?;
     let completed = RunFilter { status: Some(RunStatus::Completed), offset: 1, limit: 2, ..user };
     same("completed, of a user, second page", list(completed.clone()).await?, names(&[2]))?;
     let everything = RunFilter { offset: 0, session_id: Some(session_id("s0-2")), ..completed };

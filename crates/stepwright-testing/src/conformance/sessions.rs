@@ -126,7 +126,7 @@ async fn a_patch_that_does_not_fit_records_nothing(store: &dyn Store) -> Outcome
 
     run.unchanged("facts after the refusal").await?;
     let status = async || Ok::<_, Wrong>(store.run(&run.run).await?.map(|row| row.status));
-    same("the run's status", status().await?, Some(RunStatus::Running))?;
+    same("the run's status", status().await?, Some(RunStatus::Pending))?;
     same("the session", session(store, "s").await?, before)?;
 
     let mut end = run.append_at(run.next, vec![super::completed("without patches")]);

@@ -38,15 +38,15 @@ async fn calls_that_are_dropped_anywhere_leave_the_connections_fit_for_use() {
     let store = Postgres::options(address).connections(2).connect().await.unwrap();
     let session = "s".parse().unwrap();
     let (mut runs, mut dropped, mut done) = (Vec::new(), 0, 0);
-    // One poll more each time, with requests that are on their way and with answers that nobody
-    // reads, until the calls have ended ten times.
-    for n in 2..1_000 {
+    // With requests that are on their way and with answers that nobody reads. How many polls the
+    // calls take is for the machine to say, so it goes on until there was enough of both.
+    for n in 0..4_000 {
         let run = format!("r{n}");
         store.append(facts(&run, 0, vec![start()])).await.unwrap();
         let mut end = facts(&run, 1, vec![completed("done")]);
         let patches = vec![Patch::increment("n", 1)];
         end.close = Some(SessionClose { patches, ..SessionClose::default() });
-        let calls = polled(n / 2, n % 2 == 1, async {
+        let calls = polled(1 + n / 2 % 20, n % 2 == 1, async {
             store.append(end).await.unwrap();
             store.patch_session(&session, &[Patch::set("x", n)], Timestamp(1)).await.unwrap();
             store.runs(RunFilter::default()).await.unwrap();
@@ -56,11 +56,11 @@ async fn calls_that_are_dropped_anywhere_leave_the_connections_fit_for_use() {
             None => dropped += 1,
         }
         runs.push(run);
-        if done == 10 {
+        if dropped >= 10 && done >= 10 {
             break;
         }
     }
-    assert!(dropped > 5 && done == 10, "{dropped} were dropped, {done} were done");
+    assert!(dropped >= 10 && done >= 10, "{dropped} were dropped, {done} were done");
 
     // What got through is whole: a run has ended if and only if its session says so.
     let mut count = 0;

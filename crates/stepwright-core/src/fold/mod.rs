@@ -1,20 +1,21 @@
 //! Folds events into the output of a run, and refuses histories that cannot be.
 
+mod output;
+mod slots;
+
 use crate::content::Content;
 use crate::error::ErrorData;
 use crate::event::{End, Event, EventKind, WorkflowStarted};
 use crate::executor::{ExecutorType, StepOutput};
-use crate::id::RunId;
-use crate::media::Media;
 use crate::message::Usage;
 use crate::output::{
-    ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepResult, StepStatus, StepType, Turn,
+    ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepStatus, StepType, Turn,
 };
 use crate::path::StepPath;
 use crate::requirement::{Requirement, RequirementKind};
 use crate::world::Timestamp;
-use rustc_hash::FxHashMap;
-use serde_json::{Map, Value};
+use output::{Head, output};
+use slots::{Open, Slot, at_least};
 use std::sync::Arc;
 
 /// A history that cannot be: a journal was damaged, or the engine has a bug.
@@ -59,143 +60,6 @@ pub struct Fold {
     /// What is waited for.
     #[expect(clippy::box_collection, reason = "most runs wait for nobody, and keep no room")]
     waits: Option<Box<Vec<Requirement>>>,
-}
-
-#[derive(Debug)]
-struct Head {
-    id: RunId,
-    started: Arc<WorkflowStarted>,
-    created_at: Timestamp,
-    ended_at: Timestamp,
-    content: Content,
-    failure: Option<Box<RunFailure>>,
-    metrics: Metrics,
-}
-
-/// What is known of one step. Small, because a run that waits keeps one for each of its steps.
-#[derive(Clone, Debug)]
-struct Slot {
-    path: StepPath,
-    parent: Option<u32>,
-    step_type: StepType,
-    status: StepStatus,
-    executor: Option<(ExecutorType, Arc<str>)>,
-    attempts: u32,
-    started_at: Timestamp,
-    ended_at: Option<Timestamp>,
-    output: Option<Arc<StepOutput>>,
-    more: Option<Box<More>>,
-}
-
-/// What is known of few steps.
-#[derive(Clone, Debug, Default)]
-struct More {
-    error: Option<Box<ErrorData>>,
-    /// Of a parallel: its branches, in declaration order.
-    order: Option<Arc<[Arc<str>]>>,
-    runs: Vec<ExecutorRun>,
-    /// What the attempts before this one consumed.
-    before: Usage,
-    /// What this attempt has consumed so far.
-    usage: Usage,
-    /// What it has said so far.
-    partial: String,
-}
-
-impl Slot {
-    fn more(&mut self) -> &mut More {
-        self.more.get_or_insert_default()
-    }
-
-    /// The agent at work.
-    fn run(&mut self) -> Option<&mut ExecutorRun> {
-        self.more.as_mut()?.runs.last_mut()
-    }
-
-    /// What all of its attempts consumed.
-    fn usage(&self) -> Usage {
-        let given = self.output.as_ref().map(|output| output.usage).unwrap_or_default();
-        let Some(more) = &self.more else { return given };
-        [more.before, at_least(more.usage, given)].into_iter().sum()
-    }
-
-    fn into_result(self, steps: Vec<StepResult>) -> StepResult {
-        let usage = self.usage();
-        let Self { executor, output, more, .. } = self;
-        let (executor_type, executor_name) = executor.unzip();
-        let output = output.as_deref();
-        StepResult {
-            path: self.path,
-            step_type: self.step_type,
-            executor_type,
-            executor_name,
-            status: self.status,
-            content: output.map_or_else(Content::default, |output| output.content.clone()),
-            media: output.map_or_else(Vec::new, |output| output.media.clone()),
-            error: more.and_then(|more| more.error),
-            attempts: self.attempts,
-            stop: output.is_some_and(|output| output.stop),
-            started_at: self.started_at,
-            ended_at: self.ended_at,
-            usage,
-            steps,
-        }
-    }
-}
-
-/// What an attempt consumed, of which its model requests tell one part or all, and its output, too.
-fn at_least(requests: Usage, output: Usage) -> Usage {
-    Usage {
-        input_tokens: requests.input_tokens.max(output.input_tokens),
-        output_tokens: requests.output_tokens.max(output.output_tokens),
-        cache_read_tokens: requests.cache_read_tokens.max(output.cache_read_tokens),
-        cache_write_tokens: requests.cache_write_tokens.max(output.cache_write_tokens),
-        reasoning_tokens: requests.reasoning_tokens.max(output.reasoning_tokens),
-    }
-}
-
-/// How many steps under way are looked through one by one.
-const FEW: usize = 16;
-
-/// The steps under way, by address: a list while they are few, which they are in most runs.
-#[derive(Debug, Default)]
-struct Open {
-    few: Vec<u32>,
-    many: Option<Box<FxHashMap<StepPath, u32>>>,
-}
-
-impl Open {
-    fn get(&self, path: &str, slots: &[Slot]) -> Option<u32> {
-        let here = |index: &&u32| slots[**index as usize].path.as_str() == path;
-        let few = self.few.iter().rev().find(here).copied();
-        few.or_else(|| self.many.as_ref()?.get(path).copied())
-    }
-
-    fn add(&mut self, path: StepPath, index: u32) {
-        match &mut self.many {
-            None if self.few.len() < FEW => self.few.push(index),
-            many => {
-                many.get_or_insert_default().insert(path, index);
-            }
-        }
-    }
-
-    fn remove(&mut self, path: &str, slots: &[Slot]) -> Option<u32> {
-        let here = |index: &u32| slots[*index as usize].path.as_str() == path;
-        match self.few.iter().rposition(here) {
-            Some(place) => Some(self.few.remove(place)),
-            None => self.many.as_mut()?.remove(path),
-        }
-    }
-
-    fn all(&self) -> impl Iterator<Item = u32> {
-        let many = self.many.iter().flat_map(|many| many.values());
-        self.few.iter().chain(many).copied()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.few.is_empty() && self.many.as_ref().is_none_or(|many| many.is_empty())
-    }
 }
 
 impl Fold {
@@ -606,94 +470,5 @@ impl Fold {
     /// Whether anything is under way at `path`.
     pub fn is_open(&self, path: &StepPath) -> bool {
         self.open.get(path.as_str(), &self.slots).is_some()
-    }
-}
-
-impl Head {
-    fn metrics_now(&self, slots: &[Slot]) -> Metrics {
-        let duration = self.ended_at.since(self.created_at).as_millis();
-        let duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
-        let ended = slots.iter().filter(|slot| slot.ended_at.is_some());
-        let usage = ended.map(Slot::usage).sum();
-        Metrics { duration_ms, usage, ..self.metrics }
-    }
-}
-
-fn output(
-    head: &Head,
-    status: RunStatus,
-    slots: Vec<Slot>,
-    mut requirements: Vec<Requirement>,
-) -> RunOutput {
-    let metrics = head.metrics_now(&slots);
-    let (step_results, step_executor_runs, media) = tree(slots);
-    let started = &head.started;
-    let mut metadata = started.metadata.clone();
-    for run in &step_executor_runs {
-        if let Some(notice) = &run.notice {
-            let notices = metadata.entry("notices").or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(notices) = notices {
-                notices.insert(run.model.to_string(), Value::from(&**notice));
-            }
-        }
-    }
-    // A run that only may not take for ever does not wait for that.
-    requirements.retain(|asked| asked.kind != RequirementKind::Deadline);
-    RunOutput {
-        run_id: head.id.clone(),
-        session_id: started.session_id.clone(),
-        user_id: started.user_id.clone(),
-        workflow_id: started.workflow_id.clone(),
-        workflow_name: started.workflow_name.clone(),
-        status,
-        input: started.input.content.clone(),
-        content: head.content.clone(),
-        step_results,
-        step_executor_runs,
-        events: None,
-        metrics,
-        metadata,
-        created_at: head.created_at,
-        error: head.failure.as_deref().cloned(),
-        media,
-        requirements,
-    }
-}
-
-/// Makes the tree of results. A slot stands after the one that contains it.
-fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>) {
-    let more = slots.iter_mut().filter_map(|slot| slot.more.as_mut());
-    let runs = more.flat_map(|more| std::mem::take(&mut more.runs)).collect();
-    let mut inside: FxHashMap<u32, Vec<StepResult>> = FxHashMap::default();
-    let mut top = Vec::new();
-    while let Some(mut slot) = slots.pop() {
-        let index = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-        let mut steps = inside.remove(&index).unwrap_or_default();
-        steps.reverse();
-        let order = slot.more.as_mut().and_then(|more| more.order.take());
-        in_order(&mut steps, slot.step_type, order.as_deref());
-        let siblings = match slot.parent {
-            Some(parent) => inside.entry(parent).or_default(),
-            None => &mut top,
-        };
-        siblings.push(slot.into_result(steps));
-    }
-    top.reverse();
-    let media = top.iter().flat_map(StepResult::walk).flat_map(|step| step.media.clone()).collect();
-    (top, runs, media)
-}
-
-/// Branches and items stand in the order in which they were declared, not in which they began.
-fn in_order(steps: &mut [StepResult], step_type: StepType, order: Option<&[Arc<str>]>) {
-    match (step_type, order) {
-        (StepType::Parallel, Some(order))
-            if steps.iter().map(StepResult::name).ne(order.iter().map(|name| &**name)) =>
-        {
-            let place: FxHashMap<&str, usize> =
-                order.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
-            steps.sort_by_cached_key(|step| place.get(step.name()).copied());
-        }
-        (StepType::Map, _) => steps.sort_by_cached_key(|step| step.path.number()),
-        _ => {}
     }
 }

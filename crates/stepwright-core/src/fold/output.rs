@@ -1,0 +1,115 @@
+//! What a run gives: its head, and the tree of the results of its steps.
+
+use super::slots::Slot;
+use crate::content::Content;
+use crate::event::WorkflowStarted;
+use crate::id::RunId;
+use crate::media::Media;
+use crate::output::{ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepResult, StepType};
+use crate::requirement::{Requirement, RequirementKind};
+use crate::world::Timestamp;
+use rustc_hash::FxHashMap;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// What is known of the run itself.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) id: RunId,
+    pub(super) started: Arc<WorkflowStarted>,
+    pub(super) created_at: Timestamp,
+    pub(super) ended_at: Timestamp,
+    pub(super) content: Content,
+    pub(super) failure: Option<Box<RunFailure>>,
+    pub(super) metrics: Metrics,
+}
+
+impl Head {
+    pub(super) fn metrics_now(&self, slots: &[Slot]) -> Metrics {
+        let duration = self.ended_at.since(self.created_at).as_millis();
+        let duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
+        let ended = slots.iter().filter(|slot| slot.ended_at.is_some());
+        let usage = ended.map(Slot::usage).sum();
+        Metrics { duration_ms, usage, ..self.metrics }
+    }
+}
+
+/// The output of a run, from what is known of it and of its steps.
+pub(super) fn output(
+    head: &Head,
+    status: RunStatus,
+    slots: Vec<Slot>,
+    mut requirements: Vec<Requirement>,
+) -> RunOutput {
+    let metrics = head.metrics_now(&slots);
+    let (step_results, step_executor_runs, media) = tree(slots);
+    let started = &head.started;
+    let mut metadata = started.metadata.clone();
+    for run in &step_executor_runs {
+        if let Some(notice) = &run.notice {
+            let notices = metadata.entry("notices").or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(notices) = notices {
+                notices.insert(run.model.to_string(), Value::from(&**notice));
+            }
+        }
+    }
+    // A run that only may not take for ever does not wait for that.
+    requirements.retain(|asked| asked.kind != RequirementKind::Deadline);
+    RunOutput {
+        run_id: head.id.clone(),
+        session_id: started.session_id.clone(),
+        user_id: started.user_id.clone(),
+        workflow_id: started.workflow_id.clone(),
+        workflow_name: started.workflow_name.clone(),
+        status,
+        input: started.input.content.clone(),
+        content: head.content.clone(),
+        step_results,
+        step_executor_runs,
+        events: None,
+        metrics,
+        metadata,
+        created_at: head.created_at,
+        error: head.failure.as_deref().cloned(),
+        media,
+        requirements,
+    }
+}
+
+/// Makes the tree of results. A slot stands after the one that contains it.
+fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>) {
+    let more = slots.iter_mut().filter_map(|slot| slot.more.as_mut());
+    let runs = more.flat_map(|more| std::mem::take(&mut more.runs)).collect();
+    let mut inside: FxHashMap<u32, Vec<StepResult>> = FxHashMap::default();
+    let mut top = Vec::new();
+    while let Some(mut slot) = slots.pop() {
+        let index = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+        let mut steps = inside.remove(&index).unwrap_or_default();
+        steps.reverse();
+        let order = slot.more.as_mut().and_then(|more| more.order.take());
+        in_order(&mut steps, slot.step_type, order.as_deref());
+        let siblings = match slot.parent {
+            Some(parent) => inside.entry(parent).or_default(),
+            None => &mut top,
+        };
+        siblings.push(slot.into_result(steps));
+    }
+    top.reverse();
+    let media = top.iter().flat_map(StepResult::walk).flat_map(|step| step.media.clone()).collect();
+    (top, runs, media)
+}
+
+/// Branches and items stand in the order in which they were declared, not in which they began.
+fn in_order(steps: &mut [StepResult], step_type: StepType, order: Option<&[Arc<str>]>) {
+    match (step_type, order) {
+        (StepType::Parallel, Some(order))
+            if steps.iter().map(StepResult::name).ne(order.iter().map(|name| &**name)) =>
+        {
+            let place: FxHashMap<&str, usize> =
+                order.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
+            steps.sort_by_cached_key(|step| place.get(step.name()).copied());
+        }
+        (StepType::Map, _) => steps.sort_by_cached_key(|step| step.path.number()),
+        _ => {}
+    }
+}

@@ -1,0 +1,137 @@
+//! What is known of the steps of a run, and which of them are under way.
+
+use crate::content::Content;
+use crate::error::ErrorData;
+use crate::executor::{ExecutorType, StepOutput};
+use crate::message::Usage;
+use crate::output::{ExecutorRun, StepResult, StepStatus, StepType};
+use crate::path::StepPath;
+use crate::world::Timestamp;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// What is known of one step. Small, because a run that waits keeps one for each of its steps.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    pub(super) path: StepPath,
+    pub(super) parent: Option<u32>,
+    pub(super) step_type: StepType,
+    pub(super) status: StepStatus,
+    pub(super) executor: Option<(ExecutorType, Arc<str>)>,
+    pub(super) attempts: u32,
+    pub(super) started_at: Timestamp,
+    pub(super) ended_at: Option<Timestamp>,
+    pub(super) output: Option<Arc<StepOutput>>,
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What is known of few steps.
+#[derive(Clone, Debug, Default)]
+pub(super) struct More {
+    pub(super) error: Option<Box<ErrorData>>,
+    /// Of a parallel: its branches, in declaration order.
+    pub(super) order: Option<Arc<[Arc<str>]>>,
+    pub(super) runs: Vec<ExecutorRun>,
+    /// What the attempts before this one consumed.
+    pub(super) before: Usage,
+    /// What this attempt has consumed so far.
+    pub(super) usage: Usage,
+    /// What it has said so far.
+    pub(super) partial: String,
+}
+
+impl Slot {
+    pub(super) fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    /// The agent at work.
+    pub(super) fn run(&mut self) -> Option<&mut ExecutorRun> {
+        self.more.as_mut()?.runs.last_mut()
+    }
+
+    /// What all of its attempts consumed.
+    pub(super) fn usage(&self) -> Usage {
+        let given = self.output.as_ref().map(|output| output.usage).unwrap_or_default();
+        let Some(more) = &self.more else { return given };
+        [more.before, at_least(more.usage, given)].into_iter().sum()
+    }
+
+    pub(super) fn into_result(self, steps: Vec<StepResult>) -> StepResult {
+        let usage = self.usage();
+        let Self { executor, output, more, .. } = self;
+        let (executor_type, executor_name) = executor.unzip();
+        let output = output.as_deref();
+        StepResult {
+            path: self.path,
+            step_type: self.step_type,
+            executor_type,
+            executor_name,
+            status: self.status,
+            content: output.map_or_else(Content::default, |output| output.content.clone()),
+            media: output.map_or_else(Vec::new, |output| output.media.clone()),
+            error: more.and_then(|more| more.error),
+            attempts: self.attempts,
+            stop: output.is_some_and(|output| output.stop),
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            usage,
+            steps,
+        }
+    }
+}
+
+/// What an attempt consumed, of which its model requests tell one part or all, and its output, too.
+pub(super) fn at_least(requests: Usage, output: Usage) -> Usage {
+    Usage {
+        input_tokens: requests.input_tokens.max(output.input_tokens),
+        output_tokens: requests.output_tokens.max(output.output_tokens),
+        cache_read_tokens: requests.cache_read_tokens.max(output.cache_read_tokens),
+        cache_write_tokens: requests.cache_write_tokens.max(output.cache_write_tokens),
+        reasoning_tokens: requests.reasoning_tokens.max(output.reasoning_tokens),
+    }
+}
+
+/// How many steps under way are looked through one by one.
+const FEW: usize = 16;
+
+/// The steps under way, by address: a list while they are few, which they are in most runs.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    few: Vec<u32>,
+    many: Option<Box<FxHashMap<StepPath, u32>>>,
+}
+
+impl Open {
+    pub(super) fn get(&self, path: &str, slots: &[Slot]) -> Option<u32> {
+        let here = |index: &&u32| slots[**index as usize].path.as_str() == path;
+        let few = self.few.iter().rev().find(here).copied();
+        few.or_else(|| self.many.as_ref()?.get(path).copied())
+    }
+
+    pub(super) fn add(&mut self, path: StepPath, index: u32) {
+        match &mut self.many {
+            None if self.few.len() < FEW => self.few.push(index),
+            many => {
+                many.get_or_insert_default().insert(path, index);
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, path: &str, slots: &[Slot]) -> Option<u32> {
+        let here = |index: &u32| slots[*index as usize].path.as_str() == path;
+        match self.few.iter().rposition(here) {
+            Some(place) => Some(self.few.remove(place)),
+            None => self.many.as_mut()?.remove(path),
+        }
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = u32> {
+        let many = self.many.iter().flat_map(|many| many.values());
+        self.few.iter().chain(many).copied()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.few.is_empty() && self.many.as_ref().is_none_or(|many| many.is_empty())
+    }
+}
