@@ -14,7 +14,7 @@ pub(crate) const SAYS_HOW_TO_WRITE: [&str; 7] =
     ["CI", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG", "COLUMNS", "STEPWRIGHT_DB"];
 
 /// How long anything may take that comes at once. Nothing waits for it if all is well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A workflow that greets.
 pub(crate) const GREETING: &str = "\

@@ -115,7 +115,8 @@ impl RunHandle {
     }
 }
 
-fn answer(output: RunOutput) -> Result<RunOutput, Error> {
+/// What awaiting a run gives that was left so.
+pub(super) fn answer(output: RunOutput) -> Result<RunOutput, Error> {
     match output.status {
         RunStatus::Completed | RunStatus::Paused => Ok(output),
         _ => Err(Error::of_run(output)),

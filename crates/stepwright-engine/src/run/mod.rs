@@ -1,5 +1,6 @@
 //! Runs: a builder that is a future, a stream of events, a handle to one in the background.
 
+mod beside;
 mod blocking;
 mod builder;
 mod follow;

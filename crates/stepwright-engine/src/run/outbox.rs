@@ -21,6 +21,8 @@ pub(crate) struct Outbox {
     unread: Mutex<Unread>,
     /// Where facts are found that did not fit, once that is known.
     journal: OnceLock<(AnyStore, RunId)>,
+    /// The number of the first fact that is news to the reader, once that is known.
+    beginning: OnceLock<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -45,9 +47,23 @@ impl Outbox {
         let _ = self.journal.set((store, run));
     }
 
+    /// Says which fact is the first that is news to the reader. Whoever says it first is heard.
+    pub(super) fn begins_at(&self, fact: u64) {
+        let _ = self.beginning.set(fact);
+    }
+
+    /// The number of the first fact that is news to the reader, once that is known.
+    pub(super) fn beginning(&self) -> Option<u64> {
+        self.beginning.get().copied()
+    }
+
+    /// Facts were left out that are in the journal, or may have been.
+    pub(super) fn miss(&self) {
+        self.change(|unread| unread.missed = true);
+    }
+
     pub(crate) fn push(&self, event: Event) {
-        let reader = {
-            let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        self.change(|unread| {
             if unread.events.len() >= UNREAD_MAX && self.journal.get().is_some() {
                 unread.events.clear();
                 unread.missed = true;
@@ -55,17 +71,17 @@ impl Outbox {
             if !unread.missed {
                 push_joining(&mut unread.events, event);
             }
-            unread.reader.take()
-        };
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        });
     }
 
     pub(crate) fn close(&self) {
+        self.change(|unread| unread.closed = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Unread)) {
         let reader = {
             let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-            unread.closed = true;
+            change(&mut unread);
             unread.reader.take()
         };
         if let Some(reader) = reader {
@@ -76,12 +92,12 @@ impl Outbox {
     /// Takes all that is unread, in exchange for an empty queue.
     fn poll_take(&self, cx: &mut Context<'_>, read: &mut VecDeque<Event>) -> Poll<Took> {
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::take(&mut unread.missed) {
-            return Poll::Ready(Took::Missed);
-        }
         if !unread.events.is_empty() {
             std::mem::swap(&mut unread.events, read);
             return Poll::Ready(Took::Events);
+        }
+        if std::mem::take(&mut unread.missed) {
+            return Poll::Ready(Took::Missed);
         }
         if unread.closed {
             return Poll::Ready(Took::Closed);
@@ -103,10 +119,12 @@ enum Took {
 pub(super) struct Tail {
     /// The number of the next fact.
     next: u64,
-    /// Whether it begins wherever the first event is.
+    /// Whether it begins where the outbox says, or else wherever the first event is.
     anywhere: bool,
     read: VecDeque<Event>,
     loading: Option<Loading>,
+    /// Whether the journal may have more than was read of it.
+    more: bool,
 }
 
 type Loading = BoxFuture<'static, Result<Vec<Event>, StoreError>>;
@@ -117,7 +135,7 @@ impl Tail {
         Self { next, ..Self::default() }
     }
 
-    /// A reader who begins wherever the first event is.
+    /// A reader who begins where the outbox says, or else wherever the first event is.
     pub(super) fn anywhere() -> Self {
         Self { anywhere: true, ..Self::default() }
     }
@@ -144,6 +162,7 @@ impl Tail {
             self.loading = None;
             match facts {
                 Ok(facts) => {
+                    self.more = facts.len() == PAGE;
                     // What lay unread is in the journal too, or older.
                     self.read = facts.into();
                 }
@@ -190,16 +209,16 @@ impl Tail {
                 return Poll::Ready(Some(Ok(event)));
             }
             let missed = self.gap()
+                || std::mem::take(&mut self.more)
                 || match ready!(outbox.poll_take(cx, &mut self.read)) {
                     Took::Closed => return Poll::Ready(None),
-                    Took::Events => {
+                    took => {
                         if std::mem::take(&mut self.anywhere) {
-                            let first = self.read.front();
-                            self.next = first.map_or(0, |event| event.sequence);
+                            let first = self.read.front().map_or(0, |event| event.sequence);
+                            self.next = outbox.beginning().unwrap_or(first);
                         }
-                        false
+                        matches!(took, Took::Missed)
                     }
-                    Took::Missed => true,
                 };
             if missed {
                 match outbox.journal.get() {

@@ -1,6 +1,8 @@
 //! A run that is taken up again: a builder that is a future.
 
+use super::beside::Beside;
 use super::blocking::runtime;
+use super::handle::answer;
 use super::live::Outcome;
 use super::{Known, Live, Outbox, RunStream};
 use crate::attend::HEARTBEAT;
@@ -42,9 +44,9 @@ use tokio_util::sync::CancellationToken;
 ///
 /// # Errors
 /// As awaiting a run. [`ErrorKind::NotFound`] if there is no such run; [`ErrorKind::Usage`] if an
-/// answer does not fit, comes too late or comes twice, if this process drives the run already, or
+/// answer does not fit, comes too late or comes twice, if this process awaits the run already, or
 /// if the definition has changed since the run began; [`ErrorKind::Store`] if another process
-/// drives it.
+/// drives it and there is no answer for it.
 #[must_use = "nothing happens until it is awaited, streamed, put into the background or blocked on"]
 pub struct Resume {
     workflow: Workflow,
@@ -89,7 +91,8 @@ impl Resume {
         self
     }
 
-    /// The events from here on, as they happen. Dropping the stream cancels the run.
+    /// The events from here on, as they happen, whoever drives the run. Dropping the stream cancels
+    /// the run.
     pub fn stream(self) -> RunStream {
         RunStream::of_resume(self)
     }
@@ -134,10 +137,17 @@ impl Resume {
     pub(super) async fn carry_on(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
         let run = RunId::new(&self.run)?;
         let store = self.store(&run)?;
-        let answered = self.submit(&store, &run).await?;
+        if let Some(outbox) = &outbox {
+            outbox.found_in(store.clone(), run.clone());
+        }
+        let (answered, from) = self.submit(&store, &run).await?;
+        if let (Some(outbox), Some(from)) = (&outbox, from) {
+            outbox.begins_at(from);
+        }
         let workflow = &self.workflow;
         workflow.attend();
-        let mut failed = false;
+        let mut beside = Beside::new(workflow, &store, &run, outbox.clone());
+        let (mut failed, mut cancelled) = (false, false);
         let handed = !answered.is_empty() && workflow.is_handed(&store, &run).await?;
         loop {
             let changed = store.changed(Watched::Facts(run.clone()));
@@ -145,11 +155,17 @@ impl Resume {
                 // Once more each time round: a dispatcher may lose what it is told.
                 workflow.dispatch(&run, None).await?;
             } else if let Some(known) = workflow.live().get(run.as_str()) {
-                if answered.is_empty() {
-                    let what = format!("run `{run}` is being driven by this process");
-                    return Err(Error::usage(what));
-                }
                 known.poke();
+                match known {
+                    // Whoever drives it may have begun just now, because its moment has come.
+                    Known::Background(live) if answered.is_empty() => {
+                        let outcome = beside.wait(self.outcome(&run, &live)).await;
+                        beside.left();
+                        return outcome;
+                    }
+                    Known::Foreground(_) if answered.is_empty() => return Err(driven_here(&run)),
+                    _ => {}
+                }
             } else {
                 let cancel = self.cancel.clone();
                 let (accept, outbox) = (self.accept, outbox.clone());
@@ -166,14 +182,45 @@ impl Resume {
                             continue;
                         }
                     }
+                    // Somebody else here was faster.
+                    Err(_)
+                        if answered.is_empty() && workflow.live().get(run.as_str()).is_some() =>
+                    {
+                        continue;
+                    }
                     answer => return answer,
                 }
             }
             if let Some(rested) = self.rested(&store, &run, &answered).await? {
+                beside.left();
                 return rested;
             }
             // Whoever drives it may have died, and nothing changes then.
-            let _ = workflow.world().timeout(HEARTBEAT, changed).await;
+            let wait = async {
+                tokio::select! {
+                    _ = workflow.world().timeout(HEARTBEAT, changed) => false,
+                    () = self.cancel.cancelled(), if !cancelled => true,
+                }
+            };
+            if beside.wait(wait).await {
+                cancelled = true;
+                workflow.cancel_run(&run).await?;
+            }
+        }
+    }
+
+    /// How a run is left that somebody else here drives.
+    async fn outcome(&self, run: &RunId, live: &Live) -> Result<RunOutput, Error> {
+        let outcome = tokio::select! {
+            outcome = live.outcome() => outcome,
+            () = self.cancel.cancelled() => {
+                self.workflow.cancel_run(run).await?;
+                live.outcome().await
+            }
+        };
+        match outcome {
+            Outcome::Output(output) => answer((**output).clone()),
+            Outcome::Lost(why) => Err(Error::new(ErrorKind::Store, why.clone())),
         }
     }
 
@@ -196,10 +243,15 @@ impl Resume {
         })
     }
 
-    /// Leaves the answers in the inbox of the run, and gives the names of what they answer.
-    async fn submit(&self, store: &AnyStore, run: &RunId) -> Result<Vec<Arc<str>>, Error> {
+    /// Leaves the answers in the inbox of the run. Gives the names of what they answer, and the
+    /// number of the fact that will be the next, if there are answers.
+    async fn submit(
+        &self,
+        store: &AnyStore,
+        run: &RunId,
+    ) -> Result<(Vec<Arc<str>>, Option<u64>), Error> {
         if self.answers.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
         let facts = load_all(store, run).await?;
         let fold = fold_all(run, &facts)?;
@@ -236,7 +288,8 @@ impl Resume {
                 return Err(late(&asked.id, "somebody else has answered it"));
             }
         }
-        Ok(wanted.iter().map(|(asked, _)| asked.id.clone()).collect())
+        let answered = wanted.iter().map(|(asked, _)| asked.id.clone()).collect();
+        Ok((answered, Some(fold.next_sequence())))
     }
 }
 
@@ -280,6 +333,10 @@ fn find<'a>(
     })
 }
 
+fn driven_here(run: &RunId) -> Error {
+    Error::usage(format!("run `{run}` is being driven by this process"))
+}
+
 fn late(id: &str, why: &str) -> Error {
     Error::usage(format!("the answer to `{id}` comes too late: {why}"))
 }
@@ -295,7 +352,7 @@ impl Workflow {
     ) -> Result<RunOutput, Error> {
         let live = Arc::new(Live::of(cancel, None));
         if !self.live().insert(run.clone(), Known::Background(live)) {
-            return Err(Error::usage(format!("run `{run}` is being driven by this process")));
+            return Err(driven_here(run));
         }
         self.drive(run, false, accept, outbox).await
     }
@@ -390,7 +447,13 @@ impl Workflow {
                 _ => None,
             });
             let started = started.ok_or_else(unknown)?;
+            if let Some(outbox) = &outbox {
+                outbox.begins_at(past.len() as u64);
+            }
             if !mine {
+                if let Some(outbox) = &outbox {
+                    outbox.miss();
+                }
                 let output = fold_all(run, &past)?.into_output().ok_or_else(unknown)?;
                 return Ok(Taken::Over(Box::new(match output.status {
                     stepwright_core::RunStatus::Completed => Ok(output),

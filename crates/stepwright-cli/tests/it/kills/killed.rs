@@ -36,7 +36,7 @@ fn a_run_in_a_file_survives_to_be_killed_at_any_moment() {
 #[test]
 fn a_run_in_a_server_survives_to_be_killed_at_any_moment() {
     let Some(server) = postgres::server() else { return };
-    let (place, address) = (Place::with(FLOW), server.database());
+    let (place, address) = (Place::with(FLOW), server.database() + "?connect_timeout=60");
     survive(&place, |_| Kept(address.clone()));
 }
 

@@ -1,0 +1,163 @@
+//! Runs that are to be taken up while somebody else drives them.
+
+use crate::support::{mark, text};
+use futures_util::StreamExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use stepwright_core::{
+    Answer, ErrorKind, Event, EventKind, HumanReview, Memory, RunStatus, StepContext, StepInput,
+};
+use stepwright_engine::{Parallel, RunStream, Step, Workflow};
+use tokio::sync::Semaphore;
+
+/// A workflow on a store, as each of several processes has it: a step that works until it may end,
+/// beside one that asks.
+struct Shared {
+    store: Memory,
+    /// One of these lets the step end.
+    may_end: Arc<Semaphore>,
+    begun: Arc<AtomicUsize>,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let (may_end, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+        Self { store: Memory::default(), may_end, begun }
+    }
+
+    fn process(&self) -> Workflow {
+        let (may_end, begun) = (self.may_end.clone(), self.begun.clone());
+        let work = Step::new("work", move |_: StepInput, cx: StepContext| {
+            let (may_end, begun) = (may_end.clone(), begun.clone());
+            async move {
+                begun.fetch_add(1, Ordering::SeqCst);
+                may_end.acquire().await.unwrap().forget();
+                cx.emit("almost");
+                "worked"
+            }
+        });
+        let ask = mark("ask").human_review(HumanReview::new().requires_confirmation("Go on?"));
+        Workflow::builder("shared")
+            .step(Parallel::new("both").branch(work).branch(ask))
+            .step(mark("end"))
+            .store(self.store.clone())
+            .build()
+            .unwrap()
+    }
+
+    /// A run in the background that asks.
+    async fn asking(&self, workflow: &Workflow) {
+        let handle = workflow.run("-").run_id("r").background().await.unwrap();
+        let mut events = handle.events(0).await.unwrap();
+        while let Some(event) = events.next().await {
+            if matches!(event.unwrap().kind, EventKind::StepPaused { .. }) {
+                return;
+            }
+        }
+        panic!("it does not ask");
+    }
+}
+
+const YES: [(&str, Answer); 1] = [("both/ask", Answer::Approve)];
+
+/// Reads a stream to its end. When the answer has been taken, `then` happens.
+async fn read(stream: &mut RunStream, then: impl Fn()) -> Vec<Event> {
+    let mut events = Vec::new();
+    while let Some(event) = stream.next().await {
+        if matches!(event.kind, EventKind::StepContinued { .. }) {
+            then();
+        }
+        events.push(event);
+    }
+    events
+}
+
+/// The facts follow on another without a gap, and the last is the end.
+fn is_dense(events: &[Event]) {
+    let facts: Vec<_> = events.iter().filter(|event| event.is_fact()).collect();
+    for pair in facts.windows(2) {
+        assert_eq!(pair[1].sequence, pair[0].sequence + 1);
+    }
+    let names: Vec<_> = events.iter().map(Event::name).collect();
+    assert_eq!(names.last(), Some(&"WorkflowCompleted"), "{names:?}");
+}
+
+#[tokio::test]
+async fn to_resume_a_run_that_this_process_drives_already_is_to_wait_for_it() {
+    let shared = Shared::new();
+    let workflow = shared.process();
+    shared.asking(&workflow).await;
+    let resumed = tokio::spawn(workflow.resume("r").into_future());
+    let mut stream = workflow.resume("r").stream_events(true).stream();
+    let answering = workflow.continue_run("r", YES).into_future();
+    let (events, answered) =
+        tokio::join!(read(&mut stream, || shared.may_end.add_permits(1)), answering);
+    for output in [resumed.await.unwrap(), answered, stream.output().await] {
+        assert_eq!(text(&output.unwrap()), r#"{"work":"worked","ask":"-ask"}end"#);
+    }
+    is_dense(&events);
+    assert!(events.iter().any(|event| !event.is_fact()), "what a step says is missing");
+    assert_eq!(shared.begun.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_run_that_another_process_drives_is_streamed_all_the_same() {
+    let shared = Shared::new();
+    let (driver, other) = (shared.process(), shared.process());
+    shared.asking(&driver).await;
+    let refused = other.resume("r").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Store, "{refused}");
+    let mut stream = other.continue_run("r", YES).stream_events(true).stream();
+    let events = read(&mut stream, || shared.may_end.add_permits(1)).await;
+    assert!(matches!(events[0].kind, EventKind::StepContinued { .. }), "{}", events[0].name());
+    is_dense(&events);
+    assert_eq!(stream.output().await.unwrap().status, RunStatus::Completed);
+    assert_eq!(shared.begun.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn dropping_a_stream_cancels_its_run_whoever_drives_it() {
+    for same in [true, false] {
+        let shared = Shared::new();
+        let driver = shared.process();
+        let other = if same { driver.clone() } else { shared.process() };
+        shared.asking(&driver).await;
+        let mut stream = other.continue_run("r", YES).stream_events(true).stream();
+        assert!(stream.next().await.is_some());
+        drop(stream);
+        let handle = driver.handle("r").await.unwrap();
+        let ended = handle.wait().await.unwrap_err();
+        assert_eq!(ended.kind(), ErrorKind::Cancelled, "{ended}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_somebody_awaits_is_not_resumed_by_others_of_the_process() {
+    let shared = Shared::new();
+    let workflow = shared.process();
+    let awaited = tokio::spawn(workflow.run("-").run_id("r").into_future());
+    while shared.begun.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let refused = workflow.resume("r").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Usage);
+    assert!(refused.to_string().contains("is being driven by this process"), "{refused}");
+    shared.may_end.add_permits(1);
+    let paused = awaited.await.unwrap().unwrap();
+    assert!(paused.is_paused());
+}
+
+#[tokio::test]
+async fn whoever_reads_only_at_the_end_gets_every_fact() {
+    const STEPS: usize = 6_000;
+    let names = (0..STEPS).map(|n| format!("s{n}"));
+    let workflow = names.fold(Workflow::builder("long"), |all, name| all.step(mark(&name)));
+    let workflow = workflow.store(Memory::default()).build().unwrap();
+    let mut stream = workflow.run("-").run_id("r").stream_events(true).stream();
+    let mut events = vec![stream.next().await.unwrap()];
+    let handle = workflow.handle("r").await.unwrap();
+    handle.wait().await.unwrap();
+    events.extend(stream.by_ref().collect::<Vec<_>>().await);
+    is_dense(&events);
+    assert_eq!(events.iter().filter(|event| event.is_fact()).count(), 2 + 2 * STEPS);
+}
