@@ -1,7 +1,8 @@
 //! The facts of an attempt: those from before a crash, and then new ones.
 
 use std::collections::VecDeque;
-use stepwright_core::{EventKind, StepContext, StepError};
+use std::time::Duration;
+use stepwright_core::{Event, EventKind, StepContext, StepError, Timestamp};
 
 /// Why the work of an agent ends early.
 pub(crate) enum Stop {
@@ -23,12 +24,13 @@ impl From<StepError> for Stop {
 /// nothing is done, or it is made and recorded.
 pub(crate) struct Facts<'a> {
     cx: &'a StepContext,
-    past: VecDeque<EventKind>,
+    past: VecDeque<Event>,
 }
 
 impl<'a> Facts<'a> {
     pub(crate) fn of(cx: &'a StepContext) -> Self {
-        Self { cx, past: cx.past().into_iter().filter(EventKind::is_of_executor).collect() }
+        let past = cx.past().into_iter().filter(|event| event.kind.is_of_executor());
+        Self { cx, past: past.collect() }
     }
 
     /// The next fact, which is one of these kinds: from the past, or else what `work` gives.
@@ -37,7 +39,7 @@ impl<'a> Facts<'a> {
         kinds: &[&str],
         work: impl Future<Output = Result<EventKind, StepError>>,
     ) -> Result<EventKind, Stop> {
-        match self.past.pop_front() {
+        match self.past.pop_front().map(|event| event.kind) {
             Some(EventKind::RunError { error }) => Err(Stop::Over(StepError { data: error })),
             Some(fact) if kinds.contains(&fact.name()) => Ok(fact),
             Some(other) => {
@@ -62,6 +64,20 @@ impl<'a> Facts<'a> {
     pub(crate) async fn note(&mut self, fact: EventKind) -> Result<(), Stop> {
         let kind = fact.name();
         self.next(&[kind], std::future::ready(Ok(fact))).await.map(drop)
+    }
+
+    /// How often the model was asked again before a crash, and when it may be asked once more.
+    pub(crate) fn asked_again(&mut self) -> (u32, Option<Timestamp>) {
+        let (mut times, mut due) = (0, None);
+        while let Some(Event {
+            kind: EventKind::ModelRequestRetrying { delay_ms, .. }, time, ..
+        }) = self.past.front()
+        {
+            times += 1;
+            due = Some(time.plus(Duration::from_millis(*delay_ms)));
+            self.past.pop_front();
+        }
+        (times, due)
     }
 
     /// How many of the next facts are in the past and of these kinds.

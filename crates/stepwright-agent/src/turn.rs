@@ -4,7 +4,7 @@ use crate::builder::Definition;
 use crate::calls::{allowed, carry_out};
 use crate::past::{Facts, Stop};
 use futures_util::future::try_join_all;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _, stream};
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, ToolOutcome, Usage};
@@ -12,7 +12,9 @@ use stepwright_core::model::{
     Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest, StopReason, ToolChoice,
 };
 use stepwright_core::redact::redact;
-use stepwright_core::{Content, EventKind, Media, StepContext, StepError, StepInput, StepOutput};
+use stepwright_core::{
+    Content, EventKind, Media, StepContext, StepError, StepInput, StepOutput, Timestamp,
+};
 use stepwright_models::retrying_stream;
 
 /// Carries out one attempt, or the rest of it after a crash.
@@ -57,8 +59,9 @@ async fn converse(
     let mut turn = 1;
     let (content, media) = loop {
         facts.note(EventKind::ModelRequestStarted { turn }).await?;
-        let fact =
-            facts.next(&["ModelRequestCompleted"], ask(agent, turn, messages.clone(), cx)).await?;
+        let again = facts.asked_again();
+        let asked = ask(agent, turn, messages.clone(), again, cx);
+        let fact = facts.next(&["ModelRequestCompleted"], asked).await?;
         let EventKind::ModelRequestCompleted { answer, stop, usage: used, .. } = fact else {
             unreachable!("`next` gives the kind that is asked for");
         };
@@ -172,11 +175,13 @@ fn user_message(message: &Content, input: &StepInput) -> Message {
     Message::User { parts: text.into_iter().chain(media).collect() }
 }
 
-/// Asks the model, shows what it says, and gives the fact of its answer.
+/// Asks the model, shows what it says, and gives the fact of its answer. Before a crash it may have
+/// been asked `retries` times again, and may be asked once more at `due`.
 async fn ask(
     agent: &Definition,
     turn: u32,
     messages: Vec<Message>,
+    (retries, due): (u32, Option<Timestamp>),
     cx: &StepContext,
 ) -> Result<EventKind, StepError> {
     if cx.run().debug {
@@ -196,13 +201,21 @@ async fn ask(
         output_schema: agent.output.as_ref().map(|shape| shape.schema.clone()),
         options: agent.options.clone(),
     };
-    let (shown, model) = (cx.clone(), agent.model.id().to_owned());
-    let on_retry = move |error: &ModelError, attempt, delay: Duration| {
+    let (recording, model) = (cx.clone(), agent.model.id().to_owned());
+    let on_retry = move |error: &ModelError, attempt: u32, delay: Duration| {
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        let error = model_failed(&model, error).data;
-        shown.emit_event(EventKind::ModelRequestRetrying { turn, attempt, error, delay_ms });
+        let (attempt, error) = (retries + attempt, model_failed(&model, error).data);
+        let fact = EventKind::ModelRequestRetrying { turn, attempt, error, delay_ms };
+        let cx = recording.clone();
+        let recorded = async move { cx.record(fact).await };
+        recorded
+            .map_err(|lost| ModelError::new(ModelErrorKind::Provider, lost.data.message))
+            .boxed()
     };
-    let (retry, idle) = (agent.retry.clone(), agent.limits.idle);
+    if let Some(due) = due {
+        cx.world().sleep(due.since(cx.world().now())).await;
+    }
+    let (retry, idle) = (agent.retry.after(retries), agent.limits.idle);
     let mut stream = retrying_stream(&agent.model, request, retry, idle, cx.world(), on_retry);
     while let Some(event) = stream.next().await {
         match event.map_err(|error| model_failed(agent.model.id(), &error))? {

@@ -3,7 +3,7 @@
 use crate::BoxFuture;
 use crate::content::Content;
 use crate::error::{ErrorCode, StepError};
-use crate::event::EventKind;
+use crate::event::{Event, EventKind};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::path::StepPath;
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
@@ -49,7 +49,7 @@ pub trait StepHost: Send + Sync {
     ) -> BoxFuture<'a, Result<(), StepError>>;
 
     /// The facts that the current attempt of this step recorded before a crash, in order.
-    fn past(&self, step: &StepPath) -> Vec<EventKind>;
+    fn past(&self, step: &StepPath) -> Vec<Event>;
 
     /// What the last completed runs of this session were given and gave, at most `runs` of them,
     /// the oldest first: those that had ended when this run began.
@@ -176,7 +176,7 @@ impl StepContext {
     }
 
     /// The facts that this attempt recorded before a crash, in order.
-    pub fn past(&self) -> Vec<EventKind> {
+    pub fn past(&self) -> Vec<Event> {
         self.host.past(&self.path)
     }
 
@@ -437,7 +437,7 @@ impl StepHost for Detached {
     fn record<'a>(&'a self, _: &'a StepPath, _: EventKind) -> BoxFuture<'a, Result<(), StepError>> {
         Box::pin(std::future::ready(Ok(())))
     }
-    fn past(&self, _: &StepPath) -> Vec<EventKind> {
+    fn past(&self, _: &StepPath) -> Vec<Event> {
         Vec::new()
     }
     fn history(&self, _: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {

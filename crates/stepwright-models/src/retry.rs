@@ -1,7 +1,7 @@
 //! The one layer that tries again.
 
 use crate::guard::{IDLE_TIMEOUT, TokioClock, enforce};
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, future};
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -71,6 +71,23 @@ impl RetryPolicy {
         Self { max: 0, ..Self::default() }
     }
 
+    /// What is left of it after `retries` retries.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use stepwright_models::RetryPolicy;
+    /// let second = Duration::from_secs(1);
+    /// let policy = RetryPolicy { max: 5, delay: second, ..RetryPolicy::default() };
+    /// let left = policy.after(2);
+    /// assert_eq!((left.max, left.delay), (3, Duration::from_secs(4)));
+    /// ```
+    #[must_use]
+    pub fn after(&self, retries: u32) -> Self {
+        let times = 1_u32.checked_shl(retries).unwrap_or(u32::MAX);
+        let delay = self.delay.saturating_mul(times);
+        Self { max: self.max.saturating_sub(retries), delay, ..self.clone() }
+    }
+
     /// How long to wait after `error`, the failure of attempt `attempt` counted from 1; `None` if
     /// it is not tried again.
     fn delay(&self, error: &ModelError, attempt: u32, world: &World) -> Option<Duration> {
@@ -135,7 +152,8 @@ impl Model for Retrying {
     }
     fn stream(&self, request: ModelRequest) -> ModelStream {
         let idle = request.options.idle_timeout.unwrap_or(IDLE_TIMEOUT);
-        retrying_stream(&self.model, request, self.policy.clone(), idle, &self.world, |_, _, _| {})
+        let on_retry = |_: &ModelError, _, _| future::ok(()).boxed();
+        retrying_stream(&self.model, request, self.policy.clone(), idle, &self.world, on_retry)
     }
     fn notice(&self) -> Option<&str> {
         self.model.notice()
@@ -147,12 +165,12 @@ impl Model for Retrying {
 /// `timeout` of the request's options. Waits in `world`.
 ///
 /// `on_retry` is told of each failure that is tried again: the error, which attempt it was, counted
-/// from 1, and how long it waits now.
+/// from 1, and how long it waits when `on_retry` is done. If that fails, its error is the end.
 ///
 /// Signs of life are no events: they are not handed on before the model speaks.
 ///
 /// ```
-/// use futures_util::StreamExt as _;
+/// use futures_util::{FutureExt as _, StreamExt as _};
 /// use stepwright_core::World;
 /// use stepwright_core::model::{AnyModel, ModelError, ModelErrorKind, ModelRequest};
 /// use stepwright_core::world::VirtualClock;
@@ -166,6 +184,7 @@ impl Model for Retrying {
 /// let model = AnyModel::new(ScriptedModel::new([Reply::from(busy), Reply::text("hello")]));
 /// let told = |error: &ModelError, attempt, _| {
 ///     assert_eq!((error.message.as_str(), attempt), ("too busy", 1));
+///     std::future::ready(Ok(())).boxed()
 /// };
 /// let (request, policy) = (ModelRequest::default(), RetryPolicy::default());
 /// let events = retrying_stream(&model, request, policy, IDLE_TIMEOUT, &world, told);
@@ -178,7 +197,7 @@ pub fn retrying_stream(
     policy: RetryPolicy,
     idle: Duration,
     world: &World,
-    on_retry: impl FnMut(&ModelError, u32, Duration) + Send + 'static,
+    on_retry: impl FnMut(&ModelError, u32, Duration) -> Told + Send + 'static,
 ) -> ModelStream {
     // The guards below this one shall not be more impatient.
     let idle = *request.options.idle_timeout.get_or_insert(idle);
@@ -197,7 +216,10 @@ struct Asking {
     on_retry: Box<OnRetry>,
 }
 
-type OnRetry = dyn FnMut(&ModelError, u32, Duration) + Send;
+type OnRetry = dyn FnMut(&ModelError, u32, Duration) -> Told + Send;
+
+/// What whoever is told of a retry does before the wait begins.
+type Told = BoxFuture<'static, Result<(), ModelError>>;
 
 impl Asking {
     fn ask(&self) -> ModelStream {
@@ -217,7 +239,9 @@ enum State {
     Begin(u32),
     /// Nothing has come yet.
     Waiting(ModelStream, u32),
-    /// The attempt before this one has failed.
+    /// The attempt before this one has failed, and that is told.
+    Telling(Told, Duration, u32),
+    /// What is waited for before this attempt.
     Pausing(BoxFuture<'static, ()>, u32),
     /// Something was handed on: there is no way back.
     Speaking(ModelStream),
@@ -233,6 +257,13 @@ impl Stream for Asked {
             *state = match state {
                 State::Speaking(answer) => return answer.poll_next_unpin(cx),
                 State::Begin(attempt) => State::Waiting(asking.ask(), *attempt),
+                State::Telling(told, wait, attempt) => match ready!(told.poll_unpin(cx)) {
+                    Ok(()) => State::Pausing(asking.world.sleep(*wait), *attempt),
+                    Err(error) => {
+                        *state = State::Over;
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                },
                 State::Pausing(pause, attempt) => {
                     ready!(pause.poll_unpin(cx));
                     State::Begin(*attempt)
@@ -246,8 +277,8 @@ impl Stream for Asked {
                             // The request is closed before the next one is made.
                             *state = State::Over;
                             let Some(wait) = wait else { return Poll::Ready(Some(Err(error))) };
-                            (asking.on_retry)(&error, attempt, wait);
-                            State::Pausing(asking.world.sleep(wait), attempt + 1)
+                            let told = (asking.on_retry)(&error, attempt, wait);
+                            State::Telling(told, wait, attempt + 1)
                         }
                         event => {
                             if let State::Waiting(answer, _) = std::mem::replace(state, State::Over)

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use stepwright_agent::{Agent, FunctionTool};
 use stepwright_core::message::Message;
 use stepwright_core::model::{ModelError, ModelErrorKind};
@@ -105,6 +106,54 @@ async fn a_lost_journal_stops_the_agent_at_once() {
         let asked = count(&facts[..=room], "ModelRequestCompleted");
         assert_eq!(model.requests().len(), asked, "nothing more is asked");
     }
+}
+
+/// A model that is busy for so long at first, and then answers.
+fn busy(times: usize) -> ScriptedModel {
+    let busy = ModelError {
+        retry_after: Some(Duration::from_secs(7)),
+        ..ModelError::new(ModelErrorKind::RateLimited, "too many requests")
+    };
+    let busy = std::iter::repeat_n(Reply::from(busy), times);
+    ScriptedModel::new(busy.chain([Reply::text("Hello.")]))
+}
+
+fn patient(model: &ScriptedModel) -> Agent {
+    Agent::builder("Tester").model(model.clone()).unwrap().build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_busy_model_is_not_begun_anew_and_its_attempts_are_counted_on() {
+    let host = Host::new();
+    let expected = host.run(&patient(&busy(2)), "go").await.unwrap();
+    let facts = host.facts();
+    let names: Vec<_> = facts.iter().map(EventKind::name).collect();
+    let [again, started] = ["ModelRequestRetrying", "ModelRequestStarted"];
+    let answered = ["ModelRequestCompleted", "RunCompleted"];
+    assert_eq!(names, [&["RunStarted", started, again, again][..], &answered].concat());
+    for cut in 0..=facts.len() {
+        let retries = count(&facts[..cut], again);
+        let model = busy(2 - retries);
+        let (host, began) = (Host::after(facts[..cut].to_vec()), tokio::time::Instant::now());
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(host.run(&patient(&model), "go").await.unwrap(), expected, "cut at {cut}");
+        assert_eq!(host.facts(), facts[cut..], "cut at {cut}");
+        // Three of the seven seconds had passed already, but for waits that had not begun.
+        let (over, waits) = (cut > 4, 2 - retries as u64);
+        let waited = if over {
+            0
+        } else if retries == 0 {
+            7 * waits
+        } else {
+            4 + 7 * waits
+        };
+        assert_eq!(began.elapsed().as_secs(), 3 + waited, "cut at {cut}");
+        assert_eq!(model.requests().len(), if over { 0 } else { 3 - retries }, "cut at {cut}");
+    }
+    // It is asked three times in all, however often the process dies.
+    let (host, model) = (Host::after(facts[..3].to_vec()), busy(9));
+    host.run(&patient(&model), "go").await.unwrap_err();
+    assert_eq!(model.requests().len(), 2);
 }
 
 #[tokio::test]

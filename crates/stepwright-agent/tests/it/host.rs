@@ -7,7 +7,7 @@ use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::context::{RunInfo, StepHost};
 use stepwright_core::world::Clock;
 use stepwright_core::{
-    Answer, BoxFuture, EventKind, Exchange, Executor as _, Requirement, RunId, SessionId,
+    Answer, BoxFuture, Event, EventKind, Exchange, Executor as _, Requirement, RunId, SessionId,
     StepContext, StepError, StepInput, StepOutput, StepPath, Timestamp, WorkflowId, World,
 };
 use stepwright_models::RetryPolicy;
@@ -26,11 +26,23 @@ impl Clock for TokioClock {
     }
 }
 
+/// What was recorded when the clock began to run.
+fn event((sequence, kind): (usize, EventKind)) -> Event {
+    Event {
+        sequence: sequence as u64,
+        delta: 0,
+        time: Timestamp(0),
+        run: RunId::new("r-1").unwrap(),
+        path: "step".into(),
+        kind,
+    }
+}
+
 pub(crate) struct Host {
     run: RunInfo,
     world: World,
     cancelled: CancellationToken,
-    past: Vec<EventKind>,
+    past: Vec<Event>,
     events: Mutex<Vec<EventKind>>,
     /// How many facts can be recorded before the journal is lost.
     room: usize,
@@ -61,7 +73,7 @@ impl Host {
             },
             world: World::new(TokioClock(tokio::time::Instant::now()), 1),
             cancelled: CancellationToken::new(),
-            past,
+            past: past.into_iter().enumerate().map(event).collect(),
             events: Mutex::default(),
             room,
             answers: Mutex::default(),
@@ -143,7 +155,7 @@ impl StepHost for Host {
             Ok(())
         })
     }
-    fn past(&self, _: &StepPath) -> Vec<EventKind> {
+    fn past(&self, _: &StepPath) -> Vec<Event> {
         self.past.clone()
     }
     fn history(&self, _: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {

@@ -303,8 +303,7 @@ pub enum EventKind {
         /// Which turn of the conversation, from 1.
         turn: u32,
     },
-    /// A model could not answer, and is asked again: before it said anything, so nothing is lost. A
-    /// delta.
+    /// A model could not answer, and is asked again: before it said anything, so nothing is lost.
     ModelRequestRetrying {
         /// Which turn of the conversation, from 1.
         turn: u32,
@@ -425,7 +424,6 @@ impl EventKind {
             self,
             Self::StepOutput { .. }
                 | Self::StepProgress { .. }
-                | Self::ModelRequestRetrying { .. }
                 | Self::RunContent { .. }
                 | Self::ReasoningContentDelta { .. }
                 | Self::RunContentCompleted
@@ -468,6 +466,7 @@ impl EventKind {
             self,
             Self::RunStarted { .. }
                 | Self::ModelRequestStarted { .. }
+                | Self::ModelRequestRetrying { .. }
                 | Self::ModelRequestCompleted { .. }
                 | Self::ToolCallStarted { .. }
                 | Self::ToolCallCompleted { .. }

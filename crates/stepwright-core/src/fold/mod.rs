@@ -153,7 +153,10 @@ impl Fold {
                 let place = waits.iter().position(|wait| wait.id == reply.requirement_id);
                 waits.remove(place.ok_or("that is not waited for")?);
             }
-            E::StepRecorded { .. } | E::ModelRequestStarted { .. } | E::ToolCallStarted { .. } => {
+            E::StepRecorded { .. }
+            | E::ModelRequestStarted { .. }
+            | E::ModelRequestRetrying { .. }
+            | E::ToolCallStarted { .. } => {
                 self.slot(event)?;
             }
 
@@ -263,7 +266,6 @@ impl Fold {
             E::WorkflowStarted(_)
             | E::StepOutput { .. }
             | E::StepProgress { .. }
-            | E::ModelRequestRetrying { .. }
             | E::RunContent { .. }
             | E::ReasoningContentDelta { .. }
             | E::RunContentCompleted

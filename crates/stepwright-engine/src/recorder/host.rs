@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::context::{RunInfo, StepHost};
 use stepwright_core::{
-    Answer, ErrorCode, EventKind, Exchange, Requirement, StepError, StepPath, World,
+    Answer, ErrorCode, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +46,7 @@ impl StepHost for Recorder {
         })
     }
 
-    fn past(&self, step: &StepPath) -> Vec<EventKind> {
+    fn past(&self, step: &StepPath) -> Vec<Event> {
         self.tape().notes.remove(step).unwrap_or_default()
     }
 

@@ -80,7 +80,7 @@ struct Tape {
     outboxes: Outboxes,
     events: Option<Vec<Event>>,
     /// What steps under way at a crash had recorded.
-    notes: FxHashMap<StepPath, Vec<EventKind>>,
+    notes: FxHashMap<StepPath, Vec<Event>>,
     /// What steps have done once.
     once: Option<Box<Once>>,
     driver: Option<Arc<str>>,
@@ -125,7 +125,7 @@ impl Recorder {
         let Recording { run, world, store, cancelled, outbox, keep_events, debug, driver } =
             recording;
         let fold = fold_all(&run, past)?;
-        let mut notes: FxHashMap<StepPath, Vec<EventKind>> = FxHashMap::default();
+        let mut notes: FxHashMap<StepPath, Vec<Event>> = FxHashMap::default();
         let mut once: Option<Box<Once>> = None;
         for event in past {
             match event.kind {
@@ -137,7 +137,7 @@ impl Recorder {
                     once.get_or_insert_default().insert(place, value.clone());
                 }
                 ref kind if kind.is_of_executor() => {
-                    notes.entry(event.path.clone()).or_default().push(kind.clone());
+                    notes.entry(event.path.clone()).or_default().push(event.clone());
                 }
                 _ => {}
             }

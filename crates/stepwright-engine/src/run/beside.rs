@@ -19,12 +19,20 @@ pub(super) struct Beside<'a> {
 }
 
 impl<'a> Beside<'a> {
+    /// `from` is the number of the first fact that is news, if that is known.
     pub(super) fn new(
         workflow: &'a Workflow,
         store: &'a AnyStore,
         run: &'a RunId,
         outbox: Option<Arc<Outbox>>,
+        from: Option<u64>,
     ) -> Self {
+        if let Some(outbox) = &outbox {
+            outbox.found_in(store.clone(), run.clone());
+            if let Some(from) = from {
+                outbox.begins_at(from);
+            }
+        }
         Self { workflow, store, run, outbox, events: None }
     }
 

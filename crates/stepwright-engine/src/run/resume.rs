@@ -137,16 +137,10 @@ impl Resume {
     pub(super) async fn carry_on(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
         let run = RunId::new(&self.run)?;
         let store = self.store(&run)?;
-        if let Some(outbox) = &outbox {
-            outbox.found_in(store.clone(), run.clone());
-        }
         let (answered, from) = self.submit(&store, &run).await?;
-        if let (Some(outbox), Some(from)) = (&outbox, from) {
-            outbox.begins_at(from);
-        }
         let workflow = &self.workflow;
         workflow.attend();
-        let mut beside = Beside::new(workflow, &store, &run, outbox.clone());
+        let mut beside = Beside::new(workflow, &store, &run, outbox.clone(), from);
         let (mut failed, mut cancelled) = (false, false);
         let handed = !answered.is_empty() && workflow.is_handed(&store, &run).await?;
         loop {

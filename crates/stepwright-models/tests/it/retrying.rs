@@ -1,6 +1,7 @@
 //! Trying again.
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
+use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwright_core::World;
@@ -52,6 +53,7 @@ fn ask_with(model: impl Model, options: ModelOptions, policy: RetryPolicy) -> Ou
         &world,
         move |error, attempt, wait| {
             telling.lock().unwrap().push((error.message.clone(), attempt, wait));
+            ready(Ok(())).boxed()
         },
     );
     let events = clock.run(stream.collect());
@@ -181,7 +183,9 @@ fn a_sign_of_life_is_no_silence_and_no_event() {
     let model = AnyModel::new(Thinking { world: world.clone(), signs: 5 });
     let policy = RetryPolicy::never();
     let stream =
-        retrying_stream(&model, ModelRequest::default(), policy, IDLE, &world, |_, _, _| {});
+        retrying_stream(&model, ModelRequest::default(), policy, IDLE, &world, |_, _, _| {
+            ready(Ok(())).boxed()
+        });
     let events: Vec<_> = clock.run(stream.collect());
     assert!(matches!(&events[0], Ok(ModelEvent::TextDelta(_))), "{:?}", events[0]);
     assert_eq!(world.now().since(begin), Duration::from_secs(45));
@@ -197,7 +201,8 @@ fn a_whole_answer_may_have_a_time() {
         ModelOptions { timeout: Some(Duration::from_secs(30)), ..ModelOptions::default() };
     let request = ModelRequest { options, ..ModelRequest::default() };
     let policy = RetryPolicy::never();
-    let stream = retrying_stream(&model, request, policy, IDLE, &world, |_, _, _| {});
+    let stream =
+        retrying_stream(&model, request, policy, IDLE, &world, |_, _, _| ready(Ok(())).boxed());
     let events: Vec<_> = clock.run(stream.collect());
     let error = events[0].as_ref().unwrap_err();
     assert_eq!(error.kind, ModelErrorKind::Timeout);

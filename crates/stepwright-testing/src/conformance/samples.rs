@@ -202,6 +202,7 @@ pub(super) fn middle() -> Vec<EventKind> {
             message: value().into(),
         },
         E::ModelRequestStarted { turn: 1 },
+        E::ModelRequestRetrying { turn: 1, attempt: 2, error: error().into(), delay_ms: 7 },
         E::ModelRequestCompleted {
             turn: 1,
             answer: answer.into(),
@@ -239,7 +240,6 @@ mod tests {
         let deltas = [
             "StepOutput",
             "StepProgress",
-            "ModelRequestRetrying",
             "RunContent",
             "ReasoningContentDelta",
             "RunContentCompleted",

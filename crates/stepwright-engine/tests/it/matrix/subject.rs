@@ -110,7 +110,7 @@ impl Executor for Agent {
             let message = input.message();
             cx.record(EventKind::RunStarted { agent, model, notice: None, message }).await?;
         }
-        let said = past.iter().find_map(|fact| match fact {
+        let said = past.iter().find_map(|fact| match &fact.kind {
             EventKind::ModelRequestCompleted { answer, .. } => Some(answer.text()),
             _ => None,
         });
