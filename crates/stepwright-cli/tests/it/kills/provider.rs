@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 /// is the key of what was asked.
 ///
 /// An agent with tools is told to call one first. A third turn is `FINAL`. Whoever is told to
-/// `Wait` waits until it is let go.
+/// `Wait` waits until it is let go. It is too busy for each `Plan` and each second turn at first,
+/// once in a run; that is no call.
 pub(crate) struct Provider {
     url: String,
     shared: Arc<Shared>,
@@ -41,6 +42,8 @@ struct Shared {
 struct State {
     calls: Vec<Call>,
     let_go: HashSet<String>,
+    /// Which runs it was too busy for, and what they asked.
+    refused: HashSet<(String, String)>,
     is_over: bool,
 }
 
@@ -75,6 +78,11 @@ impl Provider {
     pub(crate) fn calls(&self, by: &str) -> Vec<Call> {
         let of = |call: &&Call| call.by.starts_with(by);
         self.shared.state().calls.iter().filter(of).cloned().collect()
+    }
+
+    /// How often it was too busy for this run.
+    pub(crate) fn refused(&self, run: &str) -> usize {
+        self.shared.state().refused.iter().filter(|(refused, _)| refused == run).count()
     }
 
     /// How many calls came from this process.
@@ -130,6 +138,12 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
     asked["messages"].to_string().hash(&mut hasher);
     let hash = hasher.finish();
     let key = format!("{hash:016x}");
+    if prompt.starts_with("Plan") || prompt.starts_with("Turn 2") {
+        let run = by.split('.').next().unwrap_or_default().to_owned();
+        if shared.state().refused.insert((run, key.clone())) {
+            return refuse(socket);
+        }
+    }
     let number = {
         let mut state = shared.state();
         let call = Call { by: by.clone(), key: key.clone(), answered: false };
@@ -168,6 +182,13 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
     socket.write_all(b"data: [DONE]\n\n")?;
     shared.state().calls[number].answered = true;
     Ok(())
+}
+
+fn refuse(mut socket: &TcpStream) -> io::Result<()> {
+    let body = r#"{"error": {"message": "too many requests", "type": "requests"}}"#;
+    let head = "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: 0";
+    let length = body.len();
+    write!(socket, "{head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
 }
 
 fn send(mut socket: &TcpStream, what: &Value) -> io::Result<()> {

@@ -59,6 +59,7 @@ impl Undisturbed {
         let calls = provider.calls("undisturbed");
         let keys: BTreeSet<String> = calls.iter().map(|call| call.key.clone()).collect();
         assert_eq!((calls.len(), keys.len()), (7, 7), "{calls:#?}");
+        assert_eq!(asked_again(&run.kept.facts("undisturbed")), 2);
         let reference = Self { output: ran.stdout.clone(), calls: calls.len(), keys };
         run.has_ended_well(provider, &reference, &ran);
         reference
@@ -113,6 +114,9 @@ impl<'a> Survivor<'a> {
         let answers = recorded(&facts);
         assert!(answers.keys().eq(&undisturbed.keys), "{answers:#?}");
         assert!(answers.values().all(|count| *count == 1), "recorded twice: {answers:#?}");
+        // A process that was killed may have recorded less than it was told.
+        assert_eq!(provider.refused(&self.run), 2);
+        assert!(asked_again(&facts) <= 2, "{facts:#?}");
         let calls = provider.calls(&format!("{}.", self.run));
         let marks = std::fs::read_to_string(self.place.path(&format!("{}/marks.txt", self.run)));
         let marks = marks.unwrap();
@@ -139,6 +143,12 @@ impl<'a> Survivor<'a> {
         }
         calls.len() - undisturbed.calls
     }
+}
+
+/// How often a model that was too busy is asked again.
+fn asked_again(facts: &[Event]) -> usize {
+    let again = |fact: &&Event| matches!(fact.kind, EventKind::ModelRequestRetrying { .. });
+    facts.iter().filter(again).count()
 }
 
 /// The keys of the answers that are recorded, and how often each is.
