@@ -28,8 +28,7 @@ impl Head {
     pub(super) fn metrics_now(&self, slots: &[Slot]) -> Metrics {
         let duration = self.ended_at.since(self.created_at).as_millis();
         let duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
-        let ended = slots.iter().filter(|slot| slot.ended_at.is_some());
-        let usage = ended.map(Slot::usage).sum();
+        let usage = slots.iter().map(Slot::usage).sum();
         Metrics { duration_ms, usage, ..self.metrics }
     }
 }

@@ -6,11 +6,13 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use stepwright_core::message::{AssistantTurn, Usage};
+use stepwright_core::model::StopReason;
 use stepwright_core::plan::{ErrorPolicy, OnError};
 use stepwright_core::requirement::OnTimeout;
 use stepwright_core::{
-    Answer, ErrorCode, ErrorKind, HumanReview, Memory, OnReject, RunOutput, RunStatus, StepContext,
-    StepError, StepInput, StepStatus,
+    Answer, ErrorCode, ErrorKind, EventKind, HumanReview, Memory, OnReject, RunOutput, RunStatus,
+    StepContext, StepError, StepInput, StepStatus,
 };
 use stepwright_engine::{
     Condition, IntoStep, Loop, Map, Parallel, Router, Step, Steps, Workflow, WorkflowBuilder,
@@ -238,6 +240,26 @@ async fn a_function_waits_in_its_middle_and_does_once_what_is_done_once() {
         [("each#2/order", Answer::submit(2)), ("each#1/order!wait:price", Answer::submit(1))];
     let done = go_on(&workflow, &paused, &answers).await;
     assert_eq!((text(&done).as_str(), charged.load(Ordering::SeqCst)), (r#"["40+1","41+2"]"#, 2));
+}
+
+#[tokio::test]
+async fn what_a_step_has_consumed_is_told_while_it_waits() {
+    let order = Step::new("order", |cx: StepContext| async move {
+        if cx.past().is_empty() {
+            cx.record(EventKind::ModelRequestStarted { turn: 1 }).await?;
+            let answer = Box::new(AssistantTurn::text_only("How much?"));
+            let usage = Usage { input_tokens: Some(10), ..Usage::default() };
+            let stop = StopReason::EndTurn;
+            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage }).await?;
+        }
+        let price: u32 = cx.wait("price").await?;
+        Ok::<_, StepError>(price.to_string())
+    });
+    let workflow = asked(order).build().unwrap();
+    let paused = workflow.run("-").await.unwrap();
+    assert_eq!(paused.metrics.usage.input_tokens, Some(10));
+    let done = go_on(&workflow, &paused, &[("order", Answer::submit(2))]).await;
+    assert_eq!((done.metrics.usage.input_tokens, text(&done).as_str()), (Some(10), "2"));
 }
 
 #[tokio::test]
