@@ -90,7 +90,7 @@ impl RunHandle {
         loop {
             let known = self.workflow.live().get(self.run.as_str());
             if let Some(Known::Background(live)) = &known {
-                match live.outcome().await {
+                match self.workflow.outcome(&self.run, live).await {
                     Outcome::Output(output) if enough(output.status) => {
                         return answer((**output).clone());
                     }

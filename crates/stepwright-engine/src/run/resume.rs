@@ -17,8 +17,10 @@ use std::sync::Arc;
 use stepwright_core::event::Reply;
 use stepwright_core::store::{Claim, Claimed, Signal, Watched, Wish};
 use stepwright_core::{
-    Answer, AnyStore, Error, ErrorKind, EventKind, Requirement, RunId, RunOutput, Timestamp,
+    Answer, AnyStore, Error, ErrorKind, EventKind, Requirement, RunId, RunOutput, RunStatus,
+    Timestamp,
 };
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 /// A run that is taken up again, with answers to what it waits for or without. Await it for what
@@ -206,7 +208,7 @@ impl Resume {
     /// How a run is left that somebody else here drives.
     async fn outcome(&self, run: &RunId, live: &Live) -> Result<RunOutput, Error> {
         let outcome = tokio::select! {
-            outcome = live.outcome() => outcome,
+            outcome = self.workflow.outcome(run, live) => outcome,
             () = self.cancel.cancelled() => {
                 self.workflow.cancel_run(run).await?;
                 live.outcome().await
@@ -230,7 +232,7 @@ impl Resume {
         let open = |id: &Arc<str>| output.requirements.iter().any(|asked| asked.id == *id);
         let waits_on = output.is_paused() && !answered.iter().any(open);
         Ok(match output.status {
-            stepwright_core::RunStatus::Completed => Some(Ok(output)),
+            RunStatus::Completed => Some(Ok(output)),
             _ if output.is_terminal() => Some(Err(Error::of_run(output))),
             _ if waits_on => Some(Ok(output)),
             _ => None,
@@ -392,11 +394,20 @@ impl Workflow {
     pub(crate) async fn wake_later(&self, run: &RunId, output: &RunOutput) {
         self.attend();
         if let Some(due) = self.wakes_at(run, output).await
-            && (self.is_dispatched() || tokio::runtime::Handle::try_current().is_ok())
+            && (self.is_dispatched() || Handle::try_current().is_ok())
         {
             // If this fails, whoever attends to the workflow finds it.
             let _ = self.dispatch(run, Some(due)).await;
         }
+    }
+
+    /// How a run is left that this process drives, or is about to.
+    pub(crate) async fn outcome<'l>(&self, run: &RunId, live: &'l Live) -> &'l Outcome {
+        if live.status() == RunStatus::Pending && Handle::try_current().is_ok() {
+            // The runtime in which it was to be driven may have ended. Otherwise this is no news.
+            let _ = self.dispatch(run, None).await;
+        }
+        live.outcome().await
     }
 
     /// Whether somebody drives a run who is not this workflow.
@@ -450,7 +461,7 @@ impl Workflow {
                 }
                 let output = fold_all(run, &past)?.into_output().ok_or_else(unknown)?;
                 return Ok(Taken::Over(Box::new(match output.status {
-                    stepwright_core::RunStatus::Completed => Ok(output),
+                    RunStatus::Completed => Ok(output),
                     _ => Err(Error::of_run(output)),
                 })));
             }
@@ -550,7 +561,7 @@ impl Drop for Left<'_> {
         self.workflow.live().remove(self.run);
         self.live.end(Outcome::Lost("whoever drove the run has left it".into()));
         let recorder = Known::Background(self.live.clone()).recorder();
-        if let (Some(recorder), Ok(runtime)) = (recorder, tokio::runtime::Handle::try_current()) {
+        if let (Some(recorder), Ok(runtime)) = (recorder, Handle::try_current()) {
             recorder.cancel_token().cancel();
             runtime.spawn(async move { recorder.abandon().await });
         }

@@ -2,12 +2,14 @@
 
 use crate::support::{mark, text};
 use futures_util::StreamExt as _;
+use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use stepwright_core::{
     Answer, ErrorKind, Event, EventKind, HumanReview, Memory, RunStatus, StepContext, StepInput,
 };
-use stepwright_engine::{Parallel, RunStream, Step, Workflow};
+use stepwright_engine::{Parallel, RunStream, Step, Workflow, WorkflowBuilder};
 use tokio::sync::Semaphore;
 
 /// A workflow on a store, as each of several processes has it: a step that works until it may end,
@@ -26,6 +28,10 @@ impl Shared {
     }
 
     fn process(&self) -> Workflow {
+        self.builder().build().unwrap()
+    }
+
+    fn builder(&self) -> WorkflowBuilder {
         let (may_end, begun) = (self.may_end.clone(), self.begun.clone());
         let work = Step::new("work", move |_: StepInput, cx: StepContext| {
             let (may_end, begun) = (may_end.clone(), begun.clone());
@@ -41,8 +47,6 @@ impl Shared {
             .step(Parallel::new("both").branch(work).branch(ask))
             .step(mark("end"))
             .store(self.store.clone())
-            .build()
-            .unwrap()
     }
 
     /// A run in the background that asks.
@@ -145,6 +149,29 @@ async fn a_run_that_somebody_awaits_is_not_resumed_by_others_of_the_process() {
     shared.may_end.add_permits(1);
     let paused = awaited.await.unwrap().unwrap();
     assert!(paused.is_paused());
+}
+
+#[test]
+fn runs_that_waited_for_their_turn_in_a_runtime_that_has_ended_are_driven_in_another() {
+    let shared = Shared::new();
+    let workflow = shared.builder().concurrent_runs(1).build().unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        shared.asking(&workflow).await;
+        for name in ["queued", "next"] {
+            let handle = workflow.run("-").run_id(name).background().await.unwrap();
+            assert_eq!(handle.status().await.unwrap(), RunStatus::Pending);
+        }
+    });
+    // The other runs may be taken up, too.
+    shared.may_end.add_permits(3);
+    let patience = Duration::from_mins(2);
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let paused = tokio::time::timeout(patience, workflow.resume("queued").into_future()).await;
+        assert!(paused.expect("nobody drives it").unwrap().is_paused());
+        let handle = workflow.handle("next").await.unwrap();
+        let paused = tokio::time::timeout(patience, handle.settled()).await;
+        assert!(paused.expect("nobody drives it").unwrap().is_paused());
+    });
 }
 
 #[tokio::test]
