@@ -114,8 +114,12 @@ fn block(text: &mut String, name: &str, body: &str) {
 /// What it took so far.
 fn metrics(row: &RunRow, output: &RunOutput) -> String {
     let text = summary(Terminal::none(), output);
-    // Of a run that has not ended the row knows more: whether somebody drives it.
-    let rest = text.strip_prefix(status_word(output.status)).unwrap_or_default();
+    // Of a run that has not ended the row knows more: whether somebody drives it. How long it has
+    // taken to its last event says little then, and the moments of both stand above.
+    let rest = match row.status {
+        RunStatus::Running | RunStatus::Pending => &text[text.find(" · ").unwrap_or_default()..],
+        _ => text.strip_prefix(status_word(output.status)).unwrap_or_default(),
+    };
     let mut text = format!("{}{rest}", standing(row).0);
     let metrics = &output.metrics;
     for (count, one, many) in [

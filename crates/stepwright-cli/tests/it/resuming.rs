@@ -39,7 +39,7 @@ fn a_killed_run_is_taken_up_and_does_nothing_twice_that_was_completed() {
     let child = held(&place);
     let shown = place.on_db(&["show", "r-1"]).ended(0).stdout;
     assert!(shown.contains("status      running, driven by process "), "{shown}");
-    assert!(shown.contains("\nrunning in ") && !shown.contains("interrupted"), "{shown}");
+    assert!(shown.contains("\nrunning · ") && !shown.contains("interrupted"), "{shown}");
     killed(child);
     let list = place.on_db(&["runs"]).ended(0).stdout;
     assert!(list.contains("r-1  interrupted  held"), "{list}");
