@@ -3,7 +3,7 @@
 use crate::args::In;
 use crate::database::{Database, Opened};
 use stepwright::store::RunRow;
-use stepwright::{AnyStore, Error, ErrorKind, Event, RunId, RunOutput, RunStatus, StoreError};
+use stepwright::{AnyStore, Error, ErrorKind, Event, RunId, RunOutput, StoreError};
 use stepwright_core::fold::Fold;
 
 /// How many events are read from a store at once.
@@ -61,10 +61,7 @@ pub(crate) async fn run(store: &AnyStore, run: &RunId) -> Result<Looked, Error> 
     let mut output = output.ok_or_else(|| {
         Error::new(ErrorKind::Store, format!("the journal of run `{run}` has no beginning"))
     })?;
-    // Whether somebody drives it is no fact.
-    if output.status == RunStatus::Running && row.status == RunStatus::Pending {
-        output.status = row.status;
-    }
+    row.tell(&mut output);
     Ok(Looked { row, output })
 }
 

@@ -4,7 +4,7 @@ use crate::BoxFuture;
 use crate::event::{Event, EventKind, Reply};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::journal::Journal;
-use crate::output::RunStatus;
+use crate::output::{RunOutput, RunStatus};
 use crate::path::StepPath;
 use crate::session::Session;
 use crate::state::{Patch, PatchError};
@@ -87,6 +87,23 @@ impl RunRow {
             (status, _) => status,
         };
         self.driver = driver;
+    }
+
+    /// Says in an output that was folded from facts what no fact says: that nobody drives the run.
+    ///
+    /// ```
+    /// # use stepwright_core::{RunOutput, RunStatus, store::RunRow};
+    /// # fn shown(row: &RunRow, output: &mut RunOutput) {
+    /// row.tell(output);
+    /// if row.driver.is_none() {
+    ///     assert_ne!(output.status, RunStatus::Running);
+    /// }
+    /// # }
+    /// ```
+    pub fn tell(&self, output: &mut RunOutput) {
+        if output.status == RunStatus::Running && self.status == RunStatus::Pending {
+            output.status = self.status;
+        }
     }
 
     /// The status that a run has after this fact, if the fact changes it. One that is `Running`

@@ -22,8 +22,8 @@ use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
 use stepwright_core::store::{RunFilter, RunRow, Signal};
 use stepwright_core::{
-    Answer, AnyStore, BoxFuture, Content, Error, ErrorKind, Memory, RunId, RunOutput, Session,
-    StoreError, Timestamp, WorkflowId, World,
+    Answer, AnyStore, BoxFuture, Content, Error, ErrorKind, Memory, RunId, RunOutput, RunStatus,
+    Session, StoreError, Timestamp, WorkflowId, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -129,11 +129,16 @@ impl Workflow {
             return Ok(output);
         }
         self.attend();
-        let facts = match self.remembering() {
-            Some(store) => load_all(store, &run).await?,
-            None => Vec::new(),
-        };
-        self.output_of(&run, facts)?.ok_or_else(|| self.not_found(&format!("run `{run}`")))
+        let unknown = || self.not_found(&format!("run `{run}`"));
+        let store = self.remembering().ok_or_else(unknown)?;
+        let facts = load_all(store, &run).await?;
+        let mut output = self.output_of(&run, facts)?.ok_or_else(unknown)?;
+        if output.status == RunStatus::Running
+            && let Some(row) = store.run(&run).await?
+        {
+            row.tell(&mut output);
+        }
+        Ok(output)
     }
 
     /// The output of the newest run of this workflow, whatever became of it.

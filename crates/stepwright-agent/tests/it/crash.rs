@@ -150,6 +150,10 @@ async fn a_wait_for_a_busy_model_is_not_begun_anew_and_its_attempts_are_counted_
         assert_eq!(began.elapsed().as_secs(), 3 + waited, "cut at {cut}");
         assert_eq!(model.requests().len(), if over { 0 } else { 3 - retries }, "cut at {cut}");
     }
+    // Where that cannot be recorded, the model is not asked again.
+    let (host, model) = (Host::with_room(Vec::new(), 2), busy(2));
+    let error = host.run(&patient(&model), "go").await.unwrap_err();
+    assert_eq!((error.data.message.as_str(), model.requests().len()), ("the journal is lost", 1));
     // It is asked three times in all, however often the process dies.
     let (host, model) = (Host::after(facts[..3].to_vec()), busy(9));
     host.run(&patient(&model), "go").await.unwrap_err();

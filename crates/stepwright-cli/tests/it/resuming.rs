@@ -46,6 +46,16 @@ fn a_killed_run_is_taken_up_and_does_nothing_twice_that_was_completed() {
     let shown = place.on_db(&["show", "r-1"]).ended(0).stdout;
     assert!(shown.contains("status      interrupted: process "), "{shown}");
     assert!(shown.contains("to go on: stepwright resume r-1 --db a.db --allow-shell\n"), "{shown}");
+    // Whoever drove it may have given it up, too.
+    let database = rusqlite::Connection::open(place.path("a.db")).unwrap();
+    database.execute("UPDATE runs SET driver = NULL", []).unwrap();
+    let shown = place.on_db(&["show", "r-1"]).ended(0).stdout;
+    assert!(shown.contains("status      pending: nobody drives it\n"), "{shown}");
+    assert!(shown.contains("to go on: stepwright resume r-1 --db a.db --allow-shell\n"), "{shown}");
+    let shown = place.on_db(&["show", "r-1", "--json"]).ended(0).stdout;
+    assert!(shown.contains("\"status\": \"PENDING\""), "{shown}");
+    let list = place.on_db(&["runs", "--status", "pending"]).ended(0).stdout;
+    assert!(list.contains("r-1  pending  held"), "{list}");
     place.write("go.txt", "");
     let refused = place.on_db(&["resume", "r-1"]).ended(2);
     assert!(refused.stderr.contains("--allow-shell"), "{refused:#?}");

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use stepwright_core::{
     Answer, ErrorKind, Event, EventKind, HumanReview, Memory, RunStatus, StepContext, StepInput,
+    Store as _,
 };
 use stepwright_engine::{Parallel, RunStream, Step, Workflow, WorkflowBuilder};
 use tokio::sync::Semaphore;
@@ -172,6 +173,22 @@ fn runs_that_waited_for_their_turn_in_a_runtime_that_has_ended_are_driven_in_ano
         let paused = tokio::time::timeout(patience, handle.settled()).await;
         assert!(paused.expect("nobody drives it").unwrap().is_paused());
     });
+}
+
+#[tokio::test]
+async fn a_run_that_its_driver_gave_up_is_pending_whoever_asks() {
+    let shared = Shared::new();
+    let (driver, other) = (shared.process(), shared.process());
+    shared.asking(&driver).await;
+    let stands = async || {
+        let handle = other.handle("r").await.unwrap();
+        (other.get_run("r").await.unwrap().status, handle.status().await.unwrap())
+    };
+    assert_eq!(stands().await, (RunStatus::Running, RunStatus::Running));
+    let run = "r".parse().unwrap();
+    let by = shared.store.run(&run).await.unwrap().unwrap().driver.unwrap();
+    shared.store.release(&run, &by).await.unwrap();
+    assert_eq!(stands().await, (RunStatus::Pending, RunStatus::Pending));
 }
 
 #[tokio::test]

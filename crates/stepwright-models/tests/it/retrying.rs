@@ -176,6 +176,19 @@ impl Model for Thinking {
 }
 
 #[test]
+fn whoever_cannot_note_a_retry_ends_the_request() {
+    let (clock, model) = (VirtualClock::default(), ScriptedModel::new([busy("1"), busy("2")]));
+    let world = World::new(clock.clone(), 7);
+    let full = |_: &ModelError, _, _| ready(Err(error(ModelErrorKind::Provider, "full"))).boxed();
+    let (request, policy) = (ModelRequest::default(), RetryPolicy::default());
+    let stream =
+        retrying_stream(&AnyModel::new(model.clone()), request, policy, IDLE, &world, full);
+    let events: Vec<_> = clock.run(stream.collect());
+    let [Err(error)] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((error.message.as_str(), model.requests().len()), ("full", 1));
+}
+
+#[test]
 fn a_sign_of_life_is_no_silence_and_no_event() {
     let clock = VirtualClock::default();
     let world = World::new(clock.clone(), 7);
