@@ -43,6 +43,8 @@ pub enum ErrorCode {
     Limit,
     /// A person rejected it, or nobody answered in time.
     Rejected,
+    /// An effect had begun and did not end: it may have happened, or not.
+    OutcomeUnknown,
 }
 
 impl fmt::Display for ErrorCode {
@@ -58,6 +60,7 @@ impl fmt::Display for ErrorCode {
             Self::Tool => "tool",
             Self::Limit => "limit",
             Self::Rejected => "rejected",
+            Self::OutcomeUnknown => "outcome unknown",
         })
     }
 }

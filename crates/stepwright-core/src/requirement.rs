@@ -124,6 +124,16 @@ pub enum RequirementKind {
         /// Whether it can be tried again. Containers cannot: their steps can.
         retries: bool,
     },
+    /// A decision about an effect that had begun when its process died, or whose request timed
+    /// out after it was sent: its outcome is unknown. The answers: [`Answer::Submit`] (it was done,
+    /// and this is its output), [`Answer::Retry`] (it was not done: do it) and [`Answer::Reject`]
+    /// (give up: it fails).
+    Interrupted {
+        /// The effect, as a person reads it: `step Deploy`, `tool call charge`.
+        effect: Arc<str>,
+        /// The attempt that was under way, counted from 1.
+        attempt: u32,
+    },
     /// Nobody: only the moment.
     Sleep,
     /// Nobody: the moment at which a container has taken too long.
@@ -261,6 +271,7 @@ impl Requirement {
             K::OutputReview { .. } | K::IterationReview { .. } | K::ToolConfirmation { .. } => {
                 &["approve", "edit", "reject"]
             }
+            K::Interrupted { .. } => &["submit", "retry", "reject"],
             K::ErrorDecision { retries: true, .. } => &["retry", "skip", "reject"],
             K::ErrorDecision { retries: false, .. } => &["skip", "reject"],
             K::Sleep | K::Deadline => &[],

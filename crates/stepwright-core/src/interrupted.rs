@@ -1,0 +1,41 @@
+//! The policy for effects whose outcome is unknown.
+
+use serde::{Deserialize, Serialize};
+
+/// What a resumed run does with an effect (a step, a tool call, a [`StepContext::once`]) that had
+/// begun and not ended when its process died. The effect may have happened, or not.
+///
+/// The default of functions and agents is `Retry`: they run at least once. Effects that act on the
+/// outside by themselves (commands, requests that change something, tool calls that are not marked
+/// as read-only or idempotent) default to `Ask`.
+///
+/// ```
+/// use stepwright_core::OnInterrupted;
+/// let policy: OnInterrupted = serde_json::from_str("\"ask\"")?;
+/// assert_eq!(policy, OnInterrupted::Ask);
+/// assert_eq!(OnInterrupted::Retry.to_string(), "retry");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// [`StepContext::once`]: crate::StepContext::once
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnInterrupted {
+    /// Runs it again.
+    Retry,
+    /// Fails it with [`ErrorCode::OutcomeUnknown`](crate::ErrorCode::OutcomeUnknown).
+    Fail,
+    /// Pauses the run with a request of kind
+    /// [`Interrupted`](crate::requirement::RequirementKind::Interrupted).
+    Ask,
+}
+
+impl std::fmt::Display for OnInterrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Retry => "retry",
+            Self::Fail => "fail",
+            Self::Ask => "ask",
+        })
+    }
+}
