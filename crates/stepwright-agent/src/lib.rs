@@ -35,6 +35,7 @@
 
 mod builder;
 mod calls;
+mod fingerprint;
 mod function;
 mod past;
 mod shape;

@@ -4,6 +4,7 @@ use crate::BoxFuture;
 use crate::content::Content;
 use crate::context::StepContext;
 use crate::error::StepError;
+use crate::fingerprint::Fingerprint;
 use crate::media::Media;
 use crate::message::Usage;
 use crate::scope::Scope;
@@ -66,6 +67,14 @@ pub trait Executor: Send + Sync + 'static {
         ExecutorType::Function
     }
 
+    /// Returns the texts and settings that decide what it does, so that a run is not taken up
+    /// with others than it began with. It is asked once, when a workflow is built. Empty by
+    /// default: what a function does cannot be told, and its step may
+    /// have a version instead.
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::default()
+    }
+
     /// Carries out one attempt. Dropping the future cancels it. It may run again after a crash, or
     /// after an error that is retryable; [`StepContext::idempotency_key`] tells attempts apart.
     fn execute(
@@ -78,6 +87,7 @@ pub trait Executor: Send + Sync + 'static {
 trait Erased: Send + Sync {
     fn name(&self) -> &str;
     fn executor_type(&self) -> ExecutorType;
+    fn fingerprint(&self) -> Fingerprint;
     fn execute(
         &self,
         input: StepInput,
@@ -91,6 +101,9 @@ impl<E: Executor> Erased for E {
     }
     fn executor_type(&self) -> ExecutorType {
         Executor::executor_type(self)
+    }
+    fn fingerprint(&self) -> Fingerprint {
+        Executor::fingerprint(self)
     }
     fn execute(
         &self,
@@ -146,6 +159,11 @@ impl AnyExecutor {
     /// What kind of executor it is.
     pub fn executor_type(&self) -> ExecutorType {
         self.0.executor_type()
+    }
+
+    /// Returns what decides what it does: see [`Executor::fingerprint`].
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint()
     }
 
     /// Carries out one attempt: see [`Executor::execute`].

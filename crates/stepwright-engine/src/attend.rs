@@ -50,6 +50,11 @@ impl Attendant {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
     }
 
+    /// A run could be taken up after all.
+    pub(crate) fn forgive(&self, run: &RunId) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+    }
+
     fn has_refused(&self, run: &RunId) -> bool {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains(run)
     }

@@ -13,7 +13,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use stepwright_core::dispatch::{Dispatcher, Limits};
 use stepwright_core::state::{Reducer, Reducers, State};
-use stepwright_core::{AnyStore, Content, Error, ErrorKind, Store, WorkflowId, World};
+use stepwright_core::{
+    AnyStore, Content, Error, ErrorKind, Fingerprint, Store, WorkflowId, World,
+};
 
 /// Puts a workflow together.
 ///
@@ -50,6 +52,7 @@ pub struct WorkflowBuilder {
     dispatcher: Option<Arc<dyn Dispatcher>>,
     history: History,
     reducers: Reducers,
+    content: Fingerprint,
 }
 
 impl Workflow {
@@ -72,6 +75,7 @@ impl Workflow {
             dispatcher: None,
             history: History::default(),
             reducers: Reducers::new(),
+            content: Fingerprint::default(),
         }
     }
 }
@@ -117,6 +121,18 @@ impl WorkflowBuilder {
         check: impl Fn(&Content) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
         self.input = Some(Arc::new(check));
+        self
+    }
+
+    /// Sets the version of what the workflow itself is made of, such as the function that checks
+    /// its input: see [`Step::version`](crate::Step::version).
+    pub fn version(self, version: impl AsRef<str>) -> Self {
+        self.source("version", version)
+    }
+
+    /// Adds a text that the workflow itself is made of: see [`Step::source`](crate::Step::source).
+    pub fn source(mut self, name: impl Into<Arc<str>>, text: impl AsRef<str>) -> Self {
+        self.content = self.content.with(name, text);
         self
     }
 
@@ -255,8 +271,10 @@ impl WorkflowBuilder {
     /// # Errors
     /// [`ErrorKind::Definition`], with every mistake in it: where, what, and what to do.
     pub fn build(self) -> Result<Workflow, Error> {
-        let compiled =
-            Arc::new(compile(&self.name, self.steps, self.input, self.history, self.reducers)?);
+        let mut compiled =
+            compile(&self.name, self.steps, self.input, self.history, self.reducers)?;
+        compiled.plan.content = Some(self.content);
+        let compiled = Arc::new(compiled);
         let id = match &self.id {
             Some(id) => WorkflowId::new(id),
             None => WorkflowId::from_name(&self.name),

@@ -9,12 +9,12 @@ use stepwright_core::executor::ExecutorType;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{
     DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, RETRIES_MAX, Retry,
-    children,
+    children, for_each_node_mut,
 };
 use stepwright_core::review::Reviewed;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
-use stepwright_core::{AnyExecutor, Content, Error, ErrorKind, StepPath};
+use stepwright_core::{AnyExecutor, Content, Error, ErrorKind, Fingerprint, StepPath};
 
 /// What a declared input must be like.
 pub(crate) type InputCheck = Arc<dyn Fn(&Content) -> Result<(), String> + Send + Sync>;
@@ -90,7 +90,8 @@ impl Compiler {
     ) -> Result<Compiled, Error> {
         if self.mistakes.is_empty() {
             let nodes = u32::try_from(self.table.len()).expect("at most `NODES_MAX` nodes");
-            let plan = Plan { name: name.into(), body, nodes, reducers: self.reducers };
+            let reducers = self.reducers;
+            let plan = Plan { name: name.into(), body, nodes, reducers, content: None };
             let asks = asks(&plan.body);
             return Ok(Compiled { plan, table: self.table, input, asks });
         }
@@ -118,7 +119,7 @@ impl Compiler {
     }
 
     fn node(&mut self, step: AnyStep, path: &StepPath, depth: usize) -> Node {
-        let AnyStep { common: Common { name, on_error, timeout, review }, body } = step;
+        let AnyStep { common: Common { name, on_error, timeout, review, content }, body } = step;
         if timeout == Some(Duration::ZERO) {
             self.mistake(path, "a timeout of nothing lets nothing happen", "give it more time");
         }
@@ -128,6 +129,7 @@ impl Compiler {
         if let Some(what) = name_mistake(&name) {
             self.mistake(path, what, "choose another name");
         }
+        let content = own_content(&body).and(content);
         let index = self.reserve(path);
         let kind = if depth > DEPTH_MAX {
             let what = format!("it is nested deeper than {DEPTH_MAX}");
@@ -136,6 +138,7 @@ impl Compiler {
         } else {
             self.kind(body, timeout_ms, path, depth, index)
         };
+        let content = known_content(&self.table[index], &kind, content);
         // Of a step the time that an attempt may take is part of what it is.
         let timeout_ms = timeout_ms.filter(|_| !matches!(kind, NodeKind::Step { .. }));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -144,7 +147,7 @@ impl Compiler {
         for mistake in wrong.into_iter().flatten() {
             self.mistake(path, mistake.what, mistake.fix);
         }
-        Node { index, name: name.into(), kind, on_error, timeout_ms, review }
+        Node { index, name: name.into(), kind, on_error, timeout_ms, review, content }
     }
 
     fn reserve(&mut self, path: &StepPath) -> usize {
@@ -314,7 +317,7 @@ impl Compiler {
         self.table.extend(compiled.table.iter().cloned());
         let mut body = compiled.plan.body.clone();
         let offset = u32::try_from(offset).expect("at most `NODES_MAX` nodes");
-        for_each_node(&mut body, &mut |node| node.index += offset);
+        for_each_node_mut(&mut body, &mut |node| node.index += offset);
         NodeKind::Workflow { body }
     }
 
@@ -361,6 +364,32 @@ fn own_timeout(body: &Body) -> Option<Duration> {
     }
 }
 
+/// The content of a workflow itself that is a step.
+fn own_content(body: &Body) -> Fingerprint {
+    match body {
+        Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => {
+            workflow.plan().content.clone().unwrap_or_default()
+        }
+        _ => Fingerprint::default(),
+    }
+}
+
+/// The content of a node: `said` by its writer, and what can be told of its executor or decider.
+fn known_content(entry: &Entry, kind: &NodeKind, said: Fingerprint) -> Fingerprint {
+    // A function that decides cannot be told, but that there is one can.
+    let function = |name: &str, said: Fingerprint| {
+        if said.has(name) { said } else { said.with(name, "a function") }
+    };
+    match (entry, kind) {
+        (Entry::Executor(executor), _) => executor.fingerprint().and(said),
+        (Entry::Holds(Decider::Constant(holds)), _) => said.with("if", holds.to_string()),
+        (Entry::Chosen(Decider::Constant(chosen)), _) => said.with("router", chosen.join(", ")),
+        (Entry::Holds(_), NodeKind::Loop { .. }) => function("until", said),
+        (Entry::Items(Some(_)), _) => function("over", said),
+        _ => said,
+    }
+}
+
 /// Whether people have a say in any of these, or in what is inside.
 fn asks(body: &[Node]) -> bool {
     body.iter().any(|node| {
@@ -373,23 +402,4 @@ fn asks(body: &[Node]) -> bool {
 fn deepest(body: &[Node]) -> usize {
     let inside = |node: &Node| children(node).into_iter().map(deepest).max().unwrap_or(0);
     body.iter().map(|node| 1 + inside(node)).max().unwrap_or(0)
-}
-
-fn for_each_node(body: &mut [Node], change: &mut dyn FnMut(&mut Node)) {
-    for node in body {
-        change(node);
-        match &mut node.kind {
-            NodeKind::Workflow { body }
-            | NodeKind::Steps { body }
-            | NodeKind::Loop { body, .. }
-            | NodeKind::Map { body, .. } => for_each_node(body, change),
-            NodeKind::Parallel { branches, .. } => for_each_node(branches, change),
-            NodeKind::Router { choices } => for_each_node(choices, change),
-            NodeKind::Condition { then, otherwise } => {
-                for_each_node(then, change);
-                for_each_node(otherwise, change);
-            }
-            _ => {}
-        }
-    }
 }

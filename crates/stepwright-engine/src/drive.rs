@@ -76,9 +76,14 @@ impl Job {
 
     /// Notes that somebody drives the run now who did not begin it. When this is ready, whoever
     /// drove it before can record nothing more.
-    pub(crate) async fn take_over(&self, driver: Arc<str>) -> Result<(), Stop> {
+    /// `digest` is that of the plan with which it goes on, if that has changed.
+    pub(crate) async fn take_over(
+        &self,
+        driver: Arc<str>,
+        digest: Option<Arc<str>>,
+    ) -> Result<(), Stop> {
         if !self.recorder.status().is_terminal() {
-            let continued = EventKind::WorkflowContinued { driver };
+            let continued = EventKind::WorkflowContinued { driver, digest };
             self.recorder.record(&StepPath::root(), continued)?;
         }
         self.recorder.settle().await

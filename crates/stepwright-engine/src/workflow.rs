@@ -1,7 +1,7 @@
 //! A validated definition, and everything that can be asked of it.
 
 use crate::attend::{Attendant, attend};
-use crate::changed::difference;
+use crate::changed::{difference, digest_of};
 use crate::compile::Compiled;
 use crate::dispatch::LocalDispatcher;
 use crate::drive::{fold_all, load_all};
@@ -103,7 +103,7 @@ impl Workflow {
         self.0.store.is_some()
     }
 
-    /// The fingerprint of its shape: see [`Plan::digest`].
+    /// The fingerprint of its shape and content: see [`Plan::digest`].
     pub fn digest(&self) -> &str {
         &self.0.digest
     }
@@ -476,20 +476,29 @@ impl Workflow {
         Ok(())
     }
 
-    /// Why a run that began with another plan is not taken up, if so.
+    /// Checks that a run may go on with this plan. Gives the digest of the plan if the run has gone
+    /// on with another one so far, which must be recorded then.
+    ///
+    /// # Errors
+    /// If it began with another plan, and the change is not accepted.
     pub(crate) async fn check_plan(
         &self,
         store: &AnyStore,
-        digest: &str,
         past: &[Event],
         accept: bool,
-    ) -> Result<(), Error> {
-        if *digest == *self.0.digest {
-            return Ok(());
+    ) -> Result<Option<Arc<str>>, Error> {
+        let Some(digest) = digest_of(past.iter()).filter(|digest| *digest != self.0.digest) else {
+            return Ok(None);
+        };
+        let now = &self.0.compiled.plan;
+        // A run of the time before plans had content is compared as it was then.
+        if *digest != *now.without_content().digest() {
+            let before = store.plan(&digest).await?;
+            let before = before.and_then(|plan| serde_json::from_str::<Plan>(&plan).ok());
+            difference(self.name(), before.as_ref(), now, past, accept)?;
         }
-        let before = store.plan(digest).await?;
-        let before = before.and_then(|plan| serde_json::from_str::<Plan>(&plan).ok());
-        difference(self.name(), before.as_ref(), &self.0.compiled.plan, past, accept)
+        self.remember_plan(store).await?;
+        Ok(Some(self.0.digest.clone()))
     }
 
     /// Whether others drive its runs in the background.

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
-    Content, Error, ErrorKind, Executor, StepContext, StepError, StepInput, StepOutput,
+    Content, Error, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput,
+    StepOutput,
 };
 use stepwright_engine::{
     AnyStep, Condition, IntoStep, Loop, Map, Parallel, Router, Step, Steps, Workflow,
@@ -43,7 +44,7 @@ impl Definition {
 /// A step or a container, with what all of them have.
 macro_rules! with_common {
     ($step:expr, $item:expr) => {{
-        let step = $step.on_error($item.on_error.clone());
+        let step = $step.on_error($item.on_error.clone()).fingerprint($item.content.clone());
         let step = match $item.timeout {
             Some(timeout) => step.timeout(timeout),
             None => step,
@@ -74,6 +75,7 @@ impl<'a> Builder<'a> {
             builder = builder.timeout(timeout);
         }
         if let Some(input) = &self.file.input {
+            builder = builder.source("input", input.to_string());
             let validator = validator(input)?;
             builder =
                 builder.check_input(move |content| schema::fits(&validator, &content.to_value()));
@@ -181,7 +183,7 @@ impl<'a> Builder<'a> {
         let agent: &'a AgentOf = agent.ok_or_else(missing)?;
         let own = [&agent.model, &self.file.model];
         let own = own.into_iter().flatten().map(|model| model.text.as_str()).next();
-        let mut builder = Agent::builder(name);
+        let mut builder = Agent::builder(name).fingerprint(agent.content.clone());
         if let Some(model) = self.forced.or(own).or(self.inherited) {
             builder = builder.model(model)?;
         }
@@ -249,6 +251,10 @@ impl Executor for Prompted {
 
     fn executor_type(&self) -> ExecutorType {
         ExecutorType::Agent
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.agent.fingerprint()
     }
 
     async fn execute(

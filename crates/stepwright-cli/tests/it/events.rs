@@ -230,7 +230,10 @@ fn waits() -> Vec<EventKind> {
         E::DeadlinePassed { reply: Box::new(Reply { by: None, ..*reply(Answer::Elapsed, false) }) },
         E::StepRecorded { key: "charge".into(), value: json!({"receipt": 40}) },
         E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
-        E::WorkflowContinued { driver: "harbour/1c2d/4026531836/311/90210/1".into() },
+        E::WorkflowContinued {
+            driver: "harbour/1c2d/4026531836/311/90210/1".into(),
+            digest: None,
+        },
     ]
 }
 

@@ -210,3 +210,34 @@ fn a_run_that_has_ended_is_not_cancelled() {
     let over = place.on_db(&["cancel", "r-1"]).ended(2);
     assert_eq!(over.stderr, "error: run `r-1` has ended already: it completed\n");
 }
+
+#[test]
+fn a_command_that_was_changed_after_its_approval_is_not_run() {
+    const ASKED: &str = "\
+format: 1
+name: Chg
+steps:
+  - {name: plan, template: deploy v1}
+  - name: gate
+    shell: echo deploy v1
+    human_review: {requires_confirmation: 'Deploy v1?'}
+";
+    let place = Place::with(ASKED);
+    place.run(["--allow-shell", "--db", "a.db", "--run-id", "g"]).ended(3);
+    let other = ASKED.replace("deploy v1", "deploy v9").replace("echo deploy", "echo RM -RF");
+    place.write("changed.yaml", other);
+    let go_on = ["continue", "g", "--allow-shell", "--file", "changed.yaml", "--approve", "gate"];
+    let changed = place.on_db(&go_on).ended(2);
+    for part in [
+        "workflow `Chg` has changed since run `g` began",
+        r#"~ `plan`: `template` was "deploy v1" and is "deploy v9""#,
+        r#"~ `gate`: `shell` was "echo deploy v1" and is "echo RM -RF v9""#,
+        "hint: `--accept-changes` accepts it",
+    ] {
+        assert!(changed.stderr.contains(part), "{part}: {changed:#?}");
+    }
+    assert!(!changed.stdout.contains("RM"), "{changed:#?}");
+    // The approval is not lost: the run goes on with what was shown.
+    let accepted = [&go_on[..], &["--accept-changes"]].concat();
+    assert!(place.on_db(&accepted).ended(0).stdout.contains("RM -RF v9"));
+}

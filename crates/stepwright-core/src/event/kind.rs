@@ -67,6 +67,10 @@ pub enum EventKind {
     WorkflowContinued {
         /// Who drives it now.
         driver: Arc<str>,
+        /// The digest of the plan with which it goes on, where that is another one than before and
+        /// the change was accepted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Arc<str>>,
     },
 
     // --- a step ---

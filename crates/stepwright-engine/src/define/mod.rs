@@ -28,7 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::plan::{ErrorPolicy, Join, Retry};
-use stepwright_core::{AnyExecutor, Content, StepError, StepInput};
+use stepwright_core::{AnyExecutor, Content, Fingerprint, StepError, StepInput};
 
 pub(crate) use function::Blocking;
 
@@ -63,12 +63,15 @@ pub(crate) struct Common {
     pub(crate) on_error: ErrorPolicy,
     pub(crate) timeout: Option<Duration>,
     pub(crate) review: Option<HumanReview>,
+    /// What its writer says it is made of.
+    pub(crate) content: Fingerprint,
 }
 
 impl Common {
     pub(crate) fn named(name: impl Into<String>) -> Self {
         let on_error = ErrorPolicy::default();
-        Self { name: name.into(), on_error, timeout: None, review: None }
+        let content = Fingerprint::default();
+        Self { name: name.into(), on_error, timeout: None, review: None, content }
     }
 }
 
@@ -158,6 +161,28 @@ macro_rules! container {
             /// What a person has a say in: before it begins, or when it has given something.
             pub fn human_review(mut self, review: super::HumanReview) -> Self {
                 self.common.review = Some(review);
+                self
+            }
+
+            /// Sets the version of the functions that decide for it: see
+            /// [`Step::version`](crate::Step::version).
+            pub fn version(self, version: impl AsRef<str>) -> Self {
+                self.source("version", version)
+            }
+
+            /// Adds a text that it is made of: see [`Step::source`](crate::Step::source).
+            pub fn source(
+                mut self,
+                name: impl Into<std::sync::Arc<str>>,
+                text: impl AsRef<str>,
+            ) -> Self {
+                self.common.content = self.common.content.with(name, text);
+                self
+            }
+
+            /// Adds what it is made of: see [`Step::fingerprint`](crate::Step::fingerprint).
+            pub fn fingerprint(mut self, content: super::Fingerprint) -> Self {
+                self.common.content = self.common.content.and(content);
                 self
             }
         }

@@ -5,9 +5,10 @@ use super::into_step::Whole;
 use super::{AnyStep, Body, Common, History, IntoStep, StepBody, Work};
 use crate::workflow::Workflow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::plan::{ErrorPolicy, Retry};
-use stepwright_core::{AnyExecutor, ErrorCode, HumanReview};
+use stepwright_core::{AnyExecutor, ErrorCode, Fingerprint, HumanReview};
 
 /// A named step: an executor, and what happens if that fails.
 ///
@@ -162,6 +163,46 @@ impl Step {
     /// ```
     pub fn human_review(mut self, review: HumanReview) -> Self {
         self.common.review = Some(review);
+        self
+    }
+
+    /// Sets the version of the function that carries it out. The code of a function cannot be
+    /// compared: change the version when the function does something else, so that a run that
+    /// began with the old one, and what people approved in it, is not carried on with the new one
+    /// unless that is accepted.
+    ///
+    /// ```
+    /// # use stepwright_core::{Answer, HumanReview, Memory};
+    /// # use stepwright_engine::{Step, Workflow};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let store = Memory::default();
+    /// let deploy = |version: &str| {
+    ///     let asked = HumanReview::new().requires_confirmation("Deploy?");
+    ///     let step = Step::new("Deploy", async |text: String| text).human_review(asked);
+    ///     Workflow::builder("Release").store(store.clone()).step(step.version(version)).build()
+    /// };
+    /// let paused = deploy("1")?.run("now").await?;
+    /// let answers = [("Deploy", Answer::Approve)];
+    /// let error = deploy("2")?.continue_run(&paused.run_id, answers).await.unwrap_err();
+    /// assert!(error.to_string().contains(r#"`version` was "1" and is "2""#));
+    /// # Ok(()) }
+    /// ```
+    pub fn version(self, version: impl AsRef<str>) -> Self {
+        self.source("version", version)
+    }
+
+    /// Adds a text that it is made of, such as a prompt that its function uses: a run that began
+    /// with another text of this name is not carried on unless that is accepted. The plan keeps
+    /// the beginning of the text and a hash of all of it. For programs that make steps of data.
+    pub fn source(mut self, name: impl Into<Arc<str>>, text: impl AsRef<str>) -> Self {
+        self.common.content = self.common.content.with(name, text);
+        self
+    }
+
+    /// Adds what it is made of, for programs that keep part of that from being shown: see
+    /// [`Step::source`] and [`Fingerprint::with_hidden`].
+    pub fn fingerprint(mut self, content: Fingerprint) -> Self {
+        self.common.content = self.common.content.and(content);
         self
     }
 }

@@ -108,6 +108,7 @@ impl Resume {
         let handle = self.workflow.handle(&run).await?;
         let store = self.store(&run)?;
         self.submit(&store, &run).await?;
+        self.accept_change(&store, &run).await?;
         match self.workflow.live().get(run.as_str()) {
             Some(known) => known.poke(),
             None => self.workflow.dispatch(&run, None).await?,
@@ -148,6 +149,7 @@ impl Resume {
         loop {
             let changed = store.changed(Watched::Facts(run.clone()));
             if handed {
+                self.accept_change(&store, &run).await?;
                 // Once more each time round: a dispatcher may lose what it is told.
                 workflow.dispatch(&run, None).await?;
             } else if let Some(known) = workflow.live().get(run.as_str()) {
@@ -205,6 +207,35 @@ impl Resume {
         }
     }
 
+    /// Records that the run goes on with a changed definition, if it does: whoever drives it in the
+    /// background is asked for no more than what the journal says.
+    ///
+    /// # Errors
+    /// If the definition has changed and that is not accepted.
+    async fn accept_change(&self, store: &AnyStore, run: &RunId) -> Result<(), Error> {
+        let workflow = &self.workflow;
+        if workflow.live().get(run.as_str()).is_some() {
+            return Ok(());
+        }
+        let facts = load_all(store, run).await?;
+        if fold_all(run, &facts)?.status().is_terminal()
+            || workflow.check_plan(store, &facts, self.accept).await?.is_none()
+        {
+            return Ok(());
+        }
+        let live = Arc::new(Live::of(CancellationToken::new(), None));
+        if !workflow.live().insert(run.clone(), Known::Background(live.clone())) {
+            return Ok(());
+        }
+        // Taking it up records the change; then it is free for whoever drives it.
+        let taken = workflow.take_up(run, &live, self.accept, None).await.map(drop);
+        workflow.live().remove(run);
+        let released = store.release(run, workflow.driver_name()).await;
+        live.end(Outcome::Lost("the run was taken up to be handed on".into()));
+        taken?;
+        Ok(released?)
+    }
+
     /// How a run is left that somebody else here drives.
     async fn outcome(&self, run: &RunId, live: &Live) -> Result<RunOutput, Error> {
         let outcome = tokio::select! {
@@ -259,10 +290,7 @@ impl Resume {
             return Err(Error::usage(what));
         }
         // An answer that is given counts: nothing is given to a run that cannot go on.
-        if let Some(started) = fold.started() {
-            let digest = &started.digest;
-            self.workflow.check_plan(store, digest, &facts, self.accept).await?;
-        }
+        self.workflow.check_plan(store, &facts, self.accept).await?;
         let mut wanted: Vec<(&Requirement, &Answer)> = Vec::new();
         for (key, answer) in &self.answers {
             let asked = find(run, fold.requirements(), &facts, key)?;
@@ -466,11 +494,12 @@ impl Workflow {
                 })));
             }
             let inbox = if fresh { Vec::new() } else { store.inbox(run).await? };
+            let mut changed = None;
             // One that is to end need not be understood.
             if inbox.iter().any(|signal| matches!(signal.wish, Wish::Cancel { .. })) {
                 live.cancel.cancel();
             } else {
-                self.check_plan(&store, &started.digest, &past, accept).await?;
+                changed = self.check_plan(&store, &past, accept).await?;
             }
             let recording = Recording {
                 run: run.clone(),
@@ -484,9 +513,10 @@ impl Workflow {
             };
             let job = Job::new(self.shared_plan(), started, recording, &past)?;
             if !fresh {
-                let took = job.take_over(self.driver_name().clone()).await;
+                let took = job.take_over(self.driver_name().clone(), changed).await;
                 took.map_err(|stop| stop_error(&stop))?;
             }
+            self.attendant().forgive(run);
             live.now_driven(job.recorder.clone());
             Ok(Taken::Job(Box::new(job)))
         };

@@ -4,6 +4,7 @@
 
 mod beside;
 mod composition;
+mod content;
 mod cut;
 mod definition;
 mod failure;

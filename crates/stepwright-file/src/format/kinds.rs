@@ -1,5 +1,6 @@
 //! Steps and containers: one key says what kind it is.
 
+use super::content;
 use super::fields::Fields;
 use super::read::{Reader, read_file};
 use super::review::Asked;
@@ -8,7 +9,7 @@ use crate::source::Span;
 use crate::suggest::listed;
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
-use stepwright_core::ErrorCode;
+use stepwright_core::{ErrorCode, Fingerprint};
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{ErrorPolicy, ITERATIONS_MAX, Join, OnError, RETRIES_MAX, Retry};
 
@@ -62,6 +63,7 @@ const CODES: [(&str, ErrorCode); 10] = [
 impl Reader<'_> {
     pub(super) fn item(&mut self, node: &Node) -> Option<Item> {
         let mut fields = Fields::of(self, node, "a step")?;
+        let around = std::mem::take(&mut self.state.texts);
         let name = match fields.word(self, "name") {
             Some(name) => Some(self.checked_name(name)?),
             None => None,
@@ -103,7 +105,9 @@ impl Reader<'_> {
             Some(name) => name,
             None => self.derived_name(&kind, key)?,
         };
-        Some(Item { name, kind, retry, timeout, history, on_error, review })
+        let texts = std::mem::replace(&mut self.state.texts, around);
+        let content = content::of_step(node, texts);
+        Some(Item { name, kind, retry, timeout, history, on_error, review, content })
     }
 
     /// The one key that says what kind of step it is.
@@ -433,5 +437,6 @@ impl Reader<'_> {
 /// A step that has been reported already, so that nobody is told that it does not exist.
 fn unreadable(name: Word) -> Item {
     let (retry, timeout, history, on_error) = (None, None, None, ErrorPolicy::default());
-    Item { name, kind: Kind::Unreadable, retry, timeout, history, on_error, review: None }
+    let (kind, content) = (Kind::Unreadable, Fingerprint::default());
+    Item { name, kind, retry, timeout, history, on_error, review: None, content }
 }

@@ -1,5 +1,6 @@
 //! The format: what a file says, once it is read.
 
+mod content;
 mod fields;
 mod functions;
 mod kinds;
@@ -16,7 +17,7 @@ use crate::tools::Chosen;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::HumanReview;
+use stepwright_core::{Fingerprint, HumanReview};
 use stepwright_core::plan::{ErrorPolicy, Join, Retry};
 
 /// A text and its place.
@@ -53,6 +54,8 @@ pub(crate) struct Agent {
     pub(crate) confirmed: Vec<String>,
     /// The JSON Schema of its answer.
     pub(crate) output: Option<Value>,
+    /// What else it is made of, as it is written.
+    pub(crate) content: Fingerprint,
 }
 
 /// A step or a container.
@@ -67,6 +70,8 @@ pub(crate) struct Item {
     pub(crate) on_error: ErrorPolicy,
     /// What people have a say in.
     pub(crate) review: Option<HumanReview>,
+    /// What it is made of, as it is written.
+    pub(crate) content: Fingerprint,
 }
 
 impl Item {

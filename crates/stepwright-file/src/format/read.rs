@@ -1,5 +1,6 @@
 //! Reading a file.
 
+use super::content;
 use super::fields::Fields;
 use super::{Agent, File, Item, Word};
 use crate::definition::Options;
@@ -39,6 +40,8 @@ pub(crate) struct State {
     around: Vec<PathBuf>,
     files: usize,
     steps: usize,
+    /// The texts of the files that the step or agent that is read names, by key.
+    pub(super) texts: Vec<(String, String)>,
 }
 
 /// Reads the file at `path`, of which people know under `shown`.
@@ -221,7 +224,8 @@ impl Reader<'_> {
         let max_turns = max_turns.and_then(|turns| u32::try_from(turns).ok());
         let output = fields.take("output").and_then(|(_, node)| self.schema(node, "output"));
         fields.finish(self);
-        Some(Agent { name, instructions, model, tools, max_turns, confirmed, output })
+        let content = content::of_agent(node, std::mem::take(&mut self.state.texts));
+        Some(Agent { name, instructions, model, tools, max_turns, confirmed, output, content })
     }
 
     fn check_model(&mut self, model: &Word) {
@@ -244,6 +248,7 @@ impl Reader<'_> {
         let path = self.dir.join(&file.text);
         match read_bounded(&path) {
             Ok(text) => {
+                self.state.texts.push((name.to_owned(), text.clone()));
                 let source = Source::new(path.display().to_string(), text.clone());
                 let span = Span::new(0, text.len());
                 Some((Word { text, span }, Arc::new(source)))

@@ -147,7 +147,8 @@ pub(super) fn middle() -> Vec<EventKind> {
         E::StepCancelled { partial: Content::default() },
         E::WorkflowPaused { until: None },
         E::WorkflowPaused { until: Some(Timestamp(u64::MAX)) },
-        E::WorkflowContinued { driver: TEXT.into() },
+        E::WorkflowContinued { driver: TEXT.into(), digest: None },
+        E::WorkflowContinued { driver: TEXT.into(), digest: Some(TEXT.into()) },
         E::StepPaused { requirement: requirement(RequirementKind::Confirmation).into() },
         E::RouterPaused {
             requirement: requirement(RequirementKind::RouteSelection {

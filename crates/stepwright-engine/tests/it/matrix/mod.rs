@@ -70,6 +70,10 @@ columns! {
     everything_can_be_skipped_when_it_fails: "skip on error",
         "it fails and is left out, and what came before flows on",
         options::skip;
+    nothing_is_carried_on_with_changed_content: "changed content refused",
+        "it has another version than when the run began: the run is not carried on, by whatever way, \
+         until that is accepted, and the difference is told",
+        options::changed;
     everything_can_be_followed_from_every_entry: "re-attach",
         "readers come back while it waits, one after every entry, and each gets exactly the rest",
         options::attach;

@@ -376,6 +376,31 @@ pub(super) fn attach(case: &Case) -> Cell {
     Cell::Works
 }
 
+pub(super) fn changed(case: &Case) -> Cell {
+    let of = |version| Options { version: Some(version), ..Options::review(confirm()) };
+    let built = built!(case.build(Act::Works, &of("1")));
+    let paused = built.begin("r").unwrap();
+    let Built { scene, probe, .. } = &built;
+    let now = case.definition(scene, Act::Works, &of("2"), probe).unwrap();
+    let answer = |asked: &stepwright_core::Requirement| (asked.id.to_string(), Answer::Approve);
+    let answers: Vec<_> = paused.requirements.iter().map(answer).collect();
+    let facts = scene.journal("r").len();
+    let told = r#"`version` was "1" and is "2""#;
+    let refused = |error: Error| {
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.to_string().contains(told), "{error}");
+    };
+    refused(scene.run(now.resume("r").into_future()).unwrap_err());
+    refused(scene.run(now.continue_run("r", answers.clone()).into_future()).unwrap_err());
+    refused(scene.run(now.resume("r").background()).unwrap_err());
+    assert_eq!((probe.count(), scene.journal("r").len()), (0, facts));
+    let accepted = now.continue_run("r", answers).accept_changed_definition(true);
+    let first = scene.run(accepted.into_future());
+    let done = scene.to_the_end(&now, first, |_| Answer::Approve).unwrap();
+    assert_eq!(same(&done), same(&case.plain().0));
+    Cell::Works
+}
+
 pub(super) fn concurrent(case: &Case) -> Cell {
     let built = built!(case.build(Act::Works, &Options::review(confirm())));
     let begin = |run| Scene::begin(&built.workflow, run).into_future();

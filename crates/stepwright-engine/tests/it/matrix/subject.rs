@@ -79,6 +79,7 @@ pub(super) struct Options {
     pub(super) on_error: Option<OnError>,
     pub(super) retries: Option<u32>,
     pub(super) timeout: Option<Duration>,
+    pub(super) version: Option<&'static str>,
 }
 
 impl Options {
@@ -170,13 +171,17 @@ pub(super) fn subject(
     options: &Options,
     probe: &Arc<Probe>,
 ) -> Result<Option<AnyStep>, Error> {
-    let Options { review, on_error, retries, timeout } = options.clone();
+    let Options { review, on_error, retries, timeout, version } = options.clone();
     let on_error = on_error.unwrap_or_default();
     macro_rules! whole {
         ($node:expr) => {{
             let node = $node.on_error(on_error);
             let node = match timeout {
                 Some(timeout) => node.timeout(timeout),
+                None => node,
+            };
+            let node = match version {
+                Some(version) => node.version(version),
                 None => node,
             };
             match review {
