@@ -1,6 +1,6 @@
 //! Looks at runs without touching them: what is in the store, folded.
 
-use crate::args::In;
+use crate::args::{In, OneRun};
 use crate::database::{Database, Opened};
 use stepwright::store::RunRow;
 use stepwright::{AnyStore, Error, ErrorKind, Event, RunId, RunOutput, StoreError};
@@ -31,17 +31,21 @@ pub(crate) async fn opened(kept: &In) -> Result<Opened, Error> {
     database(kept)?.open_existing().await
 }
 
-/// What is known of a run without reading its journal.
-pub(crate) async fn row(store: &AnyStore, run: &RunId) -> Result<RunRow, Error> {
-    store.run(run).await?.ok_or_else(|| {
+/// What is known of a run without reading its journal. A run of another user than the one who asks,
+/// if that is said, is one that does not exist.
+pub(crate) async fn row(store: &AnyStore, wanted: &OneRun) -> Result<RunRow, Error> {
+    let OneRun { run, user, .. } = wanted;
+    let row = store.run(run).await?;
+    row.filter(|row| user.is_none() || row.user_id == *user).ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("run `{run}` was not found"))
             .with_hint("`stepwright runs` lists those that are there")
     })
 }
 
 /// All that is known of a run.
-pub(crate) async fn run(store: &AnyStore, run: &RunId) -> Result<Looked, Error> {
-    let row = row(store, run).await?;
+pub(crate) async fn run(store: &AnyStore, wanted: &OneRun) -> Result<Looked, Error> {
+    let row = row(store, wanted).await?;
+    let run = &wanted.run;
     let mut fold = Fold::default();
     loop {
         let facts = page(store, run, fold.next_sequence()).await?;

@@ -12,7 +12,7 @@ use crate::terminal::Stderr;
 use crate::words::Words;
 use crate::{debug, open};
 use std::sync::Arc;
-use stepwright::{AnyStore, Error, ErrorKind, RunOutput, Workflow};
+use stepwright::{AnyStore, Error, ErrorKind, RunOutput, UserId, Workflow};
 use stepwright_core::Requirement;
 use stepwright_core::event::Reply;
 use stepwright_core::store::Signal;
@@ -78,7 +78,7 @@ impl Wanted<'_> {
         let Self { again, stderr, .. } = self;
         let db = look::database(&again.run.kept)?;
         let opened = db.open_existing().await?;
-        let looked = look::run(&opened.store(), &again.run.run).await?;
+        let looked = look::run(&opened.store(), &again.run).await?;
         let given = match self.answers {
             Some(arguments) => {
                 check_open(&looked.output)?;
@@ -139,7 +139,8 @@ impl Wanted<'_> {
             self.stderr.note(&format!("run `{run}` has ended already: {how}"));
         }
         let mut resumed = workflow.continue_run(run, given).accept_changed_definition(accept);
-        if let Some(by) = self.answers.and_then(|answers| answers.by.as_deref()) {
+        let by = self.answers.and_then(|answers| answers.by.as_deref());
+        if let Some(by) = by.or(self.again.run.user.as_ref().map(UserId::as_str)) {
             resumed = resumed.answered_by(by);
         }
         Ok(driving.drive(workflow, resumed.stream_events(true).stream()).await)

@@ -20,7 +20,7 @@ const GAVE_CHARS_MAX: usize = 60;
 /// Shows a run.
 pub(crate) async fn show(arguments: &Show, stderr: Stderr) -> Result<Exit, Error> {
     let store = look::opened(&arguments.run.kept).await?.store();
-    let looked = look::run(&store, &arguments.run.run).await?;
+    let looked = look::run(&store, &arguments.run).await?;
     let mut stdout = Stdout::new();
     if arguments.json {
         stdout.write_json_pretty(&looked.output);

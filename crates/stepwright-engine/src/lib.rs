@@ -3,6 +3,7 @@
 //! A definition is compiled once into a plan (plain data) and a table (executors and decisions).
 //! A run is the interpreter walking the plan; all that it asks of the world goes through one trait.
 
+mod access;
 mod attend;
 mod builder;
 mod changed;
@@ -27,6 +28,7 @@ pub mod drivers {
     pub use crate::driver::{is_dead, shown};
 }
 
+pub use access::UserAccess;
 pub use builder::WorkflowBuilder;
 pub use define::{
     AnyStep, Condition, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoRoute,

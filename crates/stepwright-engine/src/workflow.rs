@@ -30,6 +30,9 @@ use tokio_util::sync::CancellationToken;
 /// A named, validated definition. Cheap to clone; safe to run many times at once; no run changes
 /// it.
 ///
+/// Its own methods see the runs and sessions of all users: they are for the owner of the process. A
+/// server that acts for users takes [`Workflow::as_user`].
+///
 /// ```
 /// use stepwright_engine::{Loop, Workflow};
 /// # async fn write(t: String) -> String { t + "." }

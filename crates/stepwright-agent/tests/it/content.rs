@@ -73,8 +73,9 @@ fn all_that_decides_what_an_agent_does_is_compared() {
 
 #[test]
 fn the_address_of_a_model_is_compared_and_a_key_in_it_is_not_shown() {
+    stepwright_models::register("lan", |_| Ok(ScriptedModel::new(["fine"]).named("m")));
     let at = |address: &str| {
-        let model = format!("ollama:m@http://{address}");
+        let model = format!("lan:m@http://{address}");
         Agent::builder("a").model(model).unwrap()
     };
     let moved = told(at("localhost:1/v1"), at("localhost:2/v1"));

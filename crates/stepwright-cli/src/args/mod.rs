@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
-use stepwright::RunId;
+use stepwright::{RunId, UserId};
 use stepwright::file::Options;
 
 pub(crate) const EXIT_CODES: &str = "\
@@ -152,6 +152,9 @@ pub(crate) struct OneRun {
     /// Which run: `stepwright runs` lists them
     #[arg(value_name = "RUN_ID")]
     pub(crate) run: RunId,
+    /// Act as this user: a run of another user, or of none, is not found
+    #[arg(long, value_name = "ID", alias = "user-id")]
+    pub(crate) user: Option<UserId>,
     #[command(flatten)]
     pub(crate) kept: In,
 }

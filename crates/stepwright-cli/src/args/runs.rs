@@ -178,7 +178,7 @@ pub(crate) struct Continue {
     /// Read the answers from a JSON file; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) answers: Option<PathBuf>,
-    /// Who answers: it stands in the journal
+    /// Who answers: it stands in the journal; by default the `--user`
     #[arg(long, value_name = "WHO")]
     pub(crate) by: Option<String>,
 }

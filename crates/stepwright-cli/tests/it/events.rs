@@ -232,7 +232,7 @@ fn waits() -> Vec<EventKind> {
         E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
         E::WorkflowContinued {
             driver: "harbour/1c2d/4026531836/311/90210/1".into(),
-            digest: None,
+            digest: Some("3f1c".into()),
         },
     ]
 }

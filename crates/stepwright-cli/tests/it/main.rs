@@ -15,6 +15,7 @@ mod kills;
 mod looking;
 mod options;
 mod output;
+mod ownership;
 #[cfg(unix)]
 mod person;
 mod resuming;

@@ -18,7 +18,7 @@ use stepwright_core::event::Reply;
 use stepwright_core::store::{Claim, Claimed, Signal, Watched, Wish};
 use stepwright_core::{
     Answer, AnyStore, Error, ErrorKind, EventKind, Requirement, RunId, RunOutput, RunStatus,
-    Timestamp,
+    Timestamp, UserId,
 };
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +55,8 @@ pub struct Resume {
     run: String,
     answers: Vec<(String, Answer)>,
     by: Option<Arc<str>>,
+    /// The user whose run it must be.
+    owner: Option<UserId>,
     accept: bool,
     all_events: bool,
     cancel: CancellationToken,
@@ -67,10 +69,17 @@ impl Resume {
             run: run.to_owned(),
             answers,
             by: None,
+            owner: None,
             accept: false,
             all_events: false,
             cancel: CancellationToken::new(),
         }
+    }
+
+    /// Takes it up for this user, of whom it must be.
+    pub(crate) fn owned_by(mut self, user: &UserId) -> Self {
+        self.owner = Some(user.clone());
+        self
     }
 
     /// Who gives the answers: it stands in the journal.
@@ -105,6 +114,7 @@ impl Resume {
     /// If an answer does not fit, comes too late or comes twice; if there is no such run.
     pub async fn background(self) -> Result<super::RunHandle, Error> {
         let run = RunId::new(&self.run)?;
+        self.workflow.permit(&run, self.owner.as_ref()).await?;
         let handle = self.workflow.handle(&run).await?;
         let store = self.store(&run)?;
         self.submit(&store, &run).await?;
@@ -139,6 +149,7 @@ impl Resume {
 
     pub(super) async fn carry_on(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
         let run = RunId::new(&self.run)?;
+        self.workflow.permit(&run, self.owner.as_ref()).await?;
         let store = self.store(&run)?;
         let (answered, from) = self.submit(&store, &run).await?;
         let workflow = &self.workflow;

@@ -13,6 +13,7 @@ mod flow;
 mod history;
 mod matrix;
 mod messages;
+mod ownership;
 mod people;
 mod purity;
 mod running;
