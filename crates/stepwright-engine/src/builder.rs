@@ -13,9 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use stepwright_core::dispatch::{Dispatcher, Limits};
 use stepwright_core::state::{Reducer, Reducers, State};
-use stepwright_core::{
-    AnyStore, Content, Error, ErrorKind, Fingerprint, Store, WorkflowId, World,
-};
+use stepwright_core::{AnyStore, Content, Error, ErrorKind, Fingerprint, Store, WorkflowId, World};
 
 /// Puts a workflow together.
 ///

@@ -53,7 +53,10 @@ fn all_that_decides_what_an_agent_does_is_compared() {
         (none().model_retry(RetryPolicy::never()), "`model_retry` was not set and is \"0 times"),
         (none().output::<Query>(), "`output` was not set"),
         (none().version("2"), "`version` was not set and is \"2\""),
-        (options(|o| o.max_output_tokens = Some(9)), "`max_output_tokens` was not set and is \"9\""),
+        (
+            options(|o| o.max_output_tokens = Some(9)),
+            "`max_output_tokens` was not set and is \"9\"",
+        ),
         (options(|o| o.temperature = Some(0.5)), "`temperature` was not set and is \"0.5\""),
         (options(|o| o.reasoning_effort = Some(ReasoningEffort::High)), "`reasoning_effort` was"),
         (options(|o| o.cache = true), "`cache` was not set and is \"true\""),

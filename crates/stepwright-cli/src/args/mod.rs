@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
-use stepwright::{RunId, UserId};
 use stepwright::file::Options;
+use stepwright::{RunId, UserId};
 
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:

@@ -50,7 +50,10 @@ fn every_command_finds_nothing_of_another_user() {
     }
     let run = place.run([&begin[..5], &["--user-id", "ben"]].concat()).ended(2);
     assert!(run.stderr.contains("session `s-1` was not found"), "{run:#?}");
-    for list in [["runs", "--user", "ben", "--json"].as_slice(), &["sessions", "list", "--user", "ben", "--json"]] {
+    for list in [
+        ["runs", "--user", "ben", "--json"].as_slice(),
+        &["sessions", "list", "--user", "ben", "--json"],
+    ] {
         assert_eq!(place.on_db(list).ended(0).stdout.trim(), "[]");
     }
     // Nothing was done to them, and their user goes on.

@@ -284,7 +284,9 @@ impl Run {
                 let found = find_session(store, &session, user.as_ref()).await?;
                 match &options.owner {
                     // What is nobody's is not this user's.
-                    Some(user) if found.as_ref().is_some_and(|s| s.user_id.as_ref() != Some(user)) => {
+                    Some(user)
+                        if found.as_ref().is_some_and(|s| s.user_id.as_ref() != Some(user)) =>
+                    {
                         Err(no_session(&session))
                     }
                     _ => Ok(found),

@@ -9,9 +9,9 @@ use crate::source::Span;
 use crate::suggest::listed;
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
-use stepwright_core::{ErrorCode, Fingerprint};
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{ErrorPolicy, ITERATIONS_MAX, Join, OnError, RETRIES_MAX, Retry};
+use stepwright_core::{ErrorCode, Fingerprint};
 
 /// The keys that make a step what it is.
 pub(crate) const KINDS: [&str; 16] = [

@@ -17,8 +17,8 @@ use crate::tools::Chosen;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::{Fingerprint, HumanReview};
 use stepwright_core::plan::{ErrorPolicy, Join, Retry};
+use stepwright_core::{Fingerprint, HumanReview};
 
 /// A text and its place.
 #[derive(Clone, Debug)]

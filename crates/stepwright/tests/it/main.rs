@@ -6,6 +6,7 @@ mod complete;
 mod debug;
 mod documented;
 mod examples;
+mod figures;
 mod files;
 mod floors;
 #[cfg(feature = "providers")]
