@@ -9,15 +9,15 @@ pub use stepwright_agent::{
 };
 pub use stepwright_core::{
     Answer, AnyExecutor, AnyStore, Content, Error, ErrorCode, ErrorData, ErrorKind, Event,
-    EventKind, Executor, Feedback, HumanReview, Json, Media, MediaKind, MediaSource, Memory,
-    Metrics, OnReject, OnTimeout, Patch, Requirement, RunId, RunOutput, RunStatus, Session,
+    EventKind, Executor, Feedback, Fingerprint, HumanReview, Json, Media, MediaKind, MediaSource,
+    Memory, Metrics, OnReject, OnTimeout, Patch, Requirement, RunId, RunOutput, RunStatus, Session,
     SessionId, StepContext, StepError, StepInput, StepOutput, StepPath, StepResult, StepStatus,
     Store, StoreError, Timestamp, UserId, WorkflowId, World,
 };
 pub use stepwright_engine::{
     AnyStep, Condition, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep,
     LocalDispatcher, Loop, LoopView, Map, Parallel, Parts, Resume, Router, Run, RunHandle,
-    RunStream, Sessions, Step, Steps, Workflow, WorkflowBuilder,
+    RunStream, Sessions, Step, Steps, UserAccess, Workflow, WorkflowBuilder,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use stepwright_store::Durability;

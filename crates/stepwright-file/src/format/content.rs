@@ -33,6 +33,9 @@ const SETTINGS_IN_THE_PLAN: [&str; 4] = ["join", "concurrency", "at_most", "forw
 const OF_THE_AGENT: [&str; 5] =
     ["instructions", "model", "output", "requires_confirmation", "max_turns"];
 
+/// The keys whose values may be secrets, whatever they are called.
+const PRIVATE: [&str; 2] = ["env", "headers"];
+
 /// How many members of a mapping are told one by one.
 const MEMBERS_MAX: usize = 32;
 
@@ -60,9 +63,9 @@ fn of(node: &Node, without: &[&str], texts: Vec<(String, String)>) -> Fingerprin
                 .filter(|(member, _)| is_content(&key.name, member))
                 .fold(content, |content, (member, value)| {
                     let name = format!("{}.{}", key.name, member.name);
-                    with(content, name, &member.name, value)
+                    private(content, name, &member.name, value)
                 }),
-            _ => with(content, key.name.clone(), &key.name, value),
+            _ => private(content, key.name.clone(), &key.name, value),
         };
     }
     texts.into_iter().fold(content, |content, (name, text)| content.with(name, text))
@@ -71,6 +74,41 @@ fn of(node: &Node, without: &[&str], texts: Vec<(String, String)>) -> Fingerprin
 fn is_content(kind: &str, member: &Key) -> bool {
     let container = ["parallel", "loop", "map"].contains(&kind);
     !(container && SETTINGS_IN_THE_PLAN.contains(&member.name.as_str()))
+}
+
+/// As [`with`], but for what may hold secrets: of that, templates and expressions are shown.
+fn private(content: Fingerprint, name: String, key: &str, value: &Node) -> Fingerprint {
+    let hidden = |content: Fingerprint, name: String, value: &Node| {
+        content.with_hidden(name, value.value.to_json().to_string())
+    };
+    match &value.value {
+        Yaml::Map(map) if PRIVATE.contains(&key) && (1..=MEMBERS_MAX).contains(&map.len()) => {
+            map.iter().fold(content, |content, (member, value)| {
+                let name = format!("{name}.{}", member.name);
+                if is_computed(value) {
+                    with(content, name, &member.name, value)
+                } else {
+                    hidden(content, name, value)
+                }
+            })
+        }
+        _ if PRIVATE.contains(&key) || holds_private(value) => hidden(content, name, value),
+        _ => with(content, name, key, value),
+    }
+}
+
+fn is_computed(value: &Node) -> bool {
+    matches!(&value.value, Yaml::Text(text) if text.contains("{{") || text.starts_with('='))
+}
+
+fn holds_private(value: &Node) -> bool {
+    match &value.value {
+        Yaml::Map(map) => map
+            .iter()
+            .any(|(key, value)| PRIVATE.contains(&key.name.as_str()) || holds_private(value)),
+        Yaml::List(list) => list.iter().any(holds_private),
+        _ => false,
+    }
 }
 
 fn with(content: Fingerprint, name: String, key: &str, value: &Node) -> Fingerprint {
@@ -85,5 +123,35 @@ fn with(content: Fingerprint, name: String, key: &str, value: &Node) -> Fingerpr
         content.with_hidden(name, text)
     } else {
         content.with(name, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Source;
+    use crate::tree;
+    use std::sync::Arc;
+
+    fn content(text: &str) -> Fingerprint {
+        of_step(&tree::read(&Arc::new(Source::new("f", text))).unwrap(), Vec::new())
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_kept_and_templates_are() {
+        let texts = [
+            "{name: x, shell: {command: a, env: {PLACE: hunter2, INPUT: '{{ input }}'}}}",
+            "{name: x, shell: a, env: {PLACE: hunter2, INPUT: '{{ input }}'}}",
+            "{name: x, http: {url: a, headers: {X-Own: hunter2, INPUT: '{{ input }}'}}}",
+            "{name: x, tools: [{mcp: {command: a, env: {PLACE: hunter2}}}, '{{ input }}']}",
+        ];
+        for (nth, text) in texts.into_iter().enumerate() {
+            let before = content(text);
+            let kept = serde_json::to_string(&before).unwrap();
+            assert!(!kept.contains("hunter2"), "{kept}");
+            assert!(nth == 3 || kept.contains("{{ input }}"), "{kept}");
+            let now = content(&text.replace("hunter2", "hunter3"));
+            assert_eq!(before.differences(&now).count(), 1, "{text}");
+        }
     }
 }
