@@ -58,13 +58,18 @@ fn of(node: &Node, without: &[&str], texts: Vec<(String, String)>) -> Fingerprin
         content = match &value.value {
             // What the file says counts, not what it is called.
             Yaml::Map(_) if from_file(&key.name) => content,
-            Yaml::Map(members) if (1..=MEMBERS_MAX).contains(&members.len()) => members
-                .iter()
-                .filter(|(member, _)| is_content(&key.name, member))
-                .fold(content, |content, (member, value)| {
-                    let name = format!("{}.{}", key.name, member.name);
-                    private(content, name, &member.name, value)
-                }),
+            Yaml::Map(members)
+                if (1..=MEMBERS_MAX).contains(&members.len())
+                    && !PRIVATE.contains(&key.name.as_str()) =>
+            {
+                members.iter().filter(|(member, _)| is_content(&key.name, member)).fold(
+                    content,
+                    |content, (member, value)| {
+                        let name = format!("{}.{}", key.name, member.name);
+                        private(content, name, &member.name, value)
+                    },
+                )
+            }
             _ => private(content, key.name.clone(), &key.name, value),
         };
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use stepwright_core::{Answer, Memory};
 use stepwright_engine::Workflow;
 use stepwright_file::{Definition, Options};
+use stepwright_testing::model::ScriptedModel;
 
 /// What every workflow of these tests begins with: a person is asked.
 const HEAD: &str = "\
@@ -13,14 +14,18 @@ model: offline
 agents:
   writer: {instructions: Be brief.}
   reader:
-    model: 'ollama:one@http://localhost:1/v1'
-    tools: [read_file, {duckduckgo: {max_results: 3}}]
+    model: 'lan:one@http://localhost:1/v1'
+    tools: [read_file, {duckduckgo: {timeout: 9s}}]
     output: {type: object, properties: {n: {type: integer}}}
 steps:
   - {name: ask, template: asked, human_review: {requires_confirmation: 'Go on?'}}
 ";
 
 fn build(dir: &Path, text: &str, options: &Options, store: &Memory) -> Workflow {
+    // One that has an address, as those of providers have.
+    stepwright_models::register("lan", |text| {
+        Ok(ScriptedModel::new([""]).named(text.split('@').next().unwrap_or_default()))
+    });
     let file = dir.join("flow.yaml");
     std::fs::write(&file, text).unwrap();
     let read = Definition::read(&file, options).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"));
@@ -74,10 +79,10 @@ async fn every_key_of_a_step_is_compared() {
         ("{name: x, sleep: 3s}", "3s", "4s", "`x`: `sleep` was \"3s\" and is \"4s\""),
         ("{name: x, agent: writer, prompt: old}", "old", "new", "`x`: `prompt` was"),
         ("{name: x, agent: writer}", "brief", "exact", "`x`: `instructions` was \"Be brief.\""),
-        ("{name: x, agent: writer}", "offline", "ollama:q", "`x`: `model` was \"offline:extract\""),
-        ("{name: x, agent: reader}", "ollama:one", "ollama:two", "`model` was \"ollama:one\""),
+        ("{name: x, agent: writer}", "offline", "lan:q", "`x`: `model` was \"offline:extract\""),
+        ("{name: x, agent: reader}", "lan:one", "lan:two", "`model` was \"scripted:one\""),
         ("{name: x, agent: reader}", "localhost:1", "localhost:2", "`address of the model` was"),
-        ("{name: x, agent: reader}", "max_results: 3", "max_results: 4", "`tools` was"),
+        ("{name: x, agent: reader}", "timeout: 9s", "timeout: 8s", "`tools` was"),
         ("{name: x, agent: reader}", "integer", "string", "`x`: `output` was"),
         ("{name: x, if: '= true', then: [{template: a}]}", "true", "false", "`x`: `if` was"),
         ("{name: x, if: true, then: [{template: a}]}", "if: true", "if: false", "`x`: `if` was"),
@@ -159,9 +164,9 @@ async fn a_model_that_is_forced_is_part_of_the_definition() {
     let with = |model: Option<&str>| Options { model: model.map(Into::into), ..trusted() };
     let first = build(dir.path(), &text, &with(None), &store);
     first.run("in").run_id("r").await.unwrap();
-    let other = build(dir.path(), &text, &with(Some("ollama:q")), &store);
+    let other = build(dir.path(), &text, &with(Some("lan:q")), &store);
     let error = other.resume("r").await.unwrap_err().to_string();
-    let wanted = r#"~ `x`: `model` was "offline:extract" and is "ollama:q""#;
+    let wanted = r#"~ `x`: `model` was "offline:extract" and is "scripted:q""#;
     assert!(error.contains(wanted), "{error}");
 }
 
