@@ -167,7 +167,8 @@ impl Wanted<'_> {
         };
         let base_dir = again.base_dir.clone().or(origin.map(|origin| origin.base_dir.clone()));
         let model = again.model.clone().or(origin.and_then(|origin| origin.model.clone()));
-        Ok(args::Definition { file: file.clone(), model, allow_shell: again.allow_shell, base_dir })
+        let (allow_shell, doors) = (again.allow_shell, again.doors.clone());
+        Ok(args::Definition { file: file.clone(), model, allow_shell, doors, base_dir })
     }
 
     fn words(self, origin: Option<&Origin>) -> Words {
@@ -176,6 +177,10 @@ impl Wanted<'_> {
             db: again.run.kept.said().cloned(),
             file: again.file.as_ref().map(|file| file.display().to_string()),
             allow_shell: again.allow_shell || origin.is_some_and(|origin| origin.allow_shell),
+            doors: match origin {
+                Some(origin) if again.doors.is_closed() => origin.doors(),
+                _ => again.doors.clone(),
+            },
         }
     }
 

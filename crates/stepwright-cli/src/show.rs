@@ -85,6 +85,7 @@ fn shown(looked: &Looked, arguments: &Show) -> String {
         db: arguments.run.kept.said().cloned(),
         file: None,
         allow_shell: origin.as_ref().is_some_and(|origin| origin.allow_shell),
+        doors: origin.as_ref().map(Origin::doors).unwrap_or_default(),
     };
     if !output.requirements.is_empty() && !output.is_terminal() {
         text.push('\n');

@@ -1,5 +1,6 @@
 //! Command lines that go on with a run, for people to copy.
 
+use crate::args::Doors;
 use crate::database::Database;
 use std::fmt::Write as _;
 use stepwright::RunOutput;
@@ -18,6 +19,8 @@ pub(crate) struct Words {
     pub(crate) file: Option<String>,
     /// Whether the file runs commands.
     pub(crate) allow_shell: bool,
+    /// What else the file is allowed.
+    pub(crate) doors: Doors,
 }
 
 impl Words {
@@ -53,6 +56,12 @@ impl Words {
         }
         if self.allow_shell {
             words += " --allow-shell";
+        }
+        for path in &self.doors.allow_path {
+            let _ = write!(words, " --allow-path {}", quoted(&path.display().to_string()));
+        }
+        for name in &self.doors.pass_env {
+            let _ = write!(words, " --pass-env {}", quoted(name));
         }
         words
     }

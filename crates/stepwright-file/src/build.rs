@@ -36,7 +36,8 @@ impl Definition {
     pub fn builder(&self) -> Result<WorkflowBuilder, Error> {
         let folder = Arc::new(Folder::new(self.options.base_dir.clone()));
         let forced = self.options.model.as_deref();
-        Builder { file: &self.file, folder, forced, inherited: None }.workflow()
+        let pass_env = &self.options.pass_env;
+        Builder { file: &self.file, folder, pass_env, forced, inherited: None }.workflow()
     }
 }
 
@@ -58,6 +59,8 @@ macro_rules! with_common {
 struct Builder<'a> {
     file: &'a File,
     folder: Arc<Folder>,
+    /// The environment variables that commands are given.
+    pass_env: &'a [String],
     /// The model of every agent, whatever the file says.
     forced: Option<&'a str>,
     /// The model of the file around this one.
@@ -100,7 +103,7 @@ impl<'a> Builder<'a> {
                 limited(Step::new(name, step), item).into_step()
             }
             Kind::Function(function) => {
-                let step = FunctionStep::new(function.clone(), self.folder.clone());
+                let step = FunctionStep::new(function.clone(), self.folder.clone(), self.pass_env);
                 limited(Step::new(name, step), item).into_step()
             }
             Kind::Workflow { file, .. } => {
@@ -108,6 +111,7 @@ impl<'a> Builder<'a> {
                 let inner = Builder {
                     file,
                     folder: self.folder.clone(),
+                    pass_env: self.pass_env,
                     forced: self.forced,
                     inherited: inherited.or(self.inherited),
                 };

@@ -24,8 +24,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod access;
+mod beneath;
 mod build;
 mod check;
+mod command;
 mod definition;
 mod diagnostic;
 mod format;

@@ -1,7 +1,7 @@
 //! The steps of a file as a tree, for people.
 
 use crate::duration::display;
-use crate::format::{Choice, File, Function, Item, Kind, Test};
+use crate::format::{Choice, File, Function, Item, Kind, Program, Test};
 use crate::suggest::listed;
 use serde::Serialize;
 use std::fmt;
@@ -230,11 +230,18 @@ fn of_join(join: Join) -> Option<String> {
 }
 
 fn of_function(function: &Function) -> Option<String> {
+    let argv;
     let text = match function {
         Function::ReadFiles { glob, .. } => glob.template.text(),
         Function::WriteFile { path, .. } => path.template.text(),
         Function::HttpGet { url, .. } => url.template.text(),
-        Function::Shell { command, .. } => command.template.text(),
+        Function::Shell(shell) => match &shell.program {
+            Program::Line { command, .. } => command.template.text(),
+            Program::Argv(words) => {
+                argv = words.iter().map(|word| word.template.text()).collect::<Vec<_>>().join(" ");
+                &argv
+            }
+        },
         Function::SetState { values } => {
             let keys: Vec<&str> = values.iter().map(|(key, _)| key.as_str()).collect();
             return Some(listed(&keys));

@@ -115,10 +115,25 @@ pub(crate) struct Definition {
     /// Allow steps that run commands; without it, a file with such steps is refused
     #[arg(long)]
     pub(crate) allow_shell: bool,
+    #[command(flatten)]
+    pub(crate) doors: Doors,
     /// The directory that steps and tools read and write, and never leave; by default the current
     /// one
     #[arg(long, value_name = "DIR")]
     pub(crate) base_dir: Option<PathBuf>,
+}
+
+/// Permissions of a workflow file, which a run does not remember.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Doors {
+    /// Let the file take prompts and other workflows from this directory, too; by default from its
+    /// own folder alone. Can be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(crate) allow_path: Vec<PathBuf>,
+    /// Give this environment variable to commands; by default they are given `PATH`, `HOME` and a
+    /// few others, and no keys. Can be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pass_env: Vec<String>,
 }
 
 /// Whose it is, and where it is kept.
@@ -276,11 +291,20 @@ pub(crate) struct Check {
     pub(crate) json: bool,
 }
 
+impl Doors {
+    /// Whether nothing is allowed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.allow_path.is_empty() && self.pass_env.is_empty()
+    }
+}
+
 impl Definition {
     /// How the file is to be read.
     pub(crate) fn options(&self) -> Options {
         Options {
             allow_shell: self.allow_shell,
+            allow_path: self.doors.allow_path.clone(),
+            pass_env: self.doors.pass_env.clone(),
             base_dir: self.base_dir.clone(),
             model: self.model.clone(),
         }

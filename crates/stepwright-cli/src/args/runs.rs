@@ -1,6 +1,6 @@
 //! What can be said about runs that are kept.
 
-use super::{In, OneRun, Shown};
+use super::{Doors, In, OneRun, Shown};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 use stepwright::{RunStatus, SessionId, UserId, WorkflowId};
@@ -133,6 +133,8 @@ pub(crate) struct Again {
     /// Allow steps that run commands; without it, a file with such steps is refused
     #[arg(long)]
     pub(crate) allow_shell: bool,
+    #[command(flatten)]
+    pub(crate) doors: Doors,
     /// The directory that steps and tools read and write; by default the one of its beginning
     #[arg(long, value_name = "DIR")]
     pub(crate) base_dir: Option<PathBuf>,

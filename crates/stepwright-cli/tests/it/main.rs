@@ -8,6 +8,8 @@ mod cancelling;
 mod chat;
 mod checking;
 mod databases;
+#[cfg(unix)]
+mod doors;
 mod events;
 mod failures;
 mod faults;

@@ -23,7 +23,7 @@ fn held(place: &Place) -> Child {
     child
 }
 
-/// Kills the command without asking it. What its step runs goes on until it is let go.
+/// Kills the command without asking it, and with it what its step runs.
 fn killed(mut child: Child) {
     child.kill().unwrap();
     assert_eq!(code(child.wait().unwrap()), 137);

@@ -280,9 +280,7 @@ fn referring(function: &Function) -> Vec<Referring<'_>> {
             std::iter::once(path).chain(text).map(Into::into).collect()
         }
         Function::HttpGet { url, .. } => vec![url.into()],
-        Function::Shell { command, stdin, .. } => {
-            std::iter::once(command).chain(stdin).map(Into::into).collect()
-        }
+        Function::Shell(shell) => shell.texts().map(Into::into).collect(),
         Function::Sleep { .. } => Vec::new(),
     }
 }

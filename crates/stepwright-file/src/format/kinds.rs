@@ -1,9 +1,10 @@
 //! Steps and containers: one key says what kind it is.
 
 use super::fields::Fields;
-use super::read::{Reader, read_file};
+use super::read::Reader;
 use super::review::Asked;
 use super::{Choice, Item, Kind, Test, Text, Word};
+use crate::access::Refused;
 use crate::source::Span;
 use crate::suggest::listed;
 use crate::template::{Flavour, Template};
@@ -325,15 +326,12 @@ impl Reader<'_> {
 
     fn workflow(&mut self, value: &Node) -> Option<Kind> {
         let path = self.word(value, "workflow")?;
-        let file = self.dir.join(&path.text);
-        let shown = file.display().to_string();
-        match read_file(&file, &shown, self.options, self.state) {
+        match self.referred_workflow(&path.text) {
             Ok(file) => Some(Kind::Workflow { path, file: Box::new(file?) }),
-            Err(why) => {
+            Err(Refused { why, help }) => {
                 let message = format!("cannot use `{}`: {why}", path.text);
-                let mistake = self.mistake(path.span, message);
-                let help = why.contains("no such file").then(|| format!("looked for {shown}"));
-                self.push(mistake.maybe_help(help));
+                let mistake = self.mistake(path.span, message).maybe_help(help);
+                self.push(mistake);
                 None
             }
         }

@@ -8,7 +8,7 @@ mod review;
 mod tools;
 mod values;
 
-pub(crate) use read::{State, read_file, read_text};
+pub(crate) use read::{State, read_named, read_text};
 pub(crate) use values::{Computed, Expr, Referring, Text};
 
 use crate::source::{Source, Span};
@@ -149,8 +149,40 @@ pub(crate) enum Function {
     ReadFiles { glob: Text, max_files: usize, max_bytes: u64 },
     WriteFile { path: Text, text: Option<Text> },
     HttpGet { url: Text, timeout: Duration, max_bytes: u64 },
-    Shell { command: Text, stdin: Option<Text>, timeout: Duration, max_bytes: u64 },
+    Shell(Box<Shell>),
     Sleep { duration: Duration },
+}
+
+/// A command.
+#[derive(Clone, Debug)]
+pub(crate) struct Shell {
+    pub(crate) program: Program,
+    /// Environment variables, by name.
+    pub(crate) env: Vec<(String, Text)>,
+    pub(crate) stdin: Option<Text>,
+    pub(crate) timeout: Duration,
+    pub(crate) max_bytes: u64,
+}
+
+impl Shell {
+    /// Every template in it.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &Text> {
+        let (command, words) = match &self.program {
+            Program::Line { command, args } => (Some(command), args),
+            Program::Argv(words) => (None, words),
+        };
+        let env = self.env.iter().map(|(_, value)| value);
+        command.into_iter().chain(words).chain(env).chain(&self.stdin)
+    }
+}
+
+/// What a command runs.
+#[derive(Clone, Debug)]
+pub(crate) enum Program {
+    /// A line for the shell, with its arguments.
+    Line { command: Text, args: Vec<Text> },
+    /// A program and its arguments, without a shell.
+    Argv(Vec<Text>),
 }
 
 impl Kind {
@@ -180,7 +212,7 @@ impl Function {
             Self::ReadFiles { .. } => "read_files",
             Self::WriteFile { .. } => "write_file",
             Self::HttpGet { .. } => "http_get",
-            Self::Shell { .. } => "shell",
+            Self::Shell(_) => "shell",
             Self::Sleep { .. } => "sleep",
         }
     }

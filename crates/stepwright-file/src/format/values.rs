@@ -50,6 +50,11 @@ impl Text {
     pub(crate) fn render(&self, values: &Values<'_>) -> Result<String, StepError> {
         self.template.render(values)
     }
+
+    /// Whether it is more than a text that is the same for every run.
+    pub(crate) fn has_expressions(&self) -> bool {
+        self.template.text().contains("{{")
+    }
 }
 
 /// A value, parts of which may be expressions.

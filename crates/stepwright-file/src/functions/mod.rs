@@ -1,13 +1,18 @@
 //! What steps without a model do.
 
+mod environment;
 mod files;
+mod glob;
+#[cfg(unix)]
+mod group;
 mod http;
 mod shell;
 
+pub(crate) use environment::{is_run, is_variable};
 pub(crate) use files::Folder;
 pub(crate) use http::{Fetch, fetch};
 
-use crate::format::Function;
+use crate::format::{Function, Program, Text};
 use crate::reference::Values;
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
@@ -17,11 +22,13 @@ use stepwright_core::{Content, Executor, Patch, StepContext, StepError, StepInpu
 pub(crate) struct FunctionStep {
     function: Function,
     folder: Arc<Folder>,
+    /// The environment variables that commands are given.
+    pass_env: Vec<String>,
 }
 
 impl FunctionStep {
-    pub(crate) fn new(function: Function, folder: Arc<Folder>) -> Self {
-        Self { function, folder }
+    pub(crate) fn new(function: Function, folder: Arc<Folder>, pass_env: &[String]) -> Self {
+        Self { function, folder, pass_env: pass_env.to_vec() }
     }
 }
 
@@ -68,14 +75,26 @@ impl Executor for FunctionStep {
                 }
                 Ok(page.content().into())
             }
-            Function::Shell { command, stdin, timeout, max_bytes } => {
-                let stdin = stdin.as_ref().map(|stdin| stdin.render(&values)).transpose()?;
+            Function::Shell(what) => {
+                let all = |texts: &[Text]| -> Result<Vec<String>, StepError> {
+                    texts.iter().map(|text| text.render(&values)).collect()
+                };
+                let env = what.env.iter();
+                let env = env.map(|(name, value)| Ok((name.clone(), value.render(&values)?)));
+                let stdin = what.stdin.as_ref().map(|stdin| stdin.render(&values)).transpose()?;
                 let command = shell::Command {
-                    line: command.render(&values)?,
+                    program: match &what.program {
+                        Program::Line { command, args } => {
+                            shell::Program::Line(command.render(&values)?, all(args)?)
+                        }
+                        Program::Argv(words) => shell::Program::Argv(all(words)?),
+                    },
+                    env: env.collect::<Result<_, StepError>>()?,
+                    pass_env: self.pass_env.clone(),
                     stdin: stdin.unwrap_or_default(),
                     dir: self.folder.root()?,
-                    timeout: *timeout,
-                    max_bytes: *max_bytes,
+                    timeout: what.timeout,
+                    max_bytes: what.max_bytes,
                 };
                 Ok(shell::run(command).await?.into())
             }

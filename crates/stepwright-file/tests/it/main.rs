@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod commands;
 mod docs;
 mod files;
 mod http;
 mod mistakes;
+mod mutations;
 mod outline;
 mod people;
 mod runs;
 mod tools;
+mod untrusted;
