@@ -1,11 +1,13 @@
 //! From a file to a workflow of the engine.
 
+use crate::budget::Budget;
 use crate::definition::Definition;
 use crate::format::{Agent as AgentOf, Choice, Expr, File, Item, Kind, Test, Text};
 use crate::functions::{Folder, FunctionStep};
-use crate::reference::Values;
+use crate::reference::{OwnedValues, Values};
 use crate::schema;
 use crate::tools::Chosen;
+use crate::work::evaluate;
 use jsonschema::Validator;
 use serde_json::Value;
 use std::sync::Arc;
@@ -135,10 +137,11 @@ impl<'a> Builder<'a> {
                     repeat = repeat.forward();
                 }
                 if let Some(until) = until.clone() {
-                    repeat = repeat.until(move |turn| {
+                    repeat = repeat.until_async(move |turn| {
                         let (content, iteration) = (turn.content(), turn.iteration());
-                        let values = Values::of_turn(turn.input(), content, iteration);
-                        until.expression.decide(&values)
+                        let values = OwnedValues::of_turn(turn.input(), content, iteration);
+                        let until = until.expression.clone();
+                        evaluate(values, move |values, budget| until.decide(values, budget))
                     });
                 }
                 self.items(body)?.into_iter().fold(repeat, Loop::step).into_step()
@@ -147,9 +150,12 @@ impl<'a> Builder<'a> {
                 let condition = match test {
                     Test::Constant(holds) => Condition::constant(name, *holds),
                     Test::Expression(test) => {
-                        let test = test.clone();
-                        Condition::new(name, move |input| {
-                            test.expression.decide(&Values::of(input))
+                        let test = test.expression.clone();
+                        Condition::new_async(name, move |input| {
+                            let test = test.clone();
+                            evaluate(OwnedValues::of(input), move |values, budget| {
+                                test.decide(values, budget)
+                            })
                         })
                     }
                 };
@@ -165,7 +171,7 @@ impl<'a> Builder<'a> {
             Kind::Map { over, concurrency, join, body } => {
                 let mut map = with_common!(Map::new(name).join(*join), item);
                 if let Some(over) = over.clone() {
-                    map = map.over(move |input| items_of(&over, input));
+                    map = map.over_async(move |input| items_of(over.clone(), input));
                 }
                 if let Some(concurrency) = concurrency {
                     map = map.concurrency(*concurrency);
@@ -213,8 +219,11 @@ fn router(name: &str, choose: &Choice) -> Router {
         }
         Choice::Person => Router::constant(name, [""; 0]),
         Choice::Expression(choose) => {
-            let choose = choose.clone();
-            Router::new(name, move |input| choose.expression.names(&Values::of(input)))
+            let choose = choose.expression.clone();
+            Router::new_async(name, move |input| {
+                let choose = choose.clone();
+                evaluate(OwnedValues::of(input), move |values, budget| choose.names(values, budget))
+            })
         }
     }
 }
@@ -231,8 +240,9 @@ fn limited(step: Step, item: &Item) -> Step {
     }
 }
 
-fn items_of(over: &Expr, input: &StepInput) -> Result<Vec<Content>, StepError> {
-    let list = over.expression.list(&Values::of(input))?;
+async fn items_of(over: Expr, input: StepInput) -> Result<Vec<Content>, StepError> {
+    let list = move |values: &Values<'_>, budget: &Budget<'_>| over.expression.list(values, budget);
+    let list = evaluate(OwnedValues::of(input), list).await?;
     Ok(list.into_iter().map(Content::from).collect())
 }
 
@@ -257,7 +267,11 @@ impl Executor for Prompted {
         cx: StepContext,
     ) -> Result<StepOutput, StepError> {
         if let Some(prompt) = &self.prompt {
-            let text = prompt.render(&Values::of(&input))?;
+            let template = prompt.clone();
+            let text = evaluate(OwnedValues::of(input.clone()), move |values, budget| {
+                template.render(values, budget)
+            });
+            let text = text.await?;
             // Nobody is told twice what the prompt tells.
             let tells = |word: &str| prompt.template.references().iter().any(|r| r.root == word);
             if tells("user_input") {

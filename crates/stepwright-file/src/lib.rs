@@ -24,8 +24,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod budget;
 mod build;
 mod check;
+#[cfg(test)]
+mod corpus;
 mod definition;
 mod diagnostic;
 mod format;
@@ -44,6 +47,7 @@ mod functions;
 mod reference;
 mod template;
 mod tools;
+mod work;
 
 pub use definition::{Definition, Options};
 pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle};

@@ -7,8 +7,9 @@ mod shell;
 pub(crate) use files::Folder;
 pub(crate) use http::{Fetch, fetch};
 
-use crate::format::Function;
-use crate::reference::Values;
+use crate::format::{Computed, Function, Text};
+use crate::reference::OwnedValues;
+use crate::work::evaluate;
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::{Content, Executor, Patch, StepContext, StepError, StepInput, StepOutput};
@@ -31,36 +32,45 @@ impl Executor for FunctionStep {
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
-        let values = Values::of(&input);
+        let values = OwnedValues::of(input.clone());
         match &self.function {
-            Function::Template { text } => Ok(text.render(&values)?.into()),
-            Function::Value { value } => Ok(Content::from(value.value(&values)?).into()),
+            Function::Template { text } => Ok(rendered(values, text).await?.into()),
+            Function::Value { value } => {
+                let value = value.clone();
+                let value = evaluate(values, move |values, budget| value.value(values, budget));
+                Ok(Content::from(value.await?).into())
+            }
             Function::SetState { values: changes } => {
                 // It changes the state and nothing else.
                 let mut output = passed_on(&input);
-                for (key, value) in changes {
-                    output = output.patch(Patch::set(key, value.value(&values)?));
-                }
+                let changes = changes.clone();
+                let changes = evaluate(values, move |values, budget| {
+                    let change = |(key, value): &(String, Computed)| {
+                        Ok(Patch::set(key, value.value(values, budget)?))
+                    };
+                    changes.iter().map(change).collect::<Result<Vec<_>, _>>()
+                });
+                output.patches.extend(changes.await?);
                 Ok(output)
             }
             Function::ReadFiles { glob, max_files, max_bytes } => {
                 let limits = files::Limits { max_files: *max_files, max_bytes: *max_bytes };
-                let (pattern, folder) = (glob.render(&values)?, self.folder.clone());
+                let (pattern, folder) = (rendered(values, glob).await?, self.folder.clone());
                 let read = blocking(move || folder.read_all(&pattern, limits)).await?;
                 cx.progress(format!("read {} files, {} bytes", read.files, read.bytes));
                 Ok(Content::from(read.list).into())
             }
             Function::WriteFile { path, text } => {
-                let (path, folder) = (path.render(&values)?, self.folder.clone());
+                let (path, folder) = (rendered(values.clone(), path).await?, self.folder.clone());
                 let text = match text {
-                    Some(text) => text.render(&values)?,
+                    Some(text) => rendered(values, text).await?,
                     None => input.content().pretty().into_owned(),
                 };
                 let written = blocking(move || folder.write(&path, &text)).await?;
                 Ok(Content::from(written).into())
             }
             Function::HttpGet { url, timeout, max_bytes } => {
-                let url = url.render(&values)?;
+                let url = rendered(values, url).await?;
                 let fetch_it = Fetch { url, timeout: *timeout, max_bytes: *max_bytes };
                 let page = blocking(move || fetch(&fetch_it)).await?;
                 if let Some(note) = &page.note {
@@ -69,10 +79,14 @@ impl Executor for FunctionStep {
                 Ok(page.content().into())
             }
             Function::Shell { command, stdin, timeout, max_bytes } => {
-                let stdin = stdin.as_ref().map(|stdin| stdin.render(&values)).transpose()?;
+                let line = rendered(values.clone(), command).await?;
+                let stdin = match stdin {
+                    Some(stdin) => rendered(values, stdin).await?,
+                    None => String::new(),
+                };
                 let command = shell::Command {
-                    line: command.render(&values)?,
-                    stdin: stdin.unwrap_or_default(),
+                    line,
+                    stdin,
                     dir: self.folder.root()?,
                     timeout: *timeout,
                     max_bytes: *max_bytes,
@@ -85,6 +99,12 @@ impl Executor for FunctionStep {
             }
         }
     }
+}
+
+/// The text of a template.
+async fn rendered(values: OwnedValues, text: &Text) -> Result<String, StepError> {
+    let text = text.clone();
+    evaluate(values, move |values, budget| text.render(values, budget)).await
 }
 
 /// What came before, as it was.

@@ -3,11 +3,13 @@
 mod render;
 mod tags;
 
+use crate::budget::{Budget, READ_BYTES_INLINE_MAX, Unfinished};
 use crate::expression::Mistake;
-use crate::reference::{Reference, Values};
+use crate::reference::{Reference, Root, Values};
 use crate::source::Span;
 use crate::suggest::closest;
 use minijinja::Environment;
+use render::Bounded;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use stepwright_core::StepError;
@@ -43,7 +45,7 @@ impl Template {
         text: &str,
         flavour: Flavour,
     ) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
-        let env = render::environment(flavour);
+        let env = render::environment(flavour, false);
         let template = env.template_from_str(text).map_err(|e| vec![syntax_mistake(text, &e)])?;
         let undeclared = template.undeclared_variables(false);
         let tags = tags::scan(text);
@@ -65,13 +67,39 @@ impl Template {
     }
 
     /// The text with the values in it.
-    pub(crate) fn render(&self, values: &Values<'_>) -> Result<String, StepError> {
-        let env = render::environment(self.0.flavour);
-        let roots: BTreeMap<_, _> = values.roots(&self.0.references).collect();
-        let template = env.template_from_str(&self.0.text);
-        template
-            .and_then(|template| template.render(minijinja::value::Serde(&roots)))
-            .map_err(|error| self.failed(&error))
+    pub(crate) fn render(
+        &self,
+        values: &Values<'_>,
+        budget: &Budget<'_>,
+    ) -> Result<String, Unfinished> {
+        let roots = values.roots(&self.0.references);
+        let read = |bytes, (_, root): &(_, Root<'_>)| bytes + root.bytes(READ_BYTES_INLINE_MAX);
+        if budget.is_inline() && roots.iter().fold(0, read) > READ_BYTES_INLINE_MAX {
+            return Err(Unfinished::NotHere);
+        }
+        let env = render::environment(self.0.flavour, budget.is_inline());
+        let roots: BTreeMap<_, _> = roots.into_iter().collect();
+        let template = env.template_from_str(&self.0.text).map_err(|error| self.failed(&error))?;
+        let mut text = Bounded::default();
+        let rendered = template.render_captured_to(minijinja::value::Serde(&roots), &mut text);
+        match rendered {
+            Ok(_) => {}
+            Err(_) if text.is_full => return Err(self.too_long().into()),
+            Err(error) if budget.is_inline() && is_out_of_fuel(&error) => {
+                return Err(Unfinished::NotHere);
+            }
+            Err(error) => return Err(self.failed(&error).into()),
+        }
+        // minijinja writes nothing but text.
+        String::from_utf8(text.bytes)
+            .map_err(|error| StepError::terminal(format!("internal error: {error}")).into())
+    }
+
+    fn too_long(&self) -> StepError {
+        let message = format!("the text is longer than {} bytes", render::TEXT_BYTES_MAX);
+        StepError::terminal(message)
+            .with_code(ErrorCode::Limit)
+            .with_hint("put less into it, or write it to a file in pieces")
     }
 
     // The same values give the same failure, so trying again is of no use.
@@ -86,8 +114,16 @@ impl Template {
             .trim();
         let what = match (error.kind(), error.detail()) {
             (ErrorKind::UndefinedError, _) => "has no value".to_owned(),
-            (ErrorKind::OutOfFuel, _) => {
-                format!("does more than {} operations", render::FUEL_MAX)
+            (_, Some(detail)) if render::TOO_LARGE.contains(&detail) => return self.too_long(),
+            _ if is_out_of_fuel(error) => {
+                let message = format!(
+                    "`{place}` in a template takes more than {} operations, of which 64 bytes of \
+                     text are one",
+                    render::FUEL_MAX
+                );
+                return StepError::terminal(message)
+                    .with_code(ErrorCode::Limit)
+                    .with_hint("put less into it, or do the work in `value` steps before");
             }
             (_, Some(detail)) => format!("fails: {detail}"),
             (kind, None) => format!("fails: {kind}"),
@@ -95,6 +131,21 @@ impl Template {
         let error = StepError::terminal(format!("`{place}` in a template {what}"));
         error.with_code(ErrorCode::BadInput)
     }
+}
+
+/// Whether a template has taken all of its operations. Inside of a filter, that is the cause of
+/// another failure.
+fn is_out_of_fuel(error: &minijinja::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<minijinja::Error>()
+            && error.kind() == minijinja::ErrorKind::OutOfFuel
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn syntax_mistake(text: &str, error: &minijinja::Error) -> Mistake {

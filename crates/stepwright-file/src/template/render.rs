@@ -6,7 +6,12 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Undefi
 use std::sync::LazyLock;
 
 /// How many operations a template may take: enough for any prompt, and an end for a loop in a loop.
-pub(super) const FUEL_MAX: u64 = 10_000_000;
+/// Making 64 bytes of text counts as one, so that this also bounds what is built on the way.
+pub(super) const FUEL_MAX: u64 = 2_000_000;
+/// How many of them are done on the thread of the caller.
+const FUEL_INLINE_MAX: u64 = 20_000;
+/// How long the text of a template may become, in bytes.
+pub(super) const TEXT_BYTES_MAX: usize = 20_000_000;
 
 /// The filters that are worth suggesting.
 pub(super) const FILTERS: [&str; 34] = [
@@ -64,34 +69,69 @@ pub(super) const TESTS: [&str; 14] = [
     "containing",
 ];
 
-static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut env = common();
-    env.set_formatter(|out, state, value| write_plain(out, state, value));
-    env
-});
-
-static SHELL: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut env = common();
-    env.set_formatter(|out, state, value| {
-        let text = text_of(state, value)?;
-        // Whatever is in it: a quote ends the word, stands for itself, and begins the next.
-        write!(out, "'{}'", text.replace('\'', r"'\''")).map_err(Error::from)
-    });
-    env
-});
-
-fn common() -> Environment<'static> {
-    let mut env = Environment::new();
-    env.set_undefined_behavior(UndefinedBehavior::Strict);
-    env.set_auto_escape_callback(|_| AutoEscape::None);
-    env.set_fuel(Some(FUEL_MAX));
-    env
+/// The environments of one flavour: with all of the fuel, and with that for the caller's thread.
+struct Pair {
+    whole: Environment<'static>,
+    inline: Environment<'static>,
 }
 
-pub(super) fn environment(flavour: Flavour) -> &'static Environment<'static> {
-    match flavour {
+impl Pair {
+    fn of(set_up: impl Fn(&mut Environment<'static>)) -> Self {
+        let make = |fuel| {
+            let mut env = Environment::new();
+            env.set_undefined_behavior(UndefinedBehavior::Strict);
+            env.set_auto_escape_callback(|_| AutoEscape::None);
+            env.set_fuel(Some(fuel));
+            set_up(&mut env);
+            env
+        };
+        Self { whole: make(FUEL_MAX), inline: make(FUEL_INLINE_MAX) }
+    }
+}
+
+static PLAIN: LazyLock<Pair> = LazyLock::new(|| {
+    Pair::of(|env| {
+        env.set_formatter(|out, state, value| write_plain(out, state, value));
+    })
+});
+
+static SHELL: LazyLock<Pair> = LazyLock::new(|| {
+    Pair::of(|env| {
+        env.set_formatter(|out, state, value| {
+            let text = text_of(state, value)?;
+            // Whatever is in it: a quote ends the word, stands for itself, and begins the next.
+            write!(out, "'{}'", text.replace('\'', r"'\''")).map_err(Error::from)
+        });
+    })
+});
+
+pub(super) fn environment(flavour: Flavour, inline: bool) -> &'static Environment<'static> {
+    let pair = match flavour {
         Flavour::Plain => &PLAIN,
         Flavour::Shell => &SHELL,
+    };
+    if inline { &pair.inline } else { &pair.whole }
+}
+
+/// A text that is refused when it becomes too long.
+#[derive(Debug, Default)]
+pub(super) struct Bounded {
+    pub(super) bytes: Vec<u8>,
+    pub(super) is_full: bool,
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.bytes.len() + bytes.len() > TEXT_BYTES_MAX {
+            self.is_full = true;
+            return Err(std::io::Error::other("the text is too long"));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -116,9 +156,24 @@ fn text_of(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
         }
         ValueKind::None => Ok(String::new()),
         ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => {
-            serde_json::to_string_pretty(value)
+            // What is built of the same parts over and over is written out here, within the bound.
+            let mut text = Bounded::default();
+            let written = serde_json::to_writer_pretty(&mut text, value);
+            if text.is_full {
+                return Err(too_long());
+            }
+            written.map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+            String::from_utf8(text.bytes)
                 .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
         }
         _ => Ok(value.to_string()),
     }
+}
+
+/// What says that a text would be too long: ours, and minijinja's.
+pub(super) const TOO_LARGE: [&str; 3] =
+    ["the text is too long", "repeated string is too large", "repeated sequence is too large"];
+
+fn too_long() -> Error {
+    Error::new(ErrorKind::InvalidOperation, TOO_LARGE[0])
 }
