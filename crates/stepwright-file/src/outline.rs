@@ -235,8 +235,8 @@ fn of_function(function: &Function) -> Option<String> {
         Function::WriteFile { path, .. } => path.template.text(),
         Function::HttpGet { url, .. } => url.template.text(),
         Function::Shell { command, .. } => command.template.text(),
-        Function::SetState { values } => {
-            let keys: Vec<&str> = values.iter().map(|(key, _)| key.as_str()).collect();
+        Function::State { values, .. } => {
+            let keys: Vec<&str> = values.iter().map(|entry| entry.key.text.as_str()).collect();
             return Some(listed(&keys));
         }
         Function::Sleep { duration } => return Some(display(*duration)),

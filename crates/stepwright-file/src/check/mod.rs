@@ -1,9 +1,10 @@
 //! What no single line of a file can tell: whether names exist where they are used.
 
 mod references;
+mod state;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::format::{Choice, File, Function, Item, Kind, Referring, Test};
+use crate::format::{Choice, File, Function, Item, Kind, Referring, StateChange, Test};
 use crate::reference::ROOTS;
 use crate::source::Span;
 use crate::suggest::did_you_mean;
@@ -155,6 +156,9 @@ impl<'a> Checker<'a, '_> {
                 after.hidden.push((&item.name.text, Hidden::Itself));
                 self.all_of(referring(function).into_iter(), after);
                 after.hidden.pop();
+                if let Function::State { by: StateChange::Set, values } = function {
+                    self.sets(values);
+                }
             }
             Kind::Steps { body } => after.visible = self.items(body, &inside).visible,
             Kind::Parallel { branches, .. } => self.parallel(branches, &inside, after),
@@ -272,8 +276,8 @@ fn referring(function: &Function) -> Vec<Referring<'_>> {
     match function {
         Function::Template { text } => vec![text.into()],
         Function::Value { value } => value.expressions().into_iter().map(Into::into).collect(),
-        Function::SetState { values } => {
-            values.iter().flat_map(|(_, value)| value.expressions()).map(Into::into).collect()
+        Function::State { values, .. } => {
+            values.iter().flat_map(|entry| entry.value.expressions()).map(Into::into).collect()
         }
         Function::ReadFiles { glob, .. } => vec![glob.into()],
         Function::WriteFile { path, text } => {

@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use super::read::Reader;
-use super::{Function, Kind};
+use super::{Function, Kind, StateChange, StateEntry, Word};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::time::Duration;
@@ -23,7 +23,10 @@ impl Reader<'_> {
                 Function::Template { text: self.template(value, "template", Flavour::Plain)? }
             }
             "value" => Function::Value { value: self.computed(value)? },
-            "set_state" => self.set_state(value)?,
+            "set_state" => self.state(StateChange::Set, value)?,
+            "increment_state" => self.state(StateChange::Increment, value)?,
+            "append_state" => self.state(StateChange::Append, value)?,
+            "merge_state" => self.state(StateChange::Merge, value)?,
             "read_files" => self.read_files(value)?,
             "write_file" => self.write_file(value)?,
             "http_get" => self.http_get(value)?,
@@ -33,15 +36,47 @@ impl Reader<'_> {
         Some(Kind::Function(function))
     }
 
-    fn set_state(&mut self, value: &Node) -> Option<Function> {
+    fn state(&mut self, by: StateChange, value: &Node) -> Option<Function> {
+        let word = by.word();
         let Yaml::Map(map) = &value.value else {
-            self.wrong_type(value, "`set_state` maps keys to values");
+            self.wrong_type(value, &format!("`{word}` maps keys to values"));
             return None;
         };
-        let values: Vec<_> =
-            map.iter().map(|(key, one)| Some((key.name.clone(), self.computed(one)?))).collect();
-        let values = values.into_iter().collect::<Option<_>>()?;
-        Some(Function::SetState { values })
+        if map.is_empty() {
+            let mistake = self.mistake(value.span, format!("`{word}` changes no key"));
+            self.push(mistake.help(format!("name one: `{word}: {{visits: …}}`")));
+        }
+        let mut values: Vec<StateEntry> = Vec::new();
+        let mut whole = true;
+        for (key, one) in map {
+            if let Some(first) = values.iter().find(|entry| entry.key.text == key.name) {
+                let message = format!("`{}` is there twice", key.name);
+                let first = first.key.span;
+                let mistake = self.mistake(key.span, message).label("again here");
+                self.push(mistake.also(first, "first here"));
+                continue;
+            }
+            // What is no number or object is seen before anything runs, unless it is computed.
+            let wanted = match (by, &one.value) {
+                (_, Yaml::Text(text)) if text.trim_start().starts_with('=') => None,
+                (StateChange::Increment, Yaml::Number(_)) => None,
+                (StateChange::Increment, _) => Some("a number"),
+                (StateChange::Merge, Yaml::Map(_)) => None,
+                (StateChange::Merge, _) => Some("an object"),
+                _ => None,
+            };
+            if let Some(wanted) = wanted {
+                self.wrong_type(one, &format!("`{word}` needs {wanted} for `{}`", key.name));
+            }
+            match self.computed(one) {
+                Some(value) => {
+                    let key = Word { text: key.name.clone(), span: key.span };
+                    values.push(StateEntry { key, value });
+                }
+                None => whole = false,
+            }
+        }
+        whole.then_some(Function::State { by, values })
     }
 
     fn read_files(&mut self, value: &Node) -> Option<Function> {

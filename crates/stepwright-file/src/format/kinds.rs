@@ -13,11 +13,14 @@ use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{ErrorPolicy, ITERATIONS_MAX, Join, OnError, RETRIES_MAX, Retry};
 
 /// The keys that make a step what it is.
-pub(crate) const KINDS: [&str; 16] = [
+pub(crate) const KINDS: [&str; 19] = [
     "agent",
     "template",
     "value",
     "set_state",
+    "increment_state",
+    "append_state",
+    "merge_state",
     "read_files",
     "write_file",
     "http_get",

@@ -145,12 +145,41 @@ pub(crate) enum Choice {
 pub(crate) enum Function {
     Template { text: Text },
     Value { value: Computed },
-    SetState { values: Vec<(String, Computed)> },
+    /// Changes keys of the session state.
+    State { by: StateChange, values: Vec<StateEntry> },
     ReadFiles { glob: Text, max_files: usize, max_bytes: u64 },
     WriteFile { path: Text, text: Option<Text> },
     HttpGet { url: Text, timeout: Duration, max_bytes: u64 },
     Shell { command: Text, stdin: Option<Text>, timeout: Duration, max_bytes: u64 },
     Sleep { duration: Duration },
+}
+
+/// What a step does to keys of the session state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StateChange {
+    Set,
+    Increment,
+    Append,
+    Merge,
+}
+
+impl StateChange {
+    /// The kind of step that does it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Set => "set_state",
+            Self::Increment => "increment_state",
+            Self::Append => "append_state",
+            Self::Merge => "merge_state",
+        }
+    }
+}
+
+/// A key of the session state, and what changes it.
+#[derive(Clone, Debug)]
+pub(crate) struct StateEntry {
+    pub(crate) key: Word,
+    pub(crate) value: Computed,
 }
 
 impl Kind {
@@ -176,7 +205,7 @@ impl Function {
         match self {
             Self::Template { .. } => "template",
             Self::Value { .. } => "value",
-            Self::SetState { .. } => "set_state",
+            Self::State { by, .. } => by.word(),
             Self::ReadFiles { .. } => "read_files",
             Self::WriteFile { .. } => "write_file",
             Self::HttpGet { .. } => "http_get",

@@ -7,9 +7,11 @@ mod shell;
 pub(crate) use files::Folder;
 pub(crate) use http::{Fetch, fetch};
 
-use crate::format::{Computed, Function, Text};
+use crate::budget::Unfinished;
+use crate::format::{Function, StateChange, StateEntry, Text};
 use crate::reference::OwnedValues;
 use crate::work::evaluate;
+use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::{Content, Executor, Patch, StepContext, StepError, StepInput, StepOutput};
@@ -40,13 +42,14 @@ impl Executor for FunctionStep {
                 let value = evaluate(values, move |values, budget| value.value(values, budget));
                 Ok(Content::from(value.await?).into())
             }
-            Function::SetState { values: changes } => {
+            Function::State { by, values: changes } => {
                 // It changes the state and nothing else.
                 let mut output = passed_on(&input);
-                let changes = changes.clone();
+                let (by, changes) = (*by, changes.clone());
                 let changes = evaluate(values, move |values, budget| {
-                    let change = |(key, value): &(String, Computed)| {
-                        Ok(Patch::set(key, value.value(values, budget)?))
+                    let change = |entry: &StateEntry| {
+                        let value = entry.value.value(values, budget)?;
+                        Ok::<_, Unfinished>(patch(by, &entry.key.text, value)?)
                     };
                     changes.iter().map(change).collect::<Result<Vec<_>, _>>()
                 });
@@ -99,6 +102,26 @@ impl Executor for FunctionStep {
             }
         }
     }
+}
+
+/// The change of one key.
+fn patch(by: StateChange, key: &str, value: Value) -> Result<Patch, StepError> {
+    Ok(match (by, value) {
+        (StateChange::Set, value) => Patch::set(key, value),
+        (StateChange::Append, value) => Patch::append(key, value),
+        (StateChange::Increment, Value::Number(by)) => Patch::increment(key, by),
+        (StateChange::Merge, Value::Object(members)) => Patch::merge(key, members),
+        (StateChange::Increment, _) => {
+            return Err(no_change(format!("`increment_state` needs a number for `{key}`")));
+        }
+        (StateChange::Merge, _) => {
+            return Err(no_change(format!("`merge_state` needs an object for `{key}`")));
+        }
+    })
+}
+
+fn no_change(message: String) -> StepError {
+    StepError::terminal(message).with_code(ErrorCode::State)
 }
 
 /// The text of a template.

@@ -117,9 +117,10 @@ impl Template {
             (_, Some(detail)) if render::TOO_LARGE.contains(&detail) => return self.too_long(),
             _ if is_out_of_fuel(error) => {
                 let message = format!(
-                    "`{place}` in a template takes more than {} operations, of which 64 bytes of \
-                     text are one",
-                    render::FUEL_MAX
+                    "`{place}` in a template takes more than {} operations, or the text is longer \
+                     than {} bytes on the way",
+                    render::FUEL_MAX,
+                    render::FUEL_MAX * 64
                 );
                 return StepError::terminal(message)
                     .with_code(ErrorCode::Limit)
