@@ -28,6 +28,12 @@ pub enum JsonError {
         /// The column of it, in bytes from 1.
         column: usize,
     },
+    /// It has an integer that does not fit into 64 bits, and would be rounded.
+    #[error("the integer {number} does not fit into 64 bits; write it as a text, in quotes")]
+    Integer {
+        /// The integer, as it is written; its beginning if it is long.
+        number: String,
+    },
     /// It is not JSON.
     #[error(transparent)]
     Syntax(#[from] serde_json::Error),
@@ -40,7 +46,9 @@ pub enum JsonError {
 /// If the text is nested deeper, or is not JSON.
 pub fn parse(text: &str) -> Result<Value, JsonError> {
     check_depth(text.as_bytes())?;
-    Ok(serde_json::from_str(text)?)
+    let value = serde_json::from_str(text)?;
+    check_integers(text.as_bytes())?;
+    Ok(value)
 }
 
 /// Parses `bytes` as [`parse`] does.
@@ -49,7 +57,9 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
 /// If the bytes are nested deeper, or are not JSON in UTF-8.
 pub fn parse_slice(bytes: &[u8]) -> Result<Value, JsonError> {
     check_depth(bytes)?;
-    Ok(serde_json::from_slice(bytes)?)
+    let value = serde_json::from_slice(bytes)?;
+    check_integers(bytes)?;
+    Ok(value)
 }
 
 /// Looks for a bracket that is nested too deep, in one pass and without memory. For text that is
@@ -84,6 +94,44 @@ pub fn check_depth(text: &[u8]) -> Result<(), JsonError> {
     Ok(())
 }
 
+/// How many characters of an integer are repeated in an error.
+const INTEGER_CHARS_MAX: usize = 60;
+
+/// Looks for an integer that does not fit into 64 bits: `serde_json` reads it as a double, which
+/// rounds it.
+fn check_integers(text: &[u8]) -> Result<(), JsonError> {
+    let (mut in_string, mut escaped, mut at) = (false, false, 0);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'-' | b'0'..=b'9' => {
+                let end = text[at..].iter().position(|byte| {
+                    !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')
+                });
+                let number = &text[at..end.map_or(text.len(), |end| at + end)];
+                at += number.len();
+                let number = std::str::from_utf8(number).unwrap_or_default();
+                let is_integer = number.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit());
+                // Eighteen digits and a sign always fit.
+                let fits = number.len() <= 18
+                    || number.parse::<i64>().is_ok()
+                    || number.parse::<u64>().is_ok();
+                if is_integer && !fits {
+                    let number = number.chars().take(INTEGER_CHARS_MAX).collect();
+                    return Err(JsonError::Integer { number });
+                }
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
 fn too_deep(text: &[u8], at: usize) -> JsonError {
     let before = &text[..at];
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -107,6 +155,18 @@ mod tests {
         }
         // Beside each other there may be as many as one likes.
         assert!(parse(&format!("[{}[]]", "[],".repeat(10_000))).is_ok());
+    }
+
+    #[test]
+    fn integers_are_exact_or_refused() {
+        let exact = format!("[{}, {}, -0, 1e30, 1.5, \"99999999999999999999\"]", u64::MAX, i64::MIN);
+        assert!(parse(&exact).is_ok());
+        for number in ["18446744073709551616", "-9223372036854775809", "12345678901234567890123"] {
+            let error = parse(&format!("{{\"a\": [{number}]}}")).unwrap_err();
+            let said = format!("the integer {number} does not fit into 64 bits");
+            assert!(error.to_string().starts_with(&said), "{error}");
+            assert!(parse_slice(number.as_bytes()).is_err());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{over, refused, text_of};
 use std::io::Read as _;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::json::{self, JsonError};
 use stepwright_core::{Content, StepError};
 use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
 
@@ -24,9 +25,18 @@ pub(crate) struct Page {
 
 impl Page {
     /// The value, if the server says that it is JSON and it is; the text otherwise.
-    pub(crate) fn content(self) -> Content {
-        let value = self.json.then(|| serde_json::from_str::<serde_json::Value>(&self.text).ok());
-        value.flatten().map_or_else(|| self.text.into(), Content::from)
+    ///
+    /// # Errors
+    /// If it is JSON that is nested too deep, or has an integer that would be rounded.
+    pub(crate) fn content(self) -> Result<Content, StepError> {
+        if !self.json {
+            return Ok(self.text.into());
+        }
+        match json::parse(&self.text) {
+            Ok(value) => Ok(value.into()),
+            Err(JsonError::Syntax(_)) => Ok(self.text.into()),
+            Err(error) => Err(refused(format!("the JSON of the page cannot be used: {error}"))),
+        }
     }
 }
 

@@ -75,11 +75,15 @@ impl Executor for FunctionStep {
             Function::HttpGet { url, timeout, max_bytes } => {
                 let url = rendered(values, url).await?;
                 let fetch_it = Fetch { url, timeout: *timeout, max_bytes: *max_bytes };
-                let page = blocking(move || fetch(&fetch_it)).await?;
-                if let Some(note) = &page.note {
-                    cx.progress(note.as_str());
+                let (note, content) = blocking(move || {
+                    let mut page = fetch(&fetch_it)?;
+                    Ok((page.note.take(), page.content()?))
+                })
+                .await?;
+                if let Some(note) = note {
+                    cx.progress(note);
                 }
-                Ok(page.content().into())
+                Ok(content.into())
             }
             Function::Shell { command, stdin, timeout, max_bytes } => {
                 let line = rendered(values.clone(), command).await?;

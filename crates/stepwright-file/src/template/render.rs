@@ -1,7 +1,7 @@
 //! How values become text.
 
 use super::Flavour;
-use minijinja::value::{Value, ValueKind};
+use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 use std::sync::LazyLock;
 
@@ -82,6 +82,19 @@ impl Pair {
             env.set_undefined_behavior(UndefinedBehavior::Strict);
             env.set_auto_escape_callback(|_| AutoEscape::None);
             env.set_fuel(Some(fuel));
+            // minijinja counts what these have written when it is written; what is built of the
+            // same parts over and over would have no end before that.
+            env.add_filter(
+                "tojson",
+                |state: &State<'_, '_>, value: &Value, indent: Option<Value>, args: Kwargs| {
+                    charged(state, value)?;
+                    minijinja::filters::tojson(value, indent, args)
+                },
+            );
+            env.add_filter("pprint", |state: &State<'_, '_>, value: &Value| {
+                charged(state, value)?;
+                Ok::<_, Error>(minijinja::filters::pprint(value))
+            });
             set_up(&mut env);
             env
         };
@@ -111,6 +124,17 @@ pub(super) fn environment(flavour: Flavour, inline: bool) -> &'static Environmen
         Flavour::Shell => &SHELL,
     };
     if inline { &pair.inline } else { &pair.whole }
+}
+
+/// Takes the operations for writing `value` as JSON, if that is not too long.
+fn charged(state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let mut text = Bounded::default();
+    // What is no JSON is told by the filter itself.
+    let _ = serde_json::to_writer(&mut text, value);
+    if text.is_full {
+        return Err(too_long());
+    }
+    state.consume_fuel(text.bytes.len() as u64 / 64)
 }
 
 /// A text that is refused when it becomes too long.

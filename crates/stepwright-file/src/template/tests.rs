@@ -83,19 +83,13 @@ fn what_a_template_builds_on_the_way_has_an_end() {
         "{% set ns = namespace(t=[1]) %}{% for i in range(60) %}\
          {% set ns.t = [ns.t, ns.t] %}{% endfor %}{{ ns.t | tojson }}",
         "{% set ns = namespace(t=[1]) %}{% for i in range(60) %}\
-         {% set ns.t = [ns.t, ns.t] %}{% endfor %}{{ ns.t ~ 'x' }}",
+         {% set ns.t = [ns.t, ns.t] %}{% endfor %}{{ ns.t | pprint }}",
         "{{ 'x' * 1000000000 }}",
         "{{ ('x' * 90000000) ~ ('x' * 90000000) }}",
-        "{{ 'x' | indent(100000000, true) }}",
-        "{{ '%0100000000d' | format(1) }}",
         "{% for i in range(90000) %}{% set x = range(90000) | list %}{% endfor %}",
     ];
     for text in texts {
-        let begun = std::time::Instant::now();
-        eprintln!("{text}");
-        let error = render(text, json!(1)).map(|text| text.len());
-        eprintln!("   {:?} {error:?}", begun.elapsed());
-        let Err(error) = error else { continue };
+        let error = render(text, json!(1)).map(|text| text.len()).unwrap_err();
         let said = ["takes more than 2000000 operations", "the text is longer than"];
         assert!(said.iter().any(|said| error.contains(said)), "{text}: {error}");
     }
