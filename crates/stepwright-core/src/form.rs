@@ -86,6 +86,69 @@ fn look(schema: &Value, at: &str, depth: usize, found: &mut Vec<String>) {
     }
 }
 
+/// Puts the `default` of each property that is missing into `value`: at any depth, in the elements
+/// of lists, and where `$ref` within the schema and `allOf` lead to.
+///
+/// ```
+/// use serde_json::json;
+/// use stepwright_core::form::fill_in;
+/// let schema = json!({ "properties": { "words": { "type": "integer", "default": 300 } } });
+/// let mut value = json!({ "tone": "plain" });
+/// fill_in(&schema, &mut value);
+/// assert_eq!(value, json!({ "tone": "plain", "words": 300 }));
+/// ```
+pub fn fill_in(schema: &Value, value: &mut Value) {
+    fill(schema, schema, value, 0);
+}
+
+fn fill(root: &Value, schema: &Value, value: &mut Value, depth: usize) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    let referred = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    if let Some(target) = referred.and_then(|pointer| root.pointer(pointer)) {
+        fill(root, target, value, depth + 1);
+    }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        fill(root, part, value, depth + 1);
+    }
+    match value {
+        Value::Object(members) => {
+            for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                if !members.contains_key(name)
+                    && let Some(default) = default_of(root, property)
+                {
+                    members.insert(name.clone(), default.clone());
+                }
+                if let Some(member) = members.get_mut(name) {
+                    fill(root, property, member, depth + 1);
+                }
+            }
+        }
+        Value::Array(elements) => {
+            if let Some(items) = schema.get("items") {
+                for element in elements {
+                    fill(root, items, element, depth + 1);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The default of a property, which may stand where it refers to.
+fn default_of<'s>(root: &'s Value, property: &'s Value) -> Option<&'s Value> {
+    let mut schema = property;
+    for _ in 0..DEPTH_MAX {
+        if let Some(default) = schema.get("default") {
+            return Some(default);
+        }
+        let reference = schema["$ref"].as_str()?.strip_prefix('#')?;
+        schema = root.pointer(reference)?;
+    }
+    None
+}
+
 /// What is wrong with `value` as an answer to a form with this JSON Schema; nothing if it fits.
 ///
 /// Forms are flat, and this knows what they use: `type`, `properties`, `required`,

@@ -113,10 +113,30 @@ impl WorkflowBuilder {
 
     /// What its input must be like: the error says what is wrong with it.
     pub fn check_input(
-        mut self,
+        self,
         check: impl Fn(&Content) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
-        self.input = Some(Arc::new(check));
+        self.prepare_input(move |content| check(content).map(|()| None))
+    }
+
+    /// As [`WorkflowBuilder::check_input`], where the input may be completed: what is given in its
+    /// place is the input of the run, and is recorded as such.
+    ///
+    /// ```
+    /// use stepwright_core::{Content, StepInput};
+    /// use stepwright_engine::{Step, Workflow};
+    /// let workflow = Workflow::builder("Greeting")
+    ///     .prepare_input(|name| Ok(name.is_empty().then(|| Content::from("reader"))))
+    ///     .step(Step::new("Greet", |name: String| async move { format!("Dear {name}") }))
+    ///     .build()?;
+    /// assert_eq!(workflow.run("").blocking()?.content.text(), "Dear reader");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn prepare_input(
+        mut self,
+        prepare: impl Fn(&Content) -> Result<Option<Content>, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.input = Some(Arc::new(prepare));
         self
     }
 

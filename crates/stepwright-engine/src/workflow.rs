@@ -390,12 +390,13 @@ impl Workflow {
         self.0.events.is_some()
     }
 
-    pub(crate) fn check_input(&self, content: &Content) -> Result<(), Error> {
+    /// What takes the place of this input, if another one does.
+    pub(crate) fn prepare_input(&self, content: &Content) -> Result<Option<Content>, Error> {
         match &self.0.compiled.input {
             Some(check) => check(content).map_err(|why| {
                 Error::usage(format!("the input does not fit workflow `{}`: {why}", self.name()))
             }),
-            None => Ok(()),
+            None => Ok(None),
         }
     }
 

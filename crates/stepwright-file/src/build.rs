@@ -14,7 +14,7 @@ use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
-    Content, Error, ErrorKind, Executor, StepContext, StepError, StepInput, StepOutput,
+    Content, Error, ErrorKind, Executor, form, StepContext, StepError, StepInput, StepOutput,
 };
 use stepwright_engine::{
     AnyStep, Condition, IntoStep, Loop, Map, Parallel, Router, Step, Steps, Workflow,
@@ -76,9 +76,14 @@ impl<'a> Builder<'a> {
             builder = builder.timeout(timeout);
         }
         if let Some(input) = &self.file.input {
-            let validator = validator(input)?;
-            builder =
-                builder.check_input(move |content| schema::fits(&validator, &content.to_value()));
+            let (validator, schema) = (validator(input)?, input.clone());
+            builder = builder.prepare_input(move |content| {
+                let given = content.to_value();
+                let mut filled = given.clone();
+                form::fill_in(&schema, &mut filled);
+                schema::fits(&validator, &filled)?;
+                Ok((filled != given).then(|| filled.into()))
+            });
         }
         if let Some(runs) = self.file.history.filter(|runs| *runs > 0) {
             builder = builder.add_workflow_history_to_steps(true).num_history_runs(runs);

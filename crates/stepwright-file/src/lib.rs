@@ -35,6 +35,8 @@ mod format;
 mod outline;
 
 mod duration;
+#[doc(hidden)]
+pub mod fuzz;
 mod models;
 mod schema;
 mod source;

@@ -40,7 +40,6 @@ pub(crate) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    #[cfg(test)]
     pub(crate) fn of(input: &'a StepInput) -> Self {
         Self { input, content: input.content(), nth: input.nth }
     }

@@ -96,7 +96,11 @@ impl Effects for Live<'_> {
             .and_then(check_items)
             .map(|items| Decision::Items(items.into())),
             Entry::Workflow(Some(check)) => {
-                check(&input.message()).map(|()| Decision::Holds(true)).map_err(bad_input)
+                let prepared = check(&input.message()).map_err(bad_input);
+                prepared.map(|prepared| match prepared {
+                    Some(input) => Decision::Items(Arc::from([input])),
+                    None => Decision::Holds(true),
+                })
             }
             // A loop without `until` takes all its turns.
             _ => Ok(Decision::Holds(false)),

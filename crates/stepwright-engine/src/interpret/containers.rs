@@ -42,12 +42,15 @@ pub(super) async fn nested<E: Effects>(
 ) -> Result<Walked, Stop> {
     fx.record(path, started(node))?;
     let input = flow.input();
-    // What the workflow demands of its input is checked, and nothing is decided.
-    fx.decide(node, path, &input).await?;
+    // What the workflow demands of its input is checked, and completed if it says how.
+    let content = match fx.decide(node, path, &input).await? {
+        Decision::Items(prepared) if !prepared.is_empty() => prepared[0].clone(),
+        _ => input.message(),
+    };
     let mut walked = Walked::begin(flow);
     // A workflow of its own: it sees its input, and the session state.
     let run = RunInput {
-        content: input.message(),
+        content,
         media: input.media(),
         additional_data: flow.run.additional_data.clone(),
     };

@@ -271,8 +271,10 @@ impl Run {
         background: bool,
     ) -> Result<Prepared, Error> {
         let Self { workflow, options, cancel } = self;
-        let input = options.input?;
-        workflow.check_input(&input.content)?;
+        let mut input = options.input?;
+        if let Some(prepared) = workflow.prepare_input(&input.content)? {
+            input.content = prepared;
+        }
         let world = workflow.world();
         let run = options.run_id.transpose()?.unwrap_or_else(|| world.run_id());
         let session_id = options.session_id.transpose()?.unwrap_or_else(|| world.session_id());

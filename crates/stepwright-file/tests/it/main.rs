@@ -5,6 +5,7 @@
 mod docs;
 mod files;
 mod http;
+mod limits;
 mod mistakes;
 mod outline;
 mod people;
