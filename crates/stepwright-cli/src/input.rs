@@ -5,8 +5,8 @@ use serde_json::Value;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use stepwright_core::json::{self, JsonError};
 use stepwright::{Content, Error};
+use stepwright_core::json::{self, JsonError};
 
 /// How large an input may be. It is part of the first fact of the run, and in memory several times.
 const INPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn integers_are_exact_or_refused() {
-        let exact = format!("[{}, {}, -0, 1e30, 1.5, \"99999999999999999999\"]", u64::MAX, i64::MIN);
+        let exact =
+            format!("[{}, {}, -0, 1e30, 1.5, \"99999999999999999999\"]", u64::MAX, i64::MIN);
         assert!(parse(&exact).is_ok());
         for number in ["18446744073709551616", "-9223372036854775809", "12345678901234567890123"] {
             let error = parse(&format!("{{\"a\": [{number}]}}")).unwrap_err();

@@ -398,7 +398,8 @@ mod tests {
 
     #[test]
     fn sums_are_exact_or_refused() {
-        let mut state: State = serde_json::from_value(json!({"n": i64::MAX, "u": u64::MAX})).unwrap();
+        let mut state: State =
+            serde_json::from_value(json!({"n": i64::MAX, "u": u64::MAX})).unwrap();
         Patch::increment("n", 1).apply(&mut state).unwrap();
         assert_eq!(state["n"], json!(9_223_372_036_854_775_808_u64));
         let error = Patch::increment("u", 1).apply(&mut state).unwrap_err();

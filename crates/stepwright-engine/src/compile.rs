@@ -18,8 +18,7 @@ use stepwright_core::{AnyExecutor, Content, Error, ErrorKind, StepPath};
 
 /// What a declared input must be like.
 /// Says what is wrong with an input; or what takes its place, if that is another.
-pub(crate) type InputCheck =
-    Arc<dyn Fn(&Content) -> Result<Option<Content>, String> + Send + Sync>;
+pub(crate) type InputCheck = Arc<dyn Fn(&Content) -> Result<Option<Content>, String> + Send + Sync>;
 
 /// What stands in the table at a node's index: what the plan, being data, cannot hold.
 #[derive(Clone)]

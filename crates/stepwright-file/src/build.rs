@@ -14,7 +14,7 @@ use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
-    Content, Error, ErrorKind, Executor, form, StepContext, StepError, StepInput, StepOutput,
+    Content, Error, ErrorKind, Executor, StepContext, StepError, StepInput, StepOutput, form,
 };
 use stepwright_engine::{
     AnyStep, Condition, IntoStep, Loop, Map, Parallel, Router, Step, Steps, Workflow,

@@ -32,7 +32,6 @@ pub(crate) fn check(schema: &Value) -> Result<(), Mistake> {
         };
         return Err(mistake);
     }
-    without_effect(schema, "", 0)?;
     // What the schema of schemas cannot say: references that lead nowhere, patterns that are none.
     let compiled = compile(schema).map(drop);
     compiled.map_err(|message| Mistake { pointer: String::new(), message, help: None })
@@ -40,27 +39,99 @@ pub(crate) fn check(schema: &Value) -> Result<(), Mistake> {
 
 /// The keywords that have a meaning; others would be passed over in silence.
 const KEYWORDS: [&str; 61] = [
-    "$anchor", "$comment", "$defs", "$dynamicAnchor", "$dynamicRef", "$id", "$ref", "$schema",
-    "$vocabulary", "additionalItems", "additionalProperties", "allOf", "anyOf", "const",
-    "contains", "contentEncoding", "contentMediaType", "contentSchema", "default", "definitions",
-    "dependencies", "dependentRequired", "dependentSchemas", "deprecated", "description", "else",
-    "enum", "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "if", "items",
-    "maxContains", "maxItems", "maxLength", "maxProperties", "maximum", "minContains", "minItems",
-    "minLength", "minProperties", "minimum", "multipleOf", "not", "oneOf", "pattern",
-    "patternProperties", "prefixItems", "properties", "propertyNames", "readOnly", "required",
-    "then", "title", "type", "unevaluatedItems", "unevaluatedProperties", "uniqueItems",
-    "writeOnly", "$recursiveRef",
+    "$anchor",
+    "$comment",
+    "$defs",
+    "$dynamicAnchor",
+    "$dynamicRef",
+    "$id",
+    "$ref",
+    "$schema",
+    "$vocabulary",
+    "additionalItems",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "contains",
+    "contentEncoding",
+    "contentMediaType",
+    "contentSchema",
+    "default",
+    "definitions",
+    "dependencies",
+    "dependentRequired",
+    "dependentSchemas",
+    "deprecated",
+    "description",
+    "else",
+    "enum",
+    "examples",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "if",
+    "items",
+    "maxContains",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minContains",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "not",
+    "oneOf",
+    "pattern",
+    "patternProperties",
+    "prefixItems",
+    "properties",
+    "propertyNames",
+    "readOnly",
+    "required",
+    "then",
+    "title",
+    "type",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "uniqueItems",
+    "writeOnly",
+    "$recursiveRef",
 ];
 
 /// The formats that are checked.
 const FORMATS: [&str; 19] = [
-    "date", "date-time", "duration", "email", "hostname", "idn-email", "idn-hostname", "ipv4",
-    "ipv6", "iri", "iri-reference", "json-pointer", "regex", "relative-json-pointer", "time",
-    "uri", "uri-reference", "uri-template", "uuid",
+    "date",
+    "date-time",
+    "duration",
+    "email",
+    "hostname",
+    "idn-email",
+    "idn-hostname",
+    "ipv4",
+    "ipv6",
+    "iri",
+    "iri-reference",
+    "json-pointer",
+    "regex",
+    "relative-json-pointer",
+    "time",
+    "uri",
+    "uri-reference",
+    "uri-template",
+    "uuid",
 ];
 
 /// How deep a schema is looked through.
 const DEPTH_MAX: usize = 100;
+
+/// Whether every keyword and every format in `schema` has an effect.
+pub(crate) fn check_effects(schema: &Value) -> Result<(), Mistake> {
+    without_effect(schema, "", 0)
+}
 
 /// Finds a keyword, or a format, that would have no effect.
 fn without_effect(schema: &Value, at: &str, depth: usize) -> Result<(), Mistake> {
@@ -91,8 +162,17 @@ fn without_effect(schema: &Value, at: &str, depth: usize) -> Result<(), Mistake>
                 }
             }
             (
-                "items" | "additionalProperties" | "additionalItems" | "contains" | "not" | "if"
-                | "then" | "else" | "propertyNames" | "unevaluatedItems" | "unevaluatedProperties"
+                "items"
+                | "additionalProperties"
+                | "additionalItems"
+                | "contains"
+                | "not"
+                | "if"
+                | "then"
+                | "else"
+                | "propertyNames"
+                | "unevaluatedItems"
+                | "unevaluatedProperties"
                 | "contentSchema",
                 schema,
             ) => without_effect(schema, &here, depth + 1)?,

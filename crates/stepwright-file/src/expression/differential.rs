@@ -155,9 +155,26 @@ impl Chance {
         if depth == 0 {
             return self
                 .one_of(&[
-                    "0", "1", "2", "-3", "7", "1u", "4u", "2.5", "-0.5", "1e3", "input.n",
-                    "input.zero", "input.neg", "input.half", "input.big", "9223372036854775807",
-                    "input.o.b", "input.numbers[1]", "x", "input.missing",
+                    "0",
+                    "1",
+                    "2",
+                    "-3",
+                    "7",
+                    "1u",
+                    "4u",
+                    "2.5",
+                    "-0.5",
+                    "1e3",
+                    "input.n",
+                    "input.zero",
+                    "input.neg",
+                    "input.half",
+                    "input.big",
+                    "9223372036854775807",
+                    "input.o.b",
+                    "input.numbers[1]",
+                    "x",
+                    "input.missing",
                 ])
                 .to_owned();
         }
@@ -181,8 +198,16 @@ impl Chance {
         if depth == 0 {
             return self
                 .one_of(&[
-                    "'a'", "''", "'öä b'", "'a,b,,c'", "input.text", "input.empty", "'12'",
-                    "input.words[0]", "x", "'%s-%d'",
+                    "'a'",
+                    "''",
+                    "'öä b'",
+                    "'a,b,,c'",
+                    "input.text",
+                    "input.empty",
+                    "'12'",
+                    "input.words[0]",
+                    "x",
+                    "'%s-%d'",
                 ])
                 .to_owned();
         }
@@ -243,8 +268,16 @@ impl Chance {
         if depth == 0 {
             return self
                 .one_of(&[
-                    "[]", "[1, 2, 3]", "input.words", "input.numbers", "input.nested",
-                    "lists.range(4)", "['b', 'a']", "[1, 2.5, 1u]", "input.mixed", "x",
+                    "[]",
+                    "[1, 2, 3]",
+                    "input.words",
+                    "input.numbers",
+                    "input.nested",
+                    "lists.range(4)",
+                    "['b', 'a']",
+                    "[1, 2.5, 1u]",
+                    "input.mixed",
+                    "x",
                 ])
                 .to_owned();
         }

@@ -3,9 +3,7 @@
 use super::failure::{
     Evaluated, Failure, excerpt, fails, no_member, overflow, type_word, unsupported,
 };
-use super::value::{
-    ELEMENT_BYTES, List, Map, Val, compare_numbers, exact_double, integer, whole,
-};
+use super::value::{ELEMENT_BYTES, List, Map, Val, compare_numbers, exact_double, integer, whole};
 use crate::budget::Budget;
 use std::cmp::Ordering;
 

@@ -138,10 +138,24 @@ fn failures_show_no_forms_of_rust() {
         said("'a'.matches('(')"),
         "the expression `'a'.matches('(')` fails: `(` is not a regular expression: unclosed group"
     );
-    for text in ["int('x')", "input.n * 2", "-(-9223372036854775807 - 1)", "'a'.charAt(7)",
-        "{'a': 1, 'a': 2}", "[1].slice(2, 1)", "uint(-1)", "double('x')", "[1, 'a'].sort()",
-        "1 < 'a'", "!1", "1 && true", "input.list.x > 1", "{[]: 1}", "1 in 2", "size(1)"]
-    {
+    for text in [
+        "int('x')",
+        "input.n * 2",
+        "-(-9223372036854775807 - 1)",
+        "'a'.charAt(7)",
+        "{'a': 1, 'a': 2}",
+        "[1].slice(2, 1)",
+        "uint(-1)",
+        "double('x')",
+        "[1, 'a'].sort()",
+        "1 < 'a'",
+        "!1",
+        "1 && true",
+        "input.list.x > 1",
+        "{[]: 1}",
+        "1 in 2",
+        "size(1)",
+    ] {
         let error = said(text);
         let what = error.strip_prefix(&format!("the expression `{text}` ")).unwrap();
         for form in ["Int(", "UInt(", "Float(", "String(", "Arc", "\n", "overload"] {

@@ -300,7 +300,10 @@ fn double(value: &Val<'_>) -> Option<f64> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the integer is below 2^64, the cast saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the integer is below 2^64, the cast saturates"
+)]
 fn compare_mixed(integer: i128, double: f64) -> Option<Ordering> {
     if double.is_nan() {
         return None;

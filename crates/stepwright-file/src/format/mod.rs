@@ -143,15 +143,40 @@ pub(crate) enum Choice {
 /// What a step does that needs no model. Cheap enough to clone for each build.
 #[derive(Clone, Debug)]
 pub(crate) enum Function {
-    Template { text: Text },
-    Value { value: Computed },
+    Template {
+        text: Text,
+    },
+    Value {
+        value: Computed,
+    },
     /// Changes keys of the session state.
-    State { by: StateChange, values: Vec<StateEntry> },
-    ReadFiles { glob: Text, max_files: usize, max_bytes: u64 },
-    WriteFile { path: Text, text: Option<Text> },
-    HttpGet { url: Text, timeout: Duration, max_bytes: u64 },
-    Shell { command: Text, stdin: Option<Text>, timeout: Duration, max_bytes: u64 },
-    Sleep { duration: Duration },
+    State {
+        by: StateChange,
+        values: Vec<StateEntry>,
+    },
+    ReadFiles {
+        glob: Text,
+        max_files: usize,
+        max_bytes: u64,
+    },
+    WriteFile {
+        path: Text,
+        text: Option<Text>,
+    },
+    HttpGet {
+        url: Text,
+        timeout: Duration,
+        max_bytes: u64,
+    },
+    Shell {
+        command: Text,
+        stdin: Option<Text>,
+        timeout: Duration,
+        max_bytes: u64,
+    },
+    Sleep {
+        duration: Duration,
+    },
 }
 
 /// What a step does to keys of the session state.

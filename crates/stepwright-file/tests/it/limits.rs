@@ -162,8 +162,12 @@ async fn changes_of_the_state_add_up() {
 #[test]
 fn setting_what_it_reads_is_refused() {
     for value in [
-        "'= state.n + 1'", "\"= state['n'] + 1\"", "'= (has(state.n) ? 1 : 0)'",
-        "'= state.?n.orValue(0) + 1'", "{deep: [1, '= state.n']}", "'= size(state)'",
+        "'= state.n + 1'",
+        "\"= state['n'] + 1\"",
+        "'= (has(state.n) ? 1 : 0)'",
+        "'= state.?n.orValue(0) + 1'",
+        "{deep: [1, '= state.n']}",
+        "'= size(state)'",
     ] {
         let text = format!("format: 1\nname: T\nsteps:\n  - set_state: {{n: {value}}}\n");
         let mistakes = Definition::parse(&text, "t.yaml", &Options::default()).unwrap_err();

@@ -9,9 +9,9 @@ pub(super) fn convert<'a>(to: &str, value: &Val<'a>, budget: &Budget<'_>) -> Eva
         ("int", _) => int(value),
         ("uint", _) => uint(value),
         ("double", _) => double(value),
-        ("bool", Val::Bool(_))
-        | ("string", Val::Text(_))
-        | ("bytes", Val::Bytes(_)) => Ok(value.clone()),
+        ("bool", Val::Bool(_)) | ("string", Val::Text(_)) | ("bytes", Val::Bytes(_)) => {
+            Ok(value.clone())
+        }
         ("bool", Val::Text(text)) => match text.as_str() {
             "1" | "t" | "true" | "TRUE" | "True" => Ok(Val::Bool(true)),
             "0" | "f" | "false" | "FALSE" | "False" => Ok(Val::Bool(false)),

@@ -131,8 +131,8 @@ fn sort_by<'a, T>(
     for item in items.iter() {
         // Whatever is compared below has an order then.
         let other = key(item);
-        let alike = first.type_name() == other.type_name()
-            || first.is_number() && other.is_number();
+        let alike =
+            first.type_name() == other.type_name() || first.is_number() && other.is_number();
         if !alike || order(&first, other, budget)?.is_none() {
             let types = [type_word(first.type_name()), type_word(other.type_name())];
             return fails(format_args!(

@@ -106,12 +106,7 @@ fn byte_of(text: &str, character: usize) -> Option<usize> {
     text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(character)
 }
 
-fn index_of<'a>(
-    this: &str,
-    other: &str,
-    from: Option<i64>,
-    budget: &Budget<'_>,
-) -> Evaluated<'a> {
+fn index_of<'a>(this: &str, other: &str, from: Option<i64>, budget: &Budget<'_>) -> Evaluated<'a> {
     let length = characters(this);
     let start = from.unwrap_or(0);
     let Ok(place) = usize::try_from(start) else { return out_of_range("indexOf", start) };
@@ -153,12 +148,7 @@ fn last_index_of<'a>(
     Ok(Val::Int(found.map_or(-1, |at| characters(&this[..at]))))
 }
 
-fn substring<'a>(
-    this: &str,
-    start: i64,
-    end: Option<i64>,
-    budget: &Budget<'_>,
-) -> Evaluated<'a> {
+fn substring<'a>(this: &str, start: i64, end: Option<i64>, budget: &Budget<'_>) -> Evaluated<'a> {
     let length = characters(this);
     let until = end.unwrap_or(length);
     if end.is_some() && start > until {
@@ -190,12 +180,7 @@ fn replace<'a>(
     built(bytes, budget, || this.replacen(from, to, times))
 }
 
-fn split<'a>(
-    this: &str,
-    by: &str,
-    parts: Option<usize>,
-    budget: &Budget<'_>,
-) -> Evaluated<'a> {
+fn split<'a>(this: &str, by: &str, parts: Option<usize>, budget: &Budget<'_>) -> Evaluated<'a> {
     let pieces: Vec<&str> = match (parts, by.is_empty()) {
         (Some(0), _) => Vec::new(),
         (Some(parts), true) => {
