@@ -178,12 +178,12 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             names::GREATER => ordered(">").map(|order| Val::Bool(order == Ordering::Greater)),
             names::GREATER_EQUALS => ordered(">=").map(|order| Val::Bool(order != Ordering::Less)),
             names::IN => contains(right, left, budget).map(Val::Bool),
-            _ => self.at(operator, left, right),
+            _ => Self::at(operator, left, right),
         }
     }
 
     /// `a[b]`, `a[?b]` and `a.?b`. Of an optional value, everything is optional.
-    fn at(&self, operator: &str, of: &Val<'a>, at: &Val<'a>) -> Evaluated<'a> {
+    fn at(operator: &str, of: &Val<'a>, at: &Val<'a>) -> Evaluated<'a> {
         let (of, optional) = match of {
             Val::Optional(None) => return Ok(Val::Optional(None)),
             Val::Optional(Some(inner)) => (&**inner, true),

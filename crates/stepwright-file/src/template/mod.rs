@@ -84,7 +84,7 @@ impl Template {
         let rendered = template.render_captured_to(minijinja::value::Serde(&roots), &mut text);
         match rendered {
             Ok(_) => {}
-            Err(_) if text.is_full => return Err(self.too_long().into()),
+            Err(_) if text.is_full => return Err(Self::too_long().into()),
             Err(error) if budget.is_inline() && is_out_of_fuel(&error) => {
                 return Err(Unfinished::NotHere);
             }
@@ -95,7 +95,7 @@ impl Template {
             .map_err(|error| StepError::terminal(format!("internal error: {error}")).into())
     }
 
-    fn too_long(&self) -> StepError {
+    fn too_long() -> StepError {
         let message = format!("the text is longer than {} bytes", render::TEXT_BYTES_MAX);
         StepError::terminal(message)
             .with_code(ErrorCode::Limit)
@@ -114,7 +114,7 @@ impl Template {
             .trim();
         let what = match (error.kind(), error.detail()) {
             (ErrorKind::UndefinedError, _) => "has no value".to_owned(),
-            (_, Some(detail)) if render::TOO_LARGE.contains(&detail) => return self.too_long(),
+            (_, Some(detail)) if render::TOO_LARGE.contains(&detail) => return Self::too_long(),
             _ if is_out_of_fuel(error) => {
                 let message = format!(
                     "`{place}` in a template takes more than {} operations, or the text is longer \
