@@ -6,7 +6,7 @@ use crate::context::StepContext;
 use crate::error::StepError;
 use crate::media::Media;
 use crate::message::Usage;
-use crate::scope::Scope;
+use crate::scope::{LoopOutcome, Scope};
 use crate::session::{Exchange, history_text};
 use crate::state::{Patch, State};
 use serde::{Deserialize, Serialize};
@@ -210,6 +210,9 @@ pub struct StepInput {
     pub user_input: Option<Arc<Value>>,
     /// What a person did not like about what this step, or the last turn of this loop, gave before.
     pub feedback: Option<Arc<Feedback>>,
+    /// The turn before this one of the innermost loop around the step; empty in the first turn, and
+    /// outside of loops. See [`StepInput::last_turn`].
+    pub turn_before: Scope,
 }
 
 /// What a person did not like, and wants to be better.
@@ -247,13 +250,14 @@ impl StepInput {
         self.content().text().into_owned()
     }
 
-    /// What an agent is told: [`StepInput::content`], or the run's input if that is empty. The
-    /// outputs of branches stand under a heading each.
+    /// What an agent is told: [`StepInput::content`]; if that is empty, the run's input or, in a
+    /// map, the item. The outputs of branches stand under a heading each.
     pub fn message(&self) -> Content {
         match &self.previous {
             Some(previous) if previous.headed => previous.headings().into(),
             Some(previous) if !previous.content.is_empty() => previous.content.clone(),
-            _ => self.run.content.clone(),
+            // An empty item stays empty: the run's input is not what this is about.
+            _ => self.item.as_ref().unwrap_or(&self.run.content).clone(),
         }
     }
 
@@ -299,6 +303,41 @@ impl StepInput {
     /// The completed step at this address, such as `revise#2/write`.
     pub fn step_at(&self, path: &str) -> Option<&Content> {
         self.scope.at(path).filter(|e| e.status().has_output()).map(|e| &e.output().content)
+    }
+
+    /// What a step of this name gave in the turn before this one of the innermost loop around the
+    /// step; `None` in the first turn. A writer finds its last draft there, and what the reviewer
+    /// said about it.
+    ///
+    /// ```
+    /// # use stepwright_core::StepInput;
+    /// fn prompt(input: &StepInput) -> String {
+    ///     match (input.last_turn("Write"), input.last_turn("Review")) {
+    ///         (Some(draft), Some(verdict)) => format!("Improve:\n{draft}\n\nBecause:\n{verdict}"),
+    ///         _ => format!("Write about {}", input.run.content),
+    ///     }
+    /// }
+    /// assert_eq!(prompt(&StepInput::of("ants")), "Write about ants");
+    /// ```
+    pub fn last_turn(&self, name: &str) -> Option<&Content> {
+        let entry = self.turn_before.inside_last(name);
+        entry.filter(|e| e.status().has_output()).map(|e| &e.output().content)
+    }
+
+    /// How the loop of this name ended that ran last; `None` if none has. Tells a loop whose
+    /// condition was met from one that ran out of turns and was to continue.
+    ///
+    /// ```
+    /// # use stepwright_core::StepInput;
+    /// /// Says so where the reviewer never agreed.
+    /// fn label(input: &StepInput) -> String {
+    ///     let exhausted = input.loop_outcome("Revise").is_some_and(|ended| ended.exhausted);
+    ///     if exhausted { format!("not approved: {}", input.text()) } else { input.text() }
+    /// }
+    /// assert_eq!(label(&StepInput::of("A draft.")), "A draft.");
+    /// ```
+    pub fn loop_outcome(&self, name: &str) -> Option<LoopOutcome> {
+        self.scope.loop_named(name).copied()
     }
 
     /// The media that came with the run, then those that earlier steps gave, in order.

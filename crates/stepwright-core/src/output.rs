@@ -199,6 +199,9 @@ pub struct StepResult {
     /// Why it failed, or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<ErrorData>>,
+    /// Whether this is a loop that made all its turns and whose condition was not met.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exhausted: bool,
     /// How often it was tried; 0 for containers.
     #[serde(default)]
     pub attempts: u32,

@@ -104,7 +104,8 @@ pub struct Node {
 ///         _ => '-',
 ///     }
 /// }
-/// let revise = NodeKind::Loop { body: Vec::new(), at_most: 3, forward: true };
+/// let (body, on_exhausted) = (Vec::new(), None);
+/// let revise = NodeKind::Loop { body, at_most: 3, forward: true, on_exhausted };
 /// assert_eq!(mark(&revise), '*');
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -152,6 +153,10 @@ pub enum NodeKind {
         at_most: u32,
         /// Whether a turn begins with what the last one gave, instead of what the loop was given.
         forward: bool,
+        /// What happens when it has made all its turns and its condition was not met. `None` for a
+        /// loop that has no condition.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on_exhausted: Option<OnExhausted>,
     },
     /// One or the other.
     Condition {
@@ -304,6 +309,28 @@ impl From<ErrorPolicy> for Written {
             Self::ByClass { otherwise, classes }
         }
     }
+}
+
+/// What a loop with a condition does when it has made all its turns and the condition was not met.
+///
+/// ```
+/// use stepwright_core::plan::OnExhausted;
+/// // In a file: `on_exhausted: continue`.
+/// let written: OnExhausted = serde_json::from_str(r#""continue""#)?;
+/// assert_eq!(written, OnExhausted::Continue);
+/// assert_eq!(OnExhausted::default(), OnExhausted::Fail);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnExhausted {
+    /// The loop fails with [`ErrorCode::Exhausted`].
+    #[default]
+    Fail,
+    /// The loop completes with what its last turn gave. Later steps can ask
+    /// [`StepInput::loop_outcome`](crate::StepInput::loop_outcome).
+    Continue,
 }
 
 /// What a container with branches does when one fails.

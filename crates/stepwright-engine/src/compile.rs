@@ -129,13 +129,22 @@ impl Compiler {
             self.mistake(path, what, "choose another name");
         }
         let index = self.reserve(path);
-        let kind = if depth > DEPTH_MAX {
+        let mut kind = if depth > DEPTH_MAX {
             let what = format!("it is nested deeper than {DEPTH_MAX}");
             self.mistake(path, what, "nest less deeply");
             NodeKind::Steps { body: Vec::new() }
         } else {
             self.kind(body, timeout_ms, path, depth, index)
         };
+        if let NodeKind::Loop { on_exhausted, .. } = &mut kind {
+            let reviewed = review.as_ref().is_some_and(|review| review.iteration_review.is_some());
+            if reviewed || matches!(self.table.get(index), Some(Entry::Holds(_))) {
+                on_exhausted.get_or_insert_default();
+            } else if on_exhausted.is_some() {
+                let what = "`on_exhausted` is set, but the loop has no condition";
+                self.mistake(path, what, "give it one with `.until(…)`, or leave it out");
+            }
+        }
         // Of a step the time that an attempt may take is part of what it is.
         let timeout_ms = timeout_ms.filter(|_| !matches!(kind, NodeKind::Step { .. }));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -187,13 +196,14 @@ impl Compiler {
                 let branches = self.body(branches, path, depth + 1);
                 NodeKind::Parallel { branches, join, concurrency }
             }
-            Body::Loop { body, at_most, forward, until } => {
+            Body::Loop { body, at_most, forward, until, on_exhausted } => {
                 self.not_empty(&body, path, "the loop", "`.step(…)`");
                 let at_most = self.bound(at_most, path);
                 if let Some(until) = until {
                     self.table[index] = Entry::Holds(until);
                 }
-                NodeKind::Loop { body: self.body(body, path, depth + 1), at_most, forward }
+                let body = self.body(body, path, depth + 1);
+                NodeKind::Loop { body, at_most, forward, on_exhausted }
             }
             Body::Condition { holds, then, otherwise } => {
                 if then.is_empty() && otherwise.is_empty() {

@@ -190,6 +190,7 @@ impl Job {
             nth: 0,
             ended: false,
             broken: None,
+            turn_before: Scope::default(),
             user_input: None,
             feedback: None,
         }

@@ -51,7 +51,9 @@ pub mod tools {
 /// The shape of a workflow as data, and the policies in it.
 pub mod plan {
     pub use stepwright_core::executor::ExecutorType;
-    pub use stepwright_core::plan::{ErrorPolicy, Join, Node, NodeKind, OnError, Plan, Retry};
+    pub use stepwright_core::plan::{
+        ErrorPolicy, Join, Node, NodeKind, OnError, OnExhausted, Plan, Retry,
+    };
     pub use stepwright_core::state::Reducer;
 }
 

@@ -221,6 +221,10 @@ pub enum EventKind {
         iteration: u32,
         /// Whether another follows.
         should_continue: bool,
+        /// Whether it was the last one that the loop may make, and the condition of the loop was
+        /// not met.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        exhausted: bool,
         /// How it ended.
         #[serde(flatten)]
         end: End,
@@ -229,6 +233,10 @@ pub enum EventKind {
     LoopExecutionCompleted {
         /// How many turns it took.
         total_iterations: u32,
+        /// Whether it made all its turns and its condition was not met: it failed for that, or goes
+        /// on as its `on_exhausted` says.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        exhausted: bool,
         /// How it ended.
         #[serde(flatten)]
         end: End,

@@ -215,10 +215,15 @@ impl Fold {
                 self.start(event, StepType::Item)?;
             }
             // Written out, so that a kind that is new is not forgotten here.
+            E::LoopExecutionCompleted { end, exhausted, .. } => {
+                if *exhausted {
+                    self.slot(event)?.more().exhausted = true;
+                }
+                self.close(event, end)?;
+            }
             E::StepsExecutionCompleted { end }
             | E::ParallelExecutionCompleted { end }
             | E::LoopIterationCompleted { end, .. }
-            | E::LoopExecutionCompleted { end, .. }
             | E::ConditionExecutionCompleted { end }
             | E::RouterExecutionCompleted { end }
             | E::MapItemCompleted { end, .. }

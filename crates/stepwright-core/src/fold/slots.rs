@@ -38,6 +38,8 @@ pub(super) struct More {
     pub(super) usage: Usage,
     /// What it has said so far.
     pub(super) partial: String,
+    /// Of a loop: it made all its turns, and its condition was not met.
+    pub(super) exhausted: bool,
 }
 
 impl Slot {
@@ -70,6 +72,7 @@ impl Slot {
             status: self.status,
             content: output.map_or_else(Content::default, |output| output.content.clone()),
             media: output.map_or_else(Vec::new, |output| output.media.clone()),
+            exhausted: more.as_ref().is_some_and(|more| more.exhausted),
             error: more.and_then(|more| more.error),
             attempts: self.attempts,
             stop: output.is_some_and(|output| output.stop),

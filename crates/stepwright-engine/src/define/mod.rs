@@ -27,7 +27,7 @@ use futures_util::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::plan::{ErrorPolicy, Join, Retry};
+use stepwright_core::plan::{ErrorPolicy, Join, OnExhausted, Retry};
 use stepwright_core::{AnyExecutor, Content, StepError, StepInput};
 
 pub(crate) use function::Blocking;
@@ -76,7 +76,13 @@ pub(crate) enum Body {
     Step(StepBody),
     Steps(Vec<AnyStep>),
     Parallel { branches: Vec<AnyStep>, join: Join, concurrency: Option<u32> },
-    Loop { body: Vec<AnyStep>, at_most: Option<u32>, forward: bool, until: Option<Decider<bool>> },
+    Loop {
+        body: Vec<AnyStep>,
+        at_most: Option<u32>,
+        forward: bool,
+        until: Option<Decider<bool>>,
+        on_exhausted: Option<OnExhausted>,
+    },
     Condition { holds: Decider<bool>, then: Vec<AnyStep>, otherwise: Vec<AnyStep> },
     Router { choose: Decider<Vec<Arc<str>>>, choices: Vec<AnyStep> },
     Map { over: Option<Decider<Vec<Content>>>, body: Vec<AnyStep>, concurrency: u32, join: Join },

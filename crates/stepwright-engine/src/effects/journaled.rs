@@ -69,10 +69,11 @@ impl Recalled {
                 E::ConditionExecutionStarted { condition_result: Some(holds), .. } => {
                     recalled.decisions.insert(path(), Decision::Holds(*holds));
                 }
-                E::LoopIterationCompleted { should_continue, end, .. }
+                E::LoopIterationCompleted { should_continue, exhausted, end, .. }
                     if end.status == StepStatus::Completed =>
                 {
-                    recalled.decisions.insert(path(), Decision::Holds(!should_continue));
+                    let met = !should_continue && !exhausted;
+                    recalled.decisions.insert(path(), Decision::Holds(met));
                 }
                 E::ConditionExecutionStarted { .. } => {
                     idle.insert(&event.path);

@@ -628,9 +628,12 @@ fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind 
         StepType::Step => E::StepCancelled { partial },
         StepType::Steps => E::StepsExecutionCompleted { end },
         StepType::Parallel => E::ParallelExecutionCompleted { end },
-        StepType::Loop => E::LoopExecutionCompleted { total_iterations: 0, end },
+        StepType::Loop => {
+            E::LoopExecutionCompleted { total_iterations: 0, exhausted: false, end }
+        }
         StepType::Iteration => {
-            E::LoopIterationCompleted { iteration: number, should_continue: false, end }
+            let (should_continue, exhausted) = (false, false);
+            E::LoopIterationCompleted { iteration: number, should_continue, exhausted, end }
         }
         StepType::Condition => E::ConditionExecutionCompleted { end },
         StepType::Router => E::RouterExecutionCompleted { end },

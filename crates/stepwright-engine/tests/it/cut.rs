@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwright_core::journal::{Append, Journal as _};
-use stepwright_core::plan::{Join, OnError, Retry};
+use stepwright_core::plan::{Join, OnError, OnExhausted, Retry};
+use stepwright_core::StepStatus;
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
     Content, Error, Event, EventKind, Executor, Memory, Patch, RunOutput, StepContext, StepError,
@@ -112,6 +113,10 @@ impl Plans {
                     .at_most(turns)
                     .until(|turn: &LoopView| hash(&turn.text()).is_multiple_of(3));
                 let repeat = if self.below(2) == 0 { repeat.forward() } else { repeat };
+                let repeat = match self.below(3) {
+                    0 => repeat,
+                    _ => repeat.on_exhausted(OnExhausted::Continue),
+                };
                 body().into_iter().fold(repeat, Loop::step).on_error(on_error).into_step()
             }
             4 => {
@@ -171,8 +176,13 @@ fn outcome(answer: Result<RunOutput, Error>) -> (String, Content, Option<String>
 fn done(facts: &[Event]) -> BTreeMap<String, String> {
     let kept = facts.iter().filter_map(|fact| match &fact.kind {
         EventKind::StepCompleted { output } => Some((fact, format!("{:?}", output.content))),
-        EventKind::LoopIterationCompleted { should_continue, .. } => {
-            Some((fact, should_continue.to_string()))
+        EventKind::LoopIterationCompleted { should_continue, exhausted, .. } => {
+            Some((fact, format!("{should_continue} {exhausted}")))
+        }
+        EventKind::LoopExecutionCompleted { total_iterations, exhausted, end }
+            if end.status != StepStatus::Cancelled =>
+        {
+            Some((fact, format!("{total_iterations} {exhausted} {}", end.status)))
         }
         EventKind::RouterExecutionStarted { selected_steps } => {
             Some((fact, format!("{selected_steps:?}")))

@@ -6,7 +6,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwright_core::journal::Journal as _;
-use stepwright_core::plan::{ErrorPolicy, Join, OnError, Retry};
+use stepwright_core::plan::{ErrorPolicy, Join, OnError, OnExhausted, Retry};
 use stepwright_core::requirement::{OnTimeout, RequirementKind};
 use stepwright_core::review::Reviewed;
 use stepwright_core::{
@@ -347,6 +347,10 @@ impl Plans {
                     }
                 });
                 let repeat = if self.below(2) == 0 { repeat.forward() } else { repeat };
+                let repeat = match self.below(2) {
+                    0 => repeat,
+                    _ => repeat.on_exhausted(OnExhausted::Continue),
+                };
                 whole!(body().into_iter().fold(repeat, Loop::step), Of::Loop, &[])
             }
             4 => {
