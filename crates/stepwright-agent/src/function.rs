@@ -37,7 +37,7 @@ use stepwright_core::{BoxFuture, Content, Json, StepContext};
 ///     if args.query.is_empty() { Err("the query is empty") } else { Ok("three results") }
 /// });
 /// let slow = FunctionTool::new("slow", "As above.", |args: Search, cx: StepContext| async move {
-///     cx.progress(format!("searching for {}", args.query));
+///     cx.note(format!("searching for {}", args.query));
 ///     "nothing"
 /// });
 /// ```

@@ -171,6 +171,9 @@ fn of_step(step: &StepResult) -> String {
     if step.attempts > 1 {
         let _ = write!(text, "  {} attempts", step.attempts);
     }
+    if step.exhausted && step.error.is_none() {
+        text.push_str("  its condition was not met");
+    }
     if let Some(error) = &step.error {
         let _ = write!(text, "  {}", beginning(&error.message));
     } else if step.steps.is_empty() && !step.content.is_empty() {

@@ -48,12 +48,20 @@ pub trait StepHost: Send + Sync {
         fact: EventKind,
     ) -> BoxFuture<'a, Result<(), StepError>>;
 
+    /// Notes that the step is alive where it shows nothing: see
+    /// [`StepContext::keep_alive`].
+    fn keep_alive(&self, _: &StepPath) {}
+
     /// The facts that the current attempt of this step recorded before a crash, in order.
     fn past(&self, step: &StepPath) -> Vec<Event>;
 
-    /// What the last completed runs of this session were given and gave, at most `runs` of them,
-    /// the oldest first: those that had ended when this run began.
-    fn history(&self, runs: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>>;
+    /// What the last runs of this session were given and gave, at most `runs` of them, the oldest
+    /// first: those that had ended when this run began, or of those only the completed ones.
+    fn history(
+        &self,
+        runs: u32,
+        completed_only: bool,
+    ) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>>;
 
     /// Asks for something, and waits for the answer; or recalls it. While a step waits, nothing
     /// else in it goes on: its future may be dropped, and the step begun again when the answer is
@@ -91,7 +99,7 @@ pub trait StepHost: Send + Sync {
 /// use futures_util::FutureExt as _;
 /// use stepwright_core::{StepContext, StepError, StepInput, StepOutput};
 /// async fn charge(input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
-///     cx.progress("charging the card");
+///     cx.progress(0.5, "charging the card");
 ///     Ok(format!("{}, request {}", input.text(), cx.idempotency_key()).into())
 /// }
 /// let charged = charge(StepInput::of("5 EUR"), StepContext::detached("Charge"));
@@ -152,9 +160,30 @@ impl StepContext {
         self.host.emit(&self.path, EventKind::RunContent { content: text.into() });
     }
 
-    /// Shows how far the step has come.
-    pub fn progress(&self, content: impl Into<Content>) {
-        self.host.emit(&self.path, EventKind::StepProgress { content: content.into() });
+    /// Shows how far the step has come: from 0 for nothing to 1 for all of it, and what it is doing.
+    /// A fraction outside of that is moved to its end; one that is no number is left out.
+    ///
+    /// ```
+    /// # use stepwright_core::StepContext;
+    /// # let cx = StepContext::detached("Convert");
+    /// cx.progress(0.4, "page 4 of 10");
+    /// ```
+    pub fn progress(&self, fraction: f64, content: impl Into<Content>) {
+        let progress = (!fraction.is_nan()).then(|| fraction.clamp(0.0, 1.0));
+        let content = content.into();
+        self.host.emit(&self.path, EventKind::StepProgress { content, progress });
+    }
+
+    /// Shows what the step is doing, where it is not known how much of it there is.
+    pub fn note(&self, content: impl Into<Content>) {
+        let content = content.into();
+        self.host.emit(&self.path, EventKind::StepProgress { content, progress: None });
+    }
+
+    /// Resets the idle clock of the step without showing anything: for work that goes on and has
+    /// nothing to say. What is shown or recorded resets it, too.
+    pub fn keep_alive(&self) {
+        self.host.keep_alive(&self.path);
     }
 
     /// Shows an event of your own.
@@ -180,15 +209,24 @@ impl StepContext {
         self.host.past(&self.path)
     }
 
-    /// What the last completed runs of this session were given and gave, at most `runs` of them and
+    /// What the last runs of this session were given and gave, at most `runs` of them and
     /// [`HISTORY_RUNS_MAX`](crate::session::HISTORY_RUNS_MAX), the oldest first: those that had
     /// ended when this run began, so that a run that is resumed sees the same ones.
+    /// [`Exchange::status`] tells those that failed or were cancelled.
     ///
     /// # Errors
     /// If the store cannot be read.
     #[doc(alias = "get_workflow_history")]
     pub async fn history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
-        self.host.history(runs).await
+        self.host.history(runs, false).await
+    }
+
+    /// As [`StepContext::history`], without the runs that failed or were cancelled.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn completed_history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
+        self.host.history(runs, true).await
     }
 
     /// Does something once, however often this step is tried or taken up again: what came of it is
@@ -440,7 +478,7 @@ impl StepHost for Detached {
     fn past(&self, _: &StepPath) -> Vec<Event> {
         Vec::new()
     }
-    fn history(&self, _: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
+    fn history(&self, _: u32, _: bool) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
         Box::pin(std::future::ready(Ok(Arc::from([]))))
     }
     fn ask<'a>(

@@ -122,9 +122,15 @@ pub enum NodeKind {
         retry: Retry,
         /// How long an attempt may take, in milliseconds.
         timeout_ms: Option<u64>,
+        /// How long an attempt may give no sign of life, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        idle_ms: Option<u64>,
         /// How many earlier runs of the session it is told of.
         #[serde(default, skip_serializing_if = "is_zero")]
         history_runs: u32,
+        /// Whether those that failed or were cancelled are left out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        history_completed_only: bool,
     },
     /// Runs a whole workflow, whose steps see nothing of what is around it but the session state.
     Workflow {

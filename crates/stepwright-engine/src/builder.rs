@@ -199,6 +199,25 @@ impl WorkflowBuilder {
         self
     }
 
+    /// Leaves runs that failed or were cancelled out of what steps are told of earlier runs. They
+    /// are among them unless set, and marked: a person who interrupted an answer has asked for it
+    /// all the same.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// # async fn chat(message: String) -> String { message }
+    /// let workflow = Workflow::builder("Chat")
+    ///     .step(chat)
+    ///     .add_workflow_history_to_steps(true)
+    ///     .history_completed_only(true)
+    ///     .build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn history_completed_only(mut self, only: bool) -> Self {
+        self.history.completed_only = Some(only);
+        self
+    }
+
     /// Logs what every run does in detail: see [`Run::debug_mode`](crate::Run::debug_mode).
     pub fn debug_mode(mut self, debug: bool) -> Self {
         self.debug = debug;

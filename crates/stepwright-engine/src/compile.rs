@@ -1,6 +1,6 @@
 //! From a definition to a plan and a table; finds every mistake on the way.
 
-use crate::define::{AnyStep, Blocking, Body, Common, Decider, History, StepBody, Work};
+use crate::define::{AnyStep, Blocking, Body, Common, Decider, History, Prompted, StepBody, Work};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -254,22 +254,45 @@ impl Compiler {
         depth: usize,
         index: usize,
     ) -> NodeKind {
-        let StepBody { work, retry, history } = step;
+        let StepBody { work, retry, history, prompt, idle } = step;
         self.check_retry(&retry, path);
+        let idle_ms = self.idle(idle, timeout_ms, path);
         let history_runs = self.history_runs(history, path);
+        let completed_only = history.completed_only.or(self.history.completed_only);
+        let history_completed_only = history_runs > 0 && completed_only.unwrap_or(false);
         let (executor_type, executor_name) = match work {
             Work::Executor(executor) => {
+                let executor = match prompt {
+                    Some(prompt) => AnyExecutor::new(Prompted { executor, prompt }),
+                    None => executor,
+                };
                 let named = (executor.executor_type(), executor.name().into());
                 self.table[index] = Entry::Executor(executor);
                 named
             }
             Work::Blocking(function) => {
                 let named = (ExecutorType::Function, function.name());
+                let function = match prompt {
+                    Some(prompt) => function.prompted(prompt),
+                    None => function,
+                };
                 self.table[index] = Entry::Blocking(function);
                 named
             }
             Work::Workflow(workflow) => {
-                if retry.retries > 0 || history.add.is_some() || history.runs.is_some() {
+                if prompt.is_some() {
+                    let what = "a workflow as a step has no prompt of its own";
+                    self.mistake(path, what, "put a step before it, or set it on its steps");
+                }
+                if idle.is_some() {
+                    let what = "a workflow as a step has no idle timeout of its own";
+                    self.mistake(path, what, "set it on its steps");
+                }
+                if retry.retries > 0
+                    || history.add.is_some()
+                    || history.runs.is_some()
+                    || history.completed_only.is_some()
+                {
                     let what = "a workflow as a step has no retries and no history of its own";
                     self.mistake(path, what, "set them on its steps");
                 }
@@ -288,7 +311,34 @@ impl Compiler {
                 return self.inline(compiled, path, depth);
             }
         };
-        NodeKind::Step { executor_type, executor_name, retry, timeout_ms, history_runs }
+        NodeKind::Step {
+            executor_type,
+            executor_name,
+            retry,
+            timeout_ms,
+            idle_ms,
+            history_runs,
+            history_completed_only,
+        }
+    }
+
+    /// How long an attempt may be idle, in milliseconds.
+    fn idle(
+        &mut self,
+        idle: Option<Duration>,
+        timeout_ms: Option<u64>,
+        path: &StepPath,
+    ) -> Option<u64> {
+        let idle = idle?;
+        if idle.is_zero() {
+            self.mistake(path, "`idle_timeout` must be greater than zero", "give it more time");
+        }
+        let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX).max(1);
+        if timeout_ms.is_some_and(|timeout| timeout <= idle_ms) {
+            let what = "`idle_timeout` is not shorter than `timeout`, so it is never reached";
+            self.mistake(path, what, "make it shorter, or leave it out");
+        }
+        Some(idle_ms)
     }
 
     /// How many earlier runs a step is told of.
@@ -297,6 +347,10 @@ impl Compiler {
             if own.runs.is_some() {
                 let what = "it says of how many earlier runs it is told, but not that it is told";
                 self.mistake(path, what, "leave out `add_workflow_history(false)`");
+            }
+            if own.completed_only.is_some() {
+                let what = "it says of which earlier runs it is told, but not that it is told";
+                self.mistake(path, what, "set `add_workflow_history(true)`, or leave it out");
             }
             return 0;
         }

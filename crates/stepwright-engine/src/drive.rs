@@ -202,7 +202,8 @@ impl Job {
         let reducers = &compiled.plan.reducers;
         let live = Live { table: &compiled.table, reducers, recorder: recorder.clone() };
         let waits = recorder.waits();
-        let timed = Timed { inner: live, world, waits };
+        let activity = recorder.activity();
+        let timed = Timed { inner: live, world, waits, activity };
         let recalled = self.recalled.as_deref();
         let journaled = Journaled { inner: timed, recorder: recorder.clone(), recalled };
         Retrying { inner: journaled, world, waits }

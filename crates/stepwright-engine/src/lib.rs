@@ -3,6 +3,7 @@
 //! A definition is compiled once into a plan (plain data) and a table (executors and decisions).
 //! A run is the interpreter walking the plan; all that it asks of the world goes through one trait.
 
+mod activity;
 mod attend;
 mod builder;
 mod changed;
@@ -29,8 +30,8 @@ pub mod drivers {
 
 pub use builder::WorkflowBuilder;
 pub use define::{
-    AnyStep, Condition, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoRoute,
-    IntoStep, Json, Loop, LoopView, Map, Parallel, Router, Step, Steps,
+    AnyStep, Condition, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoPrompt,
+    IntoRoute, IntoStep, Json, Loop, LoopView, Map, Parallel, Router, Step, Steps,
 };
 pub use dispatch::LocalDispatcher;
 pub use real::real_world;

@@ -59,7 +59,8 @@ impl<'w> Sessions<'w> {
             .ok_or_else(|| self.workflow.not_found(&format!("session `{id}`")))
     }
 
-    /// What the last completed runs of a session were given and gave, at most `runs` of them and
+    /// What the last runs of a session that have ended were given and gave, at most `runs` of them
+    /// and
     /// [`HISTORY_RUNS_MAX`](stepwright_core::session::HISTORY_RUNS_MAX), the oldest first.
     ///
     /// # Errors
@@ -72,7 +73,7 @@ impl<'w> Sessions<'w> {
     ) -> Result<Vec<Exchange>, Error> {
         let (store, id) = self.owned(session).await?;
         let always = Timestamp(u64::MAX);
-        Ok(history::of(store, &id, self.workflow.id(), always, runs).await?)
+        Ok(history::of(store, (&id, self.workflow.id()), always, (runs, false)).await?)
     }
 
     /// Lists sessions, those used last first.

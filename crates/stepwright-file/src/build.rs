@@ -1,7 +1,7 @@
 //! From a file to a workflow of the engine.
 
 use crate::definition::Definition;
-use crate::format::{Agent as AgentOf, Choice, Expr, File, Item, Kind, Test, Text};
+use crate::format::{Agent as AgentOf, Choice, Earlier, Expr, File, Item, Kind, Test, Text};
 use crate::functions::{Folder, FunctionStep};
 use crate::reference::Values;
 use crate::schema;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
-    Content, Error, ErrorKind, Executor, StepContext, StepError, StepInput, StepOutput,
+    Content, Error, ErrorCode, ErrorKind, Executor, StepContext, StepError, StepInput, StepOutput,
 };
 use stepwright_engine::{
     AnyStep, Condition, IntoStep, Loop, Map, Parallel, Router, Step, Steps, Workflow,
@@ -78,8 +78,11 @@ impl<'a> Builder<'a> {
             builder =
                 builder.check_input(move |content| schema::fits(&validator, &content.to_value()));
         }
-        if let Some(runs) = self.file.history.filter(|runs| *runs > 0) {
-            builder = builder.add_workflow_history_to_steps(true).num_history_runs(runs);
+        if let Some(earlier) = self.file.history.filter(|earlier| earlier.runs > 0) {
+            builder = builder.add_workflow_history_to_steps(true).num_history_runs(earlier.runs);
+            if let Some(only) = earlier.completed_only {
+                builder = builder.history_completed_only(only);
+            }
         }
         for step in self.items(&self.file.steps)? {
             builder = builder.step(step);
@@ -129,10 +132,13 @@ impl<'a> Builder<'a> {
                 }
                 self.items(branches)?.into_iter().fold(parallel, Parallel::branch).into_step()
             }
-            Kind::Loop { at_most, until, forward, body } => {
+            Kind::Loop { at_most, until, forward, on_exhausted, body } => {
                 let mut repeat = with_common!(Loop::new(name).at_most(*at_most), item);
                 if *forward {
                     repeat = repeat.forward();
+                }
+                if let Some(on_exhausted) = on_exhausted {
+                    repeat = repeat.on_exhausted(*on_exhausted);
                 }
                 if let Some(until) = until.clone() {
                     repeat = repeat.until(move |turn| {
@@ -224,9 +230,18 @@ fn limited(step: Step, item: &Item) -> Step {
     if let Some(retry) = item.retry.clone() {
         step = step.retry(retry);
     }
+    if let Some(idle) = item.idle {
+        step = step.idle_timeout(idle);
+    }
     match item.history {
-        Some(0) => step.add_workflow_history(false),
-        Some(runs) => step.add_workflow_history(true).num_history_runs(runs),
+        Some(Earlier { runs: 0, .. }) => step.add_workflow_history(false),
+        Some(Earlier { runs, completed_only }) => {
+            let step = step.add_workflow_history(true).num_history_runs(runs);
+            match completed_only {
+                Some(only) => step.history_completed_only(only),
+                None => step,
+            }
+        }
         None => step,
     }
 }
@@ -258,6 +273,12 @@ impl Executor for Prompted {
     ) -> Result<StepOutput, StepError> {
         if let Some(prompt) = &self.prompt {
             let text = prompt.render(&Values::of(&input))?;
+            // An agent that is told nothing would be told the run's input instead.
+            if text.trim().is_empty() {
+                return Err(StepError::terminal("its prompt is empty")
+                    .with_code(ErrorCode::BadInput)
+                    .with_hint("give `prompt` a text for the case that a value in it is empty"));
+            }
             // Nobody is told twice what the prompt tells.
             let tells = |word: &str| prompt.template.references().iter().any(|r| r.root == word);
             if tells("user_input") {

@@ -6,7 +6,7 @@ use crate::suggest::listed;
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
-use stepwright_core::plan::{ErrorPolicy, Join, OnError};
+use stepwright_core::plan::{ErrorPolicy, Join, OnError, OnExhausted};
 use stepwright_core::{HumanReview, OnReject, OnTimeout};
 
 /// A workflow, a step, or a part of one, and what is inside.
@@ -96,10 +96,12 @@ fn of_item(file: &File, item: &Item) -> Outline {
             details.extend(concurrency.map(|n| format!("{n} at a time")));
             of_items(branches)
         }
-        Kind::Loop { at_most, until, forward, body } => {
+        Kind::Loop { at_most, until, forward, on_exhausted, body } => {
             details.push(format!("at most {at_most} turns"));
             details.extend(until.as_ref().map(|u| format!("until {}", u.expression.text().trim())));
             details.extend(forward.then(|| "each goes on from the last".to_owned()));
+            let continues = *on_exhausted == Some(OnExhausted::Continue);
+            details.extend(continues.then(|| "goes on if it runs out".to_owned()));
             of_items(body)
         }
         Kind::Condition { test, then, otherwise } => {
@@ -147,11 +149,15 @@ fn of_item(file: &File, item: &Item) -> Outline {
         let on = if on.is_empty() { String::new() } else { format!(" ({})", on.join(", ")) };
         details.push(format!("{} {times}{on}", retry.retries));
     }
-    details.extend(item.history.filter(|runs| *runs > 0).map(|runs| match runs {
-        1 => "knows the run before".to_owned(),
-        many => format!("knows {many} earlier runs"),
+    details.extend(item.history.filter(|earlier| earlier.runs > 0).map(|earlier| {
+        let completed = if earlier.completed_only == Some(true) { "completed " } else { "" };
+        match earlier.runs {
+            1 => format!("knows the {completed}run before"),
+            many => format!("knows {many} earlier {completed}runs"),
+        }
     }));
     details.extend(item.timeout.map(|timeout| format!("within {}", display(timeout))));
+    details.extend(item.idle.map(|idle| format!("idle for at most {}", display(idle))));
     details.extend(of_failures(&item.on_error));
     details.extend(item.review.iter().flat_map(of_review));
     Outline {

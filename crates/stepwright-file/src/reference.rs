@@ -1,15 +1,17 @@
 //! What expressions and templates refer to.
 
 use crate::source::Span;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use stepwright_core::{Content, StepInput};
 
 /// The words that expressions and templates begin with.
-pub(crate) const ROOTS: [&str; 11] = [
+pub(crate) const ROOTS: [&str; 13] = [
     "input",
     "previous",
     "content",
     "steps",
+    "last",
+    "loops",
     "state",
     "item",
     "index",
@@ -27,6 +29,13 @@ pub(crate) struct Reference {
     pub(crate) path: Vec<String>,
     /// Its place in the text of the expression or template.
     pub(crate) span: Span,
+}
+
+/// An object with a member for each name that `references` have after this root.
+fn named(references: &[Reference], root: &str, value: impl Fn(&str) -> Value) -> Value {
+    let named = references.iter().filter(|reference| reference.root == root);
+    let names = named.filter_map(|reference| reference.path.first());
+    Value::Object(names.map(|name| (name.clone(), value(name))).collect())
 }
 
 /// What there is to refer to while a step runs or a decision is made.
@@ -56,15 +65,17 @@ impl<'a> Values<'a> {
                 previous.map_or(Value::Null, |output| output.content.to_value())
             }
             "content" => self.content.to_value(),
-            "steps" => {
-                let named = references.iter().filter(|r| r.root == "steps");
-                let mut steps = Map::new();
-                for name in named.filter_map(|r| r.path.first()) {
-                    let output = self.input.step(name).map_or(Value::Null, Content::to_value);
-                    steps.insert(name.clone(), output);
-                }
-                Value::Object(steps)
-            }
+            "steps" => named(references, "steps", |name| {
+                self.input.step(name).map_or(Value::Null, Content::to_value)
+            }),
+            "last" => named(references, "last", |name| {
+                self.input.last_turn(name).map_or(Value::Null, Content::to_value)
+            }),
+            // A loop that was not reached made no turn.
+            "loops" => named(references, "loops", |name| {
+                serde_json::to_value(self.input.loop_outcome(name).unwrap_or_default())
+                    .unwrap_or_default()
+            }),
             "state" => Value::Object((*self.input.state).clone()),
             "item" => self.input.item.as_ref().map_or(Value::Null, Content::to_value),
             "index" | "iteration" => self.nth.into(),

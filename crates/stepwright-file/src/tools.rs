@@ -132,11 +132,11 @@ impl Tool for HttpTool {
         &self.spec
     }
 
-    fn call(&self, arguments: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
+    fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         Box::pin(async move {
             let url = argument(&arguments, "url")?;
             let what = Fetch { url, timeout: TIMEOUT, max_bytes: BYTES_MAX };
-            let page = blocking(move || fetch(&what)).await.map_err(told)?;
+            let page = blocking(move || fetch(&what, &|| cx.keep_alive())).await.map_err(told)?;
             Ok(with_note(page.text, page.note))
         })
     }

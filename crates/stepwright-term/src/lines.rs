@@ -1,7 +1,7 @@
 //! Events as plain lines, which are the same whenever the same happens: no times, no colours.
 
 use crate::moment::utc;
-use crate::text::harmless;
+use crate::text::{harmless, percent};
 use crate::waiting::{replied, value_of, waits};
 use stepwright_core::{Event, EventKind, StepStatus};
 
@@ -63,7 +63,10 @@ pub fn line(event: &Event) -> Option<String> {
         E::StepRetrying { attempt, error, .. } => {
             format!("retrying {path}: attempt {attempt} failed: {}", short(&error.message))
         }
-        E::StepProgress { content } => format!("progress {path}: {}", short(&content.text())),
+        E::StepProgress { content, progress } => {
+            let done = progress.map(|done| format!(" {}", percent(done))).unwrap_or_default();
+            format!("progress {path}{done}: {}", short(&content.text()))
+        }
         E::StepCompleted { .. } => format!("completed {path}"),
         E::StepError { error, .. } => format!("failed {path}: {}", short(&error.message)),
         E::StepSkipped { error, .. } => format!("skipped {path}: {}", short(&error.message)),
@@ -92,6 +95,9 @@ pub fn line(event: &Event) -> Option<String> {
         }
         E::MapExecutionStarted { items, .. } => format!("started {path}: {} items", items.len()),
         E::MapItemStarted { item } => format!("started {path}: item {item}"),
+        E::LoopExecutionCompleted { exhausted: true, end, .. } if end.error.is_none() => {
+            format!("{} {path}: its condition was not met", ended(end.status))
+        }
         kind if let Some(end) = kind.end() => match &end.error {
             Some(error) => format!("{} {path}: {}", ended(end.status), short(&error.message)),
             None => format!("{} {path}", ended(end.status)),

@@ -45,7 +45,7 @@ fn wait() -> (FunctionTool, Arc<AtomicUsize>) {
         let (now, seen) = (now.clone(), seen.clone());
         async move {
             seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            cx.progress(format!("waiting for {}", args.seconds));
+            cx.note(format!("waiting for {}", args.seconds));
             cx.world().sleep(Duration::from_secs(args.seconds)).await;
             now.fetch_sub(1, Ordering::SeqCst);
             format!("waited {}", args.seconds)
@@ -112,7 +112,7 @@ async fn calls_of_one_turn_run_at_once_and_answer_in_order() {
         if limit == 8 {
             assert_eq!(began.elapsed().as_secs(), 5);
         }
-        let progress = EventKind::StepProgress { content: "waiting for 1".into() };
+        let progress = EventKind::StepProgress { content: "waiting for 1".into(), progress: None };
         assert!(host.events().contains(&progress));
     }
 }

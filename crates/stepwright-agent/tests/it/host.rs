@@ -158,7 +158,7 @@ impl StepHost for Host {
     fn past(&self, _: &StepPath) -> Vec<Event> {
         self.past.clone()
     }
-    fn history(&self, _: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
+    fn history(&self, _: u32, _: bool) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
         Box::pin(std::future::ready(Ok(Arc::from([]))))
     }
     fn ask<'a>(

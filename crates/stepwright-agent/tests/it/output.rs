@@ -129,6 +129,7 @@ async fn history_stands_before_the_message() {
         run_id: RunId::new("r").unwrap(),
         input: json!({"of": "Norway"}).into(),
         output: "Oslo".into(),
+        status: RunStatus::Completed,
     };
     let input = StepInput { history: Some(Arc::from([earlier])), ..StepInput::of("And west?") };
     agent.execute(input, Host::new().cx()).await.unwrap();

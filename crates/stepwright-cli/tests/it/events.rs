@@ -281,7 +281,7 @@ fn samples() -> Vec<Event> {
         E::StepStarted { executor_type: ExecutorType::Agent, executor_name: "writer".into() },
         E::StepRetrying { attempt: 1, error: error(), delay_ms: 500 },
         E::StepOutput { content: json!({"points": 3}).into() },
-        E::StepProgress { content: "read 3 files".into() },
+        E::StepProgress { content: "read 3 files".into(), progress: Some(0.4) },
         E::StepCompleted {
             output: Arc::new(StepOutput {
                 content: content(),

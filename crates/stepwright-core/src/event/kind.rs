@@ -20,12 +20,13 @@ use std::sync::Arc;
 /// use stepwright_core::EventKind;
 /// fn line(kind: &EventKind) -> Option<String> {
 ///     match kind {
-///         EventKind::StepProgress { content } => Some(format!("... {content}")),
+///         EventKind::StepProgress { content, .. } => Some(format!("... {content}")),
 ///         EventKind::WorkflowCompleted { content } => Some(content.to_string()),
 ///         _ => None,
 ///     }
 /// }
-/// let progress = EventKind::StepProgress { content: "page 3 of 5".into() };
+/// let progress = Some(0.6);
+/// let progress = EventKind::StepProgress { content: "page 3 of 5".into(), progress };
 /// assert_eq!(line(&progress).unwrap(), "... page 3 of 5");
 /// assert_eq!((progress.name(), progress.is_fact()), ("StepProgress", false));
 /// ```
@@ -96,6 +97,9 @@ pub enum EventKind {
     StepProgress {
         /// What it says.
         content: Content,
+        /// How far it has come, from 0 to 1, if it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        progress: Option<f64>,
     },
     /// A step ended well.
     StepCompleted {
@@ -521,7 +525,7 @@ impl EventKind {
         match self {
             Self::WorkflowCompleted { content }
             | Self::StepOutput { content }
-            | Self::StepProgress { content }
+            | Self::StepProgress { content, .. }
             | Self::RunCompleted { content, .. } => Some(content.clone()),
             Self::RunContent { content } => Some(content.clone().into()),
             Self::StepCompleted { output } => Some(output.content.clone()),

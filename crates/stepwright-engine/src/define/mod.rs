@@ -6,6 +6,7 @@ mod into_step;
 mod loops;
 mod map;
 mod parallel;
+mod prompt;
 mod router;
 mod step;
 mod steps;
@@ -16,6 +17,7 @@ pub use into_step::IntoStep;
 pub use loops::{Loop, LoopView};
 pub use map::{IntoItems, Map};
 pub use parallel::Parallel;
+pub use prompt::IntoPrompt;
 pub use router::{IntoRoute, Router};
 pub use step::Step;
 pub use steps::Steps;
@@ -31,6 +33,7 @@ use stepwright_core::plan::{ErrorPolicy, Join, OnExhausted, Retry};
 use stepwright_core::{AnyExecutor, Content, StepError, StepInput};
 
 pub(crate) use function::Blocking;
+pub(crate) use prompt::{Prompt, Prompted};
 
 /// A step or a container of any kind, as part of a definition.
 ///
@@ -75,7 +78,11 @@ impl Common {
 pub(crate) enum Body {
     Step(StepBody),
     Steps(Vec<AnyStep>),
-    Parallel { branches: Vec<AnyStep>, join: Join, concurrency: Option<u32> },
+    Parallel {
+        branches: Vec<AnyStep>,
+        join: Join,
+        concurrency: Option<u32>,
+    },
     Loop {
         body: Vec<AnyStep>,
         at_most: Option<u32>,
@@ -83,15 +90,29 @@ pub(crate) enum Body {
         until: Option<Decider<bool>>,
         on_exhausted: Option<OnExhausted>,
     },
-    Condition { holds: Decider<bool>, then: Vec<AnyStep>, otherwise: Vec<AnyStep> },
-    Router { choose: Decider<Vec<Arc<str>>>, choices: Vec<AnyStep> },
-    Map { over: Option<Decider<Vec<Content>>>, body: Vec<AnyStep>, concurrency: u32, join: Join },
+    Condition {
+        holds: Decider<bool>,
+        then: Vec<AnyStep>,
+        otherwise: Vec<AnyStep>,
+    },
+    Router {
+        choose: Decider<Vec<Arc<str>>>,
+        choices: Vec<AnyStep>,
+    },
+    Map {
+        over: Option<Decider<Vec<Content>>>,
+        body: Vec<AnyStep>,
+        concurrency: u32,
+        join: Join,
+    },
 }
 
 pub(crate) struct StepBody {
     pub(crate) work: Work,
     pub(crate) retry: Retry,
     pub(crate) history: History,
+    pub(crate) prompt: Option<Prompt>,
+    pub(crate) idle: Option<Duration>,
 }
 
 /// What is said of the earlier runs of a session: by a step, or by its workflow for all that say
@@ -100,6 +121,7 @@ pub(crate) struct StepBody {
 pub(crate) struct History {
     pub(crate) add: Option<bool>,
     pub(crate) runs: Option<u32>,
+    pub(crate) completed_only: Option<bool>,
 }
 
 pub(crate) enum Work {

@@ -2,12 +2,14 @@
 
 use super::function::{Blocking, BlockingFn, IntoExecutor};
 use super::into_step::Whole;
+use super::prompt::IntoPrompt;
 use super::{AnyStep, Body, Common, History, IntoStep, StepBody, Work};
 use crate::workflow::Workflow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::plan::{ErrorPolicy, Retry};
-use stepwright_core::{AnyExecutor, ErrorCode, HumanReview};
+use stepwright_core::{AnyExecutor, ErrorCode, HumanReview, StepInput};
 
 /// A named step: an executor, and what happens if that fails.
 ///
@@ -63,7 +65,7 @@ impl Step {
 
     fn made(name: String, work: Work) -> Self {
         let history = History::default();
-        let body = StepBody { work, retry: Retry::default(), history };
+        let body = StepBody { work, retry: Retry::default(), history, prompt: None, idle: None };
         Self { common: Common::named(name), body }
     }
 
@@ -107,6 +109,71 @@ impl Step {
         self
     }
 
+    /// How long an attempt may give no sign of life. One that is silent for longer is dropped and
+    /// counts as failed, so that what is stuck ends early and what is merely slow goes on: see
+    /// [`Step::timeout`] for how long an attempt may take in all.
+    ///
+    /// A sign of life is whatever the step shows or records: text and reasoning of a model as they
+    /// come, tool calls and what is shown inside of them, [`StepContext::progress`] and
+    /// [`StepContext::note`], events of your own, and [`StepContext::keep_alive`], which shows
+    /// nothing. Time in which the step waits for a person or a moment does not count.
+    ///
+    /// [`StepContext::progress`]: stepwright_core::StepContext::progress
+    /// [`StepContext::note`]: stepwright_core::StepContext::note
+    /// [`StepContext::keep_alive`]: stepwright_core::StepContext::keep_alive
+    ///
+    /// ```
+    /// use stepwright_core::StepContext;
+    /// use stepwright_engine::{Step, Workflow};
+    /// use std::time::Duration;
+    /// async fn convert(text: String, cx: StepContext) -> String {
+    ///     cx.progress(0.5, "page 5 of 10");
+    ///     text.to_uppercase()
+    /// }
+    /// let step = Step::new("Convert", convert)
+    ///     .timeout(Duration::from_secs(600))
+    ///     .idle_timeout(Duration::from_secs(60));
+    /// let workflow = Workflow::builder("Book").step(step).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.body.idle = Some(timeout);
+        self
+    }
+
+    /// Makes what the step works on, and so the message of an agent, of all that the step is given:
+    /// the run's input, earlier outputs by name, the turn before, the session state. An error fails
+    /// the attempt.
+    ///
+    /// What people have said, and the history, are added to the message as to any other.
+    ///
+    /// ```
+    /// use stepwright_core::StepInput;
+    /// use stepwright_engine::{Loop, Step, Workflow};
+    /// # async fn write(prompt: String) -> String { format!("<{prompt}>") }
+    /// # async fn review(draft: String) -> String { "too short".into() }
+    /// let write = Step::new("Write", write).prompt(|cx: &StepInput| {
+    ///     let topic = &cx.run.content;
+    ///     match (cx.last_turn("Write"), cx.last_turn("Review")) {
+    ///         (Some(draft), Some(verdict)) => format!("{topic}; was {draft}, is {verdict}"),
+    ///         _ => format!("{topic}"),
+    ///     }
+    /// });
+    /// let revise = Loop::new("Revise").step(write).step(review).at_most(2);
+    /// let workflow = Workflow::builder("Article").step(revise).build()?;
+    /// let output = workflow.run("ants").blocking()?;
+    /// let second = &output.step_at("Revise#2/Write").unwrap().content;
+    /// assert_eq!(second.text(), "<ants; was <ants>, is too short>");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn prompt<R: IntoPrompt>(
+        mut self,
+        prompt: impl Fn(&StepInput) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.body.prompt = Some(Arc::new(move |input| prompt(input).into_prompt()));
+        self
+    }
+
     /// Whether it is told what earlier runs of its session were given and gave, whatever its
     /// workflow says. An agent reads that before its message; a function finds it in
     /// `StepInput::history`.
@@ -119,6 +186,13 @@ impl Step {
     /// [`HISTORY_RUNS`](stepwright_core::session::HISTORY_RUNS) unless set.
     pub fn num_history_runs(mut self, runs: u32) -> Self {
         self.body.history.runs = Some(runs);
+        self
+    }
+
+    /// Whether runs that failed or were cancelled are left out of what it is told of earlier runs,
+    /// instead of what its workflow says. They are among them unless set, and marked.
+    pub fn history_completed_only(mut self, only: bool) -> Self {
+        self.body.history.completed_only = Some(only);
         self
     }
 

@@ -40,9 +40,15 @@ impl Effects for Live<'_> {
         let told;
         let input = match node.kind {
             NodeKind::Step { history_runs: 0, .. } => input,
-            NodeKind::Step { history_runs, .. } => {
+            NodeKind::Step { history_runs, history_completed_only, .. } => {
                 // Boxed, because a step that works keeps no room for this.
-                let earlier = Box::pin(cx.history(history_runs)).await;
+                let earlier = Box::pin(async {
+                    match history_completed_only {
+                        true => cx.completed_history(history_runs).await,
+                        false => cx.history(history_runs).await,
+                    }
+                })
+                .await;
                 let history = earlier.map_err(|error| Stop::failed(step, error, number))?;
                 told = StepInput { history: Some(history), ..input.clone() };
                 &told

@@ -9,9 +9,7 @@ use stepwright_core::event::End;
 use stepwright_core::executor::RunInput;
 use stepwright_core::plan::{Node, NodeKind, OnExhausted};
 use stepwright_core::scope::Scope;
-use stepwright_core::{
-    ErrorCode, EventKind, StepError, StepOutput, StepPath, StepStatus,
-};
+use stepwright_core::{ErrorCode, EventKind, StepError, StepOutput, StepPath, StepStatus};
 
 pub(super) async fn steps<E: Effects>(
     fx: &E,

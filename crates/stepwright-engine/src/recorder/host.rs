@@ -14,7 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 impl StepHost for Recorder {
     fn emit(&self, step: &StepPath, delta: EventKind) {
+        self.activity.sign(step);
         Self::emit(self, step, delta);
+    }
+
+    fn keep_alive(&self, step: &StepPath) {
+        self.activity.sign(step);
     }
 
     fn record<'a>(
@@ -35,6 +40,7 @@ impl StepHost for Recorder {
                 return Err(StepError::terminal(format!("step `{step}` has ended")));
             }
             let stopped = |_| StepError::terminal("the journal of the run is lost");
+            self.activity.sign(step);
             self.time_passes();
             let noted = Self::record(self, step, fact);
             self.time_passes();
@@ -50,12 +56,18 @@ impl StepHost for Recorder {
         self.tape().notes.remove(step).unwrap_or_default()
     }
 
-    fn history(&self, runs: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
+    fn history(
+        &self,
+        runs: u32,
+        completed_only: bool,
+    ) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
         Box::pin(async move {
             let Some(journal) = &self.journal else { return Ok(Arc::from([])) };
             let began = self.tape().fold.created_at();
             let (session, workflow) = (&self.run.session_id, &self.run.workflow_id);
-            let earlier = history::of(&journal.store, session, workflow, began, runs).await;
+            let earlier =
+                history::of(&journal.store, (session, workflow), began, (runs, completed_only))
+                    .await;
             earlier.map(Into::into).map_err(|error| {
                 let failed = StepError::new(format!("the session's history: {error}"));
                 match error.hint() {

@@ -4,6 +4,7 @@ mod host;
 
 pub(crate) use host::too_late;
 
+use crate::activity::Activity;
 use crate::debug;
 use crate::drive::fold_all;
 use crate::effects::Stop;
@@ -53,6 +54,7 @@ pub(crate) struct Recorder {
     tape: Mutex<Tape>,
     journal: Option<Box<Journal>>,
     waits: Waits,
+    activity: Activity,
 }
 
 /// The journal of a run that is remembered.
@@ -169,7 +171,8 @@ impl Recorder {
         let journal = store.map(|store| Box::new(Journal { store, appending: None.into() }));
         let waits = Waits::of(past);
         let (noted_at, tape) = (0.into(), Mutex::new(tape));
-        Ok(Self { run, world, cancelled, noted_at, tape, journal, waits })
+        let activity = Activity::default();
+        Ok(Self { run, world, cancelled, noted_at, tape, journal, waits, activity })
     }
 
     fn tape(&self) -> MutexGuard<'_, Tape> {
@@ -474,6 +477,11 @@ impl Recorder {
         &self.waits
     }
 
+    /// The steps whose signs of life count.
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
     /// The store of a run that is remembered.
     pub(crate) fn store(&self) -> Option<&AnyStore> {
         self.journal.as_ref().map(|journal| &journal.store)
@@ -628,9 +636,7 @@ fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind 
         StepType::Step => E::StepCancelled { partial },
         StepType::Steps => E::StepsExecutionCompleted { end },
         StepType::Parallel => E::ParallelExecutionCompleted { end },
-        StepType::Loop => {
-            E::LoopExecutionCompleted { total_iterations: 0, exhausted: false, end }
-        }
+        StepType::Loop => E::LoopExecutionCompleted { total_iterations: 0, exhausted: false, end },
         StepType::Iteration => {
             let (should_continue, exhausted) = (false, false);
             E::LoopIterationCompleted { iteration: number, should_continue, exhausted, end }

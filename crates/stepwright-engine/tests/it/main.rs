@@ -10,6 +10,8 @@ mod failure;
 mod faults;
 mod flow;
 mod history;
+mod idle;
+mod loops;
 mod matrix;
 mod messages;
 mod people;

@@ -16,7 +16,9 @@ pub(crate) fn check(file: &File, model: Option<&str>, mistakes: &mut Diagnostics
     let model = file.model.as_ref().map(|model| model.text.as_str()).or(model);
     let mut all = Vec::new();
     collect(&file.steps, &mut all);
-    let mut checker = Checker { file, model, all, mistakes };
+    let mut loops = Vec::new();
+    collect_loops(&file.steps, &mut loops);
+    let mut checker = Checker { file, model, all, loops, mistakes };
     checker.agents();
     checker.items(&file.steps, &Place::default());
 }
@@ -27,6 +29,15 @@ fn collect<'a>(items: &'a [Item], all: &mut Vec<(&'a str, Span)>) {
         for body in bodies(&item.kind) {
             collect(body, all);
         }
+    }
+}
+
+fn collect_loops<'a>(items: &'a [Item], loops: &mut Vec<&'a str>) {
+    for item in items {
+        if let Kind::Loop { .. } = item.kind {
+            loops.push(&item.name.text);
+        }
+        bodies(&item.kind).into_iter().for_each(|body| collect_loops(body, loops));
     }
 }
 
@@ -60,6 +71,8 @@ struct Place<'a> {
     hidden: Vec<(&'a str, Hidden<'a>)>,
     item: bool,
     counts: Counts,
+    /// The steps of the innermost loop around this.
+    turn: Option<&'a [Item]>,
     /// The form that was filled in for this, or for what is around it.
     form: Option<&'a Value>,
     /// Whether somebody may have rejected what was given before.
@@ -93,6 +106,8 @@ struct Checker<'a, 'm> {
     file: &'a File,
     model: Option<&'a str>,
     all: Vec<(&'a str, Span)>,
+    /// The names of those that are loops.
+    loops: Vec<&'a str>,
     mistakes: &'m mut Diagnostics,
 }
 
@@ -159,7 +174,7 @@ impl<'a> Checker<'a, '_> {
             Kind::Steps { body } => after.visible = self.items(body, &inside).visible,
             Kind::Parallel { branches, .. } => self.parallel(branches, &inside, after),
             Kind::Loop { until, body, .. } => {
-                inside.counts = Counts::Turns;
+                (inside.counts, inside.turn) = (Counts::Turns, Some(body.as_slice()));
                 let mut end = self.items(body, &inside);
                 self.all_of(until.iter().map(Into::into), &end);
                 after.visible.append(&mut end.visible.split_off(after.visible.len()));

@@ -3,14 +3,16 @@
 use super::fields::Fields;
 use super::read::{Reader, read_file};
 use super::review::Asked;
-use super::{Choice, Item, Kind, Test, Text, Word};
+use super::{Choice, Item, Kind, Limits, Test, Text, Word};
 use crate::source::Span;
 use crate::suggest::listed;
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
 use stepwright_core::ErrorCode;
 use stepwright_core::path::name_mistake;
-use stepwright_core::plan::{ErrorPolicy, ITERATIONS_MAX, Join, OnError, RETRIES_MAX, Retry};
+use stepwright_core::plan::{
+    ErrorPolicy, ITERATIONS_MAX, Join, OnError, OnExhausted, RETRIES_MAX, Retry,
+};
 
 /// The keys that make a step what it is.
 pub(crate) const KINDS: [&str; 16] = [
@@ -46,7 +48,7 @@ const ON_ERROR: [(&str, OnError); 4] = [
 ];
 
 /// The classes of failures, as events have them.
-const CODES: [(&str, ErrorCode); 10] = [
+const CODES: [(&str, ErrorCode); 11] = [
     ("failed", ErrorCode::Failed),
     ("panicked", ErrorCode::Panicked),
     ("timed_out", ErrorCode::TimedOut),
@@ -56,8 +58,12 @@ const CODES: [(&str, ErrorCode); 10] = [
     ("model", ErrorCode::Model),
     ("tool", ErrorCode::Tool),
     ("limit", ErrorCode::Limit),
+    ("exhausted", ErrorCode::Exhausted),
     ("rejected", ErrorCode::Rejected),
 ];
+
+const ON_EXHAUSTED: [(&str, OnExhausted); 2] =
+    [("fail", OnExhausted::Fail), ("continue", OnExhausted::Continue)];
 
 impl Reader<'_> {
     pub(super) fn item(&mut self, node: &Node) -> Option<Item> {
@@ -72,18 +78,20 @@ impl Reader<'_> {
             return name.map(unreadable);
         };
         let leaf = !CONTAINERS.contains(&word) && word != "sleep";
-        let (retry, timeout, history) = if leaf {
+        let (retry, limits, history) = if leaf {
             let retry = self.retry(&mut fields);
-            (retry, fields.duration(self, "timeout"), fields.history(self))
+            (retry, fields.limits(self, true), fields.history(self))
         } else if word == "sleep" {
-            (None, None, None)
+            (None, Limits::default(), None)
         } else {
-            (None, fields.duration(self, "timeout"), None)
+            (None, fields.limits(self, false), None)
         };
         let (_, value) = fields.take(word)?;
         let person_chooses = asked.as_ref().is_some_and(Asked::chooses);
+        let person_accepts = asked.as_ref().is_some_and(Asked::accepts_turns);
         let kind = match word {
             "router" => self.router(key, value, person_chooses, &mut fields),
+            "loop" => self.repeat(key, value, person_accepts, &mut fields),
             _ => self.kind(word, key, value, &mut fields),
         };
         fields.finish_with(self, |unknown| match unknown {
@@ -103,7 +111,8 @@ impl Reader<'_> {
             Some(name) => name,
             None => self.derived_name(&kind, key)?,
         };
-        Some(Item { name, kind, retry, timeout, history, on_error, review })
+        let Limits { total: timeout, idle } = limits;
+        Some(Item { name, kind, retry, timeout, idle, history, on_error, review })
     }
 
     /// The one key that says what kind of step it is.
@@ -183,24 +192,6 @@ impl Reader<'_> {
                 let branches = self.body(fields, "branches", key)?;
                 Some(Kind::Parallel { join, concurrency, branches })
             }
-            "loop" => {
-                let mut settings = self.settings(value, "`loop`")?;
-                let bound = ITERATIONS_MAX.into();
-                let missing = !settings.has("at_most");
-                let at_most = settings.number(self, "at_most", (1, bound));
-                if missing {
-                    let mistake = self.mistake(key.span, "the loop has no bound");
-                    let help = "say how many turns it takes at most: `loop: {at_most: 3}`";
-                    self.push(mistake.help(help));
-                }
-                let until = settings.take("until");
-                let until = until.and_then(|(_, node)| self.expression(node, "until"));
-                let forward = settings.bool(self, "forward").unwrap_or(false);
-                settings.finish(self);
-                let body = self.body(fields, "do", key)?;
-                let at_most = at_most.and_then(|turns| u32::try_from(turns).ok()).unwrap_or(1);
-                Some(Kind::Loop { at_most, until, forward, body })
-            }
             "if" => {
                 let test = match &value.value {
                     Yaml::Bool(holds) => Some(Test::Constant(*holds)),
@@ -232,6 +223,42 @@ impl Reader<'_> {
             "workflow" => self.workflow(value),
             _ => self.function(word, key, value),
         }
+    }
+
+    fn repeat(
+        &mut self,
+        key: &Key,
+        value: &Node,
+        person_accepts: bool,
+        fields: &mut Fields<'_>,
+    ) -> Option<Kind> {
+        let mut settings = self.settings(value, "`loop`")?;
+        let bound = ITERATIONS_MAX.into();
+        let missing = !settings.has("at_most");
+        let at_most = settings.number(self, "at_most", (1, bound));
+        if missing {
+            let mistake = self.mistake(key.span, "the loop has no bound");
+            let help = "say how many turns it takes at most: `loop: {at_most: 3}`";
+            self.push(mistake.help(help));
+        }
+        let has_condition = person_accepts || settings.has("until");
+        let until = settings.take("until");
+        let until = until.and_then(|(_, node)| self.expression(node, "until"));
+        let forward = settings.bool(self, "forward").unwrap_or(false);
+        let on_exhausted = settings.take("on_exhausted").and_then(|(key, node)| {
+            if !has_condition {
+                let message = "a loop without a condition makes all its turns: it cannot run out";
+                let mistake = self.mistake(key.span, message);
+                self.push(
+                    mistake.help("say when it has succeeded with `until:`, or leave this out"),
+                );
+            }
+            self.one_of(node, "on_exhausted", &ON_EXHAUSTED)
+        });
+        settings.finish(self);
+        let body = self.body(fields, "do", key)?;
+        let at_most = at_most.and_then(|turns| u32::try_from(turns).ok()).unwrap_or(1);
+        Some(Kind::Loop { at_most, until, forward, on_exhausted, body })
     }
 
     fn settings<'n>(&mut self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
@@ -432,6 +459,7 @@ impl Reader<'_> {
 
 /// A step that has been reported already, so that nobody is told that it does not exist.
 fn unreadable(name: Word) -> Item {
-    let (retry, timeout, history, on_error) = (None, None, None, ErrorPolicy::default());
-    Item { name, kind: Kind::Unreadable, retry, timeout, history, on_error, review: None }
+    let (retry, timeout, idle, history) = (None, None, None, None);
+    let (kind, on_error) = (Kind::Unreadable, ErrorPolicy::default());
+    Item { name, kind, retry, timeout, idle, history, on_error, review: None }
 }

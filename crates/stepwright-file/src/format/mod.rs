@@ -17,7 +17,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::HumanReview;
-use stepwright_core::plan::{ErrorPolicy, Join, Retry};
+use stepwright_core::plan::{ErrorPolicy, Join, OnExhausted, Retry};
 
 /// A text and its place.
 #[derive(Clone, Debug)]
@@ -34,11 +34,27 @@ pub(crate) struct File {
     pub(crate) description: Option<String>,
     pub(crate) model: Option<Word>,
     pub(crate) timeout: Option<Duration>,
-    /// Of how many earlier runs its steps are told.
-    pub(crate) history: Option<u32>,
+    /// Of which earlier runs its steps are told.
+    pub(crate) history: Option<Earlier>,
     pub(crate) input: Option<Value>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) steps: Vec<Item>,
+}
+
+/// Of which earlier runs of its session a step is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Earlier {
+    /// How many; 0 for none.
+    pub(crate) runs: u32,
+    /// Whether those that failed or were cancelled are left out.
+    pub(crate) completed_only: Option<bool>,
+}
+
+/// How long a step may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    pub(crate) total: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
 }
 
 /// An agent.
@@ -62,8 +78,10 @@ pub(crate) struct Item {
     pub(crate) kind: Kind,
     pub(crate) retry: Option<Retry>,
     pub(crate) timeout: Option<Duration>,
-    /// Of how many earlier runs it is told.
-    pub(crate) history: Option<u32>,
+    /// How long it may give no sign of life.
+    pub(crate) idle: Option<Duration>,
+    /// Of which earlier runs it is told.
+    pub(crate) history: Option<Earlier>,
     pub(crate) on_error: ErrorPolicy,
     /// What people have a say in.
     pub(crate) review: Option<HumanReview>,
@@ -100,6 +118,7 @@ pub(crate) enum Kind {
         at_most: u32,
         until: Option<Expr>,
         forward: bool,
+        on_exhausted: Option<OnExhausted>,
         body: Vec<Item>,
     },
     Condition {

@@ -128,7 +128,7 @@ impl Reader<'_> {
         if let Some(model) = &model {
             self.check_model(model);
         }
-        let timeout = fields.duration(self, "timeout");
+        let timeout = fields.limits(self, false).total;
         let history = fields.history(self);
         let input = fields.take("input").and_then(|(_, node)| self.schema(node, "input"));
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();

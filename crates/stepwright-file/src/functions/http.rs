@@ -1,5 +1,6 @@
 //! Fetching over HTTP.
 
+use super::heard::Heard;
 use super::{over, refused, text_of};
 use std::io::Read as _;
 use std::time::Duration;
@@ -30,8 +31,8 @@ impl Page {
     }
 }
 
-/// Fetches it, and blocks the thread meanwhile.
-pub(crate) fn fetch(what: &Fetch) -> Result<Page, StepError> {
+/// Fetches it, and blocks the thread meanwhile. Says `alive` for each piece of the answer.
+pub(crate) fn fetch(what: &Fetch, alive: &dyn Fn()) -> Result<Page, StepError> {
     let url = what.url.trim();
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return Err(refused(format!("`{url}` is no address that begins with `https://`")));
@@ -65,7 +66,7 @@ pub(crate) fn fetch(what: &Fetch) -> Result<Page, StepError> {
     });
     let mut bytes = Vec::new();
     let body = response.body_mut().as_reader().take(what.max_bytes + 1);
-    std::io::BufReader::new(body)
+    std::io::BufReader::new(Heard::new(body, alive))
         .read_to_end(&mut bytes)
         .map_err(|error| failed(what, &ureq::Error::from(error)))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > what.max_bytes {

@@ -1,6 +1,7 @@
 //! What steps without a model do.
 
 mod files;
+mod heard;
 mod http;
 mod shell;
 
@@ -47,7 +48,7 @@ impl Executor for FunctionStep {
                 let limits = files::Limits { max_files: *max_files, max_bytes: *max_bytes };
                 let (pattern, folder) = (glob.render(&values)?, self.folder.clone());
                 let read = blocking(move || folder.read_all(&pattern, limits)).await?;
-                cx.progress(format!("read {} files, {} bytes", read.files, read.bytes));
+                cx.note(format!("read {} files, {} bytes", read.files, read.bytes));
                 Ok(Content::from(read.list).into())
             }
             Function::WriteFile { path, text } => {
@@ -62,9 +63,10 @@ impl Executor for FunctionStep {
             Function::HttpGet { url, timeout, max_bytes } => {
                 let url = url.render(&values)?;
                 let fetch_it = Fetch { url, timeout: *timeout, max_bytes: *max_bytes };
-                let page = blocking(move || fetch(&fetch_it)).await?;
+                let alive = cx.clone();
+                let page = blocking(move || fetch(&fetch_it, &|| alive.keep_alive())).await?;
                 if let Some(note) = &page.note {
-                    cx.progress(note.as_str());
+                    cx.note(note.as_str());
                 }
                 Ok(page.content().into())
             }
@@ -77,7 +79,7 @@ impl Executor for FunctionStep {
                     timeout: *timeout,
                     max_bytes: *max_bytes,
                 };
-                Ok(shell::run(command).await?.into())
+                Ok(shell::run(command, &|| cx.keep_alive()).await?.into())
             }
             Function::Sleep { duration } => {
                 cx.sleep_for("sleep", *duration).await?;

@@ -1,5 +1,6 @@
 //! Running a command.
 
+use super::heard::Heard;
 use super::{over, text_of};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -20,9 +21,11 @@ pub(crate) struct Command {
 }
 
 /// Runs it and gives what it wrote. Dropping the future kills it, and all that it has started.
-pub(crate) async fn run(command: Command) -> Result<String, StepError> {
+///
+/// Says `alive` for each piece that it writes.
+pub(crate) async fn run(command: Command, alive: &(dyn Fn() + Sync)) -> Result<String, StepError> {
     let timeout = command.timeout;
-    match tokio::time::timeout(timeout, run_freely(command)).await {
+    match tokio::time::timeout(timeout, run_freely(command, alive)).await {
         Ok(result) => result,
         Err(_) => Err(StepError::new(format!("the command took longer than {timeout:?}"))
             .with_code(ErrorCode::TimedOut)
@@ -30,7 +33,7 @@ pub(crate) async fn run(command: Command) -> Result<String, StepError> {
     }
 }
 
-async fn run_freely(command: Command) -> Result<String, StepError> {
+async fn run_freely(command: Command, alive: &(dyn Fn() + Sync)) -> Result<String, StepError> {
     let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
     let mut process = tokio::process::Command::new(shell);
     process
@@ -49,6 +52,8 @@ async fn run_freely(command: Command) -> Result<String, StepError> {
         .map_err(|error| StepError::new(format!("`{shell}` cannot be started: {error}")))?;
     let group = Group::of(&child);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let stdout = stdout.map(|stream| Heard::new(stream, alive));
+    let stderr = stderr.map(|stream| Heard::new(stream, alive));
     let write = async {
         if let Some(mut stdin) = stdin {
             // A command that does not read what it is given is no failure.

@@ -49,7 +49,7 @@ async fn weather(
     days: u8,
     cx: StepContext,
 ) -> Result<Json<Weather>, NoSuchCity> {
-    cx.progress(format!("looking out of the window for {days} days"));
+    cx.note(format!("looking out of the window for {days} days"));
     if city == "Atlantis" {
         return Err(NoSuchCity(city));
     }

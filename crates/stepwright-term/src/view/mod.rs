@@ -15,7 +15,7 @@ use crate::lines::line;
 use crate::look::{Look, Style as Form};
 use crate::screen::Screen;
 use crate::styled::{Line, Span, wrap};
-use crate::text::harmless;
+use crate::text::{harmless, percent};
 use anstyle::{AnsiColor, Style};
 use body::Body;
 pub(crate) use end::content_lines;
@@ -159,9 +159,10 @@ impl View {
             E::StepRetrying { attempt, error, delay_ms } => {
                 self.retrying(path, *attempt, error, *delay_ms, screen);
             }
-            E::StepProgress { content } => {
+            E::StepProgress { content, progress } => {
                 if let Some(step) = self.step(path) {
-                    step.hear(&format!("\n{}", content.text()));
+                    let done = progress.map(|done| format!("{} ", percent(done)));
+                    step.hear(&format!("\n{}{}", done.unwrap_or_default(), content.text()));
                 }
             }
             E::StepCompleted { output } => self.completed(event, &output.content, screen),

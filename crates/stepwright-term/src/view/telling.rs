@@ -297,6 +297,12 @@ impl View {
                 Some(took) => format!("{}  {took}", end.status),
                 None => end.status.to_string(),
             };
+            let text = match kind {
+                EventKind::LoopExecutionCompleted { exhausted: true, .. } => {
+                    format!("{text}, its condition was not met")
+                }
+                _ => text,
+            };
             self.aside(path, mark, vec![Span::new(text, self.dim())], screen);
         }
     }
