@@ -41,3 +41,25 @@ impl<R: AsyncRead + Unpin, F: Fn() + Unpin> AsyncRead for Heard<R, F> {
         polled
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use tokio::io::AsyncReadExt as _;
+
+    #[tokio::test]
+    async fn each_piece_is_a_sign_of_life_and_the_end_is_none() {
+        let signs = AtomicU32::new(0);
+        let count = || {
+            signs.fetch_add(1, Ordering::Relaxed);
+        };
+        let mut buffer = [0; 4];
+        let mut stream = Heard::new(&b"abcdef"[..], &count);
+        while Read::read(&mut stream, &mut buffer).unwrap() > 0 {}
+        assert_eq!(signs.swap(0, Ordering::Relaxed), 2);
+        let mut stream = Heard::new(&b"abcdef"[..], &count);
+        while AsyncReadExt::read(&mut stream, &mut buffer).await.unwrap() > 0 {}
+        assert_eq!(signs.load(Ordering::Relaxed), 2);
+    }
+}

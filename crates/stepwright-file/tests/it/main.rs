@@ -5,6 +5,7 @@
 mod docs;
 mod files;
 mod http;
+mod loops;
 mod mistakes;
 mod outline;
 mod people;

@@ -11,6 +11,7 @@ mod floors;
 #[cfg(feature = "providers")]
 mod gateway;
 mod parity;
+mod partial_failure;
 #[cfg(all(unix, feature = "postgres"))]
 mod postgres;
 mod readme;
