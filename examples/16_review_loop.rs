@@ -31,7 +31,7 @@ struct Verdict {
 /// The model that the user chose, or one that says this.
 fn model<const N: usize>(script: [&'static str; N]) -> Result<AnyModel, Error> {
     match course::argument("--model") {
-        Some(model) => stepwright::models::model(&model),
+        Some(model) => Ok(stepwright::models::model(&model)?),
         None => Ok(AnyModel::new(ScriptedModel::new(script))),
     }
 }

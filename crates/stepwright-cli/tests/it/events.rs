@@ -303,8 +303,8 @@ fn samples() -> Vec<Event> {
         E::LoopIterationStarted { iteration: 1, max_iterations: 3 },
         E::LoopIterationCompleted {
             iteration: 1,
-            should_continue: true,
-            exhausted: false,
+            should_continue: false,
+            exhausted: true,
             end: end(),
         },
         E::LoopExecutionCompleted { total_iterations: 2, exhausted: true, end: end() },
