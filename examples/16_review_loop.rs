@@ -75,7 +75,8 @@ async fn main() -> Result<(), Error> {
 
     let output = workflow.run("ants").await?;
     for run in &output.step_executor_runs {
-        println!("{} was told: {}\n{} said: {}\n", run.agent, run.message, run.agent, run.content);
+        println!("{} ({}) was told: {}", run.agent, run.model, run.message);
+        println!("{} said: {}\n", run.agent, run.content);
     }
     println!("{}", output.content);
     Ok(())

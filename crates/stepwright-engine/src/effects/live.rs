@@ -43,9 +43,10 @@ impl Effects for Live<'_> {
             NodeKind::Step { history_runs, history_completed_only, .. } => {
                 // Boxed, because a step that works keeps no room for this.
                 let earlier = Box::pin(async {
-                    match history_completed_only {
-                        true => cx.completed_history(history_runs).await,
-                        false => cx.history(history_runs).await,
+                    if history_completed_only {
+                        cx.completed_history(history_runs).await
+                    } else {
+                        cx.history(history_runs).await
                     }
                 })
                 .await;
