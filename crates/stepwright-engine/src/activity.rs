@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 use stepwright_core::StepPath;
 
 /// The steps under way whose signs of life count. In most runs there are none.
@@ -19,12 +20,15 @@ struct Signs(Mutex<Heard>);
 #[derive(Debug, Default)]
 struct Heard {
     count: u64,
+    /// How long the step has said that it waits from its last sign on: for a model that is busy.
+    pause: Duration,
     waker: Option<Waker>,
 }
 
 impl Activity {
-    /// Notes a sign of life of the step at `at`, which counts for all steps around it, too.
-    pub(crate) fn sign(&self, at: &StepPath) {
+    /// Notes a sign of life of the step at `at`, which counts for all steps around it, too. `pause`
+    /// is how long it waits now, having said so.
+    pub(crate) fn sign(&self, at: &StepPath, pause: Duration) {
         if self.count.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -32,6 +36,7 @@ impl Activity {
             let waker = {
                 let mut heard = lock(&signs.0);
                 heard.count += 1;
+                heard.pause = pause;
                 heard.waker.take()
             };
             if let Some(waker) = waker {
@@ -61,12 +66,12 @@ impl Watch<'_> {
         lock(&self.signs.0).waker = None;
     }
 
-    /// The number of signs so far. The next one wakes the task, since it may come from a thread or
-    /// a task of the step's own.
-    pub(crate) fn count(&self, waker: &Waker) -> u64 {
+    /// The number of signs so far, and the pause that the last of them announced. The next one
+    /// wakes the task, since it may come from a thread or a task of the step's own.
+    pub(crate) fn heard(&self, waker: &Waker) -> (u64, Duration) {
         let mut heard = lock(&self.signs.0);
         heard.waker = Some(waker.clone());
-        heard.count
+        (heard.count, heard.pause)
     }
 }
 

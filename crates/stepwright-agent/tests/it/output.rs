@@ -8,7 +8,7 @@ use std::sync::Arc;
 use stepwright_agent::FunctionTool;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::message::{Message, Usage};
-use stepwright_core::{Executor as _, RunId, StepInput, session::Exchange};
+use stepwright_core::{Executor as _, RunId, RunStatus, StepInput, session::Exchange};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
 #[derive(Debug, PartialEq, Deserialize, JsonSchema)]

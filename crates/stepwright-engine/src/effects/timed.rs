@@ -102,11 +102,11 @@ impl<E> Timed<'_, E> {
                 }
             }
             if let Some((limit, watch)) = &watch {
-                let count = watch.count(cx.waker());
+                let (count, pause) = watch.heard(cx.waker());
                 if std::mem::replace(&mut heard, count) != count {
                     silence = None;
                 }
-                let silence = silence.get_or_insert_with(|| self.world.sleep(*limit));
+                let silence = silence.get_or_insert_with(|| self.world.sleep(*limit + pause));
                 if silence.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Err(Late::Idle(*limit)));
                 }

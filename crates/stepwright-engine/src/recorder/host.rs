@@ -6,6 +6,7 @@ use crate::history;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use stepwright_core::context::{RunInfo, StepHost};
 use stepwright_core::{
     Answer, ErrorCode, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
@@ -14,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 
 impl StepHost for Recorder {
     fn emit(&self, step: &StepPath, delta: EventKind) {
-        self.activity.sign(step);
+        self.activity.sign(step, Duration::ZERO);
         Self::emit(self, step, delta);
     }
 
     fn keep_alive(&self, step: &StepPath) {
-        self.activity.sign(step);
+        self.activity.sign(step, Duration::ZERO);
     }
 
     fn record<'a>(
@@ -40,7 +41,14 @@ impl StepHost for Recorder {
                 return Err(StepError::terminal(format!("step `{step}` has ended")));
             }
             let stopped = |_| StepError::terminal("the journal of the run is lost");
-            self.activity.sign(step);
+            // Waiting for a model that is busy is not being idle: it is over when it says.
+            let pause = match &fact {
+                EventKind::ModelRequestRetrying { delay_ms, .. } => {
+                    Duration::from_millis(*delay_ms)
+                }
+                _ => Duration::ZERO,
+            };
+            self.activity.sign(step, pause);
             self.time_passes();
             let noted = Self::record(self, step, fact);
             self.time_passes();

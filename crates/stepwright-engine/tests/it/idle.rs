@@ -91,11 +91,35 @@ fn facts_of_a_step_reset_its_idle_clock() {
     assert_eq!(text(&clock.run(workflow.run("-").into_future()).unwrap()), "done");
 }
 
+#[test]
+fn a_step_that_waits_for_a_busy_model_is_not_idle_meanwhile() {
+    let (clock, world) = seeded();
+    let inner = world.clone();
+    let step = Step::new("s", move |cx: StepContext| {
+        let world = inner.clone();
+        async move {
+            let error = StepError::new("the model is busy").data;
+            let (turn, attempt, delay_ms) = (1, 1, 60_000);
+            cx.record(EventKind::ModelRequestRetrying { turn, attempt, error, delay_ms }).await?;
+            world.sleep(Duration::from_mins(1) + TICK).await;
+            cx.keep_alive();
+            // What it waited for before is no excuse now.
+            world.sleep(Duration::from_mins(1)).await;
+            Ok::<_, StepError>("done")
+        }
+    });
+    let workflow = of(step.idle_timeout(IDLE)).world(world.clone()).build().unwrap();
+    let began = world.now();
+    let error = clock.run(workflow.run("-").into_future()).unwrap_err();
+    assert!(error.to_string().contains("it was idle for 10s"), "{error}");
+    assert_eq!(world.now().since(began), Duration::from_mins(1) + TICK + IDLE);
+}
+
 /// Hands its context to a task of its own, which shows that it is alive.
 struct Elsewhere;
 
 impl Executor for Elsewhere {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "elsewhere"
     }
 
@@ -141,7 +165,7 @@ async fn time_in_which_a_step_waits_for_people_is_not_idle() {
     });
     // Something else goes on, so that the run is not left.
     let busy = Step::new("busy", |_: StepInput| async {
-        tokio::time::sleep(Duration::from_secs(600)).await;
+        tokio::time::sleep(Duration::from_mins(10)).await;
         "busy"
     });
     let both = Parallel::new("p").branch(step.idle_timeout(IDLE)).branch(busy);

@@ -37,7 +37,9 @@ fn collect_loops<'a>(items: &'a [Item], loops: &mut Vec<&'a str>) {
         if let Kind::Loop { .. } = item.kind {
             loops.push(&item.name.text);
         }
-        bodies(&item.kind).into_iter().for_each(|body| collect_loops(body, loops));
+        for body in bodies(&item.kind) {
+            collect_loops(body, loops);
+        }
     }
 }
 

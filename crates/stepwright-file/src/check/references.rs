@@ -193,7 +193,9 @@ fn turn_steps<'a>(items: &'a [Item], all: &mut Vec<&'a str>) {
     for item in items {
         all.push(&item.name.text);
         if !matches!(item.kind, Kind::Map { .. }) {
-            bodies(&item.kind).into_iter().for_each(|body| turn_steps(body, all));
+            for body in bodies(&item.kind) {
+                turn_steps(body, all);
+            }
         }
     }
 }

@@ -46,7 +46,7 @@ impl<R: AsyncRead + Unpin, F: Fn() + Unpin> AsyncRead for Heard<R, F> {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::AsyncReadExt;
 
     #[tokio::test]
     async fn each_piece_is_a_sign_of_life_and_the_end_is_none() {
