@@ -154,7 +154,7 @@ impl Step {
     /// # async fn review(draft: String) -> String { "too short".into() }
     /// let write = Step::new("Write", write).prompt(|cx: &StepInput| {
     ///     let topic = &cx.run.content;
-    ///     match (cx.last_turn("Write"), cx.last_turn("Review")) {
+    ///     match (cx.last_turn("Write"), cx.last_turn("review")) {
     ///         (Some(draft), Some(verdict)) => format!("{topic}; was {draft}, is {verdict}"),
     ///         _ => format!("{topic}"),
     ///     }
