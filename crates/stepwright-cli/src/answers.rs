@@ -5,6 +5,7 @@ use crate::input;
 use serde_json::{Map, Value};
 use stepwright::{Content, Error};
 use stepwright_core::requirement::RequirementKind;
+use stepwright_core::store::Signal;
 use stepwright_core::{Answer, Requirement};
 
 /// Answers, each to a question by its name or by the path of its step.
@@ -43,6 +44,17 @@ pub(crate) fn given(arguments: &Continue, open: &[Requirement]) -> Result<Answer
         let (key, json) = pair("--submit", "ID=JSON", text, open)?;
         let schema = find(open, key).and_then(schema_of);
         say(key, Answer::Submit { value: value("--submit", key, json, schema)? });
+    }
+    for text in &arguments.done {
+        let (key, output) = split(text, '=', open);
+        if let Some(asked) = find(open, key)
+            && !matches!(asked.kind, RequirementKind::Interrupted { .. })
+        {
+            let what = format!("`--done {text}`: `{key}` does not ask whether it was done");
+            let words = asked.answers().join(", ");
+            return Err(Error::usage(what).with_hint(format!("it can be answered with {words}")));
+        }
+        say(key, Answer::submit(output.unwrap_or_default()));
     }
     for text in &arguments.select {
         let (key, choices) = pair("--select", "ID=CHOICE,…", text, open)?;
@@ -151,6 +163,17 @@ fn schema_of(asked: &Requirement) -> Option<&Value> {
         RequirementKind::Wait { schema } => schema.as_deref(),
         _ => None,
     }
+}
+
+/// The requirements that nothing in the inbox of the run answers.
+///
+/// An answer waits there if the process that left it died before the run took it.
+pub(crate) fn unanswered(open: &[Requirement], inbox: &[Signal]) -> Vec<Requirement> {
+    let is_answered = |asked: &Requirement| {
+        let id = Signal::answer_id(&asked.id);
+        inbox.iter().any(|signal| signal.id == id)
+    };
+    open.iter().filter(|asked| asked.needs_person() && !is_answered(asked)).cloned().collect()
 }
 
 /// What was typed, as its schema wants it: JSON, or a text where one will do.

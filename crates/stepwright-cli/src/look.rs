@@ -2,8 +2,10 @@
 
 use crate::args::In;
 use crate::database::{Database, Opened};
+use std::collections::HashMap;
+use std::sync::Arc;
 use stepwright::store::RunRow;
-use stepwright::{AnyStore, Error, ErrorKind, Event, RunId, RunOutput, StoreError};
+use stepwright::{AnyStore, Error, ErrorKind, Event, RunId, RunOutput, StoreError, Timestamp};
 use stepwright_core::fold::Fold;
 
 /// How many events are read from a store at once.
@@ -13,6 +15,8 @@ const PAGE: usize = 1_000;
 pub(crate) struct Looked {
     pub(crate) row: RunRow,
     pub(crate) output: RunOutput,
+    /// When answers to what it waits for come too late, by name.
+    pub(crate) dues: HashMap<Arc<str>, Timestamp>,
 }
 
 /// Where to look.
@@ -57,12 +61,15 @@ pub(crate) async fn run(store: &AnyStore, run: &RunId) -> Result<Looked, Error> 
             break;
         }
     }
+    let asked = fold.requirements().iter();
+    let dues = asked.filter_map(|asked| Some((asked.id.clone(), fold.answer_due(&asked.id)?)));
+    let dues = dues.collect();
     let output = fold.into_output();
     let mut output = output.ok_or_else(|| {
         Error::new(ErrorKind::Store, format!("the journal of run `{run}` has no beginning"))
     })?;
     row.tell(&mut output);
-    Ok(Looked { row, output })
+    Ok(Looked { row, output, dues })
 }
 
 /// Facts of a run from this number on: fewer than asked for only at their end.

@@ -2,8 +2,9 @@
 
 use crate::database::Database;
 use std::fmt::Write as _;
-use stepwright::RunOutput;
+use stepwright::{RunId, RunOutput};
 use stepwright_core::Requirement;
+use stepwright_core::requirement::RequirementKind;
 
 /// What is said where nothing goes on with a run.
 pub(crate) const FORGOTTEN: &str =
@@ -33,14 +34,16 @@ impl Words {
 
     /// What goes on with a run that waits: for an answer, or for a moment.
     pub(crate) fn go_on(&self, output: &RunOutput) -> String {
-        let run = output.run_id.as_str();
         match output.requirements.iter().find(|asked| asked.needs_person()) {
-            Some(asked) => {
-                let options = self.options();
-                format!("stepwright continue {}{options} {}", quoted(run), answer(asked))
-            }
-            None => self.resume(run),
+            Some(asked) => self.answer(&output.run_id, asked),
+            None => self.resume(output.run_id.as_str()),
         }
+    }
+
+    /// What answers this.
+    pub(crate) fn answer(&self, run: &RunId, asked: &Requirement) -> String {
+        let options = self.options();
+        format!("stepwright continue {}{options} {}", quoted(run.as_str()), answer(asked))
     }
 
     fn options(&self) -> String {
@@ -60,6 +63,9 @@ impl Words {
 
 /// The first thing that can be said to it.
 fn answer(asked: &Requirement) -> String {
+    if let RequirementKind::Interrupted { .. } = asked.kind {
+        return format!("--done {}", quoted(&format!("{}=OUTPUT", asked.id)));
+    }
     let word = asked.answers().first().copied().unwrap_or_default();
     let value = match word {
         "submit" => "=JSON",

@@ -4,6 +4,7 @@ use crate::BoxFuture;
 use crate::content::Content;
 use crate::context::StepContext;
 use crate::error::StepError;
+use crate::interrupted::OnInterrupted;
 use crate::media::Media;
 use crate::message::Usage;
 use crate::scope::Scope;
@@ -66,6 +67,17 @@ pub trait Executor: Send + Sync + 'static {
         ExecutorType::Function
     }
 
+    /// The policy for an execution whose outcome is unknown, unless the step, something around it
+    /// or the workflow has one. An executor that acts on the outside, and has no key by which the
+    /// outside knows a repeated request, says [`OnInterrupted::Ask`].
+    ///
+    /// It concerns executions that a dead process left behind, attempts that time out where a retry
+    /// would follow, and failures with the code
+    /// [`OutcomeUnknown`](crate::ErrorCode::OutcomeUnknown).
+    fn on_interrupted(&self) -> OnInterrupted {
+        OnInterrupted::Retry
+    }
+
     /// Carries out one attempt. Dropping the future cancels it. It may run again after a crash, or
     /// after an error that is retryable; [`StepContext::idempotency_key`] tells attempts apart.
     fn execute(
@@ -78,6 +90,7 @@ pub trait Executor: Send + Sync + 'static {
 trait Erased: Send + Sync {
     fn name(&self) -> &str;
     fn executor_type(&self) -> ExecutorType;
+    fn on_interrupted(&self) -> OnInterrupted;
     fn execute(
         &self,
         input: StepInput,
@@ -91,6 +104,9 @@ impl<E: Executor> Erased for E {
     }
     fn executor_type(&self) -> ExecutorType {
         Executor::executor_type(self)
+    }
+    fn on_interrupted(&self) -> OnInterrupted {
+        Executor::on_interrupted(self)
     }
     fn execute(
         &self,
@@ -146,6 +162,11 @@ impl AnyExecutor {
     /// What kind of executor it is.
     pub fn executor_type(&self) -> ExecutorType {
         self.0.executor_type()
+    }
+
+    /// The policy for an execution whose outcome is unknown: see [`Executor::on_interrupted`].
+    pub fn on_interrupted(&self) -> OnInterrupted {
+        self.0.on_interrupted()
     }
 
     /// Carries out one attempt: see [`Executor::execute`].

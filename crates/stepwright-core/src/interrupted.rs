@@ -18,16 +18,25 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// [`StepContext::once`]: crate::StepContext::once
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnInterrupted {
     /// Runs it again.
+    #[default]
     Retry,
     /// Fails it with [`ErrorCode::OutcomeUnknown`](crate::ErrorCode::OutcomeUnknown).
     Fail,
     /// Pauses the run with a request of kind
     /// [`Interrupted`](crate::requirement::RequirementKind::Interrupted).
     Ask,
+}
+
+impl OnInterrupted {
+    /// Whether it is the default, which plans do not write down.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over in this way")]
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl std::fmt::Display for OnInterrupted {

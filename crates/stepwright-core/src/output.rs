@@ -2,7 +2,7 @@
 
 use crate::content::Content;
 use crate::error::ErrorData;
-use crate::event::Event;
+use crate::event::{Event, RefusedAnswer};
 use crate::executor::ExecutorType;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::media::{Media, MediaKind};
@@ -396,6 +396,9 @@ pub struct RunOutput {
     #[doc(alias = "step_requirements")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<Requirement>,
+    /// Answers that came after their deadlines, and were refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_answers: Vec<RefusedAnswer>,
 }
 
 impl RunOutput {

@@ -2,6 +2,7 @@
 
 use crate::error::{ErrorCode, ErrorData};
 use crate::executor::ExecutorType;
+use crate::interrupted::OnInterrupted;
 use crate::review::HumanReview;
 use crate::state::Reducers;
 use serde::{Deserialize, Serialize};
@@ -124,6 +125,9 @@ pub enum NodeKind {
         /// How many earlier runs of the session it is told of.
         #[serde(default, skip_serializing_if = "is_zero")]
         history_runs: u32,
+        /// The policy for an attempt whose outcome is unknown.
+        #[serde(default, skip_serializing_if = "OnInterrupted::is_default")]
+        on_interrupted: OnInterrupted,
     },
     /// Runs a whole workflow, whose steps see nothing of what is around it but the session state.
     Workflow {

@@ -22,6 +22,7 @@ use std::time::Duration;
 /// assert_eq!(ended.since(begun), Duration::from_millis(2_500));
 /// assert_eq!(ended.seconds(), 1_780_000_002);
 /// assert_eq!(begun.since(ended), Duration::ZERO);
+/// assert_eq!(ended.to_string(), "2026-05-28 20:26:42.500 UTC");
 /// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -44,6 +45,28 @@ impl Timestamp {
     /// Whole seconds since 1970 began, as Agno writes it.
     pub fn seconds(self) -> u64 {
         self.0 / 1000
+    }
+}
+
+/// The date and the time of day in UTC. Milliseconds are shown unless they are zero.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.seconds() / 86_400, self.seconds() % 86_400);
+        // Years that begin in March: the leap day comes last. Day 0 is the first of the year 0.
+        let days = days + 719_468;
+        let (era, of_era) = (days / 146_097, days % 146_097);
+        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let from_march = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * from_march + 2) / 5 + 1;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        let year = era * 400 + year + u64::from(month <= 2);
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        write!(f, "{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")?;
+        match self.0 % 1_000 {
+            0 => f.write_str(" UTC"),
+            milliseconds => write!(f, ".{milliseconds:03} UTC"),
+        }
     }
 }
 

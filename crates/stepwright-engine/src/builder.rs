@@ -1,7 +1,7 @@
 //! Puts a workflow together.
 
 use crate::attend::Attendant;
-use crate::compile::{InputCheck, compile};
+use crate::compile::{InputCheck, Settings, compile};
 use crate::define::{AnyStep, History, IntoStep};
 use crate::driver::Driver;
 use crate::real::real_world;
@@ -13,7 +13,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use stepwright_core::dispatch::{Dispatcher, Limits};
 use stepwright_core::state::{Reducer, Reducers, State};
-use stepwright_core::{AnyStore, Content, Error, ErrorKind, Store, WorkflowId, World};
+use stepwright_core::{
+    AnyStore, Content, Error, ErrorKind, OnInterrupted, Store, WorkflowId, World,
+};
 
 /// Puts a workflow together.
 ///
@@ -50,6 +52,7 @@ pub struct WorkflowBuilder {
     dispatcher: Option<Arc<dyn Dispatcher>>,
     history: History,
     reducers: Reducers,
+    on_interrupted: Option<OnInterrupted>,
 }
 
 impl Workflow {
@@ -72,6 +75,7 @@ impl Workflow {
             dispatcher: None,
             history: History::default(),
             reducers: Reducers::new(),
+            on_interrupted: None,
         }
     }
 }
@@ -199,6 +203,14 @@ impl WorkflowBuilder {
         self
     }
 
+    /// The policy for attempts whose outcome is unknown, of all steps that have none and stand in no
+    /// container that has one: see [`Step::on_interrupted`](crate::Step::on_interrupted). It counts
+    /// for steps whose executors ask by default, too: `Retry` repeats commands without asking.
+    pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {
+        self.on_interrupted = Some(policy);
+        self
+    }
+
     /// Logs what every run does in detail: see [`Run::debug_mode`](crate::Run::debug_mode).
     pub fn debug_mode(mut self, debug: bool) -> Self {
         self.debug = debug;
@@ -255,8 +267,13 @@ impl WorkflowBuilder {
     /// # Errors
     /// [`ErrorKind::Definition`], with every mistake in it: where, what, and what to do.
     pub fn build(self) -> Result<Workflow, Error> {
-        let compiled =
-            Arc::new(compile(&self.name, self.steps, self.input, self.history, self.reducers)?);
+        let settings = Settings {
+            input: self.input,
+            history: self.history,
+            reducers: self.reducers,
+            on_interrupted: self.on_interrupted,
+        };
+        let compiled = Arc::new(compile(&self.name, self.steps, settings)?);
         let id = match &self.id {
             Some(id) => WorkflowId::new(id),
             None => WorkflowId::from_name(&self.name),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use stepwright_core::event::Event;
 use stepwright_core::plan::{Node, NodeKind, Plan, children};
-use stepwright_core::{Error, StepPath};
+use stepwright_core::{Error, EventKind, StepPath};
 
 /// How many differences are told.
 const DIFFERENCES_MAX: usize = 20;
@@ -56,7 +56,12 @@ fn gone(now: &Plan, past: &[Event]) -> Vec<StepPath> {
     let nodes = addresses(&now.body);
     let mut gone = Vec::new();
     for event in past.iter().filter(|event| event.name().ends_with("Started")) {
-        if event.path.is_root() || event.kind.is_of_executor() || event.path.number().is_some() {
+        let of_step = matches!(event.kind, EventKind::StepAttemptStarted { .. });
+        if event.path.is_root()
+            || event.kind.is_of_executor()
+            || event.path.number().is_some()
+            || of_step
+        {
             continue;
         }
         let kind = nodes.get(&without_numbers(event.path.as_str()));

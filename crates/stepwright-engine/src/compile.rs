@@ -14,7 +14,7 @@ use stepwright_core::plan::{
 use stepwright_core::review::Reviewed;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
-use stepwright_core::{AnyExecutor, Content, Error, ErrorKind, StepPath};
+use stepwright_core::{AnyExecutor, Content, Error, ErrorKind, OnInterrupted, StepPath};
 
 /// What a declared input must be like.
 pub(crate) type InputCheck = Arc<dyn Fn(&Content) -> Result<(), String> + Send + Sync>;
@@ -38,6 +38,18 @@ pub(crate) struct Compiled {
     pub(crate) input: Option<InputCheck>,
     /// Whether people have a say in any of its steps.
     pub(crate) asks: bool,
+    /// The steps, by index, for which nothing says what happens when their outcome is unknown: they
+    /// do as their executors say, unless something around this workflow has a policy.
+    by_executor: HashSet<u32>,
+}
+
+/// What a workflow says beside its steps.
+#[derive(Default)]
+pub(crate) struct Settings {
+    pub(crate) input: Option<InputCheck>,
+    pub(crate) history: History,
+    pub(crate) reducers: Reducers,
+    pub(crate) on_interrupted: Option<OnInterrupted>,
 }
 
 /// Compiles the steps of the workflow `name`.
@@ -47,11 +59,10 @@ pub(crate) struct Compiled {
 pub(crate) fn compile(
     name: &str,
     steps: Vec<AnyStep>,
-    input: Option<InputCheck>,
-    history: History,
-    reducers: Reducers,
+    settings: Settings,
 ) -> Result<Compiled, Error> {
-    let mut compiler = Compiler { history, reducers, ..Compiler::default() };
+    let Settings { input, history, reducers, on_interrupted } = settings;
+    let mut compiler = Compiler { history, reducers, on_interrupted, ..Compiler::default() };
     if name.trim().is_empty() {
         compiler.mistake(&StepPath::root(), "the workflow has no name", "give it one");
     }
@@ -70,6 +81,9 @@ struct Compiler {
     /// What the workflow says for steps that say nothing.
     history: History,
     reducers: Reducers,
+    /// What the nearest thing around says that says anything.
+    on_interrupted: Option<OnInterrupted>,
+    by_executor: HashSet<u32>,
 }
 
 impl Compiler {
@@ -92,7 +106,8 @@ impl Compiler {
             let nodes = u32::try_from(self.table.len()).expect("at most `NODES_MAX` nodes");
             let plan = Plan { name: name.into(), body, nodes, reducers: self.reducers };
             let asks = asks(&plan.body);
-            return Ok(Compiled { plan, table: self.table, input, asks });
+            let (table, by_executor) = (self.table, self.by_executor);
+            return Ok(Compiled { plan, table, input, asks, by_executor });
         }
         let mut message = match self.mistakes.len() {
             1 => format!("workflow `{name}` has a mistake"),
@@ -118,7 +133,8 @@ impl Compiler {
     }
 
     fn node(&mut self, step: AnyStep, path: &StepPath, depth: usize) -> Node {
-        let AnyStep { common: Common { name, on_error, timeout, review }, body } = step;
+        let AnyStep { common, body } = step;
+        let Common { name, on_error, timeout, review, on_interrupted } = common;
         if timeout == Some(Duration::ZERO) {
             self.mistake(path, "a timeout of nothing lets nothing happen", "give it more time");
         }
@@ -134,7 +150,11 @@ impl Compiler {
             self.mistake(path, what, "nest less deeply");
             NodeKind::Steps { body: Vec::new() }
         } else {
-            self.kind(body, timeout_ms, path, depth, index)
+            let around = self.on_interrupted;
+            self.on_interrupted = on_interrupted.or(around);
+            let kind = self.kind(body, timeout_ms, path, depth, index);
+            self.on_interrupted = around;
+            kind
         };
         // Of a step the time that an attempt may take is part of what it is.
         let timeout_ms = timeout_ms.filter(|_| !matches!(kind, NodeKind::Step { .. }));
@@ -247,9 +267,11 @@ impl Compiler {
         let StepBody { work, retry, history } = step;
         self.check_retry(&retry, path);
         let history_runs = self.history_runs(history, path);
+        let mut by_executor = OnInterrupted::Retry;
         let (executor_type, executor_name) = match work {
             Work::Executor(executor) => {
                 let named = (executor.executor_type(), executor.name().into());
+                by_executor = executor.on_interrupted();
                 self.table[index] = Entry::Executor(executor);
                 named
             }
@@ -278,7 +300,18 @@ impl Compiler {
                 return self.inline(compiled, path, depth);
             }
         };
-        NodeKind::Step { executor_type, executor_name, retry, timeout_ms, history_runs }
+        let on_interrupted = self.on_interrupted.unwrap_or_else(|| {
+            self.by_executor.insert(u32::try_from(index).unwrap_or(u32::MAX));
+            by_executor
+        });
+        NodeKind::Step {
+            executor_type,
+            executor_name,
+            retry,
+            timeout_ms,
+            history_runs,
+            on_interrupted,
+        }
     }
 
     /// How many earlier runs a step is told of.
@@ -314,7 +347,20 @@ impl Compiler {
         self.table.extend(compiled.table.iter().cloned());
         let mut body = compiled.plan.body.clone();
         let offset = u32::try_from(offset).expect("at most `NODES_MAX` nodes");
-        for_each_node(&mut body, &mut |node| node.index += offset);
+        let around = self.on_interrupted;
+        for_each_node(&mut body, &mut |node| {
+            let silent = compiled.by_executor.contains(&node.index);
+            node.index += offset;
+            match (&mut node.kind, around) {
+                (NodeKind::Step { on_interrupted, .. }, Some(around)) if silent => {
+                    *on_interrupted = around;
+                }
+                _ if silent => {
+                    self.by_executor.insert(node.index);
+                }
+                _ => {}
+            }
+        });
         NodeKind::Workflow { body }
     }
 
@@ -366,8 +412,19 @@ fn asks(body: &[Node]) -> bool {
     body.iter().any(|node| {
         node.review.is_some()
             || node.on_error.may(OnError::Pause)
+            || asks_about_retries(node)
             || children(node).into_iter().any(asks)
     })
+}
+
+/// Whether a person is asked before a step that timed out is tried again.
+fn asks_about_retries(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Step { retry, on_interrupted, .. } => {
+            retry.retries > 0 && *on_interrupted == OnInterrupted::Ask
+        }
+        _ => false,
+    }
 }
 
 fn deepest(body: &[Node]) -> usize {

@@ -7,7 +7,7 @@ use crate::dispatch::LocalDispatcher;
 use crate::drive::{fold_all, load_all};
 use crate::driver::{self, Driver};
 use crate::effects::Stop;
-use crate::run::{Events, IntoInput, LiveRuns, Resume, Run, RunHandle};
+use crate::run::{Events, IntoInput, LiveRuns, Resume, Run, RunHandle, TakeUp};
 use crate::sessions::Sessions;
 use futures_util::future::{Either, select};
 use std::fmt;
@@ -540,7 +540,7 @@ struct Background(Workflow);
 impl Drive for Background {
     fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven> {
         Box::pin(async move {
-            match self.0.drive(run, true, false, None).await {
+            match self.0.drive(run, TakeUp { leaves: true, ..TakeUp::default() }).await {
                 Ok(output) if output.is_paused() => {
                     Driven::Parked { until: self.0.wakes_at(run, &output).await }
                 }

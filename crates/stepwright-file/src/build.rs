@@ -48,6 +48,10 @@ macro_rules! with_common {
             Some(timeout) => step.timeout(timeout),
             None => step,
         };
+        let step = match $item.on_interrupted {
+            Some(policy) => step.on_interrupted(policy),
+            None => step,
+        };
         match $item.review.clone() {
             Some(review) => step.human_review(review),
             None => step,
@@ -80,6 +84,9 @@ impl<'a> Builder<'a> {
         }
         if let Some(runs) = self.file.history.filter(|runs| *runs > 0) {
             builder = builder.add_workflow_history_to_steps(true).num_history_runs(runs);
+        }
+        if let Some(policy) = self.file.on_interrupted {
+            builder = builder.on_interrupted(policy);
         }
         for step in self.items(&self.file.steps)? {
             builder = builder.step(step);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
 use stepwright_core::plan::{ErrorPolicy, Join, OnError};
-use stepwright_core::{HumanReview, OnReject, OnTimeout};
+use stepwright_core::{HumanReview, OnInterrupted, OnReject, OnTimeout};
 
 /// A workflow, a step, or a part of one, and what is inside.
 ///
@@ -153,6 +153,11 @@ fn of_item(file: &File, item: &Item) -> Outline {
     }));
     details.extend(item.timeout.map(|timeout| format!("within {}", display(timeout))));
     details.extend(of_failures(&item.on_error));
+    details.extend(item.on_interrupted.map(|policy| match policy {
+        OnInterrupted::Retry => "runs again if interrupted".to_owned(),
+        OnInterrupted::Fail => "fails if interrupted".to_owned(),
+        OnInterrupted::Ask => "somebody decides if interrupted".to_owned(),
+    }));
     details.extend(item.review.iter().flat_map(of_review));
     Outline {
         name: item.name.text.clone(),

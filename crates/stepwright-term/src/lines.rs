@@ -59,7 +59,10 @@ pub fn line(event: &Event) -> Option<String> {
             format!("recorded {path}: {} {}", short(key), value_of(value))
         }
 
+        E::AnswerRefused { refused } => format!("refused {path}: {}", short(&refused.to_string())),
+
         E::StepStarted { .. } => format!("started {path}"),
+        E::StepAttemptStarted { attempt } => format!("started {path}: attempt {attempt}"),
         E::StepRetrying { attempt, error, .. } => {
             format!("retrying {path}: attempt {attempt} failed: {}", short(&error.message))
         }

@@ -10,9 +10,9 @@ pub use stepwright_agent::{
 pub use stepwright_core::{
     Answer, AnyExecutor, AnyStore, Content, Error, ErrorCode, ErrorData, ErrorKind, Event,
     EventKind, Executor, Feedback, HumanReview, Json, Media, MediaKind, MediaSource, Memory,
-    Metrics, OnReject, OnTimeout, Patch, Requirement, RunId, RunOutput, RunStatus, Session,
-    SessionId, StepContext, StepError, StepInput, StepOutput, StepPath, StepResult, StepStatus,
-    Store, StoreError, Timestamp, UserId, WorkflowId, World,
+    Metrics, OnInterrupted, OnReject, OnTimeout, Patch, Requirement, RunId, RunOutput, RunStatus,
+    Session, SessionId, StepContext, StepError, StepInput, StepOutput, StepPath, StepResult,
+    StepStatus, Store, StoreError, Timestamp, UserId, WorkflowId, World,
 };
 pub use stepwright_engine::{
     AnyStep, Condition, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep,
@@ -67,7 +67,7 @@ pub mod store {
 /// What people have a say in, and what a paused run waits for.
 pub mod people {
     pub use stepwright_core::context::Wait;
-    pub use stepwright_core::event::Reply;
+    pub use stepwright_core::event::{RefusedAnswer, Reply};
     pub use stepwright_core::form::mistakes;
     pub use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
     pub use stepwright_core::review::{HumanReview, OnReject, UserInput};

@@ -12,6 +12,7 @@ use crate::requirement::{Answer, Requirement};
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::fmt;
 use std::sync::Arc;
 
 /// What happened. The names are Agno's where Agno has the event.
@@ -85,6 +86,13 @@ pub enum EventKind {
         error: Box<ErrorData>,
         /// How long it waits before it tries again, in milliseconds.
         delay_ms: u64,
+    },
+    /// An attempt after the first begins, or one whose outcome was unknown begins again. Recorded
+    /// for steps that are not simply repeated when their process dies: see
+    /// [`OnInterrupted`](crate::OnInterrupted).
+    StepAttemptStarted {
+        /// The attempt, counted from 1.
+        attempt: u32,
     },
     /// Shown before `StepCompleted` of a function, so that a reader who wants only what there is to
     /// read gets it. A delta: the fact is `StepCompleted`.
@@ -170,6 +178,12 @@ pub enum EventKind {
         /// Which deadline it was.
         #[serde(flatten)]
         reply: Box<Reply>,
+    },
+    /// An answer was refused, because it came after the deadline of what it answers.
+    AnswerRefused {
+        /// The answer, the deadline, and when the answer came.
+        #[serde(flatten)]
+        refused: Box<RefusedAnswer>,
     },
     /// A step has done something that is not done twice: see
     /// [`StepContext::once`](crate::StepContext::once).
@@ -411,6 +425,47 @@ pub struct Reply {
     pub timed_out: bool,
 }
 
+/// An answer that came after the deadline of the [`Requirement`] that it answers.
+///
+/// ```
+/// use stepwright_core::{Answer, Timestamp, event::{RefusedAnswer, Reply}};
+/// let reply = Reply {
+///     requirement_id: "Publish!confirm".into(),
+///     answer: Answer::Approve,
+///     by: Some("anna".into()),
+///     timed_out: false,
+/// };
+/// let refused = RefusedAnswer { reply, due: Timestamp(2_000), came: Timestamp(3_500) };
+/// assert_eq!(
+///     refused.to_string(),
+///     "the answer to `Publish!confirm` came too late: its deadline was 1970-01-01 00:00:02 UTC, \
+///      and `approve` by anna came at 1970-01-01 00:00:03.500 UTC",
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RefusedAnswer {
+    /// The answer.
+    #[serde(flatten)]
+    pub reply: Reply,
+    /// The deadline.
+    pub due: Timestamp,
+    /// When the answer came.
+    pub came: Timestamp,
+}
+
+impl fmt::Display for RefusedAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reply, due, came } = self;
+        let Reply { requirement_id, answer, by, .. } = reply;
+        write!(f, "the answer to `{requirement_id}` came too late: its deadline was {due}, and ")?;
+        write!(f, "`{answer}`")?;
+        if let Some(by) = by {
+            write!(f, " by {by}")?;
+        }
+        write!(f, " came at {came}")
+    }
+}
+
 impl From<StepStatus> for End {
     fn from(status: StepStatus) -> Self {
         Self { status, error: None }
@@ -556,6 +611,7 @@ names!(
     WorkflowContinued,
     StepStarted,
     StepRetrying,
+    StepAttemptStarted,
     StepOutput,
     StepProgress,
     StepCompleted,
@@ -570,6 +626,7 @@ names!(
     StepExecutorContinued,
     DeadlineSet,
     DeadlinePassed,
+    AnswerRefused,
     StepRecorded,
     StepsExecutionStarted,
     StepsExecutionCompleted,

@@ -2,7 +2,7 @@
 
 mod kind;
 
-pub use kind::{End, EventKind, NAMES, Reply};
+pub use kind::{End, EventKind, NAMES, RefusedAnswer, Reply};
 
 use crate::content::Content;
 use crate::executor::RunInput;

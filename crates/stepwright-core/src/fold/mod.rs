@@ -17,6 +17,7 @@ use crate::world::Timestamp;
 use output::{Head, output};
 use slots::{Open, Slot, at_least};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A history that cannot be: a journal was damaged, or the engine has a bug.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +98,7 @@ impl Fold {
                 content: Content::default(),
                 failure: None,
                 metrics: Metrics::default(),
+                refused: Vec::new(),
             }));
             self.status = RunStatus::Running;
             self.next = 1;
@@ -153,6 +155,15 @@ impl Fold {
                 let place = waits.iter().position(|wait| wait.id == reply.requirement_id);
                 waits.remove(place.ok_or("that is not waited for")?);
             }
+            E::AnswerRefused { refused } => {
+                if !self.requirements().iter().any(|wait| wait.id == refused.reply.requirement_id) {
+                    return Err("that is not waited for");
+                }
+                if let Some(run) = &mut self.run {
+                    run.refused.push((**refused).clone());
+                }
+            }
+            E::StepAttemptStarted { attempt } => self.slot(event)?.attempts = *attempt,
             E::StepRecorded { .. }
             | E::ModelRequestStarted { .. }
             | E::ModelRequestRetrying { .. }
@@ -455,6 +466,27 @@ impl Fold {
     /// What is waited for, in the order in which it was asked.
     pub fn requirements(&self) -> &[Requirement] {
         self.waits.as_deref().map_or(&[], |waits| waits)
+    }
+
+    /// When an answer to the requirement of this name comes too late: after its own deadline, after
+    /// that of a container around it, or when the time of the run is over. `None` if it never does,
+    /// or if nothing of that name is waited for.
+    pub fn answer_due(&self, id: &str) -> Option<Timestamp> {
+        let asked = self.requirements().iter().find(|asked| *asked.id == *id)?;
+        let around = self.requirements().iter().filter(|other| {
+            other.kind == RequirementKind::Deadline && other.path.contains(&asked.path)
+        });
+        let run = self.run.as_ref().and_then(|head| {
+            let limit = Duration::from_millis(head.started.timeout_ms?);
+            Some(head.created_at.plus(limit))
+        });
+        around.filter_map(|around| around.due).chain(asked.due).chain(run).min()
+    }
+
+    /// Whether an answer to the requirement of this name was refused because it came too late.
+    pub fn has_refused(&self, id: &str) -> bool {
+        let refused = self.run.as_ref().map_or(&[][..], |head| &head.refused);
+        refused.iter().any(|refused| *refused.reply.requirement_id == *id)
     }
 
     /// What the run consumed so far.

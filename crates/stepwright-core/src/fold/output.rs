@@ -2,7 +2,7 @@
 
 use super::slots::Slot;
 use crate::content::Content;
-use crate::event::WorkflowStarted;
+use crate::event::{RefusedAnswer, WorkflowStarted};
 use crate::id::RunId;
 use crate::media::Media;
 use crate::output::{ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepResult, StepType};
@@ -22,6 +22,7 @@ pub(super) struct Head {
     pub(super) content: Content,
     pub(super) failure: Option<Box<RunFailure>>,
     pub(super) metrics: Metrics,
+    pub(super) refused: Vec<RefusedAnswer>,
 }
 
 impl Head {
@@ -72,6 +73,7 @@ pub(super) fn output(
         error: head.failure.as_deref().cloned(),
         media,
         requirements,
+        refused_answers: head.refused.clone(),
     }
 }
 

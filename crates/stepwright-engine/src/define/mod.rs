@@ -28,7 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::plan::{ErrorPolicy, Join, Retry};
-use stepwright_core::{AnyExecutor, Content, StepError, StepInput};
+use stepwright_core::{AnyExecutor, Content, OnInterrupted, StepError, StepInput};
 
 pub(crate) use function::Blocking;
 
@@ -63,12 +63,14 @@ pub(crate) struct Common {
     pub(crate) on_error: ErrorPolicy,
     pub(crate) timeout: Option<Duration>,
     pub(crate) review: Option<HumanReview>,
+    /// What it says for itself, or for everything in it that says nothing.
+    pub(crate) on_interrupted: Option<OnInterrupted>,
 }
 
 impl Common {
     pub(crate) fn named(name: impl Into<String>) -> Self {
         let on_error = ErrorPolicy::default();
-        Self { name: name.into(), on_error, timeout: None, review: None }
+        Self { name: name.into(), on_error, timeout: None, review: None, on_interrupted: None }
     }
 }
 
@@ -152,6 +154,15 @@ macro_rules! container {
             /// way then is stopped, and it fails.
             pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
                 self.common.timeout = Some(timeout);
+                self
+            }
+
+            /// The policy of the steps inside for attempts whose outcome is unknown, where a step
+            /// or a container in between has none: see [`Step::on_interrupted`].
+            ///
+            /// [`Step::on_interrupted`]: crate::Step::on_interrupted
+            pub fn on_interrupted(mut self, policy: stepwright_core::OnInterrupted) -> Self {
+                self.common.on_interrupted = Some(policy);
                 self
             }
 

@@ -7,7 +7,7 @@ use crate::workflow::Workflow;
 use std::fmt;
 use std::time::Duration;
 use stepwright_core::plan::{ErrorPolicy, Retry};
-use stepwright_core::{AnyExecutor, ErrorCode, HumanReview};
+use stepwright_core::{AnyExecutor, ErrorCode, HumanReview, OnInterrupted};
 
 /// A named step: an executor, and what happens if that fails.
 ///
@@ -138,6 +138,29 @@ impl Step {
     /// ```
     pub fn on_error(mut self, on_error: impl Into<ErrorPolicy>) -> Self {
         self.common.on_error = on_error.into();
+        self
+    }
+
+    /// The policy for an attempt whose outcome is unknown: its process died while it was under way,
+    /// or it timed out where a retry would follow. It may have had its effect, or not.
+    ///
+    /// The nearest policy counts: that of the step, of a container around it, of its workflow, of a
+    /// workflow around that; otherwise the one of the executor
+    /// ([`Executor::on_interrupted`](stepwright_core::Executor::on_interrupted)), which is
+    /// [`OnInterrupted::Retry`] for functions and agents. Of a workflow as a step it is the policy
+    /// of the steps of that workflow that have none.
+    ///
+    /// ```
+    /// use stepwright_core::OnInterrupted;
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn charge(card: String) -> String { card }
+    /// // A card is not charged twice: where that is unknown, the run fails and says so.
+    /// let charge = Step::new("Charge", charge).on_interrupted(OnInterrupted::Fail);
+    /// # Workflow::builder("Shop").step(charge).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {
+        self.common.on_interrupted = Some(policy);
         self
     }
 

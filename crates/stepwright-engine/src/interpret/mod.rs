@@ -10,6 +10,7 @@ mod review;
 mod step;
 
 pub(crate) use flow::Flow;
+pub(crate) use review::question;
 
 use crate::effects::{Attempt, Effects, Failure, Stop};
 use flow::Walked;

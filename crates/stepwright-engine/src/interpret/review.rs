@@ -51,7 +51,7 @@ impl From<Stop> for No {
 }
 
 /// The name of the `nth` question of this kind about a node.
-pub(super) fn question(path: &StepPath, kind: &str, nth: u32) -> Arc<str> {
+pub(crate) fn question(path: &StepPath, kind: &str, nth: u32) -> Arc<str> {
     match nth {
         1 => format!("{path}!{kind}").into(),
         nth => format!("{path}!{kind}:{nth}").into(),

@@ -317,6 +317,7 @@ impl Run {
             keep_events: workflow.keeps_events(),
             debug: options.debug,
             driver,
+            interrupted: None,
         };
         let job = Job::new(workflow.shared_plan(), started, recording, &[])?;
         if !workflow.live().insert(run.clone(), Known::Foreground(job.recorder.clone())) {

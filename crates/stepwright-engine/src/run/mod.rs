@@ -17,6 +17,7 @@ pub use follow::Events;
 pub use handle::RunHandle;
 pub use input::{IntoInput, Parts};
 pub use resume::Resume;
+pub(crate) use resume::TakeUp;
 pub use stream::RunStream;
 
 pub(crate) use live::{Known, Live, LiveRuns};

@@ -14,11 +14,11 @@ use futures_util::future::BoxFuture;
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
-use stepwright_core::event::Reply;
+use stepwright_core::event::{RefusedAnswer, Reply};
 use stepwright_core::store::{Claim, Claimed, Signal, Watched, Wish};
 use stepwright_core::{
-    Answer, AnyStore, Error, ErrorKind, EventKind, Requirement, RunId, RunOutput, RunStatus,
-    Timestamp,
+    Answer, AnyStore, Error, ErrorKind, EventKind, OnInterrupted, Requirement, RunId, RunOutput,
+    RunStatus, Timestamp,
 };
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,7 @@ pub struct Resume {
     answers: Vec<(String, Answer)>,
     by: Option<Arc<str>>,
     accept: bool,
+    interrupted: Option<OnInterrupted>,
     all_events: bool,
     cancel: CancellationToken,
 }
@@ -68,6 +69,7 @@ impl Resume {
             answers,
             by: None,
             accept: false,
+            interrupted: None,
             all_events: false,
             cancel: CancellationToken::new(),
         }
@@ -83,6 +85,35 @@ impl Resume {
     /// so far is still there.
     pub fn accept_changed_definition(mut self, accept: bool) -> Self {
         self.accept = accept;
+        self
+    }
+
+    /// Answers every question about an effect whose outcome is unknown, because its process died
+    /// while it was under way: [`OnInterrupted::Retry`] says that it was not done and is to be
+    /// carried out, [`OnInterrupted::Fail`] gives it up. With [`OnInterrupted::Ask`] people are
+    /// asked, as without this. Effects whose policy is not to ask do as their policy says.
+    ///
+    /// ```
+    /// use stepwright_core::{Memory, OnInterrupted};
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn deploy(tag: String) -> String { format!("deployed {tag}") }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("Release")
+    ///     .store(Memory::default())
+    ///     .on_interrupted(OnInterrupted::Ask)
+    ///     .step(deploy)
+    ///     .build()?;
+    /// # workflow.run("1.2").run_id("r-7").await?;
+    /// let output = workflow.resume("r-7").interrupted(OnInterrupted::Retry).await?;
+    /// assert_eq!(output.content.text(), "deployed 1.2");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when the run is put into the background, or is driven in this process
+    /// already: the answer concerns whoever takes it up.
+    pub fn interrupted(mut self, answer: OnInterrupted) -> Self {
+        self.interrupted = Some(answer);
         self
     }
 
@@ -104,15 +135,22 @@ impl Resume {
     /// # Errors
     /// If an answer does not fit, comes too late or comes twice; if there is no such run.
     pub async fn background(self) -> Result<super::RunHandle, Error> {
+        if self.interrupted.is_some() {
+            let what = "`interrupted` is not possible in the background";
+            return Err(Error::usage(what).with_hint("await the run, or stream it"));
+        }
         let run = RunId::new(&self.run)?;
         let handle = self.workflow.handle(&run).await?;
         let store = self.store(&run)?;
-        self.submit(&store, &run).await?;
+        let late = match self.submit(&store, &run).await? {
+            Submitted::All { .. } => None,
+            Submitted::Late(error) => Some(error),
+        };
         match self.workflow.live().get(run.as_str()) {
             Some(known) => known.poke(),
             None => self.workflow.dispatch(&run, None).await?,
         }
-        Ok(handle)
+        late.map_or(Ok(handle), Err)
     }
 
     /// Carries the run on, on this thread: for programs without async.
@@ -136,10 +174,28 @@ impl Resume {
         store.ok_or_else(|| self.workflow.not_found(&format!("run `{run}`")))
     }
 
-    pub(super) async fn carry_on(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
+    pub(super) async fn carry_on(
+        mut self,
+        outbox: Option<Arc<Outbox>>,
+    ) -> Result<RunOutput, Error> {
         let run = RunId::new(&self.run)?;
         let store = self.store(&run)?;
-        let (answered, from) = self.submit(&store, &run).await?;
+        let (answered, from) = match self.submit(&store, &run).await? {
+            Submitted::All { answered, from } => (answered, from),
+            Submitted::Late(error) => {
+                // The deadline has passed for the run, too: it goes the way of its `on_timeout`.
+                self.answers.clear();
+                let resumed = Box::pin(self.carry_on(outbox)).await;
+                let output = match &resumed {
+                    Ok(output) => Some(output),
+                    Err(error) => error.output(),
+                };
+                return Err(match output {
+                    Some(output) => error.with_output(output.clone()),
+                    None => error,
+                });
+            }
+        };
         let workflow = &self.workflow;
         workflow.attend();
         let mut beside = Beside::new(workflow, &store, &run, outbox.clone(), from);
@@ -153,6 +209,7 @@ impl Resume {
             } else if let Some(known) = workflow.live().get(run.as_str()) {
                 known.poke();
                 match known {
+                    _ if self.interrupted.is_some() => return Err(driven_here(&run)),
                     // Whoever drives it may have begun just now, because its moment has come.
                     Known::Background(live) if answered.is_empty() => {
                         let outcome = beside.wait(self.outcome(&run, &live)).await;
@@ -163,9 +220,9 @@ impl Resume {
                     _ => {}
                 }
             } else {
-                let cancel = self.cancel.clone();
-                let (accept, outbox) = (self.accept, outbox.clone());
-                match workflow.take(&run, cancel, accept, outbox).await {
+                let (accept, interrupted) = (self.accept, self.interrupted);
+                let how = TakeUp { accept, interrupted, outbox: outbox.clone(), leaves: false };
+                match workflow.take(&run, self.cancel.clone(), how).await {
                     // Somebody else drives it, and hears of the answers; or has left it just now.
                     // Where it was driven here, and its journal was lost, it is not driven again.
                     Err(error) if error.kind() == ErrorKind::Store && !answered.is_empty() => {
@@ -239,15 +296,13 @@ impl Resume {
         })
     }
 
-    /// Leaves the answers in the inbox of the run. Gives the names of what they answer, and the
-    /// number of the fact that will be the next, if there are answers.
-    async fn submit(
-        &self,
-        store: &AnyStore,
-        run: &RunId,
-    ) -> Result<(Vec<Arc<str>>, Option<u64>), Error> {
+    /// Leaves the answers in the inbox of the run.
+    ///
+    /// An answer that waits there already, because the process that left it died before the run
+    /// took it, counts: the same answer is accepted again, and another one is refused.
+    async fn submit(&self, store: &AnyStore, run: &RunId) -> Result<Submitted, Error> {
         if self.answers.is_empty() {
-            return Ok((Vec::new(), None));
+            return Ok(Submitted::All { answered: Vec::new(), from: None });
         }
         let facts = load_all(store, run).await?;
         let fold = fold_all(run, &facts)?;
@@ -272,21 +327,86 @@ impl Resume {
             }
             wanted.push((asked, answer));
         }
+        let now = self.workflow.world().now();
+        let reply = |asked: &Requirement, answer: &Answer| Reply {
+            requirement_id: asked.id.clone(),
+            answer: answer.clone(),
+            by: self.by.clone(),
+            timed_out: false,
+        };
+        let inbox = store.inbox(run).await?;
+        let mut late: Option<RefusedAnswer> = None;
+        let mut given = Vec::new();
         for (asked, answer) in &wanted {
-            let reply = Reply {
-                requirement_id: asked.id.clone(),
-                answer: (*answer).clone(),
-                by: self.by.clone(),
-                timed_out: false,
-            };
-            let signal = Signal::answer(run.clone(), reply, self.workflow.world().now());
+            let waiting = waiting_answer(&inbox, &asked.id);
+            let came = waiting.map_or(now, |(_, came)| came);
+            if let Some(due) = fold.answer_due(&asked.id).filter(|due| came > *due) {
+                let refused = RefusedAnswer { reply: reply(asked, answer), due, came: now };
+                if waiting.is_none() {
+                    // The driver records that it was refused.
+                    let signal = Signal::answer(run.clone(), refused.reply.clone(), now);
+                    store.submit(signal).await?;
+                }
+                late.get_or_insert(refused);
+                continue;
+            }
+            match waiting {
+                Some((reply, _)) if reply.answer == **answer => {}
+                Some((reply, _)) => return Err(already(&asked.id, &reply.answer)),
+                None => given.push((asked, answer)),
+            }
+        }
+        if let Some(refused) = late {
+            let hint = "no answer of this call counts: the run goes on as it does when nobody \
+                        answers in time";
+            return Ok(Submitted::Late(Error::usage(refused.to_string()).with_hint(hint)));
+        }
+        for (asked, answer) in given {
+            let signal = Signal::answer(run.clone(), reply(asked, answer), now);
             if !store.submit(signal).await? {
-                return Err(late(&asked.id, "somebody else has answered it"));
+                let inbox = store.inbox(run).await?;
+                match waiting_answer(&inbox, &asked.id) {
+                    Some((reply, _)) if reply.answer == **answer => {}
+                    Some((reply, _)) => return Err(already(&asked.id, &reply.answer)),
+                    None => return Err(late_for(&asked.id, "it has been answered")),
+                }
             }
         }
         let answered = wanted.iter().map(|(asked, _)| asked.id.clone()).collect();
-        Ok((answered, Some(fold.next_sequence())))
+        Ok(Submitted::All { answered, from: Some(fold.next_sequence()) })
     }
+}
+
+/// What became of the answers of a call.
+enum Submitted {
+    All {
+        /// The names of what they answer.
+        answered: Vec<Arc<str>>,
+        /// The number of the fact that will be the next, if there are answers.
+        from: Option<u64>,
+    },
+    /// One came after its deadline, so that none was given.
+    Late(Error),
+}
+
+/// The answer to this requirement that waits in an inbox, and when it came.
+fn waiting_answer<'a>(inbox: &'a [Signal], id: &str) -> Option<(&'a Reply, Timestamp)> {
+    inbox.iter().find_map(|signal| match &signal.wish {
+        Wish::Answer(reply) if *reply.requirement_id == *id => Some((reply, signal.at)),
+        _ => None,
+    })
+}
+
+/// How a run is taken up.
+#[derive(Default)]
+pub(crate) struct TakeUp {
+    /// Whether it is left when it waits for no more than a moment.
+    pub(crate) leaves: bool,
+    /// Whether a definition that has changed is accepted.
+    pub(crate) accept: bool,
+    /// The answer to every question about an effect whose outcome is unknown.
+    pub(crate) interrupted: Option<OnInterrupted>,
+    pub(crate) outbox: Option<Arc<Outbox>>,
 }
 
 /// The requirement of this name, or the only one of the step at this path.
@@ -316,8 +436,18 @@ fn find<'a>(
         same.then_some(reply)
     });
     if let Some(reply) = reply {
-        let why = if reply.timed_out { "nobody answered in time" } else { "it has been answered" };
-        return Err(late(&reply.requirement_id, why));
+        let id = &reply.requirement_id;
+        if !reply.timed_out {
+            return Err(late_for(id, "it has been answered"));
+        }
+        let asked = facts.iter().find_map(|fact| {
+            fact.kind.requirement().filter(|asked| asked.id == *id).and_then(|asked| asked.due)
+        });
+        let why = match asked {
+            Some(due) => format!("its deadline was {due}, and nobody answered in time"),
+            None => "nobody answered in time".to_owned(),
+        };
+        return Err(late_for(id, &why));
     }
     let error = Error::usage(format!("run `{run}` does not wait for `{key}`"));
     Err(match open {
@@ -333,7 +463,12 @@ fn driven_here(run: &RunId) -> Error {
     Error::usage(format!("run `{run}` is being driven by this process"))
 }
 
-fn late(id: &str, why: &str) -> Error {
+fn already(id: &str, answer: &Answer) -> Error {
+    Error::usage(format!("`{id}` is already answered: the answer `{answer}` waits for the run"))
+        .with_hint("`resume` takes the run up with that answer")
+}
+
+fn late_for(id: &str, why: &str) -> Error {
     Error::usage(format!("the answer to `{id}` comes too late: {why}"))
 }
 
@@ -343,24 +478,18 @@ impl Workflow {
         &self,
         run: &RunId,
         cancel: CancellationToken,
-        accept: bool,
-        outbox: Option<Arc<Outbox>>,
+        how: TakeUp,
     ) -> Result<RunOutput, Error> {
         let live = Arc::new(Live::of(cancel, None));
         if !self.live().insert(run.clone(), Known::Background(live)) {
             return Err(driven_here(run));
         }
-        self.drive(run, false, accept, outbox).await
+        self.drive(run, how).await
     }
 
     /// Drives a run that the store knows, and tells those who wait how it was left.
-    pub(crate) async fn drive(
-        &self,
-        run: &RunId,
-        leaves: bool,
-        accept: bool,
-        outbox: Option<Arc<Outbox>>,
-    ) -> Result<RunOutput, Error> {
+    pub(crate) async fn drive(&self, run: &RunId, how: TakeUp) -> Result<RunOutput, Error> {
+        let leaves = how.leaves;
         let fresh = || Known::Background(Arc::new(Live::of(CancellationToken::new(), None)));
         let live = match self.live().get_or_insert_with(run, fresh) {
             Known::Background(live) if live.take_hold() => live,
@@ -372,7 +501,7 @@ impl Workflow {
             }
         };
         let left = Left { workflow: self, run, live: live.clone(), over: false };
-        let answer = match self.take_up(run, &live, accept, outbox).await {
+        let answer = match self.take_up(run, &live, how).await {
             Ok(Taken::Job(mut job)) => {
                 job.leaves = leaves;
                 self.with_events(job.drive().await)
@@ -433,13 +562,8 @@ impl Workflow {
         row.and_then(|row| row.wake_at).or_else(|| dues.min())
     }
 
-    async fn take_up(
-        &self,
-        run: &RunId,
-        live: &Live,
-        accept: bool,
-        outbox: Option<Arc<Outbox>>,
-    ) -> Result<Taken, Error> {
+    async fn take_up(&self, run: &RunId, live: &Live, how: TakeUp) -> Result<Taken, Error> {
+        let TakeUp { accept, interrupted, outbox, .. } = how;
         let unknown = || self.not_found(&format!("run `{run}`"));
         let store = self.store_for(true).ok_or_else(unknown)?;
         // A run that this process has just begun is its own already.
@@ -481,10 +605,11 @@ impl Workflow {
                 keep_events: self.keeps_events(),
                 debug: started.debug,
                 driver: Some(self.driver_name().clone()),
+                interrupted,
             };
             let job = Job::new(self.shared_plan(), started, recording, &past)?;
             if !fresh {
-                let took = job.take_over(self.driver_name().clone()).await;
+                let took = job.take_over(self.driver_name().clone(), &inbox).await;
                 took.map_err(|stop| stop_error(&stop))?;
             }
             live.now_driven(job.recorder.clone());

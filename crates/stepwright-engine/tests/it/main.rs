@@ -10,6 +10,7 @@ mod failure;
 mod faults;
 mod flow;
 mod history;
+mod interrupted;
 mod matrix;
 mod messages;
 mod people;

@@ -8,9 +8,9 @@ use crate::source::Span;
 use crate::suggest::listed;
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
-use stepwright_core::ErrorCode;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{ErrorPolicy, ITERATIONS_MAX, Join, OnError, RETRIES_MAX, Retry};
+use stepwright_core::{ErrorCode, OnInterrupted};
 
 /// The keys that make a step what it is.
 pub(crate) const KINDS: [&str; 16] = [
@@ -46,7 +46,7 @@ const ON_ERROR: [(&str, OnError); 4] = [
 ];
 
 /// The classes of failures, as events have them.
-const CODES: [(&str, ErrorCode); 10] = [
+const CODES: [(&str, ErrorCode); 11] = [
     ("failed", ErrorCode::Failed),
     ("panicked", ErrorCode::Panicked),
     ("timed_out", ErrorCode::TimedOut),
@@ -57,7 +57,12 @@ const CODES: [(&str, ErrorCode); 10] = [
     ("tool", ErrorCode::Tool),
     ("limit", ErrorCode::Limit),
     ("rejected", ErrorCode::Rejected),
+    ("outcome_unknown", ErrorCode::OutcomeUnknown),
 ];
+
+/// What `on_interrupted` may say.
+pub(super) const ON_INTERRUPTED: [(&str, OnInterrupted); 3] =
+    [("retry", OnInterrupted::Retry), ("fail", OnInterrupted::Fail), ("ask", OnInterrupted::Ask)];
 
 impl Reader<'_> {
     pub(super) fn item(&mut self, node: &Node) -> Option<Item> {
@@ -72,6 +77,10 @@ impl Reader<'_> {
             return name.map(unreadable);
         };
         let leaf = !CONTAINERS.contains(&word) && word != "sleep";
+        let on_interrupted = match word {
+            "sleep" => None,
+            _ => fields.choice(self, "on_interrupted", &ON_INTERRUPTED),
+        };
         let (retry, timeout, history) = if leaf {
             let retry = self.retry(&mut fields);
             (retry, fields.duration(self, "timeout"), fields.history(self))
@@ -87,6 +96,9 @@ impl Reader<'_> {
             _ => self.kind(word, key, value, &mut fields),
         };
         fields.finish_with(self, |unknown| match unknown {
+            "on_interrupted" if word == "sleep" => {
+                Some("a `sleep` has no effect that could be repeated".into())
+            }
             "retry" | "timeout" | "history" if word == "sleep" => {
                 Some("a `sleep` does nothing but wait: it cannot fail or take too long".into())
             }
@@ -103,7 +115,7 @@ impl Reader<'_> {
             Some(name) => name,
             None => self.derived_name(&kind, key)?,
         };
-        Some(Item { name, kind, retry, timeout, history, on_error, review })
+        Some(Item { name, kind, retry, timeout, history, on_error, on_interrupted, review })
     }
 
     /// The one key that says what kind of step it is.
@@ -119,6 +131,7 @@ impl Reader<'_> {
             let known = [
                 "name",
                 "on_error",
+                "on_interrupted",
                 "retry",
                 "timeout",
                 "history",
@@ -433,5 +446,6 @@ impl Reader<'_> {
 /// A step that has been reported already, so that nobody is told that it does not exist.
 fn unreadable(name: Word) -> Item {
     let (retry, timeout, history, on_error) = (None, None, None, ErrorPolicy::default());
-    Item { name, kind: Kind::Unreadable, retry, timeout, history, on_error, review: None }
+    let (kind, on_interrupted, review) = (Kind::Unreadable, None, None);
+    Item { name, kind, retry, timeout, history, on_error, on_interrupted, review }
 }

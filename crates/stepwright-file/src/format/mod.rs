@@ -16,8 +16,8 @@ use crate::tools::Chosen;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::HumanReview;
 use stepwright_core::plan::{ErrorPolicy, Join, Retry};
+use stepwright_core::{HumanReview, OnInterrupted};
 
 /// A text and its place.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub(crate) struct File {
     pub(crate) timeout: Option<Duration>,
     /// Of how many earlier runs its steps are told.
     pub(crate) history: Option<u32>,
+    /// The policy of its steps for attempts whose outcome is unknown.
+    pub(crate) on_interrupted: Option<OnInterrupted>,
     pub(crate) input: Option<Value>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) steps: Vec<Item>,
@@ -65,6 +67,8 @@ pub(crate) struct Item {
     /// Of how many earlier runs it is told.
     pub(crate) history: Option<u32>,
     pub(crate) on_error: ErrorPolicy,
+    /// Its policy, or that of the steps in it, for attempts whose outcome is unknown.
+    pub(crate) on_interrupted: Option<OnInterrupted>,
     /// What people have a say in.
     pub(crate) review: Option<HumanReview>,
 }

@@ -1,6 +1,7 @@
 //! Reading a file.
 
 use super::fields::Fields;
+use super::kinds::ON_INTERRUPTED;
 use super::{Agent, File, Item, Word};
 use crate::definition::Options;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -130,6 +131,7 @@ impl Reader<'_> {
         }
         let timeout = fields.duration(self, "timeout");
         let history = fields.history(self);
+        let on_interrupted = fields.choice(self, "on_interrupted", &ON_INTERRUPTED);
         let input = fields.take("input").and_then(|(_, node)| self.schema(node, "input"));
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
@@ -142,6 +144,7 @@ impl Reader<'_> {
             model,
             timeout,
             history,
+            on_interrupted,
             input,
             agents,
             steps: steps?,

@@ -11,7 +11,9 @@ use crate::format::Function;
 use crate::reference::Values;
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
-use stepwright_core::{Content, Executor, Patch, StepContext, StepError, StepInput, StepOutput};
+use stepwright_core::{
+    Content, Executor, OnInterrupted, Patch, StepContext, StepError, StepInput, StepOutput,
+};
 
 /// A step that does one of these.
 pub(crate) struct FunctionStep {
@@ -28,6 +30,21 @@ impl FunctionStep {
 impl Executor for FunctionStep {
     fn name(&self) -> &str {
         self.function.word()
+    }
+
+    fn on_interrupted(&self) -> OnInterrupted {
+        match self.function {
+            // A command acts on the outside, and knows nothing of an attempt before.
+            Function::Shell { .. } => OnInterrupted::Ask,
+            // Reading repeats itself without harm, and a file is written whole, as the last time.
+            Function::Template { .. }
+            | Function::Value { .. }
+            | Function::SetState { .. }
+            | Function::ReadFiles { .. }
+            | Function::WriteFile { .. }
+            | Function::HttpGet { .. }
+            | Function::Sleep { .. } => OnInterrupted::Retry,
+        }
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {

@@ -147,6 +147,7 @@ impl View {
             E::StepContinued { reply } | E::StepExecutorContinued { reply } => {
                 self.continued(event, reply, screen);
             }
+            E::AnswerRefused { refused } => self.note(&refused.to_string(), screen),
             E::StepRecorded { key, value } => self.recorded(event, key, value, screen),
             E::StepStarted { executor_type, executor_name } => {
                 let step = Step::new(path.clone(), *executor_type, executor_name, event.time);
@@ -399,6 +400,7 @@ fn is_of_step(kind: &EventKind) -> bool {
                 | E::StepExecutorPaused { .. }
                 | E::StepExecutorContinued { .. }
                 | E::StepRetrying { .. }
+                | E::StepAttemptStarted { .. }
                 | E::StepCompleted { .. }
                 | E::StepError { .. }
                 | E::StepSkipped { .. }

@@ -211,6 +211,9 @@ impl View {
                 };
                 choices.iter().enumerate().flat_map(line).collect()
             }
+            K::Interrupted { attempt, .. } if *attempt > 1 => {
+                wrap(&[Span::new(format!("attempt {attempt}"), self.dim())], width)
+            }
             K::ErrorDecision { error, attempts, .. } => {
                 let mut lines = Vec::new();
                 for cause in &error.causes {
@@ -331,7 +334,9 @@ fn how(output: &RunOutput, to_continue: Option<&str>) -> String {
             let first = choices.first().map_or("…", |choice| choice);
             format!("Answer::select([{first:?}])")
         }
-        K::ErrorDecision { retries: true, .. } => "Answer::Retry".to_owned(),
+        K::ErrorDecision { retries: true, .. } | K::Interrupted { .. } => {
+            "Answer::Retry".to_owned()
+        }
         K::ErrorDecision { .. } => "Answer::Skip".to_owned(),
         _ => "Answer::Approve".to_owned(),
     };

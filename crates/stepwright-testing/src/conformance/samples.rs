@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use stepwright_core::error::ErrorData;
-use stepwright_core::event::{End, Reply, WorkflowStarted};
+use stepwright_core::event::{End, RefusedAnswer, Reply, WorkflowStarted};
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{
     Arguments, AssistantTurn, Native, Part, ToolCall, ToolOutcome, Usage,
@@ -138,6 +138,7 @@ pub(super) fn middle() -> Vec<EventKind> {
     let status = StepStatus::Completed;
     vec![
         E::StepStarted { executor_type: ExecutorType::Agent, executor_name: TEXT.into() },
+        E::StepAttemptStarted { attempt: 2 },
         E::StepRetrying { attempt: 1, error: error().into(), delay_ms: u64::MAX },
         E::StepCompleted { output: output.into() },
         E::StepCompleted { output: StepOutput::default().into() },
@@ -174,6 +175,13 @@ pub(super) fn middle() -> Vec<EventKind> {
         E::StepExecutorContinued { reply: reply(Answer::Elapsed).into() },
         E::DeadlineSet { requirement: requirement(RequirementKind::Deadline).into() },
         E::DeadlinePassed { reply: reply(Answer::Elapsed).into() },
+        E::AnswerRefused {
+            refused: Box::new(RefusedAnswer {
+                reply: reply(Answer::Approve),
+                due: Timestamp(1),
+                came: Timestamp(u64::MAX),
+            }),
+        },
         E::StepRecorded { key: TEXT.into(), value: value() },
         E::StepsExecutionStarted { steps_count: 3 },
         E::StepsExecutionCompleted { end: status.into() },

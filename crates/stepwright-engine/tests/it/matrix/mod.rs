@@ -77,6 +77,18 @@ columns! {
         "two runs of one session at once: neither sees the other, and what they change in the state \
          of the session adds up",
         options::concurrent;
+    everything_interrupted_asks_or_fails: "interrupted",
+        "the process dies after every single entry: what was under way is not done again before a \
+         person says so, and fails where they give it up or the definition says so",
+        options::interrupted;
+    every_answer_survives_a_crash: "answer in a crash",
+        "the process dies when an answer is left and not taken: another one goes on with it, and a \
+         different answer is refused",
+        options::answer_in_a_crash;
+    every_deadline_passes_without_a_driver: "late answer",
+        "a deadline passes while no process drives the run: an answer after it is refused and \
+         recorded, and it goes on as `on_timeout` says",
+        options::late;
 }
 
 impl Column {

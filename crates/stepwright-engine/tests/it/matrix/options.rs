@@ -9,10 +9,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use stepwright_core::event::Reply;
+use stepwright_core::executor::ExecutorType;
 use stepwright_core::plan::OnError;
+use stepwright_core::store::{Signal, Store as _};
 use stepwright_core::{
-    Answer, Content, Error, ErrorCode, ErrorKind, Event, EventKind, HumanReview, OnReject,
-    RunOutput, RunStatus, StepResult, StepStatus,
+    Answer, Content, Error, ErrorCode, ErrorKind, Event, EventKind, HumanReview, OnInterrupted,
+    OnReject, OnTimeout, RunOutput, RunStatus, StepResult, StepStatus,
 };
 use stepwright_engine::{AnyStep, Condition, Parallel, Step, Workflow};
 use stepwright_testing::grammar;
@@ -399,5 +402,148 @@ pub(super) fn concurrent(case: &Case) -> Cell {
     let session = built.scene.run(built.workflow.get_session("s")).unwrap();
     assert_eq!(session.state["count"], 2 * count);
     assert_eq!(session.metrics.runs, 2);
+    Cell::Works
+}
+
+/// The steps that these facts leave under way.
+fn under_way(facts: &[Event]) -> HashSet<String> {
+    let mut open = HashSet::new();
+    for fact in facts {
+        match &fact.kind {
+            EventKind::StepStarted { executor_type, .. }
+                if *executor_type != ExecutorType::Workflow =>
+            {
+                open.insert(fact.path.to_string());
+            }
+            EventKind::StepCompleted { .. } => {
+                open.remove(fact.path.as_str());
+            }
+            _ => {}
+        }
+    }
+    open.retain(|path| path.split(['/', '#']).any(|name| name == NAME));
+    open
+}
+
+pub(super) fn interrupted(case: &Case) -> Cell {
+    let asks = Options { on_interrupted: Some(OnInterrupted::Ask), ..Options::default() };
+    let built = built!(case.build(Act::Works, &asks));
+    let expected = built.begin("r").unwrap();
+    let facts = built.scene.journal("r");
+    let mut asked = 0;
+    for cut in 1..facts.len() {
+        let place = format!("cut {cut} of {}: {:?}", facts.len(), facts[cut - 1]);
+        let past = &facts[..cut];
+        let unknown = under_way(past);
+        let open = |output: &RunOutput| -> HashSet<String> {
+            let open = output.requirements.iter().map(|asked| asked.path.to_string());
+            open.collect()
+        };
+        // Not done: it runs, and the same comes of it.
+        let (scene, probe) = (Scene::after(case.kind, past), Arc::new(Probe::default()));
+        let workflow = case.definition(&scene, Act::Works, &asks, &probe).unwrap();
+        let first = scene.run(workflow.resume("r").into_future()).unwrap();
+        assert_eq!(open(&first), unknown, "{place}");
+        for path in &*probe.ran.lock().unwrap() {
+            assert!(!unknown.contains(path), "{place}: `{path}` is done before a person says so");
+        }
+        let done = scene.to_the_end(&workflow, Ok(first), |_| Answer::Retry).unwrap();
+        assert_eq!(same(&done), same(&expected), "{place}");
+        assert_eq!(&scene.journal("r")[..cut], past, "{place}");
+        if unknown.is_empty() {
+            continue;
+        }
+        asked += 1;
+        // Given up, by a person or by the definition: it fails, and is not done.
+        let fails = Options { on_interrupted: Some(OnInterrupted::Fail), ..Options::default() };
+        for options in [&asks, &fails] {
+            let (scene, probe) = (Scene::after(case.kind, past), Arc::new(Probe::default()));
+            let workflow = case.definition(&scene, Act::Works, options, &probe).unwrap();
+            let accept = workflow.resume("r").accept_changed_definition(true);
+            let first = scene.run(accept.into_future());
+            let failed = match first {
+                Ok(paused) => {
+                    let answers: Vec<_> = open(&paused)
+                        .into_iter()
+                        .map(|path| (path, Answer::reject("no")))
+                        .collect();
+                    let go_on = workflow.continue_run("r", answers);
+                    scene.run(go_on.into_future()).unwrap_err()
+                }
+                Err(failed) => failed,
+            };
+            let failure = failed.output().unwrap().error.clone().unwrap();
+            assert_eq!(failure.error.code, ErrorCode::OutcomeUnknown, "{place}");
+            assert!(
+                probe.ran.lock().unwrap().iter().all(|path| !unknown.contains(path)),
+                "{place}"
+            );
+        }
+    }
+    assert!(asked > 0);
+    Cell::Works
+}
+
+pub(super) fn answer_in_a_crash(case: &Case) -> Cell {
+    let options = Options::review(confirm());
+    let built = built!(case.build(Act::Works, &options));
+    let mut output = built.begin("r").unwrap();
+    waits(&output, "confirm");
+    while output.is_paused() {
+        for asked in &output.requirements {
+            let reply = Reply {
+                requirement_id: asked.id.clone(),
+                answer: Answer::Approve,
+                by: None,
+                timed_out: false,
+            };
+            let signal = Signal::answer(output.run_id.clone(), reply, built.scene.world().now());
+            assert!(built.scene.run(built.scene.memory.submit(signal)).unwrap());
+        }
+        // Another process, that finds them.
+        let next = case.definition(&built.scene, Act::Works, &options, &built.probe).unwrap();
+        let first = output.requirements[0].id.to_string();
+        let other = next.continue_run("r", [(first.clone(), Answer::reject("no"))]);
+        let refused = built.scene.run(other.into_future()).unwrap_err();
+        assert!(refused.to_string().contains("is already answered"), "{refused}");
+        let again = next.continue_run("r", [(first, Answer::Approve)]);
+        output = built.scene.run(again.into_future()).unwrap();
+    }
+    let (plain, count) = case.plain();
+    assert_eq!(same(&output), same(&plain));
+    assert_eq!(built.probe.count(), count);
+    Cell::Works
+}
+
+pub(super) fn late(case: &Case) -> Cell {
+    let minute = Duration::from_secs(60);
+    let review = confirm().on_reject(OnReject::Skip).timeout(minute).on_timeout(OnTimeout::Reject);
+    let options = Options::review(review);
+    let built = built!(case.build(Act::Works, &options));
+    let mut output = built.begin("r").unwrap();
+    waits(&output, "confirm");
+    let mut refused = 0;
+    while output.is_paused() {
+        built.scene.run(built.scene.world().sleep(minute + minute));
+        let answers: Vec<_> = output
+            .requirements
+            .iter()
+            .map(|asked| (asked.id.to_string(), Answer::Approve))
+            .collect();
+        refused += answers.len();
+        let late = built.workflow.continue_run("r", answers).into_future();
+        let late = built.scene.run(late).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::Usage);
+        assert!(late.to_string().contains("came too late: its deadline was"), "{late}");
+        output = late.into_output().unwrap();
+    }
+    assert_eq!(output.status, RunStatus::Completed);
+    assert_eq!(output.content, case.without().content);
+    assert_eq!(built.probe.count(), 0, "what came too late counts");
+    assert_eq!(output.refused_answers.len(), refused);
+    for answer in &output.refused_answers {
+        assert_eq!(answer.came.since(answer.due), minute);
+    }
+    grammar::check(&built.scene.journal("r"));
     Cell::Works
 }

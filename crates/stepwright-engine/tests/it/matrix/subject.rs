@@ -9,7 +9,8 @@ use stepwright_core::message::{AssistantTurn, Usage};
 use stepwright_core::model::StopReason;
 use stepwright_core::plan::{OnError, Retry};
 use stepwright_core::{
-    Error, EventKind, Executor, HumanReview, Patch, StepContext, StepError, StepInput, StepOutput,
+    Error, EventKind, Executor, HumanReview, OnInterrupted, Patch, StepContext, StepError,
+    StepInput, StepOutput,
 };
 use stepwright_engine::{AnyStep, Condition, Loop, Map, Parallel, Router, Step, Steps, Workflow};
 
@@ -79,6 +80,7 @@ pub(super) struct Options {
     pub(super) on_error: Option<OnError>,
     pub(super) retries: Option<u32>,
     pub(super) timeout: Option<Duration>,
+    pub(super) on_interrupted: Option<OnInterrupted>,
 }
 
 impl Options {
@@ -170,13 +172,17 @@ pub(super) fn subject(
     options: &Options,
     probe: &Arc<Probe>,
 ) -> Result<Option<AnyStep>, Error> {
-    let Options { review, on_error, retries, timeout } = options.clone();
+    let Options { review, on_error, retries, timeout, on_interrupted } = options.clone();
     let on_error = on_error.unwrap_or_default();
     macro_rules! whole {
         ($node:expr) => {{
             let node = $node.on_error(on_error);
             let node = match timeout {
                 Some(timeout) => node.timeout(timeout),
+                None => node,
+            };
+            let node = match on_interrupted {
+                Some(policy) => node.on_interrupted(policy),
                 None => node,
             };
             match review {
