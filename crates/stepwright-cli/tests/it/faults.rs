@@ -73,6 +73,7 @@ fn a_full_disk_is_told_and_the_run_goes_on_when_there_is_room() {
     let flow = "\
 format: 1
 name: Fill
+on_interrupted: retry
 steps:
   - {name: first, shell: 'echo x >> done.txt; echo first'}
   - {name: much, shell: {command: 'head -c 4000000 /dev/urandom | base64 -w 0', max_bytes: 9000000}}
@@ -248,8 +249,12 @@ steps:
     assert_eq!(std::fs::read_to_string(place.path("done.txt")).unwrap(), "x\n");
     // It can be taken up when the session is what it was.
     db.execute("UPDATE sessions SET state = '{}'", []).unwrap();
-    let done = place.on_db(&["resume", "r-1", "--allow-shell"]).ended(0);
-    assert_eq!(done.stdout, "published\n");
+    // That the command ended is in no journal, so that a person says what came of it.
+    let asked = place.on_db(&["resume", "r-1", "--allow-shell"]).ended(3);
+    assert!(asked.stderr.contains("publish!interrupted"), "{asked:#?}");
+    let done = ["continue", "r-1", "--allow-shell", "--done", "publish=published"];
+    assert_eq!(place.on_db(&done).ended(0).stdout, "published\n");
+    assert_eq!(std::fs::read_to_string(place.path("done.txt")).unwrap(), "x\n");
 }
 
 #[test]

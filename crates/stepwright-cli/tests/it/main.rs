@@ -11,6 +11,7 @@ mod databases;
 mod events;
 mod failures;
 mod faults;
+mod interrupting;
 mod kills;
 mod looking;
 mod options;

@@ -59,7 +59,7 @@ fn a_killed_run_is_taken_up_and_does_nothing_twice_that_was_completed() {
     place.write("go.txt", "");
     let refused = place.on_db(&["resume", "r-1"]).ended(2);
     assert!(refused.stderr.contains("--allow-shell"), "{refused:#?}");
-    let done = place.on_db(&["resume", "r-1", "--allow-shell"]).ended(0);
+    let done = place.on_db(&["resume", "r-1", "--allow-shell", "--interrupted", "retry"]).ended(0);
     assert_eq!(done.stdout, "after made\n");
     assert_eq!(done.stderr, "run r-1 completed\n");
     assert_eq!((lines(&place, "done.txt"), lines(&place, "tried.txt")), (1, 2));
