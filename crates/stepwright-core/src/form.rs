@@ -1,12 +1,18 @@
 //! Answers of people against the schemas of forms.
 
 use serde_json::Value;
+use std::cell::Cell;
 
 /// How many mistakes of one answer are told.
 pub const MISTAKES_MAX: usize = 10;
 
 /// How deep a form may be nested.
 const DEPTH_MAX: usize = 32;
+
+/// How many parts of an answer are compared with parts of its form.
+///
+/// A form whose alternatives refer to the form itself has very many in a few bytes.
+pub const CHECKS_MAX: u32 = 100_000;
 
 /// The keywords that [`mistakes`] looks at, beside `$ref`.
 pub const CHECKED: [&str; 15] = [
@@ -109,24 +115,37 @@ fn look(schema: &Value, at: &str, depth: usize, found: &mut Vec<String>) {
 /// ```
 pub fn mistakes(schema: &Value, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    check(schema, schema, value, "", 0, &mut found);
+    let root = Root { schema, left: Cell::new(CHECKS_MAX) };
+    check(&root, schema, value, "", 0, &mut found);
+    if root.left.get() == 0 {
+        return vec![format!(
+            "the form and the answer have more than {CHECKS_MAX} parts to compare"
+        )];
+    }
     found.truncate(MISTAKES_MAX);
     found
 }
 
+/// A whole schema, and how many parts may still be compared.
+struct Root<'a> {
+    schema: &'a Value,
+    left: Cell<u32>,
+}
+
 fn check(
-    root: &Value,
+    root: &Root<'_>,
     schema: &Value,
     value: &Value,
     at: &str,
     depth: usize,
     found: &mut Vec<String>,
 ) {
-    if depth > DEPTH_MAX || found.len() >= MISTAKES_MAX {
+    root.left.set(root.left.get().saturating_sub(1));
+    if depth > DEPTH_MAX || found.len() >= MISTAKES_MAX || root.left.get() == 0 {
         return;
     }
     if let Some(reference) = schema["$ref"].as_str() {
-        let target = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
+        let target = reference.strip_prefix('#').and_then(|pointer| root.schema.pointer(pointer));
         if let Some(target) = target {
             check(root, target, value, at, depth + 1, found);
         }

@@ -206,7 +206,7 @@ fn a_run_of_a_program_can_be_seen_and_answered_and_is_left_to_the_program() {
     let left = place.on_db(&["continue", "r-1", "--approve", "sure"]).ended(3);
     assert!(left.stderr.contains("the answer is left there"), "{left:#?}");
     let twice = place.on_db(&["continue", "r-1", "--reject", "sure"]).ended(2);
-    assert!(twice.stderr.contains("comes too late"), "{twice:#?}");
+    assert!(twice.stderr.contains("is already answered"), "{twice:#?}");
     runtime.block_on(async {
         let workflow = build().await;
         let next = workflow.resume("r-1").await.unwrap();

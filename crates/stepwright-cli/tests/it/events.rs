@@ -12,7 +12,7 @@ use stepwright::{
     Content, ErrorCode, ErrorData, Event, EventKind, Media, MediaKind, Patch, RunId, SessionId,
     StepOutput, StepPath, StepStatus, Timestamp, UserId, WorkflowId,
 };
-use stepwright_core::event::{End, NAMES, Reply, WorkflowStarted};
+use stepwright_core::event::{End, NAMES, RefusedAnswer, Reply, WorkflowStarted};
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
 use stepwright_core::requirement::RequirementKind;
@@ -210,6 +210,7 @@ fn waits() -> Vec<EventKind> {
         step(K::UserInput { schema: schema.clone() }),
         step(K::Wait { schema: Some(schema) }),
         step(K::ErrorDecision { error: error(), attempts: 3, retries: true }),
+        step(K::Interrupted { effect: "step facts/web".into(), attempt: 1 }),
         step(K::Sleep),
         step(K::Confirmation),
         E::RouterPaused { requirement: asked(K::RouteSelection { choices, multiple: true }) },
@@ -228,6 +229,13 @@ fn waits() -> Vec<EventKind> {
         E::StepExecutorContinued { reply: reply(Answer::Approve, true) },
         E::DeadlineSet { requirement: asked(K::Deadline) },
         E::DeadlinePassed { reply: Box::new(Reply { by: None, ..*reply(Answer::Elapsed, false) }) },
+        E::AnswerRefused {
+            refused: Box::new(RefusedAnswer {
+                reply: *reply(Answer::Approve, false),
+                due: Timestamp(1_795_000_600_000),
+                came: Timestamp(1_795_000_660_000),
+            }),
+        },
         E::StepRecorded { key: "charge".into(), value: json!({"receipt": 40}) },
         E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
         E::WorkflowContinued { driver: "harbour/1c2d/4026531836/311/90210/1".into() },
@@ -280,6 +288,7 @@ fn samples() -> Vec<Event> {
         E::WorkflowCancelled { reason: "it was asked for".into() },
         E::StepStarted { executor_type: ExecutorType::Agent, executor_name: "writer".into() },
         E::StepRetrying { attempt: 1, error: error(), delay_ms: 500 },
+        E::StepAttemptStarted { attempt: 2 },
         E::StepOutput { content: json!({"points": 3}).into() },
         E::StepProgress { content: "read 3 files".into() },
         E::StepCompleted {
@@ -484,6 +493,7 @@ steps: [{agent: reader, prompt: 'What does flow.md say?'}]
         "StepExecutorPaused",
         "StepExecutorContinued",
         "StepRecorded",
+        "AnswerRefused",
     ];
     let missing: Vec<&&str> =
         NAMES.iter().filter(|name| !kinds.contains(**name) && !rare.contains(name)).collect();

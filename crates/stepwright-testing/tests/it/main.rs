@@ -1,3 +1,4 @@
 //! Tests of the test kit itself.
 
+mod answers;
 mod conformance;
