@@ -180,7 +180,7 @@ pub(super) async fn settle<E: Effects>(
     if policy == OnInterrupted::Fail {
         return Err(fails(unknown(&why, failure, HINT)));
     }
-    let next = (1..).find(|nth| fx.asked(&question(*nth)).is_none());
+    let next = (1..u32::MAX).find(|nth| fx.asked(&question(*nth)).is_none());
     let nth = next.unwrap_or(u32::MAX) - u32::from(asked.is_some());
     let requirement = Requirement {
         id: question(nth),

@@ -196,12 +196,11 @@ fn what_resumes_a_run_answers_for_all() {
         let resumed = workflow.resume("r").interrupted(answer).into_future();
         let resumed = place.clock.run(resumed);
         assert_eq!(tries.load(Ordering::SeqCst), count);
-        match answer {
-            OnInterrupted::Retry => assert_eq!(text(&resumed.unwrap()), r#"{"a":"-x","b":"-x"}"#),
-            _ => {
-                let failure = resumed.unwrap_err().output().unwrap().error.clone().unwrap();
-                assert_eq!(failure.error.code, ErrorCode::OutcomeUnknown);
-            }
+        if answer == OnInterrupted::Retry {
+            assert_eq!(text(&resumed.unwrap()), r#"{"a":"-x","b":"-x"}"#);
+        } else {
+            let failure = resumed.unwrap_err().output().unwrap().error.clone().unwrap();
+            assert_eq!(failure.error.code, ErrorCode::OutcomeUnknown);
         }
         let answered = place.facts().iter().filter(|fact| fact.kind.reply().is_some()).count();
         assert_eq!(answered, 2, "the answers are facts");
@@ -271,7 +270,7 @@ fn a_step_that_waits_when_its_process_dies_is_not_of_unknown_outcome() {
     let build = |place: &Place| {
         let step = Step::new("a", |cx: StepContext| async move {
             let said: String = cx.wait("price").await?;
-            cx.sleep_for("cool down", Duration::from_secs(60)).await?;
+            cx.sleep_for("cool down", Duration::from_mins(1)).await?;
             Ok::<_, StepError>(said)
         });
         place.build(of(step.on_interrupted(OnInterrupted::Ask)))
@@ -449,7 +448,7 @@ fn a_run_in_the_background_takes_no_answer_for_all() {
 // --- answers and their deadlines ---
 
 fn gate() -> WorkflowBuilder {
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let review = HumanReview::new()
         .requires_confirmation("Deploy?")
         .timeout(minute)
@@ -507,7 +506,7 @@ fn an_answer_counts_by_when_it_came_and_not_by_when_a_driver_looks() {
         let workflow = waits_for(&place, after);
         let signal = approval(&place, "gate!confirm");
         assert!(place.clock.run(place.memory.submit(signal)).unwrap());
-        place.clock.run(World::new(place.clock.clone(), 1).sleep(Duration::from_secs(3600)));
+        place.clock.run(World::new(place.clock.clone(), 1).sleep(Duration::from_hours(1)));
         let done = place.clock.run(workflow.resume("r").into_future()).unwrap();
         assert_eq!(text(&done) == "-gate!", counts, "{after} s");
         assert_eq!(done.refused_answers.is_empty(), counts, "{after} s");
@@ -516,7 +515,7 @@ fn an_answer_counts_by_when_it_came_and_not_by_when_a_driver_looks() {
 
 #[test]
 fn the_deadline_of_a_container_and_the_end_of_the_run_are_deadlines_of_the_answers_inside() {
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let ask = || mark("gate").human_review(HumanReview::new().requires_confirmation("Deploy?"));
     let inside = of(Steps::new("board").timeout(minute).step(ask()));
     let whole = of(ask()).timeout(minute);
@@ -540,7 +539,7 @@ fn one_answer_that_is_late_keeps_the_others_of_its_call_from_counting() {
     let place = Place::default();
     let timed = HumanReview::new()
         .requires_confirmation("Deploy?")
-        .timeout(Duration::from_secs(60))
+        .timeout(Duration::from_mins(1))
         .on_timeout(OnTimeout::Reject);
     let free = HumanReview::new().requires_confirmation("Tell?");
     let both = Parallel::new("both")

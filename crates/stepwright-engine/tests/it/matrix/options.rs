@@ -516,7 +516,7 @@ pub(super) fn answer_in_a_crash(case: &Case) -> Cell {
 }
 
 pub(super) fn late(case: &Case) -> Cell {
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let review = confirm().on_reject(OnReject::Skip).timeout(minute).on_timeout(OnTimeout::Reject);
     let options = Options::review(review);
     let built = built!(case.build(Act::Works, &options));
