@@ -203,9 +203,10 @@ impl WorkflowBuilder {
         self
     }
 
-    /// The policy for attempts whose outcome is unknown, of all steps that have none and stand in no
-    /// container that has one: see [`Step::on_interrupted`](crate::Step::on_interrupted). It counts
-    /// for steps whose executors ask by default, too: `Retry` repeats commands without asking.
+    /// The policy for attempts whose outcome is unknown, of all steps that have none and stand in
+    /// no container that has one: see [`Step::on_interrupted`](crate::Step::on_interrupted). It
+    /// counts for steps whose executors ask by default, too: `Retry` repeats commands without a
+    /// question.
     pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {
         self.on_interrupted = Some(policy);
         self

@@ -66,12 +66,12 @@ fn handlers() -> MutexGuard<'static, Handlers> {
 #[must_use = "dropping it gives the signals back"]
 pub struct Interrupts(u64);
 
-/// Calls `handle` for each signal, until what it gives is dropped. The last call that is in effect
-/// is the one that is told. When the last one is dropped, signals do what they did before the first:
-/// what the handlers of the program do, or what they do by default. That handlers are there is known
-/// on Linux; elsewhere signals do what they do by default. A handler that is to count then is
-/// installed before this is called first. While there cannot be a thread that waits for signals, they
-/// do what they did before, too.
+/// Calls `handle` for each signal, until what it gives is dropped. The last call in effect is the
+/// one that is told. When the last guard is dropped, signals do what they did before the first:
+/// what the handlers of the program do, or what they do by default. Only Linux tells whether there
+/// are handlers; elsewhere signals do what they do by default. Install a handler that is to count
+/// then before the first call. If there cannot be a thread that waits for signals, they do what
+/// they did before, too.
 ///
 /// ```
 /// # #[cfg(not(unix))] fn main() {}

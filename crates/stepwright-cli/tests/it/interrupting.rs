@@ -12,7 +12,8 @@ format: 1
 name: Deploy
 steps:
   - {name: build, template: 'version 1'}
-  - {name: deploy, shell: 'echo x >> deployed.txt; while ! test -e go.txt; do sleep 0.01; done; echo up'}
+  - name: deploy
+    shell: 'echo x >> deployed.txt; until test -e go.txt; do sleep 0.01; done; echo up'
   - {name: tell, template: 'deployed: {{ previous }}'}
 ";
 
@@ -100,7 +101,8 @@ fn what_resumes_a_run_can_answer_for_all_commands_that_were_under_way() {
 fn a_file_says_what_happens_to_commands_that_were_under_way() {
     let with = |place: &str, policy: &str| match place {
         "file" => DEPLOY.replace("steps:\n", &format!("on_interrupted: {policy}\nsteps:\n")),
-        _ => DEPLOY.replace("name: deploy,", &format!("name: deploy, on_interrupted: {policy},")),
+        _ => DEPLOY
+            .replace("name: deploy\n", &format!("name: deploy\n    on_interrupted: {policy}\n")),
     };
     for place in ["file", "step"] {
         let run = killed_in(&with(place, "retry"));
@@ -118,7 +120,9 @@ format: 1
 name: Pay
 steps:
   - name: pay
-    shell: {command: 'echo x >> deployed.txt; test -e go.txt || sleep 60; echo paid', timeout: 200ms}
+    shell:
+      command: 'echo x >> deployed.txt; test -e go.txt || sleep 60; echo paid'
+      timeout: 200ms
     retry: {max: 3, backoff: 1ms}
 ";
     let place = Place::with(flow);
@@ -172,7 +176,8 @@ name: Late
 steps:
   - name: gate
     shell: 'echo x >> deployed.txt; echo DEPLOYED'
-    human_review: {requires_confirmation: 'Deploy?', timeout: 1h, on_timeout: reject, on_reject: fail}
+    human_review:
+      {requires_confirmation: 'Deploy?', timeout: 1h, on_timeout: reject, on_reject: fail}
 ";
 
 /// A run that has waited at the gate for so many seconds: it is its facts that move into the past.

@@ -156,8 +156,8 @@ pub(super) fn is_unknown(error: &ErrorData, over: bool) -> bool {
 }
 
 /// Decides about an attempt whose outcome is unknown, by the policy of its step. `asked` is the
-/// question about it that a person was asked already; `failure` is how it failed in this life of the
-/// run.
+/// question about it that a person was asked already; `failure` is how it failed in this life of
+/// the run.
 ///
 /// # Errors
 /// [`ErrorCode::OutcomeUnknown`], by the policy or because a person gives it up.

@@ -1,5 +1,6 @@
 //! Records what happens: first in the journal, then to whoever reads along.
 
+mod answers;
 mod host;
 
 pub(crate) use host::too_late;
@@ -9,21 +10,21 @@ use crate::drive::fold_all;
 use crate::effects::Stop;
 use crate::run::Outbox;
 use crate::waits::Waits;
+use answers::Standing;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright_core::Timestamp;
 use stepwright_core::context::RunInfo;
-use stepwright_core::event::{End, Event, RefusedAnswer, Reply, WorkflowStarted};
+use stepwright_core::event::{End, Event, Reply, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{Append, FACTS_MAX, SessionClose};
 use stepwright_core::output::StepType;
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::store::{Signal, Wish};
 use stepwright_core::{
     Answer, AnyStore, Content, ErrorCode, EventKind, OnInterrupted, Patch, Requirement, RunId,
     RunOutput, RunStatus, StepError, StepPath, StepStatus, StoreError, World,
@@ -88,14 +89,6 @@ struct Tape {
     debug: bool,
     /// Nothing if people are asked about effects whose outcome is unknown.
     interrupted: Option<Box<Standing>>,
-}
-
-/// The answer to every question about an effect whose outcome is unknown.
-struct Standing {
-    policy: OnInterrupted,
-    /// Where it was given. It concerns what an earlier life of the run left behind, which is one
-    /// effect at each address: if that goes wrong again, a person decides.
-    given: HashSet<StepPath>,
 }
 
 /// What came of what a step does once, by step and key.
@@ -170,9 +163,7 @@ impl Recorder {
             once,
             driver,
             debug,
-            interrupted: interrupted
-                .filter(|policy| *policy != OnInterrupted::Ask)
-                .map(|policy| Box::new(Standing { policy, given: HashSet::new() })),
+            interrupted: interrupted.and_then(Standing::new),
         };
         let run = RunInfo {
             run_id: run,
@@ -551,45 +542,6 @@ impl Recorder {
         let reply = waiting.await;
         self.time_passes();
         Ok(reply)
-    }
-
-    /// The answer that was given for all effects whose outcome is unknown, if this asks about one
-    /// that an earlier life of the run left behind.
-    fn standing_answer(&self, asked: &Requirement) -> Option<Answer> {
-        let RequirementKind::Interrupted { .. } = asked.kind else { return None };
-        let mut tape = self.tape();
-        let standing = tape.interrupted.as_deref_mut()?;
-        standing.given.insert(asked.path.clone()).then_some(match standing.policy {
-            OnInterrupted::Retry => Answer::Retry,
-            _ => Answer::Reject { feedback: None },
-        })
-    }
-
-    /// Records which of these answers came too late, unless that is recorded already. Gives the
-    /// names of what they answer.
-    pub(crate) fn refuse_late(&self, inbox: &[Signal]) -> Result<Vec<Arc<str>>, Stop> {
-        let mut late = Vec::new();
-        for signal in inbox {
-            let Wish::Answer(reply) = &signal.wish else { continue };
-            let id = &reply.requirement_id;
-            let (due, path, known) = {
-                let tape = self.tape();
-                let asked = tape.fold.requirements().iter().find(|asked| asked.id == *id);
-                let Some(asked) = asked else { continue };
-                let Some(due) = tape.fold.answer_due(id) else { continue };
-                (due, asked.path.clone(), tape.fold.has_refused(id))
-            };
-            if signal.at <= due {
-                continue;
-            }
-            late.push(id.clone());
-            if !known {
-                let refused = RefusedAnswer { reply: reply.clone(), due, came: signal.at };
-                self.time_passes();
-                self.record(&path, EventKind::AnswerRefused { refused: Box::new(refused) })?;
-            }
-        }
-        Ok(late)
     }
 
     /// Records an answer, and hands it to whoever waits for it.

@@ -10,6 +10,7 @@ mod live;
 mod outbox;
 mod resume;
 mod stream;
+mod submit;
 
 pub use blocking::{BlockingEvents, block_on};
 pub use builder::Run;
