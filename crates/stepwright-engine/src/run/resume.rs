@@ -180,8 +180,8 @@ impl Resume {
     ) -> Result<RunOutput, Error> {
         let run = RunId::new(&self.run)?;
         let store = self.store(&run)?;
-        let (answered, from) = match self.submit(&store, &run).await? {
-            Submitted::All { answered, from } => (answered, from),
+        let (answered, from, again) = match self.submit(&store, &run).await? {
+            Submitted::All { answered, from, again } => (answered, from, again),
             Submitted::Late(error) => {
                 // The deadline has passed for the run, too: it goes the way of its `on_timeout`.
                 self.answers.clear();
@@ -203,6 +203,11 @@ impl Resume {
         let handed = !answered.is_empty() && workflow.is_handed(&store, &run).await?;
         loop {
             let changed = store.changed(Watched::Facts(run.clone()));
+            // What another process has driven for the same answer is not driven once more.
+            if again && let Some(rested) = self.rested(&store, &run, &answered).await? {
+                beside.left();
+                return rested;
+            }
             if handed {
                 // Once more each time round: a dispatcher may lose what it is told.
                 workflow.dispatch(&run, None).await?;

@@ -14,7 +14,7 @@ impl Resume {
     /// took it, counts: the same answer is accepted again, and another one is refused.
     pub(super) async fn submit(&self, store: &AnyStore, run: &RunId) -> Result<Submitted, Error> {
         if self.answers.is_empty() {
-            return Ok(Submitted::All { answered: Vec::new(), from: None });
+            return Ok(Submitted::All { answered: Vec::new(), from: None, again: false });
         }
         let facts = load_all(store, run).await?;
         let fold = fold_all(run, &facts)?;
@@ -49,6 +49,7 @@ impl Resume {
         let inbox = store.inbox(run).await?;
         let mut late: Option<RefusedAnswer> = None;
         let mut given = Vec::new();
+        let mut again = false;
         for (asked, answer) in &wanted {
             let waiting = waiting_answer(&inbox, &asked.id);
             let came = waiting.map_or(now, |(_, came)| came);
@@ -63,7 +64,7 @@ impl Resume {
                 continue;
             }
             match waiting {
-                Some((reply, _)) if reply.answer == **answer => {}
+                Some((reply, _)) if reply.answer == **answer => again = true,
                 Some((reply, _)) => return Err(already(&asked.id, &reply.answer)),
                 None => given.push((asked, answer)),
             }
@@ -78,14 +79,14 @@ impl Resume {
             if !store.submit(signal).await? {
                 let inbox = store.inbox(run).await?;
                 match waiting_answer(&inbox, &asked.id) {
-                    Some((reply, _)) if reply.answer == **answer => {}
+                    Some((reply, _)) if reply.answer == **answer => again = true,
                     Some((reply, _)) => return Err(already(&asked.id, &reply.answer)),
                     None => return Err(late_for(&asked.id, "it has been answered")),
                 }
             }
         }
         let answered = wanted.iter().map(|(asked, _)| asked.id.clone()).collect();
-        Ok(Submitted::All { answered, from: Some(fold.next_sequence()) })
+        Ok(Submitted::All { answered, from: Some(fold.next_sequence()), again })
     }
 }
 
@@ -96,6 +97,8 @@ pub(super) enum Submitted {
         answered: Vec<Arc<str>>,
         /// The number of the fact that will be the next, if there are answers.
         from: Option<u64>,
+        /// Whether one of them was there already: another process may drive the run for it.
+        again: bool,
     },
     /// One came after its deadline, so that none was given.
     Late(Error),
