@@ -14,6 +14,7 @@ pub mod form;
 pub mod id;
 pub mod interrupted;
 pub mod journal;
+pub mod json;
 pub mod media;
 pub mod memory;
 pub mod message;
