@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::json;
 use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::tool::{Tool as _, ToolError};
@@ -150,7 +151,7 @@ fn arguments(arguments: &Arguments) -> Result<Value, ToolError> {
         Arguments::Invalid(raw) if raw.trim().is_empty() => Ok(Map::new().into()),
         Arguments::Json(value) => Ok(value.clone()),
         Arguments::Invalid(raw) => {
-            let why = match serde_json::from_str::<Value>(raw) {
+            let why = match json::parse(raw) {
                 Ok(_) => String::new(),
                 Err(error) => format!(" ({error})"),
             };

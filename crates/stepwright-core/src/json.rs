@@ -86,7 +86,7 @@ pub fn check_depth(text: &[u8]) -> Result<(), JsonError> {
 
 fn too_deep(text: &[u8], at: usize) -> JsonError {
     let before = &text[..at];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = before.split(|byte| *byte == b'\n').count();
     let begin = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     JsonError::TooDeep { line, column: at - begin + 1 }
 }

@@ -104,6 +104,9 @@ pub fn line(event: &Event) -> Option<String> {
         E::ModelRequestRetrying { attempt, error, .. } => {
             format!("asking again {path}: request {attempt} failed: {}", short(&error.message))
         }
+        E::ModelRequestCompleted { turn, warning: Some(warning), .. } => {
+            format!("answered {path}: turn {turn}; {}", short(warning))
+        }
         E::ModelRequestCompleted { turn, .. } => format!("answered {path}: turn {turn}"),
         E::ToolCallStarted { tool } => format!("calling {path}: {}", short(&tool.name)),
         E::ToolCallCompleted { tool } => format!("called {path}: {}", short(&tool.name)),
@@ -111,7 +114,7 @@ pub fn line(event: &Event) -> Option<String> {
             format!("called {path}: {} failed: {}", short(&tool.name), short(&tool.text))
         }
         E::RunCompleted { .. } => format!("agent {path}: completed"),
-        E::RunError { error } => format!("agent {path}: failed: {}", short(&error.message)),
+        E::RunError { error, .. } => format!("agent {path}: failed: {}", short(&error.message)),
         E::CustomEvent { name, data } => {
             format!("event {path}: {} {}", short(name), short(&data.to_string()))
         }

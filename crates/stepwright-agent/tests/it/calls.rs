@@ -10,6 +10,7 @@ use std::time::Duration;
 use stepwright_agent::{FunctionTool, Json};
 use stepwright_core::error::ErrorCode;
 use stepwright_core::message::{Message, Usage};
+use stepwright_core::model::StopReason;
 use stepwright_core::tool::ToolError;
 use stepwright_core::{Content, EventKind, StepContext, StepError};
 use stepwright_testing::model::{Reply, ScriptedModel};
@@ -237,12 +238,45 @@ async fn a_run_of_calls_is_bounded() {
     assert_eq!(answers[128], "!add: not called: one turn may call at most 128 tools");
 }
 
+/// What a step gives would otherwise be what it was given.
 #[tokio::test]
-async fn after_its_tools_a_model_may_have_nothing_to_add() {
-    let model = ScriptedModel::new([Reply::call("add", json!({"numbers": []})), Reply::text("")]);
+async fn an_empty_answer_after_tools_is_asked_for_once_more() {
+    let call = || Reply::call("add", json!({"numbers": []}));
+    let model = ScriptedModel::new([call(), Reply::text(" "), Reply::text("It is 0.")]);
     let agent = on(&model).tool(add()).build().unwrap();
     let output = Host::new().run(&agent, "go").await.unwrap();
-    assert_eq!(output.content, Content::from(""));
+    assert_eq!(output.content, Content::from("It is 0."));
+    let last = model.requests()[2].messages.last().unwrap().text();
+    assert_eq!(last, "Your answer was empty. Answer now, with what you have found out or done.");
+
+    let model = ScriptedModel::new([call(), Reply::text(""), Reply::text("")]);
+    let agent = on(&model).tool(add()).build().unwrap();
+    let error = Host::new().run(&agent, "go").await.unwrap_err();
+    assert!(error.data.message.ends_with("ended its turn without an answer"), "{error:?}");
+}
+
+/// What the provider itself calls broken is not carried out.
+#[tokio::test]
+async fn calls_of_an_answer_that_did_not_end_well_are_not_made() {
+    let other = |reason: &str| StopReason::Other(reason.to_owned());
+    let stops =
+        [other("MALFORMED_FUNCTION_CALL"), other("error"), StopReason::Length, StopReason::Refused];
+    for stop in stops {
+        let call = Reply::call("add", json!({"numbers": [1]})).with_stop(stop.clone());
+        let model = ScriptedModel::new([call, Reply::text("Done.")]);
+        let agent = on(&model).tool(add()).build().unwrap();
+        let host = Host::new();
+        let error = host.run(&agent, "go").await.unwrap_err();
+        assert!(host.tool_answers().is_empty(), "{stop:?}");
+        if let StopReason::Other(reason) = &stop {
+            assert!(error.data.message.contains(reason.as_str()), "{error:?}");
+            assert!(error.data.retryable, "{error:?}");
+        }
+    }
+    let nothing = Reply::text("I look it up.").with_stop(StopReason::ToolCalls);
+    let agent = on(&ScriptedModel::new([nothing])).tool(add()).build().unwrap();
+    let error = Host::new().run(&agent, "go").await.unwrap_err();
+    assert!(error.data.message.ends_with("and called none"), "{error:?}");
 }
 
 #[tokio::test]

@@ -318,7 +318,13 @@ fn samples() -> Vec<Event> {
             message: "What is known about the bridge?".into(),
         },
         E::ModelRequestStarted { turn: 1 },
-        E::ModelRequestRetrying { turn: 1, attempt: 1, error: error(), delay_ms: 2000 },
+        E::ModelRequestRetrying {
+            turn: 1,
+            attempt: 1,
+            error: error(),
+            delay_ms: 2000,
+            usage: usage(),
+        },
         E::RunContent { content: "The bridge ".into() },
         E::ReasoningContentDelta { reasoning_content: "They ask for ".into() },
         E::ModelRequestCompleted {
@@ -334,13 +340,14 @@ fn samples() -> Vec<Event> {
             }),
             stop: StopReason::ToolCalls,
             usage: usage(),
+            warning: Some("`openai` ended the answer with [DONE] and gave no finish reason".into()),
         },
         E::ToolCallStarted { tool: Box::new(call(Arguments::Json(json!({"path": "bridges.md"})))) },
         E::ToolCallCompleted { tool: outcome(false) },
         E::ToolCallError { tool: outcome(true) },
         E::RunContentCompleted,
         E::RunCompleted { content: content(), usage: usage() },
-        E::RunError { error: error() },
+        E::RunError { error: error(), usage: usage() },
         E::CustomEvent { name: "page".into(), data: json!({"number": 3}) },
     ];
     kinds.into_iter().chain(waits()).map(event).collect()

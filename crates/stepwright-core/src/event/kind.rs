@@ -313,6 +313,9 @@ pub enum EventKind {
         error: Box<ErrorData>,
         /// How long it waits before it asks again, in milliseconds.
         delay_ms: u64,
+        /// What the failed request consumed, as far as the provider said.
+        #[serde(default, skip_serializing_if = "Usage::is_empty")]
+        usage: Usage,
     },
     /// A piece of text. A delta.
     RunContent {
@@ -335,6 +338,10 @@ pub enum EventKind {
         /// What it consumed.
         #[serde(default, skip_serializing_if = "Usage::is_empty")]
         usage: Usage,
+        /// A doubt about the answer that does not make it a failure: that its end was not
+        /// announced, for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        warning: Option<Arc<str>>,
     },
     /// A tool is called.
     ToolCallStarted {
@@ -365,6 +372,9 @@ pub enum EventKind {
     RunError {
         /// Why.
         error: Box<ErrorData>,
+        /// What a request to its model consumed that failed and stands in no other event.
+        #[serde(default, skip_serializing_if = "Usage::is_empty")]
+        usage: Usage,
     },
 
     // --- yours ---
@@ -528,7 +538,7 @@ impl EventKind {
             Self::WorkflowError { error, .. }
             | Self::StepError { error, .. }
             | Self::StepSkipped { error, .. }
-            | Self::RunError { error } => Some(error.message.as_str().into()),
+            | Self::RunError { error, .. } => Some(error.message.as_str().into()),
             _ => None,
         }
     }

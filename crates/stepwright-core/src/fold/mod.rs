@@ -153,12 +153,10 @@ impl Fold {
                 let place = waits.iter().position(|wait| wait.id == reply.requirement_id);
                 waits.remove(place.ok_or("that is not waited for")?);
             }
-            E::StepRecorded { .. }
-            | E::ModelRequestStarted { .. }
-            | E::ModelRequestRetrying { .. }
-            | E::ToolCallStarted { .. } => {
+            E::StepRecorded { .. } | E::ModelRequestStarted { .. } | E::ToolCallStarted { .. } => {
                 self.slot(event)?;
             }
+            E::ModelRequestRetrying { usage, .. } => self.consumed(event, *usage)?,
 
             E::StepStarted { executor_type, executor_name } => {
                 let slot = self.start(event, StepType::Step)?;
@@ -258,7 +256,8 @@ impl Fold {
                     run.content = content.clone();
                 }
             }
-            E::RunError { error } => {
+            E::RunError { error, usage } => {
+                self.consumed(event, *usage)?;
                 if let Some(run) = self.slot(event)?.run() {
                     run.error = Some(error.clone());
                 }
@@ -270,6 +269,19 @@ impl Fold {
             | E::ReasoningContentDelta { .. }
             | E::RunContentCompleted
             | E::CustomEvent { .. } => return Err("it is no fact of a run under way"),
+        }
+        Ok(())
+    }
+
+    /// Counts what a request consumed that gave no answer.
+    fn consumed(&mut self, event: &Event, usage: Usage) -> Result<(), &'static str> {
+        let slot = self.slot(event)?;
+        if !usage.is_empty() {
+            let more = slot.more();
+            more.usage += usage;
+            if let Some(run) = more.runs.last_mut() {
+                run.usage += usage;
+            }
         }
         Ok(())
     }

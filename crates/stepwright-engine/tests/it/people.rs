@@ -250,7 +250,9 @@ async fn what_a_step_has_consumed_is_told_while_it_waits() {
             let answer = Box::new(AssistantTurn::text_only("How much?"));
             let usage = Usage { input_tokens: Some(10), ..Usage::default() };
             let stop = StopReason::EndTurn;
-            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage }).await?;
+            let warning = None;
+            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage, warning })
+                .await?;
         }
         let price: u32 = cx.wait("price").await?;
         Ok::<_, StepError>(price.to_string())

@@ -202,18 +202,25 @@ pub(super) fn middle() -> Vec<EventKind> {
             message: value().into(),
         },
         E::ModelRequestStarted { turn: 1 },
-        E::ModelRequestRetrying { turn: 1, attempt: 2, error: error().into(), delay_ms: 7 },
+        E::ModelRequestRetrying {
+            turn: 1,
+            attempt: 2,
+            error: error().into(),
+            delay_ms: 7,
+            usage: usage(),
+        },
         E::ModelRequestCompleted {
             turn: 1,
             answer: answer.into(),
             stop: StopReason::Other(TEXT.to_owned()),
             usage: usage(),
+            warning: Some(TEXT.into()),
         },
         E::ToolCallStarted { tool: call(Arguments::Json(value())).into() },
         E::ToolCallCompleted { tool: outcome(false).into() },
         E::ToolCallError { tool: outcome(true).into() },
         E::RunCompleted { content: TEXT.into(), usage: usage() },
-        E::RunError { error: error().into() },
+        E::RunError { error: error().into(), usage: usage() },
     ]
 }
 

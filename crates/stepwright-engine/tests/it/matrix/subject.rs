@@ -125,7 +125,9 @@ impl Executor for Agent {
             let said = Probe::answer(self.act, &input, &cx)?.content.text().into_owned();
             let answer = Box::new(AssistantTurn::text_only(said.clone()));
             let (stop, usage) = (StopReason::EndTurn, Usage::default());
-            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage }).await?;
+            let warning = None;
+            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage, warning })
+                .await?;
             said
         };
         let content = said.clone().into();
