@@ -50,11 +50,24 @@ impl Timestamp {
 /// Tells the time and waits. Implemented for the real world by the engine, and here by the seeded
 /// one.
 pub trait Clock: Send + Sync + 'static {
-    /// What time it is.
+    /// Returns what time it is. It never runs backwards and never stands still for as long as the
+    /// process lives: durations are measured by it.
     fn now(&self) -> Timestamp;
 
     /// Is ready after `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+
+    /// The time that other processes see now. [`Clock::now`] may be ahead of it, where the clock of
+    /// the machine was set back while this process runs.
+    fn wall(&self) -> Timestamp {
+        self.now()
+    }
+
+    /// A number that differs between processes of which one was forked from the other: without it,
+    /// both would go on with the same sequence of chance.
+    fn process(&self) -> u64 {
+        0
+    }
 }
 
 /// The only source of time, identity and chance. Cheap to clone; clones share one sequence of
@@ -89,6 +102,12 @@ impl World {
         self.clock.now()
     }
 
+    /// The time that other processes see now: for what is compared with their clocks. See
+    /// [`Clock::wall`].
+    pub fn wall(&self) -> Timestamp {
+        self.clock.wall()
+    }
+
     /// Is ready after `duration`.
     pub fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         self.clock.sleep(duration)
@@ -106,6 +125,7 @@ impl World {
     pub fn chance(&self) -> u64 {
         const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
         let mut z = self.chance.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        z ^= self.clock.process();
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)

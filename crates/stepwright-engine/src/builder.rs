@@ -4,12 +4,12 @@ use crate::attend::Attendant;
 use crate::compile::{InputCheck, compile};
 use crate::define::{AnyStep, History, IntoStep};
 use crate::driver::Driver;
+use crate::process::PerProcess;
 use crate::real::real_world;
-use crate::run::LiveRuns;
 use crate::workflow::{Dispatching, EventsToSkip, Inner, Workflow};
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use stepwright_core::dispatch::{Dispatcher, Limits};
 use stepwright_core::state::{Reducer, Reducers, State};
@@ -276,14 +276,14 @@ impl WorkflowBuilder {
             store: self.store,
             memory: OnceLock::new(),
             world: self.world.unwrap_or_else(real_world),
-            live: LiveRuns::default(),
+            live: PerProcess::new(),
             timeout: self.timeout,
             state: self.state,
             events: self.store_events.then_some(self.events_to_skip),
             debug: self.debug,
             dispatching: match self.dispatcher {
                 Some(given) => Dispatching::Given(given),
-                None => Dispatching::Local(Mutex::default()),
+                None => Dispatching::Local(PerProcess::new()),
             },
             limits: self.limits,
             driver: Driver::new(),

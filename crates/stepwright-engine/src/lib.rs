@@ -15,6 +15,7 @@ mod driver;
 mod effects;
 mod history;
 mod interpret;
+mod process;
 mod real;
 mod recorder;
 mod run;

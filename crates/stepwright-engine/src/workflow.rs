@@ -7,6 +7,7 @@ use crate::dispatch::LocalDispatcher;
 use crate::drive::{fold_all, load_all};
 use crate::driver::{self, Driver};
 use crate::effects::Stop;
+use crate::process::PerProcess;
 use crate::run::{Events, IntoInput, LiveRuns, Resume, Run, RunHandle};
 use crate::sessions::Sessions;
 use futures_util::future::{Either, select};
@@ -53,7 +54,7 @@ pub(crate) struct Inner {
     /// What remembers sessions and background runs where there is no store.
     pub(crate) memory: OnceLock<AnyStore>,
     pub(crate) world: World,
-    pub(crate) live: LiveRuns,
+    pub(crate) live: PerProcess<LiveRuns>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) state: State,
     pub(crate) events: Option<EventsToSkip>,
@@ -71,7 +72,7 @@ pub(crate) type EventsToSkip = Vec<String>;
 /// Who sees to it that runs in the background are driven.
 pub(crate) enum Dispatching {
     /// This process, from the first such run on.
-    Local(Mutex<Option<Arc<LocalDispatcher>>>),
+    Local(PerProcess<Mutex<Option<Arc<LocalDispatcher>>>>),
     /// Whoever was named: runs are driven where they are served.
     Given(Arc<dyn Dispatcher>),
 }
@@ -123,7 +124,7 @@ impl Workflow {
     /// [`ErrorKind::NotFound`] if there is none of that name.
     pub async fn get_run(&self, run: impl AsRef<str>) -> Result<RunOutput, Error> {
         let run = RunId::new(run)?;
-        if let Some(live) = self.0.live.get(run.as_str())
+        if let Some(live) = self.live().get(run.as_str())
             && let Some(output) = live.output()
         {
             return Ok(output);
@@ -193,7 +194,7 @@ impl Workflow {
     /// Cancels a run that this process drives, or is about to: for programs without async, and for
     /// handlers of signals. `false` if it drives none of that name.
     pub fn cancel_now(&self, run: impl AsRef<str>) -> bool {
-        match self.0.live.get(run.as_ref()) {
+        match self.live().get(run.as_ref()) {
             Some(known) if !known.status().is_terminal() => {
                 known.cancel();
                 true
@@ -244,7 +245,7 @@ impl Workflow {
         let run = RunId::new(run)?;
         self.attend();
         let known = match self.remembering() {
-            _ if self.0.live.get(run.as_str()).is_some() => true,
+            _ if self.live().get(run.as_str()).is_some() => true,
             Some(store) => store.run(&run).await?.is_some(),
             None => false,
         };
@@ -371,7 +372,7 @@ impl Workflow {
     }
 
     pub(crate) fn live(&self) -> &LiveRuns {
-        &self.0.live
+        self.0.live.here()
     }
 
     pub(crate) fn timeout(&self) -> Option<Duration> {
@@ -453,7 +454,7 @@ impl Workflow {
     /// Whether a driver is dead, or is this workflow and does not drive the run any more.
     pub(crate) fn is_gone(&self, driver: &str, run: &RunId) -> bool {
         if driver == &**self.driver_name() {
-            return self.0.live.get(run.as_str()).is_none();
+            return self.live().get(run.as_str()).is_none();
         }
         driver::is_dead(driver)
     }
@@ -505,7 +506,7 @@ impl Workflow {
         };
         let local = match &self.0.dispatching {
             Dispatching::Given(given) => return given.wake(run, at).await.map_err(failed),
-            Dispatching::Local(local) => local,
+            Dispatching::Local(local) => local.here(),
         };
         let dispatcher = {
             let mut kept = local.lock().unwrap_or_else(PoisonError::into_inner);

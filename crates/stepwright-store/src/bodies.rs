@@ -1,6 +1,7 @@
 //! The bodies of facts: as they are in their rows, or apart if they are large.
 
 use crate::errors::Said;
+use crate::sums::Sums;
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
@@ -29,6 +30,8 @@ pub(crate) struct FactRow {
     pub(crate) shared: Option<String>,
     /// The body that is kept apart.
     pub(crate) blob: Option<String>,
+    /// Of the whole fact, whatever was cut out of its body.
+    pub(crate) sum: i64,
 }
 
 /// A body that is kept apart, by its digest, and compressed.
@@ -42,14 +45,17 @@ pub(crate) struct Blob {
 
 impl FactRow {
     /// The rows of these facts.
-    pub(crate) fn all(facts: &[Event]) -> Result<Vec<Self>, StoreError> {
-        facts.iter().map(Self::of).collect()
+    pub(crate) fn all(facts: &[Event], sums: Sums) -> Result<Vec<Self>, StoreError> {
+        facts.iter().map(|fact| Self::of(fact, sums)).collect()
     }
 
-    fn of(fact: &Event) -> Result<Self, StoreError> {
+    fn of(fact: &Event, sums: Sums) -> Result<Self, StoreError> {
         debug_assert!(fact.is_fact(), "a delta is not remembered: {fact:?}");
         let body = serde_json::to_string(&fact.kind).map_err(|error| unwritable(fact, error))?;
+        let path = fact.path.as_str().as_bytes();
+        let sum = sums.fact(&fact.run, fact.sequence, path, fact.time, body.as_bytes());
         Ok(Self {
+            sum,
             sequence: fact.sequence,
             path: fact.path.clone(),
             at: fact.time,

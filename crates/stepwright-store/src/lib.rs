@@ -28,11 +28,13 @@ mod durability;
 mod errors;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod process;
 mod query;
 mod rows;
 mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod sums;
 mod watch;
 
 pub use durability::Durability;

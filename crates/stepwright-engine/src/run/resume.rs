@@ -500,7 +500,8 @@ impl Workflow {
 
     /// Makes a run ours to drive. `false` if it has ended.
     async fn claim(&self, store: &AnyStore, run: &RunId) -> Result<bool, Error> {
-        let now = self.world().now();
+        // Others say by their clocks when they were last there.
+        let now = self.world().wall();
         let lease = crate::attend::LEASE.as_millis();
         let stale = Timestamp(now.0.saturating_sub(u64::try_from(lease).unwrap_or(u64::MAX)));
         let mut claim =

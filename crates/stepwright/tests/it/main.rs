@@ -3,11 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
 mod complete;
+#[cfg(feature = "sqlite")]
+mod damage;
 mod debug;
 mod documented;
 mod examples;
 mod files;
 mod floors;
+#[cfg(all(unix, feature = "sqlite"))]
+mod fork;
 #[cfg(feature = "providers")]
 mod gateway;
 mod parity;
