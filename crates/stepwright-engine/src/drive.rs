@@ -118,6 +118,9 @@ impl Job {
             Ok(()) => {}
             Err(Stop::Lost(error)) => {
                 recorder.forget_end();
+                if recorder.was_never_begun().await {
+                    return Err(not_begun(&error));
+                }
                 return Err(lost(&error, recorder.take_output()));
             }
             // What ends a run is let through at every limit.
@@ -367,6 +370,15 @@ fn lost(error: &StoreError, output: Option<RunOutput>) -> Error {
         Some(output) => made.with_output(output),
         None => made,
     }
+}
+
+/// The store has failed before it knew the run: there is nothing to resume.
+fn not_begun(error: &StoreError) -> Error {
+    let hint = match error.hint() {
+        Some(hint) => hint.replace("resume the run", "run it again"),
+        None => "run it again".to_owned(),
+    };
+    Error::from_store(error).with_hint(format!("nothing was begun; {hint}"))
 }
 
 /// All facts of a run.

@@ -7,6 +7,7 @@ mod cancelling;
 #[cfg(unix)]
 mod chat;
 mod checking;
+mod damage;
 mod databases;
 mod events;
 mod failures;

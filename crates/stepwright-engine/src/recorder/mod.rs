@@ -345,6 +345,17 @@ impl Recorder {
         }
     }
 
+    /// Whether the store does not know the run, because it has failed before the first append.
+    pub(crate) async fn was_never_begun(&self) -> bool {
+        let Some(journal) = &self.journal else { return false };
+        let failed = {
+            let tape = self.tape();
+            tape.durable == 0
+                && matches!(tape.lost.as_deref(), Some(StoreError::Unavailable { .. }))
+        };
+        failed && matches!(journal.store.run(&self.run.run_id).await, Ok(None))
+    }
+
     /// Begins to append what is queued, if anything is.
     fn begin(&self, store: &AnyStore) -> Option<Appending> {
         let mut tape = self.tape();
