@@ -74,14 +74,19 @@ impl Drop for Attending {
 /// Attends until the workflow is gone.
 pub(crate) async fn attend(workflow: Weak<Inner>) {
     for nth in 0.. {
-        let (changed, world) = {
+        let (changed, world, failed) = {
             let Some(workflow) = Workflow::upgrade(&workflow) else { return };
             let Some(store) = workflow.remembering() else { return };
             let changed = store.changed(Watched::Signals);
             // A store that fails is asked again; whoever drives a run is told of it.
-            let _ = look(&workflow, nth).await;
-            (changed, workflow.world().clone())
+            let failed = look(&workflow, nth).await.is_err();
+            (changed, workflow.world().clone(), failed)
         };
+        if failed {
+            // One that fails at once may also say at once that it has changed.
+            world.sleep(HEARTBEAT).await;
+            continue;
+        }
         let changed = pin!(changed);
         if let Either::Left(_) = select(changed, world.sleep(HEARTBEAT)).await {
             // So that many changes are looked at together.

@@ -14,8 +14,9 @@ use stepwright_core::{Event, RunId, StepPath, StoreError, Timestamp};
 /// compressed, once for all facts that have the same.
 pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// How large a body may become when it is unpacked, in bytes: no database takes a larger one.
-const UNPACKED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// How large a body may become when it is put together or unpacked, in bytes: no database takes a
+/// larger one.
+pub(crate) const BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// A fact as its row has it: what its run and its number do not say already.
 #[derive(Debug)]
@@ -151,7 +152,7 @@ pub(crate) fn unpack(hash: &str, packed: Option<&[u8]>) -> Result<Vec<u8>, Strin
     let packed = packed.ok_or_else(|| format!("its body `{hash}` is missing in `blobs`"))?;
     let mut body = Vec::new();
     ZlibDecoder::new(packed)
-        .take(UNPACKED_BYTES_MAX)
+        .take(BYTES_MAX as u64)
         .read_to_end(&mut body)
         .map_err(|error| format!("its body `{hash}` in `blobs` is damaged: {error}"))?;
     if digest(&body) == hash {

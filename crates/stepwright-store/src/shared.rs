@@ -4,7 +4,7 @@
 //! step is told, and in the end of the run. The first of them has the text; from the others it is
 //! cut out, and their column `shared` says where it is.
 
-use crate::bodies::FactRow;
+use crate::bodies::{BYTES_MAX, FactRow};
 use flate2::Crc;
 use memchr::{memchr, memchr2};
 use std::collections::HashMap;
@@ -190,6 +190,10 @@ pub(crate) fn whole<E: From<String>>(
         let found = there.get(start..).and_then(|rest| rest.get(..length));
         match (body.get(from..at), found.filter(|text| sum(text) == crc)) {
             (Some(before), Some(text)) => {
+                // A damaged column could name one long text again and again.
+                if whole.len() + before.len() + text.len() > BYTES_MAX {
+                    return Err("it is longer than any fact".to_owned().into());
+                }
                 whole.extend_from_slice(before);
                 whole.extend_from_slice(text);
             }

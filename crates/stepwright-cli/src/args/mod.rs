@@ -24,7 +24,7 @@ Exit codes:
   2  bad usage, a bad definition, a bad input or a bad answer: nothing ran
   3  the run is paused: it waits for somebody
   4  the run was cancelled, by Ctrl-C or by somebody else
-  5  the database cannot be reached, opened or written, or another process drives the run
+  5  the database cannot be opened or written or is damaged, or another process drives the run
 
 Of `chat`, the last answer counts.";
 

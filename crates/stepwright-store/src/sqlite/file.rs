@@ -9,7 +9,10 @@ use stepwright_core::StoreError;
 /// A database file that was opened by this process.
 #[derive(Clone, Debug)]
 pub(super) struct DatabaseFile {
+    /// As it was given, for people.
     pub(super) path: Arc<Path>,
+    /// The same, whatever directory this process goes to.
+    pub(super) place: Arc<Path>,
     pub(super) opener: Opener,
     /// Device and number of the file, where the system has them.
     identity: Option<(u64, u64)>,
@@ -18,8 +21,9 @@ pub(super) struct DatabaseFile {
 impl DatabaseFile {
     /// The file that is there now, which was just opened.
     pub(super) fn opened(path: Arc<Path>) -> Self {
-        let identity = identity(&path).ok().flatten();
-        Self { path, opener: Opener::new(), identity }
+        let place = std::path::absolute(&path).map_or_else(|_| path.clone(), Into::into);
+        let identity = identity(&place).ok().flatten();
+        Self { path, place, opener: Opener::new(), identity }
     }
 
     /// Refuses to work in a process that was forked from the one that opened the file.
@@ -38,7 +42,7 @@ impl DatabaseFile {
     /// What has become of the file that was opened, if it is not there any more.
     pub(super) fn moved(&self) -> Option<String> {
         self.identity?;
-        match identity(&self.path) {
+        match identity(&self.place) {
             Ok(found) if found == self.identity => None,
             Ok(_) => Some("another file replaced it while it was open".to_owned()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -148,9 +148,9 @@ fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
 }
 
 /// A connection that only reads.
-pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .map_err(|error| unavailable("open", path, &Arc::new(error)))
+pub(super) fn reader(file: &DatabaseFile) -> Result<Connection, StoreError> {
+    connect(&file.place, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .map_err(|error| unavailable("open", &file.path, &Arc::new(error)))
 }
 
 // A path is a path: no address with parameters, no name for a database in memory.

@@ -61,7 +61,7 @@ impl Readers {
             let connection = match kept {
                 Some(connection) => connection,
                 None => {
-                    let connection = Database::new(reader(&file.path)?, sums);
+                    let connection = Database::new(reader(&file)?, sums);
                     // What was opened may be another file than the one that was there before.
                     file.check_place()?;
                     connection
