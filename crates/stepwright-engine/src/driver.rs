@@ -6,8 +6,8 @@ use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A driver of runs: a workflow in this process. Its name tells others whether it is still alive. In
-/// a process that was forked it is another driver.
+/// A driver of runs: a workflow in this process. Its name tells others whether it is still alive.
+/// In a process that was forked it is another driver.
 #[derive(Debug)]
 pub(crate) struct Driver(PerProcess<Name>);
 
