@@ -325,7 +325,7 @@ impl WrittenSession {
         };
         let sum = sums.session(&values);
         let SessionValues { version, created_at, updated_at, .. } = values;
-        Ok(Self { version, created_at, updated_at, sum, state, metrics })
+        Ok(Self { state, version, metrics, created_at, updated_at, sum })
     }
 }
 

@@ -87,7 +87,7 @@ pub(super) fn newer(path: &Path, version: usize, known: usize) -> StoreError {
 }
 
 /// The structure of the database is damaged.
-pub(super) fn damaged_file(path: &Path, what: String) -> StoreError {
+pub(super) fn damaged_file(path: &Path, what: &str) -> StoreError {
     let file = path.display();
     let hint = format!(
         "restore `{file}` from a backup, or save what can be saved with `sqlite3 {file} .recover`"

@@ -144,7 +144,7 @@ fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
     }
     // One line is enough to refuse it.
     let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    if found == "ok" { Ok(()) } else { Err(damaged_file(path, found).into()) }
+    if found == "ok" { Ok(()) } else { Err(damaged_file(path, &found).into()) }
 }
 
 /// A connection that only reads.

@@ -58,14 +58,13 @@ impl Readers {
         blocking(path, move || {
             file.check_place()?;
             let kept = idle.connections.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let connection = match kept {
-                Some(connection) => connection,
-                None => {
-                    let connection = Database::new(reader(&file)?, sums);
-                    // What was opened may be another file than the one that was there before.
-                    file.check_place()?;
-                    connection
-                }
+            let connection = if let Some(connection) = kept {
+                connection
+            } else {
+                let connection = Database::new(reader(&file)?, sums);
+                // What was opened may be another file than the one that was there before.
+                file.check_place()?;
+                connection
             };
             let read = work(&connection).map_err(|error| error.into_error("read", &file.path));
             // After a failure a new connection may see more than this one does.

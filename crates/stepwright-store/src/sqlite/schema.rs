@@ -44,7 +44,7 @@ pub(super) fn sums(connection: &Connection, path: &Path) -> Result<Sums, Failure
     let identity = connection
         .query_row("SELECT id FROM identity", [], |row| row.get(0))
         .optional()?
-        .ok_or_else(|| damaged_file(path, "its table `identity` is empty".to_owned()))?;
+        .ok_or_else(|| damaged_file(path, "its table `identity` is empty"))?;
     Ok(Sums::of_file(identity))
 }
 
