@@ -12,7 +12,7 @@ use std::time::Duration;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::model::{AnyModel, Model, ModelOptions};
 use stepwright_core::path::name_mistake;
-use stepwright_core::tool::{AnyTool, Tool as _, ToolSpec};
+use stepwright_core::tool::{AnyTool, Tool, ToolSpec};
 use stepwright_core::{Error, ErrorKind, Executor, StepContext, StepError, StepInput, StepOutput};
 use stepwright_models::guard::IDLE_TIMEOUT;
 use stepwright_models::{RetryPolicy, UnknownModel, model};
@@ -82,6 +82,12 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
 }
 
+impl Definition {
+    pub(crate) fn tool(&self, name: &str) -> Option<&AnyTool> {
+        self.tools.iter().find(|tool| tool.spec().name == name)
+    }
+}
+
 impl Agent {
     /// Begins the definition of an agent.
     ///
@@ -136,6 +142,10 @@ impl Executor for Agent {
 
     fn executor_type(&self) -> ExecutorType {
         ExecutorType::Agent
+    }
+
+    fn asks(&self) -> bool {
+        !self.0.confirmed.is_empty() || self.0.tools.iter().any(Tool::asks)
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {

@@ -79,9 +79,4 @@ impl<'a> Facts<'a> {
         }
         (times, due)
     }
-
-    /// How many of the next facts are in the past and of these kinds.
-    pub(crate) fn recalled(&self, kinds: &[&str]) -> usize {
-        self.past.iter().take_while(|fact| kinds.contains(&fact.name())).count()
-    }
 }

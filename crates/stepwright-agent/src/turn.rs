@@ -1,13 +1,12 @@
 //! The conversation between a model and its tools.
 
 use crate::builder::Definition;
-use crate::calls::{allowed, carry_out};
+use crate::calls::call_tools;
 use crate::past::{Facts, Stop};
-use futures_util::future::try_join_all;
-use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
-use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, ToolOutcome, Usage};
+use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
 use stepwright_core::model::{
     Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest, StopReason, ToolChoice,
 };
@@ -95,7 +94,7 @@ async fn converse(
             return Err(Stop::Failed(too_many_turns(agent, &calls)));
         }
         messages.push(Message::Assistant(*answer));
-        let results = call_tools(agent, turn, &calls, &mut facts, cx).await?;
+        let results = call_tools(agent, &calls, cx).await?;
         messages.push(Message::Tool { results });
         turn += 1;
     };
@@ -238,55 +237,6 @@ async fn ask(
         }
     }
     unreachable!("a guarded stream ends with an answer or an error")
-}
-
-/// Calls the tools, several at once, and records what they answer in the order of the calls.
-async fn call_tools(
-    agent: &Definition,
-    turn: u32,
-    calls: &[ToolCall],
-    facts: &mut Facts<'_>,
-    cx: &StepContext,
-) -> Result<Vec<ToolOutcome>, Stop> {
-    const ANSWERED: [&str; 2] = ["ToolCallCompleted", "ToolCallError"];
-    for call in calls {
-        facts.note(EventKind::ToolCallStarted { tool: Box::new(call.clone()) }).await?;
-    }
-    // What was answered before a crash is not called again.
-    let open = calls.iter().enumerate().skip(facts.recalled(&ANSWERED));
-    // Whatever has to be allowed is asked before anything is done, all at once: while people think,
-    // nothing is under way.
-    let asked = open.map(|(nth, call)| async move {
-        let allowed = allowed(agent, (turn, nth), call, cx).await?;
-        Ok::<_, StepError>((nth, allowed))
-    });
-    let allowed = try_join_all(asked).await?;
-    let open = allowed.into_iter().map(|(nth, allowed)| async move {
-        match allowed {
-            Ok(call) => carry_out(agent, nth, &call, cx).await,
-            Err(outcome) => Ok(outcome),
-        }
-    });
-    let open: Vec<_> = open.collect();
-    let mut answers = stream::iter(open).buffered(agent.limits.tool_concurrency);
-    let mut results = Vec::with_capacity(calls.len());
-    for _ in calls {
-        let answer = async {
-            let tool = Box::new(answers.next().await.expect("one answer for each open call")?);
-            Ok(if tool.is_error {
-                EventKind::ToolCallError { tool }
-            } else {
-                EventKind::ToolCallCompleted { tool }
-            })
-        };
-        match facts.next(&ANSWERED, answer).await? {
-            EventKind::ToolCallCompleted { tool } | EventKind::ToolCallError { tool } => {
-                results.push(*tool);
-            }
-            _ => unreachable!("`next` gives a kind that is asked for"),
-        }
-    }
-    Ok(results)
 }
 
 /// Whether the model wants to be asked again, with what it has said so far: providers that run

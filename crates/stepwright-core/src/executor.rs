@@ -66,8 +66,14 @@ pub trait Executor: Send + Sync + 'static {
         ExecutorType::Function
     }
 
+    /// Whether it may ask a person, so that its run must be stored.
+    fn asks(&self) -> bool {
+        false
+    }
+
     /// Carries out one attempt. Dropping the future cancels it. It may run again after a crash, or
-    /// after an error that is retryable; [`StepContext::idempotency_key`] tells attempts apart.
+    /// after an error that is retryable; [`StepContext::idempotency_key`] is the same for all
+    /// attempts, and [`StepContext::attempt_key`] tells them apart.
     fn execute(
         &self,
         input: StepInput,
@@ -78,6 +84,7 @@ pub trait Executor: Send + Sync + 'static {
 trait Erased: Send + Sync {
     fn name(&self) -> &str;
     fn executor_type(&self) -> ExecutorType;
+    fn asks(&self) -> bool;
     fn execute(
         &self,
         input: StepInput,
@@ -91,6 +98,9 @@ impl<E: Executor> Erased for E {
     }
     fn executor_type(&self) -> ExecutorType {
         Executor::executor_type(self)
+    }
+    fn asks(&self) -> bool {
+        Executor::asks(self)
     }
     fn execute(
         &self,
@@ -146,6 +156,11 @@ impl AnyExecutor {
     /// What kind of executor it is.
     pub fn executor_type(&self) -> ExecutorType {
         self.0.executor_type()
+    }
+
+    /// Whether it may ask a person: see [`Executor::asks`].
+    pub fn asks(&self) -> bool {
+        self.0.asks()
     }
 
     /// Carries out one attempt: see [`Executor::execute`].

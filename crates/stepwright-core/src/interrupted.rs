@@ -1,6 +1,8 @@
 //! The policy for effects whose outcome is unknown.
 
+use crate::error::{ErrorCode, StepError};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What a resumed run does with an effect (a step, a tool call, a [`StepContext::once`]) that had
 /// begun and not ended when its process died. The effect may have happened, or not.
@@ -38,4 +40,20 @@ impl std::fmt::Display for OnInterrupted {
             Self::Ask => "ask",
         })
     }
+}
+
+/// The decision about an effect whose outcome is unknown.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Resolved {
+    /// It has happened, and this is its output.
+    Done(Value),
+    /// It has not happened, or can be repeated: do it.
+    Again,
+}
+
+/// The failure of an effect that had begun and did not end.
+pub fn outcome_unknown(effect: &str) -> StepError {
+    StepError::terminal(format!("{effect} had begun and did not end: its outcome is unknown"))
+        .with_code(ErrorCode::OutcomeUnknown)
+        .with_hint("find out whether it was done; `on_interrupted` says what to do in such a case")
 }

@@ -3,6 +3,8 @@
 //! Everything here is plain data, or a trait that somebody else implements.
 //! This crate does no I/O, starts no task and reads no clock.
 
+pub mod call;
+pub mod calls;
 pub mod content;
 pub mod context;
 pub mod dispatch;
@@ -18,6 +20,7 @@ pub mod media;
 pub mod memory;
 pub mod message;
 pub mod model;
+pub mod once;
 pub mod output;
 pub mod path;
 pub mod plan;
@@ -40,6 +43,7 @@ pub use id::{IdError, RunId, SessionId, UserId, WorkflowId};
 pub use interrupted::OnInterrupted;
 pub use media::{Media, MediaKind, MediaSource};
 pub use memory::Memory;
+pub use once::Once;
 pub use output::{Metrics, RunOutput, RunStatus, StepResult, StepStatus};
 pub use path::StepPath;
 pub use requirement::{Answer, OnTimeout, Requirement};

@@ -153,6 +153,8 @@ pub enum StepType {
     Map,
     /// An item of such a list.
     Item,
+    /// A tool call of a step. It has no result of its own among those of steps.
+    ToolCall,
 }
 
 /// What became of one step, and of everything inside it.
@@ -245,10 +247,10 @@ impl StepResult {
     }
 }
 
-/// What one agent did in one attempt of a step.
+/// What one agent did in one attempt of a step, or in a tool call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExecutorRun {
-    /// The step.
+    /// The step, or the tool call: `order/ask#1`.
     pub path: StepPath,
     /// The agent.
     pub agent: Arc<str>,

@@ -91,7 +91,8 @@ impl Compiler {
         if self.mistakes.is_empty() {
             let nodes = u32::try_from(self.table.len()).expect("at most `NODES_MAX` nodes");
             let plan = Plan { name: name.into(), body, nodes, reducers: self.reducers };
-            let asks = asks(&plan.body);
+            let asking = |entry: &Entry| matches!(entry, Entry::Executor(it) if it.asks());
+            let asks = asks(&plan.body) || self.table.iter().any(asking);
             return Ok(Compiled { plan, table: self.table, input, asks });
         }
         let mut message = match self.mistakes.len() {

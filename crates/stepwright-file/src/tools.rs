@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::AgentBuilder;
-use stepwright_core::tool::{Tool, ToolError, ToolSpec};
+use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, StepContext, StepError};
 
 /// Their names.
@@ -113,6 +113,10 @@ impl Tool for FileTool {
         &self.spec
     }
 
+    fn effect(&self) -> ToolEffect {
+        ToolEffect::ReadOnly
+    }
+
     fn call(&self, arguments: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         Box::pin(async move {
             let (path, folder) = (argument(&arguments, "path")?, self.folder.clone());
@@ -130,6 +134,10 @@ struct HttpTool {
 impl Tool for HttpTool {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    fn effect(&self) -> ToolEffect {
+        ToolEffect::ReadOnly
     }
 
     fn call(&self, arguments: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {

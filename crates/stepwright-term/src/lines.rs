@@ -107,7 +107,7 @@ pub fn line(event: &Event) -> Option<String> {
         E::ModelRequestCompleted { turn, .. } => format!("answered {path}: turn {turn}"),
         E::ToolCallStarted { tool } => format!("calling {path}: {}", short(&tool.name)),
         E::ToolCallCompleted { tool } => format!("called {path}: {}", short(&tool.name)),
-        E::ToolCallError { tool } => {
+        E::ToolCallError { tool, .. } => {
             format!("called {path}: {} failed: {}", short(&tool.name), short(&tool.text))
         }
         E::RunCompleted { .. } => format!("agent {path}: completed"),

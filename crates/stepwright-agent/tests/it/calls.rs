@@ -11,7 +11,7 @@ use stepwright_agent::{FunctionTool, Json};
 use stepwright_core::error::ErrorCode;
 use stepwright_core::message::{Message, Usage};
 use stepwright_core::tool::ToolError;
-use stepwright_core::{Content, EventKind, StepContext, StepError};
+use stepwright_core::{Content, EventKind, OnInterrupted, StepContext, StepError};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
 #[derive(Deserialize, JsonSchema)]
@@ -106,8 +106,10 @@ async fn calls_of_one_turn_run_at_once_and_answer_in_order() {
         let host = Host::new();
         let began = tokio::time::Instant::now();
         host.run(&agent, "wait").await.unwrap();
-        let answers = seconds.map(|seconds| format!("wait: waited {seconds}"));
-        assert_eq!(host.tool_answers(), answers);
+        let answers = seconds.map(|seconds| format!("waited {seconds}"));
+        let Message::Tool { results } = &model.requests()[1].messages[2] else { panic!() };
+        assert!(results.iter().map(|result| &result.text).eq(&answers), "{results:?}");
+        assert_eq!(host.tool_answers().len(), 5);
         assert_eq!(most.load(Ordering::SeqCst), expected);
         if limit == 8 {
             assert_eq!(began.elapsed().as_secs(), 5);
@@ -176,11 +178,55 @@ async fn a_tool_that_fails_panics_or_hangs_is_told_to_the_model() {
     let host = Host::new();
     assert_eq!(host.run(&agent, "try").await.unwrap().content.text(), "I give up.");
     let answers = [
-        "!wait: the tool took longer than 9s and was stopped",
         "!panic: the tool broke down: no such luck",
         "!fail: disk full",
+        "!wait: the tool took longer than 9s and was stopped; its outcome is unknown: it may have been \
+         done. Do not call it again for the same purpose before you know that it was not",
     ];
     assert_eq!(host.tool_answers(), answers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_tool_that_can_be_repeated_may_be_called_again_when_it_took_too_long() {
+    let tool = || wait().0;
+    for (tool, can_repeat) in [
+        (tool(), false),
+        (tool().read_only(), true),
+        (tool().idempotent(), true),
+        (tool().on_interrupted(OnInterrupted::Retry), true),
+        (tool().read_only().on_interrupted(OnInterrupted::Fail), false),
+    ] {
+        let model = ScriptedModel::new([
+            Reply::call("wait", json!({"seconds": 60})),
+            Reply::text("I see."),
+        ]);
+        let limit = Duration::from_secs(9);
+        let agent = on(&model).tool(tool).tool_timeout(limit).build().unwrap();
+        let host = Host::new();
+        host.run(&agent, "go").await.unwrap();
+        let told = host.tool_answers().remove(0);
+        assert_eq!(told.ends_with("; it can be called again"), can_repeat, "{told}");
+        let unknown = host.facts().into_iter().any(|fact| match fact {
+            EventKind::ToolCallError { tool, .. } => tool.outcome_unknown,
+            _ => false,
+        });
+        assert_eq!(unknown, !can_repeat, "the fact says so, too");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_at_work_beside_a_fatal_failure_ends_and_nothing_more_begins() {
+    let fatal = FunctionTool::new("pay", "", |_: Nothing| async {
+        Err::<String, _>(ToolError::Fatal(StepError::terminal("closed")))
+    });
+    let model = ScriptedModel::new([Reply::call("wait", json!({"seconds": 5}))
+        .and_call("pay", json!({}))
+        .and_call("wait", json!({"seconds": 6}))]);
+    let agent = on(&model).tools([fatal, wait().0]).tool_concurrency(2).build().unwrap();
+    let host = Host::new();
+    host.run(&agent, "go").await.unwrap_err();
+    assert_eq!(host.tool_answers(), ["!pay: tool `pay`: closed", "wait: waited 5"]);
+    assert_eq!(host.fact_names().last(), Some(&"RunError"));
 }
 
 #[tokio::test]
@@ -257,9 +303,9 @@ async fn calls_that_people_must_allow_are_asked_for_together_and_then_made() {
     let (wait, _) = wait();
     let agent = on(&model).tool(add().requires_confirmation()).tool(wait).build().unwrap();
     let host = Host::new();
-    host.answer("step!tool:1.1", stepwright_core::Answer::Approve);
-    host.answer("step!tool:1.2", stepwright_core::Answer::edit(json!({"numbers": [6, 7]})));
-    host.answer("step!tool:2.1", stepwright_core::Answer::reject("not today"));
+    host.answer("step/add#1!confirm", stepwright_core::Answer::Approve);
+    host.answer("step/add#2!confirm", stepwright_core::Answer::edit(json!({"numbers": [6, 7]})));
+    host.answer("step/add#3!confirm", stepwright_core::Answer::reject("not today"));
     host.run(&agent, "add").await.unwrap();
     assert_eq!(
         host.tool_answers(),
@@ -272,7 +318,7 @@ async fn calls_that_people_must_allow_are_asked_for_together_and_then_made() {
     );
     let asked = host.asked.lock().unwrap();
     let ids: Vec<&str> = asked.iter().map(|asked| &*asked.id).collect();
-    assert_eq!(ids, ["step!tool:1.1", "step!tool:1.2", "step!tool:2.1"]);
+    assert_eq!(ids, ["step/add#1!confirm", "step/add#2!confirm", "step/add#3!confirm"]);
     assert_eq!(&*asked[0].message, "May agent `Tester` call `add`?");
 }
 

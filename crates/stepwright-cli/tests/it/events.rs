@@ -252,7 +252,7 @@ fn samples() -> Vec<Event> {
     ];
     let outcome = |is_error| {
         let (call_id, name) = ("call-1".into(), "read_file".into());
-        Box::new(ToolOutcome { call_id, name, text: "# Bridges".into(), is_error })
+        Box::new(ToolOutcome { call_id, name, text: "# Bridges".into(), is_error, outcome_unknown: false })
     };
     let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Arc<[_]>>();
     let content = || Content::from("The bridge was opened in 1932.");
@@ -337,7 +337,7 @@ fn samples() -> Vec<Event> {
         },
         E::ToolCallStarted { tool: Box::new(call(Arguments::Json(json!({"path": "bridges.md"})))) },
         E::ToolCallCompleted { tool: outcome(false) },
-        E::ToolCallError { tool: outcome(true) },
+        E::ToolCallError { tool: outcome(true), error: None },
         E::RunContentCompleted,
         E::RunCompleted { content: content(), usage: usage() },
         E::RunError { error: error() },

@@ -180,6 +180,21 @@ pub enum EventKind {
         value: Value,
     },
 
+    /// An effect of a step begins, of which it is recorded that it begins: a
+    /// [`StepContext::once`](crate::StepContext::once) with a policy or a probe.
+    StepEffectStarted {
+        /// The key of the effect.
+        key: Arc<str>,
+    },
+    /// An effect of a step has failed, and is known not to have happened. A later attempt may begin
+    /// it again.
+    StepEffectFailed {
+        /// The key of the effect.
+        key: Arc<str>,
+        /// Why it failed.
+        error: Box<ErrorData>,
+    },
+
     // --- containers ---
     /// A sequence began.
     StepsExecutionStarted {
@@ -336,7 +351,9 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Usage::is_empty")]
         usage: Usage,
     },
-    /// A tool is called.
+    /// A tool call begins. Its path is that of its step, the name of the tool and the number of the
+    /// call: `order/charge#2`. It may stand twice for one call, if the call was interrupted and is
+    /// known not to have happened.
     ToolCallStarted {
         /// The call.
         tool: Box<ToolCall>,
@@ -350,6 +367,9 @@ pub enum EventKind {
     ToolCallError {
         /// What the model was told.
         tool: Box<ToolOutcome>,
+        /// Why the step fails, if the tool failed in a way that the model cannot mend.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Box<ErrorData>>,
     },
     /// All text of an agent has been shown. A delta.
     RunContentCompleted,
@@ -522,7 +542,7 @@ impl EventKind {
             | Self::StepOutputReview { requirement }
             | Self::StepExecutorPaused { requirement } => Some(requirement.message.clone().into()),
             Self::StepCancelled { partial } if !partial.is_empty() => Some(partial.clone()),
-            Self::ToolCallCompleted { tool } | Self::ToolCallError { tool } => {
+            Self::ToolCallCompleted { tool } | Self::ToolCallError { tool, .. } => {
                 Some(tool.text.as_str().into())
             }
             Self::WorkflowError { error, .. }
@@ -571,6 +591,8 @@ names!(
     DeadlineSet,
     DeadlinePassed,
     StepRecorded,
+    StepEffectStarted,
+    StepEffectFailed,
     StepsExecutionStarted,
     StepsExecutionCompleted,
     ParallelExecutionStarted,

@@ -87,6 +87,14 @@ fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>)
         steps.reverse();
         let order = slot.more.as_mut().and_then(|more| more.order.take());
         in_order(&mut steps, slot.step_type, order.as_deref());
+        if slot.step_type == StepType::ToolCall {
+            // A call is part of its step, and so is what an agent inside it consumed.
+            if let Some(parent) = slot.parent {
+                let caller = slots[parent as usize].more();
+                caller.inside += slot.usage();
+            }
+            continue;
+        }
         let siblings = match slot.parent {
             Some(parent) => inside.entry(parent).or_default(),
             None => &mut top,

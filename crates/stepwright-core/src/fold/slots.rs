@@ -36,6 +36,8 @@ pub(super) struct More {
     pub(super) before: Usage,
     /// What this attempt has consumed so far.
     pub(super) usage: Usage,
+    /// What its tool calls consumed, once it is worked out.
+    pub(super) inside: Usage,
     /// What it has said so far.
     pub(super) partial: String,
 }
@@ -54,7 +56,7 @@ impl Slot {
     pub(super) fn usage(&self) -> Usage {
         let given = self.output.as_ref().map(|output| output.usage).unwrap_or_default();
         let Some(more) = &self.more else { return given };
-        [more.before, at_least(more.usage, given)].into_iter().sum()
+        [more.before, at_least(more.usage, given), more.inside].into_iter().sum()
     }
 
     pub(super) fn into_result(self, steps: Vec<StepResult>) -> StepResult {

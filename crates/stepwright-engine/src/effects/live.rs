@@ -173,7 +173,7 @@ impl Effects for Live<'_> {
         let due =
             timeout_ms.map(|limit| self.recorder.world().now().plus(Duration::from_millis(limit)));
         requirement.due = requirement.due.or(due);
-        self.recorder.ask(requirement, false).await
+        self.recorder.ask(requirement, None).await
     }
 
     fn asked(&self, id: &str) -> Option<Arc<Requirement>> {

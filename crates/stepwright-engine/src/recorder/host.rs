@@ -1,12 +1,15 @@
 //! What steps at work may ask of the recorder.
 
 use super::Recorder;
+use super::done::note_effect;
 use crate::effects::Stop;
 use crate::history;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
+use stepwright_core::calls::CallPast;
 use stepwright_core::context::{RunInfo, StepHost};
+use stepwright_core::message::ToolCall;
 use stepwright_core::{
     Answer, ErrorCode, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
 };
@@ -23,31 +26,51 @@ impl StepHost for Recorder {
         fact: EventKind,
     ) -> BoxFuture<'a, Result<(), StepError>> {
         Box::pin(async move {
-            let once = match &fact {
-                EventKind::StepRecorded { key, value } => Some((key.clone(), value.clone())),
-                _ => None,
-            };
-            if !fact.is_of_executor() && once.is_none() {
+            let is_effect = matches!(
+                fact,
+                EventKind::StepRecorded { .. }
+                    | EventKind::StepEffectStarted { .. }
+                    | EventKind::StepEffectFailed { .. }
+            );
+            if !fact.is_of_executor() && !is_effect {
                 let message = format!("`{}` is not for an executor to record", fact.name());
                 return Err(StepError::terminal(message));
             }
-            if !self.tape().fold.is_open(step) {
+            let is_open = {
+                let fold = &self.tape().fold;
+                match fact {
+                    EventKind::ToolCallStarted { .. } => {
+                        step.caller_str().is_some_and(|caller| fold.is_open(&caller.into()))
+                    }
+                    _ => fold.is_open(step),
+                }
+            };
+            if !is_open {
                 return Err(StepError::terminal(format!("step `{step}` has ended")));
             }
             let stopped = |_| StepError::terminal("the journal of the run is lost");
             self.time_passes();
+            let effect = is_effect.then(|| fact.clone());
             let noted = Self::record(self, step, fact);
             self.time_passes();
             noted.map_err(stopped)?;
-            if let Some((key, value)) = once {
-                self.tape().once.get_or_insert_default().insert((step.clone(), key), value);
+            if let Some(effect) = effect {
+                note_effect(&mut self.tape().once, step, &effect);
             }
             self.settle().await.map_err(stopped)
         })
     }
 
     fn past(&self, step: &StepPath) -> Vec<Event> {
-        self.tape().notes.remove(step).unwrap_or_default()
+        let mut tape = self.tape();
+        let Some(notes) = tape.notes.get_mut(step) else { return Vec::new() };
+        // A function may call several agents, one after the other: each has its own facts.
+        let is_begin = |note: &Event| matches!(note.kind, EventKind::RunStarted { .. });
+        let next = notes.iter().skip(1).position(is_begin).map(|next| next + 1);
+        match next {
+            Some(next) => notes.drain(..next).collect(),
+            None => tape.notes.remove(step).unwrap_or_default(),
+        }
     }
 
     fn history(&self, runs: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
@@ -74,7 +97,7 @@ impl StepHost for Recorder {
         Box::pin(async move {
             let fails = requirement.at_timeout().is_none();
             let id = requirement.id.clone();
-            let reply = Self::ask(self, requirement, true).await.map_err(|stop| match stop {
+            let reply = Self::ask(self, requirement, Some(step)).await.map_err(|stop| match stop {
                 Stop::Failed(failure) => StepError { data: Box::new(failure.error.clone()) },
                 _ => StepError::terminal(format!("step `{step}` was stopped")),
             })?;
@@ -86,7 +109,25 @@ impl StepHost for Recorder {
     }
 
     fn recorded(&self, step: &StepPath, key: &str) -> Option<Value> {
-        self.tape().once.as_ref()?.get(&(step.clone(), key.into())).cloned()
+        self.tape().once.as_ref()?.get(&(step.clone(), key.into()))?.done.clone()
+    }
+
+    fn effect_interrupted(&self, step: &StepPath, key: &str) -> Option<u32> {
+        let tape = self.tape();
+        let effect = tape.once.as_ref()?.get(&(step.clone(), key.into()))?;
+        effect.open.then_some(effect.begun)
+    }
+
+    fn call(&self, step: &StepPath, tool: &ToolCall) -> (StepPath, CallPast) {
+        self.tape().calls.get_or_insert_default().call(step, tool)
+    }
+
+    fn call_begins(&self, step: &StepPath, call: &StepPath) {
+        self.waits.call_begins(step, call);
+    }
+
+    fn call_ends(&self, step: &StepPath, call: &StepPath) {
+        self.waits.call_ends(step, call);
     }
 
     fn is_waiting(&self, step: &StepPath) -> bool {

@@ -1,5 +1,6 @@
 //! Records what happens: first in the journal, then to whoever reads along.
 
+mod done;
 mod host;
 
 pub(crate) use host::too_late;
@@ -9,13 +10,14 @@ use crate::drive::fold_all;
 use crate::effects::Stop;
 use crate::run::Outbox;
 use crate::waits::Waits;
+use done::{Once, is_of_call, note_effect};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use rustc_hash::FxHashMap;
-use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright_core::Timestamp;
+use stepwright_core::calls::Calls;
 use stepwright_core::context::RunInfo;
 use stepwright_core::event::{End, Event, Reply, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
@@ -81,14 +83,13 @@ struct Tape {
     events: Option<Vec<Event>>,
     /// What steps under way at a crash had recorded.
     notes: FxHashMap<StepPath, Vec<Event>>,
-    /// What steps have done once.
+    /// What steps have done once, or begun to do.
     once: Option<Box<Once>>,
+    /// The tool calls of steps under way.
+    calls: Option<Box<Calls>>,
     driver: Option<Arc<str>>,
     debug: bool,
 }
-
-/// What came of what a step does once, by step and key.
-type Once = FxHashMap<(StepPath, Arc<str>), Value>;
 
 /// Those who read along: in most runs nobody, or one.
 type Outboxes = Vec<Arc<Outbox>>;
@@ -130,18 +131,18 @@ impl Recorder {
         for event in past {
             match event.kind {
                 EventKind::StepRetrying { .. } => {
-                    notes.remove(&event.path);
+                    notes.retain(|step, _| !event.path.contains(step));
                 }
-                EventKind::StepRecorded { ref key, ref value } => {
-                    let place = (event.path.clone(), key.clone());
-                    once.get_or_insert_default().insert(place, value.clone());
-                }
+                // Those of a call are looked up by its path, in any order.
+                ref kind if is_of_call(kind, &event.path) => {}
                 ref kind if kind.is_of_executor() => {
                     notes.entry(event.path.clone()).or_default().push(event.clone());
                 }
-                _ => {}
+                ref kind => note_effect(&mut once, &event.path, kind),
             }
         }
+        let calls = past.iter().any(|event| is_of_call(&event.kind, &event.path));
+        let calls = calls.then(|| Box::new(Calls::of(past)));
         let tape = Tape {
             durable: fold.next_sequence(),
             fold,
@@ -155,6 +156,7 @@ impl Recorder {
             events: keep_events.then(|| past.to_vec()),
             notes,
             once,
+            calls,
             driver,
             debug,
         };
@@ -225,7 +227,10 @@ impl Recorder {
         tape.deltas = 0;
         if let EventKind::StepRetrying { .. } = fact.kind {
             // What an earlier life noted belongs to the attempt that is over.
-            tape.notes.remove(at);
+            tape.notes.retain(|step, _| !at.contains(step));
+        }
+        if let Some(calls) = &mut tape.calls {
+            calls.apply(&fact);
         }
         if let Some(events) = &mut tape.events {
             events.push(fact.clone());
@@ -479,12 +484,12 @@ impl Recorder {
         self.journal.as_ref().map(|journal| &journal.store)
     }
 
-    /// Asks, unless that was done before, and waits for the answer. `inside` says that a step at
-    /// work asks, and not what is around it.
+    /// Asks, unless that was done before, and waits for the answer. `inside` is the step at work, or
+    /// the tool call, that asks; nothing if what is around it asks.
     pub(crate) async fn ask(
         &self,
         requirement: Requirement,
-        inside: bool,
+        inside: Option<&StepPath>,
     ) -> Result<Arc<Reply>, Stop> {
         let id = requirement.id.clone();
         if let Some(reply) = self.waits.reply(&id) {
@@ -502,7 +507,9 @@ impl Recorder {
             self.answered(&asked, reply.clone())?;
             return Ok(Arc::new(reply));
         }
-        if self.waits.asked(&id).is_none() {
+        // A tool call that ended without the answer takes its question back.
+        let is_asked = self.waits.asked(&id).is_some() && self.tape().fold.waits_for(&id);
+        if !is_asked {
             if requirement.needs_person() && self.journal.is_none() {
                 let what = format!("`{id}` waits for somebody, and its run is not remembered");
                 let hint = "give the workflow a store with `.store(…)`";
@@ -521,7 +528,7 @@ impl Recorder {
             let what = format!("`{id}` is waited for already; give each wait a name of its own");
             return Err(Stop::failed(&path, StepError::terminal(what), 1));
         }
-        let waiting = self.waits.wait(id, inside.then_some(path));
+        let waiting = self.waits.wait(id, inside.cloned());
         self.settle().await?;
         let reply = waiting.await;
         self.time_passes();
@@ -635,6 +642,7 @@ fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind 
         StepType::Condition => E::ConditionExecutionCompleted { end },
         StepType::Router => E::RouterExecutionCompleted { end },
         StepType::Map => E::MapExecutionCompleted { end },
+        // Tool calls are not asked about: they end with their steps.
         _ => E::MapItemCompleted { item: number, end },
     }
 }

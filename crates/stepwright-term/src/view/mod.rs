@@ -24,7 +24,7 @@ pub(crate) use info::About;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 pub(crate) use step::call;
-use step::{Call, Step};
+use step::Step;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Usage;
 use stepwright_core::{Content, Event, EventKind, StepPath, Timestamp};
@@ -129,6 +129,17 @@ impl View {
         {
             self.aside(&StepPath::root(), Line::new(), vec![Span::new(text, DIM)], screen);
         }
+        // What happens inside a tool call is told where its step is.
+        let place = event.path.step();
+        let nested = place != event.path && (is_of_step(&event.kind) || self.step(&place).is_some());
+        let call = &event.path;
+        let told;
+        let event = if nested {
+            told = Event { path: place, ..event.clone() };
+            &told
+        } else {
+            event
+        };
         let path = &event.path;
         if is_of_step(&event.kind) && self.step(path).is_none() {
             self.adopt(event);
@@ -171,7 +182,8 @@ impl View {
             E::StepSkipped { error, .. } => self.failed(event, How::Skipped, error, screen),
             E::StepCancelled { partial } => self.cancelled(event, partial, screen),
             E::RunStarted { agent, model, notice, .. } => {
-                if let Some(step) = self.step(path) {
+                if !nested
+                    && let Some(step) = self.step(path) {
                     step.by = vec![agent.to_string(), model.to_string()];
                 }
                 if let Some(notice) = notice
@@ -184,36 +196,44 @@ impl View {
                 if let Some(step) = self.step(path) {
                     step.hear(content);
                 }
-                if self.look.stream {
+                if self.look.stream && !nested {
                     self.text(path, content.clone(), screen);
                 }
             }
             E::ReasoningContentDelta { reasoning_content } => {
                 if let Some(step) = self.step(path) {
                     step.hear(reasoning_content);
-                    step.think(reasoning_content);
+                    if !nested {
+                        step.think(reasoning_content);
+                    }
                 }
             }
             E::ModelRequestStarted { .. } => {
                 if let Some(step) = self.step(path) {
-                    step.said.clear();
+                    if !nested {
+                        step.said.clear();
+                    }
                     step.hear("\n");
                 }
             }
             E::ModelRequestRetrying { attempt, error, delay_ms, .. } => {
                 self.asked_again(path, *attempt, error, *delay_ms, screen);
             }
+            E::ModelRequestCompleted { usage, .. } if nested => {
+                if let Some(step) = self.step(path) {
+                    step.usage += *usage;
+                }
+            }
             E::ModelRequestCompleted { answer, usage, .. } => {
                 self.answered(path, &answer.parts, *usage, screen);
             }
             E::ToolCallStarted { tool } => {
                 if let Some(step) = self.step(path) {
-                    let text = step::call(tool);
-                    step.calls.push(Call { id: tool.id.clone(), text, since: event.time });
+                    step.calls(call, tool, event.time);
                 }
             }
-            E::ToolCallCompleted { tool } | E::ToolCallError { tool } => {
-                self.called(event, tool, screen);
+            E::ToolCallCompleted { tool } | E::ToolCallError { tool, .. } => {
+                self.called(event, call, tool, screen);
             }
             kind => self.container(event, kind, screen),
         }
@@ -396,6 +416,8 @@ fn is_of_step(kind: &EventKind) -> bool {
                 | E::ModelRequestRetrying { .. }
                 | E::StepProgress { .. }
                 | E::StepRecorded { .. }
+                | E::StepEffectStarted { .. }
+                | E::StepEffectFailed { .. }
                 | E::StepExecutorPaused { .. }
                 | E::StepExecutorContinued { .. }
                 | E::StepRetrying { .. }

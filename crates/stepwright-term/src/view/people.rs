@@ -41,7 +41,9 @@ impl View {
         let opened = match self.step(path) {
             Some(step) => {
                 let call = match &requirement.kind {
-                    RequirementKind::ToolConfirmation { tool } => Some((**tool).clone()),
+                    RequirementKind::ToolConfirmation { tool } => {
+                        Some((requirement.path.clone(), (**tool).clone()))
+                    }
                     _ => None,
                 };
                 step.waits.push(Wait { id: requirement.id.clone(), text, since: event.time, call });

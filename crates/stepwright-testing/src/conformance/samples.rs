@@ -76,7 +76,7 @@ fn call(arguments: Arguments) -> ToolCall {
 
 fn outcome(is_error: bool) -> ToolOutcome {
     let (call_id, name) = ("call-1".to_owned(), "look_up".to_owned());
-    ToolOutcome { call_id, name, text: TEXT.to_owned(), is_error }
+    ToolOutcome { call_id, name, text: TEXT.to_owned(), is_error, outcome_unknown: is_error }
 }
 
 fn requirement(kind: RequirementKind) -> Requirement {
@@ -175,6 +175,8 @@ pub(super) fn middle() -> Vec<EventKind> {
         E::DeadlineSet { requirement: requirement(RequirementKind::Deadline).into() },
         E::DeadlinePassed { reply: reply(Answer::Elapsed).into() },
         E::StepRecorded { key: TEXT.into(), value: value() },
+        E::StepEffectStarted { key: TEXT.into() },
+        E::StepEffectFailed { key: TEXT.into(), error: error().into() },
         E::StepsExecutionStarted { steps_count: 3 },
         E::StepsExecutionCompleted { end: status.into() },
         E::ParallelExecutionStarted { branches: ["web".into(), TEXT.into()].into() },
@@ -211,7 +213,8 @@ pub(super) fn middle() -> Vec<EventKind> {
         },
         E::ToolCallStarted { tool: call(Arguments::Json(value())).into() },
         E::ToolCallCompleted { tool: outcome(false).into() },
-        E::ToolCallError { tool: outcome(true).into() },
+        E::ToolCallError { tool: outcome(true).into(), error: None },
+        E::ToolCallError { tool: outcome(true).into(), error: Some(error().into()) },
         E::RunCompleted { content: TEXT.into(), usage: usage() },
         E::RunError { error: error().into() },
     ]

@@ -139,6 +139,7 @@ async fn answers_of_others(gateway: &Gateway, upstream: &Server, verdicts: &mut 
         name: call.name.clone(),
         text: text.into(),
         is_error: false,
+        outcome_unknown: false,
     });
     let results = results.collect();
     request.messages.extend([Message::Assistant(turn), Message::Tool { results }]);
