@@ -108,25 +108,29 @@ enum Ready {
     /// With these arguments.
     Begin(ToolCall),
     GoOn(ToolCall),
-    /// It is answered without being made.
-    Refused(ToolOutcome),
-    /// It had begun, and a person says that it was done.
+    /// It begins, and is answered without being made.
+    Answered(ToolOutcome),
+    /// It has begun, and is answered without being made: a person says that it was done.
     Done(ToolOutcome),
 }
 
 /// Finds out about a call what is to be known before it begins: what became of it in an earlier
 /// life, and what people say.
 async fn prepared(agent: &Definition, call: &Call, cx: &StepContext) -> Result<Prepared, Stop> {
+    let mut open = false;
     let (goes_on, begun, resumable) = match call.past() {
         CallPast::Ended(outcome) => return Ok(Prepared::Ended((**outcome).clone())),
         CallPast::Failed(error) => return Err(Stop::Failed(StepError { data: error.clone() })),
-        CallPast::Waiting => (true, 0, false),
-        CallPast::Interrupted { begun, resumable } => (false, *begun, *resumable),
+        CallPast::Waiting { open } => (*open, 0, false),
+        CallPast::Interrupted { begun, resumable, open: is_open } => {
+            open = *is_open;
+            (false, *begun, *resumable)
+        }
         _ => (false, 0, false),
     };
     let made = match allowed(agent, call, cx).await? {
         Ok(made) => made,
-        Err(refused) => return Ok(Prepared::Ready(Ready::Refused(refused))),
+        Err(refused) => return Ok(Prepared::Ready(Ready::Answered(refused))),
     };
     if goes_on {
         return Ok(Prepared::Ready(Ready::GoOn(made)));
@@ -144,7 +148,12 @@ async fn prepared(agent: &Definition, call: &Call, cx: &StepContext) -> Result<P
             Resolved::Again => {}
             Resolved::Done(value) => {
                 let text = Content::from(value).text().into_owned();
-                return Ok(Prepared::Ready(Ready::Done(outcome(&made, text, false))));
+                let told = outcome(&made, text, false);
+                return Ok(Prepared::Ready(if open {
+                    Ready::Done(told)
+                } else {
+                    Ready::Answered(told)
+                }));
             }
         }
     }
@@ -170,12 +179,11 @@ async fn carry_out(
     call: &Call,
     ready: Ready,
 ) -> Result<ToolOutcome, Stop> {
-    let begins = matches!(ready, Ready::Begin(_) | Ready::Refused(_));
-    let begun =
-        if begins { call.begin().await.map_err(Stop::Over)? } else { call.go_on() };
+    let begins = matches!(ready, Ready::Begin(_) | Ready::Answered(_));
+    let begun = if begins { call.begin().await.map_err(Stop::Over)? } else { call.go_on() };
     let made = match ready {
         Ready::Begin(made) | Ready::GoOn(made) => made,
-        Ready::Refused(told) | Ready::Done(told) => {
+        Ready::Answered(told) | Ready::Done(told) => {
             begun.end(&told).await.map_err(Stop::Over)?;
             return Ok(told);
         }

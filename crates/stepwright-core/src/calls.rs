@@ -19,7 +19,10 @@ pub enum CallPast {
     /// It has failed in this attempt, and the step with it.
     Failed(Box<ErrorData>),
     /// It had begun and waited for an answer or a moment: it goes on.
-    Waiting,
+    Waiting {
+        /// Whether it is still under way: no later attempt of its step has begun.
+        open: bool,
+    },
     /// It had begun and did not end: its outcome is unknown.
     Interrupted {
         /// How often it has begun.
@@ -27,6 +30,8 @@ pub enum CallPast {
         /// Whether it has recorded effects of its own: by `once`, or by an agent inside it. Such a
         /// call can begin again, because what is recorded is not done again.
         resumable: bool,
+        /// Whether it is still under way: no later attempt of its step has begun.
+        open: bool,
     },
 }
 
@@ -113,8 +118,10 @@ struct Known {
     ended: Option<CallPast>,
     /// It begun and did not end, or ended without a known outcome.
     unknown: bool,
-    /// It waited when the process left it.
+    /// It waited when its process, or its attempt, left it.
     waiting: bool,
+    /// It begun in this attempt, and has not ended.
+    open: bool,
     resumable: bool,
 }
 
@@ -134,7 +141,6 @@ impl Calls {
         for (path, known) in &mut self.known {
             known.waiting = self.waits.iter().any(|(_, at)| path.contains(at));
         }
-        self.waits.clear();
     }
 
     /// Takes in a fact.
@@ -145,13 +151,13 @@ impl Calls {
                 self.make(&fact.path, tool);
                 let known = self.known.entry(fact.path.clone()).or_default();
                 known.begun += 1;
-                known.unknown = true;
+                (known.unknown, known.open) = (true, true);
             }
             E::ToolCallCompleted { tool } | E::ToolCallError { tool, .. }
                 if is_call(&fact.path) =>
             {
                 if let Some(known) = self.known.get_mut(&fact.path) {
-                    known.unknown = tool.outcome_unknown;
+                    (known.unknown, known.open) = (tool.outcome_unknown, false);
                     known.ended = Some(match &fact.kind {
                         E::ToolCallError { error: Some(error), .. } => {
                             CallPast::Failed(error.clone())
@@ -190,7 +196,10 @@ impl Calls {
                         }
                         // The call does not wait: it is asked about. Its caller waits.
                         RequirementKind::Interrupted { .. }
-                            if requirement.id.strip_prefix(at.as_str()).is_some_and(is_about_call) =>
+                            if requirement
+                                .id
+                                .strip_prefix(at.as_str())
+                                .is_some_and(is_about_call) =>
                         {
                             at = at.caller().unwrap_or_default();
                         }
@@ -216,8 +225,9 @@ impl Calls {
                 made.calls.iter_mut().for_each(|call| call.taken = false);
             }
         }
-        for (_, known) in self.known.iter_mut().filter(|(at, _)| step.contains(at)) {
-            (known.ended, known.waiting) = (None, false);
+        for (path, known) in self.known.iter_mut().filter(|(at, _)| step.contains(at)) {
+            known.waiting = known.open && self.waits.iter().any(|(_, at)| path.contains(at));
+            (known.ended, known.open) = (None, false);
         }
     }
 
@@ -242,9 +252,10 @@ impl Calls {
             None => CallPast::New,
             Some(known) => match known.ended.take() {
                 Some(ended) => ended,
-                None if known.waiting => CallPast::Waiting,
+                None if known.waiting => CallPast::Waiting { open: known.open },
                 None if known.unknown => {
-                    CallPast::Interrupted { begun: known.begun, resumable: known.resumable }
+                    let Known { begun, resumable, open, .. } = *known;
+                    CallPast::Interrupted { begun, resumable, open }
                 }
                 None => CallPast::New,
             },
@@ -299,7 +310,11 @@ mod tests {
         assert_eq!(next(&mut calls, call("c", 5)), "s/pay#3", "the same twice is done twice");
         calls.apply(&retrying());
         assert_eq!(next(&mut calls, call("d", 9)), "s/pay#2");
-        assert_eq!(next(&mut calls, call("e", 7)), "s/pay#4", "what is new has a number of its own");
+        assert_eq!(
+            next(&mut calls, call("e", 7)),
+            "s/pay#4",
+            "what is new has a number of its own"
+        );
         assert_eq!(next(&mut calls, call("f", 5)), "s/pay#1");
         assert_eq!(next(&mut calls, call("g", 5)), "s/pay#3");
     }
@@ -309,7 +324,7 @@ mod tests {
         let mut calls = Calls::of(&[started("s/pay#2", call("b", 9))]);
         let step = StepPath::from("s");
         assert_eq!(calls.call(&step, &call("a", 5)), ("s/pay#1".into(), CallPast::New));
-        let interrupted = CallPast::Interrupted { begun: 1, resumable: false };
+        let interrupted = CallPast::Interrupted { begun: 1, resumable: false, open: true };
         assert_eq!(calls.call(&step, &call("b", 9)), ("s/pay#2".into(), interrupted));
     }
 
@@ -320,15 +335,19 @@ mod tests {
         calls.call(&step, &call("a", 5));
         calls.apply(&started("s/pay#1", call("a", 5)));
         calls.apply(&retrying());
-        let interrupted = CallPast::Interrupted { begun: 1, resumable: false };
+        let interrupted = CallPast::Interrupted { begun: 1, resumable: false, open: false };
         assert_eq!(calls.call(&step, &call("a", 5)).1, interrupted);
         // One that ended is simply made again.
-        let mut calls = Calls::of(&[started("s/pay#1", call("a", 5)), {
-            let (call_id, name, text) = ("a".into(), "pay".into(), "paid".into());
-            let outcome =
-                ToolOutcome { call_id, name, text, is_error: false, outcome_unknown: false };
-            fact("s/pay#1", EventKind::ToolCallCompleted { tool: Box::new(outcome) })
-        }, retrying()]);
+        let mut calls = Calls::of(&[
+            started("s/pay#1", call("a", 5)),
+            {
+                let (call_id, name, text) = ("a".into(), "pay".into(), "paid".into());
+                let outcome =
+                    ToolOutcome { call_id, name, text, is_error: false, outcome_unknown: false };
+                fact("s/pay#1", EventKind::ToolCallCompleted { tool: Box::new(outcome) })
+            },
+            retrying(),
+        ]);
         assert_eq!(calls.call(&step, &call("a", 5)), ("s/pay#1".into(), CallPast::New));
     }
 }

@@ -149,7 +149,11 @@ impl StepContext {
             debug: false,
         };
         let (world, cancelled) = (World::seeded(0), CancellationToken::new());
-        Self::new(step.into(), 1, Arc::new(Detached { run, world, cancelled, calls: Mutex::default() }))
+        Self::new(
+            step.into(),
+            1,
+            Arc::new(Detached { run, world, cancelled, calls: Mutex::default() }),
+        )
     }
 
     /// The address of the step, or of the tool call: `order/charge#2`.

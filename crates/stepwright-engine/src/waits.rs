@@ -206,8 +206,12 @@ impl Waits {
             table.inside.remove(at);
         }
         match (before, after, caller) {
-            (false, true, Some(caller)) => self.change(table, &caller, &|around| around.waiting += 1),
-            (true, false, Some(caller)) => self.change(table, &caller, &|around| around.waiting -= 1),
+            (false, true, Some(caller)) => {
+                self.change(table, &caller, &|around| around.waiting += 1)
+            }
+            (true, false, Some(caller)) => {
+                self.change(table, &caller, &|around| around.waiting -= 1)
+            }
             (false, true, None) => {
                 self.working.fetch_sub(1, Ordering::Relaxed);
             }

@@ -46,8 +46,7 @@ pub(crate) fn read(tokens: TokenStream) -> (Settings, Vec<Error>) {
                 let message = "a tool is marked once, as `read_only` or as `idempotent`";
                 return Err(meta.error(message));
             }
-            let effect =
-                if meta.path.is_ident("read_only") { "ReadOnly" } else { "Idempotent" };
+            let effect = if meta.path.is_ident("read_only") { "ReadOnly" } else { "Idempotent" };
             settings.effect = Some(Ident::new(effect, Span::call_site()));
         } else if meta.path.is_ident("on_interrupted") {
             let text: LitStr = meta.value()?.parse()?;

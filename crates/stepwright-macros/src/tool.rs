@@ -7,7 +7,8 @@ use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Path, ReturnType, Safety,
+    Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Path, ReturnType,
+    Safety,
 };
 
 pub(crate) fn expand(settings: TokenStream, item: &TokenStream) -> TokenStream {

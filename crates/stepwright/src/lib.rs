@@ -5,14 +5,14 @@ pub mod prelude;
 #[doc(hidden)]
 pub use stepwright_agent::__private;
 pub use stepwright_agent::{
-    Agent, AgentBuilder, FunctionTool, IntoModel, IntoTools, ToolReply, Toolkit, tool,
+    Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, ToolReply, Toolkit, tool,
 };
 pub use stepwright_core::{
     Answer, AnyExecutor, AnyStore, Content, Error, ErrorCode, ErrorData, ErrorKind, Event,
     EventKind, Executor, Feedback, HumanReview, Json, Media, MediaKind, MediaSource, Memory,
-    Metrics, OnReject, OnTimeout, Patch, Requirement, RunId, RunOutput, RunStatus, Session,
-    SessionId, StepContext, StepError, StepInput, StepOutput, StepPath, StepResult, StepStatus,
-    Store, StoreError, Timestamp, UserId, WorkflowId, World,
+    Metrics, OnInterrupted, OnReject, OnTimeout, Once, Patch, Requirement, RunId, RunOutput,
+    RunStatus, Session, SessionId, StepContext, StepError, StepInput, StepOutput, StepPath,
+    StepResult, StepStatus, Store, StoreError, Timestamp, UserId, WorkflowId, World,
 };
 pub use stepwright_engine::{
     AnyStep, Condition, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep,
@@ -42,8 +42,8 @@ pub mod models {
 
 /// Tools: the seam, and what an agent tells a model about them.
 pub mod tools {
-    pub use stepwright_agent::{FunctionTool, IntoTools, ToolReply, Toolkit, tool};
-    pub use stepwright_core::tool::{AnyTool, Tool, ToolError, ToolSpec};
+    pub use stepwright_agent::{AgentTool, FunctionTool, IntoTools, ToolReply, Toolkit, tool};
+    pub use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
     #[cfg(feature = "duckduckgo")]
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};
 }

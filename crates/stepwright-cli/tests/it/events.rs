@@ -252,7 +252,13 @@ fn samples() -> Vec<Event> {
     ];
     let outcome = |is_error| {
         let (call_id, name) = ("call-1".into(), "read_file".into());
-        Box::new(ToolOutcome { call_id, name, text: "# Bridges".into(), is_error, outcome_unknown: false })
+        Box::new(ToolOutcome {
+            call_id,
+            name,
+            text: "# Bridges".into(),
+            is_error,
+            outcome_unknown: false,
+        })
     };
     let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Arc<[_]>>();
     let content = || Content::from("The bridge was opened in 1932.");

@@ -4,10 +4,10 @@ mod kind;
 
 pub use kind::{End, EventKind, NAMES, Reply};
 
+use crate::calls::is_call;
 use crate::content::Content;
 use crate::executor::RunInput;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
-use crate::calls::is_call;
 use crate::path::StepPath;
 use crate::state::{Patch, State};
 use crate::world::Timestamp;

@@ -97,10 +97,11 @@ impl StepHost for Recorder {
         Box::pin(async move {
             let fails = requirement.at_timeout().is_none();
             let id = requirement.id.clone();
-            let reply = Self::ask(self, requirement, Some(step)).await.map_err(|stop| match stop {
-                Stop::Failed(failure) => StepError { data: Box::new(failure.error.clone()) },
-                _ => StepError::terminal(format!("step `{step}` was stopped")),
-            })?;
+            let reply =
+                Self::ask(self, requirement, Some(step)).await.map_err(|stop| match stop {
+                    Stop::Failed(failure) => StepError { data: Box::new(failure.error.clone()) },
+                    _ => StepError::terminal(format!("step `{step}` was stopped")),
+                })?;
             if reply.timed_out && fails {
                 return Err(too_late(&id));
             }

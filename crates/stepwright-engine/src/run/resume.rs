@@ -299,7 +299,12 @@ fn find<'a>(
     if let Some(asked) = open.iter().find(|asked| *asked.id == *key) {
         return Ok(asked);
     }
-    let here: Vec<&Requirement> = open.iter().filter(|asked| asked.path.as_str() == key).collect();
+    let mut here: Vec<&Requirement> =
+        open.iter().filter(|asked| asked.path.as_str() == key).collect();
+    if here.is_empty() {
+        // What the tool calls of a step wait for is waited for by the step.
+        here = open.iter().filter(|asked| asked.path.step().as_str() == key).collect();
+    }
     match here.as_slice() {
         [asked] => return Ok(asked),
         [] => {}

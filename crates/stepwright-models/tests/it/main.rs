@@ -255,7 +255,13 @@ async fn with_answers(question: &str, answer: impl Fn(&str) -> (String, bool)) -
     let results = first.turn.tool_calls().map(|call| {
         let Arguments::Json(arguments) = &call.arguments else { panic!("not JSON") };
         let (text, is_error) = answer(arguments["path"].as_str().unwrap());
-        ToolOutcome { call_id: call.id.clone(), name: call.name.clone(), text, is_error, outcome_unknown: false }
+        ToolOutcome {
+            call_id: call.id.clone(),
+            name: call.name.clone(),
+            text,
+            is_error,
+            outcome_unknown: false,
+        }
     });
     let results = results.collect();
     asked.messages.extend([Message::Assistant(first.turn), Message::Tool { results }]);

@@ -23,8 +23,8 @@ use frame::{DIM, Frame, Title, color};
 pub(crate) use info::About;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-pub(crate) use step::call;
 use step::Step;
+pub(crate) use step::call;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Usage;
 use stepwright_core::{Content, Event, EventKind, StepPath, Timestamp};
@@ -131,7 +131,8 @@ impl View {
         }
         // What happens inside a tool call is told where its step is.
         let place = event.path.step();
-        let nested = place != event.path && (is_of_step(&event.kind) || self.step(&place).is_some());
+        let nested =
+            place != event.path && (is_of_step(&event.kind) || self.step(&place).is_some());
         let call = &event.path;
         let told;
         let event = if nested {
@@ -182,8 +183,7 @@ impl View {
             E::StepSkipped { error, .. } => self.failed(event, How::Skipped, error, screen),
             E::StepCancelled { partial } => self.cancelled(event, partial, screen),
             E::RunStarted { agent, model, notice, .. } => {
-                if !nested
-                    && let Some(step) = self.step(path) {
+                if !nested && let Some(step) = self.step(path) {
                     step.by = vec![agent.to_string(), model.to_string()];
                 }
                 if let Some(notice) = notice
