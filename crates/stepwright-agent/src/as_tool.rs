@@ -55,6 +55,15 @@ impl Agent {
 }
 
 /// An agent as a tool of another: see [`Agent::as_tool`].
+///
+/// ```
+/// use stepwright_agent::{Agent, AgentTool};
+/// use stepwright_core::tool::Tool as _;
+/// let expert = Agent::builder("Expert").model("offline")?.build()?;
+/// let ask: AgentTool = expert.as_tool("ask_expert", "Knows bridges.");
+/// assert_eq!(ask.spec().parameters["required"][0], "message");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct AgentTool {
     spec: ToolSpec,

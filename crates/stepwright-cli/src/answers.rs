@@ -103,25 +103,36 @@ fn forms(fields: &[String], open: &[Requirement]) -> Result<Forms, Error> {
 
 /// The question of this name, or the only one of the step at this path.
 pub(crate) fn find<'a>(open: &'a [Requirement], key: &str) -> Option<&'a Requirement> {
-    let mut here = open.iter().filter(|asked| asked.path.as_str() == key);
+    let only = |is_here: &dyn Fn(&Requirement) -> bool| {
+        let mut here = open.iter().filter(|asked| is_here(asked));
+        here.next().filter(|_| here.next().is_none())
+    };
     open.iter()
         .find(|asked| *asked.id == *key)
-        .or_else(|| here.next().filter(|_| here.next().is_none()))
+        .or_else(|| only(&|asked| asked.path.as_str() == key))
+        // What the tool calls of a step wait for is waited for by the step.
+        .or_else(|| only(&|asked| asked.path.step().as_str() == key))
 }
 
 /// Whether something is called so.
 fn names(open: &[Requirement], key: &str) -> bool {
-    open.iter().any(|asked| *asked.id == *key || asked.path.as_str() == key)
+    let is_named = |asked: &Requirement| {
+        *asked.id == *key || asked.path.as_str() == key || asked.path.step().as_str() == key
+    };
+    open.iter().any(is_named)
 }
 
 /// The name of a question, and what stands behind the mark. Steps may be called anything, `a=b` for
 /// one, so what is open decides where a name ends.
 fn split<'a>(text: &'a str, mark: char, open: &[Requirement]) -> (&'a str, Option<&'a str>) {
-    let known = open.iter().flat_map(|asked| [&*asked.id, asked.path.as_str()]);
-    let known = known.filter(|key| {
-        text.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(mark))
+    let ends = |key: &str| {
+        let rest = text.strip_prefix(key)?;
+        (rest.is_empty() || rest.starts_with(mark)).then_some(key.len())
+    };
+    let known = open.iter().flat_map(|asked| {
+        [ends(&asked.id), ends(asked.path.as_str()), ends(asked.path.step().as_str())]
     });
-    match known.map(str::len).max() {
+    match known.flatten().max() {
         Some(end) => (&text[..end], text[end..].strip_prefix(mark)),
         None => match text.split_once(mark) {
             Some((key, rest)) => (key, Some(rest)),

@@ -80,12 +80,6 @@ pub trait StepHost: Send + Sync {
         None
     }
 
-    /// The policy for effects whose outcome is unknown that the resume of this run has set for all
-    /// of them.
-    fn interrupted_policy(&self) -> Option<OnInterrupted> {
-        None
-    }
-
     /// The path of the next tool call that this step makes, and its state: see
     /// [`Calls`](crate::calls::Calls).
     fn call(&self, step: &StepPath, tool: &ToolCall) -> (StepPath, CallPast);
@@ -324,8 +318,7 @@ impl StepContext {
     }
 
     /// Decides about an effect whose outcome is unknown: this step, this tool call, or what it calls
-    /// `key`. It has begun `begun` times. A resume that says `retry` or `fail` for all
-    /// ([`StepHost::interrupted_policy`]) overrides `policy`.
+    /// `key`. It has begun `begun` times.
     ///
     /// # Errors
     /// With [`ErrorCode::OutcomeUnknown`] if the policy is to fail, or a person gives up; if the
@@ -352,7 +345,7 @@ impl StepContext {
             Some(key) => format!("`{key}` of {place} `{path}`"),
             None => format!("{place} `{path}`"),
         };
-        match self.host.interrupted_policy().unwrap_or(policy) {
+        match policy {
             OnInterrupted::Retry => return Ok(Resolved::Again),
             OnInterrupted::Fail => return Err(outcome_unknown(&effect)),
             OnInterrupted::Ask => {}

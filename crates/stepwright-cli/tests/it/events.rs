@@ -229,6 +229,8 @@ fn waits() -> Vec<EventKind> {
         E::DeadlineSet { requirement: asked(K::Deadline) },
         E::DeadlinePassed { reply: Box::new(Reply { by: None, ..*reply(Answer::Elapsed, false) }) },
         E::StepRecorded { key: "charge".into(), value: json!({"receipt": 40}) },
+        E::StepEffectStarted { key: "charge".into() },
+        E::StepEffectFailed { key: "charge".into(), error: error() },
         E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
         E::WorkflowContinued { driver: "harbour/1c2d/4026531836/311/90210/1".into() },
     ]
@@ -257,7 +259,7 @@ fn samples() -> Vec<Event> {
             name,
             text: "# Bridges".into(),
             is_error,
-            outcome_unknown: false,
+            outcome_unknown: is_error,
         })
     };
     let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Arc<[_]>>();
@@ -343,7 +345,7 @@ fn samples() -> Vec<Event> {
         },
         E::ToolCallStarted { tool: Box::new(call(Arguments::Json(json!({"path": "bridges.md"})))) },
         E::ToolCallCompleted { tool: outcome(false) },
-        E::ToolCallError { tool: outcome(true), error: None },
+        E::ToolCallError { tool: outcome(true), error: Some(error()) },
         E::RunContentCompleted,
         E::RunCompleted { content: content(), usage: usage() },
         E::RunError { error: error() },
@@ -490,6 +492,8 @@ steps: [{agent: reader, prompt: 'What does flow.md say?'}]
         "StepExecutorPaused",
         "StepExecutorContinued",
         "StepRecorded",
+        "StepEffectStarted",
+        "StepEffectFailed",
     ];
     let missing: Vec<&&str> =
         NAMES.iter().filter(|name| !kinds.contains(**name) && !rare.contains(name)).collect();

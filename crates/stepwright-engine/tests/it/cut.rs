@@ -1,6 +1,7 @@
 //! A run cut at any fact of its journal and taken up again ends as the uncut run ends, and does no
 //! completed step twice.
 
+use crate::support::call_tools;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,6 +29,16 @@ struct Leaf {
     calls: Calls,
 }
 
+impl Leaf {
+    async fn once(&self, cx: &StepContext, key: &str) -> Result<u64, StepError> {
+        let work = async {
+            *self.calls.lock().unwrap().entry(cx.path().child(key)).or_default() += 1;
+            Ok::<_, StepError>(hash(cx.path().as_str()) % 100)
+        };
+        cx.once(key, work).await
+    }
+}
+
 fn hash(text: &str) -> u64 {
     text.bytes().fold(7, |h: u64, b| h.wrapping_mul(31).wrapping_add(b.into())) >> 3
 }
@@ -44,6 +55,15 @@ impl Executor for Leaf {
             cx.world().sleep(Duration::from_millis(h % 50)).await;
         }
         cx.emit(format!("{} works", cx.path()));
+        if h.is_multiple_of(4) {
+            // A turn of an agent whose tool does two things once, under the same names in each call.
+            let told = call_tools(&cx, &[1, 2, 1], |number, cx| async move {
+                let first = self.once(&cx, "a").await?;
+                cx.sleep_for("nap", Duration::from_millis(number)).await?;
+                Ok(first + number * self.once(&cx, "b").await?)
+            });
+            told.await?;
+        }
         if h.is_multiple_of(5) && cx.attempt() == 1 {
             return Err(StepError::new("flaky"));
         }
@@ -218,6 +238,10 @@ fn a_cut_run_ends_as_the_uncut_run() {
                 if matches!(fact.kind, EventKind::StepCompleted { .. }) {
                     let again = calls.lock().unwrap().get(&fact.path).copied();
                     assert_eq!(again, None, "{place}: `{}` was done again", fact.path);
+                }
+                if let EventKind::StepRecorded { key, .. } = &fact.kind {
+                    let again = calls.lock().unwrap().get(&fact.path.child(key)).copied();
+                    assert_eq!(again, None, "{place}: `{key}` of `{}` was done again", fact.path);
                 }
             }
             // A sibling that was stopped may get further, or less far, than in the uncut run.

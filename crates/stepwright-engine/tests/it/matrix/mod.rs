@@ -61,6 +61,11 @@ columns! {
         "the process dies after every single entry of the journal, and another one goes on: the same \
          comes of it, and nothing that was done is done again",
         options::kill;
+    a_tool_may_do_and_ask_twice: "tools",
+        "two calls of one tool in one turn each do something with `once` and each `wait` for somebody, \
+         under the same names: both are done, both are asked, each gets its own answer, and nothing is \
+         done again after a kill at any entry",
+        options::tools;
     every_step_can_be_retried: "retry",
         "its first attempt fails, and its second does not",
         options::retry;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use stepwright_core::plan::OnError;
 use stepwright_core::{
     Answer, Content, Error, ErrorCode, ErrorKind, Event, EventKind, HumanReview, OnReject,
-    RunOutput, RunStatus, StepResult, StepStatus,
+    Requirement, RunOutput, RunStatus, StepResult, StepStatus,
 };
 use stepwright_engine::{AnyStep, Condition, Parallel, Step, Workflow};
 use stepwright_testing::grammar;
@@ -32,6 +32,8 @@ pub(super) enum Cell {
     Refused(String),
     /// The type has no such setting: a program with it does not compile.
     NotOffered,
+    /// A function that blocks its thread cannot await anything.
+    Blocks,
 }
 
 /// A workflow of a case, and what is really done in it.
@@ -297,6 +299,44 @@ pub(super) fn kill(case: &Case) -> Cell {
     }
     // The first life has done it all, and the last one nothing.
     assert!(count > 0 && facts.len() > 8);
+    Cell::Works
+}
+
+pub(super) fn tools(case: &Case) -> Cell {
+    if case.kind == "blocking function" {
+        return Cell::Blocks;
+    }
+    // Each call has the answer that its own question gets.
+    let say = |asked: &Requirement| match asked.path.number() {
+        Some(1) => Answer::submit(10),
+        _ => Answer::submit(20),
+    };
+    let built = case.build(Act::CallsTools, &Options::default()).unwrap();
+    let paused = built.begin("r").unwrap();
+    let twos = paused.requirements.iter().map(|asked| asked.path.caller());
+    assert!(twos.clone().all(|caller| twos.clone().filter(|other| *other == caller).count() == 2));
+    let expected = built.scene.to_the_end(&built.workflow, Ok(paused), say).unwrap();
+    assert_eq!(same(&expected).1, same(&case.plain().0).1);
+    let charged = built.probe.asked.lock().unwrap().clone();
+    let (_, count) = case.plain();
+    let each: HashSet<&String> = charged.iter().collect();
+    assert_eq!((charged.len(), each.len()), (2 * count, 2 * count), "{charged:?}");
+    let facts = built.scene.journal("r");
+    for cut in 1..facts.len() {
+        let place = format!("cut {cut} of {}: {:?}", facts.len(), facts[cut - 1]);
+        let past = &facts[..cut];
+        let (scene, probe) = (Scene::after(case.kind, past), Arc::new(Probe::default()));
+        let options = Options::default();
+        let workflow = case.definition(&scene, Act::CallsTools, &options, &probe).unwrap();
+        let again = scene.run(workflow.resume("r").into_future());
+        let done = scene.to_the_end(&workflow, again, say).unwrap();
+        assert_eq!(same(&done), same(&expected), "{place}");
+        let recorded = past.iter().filter(|fact| fact.name() == "StepRecorded");
+        let recorded: HashSet<String> = recorded.map(|fact| fact.path.to_string()).collect();
+        for path in &*probe.asked.lock().unwrap() {
+            assert!(!recorded.contains(path), "{place}: `{path}` charges again");
+        }
+    }
     Cell::Works
 }
 

@@ -1,6 +1,6 @@
 //! What an option is set on: every kind of step, and where it stands.
 
-use crate::support::{mark, part};
+use crate::support::{call_tools, mark, part};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(super) enum Act {
     Flaky,
     Fails,
     Hangs,
+    /// Calls a tool twice at once, which does something once and asks a person.
+    CallsTools,
 }
 
 /// What was really done.
@@ -57,6 +59,23 @@ impl Probe {
 
     fn begin(&self, cx: &StepContext) {
         self.ran.lock().unwrap().push(cx.path().to_string());
+    }
+
+    /// The calls of one turn, if there are any.
+    async fn calls(&self, act: Act, cx: &StepContext) -> Result<(), StepError> {
+        if act != Act::CallsTools {
+            return Ok(());
+        }
+        call_tools(cx, &[1, 2], |number, cx| async move {
+            let charge = async {
+                self.asked.lock().unwrap().push(cx.path().to_string());
+                Ok::<_, StepError>(number)
+            };
+            let charged = cx.once("charge", charge).await?;
+            Ok(charged * cx.wait::<u64>("size").await?)
+        })
+        .await
+        .map(|told| assert_eq!(told, [10, 40], "each call has its own answer"))
     }
 
     /// What the work gives in the end.
@@ -118,7 +137,9 @@ impl Executor for Agent {
             said
         } else {
             cx.record(EventKind::ModelRequestStarted { turn: 1 }).await?;
-            self.probe.asked.lock().unwrap().push(cx.path().to_string());
+            if self.act != Act::CallsTools {
+                self.probe.asked.lock().unwrap().push(cx.path().to_string());
+            }
             if self.act == Act::Hangs {
                 std::future::pending::<()>().await;
             }
@@ -128,6 +149,7 @@ impl Executor for Agent {
             cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage }).await?;
             said
         };
+        self.probe.calls(self.act, &cx).await?;
         let content = said.clone().into();
         cx.record(EventKind::RunCompleted { content, usage: Usage::default() }).await?;
         Ok(StepOutput::from(said).patch(Patch::increment("count", 1)))
@@ -143,6 +165,7 @@ fn function(name: &str, act: Act, probe: &Arc<Probe>) -> Step {
             if act == Act::Hangs {
                 std::future::pending::<()>().await;
             }
+            probe.calls(act, &cx).await?;
             Probe::answer(act, &input, &cx)
         }
     })

@@ -85,6 +85,10 @@ fn shown(cell: &Cell, notes: &mut Vec<String>) -> String {
     let why = match cell {
         Cell::Works => return "yes".to_owned(),
         Cell::Refused(why) => format!("The definition is refused: \"{why}\"."),
+        Cell::Blocks => {
+            "A function that blocks its thread cannot await: it calls no tools, and no agent."
+                .to_owned()
+        }
         Cell::NotOffered => "Containers have no such setting, so that a program with it does not \
                              compile: set it on their steps."
             .to_owned(),

@@ -1,5 +1,6 @@
 //! Random plans, in which everything happens, and what people say in them: both by a seed.
 
+use crate::support::call_tools;
 use futures_util::FutureExt as _;
 use serde_json::json;
 use std::future::pending;
@@ -141,6 +142,23 @@ impl Executor for Leaf {
                 cx.sleep_for("nap", Duration::from_millis(h % 2_000)).await?;
                 told = self.wait(&cx, "one", h / 1024).await?;
                 told += self.wait(&cx, "two", h / 4096).await?;
+            }
+            // Two turns of an agent whose tool does something, asks and naps, under the same names.
+            5 | 6 => {
+                for numbers in [&[1, 2, 1][..], &[2]] {
+                    let told_now = call_tools(&cx, numbers, |number, cx| async move {
+                        let h = hash(&format!("{h} {}", cx.path()));
+                        let mut told = self.once(&cx, "a", h).await? * number;
+                        if h.is_multiple_of(3) {
+                            told += self.wait(&cx, "one", h / 1024).await?;
+                        }
+                        if h.is_multiple_of(4) {
+                            cx.sleep_for("nap", Duration::from_millis(h % 3_000)).await?;
+                        }
+                        Ok(told + self.once(&cx, "b", h / 3).await?)
+                    });
+                    told += told_now.await?.into_iter().sum::<u64>();
+                }
             }
             _ => {}
         }
