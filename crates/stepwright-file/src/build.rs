@@ -251,6 +251,10 @@ impl Executor for Prompted {
         ExecutorType::Agent
     }
 
+    fn asks(&self) -> bool {
+        self.agent.asks()
+    }
+
     async fn execute(
         &self,
         mut input: StepInput,

@@ -55,11 +55,10 @@ impl Executor for Leaf {
             cx.world().sleep(Duration::from_millis(h % 50)).await;
         }
         cx.emit(format!("{} works", cx.path()));
-        if h.is_multiple_of(4) {
+        if h.is_multiple_of(13) {
             // A turn of an agent whose tool does two things once, under the same names in each call.
-            let told = call_tools(&cx, &[1, 2, 1], |number, cx| async move {
+            let told = call_tools(&cx, &[1, 1], |number, cx| async move {
                 let first = self.once(&cx, "a").await?;
-                cx.sleep_for("nap", Duration::from_millis(number)).await?;
                 Ok(first + number * self.once(&cx, "b").await?)
             });
             told.await?;
