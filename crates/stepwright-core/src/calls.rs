@@ -105,13 +105,14 @@ impl Made {
         }
         // The journal of a cut run may know the second of two calls, and not the first.
         let is_free = |number: &u32| !self.numbers.contains(number);
-        let number = (self.taken + 1..).find(is_free).unwrap_or(u32::MAX);
+        let number = (self.taken + 1..=u32::MAX).find(is_free).unwrap_or(u32::MAX);
         self.add(call, number, true);
         number
     }
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about a call")]
 struct Known {
     begun: u32,
     /// Its end, in this attempt.

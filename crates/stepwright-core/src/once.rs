@@ -76,7 +76,7 @@ pub trait ProbeAnswer<T> {
 }
 
 impl<T> ProbeAnswer<T> for Option<T> {
-    fn into_answer(self) -> Result<Option<T>, StepError> {
+    fn into_answer(self) -> Result<Self, StepError> {
         Ok(self)
     }
 }

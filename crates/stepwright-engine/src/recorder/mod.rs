@@ -507,8 +507,9 @@ impl Recorder {
             self.answered(&asked, reply.clone())?;
             return Ok(Arc::new(reply));
         }
-        // A tool call that ended without the answer takes its question back.
-        let is_asked = self.waits.asked(&id).is_some() && self.tape().fold.waits_for(&id);
+        // A tool call that ended without the answer takes its question back, and may ask again.
+        let is_asked = self.waits.asked(&id).is_some()
+            && (inside.is_none() || self.tape().fold.waits_for(&id));
         if !is_asked {
             if requirement.needs_person() && self.journal.is_none() {
                 let what = format!("`{id}` waits for somebody, and its run is not remembered");
