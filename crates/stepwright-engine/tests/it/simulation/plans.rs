@@ -149,7 +149,8 @@ impl Executor for Leaf {
                     let told_now = call_tools(&cx, numbers, |number, cx| async move {
                         let h = hash(&format!("{h} {}", cx.path()));
                         let mut told = self.once(&cx, "a", h).await? * number;
-                        if h.is_multiple_of(3) {
+                        // Of those at once only one asks: two could be rejected in either order.
+                        if h.is_multiple_of(3) && cx.path().number() != Some(1) {
                             told += self.wait(&cx, "one", h / 1024).await?;
                         }
                         if h.is_multiple_of(4) {
