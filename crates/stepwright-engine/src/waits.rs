@@ -207,10 +207,10 @@ impl Waits {
         }
         match (before, after, caller) {
             (false, true, Some(caller)) => {
-                self.change(table, &caller, &|around| around.waiting += 1)
+                self.change(table, &caller, &|around| around.waiting += 1);
             }
             (true, false, Some(caller)) => {
-                self.change(table, &caller, &|around| around.waiting -= 1)
+                self.change(table, &caller, &|around| around.waiting -= 1);
             }
             (false, true, None) => {
                 self.working.fetch_sub(1, Ordering::Relaxed);
