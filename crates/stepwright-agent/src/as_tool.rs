@@ -8,11 +8,12 @@ use stepwright_core::{
 };
 
 impl Agent {
-    /// This agent as a tool: a model calls it with a message and reads its answer. `description` says
-    /// to the model what the agent is good for and when to ask it.
+    /// This agent as a tool: a model calls it with a message and reads its answer. `description`
+    /// says to the model what the agent is good for and when to ask it.
     ///
     /// The agent works under the path of the tool call: its events, its tool calls
-    /// (`outer/ask#1/search#1`), its run in [`step_executor_runs`] and what it consumes stand there.
+    /// (`outer/ask#1/search#1`), its run in [`step_executor_runs`] and what it consumes stand
+    /// there.
     /// After a crash it goes on where it was, and none of its models or tools is asked again.
     ///
     /// The [`tool_timeout`](crate::AgentBuilder::tool_timeout) of the outer agent limits the whole
@@ -33,8 +34,8 @@ impl Agent {
     ///     .model(outer)?
     ///     .tool(engineer.as_tool("ask_engineer", "Knows bridges. Ask before you name a type."))
     ///     .build()?;
-    /// let output = writer.execute(StepInput::of("Forth Bridge"), StepContext::detached("w")).await;
-    /// assert_eq!(output.unwrap().content.text(), "It holds.");
+    /// let output = writer.execute(StepInput::of("Forth Bridge"),
+    /// StepContext::detached("w")).await; assert_eq!(output.unwrap().content.text(), "It holds.");
     /// # Ok(()) }
     /// ```
     ///

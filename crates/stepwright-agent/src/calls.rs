@@ -34,8 +34,8 @@ pub const TOOL_TEXT_BYTES_MAX: usize = 1024 * 1024;
 /// How much of broken arguments is repeated to the model, in bytes.
 const EXCERPT_BYTES_MAX: usize = 200;
 
-/// Calls the tools, several at once, and gives their answers in the order of the calls. Each call is
-/// an execution with a path of its own: what an earlier life did in it is found there.
+/// Calls the tools, several at once, and gives their answers in the order of the calls. Each call
+/// is an execution with a path of its own: what an earlier life did in it is found there.
 pub(crate) async fn call_tools(
     agent: &Definition,
     calls: &[ToolCall],
@@ -286,8 +286,8 @@ async fn in_time<T>(limit: Duration, cx: &StepContext, work: impl Future<Output 
     }
 }
 
-/// What a person says to a call, if one has to allow it: the call that is made, or what the model is
-/// told in place of an answer.
+/// What a person says to a call, if one has to allow it: the call that is made, or what the model
+/// is told in place of an answer.
 async fn allowed(
     agent: &Definition,
     call: &Call,

@@ -88,8 +88,8 @@ impl FunctionTool {
         self
     }
 
-    /// Marks it as idempotent: a repeated call changes nothing more, because the service knows it by
-    /// its arguments or by [`StepContext::idempotency_key`]. It is repeated if its process dies.
+    /// Marks it as idempotent: a repeated call changes nothing more, because the service knows it
+    /// by its arguments or by [`StepContext::idempotency_key`]. It is repeated if its process dies.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.effect = ToolEffect::Idempotent;
@@ -97,7 +97,8 @@ impl FunctionTool {
     }
 
     /// Sets the policy for a call that had begun and not ended when its process died. Unless set,
-    /// such a call is repeated if the tool is marked as read-only or idempotent, or has recorded its
+    /// such a call is repeated if the tool is marked as read-only or idempotent, or has recorded
+    /// its
     /// effects with [`StepContext::once`] or in an agent inside it; otherwise a person is asked.
     #[must_use]
     pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {

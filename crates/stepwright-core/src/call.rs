@@ -53,8 +53,8 @@ impl Call {
     /// Decides about a call whose outcome is unknown: see [`StepContext::resolve_interrupted`].
     ///
     /// # Errors
-    /// With [`ErrorCode::OutcomeUnknown`](crate::ErrorCode::OutcomeUnknown) if the policy is to fail,
-    /// or a person gives up; if the journal is lost.
+    /// With [`ErrorCode::OutcomeUnknown`](crate::ErrorCode::OutcomeUnknown) if the policy is to
+    /// fail, or a person gives up; if the journal is lost.
     pub async fn resolve_interrupted(
         &self,
         policy: OnInterrupted,
@@ -71,8 +71,8 @@ impl Call {
     }
 }
 
-/// A tool call that is at work. Its step is taken to do nothing but wait for its calls meanwhile, so
-/// that a run can be left in which all of them wait.
+/// A tool call that is at work. Its step is taken to do nothing but wait for its calls meanwhile,
+/// so that a run can be left in which all of them wait.
 #[must_use = "a call is at work as long as this is kept"]
 pub struct Begun<'a>(&'a Call);
 

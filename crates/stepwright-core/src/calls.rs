@@ -94,7 +94,8 @@ impl Made {
     /// The number of the next call.
     fn next(&mut self, call: &ToolCall) -> u32 {
         if self.calls.len() > self.taken as usize {
-            // Of several that are the same, the one that the model calls the same; or else the first.
+            // Of several that are the same, the one that the model calls the same; or else the
+            // first.
             let same = self.calls.iter_mut();
             let same = same.filter(|made| !made.taken && made.arguments == call.arguments);
             if let Some(made) = same.min_by_key(|made| (made.id != call.id, made.number)) {

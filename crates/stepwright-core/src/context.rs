@@ -170,8 +170,8 @@ impl StepContext {
     }
 
     /// The key of the effect of this step, or of this tool call: made of the run and the path, and
-    /// the same for every attempt and after a crash. Hand it to a service that recognises a repeated
-    /// request.
+    /// the same for every attempt and after a crash. Hand it to a service that recognises a
+    /// repeated request.
     ///
     /// A step or a tool call that has more than one effect needs one key for each:
     /// [`StepContext::idempotency_key_for`].
@@ -196,7 +196,8 @@ impl StepContext {
         format!("{}//{name}", self.idempotency_key())
     }
 
-    /// The key of this attempt: made of the run, the path and the number of the attempt. Two attempts
+    /// The key of this attempt: made of the run, the path and the number of the attempt. Two
+    /// attempts
     /// of a step have different keys, so it does not protect an effect from being repeated: that is
     /// what [`StepContext::idempotency_key`] is for.
     pub fn attempt_key(&self) -> String {
@@ -317,8 +318,8 @@ impl StepContext {
         Call { caller: self.path.clone(), cx, tool: tool.clone(), past }
     }
 
-    /// Decides about an effect whose outcome is unknown: this step, this tool call, or what it calls
-    /// `key`. It has begun `begun` times.
+    /// Decides about an effect whose outcome is unknown: this step, this tool call, or what it
+    /// calls `key`. It has begun `begun` times.
     ///
     /// # Errors
     /// With [`ErrorCode::OutcomeUnknown`] if the policy is to fail, or a person gives up; if the

@@ -46,8 +46,8 @@ impl<'a, T, W> Once<'a, T, W> {
     }
 
     /// Asks the service whether an interrupted effect has happened: `probe` gives what came of it,
-    /// or `None` if it did not happen, and then `work` runs. If the probe fails, the step fails with
-    /// its error, and nothing is done.
+    /// or `None` if it did not happen, and then `work` runs. If the probe fails, the step fails
+    /// with its error, and nothing is done.
     ///
     /// A probe that is set decides; the policy is not asked.
     pub fn reconcile<P>(mut self, probe: P) -> Self

@@ -47,8 +47,8 @@ struct Inside {
 }
 
 impl Inside {
-    /// Whether nothing goes on in it. It is taken to do nothing else while it asks, and while it has
-    /// calls under way.
+    /// Whether nothing goes on in it. It is taken to do nothing else while it asks, and while it
+    /// has calls under way.
     fn waits(&self) -> bool {
         self.asks > 0 || (self.calls > 0 && self.waiting == self.calls)
     }

@@ -67,7 +67,7 @@ use proc_macro::TokenStream;
 /// | `requires_confirmation` | a person must allow each call, and the run waits for that |
 /// | `read_only` | a call changes nothing: one that is interrupted is repeated |
 /// | `idempotent` | a repeated call changes nothing more: one that is interrupted is repeated |
-/// | `on_interrupted = "…"` | `retry`, `fail` or `ask`: what becomes of a call that had begun and not ended when its process died |
+/// | `on_interrupted = "…"` | `retry`, `fail` or `ask`: the policy for interrupted calls |
 /// | `crate = "…"` | where Stepwright is: `::stepwright` unless set |
 ///
 /// # What becomes of the function

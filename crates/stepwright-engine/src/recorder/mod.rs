@@ -484,8 +484,8 @@ impl Recorder {
         self.journal.as_ref().map(|journal| &journal.store)
     }
 
-    /// Asks, unless that was done before, and waits for the answer. `inside` is the step at work, or
-    /// the tool call, that asks; nothing if what is around it asks.
+    /// Asks, unless that was done before, and waits for the answer. `inside` is the step at work,
+    /// or the tool call, that asks; nothing if what is around it asks.
     pub(crate) async fn ask(
         &self,
         requirement: Requirement,

@@ -56,7 +56,8 @@ impl Executor for Leaf {
         }
         cx.emit(format!("{} works", cx.path()));
         if h.is_multiple_of(13) {
-            // A turn of an agent whose tool does two things once, under the same names in each call.
+            // A turn of an agent whose tool does two things once, under the same names in each
+            // call.
             let told = call_tools(&cx, &[1, 1], |number, cx| async move {
                 let first = self.once(&cx, "a").await?;
                 Ok(first + number * self.once(&cx, "b").await?)

@@ -68,8 +68,8 @@ pub(crate) fn json(text: &str) -> Content {
     Content::from(serde_json::from_str::<serde_json::Value>(text).unwrap())
 }
 
-/// Calls the tool `act` with each of these numbers, all at once, as an agent does: what had begun and
-/// not ended is done again.
+/// Calls the tool `act` with each of these numbers, all at once, as an agent does: what had begun
+/// and not ended is done again.
 pub(crate) async fn call_tools<W: Future<Output = Result<u64, StepError>>>(
     cx: &StepContext,
     numbers: &[u64],
