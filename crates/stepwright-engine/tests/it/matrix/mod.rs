@@ -63,8 +63,8 @@ columns! {
         options::kill;
     a_tool_may_do_and_ask_twice: "tools",
         "two calls of one tool in one turn each do something with `once` and each `wait` for somebody, \
-         under the same names: both are done, both are asked, each gets its own answer, and nothing is \
-         done again after a kill at any entry",
+         under the same names: both are done, both are asked, each gets its own answer, and nothing \
+         is done again after a kill at any entry",
         options::tools;
     every_step_can_be_retried: "retry",
         "its first attempt fails, and its second does not",
