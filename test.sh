@@ -1,8 +1,23 @@
 #!/usr/bin/env bash
-# Tests everything. A machine with Rust and git is enough: what else is needed is installed where
-# that is possible, and named where it is not.
+# Runs the tests. A machine with Rust and git is enough: the script installs what else it needs where
+# that is possible, and names it where it is not.
+#
+#   ./test.sh        form, lints, documentation, all tests: what the build server runs
+#   ./test.sh all    the same, then what takes longer: the tests three times on one busy core, fuzzing, mutants
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+
+case "${1:-}" in
+"" | all) ;;
+-h | --help)
+    sed -n '2,6p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
+    exit 0
+    ;;
+*)
+    echo "error: unknown argument \`$1\`; run \`./test.sh\` or \`./test.sh all\`" >&2
+    exit 2
+    ;;
+esac
 
 stage() { printf '\n==> %s\n' "$1"; }
 give_up() {
@@ -34,6 +49,18 @@ need_postgres() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql
 }
 
+# Shows programs another clock, for the tests of clocks that are wrong. Where it cannot be installed they are left out.
+need_faketime() {
+    if command -v faketime >/dev/null; then return; fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "There is no \`faketime\`; the tests of clocks that are wrong are left out."
+        return
+    fi
+    echo "There is no \`faketime\`; installing the package \`faketime\`."
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq faketime
+}
+
 # A command of cargo that comes with Rust, but not with its minimal profile.
 need_component() {
     if cargo "$1" --version >/dev/null 2>&1; then return; fi
@@ -58,10 +85,18 @@ need_litellm() {
     export STEPWRIGHT_TEST_LITELLM
 }
 
+# Finds inputs that break what reads untrusted bytes.
+need_cargo_fuzz() {
+    if cargo fuzz --version >/dev/null 2>&1; then return; fi
+    echo "There is no \`cargo fuzz\`; installing it from crates.io."
+    cargo install cargo-fuzz --locked
+}
+
 stage "tools"
 command -v cargo >/dev/null || give_up "\`cargo\` is missing; install Rust: https://rustup.rs"
 need_c_compiler
 need_postgres
+need_faketime
 need_component fmt rustfmt
 need_component clippy clippy
 cargo --version
@@ -82,6 +117,8 @@ RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace --all-features
 stage "tests"
 # Without it, tests that need a PostgreSQL are left out where there is none.
 export STEPWRIGHT_TEST_POSTGRES=required
+# Without it, the cases are left out where there is no Python 3.11.
+export STEPWRIGHT_TEST_CASES=required
 cargo test --workspace --all-features
 
 stage "dependencies"
@@ -91,6 +128,18 @@ if command -v cargo-deny >/dev/null; then
     cargo deny --all-features check bans licenses sources
 else
     echo "Left out: \`cargo-deny\` is not installed."
+fi
+
+if [ "${1:-}" = all ]; then
+    stage "three times on one busy core"
+    scripts/busy.sh 3 cargo test --workspace --all-features
+
+    stage "fuzzing"
+    need_cargo_fuzz
+    scripts/fuzz.sh
+
+    stage "mutants"
+    scripts/mutants.py
 fi
 
 stage "everything passed"

@@ -1,5 +1,6 @@
 //! What an agent is made of.
 
+use crate::fingerprint;
 use crate::shape::Shape;
 use crate::toolkit::IntoTools;
 use schemars::JsonSchema;
@@ -12,8 +13,10 @@ use std::time::Duration;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::model::{AnyModel, Model, ModelOptions};
 use stepwright_core::path::name_mistake;
-use stepwright_core::tool::{AnyTool, Tool as _, ToolSpec};
-use stepwright_core::{Error, ErrorKind, Executor, StepContext, StepError, StepInput, StepOutput};
+use stepwright_core::tool::{AnyTool, Tool, ToolSpec};
+use stepwright_core::{
+    Error, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput, StepOutput,
+};
 use stepwright_models::guard::IDLE_TIMEOUT;
 use stepwright_models::{RetryPolicy, UnknownModel, model};
 
@@ -72,6 +75,8 @@ pub(crate) struct Definition {
     pub(crate) output: Option<Shape>,
     pub(crate) retry: RetryPolicy,
     pub(crate) limits: Limits,
+    /// What a run may not be taken up without.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +85,12 @@ pub(crate) struct Limits {
     pub(crate) tool_timeout: Duration,
     pub(crate) tool_concurrency: usize,
     pub(crate) idle: Duration,
+}
+
+impl Definition {
+    pub(crate) fn tool(&self, name: &str) -> Option<&AnyTool> {
+        self.tools.iter().find(|tool| tool.spec().name == name)
+    }
 }
 
 impl Agent {
@@ -103,6 +114,7 @@ impl Agent {
             toolkit_mistakes: Vec::new(),
             options: ModelOptions::default(),
             output: None,
+            content: Fingerprint::default(),
             retry: RetryPolicy::default(),
             limits: Limits {
                 turns: TURNS,
@@ -136,6 +148,14 @@ impl Executor for Agent {
 
     fn executor_type(&self) -> ExecutorType {
         ExecutorType::Agent
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint.clone()
+    }
+
+    fn asks(&self) -> bool {
+        !self.0.confirmed.is_empty() || self.0.tools.iter().any(Tool::asks)
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
@@ -183,6 +203,7 @@ pub struct AgentBuilder {
     toolkit_mistakes: Vec<String>,
     options: ModelOptions,
     output: Option<Shape>,
+    content: Fingerprint,
     retry: RetryPolicy,
     limits: Limits,
 }
@@ -193,8 +214,31 @@ impl AgentBuilder {
     /// # Errors
     /// If the text names no model.
     pub fn model<K>(mut self, model: impl IntoModel<K>) -> Result<Self, Error> {
+        self.content = fingerprint::of_address(self.content, model.written());
         self.model = Some(model.into_model()?);
         Ok(self)
+    }
+
+    /// Sets the version of what it is made of that cannot be compared: the functions of its tools
+    /// and the checks of its output. A run that began with another version is not carried on
+    /// unless that is accepted. Its model, instructions, options, limits, the specifications of
+    /// its tools and the schema of its output are compared in any case.
+    pub fn version(self, version: impl AsRef<str>) -> Self {
+        self.source("version", version)
+    }
+
+    /// Adds a text that it is made of, such as the settings of a tool, which is compared as its
+    /// instructions are. For programs that make agents of data.
+    pub fn source(mut self, name: impl Into<Arc<str>>, text: impl AsRef<str>) -> Self {
+        self.content = self.content.with(name, text);
+        self
+    }
+
+    /// Adds what it is made of, for programs that keep part of that from being shown: see
+    /// [`AgentBuilder::source`] and [`Fingerprint::with_hidden`].
+    pub fn fingerprint(mut self, content: Fingerprint) -> Self {
+        self.content = self.content.and(content);
+        self
     }
 
     /// Says what the model is, and how it shall behave.
@@ -339,7 +383,19 @@ impl AgentBuilder {
         let asking = self.tools.iter().filter(|tool| tool.requires_confirmation());
         let mut confirmed = self.confirmed;
         confirmed.extend(asking.map(|tool| tool.spec().name.clone()));
+        let made_of = fingerprint::MadeOf {
+            model: &model,
+            instructions: self.instructions.as_deref(),
+            tools: &self.tools,
+            confirmed: &confirmed,
+            options: &self.options,
+            output: self.output.as_ref(),
+            retry: &self.retry,
+            limits: &self.limits,
+        };
+        let fingerprint = made_of.fingerprint().and(self.content);
         Ok(Agent(Arc::new(Definition {
+            fingerprint,
             name: self.name.into(),
             model,
             instructions: self.instructions,
@@ -427,6 +483,11 @@ pub trait IntoModel<K> {
     /// # Errors
     /// If a text names no model.
     fn into_model(self) -> Result<AnyModel, UnknownModel>;
+
+    /// Returns the text that names it, if it is named.
+    fn written(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A model that is named.
@@ -441,17 +502,29 @@ impl IntoModel<ByName> for &str {
     fn into_model(self) -> Result<AnyModel, UnknownModel> {
         model(self)
     }
+
+    fn written(&self) -> Option<&str> {
+        Some(self)
+    }
 }
 
 impl IntoModel<ByName> for String {
     fn into_model(self) -> Result<AnyModel, UnknownModel> {
         model(&self)
     }
+
+    fn written(&self) -> Option<&str> {
+        Some(self)
+    }
 }
 
 impl IntoModel<ByName> for &String {
     fn into_model(self) -> Result<AnyModel, UnknownModel> {
         model(self)
+    }
+
+    fn written(&self) -> Option<&str> {
+        Some(self)
     }
 }
 

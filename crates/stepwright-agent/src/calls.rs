@@ -1,18 +1,29 @@
 //! Carrying out what the model asks of its tools.
 
 use crate::builder::Definition;
-use futures_util::FutureExt as _;
-use futures_util::future::{Either, select};
+use crate::past::Stop;
+use futures_util::future::{Either, select, try_join_all};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value};
 use std::any::Any;
+use std::collections::{BTreeSet, VecDeque};
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
+use stepwright_core::call::Call;
+use stepwright_core::calls::CallPast;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::interrupted::Resolved;
+use stepwright_core::json;
 use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::tool::{Tool as _, ToolError};
-use stepwright_core::{Answer, OnTimeout, Requirement, StepContext, StepError};
+use stepwright_core::{
+    Answer, Content, OnInterrupted, OnTimeout, Requirement, StepContext, StepError,
+};
 
 /// The most calls of one turn that are carried out. A model that asks for more has lost its way.
 pub const TOOL_CALLS_MAX: usize = 128;
@@ -24,33 +35,207 @@ pub const TOOL_TEXT_BYTES_MAX: usize = 1024 * 1024;
 /// How much of broken arguments is repeated to the model, in bytes.
 const EXCERPT_BYTES_MAX: usize = 200;
 
-/// Carries out the `nth` call of a turn. Whatever goes wrong is told to the model, which may mend
-/// it; only a failure that the tool calls fatal is an error here.
-pub(crate) async fn carry_out(
+/// Calls the tools, several at once, and gives their answers in the order of the calls. Each call
+/// is an execution with a path of its own: what an earlier life did in it is found there.
+pub(crate) async fn call_tools(
     agent: &Definition,
-    nth: usize,
-    call: &ToolCall,
+    calls: &[ToolCall],
     cx: &StepContext,
-) -> Result<ToolOutcome, StepError> {
-    let outcome = |text: String, is_error: bool| ToolOutcome {
+) -> Result<Vec<ToolOutcome>, Stop> {
+    // All of them, in the order in which the model wants them: the order makes their paths.
+    let calls: Vec<Call> = calls.iter().map(|call| cx.call(call)).collect();
+    // Whatever has to be allowed or decided is asked before anything is done, all at once: while
+    // people think, nothing is under way.
+    let prepared = calls.iter().map(|call| prepared(agent, call, cx));
+    let mut answers: Vec<Option<ToolOutcome>> = Vec::with_capacity(calls.len());
+    let mut open = VecDeque::new();
+    for (nth, prepared) in try_join_all(prepared).await?.into_iter().enumerate() {
+        let (ended, ready) = match prepared {
+            Prepared::Ended(outcome) => (Some(outcome), None),
+            Prepared::Ready(ready) => (None, Some(ready)),
+        };
+        answers.push(ended);
+        open.extend(ready.map(|ready| (nth, ready)));
+    }
+    let (mut at_work, mut working) = (FuturesUnordered::new(), BTreeSet::new());
+    let mut failed = None;
+    loop {
+        while failed.is_none()
+            && working.len() < agent.limits.tool_concurrency
+            && let Some((nth, ready)) = open.pop_front()
+        {
+            working.insert(nth);
+            let call = &calls[nth];
+            at_work.push(async move { (nth, carry_out(agent, nth, call, ready).await) });
+        }
+        let next = poll_fn(|task| match at_work.poll_next_unpin(task) {
+            // What has begun ends, so that its outcome is known; but nobody is waited for.
+            Poll::Pending
+                if failed.is_some()
+                    && working.iter().all(|nth| calls[*nth].context().is_waiting()) =>
+            {
+                Poll::Ready(None)
+            }
+            next => next,
+        });
+        match next.await {
+            None => break,
+            Some((nth, Ok(outcome))) => {
+                working.remove(&nth);
+                answers[nth] = Some(outcome);
+            }
+            Some((_, Err(Stop::Over(lost)))) => return Err(Stop::Over(lost)),
+            Some((nth, Err(stop))) => {
+                working.remove(&nth);
+                failed.get_or_insert(stop);
+            }
+        }
+    }
+    match failed {
+        Some(stop) => Err(stop),
+        None => Ok(answers.into_iter().flatten().collect()),
+    }
+}
+
+/// A call before it begins.
+enum Prepared {
+    /// It has ended, in an earlier life.
+    Ended(ToolOutcome),
+    Ready(Ready),
+}
+
+/// A call that can begin, or go on.
+enum Ready {
+    /// With these arguments.
+    Begin(ToolCall),
+    GoOn(ToolCall),
+    /// It begins, and is answered without being made.
+    Answered(ToolOutcome),
+    /// It has begun, and is answered without being made: a person says that it was done.
+    Done(ToolOutcome),
+}
+
+/// Finds out about a call what is to be known before it begins: what became of it in an earlier
+/// life, and what people say.
+async fn prepared(agent: &Definition, call: &Call, cx: &StepContext) -> Result<Prepared, Stop> {
+    let mut open = false;
+    let (goes_on, begun, resumable) = match call.past() {
+        CallPast::Ended(outcome) => return Ok(Prepared::Ended((**outcome).clone())),
+        CallPast::Failed(error) => return Err(Stop::Failed(StepError { data: error.clone() })),
+        CallPast::Waiting { open } => (*open, 0, false),
+        CallPast::Interrupted { begun, resumable, open: is_open } => {
+            open = *is_open;
+            (false, *begun, *resumable)
+        }
+        _ => (false, 0, false),
+    };
+    let made = match allowed(agent, call, cx).await? {
+        Ok(made) => made,
+        Err(refused) => return Ok(Prepared::Ready(Ready::Answered(refused))),
+    };
+    if goes_on {
+        return Ok(Prepared::Ready(Ready::GoOn(made)));
+    }
+    // What is no tool of the agent was never called.
+    if begun > 0
+        && let Some(tool) = agent.tool(&made.name)
+    {
+        let policy = tool.on_interrupted().unwrap_or(match tool.effect() {
+            // It has recorded what it did: that is not done again.
+            _ if resumable => OnInterrupted::Retry,
+            effect => effect.on_interrupted(),
+        });
+        match call.resolve_interrupted(policy, begun).await? {
+            Resolved::Again => {}
+            Resolved::Done(value) => {
+                let text = Content::from(value).text().into_owned();
+                let told = outcome(&made, text, false);
+                return Ok(Prepared::Ready(if open {
+                    Ready::Done(told)
+                } else {
+                    Ready::Answered(told)
+                }));
+            }
+        }
+    }
+    Ok(Prepared::Ready(Ready::Begin(made)))
+}
+
+fn outcome(call: &ToolCall, text: String, is_error: bool) -> ToolOutcome {
+    ToolOutcome {
         call_id: call.id.clone(),
         name: call.name.clone(),
         text: shortened(text),
         is_error,
+        outcome_unknown: false,
+    }
+}
+
+/// Carries out the `nth` call of a turn, and records its beginning and its end. Whatever goes wrong
+/// is told to the model, which may mend it; only a failure that the tool calls fatal is an error
+/// here.
+async fn carry_out(
+    agent: &Definition,
+    nth: usize,
+    call: &Call,
+    ready: Ready,
+) -> Result<ToolOutcome, Stop> {
+    let begins = matches!(ready, Ready::Begin(_) | Ready::Answered(_));
+    let begun = if begins { call.begin().await.map_err(Stop::Over)? } else { call.go_on() };
+    let made = match ready {
+        Ready::Begin(made) | Ready::GoOn(made) => made,
+        Ready::Answered(told) | Ready::Done(told) => {
+            begun.end(&told).await.map_err(Stop::Over)?;
+            return Ok(told);
+        }
     };
-    match answer(agent, nth, call, cx).await {
-        Ok(text) => Ok(outcome(text, false)),
-        Err(ToolError::Fatal(mut error)) => {
+    let told = match answer(agent, nth, &made, call.context()).await {
+        Ok(text) => outcome(&made, text, false),
+        Err(Failure::Told(ToolError::Fatal(mut error))) => {
             if error.data.code == ErrorCode::Failed {
                 error.data.code = ErrorCode::Tool;
             }
-            error.data.message = format!("tool `{}`: {}", call.name, error.data.message);
-            Err(error)
+            error.data.message = format!("tool `{}`: {}", made.name, error.data.message);
+            let outcome_unknown = error.data.code == ErrorCode::OutcomeUnknown;
+            let told = outcome(&made, error.data.message.clone(), true);
+            let told = ToolOutcome { outcome_unknown, ..told };
+            begun.fail(told, &error).await.map_err(Stop::Over)?;
+            return Err(Stop::Failed(error));
         }
-        Err(error @ ToolError::Arguments(_)) => {
-            Ok(outcome(format!("{error}; correct them and call `{}` again", call.name), true))
+        Err(Failure::Told(error @ ToolError::Arguments(_))) => {
+            outcome(&made, format!("{error}; correct them and call `{}` again", made.name), true)
         }
-        Err(error) => Ok(outcome(error.to_string(), true)),
+        Err(Failure::Told(error)) => outcome(&made, error.to_string(), true),
+        Err(Failure::TooLong { limit, can_repeat: true }) => {
+            let text = format!("the tool took longer than {limit:?} and was stopped");
+            outcome(&made, format!("{text}; it can be called again"), true)
+        }
+        Err(Failure::TooLong { limit, can_repeat: false }) => {
+            let text = format!(
+                "the tool took longer than {limit:?} and was stopped; its outcome is unknown: it may \
+                 have been done. Do not call it again for the same purpose before you know that it \
+                 was not"
+            );
+            ToolOutcome { outcome_unknown: true, ..outcome(&made, text, true) }
+        }
+    };
+    begun.end(&told).await.map_err(Stop::Over)?;
+    Ok(told)
+}
+
+/// Why a call has no answer.
+enum Failure {
+    Told(ToolError),
+    TooLong {
+        limit: Duration,
+        /// `true` if two calls do no more than one.
+        can_repeat: bool,
+    },
+}
+
+impl From<ToolError> for Failure {
+    fn from(error: ToolError) -> Self {
+        Self::Told(error)
     }
 }
 
@@ -59,30 +244,32 @@ async fn answer(
     nth: usize,
     call: &ToolCall,
     cx: &StepContext,
-) -> Result<String, ToolError> {
+) -> Result<String, Failure> {
     if nth >= TOOL_CALLS_MAX {
         let message = format!("not called: one turn may call at most {TOOL_CALLS_MAX} tools");
-        return Err(ToolError::Failed(message));
+        return Err(ToolError::Failed(message).into());
     }
-    let Some(tool) = agent.tools.iter().find(|tool| tool.spec().name == call.name) else {
+    let Some(tool) = agent.tool(&call.name) else {
         let known: Vec<String> = agent.specs.iter().map(|s| format!("`{}`", s.name)).collect();
         let known = match known.as_slice() {
             [] => "there are none".to_owned(),
             known => format!("the tools are {}", known.join(", ")),
         };
-        return Err(ToolError::Failed(format!("there is no tool `{}`; {known}", call.name)));
+        return Err(ToolError::Failed(format!("there is no tool `{}`; {known}", call.name)).into());
     };
     let arguments = arguments(&call.arguments)?;
     // The call itself is made inside, so that a panic before the first await is caught as well.
     let work = AssertUnwindSafe(async { tool.call(arguments, cx.clone()).await }).catch_unwind();
     let limit = agent.limits.tool_timeout;
     match in_time(limit, cx, work).await {
-        Some(Ok(answer)) => answer,
+        Some(Ok(answer)) => Ok(answer?),
         Some(Err(panic)) => {
-            Err(ToolError::Failed(format!("the tool broke down: {}", panic_text(&*panic))))
+            let message = format!("the tool broke down: {}", panic_text(&*panic));
+            Err(ToolError::Failed(message).into())
         }
         None => {
-            Err(ToolError::Failed(format!("the tool took longer than {limit:?} and was stopped")))
+            let policy = tool.on_interrupted().unwrap_or(tool.effect().on_interrupted());
+            Err(Failure::TooLong { limit, can_repeat: policy == OnInterrupted::Retry })
         }
     }
 }
@@ -100,46 +287,41 @@ async fn in_time<T>(limit: Duration, cx: &StepContext, work: impl Future<Output 
     }
 }
 
-/// What a person says to the `nth` call of a turn, if one has to allow it: the call that is made,
-/// or what the model is told in place of an answer.
-pub(crate) async fn allowed(
+/// What a person says to a call, if one has to allow it: the call that is made, or what the model
+/// is told in place of an answer.
+async fn allowed(
     agent: &Definition,
-    (turn, nth): (u32, usize),
-    call: &ToolCall,
+    call: &Call,
     cx: &StepContext,
 ) -> Result<Result<ToolCall, ToolOutcome>, StepError> {
-    if !agent.confirmed.contains(&call.name) {
-        return Ok(Ok(call.clone()));
+    let tool = call.tool();
+    if !agent.confirmed.contains(&tool.name) {
+        return Ok(Ok(tool.clone()));
     }
-    let nth = nth + 1;
+    // Another attempt makes the call again, so that it is asked about again.
     let again = match cx.attempt() {
         1 => String::new(),
         attempt => format!("@{attempt}"),
     };
-    let path = cx.path();
-    let (name, wants) = (&agent.name, &call.name);
+    let path = call.path();
+    let (name, wants) = (&agent.name, &tool.name);
     let requirement = Requirement {
-        id: format!("{path}!tool:{turn}.{nth}{again}").into(),
+        id: format!("{path}!confirm{again}").into(),
         path: path.clone(),
-        kind: RequirementKind::ToolConfirmation { tool: Box::new(call.clone()) },
+        kind: RequirementKind::ToolConfirmation { tool: Box::new(tool.clone()) },
         message: format!("May agent `{name}` call `{wants}`?").into(),
         due: None,
         on_timeout: OnTimeout::default(),
     };
     Ok(match cx.ask(requirement).await? {
         Answer::Edit { content } => {
-            Ok(ToolCall { arguments: Arguments::Json(content.to_value()), ..call.clone() })
+            Ok(ToolCall { arguments: Arguments::Json(content.to_value()), ..tool.clone() })
         }
         Answer::Reject { feedback } => {
             let why = feedback.map(|feedback| format!(": {feedback}")).unwrap_or_default();
-            Err(ToolOutcome {
-                call_id: call.id.clone(),
-                name: call.name.clone(),
-                text: format!("a person did not allow this call{why}"),
-                is_error: true,
-            })
+            Err(outcome(tool, format!("a person did not allow this call{why}"), true))
         }
-        _ => Ok(call.clone()),
+        _ => Ok(tool.clone()),
     })
 }
 
@@ -150,7 +332,7 @@ fn arguments(arguments: &Arguments) -> Result<Value, ToolError> {
         Arguments::Invalid(raw) if raw.trim().is_empty() => Ok(Map::new().into()),
         Arguments::Json(value) => Ok(value.clone()),
         Arguments::Invalid(raw) => {
-            let why = match serde_json::from_str::<Value>(raw) {
+            let why = match json::parse(raw) {
                 Ok(_) => String::new(),
                 Err(error) => format!(" ({error})"),
             };

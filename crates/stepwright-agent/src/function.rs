@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
-use stepwright_core::tool::{Tool, ToolError, ToolSpec};
-use stepwright_core::{BoxFuture, Content, Json, StepContext};
+use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
+use stepwright_core::{BoxFuture, Content, Json, OnInterrupted, StepContext};
 
 /// A tool made of an async function or a closure, which may hold what it needs. Where a function
 /// needs nothing but its arguments, [`#[tool]`](crate::tool) is shorter.
@@ -37,7 +37,7 @@ use stepwright_core::{BoxFuture, Content, Json, StepContext};
 ///     if args.query.is_empty() { Err("the query is empty") } else { Ok("three results") }
 /// });
 /// let slow = FunctionTool::new("slow", "As above.", |args: Search, cx: StepContext| async move {
-///     cx.progress(format!("searching for {}", args.query));
+///     cx.note(format!("searching for {}", args.query));
 ///     "nothing"
 /// });
 /// ```
@@ -46,6 +46,8 @@ pub struct FunctionTool {
     spec: ToolSpec,
     call: Arc<Call>,
     confirmed: bool,
+    effect: ToolEffect,
+    on_interrupted: Option<OnInterrupted>,
 }
 
 type Call =
@@ -68,13 +70,39 @@ impl FunctionTool {
         }
         let spec = ToolSpec { name: name.into(), description: description.into(), parameters };
         let call = Arc::new(move |arguments, cx| function.call(arguments, cx));
-        Self { spec, call, confirmed: false }
+        let effect = ToolEffect::default();
+        Self { spec, call, confirmed: false, effect, on_interrupted: None }
     }
 
     /// Says that a person must allow each call: see [`Tool::requires_confirmation`].
     #[must_use]
     pub fn requires_confirmation(mut self) -> Self {
         self.confirmed = true;
+        self
+    }
+
+    /// Marks it as read-only: a call changes nothing, and is repeated if its process dies.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.effect = ToolEffect::ReadOnly;
+        self
+    }
+
+    /// Marks it as idempotent: a repeated call changes nothing more, because the service knows it
+    /// by its arguments or by [`StepContext::idempotency_key`]. It is repeated if its process dies.
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.effect = ToolEffect::Idempotent;
+        self
+    }
+
+    /// Sets the policy for a call that had begun and not ended when its process died. Unless set,
+    /// such a call is repeated if the tool is marked as read-only or idempotent, or has recorded
+    /// its
+    /// effects with [`StepContext::once`] or in an agent inside it; otherwise a person is asked.
+    #[must_use]
+    pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {
+        self.on_interrupted = Some(policy);
         self
     }
 }
@@ -88,6 +116,12 @@ impl Tool for FunctionTool {
     }
     fn requires_confirmation(&self) -> bool {
         self.confirmed
+    }
+    fn effect(&self) -> ToolEffect {
+        self.effect
+    }
+    fn on_interrupted(&self) -> Option<OnInterrupted> {
+        self.on_interrupted
     }
 }
 

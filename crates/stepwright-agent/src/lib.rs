@@ -33,14 +33,17 @@
 //! # Ok(()) }
 //! ```
 
+mod as_tool;
 mod builder;
 mod calls;
+mod fingerprint;
 mod function;
 mod past;
 mod shape;
 mod toolkit;
 mod turn;
 
+pub use as_tool::AgentTool;
 pub use builder::{
     Agent, AgentBuilder, IntoModel, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_NAME_BYTES_MAX,
     TOOL_TIMEOUT, TURNS, TURNS_MAX,
@@ -58,8 +61,8 @@ pub mod __private {
     pub use schemars;
     pub use serde;
     pub use serde_json::Value;
-    pub use stepwright_core::StepContext;
-    pub use stepwright_core::tool::{Tool, ToolError, ToolSpec};
+    pub use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
+    pub use stepwright_core::{OnInterrupted, StepContext};
 
     /// What calling a tool gives.
     pub type ToolFuture<'a> = stepwright_core::BoxFuture<'a, Result<String, ToolError>>;

@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 use std::time::Duration;
+use stepwright_core::message::Usage;
 use stepwright_core::{Event, EventKind, StepContext, StepError, Timestamp};
 
 /// Why the work of an agent ends early.
 pub(crate) enum Stop {
     /// The agent has failed, and that is to be recorded.
     Failed(StepError),
+    /// So has it, after a request that consumed this and gave no answer.
+    Spent(StepError, Usage),
     /// Nothing more may be recorded: the failure is in the journal already, or the journal is lost.
     Over(StepError),
 }
@@ -40,7 +43,7 @@ impl<'a> Facts<'a> {
         work: impl Future<Output = Result<EventKind, StepError>>,
     ) -> Result<EventKind, Stop> {
         match self.past.pop_front().map(|event| event.kind) {
-            Some(EventKind::RunError { error }) => Err(Stop::Over(StepError { data: error })),
+            Some(EventKind::RunError { error, .. }) => Err(Stop::Over(StepError { data: error })),
             Some(fact) if kinds.contains(&fact.name()) => Ok(fact),
             Some(other) => {
                 let message = format!(
@@ -78,10 +81,5 @@ impl<'a> Facts<'a> {
             self.past.pop_front();
         }
         (times, due)
-    }
-
-    /// How many of the next facts are in the past and of these kinds.
-    pub(crate) fn recalled(&self, kinds: &[&str]) -> usize {
-        self.past.iter().take_while(|fact| kinds.contains(&fact.name())).count()
     }
 }

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
+use stepwright_core::json;
 
 /// The JSON Schema of a type, as models are told it.
 pub(crate) fn schema_of<T: JsonSchema>() -> Value {
@@ -55,8 +56,7 @@ impl Shape {
 
     /// The value in an answer, or what is wrong with it.
     pub(crate) fn read(&self, answer: &str) -> Result<Value, String> {
-        let value = serde_json::from_str(without_fence(answer.trim()))
-            .map_err(|error| format!("it is not JSON ({error})"))?;
+        let value = json::parse(the_json(answer)).map_err(|e| format!("it is not JSON ({e})"))?;
         (self.check)(&value)?;
         Ok(value)
     }
@@ -68,12 +68,25 @@ impl fmt::Debug for Shape {
     }
 }
 
-/// Models that have no other way to write JSON put it into a block of code.
-fn without_fence(text: &str) -> &str {
-    let Some(inside) = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```")) else {
-        return text;
+/// The answer, or what stands in its only block of code: models that have no other way to write
+/// JSON put it there, and some write a sentence around it.
+fn the_json(answer: &str) -> &str {
+    let answer = answer.trim();
+    // A text in JSON may hold a fence.
+    if answer.starts_with(['{', '[', '"']) {
+        return answer;
+    }
+    let mut fences = answer.match_indices("```");
+    let (Some((begin, fence)), Some((end, _)), None) =
+        (fences.next(), fences.next(), fences.next())
+    else {
+        return answer;
     };
-    inside.strip_prefix("json").unwrap_or(inside).trim()
+    let inside = &answer[begin + fence.len()..end];
+    // What stands behind the opening fence names the language.
+    let language = inside.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(0);
+    let (language, rest) = inside.split_at(language);
+    if language.is_empty() || language.eq_ignore_ascii_case("json") { rest.trim() } else { answer }
 }
 
 #[cfg(test)]
@@ -83,9 +96,25 @@ mod tests {
     #[test]
     fn a_block_of_code_is_opened() {
         let any = Shape::new(Value::Null, |_| Ok(()));
-        for answer in ["[1]", " [1]\n", "```json\n[1]\n```", "```\n[1]\n```"] {
+        for answer in [
+            "[1]",
+            " [1]\n",
+            "```json\n[1]\n```",
+            "```JSON [1]```",
+            "```\n[1]\n```",
+            "Here it is:\n```json\n[1]\n```\nAnything else?",
+        ] {
             assert_eq!(any.read(answer).unwrap(), serde_json::json!([1]), "{answer}");
         }
-        assert!(any.read("```json\n[1]").unwrap_err().starts_with("it is not JSON"));
+        let fence = any.read(r#"{"text": "```json\n[1]\n```"}"#).unwrap();
+        assert_eq!(fence["text"], "```json\n[1]\n```");
+        // Of two blocks none is the answer.
+        for answer in
+            ["```json\n[1]", "```json\n[1]\n```\nor\n```json\n[2]\n```", "```rust\n[1]\n```"]
+        {
+            assert!(any.read(answer).unwrap_err().starts_with("it is not JSON"), "{answer}");
+        }
+        let deep = any.read(&"[".repeat(60_000)).unwrap_err();
+        assert!(deep.contains("nested deeper than 100"), "{deep}");
     }
 }

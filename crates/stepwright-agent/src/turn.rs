@@ -1,13 +1,14 @@
 //! The conversation between a model and its tools.
 
 use crate::builder::Definition;
-use crate::calls::{allowed, carry_out};
+use crate::calls::call_tools;
 use crate::past::{Facts, Stop};
-use futures_util::future::try_join_all;
-use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
-use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, ToolOutcome, Usage};
+use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
 use stepwright_core::model::{
     Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest, StopReason, ToolChoice,
 };
@@ -25,12 +26,15 @@ pub(crate) async fn run(
 ) -> Result<StepOutput, StepError> {
     match converse(agent, input, cx).await {
         Ok(output) => Ok(output),
-        Err(Stop::Failed(error)) => {
-            cx.record(EventKind::RunError { error: error.data.clone() }).await?;
-            Err(error)
-        }
+        Err(Stop::Failed(error)) => failed(error, Usage::default(), cx).await,
+        Err(Stop::Spent(error, usage)) => failed(error, usage, cx).await,
         Err(Stop::Over(error)) => Err(error),
     }
+}
+
+async fn failed(error: StepError, usage: Usage, cx: &StepContext) -> Result<StepOutput, StepError> {
+    cx.record(EventKind::RunError { error: error.data.clone(), usage }).await?;
+    Err(error)
 }
 
 async fn converse(
@@ -60,8 +64,12 @@ async fn converse(
     let (content, media) = loop {
         facts.note(EventKind::ModelRequestStarted { turn }).await?;
         let again = facts.asked_again();
-        let asked = ask(agent, turn, messages.clone(), again, cx);
-        let fact = facts.next(&["ModelRequestCompleted"], asked).await?;
+        let mut lost = Usage::default();
+        let asked = ask(agent, turn, messages.clone(), again, cx, &mut lost);
+        let fact = match facts.next(&["ModelRequestCompleted"], asked).await {
+            Err(Stop::Failed(error)) => return Err(Stop::Spent(error, lost)),
+            fact => fact?,
+        };
         let EventKind::ModelRequestCompleted { answer, stop, usage: used, .. } = fact else {
             unreachable!("`next` gives the kind that is asked for");
         };
@@ -78,12 +86,17 @@ async fn converse(
             continue;
         }
         if calls.is_empty() {
-            match read_answer(agent, &answer, turn) {
+            match read_answer(agent, &answer) {
                 Ok(answer) => break answer,
-                Err(Unfit::Mendable(why)) if !corrected && turn < agent.limits.turns => {
+                Err(unfit)
+                    if unfit.is_mendable(turn) && !corrected && turn < agent.limits.turns =>
+                {
                     corrected = true;
-                    messages.push(Message::Assistant(*answer));
-                    messages.push(Message::user(correction(&why)));
+                    // Providers refuse messages that say nothing.
+                    if matches!(unfit, Unfit::Mendable(_)) {
+                        messages.push(Message::Assistant(*answer));
+                    }
+                    messages.push(Message::user(unfit.correction()));
                 }
                 Err(unfit) => return Err(Stop::Failed(unfit.into_error(agent))),
             }
@@ -95,7 +108,7 @@ async fn converse(
             return Err(Stop::Failed(too_many_turns(agent, &calls)));
         }
         messages.push(Message::Assistant(*answer));
-        let results = call_tools(agent, turn, &calls, &mut facts, cx).await?;
+        let results = call_tools(agent, &calls, cx).await?;
         messages.push(Message::Tool { results });
         turn += 1;
     };
@@ -108,14 +121,33 @@ async fn converse(
     Ok(StepOutput { content, media, usage, ..StepOutput::default() })
 }
 
-/// Why an answer is none.
+/// The reason why an answer cannot be used.
 enum Unfit {
+    /// It says nothing. After its tools have done their work, the model is asked once more: what a
+    /// step gives would otherwise be what it was given.
     Empty,
     /// It is not of the shape that is asked for; the model may mend it.
     Mendable(String),
 }
 
 impl Unfit {
+    fn is_mendable(&self, turn: u32) -> bool {
+        matches!(self, Self::Mendable(_)) || turn > 1
+    }
+
+    fn correction(&self) -> String {
+        match self {
+            Self::Empty => {
+                "Your answer was empty. Answer now, with what you have found out or done."
+                    .to_owned()
+            }
+            Self::Mendable(why) => format!(
+                "That answer is not of the shape that is asked for: {why}. Answer again, with \
+                 nothing but JSON that fits the schema."
+            ),
+        }
+    }
+
     fn into_error(self, agent: &Definition) -> StepError {
         let model = agent.model.id();
         let error = match self {
@@ -132,11 +164,7 @@ impl Unfit {
 }
 
 /// What an answer without calls gives.
-fn read_answer(
-    agent: &Definition,
-    answer: &AssistantTurn,
-    turn: u32,
-) -> Result<(Content, Vec<Media>), Unfit> {
+fn read_answer(agent: &Definition, answer: &AssistantTurn) -> Result<(Content, Vec<Media>), Unfit> {
     let text = answer.text();
     let media: Vec<Media> = answer
         .parts
@@ -152,18 +180,10 @@ fn read_answer(
             Err(why) => Err(Unfit::Mendable(why)),
         };
     }
-    // After its tools have done their work, a model may have nothing to add.
-    if text.trim().is_empty() && media.is_empty() && turn == 1 {
+    if text.trim().is_empty() && media.is_empty() {
         return Err(Unfit::Empty);
     }
     Ok((text.into(), media))
-}
-
-fn correction(why: &str) -> String {
-    format!(
-        "That answer is not of the shape that is asked for: {why}. Answer again, with nothing but \
-         JSON that fits the schema."
-    )
 }
 
 fn user_message(message: &Content, input: &StepInput) -> Message {
@@ -176,13 +196,15 @@ fn user_message(message: &Content, input: &StepInput) -> Message {
 }
 
 /// Asks the model, shows what it says, and gives the fact of its answer. Before a crash it may have
-/// been asked `retries` times again, and may be asked once more at `due`.
+/// been asked `retries` times again, and may be asked once more at `due`. If it fails, `lost` is
+/// what the last request consumed.
 async fn ask(
     agent: &Definition,
     turn: u32,
     messages: Vec<Message>,
     (retries, due): (u32, Option<Timestamp>),
     cx: &StepContext,
+    lost: &mut Usage,
 ) -> Result<EventKind, StepError> {
     if cx.run().debug {
         let text = messages.last().map(Message::text).unwrap_or_default();
@@ -202,10 +224,14 @@ async fn ask(
         options: agent.options.clone(),
     };
     let (recording, model) = (cx.clone(), agent.model.id().to_owned());
+    let requests = Arc::new(AtomicU32::new(retries + 1));
+    let sent = requests.clone();
     let on_retry = move |error: &ModelError, attempt: u32, delay: Duration| {
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        let (attempt, error) = (retries + attempt, model_failed(&model, error).data);
-        let fact = EventKind::ModelRequestRetrying { turn, attempt, error, delay_ms };
+        sent.store(retries + attempt + 1, Ordering::Relaxed);
+        let (attempt, usage) = (retries + attempt, *error.usage);
+        let error = model_failed(&model, error, 1, recording.attempt()).data;
+        let fact = EventKind::ModelRequestRetrying { turn, attempt, error, delay_ms, usage };
         let cx = recording.clone();
         let recorded = async move { cx.record(fact).await };
         recorded
@@ -218,7 +244,12 @@ async fn ask(
     let (retry, idle) = (agent.retry.after(retries), agent.limits.idle);
     let mut stream = retrying_stream(&agent.model, request, retry, idle, cx.world(), on_retry);
     while let Some(event) = stream.next().await {
-        match event.map_err(|error| model_failed(agent.model.id(), &error))? {
+        let event = event.map_err(|error| {
+            *lost = *error.usage;
+            let requests = requests.load(Ordering::Relaxed);
+            model_failed(agent.model.id(), &error, requests, cx.attempt())
+        });
+        match event? {
             ModelEvent::TextDelta(text) => {
                 cx.emit_event(EventKind::RunContent { content: text.into() });
             }
@@ -231,6 +262,7 @@ async fn ask(
                     answer: Box::new(completion.turn),
                     stop: completion.stop,
                     usage: completion.usage,
+                    warning: completion.warning.map(Into::into),
                 });
             }
             // Calls are complete in the answer itself.
@@ -240,65 +272,24 @@ async fn ask(
     unreachable!("a guarded stream ends with an answer or an error")
 }
 
-/// Calls the tools, several at once, and records what they answer in the order of the calls.
-async fn call_tools(
-    agent: &Definition,
-    turn: u32,
-    calls: &[ToolCall],
-    facts: &mut Facts<'_>,
-    cx: &StepContext,
-) -> Result<Vec<ToolOutcome>, Stop> {
-    const ANSWERED: [&str; 2] = ["ToolCallCompleted", "ToolCallError"];
-    for call in calls {
-        facts.note(EventKind::ToolCallStarted { tool: Box::new(call.clone()) }).await?;
-    }
-    // What was answered before a crash is not called again.
-    let open = calls.iter().enumerate().skip(facts.recalled(&ANSWERED));
-    // Whatever has to be allowed is asked before anything is done, all at once: while people think,
-    // nothing is under way.
-    let asked = open.map(|(nth, call)| async move {
-        let allowed = allowed(agent, (turn, nth), call, cx).await?;
-        Ok::<_, StepError>((nth, allowed))
-    });
-    let allowed = try_join_all(asked).await?;
-    let open = allowed.into_iter().map(|(nth, allowed)| async move {
-        match allowed {
-            Ok(call) => carry_out(agent, nth, &call, cx).await,
-            Err(outcome) => Ok(outcome),
-        }
-    });
-    let open: Vec<_> = open.collect();
-    let mut answers = stream::iter(open).buffered(agent.limits.tool_concurrency);
-    let mut results = Vec::with_capacity(calls.len());
-    for _ in calls {
-        let answer = async {
-            let tool = Box::new(answers.next().await.expect("one answer for each open call")?);
-            Ok(if tool.is_error {
-                EventKind::ToolCallError { tool }
-            } else {
-                EventKind::ToolCallCompleted { tool }
-            })
-        };
-        match facts.next(&ANSWERED, answer).await? {
-            EventKind::ToolCallCompleted { tool } | EventKind::ToolCallError { tool } => {
-                results.push(*tool);
-            }
-            _ => unreachable!("`next` gives a kind that is asked for"),
-        }
-    }
-    Ok(results)
-}
-
 /// Whether the model wants to be asked again, with what it has said so far: providers that run
 /// tools themselves end a turn in this way when it takes long.
 fn is_pause(stop: &StopReason) -> bool {
     matches!(stop, StopReason::Other(reason) if reason == "pause_turn")
 }
 
-/// An answer that is cut short or refused is no answer.
+/// Lets through what ends well. An answer that is cut short, refused or ended by anything else is
+/// no answer, and its calls are not carried out.
 fn check_stop(agent: &Definition, answer: &AssistantTurn, stop: &StopReason) -> Result<(), Stop> {
     let model = agent.model.id();
     let error = match stop {
+        StopReason::EndTurn => return Ok(()),
+        StopReason::ToolCalls if answer.tool_calls().next().is_some() => return Ok(()),
+        StopReason::ToolCalls => {
+            StepError::new(format!("model `{model}` stopped to call a tool, and called none"))
+                .with_hint("give the step retries, or use another model")
+        }
+        _ if is_pause(stop) => return Ok(()),
         StopReason::Length => {
             let chars = answer.text().chars().count();
             let message = format!(
@@ -313,7 +304,11 @@ fn check_stop(agent: &Definition, answer: &AssistantTurn, stop: &StopReason) -> 
             StepError::terminal(format!("model `{model}` would not answer{said}"))
                 .with_hint("change what it is asked, or choose another model")
         }
-        _ => return Ok(()),
+        StopReason::Other(reason) => {
+            StepError::new(format!("model `{model}` did not finish its answer: `{reason}`"))
+                .with_hint("give the step retries, or use another model")
+        }
+        other => StepError::new(format!("model `{model}` did not finish its answer: {other:?}")),
     };
     Err(Stop::Failed(error.with_code(ErrorCode::Model)))
 }
@@ -332,9 +327,11 @@ fn too_many_turns(agent: &Definition, calls: &[ToolCall]) -> StepError {
     .with_hint("raise `max_turns`, or tell the agent in its instructions when to stop")
 }
 
-fn model_failed(model: &str, error: &ModelError) -> StepError {
+/// The error of a step whose model failed, after this many requests in this attempt.
+fn model_failed(model: &str, error: &ModelError, requests: u32, attempt: u32) -> StepError {
+    let asked = if requests > 1 { format!(" (asked {requests} times)") } else { String::new() };
     let mut failed =
-        StepError::new(format!("model `{model}`: {error}")).with_code(ErrorCode::Model);
+        StepError::new(format!("model `{model}`: {error}{asked}")).with_code(ErrorCode::Model);
     failed.data.retryable = error.retryable;
     if let Some(wait) = error.retry_after {
         failed = failed.with_retry_after(wait);
@@ -342,17 +339,42 @@ fn model_failed(model: &str, error: &ModelError) -> StepError {
     if let Some(hint) = &error.hint {
         return failed.with_hint(hint.clone());
     }
+    // A step in its second attempt has retries.
     let hint = match error.kind {
+        ModelErrorKind::Auth => "check the key of the provider, and what it may do",
+        ModelErrorKind::Timeout if attempt > 1 => "raise `idle_timeout`, or use another model",
+        ModelErrorKind::Timeout => "raise `idle_timeout`, or give the step retries",
+        ModelErrorKind::Refused => "change what it is asked, or choose another model",
+        _ if !error.retryable => return failed,
+        ModelErrorKind::RateLimited | ModelErrorKind::Overloaded if attempt > 1 => {
+            "let the step wait longer between its retries, or use another model"
+        }
+        _ if attempt > 1 => "use another model",
         ModelErrorKind::RateLimited | ModelErrorKind::Overloaded => {
             "give the step retries, or use another model"
         }
-        ModelErrorKind::Auth => "check the key of the provider, and what it may do",
-        ModelErrorKind::Timeout => "raise `idle_timeout`, or give the step retries",
-        ModelErrorKind::Transport | ModelErrorKind::Truncated | ModelErrorKind::Malformed => {
-            "give the step retries"
-        }
-        ModelErrorKind::Refused => "change what it is asked, or choose another model",
-        _ => return failed,
+        _ => "give the step retries",
     };
     failed.with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ModelErrorKind::{Malformed, Overloaded, Timeout};
+
+    #[test]
+    fn a_hint_does_not_ask_for_what_is_there() {
+        let hint = |kind, attempt| {
+            let failed = model_failed("m", &ModelError::new(kind, "no"), 3, attempt);
+            assert_eq!(failed.data.message, "model `m`: no (asked 3 times)");
+            failed.data.hint.unwrap_or_default()
+        };
+        for kind in [Overloaded, Timeout, Malformed] {
+            assert!(hint(kind, 1).contains("give the step retries"), "{kind:?}");
+            // A step in its second attempt has retries.
+            assert!(!hint(kind, 2).contains("give the step retries"), "{kind:?}");
+        }
+        assert!(hint(ModelErrorKind::Auth, 1).starts_with("check the key"));
+    }
 }

@@ -4,7 +4,9 @@ use crate::args::Continue;
 use crate::input;
 use serde_json::{Map, Value};
 use stepwright::{Content, Error};
+use stepwright_core::json::JsonError;
 use stepwright_core::requirement::RequirementKind;
+use stepwright_core::store::Signal;
 use stepwright_core::{Answer, Requirement};
 
 /// Answers, each to a question by its name or by the path of its step.
@@ -44,6 +46,17 @@ pub(crate) fn given(arguments: &Continue, open: &[Requirement]) -> Result<Answer
         let schema = find(open, key).and_then(schema_of);
         say(key, Answer::Submit { value: value("--submit", key, json, schema)? });
     }
+    for text in &arguments.done {
+        let (key, output) = split(text, '=', open);
+        if let Some(asked) = find(open, key)
+            && !matches!(asked.kind, RequirementKind::Interrupted { .. })
+        {
+            let what = format!("`--done {text}`: `{key}` does not ask whether it was done");
+            let words = asked.answers().join(", ");
+            return Err(Error::usage(what).with_hint(format!("it can be answered with {words}")));
+        }
+        say(key, Answer::submit(output.unwrap_or_default()));
+    }
     for text in &arguments.select {
         let (key, choices) = pair("--select", "ID=CHOICE,…", text, open)?;
         let choices = choices.split(',').map(str::trim).filter(|choice| !choice.is_empty());
@@ -60,8 +73,10 @@ fn of_json(text: &str, shown: &str) -> Result<Answers, Error> {
     let hint = "write an object: `{\"publish!confirm\": {\"decision\": \"approve\"}}`";
     let wrong =
         |why: String| Error::usage(format!("{shown} has no answers: {why}")).with_hint(hint);
-    let all: Map<String, Value> =
-        serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let all: Map<String, Value> = stepwright_core::json::parse(text)
+        .map_err(|error| error.to_string())
+        .and_then(|all| serde_json::from_value(all).map_err(|error| error.to_string()))
+        .map_err(wrong)?;
     if all.is_empty() {
         return Err(wrong("it is empty".to_owned()));
     }
@@ -103,25 +118,36 @@ fn forms(fields: &[String], open: &[Requirement]) -> Result<Forms, Error> {
 
 /// The question of this name, or the only one of the step at this path.
 pub(crate) fn find<'a>(open: &'a [Requirement], key: &str) -> Option<&'a Requirement> {
-    let mut here = open.iter().filter(|asked| asked.path.as_str() == key);
+    let only = |is_here: &dyn Fn(&Requirement) -> bool| {
+        let mut here = open.iter().filter(|asked| is_here(asked));
+        here.next().filter(|_| here.next().is_none())
+    };
     open.iter()
         .find(|asked| *asked.id == *key)
-        .or_else(|| here.next().filter(|_| here.next().is_none()))
+        .or_else(|| only(&|asked| asked.path.as_str() == key))
+        // What the tool calls of a step wait for is waited for by the step.
+        .or_else(|| only(&|asked| asked.path.step().as_str() == key))
 }
 
 /// Whether something is called so.
 fn names(open: &[Requirement], key: &str) -> bool {
-    open.iter().any(|asked| *asked.id == *key || asked.path.as_str() == key)
+    let is_named = |asked: &Requirement| {
+        *asked.id == *key || asked.path.as_str() == key || asked.path.step().as_str() == key
+    };
+    open.iter().any(is_named)
 }
 
 /// The name of a question, and what stands behind the mark. Steps may be called anything, `a=b` for
 /// one, so what is open decides where a name ends.
 fn split<'a>(text: &'a str, mark: char, open: &[Requirement]) -> (&'a str, Option<&'a str>) {
-    let known = open.iter().flat_map(|asked| [&*asked.id, asked.path.as_str()]);
-    let known = known.filter(|key| {
-        text.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(mark))
+    let ends = |key: &str| {
+        let rest = text.strip_prefix(key)?;
+        (rest.is_empty() || rest.starts_with(mark)).then_some(key.len())
+    };
+    let known = open.iter().flat_map(|asked| {
+        [ends(&asked.id), ends(asked.path.as_str()), ends(asked.path.step().as_str())]
     });
-    match known.map(str::len).max() {
+    match known.flatten().max() {
         Some(end) => (&text[..end], text[end..].strip_prefix(mark)),
         None => match text.split_once(mark) {
             Some((key, rest)) => (key, Some(rest)),
@@ -153,6 +179,17 @@ fn schema_of(asked: &Requirement) -> Option<&Value> {
     }
 }
 
+/// The requirements that nothing in the inbox of the run answers.
+///
+/// An answer waits there if the process that left it died before the run took it.
+pub(crate) fn unanswered(open: &[Requirement], inbox: &[Signal]) -> Vec<Requirement> {
+    let is_answered = |asked: &Requirement| {
+        let id = Signal::answer_id(&asked.id);
+        inbox.iter().any(|signal| signal.id == id)
+    };
+    open.iter().filter(|asked| asked.needs_person() && !is_answered(asked)).cloned().collect()
+}
+
 /// What was typed, as its schema wants it: JSON, or a text where one will do.
 fn value(option: &str, key: &str, text: &str, schema: Option<&Value>) -> Result<Value, Error> {
     let kind = schema.map(|schema| &schema["type"]);
@@ -164,9 +201,9 @@ fn value(option: &str, key: &str, text: &str, schema: Option<&Value>) -> Result<
     if kind.is_some_and(|kind| kind == "string") {
         return Ok(text.into());
     }
-    match serde_json::from_str(text) {
+    match stepwright_core::json::parse(text) {
         Ok(value) => Ok(value),
-        Err(_) if has("string") => Ok(text.into()),
+        Err(JsonError::Syntax(_)) if has("string") => Ok(text.into()),
         Err(error) => Err(Error::usage(format!("`{option}`: `{key}` is not JSON: {error}"))),
     }
 }
@@ -186,7 +223,7 @@ fn edited(asked: Option<&Requirement>, text: &str) -> Result<Content, Error> {
     if !is_json {
         return Ok(text.into());
     }
-    let value: Value = serde_json::from_str(text).map_err(|error| {
+    let value = stepwright_core::json::parse(text).map_err(|error| {
         Error::usage(format!("`--edit {text}` is not JSON, and JSON is looked at: {error}"))
     })?;
     Ok(value.into())

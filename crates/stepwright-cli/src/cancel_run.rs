@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<Exit, Error> {
     let opened = look::opened(&arguments.run.kept).await?;
     let (store, run) = (opened.store(), &arguments.run.run);
-    let row = look::row(&store, run).await?;
+    let row = look::row(&store, &arguments.run).await?;
     if row.status == RunStatus::Cancelled {
         stderr.note(&format!("run `{run}` was cancelled before"));
         return Ok(Exit::Completed);
@@ -41,7 +41,7 @@ pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<
     loop {
         let changed = store.changed(Watched::Facts(run.clone()));
         ender.cancel_run(run).await?;
-        let row = look::row(&store, run).await?;
+        let row = look::row(&store, &arguments.run).await?;
         if row.status.is_terminal() {
             write(&format!("run {run} {}", status_word(row.status)));
             return Ok(match row.status {

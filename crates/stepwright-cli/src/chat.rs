@@ -45,6 +45,7 @@ async fn talk(arguments: &Chat, definition: &Definition) -> Result<Conversation,
         db: arguments.kept.said().cloned(),
         file: None,
         allow_shell: arguments.definition.allow_shell,
+        doors: arguments.definition.doors.clone(),
     };
     let go_on = db.as_ref().map_or_else(|| FORGOTTEN.to_owned(), |_| words.any());
     let origin = db.map(|_| Origin::metadata(&arguments.definition)).unwrap_or_default();

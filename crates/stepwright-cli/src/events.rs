@@ -14,7 +14,7 @@ use stepwright_term::utc;
 pub(crate) async fn events(arguments: &Events, stderr: Stderr) -> Result<Exit, Error> {
     let store = look::opened(&arguments.run.kept).await?.store();
     let run = &arguments.run.run;
-    look::row(&store, run).await?;
+    look::row(&store, &arguments.run).await?;
     let mut stdout = Stdout::new();
     let mut next = arguments.after.map_or(0, |after| after.saturating_add(1));
     loop {
@@ -25,7 +25,7 @@ pub(crate) async fn events(arguments: &Events, stderr: Stderr) -> Result<Exit, E
             break;
         }
         // Somebody may have deleted it, with its session.
-        if look::row(&store, run).await?.status.is_terminal() {
+        if look::row(&store, &arguments.run).await?.status.is_terminal() {
             write_from(&store, run, &mut next, &mut stdout, arguments.json).await?;
             break;
         }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use stepwright::{Content, Error};
+use stepwright_core::json::{self, JsonError};
 
 /// How large an input may be. It is part of the first fact of the run, and in memory several times.
 const INPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -53,11 +54,17 @@ impl Form {
 fn parse(text: &str, shown: &str, form: Form) -> Result<Content, Error> {
     let parsed = match form {
         Form::Text => return Ok(text.into()),
-        Form::Json | Form::Either => serde_json::from_str::<Value>(text),
+        Form::Json | Form::Either => json::parse(text),
     };
     match (parsed, form) {
         (Ok(value), Form::Json) => Ok(value.into()),
         (Ok(value), _) if value.is_object() || value.is_array() => Ok(value.into()),
+        // It is JSON, and not what it seems to be once it is read.
+        (Err(error @ (JsonError::Integer { .. } | JsonError::TooDeep { .. })), _)
+            if form == Form::Json || matches!(text.trim_start().as_bytes(), [b'{' | b'[', ..]) =>
+        {
+            Err(Error::usage(format!("{shown} cannot be used: {error}")))
+        }
         (Err(error), Form::Json) => {
             let wanted = "the workflow declares an input that is no text, so it is read as JSON";
             Err(Error::usage(format!("{shown} is not JSON: {error}")).with_hint(wanted))

@@ -1,6 +1,6 @@
 //! Where the definition of a run is found again: plain data in the metadata of the run.
 
-use crate::args;
+use crate::args::{self, Doors};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ const KEY: &str = "definition";
 
 /// With which file a run began, and how that was read.
 ///
-/// Whether it may run commands is not taken from here: whoever takes the run up says so again.
+/// What the file may do is not taken from here: to take the run up, one allows it again.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Origin {
     /// The workflow file.
@@ -23,6 +23,12 @@ pub(crate) struct Origin {
     /// Whether the file was allowed to run commands: to say how the run is taken up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) allow_shell: bool,
+    /// From where else the file was allowed to take others, and which variables its commands were
+    /// given: for the same reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow_path: Vec<PathBuf>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pass_env: Vec<String>,
 }
 
 impl Origin {
@@ -36,9 +42,16 @@ impl Origin {
             base_dir: absolute(base_dir).components().collect(),
             model: definition.model.clone(),
             allow_shell: definition.allow_shell,
+            allow_path: definition.doors.allow_path.iter().map(|path| absolute(path)).collect(),
+            pass_env: definition.doors.pass_env.clone(),
         };
         let origin = serde_json::to_value(origin).ok();
         origin.map(|origin| (KEY.to_owned(), origin)).into_iter().collect()
+    }
+
+    /// What the file was allowed.
+    pub(crate) fn doors(&self) -> Doors {
+        Doors { allow_path: self.allow_path.clone(), pass_env: self.pass_env.clone() }
     }
 
     /// What is known of a run with this metadata: nothing if a program began it.

@@ -98,7 +98,7 @@ impl Printer {
             Form::Stream(speech) => {
                 Some(self.stdout.readable(speech.hear(event))).filter(|text| !text.is_empty())
             }
-            Form::Json { all } if *all || event.kind.is_content() => {
+            Form::Json { all } if *all || event.is_content() => {
                 let mut line = serde_json::to_string(event).expect("events can be written");
                 line.push('\n');
                 Some(line)

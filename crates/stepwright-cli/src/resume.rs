@@ -12,10 +12,10 @@ use crate::terminal::Stderr;
 use crate::words::Words;
 use crate::{debug, open};
 use std::sync::Arc;
-use stepwright::{AnyStore, Error, ErrorKind, RunOutput, Workflow};
+use stepwright::{AnyStore, Error, ErrorKind, OnInterrupted, RunOutput, UserId, Workflow};
 use stepwright_core::Requirement;
-use stepwright_core::event::Reply;
-use stepwright_core::store::Signal;
+use stepwright_core::event::{RefusedAnswer, Reply};
+use stepwright_core::store::{Signal, Wish};
 use stepwright_engine::real_world;
 use stepwright_term::Asker;
 
@@ -37,6 +37,8 @@ impl From<Error> for Failed {
 #[derive(Clone, Copy)]
 struct Wanted<'a> {
     again: &'a Again,
+    /// The answer to every question about a step whose outcome is unknown.
+    interrupted: Option<OnInterrupted>,
     /// Answers, if it is about that.
     answers: Option<&'a Continue>,
     stderr: Stderr,
@@ -44,12 +46,14 @@ struct Wanted<'a> {
 
 /// Takes up a run.
 pub(crate) fn resume(arguments: &Resume, stderr: Stderr) -> Exit {
-    Wanted { again: &arguments.again, answers: None, stderr }.carry_on()
+    let (again, interrupted) = (&arguments.again, arguments.interrupted);
+    Wanted { again, interrupted, answers: None, stderr }.carry_on()
 }
 
 /// Answers what a run waits for, and carries it on.
 pub(crate) fn continue_run(arguments: &Continue, stderr: Stderr) -> Exit {
-    Wanted { again: &arguments.again, answers: Some(arguments), stderr }.carry_on()
+    let (again, interrupted) = (&arguments.again, None);
+    Wanted { again, interrupted, answers: Some(arguments), stderr }.carry_on()
 }
 
 impl Wanted<'_> {
@@ -78,7 +82,7 @@ impl Wanted<'_> {
         let Self { again, stderr, .. } = self;
         let db = look::database(&again.run.kept)?;
         let opened = db.open_existing().await?;
-        let looked = look::run(&opened.store(), &again.run.run).await?;
+        let looked = look::run(&opened.store(), &again.run).await?;
         let given = match self.answers {
             Some(arguments) => {
                 check_open(&looked.output)?;
@@ -91,7 +95,10 @@ impl Wanted<'_> {
         let words = self.words(origin.as_ref());
         let mut driving = Driving::new(&again.shown, stderr, &cancel, Some(db), words);
         let mut asker = None;
-        if self.answers.is_some() && given.is_empty() {
+        // What is answered already, and was not taken because a process died, is not asked again.
+        let inbox = opened.store().inbox(&looked.row.run_id).await.map_err(Error::from)?;
+        let open = answers::unanswered(&looked.output.requirements, &inbox);
+        if self.answers.is_some() && given.is_empty() && !open.is_empty() {
             asker = driving.asker()?;
             if asker.is_none() {
                 let run = &looked.output.run_id;
@@ -103,7 +110,7 @@ impl Wanted<'_> {
         }
         if origin.is_none() && again.file.is_none() {
             let Some(arguments) = self.answers else { return Err(of_program(&looked).into()) };
-            let Some(given) = asked(asker, given, &looked).await? else { return Ok(Exit::Paused) };
+            let Some(given) = asked(asker, given, &open).await? else { return Ok(Exit::Paused) };
             leave(&opened.store(), &looked, given, arguments.by.as_deref()).await?;
             let run = &looked.row.run_id;
             stderr.note(&format!(
@@ -120,7 +127,7 @@ impl Wanted<'_> {
             let what = Error::usage(what).with_hint("give its workflow file: `--file FILE`");
             return Err(what.into());
         }
-        let Some(given) = asked(asker, given, &looked).await? else { return Ok(Exit::Paused) };
+        let Some(given) = asked(asker, given, &open).await? else { return Ok(Exit::Paused) };
         let answer = self.drive(&workflow, &mut driving, &looked, given).await?;
         Ok(driving.end(&answer, |stderr, error| self.explain(stderr, error)))
     }
@@ -139,7 +146,11 @@ impl Wanted<'_> {
             self.stderr.note(&format!("run `{run}` has ended already: {how}"));
         }
         let mut resumed = workflow.continue_run(run, given).accept_changed_definition(accept);
-        if let Some(by) = self.answers.and_then(|answers| answers.by.as_deref()) {
+        if let Some(policy) = self.interrupted {
+            resumed = resumed.interrupted(policy);
+        }
+        let by = self.answers.and_then(|answers| answers.by.as_deref());
+        if let Some(by) = by.or(self.again.run.user.as_ref().map(UserId::as_str)) {
             resumed = resumed.answered_by(by);
         }
         Ok(driving.drive(workflow, resumed.stream_events(true).stream()).await)
@@ -167,7 +178,8 @@ impl Wanted<'_> {
         };
         let base_dir = again.base_dir.clone().or(origin.map(|origin| origin.base_dir.clone()));
         let model = again.model.clone().or(origin.and_then(|origin| origin.model.clone()));
-        Ok(args::Definition { file: file.clone(), model, allow_shell: again.allow_shell, base_dir })
+        let (allow_shell, doors) = (again.allow_shell, again.doors.clone());
+        Ok(args::Definition { file: file.clone(), model, allow_shell, doors, base_dir })
     }
 
     fn words(self, origin: Option<&Origin>) -> Words {
@@ -176,6 +188,10 @@ impl Wanted<'_> {
             db: again.run.kept.said().cloned(),
             file: again.file.as_ref().map(|file| file.display().to_string()),
             allow_shell: again.allow_shell || origin.is_some_and(|origin| origin.allow_shell),
+            doors: match origin {
+                Some(origin) if again.doors.is_closed() => origin.doors(),
+                _ => again.doors.clone(),
+            },
         }
     }
 
@@ -208,10 +224,10 @@ fn check_open(output: &RunOutput) -> Result<(), Error> {
 async fn asked(
     asker: Option<Asker>,
     given: Answers,
-    looked: &Looked,
+    open: &[Requirement],
 ) -> Result<Option<Answers>, Error> {
     match asker {
-        Some(mut asker) => asker.ask(&looked.output.requirements).await,
+        Some(mut asker) => asker.ask(open).await,
         None => Ok(Some(given)),
     }
 }
@@ -244,13 +260,49 @@ async fn leave(
         }
         replies.push(Reply { requirement_id, answer, by: by.map(Arc::from), timed_out: false });
     }
+    let now = real_world().now();
+    let inbox = store.inbox(run).await?;
+    let mut refused: Option<RefusedAnswer> = None;
+    for reply in &replies {
+        let due = looked.dues.get(&reply.requirement_id).copied().filter(|due| now > *due);
+        if let Some(due) = due {
+            // Whoever drives the run records that it was refused.
+            store.submit(Signal::answer(run.clone(), reply.clone(), now)).await?;
+            refused.get_or_insert(RefusedAnswer { reply: reply.clone(), due, came: now });
+        } else if let Some(waiting) = waiting(&inbox, reply) {
+            same(waiting, reply)?;
+        }
+    }
+    if let Some(refused) = refused {
+        return Err(Error::usage(refused.to_string()));
+    }
     for reply in replies {
-        let id = reply.requirement_id.clone();
-        let signal = Signal::answer(run.clone(), reply, real_world().now());
-        if !store.submit(signal).await? {
-            let what = format!("the answer to `{id}` comes too late: it has been answered");
-            return Err(Error::usage(what));
+        if !store.submit(Signal::answer(run.clone(), reply.clone(), now)).await? {
+            let id = &reply.requirement_id;
+            let inbox = store.inbox(run).await?;
+            let waiting = waiting(&inbox, &reply).ok_or_else(|| {
+                Error::usage(format!("the answer to `{id}` comes too late: it has been answered"))
+            })?;
+            same(waiting, &reply)?;
         }
     }
     Ok(())
+}
+
+/// The answer in an inbox to what `reply` answers.
+fn waiting<'a>(inbox: &'a [Signal], reply: &Reply) -> Option<&'a Reply> {
+    inbox.iter().find_map(|signal| match &signal.wish {
+        Wish::Answer(waiting) if waiting.requirement_id == reply.requirement_id => Some(waiting),
+        _ => None,
+    })
+}
+
+/// The answer that waits counts; to give it once more does no harm.
+fn same(waiting: &Reply, reply: &Reply) -> Result<(), Error> {
+    if waiting.answer == reply.answer {
+        return Ok(());
+    }
+    let (id, answer) = (&reply.requirement_id, &waiting.answer);
+    let what = format!("`{id}` is already answered: the answer `{answer}` waits for the run");
+    Err(Error::usage(what))
 }

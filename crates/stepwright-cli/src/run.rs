@@ -32,6 +32,7 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
         db: arguments.kept.said().cloned(),
         file: None,
         allow_shell: arguments.definition.allow_shell,
+        doors: arguments.definition.doors.clone(),
     };
     let db = arguments.kept.database();
     let mut driving = Driving::new(&arguments.shown, stderr, &cancel, db, words);

@@ -96,8 +96,12 @@ async fn show(wanted: &OneSession, json: bool, stderr: Stderr) -> Result<Exit, E
     if !session.state.is_empty() {
         let _ = writeln!(text, "\nstate\n{:#}", Value::from(session.state.clone()));
     }
-    let filter =
-        RunFilter { session_id: Some(wanted.id.clone()), limit: RUNS_MAX, ..RunFilter::default() };
+    let filter = RunFilter {
+        session_id: Some(wanted.id.clone()),
+        user_id: wanted.user.clone(),
+        limit: RUNS_MAX,
+        ..RunFilter::default()
+    };
     let runs = store.runs(filter).await?;
     if !runs.is_empty() {
         let _ = write!(text, "\nlast runs\n{}", listed(&runs));
@@ -170,7 +174,7 @@ fn pair<'a>(option: &str, text: &'a str) -> Result<(&'a str, Value), Error> {
         Error::usage(format!("`{option} {text}` has no value"))
             .with_hint(format!("write it as `{option} KEY=JSON`"))
     })?;
-    let value = serde_json::from_str(json).map_err(|error| {
+    let value = stepwright_core::json::parse(json).map_err(|error| {
         Error::usage(format!("`{option} {text}` is not JSON: {error}"))
             .with_hint("a text stands in quotes: `--set 'language=\"en\"'`")
     })?;
@@ -182,7 +186,8 @@ fn unfit(option: &str, text: &str, kind: &str) -> Error {
 }
 
 async fn found(store: &AnyStore, wanted: &OneSession) -> Result<Session, Error> {
-    store.session(&wanted.id).await?.ok_or_else(|| {
+    let found = store.session(&wanted.id).await?;
+    found.filter(|found| wanted.user.is_none() || found.user_id == wanted.user).ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("session `{}` was not found", wanted.id))
             .with_hint("`stepwright sessions list` lists those that are there")
     })

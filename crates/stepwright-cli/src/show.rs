@@ -1,5 +1,6 @@
 //! `stepwright show`.
 
+use crate::answers::unanswered;
 use crate::args::Show;
 use crate::exit::Exit;
 use crate::look::{self, Looked};
@@ -8,7 +9,7 @@ use crate::print::{Stdout, ended};
 use crate::terminal::Stderr;
 use crate::words::Words;
 use std::fmt::Write as _;
-use stepwright::store::RunRow;
+use stepwright::store::{RunRow, Signal, Wish};
 use stepwright::term::{Terminal, about, harmless, status_word, summary};
 use stepwright::{Error, RunOutput, RunStatus, StepResult, StepStatus};
 use stepwright_engine::drivers;
@@ -20,12 +21,13 @@ const GAVE_CHARS_MAX: usize = 60;
 /// Shows a run.
 pub(crate) async fn show(arguments: &Show, stderr: Stderr) -> Result<Exit, Error> {
     let store = look::opened(&arguments.run.kept).await?.store();
-    let looked = look::run(&store, &arguments.run.run).await?;
+    let looked = look::run(&store, &arguments.run).await?;
+    let inbox = store.inbox(&arguments.run.run).await?;
     let mut stdout = Stdout::new();
     if arguments.json {
         stdout.write_json_pretty(&looked.output);
     } else {
-        let text = shown(&looked, arguments);
+        let text = shown(&looked, &inbox, arguments);
         stdout.write(&stdout.readable(text));
     }
     Ok(stdout.end(stderr, Exit::Completed))
@@ -55,8 +57,8 @@ pub(crate) fn took(row: &RunRow) -> String {
     }
 }
 
-fn shown(looked: &Looked, arguments: &Show) -> String {
-    let Looked { row, output } = looked;
+fn shown(looked: &Looked, inbox: &[Signal], arguments: &Show) -> String {
+    let Looked { row, output, .. } = looked;
     let origin = Origin::of(&output.metadata);
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
@@ -85,12 +87,22 @@ fn shown(looked: &Looked, arguments: &Show) -> String {
         db: arguments.run.kept.said().cloned(),
         file: None,
         allow_shell: origin.as_ref().is_some_and(|origin| origin.allow_shell),
+        doors: origin.as_ref().map(Origin::doors).unwrap_or_default(),
     };
     if !output.requirements.is_empty() && !output.is_terminal() {
         text.push('\n');
-        text.push_str(&waiting(output, Terminal::none(), Some(&words.go_on(output))));
+        let open = unanswered(&output.requirements, inbox);
+        let go_on = match open.first() {
+            Some(asked) => words.answer(&output.run_id, asked),
+            None => words.resume(output.run_id.as_str()),
+        };
+        text.push_str(&waiting(output, Terminal::none(), Some(&go_on)));
+        text.push_str(&answered(looked, inbox));
     } else if matches!(standing(row).0, "interrupted" | "pending") {
         let _ = writeln!(text, "\nto go on: {}", words.resume(output.run_id.as_str()));
+    }
+    for refused in &output.refused_answers {
+        let _ = writeln!(text, "\nrefused: {}", harmless(&refused.to_string()));
     }
     if output.error.is_some() {
         text.push('\n');
@@ -100,6 +112,24 @@ fn shown(looked: &Looked, arguments: &Show) -> String {
         block(&mut text, "output", &output.content.pretty());
     }
     let _ = writeln!(text, "\n{}", metrics(row, output));
+    text
+}
+
+/// The answers that wait in the inbox, a line each: the run takes them when it goes on.
+fn answered(looked: &Looked, inbox: &[Signal]) -> String {
+    let mut text = String::new();
+    for asked in &looked.output.requirements {
+        let id = Signal::answer_id(&asked.id);
+        let Some(signal) = inbox.iter().find(|signal| signal.id == id) else { continue };
+        let Wish::Answer(reply) = &signal.wish else { continue };
+        let due = looked.dues.get(&asked.id).copied().filter(|due| signal.at > *due);
+        let note = match due {
+            Some(due) => format!("too late: the deadline was {due}"),
+            None => "the run takes it when it goes on".to_owned(),
+        };
+        let line = format!("{} is answered: {} at {}", asked.id, reply.answer, signal.at);
+        let _ = writeln!(text, "{}; {note}", harmless(&line));
+    }
     text
 }
 
@@ -170,6 +200,9 @@ fn of_step(step: &StepResult) -> String {
     }
     if step.attempts > 1 {
         let _ = write!(text, "  {} attempts", step.attempts);
+    }
+    if step.exhausted && step.error.is_none() {
+        text.push_str("  its condition was not met");
     }
     if let Some(error) = &step.error {
         let _ = write!(text, "  {}", beginning(&error.message));

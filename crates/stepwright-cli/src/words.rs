@@ -1,9 +1,11 @@
 //! Command lines that go on with a run, for people to copy.
 
+use crate::args::Doors;
 use crate::database::Database;
 use std::fmt::Write as _;
-use stepwright::RunOutput;
+use stepwright::{RunId, RunOutput};
 use stepwright_core::Requirement;
+use stepwright_core::requirement::RequirementKind;
 
 /// What is said where nothing goes on with a run.
 pub(crate) const FORGOTTEN: &str =
@@ -18,6 +20,8 @@ pub(crate) struct Words {
     pub(crate) file: Option<String>,
     /// Whether the file runs commands.
     pub(crate) allow_shell: bool,
+    /// What else the file is allowed.
+    pub(crate) doors: Doors,
 }
 
 impl Words {
@@ -33,14 +37,16 @@ impl Words {
 
     /// What goes on with a run that waits: for an answer, or for a moment.
     pub(crate) fn go_on(&self, output: &RunOutput) -> String {
-        let run = output.run_id.as_str();
         match output.requirements.iter().find(|asked| asked.needs_person()) {
-            Some(asked) => {
-                let options = self.options();
-                format!("stepwright continue {}{options} {}", quoted(run), answer(asked))
-            }
-            None => self.resume(run),
+            Some(asked) => self.answer(&output.run_id, asked),
+            None => self.resume(output.run_id.as_str()),
         }
+    }
+
+    /// What answers this.
+    pub(crate) fn answer(&self, run: &RunId, asked: &Requirement) -> String {
+        let options = self.options();
+        format!("stepwright continue {}{options} {}", quoted(run.as_str()), answer(asked))
     }
 
     fn options(&self) -> String {
@@ -54,12 +60,21 @@ impl Words {
         if self.allow_shell {
             words += " --allow-shell";
         }
+        for path in &self.doors.allow_path {
+            let _ = write!(words, " --allow-path {}", quoted(&path.display().to_string()));
+        }
+        for name in &self.doors.pass_env {
+            let _ = write!(words, " --pass-env {}", quoted(name));
+        }
         words
     }
 }
 
 /// The first thing that can be said to it.
 fn answer(asked: &Requirement) -> String {
+    if let RequirementKind::Interrupted { .. } = asked.kind {
+        return format!("--done {}", quoted(&format!("{}=OUTPUT", asked.id)));
+    }
     let word = asked.answers().first().copied().unwrap_or_default();
     let value = match word {
         "submit" => "=JSON",

@@ -1,10 +1,15 @@
 //! The surroundings of a running step: what it may ask of the engine.
 
 use crate::BoxFuture;
+use crate::call::Call;
+use crate::calls::{CallPast, Calls, is_call};
 use crate::content::Content;
 use crate::error::{ErrorCode, StepError};
 use crate::event::{Event, EventKind};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
+use crate::interrupted::{OnInterrupted, Resolved, outcome_unknown};
+use crate::message::ToolCall;
+use crate::once::Once;
 use crate::path::StepPath;
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
 use crate::session::Exchange;
@@ -15,7 +20,7 @@ use serde_json::Value;
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -48,12 +53,20 @@ pub trait StepHost: Send + Sync {
         fact: EventKind,
     ) -> BoxFuture<'a, Result<(), StepError>>;
 
+    /// Notes that the step is alive where it shows nothing: see
+    /// [`StepContext::keep_alive`].
+    fn keep_alive(&self, _: &StepPath) {}
+
     /// The facts that the current attempt of this step recorded before a crash, in order.
     fn past(&self, step: &StepPath) -> Vec<Event>;
 
-    /// What the last completed runs of this session were given and gave, at most `runs` of them,
-    /// the oldest first: those that had ended when this run began.
-    fn history(&self, runs: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>>;
+    /// What the last runs of this session were given and gave, at most `runs` of them, the oldest
+    /// first: those that had ended when this run began, or of those only the completed ones.
+    fn history(
+        &self,
+        runs: u32,
+        completed_only: bool,
+    ) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>>;
 
     /// Asks for something, and waits for the answer; or recalls it. While a step waits, nothing
     /// else in it goes on: its future may be dropped, and the step begun again when the answer is
@@ -69,6 +82,21 @@ pub trait StepHost: Send + Sync {
 
     /// What came of something that this step has done once, in this attempt or an earlier one.
     fn recorded(&self, step: &StepPath, key: &str) -> Option<Value>;
+
+    /// How often the effect `key` of this step has begun, if it did not end the last time.
+    fn effect_interrupted(&self, _step: &StepPath, _key: &str) -> Option<u32> {
+        None
+    }
+
+    /// The path of the next tool call that this step makes, and its state: see
+    /// [`Calls`].
+    fn call(&self, step: &StepPath, tool: &ToolCall) -> (StepPath, CallPast);
+
+    /// The call at `call` is at work, and `step` does nothing but wait for its calls.
+    fn call_begins(&self, _step: &StepPath, _call: &StepPath) {}
+
+    /// The call at `call` is not at work any more.
+    fn call_ends(&self, _step: &StepPath, _call: &StepPath) {}
 
     /// Whether this step waits for an answer or a moment, and does nothing else.
     fn is_waiting(&self, _: &StepPath) -> bool {
@@ -91,12 +119,12 @@ pub trait StepHost: Send + Sync {
 /// use futures_util::FutureExt as _;
 /// use stepwright_core::{StepContext, StepError, StepInput, StepOutput};
 /// async fn charge(input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
-///     cx.progress("charging the card");
+///     cx.progress(0.5, "charging the card");
 ///     Ok(format!("{}, request {}", input.text(), cx.idempotency_key()).into())
 /// }
 /// let charged = charge(StepInput::of("5 EUR"), StepContext::detached("Charge"));
 /// let output = charged.now_or_never().unwrap()?;
-/// assert_eq!(output.content.text(), "5 EUR, request detached:Charge:1");
+/// assert_eq!(output.content.text(), "5 EUR, request detached:Charge");
 /// # Ok::<(), StepError>(())
 /// ```
 #[derive(Clone)]
@@ -123,12 +151,20 @@ impl StepContext {
             debug: false,
         };
         let (world, cancelled) = (World::seeded(0), CancellationToken::new());
-        Self::new(step.into(), 1, Arc::new(Detached { run, world, cancelled }))
+        Self::new(
+            step.into(),
+            1,
+            Arc::new(Detached { run, world, cancelled, calls: Mutex::default() }),
+        )
     }
 
-    /// The address of the step.
+    /// The address of the step, or of the tool call: `order/charge#2`.
     pub fn path(&self) -> &StepPath {
         &self.path
+    }
+
+    pub(crate) fn host(&self) -> &dyn StepHost {
+        &*self.host
     }
 
     /// Which attempt this is, from 1.
@@ -141,10 +177,39 @@ impl StepContext {
         self.host.run()
     }
 
-    /// A text that is the same whenever this attempt of this step of this run is carried out, and
-    /// no other: hand it to services that can recognise a repeated request.
+    /// The key of the effect of this step, or of this tool call: made of the run and the path, and
+    /// the same for every attempt and after a crash. Hand it to a service that recognises a
+    /// repeated request.
+    ///
+    /// A step or a tool call that has more than one effect needs one key for each:
+    /// [`StepContext::idempotency_key_for`].
     pub fn idempotency_key(&self) -> String {
-        format!("{}:{}:{}", self.run().run_id, self.path, self.attempt)
+        // A colon in the name of a run would make the end of it uncertain.
+        let run = self.run().run_id.as_str().replace('%', "%25").replace(':', "%3A");
+        format!("{run}:{}", self.path)
+    }
+
+    /// The key of one of several effects of this step, or of this tool call: made of the run, the
+    /// path and `name`, and the same for every attempt.
+    ///
+    /// ```
+    /// # use stepwright_core::StepContext;
+    /// let cx = StepContext::detached("Order");
+    /// assert_eq!(cx.idempotency_key(), "detached:Order");
+    /// assert_eq!(cx.idempotency_key_for("charge"), "detached:Order//charge");
+    /// assert_eq!(cx.attempt_key(), "detached:Order##1");
+    /// ```
+    pub fn idempotency_key_for(&self, name: &str) -> String {
+        // No path has two slashes in a row.
+        format!("{}//{name}", self.idempotency_key())
+    }
+
+    /// The key of this attempt: made of the run, the path and the number of the attempt. Two
+    /// attempts
+    /// of a step have different keys, so it does not protect an effect from being repeated: that is
+    /// what [`StepContext::idempotency_key`] is for.
+    pub fn attempt_key(&self) -> String {
+        format!("{}##{}", self.idempotency_key(), self.attempt)
     }
 
     /// Shows text while the step works: a piece of its answer.
@@ -152,9 +217,30 @@ impl StepContext {
         self.host.emit(&self.path, EventKind::RunContent { content: text.into() });
     }
 
-    /// Shows how far the step has come.
-    pub fn progress(&self, content: impl Into<Content>) {
-        self.host.emit(&self.path, EventKind::StepProgress { content: content.into() });
+    /// Shows how far the step has come, from 0 for nothing to 1 for all of it, and what it does.
+    /// A fraction outside of that is moved to its end; one that is no number is left out.
+    ///
+    /// ```
+    /// # use stepwright_core::StepContext;
+    /// # let cx = StepContext::detached("Convert");
+    /// cx.progress(0.4, "page 4 of 10");
+    /// ```
+    pub fn progress(&self, fraction: f64, content: impl Into<Content>) {
+        let progress = (!fraction.is_nan()).then(|| fraction.clamp(0.0, 1.0));
+        let content = content.into();
+        self.host.emit(&self.path, EventKind::StepProgress { content, progress });
+    }
+
+    /// Shows what the step is doing, where it is not known how much of it there is.
+    pub fn note(&self, content: impl Into<Content>) {
+        let content = content.into();
+        self.host.emit(&self.path, EventKind::StepProgress { content, progress: None });
+    }
+
+    /// Resets the idle clock of the step without showing anything: for work that goes on and has
+    /// nothing to say. What is shown or recorded resets it, too.
+    pub fn keep_alive(&self) {
+        self.host.keep_alive(&self.path);
     }
 
     /// Shows an event of your own.
@@ -180,30 +266,41 @@ impl StepContext {
         self.host.past(&self.path)
     }
 
-    /// What the last completed runs of this session were given and gave, at most `runs` of them and
+    /// What the last runs of this session were given and gave, at most `runs` of them and
     /// [`HISTORY_RUNS_MAX`](crate::session::HISTORY_RUNS_MAX), the oldest first: those that had
     /// ended when this run began, so that a run that is resumed sees the same ones.
+    /// [`Exchange::status`] tells those that failed or were cancelled.
     ///
     /// # Errors
     /// If the store cannot be read.
     #[doc(alias = "get_workflow_history")]
     pub async fn history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
-        self.host.history(runs).await
+        self.host.history(runs, false).await
+    }
+
+    /// As [`StepContext::history`], without the runs that failed or were cancelled.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn completed_history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
+        self.host.history(runs, true).await
     }
 
     /// Does something once, however often this step is tried or taken up again: what came of it is
     /// in the journal before this gives it, and is given from there afterwards. A failure is not
-    /// recorded, and is tried again.
+    /// recorded, and is tried again. Inside a tool call, `key` is one of that call.
     ///
-    /// Between the end of `work` and its being recorded the process may die: hand
-    /// [`StepContext::idempotency_key`] to services that recognise a repeated request.
+    /// Between the end of `work` and its being recorded the process may die, and the next attempt
+    /// then does it again: at least once. To narrow this, hand the key of the effect to a service
+    /// that recognises a repeated request ([`StepContext::idempotency_key`]), ask the service first
+    /// ([`Once::reconcile`]), or ask a person ([`Once::on_interrupted`]).
     ///
     /// ```
     /// # use futures_util::FutureExt as _;
     /// use stepwright_core::{StepContext, StepError};
     /// # async fn charge(_: &str) -> Result<u64, std::io::Error> { Ok(7) }
     /// async fn order(cx: StepContext) -> Result<String, StepError> {
-    ///     let receipt: u64 = cx.once("charge", charge("5 EUR")).await?;
+    ///     let receipt: u64 = cx.once("charge", charge(&cx.idempotency_key())).await?;
     ///     Ok(format!("receipt {receipt}"))
     /// }
     /// let done = order(StepContext::detached("Order")).now_or_never().unwrap()?;
@@ -212,30 +309,111 @@ impl StepContext {
     /// ```
     ///
     /// # Errors
-    /// That of `work`; if what was recorded is no `T`; if the journal is lost.
-    pub async fn once<T, E>(
-        &self,
-        key: &str,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, StepError>
+    /// When awaited: that of `work`; if what was recorded is no `T`; if the journal is lost; if the
+    /// outcome of an earlier attempt is unknown, and the policy is to fail.
+    pub fn once<T, E, W>(&self, key: &str, work: W) -> Once<'_, T, W>
     where
         T: Serialize + DeserializeOwned,
         E: Into<StepError>,
+        W: Future<Output = Result<T, E>>,
     {
-        if let Some(value) = self.host.recorded(&self.path, key) {
-            return serde_json::from_value(value).map_err(|error| {
-                StepError::terminal(format!(
-                    "what was recorded under `{key}` does not fit: {error}"
-                ))
-                .with_hint("use another key when the type of the result changes")
-            });
+        Once::new(self, key, work)
+    }
+
+    pub(crate) fn recorded(&self, key: &str) -> Option<Value> {
+        self.host.recorded(&self.path, key)
+    }
+
+    pub(crate) fn effect_interrupted(&self, key: &str) -> Option<u32> {
+        self.host.effect_interrupted(&self.path, key)
+    }
+
+    /// The next tool call of this step, as an execution of its own. A model's calls must be handed
+    /// over in the order in which it wants them: for executors such as agents.
+    ///
+    /// ```
+    /// # use futures_util::FutureExt as _;
+    /// use stepwright_core::StepContext;
+    /// use stepwright_core::calls::CallPast;
+    /// # use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
+    /// # let tool_call = ToolCall { id: "c-1".into(), name: "charge".into(),
+    /// #     arguments: Arguments::Json(serde_json::json!({"eur": 5})) };
+    /// # async {
+    /// let cx = StepContext::detached("order");
+    /// let call = cx.call(&tool_call);
+    /// assert_eq!(call.path().as_str(), "order/charge#1");
+    /// assert_eq!(*call.past(), CallPast::New);
+    /// let begun = call.begin().await?;
+    /// let text = format!("charged with {}", call.context().idempotency_key());
+    /// # let (call_id, name) = ("c-1".into(), "charge".into());
+    /// let outcome = ToolOutcome { call_id, name, text, is_error: false, outcome_unknown: false };
+    /// begun.end(&outcome).await?;
+    /// # Ok::<(), stepwright_core::StepError>(()) }.now_or_never().unwrap().unwrap();
+    /// ```
+    pub fn call(&self, tool: &ToolCall) -> Call {
+        let (path, past) = self.host.call(&self.path, tool);
+        let cx = Self { path, attempt: self.attempt, host: self.host.clone() };
+        Call { caller: self.path.clone(), cx, tool: tool.clone(), past }
+    }
+
+    /// Decides about an effect whose outcome is unknown: this step, this tool call, or what it
+    /// calls `key`. It has begun `begun` times.
+    ///
+    /// # Errors
+    /// With [`ErrorCode::OutcomeUnknown`] if the policy is to fail, or a person gives up; if the
+    /// journal is lost.
+    pub async fn resolve_interrupted(
+        &self,
+        policy: OnInterrupted,
+        key: Option<&str>,
+        begun: u32,
+    ) -> Result<Resolved, StepError> {
+        self.resolve_at(&self.path, policy, key, begun).await
+    }
+
+    pub(crate) async fn resolve_at(
+        &self,
+        asks: &StepPath,
+        policy: OnInterrupted,
+        key: Option<&str>,
+        begun: u32,
+    ) -> Result<Resolved, StepError> {
+        let path = &self.path;
+        let place = if is_call(path) { "tool call" } else { "step" };
+        let effect = match key {
+            Some(key) => format!("`{key}` of {place} `{path}`"),
+            None => format!("{place} `{path}`"),
+        };
+        match policy {
+            OnInterrupted::Retry => return Ok(Resolved::Again),
+            OnInterrupted::Fail => return Err(outcome_unknown(&effect)),
+            OnInterrupted::Ask => {}
         }
-        let done = work.await.map_err(Into::into)?;
-        let value = serde_json::to_value(&done).map_err(|error| {
-            StepError::terminal(format!("what came of `{key}` cannot be written as JSON: {error}"))
-        })?;
-        self.record(EventKind::StepRecorded { key: key.into(), value }).await?;
-        Ok(done)
+        let nth = if begun > 1 { begun.to_string() } else { String::new() };
+        let id = match key {
+            Some(key) => format!("{path}!once{nth}:{key}"),
+            None if begun > 1 => format!("{path}!interrupted:{nth}"),
+            None => format!("{path}!interrupted"),
+        };
+        let message = format!("{effect} had begun and did not end. Was it done?");
+        let requirement = Requirement {
+            id: id.into(),
+            path: path.clone(),
+            kind: RequirementKind::Interrupted { effect: effect.as_str().into(), attempt: begun },
+            message: message.into(),
+            due: None,
+            on_timeout: OnTimeout::default(),
+        };
+        match self.host.ask(asks, requirement).await? {
+            Answer::Submit { value } => Ok(Resolved::Done(value)),
+            Answer::Retry => Ok(Resolved::Again),
+            Answer::Reject { feedback: Some(why) } => {
+                let mut error = outcome_unknown(&effect);
+                error.data.message = format!("{}: {why}", error.data.message);
+                Err(error)
+            }
+            _ => Err(outcome_unknown(&effect)),
+        }
     }
 
     /// Waits for somebody to say something: whoever continues the run. The run may pause for as
@@ -430,6 +608,7 @@ struct Detached {
     run: RunInfo,
     world: World,
     cancelled: CancellationToken,
+    calls: Mutex<Calls>,
 }
 
 impl StepHost for Detached {
@@ -440,7 +619,7 @@ impl StepHost for Detached {
     fn past(&self, _: &StepPath) -> Vec<Event> {
         Vec::new()
     }
-    fn history(&self, _: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
+    fn history(&self, _: u32, _: bool) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
         Box::pin(std::future::ready(Ok(Arc::from([]))))
     }
     fn ask<'a>(
@@ -453,6 +632,9 @@ impl StepHost for Detached {
     }
     fn recorded(&self, _: &StepPath, _: &str) -> Option<Value> {
         None
+    }
+    fn call(&self, step: &StepPath, tool: &ToolCall) -> (StepPath, CallPast) {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).call(step, tool)
     }
     fn run(&self) -> &RunInfo {
         &self.run

@@ -41,6 +41,8 @@ pub enum ErrorCode {
     Tool,
     /// A limit was reached.
     Limit,
+    /// A loop made all its turns, and its condition was not met.
+    Exhausted,
     /// A person rejected it, or nobody answered in time.
     Rejected,
     /// An effect had begun and did not end: it may have happened, or not.
@@ -59,6 +61,7 @@ impl fmt::Display for ErrorCode {
             Self::Model => "model",
             Self::Tool => "tool",
             Self::Limit => "limit",
+            Self::Exhausted => "exhausted",
             Self::Rejected => "rejected",
             Self::OutcomeUnknown => "outcome unknown",
         })

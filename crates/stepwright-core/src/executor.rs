@@ -4,9 +4,11 @@ use crate::BoxFuture;
 use crate::content::Content;
 use crate::context::StepContext;
 use crate::error::StepError;
+use crate::fingerprint::Fingerprint;
+use crate::interrupted::OnInterrupted;
 use crate::media::Media;
 use crate::message::Usage;
-use crate::scope::Scope;
+use crate::scope::{LoopOutcome, Scope};
 use crate::session::{Exchange, history_text};
 use crate::state::{Patch, State};
 use serde::{Deserialize, Serialize};
@@ -66,8 +68,33 @@ pub trait Executor: Send + Sync + 'static {
         ExecutorType::Function
     }
 
+    /// Returns the texts and settings that decide what it does, so that a run is not taken up
+    /// with others than it began with. It is asked once, when a workflow is built. Empty by
+    /// default: what a function does cannot be told, and its step may
+    /// have a version instead.
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::default()
+    }
+
+    /// The policy for an execution whose outcome is unknown, unless the step, something around it
+    /// or the workflow has one. An executor that acts on the outside, and has no key by which the
+    /// outside knows a repeated request, says [`OnInterrupted::Ask`].
+    ///
+    /// It concerns executions that a dead process left behind, attempts that time out where a retry
+    /// would follow, and failures with the code
+    /// [`OutcomeUnknown`](crate::ErrorCode::OutcomeUnknown).
+    fn on_interrupted(&self) -> OnInterrupted {
+        OnInterrupted::Retry
+    }
+
+    /// `true` if it may ask a person, so that its run must be stored.
+    fn asks(&self) -> bool {
+        false
+    }
+
     /// Carries out one attempt. Dropping the future cancels it. It may run again after a crash, or
-    /// after an error that is retryable; [`StepContext::idempotency_key`] tells attempts apart.
+    /// after an error that is retryable; [`StepContext::idempotency_key`] is the same for all
+    /// attempts, and [`StepContext::attempt_key`] tells them apart.
     fn execute(
         &self,
         input: StepInput,
@@ -78,6 +105,9 @@ pub trait Executor: Send + Sync + 'static {
 trait Erased: Send + Sync {
     fn name(&self) -> &str;
     fn executor_type(&self) -> ExecutorType;
+    fn fingerprint(&self) -> Fingerprint;
+    fn on_interrupted(&self) -> OnInterrupted;
+    fn asks(&self) -> bool;
     fn execute(
         &self,
         input: StepInput,
@@ -91,6 +121,15 @@ impl<E: Executor> Erased for E {
     }
     fn executor_type(&self) -> ExecutorType {
         Executor::executor_type(self)
+    }
+    fn fingerprint(&self) -> Fingerprint {
+        Executor::fingerprint(self)
+    }
+    fn on_interrupted(&self) -> OnInterrupted {
+        Executor::on_interrupted(self)
+    }
+    fn asks(&self) -> bool {
+        Executor::asks(self)
     }
     fn execute(
         &self,
@@ -146,6 +185,21 @@ impl AnyExecutor {
     /// What kind of executor it is.
     pub fn executor_type(&self) -> ExecutorType {
         self.0.executor_type()
+    }
+
+    /// Returns what decides what it does: see [`Executor::fingerprint`].
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint()
+    }
+
+    /// The policy for an execution whose outcome is unknown: see [`Executor::on_interrupted`].
+    pub fn on_interrupted(&self) -> OnInterrupted {
+        self.0.on_interrupted()
+    }
+
+    /// `true` if it may ask a person: see [`Executor::asks`].
+    pub fn asks(&self) -> bool {
+        self.0.asks()
     }
 
     /// Carries out one attempt: see [`Executor::execute`].
@@ -210,6 +264,9 @@ pub struct StepInput {
     pub user_input: Option<Arc<Value>>,
     /// What a person did not like about what this step, or the last turn of this loop, gave before.
     pub feedback: Option<Arc<Feedback>>,
+    /// The turn before this one of the innermost loop around the step; empty in the first turn, and
+    /// outside of loops. See [`StepInput::last_turn`].
+    pub turn_before: Scope,
 }
 
 /// What a person did not like, and wants to be better.
@@ -247,13 +304,14 @@ impl StepInput {
         self.content().text().into_owned()
     }
 
-    /// What an agent is told: [`StepInput::content`], or the run's input if that is empty. The
-    /// outputs of branches stand under a heading each.
+    /// What an agent is told: [`StepInput::content`]; if that is empty, the run's input or, in a
+    /// map, the item. The outputs of branches stand under a heading each.
     pub fn message(&self) -> Content {
         match &self.previous {
             Some(previous) if previous.headed => previous.headings().into(),
             Some(previous) if !previous.content.is_empty() => previous.content.clone(),
-            _ => self.run.content.clone(),
+            // An empty item stays empty: the run's input is not what this is about.
+            _ => self.item.as_ref().unwrap_or(&self.run.content).clone(),
         }
     }
 
@@ -299,6 +357,41 @@ impl StepInput {
     /// The completed step at this address, such as `revise#2/write`.
     pub fn step_at(&self, path: &str) -> Option<&Content> {
         self.scope.at(path).filter(|e| e.status().has_output()).map(|e| &e.output().content)
+    }
+
+    /// What a step of this name gave in the turn before this one of the innermost loop around the
+    /// step; `None` in the first turn. A writer finds its last draft there, and what the reviewer
+    /// said about it.
+    ///
+    /// ```
+    /// # use stepwright_core::StepInput;
+    /// fn prompt(input: &StepInput) -> String {
+    ///     match (input.last_turn("Write"), input.last_turn("Review")) {
+    ///         (Some(draft), Some(verdict)) => format!("Improve:\n{draft}\n\nBecause:\n{verdict}"),
+    ///         _ => format!("Write about {}", input.run.content),
+    ///     }
+    /// }
+    /// assert_eq!(prompt(&StepInput::of("ants")), "Write about ants");
+    /// ```
+    pub fn last_turn(&self, name: &str) -> Option<&Content> {
+        let entry = self.turn_before.inside_last(name);
+        entry.filter(|e| e.status().has_output()).map(|e| &e.output().content)
+    }
+
+    /// How the loop of this name ended that ran last; `None` if none has. Tells a loop whose
+    /// condition was met from one that ran out of turns and was to continue.
+    ///
+    /// ```
+    /// # use stepwright_core::StepInput;
+    /// /// Says so where the reviewer never agreed.
+    /// fn label(input: &StepInput) -> String {
+    ///     let exhausted = input.loop_outcome("Revise").is_some_and(|ended| ended.exhausted);
+    ///     if exhausted { format!("not approved: {}", input.text()) } else { input.text() }
+    /// }
+    /// assert_eq!(label(&StepInput::of("A draft.")), "A draft.");
+    /// ```
+    pub fn loop_outcome(&self, name: &str) -> Option<LoopOutcome> {
+        self.scope.loop_named(name).copied()
     }
 
     /// The media that came with the run, then those that earlier steps gave, in order.

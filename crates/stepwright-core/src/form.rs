@@ -1,12 +1,18 @@
 //! Answers of people against the schemas of forms.
 
 use serde_json::Value;
+use std::cell::Cell;
 
 /// How many mistakes of one answer are told.
 pub const MISTAKES_MAX: usize = 10;
 
 /// How deep a form may be nested.
 const DEPTH_MAX: usize = 32;
+
+/// The number of parts of an answer that are compared with parts of its form.
+///
+/// A form whose alternatives refer to the form itself has very many in a few bytes.
+pub const CHECKS_MAX: u32 = 100_000;
 
 /// The keywords that [`mistakes`] looks at, beside `$ref`.
 pub const CHECKED: [&str; 15] = [
@@ -86,6 +92,69 @@ fn look(schema: &Value, at: &str, depth: usize, found: &mut Vec<String>) {
     }
 }
 
+/// Puts the `default` of each property that is missing into `value`: at any depth, in the elements
+/// of lists, and where `$ref` within the schema and `allOf` lead to.
+///
+/// ```
+/// use serde_json::json;
+/// use stepwright_core::form::fill_in;
+/// let schema = json!({ "properties": { "words": { "type": "integer", "default": 300 } } });
+/// let mut value = json!({ "tone": "plain" });
+/// fill_in(&schema, &mut value);
+/// assert_eq!(value, json!({ "tone": "plain", "words": 300 }));
+/// ```
+pub fn fill_in(schema: &Value, value: &mut Value) {
+    fill(schema, schema, value, 0);
+}
+
+fn fill(root: &Value, schema: &Value, value: &mut Value, depth: usize) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    let referred = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    if let Some(target) = referred.and_then(|pointer| root.pointer(pointer)) {
+        fill(root, target, value, depth + 1);
+    }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        fill(root, part, value, depth + 1);
+    }
+    match value {
+        Value::Object(members) => {
+            for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                if !members.contains_key(name)
+                    && let Some(default) = default_of(root, property)
+                {
+                    members.insert(name.clone(), default.clone());
+                }
+                if let Some(member) = members.get_mut(name) {
+                    fill(root, property, member, depth + 1);
+                }
+            }
+        }
+        Value::Array(elements) => {
+            if let Some(items) = schema.get("items") {
+                for element in elements {
+                    fill(root, items, element, depth + 1);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The default of a property, which may stand where it refers to.
+fn default_of<'s>(root: &'s Value, property: &'s Value) -> Option<&'s Value> {
+    let mut schema = property;
+    for _ in 0..DEPTH_MAX {
+        if let Some(default) = schema.get("default") {
+            return Some(default);
+        }
+        let reference = schema["$ref"].as_str()?.strip_prefix('#')?;
+        schema = root.pointer(reference)?;
+    }
+    None
+}
+
 /// What is wrong with `value` as an answer to a form with this JSON Schema; nothing if it fits.
 ///
 /// Forms are flat, and this knows what they use: `type`, `properties`, `required`,
@@ -109,24 +178,37 @@ fn look(schema: &Value, at: &str, depth: usize, found: &mut Vec<String>) {
 /// ```
 pub fn mistakes(schema: &Value, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    check(schema, schema, value, "", 0, &mut found);
+    let root = Root { schema, left: Cell::new(CHECKS_MAX) };
+    check(&root, schema, value, "", 0, &mut found);
+    if root.left.get() == 0 {
+        return vec![format!(
+            "the form and the answer have more than {CHECKS_MAX} parts to compare"
+        )];
+    }
     found.truncate(MISTAKES_MAX);
     found
 }
 
+/// A whole schema, and how many parts may still be compared.
+struct Root<'a> {
+    schema: &'a Value,
+    left: Cell<u32>,
+}
+
 fn check(
-    root: &Value,
+    root: &Root<'_>,
     schema: &Value,
     value: &Value,
     at: &str,
     depth: usize,
     found: &mut Vec<String>,
 ) {
-    if depth > DEPTH_MAX || found.len() >= MISTAKES_MAX {
+    root.left.set(root.left.get().saturating_sub(1));
+    if depth > DEPTH_MAX || found.len() >= MISTAKES_MAX || root.left.get() == 0 {
         return;
     }
     if let Some(reference) = schema["$ref"].as_str() {
-        let target = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
+        let target = reference.strip_prefix('#').and_then(|pointer| root.schema.pointer(pointer));
         if let Some(target) = target {
             check(root, target, value, at, depth + 1, found);
         }

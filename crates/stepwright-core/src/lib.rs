@@ -3,21 +3,26 @@
 //! Everything here is plain data, or a trait that somebody else implements.
 //! This crate does no I/O, starts no task and reads no clock.
 
+pub mod call;
+pub mod calls;
 pub mod content;
 pub mod context;
 pub mod dispatch;
 pub mod error;
 pub mod event;
 pub mod executor;
+pub mod fingerprint;
 pub mod fold;
 pub mod form;
 pub mod id;
 pub mod interrupted;
 pub mod journal;
+pub mod json;
 pub mod media;
 pub mod memory;
 pub mod message;
 pub mod model;
+pub mod once;
 pub mod output;
 pub mod path;
 pub mod plan;
@@ -36,10 +41,12 @@ pub use context::StepContext;
 pub use error::{Error, ErrorCode, ErrorData, ErrorKind, StepError};
 pub use event::{Event, EventKind};
 pub use executor::{AnyExecutor, Executor, Feedback, StepInput, StepOutput};
+pub use fingerprint::Fingerprint;
 pub use id::{IdError, RunId, SessionId, UserId, WorkflowId};
 pub use interrupted::OnInterrupted;
 pub use media::{Media, MediaKind, MediaSource};
 pub use memory::Memory;
+pub use once::Once;
 pub use output::{Metrics, RunOutput, RunStatus, StepResult, StepStatus};
 pub use path::StepPath;
 pub use requirement::{Answer, OnTimeout, Requirement};

@@ -190,6 +190,10 @@ pub struct ToolOutcome {
     /// Whether the tool failed. The model is told, and may try something else.
     #[serde(default)]
     pub is_error: bool,
+    /// `true` if the call may have had its effect, although it failed: it took too long, and is
+    /// neither read-only nor idempotent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outcome_unknown: bool,
 }
 
 /// What a call of a model consumed, in tokens. `None` where the provider did not say.

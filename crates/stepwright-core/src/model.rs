@@ -198,6 +198,9 @@ pub struct Completion {
     pub response_id: Option<String>,
     /// What the provider calls the request: what its support asks for.
     pub request_id: Option<String>,
+    /// A doubt about the answer that does not make it a failure, for a person: that its end was not
+    /// announced, for one.
+    pub warning: Option<String>,
 }
 
 /// Why a model stopped.
@@ -228,7 +231,7 @@ pub enum StopReason {
     Other(String),
 }
 
-/// What went wrong with a model.
+/// The class of a [`ModelError`].
 ///
 /// ```
 /// use stepwright_core::model::{ModelError, ModelErrorKind};
@@ -290,6 +293,8 @@ pub struct ModelError {
     pub message: String,
     /// What to do about it, if that is known better than by the kind.
     pub hint: Option<String>,
+    /// What the failed request consumed, as far as the provider said before it failed.
+    pub usage: Box<Usage>,
 }
 
 impl ModelError {
@@ -298,7 +303,8 @@ impl ModelError {
         use ModelErrorKind::{Auth, BadRequest, Provider, Refused};
         let retryable = !matches!(kind, Auth | BadRequest | Refused | Provider);
         let message = message.into();
-        Self { kind, retryable, retry_after: None, status: None, message, hint: None }
+        let (retry_after, status, hint, usage) = (None, None, None, Box::default());
+        Self { kind, retryable, retry_after, status, message, hint, usage }
     }
 
     /// Says what to do about it.

@@ -2,7 +2,7 @@
 
 use crate::content::Content;
 use crate::error::ErrorData;
-use crate::event::Event;
+use crate::event::{Event, RefusedAnswer};
 use crate::executor::ExecutorType;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::media::{Media, MediaKind};
@@ -153,6 +153,8 @@ pub enum StepType {
     Map,
     /// An item of such a list.
     Item,
+    /// A tool call of a step. It has no result of its own among those of steps.
+    ToolCall,
 }
 
 /// What became of one step, and of everything inside it.
@@ -199,6 +201,9 @@ pub struct StepResult {
     /// Why it failed, or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<ErrorData>>,
+    /// `true` if this is a loop that made all its turns and whose condition was not met.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exhausted: bool,
     /// How often it was tried; 0 for containers.
     #[serde(default)]
     pub attempts: u32,
@@ -245,10 +250,10 @@ impl StepResult {
     }
 }
 
-/// What one agent did in one attempt of a step.
+/// What one agent did in one attempt of a step, or in a tool call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExecutorRun {
-    /// The step.
+    /// The step, or the tool call: `order/ask#1`.
     pub path: StepPath,
     /// The agent.
     pub agent: Arc<str>,
@@ -396,6 +401,9 @@ pub struct RunOutput {
     #[doc(alias = "step_requirements")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<Requirement>,
+    /// Answers that came after their deadlines, and were refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_answers: Vec<RefusedAnswer>,
 }
 
 impl RunOutput {

@@ -1,6 +1,7 @@
 //! The address of one execution of one node of a plan.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -50,6 +51,55 @@ impl StepPath {
     #[must_use]
     pub fn nth(&self, n: u32) -> Self {
         Self(format!("{}#{n}", self.0).into())
+    }
+
+    /// The `n`-th call of the tool `name` that the step at this address makes, counted from 1.
+    ///
+    /// A model may ask for a tool by any text. Characters with a meaning in paths become `_`.
+    ///
+    /// ```
+    /// use stepwright_core::StepPath;
+    /// let call = StepPath::from("order").call("charge", 2);
+    /// assert_eq!(call.as_str(), "order/charge#2");
+    /// assert_eq!(call.caller().unwrap().as_str(), "order");
+    /// ```
+    #[must_use]
+    pub fn call(&self, name: &str, n: u32) -> Self {
+        self.child(&call_name(name)).nth(n)
+    }
+
+    /// The address of the step, or of the call, that makes the call at this address: the address
+    /// without its last segment. `None` for the root.
+    pub fn caller(&self) -> Option<Self> {
+        self.caller_str().map(Self::from)
+    }
+
+    /// [`StepPath::caller`], as text.
+    pub fn caller_str(&self) -> Option<&str> {
+        if self.0.is_empty() {
+            return None;
+        }
+        Some(self.0.rsplit_once('/').map_or("", |(caller, _)| caller))
+    }
+
+    /// The step in which something at this address happens, which is the address of a step or of a
+    /// tool call, however deep.
+    ///
+    /// ```
+    /// use stepwright_core::StepPath;
+    /// let inner = StepPath::from("revise#2/write/ask#1/search#3");
+    /// assert_eq!(inner.step().as_str(), "revise#2/write");
+    /// ```
+    #[must_use]
+    pub fn step(&self) -> Self {
+        let mut step = self.as_str();
+        // The last segment of a step has no number.
+        while let Some((caller, last)) = step.rsplit_once('/')
+            && last.contains('#')
+        {
+            step = caller;
+        }
+        if step.len() == self.0.len() { self.clone() } else { step.into() }
     }
 
     /// The address as text; empty for the root.
@@ -127,6 +177,17 @@ impl fmt::Debug for StepPath {
     }
 }
 
+/// The name of a tool as a segment of a path.
+pub(crate) fn call_name(name: &str) -> Cow<'_, str> {
+    if name_mistake(name).is_none() {
+        return Cow::Borrowed(name);
+    }
+    let short = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
+    let plain = |c: char| if matches!(c, '/' | '#') || c.is_control() { '_' } else { c };
+    let name: String = short.chars().map(plain).collect();
+    if name.trim().is_empty() { Cow::Borrowed("_") } else { Cow::Owned(name) }
+}
+
 /// What is wrong with a text as the name of a step, or nothing.
 ///
 /// Names make paths, so `/` and `#` have a meaning of their own in them.
@@ -161,6 +222,16 @@ mod tests {
             path = parent;
         }
         assert_eq!(seen, ["a/revise#2/write", "a/revise#2", "a/revise", "a", ""]);
+    }
+
+    #[test]
+    fn whatever_a_model_calls_a_tool_a_call_has_one_segment() {
+        let step = StepPath::from("a/b");
+        for name in ["search", "a/b", "#1", "", "  ", "x\ny", &"é".repeat(200)] {
+            let call = step.call(name, 3);
+            assert_eq!((call.caller().as_ref(), call.number()), (Some(&step), Some(3)), "{name:?}");
+            assert!(name_mistake(call.name()).is_none(), "{call}");
+        }
     }
 
     #[test]

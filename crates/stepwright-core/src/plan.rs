@@ -2,12 +2,13 @@
 
 use crate::error::{ErrorCode, ErrorData};
 use crate::executor::ExecutorType;
+use crate::fingerprint::{Fingerprint, hex};
+use crate::interrupted::OnInterrupted;
 use crate::review::HumanReview;
 use crate::state::Reducers;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// How deep containers and workflows may be nested in each other.
@@ -24,16 +25,19 @@ pub const RETRIES_MAX: u32 = 1_000;
 /// A workflow as plain data. It can be stored, drawn, compared and digested.
 ///
 /// ```
+/// use stepwright_core::Fingerprint;
 /// use stepwright_core::plan::{Node, NodeKind, OnError, Plan};
 /// let kind = NodeKind::Steps { body: Vec::new() };
 /// let on_error = OnError::Fail.into();
 /// let name = "Draft".into();
-/// let node = Node { index: 0, name, kind, on_error, timeout_ms: None, review: None };
+/// let content = Fingerprint::default();
+/// let node = Node { index: 0, name, kind, on_error, timeout_ms: None, review: None, content };
 /// let (body, reducers) = (vec![node], Default::default());
-/// let plan = Plan { name: "News".into(), body, nodes: 1, reducers };
+/// let content = Some(Fingerprint::default());
+/// let plan = Plan { name: "News".into(), body, nodes: 1, reducers, content };
 /// let mut changed = plan.clone();
-/// changed.body[0].on_error = OnError::Skip.into();
-/// // Whoever resumes a run sees that it began with another plan.
+/// changed.body[0].content = Fingerprint::default().with("version", "2");
+/// // A run that began with the one is not taken up with the other.
 /// assert_ne!(plan.digest(), changed.digest());
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,18 +51,66 @@ pub struct Plan {
     /// How values are put together that branches set one key of the session state to.
     #[serde(default, skip_serializing_if = "Reducers::is_empty")]
     pub reducers: Reducers,
+    /// The content of the workflow itself. `None` in plans of the time before plans had content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Fingerprint>,
 }
 
 impl Plan {
-    /// A fingerprint of names, shapes and limits (SHA-256, in hexadecimal). What functions and
-    /// prompts do is not part of it.
+    /// The fingerprint of names, shapes, limits and content (SHA-256, in hexadecimal). The code of
+    /// functions is not part of it.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        hash.update(serde_json::to_vec(self).expect("a plan is plain data"));
-        hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hash.update(serde_json::to_vec(&self.without_content()).expect("a plan is plain data"));
+        if let Some(content) = &self.content {
+            // Not the plan as it is stored: that shortens texts and leaves out secrets.
+            hash.update(b"content");
+            content.hash_into(&mut hash);
+            for_each_node(&self.body, &mut |node| {
+                hash.update(node.index.to_le_bytes());
+                node.content.hash_into(&mut hash);
+            });
+        }
+        hex(&hash.finalize())
+    }
+
+    /// The plan without content: its digest is the one that runs have that began before plans had
+    /// content.
+    #[must_use]
+    pub fn without_content(&self) -> Self {
+        let mut plan = self.clone();
+        plan.content = None;
+        for_each_node_mut(&mut plan.body, &mut |node| node.content = Fingerprint::default());
+        plan
+    }
+}
+
+fn for_each_node(body: &[Node], visit: &mut dyn FnMut(&Node)) {
+    for node in body {
+        visit(node);
+        for inner in children(node) {
+            for_each_node(inner, visit);
+        }
+    }
+}
+
+/// Calls `change` with each node, those inside of others too.
+pub fn for_each_node_mut(body: &mut [Node], change: &mut dyn FnMut(&mut Node)) {
+    for node in body {
+        change(node);
+        match &mut node.kind {
+            NodeKind::Workflow { body }
+            | NodeKind::Steps { body }
+            | NodeKind::Loop { body, .. }
+            | NodeKind::Map { body, .. } => for_each_node_mut(body, change),
+            NodeKind::Parallel { branches, .. } => for_each_node_mut(branches, change),
+            NodeKind::Router { choices } => for_each_node_mut(choices, change),
+            NodeKind::Condition { then, otherwise } => {
+                for_each_node_mut(then, change);
+                for_each_node_mut(otherwise, change);
+            }
+            NodeKind::Step { .. } => {}
+        }
     }
 }
 
@@ -89,6 +141,9 @@ pub struct Node {
     /// What a person has a say in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Box<HumanReview>>,
+    /// The texts and settings that decide what it does, as far as they are known.
+    #[serde(default, skip_serializing_if = "Fingerprint::is_empty")]
+    pub content: Fingerprint,
 }
 
 /// What a node does.
@@ -104,7 +159,8 @@ pub struct Node {
 ///         _ => '-',
 ///     }
 /// }
-/// let revise = NodeKind::Loop { body: Vec::new(), at_most: 3, forward: true };
+/// let (body, on_exhausted) = (Vec::new(), None);
+/// let revise = NodeKind::Loop { body, at_most: 3, forward: true, on_exhausted };
 /// assert_eq!(mark(&revise), '*');
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,9 +177,18 @@ pub enum NodeKind {
         retry: Retry,
         /// How long an attempt may take, in milliseconds.
         timeout_ms: Option<u64>,
+        /// The longest time that an attempt may give no sign of life, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        idle_ms: Option<u64>,
         /// How many earlier runs of the session it is told of.
         #[serde(default, skip_serializing_if = "is_zero")]
         history_runs: u32,
+        /// The policy for an attempt whose outcome is unknown.
+        #[serde(default, skip_serializing_if = "OnInterrupted::is_default")]
+        on_interrupted: OnInterrupted,
+        /// `true` if those that failed or were cancelled are left out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        history_completed_only: bool,
     },
     /// Runs a whole workflow, whose steps see nothing of what is around it but the session state.
     Workflow {
@@ -152,6 +217,10 @@ pub enum NodeKind {
         at_most: u32,
         /// Whether a turn begins with what the last one gave, instead of what the loop was given.
         forward: bool,
+        /// What happens when it has made all its turns and its condition was not met. `None` for a
+        /// loop that has no condition.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on_exhausted: Option<OnExhausted>,
     },
     /// One or the other.
     Condition {
@@ -304,6 +373,28 @@ impl From<ErrorPolicy> for Written {
             Self::ByClass { otherwise, classes }
         }
     }
+}
+
+/// What a loop with a condition does when it has made all its turns and the condition was not met.
+///
+/// ```
+/// use stepwright_core::plan::OnExhausted;
+/// // In a file: `on_exhausted: continue`.
+/// let written: OnExhausted = serde_json::from_str(r#""continue""#)?;
+/// assert_eq!(written, OnExhausted::Continue);
+/// assert_eq!(OnExhausted::default(), OnExhausted::Fail);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnExhausted {
+    /// The loop fails with [`ErrorCode::Exhausted`].
+    #[default]
+    Fail,
+    /// The loop completes with what its last turn gave. Later steps can ask
+    /// [`StepInput::loop_outcome`](crate::StepInput::loop_outcome).
+    Continue,
 }
 
 /// What a container with branches does when one fails.

@@ -38,9 +38,12 @@ const SECRET_NAMES: [&str; 11] = [
     "credential",
 ];
 
+/// How the names of secrets in the query of an address end, in lower case, beside [`SECRET_NAMES`].
+const QUERY_NAMES: [&str; 6] = ["key", "sig", "signature", "auth", "pwd", "pass"];
+
 /// The text without what looks like a secret: keys of well-known services, `Bearer` and `Basic`
-/// credentials, passwords in addresses, and the values of members and settings whose names say that
-/// they are secret.
+/// credentials, passwords in addresses, what the query of an address calls a key, a token or a
+/// signature, and the values of members and settings whose names say that they are secret.
 ///
 /// It is made for logs and cannot know every secret: a password in the middle of a sentence is a
 /// word like any other.
@@ -50,6 +53,7 @@ const SECRET_NAMES: [&str; 11] = [
 /// assert_eq!(redact("key sk-abcdefghijklmnop."), "key [redacted].");
 /// assert_eq!(redact(r#"{"password":"a\"b","n":1}"#), r#"{"password":"[redacted]","n":1}"#);
 /// assert_eq!(redact("postgres://ada:pw@host/db"), "postgres://ada:[redacted]@host/db");
+/// assert_eq!(redact("https://host/v1?key=abc&n=1"), "https://host/v1?key=[redacted]&n=1");
 /// assert_eq!(redact("a token of thanks"), "a token of thanks");
 /// ```
 pub fn redact(text: &str) -> Cow<'_, str> {
@@ -90,6 +94,15 @@ fn secret_at(text: &str, at: usize) -> Option<(usize, usize)> {
         return (end - begin >= KEY_BYTES_MIN).then_some((begin, end));
     }
     let name = word.to_ascii_lowercase();
+    if text[..at].ends_with(['?', '&']) {
+        let value = text[end..].strip_prefix('=')?;
+        let names = || SECRET_NAMES.iter().chain(&QUERY_NAMES);
+        let length = value
+            .find(|c: char| c.is_whitespace() || "&#\"'`<>".contains(c))
+            .unwrap_or(value.len());
+        let is_secret = length > 0 && names().any(|secret| name.ends_with(secret));
+        return is_secret.then_some((end + 1, end + 1 + length));
+    }
     SECRET_NAMES.iter().any(|secret| name.ends_with(secret)).then(|| value_of(text, end))?
 }
 
@@ -173,6 +186,9 @@ mod tests {
             (r#""{\"password\":\"pw\",\"n\":1}""#, r#""{\"password\":\"[redacted]\",\"n\":1}""#),
             ("http://host:80/a@b", "http://host:80/a@b"),
             ("http://a:b@c@host/", "http://a:[redacted]@host/"),
+            ("`http://h/?api_key=a,b&x=1`", "`http://h/?api_key=[redacted]&x=1`"),
+            ("http://h/?sig=a%2B&monkey=", "http://h/?sig=[redacted]&monkey="),
+            ("why? key=value", "why? key=value"),
             ("my-sk-learn-and-more-words", "my-sk-learn-and-more-words"),
             ("sk-short ü AIzaSyA1234567890123 ü", "sk-short ü [redacted] ü"),
             ("password:", "password:"),

@@ -301,7 +301,9 @@ impl Requirement {
                 | RequirementKind::Wait { schema: Some(schema) },
                 Answer::Submit { value },
             ) => {
-                let mistakes = form::mistakes(schema, value);
+                let mut value = value.clone();
+                form::fill_in(schema, &mut value);
+                let mistakes = form::mistakes(schema, &value);
                 if mistakes.is_empty() {
                     return Ok(());
                 }
@@ -319,6 +321,19 @@ impl Requirement {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The answer with the `default` of each property of the form that it leaves out.
+    pub fn filled_in(&self, answer: &Answer) -> Answer {
+        let mut answer = answer.clone();
+        if let (
+            RequirementKind::UserInput { schema } | RequirementKind::Wait { schema: Some(schema) },
+            Answer::Submit { value },
+        ) = (&self.kind, &mut answer)
+        {
+            form::fill_in(schema, value);
+        }
+        answer
     }
 
     /// What counts as the answer when nobody has given one in time. `None` means that it fails.

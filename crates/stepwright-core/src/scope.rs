@@ -3,6 +3,7 @@
 use crate::executor::StepOutput;
 use crate::output::StepStatus;
 use crate::path::StepPath;
+use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,6 +21,25 @@ pub struct Entry {
     status: StepStatus,
     output: Arc<StepOutput>,
     inside: Vec<Scope>,
+    outcome: Option<LoopOutcome>,
+}
+
+/// How a loop ended, as later steps see it: see
+/// [`StepInput::loop_outcome`](crate::StepInput::loop_outcome).
+///
+/// ```
+/// use stepwright_core::scope::LoopOutcome;
+/// let outcome = LoopOutcome { iterations: 3, exhausted: true };
+/// assert_eq!(serde_json::to_string(&outcome)?, r#"{"iterations":3,"exhausted":true}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LoopOutcome {
+    /// The number of turns it made.
+    pub iterations: u32,
+    /// `true` if it made all its turns and its condition was not met. Never for a loop without a
+    /// condition.
+    pub exhausted: bool,
 }
 
 impl Scope {
@@ -33,7 +53,15 @@ impl Scope {
         output: Arc<StepOutput>,
         inside: Vec<Self>,
     ) -> Self {
-        Self(Some(Arc::new(Entry { before: self.clone(), path, status, output, inside })))
+        let before = self.clone();
+        Self(Some(Arc::new(Entry { before, path, status, output, inside, outcome: None })))
+    }
+
+    /// Notes how the loop ended that this scope was just extended by.
+    pub fn note_outcome(&mut self, outcome: LoopOutcome) {
+        if let Some(entry) = self.0.as_mut().and_then(Arc::get_mut) {
+            entry.outcome = Some(outcome);
+        }
     }
 
     /// What came last: the output before, at the same level or around it.
@@ -49,9 +77,24 @@ impl Scope {
     /// The latest output under this name: first among siblings and what encloses them, then
     /// inside of those. A name that ran more than once gives its last output.
     pub fn named(&self, name: &str) -> Option<&Entry> {
+        self.latest(&|entry| entry.name() == name)
+    }
+
+    /// The loop of this name that ended last, found as [`Scope::named`] finds outputs.
+    pub fn loop_named(&self, name: &str) -> Option<&LoopOutcome> {
+        let wanted = |entry: &Entry| entry.name() == name && entry.outcome.is_some();
+        self.latest(&wanted)?.outcome.as_ref()
+    }
+
+    /// The latest output under this name inside of the last entry, and nowhere else.
+    pub fn inside_last(&self, name: &str) -> Option<&Entry> {
+        self.last()?.inner(&|entry| entry.name() == name)
+    }
+
+    fn latest(&self, wanted: &dyn Fn(&Entry) -> bool) -> Option<&Entry> {
         self.iter()
-            .find(|entry| entry.name() == name)
-            .or_else(|| self.iter().find_map(|entry| entry.inner(&|e| e.name() == name)))
+            .find(|entry| wanted(entry))
+            .or_else(|| self.iter().find_map(|entry| entry.inner(wanted)))
     }
 
     /// The output at exactly this address.

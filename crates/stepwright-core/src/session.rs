@@ -3,7 +3,7 @@
 use crate::content::Content;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::message::Usage;
-use crate::output::Metrics;
+use crate::output::{Metrics, RunOutput, RunStatus, StepStatus};
 use crate::state::State;
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -135,33 +135,88 @@ impl SessionMetrics {
     }
 }
 
-/// What a completed run of a session was given, and what it gave.
+/// What a run of a session was given, and what it gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
     /// The run.
     pub run_id: RunId,
     /// What it was given.
     pub input: Content,
-    /// What it gave.
+    /// What it gave. Of a run that failed or was cancelled: what it had given until then.
     pub output: Content,
+    /// How it ended.
+    #[serde(default = "completed")]
+    pub status: RunStatus,
 }
 
-/// Earlier exchanges as a model reads them, before its message. Empty if there are none.
+fn completed() -> RunStatus {
+    RunStatus::Completed
+}
+
+impl Exchange {
+    /// The exchange that a run was.
+    ///
+    /// Where the run did not complete, its output is what the steps that were stopped had said; if
+    /// they had said nothing, what the last step gave that completed.
+    pub fn of(run: RunOutput) -> Self {
+        let output = match run.status {
+            RunStatus::Completed => run.content,
+            _ => said_so_far(&run),
+        };
+        Self { run_id: run.run_id, input: run.input, output, status: run.status }
+    }
+
+    /// How a reader is told that the run did not complete; `None` if it did.
+    fn mark(&self) -> Option<&'static str> {
+        match self.status {
+            RunStatus::Completed => None,
+            RunStatus::Error => Some("[failed]"),
+            _ => Some("[interrupted]"),
+        }
+    }
+}
+
+/// What a run that did not complete had given.
+fn said_so_far(run: &RunOutput) -> Content {
+    let said = |wanted: StepStatus| {
+        let leaves = run.walk().filter(move |step| step.status == wanted && step.steps.is_empty());
+        leaves.filter(|step| !step.content.is_empty())
+    };
+    let mut stopped = said(StepStatus::Cancelled);
+    match (stopped.next(), stopped.next()) {
+        (Some(one), None) => one.content.clone(),
+        (Some(_), Some(_)) => {
+            // Branches that were at work at the same time.
+            let texts = said(StepStatus::Cancelled).map(|step| step.content.pretty().into_owned());
+            texts.collect::<Vec<_>>().join("\n\n").into()
+        }
+        (None, _) => {
+            said(StepStatus::Completed).last().map(|step| step.content.clone()).unwrap_or_default()
+        }
+    }
+}
+
+/// Earlier exchanges as a model reads them, before its message. Empty if there are none. A run that
+/// was cancelled is marked `[interrupted]`, one that failed `[failed]`.
 ///
 /// What a model repeated of such a text in its own answer is left out: it would grow with each run.
 ///
 /// ```
+/// use stepwright_core::RunStatus;
 /// use stepwright_core::session::{Exchange, history_text};
 /// let earlier = Exchange {
 ///     run_id: "r-1".parse()?,
 ///     input: "Name a bridge.".into(),
 ///     output: "The Golden Gate Bridge.".into(),
+///     status: RunStatus::Completed,
 /// };
 /// assert_eq!(
-///     history_text(&[earlier]),
+///     history_text(&[earlier.clone()]),
 ///     "<workflow_history_context>\n[Workflow Run-1]\nUser input: Name a bridge.\n\
 ///      Workflow output: The Golden Gate Bridge.\n\n</workflow_history_context>\n",
 /// );
+/// let cut = Exchange { output: "The Gol".into(), status: RunStatus::Cancelled, ..earlier };
+/// assert!(history_text(&[cut]).contains("Workflow output: The Gol [interrupted]\n"));
 /// # Ok::<(), stepwright_core::IdError>(())
 /// ```
 pub fn history_text(history: &[Exchange]) -> String {
@@ -171,7 +226,13 @@ pub fn history_text(history: &[Exchange]) -> String {
     let mut text = format!("{HISTORY_BEGINS}\n");
     for (nth, exchange) in (1..).zip(history) {
         let input = without_history(&exchange.input.pretty());
-        let output = without_history(&exchange.output.pretty());
+        let mut output = without_history(&exchange.output.pretty());
+        if let Some(mark) = exchange.mark() {
+            if !output.is_empty() {
+                output.push(' ');
+            }
+            output.push_str(mark);
+        }
         let _ = write!(
             text,
             "[Workflow Run-{nth}]\nUser input: {input}\nWorkflow output: {output}\n\n"
@@ -206,6 +267,7 @@ mod tests {
             run_id: RunId::new("r").unwrap(),
             input: input.into(),
             output: output.into(),
+            status: RunStatus::Completed,
         };
         let first = history_text(&[exchange("a", "b")]);
         let echoed = history_text(&[exchange("c", &format!("{first}d"))]);

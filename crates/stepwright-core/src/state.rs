@@ -69,6 +69,16 @@ pub enum PatchError {
         /// What was to be done.
         wanted: &'static str,
     },
+    /// The sum does not fit into 64 bits.
+    #[error("state key `{key}` is {found}, and {by} more is beyond 64 bits")]
+    Overflow {
+        /// Which key.
+        key: String,
+        /// What it holds.
+        found: Number,
+        /// The amount that was to be added.
+        by: Number,
+    },
     /// Two branches of a container set one key to two values.
     #[error("branches `{first}` and `{second}` both set state key `{key}`, to different values")]
     Conflict {
@@ -153,7 +163,16 @@ impl Patch {
                 other => return Err(mismatch(other, "be merged into")),
             },
             Self::Increment { by, .. } => match entry(state, key, || Value::from(0)) {
-                Value::Number(number) => *number = sum(number, by),
+                Value::Number(number) => match sum(number, by) {
+                    Some(sum) => *number = sum,
+                    None => {
+                        return Err(PatchError::Overflow {
+                            key: key.to_owned(),
+                            found: number.clone(),
+                            by: by.clone(),
+                        });
+                    }
+                },
                 other => return Err(mismatch(other, "be incremented")),
             },
         }
@@ -176,13 +195,23 @@ fn merge_objects(into: &mut Map<String, Value>, from: &Map<String, Value>) {
     }
 }
 
-fn sum(a: &Number, b: &Number) -> Number {
-    match (a.as_i64(), b.as_i64()) {
-        (Some(a), Some(b)) if a.checked_add(b).is_some() => Number::from(a + b),
-        _ => {
-            let sum = a.as_f64().unwrap_or(0.0) + b.as_f64().unwrap_or(0.0);
-            Number::from_f64(sum).unwrap_or_else(|| a.clone())
+/// The sum; nothing if it is beyond 64 bits, or not finite. Integers are never rounded.
+fn sum(a: &Number, b: &Number) -> Option<Number> {
+    match (a.as_i128(), b.as_i128()) {
+        (Some(a), Some(b)) => {
+            let sum = a.checked_add(b)?;
+            let signed = i64::try_from(sum).map(Number::from);
+            signed.or_else(|_| u64::try_from(sum).map(Number::from)).ok()
         }
+        _ => Number::from_f64(a.as_f64()? + b.as_f64()?),
+    }
+}
+
+/// `true` if `a` is at most `b`. Integers are never rounded.
+fn at_most(a: &Number, b: &Number) -> bool {
+    match (a.as_i128(), b.as_i128()) {
+        (Some(a), Some(b)) => a <= b,
+        _ => a.as_f64() <= b.as_f64(),
     }
 }
 
@@ -240,9 +269,12 @@ impl Reducer {
             reduced = match (self, reduced, value) {
                 (Self::First, first, _) => first,
                 (Self::Last, _, last) => last,
-                (Self::Sum, Value::Number(a), Value::Number(b)) => sum(&a, &b).into(),
+                (Self::Sum, Value::Number(a), Value::Number(b)) => match sum(&a, &b) {
+                    Some(sum) => sum.into(),
+                    None => return Err("one that makes the sum too large for 64 bits"),
+                },
                 (Self::Min | Self::Max, Value::Number(a), Value::Number(b)) => {
-                    let less = a.as_f64() <= b.as_f64();
+                    let less = at_most(&a, &b);
                     if less == (self == Self::Min) { a } else { b }.into()
                 }
                 (Self::Concat, Value::Array(mut list), Value::Array(more)) => {
@@ -362,6 +394,23 @@ mod tests {
         let error = Patch::increment("name", 1).apply(&mut state).unwrap_err();
         assert_eq!(error.to_string(), "state key `name` holds a text, so it cannot be incremented");
         assert_eq!(state, before);
+    }
+
+    #[test]
+    fn sums_are_exact_or_refused() {
+        let mut state: State =
+            serde_json::from_value(json!({"n": i64::MAX, "u": u64::MAX})).unwrap();
+        Patch::increment("n", 1).apply(&mut state).unwrap();
+        assert_eq!(state["n"], json!(9_223_372_036_854_775_808_u64));
+        let error = Patch::increment("u", 1).apply(&mut state).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "state key `u` is 18446744073709551615, and 1 more is beyond 64 bits"
+        );
+        Patch::increment("u", -1).apply(&mut state).unwrap();
+        assert_eq!(state["u"], json!(u64::MAX - 1));
+        let exact = [json!(9_007_199_254_740_993_i64), json!(9_007_199_254_740_992_i64)];
+        assert_eq!(Reducer::Max.reduce(exact.to_vec()), Ok(exact[0].clone()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::BoxFuture;
 use crate::context::StepContext;
 use crate::error::StepError;
+use crate::interrupted::OnInterrupted;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -101,6 +102,56 @@ pub trait Tool: Send + Sync + 'static {
     fn requires_confirmation(&self) -> bool {
         false
     }
+
+    /// The effect of a call on the world outside.
+    fn effect(&self) -> ToolEffect {
+        ToolEffect::Acts
+    }
+
+    /// The policy for a call that had begun and not ended when its process died. `None` follows
+    /// from [`Tool::effect`]: see [`ToolEffect::on_interrupted`].
+    fn on_interrupted(&self) -> Option<OnInterrupted> {
+        None
+    }
+
+    /// `true` if a call may ask a person, so that its run must be stored.
+    fn asks(&self) -> bool {
+        self.requires_confirmation()
+    }
+}
+
+/// The effect of a tool call on the world outside: it decides whether a call can be repeated whose
+/// outcome is unknown.
+///
+/// ```
+/// use stepwright_core::OnInterrupted;
+/// use stepwright_core::tool::ToolEffect;
+/// assert_eq!(ToolEffect::default(), ToolEffect::Acts);
+/// assert_eq!(ToolEffect::Acts.on_interrupted(), OnInterrupted::Ask);
+/// assert_eq!(ToolEffect::ReadOnly.on_interrupted(), OnInterrupted::Retry);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ToolEffect {
+    /// A call may change something outside, and two calls may change it twice.
+    #[default]
+    Acts,
+    /// A call changes nothing.
+    ReadOnly,
+    /// A call may change something, and the same call again changes nothing more: the service knows
+    /// it by its arguments, or by [`StepContext::idempotency_key`].
+    Idempotent,
+}
+
+impl ToolEffect {
+    /// The policy for a call whose outcome is unknown, unless the tool sets one: `Ask` for a tool
+    /// that acts, `Retry` for one that is read-only or idempotent.
+    pub fn on_interrupted(self) -> OnInterrupted {
+        match self {
+            Self::Acts => OnInterrupted::Ask,
+            Self::ReadOnly | Self::Idempotent => OnInterrupted::Retry,
+        }
+    }
 }
 
 /// Any tool, behind a cheap handle.
@@ -145,6 +196,15 @@ impl Tool for AnyTool {
     }
     fn requires_confirmation(&self) -> bool {
         self.0.requires_confirmation()
+    }
+    fn effect(&self) -> ToolEffect {
+        self.0.effect()
+    }
+    fn on_interrupted(&self) -> Option<OnInterrupted> {
+        self.0.on_interrupted()
+    }
+    fn asks(&self) -> bool {
+        self.0.asks()
     }
 }
 

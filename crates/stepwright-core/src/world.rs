@@ -22,6 +22,7 @@ use std::time::Duration;
 /// assert_eq!(ended.since(begun), Duration::from_millis(2_500));
 /// assert_eq!(ended.seconds(), 1_780_000_002);
 /// assert_eq!(begun.since(ended), Duration::ZERO);
+/// assert_eq!(ended.to_string(), "2026-05-28 20:26:42.500 UTC");
 /// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -47,14 +48,49 @@ impl Timestamp {
     }
 }
 
+/// The date and the time of day in UTC. Milliseconds are shown unless they are zero.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.seconds() / 86_400, self.seconds() % 86_400);
+        // Years that begin in March: the leap day comes last. Day 0 is the first of the year 0.
+        let days = days + 719_468;
+        let (era, of_era) = (days / 146_097, days % 146_097);
+        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let from_march = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * from_march + 2) / 5 + 1;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        let year = era * 400 + year + u64::from(month <= 2);
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        write!(f, "{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")?;
+        match self.0 % 1_000 {
+            0 => f.write_str(" UTC"),
+            milliseconds => write!(f, ".{milliseconds:03} UTC"),
+        }
+    }
+}
+
 /// Tells the time and waits. Implemented for the real world by the engine, and here by the seeded
 /// one.
 pub trait Clock: Send + Sync + 'static {
-    /// What time it is.
+    /// Returns what time it is. It never runs backwards and never stands still for as long as the
+    /// process lives: durations are measured by it.
     fn now(&self) -> Timestamp;
 
     /// Is ready after `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+
+    /// The time that other processes see now. [`Clock::now`] may be ahead of it, where the clock of
+    /// the machine was set back while this process runs.
+    fn wall(&self) -> Timestamp {
+        self.now()
+    }
+
+    /// A number that differs between processes of which one was forked from the other: without it,
+    /// both would go on with the same sequence of chance.
+    fn process(&self) -> u64 {
+        0
+    }
 }
 
 /// The only source of time, identity and chance. Cheap to clone; clones share one sequence of
@@ -89,6 +125,12 @@ impl World {
         self.clock.now()
     }
 
+    /// The time that other processes see now: for what is compared with their clocks. See
+    /// [`Clock::wall`].
+    pub fn wall(&self) -> Timestamp {
+        self.clock.wall()
+    }
+
     /// Is ready after `duration`.
     pub fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         self.clock.sleep(duration)
@@ -104,8 +146,13 @@ impl World {
 
     /// Sixty-four bits of chance (SplitMix64: spread well, and not for secrets).
     pub fn chance(&self) -> u64 {
+        self.chance_in(self.clock.process())
+    }
+
+    fn chance_in(&self, process: u64) -> u64 {
         const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
         let mut z = self.chance.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        z ^= process;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
@@ -122,9 +169,11 @@ impl World {
     }
 
     fn uuid(&self) -> UuidText {
+        // Asking which process this is costs as much as all the rest.
+        let process = self.clock.process();
         let mut random = [0; 10];
-        random[..8].copy_from_slice(&self.chance().to_be_bytes());
-        random[8..].copy_from_slice(&self.chance().to_be_bytes()[..2]);
+        random[..8].copy_from_slice(&self.chance_in(process).to_be_bytes());
+        random[8..].copy_from_slice(&self.chance_in(process).to_be_bytes()[..2]);
         let uuid = uuid::Builder::from_unix_timestamp_millis(self.now().0, &random).into_uuid();
         let mut text = UuidText([0; 36]);
         uuid.hyphenated().encode_lower(&mut text.0);
@@ -263,5 +312,29 @@ mod tests {
         });
         assert_eq!(slept, None);
         assert_eq!(world.now().since(before), Duration::from_secs(3605));
+    }
+
+    /// A clock in the process of this number.
+    struct In(u64);
+
+    impl Clock for In {
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
+        }
+        fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::ready(()))
+        }
+        fn process(&self) -> u64 {
+            self.0
+        }
+    }
+
+    #[test]
+    fn processes_with_one_seed_make_names_of_their_own() {
+        let (parent, child) = (World::new(In(1), 7), World::new(In(2), 7));
+        for _ in 0..100 {
+            assert_ne!(parent.run_id(), child.run_id());
+            assert_ne!(parent.chance(), child.chance());
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Looks after what others want of the runs of a workflow, and after runs that nobody drives.
 
+use crate::process::PerProcess;
 use crate::workflow::{Inner, Workflow};
 use futures_util::future::{Either, select};
 use std::collections::HashSet;
@@ -23,9 +24,13 @@ const SWEEP_MAX: usize = 1_000;
 /// store says when they were last seen.
 const CLAIM_EVERY: u64 = 5;
 
-/// Attends to a workflow.
+/// Attends to a workflow. The tasks of a parent process do not run in a child that was forked, so
+/// that each process attends for itself.
 #[derive(Debug, Default)]
-pub(crate) struct Attendant {
+pub(crate) struct Attendant(PerProcess<Attending>);
+
+#[derive(Debug, Default)]
+struct Attending {
     /// The task that does so, if it runs.
     task: Mutex<Option<JoinHandle<()>>>,
     /// Runs that could not be taken up: they are not tried again by themselves.
@@ -35,7 +40,7 @@ pub(crate) struct Attendant {
 impl Attendant {
     /// Sees to it that somebody attends to the workflow, where there is a runtime.
     pub(crate) fn call(&self, workflow: &Workflow) {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut task = self.0.here().task.lock().unwrap_or_else(PoisonError::into_inner);
         if task.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
@@ -47,15 +52,23 @@ impl Attendant {
     /// A run could not be taken up.
     pub(crate) fn refuse(&self, run: &RunId, why: &Error) {
         tracing::warn!(target: "stepwright", %run, "a run could not be taken up: {why}");
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
+        let refused = &self.0.here().refused;
+        refused.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
+    }
+
+    /// A run could be taken up after all.
+    pub(crate) fn forgive(&self, run: &RunId) {
+        let refused = &self.0.here().refused;
+        refused.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
     }
 
     fn has_refused(&self, run: &RunId) -> bool {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains(run)
+        let refused = &self.0.here().refused;
+        refused.lock().unwrap_or_else(PoisonError::into_inner).contains(run)
     }
 }
 
-impl Drop for Attendant {
+impl Drop for Attending {
     fn drop(&mut self) {
         let task = self.task.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(task) = task {
@@ -67,14 +80,19 @@ impl Drop for Attendant {
 /// Attends until the workflow is gone.
 pub(crate) async fn attend(workflow: Weak<Inner>) {
     for nth in 0.. {
-        let (changed, world) = {
+        let (changed, world, failed) = {
             let Some(workflow) = Workflow::upgrade(&workflow) else { return };
             let Some(store) = workflow.remembering() else { return };
             let changed = store.changed(Watched::Signals);
             // A store that fails is asked again; whoever drives a run is told of it.
-            let _ = look(&workflow, nth).await;
-            (changed, workflow.world().clone())
+            let failed = look(&workflow, nth).await.is_err();
+            (changed, workflow.world().clone(), failed)
         };
+        if failed {
+            // One that fails at once may also say at once that it has changed.
+            world.sleep(HEARTBEAT).await;
+            continue;
+        }
         let changed = pin!(changed);
         if let Either::Left(_) = select(changed, world.sleep(HEARTBEAT)).await {
             // So that many changes are looked at together.
@@ -92,7 +110,8 @@ async fn look(workflow: &Workflow, nth: u64) -> Result<(), StoreError> {
     let signals = if workflow.live().is_empty() {
         Vec::new()
     } else {
-        store.heartbeat(workflow.driver_name(), now).await?
+        // Others compare it with their clocks.
+        store.heartbeat(workflow.driver_name(), workflow.world().wall()).await?
     };
     for signal in signals {
         let Some(known) = workflow.live().get(signal.run.as_str()) else { continue };

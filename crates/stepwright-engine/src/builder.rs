@@ -1,19 +1,21 @@
 //! Puts a workflow together.
 
 use crate::attend::Attendant;
-use crate::compile::{InputCheck, compile};
+use crate::compile::{InputCheck, Settings, compile};
 use crate::define::{AnyStep, History, IntoStep};
 use crate::driver::Driver;
+use crate::process::PerProcess;
 use crate::real::real_world;
-use crate::run::LiveRuns;
 use crate::workflow::{Dispatching, EventsToSkip, Inner, Workflow};
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use stepwright_core::dispatch::{Dispatcher, Limits};
 use stepwright_core::state::{Reducer, Reducers, State};
-use stepwright_core::{AnyStore, Content, Error, ErrorKind, Store, WorkflowId, World};
+use stepwright_core::{
+    AnyStore, Content, Error, ErrorKind, Fingerprint, OnInterrupted, Store, WorkflowId, World,
+};
 
 /// Puts a workflow together.
 ///
@@ -50,6 +52,8 @@ pub struct WorkflowBuilder {
     dispatcher: Option<Arc<dyn Dispatcher>>,
     history: History,
     reducers: Reducers,
+    content: Fingerprint,
+    on_interrupted: Option<OnInterrupted>,
 }
 
 impl Workflow {
@@ -72,6 +76,8 @@ impl Workflow {
             dispatcher: None,
             history: History::default(),
             reducers: Reducers::new(),
+            content: Fingerprint::default(),
+            on_interrupted: None,
         }
     }
 }
@@ -113,10 +119,42 @@ impl WorkflowBuilder {
 
     /// What its input must be like: the error says what is wrong with it.
     pub fn check_input(
-        mut self,
+        self,
         check: impl Fn(&Content) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
-        self.input = Some(Arc::new(check));
+        self.prepare_input(move |content| check(content).map(|()| None))
+    }
+
+    /// As [`WorkflowBuilder::check_input`], where the input may be completed: what is given in its
+    /// place is the input of the run, and is recorded as such.
+    ///
+    /// ```
+    /// use stepwright_core::{Content, StepInput};
+    /// use stepwright_engine::{Step, Workflow};
+    /// let workflow = Workflow::builder("Greeting")
+    ///     .prepare_input(|name| Ok(name.is_empty().then(|| Content::from("reader"))))
+    ///     .step(Step::new("Greet", |name: String| async move { format!("Dear {name}") }))
+    ///     .build()?;
+    /// assert_eq!(workflow.run("").blocking()?.content.text(), "Dear reader");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn prepare_input(
+        mut self,
+        prepare: impl Fn(&Content) -> Result<Option<Content>, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.input = Some(Arc::new(prepare));
+        self
+    }
+
+    /// Sets the version of what the workflow itself is made of, such as the function that checks
+    /// its input: see [`Step::version`](crate::Step::version).
+    pub fn version(self, version: impl AsRef<str>) -> Self {
+        self.source("version", version)
+    }
+
+    /// Adds a text that the workflow itself is made of: see [`Step::source`](crate::Step::source).
+    pub fn source(mut self, name: impl Into<Arc<str>>, text: impl AsRef<str>) -> Self {
+        self.content = self.content.with(name, text);
         self
     }
 
@@ -199,6 +237,34 @@ impl WorkflowBuilder {
         self
     }
 
+    /// The policy for attempts whose outcome is unknown, of all steps that have none and stand in
+    /// no container that has one: see [`Step::on_interrupted`](crate::Step::on_interrupted). It
+    /// counts for steps whose executors ask by default, too: `Retry` repeats commands without a
+    /// question.
+    pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {
+        self.on_interrupted = Some(policy);
+        self
+    }
+
+    /// Leaves runs that failed or were cancelled out of what steps are told of earlier runs. They
+    /// are among them unless set, and marked: a person who interrupted an answer has asked for it
+    /// all the same.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// # async fn chat(message: String) -> String { message }
+    /// let workflow = Workflow::builder("Chat")
+    ///     .step(chat)
+    ///     .add_workflow_history_to_steps(true)
+    ///     .history_completed_only(true)
+    ///     .build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn history_completed_only(mut self, only: bool) -> Self {
+        self.history.completed_only = Some(only);
+        self
+    }
+
     /// Logs what every run does in detail: see [`Run::debug_mode`](crate::Run::debug_mode).
     pub fn debug_mode(mut self, debug: bool) -> Self {
         self.debug = debug;
@@ -255,8 +321,15 @@ impl WorkflowBuilder {
     /// # Errors
     /// [`ErrorKind::Definition`], with every mistake in it: where, what, and what to do.
     pub fn build(self) -> Result<Workflow, Error> {
-        let compiled =
-            Arc::new(compile(&self.name, self.steps, self.input, self.history, self.reducers)?);
+        let settings = Settings {
+            input: self.input,
+            history: self.history,
+            reducers: self.reducers,
+            on_interrupted: self.on_interrupted,
+        };
+        let mut compiled = compile(&self.name, self.steps, settings)?;
+        compiled.plan.content = Some(self.content);
+        let compiled = Arc::new(compiled);
         let id = match &self.id {
             Some(id) => WorkflowId::new(id),
             None => WorkflowId::from_name(&self.name),
@@ -276,14 +349,14 @@ impl WorkflowBuilder {
             store: self.store,
             memory: OnceLock::new(),
             world: self.world.unwrap_or_else(real_world),
-            live: LiveRuns::default(),
+            live: PerProcess::new(),
             timeout: self.timeout,
             state: self.state,
             events: self.store_events.then_some(self.events_to_skip),
             debug: self.debug,
             dispatching: match self.dispatcher {
                 Some(given) => Dispatching::Given(given),
-                None => Dispatching::Local(Mutex::default()),
+                None => Dispatching::Local(PerProcess::new()),
             },
             limits: self.limits,
             driver: Driver::new(),

@@ -3,12 +3,23 @@
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use stepwright_core::event::Event;
+use std::sync::Arc;
+use stepwright_core::event::{Event, EventKind};
 use stepwright_core::plan::{Node, NodeKind, Plan, children};
-use stepwright_core::{Error, StepPath};
+use stepwright_core::{Error, Fingerprint, StepPath};
 
 /// How many differences are told.
 const DIFFERENCES_MAX: usize = 20;
+
+/// The digest of the plan with which a run goes on: that with which it began, or a later one that
+/// was accepted.
+pub(crate) fn digest_of<'e>(past: impl DoubleEndedIterator<Item = &'e Event>) -> Option<Arc<str>> {
+    past.rev().find_map(|fact| match &fact.kind {
+        EventKind::WorkflowContinued { digest: Some(digest), .. } => Some(digest.clone()),
+        EventKind::WorkflowStarted(started) => Some(started.digest.clone()),
+        _ => None,
+    })
+}
 
 /// Whether a run that began with the plan `before` may go on with the plan `now`.
 ///
@@ -56,7 +67,12 @@ fn gone(now: &Plan, past: &[Event]) -> Vec<StepPath> {
     let nodes = addresses(&now.body);
     let mut gone = Vec::new();
     for event in past.iter().filter(|event| event.name().ends_with("Started")) {
-        if event.path.is_root() || event.kind.is_of_executor() || event.path.number().is_some() {
+        let of_step = matches!(event.kind, EventKind::StepAttemptStarted { .. });
+        if event.path.is_root()
+            || event.kind.is_of_executor()
+            || event.path.number().is_some()
+            || of_step
+        {
             continue;
         }
         let kind = nodes.get(&without_numbers(event.path.as_str()));
@@ -106,6 +122,17 @@ fn collect<'p>(body: &'p [Node], at: &str, found: &mut HashMap<String, &'p NodeK
 /// The differences between two plans, a line each.
 fn compare(before: &Plan, now: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
+    // Of a plan that had no content it is not known what has changed in it.
+    let plain;
+    let now = if before.content.is_some() {
+        now
+    } else {
+        plain = now.without_content();
+        &plain
+    };
+    if let (Some(before), Some(now)) = (&before.content, &now.content) {
+        contents(before, now, "the workflow", &mut lines);
+    }
     bodies(&before.body, &now.body, "", &mut lines);
     if lines.is_empty() {
         lines.push("the order of its steps, or a setting of the whole".to_owned());
@@ -130,6 +157,7 @@ fn bodies(before: &[Node], now: &[Node], at: &str, lines: &mut Vec<String>) {
             continue;
         };
         settings(old, new, &path, lines);
+        contents(&old.content, &new.content, &format!("`{path}`"), lines);
         let (olds, news) = (children(old), children(new));
         bodies(&olds.concat(), &news.concat(), &path, lines);
     }
@@ -141,6 +169,11 @@ fn bodies(before: &[Node], now: &[Node], at: &str, lines: &mut Vec<String>) {
         let place = if at.is_empty() { "the workflow".to_owned() } else { format!("`{at}`") };
         lines.push(format!("~ the steps of {place} stand in another order"));
     }
+}
+
+/// The differences between the contents of two nodes of one name.
+fn contents(old: &Fingerprint, new: &Fingerprint, of: &str, lines: &mut Vec<String>) {
+    lines.extend(old.differences(new).map(|difference| format!("~ {of}: {difference}")));
 }
 
 /// What differs between two nodes of one name, without what is inside.
@@ -178,7 +211,7 @@ fn values(
 fn flat(node: &Node) -> Value {
     let mut all = serde_json::to_value(node).unwrap_or_default();
     let Some(members) = all.as_object_mut() else { return all };
-    for key in ["index", "name"] {
+    for key in ["index", "name", "content"] {
         members.shift_remove(key);
     }
     let kind = members.shift_remove("kind").unwrap_or_default();

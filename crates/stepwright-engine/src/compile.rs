@@ -1,6 +1,6 @@
 //! From a definition to a plan and a table; finds every mistake on the way.
 
-use crate::define::{AnyStep, Blocking, Body, Common, Decider, History, StepBody, Work};
+use crate::define::{AnyStep, Blocking, Body, Common, Decider, History, Prompted, StepBody, Work};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -9,15 +9,18 @@ use stepwright_core::executor::ExecutorType;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{
     DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, RETRIES_MAX, Retry,
-    children,
+    children, for_each_node_mut,
 };
 use stepwright_core::review::Reviewed;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
-use stepwright_core::{AnyExecutor, Content, Error, ErrorKind, StepPath};
+use stepwright_core::{
+    AnyExecutor, Content, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath,
+};
 
 /// What a declared input must be like.
-pub(crate) type InputCheck = Arc<dyn Fn(&Content) -> Result<(), String> + Send + Sync>;
+/// Says what is wrong with an input; or what takes its place, if that is another.
+pub(crate) type InputCheck = Arc<dyn Fn(&Content) -> Result<Option<Content>, String> + Send + Sync>;
 
 /// What stands in the table at a node's index: what the plan, being data, cannot hold.
 #[derive(Clone)]
@@ -38,6 +41,18 @@ pub(crate) struct Compiled {
     pub(crate) input: Option<InputCheck>,
     /// Whether people have a say in any of its steps.
     pub(crate) asks: bool,
+    /// The steps, by index, for which nothing says what happens when their outcome is unknown: they
+    /// do as their executors say, unless something around this workflow has a policy.
+    by_executor: HashSet<u32>,
+}
+
+/// What a workflow says beside its steps.
+#[derive(Default)]
+pub(crate) struct Settings {
+    pub(crate) input: Option<InputCheck>,
+    pub(crate) history: History,
+    pub(crate) reducers: Reducers,
+    pub(crate) on_interrupted: Option<OnInterrupted>,
 }
 
 /// Compiles the steps of the workflow `name`.
@@ -47,11 +62,10 @@ pub(crate) struct Compiled {
 pub(crate) fn compile(
     name: &str,
     steps: Vec<AnyStep>,
-    input: Option<InputCheck>,
-    history: History,
-    reducers: Reducers,
+    settings: Settings,
 ) -> Result<Compiled, Error> {
-    let mut compiler = Compiler { history, reducers, ..Compiler::default() };
+    let Settings { input, history, reducers, on_interrupted } = settings;
+    let mut compiler = Compiler { history, reducers, on_interrupted, ..Compiler::default() };
     if name.trim().is_empty() {
         compiler.mistake(&StepPath::root(), "the workflow has no name", "give it one");
     }
@@ -70,6 +84,9 @@ struct Compiler {
     /// What the workflow says for steps that say nothing.
     history: History,
     reducers: Reducers,
+    /// What the nearest thing around says that says anything.
+    on_interrupted: Option<OnInterrupted>,
+    by_executor: HashSet<u32>,
 }
 
 impl Compiler {
@@ -90,9 +107,12 @@ impl Compiler {
     ) -> Result<Compiled, Error> {
         if self.mistakes.is_empty() {
             let nodes = u32::try_from(self.table.len()).expect("at most `NODES_MAX` nodes");
-            let plan = Plan { name: name.into(), body, nodes, reducers: self.reducers };
-            let asks = asks(&plan.body);
-            return Ok(Compiled { plan, table: self.table, input, asks });
+            let reducers = self.reducers;
+            let plan = Plan { name: name.into(), body, nodes, reducers, content: None };
+            let asking = |entry: &Entry| matches!(entry, Entry::Executor(it) if it.asks());
+            let asks = asks(&plan.body) || self.table.iter().any(asking);
+            let (table, by_executor) = (self.table, self.by_executor);
+            return Ok(Compiled { plan, table, input, asks, by_executor });
         }
         let mut message = match self.mistakes.len() {
             1 => format!("workflow `{name}` has a mistake"),
@@ -118,7 +138,8 @@ impl Compiler {
     }
 
     fn node(&mut self, step: AnyStep, path: &StepPath, depth: usize) -> Node {
-        let AnyStep { common: Common { name, on_error, timeout, review }, body } = step;
+        let AnyStep { common, body } = step;
+        let Common { name, on_error, timeout, review, content, on_interrupted } = common;
         if timeout == Some(Duration::ZERO) {
             self.mistake(path, "a timeout of nothing lets nothing happen", "give it more time");
         }
@@ -128,14 +149,29 @@ impl Compiler {
         if let Some(what) = name_mistake(&name) {
             self.mistake(path, what, "choose another name");
         }
+        let content = own_content(&body).and(content);
         let index = self.reserve(path);
-        let kind = if depth > DEPTH_MAX {
+        let mut kind = if depth > DEPTH_MAX {
             let what = format!("it is nested deeper than {DEPTH_MAX}");
             self.mistake(path, what, "nest less deeply");
             NodeKind::Steps { body: Vec::new() }
         } else {
-            self.kind(body, timeout_ms, path, depth, index)
+            let around = self.on_interrupted;
+            self.on_interrupted = on_interrupted.or(around);
+            let kind = self.kind(body, timeout_ms, path, depth, index);
+            self.on_interrupted = around;
+            kind
         };
+        let content = known_content(&self.table[index], &kind, content);
+        if let NodeKind::Loop { on_exhausted, .. } = &mut kind {
+            let reviewed = review.as_ref().is_some_and(|review| review.iteration_review.is_some());
+            if reviewed || matches!(self.table.get(index), Some(Entry::Holds(_))) {
+                on_exhausted.get_or_insert_default();
+            } else if on_exhausted.is_some() {
+                let what = "`on_exhausted` is set, but the loop has no condition";
+                self.mistake(path, what, "give it one with `.until(…)`, or leave it out");
+            }
+        }
         // Of a step the time that an attempt may take is part of what it is.
         let timeout_ms = timeout_ms.filter(|_| !matches!(kind, NodeKind::Step { .. }));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -144,7 +180,7 @@ impl Compiler {
         for mistake in wrong.into_iter().flatten() {
             self.mistake(path, mistake.what, mistake.fix);
         }
-        Node { index, name: name.into(), kind, on_error, timeout_ms, review }
+        Node { index, name: name.into(), kind, on_error, timeout_ms, review, content }
     }
 
     fn reserve(&mut self, path: &StepPath) -> usize {
@@ -187,13 +223,14 @@ impl Compiler {
                 let branches = self.body(branches, path, depth + 1);
                 NodeKind::Parallel { branches, join, concurrency }
             }
-            Body::Loop { body, at_most, forward, until } => {
+            Body::Loop { body, at_most, forward, until, on_exhausted } => {
                 self.not_empty(&body, path, "the loop", "`.step(…)`");
                 let at_most = self.bound(at_most, path);
                 if let Some(until) = until {
                     self.table[index] = Entry::Holds(until);
                 }
-                NodeKind::Loop { body: self.body(body, path, depth + 1), at_most, forward }
+                let body = self.body(body, path, depth + 1);
+                NodeKind::Loop { body, at_most, forward, on_exhausted }
             }
             Body::Condition { holds, then, otherwise } => {
                 if then.is_empty() && otherwise.is_empty() {
@@ -244,22 +281,47 @@ impl Compiler {
         depth: usize,
         index: usize,
     ) -> NodeKind {
-        let StepBody { work, retry, history } = step;
+        let StepBody { work, retry, history, prompt, idle } = step;
         self.check_retry(&retry, path);
+        let idle_ms = self.idle(idle, timeout_ms, path);
         let history_runs = self.history_runs(history, path);
+        let mut by_executor = OnInterrupted::Retry;
+        let completed_only = history.completed_only.or(self.history.completed_only);
+        let history_completed_only = history_runs > 0 && completed_only.unwrap_or(false);
         let (executor_type, executor_name) = match work {
             Work::Executor(executor) => {
+                let executor = match prompt {
+                    Some(prompt) => AnyExecutor::new(Prompted { executor, prompt }),
+                    None => executor,
+                };
                 let named = (executor.executor_type(), executor.name().into());
+                by_executor = executor.on_interrupted();
                 self.table[index] = Entry::Executor(executor);
                 named
             }
             Work::Blocking(function) => {
                 let named = (ExecutorType::Function, function.name());
+                let function = match prompt {
+                    Some(prompt) => function.prompted(prompt),
+                    None => function,
+                };
                 self.table[index] = Entry::Blocking(function);
                 named
             }
             Work::Workflow(workflow) => {
-                if retry.retries > 0 || history.add.is_some() || history.runs.is_some() {
+                if prompt.is_some() {
+                    let what = "a workflow as a step has no prompt of its own";
+                    self.mistake(path, what, "put a step before it, or set it on its steps");
+                }
+                if idle.is_some() {
+                    let what = "a workflow as a step has no idle timeout of its own";
+                    self.mistake(path, what, "set it on its steps");
+                }
+                if retry.retries > 0
+                    || history.add.is_some()
+                    || history.runs.is_some()
+                    || history.completed_only.is_some()
+                {
                     let what = "a workflow as a step has no retries and no history of its own";
                     self.mistake(path, what, "set them on its steps");
                 }
@@ -278,7 +340,39 @@ impl Compiler {
                 return self.inline(compiled, path, depth);
             }
         };
-        NodeKind::Step { executor_type, executor_name, retry, timeout_ms, history_runs }
+        let on_interrupted = self.on_interrupted.unwrap_or_else(|| {
+            self.by_executor.insert(u32::try_from(index).unwrap_or(u32::MAX));
+            by_executor
+        });
+        NodeKind::Step {
+            executor_type,
+            executor_name,
+            retry,
+            timeout_ms,
+            idle_ms,
+            history_runs,
+            history_completed_only,
+            on_interrupted,
+        }
+    }
+
+    /// The longest time that an attempt may be idle, in milliseconds.
+    fn idle(
+        &mut self,
+        idle: Option<Duration>,
+        timeout_ms: Option<u64>,
+        path: &StepPath,
+    ) -> Option<u64> {
+        let idle = idle?;
+        if idle.is_zero() {
+            self.mistake(path, "`idle_timeout` must be greater than zero", "give it more time");
+        }
+        let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX).max(1);
+        if timeout_ms.is_some_and(|timeout| timeout <= idle_ms) {
+            let what = "`idle_timeout` is not shorter than `timeout`, so it is never reached";
+            self.mistake(path, what, "make it shorter, or leave it out");
+        }
+        Some(idle_ms)
     }
 
     /// How many earlier runs a step is told of.
@@ -287,6 +381,10 @@ impl Compiler {
             if own.runs.is_some() {
                 let what = "it says of how many earlier runs it is told, but not that it is told";
                 self.mistake(path, what, "leave out `add_workflow_history(false)`");
+            }
+            if own.completed_only.is_some() {
+                let what = "it says of which earlier runs it is told, but not that it is told";
+                self.mistake(path, what, "set `add_workflow_history(true)`, or leave it out");
             }
             return 0;
         }
@@ -314,7 +412,20 @@ impl Compiler {
         self.table.extend(compiled.table.iter().cloned());
         let mut body = compiled.plan.body.clone();
         let offset = u32::try_from(offset).expect("at most `NODES_MAX` nodes");
-        for_each_node(&mut body, &mut |node| node.index += offset);
+        let around = self.on_interrupted;
+        for_each_node_mut(&mut body, &mut |node| {
+            let silent = compiled.by_executor.contains(&node.index);
+            node.index += offset;
+            match (&mut node.kind, around) {
+                (NodeKind::Step { on_interrupted, .. }, Some(around)) if silent => {
+                    *on_interrupted = around;
+                }
+                _ if silent => {
+                    self.by_executor.insert(node.index);
+                }
+                _ => {}
+            }
+        });
         NodeKind::Workflow { body }
     }
 
@@ -361,35 +472,53 @@ fn own_timeout(body: &Body) -> Option<Duration> {
     }
 }
 
+/// The content of a workflow itself that is a step.
+fn own_content(body: &Body) -> Fingerprint {
+    match body {
+        Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => {
+            workflow.plan().content.clone().unwrap_or_default()
+        }
+        _ => Fingerprint::default(),
+    }
+}
+
+/// The content of a node: `said` by its writer, and what can be told of its executor or decider.
+fn known_content(entry: &Entry, kind: &NodeKind, said: Fingerprint) -> Fingerprint {
+    // A function that decides cannot be told, but that there is one can.
+    let function = |name: &str, said: Fingerprint| {
+        if said.has(name) { said } else { said.with(name, "a function") }
+    };
+    match (entry, kind) {
+        (Entry::Executor(executor), _) => executor.fingerprint().and(said),
+        (Entry::Holds(Decider::Constant(holds)), _) => said.with("if", holds.to_string()),
+        (Entry::Chosen(Decider::Constant(chosen)), _) => said.with("router", chosen.join(", ")),
+        (Entry::Holds(_), NodeKind::Loop { .. }) => function("until", said),
+        (Entry::Items(Some(_)), _) => function("over", said),
+        _ => said,
+    }
+}
+
 /// Whether people have a say in any of these, or in what is inside.
 fn asks(body: &[Node]) -> bool {
     body.iter().any(|node| {
         node.review.is_some()
             || node.on_error.may(OnError::Pause)
+            || asks_about_retries(node)
             || children(node).into_iter().any(asks)
     })
+}
+
+/// `true` if a person is asked before a step that timed out is tried again.
+fn asks_about_retries(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Step { retry, on_interrupted, .. } => {
+            retry.retries > 0 && *on_interrupted == OnInterrupted::Ask
+        }
+        _ => false,
+    }
 }
 
 fn deepest(body: &[Node]) -> usize {
     let inside = |node: &Node| children(node).into_iter().map(deepest).max().unwrap_or(0);
     body.iter().map(|node| 1 + inside(node)).max().unwrap_or(0)
-}
-
-fn for_each_node(body: &mut [Node], change: &mut dyn FnMut(&mut Node)) {
-    for node in body {
-        change(node);
-        match &mut node.kind {
-            NodeKind::Workflow { body }
-            | NodeKind::Steps { body }
-            | NodeKind::Loop { body, .. }
-            | NodeKind::Map { body, .. } => for_each_node(body, change),
-            NodeKind::Parallel { branches, .. } => for_each_node(branches, change),
-            NodeKind::Router { choices } => for_each_node(choices, change),
-            NodeKind::Condition { then, otherwise } => {
-                for_each_node(then, change);
-                for_each_node(otherwise, change);
-            }
-            _ => {}
-        }
-    }
 }

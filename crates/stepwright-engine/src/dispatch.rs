@@ -1,5 +1,6 @@
 //! Drives background runs in this process: a task each, and one timer for those that are due later.
 
+use crate::process::PerProcess;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
@@ -42,8 +43,21 @@ const WAITING_MAX: usize = 100_000;
 #[derive(Debug)]
 pub struct LocalDispatcher {
     world: World,
-    queue: mpsc::Sender<Wake>,
+    /// Whoever serves in a parent process does not serve in a child that was forked from it.
+    queue: PerProcess<Queue>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    sender: mpsc::Sender<Wake>,
     incoming: Mutex<Option<mpsc::Receiver<Wake>>>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        let (sender, incoming) = mpsc::channel(WAITING_MAX);
+        Self { sender, incoming: Mutex::new(Some(incoming)) }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -55,13 +69,12 @@ struct Wake {
 impl LocalDispatcher {
     /// A dispatcher that drives nothing until it serves.
     pub fn new(world: World) -> Self {
-        let (queue, incoming) = mpsc::channel(WAITING_MAX);
-        Self { world, queue, incoming: Mutex::new(Some(incoming)) }
+        Self { world, queue: PerProcess::new() }
     }
 
     /// Whether it serves no more.
     pub(crate) fn has_stopped(&self) -> bool {
-        self.queue.is_closed()
+        self.queue.here().sender.is_closed()
     }
 }
 
@@ -76,7 +89,7 @@ impl Dispatcher for LocalDispatcher {
         at: Option<Timestamp>,
     ) -> BoxFuture<'a, Result<(), DispatchError>> {
         let wake = Wake { run: run.clone(), at };
-        let queued = self.queue.try_send(wake).map_err(|error| match error {
+        let queued = self.queue.here().sender.try_send(wake).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 failed(&format!("more than {WAITING_MAX} runs wait to be driven"))
             }
@@ -92,7 +105,8 @@ impl Dispatcher for LocalDispatcher {
         stop: CancellationToken,
     ) -> BoxFuture<'static, Result<(), DispatchError>> {
         Box::pin(async move {
-            let incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let incoming = self.queue.here().incoming.lock();
+            let incoming = incoming.unwrap_or_else(PoisonError::into_inner).take();
             let Some(mut incoming) = incoming else { return Err(failed("it serves already")) };
             let slots = Arc::new(Semaphore::new(limits.concurrent_runs.max(1)));
             let mut tasks = JoinSet::new();

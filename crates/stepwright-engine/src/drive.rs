@@ -15,7 +15,7 @@ use std::time::Duration;
 use stepwright_core::event::{Event, Reply, WorkflowStarted};
 use stepwright_core::fold::Fold;
 use stepwright_core::scope::Scope;
-use stepwright_core::store::Wish;
+use stepwright_core::store::{Signal, Wish};
 use stepwright_core::{
     Answer, AnyStore, Error, ErrorCode, ErrorData, EventKind, RunId, RunOutput, RunStatus,
     StepPath, StoreError, Timestamp, World,
@@ -76,10 +76,18 @@ impl Job {
 
     /// Notes that somebody drives the run now who did not begin it. When this is ready, whoever
     /// drove it before can record nothing more.
-    pub(crate) async fn take_over(&self, driver: Arc<str>) -> Result<(), Stop> {
+    /// `digest` is that of the plan with which it goes on, if that has changed.
+    pub(crate) async fn take_over(
+        &self,
+        driver: Arc<str>,
+        digest: Option<Arc<str>>,
+        inbox: &[Signal],
+    ) -> Result<(), Stop> {
         if !self.recorder.status().is_terminal() {
-            let continued = EventKind::WorkflowContinued { driver };
+            let continued = EventKind::WorkflowContinued { driver, digest };
             self.recorder.record(&StepPath::root(), continued)?;
+            // Before anything is walked: what the answers are about may be over then.
+            self.recorder.refuse_late(inbox)?;
         }
         self.recorder.settle().await
     }
@@ -118,6 +126,9 @@ impl Job {
             Ok(()) => {}
             Err(Stop::Lost(error)) => {
                 recorder.forget_end();
+                if recorder.was_never_begun().await {
+                    return Err(not_begun(&error));
+                }
                 return Err(lost(&error, recorder.take_output()));
             }
             // What ends a run is let through at every limit.
@@ -190,6 +201,7 @@ impl Job {
             nth: 0,
             ended: false,
             broken: None,
+            turn_before: Scope::default(),
             user_input: None,
             feedback: None,
         }
@@ -201,7 +213,8 @@ impl Job {
         let reducers = &compiled.plan.reducers;
         let live = Live { table: &compiled.table, reducers, recorder: recorder.clone() };
         let waits = recorder.waits();
-        let timed = Timed { inner: live, world, waits };
+        let activity = recorder.activity();
+        let timed = Timed { inner: live, world, waits, activity };
         let recalled = self.recalled.as_deref();
         let journaled = Journaled { inner: timed, recorder: recorder.clone(), recalled };
         Retrying { inner: journaled, world, waits }
@@ -245,7 +258,12 @@ impl Job {
             };
         };
         let gone = self.began.map_or(Duration::ZERO, |began| world.now().since(began));
-        match Box::pin(world.timeout(limit.saturating_sub(gone), cancellable)).await {
+        let left = limit.saturating_sub(gone);
+        if left.is_zero() && !recorder.cancel_token().is_cancelled() {
+            // Its time passed while no process drove it: nothing more begins.
+            return Ending::TimedOut(limit);
+        }
+        match Box::pin(world.timeout(left, cancellable)).await {
             None => Ending::TimedOut(limit),
             Some(Either::Left(_)) => Ending::Cancelled,
             Some(Either::Right((ending, _))) => ending,
@@ -282,13 +300,15 @@ impl Job {
         if let Some(store) = recorder.store() {
             let run = recorder.run_id();
             let inbox = store.inbox(run).await.map_err(|error| Stop::Lost(Arc::new(error)))?;
+            let late = recorder.refuse_late(&inbox)?;
             for signal in inbox {
                 match signal.wish {
                     Wish::Cancel { reason } => return Err(Stop::Cancelled(reason)),
                     Wish::Answer(reply) => {
                         let asked = open.iter().find(|asked| asked.id == reply.requirement_id);
-                        let Some(asked) = asked.filter(|asked| asked.check(&reply.answer).is_ok())
-                        else {
+                        let Some(asked) = asked.filter(|asked| {
+                            !late.contains(&asked.id) && asked.check(&reply.answer).is_ok()
+                        }) else {
                             continue;
                         };
                         recorder.answered(asked, reply)?;
@@ -367,6 +387,15 @@ fn lost(error: &StoreError, output: Option<RunOutput>) -> Error {
         Some(output) => made.with_output(output),
         None => made,
     }
+}
+
+/// The store has failed before it knew the run: there is nothing to resume.
+fn not_begun(error: &StoreError) -> Error {
+    let hint = match error.hint() {
+        Some(hint) => hint.replace("resume the run", "run it again"),
+        None => "run it again".to_owned(),
+    };
+    Error::from_store(error).with_hint(format!("nothing was begun; {hint}"))
 }
 
 /// All facts of a run.

@@ -1,25 +1,28 @@
 //! Who drives runs: names of drivers, and whether they are alive.
 
+use crate::process::PerProcess;
 use std::collections::HashSet;
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A driver of runs: a workflow in this process. Its name tells others whether it is still alive.
+/// In a process that was forked it is another driver.
 #[derive(Debug)]
-pub(crate) struct Driver {
-    name: Arc<str>,
-}
+pub(crate) struct Driver(PerProcess<Name>);
+
+#[derive(Debug)]
+struct Name(Arc<str>);
 
 /// The machine and the process, as far as the system tells.
-static HERE: LazyLock<Here> = LazyLock::new(Here::find);
+static HERE: PerProcess<Here> = PerProcess::new();
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-static ALIVE: LazyLock<Mutex<HashSet<Arc<str>>>> = LazyLock::new(Mutex::default);
+static ALIVE: PerProcess<Mutex<HashSet<Arc<str>>>> = PerProcess::new();
 
 fn alive() -> MutexGuard<'static, HashSet<Arc<str>>> {
-    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
+    ALIVE.here().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Here {
@@ -30,8 +33,8 @@ struct Here {
     process: String,
 }
 
-impl Here {
-    fn find() -> Self {
+impl Default for Here {
+    fn default() -> Self {
         let pid = std::process::id();
         let began = began(pid).unwrap_or_default();
         let machine = || {
@@ -57,24 +60,32 @@ fn began(pid: u32) -> Option<String> {
     (state != "Z").then(|| fields.nth(18).unwrap_or_default().to_owned())
 }
 
-impl Driver {
-    pub(crate) fn new() -> Self {
-        let here = &*HERE;
+impl Default for Name {
+    fn default() -> Self {
+        let here = HERE.here();
         let machine = here.machine.as_deref().unwrap_or("?");
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name: Arc<str> = format!("{machine}/{}/{number}", here.process).into();
         alive().insert(name.clone());
-        Self { name }
-    }
-
-    pub(crate) fn name(&self) -> &Arc<str> {
-        &self.name
+        Self(name)
     }
 }
 
-impl Drop for Driver {
+impl Driver {
+    pub(crate) fn new() -> Self {
+        let driver = Self(PerProcess::new());
+        driver.name();
+        driver
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.0.here().0
+    }
+}
+
+impl Drop for Name {
     fn drop(&mut self) {
-        alive().remove(&self.name);
+        alive().remove(&self.0);
     }
 }
 
@@ -85,7 +96,7 @@ impl Drop for Driver {
 /// assert!(!stepwright_engine::drivers::is_dead("elsewhere/1/2/3/4/5"));
 /// ```
 pub fn is_dead(name: &str) -> bool {
-    let here = &*HERE;
+    let here = HERE.here();
     let Some(machine) = &here.machine else { return false };
     let Some(rest) = name.strip_prefix(machine.as_str()).and_then(|rest| rest.strip_prefix('/'))
     else {
@@ -127,9 +138,9 @@ mod tests {
         let name = driver.name().clone();
         assert!(!is_dead(&name));
         drop(driver);
-        if HERE.machine.is_some() {
+        if HERE.here().machine.is_some() {
             assert!(is_dead(&name));
-            let gone = format!("{}/4000000000/1/1", HERE.machine.as_deref().unwrap());
+            let gone = format!("{}/4000000000/1/1", HERE.here().machine.as_deref().unwrap());
             assert!(is_dead(&gone));
         }
         assert!(!is_dead("elsewhere/1/2/3/4/5"));

@@ -10,22 +10,22 @@ use stepwright_core::{
 /// How many rows of runs are read at once.
 const PAGE: usize = 200;
 
-/// The last `runs` runs of a session that had completed at `until`, the oldest first.
+/// The last `runs` runs of a session that had ended at `until`, the oldest first: all of them, or
+/// only those that completed.
 ///
 /// Runs that end later are not among them, so a run that is resumed sees what it saw before.
 pub(crate) async fn of(
     store: &AnyStore,
-    session: &SessionId,
-    workflow: &WorkflowId,
+    (session, workflow): (&SessionId, &WorkflowId),
     until: Timestamp,
-    runs: u32,
+    (runs, completed_only): (u32, bool),
 ) -> Result<Vec<Exchange>, StoreError> {
     let wanted = runs.min(HISTORY_RUNS_MAX) as usize;
     let mut exchanges = Vec::with_capacity(wanted);
     let mut filter = RunFilter {
         session_id: Some(session.clone()),
         workflow_id: Some(workflow.clone()),
-        status: Some(RunStatus::Completed),
+        status: completed_only.then_some(RunStatus::Completed),
         limit: PAGE,
         ..RunFilter::default()
     };
@@ -33,15 +33,15 @@ pub(crate) async fn of(
         let page = store.runs(filter.clone()).await?;
         let last = page.len() < PAGE;
         filter.offset += page.len();
-        for row in page.into_iter().filter(|row| row.updated_at <= until) {
+        let ended = page.into_iter().filter(|row| row.status.is_terminal());
+        for row in ended.filter(|row| row.updated_at <= until) {
             if exchanges.len() == wanted {
                 break;
             }
             let facts = load_all(store, &row.run_id).await?;
             // A run that was deleted meanwhile has no history any more.
             let Some(output) = fold_all(&row.run_id, &facts)?.into_output() else { continue };
-            let (input, output) = (output.input, output.content);
-            exchanges.push(Exchange { run_id: row.run_id, input, output });
+            exchanges.push(Exchange::of(output));
         }
         if last {
             break;

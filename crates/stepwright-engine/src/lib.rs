@@ -3,6 +3,8 @@
 //! A definition is compiled once into a plan (plain data) and a table (executors and decisions).
 //! A run is the interpreter walking the plan; all that it asks of the world goes through one trait.
 
+mod access;
+mod activity;
 mod attend;
 mod builder;
 mod changed;
@@ -15,6 +17,7 @@ mod driver;
 mod effects;
 mod history;
 mod interpret;
+mod process;
 mod real;
 mod recorder;
 mod run;
@@ -27,10 +30,11 @@ pub mod drivers {
     pub use crate::driver::{is_dead, shown};
 }
 
+pub use access::UserAccess;
 pub use builder::WorkflowBuilder;
 pub use define::{
-    AnyStep, Condition, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoRoute,
-    IntoStep, Json, Loop, LoopView, Map, Parallel, Router, Step, Steps,
+    AnyStep, Condition, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoPrompt,
+    IntoRoute, IntoStep, Json, Loop, LoopView, Map, Parallel, Router, Step, Steps,
 };
 pub use dispatch::LocalDispatcher;
 pub use real::real_world;

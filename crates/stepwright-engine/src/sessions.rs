@@ -34,13 +34,18 @@ impl<'w> Sessions<'w> {
         Self { workflow, user: None }
     }
 
-    /// Only what exists for this user: theirs, and nobody's.
+    /// Only the sessions of this user: one of another user, or of none, is not found.
     ///
     /// # Errors
     /// If that cannot be the name of a user.
     pub fn of_user(mut self, user: impl AsRef<str>) -> Result<Self, Error> {
         self.user = Some(UserId::new(user)?);
         Ok(self)
+    }
+
+    pub(crate) fn owned_by(mut self, user: &UserId) -> Self {
+        self.user = Some(user.clone());
+        self
     }
 
     /// A session.
@@ -55,11 +60,12 @@ impl<'w> Sessions<'w> {
             None => None,
         };
         found
-            .filter(|found| self.user.is_none() || found.belongs_to(self.user.as_ref()))
+            .filter(|found| self.user.is_none() || found.user_id == self.user)
             .ok_or_else(|| self.workflow.not_found(&format!("session `{id}`")))
     }
 
-    /// What the last completed runs of a session were given and gave, at most `runs` of them and
+    /// What the last runs of a session that have ended were given and gave, at most `runs` of them
+    /// and
     /// [`HISTORY_RUNS_MAX`](stepwright_core::session::HISTORY_RUNS_MAX), the oldest first.
     ///
     /// # Errors
@@ -72,7 +78,7 @@ impl<'w> Sessions<'w> {
     ) -> Result<Vec<Exchange>, Error> {
         let (store, id) = self.owned(session).await?;
         let always = Timestamp(u64::MAX);
-        Ok(history::of(store, &id, self.workflow.id(), always, runs).await?)
+        Ok(history::of(store, (&id, self.workflow.id()), always, (runs, false)).await?)
     }
 
     /// Lists sessions, those used last first.

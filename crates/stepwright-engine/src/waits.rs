@@ -27,10 +27,35 @@ struct Table {
     open: FxHashMap<Arc<str>, Open>,
     /// How many replies are there that nobody has looked at yet.
     unread: usize,
-    /// How many questions each step asks from within.
-    inside: FxHashMap<StepPath, u32>,
+    /// The steps, and tool calls, that ask from within or wait for calls.
+    inside: FxHashMap<StepPath, Inside>,
     poked: bool,
     driver: Option<Waker>,
+}
+
+/// What a step, or a tool call, at work waits for.
+#[derive(Debug, Default)]
+struct Inside {
+    /// The number of questions it asks itself.
+    asks: u32,
+    /// The number of calls it has under way.
+    calls: u32,
+    /// The number of these that wait.
+    waiting: u32,
+    /// The step, or the call, that makes this call, if it is one under way.
+    caller: Option<StepPath>,
+}
+
+impl Inside {
+    /// `true` if nothing goes on in it. It is taken to do nothing else while it asks, and while it
+    /// has calls under way.
+    fn waits(&self) -> bool {
+        self.asks > 0 || (self.calls > 0 && self.waiting == self.calls)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.asks == 0 && self.calls == 0 && self.caller.is_none()
+    }
 }
 
 #[derive(Debug)]
@@ -102,11 +127,7 @@ impl Waits {
         let table = guard.get_or_insert_default();
         table.open.insert(id.clone(), Open { waker: None, replied: false });
         if let Some(step) = &inside {
-            let asks = table.inside.entry(step.clone()).or_default();
-            *asks += 1;
-            if *asks == 1 {
-                self.working.fetch_sub(1, Ordering::Relaxed);
-            }
+            self.change(table, step, &|inside| inside.asks += 1);
         }
         drop(guard);
         Waiting { waits: self, id, inside, over: false }
@@ -134,7 +155,71 @@ impl Waits {
     /// Whether a step waits for an answer, and does nothing else.
     pub(crate) fn is_waiting(&self, step: &StepPath) -> bool {
         let table = self.table();
-        table.as_ref().is_some_and(|table| table.inside.get(step).is_some_and(|asks| *asks > 0))
+        table.as_ref().is_some_and(|table| table.inside.get(step).is_some_and(Inside::waits))
+    }
+
+    /// A tool call begins, or goes on. Its step does nothing but wait for its calls until they end.
+    pub(crate) fn call_begins(&self, step: &StepPath, call: &StepPath) {
+        let mut guard = self.table();
+        let table = guard.get_or_insert_default();
+        let inside = table.inside.entry(call.clone()).or_default();
+        inside.caller = Some(step.clone());
+        let waits = inside.waits();
+        self.change(table, step, &|inside| {
+            inside.calls += 1;
+            inside.waiting += u32::from(waits);
+        });
+        // What was left over from an earlier attempt has counted for itself.
+        if waits {
+            self.working.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A tool call is not at work any more.
+    pub(crate) fn call_ends(&self, step: &StepPath, call: &StepPath) {
+        let mut guard = self.table();
+        let Some(table) = guard.as_mut() else { return };
+        let waited = table.inside.get_mut(call).is_some_and(|inside| {
+            inside.caller = None;
+            inside.waits()
+        });
+        if table.inside.get(call).is_some_and(Inside::is_idle) {
+            table.inside.remove(call);
+        }
+        self.change(table, step, &|inside| {
+            inside.calls -= 1;
+            inside.waiting -= u32::from(waited);
+        });
+        // Whatever still asks in it, although it is over, counts for itself.
+        if waited {
+            self.working.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Changes what a step, or a call, waits for, and tells what is around it.
+    fn change(&self, table: &mut Table, at: &StepPath, change: &dyn Fn(&mut Inside)) {
+        let inside = table.inside.entry(at.clone()).or_default();
+        let before = inside.waits();
+        change(inside);
+        let (after, caller) = (inside.waits(), inside.caller.clone());
+        if inside.is_idle() {
+            table.inside.remove(at);
+        }
+        match (before, after, caller) {
+            (false, true, Some(caller)) => {
+                self.change(table, &caller, &|around| around.waiting += 1);
+            }
+            (true, false, Some(caller)) => {
+                self.change(table, &caller, &|around| around.waiting -= 1);
+            }
+            (false, true, None) => {
+                self.working.fetch_sub(1, Ordering::Relaxed);
+            }
+            (true, false, None) => {
+                self.working.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
     }
 
     /// A reply that has been recorded.
@@ -210,14 +295,8 @@ impl Waiting<'_> {
         if table.open.remove(&self.id).is_some_and(|open| open.replied) {
             table.unread -= 1;
         }
-        if let Some(step) = &self.inside
-            && let Some(asks) = table.inside.get_mut(step)
-        {
-            *asks -= 1;
-            if *asks == 0 {
-                table.inside.remove(step);
-                self.waits.working.fetch_add(1, Ordering::Relaxed);
-            }
+        if let Some(step) = &self.inside {
+            self.waits.change(table, step, &|inside| inside.asks -= 1);
         }
         table.replies.get(&self.id).cloned()
     }

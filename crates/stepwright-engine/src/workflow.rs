@@ -1,13 +1,14 @@
 //! A validated definition, and everything that can be asked of it.
 
 use crate::attend::{Attendant, attend};
-use crate::changed::difference;
+use crate::changed::{difference, digest_of};
 use crate::compile::Compiled;
 use crate::dispatch::LocalDispatcher;
 use crate::drive::{fold_all, load_all};
 use crate::driver::{self, Driver};
 use crate::effects::Stop;
-use crate::run::{Events, IntoInput, LiveRuns, Resume, Run, RunHandle};
+use crate::process::PerProcess;
+use crate::run::{Events, IntoInput, LiveRuns, Resume, Run, RunHandle, TakeUp};
 use crate::sessions::Sessions;
 use futures_util::future::{Either, select};
 use std::fmt;
@@ -29,6 +30,9 @@ use tokio_util::sync::CancellationToken;
 
 /// A named, validated definition. Cheap to clone; safe to run many times at once; no run changes
 /// it.
+///
+/// Its own methods see the runs and sessions of all users: they are for the owner of the process. A
+/// server that acts for users takes [`Workflow::as_user`].
 ///
 /// ```
 /// use stepwright_engine::{Loop, Workflow};
@@ -53,7 +57,7 @@ pub(crate) struct Inner {
     /// What remembers sessions and background runs where there is no store.
     pub(crate) memory: OnceLock<AnyStore>,
     pub(crate) world: World,
-    pub(crate) live: LiveRuns,
+    pub(crate) live: PerProcess<LiveRuns>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) state: State,
     pub(crate) events: Option<EventsToSkip>,
@@ -71,7 +75,7 @@ pub(crate) type EventsToSkip = Vec<String>;
 /// Who sees to it that runs in the background are driven.
 pub(crate) enum Dispatching {
     /// This process, from the first such run on.
-    Local(Mutex<Option<Arc<LocalDispatcher>>>),
+    Local(PerProcess<Mutex<Option<Arc<LocalDispatcher>>>>),
     /// Whoever was named: runs are driven where they are served.
     Given(Arc<dyn Dispatcher>),
 }
@@ -103,7 +107,7 @@ impl Workflow {
         self.0.store.is_some()
     }
 
-    /// The fingerprint of its shape: see [`Plan::digest`].
+    /// The fingerprint of its shape and content: see [`Plan::digest`].
     pub fn digest(&self) -> &str {
         &self.0.digest
     }
@@ -123,7 +127,7 @@ impl Workflow {
     /// [`ErrorKind::NotFound`] if there is none of that name.
     pub async fn get_run(&self, run: impl AsRef<str>) -> Result<RunOutput, Error> {
         let run = RunId::new(run)?;
-        if let Some(live) = self.0.live.get(run.as_str())
+        if let Some(live) = self.live().get(run.as_str())
             && let Some(output) = live.output()
         {
             return Ok(output);
@@ -193,7 +197,7 @@ impl Workflow {
     /// Cancels a run that this process drives, or is about to: for programs without async, and for
     /// handlers of signals. `false` if it drives none of that name.
     pub fn cancel_now(&self, run: impl AsRef<str>) -> bool {
-        match self.0.live.get(run.as_ref()) {
+        match self.live().get(run.as_ref()) {
             Some(known) if !known.status().is_terminal() => {
                 known.cancel();
                 true
@@ -244,7 +248,7 @@ impl Workflow {
         let run = RunId::new(run)?;
         self.attend();
         let known = match self.remembering() {
-            _ if self.0.live.get(run.as_str()).is_some() => true,
+            _ if self.live().get(run.as_str()).is_some() => true,
             Some(store) => store.run(&run).await?.is_some(),
             None => false,
         };
@@ -371,7 +375,7 @@ impl Workflow {
     }
 
     pub(crate) fn live(&self) -> &LiveRuns {
-        &self.0.live
+        self.0.live.here()
     }
 
     pub(crate) fn timeout(&self) -> Option<Duration> {
@@ -390,12 +394,13 @@ impl Workflow {
         self.0.events.is_some()
     }
 
-    pub(crate) fn check_input(&self, content: &Content) -> Result<(), Error> {
+    /// What takes the place of this input, if another one does.
+    pub(crate) fn prepare_input(&self, content: &Content) -> Result<Option<Content>, Error> {
         match &self.0.compiled.input {
             Some(check) => check(content).map_err(|why| {
                 Error::usage(format!("the input does not fit workflow `{}`: {why}", self.name()))
             }),
-            None => Ok(()),
+            None => Ok(None),
         }
     }
 
@@ -453,7 +458,7 @@ impl Workflow {
     /// Whether a driver is dead, or is this workflow and does not drive the run any more.
     pub(crate) fn is_gone(&self, driver: &str, run: &RunId) -> bool {
         if driver == &**self.driver_name() {
-            return self.0.live.get(run.as_str()).is_none();
+            return self.live().get(run.as_str()).is_none();
         }
         driver::is_dead(driver)
     }
@@ -476,20 +481,29 @@ impl Workflow {
         Ok(())
     }
 
-    /// Why a run that began with another plan is not taken up, if so.
+    /// Checks that a run may go on with this plan. Gives the digest of the plan if the run has gone
+    /// on with another one so far, which must be recorded then.
+    ///
+    /// # Errors
+    /// If it began with another plan, and the change is not accepted.
     pub(crate) async fn check_plan(
         &self,
         store: &AnyStore,
-        digest: &str,
         past: &[Event],
         accept: bool,
-    ) -> Result<(), Error> {
-        if *digest == *self.0.digest {
-            return Ok(());
+    ) -> Result<Option<Arc<str>>, Error> {
+        let Some(digest) = digest_of(past.iter()).filter(|digest| *digest != self.0.digest) else {
+            return Ok(None);
+        };
+        let now = &self.0.compiled.plan;
+        // A run of the time before plans had content is compared as it was then.
+        if *digest != *now.without_content().digest() {
+            let before = store.plan(&digest).await?;
+            let before = before.and_then(|plan| serde_json::from_str::<Plan>(&plan).ok());
+            difference(self.name(), before.as_ref(), now, past, accept)?;
         }
-        let before = store.plan(digest).await?;
-        let before = before.and_then(|plan| serde_json::from_str::<Plan>(&plan).ok());
-        difference(self.name(), before.as_ref(), &self.0.compiled.plan, past, accept)
+        self.remember_plan(store).await?;
+        Ok(Some(self.0.digest.clone()))
     }
 
     /// Whether others drive its runs in the background.
@@ -505,7 +519,7 @@ impl Workflow {
         };
         let local = match &self.0.dispatching {
             Dispatching::Given(given) => return given.wake(run, at).await.map_err(failed),
-            Dispatching::Local(local) => local,
+            Dispatching::Local(local) => local.here(),
         };
         let dispatcher = {
             let mut kept = local.lock().unwrap_or_else(PoisonError::into_inner);
@@ -540,7 +554,7 @@ struct Background(Workflow);
 impl Drive for Background {
     fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven> {
         Box::pin(async move {
-            match self.0.drive(run, true, false, None).await {
+            match self.0.drive(run, TakeUp { leaves: true, ..TakeUp::default() }).await {
                 Ok(output) if output.is_paused() => {
                     Driven::Parked { until: self.0.wakes_at(run, &output).await }
                 }

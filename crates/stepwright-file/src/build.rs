@@ -1,18 +1,21 @@
 //! From a file to a workflow of the engine.
 
+use crate::budget::Budget;
 use crate::definition::Definition;
-use crate::format::{Agent as AgentOf, Choice, Expr, File, Item, Kind, Test, Text};
+use crate::format::{Agent as AgentOf, Choice, Earlier, Expr, File, Item, Kind, Test, Text};
 use crate::functions::{Folder, FunctionStep};
-use crate::reference::Values;
+use crate::reference::{OwnedValues, Values};
 use crate::schema;
 use crate::tools::Chosen;
+use crate::work::evaluate;
 use jsonschema::Validator;
 use serde_json::Value;
 use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
-    Content, Error, ErrorKind, Executor, StepContext, StepError, StepInput, StepOutput,
+    Content, Error, ErrorCode, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput,
+    StepOutput, form,
 };
 use stepwright_engine::{
     AnyStep, Condition, IntoStep, Loop, Map, Parallel, Router, Step, Steps, Workflow,
@@ -36,16 +39,21 @@ impl Definition {
     pub fn builder(&self) -> Result<WorkflowBuilder, Error> {
         let folder = Arc::new(Folder::new(self.options.base_dir.clone()));
         let forced = self.options.model.as_deref();
-        Builder { file: &self.file, folder, forced, inherited: None }.workflow()
+        let pass_env = &self.options.pass_env;
+        Builder { file: &self.file, folder, pass_env, forced, inherited: None }.workflow()
     }
 }
 
 /// A step or a container, with what all of them have.
 macro_rules! with_common {
     ($step:expr, $item:expr) => {{
-        let step = $step.on_error($item.on_error.clone());
+        let step = $step.on_error($item.on_error.clone()).fingerprint($item.content.clone());
         let step = match $item.timeout {
             Some(timeout) => step.timeout(timeout),
+            None => step,
+        };
+        let step = match $item.on_interrupted {
+            Some(policy) => step.on_interrupted(policy),
             None => step,
         };
         match $item.review.clone() {
@@ -58,6 +66,8 @@ macro_rules! with_common {
 struct Builder<'a> {
     file: &'a File,
     folder: Arc<Folder>,
+    /// The environment variables that commands are given.
+    pass_env: &'a [String],
     /// The model of every agent, whatever the file says.
     forced: Option<&'a str>,
     /// The model of the file around this one.
@@ -74,12 +84,24 @@ impl<'a> Builder<'a> {
             builder = builder.timeout(timeout);
         }
         if let Some(input) = &self.file.input {
-            let validator = validator(input)?;
-            builder =
-                builder.check_input(move |content| schema::fits(&validator, &content.to_value()));
+            builder = builder.source("input", input.to_string());
+            let (validator, schema) = (validator(input)?, input.clone());
+            builder = builder.prepare_input(move |content| {
+                let given = content.to_value();
+                let mut filled = given.clone();
+                form::fill_in(&schema, &mut filled);
+                schema::fits(&validator, &filled)?;
+                Ok((filled != given).then(|| filled.into()))
+            });
         }
-        if let Some(runs) = self.file.history.filter(|runs| *runs > 0) {
-            builder = builder.add_workflow_history_to_steps(true).num_history_runs(runs);
+        if let Some(earlier) = self.file.history.filter(|earlier| earlier.runs > 0) {
+            builder = builder.add_workflow_history_to_steps(true).num_history_runs(earlier.runs);
+            if let Some(only) = earlier.completed_only {
+                builder = builder.history_completed_only(only);
+            }
+        }
+        if let Some(policy) = self.file.on_interrupted {
+            builder = builder.on_interrupted(policy);
         }
         for step in self.items(&self.file.steps)? {
             builder = builder.step(step);
@@ -100,7 +122,7 @@ impl<'a> Builder<'a> {
                 limited(Step::new(name, step), item).into_step()
             }
             Kind::Function(function) => {
-                let step = FunctionStep::new(function.clone(), self.folder.clone());
+                let step = FunctionStep::new(function.clone(), self.folder.clone(), self.pass_env);
                 limited(Step::new(name, step), item).into_step()
             }
             Kind::Workflow { file, .. } => {
@@ -108,6 +130,7 @@ impl<'a> Builder<'a> {
                 let inner = Builder {
                     file,
                     folder: self.folder.clone(),
+                    pass_env: self.pass_env,
                     forced: self.forced,
                     inherited: inherited.or(self.inherited),
                 };
@@ -129,16 +152,20 @@ impl<'a> Builder<'a> {
                 }
                 self.items(branches)?.into_iter().fold(parallel, Parallel::branch).into_step()
             }
-            Kind::Loop { at_most, until, forward, body } => {
+            Kind::Loop { at_most, until, forward, on_exhausted, body } => {
                 let mut repeat = with_common!(Loop::new(name).at_most(*at_most), item);
                 if *forward {
                     repeat = repeat.forward();
                 }
+                if let Some(on_exhausted) = on_exhausted {
+                    repeat = repeat.on_exhausted(*on_exhausted);
+                }
                 if let Some(until) = until.clone() {
-                    repeat = repeat.until(move |turn| {
+                    repeat = repeat.until_async(move |turn| {
                         let (content, iteration) = (turn.content(), turn.iteration());
-                        let values = Values::of_turn(turn.input(), content, iteration);
-                        until.expression.decide(&values)
+                        let values = OwnedValues::of_turn(turn.input(), content, iteration);
+                        let until = until.expression.clone();
+                        evaluate(values, move |values, budget| until.decide(values, budget))
                     });
                 }
                 self.items(body)?.into_iter().fold(repeat, Loop::step).into_step()
@@ -147,9 +174,12 @@ impl<'a> Builder<'a> {
                 let condition = match test {
                     Test::Constant(holds) => Condition::constant(name, *holds),
                     Test::Expression(test) => {
-                        let test = test.clone();
-                        Condition::new(name, move |input| {
-                            test.expression.decide(&Values::of(input))
+                        let test = test.expression.clone();
+                        Condition::new_async(name, move |input| {
+                            let test = test.clone();
+                            evaluate(OwnedValues::of(input), move |values, budget| {
+                                test.decide(values, budget)
+                            })
                         })
                     }
                 };
@@ -165,7 +195,7 @@ impl<'a> Builder<'a> {
             Kind::Map { over, concurrency, join, body } => {
                 let mut map = with_common!(Map::new(name).join(*join), item);
                 if let Some(over) = over.clone() {
-                    map = map.over(move |input| items_of(&over, input));
+                    map = map.over_async(move |input| items_of(over.clone(), input));
                 }
                 if let Some(concurrency) = concurrency {
                     map = map.concurrency(*concurrency);
@@ -181,7 +211,7 @@ impl<'a> Builder<'a> {
         let agent: &'a AgentOf = agent.ok_or_else(missing)?;
         let own = [&agent.model, &self.file.model];
         let own = own.into_iter().flatten().map(|model| model.text.as_str()).next();
-        let mut builder = Agent::builder(name);
+        let mut builder = Agent::builder(name).fingerprint(agent.content.clone());
         if let Some(model) = self.forced.or(own).or(self.inherited) {
             builder = builder.model(model)?;
         }
@@ -213,8 +243,11 @@ fn router(name: &str, choose: &Choice) -> Router {
         }
         Choice::Person => Router::constant(name, [""; 0]),
         Choice::Expression(choose) => {
-            let choose = choose.clone();
-            Router::new(name, move |input| choose.expression.names(&Values::of(input)))
+            let choose = choose.expression.clone();
+            Router::new_async(name, move |input| {
+                let choose = choose.clone();
+                evaluate(OwnedValues::of(input), move |values, budget| choose.names(values, budget))
+            })
         }
     }
 }
@@ -224,15 +257,25 @@ fn limited(step: Step, item: &Item) -> Step {
     if let Some(retry) = item.retry.clone() {
         step = step.retry(retry);
     }
+    if let Some(idle) = item.idle {
+        step = step.idle_timeout(idle);
+    }
     match item.history {
-        Some(0) => step.add_workflow_history(false),
-        Some(runs) => step.add_workflow_history(true).num_history_runs(runs),
+        Some(Earlier { runs: 0, .. }) => step.add_workflow_history(false),
+        Some(Earlier { runs, completed_only }) => {
+            let step = step.add_workflow_history(true).num_history_runs(runs);
+            match completed_only {
+                Some(only) => step.history_completed_only(only),
+                None => step,
+            }
+        }
         None => step,
     }
 }
 
-fn items_of(over: &Expr, input: &StepInput) -> Result<Vec<Content>, StepError> {
-    let list = over.expression.list(&Values::of(input))?;
+async fn items_of(over: Expr, input: StepInput) -> Result<Vec<Content>, StepError> {
+    let list = move |values: &Values<'_>, budget: &Budget<'_>| over.expression.list(values, budget);
+    let list = evaluate(OwnedValues::of(input), list).await?;
     Ok(list.into_iter().map(Content::from).collect())
 }
 
@@ -251,13 +294,31 @@ impl Executor for Prompted {
         ExecutorType::Agent
     }
 
+    fn fingerprint(&self) -> Fingerprint {
+        self.agent.fingerprint()
+    }
+
+    fn asks(&self) -> bool {
+        self.agent.asks()
+    }
+
     async fn execute(
         &self,
         mut input: StepInput,
         cx: StepContext,
     ) -> Result<StepOutput, StepError> {
         if let Some(prompt) = &self.prompt {
-            let text = prompt.render(&Values::of(&input))?;
+            let template = prompt.clone();
+            let text = evaluate(OwnedValues::of(input.clone()), move |values, budget| {
+                template.render(values, budget)
+            });
+            let text = text.await?;
+            // An agent that is told nothing would be told the run's input instead.
+            if text.trim().is_empty() {
+                return Err(StepError::terminal("its prompt is empty")
+                    .with_code(ErrorCode::BadInput)
+                    .with_hint("give `prompt` a text for the case that a value in it is empty"));
+            }
             // Nobody is told twice what the prompt tells.
             let tells = |word: &str| prompt.template.references().iter().any(|r| r.root == word);
             if tells("user_input") {

@@ -2,7 +2,8 @@
 
 use crate::check::check;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::format::{File, State, read_file, read_text};
+use crate::format::{File, State, read_named, read_text};
+use crate::functions::is_variable;
 use crate::outline::Outline;
 use crate::source::Source;
 use crate::stack::with_stack;
@@ -33,6 +34,13 @@ pub struct Options {
     /// The directory that steps and tools read from and write to, and never leave; the current one
     /// if not given. Prompts and other workflows are found beside the file that names them.
     pub base_dir: Option<PathBuf>,
+    /// Directories from which a file may take prompts and other workflows, beside its own folder.
+    /// References never lead elsewhere: a workflow file may come from a stranger.
+    pub allow_path: Vec<PathBuf>,
+    /// The names of environment variables that commands are given, beside the few that every
+    /// program needs (`PATH`, `HOME`, `LANG`, `TZ` and the like). All others are kept from them:
+    /// keys of providers stand there.
+    pub pass_env: Vec<String>,
     /// The model of every agent, whatever the file says.
     pub model: Option<String>,
 }
@@ -69,11 +77,12 @@ impl Definition {
         let shown = path.display().to_string();
         with_stack(|| {
             let mut state = State::default();
-            match read_file(path, &shown, options, &mut state) {
+            match read_named(path, options, &mut state) {
                 Ok(file) => Self::checked(file, options, state.mistakes),
-                Err(why) => {
-                    Err(Diagnostic::of_file(shown.as_str(), format!("cannot be read: {why}"))
-                        .into())
+                Err(refused) => {
+                    let message = format!("cannot be read: {}", refused.why);
+                    let mistake = Diagnostic::of_file(shown.as_str(), message);
+                    Err(mistake.maybe_help(refused.help).into())
                 }
             }
         })
@@ -85,11 +94,10 @@ impl Definition {
     /// # Errors
     /// All mistakes in it.
     pub fn parse(text: &str, file_name: &str, options: &Options) -> Result<Self, Diagnostics> {
-        let dir = Path::new(file_name).parent().map_or_else(PathBuf::new, Path::to_path_buf);
         with_stack(|| {
             let mut state = State::default();
             let source = Source::new(file_name, text);
-            let file = read_text(source, dir.clone(), options, &mut state);
+            let file = read_text(source, Path::new(file_name), options, &mut state);
             Self::checked(file, options, state.mistakes)
         })
     }
@@ -99,6 +107,16 @@ impl Definition {
         options: &Options,
         mut mistakes: Diagnostics,
     ) -> Result<Self, Diagnostics> {
+        for dir in options.allow_path.iter().filter(|dir| !dir.is_dir()) {
+            let message = format!("`{}` is not a directory", dir.display());
+            let mistake = Diagnostic::of_file("allow-path", message);
+            mistakes.push(mistake.help("`--allow-path` names a directory that exists"));
+        }
+        for name in options.pass_env.iter().filter(|name| !is_variable(name)) {
+            let message = format!("`{name}` is not the name of an environment variable");
+            let mistake = Diagnostic::of_file("pass-env", message);
+            mistakes.push(mistake.help("`--pass-env` takes a name alone, without `=` and a value"));
+        }
         if let Some(model) = &options.model
             && let Err((message, help)) = crate::models::check(model)
         {

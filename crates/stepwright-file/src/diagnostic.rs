@@ -87,6 +87,11 @@ impl Diagnostic {
         }
     }
 
+    /// The line of its place, from 1, if it has one.
+    pub(crate) fn start_line(&self) -> Option<usize> {
+        self.place.as_ref().map(|(source, span)| source.position(span.start).0)
+    }
+
     fn start(&self) -> usize {
         self.place.as_ref().map_or(0, |(_, span)| span.start)
     }
@@ -333,6 +338,7 @@ impl<'a> Shown<'a> {
         let source = diagnostic
             .place
             .as_ref()
+            .filter(|(source, _)| source.is_shown)
             .map(|(source, _)| NamedSource::new(&source.name, source.text.clone()));
         Self { diagnostic, source }
     }
@@ -340,9 +346,10 @@ impl<'a> Shown<'a> {
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.diagnostic.line {
-            0 => write!(f, "{}: {}", self.diagnostic.file, self.diagnostic.message),
-            _ => f.write_str(&self.diagnostic.message),
+        // Without an excerpt, the message says where it is.
+        match self.source {
+            None => self.diagnostic.fmt(f),
+            Some(_) => f.write_str(&self.diagnostic.message),
         }
     }
 }
@@ -359,6 +366,7 @@ impl miette::Diagnostic for Shown<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.source.as_ref()?;
         let (_, span) = self.diagnostic.place.as_ref()?;
         let text = Some(self.diagnostic.label.clone()).filter(|label| !label.is_empty());
         let main = LabeledSpan::new_primary_with_span(text, (span.start, span.len));

@@ -24,14 +24,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod access;
+mod beneath;
+mod budget;
 mod build;
 mod check;
+mod command;
+#[cfg(test)]
+mod corpus;
 mod definition;
 mod diagnostic;
 mod format;
 mod outline;
 
 mod duration;
+#[doc(hidden)]
+pub mod fuzz;
 mod models;
 mod schema;
 mod source;
@@ -44,6 +52,7 @@ mod functions;
 mod reference;
 mod template;
 mod tools;
+mod work;
 
 pub use definition::{Definition, Options};
 pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle};

@@ -1,13 +1,13 @@
 //! The steps of a file as a tree, for people.
 
 use crate::duration::display;
-use crate::format::{Choice, File, Function, Item, Kind, Test};
+use crate::format::{Choice, File, Function, Item, Kind, Program, Test};
 use crate::suggest::listed;
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
-use stepwright_core::plan::{ErrorPolicy, Join, OnError};
-use stepwright_core::{HumanReview, OnReject, OnTimeout};
+use stepwright_core::plan::{ErrorPolicy, Join, OnError, OnExhausted};
+use stepwright_core::{HumanReview, OnInterrupted, OnReject, OnTimeout};
 
 /// A workflow, a step, or a part of one, and what is inside.
 ///
@@ -96,10 +96,12 @@ fn of_item(file: &File, item: &Item) -> Outline {
             details.extend(concurrency.map(|n| format!("{n} at a time")));
             of_items(branches)
         }
-        Kind::Loop { at_most, until, forward, body } => {
+        Kind::Loop { at_most, until, forward, on_exhausted, body } => {
             details.push(format!("at most {at_most} turns"));
             details.extend(until.as_ref().map(|u| format!("until {}", u.expression.text().trim())));
             details.extend(forward.then(|| "each goes on from the last".to_owned()));
+            let continues = *on_exhausted == Some(OnExhausted::Continue);
+            details.extend(continues.then(|| "goes on if it runs out".to_owned()));
             of_items(body)
         }
         Kind::Condition { test, then, otherwise } => {
@@ -147,12 +149,21 @@ fn of_item(file: &File, item: &Item) -> Outline {
         let on = if on.is_empty() { String::new() } else { format!(" ({})", on.join(", ")) };
         details.push(format!("{} {times}{on}", retry.retries));
     }
-    details.extend(item.history.filter(|runs| *runs > 0).map(|runs| match runs {
-        1 => "knows the run before".to_owned(),
-        many => format!("knows {many} earlier runs"),
+    details.extend(item.history.filter(|earlier| earlier.runs > 0).map(|earlier| {
+        let completed = if earlier.completed_only == Some(true) { "completed " } else { "" };
+        match earlier.runs {
+            1 => format!("knows the {completed}run before"),
+            many => format!("knows {many} earlier {completed}runs"),
+        }
     }));
     details.extend(item.timeout.map(|timeout| format!("within {}", display(timeout))));
+    details.extend(item.idle.map(|idle| format!("idle for at most {}", display(idle))));
     details.extend(of_failures(&item.on_error));
+    details.extend(item.on_interrupted.map(|policy| match policy {
+        OnInterrupted::Retry => "runs again if interrupted".to_owned(),
+        OnInterrupted::Fail => "fails if interrupted".to_owned(),
+        OnInterrupted::Ask => "somebody decides if interrupted".to_owned(),
+    }));
     details.extend(item.review.iter().flat_map(of_review));
     Outline {
         name: item.name.text.clone(),
@@ -230,13 +241,20 @@ fn of_join(join: Join) -> Option<String> {
 }
 
 fn of_function(function: &Function) -> Option<String> {
+    let argv;
     let text = match function {
         Function::ReadFiles { glob, .. } => glob.template.text(),
         Function::WriteFile { path, .. } => path.template.text(),
         Function::HttpGet { url, .. } => url.template.text(),
-        Function::Shell { command, .. } => command.template.text(),
-        Function::SetState { values } => {
-            let keys: Vec<&str> = values.iter().map(|(key, _)| key.as_str()).collect();
+        Function::Shell(shell) => match &shell.program {
+            Program::Line { command, .. } => command.template.text(),
+            Program::Argv(words) => {
+                argv = words.iter().map(|word| word.template.text()).collect::<Vec<_>>().join(" ");
+                &argv
+            }
+        },
+        Function::State { values, .. } => {
+            let keys: Vec<&str> = values.iter().map(|entry| entry.key.text.as_str()).collect();
             return Some(listed(&keys));
         }
         Function::Sleep { duration } => return Some(display(*duration)),

@@ -1,15 +1,20 @@
 //! What expressions and templates refer to.
 
 use crate::source::Span;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use stepwright_core::scope::LoopOutcome;
 use stepwright_core::{Content, StepInput};
 
 /// The words that expressions and templates begin with.
-pub(crate) const ROOTS: [&str; 11] = [
+pub(crate) const ROOTS: [&str; 13] = [
     "input",
     "previous",
     "content",
     "steps",
+    "last",
+    "loops",
     "state",
     "item",
     "index",
@@ -27,6 +32,17 @@ pub(crate) struct Reference {
     pub(crate) path: Vec<String>,
     /// Its place in the text of the expression or template.
     pub(crate) span: Span,
+}
+
+/// A member for each name that `references` have after this root.
+fn named<T>(
+    references: &[Reference],
+    root: &str,
+    value: impl Fn(&str) -> T,
+) -> BTreeMap<String, T> {
+    let named = references.iter().filter(|reference| reference.root == root);
+    let names = named.filter_map(|reference| reference.path.first());
+    names.map(|name| (name.clone(), value(name))).collect()
 }
 
 /// What there is to refer to while a step runs or a decision is made.
@@ -48,54 +64,156 @@ impl<'a> Values<'a> {
     }
 
     /// The value of one of the [`ROOTS`]. Of the steps, only those that `references` name.
-    pub(crate) fn root(&self, name: &str, references: &[Reference]) -> Value {
+    pub(crate) fn root(&self, name: &str, references: &[Reference]) -> Root<'a> {
         match name {
-            "input" => self.input.run.content.to_value(),
+            "input" => Root::Content(&self.input.run.content),
             "previous" => {
                 let previous = self.input.previous.as_ref();
-                previous.map_or(Value::Null, |output| output.content.to_value())
+                previous.map_or(Root::Nothing, |output| Root::Content(&output.content))
             }
-            "content" => self.content.to_value(),
-            "steps" => {
-                let named = references.iter().filter(|r| r.root == "steps");
-                let mut steps = Map::new();
-                for name in named.filter_map(|r| r.path.first()) {
-                    let output = self.input.step(name).map_or(Value::Null, Content::to_value);
-                    steps.insert(name.clone(), output);
-                }
-                Value::Object(steps)
-            }
-            "state" => Value::Object((*self.input.state).clone()),
-            "item" => self.input.item.as_ref().map_or(Value::Null, Content::to_value),
-            "index" | "iteration" => self.nth.into(),
-            "user_input" => self.input.user_input.as_deref().cloned().unwrap_or_default(),
+            "content" => Root::Content(self.content),
+            "steps" => Root::Steps(named(references, "steps", |name| self.input.step(name))),
+            "last" => Root::Steps(named(references, "last", |name| self.input.last_turn(name))),
+            // A loop that was not reached made no turn.
+            "loops" => Root::Loops(named(references, "loops", |name| {
+                self.input.loop_outcome(name).unwrap_or_default()
+            })),
+            "state" => Root::Object(&self.input.state),
+            "item" => self.input.item.as_ref().map_or(Root::Nothing, Root::Content),
+            "index" | "iteration" => Root::Number(self.nth),
+            "user_input" => self.input.user_input.as_deref().map_or(Root::Nothing, Root::Json),
             "feedback" => {
                 let feedback = self.input.feedback.as_ref();
-                feedback.map_or(Value::Null, |said| (*said.feedback).into())
+                feedback.map_or(Root::Nothing, |said| Root::Text(&said.feedback))
             }
             "rejected" => {
                 let feedback = self.input.feedback.as_ref();
-                feedback.map_or(Value::Null, |said| said.previous.to_value())
+                feedback.map_or(Root::Nothing, |said| Root::Content(&said.previous))
             }
-            _ => Value::Null,
+            _ => Root::Nothing,
         }
     }
 
     /// All roots that `references` name.
-    pub(crate) fn roots<'r>(
-        &self,
-        references: &'r [Reference],
-    ) -> impl Iterator<Item = (&'r str, Value)> {
-        let mut seen: Vec<&str> = Vec::new();
-        references
-            .iter()
-            .filter_map(|reference| {
-                let root = reference.root.as_str();
-                let first = !seen.contains(&root);
-                seen.push(root);
-                first.then(|| (root, self.root(root, references)))
-            })
-            .collect::<Vec<_>>()
-            .into_iter()
+    pub(crate) fn roots<'r>(&self, references: &'r [Reference]) -> Vec<(&'r str, Root<'a>)> {
+        let mut roots: Vec<(&str, Root<'a>)> = Vec::new();
+        for reference in references {
+            let root = reference.root.as_str();
+            if !roots.iter().any(|(seen, _)| *seen == root) {
+                roots.push((root, self.root(root, references)));
+            }
+        }
+        roots
+    }
+
+    /// The same without a borrow, for another thread.
+    pub(crate) fn owned(&self) -> OwnedValues {
+        OwnedValues { input: self.input.clone(), content: self.content.clone(), nth: self.nth }
+    }
+}
+
+/// [`Values`] for another thread. Cheap to make.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedValues {
+    input: StepInput,
+    content: Content,
+    nth: u32,
+}
+
+impl OwnedValues {
+    pub(crate) fn of(input: StepInput) -> Self {
+        Self { content: input.content().clone(), nth: input.nth, input }
+    }
+
+    /// For the end of a turn of a loop, which gave `content`.
+    pub(crate) fn of_turn(input: &StepInput, content: &Content, iteration: u32) -> Self {
+        Values::of_turn(input, content, iteration).owned()
+    }
+
+    pub(crate) fn values(&self) -> Values<'_> {
+        Values { input: &self.input, content: &self.content, nth: self.nth }
+    }
+}
+
+/// The value of a word, where it lies.
+#[derive(Clone, Debug)]
+pub(crate) enum Root<'a> {
+    Nothing,
+    Content(&'a Content),
+    Json(&'a Value),
+    Object(&'a Map<String, Value>),
+    Text(&'a str),
+    Number(u32),
+    /// Earlier steps by name; nothing for those that gave nothing.
+    Steps(BTreeMap<String, Option<&'a Content>>),
+    /// Outcomes of loops by name.
+    Loops(BTreeMap<String, LoopOutcome>),
+}
+
+impl Root<'_> {
+    /// About how many bytes it has, if that is less than `most`; otherwise `most` or more.
+    pub(crate) fn bytes(&self, most: usize) -> usize {
+        match self {
+            Self::Nothing | Self::Number(_) | Self::Loops(_) => 0,
+            Self::Text(text) => text.len(),
+            Self::Content(content) => content_bytes(content, most),
+            Self::Json(value) => json_bytes(value, most),
+            Self::Object(members) => members_bytes(members, most),
+            Self::Steps(steps) => {
+                let given = steps.values().flatten();
+                given.fold(0, |bytes: usize, content| bytes + content_bytes(content, most))
+            }
+        }
+    }
+}
+
+fn content_bytes(content: &Content, most: usize) -> usize {
+    match content {
+        Content::Text(text) => text.len(),
+        Content::Json(value) => json_bytes(value, most),
+    }
+}
+
+fn members_bytes(members: &Map<String, Value>, most: usize) -> usize {
+    let mut bytes = 8;
+    for (key, value) in members {
+        bytes += key.len() + json_bytes(value, most);
+        if bytes >= most {
+            break;
+        }
+    }
+    bytes
+}
+
+fn json_bytes(value: &Value, most: usize) -> usize {
+    match value {
+        Value::String(text) => text.len() + 8,
+        Value::Array(list) => {
+            let mut bytes = 8;
+            for element in list {
+                bytes += json_bytes(element, most);
+                if bytes >= most {
+                    break;
+                }
+            }
+            bytes
+        }
+        Value::Object(members) => members_bytes(members, most),
+        _ => 8,
+    }
+}
+
+impl Serialize for Root<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Nothing => serializer.serialize_unit(),
+            Self::Content(content) => content.serialize(serializer),
+            Self::Json(value) => value.serialize(serializer),
+            Self::Object(members) => members.serialize(serializer),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Number(number) => serializer.serialize_u32(*number),
+            Self::Steps(steps) => steps.serialize(serializer),
+            Self::Loops(loops) => loops.serialize(serializer),
+        }
     }
 }

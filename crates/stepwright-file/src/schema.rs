@@ -37,9 +37,165 @@ pub(crate) fn check(schema: &Value) -> Result<(), Mistake> {
     compiled.map_err(|message| Mistake { pointer: String::new(), message, help: None })
 }
 
+/// The keywords that have a meaning; others would be passed over in silence.
+const KEYWORDS: [&str; 61] = [
+    "$anchor",
+    "$comment",
+    "$defs",
+    "$dynamicAnchor",
+    "$dynamicRef",
+    "$id",
+    "$ref",
+    "$schema",
+    "$vocabulary",
+    "additionalItems",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "contains",
+    "contentEncoding",
+    "contentMediaType",
+    "contentSchema",
+    "default",
+    "definitions",
+    "dependencies",
+    "dependentRequired",
+    "dependentSchemas",
+    "deprecated",
+    "description",
+    "else",
+    "enum",
+    "examples",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "if",
+    "items",
+    "maxContains",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minContains",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "not",
+    "oneOf",
+    "pattern",
+    "patternProperties",
+    "prefixItems",
+    "properties",
+    "propertyNames",
+    "readOnly",
+    "required",
+    "then",
+    "title",
+    "type",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "uniqueItems",
+    "writeOnly",
+    "$recursiveRef",
+];
+
+/// The formats that are checked.
+const FORMATS: [&str; 19] = [
+    "date",
+    "date-time",
+    "duration",
+    "email",
+    "hostname",
+    "idn-email",
+    "idn-hostname",
+    "ipv4",
+    "ipv6",
+    "iri",
+    "iri-reference",
+    "json-pointer",
+    "regex",
+    "relative-json-pointer",
+    "time",
+    "uri",
+    "uri-reference",
+    "uri-template",
+    "uuid",
+];
+
+/// The depth to which a schema is looked through.
+const DEPTH_MAX: usize = 100;
+
+/// `true` if every keyword and every format in `schema` has an effect.
+pub(crate) fn check_effects(schema: &Value) -> Result<(), Mistake> {
+    without_effect(schema, "", 0)
+}
+
+/// Finds a keyword, or a format, that would have no effect.
+fn without_effect(schema: &Value, at: &str, depth: usize) -> Result<(), Mistake> {
+    let Value::Object(members) = schema else { return Ok(()) };
+    if depth > DEPTH_MAX {
+        return Ok(());
+    }
+    for (key, value) in members {
+        let here = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+        match (key.as_str(), value) {
+            ("format", Value::String(format)) if !FORMATS.contains(&format.as_str()) => {
+                let message = format!("there is no format `{format}` that is checked");
+                let help = did_you_mean(format, &FORMATS, "formats are");
+                return Err(Mistake { pointer: here, message, help });
+            }
+            (
+                "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas",
+                Value::Object(schemas),
+            ) => {
+                for (name, schema) in schemas {
+                    let name = name.replace('~', "~0").replace('/', "~1");
+                    without_effect(schema, &format!("{here}/{name}"), depth + 1)?;
+                }
+            }
+            ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Value::Array(schemas)) => {
+                for (place, schema) in schemas.iter().enumerate() {
+                    without_effect(schema, &format!("{here}/{place}"), depth + 1)?;
+                }
+            }
+            (
+                "items"
+                | "additionalProperties"
+                | "additionalItems"
+                | "contains"
+                | "not"
+                | "if"
+                | "then"
+                | "else"
+                | "propertyNames"
+                | "unevaluatedItems"
+                | "unevaluatedProperties"
+                | "contentSchema",
+                schema,
+            ) => without_effect(schema, &here, depth + 1)?,
+            // What is for other programs says so.
+            (key, _) if KEYWORDS.contains(&key) || key.starts_with("x-") => {}
+            (key, _) => {
+                let message = format!("the keyword `{key}` has no effect");
+                let help = crate::suggest::closest(key, KEYWORDS);
+                let help = help.map_or_else(
+                    || "leave it out".to_owned(),
+                    |meant| format!("did you mean `{meant}`?"),
+                );
+                return Err(Mistake { pointer: here, message, help: Some(help) });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A check of values against a schema.
 pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
-    jsonschema::validator_for(schema).map_err(|error| error.to_string())
+    let options = jsonschema::options().should_validate_formats(true);
+    options.build(schema).map_err(|error| error.to_string())
 }
 
 /// Whether a value fits, and if not, what does not.

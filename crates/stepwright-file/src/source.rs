@@ -22,11 +22,18 @@ impl Span {
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) text: String,
+    /// `true` if mistakes in it are shown with its text: not that of a file which is no workflow.
+    pub(crate) is_shown: bool,
 }
 
 impl Source {
     pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: text.into(), is_shown: true }
+    }
+
+    /// A file that another one refers to, and that may hold anything.
+    pub(crate) fn unshown(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { is_shown: false, ..Self::new(name, text) }
     }
 
     /// The line and the column of a byte, both from 1; the column in characters.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::AgentBuilder;
-use stepwright_core::tool::{Tool, ToolError, ToolSpec};
+use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, StepContext, StepError};
 
 /// Their names.
@@ -113,6 +113,10 @@ impl Tool for FileTool {
         &self.spec
     }
 
+    fn effect(&self) -> ToolEffect {
+        ToolEffect::ReadOnly
+    }
+
     fn call(&self, arguments: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         Box::pin(async move {
             let (path, folder) = (argument(&arguments, "path")?, self.folder.clone());
@@ -132,11 +136,15 @@ impl Tool for HttpTool {
         &self.spec
     }
 
-    fn call(&self, arguments: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
+    fn effect(&self) -> ToolEffect {
+        ToolEffect::ReadOnly
+    }
+
+    fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         Box::pin(async move {
             let url = argument(&arguments, "url")?;
             let what = Fetch { url, timeout: TIMEOUT, max_bytes: BYTES_MAX };
-            let page = blocking(move || fetch(&what)).await.map_err(told)?;
+            let page = blocking(move || fetch(&what, &|| cx.keep_alive())).await.map_err(told)?;
             Ok(with_note(page.text, page.note))
         })
     }

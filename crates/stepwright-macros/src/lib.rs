@@ -65,6 +65,9 @@ use proc_macro::TokenStream;
 /// | `name = "…"` | what the model calls it, instead of the name of the function |
 /// | `description = "…"` | what the model is told, instead of the comment |
 /// | `requires_confirmation` | a person must allow each call, and the run waits for that |
+/// | `read_only` | a call changes nothing: one that is interrupted is repeated |
+/// | `idempotent` | a repeated call changes nothing more: one that is interrupted is repeated |
+/// | `on_interrupted = "…"` | `retry`, `fail` or `ask`: the policy for interrupted calls |
 /// | `crate = "…"` | where Stepwright is: `::stepwright` unless set |
 ///
 /// # What becomes of the function

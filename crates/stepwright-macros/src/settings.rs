@@ -2,13 +2,17 @@
 
 use proc_macro2::{Span, TokenStream};
 use syn::parse::Parser as _;
-use syn::{Error, LitStr, Path, meta};
+use syn::{Error, Ident, LitStr, Path, meta};
 
 pub(crate) struct Settings {
     pub(crate) name: Option<LitStr>,
     pub(crate) description: Option<LitStr>,
     /// Whether a person must allow each call.
     pub(crate) confirmed: bool,
+    /// The effect of a call, as a variant of `ToolEffect`.
+    pub(crate) effect: Option<Ident>,
+    /// The policy for interrupted calls, as a variant of `OnInterrupted`.
+    pub(crate) on_interrupted: Option<Ident>,
     /// Where Stepwright is.
     pub(crate) home: Path,
 }
@@ -16,7 +20,14 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let home = syn::parse_quote!(::stepwright);
-        Self { name: None, description: None, confirmed: false, home }
+        Self {
+            name: None,
+            description: None,
+            confirmed: false,
+            effect: None,
+            on_interrupted: None,
+            home,
+        }
     }
 }
 
@@ -30,12 +41,32 @@ pub(crate) fn read(tokens: TokenStream) -> (Settings, Vec<Error>) {
             settings.description = Some(meta.value()?.parse()?);
         } else if meta.path.is_ident("requires_confirmation") {
             settings.confirmed = true;
+        } else if meta.path.is_ident("read_only") || meta.path.is_ident("idempotent") {
+            if settings.effect.is_some() {
+                let message = "a tool is marked once, as `read_only` or as `idempotent`";
+                return Err(meta.error(message));
+            }
+            let effect = if meta.path.is_ident("read_only") { "ReadOnly" } else { "Idempotent" };
+            settings.effect = Some(Ident::new(effect, Span::call_site()));
+        } else if meta.path.is_ident("on_interrupted") {
+            let text: LitStr = meta.value()?.parse()?;
+            let policy = match text.value().as_str() {
+                "retry" => "Retry",
+                "fail" => "Fail",
+                "ask" => "Ask",
+                _ => {
+                    let message = "`on_interrupted` is \"retry\", \"fail\" or \"ask\"";
+                    return Err(Error::new(text.span(), message));
+                }
+            };
+            settings.on_interrupted = Some(Ident::new(policy, Span::call_site()));
         } else if meta.path.is_ident("crate") {
             let text: LitStr = meta.value()?.parse()?;
             settings.home = text.parse_with(Path::parse_mod_style)?;
         } else {
-            let message = "a tool has the settings `name`, `description` and `crate`, each a text, \
-                           and `requires_confirmation`, which stands alone";
+            let message = "a tool has the settings `name`, `description`, `on_interrupted` and \
+                           `crate`, each a text, and `requires_confirmation`, `read_only` and \
+                           `idempotent`, which stand alone";
             return Err(meta.error(message));
         }
         Ok(())

@@ -7,7 +7,8 @@ use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Error, Expr, ExprLit, FnArg, ItemFn, Lit, LitStr, Meta, Path, ReturnType, Safety,
+    Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Path, ReturnType,
+    Safety,
 };
 
 pub(crate) fn expand(settings: TokenStream, item: &TokenStream) -> TokenStream {
@@ -34,6 +35,8 @@ struct Tool {
     name: String,
     description: String,
     confirmed: bool,
+    effect: Option<Ident>,
+    on_interrupted: Option<Ident>,
     home: Path,
 }
 
@@ -54,8 +57,8 @@ impl Tool {
             mistakes.push(Error::new(function.sig.ident.span(), message));
         }
         let arguments = argument::read(function.sig.inputs.iter_mut(), mistakes);
-        let Settings { confirmed, home, .. } = settings;
-        Self { function, arguments, name, description, confirmed, home }
+        let Settings { confirmed, effect, on_interrupted, home, .. } = settings;
+        Self { function, arguments, name, description, confirmed, effect, on_interrupted, home }
     }
 
     fn given(&self) -> impl Iterator<Item = &Given> {
@@ -106,6 +109,20 @@ impl Tool {
         let confirmed = self.confirmed;
         let home = &self.home;
         let private = quote!(#home::__private);
+        let effect = self.effect.as_ref().map(|effect| {
+            quote! {
+                fn effect(&self) -> #private::ToolEffect {
+                    #private::ToolEffect::#effect
+                }
+            }
+        });
+        let on_interrupted = self.on_interrupted.as_ref().map(|policy| {
+            quote! {
+                fn on_interrupted(&self) -> ::core::option::Option<#private::OnInterrupted> {
+                    ::core::option::Option::Some(#private::OnInterrupted::#policy)
+                }
+            }
+        });
         let serde = quote!(#private::serde).to_string();
         let schemars = quote!(#private::schemars).to_string();
         let (mut fields, mut defaults) = (Vec::new(), Vec::new());
@@ -177,6 +194,8 @@ impl Tool {
                 fn requires_confirmation(&self) -> bool {
                     #confirmed
                 }
+                #effect
+                #on_interrupted
             }
         }
     }

@@ -1,10 +1,13 @@
 //! What went wrong with a provider, as an error of ours: what happened, and what to do about it.
 
+use crate::catalogue::Wire;
 use crate::key::Key;
 use http::{HeaderMap, StatusCode, header};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::time::Duration;
+use stepwright_core::json;
 use stepwright_core::model::{ModelError, ModelErrorKind};
+use stepwright_core::redact::redact;
 
 /// How much of what a provider says is repeated, in characters.
 const EXCERPT_CHARS_MAX: usize = 400;
@@ -71,7 +74,10 @@ impl Speaker {
             300..400 => {
                 let to = headers.get(header::LOCATION).and_then(|to| to.to_str().ok());
                 error(ModelErrorKind::BadRequest).with_hint(match to {
-                    Some(to) => format!("redirects are not followed: set the base URL to `{to}`"),
+                    Some(to) => {
+                        let to = redact(to);
+                        format!("redirects are not followed: set the base URL to `{to}`")
+                    }
                     None => "redirects are not followed: set another base URL".to_owned(),
                 })
             }
@@ -83,7 +89,7 @@ impl Speaker {
 
     /// The error for a success that is no stream of events: a page of a proxy, for one.
     pub(crate) fn wrong_content(&self, content_type: &str, body: &str) -> ModelError {
-        if serde_json::from_str::<Value>(body).is_ok_and(|value| value.get("error").is_some()) {
+        if json::parse(body).is_ok_and(|value| value.get("error").is_some()) {
             return self.in_band(body);
         }
         let what = if content_type.is_empty() { "no content type" } else { content_type };
@@ -92,7 +98,7 @@ impl Speaker {
         let message =
             format!("`{}` answered with `{what}` in place of a stream{told}", self.provider);
         let mut error = ModelError::new(ModelErrorKind::Malformed, message)
-            .with_hint("check the base URL, and whether what is there can stream its answers");
+            .with_hint("check the base URL, and whether the server there is one for models");
         error.retryable = false;
         self.redacted(error)
     }
@@ -198,7 +204,7 @@ struct Said {
 
 impl Said {
     fn read(body: &str) -> Self {
-        let value: Value = serde_json::from_str(body).unwrap_or(Value::Null);
+        let value: Value = json::parse(body).unwrap_or(Value::Null);
         // Gemini wraps its errors in a list.
         let value = value.get(0).unwrap_or(&value);
         // Responses puts a failure into the response that failed.
@@ -209,6 +215,7 @@ impl Said {
         let text = text_at(error, "message")
             .or_else(|| error.as_str().map(str::to_owned))
             .or_else(|| text_at(value, "message"))
+            .or_else(|| text_at(error, "detail"))
             .or_else(|| text_at(value, "detail"))
             .unwrap_or_else(|| if value.is_null() { excerpt(body) } else { String::new() });
         let mut codes = String::new();
@@ -230,17 +237,77 @@ impl Said {
             // Where there is no code, the words are all there is.
             codes: if codes.is_empty() { text.to_lowercase() } else { codes },
             text: excerpt(&text),
-            status: error
-                .get("code")
-                .or_else(|| error.get("status"))
-                .and_then(Value::as_u64)
-                .and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok()),
+            status: [error, value].into_iter().find_map(status),
             retry_after: delays.find_map(|delay| seconds(delay.strip_suffix('s')?)),
         }
     }
 
+    /// `true` if a code or a type has this word.
     fn is(&self, word: &str) -> bool {
         self.codes.contains(word)
+    }
+}
+
+/// The status of HTTP that an error tells, as a number or as a text.
+fn status(error: &Value) -> Option<StatusCode> {
+    let mut codes = ["code", "status", "status_code", "http_status"].iter();
+    codes.find_map(|name| {
+        let code: u16 = match error.get(*name)? {
+            Value::String(code) => code.trim().parse().ok()?,
+            Value::Number(code) => code.to_string().trim_end_matches(".0").parse().ok()?,
+            _ => return None,
+        };
+        // What is no error is no status of one.
+        StatusCode::from_u16(code).ok().filter(|code| code.as_u16() >= 400)
+    })
+}
+
+/// The error in an event of an answer, wherever it stands, in the form in which
+/// [`Speaker::in_band`] reads it.
+pub(crate) fn find_error(event: &Map<String, Value>, wire: Wire) -> Option<Value> {
+    let kind = event.get("type").and_then(Value::as_str);
+    let object = event.get("object").and_then(Value::as_str);
+    if kind == Some("error") || object == Some("error") {
+        return Some(event.clone().into());
+    }
+    let wrapped = |error: &Value| json!({ "error": error });
+    let one = |part: &Map<String, Value>| part.get("error").filter(|e| is_error(e)).map(wrapped);
+    if let Some(error) = event.get("error").filter(|error| is_error(error)) {
+        return Some(wrapped(error));
+    }
+    // An item of Responses may tell the error of a tool that the provider ran.
+    let mut parts: Vec<&Map<String, Value>> = match wire {
+        Wire::OpenAi | Wire::Xai => {
+            event.get("response").and_then(Value::as_object).into_iter().collect()
+        }
+        Wire::Anthropic => event.get("message").and_then(Value::as_object).into_iter().collect(),
+        _ => parts_of(event).collect(),
+    };
+    for list in ["choices", "candidates"] {
+        let list = event.get(list).and_then(Value::as_array).into_iter().flatten();
+        for choice in list.filter_map(Value::as_object) {
+            parts.push(choice);
+            parts.extend(parts_of(choice));
+        }
+    }
+    parts.into_iter().find_map(one)
+}
+
+/// The objects in an object, without what a filter says: Azure tells there that its filter failed,
+/// which is no failure of the answer.
+fn parts_of(object: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {
+    let members = object.iter().filter(|(name, _)| !name.contains("filter"));
+    members.filter_map(|(_, member)| member.as_object())
+}
+
+/// `true` if what stands as `error` is one: many servers say that there is none.
+fn is_error(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(members) => members.values().any(|member| !member.is_null()),
+        Value::Bool(true) | Value::Number(_) => true,
     }
 }
 
@@ -378,10 +445,52 @@ mod tests {
             (r#"{"error":{"type":"invalid_request_error","message":"m"}}"#, BadRequest),
             (r#"{"response":{"error":{"code":"server_error","message":"m"}}}"#, Overloaded),
             (r#"{"error":"the server is at capacity"}"#, Overloaded),
+            (r#"{"error":{"code":"503","message":"m"}}"#, Overloaded),
+            (r#"{"error":{"code":"429","message":"m"}}"#, RateLimited),
+            (r#"{"error":{"status_code":502.0,"message":"m"}}"#, Overloaded),
+            (r#"{"object":"error","code":400,"message":"m"}"#, BadRequest),
             (r#"{"error":{"type":"strange","message":"m"}}"#, Provider),
         ];
         for (body, kind) in cases {
             assert_eq!(speaker().in_band(body).kind, kind, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_found_wherever_it_stands() {
+        let chat = Wire::OpenAiChat;
+        let cases = [
+            (chat, r#"{"error": {"message": "m"}, "choices": [{"finish_reason": "error"}]}"#),
+            (chat, r#"{"error": "m"}"#),
+            (chat, r#"{"choices": [{"error": {"code": 502, "message": "m"}}]}"#),
+            (chat, r#"{"choices": [{"delta": {"error": "m"}}]}"#),
+            (chat, r#"{"choices": [{"message": {"error": "m"}}]}"#),
+            (chat, r#"{"choices": [], "x_groq": {"error": "m"}}"#),
+            (chat, r#"{"object": "error", "message": "m"}"#),
+            (chat, r#"{"type": "error", "message": "m"}"#),
+            (
+                Wire::OpenAi,
+                r#"{"type": "response.completed", "response": {"error": {"message": "m"}}}"#,
+            ),
+            (Wire::Anthropic, r#"{"type": "error", "error": {"message": "m"}}"#),
+            (Wire::Gemini, r#"{"candidates": [{"error": "m"}]}"#),
+            (Wire::Ollama, r#"{"error": "m", "done": true}"#),
+            (Wire::Ollama, r#"{"message": {"error": "m"}}"#),
+        ];
+        for (wire, event) in cases {
+            let event: Value = serde_json::from_str(event).unwrap();
+            let error = find_error(event.as_object().unwrap(), wire).expect("an error");
+            let told = speaker().in_band(&error.to_string()).message;
+            assert!(told.ends_with(": m"), "{event}: {told}");
+        }
+        let none = [
+            (chat, r#"{"error": null, "choices": [{"error": "", "delta": {"error": {}}}]}"#),
+            (chat, r#"{"choices": [{"content_filter_results": {"error": {"code": "x"}}}]}"#),
+            (Wire::OpenAi, r#"{"type": "x", "item": {"type": "mcp_call", "error": "m"}}"#),
+        ];
+        for (wire, event) in none {
+            let event: Value = serde_json::from_str(event).unwrap();
+            assert_eq!(find_error(event.as_object().unwrap(), wire), None, "{event}");
         }
     }
 

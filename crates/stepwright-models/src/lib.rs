@@ -25,18 +25,31 @@ mod catalogue;
 mod environment;
 #[cfg(feature = "providers")]
 mod failure;
+#[cfg(feature = "providers")]
+mod finish;
+#[cfg(feature = "providers")]
+mod framing;
+#[cfg(feature = "providers")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guard;
+#[cfg(feature = "providers")]
+mod halves;
 #[cfg(feature = "providers")]
 mod key;
 pub mod offline;
 #[cfg(feature = "providers")]
 mod provider;
+#[cfg(feature = "providers")]
+mod reader;
 pub mod registry;
 pub mod retry;
 #[cfg(feature = "providers")]
 mod rig;
 #[cfg(feature = "providers")]
 mod shape;
+#[cfg(feature = "providers")]
+mod think;
 #[cfg(feature = "providers")]
 mod transport;
 

@@ -8,6 +8,7 @@ use crate::key::Key;
 use crate::registry::{UnknownModel, unknown_provider};
 use crate::rig::RigModel;
 use stepwright_core::model::AnyModel;
+use stepwright_core::redact::redact;
 
 /// A provider of language models, such as `openai` or `ollama`.
 ///
@@ -110,6 +111,11 @@ impl Provider {
     /// If the key or the address is missing: the error says where they may stand. Whether there is
     /// a model of this name only the provider knows; it says so when the model is asked.
     pub fn model(&self, name: &str) -> Result<AnyModel, UnknownModel> {
+        self.rig_model(name).map(|model| AnyModel::new(guarded(model)))
+    }
+
+    /// The model, without a guard.
+    pub(crate) fn rig_model(&self, name: &str) -> Result<RigModel, UnknownModel> {
         let spec = self.spec;
         let name = name.trim();
         let text = format!("{}:{name}", spec.name);
@@ -133,7 +139,7 @@ impl Provider {
             key,
         };
         let connection = Connection { spec, base_url, api_version, speaker };
-        Ok(AnyModel::new(guarded(RigModel::new(text, connection))))
+        Ok(RigModel::new(text, connection))
     }
 
     /// The model that `rest` names, with or without an address: `NAME`, `NAME@http://host:port/v1`.
@@ -221,7 +227,10 @@ impl Provider {
 fn no_address(text: &str, url: &str) -> UnknownModel {
     UnknownModel::Model {
         text: text.to_owned(),
-        reason: format!("`{url}` is no address of a server: write `https://host:port/path`"),
+        reason: format!(
+            "`{}` is no address of a server: write `https://host:port/path`",
+            redact(url)
+        ),
     }
 }
 

@@ -1,23 +1,23 @@
-//! The wires of providers, spoken by `rig-core`. This is the only file that names it: nothing of it
-//! is in our interface or in what is stored, and another library would replace this file alone.
+//! The wires of providers, spoken by `rig-core`. This is the only module that names it: nothing of
+//! it is in our interface or in what is stored, and another library would replace it alone.
 
+mod answer;
+
+use self::answer::Answer;
 use crate::adapt::adapted;
 use crate::attachment::{Attachment, AttachmentSource};
 use crate::catalogue::{Schema, Spec, Wire};
 use crate::failure::{Failure, Speaker};
 use crate::provider::Connection;
-use crate::shape::is_refusal;
 use crate::transport::{self, Heard};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::stream::{self, Stream};
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use rig_core::completion::{
-    CacheRetention, CompletionRequest, CompletionResponse, Effort, FinishReason, Media as RigMedia,
-    Place, Reasoning, ReplayTarget, ToolDefinition,
+    CacheRetention, CompletionRequest, Effort, Media as RigMedia, Place, Reasoning, ReplayTarget,
+    ToolDefinition,
 };
-use rig_core::error::ProviderError;
+use rig_core::error::{EncodeError, ProviderError};
 use rig_core::http_client::{self, HttpClientExt, LazyBody, MultipartForm, StreamingResponse};
 use rig_core::message::{
     AssistantContent, AssistantMessage, AudioMediaType, CallId, DocumentMediaType,
@@ -28,21 +28,16 @@ use rig_core::operation::Completion as CompletionOp;
 use rig_core::providers::openai::responses_api::wire::Responses;
 use rig_core::providers::openai::wire::{self as openai, Auth, Dialect, OpenAIConfig};
 use rig_core::providers::{anthropic, gemini, ollama, xai};
-use rig_core::streaming::{CompletionStream, Item, StreamEvent};
-use rig_core::wire::{Encoded, WireFrame};
-use serde_json::{Value, json};
+use rig_core::streaming::CompletionStream;
+use rig_core::wire::document::{Reassemble, Serves};
+use rig_core::wire::{Descriptor, Encoded, Mode, Wire as RigWire, WireFrame};
+use serde_json::Value;
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use stepwright_core::BoxFuture;
 use stepwright_core::media::{Media, MediaKind};
-use stepwright_core::message::{
-    Arguments, AssistantTurn, Message, Native, Part, ToolCall, ToolOutcome, Usage,
-};
+use stepwright_core::message::{Arguments, AssistantTurn, Message, Part, ToolOutcome};
 use stepwright_core::model::{
-    Completion, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream,
-    ReasoningEffort, StopReason, ToolChoice,
+    Model, ModelError, ModelErrorKind, ModelRequest, ModelStream, ReasoningEffort, ToolChoice,
 };
 
 /// Names the form in which turns are kept for replay.
@@ -148,10 +143,51 @@ where
 {
     let target = Box::new(wire.clone());
     let open = move |line: Line, request: CompletionRequest| {
-        rig_core::Model::new(wire.clone(), line).stream(request)
+        rig_core::Model::new(Plain(wire.clone()), line).stream(request)
     };
     (target, Box::new(open))
 }
+
+/// A wire that does not put an answer together a second time, as the document that it would have
+/// been without a stream: nothing here reads it, and it costs as much as the answer.
+#[derive(Clone)]
+struct Plain<W>(W);
+
+impl<W> RigWire for Plain<W>
+where
+    W: RigWire<Op = CompletionOp, Payload = Encoded, Frame = WireFrame>,
+{
+    type Op = W::Op;
+    type Payload = W::Payload;
+    type Frame = W::Frame;
+    type Decoder<'id> = W::Decoder<'id>;
+    type Reassembler = NoDocument;
+
+    fn describe(&self) -> Descriptor<'_> {
+        self.0.describe()
+    }
+
+    fn encode(&self, request: CompletionRequest, mode: Mode) -> Result<Encoded, EncodeError> {
+        self.0.encode(request, mode)
+    }
+
+    fn decoder<'id>(&self) -> Self::Decoder<'id> {
+        self.0.decoder()
+    }
+}
+
+#[derive(Default)]
+struct NoDocument;
+
+impl Reassemble<WireFrame> for NoDocument {
+    fn absorb(&mut self, _: &WireFrame) {}
+
+    fn finish(self) -> Value {
+        Value::Null
+    }
+}
+
+impl Serves<CompletionOp> for NoDocument {}
 
 impl Model for RigModel {
     fn id(&self) -> &str {
@@ -159,10 +195,17 @@ impl Model for RigModel {
     }
 
     fn stream(&self, request: ModelRequest) -> ModelStream {
+        self.ask(request, None)
+    }
+}
+
+impl RigModel {
+    /// Asks for an answer; of what was recorded, if there is something, or else of the provider.
+    pub(crate) fn ask(&self, request: ModelRequest, recorded: Option<Recorded>) -> ModelStream {
         let model = self.0.clone();
         // Inside the stream: nothing happens until it is polled.
         stream::once(async move {
-            match model.open(request).await {
+            match model.open(request, recorded).await {
                 Ok(answer) => answer.boxed(),
                 Err(error) => stream::iter([Err(error)]).boxed(),
             }
@@ -173,19 +216,16 @@ impl Model for RigModel {
 }
 
 impl Inner {
-    async fn open(&self, request: ModelRequest) -> Result<Answer, ModelError> {
+    async fn open(
+        &self,
+        request: ModelRequest,
+        recorded: Option<Recorded>,
+    ) -> Result<Answer, ModelError> {
         let request = self.request(request).await?;
-        let line = Line::new(&self.speaker, self.spec.wire);
+        let line = Line { recorded, ..Line::new(&self.speaker, self.spec.wire) };
         let heard = line.heard.clone();
-        let reading = (self.open)(line, request).map_err(|e| failure(e, &self.speaker))?;
-        Ok(Answer {
-            id: self.id.clone(),
-            speaker: self.speaker.clone(),
-            reading: Reading::Events(Box::new(reading)),
-            calls: Vec::new(),
-            heard,
-            seen: 0,
-        })
+        let events = (self.open)(line, request).map_err(|e| failure(e, &self.speaker))?;
+        Ok(Answer::new(self.id.clone(), self.speaker.clone(), events, heard))
     }
 
     // --- what is asked ---
@@ -404,176 +444,7 @@ fn reasoning(effort: ReasoningEffort) -> Reasoning {
     }
 }
 
-// --- what is answered ---
-
-struct Answer {
-    id: String,
-    speaker: Arc<Speaker>,
-    reading: Reading,
-    /// The parts that are calls, in the order in which they began.
-    calls: Vec<usize>,
-    heard: Arc<Heard>,
-    /// How many pieces had come when something was last told.
-    seen: u64,
-}
-
-enum Reading {
-    Events(Box<CompletionStream>),
-    End(BoxFuture<'static, Result<CompletionResponse, ProviderError>>),
-    Over,
-}
-
-impl Stream for Answer {
-    type Item = Result<ModelEvent, ModelError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        loop {
-            let polled = match &mut this.reading {
-                Reading::Over => return Poll::Ready(None),
-                Reading::End(end) => {
-                    let response = std::task::ready!(end.poll_unpin(cx));
-                    this.reading = Reading::Over;
-                    return Poll::Ready(Some(match response {
-                        Ok(response) => this.completion(&response),
-                        Err(error) => Err(failure(error, &this.speaker)),
-                    }));
-                }
-                Reading::Events(events) => events.poll_next_unpin(cx),
-            };
-            let event = match polled {
-                Poll::Ready(Some(Ok(Item::Event(event)))) => this.event(event),
-                // Events of a kind that is newer than this program; providers say to skip them.
-                // Those of a known kind and a wrong shape do not come this far: see `shape`.
-                Poll::Ready(Some(Ok(Item::Unknown(_)))) => None,
-                Poll::Ready(Some(Err(error))) => {
-                    this.reading = Reading::Over;
-                    return Poll::Ready(Some(Err(failure(error, &this.speaker))));
-                }
-                Poll::Ready(None) => {
-                    let Reading::Events(events) =
-                        std::mem::replace(&mut this.reading, Reading::Over)
-                    else {
-                        return Poll::Ready(None);
-                    };
-                    this.reading = Reading::End(events.finish().boxed());
-                    None
-                }
-                Poll::Pending => {
-                    let pieces = this.heard.pieces();
-                    if pieces == this.seen {
-                        return Poll::Pending;
-                    }
-                    this.seen = pieces;
-                    return Poll::Ready(Some(Ok(ModelEvent::Heartbeat)));
-                }
-            };
-            if let Some(event) = event {
-                this.seen = this.heard.pieces();
-                return Poll::Ready(Some(Ok(event)));
-            }
-        }
-    }
-}
-
-impl Answer {
-    fn event(&mut self, event: StreamEvent) -> Option<ModelEvent> {
-        let call = |part: usize| self.calls.iter().position(|known| *known == part);
-        Some(match event {
-            StreamEvent::Text { text, .. } => ModelEvent::TextDelta(text),
-            StreamEvent::Reasoning { text, .. } => ModelEvent::ReasoningDelta(text),
-            StreamEvent::Start { part, name: Some(name), .. } => {
-                self.calls.push(part.index());
-                let index = self.calls.len() - 1;
-                ModelEvent::ToolCallStart { index, name: name.to_string() }
-            }
-            StreamEvent::Arguments { part, json } => {
-                ModelEvent::ToolArgumentsDelta { index: call(part.index())?, json }
-            }
-            StreamEvent::End { part, content: AssistantContent::ToolCall(ready) } => {
-                let index = call(part.index())?;
-                ModelEvent::ToolCallReady { index, call: tool_call(&ready) }
-            }
-            StreamEvent::Start { .. } | StreamEvent::End { .. } => return None,
-        })
-    }
-
-    fn completion(&self, response: &CompletionResponse) -> Result<ModelEvent, ModelError> {
-        let turn = AssistantTurn {
-            parts: response.choice.iter().filter_map(part).collect(),
-            native: response.message().and_then(|message| {
-                let message = serde_json::to_value(message).ok()?;
-                let data = json!({"model": self.id, "message": message});
-                Some(Native { adapter: ADAPTER.to_owned(), data })
-            }),
-        };
-        let calls = turn.tool_calls().next().is_some();
-        let stop = match response.finish_reason() {
-            Some(FinishReason::ContentFilter) => StopReason::Refused,
-            Some(FinishReason::Length) => StopReason::Length,
-            Some(FinishReason::ToolCalls) => StopReason::ToolCalls,
-            Some(FinishReason::Other(reason)) => match &response.error {
-                Some(error) => return Err(self.speaker.in_band(error)),
-                None => StopReason::Other(reason),
-            },
-            _ if is_refusal(&response.raw) => StopReason::Refused,
-            _ if response.raw.get("stop_reason").is_some_and(|why| why == "pause_turn") => {
-                StopReason::Other("pause_turn".to_owned())
-            }
-            _ if calls => StopReason::ToolCalls,
-            _ => StopReason::EndTurn,
-        };
-        let usage = response.usage;
-        Ok(ModelEvent::Done(Completion {
-            turn,
-            stop,
-            // Both sides count alike: cached and written tokens are among those read, thoughts
-            // among those written.
-            usage: Usage {
-                input_tokens: usage.input_tokens,
-                output_tokens: usage.output_tokens,
-                cache_read_tokens: usage.cached_input_tokens,
-                cache_write_tokens: usage.cache_creation_input_tokens,
-                reasoning_tokens: usage.reasoning_tokens,
-            },
-            response_id: response.response_id().map(str::to_owned),
-            request_id: self.heard.request_id(),
-        }))
-    }
-}
-
-fn part(content: &AssistantContent) -> Option<Part> {
-    Some(match content {
-        AssistantContent::Text(text) => Part::Text { text: text.text.clone() },
-        AssistantContent::Reasoning(thought) if thought.text.is_empty() => return None,
-        AssistantContent::Reasoning(thought) => Part::Reasoning { text: thought.text.clone() },
-        AssistantContent::ToolCall(call) => Part::ToolCall(tool_call(call)),
-        AssistantContent::Image(image) => {
-            let media = match &image.data {
-                DocumentSourceKind::Base64(data) => {
-                    Media::bytes(MediaKind::Image, STANDARD.decode(data).ok()?)
-                }
-                DocumentSourceKind::Raw(bytes) => Media::bytes(MediaKind::Image, bytes.clone()),
-                DocumentSourceKind::Url(url) => Media::url(MediaKind::Image, url.clone()),
-                _ => return None,
-            };
-            let mime = image.media_type.as_ref().map(MimeType::to_mime_type);
-            Part::Media { media: media.with_mime(mime.unwrap_or("image/png")) }
-        }
-        _ => return None,
-    })
-}
-
-fn tool_call(call: &RigCall) -> ToolCall {
-    ToolCall {
-        id: call.id.wire().into_owned(),
-        name: call.function.name.to_string(),
-        arguments: match &call.function.invalid_arguments {
-            None => Arguments::Json(call.function.arguments_value()),
-            Some(raw) => Arguments::Invalid(raw.clone()),
-        },
-    }
-}
+// --- what goes wrong ---
 
 fn failure(error: ProviderError, speaker: &Speaker) -> ModelError {
     use ModelErrorKind::{BadRequest, Malformed, Refused};
@@ -631,11 +502,32 @@ struct Line {
     speaker: Arc<Speaker>,
     wire: Wire,
     heard: Arc<Heard>,
+    /// What is read in place of the answer of a server.
+    recorded: Option<Recorded>,
+}
+
+/// An answer that was recorded: its content type, and its body as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) content_type: String,
+    pub(crate) pieces: Vec<Vec<u8>>,
+}
+
+impl Recorded {
+    async fn answer(self, line: Line) -> Result<http::Response<transport::Pieces>, ModelError> {
+        let mut headers = http::HeaderMap::new();
+        if let Ok(content_type) = self.content_type.parse() {
+            headers.insert(http::header::CONTENT_TYPE, content_type);
+        }
+        let body = self.pieces.into_iter().map(|piece| Ok(Bytes::from(piece)));
+        let body = stream::iter(body).boxed();
+        transport::answer(headers, body, line.speaker, line.wire, line.heard).await
+    }
 }
 
 impl Line {
     fn new(speaker: &Arc<Speaker>, wire: Wire) -> Self {
-        Self { speaker: speaker.clone(), wire, heard: Arc::default() }
+        Self { speaker: speaker.clone(), wire, heard: Arc::default(), recorded: None }
     }
 }
 
@@ -668,17 +560,17 @@ impl HttpClientExt for Line {
     where
         T: Into<Bytes> + Send,
     {
-        let Self { speaker, heard, wire } = self.clone();
+        let line = self.clone();
         let request = request.map(Into::into);
         #[expect(clippy::result_large_err, reason = "the library's own error")]
         async move {
-            let answer = transport::send(request, speaker, wire).await.map_err(carried)?;
-            heard.headers(answer.headers());
+            let answer = match line.recorded.clone() {
+                Some(recorded) => recorded.answer(line).await,
+                None => transport::send(request, line.speaker, line.wire, line.heard).await,
+            };
+            let answer = answer.map_err(carried)?;
             Ok(answer.map(|pieces| -> http_client::BoxedStream {
-                Box::pin(pieces.map(move |piece| {
-                    heard.piece();
-                    piece.map_err(carried)
-                }))
+                Box::pin(pieces.map(|piece| piece.map_err(carried)))
             }))
         }
     }

@@ -2,15 +2,19 @@
 
 use crate::catalogue::Wire;
 use crate::failure::Speaker;
-use crate::shape::Reader;
+use crate::framing::EVENT_BYTES_MAX;
+use crate::reader::{Notes, Reader, Wrong};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::error::Error as _;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
+use stepwright_core::BoxFuture;
 use stepwright_core::model::{ModelError, ModelErrorKind};
 
 /// How long a provider may take to accept a connection. How long it may be silent after that is
@@ -20,8 +24,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How much of an answer that is no stream is read, in bytes.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
-/// How long a whole answer may be, in bytes. The longest text of any model is far below this.
-const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How long a whole answer may be, in bytes. The longest text of any model is far below this, and
+/// an answer takes several times its length in memory while it is put together.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long a stream may stay open after the model has said that it has finished. What may come
+/// then are counts and the sign that nothing more comes.
+const FINISH_GRACE: Duration = Duration::from_secs(3);
 
 /// Where providers are told the key. With no key, nothing of this is sent.
 const KEY_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
@@ -65,12 +74,13 @@ fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
     Ok(config)
 }
 
-/// Sends a request, and gives the headers and the body of an answer that is a stream of events.
-/// Everything else is an error.
+/// Sends a request, and gives the headers of the answer and its events. What is neither a stream of
+/// events nor a whole answer is an error.
 pub(crate) async fn send(
     request: http::Request<Bytes>,
     speaker: Arc<Speaker>,
     wire: Wire,
+    heard: Arc<Heard>,
 ) -> Result<http::Response<Pieces>, ModelError> {
     let client = CLIENT.as_ref().map_err(|reason| {
         speaker.error(ModelErrorKind::Transport, format!("no HTTPS on this machine: {reason}"))
@@ -81,24 +91,117 @@ pub(crate) async fn send(
     let response = sent.map_err(|error| not_reached(error, &place, &speaker))?;
     let (status, headers) = (response.status(), response.headers().clone());
     if status != http::StatusCode::OK {
-        let body = beginning(response).await;
+        let body = stream::unfold(response, |mut response| async move {
+            let piece = response.chunk().await.ok().flatten()?;
+            Some((Ok(piece), response))
+        });
+        let body = beginning(body.boxed()).await;
         return Err(speaker.refused(status, &headers, &body));
     }
+    let body = stream::unfold(response, |mut response| async move {
+        let piece = response.chunk().await.transpose()?;
+        Some((piece, response))
+    });
+    let from = speaker.clone();
+    let body = body.map(move |piece| piece.map_err(|error| broken(error, &from))).boxed();
+    answer(headers, body, speaker, wire, heard).await
+}
+
+/// The events of an answer with these headers and this body.
+pub(crate) async fn answer(
+    mut headers: HeaderMap,
+    body: Pieces,
+    speaker: Arc<Speaker>,
+    wire: Wire,
+    heard: Arc<Heard>,
+) -> Result<http::Response<Pieces>, ModelError> {
+    heard.headers(&headers);
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or_default().to_owned();
-    // Lines or events, each wire has its own. An Ollama behind a proxy may call its lines JSON.
-    let streams: &[&str] = match wire {
-        Wire::Ollama => &["application/x-ndjson", "application/ndjson", "application/json"],
-        _ => &["text/event-stream"],
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    // Servers do not agree on what to call a stream. A page is none, whatever is in it.
+    let may_be = matches!(
+        kind.as_str(),
+        "" | "text/event-stream"
+            | "text/plain"
+            | "application/json"
+            | "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/octet-stream"
+    );
+    let mut body = body.fuse().boxed();
+    let begun = if may_be { Some(beginning_of(&mut body).await?) } else { None };
+    let events = match begun {
+        Some((first, Some(b'{' | b'['))) if wire != Wire::Ollama => {
+            let document = whole(first, body, &speaker).await?;
+            let document = String::from_utf8_lossy(&document);
+            let mut reader = Reader::new(wire, speaker.clone());
+            let read = reader.read_document(&document);
+            heard.note(reader.notes());
+            let events = read.map_err(|wrong| failed(wrong, &speaker))?;
+            stream::iter([Ok(Bytes::from(events))]).boxed()
+        }
+        Some((first, Some(letter))) if is_stream(wire, &kind, letter) => {
+            let body = stream::iter([Ok(first)]).chain(body).boxed();
+            pieces(body, speaker, wire, heard)
+        }
+        // Nothing came at all: the library says so.
+        Some((_, None)) if kind == "text/event-stream" || wire == Wire::Ollama => {
+            pieces(body, speaker, wire, heard)
+        }
+        begun => {
+            let first = begun.map(|(first, _)| first).unwrap_or_default();
+            let body = beginning(stream::iter([Ok(first)]).chain(body).boxed()).await;
+            return Err(speaker.wrong_content(&content_type, &body));
+        }
     };
-    let said = content_type.trim_start().to_ascii_lowercase();
-    if !streams.iter().any(|stream| said.starts_with(stream)) {
-        let body = beginning(response).await;
-        return Err(speaker.wrong_content(&content_type, &body));
-    }
-    let mut answer = http::Response::new(pieces(response, speaker, wire));
+    // The library looks at it again.
+    let kind = if wire == Wire::Ollama { "application/x-ndjson" } else { "text/event-stream" };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let mut answer = http::Response::new(events);
     *answer.headers_mut() = headers;
     Ok(answer)
+}
+
+/// `true` if a body that begins with this letter may be a stream. What says that it is one is taken
+/// at its word.
+fn is_stream(wire: Wire, kind: &str, letter: u8) -> bool {
+    match wire {
+        Wire::Ollama => letter == b'{' || kind.contains("ndjson"),
+        // `data:`, `event:`, `id:`, `retry:`, a comment, a byte order mark.
+        _ => {
+            kind == "text/event-stream" || matches!(letter, b'd' | b'e' | b'i' | b'r' | b':' | 0xef)
+        }
+    }
+}
+
+/// What comes of a body up to its first letter, and that letter.
+async fn beginning_of(body: &mut Pieces) -> Result<(Bytes, Option<u8>), ModelError> {
+    let mut first = Vec::new();
+    loop {
+        let letter = first.iter().find(|byte: &&u8| !byte.is_ascii_whitespace()).copied();
+        if letter.is_some() || first.len() > REFUSAL_BYTES_MAX {
+            return Ok((first.into(), letter));
+        }
+        match body.next().await {
+            Some(piece) => first.extend_from_slice(&piece?),
+            None => return Ok((first.into(), None)),
+        }
+    }
+}
+
+/// The whole body.
+async fn whole(first: Bytes, mut body: Pieces, speaker: &Speaker) -> Result<Vec<u8>, ModelError> {
+    let mut document = Vec::from(first);
+    while let Some(piece) = body.next().await {
+        document.extend_from_slice(&piece?);
+        if document.len() > EVENT_BYTES_MAX {
+            let mistake = format!("its answer is longer than {EVENT_BYTES_MAX} bytes");
+            return Err(misshapen(&mistake, speaker));
+        }
+    }
+    Ok(document)
 }
 
 fn prepared(
@@ -180,10 +283,10 @@ fn causes(error: &reqwest::Error) -> String {
 }
 
 /// The beginning of a body that explains a failure. What cannot be read explains nothing.
-async fn beginning(mut response: reqwest::Response) -> String {
+async fn beginning(mut pieces: Pieces) -> String {
     let mut body = Vec::new();
     while body.len() < REFUSAL_BYTES_MAX
-        && let Ok(Some(piece)) = response.chunk().await
+        && let Some(Ok(piece)) = pieces.next().await
     {
         body.extend_from_slice(&piece);
     }
@@ -191,33 +294,89 @@ async fn beginning(mut response: reqwest::Response) -> String {
     String::from_utf8_lossy(&body).into_owned()
 }
 
-/// The body, piece by piece, each of the right shape. The first error is the end.
-fn pieces(response: reqwest::Response, speaker: Arc<Speaker>, wire: Wire) -> Pieces {
-    let state = Some((response, Reader::new(wire), 0));
+/// A body that is read as it comes.
+struct Reading {
+    body: Pieces,
+    reader: Reader,
+    /// The number of bytes that have come.
+    read: usize,
+    /// Set when the model has finished.
+    grace: Option<BoxFuture<'static, ()>>,
+    /// What is wrong behind the events that were given last.
+    broken: Option<ModelError>,
+}
+
+impl Reading {
+    /// The next piece. None comes when the model has finished and the server says nothing more.
+    async fn next(&mut self, wire: Wire) -> Option<Result<Bytes, ModelError>> {
+        // Google has no sign for the end, and says more after a reason to finish.
+        let is_finished = self.reader.is_finished() && wire != Wire::Gemini;
+        poll_fn(|cx| {
+            if let Poll::Ready(piece) = self.body.poll_next_unpin(cx) {
+                return Poll::Ready(piece);
+            }
+            if !is_finished {
+                return Poll::Pending;
+            }
+            let sleep = || Box::pin(tokio::time::sleep(FINISH_GRACE)) as BoxFuture<'static, ()>;
+            let grace = self.grace.get_or_insert_with(sleep);
+            std::task::ready!(grace.as_mut().poll(cx));
+            Poll::Ready(None)
+        })
+        .await
+    }
+}
+
+/// The events of a body, piece by piece, each judged. The first error is the end.
+fn pieces(body: Pieces, speaker: Arc<Speaker>, wire: Wire, heard: Arc<Heard>) -> Pieces {
+    let reader = Reader::new(wire, speaker.clone());
+    let state = Some(Reading { body, reader, read: 0, grace: None, broken: None });
     stream::unfold(state, move |state| {
-        let speaker = speaker.clone();
+        let (speaker, heard) = (speaker.clone(), heard.clone());
         async move {
-            let (mut response, mut reader, read) = state?;
-            let piece = match response.chunk().await {
-                Ok(Some(piece)) => piece,
-                Ok(None) => {
-                    return reader.end().map(|mistake| (Err(misshapen(&mistake, &speaker)), None));
+            let mut reading = state?;
+            if let Some(error) = reading.broken.take() {
+                return Some((Err(error), None));
+            }
+            let (events, is_end) = match reading.next(wire).await {
+                Some(Ok(piece)) => {
+                    reading.read += piece.len();
+                    if reading.read > ANSWER_BYTES_MAX {
+                        let mistake = format!("its answer is longer than {ANSWER_BYTES_MAX} bytes");
+                        return Some((Err(misshapen(&mistake, &speaker)), None));
+                    }
+                    heard.piece();
+                    let (events, read) = reading.reader.read(&piece);
+                    // What was said before counts, whether it came together or not.
+                    reading.broken = read.err().map(|wrong| failed(wrong, &speaker));
+                    (Ok(events), false)
                 }
-                Err(error) => return Some((Err(broken(error, &speaker)), None)),
+                // What the provider said before counts for more than how it went away.
+                Some(Err(error)) => {
+                    let Err(Wrong::Failed(failure)) = reading.reader.end() else {
+                        let usage = Box::new(reading.reader.notes().usage);
+                        return Some((Err(ModelError { usage, ..error }), None));
+                    };
+                    (Err(Wrong::Failed(failure)), true)
+                }
+                None => (reading.reader.end(), true),
             };
-            let read = read + piece.len();
-            let provider = speaker.provider;
-            let wrong = if read > ANSWER_BYTES_MAX {
-                format!("the answer of `{provider}` is longer than {ANSWER_BYTES_MAX} bytes")
-            } else if let Some(mistake) = reader.read(&piece) {
-                return Some((Err(misshapen(&mistake, &speaker)), None));
-            } else {
-                return Some((Ok(piece), Some((response, reader, read))));
-            };
-            Some((Err(speaker.error(ModelErrorKind::Malformed, wrong)), None))
+            heard.note(reading.reader.notes());
+            let rest = (!is_end).then_some(reading);
+            match events {
+                Ok(events) => Some((Ok(events.into()), rest)),
+                Err(wrong) => Some((Err(failed(wrong, &speaker)), None)),
+            }
         }
     })
     .boxed()
+}
+
+fn failed(wrong: Wrong, speaker: &Speaker) -> ModelError {
+    match wrong {
+        Wrong::Shape(mistake) => misshapen(&mistake, speaker),
+        Wrong::Failed(error) => *error,
+    }
 }
 
 fn misshapen(mistake: &str, speaker: &Speaker) -> ModelError {
@@ -240,11 +399,22 @@ fn broken(error: reqwest::Error, speaker: &Speaker) -> ModelError {
 pub(crate) struct Heard {
     pieces: AtomicU64,
     request_id: OnceLock<String>,
+    notes: Mutex<Notes>,
 }
 
 impl Heard {
+    /// Keeps what the answer has told beside its text.
+    fn note(&self, notes: &Notes) {
+        notes.clone_into(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What the answer has told beside its text.
+    pub(crate) fn notes(&self) -> Notes {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The answer has begun.
-    pub(crate) fn headers(&self, headers: &HeaderMap) {
+    fn headers(&self, headers: &HeaderMap) {
         let names = ["x-request-id", "request-id", "mistral-correlation-id", "apim-request-id"];
         let mut ids = names.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
         if let Some(id) = ids.find(|id| !id.is_empty()) {
@@ -253,7 +423,7 @@ impl Heard {
     }
 
     /// A piece of it has come.
-    pub(crate) fn piece(&self) {
+    fn piece(&self) {
         self.pieces.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -1,6 +1,7 @@
 //! The bodies of facts: as they are in their rows, or apart if they are large.
 
 use crate::errors::Said;
+use crate::sums::Sums;
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
@@ -13,8 +14,9 @@ use stepwright_core::{Event, RunId, StepPath, StoreError, Timestamp};
 /// compressed, once for all facts that have the same.
 pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// How large a body may become when it is unpacked, in bytes: no database takes a larger one.
-const UNPACKED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// How large a body may become when it is put together or unpacked, in bytes: no database takes a
+/// larger one.
+pub(crate) const BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// A fact as its row has it: what its run and its number do not say already.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct FactRow {
     pub(crate) shared: Option<String>,
     /// The body that is kept apart.
     pub(crate) blob: Option<String>,
+    /// Of the whole fact, whatever was cut out of its body.
+    pub(crate) sum: i64,
 }
 
 /// A body that is kept apart, by its digest, and compressed.
@@ -42,14 +46,17 @@ pub(crate) struct Blob {
 
 impl FactRow {
     /// The rows of these facts.
-    pub(crate) fn all(facts: &[Event]) -> Result<Vec<Self>, StoreError> {
-        facts.iter().map(Self::of).collect()
+    pub(crate) fn all(facts: &[Event], sums: Sums) -> Result<Vec<Self>, StoreError> {
+        facts.iter().map(|fact| Self::of(fact, sums)).collect()
     }
 
-    fn of(fact: &Event) -> Result<Self, StoreError> {
+    fn of(fact: &Event, sums: Sums) -> Result<Self, StoreError> {
         debug_assert!(fact.is_fact(), "a delta is not remembered: {fact:?}");
         let body = serde_json::to_string(&fact.kind).map_err(|error| unwritable(fact, error))?;
+        let path = fact.path.as_str().as_bytes();
+        let sum = sums.fact(&fact.run, fact.sequence, path, fact.time, body.as_bytes());
         Ok(Self {
+            sum,
             sequence: fact.sequence,
             path: fact.path.clone(),
             at: fact.time,
@@ -145,7 +152,7 @@ pub(crate) fn unpack(hash: &str, packed: Option<&[u8]>) -> Result<Vec<u8>, Strin
     let packed = packed.ok_or_else(|| format!("its body `{hash}` is missing in `blobs`"))?;
     let mut body = Vec::new();
     ZlibDecoder::new(packed)
-        .take(UNPACKED_BYTES_MAX)
+        .take(BYTES_MAX as u64)
         .read_to_end(&mut body)
         .map_err(|error| format!("its body `{hash}` in `blobs` is damaged: {error}"))?;
     if digest(&body) == hash {

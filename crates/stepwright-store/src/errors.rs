@@ -74,3 +74,12 @@ pub(crate) fn damaged(
         hint: Some("restore the database from a backup, or delete the session".to_owned()),
     }
 }
+
+/// What is stored of a plan makes no sense.
+pub(crate) fn damaged_plan(digest: &str, what: String) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("plan `{digest}` in `plans` is damaged"),
+        source: Box::new(Said(what)),
+        hint: Some("restore the database from a backup, or delete that row".to_owned()),
+    }
+}

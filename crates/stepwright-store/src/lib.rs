@@ -24,17 +24,22 @@ assert!(store.runs(Default::default()).await?.is_empty());
 compile_error!("choose a database: feature `sqlite` or feature `postgres`");
 
 mod bodies;
+mod decoding;
 mod durability;
 mod errors;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod process;
 mod query;
 mod rows;
 mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod sums;
 mod watch;
 
+#[doc(hidden)]
+pub use decoding::decode_row;
 pub use durability::Durability;
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresOptions};

@@ -11,11 +11,15 @@ use stepwright_core::{RunStatus, SessionId, UserId, WorkflowId};
 pub(crate) const SELECT_RUNS: &str = "SELECT run_id, session_id, user_id, workflow_id, digest, \
     status, created_at, CASE WHEN status IN ('COMPLETED', 'CANCELLED', 'ERROR') THEN updated_at
       ELSE (SELECT at FROM journal WHERE run = runs.id ORDER BY seq DESC LIMIT 1) END,
-    wake_at, background, driver FROM runs";
+    wake_at, background, driver, updated_at, facts, sum, status_sum, driver_sum FROM runs";
+
+/// The columns of [`JournalColumns`](crate::rows::JournalColumns), in its order.
+pub(crate) const SELECT_JOURNAL: &str = "SELECT status, updated_at, wake_at, facts, status_sum,
+    (SELECT max(seq) FROM journal WHERE run = runs.id) FROM runs WHERE run_id = $1";
 
 /// The columns of [`SessionColumns`](crate::rows::SessionColumns), in its order.
 pub(crate) const SELECT_SESSIONS: &str = "SELECT session_id, user_id, workflow_id, name, state, \
-    version, metrics, created_at, updated_at FROM sessions";
+    version, metrics, created_at, updated_at, sum FROM sessions";
 
 /// Which runs of workflow `$1` may have to be taken up at `$2`, at most `$3` of them.
 ///
@@ -35,7 +39,8 @@ pub(crate) const WAITING: &str = " WHERE id IN (
     ) ORDER BY id LIMIT $3";
 
 /// The columns of [`SignalColumns`](crate::rows::SignalColumns), in its order.
-const SIGNALS: &str = "SELECT run_id, inbox.id, wish, at FROM runs CROSS JOIN inbox
+const SIGNALS: &str =
+    "SELECT run_id, inbox.id, wish, at, done, inbox.sum, done_sum FROM runs CROSS JOIN inbox
     WHERE inbox.run = runs.id AND wish IS NOT NULL";
 
 /// The signals of the runs that `$1` drives of which no fact was made yet.

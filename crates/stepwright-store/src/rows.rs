@@ -1,7 +1,8 @@
 //! Between the words of the core and the columns of tables.
 
 use crate::bodies::FactRow;
-use crate::errors::{damaged, damaged_signal};
+use crate::errors::{damaged, damaged_plan, damaged_signal};
+use crate::sums::{RunIdentity, RunState, SessionValues, Sums};
 use serde::Serialize;
 use std::sync::Arc;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
@@ -26,6 +27,8 @@ pub(crate) struct Effect {
     pub(crate) answered: Vec<Arc<str>>,
     /// When the last fact was recorded.
     pub(crate) at: Timestamp,
+    /// The number of facts the run has afterwards.
+    pub(crate) facts: u64,
 }
 
 impl Effect {
@@ -44,11 +47,23 @@ impl Effect {
             wake_at: told.and_then(RunRow::wake_after),
             answered,
             at: last.time,
+            facts: last.sequence.saturating_add(1),
         })
     }
 }
 
 impl Effect {
+    /// The checksum of the status that the run has afterwards.
+    pub(crate) fn status_sum(&self, sums: Sums, run: &RunId, status: RunStatus) -> i64 {
+        let state = RunState {
+            status: status.as_str(),
+            updated_at: to_column(self.at.0),
+            wake_at: self.wake_at.map(moment),
+            facts: to_column(self.facts),
+        };
+        sums.status(run.as_str(), &state)
+    }
+
     /// Whether the run waits or has ended afterwards.
     pub(crate) fn rests(&self) -> bool {
         self.status.is_some_and(|status| status != RunStatus::Running)
@@ -61,15 +76,16 @@ pub(crate) fn stray(run: &RunId, next: u64, facts: &[FactRow]) -> Option<StoreEr
     Some(StoreError::Taken { run: run.clone(), sequence: stray.sequence })
 }
 
-/// The fact of a row. `expected` is the number that must come next.
+/// The fact of a row. `expected` is the number that must come next, `sum` the checksum of the row.
 pub(crate) fn fact(
     run: &RunId,
     expected: u64,
-    sequence: u64,
-    path: &[u8],
-    at: Timestamp,
+    (sequence, path, at): (u64, &[u8], Timestamp),
     body: &[u8],
+    sums: Sums,
+    sum: Option<i64>,
 ) -> Result<Event, StoreError> {
+    let checked = sums.verify(sum, || sums.fact(run, sequence, path, at, body));
     let path = str::from_utf8(path).map(StepPath::from);
     let corrupt = |sequence, path: Option<&StepPath>, what| StoreError::Corrupt {
         run: run.clone(),
@@ -81,6 +97,7 @@ pub(crate) fn fact(
         return Err(corrupt(expected, None, format!("it is missing, {sequence} follows")));
     }
     let path = path.map_err(|error| corrupt(sequence, None, format!("its path: {error}")))?;
+    checked.map_err(|what| corrupt(sequence, Some(&path), what))?;
     let kind: EventKind = serde_json::from_slice(body)
         .map_err(|error| corrupt(sequence, Some(&path), error.to_string()))?;
     Ok(Event { sequence, delta: 0, time: at, run: run.clone(), path, kind })
@@ -114,10 +131,71 @@ pub(crate) struct RunColumns {
     pub(crate) wake_at: Option<i64>,
     pub(crate) background: bool,
     pub(crate) driver: Option<String>,
+    /// As it is in the row; `updated_at` may be of the last fact.
+    pub(crate) stored_at: i64,
+    pub(crate) facts: Option<i64>,
+    pub(crate) sum: Option<i64>,
+    pub(crate) status_sum: Option<i64>,
+    pub(crate) driver_sum: Option<i64>,
+}
+
+/// What the row of a run says of its journal.
+pub(crate) struct JournalColumns {
+    pub(crate) status: String,
+    pub(crate) updated_at: i64,
+    pub(crate) wake_at: Option<i64>,
+    pub(crate) facts: Option<i64>,
+    pub(crate) status_sum: Option<i64>,
+    /// The number of the last fact that is there.
+    pub(crate) last: Option<i64>,
+}
+
+impl JournalColumns {
+    /// Refuses a journal whose end is missing.
+    pub(crate) fn check(self, run: &RunId, sums: Sums) -> Result<(), StoreError> {
+        let there = self.last.map_or(0, |last| from_column(last).saturating_add(1));
+        let corrupt =
+            |what| StoreError::Corrupt { run: run.clone(), sequence: there, path: None, what };
+        let facts = self.facts.unwrap_or_default();
+        let state = RunState {
+            status: &self.status,
+            updated_at: self.updated_at,
+            wake_at: self.wake_at,
+            facts,
+        };
+        sums.verify(self.status_sum, || sums.status(run.as_str(), &state))
+            .map_err(|what| corrupt(format!("in its row of `runs`: {what}")))?;
+        if there < from_column(facts) {
+            return Err(corrupt(format!("it is missing, as is all up to {}", facts - 1)));
+        }
+        Ok(())
+    }
 }
 
 impl RunColumns {
-    pub(crate) fn row(self) -> Result<RunRow, StoreError> {
+    /// What is wrong with its checksums.
+    fn check(&self, sums: Sums) -> Result<(), String> {
+        let identity = RunIdentity {
+            run_id: &self.run_id,
+            session_id: &self.session_id,
+            user_id: self.user_id.as_deref(),
+            workflow_id: &self.workflow_id,
+            digest: &self.digest,
+            created_at: self.created_at,
+            background: self.background,
+        };
+        let state = RunState {
+            status: &self.status,
+            updated_at: self.stored_at,
+            wake_at: self.wake_at,
+            facts: self.facts.unwrap_or_default(),
+        };
+        sums.verify(self.sum, || sums.run(&identity))?;
+        sums.verify(self.status_sum, || sums.status(&self.run_id, &state))?;
+        sums.verify(self.driver_sum, || sums.driver(&self.run_id, self.driver.as_deref()))
+    }
+
+    pub(crate) fn row(self, sums: Sums) -> Result<RunRow, StoreError> {
         let run_id = RunId::new(&self.run_id).map_err(|error| StoreError::Unavailable {
             what: format!("the database has a run with the name `{}`", self.run_id.escape_debug()),
             source: error.into(),
@@ -127,8 +205,9 @@ impl RunColumns {
             run: run_id.clone(),
             sequence: 0,
             path: None,
-            what: format!("in its row, {what}"),
+            what: format!("in its row of `runs`: {what}"),
         };
+        self.check(sums).map_err(&corrupt)?;
         let odd = |error: stepwright_core::IdError| corrupt(error.to_string());
         let mut row = RunRow {
             session_id: SessionId::new(self.session_id).map_err(odd)?,
@@ -157,11 +236,17 @@ pub(crate) struct SignalColumns {
     pub(crate) id: String,
     pub(crate) wish: String,
     pub(crate) at: i64,
+    pub(crate) done: bool,
+    pub(crate) sum: Option<i64>,
+    pub(crate) done_sum: Option<i64>,
 }
 
 impl SignalColumns {
-    pub(crate) fn signal(self) -> Result<Signal, StoreError> {
+    pub(crate) fn signal(self, sums: Sums) -> Result<Signal, StoreError> {
         let (run, id) = (&self.run_id, &self.id);
+        sums.verify(self.sum, || sums.signal(run, id, Some(&self.wish), self.at))
+            .and_then(|()| sums.verify(self.done_sum, || sums.done(run, id, self.done)))
+            .map_err(|what| damaged_signal(run, id, what))?;
         Ok(Signal {
             run: RunId::new(run).map_err(|error| damaged_signal(run, id, error))?,
             wish: serde_json::from_str(&self.wish)
@@ -181,6 +266,19 @@ pub(crate) fn wish(signal: &Signal) -> Result<String, StoreError> {
     })
 }
 
+/// A plan as it was written.
+pub(crate) fn checked_plan(
+    digest: &str,
+    plan: String,
+    sum: Option<i64>,
+    sums: Sums,
+) -> Result<String, StoreError> {
+    match sums.verify(sum, || sums.plan(digest, &plan)) {
+        Ok(()) => Ok(plan),
+        Err(what) => Err(damaged_plan(digest, what)),
+    }
+}
+
 /// Who keeps a run from being claimed.
 pub(crate) fn driven_by(driver: Option<String>, seen_at: i64) -> Claimed {
     let driver = driver.unwrap_or_default().into();
@@ -198,10 +296,54 @@ pub(crate) struct SessionColumns {
     pub(crate) metrics: String,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
+    pub(crate) sum: Option<i64>,
+}
+
+/// The columns of a session, as they are written, without names.
+pub(crate) struct WrittenSession {
+    pub(crate) state: String,
+    pub(crate) version: i64,
+    pub(crate) metrics: String,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+    pub(crate) sum: i64,
+}
+
+impl WrittenSession {
+    pub(crate) fn of(session: &Session, sums: Sums) -> Result<Self, StoreError> {
+        let (state, metrics) = (json(session, &session.state)?, json(session, &session.metrics)?);
+        let values = SessionValues {
+            session_id: session.session_id.as_str(),
+            user_id: session.user_id.as_ref().map(UserId::as_str),
+            workflow_id: session.workflow_id.as_str(),
+            name: session.name.as_deref(),
+            state: &state,
+            version: to_column(session.version),
+            metrics: &metrics,
+            created_at: to_column(session.created_at.0),
+            updated_at: to_column(session.updated_at.0),
+        };
+        let sum = sums.session(&values);
+        let SessionValues { version, created_at, updated_at, .. } = values;
+        Ok(Self { state, version, metrics, created_at, updated_at, sum })
+    }
 }
 
 impl SessionColumns {
-    pub(crate) fn session(self) -> Result<Session, StoreError> {
+    pub(crate) fn session(self, sums: Sums) -> Result<Session, StoreError> {
+        let values = SessionValues {
+            session_id: &self.session_id,
+            user_id: self.user_id.as_deref(),
+            workflow_id: &self.workflow_id,
+            name: self.name.as_deref(),
+            state: &self.state,
+            version: self.version,
+            metrics: &self.metrics,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        };
+        sums.verify(self.sum, || sums.session(&values))
+            .map_err(|what| damaged(&self.session_id, what))?;
         let name = self.session_id;
         let odd = |error: stepwright_core::IdError| damaged(&name, error);
         Ok(Session {
@@ -218,8 +360,21 @@ impl SessionColumns {
     }
 }
 
+/// The checksum of the row of a run that begins.
+pub(crate) fn run_sum(row: &RunRow, sums: Sums) -> i64 {
+    sums.run(&RunIdentity {
+        run_id: row.run_id.as_str(),
+        session_id: row.session_id.as_str(),
+        user_id: row.user_id.as_ref().map(UserId::as_str),
+        workflow_id: row.workflow_id.as_str(),
+        digest: &row.digest,
+        created_at: to_column(row.created_at.0),
+        background: row.background,
+    })
+}
+
 /// Something of a session as a column has it.
-pub(crate) fn json(session: &Session, value: &impl Serialize) -> Result<String, StoreError> {
+fn json(session: &Session, value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| damaged(session.session_id.as_str(), error))
 }
 

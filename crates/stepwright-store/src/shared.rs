@@ -4,12 +4,11 @@
 //! step is told, and in the end of the run. The first of them has the text; from the others it is
 //! cut out, and their column `shared` says where it is.
 
-use crate::bodies::FactRow;
+use crate::bodies::{BYTES_MAX, FactRow};
 use flate2::Crc;
 use memchr::{memchr, memchr2};
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright_core::RunId;
 
 /// The shortest text that is not written twice, in bytes. To say where a shorter one is costs
@@ -22,13 +21,12 @@ const TEXTS_MAX: usize = 64;
 /// Of how many runs under way texts are known. Then all are forgotten.
 const RUNS_MAX: usize = 1_024;
 
-/// What a text is known by: a digest with a key of this process, and how many bytes it has. That
-/// two texts of a run have the same is as likely as that a disk tells a lie, and nobody can arrange
-/// it.
-type Known = (u64, usize);
+/// The number of bytes the known texts of all runs may have. Then all are forgotten.
+const TEXTS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Where texts are: in the body of which fact, as it is kept, and from which byte on.
-type Places = HashMap<Known, (u64, usize)>;
+/// Where texts are: in the body of which fact, as it is kept, and from which byte on. The texts
+/// themselves are the keys, so that two are the same only if all of their bytes are.
+type Places = HashMap<Arc<str>, (u64, usize)>;
 
 /// A text that was cut out: at which byte of the body it belongs, the fact whose body has it, as it
 /// is kept, from which byte on, how many bytes it has, and its CRC-32.
@@ -38,12 +36,35 @@ type Piece = (usize, u64, usize, usize, u32);
 /// journals, so that it holds whatever others do.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
-    runs: Mutex<HashMap<RunId, Places>>,
-    key: RandomState,
+    runs: Mutex<Runs>,
+}
+
+#[derive(Debug, Default)]
+struct Runs {
+    places: HashMap<RunId, Places>,
+    /// The number of bytes all of the texts have.
+    bytes: usize,
+}
+
+impl Runs {
+    fn forget(&mut self, run: &RunId) {
+        if let Some(places) = self.places.remove(run) {
+            self.bytes -= bytes(&places);
+        }
+    }
+
+    fn forget_all(&mut self) {
+        self.places.clear();
+        self.bytes = 0;
+    }
+}
+
+fn bytes(places: &Places) -> usize {
+    places.keys().map(|text| text.len()).sum()
 }
 
 impl Texts {
-    fn runs(&self) -> MutexGuard<'_, HashMap<RunId, Places>> {
+    fn runs(&self) -> MutexGuard<'_, Runs> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,30 +76,24 @@ impl Texts {
             self.forget(run);
         }
         let mut places = Places::new();
-        let found = |row: &FactRow| -> Vec<(usize, usize, Known)> {
-            let text = |(start, end)| {
-                let text = &row.body.as_bytes()[start..end];
-                (start, end, (self.key.hash_one(text), text.len()))
-            };
-            long_texts(&row.body).map(text).collect()
-        };
-        let found: Vec<Vec<_>> = rows.iter().map(found).collect();
+        let found: Vec<Vec<_>> = rows.iter().map(|row| long_texts(&row.body).collect()).collect();
         if found.iter().all(Vec::is_empty) {
             return places;
         }
         let runs = self.runs();
-        let known = runs.get(run);
+        let known = runs.places.get(run);
         for (row, texts) in rows.iter_mut().zip(found) {
             let (mut kept, mut pieces, mut from) = (String::new(), Vec::<Piece>::new(), 0);
-            for (start, end, text) in texts {
-                let place = places.get(&text).or_else(|| known?.get(&text));
+            for (start, end) in texts {
+                let text = &row.body[start..end];
+                let place = places.get(text).or_else(|| known?.get(text));
                 if let Some((sequence, at)) = place {
                     kept.push_str(&row.body[from..start]);
-                    let sum = sum(&row.body.as_bytes()[start..end]);
+                    let sum = sum(text.as_bytes());
                     pieces.push((kept.len(), *sequence, *at, end - start, sum));
                     from = end;
                 } else {
-                    places.insert(text, (row.sequence, kept.len() + start - from));
+                    places.insert(text.into(), (row.sequence, kept.len() + start - from));
                 }
             }
             if !pieces.is_empty() {
@@ -96,19 +111,25 @@ impl Texts {
             return;
         }
         let mut runs = self.runs();
-        if runs.len() >= RUNS_MAX && !runs.contains_key(run) {
-            runs.clear();
+        let more = bytes(&places);
+        if more > TEXTS_BYTES_MAX {
+            return;
         }
-        let known = runs.entry(run.clone()).or_default();
-        if known.len() + places.len() > TEXTS_MAX {
-            known.clear();
+        if runs.places.len() >= RUNS_MAX && !runs.places.contains_key(run)
+            || runs.bytes + more > TEXTS_BYTES_MAX
+        {
+            runs.forget_all();
         }
-        known.extend(places);
+        if runs.places.get(run).is_some_and(|known| known.len() + places.len() > TEXTS_MAX) {
+            runs.forget(run);
+        }
+        runs.bytes += more;
+        runs.places.entry(run.clone()).or_default().extend(places);
     }
 
     /// The run has ended, waits, or is another's.
     pub(crate) fn forget(&self, run: &RunId) {
-        self.runs().remove(run);
+        self.runs().forget(run);
     }
 }
 
@@ -169,6 +190,10 @@ pub(crate) fn whole<E: From<String>>(
         let found = there.get(start..).and_then(|rest| rest.get(..length));
         match (body.get(from..at), found.filter(|text| sum(text) == crc)) {
             (Some(before), Some(text)) => {
+                // A damaged column could name one long text again and again.
+                if whole.len() + before.len() + text.len() > BYTES_MAX {
+                    return Err("it is longer than any fact".to_owned().into());
+                }
                 whole.extend_from_slice(before);
                 whole.extend_from_slice(text);
             }

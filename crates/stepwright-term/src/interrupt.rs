@@ -1,7 +1,7 @@
 //! Ctrl-C, and being asked to end, on a thread of their own: they work while steps keep all others
 //! busy.
 
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What somebody wants who sends a signal.
 ///
@@ -30,14 +30,20 @@ pub enum Interrupt {
 
 type Handler = Arc<dyn Fn(Interrupt) + Send + Sync>;
 
-/// Who is told, the last one first.
-static HANDLERS: Mutex<Vec<(u64, Handler)>> = Mutex::new(Vec::new());
+/// Those who are told, the last one first, and what waits for signals on their behalf.
+static HANDLERS: Mutex<Handlers> = Mutex::new(Handlers { list: Vec::new(), waiter: None });
 
-fn handlers() -> MutexGuard<'static, Vec<(u64, Handler)>> {
+struct Handlers {
+    list: Vec<(u64, Handler)>,
+    /// There is one as long as the list is not empty.
+    waiter: Option<Waiter>,
+}
+
+fn handlers() -> MutexGuard<'static, Handlers> {
     HANDLERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// As long as it is there, signals are somebody's: see [`on_interrupt`].
+/// Keeps a handler of signals in effect: see [`on_interrupt`].
 ///
 /// ```
 /// use stepwright_term::on_interrupt;
@@ -60,9 +66,12 @@ fn handlers() -> MutexGuard<'static, Vec<(u64, Handler)>> {
 #[must_use = "dropping it gives the signals back"]
 pub struct Interrupts(u64);
 
-/// Calls `handle` for each signal, until what it gives is dropped. Whoever asked last is told.
-/// When nobody is, signals do what they do by default; so they do if there cannot be a thread that
-/// waits for them.
+/// Calls `handle` for each signal, until what it gives is dropped. The last call in effect is the
+/// one that is told. When the last guard is dropped, signals do what they did before the first:
+/// what the handlers of the program do, or what they do by default. Only Linux tells whether there
+/// are handlers; elsewhere signals do what they do by default. Install a handler that is to count
+/// then before the first call. If there cannot be a thread that waits for signals, they do what
+/// they did before, too.
 ///
 /// ```
 /// # #[cfg(not(unix))] fn main() {}
@@ -83,23 +92,28 @@ pub struct Interrupts(u64);
 /// # Ok(()) }
 /// ```
 pub fn on_interrupt(handle: impl Fn(Interrupt) + Send + Sync + 'static) -> Interrupts {
-    static WAITING: Once = Once::new();
-    WAITING.call_once(wait);
     let mut handlers = handlers();
-    let id = handlers.last().map_or(0, |(id, _)| id + 1);
-    handlers.push((id, Arc::new(handle)));
+    if handlers.waiter.is_none() {
+        handlers.waiter = Waiter::start();
+    }
+    let id = handlers.list.last().map_or(0, |(id, _)| id + 1);
+    handlers.list.push((id, Arc::new(handle)));
     Interrupts(id)
 }
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        handlers().retain(|(id, _)| *id != self.0);
+        let mut handlers = handlers();
+        handlers.list.retain(|(id, _)| *id != self.0);
+        if handlers.list.is_empty() {
+            handlers.waiter = None;
+        }
     }
 }
 
-/// Tells whoever asked last. `false` if nobody did.
+/// Tells the last one. `false` if there is none.
 fn tell(interrupt: Interrupt) -> bool {
-    let handler = handlers().last().map(|(_, handler)| handler.clone());
+    let handler = handlers().list.last().map(|(_, handler)| handler.clone());
     match handler {
         Some(handler) => {
             handler(interrupt);
@@ -110,28 +124,109 @@ fn tell(interrupt: Interrupt) -> bool {
 }
 
 #[cfg(unix)]
-fn wait() {
+use unix::Waiter;
+
+#[cfg(unix)]
+mod unix {
+    use super::{Interrupt, tell};
     use signal_hook::consts::{SIGINT, SIGTERM};
-    let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) else { return };
-    let wait = move || {
-        for signal in &mut signals {
-            let interrupt = if signal == SIGINT { Interrupt::Stop } else { Interrupt::Terminate };
-            if !tell(interrupt) {
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
+    use signal_hook::iterator::{Handle, Signals};
+    use std::sync::Arc;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Waits for signals on a thread. Dropping it gives them back.
+    pub(super) struct Waiter(Handle);
+
+    /// Signals that did what they do by default before the first handler was there. A handler, once
+    /// installed, stays: it does for these what would happen without it.
+    struct Defaults {
+        signals: Vec<i32>,
+        /// `true` if they do that now.
+        idle: Arc<AtomicBool>,
+    }
+
+    fn defaults() -> &'static Defaults {
+        static FOUND: OnceLock<Defaults> = OnceLock::new();
+        FOUND.get_or_init(|| {
+            let idle = Arc::new(AtomicBool::new(false));
+            let mut signals = vec![SIGINT, SIGTERM];
+            signals.retain(|signal| !is_of_program(*signal));
+            for signal in &signals {
+                let _ = signal_hook::flag::register_conditional_default(*signal, idle.clone());
             }
+            Defaults { signals, idle }
+        })
+    }
+
+    /// `true` if the program handles or ignores a signal. Only Linux tells.
+    fn is_of_program(signal: i32) -> bool {
+        let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+        let masks = status.lines().filter_map(|line| {
+            let (name, mask) = line.split_once(':')?;
+            let is_meant = matches!(name, "SigCgt" | "SigIgn");
+            is_meant.then(|| u64::from_str_radix(mask.trim(), 16).ok()).flatten()
+        });
+        let mask = masks.fold(0, |all, mask| all | mask);
+        mask >> (signal - 1) & 1 == 1
+    }
+
+    impl Waiter {
+        pub(super) fn start() -> Option<Self> {
+            let defaults = defaults();
+            defaults.idle.store(false, Ordering::SeqCst);
+            let waiter = Self::wait(defaults);
+            if waiter.is_none() {
+                defaults.idle.store(true, Ordering::SeqCst);
+            }
+            waiter
         }
-    };
-    let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(wait);
-    drop(thread);
+
+        fn wait(defaults: &'static Defaults) -> Option<Self> {
+            let mut signals = Signals::new([SIGINT, SIGTERM]).ok()?;
+            let handle = signals.handle();
+            let wait = move || {
+                for signal in &mut signals {
+                    let interrupt = match signal {
+                        SIGINT => Interrupt::Stop,
+                        _ => Interrupt::Terminate,
+                    };
+                    if !tell(interrupt) && defaults.signals.contains(&signal) {
+                        // It came while the last handler left.
+                        let _ = signal_hook::low_level::emulate_default_handler(signal);
+                    }
+                }
+            };
+            std::thread::Builder::new().name("signals".to_owned()).spawn(wait).ok()?;
+            Some(Self(handle))
+        }
+    }
+
+    impl Drop for Waiter {
+        fn drop(&mut self) {
+            self.0.close();
+            defaults().idle.store(true, Ordering::SeqCst);
+        }
+    }
 }
 
+/// Waits for Ctrl-C. Here it cannot be given back: without a handler it ends the program.
 #[cfg(not(unix))]
-fn wait() {
-    let _ = ctrlc::set_handler(|| {
-        if !tell(Interrupt::Stop) {
-            // What Ctrl-C does by default.
-            #[expect(clippy::exit, reason = "nobody asked to be told instead")]
-            std::process::exit(130);
-        }
-    });
+struct Waiter;
+
+#[cfg(not(unix))]
+impl Waiter {
+    fn start() -> Option<Self> {
+        static WAITING: std::sync::Once = std::sync::Once::new();
+        WAITING.call_once(|| {
+            let _ = ctrlc::set_handler(|| {
+                if !tell(Interrupt::Stop) {
+                    // What Ctrl-C does by default.
+                    #[expect(clippy::exit, reason = "nothing asked to be told instead")]
+                    std::process::exit(130);
+                }
+            });
+        });
+        Some(Self)
+    }
 }

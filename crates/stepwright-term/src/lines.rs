@@ -1,7 +1,7 @@
 //! Events as plain lines, which are the same whenever the same happens: no times, no colours.
 
 use crate::moment::utc;
-use crate::text::harmless;
+use crate::text::{harmless, percent};
 use crate::waiting::{replied, value_of, waits};
 use stepwright_core::{Event, EventKind, StepStatus};
 
@@ -59,11 +59,17 @@ pub fn line(event: &Event) -> Option<String> {
             format!("recorded {path}: {} {}", short(key), value_of(value))
         }
 
+        E::AnswerRefused { refused } => format!("refused {path}: {}", short(&refused.to_string())),
+
         E::StepStarted { .. } => format!("started {path}"),
+        E::StepAttemptStarted { attempt } => format!("started {path}: attempt {attempt}"),
         E::StepRetrying { attempt, error, .. } => {
             format!("retrying {path}: attempt {attempt} failed: {}", short(&error.message))
         }
-        E::StepProgress { content } => format!("progress {path}: {}", short(&content.text())),
+        E::StepProgress { content, progress } => {
+            let done = progress.map(|done| format!(" {}", percent(done))).unwrap_or_default();
+            format!("progress {path}{done}: {}", short(&content.text()))
+        }
         E::StepCompleted { .. } => format!("completed {path}"),
         E::StepError { error, .. } => format!("failed {path}: {}", short(&error.message)),
         E::StepSkipped { error, .. } => format!("skipped {path}: {}", short(&error.message)),
@@ -92,6 +98,9 @@ pub fn line(event: &Event) -> Option<String> {
         }
         E::MapExecutionStarted { items, .. } => format!("started {path}: {} items", items.len()),
         E::MapItemStarted { item } => format!("started {path}: item {item}"),
+        E::LoopExecutionCompleted { exhausted: true, end, .. } if end.error.is_none() => {
+            format!("{} {path}: its condition was not met", ended(end.status))
+        }
         kind if let Some(end) = kind.end() => match &end.error {
             Some(error) => format!("{} {path}: {}", ended(end.status), short(&error.message)),
             None => format!("{} {path}", ended(end.status)),
@@ -104,14 +113,17 @@ pub fn line(event: &Event) -> Option<String> {
         E::ModelRequestRetrying { attempt, error, .. } => {
             format!("asking again {path}: request {attempt} failed: {}", short(&error.message))
         }
+        E::ModelRequestCompleted { turn, warning: Some(warning), .. } => {
+            format!("answered {path}: turn {turn}; {}", short(warning))
+        }
         E::ModelRequestCompleted { turn, .. } => format!("answered {path}: turn {turn}"),
         E::ToolCallStarted { tool } => format!("calling {path}: {}", short(&tool.name)),
         E::ToolCallCompleted { tool } => format!("called {path}: {}", short(&tool.name)),
-        E::ToolCallError { tool } => {
+        E::ToolCallError { tool, .. } => {
             format!("called {path}: {} failed: {}", short(&tool.name), short(&tool.text))
         }
         E::RunCompleted { .. } => format!("agent {path}: completed"),
-        E::RunError { error } => format!("agent {path}: failed: {}", short(&error.message)),
+        E::RunError { error, .. } => format!("agent {path}: failed: {}", short(&error.message)),
         E::CustomEvent { name, data } => {
             format!("event {path}: {} {}", short(name), short(&data.to_string()))
         }

@@ -9,18 +9,7 @@ use stepwright_core::Timestamp;
 /// assert_eq!(stepwright_term::utc(Timestamp(1_780_000_000_000)), "2026-05-28 20:26:40 UTC");
 /// ```
 pub fn utc(time: Timestamp) -> String {
-    let (days, second) = (time.seconds() / 86_400, time.seconds() % 86_400);
-    // Years that begin in March: the leap day comes last. Day 0 is the first of the year 0.
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+    Timestamp(time.seconds() * 1_000).to_string()
 }
 
 #[cfg(test)]

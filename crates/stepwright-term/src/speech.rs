@@ -53,7 +53,8 @@ impl Speech {
     pub fn hear(&mut self, event: &Event) -> String {
         let mut heard = Vec::new();
         match &event.kind {
-            EventKind::RunContent { content } => {
+            // Text inside a tool call is none of its step.
+            EventKind::RunContent { content } if event.is_content() => {
                 self.floor.say(&event.path, Piece::Text(content.to_string()), &mut heard);
             }
             // What follows is another answer, to what tools said or after a failure.

@@ -145,6 +145,11 @@ pub(crate) fn ended(text: &str) -> String {
     if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
 }
 
+/// How far a step has come, of 0 to 1: `40 %`.
+pub(crate) fn percent(done: f64) -> String {
+    format!("{:.0} %", done * 100.0)
+}
+
 /// `1 step`, `3 steps`.
 pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })

@@ -25,6 +25,9 @@ pub(crate) fn wanted(requirement: &Requirement) -> String {
         K::ToolConfirmation { .. } => "the confirmation of a call".to_owned(),
         K::Wait { .. } => "an answer".to_owned(),
         K::ErrorDecision { .. } => "a decision about a failure".to_owned(),
+        K::Interrupted { effect, .. } => {
+            format!("a decision about {}, whose outcome is unknown", harmless(effect))
+        }
         K::Sleep | K::Deadline => "a moment".to_owned(),
         _ => "something".to_owned(),
     }

@@ -5,19 +5,19 @@ pub mod prelude;
 #[doc(hidden)]
 pub use stepwright_agent::__private;
 pub use stepwright_agent::{
-    Agent, AgentBuilder, FunctionTool, IntoModel, IntoTools, ToolReply, Toolkit, tool,
+    Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, ToolReply, Toolkit, tool,
 };
 pub use stepwright_core::{
     Answer, AnyExecutor, AnyStore, Content, Error, ErrorCode, ErrorData, ErrorKind, Event,
-    EventKind, Executor, Feedback, HumanReview, Json, Media, MediaKind, MediaSource, Memory,
-    Metrics, OnReject, OnTimeout, Patch, Requirement, RunId, RunOutput, RunStatus, Session,
-    SessionId, StepContext, StepError, StepInput, StepOutput, StepPath, StepResult, StepStatus,
-    Store, StoreError, Timestamp, UserId, WorkflowId, World,
+    EventKind, Executor, Feedback, Fingerprint, HumanReview, Json, Media, MediaKind, MediaSource,
+    Memory, Metrics, OnInterrupted, OnReject, OnTimeout, Once, Patch, Requirement, RunId,
+    RunOutput, RunStatus, Session, SessionId, StepContext, StepError, StepInput, StepOutput,
+    StepPath, StepResult, StepStatus, Store, StoreError, Timestamp, UserId, WorkflowId, World,
 };
 pub use stepwright_engine::{
     AnyStep, Condition, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep,
     LocalDispatcher, Loop, LoopView, Map, Parallel, Parts, Resume, Router, Run, RunHandle,
-    RunStream, Sessions, Step, Steps, Workflow, WorkflowBuilder,
+    RunStream, Sessions, Step, Steps, UserAccess, Workflow, WorkflowBuilder,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use stepwright_store::Durability;
@@ -42,8 +42,8 @@ pub mod models {
 
 /// Tools: the seam, and what an agent tells a model about them.
 pub mod tools {
-    pub use stepwright_agent::{FunctionTool, IntoTools, ToolReply, Toolkit, tool};
-    pub use stepwright_core::tool::{AnyTool, Tool, ToolError, ToolSpec};
+    pub use stepwright_agent::{AgentTool, FunctionTool, IntoTools, ToolReply, Toolkit, tool};
+    pub use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
     #[cfg(feature = "duckduckgo")]
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};
 }
@@ -51,7 +51,9 @@ pub mod tools {
 /// The shape of a workflow as data, and the policies in it.
 pub mod plan {
     pub use stepwright_core::executor::ExecutorType;
-    pub use stepwright_core::plan::{ErrorPolicy, Join, Node, NodeKind, OnError, Plan, Retry};
+    pub use stepwright_core::plan::{
+        ErrorPolicy, Join, Node, NodeKind, OnError, OnExhausted, Plan, Retry,
+    };
     pub use stepwright_core::state::Reducer;
 }
 
@@ -67,7 +69,7 @@ pub mod store {
 /// What people have a say in, and what a paused run waits for.
 pub mod people {
     pub use stepwright_core::context::Wait;
-    pub use stepwright_core::event::Reply;
+    pub use stepwright_core::event::{RefusedAnswer, Reply};
     pub use stepwright_core::form::mistakes;
     pub use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
     pub use stepwright_core::review::{HumanReview, OnReject, UserInput};

@@ -1,6 +1,6 @@
 //! What most programs name: `use stepwright::prelude::*;`
 
-pub use crate::plan::{Join, OnError, Retry};
+pub use crate::plan::{Join, OnError, OnExhausted, Retry};
 pub use crate::{
     Agent, Answer, Condition, Content, Error, Event, EventKind, Executor, FunctionTool,
     HumanReview, Json, Loop, Map, Media, MediaKind, Memory, OnReject, OnTimeout, Parallel, Parts,

@@ -10,8 +10,9 @@ use std::time::Duration;
 use stepwright_agent::{FunctionTool, Json};
 use stepwright_core::error::ErrorCode;
 use stepwright_core::message::{Message, Usage};
+use stepwright_core::model::StopReason;
 use stepwright_core::tool::ToolError;
-use stepwright_core::{Content, EventKind, StepContext, StepError};
+use stepwright_core::{Content, EventKind, OnInterrupted, StepContext, StepError};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
 #[derive(Deserialize, JsonSchema)]
@@ -45,7 +46,7 @@ fn wait() -> (FunctionTool, Arc<AtomicUsize>) {
         let (now, seen) = (now.clone(), seen.clone());
         async move {
             seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            cx.progress(format!("waiting for {}", args.seconds));
+            cx.note(format!("waiting for {}", args.seconds));
             cx.world().sleep(Duration::from_secs(args.seconds)).await;
             now.fetch_sub(1, Ordering::SeqCst);
             format!("waited {}", args.seconds)
@@ -106,13 +107,15 @@ async fn calls_of_one_turn_run_at_once_and_answer_in_order() {
         let host = Host::new();
         let began = tokio::time::Instant::now();
         host.run(&agent, "wait").await.unwrap();
-        let answers = seconds.map(|seconds| format!("wait: waited {seconds}"));
-        assert_eq!(host.tool_answers(), answers);
+        let answers = seconds.map(|seconds| format!("waited {seconds}"));
+        let Message::Tool { results } = &model.requests()[1].messages[2] else { panic!() };
+        assert!(results.iter().map(|result| &result.text).eq(&answers), "{results:?}");
+        assert_eq!(host.tool_answers().len(), 5);
         assert_eq!(most.load(Ordering::SeqCst), expected);
         if limit == 8 {
             assert_eq!(began.elapsed().as_secs(), 5);
         }
-        let progress = EventKind::StepProgress { content: "waiting for 1".into() };
+        let progress = EventKind::StepProgress { content: "waiting for 1".into(), progress: None };
         assert!(host.events().contains(&progress));
     }
 }
@@ -176,11 +179,55 @@ async fn a_tool_that_fails_panics_or_hangs_is_told_to_the_model() {
     let host = Host::new();
     assert_eq!(host.run(&agent, "try").await.unwrap().content.text(), "I give up.");
     let answers = [
-        "!wait: the tool took longer than 9s and was stopped",
         "!panic: the tool broke down: no such luck",
         "!fail: disk full",
+        "!wait: the tool took longer than 9s and was stopped; its outcome is unknown: it may have been \
+         done. Do not call it again for the same purpose before you know that it was not",
     ];
     assert_eq!(host.tool_answers(), answers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_tool_that_can_be_repeated_may_be_called_again_when_it_took_too_long() {
+    let tool = || wait().0;
+    for (tool, can_repeat) in [
+        (tool(), false),
+        (tool().read_only(), true),
+        (tool().idempotent(), true),
+        (tool().on_interrupted(OnInterrupted::Retry), true),
+        (tool().read_only().on_interrupted(OnInterrupted::Fail), false),
+    ] {
+        let model = ScriptedModel::new([
+            Reply::call("wait", json!({"seconds": 60})),
+            Reply::text("I see."),
+        ]);
+        let limit = Duration::from_secs(9);
+        let agent = on(&model).tool(tool).tool_timeout(limit).build().unwrap();
+        let host = Host::new();
+        host.run(&agent, "go").await.unwrap();
+        let told = host.tool_answers().remove(0);
+        assert_eq!(told.ends_with("; it can be called again"), can_repeat, "{told}");
+        let unknown = host.facts().into_iter().any(|fact| match fact {
+            EventKind::ToolCallError { tool, .. } => tool.outcome_unknown,
+            _ => false,
+        });
+        assert_eq!(unknown, !can_repeat, "the fact says so, too");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_at_work_beside_a_fatal_failure_ends_and_nothing_more_begins() {
+    let fatal = FunctionTool::new("pay", "", |_: Nothing| async {
+        Err::<String, _>(ToolError::Fatal(StepError::terminal("closed")))
+    });
+    let model = ScriptedModel::new([Reply::call("wait", json!({"seconds": 5}))
+        .and_call("pay", json!({}))
+        .and_call("wait", json!({"seconds": 6}))]);
+    let agent = on(&model).tools([fatal, wait().0]).tool_concurrency(2).build().unwrap();
+    let host = Host::new();
+    host.run(&agent, "go").await.unwrap_err();
+    assert_eq!(host.tool_answers(), ["!pay: tool `pay`: closed", "wait: waited 5"]);
+    assert_eq!(host.fact_names().last(), Some(&"RunError"));
 }
 
 #[tokio::test]
@@ -237,12 +284,45 @@ async fn a_run_of_calls_is_bounded() {
     assert_eq!(answers[128], "!add: not called: one turn may call at most 128 tools");
 }
 
+/// What a step gives would otherwise be what it was given.
 #[tokio::test]
-async fn after_its_tools_a_model_may_have_nothing_to_add() {
-    let model = ScriptedModel::new([Reply::call("add", json!({"numbers": []})), Reply::text("")]);
+async fn an_empty_answer_after_tools_is_asked_for_once_more() {
+    let call = || Reply::call("add", json!({"numbers": []}));
+    let model = ScriptedModel::new([call(), Reply::text(" "), Reply::text("It is 0.")]);
     let agent = on(&model).tool(add()).build().unwrap();
     let output = Host::new().run(&agent, "go").await.unwrap();
-    assert_eq!(output.content, Content::from(""));
+    assert_eq!(output.content, Content::from("It is 0."));
+    let last = model.requests()[2].messages.last().unwrap().text();
+    assert_eq!(last, "Your answer was empty. Answer now, with what you have found out or done.");
+
+    let model = ScriptedModel::new([call(), Reply::text(""), Reply::text("")]);
+    let agent = on(&model).tool(add()).build().unwrap();
+    let error = Host::new().run(&agent, "go").await.unwrap_err();
+    assert!(error.data.message.ends_with("ended its turn without an answer"), "{error:?}");
+}
+
+/// What the provider itself calls broken is not carried out.
+#[tokio::test]
+async fn calls_of_an_answer_that_did_not_end_well_are_not_made() {
+    let other = |reason: &str| StopReason::Other(reason.to_owned());
+    let stops =
+        [other("MALFORMED_FUNCTION_CALL"), other("error"), StopReason::Length, StopReason::Refused];
+    for stop in stops {
+        let call = Reply::call("add", json!({"numbers": [1]})).with_stop(stop.clone());
+        let model = ScriptedModel::new([call, Reply::text("Done.")]);
+        let agent = on(&model).tool(add()).build().unwrap();
+        let host = Host::new();
+        let error = host.run(&agent, "go").await.unwrap_err();
+        assert!(host.tool_answers().is_empty(), "{stop:?}");
+        if let StopReason::Other(reason) = &stop {
+            assert!(error.data.message.contains(reason.as_str()), "{error:?}");
+            assert!(error.data.retryable, "{error:?}");
+        }
+    }
+    let nothing = Reply::text("I look it up.").with_stop(StopReason::ToolCalls);
+    let agent = on(&ScriptedModel::new([nothing])).tool(add()).build().unwrap();
+    let error = Host::new().run(&agent, "go").await.unwrap_err();
+    assert!(error.data.message.ends_with("and called none"), "{error:?}");
 }
 
 #[tokio::test]
@@ -257,9 +337,9 @@ async fn calls_that_people_must_allow_are_asked_for_together_and_then_made() {
     let (wait, _) = wait();
     let agent = on(&model).tool(add().requires_confirmation()).tool(wait).build().unwrap();
     let host = Host::new();
-    host.answer("step!tool:1.1", stepwright_core::Answer::Approve);
-    host.answer("step!tool:1.2", stepwright_core::Answer::edit(json!({"numbers": [6, 7]})));
-    host.answer("step!tool:2.1", stepwright_core::Answer::reject("not today"));
+    host.answer("step/add#1!confirm", stepwright_core::Answer::Approve);
+    host.answer("step/add#2!confirm", stepwright_core::Answer::edit(json!({"numbers": [6, 7]})));
+    host.answer("step/add#3!confirm", stepwright_core::Answer::reject("not today"));
     host.run(&agent, "add").await.unwrap();
     assert_eq!(
         host.tool_answers(),
@@ -272,7 +352,7 @@ async fn calls_that_people_must_allow_are_asked_for_together_and_then_made() {
     );
     let asked = host.asked.lock().unwrap();
     let ids: Vec<&str> = asked.iter().map(|asked| &*asked.id).collect();
-    assert_eq!(ids, ["step!tool:1.1", "step!tool:1.2", "step!tool:2.1"]);
+    assert_eq!(ids, ["step/add#1!confirm", "step/add#2!confirm", "step/add#3!confirm"]);
     assert_eq!(&*asked[0].message, "May agent `Tester` call `add`?");
 }
 

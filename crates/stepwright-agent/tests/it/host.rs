@@ -4,7 +4,9 @@ use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwright_agent::{Agent, AgentBuilder};
+use stepwright_core::calls::{CallPast, Calls};
 use stepwright_core::context::{RunInfo, StepHost};
+use stepwright_core::message::ToolCall;
 use stepwright_core::world::Clock;
 use stepwright_core::{
     Answer, BoxFuture, Event, EventKind, Exchange, Executor as _, Requirement, RunId, SessionId,
@@ -27,15 +29,9 @@ impl Clock for TokioClock {
 }
 
 /// What was recorded when the clock began to run.
-fn event((sequence, kind): (usize, EventKind)) -> Event {
-    Event {
-        sequence: sequence as u64,
-        delta: 0,
-        time: Timestamp(0),
-        run: RunId::new("r-1").unwrap(),
-        path: "step".into(),
-        kind,
-    }
+fn event((sequence, (path, kind)): (usize, (StepPath, EventKind))) -> Event {
+    let run = RunId::new("r-1").unwrap();
+    Event { sequence: sequence as u64, delta: 0, time: Timestamp(0), run, path, kind }
 }
 
 pub(crate) struct Host {
@@ -43,7 +39,8 @@ pub(crate) struct Host {
     world: World,
     cancelled: CancellationToken,
     past: Vec<Event>,
-    events: Mutex<Vec<EventKind>>,
+    calls: Mutex<Calls>,
+    events: Mutex<Vec<(StepPath, EventKind)>>,
     /// How many facts can be recorded before the journal is lost.
     room: usize,
     /// What is answered to what, and what was asked.
@@ -57,11 +54,12 @@ impl Host {
     }
 
     /// A host that recorded these facts before a crash.
-    pub(crate) fn after(past: Vec<EventKind>) -> Arc<Self> {
+    pub(crate) fn after(past: Vec<(StepPath, EventKind)>) -> Arc<Self> {
         Self::with_room(past, usize::MAX)
     }
 
-    pub(crate) fn with_room(past: Vec<EventKind>, room: usize) -> Arc<Self> {
+    pub(crate) fn with_room(past: Vec<(StepPath, EventKind)>, room: usize) -> Arc<Self> {
+        let past: Vec<Event> = past.into_iter().enumerate().map(event).collect();
         Arc::new(Self {
             run: RunInfo {
                 run_id: RunId::new("r-1").unwrap(),
@@ -73,7 +71,8 @@ impl Host {
             },
             world: World::new(TokioClock(tokio::time::Instant::now()), 1),
             cancelled: CancellationToken::new(),
-            past: past.into_iter().enumerate().map(event).collect(),
+            calls: Mutex::new(Calls::of(&past)),
+            past,
             events: Mutex::default(),
             room,
             answers: Mutex::default(),
@@ -92,7 +91,12 @@ impl Host {
 
     /// What was recorded and shown here, in order.
     pub(crate) fn events(&self) -> Vec<EventKind> {
-        self.events.lock().unwrap().clone()
+        self.events.lock().unwrap().iter().map(|(_, kind)| kind.clone()).collect()
+    }
+
+    /// What was recorded here, with the addresses.
+    pub(crate) fn journal(&self) -> Vec<(StepPath, EventKind)> {
+        self.events.lock().unwrap().iter().filter(|(_, kind)| kind.is_fact()).cloned().collect()
     }
 
     /// What was recorded here.
@@ -109,7 +113,7 @@ impl Host {
     pub(crate) fn tool_answers(&self) -> Vec<String> {
         let answer = |fact: EventKind| match fact {
             EventKind::ToolCallCompleted { tool } => Some(format!("{}: {}", tool.name, tool.text)),
-            EventKind::ToolCallError { tool } => Some(format!("!{}: {}", tool.name, tool.text)),
+            EventKind::ToolCallError { tool, .. } => Some(format!("!{}: {}", tool.name, tool.text)),
             _ => None,
         };
         self.facts().into_iter().filter_map(answer).collect()
@@ -134,13 +138,13 @@ impl Host {
 }
 
 impl StepHost for Host {
-    fn emit(&self, _: &StepPath, delta: EventKind) {
+    fn emit(&self, step: &StepPath, delta: EventKind) {
         assert!(!delta.is_fact(), "{delta:?} must be recorded");
-        self.events.lock().unwrap().push(delta);
+        self.events.lock().unwrap().push((step.clone(), delta));
     }
     fn record<'a>(
         &'a self,
-        _: &'a StepPath,
+        step: &'a StepPath,
         fact: EventKind,
     ) -> BoxFuture<'a, Result<(), StepError>> {
         Box::pin(async move {
@@ -148,17 +152,23 @@ impl StepHost for Host {
             // The journal takes its time, as a real one does.
             tokio::task::yield_now().await;
             let mut events = self.events.lock().unwrap();
-            if events.iter().filter(|event| event.is_fact()).count() == self.room {
+            let facts = events.iter().filter(|(_, kind)| kind.is_fact()).count();
+            if facts == self.room {
                 return Err(StepError::terminal("the journal is lost"));
             }
-            events.push(fact);
+            let noted = event((self.past.len() + facts, (step.clone(), fact.clone())));
+            self.calls.lock().unwrap().apply(&noted);
+            events.push((step.clone(), fact));
             Ok(())
         })
     }
-    fn past(&self, _: &StepPath) -> Vec<Event> {
-        self.past.clone()
+    fn past(&self, step: &StepPath) -> Vec<Event> {
+        self.past.iter().filter(|event| event.path == *step).cloned().collect()
     }
-    fn history(&self, _: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
+    fn call(&self, step: &StepPath, tool: &ToolCall) -> (StepPath, CallPast) {
+        self.calls.lock().unwrap().call(step, tool)
+    }
+    fn history(&self, _: u32, _: bool) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
         Box::pin(std::future::ready(Ok(Arc::from([]))))
     }
     fn ask<'a>(

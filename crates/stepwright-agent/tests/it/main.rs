@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod calls;
+mod content;
 mod crash;
 mod define;
 mod host;

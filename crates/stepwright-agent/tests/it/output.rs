@@ -8,7 +8,7 @@ use std::sync::Arc;
 use stepwright_agent::FunctionTool;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::message::{Message, Usage};
-use stepwright_core::{Executor as _, RunId, StepInput, session::Exchange};
+use stepwright_core::{Executor as _, RunId, RunStatus, StepInput, session::Exchange};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
 #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
@@ -109,14 +109,14 @@ async fn a_crash_in_the_correction_pays_for_nothing_twice() {
     let first = script();
     let agent = on(&first).output::<City>().build().unwrap();
     let expected = whole.run(&agent, "Bergen").await.unwrap();
-    let facts = whole.facts();
+    let facts = whole.journal();
     for cut in 0..=facts.len() {
-        let paid = facts[..cut].iter().filter(|f| f.name() == "ModelRequestCompleted").count();
+        let paid = facts[..cut].iter().filter(|(_, f)| f.name() == "ModelRequestCompleted").count();
         let model = ScriptedModel::new(["no", BERGEN].into_iter().skip(paid));
         let agent = on(&model).output::<City>().build().unwrap();
         let host = Host::after(facts[..cut].to_vec());
         assert_eq!(host.run(&agent, "Bergen").await.unwrap(), expected, "cut at {cut}");
-        assert_eq!([&facts[..cut], &host.facts()].concat(), facts, "cut at {cut}");
+        assert_eq!([&facts[..cut], &host.journal()].concat(), facts, "cut at {cut}");
         assert_eq!(model.requests().len(), 2 - paid, "cut at {cut}");
     }
 }
@@ -129,6 +129,7 @@ async fn history_stands_before_the_message() {
         run_id: RunId::new("r").unwrap(),
         input: json!({"of": "Norway"}).into(),
         output: "Oslo".into(),
+        status: RunStatus::Completed,
     };
     let input = StepInput { history: Some(Arc::from([earlier])), ..StepInput::of("And west?") };
     agent.execute(input, Host::new().cx()).await.unwrap();

@@ -24,7 +24,7 @@ async fn failure(reply: Reply) -> StepError {
     let agent = on(&ScriptedModel::new([reply])).build().unwrap();
     let host = Host::new();
     let error = host.run(&agent, "hello").await.unwrap_err();
-    let recorded = EventKind::RunError { error: error.data.clone() };
+    let recorded = EventKind::RunError { error: error.data.clone(), usage: Usage::default() };
     assert_eq!(host.facts().last(), Some(&recorded), "a failure is a fact");
     assert_eq!(error.data.code, ErrorCode::Model);
     error
@@ -239,7 +239,7 @@ async fn a_model_that_is_busy_is_asked_again_and_that_is_shown() {
     assert_eq!(host.run(&agent, "hello").await.unwrap().content.text(), "Hello.");
     assert_eq!(began.elapsed().as_secs(), 7);
     let retrying = |event: EventKind| match event {
-        EventKind::ModelRequestRetrying { turn, attempt, error, delay_ms } => {
+        EventKind::ModelRequestRetrying { turn, attempt, error, delay_ms, .. } => {
             Some((turn, attempt, error.message, delay_ms))
         }
         _ => None,
@@ -250,6 +250,30 @@ async fn a_model_that_is_busy_is_asked_again_and_that_is_shown() {
     assert_eq!(model.requests()[0], model.requests()[1], "the same request");
     let request = ["ModelRequestStarted", "ModelRequestRetrying", "ModelRequestCompleted"];
     assert_eq!(host.fact_names(), [&["RunStarted"][..], &request, &["RunCompleted"]].concat());
+}
+
+/// What failed requests consumed is in their facts; the last one fails with its agent.
+#[tokio::test(start_paused = true)]
+async fn what_failed_requests_consumed_is_recorded() {
+    let spent = |input| Usage { input_tokens: Some(input), ..Usage::default() };
+    let busy = |input| {
+        let usage = Box::new(spent(input));
+        let error = ModelError::new(ModelErrorKind::Overloaded, "too busy");
+        Reply::from(ModelError { usage, ..error })
+    };
+    let model = ScriptedModel::new([busy(1), busy(2), busy(4)]);
+    let agent = Agent::builder("Tester").model(model.clone()).unwrap().build().unwrap();
+    let host = Host::new();
+    let error = host.run(&agent, "hello").await.unwrap_err();
+    let consumed = |event: EventKind| match event {
+        EventKind::ModelRequestRetrying { usage, .. } | EventKind::RunError { usage, .. } => {
+            usage.input_tokens
+        }
+        _ => None,
+    };
+    let consumed: Vec<u64> = host.facts().into_iter().filter_map(consumed).collect();
+    assert_eq!(consumed, [1, 2, 4]);
+    assert_eq!(error.data.message, "model `scripted:replies`: too busy (asked 3 times)");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
-use stepwright::RunId;
 use stepwright::file::Options;
+use stepwright::{RunId, UserId};
 
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
@@ -24,7 +24,7 @@ Exit codes:
   2  bad usage, a bad definition, a bad input or a bad answer: nothing ran
   3  the run is paused: it waits for somebody
   4  the run was cancelled, by Ctrl-C or by somebody else
-  5  the database cannot be reached, opened or written, or another process drives the run
+  5  the database cannot be opened or written or is damaged, or another process drives the run
 
 Of `chat`, the last answer counts.";
 
@@ -115,10 +115,25 @@ pub(crate) struct Definition {
     /// Allow steps that run commands; without it, a file with such steps is refused
     #[arg(long)]
     pub(crate) allow_shell: bool,
+    #[command(flatten)]
+    pub(crate) doors: Doors,
     /// The directory that steps and tools read and write, and never leave; by default the current
     /// one
     #[arg(long, value_name = "DIR")]
     pub(crate) base_dir: Option<PathBuf>,
+}
+
+/// Permissions of a workflow file, which a run does not remember.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Doors {
+    /// Let the file take prompts and other workflows from this directory, too; by default from its
+    /// own folder alone. Can be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(crate) allow_path: Vec<PathBuf>,
+    /// Give this environment variable to commands; by default they are given `PATH`, `HOME` and a
+    /// few others, and no keys. Can be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pass_env: Vec<String>,
 }
 
 /// Whose it is, and where it is kept.
@@ -152,6 +167,9 @@ pub(crate) struct OneRun {
     /// Which run: `stepwright runs` lists them
     #[arg(value_name = "RUN_ID")]
     pub(crate) run: RunId,
+    /// Act as this user: a run of another user, or of none, is not found
+    #[arg(long, value_name = "ID", alias = "user-id")]
+    pub(crate) user: Option<UserId>,
     #[command(flatten)]
     pub(crate) kept: In,
 }
@@ -276,11 +294,20 @@ pub(crate) struct Check {
     pub(crate) json: bool,
 }
 
+impl Doors {
+    /// `true` if nothing is allowed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.allow_path.is_empty() && self.pass_env.is_empty()
+    }
+}
+
 impl Definition {
     /// How the file is to be read.
     pub(crate) fn options(&self) -> Options {
         Options {
             allow_shell: self.allow_shell,
+            allow_path: self.doors.allow_path.clone(),
+            pass_env: self.doors.pass_env.clone(),
             base_dir: self.base_dir.clone(),
             model: self.model.clone(),
         }

@@ -1,9 +1,9 @@
 //! What can be said about runs that are kept.
 
-use super::{In, OneRun, Shown};
+use super::{Doors, In, OneRun, Shown};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
-use stepwright::{RunStatus, SessionId, UserId, WorkflowId};
+use stepwright::{OnInterrupted, RunStatus, SessionId, UserId, WorkflowId};
 
 /// How many runs or sessions are listed, unless somebody says otherwise.
 pub(crate) const LISTED: usize = 20;
@@ -28,8 +28,12 @@ pub(super) const RESUME: &str = "\
 What the steps of the run have completed is not done again. The workflow file is the one with which
 the run began, unless --file says otherwise.
 
+A step that runs a command, and was under way when its process died, may have been done or not: the
+run asks, with exit code 3. --interrupted answers for all.
+
 Examples:
   stepwright resume r-7 --db runs.db
+  stepwright resume r-7 --db runs.db --interrupted retry
   stepwright resume r-7 --db runs.db --file moved/publish.yaml --accept-changes";
 
 pub(super) const CONTINUE: &str = "\
@@ -43,6 +47,7 @@ Examples:
   stepwright continue r-7 --db runs.db --reject 'write=shorter, please'
   stepwright continue r-7 --db runs.db --set write.tone=plain --set write.words=300
   stepwright continue r-7 --db runs.db --select format=blog,video
+  stepwright continue r-7 --db runs.db --done 'deploy=version 1.2'
   echo '{\"publish\": {\"decision\": \"approve\"}}' | stepwright continue r-7 --answers -";
 
 pub(super) const CANCEL: &str = "\
@@ -133,6 +138,8 @@ pub(crate) struct Again {
     /// Allow steps that run commands; without it, a file with such steps is refused
     #[arg(long)]
     pub(crate) allow_shell: bool,
+    #[command(flatten)]
+    pub(crate) doors: Doors,
     /// The directory that steps and tools read and write; by default the one of its beginning
     #[arg(long, value_name = "DIR")]
     pub(crate) base_dir: Option<PathBuf>,
@@ -144,6 +151,10 @@ pub(crate) struct Again {
 pub(crate) struct Resume {
     #[command(flatten)]
     pub(crate) again: Again,
+    /// The answer to every question about a step that its process left half done: run it again, or
+    /// let it fail. Without this, it is asked
+    #[arg(long, value_name = "retry|fail", value_parser = interrupted)]
+    pub(crate) interrupted: Option<OnInterrupted>,
 }
 
 #[derive(Debug, Args)]
@@ -169,7 +180,10 @@ pub(crate) struct Continue {
     /// Which way to go
     #[arg(long, value_name = "ID=CHOICE,…", group = "answer")]
     pub(crate) select: Vec<String>,
-    /// Try again what has failed
+    /// It was done, with this text as output: of a step whose outcome is unknown
+    #[arg(long, value_name = "ID[=OUTPUT]", group = "answer")]
+    pub(crate) done: Vec<String>,
+    /// Try again what has failed; of a step whose outcome is unknown: it was not done, run it
     #[arg(long, value_name = "ID", group = "answer")]
     pub(crate) retry: Vec<String>,
     /// Pass over what has failed
@@ -178,9 +192,17 @@ pub(crate) struct Continue {
     /// Read the answers from a JSON file; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) answers: Option<PathBuf>,
-    /// Who answers: it stands in the journal
+    /// Who answers: it stands in the journal; by default the `--user`
     #[arg(long, value_name = "WHO")]
     pub(crate) by: Option<String>,
+}
+
+fn interrupted(word: &str) -> Result<OnInterrupted, String> {
+    match word {
+        "retry" => Ok(OnInterrupted::Retry),
+        "fail" => Ok(OnInterrupted::Fail),
+        _ => Err("it is neither retry nor fail".to_owned()),
+    }
 }
 
 fn status(word: &str) -> Result<RunStatus, String> {

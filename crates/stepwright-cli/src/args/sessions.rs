@@ -50,6 +50,9 @@ pub(crate) struct OneSession {
     /// Which session
     #[arg(value_name = "SESSION_ID")]
     pub(crate) id: SessionId,
+    /// Act as this user: a session of another user, or of none, is not found
+    #[arg(long, value_name = "ID", alias = "user-id")]
+    pub(crate) user: Option<UserId>,
     #[command(flatten)]
     pub(crate) kept: In,
 }

@@ -206,7 +206,7 @@ fn a_run_of_a_program_can_be_seen_and_answered_and_is_left_to_the_program() {
     let left = place.on_db(&["continue", "r-1", "--approve", "sure"]).ended(3);
     assert!(left.stderr.contains("the answer is left there"), "{left:#?}");
     let twice = place.on_db(&["continue", "r-1", "--reject", "sure"]).ended(2);
-    assert!(twice.stderr.contains("comes too late"), "{twice:#?}");
+    assert!(twice.stderr.contains("is already answered"), "{twice:#?}");
     runtime.block_on(async {
         let workflow = build().await;
         let next = workflow.resume("r-1").await.unwrap();
@@ -246,4 +246,47 @@ fn without_a_database_a_run_that_waits_is_forgotten_and_that_is_said() {
     let place = Place::with(ASKING);
     let ran = place.run(["--allow-shell"]).ended(3);
     assert!(ran.stderr.contains("to go on: do it again with `--db DB`"), "{ran:#?}");
+}
+
+/// A workflow whose agent may read a file only if a person allows it.
+const CAREFUL: &str = "\
+format: 1
+name: Careful
+model: offline
+agents:
+  reader: {tools: [read_file, http_get], requires_confirmation: [read_file]}
+steps:
+  - {agent: reader, prompt: 'Read notes.md and tell what it says.'}
+";
+
+#[test]
+fn without_a_database_and_a_terminal_a_call_that_must_be_allowed_says_so_and_names_the_option() {
+    let place = Place::with(CAREFUL);
+    place.write("notes.md", "The bridge holds.");
+    let ran = place.run([""; 0]).ended(3);
+    assert!(
+        ran.stderr.contains("reader/read_file#1!confirm  the confirmation of a call"),
+        "{ran:#?}"
+    );
+    assert!(ran.stderr.contains("to go on: do it again with `--db DB`"), "{ran:#?}");
+    let kept = place.run(["--db", "a.db", "--run-id", "r-1"]).ended(3);
+    assert!(kept.stderr.contains("--approve 'reader/read_file#1!confirm'"), "{kept:#?}");
+    // The path of the call, or of its step, is enough.
+    place.on_db(&["continue", "r-1", "--approve", "reader"]).ended(0);
+    stepwright_testing::grammar::check(&place.facts_in("a.db"));
+}
+
+#[cfg(unix)]
+#[test]
+fn without_a_database_whoever_sits_at_a_terminal_is_asked_about_a_call() {
+    use crate::person::Person;
+    let place = Place::with(CAREFUL);
+    place.write("notes.md", "The bridge holds.");
+    let person = Person::starts(&place, &["run", "flow.yaml"]);
+    person.sees("May agent `reader` call `read_file`?");
+    person.waits_until(|screen| screen.trim_end().ends_with('›'));
+    person.types("y\r");
+    person.sees("The bridge holds.");
+    person.sees("completed in ");
+    assert_eq!(person.leaves(), 0);
 }

@@ -12,7 +12,7 @@ use stepwright::{
     Content, ErrorCode, ErrorData, Event, EventKind, Media, MediaKind, Patch, RunId, SessionId,
     StepOutput, StepPath, StepStatus, Timestamp, UserId, WorkflowId,
 };
-use stepwright_core::event::{End, NAMES, Reply, WorkflowStarted};
+use stepwright_core::event::{End, NAMES, RefusedAnswer, Reply, WorkflowStarted};
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
 use stepwright_core::requirement::RequirementKind;
@@ -210,6 +210,7 @@ fn waits() -> Vec<EventKind> {
         step(K::UserInput { schema: schema.clone() }),
         step(K::Wait { schema: Some(schema) }),
         step(K::ErrorDecision { error: error(), attempts: 3, retries: true }),
+        step(K::Interrupted { effect: "step facts/web".into(), attempt: 1 }),
         step(K::Sleep),
         step(K::Confirmation),
         E::RouterPaused { requirement: asked(K::RouteSelection { choices, multiple: true }) },
@@ -228,9 +229,21 @@ fn waits() -> Vec<EventKind> {
         E::StepExecutorContinued { reply: reply(Answer::Approve, true) },
         E::DeadlineSet { requirement: asked(K::Deadline) },
         E::DeadlinePassed { reply: Box::new(Reply { by: None, ..*reply(Answer::Elapsed, false) }) },
+        E::AnswerRefused {
+            refused: Box::new(RefusedAnswer {
+                reply: *reply(Answer::Approve, false),
+                due: Timestamp(1_795_000_600_000),
+                came: Timestamp(1_795_000_660_000),
+            }),
+        },
         E::StepRecorded { key: "charge".into(), value: json!({"receipt": 40}) },
+        E::StepEffectStarted { key: "charge".into() },
+        E::StepEffectFailed { key: "charge".into(), error: error() },
         E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
-        E::WorkflowContinued { driver: "harbour/1c2d/4026531836/311/90210/1".into() },
+        E::WorkflowContinued {
+            driver: "harbour/1c2d/4026531836/311/90210/1".into(),
+            digest: Some("3f1c".into()),
+        },
     ]
 }
 
@@ -252,7 +265,13 @@ fn samples() -> Vec<Event> {
     ];
     let outcome = |is_error| {
         let (call_id, name) = ("call-1".into(), "read_file".into());
-        Box::new(ToolOutcome { call_id, name, text: "# Bridges".into(), is_error })
+        Box::new(ToolOutcome {
+            call_id,
+            name,
+            text: "# Bridges".into(),
+            is_error,
+            outcome_unknown: is_error,
+        })
     };
     let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Arc<[_]>>();
     let content = || Content::from("The bridge was opened in 1932.");
@@ -280,8 +299,9 @@ fn samples() -> Vec<Event> {
         E::WorkflowCancelled { reason: "it was asked for".into() },
         E::StepStarted { executor_type: ExecutorType::Agent, executor_name: "writer".into() },
         E::StepRetrying { attempt: 1, error: error(), delay_ms: 500 },
+        E::StepAttemptStarted { attempt: 2 },
         E::StepOutput { content: json!({"points": 3}).into() },
-        E::StepProgress { content: "read 3 files".into() },
+        E::StepProgress { content: "read 3 files".into(), progress: Some(0.4) },
         E::StepCompleted {
             output: Arc::new(StepOutput {
                 content: content(),
@@ -301,8 +321,13 @@ fn samples() -> Vec<Event> {
         E::ParallelExecutionCompleted { end: end() },
         E::LoopExecutionStarted { max_iterations: 3 },
         E::LoopIterationStarted { iteration: 1, max_iterations: 3 },
-        E::LoopIterationCompleted { iteration: 1, should_continue: true, end: end() },
-        E::LoopExecutionCompleted { total_iterations: 2, end: end() },
+        E::LoopIterationCompleted {
+            iteration: 1,
+            should_continue: false,
+            exhausted: true,
+            end: end(),
+        },
+        E::LoopExecutionCompleted { total_iterations: 2, exhausted: true, end: end() },
         E::ConditionExecutionStarted { condition_result: Some(true), branch: Some("if".into()) },
         E::ConditionExecutionCompleted { end: end() },
         E::RouterExecutionStarted { selected_steps: names(&["blog"]) },
@@ -318,7 +343,13 @@ fn samples() -> Vec<Event> {
             message: "What is known about the bridge?".into(),
         },
         E::ModelRequestStarted { turn: 1 },
-        E::ModelRequestRetrying { turn: 1, attempt: 1, error: error(), delay_ms: 2000 },
+        E::ModelRequestRetrying {
+            turn: 1,
+            attempt: 1,
+            error: error(),
+            delay_ms: 2000,
+            usage: usage(),
+        },
         E::RunContent { content: "The bridge ".into() },
         E::ReasoningContentDelta { reasoning_content: "They ask for ".into() },
         E::ModelRequestCompleted {
@@ -334,13 +365,14 @@ fn samples() -> Vec<Event> {
             }),
             stop: StopReason::ToolCalls,
             usage: usage(),
+            warning: Some("`openai` ended the answer with [DONE] and gave no finish reason".into()),
         },
         E::ToolCallStarted { tool: Box::new(call(Arguments::Json(json!({"path": "bridges.md"})))) },
         E::ToolCallCompleted { tool: outcome(false) },
-        E::ToolCallError { tool: outcome(true) },
+        E::ToolCallError { tool: outcome(true), error: Some(error()) },
         E::RunContentCompleted,
         E::RunCompleted { content: content(), usage: usage() },
-        E::RunError { error: error() },
+        E::RunError { error: error(), usage: usage() },
         E::CustomEvent { name: "page".into(), data: json!({"number": 3}) },
     ];
     kinds.into_iter().chain(waits()).map(event).collect()
@@ -484,6 +516,9 @@ steps: [{agent: reader, prompt: 'What does flow.md say?'}]
         "StepExecutorPaused",
         "StepExecutorContinued",
         "StepRecorded",
+        "AnswerRefused",
+        "StepEffectStarted",
+        "StepEffectFailed",
     ];
     let missing: Vec<&&str> =
         NAMES.iter().filter(|name| !kinds.contains(**name) && !rare.contains(name)).collect();

@@ -4,17 +4,23 @@
 
 mod answering;
 mod cancelling;
+mod cases;
 #[cfg(unix)]
 mod chat;
 mod checking;
+mod damage;
 mod databases;
+#[cfg(unix)]
+mod doors;
 mod events;
 mod failures;
 mod faults;
+mod interrupting;
 mod kills;
 mod looking;
 mod options;
 mod output;
+mod ownership;
 #[cfg(unix)]
 mod person;
 mod resuming;

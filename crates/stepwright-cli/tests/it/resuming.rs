@@ -23,7 +23,7 @@ fn held(place: &Place) -> Child {
     child
 }
 
-/// Kills the command without asking it. What its step runs goes on until it is let go.
+/// Kills the command without asking it, and with it what its step runs.
 fn killed(mut child: Child) {
     child.kill().unwrap();
     assert_eq!(code(child.wait().unwrap()), 137);
@@ -47,8 +47,7 @@ fn a_killed_run_is_taken_up_and_does_nothing_twice_that_was_completed() {
     assert!(shown.contains("status      interrupted: process "), "{shown}");
     assert!(shown.contains("to go on: stepwright resume r-1 --db a.db --allow-shell\n"), "{shown}");
     // Whoever drove it may have given it up, too.
-    let database = rusqlite::Connection::open(place.path("a.db")).unwrap();
-    database.execute("UPDATE runs SET driver = NULL", []).unwrap();
+    place.given_up("a.db", "r-1");
     let shown = place.on_db(&["show", "r-1"]).ended(0).stdout;
     assert!(shown.contains("status      pending: nobody drives it\n"), "{shown}");
     assert!(shown.contains("to go on: stepwright resume r-1 --db a.db --allow-shell\n"), "{shown}");
@@ -59,7 +58,7 @@ fn a_killed_run_is_taken_up_and_does_nothing_twice_that_was_completed() {
     place.write("go.txt", "");
     let refused = place.on_db(&["resume", "r-1"]).ended(2);
     assert!(refused.stderr.contains("--allow-shell"), "{refused:#?}");
-    let done = place.on_db(&["resume", "r-1", "--allow-shell"]).ended(0);
+    let done = place.on_db(&["resume", "r-1", "--allow-shell", "--interrupted", "retry"]).ended(0);
     assert_eq!(done.stdout, "after made\n");
     assert_eq!(done.stderr, "run r-1 completed\n");
     assert_eq!((lines(&place, "done.txt"), lines(&place, "tried.txt")), (1, 2));
@@ -209,4 +208,35 @@ fn a_run_that_has_ended_is_not_cancelled() {
     place.run(["--allow-shell", "--db", "a.db", "--run-id", "r-1"]).ended(0);
     let over = place.on_db(&["cancel", "r-1"]).ended(2);
     assert_eq!(over.stderr, "error: run `r-1` has ended already: it completed\n");
+}
+
+#[test]
+fn a_command_that_was_changed_after_its_approval_is_not_run() {
+    const ASKED: &str = "\
+format: 1
+name: Chg
+steps:
+  - {name: plan, template: deploy v1}
+  - name: gate
+    shell: echo deploy v1
+    human_review: {requires_confirmation: 'Deploy v1?'}
+";
+    let place = Place::with(ASKED);
+    place.run(["--allow-shell", "--db", "a.db", "--run-id", "g"]).ended(3);
+    let other = ASKED.replace("deploy v1", "deploy v9").replace("echo deploy", "echo RM -RF");
+    place.write("changed.yaml", other);
+    let go_on = ["continue", "g", "--allow-shell", "--file", "changed.yaml", "--approve", "gate"];
+    let changed = place.on_db(&go_on).ended(2);
+    for part in [
+        "workflow `Chg` has changed since run `g` began",
+        r#"~ `plan`: `template` was "deploy v1" and is "deploy v9""#,
+        r#"~ `gate`: `shell` was "echo deploy v1" and is "echo RM -RF v9""#,
+        "hint: `--accept-changes` accepts it",
+    ] {
+        assert!(changed.stderr.contains(part), "{part}: {changed:#?}");
+    }
+    assert!(!changed.stdout.contains("RM"), "{changed:#?}");
+    // The approval is not lost: the run goes on with what was shown.
+    let accepted = [&go_on[..], &["--accept-changes"]].concat();
+    assert!(place.on_db(&accepted).ended(0).stdout.contains("RM -RF v9"));
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use stepwright::store::{RunFilter, Store as _};
-use stepwright::{Event, RunStatus, Session, SessionId, Sqlite};
+use stepwright::{Event, RunId, RunStatus, Session, SessionId, Sqlite};
 
 /// What in an environment changes what is written. `CI` does: build servers show colours even where
 /// a terminal says that it has none.
@@ -174,6 +174,15 @@ impl Place {
 
     pub(crate) fn session_in(&self, db: &str, session: &str) -> Option<Session> {
         self.ask(db, async |store| store.session(&SessionId::new(session).unwrap()).await.unwrap())
+    }
+
+    /// Makes a run one that no process drives, as its driver does that gives it up.
+    pub(crate) fn given_up(&self, db: &str, run: &str) {
+        let run = RunId::new(run).unwrap();
+        self.ask(db, async |store| {
+            let row = store.run(&run).await.unwrap().unwrap();
+            store.release(&run, &row.driver.unwrap()).await.unwrap();
+        });
     }
 
     fn ask<T>(&self, db: &str, question: impl AsyncFnOnce(Sqlite) -> T) -> T {

@@ -1,14 +1,13 @@
 //! What can happen in a run.
 
-use super::WorkflowStarted;
+use super::{End, RefusedAnswer, Reply, WorkflowStarted};
 use crate::content::Content;
 use crate::error::ErrorData;
 use crate::executor::{ExecutorType, StepOutput};
 use crate::message::{AssistantTurn, ToolCall, ToolOutcome, Usage};
 use crate::model::StopReason;
-use crate::output::StepStatus;
 use crate::path::StepPath;
-use crate::requirement::{Answer, Requirement};
+use crate::requirement::Requirement;
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,12 +19,13 @@ use std::sync::Arc;
 /// use stepwright_core::EventKind;
 /// fn line(kind: &EventKind) -> Option<String> {
 ///     match kind {
-///         EventKind::StepProgress { content } => Some(format!("... {content}")),
+///         EventKind::StepProgress { content, .. } => Some(format!("... {content}")),
 ///         EventKind::WorkflowCompleted { content } => Some(content.to_string()),
 ///         _ => None,
 ///     }
 /// }
-/// let progress = EventKind::StepProgress { content: "page 3 of 5".into() };
+/// let progress = Some(0.6);
+/// let progress = EventKind::StepProgress { content: "page 3 of 5".into(), progress };
 /// assert_eq!(line(&progress).unwrap(), "... page 3 of 5");
 /// assert_eq!((progress.name(), progress.is_fact()), ("StepProgress", false));
 /// ```
@@ -67,6 +67,10 @@ pub enum EventKind {
     WorkflowContinued {
         /// Who drives it now.
         driver: Arc<str>,
+        /// The digest of the plan with which it goes on, where that is another one than before and
+        /// the change was accepted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Arc<str>>,
     },
 
     // --- a step ---
@@ -86,6 +90,13 @@ pub enum EventKind {
         /// How long it waits before it tries again, in milliseconds.
         delay_ms: u64,
     },
+    /// An attempt after the first begins, or one whose outcome was unknown begins again. Recorded
+    /// for steps that are not simply repeated when their process dies: see
+    /// [`OnInterrupted`](crate::OnInterrupted).
+    StepAttemptStarted {
+        /// The attempt, counted from 1.
+        attempt: u32,
+    },
     /// Shown before `StepCompleted` of a function, so that a reader who wants only what there is to
     /// read gets it. A delta: the fact is `StepCompleted`.
     StepOutput {
@@ -96,6 +107,9 @@ pub enum EventKind {
     StepProgress {
         /// What it says.
         content: Content,
+        /// How far it has come, from 0 to 1, if it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        progress: Option<f64>,
     },
     /// A step ended well.
     StepCompleted {
@@ -171,6 +185,12 @@ pub enum EventKind {
         #[serde(flatten)]
         reply: Box<Reply>,
     },
+    /// An answer was refused, because it came after the deadline of what it answers.
+    AnswerRefused {
+        /// The answer, the deadline, and when the answer came.
+        #[serde(flatten)]
+        refused: Box<RefusedAnswer>,
+    },
     /// A step has done something that is not done twice: see
     /// [`StepContext::once`](crate::StepContext::once).
     StepRecorded {
@@ -178,6 +198,21 @@ pub enum EventKind {
         key: Arc<str>,
         /// What came of it.
         value: Value,
+    },
+
+    /// An effect of a step begins, of which it is recorded that it begins: a
+    /// [`StepContext::once`](crate::StepContext::once) with a policy or a probe.
+    StepEffectStarted {
+        /// The key of the effect.
+        key: Arc<str>,
+    },
+    /// An effect of a step has failed, and is known not to have happened. A later attempt may begin
+    /// it again.
+    StepEffectFailed {
+        /// The key of the effect.
+        key: Arc<str>,
+        /// Why it failed.
+        error: Box<ErrorData>,
     },
 
     // --- containers ---
@@ -221,6 +256,10 @@ pub enum EventKind {
         iteration: u32,
         /// Whether another follows.
         should_continue: bool,
+        /// `true` if it was the last one that the loop may make, and the condition of the loop was
+        /// not met.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        exhausted: bool,
         /// How it ended.
         #[serde(flatten)]
         end: End,
@@ -229,6 +268,10 @@ pub enum EventKind {
     LoopExecutionCompleted {
         /// How many turns it took.
         total_iterations: u32,
+        /// Whether it made all its turns and its condition was not met: it failed for that, or goes
+        /// on as its `on_exhausted` says.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        exhausted: bool,
         /// How it ended.
         #[serde(flatten)]
         end: End,
@@ -313,6 +356,9 @@ pub enum EventKind {
         error: Box<ErrorData>,
         /// How long it waits before it asks again, in milliseconds.
         delay_ms: u64,
+        /// What the failed request consumed, as far as the provider said.
+        #[serde(default, skip_serializing_if = "Usage::is_empty")]
+        usage: Usage,
     },
     /// A piece of text. A delta.
     RunContent {
@@ -335,8 +381,14 @@ pub enum EventKind {
         /// What it consumed.
         #[serde(default, skip_serializing_if = "Usage::is_empty")]
         usage: Usage,
+        /// A doubt about the answer that does not make it a failure: that its end was not
+        /// announced, for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        warning: Option<Arc<str>>,
     },
-    /// A tool is called.
+    /// A tool call begins. Its path is that of its step, the name of the tool and the number of the
+    /// call: `order/charge#2`. It may stand twice for one call, if the call was interrupted and is
+    /// known not to have happened.
     ToolCallStarted {
         /// The call.
         tool: Box<ToolCall>,
@@ -350,6 +402,9 @@ pub enum EventKind {
     ToolCallError {
         /// What the model was told.
         tool: Box<ToolOutcome>,
+        /// Why the step fails, if the tool failed in a way that the model cannot mend.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Box<ErrorData>>,
     },
     /// All text of an agent has been shown. A delta.
     RunContentCompleted,
@@ -365,6 +420,9 @@ pub enum EventKind {
     RunError {
         /// Why.
         error: Box<ErrorData>,
+        /// What a request to its model consumed that failed and stands in no other event.
+        #[serde(default, skip_serializing_if = "Usage::is_empty")]
+        usage: Usage,
     },
 
     // --- yours ---
@@ -375,46 +433,6 @@ pub enum EventKind {
         /// What it says.
         data: Value,
     },
-}
-
-/// How a container ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct End {
-    /// Completed, failed, cancelled.
-    pub status: StepStatus,
-    /// Why it failed, if that was its own doing: a decision, a merge of state.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<Box<ErrorData>>,
-}
-
-/// How somebody, or nobody in time, answered a [`Requirement`].
-///
-/// ```
-/// use stepwright_core::{Answer, event::Reply};
-/// let reply: Reply = serde_json::from_str(
-///     r#"{"requirement_id": "Publish!confirm", "answer": {"decision": "approve"}, "by": "anna"}"#,
-/// )?;
-/// assert_eq!((reply.answer, reply.timed_out), (Answer::Approve, false));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reply {
-    /// Which requirement.
-    pub requirement_id: Arc<str>,
-    /// The answer.
-    pub answer: Answer,
-    /// Who gave it, if they said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<Arc<str>>,
-    /// Whether nobody answered in time.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub timed_out: bool,
-}
-
-impl From<StepStatus> for End {
-    fn from(status: StepStatus) -> Self {
-        Self { status, error: None }
-    }
 }
 
 impl EventKind {
@@ -513,7 +531,7 @@ impl EventKind {
         match self {
             Self::WorkflowCompleted { content }
             | Self::StepOutput { content }
-            | Self::StepProgress { content }
+            | Self::StepProgress { content, .. }
             | Self::RunCompleted { content, .. } => Some(content.clone()),
             Self::RunContent { content } => Some(content.clone().into()),
             Self::StepCompleted { output } => Some(output.content.clone()),
@@ -522,13 +540,13 @@ impl EventKind {
             | Self::StepOutputReview { requirement }
             | Self::StepExecutorPaused { requirement } => Some(requirement.message.clone().into()),
             Self::StepCancelled { partial } if !partial.is_empty() => Some(partial.clone()),
-            Self::ToolCallCompleted { tool } | Self::ToolCallError { tool } => {
+            Self::ToolCallCompleted { tool } | Self::ToolCallError { tool, .. } => {
                 Some(tool.text.as_str().into())
             }
             Self::WorkflowError { error, .. }
             | Self::StepError { error, .. }
             | Self::StepSkipped { error, .. }
-            | Self::RunError { error } => Some(error.message.as_str().into()),
+            | Self::RunError { error, .. } => Some(error.message.as_str().into()),
             _ => None,
         }
     }
@@ -556,6 +574,7 @@ names!(
     WorkflowContinued,
     StepStarted,
     StepRetrying,
+    StepAttemptStarted,
     StepOutput,
     StepProgress,
     StepCompleted,
@@ -570,7 +589,10 @@ names!(
     StepExecutorContinued,
     DeadlineSet,
     DeadlinePassed,
+    AnswerRefused,
     StepRecorded,
+    StepEffectStarted,
+    StepEffectFailed,
     StepsExecutionStarted,
     StepsExecutionCompleted,
     ParallelExecutionStarted,

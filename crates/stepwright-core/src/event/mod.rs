@@ -1,9 +1,12 @@
 //! What happens in a run: the one stream that everything else is a fold of.
 
+mod end;
 mod kind;
 
-pub use kind::{End, EventKind, NAMES, Reply};
+pub use end::{End, RefusedAnswer, Reply};
+pub use kind::{EventKind, NAMES};
 
+use crate::calls::is_call;
 use crate::content::Content;
 use crate::executor::RunInput;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
@@ -71,6 +74,13 @@ impl Event {
     /// What there is to read in it, if anything: a piece of text, an output, an error's message.
     pub fn content(&self) -> Option<Content> {
         self.kind.content()
+    }
+
+    /// Whether a reader who did not ask for `stream_events` sees it: see [`EventKind::is_content`].
+    /// Text inside a tool call, such as that of an agent that works there, is no text of the step.
+    pub fn is_content(&self) -> bool {
+        let inside_call = matches!(self.kind, EventKind::RunContent { .. }) && is_call(&self.path);
+        self.kind.is_content() && !inside_call
     }
 
     /// The name of its kind, in Agno's words where Agno has it.

@@ -7,7 +7,7 @@ use crate::content::Content;
 use crate::error::ErrorData;
 use crate::event::{End, Event, EventKind, WorkflowStarted};
 use crate::executor::{ExecutorType, StepOutput};
-use crate::message::Usage;
+use crate::message::{ToolOutcome, Usage};
 use crate::output::{
     ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepStatus, StepType, Turn,
 };
@@ -17,6 +17,7 @@ use crate::world::Timestamp;
 use output::{Head, output};
 use slots::{Open, Slot, at_least};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A history that cannot be: a journal was damaged, or the engine has a bug.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +58,8 @@ pub struct Fold {
     next: u64,
     slots: Vec<Slot>,
     open: Open,
+    /// The number of tool calls that are under way.
+    calls: u32,
     /// What is waited for.
     #[expect(clippy::box_collection, reason = "most runs wait for nobody, and keep no room")]
     waits: Option<Box<Vec<Requirement>>>,
@@ -97,6 +100,7 @@ impl Fold {
                 content: Content::default(),
                 failure: None,
                 metrics: Metrics::default(),
+                refused: Vec::new(),
             }));
             self.status = RunStatus::Running;
             self.next = 1;
@@ -153,12 +157,28 @@ impl Fold {
                 let place = waits.iter().position(|wait| wait.id == reply.requirement_id);
                 waits.remove(place.ok_or("that is not waited for")?);
             }
+            E::AnswerRefused { refused } => {
+                if !self.requirements().iter().any(|wait| wait.id == refused.reply.requirement_id) {
+                    return Err("that is not waited for");
+                }
+                if let Some(run) = &mut self.run {
+                    run.refused.push((**refused).clone());
+                }
+            }
+            E::StepAttemptStarted { attempt } => self.slot(event)?.attempts = *attempt,
             E::StepRecorded { .. }
-            | E::ModelRequestStarted { .. }
-            | E::ModelRequestRetrying { .. }
-            | E::ToolCallStarted { .. } => {
+            | E::StepEffectStarted { .. }
+            | E::StepEffectFailed { .. }
+            | E::ModelRequestStarted { .. } => {
                 self.slot(event)?;
             }
+            // A call may begin again. In older journals it stands at the path of its step.
+            E::ToolCallStarted { .. } if self.is_open(&event.path) => {}
+            E::ToolCallStarted { .. } => {
+                let caller = event.path.caller_str().filter(|caller| !caller.is_empty());
+                self.start_in(event, StepType::ToolCall, caller.ok_or("it has no caller")?)?;
+            }
+            E::ModelRequestRetrying { usage, .. } => self.consumed(event, *usage)?,
 
             E::StepStarted { executor_type, executor_name } => {
                 let slot = self.start(event, StepType::Step)?;
@@ -167,6 +187,7 @@ impl Fold {
                 metrics(self, |m| m.steps += 1);
             }
             E::StepRetrying { attempt, .. } => {
+                self.stop_calls(event);
                 let slot = self.slot(event)?;
                 slot.attempts = attempt + 1;
                 if let Some(more) = &mut slot.more {
@@ -215,10 +236,15 @@ impl Fold {
                 self.start(event, StepType::Item)?;
             }
             // Written out, so that a kind that is new is not forgotten here.
+            E::LoopExecutionCompleted { end, exhausted, .. } => {
+                if *exhausted {
+                    self.slot(event)?.more().exhausted = true;
+                }
+                self.close(event, end)?;
+            }
             E::StepsExecutionCompleted { end }
             | E::ParallelExecutionCompleted { end }
             | E::LoopIterationCompleted { end, .. }
-            | E::LoopExecutionCompleted { end, .. }
             | E::ConditionExecutionCompleted { end }
             | E::RouterExecutionCompleted { end }
             | E::MapItemCompleted { end, .. }
@@ -247,9 +273,17 @@ impl Fold {
                 }
                 metrics(self, |m| m.model_calls += 1);
             }
-            E::ToolCallCompleted { tool } | E::ToolCallError { tool } => {
-                if let Some(run) = self.slot(event)?.run() {
-                    run.turns.push(Turn::Tool((**tool).clone()));
+            E::ToolCallCompleted { tool } | E::ToolCallError { tool, .. } => {
+                let mut index = self.open.get(event.path.as_str(), &self.slots);
+                if let Some(call) = index
+                    && self.slots[call as usize].step_type == StepType::ToolCall
+                {
+                    self.finish(event, StepStatus::Completed)?;
+                    index = self.slots[call as usize].parent;
+                }
+                let index = index.ok_or("it has not begun, or has ended")?;
+                if let Some(run) = self.slots[index as usize].run() {
+                    told(&mut run.turns, (**tool).clone());
                 }
                 metrics(self, |m| m.tool_calls += 1);
             }
@@ -258,7 +292,8 @@ impl Fold {
                     run.content = content.clone();
                 }
             }
-            E::RunError { error } => {
+            E::RunError { error, usage } => {
+                self.consumed(event, *usage)?;
                 if let Some(run) = self.slot(event)?.run() {
                     run.error = Some(error.clone());
                 }
@@ -274,6 +309,19 @@ impl Fold {
         Ok(())
     }
 
+    /// Counts what a request consumed that gave no answer.
+    fn consumed(&mut self, event: &Event, usage: Usage) -> Result<(), &'static str> {
+        let slot = self.slot(event)?;
+        if !usage.is_empty() {
+            let more = slot.more();
+            more.usage += usage;
+            if let Some(run) = more.runs.last_mut() {
+                run.usage += usage;
+            }
+        }
+        Ok(())
+    }
+
     fn end(&mut self, status: RunStatus) -> Result<(), &'static str> {
         if !self.open.is_empty() {
             return Err("a step has not ended");
@@ -285,9 +333,10 @@ impl Fold {
     }
 
     fn wait(&mut self, event: &Event, requirement: &Requirement) -> Result<(), &'static str> {
-        // A step may wait before it begins: then what encloses it is under way.
+        // A step, or a tool call, may wait before it begins: then what encloses it is under way.
+        let is_open = |path: &str| path.is_empty() || self.open.get(path, &self.slots).is_some();
         let parent = event.path.parent_str().ok_or("it has no address")?;
-        let encloses = parent.is_empty() || self.open.get(parent, &self.slots).is_some();
+        let encloses = is_open(parent) || event.path.caller_str().is_some_and(is_open);
         if !encloses && self.open.get(event.path.as_str(), &self.slots).is_none() {
             return Err("what waits is not under way");
         }
@@ -309,14 +358,30 @@ impl Fold {
     }
 
     fn start(&mut self, event: &Event, step_type: StepType) -> Result<&mut Slot, &'static str> {
-        let parent = match event.path.parent_str() {
-            None => return Err("it has no address"),
-            Some("") => None,
-            Some(parent) => match self.open.get(parent, &self.slots) {
+        let parent = event.path.parent_str().ok_or("it has no address")?;
+        self.start_in(event, step_type, parent)
+    }
+
+    fn start_in(
+        &mut self,
+        event: &Event,
+        step_type: StepType,
+        parent: &str,
+    ) -> Result<&mut Slot, &'static str> {
+        let parent = match parent {
+            "" => None,
+            parent => match self.open.get(parent, &self.slots) {
                 Some(index) => Some(index),
                 None => return Err("what encloses it is not under way"),
             },
         };
+        if step_type == StepType::ToolCall {
+            let caller = parent.map(|index| self.slots[index as usize].step_type);
+            if !matches!(caller, Some(StepType::Step | StepType::ToolCall)) {
+                return Err("no step makes this call");
+            }
+            self.calls += 1;
+        }
         let index = u32::try_from(self.slots.len()).map_err(|_| "there are too many steps")?;
         if self.open.get(event.path.as_str(), &self.slots).is_some() {
             return Err("it has begun already");
@@ -348,13 +413,34 @@ impl Fold {
         }
     }
 
+    /// The calls inside are over, without an end of their own: their step has gone on without them.
+    fn stop_calls(&mut self, event: &Event) {
+        if self.calls == 0 {
+            return;
+        }
+        for index in self.open.all().collect::<Vec<_>>() {
+            let slot = &mut self.slots[index as usize];
+            let is_inside = event.path != slot.path && event.path.contains(&slot.path);
+            if slot.step_type == StepType::ToolCall && is_inside {
+                (slot.status, slot.ended_at) = (StepStatus::Cancelled, Some(event.time));
+                let path = slot.path.clone();
+                self.open.remove(path.as_str(), &self.slots);
+                self.calls -= 1;
+            }
+        }
+    }
+
     fn finish(&mut self, event: &Event, status: StepStatus) -> Result<&mut Slot, &'static str> {
+        self.stop_calls(event);
         let index = self.open.remove(event.path.as_str(), &self.slots);
         let index = index.ok_or("it has not begun, or has ended")?;
         if let Some(waits) = self.waits.as_deref_mut() {
             waits.retain(|wait| !event.path.contains(&wait.path));
         }
         let slot = &mut self.slots[index as usize];
+        if slot.step_type == StepType::ToolCall {
+            self.calls -= 1;
+        }
         slot.status = status;
         slot.ended_at = Some(event.time);
         if let Some(more) = &mut slot.more {
@@ -423,10 +509,14 @@ impl Fold {
         }
     }
 
-    /// What is under way at or beneath `path`, the innermost first, with what it has said so far.
+    /// The steps and containers that are under way at or beneath `path`, the innermost first, with
+    /// what they have said so far. Tool calls end with their steps.
     pub fn open_within(&self, path: &StepPath) -> Vec<(StepPath, StepType, Content)> {
         let mut open: Vec<u32> = self.open.all().collect();
-        open.retain(|index| path.contains(&self.slots[*index as usize].path));
+        open.retain(|index| {
+            let slot = &self.slots[*index as usize];
+            slot.step_type != StepType::ToolCall && path.contains(&slot.path)
+        });
         open.sort_unstable_by_key(|index| std::cmp::Reverse(*index));
         open.into_iter()
             .map(|index| {
@@ -457,6 +547,32 @@ impl Fold {
         self.waits.as_deref().map_or(&[], |waits| waits)
     }
 
+    /// When an answer to the requirement of this name comes too late: after its own deadline, after
+    /// that of a container around it, or when the time of the run is over. `None` if it never does,
+    /// or if nothing of that name is waited for.
+    pub fn answer_due(&self, id: &str) -> Option<Timestamp> {
+        let asked = self.requirements().iter().find(|asked| *asked.id == *id)?;
+        let around = self.requirements().iter().filter(|other| {
+            other.kind == RequirementKind::Deadline && other.path.contains(&asked.path)
+        });
+        let run = self.run.as_ref().and_then(|head| {
+            let limit = Duration::from_millis(head.started.timeout_ms?);
+            Some(head.created_at.plus(limit))
+        });
+        around.filter_map(|around| around.due).chain(asked.due).chain(run).min()
+    }
+
+    /// `true` if an answer to the requirement of this name was refused because it came too late.
+    pub fn has_refused(&self, id: &str) -> bool {
+        let refused = self.run.as_ref().map_or(&[][..], |head| &head.refused);
+        refused.iter().any(|refused| *refused.reply.requirement_id == *id)
+    }
+
+    /// `true` if the requirement of this name is open.
+    pub fn waits_for(&self, id: &str) -> bool {
+        self.requirements().iter().any(|wait| *wait.id == *id)
+    }
+
     /// What the run consumed so far.
     pub fn metrics(&self) -> Metrics {
         self.run.as_ref().map_or_else(Metrics::default, |head| head.metrics_now(&self.slots))
@@ -473,4 +589,20 @@ impl Fold {
     pub fn is_open(&self, path: &StepPath) -> bool {
         self.open.get(path.as_str(), &self.slots).is_some()
     }
+}
+
+/// Adds the answer of a tool: answers stand in the order of their calls, whichever comes first.
+fn told(turns: &mut Vec<Turn>, answer: ToolOutcome) {
+    let asked = turns.iter().rposition(|turn| matches!(turn, Turn::Model(_)));
+    let Some(Turn::Model(turn)) = asked.map(|asked| &turns[asked]) else {
+        turns.push(Turn::Tool(answer));
+        return;
+    };
+    let place = |id: &str| turn.tool_calls().position(|call| call.id == id);
+    let here = place(&answer.call_id);
+    let behind = turns.iter().rposition(|turn| match turn {
+        Turn::Tool(other) => place(&other.call_id) <= here,
+        Turn::Model(_) => true,
+    });
+    turns.insert(behind.map_or(0, |behind| behind + 1), Turn::Tool(answer));
 }

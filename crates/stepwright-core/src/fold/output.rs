@@ -2,7 +2,7 @@
 
 use super::slots::Slot;
 use crate::content::Content;
-use crate::event::WorkflowStarted;
+use crate::event::{RefusedAnswer, WorkflowStarted};
 use crate::id::RunId;
 use crate::media::Media;
 use crate::output::{ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepResult, StepType};
@@ -22,6 +22,7 @@ pub(super) struct Head {
     pub(super) content: Content,
     pub(super) failure: Option<Box<RunFailure>>,
     pub(super) metrics: Metrics,
+    pub(super) refused: Vec<RefusedAnswer>,
 }
 
 impl Head {
@@ -72,6 +73,7 @@ pub(super) fn output(
         error: head.failure.as_deref().cloned(),
         media,
         requirements,
+        refused_answers: head.refused.clone(),
     }
 }
 
@@ -87,6 +89,14 @@ fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>)
         steps.reverse();
         let order = slot.more.as_mut().and_then(|more| more.order.take());
         in_order(&mut steps, slot.step_type, order.as_deref());
+        if slot.step_type == StepType::ToolCall {
+            // A call is part of its step, and so is what an agent inside it consumed.
+            if let Some(parent) = slot.parent {
+                let caller = slots[parent as usize].more();
+                caller.inside += slot.usage();
+            }
+            continue;
+        }
         let siblings = match slot.parent {
             Some(parent) => inside.entry(parent).or_default(),
             None => &mut top,

@@ -36,8 +36,12 @@ pub(super) struct More {
     pub(super) before: Usage,
     /// What this attempt has consumed so far.
     pub(super) usage: Usage,
+    /// What its tool calls consumed, once it is worked out.
+    pub(super) inside: Usage,
     /// What it has said so far.
     pub(super) partial: String,
+    /// Of a loop: it made all its turns, and its condition was not met.
+    pub(super) exhausted: bool,
 }
 
 impl Slot {
@@ -54,7 +58,7 @@ impl Slot {
     pub(super) fn usage(&self) -> Usage {
         let given = self.output.as_ref().map(|output| output.usage).unwrap_or_default();
         let Some(more) = &self.more else { return given };
-        [more.before, at_least(more.usage, given)].into_iter().sum()
+        [more.before, at_least(more.usage, given), more.inside].into_iter().sum()
     }
 
     pub(super) fn into_result(self, steps: Vec<StepResult>) -> StepResult {
@@ -70,6 +74,7 @@ impl Slot {
             status: self.status,
             content: output.map_or_else(Content::default, |output| output.content.clone()),
             media: output.map_or_else(Vec::new, |output| output.media.clone()),
+            exhausted: more.as_ref().is_some_and(|more| more.exhausted),
             error: more.and_then(|more| more.error),
             attempts: self.attempts,
             stop: output.is_some_and(|output| output.stop),

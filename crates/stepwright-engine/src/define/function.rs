@@ -1,5 +1,6 @@
 //! Functions as executors.
 
+use super::prompt::Prompt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use stepwright_core::{
 /// #[derive(serde::Deserialize)]
 /// struct Topic { title: String }
 /// async fn outline(Json(topic): Json<Topic>) -> String { topic.title }
-/// async fn polish(text: String, cx: StepContext) -> String { cx.progress("polishing"); text }
+/// async fn polish(text: String, cx: StepContext) -> String { cx.note("polishing"); text }
 /// async fn both(input: StepInput) -> String { format!("{} {}", input.run.content, input.text()) }
 /// let workflow = Workflow::builder("All").step(outline).step(polish).step(both).build()?;
 /// let output = workflow.run(r#"{"title": "Ants"}"#).blocking()?;
@@ -244,6 +245,15 @@ impl Blocking {
 
     pub(crate) fn name(&self) -> Arc<str> {
         self.name.clone()
+    }
+
+    /// The same, on a message made of what its step is given.
+    pub(crate) fn prompted(self, prompt: Prompt) -> Self {
+        let Self { name, call } = self;
+        let call = move |input: &StepInput, cx: &StepContext| {
+            call(&super::prompt::told(&prompt, input.clone())?, cx)
+        };
+        Self { name, call: Arc::new(call) }
     }
 
     pub(crate) fn call(

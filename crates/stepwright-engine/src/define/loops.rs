@@ -3,9 +3,13 @@
 use super::condition::IntoHolds;
 use super::{AnyStep, Body, Common, Decider, IntoStep, container};
 use std::sync::Arc;
+use stepwright_core::plan::OnExhausted;
 use stepwright_core::{Content, StepInput};
 
 /// Steps that are repeated until a condition holds, and at most so many times.
+///
+/// A loop that makes all its turns without meeting its condition fails, unless
+/// [`Loop::on_exhausted`] says otherwise.
 ///
 /// Each turn begins with what the loop was given, as in Agno, or with what the last turn gave:
 /// [`Loop::forward`].
@@ -29,6 +33,7 @@ pub struct Loop {
     at_most: Option<u32>,
     forward: bool,
     until: Option<Decider<bool>>,
+    on_exhausted: Option<OnExhausted>,
 }
 
 impl Loop {
@@ -40,6 +45,7 @@ impl Loop {
             at_most: None,
             forward: false,
             until: None,
+            on_exhausted: None,
         }
     }
 
@@ -53,6 +59,34 @@ impl Loop {
     #[doc(alias = "max_iterations")]
     pub fn at_most(mut self, turns: u32) -> Self {
         self.at_most = Some(turns);
+        self
+    }
+
+    /// What happens when it has made all its turns and [`until`](Loop::until) was never met, or no
+    /// turn was accepted by a person: by default the loop fails. A loop without either has no
+    /// condition, and cannot have this.
+    ///
+    /// ```
+    /// use stepwright_engine::{Loop, Step, Workflow};
+    /// use stepwright_core::{StepInput, plan::OnExhausted};
+    /// # async fn improve(draft: String) -> String { draft + "!" }
+    /// let revise = Loop::new("Revise")
+    ///     .step(improve)
+    ///     .forward()
+    ///     .at_most(2)
+    ///     .until(|turn| turn.text().len() > 20)
+    ///     .on_exhausted(OnExhausted::Continue);
+    /// let label = Step::new("Label", |input: StepInput| async move {
+    ///     let ended = input.loop_outcome("Revise").unwrap_or_default();
+    ///     format!("{} ({} turns, exhausted: {})", input.text(), ended.iterations, ended.exhausted)
+    /// });
+    /// let output = Workflow::builder("Letter").step(revise).step(label).build()?;
+    /// let output = output.run("Hello").blocking()?;
+    /// assert_eq!(output.content.text(), "Hello!! (2 turns, exhausted: true)");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn on_exhausted(mut self, on_exhausted: OnExhausted) -> Self {
+        self.on_exhausted = Some(on_exhausted);
         self
     }
 
@@ -92,6 +126,7 @@ container!(Loop, self => Body::Loop {
     at_most: self.at_most,
     forward: self.forward,
     until: self.until,
+    on_exhausted: self.on_exhausted,
 });
 
 /// What a loop looks at after a turn.

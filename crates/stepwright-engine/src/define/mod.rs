@@ -6,6 +6,7 @@ mod into_step;
 mod loops;
 mod map;
 mod parallel;
+mod prompt;
 mod router;
 mod step;
 mod steps;
@@ -16,6 +17,7 @@ pub use into_step::IntoStep;
 pub use loops::{Loop, LoopView};
 pub use map::{IntoItems, Map};
 pub use parallel::Parallel;
+pub use prompt::IntoPrompt;
 pub use router::{IntoRoute, Router};
 pub use step::Step;
 pub use steps::Steps;
@@ -27,10 +29,11 @@ use futures_util::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::plan::{ErrorPolicy, Join, Retry};
-use stepwright_core::{AnyExecutor, Content, StepError, StepInput};
+use stepwright_core::plan::{ErrorPolicy, Join, OnExhausted, Retry};
+use stepwright_core::{AnyExecutor, Content, Fingerprint, OnInterrupted, StepError, StepInput};
 
 pub(crate) use function::Blocking;
+pub(crate) use prompt::{Prompt, Prompted};
 
 /// A step or a container of any kind, as part of a definition.
 ///
@@ -63,29 +66,59 @@ pub(crate) struct Common {
     pub(crate) on_error: ErrorPolicy,
     pub(crate) timeout: Option<Duration>,
     pub(crate) review: Option<HumanReview>,
+    /// What its writer says it is made of.
+    pub(crate) content: Fingerprint,
+    /// What it says for itself, or for everything in it that says nothing.
+    pub(crate) on_interrupted: Option<OnInterrupted>,
 }
 
 impl Common {
     pub(crate) fn named(name: impl Into<String>) -> Self {
         let on_error = ErrorPolicy::default();
-        Self { name: name.into(), on_error, timeout: None, review: None }
+        let content = Fingerprint::default();
+        let (timeout, review, on_interrupted) = (None, None, None);
+        Self { name: name.into(), on_error, timeout, review, content, on_interrupted }
     }
 }
 
 pub(crate) enum Body {
     Step(StepBody),
     Steps(Vec<AnyStep>),
-    Parallel { branches: Vec<AnyStep>, join: Join, concurrency: Option<u32> },
-    Loop { body: Vec<AnyStep>, at_most: Option<u32>, forward: bool, until: Option<Decider<bool>> },
-    Condition { holds: Decider<bool>, then: Vec<AnyStep>, otherwise: Vec<AnyStep> },
-    Router { choose: Decider<Vec<Arc<str>>>, choices: Vec<AnyStep> },
-    Map { over: Option<Decider<Vec<Content>>>, body: Vec<AnyStep>, concurrency: u32, join: Join },
+    Parallel {
+        branches: Vec<AnyStep>,
+        join: Join,
+        concurrency: Option<u32>,
+    },
+    Loop {
+        body: Vec<AnyStep>,
+        at_most: Option<u32>,
+        forward: bool,
+        until: Option<Decider<bool>>,
+        on_exhausted: Option<OnExhausted>,
+    },
+    Condition {
+        holds: Decider<bool>,
+        then: Vec<AnyStep>,
+        otherwise: Vec<AnyStep>,
+    },
+    Router {
+        choose: Decider<Vec<Arc<str>>>,
+        choices: Vec<AnyStep>,
+    },
+    Map {
+        over: Option<Decider<Vec<Content>>>,
+        body: Vec<AnyStep>,
+        concurrency: u32,
+        join: Join,
+    },
 }
 
 pub(crate) struct StepBody {
     pub(crate) work: Work,
     pub(crate) retry: Retry,
     pub(crate) history: History,
+    pub(crate) prompt: Option<Prompt>,
+    pub(crate) idle: Option<Duration>,
 }
 
 /// What is said of the earlier runs of a session: by a step, or by its workflow for all that say
@@ -94,6 +127,7 @@ pub(crate) struct StepBody {
 pub(crate) struct History {
     pub(crate) add: Option<bool>,
     pub(crate) runs: Option<u32>,
+    pub(crate) completed_only: Option<bool>,
 }
 
 pub(crate) enum Work {
@@ -155,9 +189,40 @@ macro_rules! container {
                 self
             }
 
+            /// The policy of the steps inside for attempts whose outcome is unknown, where a step
+            /// or a container in between has none: see [`Step::on_interrupted`].
+            ///
+            /// [`Step::on_interrupted`]: crate::Step::on_interrupted
+            pub fn on_interrupted(mut self, policy: stepwright_core::OnInterrupted) -> Self {
+                self.common.on_interrupted = Some(policy);
+                self
+            }
+
             /// What a person has a say in: before it begins, or when it has given something.
             pub fn human_review(mut self, review: super::HumanReview) -> Self {
                 self.common.review = Some(review);
+                self
+            }
+
+            /// Sets the version of the functions that decide for it: see
+            /// [`Step::version`](crate::Step::version).
+            pub fn version(self, version: impl AsRef<str>) -> Self {
+                self.source("version", version)
+            }
+
+            /// Adds a text that it is made of: see [`Step::source`](crate::Step::source).
+            pub fn source(
+                mut self,
+                name: impl Into<std::sync::Arc<str>>,
+                text: impl AsRef<str>,
+            ) -> Self {
+                self.common.content = self.common.content.with(name, text);
+                self
+            }
+
+            /// Adds what it is made of: see [`Step::fingerprint`](crate::Step::fingerprint).
+            pub fn fingerprint(mut self, content: super::Fingerprint) -> Self {
+                self.common.content = self.common.content.and(content);
                 self
             }
         }

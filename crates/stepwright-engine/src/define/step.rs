@@ -2,12 +2,14 @@
 
 use super::function::{Blocking, BlockingFn, IntoExecutor};
 use super::into_step::Whole;
+use super::prompt::IntoPrompt;
 use super::{AnyStep, Body, Common, History, IntoStep, StepBody, Work};
 use crate::workflow::Workflow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::plan::{ErrorPolicy, Retry};
-use stepwright_core::{AnyExecutor, ErrorCode, HumanReview};
+use stepwright_core::{AnyExecutor, ErrorCode, Fingerprint, HumanReview, OnInterrupted, StepInput};
 
 /// A named step: an executor, and what happens if that fails.
 ///
@@ -63,7 +65,7 @@ impl Step {
 
     fn made(name: String, work: Work) -> Self {
         let history = History::default();
-        let body = StepBody { work, retry: Retry::default(), history };
+        let body = StepBody { work, retry: Retry::default(), history, prompt: None, idle: None };
         Self { common: Common::named(name), body }
     }
 
@@ -107,6 +109,71 @@ impl Step {
         self
     }
 
+    /// How long an attempt may give no sign of life. One that is silent for longer is dropped and
+    /// counts as failed, so that what is stuck ends early and what is merely slow goes on: see
+    /// [`Step::timeout`] for how long an attempt may take in all.
+    ///
+    /// A sign of life is whatever the step shows or records: text and reasoning of a model as they
+    /// come, tool calls and what is shown inside of them, [`StepContext::progress`] and
+    /// [`StepContext::note`], events of your own, and [`StepContext::keep_alive`], which shows
+    /// nothing. Time in which the step waits for a person or a moment does not count.
+    ///
+    /// [`StepContext::progress`]: stepwright_core::StepContext::progress
+    /// [`StepContext::note`]: stepwright_core::StepContext::note
+    /// [`StepContext::keep_alive`]: stepwright_core::StepContext::keep_alive
+    ///
+    /// ```
+    /// use stepwright_core::StepContext;
+    /// use stepwright_engine::{Step, Workflow};
+    /// use std::time::Duration;
+    /// async fn convert(text: String, cx: StepContext) -> String {
+    ///     cx.progress(0.5, "page 5 of 10");
+    ///     text.to_uppercase()
+    /// }
+    /// let step = Step::new("Convert", convert)
+    ///     .timeout(Duration::from_secs(600))
+    ///     .idle_timeout(Duration::from_secs(60));
+    /// let workflow = Workflow::builder("Book").step(step).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.body.idle = Some(timeout);
+        self
+    }
+
+    /// Makes what the step works on, and so the message of an agent, of all that the step is given:
+    /// the run's input, earlier outputs by name, the turn before, the session state. An error fails
+    /// the attempt.
+    ///
+    /// What people have said, and the history, are added to the message as to any other.
+    ///
+    /// ```
+    /// use stepwright_core::StepInput;
+    /// use stepwright_engine::{Loop, Step, Workflow};
+    /// # async fn write(prompt: String) -> String { format!("<{prompt}>") }
+    /// # async fn review(draft: String) -> String { "too short".into() }
+    /// let write = Step::new("Write", write).prompt(|cx: &StepInput| {
+    ///     let topic = &cx.run.content;
+    ///     match (cx.last_turn("Write"), cx.last_turn("review")) {
+    ///         (Some(draft), Some(verdict)) => format!("{topic}; was {draft}, is {verdict}"),
+    ///         _ => format!("{topic}"),
+    ///     }
+    /// });
+    /// let revise = Loop::new("Revise").step(write).step(review).at_most(2);
+    /// let workflow = Workflow::builder("Article").step(revise).build()?;
+    /// let output = workflow.run("ants").blocking()?;
+    /// let second = &output.step_at("Revise#2/Write").unwrap().content;
+    /// assert_eq!(second.text(), "<ants; was <ants>, is too short>");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn prompt<R: IntoPrompt>(
+        mut self,
+        prompt: impl Fn(&StepInput) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.body.prompt = Some(Arc::new(move |input| prompt(input).into_prompt()));
+        self
+    }
+
     /// Whether it is told what earlier runs of its session were given and gave, whatever its
     /// workflow says. An agent reads that before its message; a function finds it in
     /// `StepInput::history`.
@@ -119,6 +186,13 @@ impl Step {
     /// [`HISTORY_RUNS`](stepwright_core::session::HISTORY_RUNS) unless set.
     pub fn num_history_runs(mut self, runs: u32) -> Self {
         self.body.history.runs = Some(runs);
+        self
+    }
+
+    /// Whether runs that failed or were cancelled are left out of what it is told of earlier runs,
+    /// instead of what its workflow says. They are among them unless set, and marked.
+    pub fn history_completed_only(mut self, only: bool) -> Self {
+        self.body.history.completed_only = Some(only);
         self
     }
 
@@ -138,6 +212,29 @@ impl Step {
     /// ```
     pub fn on_error(mut self, on_error: impl Into<ErrorPolicy>) -> Self {
         self.common.on_error = on_error.into();
+        self
+    }
+
+    /// The policy for an attempt whose outcome is unknown: its process died while it was under way,
+    /// or it timed out where a retry would follow. It may have had its effect, or not.
+    ///
+    /// The nearest policy counts: that of the step, of a container around it, of its workflow, of a
+    /// workflow around that; otherwise the one of the executor
+    /// ([`Executor::on_interrupted`](stepwright_core::Executor::on_interrupted)), which is
+    /// [`OnInterrupted::Retry`] for functions and agents. Of a workflow as a step it is the policy
+    /// of the steps of that workflow that have none.
+    ///
+    /// ```
+    /// use stepwright_core::OnInterrupted;
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn charge(card: String) -> String { card }
+    /// // A card is not charged twice: where that is unknown, the run fails and says so.
+    /// let charge = Step::new("Charge", charge).on_interrupted(OnInterrupted::Fail);
+    /// # Workflow::builder("Shop").step(charge).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {
+        self.common.on_interrupted = Some(policy);
         self
     }
 
@@ -162,6 +259,46 @@ impl Step {
     /// ```
     pub fn human_review(mut self, review: HumanReview) -> Self {
         self.common.review = Some(review);
+        self
+    }
+
+    /// Sets the version of the function that carries it out. The code of a function cannot be
+    /// compared: change the version when the function does something else, so that a run that
+    /// began with the old one, and what people approved in it, is not carried on with the new one
+    /// unless that is accepted.
+    ///
+    /// ```
+    /// # use stepwright_core::{Answer, HumanReview, Memory};
+    /// # use stepwright_engine::{Step, Workflow};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let store = Memory::default();
+    /// let deploy = |version: &str| {
+    ///     let asked = HumanReview::new().requires_confirmation("Deploy?");
+    ///     let step = Step::new("Deploy", async |text: String| text).human_review(asked);
+    ///     Workflow::builder("Release").store(store.clone()).step(step.version(version)).build()
+    /// };
+    /// let paused = deploy("1")?.run("now").await?;
+    /// let answers = [("Deploy", Answer::Approve)];
+    /// let error = deploy("2")?.continue_run(&paused.run_id, answers).await.unwrap_err();
+    /// assert!(error.to_string().contains(r#"`version` was "1" and is "2""#));
+    /// # Ok(()) }
+    /// ```
+    pub fn version(self, version: impl AsRef<str>) -> Self {
+        self.source("version", version)
+    }
+
+    /// Adds a text that it is made of, such as a prompt that its function uses: a run that began
+    /// with another text of this name is not carried on unless that is accepted. The plan keeps
+    /// the beginning of the text and a hash of all of it. For programs that make steps of data.
+    pub fn source(mut self, name: impl Into<Arc<str>>, text: impl AsRef<str>) -> Self {
+        self.common.content = self.common.content.with(name, text);
+        self
+    }
+
+    /// Adds what it is made of, for programs that keep part of that from being shown: see
+    /// [`Step::source`] and [`Fingerprint::with_hidden`].
+    pub fn fingerprint(mut self, content: Fingerprint) -> Self {
+        self.common.content = self.common.content.and(content);
         self
     }
 }

@@ -1,5 +1,6 @@
 //! What the journal holds is recalled; the rest is done once, and recorded.
 
+use super::interrupted::Begun;
 use super::{Attempt, Decision, Effects, Failure, Fan, Past, Stop};
 use crate::recorder::Recorder;
 use futures_util::future::BoxFuture;
@@ -31,6 +32,8 @@ pub(crate) struct Recalled {
     /// Containers, and turns of loops, that failed by themselves: at their decision, for one.
     failures: HashMap<StepPath, Arc<Failure>>,
     noted: HashSet<(StepPath, &'static str)>,
+    /// Steps that began and did not end.
+    begun: Begun,
 }
 
 enum Ended {
@@ -69,10 +72,11 @@ impl Recalled {
                 E::ConditionExecutionStarted { condition_result: Some(holds), .. } => {
                     recalled.decisions.insert(path(), Decision::Holds(*holds));
                 }
-                E::LoopIterationCompleted { should_continue, end, .. }
+                E::LoopIterationCompleted { should_continue, exhausted, end, .. }
                     if end.status == StepStatus::Completed =>
                 {
-                    recalled.decisions.insert(path(), Decision::Holds(!should_continue));
+                    let met = !should_continue && !exhausted;
+                    recalled.decisions.insert(path(), Decision::Holds(met));
                 }
                 E::ConditionExecutionStarted { .. } => {
                     idle.insert(&event.path);
@@ -102,6 +106,7 @@ impl Recalled {
                     }
                 }
             }
+            recalled.begun.note(event);
             recalled.noted.insert((path(), event.kind.name()));
         }
         // Nothing came of these: whether they had failed is not known.
@@ -174,9 +179,13 @@ impl<E: Effects> Effects for Journaled<'_, E> {
     }
 
     fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
-        // Retries are not asked for again, and several of one step differ only in their number.
+        // Retries and attempts are not asked for again, and several of one step differ only in
+        // their number.
         if let Some(Recalled { noted, .. }) = self.recalled
-            && !matches!(kind, EventKind::StepRetrying { .. })
+            && !matches!(
+                kind,
+                EventKind::StepRetrying { .. } | EventKind::StepAttemptStarted { .. }
+            )
             && noted.contains(&(at.clone(), kind.name()))
         {
             return Ok(());
@@ -225,6 +234,6 @@ impl<E: Effects> Effects for Journaled<'_, E> {
         let past = recalled.attempts.get(step).copied().unwrap_or_default();
         let end = recalled.ends.get(step);
         let stopped = matches!(end, Some(Ended::Stopped));
-        Past { ended: end.is_some(), stopped, ..past }
+        Past { ended: end.is_some(), stopped, unknown: recalled.begun.unknown(step), ..past }
     }
 }

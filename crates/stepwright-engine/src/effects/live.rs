@@ -40,9 +40,16 @@ impl Effects for Live<'_> {
         let told;
         let input = match node.kind {
             NodeKind::Step { history_runs: 0, .. } => input,
-            NodeKind::Step { history_runs, .. } => {
+            NodeKind::Step { history_runs, history_completed_only, .. } => {
                 // Boxed, because a step that works keeps no room for this.
-                let earlier = Box::pin(cx.history(history_runs)).await;
+                let earlier = Box::pin(async {
+                    if history_completed_only {
+                        cx.completed_history(history_runs).await
+                    } else {
+                        cx.history(history_runs).await
+                    }
+                })
+                .await;
                 let history = earlier.map_err(|error| Stop::failed(step, error, number))?;
                 told = StepInput { history: Some(history), ..input.clone() };
                 &told
@@ -96,7 +103,11 @@ impl Effects for Live<'_> {
             .and_then(check_items)
             .map(|items| Decision::Items(items.into())),
             Entry::Workflow(Some(check)) => {
-                check(&input.message()).map(|()| Decision::Holds(true)).map_err(bad_input)
+                let prepared = check(&input.message()).map_err(bad_input);
+                prepared.map(|prepared| match prepared {
+                    Some(input) => Decision::Items(Arc::from([input])),
+                    None => Decision::Holds(true),
+                })
             }
             // A loop without `until` takes all its turns.
             _ => Ok(Decision::Holds(false)),
@@ -173,7 +184,7 @@ impl Effects for Live<'_> {
         let due =
             timeout_ms.map(|limit| self.recorder.world().now().plus(Duration::from_millis(limit)));
         requirement.due = requirement.due.or(due);
-        self.recorder.ask(requirement, false).await
+        self.recorder.ask(requirement, None).await
     }
 
     fn asked(&self, id: &str) -> Option<Arc<Requirement>> {

@@ -3,6 +3,7 @@
 //! `Retrying(Journaled(Timed(Live)))`: a retry is outside the journal, so that every attempt is a
 //! fact; a timeout is inside it, so that it is one of those attempts.
 
+mod interrupted;
 mod journaled;
 mod live;
 mod retrying;
@@ -86,6 +87,26 @@ pub(crate) struct Past {
     pub(crate) failed_attempts: u32,
     /// When that other one may begin.
     pub(crate) due: Option<Timestamp>,
+    /// The attempt whose outcome is unknown, if there is one.
+    pub(crate) unknown: Option<Unknown>,
+}
+
+/// An attempt that an earlier life of the run began, and did not end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    /// Its number, from 1.
+    pub(crate) attempt: u32,
+    /// The question about it that a person was asked.
+    pub(crate) asked: Option<About>,
+}
+
+/// What leaves the outcome of an attempt unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// Its process died.
+    Death,
+    /// It failed in a way that does not tell: it timed out, for one.
+    Failure,
 }
 
 /// Several branches at once.

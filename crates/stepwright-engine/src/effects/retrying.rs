@@ -1,12 +1,15 @@
 //! Steps that failed are tried again.
 
-use super::{Attempt, Effects, Stop, hand_on};
+use super::interrupted::{Settled, is_unknown, not_done, settle};
+use super::{About, Attempt, Effects, Stop, hand_on};
 use crate::waits::Waits;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use stepwright_core::plan::{Node, NodeKind, Retry};
-use stepwright_core::{EventKind, StepInput, StepOutput, StepPath, Timestamp, World};
+use stepwright_core::{
+    EventKind, OnInterrupted, StepInput, StepOutput, StepPath, Timestamp, World,
+};
 
 /// Tries a failed step again, after a while, as often as its definition says.
 pub(crate) struct Retrying<'w, E> {
@@ -18,8 +21,10 @@ pub(crate) struct Retrying<'w, E> {
 impl<E: Effects> Effects for Retrying<'_, E> {
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
         match attempt.node.kind {
-            NodeKind::Step { ref retry, .. } if retry.retries > 0 => {
-                Box::pin(self.persist(attempt, retry)).await
+            NodeKind::Step { ref retry, on_interrupted, .. }
+                if retry.retries > 0 || on_interrupted != OnInterrupted::Retry =>
+            {
+                Box::pin(self.persist(attempt, retry, on_interrupted)).await
             }
             _ => self.inner.execute(attempt).await,
         }
@@ -35,9 +40,14 @@ impl<E: Effects> Retrying<'_, E> {
         self.world.sleep(due.since(self.world.now())).await;
     }
 
-    async fn persist(&self, first: &Attempt<'_>, retry: &Retry) -> Result<Arc<StepOutput>, Stop> {
-        let step = first.step;
-        let past = self.inner.past(step);
+    async fn persist(
+        &self,
+        first: &Attempt<'_>,
+        retry: &Retry,
+        policy: OnInterrupted,
+    ) -> Result<Arc<StepOutput>, Stop> {
+        let (fx, step) = (&self.inner, first.step);
+        let past = fx.past(step);
         // Attempts that were not enough for somebody, or failed before somebody had it tried again,
         // do not count as retries.
         let before = first.number - 1;
@@ -45,25 +55,54 @@ impl<E: Effects> Retrying<'_, E> {
         if let Some(due) = past.due.filter(|_| !past.ended && failed > before) {
             self.rest(due).await;
         }
+        let repeats = policy == OnInterrupted::Retry;
+        let mut unknown = past.unknown.filter(|unknown| {
+            !repeats && !past.ended && unknown.attempt == failed.saturating_add(1)
+        });
         loop {
             let attempt = Attempt { number: failed + 1, ..*first };
             if let Some(last) = first.last {
                 last.store(attempt.number, Ordering::Relaxed);
             }
-            let failure = match self.inner.execute(&attempt).await {
+            let unknown = unknown.take();
+            if let Some(unknown) = unknown {
+                match settle(fx, &attempt, policy, unknown.asked, None).await? {
+                    Settled::Done(output) => return Ok(output),
+                    Settled::Again if unknown.asked == Some(About::Failure) => {
+                        failed += 1;
+                        let error = not_done().data;
+                        let kind = EventKind::StepRetrying { attempt: failed, error, delay_ms: 0 };
+                        fx.record(step, kind)?;
+                        continue;
+                    }
+                    Settled::Again => {}
+                }
+            }
+            // The first has begun with its step, as the journal has it.
+            if !repeats && !past.ended && (unknown.is_some() || attempt.number > 1) {
+                let attempt = attempt.number;
+                fx.record(step, EventKind::StepAttemptStarted { attempt })?;
+            }
+            let failure = match fx.execute(&attempt).await {
                 Err(Stop::Failed(failure)) if !past.ended => failure,
                 answer => return answer,
             };
             failed += 1;
-            if failed - before > retry.retries || !retry.is_for(&failure.error) {
+            let over = failed - before > retry.retries || !retry.is_for(&failure.error);
+            let (error, delay_ms) = if !repeats && is_unknown(&failure.error, over) {
+                match settle(fx, &attempt, policy, None, Some(&failure)).await? {
+                    Settled::Done(output) => return Ok(output),
+                    Settled::Again => (not_done().data, 0),
+                }
+            } else if over {
                 return Err(Stop::Failed(failure));
-            }
-            let backoff = retry.delay_ms(failed - before, self.world.chance());
-            let delay_ms = backoff.max(failure.error.retry_after_ms.unwrap_or(0));
-            let error = Box::new(failure.error.clone());
-            self.inner
-                .record(step, EventKind::StepRetrying { attempt: failed, error, delay_ms })?;
-            self.inner.settle().await?;
+            } else {
+                let backoff = retry.delay_ms(failed - before, self.world.chance());
+                let delay_ms = backoff.max(failure.error.retry_after_ms.unwrap_or(0));
+                (Box::new(failure.error.clone()), delay_ms)
+            };
+            fx.record(step, EventKind::StepRetrying { attempt: failed, error, delay_ms })?;
+            fx.settle().await?;
             let due = self.world.now().plus(Duration::from_millis(delay_ms));
             self.rest(due).await;
         }

@@ -4,11 +4,12 @@ use super::flow::Walked;
 use super::{Flow, review, sequence, started, visit};
 use crate::effects::{Decision, Effects, Stop};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use stepwright_core::event::End;
 use stepwright_core::executor::RunInput;
-use stepwright_core::plan::{Node, NodeKind};
+use stepwright_core::plan::{Node, NodeKind, OnExhausted};
 use stepwright_core::scope::Scope;
-use stepwright_core::{EventKind, StepPath, StepStatus};
+use stepwright_core::{ErrorCode, EventKind, StepError, StepOutput, StepPath, StepStatus};
 
 pub(super) async fn steps<E: Effects>(
     fx: &E,
@@ -42,17 +43,21 @@ pub(super) async fn nested<E: Effects>(
 ) -> Result<Walked, Stop> {
     fx.record(path, started(node))?;
     let input = flow.input();
-    // What the workflow demands of its input is checked, and nothing is decided.
-    fx.decide(node, path, &input).await?;
+    // What the workflow demands of its input is checked, and completed if it says how.
+    let content = match fx.decide(node, path, &input).await? {
+        Decision::Items(prepared) if !prepared.is_empty() => prepared[0].clone(),
+        _ => input.message(),
+    };
     let mut walked = Walked::begin(flow);
     // A workflow of its own: it sees its input, and the session state.
     let run = RunInput {
-        content: input.message(),
+        content,
         media: input.media(),
         additional_data: flow.run.additional_data.clone(),
     };
     let mut inner = Flow { run: Arc::new(run), previous: None, ..flow.fork() };
     (inner.scope, inner.item, inner.nth) = (Scope::default(), None, 0);
+    inner.turn_before = Scope::default();
     sequence(fx, body, path, &mut inner).await?;
     walked.body(&inner);
     if inner.previous.is_some() {
@@ -133,17 +138,19 @@ pub(super) async fn repeat<E: Effects>(
     node: &Node,
     path: &StepPath,
     flow: &mut Flow,
+    turns: &AtomicU32,
 ) -> Result<Walked, Stop> {
-    let NodeKind::Loop { body, at_most, forward } = &node.kind else {
+    let NodeKind::Loop { body, at_most, forward, on_exhausted } = &node.kind else {
         unreachable!("only loops are repeated");
     };
     let (at_most, forward) = (*at_most, *forward);
     fx.record(path, started(node))?;
     let mut walked = Walked::begin(flow);
-    let outer = flow.nth;
+    let outer = (flow.nth, std::mem::take(&mut flow.turn_before));
     loop {
         walked.iterations += 1;
         let iteration = walked.iterations;
+        turns.store(iteration, Ordering::Relaxed);
         let turn = path.nth(iteration);
         if fx.past(&turn).stopped {
             return Err(Stop::Sibling);
@@ -156,23 +163,62 @@ pub(super) async fn repeat<E: Effects>(
         flow.scope = walked.outside.clone();
         flow.nth = iteration;
         let turned = one_turn(fx, node, body, &turn, flow, (iteration, at_most)).await;
-        let (status, should_continue) = match &turned {
-            Ok(go_on) => (StepStatus::Completed, *go_on),
-            Err(Stop::Failed(_)) => (StepStatus::Failed, false),
+        let (status, after) = match &turned {
+            Ok(after) => (StepStatus::Completed, *after),
+            Err(Stop::Failed(_)) => (StepStatus::Failed, After::Ended),
             Err(stop) => return Err(stop.clone()),
         };
         let error = turned.as_ref().err().and_then(|stop| own_error(stop, &turn));
         let end = End { status, error };
-        fx.record(&turn, EventKind::LoopIterationCompleted { iteration, should_continue, end })?;
+        let (should_continue, exhausted) = (after == After::Another, after == After::Exhausted);
+        let kind = EventKind::LoopIterationCompleted { iteration, should_continue, exhausted, end };
+        fx.record(&turn, kind)?;
         walked.body(flow);
-        if !turned? {
-            flow.nth = outer;
-            return Ok(walked);
+        match turned? {
+            After::Another => flow.turn_before = turn_before(&walked.outside, turn, flow),
+            After::Exhausted if *on_exhausted == Some(OnExhausted::Fail) => {
+                return Err(Stop::failed(path, ran_out(node, at_most), 1));
+            }
+            after => {
+                walked.exhausted = after == After::Exhausted;
+                (flow.nth, flow.turn_before) = outer;
+                return Ok(walked);
+            }
         }
     }
 }
 
-/// A turn of a loop, and whether another one follows.
+/// What follows a turn of a loop.
+#[derive(Clone, Copy, PartialEq)]
+enum After {
+    /// Another turn.
+    Another,
+    /// Nothing: the condition of the loop was met, the run is to end, or the loop has no condition
+    /// and made all its turns.
+    Ended,
+    /// Nothing: it was the last turn, and the condition of the loop was not met.
+    Exhausted,
+}
+
+/// The scope by which the next turn finds what the steps of this one gave.
+fn turn_before(outside: &Scope, turn: StepPath, flow: &Flow) -> Scope {
+    let output = flow.previous.clone().unwrap_or_default();
+    outside.with(turn, StepStatus::Completed, output, vec![flow.scope.clone()])
+}
+
+/// The failure of a loop that made all its turns and whose condition was not met.
+fn ran_out(node: &Node, at_most: u32) -> StepError {
+    let reviewed = node.review.as_deref().is_some_and(|review| review.iteration_review.is_some());
+    let turns = if at_most == 1 { "its only turn".into() } else { format!("its {at_most} turns") };
+    let without = if reviewed { "being accepted" } else { "meeting `until`" };
+    StepError::terminal(format!("loop `{}` made {turns} without {without}", node.name))
+        .with_code(ErrorCode::Exhausted)
+        .with_hint(
+            "raise `at_most`, or set `on_exhausted` to continue with what the last turn gave",
+        )
+}
+
+/// A turn of a loop, and what follows it.
 async fn one_turn<E: Effects>(
     fx: &E,
     node: &Node,
@@ -180,22 +226,42 @@ async fn one_turn<E: Effects>(
     turn: &StepPath,
     flow: &mut Flow,
     (iteration, at_most): (u32, u32),
-) -> Result<bool, Stop> {
+) -> Result<After, Stop> {
+    let given = flow.previous.clone();
     sequence(fx, body, turn, flow).await?;
-    if flow.ended || iteration == at_most {
-        return Ok(false);
+    let last = iteration == at_most;
+    let has_condition = matches!(node.kind, NodeKind::Loop { on_exhausted: Some(_), .. });
+    if flow.ended || (last && !has_condition) {
+        return Ok(After::Ended);
+    }
+    let not_met = if last { After::Exhausted } else { After::Another };
+    // A turn in which every step was passed over gave nothing. What it was given is no result, so
+    // the condition is not asked about that.
+    let mut looked_at = flow.input();
+    if same(given.as_ref(), looked_at.previous.as_ref()) {
+        looked_at.previous = Some(Arc::default());
     }
     let review = node.review.as_deref().filter(|review| review.iteration_review.is_some());
     let Some(review) = review else {
-        let ends = fx.decide(node, turn, &flow.input()).await?;
-        return Ok(!matches!(ends, Decision::Holds(true)));
+        let ends = fx.decide(node, turn, &looked_at).await?;
+        return Ok(if matches!(ends, Decision::Holds(true)) { After::Ended } else { not_met });
     };
     // Asked apart from the end of the turn, which may be recorded with what somebody says.
     let asked = fx.asked(&review::question(turn, "review", 1)).is_some();
-    if !asked && matches!(fx.decide(node, turn, &flow.input()).await?, Decision::Holds(true)) {
-        return Ok(false);
+    if !asked && matches!(fx.decide(node, turn, &looked_at).await?, Decision::Holds(true)) {
+        return Ok(After::Ended);
     }
-    Ok(!review::after_turn(fx, review, turn, flow, (iteration, at_most)).await?)
+    let shown = looked_at.content().clone();
+    let accepted = review::after_turn(fx, review, turn, flow, shown, (iteration, at_most)).await?;
+    Ok(if accepted { After::Ended } else { not_met })
+}
+
+/// `true` if these are one and the same output, or both none.
+fn same(one: Option<&Arc<StepOutput>>, other: Option<&Arc<StepOutput>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
 }
 
 /// The error of a failure that happened at `at` itself, and not inside it.

@@ -96,7 +96,8 @@ async fn one_item<E: Effects>(
     }
     fx.record(&turn, EventKind::MapItemStarted { item: number })?;
     let mut own = before.fork();
-    own.previous = Some(Arc::new(StepOutput::from(item.clone())));
+    let given = Arc::new(StepOutput::from(item.clone()));
+    own.previous = Some(given.clone());
     (own.item, own.nth) = (Some(item), number);
     let answer = sequence(fx, body, &turn, &mut own).await;
     // A failed item may be tolerated: it counts as one that gave nothing.
@@ -114,9 +115,13 @@ async fn one_item<E: Effects>(
         return Ok(nothing);
     }
     answer?;
-    let (output, inside) = (own.previous.clone().unwrap_or_default(), own.scope);
-    own.scope = before.scope.clone();
-    own.passed(turn, output, vec![inside]);
+    let inside = std::mem::replace(&mut own.scope, before.scope.clone());
+    // What still flows is the item itself if none of its steps gave something. An input is no
+    // result: such an item counts as one that gave nothing, as a branch of a parallel does.
+    match own.previous.clone().filter(|output| !Arc::ptr_eq(output, &given)) {
+        Some(output) => own.passed(turn, output, vec![inside]),
+        None => own.skipped(turn, vec![inside]),
+    }
     Ok(own)
 }
 

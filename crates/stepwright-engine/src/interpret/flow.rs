@@ -4,7 +4,7 @@ use crate::effects::Failure;
 use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::executor::RunInput;
-use stepwright_core::scope::Scope;
+use stepwright_core::scope::{LoopOutcome, Scope};
 use stepwright_core::state::State;
 use stepwright_core::{
     Content, ErrorCode, Feedback, Patch, StepError, StepInput, StepOutput, StepPath, StepStatus,
@@ -29,6 +29,8 @@ pub(crate) struct Flow {
     pub(crate) user_input: Option<Arc<Value>>,
     /// What a person did not like about the last turn.
     pub(crate) feedback: Option<Arc<Feedback>>,
+    /// The turn before of the innermost loop around here.
+    pub(crate) turn_before: Scope,
 }
 
 impl Flow {
@@ -43,6 +45,7 @@ impl Flow {
             history: None,
             user_input: self.user_input.clone(),
             feedback: self.feedback.clone(),
+            turn_before: self.turn_before.clone(),
         }
     }
 
@@ -60,6 +63,7 @@ impl Flow {
             broken: None,
             user_input: self.user_input.clone(),
             feedback: self.feedback.clone(),
+            turn_before: self.turn_before.clone(),
         }
     }
 
@@ -94,6 +98,13 @@ impl Flow {
         self.scope = self.scope.with(path, StepStatus::Skipped, Arc::default(), inside);
     }
 
+    /// Notes how the loop ended that was passed, skipped or passed over last.
+    pub(super) fn looped(&mut self, outcome: Option<LoopOutcome>) {
+        if let Some(outcome) = outcome {
+            self.scope.note_outcome(outcome);
+        }
+    }
+
     /// A node has failed, and the run goes on without its output.
     pub(super) fn failed(&mut self, path: StepPath, failure: Arc<Failure>) {
         let nothing = Arc::<StepOutput>::default();
@@ -118,6 +129,8 @@ pub(super) struct Walked {
     /// What came before it.
     pub(super) before: Option<Arc<StepOutput>>,
     pub(super) iterations: u32,
+    /// Of a loop: it made all its turns, its condition was not met, and it goes on all the same.
+    pub(super) exhausted: bool,
 }
 
 impl Walked {
@@ -129,6 +142,7 @@ impl Walked {
             given: flow.previous.clone(),
             before: flow.previous.clone(),
             iterations: 0,
+            exhausted: false,
         }
     }
 

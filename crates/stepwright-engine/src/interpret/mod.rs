@@ -10,17 +10,22 @@ mod review;
 mod step;
 
 pub(crate) use flow::Flow;
+pub(crate) use review::question;
 
 use crate::effects::{Attempt, Effects, Failure, Stop};
 use flow::Walked;
 use futures_util::future::BoxFuture;
 use review::{Before, No, Verdict};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use stepwright_core::context::rejected;
 use stepwright_core::event::End;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::plan::{ErrorPolicy, Node, NodeKind, OnError};
-use stepwright_core::{Answer, ErrorData, EventKind, StepError, StepOutput, StepPath, StepStatus};
+use stepwright_core::scope::LoopOutcome;
+use stepwright_core::{
+    Answer, ErrorCode, ErrorData, EventKind, StepError, StepOutput, StepPath, StepStatus,
+};
 
 /// Walks `nodes`, which stand at `at`, one after the other.
 pub(crate) async fn sequence<E: Effects>(
@@ -167,6 +172,11 @@ fn container<'a, E: Effects>(
         let before = (node.on_error != ErrorPolicy::default()).then(|| flow.clone());
         let outer = (flow.user_input.clone(), flow.feedback.clone());
         let mut known = Before::default();
+        let looped = |turns: &Before, exhausted| {
+            let iterations = turns.turns.load(Ordering::Relaxed);
+            let is_loop = matches!(node.kind, NodeKind::Loop { .. });
+            is_loop.then_some(LoopOutcome { iterations, exhausted })
+        };
         if let Some(review) = &node.review {
             known = match review::before(fx, node, review, &path, flow).await {
                 Ok(known) => known,
@@ -184,28 +194,36 @@ fn container<'a, E: Effects>(
         };
         match answer {
             Ok(Given::This(walked, output)) => {
-                fx.record(&path, completed(node, walked.iterations, output.as_ref()))?;
+                let outcome = looped(&known, walked.exhausted);
+                fx.record(&path, completed(node, outcome, output.as_ref()))?;
                 flow.scope = walked.outside;
                 match output {
                     Some(output) => flow.passed(path, output, walked.inside),
                     None => flow.skipped(path, walked.inside),
                 }
+                flow.looped(outcome);
                 Ok(())
             }
             Ok(Given::Nothing(walked, error)) => {
-                fx.record(&path, left_out(node, error))?;
+                let outcome = looped(&known, walked.exhausted);
+                fx.record(&path, left_out(node, outcome, error))?;
                 flow.scope = walked.outside;
                 flow.previous = walked.before;
                 flow.skipped(path, walked.inside);
+                flow.looped(outcome);
                 Ok(())
             }
             Err(Stop::Failed(failure)) => {
                 let on_error = decide_failure(fx, node, &path, &failure).await?;
-                fx.record(&path, failed(node, on_error, &path, &failure))?;
+                let own = failure.path == path;
+                let outcome = looped(&known, own && failure.error.code == ErrorCode::Exhausted);
+                fx.record(&path, failed(node, on_error, &path, &failure, outcome))?;
                 if let Some(before) = before {
                     *flow = before;
                 }
-                pass_over(on_error, path, flow, failure)
+                pass_over(on_error, path, flow, failure)?;
+                flow.looped(outcome);
+                Ok(())
             }
             Err(stop) => Err(stop),
         }
@@ -255,7 +273,7 @@ async fn walk<E: Effects>(
     match &node.kind {
         NodeKind::Workflow { body } => containers::nested(fx, node, body, path, flow).await,
         NodeKind::Steps { body } => containers::steps(fx, node, body, path, flow).await,
-        NodeKind::Loop { .. } => containers::repeat(fx, node, path, flow).await,
+        NodeKind::Loop { .. } => containers::repeat(fx, node, path, flow, &known.turns).await,
         NodeKind::Condition { then, otherwise } => {
             let arms = (&then[..], &otherwise[..]);
             containers::condition(fx, node, arms, path, flow, known.holds).await
@@ -308,13 +326,13 @@ fn not_done<E: Effects>(
     };
     fx.record(&path, started(node))?;
     if skipped {
-        fx.record(&path, left_out(node, error))?;
+        fx.record(&path, left_out(node, None, error))?;
         flow.skipped(path, Vec::new());
         return Ok(());
     }
     let failure = Arc::new(Failure { path: path.clone(), error: *error.data, attempts: 0 });
     let on_error = not_asked(node, &failure.error);
-    fx.record(&path, failed(node, on_error, &path, &failure))?;
+    fx.record(&path, failed(node, on_error, &path, &failure, None))?;
     pass_over(on_error, path, flow, failure)
 }
 
@@ -327,30 +345,40 @@ fn not_asked(node: &Node, error: &ErrorData) -> OnError {
 }
 
 /// The fact that a node is left out, because somebody has rejected it.
-fn left_out(node: &Node, error: StepError) -> EventKind {
+fn left_out(node: &Node, outcome: Option<LoopOutcome>, error: StepError) -> EventKind {
     match node.kind {
         NodeKind::Step { .. } | NodeKind::Workflow { .. } => {
             EventKind::StepSkipped { error: error.data, attempts: 0 }
         }
-        _ => ended(node, 0, End { status: StepStatus::Skipped, error: Some(error.data) }),
+        _ => ended(node, outcome, End { status: StepStatus::Skipped, error: Some(error.data) }),
     }
 }
 
 /// The fact that a container has done its work.
-fn completed(node: &Node, iterations: u32, output: Option<&Arc<StepOutput>>) -> EventKind {
+fn completed(
+    node: &Node,
+    outcome: Option<LoopOutcome>,
+    output: Option<&Arc<StepOutput>>,
+) -> EventKind {
     match node.kind {
         // Its media, usage and changes of state are told by its steps.
         NodeKind::Workflow { .. } => {
             let content = output.map(|output| output.content.clone()).unwrap_or_default();
             EventKind::StepCompleted { output: Arc::new(StepOutput::from(content)) }
         }
-        _ => ended(node, iterations, StepStatus::Completed.into()),
+        _ => ended(node, outcome, StepStatus::Completed.into()),
     }
 }
 
 /// The fact that a container has failed. A failure inside of it stands where it happened; only one
 /// of the container's own is told here.
-fn failed(node: &Node, on_error: OnError, path: &StepPath, failure: &Failure) -> EventKind {
+fn failed(
+    node: &Node,
+    on_error: OnError,
+    path: &StepPath,
+    failure: &Failure,
+    outcome: Option<LoopOutcome>,
+) -> EventKind {
     if let NodeKind::Workflow { .. } | NodeKind::Step { .. } = node.kind {
         return step_failed(on_error, failure);
     }
@@ -359,14 +387,15 @@ fn failed(node: &Node, on_error: OnError, path: &StepPath, failure: &Failure) ->
         _ => StepStatus::Failed,
     };
     let error = (failure.path == *path).then(|| Box::new(failure.error.clone()));
-    ended(node, 0, End { status, error })
+    ended(node, outcome, End { status, error })
 }
 
-fn ended(node: &Node, iterations: u32, end: End) -> EventKind {
+fn ended(node: &Node, outcome: Option<LoopOutcome>, end: End) -> EventKind {
     use EventKind as E;
+    let LoopOutcome { iterations: total_iterations, exhausted } = outcome.unwrap_or_default();
     match node.kind {
         NodeKind::Parallel { .. } => E::ParallelExecutionCompleted { end },
-        NodeKind::Loop { .. } => E::LoopExecutionCompleted { total_iterations: iterations, end },
+        NodeKind::Loop { .. } => E::LoopExecutionCompleted { total_iterations, exhausted, end },
         NodeKind::Condition { .. } => E::ConditionExecutionCompleted { end },
         NodeKind::Router { .. } => E::RouterExecutionCompleted { end },
         NodeKind::Map { .. } => E::MapExecutionCompleted { end },

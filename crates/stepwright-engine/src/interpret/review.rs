@@ -4,6 +4,7 @@ use super::flow::Flow;
 use crate::effects::{Effects, Stop};
 use crate::recorder::too_late;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use stepwright_core::context::rejected;
 use stepwright_core::event::Reply;
 use stepwright_core::plan::{Node, NodeKind};
@@ -14,13 +15,15 @@ use stepwright_core::{
     StepOutput, StepPath,
 };
 
-/// What people have said before a node begins.
+/// What is known of a node beside its definition: what people have said before it begins.
 #[derive(Default)]
 pub(super) struct Before {
     /// Which way a router shall go.
     pub(super) route: Option<Arc<[Arc<str>]>>,
     /// Which arm of a condition is done.
     pub(super) holds: Option<bool>,
+    /// The number of turns a loop has begun. Kept here, so that it is known however the loop ends.
+    pub(super) turns: AtomicU32,
 }
 
 /// What somebody decided about an output, or a failure.
@@ -51,7 +54,7 @@ impl From<Stop> for No {
 }
 
 /// The name of the `nth` question of this kind about a node.
-pub(super) fn question(path: &StepPath, kind: &str, nth: u32) -> Arc<str> {
+pub(crate) fn question(path: &StepPath, kind: &str, nth: u32) -> Arc<str> {
     match nth {
         1 => format!("{path}!{kind}").into(),
         nth => format!("{path}!{kind}:{nth}").into(),
@@ -171,10 +174,10 @@ pub(super) async fn after_turn<E: Effects>(
     review: &HumanReview,
     turn: &StepPath,
     flow: &mut Flow,
+    content: Content,
     (iteration, max_iterations): (u32, u32),
 ) -> Result<bool, Stop> {
     let Some(message) = &review.iteration_review else { return Ok(false) };
-    let content = flow.input().content().clone();
     let kind =
         RequirementKind::IterationReview { content: content.clone(), iteration, max_iterations };
     let reply = match ask(fx, review, turn, question(turn, "review", 1), kind, message).await {

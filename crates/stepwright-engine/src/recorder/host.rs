@@ -1,12 +1,16 @@
 //! What steps at work may ask of the recorder.
 
 use super::Recorder;
+use super::done::note_effect;
 use crate::effects::Stop;
 use crate::history;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::calls::CallPast;
 use stepwright_core::context::{RunInfo, StepHost};
+use stepwright_core::message::ToolCall;
 use stepwright_core::{
     Answer, ErrorCode, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
 };
@@ -14,7 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 impl StepHost for Recorder {
     fn emit(&self, step: &StepPath, delta: EventKind) {
+        self.activity.sign(step, Duration::ZERO);
         Self::emit(self, step, delta);
+    }
+
+    fn keep_alive(&self, step: &StepPath) {
+        self.activity.sign(step, Duration::ZERO);
     }
 
     fn record<'a>(
@@ -23,39 +32,73 @@ impl StepHost for Recorder {
         fact: EventKind,
     ) -> BoxFuture<'a, Result<(), StepError>> {
         Box::pin(async move {
-            let once = match &fact {
-                EventKind::StepRecorded { key, value } => Some((key.clone(), value.clone())),
-                _ => None,
-            };
-            if !fact.is_of_executor() && once.is_none() {
+            let is_effect = matches!(
+                fact,
+                EventKind::StepRecorded { .. }
+                    | EventKind::StepEffectStarted { .. }
+                    | EventKind::StepEffectFailed { .. }
+            );
+            if !fact.is_of_executor() && !is_effect {
                 let message = format!("`{}` is not for an executor to record", fact.name());
                 return Err(StepError::terminal(message));
             }
-            if !self.tape().fold.is_open(step) {
+            let is_open = {
+                let fold = &self.tape().fold;
+                match fact {
+                    EventKind::ToolCallStarted { .. } => {
+                        step.caller_str().is_some_and(|caller| fold.is_open(&caller.into()))
+                    }
+                    _ => fold.is_open(step),
+                }
+            };
+            if !is_open {
                 return Err(StepError::terminal(format!("step `{step}` has ended")));
             }
             let stopped = |_| StepError::terminal("the journal of the run is lost");
+            // Waiting for a model that is busy is not being idle: it is over when it says.
+            let pause = match &fact {
+                EventKind::ModelRequestRetrying { delay_ms, .. } => {
+                    Duration::from_millis(*delay_ms)
+                }
+                _ => Duration::ZERO,
+            };
+            self.activity.sign(step, pause);
             self.time_passes();
+            let effect = is_effect.then(|| fact.clone());
             let noted = Self::record(self, step, fact);
             self.time_passes();
             noted.map_err(stopped)?;
-            if let Some((key, value)) = once {
-                self.tape().once.get_or_insert_default().insert((step.clone(), key), value);
+            if let Some(effect) = effect {
+                note_effect(&mut self.tape().once, step, &effect);
             }
             self.settle().await.map_err(stopped)
         })
     }
 
     fn past(&self, step: &StepPath) -> Vec<Event> {
-        self.tape().notes.remove(step).unwrap_or_default()
+        let mut tape = self.tape();
+        let Some(notes) = tape.notes.get_mut(step) else { return Vec::new() };
+        // A function may call several agents, one after the other: each has its own facts.
+        let is_begin = |note: &Event| matches!(note.kind, EventKind::RunStarted { .. });
+        let next = notes.iter().skip(1).position(is_begin).map(|next| next + 1);
+        match next {
+            Some(next) => notes.drain(..next).collect(),
+            None => tape.notes.remove(step).unwrap_or_default(),
+        }
     }
 
-    fn history(&self, runs: u32) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
+    fn history(
+        &self,
+        runs: u32,
+        completed_only: bool,
+    ) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
         Box::pin(async move {
             let Some(journal) = &self.journal else { return Ok(Arc::from([])) };
             let began = self.tape().fold.created_at();
             let (session, workflow) = (&self.run.session_id, &self.run.workflow_id);
-            let earlier = history::of(&journal.store, session, workflow, began, runs).await;
+            let earlier =
+                history::of(&journal.store, (session, workflow), began, (runs, completed_only))
+                    .await;
             earlier.map(Into::into).map_err(|error| {
                 let failed = StepError::new(format!("the session's history: {error}"));
                 match error.hint() {
@@ -74,10 +117,11 @@ impl StepHost for Recorder {
         Box::pin(async move {
             let fails = requirement.at_timeout().is_none();
             let id = requirement.id.clone();
-            let reply = Self::ask(self, requirement, true).await.map_err(|stop| match stop {
-                Stop::Failed(failure) => StepError { data: Box::new(failure.error.clone()) },
-                _ => StepError::terminal(format!("step `{step}` was stopped")),
-            })?;
+            let reply =
+                Self::ask(self, requirement, Some(step)).await.map_err(|stop| match stop {
+                    Stop::Failed(failure) => StepError { data: Box::new(failure.error.clone()) },
+                    _ => StepError::terminal(format!("step `{step}` was stopped")),
+                })?;
             if reply.timed_out && fails {
                 return Err(too_late(&id));
             }
@@ -86,7 +130,25 @@ impl StepHost for Recorder {
     }
 
     fn recorded(&self, step: &StepPath, key: &str) -> Option<Value> {
-        self.tape().once.as_ref()?.get(&(step.clone(), key.into())).cloned()
+        self.tape().once.as_ref()?.get(&(step.clone(), key.into()))?.done.clone()
+    }
+
+    fn effect_interrupted(&self, step: &StepPath, key: &str) -> Option<u32> {
+        let tape = self.tape();
+        let effect = tape.once.as_ref()?.get(&(step.clone(), key.into()))?;
+        effect.open.then_some(effect.begun)
+    }
+
+    fn call(&self, step: &StepPath, tool: &ToolCall) -> (StepPath, CallPast) {
+        self.tape().calls.get_or_insert_default().call(step, tool)
+    }
+
+    fn call_begins(&self, step: &StepPath, call: &StepPath) {
+        self.waits.call_begins(step, call);
+    }
+
+    fn call_ends(&self, step: &StepPath, call: &StepPath) {
+        self.waits.call_ends(step, call);
     }
 
     fn is_waiting(&self, step: &StepPath) -> bool {

@@ -1,21 +1,26 @@
 //! Records what happens: first in the journal, then to whoever reads along.
 
+mod answers;
+mod done;
 mod host;
 
 pub(crate) use host::too_late;
 
+use crate::activity::Activity;
 use crate::debug;
 use crate::drive::fold_all;
 use crate::effects::Stop;
 use crate::run::Outbox;
 use crate::waits::Waits;
+use answers::Standing;
+use done::{Once, is_of_call, note_effect};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use rustc_hash::FxHashMap;
-use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright_core::Timestamp;
+use stepwright_core::calls::Calls;
 use stepwright_core::context::RunInfo;
 use stepwright_core::event::{End, Event, Reply, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
@@ -24,8 +29,8 @@ use stepwright_core::journal::{Append, FACTS_MAX, SessionClose};
 use stepwright_core::output::StepType;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{
-    Answer, AnyStore, Content, ErrorCode, EventKind, Patch, Requirement, RunId, RunOutput,
-    RunStatus, StepError, StepPath, StepStatus, StoreError, World,
+    Answer, AnyStore, Content, ErrorCode, EventKind, OnInterrupted, Patch, Requirement, RunId,
+    RunOutput, RunStatus, StepError, StepPath, StepStatus, StoreError, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +58,7 @@ pub(crate) struct Recorder {
     tape: Mutex<Tape>,
     journal: Option<Box<Journal>>,
     waits: Waits,
+    activity: Activity,
 }
 
 /// The journal of a run that is remembered.
@@ -81,14 +87,15 @@ struct Tape {
     events: Option<Vec<Event>>,
     /// What steps under way at a crash had recorded.
     notes: FxHashMap<StepPath, Vec<Event>>,
-    /// What steps have done once.
+    /// What steps have done once, or begun to do.
     once: Option<Box<Once>>,
+    /// The tool calls of steps under way.
+    calls: Option<Box<Calls>>,
     driver: Option<Arc<str>>,
     debug: bool,
+    /// Nothing if people are asked about effects whose outcome is unknown.
+    interrupted: Option<Box<Standing>>,
 }
-
-/// What came of what a step does once, by step and key.
-type Once = FxHashMap<(StepPath, Arc<str>), Value>;
 
 /// Those who read along: in most runs nobody, or one.
 type Outboxes = Vec<Arc<Outbox>>;
@@ -110,6 +117,8 @@ pub(crate) struct Recording {
     pub(crate) debug: bool,
     /// Who drives it, for a store that others use too.
     pub(crate) driver: Option<Arc<str>>,
+    /// The answer to every question about an effect whose outcome is unknown.
+    pub(crate) interrupted: Option<OnInterrupted>,
 }
 
 impl Recorder {
@@ -122,26 +131,26 @@ impl Recorder {
         started: &WorkflowStarted,
         past: &[Event],
     ) -> Result<Self, StoreError> {
-        let Recording { run, world, store, cancelled, outbox, keep_events, debug, driver } =
-            recording;
+        let Recording { run, world, store, cancelled, outbox, keep_events, debug, .. } = recording;
+        let (driver, interrupted) = (recording.driver, recording.interrupted);
         let fold = fold_all(&run, past)?;
         let mut notes: FxHashMap<StepPath, Vec<Event>> = FxHashMap::default();
         let mut once: Option<Box<Once>> = None;
         for event in past {
             match event.kind {
                 EventKind::StepRetrying { .. } => {
-                    notes.remove(&event.path);
+                    notes.retain(|step, _| !event.path.contains(step));
                 }
-                EventKind::StepRecorded { ref key, ref value } => {
-                    let place = (event.path.clone(), key.clone());
-                    once.get_or_insert_default().insert(place, value.clone());
-                }
+                // Those of a call are looked up by its path, in any order.
+                ref kind if is_of_call(kind, &event.path) => {}
                 ref kind if kind.is_of_executor() => {
                     notes.entry(event.path.clone()).or_default().push(event.clone());
                 }
-                _ => {}
+                ref kind => note_effect(&mut once, &event.path, kind),
             }
         }
+        let calls = past.iter().any(|event| is_of_call(&event.kind, &event.path));
+        let calls = calls.then(|| Box::new(Calls::of(past)));
         let tape = Tape {
             durable: fold.next_sequence(),
             fold,
@@ -155,8 +164,10 @@ impl Recorder {
             events: keep_events.then(|| past.to_vec()),
             notes,
             once,
+            calls,
             driver,
             debug,
+            interrupted: interrupted.and_then(Standing::new),
         };
         let run = RunInfo {
             run_id: run,
@@ -169,7 +180,8 @@ impl Recorder {
         let journal = store.map(|store| Box::new(Journal { store, appending: None.into() }));
         let waits = Waits::of(past);
         let (noted_at, tape) = (0.into(), Mutex::new(tape));
-        Ok(Self { run, world, cancelled, noted_at, tape, journal, waits })
+        let activity = Activity::default();
+        Ok(Self { run, world, cancelled, noted_at, tape, journal, waits, activity })
     }
 
     fn tape(&self) -> MutexGuard<'_, Tape> {
@@ -225,7 +237,10 @@ impl Recorder {
         tape.deltas = 0;
         if let EventKind::StepRetrying { .. } = fact.kind {
             // What an earlier life noted belongs to the attempt that is over.
-            tape.notes.remove(at);
+            tape.notes.retain(|step, _| !at.contains(step));
+        }
+        if let Some(calls) = &mut tape.calls {
+            calls.apply(&fact);
         }
         if let Some(events) = &mut tape.events {
             events.push(fact.clone());
@@ -343,6 +358,17 @@ impl Recorder {
             let done = appending.take().expect("it is under way");
             self.finish(done, answer);
         }
+    }
+
+    /// `true` if the store does not know the run, because it has failed before the first append.
+    pub(crate) async fn was_never_begun(&self) -> bool {
+        let Some(journal) = &self.journal else { return false };
+        let failed = {
+            let tape = self.tape();
+            tape.durable == 0
+                && matches!(tape.lost.as_deref(), Some(StoreError::Unavailable { .. }))
+        };
+        failed && matches!(journal.store.run(&self.run.run_id).await, Ok(None))
     }
 
     /// Begins to append what is queued, if anything is.
@@ -474,17 +500,22 @@ impl Recorder {
         &self.waits
     }
 
+    /// The steps whose signs of life count.
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
     /// The store of a run that is remembered.
     pub(crate) fn store(&self) -> Option<&AnyStore> {
         self.journal.as_ref().map(|journal| &journal.store)
     }
 
-    /// Asks, unless that was done before, and waits for the answer. `inside` says that a step at
-    /// work asks, and not what is around it.
+    /// Asks, unless that was done before, and waits for the answer. `inside` is the step at work,
+    /// or the tool call, that asks; nothing if what is around it asks.
     pub(crate) async fn ask(
         &self,
         requirement: Requirement,
-        inside: bool,
+        inside: Option<&StepPath>,
     ) -> Result<Arc<Reply>, Stop> {
         let id = requirement.id.clone();
         if let Some(reply) = self.waits.reply(&id) {
@@ -502,7 +533,10 @@ impl Recorder {
             self.answered(&asked, reply.clone())?;
             return Ok(Arc::new(reply));
         }
-        if self.waits.asked(&id).is_none() {
+        // A tool call that ended without the answer takes its question back, and may ask again.
+        let is_asked = self.waits.asked(&id).is_some()
+            && (inside.is_none() || self.tape().fold.waits_for(&id));
+        if !is_asked {
             if requirement.needs_person() && self.journal.is_none() {
                 let what = format!("`{id}` waits for somebody, and its run is not remembered");
                 let hint = "give the workflow a store with `.store(…)`";
@@ -517,11 +551,20 @@ impl Recorder {
             self.record(&path, paused(requirement.clone()))?;
             self.waits.note(requirement);
         }
+        if let Some(asked) = self.waits.asked(&id)
+            && let Some(answer) = self.standing_answer(&asked)
+        {
+            let requirement_id = id.clone();
+            let reply = Reply { requirement_id, answer, by: None, timed_out: false };
+            self.answered(&asked, reply.clone())?;
+            self.settle().await?;
+            return Ok(Arc::new(reply));
+        }
         if self.waits.is_open(&id) {
             let what = format!("`{id}` is waited for already; give each wait a name of its own");
             return Err(Stop::failed(&path, StepError::terminal(what), 1));
         }
-        let waiting = self.waits.wait(id, inside.then_some(path));
+        let waiting = self.waits.wait(id, inside.cloned());
         self.settle().await?;
         let reply = waiting.await;
         self.time_passes();
@@ -628,13 +671,15 @@ fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind 
         StepType::Step => E::StepCancelled { partial },
         StepType::Steps => E::StepsExecutionCompleted { end },
         StepType::Parallel => E::ParallelExecutionCompleted { end },
-        StepType::Loop => E::LoopExecutionCompleted { total_iterations: 0, end },
+        StepType::Loop => E::LoopExecutionCompleted { total_iterations: 0, exhausted: false, end },
         StepType::Iteration => {
-            E::LoopIterationCompleted { iteration: number, should_continue: false, end }
+            let (should_continue, exhausted) = (false, false);
+            E::LoopIterationCompleted { iteration: number, should_continue, exhausted, end }
         }
         StepType::Condition => E::ConditionExecutionCompleted { end },
         StepType::Router => E::RouterExecutionCompleted { end },
         StepType::Map => E::MapExecutionCompleted { end },
+        // Tool calls are not asked about: they end with their steps.
         _ => E::MapItemCompleted { item: number, end },
     }
 }

@@ -46,11 +46,26 @@ struct Options {
     run_id: Option<Result<RunId, IdError>>,
     session_id: Option<Result<SessionId, IdError>>,
     user_id: Option<Result<UserId, IdError>>,
+    /// The user as whom it was begun, who can be no other.
+    owner: Option<UserId>,
     session_state: State,
     metadata: Map<String, Value>,
     debug: bool,
     all_events: bool,
     timeout: Option<Duration>,
+}
+
+impl Options {
+    fn user(&self) -> Result<Option<UserId>, Error> {
+        let given = self.user_id.clone().transpose()?;
+        match (&self.owner, given) {
+            (Some(owner), Some(given)) if *owner != given => {
+                let what = format!("a run of user `{owner}` cannot be begun as user `{given}`");
+                Err(Error::usage(what).with_hint("leave out `user_id`: `as_user` says who it is"))
+            }
+            (owner, given) => Ok(owner.clone().or(given)),
+        }
+    }
 }
 
 impl Run {
@@ -60,6 +75,7 @@ impl Run {
             run_id: None,
             session_id: None,
             user_id: None,
+            owner: None,
             session_state: State::new(),
             metadata: Map::new(),
             debug: workflow.debug_mode(),
@@ -84,6 +100,12 @@ impl Run {
     /// Who runs it. A session that another user owns is not found.
     pub fn user_id(mut self, user: impl AsRef<str>) -> Self {
         self.options.user_id = Some(UserId::new(user));
+        self
+    }
+
+    /// Begins it as this user, in a session that is the user's own, or new.
+    pub(crate) fn owned_by(mut self, user: &UserId) -> Self {
+        self.options.owner = Some(user.clone());
         self
     }
 
@@ -251,14 +273,25 @@ impl Run {
         }
         self.workflow.remember_plan(store).await?;
         let options = &self.options;
-        let (run, user) = (options.run_id.clone(), options.user_id.clone());
+        let (run, user) = (options.run_id.clone(), options.user()?);
         if let Some(run) = run.transpose()?
             && store.run(&run).await?.is_some()
         {
             return Err(taken(&run));
         }
         match options.session_id.clone().transpose()? {
-            Some(session) => find_session(store, &session, user.transpose()?.as_ref()).await,
+            Some(session) => {
+                let found = find_session(store, &session, user.as_ref()).await?;
+                match &options.owner {
+                    // What is nobody's is not this user's.
+                    Some(user)
+                        if found.as_ref().is_some_and(|s| s.user_id.as_ref() != Some(user)) =>
+                    {
+                        Err(no_session(&session))
+                    }
+                    _ => Ok(found),
+                }
+            }
             None => Ok(None),
         }
     }
@@ -271,8 +304,11 @@ impl Run {
         background: bool,
     ) -> Result<Prepared, Error> {
         let Self { workflow, options, cancel } = self;
-        let input = options.input?;
-        workflow.check_input(&input.content)?;
+        let user_id = options.user()?;
+        let mut input = options.input?;
+        if let Some(prepared) = workflow.prepare_input(&input.content)? {
+            input.content = prepared;
+        }
         let world = workflow.world();
         let run = options.run_id.transpose()?.unwrap_or_else(|| world.run_id());
         let session_id = options.session_id.transpose()?.unwrap_or_else(|| world.session_id());
@@ -292,7 +328,7 @@ impl Run {
             workflow_name: workflow.shared_name(),
             digest: workflow.shared_digest(),
             session_id,
-            user_id: options.user_id.transpose()?,
+            user_id,
             input: Arc::new(input),
             state: shared(state),
             patches,
@@ -317,6 +353,7 @@ impl Run {
             keep_events: workflow.keeps_events(),
             debug: options.debug,
             driver,
+            interrupted: None,
         };
         let job = Job::new(workflow.shared_plan(), started, recording, &[])?;
         if !workflow.live().insert(run.clone(), Known::Foreground(job.recorder.clone())) {
@@ -348,12 +385,14 @@ pub(crate) async fn find_session(
     user: Option<&UserId>,
 ) -> Result<Option<Session>, Error> {
     match store.session(session).await? {
-        Some(found) if !found.belongs_to(user) => Err(Error::new(
-            stepwright_core::ErrorKind::NotFound,
-            format!("session `{session}` was not found"),
-        )),
+        Some(found) if !found.belongs_to(user) => Err(no_session(session)),
         found => Ok(found),
     }
+}
+
+fn no_session(session: &SessionId) -> Error {
+    let what = format!("session `{session}` was not found");
+    Error::new(stepwright_core::ErrorKind::NotFound, what)
 }
 
 struct Prepared {

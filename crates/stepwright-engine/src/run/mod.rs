@@ -10,6 +10,7 @@ mod live;
 mod outbox;
 mod resume;
 mod stream;
+mod submit;
 
 pub use blocking::{BlockingEvents, block_on};
 pub use builder::Run;
@@ -17,6 +18,7 @@ pub use follow::Events;
 pub use handle::RunHandle;
 pub use input::{IntoInput, Parts};
 pub use resume::Resume;
+pub(crate) use resume::TakeUp;
 pub use stream::RunStream;
 
 pub(crate) use live::{Known, Live, LiveRuns};

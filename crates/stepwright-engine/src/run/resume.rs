@@ -4,6 +4,7 @@ use super::beside::Beside;
 use super::blocking::runtime;
 use super::handle::answer;
 use super::live::Outcome;
+use super::submit::Submitted;
 use super::{Known, Live, Outbox, RunStream};
 use crate::attend::HEARTBEAT;
 use crate::drive::{Job, fold_all, load_all};
@@ -14,11 +15,10 @@ use futures_util::future::BoxFuture;
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
-use stepwright_core::event::Reply;
-use stepwright_core::store::{Claim, Claimed, Signal, Watched, Wish};
+use stepwright_core::store::{Claim, Claimed, Watched, Wish};
 use stepwright_core::{
-    Answer, AnyStore, Error, ErrorKind, EventKind, Requirement, RunId, RunOutput, RunStatus,
-    Timestamp,
+    Answer, AnyStore, Error, ErrorKind, EventKind, OnInterrupted, RunId, RunOutput, RunStatus,
+    Timestamp, UserId,
 };
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -51,11 +51,14 @@ use tokio_util::sync::CancellationToken;
 /// drives it and there is no answer for it.
 #[must_use = "nothing happens until it is awaited, streamed, put into the background or blocked on"]
 pub struct Resume {
-    workflow: Workflow,
+    pub(super) workflow: Workflow,
     run: String,
-    answers: Vec<(String, Answer)>,
-    by: Option<Arc<str>>,
-    accept: bool,
+    pub(super) answers: Vec<(String, Answer)>,
+    pub(super) by: Option<Arc<str>>,
+    /// The user whose run it must be.
+    owner: Option<UserId>,
+    pub(super) accept: bool,
+    interrupted: Option<OnInterrupted>,
     all_events: bool,
     cancel: CancellationToken,
 }
@@ -67,10 +70,18 @@ impl Resume {
             run: run.to_owned(),
             answers,
             by: None,
+            owner: None,
             accept: false,
+            interrupted: None,
             all_events: false,
             cancel: CancellationToken::new(),
         }
+    }
+
+    /// Takes it up for this user, of whom it must be.
+    pub(crate) fn owned_by(mut self, user: &UserId) -> Self {
+        self.owner = Some(user.clone());
+        self
     }
 
     /// Who gives the answers: it stands in the journal.
@@ -83,6 +94,35 @@ impl Resume {
     /// so far is still there.
     pub fn accept_changed_definition(mut self, accept: bool) -> Self {
         self.accept = accept;
+        self
+    }
+
+    /// Answers every question about an effect whose outcome is unknown, because its process died
+    /// while it was under way: [`OnInterrupted::Retry`] says that it was not done and is to be
+    /// carried out, [`OnInterrupted::Fail`] gives it up. With [`OnInterrupted::Ask`] people are
+    /// asked, as without this. Effects whose policy is not to ask do as their policy says.
+    ///
+    /// ```
+    /// use stepwright_core::{Memory, OnInterrupted};
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn deploy(tag: String) -> String { format!("deployed {tag}") }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("Release")
+    ///     .store(Memory::default())
+    ///     .on_interrupted(OnInterrupted::Ask)
+    ///     .step(deploy)
+    ///     .build()?;
+    /// # workflow.run("1.2").run_id("r-7").await?;
+    /// let output = workflow.resume("r-7").interrupted(OnInterrupted::Retry).await?;
+    /// assert_eq!(output.content.text(), "deployed 1.2");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when the run is put into the background, or is driven in this process
+    /// already: the answer concerns whoever takes it up.
+    pub fn interrupted(mut self, answer: OnInterrupted) -> Self {
+        self.interrupted = Some(answer);
         self
     }
 
@@ -104,15 +144,24 @@ impl Resume {
     /// # Errors
     /// If an answer does not fit, comes too late or comes twice; if there is no such run.
     pub async fn background(self) -> Result<super::RunHandle, Error> {
+        if self.interrupted.is_some() {
+            let what = "`interrupted` is not possible in the background";
+            return Err(Error::usage(what).with_hint("await the run, or stream it"));
+        }
         let run = RunId::new(&self.run)?;
+        self.workflow.permit(&run, self.owner.as_ref()).await?;
         let handle = self.workflow.handle(&run).await?;
         let store = self.store(&run)?;
-        self.submit(&store, &run).await?;
+        let late = match self.submit(&store, &run).await? {
+            Submitted::All { .. } => None,
+            Submitted::Late(error) => Some(error),
+        };
+        self.accept_change(&store, &run).await?;
         match self.workflow.live().get(run.as_str()) {
             Some(known) => known.poke(),
             None => self.workflow.dispatch(&run, None).await?,
         }
-        Ok(handle)
+        late.map_or(Ok(handle), Err)
     }
 
     /// Carries the run on, on this thread: for programs without async.
@@ -136,10 +185,29 @@ impl Resume {
         store.ok_or_else(|| self.workflow.not_found(&format!("run `{run}`")))
     }
 
-    pub(super) async fn carry_on(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
+    pub(super) async fn carry_on(
+        mut self,
+        outbox: Option<Arc<Outbox>>,
+    ) -> Result<RunOutput, Error> {
         let run = RunId::new(&self.run)?;
+        self.workflow.permit(&run, self.owner.as_ref()).await?;
         let store = self.store(&run)?;
-        let (answered, from) = self.submit(&store, &run).await?;
+        let (answered, from, again) = match self.submit(&store, &run).await? {
+            Submitted::All { answered, from, again } => (answered, from, again),
+            Submitted::Late(error) => {
+                // The deadline has passed for the run, too: it goes the way of its `on_timeout`.
+                self.answers.clear();
+                let resumed = Box::pin(self.carry_on(outbox)).await;
+                let output = match &resumed {
+                    Ok(output) => Some(output),
+                    Err(error) => error.output(),
+                };
+                return Err(match output {
+                    Some(output) => error.with_output(output.clone()),
+                    None => error,
+                });
+            }
+        };
         let workflow = &self.workflow;
         workflow.attend();
         let mut beside = Beside::new(workflow, &store, &run, outbox.clone(), from);
@@ -147,12 +215,19 @@ impl Resume {
         let handed = !answered.is_empty() && workflow.is_handed(&store, &run).await?;
         loop {
             let changed = store.changed(Watched::Facts(run.clone()));
+            // What another process has driven for the same answer is not driven once more.
+            if again && let Some(rested) = self.rested(&store, &run, &answered).await? {
+                beside.left();
+                return rested;
+            }
             if handed {
+                self.accept_change(&store, &run).await?;
                 // Once more each time round: a dispatcher may lose what it is told.
                 workflow.dispatch(&run, None).await?;
             } else if let Some(known) = workflow.live().get(run.as_str()) {
                 known.poke();
                 match known {
+                    _ if self.interrupted.is_some() => return Err(driven_here(&run)),
                     // Whoever drives it may have begun just now, because its moment has come.
                     Known::Background(live) if answered.is_empty() => {
                         let outcome = beside.wait(self.outcome(&run, &live)).await;
@@ -163,9 +238,9 @@ impl Resume {
                     _ => {}
                 }
             } else {
-                let cancel = self.cancel.clone();
-                let (accept, outbox) = (self.accept, outbox.clone());
-                match workflow.take(&run, cancel, accept, outbox).await {
+                let (accept, interrupted) = (self.accept, self.interrupted);
+                let how = TakeUp { accept, interrupted, outbox: outbox.clone(), leaves: false };
+                match workflow.take(&run, self.cancel.clone(), how).await {
                     // Somebody else drives it, and hears of the answers; or has left it just now.
                     // Where it was driven here, and its journal was lost, it is not driven again.
                     Err(error) if error.kind() == ErrorKind::Store && !answered.is_empty() => {
@@ -205,6 +280,36 @@ impl Resume {
         }
     }
 
+    /// Records that the run goes on with a changed definition, if it does: whoever drives it in the
+    /// background is asked for no more than what the journal says.
+    ///
+    /// # Errors
+    /// If the definition has changed and that is not accepted.
+    async fn accept_change(&self, store: &AnyStore, run: &RunId) -> Result<(), Error> {
+        let workflow = &self.workflow;
+        if workflow.live().get(run.as_str()).is_some() {
+            return Ok(());
+        }
+        let facts = load_all(store, run).await?;
+        if fold_all(run, &facts)?.status().is_terminal()
+            || workflow.check_plan(store, &facts, self.accept).await?.is_none()
+        {
+            return Ok(());
+        }
+        let live = Arc::new(Live::of(CancellationToken::new(), None));
+        if !workflow.live().insert(run.clone(), Known::Background(live.clone())) {
+            return Ok(());
+        }
+        // Taking it up records the change; then it is free for whoever drives it.
+        let how = TakeUp { accept: self.accept, ..TakeUp::default() };
+        let taken = workflow.take_up(run, &live, how).await.map(drop);
+        workflow.live().remove(run);
+        let released = store.release(run, workflow.driver_name()).await;
+        live.end(Outcome::Lost("the run was taken up to be handed on".into()));
+        taken?;
+        Ok(released?)
+    }
+
     /// How a run is left that somebody else here drives.
     async fn outcome(&self, run: &RunId, live: &Live) -> Result<RunOutput, Error> {
         let outcome = tokio::select! {
@@ -238,103 +343,22 @@ impl Resume {
             _ => None,
         })
     }
-
-    /// Leaves the answers in the inbox of the run. Gives the names of what they answer, and the
-    /// number of the fact that will be the next, if there are answers.
-    async fn submit(
-        &self,
-        store: &AnyStore,
-        run: &RunId,
-    ) -> Result<(Vec<Arc<str>>, Option<u64>), Error> {
-        if self.answers.is_empty() {
-            return Ok((Vec::new(), None));
-        }
-        let facts = load_all(store, run).await?;
-        let fold = fold_all(run, &facts)?;
-        if facts.is_empty() {
-            return Err(self.workflow.not_found(&format!("run `{run}`")));
-        }
-        if fold.status().is_terminal() {
-            let what = format!("run `{run}` has ended ({}), and waits for nothing", fold.status());
-            return Err(Error::usage(what));
-        }
-        // An answer that is given counts: nothing is given to a run that cannot go on.
-        if let Some(started) = fold.started() {
-            let digest = &started.digest;
-            self.workflow.check_plan(store, digest, &facts, self.accept).await?;
-        }
-        let mut wanted: Vec<(&Requirement, &Answer)> = Vec::new();
-        for (key, answer) in &self.answers {
-            let asked = find(run, fold.requirements(), &facts, key)?;
-            asked.check(answer).map_err(Error::usage)?;
-            if wanted.iter().any(|(other, _)| other.id == asked.id) {
-                return Err(Error::usage(format!("`{}` is answered twice", asked.id)));
-            }
-            wanted.push((asked, answer));
-        }
-        for (asked, answer) in &wanted {
-            let reply = Reply {
-                requirement_id: asked.id.clone(),
-                answer: (*answer).clone(),
-                by: self.by.clone(),
-                timed_out: false,
-            };
-            let signal = Signal::answer(run.clone(), reply, self.workflow.world().now());
-            if !store.submit(signal).await? {
-                return Err(late(&asked.id, "somebody else has answered it"));
-            }
-        }
-        let answered = wanted.iter().map(|(asked, _)| asked.id.clone()).collect();
-        Ok((answered, Some(fold.next_sequence())))
-    }
 }
 
-/// The requirement of this name, or the only one of the step at this path.
-fn find<'a>(
-    run: &RunId,
-    open: &'a [Requirement],
-    facts: &[stepwright_core::Event],
-    key: &str,
-) -> Result<&'a Requirement, Error> {
-    if let Some(asked) = open.iter().find(|asked| *asked.id == *key) {
-        return Ok(asked);
-    }
-    let here: Vec<&Requirement> = open.iter().filter(|asked| asked.path.as_str() == key).collect();
-    match here.as_slice() {
-        [asked] => return Ok(asked),
-        [] => {}
-        several => {
-            let names = several.iter().map(|asked| format!("`{}`", asked.id));
-            let names = names.collect::<Vec<_>>().join(", ");
-            return Err(Error::usage(format!("`{key}` waits for several things: {names}"))
-                .with_hint("answer each by its name"));
-        }
-    }
-    let reply = facts.iter().rev().find_map(|fact| {
-        let reply = fact.kind.reply()?;
-        let same = *reply.requirement_id == *key || fact.path.as_str() == key;
-        same.then_some(reply)
-    });
-    if let Some(reply) = reply {
-        let why = if reply.timed_out { "nobody answered in time" } else { "it has been answered" };
-        return Err(late(&reply.requirement_id, why));
-    }
-    let error = Error::usage(format!("run `{run}` does not wait for `{key}`"));
-    Err(match open {
-        [] => error.with_hint("it waits for nothing"),
-        open => {
-            let names: Vec<String> = open.iter().map(|asked| format!("`{}`", asked.id)).collect();
-            error.with_hint(format!("it waits for {}", names.join(", ")))
-        }
-    })
+/// How a run is taken up.
+#[derive(Default)]
+pub(crate) struct TakeUp {
+    /// `true` if it is left when it waits for no more than a moment.
+    pub(crate) leaves: bool,
+    /// `true` if a definition that has changed is accepted.
+    pub(crate) accept: bool,
+    /// The answer to every question about an effect whose outcome is unknown.
+    pub(crate) interrupted: Option<OnInterrupted>,
+    pub(crate) outbox: Option<Arc<Outbox>>,
 }
 
 fn driven_here(run: &RunId) -> Error {
     Error::usage(format!("run `{run}` is being driven by this process"))
-}
-
-fn late(id: &str, why: &str) -> Error {
-    Error::usage(format!("the answer to `{id}` comes too late: {why}"))
 }
 
 impl Workflow {
@@ -343,24 +367,18 @@ impl Workflow {
         &self,
         run: &RunId,
         cancel: CancellationToken,
-        accept: bool,
-        outbox: Option<Arc<Outbox>>,
+        how: TakeUp,
     ) -> Result<RunOutput, Error> {
         let live = Arc::new(Live::of(cancel, None));
         if !self.live().insert(run.clone(), Known::Background(live)) {
             return Err(driven_here(run));
         }
-        self.drive(run, false, accept, outbox).await
+        self.drive(run, how).await
     }
 
     /// Drives a run that the store knows, and tells those who wait how it was left.
-    pub(crate) async fn drive(
-        &self,
-        run: &RunId,
-        leaves: bool,
-        accept: bool,
-        outbox: Option<Arc<Outbox>>,
-    ) -> Result<RunOutput, Error> {
+    pub(crate) async fn drive(&self, run: &RunId, how: TakeUp) -> Result<RunOutput, Error> {
+        let leaves = how.leaves;
         let fresh = || Known::Background(Arc::new(Live::of(CancellationToken::new(), None)));
         let live = match self.live().get_or_insert_with(run, fresh) {
             Known::Background(live) if live.take_hold() => live,
@@ -372,7 +390,7 @@ impl Workflow {
             }
         };
         let left = Left { workflow: self, run, live: live.clone(), over: false };
-        let answer = match self.take_up(run, &live, accept, outbox).await {
+        let answer = match self.take_up(run, &live, how).await {
             Ok(Taken::Job(mut job)) => {
                 job.leaves = leaves;
                 self.with_events(job.drive().await)
@@ -433,13 +451,8 @@ impl Workflow {
         row.and_then(|row| row.wake_at).or_else(|| dues.min())
     }
 
-    async fn take_up(
-        &self,
-        run: &RunId,
-        live: &Live,
-        accept: bool,
-        outbox: Option<Arc<Outbox>>,
-    ) -> Result<Taken, Error> {
+    async fn take_up(&self, run: &RunId, live: &Live, how: TakeUp) -> Result<Taken, Error> {
+        let TakeUp { accept, interrupted, outbox, .. } = how;
         let unknown = || self.not_found(&format!("run `{run}`"));
         let store = self.store_for(true).ok_or_else(unknown)?;
         // A run that this process has just begun is its own already.
@@ -466,11 +479,12 @@ impl Workflow {
                 })));
             }
             let inbox = if fresh { Vec::new() } else { store.inbox(run).await? };
+            let mut changed = None;
             // One that is to end need not be understood.
             if inbox.iter().any(|signal| matches!(signal.wish, Wish::Cancel { .. })) {
                 live.cancel.cancel();
             } else {
-                self.check_plan(&store, &started.digest, &past, accept).await?;
+                changed = self.check_plan(&store, &past, accept).await?;
             }
             let recording = Recording {
                 run: run.clone(),
@@ -481,12 +495,14 @@ impl Workflow {
                 keep_events: self.keeps_events(),
                 debug: started.debug,
                 driver: Some(self.driver_name().clone()),
+                interrupted,
             };
             let job = Job::new(self.shared_plan(), started, recording, &past)?;
             if !fresh {
-                let took = job.take_over(self.driver_name().clone()).await;
+                let took = job.take_over(self.driver_name().clone(), changed, &inbox).await;
                 took.map_err(|stop| stop_error(&stop))?;
             }
+            self.attendant().forgive(run);
             live.now_driven(job.recorder.clone());
             Ok(Taken::Job(Box::new(job)))
         };
@@ -500,7 +516,8 @@ impl Workflow {
 
     /// Makes a run ours to drive. `false` if it has ended.
     async fn claim(&self, store: &AnyStore, run: &RunId) -> Result<bool, Error> {
-        let now = self.world().now();
+        // Others say by their clocks when they were last there.
+        let now = self.world().wall();
         let lease = crate::attend::LEASE.as_millis();
         let stale = Timestamp(now.0.saturating_sub(u64::try_from(lease).unwrap_or(u64::MAX)));
         let mut claim =

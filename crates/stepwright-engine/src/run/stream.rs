@@ -139,7 +139,7 @@ impl Stream for RunStream {
                         _ => Stage::Running { outbox, task },
                     };
                     if let Some(Ok(event)) = ready!(next)
-                        && (this.all || event.kind.is_content())
+                        && (this.all || event.is_content())
                     {
                         return Poll::Ready(Some(event));
                     }

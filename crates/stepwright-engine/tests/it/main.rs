@@ -4,14 +4,19 @@
 
 mod beside;
 mod composition;
+mod content;
 mod cut;
 mod definition;
 mod failure;
 mod faults;
 mod flow;
 mod history;
+mod idle;
+mod interrupted;
+mod loops;
 mod matrix;
 mod messages;
+mod ownership;
 mod people;
 mod purity;
 mod running;

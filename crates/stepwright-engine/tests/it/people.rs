@@ -95,6 +95,25 @@ async fn what_is_filled_in_reaches_the_step_and_wrong_answers_are_refused() {
 }
 
 #[tokio::test]
+async fn what_an_answer_leaves_out_has_the_default_of_the_form() {
+    let schema = json!({
+        "type": "object", "required": ["tone", "words"],
+        "properties": {
+            "tone": { "type": "string" }, "words": { "type": "integer", "default": 300 },
+        },
+    });
+    let step = Step::new("write", |input: StepInput| async move {
+        input.user_input.as_ref().unwrap()["words"].to_string()
+    });
+    let step = step.human_review(HumanReview::new().requires_user_input("How?", schema));
+    let workflow = asked(step).build().unwrap();
+    let paused = workflow.run("ants").await.unwrap();
+    let answer = Answer::submit(json!({ "tone": "plain" }));
+    let done = go_on(&workflow, &paused, &[("write!input", answer)]).await;
+    assert_eq!(text(&done), "300");
+}
+
+#[tokio::test]
 async fn an_output_is_approved_edited_or_made_again_with_what_was_said() {
     let tries = Arc::new(AtomicU32::new(0));
     let counted = tries.clone();
@@ -250,7 +269,9 @@ async fn what_a_step_has_consumed_is_told_while_it_waits() {
             let answer = Box::new(AssistantTurn::text_only("How much?"));
             let usage = Usage { input_tokens: Some(10), ..Usage::default() };
             let stop = StopReason::EndTurn;
-            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage }).await?;
+            let warning = None;
+            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage, warning })
+                .await?;
         }
         let price: u32 = cx.wait("price").await?;
         Ok::<_, StepError>(price.to_string())

@@ -1,7 +1,15 @@
 //! What the tests have in common.
 
 use futures_util::StreamExt as _;
-use stepwright_core::{Content, Error, Event, RunOutput, StepContext, StepInput, StepOutput};
+use futures_util::future::try_join_all;
+use serde_json::json;
+use stepwright_core::calls::CallPast;
+use stepwright_core::error::StepError;
+use stepwright_core::interrupted::Resolved;
+use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
+use stepwright_core::{
+    Content, Error, Event, OnInterrupted, RunOutput, StepContext, StepInput, StepOutput,
+};
 use stepwright_engine::{AnyStep, IntoStep, Run, Step, Workflow, WorkflowBuilder};
 use stepwright_testing::grammar;
 
@@ -58,4 +66,37 @@ pub(crate) fn text(output: &RunOutput) -> String {
 
 pub(crate) fn json(text: &str) -> Content {
     Content::from(serde_json::from_str::<serde_json::Value>(text).unwrap())
+}
+
+/// Calls the tool `act` with each of these numbers, all at once, as an agent does: what had begun
+/// and not ended is done again.
+pub(crate) async fn call_tools<W: Future<Output = Result<u64, StepError>>>(
+    cx: &StepContext,
+    numbers: &[u64],
+    tool: impl Fn(u64, StepContext) -> W,
+) -> Result<Vec<u64>, StepError> {
+    let calls = numbers.iter().enumerate().map(|(nth, number)| {
+        let arguments = Arguments::Json(json!({ "number": number }));
+        cx.call(&ToolCall { id: format!("call-{nth}"), name: "act".into(), arguments })
+    });
+    let calls: Vec<_> = calls.collect();
+    let tool = &tool;
+    let answers = calls.iter().zip(numbers).map(|(call, number)| async move {
+        let begun = match call.past() {
+            CallPast::Ended(outcome) => return Ok(outcome.text.parse().unwrap()),
+            CallPast::Waiting { open: true } => call.go_on(),
+            CallPast::Interrupted { begun, .. } => {
+                let policy = OnInterrupted::Retry;
+                assert_eq!(call.resolve_interrupted(policy, *begun).await?, Resolved::Again);
+                call.begin().await?
+            }
+            _ => call.begin().await?,
+        };
+        let answer = tool(*number, call.context().clone()).await?;
+        let (call_id, name, text) = (call.tool().id.clone(), "act".into(), answer.to_string());
+        let outcome = ToolOutcome { call_id, name, text, is_error: false, outcome_unknown: false };
+        begun.end(&outcome).await?;
+        Ok(answer)
+    });
+    try_join_all(answers).await
 }

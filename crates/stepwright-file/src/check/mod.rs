@@ -1,9 +1,10 @@
 //! What no single line of a file can tell: whether names exist where they are used.
 
 mod references;
+mod state;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::format::{Choice, File, Function, Item, Kind, Referring, Test};
+use crate::format::{Choice, File, Function, Item, Kind, Referring, StateChange, Test};
 use crate::reference::ROOTS;
 use crate::source::Span;
 use crate::suggest::did_you_mean;
@@ -16,7 +17,9 @@ pub(crate) fn check(file: &File, model: Option<&str>, mistakes: &mut Diagnostics
     let model = file.model.as_ref().map(|model| model.text.as_str()).or(model);
     let mut all = Vec::new();
     collect(&file.steps, &mut all);
-    let mut checker = Checker { file, model, all, mistakes };
+    let mut loops = Vec::new();
+    collect_loops(&file.steps, &mut loops);
+    let mut checker = Checker { file, model, all, loops, mistakes };
     checker.agents();
     checker.items(&file.steps, &Place::default());
 }
@@ -26,6 +29,17 @@ fn collect<'a>(items: &'a [Item], all: &mut Vec<(&'a str, Span)>) {
         all.push((&item.name.text, item.name.span));
         for body in bodies(&item.kind) {
             collect(body, all);
+        }
+    }
+}
+
+fn collect_loops<'a>(items: &'a [Item], loops: &mut Vec<&'a str>) {
+    for item in items {
+        if let Kind::Loop { .. } = item.kind {
+            loops.push(&item.name.text);
+        }
+        for body in bodies(&item.kind) {
+            collect_loops(body, loops);
         }
     }
 }
@@ -60,6 +74,8 @@ struct Place<'a> {
     hidden: Vec<(&'a str, Hidden<'a>)>,
     item: bool,
     counts: Counts,
+    /// The steps of the innermost loop around this.
+    turn: Option<&'a [Item]>,
     /// The form that was filled in for this, or for what is around it.
     form: Option<&'a Value>,
     /// Whether somebody may have rejected what was given before.
@@ -93,6 +109,8 @@ struct Checker<'a, 'm> {
     file: &'a File,
     model: Option<&'a str>,
     all: Vec<(&'a str, Span)>,
+    /// The names of those that are loops.
+    loops: Vec<&'a str>,
     mistakes: &'m mut Diagnostics,
 }
 
@@ -155,11 +173,14 @@ impl<'a> Checker<'a, '_> {
                 after.hidden.push((&item.name.text, Hidden::Itself));
                 self.all_of(referring(function).into_iter(), after);
                 after.hidden.pop();
+                if let Function::State { by: StateChange::Set, values } = function {
+                    self.sets(values);
+                }
             }
             Kind::Steps { body } => after.visible = self.items(body, &inside).visible,
             Kind::Parallel { branches, .. } => self.parallel(branches, &inside, after),
             Kind::Loop { until, body, .. } => {
-                inside.counts = Counts::Turns;
+                (inside.counts, inside.turn) = (Counts::Turns, Some(body.as_slice()));
                 let mut end = self.items(body, &inside);
                 self.all_of(until.iter().map(Into::into), &end);
                 after.visible.append(&mut end.visible.split_off(after.visible.len()));
@@ -272,17 +293,15 @@ fn referring(function: &Function) -> Vec<Referring<'_>> {
     match function {
         Function::Template { text } => vec![text.into()],
         Function::Value { value } => value.expressions().into_iter().map(Into::into).collect(),
-        Function::SetState { values } => {
-            values.iter().flat_map(|(_, value)| value.expressions()).map(Into::into).collect()
+        Function::State { values, .. } => {
+            values.iter().flat_map(|entry| entry.value.expressions()).map(Into::into).collect()
         }
         Function::ReadFiles { glob, .. } => vec![glob.into()],
         Function::WriteFile { path, text } => {
             std::iter::once(path).chain(text).map(Into::into).collect()
         }
         Function::HttpGet { url, .. } => vec![url.into()],
-        Function::Shell { command, stdin, .. } => {
-            std::iter::once(command).chain(stdin).map(Into::into).collect()
-        }
+        Function::Shell(shell) => shell.texts().map(Into::into).collect(),
         Function::Sleep { .. } => Vec::new(),
     }
 }

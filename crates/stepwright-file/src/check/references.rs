@@ -1,8 +1,8 @@
 //! Whether what expressions and templates refer to is there.
 
-use super::{Checker, Counts, Hidden, Place};
+use super::{Checker, Counts, Hidden, Place, bodies};
 use crate::diagnostic::Diagnostic;
-use crate::format::Referring;
+use crate::format::{Item, Kind, Referring};
 use crate::reference::{ROOTS, Reference};
 use crate::suggest::{closest, did_you_mean, listed};
 use serde_json::Value;
@@ -23,6 +23,8 @@ impl<'a> Checker<'a, '_> {
                             .help("write `steps.name`, or `steps[\"a name\"]`"),
                     ),
                 },
+                "last" => last(reference, place, &at),
+                "loops" => self.loop_outcome(reference, place, here, &at),
                 "input" => {
                     let schema = self.file.input.as_ref();
                     property(reference, schema, "the declared input has no property", &at)
@@ -68,6 +70,33 @@ impl<'a> Checker<'a, '_> {
                 self.mistakes.push(mistake);
             }
         }
+    }
+
+    /// `true` if there is such a loop, and what it is asked for.
+    fn loop_outcome(
+        &self,
+        reference: &Reference,
+        place: &Place<'a>,
+        here: bool,
+        at: &dyn Fn(String) -> Diagnostic,
+    ) -> Option<Diagnostic> {
+        let Some(name) = reference.path.first() else {
+            let mistake = at("`loops` needs the name of a loop, written out".into());
+            return Some(mistake.help("write `loops.name.exhausted`"));
+        };
+        if let Some(mistake) = self.step(name, place, here, at) {
+            return Some(mistake);
+        }
+        if !self.loops.contains(&name.as_str()) {
+            let mistake = at(format!("`{name}` is not a loop"));
+            return Some(mistake.help(format!("what it gave is `steps.{name}`")));
+        }
+        let field = reference.path.get(1)?;
+        if matches!(field.as_str(), "exhausted" | "iterations") {
+            return None;
+        }
+        let mistake = at(format!("`loops.{name}` has no `{field}`"));
+        Some(mistake.help("it has `exhausted` and `iterations`"))
     }
 
     fn step(
@@ -121,17 +150,53 @@ impl<'a> Checker<'a, '_> {
             None => (
                 format!("`{name}` has not run yet at this point"),
                 match place.counts {
-                    Counts::Turns => Some(
-                        "a turn does not see the steps of the last one; what that gave is \
-                         `previous`, if the loop has `forward: true`"
-                            .into(),
-                    ),
+                    Counts::Turns => {
+                        Some(format!("what it gave in the last turn is `last.{name}`"))
+                    }
                     _ => None,
                 },
             ),
         };
         let mistake = at(message).label("used here").maybe_help(help);
         Some(if here { mistake.also(there, format!("`{name}` is here")) } else { mistake })
+    }
+}
+
+/// `true` if there is such a step in the turn before.
+fn last(
+    reference: &Reference,
+    place: &Place<'_>,
+    at: &dyn Fn(String) -> Diagnostic,
+) -> Option<Diagnostic> {
+    let Some(turn) = place.turn else {
+        let mistake = at("`last` is only there inside a `loop`".into());
+        return Some(mistake.help("it has what the steps of the turn before gave"));
+    };
+    let Some(name) = reference.path.first() else {
+        let mistake = at("`last` needs the name of a step, written out".into());
+        return Some(mistake.help("write `last.name`, or `last[\"a name\"]`"));
+    };
+    let mut steps = Vec::new();
+    turn_steps(turn, &mut steps);
+    if steps.contains(&name.as_str()) {
+        return None;
+    }
+    let mistake = at(format!("no step `{name}` is in this loop"));
+    Some(match closest(name, steps.iter().copied()) {
+        Some(meant) => mistake.help(format!("did you mean `last.{meant}`?")),
+        None => mistake.maybe_help(did_you_mean(name, &steps, "it has")),
+    })
+}
+
+/// The steps of a turn that the next one can ask for: not those of a map, which run many times.
+fn turn_steps<'a>(items: &'a [Item], all: &mut Vec<&'a str>) {
+    for item in items {
+        all.push(&item.name.text);
+        if !matches!(item.kind, Kind::Map { .. }) {
+            for body in bodies(&item.kind) {
+                turn_steps(body, all);
+            }
+        }
     }
 }
 

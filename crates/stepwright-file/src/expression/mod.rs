@@ -1,20 +1,31 @@
 //! Expressions: values and decisions, in CEL.
 //!
-//! CEL is evaluated as it is. What it lacks is a check before anything runs: unknown variables and
-//! functions are found here, by a walk over the parsed expression.
+//! What CEL lacks is a check before anything runs, and limits. Unknown variables and functions are
+//! found here, by a walk over the parsed expression. It is evaluated here, within a [`Budget`].
 
+mod eval;
+mod failure;
+mod functions;
 mod names;
+mod operators;
+mod value;
 mod values;
 mod walk;
 
+use crate::budget::{
+    BUILT_BYTES_MAX, Budget, GIVEN_BYTES_MAX, GIVEN_DEPTH_MAX, STEPS_MAX, Spent, Unfinished,
+};
 use crate::reference::{Reference, Values};
 use crate::source::Span;
 use crate::stack::with_stack;
-use cel::{Context, Env, ExecutionError, Program, extensions};
+use cel::{Env, Program, extensions};
+use eval::Evaluator;
+use failure::{Failure, type_word};
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
 use stepwright_core::StepError;
 use stepwright_core::error::ErrorCode;
+use value::Val;
 
 /// How long an expression may be, in bytes.
 const LENGTH_MAX: usize = 2000;
@@ -22,9 +33,9 @@ const LENGTH_MAX: usize = 2000;
 const DEPTH_MAX: usize = 24;
 /// How deep the tree of an expression may be.
 const NODES_DEEP_MAX: usize = 500;
-/// How deep it may be to be evaluated on any thread: CEL takes some 25 KiB for each call of itself
-/// in a debug build, and threads of a runtime have 2 MiB.
-const NODES_SHALLOW_MAX: usize = 16;
+/// How deep it may be to be evaluated on any thread: a level takes some KiB in a debug build, and
+/// threads of a runtime have 2 MiB.
+const NODES_SHALLOW_MAX: usize = 64;
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
@@ -87,45 +98,62 @@ impl Expression {
     }
 
     /// Its value.
-    pub(crate) fn value(&self, values: &Values<'_>) -> Result<Value, StepError> {
-        if let Some(path) = &self.0.path {
-            return self.follow(path, values);
-        }
-        if self.0.deep { with_stack(|| self.evaluate(values)) } else { self.evaluate(values) }
+    pub(crate) fn value(
+        &self,
+        values: &Values<'_>,
+        budget: &Budget<'_>,
+    ) -> Result<Value, Unfinished> {
+        let evaluated = match &self.0.path {
+            Some(path) => self.follow(path, values, budget),
+            None if self.0.deep => with_stack(|| self.evaluate(values, budget)),
+            None => self.evaluate(values, budget),
+        };
+        evaluated.map_err(|failure| self.failed(failure, budget))
     }
 
-    fn evaluate(&self, values: &Values<'_>) -> Result<Value, StepError> {
-        let mut context = Context::with_env(ENV.clone());
-        for (name, value) in values.roots(&self.0.references) {
-            context.add_variable_from_value(name, values::from_json(value));
-        }
-        let value = self.0.program.execute(&context).map_err(|error| self.failed(&error))?;
-        values::to_json(&value).map_err(|what| {
-            self.error(&format!("gives {what}, which is not a value that steps can use"))
-        })
+    fn evaluate(&self, values: &Values<'_>, budget: &Budget<'_>) -> Result<Value, Failure> {
+        let roots = values.roots(&self.0.references);
+        let roots: Vec<_> =
+            roots.into_iter().map(|(name, root)| (name, values::of_root(root))).collect();
+        let mut evaluator = Evaluator::new(&roots, budget);
+        let value = evaluator.eval(self.0.program.expression())?;
+        values::to_json(&value, true, budget)
     }
 
     /// Its value, which must be `true` or `false`.
-    pub(crate) fn decide(&self, values: &Values<'_>) -> Result<bool, StepError> {
-        match self.value(values)? {
+    pub(crate) fn decide(
+        &self,
+        values: &Values<'_>,
+        budget: &Budget<'_>,
+    ) -> Result<bool, Unfinished> {
+        match self.value(values, budget)? {
             Value::Bool(value) => Ok(value),
-            other => Err(self.error(&format!("gives {}, not true or false", what(&other)))),
+            other => Err(self.error(&format!("gives {}, not true or false", what(&other))).into()),
         }
     }
 
     /// Its value, which must be a list.
-    pub(crate) fn list(&self, values: &Values<'_>) -> Result<Vec<Value>, StepError> {
-        match self.value(values)? {
+    pub(crate) fn list(
+        &self,
+        values: &Values<'_>,
+        budget: &Budget<'_>,
+    ) -> Result<Vec<Value>, Unfinished> {
+        match self.value(values, budget)? {
             Value::Array(list) => Ok(list),
-            other => Err(self.error(&format!("gives {}, not a list", what(&other)))),
+            other => Err(self.error(&format!("gives {}, not a list", what(&other))).into()),
         }
     }
 
     /// Its value, which must be a text, a list of texts, or null for none.
-    pub(crate) fn names(&self, values: &Values<'_>) -> Result<Vec<String>, StepError> {
-        let wrong =
-            |other: &Value| self.error(&format!("gives {}, not the name of a choice", what(other)));
-        match self.value(values)? {
+    pub(crate) fn names(
+        &self,
+        values: &Values<'_>,
+        budget: &Budget<'_>,
+    ) -> Result<Vec<String>, Unfinished> {
+        let wrong = |other: &Value| {
+            self.error(&format!("gives {}, not the name of a choice", what(other))).into()
+        };
+        match self.value(values, budget)? {
             Value::Null => Ok(Vec::new()),
             Value::String(name) => Ok(vec![name]),
             Value::Array(list) => list
@@ -139,55 +167,57 @@ impl Expression {
         }
     }
 
-    fn follow(&self, path: &[String], values: &Values<'_>) -> Result<Value, StepError> {
-        let mut value = values.root(&path[0], &self.0.references);
+    /// The value of a path, as it lies in the values of the run.
+    fn follow(
+        &self,
+        path: &[String],
+        values: &Values<'_>,
+        budget: &Budget<'_>,
+    ) -> Result<Value, Failure> {
+        let said = |what: String| Err(Failure::Said(what));
+        let mut value = values::of_root(values.root(&path[0], &self.0.references));
         for (at, name) in path.iter().enumerate().skip(1) {
-            value = match value {
-                Value::Object(mut members) => {
-                    let member = members.swap_remove(name);
-                    member.ok_or_else(|| {
-                        self.error(&format!(
-                            "asks `{}` for `{name}`, which it lacks",
-                            path[..at].join(".")
-                        ))
-                    })?
-                }
-                other => {
-                    let of = path[..at].join(".");
-                    return Err(self.error(&format!(
-                        "asks `{of}` for `{name}`, but that is {}",
-                        what(&other)
-                    )));
-                }
+            let of = || path[..at].join(".");
+            let Val::Map(members) = &value else {
+                let word = type_word(value.type_name());
+                return said(format!("asks `{}` for `{name}`, but that is {word}", of()));
+            };
+            value = match members.member(name) {
+                Some(member) => member,
+                None => return said(format!("asks `{}` for `{name}`, which it lacks", of())),
             };
         }
-        Ok(value)
+        values::to_json(&value, false, budget)
     }
 
-    fn failed(&self, error: &ExecutionError) -> StepError {
-        let error = match error {
-            ExecutionError::NoSuchKey(key) => {
-                format!("asks for `{key}`, which is not there")
+    fn failed(&self, failure: Failure, budget: &Budget<'_>) -> Unfinished {
+        let spent = match failure {
+            Failure::Said(what) => return self.error(&what).into(),
+            Failure::Spent(Spent::Steps | Spent::Built) if budget.is_inline() => {
+                return Unfinished::NotHere;
             }
-            ExecutionError::NoSuchOverload(overload) => {
-                let types = overload.argument_types();
-                let types: Vec<&str> = types.iter().map(|t| type_word(t)).collect();
-                format!("uses {} on {}", operation(overload.function()), types.join(" and "))
-            }
-            ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
-                let types = [left, right].map(|value| value.type_of().to_string());
-                let [left, right] = types.each_ref().map(|name| type_word(name));
-                format!("uses {} on {left} and {right}", operation(operator))
-            }
-            other => {
-                let mut text = other.to_string();
-                if let Some(first) = text.get_mut(..1) {
-                    first.make_ascii_lowercase();
-                }
-                format!("failed: {text}")
-            }
+            Failure::Spent(spent) => spent,
         };
-        self.error(&error)
+        let (what, hint) = match spent {
+            Spent::Steps => (
+                format!("takes more than {STEPS_MAX} operations"),
+                "filter or cut the list first, or do the work in a step of its own",
+            ),
+            Spent::Built => (
+                format!("gives more than {BUILT_BYTES_MAX} bytes, with all that it builds for it"),
+                "keep less of what it works on",
+            ),
+            Spent::Given => (
+                format!("gives more than {GIVEN_BYTES_MAX} bytes"),
+                "keep less of it, or write it to a file and hand on the path",
+            ),
+            Spent::Depth => (
+                format!("gives a value that is nested deeper than {GIVEN_DEPTH_MAX}"),
+                "hand on less of what came before",
+            ),
+            Spent::Stopped => ("was stopped".to_owned(), "its step has ended"),
+        };
+        self.error(&what).with_code(ErrorCode::Limit).with_hint(hint).into()
     }
 
     // The same values give the same failure, so trying again is of no use.
@@ -205,31 +235,6 @@ fn what(value: &Value) -> &'static str {
         Value::String(_) => "a text",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
-    }
-}
-
-fn type_word(name: &str) -> &str {
-    match name {
-        "null_type" | "null" => "nothing",
-        "bool" => "true or false",
-        "int" | "uint" | "double" | "float" => "a number",
-        "string" => "a text",
-        "list" => "a list",
-        "map" => "an object",
-        other => other,
-    }
-}
-
-fn operation(function: &str) -> String {
-    let operator = function.trim_matches(['_', '@']);
-    match operator {
-        "[_]" => "an index".into(),
-        "add" => "`+`".into(),
-        "sub" => "`-`".into(),
-        "mul" => "`*`".into(),
-        "div" => "`/`".into(),
-        "rem" => "`%`".into(),
-        operator => format!("`{operator}`"),
     }
 }
 
@@ -318,5 +323,7 @@ fn syntax_help(text: &str) -> Option<String> {
     }
 }
 
+#[cfg(test)]
+mod differential;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,5 @@
 //! Tests of expressions.
 
-use super::names::{GLOBAL, METHODS, QUALIFIED};
 use super::*;
 use serde_json::json;
 use stepwright_core::StepInput;
@@ -17,28 +16,14 @@ fn mistake(text: &str) -> (String, String, Option<String>) {
 fn eval(text: &str, input: Value) -> Result<Value, String> {
     let input = StepInput::of(input);
     let (expression, _) = Expression::parse(text).unwrap();
-    expression.value(&Values::of(&input)).map_err(|error| error.to_string())
+    done(expression.value(&Values::of(&input), &Budget::whole(None)))
 }
 
-#[test]
-fn every_function_that_is_listed_exists() {
-    let exists = |call: String| {
-        let program = ENV.compile(&call).unwrap();
-        let result = program.execute(&Context::with_env(ENV.clone()));
-        assert!(
-            !matches!(result, Err(ExecutionError::UndeclaredReference(_))),
-            "{call}: {result:?}"
-        );
-    };
-    for name in GLOBAL {
-        exists(format!("{name}('1')"));
-    }
-    for name in METHODS.iter().filter(|name| !name.starts_with("opt")) {
-        exists(format!("'1'.{name}()"));
-    }
-    for name in QUALIFIED {
-        exists(if name.ends_with("none") { format!("{name}()") } else { format!("{name}(1)") });
-    }
+fn done<T>(evaluated: Result<T, Unfinished>) -> Result<T, String> {
+    evaluated.map_err(|unfinished| match unfinished {
+        Unfinished::Failed(error) => error.to_string(),
+        Unfinished::NotHere => unreachable!("there is no other place"),
+    })
 }
 
 #[test]
@@ -128,7 +113,180 @@ fn failures_are_errors_that_say_what_happened() {
         "the expression `input.n + 'x'` uses `+` on a number and a text"
     );
     let step = StepInput::of(input);
-    let error = Expression::parse("input.n").unwrap().0.decide(&Values::of(&step)).unwrap_err();
+    let expression = Expression::parse("input.n").unwrap().0;
+    let decided = expression.decide(&Values::of(&step), &Budget::whole(None));
+    let Err(Unfinished::Failed(error)) = decided else { panic!("{decided:?}") };
     assert_eq!(error.to_string(), "the expression `input.n` gives a number, not true or false");
     assert!(!error.data.retryable);
+}
+
+#[test]
+fn failures_show_no_forms_of_rust() {
+    let input = json!({"n": i64::MAX, "zero": 0, "list": [1]});
+    let said = |text: &str| eval(text, input.clone()).unwrap_err();
+    assert_eq!(said("1/0"), "the expression `1/0` fails: division by zero");
+    assert_eq!(said("5 % input.zero"), "the expression `5 % input.zero` fails: division by zero");
+    assert_eq!(
+        said("input.n + 1"),
+        "the expression `input.n + 1` fails: overflow: `9223372036854775807 + 1` is beyond 64 bits"
+    );
+    assert_eq!(
+        said("input.list[3]"),
+        "the expression `input.list[3]` fails: there is no element 3 in a list of 1"
+    );
+    assert_eq!(
+        said("'a'.matches('(')"),
+        "the expression `'a'.matches('(')` fails: `(` is not a regular expression: unclosed group"
+    );
+    for text in [
+        "int('x')",
+        "input.n * 2",
+        "-(-9223372036854775807 - 1)",
+        "'a'.charAt(7)",
+        "{'a': 1, 'a': 2}",
+        "[1].slice(2, 1)",
+        "uint(-1)",
+        "double('x')",
+        "[1, 'a'].sort()",
+        "1 < 'a'",
+        "!1",
+        "1 && true",
+        "input.list.x > 1",
+        "{[]: 1}",
+        "1 in 2",
+        "size(1)",
+    ] {
+        let error = said(text);
+        let what = error.strip_prefix(&format!("the expression `{text}` ")).unwrap();
+        for form in ["Int(", "UInt(", "Float(", "String(", "Arc", "\n", "overload"] {
+            assert!(!what.contains(form), "{error}");
+        }
+    }
+}
+
+#[test]
+fn whole_numbers_and_others_mix() {
+    let input = json!({"p": 2, "q": 2.5, "big": u64::MAX, "exact": 9_007_199_254_740_993_i64});
+    let gives = |text: &str| eval(text, input.clone());
+    assert_eq!(gives("input.p * 2.0"), Ok(json!(4.0)));
+    assert_eq!(gives("input.q * 2"), Ok(json!(5.0)));
+    assert_eq!(gives("2 + input.q - 1u"), Ok(json!(3.5)));
+    assert_eq!(gives("input.p / 4.0"), Ok(json!(0.5)));
+    assert_eq!(gives("input.p < 2.5 && input.q > 2 && input.p == 2.0"), Ok(json!(true)));
+    assert_eq!(gives("math.ceil(input.p) + math.floor(input.q)"), Ok(json!(4.0)));
+    assert_eq!(gives("[input.q, input.p, 3].sort()"), Ok(json!([2, 2.5, 3])));
+    assert_eq!(gives("'abcdef'.substring(2.0, 4)"), Ok(json!("cd")));
+    assert_eq!(gives("lists.range(2.0)"), Ok(json!([0, 1])));
+    // An unsigned number is one that is too large for a signed one, and nothing else.
+    assert_eq!(gives("input.big - 1"), Ok(json!(u64::MAX - 1)));
+    assert_eq!(gives("input.big > 1 && 1 < input.big"), Ok(json!(true)));
+    assert!(gives("input.big + 1").unwrap_err().contains("beyond 64 bits"));
+    assert_eq!(gives("input.big - input.big"), Ok(json!(0)));
+    // Nothing is rounded in silence.
+    assert_eq!(gives("input.exact == 9007199254740992.0"), Ok(json!(false)));
+    assert_eq!(gives("input.exact > 9007199254740992.0"), Ok(json!(true)));
+    assert_eq!(
+        gives("input.exact * 0.5").unwrap_err(),
+        "the expression `input.exact * 0.5` fails: `9007199254740993` is not exact beside a \
+         number with a fraction; `double(…)` rounds it"
+    );
+    assert!(gives("double(input.exact) * 0.5").is_ok());
+}
+
+#[test]
+fn expressions_have_an_end() {
+    let text = "x".repeat(1000);
+    let input = json!({"text": text, "deep": "x"});
+    let said = |text: &str| {
+        let error = with_stack(|| eval(text, input.clone()).map(|_| "a value").unwrap_err());
+        error.strip_prefix(&format!("the expression `{text}` ")).unwrap().to_owned()
+    };
+    let steps = "takes more than 5000000 operations";
+    assert_eq!(said("lists.range(100000).map(a, lists.range(100000).all(b, b >= 0))"), steps);
+    assert_eq!(said("lists.range(100000).all(a, lists.range(100000).all(b, 1 / 0 == b))"), steps);
+    assert_eq!(said("lists.range(100000).distinct().size()"), steps);
+    assert_eq!(said("lists.range(100000).exists(a, input.text.matches('(a?){50}a{50}'))"), steps);
+    let bytes = |error: String| {
+        let built = "gives more than 64000000 bytes, with all that it builds for it";
+        assert!(error == built || error == "gives more than 20000000 bytes", "{error}");
+    };
+    bytes(said("lists.range(100000).map(a, lists.range(100000).map(b, lists.range(100000)))"));
+    bytes(said("lists.range(1000000).map(a, input.text)"));
+    bytes(said("lists.range(100000).map(a, input.text + string(a)).join()"));
+    bytes(said("lists.range(100000).map(a, input.text.replace('x', input.text))"));
+    bytes(said("lists.range(100000).map(a, input.text.split(''))"));
+    bytes(said("lists.range(100000).map(a, '%s%s'.format([input.text, input.text]))"));
+    bytes(said("lists.range(100000).map(a, {string(a): [a], 'b': input.text.upperAscii()})"));
+    // The same parts over and over, which are only large when they are written out.
+    let twice = ".map(x, [x, x])".repeat(60);
+    let doubled = said(&format!("[[1]]{twice}"));
+    assert!(doubled == "gives more than 20000000 bytes" || doubled == steps, "{doubled}");
+    for use_of in [format!("'%s'.format([[1]]{twice})"), format!("[[1]]{twice} == [[1]]{twice}")] {
+        let error = said(&use_of);
+        assert!(error.starts_with("takes more than") || error.starts_with("gives more"), "{error}");
+    }
+    let many = "lists.range(1000000000)";
+    assert!(said(many).contains("`lists.range` gives 0 to 1000000 elements"), "{}", said(many));
+}
+
+#[test]
+fn a_value_is_not_nested_deeper_than_a_journal_reads() {
+    let nest = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
+    assert!(eval("[input]", nest(98)).is_ok());
+    assert_eq!(
+        eval("[input]", nest(100)).unwrap_err(),
+        "the expression `[input]` gives a value that is nested deeper than 100"
+    );
+}
+
+#[test]
+fn a_limit_is_not_passed_over_by_what_decides() {
+    let endless = "lists.range(100000).all(a, lists.range(100000).all(b, b >= 0))";
+    for text in [format!("{endless} || true"), format!("[1].exists(x, {endless} || true)")] {
+        let error = eval(&text, Value::Null).unwrap_err();
+        assert!(error.contains("operations"), "{error}");
+    }
+    // But what fails is.
+    assert_eq!(eval("1 / 0 == 1 || true", Value::Null), Ok(json!(true)));
+    assert_eq!(eval("[0, 1].exists(x, 1 / x == 1)", Value::Null), Ok(json!(true)));
+}
+
+#[test]
+fn what_is_large_is_not_evaluated_here() {
+    let here = |text: &str, input: Value| {
+        let input = StepInput::of(input);
+        let (expression, _) = Expression::parse(text).unwrap();
+        expression.value(&Values::of(&input), &Budget::inline())
+    };
+    assert_eq!(here("input.n + 1", json!({"n": 1})).unwrap(), json!(2));
+    let unfinished = here("lists.range(100000).filter(x, x > 3)", json!(1));
+    assert!(matches!(unfinished, Err(Unfinished::NotHere)));
+    assert!(matches!(here("input", Value::from(vec![0; 30_000])), Err(Unfinished::NotHere)));
+}
+
+#[test]
+fn an_evaluation_ends_when_it_is_stopped() {
+    let stop = std::sync::atomic::AtomicBool::new(true);
+    let input = StepInput::default();
+    let text = "lists.range(1000000).all(x, x >= 0)";
+    let (expression, _) = Expression::parse(text).unwrap();
+    let stopped = expression.value(&Values::of(&input), &Budget::whole(Some(&stop)));
+    let Err(Unfinished::Failed(error)) = stopped else { panic!("{stopped:?}") };
+    assert_eq!(error.to_string(), format!("the expression `{text}` was stopped"));
+}
+
+#[test]
+fn what_is_deep_has_room() {
+    // As deep as an expression may be, on a thread with the stack of a runtime's.
+    let sums = format!("{}1", "1 + ".repeat(480));
+    let nested = (0..23).fold("1".to_owned(), |inner, _| format!("[{inner}].map(x, x)[0]"));
+    let parsed = with_stack(|| [&sums, &nested].map(|text| Expression::parse(text).unwrap().0));
+    let work = move || {
+        let input = StepInput::default();
+        let value = |expression: &Expression| {
+            done(expression.value(&Values::of(&input), &Budget::whole(None)))
+        };
+        assert_eq!(parsed.each_ref().map(value), [Ok(json!(481)), Ok(json!(1))]);
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
 }

@@ -1,58 +1,111 @@
-//! JSON to CEL and back.
+//! Values of a run into an expression, and what it gives out again, as JSON.
 
-use cel::Value as Cel;
-use cel::objects::{Key, Map};
-use serde_json::{Number, Value};
-use std::collections::HashMap;
+use super::failure::{Failure, type_word};
+use super::value::{Key, Map, Val};
+use crate::budget::{Budget, GIVEN_DEPTH_MAX, Spent};
+use crate::reference::Root;
+use serde_json::{Map as JsonMap, Number, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) fn from_json(value: Value) -> Cel {
-    match value {
-        Value::Null => Cel::Null,
-        Value::Bool(value) => Cel::Bool(value),
-        // CEL does not add an unsigned to a signed number, so whatever fits is signed.
-        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(number), _) => Cel::Int(number),
-            (None, Some(number)) => Cel::UInt(number),
-            (None, None) => Cel::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Value::String(text) => Cel::String(Arc::new(text)),
-        Value::Array(list) => Cel::List(Arc::new(list.into_iter().map(from_json).collect())),
-        Value::Object(members) => {
-            let members = members.into_iter().map(|(key, value)| (key.into(), from_json(value)));
-            Cel::Map(Map { map: Arc::new(members.collect::<HashMap<Key, Cel>>()) })
+/// How many bytes a value counts for, beside its text: about what it takes in memory and in the
+/// journal together.
+const NODE_BYTES: usize = 16;
+
+pub(super) fn of_root(root: Root<'_>) -> Val<'_> {
+    match root {
+        Root::Nothing => Val::Null,
+        Root::Content(content) => Val::of_content(content),
+        Root::Json(value) => Val::of(value),
+        Root::Object(members) => Val::Map(Map::Json(members)),
+        Root::Text(text) => Val::borrowed(text),
+        Root::Number(number) => Val::Int(number.into()),
+        Root::Steps(steps) => {
+            let members = steps.into_iter().map(|(name, content)| {
+                let value = content.map_or(Val::Null, Val::of_content);
+                (Key::Text(name.into()), value)
+            });
+            Val::Map(Map::Built(Arc::new(members.collect::<BTreeMap<_, _>>())))
+        }
+        Root::Loops(loops) => {
+            let members = loops.into_iter().map(|(name, outcome)| {
+                let iterations = Val::Int(outcome.iterations.into());
+                let exhausted = Val::Bool(outcome.exhausted);
+                let told = [("exhausted", exhausted), ("iterations", iterations)];
+                let told = told.map(|(word, value)| (Key::Text(word.into()), value));
+                (Key::Text(name.into()), Val::Map(Map::Built(Arc::new(BTreeMap::from(told)))))
+            });
+            Val::Map(Map::Built(Arc::new(members.collect::<BTreeMap<_, _>>())))
         }
     }
 }
 
-/// The value as JSON, or what it is instead.
-pub(super) fn to_json(value: &Cel) -> Result<Value, String> {
+/// The value as JSON. What is built of the same parts over and over is written out here, so that
+/// each of them counts. Objects are `sorted` unless they are handed on as they were.
+pub(super) fn to_json(
+    value: &Val<'_>,
+    sorted: bool,
+    budget: &Budget<'_>,
+) -> Result<Value, Failure> {
+    nested(value, sorted, 0, budget)
+}
+
+fn nested(
+    value: &Val<'_>,
+    sorted: bool,
+    depth: usize,
+    budget: &Budget<'_>,
+) -> Result<Value, Failure> {
+    if depth > GIVEN_DEPTH_MAX {
+        return Err(Spent::Depth.into());
+    }
+    budget.steps(1)?;
+    budget.give(NODE_BYTES)?;
     Ok(match value {
-        Cel::Null => Value::Null,
-        Cel::Bool(value) => Value::Bool(*value),
-        Cel::Int(number) => Value::from(*number),
-        Cel::UInt(number) => Value::from(*number),
-        Cel::Float(number) => match Number::from_f64(*number) {
+        Val::Null => Value::Null,
+        Val::Bool(value) => Value::Bool(*value),
+        Val::Int(number) => Value::from(*number),
+        Val::UInt(number) => Value::from(*number),
+        Val::Double(number) => match Number::from_f64(*number) {
             Some(number) => Value::Number(number),
-            None => return Err("a number that is not finite".into()),
+            None => return no_value("a number that is not finite"),
         },
-        Cel::String(text) => Value::String((**text).clone()),
-        Cel::List(list) => Value::Array(list.iter().map(to_json).collect::<Result<_, _>>()?),
-        Cel::Map(map) => {
-            let members = map.map.iter().map(|(key, value)| {
+        Val::Text(text) => {
+            budget.give(text.as_str().len())?;
+            budget.read(text.as_str().len())?;
+            Value::String(text.as_str().to_owned())
+        }
+        Val::List(list) => {
+            // The length of a list says nothing about its memory before its elements are counted.
+            let mut elements = Vec::new();
+            for element in list.iter() {
+                elements.push(nested(&element, sorted, depth + 1, budget)?);
+            }
+            Value::Array(elements)
+        }
+        Val::Map(map) => {
+            budget.steps(map.len())?;
+            let mut members = Vec::new();
+            for (key, value) in map.entries() {
                 let key = match key {
-                    Key::String(key) => (**key).clone(),
+                    Key::Text(key) => key.into_owned(),
                     Key::Int(key) => key.to_string(),
-                    Key::Uint(key) => key.to_string(),
+                    Key::UInt(key) => key.to_string(),
                     Key::Bool(key) => key.to_string(),
                 };
-                Ok((key, to_json(value)?))
-            });
-            let mut members: Vec<(String, Value)> = members.collect::<Result<_, String>>()?;
-            // CEL's maps have no order; a run that is repeated must give the same text.
-            members.sort_by(|a, b| a.0.cmp(&b.0));
-            Value::Object(members.into_iter().collect())
+                budget.give(key.len())?;
+                members.push((key, nested(&value, sorted, depth + 1, budget)?));
+            }
+            if sorted {
+                members.sort_by(|a, b| a.0.cmp(&b.0));
+            }
+            Value::Object(members.into_iter().collect::<JsonMap<_, _>>())
         }
-        other => return Err(format!("a {}", other.type_of())),
+        Val::Bytes(_) => return no_value("bytes"),
+        other => return no_value(type_word(other.type_name())),
     })
+}
+
+fn no_value<T>(what: &str) -> Result<T, Failure> {
+    Err(Failure::Said(format!("gives {what}, which is not a value that steps can use")))
 }

@@ -1,8 +1,8 @@
 //! The keys of one mapping, each asked for once; what nobody asked for is a mistake.
 
-use super::Word;
 use super::read::Reader;
 use super::values::{Computed, Expr, Text, Written};
+use super::{Earlier, Limits, Word};
 use crate::diagnostic::{Diagnostic, MISTAKES_MAX};
 use crate::duration;
 use crate::expression::{Expression, Mistake};
@@ -140,10 +140,52 @@ impl<'n> Fields<'n> {
         reader.duration(node, name)
     }
 
-    /// Of how many earlier runs a step is told: a number, or whether at all.
-    pub(crate) fn history(&mut self, reader: &mut Reader<'_>) -> Option<u32> {
+    /// How long a step may take: a duration in all, or that and how long it may be idle. `idle` is
+    /// for steps that can be: not for containers and the run, which are never idle themselves.
+    pub(crate) fn limits(&mut self, reader: &mut Reader<'_>, can_idle: bool) -> Limits {
+        let Some((_, node)) = self.take("timeout") else { return Limits::default() };
+        let Yaml::Map(_) = &node.value else {
+            return Limits { total: reader.duration(node, "timeout"), idle: None };
+        };
+        let Some(mut fields) = Fields::of(reader, node, "`timeout`") else {
+            return Limits::default();
+        };
+        if fields.left.is_empty() {
+            let mistake = reader.mistake(node.span, "`timeout` says nothing");
+            reader
+                .push(mistake.help("write `timeout: 30s`, or `timeout: {total: 10m, idle: 60s}`"));
+        }
+        let total = fields.duration(reader, "total");
+        let idle = fields.take("idle").and_then(|(key, node)| {
+            if can_idle {
+                return reader.duration(node, "idle").map(|idle| (key, idle));
+            }
+            let mistake = reader.mistake(key.span, "only steps can be idle");
+            reader.push(mistake.help("give it to the steps in here: `timeout: {idle: 60s}`"));
+            None
+        });
+        if let (Some(total), Some((key, idle))) = (total, idle)
+            && idle >= total
+        {
+            let mistake = reader.mistake(key.span, "`idle` is not shorter than `total`");
+            reader.push(mistake.label("never reached").help("make it shorter, or leave it out"));
+        }
+        fields.finish(reader);
+        Limits { total, idle: idle.map(|(_, idle)| idle) }
+    }
+
+    /// Of which earlier runs a step is told: a number, whether at all, or a mapping with more.
+    pub(crate) fn history(&mut self, reader: &mut Reader<'_>) -> Option<Earlier> {
         let (_, node) = self.take("history")?;
-        match &node.value {
+        if let Yaml::Map(_) = &node.value {
+            let mut fields = Fields::of(reader, node, "`history`")?;
+            let runs = fields.number(reader, "runs", (1, HISTORY_RUNS_MAX.into()));
+            let runs = runs.and_then(|runs| u32::try_from(runs).ok()).unwrap_or(HISTORY_RUNS);
+            let completed_only = fields.bool(reader, "completed_only");
+            fields.finish(reader);
+            return Some(Earlier { runs, completed_only });
+        }
+        let runs = match &node.value {
             Yaml::Bool(true) => Some(HISTORY_RUNS),
             Yaml::Bool(false) => Some(0),
             Yaml::Number(number) => {
@@ -160,7 +202,8 @@ impl<'n> Fields<'n> {
                 reader.wrong_type(node, "`history` is true, false, or a number of runs");
                 None
             }
-        }
+        };
+        runs.map(|runs| Earlier { runs, completed_only: None })
     }
 
     /// One of a few words.

@@ -2,7 +2,11 @@
 
 use super::fields::Fields;
 use super::read::Reader;
-use super::{Function, Kind};
+use super::{Function, Kind, Program, Shell, StateChange, StateEntry, Text, Word};
+use crate::command;
+use crate::expression::Mistake;
+use crate::functions::{is_run, is_variable};
+use crate::source::Span;
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::time::Duration;
@@ -23,7 +27,10 @@ impl Reader<'_> {
                 Function::Template { text: self.template(value, "template", Flavour::Plain)? }
             }
             "value" => Function::Value { value: self.computed(value)? },
-            "set_state" => self.set_state(value)?,
+            "set_state" => self.state(StateChange::Set, value)?,
+            "increment_state" => self.state(StateChange::Increment, value)?,
+            "append_state" => self.state(StateChange::Append, value)?,
+            "merge_state" => self.state(StateChange::Merge, value)?,
             "read_files" => self.read_files(value)?,
             "write_file" => self.write_file(value)?,
             "http_get" => self.http_get(value)?,
@@ -33,15 +40,47 @@ impl Reader<'_> {
         Some(Kind::Function(function))
     }
 
-    fn set_state(&mut self, value: &Node) -> Option<Function> {
+    fn state(&mut self, by: StateChange, value: &Node) -> Option<Function> {
+        let word = by.word();
         let Yaml::Map(map) = &value.value else {
-            self.wrong_type(value, "`set_state` maps keys to values");
+            self.wrong_type(value, &format!("`{word}` maps keys to values"));
             return None;
         };
-        let values: Vec<_> =
-            map.iter().map(|(key, one)| Some((key.name.clone(), self.computed(one)?))).collect();
-        let values = values.into_iter().collect::<Option<_>>()?;
-        Some(Function::SetState { values })
+        if map.is_empty() {
+            let mistake = self.mistake(value.span, format!("`{word}` changes no key"));
+            self.push(mistake.help(format!("name one: `{word}: {{visits: …}}`")));
+        }
+        let mut values: Vec<StateEntry> = Vec::new();
+        let mut whole = true;
+        for (key, one) in map {
+            if let Some(first) = values.iter().find(|entry| entry.key.text == key.name) {
+                let message = format!("`{}` is there twice", key.name);
+                let first = first.key.span;
+                let mistake = self.mistake(key.span, message).label("again here");
+                self.push(mistake.also(first, "first here"));
+                continue;
+            }
+            // What is no number or object is seen before anything runs, unless it is computed.
+            let wanted = match (by, &one.value) {
+                (_, Yaml::Text(text)) if text.trim_start().starts_with('=') => None,
+                (StateChange::Increment, Yaml::Number(_)) => None,
+                (StateChange::Increment, _) => Some("a number"),
+                (StateChange::Merge, Yaml::Map(_)) => None,
+                (StateChange::Merge, _) => Some("an object"),
+                _ => None,
+            };
+            if let Some(wanted) = wanted {
+                self.wrong_type(one, &format!("`{word}` needs {wanted} for `{}`", key.name));
+            }
+            match self.computed(one) {
+                Some(value) => {
+                    let key = Word { text: key.name.clone(), span: key.span };
+                    values.push(StateEntry { key, value });
+                }
+                None => whole = false,
+            }
+        }
+        whole.then_some(Function::State { by, values })
     }
 
     fn read_files(&mut self, value: &Node) -> Option<Function> {
@@ -116,20 +155,133 @@ impl Reader<'_> {
             self.push(mistake.label("runs a command").help(help));
         }
         let (mut timeout, mut max_bytes, mut stdin) = (TIMEOUT_DEFAULT, BYTES_DEFAULT, None);
-        if let Yaml::Text(_) = value.value {
+        let mut env = Vec::new();
+        let program = if let Yaml::Text(_) = value.value {
             let command = self.template(value, "shell", Flavour::Shell)?;
-            return Some(Function::Shell { command, stdin, timeout, max_bytes });
+            Program::Line { command, args: Vec::new() }
+        } else {
+            let mut fields = Fields::of(self, value, "`shell`")?;
+            let program = self.program(value, &mut fields);
+            env = fields.take("env").map(|(_, node)| self.variables(node)).unwrap_or_default();
+            stdin = fields.template(self, "stdin", Flavour::Plain);
+            timeout = fields.duration(self, "timeout").unwrap_or(timeout);
+            max_bytes = fields.number(self, "max_bytes", (1, BYTES_MAX)).unwrap_or(max_bytes);
+            fields.finish(self);
+            program?
+        };
+        let shell = Shell { program, env, stdin, timeout, max_bytes };
+        self.check_command(&shell);
+        Some(Function::Shell(Box::new(shell)))
+    }
+
+    /// A command, or a program with its arguments.
+    fn program(&mut self, value: &Node, fields: &mut Fields<'_>) -> Option<Program> {
+        let args = fields.take("args");
+        let argv = fields.take("argv");
+        if let Some((key, node)) = argv {
+            if fields.has("command") || args.is_some() {
+                let message = "`argv` is the program with all its arguments";
+                let help = "leave out `command` and `args`, or write them as `argv`";
+                self.push(self.mistake(key.span, message).help(help));
+                fields.take("command");
+            }
+            let words = self.templates(node, "argv")?;
+            if words.is_empty() {
+                let mistake = self.mistake(node.span, "`argv` has no program");
+                self.push(mistake.help("list the program and its arguments: `argv: [wc, -w]`"));
+                return None;
+            }
+            return Some(Program::Argv(words));
         }
-        let mut fields = Fields::of(self, value, "`shell`")?;
         if !fields.has("command") {
             self.lacks(value, "shell", "command", "what to run: `command: wc -w`");
         }
         let command = fields.template(self, "command", Flavour::Shell);
-        stdin = fields.template(self, "stdin", Flavour::Plain).or(stdin);
-        timeout = fields.duration(self, "timeout").unwrap_or(timeout);
-        max_bytes = fields.number(self, "max_bytes", (1, BYTES_MAX)).unwrap_or(max_bytes);
-        fields.finish(self);
-        Some(Function::Shell { command: command?, stdin, timeout, max_bytes })
+        let args = args.map(|(_, node)| self.templates(node, "args").unwrap_or_default());
+        Some(Program::Line { command: command?, args: args.unwrap_or_default() })
+    }
+
+    fn templates(&mut self, node: &Node, name: &str) -> Option<Vec<Text>> {
+        let list = self.list(node, name)?;
+        list.iter().map(|one| self.template(one, name, Flavour::Plain)).collect()
+    }
+
+    /// Environment variables, by name.
+    fn variables(&mut self, node: &Node) -> Vec<(String, Text)> {
+        let Yaml::Map(map) = &node.value else {
+            self.wrong_type(node, "`env` maps names to texts");
+            return Vec::new();
+        };
+        let mut variables = Vec::new();
+        for (key, value) in map {
+            if !is_variable(&key.name) {
+                let message = format!("`{}` cannot name an environment variable", key.name);
+                let help = "names are made of letters, digits and `_`: `env: {TEXT: …}`";
+                self.push(self.mistake(key.span, message).help(help));
+            } else if variables.iter().any(|(name, _)| *name == key.name) {
+                let mistake = self.mistake(key.span, format!("`{}` is there twice", key.name));
+                self.push(mistake.label("again here"));
+            } else if let Some(text) = self.template(value, &key.name, Flavour::Plain) {
+                if is_run(&key.name) && text.has_expressions() {
+                    let name = &key.name;
+                    let message = format!("programs run what `{name}` holds, or find code by it");
+                    let mistake = self.mistake(value.span, message).label("an expression");
+                    self.push(
+                        mistake.help("write its value out, or use a variable of another name"),
+                    );
+                }
+                variables.push((key.name.clone(), text));
+            }
+        }
+        variables
+    }
+
+    /// `true` if values stay values, whatever is in them.
+    fn check_command(&mut self, shell: &Shell) {
+        let stdin = shell.stdin.as_ref().filter(|stdin| stdin.has_expressions());
+        let mut tainted: Vec<String> = shell
+            .env
+            .iter()
+            .filter(|(_, text)| text.has_expressions())
+            .map(|(name, _)| name.clone())
+            .collect();
+        match &shell.program {
+            Program::Line { command, args } => {
+                let numbered = (1..).zip(args).filter(|(_, text)| text.has_expressions());
+                tainted.extend(numbered.map(|(number, _)| number.to_string()));
+                if cfg!(windows) {
+                    self.check_windows(command, args, &tainted);
+                }
+                let text = command.template.text();
+                let (mistakes, input) = command::check_line(text, &tainted, stdin.is_some());
+                self.told(command, mistakes);
+                if let (Some(stdin), Some(mistake)) = (stdin, input) {
+                    let whole = Span::new(0, stdin.template.text().len());
+                    self.told(stdin, vec![Mistake { span: whole, ..mistake }]);
+                }
+            }
+            Program::Argv(words) => {
+                let texts: Vec<&str> = words.iter().map(|word| word.template.text()).collect();
+                for (at, mistake) in command::check_argv(&texts, stdin.is_some()) {
+                    self.told(&words[at], vec![mistake]);
+                }
+            }
+        }
+    }
+
+    /// `cmd` replaces `%NAME%` before it reads the line: nothing in it is ever one word.
+    fn check_windows(&mut self, command: &Text, args: &[Text], tainted: &[String]) {
+        if command.has_expressions() || !args.is_empty() || !tainted.is_empty() {
+            let span = Span::new(0, command.template.text().len());
+            let message = "on Windows a command takes no values";
+            let help = "run the program without a shell: `argv: [program, \"{{ input }}\"]`";
+            let mistake = Mistake { message: message.into(), span, help: Some(help.into()) };
+            self.told(command, vec![mistake]);
+        }
+    }
+
+    fn told(&mut self, text: &Text, mistakes: Vec<Mistake>) {
+        let _ = self.parsed::<()>(Err(mistakes), &text.written);
     }
 
     fn lacks(&mut self, value: &Node, what: &str, key: &str, help: &str) {

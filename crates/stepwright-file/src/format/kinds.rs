@@ -1,23 +1,30 @@
 //! Steps and containers: one key says what kind it is.
 
+use super::content;
 use super::fields::Fields;
-use super::read::{Reader, read_file};
+use super::read::Reader;
 use super::review::Asked;
-use super::{Choice, Item, Kind, Test, Text, Word};
+use super::{Choice, Item, Kind, Limits, Test, Text, Word};
+use crate::access::Refused;
 use crate::source::Span;
 use crate::suggest::listed;
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
-use stepwright_core::ErrorCode;
 use stepwright_core::path::name_mistake;
-use stepwright_core::plan::{ErrorPolicy, ITERATIONS_MAX, Join, OnError, RETRIES_MAX, Retry};
+use stepwright_core::plan::{
+    ErrorPolicy, ITERATIONS_MAX, Join, OnError, OnExhausted, RETRIES_MAX, Retry,
+};
+use stepwright_core::{ErrorCode, Fingerprint, OnInterrupted};
 
 /// The keys that make a step what it is.
-pub(crate) const KINDS: [&str; 16] = [
+pub(crate) const KINDS: [&str; 19] = [
     "agent",
     "template",
     "value",
     "set_state",
+    "increment_state",
+    "append_state",
+    "merge_state",
     "read_files",
     "write_file",
     "http_get",
@@ -46,7 +53,7 @@ const ON_ERROR: [(&str, OnError); 4] = [
 ];
 
 /// The classes of failures, as events have them.
-const CODES: [(&str, ErrorCode); 10] = [
+const CODES: [(&str, ErrorCode); 12] = [
     ("failed", ErrorCode::Failed),
     ("panicked", ErrorCode::Panicked),
     ("timed_out", ErrorCode::TimedOut),
@@ -56,12 +63,22 @@ const CODES: [(&str, ErrorCode); 10] = [
     ("model", ErrorCode::Model),
     ("tool", ErrorCode::Tool),
     ("limit", ErrorCode::Limit),
+    ("exhausted", ErrorCode::Exhausted),
     ("rejected", ErrorCode::Rejected),
+    ("outcome_unknown", ErrorCode::OutcomeUnknown),
 ];
+
+/// What `on_interrupted` may say.
+pub(super) const ON_INTERRUPTED: [(&str, OnInterrupted); 3] =
+    [("retry", OnInterrupted::Retry), ("fail", OnInterrupted::Fail), ("ask", OnInterrupted::Ask)];
+
+const ON_EXHAUSTED: [(&str, OnExhausted); 2] =
+    [("fail", OnExhausted::Fail), ("continue", OnExhausted::Continue)];
 
 impl Reader<'_> {
     pub(super) fn item(&mut self, node: &Node) -> Option<Item> {
         let mut fields = Fields::of(self, node, "a step")?;
+        let around = std::mem::take(&mut self.state.texts);
         let name = match fields.word(self, "name") {
             Some(name) => Some(self.checked_name(name)?),
             None => None,
@@ -72,21 +89,30 @@ impl Reader<'_> {
             return name.map(unreadable);
         };
         let leaf = !CONTAINERS.contains(&word) && word != "sleep";
-        let (retry, timeout, history) = if leaf {
+        let on_interrupted = match word {
+            "sleep" => None,
+            _ => fields.choice(self, "on_interrupted", &ON_INTERRUPTED),
+        };
+        let (retry, limits, history) = if leaf {
             let retry = self.retry(&mut fields);
-            (retry, fields.duration(self, "timeout"), fields.history(self))
+            (retry, fields.limits(self, true), fields.history(self))
         } else if word == "sleep" {
-            (None, None, None)
+            (None, Limits::default(), None)
         } else {
-            (None, fields.duration(self, "timeout"), None)
+            (None, fields.limits(self, false), None)
         };
         let (_, value) = fields.take(word)?;
         let person_chooses = asked.as_ref().is_some_and(Asked::chooses);
+        let person_accepts = asked.as_ref().is_some_and(Asked::accepts_turns);
         let kind = match word {
             "router" => self.router(key, value, person_chooses, &mut fields),
+            "loop" => self.repeat(key, value, person_accepts, &mut fields),
             _ => self.kind(word, key, value, &mut fields),
         };
         fields.finish_with(self, |unknown| match unknown {
+            "on_interrupted" if word == "sleep" => {
+                Some("a `sleep` has no effect that could be repeated".into())
+            }
             "retry" | "timeout" | "history" if word == "sleep" => {
                 Some("a `sleep` does nothing but wait: it cannot fail or take too long".into())
             }
@@ -103,7 +129,21 @@ impl Reader<'_> {
             Some(name) => name,
             None => self.derived_name(&kind, key)?,
         };
-        Some(Item { name, kind, retry, timeout, history, on_error, review })
+        let texts = std::mem::replace(&mut self.state.texts, around);
+        let content = content::of_step(node, texts);
+        let Limits { total: timeout, idle } = limits;
+        Some(Item {
+            name,
+            kind,
+            retry,
+            timeout,
+            idle,
+            history,
+            on_error,
+            on_interrupted,
+            review,
+            content,
+        })
     }
 
     /// The one key that says what kind of step it is.
@@ -119,6 +159,7 @@ impl Reader<'_> {
             let known = [
                 "name",
                 "on_error",
+                "on_interrupted",
                 "retry",
                 "timeout",
                 "history",
@@ -183,24 +224,6 @@ impl Reader<'_> {
                 let branches = self.body(fields, "branches", key)?;
                 Some(Kind::Parallel { join, concurrency, branches })
             }
-            "loop" => {
-                let mut settings = self.settings(value, "`loop`")?;
-                let bound = ITERATIONS_MAX.into();
-                let missing = !settings.has("at_most");
-                let at_most = settings.number(self, "at_most", (1, bound));
-                if missing {
-                    let mistake = self.mistake(key.span, "the loop has no bound");
-                    let help = "say how many turns it takes at most: `loop: {at_most: 3}`";
-                    self.push(mistake.help(help));
-                }
-                let until = settings.take("until");
-                let until = until.and_then(|(_, node)| self.expression(node, "until"));
-                let forward = settings.bool(self, "forward").unwrap_or(false);
-                settings.finish(self);
-                let body = self.body(fields, "do", key)?;
-                let at_most = at_most.and_then(|turns| u32::try_from(turns).ok()).unwrap_or(1);
-                Some(Kind::Loop { at_most, until, forward, body })
-            }
             "if" => {
                 let test = match &value.value {
                     Yaml::Bool(holds) => Some(Test::Constant(*holds)),
@@ -232,6 +255,42 @@ impl Reader<'_> {
             "workflow" => self.workflow(value),
             _ => self.function(word, key, value),
         }
+    }
+
+    fn repeat(
+        &mut self,
+        key: &Key,
+        value: &Node,
+        person_accepts: bool,
+        fields: &mut Fields<'_>,
+    ) -> Option<Kind> {
+        let mut settings = self.settings(value, "`loop`")?;
+        let bound = ITERATIONS_MAX.into();
+        let missing = !settings.has("at_most");
+        let at_most = settings.number(self, "at_most", (1, bound));
+        if missing {
+            let mistake = self.mistake(key.span, "the loop has no bound");
+            let help = "say how many turns it takes at most: `loop: {at_most: 3}`";
+            self.push(mistake.help(help));
+        }
+        let has_condition = person_accepts || settings.has("until");
+        let until = settings.take("until");
+        let until = until.and_then(|(_, node)| self.expression(node, "until"));
+        let forward = settings.bool(self, "forward").unwrap_or(false);
+        let on_exhausted = settings.take("on_exhausted").and_then(|(key, node)| {
+            if !has_condition {
+                let message = "a loop without a condition makes all its turns: it cannot run out";
+                let mistake = self.mistake(key.span, message);
+                self.push(
+                    mistake.help("say when it has succeeded with `until:`, or leave this out"),
+                );
+            }
+            self.one_of(node, "on_exhausted", &ON_EXHAUSTED)
+        });
+        settings.finish(self);
+        let body = self.body(fields, "do", key)?;
+        let at_most = at_most.and_then(|turns| u32::try_from(turns).ok()).unwrap_or(1);
+        Some(Kind::Loop { at_most, until, forward, on_exhausted, body })
     }
 
     fn settings<'n>(&mut self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
@@ -325,15 +384,12 @@ impl Reader<'_> {
 
     fn workflow(&mut self, value: &Node) -> Option<Kind> {
         let path = self.word(value, "workflow")?;
-        let file = self.dir.join(&path.text);
-        let shown = file.display().to_string();
-        match read_file(&file, &shown, self.options, self.state) {
+        match self.referred_workflow(&path.text) {
             Ok(file) => Some(Kind::Workflow { path, file: Box::new(file?) }),
-            Err(why) => {
+            Err(Refused { why, help }) => {
                 let message = format!("cannot use `{}`: {why}", path.text);
-                let mistake = self.mistake(path.span, message);
-                let help = why.contains("no such file").then(|| format!("looked for {shown}"));
-                self.push(mistake.maybe_help(help));
+                let mistake = self.mistake(path.span, message).maybe_help(help);
+                self.push(mistake);
                 None
             }
         }
@@ -432,6 +488,8 @@ impl Reader<'_> {
 
 /// A step that has been reported already, so that nobody is told that it does not exist.
 fn unreadable(name: Word) -> Item {
-    let (retry, timeout, history, on_error) = (None, None, None, ErrorPolicy::default());
-    Item { name, kind: Kind::Unreadable, retry, timeout, history, on_error, review: None }
+    let (retry, timeout, idle, history) = (None, None, None, None);
+    let (kind, on_error) = (Kind::Unreadable, ErrorPolicy::default());
+    let (content, on_interrupted, review) = (Fingerprint::default(), None, None);
+    Item { name, kind, retry, timeout, idle, history, on_error, on_interrupted, review, content }
 }

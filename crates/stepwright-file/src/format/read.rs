@@ -1,7 +1,11 @@
 //! Reading a file.
 
+use super::content;
 use super::fields::Fields;
+use super::kinds::ON_INTERRUPTED;
 use super::{Agent, File, Item, Word};
+use crate::access::{self, ALL_BYTES_MAX, Home, Referred, Refused};
+use crate::beneath::open_regular;
 use crate::definition::Options;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::schema;
@@ -13,8 +17,6 @@ use std::sync::Arc;
 
 /// The format that this reads.
 const FORMAT: u64 = 1;
-/// The largest file, in bytes. Whoever writes more by hand should use several.
-pub(crate) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How many files a workflow may be made of.
 const FILES_MAX: usize = 256;
 /// How many agents a file may have.
@@ -25,8 +27,10 @@ const STEPS_MAX: usize = 10_000;
 /// Reads one file, with what it needs to read others.
 pub(crate) struct Reader<'a> {
     pub(crate) source: Arc<Source>,
-    /// The directory of the file.
-    pub(crate) dir: PathBuf,
+    /// The folder of the file.
+    home: Home,
+    /// The folder as people know it.
+    dir: PathBuf,
     pub(crate) options: &'a Options,
     pub(crate) state: &'a mut State,
 }
@@ -39,65 +43,116 @@ pub(crate) struct State {
     around: Vec<PathBuf>,
     files: usize,
     steps: usize,
+    /// The texts of the files that the step or agent that is read names, by key.
+    pub(super) texts: Vec<(String, String)>,
+    bytes: u64,
 }
 
-/// Reads the file at `path`, of which people know under `shown`.
-pub(crate) fn read_file(
+/// A file whose text has been read, and that may be used.
+struct Opened {
+    source: Arc<Source>,
+    home: Home,
+    dir: PathBuf,
+}
+
+/// Reads the file that a person named.
+pub(crate) fn read_named(
     path: &Path,
-    shown: &str,
     options: &Options,
     state: &mut State,
-) -> Result<Option<File>, String> {
-    let text = read_bounded(path)?;
-    let whole = path.canonicalize().map_err(|error| error.to_string())?;
-    if let Some(at) = state.around.iter().position(|other| *other == whole) {
-        let names = state.around[at..].iter().chain([&whole]);
-        let names: Vec<String> = names.map(|path| file_name(path)).collect();
-        return Err(format!("it contains itself: {}", names.join(" -> ")));
-    }
-    state.files += 1;
-    if state.files > FILES_MAX {
-        return Err(format!("the workflow is made of more than {FILES_MAX} files"));
-    }
-    let dir = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    state.around.push(whole);
-    let file = read_text(Source::new(shown, text), dir, options, state);
-    state.around.pop();
-    Ok(file)
+) -> Result<Option<File>, Refused> {
+    let file = open_regular(path).map_err(|denied| Refused::new(denied.why()))?;
+    let text = access::read_text(file, ALL_BYTES_MAX)?;
+    let whole = path.canonicalize().map_err(|error| Refused::new(error.to_string()))?;
+    let source = Arc::new(Source::new(path.display().to_string(), text));
+    let opened = Opened { source, home: Home::of(path), dir: folder_of(path) };
+    read(opened, whole, options, state, true)
 }
 
-/// Reads a text.
+/// Reads a text that a person gave, of a file that would be at `path`.
 pub(crate) fn read_text(
     source: Source,
-    dir: PathBuf,
+    path: &Path,
     options: &Options,
     state: &mut State,
 ) -> Option<File> {
     let source = Arc::new(source);
-    let root = match tree::read(&source) {
+    let root = tree::read(&source);
+    let opened = Opened { source, home: Home::of(path), dir: folder_of(path) };
+    read_opened(opened, root, options, state)
+}
+
+fn read(
+    opened: Opened,
+    whole: PathBuf,
+    options: &Options,
+    state: &mut State,
+    is_named: bool,
+) -> Result<Option<File>, Refused> {
+    if let Some(at) = state.around.iter().position(|other| *other == whole) {
+        let names = state.around[at..].iter().chain([&whole]);
+        let names: Vec<String> = names.map(|path| file_name(path)).collect();
+        return Err(Refused::new(format!("it contains itself: {}", names.join(" -> "))));
+    }
+    state.files += 1;
+    if state.files > FILES_MAX {
+        let why = format!("the workflow is made of more than {FILES_MAX} files");
+        return Err(Refused::new(why));
+    }
+    state.bytes += u64::try_from(opened.source.text.len()).unwrap_or(u64::MAX);
+    let root = tree::read(&opened.source);
+    if !is_named {
+        check_referred(&opened.source.name, &root)?;
+    }
+    state.around.push(whole);
+    let file = read_opened(opened, root, options, state);
+    state.around.pop();
+    Ok(file)
+}
+
+fn read_opened(
+    opened: Opened,
+    root: Result<Node, Box<Diagnostic>>,
+    options: &Options,
+    state: &mut State,
+) -> Option<File> {
+    let Opened { source, home, dir } = opened;
+    let root = match root {
         Ok(root) => root,
         Err(mistake) => {
             state.mistakes.push(*mistake);
             return None;
         }
     };
-    Reader { source, dir, options, state }.file(&root)
+    Reader { source, home, dir, options, state }.file(&root)
 }
 
-/// The text of a file that is not too large.
-pub(crate) fn read_bounded(path: &Path) -> Result<String, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        _ => error.to_string(),
-    })?;
-    if metadata.is_dir() {
-        return Err("it is a directory".into());
-    }
-    if metadata.len() > FILE_BYTES_MAX {
-        return Err(format!("it has {} bytes, at most {FILE_BYTES_MAX} are read", metadata.len()));
-    }
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+/// Whether a file that another one refers to is meant to be a workflow file. The text of any other
+/// file is never shown: a workflow file may be a stranger's, and so what it refers to a secret.
+fn check_referred(name: &str, root: &Result<Node, Box<Diagnostic>>) -> Result<(), Refused> {
+    let why = match root {
+        Ok(root) if is_workflow(root) => return Ok(()),
+        Ok(_) => "it is not a workflow file".to_owned(),
+        Err(mistake) => match mistake.start_line() {
+            Some(line) => format!("line {line} is not valid YAML"),
+            None => "it is not valid YAML".to_owned(),
+        },
+    };
+    let help = format!(
+        "a workflow file has `format: 1`, `name:` and `steps:`; `stepwright check {name}` says more"
+    );
+    Err(Refused { why, help: Some(help) })
+}
+
+fn is_workflow(root: &Node) -> bool {
+    let Yaml::Map(map) = &root.value else { return false };
+    let value = |name| map.iter().find(|(key, _)| key.name == name).map(|(_, node)| &node.value);
+    let Some(Yaml::Number(format)) = value("format") else { return false };
+    format.as_u64() == Some(FORMAT) && matches!(value("steps"), Some(Yaml::List(_)))
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
 fn file_name(path: &Path) -> String {
@@ -128,8 +183,9 @@ impl Reader<'_> {
         if let Some(model) = &model {
             self.check_model(model);
         }
-        let timeout = fields.duration(self, "timeout");
+        let timeout = fields.limits(self, false).total;
         let history = fields.history(self);
+        let on_interrupted = fields.choice(self, "on_interrupted", &ON_INTERRUPTED);
         let input = fields.take("input").and_then(|(_, node)| self.schema(node, "input"));
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
@@ -142,6 +198,7 @@ impl Reader<'_> {
             model,
             timeout,
             history,
+            on_interrupted,
             input,
             agents,
             steps: steps?,
@@ -169,7 +226,9 @@ impl Reader<'_> {
             return None;
         };
         let schema = node.value.to_json();
-        if let Err(wrong) = schema::check(&schema) {
+        // Forms know fewer keywords, and refuse all others themselves.
+        let effects = |()| if name == "schema" { Ok(()) } else { schema::check_effects(&schema) };
+        if let Err(wrong) = schema::check(&schema).and_then(effects) {
             let place = node.at_pointer(&wrong.pointer).span;
             let message = format!("not a valid JSON Schema: {}", wrong.message);
             let mistake = self.mistake(place, message).maybe_help(wrong.help);
@@ -221,7 +280,8 @@ impl Reader<'_> {
         let max_turns = max_turns.and_then(|turns| u32::try_from(turns).ok());
         let output = fields.take("output").and_then(|(_, node)| self.schema(node, "output"));
         fields.finish(self);
-        Some(Agent { name, instructions, model, tools, max_turns, confirmed, output })
+        let content = content::of_agent(node, std::mem::take(&mut self.state.texts));
+        Some(Agent { name, instructions, model, tools, max_turns, confirmed, output, content })
     }
 
     fn check_model(&mut self, model: &Word) {
@@ -241,20 +301,38 @@ impl Reader<'_> {
         let file = file.and_then(|(_, node)| self.word(node, "file"));
         fields.finish(self);
         let file = file?;
-        let path = self.dir.join(&file.text);
-        match read_bounded(&path) {
-            Ok(text) => {
-                let source = Source::new(path.display().to_string(), text.clone());
+        let shown = self.dir.join(&file.text).display().to_string();
+        match self.referred(&file.text, &shown) {
+            Ok(Referred { text, .. }) => {
+                self.state.bytes += u64::try_from(text.len()).unwrap_or(u64::MAX);
+                self.state.texts.push((name.to_owned(), text.clone()));
+                let source = Source::unshown(shown, text.clone());
                 let span = Span::new(0, text.len());
                 Some((Word { text, span }, Arc::new(source)))
             }
-            Err(why) => {
+            Err(Refused { why, help }) => {
                 let message = format!("cannot read `{}`: {why}", file.text);
-                let mistake = self.mistake(file.span, message);
-                self.push(mistake.help(format!("looked for {}", path.display())));
+                let mistake = self.mistake(file.span, message).maybe_help(help);
+                self.push(mistake);
                 None
             }
         }
+    }
+
+    /// The text of a file that this one refers to, and that people know as `shown`.
+    fn referred(&self, reference: &str, shown: &str) -> Result<Referred, Refused> {
+        let left = ALL_BYTES_MAX.saturating_sub(self.state.bytes);
+        self.home.read(reference, shown, &self.options.allow_path, left)
+    }
+
+    /// The workflow file that this one refers to.
+    pub(crate) fn referred_workflow(&mut self, reference: &str) -> Result<Option<File>, Refused> {
+        let named = self.dir.join(reference);
+        let shown = named.display().to_string();
+        let Referred { text, path, home } = self.referred(reference, &shown)?;
+        let source = Arc::new(Source::new(shown, text));
+        let opened = Opened { source, home, dir: folder_of(&named) };
+        read(opened, path, self.options, self.state, false)
     }
 
     pub(crate) fn items(&mut self, node: &Node, name: &str, key: Span) -> Vec<Item> {

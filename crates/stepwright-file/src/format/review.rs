@@ -39,6 +39,11 @@ impl Asked {
         self.review.route_selection.is_some()
     }
 
+    /// `true` if a person says if a turn of a loop was good enough.
+    pub(super) fn accepts_turns(&self) -> bool {
+        self.review.iteration_review.is_some()
+    }
+
     fn place(&self, setting: &str) -> Span {
         let whole = self.places.first();
         let own = self.places.iter().find(|(name, _)| name == setting);

@@ -1,12 +1,12 @@
 //! Texts, templates and expressions with their places.
 
+use crate::budget::{Budget, Unfinished};
 use crate::expression::{Expression, Mistake};
 use crate::reference::{Reference, Values};
 use crate::source::{Source, Span};
 use crate::template::Template;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use stepwright_core::StepError;
 
 /// Where an expression or template was written.
 #[derive(Clone, Debug)]
@@ -47,8 +47,17 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    pub(crate) fn render(&self, values: &Values<'_>) -> Result<String, StepError> {
-        self.template.render(values)
+    pub(crate) fn render(
+        &self,
+        values: &Values<'_>,
+        budget: &Budget<'_>,
+    ) -> Result<String, Unfinished> {
+        self.template.render(values, budget)
+    }
+
+    /// `true` if it is more than a text that is the same for every run.
+    pub(crate) fn has_expressions(&self) -> bool {
+        self.template.text().contains("{{")
     }
 }
 
@@ -62,19 +71,23 @@ pub(crate) enum Computed {
 }
 
 impl Computed {
-    pub(crate) fn value(&self, values: &Values<'_>) -> Result<Value, StepError> {
+    pub(crate) fn value(
+        &self,
+        values: &Values<'_>,
+        budget: &Budget<'_>,
+    ) -> Result<Value, Unfinished> {
         match self {
             Self::Literal(value) => Ok(value.clone()),
-            Self::Expression(expr) => expr.expression.value(values),
+            Self::Expression(expr) => expr.expression.value(values, budget),
             Self::List(list) => {
                 let list: Result<Vec<Value>, _> =
-                    list.iter().map(|one| one.value(values)).collect();
+                    list.iter().map(|one| one.value(values, budget)).collect();
                 list.map(Value::Array)
             }
             Self::Object(members) => {
                 let members =
-                    members.iter().map(|(key, one)| Ok((key.clone(), one.value(values)?)));
-                members.collect::<Result<Map<_, _>, StepError>>().map(Value::Object)
+                    members.iter().map(|(key, one)| Ok((key.clone(), one.value(values, budget)?)));
+                members.collect::<Result<Map<_, _>, Unfinished>>().map(Value::Object)
             }
         }
     }

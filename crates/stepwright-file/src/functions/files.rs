@@ -1,9 +1,8 @@
 //! Files of one directory, and none outside of it.
 
-use super::{over, refused, text_of};
-use glob::{MatchOptions, Pattern};
+use super::{glob, over, refused, text_of};
+use crate::beneath::{Beneath, Denied, Found};
 use serde_json::{Value, json};
-use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use stepwright_core::StepError;
@@ -37,7 +36,11 @@ impl Folder {
 
     /// The directory itself, without symbolic links.
     pub(crate) fn root(&self) -> Result<PathBuf, StepError> {
-        self.dir.canonicalize().map_err(|error| {
+        Ok(self.open()?.path().to_owned())
+    }
+
+    fn open(&self) -> Result<Beneath, StepError> {
+        Beneath::open(&self.dir).map_err(|error| {
             let message = format!("the base directory {} cannot be used", self.dir.display());
             failed(&message, &error)
         })
@@ -49,50 +52,40 @@ impl Folder {
         path: &str,
         max_bytes: u64,
     ) -> Result<(String, Option<String>), StepError> {
-        let root = self.root()?;
-        let place = inside(&root, path, &root.join(path))?;
-        let (text, note, _) = read_text(&place, path, max_bytes, max_bytes)?;
+        let root = self.open()?;
+        let within = relative(root.path(), path)?;
+        let (text, note, _) = read_text(&root, &within, path, (max_bytes, max_bytes))?;
         Ok((text, note))
     }
 
     /// The texts of all files that match a pattern, sorted by path.
     pub(crate) fn read_all(&self, pattern: &str, limits: Limits) -> Result<Read, StepError> {
-        let root = self.root()?;
-        let within = relative(&root, pattern)?;
-        // What the pattern says begins beneath the directory, whatever letters are in its name.
-        let whole = format!("{}/{within}", Pattern::escape(&root.to_string_lossy()));
-        let options = MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            // `**` does not mean `.git`.
-            require_literal_leading_dot: true,
-        };
-        let places = glob::glob_with(&whole, options)
-            .map_err(|error| refused(format!("`{pattern}` is not a pattern: {}", error.msg)))?;
+        let root = self.open()?;
+        let within = relative(root.path(), pattern)?;
+        let max_files = limits.max_files;
+        let too_many =
+            || over(format!("`{pattern}` matches more than {max_files} files"), "max_files");
+        let paths = glob::matching(&root, &within, max_files).map_err(|stopped| match stopped {
+            glob::Stopped::NoPattern(why) => {
+                refused(format!("`{pattern}` is not a pattern: {why}"))
+            }
+            glob::Stopped::TooMany => too_many(),
+            glob::Stopped::TooLarge => {
+                let most = glob::ENTRIES_MAX;
+                refused(format!("`{pattern}` looks at more than {most} names"))
+                    .with_hint("begin the pattern with the folder that is meant")
+            }
+            glob::Stopped::Denied(path, denied) => told(&path, "read", &denied),
+        })?;
         let mut list = Vec::new();
         let mut bytes = 0;
-        for place in places {
-            let place = place.map_err(|error| {
-                failed(&format!("{} cannot be read", error.path().display()), error.error())
-            })?;
-            if place.is_dir() {
-                continue;
-            }
-            let shown = place.strip_prefix(&root).unwrap_or(&place).to_string_lossy().into_owned();
-            let place = inside(&root, &shown, &place)?;
-            if list.len() >= limits.max_files {
-                let most = limits.max_files;
-                return Err(over(
-                    format!("`{pattern}` matches more than {most} files"),
-                    "max_files",
-                ));
-            }
-            let (text, note, size) =
-                read_text(&place, &shown, limits.max_bytes - bytes, limits.max_bytes)?;
+        for path in paths {
+            let left = limits.max_bytes - bytes;
+            let (text, note, size) = read_text(&root, &path, &path, (left, limits.max_bytes))?;
             bytes += size;
             list.push(match note {
-                Some(note) => json!({"path": shown, "text": text, "note": note}),
-                None => json!({"path": shown, "text": text}),
+                Some(note) => json!({"path": path, "text": text, "note": note}),
+                None => json!({"path": path, "text": text}),
             });
         }
         if list.is_empty() {
@@ -103,26 +96,21 @@ impl Folder {
 
     /// Writes a file, with the directories around it: all of it or nothing.
     pub(crate) fn write(&self, path: &str, text: &str) -> Result<Value, StepError> {
-        let root = self.root()?;
-        let place = to_write(&root, path)?;
-        let wrong = |error: io::Error| failed(&format!("`{path}` cannot be written"), &error);
-        if place.is_dir() {
-            return Err(refused(format!("`{path}` is a directory")));
-        }
-        if let Some(parent) = place.parent() {
-            std::fs::create_dir_all(parent).map_err(wrong)?;
-        }
-        let mut name = OsString::from(".");
-        name.push(place.file_name().unwrap_or_default());
-        name.push(format!(".{}.tmp", std::process::id()));
-        let aside = place.with_file_name(name);
-        let written = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, &place));
-        if let Err(error) = written {
-            // Nothing is lost if it stays: the next attempt writes it anew.
-            let _ = std::fs::remove_file(&aside);
-            return Err(wrong(error));
-        }
+        let root = self.open()?;
+        let within = relative(root.path(), path)?;
+        root.write(Path::new(&within), text.as_bytes())
+            .map_err(|denied| told(path, "written", &denied))?;
         Ok(json!({"path": path, "bytes": text.len()}))
+    }
+}
+
+/// What is said of a file that was not read, or not written.
+fn told(path: &str, done: &str, denied: &Denied) -> StepError {
+    match denied {
+        Denied::Outside => outside(path),
+        Denied::Irregular("a directory") => refused(format!("`{path}` is a directory")),
+        Denied::Irregular(what) => refused(format!("`{path}` is not a regular file, but {what}")),
+        Denied::Failed(error) => failed(&format!("`{path}` cannot be {done}"), error),
     }
 }
 
@@ -161,53 +149,20 @@ fn relative(root: &Path, path: &str) -> Result<String, StepError> {
     if parts.is_empty() { Err(refused("the path is empty")) } else { Ok(parts.join("/")) }
 }
 
-/// Where a file is that exists, without symbolic links.
-fn inside(root: &Path, shown: &str, place: &Path) -> Result<PathBuf, StepError> {
-    // Asked first, so that nobody learns whether something outside exists.
-    relative(root, shown)?;
-    let real = place
-        .canonicalize()
-        .map_err(|error| failed(&format!("`{shown}` cannot be read"), &error))?;
-    if real.starts_with(root) { Ok(real) } else { Err(outside(shown)) }
-}
-
-/// Where a file is that may not exist yet: what of its path exists must lie inside.
-fn to_write(root: &Path, path: &str) -> Result<PathBuf, StepError> {
-    let place = root.join(relative(root, path)?);
-    let mut exists = place.as_path();
-    // `symlink_metadata`, because a link that leads nowhere yet would be written through.
-    while exists.symlink_metadata().is_err() {
-        match exists.parent() {
-            Some(parent) => exists = parent,
-            None => return Err(outside(path)),
-        }
-    }
-    let real = exists.canonicalize().map_err(|_| outside(path))?;
-    if !real.starts_with(root) {
-        return Err(outside(path));
-    }
-    match place.strip_prefix(exists) {
-        Ok(rest) if rest.as_os_str().is_empty() => Ok(real),
-        Ok(rest) => Ok(real.join(rest)),
-        Err(_) => Err(outside(path)),
-    }
-}
-
+/// The text of a file, a note about it and its size. `left` of `max_bytes` may still be read.
 fn read_text(
-    place: &Path,
+    root: &Beneath,
+    within: &str,
     shown: &str,
-    left: u64,
-    max_bytes: u64,
+    (left, max_bytes): (u64, u64),
 ) -> Result<(String, Option<String>, u64), StepError> {
     use io::Read as _;
-    let wrong = |error: io::Error| failed(&format!("`{shown}` cannot be read"), &error);
-    let file = std::fs::File::open(place).map_err(wrong)?;
-    if file.metadata().map_err(wrong)?.is_dir() {
-        return Err(refused(format!("`{shown}` is a directory")));
-    }
+    let Found { file, .. } =
+        root.file(Path::new(within)).map_err(|denied| told(shown, "read", &denied))?;
     let mut bytes = Vec::new();
     // The size that the file system tells may be wrong by the time the file is read.
-    file.take(left + 1).read_to_end(&mut bytes).map_err(wrong)?;
+    let read = file.take(left.saturating_add(1)).read_to_end(&mut bytes);
+    read.map_err(|error| failed(&format!("`{shown}` cannot be read"), &error))?;
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     if size > left {
         let message = format!("with `{shown}` there are more than {max_bytes} bytes to read");
@@ -218,13 +173,15 @@ fn read_text(
 }
 
 /// A pattern that matches nothing is an empty list, unless the directory in it does not even exist.
-fn must_exist(root: &Path, pattern: &str, within: &str) -> Result<(), StepError> {
+fn must_exist(root: &Beneath, pattern: &str, within: &str) -> Result<(), StepError> {
     let plain = within.split('/').take_while(|part| !part.contains(['*', '?', '[']));
-    let place = plain.fold(root.to_path_buf(), |place, part| place.join(part));
-    if place.exists() {
-        Ok(())
-    } else {
-        let missing = place.strip_prefix(root).unwrap_or(&place).display().to_string();
-        Err(refused(format!("`{pattern}` matches nothing: `{missing}` does not exist")))
+    let place = plain.fold(PathBuf::new(), |place, part| place.join(part));
+    match root.is_dir(&place) {
+        Err(Denied::Failed(error)) if error.kind() == io::ErrorKind::NotFound => {
+            let missing = place.display();
+            Err(refused(format!("`{pattern}` matches nothing: `{missing}` does not exist")))
+        }
+        Err(Denied::Outside) => Err(outside(pattern)),
+        _ => Ok(()),
     }
 }

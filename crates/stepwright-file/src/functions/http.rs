@@ -1,9 +1,11 @@
 //! Fetching over HTTP.
 
+use super::heard::Heard;
 use super::{over, refused, text_of};
 use std::io::Read as _;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::json::{self, JsonError};
 use stepwright_core::{Content, StepError};
 use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
 
@@ -24,14 +26,23 @@ pub(crate) struct Page {
 
 impl Page {
     /// The value, if the server says that it is JSON and it is; the text otherwise.
-    pub(crate) fn content(self) -> Content {
-        let value = self.json.then(|| serde_json::from_str::<serde_json::Value>(&self.text).ok());
-        value.flatten().map_or_else(|| self.text.into(), Content::from)
+    ///
+    /// # Errors
+    /// If it is JSON that is nested too deep, or has an integer that would be rounded.
+    pub(crate) fn content(self) -> Result<Content, StepError> {
+        if !self.json {
+            return Ok(self.text.into());
+        }
+        match json::parse(&self.text) {
+            Ok(value) => Ok(value.into()),
+            Err(JsonError::Syntax(_)) => Ok(self.text.into()),
+            Err(error) => Err(refused(format!("the JSON of the page cannot be used: {error}"))),
+        }
     }
 }
 
-/// Fetches it, and blocks the thread meanwhile.
-pub(crate) fn fetch(what: &Fetch) -> Result<Page, StepError> {
+/// Fetches it, and blocks the thread meanwhile. Says `alive` for each piece of the answer.
+pub(crate) fn fetch(what: &Fetch, alive: &dyn Fn()) -> Result<Page, StepError> {
     let url = what.url.trim();
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return Err(refused(format!("`{url}` is no address that begins with `https://`")));
@@ -65,7 +76,7 @@ pub(crate) fn fetch(what: &Fetch) -> Result<Page, StepError> {
     });
     let mut bytes = Vec::new();
     let body = response.body_mut().as_reader().take(what.max_bytes + 1);
-    std::io::BufReader::new(body)
+    std::io::BufReader::new(Heard::new(body, alive))
         .read_to_end(&mut bytes)
         .map_err(|error| failed(what, &ureq::Error::from(error)))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > what.max_bytes {

@@ -1,27 +1,40 @@
 //! What steps without a model do.
 
+mod environment;
 mod files;
+mod glob;
+#[cfg(unix)]
+mod group;
+mod heard;
 mod http;
 mod shell;
 
+pub(crate) use environment::{is_run, is_variable};
 pub(crate) use files::Folder;
 pub(crate) use http::{Fetch, fetch};
 
-use crate::format::Function;
-use crate::reference::Values;
+use crate::budget::Unfinished;
+use crate::format::{Function, Program, StateChange, StateEntry, Text};
+use crate::reference::OwnedValues;
+use crate::work::evaluate;
+use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
-use stepwright_core::{Content, Executor, Patch, StepContext, StepError, StepInput, StepOutput};
+use stepwright_core::{
+    Content, Executor, OnInterrupted, Patch, StepContext, StepError, StepInput, StepOutput,
+};
 
 /// A step that does one of these.
 pub(crate) struct FunctionStep {
     function: Function,
     folder: Arc<Folder>,
+    /// The environment variables that commands are given.
+    pass_env: Vec<String>,
 }
 
 impl FunctionStep {
-    pub(crate) fn new(function: Function, folder: Arc<Folder>) -> Self {
-        Self { function, folder }
+    pub(crate) fn new(function: Function, folder: Arc<Folder>, pass_env: &[String]) -> Self {
+        Self { function, folder, pass_env: pass_env.to_vec() }
     }
 }
 
@@ -30,54 +43,102 @@ impl Executor for FunctionStep {
         self.function.word()
     }
 
+    fn on_interrupted(&self) -> OnInterrupted {
+        match self.function {
+            // A command acts on the outside, and knows nothing of an attempt before.
+            Function::Shell { .. } => OnInterrupted::Ask,
+            // Reading repeats itself without harm, and a file is written whole, as the last time.
+            Function::Template { .. }
+            | Function::Value { .. }
+            | Function::State { .. }
+            | Function::ReadFiles { .. }
+            | Function::WriteFile { .. }
+            | Function::HttpGet { .. }
+            | Function::Sleep { .. } => OnInterrupted::Retry,
+        }
+    }
+
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
-        let values = Values::of(&input);
+        let values = OwnedValues::of(input.clone());
         match &self.function {
-            Function::Template { text } => Ok(text.render(&values)?.into()),
-            Function::Value { value } => Ok(Content::from(value.value(&values)?).into()),
-            Function::SetState { values: changes } => {
+            Function::Template { text } => Ok(rendered(values, text).await?.into()),
+            Function::Value { value } => {
+                let value = value.clone();
+                let value = evaluate(values, move |values, budget| value.value(values, budget));
+                Ok(Content::from(value.await?).into())
+            }
+            Function::State { by, values: changes } => {
                 // It changes the state and nothing else.
                 let mut output = passed_on(&input);
-                for (key, value) in changes {
-                    output = output.patch(Patch::set(key, value.value(&values)?));
-                }
+                let (by, changes) = (*by, changes.clone());
+                let changes = evaluate(values, move |values, budget| {
+                    let change = |entry: &StateEntry| {
+                        let value = entry.value.value(values, budget)?;
+                        Ok::<_, Unfinished>(patch(by, &entry.key.text, value)?)
+                    };
+                    changes.iter().map(change).collect::<Result<Vec<_>, _>>()
+                });
+                output.patches.extend(changes.await?);
                 Ok(output)
             }
             Function::ReadFiles { glob, max_files, max_bytes } => {
                 let limits = files::Limits { max_files: *max_files, max_bytes: *max_bytes };
-                let (pattern, folder) = (glob.render(&values)?, self.folder.clone());
+                let (pattern, folder) = (rendered(values, glob).await?, self.folder.clone());
                 let read = blocking(move || folder.read_all(&pattern, limits)).await?;
-                cx.progress(format!("read {} files, {} bytes", read.files, read.bytes));
+                cx.note(format!("read {} files, {} bytes", read.files, read.bytes));
                 Ok(Content::from(read.list).into())
             }
             Function::WriteFile { path, text } => {
-                let (path, folder) = (path.render(&values)?, self.folder.clone());
+                let (path, folder) = (rendered(values.clone(), path).await?, self.folder.clone());
                 let text = match text {
-                    Some(text) => text.render(&values)?,
+                    Some(text) => rendered(values, text).await?,
                     None => input.content().pretty().into_owned(),
                 };
                 let written = blocking(move || folder.write(&path, &text)).await?;
                 Ok(Content::from(written).into())
             }
             Function::HttpGet { url, timeout, max_bytes } => {
-                let url = url.render(&values)?;
+                let url = rendered(values, url).await?;
                 let fetch_it = Fetch { url, timeout: *timeout, max_bytes: *max_bytes };
-                let page = blocking(move || fetch(&fetch_it)).await?;
-                if let Some(note) = &page.note {
-                    cx.progress(note.as_str());
+                let alive = cx.clone();
+                let (note, content) = blocking(move || {
+                    let mut page = fetch(&fetch_it, &|| alive.keep_alive())?;
+                    Ok((page.note.take(), page.content()?))
+                })
+                .await?;
+                if let Some(note) = note {
+                    cx.note(note);
                 }
-                Ok(page.content().into())
+                Ok(content.into())
             }
-            Function::Shell { command, stdin, timeout, max_bytes } => {
-                let stdin = stdin.as_ref().map(|stdin| stdin.render(&values)).transpose()?;
-                let command = shell::Command {
-                    line: command.render(&values)?,
-                    stdin: stdin.unwrap_or_default(),
-                    dir: self.folder.root()?,
-                    timeout: *timeout,
-                    max_bytes: *max_bytes,
+            Function::Shell(what) => {
+                let program = match &what.program {
+                    Program::Line { command, args } => shell::Program::Line(
+                        rendered(values.clone(), command).await?,
+                        all_rendered(&values, args).await?,
+                    ),
+                    Program::Argv(words) => {
+                        shell::Program::Argv(all_rendered(&values, words).await?)
+                    }
                 };
-                Ok(shell::run(command).await?.into())
+                let mut env = Vec::with_capacity(what.env.len());
+                for (name, value) in &what.env {
+                    env.push((name.clone(), rendered(values.clone(), value).await?));
+                }
+                let stdin = match &what.stdin {
+                    Some(stdin) => rendered(values, stdin).await?,
+                    None => String::new(),
+                };
+                let command = shell::Command {
+                    program,
+                    env,
+                    pass_env: self.pass_env.clone(),
+                    stdin,
+                    dir: self.folder.root()?,
+                    timeout: what.timeout,
+                    max_bytes: what.max_bytes,
+                };
+                Ok(shell::run(command, &|| cx.keep_alive()).await?.into())
             }
             Function::Sleep { duration } => {
                 cx.sleep_for("sleep", *duration).await?;
@@ -85,6 +146,41 @@ impl Executor for FunctionStep {
             }
         }
     }
+}
+
+/// The change of one key.
+fn patch(by: StateChange, key: &str, value: Value) -> Result<Patch, StepError> {
+    Ok(match (by, value) {
+        (StateChange::Set, value) => Patch::set(key, value),
+        (StateChange::Append, value) => Patch::append(key, value),
+        (StateChange::Increment, Value::Number(by)) => Patch::increment(key, by),
+        (StateChange::Merge, Value::Object(members)) => Patch::merge(key, members),
+        (StateChange::Increment, _) => {
+            return Err(no_change(format!("`increment_state` needs a number for `{key}`")));
+        }
+        (StateChange::Merge, _) => {
+            return Err(no_change(format!("`merge_state` needs an object for `{key}`")));
+        }
+    })
+}
+
+fn no_change(message: String) -> StepError {
+    StepError::terminal(message).with_code(ErrorCode::State)
+}
+
+/// The text of a template.
+async fn rendered(values: OwnedValues, text: &Text) -> Result<String, StepError> {
+    let text = text.clone();
+    evaluate(values, move |values, budget| text.render(values, budget)).await
+}
+
+/// The texts of several templates.
+async fn all_rendered(values: &OwnedValues, texts: &[Text]) -> Result<Vec<String>, StepError> {
+    let mut all = Vec::with_capacity(texts.len());
+    for text in texts {
+        all.push(rendered(values.clone(), text).await?);
+    }
+    Ok(all)
 }
 
 /// What came before, as it was.

@@ -1,6 +1,7 @@
 //! Running a command.
 
-use super::{over, text_of};
+use super::{environment::passed, heard::Heard, over, refused, text_of};
+use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,17 +13,31 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 const COMPLAINT_CHARS_MAX: usize = 2000;
 
 pub(crate) struct Command {
-    pub(crate) line: String,
+    pub(crate) program: Program,
+    /// The variables that the file gives it.
+    pub(crate) env: Vec<(String, String)>,
+    /// The names of those of this process that it is given, beside the usual ones.
+    pub(crate) pass_env: Vec<String>,
     pub(crate) stdin: String,
     pub(crate) dir: PathBuf,
     pub(crate) timeout: Duration,
     pub(crate) max_bytes: u64,
 }
 
+/// What is run.
+pub(crate) enum Program {
+    /// A line for the shell, and its arguments: `"$1"`, `"$2"`.
+    Line(String, Vec<String>),
+    /// A program and its arguments, without a shell.
+    Argv(Vec<String>),
+}
+
 /// Runs it and gives what it wrote. Dropping the future kills it, and all that it has started.
-pub(crate) async fn run(command: Command) -> Result<String, StepError> {
+///
+/// Says `alive` for each piece that it writes.
+pub(crate) async fn run(command: Command, alive: &(dyn Fn() + Sync)) -> Result<String, StepError> {
     let timeout = command.timeout;
-    match tokio::time::timeout(timeout, run_freely(command)).await {
+    match tokio::time::timeout(timeout, run_freely(command, alive)).await {
         Ok(result) => result,
         Err(_) => Err(StepError::new(format!("the command took longer than {timeout:?}"))
             .with_code(ErrorCode::TimedOut)
@@ -30,29 +45,83 @@ pub(crate) async fn run(command: Command) -> Result<String, StepError> {
     }
 }
 
-async fn run_freely(command: Command) -> Result<String, StepError> {
-    let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
-    let mut process = tokio::process::Command::new(shell);
+impl Program {
+    /// The program to start, and its arguments.
+    fn words(self) -> (String, Vec<String>) {
+        match self {
+            Self::Line(line, _) if cfg!(windows) => ("cmd".into(), vec!["/C".into(), line]),
+            Self::Line(line, args) => {
+                let mut words = vec!["-c".to_owned(), line, "sh".to_owned()];
+                words.extend(args);
+                ("sh".into(), words)
+            }
+            Self::Argv(mut words) => {
+                if words.is_empty() {
+                    (String::new(), words)
+                } else {
+                    (words.remove(0), words)
+                }
+            }
+        }
+    }
+}
+
+/// No program can be given a NUL byte: to the system it is the end of the text.
+fn check_nul(
+    program: &str,
+    arguments: &[String],
+    env: &[(String, String)],
+) -> Result<(), StepError> {
+    let wrong = |text: &str| text.contains('\0');
+    if wrong(program) || arguments.iter().any(|argument| wrong(argument)) {
+        return Err(refused("the command contains a NUL byte").with_hint("pass it with `stdin:`"));
+    }
+    match env.iter().find(|(_, value)| wrong(value)) {
+        Some((name, _)) => {
+            let message = format!("the environment variable `{name}` contains a NUL byte");
+            Err(refused(message).with_hint("pass it with `stdin:`"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn not_started(program: &str, error: &io::Error) -> StepError {
+    let message = format!("`{program}` cannot be started: {error}");
+    match error.kind() {
+        io::ErrorKind::ArgumentListTooLong => {
+            refused(message).with_hint("pass long texts with `stdin:`")
+        }
+        _ => StepError::new(message),
+    }
+}
+
+async fn run_freely(command: Command, alive: &(dyn Fn() + Sync)) -> Result<String, StepError> {
+    let (program, arguments) = command.program.words();
+    check_nul(&program, &arguments, &command.env)?;
+    #[cfg(unix)]
+    let (mut process, open) = (super::group::gated(&program, &arguments), super::group::OPEN);
+    #[cfg(not(unix))]
+    let (mut process, open) = (plain(&program, &arguments), &b""[..]);
     process
-        .arg(flag)
-        .arg(&command.line)
         .current_dir(&command.dir)
+        .env_clear()
+        .envs(passed(&command.pass_env))
+        .envs(command.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    // Of its own: Ctrl-C at the terminal is for the run, which decides what becomes of its steps.
+    let mut child = process.spawn().map_err(|error| not_started(&program, &error))?;
     #[cfg(unix)]
-    process.process_group(0);
-    let mut child = process
-        .spawn()
-        .map_err(|error| StepError::new(format!("`{shell}` cannot be started: {error}")))?;
-    let group = Group::of(&child);
+    let group = super::group::Group::watched(child.id().unwrap_or_default())
+        .map_err(|error| not_started("sh", &error))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let stdout = stdout.map(|stream| Heard::new(stream, alive));
+    let stderr = stderr.map(|stream| Heard::new(stream, alive));
     let write = async {
         if let Some(mut stdin) = stdin {
             // A command that does not read what it is given is no failure.
-            let _ = stdin.write_all(command.stdin.as_bytes()).await;
+            let _ = stdin.write_all(&[open, command.stdin.as_bytes()].concat()).await;
         }
     };
     // All at once: a command that waits for its output to be read waits for ever otherwise.
@@ -62,7 +131,10 @@ async fn run_freely(command: Command) -> Result<String, StepError> {
     let (out, out_over) = out.map_err(lost)?;
     let (complaint, _) = complaint.map_err(lost)?;
     let status = child.wait().await.map_err(lost)?;
-    group.let_go();
+    #[cfg(unix)]
+    tokio::task::spawn_blocking(move || group.let_go())
+        .await
+        .map_err(|error| StepError::terminal(error.to_string()))?;
     if !status.success() {
         let (complaint, _) = text_of(complaint);
         let complaint: String = complaint.trim().chars().take(COMPLAINT_CHARS_MAX).collect();
@@ -82,29 +154,11 @@ async fn run_freely(command: Command) -> Result<String, StepError> {
     Ok(text)
 }
 
-/// A command and whatever it has started. Dropping it kills them all.
-struct Group(Option<u32>);
-
-impl Group {
-    fn of(child: &tokio::process::Child) -> Self {
-        Self(child.id())
-    }
-
-    /// The command has ended. What it has left behind on purpose lives on.
-    fn let_go(mut self) {
-        self.0 = None;
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Group {
-    fn drop(&mut self) {
-        let leader = self.0.and_then(|id| i32::try_from(id).ok());
-        if let Some(leader) = leader.and_then(rustix::process::Pid::from_raw) {
-            // It may have ended just now.
-            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
-        }
-    }
+#[cfg(not(unix))]
+fn plain(program: &str, arguments: &[String]) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments);
+    command
 }
 
 /// The first bytes of a stream, and whether there were more. Reads all, so that the command ends.

@@ -1,13 +1,16 @@
 //! Templates: text with values in it, in minijinja.
 
+mod guard;
 mod render;
 mod tags;
 
+use crate::budget::{Budget, READ_BYTES_INLINE_MAX, Unfinished};
 use crate::expression::Mistake;
-use crate::reference::{Reference, Values};
+use crate::reference::{Reference, Root, Values};
 use crate::source::Span;
 use crate::suggest::closest;
 use minijinja::Environment;
+use minijinja::machinery::{self, CodeGenerator};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use stepwright_core::StepError;
@@ -43,9 +46,19 @@ impl Template {
         text: &str,
         flavour: Flavour,
     ) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
-        let env = render::environment(flavour);
+        let env = render::environment(flavour, false);
+        let parsed = parse(text).map_err(|e| vec![syntax_mistake(text, &e)])?;
+        let mut guard = guard::Guard::default();
+        guard.stmt(&parsed);
+        if let Some(range) = guard.repeated {
+            let span = Span::new(range.start, range.len());
+            let message = "a list cannot be repeated in a template".to_owned();
+            let help = Some("write a loop: `{% for i in range(10) %}…{% endfor %}`".to_owned());
+            return Err(vec![Mistake { message, span, help }]);
+        }
         let template = env.template_from_str(text).map_err(|e| vec![syntax_mistake(text, &e)])?;
-        let undeclared = template.undeclared_variables(false);
+        let mut undeclared = template.undeclared_variables(false);
+        undeclared.extend(guard.sliced.into_iter().filter(|name| !guard.set.contains(name)));
         let tags = tags::scan(text);
         let mistakes = unknown_words(env, text, &tags.filters, &tags.tests);
         let references = tags.paths.into_iter().filter(|reference| {
@@ -65,13 +78,40 @@ impl Template {
     }
 
     /// The text with the values in it.
-    pub(crate) fn render(&self, values: &Values<'_>) -> Result<String, StepError> {
-        let env = render::environment(self.0.flavour);
-        let roots: BTreeMap<_, _> = values.roots(&self.0.references).collect();
-        let template = env.template_from_str(&self.0.text);
-        template
-            .and_then(|template| template.render(minijinja::value::Serde(&roots)))
-            .map_err(|error| self.failed(&error))
+    pub(crate) fn render(
+        &self,
+        values: &Values<'_>,
+        budget: &Budget<'_>,
+    ) -> Result<String, Unfinished> {
+        let roots = values.roots(&self.0.references);
+        let read = |bytes, (_, root): &(_, Root<'_>)| bytes + root.bytes(READ_BYTES_INLINE_MAX);
+        if budget.is_inline() && roots.iter().fold(0, read) > READ_BYTES_INLINE_MAX {
+            return Err(Unfinished::NotHere);
+        }
+        let env = render::environment(self.0.flavour, budget.is_inline());
+        let roots: BTreeMap<_, _> = roots.into_iter().collect();
+        let parsed = parse(&self.0.text).map_err(|error| self.failed(&error))?;
+        let mut code = CodeGenerator::new("<template>", &self.0.text);
+        code.compile_stmt(&guard::Guard::default().stmt(&parsed));
+        let (code, blocks) = code.finish();
+        let roots = minijinja::Value::from(minijinja::value::Serde(&roots));
+        let mut text = String::new();
+        let mut output = machinery::make_string_output(&mut text);
+        let rendered =
+            machinery::eval(env, &code, roots, &blocks, &mut output, minijinja::AutoEscape::None);
+        match rendered {
+            Ok(_) if text.len() > render::TEXT_BYTES_MAX => Err(Self::too_long().into()),
+            Ok(_) => Ok(text),
+            Err(error) if budget.is_inline() && is_out_of_fuel(&error) => Err(Unfinished::NotHere),
+            Err(error) => Err(self.failed(&error).into()),
+        }
+    }
+
+    fn too_long() -> StepError {
+        let message = format!("the text is longer than {} bytes", render::TEXT_BYTES_MAX);
+        StepError::terminal(message)
+            .with_code(ErrorCode::Limit)
+            .with_hint("put less into it, or write it to a file in pieces")
     }
 
     // The same values give the same failure, so trying again is of no use.
@@ -86,8 +126,17 @@ impl Template {
             .trim();
         let what = match (error.kind(), error.detail()) {
             (ErrorKind::UndefinedError, _) => "has no value".to_owned(),
-            (ErrorKind::OutOfFuel, _) => {
-                format!("does more than {} operations", render::FUEL_MAX)
+            (_, Some(detail)) if render::TOO_LARGE.contains(&detail) => return Self::too_long(),
+            _ if is_out_of_fuel(error) => {
+                let message = format!(
+                    "`{place}` in a template takes more than {} operations, or the text is longer \
+                     than {} bytes on the way",
+                    render::FUEL_MAX,
+                    render::FUEL_MAX * 64
+                );
+                return StepError::terminal(message)
+                    .with_code(ErrorCode::Limit)
+                    .with_hint("put less into it, or do the work in `value` steps before");
             }
             (_, Some(detail)) => format!("fails: {detail}"),
             (kind, None) => format!("fails: {kind}"),
@@ -95,6 +144,25 @@ impl Template {
         let error = StepError::terminal(format!("`{place}` in a template {what}"));
         error.with_code(ErrorCode::BadInput)
     }
+}
+
+fn parse(text: &str) -> Result<machinery::ast::Stmt<'_>, minijinja::Error> {
+    machinery::parse(text, "<template>", minijinja::syntax::SyntaxConfig::default())
+}
+
+/// `true` if a template has taken all of its operations. Inside of a filter, that is the cause of
+/// another failure.
+fn is_out_of_fuel(error: &minijinja::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<minijinja::Error>()
+            && error.kind() == minijinja::ErrorKind::OutOfFuel
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn syntax_mistake(text: &str, error: &minijinja::Error) -> Mistake {

@@ -1,12 +1,31 @@
 //! How values become text.
 
-use super::Flavour;
-use minijinja::value::{Value, ValueKind};
+use super::{Flavour, guard};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 use std::sync::LazyLock;
 
 /// How many operations a template may take: enough for any prompt, and an end for a loop in a loop.
-pub(super) const FUEL_MAX: u64 = 10_000_000;
+/// Making 64 bytes of text counts as one, so that this also bounds what is built on the way.
+pub(super) const FUEL_MAX: u64 = 2_000_000;
+/// The number of operations that are done on the thread of the caller.
+const FUEL_INLINE_MAX: u64 = 20_000;
+/// The longest text that a template may give, in bytes.
+pub(super) const TEXT_BYTES_MAX: usize = 20_000_000;
+
+/// How deep the values of a template may be nested: what a step gives is at most 128 deep.
+const DEPTH_MAX: usize = 200;
+/// How many bytes a value is taken for that is no text.
+const NODE_BYTES: usize = 4;
+/// How many bytes of text are taken for one element when a value is gone through.
+const TEXT_BYTES_PER_NODE: usize = 256;
+/// How many elements are gone through for one operation.
+const NODES_PER_OPERATION: u64 = 4;
+/// How many elements are gone through between two looks at the operations that are left.
+const NODES_PER_CHARGE: u64 = 1024;
+
+/// What says that a value is nested too deep.
+const TOO_DEEP: &str = "a value is nested deeper than 200";
 
 /// The filters that are worth suggesting.
 pub(super) const FILTERS: [&str; 34] = [
@@ -64,34 +83,169 @@ pub(super) const TESTS: [&str; 14] = [
     "containing",
 ];
 
-static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut env = common();
-    env.set_formatter(|out, state, value| write_plain(out, state, value));
-    env
-});
-
-static SHELL: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut env = common();
-    env.set_formatter(|out, state, value| {
-        let text = text_of(state, value)?;
-        // Whatever is in it: a quote ends the word, stands for itself, and begins the next.
-        write!(out, "'{}'", text.replace('\'', r"'\''")).map_err(Error::from)
-    });
-    env
-});
-
-fn common() -> Environment<'static> {
-    let mut env = Environment::new();
-    env.set_undefined_behavior(UndefinedBehavior::Strict);
-    env.set_auto_escape_callback(|_| AutoEscape::None);
-    env.set_fuel(Some(FUEL_MAX));
-    env
+/// The environments of one flavour: with all of the fuel, and with that for the caller's thread.
+struct Pair {
+    whole: Environment<'static>,
+    inline: Environment<'static>,
 }
 
-pub(super) fn environment(flavour: Flavour) -> &'static Environment<'static> {
-    match flavour {
+impl Pair {
+    fn of(set_up: impl Fn(&mut Environment<'static>)) -> Self {
+        let make = |fuel| {
+            let mut env = Environment::new();
+            env.set_undefined_behavior(UndefinedBehavior::Strict);
+            env.set_auto_escape_callback(|_| AutoEscape::None);
+            env.set_fuel(Some(fuel));
+            // minijinja counts what these have written when it is written; what is built of the
+            // same parts over and over would have no end before that.
+            env.add_filter(
+                "tojson",
+                |state: &State<'_, '_>, value: &Value, indent: Option<Value>, args: Kwargs| {
+                    charged(state, value)?;
+                    minijinja::filters::tojson(value, indent, args)
+                },
+            );
+            env.add_filter("pprint", |state: &State<'_, '_>, value: &Value| {
+                charged(state, value)?;
+                Ok::<_, Error>(minijinja::filters::pprint(value))
+            });
+            env.add_filter(guard::BOUNDED, |state: &State<'_, '_>, value: &Value| {
+                look_at(state, value, 1)?;
+                Ok::<_, Error>(made_whole(value))
+            });
+            env.add_filter(
+                guard::EACH,
+                |state: &State<'_, '_>, value: &Value, args: Rest<Value>| {
+                    let times = value.len().unwrap_or(1) as u64;
+                    for arg in args.iter() {
+                        look_at(state, arg, times)?;
+                    }
+                    Ok::<_, Error>(value.clone())
+                },
+            );
+            set_up(&mut env);
+            env
+        };
+        Self { whole: make(FUEL_MAX), inline: make(FUEL_INLINE_MAX) }
+    }
+}
+
+static PLAIN: LazyLock<Pair> = LazyLock::new(|| {
+    Pair::of(|env| {
+        env.set_formatter(|out, state, value| write_plain(out, state, value));
+    })
+});
+
+static SHELL: LazyLock<Pair> = LazyLock::new(|| {
+    Pair::of(|env| {
+        env.set_formatter(|out, state, value| {
+            let text = text_of(state, value)?;
+            // Whatever is in it: a quote ends the word, stands for itself, and begins the next.
+            write!(out, "'{}'", text.replace('\'', r"'\''")).map_err(Error::from)
+        });
+    })
+});
+
+pub(super) fn environment(flavour: Flavour, inline: bool) -> &'static Environment<'static> {
+    let pair = match flavour {
         Flavour::Plain => &PLAIN,
         Flavour::Shell => &SHELL,
+    };
+    if inline { &pair.inline } else { &pair.whole }
+}
+
+/// Takes the operations for writing `value` as JSON, if that is not too long.
+fn charged(state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let mut text = Bounded::default();
+    // What is no JSON is told by the filter itself.
+    let _ = serde_json::to_writer(&mut text, value);
+    if text.is_full {
+        return Err(too_long());
+    }
+    state.consume_fuel(text.bytes.len() as u64 / 64)
+}
+
+/// Takes the operations for going through all of `value` as often as `times`. It is refused if it
+/// is nested too deep, or would be too long as text.
+fn look_at(state: &State<'_, '_>, value: &Value, times: u64) -> Result<(), Error> {
+    let mut look = Look { bytes: 0, uncharged: 0, times };
+    look.at(state, value, 0)?;
+    look.charge(state)
+}
+
+struct Look {
+    bytes: usize,
+    uncharged: u64,
+    times: u64,
+}
+
+impl Look {
+    fn at(&mut self, state: &State<'_, '_>, value: &Value, depth: usize) -> Result<(), Error> {
+        let bytes = value.as_str().map_or(NODE_BYTES, str::len);
+        self.bytes = self.bytes.saturating_add(bytes);
+        let is_text = matches!(value.kind(), ValueKind::String | ValueKind::Bytes);
+        // A text alone is bounded where it is made, and may be longer on the way than in the end.
+        if self.bytes > TEXT_BYTES_MAX && !(is_text && depth == 0) {
+            return Err(too_long());
+        }
+        let is_nested =
+            matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable);
+        self.uncharged += (bytes / TEXT_BYTES_PER_NODE) as u64 + u64::from(depth > 0);
+        if self.uncharged >= NODES_PER_CHARGE {
+            self.charge(state)?;
+        }
+        if !is_nested {
+            return Ok(());
+        }
+        if depth >= DEPTH_MAX {
+            return Err(Error::new(ErrorKind::InvalidOperation, TOO_DEEP));
+        }
+        let is_map = value.kind() == ValueKind::Map;
+        for item in value.try_iter()? {
+            // What an iterator says when it fails, it says again where it is used.
+            self.at(state, &item, depth + 1)?;
+            if is_map {
+                self.at(state, &value.get_item(&item).unwrap_or_default(), depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn charge(&mut self, state: &State<'_, '_>) -> Result<(), Error> {
+        let nodes = std::mem::take(&mut self.uncharged);
+        state.consume_fuel(nodes.div_ceil(NODES_PER_OPERATION).saturating_mul(self.times))
+    }
+}
+
+/// Slices, sums and repeated lists are made while they are gone through. Made of each other, they
+/// would be so one inside of the other, without an end.
+fn made_whole(value: &Value) -> Value {
+    let is_made = value.downcast_object_ref::<Vec<Value>>().is_some();
+    if !is_made && value.kind() == ValueKind::Iterable {
+        return value.try_iter().map_or_else(|_| value.clone(), Iterator::collect);
+    }
+    value.clone()
+}
+
+/// A text that is refused when it becomes too long.
+#[derive(Debug, Default)]
+pub(super) struct Bounded {
+    pub(super) bytes: Vec<u8>,
+    pub(super) is_full: bool,
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.bytes.len() + bytes.len() > TEXT_BYTES_MAX {
+            self.is_full = true;
+            return Err(std::io::Error::other("the text is too long"));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -110,15 +264,28 @@ fn write_plain(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Re
 /// Nothing is no text; objects and lists are indented JSON, which models read best.
 fn text_of(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
     match value.kind() {
-        ValueKind::Undefined => {
-            let _ = state;
-            Err(Error::from(ErrorKind::UndefinedError))
-        }
+        ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
         ValueKind::None => Ok(String::new()),
         ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => {
-            serde_json::to_string_pretty(value)
+            // What is built of the same parts over and over is written out here, within the bound.
+            look_at(state, value, 1)?;
+            let mut text = Bounded::default();
+            let written = serde_json::to_writer_pretty(&mut text, value);
+            if text.is_full {
+                return Err(too_long());
+            }
+            written.map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+            String::from_utf8(text.bytes)
                 .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
         }
         _ => Ok(value.to_string()),
     }
+}
+
+/// What says that a text would be too long: ours, and minijinja's.
+pub(super) const TOO_LARGE: [&str; 3] =
+    ["the text is too long", "repeated string is too large", "repeated sequence is too large"];
+
+fn too_long() -> Error {
+    Error::new(ErrorKind::InvalidOperation, TOO_LARGE[0])
 }

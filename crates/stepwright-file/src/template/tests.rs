@@ -7,7 +7,15 @@ use stepwright_core::StepInput;
 fn render(text: &str, input: Value) -> Result<String, String> {
     let input = StepInput::of(input);
     let (template, _) = Template::parse(text, Flavour::Plain).unwrap();
-    template.render(&Values::of(&input)).map_err(|error| error.to_string())
+    rendered(&template, &input)
+}
+
+fn rendered(template: &Template, input: &StepInput) -> Result<String, String> {
+    match template.render(&Values::of(input), &Budget::whole(None)) {
+        Ok(text) => Ok(text),
+        Err(Unfinished::Failed(error)) => Err(error.to_string()),
+        Err(Unfinished::NotHere) => unreachable!("there is no other place"),
+    }
 }
 
 fn references(text: &str) -> Vec<String> {
@@ -36,7 +44,228 @@ fn what_has_no_value_is_an_error() {
         "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
         json!(1),
     );
-    assert!(error.unwrap_err().contains("more than 10000000 operations"));
+    assert!(error.unwrap_err().contains("more than 2000000 operations"));
+}
+
+#[test]
+fn texts_have_a_length_wherever_they_become_too_long() {
+    let too_long = "the text is longer than 20000000 bytes";
+    // What is written, what is repeated, and what is built of the same parts over and over.
+    let parts = "{% set a = [1, 1, 1, 1, 1, 1, 1, 1] %}{% set b = [a, a, a, a, a, a, a, a] %}\
+                 {% set c = [b, b, b, b, b, b, b, b] %}{% set d = [c, c, c, c, c, c, c, c] %}\
+                 {% set e = [d, d, d, d, d, d, d, d] %}{% set f = [e, e, e, e, e, e, e, e] %}\
+                 {% set g = [f, f, f, f, f, f, f, f] %}{{ g }}";
+    for text in ["{{ 'x' * 30000000 }}", parts] {
+        assert_eq!(render(text, json!(1)).unwrap_err(), too_long, "{text}");
+    }
+    // Half of what is written is the input's.
+    let half = "x".repeat(15_000_000);
+    assert_eq!(render("{{ input }}{{ input }}", json!(half)).unwrap_err(), too_long);
+}
+
+#[test]
+fn what_a_template_builds_on_the_way_has_an_end() {
+    let texts = [
+        "{% set ns = namespace(t='xxxxxxxx') %}{% for i in range(60) %}\
+         {% set ns.t = ns.t ~ ns.t %}{% endfor %}",
+        "{% set ns = namespace(t='xxxxxxxx') %}{% for i in range(60) %}\
+         {% set ns.t = ns.t + ns.t %}{% endfor %}",
+        "{% set ns = namespace(t='xxxxxxxx') %}{% for i in range(60) %}\
+         {% set ns.t = ns.t | replace('x', 'xxxxxxxx') %}{% endfor %}",
+        "{% set ns = namespace(t='xxxxxxxx') %}{% for i in range(60) %}\
+         {% set ns.t = [ns.t, ns.t] | join('-') %}{% endfor %}",
+        "{% set ns = namespace(t='xxxxxxxx') %}{% for i in range(60) %}\
+         {% set t %}{{ ns.t }}{{ ns.t }}{% endset %}{% set ns.t = t %}{% endfor %}",
+        "{% macro m(n) %}{{ n }}{{ n }}{% endmacro %}{% set ns = namespace(t='xxxxxxxx') %}\
+         {% for i in range(60) %}{% set ns.t = m(ns.t) %}{% endfor %}",
+        "{% set ns = namespace(t=[1]) %}{% for i in range(60) %}\
+         {% set ns.t = (ns.t + ns.t) | list %}{% endfor %}",
+        "{% set ns = namespace(t=[1]) %}{% for i in range(60) %}\
+         {% set ns.t = [ns.t, ns.t] %}{% endfor %}{{ ns.t | tojson }}",
+        "{% set ns = namespace(t=[1]) %}{% for i in range(60) %}\
+         {% set ns.t = [ns.t, ns.t] %}{% endfor %}{{ ns.t | pprint }}",
+        "{{ 'x' * 1000000000 }}",
+        "{{ ('x' * 90000000) ~ ('x' * 90000000) }}",
+        "{% for i in range(90000) %}{% set x = range(90000) | list %}{% endfor %}",
+    ];
+    for text in texts {
+        let error = render(text, json!(1)).map(|text| text.len()).unwrap_err();
+        let said = ["takes more than 2000000 operations", "the text is longer than"];
+        assert!(said.iter().any(|said| error.contains(said)), "{text}: {error}");
+    }
+}
+
+#[test]
+fn values_of_the_same_parts_over_and_over_have_an_end_in_every_use() {
+    let uses = [
+        "{{ T ~ 'x' }}",
+        "{{ T | string }}",
+        "{{ T | join(T) }}",
+        "{{ T | upper }}",
+        "{{ 'x' | replace('x', T) }}",
+        "{{ T | length }}",
+        "{{ T | tojson }}",
+        "{{ T | sort }}",
+        "{{ T | unique | list }}",
+        "{{ [1] | map('default', T) | list }}",
+        "{{ [1] | select('eq', T) | list }}",
+        "{{ '%s' | format(T) }}",
+        "{{ T == U }}",
+        "{{ 1 < T < U }}",
+        "{{ T in U }}",
+        "{{ T is eq(U) }}",
+        "{{ dict(a=T) ~ '' }}",
+        "{% macro m(x) %}{{ x ~ '' }}{% endmacro %}{{ m(T) }}",
+        "{% filter replace('x', T) %}x{% endfilter %}",
+        "{{ T }}",
+    ];
+    let growths = [
+        "{% set ns.NAME = [ns.NAME, ns.NAME] %}",
+        "{% set ns.NAME = (ns.NAME, ns.NAME) %}",
+        "{% set ns.NAME = {'a': ns.NAME, 'b': ns.NAME} %}",
+        "{% set ns.NAME = dict(a=ns.NAME, b=ns.NAME) %}",
+        "{% set ns.NAME = namespace(a=ns.NAME, b=ns.NAME) %}",
+        "{% set ns.NAME = [1] | zip(ns.NAME, ns.NAME) | list %}{% set ns.NAME = [ns.NAME, ns.NAME] %}",
+        "{% set ns.NAME = [1] | batch(9, ns.NAME) | list %}",
+    ];
+    // What grows without an end does not come to be; what is allowed to be costs what is in it.
+    let of = |growth: &str, times: u32, then: &str| {
+        let grow = |name| growth.replace("NAME", name);
+        format!(
+            "{{% set ns = namespace(t=[1], u=[1]) %}}{{% for i in range({times}) %}}{}{}\
+             {{% endfor %}}{{% for i in range(1000) %}}{}{{% endfor %}}",
+            grow("t"),
+            grow("u"),
+            then.replace('T', "ns.t").replace('U', "ns.u"),
+        )
+    };
+    let grown = growths.iter().map(|growth| of(growth, 60, "{{ T ~ 'x' }}"));
+    let used = uses.iter().map(|way| of(growths[0], 14, way));
+    for text in grown.chain(used) {
+        let error = render(&text, json!({})).map(|text| text.len()).expect_err(&text);
+        assert!(ended_by_a_limit(&error), "{text}: {error}");
+    }
+}
+
+/// Whether an error names a limit.
+fn ended_by_a_limit(error: &str) -> bool {
+    let said = [
+        "takes more than 2000000 operations",
+        "the text is longer than 20000000 bytes",
+        "a value is nested deeper than 200",
+    ];
+    said.iter().any(|said| error.contains(said))
+}
+
+#[test]
+fn values_nested_in_each_other_without_an_end_are_refused() {
+    let start = "{% set ns = namespace(t=[1]) %}{% for i in range(90000) %}";
+    for (grow, end) in [
+        ("{% set ns.t = [ns.t] %}", ""),
+        ("{% set ns.t = {'a': ns.t} %}", ""),
+        ("{% set ns.t = namespace(t=ns.t) %}", ""),
+        ("{% set ns.t = (ns.t,) %}", ""),
+        ("{% set n = namespace() %}{% set n.t = ns.t %}{% set ns.t = n %}", ""),
+        ("{% set ns.t = ns %}", "{{ ns ~ 'x' }}"),
+        ("{% set ns.t = ns %}", "{{ ns }}"),
+        ("{% set ns.t = ns %}", "{{ ns | tojson }}"),
+    ] {
+        let text = format!("{start}{grow}{{% endfor %}}{end}");
+        let error = render(&text, json!({})).map(|text| text.len()).expect_err(&text);
+        assert!(ended_by_a_limit(&error), "{text}: {error}");
+    }
+    // What is made while it is gone through is made at once.
+    for grow in
+        ["{% set ns.t = ns.t[0:] %}", "{% set ns.t = ns.t * 1 %}", "{% set ns.t = ns.t + [] %}"]
+    {
+        let text = format!("{start}{grow}{{% endfor %}}{{{{ ns.t ~ 'x' }}}}");
+        assert!(render(&text, json!({})).is_ok_and(|text| text == "[1]x"), "{text}");
+    }
+}
+
+#[test]
+fn texts_made_by_a_width_or_a_number_have_an_end() {
+    for text in [
+        "{{ '%0100000000d' | format(1) }}",
+        "{{ '%100000000s' | format('x') }}",
+        "{{ '%.100000000f' | format(1.5) }}",
+        "{{ 'a\nb' | indent(100000000) }}",
+        "{{ ['a'] | join('x' * 90000000) }}{{ 'x' * 90000000 }}",
+        "{{ range(100000) | batch(99999, 'x' * 1000) | list ~ 'x' }}",
+        "{% set l = range(3000) | list %}{% for a in l %}{% if l == range(3000) | list %}\
+         {% endif %}{% endfor %}",
+        "{% set l = range(3000) | list %}{{ range(90000) | select('in', [l, l, l]) | list }}",
+    ] {
+        let error = render(text, json!(1)).map(|text| text.len()).expect_err(text);
+        assert!(ended_by_a_limit(&error), "{text}: {error}");
+    }
+    // What is constant is computed while the template is read.
+    for text in ["{{ ([1] * 100000000) ~ 'x' }}", "{{ 3 * ([1] + [2]) }}", "{{ (1, 2) * 9 == 1 }}"]
+    {
+        let mistakes = Template::parse(text, Flavour::Plain).unwrap_err();
+        assert_eq!(mistakes[0].message, "a list cannot be repeated in a template", "{text}");
+    }
+}
+
+#[test]
+fn what_is_looked_at_means_what_it_meant() {
+    let input = json!({"l": [3, 1, 2], "o": {"a": [1, 2]}, "s": "xy"});
+    for (text, means) in [
+        ("{{ [input.s, 'b'] | join('-') }}", "xy-b"),
+        ("{{ input.l | sort | join(',') }}", "1,2,3"),
+        ("{{ input.l[1:] | join(',') }}", "1,2"),
+        ("{{ (input.l + [9]) | length }}", "4"),
+        ("{{ input.l | select('>', 1) | list | length }}", "2"),
+        ("{{ input.l | map('string') | join }}", "312"),
+        ("{{ input.x | default('none') }}", "none"),
+        ("{{ input.x is defined }}{{ input.s is defined }}", "FalseTrue"),
+        ("{{ input.s ~ 1 ~ input.l[0] }}", "xy13"),
+        ("{% if 1 in input.l and input.s == 'xy' %}yes{% endif %}", "yes"),
+        ("{{ 1 < input.l[0] < 4 }}", "True"),
+        ("{% for k, v in input.o | items %}{{ k }}{{ v | length }}{% endfor %}", "a2"),
+        ("{% for x in input.l if x > 1 recursive %}{{ x }}{% endfor %}", "32"),
+        (
+            "{% for x in [[1, [2]]] recursive %}{% if x is iterable %}{{ loop(x) }}{% else %}\
+             {{ x }}{% endif %}{% endfor %}",
+            "12",
+        ),
+        (
+            "{% macro m(a, b='d') %}{{ a }}{{ b }}{{ caller() }}{% endmacro %}\
+          {% call m(input.s, b=1) %}!{% endcall %}",
+            "xy1!",
+        ),
+        ("{% with a = input.s, b = 2 %}{{ a }}{{ b }}{% endwith %}", "xy2"),
+        ("{% set a, b = [1, input.s] %}{{ b }}{{ a }}", "xy1"),
+        ("{% set t | upper %}x{{ input.s }}{% endset %}{{ t }}", "XXY"),
+        ("{% filter upper %}{{ input.s }}{% endfilter %}", "XY"),
+        (
+            "{% set ns = namespace(n=1) %}{% for i in range(3) %}{% set ns.n = ns.n + i %}{% endfor %}\
+          {{ ns.n }}",
+            "4",
+        ),
+        ("{{ dict(a=1, **input.o) | length }}", "1"),
+        ("{{ input.l | tojson(indent=None) }}", "[3, 1, 2]"),
+        ("{{ {'a': input.s}.a }}", "xy"),
+        ("{{ 'a' if input.l | length == 3 else 'b' }}", "a"),
+        ("{{ input.l * 2 | int }}", "[\n  3,\n  1,\n  2,\n  3,\n  1,\n  2\n]"),
+    ] {
+        assert_eq!(render(text, input.clone()).as_deref(), Ok(means), "{text}");
+    }
+}
+
+#[test]
+fn what_is_large_is_not_rendered_here() {
+    let here = |text: &str, input: Value| {
+        let input = StepInput::of(input);
+        let (template, _) = Template::parse(text, Flavour::Plain).unwrap();
+        template.render(&Values::of(&input), &Budget::inline())
+    };
+    assert_eq!(here("{{ input }}!", json!("small")).unwrap(), "small!");
+    let long = "{% for i in range(100000) %}x{% endfor %}";
+    assert!(matches!(here(long, json!(1)), Err(Unfinished::NotHere)));
+    let large = json!("x".repeat(600_000));
+    assert!(matches!(here("{{ input }}", large), Err(Unfinished::NotHere)));
+    assert!(matches!(here("{{ input.x }}", json!(1)), Err(Unfinished::Failed(_))));
 }
 
 #[test]
@@ -45,7 +274,7 @@ fn commands_quote_every_value() {
     let (template, _) =
         Template::parse("echo {{ input }} {{ input | tojson }}", Flavour::Shell).unwrap();
     assert_eq!(
-        template.render(&Values::of(&input)).unwrap(),
+        rendered(&template, &input).unwrap(),
         r#"echo 'it'\''s; rm -rf /' '"it\u0027s; rm -rf /"'"#
     );
 }

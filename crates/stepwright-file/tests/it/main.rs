@@ -2,11 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod commands;
+mod content;
 mod docs;
 mod files;
 mod http;
+mod limits;
+mod loops;
 mod mistakes;
+mod mutations;
 mod outline;
 mod people;
 mod runs;
 mod tools;
+mod untrusted;

@@ -32,7 +32,7 @@ steps:
     timeout: 1h
     branches:
       - {write_file: "digest.md", on_error: skip}
-      - {set_state: {last: "= previous"}}
+      - {set_state: {last: "= previous"}, on_interrupted: ask}
 "#;
     let definition = Definition::parse(text, "digest.yaml", &Options::default()).unwrap();
     assert_eq!(
@@ -52,7 +52,7 @@ Digest  at most 10m
          fails (model), skipped if it fails
 └─ out  parallel  fails fast, 2 at a time, within 1h
    ├─ write_file  write_file  digest.md, skipped if it fails
-   └─ set_state  set_state  `last`
+   └─ set_state  set_state  `last`, somebody decides if interrupted
 "
     );
 }

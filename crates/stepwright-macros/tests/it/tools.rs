@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt;
 use stepwright_agent::{Agent, Json, tool};
-use stepwright_core::tool::{AnyTool, Tool as _, ToolError};
-use stepwright_core::{Executor as _, StepContext, StepError, StepInput};
+use stepwright_core::tool::{AnyTool, Tool as _, ToolEffect, ToolError};
+use stepwright_core::{Executor as _, OnInterrupted, StepContext, StepError, StepInput};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ async fn weather(
     days: u8,
     cx: StepContext,
 ) -> Result<Json<Weather>, NoSuchCity> {
-    cx.progress(format!("looking out of the window for {days} days"));
+    cx.note(format!("looking out of the window for {days} days"));
     if city == "Atlantis" {
         return Err(NoSuchCity(city));
     }
@@ -73,6 +73,14 @@ async fn close() -> Result<(), ToolError> {
     Err(ToolError::Fatal(StepError::terminal("the account is frozen")))
 }
 
+/// Looks up.
+#[tool(crate = "stepwright_agent", read_only)]
+async fn look() {}
+
+/// Sets a value.
+#[tool(crate = "stepwright_agent", idempotent, on_interrupted = "fail")]
+async fn set() {}
+
 #[cfg(any())]
 /// Is never there.
 #[tool(crate = "stepwright_agent")]
@@ -88,6 +96,14 @@ async fn call(
     arguments: Value,
 ) -> Result<String, ToolError> {
     tool.call(arguments, StepContext::detached("here")).await
+}
+
+#[test]
+fn a_tool_says_what_its_calls_do_outside() {
+    assert_eq!((look.effect(), look.on_interrupted()), (ToolEffect::ReadOnly, None));
+    let fail = Some(OnInterrupted::Fail);
+    assert_eq!((set.effect(), set.on_interrupted()), (ToolEffect::Idempotent, fail));
+    assert_eq!((close.effect(), close.on_interrupted()), (ToolEffect::Acts, None));
 }
 
 #[test]

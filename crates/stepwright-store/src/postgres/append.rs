@@ -4,8 +4,12 @@ use super::errors::{Failure, is_taken};
 use super::sessions::{self, Kept};
 use crate::bodies::{self, Blob, FactRow, corrupt};
 use crate::errors::{Said, missing, missing_run};
-use crate::rows::{self, Effect, from_column, json, moment, stray, to_column};
+use crate::query::SELECT_JOURNAL;
+use crate::rows::{
+    self, Effect, JournalColumns, WrittenSession, from_column, moment, stray, to_column,
+};
 use crate::shared;
+use crate::sums::Sums;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, Postgres, Row};
@@ -15,6 +19,8 @@ use std::sync::Arc;
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunRow;
 use stepwright_core::{Event, RunId, Session, StoreError, Timestamp, UserId};
+
+const SUMS: Sums = Sums::SERVER;
 
 /// How many bytes are appended at once at the most: PostgreSQL takes less than a gigabyte for a
 /// parameter, and needs several times its size in memory.
@@ -33,19 +39,22 @@ const ADD: &str = "WITH place AS (
         coalesce((SELECT max(seq) FROM journal WHERE run = runs.id) + 1, 0) AS next
     FROM runs WHERE run_id = $1 FOR KEY SHARE
 ), added AS (
-    INSERT INTO journal (run, seq, path, at, token, body, shared, blob)
-    SELECT place.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob
-    FROM place, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[])
-        AS fact (seq, path, at, body, shared, blob)
+    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum)
+    SELECT place.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob,
+        fact.sum
+    FROM place, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[],
+        $9::text[], $15::bigint[]) AS fact (seq, path, at, body, shared, blob, sum)
     WHERE place.next = $2
 ), answered AS (
-    INSERT INTO inbox (run, id, at, done, token)
-    SELECT place.id, answer, $11, true, $3 FROM place, unnest($13::text[]) AS answer
+    INSERT INTO inbox (run, id, at, done, token, sum, done_sum)
+    SELECT place.id, answer.id, $11, true, $3, answer.sum, answer.done_sum FROM place,
+        unnest($13::text[], $18::bigint[], $19::bigint[]) AS answer (id, sum, done_sum)
     WHERE place.next = $2
-    ON CONFLICT (run, id) DO UPDATE SET done = true
+    ON CONFLICT (run, id) DO UPDATE SET done = true, done_sum = excluded.done_sum
 ), changed AS (
     UPDATE runs SET status = $10, updated_at = $11, wake_at = $12,
-        driver = CASE WHEN $10 = 'RUNNING' THEN runs.driver END
+        driver = CASE WHEN $10 = 'RUNNING' THEN runs.driver END, facts = $16, status_sum = $17,
+        driver_sum = CASE WHEN $10 = 'RUNNING' THEN runs.driver_sum ELSE $20 END
     FROM place WHERE runs.id = place.id AND place.next = $2 AND $10 IS NOT NULL
 )
 SELECT next, CASE WHEN watched AND next = $2 THEN pg_notify($14, $1) END FROM place";
@@ -56,23 +65,26 @@ const CLOSE: &str = "WITH place AS (
         coalesce((SELECT max(seq) FROM journal WHERE run = runs.id) + 1, 0) AS next
     FROM runs WHERE run_id = $1 FOR KEY SHARE
 ), closed AS (
-    UPDATE sessions SET state = $15, version = $16, metrics = $17,
-        updated_at = greatest(sessions.updated_at, $18), token = $3
+    UPDATE sessions SET state = $21, version = $22, metrics = $23, updated_at = $24, token = $3,
+        sum = $26
     FROM place
-    WHERE sessions.session_id = place.session_id AND sessions.token = $19 AND place.next = $2
+    WHERE sessions.session_id = place.session_id AND sessions.token = $25 AND place.next = $2
     RETURNING place.id, place.watched
 ), added AS (
-    INSERT INTO journal (run, seq, path, at, token, body, shared, blob)
-    SELECT closed.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob
-    FROM closed, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[])
-        AS fact (seq, path, at, body, shared, blob)
+    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum)
+    SELECT closed.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob,
+        fact.sum
+    FROM closed, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[],
+        $9::text[], $15::bigint[]) AS fact (seq, path, at, body, shared, blob, sum)
 ), answered AS (
-    INSERT INTO inbox (run, id, at, done, token)
-    SELECT closed.id, answer, $11, true, $3 FROM closed, unnest($13::text[]) AS answer
-    ON CONFLICT (run, id) DO UPDATE SET done = true
+    INSERT INTO inbox (run, id, at, done, token, sum, done_sum)
+    SELECT closed.id, answer.id, $11, true, $3, answer.sum, answer.done_sum FROM closed,
+        unnest($13::text[], $18::bigint[], $19::bigint[]) AS answer (id, sum, done_sum)
+    ON CONFLICT (run, id) DO UPDATE SET done = true, done_sum = excluded.done_sum
 ), changed AS (
     UPDATE runs SET status = $10, updated_at = $11, wake_at = $12,
-        driver = CASE WHEN $10 = 'RUNNING' THEN runs.driver END
+        driver = CASE WHEN $10 = 'RUNNING' THEN runs.driver END, facts = $16, status_sum = $17,
+        driver_sum = CASE WHEN $10 = 'RUNNING' THEN runs.driver_sum ELSE $20 END
     FROM closed WHERE runs.id = closed.id AND $10 IS NOT NULL
 )
 SELECT next, EXISTS (SELECT FROM closed),
@@ -82,30 +94,33 @@ SELECT next, EXISTS (SELECT FROM closed),
 const BEGIN: &str = "WITH known AS (
     SELECT FROM runs WHERE run_id = $1
 ), owned AS (
-    SELECT user_id IS NULL OR user_id IS NOT DISTINCT FROM $16 AS mine
-    FROM sessions WHERE session_id = $15 FOR KEY SHARE
+    SELECT user_id IS NULL OR user_id IS NOT DISTINCT FROM $22 AS mine
+    FROM sessions WHERE session_id = $21 FOR KEY SHARE
 ), opened AS (
     INSERT INTO sessions (session_id, user_id, workflow_id, state, version, metrics, created_at,
-        updated_at, token)
-    SELECT $15, $16, $17, $20, 0, $21, $19, $19, $3
+        updated_at, token, sum)
+    SELECT $21, $22, $23, $26, 0, $27, $25, $25, $3, $31
     WHERE NOT EXISTS (SELECT FROM owned) AND NOT EXISTS (SELECT FROM known)
     ON CONFLICT (session_id) DO NOTHING RETURNING 1
 ), begun AS (
     INSERT INTO runs (run_id, session_id, user_id, workflow_id, digest, status, created_at,
-        updated_at, wake_at, background, driver)
-    SELECT $1, $15, $16, $17, $18, $10, $19, $11, $12, $22, $23
+        updated_at, wake_at, background, driver, facts, sum, status_sum, driver_sum)
+    SELECT $1, $21, $22, $23, $24, $10, $25, $11, $12, $28, $29, $16, $30, $17,
+        CASE WHEN $29::text IS NULL THEN $20::bigint ELSE $32::bigint END
     WHERE NOT EXISTS (SELECT FROM known)
       AND (EXISTS (SELECT FROM owned WHERE mine) OR EXISTS (SELECT FROM opened))
     RETURNING id
 ), added AS (
-    INSERT INTO journal (run, seq, path, at, token, body, shared, blob)
-    SELECT begun.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob
-    FROM begun, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[])
-        AS fact (seq, path, at, body, shared, blob)
+    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum)
+    SELECT begun.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob,
+        fact.sum
+    FROM begun, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[],
+        $9::text[], $15::bigint[]) AS fact (seq, path, at, body, shared, blob, sum)
     WHERE $2 = 0
 ), answered AS (
-    INSERT INTO inbox (run, id, at, done, token)
-    SELECT begun.id, answer, $11, true, $3 FROM begun, unnest($13::text[]) AS answer
+    INSERT INTO inbox (run, id, at, done, token, sum, done_sum)
+    SELECT begun.id, answer.id, $11, true, $3, answer.sum, answer.done_sum FROM begun,
+        unnest($13::text[], $18::bigint[], $19::bigint[]) AS answer (id, sum, done_sum)
 )
 SELECT EXISTS (SELECT FROM known), (SELECT mine FROM owned), EXISTS (SELECT FROM begun)";
 
@@ -116,7 +131,7 @@ const ADD_BLOBS: &str = "INSERT INTO blobs (hash, uses, body)
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])
     ON CONFLICT (hash) DO UPDATE SET uses = blobs.uses + excluded.uses";
 
-const LOAD: &str = "SELECT seq, path, at, body, shared, blob FROM journal
+const LOAD: &str = "SELECT seq, path, at, body, shared, blob, sum FROM journal
     WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND seq >= $2 ORDER BY seq LIMIT $3";
 
 /// Facts that have texts of others.
@@ -163,7 +178,7 @@ impl Prepared {
         self.effect.begun.as_ref().filter(|_| self.first() == 0)
     }
 
-    /// A statement with what all that append have in common: parameters 1 to 14.
+    /// A statement with what all that append have in common: parameters 1 to 20.
     fn bound(&self, sql: &'static str) -> Query<'_, Postgres, PgArguments> {
         let facts = || self.facts.iter();
         let sequences: Vec<i64> = facts().map(|fact| to_column(fact.sequence)).collect();
@@ -172,7 +187,13 @@ impl Prepared {
         let bodies: Vec<&str> = facts().map(|fact| &*fact.body).collect();
         let shared: Vec<Option<&str>> = facts().map(|fact| fact.shared.as_deref()).collect();
         let blobs: Vec<Option<&str>> = facts().map(|fact| fact.blob.as_deref()).collect();
+        let sums: Vec<i64> = facts().map(|fact| fact.sum).collect();
         let answered: Vec<&str> = self.effect.answered.iter().map(|id| &**id).collect();
+        let (run, at) = (self.run.as_str(), to_column(self.effect.at.0));
+        let ids = || self.effect.answered.iter();
+        let answer_sums: Vec<i64> = ids().map(|id| SUMS.signal(run, id, None, at)).collect();
+        let done_sums: Vec<i64> = ids().map(|id| SUMS.done(run, id, true)).collect();
+        let status = self.effect.status;
         sqlx::query(sql)
             .bind(self.run.as_str())
             .bind(self.first())
@@ -188,6 +209,12 @@ impl Prepared {
             .bind(self.effect.wake_at.map(moment))
             .bind(answered)
             .bind(&*self.channel)
+            .bind(sums)
+            .bind(to_column(self.effect.facts))
+            .bind(status.map(|status| self.effect.status_sum(SUMS, &self.run, status)))
+            .bind(answer_sums)
+            .bind(done_sums)
+            .bind(SUMS.driver(run, None))
     }
 
     fn taken(&self) -> Failure {
@@ -303,6 +330,8 @@ async fn begin(
 ) -> Result<(), Failure> {
     let (id, user) = (row.session_id.clone(), row.user_id.clone());
     let session = Session::new(id, user, row.workflow_id.clone(), row.created_at);
+    let written = WrittenSession::of(&session, SUMS)?;
+    let driver = row.driver.as_deref().filter(|_| !append.effect.rests());
     for _ in 0..OPEN_ATTEMPTS_MAX {
         let found = append
             .bound(BEGIN)
@@ -311,10 +340,13 @@ async fn begin(
             .bind(row.workflow_id.as_str())
             .bind(&*row.digest)
             .bind(to_column(row.created_at.0))
-            .bind(json(&session, &session.state)?)
-            .bind(json(&session, &session.metrics)?)
+            .bind(&*written.state)
+            .bind(&*written.metrics)
             .bind(row.background)
-            .bind(row.driver.as_deref().filter(|_| !append.effect.rests()))
+            .bind(driver)
+            .bind(rows::run_sum(row, SUMS))
+            .bind(written.sum)
+            .bind(SUMS.driver(row.run_id.as_str(), driver))
             .fetch_one(&mut *connection)
             .await
             .map_err(|error| append.or_taken(error))?;
@@ -370,13 +402,15 @@ async fn end_unlocked(
     if rows::close(&mut session, close, append.effect.at).is_err() {
         return Ok(false);
     }
+    let written = WrittenSession::of(&session, SUMS)?;
     let row = append
         .bound(CLOSE)
-        .bind(json(&session, &session.state)?)
-        .bind(to_column(session.version))
-        .bind(json(&session, &session.metrics)?)
-        .bind(to_column(session.updated_at.0))
+        .bind(written.state)
+        .bind(written.version)
+        .bind(written.metrics)
+        .bind(written.updated_at)
         .bind(token)
+        .bind(written.sum)
         .fetch_optional(connection)
         .await
         .map_err(|error| append.or_taken(error))?;
@@ -429,10 +463,28 @@ pub(super) async fn load(
                 Cow::Owned(body.map_err(|what| corrupt(run, sequence, path.as_bytes(), what))?)
             }
         };
-        let (path, at) = (path.as_bytes(), Timestamp(at));
-        facts.push(rows::fact(run, expected, sequence, path, at, &body)?);
+        let place = (sequence, path.as_bytes(), Timestamp(at));
+        facts.push(rows::fact(run, expected, place, &body, SUMS, row.try_get(6)?)?);
+    }
+    if facts.len() < limit {
+        check_end(connection, run).await?;
     }
     Ok(facts)
+}
+
+/// Refuses a journal whose last facts are missing.
+async fn check_end(connection: &mut PgConnection, run: &RunId) -> Result<(), Failure> {
+    let found = sqlx::query(SELECT_JOURNAL).bind(run.as_str()).fetch_optional(connection).await?;
+    let Some(row) = found else { return Ok(()) };
+    let columns = JournalColumns {
+        status: row.try_get(0)?,
+        updated_at: row.try_get(1)?,
+        wake_at: row.try_get(2)?,
+        facts: row.try_get(3)?,
+        status_sum: row.try_get(4)?,
+        last: row.try_get(5)?,
+    };
+    Ok(columns.check(run, SUMS)?)
 }
 
 /// What the bodies of a page need that is not in their rows.
@@ -523,9 +575,10 @@ mod tests {
     fn facts_that_the_server_would_not_take_are_not_sent() {
         let prepare = |bytes: usize| {
             let (path, at, body) = ("a".into(), Timestamp(1), "x".repeat(bytes));
-            let facts = vec![FactRow { sequence: 1, path, at, body, shared: None, blob: None }];
-            let (status, wake_at, answered) = (None, None, vec![]);
-            let effect = Effect { begun: None, status, wake_at, answered, at };
+            let facts =
+                vec![FactRow { sequence: 1, path, at, body, shared: None, blob: None, sum: 0 }];
+            let (status, wake_at, answered, facts_then) = (None, None, vec![], 2);
+            let effect = Effect { begun: None, status, wake_at, answered, at, facts: facts_then };
             let run = RunId::new("r").unwrap();
             Prepared::new(run, 1, (facts, vec![]), effect, None, "facts".into()).map(drop)
         };

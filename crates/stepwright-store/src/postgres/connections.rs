@@ -2,6 +2,7 @@
 
 use super::address::Address;
 use super::errors::{Failure, Trouble, is_starting, trouble, trouble_connecting, unavailable};
+use crate::process::Opener;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions, Error as SqlError, Executor};
 use std::io;
@@ -43,6 +44,17 @@ pub(super) struct Connections {
     places: Semaphore,
     idle: Mutex<Vec<Idle>>,
     token: AtomicI64,
+    opener: Opener,
+}
+
+impl Drop for Connections {
+    /// The connections of a parent process are its own: to say goodbye here would end its sessions.
+    fn drop(&mut self) {
+        if !self.opener.is_here() {
+            let kept = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(std::mem::take(kept));
+        }
+    }
 }
 
 struct Idle {
@@ -81,7 +93,13 @@ impl Connections {
             places: Semaphore::new(places),
             idle: Mutex::default(),
             token: AtomicI64::default(),
+            opener: Opener::new(),
         }
+    }
+
+    /// Refuses to work in a process that was forked from the one that connected.
+    pub(super) fn check_process(&self) -> Result<(), StoreError> {
+        self.opener.check(&self.target.shown)
     }
 
     /// Where tokens begin: some number that no other store has.
@@ -105,6 +123,7 @@ impl Connections {
         server: Server,
         mut work: impl AsyncFnMut(&mut PgConnection, bool) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
+        self.check_process()?;
         let began = Instant::now();
         let (mut lost, mut pause) = (false, PAUSE_FIRST);
         loop {

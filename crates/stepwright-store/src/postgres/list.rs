@@ -4,6 +4,7 @@ use super::errors::Failure;
 use super::sessions;
 use crate::query::{Query, SELECT_RUNS, Value, WAITING};
 use crate::rows::{RunColumns, moment};
+use crate::sums::Sums;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row};
 use stepwright_core::store::{RunFilter, RunRow, SessionFilter};
@@ -74,6 +75,11 @@ fn read(row: &PgRow) -> Result<RunRow, Failure> {
         wake_at: row.try_get(8)?,
         background: row.try_get(9)?,
         driver: row.try_get(10)?,
+        stored_at: row.try_get(11)?,
+        facts: row.try_get(12)?,
+        sum: row.try_get(13)?,
+        status_sum: row.try_get(14)?,
+        driver_sum: row.try_get(15)?,
     };
-    Ok(columns.row()?)
+    Ok(columns.row(Sums::SERVER)?)
 }

@@ -3,17 +3,20 @@
 use super::errors::Failure;
 use crate::errors::{Said, damaged, missing};
 use crate::query::SELECT_SESSIONS;
-use crate::rows::{SessionColumns, apply, json, to_column};
+use crate::rows::{SessionColumns, WrittenSession, apply};
+use crate::sums::Sums;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row};
 use stepwright_core::{Patch, RunId, Session, SessionId, StoreError, Timestamp, UserId};
 
-const INSERT: &str = "INSERT INTO sessions (session_id, user_id, workflow_id, name, state, \
-    version, metrics, created_at, updated_at, token) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
-    $10) ON CONFLICT (session_id) DO NOTHING";
+const SUMS: Sums = Sums::SERVER;
 
-const UPDATE: &str = "UPDATE sessions SET state = $2, version = $3, metrics = $4, \
-    updated_at = greatest(updated_at, $5), token = $6 WHERE session_id = $1";
+const INSERT: &str = "INSERT INTO sessions (session_id, user_id, workflow_id, name, state, \
+    version, metrics, created_at, updated_at, token, sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, \
+    $9, $10, $11) ON CONFLICT (session_id) DO NOTHING";
+
+const UPDATE: &str = "UPDATE sessions SET name = $2, state = $3, version = $4, metrics = $5, \
+    updated_at = $6, token = $7, sum = $8 WHERE session_id = $1";
 
 const OF_RUN: &str = "session_id = (SELECT session_id FROM runs WHERE run_id = $1)";
 
@@ -57,7 +60,7 @@ async fn select(
         .bind(value)
         .fetch_optional(connection)
         .await?;
-    let kept = |row: PgRow| Ok(Kept { session: read(&row)?, token: row.try_get(9)? });
+    let kept = |row: PgRow| Ok(Kept { session: read(&row)?, token: row.try_get(10)? });
     row.map(kept).transpose()
 }
 
@@ -67,35 +70,46 @@ pub(super) async fn open(
     session: &Session,
     token: i64,
 ) -> Result<(), Failure> {
+    let written = WrittenSession::of(session, SUMS)?;
     sqlx::query(INSERT)
         .bind(session.session_id.as_str())
         .bind(session.user_id.as_ref().map(UserId::as_str))
         .bind(session.workflow_id.as_str())
-        .bind(session.name.as_ref().map(|name| json(session, name)).transpose()?)
-        .bind(json(session, &session.state)?)
-        .bind(to_column(session.version))
-        .bind(json(session, &session.metrics)?)
-        .bind(to_column(session.created_at.0))
-        .bind(to_column(session.updated_at.0))
+        .bind(name(session)?)
+        .bind(written.state)
+        .bind(written.version)
+        .bind(written.metrics)
+        .bind(written.created_at)
+        .bind(written.updated_at)
         .bind(token)
+        .bind(written.sum)
         .execute(connection)
         .await?;
     Ok(())
 }
 
-/// Writes what the end of a run or a patch may change in a session.
+/// The name of a session as its column has it.
+fn name(session: &Session) -> Result<Option<String>, StoreError> {
+    let name = session.name.as_ref().map(serde_json::to_string).transpose();
+    name.map_err(|error| damaged(session.session_id.as_str(), error))
+}
+
+/// Writes what may change in a session. The caller has locked its row.
 pub(super) async fn save(
     connection: &mut PgConnection,
     session: &Session,
     token: i64,
 ) -> Result<(), Failure> {
+    let written = WrittenSession::of(session, SUMS)?;
     sqlx::query(UPDATE)
         .bind(session.session_id.as_str())
-        .bind(json(session, &session.state)?)
-        .bind(to_column(session.version))
-        .bind(json(session, &session.metrics)?)
-        .bind(to_column(session.updated_at.0))
+        .bind(name(session)?)
+        .bind(written.state)
+        .bind(written.version)
+        .bind(written.metrics)
+        .bind(written.updated_at)
         .bind(token)
+        .bind(written.sum)
         .execute(connection)
         .await?;
     Ok(())
@@ -106,18 +120,30 @@ pub(super) async fn rename(
     id: &SessionId,
     name: &str,
     now: Timestamp,
+    token: i64,
 ) -> Result<(), Failure> {
-    let name = serde_json::to_string(name).map_err(|error| damaged(id.as_str(), error))?;
-    let renamed = sqlx::query(
-        "UPDATE sessions SET name = $2, updated_at = greatest(updated_at, $3) \
-         WHERE session_id = $1",
-    )
-    .bind(id.as_str())
-    .bind(name)
-    .bind(to_column(now.0))
-    .execute(connection)
-    .await?;
-    if renamed.rows_affected() == 0 { Err(missing(id).into()) } else { Ok(()) }
+    let mut changes = connection.begin().await?;
+    match rename_locked(&mut changes, id, name, now, token).await {
+        Ok(()) => Ok(changes.commit().await?),
+        Err(failure) => {
+            changes.rollback().await?;
+            Err(failure)
+        }
+    }
+}
+
+async fn rename_locked(
+    connection: &mut PgConnection,
+    id: &SessionId,
+    name: &str,
+    now: Timestamp,
+    token: i64,
+) -> Result<(), Failure> {
+    let found = select(connection, "session_id = $1 FOR NO KEY UPDATE", id.as_str()).await?;
+    let Kept { mut session, .. } = found.ok_or_else(|| missing(id))?;
+    session.name = Some(name.to_owned());
+    session.updated_at = session.updated_at.max(now);
+    save(connection, &session, token).await
 }
 
 /// A change of a session that is on its way, and may have to be tried again.
@@ -224,6 +250,7 @@ pub(super) fn read(row: &PgRow) -> Result<Session, Failure> {
         metrics: row.try_get(6)?,
         created_at: row.try_get(7)?,
         updated_at: row.try_get(8)?,
+        sum: row.try_get(9)?,
     };
-    Ok(columns.session()?)
+    Ok(columns.session(SUMS)?)
 }

@@ -3,11 +3,14 @@
 use super::errors::Failure;
 use crate::errors::{Said, missing_run};
 use crate::query::{DRIVER_KEPT_MS, inbox as inbox_sql, open_signals};
-use crate::rows::{SignalColumns, driven_by, moment, to_column, wish};
+use crate::rows::{SignalColumns, checked_plan, driven_by, moment, to_column, wish};
+use crate::sums::Sums;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row};
 use stepwright_core::store::{Claim, Claimed, Signal};
 use stepwright_core::{RunId, RunStatus, StoreError, Timestamp};
+
+const SUMS: Sums = Sums::SERVER;
 
 /// How often a run is claimed that others claim and give up all the time.
 const CLAIM_ATTEMPTS_MAX: u32 = 10;
@@ -16,8 +19,8 @@ const CLAIM_ATTEMPTS_MAX: u32 = 10;
 const SUBMIT: &str = "WITH found AS (
     SELECT id FROM runs WHERE run_id = $1 FOR KEY SHARE
 ), submitted AS (
-    INSERT INTO inbox (run, id, wish, at, done, token)
-    SELECT found.id, $2, $3, $4, false, $5 FROM found
+    INSERT INTO inbox (run, id, wish, at, done, token, sum, done_sum)
+    SELECT found.id, $2, $3, $4, false, $5, $7, $8 FROM found
     ON CONFLICT (run, id) DO NOTHING RETURNING 1
 )
 SELECT EXISTS (SELECT FROM found), (SELECT count(pg_notify($6, '')) FROM submitted) > 0";
@@ -36,7 +39,7 @@ const CLAIM: &str = "WITH found AS (
     WHERE status NOT IN ('COMPLETED', 'CANCELLED', 'ERROR')
       AND (driver IS NULL OR driver = $2 OR driver = $3 OR seen_at < $4)
 ), claimed AS (
-    UPDATE runs SET driver = $2 FROM free
+    UPDATE runs SET driver = $2, driver_sum = $5 FROM free
     WHERE runs.id = free.id AND runs.status = free.status
       AND runs.driver IS NOT DISTINCT FROM free.driver
     RETURNING 1
@@ -62,13 +65,17 @@ pub(super) async fn submit(
     channel: &str,
     lost: bool,
 ) -> Result<bool, Failure> {
+    let (run, wish, at) = (signal.run.as_str(), wish(signal)?, to_column(signal.at.0));
+    let sum = SUMS.signal(run, &signal.id, Some(&wish), at);
     let row = sqlx::query(SUBMIT)
-        .bind(signal.run.as_str())
+        .bind(run)
         .bind(&*signal.id)
-        .bind(wish(signal)?)
-        .bind(to_column(signal.at.0))
+        .bind(wish)
+        .bind(at)
         .bind(token)
         .bind(channel)
+        .bind(sum)
+        .bind(SUMS.done(run, &signal.id, false))
         .fetch_one(&mut *connection)
         .await?;
     let (known, submitted): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
@@ -107,8 +114,11 @@ async fn signals(
             id: row.try_get(1)?,
             wish: row.try_get(2)?,
             at: row.try_get(3)?,
+            done: row.try_get(4)?,
+            sum: row.try_get(5)?,
+            done_sum: row.try_get(6)?,
         };
-        Ok(columns.signal()?)
+        Ok(columns.signal(SUMS)?)
     };
     rows.iter().map(read).collect()
 }
@@ -123,6 +133,7 @@ pub(super) async fn claim(
             .bind(&*claim.driver)
             .bind(claim.dead.as_deref())
             .bind(moment(claim.stale))
+            .bind(SUMS.driver(claim.run.as_str(), Some(&claim.driver)))
             .fetch_optional(&mut *connection)
             .await?;
         let Some(row) = row else { return Ok(Claimed::Over) };
@@ -151,9 +162,10 @@ pub(super) async fn release(
     run: &RunId,
     driver: &str,
 ) -> Result<(), Failure> {
-    sqlx::query("UPDATE runs SET driver = NULL WHERE run_id = $1 AND driver = $2")
+    sqlx::query("UPDATE runs SET driver = NULL, driver_sum = $3 WHERE run_id = $1 AND driver = $2")
         .bind(run.as_str())
         .bind(driver)
+        .bind(SUMS.driver(run.as_str(), None))
         .execute(connection)
         .await?;
     Ok(())
@@ -180,11 +192,12 @@ pub(super) async fn remember_plan(
     plan: &str,
 ) -> Result<(), Failure> {
     sqlx::query(
-        "INSERT INTO plans (digest, plan) SELECT $1, $2
+        "INSERT INTO plans (digest, plan, sum) SELECT $1, $2, $3
          WHERE NOT EXISTS (SELECT FROM plans WHERE digest = $1) ON CONFLICT (digest) DO NOTHING",
     )
     .bind(digest)
     .bind(plan)
+    .bind(SUMS.plan(digest, plan))
     .execute(connection)
     .await?;
     Ok(())
@@ -194,9 +207,10 @@ pub(super) async fn plan(
     connection: &mut PgConnection,
     digest: &str,
 ) -> Result<Option<String>, Failure> {
-    let row = sqlx::query("SELECT plan FROM plans WHERE digest = $1")
+    let row = sqlx::query("SELECT plan, sum FROM plans WHERE digest = $1")
         .bind(digest)
         .fetch_optional(connection)
         .await?;
-    Ok(row.map(|row| row.try_get(0)).transpose()?)
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(checked_plan(digest, row.try_get(0)?, row.try_get(1)?, SUMS)?))
 }

@@ -9,6 +9,7 @@ use super::{errors::Failure, list, signals};
 use crate::bodies::{self, FactRow};
 use crate::rows::Effect;
 use crate::shared::Texts;
+use crate::sums::Sums;
 use crate::watch::Watchers;
 use sqlx::postgres::PgConnection;
 use std::fmt;
@@ -110,9 +111,10 @@ impl fmt::Debug for Postgres {
 impl Journal for Postgres {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
+            self.connections.check_process()?;
             let Append { run, facts, close, driver } = append;
             let Some(effect) = Effect::of(&facts, driver) else { return Ok(()) };
-            let mut facts = FactRow::all(&facts)?;
+            let mut facts = FactRow::all(&facts, Sums::SERVER)?;
             let texts = self.texts.share(&run, &mut facts);
             let bodies = bodies::apart(facts).await?;
             let (token, rests) = (self.connections.token(), effect.rests());
@@ -191,8 +193,9 @@ impl Store for Postgres {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let (id, name) = (session.clone(), name.to_owned());
+        let token = self.connections.token();
         Box::pin(self.write(async move |connection: &mut PgConnection, _| {
-            sessions::rename(connection, &id, &name, now).await
+            sessions::rename(connection, &id, &name, now, token).await
         }))
     }
 
@@ -305,6 +308,10 @@ impl Store for Postgres {
     }
 
     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
+        if self.connections.check_process().is_err() {
+            // Who watches in a forked child finds out when it looks.
+            return Box::pin(std::future::ready(()));
+        }
         let (woken, begin) = self.watchers.watch(watched);
         if begin {
             listen::begin(&self.connections, &self.watchers, &self.channels);

@@ -86,6 +86,15 @@ pub(super) fn newer(path: &Path, version: usize, known: usize) -> StoreError {
     unusable(path.display(), source, "use the newer program that wrote it, or choose another path")
 }
 
+/// The structure of the database is damaged.
+pub(super) fn damaged_file(path: &Path, what: &str) -> StoreError {
+    let file = path.display();
+    let hint = format!(
+        "restore `{file}` from a backup, or save what can be saved with `sqlite3 {file} .recover`"
+    );
+    unusable(file, format!("it is damaged: {what}"), &hint)
+}
+
 /// The database belongs to something else.
 pub(super) fn foreign(path: &Path) -> StoreError {
     let source = "it holds tables of another program".to_owned();

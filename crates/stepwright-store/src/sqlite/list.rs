@@ -1,28 +1,30 @@
 //! Looking runs up, and listing runs and sessions.
 
+use super::database::Database;
 use super::errors::Failure;
 use super::sessions;
 use crate::query::{Query, SELECT_RUNS, Value, WAITING};
 use crate::rows::{RunColumns, moment};
+use crate::sums::Sums;
 use rusqlite::types::{ToSql, ToSqlOutput};
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use rusqlite::{OptionalExtension, Row, params_from_iter};
 use stepwright_core::store::{RunFilter, RunRow, SessionFilter};
 use stepwright_core::{RunId, Session, Timestamp, WorkflowId};
 
-pub(super) fn run(connection: &Connection, id: &RunId) -> Result<Option<RunRow>, Failure> {
+pub(super) fn run(connection: &Database, id: &RunId) -> Result<Option<RunRow>, Failure> {
     connection
         .prepare_cached(&format!("{SELECT_RUNS} WHERE run_id = ?1"))?
-        .query_row([id.as_str()], |row| Ok(read(row)))
+        .query_row([id.as_str()], |row| Ok(read(row, connection.sums)))
         .optional()?
         .transpose()
 }
 
-pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> Result<Vec<RunRow>, Failure> {
+pub(super) fn runs(connection: &Database, filter: &RunFilter) -> Result<Vec<RunRow>, Failure> {
     all(connection, &Query::runs(filter), read)
 }
 
 pub(super) fn waiting(
-    connection: &Connection,
+    connection: &Database,
     workflow: &WorkflowId,
     now: Timestamp,
     limit: usize,
@@ -32,13 +34,13 @@ pub(super) fn waiting(
     let mut found = statement.query((workflow.as_str(), moment(now), limit))?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
-        rows.push(read(row)?);
+        rows.push(read(row, connection.sums)?);
     }
     Ok(rows)
 }
 
 pub(super) fn sessions(
-    connection: &Connection,
+    connection: &Database,
     filter: &SessionFilter,
 ) -> Result<Vec<Session>, Failure> {
     all(connection, &Query::sessions(filter), sessions::read)
@@ -54,21 +56,21 @@ impl ToSql for Value {
 }
 
 fn all<T>(
-    connection: &Connection,
+    connection: &Database,
     query: &Query,
-    read: impl Fn(&Row<'_>) -> Result<T, Failure>,
+    read: impl Fn(&Row<'_>, Sums) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
     let mut statement = connection.prepare_cached(&query.sql)?;
     let mut found = statement.query(params_from_iter(&query.values))?;
     let mut all = Vec::new();
     while let Some(row) = found.next()? {
-        all.push(read(row)?);
+        all.push(read(row, connection.sums)?);
     }
     Ok(all)
 }
 
 /// The run of a row of [`SELECT_RUNS`].
-fn read(row: &Row<'_>) -> Result<RunRow, Failure> {
+fn read(row: &Row<'_>, sums: Sums) -> Result<RunRow, Failure> {
     let columns = RunColumns {
         run_id: row.get(0)?,
         session_id: row.get(1)?,
@@ -81,14 +83,20 @@ fn read(row: &Row<'_>) -> Result<RunRow, Failure> {
         wake_at: row.get(8)?,
         background: row.get(9)?,
         driver: row.get(10)?,
+        stored_at: row.get(11)?,
+        facts: row.get(12)?,
+        sum: row.get(13)?,
+        status_sum: row.get(14)?,
+        driver_sum: row.get(15)?,
     };
-    Ok(columns.row()?)
+    Ok(columns.row(sums)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::query::open_signals;
+    use rusqlite::Connection;
 
     /// What is asked again and again never reads the table of the runs, however many wait.
     #[test]

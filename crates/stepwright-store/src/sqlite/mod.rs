@@ -1,7 +1,10 @@
 //! A store in one SQLite file.
 
 mod append;
+mod database;
 mod errors;
+mod file;
+mod fill;
 mod list;
 mod open;
 mod read;

@@ -1,8 +1,10 @@
 //! Opening a database file.
 
-use super::errors::{Failure, unavailable};
+use super::database::Database;
+use super::errors::{Failure, damaged_file, unavailable};
+use super::file::DatabaseFile;
 use super::read::Readers;
-use super::schema::migrate;
+use super::schema::{migrate, sums};
 use super::store::Sqlite;
 use super::write::Writer;
 use crate::Durability;
@@ -15,6 +17,9 @@ use stepwright_core::StoreError;
 
 /// How long to wait for another process that writes to the same file, unless said otherwise.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// The largest file whose structure is checked when it is opened, in bytes.
+const CHECKED_BYTES_MAX: i64 = 4 * 1024 * 1024;
 
 /// How often the change to write-ahead logging is tried: SQLite does not wait for it.
 const WAL_ATTEMPTS_MAX: u32 = 50;
@@ -86,20 +91,26 @@ impl SqliteOptions {
         let path: Arc<Path> = self.path.as_path().into();
         let shown = path.clone();
         let opened = super::read::blocking(&path, move || {
-            let connection = self.writer().map_err(|error| error.into_error("open", &shown))?;
+            let database = self.writer().map_err(|error| error.into_error("open", &shown))?;
+            let (file, sums) = (DatabaseFile::opened(shown), database.sums);
             let watchers = Arc::<Watchers>::default();
-            let writer = Writer::start(connection, shown.clone(), watchers.clone())?;
-            Ok(Sqlite::new(shown.clone(), Readers::new(shown), writer, watchers))
+            let readers = Readers::new(file.clone(), sums);
+            let writer = Writer::start(database, file.clone(), watchers.clone())?;
+            Ok(Sqlite::new(file, sums, readers, writer, watchers))
         });
         opened.await
     }
 
-    fn writer(&self) -> Result<Connection, Failure> {
+    fn writer(&self) -> Result<Database, Failure> {
         let mut connection =
             connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         connection.busy_timeout(self.lock_wait)?;
         // Reads what is there before it changes anything: a file of another program stays as it is.
-        migrate(&mut connection, &self.path)?;
+        let was_there = migrate(&mut connection, &self.path)?;
+        if was_there {
+            check(&connection, &self.path)?;
+        }
+        let sums = sums(&connection, &self.path)?;
         write_ahead(&connection)?;
         connection.pragma_update(
             None,
@@ -120,14 +131,26 @@ impl SqliteOptions {
             let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page;
             connection.pragma_update_and_check(None, "max_page_count", pages.max(1), |_| Ok(()))?;
         }
-        Ok(connection)
+        Ok(Database::new(connection, sums))
     }
 }
 
+/// Looks for damage of the structure of a small file, where rows can get lost that no checksum
+/// would miss. A large one would take too long.
+fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    if number("page_size")?.saturating_mul(number("page_count")?) > CHECKED_BYTES_MAX {
+        return Ok(());
+    }
+    // One line is enough to refuse it.
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(damaged_file(path, &found).into()) }
+}
+
 /// A connection that only reads.
-pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .map_err(|error| unavailable("open", path, &Arc::new(error)))
+pub(super) fn reader(file: &DatabaseFile) -> Result<Connection, StoreError> {
+    connect(&file.place, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .map_err(|error| unavailable("open", &file.path, &Arc::new(error)))
 }
 
 // A path is a path: no address with parameters, no name for a database in memory.
@@ -135,6 +158,8 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(LOCK_WAIT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // Pages that cannot be what they should are noticed when they are read.
+    connection.pragma_update(None, "cell_size_check", true)?;
     Ok(connection)
 }
 

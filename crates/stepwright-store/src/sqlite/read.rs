@@ -1,8 +1,10 @@
 //! Reading, on connections of its own: readers do not wait for the writer.
 
+use super::database::Database;
 use super::errors::{Failure, closed};
+use super::file::DatabaseFile;
 use super::open::reader;
-use rusqlite::Connection;
+use crate::sums::Sums;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwright_core::StoreError;
@@ -14,33 +16,61 @@ const READERS_MAX: usize = 4;
 /// Connections that only read: opened when needed, kept for the next.
 #[derive(Clone, Debug)]
 pub(super) struct Readers {
-    path: Arc<Path>,
+    file: DatabaseFile,
+    sums: Sums,
     places: Arc<Semaphore>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Idle>,
+}
+
+/// Connections that wait for the next who reads.
+#[derive(Debug)]
+struct Idle {
+    connections: Mutex<Vec<Database>>,
+    file: DatabaseFile,
+}
+
+impl Drop for Idle {
+    /// The connections of a parent process are its own: to close them here would take its locks.
+    fn drop(&mut self) {
+        if !self.file.opener.is_here() {
+            let kept = self.connections.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(std::mem::take(kept));
+        }
+    }
 }
 
 impl Readers {
-    pub(super) fn new(path: Arc<Path>) -> Self {
-        Self { path, places: Arc::new(Semaphore::new(READERS_MAX)), idle: Arc::default() }
+    pub(super) fn new(file: DatabaseFile, sums: Sums) -> Self {
+        let places = Arc::new(Semaphore::new(READERS_MAX));
+        let idle = Arc::new(Idle { connections: Mutex::default(), file: file.clone() });
+        Self { file, sums, places, idle }
     }
 
     /// Does `work` on a thread for work that blocks.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Database) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let place = self.places.clone().acquire_owned().await.map_err(|_| closed(&self.path))?;
-        let Self { path, idle, .. } = self.clone();
-        blocking(&self.path, move || {
-            let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let connection = match kept {
-                Some(connection) => connection,
-                None => reader(&path)?,
+        self.file.check_process()?;
+        let path = &self.file.path;
+        let place = self.places.clone().acquire_owned().await.map_err(|_| closed(path))?;
+        let Self { file, sums, idle, .. } = self.clone();
+        blocking(path, move || {
+            file.check_place()?;
+            let kept = idle.connections.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let connection = if let Some(connection) = kept {
+                connection
+            } else {
+                let connection = Database::new(reader(&file)?, sums);
+                // What was opened may be another file than the one that was there before.
+                file.check_place()?;
+                connection
             };
-            let read = work(&connection).map_err(|error| error.into_error("read", &path));
+            let read = work(&connection).map_err(|error| error.into_error("read", &file.path));
             // After a failure a new connection may see more than this one does.
             if read.is_ok() {
-                idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                let mut kept = idle.connections.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.push(connection);
             }
             drop(place);
             read

@@ -1,15 +1,17 @@
 //! The store itself: a handle to one writer and a few readers.
 
 use super::append::{self, Prepared};
+use super::database::Database;
+use super::file::DatabaseFile;
 use super::open::SqliteOptions;
 use super::read::Readers;
 use super::write::{Told, Writer};
 use super::{list, sessions, signals};
 use crate::bodies::{self, FactRow};
-use crate::rows::{Effect, SignalColumns};
+use crate::rows::Effect;
 use crate::shared::Texts;
+use crate::sums::Sums;
 use crate::watch::Watchers;
-use rusqlite::Connection;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,7 +51,8 @@ use stepwright_core::{
 /// ```
 #[derive(Clone)]
 pub struct Sqlite {
-    path: Arc<Path>,
+    file: DatabaseFile,
+    sums: Sums,
     // Before the writer: the last connection that closes, and may write, tidies the file up.
     readers: Readers,
     writer: Arc<Writer>,
@@ -72,38 +75,40 @@ impl Sqlite {
     }
 
     pub(super) fn new(
-        path: Arc<Path>,
+        file: DatabaseFile,
+        sums: Sums,
         readers: Readers,
         writer: Writer,
         watchers: Arc<Watchers>,
     ) -> Self {
-        Self { path, readers, writer: Arc::new(writer), watchers, texts: Arc::default() }
+        Self { file, sums, readers, writer: Arc::new(writer), watchers, texts: Arc::default() }
     }
 
     /// Where its file is.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.file.path
     }
 }
 
 impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sqlite").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Sqlite").field("path", &self.file.path).finish_non_exhaustive()
     }
 }
 
 impl Journal for Sqlite {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
+            self.file.check_process()?;
             let Append { run, facts, close, driver } = append;
             let Some(effect) = Effect::of(&facts, driver) else { return Ok(()) };
-            let mut facts = FactRow::all(&facts)?;
+            let mut facts = FactRow::all(&facts, self.sums)?;
             let texts = self.texts.share(&run, &mut facts);
             let (facts, blobs) = bodies::apart(facts).await?;
             let rests = effect.rests();
             let (name, told) = (run.clone(), Told::Those(Watched::Facts(run.clone())));
             let prepared = Prepared { run, facts, effect, close, blobs };
-            let work = move |found: &Connection| append::append(found, &prepared);
+            let work = move |found: &Database| append::append(found, &prepared);
             let appended = self.writer.write(told, work).await;
             match appended {
                 Ok(()) if !rests => self.texts.learn(&name, texts),
@@ -159,7 +164,7 @@ impl Store for Sqlite {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let (id, name) = (session.clone(), name.to_owned());
-        let work = move |found: &Connection| sessions::rename(found, &id, &name, now);
+        let work = move |found: &Database| sessions::rename(found, &id, &name, now);
         Box::pin(self.writer.write(Told::Nobody, work))
     }
 
@@ -170,7 +175,7 @@ impl Store for Sqlite {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Session, StoreError>> {
         let (id, patches) = (session.clone(), patches.to_vec());
-        let work = move |found: &Connection| sessions::patch(found, &id, &patches, now);
+        let work = move |found: &Database| sessions::patch(found, &id, &patches, now);
         Box::pin(self.writer.write(Told::Nobody, work))
     }
 
@@ -202,7 +207,7 @@ impl Store for Sqlite {
         driver: &'a str,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let (run, driver) = (run.clone(), driver.to_owned());
-        let work = move |found: &Connection| signals::release(found, &run, &driver);
+        let work = move |found: &Database| signals::release(found, &run, &driver);
         Box::pin(self.writer.write(Told::Nobody, work))
     }
 
@@ -213,10 +218,10 @@ impl Store for Sqlite {
     ) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>> {
         let driver = driver.to_owned();
         Box::pin(async move {
-            let work = move |found: &Connection| signals::heartbeat(found, &driver, now);
+            let work = move |found: &Database| signals::heartbeat(found, &driver, now);
             // One that is damaged does not take the sign of life back.
             let found = self.writer.write(Told::Nobody, work).await?;
-            found.into_iter().map(SignalColumns::signal).collect()
+            found.into_iter().map(|found| found.signal(self.sums)).collect()
         })
     }
 
@@ -241,7 +246,7 @@ impl Store for Sqlite {
             if self.plan(&digest).await?.is_some() {
                 return Ok(());
             }
-            let work = move |found: &Connection| signals::remember_plan(found, &digest, &plan);
+            let work = move |found: &Database| signals::remember_plan(found, &digest, &plan);
             self.writer.write(Told::Nobody, work).await
         })
     }
@@ -252,6 +257,10 @@ impl Store for Sqlite {
     }
 
     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
+        if !self.file.opener.is_here() {
+            // Who watches in a forked child finds out when it looks.
+            return Box::pin(std::future::ready(()));
+        }
         let (woken, begin) = self.watchers.watch(watched);
         if begin {
             self.writer.look_out(&self.watchers);

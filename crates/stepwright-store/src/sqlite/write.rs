@@ -1,9 +1,10 @@
 //! The one writer: a thread that takes what is waiting and commits it together.
 
+use super::database::Database;
 use super::errors::{Failure, closed, unavailable};
+use super::file::DatabaseFile;
 use crate::watch::Watchers;
-use rusqlite::{Connection, Error as SqlError};
-use std::path::Path;
+use rusqlite::Error as SqlError;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -30,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Task>>,
     thread: Option<JoinHandle<()>>,
-    path: Arc<Path>,
+    file: DatabaseFile,
 }
 
 /// What the writer is asked for.
@@ -50,21 +51,21 @@ pub(super) enum Told {
 
 impl Writer {
     pub(super) fn start(
-        connection: Connection,
-        path: Arc<Path>,
+        connection: Database,
+        file: DatabaseFile,
         watchers: Arc<Watchers>,
     ) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        let shown = path.clone();
+        let written = file.clone();
         let thread = thread::Builder::new()
             .name("stepwright-sqlite".to_owned())
-            .spawn(move || run(&connection, &shown, &watchers, waiting))
+            .spawn(move || run(&connection, &written, &watchers, waiting))
             .map_err(|error| StoreError::Unavailable {
                 what: "cannot start the thread that writes to the database".to_owned(),
                 source: error.into(),
                 hint: None,
             })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), path })
+        Ok(Self { queue: Some(queue), thread: Some(thread), file })
     }
 
     /// Does `work` in a transaction. When it is ready, the transaction is committed.
@@ -74,17 +75,23 @@ impl Writer {
     pub(super) async fn write<T: Send + 'static>(
         &self,
         told: Told,
-        work: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,
+        work: impl Fn(&Database) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.file.check_process()?;
+        let path = &self.file.path;
         let (reply, answer) = oneshot::channel();
         let change = Box::new(Waiting { work, made: None, told, reply });
-        let queue = self.queue.as_ref().ok_or_else(|| closed(&self.path))?;
-        queue.send(Task::Change(change)).await.map_err(|_| closed(&self.path))?;
-        answer.await.map_err(|_| closed(&self.path))?
+        let queue = self.queue.as_ref().ok_or_else(|| closed(path))?;
+        queue.send(Task::Change(change)).await.map_err(|_| closed(path))?;
+        answer.await.map_err(|_| closed(path))?
     }
 
     /// Looks for changes of other processes, until nobody watches any more.
     pub(super) fn look_out(&self, watchers: &Arc<Watchers>) {
+        if !self.file.opener.is_here() {
+            watchers.give_up();
+            return;
+        }
         let watched = Arc::downgrade(watchers);
         let queue = self.queue.as_ref().map(mpsc::Sender::downgrade);
         let looking = move || {
@@ -110,6 +117,11 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        if !self.file.opener.is_here() {
+            // The thread is the parent's: it would be waited for without end.
+            std::mem::forget((self.queue.take(), self.thread.take()));
+            return;
+        }
         drop(self.queue.take());
         // The last handle may go with a task that an answer has woken, on the writer's own thread.
         if let Some(thread) = self.thread.take()
@@ -122,7 +134,7 @@ impl Drop for Writer {
 
 /// A change that waits, whatever it gives.
 trait Change: Send {
-    fn make(&mut self, connection: &Connection) -> Result<(), Failure>;
+    fn make(&mut self, connection: &Database) -> Result<(), Failure>;
     fn answer(self: Box<Self>, committed: Result<(), StoreError>, watchers: &Watchers);
 }
 
@@ -135,9 +147,9 @@ struct Waiting<T, W> {
 
 impl<T: Send, W> Change for Waiting<T, W>
 where
-    W: Fn(&Connection) -> Result<T, Failure> + Send,
+    W: Fn(&Database) -> Result<T, Failure> + Send,
 {
-    fn make(&mut self, connection: &Connection) -> Result<(), Failure> {
+    fn make(&mut self, connection: &Database) -> Result<(), Failure> {
         self.made = Some((self.work)(connection)?);
         Ok(())
     }
@@ -159,8 +171,8 @@ where
 }
 
 fn run(
-    connection: &Connection,
-    path: &Path,
+    connection: &Database,
+    file: &DatabaseFile,
     watchers: &Watchers,
     mut waiting: mpsc::Receiver<Task>,
 ) {
@@ -173,7 +185,7 @@ fn run(
     let spins = if several { SPINS_MAX } else { 0 };
     while let Some(task) = next_task(&mut waiting, spins) {
         if let Task::Change(first) = task {
-            let mut group = Group { path, made: Vec::new(), committed: false, apart: false };
+            let mut group = Group { file, made: Vec::new(), committed: false, apart: false };
             match group.make(connection, first, &mut waiting) {
                 Ok(()) => group.committed = true,
                 Err(error) => {
@@ -209,7 +221,7 @@ fn next_task(waiting: &mut mpsc::Receiver<Task>, spins: u32) -> Option<Task> {
 
 /// Changes that are committed together.
 struct Group<'a> {
-    path: &'a Path,
+    file: &'a DatabaseFile,
     made: Vec<Made>,
     committed: bool,
     /// Whether each change can be taken back alone. That has its price: SQLite keeps every page as
@@ -218,21 +230,34 @@ struct Group<'a> {
     apart: bool,
 }
 
+/// Why nothing of a group was committed.
+enum Uncommitted {
+    Sql(SqlError),
+    /// The file was deleted or replaced.
+    Moved(String),
+}
+
+impl From<SqlError> for Uncommitted {
+    fn from(error: SqlError) -> Self {
+        Self::Sql(error)
+    }
+}
+
 /// A change, and how it went.
 type Made = (Box<dyn Change>, Result<(), StoreError>);
 
 impl Group<'_> {
     fn make(
         &mut self,
-        connection: &Connection,
+        connection: &Database,
         first: Box<dyn Change>,
         waiting: &mut mpsc::Receiver<Task>,
-    ) -> Result<(), SqlError> {
+    ) -> Result<(), Uncommitted> {
         let mut next = Some(first);
         // The lock comes first: what arrives while another process has it comes along.
         if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
             self.made.extend(next.map(|change| (change, Ok(()))));
-            return Err(error);
+            return Err(error.into());
         }
         while let Some(change) = next.take() {
             self.made.push((change, Ok(())));
@@ -245,11 +270,15 @@ impl Group<'_> {
                 next = another(waiting);
             }
         }
-        execute(connection, "COMMIT")
+        // As late as possible: what is committed to a file that is gone is lost.
+        if let Some(why) = self.file.moved() {
+            return Err(Uncommitted::Moved(why));
+        }
+        Ok(execute(connection, "COMMIT")?)
     }
 
     /// Takes all changes back, and makes them so that each can be taken back alone.
-    fn once_more(&mut self, connection: &Connection) -> Result<(), SqlError> {
+    fn once_more(&mut self, connection: &Database) -> Result<(), SqlError> {
         execute(connection, "ROLLBACK")?;
         execute(connection, "BEGIN IMMEDIATE")?;
         self.apart = true;
@@ -258,7 +287,7 @@ impl Group<'_> {
 
     /// Makes one change, and tells whether it is kept. One that is not may have left something
     /// behind, unless the group is apart: what is refused does not touch the others then.
-    fn one(&mut self, connection: &Connection, nth: usize) -> Result<bool, SqlError> {
+    fn one(&mut self, connection: &Database, nth: usize) -> Result<bool, SqlError> {
         if self.apart {
             execute(connection, "SAVEPOINT change")?;
         }
@@ -271,7 +300,7 @@ impl Group<'_> {
             Err(Failure::Sql(error)) if connection.is_autocommit() || is_grave(&error) => {
                 return Err(error);
             }
-            Err(failure) => Err(failure.into_error("write to", self.path)),
+            Err(failure) => Err(failure.into_error("write to", &self.file.path)),
         };
         let kept = outcome.is_ok();
         if self.apart {
@@ -281,11 +310,18 @@ impl Group<'_> {
     }
 
     /// Nothing of the group was committed. Those that were refused keep their own reasons.
-    fn fail(&mut self, error: SqlError) {
-        let error = Arc::new(error);
+    fn fail(&mut self, why: Uncommitted) {
+        let file = self.file;
+        let error: Box<dyn Fn() -> StoreError> = match why {
+            Uncommitted::Sql(error) => {
+                let error = Arc::new(error);
+                Box::new(move || unavailable("write to", &file.path, &error))
+            }
+            Uncommitted::Moved(why) => Box::new(move || file.moved_error(&why)),
+        };
         for (_, outcome) in &mut self.made {
             if outcome.is_ok() {
-                *outcome = Err(unavailable("write to", self.path, &error));
+                *outcome = Err(error());
             }
         }
     }
@@ -308,7 +344,7 @@ fn another(waiting: &mut mpsc::Receiver<Task>) -> Option<Box<dyn Change>> {
     }
 }
 
-fn execute(connection: &Connection, command: &str) -> Result<(), SqlError> {
+fn execute(connection: &Database, command: &str) -> Result<(), SqlError> {
     connection.prepare_cached(command)?.raw_execute().map(drop)
 }
 

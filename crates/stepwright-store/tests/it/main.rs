@@ -4,6 +4,7 @@
 
 #[cfg(feature = "sqlite")]
 mod conformance;
+mod decoding;
 #[cfg(feature = "sqlite")]
 mod faults;
 #[cfg(feature = "sqlite")]

@@ -66,7 +66,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
 }
 
 #[tokio::test]
@@ -172,4 +172,127 @@ async fn several_may_open_a_new_file_at_once() {
 #[test]
 fn the_sqlite_that_is_built_in_has_no_wal_reset_race() {
     assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+}
+
+/// Moves the file away, and another one to its place if there is one.
+fn replace(path: &std::path::Path, with: Option<&std::path::Path>) {
+    std::fs::rename(path, path.with_extension("moved")).unwrap();
+    if let Some(with) = with {
+        std::fs::rename(with, path).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_is_moved_or_replaced_is_neither_written_nor_read() {
+    for with in [None, Some("b.db")] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let store = Sqlite::open(&path).await.unwrap();
+        store.append(facts("r", 0, vec![start()])).await.unwrap();
+        assert_eq!(store.load(&id("r"), 0, 9).await.unwrap().len(), 1);
+        let other = with.map(|name| directory.path().join(name));
+        if let Some(other) = &other {
+            drop(Sqlite::open(other).await.unwrap());
+        }
+        replace(&path, other.as_deref());
+        let wrote = store.append(facts("r", 1, vec![steps(1)])).await.unwrap_err();
+        let read = store.load(&id("r"), 0, 9).await.unwrap_err();
+        for error in [wrote, read] {
+            let told = crate::support::told(&error, directory.path());
+            let what = "the database `a.db` is not the one that was opened\n";
+            assert!(told.starts_with(what), "{told}");
+            let why = match with {
+                None => "it was deleted or moved while it was open",
+                Some(_) => "another file replaced it while it was open",
+            };
+            assert!(told.contains(why), "{told}");
+        }
+        // Put back, it is used again, and the refused fact is not in it.
+        std::fs::rename(path.with_extension("moved"), &path).unwrap();
+        assert_eq!(store.load(&id("r"), 0, 9).await.unwrap().len(), 1);
+    }
+}
+
+/// A row that is right in itself, and in the wrong place.
+#[tokio::test]
+async fn rows_that_are_swapped_or_copied_are_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let store = Sqlite::open(&path).await.unwrap();
+    for run in ["r", "r2"] {
+        store.append(facts(run, 0, vec![start(), steps(1), steps(2)])).await.unwrap();
+    }
+    let vandal = Connection::open(&path).unwrap();
+    let damaged = async |change: &str| {
+        vandal.execute_batch("SAVEPOINT before").unwrap();
+        vandal.execute_batch(change).unwrap();
+        vandal.execute_batch("RELEASE before").unwrap();
+        let first = store.load(&id("r"), 0, 9).await;
+        matches!(first, Err(StoreError::Corrupt { .. }))
+    };
+    let swapped = "UPDATE journal SET seq = -1 WHERE run = 1 AND seq = 1;
+        UPDATE journal SET seq = 1 WHERE run = 1 AND seq = 2;
+        UPDATE journal SET seq = 2 WHERE run = 1 AND seq = -1;";
+    assert!(damaged(swapped).await);
+    assert!(!damaged(swapped).await, "swapped back");
+    let other_run = "UPDATE journal SET run = -1 WHERE run = 1 AND seq = 1;
+        UPDATE journal SET run = 1 WHERE run = 2 AND seq = 1;";
+    assert!(damaged(other_run).await);
+    let back = "UPDATE journal SET run = 2 WHERE run = 1 AND seq = 1;
+        UPDATE journal SET run = 1 WHERE run = -1 AND seq = 1;";
+    assert!(!damaged(back).await);
+    // The end of a run that has ended cannot be lost.
+    store.append(facts("r", 3, vec![completed("done")])).await.unwrap();
+    assert!(damaged("DELETE FROM journal WHERE run = 1 AND seq = 3").await);
+}
+
+/// A file of the version before checksums gets them.
+#[tokio::test]
+async fn a_file_of_the_second_version_gets_checksums_and_keeps_what_it_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let store = Sqlite::open(&path).await.unwrap();
+    let text = completed(&"a text that is long enough to be written once. ".repeat(9));
+    let large = completed(&"large ".repeat(100_000));
+    store.append(facts("r", 0, vec![start(), text.clone(), text, large])).await.unwrap();
+    store.append(facts("r2", 0, vec![start()])).await.unwrap();
+    store.submit(answer("r2", "a")).await.unwrap();
+    let all = async |store: &Sqlite| {
+        let (r, r2) = (id("r"), id("r2"));
+        (
+            store.load(&r, 0, 9).await.unwrap(),
+            store.load(&r2, 0, 9).await.unwrap(),
+            store.runs(RunFilter::default()).await.unwrap(),
+            store.session(&"s".parse().unwrap()).await.unwrap(),
+            store.inbox(&r2).await.unwrap(),
+        )
+    };
+    let before = all(&store).await;
+    drop(store);
+    let old = Connection::open(&path).unwrap();
+    for column in [
+        "runs.facts",
+        "runs.sum",
+        "runs.status_sum",
+        "runs.driver_sum",
+        "journal.sum",
+        "sessions.sum",
+        "inbox.sum",
+        "inbox.done_sum",
+        "plans.sum",
+    ] {
+        let (table, column) = column.split_once('.').unwrap();
+        old.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
+    }
+    old.execute_batch("DROP TABLE identity; PRAGMA user_version = 2").unwrap();
+    drop(old);
+
+    let store = Sqlite::open(&path).await.unwrap();
+    assert_eq!(all(&store).await, before);
+    let unsummed = "SELECT (SELECT count(*) FROM journal WHERE sum IS NULL)
+        + (SELECT count(*) FROM runs WHERE sum IS NULL OR status_sum IS NULL)";
+    let count: i64 =
+        Connection::open(&path).unwrap().query_row(unsummed, [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 0);
 }

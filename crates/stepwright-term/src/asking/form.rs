@@ -194,7 +194,7 @@ fn read(way: &Way, typed: &str) -> Result<Value, String> {
     match way {
         Way::Text if trimmed == "\"\"" => Ok("".into()),
         Way::Text => Ok(typed.into()),
-        Way::Number => match serde_json::from_str::<Value>(trimmed) {
+        Way::Number => match stepwright_core::json::parse(trimmed) {
             Ok(value) if value.is_number() => Ok(value),
             _ => Err(format!("{trimmed:?} is no number")),
         },
@@ -215,7 +215,7 @@ fn read(way: &Way, typed: &str) -> Result<Value, String> {
 fn choice(choices: &[Value], typed: &str) -> Result<Value, String> {
     let is = |choice: &&Value| match choice {
         Value::String(text) => text == typed,
-        other => serde_json::from_str::<Value>(typed).is_ok_and(|value| value == **other),
+        other => stepwright_core::json::parse(typed).is_ok_and(|value| value == **other),
     };
     let begins = |choice: &&Value| {
         let text = choice.as_str().unwrap_or_default().to_lowercase();
@@ -233,12 +233,12 @@ fn choice(choices: &[Value], typed: &str) -> Result<Value, String> {
 }
 
 fn parsed(typed: &str) -> Result<Value, String> {
-    serde_json::from_str(typed).map_err(|error| format!("this is no JSON: {error}"))
+    stepwright_core::json::parse(typed).map_err(|error| format!("this is no JSON: {error}"))
 }
 
 /// What was typed where anything can be: JSON, or a text.
 pub(crate) fn anything(typed: &str) -> Value {
-    serde_json::from_str(typed.trim()).unwrap_or_else(|_| typed.into())
+    stepwright_core::json::parse(typed.trim()).unwrap_or_else(|_| typed.into())
 }
 
 #[cfg(test)]

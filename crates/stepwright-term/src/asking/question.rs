@@ -72,6 +72,7 @@ impl Question<'_> {
             K::IterationReview { content, .. } => self.review(content).await,
             K::ToolConfirmation { tool } => self.call(&tool.arguments).await,
             K::ErrorDecision { retries, .. } => self.decision(*retries).await,
+            K::Interrupted { .. } => self.interrupted().await,
             _ => match self.verdict("y/n › ", "why").await? {
                 Verdict::No(feedback) => Ok(Answer::Reject { feedback }),
                 _ => Ok(Answer::Approve),
@@ -174,7 +175,7 @@ impl Question<'_> {
             if !is_json {
                 return Ok(Some(text.into()));
             }
-            match serde_json::from_str::<Value>(&text) {
+            match stepwright_core::json::parse(&text) {
                 Ok(value) => {
                     let answer = Answer::edit(value.clone());
                     match self.requirement.check(&answer) {
@@ -237,6 +238,38 @@ impl Question<'_> {
                 }
                 _ if retries => self.complain("type `r` to retry, `s` to skip, or `f` to fail"),
                 _ => self.complain("type `s` to skip, or `f` to fail"),
+            }
+        }
+    }
+
+    /// It was done, it was not, or it is given up.
+    async fn interrupted(&mut self) -> Result<Answer, Why> {
+        loop {
+            let typed = match self.line("d/r/f › ", "").await? {
+                Said::This(typed) => typed,
+                Said::Rejected(why) => return self.rejected(why, "why").await,
+            };
+            let typed = typed.trim();
+            let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
+            match (word.to_lowercase().as_str(), rest.trim()) {
+                ("d" | "done" | "y" | "yes", output) => {
+                    let output = match output {
+                        "" => match self.line("its output (or Enter) › ", "").await? {
+                            Said::This(output) => output,
+                            Said::Rejected(why) => return self.rejected(why, "why").await,
+                        },
+                        output => output.to_owned(),
+                    };
+                    return Ok(Answer::submit(output));
+                }
+                ("r" | "retry" | "run", "") => return Ok(Answer::Retry),
+                ("f" | "fail" | "reject", why) => {
+                    let feedback = (!why.is_empty()).then(|| why.into());
+                    return Ok(Answer::Reject { feedback });
+                }
+                _ => self.complain(
+                    "type `d` if it was done, `r` if it was not and is to be run, or `f` to fail",
+                ),
             }
         }
     }
@@ -327,6 +360,7 @@ fn hint(requirement: &Requirement) -> &'static str {
             "r tries again · s passes over it · f fails · /later"
         }
         K::ErrorDecision { .. } => "s passes over it · f fails · /later",
+        K::Interrupted { .. } => "d OUTPUT: it was done · r runs it · f WHY fails it · /later",
         _ => "y is yes · n WHY is no · /later",
     }
 }

@@ -15,7 +15,7 @@ use crate::lines::line;
 use crate::look::{Look, Style as Form};
 use crate::screen::Screen;
 use crate::styled::{Line, Span, wrap};
-use crate::text::harmless;
+use crate::text::{harmless, percent};
 use anstyle::{AnsiColor, Style};
 use body::Body;
 pub(crate) use end::content_lines;
@@ -23,8 +23,8 @@ use frame::{DIM, Frame, Title, color};
 pub(crate) use info::About;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use step::Step;
 pub(crate) use step::call;
-use step::{Call, Step};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Usage;
 use stepwright_core::{Content, Event, EventKind, StepPath, Timestamp};
@@ -129,6 +129,18 @@ impl View {
         {
             self.aside(&StepPath::root(), Line::new(), vec![Span::new(text, DIM)], screen);
         }
+        // What happens inside a tool call is told where its step is.
+        let place = event.path.step();
+        let nested =
+            place != event.path && (is_of_step(&event.kind) || self.step(&place).is_some());
+        let call = &event.path;
+        let told;
+        let event = if nested {
+            told = Event { path: place, ..event.clone() };
+            &told
+        } else {
+            event
+        };
         let path = &event.path;
         if is_of_step(&event.kind) && self.step(path).is_none() {
             self.adopt(event);
@@ -147,6 +159,7 @@ impl View {
             E::StepContinued { reply } | E::StepExecutorContinued { reply } => {
                 self.continued(event, reply, screen);
             }
+            E::AnswerRefused { refused } => self.note(&refused.to_string(), screen),
             E::StepRecorded { key, value } => self.recorded(event, key, value, screen),
             E::StepStarted { executor_type, executor_name } => {
                 let step = Step::new(path.clone(), *executor_type, executor_name, event.time);
@@ -159,9 +172,10 @@ impl View {
             E::StepRetrying { attempt, error, delay_ms } => {
                 self.retrying(path, *attempt, error, *delay_ms, screen);
             }
-            E::StepProgress { content } => {
+            E::StepProgress { content, progress } => {
                 if let Some(step) = self.step(path) {
-                    step.hear(&format!("\n{}", content.text()));
+                    let done = progress.map(|done| format!("{} ", percent(done)));
+                    step.hear(&format!("\n{}{}", done.unwrap_or_default(), content.text()));
                 }
             }
             E::StepCompleted { output } => self.completed(event, &output.content, screen),
@@ -171,7 +185,7 @@ impl View {
             E::StepSkipped { error, .. } => self.failed(event, How::Skipped, error, screen),
             E::StepCancelled { partial } => self.cancelled(event, partial, screen),
             E::RunStarted { agent, model, notice, .. } => {
-                if let Some(step) = self.step(path) {
+                if !nested && let Some(step) = self.step(path) {
                     step.by = vec![agent.to_string(), model.to_string()];
                 }
                 if let Some(notice) = notice
@@ -184,36 +198,44 @@ impl View {
                 if let Some(step) = self.step(path) {
                     step.hear(content);
                 }
-                if self.look.stream {
+                if self.look.stream && !nested {
                     self.text(path, content.clone(), screen);
                 }
             }
             E::ReasoningContentDelta { reasoning_content } => {
                 if let Some(step) = self.step(path) {
                     step.hear(reasoning_content);
-                    step.think(reasoning_content);
+                    if !nested {
+                        step.think(reasoning_content);
+                    }
                 }
             }
             E::ModelRequestStarted { .. } => {
                 if let Some(step) = self.step(path) {
-                    step.said.clear();
+                    if !nested {
+                        step.said.clear();
+                    }
                     step.hear("\n");
                 }
             }
             E::ModelRequestRetrying { attempt, error, delay_ms, .. } => {
                 self.asked_again(path, *attempt, error, *delay_ms, screen);
             }
+            E::ModelRequestCompleted { usage, .. } if nested => {
+                if let Some(step) = self.step(path) {
+                    step.usage += *usage;
+                }
+            }
             E::ModelRequestCompleted { answer, usage, .. } => {
                 self.answered(path, &answer.parts, *usage, screen);
             }
             E::ToolCallStarted { tool } => {
                 if let Some(step) = self.step(path) {
-                    let text = step::call(tool);
-                    step.calls.push(Call { id: tool.id.clone(), text, since: event.time });
+                    step.calls(call, tool, event.time);
                 }
             }
-            E::ToolCallCompleted { tool } | E::ToolCallError { tool } => {
-                self.called(event, tool, screen);
+            E::ToolCallCompleted { tool } | E::ToolCallError { tool, .. } => {
+                self.called(event, call, tool, screen);
             }
             kind => self.container(event, kind, screen),
         }
@@ -396,9 +418,12 @@ fn is_of_step(kind: &EventKind) -> bool {
                 | E::ModelRequestRetrying { .. }
                 | E::StepProgress { .. }
                 | E::StepRecorded { .. }
+                | E::StepEffectStarted { .. }
+                | E::StepEffectFailed { .. }
                 | E::StepExecutorPaused { .. }
                 | E::StepExecutorContinued { .. }
                 | E::StepRetrying { .. }
+                | E::StepAttemptStarted { .. }
                 | E::StepCompleted { .. }
                 | E::StepError { .. }
                 | E::StepSkipped { .. }

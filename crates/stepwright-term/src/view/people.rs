@@ -41,7 +41,9 @@ impl View {
         let opened = match self.step(path) {
             Some(step) => {
                 let call = match &requirement.kind {
-                    RequirementKind::ToolConfirmation { tool } => Some((**tool).clone()),
+                    RequirementKind::ToolConfirmation { tool } => {
+                        Some((requirement.path.clone(), (**tool).clone()))
+                    }
                     _ => None,
                 };
                 step.waits.push(Wait { id: requirement.id.clone(), text, since: event.time, call });
@@ -211,6 +213,9 @@ impl View {
                 };
                 choices.iter().enumerate().flat_map(line).collect()
             }
+            K::Interrupted { attempt, .. } if *attempt > 1 => {
+                wrap(&[Span::new(format!("attempt {attempt}"), self.dim())], width)
+            }
             K::ErrorDecision { error, attempts, .. } => {
                 let mut lines = Vec::new();
                 for cause in &error.causes {
@@ -331,7 +336,9 @@ fn how(output: &RunOutput, to_continue: Option<&str>) -> String {
             let first = choices.first().map_or("…", |choice| choice);
             format!("Answer::select([{first:?}])")
         }
-        K::ErrorDecision { retries: true, .. } => "Answer::Retry".to_owned(),
+        K::ErrorDecision { retries: true, .. } | K::Interrupted { .. } => {
+            "Answer::Retry".to_owned()
+        }
         K::ErrorDecision { .. } => "Answer::Skip".to_owned(),
         _ => "Answer::Approve".to_owned(),
     };

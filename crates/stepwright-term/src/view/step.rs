@@ -36,6 +36,8 @@ pub(super) struct Step {
     pub(super) thought: String,
     /// The tools that it waits for.
     pub(super) calls: Vec<Call>,
+    /// Calls that people have changed, and that have not begun.
+    pub(super) edited: Vec<(StepPath, String)>,
     pub(super) usage: Usage,
     /// What it waits for.
     pub(super) waits: Vec<Wait>,
@@ -51,13 +53,13 @@ pub(super) struct Wait {
     pub(super) id: Arc<str>,
     pub(super) text: String,
     pub(super) since: Timestamp,
-    /// The call that is to be allowed, if it is one.
-    pub(super) call: Option<ToolCall>,
+    /// The call that is to be allowed, if it is one, and its address.
+    pub(super) call: Option<(StepPath, ToolCall)>,
 }
 
 #[derive(Debug)]
 pub(super) struct Call {
-    pub(super) id: String,
+    pub(super) path: StepPath,
     pub(super) text: String,
     pub(super) since: Timestamp,
 }
@@ -83,11 +85,20 @@ impl Step {
             said: String::new(),
             thought: String::new(),
             calls: Vec::new(),
+            edited: Vec::new(),
             usage: Usage::default(),
             waits: Vec::new(),
             adopted: false,
             opened: false,
         }
+    }
+
+    /// A tool is called, or called again.
+    pub(super) fn calls(&mut self, path: &StepPath, tool: &ToolCall, since: Timestamp) {
+        let edited = self.edited.iter().position(|(edited, _)| edited == path);
+        let text = edited.map_or_else(|| call(tool), |at| self.edited.remove(at).1);
+        self.calls.retain(|known| known.path != *path);
+        self.calls.push(Call { path: path.clone(), text, since });
     }
 
     /// What it waited for is there. What people take is not what the step takes.
@@ -96,11 +107,9 @@ impl Step {
             return;
         };
         let wait = self.waits.remove(place);
-        if let (Some(before), Answer::Edit { content }) = (&wait.call, &reply.answer)
-            && let Some(known) = self.calls.iter_mut().find(|known| known.id == before.id)
-        {
+        if let (Some((path, before)), Answer::Edit { content }) = (&wait.call, &reply.answer) {
             let arguments = Arguments::Json(content.to_value());
-            known.text = call(&ToolCall { arguments, ..before.clone() });
+            self.edited.push((path.clone(), call(&ToolCall { arguments, ..before.clone() })));
         }
         if self.waits.is_empty() {
             self.started_at = self.started_at.plus(at.since(wait.since));

@@ -73,10 +73,16 @@ impl View {
     }
 
     /// A tool has answered, or failed.
-    pub(super) fn called(&mut self, event: &Event, tool: &ToolOutcome, screen: &mut Screen) {
+    pub(super) fn called(
+        &mut self,
+        event: &Event,
+        call: &StepPath,
+        tool: &ToolOutcome,
+        screen: &mut Screen,
+    ) {
         let failed = matches!(event.kind, EventKind::ToolCallError { .. });
         let Some(step) = self.step(&event.path) else { return };
-        let at = step.calls.iter().position(|call| call.id == tool.call_id);
+        let at = step.calls.iter().position(|known| known.path == *call);
         let call = at.map(|at| step.calls.remove(at));
         let took = call.as_ref().map(|call| event.time.since(call.since));
         let text = call.map_or_else(|| format!("{}()", harmless(&tool.name)), |call| call.text);
@@ -296,6 +302,12 @@ impl View {
                 Some(took) if end.status == StepStatus::Completed => took,
                 Some(took) => format!("{}  {took}", end.status),
                 None => end.status.to_string(),
+            };
+            let text = match kind {
+                EventKind::LoopExecutionCompleted { exhausted: true, .. } => {
+                    format!("{text}, its condition was not met")
+                }
+                _ => text,
             };
             self.aside(path, mark, vec![Span::new(text, self.dim())], screen);
         }

@@ -276,7 +276,7 @@ async fn a_run_that_is_taken_up_is_shown_from_there_on() {
             async move {
                 let price: u32 = cx.wait("price").message("How much?").await?;
                 world.sleep(Duration::from_millis(5)).await;
-                cx.progress("ordering");
+                cx.note("ordering");
                 Ok::<_, StepError>(format!("ordered for {price}"))
             }
         })

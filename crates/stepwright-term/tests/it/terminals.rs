@@ -42,6 +42,9 @@ fn workflow() -> Workflow {
 fn a_program() {
     let Ok(program) = std::env::var(PROGRAM) else { return };
     let workflow = workflow();
+    if program == "host" {
+        ctrlc::set_handler(|| writeln!(std::io::stdout(), "the host was told").unwrap()).unwrap();
+    }
     let status = match program.as_str() {
         "print" => {
             let printing = workflow.print_response("x").run_id("r-1").to_continue("app go RUN_ID");
@@ -54,6 +57,12 @@ fn a_program() {
         }
     };
     writeln!(std::io::stdout(), "left it {status}").unwrap();
+    if matches!(program.as_str(), "host" | "plain") {
+        // It goes on with other things. A test that fails takes it down.
+        loop {
+            std::thread::park();
+        }
+    }
 }
 
 /// Somebody at a terminal.
@@ -67,7 +76,16 @@ impl Person {
     fn at(program: &str, columns: u16, editor: Option<&str>) -> Self {
         let (pty, pts) = pty_process::blocking::open().unwrap();
         pty.resize(pty_process::Size::new(200, columns)).unwrap();
-        let mut command = pty_process::blocking::Command::new(std::env::current_exe().unwrap())
+        // A shell that starts the tests in the background lets them ignore Ctrl-C, and what they
+        // start would ignore it too.
+        let mut command = if cfg!(target_os = "linux") {
+            pty_process::blocking::Command::new("env")
+                .arg("--default-signal=INT")
+                .arg(std::env::current_exe().unwrap())
+        } else {
+            pty_process::blocking::Command::new(std::env::current_exe().unwrap())
+        };
+        command = command
             .args(["--exact", "terminals::a_program", "--nocapture", "--test-threads=1"])
             .env(PROGRAM, program)
             .env("TERM", "xterm-256color");
@@ -125,6 +143,26 @@ impl Person {
     fn leaves(&self, status: &str) -> String {
         self.sees(|screen| screen.contains(&format!("left it {status}")))
     }
+}
+
+/// A program that has handlers of its own gets its signals back when the conversation is over, as
+/// often as there is one.
+#[test]
+fn signals_are_the_programs_again_after_a_conversation() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let host = Person::at("host", 80, None);
+    host.answers("›", CTRL_D);
+    host.leaves("PENDING");
+    for times in 1..=2 {
+        host.types(CTRL_C);
+        host.sees(|screen| screen.matches("the host was told").count() == times);
+    }
+    // One that has none ends, as it would have before.
+    let mut plain = Person::at("plain", 80, None);
+    plain.answers("›", CTRL_D);
+    plain.leaves("PENDING");
+    plain.types(CTRL_C);
+    assert_eq!(plain.child.wait().unwrap().signal(), Some(2));
 }
 
 impl Drop for Person {

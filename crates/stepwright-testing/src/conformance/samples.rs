@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use stepwright_core::error::ErrorData;
-use stepwright_core::event::{End, Reply, WorkflowStarted};
+use stepwright_core::event::{End, RefusedAnswer, Reply, WorkflowStarted};
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{
     Arguments, AssistantTurn, Native, Part, ToolCall, ToolOutcome, Usage,
@@ -76,7 +76,7 @@ fn call(arguments: Arguments) -> ToolCall {
 
 fn outcome(is_error: bool) -> ToolOutcome {
     let (call_id, name) = ("call-1".to_owned(), "look_up".to_owned());
-    ToolOutcome { call_id, name, text: TEXT.to_owned(), is_error }
+    ToolOutcome { call_id, name, text: TEXT.to_owned(), is_error, outcome_unknown: is_error }
 }
 
 fn requirement(kind: RequirementKind) -> Requirement {
@@ -138,6 +138,7 @@ pub(super) fn middle() -> Vec<EventKind> {
     let status = StepStatus::Completed;
     vec![
         E::StepStarted { executor_type: ExecutorType::Agent, executor_name: TEXT.into() },
+        E::StepAttemptStarted { attempt: 2 },
         E::StepRetrying { attempt: 1, error: error().into(), delay_ms: u64::MAX },
         E::StepCompleted { output: output.into() },
         E::StepCompleted { output: StepOutput::default().into() },
@@ -147,7 +148,8 @@ pub(super) fn middle() -> Vec<EventKind> {
         E::StepCancelled { partial: Content::default() },
         E::WorkflowPaused { until: None },
         E::WorkflowPaused { until: Some(Timestamp(u64::MAX)) },
-        E::WorkflowContinued { driver: TEXT.into() },
+        E::WorkflowContinued { driver: TEXT.into(), digest: None },
+        E::WorkflowContinued { driver: TEXT.into(), digest: Some(TEXT.into()) },
         E::StepPaused { requirement: requirement(RequirementKind::Confirmation).into() },
         E::RouterPaused {
             requirement: requirement(RequirementKind::RouteSelection {
@@ -174,15 +176,29 @@ pub(super) fn middle() -> Vec<EventKind> {
         E::StepExecutorContinued { reply: reply(Answer::Elapsed).into() },
         E::DeadlineSet { requirement: requirement(RequirementKind::Deadline).into() },
         E::DeadlinePassed { reply: reply(Answer::Elapsed).into() },
+        E::AnswerRefused {
+            refused: Box::new(RefusedAnswer {
+                reply: reply(Answer::Approve),
+                due: Timestamp(1),
+                came: Timestamp(u64::MAX),
+            }),
+        },
         E::StepRecorded { key: TEXT.into(), value: value() },
+        E::StepEffectStarted { key: TEXT.into() },
+        E::StepEffectFailed { key: TEXT.into(), error: error().into() },
         E::StepsExecutionStarted { steps_count: 3 },
         E::StepsExecutionCompleted { end: status.into() },
         E::ParallelExecutionStarted { branches: ["web".into(), TEXT.into()].into() },
         E::ParallelExecutionCompleted { end: end() },
         E::LoopExecutionStarted { max_iterations: 3 },
         E::LoopIterationStarted { iteration: 1, max_iterations: 3 },
-        E::LoopIterationCompleted { iteration: 1, should_continue: true, end: end() },
-        E::LoopExecutionCompleted { total_iterations: 1, end: status.into() },
+        E::LoopIterationCompleted {
+            iteration: 1,
+            should_continue: true,
+            exhausted: false,
+            end: end(),
+        },
+        E::LoopExecutionCompleted { total_iterations: 1, exhausted: true, end: status.into() },
         E::ConditionExecutionStarted { condition_result: Some(true), branch: Some("if".into()) },
         E::ConditionExecutionStarted { condition_result: None, branch: None },
         E::ConditionExecutionCompleted { end: end() },
@@ -202,18 +218,26 @@ pub(super) fn middle() -> Vec<EventKind> {
             message: value().into(),
         },
         E::ModelRequestStarted { turn: 1 },
-        E::ModelRequestRetrying { turn: 1, attempt: 2, error: error().into(), delay_ms: 7 },
+        E::ModelRequestRetrying {
+            turn: 1,
+            attempt: 2,
+            error: error().into(),
+            delay_ms: 7,
+            usage: usage(),
+        },
         E::ModelRequestCompleted {
             turn: 1,
             answer: answer.into(),
             stop: StopReason::Other(TEXT.to_owned()),
             usage: usage(),
+            warning: Some(TEXT.into()),
         },
         E::ToolCallStarted { tool: call(Arguments::Json(value())).into() },
         E::ToolCallCompleted { tool: outcome(false).into() },
-        E::ToolCallError { tool: outcome(true).into() },
+        E::ToolCallError { tool: outcome(true).into(), error: None },
+        E::ToolCallError { tool: outcome(true).into(), error: Some(error().into()) },
         E::RunCompleted { content: TEXT.into(), usage: usage() },
-        E::RunError { error: error().into() },
+        E::RunError { error: error().into(), usage: usage() },
     ]
 }
 

@@ -49,7 +49,7 @@ fn paused(until: Option<u64>) -> EventKind {
 }
 
 fn continued(driver: &str) -> EventKind {
-    EventKind::WorkflowContinued { driver: driver.into() }
+    EventKind::WorkflowContinued { driver: driver.into(), digest: None }
 }
 
 fn claim(run: &Driver<'_>, driver: &str) -> Claim {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::{FunctionTool, Toolkit};
-use stepwright_core::tool::{AnyTool, Tool, ToolError, ToolSpec};
+use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, Error, ErrorKind, StepContext};
 
 /// How many results a search gives, unless somebody says otherwise.
@@ -436,6 +436,9 @@ impl SearchTool {
 impl Tool for SearchTool {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+    fn effect(&self) -> ToolEffect {
+        ToolEffect::ReadOnly
     }
     fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         self.tool.call(arguments, cx)

@@ -104,3 +104,28 @@ async fn every_prompt_call_decision_and_change_is_logged_and_no_secret() {
 async fn without_it_nothing_is_logged() {
     assert_eq!(logged(false).await.1, "");
 }
+
+/// Requests that gave no answer, and an attempt that failed, were paid for all the same.
+#[tokio::test]
+async fn what_failed_requests_consumed_is_in_the_metrics() {
+    use stepwright::models::RetryPolicy;
+    use stepwright_core::message::Usage;
+    use stepwright_core::model::{ModelError, ModelErrorKind};
+    let failed = |kind, tokens| {
+        let usage = Usage { input_tokens: Some(tokens), ..Usage::default() };
+        Reply::from(ModelError { usage: Box::new(usage), ..ModelError::new(kind, "no") })
+    };
+    let model = ScriptedModel::new([
+        failed(ModelErrorKind::Overloaded, 1),
+        failed(ModelErrorKind::Refused, 10),
+    ]);
+    let at_once = RetryPolicy { delay: std::time::Duration::ZERO, ..RetryPolicy::default() };
+    let agent = Agent::builder("Tester").model(model).unwrap();
+    let agent = agent.model_retry(at_once).build().unwrap();
+    let workflow = Workflow::builder("w").store(stepwright_core::Memory::default());
+    let workflow = workflow.step(Step::new("ask", agent)).build().unwrap();
+    let first = workflow.run("hi").await.unwrap_err();
+    assert!(first.to_string().contains("no"), "{first}");
+    let output = workflow.get_last_run_output().await.unwrap().unwrap();
+    assert_eq!(output.metrics.usage.input_tokens, Some(11));
+}

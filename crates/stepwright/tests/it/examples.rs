@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Those whose output is compared. `14_complete` needs servers, and has a test of its own.
-const COURSE: [(&str, &str); 14] = [
+const COURSE: [(&str, &str); 15] = [
     ("01_basic", ""),
     ("02_print_response", ""),
     ("03_streaming", ""),
@@ -25,6 +25,7 @@ const COURSE: [(&str, &str); 14] = [
     ("12_debug_mode", ""),
     ("13_cli_app", "Search for AI agents\n\n/session\nexit\n"),
     ("15_structured_output", ""),
+    ("16_review_loop", ""),
 ];
 
 /// The program of an example, which Cargo builds together with these tests.

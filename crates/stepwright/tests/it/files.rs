@@ -113,3 +113,37 @@ async fn the_workflows_of_the_course_are_files_too() {
     let pipeline = Definition::read(root.join("examples/pipeline.yaml"), &options).unwrap();
     assert_eq!(pipeline.build().unwrap().name(), "Content Pipeline");
 }
+
+#[tokio::test]
+async fn the_writer_of_the_review_loop_knows_its_draft_and_the_verdict() {
+    use stepwright_testing::model::ScriptedModel;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let no = r#"{"accept": false, "notes": "too vague"}"#;
+    let yes = r#"{"accept": true, "notes": ""}"#;
+    for (name, script, ending) in [
+        ("review-met", vec!["draft 1", no, "draft 2", yes], "draft 2\n\n(accepted after 2 turns)"),
+        (
+            "review-exhausted",
+            vec!["draft 1", no, "draft 2", no, "draft 3", no],
+            "draft 3\n\n(not accepted after 3 turns)",
+        ),
+    ] {
+        let model = ScriptedModel::new(script);
+        let given = model.clone();
+        stepwright::models::register(name, move |_| Ok(given.clone()));
+        let options = Options { model: Some(name.to_owned()), ..Options::default() };
+        let file = root.join("examples/review-loop.yaml");
+        let workflow = Definition::read(file, &options).unwrap().build().unwrap();
+        assert_eq!(said(&workflow, "Bridges").await.unwrap().trim_end(), ending);
+        let told = serde_json::to_string(&model.requests()[2].messages).unwrap();
+        for wanted in ["Bridges", "draft 1", "too vague"] {
+            assert!(told.contains(wanted), "{wanted} is missing in {told}");
+        }
+    }
+    // Without a language model it says so, and does not make a verdict up.
+    let options = Options { model: Some("offline".to_owned()), ..Options::default() };
+    let file = root.join("examples/review-loop.yaml");
+    let workflow = Definition::read(file, &options).unwrap().build().unwrap();
+    let error = said(&workflow, "Bridges sing in the wind.").await.unwrap_err();
+    assert!(error.to_string().contains("cannot write structured output"), "{error}");
+}

@@ -2,15 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
+mod calls;
 mod complete;
+#[cfg(feature = "sqlite")]
+mod damage;
 mod debug;
 mod documented;
 mod examples;
+mod figures;
 mod files;
 mod floors;
+#[cfg(all(unix, feature = "sqlite"))]
+mod fork;
 #[cfg(feature = "providers")]
 mod gateway;
 mod parity;
+mod partial_failure;
 #[cfg(all(unix, feature = "postgres"))]
 mod postgres;
 mod readme;

@@ -79,7 +79,7 @@ async fn weather(
     fahrenheit: Option<bool>,
     cx: StepContext,
 ) -> Result<String, NoSuchCity> {
-    cx.progress("looking out of the window");
+    cx.note("looking out of the window");
     match (query.as_str(), fahrenheit.unwrap_or_default()) {
         ("Bergen", false) => Ok("It rains in Bergen and has 10 degrees.".into()),
         _ => Err(NoSuchCity),

@@ -128,13 +128,14 @@ impl Drop for Process {
 }
 
 fn run_command(place: &Place, kept: &Kept, run: &str) -> Command {
-    let mut command = place.command(["run", "flow.yaml", "ants", "--allow-shell"]);
+    let mut command =
+        place.command(["run", "flow.yaml", "ants", "--allow-shell", "--pass-env", "BY"]);
     command.args(["--db", &kept.0, "--run-id", run]);
     command
 }
 
 fn resume_command(place: &Place, kept: &Kept, run: &str) -> Command {
-    place.command(["resume", run, "--allow-shell", "--db", &kept.0])
+    place.command(["resume", run, "--allow-shell", "--pass-env", "BY", "--db", &kept.0])
 }
 
 fn lines(place: &Place, file: &str) -> usize {

@@ -11,6 +11,7 @@ use stepwright::{Event, EventKind};
 pub(super) const FLOW: &str = "\
 format: 1
 name: Many Ways
+on_interrupted: retry
 model: openai-chat:scripted
 agents:
   writer: {instructions: Write one line.}

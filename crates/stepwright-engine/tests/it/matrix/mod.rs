@@ -61,6 +61,11 @@ columns! {
         "the process dies after every single entry of the journal, and another one goes on: the same \
          comes of it, and nothing that was done is done again",
         options::kill;
+    a_tool_may_do_and_ask_twice: "tools",
+        "two calls of one tool in one turn each do something with `once` and each `wait` for an \
+         answer, under the same names: both are done, both are asked, each gets its own answer, \
+         and nothing is done again after a kill at any entry",
+        options::tools;
     every_step_can_be_retried: "retry",
         "its first attempt fails, and its second does not",
         options::retry;
@@ -70,6 +75,10 @@ columns! {
     everything_can_be_skipped_when_it_fails: "skip on error",
         "it fails and is left out, and what came before flows on",
         options::skip;
+    nothing_is_carried_on_with_changed_content: "changed content refused",
+        "it has another version than when the run began: the run is not carried on, by whatever way, \
+         until that is accepted, and the difference is told",
+        options::changed;
     everything_can_be_followed_from_every_entry: "re-attach",
         "readers come back while it waits, one after every entry, and each gets exactly the rest",
         options::attach;
@@ -77,6 +86,18 @@ columns! {
         "two runs of one session at once: neither sees the other, and what they change in the state \
          of the session adds up",
         options::concurrent;
+    everything_interrupted_asks_or_fails: "interrupted",
+        "the process dies after every single entry: what was under way is not done again before a \
+         person says so, and fails where they give it up or the definition says so",
+        options::interrupted;
+    every_answer_survives_a_crash: "answer in a crash",
+        "the process dies when an answer is left and not taken: another one goes on with it, and a \
+         different answer is refused",
+        options::answer_in_a_crash;
+    every_deadline_passes_without_a_driver: "late answer",
+        "a deadline passes while no process drives the run: an answer after it is refused and \
+         recorded, and it goes on as `on_timeout` says",
+        options::late;
 }
 
 impl Column {

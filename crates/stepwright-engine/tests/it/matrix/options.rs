@@ -9,10 +9,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use stepwright_core::event::Reply;
+use stepwright_core::executor::ExecutorType;
 use stepwright_core::plan::OnError;
+use stepwright_core::store::{Signal, Store as _};
 use stepwright_core::{
-    Answer, Content, Error, ErrorCode, ErrorKind, Event, EventKind, HumanReview, OnReject,
-    RunOutput, RunStatus, StepResult, StepStatus,
+    Answer, Content, Error, ErrorCode, ErrorKind, Event, EventKind, HumanReview, OnInterrupted,
+    OnReject, OnTimeout, Requirement, RunOutput, RunStatus, StepResult, StepStatus,
 };
 use stepwright_engine::{AnyStep, Condition, Parallel, Step, Workflow};
 use stepwright_testing::grammar;
@@ -32,6 +35,8 @@ pub(super) enum Cell {
     Refused(String),
     /// The type has no such setting: a program with it does not compile.
     NotOffered,
+    /// A function that blocks its thread cannot await anything.
+    Blocks,
 }
 
 /// A workflow of a case, and what is really done in it.
@@ -300,6 +305,44 @@ pub(super) fn kill(case: &Case) -> Cell {
     Cell::Works
 }
 
+pub(super) fn tools(case: &Case) -> Cell {
+    if case.kind == "blocking function" {
+        return Cell::Blocks;
+    }
+    // Each call has the answer that its own question gets.
+    let say = |asked: &Requirement| match asked.path.number() {
+        Some(1) => Answer::submit(10),
+        _ => Answer::submit(20),
+    };
+    let built = case.build(Act::CallsTools, &Options::default()).unwrap();
+    let paused = built.begin("r").unwrap();
+    let twos = paused.requirements.iter().map(|asked| asked.path.caller());
+    assert!(twos.clone().all(|caller| twos.clone().filter(|other| *other == caller).count() == 2));
+    let expected = built.scene.to_the_end(&built.workflow, Ok(paused), say).unwrap();
+    assert_eq!(same(&expected).1, same(&case.plain().0).1);
+    let charged = built.probe.asked.lock().unwrap().clone();
+    let (_, count) = case.plain();
+    let each: HashSet<&String> = charged.iter().collect();
+    assert_eq!((charged.len(), each.len()), (2 * count, 2 * count), "{charged:?}");
+    let facts = built.scene.journal("r");
+    for cut in 1..facts.len() {
+        let place = format!("cut {cut} of {}: {:?}", facts.len(), facts[cut - 1]);
+        let past = &facts[..cut];
+        let (scene, probe) = (Scene::after(case.kind, past), Arc::new(Probe::default()));
+        let options = Options::default();
+        let workflow = case.definition(&scene, Act::CallsTools, &options, &probe).unwrap();
+        let again = scene.run(workflow.resume("r").into_future());
+        let done = scene.to_the_end(&workflow, again, say).unwrap();
+        assert_eq!(same(&done), same(&expected), "{place}");
+        let recorded = past.iter().filter(|fact| fact.name() == "StepRecorded");
+        let recorded: HashSet<String> = recorded.map(|fact| fact.path.to_string()).collect();
+        for path in &*probe.asked.lock().unwrap() {
+            assert!(!recorded.contains(path), "{place}: `{path}` charges again");
+        }
+    }
+    Cell::Works
+}
+
 pub(super) fn retry(case: &Case) -> Cell {
     let options = Options { retries: Some(1), ..Options::default() };
     let built = built!(case.build(Act::Flaky, &options));
@@ -376,6 +419,31 @@ pub(super) fn attach(case: &Case) -> Cell {
     Cell::Works
 }
 
+pub(super) fn changed(case: &Case) -> Cell {
+    let of = |version| Options { version: Some(version), ..Options::review(confirm()) };
+    let built = built!(case.build(Act::Works, &of("1")));
+    let paused = built.begin("r").unwrap();
+    let Built { scene, probe, .. } = &built;
+    let now = case.definition(scene, Act::Works, &of("2"), probe).unwrap();
+    let answer = |asked: &stepwright_core::Requirement| (asked.id.to_string(), Answer::Approve);
+    let answers: Vec<_> = paused.requirements.iter().map(answer).collect();
+    let facts = scene.journal("r").len();
+    let told = r#"`version` was "1" and is "2""#;
+    let refused = |error: Error| {
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.to_string().contains(told), "{error}");
+    };
+    refused(scene.run(now.resume("r").into_future()).unwrap_err());
+    refused(scene.run(now.continue_run("r", answers.clone()).into_future()).unwrap_err());
+    refused(scene.run(now.resume("r").background()).unwrap_err());
+    assert_eq!((probe.count(), scene.journal("r").len()), (0, facts));
+    let accepted = now.continue_run("r", answers).accept_changed_definition(true);
+    let first = scene.run(accepted.into_future());
+    let done = scene.to_the_end(&now, first, |_| Answer::Approve).unwrap();
+    assert_eq!(same(&done), same(&case.plain().0));
+    Cell::Works
+}
+
 pub(super) fn concurrent(case: &Case) -> Cell {
     let built = built!(case.build(Act::Works, &Options::review(confirm())));
     let begin = |run| Scene::begin(&built.workflow, run).into_future();
@@ -399,5 +467,148 @@ pub(super) fn concurrent(case: &Case) -> Cell {
     let session = built.scene.run(built.workflow.get_session("s")).unwrap();
     assert_eq!(session.state["count"], 2 * count);
     assert_eq!(session.metrics.runs, 2);
+    Cell::Works
+}
+
+/// The steps that these facts leave under way.
+fn under_way(facts: &[Event]) -> HashSet<String> {
+    let mut open = HashSet::new();
+    for fact in facts {
+        match &fact.kind {
+            EventKind::StepStarted { executor_type, .. }
+                if *executor_type != ExecutorType::Workflow =>
+            {
+                open.insert(fact.path.to_string());
+            }
+            EventKind::StepCompleted { .. } => {
+                open.remove(fact.path.as_str());
+            }
+            _ => {}
+        }
+    }
+    open.retain(|path| path.split(['/', '#']).any(|name| name == NAME));
+    open
+}
+
+pub(super) fn interrupted(case: &Case) -> Cell {
+    let asks = Options { on_interrupted: Some(OnInterrupted::Ask), ..Options::default() };
+    let built = built!(case.build(Act::Works, &asks));
+    let expected = built.begin("r").unwrap();
+    let facts = built.scene.journal("r");
+    let mut asked = 0;
+    for cut in 1..facts.len() {
+        let place = format!("cut {cut} of {}: {:?}", facts.len(), facts[cut - 1]);
+        let past = &facts[..cut];
+        let unknown = under_way(past);
+        let open = |output: &RunOutput| -> HashSet<String> {
+            let open = output.requirements.iter().map(|asked| asked.path.to_string());
+            open.collect()
+        };
+        // Not done: it runs, and the same comes of it.
+        let (scene, probe) = (Scene::after(case.kind, past), Arc::new(Probe::default()));
+        let workflow = case.definition(&scene, Act::Works, &asks, &probe).unwrap();
+        let first = scene.run(workflow.resume("r").into_future()).unwrap();
+        assert_eq!(open(&first), unknown, "{place}");
+        for path in &*probe.ran.lock().unwrap() {
+            assert!(!unknown.contains(path), "{place}: `{path}` is done before a person says so");
+        }
+        let done = scene.to_the_end(&workflow, Ok(first), |_| Answer::Retry).unwrap();
+        assert_eq!(same(&done), same(&expected), "{place}");
+        assert_eq!(&scene.journal("r")[..cut], past, "{place}");
+        if unknown.is_empty() {
+            continue;
+        }
+        asked += 1;
+        // Given up, by a person or by the definition: it fails, and is not done.
+        let fails = Options { on_interrupted: Some(OnInterrupted::Fail), ..Options::default() };
+        for options in [&asks, &fails] {
+            let (scene, probe) = (Scene::after(case.kind, past), Arc::new(Probe::default()));
+            let workflow = case.definition(&scene, Act::Works, options, &probe).unwrap();
+            let accept = workflow.resume("r").accept_changed_definition(true);
+            let first = scene.run(accept.into_future());
+            let failed = match first {
+                Ok(paused) => {
+                    let answers: Vec<_> = open(&paused)
+                        .into_iter()
+                        .map(|path| (path, Answer::reject("no")))
+                        .collect();
+                    let go_on = workflow.continue_run("r", answers);
+                    scene.run(go_on.into_future()).unwrap_err()
+                }
+                Err(failed) => failed,
+            };
+            let failure = failed.output().unwrap().error.clone().unwrap();
+            assert_eq!(failure.error.code, ErrorCode::OutcomeUnknown, "{place}");
+            assert!(
+                probe.ran.lock().unwrap().iter().all(|path| !unknown.contains(path)),
+                "{place}"
+            );
+        }
+    }
+    assert!(asked > 0);
+    Cell::Works
+}
+
+pub(super) fn answer_in_a_crash(case: &Case) -> Cell {
+    let options = Options::review(confirm());
+    let built = built!(case.build(Act::Works, &options));
+    let mut output = built.begin("r").unwrap();
+    waits(&output, "confirm");
+    while output.is_paused() {
+        for asked in &output.requirements {
+            let reply = Reply {
+                requirement_id: asked.id.clone(),
+                answer: Answer::Approve,
+                by: None,
+                timed_out: false,
+            };
+            let signal = Signal::answer(output.run_id.clone(), reply, built.scene.world().now());
+            assert!(built.scene.run(built.scene.memory.submit(signal)).unwrap());
+        }
+        // Another process, that finds them.
+        let next = case.definition(&built.scene, Act::Works, &options, &built.probe).unwrap();
+        let first = output.requirements[0].id.to_string();
+        let other = next.continue_run("r", [(first.clone(), Answer::reject("no"))]);
+        let refused = built.scene.run(other.into_future()).unwrap_err();
+        assert!(refused.to_string().contains("is already answered"), "{refused}");
+        let again = next.continue_run("r", [(first, Answer::Approve)]);
+        output = built.scene.run(again.into_future()).unwrap();
+    }
+    let (plain, count) = case.plain();
+    assert_eq!(same(&output), same(&plain));
+    assert_eq!(built.probe.count(), count);
+    Cell::Works
+}
+
+pub(super) fn late(case: &Case) -> Cell {
+    let minute = Duration::from_mins(1);
+    let review = confirm().on_reject(OnReject::Skip).timeout(minute).on_timeout(OnTimeout::Reject);
+    let options = Options::review(review);
+    let built = built!(case.build(Act::Works, &options));
+    let mut output = built.begin("r").unwrap();
+    waits(&output, "confirm");
+    let mut refused = 0;
+    while output.is_paused() {
+        built.scene.run(built.scene.world().sleep(minute + minute));
+        let answers: Vec<_> = output
+            .requirements
+            .iter()
+            .map(|asked| (asked.id.to_string(), Answer::Approve))
+            .collect();
+        refused += answers.len();
+        let late = built.workflow.continue_run("r", answers).into_future();
+        let late = built.scene.run(late).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::Usage);
+        assert!(late.to_string().contains("came too late: its deadline was"), "{late}");
+        output = late.into_output().unwrap();
+    }
+    assert_eq!(output.status, RunStatus::Completed);
+    assert_eq!(output.content, case.without().content);
+    assert_eq!(built.probe.count(), 0, "what came too late counts");
+    assert_eq!(output.refused_answers.len(), refused);
+    for answer in &output.refused_answers {
+        assert_eq!(answer.came.since(answer.due), minute);
+    }
+    grammar::check(&built.scene.journal("r"));
     Cell::Works
 }

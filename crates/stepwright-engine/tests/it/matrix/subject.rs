@@ -1,6 +1,6 @@
 //! What an option is set on: every kind of step, and where it stands.
 
-use crate::support::{mark, part};
+use crate::support::{call_tools, mark, part};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,8 @@ use stepwright_core::message::{AssistantTurn, Usage};
 use stepwright_core::model::StopReason;
 use stepwright_core::plan::{OnError, Retry};
 use stepwright_core::{
-    Error, EventKind, Executor, HumanReview, Patch, StepContext, StepError, StepInput, StepOutput,
+    Error, EventKind, Executor, HumanReview, OnInterrupted, Patch, StepContext, StepError,
+    StepInput, StepOutput,
 };
 use stepwright_engine::{AnyStep, Condition, Loop, Map, Parallel, Router, Step, Steps, Workflow};
 
@@ -35,6 +36,8 @@ pub(super) enum Act {
     Flaky,
     Fails,
     Hangs,
+    /// Calls a tool twice at once, which does something once and asks a person.
+    CallsTools,
 }
 
 /// What was really done.
@@ -59,6 +62,23 @@ impl Probe {
         self.ran.lock().unwrap().push(cx.path().to_string());
     }
 
+    /// The calls of one turn, if there are any.
+    async fn calls(&self, act: Act, cx: &StepContext) -> Result<(), StepError> {
+        if act != Act::CallsTools {
+            return Ok(());
+        }
+        call_tools(cx, &[1, 2], |number, cx| async move {
+            let charge = async {
+                self.asked.lock().unwrap().push(cx.path().to_string());
+                Ok::<_, StepError>(number)
+            };
+            let charged = cx.once("charge", charge).await?;
+            Ok(charged * cx.wait::<u64>("size").await?)
+        })
+        .await
+        .map(|told| assert_eq!(told, [10, 40], "each call has its own answer"))
+    }
+
     /// What the work gives in the end.
     fn answer(act: Act, input: &StepInput, cx: &StepContext) -> Result<StepOutput, StepError> {
         match act {
@@ -79,6 +99,8 @@ pub(super) struct Options {
     pub(super) on_error: Option<OnError>,
     pub(super) retries: Option<u32>,
     pub(super) timeout: Option<Duration>,
+    pub(super) version: Option<&'static str>,
+    pub(super) on_interrupted: Option<OnInterrupted>,
 }
 
 impl Options {
@@ -118,16 +140,21 @@ impl Executor for Agent {
             said
         } else {
             cx.record(EventKind::ModelRequestStarted { turn: 1 }).await?;
-            self.probe.asked.lock().unwrap().push(cx.path().to_string());
+            if self.act != Act::CallsTools {
+                self.probe.asked.lock().unwrap().push(cx.path().to_string());
+            }
             if self.act == Act::Hangs {
                 std::future::pending::<()>().await;
             }
             let said = Probe::answer(self.act, &input, &cx)?.content.text().into_owned();
             let answer = Box::new(AssistantTurn::text_only(said.clone()));
             let (stop, usage) = (StopReason::EndTurn, Usage::default());
-            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage }).await?;
+            let warning = None;
+            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage, warning })
+                .await?;
             said
         };
+        self.probe.calls(self.act, &cx).await?;
         let content = said.clone().into();
         cx.record(EventKind::RunCompleted { content, usage: Usage::default() }).await?;
         Ok(StepOutput::from(said).patch(Patch::increment("count", 1)))
@@ -143,6 +170,7 @@ fn function(name: &str, act: Act, probe: &Arc<Probe>) -> Step {
             if act == Act::Hangs {
                 std::future::pending::<()>().await;
             }
+            probe.calls(act, &cx).await?;
             Probe::answer(act, &input, &cx)
         }
     })
@@ -170,13 +198,21 @@ pub(super) fn subject(
     options: &Options,
     probe: &Arc<Probe>,
 ) -> Result<Option<AnyStep>, Error> {
-    let Options { review, on_error, retries, timeout } = options.clone();
+    let Options { review, on_error, retries, timeout, on_interrupted, version } = options.clone();
     let on_error = on_error.unwrap_or_default();
     macro_rules! whole {
         ($node:expr) => {{
             let node = $node.on_error(on_error);
             let node = match timeout {
                 Some(timeout) => node.timeout(timeout),
+                None => node,
+            };
+            let node = match version {
+                Some(version) => node.version(version),
+                None => node,
+            };
+            let node = match on_interrupted {
+                Some(policy) => node.on_interrupted(policy),
                 None => node,
             };
             match review {

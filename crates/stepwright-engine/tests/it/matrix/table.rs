@@ -15,6 +15,14 @@ is written by the tests that make the runs, and is compared with what they see w
 
 ";
 
+/// The row of what concerns processes and no kind of step: it has no column.
+const FORK: &str = concat!(
+    "| fork | (no column: it concerns processes) a host forks while a run waits: each child is a ",
+    "driver of its own, so that a run is driven once, and what the parent has opened refuses in a ",
+    "child | [`fork::children_of_a_fork_are_drivers_of_their_own_and_the_store_of_the_parent_refuses`]",
+    "(../crates/stepwright/tests/it/fork.rs) |\n",
+);
+
 /// The page.
 pub(super) fn written(columns: &[Column]) -> String {
     let mut page = HEAD.to_owned();
@@ -28,6 +36,7 @@ pub(super) fn written(columns: &[Column]) -> String {
         let link = "../crates/stepwright-engine/tests/it/matrix/mod.rs";
         let _ = writeln!(page, "| {title} | {what} | [`matrix::{test}`]({link}) |");
     }
+    page.push_str(FORK);
     let mut body = String::new();
     for kind in STEPS.into_iter().chain(CONTAINERS) {
         let _ = writeln!(body, "\n## {}\n", heading(kind));
@@ -85,6 +94,10 @@ fn shown(cell: &Cell, notes: &mut Vec<String>) -> String {
     let why = match cell {
         Cell::Works => return "yes".to_owned(),
         Cell::Refused(why) => format!("The definition is refused: \"{why}\"."),
+        Cell::Blocks => {
+            "A function that blocks its thread cannot await: it calls no tools, and no agent."
+                .to_owned()
+        }
         Cell::NotOffered => "Containers have no such setting, so that a program with it does not \
                              compile: set it on their steps."
             .to_owned(),

@@ -398,7 +398,8 @@ impl Chaos<'_> {
         self.seen.saw("two at once");
     }
 
-    /// Two give the same answer at once: one of them is told that it comes too late.
+    /// Two give the same answer at once. It counts once: the other gets what comes of it, or is
+    /// told that it comes too late.
     fn two_answer_the_same(&mut self, facts: &[Event], answers: &Answers) {
         let answer = self.pick(answers).unwrap().clone();
         let (one, other) = (self.somebody(), self.somebody());
@@ -408,8 +409,9 @@ impl Chaos<'_> {
         );
         let (one, other) = self.drive(join(works.0.into_future(), works.1.into_future()));
         self.sim.check_drive(facts);
-        assert!(is_late(&one) != is_late(&other), "{one:?}\n{other:?}");
-        assert!(is_rested(&one) != is_rested(&other), "{one:?}\n{other:?}");
+        assert!(is_late(&one) || is_rested(&one), "{one:?}");
+        assert!(is_late(&other) || is_rested(&other), "{other:?}");
+        assert!(is_rested(&one) || is_rested(&other), "{one:?}\n{other:?}");
         self.seen.saw("two who answer the same");
     }
 

@@ -1,12 +1,13 @@
 //! Random plans, in which everything happens, and what people say in them: both by a seed.
 
+use crate::support::call_tools;
 use futures_util::FutureExt as _;
 use serde_json::json;
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwright_core::journal::Journal as _;
-use stepwright_core::plan::{ErrorPolicy, Join, OnError, Retry};
+use stepwright_core::plan::{ErrorPolicy, Join, OnError, OnExhausted, Retry};
 use stepwright_core::requirement::{OnTimeout, RequirementKind};
 use stepwright_core::review::Reviewed;
 use stepwright_core::{
@@ -141,6 +142,24 @@ impl Executor for Leaf {
                 cx.sleep_for("nap", Duration::from_millis(h % 2_000)).await?;
                 told = self.wait(&cx, "one", h / 1024).await?;
                 told += self.wait(&cx, "two", h / 4096).await?;
+            }
+            // Two turns of an agent whose tool does something, asks and naps, under the same names.
+            5 => {
+                for numbers in [&[1, 1][..], &[2]] {
+                    let told_now = call_tools(&cx, numbers, |number, cx| async move {
+                        let h = hash(&format!("{h} {}", cx.path()));
+                        let mut told = self.once(&cx, "a", h).await? * number;
+                        // Of those at once only one asks: two could be rejected in either order.
+                        if h.is_multiple_of(3) && cx.path().number() != Some(1) {
+                            told += self.wait(&cx, "one", h / 1024).await?;
+                        }
+                        if h.is_multiple_of(4) {
+                            cx.sleep_for("nap", Duration::from_millis(h % 3_000)).await?;
+                        }
+                        Ok(told + self.once(&cx, "b", h / 3).await?)
+                    });
+                    told += told_now.await?.into_iter().sum::<u64>();
+                }
             }
             _ => {}
         }
@@ -347,6 +366,10 @@ impl Plans {
                     }
                 });
                 let repeat = if self.below(2) == 0 { repeat.forward() } else { repeat };
+                let repeat = match self.below(2) {
+                    0 => repeat,
+                    _ => repeat.on_exhausted(OnExhausted::Continue),
+                };
                 whole!(body().into_iter().fold(repeat, Loop::step), Of::Loop, &[])
             }
             4 => {

@@ -322,8 +322,13 @@ async fn the_turn_of_one_provider_is_rebuilt_for_another() {
             };
             let call = turn.tool_calls().next().unwrap().clone();
             let text = "5".into();
-            let result =
-                ToolOutcome { call_id: call.id.clone(), name: call.name, text, is_error: false };
+            let result = ToolOutcome {
+                call_id: call.id.clone(),
+                name: call.name,
+                text,
+                is_error: false,
+                outcome_unknown: false,
+            };
             let mut request = everything();
             let results = vec![result];
             request.messages.extend([Message::Assistant(turn), Message::Tool { results }]);
@@ -453,6 +458,7 @@ async fn dialogue(wire: Wire) -> (Seen, Vec<Request>) {
         name: call.name.clone(),
         text: text.into(),
         is_error: text != "5",
+        outcome_unknown: false,
     });
     let results = results.collect();
     request.messages.extend([Message::Assistant(turn), Message::Tool { results }]);

@@ -160,6 +160,8 @@ async fn an_event_of_four_megabytes_is_whole() {
         let seen = ask(wire, wire.says(&Script::text(&[&text]))).await;
         let done = seen.answer.unwrap_or_else(|error| panic!("{wire:?}: {error}"));
         assert!(done.turn.text() == text, "{wire:?}: the text is another");
+        let native = done.turn.native.is_some();
+        assert!(!native, "{wire:?}: the text is kept twice");
     }
 }
 

@@ -6,7 +6,9 @@ mod server;
 mod speech;
 
 mod asking;
+mod bearing;
 mod calling;
+mod ending;
 mod failing;
 mod framing;
 mod gateway;

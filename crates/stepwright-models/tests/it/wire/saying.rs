@@ -199,19 +199,19 @@ async fn ends_in_the_words_of_a_provider() {
             "a call that Gemini itself finds malformed",
             Wire::Gemini,
             Wire::Gemini.speaks(&[gemini::finish("MALFORMED_FUNCTION_CALL", false)]),
-            &["done Other(\"MALFORMED_FUNCTION_CALL\")"],
+            &["error Provider retryable"],
         ),
         (
             "the model was unloaded",
             Wire::Ollama,
             Wire::Ollama.speaks(&[ollama::done("unload", false)]),
-            &["done Other(\"unload\")"],
+            &["error Provider retryable"],
         ),
         (
             "the model was only loaded",
             Wire::Ollama,
             Wire::Ollama.speaks(&[ollama::done("load", false)]),
-            &["done Other(\"load\")"],
+            &["error Provider retryable"],
         ),
     ];
     for (name, wire, reply, expected) in cases {

@@ -134,7 +134,7 @@ async fn tables_of_a_newer_version_are_refused() {
         refusal(Postgres::options(&address)).await,
         format!(
             "cannot use the database `{}`\n\
-             its tables are of version 9, and this program knows 2\n\
+             its tables are of version 9, and this program knows 3\n\
              use the newer program that made them, or choose another `schema` or database",
             shown(&address)
         )
@@ -213,8 +213,8 @@ async fn damaged_facts_and_rows_are_named() {
     let error = store.load(&id("r"), 0, 9).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the journal of run `r` is damaged at fact 2 (`facts/web`): EOF while parsing a string at \
-         line 1 column 13"
+        "the journal of run `r` is damaged at fact 2 (`facts/web`): its checksum does not match: \
+         it is not as it was written"
     );
     vandal("DELETE FROM stepwright.journal WHERE seq = 2");
     let error = store.load(&id("r"), 0, 9).await.unwrap_err();
@@ -229,7 +229,8 @@ async fn damaged_facts_and_rows_are_named() {
     let error = store.run(&id("r")).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the journal of run `r` is damaged at fact 0: in its row, `FINE` is no status"
+        "the journal of run `r` is damaged at fact 0: in its row of `runs`: its checksum does not \
+         match: it is not as it was written"
     );
     vandal("UPDATE stepwright.sessions SET state = '[]'");
     let error = store.session(&"s".parse().unwrap()).await.unwrap_err();

@@ -309,7 +309,7 @@ impl Executor for Hostile {
     }
 
     async fn execute(&self, _: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
-        cx.progress("\x1b[2J\x1b[Hprogress");
+        cx.note("\x1b[2J\x1b[Hprogress");
         Err(StepError::terminal("\x1b]0;title\x07error \x1b[5;5Hhere\nand on a second line"))
     }
 }

@@ -1,0 +1,105 @@
+//! The content of an agent, so that a run is not taken up with another agent than it began with.
+
+use crate::builder::{Limits, TOOL_CONCURRENCY, TOOL_TIMEOUT, TURNS};
+use crate::shape::Shape;
+use serde_json::json;
+use std::collections::BTreeSet;
+use stepwright_core::Fingerprint;
+use stepwright_core::model::{AnyModel, Model as _, ModelOptions};
+use stepwright_core::tool::{AnyTool, Tool as _, ToolSpec};
+use stepwright_models::RetryPolicy;
+use stepwright_models::guard::IDLE_TIMEOUT;
+
+/// All that decides what an agent does, but for code.
+pub(crate) struct MadeOf<'a> {
+    pub(crate) model: &'a AnyModel,
+    pub(crate) instructions: Option<&'a str>,
+    pub(crate) tools: &'a [AnyTool],
+    pub(crate) confirmed: &'a BTreeSet<String>,
+    pub(crate) options: &'a ModelOptions,
+    pub(crate) output: Option<&'a Shape>,
+    pub(crate) retry: &'a RetryPolicy,
+    pub(crate) limits: &'a Limits,
+}
+
+impl MadeOf<'_> {
+    /// What is set, by the names that its writer knows. What has its default is left out: a new
+    /// default is no change of a definition.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        let Limits { turns, tool_timeout, tool_concurrency, idle } = *self.limits;
+        let RetryPolicy { max, delay, delay_max, retry_after_max } = self.retry;
+        let all = Fingerprint::default().with("model", self.model.id());
+        let all = set(all, "instructions", self.instructions.map(str::to_owned));
+        let all = set(all, "output", self.output.map(|shape| shape.schema.to_string()));
+        let all = set(all, "max_turns", (turns != TURNS).then(|| turns.to_string()));
+        let limit = (tool_timeout != TOOL_TIMEOUT).then(|| format!("{tool_timeout:?}"));
+        let all = set(all, "tool_timeout", limit);
+        let calls = (tool_concurrency != TOOL_CONCURRENCY).then(|| tool_concurrency.to_string());
+        let all = set(all, "tool_concurrency", calls);
+        let all = set(all, "idle_timeout", (idle != IDLE_TIMEOUT).then(|| format!("{idle:?}")));
+        let retry = (*self.retry != RetryPolicy::default()).then(|| {
+            format!(
+                "{max} times, after {delay:?} to {delay_max:?}, or up to {retry_after_max:?} if the \
+                 provider asks for that"
+            )
+        });
+        let all = set(all, "model_retry", retry);
+        let all = self.options(all);
+        self.tools.iter().fold(all, |all, tool| {
+            let ToolSpec { name, description, parameters } = tool.spec();
+            let confirmed = self.confirmed.contains(name);
+            let text = json!({
+                "description": description,
+                "parameters": parameters,
+                "requires_confirmation": confirmed,
+            });
+            all.with(format!("tool {name}"), text.to_string())
+        })
+    }
+
+    fn options(&self, all: Fingerprint) -> Fingerprint {
+        // Without `..`, so that a new option is not forgotten here.
+        let ModelOptions {
+            max_output_tokens,
+            temperature,
+            reasoning_effort,
+            cache,
+            timeout,
+            idle_timeout,
+            extra,
+        } = self.options;
+        let all = set(all, "max_output_tokens", max_output_tokens.map(|most| most.to_string()));
+        let all = set(all, "temperature", temperature.map(|value| value.to_string()));
+        let effort = reasoning_effort.map(|effort| effort.as_str().to_owned());
+        let all = set(all, "reasoning_effort", effort);
+        let all = set(all, "cache", cache.then(|| "true".to_owned()));
+        let all = set(all, "timeout", timeout.map(|limit| format!("{limit:?}")));
+        let all = set(all, "idle_timeout of the model", idle_timeout.map(|t| format!("{t:?}")));
+        extra.iter().fold(all, |all, (name, value)| {
+            // With its name, by which a secret is known.
+            let text = json!({ name: value }).to_string();
+            all.with(format!("extra {name}"), text)
+        })
+    }
+}
+
+fn set(all: Fingerprint, name: &str, text: Option<String>) -> Fingerprint {
+    match text {
+        Some(text) => all.with(name, text),
+        None => all,
+    }
+}
+
+/// The address of a model that is named with one: its id does not have it. What follows a `?` may
+/// be a key, and is kept as a hash.
+pub(crate) fn of_address(content: Fingerprint, written: Option<&str>) -> Fingerprint {
+    let Some((_, address)) = written.and_then(|text| text.split_once("@http")) else {
+        return content;
+    };
+    match address.split_once('?') {
+        Some((address, query)) => content
+            .with("address of the model", format!("http{address}"))
+            .with_hidden("query of the address", query),
+        None => content.with("address of the model", format!("http{address}")),
+    }
+}

@@ -1,0 +1,177 @@
+//! Effects that are not repeated.
+
+use crate::BoxFuture;
+use crate::context::StepContext;
+use crate::error::{ErrorCode, StepError};
+use crate::event::EventKind;
+use crate::interrupted::{OnInterrupted, Resolved};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt;
+use std::future::IntoFuture;
+use std::sync::Arc;
+
+/// An effect that is not repeated: see [`StepContext::once`]. It begins when it is awaited.
+///
+/// If the process dies while `work` is under way, the effect may have happened or not. By default
+/// the next attempt does it again: at least once. [`Once::reconcile`] asks the service first, and
+/// [`Once::on_interrupted`] fails or asks a person. Both record that the work begins, which costs
+/// one append; a plain `once` costs none.
+///
+/// ```
+/// # use futures_util::FutureExt as _;
+/// use stepwright_core::{StepContext, StepError};
+/// # async fn charge(_: &str) -> Result<u64, std::io::Error> { Ok(7) }
+/// # async fn find_charge(_: &str) -> Result<Option<u64>, std::io::Error> { Ok(None) }
+/// async fn order(cx: StepContext) -> Result<u64, StepError> {
+///     let key = cx.idempotency_key();
+///     cx.once("charge", charge(&key)).reconcile(find_charge(&key)).await
+/// }
+/// assert_eq!(order(StepContext::detached("Order")).now_or_never().unwrap()?, 7);
+/// # Ok::<(), StepError>(())
+/// ```
+#[must_use = "an effect does not happen until it is awaited"]
+pub struct Once<'a, T, W> {
+    cx: &'a StepContext,
+    key: Arc<str>,
+    work: W,
+    probe: Option<BoxFuture<'a, Result<Option<T>, StepError>>>,
+    policy: Option<OnInterrupted>,
+}
+
+impl<'a, T, W> Once<'a, T, W> {
+    pub(crate) fn new(cx: &'a StepContext, key: &str, work: W) -> Self {
+        Self { cx, key: key.into(), work, probe: None, policy: None }
+    }
+
+    /// Asks the service whether an interrupted effect has happened: `probe` gives what came of it,
+    /// or `None` if it did not happen, and then `work` runs. If the probe fails, the step fails
+    /// with its error, and nothing is done.
+    ///
+    /// A probe that is set decides; the policy is not asked.
+    pub fn reconcile<P>(mut self, probe: P) -> Self
+    where
+        P: Future<Output: ProbeAnswer<T>> + Send + 'a,
+        T: 'a,
+    {
+        self.probe = Some(Box::pin(async move { probe.await.into_answer() }));
+        self
+    }
+
+    /// Sets the policy for an interrupted effect: `Retry` unless set.
+    pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+}
+
+/// An answer of a probe: `Option<T>`, or a `Result` of one. See [`Once::reconcile`].
+pub trait ProbeAnswer<T> {
+    /// What came of the effect, if it has happened.
+    ///
+    /// # Errors
+    /// If the probe cannot tell.
+    fn into_answer(self) -> Result<Option<T>, StepError>;
+}
+
+impl<T> ProbeAnswer<T> for Option<T> {
+    fn into_answer(self) -> Result<Self, StepError> {
+        Ok(self)
+    }
+}
+
+impl<T, E: Into<StepError>> ProbeAnswer<T> for Result<Option<T>, E> {
+    fn into_answer(self) -> Result<Option<T>, StepError> {
+        self.map_err(Into::into)
+    }
+}
+
+impl<'a, T, E, W> IntoFuture for Once<'a, T, W>
+where
+    T: Serialize + DeserializeOwned + Send + 'a,
+    E: Into<StepError> + 'a,
+    W: Future<Output = Result<T, E>> + Send + 'a,
+{
+    type Output = Result<T, StepError>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.done())
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send, W> Once<'_, T, W> {
+    async fn done<E>(self) -> Result<T, StepError>
+    where
+        E: Into<StepError>,
+        W: Future<Output = Result<T, E>> + Send,
+    {
+        let Self { cx, key, work, probe, policy } = self;
+        if let Some(value) = cx.recorded(&key) {
+            return read(&key, value);
+        }
+        let policy = policy.filter(|policy| *policy != OnInterrupted::Retry);
+        let is_noted = probe.is_some() || policy.is_some();
+        if is_noted {
+            if let Some(begun) = cx.effect_interrupted(&key) {
+                if let Some(probe) = probe {
+                    if let Some(done) = probe.await? {
+                        cx.record(recorded(&key, &done)?).await?;
+                        return Ok(done);
+                    }
+                } else {
+                    let policy = policy.unwrap_or(OnInterrupted::Retry);
+                    match cx.resolve_interrupted(policy, Some(&key), begun).await? {
+                        Resolved::Done(value) => {
+                            let done = read(&key, value)?;
+                            cx.record(recorded(&key, &done)?).await?;
+                            return Ok(done);
+                        }
+                        Resolved::Again => {}
+                    }
+                }
+            }
+            cx.record(EventKind::StepEffectStarted { key: key.clone() }).await?;
+        }
+        let done: Result<T, StepError> = work.await.map_err(Into::into);
+        match done {
+            Ok(done) => {
+                cx.record(recorded(&key, &done)?).await?;
+                Ok(done)
+            }
+            Err(error) => {
+                if is_noted && error.data.code != ErrorCode::OutcomeUnknown {
+                    let data = error.data.clone();
+                    cx.record(EventKind::StepEffectFailed { key, error: data }).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, StepError> {
+    serde_json::from_value(value).map_err(|error| {
+        StepError::terminal(format!("what was recorded under `{key}` does not fit: {error}"))
+            .with_hint("use another key when the type of the result changes")
+    })
+}
+
+/// What came of an effect, as it is recorded.
+fn recorded<T: Serialize>(key: &Arc<str>, done: &T) -> Result<EventKind, StepError> {
+    let value = serde_json::to_value(done).map_err(|error| {
+        StepError::terminal(format!("what came of `{key}` cannot be written as JSON: {error}"))
+    })?;
+    Ok(EventKind::StepRecorded { key: key.clone(), value })
+}
+
+impl<T, W> fmt::Debug for Once<'_, T, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Once")
+            .field("key", &self.key)
+            .field("reconciles", &self.probe.is_some())
+            .field("on_interrupted", &self.policy)
+            .finish_non_exhaustive()
+    }
+}

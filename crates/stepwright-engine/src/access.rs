@@ -1,0 +1,192 @@
+//! The runs and sessions of one user, and no others.
+
+use crate::run::{Events, IntoInput, Resume, Run, RunHandle};
+use crate::sessions::Sessions;
+use crate::workflow::Workflow;
+use stepwright_core::session::SessionMetrics;
+use stepwright_core::state::State;
+use stepwright_core::store::{RunFilter, RunRow};
+use stepwright_core::{Answer, Error, RunId, RunOutput, Session, UserId};
+
+/// A workflow as one of its users may see it: see [`Workflow::as_user`].
+///
+/// Every method is the one of the same name of [`Workflow`]. A run or session of another user, or
+/// of none, is not found, with the same error as one that does not exist.
+///
+/// ```
+/// # use stepwright_core::{Answer, ErrorKind, HumanReview, Memory};
+/// # use stepwright_engine::{Step, Workflow};
+/// # async fn pay(bill: String) -> String { format!("paid {bill}") }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
+/// # let asked = HumanReview::new().requires_confirmation("Pay?");
+/// # let pay = Step::new("Pay", pay).human_review(asked);
+/// # let workflow = Workflow::builder("Bills").store(Memory::default()).step(pay).build()?;
+/// let (anna, ben) = (workflow.as_user("anna")?, workflow.as_user("ben")?);
+/// let paused = anna.run("5 EUR").await?;
+/// let answers = [("Pay", Answer::Approve)];
+/// let error = ben.continue_run(&paused.run_id, answers.clone()).await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!(anna.continue_run(&paused.run_id, answers).await?.content.text(), "paid 5 EUR");
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct UserAccess {
+    workflow: Workflow,
+    user: UserId,
+}
+
+impl Workflow {
+    /// The workflow as this user may see it: what a server hands its requests to. The methods of
+    /// [`Workflow`] itself ask for no user, and see every run: they are for the owner of the
+    /// process.
+    ///
+    /// # Errors
+    /// If that cannot be the name of a user.
+    pub fn as_user(&self, user: impl AsRef<str>) -> Result<UserAccess, Error> {
+        Ok(UserAccess { workflow: self.clone(), user: UserId::new(user)? })
+    }
+
+    /// Checks that a run is this user's. The only place where that is decided.
+    ///
+    /// # Errors
+    /// The one of a run that does not exist.
+    pub(crate) async fn permit(&self, run: &RunId, user: Option<&UserId>) -> Result<(), Error> {
+        let Some(user) = user else { return Ok(()) };
+        let live = self.live().get(run.as_str()).and_then(|known| known.output());
+        let owner = match (live, self.remembering()) {
+            (Some(output), _) => output.user_id,
+            (None, Some(store)) => store.run(run).await?.and_then(|row| row.user_id),
+            (None, None) => None,
+        };
+        if owner.as_ref() == Some(user) {
+            return Ok(());
+        }
+        Err(self.not_found(&format!("run `{run}`")))
+    }
+}
+
+impl UserAccess {
+    /// The user.
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    async fn permit(&self, run: &str) -> Result<RunId, Error> {
+        let run = RunId::new(run)?;
+        self.workflow.permit(&run, Some(&self.user)).await?;
+        Ok(run)
+    }
+
+    /// A run of this user: see [`Workflow::run`]. A session that it names must be the user's own,
+    /// or new.
+    #[doc(alias = "arun")]
+    pub fn run(&self, input: impl IntoInput) -> Run {
+        self.workflow.run(input).owned_by(&self.user)
+    }
+
+    /// A run of the user by its name: see [`Workflow::get_run`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has none of that name.
+    pub async fn get_run(&self, run: impl AsRef<str>) -> Result<RunOutput, Error> {
+        self.workflow.get_run(self.permit(run.as_ref()).await?).await
+    }
+
+    /// The output of the user's newest run: see [`Workflow::get_last_run_output`].
+    pub async fn get_last_run_output(&self) -> Result<Option<RunOutput>, Error> {
+        let newest = RunFilter { limit: 1, ..RunFilter::default() };
+        match self.runs(newest).await?.first() {
+            Some(row) => self.get_run(&row.run_id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Lists runs of the user, the newest first: see [`Workflow::runs`]. A filter for another user
+    /// has no effect.
+    pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, Error> {
+        let user_id = Some(self.user.clone());
+        self.workflow.runs(RunFilter { user_id, ..filter }).await
+    }
+
+    /// Cancels a run of the user: see [`Workflow::cancel_run`]. `false` if there is nothing to
+    /// cancel: it has ended, or the user has none of that name.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn cancel_run(&self, run: impl AsRef<str>) -> Result<bool, Error> {
+        match self.permit(run.as_ref()).await {
+            Ok(run) => self.workflow.cancel_run(run).await,
+            Err(error) if error.kind() == stepwright_core::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes up a run of the user: see [`Workflow::resume`].
+    pub fn resume(&self, run: impl AsRef<str>) -> Resume {
+        self.workflow.resume(run).owned_by(&self.user)
+    }
+
+    /// Answers what a run of the user waits for: see [`Workflow::continue_run`]. The journal says
+    /// that the user has answered, unless [`Resume::answered_by`] says otherwise.
+    pub fn continue_run<R: AsRef<str>>(
+        &self,
+        run: impl AsRef<str>,
+        answers: impl IntoIterator<Item = (R, Answer)>,
+    ) -> Resume {
+        let resumed = self.workflow.continue_run(run, answers).owned_by(&self.user);
+        resumed.answered_by(self.user.as_str())
+    }
+
+    /// A handle to a run of the user: see [`Workflow::handle`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has none of that name.
+    pub async fn handle(&self, run: impl AsRef<str>) -> Result<RunHandle, Error> {
+        self.workflow.handle(self.permit(run.as_ref()).await?).await
+    }
+
+    /// The events of a run of the user, from the fact numbered `after` on: see
+    /// [`Workflow::events`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has none of that name, or it
+    /// is not remembered.
+    pub async fn events(&self, run: impl AsRef<str>, after: u64) -> Result<Events, Error> {
+        self.workflow.events(self.permit(run.as_ref()).await?, after).await
+    }
+
+    /// The user's sessions: to find, list, rename, change and delete them.
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions::of(&self.workflow).owned_by(&self.user)
+    }
+
+    /// A session of the user by its name: see [`Workflow::get_session`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has none of that name.
+    pub async fn get_session(&self, session: impl AsRef<str>) -> Result<Session, Error> {
+        self.sessions().get(session).await
+    }
+
+    /// The state of a session of the user: see [`UserAccess::get_session`].
+    pub async fn get_session_state(&self, session: impl AsRef<str>) -> Result<State, Error> {
+        Ok(self.get_session(session).await?.state)
+    }
+
+    /// What the runs of a session of the user consumed: see [`UserAccess::get_session`].
+    pub async fn get_session_metrics(
+        &self,
+        session: impl AsRef<str>,
+    ) -> Result<SessionMetrics, Error> {
+        Ok(self.get_session(session).await?.metrics)
+    }
+
+    /// Deletes a session of the user with all of its runs.
+    ///
+    /// # Errors
+    /// As [`UserAccess::get_session`].
+    pub async fn delete_session(&self, session: impl AsRef<str>) -> Result<(), Error> {
+        self.sessions().delete(session).await
+    }
+}

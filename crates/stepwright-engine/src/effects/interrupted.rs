@@ -1,0 +1,241 @@
+//! Attempts whose outcome is unknown: they began, and how they ended is in no journal.
+
+use super::{About, Attempt, Effects, Failure, Stop, Unknown};
+use crate::interpret::question;
+use std::collections::HashMap;
+use std::sync::Arc;
+use stepwright_core::event::Event;
+use stepwright_core::executor::ExecutorType;
+use stepwright_core::requirement::RequirementKind;
+use stepwright_core::{
+    Answer, Content, ErrorCode, ErrorData, EventKind, OnInterrupted, OnTimeout, Requirement,
+    StepError, StepOutput, StepPath,
+};
+
+impl About {
+    /// The name of the question about it, behind the path of its step. The names differ, because
+    /// another life of the run must know what to do with the answer: a failed attempt is over, so
+    /// that the next one follows; one whose process died begins again.
+    fn question(self) -> &'static str {
+        match self {
+            Self::Death => "interrupted",
+            Self::Failure => "outcome",
+        }
+    }
+
+    /// What a question asks about the step at this path itself, and not about its inside.
+    fn of(path: &StepPath, id: &str) -> Option<Self> {
+        let rest = id.strip_prefix(path.as_str())?.strip_prefix('!')?;
+        [Self::Death, Self::Failure].into_iter().find(|about| {
+            rest.strip_prefix(about.question())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        })
+    }
+}
+
+/// Steps that began and did not end, as facts tell it.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    steps: HashMap<StepPath, State>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    attempt: u32,
+    stage: Stage,
+    /// The number of answers and moments that it waits for, and does nothing meanwhile.
+    waits: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Its executor works, or waits for what it has asked for.
+    UnderWay,
+    /// An attempt has ended, and it is not decided what follows.
+    Between,
+    /// A person was asked about an attempt whose outcome is unknown.
+    Asked(About),
+}
+
+impl Begun {
+    /// Takes in the next fact.
+    pub(super) fn note(&mut self, event: &Event) {
+        use EventKind as E;
+        let path = &event.path;
+        match &event.kind {
+            E::StepStarted { executor_type, .. } if *executor_type != ExecutorType::Workflow => {
+                let begun = State { attempt: 1, stage: Stage::UnderWay, waits: 0 };
+                self.steps.insert(path.clone(), begun);
+            }
+            E::StepAttemptStarted { attempt } => self.change(path, *attempt, Stage::UnderWay),
+            E::StepRetrying { attempt, .. } => {
+                self.change(path, attempt.saturating_add(1), Stage::Between);
+            }
+            E::StepCompleted { .. }
+            | E::StepError { .. }
+            | E::StepSkipped { .. }
+            | E::StepCancelled { .. } => {
+                self.steps.remove(path);
+            }
+            kind => {
+                if let Some(asked) = kind.requirement() {
+                    self.asked(asked);
+                }
+                if kind.reply().is_some() {
+                    self.replied(path);
+                }
+            }
+        }
+    }
+
+    /// What an attempt waited for that has failed is not waited for by the next one.
+    fn change(&mut self, path: &StepPath, attempt: u32, stage: Stage) {
+        if let Some(step) = self.steps.get_mut(path) {
+            *step = State { attempt, stage, waits: 0 };
+        }
+    }
+
+    fn asked(&mut self, asked: &Requirement) {
+        use RequirementKind as K;
+        let Some((path, step)) = self.around(&asked.path) else { return };
+        match (&asked.kind, About::of(&path, &asked.id)) {
+            (K::Interrupted { .. }, Some(about)) => step.stage = Stage::Asked(about),
+            // The attempt has ended: a person decides what follows.
+            (K::OutputReview { .. } | K::ErrorDecision { .. }, _) => step.stage = Stage::Between,
+            _ => step.waits += 1,
+        }
+    }
+
+    fn replied(&mut self, path: &StepPath) {
+        if let Some((_, step)) = self.around(path)
+            && step.stage == Stage::UnderWay
+        {
+            step.waits = step.waits.saturating_sub(1);
+        }
+    }
+
+    /// The step at this path, or around it: a call of a tool lies beneath its step.
+    fn around(&mut self, path: &StepPath) -> Option<(StepPath, &mut State)> {
+        let mut at = path.clone();
+        while !self.steps.contains_key(&at) {
+            at = at.parent()?;
+        }
+        self.steps.get_mut(&at).map(|step| (at, step))
+    }
+
+    /// The attempt of this step whose outcome is unknown.
+    ///
+    /// One that waits is not meant: what it did before it waited has ended, and what follows has
+    /// not begun.
+    pub(super) fn unknown(&self, step: &StepPath) -> Option<Unknown> {
+        let State { attempt, stage, waits } = *self.steps.get(step)?;
+        match stage {
+            Stage::UnderWay if waits == 0 => Some(Unknown { attempt, asked: None }),
+            Stage::Asked(about) => Some(Unknown { attempt, asked: Some(about) }),
+            _ => None,
+        }
+    }
+}
+
+/// What follows an attempt whose outcome is unknown.
+pub(super) enum Settled {
+    /// It was done, with this output.
+    Done(Arc<StepOutput>),
+    /// It was not done: it is carried out.
+    Again,
+}
+
+/// Whether the outcome of an attempt that failed so is unknown. One that timed out may have had its
+/// effect: it is not repeated by itself, but where nothing would repeat it, it has just failed.
+pub(super) fn is_unknown(error: &ErrorData, over: bool) -> bool {
+    match error.code {
+        ErrorCode::OutcomeUnknown => true,
+        ErrorCode::TimedOut => !over,
+        _ => false,
+    }
+}
+
+/// Decides about an attempt whose outcome is unknown, by the policy of its step. `asked` is the
+/// question about it that a person was asked already; `failure` is how it failed in this life of
+/// the run.
+///
+/// # Errors
+/// [`ErrorCode::OutcomeUnknown`], by the policy or because a person gives it up.
+pub(super) async fn settle<E: Effects>(
+    fx: &E,
+    attempt: &Attempt<'_>,
+    policy: OnInterrupted,
+    asked: Option<About>,
+    failure: Option<&Failure>,
+) -> Result<Settled, Stop> {
+    let Attempt { step, number, .. } = *attempt;
+    let fails = |error: StepError| Stop::failed(step, error, number);
+    let about = asked.unwrap_or(if failure.is_some() { About::Failure } else { About::Death });
+    let why = match (failure, about) {
+        (Some(failure), _) => failure.error.message.clone(),
+        (None, About::Death) => "its process died while it was under way".to_owned(),
+        (None, About::Failure) => "how it failed does not tell".to_owned(),
+    };
+    let question = |nth| question(step, about.question(), nth);
+    if policy == OnInterrupted::Fail {
+        return Err(fails(unknown(&why, failure, HINT)));
+    }
+    let next = (1..u32::MAX).find(|nth| fx.asked(&question(*nth)).is_none());
+    let nth = next.unwrap_or(u32::MAX) - u32::from(asked.is_some());
+    let requirement = Requirement {
+        id: question(nth),
+        path: step.clone(),
+        kind: RequirementKind::Interrupted {
+            effect: format!("step {step}").into(),
+            attempt: number,
+        },
+        message: format!("Was `{step}` done? {}", sentence(&why)).into(),
+        due: None,
+        on_timeout: OnTimeout::Fail,
+    };
+    let reply = match fx.ask(requirement, None).await {
+        Ok(reply) => reply,
+        // A run that is not stored cannot wait for a person.
+        Err(Stop::Failed(cannot)) => {
+            let hint = format!("a person cannot be asked: {}", cannot.error.message);
+            return Err(fails(unknown(&why, failure, &hint)));
+        }
+        Err(stop) => return Err(stop),
+    };
+    match &reply.answer {
+        Answer::Submit { value } => {
+            let output = StepOutput::from(Content::from(value.clone()));
+            Ok(Settled::Done(Arc::new(output)))
+        }
+        Answer::Retry => Ok(Settled::Again),
+        Answer::Reject { feedback: Some(feedback) } => {
+            Err(fails(unknown(&format!("{why}; it was given up: {feedback}"), failure, HINT)))
+        }
+        _ => Err(fails(unknown(&format!("{why}; it was given up"), failure, HINT))),
+    }
+}
+
+const HINT: &str = "look at what the step acts on; `on_interrupted` says what happens in such a \
+                    case: retry, fail or ask";
+
+/// Why another attempt follows one that failed and may have had its effect.
+pub(super) fn not_done() -> StepError {
+    StepError::new("a person said that it was not done").with_code(ErrorCode::OutcomeUnknown)
+}
+
+/// The failure of an attempt whose outcome is unknown.
+fn unknown(why: &str, failure: Option<&Failure>, hint: &str) -> StepError {
+    let message = match failure {
+        // The executor has said so itself.
+        Some(failure) if failure.error.code == ErrorCode::OutcomeUnknown => why.to_owned(),
+        _ => format!("{why}: it may have been done, or not"),
+    };
+    StepError::terminal(message).with_code(ErrorCode::OutcomeUnknown).with_hint(hint)
+}
+
+/// A sentence of a reason.
+fn sentence(why: &str) -> String {
+    let mut characters = why.chars();
+    let first = characters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(characters).chain(['.']).collect()
+}

@@ -1,0 +1,49 @@
+//! The effects of steps that are not repeated, and the facts of tool calls.
+
+use rustc_hash::FxHashMap;
+use serde_json::Value;
+use std::sync::Arc;
+use stepwright_core::{EventKind, StepPath};
+
+/// What came of what a step does once, by step and key.
+pub(super) type Once = FxHashMap<(StepPath, Arc<str>), Effect>;
+
+/// Something that a step does once.
+#[derive(Debug, Default)]
+pub(super) struct Effect {
+    /// The number of times that it has begun, where that is recorded.
+    pub(super) begun: u32,
+    /// `true` if it has begun and not ended.
+    pub(super) open: bool,
+    /// What came of it.
+    pub(super) done: Option<Value>,
+}
+
+/// Takes in a fact about an effect.
+pub(super) fn note_effect(once: &mut Option<Box<Once>>, at: &StepPath, kind: &EventKind) {
+    use EventKind as E;
+    let (E::StepRecorded { key, .. }
+    | E::StepEffectStarted { key }
+    | E::StepEffectFailed { key, .. }) = kind
+    else {
+        return;
+    };
+    let effect = once.get_or_insert_default().entry((at.clone(), key.clone())).or_default();
+    effect.open = matches!(kind, E::StepEffectStarted { .. });
+    effect.begun += u32::from(effect.open);
+    if let E::StepRecorded { value, .. } = kind {
+        effect.done = Some(value.clone());
+    }
+}
+
+/// `true` if a fact is one of a tool call with a path of its own.
+pub(super) fn is_of_call(kind: &EventKind, path: &StepPath) -> bool {
+    use EventKind as E;
+    match kind {
+        E::ToolCallStarted { .. } | E::ToolCallCompleted { .. } | E::ToolCallError { .. } => {
+            path.number().is_some()
+        }
+        E::StepExecutorPaused { .. } => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,140 @@
+//! The files that a workflow file may refer to: those beneath its own folder, and beneath the
+//! directories that the caller allows.
+
+use crate::beneath::{Beneath, Denied, Found, MISSING, goes_down};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+
+/// The largest file, in bytes. Workflows that need more should use several.
+pub(crate) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// How many bytes a workflow may have in all of its files: many agents may name one large file.
+pub(crate) const ALL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What to do about a file that lies elsewhere.
+const HELP: &str = "references stay beneath the folder of their file: move the file there; if you \
+                    trust the workflow file, allow another directory with `--allow-path DIR`, or \
+                    `Options::allow_path`";
+
+/// The folder of a workflow file.
+#[derive(Clone, Debug)]
+pub(crate) enum Home {
+    /// Opened when the file first refers to another.
+    Named(PathBuf),
+    Opened(Beneath),
+}
+
+/// A file that was referred to.
+pub(crate) struct Referred {
+    pub(crate) text: String,
+    /// Its path without symbolic links.
+    pub(crate) path: PathBuf,
+    pub(crate) home: Home,
+}
+
+/// Why a file is not read, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) why: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Refused {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), help: None }
+    }
+}
+
+impl Home {
+    /// The folder of the file at `path`.
+    pub(crate) fn of(path: &Path) -> Self {
+        Self::Named(path.parent().map_or_else(PathBuf::new, Path::to_path_buf))
+    }
+
+    /// Reads a file that the file in this folder refers to, and that people know as `shown`.
+    /// `left` is how much the workflow may still read.
+    pub(crate) fn read(
+        &self,
+        reference: &str,
+        shown: &str,
+        allowed: &[PathBuf],
+        left: u64,
+    ) -> Result<Referred, Refused> {
+        let found = self.find(reference, allowed).map_err(|refused| match refused.help {
+            None if refused.why == MISSING => {
+                Refused { help: Some(format!("looked for {shown}")), ..refused }
+            }
+            _ => refused,
+        })?;
+        let text = read_text(found.file, left)?;
+        Ok(Referred { text, path: found.path, home: Self::Opened(found.dir) })
+    }
+
+    fn find(&self, reference: &str, allowed: &[PathBuf]) -> Result<Found, Refused> {
+        let path = Path::new(reference);
+        if path.as_os_str().is_empty() {
+            return Err(Refused::new("the path is empty"));
+        }
+        let own = match self {
+            Self::Named(path) => Beneath::open(path),
+            Self::Opened(dir) => Ok(dir.clone()),
+        };
+        let own = own.map_err(|error| {
+            Refused::new(format!("the folder of this file cannot be opened: {error}"))
+        })?;
+        let mut why = "a link on its way leads out of the folder of this file";
+        if goes_down(path) {
+            match own.file(path) {
+                Err(Denied::Outside) => {}
+                found => return found.map_err(|denied| Refused::new(denied.why())),
+            }
+        } else if path.components().any(|part| part == Component::ParentDir) {
+            why = "it leads out of the folder of this file with `..`";
+        } else {
+            why = "it is an absolute path";
+        }
+        let whole = own.path().join(path);
+        for dir in allowed {
+            let Ok(dir) = Beneath::open(dir) else { continue };
+            // That a file is missing is told only where files may be read.
+            let real = whole.canonicalize().unwrap_or_else(|_| without_dots(&whole));
+            let Ok(rest) = real.strip_prefix(dir.path()) else { continue };
+            match dir.file(rest) {
+                Err(Denied::Outside) => {}
+                found => return found.map_err(|denied| Refused::new(denied.why())),
+            }
+        }
+        Err(Refused { why: why.into(), help: Some(HELP.into()) })
+    }
+}
+
+/// A path as it reads, without asking the file system.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+/// The text of a file that is not too large. The size that a file system tells may be wrong.
+pub(crate) fn read_text(file: File, left: u64) -> Result<String, Refused> {
+    let bound = FILE_BYTES_MAX.min(left);
+    let mut bytes = Vec::new();
+    let read = file.take(bound + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Refused::new(error.to_string()))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > bound {
+        return Err(Refused::new(match bound {
+            FILE_BYTES_MAX => format!("it has more than {FILE_BYTES_MAX} bytes"),
+            _ => format!("all files of the workflow together have more than {ALL_BYTES_MAX} bytes"),
+        }));
+    }
+    String::from_utf8(bytes).map_err(|_| Refused::new("it is not UTF-8 text"))
+}

@@ -1,0 +1,283 @@
+//! With `openat`, one part of a path at a time.
+
+use super::{Denied, Entry, EntryKind, Found, NAME_ATTEMPTS_MAX, temporary_name};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// The number of symbolic links one path may have, as in Linux.
+const LINKS_MAX: u32 = 40;
+
+/// For reading, without waiting for the other end of a pipe, and without being given a terminal.
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// To go through a directory, which one may be allowed to without reading it.
+#[cfg(target_os = "linux")]
+const THROUGH: OFlags = DIRECTORY.union(OFlags::PATH);
+#[cfg(not(target_os = "linux"))]
+const THROUGH: OFlags = DIRECTORY;
+
+/// An opened directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Beneath {
+    dir: Arc<OwnedFd>,
+    /// Its path without symbolic links.
+    path: PathBuf,
+}
+
+/// The end of a path: a name in a directory.
+struct Place {
+    dir: Arc<OwnedFd>,
+    name: OsString,
+    /// The directory without symbolic links.
+    parent: PathBuf,
+    /// What the name stands for, if it is there. Never a symbolic link.
+    kind: Option<FileType>,
+}
+
+impl Beneath {
+    /// Opens a directory. Links in its own path are followed.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = path.canonicalize()?;
+        let dir = Arc::new(fs::open(&path, THROUGH, Mode::empty())?);
+        Ok(Self { dir, path })
+    }
+
+    /// Its path without symbolic links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the regular file at a path beneath this directory.
+    pub(crate) fn file(&self, path: &Path) -> Result<Found, Denied> {
+        let place = self.walk(path, false)?;
+        // Asked before it is opened: to open a device may already do something.
+        regular(place.kind.unwrap_or(FileType::Unknown))?;
+        let file = fs::openat(&*place.dir, &place.name, READ, Mode::empty());
+        let file = file.map_err(exchanged)?;
+        regular(file_type(&fs::fstat(&file).map_err(io::Error::from)?))?;
+        let path = place.parent.join(&place.name);
+        let dir = Self { dir: place.dir, path: place.parent };
+        Ok(Found { file: file.into(), path, dir })
+    }
+
+    /// The names in a directory beneath this one, in no order.
+    pub(crate) fn entries(&self, path: &Path) -> Result<Vec<Entry>, Denied> {
+        let place = self.walk(path, false)?;
+        let dir = fs::openat(&*place.dir, &place.name, DIRECTORY, Mode::empty());
+        let mut entries = Vec::new();
+        for entry in fs::Dir::new(dir.map_err(exchanged)?).map_err(io::Error::from)? {
+            let entry = entry.map_err(io::Error::from)?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                // Some file systems do not say.
+                FileType::Unknown => {
+                    match fs::statat(&*place.dir, place.below(name), AtFlags::SYMLINK_NOFOLLOW) {
+                        Ok(stat) => file_type(&stat),
+                        // It has gone meanwhile.
+                        Err(_) => continue,
+                    }
+                }
+                kind => kind,
+            };
+            let kind = match kind {
+                FileType::Directory => EntryKind::Directory,
+                FileType::Symlink => EntryKind::Link,
+                _ => EntryKind::Other,
+            };
+            entries.push(Entry { name: name.to_owned(), kind });
+        }
+        Ok(entries)
+    }
+
+    /// `true` if a path beneath this directory is a directory, over links that stay inside.
+    pub(crate) fn is_dir(&self, path: &Path) -> Result<bool, Denied> {
+        Ok(self.walk(path, false)?.kind == Some(FileType::Directory))
+    }
+
+    /// Writes a file beneath this directory, and makes the directories on its way. The file is
+    /// there whole, or as it was.
+    pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
+        let place = self.walk(path, true)?;
+        if let Some(kind) = place.kind {
+            regular(kind)?;
+        }
+        let (file, temporary) = Temporary::create(place.dir.clone())?;
+        let mut file = File::from(file);
+        file.write_all(bytes)?;
+        drop(file);
+        temporary.rename(&place.name)?;
+        Ok(())
+    }
+
+    /// Follows a path. With `make`, directories that are missing are made, and its end may be
+    /// missing.
+    fn walk(&self, path: &Path, make: bool) -> Result<Place, Denied> {
+        let mut left = VecDeque::new();
+        go_on(&mut left, path, &self.path)?;
+        // The directories that were gone through. To go up is to leave the last of them, whatever
+        // has become of it meanwhile.
+        let mut inside: Vec<(Arc<OwnedFd>, OsString)> = Vec::new();
+        let mut links = 0;
+        while let Some(name) = left.pop_front() {
+            if name == ".." {
+                if inside.pop().is_none() {
+                    return Err(Denied::Outside);
+                }
+                continue;
+            }
+            let dir = inside.last().map_or(&self.dir, |(dir, _)| dir).clone();
+            let stat = match fs::statat(&*dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) if make && !left.is_empty() => {
+                    match fs::mkdirat(&*dir, &name, Mode::from_raw_mode(0o777)) {
+                        // Another writer may have been first.
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(error) => return Err(io::Error::from(error).into()),
+                    }
+                    fs::statat(&*dir, &name, AtFlags::SYMLINK_NOFOLLOW)
+                }
+                stat => stat,
+            };
+            let kind = match stat {
+                Ok(stat) => Some(file_type(&stat)),
+                Err(Errno::NOENT) if make && left.is_empty() => None,
+                Err(error) => return Err(io::Error::from(error).into()),
+            };
+            if kind == Some(FileType::Symlink) {
+                links += 1;
+                if links > LINKS_MAX {
+                    return Err(io::Error::from(Errno::LOOP).into());
+                }
+                let target = fs::readlinkat(&*dir, &name, Vec::new()).map_err(io::Error::from)?;
+                let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+                if target.is_absolute() {
+                    inside.clear();
+                }
+                go_on(&mut left, &target, &self.path)?;
+            } else if left.is_empty() {
+                let parent =
+                    inside.iter().fold(self.path.clone(), |path, (_, name)| path.join(name));
+                return Ok(Place { dir, name, parent, kind });
+            } else if kind == Some(FileType::Directory) {
+                let next = fs::openat(&*dir, &name, THROUGH, Mode::empty()).map_err(exchanged)?;
+                inside.push((Arc::new(next), name));
+            } else {
+                return Err(io::Error::from(Errno::NOTDIR).into());
+            }
+        }
+        let parent = inside.iter().fold(self.path.clone(), |path, (_, name)| path.join(name));
+        let dir = inside.pop().map_or_else(|| self.dir.clone(), |(dir, _)| dir);
+        Ok(Place { dir, name: ".".into(), parent, kind: Some(FileType::Directory) })
+    }
+}
+
+impl Place {
+    fn below(&self, name: &OsStr) -> PathBuf {
+        Path::new(&self.name).join(name)
+    }
+}
+
+/// Puts the parts of a path before those that are left. An absolute one must begin at `root`.
+fn go_on(left: &mut VecDeque<OsString>, path: &Path, root: &Path) -> Result<(), Denied> {
+    let path = if path.is_absolute() {
+        path.strip_prefix(root).map_err(|_| Denied::Outside)?
+    } else {
+        path
+    };
+    for part in path.components().rev() {
+        match part {
+            Component::Normal(part) => left.push_front(part.to_owned()),
+            Component::ParentDir => left.push_front("..".into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Opens a file that a person named, wherever it is.
+pub(crate) fn open_regular(path: &Path) -> Result<File, Denied> {
+    regular(file_type(&fs::stat(path).map_err(io::Error::from)?))?;
+    let flags = READ.difference(OFlags::NOFOLLOW);
+    let file = fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?;
+    regular(file_type(&fs::fstat(&file).map_err(io::Error::from)?))?;
+    Ok(file.into())
+}
+
+fn file_type(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+fn regular(kind: FileType) -> Result<(), Denied> {
+    match kind {
+        FileType::RegularFile => Ok(()),
+        FileType::Directory => Err(Denied::Irregular("a directory")),
+        FileType::Fifo => Err(Denied::Irregular("a pipe")),
+        FileType::Socket => Err(Denied::Irregular("a socket")),
+        FileType::CharacterDevice | FileType::BlockDevice => Err(Denied::Irregular("a device")),
+        _ => Err(Denied::Irregular("something else")),
+    }
+}
+
+/// A link where there was none when it was looked at: it may lead anywhere.
+fn exchanged(error: Errno) -> Denied {
+    match error {
+        Errno::LOOP => Denied::Outside,
+        error => io::Error::from(error).into(),
+    }
+}
+
+/// A file that is not whole yet. Dropping it removes it.
+struct Temporary {
+    dir: Arc<OwnedFd>,
+    /// Its name, until it has another one.
+    name: Option<String>,
+}
+
+impl Temporary {
+    fn create(dir: Arc<OwnedFd>) -> io::Result<(OwnedFd, Self)> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for _ in 0..NAME_ATTEMPTS_MAX {
+            let name = temporary_name();
+            match fs::openat(&*dir, &name, flags, Mode::from_raw_mode(0o666)) {
+                Ok(file) => return Ok((file, Self { dir, name: Some(name) })),
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Errno::EXIST.into())
+    }
+
+    fn rename(mut self, name: &OsStr) -> io::Result<()> {
+        if let Some(aside) = &self.name {
+            fs::renameat(&*self.dir, aside, &*self.dir, name)?;
+        }
+        self.name = None;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(aside) = &self.name {
+            // If it stays it has a name that no reader looks for.
+            let _ = fs::unlinkat(&*self.dir, aside, AtFlags::empty());
+        }
+    }
+}

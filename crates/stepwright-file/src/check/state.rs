@@ -1,0 +1,40 @@
+//! `true` if changes of the session state add up.
+
+use super::Checker;
+use crate::diagnostic::Diagnostic;
+use crate::format::StateEntry;
+
+impl Checker<'_, '_> {
+    /// Refuses to set a key to what is made of its old value: of two runs, or two items of a map,
+    /// that do it at the same time, one would be lost.
+    pub(super) fn sets(&mut self, values: &[StateEntry]) {
+        for entry in values {
+            let key = entry.key.text.as_str();
+            for expr in entry.value.expressions() {
+                let reads = expr.expression.references().iter().find(|reference| {
+                    // The whole of the state has the key in it.
+                    reference.root == "state"
+                        && reference.path.first().is_none_or(|first| first == key)
+                });
+                let Some(reference) = reads else { continue };
+                let message = match reference.path.first() {
+                    Some(_) => format!("`set_state` reads `state.{key}`, which it sets"),
+                    None => format!("`set_state` reads all of `state`, and sets `{key}` in it"),
+                };
+                let span = expr.written.place(reference.span);
+                let mistake = Diagnostic::new(&expr.written.source, span, message);
+                let shown = if key.chars().all(|c| c.is_alphanumeric() || c == '_') {
+                    key.to_owned()
+                } else {
+                    format!("{key:?}")
+                };
+                let help = format!(
+                    "what runs at the same time would be lost; add to it with \
+                     `increment_state: {{{shown}: 1}}`, `append_state: {{{shown}: …}}` or \
+                     `merge_state: {{{shown}: {{…}}}}`"
+                );
+                self.mistakes.push(mistake.label("read here").help(help));
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The content of steps and agents, as it is written: a run is not taken up with another.
+//!
+//! It is taken from the mapping as a whole, so that a key that the format gains is covered from its
+//! first day.
+
+use crate::tree::{Key, Node, Yaml};
+use serde_json::{Value, json};
+use stepwright_core::Fingerprint;
+use stepwright_core::redact::redact;
+
+/// The keys of a step that the plan has by itself, in other words, and those with steps inside.
+const IN_THE_PLAN: [&str; 14] = [
+    "name",
+    "on_error",
+    "retry",
+    "timeout",
+    "history",
+    "human_review",
+    "agent",
+    "workflow",
+    "steps",
+    "do",
+    "then",
+    "else",
+    "branches",
+    "choices",
+];
+
+/// The settings of containers that the plan has by itself.
+const SETTINGS_IN_THE_PLAN: [&str; 4] = ["join", "concurrency", "at_most", "forward"];
+
+/// The keys of an agent that the agent itself tells of.
+const OF_THE_AGENT: [&str; 5] =
+    ["instructions", "model", "output", "requires_confirmation", "max_turns"];
+
+/// The keys whose values may be secrets, whatever they are called.
+const PRIVATE: [&str; 2] = ["env", "headers"];
+
+/// The number of members of a mapping that are told one by one.
+const MEMBERS_MAX: usize = 32;
+
+/// The content of the step that `node` is. `texts` are the contents of the files that it names.
+pub(super) fn of_step(node: &Node, texts: Vec<(String, String)>) -> Fingerprint {
+    of(node, &IN_THE_PLAN, texts)
+}
+
+/// The content of the agent that `node` is, without what the agent itself tells of.
+pub(super) fn of_agent(node: &Node, texts: Vec<(String, String)>) -> Fingerprint {
+    let texts = texts.into_iter().filter(|(name, _)| !OF_THE_AGENT.contains(&name.as_str()));
+    of(node, &OF_THE_AGENT, texts.collect())
+}
+
+fn of(node: &Node, without: &[&str], texts: Vec<(String, String)>) -> Fingerprint {
+    let mut content = Fingerprint::default();
+    let Yaml::Map(map) = &node.value else { return content };
+    let from_file = |name: &str| texts.iter().any(|(of, _)| of == name);
+    for (key, value) in map.iter().filter(|(key, _)| !without.contains(&key.name.as_str())) {
+        content = match &value.value {
+            // What the file says counts, not what it is called.
+            Yaml::Map(_) if from_file(&key.name) => content,
+            Yaml::Map(members)
+                if (1..=MEMBERS_MAX).contains(&members.len())
+                    && !PRIVATE.contains(&key.name.as_str()) =>
+            {
+                members.iter().filter(|(member, _)| is_content(&key.name, member)).fold(
+                    content,
+                    |content, (member, value)| {
+                        let name = format!("{}.{}", key.name, member.name);
+                        private(content, name, &member.name, value)
+                    },
+                )
+            }
+            _ => private(content, key.name.clone(), &key.name, value),
+        };
+    }
+    texts.into_iter().fold(content, |content, (name, text)| content.with(name, text))
+}
+
+fn is_content(kind: &str, member: &Key) -> bool {
+    let container = ["parallel", "loop", "map"].contains(&kind);
+    !(container && SETTINGS_IN_THE_PLAN.contains(&member.name.as_str()))
+}
+
+/// As [`with`], but for what may hold secrets: of that, templates and expressions are shown.
+fn private(content: Fingerprint, name: String, key: &str, value: &Node) -> Fingerprint {
+    let hidden = |content: Fingerprint, name: String, value: &Node| {
+        content.with_hidden(name, value.value.to_json().to_string())
+    };
+    match &value.value {
+        Yaml::Map(map) if PRIVATE.contains(&key) && (1..=MEMBERS_MAX).contains(&map.len()) => {
+            map.iter().fold(content, |content, (member, value)| {
+                let name = format!("{name}.{}", member.name);
+                if is_computed(value) {
+                    with(content, name, &member.name, value)
+                } else {
+                    hidden(content, name, value)
+                }
+            })
+        }
+        _ if PRIVATE.contains(&key) || holds_private(value) => hidden(content, name, value),
+        _ => with(content, name, key, value),
+    }
+}
+
+fn is_computed(value: &Node) -> bool {
+    matches!(&value.value, Yaml::Text(text) if text.contains("{{") || text.starts_with('='))
+}
+
+fn holds_private(value: &Node) -> bool {
+    match &value.value {
+        Yaml::Map(map) => map
+            .iter()
+            .any(|(key, value)| PRIVATE.contains(&key.name.as_str()) || holds_private(value)),
+        Yaml::List(list) => list.iter().any(holds_private),
+        _ => false,
+    }
+}
+
+fn with(content: Fingerprint, name: String, key: &str, value: &Node) -> Fingerprint {
+    let text = match value.value.to_json() {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    // A secret may be known by its key alone.
+    let member = json!({ key: text }).to_string();
+    if redact(&member) != member && redact(&text) == text {
+        content.with_hidden(name, text)
+    } else {
+        content.with(name, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Source;
+    use crate::tree;
+    use std::sync::Arc;
+
+    fn content(text: &str) -> Fingerprint {
+        of_step(&tree::read(&Arc::new(Source::new("f", text))).unwrap(), Vec::new())
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_kept_and_templates_are() {
+        let texts = [
+            "{name: x, shell: {command: a, env: {PLACE: hunter2, INPUT: '{{ input }}'}}}",
+            "{name: x, shell: a, env: {PLACE: hunter2, INPUT: '{{ input }}'}}",
+            "{name: x, http: {url: a, headers: {X-Own: hunter2, INPUT: '{{ input }}'}}}",
+            "{name: x, tools: [{mcp: {command: a, env: {PLACE: hunter2}}}, '{{ input }}']}",
+        ];
+        for (nth, text) in texts.into_iter().enumerate() {
+            let before = content(text);
+            let kept = serde_json::to_string(&before).unwrap();
+            assert!(!kept.contains("hunter2"), "{kept}");
+            assert!(nth == 3 || kept.contains("{{ input }}"), "{kept}");
+            let now = content(&text.replace("hunter2", "hunter3"));
+            assert_eq!(before.differences(&now).count(), 1, "{text}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Puts a bound on every value that a template builds or works on.
+//!
+//! minijinja counts what it visits itself, but not what lies inside of it: a list of the same two
+//! parts, made sixty times over, takes no room until an operator writes it out or compares it. So
+//! each list and object that a template makes, and what operators, filters, tests and functions are
+//! given and give, passes through a filter of ours that looks at all that is in it.
+
+use minijinja::machinery::ast::{
+    BinOp, BinOpKind, Call, CallArg, CallBlock, Compare, CompareOp, Const, Do, EmitExpr, EmitRaw,
+    Expr, Filter, FilterBlock, ForLoop, GetAttr, GetItem, IfCond, IfExpr, List, Macro, Map, Set,
+    SetBlock, Slice, Spanned, Stmt, Template, Test, Tuple, UnaryOp, UnaryOpKind, Var, WithBlock,
+};
+use minijinja::value::ValueKind;
+
+/// The filter that looks at a value.
+pub(super) const BOUNDED: &str = "__bounded";
+/// The filter that looks at what is applied to each element of a value.
+pub(super) const EACH: &str = "__each";
+/// Filters that apply what they are given to each element.
+const OF_EACH: [&str; 5] = ["map", "select", "reject", "selectattr", "rejectattr"];
+
+/// Where a list is repeated that is written out in the template. Constants are computed while a
+/// template is read, which knows no limits.
+pub(super) type Repeated = std::ops::Range<usize>;
+
+/// The same template with the filters in it.
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    pub(super) repeated: Option<Repeated>,
+    /// Variables of which a part is taken, which minijinja does not count as undeclared.
+    pub(super) sliced: Vec<String>,
+    /// Variables that the template sets.
+    pub(super) set: Vec<String>,
+    slicing: usize,
+}
+
+impl Guard {
+    pub(super) fn stmt<'a>(&mut self, stmt: &Stmt<'a>) -> Stmt<'a> {
+        match stmt {
+            Stmt::Template(s) => {
+                let children = self.body(&s.children);
+                Stmt::Template(Spanned::new(Template { children }, s.span()))
+            }
+            Stmt::EmitExpr(s) => {
+                // What is written is bounded where it is written; `loop(…)` is another thing there.
+                let expr = match &s.expr {
+                    Expr::Call(call) => Expr::Call(self.call(call)),
+                    other => self.expr(other),
+                };
+                Stmt::EmitExpr(Spanned::new(EmitExpr { expr }, s.span()))
+            }
+            Stmt::EmitRaw(s) => Stmt::EmitRaw(Spanned::new(EmitRaw { raw: s.raw }, s.span())),
+            Stmt::ForLoop(s) => {
+                let node = ForLoop {
+                    target: self.target(&s.target),
+                    iter: self.expr(&s.iter),
+                    filter_expr: s.filter_expr.as_ref().map(|e| self.expr(e)),
+                    recursive: s.recursive,
+                    body: self.body(&s.body),
+                    else_body: self.body(&s.else_body),
+                };
+                Stmt::ForLoop(Spanned::new(node, s.span()))
+            }
+            Stmt::IfCond(s) => {
+                let node = IfCond {
+                    expr: self.expr(&s.expr),
+                    true_body: self.body(&s.true_body),
+                    false_body: self.body(&s.false_body),
+                };
+                Stmt::IfCond(Spanned::new(node, s.span()))
+            }
+            Stmt::WithBlock(s) => {
+                let pairs = s.assignments.iter();
+                let assignments = pairs.map(|(to, e)| (self.target(to), self.expr(e))).collect();
+                let node = WithBlock { assignments, body: self.body(&s.body) };
+                Stmt::WithBlock(Spanned::new(node, s.span()))
+            }
+            Stmt::Set(s) => {
+                // A member of a namespace outlives what it is set in, so it could grow for ever.
+                let expr = match &s.target {
+                    Expr::GetAttr(_) => self.looked_at(&s.expr),
+                    _ => self.expr(&s.expr),
+                };
+                Stmt::Set(Spanned::new(Set { target: self.target(&s.target), expr }, s.span()))
+            }
+            Stmt::SetBlock(s) => {
+                let node = SetBlock {
+                    target: self.target(&s.target),
+                    filter: s.filter.as_ref().map(|e| self.expr(e)),
+                    body: self.body(&s.body),
+                };
+                Stmt::SetBlock(Spanned::new(node, s.span()))
+            }
+            Stmt::AutoEscape(s) => {
+                let node = minijinja::machinery::ast::AutoEscape {
+                    enabled: self.expr(&s.enabled),
+                    body: self.body(&s.body),
+                };
+                Stmt::AutoEscape(Spanned::new(node, s.span()))
+            }
+            Stmt::FilterBlock(s) => {
+                let filter = self.expr(&s.filter);
+                let (filter_span, body) = (s.filter_span, self.body(&s.body));
+                Stmt::FilterBlock(Spanned::new(FilterBlock { filter, filter_span, body }, s.span()))
+            }
+            Stmt::Macro(s) => Stmt::Macro(self.macro_of(s)),
+            Stmt::CallBlock(s) => {
+                let node = CallBlock {
+                    call: self.call(&s.call),
+                    call_expr_span: s.call_expr_span,
+                    macro_decl: self.macro_of(&s.macro_decl),
+                };
+                Stmt::CallBlock(Spanned::new(node, s.span()))
+            }
+            Stmt::Do(s) => Stmt::Do(Spanned::new(Do { call: self.call(&s.call) }, s.span())),
+        }
+    }
+
+    fn body<'a>(&mut self, body: &[Stmt<'a>]) -> Vec<Stmt<'a>> {
+        body.iter().map(|stmt| self.stmt(stmt)).collect()
+    }
+
+    fn macro_of<'a>(&mut self, s: &Spanned<Macro<'a>>) -> Spanned<Macro<'a>> {
+        let node = Macro {
+            name: s.name,
+            args: s.args.iter().map(|e| self.target(e)).collect(),
+            defaults: s.defaults.iter().map(|e| self.expr(e)).collect(),
+            body: self.body(&s.body),
+        };
+        Spanned::new(node, s.span())
+    }
+
+    /// What is set, which is no value.
+    fn target<'a>(&mut self, expr: &Expr<'a>) -> Expr<'a> {
+        match expr {
+            Expr::List(e) => {
+                let items = e.items.iter().map(|item| self.target(item)).collect();
+                Expr::List(Spanned::new(List { items }, e.span()))
+            }
+            Expr::Var(e) => {
+                self.set.push(e.id.to_owned());
+                Expr::Var(Spanned::new(Var { id: e.id }, e.span()))
+            }
+            other => self.expr(other),
+        }
+    }
+
+    /// The expression, and a look at what it gives.
+    fn looked_at<'a>(&mut self, expr: &Expr<'a>) -> Expr<'a> {
+        let expr = self.expr(expr);
+        match &expr {
+            Expr::Const(_) => expr,
+            Expr::Filter(filter) if filter.name == BOUNDED => expr,
+            _ => bounded(expr),
+        }
+    }
+
+    fn each<'a>(&mut self, exprs: &[Expr<'a>]) -> Vec<Expr<'a>> {
+        exprs.iter().map(|expr| self.expr(expr)).collect()
+    }
+
+    fn expr<'a>(&mut self, expr: &Expr<'a>) -> Expr<'a> {
+        match expr {
+            Expr::Var(e) => {
+                if self.slicing > 0 {
+                    self.sliced.push(e.id.to_owned());
+                }
+                Expr::Var(Spanned::new(Var { id: e.id }, e.span()))
+            }
+            Expr::Const(e) => Expr::Const(Spanned::new(Const { value: e.value.clone() }, e.span())),
+            Expr::Slice(e) => {
+                self.slicing += 1;
+                let expr = self.expr(&e.expr);
+                self.slicing -= 1;
+                let node = Slice {
+                    expr,
+                    start: e.start.as_ref().map(|e| self.expr(e)),
+                    stop: e.stop.as_ref().map(|e| self.expr(e)),
+                    step: e.step.as_ref().map(|e| self.expr(e)),
+                };
+                bounded(Expr::Slice(Spanned::new(node, e.span())))
+            }
+            Expr::UnaryOp(e) => {
+                #[expect(clippy::needless_match, reason = "it is neither `Copy` nor `Clone`")]
+                let op = match e.op {
+                    UnaryOpKind::Not => UnaryOpKind::Not,
+                    UnaryOpKind::Neg => UnaryOpKind::Neg,
+                };
+                let node = UnaryOp { op, expr: self.expr(&e.expr) };
+                Expr::UnaryOp(Spanned::new(node, e.span()))
+            }
+            Expr::BinOp(e) => self.operation(e),
+            Expr::Compare(e) => {
+                let ops = e.ops.iter();
+                let ops = ops.map(|op| CompareOp { op: op.op, expr: self.looked_at(&op.expr) });
+                let ops = ops.collect();
+                let node = Compare { expr: self.looked_at(&e.expr), ops };
+                Expr::Compare(Spanned::new(node, e.span()))
+            }
+            Expr::IfExpr(e) => {
+                let node = IfExpr {
+                    test_expr: self.expr(&e.test_expr),
+                    true_expr: self.expr(&e.true_expr),
+                    false_expr: e.false_expr.as_ref().map(|e| self.expr(e)),
+                };
+                Expr::IfExpr(Spanned::new(node, e.span()))
+            }
+            Expr::Filter(e) => {
+                let mut value = e.expr.as_ref().map(|value| self.looked_at(value));
+                if OF_EACH.contains(&e.name) {
+                    let args = self.args(&e.args);
+                    value = value.map(|value| {
+                        let node = Filter { name: EACH, expr: Some(value), args };
+                        Expr::Filter(Spanned::new(node, e.span()))
+                    });
+                }
+                let node = Filter { name: e.name, expr: value, args: self.args(&e.args) };
+                bounded(Expr::Filter(Spanned::new(node, e.span())))
+            }
+            Expr::Test(e) => {
+                let (expr, args) = (self.looked_at(&e.expr), self.args(&e.args));
+                Expr::Test(Spanned::new(Test { name: e.name, expr, args }, e.span()))
+            }
+            Expr::GetAttr(e) => {
+                let node = GetAttr { expr: self.expr(&e.expr), name: e.name };
+                Expr::GetAttr(Spanned::new(node, e.span()))
+            }
+            Expr::GetItem(e) => {
+                let (expr, subscript_expr) =
+                    (self.expr(&e.expr), self.looked_at(&e.subscript_expr));
+                Expr::GetItem(Spanned::new(GetItem { expr, subscript_expr }, e.span()))
+            }
+            Expr::Call(e) => bounded(Expr::Call(self.call(e))),
+            Expr::List(e) => {
+                let node = List { items: self.each(&e.items) };
+                bounded(Expr::List(Spanned::new(node, e.span())))
+            }
+            Expr::Tuple(e) => {
+                let node = Tuple { items: self.each(&e.items) };
+                bounded(Expr::Tuple(Spanned::new(node, e.span())))
+            }
+            Expr::Map(e) => {
+                let keys = e.keys.iter().map(|key| self.looked_at(key)).collect();
+                let node = Map { keys, values: self.each(&e.values) };
+                bounded(Expr::Map(Spanned::new(node, e.span())))
+            }
+        }
+    }
+
+    fn operation<'a>(&mut self, e: &Spanned<BinOp<'a>>) -> Expr<'a> {
+        let of = |op, left, right| Expr::BinOp(Spanned::new(BinOp { op, left, right }, e.span()));
+        match e.op {
+            BinOpKind::ScAnd | BinOpKind::ScOr => of(e.op, self.expr(&e.left), self.expr(&e.right)),
+            BinOpKind::Add | BinOpKind::Mul => {
+                let made = of(e.op, self.expr(&e.left), self.expr(&e.right));
+                // The parts have been looked at, so no part of them is a list that is repeated.
+                if matches!(e.op, BinOpKind::Mul) && self.repeated.is_none() {
+                    let is_list = |part: &Expr<'_>| {
+                        part.as_const().is_some_and(|value| {
+                            matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable)
+                        })
+                    };
+                    if is_list(&e.left) || is_list(&e.right) {
+                        let span = e.span();
+                        self.repeated = Some(span.start_offset as usize..span.end_offset as usize);
+                    }
+                }
+                bounded(made)
+            }
+            op => of(op, self.looked_at(&e.left), self.looked_at(&e.right)),
+        }
+    }
+
+    fn call<'a>(&mut self, call: &Spanned<Call<'a>>) -> Spanned<Call<'a>> {
+        let node = Call { expr: self.expr(&call.expr), args: self.args(&call.args) };
+        Spanned::new(node, call.span())
+    }
+
+    fn args<'a>(&mut self, args: &[CallArg<'a>]) -> Vec<CallArg<'a>> {
+        let args = args.iter().map(|arg| match arg {
+            CallArg::Pos(e) => CallArg::Pos(self.looked_at(e)),
+            CallArg::Kwarg(name, e) => CallArg::Kwarg(name, self.looked_at(e)),
+            CallArg::PosSplat(e) => CallArg::PosSplat(self.looked_at(e)),
+            CallArg::KwargSplat(e) => CallArg::KwargSplat(self.looked_at(e)),
+        });
+        args.collect()
+    }
+}
+
+fn bounded(expr: Expr<'_>) -> Expr<'_> {
+    let span = expr.span();
+    Expr::Filter(Spanned::new(Filter { name: BOUNDED, expr: Some(expr), args: Vec::new() }, span))
+}

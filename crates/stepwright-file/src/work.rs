@@ -1,0 +1,84 @@
+//! Where expressions and templates are evaluated: small ones at once, others on a thread for
+//! blocking work, so that the threads of the runtime are free for what runs beside them.
+
+use crate::budget::{Budget, Unfinished};
+use crate::functions::blocking;
+use crate::reference::{OwnedValues, Values};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use stepwright_core::StepError;
+use stepwright_core::error::ErrorCode;
+use tokio::sync::Semaphore;
+
+/// How many large evaluations go on at a time in a process: each may take a whole core, and as much
+/// memory as its limits allow.
+const LARGE_MAX: usize = 4;
+
+static LARGE: Semaphore = Semaphore::const_new(LARGE_MAX);
+
+/// Does `work`, which only evaluates expressions and renders templates: it may be begun
+/// twice. Dropping the future ends it.
+pub(crate) async fn evaluate<T: Send + 'static>(
+    values: OwnedValues,
+    work: impl Fn(&Values<'_>, &Budget<'_>) -> Result<T, Unfinished> + Send + 'static,
+) -> Result<T, StepError> {
+    match work(&values.values(), &Budget::inline()) {
+        Ok(done) => return Ok(done),
+        Err(Unfinished::Failed(error)) => return Err(error),
+        Err(Unfinished::NotHere) => {}
+    }
+    let stop = StopOnDrop(Arc::default());
+    let turn = LARGE.acquire().await.map_err(|error| internal(&error.to_string()))?;
+    let stopped = stop.0.clone();
+    blocking(move || {
+        // The next one begins when this one has ended, also if nothing waits for it any more.
+        let _turn = turn;
+        let budget = Budget::whole(Some(&stopped));
+        work(&values.values(), &budget).map_err(|unfinished| match unfinished {
+            Unfinished::Failed(error) => error,
+            Unfinished::NotHere => internal("the whole budget is not enough, and does not say so"),
+        })
+    })
+    .await
+}
+
+fn internal(what: &str) -> StepError {
+    StepError::terminal(format!("internal error: {what}")).with_code(ErrorCode::Panicked)
+}
+
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::time::Duration;
+    use stepwright_core::StepInput;
+
+    #[tokio::test]
+    async fn a_timeout_ends_what_no_limit_would_end() {
+        let (ended, has_ended) = tokio::sync::oneshot::channel();
+        let ended = Mutex::new(Some(ended));
+        let endless = move |_: &Values<'_>, budget: &Budget<'_>| -> Result<(), Unfinished> {
+            if budget.is_inline() {
+                return Err(Unfinished::NotHere);
+            }
+            // Takes no operations and no bytes: nothing but the flag ends it.
+            while budget.look().is_ok() {
+                std::thread::yield_now();
+            }
+            let _ = ended.lock().unwrap().take().unwrap().send(());
+            Err(Unfinished::NotHere)
+        };
+        let values = OwnedValues::of(StepInput::of("x"));
+        let evaluated = tokio::time::timeout(Duration::from_millis(1), evaluate(values, endless));
+        assert!(evaluated.await.is_err());
+        has_ended.await.unwrap();
+    }
+}

@@ -1,0 +1,140 @@
+//! Cuts the body of an answer into its events: server-sent events, or lines of JSON.
+//!
+//! Each byte is looked at once, however the body comes in pieces. The library that reads the wires
+//! looks for the end of an event from its beginning again with every piece, so it is handed whole
+//! events only.
+
+/// The longest event of an answer, in bytes. An image in base64 is the largest that providers send.
+pub(crate) const EVENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// One event of an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// The name in its `event:` field.
+    pub(crate) name: String,
+    /// Its `data:` fields, joined.
+    pub(crate) data: String,
+}
+
+/// Cuts a body into frames.
+#[derive(Debug)]
+pub(crate) struct Framer {
+    /// `true` if each line is a document of its own.
+    is_lines: bool,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+    /// `true` if a first line has come: a byte order mark may stand before it.
+    begun: bool,
+    frame: Frame,
+    has_data: bool,
+}
+
+impl Framer {
+    pub(crate) fn new(is_lines: bool) -> Self {
+        let (line, frame) = (Vec::new(), Frame::default());
+        Self { is_lines, line, begun: false, frame, has_data: false }
+    }
+
+    /// Reads on, and adds the frames that end here. The error says what is wrong with the body;
+    /// frames before it are whole.
+    pub(crate) fn push(&mut self, bytes: &[u8], frames: &mut Vec<Frame>) -> Result<(), String> {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            // No server ends lines so, and what stands between two of them would not be looked at.
+            let lone = |pair: &[u8]| pair[0] == b'\r' && pair[1] != b'\n';
+            let cut = self.line.last() == Some(&b'\r') && piece.first() != Some(&b'\n');
+            if cut || (piece.contains(&b'\r') && piece.windows(2).any(lone)) {
+                return Err("its lines end in CR alone".to_owned());
+            }
+            if self.line.len() + self.frame.data.len() + piece.len() > EVENT_BYTES_MAX {
+                return Err(format!("an event is longer than {EVENT_BYTES_MAX} bytes"));
+            }
+            self.line.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                let line = std::mem::take(&mut self.line);
+                frames.extend(self.end_of_line(line)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The body has ended. An event that no empty line ends is none.
+    pub(crate) fn end(&mut self) -> Result<Option<Frame>, String> {
+        let line = std::mem::take(&mut self.line);
+        if self.is_lines { self.end_of_line(line) } else { Ok(None) }
+    }
+
+    fn end_of_line(&mut self, line: Vec<u8>) -> Result<Option<Frame>, String> {
+        let mut line = String::from_utf8(line).map_err(|_| "a piece is no text".to_owned())?;
+        if !std::mem::replace(&mut self.begun, true) && line.starts_with('\u{feff}') {
+            line.drain(..'\u{feff}'.len_utf8());
+        }
+        line.truncate(line.trim_end_matches(['\n', '\r']).len());
+        if self.is_lines {
+            let frame = Frame { data: line, ..Frame::default() };
+            return Ok((!frame.data.trim().is_empty()).then_some(frame));
+        }
+        if line.is_empty() {
+            let has_data = std::mem::take(&mut self.has_data);
+            let frame = std::mem::take(&mut self.frame);
+            return Ok(has_data.then_some(frame));
+        }
+        let (field, value) = line.split_once(':').unwrap_or((&line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "data" if self.has_data => {
+                self.frame.data.push('\n');
+                self.frame.data.push_str(value);
+            }
+            "data" => {
+                self.has_data = true;
+                // Most events are one line, which may be long: it is kept as it is.
+                let begin = line.len() - value.len();
+                line.drain(..begin);
+                self.frame.data = line;
+            }
+            "event" => value.clone_into(&mut self.frame.name),
+            _ => {}
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_the_same_wherever_the_body_is_cut() {
+        let body = "\u{feff}event: x\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n: a comment\n\n\
+                    data:2\nid: 7\n\ndata";
+        let frame = |name: &str, data: &str| Frame { name: name.into(), data: data.into() };
+        for size in 1..=body.len() {
+            let (mut framer, mut frames) = (Framer::new(false), Vec::new());
+            for piece in body.as_bytes().chunks(size) {
+                framer.push(piece, &mut frames).unwrap();
+            }
+            assert_eq!(framer.end().unwrap(), None);
+            assert_eq!(frames, [frame("x", "{\"a\":\n1}"), frame("", "2")], "in {size} bytes");
+        }
+    }
+
+    #[test]
+    fn the_last_line_of_lines_needs_no_end() {
+        let (mut framer, mut frames) = (Framer::new(true), Vec::new());
+        framer.push(b"{}\r\n\n[]", &mut frames).unwrap();
+        frames.extend(framer.end().unwrap());
+        let data: Vec<_> = frames.iter().map(|frame| frame.data.as_str()).collect();
+        assert_eq!(data, ["{}", "[]"]);
+    }
+
+    #[test]
+    fn what_is_no_event_is_an_error() {
+        let read = |bytes: &[u8]| Framer::new(false).push(bytes, &mut Vec::new()).unwrap_err();
+        assert_eq!(read(b"data: x\rdata: y\n"), "its lines end in CR alone");
+        assert_eq!(read(b"data: \xff\n"), "a piece is no text");
+        let line = vec![b'x'; EVENT_BYTES_MAX];
+        let mut framer = Framer { line, ..Framer::new(false) };
+        let error = framer.push(b"x", &mut Vec::new()).unwrap_err();
+        assert!(error.starts_with("an event is longer than"), "{error}");
+    }
+}

@@ -1,0 +1,398 @@
+//! Reads an answer before the library that speaks the wires does.
+//!
+//! The library takes what it knows out of an event and leaves the rest, and it takes the word of a
+//! server for the end of an answer. So each event is judged here first: an error is found wherever
+//! it stands, what stands in an unusual place is put where the library looks for it, what says
+//! nothing is passed over, and what would be lost is an error. Only events that are whole and right
+//! go on.
+
+mod arguments;
+mod chat;
+mod gemini;
+mod messages;
+mod ollama;
+mod responses;
+mod usage;
+
+use crate::catalogue::Wire;
+use crate::failure::{Speaker, find_error};
+use crate::finish::Ending;
+use crate::framing::{Frame, Framer};
+use crate::halves::Halves;
+use crate::shape::{is_plain_text, mistake};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use stepwright_core::json::{self, JsonError};
+use stepwright_core::message::Usage;
+use stepwright_core::model::{ModelError, ModelErrorKind};
+
+/// Names and words of events that say only that the server is there.
+const PINGS: [&str; 5] = ["ping", "keep-alive", "keepalive", "heartbeat", "processing"];
+
+/// The reason why an answer is no answer.
+#[derive(Debug)]
+pub(crate) enum Wrong {
+    /// It is not what the wire says.
+    Shape(String),
+    /// The provider says so.
+    Failed(Box<ModelError>),
+}
+
+impl From<String> for Wrong {
+    fn from(mistake: String) -> Self {
+        Self::Shape(mistake)
+    }
+}
+
+impl From<ModelError> for Wrong {
+    fn from(error: ModelError) -> Self {
+        Self::Failed(Box::new(error))
+    }
+}
+
+/// What an answer has told beside its text and its calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) usage: Usage,
+    pub(crate) warning: Option<String>,
+    /// `true` if it is a refusal, although it ended well.
+    pub(crate) is_refusal: bool,
+    /// `true` if it wants to go on.
+    pub(crate) is_pause: bool,
+    /// Of each message of a Responses answer, whether it is a commentary.
+    pub(crate) commentary: Vec<bool>,
+}
+
+/// What becomes of an event.
+enum Verdict {
+    /// It goes on as it came.
+    Same,
+    /// It goes on as it is now.
+    Changed,
+    /// It says nothing.
+    Dropped,
+}
+
+/// Reads along with an answer.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    wire: Wire,
+    speaker: Arc<Speaker>,
+    framer: Framer,
+    halves: Halves,
+    notes: Notes,
+    dialect: Dialect,
+    /// The failure of an answer whose last counts are still to come.
+    failure: Option<ModelError>,
+    /// `true` if the model has said that it has finished.
+    is_finished: bool,
+    /// `true` if the server has said that nothing more comes.
+    is_over: bool,
+}
+
+#[derive(Debug)]
+enum Dialect {
+    Chat(chat::Chat),
+    Responses(responses::Responses),
+    Messages(messages::Messages),
+    Gemini(gemini::Gemini),
+    Ollama,
+}
+
+impl Reader {
+    pub(crate) fn new(wire: Wire, speaker: Arc<Speaker>) -> Self {
+        let dialect = match wire {
+            Wire::OpenAi | Wire::Xai => Dialect::Responses(responses::Responses::default()),
+            Wire::Anthropic => Dialect::Messages(messages::Messages::default()),
+            Wire::Gemini => Dialect::Gemini(gemini::Gemini),
+            Wire::Ollama => Dialect::Ollama,
+            Wire::OpenAiChat
+            | Wire::Azure
+            | Wire::DeepSeek
+            | Wire::Groq
+            | Wire::Mistral
+            | Wire::OpenRouter => Dialect::Chat(chat::Chat::default()),
+        };
+        Self {
+            wire,
+            speaker,
+            framer: Framer::new(wire == Wire::Ollama),
+            halves: Halves::default(),
+            notes: Notes::default(),
+            dialect,
+            failure: None,
+            is_finished: false,
+            is_over: false,
+        }
+    }
+
+    /// What the answer has told beside its text so far.
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// `true` if the model has finished, and only the end of the stream is missing.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.is_finished
+    }
+
+    /// Reads on, and gives the events that the library may read; and what is wrong behind them.
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> (Vec<u8>, Result<(), Wrong>) {
+        let (mut frames, mut out) = (Vec::new(), Vec::new());
+        let framed = self.framer.push(bytes, &mut frames);
+        for frame in frames {
+            if let Err(wrong) = self.frame(&frame, &mut out) {
+                return (out, Err(wrong));
+            }
+        }
+        (out, framed.map_err(Wrong::from))
+    }
+
+    /// Reads a whole answer that came as one document in place of a stream.
+    pub(crate) fn read_document(&mut self, document: &str) -> Result<Vec<u8>, Wrong> {
+        let value = self.parse(document)?;
+        let mut out = Vec::new();
+        // Google gives the pieces of its streams as a list where a request does not ask for events.
+        let pieces = match value {
+            Value::Array(pieces) if self.wire == Wire::Gemini => pieces,
+            value => vec![value],
+        };
+        for piece in pieces {
+            let piece = match &self.dialect {
+                Dialect::Chat(_) => chat::from_document(piece),
+                Dialect::Responses(_) => responses::from_document(piece),
+                _ => piece,
+            };
+            self.value(piece, None, &mut out)?;
+        }
+        if matches!(self.dialect, Dialect::Chat(_)) {
+            self.done(&mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// The body has ended.
+    pub(crate) fn end(&mut self) -> Result<Vec<u8>, Wrong> {
+        let mut out = Vec::new();
+        if let Some(frame) = self.framer.end()? {
+            self.frame(&frame, &mut out)?;
+        }
+        self.failed()?;
+        Ok(out)
+    }
+
+    fn failed(&mut self) -> Result<(), Wrong> {
+        match self.failure.take() {
+            Some(error) => Err(self.spent(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// `error`, which knows what the answer has consumed.
+    fn spent(&self, error: ModelError) -> Wrong {
+        ModelError { usage: Box::new(self.notes.usage), ..error }.into()
+    }
+
+    fn frame(&mut self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), Wrong> {
+        let data = frame.data.trim();
+        if self.is_over
+            || data.is_empty()
+            || is_ping(&frame.name)
+            || is_ping(data.trim_matches('"'))
+        {
+            return Ok(());
+        }
+        if data == "[DONE]" {
+            return self.done(out);
+        }
+        if frame.name == "error" {
+            return Err(self.spent(self.speaker.in_band(data)));
+        }
+        if self.failure.is_none() && !self.halves.is_waiting() && self.is_plain(data) {
+            self.emit(data, out);
+            return Ok(());
+        }
+        let value = self.parse(data)?;
+        self.value(value, Some(data), out)
+    }
+
+    /// Whether this is a piece of text and nothing else: what is right is seen at a fraction of the
+    /// price of looking at everything.
+    fn is_plain(&mut self, data: &str) -> bool {
+        let Some(text) = is_plain_text(self.wire, data) else { return false };
+        if let Dialect::Chat(chat) = &mut self.dialect {
+            chat.say(&text);
+        }
+        true
+    }
+
+    fn parse(&mut self, data: &str) -> Result<Value, Wrong> {
+        let no_json = |error: JsonError| Wrong::Shape(format!("a piece is no JSON: {error}"));
+        let mut value = match json::parse(data) {
+            Ok(value) if !self.halves.is_waiting() => return Ok(value),
+            Ok(value) => value,
+            Err(error @ JsonError::Syntax(_)) => match Halves::readable(data) {
+                Some(readable) => json::parse(&readable).map_err(no_json)?,
+                None => return Err(no_json(error)),
+            },
+            Err(error) => return Err(no_json(error)),
+        };
+        self.halves.mend(&mut value);
+        Ok(value)
+    }
+
+    /// Judges one event, which stands in the body as `data` if it does so unchanged.
+    fn value(
+        &mut self,
+        mut value: Value,
+        data: Option<&str>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Wrong> {
+        let is_mended = data.is_none_or(|data| data.contains("\\u"));
+        let Value::Object(event) = &mut value else {
+            return Err(Wrong::Shape("a piece is no object".to_owned()));
+        };
+        if event.is_empty() || said(event, "type").is_some_and(is_ping) {
+            return Ok(());
+        }
+        let is_cleaned = usage::clean(event, self.wire);
+        usage::note(event, self.wire, &mut self.notes.usage);
+        if let Some(error) = find_error(event, self.wire) {
+            return Err(self.spent(self.speaker.in_band(&error.to_string())));
+        }
+        if self.failure.is_some() {
+            return Ok(());
+        }
+        if let Some(mistake) = mistake(self.wire, event) {
+            return Err(Wrong::Shape(mistake));
+        }
+        let mut judge = Judge {
+            speaker: &self.speaker,
+            wire: self.wire,
+            notes: &mut self.notes,
+            is_finished: &mut self.is_finished,
+            failure: &mut self.failure,
+            before: Vec::new(),
+        };
+        let judged = match &mut self.dialect {
+            Dialect::Chat(chat) => chat.event(event, &mut judge),
+            Dialect::Responses(responses) => responses.event(event, &mut judge),
+            Dialect::Messages(messages) => messages.event(event, &mut judge),
+            Dialect::Gemini(gemini) => gemini.event(event, &mut judge),
+            Dialect::Ollama => ollama::event(event, &mut judge),
+        };
+        let before = judge.before;
+        let verdict = match judged {
+            Err(Wrong::Failed(error)) => return Err(self.spent(*error)),
+            judged => judged?,
+        };
+        for event in before {
+            self.emit(&event.to_string(), out);
+        }
+        match (verdict, data) {
+            (Verdict::Dropped, _) => {}
+            (Verdict::Same, Some(data)) if !is_cleaned && !is_mended => self.emit(data, out),
+            _ => self.emit(&value.to_string(), out),
+        }
+        Ok(())
+    }
+
+    /// The server says that nothing more comes.
+    fn done(&mut self, out: &mut Vec<u8>) -> Result<(), Wrong> {
+        self.failed()?;
+        if let (Dialect::Chat(chat), false) = (&self.dialect, self.is_finished)
+            && let Some(end) = chat.unannounced_end()
+        {
+            self.notes.warning = Some(format!(
+                "`{}` ended the answer with [DONE] and gave no finish reason",
+                self.speaker.provider
+            ));
+            self.emit(&end.to_string(), out);
+        }
+        self.is_over = true;
+        self.emit("[DONE]", out);
+        Ok(())
+    }
+
+    fn emit(&self, data: &str, out: &mut Vec<u8>) {
+        if self.wire == Wire::Ollama {
+            out.extend_from_slice(data.as_bytes());
+            out.push(b'\n');
+            return;
+        }
+        for line in data.split('\n') {
+            out.extend_from_slice(b"data: ");
+            out.extend_from_slice(line.as_bytes());
+            out.push(b'\n');
+        }
+        out.push(b'\n');
+    }
+}
+
+/// What the wires share when they judge an event.
+struct Judge<'a> {
+    speaker: &'a Speaker,
+    wire: Wire,
+    notes: &'a mut Notes,
+    is_finished: &'a mut bool,
+    failure: &'a mut Option<ModelError>,
+    /// What the library reads before the event.
+    before: Vec<Value>,
+}
+
+impl Judge<'_> {
+    /// What becomes of the answer that ends with `reason`; an error if it is none. `said` is what
+    /// the provider says about it.
+    fn ending(&mut self, reason: &str, said: Option<&str>) -> Result<Ending, Wrong> {
+        let ending = crate::finish::ending(self.wire, reason);
+        self.judged(ending, reason, said)
+    }
+
+    /// As [`Judge::ending`], for an ending that is known.
+    fn judged(
+        &mut self,
+        ending: Ending,
+        reason: &str,
+        said: Option<&str>,
+    ) -> Result<Ending, Wrong> {
+        let kind = match ending {
+            Ending::Refused => ModelErrorKind::Refused,
+            Ending::Retryable | Ending::Final => ModelErrorKind::Provider,
+            Ending::End | Ending::Calls | Ending::Length => {
+                *self.is_finished = true;
+                return Ok(ending);
+            }
+            Ending::Pause => {
+                (*self.is_finished, self.notes.is_pause) = (true, true);
+                return Ok(ending);
+            }
+        };
+        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+        let provider = self.speaker.provider;
+        let message = format!("`{provider}` ended its answer with `{reason}`{said}");
+        let mut error = self.speaker.error(kind, message);
+        error.retryable = ending == Ending::Retryable;
+        Err(error.into())
+    }
+}
+
+type Object = Map<String, Value>;
+
+fn is_ping(word: &str) -> bool {
+    PINGS.iter().any(|ping| ping.eq_ignore_ascii_case(word))
+}
+
+/// A text in an event that says something.
+fn said<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
+    object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+fn list_mut<'a>(object: &'a mut Object, name: &str) -> impl Iterator<Item = &'a mut Object> {
+    let list = object.get_mut(name).and_then(Value::as_array_mut);
+    list.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+fn list<'a>(object: &'a Object, name: &str) -> impl Iterator<Item = &'a Object> {
+    let list = object.get(name).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_object)
+}

@@ -1,0 +1,441 @@
+//! What a provider answers, in our words.
+
+use super::{ADAPTER, failure};
+use crate::failure::Speaker;
+use crate::key::{Filter, clean};
+use crate::think::{Piece, Think};
+use crate::transport::Heard;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::stream::Stream;
+use futures_util::{FutureExt as _, StreamExt as _};
+use rig_core::completion::{CompletionResponse, FinishReason};
+use rig_core::error::ProviderError;
+use rig_core::message::{
+    AssistantContent, DocumentSourceKind, Image, MimeType, ToolCall as RigCall,
+};
+use rig_core::streaming::{CompletionStream, Item, PartKind, StreamEvent};
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::collections::{HashSet, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use stepwright_core::BoxFuture;
+use stepwright_core::media::{Media, MediaKind};
+use stepwright_core::message::{Arguments, AssistantTurn, Native, Part, ToolCall, Usage};
+use stepwright_core::model::{Completion, ModelError, ModelErrorKind, ModelEvent, StopReason};
+
+/// A text of more bytes than this is kept once.
+const LONG_BYTES: usize = 1024 * 1024;
+
+/// The answer to one request.
+pub(super) struct Answer {
+    id: String,
+    speaker: Arc<Speaker>,
+    reading: Reading,
+    /// The parts that are calls, in the order in which they began.
+    calls: Vec<usize>,
+    /// The number of parts of text that have begun, and which of them are commentaries.
+    texts: usize,
+    commentary: HashSet<usize>,
+    heard: Arc<Heard>,
+    /// The number of pieces that had come when something was last told.
+    seen: u64,
+    voice: Voice,
+}
+
+enum Reading {
+    Events(Box<CompletionStream>),
+    End(BoxFuture<'static, Result<CompletionResponse, ProviderError>>),
+    Over,
+}
+
+/// What is told of an answer while it comes: thoughts apart, and secrets left out.
+struct Voice {
+    think: Think,
+    secrets: Arc<Vec<String>>,
+    filter: Filter,
+    channel: Channel,
+    ready: VecDeque<ModelEvent>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Channel {
+    Text,
+    Thought,
+    Arguments(usize),
+}
+
+impl Voice {
+    fn new(secrets: Vec<String>) -> Self {
+        let secrets = Arc::new(secrets);
+        let filter = Filter::new(secrets.clone());
+        let (think, ready) = (Think::default(), VecDeque::new());
+        Self { think, secrets, filter, channel: Channel::Text, ready }
+    }
+
+    fn text(&mut self, text: String) {
+        for piece in self.think.push(text) {
+            self.piece(piece);
+        }
+    }
+
+    fn thought(&mut self, text: String) {
+        // Where the provider tells thoughts apart, a tag in the text is text.
+        let held = std::mem::replace(&mut self.think, Think::Text).end();
+        for piece in held {
+            self.piece(piece);
+        }
+        self.say(Channel::Thought, text);
+    }
+
+    fn piece(&mut self, piece: Piece) {
+        match piece {
+            Piece::Text(text) => self.say(Channel::Text, text),
+            Piece::Thought(text) => self.say(Channel::Thought, text),
+        }
+    }
+
+    fn say(&mut self, channel: Channel, text: String) {
+        if channel != self.channel {
+            self.rest();
+            self.channel = channel;
+        }
+        let text = self.filter.push(text);
+        self.tell(text);
+    }
+
+    /// Tells what was held back.
+    fn rest(&mut self) {
+        let held = self.filter.end();
+        self.tell(held);
+    }
+
+    fn tell(&mut self, text: String) {
+        if !text.is_empty() {
+            self.ready.push_back(match self.channel {
+                Channel::Text => ModelEvent::TextDelta(text),
+                Channel::Thought => ModelEvent::ReasoningDelta(text),
+                Channel::Arguments(index) => ModelEvent::ToolArgumentsDelta { index, json: text },
+            });
+        }
+    }
+
+    fn event(&mut self, event: ModelEvent) {
+        let held = self.think.end();
+        for piece in held {
+            self.piece(piece);
+        }
+        self.rest();
+        self.ready.push_back(event);
+    }
+}
+
+impl Answer {
+    pub(super) fn new(
+        id: String,
+        speaker: Arc<Speaker>,
+        events: CompletionStream,
+        heard: Arc<Heard>,
+    ) -> Self {
+        let secrets = speaker.key.as_ref().map(crate::key::Key::secrets).unwrap_or_default();
+        Self {
+            id,
+            speaker,
+            reading: Reading::Events(Box::new(events)),
+            calls: Vec::new(),
+            texts: 0,
+            commentary: HashSet::new(),
+            heard,
+            seen: 0,
+            voice: Voice::new(secrets),
+        }
+    }
+}
+
+impl Stream for Answer {
+    type Item = Result<ModelEvent, ModelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(event) = this.voice.ready.pop_front() {
+                this.seen = this.heard.pieces();
+                return Poll::Ready(Some(Ok(event)));
+            }
+            let polled = match &mut this.reading {
+                Reading::Over => return Poll::Ready(None),
+                Reading::End(end) => {
+                    let response = std::task::ready!(end.poll_unpin(cx));
+                    this.reading = Reading::Over;
+                    match response.map_err(|error| failure(error, &this.speaker)) {
+                        Ok(response) => match this.completion(response) {
+                            Ok(done) => {
+                                this.voice.event(done);
+                                continue;
+                            }
+                            Err(error) => return Poll::Ready(Some(Err(this.spent(error)))),
+                        },
+                        Err(error) => return Poll::Ready(Some(Err(this.spent(error)))),
+                    }
+                }
+                Reading::Events(events) => events.poll_next_unpin(cx),
+            };
+            match polled {
+                Poll::Ready(Some(Ok(Item::Event(event)))) => this.event(event),
+                // Events of a kind that is newer than this program; providers say to skip them.
+                // Those of a known kind and a wrong shape do not come this far: see `shape`.
+                Poll::Ready(Some(Ok(Item::Unknown(_)))) => {}
+                Poll::Ready(Some(Err(error))) => {
+                    this.reading = Reading::Over;
+                    return Poll::Ready(Some(Err(this.spent(failure(error, &this.speaker)))));
+                }
+                Poll::Ready(None) => {
+                    let Reading::Events(events) =
+                        std::mem::replace(&mut this.reading, Reading::Over)
+                    else {
+                        return Poll::Ready(None);
+                    };
+                    this.reading = Reading::End(events.finish().boxed());
+                }
+                Poll::Pending => {
+                    let pieces = this.heard.pieces();
+                    if pieces == this.seen {
+                        return Poll::Pending;
+                    }
+                    this.seen = pieces;
+                    return Poll::Ready(Some(Ok(ModelEvent::Heartbeat)));
+                }
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn event(&mut self, event: StreamEvent) {
+        let call = |part: usize| self.calls.iter().position(|known| *known == part);
+        match event {
+            StreamEvent::Text { part, text } if self.commentary.contains(&part.index()) => {
+                self.voice.say(Channel::Thought, text);
+            }
+            StreamEvent::Text { text, .. } => self.voice.text(text),
+            StreamEvent::Reasoning { text, .. } => self.voice.thought(text),
+            StreamEvent::Start { part, name: Some(name), .. } => {
+                self.calls.push(part.index());
+                let index = self.calls.len() - 1;
+                self.voice.event(ModelEvent::ToolCallStart { index, name: name.to_string() });
+            }
+            StreamEvent::Start { part, kind: PartKind::Text, .. } => {
+                if self.heard.notes().commentary.get(self.texts) == Some(&true) {
+                    self.commentary.insert(part.index());
+                }
+                self.texts += 1;
+            }
+            StreamEvent::Arguments { part, json } => {
+                if let Some(index) = call(part.index()) {
+                    self.voice.say(Channel::Arguments(index), json);
+                }
+            }
+            StreamEvent::End { part, content: AssistantContent::ToolCall(ready) } => {
+                if let Some(index) = call(part.index()) {
+                    let call = tool_call(&ready, &self.voice.secrets);
+                    self.voice.event(ModelEvent::ToolCallReady { index, call });
+                }
+            }
+            StreamEvent::Start { .. } | StreamEvent::End { .. } => {}
+        }
+    }
+
+    /// The answer as the library wants to have it again. A long text alone is the same without it.
+    fn native(&self, response: &CompletionResponse) -> Option<Native> {
+        let is_text = |content: &AssistantContent| match content {
+            AssistantContent::Text(text) => {
+                let item = text.native.as_ref().map(|native| &native.item);
+                item.is_none_or(|item| item.get("thoughtSignature").is_none())
+            }
+            _ => false,
+        };
+        let bytes: usize = response
+            .choice
+            .iter()
+            .map(|content| match content {
+                AssistantContent::Text(text) => text.text.len(),
+                _ => 0,
+            })
+            .sum();
+        if bytes > LONG_BYTES && response.choice.iter().all(is_text) {
+            return None;
+        }
+        let message = serde_json::to_value(response.message()?).ok()?;
+        if holds(&message, &self.voice.secrets) {
+            return None;
+        }
+        let data = json!({"model": self.id, "message": message});
+        Some(Native { adapter: ADAPTER.to_owned(), data })
+    }
+
+    /// `error`, which knows what the answer has consumed.
+    fn spent(&self, mut error: ModelError) -> ModelError {
+        if error.usage.is_empty() {
+            error.usage = Box::new(self.heard.notes().usage);
+        }
+        error
+    }
+
+    fn completion(&self, mut response: CompletionResponse) -> Result<ModelEvent, ModelError> {
+        let notes = self.heard.notes();
+        let secrets = &self.voice.secrets;
+        let lost = |what: String| {
+            let message = format!("`{}` answered with {what}", self.speaker.provider);
+            self.speaker.error(ModelErrorKind::Malformed, message)
+        };
+        let native = self.native(&response);
+        let finish_reason = response.finish_reason();
+        let choice = std::mem::take(&mut response.choice);
+        let mut parts = Vec::with_capacity(choice.len());
+        let mut is_native = true;
+        for (at, content) in choice.into_iter().enumerate() {
+            match part(content, secrets).map_err(lost)? {
+                Some(Part::Text { text }) if self.commentary.contains(&at) => {
+                    parts.push(Part::Reasoning { text });
+                }
+                // Where the provider tells thoughts apart, a tag in the text is text.
+                Some(Part::Text { text }) if parts.is_empty() => match Think::split(&text) {
+                    Some((thoughts, text)) => {
+                        is_native = false;
+                        parts.extend(
+                            (!thoughts.is_empty()).then_some(Part::Reasoning { text: thoughts }),
+                        );
+                        parts.extend((!text.is_empty()).then_some(Part::Text { text }));
+                    }
+                    None => parts.push(Part::Text { text }),
+                },
+                part => parts.extend(part),
+            }
+        }
+        let turn = AssistantTurn { parts, native: native.filter(|_| is_native) };
+        let calls = turn.tool_calls().next().is_some();
+        let stop = match finish_reason {
+            Some(FinishReason::ContentFilter) => StopReason::Refused,
+            Some(FinishReason::Length) => StopReason::Length,
+            Some(FinishReason::ToolCalls) => StopReason::ToolCalls,
+            Some(FinishReason::Other(reason)) => {
+                let said = response.error.as_deref().unwrap_or(&reason);
+                return Err(self.speaker.in_band(said));
+            }
+            _ if notes.is_refusal => StopReason::Refused,
+            _ if notes.is_pause => StopReason::Other("pause_turn".to_owned()),
+            _ if calls => StopReason::ToolCalls,
+            _ => StopReason::EndTurn,
+        };
+        let usage = response.usage;
+        Ok(ModelEvent::Done(Completion {
+            turn,
+            stop,
+            // Both sides count alike: cached and written tokens are among those read, thoughts
+            // among those written.
+            usage: Usage {
+                input_tokens: usage.input_tokens,
+                output_tokens: usage.output_tokens,
+                cache_read_tokens: usage.cached_input_tokens,
+                cache_write_tokens: usage.cache_creation_input_tokens,
+                reasoning_tokens: usage.reasoning_tokens,
+            },
+            response_id: response.response_id().map(|id| clean(id, secrets).into_owned()),
+            request_id: self.heard.request_id(),
+            warning: notes.warning,
+        }))
+    }
+}
+
+/// A part of an answer, or what it is if it cannot be read.
+fn part(content: AssistantContent, secrets: &[String]) -> Result<Option<Part>, String> {
+    let clean = |text: String| match clean(&text, secrets) {
+        Cow::Owned(clean) => clean,
+        Cow::Borrowed(_) => text,
+    };
+    Ok(Some(match content {
+        AssistantContent::Text(text) => Part::Text { text: clean(text.text) },
+        AssistantContent::Reasoning(thought) if thought.text.is_empty() => return Ok(None),
+        AssistantContent::Reasoning(thought) => Part::Reasoning { text: clean(thought.text) },
+        AssistantContent::ToolCall(call) => Part::ToolCall(tool_call(&call, secrets)),
+        AssistantContent::Image(image) => image_part(&image)?,
+        AssistantContent::Opaque(opaque) => return medium(&opaque.item),
+        _ => return Err("content of a kind that is not known".to_owned()),
+    }))
+}
+
+fn image_part(image: &Image) -> Result<Part, String> {
+    let media = match &image.data {
+        DocumentSourceKind::Base64(data) => Media::bytes(MediaKind::Image, decoded(data)?),
+        DocumentSourceKind::Raw(bytes) => Media::bytes(MediaKind::Image, bytes.clone()),
+        DocumentSourceKind::Url(url) => Media::url(MediaKind::Image, url.clone()),
+        _ => return Err("an image that is neither there nor at an address".to_owned()),
+    };
+    let mime = image.media_type.as_ref().map(MimeType::to_mime_type);
+    Ok(Part::Media { media: media.with_mime(mime.unwrap_or("image/png")) })
+}
+
+/// The medium in an item that the library hands on as it came.
+fn medium(item: &Value) -> Result<Option<Part>, String> {
+    let text = |place: &str| item.pointer(place).and_then(Value::as_str);
+    let kind = |mime: &str| match mime.split('/').next() {
+        Some("image") => MediaKind::Image,
+        Some("audio") => MediaKind::Audio,
+        Some("video") => MediaKind::Video,
+        _ => MediaKind::File,
+    };
+    let (media, mime) = if text("/type") == Some("image_generation_call") {
+        let Some(data) = text("/result").filter(|data| !data.is_empty()) else { return Ok(None) };
+        let mime = format!("image/{}", text("/output_format").unwrap_or("png"));
+        (Media::bytes(MediaKind::Image, decoded(data)?), mime)
+    } else if let Some(data) = text("/inlineData/data") {
+        let mime = text("/inlineData/mimeType").unwrap_or("application/octet-stream");
+        (Media::bytes(kind(mime), decoded(data)?), mime.to_owned())
+    } else if let Some(url) = text("/fileData/fileUri") {
+        let mime = text("/fileData/mimeType").unwrap_or("application/octet-stream");
+        (Media::url(kind(mime), url), mime.to_owned())
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Part::Media { media: media.with_mime(mime) }))
+}
+
+fn decoded(data: &str) -> Result<Vec<u8>, String> {
+    STANDARD.decode(data).map_err(|error| format!("data that is not base64 ({error})"))
+}
+
+/// `true` if a text in `value` holds a secret.
+fn holds(value: &Value, secrets: &[String]) -> bool {
+    match value {
+        _ if secrets.is_empty() => false,
+        Value::String(text) => secrets.iter().any(|secret| text.contains(secret.as_str())),
+        Value::Array(items) => items.iter().any(|item| holds(item, secrets)),
+        Value::Object(members) => members.values().any(|member| holds(member, secrets)),
+        _ => false,
+    }
+}
+
+fn without(value: Value, secrets: &[String]) -> Value {
+    match value {
+        Value::String(text) => clean(&text, secrets).into(),
+        Value::Array(items) => items.into_iter().map(|item| without(item, secrets)).collect(),
+        Value::Object(members) => {
+            let members = members.into_iter();
+            members.map(|(name, member)| (name, without(member, secrets))).collect()
+        }
+        other => other,
+    }
+}
+
+fn tool_call(call: &RigCall, secrets: &[String]) -> ToolCall {
+    ToolCall {
+        id: call.id.wire().into_owned(),
+        name: call.function.name.to_string(),
+        arguments: match &call.function.invalid_arguments {
+            None => Arguments::Json(without(call.function.arguments_value(), secrets)),
+            Some(raw) => Arguments::Invalid(clean(raw, secrets).into_owned()),
+        },
+    }
+}

@@ -1,0 +1,141 @@
+//! Gives the rows of older versions their checksums.
+
+use super::append::whole_body;
+use super::errors::Failure;
+use crate::rows::from_column;
+use crate::sums::{RunIdentity, RunState, SessionValues, Sums};
+use rusqlite::{Connection, params};
+use stepwright_core::{RunId, StoreError, Timestamp};
+
+/// Computes the checksums of all rows. They cover what is there now: damage from before is not
+/// noticed by them.
+pub(super) fn fill(connection: &Connection, sums: Sums) -> Result<(), Failure> {
+    runs(connection, sums)?;
+    facts(connection, sums)?;
+    signals(connection, sums)?;
+    sessions(connection, sums)?;
+    plans(connection, sums)
+}
+
+fn runs(connection: &Connection, sums: Sums) -> Result<(), Failure> {
+    let mut read = connection.prepare(
+        "SELECT id, run_id, session_id, user_id, workflow_id, digest, status, created_at, \
+         updated_at, wake_at, background, driver, \
+         (SELECT count(*) FROM journal WHERE run = runs.id) FROM runs",
+    )?;
+    let mut write = connection.prepare(
+        "UPDATE runs SET facts = ?2, sum = ?3, status_sum = ?4, driver_sum = ?5 WHERE id = ?1",
+    )?;
+    let mut found = read.query([])?;
+    while let Some(row) = found.next()? {
+        let text = |nth| row.get::<_, String>(nth);
+        let (run, user): (String, Option<String>) = (text(1)?, row.get(3)?);
+        let driver: Option<String> = row.get(11)?;
+        let identity = RunIdentity {
+            run_id: &run,
+            session_id: &text(2)?,
+            user_id: user.as_deref(),
+            workflow_id: &text(4)?,
+            digest: &text(5)?,
+            created_at: row.get(7)?,
+            background: row.get(10)?,
+        };
+        let state = RunState {
+            status: &text(6)?,
+            updated_at: row.get(8)?,
+            wake_at: row.get(9)?,
+            facts: row.get(12)?,
+        };
+        write.execute(params![
+            row.get::<_, i64>(0)?,
+            state.facts,
+            sums.run(&identity),
+            sums.status(&run, &state),
+            sums.driver(&run, driver.as_deref()),
+        ])?;
+    }
+    Ok(())
+}
+
+fn facts(connection: &Connection, sums: Sums) -> Result<(), Failure> {
+    let mut read = connection.prepare(
+        "SELECT journal.rowid, run_id, seq, path, at, body, shared, blob, run \
+         FROM journal JOIN runs ON runs.id = run",
+    )?;
+    let mut write = connection.prepare("UPDATE journal SET sum = ?2 WHERE rowid = ?1")?;
+    let mut found = read.query([])?;
+    while let Some(row) = found.next()? {
+        let (name, path): (String, String) = (row.get(1)?, row.get(3)?);
+        let (sequence, at) = (from_column(row.get(2)?), Timestamp(from_column(row.get(4)?)));
+        let run = RunId::new(&name).map_err(|error| unreadable(&name, error))?;
+        let body: String = row.get(5)?;
+        let place = (row.get(8)?, sequence);
+        let kept = (body.as_bytes(), row.get(6)?, row.get(7)?);
+        let body = whole_body(connection, &run, path.as_bytes(), place, kept)?;
+        let sum = sums.fact(&run, sequence, path.as_bytes(), at, &body);
+        write.execute((row.get::<_, i64>(0)?, sum))?;
+    }
+    Ok(())
+}
+
+fn signals(connection: &Connection, sums: Sums) -> Result<(), Failure> {
+    let mut read = connection.prepare(
+        "SELECT place, run_id, inbox.id, wish, at, done FROM inbox JOIN runs ON runs.id = run",
+    )?;
+    let mut write =
+        connection.prepare("UPDATE inbox SET sum = ?2, done_sum = ?3 WHERE place = ?1")?;
+    let mut found = read.query([])?;
+    while let Some(row) = found.next()? {
+        let (run, id): (String, String) = (row.get(1)?, row.get(2)?);
+        let wish: Option<String> = row.get(3)?;
+        let sum = sums.signal(&run, &id, wish.as_deref(), row.get(4)?);
+        write.execute((row.get::<_, i64>(0)?, sum, sums.done(&run, &id, row.get(5)?)))?;
+    }
+    Ok(())
+}
+
+fn sessions(connection: &Connection, sums: Sums) -> Result<(), Failure> {
+    let mut read = connection.prepare(
+        "SELECT session_id, user_id, workflow_id, name, state, version, metrics, created_at, \
+         updated_at FROM sessions",
+    )?;
+    let mut write = connection.prepare("UPDATE sessions SET sum = ?2 WHERE session_id = ?1")?;
+    let mut found = read.query([])?;
+    while let Some(row) = found.next()? {
+        let text = |nth| row.get::<_, String>(nth);
+        let maybe = |nth| row.get::<_, Option<String>>(nth);
+        let (session, user, name) = (text(0)?, maybe(1)?, maybe(3)?);
+        let sum = sums.session(&SessionValues {
+            session_id: &session,
+            user_id: user.as_deref(),
+            workflow_id: &text(2)?,
+            name: name.as_deref(),
+            state: &text(4)?,
+            version: row.get(5)?,
+            metrics: &text(6)?,
+            created_at: row.get(7)?,
+            updated_at: row.get(8)?,
+        });
+        write.execute((&session, sum))?;
+    }
+    Ok(())
+}
+
+fn plans(connection: &Connection, sums: Sums) -> Result<(), Failure> {
+    let mut read = connection.prepare("SELECT digest, plan FROM plans")?;
+    let mut write = connection.prepare("UPDATE plans SET sum = ?2 WHERE digest = ?1")?;
+    let mut found = read.query([])?;
+    while let Some(row) = found.next()? {
+        let (digest, plan): (String, String) = (row.get(0)?, row.get(1)?);
+        write.execute((&digest, sums.plan(&digest, &plan)))?;
+    }
+    Ok(())
+}
+
+fn unreadable(run: &str, error: stepwright_core::IdError) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("the database has a run with the name `{}`", run.escape_debug()),
+        source: error.into(),
+        hint: None,
+    }
+}

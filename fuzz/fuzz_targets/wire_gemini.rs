@@ -1,0 +1,9 @@
+//! The body of an answer on the wire `gemini`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use stepwright_models::fuzzing::read_answer;
+
+fuzz_target!(|body: &[u8]| {
+    let _ = read_answer("google", "text/event-stream", vec![body.to_vec()]);
+});
