@@ -47,6 +47,13 @@ impl StepPath {
         Self(text.into())
     }
 
+    /// The node `name` directly beneath this one. At the top, the address shares the text of the
+    /// name.
+    #[must_use]
+    pub fn child_shared(&self, name: &Arc<str>) -> Self {
+        if self.0.is_empty() { Self(name.clone()) } else { self.child(name) }
+    }
+
     /// The `n`-th turn of a loop, or the `n`-th item of a map, counted from 1.
     #[must_use]
     pub fn nth(&self, n: u32) -> Self {

@@ -158,23 +158,37 @@ impl World {
         z ^ (z >> 31)
     }
 
+    /// The number that chance is mixed with in this process: see [`Clock::process`].
+    pub fn process(&self) -> u64 {
+        self.clock.process()
+    }
+
     /// A new name for a run: a version 7 UUID, so that names sort by time.
     pub fn run_id(&self) -> RunId {
-        RunId::made(self.uuid().as_str())
+        self.run_id_in(self.process(), self.now())
+    }
+
+    /// A new name for a run, for a caller that knows the [`World::process`] and the time already:
+    /// to ask for them is a system call, and a look at the clock.
+    pub fn run_id_in(&self, process: u64, now: Timestamp) -> RunId {
+        RunId::made(self.uuid(process, now).as_str())
     }
 
     /// A new name for a session.
     pub fn session_id(&self) -> SessionId {
-        SessionId::made(self.uuid().as_str())
+        self.session_id_in(self.process(), self.now())
     }
 
-    fn uuid(&self) -> UuidText {
-        // Asking which process this is costs as much as all the rest.
-        let process = self.clock.process();
+    /// A new name for a session, as [`World::run_id_in`] makes one for a run.
+    pub fn session_id_in(&self, process: u64, now: Timestamp) -> SessionId {
+        SessionId::made(self.uuid(process, now).as_str())
+    }
+
+    fn uuid(&self, process: u64, now: Timestamp) -> UuidText {
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.chance_in(process).to_be_bytes());
         random[8..].copy_from_slice(&self.chance_in(process).to_be_bytes()[..2]);
-        let uuid = uuid::Builder::from_unix_timestamp_millis(self.now().0, &random).into_uuid();
+        let uuid = uuid::Builder::from_unix_timestamp_millis(now.0, &random).into_uuid();
         let mut text = UuidText([0; 36]);
         uuid.hyphenated().encode_lower(&mut text.0);
         text

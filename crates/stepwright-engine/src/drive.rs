@@ -148,7 +148,9 @@ impl Job {
         self.begin()?;
         let mut flow = self.given();
         let ending = self.walk(&mut flow).await;
-        self.recorder.time_passes();
+        if !matches!(ending, Ending::Walked(_)) {
+            self.recorder.time_passes();
+        }
         let (recorder, root) = (&self.recorder, StepPath::root());
         let (kind, patches) = match ending {
             Ending::Walked(Ok(())) => {

@@ -104,8 +104,17 @@ fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>)
         siblings.push(slot.into_result(steps));
     }
     top.reverse();
-    let media = top.iter().flat_map(StepResult::walk).flat_map(|step| step.media.clone()).collect();
+    let mut media = Vec::new();
+    collect_media(&top, &mut media);
     (top, runs, media)
+}
+
+/// Adds the media of `steps` and of everything inside them, in the order of the tree.
+fn collect_media(steps: &[StepResult], media: &mut Vec<Media>) {
+    for step in steps {
+        media.extend_from_slice(&step.media);
+        collect_media(&step.steps, media);
+    }
 }
 
 /// Branches and items stand in the order in which they were declared, not in which they began.

@@ -49,7 +49,7 @@ async fn visit<E: Effects>(
     at: &StepPath,
     flow: &mut Flow,
 ) -> Result<(), Stop> {
-    let path = at.child(&node.name);
+    let path = at.child_shared(&node.name);
     match &node.kind {
         // Boxed, because few steps ask people, and all of them wait.
         NodeKind::Step { .. } if asks(node) => Box::pin(step::asking(fx, node, path, flow)).await,

@@ -119,6 +119,8 @@ pub(crate) struct Recording {
     pub(crate) driver: Option<Arc<str>>,
     /// The answer to every question about an effect whose outcome is unknown.
     pub(crate) interrupted: Option<OnInterrupted>,
+    /// The time, for a run that begins at once.
+    pub(crate) now: Option<Timestamp>,
 }
 
 impl Recorder {
@@ -133,6 +135,7 @@ impl Recorder {
     ) -> Result<Self, StoreError> {
         let Recording { run, world, store, cancelled, outbox, keep_events, debug, .. } = recording;
         let (driver, interrupted) = (recording.driver, recording.interrupted);
+        let noted_at = recording.now.unwrap_or_default().0.into();
         let fold = fold_all(&run, past)?;
         let mut notes: FxHashMap<StepPath, Vec<Event>> = FxHashMap::default();
         let mut once: Option<Box<Once>> = None;
@@ -179,7 +182,7 @@ impl Recorder {
         };
         let journal = store.map(|store| Box::new(Journal { store, appending: None.into() }));
         let waits = Waits::of(past);
-        let (noted_at, tape) = (0.into(), Mutex::new(tape));
+        let tape = Mutex::new(tape);
         let activity = Activity::default();
         Ok(Self { run, world, cancelled, noted_at, tape, journal, waits, activity })
     }
@@ -247,7 +250,7 @@ impl Recorder {
         }
         if self.journal.is_some() {
             tape.queue.push_back(fact);
-        } else {
+        } else if tape.is_watched() {
             tape.show(fact);
         }
         Ok(())
@@ -256,6 +259,9 @@ impl Recorder {
     /// Notes the last fact of the run, with what it does to the session.
     pub(crate) fn end(&self, kind: EventKind, patches: Vec<Patch>) -> Result<(), Stop> {
         self.record(&StepPath::root(), kind)?;
+        if self.journal.is_none() {
+            return Ok(());
+        }
         let mut tape = self.tape();
         let metrics = tape.fold.metrics();
         tape.close = Some(Box::new(SessionClose { patches, metrics }));
@@ -606,6 +612,11 @@ impl Tape {
         }
         let function = self.fold.executor_of(at) == Some(ExecutorType::Function);
         function.then(|| output.content.clone())
+    }
+
+    /// `true` if events are shown to readers, or logged.
+    fn is_watched(&self) -> bool {
+        self.debug || !self.outboxes.is_empty()
     }
 
     fn show(&mut self, event: Event) {

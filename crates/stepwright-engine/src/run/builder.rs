@@ -1,6 +1,7 @@
 //! A run before it begins: a builder that is a future.
 
 use super::blocking::runtime;
+use super::live::Registration;
 use super::{IntoInput, Known, Live, Outbox, RunHandle, RunStream};
 use crate::drive::Job;
 use crate::recorder::{Recorder, Recording};
@@ -200,25 +201,23 @@ impl Run {
         if workflow.is_dispatched() {
             return self.dispatched().await;
         }
-        let Prepared { job, run, .. } = self.prepare(None, true).await?;
-        let mut registered = Registered::of(&workflow, &run);
+        let Prepared { job, run, registration, .. } = self.prepare(None, true).await?;
         workflow.attend();
         let recorder = job.recorder.clone();
         let live = Arc::new(Live::of(recorder.cancel_token().clone(), Some(recorder)));
         workflow.live().replace(&run, Known::Background(live));
         job.begin_for_others().await?;
         workflow.dispatch(&run, None).await?;
-        registered.handed_on = true;
+        registration.hand_on();
         Ok(RunHandle::new(workflow, run))
     }
 
     /// Begins the run, and leaves it to whoever is told of it by the dispatcher.
     async fn dispatched(self) -> Result<RunHandle, Error> {
-        let Prepared { job, run, workflow } = self.prepare(None, true).await?;
-        let registered = Registered::of(&workflow, &run);
+        let Prepared { job, run, workflow, registration } = self.prepare(None, true).await?;
         job.begin_for_others().await?;
-        // Not this process' own: whoever takes it up may be this process all the same.
-        drop(registered);
+        // From here on any process may take it up, this one too.
+        drop(registration);
         workflow.attend();
         if let Err(error) = workflow.dispatch(&run, None).await {
             // It has begun, and whoever attends to the workflow tells the dispatcher again.
@@ -245,10 +244,18 @@ impl Run {
 
     /// Drives the run to its end, here and now.
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
-        let Prepared { job, run, workflow } = self.prepare(outbox, false).await?;
-        let left = Left { recorder: Some(job.recorder.clone()), run, workflow };
+        let Prepared { job, workflow, registration, .. } = self.prepare(outbox, false).await?;
+        let mut guard = AbandonGuard(Some(job.recorder.clone()));
         // The output has no room in the future of a run that waits.
-        left.rested(job.drive().await).await
+        let answer = job.drive().await;
+        guard.0 = None;
+        match answer {
+            // Boxed, because every run keeps the room, and few pause.
+            Ok(output) if output.is_paused() => {
+                Box::pin(paused(workflow, registration, output)).await
+            }
+            answer => workflow.with_events(answer),
+        }
     }
 
     async fn prepare(
@@ -310,8 +317,11 @@ impl Run {
             input.content = prepared;
         }
         let world = workflow.world();
-        let run = options.run_id.transpose()?.unwrap_or_else(|| world.run_id());
-        let session_id = options.session_id.transpose()?.unwrap_or_else(|| world.session_id());
+        let live = workflow.live();
+        let (process, now) = (live.process(world), world.now());
+        let run = options.run_id.transpose()?.unwrap_or_else(|| world.run_id_in(process, now));
+        let session_id = options.session_id.transpose()?;
+        let session_id = session_id.unwrap_or_else(|| world.session_id_in(process, now));
         let (mut state, version) = session.map(|s| (s.state, s.version)).unwrap_or_default();
         let mut patches = Vec::new();
         if version == 0 {
@@ -354,12 +364,12 @@ impl Run {
             debug: options.debug,
             driver,
             interrupted: None,
+            now: Some(now),
         };
         let job = Job::new(workflow.shared_plan(), started, recording, &[])?;
-        if !workflow.live().insert(run.clone(), Known::Foreground(job.recorder.clone())) {
-            return Err(taken(&run));
-        }
-        Ok(Prepared { job, run, workflow })
+        let known = Known::Foreground(job.recorder.clone());
+        let registration = live.register(&run, known).ok_or_else(|| taken(&run))?;
+        Ok(Prepared { job, run, workflow, registration })
     }
 }
 
@@ -399,57 +409,27 @@ struct Prepared {
     job: Job,
     run: RunId,
     workflow: Workflow,
+    registration: Registration,
 }
 
-/// A run that this process is about to begin, until it is handed on: a future can be dropped at any
-/// moment.
-struct Registered {
+/// Sets up a run that waits to go on by itself when its time has come, and returns its output.
+async fn paused(
     workflow: Workflow,
-    run: RunId,
-    handed_on: bool,
+    registration: Registration,
+    output: RunOutput,
+) -> Result<RunOutput, Error> {
+    // Out of the registry first: the driver that is woken registers the run again.
+    drop(registration);
+    workflow.wake_later(&output.run_id, &output).await;
+    workflow.with_events(Ok(output))
 }
 
-impl Registered {
-    fn of(workflow: &Workflow, run: &RunId) -> Self {
-        Self { workflow: workflow.clone(), run: run.clone(), handed_on: false }
-    }
-}
+/// Cancels a run whose future is dropped before the run has ended.
+struct AbandonGuard(Option<Arc<Recorder>>);
 
-impl Drop for Registered {
+impl Drop for AbandonGuard {
     fn drop(&mut self) {
-        if !self.handed_on {
-            self.workflow.live().remove(&self.run);
-        }
-    }
-}
-
-/// Somebody who drives a run and may leave it: a future can be dropped at any moment.
-struct Left {
-    recorder: Option<Arc<Recorder>>,
-    run: RunId,
-    workflow: Workflow,
-}
-
-impl Left {
-    /// The run has ended, or waits: then it is seen to that it goes on by itself when its moment
-    /// has come.
-    async fn rested(mut self, answer: Result<RunOutput, Error>) -> Result<RunOutput, Error> {
-        self.recorder = None;
-        if let Ok(output) = &answer
-            && output.is_paused()
-        {
-            self.workflow.live().remove(&self.run);
-            // Boxed, because every run keeps the room, and few come here.
-            Box::pin(self.workflow.wake_later(&self.run, output)).await;
-        }
-        self.workflow.with_events(answer)
-    }
-}
-
-impl Drop for Left {
-    fn drop(&mut self) {
-        self.workflow.live().remove(&self.run);
-        let Some(recorder) = self.recorder.take() else { return };
+        let Some(recorder) = self.0.take() else { return };
         recorder.cancel_token().cancel();
         // The steps under way have been dropped with the future. Where there is a runtime, the
         // journal is told so; where there is none, the run stays as a crash would leave it.

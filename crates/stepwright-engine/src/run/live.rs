@@ -2,10 +2,11 @@
 
 use crate::recorder::Recorder;
 use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use stepwright_core::{Error, RunId, RunOutput, RunStatus};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use stepwright_core::{Error, RunId, RunOutput, RunStatus, World};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -163,44 +164,107 @@ impl Known {
     }
 }
 
-/// All of them.
-#[derive(Default)]
-pub(crate) struct LiveRuns(Mutex<FxHashMap<RunId, Known>>);
+type Runs = Mutex<FxHashMap<RunId, Known>>;
+
+/// The runs that one process works on. A child that was forked has a registry of its own.
+pub(crate) struct LiveRuns {
+    runs: Arc<Runs>,
+    pid: u32,
+    chance: OnceLock<u64>,
+}
+
+impl Default for LiveRuns {
+    fn default() -> Self {
+        Self { runs: Arc::default(), pid: std::process::id(), chance: OnceLock::new() }
+    }
+}
 
 impl LiveRuns {
+    fn lock(&self) -> MutexGuard<'_, FxHashMap<RunId, Known>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// [`World::process`] of the process that this registry belongs to. To find the registry was a
+    /// system call; this saves a second one.
+    pub(crate) fn process(&self, world: &World) -> u64 {
+        *self.chance.get_or_init(|| world.process())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.lock().is_empty()
     }
 
     pub(crate) fn get(&self, run: &str) -> Option<Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned()
+        self.lock().get(run).cloned()
     }
 
     /// A run that is registered; registers it if it is not.
     pub(crate) fn get_or_insert_with(&self, run: &RunId, make: impl FnOnce() -> Known) -> Known {
-        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.entry(run.clone()).or_insert_with(make).clone()
+        self.lock().entry(run.clone()).or_insert_with(make).clone()
     }
 
     /// Registers a run. `false` if one of that name is there already.
     pub(crate) fn insert(&self, run: RunId, known: Known) -> bool {
-        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match runs.entry(run) {
-            std::collections::hash_map::Entry::Occupied(_) => false,
-            std::collections::hash_map::Entry::Vacant(place) => {
+        match self.lock().entry(run) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
                 place.insert(known);
                 true
             }
         }
     }
 
+    /// Registers a run for as long as the registration is kept. `None` if one of that name is there
+    /// already.
+    pub(crate) fn register(&self, run: &RunId, known: Known) -> Option<Registration> {
+        self.insert(run.clone(), known).then(|| Registration {
+            runs: self.runs.clone(),
+            pid: self.pid,
+            run: run.clone(),
+            handed_on: false,
+        })
+    }
+
     /// A run that is registered goes on in another way.
     pub(crate) fn replace(&self, run: &RunId, known: Known) {
-        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.insert(run.clone(), known);
+        self.lock().insert(run.clone(), known);
     }
 
     pub(crate) fn remove(&self, run: &RunId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+        self.lock().remove(run);
+    }
+}
+
+/// The place of a run in the registry. Dropped, it takes the run out: a future can be dropped at
+/// any moment.
+pub(crate) struct Registration {
+    runs: Arc<Runs>,
+    pid: u32,
+    run: RunId,
+    handed_on: bool,
+}
+
+impl Registration {
+    /// Leaves the run in the registry: the driver that goes on with it takes it out.
+    pub(crate) fn hand_on(mut self) {
+        self.handed_on = true;
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if self.handed_on {
+            return;
+        }
+        let mut runs = match self.runs.try_lock() {
+            Ok(runs) => runs,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // In a child that was forked, the thread that holds the lock may not exist.
+            Err(TryLockError::WouldBlock) if std::process::id() != self.pid => return,
+            Err(TryLockError::WouldBlock) => {
+                self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+        };
+        runs.remove(&self.run);
     }
 }

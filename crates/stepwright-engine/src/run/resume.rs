@@ -496,6 +496,7 @@ impl Workflow {
                 debug: started.debug,
                 driver: Some(self.driver_name().clone()),
                 interrupted,
+                now: None,
             };
             let job = Job::new(self.shared_plan(), started, recording, &past)?;
             if !fresh {
