@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 use stepwright::{Content, Error};
 use stepwright_core::json::JsonError;
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::store::Signal;
 use stepwright_core::{Answer, Requirement};
 
 /// Answers, each to a question by its name or by the path of its step.
@@ -177,17 +176,6 @@ fn schema_of(asked: &Requirement) -> Option<&Value> {
         RequirementKind::Wait { schema } => schema.as_deref(),
         _ => None,
     }
-}
-
-/// The requirements that nothing in the inbox of the run answers.
-///
-/// An answer waits there if the process that left it died before the run took it.
-pub(crate) fn unanswered(open: &[Requirement], inbox: &[Signal]) -> Vec<Requirement> {
-    let is_answered = |asked: &Requirement| {
-        let id = Signal::answer_id(&asked.id);
-        inbox.iter().any(|signal| signal.id == id)
-    };
-    open.iter().filter(|asked| asked.needs_person() && !is_answered(asked)).cloned().collect()
 }
 
 /// What was typed, as its schema wants it: JSON, or a text where one will do.

@@ -1,9 +1,11 @@
 //! Where runs and sessions are kept: a file, or a server.
 
+use crate::args::{In, OneRun};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
-use stepwright::{AnyStore, Error, ErrorKind, Postgres, Sqlite, WorkflowBuilder};
+use stepwright::{AnyStore, Error, ErrorKind, Postgres, Sqlite, UserId, WorkflowBuilder};
+use stepwright_engine::Runs;
 
 /// Names the database where `--db` does not.
 const VARIABLE: &str = "STEPWRIGHT_DB";
@@ -60,11 +62,15 @@ impl Database {
 }
 
 impl Opened {
-    /// As any store, to look into.
-    pub(crate) fn store(&self) -> AnyStore {
-        match self.clone() {
+    /// The runs and sessions in it: of one user, if one is given.
+    pub(crate) fn runs(&self, user: Option<&UserId>) -> Result<Runs, Error> {
+        let runs = Runs::of(match self.clone() {
             Self::File(store) => AnyStore::new(store),
             Self::Server(store) => AnyStore::new(store),
+        });
+        match user {
+            Some(user) => runs.as_user(user),
+            None => Ok(runs),
         }
     }
 
@@ -74,6 +80,44 @@ impl Opened {
             Self::File(store) => builder.store(store),
             Self::Server(store) => builder.store(store),
         }
+    }
+}
+
+/// The database that the command line or the environment names.
+///
+/// # Errors
+/// If neither does.
+pub(crate) fn named(kept: &In) -> Result<Database, Error> {
+    kept.database().ok_or_else(|| {
+        Error::usage("no database specified").with_hint("pass `--db DB`, or set `STEPWRIGHT_DB`")
+    })
+}
+
+/// Opens the database to look into, for one user if one is given.
+pub(crate) async fn runs(kept: &In, user: Option<&UserId>) -> Result<Runs, Error> {
+    named(kept)?.open_existing().await?.runs(user)
+}
+
+/// Opens the database of a run.
+pub(crate) async fn runs_with(wanted: &OneRun) -> Result<Runs, Error> {
+    runs(&wanted.kept, wanted.user.as_ref()).await
+}
+
+/// Says how to find the runs that are there, where one was not found.
+pub(crate) fn run_error(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => error.with_hint("`stepwright runs` lists those that are there"),
+        _ => error,
+    }
+}
+
+/// Says how to find the sessions that are there, where one was not found.
+pub(crate) fn session_error(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => {
+            error.with_hint("`stepwright sessions list` lists those that are there")
+        }
+        _ => error,
     }
 }
 

@@ -3,34 +3,16 @@
 //!
 //! What it prints, and what its exit codes mean, is described in `docs/command.md`.
 
-mod args;
-mod cancel_run;
-mod chat;
-mod check;
-mod events;
-mod resume;
-mod run;
-mod runs;
-mod sessions;
-mod show;
-
 mod answers;
-mod cancel;
+mod args;
 mod database;
-mod debug;
-mod drive;
+mod definition_source;
 mod duration;
 mod exit;
 mod input;
-mod look;
 mod open;
-mod origin;
-mod print;
-mod progress;
-mod summary;
-mod table;
-mod terminal;
-mod words;
+mod ui;
+mod verbs;
 
 use args::{Arguments, Command};
 use clap::{CommandFactory as _, Parser as _};
@@ -38,30 +20,32 @@ use clap_complete::Shell;
 use exit::Exit;
 use std::process::ExitCode;
 use stepwright::Error;
-use terminal::Stderr;
+use ui::print::Stdout;
+use ui::terminal::Stderr;
+use verbs::{cancel, chat, check, events, resume, run, runs, sessions, show};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     arguments.color.into_choice().write_global();
     let stderr = Stderr::new();
     let exit = match &arguments.command {
-        Command::Run(run) => run::run(run, stderr),
-        Command::Check(check) => check::check(check, stderr),
-        Command::Chat(chat) => chat::chat(chat, stderr),
-        Command::Runs(runs) => looking(stderr, runs::runs(runs, stderr)),
-        Command::Show(show) => looking(stderr, show::show(show, stderr)),
-        Command::Events(events) => looking(stderr, events::events(events, stderr)),
-        Command::Resume(resume) => resume::resume(resume, stderr),
-        Command::Continue(answers) => resume::continue_run(answers, stderr),
-        Command::Cancel(cancel) => looking(stderr, cancel_run::cancel_run(cancel, stderr)),
-        Command::Sessions(sessions) => looking(stderr, sessions::sessions(sessions, stderr)),
+        Command::Run(wanted) => run::run(wanted, stderr),
+        Command::Check(wanted) => check::check(wanted, stderr),
+        Command::Chat(wanted) => chat::chat(wanted, stderr),
+        Command::Runs(wanted) => finish(stderr, runs::runs(wanted, stderr)),
+        Command::Show(wanted) => finish(stderr, show::show(wanted, stderr)),
+        Command::Events(wanted) => finish(stderr, events::events(wanted, stderr)),
+        Command::Resume(wanted) => resume::resume(wanted, stderr),
+        Command::Continue(wanted) => resume::continue_run(wanted, stderr),
+        Command::Cancel(wanted) => finish(stderr, cancel::cancel_run(wanted, stderr)),
+        Command::Sessions(wanted) => finish(stderr, sessions::sessions(wanted, stderr)),
         Command::Completions { shell } => completions(*shell, stderr),
     };
     exit.into()
 }
 
-/// Does what runs nothing.
-fn looking(stderr: Stderr, work: impl Future<Output = Result<Exit, Error>>) -> Exit {
+/// Does the work of a verb that drives no run.
+fn finish(stderr: Stderr, work: impl Future<Output = Result<Exit, Error>>) -> Exit {
     let runtime = match open::runtime(stderr) {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
@@ -76,7 +60,7 @@ fn looking(stderr: Stderr, work: impl Future<Output = Result<Exit, Error>>) -> E
 fn completions(shell: Shell, stderr: Stderr) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "stepwright", &mut script);
-    let mut stdout = print::Stdout::new();
+    let mut stdout = Stdout::new();
     stdout.write(&String::from_utf8_lossy(&script));
     stdout.end(stderr, Exit::Completed)
 }

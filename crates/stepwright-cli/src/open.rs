@@ -3,7 +3,7 @@
 use crate::args;
 use crate::database::Database;
 use crate::exit::Exit;
-use crate::terminal::Stderr;
+use crate::ui::terminal::Stderr;
 use stepwright::file::Definition;
 use stepwright::{Error, ErrorKind, Workflow};
 use tokio::runtime::Runtime;

@@ -1,7 +1,7 @@
 //! The runs and sessions of one user, and no others.
 
-use crate::run::{Events, IntoInput, Resume, Run, RunHandle};
-use crate::sessions::Sessions;
+use crate::run::{IntoInput, Resume, Run, RunHandle};
+use crate::runs::{Events, Sessions, not_found};
 use crate::workflow::Workflow;
 use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
@@ -62,7 +62,7 @@ impl Workflow {
         if owner.as_ref() == Some(user) {
             return Ok(());
         }
-        Err(self.not_found(&format!("run `{run}`")))
+        Err(not_found("run", run, !self.has_store()))
     }
 }
 
@@ -146,19 +146,19 @@ impl UserAccess {
         self.workflow.handle(self.permit(run.as_ref()).await?).await
     }
 
-    /// The events of a run of the user, from the fact numbered `after` on: see
+    /// The events of a run of the user, from the fact numbered `from` on: see
     /// [`Workflow::events`].
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has none of that name, or it
     /// is not remembered.
-    pub async fn events(&self, run: impl AsRef<str>, after: u64) -> Result<Events, Error> {
-        self.workflow.events(self.permit(run.as_ref()).await?, after).await
+    pub async fn events(&self, run: impl AsRef<str>, from: u64) -> Result<Events, Error> {
+        self.workflow.events(self.permit(run.as_ref()).await?, from).await
     }
 
     /// The user's sessions: to find, list, rename, change and delete them.
-    pub fn sessions(&self) -> Sessions<'_> {
-        Sessions::of(&self.workflow).owned_by(&self.user)
+    pub fn sessions(&self) -> Sessions {
+        self.workflow.sessions().owned_by(&self.user)
     }
 
     /// A session of the user by its name: see [`Workflow::get_session`].

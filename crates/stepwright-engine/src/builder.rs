@@ -1,11 +1,11 @@
 //! Puts a workflow together.
 
-use crate::attend::Attendant;
 use crate::compile::{InputCheck, Settings, compile};
 use crate::define::{AnyStep, History, IntoStep};
 use crate::driver::Driver;
 use crate::process::PerProcess;
 use crate::real::real_world;
+use crate::supervise::Supervisor;
 use crate::workflow::{Dispatching, EventsToSkip, Inner, Workflow};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -349,7 +349,7 @@ impl WorkflowBuilder {
             store: self.store,
             memory: OnceLock::new(),
             world: self.world.unwrap_or_else(real_world),
-            live: PerProcess::new(),
+            live: Arc::new(PerProcess::new()),
             timeout: self.timeout,
             state: self.state,
             events: self.store_events.then_some(self.events_to_skip),
@@ -360,7 +360,7 @@ impl WorkflowBuilder {
             },
             limits: self.limits,
             driver: Driver::new(),
-            attendant: Attendant::default(),
+            supervisor: Supervisor::default(),
             plan_known: false.into(),
         }))
     }

@@ -3,8 +3,8 @@
 use crate::compile::Compiled;
 use crate::effects::{Effects, Failure, Journaled, Live, Recalled, Retrying, Stop, Timed};
 use crate::interpret::{Flow, sequence};
+use crate::pending::Look;
 use crate::recorder::{Recorder, Recording};
-use crate::waits::Look;
 use crate::workflow::stop_error;
 use futures_util::future::{BoxFuture, Either, select};
 use std::future::poll_fn;
@@ -13,16 +13,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use stepwright_core::event::{Event, Reply, WorkflowStarted};
-use stepwright_core::fold::Fold;
 use stepwright_core::scope::Scope;
 use stepwright_core::store::{Signal, Wish};
 use stepwright_core::{
-    Answer, AnyStore, Error, ErrorCode, ErrorData, EventKind, RunId, RunOutput, RunStatus,
-    StepPath, StoreError, Timestamp, World,
+    Answer, Error, ErrorCode, ErrorData, EventKind, RunOutput, RunStatus, StepPath, StoreError,
+    Timestamp, World,
 };
-
-/// How many facts are read from a store at once.
-pub(crate) const PAGE: usize = 10_000;
 
 /// How long a run in the background may wait for a moment without being left.
 const LINGER: Duration = Duration::from_secs(5);
@@ -214,12 +210,12 @@ impl Job {
         let Self { compiled, recorder, world, .. } = self;
         let reducers = &compiled.plan.reducers;
         let live = Live { table: &compiled.table, reducers, recorder: recorder.clone() };
-        let waits = recorder.waits();
+        let pending = recorder.pending();
         let activity = recorder.activity();
-        let timed = Timed { inner: live, world, waits, activity };
+        let timed = Timed { inner: live, world, pending, activity };
         let recalled = self.recalled.as_deref();
         let journaled = Journaled { inner: timed, recorder: recorder.clone(), recalled };
-        Retrying { inner: journaled, world, waits }
+        Retrying { inner: journaled, world, pending }
     }
 
     /// Walks until the end, until everything waits, or until the run is cancelled or has taken too
@@ -239,8 +235,8 @@ impl Job {
                 let left = match stage.await {
                     Stage::Walked(walked) => return Ending::Walked(walked),
                     // Boxed, because most runs never wait for anybody.
-                    Stage::Look => Box::pin(self.hear()).await.map(|_| false),
-                    Stage::Idle => Box::pin(self.rest()).await,
+                    Stage::Look => Box::pin(self.drain_inbox()).await.map(|_| false),
+                    Stage::Idle => Box::pin(self.park()).await,
                 };
                 match left {
                     Ok(false) => {}
@@ -274,7 +270,7 @@ impl Job {
 
     /// What is to be done about a walk that waits for something.
     fn look(&self, cx: &mut Context<'_>, alarm: &mut Option<Alarm>) -> Poll<Stage> {
-        match self.recorder.waits().look(cx) {
+        match self.recorder.pending().look(cx) {
             Look::Away | Look::Busy(None) => Poll::Pending,
             Look::Poked => Poll::Ready(Stage::Look),
             Look::Idle => Poll::Ready(Stage::Idle),
@@ -295,9 +291,9 @@ impl Job {
 
     /// Makes facts of what people have said, and of moments that have come. `true` if there was
     /// anything.
-    async fn hear(&self) -> Result<bool, Stop> {
+    async fn drain_inbox(&self) -> Result<bool, Stop> {
         let recorder = &self.recorder;
-        let open = recorder.waits().open();
+        let open = recorder.pending().open();
         let mut heard = false;
         if let Some(store) = recorder.store() {
             let run = recorder.run_id();
@@ -322,7 +318,7 @@ impl Job {
         }
         let now = self.world.now();
         for asked in open.iter().filter(|asked| asked.due.is_some_and(|due| due <= now)) {
-            if recorder.waits().is_open(&asked.id) {
+            if recorder.pending().is_open(&asked.id) {
                 let reply = Reply {
                     requirement_id: asked.id.clone(),
                     answer: asked.at_timeout().unwrap_or(Answer::Reject { feedback: None }),
@@ -338,19 +334,19 @@ impl Job {
 
     /// Everything waits. `true` if the run was left; otherwise somebody has said something, or a
     /// moment has come.
-    async fn rest(&self) -> Result<bool, Stop> {
+    async fn park(&self) -> Result<bool, Stop> {
         let (recorder, world) = (&self.recorder, &self.world);
-        if self.hear().await? {
+        if self.drain_inbox().await? {
             return Ok(false);
         }
-        let open = recorder.waits().open();
+        let open = recorder.pending().open();
         let due = open.iter().filter_map(|asked| asked.due).min();
         let people = open.iter().any(|asked| asked.needs_person());
         let soon = |due: Timestamp| due.since(world.now()) <= LINGER;
         let lingers = !people && due.is_some_and(|due| !self.leaves || soon(due));
         if let Some(due) = due.filter(|_| lingers) {
             world.sleep(due.since(world.now())).await;
-            return self.hear().await.map(|_| false);
+            return self.drain_inbox().await.map(|_| false);
         }
         // A run that takes too long ends then, whoever is asked.
         let limit = self.started.timeout_ms.map(Duration::from_millis);
@@ -398,31 +394,4 @@ fn not_begun(error: &StoreError) -> Error {
         None => "run it again".to_owned(),
     };
     Error::from_store(error).with_hint(format!("nothing was begun; {hint}"))
-}
-
-/// All facts of a run.
-pub(crate) async fn load_all(store: &AnyStore, run: &RunId) -> Result<Vec<Event>, StoreError> {
-    let mut facts: Vec<Event> = Vec::new();
-    loop {
-        let page = store.load(run, facts.len() as u64, PAGE).await?;
-        let last = page.len() < PAGE;
-        facts.extend(page);
-        if last {
-            return Ok(facts);
-        }
-    }
-}
-
-/// The fold of all facts of a run.
-pub(crate) fn fold_all(run: &RunId, facts: &[Event]) -> Result<Fold, StoreError> {
-    let mut fold = Fold::default();
-    for fact in facts {
-        fold.apply(fact).map_err(|illegal| StoreError::Corrupt {
-            run: run.clone(),
-            sequence: fact.sequence,
-            path: Some(fact.path.clone()),
-            what: illegal.to_string(),
-        })?;
-    }
-    Ok(fold)
 }

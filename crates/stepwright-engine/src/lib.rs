@@ -5,7 +5,6 @@
 
 mod access;
 mod activity;
-mod attend;
 mod builder;
 mod changed;
 mod compile;
@@ -15,14 +14,14 @@ mod dispatch;
 mod drive;
 mod driver;
 mod effects;
-mod history;
 mod interpret;
+mod pending;
 mod process;
 mod real;
 mod recorder;
 mod run;
-mod sessions;
-mod waits;
+mod runs;
+mod supervise;
 mod workflow;
 
 /// Who drives runs: [`RunRow::driver`](stepwright_core::store::RunRow), for people.
@@ -38,8 +37,6 @@ pub use define::{
 };
 pub use dispatch::LocalDispatcher;
 pub use real::real_world;
-pub use run::{
-    BlockingEvents, Events, IntoInput, Parts, Resume, Run, RunHandle, RunStream, block_on,
-};
-pub use sessions::Sessions;
+pub use run::{BlockingEvents, IntoInput, Parts, Resume, Run, RunHandle, RunStream, block_on};
+pub use runs::{Events, Runs, Sessions, Snapshot};
 pub use workflow::Workflow;

@@ -1,15 +1,14 @@
 //! A validated definition, and everything that can be asked of it.
 
-use crate::attend::{Attendant, attend};
 use crate::changed::{difference, digest_of};
 use crate::compile::Compiled;
 use crate::dispatch::LocalDispatcher;
-use crate::drive::{fold_all, load_all};
 use crate::driver::{self, Driver};
 use crate::effects::Stop;
 use crate::process::PerProcess;
-use crate::run::{Events, IntoInput, LiveRuns, Resume, Run, RunHandle, TakeUp};
-use crate::sessions::Sessions;
+use crate::run::{IntoInput, LiveRuns, Resume, Run, RunHandle, TakeUp};
+use crate::runs::{Events, Runs, Sessions, Snapshot, not_found};
+use crate::supervise::{Supervisor, supervise};
 use futures_util::future::{Either, select};
 use std::fmt;
 use std::pin::pin;
@@ -21,10 +20,10 @@ use stepwright_core::event::Event;
 use stepwright_core::plan::Plan;
 use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
-use stepwright_core::store::{RunFilter, RunRow, Signal};
+use stepwright_core::store::{RunFilter, RunRow};
 use stepwright_core::{
-    Answer, AnyStore, BoxFuture, Content, Error, ErrorKind, Memory, RunId, RunOutput, RunStatus,
-    Session, StoreError, Timestamp, WorkflowId, World,
+    Answer, AnyStore, BoxFuture, Content, Error, ErrorKind, Memory, RunId, RunOutput, Session,
+    StoreError, Timestamp, WorkflowId, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +56,7 @@ pub(crate) struct Inner {
     /// What remembers sessions and background runs where there is no store.
     pub(crate) memory: OnceLock<AnyStore>,
     pub(crate) world: World,
-    pub(crate) live: PerProcess<LiveRuns>,
+    pub(crate) live: Arc<PerProcess<LiveRuns>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) state: State,
     pub(crate) events: Option<EventsToSkip>,
@@ -65,7 +64,7 @@ pub(crate) struct Inner {
     pub(crate) dispatching: Dispatching,
     pub(crate) limits: Limits,
     pub(crate) driver: Driver,
-    pub(crate) attendant: Attendant,
+    pub(crate) supervisor: Supervisor,
     /// Whether the store knows the plan.
     pub(crate) plan_known: AtomicBool,
 }
@@ -132,17 +131,8 @@ impl Workflow {
         {
             return Ok(output);
         }
-        self.attend();
-        let unknown = || self.not_found(&format!("run `{run}`"));
-        let store = self.remembering().ok_or_else(unknown)?;
-        let facts = load_all(store, &run).await?;
-        let mut output = self.output_of(&run, facts)?.ok_or_else(unknown)?;
-        if output.status == RunStatus::Running
-            && let Some(row) = store.run(&run).await?
-        {
-            row.tell(&mut output);
-        }
-        Ok(output)
+        self.supervise();
+        Ok(self.output_of(self.reader(&run)?.load_with_facts(&run).await?))
     }
 
     /// The output of the newest run of this workflow, whatever became of it.
@@ -156,10 +146,9 @@ impl Workflow {
 
     /// Lists runs of this workflow, the newest first.
     pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, Error> {
-        let filter = RunFilter { workflow_id: Some(self.0.id.clone()), ..filter };
-        self.attend();
-        match self.remembering() {
-            Some(store) => Ok(store.runs(filter).await?),
+        self.supervise();
+        match self.stored() {
+            Some(runs) => runs.list(filter).await,
             None => Ok(Vec::new()),
         }
     }
@@ -176,17 +165,20 @@ impl Workflow {
         if self.cancel_now(&run) {
             return Ok(true);
         }
-        let Some(store) = self.remembering() else { return Ok(false) };
-        match store.run(&run).await? {
-            Some(row) if !row.status.is_terminal() => {}
-            _ => return Ok(false),
+        let Some(runs) = self.stored() else { return Ok(false) };
+        match runs.load(&run).await {
+            Ok(snapshot) if snapshot.status().is_terminal() => return Ok(false),
+            // A run whose journal is damaged cannot be ended, which is said before anything is
+            // changed.
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
         }
-        // A run whose journal is damaged cannot be ended, which is said before anything is changed.
-        fold_all(&run, &load_all(store, &run).await?)?;
-        let signal = Signal::cancel(run.clone(), "cancelled by request", self.0.world.now());
-        store.submit(signal).await?;
+        if !runs.request_cancel(&run).await? {
+            return Ok(false);
+        }
         match self.resume(&run).await {
-            // Somebody else drives it, and has been told.
+            // Another driver has it, and has been told.
             Err(error) if matches!(error.kind(), ErrorKind::Store | ErrorKind::Usage) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Cancelled => Ok(true),
             Err(error) => Err(error),
@@ -246,40 +238,29 @@ impl Workflow {
     /// [`ErrorKind::NotFound`] if there is none of that name.
     pub async fn handle(&self, run: impl AsRef<str>) -> Result<RunHandle, Error> {
         let run = RunId::new(run)?;
-        self.attend();
-        let known = match self.remembering() {
-            _ if self.live().get(run.as_str()).is_some() => true,
-            Some(store) => store.run(&run).await?.is_some(),
-            None => false,
-        };
-        if !known {
-            return Err(self.not_found(&format!("run `{run}`")));
+        self.supervise();
+        if self.live().get(run.as_str()).is_none() {
+            self.reader(&run)?.row(&run).await?;
         }
         Ok(RunHandle::new(self.clone(), run))
     }
 
-    /// The events of a run from the fact numbered `after` on, as a stream that goes on until the
-    /// run has ended: first what is in the journal, then what happens, whoever drives the run. Any
-    /// number of readers may follow, and a slow one slows nobody. Deltas are among them while this
-    /// process drives the run and the reader keeps up.
+    /// The events of a run from the fact numbered `from` on, as a stream that goes on until the run
+    /// has ended: see [`Runs::follow`].
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no run of that name, or it is not remembered.
-    pub async fn events(&self, run: impl AsRef<str>, after: u64) -> Result<Events, Error> {
+    pub async fn events(&self, run: impl AsRef<str>, from: u64) -> Result<Events, Error> {
         let run = RunId::new(run)?;
-        self.attend();
-        let store = match self.remembering() {
-            Some(store) if store.run(&run).await?.is_some() => store.clone(),
-            _ => return Err(self.not_found(&format!("run `{run}`"))),
-        };
-        Ok(Events::new(self.clone(), store, run, after))
+        self.supervise();
+        self.reader(&run)?.follow(&run, from).await
     }
 
     /// Takes up what other processes have left behind: runs in the background whose process died,
     /// and runs whose moment has come. This happens by itself once the workflow has been asked for
     /// anything within a runtime; a program that only wants to carry on what was begun calls this.
     pub fn recover(&self) {
-        self.attend();
+        self.supervise();
     }
 
     /// Drives runs in the background until `stop` is cancelled: those that the
@@ -290,7 +271,7 @@ impl Workflow {
     /// [`ErrorKind::Usage`] if nothing remembers its runs. If the dispatcher fails.
     pub async fn serve(&self, stop: CancellationToken) -> Result<(), Error> {
         let Dispatching::Given(dispatcher) = &self.0.dispatching else {
-            self.attend();
+            self.supervise();
             stop.cancelled().await;
             return Ok(());
         };
@@ -300,8 +281,8 @@ impl Workflow {
         }
         let drive = Arc::new(Background(self.clone()));
         let serving = pin!(dispatcher.clone().serve(drive, self.0.limits, stop));
-        let attending = pin!(attend(self.downgrade()));
-        match select(serving, attending).await {
+        let supervising = pin!(supervise(self.downgrade()));
+        match select(serving, supervising).await {
             Either::Left((served, _)) => served.map_err(|error| {
                 Error::new(ErrorKind::Store, "the dispatcher failed").with_source(error)
             }),
@@ -309,12 +290,10 @@ impl Workflow {
         }
     }
 
-    fn output_of(&self, run: &RunId, facts: Vec<Event>) -> Result<Option<RunOutput>, Error> {
-        let output = fold_all(run, &facts)?.into_output().map(|mut output| {
-            output.events = self.keeps_events().then_some(facts);
-            output
-        });
-        Ok(output.map(|output| self.without_skipped(output)))
+    fn output_of(&self, snapshot: Snapshot) -> RunOutput {
+        let (mut output, facts) = snapshot.into_parts();
+        output.events = self.keeps_events().then_some(facts);
+        self.without_skipped(output)
     }
 
     fn without_skipped(&self, mut output: RunOutput) -> RunOutput {
@@ -348,8 +327,8 @@ impl Workflow {
     }
 
     /// Sessions: to find, list, rename, change and delete them.
-    pub fn sessions(&self) -> Sessions<'_> {
-        Sessions::of(self)
+    pub fn sessions(&self) -> Sessions {
+        Sessions::of(self.stored())
     }
 
     // --- for the engine ---
@@ -424,15 +403,19 @@ impl Workflow {
         self.0.store.as_ref().or_else(|| self.0.memory.get())
     }
 
-    pub(crate) fn not_found(&self, what: &str) -> Error {
-        let error = Error::new(ErrorKind::NotFound, format!("{what} was not found"));
-        match self.0.store {
-            Some(_) => error,
-            None => error.with_hint(
-                "the workflow has no store: only sessions and background runs of this process are \
-                 remembered; add one with `.store(…)`",
-            ),
-        }
+    /// The runs and sessions that are remembered, if anything is.
+    pub(crate) fn stored(&self) -> Option<Runs> {
+        let store = self.remembering()?.clone();
+        let (world, live, id) = (self.0.world.clone(), self.0.live.clone(), self.0.id.clone());
+        Some(Runs::of_workflow(store, world, live, id, self.0.store.is_none()))
+    }
+
+    /// The runs that are remembered.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if nothing is.
+    pub(crate) fn reader(&self, run: &RunId) -> Result<Runs, Error> {
+        self.stored().ok_or_else(|| not_found("run", run, self.0.store.is_none()))
     }
 
     pub(crate) fn of(inner: Inner) -> Self {
@@ -451,8 +434,8 @@ impl Workflow {
         self.0.driver.name()
     }
 
-    pub(crate) fn attendant(&self) -> &Attendant {
-        &self.0.attendant
+    pub(crate) fn supervisor(&self) -> &Supervisor {
+        &self.0.supervisor
     }
 
     /// Whether a driver is dead, or is this workflow and does not drive the run any more.
@@ -464,9 +447,9 @@ impl Workflow {
     }
 
     /// Sees to it that somebody looks after what others want of the runs in the store.
-    pub(crate) fn attend(&self) {
+    pub(crate) fn supervise(&self) {
         if self.remembering().is_some() {
-            self.0.attendant.call(self);
+            self.0.supervisor.call(self);
         }
     }
 
@@ -560,7 +543,7 @@ impl Drive for Background {
                 }
                 Err(error) if error.kind() == ErrorKind::Store => Driven::Lost,
                 Err(error) if error.output().is_none() => {
-                    self.0.attendant().refuse(run, &error);
+                    self.0.supervisor().refuse(run, &error);
                     Driven::Done
                 }
                 _ => Driven::Done,

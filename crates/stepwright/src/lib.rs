@@ -17,7 +17,7 @@ pub use stepwright_core::{
 pub use stepwright_engine::{
     AnyStep, Condition, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep,
     LocalDispatcher, Loop, LoopView, Map, Parallel, Parts, Resume, Router, Run, RunHandle,
-    RunStream, Sessions, Step, Steps, UserAccess, Workflow, WorkflowBuilder,
+    RunStream, Runs, Sessions, Snapshot, Step, Steps, UserAccess, Workflow, WorkflowBuilder,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use stepwright_store::Durability;

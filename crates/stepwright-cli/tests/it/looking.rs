@@ -172,7 +172,8 @@ fn what_is_not_there_is_not_found_and_nothing_is_made() {
     for command in [&["runs"][..], &["show", "r-1"], &["sessions", "list"], &["cancel", "r-1"]] {
         let nowhere = place.ran(command).ended(2);
         assert!(
-            nowhere.stderr.contains("hint: add `--db DB`, or set `STEPWRIGHT_DB`"),
+            nowhere.stderr.contains("no database specified")
+                && nowhere.stderr.contains("hint: pass `--db DB`, or set `STEPWRIGHT_DB`"),
             "{nowhere:#?}"
         );
         let none = place.on_db(command).ended(5);

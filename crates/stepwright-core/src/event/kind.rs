@@ -1,6 +1,6 @@
 //! What can happen in a run.
 
-use super::{End, RefusedAnswer, Reply, WorkflowStarted};
+use super::{End, EventClass, RefusedAnswer, Reply, WorkflowStarted};
 use crate::content::Content;
 use crate::error::ErrorData;
 use crate::executor::{ExecutorType, StepOutput};
@@ -436,97 +436,58 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// Facts are remembered; deltas pass by.
+    /// Returns `true` for a fact, which is in the journal. Deltas pass by.
     pub fn is_fact(&self) -> bool {
-        !matches!(
-            self,
-            Self::StepOutput { .. }
-                | Self::StepProgress { .. }
-                | Self::RunContent { .. }
-                | Self::ReasoningContentDelta { .. }
-                | Self::RunContentCompleted
-                | Self::CustomEvent { .. }
-        )
+        !matches!(self.class(), EventClass::Delta)
     }
 
-    /// Whether a reader who did not ask for `stream_events` sees it: how the run begins, pauses and
-    /// ends, and what there is to read or to answer in between.
+    /// Returns `true` if a reader who did not ask for `stream_events` sees it: how the run begins,
+    /// pauses and ends, and what there is to read or to answer in between.
     pub fn is_content(&self) -> bool {
-        self.is_terminal()
-            || self.requirement().is_some()
-            || matches!(
-                self,
-                Self::WorkflowStarted(_)
-                    | Self::WorkflowPaused { .. }
-                    | Self::StepOutput { .. }
-                    | Self::RunContent { .. }
-            )
+        match self.class() {
+            EventClass::RunStarted(_)
+            | EventClass::RunEnded(_)
+            | EventClass::RunPaused
+            | EventClass::Asked(_) => true,
+            _ => matches!(self, Self::StepOutput { .. } | Self::RunContent { .. }),
+        }
     }
 
-    /// How a container, a turn or an item ended, if this is the end of one.
+    /// The end of a container, a turn or an item, if this is one.
     pub fn end(&self) -> Option<&End> {
-        match self {
-            Self::StepsExecutionCompleted { end }
-            | Self::ParallelExecutionCompleted { end }
-            | Self::LoopIterationCompleted { end, .. }
-            | Self::LoopExecutionCompleted { end, .. }
-            | Self::ConditionExecutionCompleted { end }
-            | Self::RouterExecutionCompleted { end }
-            | Self::MapItemCompleted { end, .. }
-            | Self::MapExecutionCompleted { end } => Some(end),
+        match self.class() {
+            EventClass::ContainerEnded(end) => Some(end),
             _ => None,
         }
     }
 
-    /// Whether an executor records it, of its own work: what an agent tells.
+    /// Returns `true` if an executor records it, of its own work: an agent's requests and calls.
     pub fn is_of_executor(&self) -> bool {
-        matches!(
-            self,
-            Self::RunStarted { .. }
-                | Self::ModelRequestStarted { .. }
-                | Self::ModelRequestRetrying { .. }
-                | Self::ModelRequestCompleted { .. }
-                | Self::ToolCallStarted { .. }
-                | Self::ToolCallCompleted { .. }
-                | Self::ToolCallError { .. }
-                | Self::RunCompleted { .. }
-                | Self::RunError { .. }
-        )
+        matches!(self.class(), EventClass::Agent)
     }
 
-    /// What is waited for from here on, if that is what happened.
+    /// The request that the run waits for from here on, if it asks for something.
     pub fn requirement(&self) -> Option<&Requirement> {
-        match self {
-            Self::StepPaused { requirement }
-            | Self::RouterPaused { requirement }
-            | Self::StepOutputReview { requirement }
-            | Self::StepExecutorPaused { requirement }
-            | Self::DeadlineSet { requirement } => Some(requirement),
+        match self.class() {
+            EventClass::Asked(requirement) => Some(requirement),
             _ => None,
         }
     }
 
-    /// How a requirement was answered, if that is what happened.
+    /// The answer to a request, if this is one.
     pub fn reply(&self) -> Option<&Reply> {
-        match self {
-            Self::StepContinued { reply }
-            | Self::StepExecutorContinued { reply }
-            | Self::DeadlinePassed { reply } => Some(reply),
+        match self.class() {
+            EventClass::Answered(reply) => Some(reply),
             _ => None,
         }
     }
 
-    /// Whether it is the last event of a run.
+    /// Returns `true` for the last event of a run.
     pub fn is_terminal(&self) -> bool {
-        matches!(
-            self,
-            Self::WorkflowCompleted { .. }
-                | Self::WorkflowError { .. }
-                | Self::WorkflowCancelled { .. }
-        )
+        matches!(self.class(), EventClass::RunEnded(_))
     }
 
-    /// What there is to read in it, if anything.
+    /// The text to read in it, if there is any.
     pub fn content(&self) -> Option<Content> {
         match self {
             Self::WorkflowCompleted { content }

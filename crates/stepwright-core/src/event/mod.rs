@@ -1,8 +1,10 @@
 //! What happens in a run: the one stream that everything else is a fold of.
 
+mod class;
 mod end;
 mod kind;
 
+pub use class::{EventClass, LoopTurns};
 pub use end::{End, RefusedAnswer, Reply};
 pub use kind::{EventKind, NAMES};
 

@@ -1,16 +1,13 @@
 //! Folds events into the output of a run, and refuses histories that cannot be.
 
+mod agent;
 mod output;
 mod slots;
 
 use crate::content::Content;
-use crate::error::ErrorData;
-use crate::event::{End, Event, EventKind, WorkflowStarted};
+use crate::event::{End, Event, EventClass, EventKind, RefusedAnswer, Reply, WorkflowStarted};
 use crate::executor::{ExecutorType, StepOutput};
-use crate::message::{ToolOutcome, Usage};
-use crate::output::{
-    ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepStatus, StepType, Turn,
-};
+use crate::output::{Metrics, RunFailure, RunOutput, RunStatus, StepStatus, StepType};
 use crate::path::StepPath;
 use crate::requirement::{Requirement, RequirementKind};
 use crate::world::Timestamp;
@@ -112,81 +109,113 @@ impl Fold {
             return Err(illegal("the run is paused"));
         }
         run.ended_at = event.time;
-        self.step_or_end(event).map_err(illegal)?;
+        self.transition(event).map_err(illegal)?;
         self.next += 1;
         Ok(())
     }
 
-    fn step_or_end(&mut self, event: &Event) -> Result<(), &'static str> {
-        use EventKind as E;
-        let metrics = |fold: &mut Self, change: fn(&mut Metrics)| {
-            if let Some(run) = &mut fold.run {
-                change(&mut run.metrics);
+    /// Takes in a fact of a run under way.
+    fn transition(&mut self, event: &Event) -> Result<(), &'static str> {
+        use EventClass as C;
+        match event.kind.class() {
+            C::RunStarted(_) | C::Delta => Err("it is no fact of a run under way"),
+            C::RunEnded(status) => {
+                self.end(status)?;
+                self.note_end(&event.kind);
+                Ok(())
             }
-        };
+            C::RunPaused => {
+                self.status = RunStatus::Paused;
+                Ok(())
+            }
+            C::RunContinued => {
+                self.status = RunStatus::Running;
+                Ok(())
+            }
+            C::Asked(requirement) => self.wait(event, requirement),
+            C::Answered(reply) => self.answered(reply),
+            C::AnswerRefused(refused) => self.refused(refused),
+            C::Started(step_type) => self.begun(event, step_type),
+            C::StepEnded(status) => self.step_ended(event, status),
+            C::ContainerEnded(end) => self.close(event, end),
+            C::Attempt => self.attempt(event),
+            C::Effect => self.slot(event).map(drop),
+            C::Agent => self.agent(event),
+        }
+    }
+
+    /// Keeps what the run gave, or why it failed.
+    fn note_end(&mut self, kind: &EventKind) {
+        let Some(run) = &mut self.run else { return };
+        match kind {
+            EventKind::WorkflowCompleted { content } => run.content = content.clone(),
+            EventKind::WorkflowError { error, step, attempts } => {
+                let (error, step) = ((**error).clone(), step.clone());
+                run.failure = Some(Box::new(RunFailure { error, step, attempts: *attempts }));
+            }
+            _ => {}
+        }
+    }
+
+    fn metrics_mut(&mut self) -> Option<&mut Metrics> {
+        self.run.as_mut().map(|run| &mut run.metrics)
+    }
+
+    fn answered(&mut self, reply: &Reply) -> Result<(), &'static str> {
+        let waits = self.waits.as_deref_mut().ok_or("nothing is waited for")?;
+        let place = waits.iter().position(|wait| wait.id == reply.requirement_id);
+        waits.remove(place.ok_or("that is not waited for")?);
+        Ok(())
+    }
+
+    fn refused(&mut self, refused: &RefusedAnswer) -> Result<(), &'static str> {
+        if !self.waits_for(&refused.reply.requirement_id) {
+            return Err("that is not waited for");
+        }
+        if let Some(run) = &mut self.run {
+            run.refused.push(refused.clone());
+        }
+        Ok(())
+    }
+
+    fn begun(&mut self, event: &Event, step_type: StepType) -> Result<(), &'static str> {
+        let slot = self.start(event, step_type)?;
         match &event.kind {
-            E::WorkflowCompleted { content } => {
-                self.end(RunStatus::Completed)?;
-                if let Some(run) = &mut self.run {
-                    run.content = content.clone();
-                }
-            }
-            E::WorkflowError { error, step, attempts } => {
-                self.end(RunStatus::Error)?;
-                if let Some(run) = &mut self.run {
-                    run.failure = Some(Box::new(RunFailure {
-                        error: (**error).clone(),
-                        step: step.clone(),
-                        attempts: *attempts,
-                    }));
-                }
-            }
-            E::WorkflowCancelled { .. } => self.end(RunStatus::Cancelled)?,
-            E::WorkflowPaused { .. } => self.status = RunStatus::Paused,
-            E::WorkflowContinued { .. } => self.status = RunStatus::Running,
-
-            E::StepPaused { requirement }
-            | E::RouterPaused { requirement }
-            | E::StepOutputReview { requirement }
-            | E::StepExecutorPaused { requirement }
-            | E::DeadlineSet { requirement } => self.wait(event, requirement)?,
-            E::StepContinued { reply }
-            | E::StepExecutorContinued { reply }
-            | E::DeadlinePassed { reply } => {
-                let waits = self.waits.as_deref_mut().ok_or("nothing is waited for")?;
-                let place = waits.iter().position(|wait| wait.id == reply.requirement_id);
-                waits.remove(place.ok_or("that is not waited for")?);
-            }
-            E::AnswerRefused { refused } => {
-                if !self.requirements().iter().any(|wait| wait.id == refused.reply.requirement_id) {
-                    return Err("that is not waited for");
-                }
-                if let Some(run) = &mut self.run {
-                    run.refused.push((**refused).clone());
-                }
-            }
-            E::StepAttemptStarted { attempt } => self.slot(event)?.attempts = *attempt,
-            E::StepRecorded { .. }
-            | E::StepEffectStarted { .. }
-            | E::StepEffectFailed { .. }
-            | E::ModelRequestStarted { .. } => {
-                self.slot(event)?;
-            }
-            // A call may begin again. In older journals it stands at the path of its step.
-            E::ToolCallStarted { .. } if self.is_open(&event.path) => {}
-            E::ToolCallStarted { .. } => {
-                let caller = event.path.caller_str().filter(|caller| !caller.is_empty());
-                self.start_in(event, StepType::ToolCall, caller.ok_or("it has no caller")?)?;
-            }
-            E::ModelRequestRetrying { usage, .. } => self.consumed(event, *usage)?,
-
-            E::StepStarted { executor_type, executor_name } => {
-                let slot = self.start(event, StepType::Step)?;
+            EventKind::StepStarted { executor_type, executor_name } => {
                 slot.executor = Some((*executor_type, executor_name.clone()));
                 slot.attempts = 1;
-                metrics(self, |m| m.steps += 1);
+                if let Some(metrics) = self.metrics_mut() {
+                    metrics.steps += 1;
+                }
             }
-            E::StepRetrying { attempt, .. } => {
+            EventKind::ParallelExecutionStarted { branches } => {
+                slot.more().order = Some(branches.clone());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn step_ended(&mut self, event: &Event, status: StepStatus) -> Result<(), &'static str> {
+        let slot = self.finish(event, status)?;
+        match &event.kind {
+            EventKind::StepCompleted { output } => slot.output = Some(output.clone()),
+            EventKind::StepCancelled { partial } => {
+                slot.output = Some(Arc::new(StepOutput::from(partial.clone())));
+            }
+            EventKind::StepError { error, attempts, .. }
+            | EventKind::StepSkipped { error, attempts } => {
+                slot.more().error = Some(error.clone());
+                slot.attempts = *attempts;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn attempt(&mut self, event: &Event) -> Result<(), &'static str> {
+        match event.kind {
+            EventKind::StepRetrying { attempt, .. } => {
                 self.stop_calls(event);
                 let slot = self.slot(event)?;
                 slot.attempts = attempt + 1;
@@ -194,130 +223,12 @@ impl Fold {
                     more.partial.clear();
                     more.before += std::mem::take(&mut more.usage);
                 }
-                metrics(self, |m| m.retries += 1);
-            }
-            E::StepCompleted { output } => {
-                self.finish(event, StepStatus::Completed)?.output = Some(output.clone());
-            }
-            E::StepError { error, attempts, .. } => {
-                self.failed(event, StepStatus::Failed, error, *attempts)?;
-            }
-            E::StepSkipped { error, attempts } => {
-                self.failed(event, StepStatus::Skipped, error, *attempts)?;
-            }
-            E::StepCancelled { partial } => {
-                let slot = self.finish(event, StepStatus::Cancelled)?;
-                slot.output = Some(Arc::new(StepOutput::from(partial.clone())));
-            }
-
-            E::StepsExecutionStarted { .. } => {
-                self.start(event, StepType::Steps)?;
-            }
-            E::ParallelExecutionStarted { branches } => {
-                let slot = self.start(event, StepType::Parallel)?;
-                slot.more().order = Some(branches.clone());
-            }
-            E::LoopExecutionStarted { .. } => {
-                self.start(event, StepType::Loop)?;
-            }
-            E::LoopIterationStarted { .. } => {
-                self.start(event, StepType::Iteration)?;
-            }
-            E::ConditionExecutionStarted { .. } => {
-                self.start(event, StepType::Condition)?;
-            }
-            E::RouterExecutionStarted { .. } => {
-                self.start(event, StepType::Router)?;
-            }
-            E::MapExecutionStarted { .. } => {
-                self.start(event, StepType::Map)?;
-            }
-            E::MapItemStarted { .. } => {
-                self.start(event, StepType::Item)?;
-            }
-            // Written out, so that a kind that is new is not forgotten here.
-            E::LoopExecutionCompleted { end, exhausted, .. } => {
-                if *exhausted {
-                    self.slot(event)?.more().exhausted = true;
-                }
-                self.close(event, end)?;
-            }
-            E::StepsExecutionCompleted { end }
-            | E::ParallelExecutionCompleted { end }
-            | E::LoopIterationCompleted { end, .. }
-            | E::ConditionExecutionCompleted { end }
-            | E::RouterExecutionCompleted { end }
-            | E::MapItemCompleted { end, .. }
-            | E::MapExecutionCompleted { end } => self.close(event, end)?,
-
-            E::RunStarted { agent, model, notice, message } => {
-                let run = ExecutorRun {
-                    path: event.path.clone(),
-                    agent: agent.clone(),
-                    model: model.clone(),
-                    notice: notice.clone(),
-                    message: message.clone(),
-                    turns: Vec::new(),
-                    content: Content::default(),
-                    usage: Usage::default(),
-                    error: None,
-                };
-                self.slot(event)?.more().runs.push(run);
-            }
-            E::ModelRequestCompleted { answer, usage, .. } => {
-                let more = self.slot(event)?.more();
-                more.usage += *usage;
-                if let Some(run) = more.runs.last_mut() {
-                    run.turns.push(Turn::Model((**answer).clone()));
-                    run.usage += *usage;
-                }
-                metrics(self, |m| m.model_calls += 1);
-            }
-            E::ToolCallCompleted { tool } | E::ToolCallError { tool, .. } => {
-                let mut index = self.open.get(event.path.as_str(), &self.slots);
-                if let Some(call) = index
-                    && self.slots[call as usize].step_type == StepType::ToolCall
-                {
-                    self.finish(event, StepStatus::Completed)?;
-                    index = self.slots[call as usize].parent;
-                }
-                let index = index.ok_or("it has not begun, or has ended")?;
-                if let Some(run) = self.slots[index as usize].run() {
-                    told(&mut run.turns, (**tool).clone());
-                }
-                metrics(self, |m| m.tool_calls += 1);
-            }
-            E::RunCompleted { content, .. } => {
-                if let Some(run) = self.slot(event)?.run() {
-                    run.content = content.clone();
+                if let Some(metrics) = self.metrics_mut() {
+                    metrics.retries += 1;
                 }
             }
-            E::RunError { error, usage } => {
-                self.consumed(event, *usage)?;
-                if let Some(run) = self.slot(event)?.run() {
-                    run.error = Some(error.clone());
-                }
-            }
-            E::WorkflowStarted(_)
-            | E::StepOutput { .. }
-            | E::StepProgress { .. }
-            | E::RunContent { .. }
-            | E::ReasoningContentDelta { .. }
-            | E::RunContentCompleted
-            | E::CustomEvent { .. } => return Err("it is no fact of a run under way"),
-        }
-        Ok(())
-    }
-
-    /// Counts what a request consumed that gave no answer.
-    fn consumed(&mut self, event: &Event, usage: Usage) -> Result<(), &'static str> {
-        let slot = self.slot(event)?;
-        if !usage.is_empty() {
-            let more = slot.more();
-            more.usage += usage;
-            if let Some(run) = more.runs.last_mut() {
-                run.usage += usage;
-            }
+            EventKind::StepAttemptStarted { attempt } => self.slot(event)?.attempts = attempt,
+            _ => {}
         }
         Ok(())
     }
@@ -449,21 +360,11 @@ impl Fold {
         Ok(slot)
     }
 
-    fn failed(
-        &mut self,
-        event: &Event,
-        status: StepStatus,
-        error: &ErrorData,
-        attempts: u32,
-    ) -> Result<(), &'static str> {
-        let slot = self.finish(event, status)?;
-        slot.more().error = Some(Box::new(error.clone()));
-        slot.attempts = attempts;
-        Ok(())
-    }
-
     fn close(&mut self, event: &Event, end: &End) -> Result<(), &'static str> {
         let slot = self.finish(event, end.status)?;
+        if let EventKind::LoopExecutionCompleted { exhausted: true, .. } = event.kind {
+            slot.more().exhausted = true;
+        }
         if end.error.is_some() {
             slot.more().error.clone_from(&end.error);
         }
@@ -589,20 +490,4 @@ impl Fold {
     pub fn is_open(&self, path: &StepPath) -> bool {
         self.open.get(path.as_str(), &self.slots).is_some()
     }
-}
-
-/// Adds the answer of a tool: answers stand in the order of their calls, whichever comes first.
-fn told(turns: &mut Vec<Turn>, answer: ToolOutcome) {
-    let asked = turns.iter().rposition(|turn| matches!(turn, Turn::Model(_)));
-    let Some(Turn::Model(turn)) = asked.map(|asked| &turns[asked]) else {
-        turns.push(Turn::Tool(answer));
-        return;
-    };
-    let place = |id: &str| turn.tool_calls().position(|call| call.id == id);
-    let here = place(&answer.call_id);
-    let behind = turns.iter().rposition(|turn| match turn {
-        Turn::Tool(other) => place(&other.call_id) <= here,
-        Turn::Model(_) => true,
-    });
-    turns.insert(behind.map_or(0, |behind| behind + 1), Turn::Tool(answer));
 }

@@ -145,7 +145,7 @@ impl<E: Effects> Effects for Journaled<'_, E> {
             Some(Ended::Stopped) => return Err(Stop::Sibling),
             None => {}
         }
-        let _working = self.recorder.waits().work();
+        let _working = self.recorder.pending().work();
         // What was done before is durable before anything else is done.
         self.settle().await?;
         self.recorder.time_passes();
@@ -170,7 +170,7 @@ impl<E: Effects> Effects for Journaled<'_, E> {
                 return Ok(decision.clone());
             }
         }
-        let _working = self.recorder.waits().work();
+        let _working = self.recorder.pending().work();
         self.settle().await?;
         self.recorder.time_passes();
         let decided = self.inner.decide(node, at, input).await;

@@ -136,11 +136,11 @@ impl Effects for Live<'_> {
     ) -> Vec<Option<T>> {
         let mut answers: Vec<Option<T>> = Vec::new();
         answers.resize_with(fan.count, || None);
-        let waits = self.recorder.waits();
+        let pending = self.recorder.pending();
         let numbered = |index: usize| {
             let work = branch(index);
             // A branch that has not begun does not wait.
-            let begins = waits.work();
+            let begins = pending.work();
             async move {
                 drop(begins);
                 (index, work.await)
@@ -188,7 +188,7 @@ impl Effects for Live<'_> {
     }
 
     fn asked(&self, id: &str) -> Option<Arc<Requirement>> {
-        self.recorder.waits().asked(id)
+        self.recorder.pending().asked(id)
     }
 
     fn reducers(&self) -> &Reducers {

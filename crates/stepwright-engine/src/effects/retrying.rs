@@ -2,7 +2,7 @@
 
 use super::interrupted::{Settled, is_unknown, not_done, settle};
 use super::{About, Attempt, Effects, Stop, hand_on};
-use crate::waits::Waits;
+use crate::pending::PendingRequests;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use stepwright_core::{
 pub(crate) struct Retrying<'w, E> {
     pub(crate) inner: E,
     pub(crate) world: &'w World,
-    pub(crate) waits: &'w Waits,
+    pub(crate) pending: &'w PendingRequests,
 }
 
 impl<E: Effects> Effects for Retrying<'_, E> {
@@ -34,9 +34,9 @@ impl<E: Effects> Effects for Retrying<'_, E> {
 }
 
 impl<E: Effects> Retrying<'_, E> {
-    /// Waits between two attempts. The run is not left for that.
-    async fn rest(&self, due: Timestamp) {
-        let _working = self.waits.work();
+    /// PendingRequests between two attempts. The run is not left for that.
+    async fn pause(&self, due: Timestamp) {
+        let _working = self.pending.work();
         self.world.sleep(due.since(self.world.now())).await;
     }
 
@@ -53,7 +53,7 @@ impl<E: Effects> Retrying<'_, E> {
         let before = first.number - 1;
         let mut failed = past.failed_attempts.max(before);
         if let Some(due) = past.due.filter(|_| !past.ended && failed > before) {
-            self.rest(due).await;
+            self.pause(due).await;
         }
         let repeats = policy == OnInterrupted::Retry;
         let mut unknown = past.unknown.filter(|unknown| {
@@ -104,7 +104,7 @@ impl<E: Effects> Retrying<'_, E> {
             fx.record(step, EventKind::StepRetrying { attempt: failed, error, delay_ms })?;
             fx.settle().await?;
             let due = self.world.now().plus(Duration::from_millis(delay_ms));
-            self.rest(due).await;
+            self.pause(due).await;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Attempt, Effects, Stop, hand_on};
 use crate::activity::Activity;
-use crate::waits::Waits;
+use crate::pending::PendingRequests;
 use futures_util::future::BoxFuture;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -16,7 +16,7 @@ use stepwright_core::{ErrorCode, StepError, StepInput, StepOutput, StepPath, Wor
 pub(crate) struct Timed<'w, E> {
     pub(crate) inner: E,
     pub(crate) world: &'w World,
-    pub(crate) waits: &'w Waits,
+    pub(crate) pending: &'w PendingRequests,
     pub(crate) activity: &'w Activity,
 }
 
@@ -90,7 +90,7 @@ impl<E> Timed<'_, E> {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Ok(done));
             }
-            if self.waits.is_waiting(step) {
+            if self.pending.is_waiting(step) {
                 // It has all of its time again then, as one that begins again has.
                 (alarm, silence) = (None, None);
                 return Poll::Pending;

@@ -19,8 +19,9 @@ use review::{Before, No, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use stepwright_core::context::rejected;
-use stepwright_core::event::End;
+use stepwright_core::event::{End, LoopTurns};
 use stepwright_core::executor::ExecutorType;
+use stepwright_core::output::StepType;
 use stepwright_core::plan::{ErrorPolicy, Node, NodeKind, OnError};
 use stepwright_core::scope::LoopOutcome;
 use stepwright_core::{
@@ -391,15 +392,22 @@ fn failed(
 }
 
 fn ended(node: &Node, outcome: Option<LoopOutcome>, end: End) -> EventKind {
-    use EventKind as E;
-    let LoopOutcome { iterations: total_iterations, exhausted } = outcome.unwrap_or_default();
+    let LoopOutcome { iterations, exhausted } = outcome.unwrap_or_default();
+    let turns = LoopTurns { total_iterations: iterations, exhausted, should_continue: false };
+    EventKind::container_ended(step_type(node), 0, turns, end)
+        .expect("steps, and workflows that are steps, end in other ways")
+}
+
+/// The kind of result that a node has.
+fn step_type(node: &Node) -> StepType {
     match node.kind {
-        NodeKind::Parallel { .. } => E::ParallelExecutionCompleted { end },
-        NodeKind::Loop { .. } => E::LoopExecutionCompleted { total_iterations, exhausted, end },
-        NodeKind::Condition { .. } => E::ConditionExecutionCompleted { end },
-        NodeKind::Router { .. } => E::RouterExecutionCompleted { end },
-        NodeKind::Map { .. } => E::MapExecutionCompleted { end },
-        _ => E::StepsExecutionCompleted { end },
+        NodeKind::Step { .. } | NodeKind::Workflow { .. } => StepType::Step,
+        NodeKind::Parallel { .. } => StepType::Parallel,
+        NodeKind::Loop { .. } => StepType::Loop,
+        NodeKind::Condition { .. } => StepType::Condition,
+        NodeKind::Router { .. } => StepType::Router,
+        NodeKind::Map { .. } => StepType::Map,
+        _ => StepType::Steps,
     }
 }
 

@@ -30,8 +30,8 @@ impl Recorder {
     /// that an earlier life of the run left behind.
     pub(super) fn standing_answer(&self, asked: &Requirement) -> Option<Answer> {
         let RequirementKind::Interrupted { .. } = asked.kind else { return None };
-        let mut tape = self.tape();
-        let standing = tape.interrupted.as_deref_mut()?;
+        let mut state = self.state();
+        let standing = state.interrupted.as_deref_mut()?;
         standing.given.insert(asked.path.clone()).then_some(match standing.policy {
             OnInterrupted::Retry => Answer::Retry,
             _ => Answer::Reject { feedback: None },
@@ -46,11 +46,11 @@ impl Recorder {
             let Wish::Answer(reply) = &signal.wish else { continue };
             let id = &reply.requirement_id;
             let (due, path, known) = {
-                let tape = self.tape();
-                let asked = tape.fold.requirements().iter().find(|asked| asked.id == *id);
+                let state = self.state();
+                let asked = state.fold.requirements().iter().find(|asked| asked.id == *id);
                 let Some(asked) = asked else { continue };
-                let Some(due) = tape.fold.answer_due(id) else { continue };
-                (due, asked.path.clone(), tape.fold.has_refused(id))
+                let Some(due) = state.fold.answer_due(id) else { continue };
+                (due, asked.path.clone(), state.fold.has_refused(id))
             };
             if signal.at <= due {
                 continue;

@@ -3,7 +3,7 @@
 use super::Recorder;
 use super::done::note_effect;
 use crate::effects::Stop;
-use crate::history;
+use crate::runs::history;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl StepHost for Recorder {
                 return Err(StepError::terminal(message));
             }
             let is_open = {
-                let fold = &self.tape().fold;
+                let fold = &self.state().fold;
                 match fact {
                     EventKind::ToolCallStarted { .. } => {
                         step.caller_str().is_some_and(|caller| fold.is_open(&caller.into()))
@@ -69,21 +69,21 @@ impl StepHost for Recorder {
             self.time_passes();
             noted.map_err(stopped)?;
             if let Some(effect) = effect {
-                note_effect(&mut self.tape().once, step, &effect);
+                note_effect(&mut self.state().once, step, &effect);
             }
             self.settle().await.map_err(stopped)
         })
     }
 
     fn past(&self, step: &StepPath) -> Vec<Event> {
-        let mut tape = self.tape();
-        let Some(notes) = tape.notes.get_mut(step) else { return Vec::new() };
+        let mut state = self.state();
+        let Some(notes) = state.notes.get_mut(step) else { return Vec::new() };
         // A function may call several agents, one after the other: each has its own facts.
         let is_begin = |note: &Event| matches!(note.kind, EventKind::RunStarted { .. });
         let next = notes.iter().skip(1).position(is_begin).map(|next| next + 1);
         match next {
             Some(next) => notes.drain(..next).collect(),
-            None => tape.notes.remove(step).unwrap_or_default(),
+            None => state.notes.remove(step).unwrap_or_default(),
         }
     }
 
@@ -94,8 +94,8 @@ impl StepHost for Recorder {
     ) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
         Box::pin(async move {
             let Some(journal) = &self.journal else { return Ok(Arc::from([])) };
-            let began = self.tape().fold.created_at();
-            let (session, workflow) = (&self.run.session_id, &self.run.workflow_id);
+            let began = self.state().fold.created_at();
+            let (session, workflow) = (&self.run.session_id, Some(&self.run.workflow_id));
             let earlier =
                 history::of(&journal.store, (session, workflow), began, (runs, completed_only))
                     .await;
@@ -130,29 +130,29 @@ impl StepHost for Recorder {
     }
 
     fn recorded(&self, step: &StepPath, key: &str) -> Option<Value> {
-        self.tape().once.as_ref()?.get(&(step.clone(), key.into()))?.done.clone()
+        self.state().once.as_ref()?.get(&(step.clone(), key.into()))?.done.clone()
     }
 
     fn effect_interrupted(&self, step: &StepPath, key: &str) -> Option<u32> {
-        let tape = self.tape();
-        let effect = tape.once.as_ref()?.get(&(step.clone(), key.into()))?;
+        let state = self.state();
+        let effect = state.once.as_ref()?.get(&(step.clone(), key.into()))?;
         effect.open.then_some(effect.begun)
     }
 
     fn call(&self, step: &StepPath, tool: &ToolCall) -> (StepPath, CallPast) {
-        self.tape().calls.get_or_insert_default().call(step, tool)
+        self.state().calls.get_or_insert_default().call(step, tool)
     }
 
     fn call_begins(&self, step: &StepPath, call: &StepPath) {
-        self.waits.call_begins(step, call);
+        self.pending.call_begins(step, call);
     }
 
     fn call_ends(&self, step: &StepPath, call: &StepPath) {
-        self.waits.call_ends(step, call);
+        self.pending.call_ends(step, call);
     }
 
     fn is_waiting(&self, step: &StepPath) -> bool {
-        self.waits.is_waiting(step)
+        self.pending.is_waiting(step)
     }
 
     fn run(&self) -> &RunInfo {

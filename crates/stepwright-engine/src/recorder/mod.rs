@@ -8,10 +8,10 @@ pub(crate) use host::too_late;
 
 use crate::activity::Activity;
 use crate::debug;
-use crate::drive::fold_all;
 use crate::effects::Stop;
+use crate::pending::PendingRequests;
 use crate::run::Outbox;
-use crate::waits::Waits;
+use crate::runs::fold_all;
 use answers::Standing;
 use done::{Once, is_of_call, note_effect};
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright_core::Timestamp;
 use stepwright_core::calls::Calls;
 use stepwright_core::context::RunInfo;
-use stepwright_core::event::{End, Event, Reply, WorkflowStarted};
+use stepwright_core::event::{End, Event, EventClass, LoopTurns, Reply, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{Append, FACTS_MAX, SessionClose};
@@ -55,9 +55,9 @@ pub(crate) struct Recorder {
     /// What time it was when a fact was last noted, in milliseconds; 0 when somebody else has
     /// worked since. Facts that follow each other at once share one look at the clock.
     noted_at: AtomicU64,
-    tape: Mutex<Tape>,
+    state: Mutex<RecorderState>,
     journal: Option<Box<Journal>>,
-    waits: Waits,
+    pending: PendingRequests,
     activity: Activity,
 }
 
@@ -69,7 +69,7 @@ struct Journal {
     appending: tokio::sync::Mutex<Option<Appending>>,
 }
 
-struct Tape {
+struct RecorderState {
     fold: Fold,
     /// Noted, and not appended yet; with deltas that came in between.
     queue: VecDeque<Event>,
@@ -154,7 +154,7 @@ impl Recorder {
         }
         let calls = past.iter().any(|event| is_of_call(&event.kind, &event.path));
         let calls = calls.then(|| Box::new(Calls::of(past)));
-        let tape = Tape {
+        let state = RecorderState {
             durable: fold.next_sequence(),
             fold,
             queue: VecDeque::new(),
@@ -181,14 +181,14 @@ impl Recorder {
             debug,
         };
         let journal = store.map(|store| Box::new(Journal { store, appending: None.into() }));
-        let waits = Waits::of(past);
-        let tape = Mutex::new(tape);
+        let pending = PendingRequests::of(past);
+        let state = Mutex::new(state);
         let activity = Activity::default();
-        Ok(Self { run, world, cancelled, noted_at, tape, journal, waits, activity })
+        Ok(Self { run, world, cancelled, noted_at, state, journal, pending, activity })
     }
 
-    fn tape(&self) -> MutexGuard<'_, Tape> {
-        self.tape.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, RecorderState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Somebody else works now, or has: time passes.
@@ -210,48 +210,48 @@ impl Recorder {
     /// Notes a fact.
     pub(crate) fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
         let now = self.now();
-        let mut tape = self.tape();
-        let time = tape.at(now);
-        if let Some(lost) = &tape.lost {
+        let mut state = self.state();
+        let time = state.at(now);
+        if let Some(lost) = &state.lost {
             return Err(Stop::Lost(lost.clone()));
         }
-        let sequence = tape.fold.next_sequence();
-        if sequence >= FACTS_MAX && !kind.is_terminal() && !closes(&kind) {
+        let sequence = state.fold.next_sequence();
+        if sequence >= FACTS_MAX && !closes(&kind) {
             let error = StepError::terminal(format!("a run has at most {FACTS_MAX} facts"))
                 .with_code(ErrorCode::Limit)
                 .with_hint("split the work over several runs");
             return Err(Stop::failed(at, error, 1));
         }
-        let shown_before = tape.shown_before(at, &kind);
+        let shown_before = state.shown_before(at, &kind);
         let run = self.run.run_id.clone();
         let fact = Event { sequence, delta: 0, time, run, path: at.clone(), kind };
-        if let Err(illegal) = tape.fold.apply(&fact) {
+        if let Err(illegal) = state.fold.apply(&fact) {
             // A fact that cannot be would make the journal unreadable: stop before it is written.
             let what = illegal.to_string();
             let (run, path) = (self.run.run_id.clone(), Some(at.clone()));
             let corrupt = Arc::new(StoreError::Corrupt { run, sequence, path, what });
-            tape.lost = Some(corrupt.clone());
+            state.lost = Some(corrupt.clone());
             return Err(Stop::Lost(corrupt));
         }
         if let Some(content) = shown_before {
             let kind = EventKind::StepOutput { content };
-            self.delta(&mut tape, sequence.saturating_sub(1), time, at, kind);
+            self.delta(&mut state, sequence.saturating_sub(1), time, at, kind);
         }
-        tape.deltas = 0;
+        state.deltas = 0;
         if let EventKind::StepRetrying { .. } = fact.kind {
             // What an earlier life noted belongs to the attempt that is over.
-            tape.notes.retain(|step, _| !at.contains(step));
+            state.notes.retain(|step, _| !at.contains(step));
         }
-        if let Some(calls) = &mut tape.calls {
+        if let Some(calls) = &mut state.calls {
             calls.apply(&fact);
         }
-        if let Some(events) = &mut tape.events {
+        if let Some(events) = &mut state.events {
             events.push(fact.clone());
         }
         if self.journal.is_some() {
-            tape.queue.push_back(fact);
-        } else if tape.is_watched() {
-            tape.show(fact);
+            state.queue.push_back(fact);
+        } else if state.is_watched() {
+            state.show(fact);
         }
         Ok(())
     }
@@ -262,9 +262,9 @@ impl Recorder {
         if self.journal.is_none() {
             return Ok(());
         }
-        let mut tape = self.tape();
-        let metrics = tape.fold.metrics();
-        tape.close = Some(Box::new(SessionClose { patches, metrics }));
+        let mut state = self.state();
+        let metrics = state.fold.metrics();
+        state.close = Some(Box::new(SessionClose { patches, metrics }));
         Ok(())
     }
 
@@ -272,10 +272,10 @@ impl Recorder {
     /// and ends it as failed for that reason. Everything before the end is in the journal.
     pub(crate) fn take_back_end(&self, why: String) -> Result<(), Stop> {
         {
-            let mut tape = self.tape();
-            tape.fold.take_back_end();
-            tape.lost = None;
-            if let Some(events) = &mut tape.events {
+            let mut state = self.state();
+            state.fold.take_back_end();
+            state.lost = None;
+            if let Some(events) = &mut state.events {
                 events.pop();
             }
         }
@@ -288,44 +288,44 @@ impl Recorder {
 
     /// Takes back the end of a run that could not be recorded: it has not ended.
     pub(crate) fn forget_end(&self) {
-        let mut tape = self.tape();
-        if tape.fold.status().is_terminal() && tape.durable < tape.fold.next_sequence() {
-            tape.fold.take_back_end();
+        let mut state = self.state();
+        if state.fold.status().is_terminal() && state.durable < state.fold.next_sequence() {
+            state.fold.take_back_end();
         }
     }
 
     fn emit(&self, at: &StepPath, kind: EventKind) {
-        let mut tape = self.tape();
+        let mut state = self.state();
         // Whatever a step says after its end is not part of the run.
-        if kind.is_fact() || tape.lost.is_some() || !tape.fold.is_open(at) {
+        if kind.is_fact() || state.lost.is_some() || !state.fold.is_open(at) {
             return;
         }
-        let sequence = tape.fold.next_sequence().saturating_sub(1);
-        let time = tape.at(self.world.now());
-        self.delta(&mut tape, sequence, time, at, kind);
+        let sequence = state.fold.next_sequence().saturating_sub(1);
+        let time = state.at(self.world.now());
+        self.delta(&mut state, sequence, time, at, kind);
     }
 
     fn delta(
         &self,
-        tape: &mut Tape,
+        state: &mut RecorderState,
         sequence: u64,
         time: Timestamp,
         at: &StepPath,
         kind: EventKind,
     ) {
-        tape.deltas += 1;
-        let delta = tape.deltas;
+        state.deltas += 1;
+        let delta = state.deltas;
         let event =
             Event { sequence, delta, time, run: self.run.run_id.clone(), path: at.clone(), kind };
         // Kept in the fold, for the partial text of a step that is stopped.
-        let _ = tape.fold.apply(&event);
-        if tape.outboxes.is_empty() {
+        let _ = state.fold.apply(&event);
+        if state.outboxes.is_empty() {
             return;
         }
-        if tape.queue.is_empty() && !tape.appending {
-            tape.show(event);
+        if state.queue.is_empty() && !state.appending {
+            state.show(event);
         } else {
-            push_joining(&mut tape.queue, event);
+            push_joining(&mut state.queue, event);
         }
     }
 
@@ -334,7 +334,7 @@ impl Recorder {
         match &self.journal {
             // Boxed, because a step that waits has settled before: it keeps no room for this.
             Some(journal) => {
-                let _working = self.waits.work();
+                let _working = self.pending.work();
                 let answer = Box::pin(self.append_all(journal)).await;
                 self.time_passes();
                 answer
@@ -344,14 +344,14 @@ impl Recorder {
     }
 
     async fn append_all(&self, journal: &Journal) -> Result<(), Stop> {
-        let target = self.tape().fold.next_sequence();
+        let target = self.state().fold.next_sequence();
         loop {
             {
-                let tape = self.tape();
-                if let Some(lost) = &tape.lost {
+                let state = self.state();
+                if let Some(lost) = &state.lost {
                     return Err(Stop::Lost(lost.clone()));
                 }
-                if tape.durable >= target {
+                if state.durable >= target {
                     return Ok(());
                 }
             }
@@ -370,28 +370,28 @@ impl Recorder {
     pub(crate) async fn was_never_begun(&self) -> bool {
         let Some(journal) = &self.journal else { return false };
         let failed = {
-            let tape = self.tape();
-            tape.durable == 0
-                && matches!(tape.lost.as_deref(), Some(StoreError::Unavailable { .. }))
+            let state = self.state();
+            state.durable == 0
+                && matches!(state.lost.as_deref(), Some(StoreError::Unavailable { .. }))
         };
         failed && matches!(journal.store.run(&self.run.run_id).await, Ok(None))
     }
 
     /// Begins to append what is queued, if anything is.
     fn begin(&self, store: &AnyStore) -> Option<Appending> {
-        let mut tape = self.tape();
+        let mut state = self.state();
         let facts: Vec<Event> =
-            tape.queue.iter().filter(|event| event.is_fact()).cloned().collect();
+            state.queue.iter().filter(|event| event.is_fact()).cloned().collect();
         let last = facts.last()?;
         let next = last.sequence + 1;
-        let close = if last.kind.is_terminal() { tape.close.take() } else { None };
-        tape.appending = true;
-        let batch = std::mem::take(&mut tape.queue);
+        let close = if last.kind.is_terminal() { state.close.take() } else { None };
+        state.appending = true;
+        let batch = std::mem::take(&mut state.queue);
         let append = Append {
             run: self.run.run_id.clone(),
             facts,
             close: close.map(|close| *close),
-            driver: tape.driver.clone(),
+            driver: state.driver.clone(),
         };
         let store = store.clone();
         let work = async move { store.append(append).await }.boxed();
@@ -399,34 +399,34 @@ impl Recorder {
     }
 
     fn finish(&self, done: Appending, answer: Result<(), StoreError>) {
-        let mut tape = self.tape();
-        tape.appending = false;
+        let mut state = self.state();
+        state.appending = false;
         match answer {
             Ok(()) => {
-                tape.durable = done.next;
+                state.durable = done.next;
                 for event in done.batch {
-                    tape.show(event);
+                    state.show(event);
                 }
                 // Deltas that came meanwhile wait for no fact.
-                let facts = tape.queue.iter().position(Event::is_fact);
-                let free = facts.unwrap_or(tape.queue.len());
-                let queued: Vec<Event> = tape.queue.drain(..free).collect();
+                let facts = state.queue.iter().position(Event::is_fact);
+                let free = facts.unwrap_or(state.queue.len());
+                let queued: Vec<Event> = state.queue.drain(..free).collect();
                 for delta in queued {
-                    tape.show(delta);
+                    state.show(delta);
                 }
             }
-            Err(error) => tape.lost = Some(Arc::new(error)),
+            Err(error) => state.lost = Some(Arc::new(error)),
         }
     }
 
     /// Whether anything is under way at this address.
     pub(crate) fn is_open(&self, at: &StepPath) -> bool {
-        self.tape().fold.is_open(at)
+        self.state().fold.is_open(at)
     }
 
     /// Whether the journal is still ours.
     pub(crate) fn check(&self) -> Result<(), Stop> {
-        match &self.tape().lost {
+        match &self.state().lost {
             Some(lost) => Err(Stop::Lost(lost.clone())),
             None => Ok(()),
         }
@@ -434,7 +434,7 @@ impl Recorder {
 
     /// Notes that everything under way inside `at` was stopped, the innermost first.
     pub(crate) fn stop_within(&self, at: &StepPath) -> Result<(), Stop> {
-        let open = self.tape().fold.open_within(at);
+        let open = self.state().fold.open_within(at);
         for (path, step_type, partial) in open {
             if path != *at {
                 self.record(&path, stopped(&path, step_type, partial))?;
@@ -445,23 +445,23 @@ impl Recorder {
 
     /// The output so far, once the run has begun.
     pub(crate) fn output(&self) -> Option<RunOutput> {
-        let tape = self.tape();
-        let mut output = tape.fold.output()?;
-        output.events.clone_from(&tape.events);
+        let state = self.state();
+        let mut output = state.fold.output()?;
+        output.events.clone_from(&state.events);
         Some(output)
     }
 
     /// The output at the end, without a copy. The recorder is empty afterwards.
     pub(crate) fn take_output(&self) -> Option<RunOutput> {
-        let mut tape = self.tape();
-        let mut output = std::mem::take(&mut tape.fold).into_output()?;
-        output.events = tape.events.take();
+        let mut state = self.state();
+        let mut output = std::mem::take(&mut state.fold).into_output()?;
+        output.events = state.events.take();
         Some(output)
     }
 
     /// Where the run stands.
     pub(crate) fn status(&self) -> RunStatus {
-        self.tape().fold.status()
+        self.state().fold.status()
     }
 
     /// Ends a run whose driver has left it as cancelled.
@@ -478,7 +478,7 @@ impl Recorder {
 
     /// Tells readers that nothing more will come.
     pub(crate) fn close_readers(&self) {
-        let outboxes = std::mem::take(&mut self.tape().outboxes);
+        let outboxes = std::mem::take(&mut self.state().outboxes);
         for outbox in outboxes {
             outbox.close();
         }
@@ -486,14 +486,14 @@ impl Recorder {
 
     /// Lets somebody read along from here on, unless the run has been left.
     pub(crate) fn read_along(&self, outbox: Arc<Outbox>) {
-        let mut tape = self.tape();
-        tape.outboxes.retain(|outbox| Arc::strong_count(outbox) > 1);
-        tape.outboxes.push(outbox);
+        let mut state = self.state();
+        state.outboxes.retain(|outbox| Arc::strong_count(outbox) > 1);
+        state.outboxes.push(outbox);
     }
 
     /// When the run began.
     pub(crate) fn began(&self) -> Timestamp {
-        self.tape().fold.created_at()
+        self.state().fold.created_at()
     }
 
     /// Which run it is.
@@ -502,8 +502,8 @@ impl Recorder {
     }
 
     /// What the run waits for.
-    pub(crate) fn waits(&self) -> &Waits {
-        &self.waits
+    pub(crate) fn pending(&self) -> &PendingRequests {
+        &self.pending
     }
 
     /// The steps whose signs of life count.
@@ -524,11 +524,11 @@ impl Recorder {
         inside: Option<&StepPath>,
     ) -> Result<Arc<Reply>, Stop> {
         let id = requirement.id.clone();
-        if let Some(reply) = self.waits.reply(&id) {
+        if let Some(reply) = self.pending.reply(&id) {
             return Ok(reply);
         }
         let path = requirement.path.clone();
-        if let Some(asked) = self.waits.asked(&id)
+        if let Some(asked) = self.pending.asked(&id)
             && asked.kind == RequirementKind::Deadline
             && asked.due.is_some_and(|due| due <= self.world.now())
         {
@@ -540,24 +540,24 @@ impl Recorder {
             return Ok(Arc::new(reply));
         }
         // A tool call that ended without the answer takes its question back, and may ask again.
-        let is_asked = self.waits.asked(&id).is_some()
-            && (inside.is_none() || self.tape().fold.waits_for(&id));
+        let is_asked = self.pending.asked(&id).is_some()
+            && (inside.is_none() || self.state().fold.waits_for(&id));
         if !is_asked {
             if requirement.needs_person() && self.journal.is_none() {
                 let what = format!("`{id}` waits for somebody, and its run is not remembered");
                 let hint = "give the workflow a store with `.store(…)`";
                 return Err(Stop::failed(&path, StepError::terminal(what).with_hint(hint), 1));
             }
-            if self.waits.count() >= REQUIREMENTS_MAX {
+            if self.pending.count() >= REQUIREMENTS_MAX {
                 let what = format!("a run waits for at most {REQUIREMENTS_MAX} answers at once");
                 let error = StepError::terminal(what).with_code(ErrorCode::Limit);
                 return Err(Stop::failed(&path, error, 1));
             }
             self.time_passes();
             self.record(&path, paused(requirement.clone()))?;
-            self.waits.note(requirement);
+            self.pending.note(requirement);
         }
-        if let Some(asked) = self.waits.asked(&id)
+        if let Some(asked) = self.pending.asked(&id)
             && let Some(answer) = self.standing_answer(&asked)
         {
             let requirement_id = id.clone();
@@ -566,11 +566,11 @@ impl Recorder {
             self.settle().await?;
             return Ok(Arc::new(reply));
         }
-        if self.waits.is_open(&id) {
+        if self.pending.is_open(&id) {
             let what = format!("`{id}` is waited for already; give each wait a name of its own");
             return Err(Stop::failed(&path, StepError::terminal(what), 1));
         }
-        let waiting = self.waits.wait(id, inside.cloned());
+        let waiting = self.pending.wait(id, inside.cloned());
         self.settle().await?;
         let reply = waiting.await;
         self.time_passes();
@@ -589,7 +589,7 @@ impl Recorder {
         };
         self.time_passes();
         self.record(&requirement.path, kind)?;
-        self.waits.deliver(reply);
+        self.pending.deliver(reply);
         Ok(())
     }
 
@@ -598,7 +598,7 @@ impl Recorder {
     }
 }
 
-impl Tape {
+impl RecorderState {
     fn at(&mut self, now: Timestamp) -> Timestamp {
         self.last = self.last.max(now);
         self.last
@@ -647,17 +647,10 @@ pub(crate) fn push_joining(queue: &mut VecDeque<Event>, event: Event) {
     queue.push_back(event);
 }
 
-/// Whether a fact ends something: those are let through at the limit, so that the run can end.
+/// Returns `true` if a fact ends something: it is let through at the limit, so that the run can end.
 fn closes(kind: &EventKind) -> bool {
-    use EventKind as E;
-    kind.end().is_some()
-        || matches!(
-            kind,
-            E::StepCompleted { .. }
-                | E::StepError { .. }
-                | E::StepSkipped { .. }
-                | E::StepCancelled { .. }
-        )
+    use EventClass as C;
+    matches!(kind.class(), C::RunEnded(_) | C::StepEnded(_) | C::ContainerEnded(_))
 }
 
 /// The fact that something is waited for.
@@ -674,23 +667,10 @@ fn paused(requirement: Requirement) -> EventKind {
     }
 }
 
+/// The fact that a step, or a container, was stopped. Tool calls have none: they end with their
+/// steps.
 fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind {
-    use EventKind as E;
-    let number = path.number().unwrap_or(0);
-    let end = End::from(StepStatus::Cancelled);
-    match step_type {
-        StepType::Step => E::StepCancelled { partial },
-        StepType::Steps => E::StepsExecutionCompleted { end },
-        StepType::Parallel => E::ParallelExecutionCompleted { end },
-        StepType::Loop => E::LoopExecutionCompleted { total_iterations: 0, exhausted: false, end },
-        StepType::Iteration => {
-            let (should_continue, exhausted) = (false, false);
-            E::LoopIterationCompleted { iteration: number, should_continue, exhausted, end }
-        }
-        StepType::Condition => E::ConditionExecutionCompleted { end },
-        StepType::Router => E::RouterExecutionCompleted { end },
-        StepType::Map => E::MapExecutionCompleted { end },
-        // Tool calls are not asked about: they end with their steps.
-        _ => E::MapItemCompleted { item: number, end },
-    }
+    let (number, end) = (path.number().unwrap_or(0), End::from(StepStatus::Cancelled));
+    EventKind::container_ended(step_type, number, LoopTurns::default(), end)
+        .unwrap_or(EventKind::StepCancelled { partial })
 }

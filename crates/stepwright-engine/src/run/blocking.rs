@@ -2,22 +2,58 @@
 
 use super::RunStream;
 use futures_util::StreamExt as _;
+use std::cell::RefCell;
 use std::fmt;
 use stepwright_core::{Error, Event, RunOutput};
 use tokio::runtime::Runtime;
 
+thread_local! {
+    /// The runtime of the last blocking run of this thread, and the process that made it. To make
+    /// one takes longer than a small run.
+    static IDLE: RefCell<Option<(u32, Runtime)>> = const { RefCell::new(None) };
+}
+
 /// A runtime on this thread, for one run.
+pub(super) struct ThreadRuntime(Option<Runtime>);
+
+/// Returns a runtime on this thread, for one run.
 ///
 /// # Errors
 /// If this is async code already, which it would block.
-pub(super) fn runtime() -> Result<Runtime, Error> {
+pub(super) fn runtime() -> Result<ThreadRuntime, Error> {
     if tokio::runtime::Handle::try_current().is_ok() {
         let error = Error::usage("`blocking` was called inside of async code");
         return Err(error.with_hint("await the run, or its stream, instead"));
     }
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+    match IDLE.with_borrow_mut(Option::take) {
+        Some((process, runtime)) if process == std::process::id() => {
+            return Ok(ThreadRuntime(Some(runtime)));
+        }
+        // A child that was forked shares the parent's: to close it would disturb the parent.
+        Some((_, runtime)) => std::mem::forget(runtime),
+        None => {}
+    }
+    let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    made.map(|runtime| ThreadRuntime(Some(runtime))).map_err(|error| {
         Error::usage("the runtime for a blocking run could not be started").with_source(error)
     })
+}
+
+impl ThreadRuntime {
+    pub(super) fn block_on<F: Future>(&self, work: F) -> F::Output {
+        self.0.as_ref().expect("it is taken when this is dropped").block_on(work)
+    }
+}
+
+impl Drop for ThreadRuntime {
+    fn drop(&mut self) {
+        let Some(runtime) = self.0.take() else { return };
+        // Tasks that are left would stand still until the next blocking run: they end here.
+        if runtime.metrics().num_alive_tasks() == 0 {
+            let kept = (std::process::id(), runtime);
+            let _ = IDLE.try_with(|idle| idle.replace(Some(kept)));
+        }
+    }
 }
 
 /// Does asynchronous work on this thread, for programs without async.
@@ -33,7 +69,7 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Er
 /// The run goes on while the next event is waited for. Dropping this cancels the run.
 #[must_use = "the run does nothing until its events are read"]
 pub struct BlockingEvents {
-    runtime: Runtime,
+    runtime: ThreadRuntime,
     /// `None` once it has been asked for its output.
     stream: Option<RunStream>,
 }

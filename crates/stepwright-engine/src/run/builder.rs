@@ -202,7 +202,7 @@ impl Run {
             return self.dispatched().await;
         }
         let Prepared { job, run, registration, .. } = self.prepare(None, true).await?;
-        workflow.attend();
+        workflow.supervise();
         let recorder = job.recorder.clone();
         let live = Arc::new(Live::of(recorder.cancel_token().clone(), Some(recorder)));
         workflow.live().replace(&run, Known::Background(live));
@@ -218,7 +218,7 @@ impl Run {
         job.begin_for_others().await?;
         // From here on any process may take it up, this one too.
         drop(registration);
-        workflow.attend();
+        workflow.supervise();
         if let Err(error) = workflow.dispatch(&run, None).await {
             // It has begun, and whoever attends to the workflow tells the dispatcher again.
             tracing::warn!(target: "stepwright", %run, "{}", error.report());
@@ -276,7 +276,7 @@ impl Run {
     /// Sees to it that the name of the run is free, and finds its session.
     async fn look_up(&self, store: &AnyStore) -> Result<Option<Session>, Error> {
         if store.is_shared() {
-            self.workflow.attend();
+            self.workflow.supervise();
         }
         self.workflow.remember_plan(store).await?;
         let options = &self.options;

@@ -2,6 +2,7 @@
 
 use super::Known;
 use super::live::Outcome;
+use crate::runs::{Events, not_found};
 use crate::workflow::Workflow;
 use std::fmt;
 use stepwright_core::store::Watched;
@@ -60,15 +61,15 @@ impl RunHandle {
         self.workflow.cancel_run(&self.run).await
     }
 
-    /// The events of the run from the fact numbered `after` on: see [`Workflow::events`].
+    /// The events of the run from the fact numbered `from` on: see [`Workflow::events`].
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn events(&self, after: u64) -> Result<super::Events, Error> {
-        self.workflow.events(&self.run, after).await
+    pub async fn events(&self, from: u64) -> Result<Events, Error> {
+        self.workflow.events(&self.run, from).await
     }
 
-    /// Waits for the end of the run, whoever drives it and however often it pauses, and gives its
+    /// PendingRequests for the end of the run, whoever drives it and however often it pauses, and gives its
     /// output.
     ///
     /// # Errors
@@ -78,7 +79,7 @@ impl RunHandle {
         self.until(RunStatus::is_terminal).await
     }
 
-    /// Waits until the run ends or waits for something, and gives its output.
+    /// PendingRequests until the run ends or waits for something, and gives its output.
     ///
     /// # Errors
     /// As [`RunHandle::wait`].
@@ -111,7 +112,7 @@ impl RunHandle {
     }
 
     fn unknown(&self) -> Error {
-        self.workflow.not_found(&format!("run `{}`", self.run))
+        not_found("run", &self.run, !self.workflow.has_store())
     }
 }
 

@@ -80,7 +80,7 @@ impl Live {
         self.ended.notify_waiters();
     }
 
-    /// Waits until it is left.
+    /// PendingRequests until it is left.
     pub(crate) async fn outcome(&self) -> &Outcome {
         loop {
             let mut ended = pin!(self.ended.notified());
@@ -137,7 +137,7 @@ impl Known {
     /// Somebody has left something in its inbox.
     pub(crate) fn poke(&self) {
         if let Some(recorder) = self.recorder() {
-            recorder.waits().poke();
+            recorder.pending().poke();
         }
     }
 

@@ -1,20 +1,17 @@
 //! Runs: a builder that is a future, a stream of events, a handle to one in the background.
 
-mod beside;
 mod blocking;
 mod builder;
-mod follow;
 mod handle;
 mod input;
 mod live;
 mod outbox;
+mod remote;
 mod resume;
 mod stream;
-mod submit;
 
 pub use blocking::{BlockingEvents, block_on};
 pub use builder::Run;
-pub use follow::Events;
 pub use handle::RunHandle;
 pub use input::{IntoInput, Parts};
 pub use resume::Resume;
@@ -22,4 +19,4 @@ pub(crate) use resume::TakeUp;
 pub use stream::RunStream;
 
 pub(crate) use live::{Known, Live, LiveRuns};
-pub(crate) use outbox::Outbox;
+pub(crate) use outbox::{Outbox, Tail};

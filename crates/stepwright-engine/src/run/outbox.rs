@@ -36,29 +36,29 @@ struct Unread {
 
 impl Outbox {
     /// An outbox for a run whose facts are in a journal.
-    pub(super) fn of(store: AnyStore, run: RunId) -> Self {
+    pub(crate) fn of(store: AnyStore, run: RunId) -> Self {
         let outbox = Self::default();
         outbox.found_in(store, run);
         outbox
     }
 
     /// Where the facts of the run are found.
-    pub(super) fn found_in(&self, store: AnyStore, run: RunId) {
+    pub(crate) fn found_in(&self, store: AnyStore, run: RunId) {
         let _ = self.journal.set((store, run));
     }
 
     /// Says which fact is the first that is news to the reader. Whoever says it first is heard.
-    pub(super) fn begins_at(&self, fact: u64) {
+    pub(crate) fn begins_at(&self, fact: u64) {
         let _ = self.beginning.set(fact);
     }
 
     /// The number of the first fact that is news to the reader, once that is known.
-    pub(super) fn beginning(&self) -> Option<u64> {
+    pub(crate) fn beginning(&self) -> Option<u64> {
         self.beginning.get().copied()
     }
 
     /// Facts were left out that are in the journal, or may have been.
-    pub(super) fn miss(&self) {
+    pub(crate) fn miss(&self) {
         self.change(|unread| unread.missed = true);
     }
 
@@ -116,7 +116,7 @@ enum Took {
 
 /// One reader's place in the events of a run.
 #[derive(Default)]
-pub(super) struct Tail {
+pub(crate) struct Tail {
     /// The number of the next fact.
     next: u64,
     /// Whether it begins where the outbox says, or else wherever the first event is.
@@ -131,29 +131,29 @@ type Loading = BoxFuture<'static, Result<Vec<Event>, StoreError>>;
 
 impl Tail {
     /// A reader who knows all facts before this one.
-    pub(super) fn from(next: u64) -> Self {
+    pub(crate) fn from(next: u64) -> Self {
         Self { next, ..Self::default() }
     }
 
     /// A reader who begins where the outbox says, or else wherever the first event is.
-    pub(super) fn anywhere() -> Self {
+    pub(crate) fn anywhere() -> Self {
         Self { anywhere: true, ..Self::default() }
     }
 
     /// The number of the next fact.
-    pub(super) fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.next
     }
 
     /// Reads the journal from the next fact on.
-    pub(super) fn load(&mut self, store: &AnyStore, run: &RunId) {
+    pub(crate) fn load(&mut self, store: &AnyStore, run: &RunId) {
         let (store, run, next) = (store.clone(), run.clone(), self.next);
         self.loading = Some(async move { store.load(&run, next, PAGE).await }.boxed());
     }
 
     /// The next event that was read from the journal. `Ready(None)` when all that there was has
     /// been read; then `full` says whether there may be more.
-    pub(super) fn poll_loaded(
+    pub(crate) fn poll_loaded(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Event, StoreError>>> {
@@ -192,7 +192,7 @@ impl Tail {
     }
 
     /// The next event; nothing when the outbox is closed and all is read.
-    pub(super) fn poll(
+    pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         outbox: &Arc<Outbox>,

@@ -1,15 +1,15 @@
 //! A run that is taken up again: a builder that is a future.
 
-use super::beside::Beside;
 use super::blocking::runtime;
 use super::handle::answer;
 use super::live::Outcome;
-use super::submit::Submitted;
+use super::remote::RemoteFollower;
 use super::{Known, Live, Outbox, RunStream};
-use crate::attend::HEARTBEAT;
-use crate::drive::{Job, fold_all, load_all};
+use crate::drive::Job;
 use crate::driver::{is_dead, shown};
 use crate::recorder::Recording;
+use crate::runs::{Runs, Submitted, fold_all, load_after, load_all, not_found};
+use crate::supervise::HEARTBEAT;
 use crate::workflow::{Workflow, stop_error};
 use futures_util::future::BoxFuture;
 use std::fmt;
@@ -17,8 +17,8 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 use stepwright_core::store::{Claim, Claimed, Watched, Wish};
 use stepwright_core::{
-    Answer, AnyStore, Error, ErrorKind, EventKind, OnInterrupted, RunId, RunOutput, RunStatus,
-    Timestamp, UserId,
+    Answer, AnyStore, Error, ErrorKind, Event, EventKind, OnInterrupted, RunId, RunOutput,
+    RunStatus, Timestamp, UserId,
 };
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -151,12 +151,12 @@ impl Resume {
         let run = RunId::new(&self.run)?;
         self.workflow.permit(&run, self.owner.as_ref()).await?;
         let handle = self.workflow.handle(&run).await?;
-        let store = self.store(&run)?;
-        let late = match self.submit(&store, &run).await? {
+        let runs = self.workflow.reader(&run)?;
+        let late = match self.submit(&runs, &run).await?.0 {
             Submitted::All { .. } => None,
             Submitted::Late(error) => Some(error),
         };
-        self.accept_change(&store, &run).await?;
+        self.accept_change(runs.store(), &run).await?;
         match self.workflow.live().get(run.as_str()) {
             Some(known) => known.poke(),
             None => self.workflow.dispatch(&run, None).await?,
@@ -180,9 +180,18 @@ impl Resume {
         self.all_events
     }
 
-    fn store(&self, run: &RunId) -> Result<AnyStore, Error> {
-        let store = self.workflow.remembering().cloned();
-        store.ok_or_else(|| self.workflow.not_found(&format!("run `{run}`")))
+    /// Leaves the answers in the inbox of the run. Returns the facts that were read for that, too.
+    async fn submit(&self, runs: &Runs, run: &RunId) -> Result<(Submitted, Vec<Event>), Error> {
+        if self.answers.is_empty() {
+            let none = Submitted::All { answered: Vec::new(), from: None, again: false };
+            return Ok((none, Vec::new()));
+        }
+        let snapshot = runs.load_with_facts(run).await?;
+        snapshot.check_open()?;
+        // An answer that is given counts: nothing is given to a run that cannot go on.
+        self.workflow.check_plan(runs.store(), snapshot.facts(), self.accept).await?;
+        let submitted = runs.leave(&snapshot, &self.answers, self.by.clone()).await?;
+        Ok((submitted, snapshot.into_facts()))
     }
 
     pub(super) async fn carry_on(
@@ -191,8 +200,10 @@ impl Resume {
     ) -> Result<RunOutput, Error> {
         let run = RunId::new(&self.run)?;
         self.workflow.permit(&run, self.owner.as_ref()).await?;
-        let store = self.store(&run)?;
-        let (answered, from, again) = match self.submit(&store, &run).await? {
+        let runs = self.workflow.reader(&run)?;
+        let store = runs.store();
+        let (submitted, mut past) = self.submit(&runs, &run).await?;
+        let (answered, from, again) = match submitted {
             Submitted::All { answered, from, again } => (answered, from, again),
             Submitted::Late(error) => {
                 // The deadline has passed for the run, too: it goes the way of its `on_timeout`.
@@ -209,19 +220,19 @@ impl Resume {
             }
         };
         let workflow = &self.workflow;
-        workflow.attend();
-        let mut beside = Beside::new(workflow, &store, &run, outbox.clone(), from);
+        workflow.supervise();
+        let mut beside = RemoteFollower::new(&runs, &run, outbox.clone(), from);
         let (mut failed, mut cancelled) = (false, false);
-        let handed = !answered.is_empty() && workflow.is_handed(&store, &run).await?;
+        let handed = !answered.is_empty() && workflow.is_handed(store, &run).await?;
         loop {
             let changed = store.changed(Watched::Facts(run.clone()));
             // What another process has driven for the same answer is not driven once more.
-            if again && let Some(rested) = self.rested(&store, &run, &answered).await? {
+            if again && let Some(rested) = self.rested(store, &run, &answered).await? {
                 beside.left();
                 return rested;
             }
             if handed {
-                self.accept_change(&store, &run).await?;
+                self.accept_change(store, &run).await?;
                 // Once more each time round: a dispatcher may lose what it is told.
                 workflow.dispatch(&run, None).await?;
             } else if let Some(known) = workflow.live().get(run.as_str()) {
@@ -239,12 +250,13 @@ impl Resume {
                 }
             } else {
                 let (accept, interrupted) = (self.accept, self.interrupted);
-                let how = TakeUp { accept, interrupted, outbox: outbox.clone(), leaves: false };
+                let (outbox, past) = (outbox.clone(), std::mem::take(&mut past));
+                let how = TakeUp { accept, interrupted, outbox, past, leaves: false };
                 match workflow.take(&run, self.cancel.clone(), how).await {
                     // Somebody else drives it, and hears of the answers; or has left it just now.
                     // Where it was driven here, and its journal was lost, it is not driven again.
                     Err(error) if error.kind() == ErrorKind::Store && !answered.is_empty() => {
-                        let left = !workflow.is_driven_elsewhere(&store, &run).await?;
+                        let left = !workflow.is_driven_elsewhere(store, &run).await?;
                         if left && (failed || error.output().is_some()) {
                             return Err(error);
                         }
@@ -262,7 +274,7 @@ impl Resume {
                     answer => return answer,
                 }
             }
-            if let Some(rested) = self.rested(&store, &run, &answered).await? {
+            if let Some(rested) = self.rested(store, &run, &answered).await? {
                 beside.left();
                 return rested;
             }
@@ -332,6 +344,11 @@ impl Resume {
         run: &RunId,
         answered: &[Arc<str>],
     ) -> Result<Option<Result<RunOutput, Error>>, Error> {
+        // While it is driven, its journal need not be read.
+        let row = store.run(run).await?;
+        if row.is_some_and(|row| matches!(row.status, RunStatus::Running | RunStatus::Pending)) {
+            return Ok(None);
+        }
         let output = fold_all(run, &load_all(store, run).await?)?.into_output();
         let Some(output) = output else { return Ok(None) };
         let open = |id: &Arc<str>| output.requirements.iter().any(|asked| asked.id == *id);
@@ -355,6 +372,8 @@ pub(crate) struct TakeUp {
     /// The answer to every question about an effect whose outcome is unknown.
     pub(crate) interrupted: Option<OnInterrupted>,
     pub(crate) outbox: Option<Arc<Outbox>>,
+    /// The facts that were read already: the rest is read when the run is claimed.
+    pub(crate) past: Vec<Event>,
 }
 
 fn driven_here(run: &RunId) -> Error {
@@ -389,7 +408,7 @@ impl Workflow {
                 return Err(Error::new(ErrorKind::Store, what));
             }
         };
-        let left = Left { workflow: self, run, live: live.clone(), over: false };
+        let guard = DriveGuard { workflow: self, run, live: live.clone(), over: false };
         let answer = match self.take_up(run, &live, how).await {
             Ok(Taken::Job(mut job)) => {
                 job.leaves = leaves;
@@ -398,7 +417,7 @@ impl Workflow {
             Ok(Taken::Over(output)) => self.with_events(*output),
             Err(error) => Err(error),
         };
-        left.end(&answer);
+        guard.end(&answer);
         if let Ok(output) = &answer
             && output.is_paused()
             && !leaves
@@ -410,7 +429,7 @@ impl Workflow {
 
     /// Sees to it that a run that waits goes on by itself when its moment has come.
     pub(crate) async fn wake_later(&self, run: &RunId, output: &RunOutput) {
-        self.attend();
+        self.supervise();
         if let Some(due) = self.wakes_at(run, output).await
             && (self.is_dispatched() || Handle::try_current().is_ok())
         {
@@ -452,14 +471,14 @@ impl Workflow {
     }
 
     async fn take_up(&self, run: &RunId, live: &Live, how: TakeUp) -> Result<Taken, Error> {
-        let TakeUp { accept, interrupted, outbox, .. } = how;
-        let unknown = || self.not_found(&format!("run `{run}`"));
+        let TakeUp { accept, interrupted, outbox, mut past, .. } = how;
+        let unknown = || not_found("run", run, !self.has_store());
         let store = self.store_for(true).ok_or_else(unknown)?;
         // A run that this process has just begun is its own already.
         let fresh = live.take_fresh();
         let mine = fresh || self.claim(&store, run).await?;
         let answer = async {
-            let past = load_all(&store, run).await?;
+            past.extend(load_after(&store, run, past.len() as u64).await?);
             let started = past.first().and_then(|first| match &first.kind {
                 EventKind::WorkflowStarted(started) => Some(started.clone()),
                 _ => None,
@@ -503,7 +522,7 @@ impl Workflow {
                 let took = job.take_over(self.driver_name().clone(), changed, &inbox).await;
                 took.map_err(|stop| stop_error(&stop))?;
             }
-            self.attendant().forgive(run);
+            self.supervisor().forgive(run);
             live.now_driven(job.recorder.clone());
             Ok(Taken::Job(Box::new(job)))
         };
@@ -519,7 +538,7 @@ impl Workflow {
     async fn claim(&self, store: &AnyStore, run: &RunId) -> Result<bool, Error> {
         // Others say by their clocks when they were last there.
         let now = self.world().wall();
-        let lease = crate::attend::LEASE.as_millis();
+        let lease = crate::supervise::LEASE.as_millis();
         let stale = Timestamp(now.0.saturating_sub(u64::try_from(lease).unwrap_or(u64::MAX)));
         let mut claim =
             Claim { run: run.clone(), driver: self.driver_name().clone(), dead: None, stale };
@@ -556,14 +575,14 @@ enum Taken {
 }
 
 /// Whoever drives a run may leave it: a future can be dropped at any moment.
-struct Left<'a> {
+struct DriveGuard<'a> {
     workflow: &'a Workflow,
     run: &'a RunId,
     live: Arc<Live>,
     over: bool,
 }
 
-impl Left<'_> {
+impl DriveGuard<'_> {
     fn end(mut self, answer: &Result<RunOutput, Error>) {
         self.over = true;
         self.live.end(Outcome::of(answer));
@@ -571,7 +590,7 @@ impl Left<'_> {
     }
 }
 
-impl Drop for Left<'_> {
+impl Drop for DriveGuard<'_> {
     fn drop(&mut self) {
         if self.over {
             return;

@@ -20,6 +20,7 @@ mod ownership;
 mod people;
 mod purity;
 mod running;
+mod runs;
 mod sessions;
 mod simulation;
 mod support;

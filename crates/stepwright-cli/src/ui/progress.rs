@@ -1,7 +1,7 @@
 //! How a run goes on, on stderr.
 
 use crate::args::Shown as Wanted;
-use crate::terminal::{Stderr, write};
+use crate::ui::terminal::{Stderr, write};
 use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,7 @@
 //! Ctrl-C, and being asked to end.
 
 use crate::exit::STOPPED_AT_ONCE;
-use crate::terminal::Stderr;
+use crate::ui::terminal::Stderr;
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwright::term::{Interrupts, on_interrupt};
 use stepwright::{RunId, Workflow};

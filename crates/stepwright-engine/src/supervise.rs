@@ -27,17 +27,17 @@ const CLAIM_EVERY: u64 = 5;
 /// Attends to a workflow. The tasks of a parent process do not run in a child that was forked, so
 /// that each process attends for itself.
 #[derive(Debug, Default)]
-pub(crate) struct Attendant(PerProcess<Attending>);
+pub(crate) struct Supervisor(PerProcess<Supervision>);
 
 #[derive(Debug, Default)]
-struct Attending {
+struct Supervision {
     /// The task that does so, if it runs.
     task: Mutex<Option<JoinHandle<()>>>,
     /// Runs that could not be taken up: they are not tried again by themselves.
     refused: Mutex<HashSet<RunId>>,
 }
 
-impl Attendant {
+impl Supervisor {
     /// Sees to it that somebody attends to the workflow, where there is a runtime.
     pub(crate) fn call(&self, workflow: &Workflow) {
         let mut task = self.0.here().task.lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,7 +45,7 @@ impl Attendant {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            *task = Some(runtime.spawn(attend(workflow.downgrade())));
+            *task = Some(runtime.spawn(supervise(workflow.downgrade())));
         }
     }
 
@@ -68,7 +68,7 @@ impl Attendant {
     }
 }
 
-impl Drop for Attending {
+impl Drop for Supervision {
     fn drop(&mut self) {
         let task = self.task.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(task) = task {
@@ -78,7 +78,7 @@ impl Drop for Attending {
 }
 
 /// Attends until the workflow is gone.
-pub(crate) async fn attend(workflow: Weak<Inner>) {
+pub(crate) async fn supervise(workflow: Weak<Inner>) {
     for nth in 0.. {
         let (changed, world, failed) = {
             let Some(workflow) = Workflow::upgrade(&workflow) else { return };
@@ -130,7 +130,7 @@ async fn look(workflow: &Workflow, nth: u64) -> Result<(), StoreError> {
             }
         };
         let mine = workflow.live().get(row.run_id.as_str()).is_some();
-        if free && !mine && !workflow.attendant().has_refused(&row.run_id) {
+        if free && !mine && !workflow.supervisor().has_refused(&row.run_id) {
             // Whoever comes second is told so by the store.
             let _ = workflow.dispatch(&row.run_id, None).await;
         }

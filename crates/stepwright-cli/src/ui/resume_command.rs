@@ -13,7 +13,7 @@ pub(crate) const FORGOTTEN: &str =
 
 /// What stands on each command line about this run.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Words {
+pub(crate) struct ResumeCommand {
     /// The database, unless the environment names it.
     pub(crate) db: Option<Database>,
     /// The workflow file, if the run does not know it.
@@ -24,7 +24,7 @@ pub(crate) struct Words {
     pub(crate) doors: Doors,
 }
 
-impl Words {
+impl ResumeCommand {
     /// `stepwright resume r-7 --db runs.db`
     pub(crate) fn resume(&self, run: &str) -> String {
         format!("stepwright resume {}{}", quoted(run), self.options())

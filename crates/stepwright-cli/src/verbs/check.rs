@@ -2,8 +2,8 @@
 
 use crate::args::Check;
 use crate::exit::Exit;
-use crate::print::Stdout;
-use crate::terminal::Stderr;
+use crate::ui::print::Stdout;
+use crate::ui::terminal::Stderr;
 use stepwright::file::Definition;
 
 /// Checks a file, and shows its steps or its mistakes.

@@ -1,25 +1,24 @@
 //! `stepwright sessions`.
 
 use crate::args::{OneSession, SessionList, SessionState, Sessions};
+use crate::database::{self, session_error};
 use crate::exit::Exit;
-use crate::look;
-use crate::print::Stdout;
-use crate::runs::listed;
-use crate::table::table;
-use crate::terminal::{Stderr, write};
+use crate::ui::print::Stdout;
+use crate::ui::table::table;
+use crate::ui::terminal::{Stderr, write};
+use crate::verbs::runs::listed;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::time::Duration;
 use stepwright::store::{RunFilter, SessionFilter};
 use stepwright::term::{about, harmless};
-use stepwright::{AnyStore, Error, ErrorKind, Patch, Session};
-use stepwright_engine::real_world;
+use stepwright::{Error, Patch, Session};
 use stepwright_term::utc;
 
 /// How many runs of a session are shown.
 const RUNS_MAX: usize = 10;
 
-/// Looks after sessions.
+/// Lists, shows, renames, changes and deletes sessions.
 pub(crate) async fn sessions(command: &Sessions, stderr: Stderr) -> Result<Exit, Error> {
     match command {
         Sessions::List(arguments) => list(arguments, stderr).await,
@@ -31,7 +30,7 @@ pub(crate) async fn sessions(command: &Sessions, stderr: Stderr) -> Result<Exit,
 }
 
 async fn list(arguments: &SessionList, stderr: Stderr) -> Result<Exit, Error> {
-    let store = look::opened(&arguments.kept).await?.store();
+    let runs = database::runs(&arguments.kept, None).await?;
     let filter = SessionFilter {
         user_id: arguments.user.clone(),
         workflow_id: arguments.workflow.clone(),
@@ -41,7 +40,7 @@ async fn list(arguments: &SessionList, stderr: Stderr) -> Result<Exit, Error> {
     let all = match arguments.page.limit {
         // Of a store, 0 means as many as it gives.
         0 => Vec::new(),
-        _ => store.sessions(filter).await?,
+        _ => runs.sessions().find(filter).await?,
     };
     let mut stdout = Stdout::new();
     if arguments.json {
@@ -66,8 +65,8 @@ async fn list(arguments: &SessionList, stderr: Stderr) -> Result<Exit, Error> {
 }
 
 async fn show(wanted: &OneSession, json: bool, stderr: Stderr) -> Result<Exit, Error> {
-    let store = look::opened(&wanted.kept).await?.store();
-    let session = found(&store, wanted).await?;
+    let runs = database::runs(&wanted.kept, wanted.user.as_ref()).await?;
+    let session = runs.sessions().get(&wanted.id).await.map_err(session_error)?;
     let mut stdout = Stdout::new();
     if json {
         stdout.write_json_pretty(&session);
@@ -102,32 +101,31 @@ async fn show(wanted: &OneSession, json: bool, stderr: Stderr) -> Result<Exit, E
         limit: RUNS_MAX,
         ..RunFilter::default()
     };
-    let runs = store.runs(filter).await?;
-    if !runs.is_empty() {
-        let _ = write!(text, "\nlast runs\n{}", listed(&runs));
+    let last = runs.list(filter).await?;
+    if !last.is_empty() {
+        let _ = write!(text, "\nlast runs\n{}", listed(&last));
     }
     stdout.write(&stdout.readable(text));
     Ok(stdout.end(stderr, Exit::Completed))
 }
 
 async fn rename(wanted: &OneSession, name: &str) -> Result<Exit, Error> {
-    let store = look::opened(&wanted.kept).await?.store();
-    found(&store, wanted).await?;
-    store.rename_session(&wanted.id, name, real_world().now()).await?;
+    let runs = database::runs(&wanted.kept, wanted.user.as_ref()).await?;
+    runs.sessions().rename(&wanted.id, name).await.map_err(session_error)?;
     write(&format!("session {} is called {}", wanted.id, harmless(name)));
     Ok(Exit::Completed)
 }
 
 async fn delete(wanted: &OneSession, yes: bool) -> Result<Exit, Error> {
-    let store = look::opened(&wanted.kept).await?.store();
-    let session = found(&store, wanted).await?;
+    let sessions = database::runs(&wanted.kept, wanted.user.as_ref()).await?.sessions();
+    let session = sessions.get(&wanted.id).await.map_err(session_error)?;
     if !yes {
         let runs = session.metrics.runs;
         let what = format!("session `{}` is not deleted without `--yes`", wanted.id);
         let hint = format!("all of its runs go with it, {runs} that have ended among them");
         return Err(Error::usage(what).with_hint(hint));
     }
-    store.delete_session(&wanted.id).await?;
+    sessions.delete(&wanted.id).await.map_err(session_error)?;
     write(&format!("session {} deleted, with all of its runs", wanted.id));
     Ok(Exit::Completed)
 }
@@ -135,17 +133,18 @@ async fn delete(wanted: &OneSession, yes: bool) -> Result<Exit, Error> {
 async fn state(arguments: &SessionState, stderr: Stderr) -> Result<Exit, Error> {
     let wanted = &arguments.session;
     let patches = patches(arguments)?;
-    let store = look::opened(&wanted.kept).await?.store();
-    let mut session = found(&store, wanted).await?;
-    if !patches.is_empty() {
-        session = store.patch_session(&wanted.id, &patches, real_world().now()).await?;
-    }
+    let sessions = database::runs(&wanted.kept, wanted.user.as_ref()).await?.sessions();
+    let session = match patches.is_empty() {
+        true => sessions.get(&wanted.id).await,
+        false => sessions.patch(&wanted.id, &patches).await,
+    };
+    let session = session.map_err(session_error)?;
     let mut stdout = Stdout::new();
     stdout.write_json_pretty(&session.state);
     Ok(stdout.end(stderr, Exit::Completed))
 }
 
-/// The changes that somebody wants.
+/// The changes of the state that the command line asks for.
 fn patches(arguments: &SessionState) -> Result<Vec<Patch>, Error> {
     let mut patches = Vec::new();
     for text in &arguments.set {
@@ -183,12 +182,4 @@ fn pair<'a>(option: &str, text: &'a str) -> Result<(&'a str, Value), Error> {
 
 fn unfit(option: &str, text: &str, kind: &str) -> Error {
     Error::usage(format!("`{option} {text}` has no {kind}"))
-}
-
-async fn found(store: &AnyStore, wanted: &OneSession) -> Result<Session, Error> {
-    let found = store.session(&wanted.id).await?;
-    found.filter(|found| wanted.user.is_none() || found.user_id == wanted.user).ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, format!("session `{}` was not found", wanted.id))
-            .with_hint("`stepwright sessions list` lists those that are there")
-    })
 }

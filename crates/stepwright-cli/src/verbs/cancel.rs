@@ -1,14 +1,13 @@
 //! `stepwright cancel`.
 
 use crate::args::CancelRun;
+use crate::database::{named, run_error};
 use crate::exit::Exit;
-use crate::look;
-use crate::summary::how_ended;
-use crate::terminal::{Stderr, write};
+use crate::ui::summary::how_ended;
+use crate::ui::terminal::{Stderr, write};
 use std::time::Duration;
 use stepwright::term::status_word;
 use stepwright::{Error, ErrorKind, RunStatus, StepInput, Workflow};
-use stepwright_core::store::Watched;
 use stepwright_engine::{drivers, real_world};
 
 /// How long to wait for the end: longer than a driver of another machine may be silent before it
@@ -18,11 +17,11 @@ const WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long to wait for a driver before looking whether it is still alive.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Cancels a run, whoever drives it.
+/// Cancels a run, in whichever process it is driven.
 pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<Exit, Error> {
-    let opened = look::opened(&arguments.run.kept).await?;
-    let (store, run) = (opened.store(), &arguments.run.run);
-    let row = look::row(&store, &arguments.run).await?;
+    let opened = named(&arguments.run.kept)?.open_existing().await?;
+    let (runs, run) = (opened.runs(arguments.run.user.as_ref())?, &arguments.run.run);
+    let row = runs.row(run).await.map_err(run_error)?;
     if row.status == RunStatus::Cancelled {
         stderr.note(&format!("run `{run}` was cancelled before"));
         return Ok(Exit::Completed);
@@ -31,17 +30,17 @@ pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<
         let what = format!("run `{run}` has ended already: {}", how_ended(row.status));
         return Err(Error::usage(what));
     }
-    // A run that nobody drives is ended by whoever takes it up, and for that nobody needs to know
-    // what it is. No run is one of this workflow, so it takes up no other.
+    // A run without a driver is ended by the process that takes it up, which needs no definition
+    // for that. No run is one of this workflow, so that it takes up no other.
     let nothing = async |_: StepInput| ();
     let ender = Workflow::builder("stepwright cancel").step(nothing);
     let ender = opened.beneath(ender).build()?;
     let world = real_world();
     let began = world.now();
     loop {
-        let changed = store.changed(Watched::Facts(run.clone()));
+        let changed = runs.changed(run);
         ender.cancel_run(run).await?;
-        let row = look::row(&store, &arguments.run).await?;
+        let row = runs.row(run).await.map_err(run_error)?;
         if row.status.is_terminal() {
             write(&format!("run {run} {}", status_word(row.status)));
             return Ok(match row.status {
@@ -51,8 +50,12 @@ pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<
             });
         }
         if world.now().since(began) > WAIT_MAX {
-            let driver = row.driver.as_deref().map_or_else(|| "nobody".to_owned(), drivers::shown);
-            let what = format!("run `{run}` is still driven by {driver}, which has been told");
+            let driver = row
+                .driver
+                .as_deref()
+                .map_or_else(|| "an unknown process".to_owned(), drivers::shown);
+            let what =
+                format!("run `{run}` is still driven by {driver}, which was asked to end it");
             let hint = "it ends when its driver hears of it: `stepwright show` tells";
             return Err(Error::new(ErrorKind::Store, what).with_hint(hint));
         }

@@ -1,7 +1,7 @@
 //! Stdout: what a run gives, and nothing else.
 
 use crate::exit::Exit;
-use crate::terminal::Stderr;
+use crate::ui::terminal::Stderr;
 use std::io::{ErrorKind, Write as _};
 use stepwright::term::{Speech, Terminal, harmless_lines, rendered};
 use stepwright::{Error, Event, RunOutput};

@@ -1,11 +1,12 @@
 //! `stepwright chat`.
 
 use crate::args::Chat;
+use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
-use crate::origin::Origin;
-use crate::terminal::Stderr;
-use crate::words::{FORGOTTEN, Words};
-use crate::{debug, input, open};
+use crate::ui::debug;
+use crate::ui::resume_command::{FORGOTTEN, ResumeCommand};
+use crate::ui::terminal::Stderr;
+use crate::{input, open};
 use std::path::PathBuf;
 use stepwright::Error;
 use stepwright::file::Definition;
@@ -41,14 +42,14 @@ fn started(arguments: &Chat, stderr: Stderr) -> Result<Exit, Exit> {
 async fn talk(arguments: &Chat, definition: &Definition) -> Result<Conversation, Error> {
     let db = arguments.kept.database();
     let workflow = open::workflow(definition, db.as_ref()).await?;
-    let words = Words {
+    let words = ResumeCommand {
         db: arguments.kept.said().cloned(),
         file: None,
         allow_shell: arguments.definition.allow_shell,
         doors: arguments.definition.doors.clone(),
     };
     let go_on = db.as_ref().map_or_else(|| FORGOTTEN.to_owned(), |_| words.any());
-    let origin = db.map(|_| Origin::metadata(&arguments.definition)).unwrap_or_default();
+    let origin = db.map(|_| DefinitionSource::metadata(&arguments.definition)).unwrap_or_default();
     let (timeout, debug) = (arguments.timeout, arguments.debug);
     let schema = definition.input_schema().cloned();
     let mut app = workflow

@@ -1,19 +1,19 @@
 //! `stepwright runs`.
 
 use crate::args::Runs;
+use crate::database;
 use crate::exit::Exit;
-use crate::look;
-use crate::print::Stdout;
-use crate::show::{standing, took};
-use crate::table::table;
-use crate::terminal::Stderr;
+use crate::ui::print::Stdout;
+use crate::ui::table::table;
+use crate::ui::terminal::Stderr;
+use crate::verbs::show::{standing, took};
 use stepwright::Error;
 use stepwright::store::{RunFilter, RunRow};
 use stepwright_term::utc;
 
 /// Lists runs.
 pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error> {
-    let store = look::opened(&arguments.kept).await?.store();
+    let runs = database::runs(&arguments.kept, None).await?;
     let filter = RunFilter {
         session_id: arguments.session.clone(),
         user_id: arguments.user.clone(),
@@ -25,7 +25,7 @@ pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error
     let rows = match arguments.page.limit {
         // Of a store, 0 means as many as it gives.
         0 => Vec::new(),
-        _ => store.runs(filter).await?,
+        _ => runs.list(filter).await?,
     };
     let mut stdout = Stdout::new();
     if arguments.json {

@@ -1,6 +1,6 @@
-//! What the earlier runs of a session were given and gave.
+//! The inputs and outputs of the earlier runs of a session.
 
-use crate::drive::{fold_all, load_all};
+use super::{fold_all, load_all};
 use stepwright_core::session::HISTORY_RUNS_MAX;
 use stepwright_core::store::RunFilter;
 use stepwright_core::{
@@ -16,7 +16,7 @@ const PAGE: usize = 200;
 /// Runs that end later are not among them, so a run that is resumed sees what it saw before.
 pub(crate) async fn of(
     store: &AnyStore,
-    (session, workflow): (&SessionId, &WorkflowId),
+    (session, workflow): (&SessionId, Option<&WorkflowId>),
     until: Timestamp,
     (runs, completed_only): (u32, bool),
 ) -> Result<Vec<Exchange>, StoreError> {
@@ -24,7 +24,7 @@ pub(crate) async fn of(
     let mut exchanges = Vec::with_capacity(wanted);
     let mut filter = RunFilter {
         session_id: Some(session.clone()),
-        workflow_id: Some(workflow.clone()),
+        workflow_id: workflow.cloned(),
         status: completed_only.then_some(RunStatus::Completed),
         limit: PAGE,
         ..RunFilter::default()

@@ -12,7 +12,7 @@ const KEY: &str = "definition";
 ///
 /// What the file may do is not taken from here: to take the run up, one allows it again.
 #[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct Origin {
+pub(crate) struct DefinitionSource {
     /// The workflow file.
     pub(crate) file: PathBuf,
     /// The directory that steps read and write.
@@ -31,7 +31,7 @@ pub(crate) struct Origin {
     pub(crate) pass_env: Vec<String>,
 }
 
-impl Origin {
+impl DefinitionSource {
     /// The metadata of a run of this file. Nothing where a path cannot be written as text.
     pub(crate) fn metadata(definition: &args::Definition) -> Map<String, Value> {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());

@@ -1,7 +1,7 @@
 //! The last lines.
 
 use crate::database::Database;
-use crate::terminal::Stderr;
+use crate::ui::terminal::Stderr;
 use anstyle::Style;
 use stepwright::term::{status_word, summary as summed_up};
 use stepwright::{RunOutput, RunStatus};

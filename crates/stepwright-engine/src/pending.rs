@@ -12,7 +12,7 @@ use stepwright_core::{Requirement, StepPath, Timestamp};
 ///
 /// A run of which everything under way waits can be left: its journal has the questions.
 #[derive(Debug, Default)]
-pub(crate) struct Waits {
+pub(crate) struct PendingRequests {
     /// How many steps, decisions and appends are at work.
     working: AtomicU32,
     /// Nothing before the first question.
@@ -77,7 +77,7 @@ pub(crate) enum Look {
     Busy(Option<Timestamp>),
 }
 
-impl Waits {
+impl PendingRequests {
     /// What was asked and answered in an earlier life of the run.
     pub(crate) fn of(past: &[Event]) -> Self {
         let mut table = Table::default();
@@ -130,7 +130,7 @@ impl Waits {
             self.change(table, step, &|inside| inside.asks += 1);
         }
         drop(guard);
-        Waiting { waits: self, id, inside, over: false }
+        Waiting { requests: self, id, inside, over: false }
     }
 
     /// Whether a question is open.
@@ -269,7 +269,7 @@ impl Waits {
 }
 
 /// Somebody at work.
-pub(crate) struct Working<'w>(&'w Waits);
+pub(crate) struct Working<'w>(&'w PendingRequests);
 
 impl Drop for Working<'_> {
     fn drop(&mut self) {
@@ -279,7 +279,7 @@ impl Drop for Working<'_> {
 
 /// A question that waits for its answer.
 pub(crate) struct Waiting<'w> {
-    waits: &'w Waits,
+    requests: &'w PendingRequests,
     id: Arc<str>,
     inside: Option<StepPath>,
     over: bool,
@@ -287,7 +287,7 @@ pub(crate) struct Waiting<'w> {
 
 impl Waiting<'_> {
     fn leave(&mut self) -> Option<Arc<Reply>> {
-        let mut guard = self.waits.table();
+        let mut guard = self.requests.table();
         let table = guard.as_mut()?;
         if std::mem::replace(&mut self.over, true) {
             return None;
@@ -296,7 +296,7 @@ impl Waiting<'_> {
             table.unread -= 1;
         }
         if let Some(step) = &self.inside {
-            self.waits.change(table, step, &|inside| inside.asks -= 1);
+            self.requests.change(table, step, &|inside| inside.asks -= 1);
         }
         table.replies.get(&self.id).cloned()
     }
@@ -307,7 +307,7 @@ impl Future for Waiting<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arc<Reply>> {
         {
-            let mut guard = self.waits.table();
+            let mut guard = self.requests.table();
             let open = guard.as_mut().and_then(|table| table.open.get_mut(&self.id));
             if let Some(open) = open
                 && !open.replied

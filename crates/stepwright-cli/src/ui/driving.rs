@@ -2,14 +2,14 @@
 //! terminal is asked what it waits for.
 
 use crate::args::Shown;
-use crate::cancel::Cancel;
 use crate::database::Database;
 use crate::exit::Exit;
-use crate::print::{Form, Printer, Stdout};
-use crate::progress::{Progress, has_panels};
-use crate::summary::{kept, summary};
-use crate::terminal::{Stderr, write};
-use crate::words::{FORGOTTEN, Words};
+use crate::ui::cancel::Cancel;
+use crate::ui::print::{Form, Printer, Stdout};
+use crate::ui::progress::{Progress, has_panels};
+use crate::ui::resume_command::{FORGOTTEN, ResumeCommand};
+use crate::ui::summary::{kept, summary};
+use crate::ui::terminal::{Stderr, write};
 use futures_util::StreamExt as _;
 use std::collections::BTreeSet;
 use stepwright::Workflow;
@@ -28,7 +28,7 @@ pub(crate) struct Driving<'a> {
     /// Where the run is kept, if anywhere.
     pub(crate) db: Option<Database>,
     /// How somebody goes on with it.
-    pub(crate) words: Words,
+    pub(crate) words: ResumeCommand,
     printer: Printer,
     progress: Progress,
     /// The steps under way.
@@ -41,7 +41,7 @@ impl<'a> Driving<'a> {
         stderr: Stderr,
         cancel: &'a Cancel,
         db: Option<Database>,
-        words: Words,
+        words: ResumeCommand,
     ) -> Self {
         let form = if shown.json {
             Form::Json { all: shown.events }

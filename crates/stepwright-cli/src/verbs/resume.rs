@@ -2,22 +2,26 @@
 
 use crate::answers::{self, Answers};
 use crate::args::{self, Again, Continue, Resume};
-use crate::cancel::Cancel;
-use crate::drive::Driving;
+use crate::database::{named, run_error};
+use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
-use crate::look::{self, Looked};
-use crate::origin::Origin;
-use crate::summary::how_ended;
-use crate::terminal::Stderr;
-use crate::words::Words;
-use crate::{debug, open};
-use std::sync::Arc;
-use stepwright::{AnyStore, Error, ErrorKind, OnInterrupted, RunOutput, UserId, Workflow};
+use crate::open;
+use crate::ui::cancel::Cancel;
+use crate::ui::debug;
+use crate::ui::driving::Driving;
+use crate::ui::resume_command::ResumeCommand;
+use crate::ui::summary::how_ended;
+use crate::ui::terminal::Stderr;
+use stepwright::store::RunRow;
+use stepwright::{Error, ErrorKind, OnInterrupted, RunOutput, UserId, Workflow};
 use stepwright_core::Requirement;
-use stepwright_core::event::{RefusedAnswer, Reply};
-use stepwright_core::store::{Signal, Wish};
-use stepwright_engine::real_world;
 use stepwright_term::Asker;
+
+/// A run as it was loaded.
+struct Looked<'a> {
+    row: &'a RunRow,
+    output: RunOutput,
+}
 
 /// Why nothing came of it.
 enum Failed {
@@ -80,9 +84,11 @@ impl Wanted<'_> {
 
     async fn go_on(self) -> Result<Exit, Failed> {
         let Self { again, stderr, .. } = self;
-        let db = look::database(&again.run.kept)?;
+        let db = named(&again.run.kept)?;
         let opened = db.open_existing().await?;
-        let looked = look::run(&opened.store(), &again.run).await?;
+        let runs = opened.runs(again.run.user.as_ref())?;
+        let snapshot = runs.load(&again.run.run).await.map_err(run_error)?;
+        let looked = Looked { row: snapshot.row(), output: snapshot.output() };
         let given = match self.answers {
             Some(arguments) => {
                 check_open(&looked.output)?;
@@ -90,14 +96,13 @@ impl Wanted<'_> {
             }
             None => Answers::new(),
         };
-        let origin = Origin::of(&looked.output.metadata);
+        let origin = DefinitionSource::of(&looked.output.metadata);
         let (cancel, _signals) = Cancel::on_signals(stderr);
         let words = self.words(origin.as_ref());
         let mut driving = Driving::new(&again.shown, stderr, &cancel, Some(db), words);
         let mut asker = None;
         // What is answered already, and was not taken because a process died, is not asked again.
-        let inbox = opened.store().inbox(&looked.row.run_id).await.map_err(Error::from)?;
-        let open = answers::unanswered(&looked.output.requirements, &inbox);
+        let open = snapshot.unanswered();
         if self.answers.is_some() && given.is_empty() && !open.is_empty() {
             asker = driving.asker()?;
             if asker.is_none() {
@@ -111,8 +116,8 @@ impl Wanted<'_> {
         if origin.is_none() && again.file.is_none() {
             let Some(arguments) = self.answers else { return Err(of_program(&looked).into()) };
             let Some(given) = asked(asker, given, &open).await? else { return Ok(Exit::Paused) };
-            leave(&opened.store(), &looked, given, arguments.by.as_deref()).await?;
             let run = &looked.row.run_id;
+            runs.submit(run, given, arguments.by.as_deref()).await?;
             stderr.note(&format!(
                 "run `{run}` was begun by a program, which goes on with it: the answer is left there"
             ));
@@ -137,7 +142,7 @@ impl Wanted<'_> {
         self,
         workflow: &Workflow,
         driving: &mut Driving<'_>,
-        looked: &Looked,
+        looked: &Looked<'_>,
         given: Answers,
     ) -> Result<Result<RunOutput, Error>, Error> {
         let (run, accept) = (&looked.row.run_id, self.again.accept_changes);
@@ -159,7 +164,7 @@ impl Wanted<'_> {
     /// The workflow file of the run, and how it is to be read.
     fn definition(
         self,
-        origin: Option<&Origin>,
+        origin: Option<&DefinitionSource>,
         output: &RunOutput,
     ) -> Result<args::Definition, Error> {
         let Self { again, .. } = self;
@@ -182,9 +187,9 @@ impl Wanted<'_> {
         Ok(args::Definition { file: file.clone(), model, allow_shell, doors, base_dir })
     }
 
-    fn words(self, origin: Option<&Origin>) -> Words {
+    fn words(self, origin: Option<&DefinitionSource>) -> ResumeCommand {
         let again = self.again;
-        Words {
+        ResumeCommand {
             db: again.run.kept.said().cloned(),
             file: again.file.as_ref().map(|file| file.display().to_string()),
             allow_shell: again.allow_shell || origin.is_some_and(|origin| origin.allow_shell),
@@ -232,77 +237,8 @@ async fn asked(
     }
 }
 
-fn of_program(looked: &Looked) -> Error {
+fn of_program(looked: &Looked<'_>) -> Error {
     let run = &looked.row.run_id;
     Error::usage(format!("run `{run}` was begun by a program: there is no definition of it here"))
         .with_hint("resume it with that program, or give the workflow file: `--file FILE`")
-}
-
-/// Leaves answers for whoever has the definition.
-async fn leave(
-    store: &AnyStore,
-    looked: &Looked,
-    given: Answers,
-    by: Option<&str>,
-) -> Result<(), Error> {
-    let (run, open) = (&looked.row.run_id, &looked.output.requirements);
-    let mut replies: Vec<Reply> = Vec::new();
-    for (key, answer) in given {
-        let asked = answers::find(open, &key).ok_or_else(|| {
-            let names: Vec<String> = open.iter().map(|asked| format!("`{}`", asked.id)).collect();
-            Error::usage(format!("run `{run}` does not wait for `{key}`"))
-                .with_hint(format!("it waits for {}", names.join(", ")))
-        })?;
-        asked.check(&answer).map_err(Error::usage)?;
-        let requirement_id = asked.id.clone();
-        if replies.iter().any(|reply| reply.requirement_id == requirement_id) {
-            return Err(Error::usage(format!("`{requirement_id}` is answered twice")));
-        }
-        replies.push(Reply { requirement_id, answer, by: by.map(Arc::from), timed_out: false });
-    }
-    let now = real_world().now();
-    let inbox = store.inbox(run).await?;
-    let mut refused: Option<RefusedAnswer> = None;
-    for reply in &replies {
-        let due = looked.dues.get(&reply.requirement_id).copied().filter(|due| now > *due);
-        if let Some(due) = due {
-            // Whoever drives the run records that it was refused.
-            store.submit(Signal::answer(run.clone(), reply.clone(), now)).await?;
-            refused.get_or_insert(RefusedAnswer { reply: reply.clone(), due, came: now });
-        } else if let Some(waiting) = waiting(&inbox, reply) {
-            same(waiting, reply)?;
-        }
-    }
-    if let Some(refused) = refused {
-        return Err(Error::usage(refused.to_string()));
-    }
-    for reply in replies {
-        if !store.submit(Signal::answer(run.clone(), reply.clone(), now)).await? {
-            let id = &reply.requirement_id;
-            let inbox = store.inbox(run).await?;
-            let waiting = waiting(&inbox, &reply).ok_or_else(|| {
-                Error::usage(format!("the answer to `{id}` comes too late: it has been answered"))
-            })?;
-            same(waiting, &reply)?;
-        }
-    }
-    Ok(())
-}
-
-/// The answer in an inbox to what `reply` answers.
-fn waiting<'a>(inbox: &'a [Signal], reply: &Reply) -> Option<&'a Reply> {
-    inbox.iter().find_map(|signal| match &signal.wish {
-        Wish::Answer(waiting) if waiting.requirement_id == reply.requirement_id => Some(waiting),
-        _ => None,
-    })
-}
-
-/// The answer that waits counts; to give it once more does no harm.
-fn same(waiting: &Reply, reply: &Reply) -> Result<(), Error> {
-    if waiting.answer == reply.answer {
-        return Ok(());
-    }
-    let (id, answer) = (&reply.requirement_id, &waiting.answer);
-    let what = format!("`{id}` is already answered: the answer `{answer}` waits for the run");
-    Err(Error::usage(what))
 }

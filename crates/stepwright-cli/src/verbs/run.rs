@@ -1,13 +1,14 @@
 //! `stepwright run`.
 
 use crate::args::Run;
-use crate::cancel::Cancel;
-use crate::drive::Driving;
+use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
-use crate::origin::Origin;
-use crate::terminal::Stderr;
-use crate::words::Words;
-use crate::{debug, input, open};
+use crate::ui::cancel::Cancel;
+use crate::ui::debug;
+use crate::ui::driving::Driving;
+use crate::ui::resume_command::ResumeCommand;
+use crate::ui::terminal::Stderr;
+use crate::{input, open};
 use stepwright::file::Definition;
 use stepwright::{Content, Error, ErrorKind, RunOutput};
 
@@ -28,7 +29,7 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     })?;
     let runtime = open::runtime(stderr)?;
     let (cancel, _signals) = Cancel::on_signals(stderr);
-    let words = Words {
+    let words = ResumeCommand {
         db: arguments.kept.said().cloned(),
         file: None,
         allow_shell: arguments.definition.allow_shell,
@@ -78,7 +79,7 @@ async fn drive(
         run = run.timeout(timeout);
     }
     if driving.db.is_some() {
-        run = run.metadata(Origin::metadata(&arguments.definition));
+        run = run.metadata(DefinitionSource::metadata(&arguments.definition));
     }
     driving.drive(&workflow, run.stream()).await
 }

@@ -1,35 +1,50 @@
 //! Answers that are given to a run: checked, and left in its inbox.
 
-use super::Resume;
-use crate::drive::{fold_all, load_all};
+use super::Runs;
+use super::snapshot::{Snapshot, answer_in};
 use std::sync::Arc;
 use stepwright_core::event::{RefusedAnswer, Reply};
 use stepwright_core::store::{Signal, Wish};
-use stepwright_core::{Answer, AnyStore, Error, Requirement, RunId, Timestamp};
+use stepwright_core::{Answer, Error, Requirement, RunId};
 
-impl Resume {
-    /// Leaves the answers in the inbox of the run.
+impl Runs {
+    /// Leaves answers in the inbox of a run, each for a request by its name, or by the path of its
+    /// step if that waits for one thing only. `by` stands in the journal as the one who answered.
     ///
-    /// An answer that waits there already, because the process that left it died before the run
-    /// took it, counts: the same answer is accepted again, and another one is refused.
-    pub(super) async fn submit(&self, store: &AnyStore, run: &RunId) -> Result<Submitted, Error> {
-        if self.answers.is_empty() {
-            return Ok(Submitted::All { answered: Vec::new(), from: None, again: false });
+    /// All are checked before any is given. An answer that waits there already counts: the same
+    /// answer is accepted again, and another one is refused. The process that drives the run takes
+    /// them, or the one that takes it up next.
+    ///
+    /// # Errors
+    /// As [`Runs::row`]. [`ErrorKind::Usage`](stepwright_core::ErrorKind) if the run has ended, or
+    /// if an answer does not fit, comes too late or comes twice.
+    pub async fn submit<R: AsRef<str>>(
+        &self,
+        run: &RunId,
+        answers: impl IntoIterator<Item = (R, Answer)>,
+        by: Option<&str>,
+    ) -> Result<(), Error> {
+        let answers = answers.into_iter().map(|(key, answer)| (key.as_ref().to_owned(), answer));
+        let answers: Vec<_> = answers.collect();
+        let snapshot = self.load_with_facts(run).await?;
+        snapshot.check_open()?;
+        match self.leave(&snapshot, &answers, by.map(Arc::from)).await? {
+            Submitted::All { .. } => Ok(()),
+            Submitted::Late(error) => Err(error),
         }
-        let facts = load_all(store, run).await?;
-        let fold = fold_all(run, &facts)?;
-        if facts.is_empty() {
-            return Err(self.workflow.not_found(&format!("run `{run}`")));
-        }
-        if fold.status().is_terminal() {
-            let what = format!("run `{run}` has ended ({}), and waits for nothing", fold.status());
-            return Err(Error::usage(what));
-        }
-        // An answer that is given counts: nothing is given to a run that cannot go on.
-        self.workflow.check_plan(store, &facts, self.accept).await?;
+    }
+
+    /// Leaves answers in the inbox of a run that was loaded with its facts.
+    pub(crate) async fn leave(
+        &self,
+        snapshot: &Snapshot,
+        answers: &[(String, Answer)],
+        by: Option<Arc<str>>,
+    ) -> Result<Submitted, Error> {
+        let (run, fold, store) = (&snapshot.row().run_id, snapshot.fold(), &self.store);
         let mut wanted: Vec<(&Requirement, Answer)> = Vec::new();
-        for (key, answer) in &self.answers {
-            let asked = find(run, fold.requirements(), &facts, key)?;
+        for (key, answer) in answers {
+            let asked = find(run, fold.requirements(), snapshot.facts(), key)?;
             let answer = asked.filled_in(answer);
             asked.check(&answer).map_err(Error::usage)?;
             if wanted.iter().any(|(other, _)| other.id == asked.id) {
@@ -37,20 +52,19 @@ impl Resume {
             }
             wanted.push((asked, answer));
         }
-        let now = self.workflow.world().now();
+        let now = self.world.now();
         let reply = |asked: &Requirement, answer: &Answer| Reply {
             requirement_id: asked.id.clone(),
             answer: answer.clone(),
-            by: self.by.clone(),
+            by: by.clone(),
             timed_out: false,
         };
-        let inbox = store.inbox(run).await?;
         let mut late: Option<RefusedAnswer> = None;
         let mut given = Vec::new();
         let mut again = false;
         for (asked, answer) in &wanted {
-            let waiting = waiting_answer(&inbox, &asked.id);
-            let came = waiting.map_or(now, |(_, came)| came);
+            let waiting = snapshot.waiting_answer(&asked.id);
+            let came = waiting.map_or(now, |signal| signal.at);
             if let Some(due) = fold.answer_due(&asked.id).filter(|due| came > *due) {
                 let refused = RefusedAnswer { reply: reply(asked, answer), due, came: now };
                 if waiting.is_none() {
@@ -62,25 +76,26 @@ impl Resume {
                 continue;
             }
             match waiting {
-                Some((reply, _)) if reply.answer == *answer => again = true,
-                Some((reply, _)) => return Err(already(&asked.id, &reply.answer)),
+                Some(signal) => {
+                    same(asked, answer, signal)?;
+                    again = true;
+                }
                 None => given.push((asked, answer)),
             }
         }
         if let Some(refused) = late {
-            let hint = "no answer of this call counts: the run goes on as it does when nobody \
-                        answers in time";
+            let hint = "no answer of this call counts: the run goes on as it does without an \
+                        answer in time";
             return Ok(Submitted::Late(Error::usage(refused.to_string()).with_hint(hint)));
         }
         for (asked, answer) in given {
             let signal = Signal::answer(run.clone(), reply(asked, answer), now);
             if !store.submit(signal).await? {
                 let inbox = store.inbox(run).await?;
-                match waiting_answer(&inbox, &asked.id) {
-                    Some((reply, _)) if reply.answer == *answer => again = true,
-                    Some((reply, _)) => return Err(already(&asked.id, &reply.answer)),
-                    None => return Err(late_for(&asked.id, "it has been answered")),
-                }
+                let waiting = answer_in(&inbox, &asked.id)
+                    .ok_or_else(|| late_for(&asked.id, "it has been answered"))?;
+                same(asked, answer, waiting)?;
+                again = true;
             }
         }
         let answered = wanted.iter().map(|(asked, _)| asked.id.clone()).collect();
@@ -88,8 +103,32 @@ impl Resume {
     }
 }
 
-/// What became of the answers of a call.
-pub(super) enum Submitted {
+impl Snapshot {
+    /// Checks that the run can still be answered.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        let status = self.status();
+        if status.is_terminal() {
+            let run = &self.row().run_id;
+            let what = format!("run `{run}` has ended ({status}), and waits for nothing");
+            return Err(Error::usage(what));
+        }
+        Ok(())
+    }
+}
+
+/// Checks that the answer which waits in the inbox is the one that is given.
+fn same(asked: &Requirement, answer: &Answer, waiting: &Signal) -> Result<(), Error> {
+    match &waiting.wish {
+        Wish::Answer(reply) if reply.answer != *answer => Err(already(&asked.id, &reply.answer)),
+        _ => Ok(()),
+    }
+}
+
+/// The fate of the answers of a call.
+pub(crate) enum Submitted {
     All {
         /// The names of what they answer.
         answered: Vec<Arc<str>>,
@@ -100,14 +139,6 @@ pub(super) enum Submitted {
     },
     /// One came after its deadline, so that none was given.
     Late(Error),
-}
-
-/// The answer to this requirement that waits in an inbox, and when it came.
-fn waiting_answer<'a>(inbox: &'a [Signal], id: &str) -> Option<(&'a Reply, Timestamp)> {
-    inbox.iter().find_map(|signal| match &signal.wish {
-        Wish::Answer(reply) if *reply.requirement_id == *id => Some((reply, signal.at)),
-        _ => None,
-    })
 }
 
 /// The requirement of this name, or the only one of the step at this path.

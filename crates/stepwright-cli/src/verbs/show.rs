@@ -1,18 +1,18 @@
 //! `stepwright show`.
 
-use crate::answers::unanswered;
 use crate::args::Show;
+use crate::database::{run_error, runs_with};
+use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
-use crate::look::{self, Looked};
-use crate::origin::Origin;
-use crate::print::{Stdout, ended};
-use crate::terminal::Stderr;
-use crate::words::Words;
+use crate::ui::print::{Stdout, ended};
+use crate::ui::resume_command::ResumeCommand;
+use crate::ui::terminal::Stderr;
 use std::fmt::Write as _;
-use stepwright::store::{RunRow, Signal, Wish};
+use stepwright::store::{RunRow, Wish};
 use stepwright::term::{Terminal, about, harmless, status_word, summary};
 use stepwright::{Error, RunOutput, RunStatus, StepResult, StepStatus};
-use stepwright_engine::drivers;
+use stepwright_core::Requirement;
+use stepwright_engine::{Snapshot, drivers};
 use stepwright_term::{utc, waiting};
 
 /// How many characters of what a step gave are shown.
@@ -20,14 +20,13 @@ const GAVE_CHARS_MAX: usize = 60;
 
 /// Shows a run.
 pub(crate) async fn show(arguments: &Show, stderr: Stderr) -> Result<Exit, Error> {
-    let store = look::opened(&arguments.run.kept).await?.store();
-    let looked = look::run(&store, &arguments.run).await?;
-    let inbox = store.inbox(&arguments.run.run).await?;
+    let runs = runs_with(&arguments.run).await?;
+    let snapshot = runs.load(&arguments.run.run).await.map_err(run_error)?;
     let mut stdout = Stdout::new();
     if arguments.json {
-        stdout.write_json_pretty(&looked.output);
+        stdout.write_json_pretty(&snapshot.output());
     } else {
-        let text = shown(&looked, &inbox, arguments);
+        let text = shown(&snapshot, arguments);
         stdout.write(&stdout.readable(text));
     }
     Ok(stdout.end(stderr, Exit::Completed))
@@ -57,9 +56,9 @@ pub(crate) fn took(row: &RunRow) -> String {
     }
 }
 
-fn shown(looked: &Looked, inbox: &[Signal], arguments: &Show) -> String {
-    let Looked { row, output, .. } = looked;
-    let origin = Origin::of(&output.metadata);
+fn shown(snapshot: &Snapshot, arguments: &Show) -> String {
+    let (row, output) = (snapshot.row(), &snapshot.output());
+    let origin = DefinitionSource::of(&output.metadata);
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "{name:<10}  {}", harmless(value));
@@ -83,21 +82,21 @@ fn shown(looked: &Looked, inbox: &[Signal], arguments: &Show) -> String {
     if !output.step_results.is_empty() {
         block(&mut text, "steps", &tree(&output.step_results));
     }
-    let words = Words {
+    let words = ResumeCommand {
         db: arguments.run.kept.said().cloned(),
         file: None,
         allow_shell: origin.as_ref().is_some_and(|origin| origin.allow_shell),
-        doors: origin.as_ref().map(Origin::doors).unwrap_or_default(),
+        doors: origin.as_ref().map(DefinitionSource::doors).unwrap_or_default(),
     };
     if !output.requirements.is_empty() && !output.is_terminal() {
         text.push('\n');
-        let open = unanswered(&output.requirements, inbox);
+        let open = snapshot.unanswered();
         let go_on = match open.first() {
             Some(asked) => words.answer(&output.run_id, asked),
             None => words.resume(output.run_id.as_str()),
         };
         text.push_str(&waiting(output, Terminal::none(), Some(&go_on)));
-        text.push_str(&answered(looked, inbox));
+        text.push_str(&answered(snapshot, &output.requirements));
     } else if matches!(standing(row).0, "interrupted" | "pending") {
         let _ = writeln!(text, "\nto go on: {}", words.resume(output.run_id.as_str()));
     }
@@ -116,13 +115,12 @@ fn shown(looked: &Looked, inbox: &[Signal], arguments: &Show) -> String {
 }
 
 /// The answers that wait in the inbox, a line each: the run takes them when it goes on.
-fn answered(looked: &Looked, inbox: &[Signal]) -> String {
+fn answered(snapshot: &Snapshot, requests: &[Requirement]) -> String {
     let mut text = String::new();
-    for asked in &looked.output.requirements {
-        let id = Signal::answer_id(&asked.id);
-        let Some(signal) = inbox.iter().find(|signal| signal.id == id) else { continue };
+    for asked in requests {
+        let Some(signal) = snapshot.waiting_answer(&asked.id) else { continue };
         let Wish::Answer(reply) = &signal.wish else { continue };
-        let due = looked.dues.get(&asked.id).copied().filter(|due| signal.at > *due);
+        let due = snapshot.answer_due(&asked.id).filter(|due| signal.at > *due);
         let note = match due {
             Some(due) => format!("too late: the deadline was {due}"),
             None => "the run takes it when it goes on".to_owned(),

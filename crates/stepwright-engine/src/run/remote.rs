@@ -1,47 +1,44 @@
-//! Reading along with a run that was to be taken up here, and that somebody else drives.
+//! Follows a run that was to be taken up here, and that another driver has.
 
-use super::{Events, Outbox};
-use crate::drive::load_all;
-use crate::workflow::Workflow;
+use super::Outbox;
+use crate::runs::{Events, Runs, load_all};
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::sync::Arc;
-use stepwright_core::{AnyStore, Error, RunId};
+use stepwright_core::{Error, RunId};
 
-/// Hands the events of a run that somebody else drives to a reader, if there is one.
-pub(super) struct Beside<'a> {
-    workflow: &'a Workflow,
-    store: &'a AnyStore,
+/// Hands the events of a run that another driver has to a reader, if there is one.
+pub(super) struct RemoteFollower<'a> {
+    runs: &'a Runs,
     run: &'a RunId,
     outbox: Option<Arc<Outbox>>,
     events: Option<Events>,
 }
 
-impl<'a> Beside<'a> {
+impl<'a> RemoteFollower<'a> {
     /// `from` is the number of the first fact that is news, if that is known.
     pub(super) fn new(
-        workflow: &'a Workflow,
-        store: &'a AnyStore,
+        runs: &'a Runs,
         run: &'a RunId,
         outbox: Option<Arc<Outbox>>,
         from: Option<u64>,
     ) -> Self {
         if let Some(outbox) = &outbox {
-            outbox.found_in(store.clone(), run.clone());
+            outbox.found_in(runs.store().clone(), run.clone());
             if let Some(from) = from {
                 outbox.begins_at(from);
             }
         }
-        Self { workflow, store, run, outbox, events: None }
+        Self { runs, run, outbox, events: None }
     }
 
-    /// Waits for something, and hands on what happens meanwhile.
+    /// PendingRequests for something, and hands on what happens meanwhile.
     pub(super) async fn wait<T>(&mut self, wait: impl Future<Output = T>) -> T {
         let wait = pin!(wait);
         match select(wait, pin!(self.read())).await {
             Either::Left((waited, _)) => waited,
-            // What is wrong with the journal is told by whoever needs it.
+            // An error of the journal is reported by the code that needs the journal.
             Either::Right((_, wait)) => wait.await,
         }
     }
@@ -54,11 +51,10 @@ impl<'a> Beside<'a> {
             none => {
                 let from = match outbox.beginning() {
                     Some(from) => from,
-                    None => load_all(self.store, self.run).await?.len() as u64,
+                    None => load_all(self.runs.store(), self.run).await?.len() as u64,
                 };
                 outbox.begins_at(from);
-                let (workflow, store) = (self.workflow.clone(), self.store.clone());
-                none.insert(Events::new(workflow, store, self.run.clone(), from))
+                none.insert(Events::new(self.runs.clone(), self.run.clone(), from))
             }
         };
         while let Some(event) = events.next().await {

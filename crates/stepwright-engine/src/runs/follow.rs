@@ -1,7 +1,7 @@
 //! The events of any run that is remembered, from any fact on.
 
-use super::outbox::{Outbox, Tail};
-use crate::workflow::Workflow;
+use super::Runs;
+use crate::run::{Outbox, Tail};
 use futures_util::future::BoxFuture;
 use futures_util::stream::Stream;
 use std::fmt;
@@ -9,10 +9,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use stepwright_core::store::Watched;
-use stepwright_core::{AnyStore, Error, Event, RunId};
+use stepwright_core::{Error, Event, RunId};
 
 /// The events of a run that is remembered, as they are and as they come: see
-/// [`Workflow::events`]. Dropping it changes nothing.
+/// [`Runs::follow`]. Dropping it changes nothing.
 ///
 /// ```
 /// use futures_util::StreamExt as _;
@@ -34,11 +34,12 @@ use stepwright_core::{AnyStore, Error, Event, RunId};
 /// ```
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Events {
-    workflow: Workflow,
-    store: AnyStore,
+    runs: Runs,
     run: RunId,
     tail: Tail,
     stage: Stage,
+    /// Whether it goes on where the journal ends.
+    follows: bool,
 }
 
 enum Stage {
@@ -48,32 +49,60 @@ enum Stage {
         live: Option<Arc<Outbox>>,
         any: bool,
     },
+    /// The journal has nothing new. Looks whether the run has ended, or was deleted.
+    Checking {
+        changed: BoxFuture<'static, ()>,
+        ended: BoxFuture<'static, Result<bool, Error>>,
+    },
     /// Reads along with the run, which this process drives.
     Live(Arc<Outbox>),
-    /// Waits until somebody has recorded something.
+    /// PendingRequests until more has been recorded.
     Waiting(BoxFuture<'static, ()>),
     Over,
 }
 
 impl Events {
-    pub(crate) fn new(workflow: Workflow, store: AnyStore, run: RunId, after: u64) -> Self {
-        let mut events = Self { workflow, store, run, tail: Tail::from(after), stage: Stage::Over };
+    pub(crate) fn new(runs: Runs, run: RunId, from: u64) -> Self {
+        let (tail, stage) = (Tail::from(from), Stage::Over);
+        let mut events = Self { runs, run, tail, stage, follows: true };
         events.stage = events.journal();
         events
     }
 
+    /// The facts that are recorded, and no more.
+    pub(super) fn recorded(runs: Runs, run: RunId, from: u64) -> Self {
+        let mut tail = Tail::from(from);
+        tail.load(runs.store(), &run);
+        let changed = Box::pin(std::future::pending());
+        let stage = Stage::Journal { changed, live: None, any: false };
+        Self { runs, run, tail, stage, follows: false }
+    }
+
     /// Begins to read the journal.
     fn journal(&mut self) -> Stage {
+        let store = self.runs.store();
         // Whatever is recorded from here on is noticed.
-        let changed = self.store.changed(Watched::Facts(self.run.clone()));
-        let recorder = self.workflow.live().get(self.run.as_str()).and_then(|run| run.recorder());
+        let changed = store.changed(Watched::Facts(self.run.clone()));
+        let recorder = self.runs.known_here(&self.run).and_then(|run| run.recorder());
         let live = recorder.map(|recorder| {
-            let outbox = Arc::new(Outbox::of(self.store.clone(), self.run.clone()));
+            let outbox = Arc::new(Outbox::of(store.clone(), self.run.clone()));
             recorder.read_along(outbox.clone());
             outbox
         });
-        self.tail.load(&self.store, &self.run);
+        self.tail.load(store, &self.run);
         Stage::Journal { changed, live, any: false }
+    }
+
+    /// Whether the run has ended before the fact that this reader waits for.
+    fn ended(&self) -> BoxFuture<'static, Result<bool, Error>> {
+        let (runs, run, next) = (self.runs.clone(), self.run.clone(), self.tail.next());
+        Box::pin(async move {
+            if !runs.row(&run).await?.status.is_terminal() {
+                return Ok(false);
+            }
+            // The end may have been recorded after the journal was read.
+            Ok(runs.store().load(&run, next, 1).await?.is_empty())
+        })
     }
 }
 
@@ -90,6 +119,17 @@ impl Stream for Events {
                     this.stage = this.journal();
                     continue;
                 }
+                Stage::Checking { ended, .. } => match ready!(ended.as_mut().poll(cx)) {
+                    Ok(true) => {
+                        this.stage = Stage::Over;
+                        continue;
+                    }
+                    Ok(false) => None,
+                    Err(error) => {
+                        this.stage = Stage::Over;
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                },
                 Stage::Journal { any, .. } => {
                     let next = ready!(this.tail.poll_loaded(cx));
                     *any |= next.is_some();
@@ -113,12 +153,16 @@ impl Stream for Events {
             this.stage = match std::mem::replace(&mut this.stage, Stage::Over) {
                 // There may be another page.
                 Stage::Journal { changed, live, any: true } => {
-                    this.tail.load(&this.store, &this.run);
+                    this.tail.load(this.runs.store(), &this.run);
                     Stage::Journal { changed, live, any: false }
                 }
+                Stage::Journal { .. } if !this.follows => Stage::Over,
                 Stage::Journal { live: Some(outbox), .. } => Stage::Live(outbox),
-                Stage::Journal { changed, live: None, .. } => Stage::Waiting(changed),
-                // Whoever drove it has left it.
+                Stage::Journal { changed, live: None, .. } => {
+                    Stage::Checking { changed, ended: this.ended() }
+                }
+                Stage::Checking { changed, .. } => Stage::Waiting(changed),
+                // The driver has left the run.
                 _ => this.journal(),
             };
         }

@@ -1,0 +1,11 @@
+//! The verbs of the command, one a file.
+
+pub(crate) mod cancel;
+pub(crate) mod chat;
+pub(crate) mod check;
+pub(crate) mod events;
+pub(crate) mod resume;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod sessions;
+pub(crate) mod show;

@@ -1,0 +1,112 @@
+//! The work of agents inside their steps: requests, answers, tool calls.
+
+use super::Fold;
+use crate::content::Content;
+use crate::event::{Event, EventKind};
+use crate::message::{ToolOutcome, Usage};
+use crate::output::{ExecutorRun, StepStatus, StepType, Turn};
+
+impl Fold {
+    pub(super) fn agent(&mut self, event: &Event) -> Result<(), &'static str> {
+        use EventKind as E;
+        match &event.kind {
+            E::RunStarted { agent, model, notice, message } => {
+                let run = ExecutorRun {
+                    path: event.path.clone(),
+                    agent: agent.clone(),
+                    model: model.clone(),
+                    notice: notice.clone(),
+                    message: message.clone(),
+                    turns: Vec::new(),
+                    content: Content::default(),
+                    usage: Usage::default(),
+                    error: None,
+                };
+                self.slot(event)?.more().runs.push(run);
+            }
+            E::ModelRequestRetrying { usage, .. } => self.consumed(event, *usage)?,
+            E::ModelRequestCompleted { answer, usage, .. } => {
+                let more = self.slot(event)?.more();
+                more.usage += *usage;
+                if let Some(run) = more.runs.last_mut() {
+                    run.turns.push(Turn::Model((**answer).clone()));
+                    run.usage += *usage;
+                }
+                if let Some(metrics) = self.metrics_mut() {
+                    metrics.model_calls += 1;
+                }
+            }
+            // A call may begin again. In older journals it stands at the path of its step.
+            E::ToolCallStarted { .. } if self.is_open(&event.path) => {}
+            E::ToolCallStarted { .. } => {
+                let caller = event.path.caller_str().filter(|caller| !caller.is_empty());
+                self.start_in(event, StepType::ToolCall, caller.ok_or("it has no caller")?)?;
+            }
+            E::ToolCallCompleted { tool } | E::ToolCallError { tool, .. } => {
+                self.call_ended(event, tool)?;
+            }
+            E::RunCompleted { content, .. } => {
+                if let Some(run) = self.slot(event)?.run() {
+                    run.content = content.clone();
+                }
+            }
+            E::RunError { error, usage } => {
+                self.consumed(event, *usage)?;
+                if let Some(run) = self.slot(event)?.run() {
+                    run.error = Some(error.clone());
+                }
+            }
+            _ => {
+                self.slot(event)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn call_ended(&mut self, event: &Event, tool: &ToolOutcome) -> Result<(), &'static str> {
+        let mut index = self.open.get(event.path.as_str(), &self.slots);
+        if let Some(call) = index
+            && self.slots[call as usize].step_type == StepType::ToolCall
+        {
+            self.finish(event, StepStatus::Completed)?;
+            index = self.slots[call as usize].parent;
+        }
+        let index = index.ok_or("it has not begun, or has ended")?;
+        if let Some(run) = self.slots[index as usize].run() {
+            told(&mut run.turns, tool.clone());
+        }
+        if let Some(metrics) = self.metrics_mut() {
+            metrics.tool_calls += 1;
+        }
+        Ok(())
+    }
+
+    /// Counts what a request consumed that gave no answer.
+    fn consumed(&mut self, event: &Event, usage: Usage) -> Result<(), &'static str> {
+        let slot = self.slot(event)?;
+        if !usage.is_empty() {
+            let more = slot.more();
+            more.usage += usage;
+            if let Some(run) = more.runs.last_mut() {
+                run.usage += usage;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds the answer of a tool: answers stand in the order of their calls, whichever comes first.
+fn told(turns: &mut Vec<Turn>, answer: ToolOutcome) {
+    let asked = turns.iter().rposition(|turn| matches!(turn, Turn::Model(_)));
+    let Some(Turn::Model(turn)) = asked.map(|asked| &turns[asked]) else {
+        turns.push(Turn::Tool(answer));
+        return;
+    };
+    let place = |id: &str| turn.tool_calls().position(|call| call.id == id);
+    let here = place(&answer.call_id);
+    let behind = turns.iter().rposition(|turn| match turn {
+        Turn::Tool(other) => place(&other.call_id) <= here,
+        Turn::Model(_) => true,
+    });
+    turns.insert(behind.map_or(0, |behind| behind + 1), Turn::Tool(answer));
+}

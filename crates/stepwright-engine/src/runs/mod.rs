@@ -1,0 +1,235 @@
+//! The runs and sessions in a store, for readers that hold no definition.
+//!
+//! The journal says what happened in a run, and the plan is stored beside it. So listing, showing,
+//! following, answering and cancelling need a store and a clock, and nothing else.
+
+mod follow;
+pub(crate) mod history;
+mod sessions;
+mod snapshot;
+mod submit;
+
+pub use follow::Events;
+pub use sessions::Sessions;
+pub use snapshot::Snapshot;
+pub(crate) use snapshot::{fold_all, load_after, load_all};
+pub(crate) use submit::Submitted;
+
+use crate::process::PerProcess;
+use crate::real::real_world;
+use crate::run::{Known, LiveRuns};
+use std::fmt;
+use std::sync::Arc;
+use stepwright_core::store::{RunFilter, RunRow, Signal, Watched};
+use stepwright_core::{
+    AnyStore, BoxFuture, Error, ErrorKind, RunId, RunOutput, StoreError, UserId, WorkflowId, World,
+};
+
+/// The runs and sessions in a store: to load, list, follow, answer and cancel them without the
+/// definitions that they are made of.
+///
+/// A reader that acts for a user is made with [`Runs::as_user`], and finds that user's runs and
+/// sessions only. What it leaves for a run (an answer, a request to cancel it) is taken by the
+/// process that drives it, or that takes it up next.
+///
+/// ```
+/// # use stepwright_core::{Answer, AnyStore, HumanReview, Memory};
+/// # use stepwright_engine::{Runs, Step, Workflow};
+/// # async fn pay(bill: String) -> String { format!("paid {bill}") }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
+/// # let asked = HumanReview::new().requires_confirmation("Pay?");
+/// # let pay = Step::new("Pay", pay).human_review(asked);
+/// # let memory = Memory::default();
+/// # let workflow = Workflow::builder("Bills").store(memory.clone()).step(pay).build()?;
+/// # let paused = workflow.run("5 EUR").user_id("anna").await?;
+/// let runs = Runs::of(AnyStore::new(memory)).as_user("anna")?;
+/// let snapshot = runs.load(&paused.run_id).await?;
+/// let asked = &snapshot.unanswered()[0];
+/// runs.submit(&paused.run_id, [(&*asked.id, Answer::Approve)], None).await?;
+/// // The process with the definition goes on from there.
+/// let output = workflow.resume(&paused.run_id).await?;
+/// assert_eq!(output.content.text(), "paid 5 EUR");
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Runs {
+    store: AnyStore,
+    world: World,
+    /// The runs that this process drives: their readers need not wait for the store.
+    local: Option<Arc<PerProcess<LiveRuns>>>,
+    /// The workflow whose runs and sessions are listed; all of them if there is none.
+    workflow: Option<WorkflowId>,
+    user: Option<UserId>,
+    /// `true` if the store is no more than the memory of this process, because the workflow has
+    /// none.
+    volatile: bool,
+}
+
+impl Runs {
+    /// The runs and sessions in a store, of all workflows and all users.
+    pub fn of(store: AnyStore) -> Self {
+        Self {
+            store,
+            world: real_world(),
+            local: None,
+            workflow: None,
+            user: None,
+            volatile: false,
+        }
+    }
+
+    /// The same, as one user may see them: a run or a session of another user, or of none, is not
+    /// found.
+    ///
+    /// # Errors
+    /// If that cannot be the name of a user.
+    pub fn as_user(mut self, user: impl AsRef<str>) -> Result<Self, Error> {
+        self.user = Some(UserId::new(user)?);
+        Ok(self)
+    }
+
+    /// The runs of a workflow, for the process that drives them.
+    pub(crate) fn of_workflow(
+        store: AnyStore,
+        world: World,
+        local: Arc<PerProcess<LiveRuns>>,
+        workflow: WorkflowId,
+        volatile: bool,
+    ) -> Self {
+        let (local, workflow) = (Some(local), Some(workflow));
+        Self { store, world, local, workflow, user: None, volatile }
+    }
+
+    pub(crate) fn store(&self) -> &AnyStore {
+        &self.store
+    }
+
+    /// The run, if this process drives it or is about to.
+    fn known_here(&self, run: &RunId) -> Option<Known> {
+        self.local.as_ref()?.here().get(run.as_str())
+    }
+
+    /// The row of a run: where it stands, without a look into its journal.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no run of that name, or it is another user's.
+    pub async fn row(&self, run: &RunId) -> Result<RunRow, Error> {
+        let row = self.store.run(run).await?;
+        row.filter(|row| self.user.is_none() || row.user_id == self.user)
+            .ok_or_else(|| self.not_found("run", run))
+    }
+
+    /// Loads a run: its row, its journal folded, and what waits in its inbox.
+    ///
+    /// # Errors
+    /// As [`Runs::row`]; and if the journal is damaged.
+    pub async fn load(&self, run: &RunId) -> Result<Snapshot, Error> {
+        Snapshot::load(&self.store, self.row(run).await?, false).await
+    }
+
+    /// Loads a run and keeps its facts.
+    pub(crate) async fn load_with_facts(&self, run: &RunId) -> Result<Snapshot, Error> {
+        Snapshot::load(&self.store, self.row(run).await?, true).await
+    }
+
+    /// The output of a run so far: see [`Runs::load`].
+    pub async fn get(&self, run: &RunId) -> Result<RunOutput, Error> {
+        Ok(self.load(run).await?.into_output())
+    }
+
+    /// Lists runs, the newest first. A reader for one user lists that user's, whatever the filter
+    /// says.
+    pub async fn list(&self, mut filter: RunFilter) -> Result<Vec<RunRow>, Error> {
+        if self.workflow.is_some() {
+            filter.workflow_id.clone_from(&self.workflow);
+        }
+        if self.user.is_some() {
+            filter.user_id.clone_from(&self.user);
+        }
+        Ok(self.store.runs(filter).await?)
+    }
+
+    /// The facts of a run from the one numbered `from` on, as a stream that ends with the last one
+    /// that is recorded.
+    ///
+    /// # Errors
+    /// As [`Runs::row`].
+    pub async fn recorded(&self, run: &RunId, from: u64) -> Result<Events, Error> {
+        self.row(run).await?;
+        Ok(Events::recorded(self.clone(), run.clone(), from))
+    }
+
+    /// The events of a run from the fact numbered `from` on, as a stream that goes on until the run
+    /// has ended: first what is in the journal, then what happens, whichever process drives the
+    /// run. Any number of readers may follow, and a slow one slows none. Deltas are among them
+    /// while this process drives the run and the reader keeps up.
+    ///
+    /// # Errors
+    /// As [`Runs::row`].
+    pub async fn follow(&self, run: &RunId, from: u64) -> Result<Events, Error> {
+        self.row(run).await?;
+        Ok(Events::new(self.clone(), run.clone(), from))
+    }
+
+    /// Is ready when something happens in the run after this call. Call it before a look at the run,
+    /// so that nothing is missed in between.
+    pub fn changed(&self, run: &RunId) -> BoxFuture<'static, ()> {
+        self.store.changed(Watched::Facts(run.clone()))
+    }
+
+    /// Asks for a run to be cancelled. The process that drives it ends it, or the one that takes it
+    /// up next. Returns `false` if it has ended.
+    ///
+    /// # Errors
+    /// As [`Runs::row`].
+    pub async fn request_cancel(&self, run: &RunId) -> Result<bool, Error> {
+        if self.row(run).await?.status.is_terminal() {
+            return Ok(false);
+        }
+        let signal = Signal::cancel(run.clone(), "cancelled by request", self.world.now());
+        self.store.submit(signal).await?;
+        Ok(true)
+    }
+
+    fn not_found(&self, kind: &str, name: &dyn fmt::Display) -> Error {
+        not_found(kind, name, self.volatile)
+    }
+
+    /// The sessions: to find, list, rename, change and delete them.
+    pub fn sessions(&self) -> Sessions {
+        Sessions::of(Some(self.clone()))
+    }
+}
+
+/// The error of a run or a session that is not remembered. `volatile` says that the workflow has
+/// no store.
+pub(crate) fn not_found(kind: &str, name: &dyn fmt::Display, volatile: bool) -> Error {
+    let error = Error::new(ErrorKind::NotFound, format!("{kind} `{name}` was not found"));
+    if volatile {
+        return error.with_hint(
+            "the workflow has no store: only sessions and background runs of this process are \
+             remembered; add one with `.store(…)`",
+        );
+    }
+    error
+}
+
+/// The error of a journal in which a fact cannot follow what came before it.
+fn corrupt(run: &RunId, illegal: &stepwright_core::fold::IllegalEvent) -> StoreError {
+    StoreError::Corrupt {
+        run: run.clone(),
+        sequence: illegal.sequence,
+        path: Some(illegal.path.clone()),
+        what: illegal.to_string(),
+    }
+}
+
+impl fmt::Debug for Runs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runs")
+            .field("workflow", &self.workflow)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}

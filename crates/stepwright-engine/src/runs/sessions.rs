@@ -1,0 +1,131 @@
+//! Sessions: to find, list, rename, change and delete them.
+
+use super::{Runs, history, not_found};
+use stepwright_core::store::SessionFilter;
+use stepwright_core::{Error, Exchange, Patch, Session, SessionId, Timestamp, UserId};
+
+/// The sessions in a store, of all users or of one.
+///
+/// ```
+/// # use stepwright_engine::Workflow;
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
+/// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// workflow.run("Ada").session_id("s-1").user_id("ada").await?;
+/// let hers = workflow.sessions().of_user("ada")?;
+/// hers.rename("s-1", "First words").await?;
+/// assert_eq!(hers.list().await?[0].name.as_deref(), Some("First words"));
+/// assert_eq!(hers.history("s-1", 3).await?[0].output.text(), "Hello Ada");
+///
+/// hers.delete("s-1").await?;
+/// assert!(workflow.sessions().get("s-1").await.is_err());
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    /// `None` for a workflow that has no store, and has remembered nothing yet.
+    runs: Option<Runs>,
+}
+
+impl Sessions {
+    pub(crate) fn of(runs: Option<Runs>) -> Self {
+        Self { runs }
+    }
+
+    /// Only the sessions of this user: one of another user, or of none, is not found.
+    ///
+    /// # Errors
+    /// If that cannot be the name of a user.
+    pub fn of_user(self, user: impl AsRef<str>) -> Result<Self, Error> {
+        Ok(self.owned_by(&UserId::new(user)?))
+    }
+
+    pub(crate) fn owned_by(mut self, user: &UserId) -> Self {
+        if let Some(runs) = &mut self.runs {
+            runs.user = Some(user.clone());
+        }
+        self
+    }
+
+    /// A session.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if there is none of that name, or it is
+    /// another user's.
+    pub async fn get(&self, session: impl AsRef<str>) -> Result<Session, Error> {
+        Ok(self.owned(session).await?.1)
+    }
+
+    /// What the last runs of a session that have ended were given and gave, at most `runs` of them
+    /// and
+    /// [`HISTORY_RUNS_MAX`](stepwright_core::session::HISTORY_RUNS_MAX), the oldest first.
+    ///
+    /// # Errors
+    /// As [`Sessions::get`].
+    #[doc(alias = "get_chat_history")]
+    pub async fn history(
+        &self,
+        session: impl AsRef<str>,
+        runs: u32,
+    ) -> Result<Vec<Exchange>, Error> {
+        let (reader, found) = self.owned(session).await?;
+        let of = (&found.session_id, reader.workflow.as_ref());
+        let always = Timestamp(u64::MAX);
+        Ok(history::of(&reader.store, of, always, (runs, false)).await?)
+    }
+
+    /// Lists the sessions, those used last first.
+    pub async fn list(&self) -> Result<Vec<Session>, Error> {
+        self.find(SessionFilter::default()).await
+    }
+
+    /// Lists the sessions that a filter lets through, those used last first. The workflow and the
+    /// user that this was made for count, whatever the filter says.
+    pub async fn find(&self, mut filter: SessionFilter) -> Result<Vec<Session>, Error> {
+        let Some(runs) = &self.runs else { return Ok(Vec::new()) };
+        if runs.workflow.is_some() {
+            filter.workflow_id.clone_from(&runs.workflow);
+        }
+        if runs.user.is_some() {
+            filter.user_id.clone_from(&runs.user);
+        }
+        Ok(runs.store.sessions(filter).await?)
+    }
+
+    /// Gives a session a name for people.
+    pub async fn rename(&self, session: impl AsRef<str>, name: &str) -> Result<(), Error> {
+        let (runs, found) = self.owned(session).await?;
+        Ok(runs.store.rename_session(&found.session_id, name, runs.world.now()).await?)
+    }
+
+    /// Changes the state of a session, outside of any run, and returns the session as it is then.
+    #[doc(alias = "update_session_state")]
+    pub async fn patch(
+        &self,
+        session: impl AsRef<str>,
+        patches: &[Patch],
+    ) -> Result<Session, Error> {
+        let (runs, found) = self.owned(session).await?;
+        Ok(runs.store.patch_session(&found.session_id, patches, runs.world.now()).await?)
+    }
+
+    /// Deletes a session with all of its runs.
+    pub async fn delete(&self, session: impl AsRef<str>) -> Result<(), Error> {
+        let (runs, found) = self.owned(session).await?;
+        runs.store.delete_session(&found.session_id).await?;
+        Ok(())
+    }
+
+    async fn owned(&self, session: impl AsRef<str>) -> Result<(&Runs, Session), Error> {
+        let id = SessionId::new(session)?;
+        let Some(runs) = &self.runs else {
+            return Err(not_found("session", &id, true));
+        };
+        let found = runs.store.session(&id).await?;
+        found
+            .filter(|found| runs.user.is_none() || found.user_id == runs.user)
+            .map(|found| (runs, found))
+            .ok_or_else(|| runs.not_found("session", &id))
+    }
+}

@@ -1,0 +1,157 @@
+//! One run as it stands in the store.
+
+use super::corrupt;
+use stepwright_core::event::Event;
+use stepwright_core::fold::Fold;
+use stepwright_core::store::{RunRow, Signal, Wish};
+use stepwright_core::{
+    AnyStore, Error, ErrorKind, Requirement, RunId, RunOutput, RunStatus, StoreError, Timestamp,
+};
+
+/// How many facts are read from a store at once.
+const PAGE: usize = 10_000;
+
+/// One run as it stood in its store when it was loaded: see [`Runs::load`](super::Runs::load).
+#[derive(Debug)]
+pub struct Snapshot {
+    row: RunRow,
+    fold: Fold,
+    /// Empty if the facts are not kept.
+    facts: Vec<Event>,
+    inbox: Vec<Signal>,
+}
+
+impl Snapshot {
+    pub(super) async fn load(
+        store: &AnyStore,
+        row: RunRow,
+        keeps_facts: bool,
+    ) -> Result<Self, Error> {
+        let run = &row.run_id;
+        let (mut fold, mut facts) = (Fold::default(), Vec::new());
+        loop {
+            let page = store.load(run, fold.next_sequence(), PAGE).await?;
+            for fact in &page {
+                fold.apply(fact).map_err(|illegal| corrupt(run, &illegal))?;
+            }
+            let last = page.len() < PAGE;
+            if keeps_facts {
+                facts.extend(page);
+            }
+            if last {
+                break;
+            }
+        }
+        if fold.started().is_none() {
+            let what = format!("the journal of run `{run}` has no beginning");
+            return Err(Error::new(ErrorKind::Store, what));
+        }
+        let inbox = if fold.status().is_terminal() { Vec::new() } else { store.inbox(run).await? };
+        Ok(Self { row, fold, facts, inbox })
+    }
+
+    /// The row of the run.
+    pub fn row(&self) -> &RunRow {
+        &self.row
+    }
+
+    /// The signals that wait in its inbox. One that has ended has none.
+    pub fn inbox(&self) -> &[Signal] {
+        &self.inbox
+    }
+
+    /// Where the run stands, by its journal.
+    pub fn status(&self) -> RunStatus {
+        self.fold.status()
+    }
+
+    /// The requests that people have to answer, without those whose answer waits in the inbox.
+    pub fn unanswered(&self) -> Vec<Requirement> {
+        let open = self.fold.requirements().iter().filter(|asked| asked.needs_person());
+        open.filter(|asked| self.waiting_answer(&asked.id).is_none()).cloned().collect()
+    }
+
+    /// The moment after which an answer to this request comes too late: see [`Fold::answer_due`].
+    pub fn answer_due(&self, id: &str) -> Option<Timestamp> {
+        self.fold.answer_due(id)
+    }
+
+    /// The output so far.
+    pub fn output(&self) -> RunOutput {
+        let mut output = self.fold.output().expect("a snapshot has a beginning");
+        self.row.tell(&mut output);
+        output
+    }
+
+    /// The output so far, without a copy.
+    pub fn into_output(self) -> RunOutput {
+        self.into_parts().0
+    }
+
+    /// The output so far, and the facts if they were kept.
+    pub(crate) fn into_parts(self) -> (RunOutput, Vec<Event>) {
+        let mut output = self.fold.into_output().expect("a snapshot has a beginning");
+        self.row.tell(&mut output);
+        (output, self.facts)
+    }
+
+    pub(crate) fn facts(&self) -> &[Event] {
+        &self.facts
+    }
+
+    pub(crate) fn into_facts(self) -> Vec<Event> {
+        self.facts
+    }
+
+    pub(super) fn fold(&self) -> &Fold {
+        &self.fold
+    }
+
+    /// The signal in the inbox that answers this request: the run takes it when it goes on.
+    pub fn waiting_answer(&self, id: &str) -> Option<&Signal> {
+        answer_in(&self.inbox, id)
+    }
+}
+
+/// The signal among these that answers the request of this name.
+pub(super) fn answer_in<'a>(inbox: &'a [Signal], id: &str) -> Option<&'a Signal> {
+    inbox.iter().find(|signal| match &signal.wish {
+        Wish::Answer(reply) => *reply.requirement_id == *id,
+        _ => false,
+    })
+}
+
+/// All facts of a run.
+pub(crate) async fn load_all(store: &AnyStore, run: &RunId) -> Result<Vec<Event>, StoreError> {
+    load_after(store, run, 0).await
+}
+
+/// The facts of a run from the one numbered `from` on.
+pub(crate) async fn load_after(
+    store: &AnyStore,
+    run: &RunId,
+    from: u64,
+) -> Result<Vec<Event>, StoreError> {
+    let mut facts: Vec<Event> = Vec::new();
+    loop {
+        let page = store.load(run, from + facts.len() as u64, PAGE).await?;
+        let last = page.len() < PAGE;
+        if facts.is_empty() {
+            facts = page;
+        } else {
+            facts.extend(page);
+        }
+        if last {
+            return Ok(facts);
+        }
+    }
+}
+
+/// The fold of all facts of a run.
+pub(crate) fn fold_all(run: &RunId, facts: &[Event]) -> Result<Fold, StoreError> {
+    let mut fold = Fold::default();
+    for fact in facts {
+        fold.apply(fact).map_err(|illegal| corrupt(run, &illegal))?;
+    }
+    Ok(fold)
+}
