@@ -18,6 +18,7 @@ mod effects;
 mod history;
 mod interpret;
 mod process;
+mod processes;
 mod real;
 mod recorder;
 mod run;
@@ -28,6 +29,11 @@ mod workflow;
 /// Who drives runs: [`RunRow::driver`](stepwright_core::store::RunRow), for people.
 pub mod drivers {
     pub use crate::driver::{is_dead, shown};
+}
+
+/// Processes that steps start: for executors whose processes must not outlive a run unseen.
+pub mod groups {
+    pub use crate::processes::identify;
 }
 
 pub use access::UserAccess;

@@ -2,9 +2,11 @@
 
 mod end;
 mod kind;
+mod process;
 
 pub use end::{End, RefusedAnswer, Reply};
 pub use kind::{EventKind, NAMES};
+pub use process::ProcessGroup;
 
 use crate::calls::is_call;
 use crate::content::Content;

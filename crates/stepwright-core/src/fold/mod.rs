@@ -169,6 +169,7 @@ impl Fold {
             E::StepRecorded { .. }
             | E::StepEffectStarted { .. }
             | E::StepEffectFailed { .. }
+            | E::StepProcessStarted { .. }
             | E::ModelRequestStarted { .. } => {
                 self.slot(event)?;
             }

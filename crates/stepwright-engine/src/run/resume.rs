@@ -9,6 +9,7 @@ use super::{Known, Live, Outbox, RunStream};
 use crate::attend::HEARTBEAT;
 use crate::drive::{Job, fold_all, load_all};
 use crate::driver::{is_dead, shown};
+use crate::processes::end_leftovers;
 use crate::recorder::Recording;
 use crate::workflow::{Workflow, stop_error};
 use futures_util::future::BoxFuture;
@@ -501,6 +502,9 @@ impl Workflow {
             if !fresh {
                 let took = job.take_over(self.driver_name().clone(), changed, &inbox).await;
                 took.map_err(|stop| stop_error(&stop))?;
+                // Before a step runs again, or a person is asked whether it was done.
+                let recorder = &job.recorder;
+                end_leftovers(run, &past, |step| recorder.is_open(step)).await?;
             }
             self.attendant().forgive(run);
             live.now_driven(job.recorder.clone());
