@@ -67,7 +67,12 @@ fn gone(now: &Plan, past: &[Event]) -> Vec<StepPath> {
     let nodes = addresses(&now.body);
     let mut gone = Vec::new();
     for event in past.iter().filter(|event| event.name().ends_with("Started")) {
-        let of_step = matches!(event.kind, EventKind::StepAttemptStarted { .. });
+        let of_step = matches!(
+            event.kind,
+            EventKind::StepAttemptStarted { .. }
+                | EventKind::StepEffectStarted { .. }
+                | EventKind::StepProcessStarted { .. }
+        );
         if event.path.is_root()
             || event.kind.is_of_executor()
             || event.path.number().is_some()

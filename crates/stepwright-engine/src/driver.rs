@@ -1,8 +1,8 @@
 //! Who drives runs: names of drivers, and whether they are alive.
 
 use crate::process::PerProcess;
+use crate::processes::{Machine, Stat};
 use std::collections::HashSet;
-use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,27 +37,23 @@ impl Default for Here {
     fn default() -> Self {
         let pid = std::process::id();
         let began = began(pid).unwrap_or_default();
-        let machine = || {
-            let read = |path| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
-            let host = read("/proc/sys/kernel/hostname")?;
-            let boot = read("/proc/sys/kernel/random/boot_id")?;
-            let space = fs::read_link("/proc/self/ns/pid").ok()?;
-            let space = space.to_string_lossy();
-            let digits: String = space.chars().filter(char::is_ascii_digit).collect();
-            Some(format!("{host}/{}/{digits}", boot.split('-').next().unwrap_or_default()))
-        };
-        Self { machine: machine(), process: format!("{pid}/{began}") }
+        let machine = Machine::here().map(|Machine { host, boot, space }| {
+            format!("{host}/{}/{space}", boot.split('-').next().unwrap_or_default())
+        });
+        Self { machine, process: format!("{pid}/{began}") }
     }
+}
+
+/// This process, by its number and when it began.
+pub(crate) fn this_process() -> &'static str {
+    &HERE.here().process
 }
 
 /// When a process began, in ticks since its machine did. Nothing if there is none of that number,
 /// or it is dead and only waits to be buried.
 fn began(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program may hold anything, and ends with the last bracket.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    (state != "Z").then(|| fields.nth(18).unwrap_or_default().to_owned())
+    let stat = Stat::of(pid)?;
+    (!stat.is_dead).then(|| stat.began.to_string())
 }
 
 impl Default for Name {

@@ -17,6 +17,7 @@ mod effects;
 mod interpret;
 mod pending;
 mod process;
+mod processes;
 mod real;
 mod recorder;
 mod run;
@@ -27,6 +28,11 @@ mod workflow;
 /// Who drives runs: [`RunRow::driver`](stepwright_core::store::RunRow), for people.
 pub mod drivers {
     pub use crate::driver::{is_dead, shown};
+}
+
+/// Processes that steps start: for executors whose processes must not outlive a run unseen.
+pub mod groups {
+    pub use crate::processes::identify;
 }
 
 pub use access::UserAccess;

@@ -1,5 +1,6 @@
 //! Limits of what expressions and templates may take: operations, bytes, and the end of their step.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use stepwright_core::StepError;
 
@@ -54,6 +55,16 @@ impl From<StepError> for Unfinished {
     }
 }
 
+/// Tells that the step has ended, to what cannot hold on to a [`Budget`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop(Option<Arc<AtomicBool>>);
+
+impl Stop {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.as_ref().is_some_and(|stop| stop.load(Relaxed))
+    }
+}
+
 /// What is left of the limits, shared by everything that one step evaluates. One thread at a time
 /// takes from it.
 #[derive(Debug)]
@@ -62,7 +73,7 @@ pub(crate) struct Budget<'s> {
     built: AtomicU64,
     given: AtomicU64,
     until_look: AtomicU64,
-    stop: Option<&'s AtomicBool>,
+    stop: Option<&'s Arc<AtomicBool>>,
     inline: bool,
 }
 
@@ -80,7 +91,7 @@ impl Budget<'static> {
 
 impl<'s> Budget<'s> {
     /// The whole budget. Evaluation ends soon after `stop` is set.
-    pub(crate) fn whole(stop: Option<&'s AtomicBool>) -> Self {
+    pub(crate) fn whole(stop: Option<&'s Arc<AtomicBool>>) -> Self {
         Self {
             steps: AtomicU64::new(STEPS_MAX),
             built: AtomicU64::new(BUILT_BYTES_MAX),
@@ -94,6 +105,11 @@ impl<'s> Budget<'s> {
     /// `true` if the limits are those of the caller's thread, and more is possible elsewhere.
     pub(crate) fn is_inline(&self) -> bool {
         self.inline
+    }
+
+    /// Returns what is set when the step has ended.
+    pub(crate) fn stop(&self) -> Stop {
+        Stop(self.stop.cloned())
     }
 
     /// Takes `count` operations.

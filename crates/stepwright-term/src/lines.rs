@@ -63,6 +63,9 @@ pub fn line(event: &Event) -> Option<String> {
 
         E::StepStarted { .. } => format!("started {path}"),
         E::StepAttemptStarted { attempt } => format!("started {path}: attempt {attempt}"),
+        E::StepProcessStarted { process } => {
+            format!("started {path}: process group {}", process.group)
+        }
         E::StepRetrying { attempt, error, .. } => {
             format!("retrying {path}: attempt {attempt} failed: {}", short(&error.message))
         }

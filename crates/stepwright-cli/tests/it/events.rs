@@ -12,7 +12,7 @@ use stepwright::{
     Content, ErrorCode, ErrorData, Event, EventKind, Media, MediaKind, Patch, RunId, SessionId,
     StepOutput, StepPath, StepStatus, Timestamp, UserId, WorkflowId,
 };
-use stepwright_core::event::{End, NAMES, RefusedAnswer, Reply, WorkflowStarted};
+use stepwright_core::event::{End, NAMES, ProcessGroup, RefusedAnswer, Reply, WorkflowStarted};
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
 use stepwright_core::requirement::RequirementKind;
@@ -239,6 +239,14 @@ fn waits() -> Vec<EventKind> {
         E::StepRecorded { key: "charge".into(), value: json!({"receipt": 40}) },
         E::StepEffectStarted { key: "charge".into() },
         E::StepEffectFailed { key: "charge".into(), error: error() },
+        E::StepProcessStarted {
+            process: Box::new(ProcessGroup {
+                machine: "harbour/0f3c9a52-6f6e-4b59-8d1e-0c2a5b7d9e11/4026531836".into(),
+                group: 4711,
+                began: 90_311,
+                parent: "311/90210".into(),
+            }),
+        },
         E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
         E::WorkflowContinued {
             driver: "harbour/1c2d/4026531836/311/90210/1".into(),
@@ -519,6 +527,7 @@ steps: [{agent: reader, prompt: 'What does flow.md say?'}]
         "AnswerRefused",
         "StepEffectStarted",
         "StepEffectFailed",
+        "StepProcessStarted",
     ];
     let missing: Vec<&&str> =
         NAMES.iter().filter(|name| !kinds.contains(**name) && !rare.contains(name)).collect();

@@ -17,6 +17,84 @@ steps:
   - {name: tell, template: 'deployed: {{ previous }}'}
 ";
 
+/// Says which of the processes that a run has started are alive, by what they are.
+#[cfg(target_os = "linux")]
+mod processes {
+    use std::fs;
+
+    /// The fields of a process after its name: its state, its parent and so on.
+    fn stat(pid: u32) -> Option<Vec<String>> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields = stat.rsplit_once(')')?.1.split_whitespace();
+        Some(fields.map(ToOwned::to_owned).collect())
+    }
+
+    pub(super) fn is_alive(pid: u32) -> bool {
+        stat(pid).is_some_and(|fields| fields[0] != "Z")
+    }
+
+    /// Those that wait for the end of a process, to kill what it has started.
+    pub(super) fn watches_of(parent: u32) -> Vec<u32> {
+        let numbers = fs::read_dir("/proc").unwrap().flatten();
+        let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let is_watch = |pid: &u32| {
+            stat(*pid).is_some_and(|fields| fields[1] == parent.to_string())
+                && fs::read_to_string(format!("/proc/{pid}/cmdline"))
+                    .is_ok_and(|line| line.contains("trap '' HUP INT TERM"))
+        };
+        numbers.filter(is_watch).collect()
+    }
+
+    pub(super) fn kill(pid: u32) {
+        let status = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+}
+
+/// When the watch dies with the process, nothing but the journal knows what the command started.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_dead_process_has_left_running_is_killed_before_a_person_is_asked() {
+    use processes::{is_alive, kill, watches_of};
+    use std::fs;
+    // A child of the command under way, and one that an ended command has left.
+    let flow = "\
+format: 1
+name: Deploy
+steps:
+  - {name: serve, shell: 'sleep 300 >/dev/null 2>&1 & echo $! > server.txt'}
+  - name: deploy
+    shell: 'test -e again.txt && exit; echo $$ > shell.txt; sleep 300 & echo $! > child.txt; wait'
+";
+    for (arguments, code) in [
+        (&["resume", "r-1", "--allow-shell"][..], 3),
+        (&["resume", "r-1", "--allow-shell", "--interrupted", "fail"], 1),
+        (&["resume", "r-1", "--allow-shell", "--interrupted", "retry"], 0),
+        (&["cancel", "r-1"], 0),
+    ] {
+        let place = Place::with(flow);
+        let run = ["run", "flow.yaml", "--allow-shell", "--db", "a.db", "--run-id", "r-1"];
+        let mut command = place.command(run);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        place.waits_for("r-1", |events| events.contains("started deploy"));
+        let files = ["server.txt", "shell.txt", "child.txt"].map(|name| place.path(name));
+        let is_written = |file| fs::read_to_string(file).is_ok_and(|text| text.ends_with('\n'));
+        while !files.iter().all(is_written) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let left = files.map(|file| fs::read_to_string(file).unwrap().trim().parse().unwrap());
+        let watches = watches_of(child.id());
+        assert_eq!(watches.len(), 2, "one for each command");
+        watches.into_iter().for_each(kill);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(left.into_iter().all(is_alive), "only the journal knows of them");
+        place.write("again.txt", "");
+        place.on_db(arguments).ended(code);
+        assert!(!left.into_iter().any(is_alive), "{arguments:?}");
+    }
+}
+
 /// A run whose process was killed in the middle of its command.
 fn killed_in(flow: &str) -> Place {
     let place = Place::with(flow);
@@ -67,6 +145,14 @@ fn a_command_that_was_under_way_is_not_run_again_before_a_person_says_so() {
     assert_eq!(done.stdout, "deployed: by hand\n");
     assert_eq!(deployed(&place), 1);
     stepwright_testing::grammar::check(&place.facts_in("a.db"));
+}
+
+#[test]
+fn a_run_goes_on_with_a_changed_file_although_a_command_had_begun() {
+    let place = killed_in(DEPLOY);
+    place.write("flow.yaml", DEPLOY.replace("deployed: {{", "it is up: {{"));
+    let accepted = ["resume", "--accept-changes", "--interrupted", "retry"];
+    assert_eq!(on_run(&place, &accepted).ended(0).stdout, "it is up: up\n");
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub enum EventClass<'e> {
     ContainerEnded(&'e End),
     /// A step is tried, or will be tried again.
     Attempt,
-    /// A step began, ended or failed to do something once.
+    /// A step began, ended or failed to do something once, or started processes.
     Effect,
     /// A step's agent recorded its work: a request, an answer, a tool call.
     Agent,
@@ -97,7 +97,8 @@ impl EventKind {
             Self::StepAttemptStarted { .. } | Self::StepRetrying { .. } => C::Attempt,
             Self::StepRecorded { .. }
             | Self::StepEffectStarted { .. }
-            | Self::StepEffectFailed { .. } => C::Effect,
+            | Self::StepEffectFailed { .. }
+            | Self::StepProcessStarted { .. } => C::Effect,
             Self::RunStarted { .. }
             | Self::ModelRequestStarted { .. }
             | Self::ModelRequestRetrying { .. }

@@ -1,6 +1,6 @@
 //! What can happen in a run.
 
-use super::{End, EventClass, RefusedAnswer, Reply, WorkflowStarted};
+use super::{End, EventClass, ProcessGroup, RefusedAnswer, Reply, WorkflowStarted};
 use crate::content::Content;
 use crate::error::ErrorData;
 use crate::executor::{ExecutorType, StepOutput};
@@ -213,6 +213,14 @@ pub enum EventKind {
         key: Arc<str>,
         /// Why it failed.
         error: Box<ErrorData>,
+    },
+
+    /// A step has started processes, which have not begun to work: a later life of the run kills
+    /// those that have outlived the process of the step. Recorded on Linux, for commands.
+    StepProcessStarted {
+        /// The processes.
+        #[serde(flatten)]
+        process: Box<ProcessGroup>,
     },
 
     // --- containers ---
@@ -554,6 +562,7 @@ names!(
     StepRecorded,
     StepEffectStarted,
     StepEffectFailed,
+    StepProcessStarted,
     StepsExecutionStarted,
     StepsExecutionCompleted,
     ParallelExecutionStarted,

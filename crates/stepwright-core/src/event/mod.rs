@@ -3,10 +3,12 @@
 mod class;
 mod end;
 mod kind;
+mod process;
 
 pub use class::{EventClass, LoopTurns};
 pub use end::{End, RefusedAnswer, Reply};
 pub use kind::{EventKind, NAMES};
+pub use process::ProcessGroup;
 
 use crate::calls::is_call;
 use crate::content::Content;

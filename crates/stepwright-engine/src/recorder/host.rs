@@ -38,7 +38,8 @@ impl StepHost for Recorder {
                     | EventKind::StepEffectStarted { .. }
                     | EventKind::StepEffectFailed { .. }
             );
-            if !fact.is_of_executor() && !is_effect {
+            let is_process = matches!(fact, EventKind::StepProcessStarted { .. });
+            if !fact.is_of_executor() && !is_effect && !is_process {
                 let message = format!("`{}` is not for an executor to record", fact.name());
                 return Err(StepError::terminal(message));
             }

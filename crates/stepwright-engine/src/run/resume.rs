@@ -7,6 +7,7 @@ use super::remote::RemoteFollower;
 use super::{Known, Live, Outbox, RunStream};
 use crate::drive::Job;
 use crate::driver::{is_dead, shown};
+use crate::processes::end_leftovers;
 use crate::recorder::Recording;
 use crate::runs::{Runs, Submitted, fold_all, load_after, load_all, not_found};
 use crate::supervise::HEARTBEAT;
@@ -521,6 +522,9 @@ impl Workflow {
             if !fresh {
                 let took = job.take_over(self.driver_name().clone(), changed, &inbox).await;
                 took.map_err(|stop| stop_error(&stop))?;
+                // Before a step runs again, or a person is asked whether it was done.
+                let recorder = &job.recorder;
+                end_leftovers(run, &past, |step| recorder.is_open(step)).await?;
             }
             self.supervisor().forgive(run);
             live.now_driven(job.recorder.clone());

@@ -266,7 +266,7 @@ fn what_is_large_is_not_evaluated_here() {
 
 #[test]
 fn an_evaluation_ends_when_it_is_stopped() {
-    let stop = std::sync::atomic::AtomicBool::new(true);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(true));
     let input = StepInput::default();
     let text = "lists.range(1000000).all(x, x >= 0)";
     let (expression, _) = Expression::parse(text).unwrap();

@@ -3,7 +3,8 @@
 //! Linux could send a signal to a child whose parent has died, but only to the child itself, and
 //! only code that runs between `fork` and `exec` can ask for it. So a second process watches: it
 //! reads from a pipe whose other end only this process holds, and kills the group of the command
-//! when that end is closed, however this process ends. The command begins only when it is watched.
+//! when that end is closed, however this process ends. The command begins only when it is watched,
+//! and, where the system tells enough about processes, when its group is recorded.
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
@@ -12,9 +13,16 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use stepwright_core::event::ProcessGroup;
+use stepwright_core::{EventKind, StepContext, StepError};
+use stepwright_engine::groups::identify;
 
-/// Waits for a line, and then becomes the command: without one, its process has died.
-const GATE: &str = r#"IFS= read -r go && exec "$@""#;
+/// Waits for a line, and then becomes the command: without one, its process has died. The line is
+/// the mark of its group, where groups have one.
+fn gate() -> String {
+    let mark = ProcessGroup::MARK;
+    format!(r#"IFS= read -r go || exit; test -z "$go" || export {mark}="$go"; exec "$@""#)
+}
 
 /// Waits for the end of its input, which is the end of the process that started it.
 const WATCH: &str = r#"trap '' HUP INT TERM; IFS= read -r go; kill -KILL -"$1""#;
@@ -29,14 +37,24 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A command line that waits for a line on its input before it begins.
 pub(super) fn gated(program: &str, arguments: &[String]) -> tokio::process::Command {
     let mut command = tokio::process::Command::new("sh");
-    command.args(["-c", GATE, "sh", program]).args(arguments);
+    command.args(["-c", &gate(), "sh", program]).args(arguments);
     // Of its own: Ctrl-C at the terminal is for the run, which decides what becomes of its steps.
     command.process_group(0);
     command
 }
 
-/// What opens the gate: the first bytes of the input.
-pub(super) const OPEN: &[u8] = b"\n";
+/// Records the group of a command that has not begun, so that it is killed when the run is resumed
+/// and the watch was killed together with this process. Returns what opens the gate: the first
+/// bytes of the input.
+pub(super) async fn recorded(leader: u32, cx: &StepContext) -> Result<Vec<u8>, StepError> {
+    let mut open = Vec::new();
+    if let Some(group) = identify(leader) {
+        open.extend(group.mark().into_bytes());
+        cx.record(EventKind::StepProcessStarted { process: Box::new(group) }).await?;
+    }
+    open.push(b'\n');
+    Ok(open)
+}
 
 /// A command and all that it has started, except what has left its process group with `setsid`.
 /// Dropping it kills them all.

@@ -138,7 +138,7 @@ impl Executor for FunctionStep {
                     timeout: what.timeout,
                     max_bytes: what.max_bytes,
                 };
-                Ok(shell::run(command, &|| cx.keep_alive()).await?.into())
+                Ok(shell::run(command, &cx).await?.into())
             }
             Function::Sleep { duration } => {
                 cx.sleep_for("sleep", *duration).await?;

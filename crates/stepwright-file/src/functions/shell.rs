@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
-use stepwright_core::StepError;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::{StepContext, StepError};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 /// How much of what a failed command complains about is told.
@@ -34,10 +34,10 @@ pub(crate) enum Program {
 
 /// Runs it and gives what it wrote. Dropping the future kills it, and all that it has started.
 ///
-/// Says `alive` for each piece that it writes.
-pub(crate) async fn run(command: Command, alive: &(dyn Fn() + Sync)) -> Result<String, StepError> {
+/// Each piece that it writes is a sign of life of its step.
+pub(crate) async fn run(command: Command, cx: &StepContext) -> Result<String, StepError> {
     let timeout = command.timeout;
-    match tokio::time::timeout(timeout, run_freely(command, alive)).await {
+    match tokio::time::timeout(timeout, run_freely(command, cx)).await {
         Ok(result) => result,
         Err(_) => Err(StepError::new(format!("the command took longer than {timeout:?}"))
             .with_code(ErrorCode::TimedOut)
@@ -95,13 +95,13 @@ fn not_started(program: &str, error: &io::Error) -> StepError {
     }
 }
 
-async fn run_freely(command: Command, alive: &(dyn Fn() + Sync)) -> Result<String, StepError> {
+async fn run_freely(command: Command, cx: &StepContext) -> Result<String, StepError> {
     let (program, arguments) = command.program.words();
     check_nul(&program, &arguments, &command.env)?;
     #[cfg(unix)]
-    let (mut process, open) = (super::group::gated(&program, &arguments), super::group::OPEN);
+    let mut process = super::group::gated(&program, &arguments);
     #[cfg(not(unix))]
-    let (mut process, open) = (plain(&program, &arguments), &b""[..]);
+    let mut process = plain(&program, &arguments);
     process
         .current_dir(&command.dir)
         .env_clear()
@@ -115,13 +115,18 @@ async fn run_freely(command: Command, alive: &(dyn Fn() + Sync)) -> Result<Strin
     #[cfg(unix)]
     let group = super::group::Group::watched(child.id().unwrap_or_default())
         .map_err(|error| not_started("sh", &error))?;
+    #[cfg(unix)]
+    let open = super::group::recorded(child.id().unwrap_or_default(), cx).await?;
+    #[cfg(not(unix))]
+    let open = Vec::new();
+    let alive = &|| cx.keep_alive();
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let stdout = stdout.map(|stream| Heard::new(stream, alive));
     let stderr = stderr.map(|stream| Heard::new(stream, alive));
     let write = async {
         if let Some(mut stdin) = stdin {
             // A command that does not read what it is given is no failure.
-            let _ = stdin.write_all(&[open, command.stdin.as_bytes()].concat()).await;
+            let _ = stdin.write_all(&[&open, command.stdin.as_bytes()].concat()).await;
         }
     };
     // All at once: a command that waits for its output to be read waits for ever otherwise.

@@ -5,6 +5,7 @@
 //! each list and object that a template makes, and what operators, filters, tests and functions are
 //! given and give, passes through a filter of ours that looks at all that is in it.
 
+use minijinja::machinery::Span;
 use minijinja::machinery::ast::{
     BinOp, BinOpKind, Call, CallArg, CallBlock, Compare, CompareOp, Const, Do, EmitExpr, EmitRaw,
     Expr, Filter, FilterBlock, ForLoop, GetAttr, GetItem, IfCond, IfExpr, List, Macro, Map, Set,
@@ -16,6 +17,8 @@ use minijinja::value::ValueKind;
 pub(super) const BOUNDED: &str = "__bounded";
 /// The filter that looks at what is applied to each element of a value.
 pub(super) const EACH: &str = "__each";
+/// The filter that looks at whether the step has ended, and gives what it is given.
+pub(super) const WATCHED: &str = "__watched";
 /// Filters that apply what they are given to each element.
 const OF_EACH: [&str; 5] = ["map", "select", "reject", "selectattr", "rejectattr"];
 
@@ -54,9 +57,9 @@ impl Guard {
                 let node = ForLoop {
                     target: self.target(&s.target),
                     iter: self.expr(&s.iter),
-                    filter_expr: s.filter_expr.as_ref().map(|e| self.expr(e)),
+                    filter_expr: s.filter_expr.as_ref().map(|e| watched(self.expr(e))),
                     recursive: s.recursive,
-                    body: self.body(&s.body),
+                    body: self.turn(&s.body, s.span()),
                     else_body: self.body(&s.else_body),
                 };
                 Stmt::ForLoop(Spanned::new(node, s.span()))
@@ -118,6 +121,16 @@ impl Guard {
 
     fn body<'a>(&mut self, body: &[Stmt<'a>]) -> Vec<Stmt<'a>> {
         body.iter().map(|stmt| self.stmt(stmt)).collect()
+    }
+
+    /// The body of a loop, with a look at whether the step has ended: nothing else may be in it.
+    fn turn<'a>(&mut self, body: &[Stmt<'a>], span: Span) -> Vec<Stmt<'a>> {
+        let never = Expr::Const(Spanned::new(Const { value: false.into() }, span));
+        let (true_body, false_body) = (Vec::new(), Vec::new());
+        let look = IfCond { expr: watched(never), true_body, false_body };
+        let mut turn = vec![Stmt::IfCond(Spanned::new(look, span))];
+        turn.extend(self.body(body));
+        turn
     }
 
     fn macro_of<'a>(&mut self, s: &Spanned<Macro<'a>>) -> Spanned<Macro<'a>> {
@@ -288,6 +301,14 @@ impl Guard {
 }
 
 fn bounded(expr: Expr<'_>) -> Expr<'_> {
+    filtered(BOUNDED, expr)
+}
+
+fn watched(expr: Expr<'_>) -> Expr<'_> {
+    filtered(WATCHED, expr)
+}
+
+fn filtered<'a>(name: &'static str, expr: Expr<'a>) -> Expr<'a> {
     let span = expr.span();
-    Expr::Filter(Spanned::new(Filter { name: BOUNDED, expr: Some(expr), args: Vec::new() }, span))
+    Expr::Filter(Spanned::new(Filter { name, expr: Some(expr), args: Vec::new() }, span))
 }

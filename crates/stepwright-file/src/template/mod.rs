@@ -46,7 +46,7 @@ impl Template {
         text: &str,
         flavour: Flavour,
     ) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
-        let env = render::environment(flavour, false);
+        let env = render::inline(flavour);
         let parsed = parse(text).map_err(|e| vec![syntax_mistake(text, &e)])?;
         let mut guard = guard::Guard::default();
         guard.stmt(&parsed);
@@ -83,12 +83,28 @@ impl Template {
         values: &Values<'_>,
         budget: &Budget<'_>,
     ) -> Result<String, Unfinished> {
+        self.render_within(values, budget, render::FUEL_MAX)
+    }
+
+    /// The same, with at most `fuel` operations beside those for the thread of the caller.
+    fn render_within(
+        &self,
+        values: &Values<'_>,
+        budget: &Budget<'_>,
+        fuel: u64,
+    ) -> Result<String, Unfinished> {
         let roots = values.roots(&self.0.references);
         let read = |bytes, (_, root): &(_, Root<'_>)| bytes + root.bytes(READ_BYTES_INLINE_MAX);
         if budget.is_inline() && roots.iter().fold(0, read) > READ_BYTES_INLINE_MAX {
             return Err(Unfinished::NotHere);
         }
-        let env = render::environment(self.0.flavour, budget.is_inline());
+        let whole;
+        let env = if budget.is_inline() {
+            render::inline(self.0.flavour)
+        } else {
+            whole = render::environment(self.0.flavour, fuel, budget.stop());
+            &whole
+        };
         let roots: BTreeMap<_, _> = roots.into_iter().collect();
         let parsed = parse(&self.0.text).map_err(|error| self.failed(&error))?;
         let mut code = CodeGenerator::new("<template>", &self.0.text);
@@ -127,6 +143,11 @@ impl Template {
         let what = match (error.kind(), error.detail()) {
             (ErrorKind::UndefinedError, _) => "has no value".to_owned(),
             (_, Some(detail)) if render::TOO_LARGE.contains(&detail) => return Self::too_long(),
+            _ if is_stopped(error) => {
+                return StepError::terminal("a template was stopped")
+                    .with_code(ErrorCode::Limit)
+                    .with_hint("its step has ended");
+            }
             _ if is_out_of_fuel(error) => {
                 let message = format!(
                     "`{place}` in a template takes more than {} operations, or the text is longer \
@@ -150,14 +171,22 @@ fn parse(text: &str) -> Result<machinery::ast::Stmt<'_>, minijinja::Error> {
     machinery::parse(text, "<template>", minijinja::syntax::SyntaxConfig::default())
 }
 
-/// `true` if a template has taken all of its operations. Inside of a filter, that is the cause of
-/// another failure.
+/// `true` if a template has taken all of its operations.
 fn is_out_of_fuel(error: &minijinja::Error) -> bool {
+    is_caused_by(error, |error| error.kind() == minijinja::ErrorKind::OutOfFuel)
+}
+
+/// `true` if a template was stopped.
+fn is_stopped(error: &minijinja::Error) -> bool {
+    is_caused_by(error, |error| error.detail() == Some(render::STOPPED))
+}
+
+/// `true` for an error or one of its causes: inside of a filter, what has happened is the cause of
+/// another failure.
+fn is_caused_by(error: &minijinja::Error, is_it: impl Fn(&minijinja::Error) -> bool) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<minijinja::Error>()
-            && error.kind() == minijinja::ErrorKind::OutOfFuel
-        {
+        if error.downcast_ref::<minijinja::Error>().is_some_and(&is_it) {
             return true;
         }
         cause = error.source();

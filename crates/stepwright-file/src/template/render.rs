@@ -1,8 +1,9 @@
 //! How values become text.
 
 use super::{Flavour, guard};
+use crate::budget::Stop;
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior};
 use std::sync::LazyLock;
 
 /// How many operations a template may take: enough for any prompt, and an end for a loop in a loop.
@@ -26,6 +27,9 @@ const NODES_PER_CHARGE: u64 = 1024;
 
 /// What says that a value is nested too deep.
 const TOO_DEEP: &str = "a value is nested deeper than 200";
+
+/// What says that the step has ended.
+pub(super) const STOPPED: &str = "it was stopped";
 
 /// The filters that are worth suggesting.
 pub(super) const FILTERS: [&str; 34] = [
@@ -83,103 +87,140 @@ pub(super) const TESTS: [&str; 14] = [
     "containing",
 ];
 
-/// The environments of one flavour: with all of the fuel, and with that for the caller's thread.
-struct Pair {
-    whole: Environment<'static>,
-    inline: Environment<'static>,
+/// Looks at the values of one rendering.
+#[derive(Clone, Debug, Default)]
+struct Eye {
+    stop: Stop,
 }
 
-impl Pair {
-    fn of(set_up: impl Fn(&mut Environment<'static>)) -> Self {
-        let make = |fuel| {
-            let mut env = Environment::new();
-            env.set_undefined_behavior(UndefinedBehavior::Strict);
-            env.set_auto_escape_callback(|_| AutoEscape::None);
-            env.set_fuel(Some(fuel));
-            // minijinja counts what these have written when it is written; what is built of the
-            // same parts over and over would have no end before that.
-            env.add_filter(
-                "tojson",
-                |state: &State<'_, '_>, value: &Value, indent: Option<Value>, args: Kwargs| {
-                    charged(state, value)?;
-                    minijinja::filters::tojson(value, indent, args)
-                },
-            );
-            env.add_filter("pprint", |state: &State<'_, '_>, value: &Value| {
-                charged(state, value)?;
-                Ok::<_, Error>(minijinja::filters::pprint(value))
-            });
-            env.add_filter(guard::BOUNDED, |state: &State<'_, '_>, value: &Value| {
-                look_at(state, value, 1)?;
-                Ok::<_, Error>(made_whole(value))
-            });
-            env.add_filter(
-                guard::EACH,
-                |state: &State<'_, '_>, value: &Value, args: Rest<Value>| {
-                    let times = value.len().unwrap_or(1) as u64;
-                    for arg in args.iter() {
-                        look_at(state, arg, times)?;
-                    }
-                    Ok::<_, Error>(value.clone())
-                },
-            );
-            set_up(&mut env);
-            env
-        };
-        Self { whole: make(FUEL_MAX), inline: make(FUEL_INLINE_MAX) }
-    }
-}
+static PLAIN: LazyLock<Environment<'static>> =
+    LazyLock::new(|| environment(Flavour::Plain, FUEL_INLINE_MAX, Stop::default()));
 
-static PLAIN: LazyLock<Pair> = LazyLock::new(|| {
-    Pair::of(|env| {
-        env.set_formatter(|out, state, value| write_plain(out, state, value));
-    })
-});
+static SHELL: LazyLock<Environment<'static>> =
+    LazyLock::new(|| environment(Flavour::Shell, FUEL_INLINE_MAX, Stop::default()));
 
-static SHELL: LazyLock<Pair> = LazyLock::new(|| {
-    Pair::of(|env| {
-        env.set_formatter(|out, state, value| {
-            let text = text_of(state, value)?;
-            // Whatever is in it: a quote ends the word, stands for itself, and begins the next.
-            write!(out, "'{}'", text.replace('\'', r"'\''")).map_err(Error::from)
-        });
-    })
-});
-
-pub(super) fn environment(flavour: Flavour, inline: bool) -> &'static Environment<'static> {
-    let pair = match flavour {
+/// The environment for the thread of the caller, whose operations do not last.
+pub(super) fn inline(flavour: Flavour) -> &'static Environment<'static> {
+    match flavour {
         Flavour::Plain => &PLAIN,
         Flavour::Shell => &SHELL,
-    };
-    if inline { &pair.inline } else { &pair.whole }
-}
-
-/// Takes the operations for writing `value` as JSON, if that is not too long.
-fn charged(state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
-    let mut text = Bounded::default();
-    // What is no JSON is told by the filter itself.
-    let _ = serde_json::to_writer(&mut text, value);
-    if text.is_full {
-        return Err(too_long());
     }
-    state.consume_fuel(text.bytes.len() as u64 / 64)
 }
 
-/// Takes the operations for going through all of `value` as often as `times`. It is refused if it
-/// is nested too deep, or would be too long as text.
-fn look_at(state: &State<'_, '_>, value: &Value, times: u64) -> Result<(), Error> {
-    let mut look = Look { bytes: 0, uncharged: 0, times };
-    look.at(state, value, 0)?;
-    look.charge(state)
+/// An environment for templates that take at most `fuel` operations, and end soon after `stop` is
+/// set.
+pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_auto_escape_callback(|_| AutoEscape::None);
+    env.set_fuel(Some(fuel));
+    let eye = Eye { stop };
+    // minijinja counts what these have written when it is written; what is built of the same parts
+    // over and over would have no end before that.
+    let of = eye.clone();
+    env.add_filter(
+        "tojson",
+        move |state: &State<'_, '_>, value: &Value, indent: Option<Value>, args: Kwargs| {
+            of.charges(state, value)?;
+            minijinja::filters::tojson(value, indent, args)
+        },
+    );
+    let of = eye.clone();
+    env.add_filter("pprint", move |state: &State<'_, '_>, value: &Value| {
+        of.charges(state, value)?;
+        Ok::<_, Error>(minijinja::filters::pprint(value))
+    });
+    let of = eye.clone();
+    env.add_filter(guard::BOUNDED, move |state: &State<'_, '_>, value: &Value| {
+        of.looks_at(state, value, 1)?;
+        Ok::<_, Error>(made_whole(value))
+    });
+    let of = eye.clone();
+    env.add_filter(guard::EACH, move |state: &State<'_, '_>, value: &Value, args: Rest<Value>| {
+        let times = value.len().unwrap_or(1) as u64;
+        for arg in args.iter() {
+            of.looks_at(state, arg, times)?;
+        }
+        Ok::<_, Error>(value.clone())
+    });
+    let of = eye.clone();
+    env.add_filter(guard::WATCHED, move |value: &Value| {
+        of.watches()?;
+        Ok::<_, Error>(value.clone())
+    });
+    match flavour {
+        Flavour::Plain => env.set_formatter(move |out, state, value| {
+            out.write_str(&eye.text_of(state, value)?).map_err(Error::from)
+        }),
+        Flavour::Shell => env.set_formatter(move |out, state, value| {
+            let text = eye.text_of(state, value)?;
+            // Whatever is in it: a quote ends the word, stands for itself, and begins the next.
+            write!(out, "'{}'", text.replace('\'', r"'\''")).map_err(Error::from)
+        }),
+    }
+    env
 }
 
-struct Look {
+impl Eye {
+    /// Fails if the step has ended.
+    fn watches(&self) -> Result<(), Error> {
+        if self.stop.is_set() {
+            return Err(Error::new(ErrorKind::InvalidOperation, STOPPED));
+        }
+        Ok(())
+    }
+
+    /// Takes the operations for writing `value` as JSON, if that is not too long.
+    fn charges(&self, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+        self.watches()?;
+        let mut text = Bounded::default();
+        // What is no JSON is told by the filter itself.
+        let _ = serde_json::to_writer(&mut text, value);
+        if text.is_full {
+            return Err(too_long());
+        }
+        state.consume_fuel(text.bytes.len() as u64 / 64)
+    }
+
+    /// Takes the operations for going through all of `value` as often as `times`. It is refused if
+    /// it is nested too deep, or would be too long as text.
+    fn looks_at(&self, state: &State<'_, '_>, value: &Value, times: u64) -> Result<(), Error> {
+        let mut look = Look { bytes: 0, uncharged: 0, times, eye: self };
+        look.at(state, value, 0)?;
+        look.charge(state)
+    }
+
+    /// Nothing is no text; objects and lists are indented JSON, which models read best.
+    fn text_of(&self, state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
+        match value.kind() {
+            ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
+            ValueKind::None => Ok(String::new()),
+            ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => {
+                // What is built of the same parts over and over is written out here, within the
+                // bound.
+                self.looks_at(state, value, 1)?;
+                let mut text = Bounded::default();
+                let written = serde_json::to_writer_pretty(&mut text, value);
+                if text.is_full {
+                    return Err(too_long());
+                }
+                let wrong = |what: String| Error::new(ErrorKind::BadSerialization, what);
+                written.map_err(|error| wrong(error.to_string()))?;
+                String::from_utf8(text.bytes).map_err(|error| wrong(error.to_string()))
+            }
+            _ => Ok(value.to_string()),
+        }
+    }
+}
+
+struct Look<'e> {
     bytes: usize,
     uncharged: u64,
     times: u64,
+    eye: &'e Eye,
 }
 
-impl Look {
+impl Look<'_> {
     fn at(&mut self, state: &State<'_, '_>, value: &Value, depth: usize) -> Result<(), Error> {
         let bytes = value.as_str().map_or(NODE_BYTES, str::len);
         self.bytes = self.bytes.saturating_add(bytes);
@@ -212,6 +253,7 @@ impl Look {
     }
 
     fn charge(&mut self, state: &State<'_, '_>) -> Result<(), Error> {
+        self.eye.watches()?;
         let nodes = std::mem::take(&mut self.uncharged);
         state.consume_fuel(nodes.div_ceil(NODES_PER_OPERATION).saturating_mul(self.times))
     }
@@ -255,31 +297,6 @@ pub(super) fn knows(env: &Environment<'_>, kind: &str, name: &str) -> bool {
     let question = format!("name is {kind}");
     let answer = env.compile_expression(&question).and_then(|q| q.eval(minijinja::context!(name)));
     answer.is_ok_and(|answer| answer.is_true())
-}
-
-fn write_plain(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
-    out.write_str(&text_of(state, value)?).map_err(Error::from)
-}
-
-/// Nothing is no text; objects and lists are indented JSON, which models read best.
-fn text_of(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
-    match value.kind() {
-        ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
-        ValueKind::None => Ok(String::new()),
-        ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => {
-            // What is built of the same parts over and over is written out here, within the bound.
-            look_at(state, value, 1)?;
-            let mut text = Bounded::default();
-            let written = serde_json::to_writer_pretty(&mut text, value);
-            if text.is_full {
-                return Err(too_long());
-            }
-            written.map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
-            String::from_utf8(text.bytes)
-                .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
-        }
-        _ => Ok(value.to_string()),
-    }
 }
 
 /// What says that a text would be too long: ours, and minijinja's.

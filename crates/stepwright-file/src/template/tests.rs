@@ -11,11 +11,14 @@ fn render(text: &str, input: Value) -> Result<String, String> {
 }
 
 fn rendered(template: &Template, input: &StepInput) -> Result<String, String> {
-    match template.render(&Values::of(input), &Budget::whole(None)) {
-        Ok(text) => Ok(text),
-        Err(Unfinished::Failed(error)) => Err(error.to_string()),
-        Err(Unfinished::NotHere) => unreachable!("there is no other place"),
-    }
+    told(template.render(&Values::of(input), &Budget::whole(None)))
+}
+
+fn told(rendered: Result<String, Unfinished>) -> Result<String, String> {
+    rendered.map_err(|unfinished| match unfinished {
+        Unfinished::Failed(error) => error.to_string(),
+        Unfinished::NotHere => unreachable!("there is no other place"),
+    })
 }
 
 fn references(text: &str) -> Vec<String> {
@@ -45,6 +48,31 @@ fn what_has_no_value_is_an_error() {
         json!(1),
     );
     assert!(error.unwrap_err().contains("more than 2000000 operations"));
+}
+
+#[test]
+fn a_template_ends_when_it_is_stopped() {
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    // A list that nothing makes: where it is gone through is the only place to look.
+    let input = StepInput::of(Value::from((0..3000).collect::<Vec<u32>>()));
+    for text in [
+        "{% for a in input %}{% endfor %}",
+        "{% for a in input %}{% for b in input %}{% endfor %}{% endfor %}",
+        "{% for a in input if false %}{% endfor %}",
+        "{% for a in [input] recursive %}{% if a is iterable %}{{ loop(a) }}{% endif %}{% endfor %}",
+        "{% macro m(n) %}{% if n > 0 %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}\
+         {{ m(30) }}",
+        "{% set t %}{% for a in input %}{% endfor %}{% endset %}",
+        "{% filter upper %}{% for a in input %}{% endfor %}{% endfilter %}",
+        "{{ input }}",
+        "{{ input | tojson }}",
+        "{{ input | map('string') | join }}",
+        "{% if input == input %}{% endif %}",
+    ] {
+        let (template, _) = Template::parse(text, Flavour::Plain).unwrap();
+        let stopped = template.render(&Values::of(&input), &Budget::whole(Some(&stop)));
+        assert_eq!(told(stopped).map(|_| ()), Err("a template was stopped".to_owned()), "{text}");
+    }
 }
 
 #[test]
@@ -97,6 +125,10 @@ fn what_a_template_builds_on_the_way_has_an_end() {
 
 #[test]
 fn values_of_the_same_parts_over_and_over_have_an_end_in_every_use() {
+    // Less than what is allowed, so that it ends soon. The value has 16 000 elements, so a use must
+    // cost some 2 000 operations and more, or there would be room for all of the uses.
+    const FUEL: u64 = 150_000;
+    const USES: u32 = 60;
     let uses = [
         "{{ T ~ 'x' }}",
         "{{ T | string }}",
@@ -133,7 +165,7 @@ fn values_of_the_same_parts_over_and_over_have_an_end_in_every_use() {
         let grow = |name| growth.replace("NAME", name);
         format!(
             "{{% set ns = namespace(t=[1], u=[1]) %}}{{% for i in range({times}) %}}{}{}\
-             {{% endfor %}}{{% for i in range(1000) %}}{}{{% endfor %}}",
+             {{% endfor %}}{{% for i in range({USES}) %}}{}{{% endfor %}}",
             grow("t"),
             grow("u"),
             then.replace('T', "ns.t").replace('U', "ns.u"),
@@ -142,7 +174,10 @@ fn values_of_the_same_parts_over_and_over_have_an_end_in_every_use() {
     let grown = growths.iter().map(|growth| of(growth, 60, "{{ T ~ 'x' }}"));
     let used = uses.iter().map(|way| of(growths[0], 14, way));
     for text in grown.chain(used) {
-        let error = render(&text, json!({})).map(|text| text.len()).expect_err(&text);
+        let (template, _) = Template::parse(&text, Flavour::Plain).unwrap();
+        let (input, budget) = (StepInput::default(), Budget::whole(None));
+        let rendered = told(template.render_within(&Values::of(&input), &budget, FUEL));
+        let error = rendered.map(|text| text.len()).expect_err(&text);
         assert!(ended_by_a_limit(&error), "{text}: {error}");
     }
 }

@@ -94,6 +94,7 @@ async fn commands_are_given_no_variables_but_the_usual_ones() {
         "OLDPWD",
         "SHLVL",
         "_",
+        "STEPWRIGHT_PROCESS_GROUP",
         "MINE",
     ];
     let names = given(options(dir.path())).await;

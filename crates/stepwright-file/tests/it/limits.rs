@@ -3,9 +3,11 @@
 use crate::runs::{fails, gives};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::future::IntoFuture as _;
 use std::path::PathBuf;
 use std::time::Duration;
-use stepwright_core::Content;
+use stepwright_core::world::VirtualClock;
+use stepwright_core::{Content, ErrorKind, World};
 use stepwright_file::{Definition, Options, fuzz};
 
 /// The number of mutations of the corpus that are tried.
@@ -98,29 +100,64 @@ async fn values_that_double_from_step_to_step_have_an_end() {
     assert!(error.contains("the text is longer than 20000000 bytes"), "{error}");
 }
 
-#[tokio::test]
-async fn what_is_large_is_done_beside_the_runtime() {
-    // One thread, which is free while the expression works: the timer runs, and the step ends.
-    let steps = "  - {name: v, timeout: 1ms, value: \"= lists.range(100000).map(a, \
-                 lists.range(100000).all(b, b >= 0))\"}\n";
-    let error = fails(steps, Value::Null).await.to_string();
-    assert!(error.contains("took longer than 1ms") || error.contains("operations"), "{error}");
-    // Also where a branch is decided.
-    for decider in [
-        "  - {name: c, timeout: 1ms, if: \"= LARGE\", then: [{name: t, template: x}]}\n",
-        "  - {name: m, timeout: 1ms, map: {over: \"= [LARGE]\"}, do: [{name: t, template: x}]}\n",
-    ] {
-        let large = "lists.range(100000).all(a, lists.range(100000).all(b, b >= 0))";
-        let error = fails(&decider.replace("LARGE", large), Value::Null).await.to_string();
-        assert!(error.contains("took longer than 1ms") || error.contains("operations"), "{error}");
+/// Steps and branches that take longer than any timeout, each with one of a millisecond.
+fn long_ones() -> Vec<String> {
+    let holds = "lists.range(100000).all(a, lists.range(100000).all(b, b >= 0))";
+    let nested = "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}";
+    let steps = [
+        "{name: v, timeout: 1ms, value: \"= HOLDS\"}",
+        "{name: s, timeout: 1ms, set_state: {x: \"= HOLDS\"}}",
+        "{name: c, timeout: 1ms, if: \"= HOLDS\", then: [{name: t, template: x}]}",
+        "{name: m, timeout: 1ms, map: {over: \"= [HOLDS]\"}, do: [{name: t, template: x}]}",
+        "{name: t, timeout: 1ms, template: \"NESTED\"}",
+        "{name: w, timeout: 1ms, write_file: {path: \"NESTED\", text: x}}",
+        "{name: w, timeout: 1ms, write_file: {path: x, text: \"NESTED\"}}",
+    ];
+    let with = |step: &&str| step.replace("HOLDS", holds).replace("NESTED", nested);
+    steps.iter().map(|step| format!("  - {}\n", with(step))).collect()
+}
+
+/// The thread of the caller is free while an expression or a template works. Time passes as soon as
+/// nothing else happens on that thread: a step that kept it busy would end by a limit instead.
+#[test]
+fn what_is_large_is_done_beside_the_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _entered = runtime.enter();
+    for steps in long_ones() {
+        let clock = VirtualClock::default();
+        let workflow = builder("", &steps).world(World::new(clock.clone(), 1)).build().unwrap();
+        let error = clock.run(workflow.run("").into_future()).unwrap_err().to_string();
+        assert!(error.ends_with("it took longer than 1ms"), "{steps}: {error}");
     }
+}
+
+#[tokio::test]
+async fn what_is_large_is_cancelled_with_its_run() {
+    for steps in long_ones() {
+        let workflow = of("", &steps.replace("timeout: 1ms, ", ""));
+        let mut run = std::pin::pin!(workflow.run("").run_id("r-1").into_future());
+        assert!(futures_util::poll!(&mut run).is_pending(), "{steps}");
+        assert!(workflow.cancel_now("r-1"));
+        assert_eq!(run.await.unwrap_err().kind(), ErrorKind::Cancelled, "{steps}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_large_comes_to_its_end_where_there_is_time() {
     let steps = "  - {name: v, value: \"= lists.range(100000).filter(x, x % 50000 == 0)\"}\n";
     gives(steps, Value::Null, json!([0, 50000])).await;
+    let steps = "  - {name: t, template: '{% for x in range(50000) if x % 20000 == 0 %}{{ x }} \
+                 {% endfor %}'}\n";
+    gives(steps, Value::Null, json!("0 20000 40000 ")).await;
+}
+
+fn builder(head: &str, steps: &str) -> stepwright_engine::WorkflowBuilder {
+    let text = format!("format: 1\nname: Test\n{head}steps:\n{steps}");
+    Definition::parse(&text, "test.yaml", &Options::default()).unwrap().builder().unwrap()
 }
 
 fn of(head: &str, steps: &str) -> stepwright_engine::Workflow {
-    let text = format!("format: 1\nname: Test\n{head}steps:\n{steps}");
-    Definition::parse(&text, "test.yaml", &Options::default()).unwrap().build().unwrap()
+    builder(head, steps).build().unwrap()
 }
 
 #[tokio::test]

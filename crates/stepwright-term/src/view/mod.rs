@@ -420,6 +420,7 @@ fn is_of_step(kind: &EventKind) -> bool {
                 | E::StepRecorded { .. }
                 | E::StepEffectStarted { .. }
                 | E::StepEffectFailed { .. }
+                | E::StepProcessStarted { .. }
                 | E::StepExecutorPaused { .. }
                 | E::StepExecutorContinued { .. }
                 | E::StepRetrying { .. }

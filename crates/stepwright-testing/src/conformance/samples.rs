@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use stepwright_core::error::ErrorData;
-use stepwright_core::event::{End, RefusedAnswer, Reply, WorkflowStarted};
+use stepwright_core::event::{End, ProcessGroup, RefusedAnswer, Reply, WorkflowStarted};
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{
     Arguments, AssistantTurn, Native, Part, ToolCall, ToolOutcome, Usage,
@@ -186,6 +186,14 @@ pub(super) fn middle() -> Vec<EventKind> {
         E::StepRecorded { key: TEXT.into(), value: value() },
         E::StepEffectStarted { key: TEXT.into() },
         E::StepEffectFailed { key: TEXT.into(), error: error().into() },
+        E::StepProcessStarted {
+            process: Box::new(ProcessGroup {
+                machine: TEXT.into(),
+                group: u32::MAX,
+                began: u64::MAX,
+                parent: TEXT.into(),
+            }),
+        },
         E::StepsExecutionStarted { steps_count: 3 },
         E::StepsExecutionCompleted { end: status.into() },
         E::ParallelExecutionStarted { branches: ["web".into(), TEXT.into()].into() },

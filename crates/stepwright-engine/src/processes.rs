@@ -1,0 +1,322 @@
+//! Processes that steps have started, and that have outlived the process which drove the run.
+//!
+//! A number of a process means nothing by itself: it is given again. So the machine and its boot
+//! are recorded with it, and when the process began. A group whose first process has ended has
+//! nothing that began then; its processes are recognised by a variable in their environment.
+
+use crate::driver::this_process;
+use std::fs;
+use stepwright_core::event::ProcessGroup;
+use stepwright_core::{Error, ErrorKind, Event, EventKind, RunId, StepPath};
+
+/// A machine since it was booted, and a numbering of its processes.
+pub(crate) struct Machine {
+    pub(crate) host: String,
+    pub(crate) boot: String,
+    pub(crate) space: String,
+}
+
+impl Machine {
+    /// Nothing where that cannot be known. Only Linux tells.
+    pub(crate) fn here() -> Option<Self> {
+        let read = |path| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+        let host = read("/proc/sys/kernel/hostname")?;
+        let boot = read("/proc/sys/kernel/random/boot_id")?;
+        let space = fs::read_link("/proc/self/ns/pid").ok()?;
+        let space = space.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+        Some(Self { host, boot, space })
+    }
+
+    fn name(&self) -> String {
+        format!("{}/{}/{}", self.host, self.boot, self.space)
+    }
+}
+
+/// A process, as the system tells.
+pub(crate) struct Stat {
+    /// `true` if it has ended, and its parent has not looked at it yet.
+    pub(crate) is_dead: bool,
+    group: u32,
+    /// When it began, in clock ticks since the machine did.
+    pub(crate) began: u64,
+}
+
+impl Stat {
+    /// Nothing if there is no process of that number.
+    pub(crate) fn of(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name of the program may hold anything, and ends with the last bracket.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let is_dead = matches!(fields.next()?, "Z" | "X");
+        let group = fields.nth(1)?.parse().ok()?;
+        let began = fields.nth(16)?.parse().ok()?;
+        Some(Self { is_dead, group, began })
+    }
+}
+
+/// Identifies the process group that `leader` leads, for [`EventKind::StepProcessStarted`]. Record
+/// that before the group begins to work, and give its processes
+/// [`ProcessGroup::MARK`] in their environment. When the run is resumed after this process has
+/// died, or while the step is under way, what is left of the group is killed.
+///
+/// `None` if there is no such process, or the system does not tell: only Linux does.
+///
+/// ```
+/// use stepwright_engine::groups::identify;
+/// if cfg!(target_os = "linux") {
+///     let this = std::process::id();
+///     assert_eq!(identify(this).unwrap().group, this);
+/// }
+/// ```
+pub fn identify(leader: u32) -> Option<ProcessGroup> {
+    let began = Stat::of(leader)?.began;
+    let machine = Machine::here()?.name().into();
+    Some(ProcessGroup { machine, group: leader, began, parent: this_process().into() })
+}
+
+/// Kills what is left of the processes that the steps of a run have started, as its facts tell:
+/// those of steps that have not ended, and those whose parent has died. What an ended step has left
+/// running belongs to a parent that lives.
+///
+/// # Errors
+/// If it cannot be killed: to go on beside it would do things twice.
+pub(crate) async fn end_leftovers(
+    run: &RunId,
+    past: &[Event],
+    is_open: impl Fn(&StepPath) -> bool,
+) -> Result<(), Error> {
+    let mut started = past.iter().filter_map(|event| match &event.kind {
+        EventKind::StepProcessStarted { process } => Some((&event.path, process)),
+        _ => None,
+    });
+    let Some(first) = started.next() else { return Ok(()) };
+    let Some(here) = Machine::here().map(|machine| machine.name()) else { return Ok(()) };
+    let left: Vec<(StepPath, ProcessGroup)> = [first]
+        .into_iter()
+        .chain(started)
+        .filter(|(_, group)| *group.machine == *here)
+        .filter(|(step, group)| is_open(step) || !lives(&group.parent))
+        .map(|(step, group)| (step.clone(), ProcessGroup::clone(group)))
+        .collect();
+    let end = move || left.into_iter().find(|(_, group)| !system::end(group));
+    let stays = match tokio::runtime::Handle::try_current() {
+        // It waits until they are gone.
+        Ok(_) => tokio::task::spawn_blocking(end).await.unwrap_or_default(),
+        Err(_) => end(),
+    };
+    let Some((step, ProcessGroup { group, .. })) = stays else { return Ok(()) };
+    let what = format!(
+        "step `{step}` of run `{run}` has left processes running that cannot be killed: process \
+         group {group}"
+    );
+    let hint = format!("end them, with `kill -KILL -- -{group}` for example, and resume the run");
+    Err(Error::new(ErrorKind::Store, what).with_hint(hint))
+}
+
+/// `true` if a process lives that is named by its number and when it began.
+fn lives(process: &str) -> bool {
+    let Some((pid, began)) = process.split_once('/') else { return false };
+    let stat = pid.parse().ok().and_then(Stat::of);
+    stat.is_some_and(|stat| !stat.is_dead && stat.began.to_string() == began)
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use super::{ProcessGroup, Stat};
+    use rustix::fd::OwnedFd;
+    use rustix::io::Errno;
+    use rustix::process::{
+        Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal,
+        test_kill_process_group,
+    };
+    use std::fs;
+    use std::time::Duration;
+
+    /// The time between two looks at whether a group is gone. A process that was killed goes at
+    /// once, unless it waits for a device.
+    const LOOK_EVERY: Duration = Duration::from_millis(5);
+    /// The number of looks: five seconds.
+    const LOOKS_MAX: u32 = 1_000;
+    /// The number of looks that find no mark before a group is taken for another one: a process
+    /// shows none in the instant in which it becomes another program.
+    const LOOKS_UNMARKED_MAX: u32 = 3;
+
+    /// Kills a group and waits until it is gone. `false` if it stays. Another group that has been
+    /// given the same number is left alone.
+    pub(super) fn end(group: &ProcessGroup) -> bool {
+        let Some(id) = i32::try_from(group.group).ok().and_then(Pid::from_raw) else { return true };
+        let mut unmarked = 0;
+        for _ in 0..LOOKS_MAX {
+            if test_kill_process_group(id) == Err(Errno::SRCH) {
+                return true;
+            }
+            let alive = members(group.group);
+            if alive.is_empty() {
+                return true;
+            }
+            // The number of a group is not given again while its leader is there, dead or alive.
+            if Stat::of(group.group).is_some_and(|leader| leader.began == group.began) {
+                let _ = kill_process_group(id, Signal::KILL);
+            } else {
+                let marked: Vec<_> =
+                    alive.into_iter().filter_map(|pid| marked(pid, group)).collect();
+                unmarked += u32::from(marked.is_empty());
+                if unmarked == LOOKS_UNMARKED_MAX {
+                    return true;
+                }
+                for process in marked {
+                    let _ = pidfd_send_signal(process, Signal::KILL);
+                }
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        false
+    }
+
+    /// The processes of a group that have not ended.
+    fn members(group: u32) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        let numbers =
+            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let is_member =
+            |pid: &u32| Stat::of(*pid).is_some_and(|stat| stat.group == group && !stat.is_dead);
+        numbers.filter(is_member).collect()
+    }
+
+    /// A process of a group whose leader has ended, if it has the mark of that group. The handle
+    /// was there before the look, so that no later process of the same number is meant.
+    fn marked(pid: u32, group: &ProcessGroup) -> Option<OwnedFd> {
+        let id = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+        let process = pidfd_open(id, PidfdFlags::empty()).ok()?;
+        let mark = format!("{}={}", ProcessGroup::MARK, group.mark());
+        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let is_marked = environment.split(|byte| *byte == 0).any(|one| one == mark.as_bytes());
+        let is_member = Stat::of(pid).is_some_and(|stat| stat.group == group.group);
+        (is_marked && is_member).then_some(process)
+    }
+}
+
+/// Elsewhere nothing is recorded, so that there is nothing to end.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    pub(super) fn end(_: &super::ProcessGroup) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Child, Command, Stdio};
+
+    /// A group whose first process runs `script`, and the first line that this wrote.
+    fn started(script: &str) -> (Child, ProcessGroup, String) {
+        // Its mark is known when it runs, as for a command of a step.
+        let gate =
+            format!("read -r mark; export {}=$mark; exec sh -c '{script}'", ProcessGroup::MARK);
+        let mut command = Command::new("sh");
+        command.args(["-c", &gate]).process_group(0);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let group = identify(child.id()).unwrap();
+        let mut input = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut input, format!("{}\n", group.mark()).as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        (child, group, line.trim().to_owned())
+    }
+
+    fn is_alive(pid: &str) -> bool {
+        Stat::of(pid.parse().unwrap()).is_some_and(|stat| !stat.is_dead)
+    }
+
+    fn kill(pid: &str) {
+        assert!(Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
+    }
+
+    #[test]
+    fn a_group_is_killed_with_all_that_is_in_it() {
+        let (mut leader, group, child) = started("sleep 300 & echo $!; wait");
+        assert!(is_alive(&child));
+        assert!(system::end(&group));
+        assert!(!is_alive(&child) && !is_alive(&leader.id().to_string()));
+        leader.wait().unwrap();
+        assert!(system::end(&group), "it is gone, and that is no failure");
+    }
+
+    #[test]
+    fn a_process_of_the_same_number_that_began_at_another_time_is_left_alone() {
+        let (mut leader, group, child) = started("sleep 300 & echo $!; wait");
+        let earlier = ProcessGroup { began: group.began - 1, ..group.clone() };
+        assert!(system::end(&earlier));
+        assert!(is_alive(&child) && is_alive(&leader.id().to_string()));
+        assert!(system::end(&group));
+        leader.wait().unwrap();
+    }
+
+    #[test]
+    fn a_group_without_its_leader_is_known_by_its_mark() {
+        let (mut leader, group, child) = started("sleep 300 >/dev/null & echo $!");
+        leader.wait().unwrap();
+        // Another one of the same number, whose leader has ended as well.
+        let earlier = ProcessGroup { began: group.began - 1, ..group.clone() };
+        assert!(system::end(&earlier));
+        assert!(is_alive(&child));
+        assert!(system::end(&group));
+        assert!(!is_alive(&child));
+
+        let script = "env -u STEPWRIGHT_PROCESS_GROUP sleep 300 >/dev/null & echo $!";
+        let (mut leader, group, child) = started(script);
+        leader.wait().unwrap();
+        // The environment is another one as soon as `sleep` runs.
+        while fs::read(format!("/proc/{child}/comm")).unwrap() != b"sleep\n" {
+            std::thread::yield_now();
+        }
+        assert!(system::end(&group));
+        assert!(is_alive(&child), "it has no mark, so it may be anything");
+        kill(&child);
+    }
+
+    #[tokio::test]
+    async fn leftovers_are_those_of_this_machine_whose_step_or_parent_is_gone() {
+        let (mut leader, group, child) = started("sleep 300 & echo $!; wait");
+        let run = RunId::new("r-1").unwrap();
+        let after = async |group: &ProcessGroup, is_open: bool| {
+            let kind = EventKind::StepProcessStarted { process: Box::new(group.clone()) };
+            let event = Event {
+                sequence: 1,
+                delta: 0,
+                time: stepwright_core::Timestamp(1),
+                run: run.clone(),
+                path: StepPath::from("deploy"),
+                kind,
+            };
+            end_leftovers(&run, &[event], |_| is_open).await.unwrap();
+            is_alive(&child)
+        };
+        let elsewhere = |name: String| ProcessGroup { machine: name.into(), ..group.clone() };
+        let Machine { host, boot, space } = Machine::here().unwrap();
+        for machine in [
+            format!("other-{host}/{boot}/{space}"),
+            format!("{host}/other-{boot}/{space}"),
+            format!("{host}/{boot}/1{space}"),
+        ] {
+            assert!(after(&elsewhere(machine), true).await);
+        }
+        assert!(after(&group, false).await, "a server for later steps, and its parent is this");
+        let orphan = ProcessGroup { parent: "4000000000/1".into(), ..group.clone() };
+        assert!(!after(&orphan, false).await);
+        leader.wait().unwrap();
+
+        let (mut leader, group, child) = started("sleep 300 & echo $!; wait");
+        let kind = EventKind::StepProcessStarted { process: Box::new(group) };
+        let time = stepwright_core::Timestamp(1);
+        let (run_id, path) = (run.clone(), StepPath::from("deploy"));
+        let event = Event { sequence: 1, delta: 0, time, run: run_id, path, kind };
+        end_leftovers(&run, &[event], |_| true).await.unwrap();
+        assert!(!is_alive(&child), "its step is under way in no process");
+        leader.wait().unwrap();
+    }
+}
