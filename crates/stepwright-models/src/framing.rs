@@ -37,7 +37,11 @@ impl Framer {
 
     /// Reads on, and adds the frames that end here. The error says what is wrong with the body;
     /// frames before it are whole.
-    pub(crate) fn push(&mut self, bytes: &[u8], frames: &mut Vec<Frame>) -> Result<(), String> {
+    pub(crate) fn push(
+        &mut self,
+        bytes: &[u8],
+        frames: &mut impl Extend<Frame>,
+    ) -> Result<(), String> {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             // No server ends lines so, and what stands between two of them would not be looked at.
             let lone = |pair: &[u8]| pair[0] == b'\r' && pair[1] != b'\n';

@@ -125,8 +125,9 @@ impl Filter {
         if self.secrets.is_empty() {
             return piece;
         }
-        let all =
-            if self.held.is_empty() { piece } else { std::mem::take(&mut self.held) + &piece };
+        let mut all = piece;
+        all.insert_str(0, &self.held);
+        self.held.clear();
         let mut text = match clean(&all, &self.secrets) {
             Cow::Borrowed(_) => all,
             Cow::Owned(clean) => clean,

@@ -65,15 +65,26 @@ fn is_known(event: &Map<String, Value>, known: &[&str]) -> Checked<bool> {
 /// The text of an event that is a piece of text and nothing else, in the shape that nearly all
 /// events of an answer have: what is right is seen here at a fraction of the price of looking at
 /// everything.
-pub(crate) fn is_plain_text(wire: Wire, data: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn plain_text(wire: Wire, data: &str) -> Option<PlainText<'_>> {
+    let alone = |text| PlainText { text, item: 0, part: 0 };
     match wire {
         Wire::OpenAi | Wire::Xai => {
             serde_json::from_str(data).ok().and_then(plain::Responses::into_text)
         }
-        Wire::Anthropic => serde_json::from_str(data).ok().and_then(plain::Messages::into_text),
+        Wire::Anthropic => {
+            serde_json::from_str(data).ok().and_then(plain::Messages::into_text).map(alone)
+        }
         Wire::Gemini | Wire::Ollama => None,
-        _ => serde_json::from_str(data).ok().and_then(plain::Chat::into_text),
+        _ => serde_json::from_str(data).ok().and_then(plain::Chat::into_text).map(alone),
     }
+}
+
+/// A piece of text, and its place in a Responses answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PlainText<'a> {
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) item: u64,
+    pub(crate) part: u64,
 }
 
 /// Pieces of text as the wires have them. An event with anything that is not named here is looked
@@ -151,13 +162,17 @@ mod plain {
         kind: &'a str,
         #[serde(borrow)]
         delta: Cow<'a, str>,
+        output_index: Option<u64>,
+        content_index: Option<u64>,
         error: Option<IgnoredAny>,
     }
 
     impl<'a> Responses<'a> {
-        pub(super) fn into_text(self) -> Option<Cow<'a, str>> {
+        pub(super) fn into_text(self) -> Option<super::PlainText<'a>> {
             let is_plain = self.error.is_none() && self.kind == "response.output_text.delta";
-            is_plain.then_some(self.delta)
+            let (item, part) = (self.output_index, self.content_index);
+            let (item, part) = (item.unwrap_or(0), part.unwrap_or(0));
+            is_plain.then_some(super::PlainText { text: self.delta, item, part })
         }
     }
 

@@ -48,7 +48,8 @@ impl Think {
                     text => (Self::Text, text.to_owned()),
                 },
                 Self::Opening(held) => {
-                    let all = held + &rest;
+                    // The first piece may be long.
+                    let all = if held.is_empty() { rest } else { held + &rest };
                     let begin = all.trim_start();
                     if let Some(inside) = begin.strip_prefix(OPEN) {
                         let inside = inside.to_owned();

@@ -3,7 +3,8 @@
 use crate::catalogue::Wire;
 use crate::failure::Speaker;
 use crate::framing::EVENT_BYTES_MAX;
-use crate::reader::{Notes, Reader, Wrong};
+use crate::long::LongTexts;
+use crate::reader::{Notes, Read, Reader, Wrong};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -135,9 +136,10 @@ pub(crate) async fn answer(
     let events = match begun {
         Some((first, Some(b'{' | b'['))) if wire != Wire::Ollama => {
             let document = whole(first, body, &speaker).await?;
-            let document = String::from_utf8_lossy(&document);
-            let mut reader = Reader::new(wire, speaker.clone());
-            let read = reader.read_document(&document);
+            let document = String::from_utf8(document)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+            let mut reader = Reader::new(wire, speaker.clone(), heard.texts.clone());
+            let read = reader.read_document(document);
             heard.note(reader.notes());
             let events = read.map_err(|wrong| failed(wrong, &speaker))?;
             stream::iter([Ok(Bytes::from(events))]).boxed()
@@ -302,8 +304,10 @@ struct Reading {
     read: usize,
     /// Set when the model has finished.
     grace: Option<BoxFuture<'static, ()>>,
-    /// What is wrong behind the events that were given last.
+    /// The error behind the events that were given last.
     broken: Option<ModelError>,
+    /// `true` if a text has grown that is told before anything else is read.
+    has_grown: bool,
 }
 
 impl Reading {
@@ -329,37 +333,56 @@ impl Reading {
 
 /// The events of a body, piece by piece, each judged. The first error is the end.
 fn pieces(body: Pieces, speaker: Arc<Speaker>, wire: Wire, heard: Arc<Heard>) -> Pieces {
-    let reader = Reader::new(wire, speaker.clone());
-    let state = Some(Reading { body, reader, read: 0, grace: None, broken: None });
+    let reader = Reader::new(wire, speaker.clone(), heard.texts.clone());
+    let (grace, broken, has_grown) = (None, None, false);
+    let state = Some(Reading { body, reader, read: 0, grace, broken, has_grown });
     stream::unfold(state, move |state| {
         let (speaker, heard) = (speaker.clone(), heard.clone());
         async move {
             let mut reading = state?;
-            if let Some(error) = reading.broken.take() {
-                return Some((Err(error), None));
-            }
-            let (events, is_end) = match reading.next(wire).await {
-                Some(Ok(piece)) => {
-                    reading.read += piece.len();
-                    if reading.read > ANSWER_BYTES_MAX {
-                        let mistake = format!("its answer is longer than {ANSWER_BYTES_MAX} bytes");
-                        return Some((Err(misshapen(&mistake, &speaker)), None));
-                    }
-                    heard.piece();
-                    let (events, read) = reading.reader.read(&piece);
+            let (events, is_end) = loop {
+                let mut events = Vec::new();
+                if let Some(error) = reading.broken.take() {
+                    return Some((Err(error), None));
+                }
+                if std::mem::take(&mut reading.has_grown) {
+                    heard.texts.pause().await;
+                }
+                match reading.reader.read(&mut events) {
+                    Ok(Read::All) => {}
+                    Ok(Read::Grown) => reading.has_grown = true,
                     // What was said before counts, whether it came together or not.
-                    reading.broken = read.err().map(|wrong| failed(wrong, &speaker));
-                    (Ok(events), false)
+                    Err(wrong) => reading.broken = Some(failed(wrong, &speaker)),
                 }
-                // What the provider said before counts for more than how it went away.
-                Some(Err(error)) => {
-                    let Err(Wrong::Failed(failure)) = reading.reader.end() else {
-                        let usage = Box::new(reading.reader.notes().usage);
-                        return Some((Err(ModelError { usage, ..error }), None));
-                    };
-                    (Err(Wrong::Failed(failure)), true)
+                if !events.is_empty() {
+                    break (Ok(events), false);
                 }
-                None => (reading.reader.end(), true),
+                heard.note(reading.reader.notes());
+                if reading.has_grown || reading.broken.is_some() {
+                    continue;
+                }
+                break match reading.next(wire).await {
+                    Some(Ok(piece)) => {
+                        reading.read += piece.len();
+                        if reading.read > ANSWER_BYTES_MAX {
+                            let mistake =
+                                format!("its answer is longer than {ANSWER_BYTES_MAX} bytes");
+                            return Some((Err(misshapen(&mistake, &speaker)), None));
+                        }
+                        heard.piece();
+                        reading.reader.push(&piece);
+                        continue;
+                    }
+                    // What the provider said before counts for more than how it went away.
+                    Some(Err(error)) => {
+                        let Err(Wrong::Failed(failure)) = reading.reader.end() else {
+                            let usage = Box::new(reading.reader.notes().usage);
+                            return Some((Err(ModelError { usage, ..error }), None));
+                        };
+                        (Err(Wrong::Failed(failure)), true)
+                    }
+                    None => (reading.reader.end(), true),
+                };
             };
             heard.note(reading.reader.notes());
             let rest = (!is_end).then_some(reading);
@@ -400,6 +423,8 @@ pub(crate) struct Heard {
     pieces: AtomicU64,
     request_id: OnceLock<String>,
     notes: Mutex<Notes>,
+    /// The texts of the answer that do not go through the library.
+    pub(crate) texts: Arc<LongTexts>,
 }
 
 impl Heard {

@@ -4,6 +4,7 @@ use super::{ADAPTER, failure};
 use crate::failure::Speaker;
 use crate::key::{Filter, clean};
 use crate::think::{Piece, Think};
+use crate::long::LongTexts;
 use crate::transport::Heard;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +18,7 @@ use rig_core::message::{
 use rig_core::streaming::{CompletionStream, Item, PartKind, StreamEvent};
 use serde_json::{Value, json};
 use std::borrow::Cow;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -43,6 +44,8 @@ pub(super) struct Answer {
     /// The number of pieces that had come when something was last told.
     seen: u64,
     voice: Voice,
+    /// Where each long text is told.
+    channels: HashMap<usize, Channel>,
 }
 
 enum Reading {
@@ -63,6 +66,8 @@ struct Voice {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Channel {
     Text,
+    /// What stands among the texts of an answer and is none of it.
+    Commentary,
     Thought,
     Arguments(usize),
 }
@@ -88,6 +93,14 @@ impl Voice {
             self.piece(piece);
         }
         self.say(Channel::Thought, text);
+    }
+
+    fn tell_on(&mut self, channel: Channel, text: String) {
+        match channel {
+            Channel::Text => self.text(text),
+            Channel::Thought => self.thought(text),
+            Channel::Commentary | Channel::Arguments(_) => self.say(channel, text),
+        }
     }
 
     fn piece(&mut self, piece: Piece) {
@@ -116,7 +129,7 @@ impl Voice {
         if !text.is_empty() {
             self.ready.push_back(match self.channel {
                 Channel::Text => ModelEvent::TextDelta(text),
-                Channel::Thought => ModelEvent::ReasoningDelta(text),
+                Channel::Thought | Channel::Commentary => ModelEvent::ReasoningDelta(text),
                 Channel::Arguments(index) => ModelEvent::ToolArgumentsDelta { index, json: text },
             });
         }
@@ -150,6 +163,7 @@ impl Answer {
             heard,
             seen: 0,
             voice: Voice::new(secrets),
+            channels: HashMap::new(),
         }
     }
 }
@@ -200,6 +214,15 @@ impl Stream for Answer {
                     this.reading = Reading::End(events.finish().boxed());
                 }
                 Poll::Pending => {
+                    if let Some(grown) = this.heard.texts.resume() {
+                        let channel =
+                            grown.as_ref().and_then(|(number, _)| this.channels.get(number));
+                        // Without a channel it grew where the library takes no text.
+                        if let (Some((_, text)), Some(channel)) = (grown, channel) {
+                            this.voice.tell_on(*channel, text);
+                        }
+                        continue;
+                    }
                     let pieces = this.heard.pieces();
                     if pieces == this.seen {
                         return Poll::Pending;
@@ -217,10 +240,10 @@ impl Answer {
         let call = |part: usize| self.calls.iter().position(|known| *known == part);
         match event {
             StreamEvent::Text { part, text } if self.commentary.contains(&part.index()) => {
-                self.voice.say(Channel::Thought, text);
+                self.tell(Channel::Commentary, text);
             }
-            StreamEvent::Text { text, .. } => self.voice.text(text),
-            StreamEvent::Reasoning { text, .. } => self.voice.thought(text),
+            StreamEvent::Text { text, .. } => self.tell(Channel::Text, text),
+            StreamEvent::Reasoning { text, .. } => self.tell(Channel::Thought, text),
             StreamEvent::Start { part, name: Some(name), .. } => {
                 self.calls.push(part.index());
                 let index = self.calls.len() - 1;
@@ -247,8 +270,17 @@ impl Answer {
         }
     }
 
+    /// Tells a text with the long texts whose tokens stand in it.
+    fn tell(&mut self, channel: Channel, text: String) {
+        for (number, text) in self.heard.texts.pieces(text) {
+            self.channels.extend(number.map(|number| (number, channel)));
+            self.voice.tell_on(channel, text);
+        }
+    }
+
     /// The answer as the library wants to have it again. A long text alone is the same without it.
     fn native(&self, response: &CompletionResponse) -> Option<Native> {
+        let texts = &self.heard.texts;
         let is_text = |content: &AssistantContent| match content {
             AssistantContent::Text(text) => {
                 let item = text.native.as_ref().map(|native| &native.item);
@@ -260,14 +292,15 @@ impl Answer {
             .choice
             .iter()
             .map(|content| match content {
-                AssistantContent::Text(text) => text.text.len(),
+                AssistantContent::Text(text) => texts.length(&text.text),
                 _ => 0,
             })
             .sum();
         if bytes > LONG_BYTES && response.choice.iter().all(is_text) {
             return None;
         }
-        let message = serde_json::to_value(response.message()?).ok()?;
+        let mut message = serde_json::to_value(response.message()?).ok()?;
+        texts.restore(&mut message);
         if holds(&message, &self.voice.secrets) {
             return None;
         }
@@ -292,11 +325,13 @@ impl Answer {
         };
         let native = self.native(&response);
         let finish_reason = response.finish_reason();
+        let texts = &*self.heard.texts;
         let choice = std::mem::take(&mut response.choice);
+        choice.iter().for_each(|content| count(content, texts));
         let mut parts = Vec::with_capacity(choice.len());
         let mut is_native = true;
         for (at, content) in choice.into_iter().enumerate() {
-            match part(content, secrets).map_err(lost)? {
+            match part(content, secrets, texts).map_err(lost)? {
                 Some(Part::Text { text }) if self.commentary.contains(&at) => {
                     parts.push(Part::Reasoning { text });
                 }
@@ -349,28 +384,52 @@ impl Answer {
     }
 }
 
+/// Counts the places in a part of an answer where long texts belong.
+fn count(content: &AssistantContent, texts: &LongTexts) {
+    match content {
+        AssistantContent::Text(text) => texts.count(&text.text),
+        AssistantContent::Reasoning(thought) => texts.count(&thought.text),
+        AssistantContent::Image(Image { data: DocumentSourceKind::Base64(data), .. }) => {
+            texts.count(data);
+        }
+        _ => {}
+    }
+}
+
 /// A part of an answer, or what it is if it cannot be read.
-fn part(content: AssistantContent, secrets: &[String]) -> Result<Option<Part>, String> {
-    let clean = |text: String| match clean(&text, secrets) {
-        Cow::Owned(clean) => clean,
-        Cow::Borrowed(_) => text,
+fn part(
+    content: AssistantContent,
+    secrets: &[String],
+    texts: &LongTexts,
+) -> Result<Option<Part>, String> {
+    let clean = |text: String| {
+        let text = texts.taken(text);
+        match clean(&text, secrets) {
+            Cow::Owned(clean) => clean,
+            Cow::Borrowed(_) => text,
+        }
     };
     Ok(Some(match content {
         AssistantContent::Text(text) => Part::Text { text: clean(text.text) },
         AssistantContent::Reasoning(thought) if thought.text.is_empty() => return Ok(None),
         AssistantContent::Reasoning(thought) => Part::Reasoning { text: clean(thought.text) },
         AssistantContent::ToolCall(call) => Part::ToolCall(tool_call(&call, secrets)),
-        AssistantContent::Image(image) => image_part(&image)?,
-        AssistantContent::Opaque(opaque) => return medium(&opaque.item),
+        AssistantContent::Image(image) => image_part(image, texts)?,
+        AssistantContent::Opaque(mut opaque) => {
+            texts.restore(&mut opaque.item);
+            return medium(&opaque.item);
+        }
         _ => return Err("content of a kind that is not known".to_owned()),
     }))
 }
 
-fn image_part(image: &Image) -> Result<Part, String> {
-    let media = match &image.data {
-        DocumentSourceKind::Base64(data) => Media::bytes(MediaKind::Image, decoded(data)?),
-        DocumentSourceKind::Raw(bytes) => Media::bytes(MediaKind::Image, bytes.clone()),
-        DocumentSourceKind::Url(url) => Media::url(MediaKind::Image, url.clone()),
+fn image_part(image: Image, texts: &LongTexts) -> Result<Part, String> {
+    let media = match image.data {
+        DocumentSourceKind::Base64(data) => {
+            Media::bytes(MediaKind::Image, decoded(&texts.taken(data))?)
+        }
+        DocumentSourceKind::Raw(bytes) => Media::bytes(MediaKind::Image, bytes),
+        DocumentSourceKind::Url(url) => Media::url(MediaKind::Image, url),
         _ => return Err("an image that is neither there nor at an address".to_owned()),
     };
     let mime = image.media_type.as_ref().map(MimeType::to_mime_type);

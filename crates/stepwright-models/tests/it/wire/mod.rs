@@ -14,4 +14,5 @@ mod framing;
 mod gateway;
 mod leaving;
 mod media;
+mod memory;
 mod saying;
