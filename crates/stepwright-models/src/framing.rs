@@ -4,6 +4,8 @@
 //! looks for the end of an event from its beginning again with every piece, so it is handed whole
 //! events only.
 
+use crate::long::LONG_BYTES;
+
 /// The longest event of an answer, in bytes. An image in base64 is the largest that providers send.
 pub(crate) const EVENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -21,7 +23,8 @@ pub(crate) struct Frame {
 pub(crate) struct Framer {
     /// `true` if each line is a document of its own.
     is_lines: bool,
-    /// The beginning of a line whose end has not come yet.
+    /// The beginning of a line whose end has not come yet. It may have room for more than the line:
+    /// that of a long line before it.
     line: Vec<u8>,
     /// `true` if a first line has come: a byte order mark may stand before it.
     begun: bool,
@@ -54,11 +57,27 @@ impl Framer {
             }
             self.line.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
-                let line = std::mem::take(&mut self.line);
+                let line = self.take_line();
                 frames.extend(self.end_of_line(line)?);
             }
         }
         Ok(())
+    }
+
+    /// Uses this memory for the lines to come.
+    pub(crate) fn reuse(&mut self, memory: Vec<u8>) {
+        if self.line.is_empty() {
+            self.line = memory;
+        }
+    }
+
+    fn take_line(&mut self) -> Vec<u8> {
+        if self.line.capacity() <= LONG_BYTES || self.line.len() > LONG_BYTES {
+            return std::mem::take(&mut self.line);
+        }
+        let line = self.line.clone();
+        self.line.clear();
+        line
     }
 
     /// The body has ended. An event that no empty line ends is none.

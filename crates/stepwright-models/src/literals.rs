@@ -9,10 +9,12 @@ use std::ops::Range;
 use stepwright_core::json::{self, JsonError};
 
 /// Parses `data` as [`json::parse`] does. A long string for which `given` returns another text is
-/// replaced by that. If `data` is not JSON, it is given back.
+/// replaced by that. If `data` is not JSON, it is given back. If all of its long strings are
+/// replaced, `spare` becomes its memory.
 pub(crate) fn parse(
     data: String,
     given: impl Fn(&str) -> Option<String>,
+    spare: &mut Option<Vec<u8>>,
 ) -> Result<Value, (String, JsonError)> {
     let long = if has_mark(&data) { Vec::new() } else { long_strings(data.as_bytes()) };
     if long.is_empty() {
@@ -34,12 +36,20 @@ pub(crate) fn parse(
     drop(small);
     let mut bytes = data.into_bytes();
     let mut texts = Vec::with_capacity(long.len());
+    let mut is_spare = true;
     // From the end, so that what has been read is given back to the system.
     for place in long.into_iter().rev() {
         let length = decode(&mut bytes[place.clone()]);
         let text = String::from_utf8_lossy(&bytes[place.start..place.start + length]);
-        texts.push(Some(given(&text).unwrap_or_else(|| text.into_owned())));
+        texts.push(Some(given(&text).unwrap_or_else(|| {
+            is_spare = false;
+            text.into_owned()
+        })));
         bytes.truncate(place.start);
+    }
+    if is_spare {
+        bytes.clear();
+        *spare = Some(bytes);
     }
     texts.reverse();
     put_back(&mut value, &mut texts);
@@ -194,7 +204,7 @@ mod tests {
                 long("y"),
                 long("k"),
             );
-            let value = parse(data.clone(), |_| None).unwrap();
+            let value = parse(data.clone(), |_| None, &mut None).unwrap();
             assert!(value == json::parse(&data).unwrap(), "{text}");
         }
     }
@@ -204,19 +214,21 @@ mod tests {
         let x = "x".repeat(LONG_BYTES);
         for end in [r"\q", r"\ud83e", "\n", r"\u00g0", "\\"] {
             let data = format!(r#"{{"a": "{x}", "b": "{x}{end}"}}"#);
-            let (back, error) = parse(data.clone(), |_| None).unwrap_err();
+            let (back, error) = parse(data.clone(), |_| None, &mut None).unwrap_err();
             assert!(back == data, "{end}");
             assert_eq!(error.to_string(), json::parse(&data).unwrap_err().to_string());
         }
         let data = format!(r#"{{"a": "{x}", "b": }}"#);
-        let (back, error) = parse(data.clone(), |_| None).unwrap_err();
+        let (back, error) = parse(data.clone(), |_| None, &mut None).unwrap_err();
         assert!(back == data && error.to_string() == json::parse(&data).unwrap_err().to_string());
     }
 
     #[test]
     fn a_text_that_is_known_is_not_copied() {
         let data = json!({"a": "x\n".repeat(LONG_BYTES), "b": 1}).to_string();
-        let value = parse(data, |text| text.starts_with("x\nx").then(|| "known".to_owned()));
-        assert_eq!(value.unwrap(), json!({"a": "known", "b": 1}));
+        let known = |text: &str| text.starts_with("x\nx").then(|| "known".to_owned());
+        let mut spare = None;
+        assert_eq!(parse(data, known, &mut spare).unwrap(), json!({"a": "known", "b": 1}));
+        assert!(spare.unwrap().capacity() > LONG_BYTES);
     }
 }

@@ -81,7 +81,7 @@ impl LongTexts {
         state.texts.push(LongText { text, told: 0, uses: 0 });
         let number = state.texts.len() - 1;
         state.growing = Some(number);
-        format!("{MARK}{number}{MARK}")
+        token(number)
     }
 
     /// Adds to the text that was kept last.
@@ -174,6 +174,11 @@ impl LongTexts {
         })
     }
 
+    /// `text` with copies of what its tokens stand for.
+    pub(crate) fn copied(&self, text: String) -> String {
+        self.restored(text, &mut |long| long.text.clone())
+    }
+
     fn restored(&self, text: String, take: &mut dyn FnMut(&mut LongText) -> String) -> String {
         if !text.contains(MARK) {
             return text;
@@ -209,20 +214,29 @@ impl LongTexts {
         }
     }
 
-    /// Puts copies of long texts where their tokens stand in `value`.
-    pub(crate) fn restore(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                *text = self.restored(std::mem::take(text), &mut |long| long.text.clone());
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.restore(item)),
-            Value::Object(members) => {
-                let members = members.iter_mut().filter(|(name, _)| !READ.contains(&&***name));
-                members.for_each(|(_, member)| self.restore(member));
-            }
-            _ => {}
+}
+
+/// Calls `change` with each text in `value` that has a token.
+pub(crate) fn each_token(value: &mut Value, change: &mut dyn FnMut(&mut String)) {
+    match value {
+        Value::String(text) if text.contains(MARK) => change(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| each_token(item, change)),
+        Value::Object(members) => {
+            let members = members.iter_mut().filter(|(name, _)| !READ.contains(&name.as_str()));
+            members.for_each(|(_, member)| each_token(member, change));
         }
+        _ => {}
     }
+}
+
+/// The token of this number.
+pub(crate) fn token(number: usize) -> String {
+    format!("{MARK}{number}{MARK}")
+}
+
+/// The number of the token that is all of `text`.
+pub(crate) fn token_number(text: &str) -> Option<usize> {
+    text.strip_prefix(MARK)?.strip_suffix(MARK)?.parse().ok()
 }
 
 impl LongText {

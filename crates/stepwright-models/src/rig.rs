@@ -8,6 +8,7 @@ use crate::adapt::adapted;
 use crate::attachment::{Attachment, AttachmentSource};
 use crate::catalogue::{Schema, Spec, Wire};
 use crate::failure::{Failure, Speaker};
+use crate::long;
 use crate::provider::Connection;
 use crate::transport::{self, Heard};
 use bytes::Bytes;
@@ -42,6 +43,10 @@ use stepwright_core::model::{
 
 /// Names the form in which turns are kept for replay.
 const ADAPTER: &str = "rig/1";
+
+/// Names that form where a token stands for each long text. Its number is that of the part of the
+/// turn that has the text.
+const ADAPTER_WITH_TOKENS: &str = "rig/2";
 
 /// The longest answer of a Claude model that this version does not know, in tokens. Anthropic wants
 /// to be told one.
@@ -326,11 +331,23 @@ impl Inner {
     /// The form in which this very model gave the turn. Another's is of no use to it: signatures
     /// and encrypted thoughts are readable only to whoever wrote them.
     fn native(&self, turn: &AssistantTurn) -> Option<AssistantMessage> {
-        let native = turn.native.as_ref().filter(|native| native.adapter == ADAPTER)?;
+        let native = turn.native.as_ref()?;
+        if ![ADAPTER, ADAPTER_WITH_TOKENS].contains(&native.adapter.as_str()) {
+            return None;
+        }
         if native.data.get("model")?.as_str()? != self.id {
             return None;
         }
-        match serde_json::from_value(native.data.get("message")?.clone()).ok()? {
+        let mut message = native.data.get("message")?.clone();
+        if native.adapter == ADAPTER_WITH_TOKENS {
+            long::each_token(&mut message, &mut |token| {
+                let part = long::token_number(token).and_then(|part| turn.parts.get(part));
+                if let Some(Part::Text { text } | Part::Reasoning { text }) = part {
+                    text.clone_into(token);
+                }
+            });
+        }
+        match serde_json::from_value(message).ok()? {
             RigMessage::Assistant(turn) => Some(turn),
             _ => None,
         }

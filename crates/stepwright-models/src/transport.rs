@@ -26,7 +26,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a whole answer may be, in bytes. The longest text of any model is far below this, and
-/// an answer takes several times its length in memory while it is put together.
+/// an answer takes up to three times its length in memory while it is put together. Events that tell
+/// a text once more are not counted.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How long a stream may stay open after the model has said that it has finished. What may come
@@ -364,7 +365,7 @@ fn pieces(body: Pieces, speaker: Arc<Speaker>, wire: Wire, heard: Arc<Heard>) ->
                 break match reading.next(wire).await {
                     Some(Ok(piece)) => {
                         reading.read += piece.len();
-                        if reading.read > ANSWER_BYTES_MAX {
+                        if reading.read - reading.reader.repeated() > ANSWER_BYTES_MAX {
                             let mistake =
                                 format!("its answer is longer than {ANSWER_BYTES_MAX} bytes");
                             return Some((Err(misshapen(&mistake, &speaker)), None));

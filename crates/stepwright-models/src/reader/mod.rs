@@ -103,6 +103,8 @@ pub(crate) struct Reader {
     broken: Option<String>,
     halves: Halves,
     cutter: Cutter,
+    /// The number of bytes of events that have told once more what had come.
+    repeated: usize,
     notes: Notes,
     dialect: Dialect,
     /// The failure of an answer whose last counts are still to come.
@@ -144,6 +146,7 @@ impl Reader {
             broken: None,
             halves: Halves::default(),
             cutter: Cutter::new(texts),
+            repeated: 0,
             notes: Notes::default(),
             dialect,
             failure: None,
@@ -155,6 +158,11 @@ impl Reader {
     /// What the answer has told beside its text so far.
     pub(crate) fn notes(&self) -> &Notes {
         &self.notes
+    }
+
+    /// The number of bytes of events that have told once more what had come.
+    pub(crate) fn repeated(&self) -> usize {
+        self.repeated
     }
 
     /// `true` if the model has finished, and only the end of the stream is missing.
@@ -284,7 +292,14 @@ impl Reader {
         let is_whole = WHOLES.iter().any(|kind| head.contains(kind));
         let streamed = self.cutter.streamed();
         let given = |text: &str| streamed.given(text).filter(|_| is_whole).map(str::to_owned);
-        let mut value = match literals::parse(data, given) {
+        let (length, mut spare) = (data.len(), None);
+        let parsed = literals::parse(data, given, &mut spare);
+        if let Some(spare) = spare {
+            // The next event is as long as this one was.
+            self.framer.reuse(spare);
+            self.repeated += length;
+        }
+        let mut value = match parsed {
             Ok(value) if !is_waiting => return Ok(value),
             Ok(value) => value,
             Err((data, error @ JsonError::Syntax(_))) => match Halves::readable(&data) {

@@ -47,9 +47,14 @@ pub(super) fn from_document(document: Value) -> Value {
 /// The numbers of the item and of the part whose text an event adds to.
 pub(super) fn place_of_text(event: &Value) -> Option<(u64, u64)> {
     let number = |name: &str| event.get(name).and_then(Value::as_u64).unwrap_or(0);
-    let kind = event.get("type").and_then(Value::as_str)?;
-    (kind == "response.output_text.delta")
-        .then(|| (number("output_index"), number("content_index")))
+    let part = match event.get("type").and_then(Value::as_str)? {
+        "response.output_text.delta" | "response.refusal.delta" | "response.reasoning_text.delta" => {
+            "content_index"
+        }
+        "response.reasoning_summary_text.delta" => "summary_index",
+        _ => return None,
+    };
+    Some((number("output_index"), number(part)))
 }
 
 impl Responses {

@@ -1,10 +1,10 @@
 //! What a provider answers, in our words.
 
-use super::{ADAPTER, failure};
+use super::{ADAPTER, ADAPTER_WITH_TOKENS, failure};
 use crate::failure::Speaker;
 use crate::key::{Filter, clean};
 use crate::think::{Piece, Think};
-use crate::long::LongTexts;
+use crate::long::{self, LongTexts};
 use crate::transport::Heard;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +16,7 @@ use rig_core::message::{
     AssistantContent, DocumentSourceKind, Image, MimeType, ToolCall as RigCall,
 };
 use rig_core::streaming::{CompletionStream, Item, PartKind, StreamEvent};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
@@ -278,8 +278,9 @@ impl Answer {
         }
     }
 
-    /// The answer as the library wants to have it again. A long text alone is the same without it.
-    fn native(&self, response: &CompletionResponse) -> Option<Native> {
+    /// The answer as the library wants to have it again, with the tokens of its long texts. A long
+    /// text alone is the same without it.
+    fn message(&self, response: &CompletionResponse) -> Option<Value> {
         let texts = &self.heard.texts;
         let is_text = |content: &AssistantContent| match content {
             AssistantContent::Text(text) => {
@@ -299,13 +300,28 @@ impl Answer {
         if bytes > LONG_BYTES && response.choice.iter().all(is_text) {
             return None;
         }
-        let mut message = serde_json::to_value(response.message()?).ok()?;
-        texts.restore(&mut message);
+        serde_json::to_value(response.message()?).ok()
+    }
+
+    /// What is kept of a message for the next request. `places` says which parts of the turn have
+    /// become of long texts: those are not kept a second time.
+    fn native(&self, mut message: Value, places: &[(String, usize)]) -> Option<Native> {
+        let mut adapter = ADAPTER;
+        long::each_token(&mut message, &mut |text| {
+            if let Some((_, part)) = places.iter().find(|(given, _)| given == text) {
+                adapter = ADAPTER_WITH_TOKENS;
+                *text = long::token(*part);
+            } else {
+                *text = self.heard.texts.taken(std::mem::take(text));
+            }
+        });
         if holds(&message, &self.voice.secrets) {
             return None;
         }
-        let data = json!({"model": self.id, "message": message});
-        Some(Native { adapter: ADAPTER.to_owned(), data })
+        // `json!` would copy the message.
+        let model = ("model".to_owned(), Value::String(self.id.clone()));
+        let data = Value::Object(Map::from_iter([model, ("message".to_owned(), message)]));
+        Some(Native { adapter: adapter.to_owned(), data })
     }
 
     /// `error`, which knows what the answer has consumed.
@@ -323,15 +339,29 @@ impl Answer {
             let message = format!("`{}` answered with {what}", self.speaker.provider);
             self.speaker.error(ModelErrorKind::Malformed, message)
         };
-        let native = self.native(&response);
+        let mut message = self.message(&response);
         let finish_reason = response.finish_reason();
         let texts = &*self.heard.texts;
         let choice = std::mem::take(&mut response.choice);
-        choice.iter().for_each(|content| count(content, texts));
+        let given: Vec<String> =
+            choice.iter().map(|content| given(content).unwrap_or_default().to_owned()).collect();
+        given.iter().for_each(|given| texts.count(given));
+        if let Some(message) = &mut message {
+            long::each_token(message, &mut |text| {
+                if !given.contains(text) {
+                    texts.count(text);
+                }
+            });
+        }
         let mut parts = Vec::with_capacity(choice.len());
+        let mut places = Vec::new();
         let mut is_native = true;
-        for (at, content) in choice.into_iter().enumerate() {
-            match part(content, secrets, texts).map_err(lost)? {
+        for ((at, content), given) in choice.into_iter().enumerate().zip(given) {
+            let part = part(content, secrets, texts, &mut is_native).map_err(lost)?;
+            if part.is_some() && !given.is_empty() {
+                places.push((given, parts.len()));
+            }
+            match part {
                 Some(Part::Text { text }) if self.commentary.contains(&at) => {
                     parts.push(Part::Reasoning { text });
                 }
@@ -349,7 +379,9 @@ impl Answer {
                 part => parts.extend(part),
             }
         }
-        let turn = AssistantTurn { parts, native: native.filter(|_| is_native) };
+        let message = message.filter(|_| is_native);
+        let native = message.and_then(|message| self.native(message, &places));
+        let turn = AssistantTurn { parts, native };
         let calls = turn.tool_calls().next().is_some();
         let stop = match finish_reason {
             Some(FinishReason::ContentFilter) => StopReason::Refused,
@@ -384,28 +416,31 @@ impl Answer {
     }
 }
 
-/// Counts the places in a part of an answer where long texts belong.
-fn count(content: &AssistantContent, texts: &LongTexts) {
-    match content {
-        AssistantContent::Text(text) => texts.count(&text.text),
-        AssistantContent::Reasoning(thought) => texts.count(&thought.text),
-        AssistantContent::Image(Image { data: DocumentSourceKind::Base64(data), .. }) => {
-            texts.count(data);
-        }
-        _ => {}
-    }
+/// The text of a part of an answer that has tokens of long texts.
+fn given(content: &AssistantContent) -> Option<&str> {
+    let text = match content {
+        AssistantContent::Text(text) => &text.text,
+        AssistantContent::Reasoning(thought) => &thought.text,
+        _ => return None,
+    };
+    text.contains(long::MARK).then_some(text)
 }
 
-/// A part of an answer, or what it is if it cannot be read.
+/// A part of an answer, or the reason why it cannot be read. `is_native` becomes `false` if the text
+/// is not what the provider sent.
 fn part(
     content: AssistantContent,
     secrets: &[String],
     texts: &LongTexts,
+    is_native: &mut bool,
 ) -> Result<Option<Part>, String> {
-    let clean = |text: String| {
+    let mut clean = |text: String| {
         let text = texts.taken(text);
         match clean(&text, secrets) {
-            Cow::Owned(clean) => clean,
+            Cow::Owned(clean) => {
+                *is_native = false;
+                clean
+            }
             Cow::Borrowed(_) => text,
         }
     };
@@ -416,7 +451,9 @@ fn part(
         AssistantContent::ToolCall(call) => Part::ToolCall(tool_call(&call, secrets)),
         AssistantContent::Image(image) => image_part(image, texts)?,
         AssistantContent::Opaque(mut opaque) => {
-            texts.restore(&mut opaque.item);
+            long::each_token(&mut opaque.item, &mut |text| {
+                *text = texts.copied(std::mem::take(text));
+            });
             return medium(&opaque.item);
         }
         _ => return Err("content of a kind that is not known".to_owned()),
@@ -426,7 +463,7 @@ fn part(
 fn image_part(image: Image, texts: &LongTexts) -> Result<Part, String> {
     let media = match image.data {
         DocumentSourceKind::Base64(data) => {
-            Media::bytes(MediaKind::Image, decoded(&texts.taken(data))?)
+            Media::bytes(MediaKind::Image, decoded(&texts.copied(data))?)
         }
         DocumentSourceKind::Raw(bytes) => Media::bytes(MediaKind::Image, bytes),
         DocumentSourceKind::Url(url) => Media::url(MediaKind::Image, url),
