@@ -44,8 +44,8 @@ use stepwright_core::model::{
 /// Names the form in which turns are kept for replay.
 const ADAPTER: &str = "rig/1";
 
-/// Names that form where a token stands for each long text. Its number is that of the part of the
-/// turn that has the text.
+/// Names that form for turns with long texts. A token stands for each, with the number of the part of
+/// the turn that has the text.
 const ADAPTER_WITH_TOKENS: &str = "rig/2";
 
 /// The longest answer of a Claude model that this version does not know, in tokens. Anthropic wants
@@ -347,10 +347,13 @@ impl Inner {
                 }
             });
         }
-        match serde_json::from_value(message).ok()? {
-            RigMessage::Assistant(turn) => Some(turn),
-            _ => None,
+        let RigMessage::Assistant(mut message) = serde_json::from_value(message).ok()? else {
+            return None;
+        };
+        if native.adapter == ADAPTER_WITH_TOKENS {
+            message.content = message.content.into_iter().map(renewed).collect();
         }
+        Some(message)
     }
 
     async fn medium(&self, media: &Media) -> Result<UserContent, ModelError> {
@@ -376,6 +379,22 @@ impl Inner {
             Some(content) if sendable => Ok(content),
             _ => Err(attachment.refused_by(&self.id)),
         }
+    }
+}
+
+/// `content` with its long texts in place of tokens. The library takes the provider's form of a part
+/// for outdated if the part is not what it was when that form was kept.
+fn renewed(content: AssistantContent) -> AssistantContent {
+    let native = match &content {
+        AssistantContent::Text(text) => &text.native,
+        AssistantContent::Reasoning(thought) => &thought.native,
+        AssistantContent::ToolCall(call) => &call.native,
+        AssistantContent::Image(image) => &image.native,
+        _ => &None,
+    };
+    match native.as_ref().map(|native| native.item.clone()) {
+        Some(item) => content.with_native(item),
+        None => content,
     }
 }
 

@@ -26,9 +26,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a whole answer may be, in bytes. The longest text of any model is far below this, and
-/// an answer takes up to three times its length in memory while it is put together. Events that tell
-/// a text once more are not counted.
+/// an answer takes up to three times its length in memory while it is put together.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How often a whole answer may be told once more beside its pieces. OpenAI's Responses tell each text
+/// four times more.
+const REPEATS_MAX: usize = 4;
 
 /// How long a stream may stay open after the model has said that it has finished. What may come
 /// then are counts and the sign that nothing more comes.
@@ -312,6 +315,12 @@ struct Reading {
 }
 
 impl Reading {
+    /// The number of bytes that count for the length of the answer.
+    fn counted(&self) -> usize {
+        let repeated = self.reader.repeated().min(REPEATS_MAX * ANSWER_BYTES_MAX);
+        self.read.saturating_sub(repeated)
+    }
+
     /// The next piece. None comes when the model has finished and the server says nothing more.
     async fn next(&mut self, wire: Wire) -> Option<Result<Bytes, ModelError>> {
         // Google has no sign for the end, and says more after a reason to finish.
@@ -365,7 +374,7 @@ fn pieces(body: Pieces, speaker: Arc<Speaker>, wire: Wire, heard: Arc<Heard>) ->
                 break match reading.next(wire).await {
                     Some(Ok(piece)) => {
                         reading.read += piece.len();
-                        if reading.read - reading.reader.repeated() > ANSWER_BYTES_MAX {
+                        if reading.counted() > ANSWER_BYTES_MAX {
                             let mistake =
                                 format!("its answer is longer than {ANSWER_BYTES_MAX} bytes");
                             return Some((Err(misshapen(&mistake, &speaker)), None));

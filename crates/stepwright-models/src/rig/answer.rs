@@ -308,12 +308,11 @@ impl Answer {
     fn native(&self, mut message: Value, places: &[(String, usize)]) -> Option<Native> {
         let mut adapter = ADAPTER;
         long::each_token(&mut message, &mut |text| {
-            if let Some((_, part)) = places.iter().find(|(given, _)| given == text) {
-                adapter = ADAPTER_WITH_TOKENS;
-                *text = long::token(*part);
-            } else {
-                *text = self.heard.texts.taken(std::mem::take(text));
-            }
+            adapter = ADAPTER_WITH_TOKENS;
+            *text = match places.iter().find(|(given, _)| given == text) {
+                Some((_, part)) => long::token(*part),
+                None => self.heard.texts.taken(std::mem::take(text)),
+            };
         });
         if holds(&message, &self.voice.secrets) {
             return None;
