@@ -87,7 +87,7 @@ impl Framer {
     }
 
     fn end_of_line(&mut self, line: Vec<u8>) -> Result<Option<Frame>, String> {
-        let mut line = String::from_utf8(line).map_err(|_| "a piece is no text".to_owned())?;
+        let mut line = String::from_utf8(line).map_err(|_| "an event is not UTF-8".to_owned())?;
         if !std::mem::replace(&mut self.begun, true) && line.starts_with('\u{feff}') {
             line.drain(..'\u{feff}'.len_utf8());
         }
@@ -154,7 +154,7 @@ mod tests {
     fn what_is_no_event_is_an_error() {
         let read = |bytes: &[u8]| Framer::new(false).push(bytes, &mut Vec::new()).unwrap_err();
         assert_eq!(read(b"data: x\rdata: y\n"), "its lines end in CR alone");
-        assert_eq!(read(b"data: \xff\n"), "a piece is no text");
+        assert_eq!(read(b"data: \xff\n"), "an event is not UTF-8");
         let line = vec![b'x'; EVENT_BYTES_MAX];
         let mut framer = Framer { line, ..Framer::new(false) };
         let error = framer.push(b"x", &mut Vec::new()).unwrap_err();

@@ -1,7 +1,7 @@
 //! JSON with long strings, parsed with one copy of each.
 //!
-//! A parser copies a string with escapes twice while the text of the whole is there as well. Here the
-//! long strings are decoded in place and taken out first.
+//! A parser copies a string with escapes twice while the text of the whole is there as well. Here
+//! the long strings are decoded in place and taken out first.
 
 use crate::long::{LONG_BYTES, MARK};
 use serde_json::Value;
@@ -16,7 +16,8 @@ pub(crate) fn parse(
     given: impl Fn(&str) -> Option<String>,
     spare: &mut Option<Vec<u8>>,
 ) -> Result<Value, (String, JsonError)> {
-    let long = if has_mark(&data) { Vec::new() } else { long_strings(data.as_bytes()) };
+    let may_be_long = data.len() > LONG_BYTES && !has_mark(&data);
+    let long = if may_be_long { long_strings(data.as_bytes()) } else { Vec::new() };
     if long.is_empty() {
         return json::parse(&data).map_err(|error| (data, error));
     }
@@ -191,13 +192,8 @@ mod tests {
     #[test]
     fn long_strings_are_what_the_parser_makes_of_them() {
         let long = |text: &str| text.repeat(LONG_BYTES);
-        for text in [
-            r"\u00e4\ud83e\udd80\n\t\b\f\r\/\\\u0041",
-            r#"\"a"#,
-            "日本ü🦀",
-            "x",
-            r"\\\\",
-        ] {
+        for text in [r"\u00e4\ud83e\udd80\n\t\b\f\r\/\\\u0041", r#"\"a"#, "日本ü🦀", "x", r"\\\\"]
+        {
             let data = format!(
                 r#"{{"a": ["{}", 1, "short\n"], "b": {{"c": "{}"}}, "{}": "d"}}"#,
                 long(text),

@@ -1,9 +1,9 @@
 //! Long texts of an answer, kept once.
 //!
-//! The library that reads the wires copies each text several times while it puts an answer together.
-//! So a long text does not go through it: a token of a few letters stands in its place, and the text
-//! is put back where the library gives the token out again. Once an answer is long, a piece that
-//! only adds to the text before it does not go through the library at all.
+//! The library that reads the wires copies each text several times while it puts an answer
+//! together. So a long text does not go through it: a token of a few letters stands in its place,
+//! and the text is put back where the library gives the token out again. Once an answer is long, a
+//! piece that only adds to the text before it does not go through the library at all.
 
 use serde_json::Value;
 use std::collections::HashMap;
@@ -12,8 +12,8 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-/// A text of more bytes than this is long, and so is an answer that has said more. Shorter ones cost
-/// little, and nearly all answers are shorter.
+/// A text of more bytes than this is long, and so is an answer that has said more. Shorter ones
+/// cost little, and nearly all answers are shorter.
 pub(crate) const LONG_BYTES: usize = 64 * 1024;
 
 /// Stands at both ends of a token: the last letter of the last private plane.
@@ -213,7 +213,6 @@ impl LongTexts {
             None => before,
         }
     }
-
 }
 
 /// Calls `change` with each text in `value` that has a token.
@@ -280,7 +279,7 @@ fn tokens(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// What became of the long texts of an event.
+/// The result of taking the long texts out of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// It has none.

@@ -18,26 +18,26 @@ use std::time::Duration;
 use stepwright_core::BoxFuture;
 use stepwright_core::model::{ModelError, ModelErrorKind};
 
-/// How long a provider may take to accept a connection. How long it may be silent after that is
-/// for the guard to say.
+/// The longest time for a provider to accept a connection. The guard limits the silence after
+/// that.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How much of an answer that is no stream is read, in bytes.
+/// The longest part that is read of an answer that is not a stream, in bytes.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
-/// How long a whole answer may be, in bytes. The longest text of any model is far below this, and
+/// The longest answer, in bytes. The longest text of any model is far below this, and
 /// an answer takes up to three times its length in memory while it is put together.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// How often a whole answer may be told once more beside its pieces. OpenAI's Responses tell each text
-/// four times more.
+/// The number of times that a whole answer may be repeated. OpenAI's Responses repeat each text
+/// up to four times.
 const REPEATS_MAX: usize = 4;
 
-/// How long a stream may stay open after the model has said that it has finished. What may come
-/// then are counts and the sign that nothing more comes.
+/// The time for which a stream may stay open after the finish reason. Only
+/// token counts and the end marker may arrive then.
 const FINISH_GRACE: Duration = Duration::from_secs(3);
 
-/// Where providers are told the key. With no key, nothing of this is sent.
+/// The headers for keys. Without a key, none of them is sent.
 const KEY_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
 // Connections are kept open between requests, and reading the platform's certificates takes
@@ -47,13 +47,13 @@ static CLIENT: LazyLock<Result<reqwest::Client, String>> = LazyLock::new(|| buil
 /// The pieces of an answer, as they come.
 pub(crate) type Pieces = BoxStream<'static, Result<Bytes, ModelError>>;
 
-/// How every client of this crate is made.
+/// Returns the settings of every client in this crate.
 pub(crate) fn builder() -> Result<reqwest::ClientBuilder, String> {
     let tls = tls().map_err(|error| error.to_string())?;
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .connect_timeout(CONNECT_TIMEOUT)
-        // A redirect would take the key along to somebody else.
+        // A redirect would send the key to another server.
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("stepwright/", env!("CARGO_PKG_VERSION"))))
 }
@@ -182,7 +182,7 @@ fn is_stream(wire: Wire, kind: &str, letter: u8) -> bool {
     }
 }
 
-/// What comes of a body up to its first letter, and that letter.
+/// Returns the body up to its first character, and that character.
 async fn beginning_of(body: &mut Pieces) -> Result<(Bytes, Option<u8>), ModelError> {
     let mut first = Vec::new();
     loop {
@@ -215,7 +215,8 @@ fn prepared(
     speaker: &Speaker,
 ) -> Result<reqwest::Request, ModelError> {
     let (parts, body) = request.into_parts();
-    let wrong = |_| speaker.error(ModelErrorKind::BadRequest, "the base URL is no address");
+    let wrong =
+        |_| speaker.error(ModelErrorKind::BadRequest, "the base URL is not a valid address");
     let mut url: reqwest::Url = parts.uri.to_string().parse().map_err(wrong)?;
     let mut headers = parts.headers;
     // A key in an address ends up in the logs of every proxy on the way.
@@ -247,7 +248,7 @@ fn prepared(
     Ok(request)
 }
 
-/// Where a request goes, without what might be secret in its address.
+/// Returns the address of a request without its secrets.
 fn place(url: &reqwest::Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
@@ -414,7 +415,7 @@ fn failed(wrong: Wrong, speaker: &Speaker) -> ModelError {
 
 fn misshapen(mistake: &str, speaker: &Speaker) -> ModelError {
     let provider = speaker.provider;
-    let message = format!("`{provider}` sent what is not its wire: {mistake}");
+    let message = format!("`{provider}` sent an invalid answer: {mistake}");
     speaker.error(ModelErrorKind::Malformed, message)
 }
 
@@ -427,7 +428,7 @@ fn broken(error: reqwest::Error, speaker: &Speaker) -> ModelError {
     )
 }
 
-/// What one request has heard so far.
+/// The state that a request and its answer share.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
     pieces: AtomicU64,
@@ -443,7 +444,7 @@ impl Heard {
         notes.clone_into(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// What the answer has told beside its text.
+    /// Returns the facts about the answer beside its text.
     pub(crate) fn notes(&self) -> Notes {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -462,12 +463,12 @@ impl Heard {
         self.pieces.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many pieces have come.
+    /// Returns the number of pieces that have arrived.
     pub(crate) fn pieces(&self) -> u64 {
         self.pieces.load(Ordering::Relaxed)
     }
 
-    /// What the provider calls the request, if it said.
+    /// Returns the provider's id of the request, if it sent one.
     pub(crate) fn request_id(&self) -> Option<String> {
         self.request_id.get().cloned()
     }

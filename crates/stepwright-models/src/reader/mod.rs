@@ -1,4 +1,4 @@
-//! Reads an answer before the library that speaks the wires does.
+//! Checks an answer before the library that decodes the wires reads it.
 //!
 //! The library takes what it knows out of an event and leaves the rest, and it takes the word of a
 //! server for the end of an answer. So each event is judged here first: an error is found wherever
@@ -68,7 +68,7 @@ impl From<ModelError> for Wrong {
     }
 }
 
-/// What an answer has told beside its text and its calls.
+/// Facts about an answer beside its text and its calls.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
     pub(crate) usage: Usage,
@@ -81,7 +81,7 @@ pub(crate) struct Notes {
     pub(crate) commentary: Vec<bool>,
 }
 
-/// What becomes of an event.
+/// The verdict on an event.
 enum Verdict {
     /// It goes on as it came.
     Same,
@@ -121,7 +121,7 @@ enum Dialect {
     Responses(responses::Responses),
     Messages(messages::Messages),
     Gemini(gemini::Gemini),
-    Ollama,
+    Ollama(ollama::Tags),
 }
 
 impl Reader {
@@ -130,7 +130,7 @@ impl Reader {
             Wire::OpenAi | Wire::Xai => Dialect::Responses(responses::Responses::default()),
             Wire::Anthropic => Dialect::Messages(messages::Messages::default()),
             Wire::Gemini => Dialect::Gemini(gemini::Gemini),
-            Wire::Ollama => Dialect::Ollama,
+            Wire::Ollama => Dialect::Ollama(ollama::Tags::default()),
             Wire::OpenAiChat
             | Wire::Azure
             | Wire::DeepSeek
@@ -155,7 +155,7 @@ impl Reader {
         }
     }
 
-    /// What the answer has told beside its text so far.
+    /// Returns the facts about the answer so far, beside its text.
     pub(crate) fn notes(&self) -> &Notes {
         &self.notes
     }
@@ -267,8 +267,8 @@ impl Reader {
         self.value(value, Some(data), out)
     }
 
-    /// Returns whether this is a piece of text and nothing else: what is right is seen at a fraction
-    /// of the price of looking at everything.
+    /// Returns whether this is a piece of text and nothing else: what is right is seen at a
+    /// fraction of the price of looking at everything.
     fn is_plain(&mut self, data: &str) -> bool {
         let Some(plain) = plain_text(self.wire, data) else { return false };
         match &mut self.dialect {
@@ -285,7 +285,7 @@ impl Reader {
     }
 
     fn parse(&mut self, data: String) -> Result<Value, Wrong> {
-        let no_json = |error: JsonError| Wrong::Shape(format!("a piece is no JSON: {error}"));
+        let no_json = |error: JsonError| Wrong::Shape(format!("an event is not JSON: {error}"));
         let is_waiting = self.halves.is_waiting();
         // Texts that have come in pieces are told once more at the end.
         let head = &data[..data.floor_char_boundary(HEAD_BYTES)];
@@ -315,8 +315,8 @@ impl Reader {
         Ok(value)
     }
 
-    /// Judges one event, which stands in the body as `data` if it does so unchanged. Returns whether
-    /// it did no more than let a text grow.
+    /// Judges one event, which stands in the body as `data` if it does so unchanged. Returns
+    /// whether it did no more than let a text grow.
     fn value(
         &mut self,
         mut value: Value,
@@ -325,7 +325,7 @@ impl Reader {
     ) -> Result<bool, Wrong> {
         let is_mended = data.is_none_or(|data| data.contains("\\u"));
         let Value::Object(event) = &mut value else {
-            return Err(Wrong::Shape("a piece is no object".to_owned()));
+            return Err(Wrong::Shape("an event is not an object".to_owned()));
         };
         if event.is_empty() || said(event, "type").is_some_and(is_ping) {
             return Ok(false);
@@ -354,7 +354,7 @@ impl Reader {
             Dialect::Responses(responses) => responses.event(event, &mut judge),
             Dialect::Messages(messages) => messages.event(event, &mut judge),
             Dialect::Gemini(gemini) => gemini.event(event, &mut judge),
-            Dialect::Ollama => ollama::event(event, &mut judge),
+            Dialect::Ollama(_) => ollama::event(event, &mut judge),
         };
         let before = judge.before;
         let verdict = match judged {
@@ -380,8 +380,14 @@ impl Reader {
 
     /// Takes the long texts out of an event.
     fn cut(&mut self, event: &mut Value, may_grow: bool) -> Cut {
-        let place = match &self.dialect {
+        let place = match &mut self.dialect {
             Dialect::Responses(_) => responses::place_of_text(event),
+            Dialect::Ollama(tags) => {
+                if tags.may_be_in(event) {
+                    return Cut::None;
+                }
+                None
+            }
             _ => None,
         };
         if let (Some((item, part)), Some(text)) = (place, event["delta"].as_str()) {
@@ -428,20 +434,20 @@ impl Reader {
     }
 }
 
-/// What the wires share when they judge an event.
+/// The state that all wires share when they judge an event.
 struct Judge<'a> {
     speaker: &'a Speaker,
     wire: Wire,
     notes: &'a mut Notes,
     is_finished: &'a mut bool,
     failure: &'a mut Option<ModelError>,
-    /// What the library reads before the event.
+    /// Events that the library reads before this one.
     before: Vec<Value>,
 }
 
 impl Judge<'_> {
-    /// What becomes of the answer that ends with `reason`; an error if it is none. `said` is what
-    /// the provider says about it.
+    /// Returns the outcome of the answer that ends with `reason`, or an error if it failed. `said`
+    /// is the provider's message about it.
     fn ending(&mut self, reason: &str, said: Option<&str>) -> Result<Ending, Wrong> {
         let ending = crate::finish::ending(self.wire, reason);
         self.judged(ending, reason, said)

@@ -1,10 +1,10 @@
-//! What a provider answers, in our words.
+//! The answer of a provider, as events and a completion of the core.
 
 use super::{ADAPTER, ADAPTER_WITH_TOKENS, failure};
 use crate::failure::Speaker;
 use crate::key::{Filter, clean};
-use crate::think::{Piece, Think};
 use crate::long::{self, LongTexts};
+use crate::think::{Piece, Think};
 use crate::transport::Heard;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -44,7 +44,7 @@ pub(super) struct Answer {
     /// The number of pieces that had come when something was last told.
     seen: u64,
     voice: Voice,
-    /// Where each long text is told.
+    /// The channel of each long text, by its number.
     channels: HashMap<usize, Channel>,
 }
 
@@ -54,7 +54,7 @@ enum Reading {
     Over,
 }
 
-/// What is told of an answer while it comes: thoughts apart, and secrets left out.
+/// The events of an answer while it arrives: reasoning separate from text, and without secrets.
 struct Voice {
     think: Think,
     secrets: Arc<Vec<String>>,
@@ -66,7 +66,7 @@ struct Voice {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Channel {
     Text,
-    /// What stands among the texts of an answer and is none of it.
+    /// A message in the phase `commentary`: text to the provider, reasoning here.
     Commentary,
     Thought,
     Arguments(usize),
@@ -303,8 +303,8 @@ impl Answer {
         serde_json::to_value(response.message()?).ok()
     }
 
-    /// What is kept of a message for the next request. `places` says which parts of the turn have
-    /// become of long texts: those are not kept a second time.
+    /// The form of a message that is kept for the next request. `places` has the parts of the turn
+    /// that hold long texts: those are not kept a second time.
     fn native(&self, mut message: Value, places: &[(String, usize)]) -> Option<Native> {
         let mut adapter = ADAPTER;
         long::each_token(&mut message, &mut |text| {
@@ -425,8 +425,8 @@ fn given(content: &AssistantContent) -> Option<&str> {
     text.contains(long::MARK).then_some(text)
 }
 
-/// A part of an answer, or the reason why it cannot be read. `is_native` becomes `false` if the text
-/// is not what the provider sent.
+/// A part of an answer, or the reason why it cannot be read. `is_native` becomes `false` if the
+/// text is not what the provider sent.
 fn part(
     content: AssistantContent,
     secrets: &[String],

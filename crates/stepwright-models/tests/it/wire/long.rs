@@ -1,5 +1,5 @@
-//! Long answers. Their texts do not go through the library that reads the wires, and nothing else may
-//! be seen of that.
+//! Long answers. Their texts do not go through the library that reads the wires, and nothing else
+//! may be seen of that.
 
 use super::seen::{Verdicts, hello, watch};
 use super::server::{Reply, Server};
@@ -12,7 +12,8 @@ use stepwright_models::Provider;
 
 /// A text of some 150 KiB, in pieces that differ.
 fn pieces(seed: usize, count: usize) -> Vec<String> {
-    let odd = ["\u{10fffd}", "\u{10fffd}0\u{10fffd}", "  ", "\n\n", "<think>", "\"\\", "\u{1F980}", "é"];
+    let odd =
+        ["\u{10fffd}", "\u{10fffd}0\u{10fffd}", "  ", "\n\n", "<think>", "\"\\", "\u{1F980}", "é"];
     let piece = |at: usize| {
         let words = format!("{seed}.{at} ").repeat(20 + (at * 7 + seed) % 50);
         if at % 3 == 0 { format!("{words}{}", odd[at / 3 % odd.len()]) } else { words }
@@ -25,7 +26,11 @@ fn script(wire: Wire, seed: usize, count: usize) -> Script {
     script.pieces = vec![
         Piece::Thought(pieces(seed, count)),
         Piece::Text(pieces(seed + 1, count)),
-        Piece::Call { id: "call_1".into(), name: "add".into(), arguments: vec!["{\"a\":1}".into()] },
+        Piece::Call {
+            id: "call_1".into(),
+            name: "add".into(),
+            arguments: vec!["{\"a\":1}".into()],
+        },
         Piece::Text(pieces(seed + 2, count)),
     ];
     // Its calls stand beside its text, and end with the answer.

@@ -1,8 +1,8 @@
 //! The memory that a large answer takes: at most three times its size, on every wire and in every
 //! form.
 //!
-//! A process of its own asks, so that its memory is that of the answer alone. It is this test binary
-//! again, with the one test that does so.
+//! A process of its own asks, so that its memory is that of the answer alone. It is this test
+//! binary again, with the one test that does so.
 
 use super::server::{Reply, Server};
 use super::speech::{KEY, MODEL, Script, Wire};
@@ -69,7 +69,8 @@ fn document(wire: Wire, text: &str) -> Reply {
         }),
         Wire::Responses => {
             let part = json!({"type": "output_text", "text": text, "annotations": []});
-            let item = json!({"type": "message", "id": "m", "role": "assistant", "content": [part]});
+            let item =
+                json!({"type": "message", "id": "m", "role": "assistant", "content": [part]});
             json!({"id": "r", "status": "completed", "output": [item]})
         }
         Wire::Anthropic => json!({
