@@ -30,12 +30,15 @@ pub(crate) struct Framer {
     begun: bool,
     frame: Frame,
     has_data: bool,
+    /// The length that a long line may have, in bytes: room for it is made at once, because memory that
+    /// grows is copied.
+    expected: usize,
 }
 
 impl Framer {
     pub(crate) fn new(is_lines: bool) -> Self {
         let (line, frame) = (Vec::new(), Frame::default());
-        Self { is_lines, line, begun: false, frame, has_data: false }
+        Self { is_lines, line, begun: false, frame, has_data: false, expected: 0 }
     }
 
     /// Reads on, and adds the frames that end here. The error says what is wrong with the body;
@@ -55,6 +58,9 @@ impl Framer {
             if self.line.len() + self.frame.data.len() + piece.len() > EVENT_BYTES_MAX {
                 return Err(format!("an event is longer than {EVENT_BYTES_MAX} bytes"));
             }
+            if self.line.len() + piece.len() > LONG_BYTES && self.line.capacity() < self.expected {
+                self.line.reserve_exact(self.expected - self.line.len());
+            }
             self.line.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
                 let line = self.take_line();
@@ -62,6 +68,11 @@ impl Framer {
             }
         }
         Ok(())
+    }
+
+    /// Makes room for lines of this length when a long one comes.
+    pub(crate) fn expect(&mut self, length: usize) {
+        self.expected = self.expected.max(length.min(EVENT_BYTES_MAX));
     }
 
     /// Uses this memory for the lines to come.
@@ -72,6 +83,7 @@ impl Framer {
     }
 
     fn take_line(&mut self) -> Vec<u8> {
+        self.expect(self.line.len() + LONG_BYTES);
         if self.line.capacity() <= LONG_BYTES || self.line.len() > LONG_BYTES {
             return std::mem::take(&mut self.line);
         }

@@ -108,31 +108,15 @@ impl LongTexts {
         .await;
     }
 
-    /// If the reader has paused: the text that has grown, by its number, and what it has grown by.
-    pub(crate) fn resume(&self) -> Option<Option<(usize, String)>> {
+    /// If the reader has paused: the number of the text that has grown.
+    pub(crate) fn resume(&self) -> Option<Option<usize>> {
         let mut state = self.lock();
-        if !std::mem::take(&mut state.is_paused) {
-            return None;
-        }
-        let number = state.growing;
-        Some(number.and_then(|number| Some((number, state.texts.get_mut(number)?.untold()))))
+        std::mem::take(&mut state.is_paused).then_some(state.growing)
     }
 
-    /// The pieces of a text that the library tells: its own, and those of long texts with their
-    /// numbers.
-    pub(crate) fn pieces(&self, text: String) -> Vec<(Option<usize>, String)> {
-        if !text.contains(MARK) {
-            return vec![(None, text)];
-        }
-        let mut state = self.lock();
-        let pieces = tokens(&text).map(|piece| match piece {
-            Piece::Text(text) => (None, text.to_owned()),
-            Piece::Token(number, token) => match state.texts.get_mut(number) {
-                Some(long) => (Some(number), long.untold()),
-                None => (None, token.to_owned()),
-            },
-        });
-        pieces.collect()
+    /// The next piece of a long text that has not been told, of at most [`LONG_BYTES`].
+    pub(crate) fn untold(&self, number: usize) -> Option<String> {
+        self.lock().texts.get_mut(number).and_then(LongText::untold)
     }
 
     /// The length of `text` with what its tokens stand for, in bytes.
@@ -239,21 +223,23 @@ pub(crate) fn token_number(text: &str) -> Option<usize> {
 }
 
 impl LongText {
-    fn untold(&mut self) -> String {
-        let untold = self.text.get(self.told..).unwrap_or_default().to_owned();
-        self.told = self.text.len();
-        untold
+    fn untold(&mut self) -> Option<String> {
+        let rest = self.text.get(self.told..).filter(|rest| !rest.is_empty())?;
+        let piece = rest[..rest.floor_char_boundary(LONG_BYTES)].to_owned();
+        self.told += piece.len();
+        Some(piece)
     }
 }
 
-enum Piece<'a> {
+/// A piece of a text that has tokens.
+pub(crate) enum Piece<'a> {
     Text(&'a str),
     /// A token, by its number and as it stands.
     Token(usize, &'a str),
 }
 
 /// The texts and the tokens of a text.
-fn tokens(text: &str) -> impl Iterator<Item = Piece<'_>> {
+pub(crate) fn tokens(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -309,6 +295,11 @@ impl Cutter {
     /// `true` if every text is taken out from now on.
     pub(crate) fn is_long(&self) -> bool {
         self.said > LONG_BYTES
+    }
+
+    /// The number of bytes of text that have come.
+    pub(crate) fn said(&self) -> usize {
+        self.said
     }
 
     /// Takes notice of an event that goes on as it is, and of the text in it.

@@ -172,6 +172,11 @@ impl Reader {
 
     /// Takes the next bytes of the body.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if matches!(self.dialect, Dialect::Responses(_)) {
+            // The whole text comes once more, with escapes.
+            let said = self.cutter.said();
+            self.framer.expect(said + said / 2);
+        }
         self.broken = self.framer.push(bytes, &mut self.frames).err();
     }
 

@@ -46,6 +46,14 @@ pub(super) struct Answer {
     voice: Voice,
     /// The channel of each long text, by its number.
     channels: HashMap<usize, Channel>,
+    /// The long texts that are told before anything else, and the short ones among them.
+    telling: VecDeque<(Channel, Telling)>,
+}
+
+enum Telling {
+    Text(String),
+    /// A long text, by its number.
+    Long(usize),
 }
 
 enum Reading {
@@ -164,6 +172,7 @@ impl Answer {
             seen: 0,
             voice: Voice::new(secrets),
             channels: HashMap::new(),
+            telling: VecDeque::new(),
         }
     }
 }
@@ -177,6 +186,9 @@ impl Stream for Answer {
             if let Some(event) = this.voice.ready.pop_front() {
                 this.seen = this.heard.pieces();
                 return Poll::Ready(Some(Ok(event)));
+            }
+            if this.tell_next() {
+                continue;
             }
             let polled = match &mut this.reading {
                 Reading::Over => return Poll::Ready(None),
@@ -215,11 +227,10 @@ impl Stream for Answer {
                 }
                 Poll::Pending => {
                     if let Some(grown) = this.heard.texts.resume() {
-                        let channel =
-                            grown.as_ref().and_then(|(number, _)| this.channels.get(number));
                         // Without a channel it grew where the library takes no text.
-                        if let (Some((_, text)), Some(channel)) = (grown, channel) {
-                            this.voice.tell_on(*channel, text);
+                        let channel = grown.and_then(|number| this.channels.get(&number));
+                        if let (Some(number), Some(channel)) = (grown, channel) {
+                            this.telling.push_back((*channel, Telling::Long(number)));
                         }
                         continue;
                     }
@@ -272,10 +283,36 @@ impl Answer {
 
     /// Tells a text with the long texts whose tokens stand in it.
     fn tell(&mut self, channel: Channel, text: String) {
-        for (number, text) in self.heard.texts.pieces(text) {
-            self.channels.extend(number.map(|number| (number, channel)));
+        if !text.contains(long::MARK) {
             self.voice.tell_on(channel, text);
+            return;
         }
+        for piece in long::tokens(&text) {
+            self.telling.push_back(match piece {
+                long::Piece::Text(text) => (channel, Telling::Text(text.to_owned())),
+                long::Piece::Token(number, _) => {
+                    self.channels.insert(number, channel);
+                    (channel, Telling::Long(number))
+                }
+            });
+        }
+    }
+
+    /// Tells the next piece of what is told before anything else. Returns whether there was one.
+    fn tell_next(&mut self) -> bool {
+        let Some((channel, telling)) = self.telling.front_mut() else { return false };
+        let (channel, piece) = match telling {
+            Telling::Text(text) if text.is_empty() => (*channel, None),
+            Telling::Text(text) => (*channel, Some(std::mem::take(text))),
+            Telling::Long(number) => (*channel, self.heard.texts.untold(*number)),
+        };
+        match piece {
+            Some(piece) => self.voice.tell_on(channel, piece),
+            None => {
+                self.telling.pop_front();
+            }
+        }
+        true
     }
 
     /// The answer as the library wants to have it again, with the tokens of its long texts. A long
