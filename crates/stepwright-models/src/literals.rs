@@ -30,9 +30,8 @@ pub(crate) fn parse(
         kept = place.end;
     }
     small.extend_from_slice(&data.as_bytes()[kept..]);
-    let mut value = match json::parse_slice(&small) {
-        Ok(value) => value,
-        Err(_) => return json::parse(&data).map_err(|error| (data, error)),
+    let Ok(mut value) = json::parse_slice(&small) else {
+        return json::parse(&data).map_err(|error| (data, error));
     };
     drop(small);
     let mut bytes = data.into_bytes();

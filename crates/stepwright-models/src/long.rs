@@ -108,10 +108,10 @@ impl LongTexts {
         .await;
     }
 
-    /// If the reader has paused: the number of the text that has grown.
-    pub(crate) fn resume(&self) -> Option<Option<usize>> {
+    /// Returns the number of the text that has grown, if the reader has paused for it.
+    pub(crate) fn resume(&self) -> Option<usize> {
         let mut state = self.lock();
-        std::mem::take(&mut state.is_paused).then_some(state.growing)
+        std::mem::take(&mut state.is_paused).then_some(state.growing).flatten()
     }
 
     /// The next piece of a long text that has not been told, of at most [`LONG_BYTES`].
@@ -375,7 +375,8 @@ impl Cutter {
                     .and_then(Value::as_str)
                     .is_some_and(|kind| kind.contains("arguments") || kind.contains("input"));
                 for (name, member) in members {
-                    if !READ.contains(&name.as_str()) && !(is_call && name == "delta") {
+                    let is_read = READ.contains(&name.as_str()) || (is_call && name == "delta");
+                    if !is_read {
                         self.walk(member, name, taken);
                     }
                 }

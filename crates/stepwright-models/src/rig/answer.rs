@@ -228,9 +228,8 @@ impl Stream for Answer {
                 Poll::Pending => {
                     if let Some(grown) = this.heard.texts.resume() {
                         // Without a channel it grew where the library takes no text.
-                        let channel = grown.and_then(|number| this.channels.get(&number));
-                        if let (Some(number), Some(channel)) = (grown, channel) {
-                            this.telling.push_back((*channel, Telling::Long(number)));
+                        if let Some(channel) = this.channels.get(&grown) {
+                            this.telling.push_back((*channel, Telling::Long(grown)));
                         }
                         continue;
                     }
@@ -381,7 +380,9 @@ impl Answer {
         let choice = std::mem::take(&mut response.choice);
         let given: Vec<String> =
             choice.iter().map(|content| given(content).unwrap_or_default().to_owned()).collect();
-        given.iter().for_each(|given| texts.count(given));
+        for given in &given {
+            texts.count(given);
+        }
         if let Some(message) = &mut message {
             long::each_token(message, &mut |text| {
                 if !given.contains(text) {

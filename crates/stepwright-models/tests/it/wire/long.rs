@@ -16,7 +16,7 @@ fn pieces(seed: usize, count: usize) -> Vec<String> {
         ["\u{10fffd}", "\u{10fffd}0\u{10fffd}", "  ", "\n\n", "<think>", "\"\\", "\u{1F980}", "é"];
     let piece = |at: usize| {
         let words = format!("{seed}.{at} ").repeat(20 + (at * 7 + seed) % 50);
-        if at % 3 == 0 { format!("{words}{}", odd[at / 3 % odd.len()]) } else { words }
+        if at.is_multiple_of(3) { format!("{words}{}", odd[at / 3 % odd.len()]) } else { words }
     };
     (0..count).map(piece).collect()
 }

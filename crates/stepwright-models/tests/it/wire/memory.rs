@@ -8,6 +8,7 @@ use super::server::{Reply, Server};
 use super::speech::{KEY, MODEL, Script, Wire};
 use futures_util::StreamExt as _;
 use serde_json::json;
+use std::io::Write as _;
 use std::process::Command;
 use stepwright_core::model::{Model as _, ModelEvent};
 use stepwright_models::Provider;
@@ -154,7 +155,8 @@ fn the_process_that_asks() {
         let before = memory("VmRSS");
         std::fs::write("/proc/self/clear_refs", "5").unwrap();
         ask(wire, &base, periods, is_thought).await;
-        println!("it took {} bytes", memory("VmHWM").saturating_sub(before));
+        let taken = memory("VmHWM").saturating_sub(before);
+        writeln!(std::io::stdout(), "it took {taken} bytes").unwrap();
     });
 }
 
@@ -193,7 +195,7 @@ async fn a_large_answer_takes_at_most_three_times_its_size() {
             #[expect(clippy::cast_precision_loss, reason = "for people")]
             let times = taken as f64 / size as f64;
             let line = format!("{wire:?} {form:?}: {times:.2} times its size");
-            println!("{line}");
+            writeln!(std::io::stdout(), "{line}").unwrap();
             if taken > TIMES_MAX * size {
                 too_much.push(line);
             }
