@@ -7,10 +7,10 @@ use std::sync::Arc;
 use stepwright_core::media::{Media, MediaKind, MediaSource};
 use stepwright_core::model::{ModelError, ModelErrorKind};
 
-/// How large a file may be that is sent to a model, in bytes. Providers take less.
+/// The largest file that is sent to a model, in bytes. Providers accept less.
 const ATTACHMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// What begins a file of these types.
+/// The first bytes of files of these types.
 const MAGIC: [(&[u8], &str); 9] = [
     (b"\x89PNG", "image/png"),
     (b"\xFF\xD8\xFF", "image/jpeg"),
@@ -23,7 +23,7 @@ const MAGIC: [(&[u8], &str); 9] = [
     (b"\x1A\x45\xDF\xA3", "video/webm"),
 ];
 
-/// What names of these types end with.
+/// The extensions of files of these types.
 const ENDINGS: [(&str, &str); 27] = [
     ("png", "image/png"),
     ("jpg", "image/jpeg"),
@@ -60,7 +60,7 @@ pub(crate) struct Attachment {
     pub(crate) kind: MediaKind,
     pub(crate) mime: Option<String>,
     pub(crate) source: AttachmentSource,
-    /// What to call it in an error.
+    /// The name of the attachment in an error.
     pub(crate) label: String,
 }
 
@@ -137,7 +137,7 @@ fn refusal(what: &str) -> ModelError {
     ModelError::new(ModelErrorKind::BadRequest, format!("a model cannot be given {what}"))
 }
 
-/// What a medium of this kind is called.
+/// Returns the name of this kind of medium.
 fn kind_name(kind: MediaKind) -> &'static str {
     match kind {
         MediaKind::Image => "an image",

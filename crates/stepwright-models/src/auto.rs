@@ -1,4 +1,4 @@
-//! What `auto` chooses: the best model at hand, without a question.
+//! The choice of `auto`: the best model that is available, without a question.
 
 use crate::environment::Environment;
 use crate::offline::Offline;
@@ -8,7 +8,7 @@ use stepwright_core::model::{AnyModel, Model, ModelRequest, ModelStream};
 /// The variable that says what `auto` is.
 const VARIABLE: &str = "STEPWRIGHT_MODEL";
 
-/// What `auto` is in this environment; `named` finds a model by its text.
+/// Returns the model for `auto` in this environment; `named` finds a model by its text.
 pub(crate) fn choose(
     environment: &Environment,
     named: impl Fn(&str) -> Result<AnyModel, UnknownModel>,
@@ -64,11 +64,11 @@ mod providers {
     use std::time::Duration;
     use stepwright_core::model::AnyModel;
 
-    /// How long an Ollama may take to say which models it has. One that runs on this machine takes
+    /// The longest time for an Ollama to list its models. One that runs on this machine takes
     /// a few milliseconds.
     const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 
-    /// How long its list may be, in bytes.
+    /// The longest such list, in bytes.
     const LIST_BYTES_MAX: usize = 1024 * 1024;
 
     /// The first provider whose key is set, else a model that Ollama has; else why there is none.
@@ -142,7 +142,7 @@ mod providers {
     fn fetch(url: &str) -> Option<Value> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         runtime.block_on(async {
-            // Not the client of everybody: its connections must outlive this runtime.
+            // Not the shared client: its connections must outlive this runtime.
             let builder = transport::builder().ok()?.timeout(PROBE_TIMEOUT).no_proxy();
             let client = transport::build(builder).ok()?;
             let mut response = client.get(url).send().await.ok()?.error_for_status().ok()?;
@@ -190,7 +190,7 @@ mod tests {
         address
     }
 
-    /// An address at which nobody answers.
+    /// An address without a server.
     fn nobody() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().to_string()

@@ -3,24 +3,24 @@
 /// A provider.
 #[derive(Debug)]
 pub(crate) struct Spec {
-    /// What stands before the `:`.
+    /// The name before the `:`.
     pub(crate) name: &'static str,
     pub(crate) alias: Option<&'static str>,
     pub(crate) wire: Wire,
     /// The variables of its key, best first.
     pub(crate) key_variables: &'static [&'static str],
-    /// Whether it does anything without a key at its own address.
+    /// `true` if its own address requires a key.
     pub(crate) needs_key: bool,
     /// The variables of its address, best first.
     pub(crate) base_variables: &'static [&'static str],
-    /// Its address unless somebody says otherwise. Empty where everybody has an own.
+    /// The default address. Empty if each account has its own.
     pub(crate) base_url: &'static str,
     /// A model of it, for errors, and what `auto` takes.
     pub(crate) example: &'static str,
     pub(crate) schema: Schema,
 }
 
-/// Which protocol a provider speaks, with which peculiarities.
+/// The protocol of a provider, with its peculiarities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
     OpenAi,
@@ -36,7 +36,7 @@ pub(crate) enum Wire {
     Azure,
 }
 
-/// How a provider is told the schema of an answer.
+/// The way in which a provider receives the schema of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Schema {
     /// As a parameter, and it holds its models to it.

@@ -1,11 +1,11 @@
-//! Where keys and addresses come from: the environment, or what a test says.
+//! The source of keys and addresses: the environment, or the variables of a test.
 
 use std::fmt;
 use std::sync::Arc;
 
 type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
-/// What the variables of the environment say.
+/// The variables of the environment.
 #[derive(Clone)]
 pub(crate) struct Environment(Arc<Lookup>);
 

@@ -1,4 +1,4 @@
-//! What went wrong with a provider, as an error of ours: what happened, and what to do about it.
+//! Failures of a provider as errors of the core: the cause, and what to do about it.
 
 use crate::catalogue::Wire;
 use crate::key::Key;
@@ -9,7 +9,7 @@ use stepwright_core::json;
 use stepwright_core::model::{ModelError, ModelErrorKind};
 use stepwright_core::redact::redact;
 
-/// How much of what a provider says is repeated, in characters.
+/// The longest excerpt of a provider's message in an error, in characters.
 const EXCERPT_CHARS_MAX: usize = 400;
 
 /// A failure on its way through the library that speaks the wires.
@@ -17,16 +17,16 @@ const EXCERPT_CHARS_MAX: usize = 400;
 #[error(transparent)]
 pub(crate) struct Failure(pub(crate) ModelError);
 
-/// Who spoke, for errors that name it.
+/// The provider and the model of a request, for errors that name them.
 #[derive(Clone, Debug)]
 pub(crate) struct Speaker {
     /// `openai`.
     pub(crate) provider: &'static str,
-    /// What the model is called there.
+    /// The name of the model at the provider.
     pub(crate) model: String,
     /// The variables that its key may stand in.
     pub(crate) key_variables: &'static [&'static str],
-    /// Whether a key was sent at all.
+    /// `true` if a key was sent.
     pub(crate) key: Option<Key>,
 }
 
@@ -96,7 +96,7 @@ impl Speaker {
         let said = excerpt(&self.without_key(body));
         let told = if said.is_empty() { String::new() } else { format!(": {said}") };
         let message =
-            format!("`{}` answered with `{what}` in place of a stream{told}", self.provider);
+            format!("`{}` answered with `{what}` instead of a stream{told}", self.provider);
         let mut error = ModelError::new(ModelErrorKind::Malformed, message)
             .with_hint("check the base URL, and whether the server there is one for models");
         error.retryable = false;
@@ -142,7 +142,7 @@ impl Speaker {
         let known = words.iter().find(|(_, words)| words.iter().any(|word| said.is(word)));
         let kind = known.map_or(Provider, |(kind, _)| *kind);
         let told = if said.text.is_empty() { excerpt(body) } else { said.text.clone() };
-        let message = format!("`{}` gave up within its answer: {told}", self.provider);
+        let message = format!("`{}` failed within its answer: {told}", self.provider);
         let mut error = ModelError::new(kind, message);
         if kind == Auth {
             error.hint = Some(self.key_hint());
@@ -173,7 +173,8 @@ impl Speaker {
         }
     }
 
-    /// What a provider said, without the key. Before it is cut: a piece of a key is one too.
+    /// Returns a provider's message without the key. Called before the message is cut, because a
+    /// part of a key must be removed too.
     fn without_key(&self, text: &str) -> String {
         self.key.as_ref().map_or_else(|| text.to_owned(), |key| key.redact(text))
     }
@@ -193,7 +194,7 @@ pub(crate) fn variables(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
 }
 
-/// What a body says about an error, whatever its form.
+/// The error in a body, in any of the known forms.
 struct Said {
     text: String,
     /// Types and codes, in lower case.
@@ -326,7 +327,8 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()
 }
 
-/// When to try again. A date is measured against the server's own, so no clock is asked.
+/// Returns the delay before a retry. A date is compared with the server's own, so no clock is
+/// needed.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(millis) = text("retry-after-ms").and_then(|text| text.trim().parse::<f64>().ok()) {
@@ -501,7 +503,7 @@ mod tests {
         assert_eq!(error.kind, ModelErrorKind::Malformed);
         assert_eq!(
             error.message,
-            "`openai` answered with `text/html` in place of a stream: Bad gateway"
+            "`openai` answered with `text/html` instead of a stream: Bad gateway"
         );
     }
 }

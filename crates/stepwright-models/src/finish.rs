@@ -5,7 +5,7 @@
 
 use crate::catalogue::Wire;
 
-/// What becomes of an answer that ended for a reason.
+/// The outcome of an answer, by the reason for its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// It is whole.
@@ -129,15 +129,15 @@ fn table(wire: Wire) -> Table {
     }
 }
 
-/// What becomes of an answer that ended with `reason`. A reason that is not known is a failure: it
-/// may be anything, and another try costs less than half an answer that counts as whole.
+/// Returns the outcome of an answer that ended with `reason`. An unknown reason is a failure: it
+/// may mean anything, and a retry costs less than half an answer that counts as whole.
 pub(crate) fn ending(wire: Wire, reason: &str) -> Ending {
     let known = table(wire).iter().find(|(known, _)| known.eq_ignore_ascii_case(reason));
     known.map_or(Retryable, |(_, ending)| *ending)
 }
 
-/// What becomes of an answer that a gateway calls whole, by the reason that the provider behind it
-/// gave. `None` if this version does not know that provider's word.
+/// Returns the outcome of an answer that a gateway calls whole, by the reason that the provider
+/// behind it gave. `None` if this version does not know that reason.
 pub(crate) fn native_ending(reason: &str) -> Option<Ending> {
     const GOOD: [&str; 5] = ["completed", "finished", "done", "finish_reason_stop", "tool_call"];
     const BAD: [&str; 10] = [

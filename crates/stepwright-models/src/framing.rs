@@ -4,6 +4,8 @@
 //! looks for the end of an event from its beginning again with every piece, so it is handed whole
 //! events only.
 
+use crate::long::LONG_BYTES;
+
 /// The longest event of an answer, in bytes. An image in base64 is the largest that providers send.
 pub(crate) const EVENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -21,23 +23,31 @@ pub(crate) struct Frame {
 pub(crate) struct Framer {
     /// `true` if each line is a document of its own.
     is_lines: bool,
-    /// The beginning of a line whose end has not come yet.
+    /// The beginning of a line whose end has not come yet. It may have room for more than the line:
+    /// that of a long line before it.
     line: Vec<u8>,
     /// `true` if a first line has come: a byte order mark may stand before it.
     begun: bool,
     frame: Frame,
     has_data: bool,
+    /// The length that a long line may have, in bytes: room for it is made at once, because memory that
+    /// grows is copied.
+    expected: usize,
 }
 
 impl Framer {
     pub(crate) fn new(is_lines: bool) -> Self {
         let (line, frame) = (Vec::new(), Frame::default());
-        Self { is_lines, line, begun: false, frame, has_data: false }
+        Self { is_lines, line, begun: false, frame, has_data: false, expected: 0 }
     }
 
     /// Reads on, and adds the frames that end here. The error says what is wrong with the body;
     /// frames before it are whole.
-    pub(crate) fn push(&mut self, bytes: &[u8], frames: &mut Vec<Frame>) -> Result<(), String> {
+    pub(crate) fn push(
+        &mut self,
+        bytes: &[u8],
+        frames: &mut impl Extend<Frame>,
+    ) -> Result<(), String> {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             // No server ends lines so, and what stands between two of them would not be looked at.
             let lone = |pair: &[u8]| pair[0] == b'\r' && pair[1] != b'\n';
@@ -48,13 +58,38 @@ impl Framer {
             if self.line.len() + self.frame.data.len() + piece.len() > EVENT_BYTES_MAX {
                 return Err(format!("an event is longer than {EVENT_BYTES_MAX} bytes"));
             }
+            if self.line.len() + piece.len() > LONG_BYTES && self.line.capacity() < self.expected {
+                self.line.reserve_exact(self.expected - self.line.len());
+            }
             self.line.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
-                let line = std::mem::take(&mut self.line);
+                let line = self.take_line();
                 frames.extend(self.end_of_line(line)?);
             }
         }
         Ok(())
+    }
+
+    /// Makes room for lines of this length when a long one comes.
+    pub(crate) fn expect(&mut self, length: usize) {
+        self.expected = self.expected.max(length.min(EVENT_BYTES_MAX));
+    }
+
+    /// Uses this memory for the lines to come.
+    pub(crate) fn reuse(&mut self, memory: Vec<u8>) {
+        if self.line.is_empty() {
+            self.line = memory;
+        }
+    }
+
+    fn take_line(&mut self) -> Vec<u8> {
+        self.expect(self.line.len() + LONG_BYTES);
+        if self.line.capacity() <= LONG_BYTES || self.line.len() > LONG_BYTES {
+            return std::mem::take(&mut self.line);
+        }
+        let line = self.line.clone();
+        self.line.clear();
+        line
     }
 
     /// The body has ended. An event that no empty line ends is none.
@@ -64,7 +99,7 @@ impl Framer {
     }
 
     fn end_of_line(&mut self, line: Vec<u8>) -> Result<Option<Frame>, String> {
-        let mut line = String::from_utf8(line).map_err(|_| "a piece is no text".to_owned())?;
+        let mut line = String::from_utf8(line).map_err(|_| "an event is not UTF-8".to_owned())?;
         if !std::mem::replace(&mut self.begun, true) && line.starts_with('\u{feff}') {
             line.drain(..'\u{feff}'.len_utf8());
         }
@@ -131,7 +166,7 @@ mod tests {
     fn what_is_no_event_is_an_error() {
         let read = |bytes: &[u8]| Framer::new(false).push(bytes, &mut Vec::new()).unwrap_err();
         assert_eq!(read(b"data: x\rdata: y\n"), "its lines end in CR alone");
-        assert_eq!(read(b"data: \xff\n"), "a piece is no text");
+        assert_eq!(read(b"data: \xff\n"), "an event is not UTF-8");
         let line = vec![b'x'; EVENT_BYTES_MAX];
         let mut framer = Framer { line, ..Framer::new(false) };
         let error = framer.push(b"x", &mut Vec::new()).unwrap_err();

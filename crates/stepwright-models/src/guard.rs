@@ -1,4 +1,4 @@
-//! Holds every model to its contract.
+//! Enforces the contract of every model.
 
 use futures_util::stream::{BoxStream, Stream};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -12,7 +12,7 @@ use stepwright_core::model::{
 use stepwright_core::world::Clock;
 use stepwright_core::{BoxFuture, Timestamp, World};
 
-/// How long a model may be silent unless somebody says otherwise. Models that think long before
+/// The default limit of a model's silence. Models that think for long before
 /// they speak need more than a minute; a lost connection should not hold a run for an hour.
 pub const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -46,7 +46,7 @@ pub struct Guarded<M> {
 }
 
 impl<M> Guarded<M> {
-    /// Says how long the model may be silent.
+    /// Sets how long the model may be silent.
     #[must_use]
     pub fn idle_timeout(mut self, idle: Duration) -> Self {
         self.idle = idle;
@@ -107,9 +107,9 @@ struct Enforced {
     /// Set from the first silence. It is not set anew for every event, which would cost more than
     /// the events: when it rings, it is asked whether the model has been silent all the time.
     alarm: Option<BoxFuture<'static, ()>>,
-    /// When the model last fell silent.
+    /// The time at which the model last fell silent.
     heard: Timestamp,
-    /// Whether it has spoken since.
+    /// `true` if it has spoken since.
     spoke: bool,
     /// Set from the first poll, if the whole answer has a time.
     end: Option<BoxFuture<'static, ()>>,

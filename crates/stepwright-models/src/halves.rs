@@ -1,4 +1,4 @@
-//! Letters that a gateway has cut in two.
+//! Joins surrogate pairs that a gateway has split.
 //!
 //! JSON writes letters beyond the first 65 536 as a pair of escapes, `\ud83e\udd80`. A gateway that
 //! counts its text in halves may put the first into one event and the second into the next. Neither

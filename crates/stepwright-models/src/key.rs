@@ -1,4 +1,4 @@
-//! A key that nobody reads by accident.
+//! A key that cannot be shown by accident.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// What stands in place of a key.
+/// The text that replaces a key.
 const REDACTED: &str = "[key]";
 
 /// The shortest part of a key, or of its base64, that is taken out of an error, in bytes. Providers
@@ -18,7 +18,7 @@ const PART_BYTES: usize = 8;
 /// `none` or `ollama`, which are words.
 const ANSWER_KEY_BYTES: usize = 16;
 
-/// The key of a provider. It shows itself only to whoever calls [`Key::expose`].
+/// The key of a provider. Only [`Key::expose`] returns it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Key(Arc<Forms>);
 
@@ -72,7 +72,7 @@ impl Key {
         text
     }
 
-    /// What is taken out of answers: the key and its base64, whole. Nothing of a short key.
+    /// The texts that are removed from answers: the whole key and its base64. None for a short key.
     pub(crate) fn secrets(&self) -> Vec<String> {
         if self.0.key.len() < ANSWER_KEY_BYTES {
             return Vec::new();
@@ -120,13 +120,14 @@ impl Filter {
         Self { secrets, held: String::new() }
     }
 
-    /// What can be told of the text, now that `piece` has come.
+    /// Returns the text that can be passed on after `piece` has arrived.
     pub(crate) fn push(&mut self, piece: String) -> String {
         if self.secrets.is_empty() {
             return piece;
         }
-        let all =
-            if self.held.is_empty() { piece } else { std::mem::take(&mut self.held) + &piece };
+        let mut all = piece;
+        all.insert_str(0, &self.held);
+        self.held.clear();
         let mut text = match clean(&all, &self.secrets) {
             Cow::Borrowed(_) => all,
             Cow::Owned(clean) => clean,

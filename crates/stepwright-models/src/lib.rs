@@ -37,6 +37,10 @@ pub mod guard;
 mod halves;
 #[cfg(feature = "providers")]
 mod key;
+#[cfg(feature = "providers")]
+mod literals;
+#[cfg(feature = "providers")]
+mod long;
 pub mod offline;
 #[cfg(feature = "providers")]
 mod provider;

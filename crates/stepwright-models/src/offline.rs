@@ -111,17 +111,17 @@ fn events(request: &ModelRequest) -> Result<Vec<ModelEvent>, ModelError> {
     Ok(text_events(answer(&given, request.instructions.as_deref().unwrap_or_default())?))
 }
 
-/// What there is to quote from.
+/// The sources of quotations.
 struct Given {
-    /// What was said last in somebody's name.
+    /// The last message of the user.
     message: String,
-    /// What tools have answered since.
+    /// The results of tools since.
     results: Vec<String>,
-    /// What went wrong with the others.
+    /// The errors of tools since.
     failures: Vec<String>,
-    /// Whether nothing was answered since.
+    /// `true` if no tool has answered since.
     is_first_turn: bool,
-    /// Which turn of the conversation this is, from 1.
+    /// The number of the turn, from 1.
     turn: usize,
 }
 

@@ -12,7 +12,7 @@ use stepwright_core::redact::redact;
 
 /// A provider of language models, such as `openai` or `ollama`.
 ///
-/// What is not said here comes from the provider's usual variables in the environment:
+/// Settings that are not given here come from the provider's usual environment variables:
 /// `OPENAI_API_KEY`, `OPENAI_BASE_URL` and so on. `docs/models.md` lists them. A program that needs
 /// no more than that names its models by text: [`model`](crate::model).
 ///
@@ -33,16 +33,16 @@ pub struct Provider {
     key: Option<Key>,
 }
 
-/// An address that somebody has said.
+/// An address that was given in code or in the name of a model.
 #[derive(Clone, Debug)]
 struct BaseUrl {
     url: String,
-    /// Whether it stands in the text that names a model. Such a text may come from a file that
-    /// somebody else wrote: a key from the environment does not go there.
+    /// `true` if the address is part of the text that names a model. Such a text may come from a
+    /// file by another author: a key from the environment is not sent there.
     in_text: bool,
 }
 
-/// Where a provider is, and how to get in.
+/// The address of a provider, and its key.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) spec: &'static Spec,
@@ -83,7 +83,7 @@ impl Provider {
         PROVIDERS.iter().flat_map(|spec| [Some(spec.name), spec.alias]).flatten()
     }
 
-    /// What it is called.
+    /// The name of the provider.
     pub fn name(&self) -> &'static str {
         self.spec.name
     }
@@ -97,8 +97,7 @@ impl Provider {
         self
     }
 
-    /// Gives the key. It is sent to the provider and shown to nobody: neither logs nor errors nor
-    /// `Debug` have it.
+    /// Sets the key. It is sent to the provider and is in no log, error or `Debug` output.
     #[must_use]
     pub fn api_key(mut self, key: impl AsRef<str>) -> Self {
         self.key = Some(Key::new(key.as_ref()));
@@ -154,7 +153,7 @@ impl Provider {
         }
     }
 
-    /// Whether its key is at hand, so that `auto` may take it.
+    /// Returns `true` if its key is available, so that `auto` may choose it.
     pub(crate) fn has_key(&self) -> bool {
         self.environment.first(self.spec.key_variables).is_some()
     }
@@ -195,13 +194,13 @@ impl Provider {
         Ok((url.trim_end_matches('/').to_owned(), version))
     }
 
-    /// What the environment says about its address.
+    /// Returns the address in the environment, if one is set.
     fn usual_address(&self) -> Option<String> {
         let url = self.environment.first(self.spec.base_variables)?;
         Some(if self.spec.wire == Wire::Ollama { ollama_address(&url) } else { url })
     }
 
-    /// Whether this is where the provider itself is.
+    /// Returns `true` if this is the provider's own address.
     fn is_own_address(&self, url: &str) -> bool {
         self.spec.wire == Wire::Azure || same_place(url, self.spec.base_url)
     }
@@ -228,13 +227,13 @@ fn no_address(text: &str, url: &str) -> UnknownModel {
     UnknownModel::Model {
         text: text.to_owned(),
         reason: format!(
-            "`{}` is no address of a server: write `https://host:port/path`",
+            "`{}` is not the address of a server: write `https://host:port/path`",
             redact(url)
         ),
     }
 }
 
-/// Whether two addresses lead to one server: the same scheme, host and port.
+/// Returns `true` if two addresses belong to one server: the same scheme, host and port.
 fn same_place(one: &str, other: &str) -> bool {
     let place = |url: &str| {
         let uri: http::Uri = url.parse().ok()?;
@@ -245,8 +244,8 @@ fn same_place(one: &str, other: &str) -> bool {
     place(one).is_some_and(|one| Some(one) == place(other))
 }
 
-/// `OLLAMA_HOST` as Ollama itself reads it: scheme and port may be missing, and the address at
-/// which a server listens to everybody is not one to call it by.
+/// Returns the address in `OLLAMA_HOST` as Ollama reads it: scheme and port may be missing, and an
+/// address that means all interfaces is replaced by one that a client can use.
 pub(crate) fn ollama_address(host: &str) -> String {
     let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
     let (authority, path) = match rest.find('/') {
@@ -271,7 +270,7 @@ mod tests {
         Provider::with_environment(name, Environment::of(variables)).unwrap()
     }
 
-    /// Where a text leads, and with which key.
+    /// Returns the address and the key that a text leads to.
     fn way<const N: usize>(
         text: &str,
         variables: [(&'static str, &str); N],
@@ -361,7 +360,7 @@ mod tests {
     fn what_is_no_address_is_refused() {
         for url in ["localhost:4000", "ftp://a.test", "http://", "http://a.test?x=1", "not one"] {
             let error = provider("openai", []).base_url(url).model("m").unwrap_err();
-            assert!(error.to_string().contains("no address of a server"), "{url}: {error}");
+            assert!(error.to_string().contains("not the address of a server"), "{url}: {error}");
         }
     }
 

@@ -11,8 +11,8 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use stepwright_core::model::{AnyModel, Model};
 use stepwright_core::{Error, ErrorKind};
 
-/// How alike two names must be for one to be suggested for the other, from 0 to 1: `ofline` and
-/// `offline` are, `openai` and `offline` are not.
+/// The similarity of two names from which one is suggested for the other, from 0 to 1: `ofline` and
+/// `offline` are similar enough, `openai` and `offline` are not.
 const ALIKE: f64 = 0.8;
 
 type Factory = dyn Fn(&str) -> Result<AnyModel, UnknownModel> + Send + Sync;
@@ -39,8 +39,8 @@ pub struct Models {
 }
 
 impl Models {
-    /// What is built in: the providers of `docs/models.md` (with the feature `providers`),
-    /// `offline`, and `auto`, which is the best one at hand.
+    /// Returns the built-in models: the providers of `docs/models.md` (with the feature
+    /// `providers`), `offline`, and `auto`, which is the best one that is available.
     pub fn new() -> Self {
         let mut models = Self { factories: BTreeMap::new() };
         #[cfg(feature = "providers")]
@@ -129,7 +129,7 @@ impl fmt::Debug for Models {
     }
 }
 
-/// Why a text names no model.
+/// The reason why a text names no model.
 ///
 /// ```
 /// use stepwright_models::{UnknownModel, model};
@@ -146,9 +146,9 @@ pub enum UnknownModel {
     /// There is no such provider.
     #[error("there is no model provider `{provider}`")]
     Provider {
-        /// What was asked for.
+        /// The name that was asked for.
         provider: String,
-        /// What was probably meant.
+        /// A similar name that exists.
         suggestion: Option<String>,
         /// The providers that there are.
         known: Vec<String>,
@@ -156,9 +156,9 @@ pub enum UnknownModel {
     /// The provider has no such model.
     #[error("`{text}` names no model: {reason}")]
     Model {
-        /// What was asked for.
+        /// The name that was asked for.
         text: String,
-        /// What the provider says.
+        /// The error of the provider.
         reason: String,
     },
     /// The name of the model is missing.
@@ -180,7 +180,7 @@ pub enum UnknownModel {
 }
 
 impl UnknownModel {
-    /// What to do about it.
+    /// Advice for the caller.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Provider { suggestion: Some(meant), .. } => {

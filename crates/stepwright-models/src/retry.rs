@@ -9,10 +9,10 @@ use std::time::Duration;
 use stepwright_core::model::{AnyModel, Model, ModelError, ModelEvent, ModelRequest, ModelStream};
 use stepwright_core::{BoxFuture, World};
 
-/// How often a request is sent again, unless somebody says otherwise.
+/// The default number of retries of a request.
 const RETRIES: u32 = 2;
 
-/// How long to wait before the first retry, unless the provider says.
+/// The delay before the first retry, unless the provider asks for another.
 const DELAY: Duration = Duration::from_millis(500);
 
 /// The longest wait between two requests that a policy comes to by itself.
@@ -22,7 +22,7 @@ const DELAY_MAX: Duration = Duration::from_secs(30);
 /// a step that can wait for that long has retries of its own, or another model.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
-/// How a request that failed is sent again.
+/// The rules for retries of a failed request.
 ///
 /// Waits grow: the first is about `delay`, each further one about twice as long, up to `delay_max`.
 /// Chance takes up to half of each away, so that many who failed together do not come back
@@ -48,13 +48,13 @@ const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How often it is sent again at the most. 0 is never.
+    /// The highest number of retries. 0 means none.
     pub max: u32,
-    /// How long to wait before the first retry.
+    /// The delay before the first retry.
     pub delay: Duration,
-    /// The longest wait.
+    /// The longest delay.
     pub delay_max: Duration,
-    /// The longest wait that a provider may ask for; if it asks for more, the error is given at
+    /// The longest delay that a provider may ask for. If it asks for more, the error is returned at
     /// once.
     pub retry_after_max: Duration,
 }
@@ -71,7 +71,7 @@ impl RetryPolicy {
         Self { max: 0, ..Self::default() }
     }
 
-    /// What is left of it after `retries` retries.
+    /// Returns the policy for the requests after `retries` retries.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -88,8 +88,8 @@ impl RetryPolicy {
         Self { max: self.max.saturating_sub(retries), delay, ..self.clone() }
     }
 
-    /// How long to wait after `error`, the failure of attempt `attempt` counted from 1; `None` if
-    /// it is not tried again.
+    /// Returns the delay after `error`, the failure of attempt `attempt` counted from 1; `None` if
+    /// it is not retried.
     fn delay(&self, error: &ModelError, attempt: u32, world: &World) -> Option<Duration> {
         if attempt > self.max || !error.retryable {
             return None;
@@ -108,7 +108,7 @@ impl RetryPolicy {
 /// [`RetryPolicy::default`]. Waits by Tokio's clock.
 ///
 /// For models that a program asks itself: agents try again by themselves, and a model that is
-/// wrapped in this as well would be asked more often than anybody wants.
+/// wrapped in this as well would be asked too often.
 ///
 /// ```
 /// use stepwright_core::message::Message;
@@ -218,7 +218,7 @@ struct Asking {
 
 type OnRetry = dyn FnMut(&ModelError, u32, Duration) -> Told + Send;
 
-/// What whoever is told of a retry does before the wait begins.
+/// A callback that runs before the delay of a retry begins.
 type Told = BoxFuture<'static, Result<(), ModelError>>;
 
 impl Asking {
@@ -241,7 +241,7 @@ enum State {
     Waiting(ModelStream, u32),
     /// The attempt before this one has failed, and that is told.
     Telling(Told, Duration, u32),
-    /// What is waited for before this attempt.
+    /// The delay before this attempt.
     Pausing(BoxFuture<'static, ()>, u32),
     /// Something was handed on: there is no way back.
     Speaking(ModelStream),

@@ -8,6 +8,7 @@ use crate::adapt::adapted;
 use crate::attachment::{Attachment, AttachmentSource};
 use crate::catalogue::{Schema, Spec, Wire};
 use crate::failure::{Failure, Speaker};
+use crate::long;
 use crate::provider::Connection;
 use crate::transport::{self, Heard};
 use bytes::Bytes;
@@ -42,6 +43,10 @@ use stepwright_core::model::{
 
 /// Names the form in which turns are kept for replay.
 const ADAPTER: &str = "rig/1";
+
+/// Names that form for turns with long texts. A token stands for each, with the number of the part
+/// of the turn that has the text.
+const ADAPTER_WITH_TOKENS: &str = "rig/2";
 
 /// The longest answer of a Claude model that this version does not know, in tokens. Anthropic wants
 /// to be told one.
@@ -266,7 +271,7 @@ impl Inner {
         }
         if let Some(schema) = request.output_schema {
             let schema = rig_core::schemars::Schema::try_from(schema)
-                .map_err(|error| bad(format!("the output schema is no JSON Schema: {error}")))?;
+                .map_err(|error| bad(format!("the output schema is not a JSON Schema: {error}")))?;
             asked = asked.output_schema(schema);
         }
         if let Some(effort) = request.options.reasoning_effort {
@@ -324,16 +329,31 @@ impl Inner {
     }
 
     /// The form in which this very model gave the turn. Another's is of no use to it: signatures
-    /// and encrypted thoughts are readable only to whoever wrote them.
+    /// and encrypted reasoning can be read only by the model that wrote them.
     fn native(&self, turn: &AssistantTurn) -> Option<AssistantMessage> {
-        let native = turn.native.as_ref().filter(|native| native.adapter == ADAPTER)?;
+        let native = turn.native.as_ref()?;
+        if ![ADAPTER, ADAPTER_WITH_TOKENS].contains(&native.adapter.as_str()) {
+            return None;
+        }
         if native.data.get("model")?.as_str()? != self.id {
             return None;
         }
-        match serde_json::from_value(native.data.get("message")?.clone()).ok()? {
-            RigMessage::Assistant(turn) => Some(turn),
-            _ => None,
+        let mut message = native.data.get("message")?.clone();
+        if native.adapter == ADAPTER_WITH_TOKENS {
+            long::each_token(&mut message, &mut |token| {
+                let part = long::token_number(token).and_then(|part| turn.parts.get(part));
+                if let Some(Part::Text { text } | Part::Reasoning { text }) = part {
+                    text.clone_into(token);
+                }
+            });
         }
+        let RigMessage::Assistant(mut message) = serde_json::from_value(message).ok()? else {
+            return None;
+        };
+        if native.adapter == ADAPTER_WITH_TOKENS {
+            message.content = message.content.into_iter().map(renewed).collect();
+        }
+        Some(message)
     }
 
     async fn medium(&self, media: &Media) -> Result<UserContent, ModelError> {
@@ -359,6 +379,22 @@ impl Inner {
             Some(content) if sendable => Ok(content),
             _ => Err(attachment.refused_by(&self.id)),
         }
+    }
+}
+
+/// `content` with its long texts in place of tokens. The library takes the provider's form of a
+/// part for outdated if the part is not what it was when that form was kept.
+fn renewed(content: AssistantContent) -> AssistantContent {
+    let native = match &content {
+        AssistantContent::Text(text) => &text.native,
+        AssistantContent::Reasoning(thought) => &thought.native,
+        AssistantContent::ToolCall(call) => &call.native,
+        AssistantContent::Image(image) => &image.native,
+        _ => &None,
+    };
+    match native.as_ref().map(|native| native.item.clone()) {
+        Some(item) => content.with_native(item),
+        None => content,
     }
 }
 
@@ -460,10 +496,10 @@ fn failure(error: ProviderError, speaker: &Speaker) -> ModelError {
         },
         ProviderError::Truncated => truncated(speaker),
         ProviderError::Json(error) => {
-            speaker.error(Malformed, format!("`{provider}` sent what is not its wire: {error}"))
+            speaker.error(Malformed, format!("`{provider}` sent an invalid answer: {error}"))
         }
         ProviderError::Response(reason) => {
-            speaker.error(Malformed, format!("the answer of `{provider}` does not fit: {reason}"))
+            speaker.error(Malformed, format!("the answer of `{provider}` is invalid: {reason}"))
         }
         ProviderError::ProviderResponse(answer) if answer.refusal => {
             let mut error = speaker.in_band(&answer.body);
@@ -502,7 +538,7 @@ struct Line {
     speaker: Arc<Speaker>,
     wire: Wire,
     heard: Arc<Heard>,
-    /// What is read in place of the answer of a server.
+    /// A recorded answer that is read instead of a server's.
     recorded: Option<Recorded>,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a piece of an answer has the shape that its wire gives it.
+//! Checks that each piece of an answer has the shape that its wire defines.
 //!
 //! The library that reads the wires takes what it knows out of a piece and leaves the rest. A text
 //! that is a number, or calls that are no list, would be left out without a word, and the answer
@@ -13,7 +13,7 @@ use std::borrow::Cow;
 /// for all blocks up to this one, however few there are.
 const BLOCK_INDEX_MAX: u64 = 10_000;
 
-/// What is wrong with an event, if anything.
+/// Returns the first mistake in the shape of an event.
 pub(crate) fn mistake(wire: Wire, event: &Map<String, Value>) -> Option<String> {
     let checked = match wire {
         Wire::OpenAi | Wire::Xai => responses(event),
@@ -65,15 +65,26 @@ fn is_known(event: &Map<String, Value>, known: &[&str]) -> Checked<bool> {
 /// The text of an event that is a piece of text and nothing else, in the shape that nearly all
 /// events of an answer have: what is right is seen here at a fraction of the price of looking at
 /// everything.
-pub(crate) fn is_plain_text(wire: Wire, data: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn plain_text(wire: Wire, data: &str) -> Option<PlainText<'_>> {
+    let alone = |text| PlainText { text, item: 0, part: 0 };
     match wire {
         Wire::OpenAi | Wire::Xai => {
             serde_json::from_str(data).ok().and_then(plain::Responses::into_text)
         }
-        Wire::Anthropic => serde_json::from_str(data).ok().and_then(plain::Messages::into_text),
+        Wire::Anthropic => {
+            serde_json::from_str(data).ok().and_then(plain::Messages::into_text).map(alone)
+        }
         Wire::Gemini | Wire::Ollama => None,
-        _ => serde_json::from_str(data).ok().and_then(plain::Chat::into_text),
+        _ => serde_json::from_str(data).ok().and_then(plain::Chat::into_text).map(alone),
     }
+}
+
+/// A piece of text, and its place in a Responses answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PlainText<'a> {
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) item: u64,
+    pub(crate) part: u64,
 }
 
 /// Pieces of text as the wires have them. An event with anything that is not named here is looked
@@ -151,13 +162,17 @@ mod plain {
         kind: &'a str,
         #[serde(borrow)]
         delta: Cow<'a, str>,
+        output_index: Option<u64>,
+        content_index: Option<u64>,
         error: Option<IgnoredAny>,
     }
 
     impl<'a> Responses<'a> {
-        pub(super) fn into_text(self) -> Option<Cow<'a, str>> {
+        pub(super) fn into_text(self) -> Option<super::PlainText<'a>> {
             let is_plain = self.error.is_none() && self.kind == "response.output_text.delta";
-            is_plain.then_some(self.delta)
+            let (item, part) = (self.output_index, self.content_index);
+            let (item, part) = (item.unwrap_or(0), part.unwrap_or(0).checked_mul(2)?);
+            is_plain.then_some(super::PlainText { text: self.delta, item, part })
         }
     }
 
@@ -205,7 +220,7 @@ fn chat(piece: &Map<String, Value>) -> Checked<()> {
                         object(part, "a part of `content`")?;
                     }
                 }
-                Some(_) => return Err("`content` is no text".to_owned()),
+                Some(_) => return Err("`content` is not a string".to_owned()),
             }
             text(said, "refusal")?;
             text(said, "reasoning_content")?;
@@ -215,7 +230,7 @@ fn chat(piece: &Map<String, Value>) -> Checked<()> {
                 match function.get("arguments") {
                     // Some servers give them parsed.
                     None | Some(Value::Null | Value::String(_) | Value::Object(_)) => {}
-                    Some(_) => return Err("`arguments` are no text".to_owned()),
+                    Some(_) => return Err("`arguments` are not a string".to_owned()),
                 }
             }
         }
@@ -319,7 +334,7 @@ fn ollama(line: &Map<String, Value>) -> Checked<()> {
         named(function)?;
         match function.get("arguments") {
             None | Some(Value::Null | Value::String(_) | Value::Object(_)) => {}
-            Some(_) => return Err("`arguments` are no object".to_owned()),
+            Some(_) => return Err("`arguments` are not an object".to_owned()),
         }
     }
     Ok(())
@@ -330,14 +345,14 @@ fn has(object: &Map<String, Value>, name: &str) -> bool {
 }
 
 fn object<'a>(value: &'a Value, what: &str) -> Checked<&'a Map<String, Value>> {
-    value.as_object().ok_or_else(|| format!("{what} is no object"))
+    value.as_object().ok_or_else(|| format!("{what} is not an object"))
 }
 
 fn part<'a>(object: &'a Map<String, Value>, name: &str) -> Checked<Option<&'a Map<String, Value>>> {
     match object.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(part)) => Ok(Some(part)),
-        Some(_) => Err(format!("`{name}` is no object")),
+        Some(_) => Err(format!("`{name}` is not an object")),
     }
 }
 
@@ -345,7 +360,7 @@ fn list<'a>(object: &'a Map<String, Value>, name: &str) -> Checked<&'a [Value]> 
     match object.get(name) {
         None | Some(Value::Null) => Ok(&[]),
         Some(Value::Array(list)) => Ok(list),
-        Some(_) => Err(format!("`{name}` is no list")),
+        Some(_) => Err(format!("`{name}` is not a list")),
     }
 }
 
@@ -353,7 +368,7 @@ fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Checked<Option<&'a st
     match object.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(format!("`{name}` is no text")),
+        Some(_) => Err(format!("`{name}` is not a string")),
     }
 }
 
@@ -388,24 +403,24 @@ mod tests {
             (
                 Wire::OpenAiChat,
                 r#"{"choices": [{"delta": {"content": 7}}]}"#,
-                "`content` is no text",
+                "`content` is not a string",
             ),
-            (Wire::OpenAiChat, r#"{"choices": "no"}"#, "`choices` is no list"),
+            (Wire::OpenAiChat, r#"{"choices": "no"}"#, "`choices` is not a list"),
             // A text is right, and something beside it is not.
             (
                 Wire::OpenAiChat,
                 r#"{"choices": [{"delta": {"content": "x", "tool_calls": {}}}]}"#,
-                "`tool_calls` is no list",
+                "`tool_calls` is not a list",
             ),
             (
                 Wire::OpenAiChat,
                 r#"{"choices": [{"delta": {"content": "x"}, "message": 7}]}"#,
-                "`message` is no object",
+                "`message` is not an object",
             ),
             (
                 Wire::OpenAiChat,
                 r#"{"choices": [{"delta": {"content": "x"}, "finish_reason": 7}]}"#,
-                "`finish_reason` is no text",
+                "`finish_reason` is not a string",
             ),
             (
                 Wire::Anthropic,
@@ -413,11 +428,11 @@ mod tests {
                     "delta": {"type": "text_delta", "text": "x"}}"#,
                 "a block has a number beyond 10000",
             ),
-            (Wire::OpenAiChat, r#"{"choices": [{"delta": "no"}]}"#, "`delta` is no object"),
+            (Wire::OpenAiChat, r#"{"choices": [{"delta": "no"}]}"#, "`delta` is not an object"),
             (
                 Wire::OpenAiChat,
                 r#"{"choices": [{"delta": {"tool_calls": {"index": 0}}}]}"#,
-                "`tool_calls` is no list",
+                "`tool_calls` is not a list",
             ),
             (
                 Wire::OpenAiChat,
@@ -428,7 +443,7 @@ mod tests {
             (
                 Wire::OpenAi,
                 r#"{"type": "response.function_call_arguments.delta", "delta": {}}"#,
-                "`delta` is no text",
+                "`delta` is not a string",
             ),
             (
                 Wire::OpenAi,
@@ -444,9 +459,9 @@ mod tests {
             (
                 Wire::Gemini,
                 r#"{"candidates": [{"content": {"parts": [{"text": 7}]}}]}"#,
-                "`text` is no text",
+                "`text` is not a string",
             ),
-            (Wire::Gemini, r#"{"candidates": {}}"#, "`candidates` is no list"),
+            (Wire::Gemini, r#"{"candidates": {}}"#, "`candidates` is not a list"),
         ];
         for (wire, data, expected) in cases {
             assert_eq!(one(wire, data).as_deref(), Some(expected), "{data}");

@@ -1,6 +1,6 @@
-//! Thoughts that stand in front of the text, between `<think>` and `</think>`.
+//! Reasoning in front of the text, between `<think>` and `</think>`.
 //!
-//! Servers without a parser for a model that thinks hand on its thoughts so. The tags may be cut
+//! Servers without a parser for a reasoning model send its reasoning like this. The tags may be cut
 //! anywhere.
 
 const OPEN: &str = "<think>";
@@ -13,7 +13,7 @@ pub(crate) enum Piece {
     Thought(String),
 }
 
-/// Tells thoughts from the text of an answer.
+/// Separates reasoning from the text of an answer.
 #[derive(Debug)]
 pub(crate) enum Think {
     /// The beginning, while it may still become the opening tag.
@@ -33,7 +33,7 @@ impl Default for Think {
 }
 
 impl Think {
-    /// What `piece` adds to the thoughts and to the text.
+    /// Returns the reasoning and the text that `piece` adds.
     pub(crate) fn push(&mut self, piece: String) -> Vec<Piece> {
         let mut told = Vec::new();
         let mut rest = piece;
@@ -48,7 +48,8 @@ impl Think {
                     text => (Self::Text, text.to_owned()),
                 },
                 Self::Opening(held) => {
-                    let all = held + &rest;
+                    // The first piece may be long.
+                    let all = if held.is_empty() { rest } else { held + &rest };
                     let begin = all.trim_start();
                     if let Some(inside) = begin.strip_prefix(OPEN) {
                         let inside = inside.to_owned();
@@ -77,7 +78,7 @@ impl Think {
         told
     }
 
-    /// What is left when the answer has ended.
+    /// Returns the pieces that are held back, when the answer has ended.
     pub(crate) fn end(&mut self) -> Vec<Piece> {
         let mut told = Vec::new();
         match std::mem::replace(self, Self::Text) {
@@ -90,20 +91,11 @@ impl Think {
         told
     }
 
-    /// The thoughts and the text of a whole answer, if it begins with thoughts.
+    /// Returns the reasoning and the text of a whole answer, if it begins with reasoning.
     pub(crate) fn split(text: &str) -> Option<(String, String)> {
-        if !text.trim_start().starts_with(OPEN) {
-            return None;
-        }
-        let mut think = Self::default();
-        let (mut thoughts, mut rest) = (String::new(), String::new());
-        for piece in think.push(text.to_owned()).into_iter().chain(think.end()) {
-            match piece {
-                Piece::Text(piece) => rest.push_str(&piece),
-                Piece::Thought(piece) => thoughts.push_str(&piece),
-            }
-        }
-        Some((thoughts, rest))
+        let inside = text.trim_start().strip_prefix(OPEN)?;
+        let (thoughts, rest) = inside.split_once(CLOSE).unwrap_or((inside, ""));
+        Some((thoughts.trim().to_owned(), rest.trim_start().to_owned()))
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::catalogue::Wire;
 use crate::failure::Speaker;
 use crate::framing::EVENT_BYTES_MAX;
-use crate::reader::{Notes, Reader, Wrong};
+use crate::long::LongTexts;
+use crate::reader::{Notes, Read, Reader, Wrong};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -17,22 +18,26 @@ use std::time::Duration;
 use stepwright_core::BoxFuture;
 use stepwright_core::model::{ModelError, ModelErrorKind};
 
-/// How long a provider may take to accept a connection. How long it may be silent after that is
-/// for the guard to say.
+/// The longest time for a provider to accept a connection. The guard limits the silence after
+/// that.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How much of an answer that is no stream is read, in bytes.
+/// The longest part that is read of an answer that is not a stream, in bytes.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
-/// How long a whole answer may be, in bytes. The longest text of any model is far below this, and
-/// an answer takes several times its length in memory while it is put together.
+/// The longest answer, in bytes. The longest text of any model is far below this, and
+/// an answer takes up to three times its length in memory while it is put together.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// How long a stream may stay open after the model has said that it has finished. What may come
-/// then are counts and the sign that nothing more comes.
+/// The number of times that a whole answer may be repeated. OpenAI's Responses repeat each text
+/// up to four times.
+const REPEATS_MAX: usize = 4;
+
+/// The time for which a stream may stay open after the finish reason. Only
+/// token counts and the end marker may arrive then.
 const FINISH_GRACE: Duration = Duration::from_secs(3);
 
-/// Where providers are told the key. With no key, nothing of this is sent.
+/// The headers for keys. Without a key, none of them is sent.
 const KEY_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
 // Connections are kept open between requests, and reading the platform's certificates takes
@@ -42,13 +47,13 @@ static CLIENT: LazyLock<Result<reqwest::Client, String>> = LazyLock::new(|| buil
 /// The pieces of an answer, as they come.
 pub(crate) type Pieces = BoxStream<'static, Result<Bytes, ModelError>>;
 
-/// How every client of this crate is made.
+/// Returns the settings of every client in this crate.
 pub(crate) fn builder() -> Result<reqwest::ClientBuilder, String> {
     let tls = tls().map_err(|error| error.to_string())?;
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .connect_timeout(CONNECT_TIMEOUT)
-        // A redirect would take the key along to somebody else.
+        // A redirect would send the key to another server.
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("stepwright/", env!("CARGO_PKG_VERSION"))))
 }
@@ -135,9 +140,10 @@ pub(crate) async fn answer(
     let events = match begun {
         Some((first, Some(b'{' | b'['))) if wire != Wire::Ollama => {
             let document = whole(first, body, &speaker).await?;
-            let document = String::from_utf8_lossy(&document);
-            let mut reader = Reader::new(wire, speaker.clone());
-            let read = reader.read_document(&document);
+            let document = String::from_utf8(document)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+            let mut reader = Reader::new(wire, speaker.clone(), heard.texts.clone());
+            let read = reader.read_document(document);
             heard.note(reader.notes());
             let events = read.map_err(|wrong| failed(wrong, &speaker))?;
             stream::iter([Ok(Bytes::from(events))]).boxed()
@@ -176,7 +182,7 @@ fn is_stream(wire: Wire, kind: &str, letter: u8) -> bool {
     }
 }
 
-/// What comes of a body up to its first letter, and that letter.
+/// Returns the body up to its first character, and that character.
 async fn beginning_of(body: &mut Pieces) -> Result<(Bytes, Option<u8>), ModelError> {
     let mut first = Vec::new();
     loop {
@@ -209,7 +215,8 @@ fn prepared(
     speaker: &Speaker,
 ) -> Result<reqwest::Request, ModelError> {
     let (parts, body) = request.into_parts();
-    let wrong = |_| speaker.error(ModelErrorKind::BadRequest, "the base URL is no address");
+    let wrong =
+        |_| speaker.error(ModelErrorKind::BadRequest, "the base URL is not a valid address");
     let mut url: reqwest::Url = parts.uri.to_string().parse().map_err(wrong)?;
     let mut headers = parts.headers;
     // A key in an address ends up in the logs of every proxy on the way.
@@ -241,7 +248,7 @@ fn prepared(
     Ok(request)
 }
 
-/// Where a request goes, without what might be secret in its address.
+/// Returns the address of a request without its secrets.
 fn place(url: &reqwest::Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
@@ -302,11 +309,19 @@ struct Reading {
     read: usize,
     /// Set when the model has finished.
     grace: Option<BoxFuture<'static, ()>>,
-    /// What is wrong behind the events that were given last.
+    /// The error behind the events that were given last.
     broken: Option<ModelError>,
+    /// `true` if a text has grown that is told before anything else is read.
+    has_grown: bool,
 }
 
 impl Reading {
+    /// The number of bytes that count for the length of the answer.
+    fn counted(&self) -> usize {
+        let repeated = self.reader.repeated().min(REPEATS_MAX * ANSWER_BYTES_MAX);
+        self.read.saturating_sub(repeated)
+    }
+
     /// The next piece. None comes when the model has finished and the server says nothing more.
     async fn next(&mut self, wire: Wire) -> Option<Result<Bytes, ModelError>> {
         // Google has no sign for the end, and says more after a reason to finish.
@@ -329,37 +344,56 @@ impl Reading {
 
 /// The events of a body, piece by piece, each judged. The first error is the end.
 fn pieces(body: Pieces, speaker: Arc<Speaker>, wire: Wire, heard: Arc<Heard>) -> Pieces {
-    let reader = Reader::new(wire, speaker.clone());
-    let state = Some(Reading { body, reader, read: 0, grace: None, broken: None });
+    let reader = Reader::new(wire, speaker.clone(), heard.texts.clone());
+    let (grace, broken, has_grown) = (None, None, false);
+    let state = Some(Reading { body, reader, read: 0, grace, broken, has_grown });
     stream::unfold(state, move |state| {
         let (speaker, heard) = (speaker.clone(), heard.clone());
         async move {
             let mut reading = state?;
-            if let Some(error) = reading.broken.take() {
-                return Some((Err(error), None));
-            }
-            let (events, is_end) = match reading.next(wire).await {
-                Some(Ok(piece)) => {
-                    reading.read += piece.len();
-                    if reading.read > ANSWER_BYTES_MAX {
-                        let mistake = format!("its answer is longer than {ANSWER_BYTES_MAX} bytes");
-                        return Some((Err(misshapen(&mistake, &speaker)), None));
-                    }
-                    heard.piece();
-                    let (events, read) = reading.reader.read(&piece);
+            let (events, is_end) = loop {
+                let mut events = Vec::new();
+                if let Some(error) = reading.broken.take() {
+                    return Some((Err(error), None));
+                }
+                if std::mem::take(&mut reading.has_grown) {
+                    heard.texts.pause().await;
+                }
+                match reading.reader.read(&mut events) {
+                    Ok(Read::All) => {}
+                    Ok(Read::Grown) => reading.has_grown = true,
                     // What was said before counts, whether it came together or not.
-                    reading.broken = read.err().map(|wrong| failed(wrong, &speaker));
-                    (Ok(events), false)
+                    Err(wrong) => reading.broken = Some(failed(wrong, &speaker)),
                 }
-                // What the provider said before counts for more than how it went away.
-                Some(Err(error)) => {
-                    let Err(Wrong::Failed(failure)) = reading.reader.end() else {
-                        let usage = Box::new(reading.reader.notes().usage);
-                        return Some((Err(ModelError { usage, ..error }), None));
-                    };
-                    (Err(Wrong::Failed(failure)), true)
+                if !events.is_empty() {
+                    break (Ok(events), false);
                 }
-                None => (reading.reader.end(), true),
+                heard.note(reading.reader.notes());
+                if reading.has_grown || reading.broken.is_some() {
+                    continue;
+                }
+                break match reading.next(wire).await {
+                    Some(Ok(piece)) => {
+                        reading.read += piece.len();
+                        if reading.counted() > ANSWER_BYTES_MAX {
+                            let mistake =
+                                format!("its answer is longer than {ANSWER_BYTES_MAX} bytes");
+                            return Some((Err(misshapen(&mistake, &speaker)), None));
+                        }
+                        heard.piece();
+                        reading.reader.push(&piece);
+                        continue;
+                    }
+                    // What the provider said before counts for more than how it went away.
+                    Some(Err(error)) => {
+                        let Err(Wrong::Failed(failure)) = reading.reader.end() else {
+                            let usage = Box::new(reading.reader.notes().usage);
+                            return Some((Err(ModelError { usage, ..error }), None));
+                        };
+                        (Err(Wrong::Failed(failure)), true)
+                    }
+                    None => (reading.reader.end(), true),
+                };
             };
             heard.note(reading.reader.notes());
             let rest = (!is_end).then_some(reading);
@@ -381,7 +415,7 @@ fn failed(wrong: Wrong, speaker: &Speaker) -> ModelError {
 
 fn misshapen(mistake: &str, speaker: &Speaker) -> ModelError {
     let provider = speaker.provider;
-    let message = format!("`{provider}` sent what is not its wire: {mistake}");
+    let message = format!("`{provider}` sent an invalid answer: {mistake}");
     speaker.error(ModelErrorKind::Malformed, message)
 }
 
@@ -394,12 +428,14 @@ fn broken(error: reqwest::Error, speaker: &Speaker) -> ModelError {
     )
 }
 
-/// What one request has heard so far.
+/// The state that a request and its answer share.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
     pieces: AtomicU64,
     request_id: OnceLock<String>,
     notes: Mutex<Notes>,
+    /// The texts of the answer that do not go through the library.
+    pub(crate) texts: Arc<LongTexts>,
 }
 
 impl Heard {
@@ -408,7 +444,7 @@ impl Heard {
         notes.clone_into(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// What the answer has told beside its text.
+    /// Returns the facts about the answer beside its text.
     pub(crate) fn notes(&self) -> Notes {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -427,12 +463,12 @@ impl Heard {
         self.pieces.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many pieces have come.
+    /// Returns the number of pieces that have arrived.
     pub(crate) fn pieces(&self) -> u64 {
         self.pieces.load(Ordering::Relaxed)
     }
 
-    /// What the provider calls the request, if it said.
+    /// Returns the provider's id of the request, if it sent one.
     pub(crate) fn request_id(&self) -> Option<String> {
         self.request_id.get().cloned()
     }

@@ -1,14 +1,14 @@
-//! What the instructions say about the form of the answer.
+//! The form of the answer that the instructions ask for.
 
 use super::sentences::Sentence;
 
-/// How many sentences are quoted when nobody asks for a number.
+/// The number of sentences that are quoted by default.
 const SENTENCES_DEFAULT: usize = 5;
 
-/// The most that anybody can ask for. More is a copy and no digest.
+/// The highest number that can be asked for. More is a copy and no digest.
 const SENTENCES_MAX: usize = 50;
 
-/// How many words may stand between a number and what it counts: `three of the most telling facts`
+/// The most words between a number and its noun: `three of the most telling facts`
 /// has four.
 const GAP_WORDS_MAX: usize = 4;
 
@@ -20,7 +20,7 @@ const NUMBERS: [&str; 13] = [
     "eleven", "twelve",
 ];
 
-/// How the answer looks.
+/// The form of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Format {
     /// At most how many sentences.
@@ -36,7 +36,7 @@ impl Default for Format {
 }
 
 impl Format {
-    /// What a text asks for; nothing if it says nothing about that.
+    /// Returns the form that a text asks for, if it asks for one.
     pub(super) fn read(text: &str) -> Option<Self> {
         let text = text.to_lowercase();
         let words: Vec<&str> =

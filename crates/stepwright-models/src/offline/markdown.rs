@@ -3,10 +3,10 @@
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// How far the end of a link is looked for, in bytes. Bounds the work on hostile texts.
+/// The longest distance to the end of a link, in bytes. Bounds the work on hostile texts.
 const LINK_BYTES_MAX: usize = 500;
 
-/// How deep links and images are followed into each other: an image in a link, and one to spare.
+/// The deepest nesting of links and images: an image in a link, and one to spare.
 const LINK_DEPTH_MAX: usize = 3;
 
 /// The paragraphs and items of lists in a text, each on one line and without markup.
@@ -37,12 +37,12 @@ fn texts_of(value: &Value, passages: &mut Vec<String>) {
     }
 }
 
-/// What the lines so far make.
+/// The blocks of the lines so far.
 #[derive(Default)]
 struct Passages {
     done: Vec<String>,
     open: String,
-    /// Whether the open one is an item of a list, whose next lines are indented.
+    /// `true` if the open block is an item of a list, whose next lines are indented.
     in_item: bool,
     /// The names of links that are defined elsewhere in the text, in small letters.
     defined: BTreeSet<String>,
@@ -156,7 +156,7 @@ fn definition(line: &str) -> Option<&str> {
     (!name.contains(']')).then_some(name)
 }
 
-/// What follows `- `, `3. ` or `- [x] `.
+/// Returns the text after `- `, `3. ` or `- [x] `.
 fn item_text(line: &str) -> Option<&str> {
     let text = if let Some(text) = line.strip_prefix(['-', '*', '+', '•']) {
         text
@@ -254,7 +254,7 @@ fn link<'a>(text: &'a str, defined: &BTreeSet<String>) -> Option<(&'a str, usize
     Some((label, end + 1 + tail))
 }
 
-/// Where the bracket that `text` begins with is closed.
+/// Returns the place where the bracket at the beginning of `text` is closed.
 fn closing(text: &str, open: char, close: char) -> Option<usize> {
     let mut depth = 0;
     for (at, letter) in text.char_indices().take_while(|(at, _)| *at < LINK_BYTES_MAX) {
@@ -298,7 +298,7 @@ fn entity(text: &str) -> Option<(char, usize)> {
     KNOWN.iter().find(|(name, _)| text.starts_with(name)).map(|(name, c)| (*c, name.len()))
 }
 
-/// What a person can read on a page, one block a paragraph.
+/// Returns the readable text of a page, one block a paragraph.
 fn html_to_text(html: &str) -> String {
     const SILENT: [&str; 8] = ["head", "script", "style", "nav", "noscript", "svg", "pre", "table"];
     const INLINE: [&str; 14] = [

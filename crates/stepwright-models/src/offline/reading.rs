@@ -1,4 +1,4 @@
-//! Which tools give more to read, and what to ask of them.
+//! The tools that give more to read, and the calls that are made of them.
 
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
@@ -14,12 +14,12 @@ const MESSAGE_BYTES_MAX: usize = 4000;
 /// A message of at most this many words is its own key phrase.
 const PHRASE_WORDS_MAX: usize = 6;
 
-/// What a tool is called that changes something. Nobody has decided that such a thing be done.
+/// Words in the names of tools that change something. Such a tool is not called without a decision.
 const CHANGING: &str = "\
     add append buy cancel create delete drop edit exec execute kill move pay post put remove \
     rename run save send set update upload write";
 
-/// What the parameter of a tool stands for.
+/// The meaning of a tool's parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wants {
     Path,
@@ -132,7 +132,7 @@ fn is_path(token: &str) -> bool {
     has_ending && (token.contains('/') || (stem.chars().count() > 1 && !HOSTS.contains(&ending)))
 }
 
-/// What the message is about, in a few of its own words.
+/// Returns the subject of the message, in a few of its own words.
 fn key_phrase(message: &str) -> String {
     let asked: Vec<&str> = message.split_whitespace().collect();
     if asked.len() <= PHRASE_WORDS_MAX {

@@ -7,9 +7,9 @@ use unicode_segmentation::UnicodeSegmentation as _;
 pub(super) struct Sentence {
     /// The sentence, without line breaks.
     pub(super) text: String,
-    /// Which paragraph or item of a list it is from.
+    /// The number of its paragraph or item of a list.
     pub(super) passage: usize,
-    /// Whether it is the first one there.
+    /// `true` if it is the first one there.
     pub(super) opens: bool,
 }
 
@@ -23,7 +23,7 @@ pub(super) fn of(passages: &[String]) -> Vec<Sentence> {
     all
 }
 
-/// How many words it has, by the rules of Unicode.
+/// Returns the number of its words, by the rules of Unicode.
 pub(super) fn word_count(text: &str) -> usize {
     text.unicode_words().count()
 }
@@ -48,7 +48,7 @@ fn split(text: &str) -> Vec<String> {
     let mut letters = text.char_indices().peekable();
     while let Some((at, letter)) = letters.next() {
         match letter {
-            // A backtick that nobody closes opens nothing.
+            // A backtick without a partner opens nothing.
             '`' => in_code = !in_code && text[at + 1..].contains('`'),
             '。' | '！' | '？' if !in_code => {
                 push(&mut sentences, &text[start..at + letter.len_utf8()]);
@@ -81,7 +81,7 @@ fn push(sentences: &mut Vec<String>, text: &str) {
     }
 }
 
-/// Whether a mark between these two texts ends a sentence.
+/// Returns `true` if a mark between these two texts ends a sentence.
 fn ends_sentence(before: &str, mark: char, after: &str) -> bool {
     // Decimal numbers, versions, file names, addresses.
     if !after.is_empty() && !after.starts_with(char::is_whitespace) {

@@ -1,4 +1,5 @@
-//! Which sentences tell most: `TextRank` over cosine similarity, then a choice without repetition.
+//! Finds the most important sentences: `TextRank` over cosine similarity, then a choice without
+//! repetition.
 
 use super::sentences::{Sentence, word_count};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -17,7 +18,8 @@ const WORDS_EASY: f64 = 24.0;
 /// The usual share of rank that flows along edges, from the `PageRank` paper.
 const DAMPING: f64 = 0.85;
 
-/// How much more often a reader begins at a sentence that repeats the question than at another.
+/// The weight of a sentence that repeats the question, compared with another, as the start of a
+/// reader.
 const QUESTION_PULL: f64 = 20.0;
 
 /// Ranks are final when none moves by more than this, relative to an average rank of 1.
@@ -26,7 +28,8 @@ const TOLERANCE: f64 = 1e-4;
 /// Far more rounds than convergence takes; a bound, not a setting.
 const ROUNDS_MAX: usize = 100;
 
-/// How much of the choice is rank, and how much is being unlike what is chosen already.
+/// The share of the rank in the choice; the rest is the difference from the sentences chosen
+/// before.
 const RANK_SHARE: f64 = 0.7;
 
 /// Sentences that are alike to this degree say the same.
@@ -67,15 +70,15 @@ fn evenly(sentences: Vec<Sentence>) -> Vec<Sentence> {
     numbered.filter(|(i, _)| kept.contains(i)).map(|(_, sentence)| sentence).collect()
 }
 
-/// What a text is about is said early in it: the first sentence counts half as much again as the
-/// last, and the advantage is gone within the first quarter.
+/// The extra weight of early sentences, which name the subject: the first counts half as much again
+/// as the last, and the advantage is gone within the first quarter.
 #[expect(clippy::cast_precision_loss, reason = "counts are small")]
 fn lead(nth: usize, all: usize) -> f64 {
     let place = nth as f64 / all as f64;
     1.0 + 0.5 * (1.0 - 4.0 * place).max(0.0)
 }
 
-/// How well a sentence stands alone, as a factor of its rank.
+/// Returns a factor of the rank: lower for a sentence that does not stand alone.
 #[expect(clippy::cast_precision_loss, reason = "counts are small")]
 fn worth(sentence: &Sentence) -> f64 {
     // They point at something that is not quoted with them.

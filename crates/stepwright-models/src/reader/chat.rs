@@ -120,7 +120,7 @@ impl Chat {
                     delta.insert("content".to_owned(), text.into());
                 }
                 Some(content) if content == text => {}
-                Some(_) => return Err("`text` is not what `delta` says".to_owned().into()),
+                Some(_) => return Err("`text` differs from `delta`".to_owned().into()),
             }
         }
         let Some(Value::Object(mut message)) = message else { return Ok(()) };
@@ -151,7 +151,7 @@ impl Chat {
         Ok(())
     }
 
-    /// What a text that repeats everything said so far says beyond it.
+    /// Returns the rest of a text that repeats everything said so far.
     fn rest_of<'a>(&self, text: &'a str) -> Option<&'a str> {
         let (before, rest) = text.split_at_checked(self.said_bytes)?;
         let mut same = DefaultHasher::new();
@@ -181,7 +181,7 @@ impl Chat {
             judge.notes.is_refusal = true;
         }
         if delta.get("audio").and_then(|audio| audio.get("data")).is_some_and(|data| data != "") {
-            return Err("the answer is a sound, which is not read here".to_owned().into());
+            return Err("the answer is audio, which is not supported".to_owned().into());
         }
         self.has_more |= list(delta, "images").next().is_some();
         for call in list_mut(delta, "tool_calls") {

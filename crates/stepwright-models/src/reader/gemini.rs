@@ -4,8 +4,8 @@ use super::{Judge, Object, Verdict, Wrong, list, said};
 use crate::finish::Ending;
 use serde_json::Value;
 
-/// What a part of an answer may be. The parts beside text, calls and data say what the provider's
-/// own tools have done.
+/// The known kinds of parts. Those beside text, calls and data describe the work of the provider's
+/// own tools.
 const PARTS: [&str; 10] = [
     "text",
     "functionCall",

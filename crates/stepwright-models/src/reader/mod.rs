@@ -1,4 +1,4 @@
-//! Reads an answer before the library that speaks the wires does.
+//! Checks an answer before the library that decodes the wires reads it.
 //!
 //! The library takes what it knows out of an event and leaves the rest, and it takes the word of a
 //! server for the end of an answer. So each event is judged here first: an error is found wherever
@@ -19,8 +19,11 @@ use crate::failure::{Speaker, find_error};
 use crate::finish::Ending;
 use crate::framing::{Frame, Framer};
 use crate::halves::Halves;
-use crate::shape::{is_plain_text, mistake};
+use crate::literals;
+use crate::long::{Cut, Cutter, LONG_BYTES, LongTexts, MARK};
+use crate::shape::{mistake, plain_text};
 use serde_json::{Map, Value};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use stepwright_core::json::{self, JsonError};
 use stepwright_core::message::Usage;
@@ -28,6 +31,21 @@ use stepwright_core::model::{ModelError, ModelErrorKind};
 
 /// Names and words of events that say only that the server is there.
 const PINGS: [&str; 5] = ["ping", "keep-alive", "keepalive", "heartbeat", "processing"];
+
+/// The kinds of events that may tell a text once more that has come in pieces.
+const WHOLES: [&str; 3] = [".done\"", "response.completed\"", "response.incomplete\""];
+
+/// The length of the beginning of an event in which its kind is looked for, in bytes.
+const HEAD_BYTES: usize = 256;
+
+/// Tells how far a body has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// All that has come has been read.
+    All,
+    /// A text has grown.
+    Grown,
+}
 
 /// The reason why an answer is no answer.
 #[derive(Debug)]
@@ -50,7 +68,7 @@ impl From<ModelError> for Wrong {
     }
 }
 
-/// What an answer has told beside its text and its calls.
+/// Facts about an answer beside its text and its calls.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
     pub(crate) usage: Usage,
@@ -63,7 +81,7 @@ pub(crate) struct Notes {
     pub(crate) commentary: Vec<bool>,
 }
 
-/// What becomes of an event.
+/// The verdict on an event.
 enum Verdict {
     /// It goes on as it came.
     Same,
@@ -79,7 +97,14 @@ pub(crate) struct Reader {
     wire: Wire,
     speaker: Arc<Speaker>,
     framer: Framer,
+    /// The frames that have come and are not read.
+    frames: VecDeque<Frame>,
+    /// The reason why nothing is read behind those frames.
+    broken: Option<String>,
     halves: Halves,
+    cutter: Cutter,
+    /// The number of bytes of events that have told once more what had come.
+    repeated: usize,
     notes: Notes,
     dialect: Dialect,
     /// The failure of an answer whose last counts are still to come.
@@ -96,16 +121,16 @@ enum Dialect {
     Responses(responses::Responses),
     Messages(messages::Messages),
     Gemini(gemini::Gemini),
-    Ollama,
+    Ollama(ollama::Tags),
 }
 
 impl Reader {
-    pub(crate) fn new(wire: Wire, speaker: Arc<Speaker>) -> Self {
+    pub(crate) fn new(wire: Wire, speaker: Arc<Speaker>, texts: Arc<LongTexts>) -> Self {
         let dialect = match wire {
             Wire::OpenAi | Wire::Xai => Dialect::Responses(responses::Responses::default()),
             Wire::Anthropic => Dialect::Messages(messages::Messages::default()),
             Wire::Gemini => Dialect::Gemini(gemini::Gemini),
-            Wire::Ollama => Dialect::Ollama,
+            Wire::Ollama => Dialect::Ollama(ollama::Tags::default()),
             Wire::OpenAiChat
             | Wire::Azure
             | Wire::DeepSeek
@@ -117,7 +142,11 @@ impl Reader {
             wire,
             speaker,
             framer: Framer::new(wire == Wire::Ollama),
+            frames: VecDeque::new(),
+            broken: None,
             halves: Halves::default(),
+            cutter: Cutter::new(texts),
+            repeated: 0,
             notes: Notes::default(),
             dialect,
             failure: None,
@@ -126,9 +155,14 @@ impl Reader {
         }
     }
 
-    /// What the answer has told beside its text so far.
+    /// Returns the facts about the answer so far, beside its text.
     pub(crate) fn notes(&self) -> &Notes {
         &self.notes
+    }
+
+    /// The number of bytes of events that have told once more what had come.
+    pub(crate) fn repeated(&self) -> usize {
+        self.repeated
     }
 
     /// `true` if the model has finished, and only the end of the stream is missing.
@@ -136,20 +170,32 @@ impl Reader {
         self.is_finished
     }
 
-    /// Reads on, and gives the events that the library may read; and what is wrong behind them.
-    pub(crate) fn read(&mut self, bytes: &[u8]) -> (Vec<u8>, Result<(), Wrong>) {
-        let (mut frames, mut out) = (Vec::new(), Vec::new());
-        let framed = self.framer.push(bytes, &mut frames);
-        for frame in frames {
-            if let Err(wrong) = self.frame(&frame, &mut out) {
-                return (out, Err(wrong));
+    /// Takes the next bytes of the body.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if matches!(self.dialect, Dialect::Responses(_)) {
+            // The whole text comes once more, with escapes.
+            let said = self.cutter.said();
+            self.framer.expect(said + said / 2);
+        }
+        self.broken = self.framer.push(bytes, &mut self.frames).err();
+    }
+
+    /// Reads what has come, up to where a text has grown that does not go through the library, and
+    /// adds the events that the library may read to `out`. An error stands behind those.
+    pub(crate) fn read(&mut self, out: &mut Vec<u8>) -> Result<Read, Wrong> {
+        while let Some(frame) = self.frames.pop_front() {
+            if self.frame(frame, out)? {
+                return Ok(Read::Grown);
             }
         }
-        (out, framed.map_err(Wrong::from))
+        match self.broken.take() {
+            Some(mistake) => Err(mistake.into()),
+            None => Ok(Read::All),
+        }
     }
 
     /// Reads a whole answer that came as one document in place of a stream.
-    pub(crate) fn read_document(&mut self, document: &str) -> Result<Vec<u8>, Wrong> {
+    pub(crate) fn read_document(&mut self, document: String) -> Result<Vec<u8>, Wrong> {
         let value = self.parse(document)?;
         let mut out = Vec::new();
         // Google gives the pieces of its streams as a list where a request does not ask for events.
@@ -175,7 +221,7 @@ impl Reader {
     pub(crate) fn end(&mut self) -> Result<Vec<u8>, Wrong> {
         let mut out = Vec::new();
         if let Some(frame) = self.framer.end()? {
-            self.frame(&frame, &mut out)?;
+            self.frame(frame, &mut out)?;
         }
         self.failed()?;
         Ok(out)
@@ -193,67 +239,101 @@ impl Reader {
         ModelError { usage: Box::new(self.notes.usage), ..error }.into()
     }
 
-    fn frame(&mut self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), Wrong> {
+    /// Reads one frame. Returns whether it did no more than let a text grow.
+    fn frame(&mut self, frame: Frame, out: &mut Vec<u8>) -> Result<bool, Wrong> {
         let data = frame.data.trim();
         if self.is_over
             || data.is_empty()
             || is_ping(&frame.name)
             || is_ping(data.trim_matches('"'))
         {
-            return Ok(());
+            return Ok(false);
         }
         if data == "[DONE]" {
-            return self.done(out);
+            self.done(out)?;
+            return Ok(false);
         }
         if frame.name == "error" {
             return Err(self.spent(self.speaker.in_band(data)));
         }
-        if self.failure.is_none() && !self.halves.is_waiting() && self.is_plain(data) {
-            self.emit(data, out);
-            return Ok(());
+        if data.len() > LONG_BYTES {
+            let value = self.parse(frame.data)?;
+            return self.value(value, None, out);
         }
-        let value = self.parse(data)?;
+        let may_be_plain = self.failure.is_none()
+            && !self.halves.is_waiting()
+            && !self.cutter.is_long()
+            && !data.contains(MARK);
+        if may_be_plain && self.is_plain(data) {
+            self.emit(data, out);
+            return Ok(false);
+        }
+        let value = self.parse(data.to_owned())?;
         self.value(value, Some(data), out)
     }
 
-    /// Whether this is a piece of text and nothing else: what is right is seen at a fraction of the
-    /// price of looking at everything.
+    /// Returns whether this is a piece of text and nothing else: what is right is seen at a
+    /// fraction of the price of looking at everything.
     fn is_plain(&mut self, data: &str) -> bool {
-        let Some(text) = is_plain_text(self.wire, data) else { return false };
-        if let Dialect::Chat(chat) = &mut self.dialect {
-            chat.say(&text);
+        let Some(plain) = plain_text(self.wire, data) else { return false };
+        match &mut self.dialect {
+            Dialect::Chat(chat) => chat.say(&plain.text),
+            Dialect::Responses(_) => {
+                let streamed = self.cutter.streamed();
+                streamed.piece(plain.item, plain.part, &plain.text);
+                streamed.give(plain.item, plain.part, &plain.text);
+            }
+            _ => {}
         }
+        self.cutter.pass(&plain.text);
         true
     }
 
-    fn parse(&mut self, data: &str) -> Result<Value, Wrong> {
-        let no_json = |error: JsonError| Wrong::Shape(format!("a piece is no JSON: {error}"));
-        let mut value = match json::parse(data) {
-            Ok(value) if !self.halves.is_waiting() => return Ok(value),
+    fn parse(&mut self, data: String) -> Result<Value, Wrong> {
+        let no_json = |error: JsonError| Wrong::Shape(format!("an event is not JSON: {error}"));
+        let is_waiting = self.halves.is_waiting();
+        // Texts that have come in pieces are told once more at the end.
+        let head = &data[..data.floor_char_boundary(HEAD_BYTES)];
+        let is_whole = WHOLES.iter().any(|kind| head.contains(kind));
+        let streamed = self.cutter.streamed();
+        let given = |text: &str| streamed.given(text).filter(|_| is_whole).map(str::to_owned);
+        let (length, mut spare) = (data.len(), None);
+        let parsed = literals::parse(data, given, &mut spare);
+        if let Some(spare) = spare {
+            // The next event is as long as this one was.
+            self.framer.reuse(spare);
+            self.repeated += length;
+        }
+        let mut value = match parsed {
+            Ok(value) if !is_waiting => return Ok(value),
             Ok(value) => value,
-            Err(error @ JsonError::Syntax(_)) => match Halves::readable(data) {
-                Some(readable) => json::parse(&readable).map_err(no_json)?,
+            Err((data, error @ JsonError::Syntax(_))) => match Halves::readable(&data) {
+                Some(readable) => {
+                    drop(data);
+                    json::parse(&readable).map_err(no_json)?
+                }
                 None => return Err(no_json(error)),
             },
-            Err(error) => return Err(no_json(error)),
+            Err((_, error)) => return Err(no_json(error)),
         };
         self.halves.mend(&mut value);
         Ok(value)
     }
 
-    /// Judges one event, which stands in the body as `data` if it does so unchanged.
+    /// Judges one event, which stands in the body as `data` if it does so unchanged. Returns
+    /// whether it did no more than let a text grow.
     fn value(
         &mut self,
         mut value: Value,
         data: Option<&str>,
         out: &mut Vec<u8>,
-    ) -> Result<(), Wrong> {
+    ) -> Result<bool, Wrong> {
         let is_mended = data.is_none_or(|data| data.contains("\\u"));
         let Value::Object(event) = &mut value else {
-            return Err(Wrong::Shape("a piece is no object".to_owned()));
+            return Err(Wrong::Shape("an event is not an object".to_owned()));
         };
         if event.is_empty() || said(event, "type").is_some_and(is_ping) {
-            return Ok(());
+            return Ok(false);
         }
         let is_cleaned = usage::clean(event, self.wire);
         usage::note(event, self.wire, &mut self.notes.usage);
@@ -261,7 +341,7 @@ impl Reader {
             return Err(self.spent(self.speaker.in_band(&error.to_string())));
         }
         if self.failure.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         if let Some(mistake) = mistake(self.wire, event) {
             return Err(Wrong::Shape(mistake));
@@ -279,22 +359,52 @@ impl Reader {
             Dialect::Responses(responses) => responses.event(event, &mut judge),
             Dialect::Messages(messages) => messages.event(event, &mut judge),
             Dialect::Gemini(gemini) => gemini.event(event, &mut judge),
-            Dialect::Ollama => ollama::event(event, &mut judge),
+            Dialect::Ollama(_) => ollama::event(event, &mut judge),
         };
         let before = judge.before;
         let verdict = match judged {
             Err(Wrong::Failed(error)) => return Err(self.spent(*error)),
             judged => judged?,
         };
+        let may_grow = before.is_empty() && !self.is_finished;
         for event in before {
             self.emit(&event.to_string(), out);
         }
-        match (verdict, data) {
-            (Verdict::Dropped, _) => {}
-            (Verdict::Same, Some(data)) if !is_cleaned && !is_mended => self.emit(data, out),
+        if matches!(verdict, Verdict::Dropped) {
+            return Ok(false);
+        }
+        match (self.cut(&mut value, may_grow), verdict, data) {
+            (Cut::Grown, ..) => return Ok(true),
+            (Cut::None, Verdict::Same, Some(data)) if !is_cleaned && !is_mended => {
+                self.emit(data, out);
+            }
             _ => self.emit(&value.to_string(), out),
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// Takes the long texts out of an event.
+    fn cut(&mut self, event: &mut Value, may_grow: bool) -> Cut {
+        let place = match &mut self.dialect {
+            Dialect::Responses(_) => responses::place_of_text(event),
+            Dialect::Ollama(tags) => {
+                if tags.may_be_in(event) {
+                    return Cut::None;
+                }
+                None
+            }
+            _ => None,
+        };
+        if let (Some((item, part)), Some(text)) = (place, event["delta"].as_str()) {
+            self.cutter.streamed().piece(item, part, text);
+        }
+        let cut = self.cutter.cut(event, may_grow);
+        if let (Some((item, part)), Some(given)) = (place, event["delta"].as_str())
+            && cut != Cut::Grown
+        {
+            self.cutter.streamed().give(item, part, given);
+        }
+        cut
     }
 
     /// The server says that nothing more comes.
@@ -329,20 +439,20 @@ impl Reader {
     }
 }
 
-/// What the wires share when they judge an event.
+/// The state that all wires share when they judge an event.
 struct Judge<'a> {
     speaker: &'a Speaker,
     wire: Wire,
     notes: &'a mut Notes,
     is_finished: &'a mut bool,
     failure: &'a mut Option<ModelError>,
-    /// What the library reads before the event.
+    /// Events that the library reads before this one.
     before: Vec<Value>,
 }
 
 impl Judge<'_> {
-    /// What becomes of the answer that ends with `reason`; an error if it is none. `said` is what
-    /// the provider says about it.
+    /// Returns the outcome of the answer that ends with `reason`, or an error if it failed. `said`
+    /// is the provider's message about it.
     fn ending(&mut self, reason: &str, said: Option<&str>) -> Result<Ending, Wrong> {
         let ending = crate::finish::ending(self.wire, reason);
         self.judged(ending, reason, said)

@@ -44,6 +44,22 @@ pub(super) fn from_document(document: Value) -> Value {
     if is_answer { json!({"type": kind, "response": document}) } else { document }
 }
 
+/// The numbers of the item and of the part whose text an event adds to. Parts of a summary have odd
+/// ones.
+pub(super) fn place_of_text(event: &Value) -> Option<(u64, u64)> {
+    let number = |name: &str| event.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let part = match event.get("type").and_then(Value::as_str)? {
+        "response.output_text.delta"
+        | "response.refusal.delta"
+        | "response.reasoning_text.delta" => number("content_index").checked_mul(2)?,
+        "response.reasoning_summary_text.delta" => {
+            number("summary_index").checked_mul(2)?.checked_add(1)?
+        }
+        _ => return None,
+    };
+    Some((number("output_index"), part))
+}
+
 impl Responses {
     pub(super) fn event(
         &mut self,

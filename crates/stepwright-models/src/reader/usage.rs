@@ -5,7 +5,7 @@ use crate::catalogue::Wire;
 use serde_json::Value;
 use stepwright_core::message::Usage;
 
-/// Where counts stand in the events of a wire.
+/// The places of token counts in the events of a wire.
 fn places(wire: Wire) -> &'static [&'static str] {
     match wire {
         Wire::OpenAi | Wire::Xai => &["/response/usage", "/usage"],

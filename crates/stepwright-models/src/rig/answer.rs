@@ -1,8 +1,9 @@
-//! What a provider answers, in our words.
+//! The answer of a provider, as events and a completion of the core.
 
-use super::{ADAPTER, failure};
+use super::{ADAPTER, ADAPTER_WITH_TOKENS, failure};
 use crate::failure::Speaker;
 use crate::key::{Filter, clean};
+use crate::long::{self, LongTexts};
 use crate::think::{Piece, Think};
 use crate::transport::Heard;
 use base64::Engine as _;
@@ -15,9 +16,9 @@ use rig_core::message::{
     AssistantContent, DocumentSourceKind, Image, MimeType, ToolCall as RigCall,
 };
 use rig_core::streaming::{CompletionStream, Item, PartKind, StreamEvent};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -43,6 +44,16 @@ pub(super) struct Answer {
     /// The number of pieces that had come when something was last told.
     seen: u64,
     voice: Voice,
+    /// The channel of each long text, by its number.
+    channels: HashMap<usize, Channel>,
+    /// The long texts that are told before anything else, and the short ones among them.
+    telling: VecDeque<(Channel, Telling)>,
+}
+
+enum Telling {
+    Text(String),
+    /// A long text, by its number.
+    Long(usize),
 }
 
 enum Reading {
@@ -51,7 +62,7 @@ enum Reading {
     Over,
 }
 
-/// What is told of an answer while it comes: thoughts apart, and secrets left out.
+/// The events of an answer while it arrives: reasoning separate from text, and without secrets.
 struct Voice {
     think: Think,
     secrets: Arc<Vec<String>>,
@@ -63,6 +74,8 @@ struct Voice {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Channel {
     Text,
+    /// A message in the phase `commentary`: text to the provider, reasoning here.
+    Commentary,
     Thought,
     Arguments(usize),
 }
@@ -88,6 +101,14 @@ impl Voice {
             self.piece(piece);
         }
         self.say(Channel::Thought, text);
+    }
+
+    fn tell_on(&mut self, channel: Channel, text: String) {
+        match channel {
+            Channel::Text => self.text(text),
+            Channel::Thought => self.thought(text),
+            Channel::Commentary | Channel::Arguments(_) => self.say(channel, text),
+        }
     }
 
     fn piece(&mut self, piece: Piece) {
@@ -116,7 +137,7 @@ impl Voice {
         if !text.is_empty() {
             self.ready.push_back(match self.channel {
                 Channel::Text => ModelEvent::TextDelta(text),
-                Channel::Thought => ModelEvent::ReasoningDelta(text),
+                Channel::Thought | Channel::Commentary => ModelEvent::ReasoningDelta(text),
                 Channel::Arguments(index) => ModelEvent::ToolArgumentsDelta { index, json: text },
             });
         }
@@ -150,6 +171,8 @@ impl Answer {
             heard,
             seen: 0,
             voice: Voice::new(secrets),
+            channels: HashMap::new(),
+            telling: VecDeque::new(),
         }
     }
 }
@@ -163,6 +186,9 @@ impl Stream for Answer {
             if let Some(event) = this.voice.ready.pop_front() {
                 this.seen = this.heard.pieces();
                 return Poll::Ready(Some(Ok(event)));
+            }
+            if this.tell_next() {
+                continue;
             }
             let polled = match &mut this.reading {
                 Reading::Over => return Poll::Ready(None),
@@ -200,6 +226,13 @@ impl Stream for Answer {
                     this.reading = Reading::End(events.finish().boxed());
                 }
                 Poll::Pending => {
+                    if let Some(grown) = this.heard.texts.resume() {
+                        // Without a channel it grew where the library takes no text.
+                        if let Some(channel) = this.channels.get(&grown) {
+                            this.telling.push_back((*channel, Telling::Long(grown)));
+                        }
+                        continue;
+                    }
                     let pieces = this.heard.pieces();
                     if pieces == this.seen {
                         return Poll::Pending;
@@ -217,10 +250,10 @@ impl Answer {
         let call = |part: usize| self.calls.iter().position(|known| *known == part);
         match event {
             StreamEvent::Text { part, text } if self.commentary.contains(&part.index()) => {
-                self.voice.say(Channel::Thought, text);
+                self.tell(Channel::Commentary, text);
             }
-            StreamEvent::Text { text, .. } => self.voice.text(text),
-            StreamEvent::Reasoning { text, .. } => self.voice.thought(text),
+            StreamEvent::Text { text, .. } => self.tell(Channel::Text, text),
+            StreamEvent::Reasoning { text, .. } => self.tell(Channel::Thought, text),
             StreamEvent::Start { part, name: Some(name), .. } => {
                 self.calls.push(part.index());
                 let index = self.calls.len() - 1;
@@ -247,8 +280,44 @@ impl Answer {
         }
     }
 
-    /// The answer as the library wants to have it again. A long text alone is the same without it.
-    fn native(&self, response: &CompletionResponse) -> Option<Native> {
+    /// Tells a text with the long texts whose tokens stand in it.
+    fn tell(&mut self, channel: Channel, text: String) {
+        if !text.contains(long::MARK) {
+            self.voice.tell_on(channel, text);
+            return;
+        }
+        for piece in long::tokens(&text) {
+            self.telling.push_back(match piece {
+                long::Piece::Text(text) => (channel, Telling::Text(text.to_owned())),
+                long::Piece::Token(number, _) => {
+                    self.channels.insert(number, channel);
+                    (channel, Telling::Long(number))
+                }
+            });
+        }
+    }
+
+    /// Tells the next piece of what is told before anything else. Returns whether there was one.
+    fn tell_next(&mut self) -> bool {
+        let Some((channel, telling)) = self.telling.front_mut() else { return false };
+        let (channel, piece) = match telling {
+            Telling::Text(text) if text.is_empty() => (*channel, None),
+            Telling::Text(text) => (*channel, Some(std::mem::take(text))),
+            Telling::Long(number) => (*channel, self.heard.texts.untold(*number)),
+        };
+        match piece {
+            Some(piece) => self.voice.tell_on(channel, piece),
+            None => {
+                self.telling.pop_front();
+            }
+        }
+        true
+    }
+
+    /// The answer as the library wants to have it again, with the tokens of its long texts. A long
+    /// text alone is the same without it.
+    fn message(&self, response: &CompletionResponse) -> Option<Value> {
+        let texts = &self.heard.texts;
         let is_text = |content: &AssistantContent| match content {
             AssistantContent::Text(text) => {
                 let item = text.native.as_ref().map(|native| &native.item);
@@ -260,19 +329,34 @@ impl Answer {
             .choice
             .iter()
             .map(|content| match content {
-                AssistantContent::Text(text) => text.text.len(),
+                AssistantContent::Text(text) => texts.length(&text.text),
                 _ => 0,
             })
             .sum();
         if bytes > LONG_BYTES && response.choice.iter().all(is_text) {
             return None;
         }
-        let message = serde_json::to_value(response.message()?).ok()?;
+        serde_json::to_value(response.message()?).ok()
+    }
+
+    /// The form of a message that is kept for the next request. `places` has the parts of the turn
+    /// that hold long texts: those are not kept a second time.
+    fn native(&self, mut message: Value, places: &[(String, usize)]) -> Option<Native> {
+        let mut adapter = ADAPTER;
+        long::each_token(&mut message, &mut |text| {
+            adapter = ADAPTER_WITH_TOKENS;
+            *text = match places.iter().find(|(given, _)| given == text) {
+                Some((_, part)) => long::token(*part),
+                None => self.heard.texts.taken(std::mem::take(text)),
+            };
+        });
         if holds(&message, &self.voice.secrets) {
             return None;
         }
-        let data = json!({"model": self.id, "message": message});
-        Some(Native { adapter: ADAPTER.to_owned(), data })
+        // `json!` would copy the message.
+        let model = ("model".to_owned(), Value::String(self.id.clone()));
+        let data = Value::Object(Map::from_iter([model, ("message".to_owned(), message)]));
+        Some(Native { adapter: adapter.to_owned(), data })
     }
 
     /// `error`, which knows what the answer has consumed.
@@ -290,13 +374,31 @@ impl Answer {
             let message = format!("`{}` answered with {what}", self.speaker.provider);
             self.speaker.error(ModelErrorKind::Malformed, message)
         };
-        let native = self.native(&response);
+        let mut message = self.message(&response);
         let finish_reason = response.finish_reason();
+        let texts = &*self.heard.texts;
         let choice = std::mem::take(&mut response.choice);
+        let given: Vec<String> =
+            choice.iter().map(|content| given(content).unwrap_or_default().to_owned()).collect();
+        for given in &given {
+            texts.count(given);
+        }
+        if let Some(message) = &mut message {
+            long::each_token(message, &mut |text| {
+                if !given.contains(text) {
+                    texts.count(text);
+                }
+            });
+        }
         let mut parts = Vec::with_capacity(choice.len());
+        let mut places = Vec::new();
         let mut is_native = true;
-        for (at, content) in choice.into_iter().enumerate() {
-            match part(content, secrets).map_err(lost)? {
+        for ((at, content), given) in choice.into_iter().enumerate().zip(given) {
+            let part = part(content, secrets, texts, &mut is_native).map_err(lost)?;
+            if part.is_some() && !given.is_empty() {
+                places.push((given, parts.len()));
+            }
+            match part {
                 Some(Part::Text { text }) if self.commentary.contains(&at) => {
                     parts.push(Part::Reasoning { text });
                 }
@@ -314,7 +416,9 @@ impl Answer {
                 part => parts.extend(part),
             }
         }
-        let turn = AssistantTurn { parts, native: native.filter(|_| is_native) };
+        let message = message.filter(|_| is_native);
+        let native = message.and_then(|message| self.native(message, &places));
+        let turn = AssistantTurn { parts, native };
         let calls = turn.tool_calls().next().is_some();
         let stop = match finish_reason {
             Some(FinishReason::ContentFilter) => StopReason::Refused,
@@ -349,28 +453,57 @@ impl Answer {
     }
 }
 
-/// A part of an answer, or what it is if it cannot be read.
-fn part(content: AssistantContent, secrets: &[String]) -> Result<Option<Part>, String> {
-    let clean = |text: String| match clean(&text, secrets) {
-        Cow::Owned(clean) => clean,
-        Cow::Borrowed(_) => text,
+/// The text of a part of an answer that has tokens of long texts.
+fn given(content: &AssistantContent) -> Option<&str> {
+    let text = match content {
+        AssistantContent::Text(text) => &text.text,
+        AssistantContent::Reasoning(thought) => &thought.text,
+        _ => return None,
+    };
+    text.contains(long::MARK).then_some(text)
+}
+
+/// A part of an answer, or the reason why it cannot be read. `is_native` becomes `false` if the
+/// text is not what the provider sent.
+fn part(
+    content: AssistantContent,
+    secrets: &[String],
+    texts: &LongTexts,
+    is_native: &mut bool,
+) -> Result<Option<Part>, String> {
+    let mut clean = |text: String| {
+        let text = texts.taken(text);
+        match clean(&text, secrets) {
+            Cow::Owned(clean) => {
+                *is_native = false;
+                clean
+            }
+            Cow::Borrowed(_) => text,
+        }
     };
     Ok(Some(match content {
         AssistantContent::Text(text) => Part::Text { text: clean(text.text) },
         AssistantContent::Reasoning(thought) if thought.text.is_empty() => return Ok(None),
         AssistantContent::Reasoning(thought) => Part::Reasoning { text: clean(thought.text) },
         AssistantContent::ToolCall(call) => Part::ToolCall(tool_call(&call, secrets)),
-        AssistantContent::Image(image) => image_part(&image)?,
-        AssistantContent::Opaque(opaque) => return medium(&opaque.item),
+        AssistantContent::Image(image) => image_part(image, texts)?,
+        AssistantContent::Opaque(mut opaque) => {
+            long::each_token(&mut opaque.item, &mut |text| {
+                *text = texts.copied(std::mem::take(text));
+            });
+            return medium(&opaque.item);
+        }
         _ => return Err("content of a kind that is not known".to_owned()),
     }))
 }
 
-fn image_part(image: &Image) -> Result<Part, String> {
-    let media = match &image.data {
-        DocumentSourceKind::Base64(data) => Media::bytes(MediaKind::Image, decoded(data)?),
-        DocumentSourceKind::Raw(bytes) => Media::bytes(MediaKind::Image, bytes.clone()),
-        DocumentSourceKind::Url(url) => Media::url(MediaKind::Image, url.clone()),
+fn image_part(image: Image, texts: &LongTexts) -> Result<Part, String> {
+    let media = match image.data {
+        DocumentSourceKind::Base64(data) => {
+            Media::bytes(MediaKind::Image, decoded(&texts.copied(data))?)
+        }
+        DocumentSourceKind::Raw(bytes) => Media::bytes(MediaKind::Image, bytes),
+        DocumentSourceKind::Url(url) => Media::url(MediaKind::Image, url),
         _ => return Err("an image that is neither there nor at an address".to_owned()),
     };
     let mime = image.media_type.as_ref().map(MimeType::to_mime_type);

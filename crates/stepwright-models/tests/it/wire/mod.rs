@@ -13,5 +13,7 @@ mod failing;
 mod framing;
 mod gateway;
 mod leaving;
+mod long;
 mod media;
+mod memory;
 mod saying;
