@@ -92,12 +92,7 @@ const FIGURES: [Figure; 44] = [
         "agent",
         "TOOL_TEXT_BYTES_MAX: usize = 1024 * 1024",
     ),
-    (
-        "docs/tools.md",
-        "| requests to the model for one message | 20 |",
-        "agent",
-        "TURNS: u32 = 20",
-    ),
+    ("docs/tools.md", "| requests to the model for one message | 20 |", "agent", "TURNS: u32 = 20"),
     (
         "docs/tools.md",
         "| the time for one search | 10 seconds |",

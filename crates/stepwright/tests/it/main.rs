@@ -16,6 +16,7 @@ mod floors;
 mod fork;
 #[cfg(feature = "providers")]
 mod gateway;
+mod limits;
 mod parity;
 mod partial_failure;
 #[cfg(all(unix, feature = "postgres"))]
