@@ -98,8 +98,8 @@ fn shown(cell: &Cell, notes: &mut Vec<String>) -> String {
             "A function that blocks its thread cannot await, so it calls no tools and no agents."
                 .to_owned()
         }
-        Cell::NotOffered => "Containers have no such setting, so a program with it does not compile: set it on \
-             their steps."
+        Cell::NotOffered => "Containers have no such setting, so a program with it does not \
+                             compile: set it on their steps."
             .to_owned(),
     };
     let number = notes.iter().position(|note| *note == why).unwrap_or_else(|| {
