@@ -1,5 +1,7 @@
 //! What can be said on the command line.
 
+#[cfg(test)]
+mod docs;
 mod runs;
 mod sessions;
 

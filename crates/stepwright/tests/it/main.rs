@@ -17,6 +17,7 @@ mod fork;
 #[cfg(feature = "providers")]
 mod gateway;
 mod limits;
+mod pages;
 mod parity;
 mod partial_failure;
 #[cfg(all(unix, feature = "postgres"))]
