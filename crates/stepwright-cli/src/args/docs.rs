@@ -56,9 +56,9 @@ fn commands(line: &str) -> Vec<Vec<String>> {
 fn arguments(words: &[String]) -> Option<Vec<&str>> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let words = &words[words.iter().take_while(|word| is_assignment(word)).count()..];
-    match words.first()? {
-        &"stepwright" => Some(words[1..].to_vec()),
-        &"cargo" if words.contains(&"stepwright-cli") && words.contains(&"run") => {
+    match *words.first()? {
+        "stepwright" => Some(words[1..].to_vec()),
+        "cargo" if words.contains(&"stepwright-cli") && words.contains(&"run") => {
             let end = words.iter().position(|word| *word == "--")?;
             Some(words[end + 1..].to_vec())
         }

@@ -1,7 +1,7 @@
 //! The pages of the project: their workflow files are read by the real reader, and their links
 //! resolve. CONTRIBUTING.md explains the markers of fragments.
 
-use crate::tidy::{File, files, none, root};
+use crate::tidy::{File, files, has_extension, none, root};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pages that this project does not write: those of dependencies and of fuzzing inputs.
@@ -10,7 +10,7 @@ const FOREIGN: [&str; 2] = ["fuzz/", "crates/"];
 /// Returns the Markdown files that people read.
 fn pages() -> impl Iterator<Item = File> {
     files().into_iter().filter(|file| {
-        file.path.ends_with(".md") && !FOREIGN.iter().any(|place| file.path.starts_with(place))
+        has_extension(&file.path, "md") && !FOREIGN.iter().any(|place| file.path.starts_with(place))
     })
 }
 

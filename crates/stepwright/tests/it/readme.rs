@@ -62,7 +62,7 @@ mod programs {
             .build()?;
 
         let workflow = Workflow::builder("Article")
-            .step(Step::new("Research", researcher).retries(2).timeout(Duration::from_secs(60)))
+            .step(Step::new("Research", researcher).retries(2).timeout(Duration::from_mins(1)))
             .step(outline)                                // an async fn is a step
             .step(Loop::new("Revise").step(writer).at_most(3).until(|turn| turn.text().len() < 300))
             .store(Sqlite::open("runs.db").await?)

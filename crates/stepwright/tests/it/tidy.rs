@@ -65,7 +65,7 @@ pub(crate) fn sources() -> impl Iterator<Item = File> {
     files().into_iter().filter(|file| has_extension(&file.path, "rs"))
 }
 
-fn has_extension(path: &str, extension: &str) -> bool {
+pub(crate) fn has_extension(path: &str, extension: &str) -> bool {
     Path::new(path).extension().is_some_and(|found| found == extension)
 }
 
