@@ -1,4 +1,4 @@
-# The habits of the project. `just` lists them.
+# The recipes of the project. `just` lists them.
 
 _list:
     @just --list --unsorted
@@ -11,34 +11,34 @@ check:
 test *FILTER:
     cargo test --workspace --all-features -- {{ FILTER }}
 
-# Looks for what is wrong in form
+# Checks formatting and lints
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --all-features -- -D warnings
 
-# Mends what can be mended by a machine
+# Fixes what tools can fix
 fix:
     cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets --all-features
     cargo fmt --all
 
-# Writes the compiler's messages for beginners' mistakes anew; read the difference
+# Rewrites the compiler's messages for common mistakes; read the diff
 messages:
     TRYBUILD=overwrite cargo test -p stepwright-engine --test it messages
     TRYBUILD=overwrite cargo test -p stepwright-macros --test it messages
 
-# Runs the simulation of one seed: what failed with it fails again
+# Runs the simulation with one seed, to repeat a failure
 sim SEED:
     SIM_SEED={{ SEED }} cargo test -p stepwright-engine --test it -- --nocapture simulation::whatever simulation::dispatched
 
-# Makes all runs of the matrix, and writes docs/composition.md anew
+# Runs the matrix of compositions, and rewrites docs/composition.md
 composition:
     COMPOSITION=overwrite cargo test -p stepwright-engine --test it matrix
 
-# Builds the documentation, without a warning
+# Builds the documentation; a warning is an error
 doc *ARGS:
     RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace --all-features {{ ARGS }}
 
-# Measures how fast runs are
+# Runs the benchmarks of the engine
 bench *FILTER:
     cargo bench -p stepwright-engine --bench runs -- {{ FILTER }}
 
@@ -46,7 +46,7 @@ bench *FILTER:
 example NAME *ARGS:
     cargo run -p stepwright --all-features --example {{ NAME }} -- {{ ARGS }}
 
-# Checks the dependencies: licences, doubles, sources, advisories
+# Checks the dependencies: licences, duplicates, sources, advisories
 deny:
     cargo deny check
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs the tests. A machine with Rust and git is enough: the script installs what else it needs where
-# that is possible, and names it where it is not.
+# Runs the tests. A machine with Rust and git is enough: the script installs everything else that it
+# needs, or names what it cannot install.
 #
 #   ./test.sh        form, lints, documentation, all tests: what the build server runs
-#   ./test.sh all    the same, then what takes longer: the tests three times on one busy core, fuzzing, mutants
+#   ./test.sh all    the same, then the longer tests: three times on one busy core, fuzzing, mutants
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -25,18 +25,18 @@ give_up() {
     exit 1
 }
 
-# The SQLite that comes along is written in C.
+# The bundled SQLite is written in C.
 need_c_compiler() {
     if command -v cc >/dev/null; then return; fi
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
         give_up "a C compiler is missing; install one, such as the package \`build-essential\`"
     fi
-    echo "There is no C compiler; installing the package \`build-essential\`."
+    echo "No C compiler found; installing the package \`build-essential\`."
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq build-essential
 }
 
-# Tests start PostgreSQL servers of their own, and take them away again, however they end.
+# Tests start their own PostgreSQL servers, and remove them, however the tests end.
 need_postgres() {
     local programs=(/usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb)
     programs+=(/opt/homebrew/opt/postgresql@*/bin/initdb)
@@ -44,40 +44,40 @@ need_postgres() {
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
         give_up "PostgreSQL is missing; install its server, such as the package \`postgresql\`"
     fi
-    echo "There is no PostgreSQL; installing the package \`postgresql\`."
+    echo "No PostgreSQL found; installing the package \`postgresql\`."
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql
 }
 
-# Shows programs another clock, for the tests of clocks that are wrong. Where it cannot be installed they are left out.
+# Gives programs a wrong clock. If it cannot be installed, the tests that need it are skipped.
 need_faketime() {
     if command -v faketime >/dev/null; then return; fi
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        echo "There is no \`faketime\`; the tests of clocks that are wrong are left out."
+        echo "No \`faketime\` found; the tests with wrong clocks are skipped."
         return
     fi
-    echo "There is no \`faketime\`; installing the package \`faketime\`."
+    echo "No \`faketime\` found; installing the package \`faketime\`."
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq faketime
 }
 
-# A command of cargo that comes with Rust, but not with its minimal profile.
+# A cargo command that is part of Rust, but not of its minimal profile.
 need_component() {
     if cargo "$1" --version >/dev/null 2>&1; then return; fi
     if ! command -v rustup >/dev/null; then
         give_up "\`cargo $1\` is missing; install the Rust component \`$2\`"
     fi
-    echo "There is no \`cargo $1\`; installing the Rust component \`$2\`."
+    echo "No \`cargo $1\` found; installing the Rust component \`$2\`."
     rustup component add "$2"
 }
 
-# A gateway to language models that is not ours, for the tests of models. Python installs it.
+# A third-party gateway to language models, for the tests of models. Python installs it.
 need_litellm() {
     if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
         if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
             give_up "Python with \`venv\` is missing; install packages such as \`python3-venv\`"
         fi
-        echo "There is no Python with \`venv\`; installing the package \`python3-venv\`."
+        echo "No Python with \`venv\` found; installing the package \`python3-venv\`."
         apt-get update -qq
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv
     fi
@@ -85,10 +85,10 @@ need_litellm() {
     export STEPWRIGHT_TEST_LITELLM
 }
 
-# Finds inputs that break what reads untrusted bytes.
+# Finds inputs that break the readers of untrusted bytes.
 need_cargo_fuzz() {
     if cargo fuzz --version >/dev/null 2>&1; then return; fi
-    echo "There is no \`cargo fuzz\`; installing it from crates.io."
+    echo "No \`cargo fuzz\` found; installing it from crates.io."
     cargo install cargo-fuzz --locked
 }
 
@@ -115,19 +115,19 @@ stage "documentation"
 RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace --all-features
 
 stage "tests"
-# Without it, tests that need a PostgreSQL are left out where there is none.
+# Without this, tests that need PostgreSQL are skipped if it is missing.
 export STEPWRIGHT_TEST_POSTGRES=required
-# Without it, the cases are left out where there is no Python 3.11.
+# Without this, the cases are skipped if Python 3.11 is missing.
 export STEPWRIGHT_TEST_CASES=required
 cargo test --workspace --all-features
 
 stage "dependencies"
 if command -v cargo-deny >/dev/null; then
-    # Advisories are left to `just deny`: they come without a change here, and would make the answer
-    # for one commit depend on the day.
+    # Advisories are left to `just deny`: they appear without a change here, so the result for one
+    # commit would depend on the day.
     cargo deny --all-features check bans licenses sources
 else
-    echo "Left out: \`cargo-deny\` is not installed."
+    echo "Skipped: \`cargo-deny\` is not installed."
 fi
 
 if [ "${1:-}" = all ]; then

@@ -1,4 +1,4 @@
-"""Two model servers for the cases. They say what the name of the model asks for; neither is a language model.
+"""Two model servers for the cases. The name of the model selects the answer; neither is a language model.
 
 `chat` speaks OpenAI's chat completions, `wires` those of Gemini, Anthropic and Ollama. A name has two parts,
 `NAME--ARGUMENT`: `finish--abort` ends half an answer with the finish reason `abort`.

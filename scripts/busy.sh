@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a command several times on one core that another program keeps busy: a test that depends on the clock fails.
+# Runs a command several times on one core that another program keeps busy, so that a test that depends on timing fails.
 #
 #   scripts/busy.sh 3 cargo test --workspace --all-features
 set -euo pipefail

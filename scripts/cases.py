@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Runs the small inputs under `cases/` and compares what `stepwright` makes of them with what is wanted.
+"""Runs the small inputs under `cases/` and compares the results of `stepwright` with the expected ones.
 
-    scripts/cases.py --stepwright target/debug/stepwright            all of them
-    scripts/cases.py --stepwright target/debug/stepwright numbers    those whose name contains a word
+    scripts/cases.py --stepwright target/debug/stepwright            runs all of them
+    scripts/cases.py --stepwright target/debug/stepwright numbers    runs those whose name contains a word
 
 A case is a folder with a `case.toml` and the files that its commands name. Each command runs in `bash`, in a fresh
 copy of the folder, with an environment of its own. In commands and files `{chat}` and `{wires}` stand for the
@@ -13,11 +13,11 @@ import argparse, concurrent.futures, os, pathlib, resource, shutil, signal, subp
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CASES = ROOT / "cases"
 sys.path.insert(0, str(CASES))
-import servers  # noqa: E402  (it stands beside the cases)
+import servers  # noqa: E402  (it is next to the cases)
 
-# A command that takes longer hangs. Far more than any takes, also on a busy machine.
+# A command that takes longer counts as hung. No command takes nearly as long, even on a busy machine.
 SECONDS_MAX = 120
-# The address space of a command, so that a case that fails does not take the machine down.
+# The limit of a command's address space, so that a failing case does not take the machine down.
 ADDRESS_SPACE_MAX = 4 << 30
 KEYS = {"kind", "step"}
 STEP_KEYS = {"run", "exit", "stdout", "stderr", "stdout_is", "never", "megabytes", "env", "file", "file_is", "repeat"}
@@ -30,7 +30,7 @@ def limited():
 
 
 def run(command, folder, env):
-    """Runs one command; gives its exit code, what it wrote and the megabytes of its largest process."""
+    """Runs one command. Returns its exit code, its output and the megabytes of its largest process."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(["bash", "-c", command], cwd=folder, env=env, stdin=subprocess.DEVNULL,
                                    stdout=out, stderr=err, preexec_fn=limited)
@@ -45,7 +45,7 @@ def run(command, folder, env):
         _, status, used = os.wait4(process.pid, 0)
         timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
-        try:  # What a command left running ends with it.
+        try:  # Processes that the command left running end with it.
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
@@ -58,38 +58,38 @@ def run(command, folder, env):
 
 
 def judge(step, result, folder):
-    """Gives what is not as wanted."""
+    """Returns the differences from the expected result."""
     code, out, err, megabytes = result
     wrong = []
     if code != step.get("exit", 0):
-        wrong.append(f"exit {code}, wanted {step.get('exit', 0)}")
+        wrong.append(f"exit code is {code}, expected {step.get('exit', 0)}")
     if "stdout_is" in step and out.strip() != step["stdout_is"].strip():
-        wrong.append(f"wanted stdout {step['stdout_is']!r}")
+        wrong.append(f"expected stdout {step['stdout_is']!r}")
     for name, text in (("stdout", out), ("stderr", err)):
         for wanted in step.get(name, []):
             if wanted not in text:
-                wrong.append(f"{name} has no {wanted!r}")
+                wrong.append(f"{name} does not contain {wanted!r}")
     for unwanted in step.get("never", []):
         if unwanted in out or unwanted in err:
-            wrong.append(f"there is {unwanted!r}")
+            wrong.append(f"output contains {unwanted!r}")
     if megabytes > step.get("megabytes", 300):
-        wrong.append(f"took {megabytes} MB, wanted at most {step.get('megabytes', 300)}")
+        wrong.append(f"used {megabytes} MB, the limit is {step.get('megabytes', 300)}")
     for name, wanted in step.get("file", {}).items():
         path = folder / name
         if path.exists() != wanted:
-            wrong.append(f"file {name} is {'there' if path.exists() else 'not there'}")
+            wrong.append(f"file {name} {'exists' if path.exists() else 'is missing'}")
     for name, wanted in step.get("file_is", {}).items():
         path = folder / name
         text = path.read_text() if path.exists() else None
         if text is None or text.strip() != wanted.strip():
-            wrong.append(f"file {name} is {text!r}, wanted {wanted!r}")
+            wrong.append(f"file {name} is {text!r}, expected {wanted!r}")
     if wrong:
         wrong += [f"    stdout: {out[-1500:]!r}", f"    stderr: {err[-1500:]!r}"]
     return wrong
 
 
 def check(case, stepwright, addresses):
-    """Runs the steps of a case; gives its mistakes."""
+    """Runs the steps of a case. Returns its mistakes."""
     with open(case / "case.toml", "rb") as file:
         told = tomllib.load(file)
     unknown = set(told) - KEYS | {key for step in told["step"] for key in set(step) - STEP_KEYS}
@@ -122,16 +122,16 @@ def check(case, stepwright, addresses):
 
 def main():
     reader = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    reader.add_argument("--stepwright", required=True, type=pathlib.Path, help="the command to try")
+    reader.add_argument("--stepwright", required=True, type=pathlib.Path, help="the command to test")
     reader.add_argument("words", nargs="*", help="run only the cases whose name contains one of these words")
     told = reader.parse_args()
     stepwright = told.stepwright.resolve()
     if stepwright.name != "stepwright" or not os.access(stepwright, os.X_OK):
-        reader.error(f"{told.stepwright} is not a `stepwright` that can be run")
+        reader.error(f"{told.stepwright} is not an executable named `stepwright`")
     cases = sorted(path.parent for path in CASES.glob("*/case.toml"))
     cases = [case for case in cases if not told.words or any(word in case.name for word in told.words)]
     if not cases:
-        reader.error(f"no case has a name with {' or '.join(told.words)}")
+        reader.error(f"no case has a name that contains {' or '.join(told.words)}")
     addresses = servers.start()
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
@@ -142,7 +142,7 @@ def main():
             for line in mistakes:
                 print(f"       {line}", flush=True)
             failed += bool(mistakes)
-    print(f"{len(cases) - failed} of {len(cases)} cases are as wanted")
+    print(f"{len(cases) - failed} of {len(cases)} cases passed")
     return 1 if failed else 0
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures the command and writes what it sees into docs/benchmarks.md, between the marks, with the
-# date and the machine. Takes a release build; `FIGURES_BUILD=clean` measures that as well, from
-# nothing. `FIGURES_BINARY=FILE` measures that binary, and prints without writing.
+# Measures the command and writes the results into docs/benchmarks.md, between the markers, with the
+# date and the machine. Makes a release build; `FIGURES_BUILD=clean` also measures a clean one.
+# `FIGURES_BINARY=FILE` measures that binary, and prints without writing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -21,7 +21,7 @@ build_row() {
     echo "| a clean release build | $((ended - began)) s | $BUILD_TARGET_S s | $(verdict $((ended - began)) $BUILD_TARGET_S) |"
 }
 
-# Whether the first number is at most the second.
+# Compares the first number with the maximum in the second.
 verdict() { awk -v is="$1" -v wanted="$2" 'BEGIN { print (is <= wanted) ? "met" : "**missed**" }'; }
 
 # The median of 200 runs of a command, in microseconds.

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Breaks one promise after the other, and looks whether the test that is named for it notices.
+"""Breaks one promise after another, and checks that its test fails.
 
-    scripts/mutants.py                     all of `mutants.toml`, then writes docs/mutants.md
-    scripts/mutants.py --only checksum     those whose promise, page or file contains a word; writes nothing
-    scripts/mutants.py --list              the table, without running anything
+    scripts/mutants.py                     runs all of `mutants.toml`, then writes docs/mutants.md
+    scripts/mutants.py --only checksum     runs the mutants whose promise, page or file contains a word; writes nothing
+    scripts/mutants.py --list              shows the table, and runs nothing
 
 A mutant is one change of the code in a copy of the sources below `target/mutants`. Before the mutants run, each
-named test must pass on the code as it is. Then, for each mutant, the code must still compile and its test must
-fail. A test that passes with the promise broken is written as open. Uncommitted changes are part of the copy.
+test must pass on the unchanged code. Then, for each mutant, the code must still compile and its test must fail. If
+the test passes with the promise broken, the mutant is reported as open. Uncommitted changes are part of the copy.
 """
 import argparse, datetime, os, pathlib, re, shlex, shutil, signal, subprocess, sys, time, tomllib
 
@@ -15,14 +15,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "target" / "mutants"
 TREE, BUILD = WORK / "tree", WORK / "build"
 PAGE = ROOT / "docs" / "mutants.md"
-# A mutant that makes its test hang is noticed by this.
+# A mutant may make its test hang: then the test is stopped, and the mutant counts as killed.
 TEST_SECONDS_MAX = 300
 BUILD_SECONDS_MAX = 1200
 KEYS = {"promise", "page", "file", "from", "to", "package", "test", "target"}
 
 
 def copy_sources():
-    """Copies what git knows and what is new, without what it ignores."""
+    """Copies tracked and new files, but none that git ignores."""
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
                             check=True, capture_output=True).stdout.decode().split("\0")
     wanted = {name for name in listed if name and (ROOT / name).is_file()}
@@ -38,7 +38,7 @@ def copy_sources():
 
 
 def cargo(arguments, seconds):
-    """Runs cargo in the copy; gives whether it succeeded and what it wrote. `None` if it took too long."""
+    """Runs cargo in the copy. Returns its success (`None` if it took too long) and its output."""
     env = os.environ | {"CARGO_TARGET_DIR": str(BUILD), "CARGO_PROFILE_DEV_DEBUG": "0"}
     process = subprocess.Popen(["cargo", *arguments], cwd=TREE, env=env, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, start_new_session=True)
@@ -57,19 +57,19 @@ def arguments_of(mutant):
 
 
 def run_test(mutant):
-    """Gives whether the test passed (`None`: too long), how many tests ran, and the output."""
+    """Returns the success of the test (`None`: too long), the number of tests that ran, and the output."""
     passed, out = cargo([*arguments_of(mutant), "--", mutant["test"]], TEST_SECONDS_MAX)
     return passed, sum(int(n) for n in re.findall(r"running (\d+) tests?", out)), out
 
 
 def try_mutant(mutant):
-    """Gives (`killed` or why not, a detail)."""
+    """Returns (`killed` or another result, a detail)."""
     path = TREE / mutant["file"]
     if not path.exists():
         return "stale", f"there is no {mutant['file']}"
     text = path.read_text()
     if text.count(mutant["from"]) != 1:
-        return "stale", f"its text stands {text.count(mutant['from'])} times in {mutant['file']}"
+        return "stale", f"`from` occurs {text.count(mutant['from'])} times in {mutant['file']}"
     path.write_text(text.replace(mutant["from"], mutant["to"]))
     try:
         built, out = cargo([*arguments_of(mutant), "--no-run"], BUILD_SECONDS_MAX)
@@ -92,13 +92,13 @@ def page(mutants, results, began, minutes):
     killed = sum(answer == "killed" for answer, _ in results)
     lines = [
         "# Promises and their mutants", "",
-        "A promise is only as good as the test that fails when it is broken. Each row is a promise of this project,",
-        "one change of the code that breaks it, and the test named for it. `scripts/mutants.py` makes one change after",
-        "the other and runs the test: `killed` means that the test failed, as it must; `open` means that it passed",
-        "although the promise was broken. The table is [`mutants.toml`](../mutants.toml).", "",
+        "A promise needs a test that fails when the promise is broken. Each row is a promise of this project, one change",
+        "of the code that breaks it, and its test. `scripts/mutants.py` makes one change after another and runs the test:",
+        "`killed` means that the test failed, as it must; `open` means that the test passed although the promise was",
+        "broken. The table comes from [`mutants.toml`](../mutants.toml).", "",
         f"Last run: {began:%d %B %Y}, {minutes} minutes on {os.cpu_count()} cores: "
         f"**{killed} of {len(mutants)} killed, {len(mutants) - killed} open.**", "",
-        "| Promise | Stands in | Broken in | Test | Result |", "|---|---|---|---|---|",
+        "| Promise | Page | Broken in | Test | Result |", "|---|---|---|---|---|",
     ]
     for mutant, (answer, detail) in zip(mutants, results):
         place = mutant["file"].removeprefix("crates/")
@@ -110,8 +110,8 @@ def page(mutants, results, began, minutes):
 
 def main():
     reader = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    reader.add_argument("--only", metavar="WORD", help="only mutants with this word; the page is not written")
-    reader.add_argument("--list", action="store_true", help="show the table and end")
+    reader.add_argument("--only", metavar="WORD", help="run only mutants with this word; do not write the page")
+    reader.add_argument("--list", action="store_true", help="show the table, and run nothing")
     told = reader.parse_args()
     with open(ROOT / "mutants.toml", "rb") as file:
         mutants = tomllib.load(file)["mutant"]
@@ -127,7 +127,7 @@ def main():
         return 0
     began, clock = datetime.date.today(), time.monotonic()
     copy_sources()
-    print(f"{len(mutants)} mutants; first their tests, on the code as it is", flush=True)
+    print(f"{len(mutants)} mutants; first their tests, on the unchanged code", flush=True)
     for mutant in {(m["package"], m["test"]): m for m in mutants}.values():
         built, out = cargo([*arguments_of(mutant), "--no-run"], BUILD_SECONDS_MAX)
         passed, ran, out = run_test(mutant) if built else (False, 0, out)
@@ -146,7 +146,7 @@ def main():
         page(mutants, results, began, round((time.monotonic() - clock) / 60))
     missed = [answer for answer, _ in results if answer != "killed"]
     print(f"{len(results) - len(missed)} of {len(results)} killed")
-    # An open promise is written down, and is no failure of the run; a row that no longer fits the code is.
+    # An open promise is reported, and does not fail the script. A row that no longer fits the code does.
     return 1 if "stale" in missed else 0
 
 

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Installs the LiteLLM of `litellm.txt` below `target/`, unless it is there, and prints where its
-# command is. Tests find it by `STEPWRIGHT_TEST_LITELLM`.
+# Installs the LiteLLM of `litellm.txt` below `target/`, unless it is installed, and prints the path
+# of its command. Tests find it through `STEPWRIGHT_TEST_LITELLM`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 lock="$PWD/scripts/litellm.txt"
-# Another lock is another folder, so an old one is never taken for it.
+# Each version of the lock file has a folder of its own, so that an old installation is never used.
 home="$PWD/target/test-servers/litellm-$(git hash-object "$lock" | cut -c1-12)"
 python="$home/bin/python"
 
 if [ ! -e "$home/installed" ]; then
-    echo "Installing LiteLLM below \`target/test-servers\`: a minute." >&2
+    echo "Installing LiteLLM below \`target/test-servers\`; this takes a minute." >&2
     rm -rf "$home"
     python3 -m venv "$home" >&2
     "$python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \

@@ -30,8 +30,8 @@ pub(crate) struct Framer {
     begun: bool,
     frame: Frame,
     has_data: bool,
-    /// The length that a long line may have, in bytes: room for it is made at once, because memory that
-    /// grows is copied.
+    /// The length that a long line may have, in bytes: room for it is made at once, because memory
+    /// that grows is copied.
     expected: usize,
 }
 

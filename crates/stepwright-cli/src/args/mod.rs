@@ -1,5 +1,7 @@
 //! What can be said on the command line.
 
+#[cfg(test)]
+mod docs;
 mod runs;
 mod sessions;
 
@@ -19,11 +21,11 @@ use stepwright::{RunId, UserId};
 
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  the run completed, or what was asked for was done
+  0  the run completed, or the command succeeded
   1  the run failed, or its output could not be written
   2  bad usage, a bad definition, a bad input or a bad answer: nothing ran
-  3  the run is paused: it waits for somebody
-  4  the run was cancelled, by Ctrl-C or by somebody else
+  3  the run is paused: it waits for an answer or a moment
+  4  the run was cancelled, by Ctrl-C or by another process
   5  the database cannot be opened or written or is damaged, or another process drives the run
 
 Of `chat`, the last answer counts.";

@@ -1,7 +1,7 @@
 //! The part that each kind of event has in a run, and the kinds that begin and end containers.
 //!
-//! [`EventKind::class`] has no arm for "the rest": for a new kind of event the compiler asks what it
-//! is. Everything else that sorts events is made of it.
+//! [`EventKind::class`] has no arm for "the rest": for a new kind of event the compiler asks what
+//! it is. Everything else that sorts events is made of it.
 
 use super::{End, EventKind, RefusedAnswer, Reply, WorkflowStarted};
 use crate::output::{RunStatus, StepStatus, StepType};

@@ -647,7 +647,8 @@ pub(crate) fn push_joining(queue: &mut VecDeque<Event>, event: Event) {
     queue.push_back(event);
 }
 
-/// Returns `true` if a fact ends something: it is let through at the limit, so that the run can end.
+/// Returns `true` if a fact ends something. Such a fact is accepted at the limit, so that the run
+/// can end.
 fn closes(kind: &EventKind) -> bool {
     use EventClass as C;
     matches!(kind.class(), C::RunEnded(_) | C::StepEnded(_) | C::ContainerEnded(_))

@@ -69,8 +69,8 @@ impl RunHandle {
         self.workflow.events(&self.run, from).await
     }
 
-    /// PendingRequests for the end of the run, whoever drives it and however often it pauses, and gives its
-    /// output.
+    /// Waits for the end of the run, in whichever process it is driven and however often it pauses,
+    /// and returns its output.
     ///
     /// # Errors
     /// As awaiting a run: if it failed or was cancelled, or if its journal was lost.
@@ -79,7 +79,7 @@ impl RunHandle {
         self.until(RunStatus::is_terminal).await
     }
 
-    /// PendingRequests until the run ends or waits for something, and gives its output.
+    /// Waits until the run ends or waits for something, and gives its output.
     ///
     /// # Errors
     /// As [`RunHandle::wait`].

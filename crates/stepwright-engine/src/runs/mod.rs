@@ -172,8 +172,8 @@ impl Runs {
         Ok(Events::new(self.clone(), run.clone(), from))
     }
 
-    /// Is ready when something happens in the run after this call. Call it before a look at the run,
-    /// so that nothing is missed in between.
+    /// Is ready when something happens in the run after this call. Call it before a look at the
+    /// run, so that nothing is missed in between.
     pub fn changed(&self, run: &RunId) -> BoxFuture<'static, ()> {
         self.store.changed(Watched::Facts(run.clone()))
     }

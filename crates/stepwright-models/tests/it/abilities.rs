@@ -52,7 +52,7 @@ async fn ways(provider: &Provider, model: &str, kind: MediaKind, file: &[u8], en
 async fn the_page_says_what_each_provider_can_be_given() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/models.md");
     let page = std::fs::read_to_string(page).unwrap();
-    let table = page.split("## Abilities of each provider").nth(1).unwrap();
+    let table = page.split("## Capabilities").nth(1).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

@@ -82,25 +82,20 @@ const FIGURES: [Figure; 44] = [
     ),
     (
         "docs/tools.md",
-        "| how long one call may take | 2 minutes |",
+        "| time for one call | 2 minutes |",
         "agent",
         "TOOL_TIMEOUT: Duration = Duration::from_mins(2)",
     ),
     (
         "docs/tools.md",
-        "| how long an answer may be | 1 MiB",
+        "| length of an answer | 1 MiB",
         "agent",
         "TOOL_TEXT_BYTES_MAX: usize = 1024 * 1024",
     ),
+    ("docs/tools.md", "| requests to the model for one message | 20 |", "agent", "TURNS: u32 = 20"),
     (
         "docs/tools.md",
-        "| how often a model is asked for one message | 20 times |",
-        "agent",
-        "TURNS: u32 = 20",
-    ),
-    (
-        "docs/tools.md",
-        "| how long a search may take | 10 seconds |",
+        "| the time for one search | 10 seconds |",
         "tools",
         "TIMEOUT: Duration = Duration::from_secs(10)",
     ),
@@ -108,7 +103,7 @@ const FIGURES: [Figure; 44] = [
     ("docs/workflow-files.md", "read at most 200 000 bytes", "file", "BYTES_MAX: u64 = 200_000"),
     (
         "docs/workflow-files.md",
-        "how long a search may take: 10 seconds",
+        "the time for one search: 10 seconds",
         "tools",
         "TIMEOUT: Duration = Duration::from_secs(10)",
     ),

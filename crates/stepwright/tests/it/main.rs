@@ -16,6 +16,8 @@ mod floors;
 mod fork;
 #[cfg(feature = "providers")]
 mod gateway;
+mod limits;
+mod pages;
 mod parity;
 mod partial_failure;
 #[cfg(all(unix, feature = "postgres"))]

@@ -28,18 +28,18 @@ const WORKPLACE: [&str; 8] = [
     concat!("as an AI", " "),
 ];
 
-struct File {
-    /// From the root of the project, with `/`.
-    path: String,
-    text: String,
+pub(crate) struct File {
+    /// The path from the root of the project, with `/`.
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// All texts of the project.
-fn files() -> Vec<File> {
+/// Returns all texts of the project.
+pub(crate) fn files() -> Vec<File> {
     fn walk(directory: &Path, root: &Path, files: &mut Vec<File>) {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
@@ -61,20 +61,16 @@ fn files() -> Vec<File> {
     files
 }
 
-fn sources() -> impl Iterator<Item = File> {
+pub(crate) fn sources() -> impl Iterator<Item = File> {
     files().into_iter().filter(|file| has_extension(&file.path, "rs"))
 }
 
-fn has_extension(path: &str, extension: &str) -> bool {
+pub(crate) fn has_extension(path: &str, extension: &str) -> bool {
     Path::new(path).extension().is_some_and(|found| found == extension)
 }
 
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap()
-}
-
 #[track_caller]
-fn none(wrong: &[String]) {
+pub(crate) fn none(wrong: &[String]) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
@@ -146,60 +142,6 @@ fn decisions_are_numbered_without_a_gap_and_have_one_form() {
             if !text.contains(&format!("\n## {part}\n")) {
                 wrong.push(format!("{path} has no part `{part}`"));
             }
-        }
-    }
-    none(&wrong);
-}
-
-/// A named maximum: its name, its value as the source writes it, and where it is.
-type Limit = (String, String, String);
-
-/// What stands in the table of ARCHITECTURE.md: ``| `NAME` | `value` | `place` | … |``.
-fn limits_told() -> Vec<Limit> {
-    let text = read("ARCHITECTURE.md");
-    let rows = text.lines().filter_map(|line| {
-        let mut cells = line.strip_prefix("| `")?.split(" | ").map(|cell| cell.replace('`', ""));
-        let (name, value, place) = (cells.next()?, cells.next()?, cells.next()?);
-        let is_constant = name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
-        is_constant.then_some((name, value, place))
-    });
-    rows.collect()
-}
-
-fn limits_there() -> Vec<Limit> {
-    let mut limits = Vec::new();
-    for File { path, text } in sources() {
-        let Some((krate, place)) = path.strip_prefix("crates/").and_then(|p| p.split_once("/src/"))
-        else {
-            continue;
-        };
-        // What follows belongs to the tests of the file.
-        for line in text.lines().take_while(|line| !line.starts_with("mod tests")) {
-            let Some((_, constant)) = line.split_once("const ") else { continue };
-            let Some((name, rest)) = constant.split_once(':') else { continue };
-            let Some((_, value)) = rest.split_once('=') else { continue };
-            let value = value.trim().trim_end_matches(';').to_owned();
-            let krate = krate.strip_prefix("stepwright-").unwrap_or(krate);
-            limits.push((name.to_owned(), value, format!("{krate}: {place}")));
-        }
-    }
-    limits
-}
-
-#[test]
-fn every_limit_is_in_the_architecture() {
-    let (told, there) = (limits_told(), limits_there());
-    assert!(told.len() > 20, "the table of limits was not found");
-    let mut wrong = Vec::new();
-    for limit @ (name, value, place) in &told {
-        if !there.contains(limit) {
-            wrong
-                .push(format!("ARCHITECTURE.md tells `{name}` = {value} in {place}, which is not"));
-        }
-    }
-    for limit @ (name, value, place) in &there {
-        if name.ends_with("_MAX") && !told.contains(limit) {
-            wrong.push(format!("ARCHITECTURE.md does not tell `{name}` = {value} in {place}"));
         }
     }
     none(&wrong);

@@ -42,61 +42,61 @@ macro_rules! columns {
 
 columns! {
     everything_can_be_approved: "approve",
-        "a confirmation is given: nothing is done before it, and everything after it",
+        "a confirmation is approved: nothing runs before it, and everything runs after it",
         options::approve;
     everything_can_be_rejected: "reject",
-        "a confirmation is refused: it is left out, and what came before flows on",
+        "a confirmation is rejected: the step is left out, and the output before it flows on",
         options::reject;
     every_output_can_be_edited: "edit",
-        "its output is reviewed and replaced: what follows gets the new one",
+        "its output is reviewed and edited: the next step gets the edited one",
         options::edit;
     two_can_wait_at_once: "two pauses",
-        "two of it wait at the same time in two branches, and are answered one by one in the other \
+        "two of it wait at the same time in two branches, and are answered one by one in reverse \
          order",
         options::two_pauses;
     everything_can_be_cancelled: "cancel",
-        "the run is cancelled while it works, and while it waits for somebody",
+        "the run is cancelled while the step works, and while it waits for an answer",
         options::cancel;
     everything_survives_a_kill_at_every_entry: "kill",
-        "the process dies after every single entry of the journal, and another one goes on: the same \
-         comes of it, and nothing that was done is done again",
+        "the process dies after each entry of the journal, and another one resumes the run: the \
+         result is the same, and no completed work is repeated",
         options::kill;
     a_tool_may_do_and_ask_twice: "tools",
-        "two calls of one tool in one turn each do something with `once` and each `wait` for an \
-         answer, under the same names: both are done, both are asked, each gets its own answer, \
-         and nothing is done again after a kill at any entry",
+        "two calls of one tool in one turn each use `once` and each `wait` for an answer, under \
+         the same names: both run, both ask, each gets its own answer, and nothing is repeated \
+         after a kill at any entry",
         options::tools;
     every_step_can_be_retried: "retry",
-        "its first attempt fails, and its second does not",
+        "its first attempt fails, and its second succeeds",
         options::retry;
     everything_can_time_out: "timeout",
-        "it never ends, and fails when its time is over, also where the process dies before that",
+        "it never ends, and fails at its timeout, also if the process dies before that",
         options::timeout;
     everything_can_be_skipped_when_it_fails: "skip on error",
-        "it fails and is left out, and what came before flows on",
+        "it fails and is skipped, and the output before it flows on",
         options::skip;
     nothing_is_carried_on_with_changed_content: "changed content refused",
-        "it has another version than when the run began: the run is not carried on, by whatever way, \
-         until that is accepted, and the difference is told",
+        "its version has changed since the run began: no way of resuming continues the run until \
+         the change is accepted, and the error shows the difference",
         options::changed;
     everything_can_be_followed_from_every_entry: "re-attach",
-        "readers come back while it waits, one after every entry, and each gets exactly the rest",
+        "readers attach while it waits, one after each entry, and each gets exactly the rest",
         options::attach;
     two_runs_of_a_session_add_up: "concurrent runs",
-        "two runs of one session at once: neither sees the other, and what they change in the state \
-         of the session adds up",
+        "two runs of one session at once: neither sees the other, and their updates of the \
+         session state add up",
         options::concurrent;
     everything_interrupted_asks_or_fails: "interrupted",
-        "the process dies after every single entry: what was under way is not done again before a \
-         person says so, and fails where they give it up or the definition says so",
+        "the process dies after each entry: the interrupted step does not run again before a \
+         person says so, and fails if the person gives up or the definition says so",
         options::interrupted;
     every_answer_survives_a_crash: "answer in a crash",
-        "the process dies when an answer is left and not taken: another one goes on with it, and a \
-         different answer is refused",
+        "the process dies after an answer was submitted and before it was used: another process \
+         uses it, and refuses a different answer",
         options::answer_in_a_crash;
     every_deadline_passes_without_a_driver: "late answer",
-        "a deadline passes while no process drives the run: an answer after it is refused and \
-         recorded, and it goes on as `on_timeout` says",
+        "a deadline passes while no process drives the run: a later answer is refused and \
+         recorded, and the run continues as `on_timeout` says",
         options::late;
 }
 

@@ -1,4 +1,4 @@
-//! What is published of what was seen.
+//! Writes the results as `docs/composition.md`.
 
 use super::Column;
 use super::options::Cell;
@@ -6,20 +6,20 @@ use super::subject::{AROUND, CONTAINERS, STEPS};
 use std::fmt::Write as _;
 
 const HEAD: &str = "\
-# What can be put together
+# What composes with what
 
-Every kind of step, alone, in every container, and in every container in every container, with every
-option. Each cell is a run that was made and looked at, or a definition that was refused. This page
-is written by the tests that make the runs, and is compared with what they see whenever they run:
+Each kind of step, alone, in every container, and in every container within every container, with
+every option. Each cell is a run whose result a test has checked, or a definition that is refused.
+These tests write this page, and fail if it differs from their results:
 [`crates/stepwright-engine/tests/it/matrix`](../crates/stepwright-engine/tests/it/matrix/mod.rs).
 
 ";
 
-/// The row of what concerns processes and no kind of step: it has no column.
+/// The row about processes. It concerns no kind of step, so it has no column.
 const FORK: &str = concat!(
     "| fork | (no column: it concerns processes) a host forks while a run waits: each child is a ",
-    "driver of its own, so that a run is driven once, and what the parent has opened refuses in a ",
-    "child | [`fork::children_of_a_fork_are_drivers_of_their_own_and_the_store_of_the_parent_refuses`]",
+    "driver of its own, so that a run has one driver, and a store that the parent opened refuses ",
+    "calls in a child | [`fork::children_of_a_fork_are_drivers_of_their_own_and_the_store_of_the_parent_refuses`]",
     "(../crates/stepwright/tests/it/fork.rs) |\n",
 );
 
@@ -29,9 +29,9 @@ pub(super) fn written(columns: &[Column]) -> String {
     let cells: usize = columns.iter().map(|column| column.cells().len()).sum();
     let works = columns.iter().flat_map(Column::cells).filter(|(_, cell)| *cell == Cell::Works);
     let _ = writeln!(page, "{cells} cells: {} work,", works.count());
-    let _ = writeln!(page, "and in the others the definition says why not.\n");
+    let _ = writeln!(page, "the other definitions are refused, or cannot be written.\n");
     let mut notes: Vec<String> = Vec::new();
-    page.push_str("## The options\n\n| Option | What is seen | Test |\n|---|---|---|\n");
+    page.push_str("## The options\n\n| Option | Checked behaviour | Test |\n|---|---|---|\n");
     for Column { title, what, test, .. } in columns {
         let link = "../crates/stepwright-engine/tests/it/matrix/mod.rs";
         let _ = writeln!(page, "| {title} | {what} | [`matrix::{test}`]({link}) |");
@@ -41,7 +41,7 @@ pub(super) fn written(columns: &[Column]) -> String {
     for kind in STEPS.into_iter().chain(CONTAINERS) {
         let _ = writeln!(body, "\n## {}\n", heading(kind));
         let titles: Vec<_> = columns.iter().map(|column| column.title).collect();
-        let _ = writeln!(body, "| Inside of | {} |", titles.join(" | "));
+        let _ = writeln!(body, "| Inside | {} |", titles.join(" | "));
         let _ = writeln!(body, "|---|{}", "---|".repeat(columns.len()));
         for inner in AROUND {
             let _ = write!(body, "| {} |", inside_of(inner));
@@ -61,11 +61,11 @@ pub(super) fn written(columns: &[Column]) -> String {
         }
     }
     page.push_str(
-        "\nA row stands for a container, alone and inside of each container of the list: `yes` means that \
-         all of these work.\n",
+        "\nEach row covers a container, alone and inside each container of the list: `yes` means that all \
+         of these work.\n",
     );
     page.push_str(&body);
-    page.push_str("\n## Why not\n\n");
+    page.push_str("\n## Reasons\n\n");
     for (number, note) in notes.iter().enumerate() {
         let _ = writeln!(page, "{}. {note}", number + 1);
     }
@@ -95,10 +95,10 @@ fn shown(cell: &Cell, notes: &mut Vec<String>) -> String {
         Cell::Works => return "yes".to_owned(),
         Cell::Refused(why) => format!("The definition is refused: \"{why}\"."),
         Cell::Blocks => {
-            "A function that blocks its thread cannot await: it calls no tools, and no agent."
+            "A function that blocks its thread cannot await, so it calls no tools and no agents."
                 .to_owned()
         }
-        Cell::NotOffered => "Containers have no such setting, so that a program with it does not \
+        Cell::NotOffered => "Containers have no such setting, so a program with it does not \
                              compile: set it on their steps."
             .to_owned(),
     };

@@ -88,7 +88,7 @@ const ARTICLE: &str = "\
 
 | Year | What | How much |
 |------|------|---------:|
-| 2025 | agents that search and read for somebody | 10 |
+| 2025 | agents that search and read the web | 10 |
 | 2026 | agents that act | 120 |
 
 Run it yourself:
@@ -108,7 +108,7 @@ The end.";
 fn article(world: &World) -> Run {
     let replies = vec![
         Reply::reasoning(
-            "Somebody wants to know about trends. I should look that up first, because what I \
+            "The user asks about trends. I should look that up first, because what I \
              know may be old by now, and then say where I found it.",
         )
         .and_text("Let me look that up.")
@@ -212,7 +212,7 @@ fn failing(world: &World) -> Run {
     })
     .retry(Retry { retries: 2, jitter: false, ..Retry::default() });
     let optional = Step::new("optional", move |_: StepInput| async move {
-        Err::<String, _>(StepError::terminal("nobody needs it"))
+        Err::<String, _>(StepError::terminal("the archive is closed"))
     })
     .on_error(OnError::Skip);
     let workflow = Workflow::builder("Failing")
