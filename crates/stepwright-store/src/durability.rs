@@ -5,7 +5,7 @@
 /// ```
 /// use stepwright_store::Durability;
 /// # #[cfg(feature = "sqlite")] {
-/// # use stepwright_core::{Store as _, store::RunFilter};
+/// # use stepwright_core::store::{RunFilter, RunStore as _};
 /// # use stepwright_store::Sqlite;
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// # let directory = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@
     feature = "sqlite",
     doc = "
 ```
-use stepwright_core::Store;
+use stepwright_core::store::RunStore as _;
 use stepwright_store::Sqlite;
 
 # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

@@ -157,8 +157,9 @@ async fn version(
 mod tests {
     use super::*;
     use crate::Postgres;
-    use stepwright_core::journal::{Append, Journal};
-    use stepwright_core::{Event, EventKind, RunId, StepPath, Store, Timestamp};
+    use stepwright_core::journal::Append;
+    use stepwright_core::store::RunStore as _;
+    use stepwright_core::{Event, EventKind, RunId, StepPath, Timestamp};
     use stepwright_testing::postgres;
 
     fn fact(sequence: u64) -> Append {

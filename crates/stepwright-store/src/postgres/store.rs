@@ -14,10 +14,13 @@ use crate::watch::Watchers;
 use sqlx::postgres::PgConnection;
 use std::fmt;
 use std::sync::Arc;
-use stepwright_core::journal::{Append, Journal};
-use stepwright_core::store::{Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, Watched};
+use stepwright_core::journal::Append;
+use stepwright_core::store::{
+    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
+    Signal, Watched,
+};
 use stepwright_core::{
-    BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, Timestamp, WorkflowId,
+    BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
 };
 
 /// A store in a PostgreSQL database, for any number of machines. Cheap to clone; clones share their
@@ -36,7 +39,7 @@ use stepwright_core::{
 /// Its methods must be called within a Tokio runtime with I/O and time.
 ///
 /// ```no_run
-/// use stepwright_core::{Session, Store, Timestamp};
+/// use stepwright_core::{Session, Timestamp, store::SessionStore as _};
 /// use stepwright_store::Postgres;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -108,7 +111,7 @@ impl fmt::Debug for Postgres {
     }
 }
 
-impl Journal for Postgres {
+impl RunStore for Postgres {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             self.connections.check_process()?;
@@ -147,9 +150,7 @@ impl Journal for Postgres {
             append::load(connection, &run, after, limit).await
         }))
     }
-}
 
-impl Store for Postgres {
     fn run<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunRow>, StoreError>> {
         let run = run.clone();
         Box::pin(self.read(async move |found: &mut PgConnection, _| list::run(found, &run).await))
@@ -161,6 +162,30 @@ impl Store for Postgres {
         )
     }
 
+    fn remember_plan<'a>(
+        &'a self,
+        digest: &'a str,
+        plan: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (digest, plan) = (digest.to_owned(), plan.to_owned());
+        Box::pin(self.write(async move |connection: &mut PgConnection, _| {
+            signals::remember_plan(connection, &digest, &plan).await
+        }))
+    }
+
+    fn plan<'a>(&'a self, digest: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        let digest = digest.to_owned();
+        Box::pin(
+            self.read(async move |found: &mut PgConnection, _| signals::plan(found, &digest).await),
+        )
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+impl SessionStore for Postgres {
     fn session<'a>(
         &'a self,
         session: &'a SessionId,
@@ -228,7 +253,9 @@ impl Store for Postgres {
             deleted
         })
     }
+}
 
+impl Inbox for Postgres {
     fn submit(&self, signal: Signal) -> BoxFuture<'_, Result<bool, StoreError>> {
         let (token, channel) = (self.connections.token(), self.channels.signals.clone());
         Box::pin(async move {
@@ -249,6 +276,20 @@ impl Store for Postgres {
         )
     }
 
+    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
+        if self.connections.check_process().is_err() {
+            // Who watches in a forked child finds out when it looks.
+            return Box::pin(std::future::ready(()));
+        }
+        let (woken, begin) = self.watchers.watch(watched);
+        if begin {
+            listen::begin(&self.connections, &self.watchers, &self.channels);
+        }
+        woken
+    }
+}
+
+impl Leases for Postgres {
     fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed, StoreError>> {
         Box::pin(self.write(async move |connection: &mut PgConnection, _| {
             signals::claim(connection, &claim).await
@@ -287,39 +328,5 @@ impl Store for Postgres {
         Box::pin(self.read(async move |connection: &mut PgConnection, _| {
             list::waiting(connection, &workflow, now, limit).await
         }))
-    }
-
-    fn remember_plan<'a>(
-        &'a self,
-        digest: &'a str,
-        plan: &'a str,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        let (digest, plan) = (digest.to_owned(), plan.to_owned());
-        Box::pin(self.write(async move |connection: &mut PgConnection, _| {
-            signals::remember_plan(connection, &digest, &plan).await
-        }))
-    }
-
-    fn plan<'a>(&'a self, digest: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
-        let digest = digest.to_owned();
-        Box::pin(
-            self.read(async move |found: &mut PgConnection, _| signals::plan(found, &digest).await),
-        )
-    }
-
-    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
-        if self.connections.check_process().is_err() {
-            // Who watches in a forked child finds out when it looks.
-            return Box::pin(std::future::ready(()));
-        }
-        let (woken, begin) = self.watchers.watch(watched);
-        if begin {
-            listen::begin(&self.connections, &self.watchers, &self.channels);
-        }
-        woken
-    }
-
-    fn is_shared(&self) -> bool {
-        true
     }
 }

@@ -15,10 +15,13 @@ use crate::watch::Watchers;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use stepwright_core::journal::{Append, Journal};
-use stepwright_core::store::{Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, Watched};
+use stepwright_core::journal::Append;
+use stepwright_core::store::{
+    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
+    Signal, Watched,
+};
 use stepwright_core::{
-    BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, Timestamp, WorkflowId,
+    BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
 };
 
 /// A store in one SQLite file, for one machine. Cheap to clone; clones share one writer.
@@ -33,7 +36,7 @@ use stepwright_core::{
 /// done. Its methods must be called within a Tokio runtime.
 ///
 /// ```
-/// use stepwright_core::{Session, Store, Timestamp};
+/// use stepwright_core::{Session, Timestamp, store::SessionStore as _};
 /// use stepwright_store::Sqlite;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -96,7 +99,7 @@ impl fmt::Debug for Sqlite {
     }
 }
 
-impl Journal for Sqlite {
+impl RunStore for Sqlite {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             self.file.check_process()?;
@@ -127,9 +130,7 @@ impl Journal for Sqlite {
         let run = run.clone();
         Box::pin(self.readers.read(move |found| append::load(found, &run, after, limit)))
     }
-}
 
-impl Store for Sqlite {
     fn run<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunRow>, StoreError>> {
         let run = run.clone();
         Box::pin(self.readers.read(move |connection| list::run(connection, &run)))
@@ -139,6 +140,33 @@ impl Store for Sqlite {
         Box::pin(self.readers.read(move |connection| list::runs(connection, &filter)))
     }
 
+    fn remember_plan<'a>(
+        &'a self,
+        digest: &'a str,
+        plan: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (digest, plan) = (digest.to_owned(), plan.to_owned());
+        Box::pin(async move {
+            // Nearly always it is known, and nothing waits for the disk.
+            if self.plan(&digest).await?.is_some() {
+                return Ok(());
+            }
+            let work = move |found: &Database| signals::remember_plan(found, &digest, &plan);
+            self.writer.write(Told::Nobody, work).await
+        })
+    }
+
+    fn plan<'a>(&'a self, digest: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        let digest = digest.to_owned();
+        Box::pin(self.readers.read(move |connection| signals::plan(connection, &digest)))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+impl SessionStore for Sqlite {
     fn session<'a>(
         &'a self,
         session: &'a SessionId,
@@ -186,7 +214,9 @@ impl Store for Sqlite {
         let id = session.clone();
         Box::pin(self.writer.write(Told::Everybody, move |found| sessions::delete(found, &id)))
     }
+}
 
+impl Inbox for Sqlite {
     fn submit(&self, signal: Signal) -> BoxFuture<'_, Result<bool, StoreError>> {
         let told = Told::Those(Watched::Signals);
         Box::pin(self.writer.write(told, move |found| signals::submit(found, &signal)))
@@ -197,6 +227,20 @@ impl Store for Sqlite {
         Box::pin(self.readers.read(move |connection| signals::inbox(connection, &run)))
     }
 
+    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
+        if !self.file.opener.is_here() {
+            // Who watches in a forked child finds out when it looks.
+            return Box::pin(std::future::ready(()));
+        }
+        let (woken, begin) = self.watchers.watch(watched);
+        if begin {
+            self.writer.look_out(&self.watchers);
+        }
+        woken
+    }
+}
+
+impl Leases for Sqlite {
     fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed, StoreError>> {
         Box::pin(self.writer.write(Told::Nobody, move |found| signals::claim(found, &claim)))
     }
@@ -233,42 +277,5 @@ impl Store for Sqlite {
     ) -> BoxFuture<'a, Result<Vec<RunRow>, StoreError>> {
         let workflow = workflow.clone();
         Box::pin(self.readers.read(move |found| list::waiting(found, &workflow, now, limit)))
-    }
-
-    fn remember_plan<'a>(
-        &'a self,
-        digest: &'a str,
-        plan: &'a str,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        let (digest, plan) = (digest.to_owned(), plan.to_owned());
-        Box::pin(async move {
-            // Nearly always it is known, and nothing waits for the disk.
-            if self.plan(&digest).await?.is_some() {
-                return Ok(());
-            }
-            let work = move |found: &Database| signals::remember_plan(found, &digest, &plan);
-            self.writer.write(Told::Nobody, work).await
-        })
-    }
-
-    fn plan<'a>(&'a self, digest: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
-        let digest = digest.to_owned();
-        Box::pin(self.readers.read(move |connection| signals::plan(connection, &digest)))
-    }
-
-    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
-        if !self.file.opener.is_here() {
-            // Who watches in a forked child finds out when it looks.
-            return Box::pin(std::future::ready(()));
-        }
-        let (woken, begin) = self.watchers.watch(watched);
-        if begin {
-            self.writer.look_out(&self.watchers);
-        }
-        woken
-    }
-
-    fn is_shared(&self) -> bool {
-        true
     }
 }

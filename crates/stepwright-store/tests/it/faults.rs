@@ -4,8 +4,8 @@ use crate::support::{answer, completed, facts, id, start, steps, told};
 use futures_util::future::{join, join_all};
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
-use stepwright_core::journal::Journal;
-use stepwright_core::{Store, StoreError, StoreError as E};
+use stepwright_core::store::{Inbox as _, Leases as _, RunStore as _, SessionStore as _};
+use stepwright_core::{StoreError, StoreError as E};
 use stepwright_store::Sqlite;
 
 async fn refusal(path: &std::path::Path) -> StoreError {

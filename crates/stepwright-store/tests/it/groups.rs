@@ -4,8 +4,9 @@ use crate::support::{completed, facts, id, start, steps};
 use futures_util::future::{join, join_all, try_join_all};
 use rusqlite::Connection;
 use std::path::Path;
-use stepwright_core::journal::{Journal, SessionClose};
-use stepwright_core::{Patch, Store, StoreError, StoreError as E};
+use stepwright_core::journal::SessionClose;
+use stepwright_core::store::{RunStore as _, SessionStore as _};
+use stepwright_core::{Patch, StoreError, StoreError as E};
 use stepwright_store::Sqlite;
 
 /// How many transactions are in the write-ahead log: the frame that ends one tells how large the

@@ -3,9 +3,10 @@
 use crate::support::{answer, completed, facts, id, start, steps};
 use futures_util::future::{join_all, try_join_all};
 use rusqlite::Connection;
-use stepwright_core::journal::{Journal, SessionClose};
+use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunFilter;
-use stepwright_core::{Metrics, Patch, RunStatus, Store, StoreError};
+use stepwright_core::store::{Inbox as _, RunStore as _, SessionStore as _};
+use stepwright_core::{Metrics, Patch, RunStatus, StoreError};
 use stepwright_store::{Durability, Sqlite};
 
 #[tokio::test]

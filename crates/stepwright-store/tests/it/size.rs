@@ -3,8 +3,9 @@
 use crate::support::{facts, id};
 use serde_json::json;
 use std::path::Path;
-use stepwright_core::journal::{Journal, SessionClose};
-use stepwright_core::{EventKind, Store};
+use stepwright_core::EventKind;
+use stepwright_core::journal::SessionClose;
+use stepwright_core::store::{RunStore as _, SessionStore as _};
 use stepwright_store::Sqlite;
 
 /// What four hundred turns may take, in bytes.

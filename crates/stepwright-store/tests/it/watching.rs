@@ -2,9 +2,8 @@
 
 use crate::support::{answer, facts, id, start, steps, woken};
 use std::process::Command;
-use stepwright_core::Store;
-use stepwright_core::journal::Journal;
 use stepwright_core::store::Watched;
+use stepwright_core::store::{Inbox as _, RunStore as _};
 use stepwright_store::Sqlite;
 
 #[tokio::test]

@@ -6,9 +6,10 @@ use futures_util::future::{Either, poll_fn, select};
 use sqlx::{Connection, Executor, PgConnection};
 use std::pin::pin;
 use std::task::Poll;
-use stepwright_core::journal::{Journal, SessionClose};
+use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunFilter;
-use stepwright_core::{Patch, Store, Timestamp};
+use stepwright_core::store::{RunStore as _, SessionStore as _};
+use stepwright_core::{Patch, Timestamp};
 use stepwright_store::Postgres;
 use stepwright_testing::postgres;
 

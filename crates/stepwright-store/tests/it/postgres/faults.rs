@@ -4,8 +4,8 @@ use crate::support::{facts, id, start, steps};
 use sqlx::{Connection, Executor, PgConnection};
 use std::error::Error as _;
 use std::time::Duration;
-use stepwright_core::journal::Journal;
-use stepwright_core::{Store, StoreError};
+use stepwright_core::StoreError;
+use stepwright_core::store::{RunStore as _, SessionStore as _};
 use stepwright_store::{Postgres, PostgresOptions};
 use stepwright_testing::postgres;
 

@@ -2,9 +2,8 @@
 
 use crate::support::{facts, start};
 use futures_util::future::try_join_all;
-use stepwright_core::Store;
-use stepwright_core::journal::Journal;
 use stepwright_core::store::RunFilter;
+use stepwright_core::store::RunStore as _;
 use stepwright_store::Postgres;
 use stepwright_testing::postgres;
 

@@ -3,9 +3,8 @@
 use super::proxy::{Cut, Proxy};
 use crate::support::{answer, facts, id, start, steps, woken};
 use sqlx::{Connection, PgConnection};
-use stepwright_core::Store;
-use stepwright_core::journal::Journal;
 use stepwright_core::store::Watched;
+use stepwright_core::store::{Inbox as _, RunStore as _};
 use stepwright_store::Postgres;
 use stepwright_testing::postgres;
 
