@@ -12,7 +12,7 @@ use stepwright_core::{AnyStore, Event, EventKind, RunId, SessionId, StepPath, Ti
 use stepwright_store::{Durability, Sqlite};
 
 /// The number of runs that are measured, each with its bare inserts.
-const PAIRS: usize = 1_000;
+const PAIRS: u32 = 1_000;
 
 /// The facts of each of the four appends of a run.
 fn appends() -> [Vec<(EventKind, &'static str)>; 4] {
@@ -39,7 +39,7 @@ fn appends() -> [Vec<(EventKind, &'static str)>; 4] {
 }
 
 /// The appends of one run.
-fn run(nth: usize) -> Vec<Append> {
+fn run(nth: u32) -> Vec<Append> {
     let run = RunId::new(format!("01a2b3c4-d5e6-7f80-9a1b-{nth:012x}")).expect("an identifier");
     let mut next = 0;
     let append = |(at, kinds): (usize, Vec<(EventKind, &str)>)| {
@@ -67,7 +67,7 @@ async fn ours(store: &AnyStore, session: &SessionId, appends: Vec<Append>) {
 }
 
 /// The same rows, with values that were computed before.
-fn bare(bare: &Connection, nth: usize, appends: &[Vec<(String, String)>]) {
+fn bare(bare: &Connection, nth: u32, appends: &[Vec<(String, String)>]) {
     let execute = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
         bare.prepare_cached(sql).expect("SQL").execute(values).expect("it is inserted");
     };
@@ -132,7 +132,7 @@ async fn measure(name: &str, durability: Durability) {
     let bare_path = directory.path().join("bare.db");
     let theirs = AnyStore::new(Sqlite::open(&bare_path).await.expect("a database"));
     let session = SessionId::new("s").expect("an identifier");
-    ours(&theirs, &session, run(usize::MAX >> 20)).await;
+    ours(&theirs, &session, run(u32::MAX)).await;
     drop(theirs);
     let connection = Connection::open(&bare_path).expect("the same tables");
     connection.pragma_update(None, "journal_mode", "WAL").expect("WAL");
@@ -159,7 +159,7 @@ async fn measure(name: &str, durability: Durability) {
     for nth in PAIRS..PAIRS * 3 {
         ours(&store, &session, run(nth)).await;
     }
-    let spent = (processor() - before) / (PAIRS as f64 * 2.0);
+    let spent = (processor() - before) / f64::from(PAIRS * 2);
     let (run, bare) = (median(run_times), median(bare_times));
     println!(
         "{name:<6}: a run {run:.0} µs, its bare inserts {bare:.0} µs, ratio {:.2}; a run takes \

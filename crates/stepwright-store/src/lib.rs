@@ -23,6 +23,7 @@ assert!(store.runs(Default::default()).await?.is_empty());
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 compile_error!("choose a database: feature `sqlite` or feature `postgres`");
 
+mod backend;
 mod bodies;
 mod decoding;
 mod durability;
@@ -35,13 +36,16 @@ mod rows;
 mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod store;
 mod sums;
 mod watch;
+mod work;
 
 #[doc(hidden)]
 pub use decoding::decode_row;
 pub use durability::Durability;
 #[cfg(feature = "postgres")]
-pub use postgres::{Postgres, PostgresOptions};
+pub use postgres::{Postgres, PostgresBackend, PostgresOptions};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Sqlite, SqliteOptions};
+pub use sqlite::{Sqlite, SqliteBackend, SqliteOptions};
+pub use store::SqlStore;

@@ -15,7 +15,8 @@ use stepwright_core::{
 // The largest number of a fact fits into the signed integers of a database.
 const _: () = assert!(FACTS_MAX < i64::MAX as u64);
 
-/// What the facts of one append do to the row of their run.
+/// The effect of the facts of one append on the row of their run.
+#[derive(Debug)]
 pub(crate) struct Effect {
     /// The row to make, if the first fact begins a run.
     pub(crate) begun: Option<RunRow>,
@@ -255,6 +256,16 @@ impl SignalColumns {
             id: self.id.into(),
         })
     }
+}
+
+/// The values of a signal that is inserted.
+pub(crate) struct SignalValues<'s> {
+    pub(crate) run: &'s str,
+    pub(crate) id: &'s str,
+    pub(crate) wish: &'s str,
+    pub(crate) at: i64,
+    pub(crate) sum: i64,
+    pub(crate) done_sum: i64,
 }
 
 /// What a signal wants, as its column has it.

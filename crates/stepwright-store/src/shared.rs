@@ -166,7 +166,6 @@ fn pieces(shared: &str) -> Result<Vec<Piece>, String> {
 }
 
 /// The facts that have the texts that were cut out of a body.
-#[cfg(feature = "postgres")]
 pub(crate) fn sources(shared: &str) -> Result<Vec<u64>, String> {
     Ok(pieces(shared)?.into_iter().map(|(_, source, ..)| source).collect())
 }

@@ -2,8 +2,9 @@
 
 use super::address::Address;
 use super::errors::{Failure, Trouble, is_starting, trouble, trouble_connecting, unavailable};
+use super::link::Link;
+use super::listen::Channels;
 use crate::process::Opener;
-use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions, Error as SqlError, Executor};
 use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -31,6 +32,7 @@ pub(super) struct Target {
     /// The address as it may be shown to anybody.
     pub(super) shown: String,
     pub(super) schema: String,
+    pub(super) channels: Channels,
     pub(super) connect_timeout: Duration,
     pub(super) statement_timeout: Duration,
     pub(super) retry_for: Duration,
@@ -58,7 +60,7 @@ impl Drop for Connections {
 }
 
 struct Idle {
-    connection: PgConnection,
+    connection: Link,
     since: Instant,
 }
 
@@ -121,7 +123,7 @@ impl Connections {
         &self,
         what: &'static str,
         server: Server,
-        mut work: impl AsyncFnMut(&mut PgConnection, bool) -> Result<T, Failure>,
+        mut work: impl AsyncFnMut(&mut Link, bool) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
         self.check_process()?;
         let began = Instant::now();
@@ -153,7 +155,7 @@ impl Connections {
 
     async fn once<T>(
         &self,
-        work: &mut impl AsyncFnMut(&mut PgConnection, bool) -> Result<T, Failure>,
+        work: &mut impl AsyncFnMut(&mut Link, bool) -> Result<T, Failure>,
         lost: bool,
     ) -> Result<T, Missed> {
         // Nobody closes it, so there is always a place in the end.
@@ -180,11 +182,11 @@ impl Connections {
         }
     }
 
-    async fn connect(&self) -> Result<PgConnection, SqlError> {
+    async fn connect(&self) -> Result<Link, SqlError> {
         let connected = async {
             let mut connection = self.target.address.connect.connect().await?;
             connection.execute(sqlx::raw_sql(AssertSqlSafe(&*self.target.greeting))).await?;
-            Ok(connection)
+            Ok(Link { connection, channels: self.target.channels.clone() })
         };
         timeout(self.target.connect_timeout, connected).await.unwrap_or_else(|_| Err(silent()))
     }
@@ -194,12 +196,12 @@ impl Connections {
     }
 
     /// The connection that was used last, if it is fresh.
-    fn take(&self) -> Option<PgConnection> {
+    fn take(&self) -> Option<Link> {
         let last = self.idle().pop()?;
         (last.since.elapsed() < IDLE_MAX).then_some(last.connection)
     }
 
-    fn keep(&self, connection: PgConnection) {
+    fn keep(&self, connection: Link) {
         let mut idle = self.idle();
         idle.retain(|idle| idle.since.elapsed() < IDLE_MAX);
         idle.push(Idle { connection, since: Instant::now() });

@@ -1,10 +1,11 @@
 //! Listening for what other processes change.
 
 use super::connections::{Connections, Server, Target};
+use super::link::Link;
 use crate::bodies::hex;
 use crate::watch::Watchers;
 use sha2::{Digest, Sha256};
-use sqlx::postgres::{PgConnection, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Error as SqlError, Executor, Row};
 use std::collections::HashSet;
 use std::io;
@@ -60,11 +61,11 @@ impl Channels {
 }
 
 /// Listens on a connection of its own for as long as somebody watches.
-pub(super) fn begin(connections: &Arc<Connections>, watchers: &Arc<Watchers>, channels: &Channels) {
+pub(super) fn begin(connections: &Arc<Connections>, watchers: &Arc<Watchers>) {
     let mut ear = Ear {
         connections: Arc::downgrade(connections),
         watchers: Arc::downgrade(watchers),
-        channels: channels.clone(),
+        channels: connections.target.channels.clone(),
         idle: 0,
         warned: false,
     };
@@ -179,9 +180,9 @@ impl Ear {
         let (connections, channel) = (self.connections.clone(), self.channels.echo.clone());
         tokio::spawn(async move {
             let Some(connections) = connections.upgrade() else { return };
-            let speak = async move |connection: &mut PgConnection, _| {
+            let speak = async move |link: &mut Link, _| {
                 let speak = sqlx::query("SELECT pg_notify($1, '')").bind(&*channel);
-                speak.execute(connection).await?;
+                speak.execute(&mut link.connection).await?;
                 Ok(())
             };
             let _ = connections.run("write to", Server::Known, speak).await;

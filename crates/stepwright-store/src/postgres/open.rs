@@ -2,8 +2,9 @@
 
 use super::address::Address;
 use super::connections::{Connections, Target};
+use super::listen::Channels;
 use super::schema;
-use super::store::Postgres;
+use super::store::{Postgres, PostgresBackend};
 use crate::Durability;
 use crate::errors::Said;
 use sqlx::ConnectOptions;
@@ -136,7 +137,7 @@ impl PostgresOptions {
         let target = self.target()?;
         let connections = Connections::new(target, self.connections);
         schema::prepare(&connections).await?;
-        Ok(Postgres::new(connections))
+        Ok(Postgres::new(PostgresBackend::new(connections)))
     }
 
     pub(super) fn target(&self) -> Result<Target, StoreError> {
@@ -168,6 +169,7 @@ impl PostgresOptions {
         let wait = self.connect_timeout.or(address.connect_timeout);
         Ok(Target {
             shown: address.shown(),
+            channels: Channels::of(&self.schema),
             schema: self.schema.clone(),
             connect_timeout: wait.unwrap_or(CONNECT_TIMEOUT),
             statement_timeout: self.statement_timeout,

@@ -2,6 +2,7 @@
 
 use super::connections::{Connections, Server, Target};
 use super::errors::{Failure, encoding, foreign, newer, read_only};
+use super::link::Link;
 use super::open::quoted;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
@@ -50,9 +51,9 @@ const LOOK: &str = "SELECT coalesce(bool_or(relname = 'stepwright_migrations'), 
 /// Looks at the server, and brings the tables to the version of this program.
 pub(super) async fn prepare(connections: &Connections) -> Result<(), stepwright_core::StoreError> {
     let target = connections.target.clone();
-    let work = async move |connection: &mut PgConnection, _| {
-        let token = check(connection, &target).await?;
-        migrate(connection, &target, MIGRATIONS).await?;
+    let work = async move |link: &mut Link, _| {
+        let token = check(&mut link.connection, &target).await?;
+        migrate(&mut link.connection, &target, MIGRATIONS).await?;
         Ok(token)
     };
     let token = connections.run("prepare", Server::Unknown, work).await?;
@@ -207,8 +208,8 @@ mod tests {
             let migrations = [MIGRATIONS, &LATER[..]].concat();
             let connections = Connections::new(Postgres::options(&address).target().unwrap(), 1);
             let target = connections.target.clone();
-            let work = async move |connection: &mut PgConnection, _| {
-                migrate(connection, &target, &migrations).await
+            let work = async move |link: &mut Link, _| {
+                migrate(&mut link.connection, &target, &migrations).await
             };
             connections.run("prepare", Server::Unknown, work).await
         });
@@ -234,8 +235,8 @@ mod tests {
         let address = server.database();
         let connections = Connections::new(Postgres::options(&address).target().unwrap(), 1);
         let target = connections.target.clone();
-        let work = async move |connection: &mut PgConnection, _| {
-            migrate(connection, &target, &MIGRATIONS[..1]).await
+        let work = async move |link: &mut Link, _| {
+            migrate(&mut link.connection, &target, &MIGRATIONS[..1]).await
         };
         connections.run("prepare", Server::Unknown, work).await.unwrap();
         // What a program of that version writes.
@@ -266,9 +267,9 @@ mod tests {
         let address = server.database();
         let connections = Connections::new(Postgres::options(&address).target().unwrap(), 1);
         let target = connections.target.clone();
-        let work = async move |connection: &mut PgConnection, _| {
+        let work = async move |link: &mut Link, _| {
             let broken = [MIGRATIONS, &["CREATE TABLE notes (id bigint); SELECT 1 / 0"]].concat();
-            migrate(connection, &target, &broken).await
+            migrate(&mut link.connection, &target, &broken).await
         };
         let failed = connections.run("prepare", Server::Unknown, work).await.unwrap_err();
         assert!(failed.to_string().starts_with("cannot prepare the database"), "{failed}");

@@ -1,17 +1,22 @@
 //! Gives the rows of older versions their checksums.
 
-use super::append::whole_body;
+use super::database::{Database, at_once};
 use super::errors::Failure;
-use crate::rows::from_column;
+use crate::rows::to_column;
 use crate::sums::{RunIdentity, RunState, SessionValues, Sums};
+use crate::work::journal;
 use rusqlite::{Connection, params};
-use stepwright_core::{RunId, StoreError, Timestamp};
+use stepwright_core::{RunId, StoreError};
+
+/// The number of facts that are read at once.
+const PAGE: usize = 1_000;
 
 /// Computes the checksums of all rows. They cover what is there now: damage from before is not
 /// noticed by them.
-pub(super) fn fill(connection: &Connection, sums: Sums) -> Result<(), Failure> {
+pub(super) fn fill(connection: &mut Database) -> Result<(), Failure> {
+    let sums = connection.sums;
     runs(connection, sums)?;
-    facts(connection, sums)?;
+    facts(connection)?;
     signals(connection, sums)?;
     sessions(connection, sums)?;
     plans(connection, sums)
@@ -57,23 +62,28 @@ fn runs(connection: &Connection, sums: Sums) -> Result<(), Failure> {
     Ok(())
 }
 
-fn facts(connection: &Connection, sums: Sums) -> Result<(), Failure> {
-    let mut read = connection.prepare(
-        "SELECT journal.rowid, run_id, seq, path, at, body, shared, blob, run \
-         FROM journal JOIN runs ON runs.id = run",
-    )?;
-    let mut write = connection.prepare("UPDATE journal SET sum = ?2 WHERE rowid = ?1")?;
-    let mut found = read.query([])?;
-    while let Some(row) = found.next()? {
-        let (name, path): (String, String) = (row.get(1)?, row.get(3)?);
-        let (sequence, at) = (from_column(row.get(2)?), Timestamp(from_column(row.get(4)?)));
+fn facts(connection: &mut Database) -> Result<(), Failure> {
+    let names = connection
+        .prepare("SELECT id, run_id FROM runs ORDER BY id")?
+        .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let sums = connection.sums;
+    for (id, name) in names {
         let run = RunId::new(&name).map_err(|error| unreadable(&name, error))?;
-        let body: String = row.get(5)?;
-        let place = (row.get(8)?, sequence);
-        let kept = (body.as_bytes(), row.get(6)?, row.get(7)?);
-        let body = whole_body(connection, &run, path.as_bytes(), place, kept)?;
-        let sum = sums.fact(&run, sequence, path.as_bytes(), at, &body);
-        write.execute((row.get::<_, i64>(0)?, sum))?;
+        let mut next = 0;
+        loop {
+            let page = at_once(journal::load(connection, &run, next, PAGE))?;
+            let mut write = connection
+                .prepare_cached("UPDATE journal SET sum = ?3 WHERE run = ?1 AND seq = ?2")?;
+            for fact in &page {
+                let sum = sums.fact(&run, fact.sequence, &fact.path, fact.at, &fact.body);
+                write.execute((id, to_column(fact.sequence), sum))?;
+                next = fact.sequence + 1;
+            }
+            if page.len() < PAGE {
+                break;
+            }
+        }
     }
     Ok(())
 }

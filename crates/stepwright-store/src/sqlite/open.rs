@@ -4,8 +4,8 @@ use super::database::Database;
 use super::errors::{Failure, damaged_file, unavailable};
 use super::file::DatabaseFile;
 use super::read::Readers;
-use super::schema::{migrate, sums};
-use super::store::Sqlite;
+use super::schema::migrate;
+use super::store::{Sqlite, SqliteBackend};
 use super::write::Writer;
 use crate::Durability;
 use crate::watch::Watchers;
@@ -96,21 +96,20 @@ impl SqliteOptions {
             let watchers = Arc::<Watchers>::default();
             let readers = Readers::new(file.clone(), sums);
             let writer = Writer::start(database, file.clone(), watchers.clone())?;
-            Ok(Sqlite::new(file, sums, readers, writer, watchers))
+            Ok(Sqlite::new(SqliteBackend { file, sums, readers, writer, watchers }))
         });
         opened.await
     }
 
     fn writer(&self) -> Result<Database, Failure> {
-        let mut connection =
+        let connection =
             connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         connection.busy_timeout(self.lock_wait)?;
         // Reads what is there before it changes anything: a file of another program stays as it is.
-        let was_there = migrate(&mut connection, &self.path)?;
+        let (connection, was_there) = migrate(connection, &self.path)?;
         if was_there {
             check(&connection, &self.path)?;
         }
-        let sums = sums(&connection, &self.path)?;
         write_ahead(&connection)?;
         connection.pragma_update(
             None,
@@ -131,7 +130,7 @@ impl SqliteOptions {
             let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page;
             connection.pragma_update_and_check(None, "max_page_count", pages.max(1), |_| Ok(()))?;
         }
-        Ok(Database::new(connection, sums))
+        Ok(connection)
     }
 }
 

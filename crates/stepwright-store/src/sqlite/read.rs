@@ -1,9 +1,10 @@
 //! Reading, on connections of its own: readers do not wait for the writer.
 
-use super::database::Database;
-use super::errors::{Failure, closed};
+use super::database::{Database, at_once};
+use super::errors::closed;
 use super::file::DatabaseFile;
 use super::open::reader;
+use crate::backend::{Attempt, Work};
 use crate::sums::Sums;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,10 +48,7 @@ impl Readers {
     }
 
     /// Does `work` on a thread for work that blocks.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Database) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn read<W: Work<Database>>(&self, mut work: W) -> Result<W::Made, StoreError> {
         self.file.check_process()?;
         let path = &self.file.path;
         let place = self.places.clone().acquire_owned().await.map_err(|_| closed(path))?;
@@ -58,7 +56,7 @@ impl Readers {
         blocking(path, move || {
             file.check_place()?;
             let kept = idle.connections.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let connection = if let Some(connection) = kept {
+            let mut connection = if let Some(connection) = kept {
                 connection
             } else {
                 let connection = Database::new(reader(&file)?, sums);
@@ -66,7 +64,8 @@ impl Readers {
                 file.check_place()?;
                 connection
             };
-            let read = work(&connection).map_err(|error| error.into_error("read", &file.path));
+            let read = at_once(work.make(&mut connection, Attempt::ONLY))
+                .map_err(|error| error.into_error("read", &file.path));
             // After a failure a new connection may see more than this one does.
             if read.is_ok() {
                 let mut kept = idle.connections.lock().unwrap_or_else(PoisonError::into_inner);

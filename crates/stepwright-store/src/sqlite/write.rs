@@ -1,15 +1,15 @@
 //! The one writer: a thread that takes what is waiting and commits it together.
 
-use super::database::Database;
+use super::database::{Database, at_once};
 use super::errors::{Failure, closed, unavailable};
 use super::file::DatabaseFile;
+use crate::backend::{Attempt, Told, Work};
 use crate::watch::Watchers;
 use rusqlite::Error as SqlError;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use stepwright_core::StoreError;
-use stepwright_core::store::Watched;
 use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::sync::oneshot;
 
@@ -41,14 +41,6 @@ enum Task {
     Look,
 }
 
-/// Whom a change is told.
-#[derive(Debug)]
-pub(super) enum Told {
-    Nobody,
-    Those(Watched),
-    Everybody,
-}
-
 impl Writer {
     pub(super) fn start(
         connection: Database,
@@ -59,7 +51,7 @@ impl Writer {
         let written = file.clone();
         let thread = thread::Builder::new()
             .name("stepwright-sqlite".to_owned())
-            .spawn(move || run(&connection, &written, &watchers, waiting))
+            .spawn(move || run(connection, &written, &watchers, waiting))
             .map_err(|error| StoreError::Unavailable {
                 what: "cannot start the thread that writes to the database".to_owned(),
                 source: error.into(),
@@ -72,11 +64,11 @@ impl Writer {
     ///
     /// `work` may fail at any place: nothing of it stays then. It may be done twice, the first time
     /// in vain: another change that was to be committed with it may have failed.
-    pub(super) async fn write<T: Send + 'static>(
+    pub(super) async fn write<W: Work<Database>>(
         &self,
         told: Told,
-        work: impl Fn(&Database) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, StoreError> {
+        work: W,
+    ) -> Result<W::Made, StoreError> {
         self.file.check_process()?;
         let path = &self.file.path;
         let (reply, answer) = oneshot::channel();
@@ -134,30 +126,27 @@ impl Drop for Writer {
 
 /// A change that waits, whatever it gives.
 trait Change: Send {
-    fn make(&mut self, connection: &Database) -> Result<(), Failure>;
+    fn make(&mut self, connection: &mut Database) -> Result<(), Failure>;
     fn answer(self: Box<Self>, committed: Result<(), StoreError>, watchers: &Watchers);
 }
 
-struct Waiting<T, W> {
+struct Waiting<W: Work<Database>> {
     work: W,
-    made: Option<T>,
+    made: Option<W::Made>,
     told: Told,
-    reply: oneshot::Sender<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<W::Made, StoreError>>,
 }
 
-impl<T: Send, W> Change for Waiting<T, W>
-where
-    W: Fn(&Database) -> Result<T, Failure> + Send,
-{
-    fn make(&mut self, connection: &Database) -> Result<(), Failure> {
-        self.made = Some((self.work)(connection)?);
+impl<W: Work<Database>> Change for Waiting<W> {
+    fn make(&mut self, connection: &mut Database) -> Result<(), Failure> {
+        self.made = Some(at_once(self.work.make(connection, Attempt::ONLY))?);
         Ok(())
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>, watchers: &Watchers) {
         match &self.told {
             Told::Those(watched) if committed.is_ok() => watchers.wake(watched),
-            Told::Everybody if committed.is_ok() => watchers.wake_all(),
+            Told::All if committed.is_ok() => watchers.wake_all(),
             _ => {}
         }
         // Whoever asked may be gone; the change is made all the same.
@@ -171,22 +160,23 @@ where
 }
 
 fn run(
-    connection: &Database,
+    mut connection: Database,
     file: &DatabaseFile,
     watchers: &Watchers,
     mut waiting: mpsc::Receiver<Task>,
 ) {
     // Other than a change of one's own: SQLite counts what others have committed.
-    let version =
-        || connection.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0));
-    let mut seen = version().ok();
+    let version = |connection: &Database| {
+        connection.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0))
+    };
+    let mut seen = version(&connection).ok();
     // Where there is one processor, whoever is waited for needs it.
     let several = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
     let spins = if several { SPINS_MAX } else { 0 };
     while let Some(task) = next_task(&mut waiting, spins) {
         if let Task::Change(first) = task {
             let mut group = Group { file, made: Vec::new(), committed: false, apart: false };
-            match group.make(connection, first, &mut waiting) {
+            match group.make(&mut connection, first, &mut waiting) {
                 Ok(()) => group.committed = true,
                 Err(error) => {
                     if !connection.is_autocommit() {
@@ -198,7 +188,7 @@ fn run(
             group.answer(watchers);
         }
         if watchers.are_there()
-            && let Ok(version) = version()
+            && let Ok(version) = version(&connection)
             && seen.replace(version) != Some(version)
         {
             watchers.wake_all();
@@ -249,7 +239,7 @@ type Made = (Box<dyn Change>, Result<(), StoreError>);
 impl Group<'_> {
     fn make(
         &mut self,
-        connection: &Database,
+        connection: &mut Database,
         first: Box<dyn Change>,
         waiting: &mut mpsc::Receiver<Task>,
     ) -> Result<(), Uncommitted> {
@@ -278,7 +268,7 @@ impl Group<'_> {
     }
 
     /// Takes all changes back, and makes them so that each can be taken back alone.
-    fn once_more(&mut self, connection: &Database) -> Result<(), SqlError> {
+    fn once_more(&mut self, connection: &mut Database) -> Result<(), SqlError> {
         execute(connection, "ROLLBACK")?;
         execute(connection, "BEGIN IMMEDIATE")?;
         self.apart = true;
@@ -287,7 +277,7 @@ impl Group<'_> {
 
     /// Makes one change, and tells whether it is kept. One that is not may have left something
     /// behind, unless the group is apart: what is refused does not touch the others then.
-    fn one(&mut self, connection: &Database, nth: usize) -> Result<bool, SqlError> {
+    fn one(&mut self, connection: &mut Database, nth: usize) -> Result<bool, SqlError> {
         if self.apart {
             execute(connection, "SAVEPOINT change")?;
         }
