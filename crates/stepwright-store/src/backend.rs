@@ -143,9 +143,9 @@ pub(crate) struct Dialect {
     pub(crate) lock_session: &'static [&'static str],
     /// Deletes drivers that were last seen before `$1` and drive nothing.
     pub(crate) forget_drivers: &'static str,
-    /// Selects the facts of run `$1` that have the numbers `$2`.
+    /// Selects number, body, blob and key of the facts of run `$1` that have the numbers `$2`.
     pub(crate) select_sources: &'static str,
-    /// Selects the blobs with the hashes `$1`.
+    /// Selects hash, body and key of the blobs with the hashes `$1`.
     pub(crate) select_blobs: &'static str,
 }
 
@@ -189,4 +189,5 @@ pub(crate) trait Columns {
     /// The bytes of a text, valid UTF-8 or not.
     fn text_bytes(&self, nth: usize) -> Result<&[u8], Failure<Self::Error>>;
     fn blob(&self, nth: usize) -> Result<Vec<u8>, Failure<Self::Error>>;
+    fn maybe_blob(&self, nth: usize) -> Result<Option<Vec<u8>>, Failure<Self::Error>>;
 }

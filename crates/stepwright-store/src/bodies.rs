@@ -1,7 +1,7 @@
 //! The bodies of facts: as they are in their rows, or apart if they are large.
 
 use crate::errors::Said;
-use crate::sums::Sums;
+use crate::sums::{FactDigest, Sums};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
@@ -32,7 +32,7 @@ pub(crate) struct FactRow {
     /// The body that is kept apart.
     pub(crate) blob: Option<String>,
     /// Of the whole fact, whatever was cut out of its body.
-    pub(crate) sum: i64,
+    pub(crate) digest: FactDigest,
 }
 
 /// A body that is kept apart, by its digest, and compressed.
@@ -54,9 +54,9 @@ impl FactRow {
         debug_assert!(fact.is_fact(), "a delta is not remembered: {fact:?}");
         let body = serde_json::to_string(&fact.kind).map_err(|error| unwritable(fact, error))?;
         let path = fact.path.as_str().as_bytes();
-        let sum = sums.fact(&fact.run, fact.sequence, path, fact.time, body.as_bytes());
+        let digest = sums.fact(&fact.run, fact.sequence, path, fact.time, body.as_bytes());
         Ok(Self {
-            sum,
+            digest,
             sequence: fact.sequence,
             path: fact.path.clone(),
             at: fact.time,

@@ -83,3 +83,12 @@ pub(crate) fn damaged_plan(digest: &str, what: String) -> StoreError {
         hint: Some("restore the database from a backup, or delete that row".to_owned()),
     }
 }
+
+/// A payload that takes a key to read it.
+pub(crate) fn sealed(what: impl fmt::Display, key: &str) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("cannot read {what}: it is sealed with key `{}`", key.escape_debug()),
+        source: Box::new(Said("this version cannot open sealed payloads".to_owned())),
+        hint: Some("use the newer program that wrote it".to_owned()),
+    }
+}

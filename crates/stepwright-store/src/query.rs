@@ -24,7 +24,7 @@ macro_rules! select_sessions {
     ($token:literal) => {
         concat!(
             "SELECT session_id, user_id, workflow_id, name, state, version, metrics, created_at, \
-             updated_at, sum, ",
+             updated_at, sum, key_id, ",
             $token,
             " FROM sessions"
         )
@@ -51,7 +51,7 @@ pub(crate) const WAITING: &str = " WHERE id IN (
 
 /// The columns of [`SignalColumns`](crate::rows::SignalColumns), in its order.
 const SIGNALS: &str =
-    "SELECT run_id, inbox.id, wish, at, done, inbox.sum, done_sum FROM runs CROSS JOIN inbox
+    "SELECT run_id, inbox.id, wish, at, done, inbox.sum, done_sum, key_id FROM runs CROSS JOIN inbox
     WHERE inbox.run = runs.id AND wish IS NOT NULL";
 
 /// The signals of the runs that `$1` drives of which no fact was made yet.

@@ -1,7 +1,7 @@
 //! Between the words of the core and the columns of tables.
 
 use crate::bodies::FactRow;
-use crate::errors::{damaged, damaged_plan, damaged_signal};
+use crate::errors::{damaged, damaged_plan, damaged_signal, sealed};
 use crate::sums::{RunIdentity, RunState, SessionValues, Sums};
 use serde::Serialize;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ pub(crate) fn fact(
     sums: Sums,
     sum: Option<i64>,
 ) -> Result<Event, StoreError> {
-    let checked = sums.verify(sum, || sums.fact(run, sequence, path, at, body));
+    let checked = sums.verify(sum, || sums.fact(run, sequence, path, at, body).sum());
     let path = str::from_utf8(path).map(StepPath::from);
     let corrupt = |sequence, path: Option<&StepPath>, what| StoreError::Corrupt {
         run: run.clone(),
@@ -240,11 +240,15 @@ pub(crate) struct SignalColumns {
     pub(crate) done: bool,
     pub(crate) sum: Option<i64>,
     pub(crate) done_sum: Option<i64>,
+    pub(crate) key_id: Option<String>,
 }
 
 impl SignalColumns {
     pub(crate) fn signal(self, sums: Sums) -> Result<Signal, StoreError> {
         let (run, id) = (&self.run_id, &self.id);
+        if let Some(key) = &self.key_id {
+            return Err(sealed(format_args!("signal `{id}` of run `{run}`"), key));
+        }
         sums.verify(self.sum, || sums.signal(run, id, Some(&self.wish), self.at))
             .and_then(|()| sums.verify(self.done_sum, || sums.done(run, id, self.done)))
             .map_err(|what| damaged_signal(run, id, what))?;
@@ -308,6 +312,7 @@ pub(crate) struct SessionColumns {
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
     pub(crate) sum: Option<i64>,
+    pub(crate) key_id: Option<String>,
 }
 
 /// The columns of a session, as they are written, without names.
@@ -342,6 +347,9 @@ impl WrittenSession {
 
 impl SessionColumns {
     pub(crate) fn session(self, sums: Sums) -> Result<Session, StoreError> {
+        if let Some(key) = &self.key_id {
+            return Err(sealed(format_args!("session `{}`", self.session_id), key));
+        }
         let values = SessionValues {
             session_id: &self.session_id,
             user_id: self.user_id.as_deref(),

@@ -4,13 +4,13 @@ use crate::backend::{Backend, Told};
 use crate::bodies::{self, FactRow};
 use crate::rows::Effect;
 use crate::shared::Texts;
-use crate::work::{journal, runs, sessions, signals};
+use crate::work::{journal, runs, sessions, signals, verify};
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
     Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-    Signal, Watched,
+    Signal, Verified, Watched,
 };
 use stepwright_core::{
     BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
@@ -104,6 +104,10 @@ impl<B: Backend> RunStore for SqlStore<B> {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn verify<'a>(&'a self, run: &'a RunId) -> Answer<'a, Verified> {
+        Box::pin(self.backend().read(verify::Verify(run.clone())))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::backend::Attempt;
 use crate::bodies::{Blob, FactRow};
 use crate::errors::{Said, missing, missing_run};
 use crate::rows::{self, WrittenSession, from_column, moment, stray, to_column};
-use crate::sums::Sums;
+use crate::sums::{Chain, Sums};
 use crate::work::journal::Prepared;
 use crate::work::sessions::{self, Kept};
 use sqlx::postgres::{PgArguments, PgRow};
@@ -25,53 +25,66 @@ const APPEND_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How often a run tries to begin in a session that others open and delete meanwhile.
 const OPEN_ATTEMPTS_MAX: u32 = 10;
 
+/// The largest number of attempts to append after the last fact: the first may not know its chain
+/// hash, and the run may be deleted and begun again meanwhile.
+const LINK_ATTEMPTS_MAX: u32 = 4;
+
 /// Appends facts in one round trip. The row of the run is locked against being deleted only; of two
 /// that append at one number, the key of the journal refuses the later.
 ///
 /// `NOTIFY` makes transactions commit one after the other, in the whole server: only for a run that
 /// somebody watches.
 const ADD: &str = "WITH place AS (
-    SELECT id, watched > now() AS watched,
-        coalesce((SELECT max(seq) FROM journal WHERE run = runs.id) + 1, 0) AS next
-    FROM runs WHERE run_id = $1 FOR KEY SHARE
+    SELECT id, watched > now() AS watched, coalesce(last.seq + 1, 0) AS next, last.chain,
+        coalesce(last.seq + 1, 0) = $2 AND last.chain IS NOT DISTINCT FROM $21 AS fits
+    FROM runs LEFT JOIN LATERAL (
+        SELECT seq, chain FROM journal WHERE run = runs.id ORDER BY seq DESC LIMIT 1
+    ) AS last ON true
+    WHERE run_id = $1 FOR KEY SHARE OF runs
 ), added AS (
-    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum)
+    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum, chain)
     SELECT place.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob,
-        fact.sum
+        fact.sum, fact.chain
     FROM place, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[],
-        $9::text[], $15::bigint[]) AS fact (seq, path, at, body, shared, blob, sum)
-    WHERE place.next = $2
+        $9::text[], $15::bigint[], $22::bytea[])
+        AS fact (seq, path, at, body, shared, blob, sum, chain)
+    WHERE place.fits
 ), answered AS (
     INSERT INTO inbox (run, id, at, done, token, sum, done_sum)
     SELECT place.id, answer.id, $11, true, $3, answer.sum, answer.done_sum FROM place,
         unnest($13::text[], $18::bigint[], $19::bigint[]) AS answer (id, sum, done_sum)
-    WHERE place.next = $2
+    WHERE place.fits
     ON CONFLICT (run, id) DO UPDATE SET done = true, done_sum = excluded.done_sum
 ), changed AS (
     UPDATE runs SET status = $10, updated_at = $11, wake_at = $12,
         driver = CASE WHEN $10 = 'RUNNING' THEN runs.driver END, facts = $16, status_sum = $17,
         driver_sum = CASE WHEN $10 = 'RUNNING' THEN runs.driver_sum ELSE $20 END
-    FROM place WHERE runs.id = place.id AND place.next = $2 AND $10 IS NOT NULL
+    FROM place WHERE runs.id = place.id AND place.fits AND $10 IS NOT NULL
 )
-SELECT next, CASE WHEN watched AND next = $2 THEN pg_notify($14, $1) END FROM place";
+SELECT next, chain, fits, CASE WHEN watched AND fits THEN pg_notify($14, $1) END FROM place";
 
 /// As [`ADD`], and changes the session, if it is still as it was when it was read.
 const CLOSE: &str = "WITH place AS (
-    SELECT id, session_id, watched > now() AS watched,
-        coalesce((SELECT max(seq) FROM journal WHERE run = runs.id) + 1, 0) AS next
-    FROM runs WHERE run_id = $1 FOR KEY SHARE
+    SELECT id, session_id, watched > now() AS watched, coalesce(last.seq + 1, 0) AS next,
+        last.chain,
+        coalesce(last.seq + 1, 0) = $2 AND last.chain IS NOT DISTINCT FROM $21 AS fits
+    FROM runs LEFT JOIN LATERAL (
+        SELECT seq, chain FROM journal WHERE run = runs.id ORDER BY seq DESC LIMIT 1
+    ) AS last ON true
+    WHERE run_id = $1 FOR KEY SHARE OF runs
 ), closed AS (
-    UPDATE sessions SET state = $21, version = $22, metrics = $23, updated_at = $24, token = $3,
-        sum = $26
+    UPDATE sessions SET state = $23, version = $24, metrics = $25, updated_at = $26, token = $3,
+        sum = $28
     FROM place
-    WHERE sessions.session_id = place.session_id AND sessions.token = $25 AND place.next = $2
+    WHERE sessions.session_id = place.session_id AND sessions.token = $27 AND place.fits
     RETURNING place.id, place.watched
 ), added AS (
-    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum)
+    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum, chain)
     SELECT closed.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob,
-        fact.sum
+        fact.sum, fact.chain
     FROM closed, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[],
-        $9::text[], $15::bigint[]) AS fact (seq, path, at, body, shared, blob, sum)
+        $9::text[], $15::bigint[], $22::bytea[])
+        AS fact (seq, path, at, body, shared, blob, sum, chain)
 ), answered AS (
     INSERT INTO inbox (run, id, at, done, token, sum, done_sum)
     SELECT closed.id, answer.id, $11, true, $3, answer.sum, answer.done_sum FROM closed,
@@ -83,35 +96,36 @@ const CLOSE: &str = "WITH place AS (
         driver_sum = CASE WHEN $10 = 'RUNNING' THEN runs.driver_sum ELSE $20 END
     FROM closed WHERE runs.id = closed.id AND $10 IS NOT NULL
 )
-SELECT next, EXISTS (SELECT FROM closed),
+SELECT next, chain, fits, EXISTS (SELECT FROM closed),
     (SELECT count(pg_notify($14, $1)) FROM closed WHERE watched) FROM place";
 
 /// Begins a run: its row, its session if there is none of that name, its first facts.
 const BEGIN: &str = "WITH known AS (
     SELECT FROM runs WHERE run_id = $1
 ), owned AS (
-    SELECT user_id IS NULL OR user_id IS NOT DISTINCT FROM $22 AS mine
-    FROM sessions WHERE session_id = $21 FOR KEY SHARE
+    SELECT user_id IS NULL OR user_id IS NOT DISTINCT FROM $24 AS mine
+    FROM sessions WHERE session_id = $23 FOR KEY SHARE
 ), opened AS (
     INSERT INTO sessions (session_id, user_id, workflow_id, state, version, metrics, created_at,
         updated_at, token, sum)
-    SELECT $21, $22, $23, $26, 0, $27, $25, $25, $3, $31
+    SELECT $23, $24, $25, $28, 0, $29, $27, $27, $3, $33
     WHERE NOT EXISTS (SELECT FROM owned) AND NOT EXISTS (SELECT FROM known)
     ON CONFLICT (session_id) DO NOTHING RETURNING 1
 ), begun AS (
     INSERT INTO runs (run_id, session_id, user_id, workflow_id, digest, status, created_at,
         updated_at, wake_at, background, driver, facts, sum, status_sum, driver_sum)
-    SELECT $1, $21, $22, $23, $24, $10, $25, $11, $12, $28, $29, $16, $30, $17,
-        CASE WHEN $29::text IS NULL THEN $20::bigint ELSE $32::bigint END
+    SELECT $1, $23, $24, $25, $26, $10, $27, $11, $12, $30, $31, $16, $32, $17,
+        CASE WHEN $31::text IS NULL THEN $20::bigint ELSE $34::bigint END
     WHERE NOT EXISTS (SELECT FROM known)
       AND (EXISTS (SELECT FROM owned WHERE mine) OR EXISTS (SELECT FROM opened))
     RETURNING id
 ), added AS (
-    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum)
+    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum, chain)
     SELECT begun.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob,
-        fact.sum
+        fact.sum, fact.chain
     FROM begun, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[],
-        $9::text[], $15::bigint[]) AS fact (seq, path, at, body, shared, blob, sum)
+        $9::text[], $15::bigint[], $22::bytea[])
+        AS fact (seq, path, at, body, shared, blob, sum, chain)
     WHERE $2 = 0
 ), answered AS (
     INSERT INTO inbox (run, id, at, done, token, sum, done_sum)
@@ -133,6 +147,13 @@ const RECORDED: &str = "SELECT count(*) FROM journal
 const ADD_BLOBS: &str = "INSERT INTO blobs (hash, uses, body)
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])
     ON CONFLICT (hash) DO UPDATE SET uses = blobs.uses + excluded.uses";
+
+/// Whether facts fit behind those that are there.
+enum Fit {
+    Yes,
+    /// They were linked to another fact than the last one, whose chain hash is this.
+    After(Option<Chain>),
+}
 
 /// An append, and what all of its statements have in common.
 struct Append<'a> {
@@ -156,8 +177,9 @@ impl Append<'_> {
         self.prepared.effect.begun.as_ref().filter(|_| self.first() == 0)
     }
 
-    /// A statement with what all that append have in common: parameters 1 to 20.
-    fn bound(&self, sql: &'static str) -> Query<'_, Postgres, PgArguments> {
+    /// A statement with what all that append have in common: parameters 1 to 22.
+    /// `last` is the chain hash of the fact before them.
+    fn bound(&self, sql: &'static str, last: Option<Chain>) -> Query<'_, Postgres, PgArguments> {
         let facts = || self.prepared.facts.iter();
         let sequences: Vec<i64> = facts().map(|fact| to_column(fact.sequence)).collect();
         let paths: Vec<&str> = facts().map(|fact| fact.path.as_str()).collect();
@@ -165,7 +187,8 @@ impl Append<'_> {
         let bodies: Vec<&str> = facts().map(|fact| &*fact.body).collect();
         let shared: Vec<Option<&str>> = facts().map(|fact| fact.shared.as_deref()).collect();
         let blobs: Vec<Option<&str>> = facts().map(|fact| fact.blob.as_deref()).collect();
-        let sums: Vec<i64> = facts().map(|fact| fact.sum).collect();
+        let sums: Vec<i64> = facts().map(|fact| fact.digest.sum()).collect();
+        let chains: Vec<Vec<u8>> = self.chain(last).map(|chain| chain.bytes().to_vec()).collect();
         let answered: Vec<&str> = self.prepared.effect.answered.iter().map(|id| &**id).collect();
         let (run, at) = (self.run.as_str(), to_column(self.prepared.effect.at.0));
         let ids = || self.prepared.effect.answered.iter();
@@ -193,6 +216,17 @@ impl Append<'_> {
             .bind(answer_sums)
             .bind(done_sums)
             .bind(SUMS.driver(run, None))
+            .bind(last.map(|chain| chain.bytes().to_vec()))
+            .bind(chains)
+    }
+
+    /// The chain hashes of the facts.
+    fn chain(&self, last: Option<Chain>) -> impl Iterator<Item = Chain> {
+        self.prepared.facts.iter().scan(last, |last, fact| {
+            let chain = Chain::link(*last, &fact.digest);
+            *last = Some(chain);
+            Some(chain)
+        })
     }
 
     fn taken(&self) -> Failure {
@@ -202,14 +236,40 @@ impl Append<'_> {
 
     /// Refuses, unless the facts are the next ones of a run that there is. `row` begins with the
     /// number of its next fact.
-    fn check(&self, row: Option<&PgRow>) -> Result<(), Failure> {
+    fn check(&self, row: Option<&PgRow>) -> Result<Fit, Failure> {
         let next: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
         if let Some(taken) = stray(self.run, next.map_or(0, from_column), &self.prepared.facts) {
             return Err(taken.into());
         }
-        match next {
-            Some(_) => Ok(()),
-            None => Err(missing_run(self.run).into()),
+        let Some(row) = row else { return Err(missing_run(self.run).into()) };
+        if row.try_get(2)? {
+            return Ok(Fit::Yes);
+        }
+        let found: Option<&[u8]> = row.try_get(1)?;
+        Ok(Fit::After(found.and_then(Chain::read)))
+    }
+
+    /// The chain hash of the fact before these, as far as it is known.
+    fn last(&self, link: &Link) -> Option<Chain> {
+        let first = self.prepared.facts.first()?;
+        link.heads.before(self.run, first.sequence)
+    }
+
+    /// Remembers the chain hash of the last of these facts, which were appended after `last`.
+    fn learn(&self, link: &Link, last: Option<Chain>) {
+        match self.chain(last).last() {
+            Some(chain) if !self.prepared.effect.rests() => {
+                link.heads.learn(self.run, self.prepared.effect.facts, chain);
+            }
+            _ => link.heads.forget(self.run),
+        }
+    }
+
+    fn unlinked(&self) -> StoreError {
+        StoreError::Unavailable {
+            what: format!("cannot append to the journal of run `{}`", self.run),
+            source: Box::new(Said("the chain hash of its last fact cannot be read".to_owned())),
+            hint: Some(format!("look for damage with `stepwright verify {}`", self.run)),
         }
     }
 
@@ -299,10 +359,20 @@ async fn is_recorded(connection: &mut Link, append: &Append<'_>) -> Result<bool,
     Ok(usize::try_from(found) == Ok(append.prepared.facts.len()))
 }
 
-async fn add(connection: &mut Link, append: &Append<'_>) -> Result<(), Failure> {
-    let row = append.bound(ADD).fetch_optional(&mut connection.connection).await;
-    let row = row.map_err(|error| append.or_taken(error))?;
-    append.check(row.as_ref())
+async fn add(link: &mut Link, append: &Append<'_>) -> Result<(), Failure> {
+    let mut last = append.last(link);
+    for _ in 0..LINK_ATTEMPTS_MAX {
+        let row = append.bound(ADD, last).fetch_optional(&mut link.connection).await;
+        let row = row.map_err(|error| append.or_taken(error))?;
+        match append.check(row.as_ref())? {
+            Fit::Yes => {
+                append.learn(link, last);
+                return Ok(());
+            }
+            Fit::After(found) => last = found,
+        }
+    }
+    Err(append.unlinked().into())
 }
 
 async fn begin(connection: &mut Link, append: &Append<'_>, row: &RunRow) -> Result<(), Failure> {
@@ -312,7 +382,7 @@ async fn begin(connection: &mut Link, append: &Append<'_>, row: &RunRow) -> Resu
     let driver = row.driver.as_deref().filter(|_| !append.prepared.effect.rests());
     for _ in 0..OPEN_ATTEMPTS_MAX {
         let found = append
-            .bound(BEGIN)
+            .bound(BEGIN, None)
             .bind(row.session_id.as_str())
             .bind(row.user_id.as_ref().map(UserId::as_str))
             .bind(row.workflow_id.as_str())
@@ -330,7 +400,10 @@ async fn begin(connection: &mut Link, append: &Append<'_>, row: &RunRow) -> Resu
             .map_err(|error| append.or_taken(error))?;
         let (known, begun): (bool, bool) = (found.try_get(0)?, found.try_get(2)?);
         match found.try_get(1)? {
-            _ if begun => return Ok(()),
+            _ if begun => {
+                append.learn(connection, None);
+                return Ok(());
+            }
             _ if known => return Err(append.taken()),
             Some(false) => return Err(missing(&row.session_id).into()),
             // Somebody opened the session at this moment: it is there the next time.
@@ -377,19 +450,31 @@ async fn end_unlocked(
         return Ok(false);
     }
     let written = WrittenSession::of(&session, SUMS)?;
-    let row = append
-        .bound(CLOSE)
-        .bind(written.state)
-        .bind(written.version)
-        .bind(written.metrics)
-        .bind(written.updated_at)
-        .bind(token)
-        .bind(written.sum)
-        .fetch_optional(&mut connection.connection)
-        .await
-        .map_err(|error| append.or_taken(error))?;
-    append.check(row.as_ref())?;
-    Ok(row.map(|row| row.try_get(1)).transpose()?.unwrap_or_default())
+    let mut last = append.last(connection);
+    for _ in 0..LINK_ATTEMPTS_MAX {
+        let row = append
+            .bound(CLOSE, last)
+            .bind(&*written.state)
+            .bind(written.version)
+            .bind(&*written.metrics)
+            .bind(written.updated_at)
+            .bind(token)
+            .bind(written.sum)
+            .fetch_optional(&mut connection.connection)
+            .await
+            .map_err(|error| append.or_taken(error))?;
+        match append.check(row.as_ref())? {
+            Fit::Yes => {
+                let closed = row.map(|row| row.try_get(3)).transpose()?.unwrap_or_default();
+                if closed {
+                    append.learn(connection, last);
+                }
+                return Ok(closed);
+            }
+            Fit::After(found) => last = found,
+        }
+    }
+    Err(append.unlinked().into())
 }
 
 async fn end_locked(
@@ -422,11 +507,12 @@ mod tests {
     fn facts_that_the_server_would_not_take_are_not_sent() {
         let prepare = |bytes: usize| {
             let (path, at, body) = ("a".into(), Timestamp(1), "x".repeat(bytes));
+            let digest = SUMS.fact(&RunId::new("r").unwrap(), 1, b"a", at, b"");
             let facts =
-                vec![FactRow { sequence: 1, path, at, body, shared: None, blob: None, sum: 0 }];
+                vec![FactRow { sequence: 1, path, at, digest, body, shared: None, blob: None }];
+            let run = RunId::new("r").unwrap();
             let (status, wake_at, answered, facts_then) = (None, None, vec![], 2);
             let effect = Effect { begun: None, status, wake_at, answered, at, facts: facts_then };
-            let run = RunId::new("r").unwrap();
             check_size(&Prepared { run, facts, effect, close: None, blobs: vec![] })
         };
         prepare(APPEND_BYTES_MAX - 1).unwrap();

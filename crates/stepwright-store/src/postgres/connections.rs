@@ -2,6 +2,7 @@
 
 use super::address::Address;
 use super::errors::{Failure, Trouble, is_starting, trouble, trouble_connecting, unavailable};
+use super::heads::Heads;
 use super::link::Link;
 use super::listen::Channels;
 use crate::process::Opener;
@@ -46,6 +47,7 @@ pub(super) struct Connections {
     places: Semaphore,
     idle: Mutex<Vec<Idle>>,
     token: AtomicI64,
+    heads: Heads,
     opener: Opener,
 }
 
@@ -95,6 +97,7 @@ impl Connections {
             places: Semaphore::new(places),
             idle: Mutex::default(),
             token: AtomicI64::default(),
+            heads: Heads::default(),
             opener: Opener::new(),
         }
     }
@@ -186,7 +189,8 @@ impl Connections {
         let connected = async {
             let mut connection = self.target.address.connect.connect().await?;
             connection.execute(sqlx::raw_sql(AssertSqlSafe(&*self.target.greeting))).await?;
-            Ok(Link { connection, channels: self.target.channels.clone() })
+            let (channels, heads) = (self.target.channels.clone(), self.heads.clone());
+            Ok(Link { connection, channels, heads })
         };
         timeout(self.target.connect_timeout, connected).await.unwrap_or_else(|_| Err(silent()))
     }

@@ -2,6 +2,7 @@
 
 use super::append;
 use super::errors::Failure;
+use super::heads::Heads;
 use super::listen::Channels;
 use crate::backend::{Attempt, Columns, Connection, Dialect, Value};
 use crate::query::select_sessions;
@@ -17,6 +18,7 @@ use std::borrow::Cow;
 pub(crate) struct Link {
     pub(super) connection: PgConnection,
     pub(super) channels: Channels,
+    pub(super) heads: Heads,
 }
 
 /// Inserts a signal, and notifies those who listen. The row of the run is locked against being
@@ -88,9 +90,9 @@ impl Connection for Link {
             SELECT driver FROM drivers WHERE seen_at < $1
               AND NOT EXISTS (SELECT FROM runs WHERE runs.driver = drivers.driver)
             FOR UPDATE SKIP LOCKED)",
-        select_sources: "SELECT seq, body, blob FROM journal
+        select_sources: "SELECT seq, body, blob, key_id FROM journal
             WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND seq = ANY($2)",
-        select_blobs: "SELECT hash, body FROM blobs WHERE hash = ANY($1)",
+        select_blobs: "SELECT hash, body, key_id FROM blobs WHERE hash = ANY($1)",
     };
 
     fn sums(&self) -> Sums {
@@ -177,6 +179,9 @@ impl Columns for PgRow {
     }
 
     fn blob(&self, nth: usize) -> Result<Vec<u8>, Failure> {
+        Ok(self.try_get(nth)?)
+    }
+    fn maybe_blob(&self, nth: usize) -> Result<Option<Vec<u8>>, Failure> {
         Ok(self.try_get(nth)?)
     }
 }

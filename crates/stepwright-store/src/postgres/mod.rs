@@ -4,6 +4,7 @@ mod address;
 mod append;
 mod connections;
 mod errors;
+mod heads;
 mod link;
 mod listen;
 mod open;

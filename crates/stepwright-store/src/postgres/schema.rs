@@ -23,13 +23,17 @@ use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 /// * is one transaction. An index on a large table, which wants `CREATE INDEX CONCURRENTLY` and can
 ///   have no transaction, is made by hand as the notes of that release say.
 ///
-/// A program older than the third knows no checksums. What it changes in rows that have one looks
-/// damaged, so that it must be stopped first.
+/// A program older than the third knows no checksums, and one older than the fourth no chain hashes.
+/// Rows that it changes look damaged, so that it must be stopped first.
 ///
 /// The second makes indexes on `runs` all the same: it has a row a run, and not one a fact, and
 /// nothing was released before.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// How long a migration waits for a lock: all that come after it wait behind it.
 const LOCK_WAIT: &str = "SET LOCAL lock_timeout TO '2s'";
@@ -223,7 +227,7 @@ mod tests {
 
         let database = address.rsplit('/').next().unwrap();
         let versions = "SELECT version FROM stepwright.stepwright_migrations ORDER BY version";
-        assert_eq!(server.sql(database, versions), "1\n2\n3\n4\n5\n");
+        assert_eq!(server.sql(database, versions), "1\n2\n3\n4\n5\n6\n");
         // The older program is not let in any more.
         let refused = Postgres::connect(&address).await.unwrap_err();
         assert!(refused.hint().unwrap().contains("use the newer program"), "{refused:?}");

@@ -6,6 +6,7 @@ use crate::backend::Attempt;
 use crate::bodies::{Blob, FactRow};
 use crate::errors::{damaged, missing, missing_run};
 use crate::rows::{self, Effect, from_column, moment, to_column};
+use crate::sums::Chain;
 use crate::work::journal::Prepared;
 use crate::work::sessions;
 use rusqlite::{OptionalExtension, params};
@@ -13,12 +14,12 @@ use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunRow;
 use stepwright_core::{RunStatus, Session, SessionId, Timestamp, UserId};
 
-/// The number of a run, and of its last fact.
-const PLACE: &str = "SELECT id, (SELECT max(seq) FROM journal WHERE run = runs.id)
-    FROM runs WHERE run_id = ?1";
+/// The number of a run, and the number and chain hash of its last fact.
+const PLACE: &str = "SELECT id, seq, chain FROM runs LEFT JOIN journal ON journal.run = runs.id
+    WHERE run_id = ?1 ORDER BY seq DESC LIMIT 1";
 
-const INSERT_FACT: &str = "INSERT INTO journal (run, seq, path, at, body, shared, blob, sum)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const INSERT_FACT: &str = "INSERT INTO journal (run, seq, path, at, body, shared, blob, sum, chain)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 const INSERT_BLOB: &str = "INSERT INTO blobs (hash, uses, body) VALUES (?1, ?2, ?3)
     ON CONFLICT (hash) DO UPDATE SET uses = uses + excluded.uses";
@@ -42,18 +43,21 @@ pub(super) async fn append(connection: &mut Database, append: &Prepared) -> Resu
     let sums = connection.sums;
     let place = connection
         .prepare_cached(PLACE)?
-        .query_row([run.as_str()], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))
+        .query_row([run.as_str()], |row| {
+            let chain = row.get_ref(2)?.as_bytes_or_null().ok().flatten().and_then(Chain::read);
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?, chain))
+        })
         .optional()?;
-    let next = place.and_then(|(_, last)| last).map_or(0, |last| from_column(last) + 1);
+    let next = place.and_then(|(_, last, _)| last).map_or(0, |last| from_column(last) + 1);
     if let Some(taken) = rows::stray(run, next, facts) {
         return Err(taken.into());
     }
     let id: i64 = match (place, &effect.begun) {
-        (Some((id, _)), _) => id,
+        (Some((id, ..)), _) => id,
         (None, Some(row)) => begin(connection, row, effect).await?,
         (None, None) => return Err(missing_run(run).into()),
     };
-    insert(connection, id, facts)?;
+    insert(connection, id, place.and_then(|(.., chain)| chain), facts)?;
     for Blob { hash, packed, uses } in blobs {
         connection.prepare_cached(INSERT_BLOB)?.execute((hash, uses, packed))?;
     }
@@ -80,11 +84,20 @@ pub(super) async fn append(connection: &mut Database, append: &Prepared) -> Resu
     Ok(())
 }
 
-fn insert(connection: &Database, run: i64, facts: &[FactRow]) -> Result<(), Failure> {
+/// Inserts facts. `last` is the chain hash of the fact before them.
+fn insert(
+    connection: &Database,
+    run: i64,
+    mut last: Option<Chain>,
+    facts: &[FactRow],
+) -> Result<(), Failure> {
     let mut insert = connection.prepare_cached(INSERT_FACT)?;
-    for FactRow { sequence, path, at, body, shared, blob, sum } in facts {
-        let (sequence, at) = (to_column(*sequence), to_column(at.0));
-        insert.execute((run, sequence, path.as_str(), at, body, shared, blob, sum))?;
+    for FactRow { sequence, path, at, body, shared, blob, digest } in facts {
+        let (sequence, at, sum) = (to_column(*sequence), to_column(at.0), digest.sum());
+        let chain = Chain::link(last, digest);
+        let path = path.as_str();
+        insert.execute((run, sequence, path, at, body, shared, blob, sum, chain.bytes()))?;
+        last = Some(chain);
     }
     Ok(())
 }

@@ -108,10 +108,10 @@ impl crate::backend::Connection for Database {
         lock_session: &[],
         forget_drivers: "DELETE FROM drivers WHERE seen_at < $1
             AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.driver = drivers.driver)",
-        select_sources: "SELECT seq, body, blob FROM journal
+        select_sources: "SELECT seq, body, blob, key_id FROM journal
             WHERE run = (SELECT id FROM runs WHERE run_id = $1)
               AND seq IN (SELECT value FROM json_each($2))",
-        select_blobs: "SELECT hash, body FROM blobs
+        select_blobs: "SELECT hash, body, key_id FROM blobs
             WHERE hash IN (SELECT value FROM json_each($1))",
     };
 
@@ -192,6 +192,9 @@ impl Columns for Row<'_> {
     }
 
     fn blob(&self, nth: usize) -> Result<Vec<u8>, Failure> {
+        Ok(self.get(nth)?)
+    }
+    fn maybe_blob(&self, nth: usize) -> Result<Option<Vec<u8>>, Failure> {
         Ok(self.get(nth)?)
     }
 }

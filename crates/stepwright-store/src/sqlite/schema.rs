@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::errors::{Failure, damaged_file, foreign, newer};
-use super::fill::fill;
+use super::fill;
 use crate::sums::Sums;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
@@ -12,11 +12,18 @@ const APPLICATION_ID: i32 = 0x5354_5752;
 
 /// What leads from one version to the next. Only ever added to: databases out there have been
 /// through the ones before.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// The version in which rows got their checksums.
 const SUMMED: usize = 3;
+
+/// The version in which facts got their chain hashes.
+const CHAINED: usize = 4;
 
 /// Brings the database to the version of this program. `false` if there was none.
 pub(super) fn migrate(connection: Connection, path: &Path) -> Result<(Database, bool), Failure> {
@@ -34,7 +41,10 @@ pub(super) fn migrate(connection: Connection, path: &Path) -> Result<(Database, 
     let sums = sums(&connection, path)?;
     let mut database = Database::new(connection, sums);
     if (1..SUMMED).contains(&before) {
-        fill(&mut database)?;
+        fill::sums(&mut database)?;
+    }
+    if (1..CHAINED).contains(&before) {
+        fill::chains(&mut database)?;
     }
     let version = MIGRATIONS.len();
     database.execute_batch(&format!(

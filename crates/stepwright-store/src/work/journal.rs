@@ -2,7 +2,7 @@
 
 use crate::backend::{Attempt, Columns, Connection, Value, Work};
 use crate::bodies::{self, Blob, FactRow, corrupt};
-use crate::errors::Failure;
+use crate::errors::{Failure, sealed};
 use crate::query::SELECT_JOURNAL;
 use crate::rows::{self, Effect, JournalColumns, from_column, to_column};
 use crate::shared;
@@ -29,7 +29,8 @@ impl<C: Connection> Work<C> for Prepared {
     }
 }
 
-const LOAD: &str = "SELECT seq, path, at, body, shared, blob, sum FROM journal
+const LOAD: &str = "SELECT seq, path, at, body, shared, blob, sum, chain, key_id
+    FROM journal
     WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND seq >= $2 ORDER BY seq LIMIT $3";
 
 /// A fact as its row has it.
@@ -41,6 +42,8 @@ struct Kept {
     shared: Option<String>,
     blob: Option<String>,
     sum: Option<i64>,
+    chain: Option<Vec<u8>>,
+    key_id: Option<String>,
 }
 
 /// A fact whose body is put together.
@@ -50,6 +53,7 @@ pub(crate) struct Whole {
     pub(crate) at: Timestamp,
     pub(crate) body: Vec<u8>,
     pub(crate) sum: Option<i64>,
+    pub(crate) chain: Option<Vec<u8>>,
 }
 
 /// Loads facts without looking into their bodies.
@@ -70,20 +74,25 @@ pub(crate) async fn load<C: Connection>(
             shared: row.maybe_text(4)?,
             blob: row.maybe_text(5)?,
             sum: row.maybe_number(6)?,
+            chain: row.maybe_blob(7)?,
+            key_id: row.maybe_text(8)?,
         })
     };
     let values = [run.as_str().into(), from.into(), limit.into()];
     let kept = c.select(LOAD, &values, read).await?;
     let others = Others::of(c, run, after, &kept).await?;
     let mut facts = Vec::with_capacity(kept.len());
-    for Kept { sequence, path, at, body, shared, blob, sum } in kept {
+    for Kept { sequence, path, at, body, shared, blob, sum, chain, key_id } in kept {
+        if let Some(key) = key_id {
+            return Err(sealed(format_args!("fact {sequence} of run `{run}`"), &key).into());
+        }
         let body = match (shared, blob) {
             (None, None) => body,
             (shared, blob) => others
                 .whole(sequence, &body, shared.as_deref(), blob.as_deref())
                 .map_err(|what| corrupt(run, sequence, &path, what))?,
         };
-        facts.push(Whole { sequence, path, at, body, sum });
+        facts.push(Whole { sequence, path, at, body, sum, chain });
     }
     Ok(facts)
 }
@@ -102,7 +111,7 @@ impl<C: Connection> Work<C> for Load {
         let (run, sums) = (&self.run, c.sums());
         let mut facts = Vec::new();
         for fact in load(c, run, self.after, self.limit).await? {
-            let Whole { sequence, path, at, body, sum } = fact;
+            let Whole { sequence, path, at, body, sum, .. } = fact;
             let expected = self.after + facts.len() as u64;
             facts.push(rows::fact(run, expected, (sequence, &path, at), &body, sums, sum)?);
         }
@@ -114,7 +123,10 @@ impl<C: Connection> Work<C> for Load {
 }
 
 /// Refuses a journal whose last facts are missing.
-async fn check_end<C: Connection>(c: &mut C, run: &RunId) -> Result<(), Failure<C::Error>> {
+pub(crate) async fn check_end<C: Connection>(
+    c: &mut C,
+    run: &RunId,
+) -> Result<(), Failure<C::Error>> {
     let read = |row: &C::Row<'_>| {
         Ok(JournalColumns {
             status: row.text(0)?,
@@ -166,7 +178,12 @@ impl Others {
         if !before.is_empty() {
             let before: Vec<i64> = before.into_iter().collect();
             let read = |row: &C::Row<'_>| {
-                Ok((row.number(0)?, row.text_bytes(1)?.to_vec(), row.maybe_text(2)?))
+                let (sequence, blob, key) =
+                    (row.number(0)?, row.maybe_text(2)?, row.maybe_text(3)?);
+                if let Some(key) = key {
+                    return Err(sealed(format_args!("fact {sequence} of run `{run}`"), &key).into());
+                }
+                Ok((sequence, row.text_bytes(1)?.to_vec(), blob))
             };
             let values = [run.as_str().into(), Value::Numbers(&before)];
             for (sequence, body, blob) in c.select(C::DIALECT.select_sources, &values, read).await?
@@ -177,7 +194,13 @@ impl Others {
         }
         if !wanted.is_empty() {
             let wanted: Vec<String> = wanted.into_iter().collect();
-            let read = |row: &C::Row<'_>| Ok((row.text(0)?, row.blob(1)?));
+            let read = |row: &C::Row<'_>| {
+                let (hash, key) = (row.text(0)?, row.maybe_text(2)?);
+                match key {
+                    Some(key) => Err(sealed(format_args!("blob `{hash}`"), &key).into()),
+                    None => Ok((hash, row.blob(1)?)),
+                }
+            };
             let found = c.select(C::DIALECT.select_blobs, &[Value::Texts(&wanted)], read).await?;
             others.blobs.extend(found);
         }

@@ -4,3 +4,4 @@ pub(crate) mod journal;
 pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod signals;
+pub(crate) mod verify;

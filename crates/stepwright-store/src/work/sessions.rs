@@ -32,8 +32,9 @@ fn kept<C: Connection>(row: &C::Row<'_>, sums: Sums) -> Result<Kept, Failure<C::
         created_at: row.number(7)?,
         updated_at: row.number(8)?,
         sum: row.maybe_number(9)?,
+        key_id: row.maybe_text(10)?,
     };
-    Ok(Kept { session: columns.session(sums)?, token: row.maybe_number(10)? })
+    Ok(Kept { session: columns.session(sums)?, token: row.maybe_number(11)? })
 }
 
 /// Selects the session for which `condition` with its parameter `$1` holds.

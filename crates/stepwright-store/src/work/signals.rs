@@ -42,6 +42,7 @@ fn signal<R: Columns>(row: &R) -> Result<SignalColumns, Failure<R::Error>> {
         done: row.flag(4)?,
         sum: row.maybe_number(5)?,
         done_sum: row.maybe_number(6)?,
+        key_id: row.maybe_text(7)?,
     })
 }
 

@@ -67,7 +67,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 3);
+    assert_eq!(version, 4);
 }
 
 #[tokio::test]
@@ -278,6 +278,15 @@ async fn a_file_of_the_second_version_gets_checksums_and_keeps_what_it_has() {
         "runs.status_sum",
         "runs.driver_sum",
         "journal.sum",
+        "journal.chain",
+        "journal.scope",
+        "journal.key_id",
+        "blobs.scope",
+        "blobs.key_id",
+        "sessions.scope",
+        "sessions.key_id",
+        "inbox.scope",
+        "inbox.key_id",
         "sessions.sum",
         "inbox.sum",
         "inbox.done_sum",
@@ -291,7 +300,7 @@ async fn a_file_of_the_second_version_gets_checksums_and_keeps_what_it_has() {
 
     let store = Sqlite::open(&path).await.unwrap();
     assert_eq!(all(&store).await, before);
-    let unsummed = "SELECT (SELECT count(*) FROM journal WHERE sum IS NULL)
+    let unsummed = "SELECT (SELECT count(*) FROM journal WHERE sum IS NULL OR chain IS NULL)
         + (SELECT count(*) FROM runs WHERE sum IS NULL OR status_sum IS NULL)";
     let count: i64 =
         Connection::open(&path).unwrap().query_row(unsummed, [], |row| row.get(0)).unwrap();
