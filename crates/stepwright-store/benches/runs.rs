@@ -1,8 +1,8 @@
-//! What a store adds to a run of three steps in SQLite: the calls that the engine makes for such a
-//! run, each followed at once by the bare inserts of the same rows in the same four transactions.
+//! The cost of a store in a run of three steps in SQLite: the calls that the engine makes for such
+//! a run, each run followed at once by the bare inserts of its rows in the same four transactions.
 //! `cargo bench -p stepwright-store --bench runs`.
 
-#![expect(clippy::print_stdout, reason = "it measures, and says what")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use rusqlite::Connection;
 use serde_json::json;
@@ -85,7 +85,8 @@ fn bare(bare: &Connection, nth: u32, appends: &[Vec<(String, String)>]) {
         }
         for (path, body) in facts {
             execute(
-                "INSERT INTO journal (run, seq, path, at, body, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO journal (run, seq, path, at, body, sum) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 &[
                     &run,
                     &next,

@@ -52,8 +52,17 @@ pub(crate) enum Told {
 pub(crate) trait Work<C: Connection>: Send + 'static {
     type Made: Send + 'static;
 
-    /// `true` if its statements must take effect together. A single statement always does.
+    /// `true` if its statements must take effect together. A single statement always does, and in
+    /// SQLite every change is made in a transaction.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
     const TOGETHER: bool = false;
+
+    /// Returns `true` if it takes so little time on a local database that it need not go to another
+    /// thread.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
+    fn is_quick(&self) -> bool {
+        false
+    }
 
     /// Runs its statements. It may be called again, after a call whose changes were taken back or
     /// whose outcome is unknown: see [`Attempt::lost`].

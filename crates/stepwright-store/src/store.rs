@@ -20,8 +20,19 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store in an SQL database. Cheap to clone; clones share their connections.
 ///
-/// Name it by its database: [`Sqlite`](crate::Sqlite) or [`Postgres`](crate::Postgres).
-#[cfg_attr(not(feature = "sqlite"), expect(rustdoc::broken_intra_doc_links))]
+/// Name it by its database: `Sqlite` or `Postgres`. Both have the same operations; `B` is the way
+/// to the database.
+///
+/// ```
+/// use stepwright_core::store::RunStore;
+/// use stepwright_store::SqlStore;
+/// async fn count<B>(store: &SqlStore<B>) -> Result<usize, stepwright_core::StoreError>
+/// where
+///     SqlStore<B>: RunStore,
+/// {
+///     Ok(store.runs(Default::default()).await?.len())
+/// }
+/// ```
 pub struct SqlStore<B> {
     shared: Arc<Shared<B>>,
 }

@@ -4,11 +4,11 @@ use super::errors::{Failure, is_taken};
 use super::link::Link;
 use crate::backend::Attempt;
 use crate::bodies::{Blob, FactRow};
-use crate::errors::{Said, missing, missing_run};
+use crate::errors::{Said, missing, missing_run, missing_session_of};
 use crate::rows::{self, WrittenSession, from_column, moment, stray, to_column};
 use crate::sums::{Chain, Sums};
 use crate::work::journal::Prepared;
-use crate::work::sessions::{self, Kept};
+use crate::work::sessions::{self, Kept, OF_RUN};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, Row};
@@ -18,11 +18,11 @@ use stepwright_core::{RunId, Session, StoreError, UserId};
 
 const SUMS: Sums = Sums::SERVER;
 
-/// How many bytes are appended at once at the most: PostgreSQL takes less than a gigabyte for a
+/// The largest append, in bytes: PostgreSQL takes less than a gigabyte for a
 /// parameter, and needs several times its size in memory.
 const APPEND_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// How often a run tries to begin in a session that others open and delete meanwhile.
+/// The largest number of attempts to begin a run in a session that others open and delete.
 const OPEN_ATTEMPTS_MAX: u32 = 10;
 
 /// The largest number of attempts to append after the last fact: the first may not know its chain
@@ -33,7 +33,7 @@ const LINK_ATTEMPTS_MAX: u32 = 4;
 /// that append at one number, the key of the journal refuses the later.
 ///
 /// `NOTIFY` makes transactions commit one after the other, in the whole server: only for a run that
-/// somebody watches.
+/// is watched.
 const ADD: &str = "WITH place AS (
     SELECT id, watched > now() AS watched, coalesce(last.seq + 1, 0) AS next, last.chain,
         coalesce(last.seq + 1, 0) = $2 AND last.chain IS NOT DISTINCT FROM $21 AS fits
@@ -134,9 +134,6 @@ const BEGIN: &str = "WITH known AS (
 )
 SELECT EXISTS (SELECT FROM known), (SELECT mine FROM owned), EXISTS (SELECT FROM begun)";
 
-/// The condition for the session of run `$1`.
-const OF_RUN: &str = "session_id = (SELECT session_id FROM runs WHERE run_id = $1)";
-
 /// As [`OF_RUN`], and keeps others from changing it until the transaction is over.
 const OF_RUN_LOCKED: &str =
     "session_id = (SELECT session_id FROM runs WHERE run_id = $1) FOR NO KEY UPDATE";
@@ -148,7 +145,7 @@ const ADD_BLOBS: &str = "INSERT INTO blobs (hash, uses, body)
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])
     ON CONFLICT (hash) DO UPDATE SET uses = blobs.uses + excluded.uses";
 
-/// Whether facts fit behind those that are there.
+/// The answer to the question whether facts fit behind those that are there.
 enum Fit {
     Yes,
     /// They were linked to another fact than the last one, whose chain hash is this.
@@ -269,7 +266,7 @@ impl Append<'_> {
         StoreError::Unavailable {
             what: format!("cannot append to the journal of run `{}`", self.run),
             source: Box::new(Said("the chain hash of its last fact cannot be read".to_owned())),
-            hint: Some(format!("look for damage with `stepwright verify {}`", self.run)),
+            hint: Some("restore the database from a backup".to_owned()),
         }
     }
 
@@ -345,7 +342,7 @@ async fn record_both(link: &mut Link, append: &Append<'_>, blobs: &[Blob]) -> Re
     Ok(())
 }
 
-/// Whether these facts, of this append and of no other, are in the journal.
+/// Returns `true` if these facts, of this append and of no other, are in the journal.
 async fn is_recorded(connection: &mut Link, append: &Append<'_>) -> Result<bool, Failure> {
     let sequence = |fact: Option<&FactRow>| fact.map_or(0, |fact| to_column(fact.sequence));
     let row = sqlx::query(RECORDED)
@@ -406,7 +403,7 @@ async fn begin(connection: &mut Link, append: &Append<'_>, row: &RunRow) -> Resu
             }
             _ if known => return Err(append.taken()),
             Some(false) => return Err(missing(&row.session_id).into()),
-            // Somebody opened the session at this moment: it is there the next time.
+            // Another process opened the session at this moment: it is there the next time.
             Some(true) | None => {}
         }
     }
@@ -487,10 +484,9 @@ async fn end_locked(
         Some(row) => begin(connection, append, row).await?,
         None => add(connection, append).await?,
     }
-    // A session goes with its runs, so a run has one.
     let found = sessions::select(connection, OF_RUN_LOCKED, append.run.as_str()).await?;
     let Some(Kept { mut session, .. }) = found else {
-        return Err(StoreError::NotFound(format!("the session of run `{}`", append.run)).into());
+        return Err(missing_session_of(append.run).into());
     };
     rows::close(&mut session, close, append.prepared.effect.at)?;
     let attempt = Attempt { token: append.token, lost: false };

@@ -4,15 +4,15 @@ use super::database::Database;
 use super::errors::Failure;
 use crate::backend::Attempt;
 use crate::bodies::{Blob, FactRow};
-use crate::errors::{damaged, missing, missing_run};
+use crate::errors::{missing, missing_run, missing_session_of};
 use crate::rows::{self, Effect, from_column, moment, to_column};
 use crate::sums::Chain;
 use crate::work::journal::Prepared;
-use crate::work::sessions;
+use crate::work::sessions::{self, OF_RUN};
 use rusqlite::{OptionalExtension, params};
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunRow;
-use stepwright_core::{RunStatus, Session, SessionId, Timestamp, UserId};
+use stepwright_core::{RunId, RunStatus, Session, SessionId, Timestamp, UserId};
 
 /// The number of a run, and the number and chain hash of its last fact.
 const PLACE: &str = "SELECT id, seq, chain FROM runs LEFT JOIN journal ON journal.run = runs.id
@@ -79,7 +79,7 @@ pub(super) async fn append(connection: &mut Database, append: &Prepared) -> Resu
         connection.prepare_cached(ANSWER)?.execute(columns)?;
     }
     if let Some(close) = close {
-        close_session(connection, id, close, effect.at).await?;
+        close_session(connection, run, close, effect.at).await?;
     }
     Ok(())
 }
@@ -151,17 +151,12 @@ fn exists_for(
 
 async fn close_session(
     connection: &mut Database,
-    run: i64,
+    run: &RunId,
     close: &SessionClose,
     now: Timestamp,
 ) -> Result<(), Failure> {
-    let id: String = connection
-        .prepare_cached("SELECT session_id FROM runs WHERE id = ?1")?
-        .query_row([run], |row| row.get(0))?;
-    let id = SessionId::new(&id).map_err(|error| damaged(&id, error))?;
-    // A session goes with its runs, so a run has one.
-    let found = sessions::select(connection, "session_id = $1", id.as_str()).await?;
-    let mut session = found.ok_or_else(|| missing(&id))?.session;
+    let found = sessions::select(connection, OF_RUN, run.as_str()).await?;
+    let mut session = found.ok_or_else(|| missing_session_of(run))?.session;
     rows::close(&mut session, close, now)?;
     sessions::save(connection, &session, Attempt::ONLY).await
 }

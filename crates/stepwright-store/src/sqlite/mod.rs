@@ -5,6 +5,7 @@ mod database;
 mod errors;
 mod file;
 mod fill;
+mod group;
 mod open;
 mod read;
 mod schema;

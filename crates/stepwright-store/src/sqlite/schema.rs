@@ -1,4 +1,4 @@
-//! The tables, and how those of older versions become those of this one.
+//! The tables, and the migrations from older versions.
 
 use super::database::Database;
 use super::errors::{Failure, damaged_file, foreign, newer};
@@ -10,7 +10,7 @@ use std::path::Path;
 /// Marks a database file as ours: `STWR`.
 const APPLICATION_ID: i32 = 0x5354_5752;
 
-/// What leads from one version to the next. Only ever added to: databases out there have been
+/// The migrations from each version to the next. Only ever added to: databases out there have been
 /// through the ones before.
 const MIGRATIONS: &[&str] = &[
     include_str!("schema.sql"),
@@ -25,7 +25,7 @@ const SUMMED: usize = 3;
 /// The version in which facts got their chain hashes.
 const CHAINED: usize = 4;
 
-/// Brings the database to the version of this program. `false` if there was none.
+/// Brings the database to the version of this program. Returns `false` if there was none.
 pub(super) fn migrate(connection: Connection, path: &Path) -> Result<(Database, bool), Failure> {
     if version(&connection, path)? == MIGRATIONS.len() {
         let sums = sums(&connection, path)?;
@@ -53,7 +53,7 @@ pub(super) fn migrate(connection: Connection, path: &Path) -> Result<(Database, 
     Ok((database, before > 0))
 }
 
-/// The checksums of this file.
+/// Returns the checksums of this file.
 fn sums(connection: &Connection, path: &Path) -> Result<Sums, Failure> {
     let identity = connection
         .query_row("SELECT id FROM identity", [], |row| row.get(0))
@@ -62,7 +62,7 @@ fn sums(connection: &Connection, path: &Path) -> Result<Sums, Failure> {
     Ok(Sums::of_file(identity))
 }
 
-/// How many migrations the database has been through. Refuses what is not ours, or is too new.
+/// Returns the version of the database. Refuses one of another program or a newer version.
 fn version(connection: &Connection, path: &Path) -> Result<usize, Failure> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let version = usize::try_from(pragma("user_version")?).unwrap_or(usize::MAX);

@@ -10,6 +10,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use stepwright_core::journal::SessionClose;
 use stepwright_core::{Event, RunId, Timestamp};
 
+/// The largest append that is written on the thread of its caller, in bytes.
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
+const QUICK_BYTES_MAX: usize = 256 * 1024;
+
 /// An append whose JSON is written already: that is work for the many callers, and not for the one
 /// connection that writes.
 #[derive(Debug)]
@@ -23,6 +27,11 @@ pub(crate) struct Prepared {
 
 impl<C: Connection> Work<C> for Prepared {
     type Made = ();
+
+    fn is_quick(&self) -> bool {
+        let bytes: usize = self.facts.iter().map(FactRow::bytes).sum();
+        self.blobs.is_empty() && bytes <= QUICK_BYTES_MAX
+    }
 
     async fn make(&mut self, c: &mut C, attempt: Attempt) -> Result<(), Failure<C::Error>> {
         c.append(self, attempt).await

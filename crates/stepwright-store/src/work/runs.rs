@@ -14,6 +14,10 @@ pub(crate) struct Find(pub(crate) RunId);
 impl<C: Connection> Work<C> for Find {
     type Made = Option<RunRow>;
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
         let (sql, sums) = (format!("{SELECT_RUNS} WHERE run_id = $1"), c.sums());
         let found = c.select(sql, &[self.0.as_str().into()], |row| run(row, sums)).await?;
@@ -79,6 +83,10 @@ pub(crate) struct Plan(pub(crate) String);
 
 impl<C: Connection> Work<C> for Plan {
     type Made = Option<String>;
+
+    fn is_quick(&self) -> bool {
+        true
+    }
 
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
         let (digest, sums) = (&*self.0, c.sums());

@@ -47,6 +47,9 @@ pub(crate) async fn select<C: Connection>(
     Ok(c.select(sql, &[value.into()], |row| kept::<C>(row, sums)).await?.pop())
 }
 
+/// The condition for the session of run `$1`. A session goes with its runs, so a run has one.
+pub(crate) const OF_RUN: &str = "session_id = (SELECT session_id FROM runs WHERE run_id = $1)";
+
 /// Selects a session, and keeps others from changing it until the transaction is over.
 async fn select_locked<C: Connection>(
     c: &mut C,
@@ -118,6 +121,10 @@ pub(crate) struct Find(pub(crate) SessionId);
 impl<C: Connection> Work<C> for Find {
     type Made = Option<Session>;
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
         let found = select(c, "session_id = $1", self.0.as_str()).await?;
         Ok(found.map(|kept| kept.session))
@@ -143,6 +150,10 @@ pub(crate) struct Open(pub(crate) Session);
 impl<C: Connection> Work<C> for Open {
     type Made = ();
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     async fn make(&mut self, c: &mut C, attempt: Attempt) -> Result<(), Failure<C::Error>> {
         open(c, &self.0, attempt).await
     }
@@ -158,6 +169,10 @@ pub(crate) struct Rename {
 impl<C: Connection> Work<C> for Rename {
     type Made = ();
     const TOGETHER: bool = true;
+
+    fn is_quick(&self) -> bool {
+        true
+    }
 
     async fn make(&mut self, c: &mut C, attempt: Attempt) -> Result<(), Failure<C::Error>> {
         let Kept { mut session, .. } = select_locked(c, &self.id).await?;
@@ -179,6 +194,10 @@ pub(crate) struct PatchState {
 impl<C: Connection> Work<C> for PatchState {
     type Made = Session;
     const TOGETHER: bool = true;
+
+    fn is_quick(&self) -> bool {
+        true
+    }
 
     async fn make(&mut self, c: &mut C, attempt: Attempt) -> Result<Session, Failure<C::Error>> {
         let Kept { mut session, token } = select_locked(c, &self.id).await?;

@@ -16,6 +16,10 @@ pub(crate) struct Submit(pub(crate) Signal);
 impl<C: Connection> Work<C> for Submit {
     type Made = bool;
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     async fn make(&mut self, c: &mut C, attempt: Attempt) -> Result<bool, Failure<C::Error>> {
         let Signal { run, id, at, .. } = &self.0;
         let (wish, at, sums) = (wish(&self.0)?, to_column(at.0), c.sums());
@@ -52,6 +56,10 @@ pub(crate) struct Inbox(pub(crate) RunId);
 impl<C: Connection> Work<C> for Inbox {
     type Made = Vec<Signal>;
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
         let sums = c.sums();
         let read = |row: &C::Row<'_>| Ok(signal(row)?.signal(sums)?);
@@ -72,6 +80,10 @@ pub(crate) struct ClaimRun(pub(crate) Claim);
 
 impl<C: Connection> Work<C> for ClaimRun {
     type Made = Claimed;
+
+    fn is_quick(&self) -> bool {
+        true
+    }
 
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Claimed, Failure<C::Error>> {
         let Claim { run, driver, dead, stale } = &self.0;
@@ -122,6 +134,10 @@ pub(crate) struct Release {
 impl<C: Connection> Work<C> for Release {
     type Made = ();
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<(), Failure<C::Error>> {
         let sum = c.sums().driver(self.run.as_str(), None);
         let sql = "UPDATE runs SET driver = NULL, driver_sum = $1
@@ -144,6 +160,10 @@ pub(crate) struct Heartbeat {
 impl<C: Connection> Work<C> for Heartbeat {
     /// As they were read: a damaged signal does not take the heartbeat back.
     type Made = Vec<SignalColumns>;
+
+    fn is_quick(&self) -> bool {
+        true
+    }
 
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
         c.execute(SEEN, &[(&*self.driver).into(), moment(self.now).into()]).await?;
