@@ -158,8 +158,8 @@ fn completed() -> RunStatus {
 impl Exchange {
     /// Returns the exchange of a run.
     ///
-    /// If the run did not complete, its output is the partial output of the steps that were stopped;
-    /// without any, the output of the last step that completed.
+    /// If the run did not complete, its output is the partial output of the steps that were
+    /// stopped; without any, the output of the last step that completed.
     pub fn of(run: RunOutput) -> Self {
         let output = match run.status {
             RunStatus::Completed => run.content,

@@ -1,7 +1,7 @@
-//! What outlives a process: runs, journals and sessions in SQLite or PostgreSQL.
+//! Stores that outlive the process: runs, journals and sessions in SQLite or PostgreSQL.
 //!
-//! Feature `sqlite` (unless said otherwise) has [`Sqlite`], a store in a file of one machine;
-//! feature `postgres` has `Postgres`, a store in a server for any number of them.
+//! Feature `sqlite`, which is on by default, has [`Sqlite`], a store in a file of one machine;
+//! feature `postgres` has `Postgres`, a store in a server for any number of machines.
 //!
 #![cfg_attr(
     feature = "sqlite",

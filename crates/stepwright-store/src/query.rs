@@ -1,4 +1,4 @@
-//! Questions whose conditions are known when they are asked, in the SQL that the databases share.
+//! Queries in the SQL that the databases share.
 
 use crate::backend::Value;
 use stepwright_core::store::{RunFilter, SessionFilter, page};
@@ -32,7 +32,7 @@ macro_rules! select_sessions {
 }
 pub(crate) use select_sessions;
 
-/// Which runs of workflow `$1` may have to be taken up at `$2`, at most `$3` of them.
+/// The condition for runs of workflow `$1` that may need a driver at `$2`, at most `$3` of them.
 ///
 /// Each of the three kinds has an index of its own, which is small: it knows only the runs of which
 /// that may be said.
@@ -54,20 +54,20 @@ const SIGNALS: &str =
     "SELECT run_id, inbox.id, wish, at, done, inbox.sum, done_sum, key_id FROM runs CROSS JOIN inbox
     WHERE inbox.run = runs.id AND wish IS NOT NULL";
 
-/// The signals of the runs that `$1` drives of which no fact was made yet.
+/// Selects the signals of the runs that `$1` drives that no fact was recorded for.
 pub(crate) fn open_signals() -> String {
     format!("{SIGNALS} AND NOT done AND runs.driver = $1 ORDER BY place")
 }
 
-/// The inbox of run `$1`.
+/// Selects the inbox of run `$1`.
 pub(crate) fn inbox() -> String {
     format!("{SIGNALS} AND run_id = $1 ORDER BY place")
 }
 
-/// For how long a driver that drives nothing is remembered after it was last seen, in milliseconds.
+/// The time that a driver without runs is remembered after it was last seen, in milliseconds.
 pub(crate) const DRIVER_KEPT_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// A query and what is bound to it. There are few shapes of it, and each is prepared once.
+/// A query and its values. There are few shapes of it, and each is prepared once.
 pub(crate) struct Query<'f> {
     pub(crate) sql: String,
     pub(crate) values: Vec<Value<'f>>,

@@ -1,4 +1,4 @@
-//! Between the words of the core and the columns of tables.
+//! Conversion between the types of the core and the columns of tables.
 
 use crate::bodies::FactRow;
 use crate::errors::{damaged, damaged_plan, damaged_signal, sealed};
@@ -65,13 +65,13 @@ impl Effect {
         sums.status(run.as_str(), &state)
     }
 
-    /// Whether the run waits or has ended afterwards.
+    /// Returns `true` if the run waits or has ended afterwards.
     pub(crate) fn rests(&self) -> bool {
         self.status.is_some_and(|status| status != RunStatus::Running)
     }
 }
 
-/// Why these facts cannot be appended where `next` is the number of the next fact, if so.
+/// Returns an error if these facts cannot be appended where `next` is the next number.
 pub(crate) fn stray(run: &RunId, next: u64, facts: &[FactRow]) -> Option<StoreError> {
     let (_, stray) = (next..).zip(facts).find(|(next, fact)| fact.sequence != *next)?;
     Some(StoreError::Taken { run: run.clone(), sequence: stray.sequence })
@@ -140,7 +140,7 @@ pub(crate) struct RunColumns {
     pub(crate) driver_sum: Option<i64>,
 }
 
-/// What the row of a run says of its journal.
+/// The columns of a run that describe its journal.
 pub(crate) struct JournalColumns {
     pub(crate) status: String,
     pub(crate) updated_at: i64,
@@ -174,7 +174,7 @@ impl JournalColumns {
 }
 
 impl RunColumns {
-    /// What is wrong with its checksums.
+    /// Compares its checksums.
     fn check(&self, sums: Sums) -> Result<(), String> {
         let identity = RunIdentity {
             run_id: &self.run_id,
@@ -272,7 +272,7 @@ pub(crate) struct SignalValues<'s> {
     pub(crate) done_sum: i64,
 }
 
-/// What a signal wants, as its column has it.
+/// Returns the request of a signal as its column has it.
 pub(crate) fn wish(signal: &Signal) -> Result<String, StoreError> {
     serde_json::to_string(&signal.wish).map_err(|error| StoreError::Unavailable {
         what: format!("signal `{}` for run `{}` cannot be written as JSON", signal.id, signal.run),
@@ -281,7 +281,7 @@ pub(crate) fn wish(signal: &Signal) -> Result<String, StoreError> {
     })
 }
 
-/// A plan as it was written.
+/// Returns a plan after comparing its checksum.
 pub(crate) fn checked_plan(
     digest: &str,
     plan: String,
@@ -294,7 +294,7 @@ pub(crate) fn checked_plan(
     }
 }
 
-/// Who keeps a run from being claimed.
+/// Returns the driver that keeps a run from being claimed.
 pub(crate) fn driven_by(driver: Option<String>, seen_at: i64) -> Claimed {
     let driver = driver.unwrap_or_default().into();
     Claimed::By { driver, seen_at: Timestamp(from_column(seen_at)) }
@@ -392,13 +392,13 @@ pub(crate) fn run_sum(row: &RunRow, sums: Sums) -> i64 {
     })
 }
 
-/// Something of a session as a column has it.
+/// Returns a part of a session as its column has it.
 fn json(session: &Session, value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| damaged(session.session_id.as_str(), error))
 }
 
-/// Changes the state of a session that was read; one that does not fit leaves it half changed, so
-/// that it must not be saved.
+/// Changes the state of a session that was read. A change that does not fit leaves it half changed;
+/// it must not be saved then.
 pub(crate) fn apply(
     session: &mut Session,
     patches: &[Patch],
@@ -412,7 +412,7 @@ pub(crate) fn apply(
     Ok(())
 }
 
-/// Does to a session what the end of a run does. As [`apply`].
+/// Applies the end of a run to a session. As [`apply`].
 pub(crate) fn close(
     session: &mut Session,
     close: &SessionClose,

@@ -120,7 +120,7 @@ impl Sums {
     /// Compares the checksum of a row with the one that its values have.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The damage, in words.
     pub(crate) fn verify(
         self,
         stored: Option<i64>,

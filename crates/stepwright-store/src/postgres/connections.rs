@@ -1,4 +1,4 @@
-//! Connections: a few, shared, made when they are needed, and replaced when they die.
+//! Connections: a few, shared, opened when they are needed, and replaced when they die.
 
 use super::address::Address;
 use super::errors::{Failure, Trouble, is_starting, trouble, trouble_connecting, unavailable};
@@ -21,23 +21,23 @@ const PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// The longest pause before trying again.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// How long a connection is kept that nobody needs. A firewall may have forgotten an older one.
+/// The time that an idle connection is kept. A firewall may have forgotten an older one.
 const IDLE_MAX: Duration = Duration::from_mins(1);
 
-/// How much longer than the server may take for a statement an answer may be under way.
+/// The time that an answer may be under way, beyond the time of the statement.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
-/// Where to connect, and how to talk there.
+/// The server, and the settings of connections to it.
 pub(super) struct Target {
     pub(super) address: Address,
-    /// The address as it may be shown to anybody.
+    /// The address without secrets.
     pub(super) shown: String,
     pub(super) schema: String,
     pub(super) channels: Channels,
     pub(super) connect_timeout: Duration,
     pub(super) statement_timeout: Duration,
     pub(super) retry_for: Duration,
-    /// What each new connection is told first.
+    /// The first statements on each new connection.
     pub(super) greeting: String,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Connections {
 }
 
 impl Drop for Connections {
-    /// The connections of a parent process are its own: to say goodbye here would end its sessions.
+    /// The connections of a parent process are its own: closing them here would end its sessions.
     fn drop(&mut self) {
         if !self.opener.is_here() {
             let kept = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +66,7 @@ struct Idle {
     since: Instant,
 }
 
-/// What is known of the server.
+/// The knowledge about the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Server {
     /// It was there before, so it will be again.
@@ -82,7 +82,7 @@ impl Server {
     }
 }
 
-/// Why one try did not succeed.
+/// The failure of one attempt.
 enum Missed {
     Refused(StoreError),
     Connecting(SqlError),
@@ -107,7 +107,7 @@ impl Connections {
         self.opener.check(&self.target.shown)
     }
 
-    /// Where tokens begin: some number that no other store has.
+    /// Sets the first token: a random number that no other store has.
     pub(super) fn begin_tokens(&self, at: i64) {
         self.token.store(at, Ordering::Relaxed);
     }
@@ -120,8 +120,7 @@ impl Connections {
     /// Does `work` on a connection, and again if something goes wrong that may pass. `work` is told
     /// whether a connection was lost before, so that it may have been done already.
     ///
-    /// Whoever drops the future drops the connection with it: none is kept that is not ready for
-    /// the next.
+    /// If the future is dropped, so is its connection: only connections that are ready are kept.
     pub(super) async fn run<T>(
         &self,
         what: &'static str,
@@ -161,7 +160,7 @@ impl Connections {
         work: &mut impl AsyncFnMut(&mut Link, bool) -> Result<T, Failure>,
         lost: bool,
     ) -> Result<T, Missed> {
-        // Nobody closes it, so there is always a place in the end.
+        // The semaphore is never closed, so there is always a place in the end.
         let _place = self.places.acquire().await;
         let mut connection = match self.take() {
             Some(connection) => connection,

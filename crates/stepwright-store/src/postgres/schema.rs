@@ -1,4 +1,4 @@
-//! The tables, and how those of older versions become those of this one.
+//! The tables, and the migrations from older versions.
 
 use super::connections::{Connections, Server, Target};
 use super::errors::{Failure, encoding, foreign, newer, read_only};
@@ -7,7 +7,7 @@ use super::open::quoted;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 
-/// What leads from one version to the next. Only ever added to: databases out there have been
+/// The migrations from each version to the next. Only ever added to: databases out there have been
 /// through the ones before.
 ///
 /// Others work while a migration runs, with programs that know nothing of it. So each one
@@ -17,13 +17,13 @@ use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 ///   or made stricter before a later release, when no program is left that needs it;
 /// * takes short locks only: no change of a type and no new default that is computed, which rewrite
 ///   a table; constraints are added as `NOT VALID` and validated by the next migration. Where a
-///   lock is not free within [`LOCK_WAIT`], it gives up and is tried again, so that nobody queues
-///   behind it;
+///   lock is not free within [`LOCK_WAIT`], it gives up and is tried again, so that no other
+///   statement queues behind it;
 /// * does not fill columns of large tables: readers take null for the old meaning;
 /// * is one transaction. An index on a large table, which wants `CREATE INDEX CONCURRENTLY` and can
 ///   have no transaction, is made by hand as the notes of that release say.
 ///
-/// A program older than the third knows no checksums, and one older than the fourth no chain hashes.
+/// A program older than the third knows no checksums, one older than the fourth no chain hashes.
 /// Rows that it changes look damaged, so that it must be stopped first.
 ///
 /// The second makes indexes on `runs` all the same: it has a row a run, and not one a fact, and
@@ -35,16 +35,16 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_4.sql"),
 ];
 
-/// How long a migration waits for a lock: all that come after it wait behind it.
+/// The time that a migration waits for a lock: later statements wait behind it.
 const LOCK_WAIT: &str = "SET LOCAL lock_timeout TO '2s'";
 
-/// Held by whoever migrates a schema.
+/// The lock of a process that migrates a schema.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('stepwright:' || $1, 0))";
 
 const MAKE: &str = "CREATE TABLE IF NOT EXISTS stepwright_migrations (
     version bigint PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now())";
 
-/// Whether our own table is there, and whether others are that have the names of ours. Asks the
+/// Asks whether our own table is there, and whether others have the names of ours. Asks the
 /// catalogue: `to_regclass` may answer out of a cache from before the lock.
 const LOOK: &str = "SELECT coalesce(bool_or(relname = 'stepwright_migrations'), false),
     coalesce(bool_or(relname <> 'stepwright_migrations'), false)
@@ -52,7 +52,7 @@ const LOOK: &str = "SELECT coalesce(bool_or(relname = 'stepwright_migrations'), 
     WHERE nspname = $1 AND relname IN ('stepwright_migrations', 'runs', 'journal', 'sessions',
         'blobs', 'inbox', 'drivers', 'plans')";
 
-/// Looks at the server, and brings the tables to the version of this program.
+/// Checks the server, and brings the tables to the version of this program.
 pub(super) async fn prepare(connections: &Connections) -> Result<(), stepwright_core::StoreError> {
     let target = connections.target.clone();
     let work = async move |link: &mut Link, _| {
@@ -65,7 +65,7 @@ pub(super) async fn prepare(connections: &Connections) -> Result<(), stepwright_
     Ok(())
 }
 
-/// Refuses a server that cannot hold a journal. Gives a number by chance.
+/// Refuses a server that cannot hold a journal. Returns a random number.
 async fn check(connection: &mut PgConnection, target: &Target) -> Result<i64, Failure> {
     let row = sqlx::query(
         "SELECT current_setting('server_encoding'), \
@@ -111,7 +111,7 @@ async fn step(
     target: &Target,
     migrations: &[&'static str],
 ) -> Result<(), Failure> {
-    // Asked again: while this waited for the lock, somebody else may have done it.
+    // Asked again: another process may have done it while this one waited for the lock.
     let version = version(connection, target, migrations.len()).await?;
     let Some(migration) = migrations.get(version) else { return Ok(()) };
     if version == 0 {
@@ -135,7 +135,7 @@ async fn step(
     Ok(())
 }
 
-/// How many migrations the schema has been through. Refuses what is not ours, or is too new.
+/// Returns the version of the schema. Refuses a schema of another program or a newer version.
 async fn version(
     connection: &mut PgConnection,
     target: &Target,

@@ -1,4 +1,4 @@
-//! What a person is told when the file, the disk or the database has trouble.
+//! Error messages when the file, the disk or the database has trouble.
 
 use crate::support::{answer, completed, facts, id, start, steps, told};
 use futures_util::future::{join, join_all};
@@ -41,7 +41,7 @@ async fn a_parent_that_is_a_file_is_told() {
     assert!(told.ends_with("choose another path: `file` is not a directory"), "{told}");
 }
 
-/// Nobody can make a file in `/sys`, not even root, who may write to any ordinary directory.
+/// No user can make a file in `/sys`, not even root, who may write to any ordinary directory.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_directory_in_which_no_file_can_be_made_is_told() {

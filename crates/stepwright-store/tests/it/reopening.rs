@@ -1,4 +1,4 @@
-//! What is in the file stays in it, whoever opens it, and however often.
+//! Data in the file stays in it, however often it is opened.
 
 use crate::support::{answer, completed, facts, id, start, steps};
 use futures_util::future::{join_all, try_join_all};
@@ -110,7 +110,7 @@ async fn dropping_the_last_handle_commits_what_is_waiting() {
     for append in &mut waiting {
         assert!(futures_util::poll!(append).is_pending());
     }
-    // Whoever waited for them has given up.
+    // The callers have given up.
     drop(waiting);
     let unlock = std::thread::spawn(move || {
         std::thread::sleep(std::time::Duration::from_millis(100));

@@ -8,7 +8,7 @@ use stepwright_core::store::{Inbox as _, Leases as _, RunStore as _};
 use stepwright_core::{EventKind, RunStatus, Timestamp};
 use stepwright_store::{Durability, Sqlite};
 
-/// How many runs wait.
+/// The number of runs that wait.
 const RUNS: u64 = 10_000;
 
 fn paused(until: Option<u64>) -> EventKind {
