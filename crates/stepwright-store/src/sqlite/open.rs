@@ -106,10 +106,7 @@ impl SqliteOptions {
             connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         connection.busy_timeout(self.lock_wait)?;
         // Reads what is there before it changes anything: a file of another program stays as it is.
-        let (connection, was_there) = migrate(connection, &self.path)?;
-        if was_there {
-            check(&connection, &self.path)?;
-        }
+        let connection = migrate(connection, &self.path)?;
         write_ahead(&connection)?;
         connection.pragma_update(
             None,
@@ -136,7 +133,7 @@ impl SqliteOptions {
 
 /// Looks for damage of the structure of a small file, where rows can get lost that no checksum
 /// would miss. A large one would take too long.
-fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     if number("page_size")?.saturating_mul(number("page_count")?) > CHECKED_BYTES_MAX {
         return Ok(());

@@ -3,6 +3,7 @@
 use super::database::Database;
 use super::errors::{Failure, damaged_file, foreign, newer};
 use super::fill;
+use super::open::check;
 use crate::sums::Sums;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
@@ -25,11 +26,13 @@ const SUMMED: usize = 3;
 /// The version in which facts got their chain hashes.
 const CHAINED: usize = 4;
 
-/// Brings the database to the version of this program. Returns `false` if there was none.
-pub(super) fn migrate(connection: Connection, path: &Path) -> Result<(Database, bool), Failure> {
+/// Brings the database to the version of this program.
+pub(super) fn migrate(connection: Connection, path: &Path) -> Result<Database, Failure> {
     if version(&connection, path)? == MIGRATIONS.len() {
+        // Before any table is read: damage is told as what it is.
+        check(&connection, path)?;
         let sums = sums(&connection, path)?;
-        return Ok((Database::new(connection, sums), true));
+        return Ok(Database::new(connection, sums));
     }
     // If a step fails, the connection closes, which takes all steps back.
     connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -50,7 +53,10 @@ pub(super) fn migrate(connection: Connection, path: &Path) -> Result<(Database, 
     database.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}; COMMIT"
     ))?;
-    Ok((database, before > 0))
+    if before > 0 {
+        check(&database, path)?;
+    }
+    Ok(database)
 }
 
 /// Returns the checksums of this file.
@@ -87,7 +93,7 @@ mod tests {
     #[test]
     fn queries_for_waiting_runs_have_an_index() {
         let connection = Connection::open_in_memory().unwrap();
-        let (connection, _) = migrate(connection, "memory".as_ref()).unwrap_or_else(|_| panic!());
+        let connection = migrate(connection, "memory".as_ref()).unwrap_or_else(|_| panic!());
         let plan = |sql: &str| -> String {
             let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let lines = plan.raw_query().mapped(|row| row.get::<_, String>(3));
