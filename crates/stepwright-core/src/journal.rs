@@ -1,14 +1,12 @@
 //! The journal: the append-only facts of a run.
 
-use crate::BoxFuture;
 use crate::event::Event;
 use crate::id::RunId;
 use crate::output::Metrics;
 use crate::state::Patch;
-use crate::store::StoreError;
 use std::sync::Arc;
 
-/// How many facts a run may have. Reaching it fails the run.
+/// The largest number of facts of a run. Reaching it fails the run.
 pub const FACTS_MAX: u64 = 4_000_000;
 
 /// Facts to append, all or none.
@@ -16,8 +14,8 @@ pub const FACTS_MAX: u64 = 4_000_000;
 /// ```
 /// use futures_util::FutureExt as _;
 /// # use stepwright_core::Event;
-/// use stepwright_core::journal::{Append, Journal as _};
-/// use stepwright_core::{Memory, StoreError};
+/// use stepwright_core::journal::Append;
+/// use stepwright_core::{Memory, StoreError, store::RunStore as _};
 /// # let fact: Event = serde_json::from_value(serde_json::json!({
 /// #     "event": "WorkflowStarted", "sequence": 0, "time_ms": 7, "run_id": "r-1", "path": "",
 /// #     "workflow_id": "news", "workflow_name": "News", "digest": "", "session_id": "s-1",
@@ -34,23 +32,25 @@ pub const FACTS_MAX: u64 = 4_000_000;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Append {
-    /// Whose facts.
+    /// The run.
     pub run: RunId,
     /// The facts, numbered without a gap from the first free number.
     pub facts: Vec<Event>,
-    /// What the end of the run does to its session. Goes with the last fact of a run only.
+    /// The changes of the session at the end of the run. Only with the last fact of a run.
     pub close: Option<SessionClose>,
-    /// Who drives the run that begins with these facts. See [`Store::claim`](crate::Store::claim).
+    /// The driver of the run that begins with these facts: see
+    /// [`Leases::claim`](crate::store::Leases::claim).
     pub driver: Option<Arc<str>>,
 }
 
-/// What the end of a run does to its session.
+/// The changes that the end of a run makes to its session.
 ///
 /// ```
 /// use futures_util::FutureExt as _;
 /// # use stepwright_core::{Event, EventKind};
-/// use stepwright_core::journal::{Append, Journal as _, SessionClose};
-/// use stepwright_core::{Memory, Patch, Store as _};
+/// use stepwright_core::journal::{Append, SessionClose};
+/// use stepwright_core::store::{RunStore as _, SessionStore as _};
+/// use stepwright_core::{Memory, Patch};
 /// # let fact: Event = serde_json::from_value(serde_json::json!({
 /// #     "event": "WorkflowStarted", "sequence": 0, "time_ms": 7, "run_id": "r-1", "path": "",
 /// #     "workflow_id": "news", "workflow_name": "News", "digest": "", "session_id": "s-1",
@@ -71,78 +71,6 @@ pub struct Append {
 pub struct SessionClose {
     /// Changes of the session state, applied to it as it is at that moment.
     pub patches: Vec<Patch>,
-    /// What the run consumed.
+    /// The consumption of the run.
     pub metrics: Metrics,
-}
-
-/// The append-only facts of runs.
-///
-/// Only the driver of a run appends to its journal. Two drivers may believe that they drive the
-/// same run, after a crash for one: appending at a number that is taken is refused, and that
-/// refusal is the lock.
-///
-/// ```
-/// # use futures_util::FutureExt as _;
-/// use std::{future::ready, sync::Mutex};
-/// use stepwright_core::journal::{Append, Journal};
-/// use stepwright_core::{BoxFuture, Event, RunId, StoreError};
-/// /// The facts of a single run.
-/// #[derive(Default)]
-/// struct One(Mutex<Vec<Event>>);
-/// impl Journal for One {
-///     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
-///         let Append { run, facts, .. } = append;
-///         let mut kept = self.0.lock().unwrap();
-///         let stray = (kept.len() as u64..).zip(&facts).find(|(next, f)| f.sequence != *next);
-///         if let Some((_, stray)) = stray {
-///             return Box::pin(ready(Err(StoreError::Taken { run, sequence: stray.sequence })));
-///         }
-///         kept.extend(facts);
-///         Box::pin(ready(Ok(())))
-///     }
-///     fn load<'a>(
-///         &'a self,
-///         _: &'a RunId,
-///         after: u64,
-///         limit: usize,
-///     ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>> {
-///         let kept = self.0.lock().unwrap();
-///         let wanted = kept.iter().filter(|fact| fact.sequence >= after).take(limit);
-///         Box::pin(ready(Ok(wanted.cloned().collect())))
-///     }
-/// }
-/// # let fact: Event = serde_json::from_value(serde_json::json!({
-/// #     "event": "WorkflowStarted", "sequence": 0, "time_ms": 7, "run_id": "r-1", "path": "",
-/// #     "workflow_id": "news", "workflow_name": "News", "digest": "", "session_id": "s-1",
-/// #     "input": { "content": "bridges" },
-/// # })).unwrap();
-/// # let (journal, run) = (One::default(), fact.run.clone());
-/// # let append = Append { run: run.clone(), facts: vec![fact.clone()], close: None, driver: None };
-/// # journal.append(append.clone()).now_or_never().unwrap()?;
-/// # let again = journal.append(append).now_or_never().unwrap();
-/// # assert!(matches!(again, Err(StoreError::Taken { sequence: 0, .. })));
-/// # assert_eq!(journal.load(&run, 0, 9).now_or_never().unwrap()?, [fact]);
-/// # Ok::<(), StoreError>(())
-/// ```
-pub trait Journal: Send + Sync {
-    /// Appends facts. When it is ready without an error, they are as safe as the store can make
-    /// them.
-    ///
-    /// A [`EventKind::WorkflowStarted`](crate::EventKind) also makes the run known, and its session
-    /// if there is none of that name.
-    ///
-    /// # Errors
-    /// [`StoreError::Taken`] if the first number is not the next free one: another process drives
-    /// this run. Stop at once then, and record nothing.
-    /// [`StoreError::NotFound`] if the run begins in a session that is another user's.
-    fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>>;
-
-    /// The facts of a run numbered `after` and above, in order, at most `limit` of them.
-    /// Empty for a run that is not known.
-    fn load<'a>(
-        &'a self,
-        run: &'a RunId,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>>;
 }

@@ -1,14 +1,15 @@
-//! A store in the memory of this process: for tests, and for what need not outlive the process.
+//! A store in the memory of this process: for tests, and for runs that end with the process.
 
 use crate::BoxFuture;
 use crate::event::Event;
 use crate::id::{RunId, SessionId, WorkflowId};
-use crate::journal::{Append, Journal};
+use crate::journal::Append;
 use crate::output::RunStatus;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
-    Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, Store, StoreError, Watched, page,
+    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
+    Signal, StoreError, Watched, page,
 };
 use crate::world::Timestamp;
 use std::cmp::Reverse;
@@ -17,7 +18,7 @@ use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
-/// How many runs are kept, unless said otherwise: the oldest that have ended go first.
+/// The number of runs that are kept by default; the oldest that have ended go first.
 pub const RUNS_KEPT: usize = 10_000;
 
 /// A store in the memory of this process. Clones share it.
@@ -40,9 +41,9 @@ struct Tables {
     inboxes: HashMap<RunId, Vec<Letter>>,
     drivers: HashMap<Arc<str>, Timestamp>,
     plans: HashMap<String, String>,
-    /// Is cancelled at the next signal, for those who watch.
+    /// Is cancelled at the next signal; the watchers wait for that.
     signalled: Option<CancellationToken>,
-    /// Is cancelled at the next facts of a run, for those who watch.
+    /// Is cancelled at the next facts of a run; the watchers wait for that.
     followed: HashMap<RunId, CancellationToken>,
 }
 
@@ -50,9 +51,9 @@ struct Tables {
 #[derive(Debug)]
 struct Letter {
     id: Arc<str>,
-    /// Nothing if a fact came before any signal.
+    /// `None` if a fact came before any signal.
     signal: Option<Signal>,
-    /// Whether a fact was made of it.
+    /// `true` once a fact was recorded for it.
     done: bool,
 }
 
@@ -63,7 +64,7 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// Keeps `runs` runs; beyond them, the oldest that have ended are forgotten.
+    /// Sets the number of runs to keep. Beyond it, the oldest that have ended are dropped.
     #[must_use]
     pub fn keeping(mut self, runs: usize) -> Self {
         self.keep = runs.max(1);
@@ -76,7 +77,7 @@ impl Memory {
 }
 
 impl Tables {
-    // Checks everything before it changes anything: what is refused leaves no trace.
+    // Checks everything before it changes anything, so that a refused append leaves no trace.
     fn append(&mut self, append: Append, keep: usize) -> Result<(), StoreError> {
         let Append { run, facts, close, driver } = append;
         let (Some(first), Some(last)) = (facts.first(), facts.last()) else { return Ok(()) };
@@ -226,7 +227,7 @@ fn missing(session: &SessionId) -> StoreError {
     StoreError::NotFound(format!("session `{session}`"))
 }
 
-impl Journal for Memory {
+impl RunStore for Memory {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(ready(self.tables().append(append, self.keep)))
     }
@@ -242,9 +243,7 @@ impl Journal for Memory {
         let after = usize::try_from(after).unwrap_or(usize::MAX).min(facts.len());
         Box::pin(ready(Ok(facts[after..].iter().take(limit).cloned().collect())))
     }
-}
 
-impl Store for Memory {
     fn run<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunRow>, StoreError>> {
         Box::pin(ready(Ok(self.tables().runs.get(run).map(|(row, _)| row.clone()))))
     }
@@ -257,6 +256,25 @@ impl Store for Memory {
         Box::pin(ready(Ok(rows)))
     }
 
+    fn remember_plan<'a>(
+        &'a self,
+        digest: &'a str,
+        plan: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.tables().plans.entry(digest.to_owned()).or_insert_with(|| plan.to_owned());
+        Box::pin(ready(Ok(())))
+    }
+
+    fn plan<'a>(&'a self, digest: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().plans.get(digest).cloned())))
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+impl SessionStore for Memory {
     fn session<'a>(
         &'a self,
         session: &'a SessionId,
@@ -321,7 +339,9 @@ impl Store for Memory {
         }
         Box::pin(ready(Ok(existed)))
     }
+}
 
+impl Inbox for Memory {
     fn submit(&self, signal: Signal) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(ready(self.tables().submit(signal)))
     }
@@ -333,6 +353,17 @@ impl Store for Memory {
         Box::pin(ready(Ok(signals)))
     }
 
+    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
+        let mut tables = self.tables();
+        let changed = match watched {
+            Watched::Signals => tables.signalled.get_or_insert_default().clone(),
+            Watched::Facts(run) => tables.followed.entry(run).or_default().clone(),
+        };
+        Box::pin(changed.cancelled_owned())
+    }
+}
+
+impl Leases for Memory {
     fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed, StoreError>> {
         Box::pin(ready(Ok(self.tables().claim(claim))))
     }
@@ -369,31 +400,5 @@ impl Store for Memory {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<RunRow>, StoreError>> {
         Box::pin(ready(Ok(self.tables().waiting(workflow, now, limit))))
-    }
-
-    fn remember_plan<'a>(
-        &'a self,
-        digest: &'a str,
-        plan: &'a str,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.tables().plans.entry(digest.to_owned()).or_insert_with(|| plan.to_owned());
-        Box::pin(ready(Ok(())))
-    }
-
-    fn plan<'a>(&'a self, digest: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
-        Box::pin(ready(Ok(self.tables().plans.get(digest).cloned())))
-    }
-
-    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
-        let mut tables = self.tables();
-        let changed = match watched {
-            Watched::Signals => tables.signalled.get_or_insert_default().clone(),
-            Watched::Facts(run) => tables.followed.entry(run).or_default().clone(),
-        };
-        Box::pin(changed.cancelled_owned())
-    }
-
-    fn is_shared(&self) -> bool {
-        false
     }
 }

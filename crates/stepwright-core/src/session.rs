@@ -9,10 +9,11 @@ use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
-/// How many earlier runs a step is told of unless somebody says otherwise.
+/// The number of earlier runs that a step reads by default.
 pub const HISTORY_RUNS: u32 = 3;
 
-/// How many earlier runs a step may be told of. Each is read from the store with its whole journal.
+/// The largest number of earlier runs that a step may read. Each is read from the store with its
+/// whole journal.
 pub const HISTORY_RUNS_MAX: u32 = 100;
 
 const HISTORY_BEGINS: &str = "<workflow_history_context>";
@@ -22,7 +23,7 @@ const HISTORY_ENDS: &str = "</workflow_history_context>";
 ///
 /// ```
 /// # use futures_util::FutureExt as _;
-/// use stepwright_core::{Memory, Patch, Session, SessionId, Store as _, Timestamp};
+/// use stepwright_core::{Memory, Patch, Session, SessionId, Timestamp, store::SessionStore as _};
 /// # let (store, now) = (Memory::default(), Timestamp(7));
 /// # let id = SessionId::new("s-1").unwrap();
 /// let session = Session::new(id.clone(), None, "news".parse().unwrap(), now);
@@ -35,30 +36,31 @@ const HISTORY_ENDS: &str = "</workflow_history_context>";
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
-    /// Which session.
+    /// The identifier.
     pub session_id: SessionId,
-    /// Who owns it. To anybody else it does not exist. A session without an owner is everybody's.
+    /// The owner. For other users the session does not exist. Every user may use a session without
+    /// an owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
     /// The workflow that opened it.
     pub workflow_id: WorkflowId,
-    /// What a person calls it.
+    /// The display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What its runs share.
+    /// The state that its runs share.
     pub state: State,
-    /// How often the state has changed.
+    /// The number of changes of the state.
     pub version: u64,
-    /// What its runs consumed, all together.
+    /// The consumption of all of its runs.
     pub metrics: SessionMetrics,
-    /// When it was opened.
+    /// The time at which it was opened.
     pub created_at: Timestamp,
-    /// When its last run ended, or it was renamed.
+    /// The time at which its last run ended or it was renamed.
     pub updated_at: Timestamp,
 }
 
 impl Session {
-    /// A session that has had no run yet.
+    /// Creates a session without runs.
     pub fn new(
         session_id: SessionId,
         user_id: Option<UserId>,
@@ -78,7 +80,7 @@ impl Session {
         }
     }
 
-    /// Whether it exists for this user: it is theirs, or nobody's.
+    /// Returns `true` if the session exists for this user: the user owns it, or it has no owner.
     ///
     /// ```
     /// # use stepwright_core::*;
@@ -94,7 +96,7 @@ impl Session {
     }
 }
 
-/// What the runs of a session consumed, all together.
+/// The consumption of all runs of a session.
 ///
 /// ```
 /// use stepwright_core::{Metrics, session::SessionMetrics};
@@ -105,27 +107,27 @@ impl Session {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionMetrics {
-    /// How many runs have ended.
+    /// The number of runs that have ended.
     pub runs: u64,
-    /// How long they took, in milliseconds.
+    /// Their duration, in milliseconds.
     pub duration_ms: u64,
-    /// How many answers models gave.
+    /// The number of model responses.
     pub model_calls: u64,
-    /// How many answers tools gave.
+    /// The number of tool results.
     pub tool_calls: u64,
-    /// What models consumed.
+    /// The tokens of the models.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
 }
 
 impl SessionMetrics {
-    /// How long all runs took, in seconds.
+    /// Returns the duration of all runs, in seconds.
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of a session fit into 52 bits")]
     pub fn duration(&self) -> f64 {
         self.duration_ms as f64 / 1000.0
     }
 
-    /// Adds what one run consumed.
+    /// Adds the consumption of one run.
     pub fn add(&mut self, run: &Metrics) {
         self.runs += 1;
         self.duration_ms += run.duration_ms;
@@ -135,16 +137,16 @@ impl SessionMetrics {
     }
 }
 
-/// What a run of a session was given, and what it gave.
+/// The input and the output of a run of a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
     /// The run.
     pub run_id: RunId,
-    /// What it was given.
+    /// The input.
     pub input: Content,
-    /// What it gave. Of a run that failed or was cancelled: what it had given until then.
+    /// The output; of a run that failed or was cancelled, the output until then.
     pub output: Content,
-    /// How it ended.
+    /// The status at the end.
     #[serde(default = "completed")]
     pub status: RunStatus,
 }
@@ -154,10 +156,10 @@ fn completed() -> RunStatus {
 }
 
 impl Exchange {
-    /// The exchange that a run was.
+    /// Returns the exchange of a run.
     ///
-    /// Where the run did not complete, its output is what the steps that were stopped had said; if
-    /// they had said nothing, what the last step gave that completed.
+    /// If the run did not complete, its output is the partial output of the steps that were
+    /// stopped; without any, the output of the last step that completed.
     pub fn of(run: RunOutput) -> Self {
         let output = match run.status {
             RunStatus::Completed => run.content,
@@ -166,7 +168,7 @@ impl Exchange {
         Self { run_id: run.run_id, input: run.input, output, status: run.status }
     }
 
-    /// How a reader is told that the run did not complete; `None` if it did.
+    /// Returns the mark of a run that did not complete; `None` if it did.
     fn mark(&self) -> Option<&'static str> {
         match self.status {
             RunStatus::Completed => None,
@@ -176,7 +178,7 @@ impl Exchange {
     }
 }
 
-/// What a run that did not complete had given.
+/// Returns the output until the end of a run that did not complete.
 fn said_so_far(run: &RunOutput) -> Content {
     let said = |wanted: StepStatus| {
         let leaves = run.walk().filter(move |step| step.status == wanted && step.steps.is_empty());
@@ -186,7 +188,7 @@ fn said_so_far(run: &RunOutput) -> Content {
     match (stopped.next(), stopped.next()) {
         (Some(one), None) => one.content.clone(),
         (Some(_), Some(_)) => {
-            // Branches that were at work at the same time.
+            // Parallel branches.
             let texts = said(StepStatus::Cancelled).map(|step| step.content.pretty().into_owned());
             texts.collect::<Vec<_>>().join("\n\n").into()
         }
@@ -196,10 +198,10 @@ fn said_so_far(run: &RunOutput) -> Content {
     }
 }
 
-/// Earlier exchanges as a model reads them, before its message. Empty if there are none. A run that
+/// Formats earlier exchanges for a model, before its message. Empty if there are none. A run that
 /// was cancelled is marked `[interrupted]`, one that failed `[failed]`.
 ///
-/// What a model repeated of such a text in its own answer is left out: it would grow with each run.
+/// If a model repeated such a text in its own answer, it is left out: it would grow with each run.
 ///
 /// ```
 /// use stepwright_core::RunStatus;
@@ -241,7 +243,7 @@ pub fn history_text(history: &[Exchange]) -> String {
     text + HISTORY_ENDS + "\n"
 }
 
-/// The text without what [`history_text`] writes, whole or cut off.
+/// Returns the text without the output of [`history_text`], whole or cut off.
 pub fn without_history(text: &str) -> String {
     let mut rest = text;
     let mut kept = String::with_capacity(text.len());

@@ -1,23 +1,25 @@
-//! The seam to what remembers: runs, their journals, sessions.
+//! Stores: runs, their journals, sessions, inboxes and leases.
 
-use crate::BoxFuture;
+mod any;
+mod error;
+mod traits;
+
 use crate::event::{Event, EventKind, Reply};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
-use crate::journal::Journal;
 use crate::output::{RunOutput, RunStatus};
-use crate::path::StepPath;
 use crate::session::Session;
-use crate::state::{Patch, PatchError};
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::error::Error as StdError;
-use std::fmt;
 use std::sync::Arc;
 
-/// How many rows a list gives at the most.
+pub use any::AnyStore;
+pub use error::StoreError;
+pub use traits::{Inbox, Leases, RunStore, SessionStore, Store};
+
+/// The longest page of a list, in rows.
 pub const PAGE_MAX: usize = 1_000;
 
-/// What is known of a run without reading its journal: a fold of it, kept beside it.
+/// The row of a run: a fold of its journal, stored beside it, so that lists read no journal.
 ///
 /// ```
 /// # use stepwright_core::Event;
@@ -31,7 +33,7 @@ pub const PAGE_MAX: usize = 1_000;
 /// let mut row = RunRow::begun_by(&fact).unwrap();
 /// assert_eq!((row.run_id.as_str(), row.session_id.as_str()), ("r-1", "s-1"));
 /// assert_eq!(row.status, RunStatus::Pending);
-/// row.drive(Some("somebody".into()));
+/// row.drive(Some("host:4711".into()));
 /// assert_eq!(row.status, RunStatus::Running);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,22 +48,22 @@ pub struct RunRow {
     pub workflow_id: WorkflowId,
     /// The digest of the plan.
     pub digest: Arc<str>,
-    /// Where it stands: `Pending` while it could go on and nobody drives it.
+    /// The status: `Pending` while the run could go on and has no driver.
     pub status: RunStatus,
-    /// When it began.
+    /// The start.
     pub created_at: Timestamp,
-    /// When its last fact was recorded.
+    /// The time of its last fact.
     pub updated_at: Timestamp,
-    /// When it goes on by itself, if it waits and does.
+    /// The time at which a paused run goes on by itself.
     pub wake_at: Option<Timestamp>,
-    /// Whether it runs in the background.
+    /// `true` for a background run.
     pub background: bool,
-    /// Who drives it, or did when its process died.
+    /// Its driver, or the last one if its process died.
     pub driver: Option<Arc<str>>,
 }
 
 impl RunRow {
-    /// The row of a run that begins with this fact, if it is the beginning of one.
+    /// Returns the row of the run that begins with this fact; `None` for any other fact.
     pub fn begun_by(fact: &Event) -> Option<Self> {
         let EventKind::WorkflowStarted(started) = &fact.kind else { return None };
         Some(Self {
@@ -79,7 +81,7 @@ impl RunRow {
         })
     }
 
-    /// Says who drives it, which decides whether it is running or pending.
+    /// Sets the driver, which decides between running and pending.
     pub fn drive(&mut self, driver: Option<Arc<str>>) {
         self.status = match (self.status, &driver) {
             (RunStatus::Pending | RunStatus::Running, None) => RunStatus::Pending,
@@ -89,7 +91,8 @@ impl RunRow {
         self.driver = driver;
     }
 
-    /// Says in an output that was folded from facts what no fact says: that nobody drives the run.
+    /// Corrects the status of an output that was folded from facts: no fact says that a run has no
+    /// driver.
     ///
     /// ```
     /// # use stepwright_core::{RunOutput, RunStatus, store::RunRow};
@@ -106,8 +109,8 @@ impl RunRow {
         }
     }
 
-    /// The status that a run has after this fact, if the fact changes it. One that is `Running`
-    /// then is `Pending` while nobody drives it.
+    /// Returns the status of a run after this fact, if the fact changes it. A run that is `Running`
+    /// then is `Pending` while it has no driver.
     pub fn status_after(fact: &Event) -> Option<RunStatus> {
         match fact.kind {
             EventKind::WorkflowStarted(_) => Some(RunStatus::Running),
@@ -120,7 +123,7 @@ impl RunRow {
         }
     }
 
-    /// When a run goes on by itself after this fact, if it is one that changes the status.
+    /// Returns the time at which a run goes on by itself after this fact.
     pub fn wake_after(fact: &Event) -> Option<Timestamp> {
         match fact.kind {
             EventKind::WorkflowPaused { until } => until,
@@ -129,7 +132,7 @@ impl RunRow {
     }
 }
 
-/// Which runs to list. The newest come first.
+/// A filter for lists of runs. The newest come first.
 ///
 /// ```
 /// # use stepwright_core::Event;
@@ -153,16 +156,16 @@ pub struct RunFilter {
     pub user_id: Option<UserId>,
     /// Only those of this workflow.
     pub workflow_id: Option<WorkflowId>,
-    /// Only those that stand here.
+    /// Only those with this status.
     pub status: Option<RunStatus>,
-    /// At most this many; 0 means [`PAGE_MAX`], which is also the most.
+    /// The number of rows at most; 0 means [`PAGE_MAX`], which is also the maximum.
     pub limit: usize,
-    /// Pass over this many first.
+    /// The number of rows to skip.
     pub offset: usize,
 }
 
 impl RunFilter {
-    /// Whether `row` is wanted.
+    /// Returns `true` if `row` passes the filter.
     pub fn matches(&self, row: &RunRow) -> bool {
         self.session_id.as_ref().is_none_or(|id| *id == row.session_id)
             && self.user_id.as_ref().is_none_or(|id| row.user_id.as_ref() == Some(id))
@@ -171,7 +174,7 @@ impl RunFilter {
     }
 }
 
-/// Which sessions to list. Those used last come first.
+/// A filter for lists of sessions. The most recently used come first.
 ///
 /// ```
 /// use stepwright_core::{Session, Timestamp, UserId, store::SessionFilter};
@@ -188,21 +191,21 @@ pub struct SessionFilter {
     pub user_id: Option<UserId>,
     /// Only those that this workflow opened.
     pub workflow_id: Option<WorkflowId>,
-    /// At most this many; 0 means [`PAGE_MAX`], which is also the most.
+    /// The number of rows at most; 0 means [`PAGE_MAX`], which is also the maximum.
     pub limit: usize,
-    /// Pass over this many first.
+    /// The number of rows to skip.
     pub offset: usize,
 }
 
 impl SessionFilter {
-    /// Whether `session` is wanted.
+    /// Returns `true` if `session` passes the filter.
     pub fn matches(&self, session: &Session) -> bool {
         self.user_id.as_ref().is_none_or(|id| session.user_id.as_ref() == Some(id))
             && self.workflow_id.as_ref().is_none_or(|id| *id == session.workflow_id)
     }
 }
 
-/// The length of a page: what was asked for, and at most [`PAGE_MAX`].
+/// Returns the length of a page: the limit, at most [`PAGE_MAX`].
 pub fn page(limit: usize) -> usize {
     match limit {
         0 => PAGE_MAX,
@@ -210,10 +213,10 @@ pub fn page(limit: usize) -> usize {
     }
 }
 
-/// What somebody wants of a run that another may drive: a row of its inbox.
+/// A row of the inbox of a run: an answer or a request to cancel.
 ///
-/// Only the driver of a run appends to its journal. Whoever else wants something of it leaves this,
-/// and the driver makes a fact of it.
+/// Only the driver of a run appends to its journal. Every other process leaves a signal, and the
+/// driver records a fact for it.
 ///
 /// ```
 /// use stepwright_core::store::{Signal, Wish};
@@ -227,15 +230,15 @@ pub fn page(limit: usize) -> usize {
 pub struct Signal {
     /// The run.
     pub run: RunId,
-    /// Which one: the first of a name counts.
+    /// Deduplication key: the first signal of a name counts.
     pub id: Arc<str>,
-    /// What is wanted.
+    /// The request.
     pub wish: Wish,
-    /// When it was left.
+    /// The time at which it was left.
     pub at: Timestamp,
 }
 
-/// What somebody wants of a run.
+/// The request of a [`Signal`].
 ///
 /// ```
 /// use stepwright_core::store::Wish;
@@ -247,38 +250,38 @@ pub struct Signal {
 #[serde(tag = "wish", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Wish {
-    /// That it goes on with this answer.
+    /// The run goes on with this answer.
     Answer(Reply),
-    /// That it ends.
+    /// The run ends.
     Cancel {
-        /// Why.
+        /// The reason.
         reason: Arc<str>,
     },
 }
 
 impl Signal {
-    /// An answer. There is one for each requirement.
+    /// Creates an answer. There is one for each requirement.
     pub fn answer(run: RunId, reply: Reply, at: Timestamp) -> Self {
         let id = Self::answer_id(&reply.requirement_id);
         Self { run, id, wish: Wish::Answer(reply), at }
     }
 
-    /// The name of the signal that answers this requirement.
+    /// Returns the name of the signal that answers this requirement.
     pub fn answer_id(requirement: &str) -> Arc<str> {
         format!("answer:{requirement}").into()
     }
 
-    /// A wish that the run ends.
+    /// Creates a request to cancel the run.
     pub fn cancel(run: RunId, reason: impl Into<Arc<str>>, at: Timestamp) -> Self {
         Self { run, id: "cancel".into(), wish: Wish::Cancel { reason: reason.into() }, at }
     }
 }
 
-/// A wish to drive a run.
+/// A request to drive a run: see [`Leases::claim`].
 ///
 /// ```
 /// use futures_util::FutureExt as _;
-/// use stepwright_core::store::{Claim, Claimed, Store as _};
+/// use stepwright_core::store::{Claim, Claimed, Leases as _};
 /// use stepwright_core::{Memory, RunId, Timestamp};
 /// let (run, store) = (RunId::new("none")?, Memory::default());
 /// let claim = Claim { run, driver: "me".into(), dead: None, stale: Timestamp(0) };
@@ -288,17 +291,17 @@ impl Signal {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// Which run.
+    /// The run.
     pub run: RunId,
-    /// Who wants to drive it.
+    /// The driver that asks.
     pub driver: Arc<str>,
-    /// Somebody who is known to be dead, and whose runs may be taken.
+    /// A driver that is known to be dead, whose runs may be taken.
     pub dead: Option<Arc<str>>,
-    /// Whoever was last seen before this moment counts as dead.
+    /// A driver last seen before this time counts as dead.
     pub stale: Timestamp,
 }
 
-/// What became of a [`Claim`].
+/// The outcome of a [`Claim`].
 ///
 /// ```
 /// use stepwright_core::{Timestamp, store::Claimed};
@@ -307,24 +310,24 @@ pub struct Claim {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claimed {
-    /// The run is theirs.
+    /// The run belongs to the driver that asked.
     Yes,
-    /// Somebody else drives it.
+    /// Another driver holds it.
     By {
-        /// Who.
+        /// That driver.
         driver: Arc<str>,
-        /// When they were last seen.
+        /// The time at which it was last seen.
         seen_at: Timestamp,
     },
     /// It has ended, or there is no such run.
     Over,
 }
 
-/// What a store may be watched for: see [`Store::changed`].
+/// A subject to watch: see [`Inbox::changed`].
 ///
 /// ```
 /// use futures_util::FutureExt as _;
-/// use stepwright_core::store::{Store as _, Watched};
+/// use stepwright_core::store::{Inbox as _, Watched};
 /// use stepwright_core::{Memory, RunId};
 /// let facts = Watched::Facts(RunId::new("r-1")?);
 /// assert!(Memory::default().changed(facts).now_or_never().is_none(), "nothing has changed yet");
@@ -338,294 +341,28 @@ pub enum Watched {
     Facts(RunId),
 }
 
-/// What remembers runs and sessions.
-///
-/// Each run has its own rows, and nothing is ever rewritten whole. Stores do not check who asks:
-/// the engine does, with [`Session::belongs_to`].
+/// The result of [`RunStore::verify`]: all that is stored of a run is as it was written.
 ///
 /// ```
-/// # use futures_util::FutureExt as _;
-/// # use stepwright_core::journal::{Append, Journal};
-/// # use stepwright_core::store::{
-/// #     Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, Watched,
-/// # };
-/// # use stepwright_core::{Event, Memory, Patch, RunId, Session, Timestamp, WorkflowId};
-/// use std::future::ready;
-/// use stepwright_core::{BoxFuture, SessionId, Store, StoreError};
-/// # type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
-/// /// A store that deletes nothing.
-/// struct Archive(Memory);
-/// # impl Journal for Archive {
-/// #     fn append(&self, append: Append) -> Answer<'_, ()> { self.0.append(append) }
-/// #     fn load<'a>(&'a self, r: &'a RunId, after: u64, limit: usize) -> Answer<'a, Vec<Event>> {
-/// #         self.0.load(r, after, limit)
-/// #     }
-/// # }
-/// impl Store for Archive {
-///     fn delete_session<'a>(
-///         &'a self,
-///         session: &'a SessionId,
-///     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-///         let what = format!("session `{session}` cannot be deleted");
-///         let source = "this store is an archive".into();
-///         Box::pin(ready(Err(StoreError::Unavailable { what, source, hint: None })))
-///     }
-///     // The other methods ask the store within.
-/// #     fn run<'a>(&'a self, r: &'a RunId) -> Answer<'a, Option<RunRow>> { self.0.run(r) }
-/// #     fn runs(&self, filter: RunFilter) -> Answer<'_, Vec<RunRow>> { self.0.runs(filter) }
-/// #     fn session<'a>(&'a self, s: &'a SessionId) -> Answer<'a, Option<Session>> {
-/// #         self.0.session(s)
-/// #     }
-/// #     fn sessions(&self, filter: SessionFilter) -> Answer<'_, Vec<Session>> {
-/// #         self.0.sessions(filter)
-/// #     }
-/// #     fn open_session(&self, s: Session) -> Answer<'_, ()> { self.0.open_session(s) }
-/// #     fn rename_session<'a>(
-/// #         &'a self, s: &'a SessionId, name: &'a str, now: Timestamp,
-/// #     ) -> Answer<'a, ()> { self.0.rename_session(s, name, now) }
-/// #     fn patch_session<'a>(
-/// #         &'a self, s: &'a SessionId, patches: &'a [Patch], now: Timestamp,
-/// #     ) -> Answer<'a, Session> { self.0.patch_session(s, patches, now) }
-/// #     fn submit(&self, s: Signal) -> Answer<'_, bool> { self.0.submit(s) }
-/// #     fn inbox<'a>(&'a self, r: &'a RunId) -> Answer<'a, Vec<Signal>> { self.0.inbox(r) }
-/// #     fn claim(&self, claim: Claim) -> Answer<'_, Claimed> { self.0.claim(claim) }
-/// #     fn release<'a>(&'a self, r: &'a RunId, driver: &'a str) -> Answer<'a, ()> {
-/// #         self.0.release(r, driver)
-/// #     }
-/// #     fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Vec<Signal>> {
-/// #         self.0.heartbeat(driver, now)
-/// #     }
-/// #     fn waiting<'a>(
-/// #         &'a self, w: &'a WorkflowId, now: Timestamp, limit: usize,
-/// #     ) -> Answer<'a, Vec<RunRow>> { self.0.waiting(w, now, limit) }
-/// #     fn remember_plan<'a>(&'a self, digest: &'a str, plan: &'a str) -> Answer<'a, ()> {
-/// #         self.0.remember_plan(digest, plan)
-/// #     }
-/// #     fn plan<'a>(&'a self, digest: &'a str) -> Answer<'a, Option<String>> {
-/// #         self.0.plan(digest)
-/// #     }
-/// #     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> { self.0.changed(watched) }
-/// #     fn is_shared(&self) -> bool { self.0.is_shared() }
-/// }
-/// # let (id, store) = (SessionId::new("s-1").unwrap(), Archive(Memory::default()));
-/// # let session = Session::new(id.clone(), None, "news".parse().unwrap(), Timestamp(0));
-/// # store.open_session(session).now_or_never().unwrap().unwrap();
-/// # let refused = store.delete_session(&id).now_or_never().unwrap().unwrap_err();
-/// # assert_eq!(refused.to_string(), "session `s-1` cannot be deleted");
-/// # assert!(store.session(&id).now_or_never().unwrap().unwrap().is_some());
+/// use stepwright_core::store::Verified;
+/// let found = Verified { facts: 8, chained: 8, head: Some("9f86d081".into()) };
+/// assert!(found.is_chained());
 /// ```
-pub trait Store: Journal + 'static {
-    /// What is known of a run.
-    fn run<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunRow>, StoreError>>;
-
-    /// Lists runs, the newest first.
-    fn runs(&self, filter: RunFilter) -> BoxFuture<'_, Result<Vec<RunRow>, StoreError>>;
-
-    /// A session.
-    fn session<'a>(
-        &'a self,
-        session: &'a SessionId,
-    ) -> BoxFuture<'a, Result<Option<Session>, StoreError>>;
-
-    /// Lists sessions, those used last first.
-    fn sessions(&self, filter: SessionFilter) -> BoxFuture<'_, Result<Vec<Session>, StoreError>>;
-
-    /// Opens a session; does nothing if there is one of that name.
-    fn open_session(&self, session: Session) -> BoxFuture<'_, Result<(), StoreError>>;
-
-    /// Gives a session a name for people.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] if there is no such session.
-    fn rename_session<'a>(
-        &'a self,
-        session: &'a SessionId,
-        name: &'a str,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
-
-    /// Changes the state of a session, and gives the session as it is then.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] if there is no such session, [`StoreError::Patch`] if a change does
-    /// not fit; nothing is changed then.
-    fn patch_session<'a>(
-        &'a self,
-        session: &'a SessionId,
-        patches: &'a [Patch],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Session, StoreError>>;
-
-    /// Deletes a session with all of its runs. `false` if there was none.
-    fn delete_session<'a>(
-        &'a self,
-        session: &'a SessionId,
-    ) -> BoxFuture<'a, Result<bool, StoreError>>;
-
-    /// Leaves a signal in the inbox of a run. `false` if there is one of that name, or if what it
-    /// answers was answered: appending a fact with a [`Reply`] takes the name of
-    /// [`Signal::answer_id`], so that later answers are refused, and is done with that signal.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] if there is no such run.
-    fn submit(&self, signal: Signal) -> BoxFuture<'_, Result<bool, StoreError>>;
-
-    /// The inbox of a run, in the order in which it came.
-    fn inbox<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>>;
-
-    /// Makes a run somebody's to drive, unless somebody else drives it who is alive.
-    ///
-    /// A run belongs to whoever began it ([`Append::driver`](crate::journal::Append)), until it
-    /// pauses or ends. This saves work; what makes it safe is that appending at a taken number is
-    /// refused.
-    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed, StoreError>>;
-
-    /// Gives a run up that was claimed, without having recorded anything.
-    fn release<'a>(
-        &'a self,
-        run: &'a RunId,
-        driver: &'a str,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
-
-    /// Notes that a driver is alive, and gives the signals in the inboxes of the runs that it
-    /// drives of which no fact was made yet.
-    fn heartbeat<'a>(
-        &'a self,
-        driver: &'a str,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>>;
-
-    /// Runs of a workflow that may have to be taken up, the oldest first and at most `limit` of
-    /// them: those that wait and whose moment has come; those that wait and have a signal of which
-    /// no fact was made yet; those in the background that are under way, and those of other drivers
-    /// too.
-    fn waiting<'a>(
-        &'a self,
-        workflow: &'a WorkflowId,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<RunRow>, StoreError>>;
-
-    /// Remembers a plan, as JSON, by its digest.
-    fn remember_plan<'a>(
-        &'a self,
-        digest: &'a str,
-        plan: &'a str,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
-
-    /// The plan of this digest, as JSON, if it was remembered.
-    fn plan<'a>(&'a self, digest: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>>;
-
-    /// Is ready when what is watched may have changed since this was called, by this process or
-    /// another. It may be ready without reason.
-    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()>;
-
-    /// Whether other processes may use what this store remembers.
-    fn is_shared(&self) -> bool;
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// The number of facts.
+    pub facts: u64,
+    /// The number of facts, counted from the last, that are linked by chain hashes. Fewer than
+    /// [`facts`](Self::facts) if an older version wrote the first ones, or if the store has none.
+    pub chained: u64,
+    /// The chain hash of the last fact, in hexadecimal. It stands for the whole chain: as long as
+    /// it stays the same, so did every linked fact.
+    pub head: Option<Arc<str>>,
 }
 
-/// Any store, behind a cheap handle.
-///
-/// ```
-/// use futures_util::FutureExt as _;
-/// use stepwright_core::{AnyStore, Memory, Session, SessionId, StoreError, Timestamp};
-/// let store = AnyStore::new(Memory::default());
-/// let id = SessionId::new("s-1").unwrap();
-/// let session = Session::new(id.clone(), None, "news".parse().unwrap(), Timestamp(0));
-/// store.open_session(session).now_or_never().unwrap()?;
-/// let clone = store.clone();
-/// assert!(clone.session(&id).now_or_never().unwrap()?.is_some());
-/// # Ok::<(), StoreError>(())
-/// ```
-#[derive(Clone)]
-pub struct AnyStore(Arc<dyn Store>);
-
-impl AnyStore {
-    /// Puts a store behind a handle.
-    pub fn new(store: impl Store) -> Self {
-        Self(Arc::new(store))
-    }
-}
-
-impl std::ops::Deref for AnyStore {
-    type Target = dyn Store;
-    fn deref(&self) -> &Self::Target {
-        &*self.0
-    }
-}
-
-impl fmt::Debug for AnyStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnyStore").finish_non_exhaustive()
-    }
-}
-
-/// Why a store did not do what was asked.
-///
-/// ```
-/// use stepwright_core::{Error, ErrorKind, StoreError};
-/// let taken = StoreError::Taken { run: "r-1".parse()?, sequence: 7 };
-/// assert_eq!(taken.to_string(), "run `r-1` is driven by another process: fact 7 is taken");
-/// assert!(taken.hint().unwrap().starts_with("let the other process finish"));
-/// assert_eq!(Error::from(taken).kind(), ErrorKind::Store);
-/// # Ok::<(), stepwright_core::IdError>(())
-/// ```
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// Another process drives this run. Stop at once, and record nothing.
-    #[error("run `{run}` is driven by another process: fact {sequence} is taken")]
-    Taken {
-        /// Which run.
-        run: RunId,
-        /// The number that is taken, or that is not the next one.
-        sequence: u64,
-    },
-    /// There is no such thing, or not for this user.
-    #[error("{0} was not found")]
-    NotFound(String),
-    /// A change of the session state does not fit.
-    #[error(transparent)]
-    Patch(#[from] PatchError),
-    /// What was read makes no sense.
-    #[error(
-        "the journal of run `{run}` is damaged at fact {sequence}{}: {what}", at(.path.as_ref())
-    )]
-    Corrupt {
-        /// Which run.
-        run: RunId,
-        /// Which fact.
-        sequence: u64,
-        /// Where in the run, if that can be read.
-        path: Option<StepPath>,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// The database cannot be opened, read or written.
-    #[error("{what}")]
-    Unavailable {
-        /// What was tried.
-        what: String,
-        /// Why it failed.
-        source: Box<dyn StdError + Send + Sync>,
-        /// What to do about it.
-        hint: Option<String>,
-    },
-}
-
-fn at(path: Option<&StepPath>) -> String {
-    path.map_or_else(String::new, |path| format!(" (`{path}`)"))
-}
-
-impl StoreError {
-    /// What to do about it, if anything is known.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Taken { .. } => {
-                Some("let the other process finish, or stop it before resuming the run here".into())
-            }
-            Self::Unavailable { hint, .. } => hint.clone(),
-            _ => None,
-        }
+impl Verified {
+    /// Returns `true` if every fact is linked to the one before it.
+    pub fn is_chained(&self) -> bool {
+        self.chained == self.facts
     }
 }

@@ -1,15 +1,15 @@
-//! What an append takes, in SQLite and in PostgreSQL: `cargo bench -p stepwright-store
+//! The time of an append, in SQLite and in PostgreSQL: `cargo bench -p stepwright-store
 //! --all-features`. Both wait for the disk with every commit, on the same machine; PostgreSQL also
 //! with 32 connections, and without waiting (`Durability::Normal`).
 
-#![expect(clippy::print_stdout, reason = "it measures, and says what")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::time::Instant;
 use stepwright_core::journal::{Append, SessionClose};
 use stepwright_core::{AnyStore, Event, EventKind, RunId, StepPath, Timestamp};
 use stepwright_store::Sqlite;
 
-/// How many facts each run appends, one after the other.
+/// The number of facts that each run appends, one after the other.
 const FACTS: u64 = 100;
 
 fn append(run: &str, sequence: u64) -> Append {

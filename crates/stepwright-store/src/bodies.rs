@@ -1,7 +1,7 @@
 //! The bodies of facts: as they are in their rows, or apart if they are large.
 
 use crate::errors::Said;
-use crate::sums::Sums;
+use crate::sums::{FactDigest, Sums};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
@@ -10,15 +10,15 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use stepwright_core::{Event, RunId, StepPath, StoreError, Timestamp};
 
-/// How large the body of a fact may be to be in its row, in bytes. A larger one is kept apart,
+/// The largest body of a fact that is in its row, in bytes. A larger one is kept apart,
 /// compressed, once for all facts that have the same.
 pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// How large a body may become when it is put together or unpacked, in bytes: no database takes a
+/// The largest body that is put together or unpacked, in bytes: no database takes a
 /// larger one.
 pub(crate) const BYTES_MAX: usize = 1024 * 1024 * 1024;
 
-/// A fact as its row has it: what its run and its number do not say already.
+/// A fact as its row has it.
 #[derive(Debug)]
 pub(crate) struct FactRow {
     pub(crate) sequence: u64,
@@ -27,12 +27,12 @@ pub(crate) struct FactRow {
     /// JSON. Texts that the run has recorded before are cut out of it; of a body that is kept
     /// apart, only the kind is left.
     pub(crate) body: String,
-    /// Where the texts are that were cut out: see [`shared`](crate::shared).
+    /// The places of the texts that were cut out: see [`shared`](crate::shared).
     pub(crate) shared: Option<String>,
     /// The body that is kept apart.
     pub(crate) blob: Option<String>,
     /// Of the whole fact, whatever was cut out of its body.
-    pub(crate) sum: i64,
+    pub(crate) digest: FactDigest,
 }
 
 /// A body that is kept apart, by its digest, and compressed.
@@ -40,7 +40,7 @@ pub(crate) struct FactRow {
 pub(crate) struct Blob {
     pub(crate) hash: String,
     pub(crate) packed: Vec<u8>,
-    /// How many facts of this append have it.
+    /// The number of facts of this append that have it.
     pub(crate) uses: i64,
 }
 
@@ -54,9 +54,9 @@ impl FactRow {
         debug_assert!(fact.is_fact(), "a delta is not remembered: {fact:?}");
         let body = serde_json::to_string(&fact.kind).map_err(|error| unwritable(fact, error))?;
         let path = fact.path.as_str().as_bytes();
-        let sum = sums.fact(&fact.run, fact.sequence, path, fact.time, body.as_bytes());
+        let digest = sums.fact(&fact.run, fact.sequence, path, fact.time, body.as_bytes());
         Ok(Self {
-            sum,
+            digest,
             sequence: fact.sequence,
             path: fact.path.clone(),
             at: fact.time,
@@ -66,8 +66,7 @@ impl FactRow {
         })
     }
 
-    /// How many bytes it has, without the columns that are numbers.
-    #[cfg(feature = "postgres")]
+    /// Returns its size in bytes, without the columns that are numbers.
     pub(crate) fn bytes(&self) -> usize {
         let shared = self.shared.as_ref().map_or(0, String::len);
         self.path.as_str().len() + self.body.len() + shared
@@ -101,7 +100,7 @@ pub(crate) async fn apart(mut rows: Vec<FactRow>) -> Result<(Vec<FactRow>, Vec<B
 }
 
 fn set_apart(rows: &mut [FactRow]) -> Result<Vec<Blob>, StoreError> {
-    // In the order of their digests: who wants several of them at once takes them in this order.
+    // In the order of their digests: every transaction that locks several takes them in this order.
     let mut blobs = BTreeMap::<String, Blob>::new();
     for row in rows.iter_mut().filter(|row| row.body.len() > BODY_BYTES_MAX) {
         let hash = digest(row.body.as_bytes());
@@ -121,7 +120,7 @@ fn set_apart(rows: &mut [FactRow]) -> Result<Vec<Blob>, StoreError> {
     Ok(blobs.into_values().collect())
 }
 
-/// What is left of a body for people who look into the tables.
+/// Returns the kind of a body, for people who look into the tables.
 fn kind_only(body: &str) -> String {
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Kind {
@@ -162,7 +161,7 @@ pub(crate) fn unpack(hash: &str, packed: Option<&[u8]>) -> Result<Vec<u8>, Strin
     }
 }
 
-/// What is read of a fact makes no sense.
+/// A fact that is read is damaged.
 pub(crate) fn corrupt(run: &RunId, sequence: u64, path: &[u8], what: String) -> StoreError {
     let path = str::from_utf8(path).ok().map(StepPath::from);
     StoreError::Corrupt { run: run.clone(), sequence, path, what }

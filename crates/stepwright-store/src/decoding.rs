@@ -5,8 +5,8 @@ use crate::{bodies, rows, shared};
 use stepwright_core::{Event, RunId, StoreError, Timestamp};
 
 /// Decodes a row of the journal. The values of its columns stand one after the other, with a zero
-/// byte between them: path, body, `shared` and the body of the fact that `shared` names. What comes
-/// after these is taken for a compressed body. There is no checksum: it would refuse everything.
+/// byte between them: path, body, `shared` and the body of the fact that `shared` names. The rest
+/// is taken for a compressed body. There is no checksum: it would refuse everything.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] if it is not a fact.

@@ -1,11 +1,11 @@
-//! What survives what, whatever the database.
+//! The durability of a store, for every database.
 
-/// What survives what.
+/// The durability of recorded facts.
 ///
 /// ```
 /// use stepwright_store::Durability;
 /// # #[cfg(feature = "sqlite")] {
-/// # use stepwright_core::{Store as _, store::RunFilter};
+/// # use stepwright_core::store::{RunFilter, RunStore as _};
 /// # use stepwright_store::Sqlite;
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// # let directory = tempfile::tempdir().unwrap();
@@ -20,11 +20,11 @@
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// What was recorded survives a power failure. Each transaction waits for the disk.
+    /// Recorded facts survive a power failure. Each transaction waits for the disk.
     #[default]
     Full,
-    /// What was recorded survives the death of the process. A power failure may take the last
-    /// moments, never the order: steps of these moments run again. For `Postgres` the same goes for
-    /// a crash of the server.
+    /// Recorded facts survive the death of the process. A power failure may take the last moments,
+    /// never the order: steps of these moments run again. For `Postgres` the same goes for a crash
+    /// of the server.
     Normal,
 }

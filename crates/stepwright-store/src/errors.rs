@@ -1,13 +1,13 @@
-//! What the stores say in the same words.
+//! Errors that both databases have.
 
 use std::error::Error as StdError;
 use std::fmt;
 use stepwright_core::{RunId, SessionId, StoreError};
 
-/// Why some work on a connection did not succeed.
+/// The failure of some work on a connection.
 #[derive(Debug)]
 pub(crate) enum Failure<E> {
-    /// The store refuses what was asked.
+    /// The store refuses the request.
     Refused(StoreError),
     /// The database failed.
     Sql(E),
@@ -19,7 +19,7 @@ impl<E> From<StoreError> for Failure<E> {
     }
 }
 
-/// A cause that is no more than its words.
+/// A cause that is only a text.
 #[derive(Debug)]
 pub(crate) struct Said(pub(crate) String);
 
@@ -45,12 +45,17 @@ pub(crate) fn missing(id: &SessionId) -> StoreError {
     StoreError::NotFound(format!("session `{id}`"))
 }
 
+/// The session of a run is gone.
+pub(crate) fn missing_session_of(run: &RunId) -> StoreError {
+    StoreError::NotFound(format!("the session of run `{run}`"))
+}
+
 /// There is no such run.
 pub(crate) fn missing_run(run: &RunId) -> StoreError {
     StoreError::NotFound(format!("run `{run}`"))
 }
 
-/// What is stored in an inbox makes no sense.
+/// A row of an inbox is damaged.
 pub(crate) fn damaged_signal(
     run: &str,
     signal: &str,
@@ -63,7 +68,7 @@ pub(crate) fn damaged_signal(
     }
 }
 
-/// What is stored of a session makes no sense.
+/// The row of a session is damaged.
 pub(crate) fn damaged(
     session: &str,
     source: impl Into<Box<dyn StdError + Send + Sync>>,
@@ -75,11 +80,20 @@ pub(crate) fn damaged(
     }
 }
 
-/// What is stored of a plan makes no sense.
+/// The row of a plan is damaged.
 pub(crate) fn damaged_plan(digest: &str, what: String) -> StoreError {
     StoreError::Unavailable {
         what: format!("plan `{digest}` in `plans` is damaged"),
         source: Box::new(Said(what)),
         hint: Some("restore the database from a backup, or delete that row".to_owned()),
+    }
+}
+
+/// A payload that takes a key to read it.
+pub(crate) fn sealed(what: impl fmt::Display, key: &str) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("cannot read {what}: it is sealed with key `{}`", key.escape_debug()),
+        source: Box::new(Said("this version cannot open sealed payloads".to_owned())),
+        hint: Some("use the newer program that wrote it".to_owned()),
     }
 }

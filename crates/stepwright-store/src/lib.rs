@@ -1,13 +1,13 @@
-//! What outlives a process: runs, journals and sessions in SQLite or PostgreSQL.
+//! Stores that outlive the process: runs, journals and sessions in SQLite or PostgreSQL.
 //!
-//! Feature `sqlite` (unless said otherwise) has [`Sqlite`], a store in a file of one machine;
-//! feature `postgres` has `Postgres`, a store in a server for any number of them.
+//! Feature `sqlite`, which is on by default, has [`Sqlite`], a store in a file of one machine;
+//! feature `postgres` has `Postgres`, a store in a server for any number of machines.
 //!
 #![cfg_attr(
     feature = "sqlite",
     doc = "
 ```
-use stepwright_core::Store;
+use stepwright_core::store::RunStore as _;
 use stepwright_store::Sqlite;
 
 # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -23,6 +23,7 @@ assert!(store.runs(Default::default()).await?.is_empty());
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 compile_error!("choose a database: feature `sqlite` or feature `postgres`");
 
+mod backend;
 mod bodies;
 mod decoding;
 mod durability;
@@ -35,13 +36,16 @@ mod rows;
 mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod store;
 mod sums;
 mod watch;
+mod work;
 
 #[doc(hidden)]
 pub use decoding::decode_row;
 pub use durability::Durability;
 #[cfg(feature = "postgres")]
-pub use postgres::{Postgres, PostgresOptions};
+pub use postgres::{Postgres, PostgresBackend, PostgresOptions};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Sqlite, SqliteOptions};
+pub use sqlite::{Sqlite, SqliteBackend, SqliteOptions};
+pub use store::SqlStore;

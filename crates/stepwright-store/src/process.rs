@@ -1,4 +1,4 @@
-//! Which process has opened a store: after a `fork` it is not the one that runs.
+//! The process that opened a store: after a `fork` it is not the one that runs.
 
 use crate::errors::unusable;
 use std::fmt;

@@ -1,5 +1,6 @@
-//! Questions whose conditions are known when they are asked, in the SQL that the databases share.
+//! Queries in the SQL that the databases share.
 
+use crate::backend::Value;
 use stepwright_core::store::{RunFilter, SessionFilter, page};
 use stepwright_core::{RunStatus, SessionId, UserId, WorkflowId};
 
@@ -17,11 +18,21 @@ pub(crate) const SELECT_RUNS: &str = "SELECT run_id, session_id, user_id, workfl
 pub(crate) const SELECT_JOURNAL: &str = "SELECT status, updated_at, wake_at, facts, status_sum,
     (SELECT max(seq) FROM journal WHERE run = runs.id) FROM runs WHERE run_id = $1";
 
-/// The columns of [`SessionColumns`](crate::rows::SessionColumns), in its order.
-pub(crate) const SELECT_SESSIONS: &str = "SELECT session_id, user_id, workflow_id, name, state, \
-    version, metrics, created_at, updated_at, sum FROM sessions";
+/// Selects sessions: the columns of [`SessionColumns`](crate::rows::SessionColumns) in their order,
+/// then the mark of the last change as the database has it.
+macro_rules! select_sessions {
+    ($token:literal) => {
+        concat!(
+            "SELECT session_id, user_id, workflow_id, name, state, version, metrics, created_at, \
+             updated_at, sum, key_id, ",
+            $token,
+            " FROM sessions"
+        )
+    };
+}
+pub(crate) use select_sessions;
 
-/// Which runs of workflow `$1` may have to be taken up at `$2`, at most `$3` of them.
+/// The condition for runs of workflow `$1` that may need a driver at `$2`, at most `$3` of them.
 ///
 /// Each of the three kinds has an index of its own, which is small: it knows only the runs of which
 /// that may be said.
@@ -40,35 +51,30 @@ pub(crate) const WAITING: &str = " WHERE id IN (
 
 /// The columns of [`SignalColumns`](crate::rows::SignalColumns), in its order.
 const SIGNALS: &str =
-    "SELECT run_id, inbox.id, wish, at, done, inbox.sum, done_sum FROM runs CROSS JOIN inbox
+    "SELECT run_id, inbox.id, wish, at, done, inbox.sum, done_sum, key_id FROM runs CROSS JOIN inbox
     WHERE inbox.run = runs.id AND wish IS NOT NULL";
 
-/// The signals of the runs that `$1` drives of which no fact was made yet.
+/// Selects the signals of the runs that `$1` drives that no fact was recorded for.
 pub(crate) fn open_signals() -> String {
     format!("{SIGNALS} AND NOT done AND runs.driver = $1 ORDER BY place")
 }
 
-/// The inbox of run `$1`.
+/// Selects the inbox of run `$1`.
 pub(crate) fn inbox() -> String {
     format!("{SIGNALS} AND run_id = $1 ORDER BY place")
 }
 
-/// For how long a driver that drives nothing is remembered after it was last seen, in milliseconds.
+/// The time that a driver without runs is remembered after it was last seen, in milliseconds.
 pub(crate) const DRIVER_KEPT_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// A query and what is bound to it. There are few shapes of it, and each is prepared once.
-pub(crate) struct Query {
+/// A query and its values. There are few shapes of it, and each is prepared once.
+pub(crate) struct Query<'f> {
     pub(crate) sql: String,
-    pub(crate) values: Vec<Value>,
+    pub(crate) values: Vec<Value<'f>>,
 }
 
-pub(crate) enum Value {
-    Text(String),
-    Number(i64),
-}
-
-impl Query {
-    pub(crate) fn runs(filter: &RunFilter) -> Self {
+impl<'f> Query<'f> {
+    pub(crate) fn runs(filter: &'f RunFilter) -> Self {
         let mut query = Self::new(SELECT_RUNS);
         query.only("session_id", filter.session_id.as_ref().map(SessionId::as_str));
         query.only("user_id", filter.user_id.as_ref().map(UserId::as_str));
@@ -85,8 +91,8 @@ impl Query {
         query.page("id DESC", filter.limit, filter.offset)
     }
 
-    pub(crate) fn sessions(filter: &SessionFilter) -> Self {
-        let mut query = Self::new(SELECT_SESSIONS);
+    pub(crate) fn sessions(filter: &'f SessionFilter, select: &str) -> Self {
+        let mut query = Self::new(select);
         query.only("user_id", filter.user_id.as_ref().map(UserId::as_str));
         query.only("workflow_id", filter.workflow_id.as_ref().map(WorkflowId::as_str));
         query.page("updated_at DESC, session_id", filter.limit, filter.offset)
@@ -96,12 +102,12 @@ impl Query {
         Self { sql: select.to_owned(), values: Vec::new() }
     }
 
-    fn only(&mut self, column: &str, value: Option<&str>) {
+    fn only(&mut self, column: &str, value: Option<&'f str>) {
         if let Some(value) = value {
             self.sql.push_str(if self.values.is_empty() { " WHERE " } else { " AND " });
             self.sql.push_str(column);
             self.sql.push_str(" = ");
-            self.bind(Value::Text(value.to_owned()));
+            self.bind(Value::Text(value));
         }
     }
 
@@ -117,7 +123,7 @@ impl Query {
     }
 
     // SQLite takes `$1` for a name, and gives it the number of the place where it first stands.
-    fn bind(&mut self, value: Value) {
+    fn bind(&mut self, value: Value<'f>) {
         self.values.push(value);
         self.sql.push('$');
         self.sql.push_str(&self.values.len().to_string());

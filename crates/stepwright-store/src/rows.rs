@@ -1,7 +1,7 @@
-//! Between the words of the core and the columns of tables.
+//! Conversion between the types of the core and the columns of tables.
 
 use crate::bodies::FactRow;
-use crate::errors::{damaged, damaged_plan, damaged_signal};
+use crate::errors::{damaged, damaged_plan, damaged_signal, sealed};
 use crate::sums::{RunIdentity, RunState, SessionValues, Sums};
 use serde::Serialize;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use stepwright_core::{
 // The largest number of a fact fits into the signed integers of a database.
 const _: () = assert!(FACTS_MAX < i64::MAX as u64);
 
-/// What the facts of one append do to the row of their run.
+/// The effect of the facts of one append on the row of their run.
+#[derive(Debug)]
 pub(crate) struct Effect {
     /// The row to make, if the first fact begins a run.
     pub(crate) begun: Option<RunRow>,
@@ -64,13 +65,13 @@ impl Effect {
         sums.status(run.as_str(), &state)
     }
 
-    /// Whether the run waits or has ended afterwards.
+    /// Returns `true` if the run waits or has ended afterwards.
     pub(crate) fn rests(&self) -> bool {
         self.status.is_some_and(|status| status != RunStatus::Running)
     }
 }
 
-/// Why these facts cannot be appended where `next` is the number of the next fact, if so.
+/// Returns an error if these facts cannot be appended where `next` is the next number.
 pub(crate) fn stray(run: &RunId, next: u64, facts: &[FactRow]) -> Option<StoreError> {
     let (_, stray) = (next..).zip(facts).find(|(next, fact)| fact.sequence != *next)?;
     Some(StoreError::Taken { run: run.clone(), sequence: stray.sequence })
@@ -85,7 +86,7 @@ pub(crate) fn fact(
     sums: Sums,
     sum: Option<i64>,
 ) -> Result<Event, StoreError> {
-    let checked = sums.verify(sum, || sums.fact(run, sequence, path, at, body));
+    let checked = sums.verify(sum, || sums.fact(run, sequence, path, at, body).sum());
     let path = str::from_utf8(path).map(StepPath::from);
     let corrupt = |sequence, path: Option<&StepPath>, what| StoreError::Corrupt {
         run: run.clone(),
@@ -139,7 +140,7 @@ pub(crate) struct RunColumns {
     pub(crate) driver_sum: Option<i64>,
 }
 
-/// What the row of a run says of its journal.
+/// The columns of a run that describe its journal.
 pub(crate) struct JournalColumns {
     pub(crate) status: String,
     pub(crate) updated_at: i64,
@@ -173,7 +174,7 @@ impl JournalColumns {
 }
 
 impl RunColumns {
-    /// What is wrong with its checksums.
+    /// Compares its checksums.
     fn check(&self, sums: Sums) -> Result<(), String> {
         let identity = RunIdentity {
             run_id: &self.run_id,
@@ -239,11 +240,15 @@ pub(crate) struct SignalColumns {
     pub(crate) done: bool,
     pub(crate) sum: Option<i64>,
     pub(crate) done_sum: Option<i64>,
+    pub(crate) key_id: Option<String>,
 }
 
 impl SignalColumns {
     pub(crate) fn signal(self, sums: Sums) -> Result<Signal, StoreError> {
         let (run, id) = (&self.run_id, &self.id);
+        if let Some(key) = &self.key_id {
+            return Err(sealed(format_args!("signal `{id}` of run `{run}`"), key));
+        }
         sums.verify(self.sum, || sums.signal(run, id, Some(&self.wish), self.at))
             .and_then(|()| sums.verify(self.done_sum, || sums.done(run, id, self.done)))
             .map_err(|what| damaged_signal(run, id, what))?;
@@ -257,7 +262,17 @@ impl SignalColumns {
     }
 }
 
-/// What a signal wants, as its column has it.
+/// The values of a signal that is inserted.
+pub(crate) struct SignalValues<'s> {
+    pub(crate) run: &'s str,
+    pub(crate) id: &'s str,
+    pub(crate) wish: &'s str,
+    pub(crate) at: i64,
+    pub(crate) sum: i64,
+    pub(crate) done_sum: i64,
+}
+
+/// Returns the request of a signal as its column has it.
 pub(crate) fn wish(signal: &Signal) -> Result<String, StoreError> {
     serde_json::to_string(&signal.wish).map_err(|error| StoreError::Unavailable {
         what: format!("signal `{}` for run `{}` cannot be written as JSON", signal.id, signal.run),
@@ -266,7 +281,7 @@ pub(crate) fn wish(signal: &Signal) -> Result<String, StoreError> {
     })
 }
 
-/// A plan as it was written.
+/// Returns a plan after comparing its checksum.
 pub(crate) fn checked_plan(
     digest: &str,
     plan: String,
@@ -279,7 +294,7 @@ pub(crate) fn checked_plan(
     }
 }
 
-/// Who keeps a run from being claimed.
+/// Returns the driver that keeps a run from being claimed.
 pub(crate) fn driven_by(driver: Option<String>, seen_at: i64) -> Claimed {
     let driver = driver.unwrap_or_default().into();
     Claimed::By { driver, seen_at: Timestamp(from_column(seen_at)) }
@@ -297,6 +312,7 @@ pub(crate) struct SessionColumns {
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
     pub(crate) sum: Option<i64>,
+    pub(crate) key_id: Option<String>,
 }
 
 /// The columns of a session, as they are written, without names.
@@ -331,6 +347,9 @@ impl WrittenSession {
 
 impl SessionColumns {
     pub(crate) fn session(self, sums: Sums) -> Result<Session, StoreError> {
+        if let Some(key) = &self.key_id {
+            return Err(sealed(format_args!("session `{}`", self.session_id), key));
+        }
         let values = SessionValues {
             session_id: &self.session_id,
             user_id: self.user_id.as_deref(),
@@ -373,13 +392,13 @@ pub(crate) fn run_sum(row: &RunRow, sums: Sums) -> i64 {
     })
 }
 
-/// Something of a session as a column has it.
+/// Returns a part of a session as its column has it.
 fn json(session: &Session, value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| damaged(session.session_id.as_str(), error))
 }
 
-/// Changes the state of a session that was read; one that does not fit leaves it half changed, so
-/// that it must not be saved.
+/// Changes the state of a session that was read. A change that does not fit leaves it half changed;
+/// it must not be saved then.
 pub(crate) fn apply(
     session: &mut Session,
     patches: &[Patch],
@@ -393,7 +412,7 @@ pub(crate) fn apply(
     Ok(())
 }
 
-/// Does to a session what the end of a run does. As [`apply`].
+/// Applies the end of a run to a session. As [`apply`].
 pub(crate) fn close(
     session: &mut Session,
     close: &SessionClose,

@@ -1,8 +1,8 @@
 //! Texts that a run records more than once are written once.
 //!
-//! What a model says is in the fact of its request, of its agent, of its step, in what the next
-//! step is told, and in the end of the run. The first of them has the text; from the others it is
-//! cut out, and their column `shared` says where it is.
+//! The answer of a model is in the fact of its request, of its agent and of its step, in the input
+//! of the next step, and in the end of the run. The first of them has the text; from the others it
+//! is cut out, and their column `shared` says where it is.
 
 use crate::bodies::{BYTES_MAX, FactRow};
 use flate2::Crc;
@@ -15,25 +15,25 @@ use stepwright_core::RunId;
 /// hardly less.
 const TEXT_BYTES: usize = 128;
 
-/// How many texts of one run are known. Then they are forgotten, and written again.
+/// The largest number of known texts of one run. Then they are forgotten, and written again.
 const TEXTS_MAX: usize = 64;
 
-/// Of how many runs under way texts are known. Then all are forgotten.
+/// The largest number of runs whose texts are known. Then all are forgotten.
 const RUNS_MAX: usize = 1_024;
 
-/// The number of bytes the known texts of all runs may have. Then all are forgotten.
+/// The largest size of the known texts of all runs, in bytes. Then all are forgotten.
 const TEXTS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Where texts are: in the body of which fact, as it is kept, and from which byte on. The texts
-/// themselves are the keys, so that two are the same only if all of their bytes are.
+/// The places of texts: the fact whose body has it, as it is kept, and the byte at which it begins.
+/// The texts themselves are the keys, so that two are the same only if all of their bytes are.
 type Places = HashMap<Arc<str>, (u64, usize)>;
 
 /// A text that was cut out: at which byte of the body it belongs, the fact whose body has it, as it
 /// is kept, from which byte on, how many bytes it has, and its CRC-32.
 type Piece = (usize, u64, usize, usize, u32);
 
-/// Where the texts of the runs are that this process appends to. Only of facts that are in their
-/// journals, so that it holds whatever others do.
+/// The places of the texts of runs that this process appends to. Only of facts that are in their
+/// journals, so that they stay right whatever other processes do.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     runs: Mutex<Runs>,
@@ -68,8 +68,8 @@ impl Texts {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Cuts texts out that the run has recorded before, and gives the places of those that it has
-    /// not: for [`Texts::learn`], when they are recorded.
+    /// Cuts out texts that the run has recorded before, and returns the places of new ones: for
+    /// [`Texts::learn`], when they are recorded.
     pub(crate) fn share(&self, run: &RunId, rows: &mut [FactRow]) -> Places {
         // A run of that name may have been deleted: this is another one.
         if rows.first().is_some_and(|row| row.sequence == 0) {
@@ -105,7 +105,7 @@ impl Texts {
         places
     }
 
-    /// These are in the journal now.
+    /// Learns texts that are in the journal now.
     pub(crate) fn learn(&self, run: &RunId, places: Places) {
         if places.is_empty() {
             return;
@@ -127,13 +127,13 @@ impl Texts {
         runs.places.entry(run.clone()).or_default().extend(places);
     }
 
-    /// The run has ended, waits, or is another's.
+    /// Forgets a run that has ended, waits, or belongs to another process.
     pub(crate) fn forget(&self, run: &RunId) {
         self.runs().forget(run);
     }
 }
 
-/// Where the long strings of a JSON text are, between their quotes, as they are written.
+/// Returns the ranges of the long strings of a JSON text, between their quotes.
 fn long_texts(json: &str) -> impl Iterator<Item = (usize, usize)> {
     let (bytes, mut at) = (json.as_bytes(), 0);
     std::iter::from_fn(move || {
@@ -166,7 +166,6 @@ fn pieces(shared: &str) -> Result<Vec<Piece>, String> {
 }
 
 /// The facts that have the texts that were cut out of a body.
-#[cfg(feature = "postgres")]
 pub(crate) fn sources(shared: &str) -> Result<Vec<u64>, String> {
     Ok(pieces(shared)?.into_iter().map(|(_, source, ..)| source).collect())
 }

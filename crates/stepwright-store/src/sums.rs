@@ -3,6 +3,10 @@
 //! A checksum is the first 64 bits of a SHA-256 over the names and values that decide what a row
 //! means, each with its length in front. It finds damage; it does not stop an attacker who may
 //! write to the database, and who can compute it too.
+//!
+//! The chain hash of a fact is the SHA-256 of that of the fact before it and of its own digest. The
+//! last one stands for all facts of a run: as long as it is known elsewhere, no fact can be changed
+//! without being noticed.
 
 use sha2::{Digest, Sha256};
 use stepwright_core::{RunId, Timestamp};
@@ -34,7 +38,8 @@ impl Sums {
         Sum(Sha256::new()).number(self.database).text(table)
     }
 
-    /// The checksum of a fact: of its place and of its whole body, wherever parts of it are kept.
+    /// Returns the digest of a fact: of its place and of its whole body, wherever parts of it are
+    /// kept.
     pub(crate) fn fact(
         self,
         run: &RunId,
@@ -42,9 +47,10 @@ impl Sums {
         path: &[u8],
         at: Timestamp,
         body: &[u8],
-    ) -> i64 {
+    ) -> FactDigest {
         let place = [sequence.to_le_bytes(), at.0.to_le_bytes()].concat();
-        self.begin("journal").text(run.as_str()).bytes(&place).bytes(path).bytes(body).end()
+        let sum = self.begin("journal").text(run.as_str()).bytes(&place).bytes(path).bytes(body);
+        FactDigest(sum.0.finalize().into())
     }
 
     /// The checksum of what stays as it is in the row of a run.
@@ -106,10 +112,15 @@ impl Sums {
         self.begin("plans").text(digest).text(plan).end()
     }
 
+    /// Returns `true` if rows may have no checksum, because an older version wrote them.
+    pub(crate) fn are_older(self) -> bool {
+        self.older
+    }
+
     /// Compares the checksum of a row with the one that its values have.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The damage, in words.
     pub(crate) fn verify(
         self,
         stored: Option<i64>,
@@ -121,6 +132,39 @@ impl Sums {
             Some(stored) if stored == computed() => Ok(()),
             Some(_) => Err("its checksum does not match: it is not as it was written".to_owned()),
         }
+    }
+}
+
+/// The digest of a fact.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FactDigest([u8; 32]);
+
+impl FactDigest {
+    /// Returns the checksum of the fact.
+    pub(crate) fn sum(&self) -> i64 {
+        first(&self.0)
+    }
+}
+
+/// The chain hash of a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chain([u8; 32]);
+
+impl Chain {
+    /// Links a fact to the one before it; the first fact of a run, and one that follows a fact
+    /// without a chain hash, begins a chain.
+    pub(crate) fn link(before: Option<Self>, fact: &FactDigest) -> Self {
+        let before = before.map_or([0; 32], |chain| chain.0);
+        Self(Sha256::new().chain_update(before).chain_update(fact.0).finalize().into())
+    }
+
+    /// Reads a column. `None` if it has another length.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -195,10 +239,14 @@ impl Sum {
     }
 
     fn end(self) -> i64 {
-        let digest = self.0.finalize();
-        let (first, _) = digest.split_at(8);
-        i64::from_le_bytes(first.try_into().expect("a digest has 32 bytes"))
+        first(&self.0.finalize().into())
     }
+}
+
+/// The first eight bytes of a digest.
+fn first(digest: &[u8; 32]) -> i64 {
+    let (first, _) = digest.split_at(8);
+    i64::from_le_bytes(first.try_into().expect("a digest has 32 bytes"))
 }
 
 #[cfg(test)]
@@ -210,7 +258,7 @@ mod tests {
         let sums = Sums { database: 7, older: false };
         let run = |name| RunId::new(name).unwrap();
         let of = |name, sequence, path: &str, at, body: &str| {
-            sums.fact(&run(name), sequence, path.as_bytes(), Timestamp(at), body.as_bytes())
+            sums.fact(&run(name), sequence, path.as_bytes(), Timestamp(at), body.as_bytes()).sum()
         };
         let sum = of("r", 1, "a", 7, "{}");
         assert_eq!(sum, of("r", 1, "a", 7, "{}"));
@@ -223,11 +271,27 @@ mod tests {
             // What moves from one column into the next.
             of("r", 1, "a{", 7, "}"),
             of("r", 7, "a", 1, "{}"),
-            Sums { database: 8, older: false }.fact(&run("r"), 1, b"a", Timestamp(7), b"{}"),
+            Sums { database: 8, older: false }.fact(&run("r"), 1, b"a", Timestamp(7), b"{}").sum(),
         ] {
             assert_ne!(sum, other);
         }
         assert_ne!(sums.driver("r", None), sums.driver("r", Some("")));
+    }
+
+    #[test]
+    fn the_last_link_of_a_chain_depends_on_every_fact() {
+        let sums = Sums { database: 7, older: false };
+        let run = RunId::new("r").unwrap();
+        let last = |bodies: [&str; 3]| {
+            (0..).zip(bodies).fold(None, |before, (sequence, body)| {
+                let digest = sums.fact(&run, sequence, b"a", Timestamp(7), body.as_bytes());
+                Some(Chain::link(before, &digest))
+            })
+        };
+        assert_eq!(last(["a", "b", "c"]), last(["a", "b", "c"]));
+        for other in [["x", "b", "c"], ["a", "x", "c"], ["a", "b", "x"]] {
+            assert_ne!(last(["a", "b", "c"]), last(other));
+        }
     }
 
     #[test]

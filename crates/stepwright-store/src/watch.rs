@@ -1,4 +1,4 @@
-//! Who watches a store, and waking them.
+//! Watchers of a store.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -6,16 +6,16 @@ use stepwright_core::store::Watched;
 use stepwright_core::{BoxFuture, RunId};
 use tokio::sync::watch::{Receiver, Sender};
 
-/// Those who watch a store in this process.
+/// The watchers of a store in this process.
 #[derive(Debug, Default)]
 pub(crate) struct Watchers(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    // Nothing is ever sent. Whoever is woken sees that the sender is gone.
+    // Nothing is ever sent. A watcher that is woken sees that the sender is gone.
     signals: Option<Sender<()>>,
     facts: HashMap<RunId, Sender<()>>,
-    /// Whether somebody looks for changes of other processes.
+    /// `true` while a task looks for changes of other processes.
     tended: bool,
 }
 
@@ -25,7 +25,7 @@ impl Table {
     }
 }
 
-/// One who watches.
+/// A watcher.
 struct Seat {
     watchers: Weak<Watchers>,
     watched: Watched,
@@ -33,7 +33,7 @@ struct Seat {
 }
 
 impl Drop for Seat {
-    /// Who was the last that watched this leaves nothing behind.
+    /// The last watcher removes the entry.
     fn drop(&mut self) {
         drop(self.receiver.take());
         let Some(watchers) = self.watchers.upgrade() else { return };
@@ -56,8 +56,8 @@ impl Watchers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches from this call on. Also says whether somebody must begin to look for changes of
-    /// other processes, because nobody does: [`Watchers::rest`] ends that.
+    /// Watches from this call on. Also returns `true` if the caller must begin to look for changes
+    /// of other processes, because no task does: [`Watchers::rest`] ends that.
     pub(crate) fn watch(self: &Arc<Self>, watched: Watched) -> (BoxFuture<'static, ()>, bool) {
         let mut table = self.table();
         let sender = match &watched {
@@ -78,7 +78,7 @@ impl Watchers {
         (woken, begin)
     }
 
-    /// Wakes those who watch this.
+    /// Wakes the watchers of a subject.
     pub(crate) fn wake(&self, watched: &Watched) {
         let mut table = self.table();
         match watched {
@@ -87,26 +87,26 @@ impl Watchers {
         }
     }
 
-    /// Wakes everybody.
+    /// Wakes all watchers.
     pub(crate) fn wake_all(&self) {
         let mut table = self.table();
         table.signals = None;
         table.facts.clear();
     }
 
-    /// Whether somebody watches.
+    /// Returns `true` if there are watchers.
     pub(crate) fn are_there(&self) -> bool {
         !self.table().is_empty()
     }
 
-    /// Ends looking for changes if nobody watches, or says that it must go on.
+    /// Ends looking for changes and returns `true` if there are no watchers.
     pub(crate) fn rest(&self) -> bool {
         let mut table = self.table();
         table.tended = !table.is_empty();
         !table.tended
     }
 
-    /// Looking for changes has ended, whoever watches: the next who watches begins it again.
+    /// Looking for changes has ended, with or without watchers: the next watcher begins it again.
     pub(crate) fn give_up(&self) {
         self.table().tended = false;
     }

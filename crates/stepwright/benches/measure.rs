@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, params};
 use std::time::{Duration, Instant};
-use stepwright::store::{Journal as _, Store as _};
+use stepwright::store::{RunStore as _, SessionStore as _};
 use stepwright::{
     AnyExecutor, Event, RunId, Sqlite, StepContext, StepError, StepInput, prelude::*,
 };

@@ -6,7 +6,8 @@ use futures_util::StreamExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use stepwright::store::{RunFilter, Store as _};
+use stepwright::store::RunFilter;
+use stepwright::store::RunStore as _;
 use stepwright::{AnyExecutor, Sqlite, StepContext, StepError, StepInput, prelude::*};
 
 /// The least that a step can do: it hands on what it is given.

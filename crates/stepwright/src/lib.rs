@@ -57,12 +57,13 @@ pub mod plan {
     pub use stepwright_core::state::Reducer;
 }
 
-/// What remembers: the seam for stores, and what they give.
+/// Stores: the four traits of a store, and their types.
 pub mod store {
-    pub use stepwright_core::journal::{Append, Journal, SessionClose};
+    pub use stepwright_core::journal::{Append, SessionClose};
     pub use stepwright_core::session::SessionMetrics;
     pub use stepwright_core::store::{
-        Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, Store, StoreError, Watched, Wish,
+        Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
+        Signal, Store, StoreError, Verified, Watched, Wish,
     };
 }
 

@@ -3,7 +3,8 @@
 use crate::support::{Place, Ran, code};
 use std::process::Stdio;
 use stepwright::people::Reply;
-use stepwright::store::{RunFilter, Signal, Store as _};
+use stepwright::store::{Inbox as _, RunStore as _};
+use stepwright::store::{RunFilter, Signal};
 use stepwright::{Answer, EventKind, RunStatus, Sqlite, Timestamp};
 
 /// The second step acts on the outside, and hangs until there is a file.
@@ -285,7 +286,7 @@ fn at_the_gate(seconds: u64) -> Place {
     on_store(&place, "a.db", async |store| {
         let run = moved[0].run.clone();
         let append = stepwright::store::Append { run, facts: moved, close: None, driver: None };
-        stepwright::store::Journal::append(&store, append).await.unwrap();
+        stepwright::store::RunStore::append(&store, append).await.unwrap();
     });
     place
 }

@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use stepwright::store::{RunFilter, Store as _};
+use stepwright::store::RunFilter;
+use stepwright::store::{Leases as _, RunStore as _, SessionStore as _};
 use stepwright::{Event, RunId, RunStatus, Session, SessionId, Sqlite};
 
 /// What in an environment changes what is written. `CI` does: build servers show colours even where
@@ -168,7 +169,7 @@ impl Place {
         self.ask(db, async |store| {
             let rows = store.runs(RunFilter::default()).await.unwrap();
             assert_eq!(rows.len(), 1, "{rows:?}");
-            stepwright::store::Journal::load(&store, &rows[0].run_id, 0, 1000).await.unwrap()
+            stepwright::store::RunStore::load(&store, &rows[0].run_id, 0, 1000).await.unwrap()
         })
     }
 

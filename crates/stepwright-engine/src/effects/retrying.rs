@@ -34,7 +34,7 @@ impl<E: Effects> Effects for Retrying<'_, E> {
 }
 
 impl<E: Effects> Retrying<'_, E> {
-    /// PendingRequests between two attempts. The run is not left for that.
+    /// Waits between two attempts. The run is not left for that.
     async fn pause(&self, due: Timestamp) {
         let _working = self.pending.work();
         self.world.sleep(due.since(self.world.now())).await;

@@ -80,7 +80,7 @@ impl Live {
         self.ended.notify_waiters();
     }
 
-    /// PendingRequests until it is left.
+    /// Waits until it is left.
     pub(crate) async fn outcome(&self) -> &Outcome {
         loop {
             let mut ended = pin!(self.ended.notified());

@@ -33,7 +33,7 @@ impl<'a> RemoteFollower<'a> {
         Self { runs, run, outbox, events: None }
     }
 
-    /// PendingRequests for something, and hands on what happens meanwhile.
+    /// Waits for something, and hands on what happens meanwhile.
     pub(super) async fn wait<T>(&mut self, wait: impl Future<Output = T>) -> T {
         let wait = pin!(wait);
         match select(wait, pin!(self.read())).await {

@@ -56,7 +56,7 @@ enum Stage {
     },
     /// Reads along with the run, which this process drives.
     Live(Arc<Outbox>),
-    /// PendingRequests until more has been recorded.
+    /// Waits until more has been recorded.
     Waiting(BoxFuture<'static, ()>),
     Over,
 }

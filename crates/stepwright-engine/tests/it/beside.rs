@@ -6,9 +6,9 @@ use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use stepwright_core::store::{Leases as _, RunStore as _};
 use stepwright_core::{
     Answer, ErrorKind, Event, EventKind, HumanReview, Memory, RunStatus, StepContext, StepInput,
-    Store as _,
 };
 use stepwright_engine::{Parallel, RunStream, Step, Workflow, WorkflowBuilder};
 use tokio::sync::Semaphore;

@@ -4,10 +4,11 @@ use crate::support::{mark, of, part, text};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Limits};
-use stepwright_core::journal::{Append, Journal as _};
+use stepwright_core::journal::Append;
+use stepwright_core::store::RunStore as _;
 use stepwright_core::{
     Answer, BoxFuture, ErrorKind, Event, EventKind, Executor, Fingerprint, HumanReview, Memory,
-    RunId, RunStatus, StepContext, StepError, StepInput, StepOutput, Store as _, Timestamp,
+    RunId, RunStatus, StepContext, StepError, StepInput, StepOutput, Timestamp,
 };
 use stepwright_engine::{
     AnyStep, Condition, Loop, Map, Parallel, Router, Step, Steps, Workflow, WorkflowBuilder,

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwright_core::StepStatus;
-use stepwright_core::journal::{Append, Journal as _};
+use stepwright_core::journal::Append;
 use stepwright_core::plan::{Join, OnError, OnExhausted, Retry};
+use stepwright_core::store::RunStore as _;
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
     Content, Error, Event, EventKind, Executor, Memory, Patch, RunOutput, StepContext, StepError,

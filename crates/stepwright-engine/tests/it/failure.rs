@@ -4,8 +4,8 @@ use crate::support::{fails, hangs, mark, of, streamed, text, transcript};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use stepwright_core::journal::Journal as _;
 use stepwright_core::plan::{Join, OnError, Retry};
+use stepwright_core::store::RunStore as _;
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
     Answer, ErrorCode, ErrorKind, EventKind, HumanReview, Memory, Patch, RunStatus, StepContext,

@@ -3,9 +3,10 @@
 use crate::support::{of, part, streamed, text};
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::journal::{Append, Journal as _};
+use stepwright_core::journal::Append;
 use stepwright_core::message::Usage;
 use stepwright_core::plan::OnError;
+use stepwright_core::store::RunStore as _;
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
     Answer, ErrorCode, EventKind, Executor, Memory, RunId, StepContext, StepError, StepInput,

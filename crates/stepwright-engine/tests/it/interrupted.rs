@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use stepwright_core::event::Reply;
-use stepwright_core::journal::{Append, Journal as _};
+use stepwright_core::journal::Append;
 use stepwright_core::plan::{NodeKind, OnError, Plan, Retry, children};
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::store::{Signal, Store as _};
+use stepwright_core::store::Signal;
+use stepwright_core::store::{Inbox as _, RunStore as _};
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
     Answer, ErrorCode, ErrorKind, Event, Executor, HumanReview, Memory, OnInterrupted, OnTimeout,

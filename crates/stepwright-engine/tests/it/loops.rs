@@ -2,9 +2,10 @@
 
 use crate::support::{fails, hangs, json, mark, of, part, streamed, text};
 use std::sync::{Arc, Mutex};
-use stepwright_core::journal::{Append, Journal as _};
+use stepwright_core::journal::Append;
 use stepwright_core::plan::{OnError, OnExhausted};
 use stepwright_core::scope::LoopOutcome;
+use stepwright_core::store::RunStore as _;
 use stepwright_core::{
     Answer, ErrorCode, Event, EventKind, HumanReview, Memory, Patch, RunId, RunStatus, StepInput,
     StepOutput, StepStatus,

@@ -7,11 +7,11 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use stepwright_core::journal::Journal as _;
 use stepwright_core::store::RunFilter;
+use stepwright_core::store::RunStore as _;
 use stepwright_core::{
     Answer, ErrorKind, Event, EventKind, HumanReview, Memory, RunId, RunStatus, StepContext,
-    StepInput, Store as _,
+    StepInput,
 };
 use stepwright_engine::{Loop, Parallel, Router, Step, Steps, Workflow, WorkflowBuilder};
 

@@ -1,4 +1,4 @@
-//! The address of a database, as people write it.
+//! The address of a database, as users write it.
 
 use crate::errors::Said;
 use sqlx::postgres::PgConnectOptions;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use stepwright_core::StoreError;
 
-/// What the driver reads out of the part behind `?`.
+/// The parameters behind `?` that the driver reads.
 const PARAMETERS: [&str; 12] = [
     "application_name",
     "dbname",
@@ -32,11 +32,11 @@ const IDLE: [(&str, &[&str]); 5] = [
     ("load_balance_hosts", &["disable"]),
 ];
 
-/// Where a database is, and how to get there. Says nothing of the password to anybody.
+/// The address of a database. It never shows the password.
 #[derive(Clone)]
 pub(super) struct Address {
     pub(super) connect: PgConnectOptions,
-    /// How long to wait for a connection, if the address says so.
+    /// The time to wait for a connection, if the address has one.
     pub(super) connect_timeout: Option<Duration>,
 }
 

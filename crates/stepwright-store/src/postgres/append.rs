@@ -1,81 +1,90 @@
-//! The journal in its table: appending facts, and loading them.
+//! Appending facts, in one round trip.
 
 use super::errors::{Failure, is_taken};
-use super::sessions::{self, Kept};
-use crate::bodies::{self, Blob, FactRow, corrupt};
-use crate::errors::{Said, missing, missing_run};
-use crate::query::SELECT_JOURNAL;
-use crate::rows::{
-    self, Effect, JournalColumns, WrittenSession, from_column, moment, stray, to_column,
-};
-use crate::shared;
-use crate::sums::Sums;
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use super::link::Link;
+use crate::backend::Attempt;
+use crate::bodies::{Blob, FactRow};
+use crate::errors::{Said, missing, missing_run, missing_session_of};
+use crate::rows::{self, WrittenSession, from_column, moment, stray, to_column};
+use crate::sums::{Chain, Sums};
+use crate::work::journal::Prepared;
+use crate::work::sessions::{self, Kept, OF_RUN};
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{Connection, Postgres, Row};
-use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use sqlx::{Postgres, Row};
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunRow;
-use stepwright_core::{Event, RunId, Session, StoreError, Timestamp, UserId};
+use stepwright_core::{RunId, Session, StoreError, UserId};
 
 const SUMS: Sums = Sums::SERVER;
 
-/// How many bytes are appended at once at the most: PostgreSQL takes less than a gigabyte for a
+/// The largest append, in bytes: PostgreSQL takes less than a gigabyte for a
 /// parameter, and needs several times its size in memory.
 const APPEND_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// How often a run tries to begin in a session that others open and delete meanwhile.
+/// The largest number of attempts to begin a run in a session that others open and delete.
 const OPEN_ATTEMPTS_MAX: u32 = 10;
+
+/// The largest number of attempts to append after the last fact: the first may not know its chain
+/// hash, and the run may be deleted and begun again meanwhile.
+const LINK_ATTEMPTS_MAX: u32 = 4;
 
 /// Appends facts in one round trip. The row of the run is locked against being deleted only; of two
 /// that append at one number, the key of the journal refuses the later.
 ///
 /// `NOTIFY` makes transactions commit one after the other, in the whole server: only for a run that
-/// somebody watches.
+/// is watched.
 const ADD: &str = "WITH place AS (
-    SELECT id, watched > now() AS watched,
-        coalesce((SELECT max(seq) FROM journal WHERE run = runs.id) + 1, 0) AS next
-    FROM runs WHERE run_id = $1 FOR KEY SHARE
+    SELECT id, watched > now() AS watched, coalesce(last.seq + 1, 0) AS next, last.chain,
+        coalesce(last.seq + 1, 0) = $2 AND last.chain IS NOT DISTINCT FROM $21 AS fits
+    FROM runs LEFT JOIN LATERAL (
+        SELECT seq, chain FROM journal WHERE run = runs.id ORDER BY seq DESC LIMIT 1
+    ) AS last ON true
+    WHERE run_id = $1 FOR KEY SHARE OF runs
 ), added AS (
-    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum)
+    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum, chain)
     SELECT place.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob,
-        fact.sum
+        fact.sum, fact.chain
     FROM place, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[],
-        $9::text[], $15::bigint[]) AS fact (seq, path, at, body, shared, blob, sum)
-    WHERE place.next = $2
+        $9::text[], $15::bigint[], $22::bytea[])
+        AS fact (seq, path, at, body, shared, blob, sum, chain)
+    WHERE place.fits
 ), answered AS (
     INSERT INTO inbox (run, id, at, done, token, sum, done_sum)
     SELECT place.id, answer.id, $11, true, $3, answer.sum, answer.done_sum FROM place,
         unnest($13::text[], $18::bigint[], $19::bigint[]) AS answer (id, sum, done_sum)
-    WHERE place.next = $2
+    WHERE place.fits
     ON CONFLICT (run, id) DO UPDATE SET done = true, done_sum = excluded.done_sum
 ), changed AS (
     UPDATE runs SET status = $10, updated_at = $11, wake_at = $12,
         driver = CASE WHEN $10 = 'RUNNING' THEN runs.driver END, facts = $16, status_sum = $17,
         driver_sum = CASE WHEN $10 = 'RUNNING' THEN runs.driver_sum ELSE $20 END
-    FROM place WHERE runs.id = place.id AND place.next = $2 AND $10 IS NOT NULL
+    FROM place WHERE runs.id = place.id AND place.fits AND $10 IS NOT NULL
 )
-SELECT next, CASE WHEN watched AND next = $2 THEN pg_notify($14, $1) END FROM place";
+SELECT next, chain, fits, CASE WHEN watched AND fits THEN pg_notify($14, $1) END FROM place";
 
 /// As [`ADD`], and changes the session, if it is still as it was when it was read.
 const CLOSE: &str = "WITH place AS (
-    SELECT id, session_id, watched > now() AS watched,
-        coalesce((SELECT max(seq) FROM journal WHERE run = runs.id) + 1, 0) AS next
-    FROM runs WHERE run_id = $1 FOR KEY SHARE
+    SELECT id, session_id, watched > now() AS watched, coalesce(last.seq + 1, 0) AS next,
+        last.chain,
+        coalesce(last.seq + 1, 0) = $2 AND last.chain IS NOT DISTINCT FROM $21 AS fits
+    FROM runs LEFT JOIN LATERAL (
+        SELECT seq, chain FROM journal WHERE run = runs.id ORDER BY seq DESC LIMIT 1
+    ) AS last ON true
+    WHERE run_id = $1 FOR KEY SHARE OF runs
 ), closed AS (
-    UPDATE sessions SET state = $21, version = $22, metrics = $23, updated_at = $24, token = $3,
-        sum = $26
+    UPDATE sessions SET state = $23, version = $24, metrics = $25, updated_at = $26, token = $3,
+        sum = $28
     FROM place
-    WHERE sessions.session_id = place.session_id AND sessions.token = $25 AND place.next = $2
+    WHERE sessions.session_id = place.session_id AND sessions.token = $27 AND place.fits
     RETURNING place.id, place.watched
 ), added AS (
-    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum)
+    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum, chain)
     SELECT closed.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob,
-        fact.sum
+        fact.sum, fact.chain
     FROM closed, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[],
-        $9::text[], $15::bigint[]) AS fact (seq, path, at, body, shared, blob, sum)
+        $9::text[], $15::bigint[], $22::bytea[])
+        AS fact (seq, path, at, body, shared, blob, sum, chain)
 ), answered AS (
     INSERT INTO inbox (run, id, at, done, token, sum, done_sum)
     SELECT closed.id, answer.id, $11, true, $3, answer.sum, answer.done_sum FROM closed,
@@ -87,35 +96,36 @@ const CLOSE: &str = "WITH place AS (
         driver_sum = CASE WHEN $10 = 'RUNNING' THEN runs.driver_sum ELSE $20 END
     FROM closed WHERE runs.id = closed.id AND $10 IS NOT NULL
 )
-SELECT next, EXISTS (SELECT FROM closed),
+SELECT next, chain, fits, EXISTS (SELECT FROM closed),
     (SELECT count(pg_notify($14, $1)) FROM closed WHERE watched) FROM place";
 
 /// Begins a run: its row, its session if there is none of that name, its first facts.
 const BEGIN: &str = "WITH known AS (
     SELECT FROM runs WHERE run_id = $1
 ), owned AS (
-    SELECT user_id IS NULL OR user_id IS NOT DISTINCT FROM $22 AS mine
-    FROM sessions WHERE session_id = $21 FOR KEY SHARE
+    SELECT user_id IS NULL OR user_id IS NOT DISTINCT FROM $24 AS mine
+    FROM sessions WHERE session_id = $23 FOR KEY SHARE
 ), opened AS (
     INSERT INTO sessions (session_id, user_id, workflow_id, state, version, metrics, created_at,
         updated_at, token, sum)
-    SELECT $21, $22, $23, $26, 0, $27, $25, $25, $3, $31
+    SELECT $23, $24, $25, $28, 0, $29, $27, $27, $3, $33
     WHERE NOT EXISTS (SELECT FROM owned) AND NOT EXISTS (SELECT FROM known)
     ON CONFLICT (session_id) DO NOTHING RETURNING 1
 ), begun AS (
     INSERT INTO runs (run_id, session_id, user_id, workflow_id, digest, status, created_at,
         updated_at, wake_at, background, driver, facts, sum, status_sum, driver_sum)
-    SELECT $1, $21, $22, $23, $24, $10, $25, $11, $12, $28, $29, $16, $30, $17,
-        CASE WHEN $29::text IS NULL THEN $20::bigint ELSE $32::bigint END
+    SELECT $1, $23, $24, $25, $26, $10, $27, $11, $12, $30, $31, $16, $32, $17,
+        CASE WHEN $31::text IS NULL THEN $20::bigint ELSE $34::bigint END
     WHERE NOT EXISTS (SELECT FROM known)
       AND (EXISTS (SELECT FROM owned WHERE mine) OR EXISTS (SELECT FROM opened))
     RETURNING id
 ), added AS (
-    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum)
+    INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum, chain)
     SELECT begun.id, fact.seq, fact.path, fact.at, $3, fact.body, fact.shared, fact.blob,
-        fact.sum
+        fact.sum, fact.chain
     FROM begun, unnest($4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[],
-        $9::text[], $15::bigint[]) AS fact (seq, path, at, body, shared, blob, sum)
+        $9::text[], $15::bigint[], $22::bytea[])
+        AS fact (seq, path, at, body, shared, blob, sum, chain)
     WHERE $2 = 0
 ), answered AS (
     INSERT INTO inbox (run, id, at, done, token, sum, done_sum)
@@ -124,6 +134,10 @@ const BEGIN: &str = "WITH known AS (
 )
 SELECT EXISTS (SELECT FROM known), (SELECT mine FROM owned), EXISTS (SELECT FROM begun)";
 
+/// As [`OF_RUN`], and keeps others from changing it until the transaction is over.
+const OF_RUN_LOCKED: &str =
+    "session_id = (SELECT session_id FROM runs WHERE run_id = $1) FOR NO KEY UPDATE";
+
 const RECORDED: &str = "SELECT count(*) FROM journal
     WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND token = $2 AND seq >= $3 AND seq <= $4";
 
@@ -131,69 +145,53 @@ const ADD_BLOBS: &str = "INSERT INTO blobs (hash, uses, body)
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])
     ON CONFLICT (hash) DO UPDATE SET uses = blobs.uses + excluded.uses";
 
-const LOAD: &str = "SELECT seq, path, at, body, shared, blob, sum FROM journal
-    WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND seq >= $2 ORDER BY seq LIMIT $3";
-
-/// Facts that have texts of others.
-const SOURCES: &str = "SELECT seq, body, blob FROM journal
-    WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND seq = ANY($2)";
-
-/// What is to be appended, as the columns of its rows.
-pub(super) struct Prepared {
-    run: RunId,
-    token: i64,
-    facts: Vec<FactRow>,
-    effect: Effect,
-    close: Option<SessionClose>,
-    blobs: Vec<Blob>,
-    channel: Arc<str>,
+/// The answer to the question whether facts fit behind those that are there.
+enum Fit {
+    Yes,
+    /// They were linked to another fact than the last one, whose chain hash is this.
+    After(Option<Chain>),
 }
 
-impl Prepared {
-    /// `channel` is where those listen who watch the run.
-    pub(super) fn new(
-        run: RunId,
-        token: i64,
-        (facts, blobs): (Vec<FactRow>, Vec<Blob>),
-        effect: Effect,
-        close: Option<SessionClose>,
-        channel: Arc<str>,
-    ) -> Result<Self, StoreError> {
-        let of_blobs = blobs.iter().map(|blob| blob.packed.len());
-        match facts.iter().map(FactRow::bytes).chain(of_blobs).sum() {
-            0..=APPEND_BYTES_MAX => Ok(Self { run, token, facts, effect, close, blobs, channel }),
-            bytes => Err(too_large(&run, bytes)),
-        }
-    }
+/// An append, and what all of its statements have in common.
+struct Append<'a> {
+    run: &'a RunId,
+    prepared: &'a Prepared,
+    token: Option<i64>,
+    /// The channel of those who watch the run.
+    channel: std::sync::Arc<str>,
+}
 
+impl Append<'_> {
     /// The first number, if the others follow it without a gap; a number that is never the next
     /// otherwise.
     fn first(&self) -> i64 {
-        let first = self.facts.first().map_or(0, |fact| fact.sequence);
-        if stray(&self.run, first, &self.facts).is_some() { -1 } else { to_column(first) }
+        let first = self.prepared.facts.first().map_or(0, |fact| fact.sequence);
+        if stray(self.run, first, &self.prepared.facts).is_some() { -1 } else { to_column(first) }
     }
 
     /// The row of the run, if these facts begin one.
     fn begun(&self) -> Option<&RunRow> {
-        self.effect.begun.as_ref().filter(|_| self.first() == 0)
+        self.prepared.effect.begun.as_ref().filter(|_| self.first() == 0)
     }
 
-    /// A statement with what all that append have in common: parameters 1 to 20.
-    fn bound(&self, sql: &'static str) -> Query<'_, Postgres, PgArguments> {
-        let facts = || self.facts.iter();
+    /// A statement with what all that append have in common: parameters 1 to 22.
+    /// `last` is the chain hash of the fact before them.
+    fn bound(&self, sql: &'static str, last: Option<Chain>) -> Query<'_, Postgres, PgArguments> {
+        let facts = || self.prepared.facts.iter();
         let sequences: Vec<i64> = facts().map(|fact| to_column(fact.sequence)).collect();
         let paths: Vec<&str> = facts().map(|fact| fact.path.as_str()).collect();
         let times: Vec<i64> = facts().map(|fact| to_column(fact.at.0)).collect();
         let bodies: Vec<&str> = facts().map(|fact| &*fact.body).collect();
         let shared: Vec<Option<&str>> = facts().map(|fact| fact.shared.as_deref()).collect();
         let blobs: Vec<Option<&str>> = facts().map(|fact| fact.blob.as_deref()).collect();
-        let sums: Vec<i64> = facts().map(|fact| fact.sum).collect();
-        let answered: Vec<&str> = self.effect.answered.iter().map(|id| &**id).collect();
-        let (run, at) = (self.run.as_str(), to_column(self.effect.at.0));
-        let ids = || self.effect.answered.iter();
+        let sums: Vec<i64> = facts().map(|fact| fact.digest.sum()).collect();
+        let chains: Vec<Vec<u8>> = self.chain(last).map(|chain| chain.bytes().to_vec()).collect();
+        let answered: Vec<&str> = self.prepared.effect.answered.iter().map(|id| &**id).collect();
+        let (run, at) = (self.run.as_str(), to_column(self.prepared.effect.at.0));
+        let ids = || self.prepared.effect.answered.iter();
         let answer_sums: Vec<i64> = ids().map(|id| SUMS.signal(run, id, None, at)).collect();
         let done_sums: Vec<i64> = ids().map(|id| SUMS.done(run, id, true)).collect();
-        let status = self.effect.status;
+        let status = self.prepared.effect.status;
         sqlx::query(sql)
             .bind(self.run.as_str())
             .bind(self.first())
@@ -204,34 +202,71 @@ impl Prepared {
             .bind(bodies)
             .bind(shared)
             .bind(blobs)
-            .bind(self.effect.status.map(stepwright_core::RunStatus::as_str))
-            .bind(to_column(self.effect.at.0))
-            .bind(self.effect.wake_at.map(moment))
+            .bind(self.prepared.effect.status.map(stepwright_core::RunStatus::as_str))
+            .bind(to_column(self.prepared.effect.at.0))
+            .bind(self.prepared.effect.wake_at.map(moment))
             .bind(answered)
             .bind(&*self.channel)
             .bind(sums)
-            .bind(to_column(self.effect.facts))
-            .bind(status.map(|status| self.effect.status_sum(SUMS, &self.run, status)))
+            .bind(to_column(self.prepared.effect.facts))
+            .bind(status.map(|status| self.prepared.effect.status_sum(SUMS, self.run, status)))
             .bind(answer_sums)
             .bind(done_sums)
             .bind(SUMS.driver(run, None))
+            .bind(last.map(|chain| chain.bytes().to_vec()))
+            .bind(chains)
+    }
+
+    /// The chain hashes of the facts.
+    fn chain(&self, last: Option<Chain>) -> impl Iterator<Item = Chain> {
+        self.prepared.facts.iter().scan(last, |last, fact| {
+            let chain = Chain::link(*last, &fact.digest);
+            *last = Some(chain);
+            Some(chain)
+        })
     }
 
     fn taken(&self) -> Failure {
-        let sequence = self.facts.first().map_or(0, |fact| fact.sequence);
+        let sequence = self.prepared.facts.first().map_or(0, |fact| fact.sequence);
         StoreError::Taken { run: self.run.clone(), sequence }.into()
     }
 
     /// Refuses, unless the facts are the next ones of a run that there is. `row` begins with the
     /// number of its next fact.
-    fn check(&self, row: Option<&PgRow>) -> Result<(), Failure> {
+    fn check(&self, row: Option<&PgRow>) -> Result<Fit, Failure> {
         let next: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
-        if let Some(taken) = stray(&self.run, next.map_or(0, from_column), &self.facts) {
+        if let Some(taken) = stray(self.run, next.map_or(0, from_column), &self.prepared.facts) {
             return Err(taken.into());
         }
-        match next {
-            Some(_) => Ok(()),
-            None => Err(missing_run(&self.run).into()),
+        let Some(row) = row else { return Err(missing_run(self.run).into()) };
+        if row.try_get(2)? {
+            return Ok(Fit::Yes);
+        }
+        let found: Option<&[u8]> = row.try_get(1)?;
+        Ok(Fit::After(found.and_then(Chain::read)))
+    }
+
+    /// The chain hash of the fact before these, as far as it is known.
+    fn last(&self, link: &Link) -> Option<Chain> {
+        let first = self.prepared.facts.first()?;
+        link.heads.before(self.run, first.sequence)
+    }
+
+    /// Remembers the chain hash of the last of these facts, which were appended after `last`.
+    fn learn(&self, link: &Link, last: Option<Chain>) {
+        match self.chain(last).last() {
+            Some(chain) if !self.prepared.effect.rests() => {
+                link.heads.learn(self.run, self.prepared.effect.facts, chain);
+            }
+            _ => link.heads.forget(self.run),
+        }
+    }
+
+    fn unlinked(&self) -> StoreError {
+        StoreError::Unavailable {
+            what: format!("cannot append to the journal of run `{}`", self.run),
+            source: Box::new(Said("the chain hash of its last fact cannot be read".to_owned())),
+            hint: Some("restore the database from a backup".to_owned()),
         }
     }
 
@@ -251,26 +286,38 @@ fn too_large(run: &RunId, bytes: usize) -> StoreError {
     }
 }
 
-/// Appends. `lost` if a connection was lost while it was tried before: the server may have appended
-/// all the same, or be about to.
+/// Refuses an append that the server would not take.
+fn check_size(prepared: &Prepared) -> Result<(), StoreError> {
+    let of_blobs = prepared.blobs.iter().map(|blob| blob.packed.len());
+    match prepared.facts.iter().map(FactRow::bytes).chain(of_blobs).sum() {
+        0..=APPEND_BYTES_MAX => Ok(()),
+        bytes => Err(too_large(&prepared.run, bytes)),
+    }
+}
+
+/// Appends facts. If a connection was lost during an earlier attempt, the server may have appended
+/// them all the same, or be about to.
 pub(super) async fn append(
-    connection: &mut PgConnection,
-    append: &Prepared,
-    lost: bool,
+    link: &mut Link,
+    prepared: &Prepared,
+    attempt: Attempt,
 ) -> Result<(), Failure> {
-    let outcome = match &*append.blobs {
-        [] => record(connection, append).await,
-        blobs => record_with(connection, append, blobs).await,
+    check_size(prepared)?;
+    let channel = link.channels.facts.clone();
+    let append = &Append { run: &prepared.run, prepared, token: attempt.token, channel };
+    let outcome = match &*prepared.blobs {
+        [] => record(link, append).await,
+        blobs => record_with(link, append, blobs).await,
     };
     match outcome {
-        // Whatever refuses: it may be the earlier try, which got through.
-        Err(Failure::Refused(_)) if lost && is_recorded(connection, append).await? => Ok(()),
+        // Whatever refuses: it may be the earlier attempt, which got through.
+        Err(Failure::Refused(_)) if attempt.lost && is_recorded(link, append).await? => Ok(()),
         outcome => outcome,
     }
 }
 
-async fn record(connection: &mut PgConnection, append: &Prepared) -> Result<(), Failure> {
-    match (&append.close, append.begun()) {
+async fn record(connection: &mut Link, append: &Append<'_>) -> Result<(), Failure> {
+    match (&append.prepared.close, append.begun()) {
         (None, None) => add(connection, append).await,
         (None, Some(row)) => begin(connection, append, row).await,
         (Some(close), row) => end(connection, append, close, row).await,
@@ -278,63 +325,61 @@ async fn record(connection: &mut PgConnection, append: &Prepared) -> Result<(), 
 }
 
 /// Large bodies take a transaction. They come after the row of the run, as when they are deleted.
-async fn record_with(
-    connection: &mut PgConnection,
-    append: &Prepared,
-    blobs: &[Blob],
-) -> Result<(), Failure> {
-    let mut changes = connection.begin().await?;
-    let recorded = async {
-        record(&mut changes, append).await?;
-        sqlx::query(ADD_BLOBS)
-            .bind(blobs.iter().map(|blob| &*blob.hash).collect::<Vec<_>>())
-            .bind(blobs.iter().map(|blob| blob.uses).collect::<Vec<_>>())
-            .bind(blobs.iter().map(|blob| &*blob.packed).collect::<Vec<_>>())
-            .execute(&mut *changes)
-            .await?;
-        Ok(())
-    };
-    match recorded.await {
-        Ok(()) => Ok(changes.commit().await?),
-        Err(failure) => {
-            changes.rollback().await?;
-            Err(failure)
-        }
-    }
+async fn record_with(link: &mut Link, append: &Append<'_>, blobs: &[Blob]) -> Result<(), Failure> {
+    link.begin().await?;
+    let recorded = record_both(link, append, blobs).await;
+    link.end(recorded).await
 }
 
-/// Whether these facts, of this append and of no other, are in the journal.
-async fn is_recorded(connection: &mut PgConnection, append: &Prepared) -> Result<bool, Failure> {
+async fn record_both(link: &mut Link, append: &Append<'_>, blobs: &[Blob]) -> Result<(), Failure> {
+    record(link, append).await?;
+    sqlx::query(ADD_BLOBS)
+        .bind(blobs.iter().map(|blob| &*blob.hash).collect::<Vec<_>>())
+        .bind(blobs.iter().map(|blob| blob.uses).collect::<Vec<_>>())
+        .bind(blobs.iter().map(|blob| &*blob.packed).collect::<Vec<_>>())
+        .execute(&mut link.connection)
+        .await?;
+    Ok(())
+}
+
+/// Returns `true` if these facts, of this append and of no other, are in the journal.
+async fn is_recorded(connection: &mut Link, append: &Append<'_>) -> Result<bool, Failure> {
     let sequence = |fact: Option<&FactRow>| fact.map_or(0, |fact| to_column(fact.sequence));
     let row = sqlx::query(RECORDED)
         .bind(append.run.as_str())
         .bind(append.token)
-        .bind(sequence(append.facts.first()))
-        .bind(sequence(append.facts.last()))
-        .fetch_one(connection)
+        .bind(sequence(append.prepared.facts.first()))
+        .bind(sequence(append.prepared.facts.last()))
+        .fetch_one(&mut connection.connection)
         .await?;
     let found: i64 = row.try_get(0)?;
-    Ok(usize::try_from(found) == Ok(append.facts.len()))
+    Ok(usize::try_from(found) == Ok(append.prepared.facts.len()))
 }
 
-async fn add(connection: &mut PgConnection, append: &Prepared) -> Result<(), Failure> {
-    let row = append.bound(ADD).fetch_optional(connection).await;
-    let row = row.map_err(|error| append.or_taken(error))?;
-    append.check(row.as_ref())
+async fn add(link: &mut Link, append: &Append<'_>) -> Result<(), Failure> {
+    let mut last = append.last(link);
+    for _ in 0..LINK_ATTEMPTS_MAX {
+        let row = append.bound(ADD, last).fetch_optional(&mut link.connection).await;
+        let row = row.map_err(|error| append.or_taken(error))?;
+        match append.check(row.as_ref())? {
+            Fit::Yes => {
+                append.learn(link, last);
+                return Ok(());
+            }
+            Fit::After(found) => last = found,
+        }
+    }
+    Err(append.unlinked().into())
 }
 
-async fn begin(
-    connection: &mut PgConnection,
-    append: &Prepared,
-    row: &RunRow,
-) -> Result<(), Failure> {
+async fn begin(connection: &mut Link, append: &Append<'_>, row: &RunRow) -> Result<(), Failure> {
     let (id, user) = (row.session_id.clone(), row.user_id.clone());
     let session = Session::new(id, user, row.workflow_id.clone(), row.created_at);
     let written = WrittenSession::of(&session, SUMS)?;
-    let driver = row.driver.as_deref().filter(|_| !append.effect.rests());
+    let driver = row.driver.as_deref().filter(|_| !append.prepared.effect.rests());
     for _ in 0..OPEN_ATTEMPTS_MAX {
         let found = append
-            .bound(BEGIN)
+            .bound(BEGIN, None)
             .bind(row.session_id.as_str())
             .bind(row.user_id.as_ref().map(UserId::as_str))
             .bind(row.workflow_id.as_str())
@@ -347,15 +392,18 @@ async fn begin(
             .bind(rows::run_sum(row, SUMS))
             .bind(written.sum)
             .bind(SUMS.driver(row.run_id.as_str(), driver))
-            .fetch_one(&mut *connection)
+            .fetch_one(&mut connection.connection)
             .await
             .map_err(|error| append.or_taken(error))?;
         let (known, begun): (bool, bool) = (found.try_get(0)?, found.try_get(2)?);
         match found.try_get(1)? {
-            _ if begun => return Ok(()),
+            _ if begun => {
+                append.learn(connection, None);
+                return Ok(());
+            }
             _ if known => return Err(append.taken()),
             Some(false) => return Err(missing(&row.session_id).into()),
-            // Somebody opened the session at this moment: it is there the next time.
+            // Another process opened the session at this moment: it is there the next time.
             Some(true) | None => {}
         }
     }
@@ -369,8 +417,8 @@ async fn begin(
 
 /// Appends the end of a run together with what it does to its session.
 async fn end(
-    connection: &mut PgConnection,
-    append: &Prepared,
+    connection: &mut Link,
+    append: &Append<'_>,
     close: &SessionClose,
     begun: Option<&RunRow>,
 ) -> Result<(), Failure> {
@@ -378,49 +426,57 @@ async fn end(
         return Ok(());
     }
     // Others change the session too: this waits for them, and they wait for this.
-    let mut changes = connection.begin().await?;
-    match end_locked(&mut changes, append, close, begun).await {
-        Ok(()) => Ok(changes.commit().await?),
-        // The connection is kept, and what it has locked must not be.
-        Err(failure) => {
-            changes.rollback().await?;
-            Err(failure)
-        }
-    }
+    connection.begin().await?;
+    let done = end_locked(connection, append, close, begun).await;
+    connection.end(done).await
 }
 
 /// `false` if it takes a lock: the session has changed between reading and writing, say.
 async fn end_unlocked(
-    connection: &mut PgConnection,
-    append: &Prepared,
+    connection: &mut Link,
+    append: &Append<'_>,
     close: &SessionClose,
 ) -> Result<bool, Failure> {
-    let Some(Kept { mut session, token }) = sessions::of_run(connection, &append.run).await? else {
+    let Some(Kept { mut session, token }) =
+        sessions::select(connection, OF_RUN, append.run.as_str()).await?
+    else {
         return Ok(false);
     };
     // That the run is another's comes before that a patch does not fit: the lock will tell.
-    if rows::close(&mut session, close, append.effect.at).is_err() {
+    if rows::close(&mut session, close, append.prepared.effect.at).is_err() {
         return Ok(false);
     }
     let written = WrittenSession::of(&session, SUMS)?;
-    let row = append
-        .bound(CLOSE)
-        .bind(written.state)
-        .bind(written.version)
-        .bind(written.metrics)
-        .bind(written.updated_at)
-        .bind(token)
-        .bind(written.sum)
-        .fetch_optional(connection)
-        .await
-        .map_err(|error| append.or_taken(error))?;
-    append.check(row.as_ref())?;
-    Ok(row.map(|row| row.try_get(1)).transpose()?.unwrap_or_default())
+    let mut last = append.last(connection);
+    for _ in 0..LINK_ATTEMPTS_MAX {
+        let row = append
+            .bound(CLOSE, last)
+            .bind(&*written.state)
+            .bind(written.version)
+            .bind(&*written.metrics)
+            .bind(written.updated_at)
+            .bind(token)
+            .bind(written.sum)
+            .fetch_optional(&mut connection.connection)
+            .await
+            .map_err(|error| append.or_taken(error))?;
+        match append.check(row.as_ref())? {
+            Fit::Yes => {
+                let closed = row.map(|row| row.try_get(3)).transpose()?.unwrap_or_default();
+                if closed {
+                    append.learn(connection, last);
+                }
+                return Ok(closed);
+            }
+            Fit::After(found) => last = found,
+        }
+    }
+    Err(append.unlinked().into())
 }
 
 async fn end_locked(
-    connection: &mut PgConnection,
-    append: &Prepared,
+    connection: &mut Link,
+    append: &Append<'_>,
     close: &SessionClose,
     begun: Option<&RunRow>,
 ) -> Result<(), Failure> {
@@ -428,159 +484,32 @@ async fn end_locked(
         Some(row) => begin(connection, append, row).await?,
         None => add(connection, append).await?,
     }
-    // A session goes with its runs, so a run has one.
-    let found = sessions::of_run_locked(connection, &append.run).await?;
+    let found = sessions::select(connection, OF_RUN_LOCKED, append.run.as_str()).await?;
     let Some(Kept { mut session, .. }) = found else {
-        return Err(StoreError::NotFound(format!("the session of run `{}`", append.run)).into());
+        return Err(missing_session_of(append.run).into());
     };
-    rows::close(&mut session, close, append.effect.at)?;
-    sessions::save(connection, &session, append.token).await
-}
-
-pub(super) async fn load(
-    connection: &mut PgConnection,
-    run: &RunId,
-    after: u64,
-    limit: usize,
-) -> Result<Vec<Event>, Failure> {
-    let rows = sqlx::query(LOAD)
-        .bind(run.as_str())
-        .bind(i64::try_from(after).unwrap_or(i64::MAX))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&mut *connection)
-        .await?;
-    let others = Others::of(connection, run, after, &rows).await?;
-    let mut facts = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let expected = after + facts.len() as u64;
-        let (sequence, at) = (from_column(row.try_get(0)?), from_column(row.try_get(2)?));
-        let path: &str = row.try_get(1)?;
-        let text: &str = row.try_get(3)?;
-        let body = match (row.try_get(4)?, row.try_get(5)?) {
-            (None, None) => Cow::Borrowed(text.as_bytes()),
-            (shared, blob) => {
-                let body = others.whole(sequence, text.as_bytes(), shared, blob);
-                Cow::Owned(body.map_err(|what| corrupt(run, sequence, path.as_bytes(), what))?)
-            }
-        };
-        let place = (sequence, path.as_bytes(), Timestamp(at));
-        facts.push(rows::fact(run, expected, place, &body, SUMS, row.try_get(6)?)?);
-    }
-    if facts.len() < limit {
-        check_end(connection, run).await?;
-    }
-    Ok(facts)
-}
-
-/// Refuses a journal whose last facts are missing.
-async fn check_end(connection: &mut PgConnection, run: &RunId) -> Result<(), Failure> {
-    let found = sqlx::query(SELECT_JOURNAL).bind(run.as_str()).fetch_optional(connection).await?;
-    let Some(row) = found else { return Ok(()) };
-    let columns = JournalColumns {
-        status: row.try_get(0)?,
-        updated_at: row.try_get(1)?,
-        wake_at: row.try_get(2)?,
-        facts: row.try_get(3)?,
-        status_sum: row.try_get(4)?,
-        last: row.try_get(5)?,
-    };
-    Ok(columns.check(run, SUMS)?)
-}
-
-/// What the bodies of a page need that is not in their rows.
-#[derive(Default)]
-struct Others {
-    /// The bodies of facts that have texts of others, as they are kept: without those in `blobs`.
-    facts: HashMap<u64, (Vec<u8>, Option<String>)>,
-    blobs: HashMap<String, Vec<u8>>,
-}
-
-impl Others {
-    async fn of(
-        connection: &mut PgConnection,
-        run: &RunId,
-        after: u64,
-        rows: &[PgRow],
-    ) -> Result<Self, Failure> {
-        let (mut others, mut before) = (Self::default(), BTreeSet::new());
-        let mut wanted = HashSet::<String>::new();
-        for row in rows {
-            wanted.extend(row.try_get::<Option<String>, _>(5)?);
-            let shared: Option<&str> = row.try_get(4)?;
-            // What makes no sense is told when the fact is put together.
-            for source in shared.and_then(|shared| shared::sources(shared).ok()).unwrap_or_default()
-            {
-                let at = source.checked_sub(after).and_then(|at| usize::try_from(at).ok());
-                match at.and_then(|at| rows.get(at)) {
-                    Some(row) => {
-                        let body: &str = row.try_get(3)?;
-                        others.facts.insert(source, (body.into(), row.try_get(5)?));
-                    }
-                    None => drop(before.insert(to_column(source))),
-                }
-            }
-        }
-        if !before.is_empty() {
-            let found = sqlx::query(SOURCES)
-                .bind(run.as_str())
-                .bind(before.into_iter().collect::<Vec<_>>())
-                .fetch_all(&mut *connection)
-                .await?;
-            for row in found {
-                let (body, blob): (&str, Option<String>) = (row.try_get(1)?, row.try_get(2)?);
-                wanted.extend(blob.clone());
-                others.facts.insert(from_column(row.try_get(0)?), (body.into(), blob));
-            }
-        }
-        if !wanted.is_empty() {
-            let found = sqlx::query("SELECT hash, body FROM blobs WHERE hash = ANY($1)")
-                .bind(wanted.into_iter().collect::<Vec<_>>())
-                .fetch_all(connection)
-                .await?;
-            for row in found {
-                others.blobs.insert(row.try_get(0)?, row.try_get(1)?);
-            }
-        }
-        Ok(others)
-    }
-
-    /// The body of a fact as it was appended, or what is wrong with it.
-    fn whole(
-        &self,
-        sequence: u64,
-        body: &[u8],
-        shared: Option<&str>,
-        blob: Option<&str>,
-    ) -> Result<Vec<u8>, String> {
-        let kept = |body: &[u8], blob: Option<&str>| match blob {
-            Some(hash) => bodies::unpack(hash, self.blobs.get(hash).map(|packed| &**packed)),
-            None => Ok(body.to_vec()),
-        };
-        let body = kept(body, blob)?;
-        let Some(shared) = shared else { return Ok(body) };
-        shared::whole(sequence, &body, shared, |source| {
-            let found = self.facts.get(&source);
-            let (body, blob) = found
-                .ok_or_else(|| format!("a text of it was in fact {source}, which is missing"))?;
-            kept(body, blob.as_deref())
-        })
-    }
+    rows::close(&mut session, close, append.prepared.effect.at)?;
+    let attempt = Attempt { token: append.token, lost: false };
+    sessions::save(connection, &session, attempt).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::Effect;
+    use stepwright_core::Timestamp;
 
     #[test]
     fn facts_that_the_server_would_not_take_are_not_sent() {
         let prepare = |bytes: usize| {
             let (path, at, body) = ("a".into(), Timestamp(1), "x".repeat(bytes));
+            let digest = SUMS.fact(&RunId::new("r").unwrap(), 1, b"a", at, b"");
             let facts =
-                vec![FactRow { sequence: 1, path, at, body, shared: None, blob: None, sum: 0 }];
+                vec![FactRow { sequence: 1, path, at, digest, body, shared: None, blob: None }];
+            let run = RunId::new("r").unwrap();
             let (status, wake_at, answered, facts_then) = (None, None, vec![], 2);
             let effect = Effect { begun: None, status, wake_at, answered, at, facts: facts_then };
-            let run = RunId::new("r").unwrap();
-            Prepared::new(run, 1, (facts, vec![]), effect, None, "facts".into()).map(drop)
+            check_size(&Prepared { run, facts, effect, close: None, blobs: vec![] })
         };
         prepare(APPEND_BYTES_MAX - 1).unwrap();
         let error = prepare(APPEND_BYTES_MAX).unwrap_err();

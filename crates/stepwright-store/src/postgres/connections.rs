@@ -1,9 +1,11 @@
-//! Connections: a few, shared, made when they are needed, and replaced when they die.
+//! Connections: a few, shared, opened when they are needed, and replaced when they die.
 
 use super::address::Address;
 use super::errors::{Failure, Trouble, is_starting, trouble, trouble_connecting, unavailable};
+use super::heads::Heads;
+use super::link::Link;
+use super::listen::Channels;
 use crate::process::Opener;
-use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions, Error as SqlError, Executor};
 use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -19,22 +21,23 @@ const PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// The longest pause before trying again.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// How long a connection is kept that nobody needs. A firewall may have forgotten an older one.
+/// The time that an idle connection is kept. A firewall may have forgotten an older one.
 const IDLE_MAX: Duration = Duration::from_mins(1);
 
-/// How much longer than the server may take for a statement an answer may be under way.
+/// The time that an answer may be under way, beyond the time of the statement.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
-/// Where to connect, and how to talk there.
+/// The server, and the settings of connections to it.
 pub(super) struct Target {
     pub(super) address: Address,
-    /// The address as it may be shown to anybody.
+    /// The address without secrets.
     pub(super) shown: String,
     pub(super) schema: String,
+    pub(super) channels: Channels,
     pub(super) connect_timeout: Duration,
     pub(super) statement_timeout: Duration,
     pub(super) retry_for: Duration,
-    /// What each new connection is told first.
+    /// The first statements on each new connection.
     pub(super) greeting: String,
 }
 
@@ -44,11 +47,12 @@ pub(super) struct Connections {
     places: Semaphore,
     idle: Mutex<Vec<Idle>>,
     token: AtomicI64,
+    heads: Heads,
     opener: Opener,
 }
 
 impl Drop for Connections {
-    /// The connections of a parent process are its own: to say goodbye here would end its sessions.
+    /// The connections of a parent process are its own: closing them here would end its sessions.
     fn drop(&mut self) {
         if !self.opener.is_here() {
             let kept = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -58,11 +62,11 @@ impl Drop for Connections {
 }
 
 struct Idle {
-    connection: PgConnection,
+    connection: Link,
     since: Instant,
 }
 
-/// What is known of the server.
+/// The knowledge about the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Server {
     /// It was there before, so it will be again.
@@ -78,7 +82,7 @@ impl Server {
     }
 }
 
-/// Why one try did not succeed.
+/// The failure of one attempt.
 enum Missed {
     Refused(StoreError),
     Connecting(SqlError),
@@ -93,6 +97,7 @@ impl Connections {
             places: Semaphore::new(places),
             idle: Mutex::default(),
             token: AtomicI64::default(),
+            heads: Heads::default(),
             opener: Opener::new(),
         }
     }
@@ -102,7 +107,7 @@ impl Connections {
         self.opener.check(&self.target.shown)
     }
 
-    /// Where tokens begin: some number that no other store has.
+    /// Sets the first token: a random number that no other store has.
     pub(super) fn begin_tokens(&self, at: i64) {
         self.token.store(at, Ordering::Relaxed);
     }
@@ -115,13 +120,12 @@ impl Connections {
     /// Does `work` on a connection, and again if something goes wrong that may pass. `work` is told
     /// whether a connection was lost before, so that it may have been done already.
     ///
-    /// Whoever drops the future drops the connection with it: none is kept that is not ready for
-    /// the next.
+    /// If the future is dropped, so is its connection: only connections that are ready are kept.
     pub(super) async fn run<T>(
         &self,
         what: &'static str,
         server: Server,
-        mut work: impl AsyncFnMut(&mut PgConnection, bool) -> Result<T, Failure>,
+        mut work: impl AsyncFnMut(&mut Link, bool) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
         self.check_process()?;
         let began = Instant::now();
@@ -153,10 +157,10 @@ impl Connections {
 
     async fn once<T>(
         &self,
-        work: &mut impl AsyncFnMut(&mut PgConnection, bool) -> Result<T, Failure>,
+        work: &mut impl AsyncFnMut(&mut Link, bool) -> Result<T, Failure>,
         lost: bool,
     ) -> Result<T, Missed> {
-        // Nobody closes it, so there is always a place in the end.
+        // The semaphore is never closed, so there is always a place in the end.
         let _place = self.places.acquire().await;
         let mut connection = match self.take() {
             Some(connection) => connection,
@@ -180,11 +184,12 @@ impl Connections {
         }
     }
 
-    async fn connect(&self) -> Result<PgConnection, SqlError> {
+    async fn connect(&self) -> Result<Link, SqlError> {
         let connected = async {
             let mut connection = self.target.address.connect.connect().await?;
             connection.execute(sqlx::raw_sql(AssertSqlSafe(&*self.target.greeting))).await?;
-            Ok(connection)
+            let (channels, heads) = (self.target.channels.clone(), self.heads.clone());
+            Ok(Link { connection, channels, heads })
         };
         timeout(self.target.connect_timeout, connected).await.unwrap_or_else(|_| Err(silent()))
     }
@@ -194,12 +199,12 @@ impl Connections {
     }
 
     /// The connection that was used last, if it is fresh.
-    fn take(&self) -> Option<PgConnection> {
+    fn take(&self) -> Option<Link> {
         let last = self.idle().pop()?;
         (last.since.elapsed() < IDLE_MAX).then_some(last.connection)
     }
 
-    fn keep(&self, connection: PgConnection) {
+    fn keep(&self, connection: Link) {
         let mut idle = self.idle();
         idle.retain(|idle| idle.since.elapsed() < IDLE_MAX);
         idle.push(Idle { connection, since: Instant::now() });

@@ -1,4 +1,4 @@
-//! What PostgreSQL says, as what a person can act on, and whether trying again may help.
+//! Errors of PostgreSQL, with advice, and the decision to retry.
 
 use super::connections::Target;
 use crate::errors::{Said, unusable};
@@ -6,7 +6,7 @@ use sqlx::Error as SqlError;
 use std::io::ErrorKind;
 use stepwright_core::StoreError;
 
-/// Why some work on a connection did not succeed.
+/// The failure of some work on a connection.
 pub(super) type Failure = crate::errors::Failure<SqlError>;
 
 impl From<SqlError> for Failure {
@@ -15,18 +15,18 @@ impl From<SqlError> for Failure {
     }
 }
 
-/// Whether trying again may help.
+/// The kind of trouble, which decides about a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// It would fail again.
+    /// A retry would fail again.
     Lasting,
-    /// Somebody was in the way, or the server is not ready. Nothing was done.
+    /// Another transaction was in the way, or the server is not ready. Nothing was done.
     Passing,
-    /// The connection is gone. What was asked may have been done, or not.
+    /// The connection is gone. The work may have been done, or not.
     Lost,
 }
 
-/// What kind of trouble an error on an open connection is.
+/// Returns the kind of trouble of an error on an open connection.
 pub(super) fn trouble(error: &SqlError) -> Trouble {
     match error {
         SqlError::Io(_) | SqlError::Protocol(_) => Trouble::Lost,
@@ -47,7 +47,7 @@ pub(super) fn trouble(error: &SqlError) -> Trouble {
     }
 }
 
-/// What kind of trouble an error is while connecting. Nothing was done in any case.
+/// Returns the kind of trouble of an error while connecting. Nothing was done in any case.
 pub(super) fn trouble_connecting(error: &SqlError) -> Trouble {
     match error {
         SqlError::Io(_) => Trouble::Passing,
@@ -56,7 +56,7 @@ pub(super) fn trouble_connecting(error: &SqlError) -> Trouble {
     }
 }
 
-/// Whether the server is there, and not ready yet or too busy.
+/// Returns `true` if the server is there, and not ready yet or too busy.
 pub(super) fn is_starting(error: &SqlError) -> bool {
     matches!(code(error).as_deref(), Some("57P03" | "53300"))
 }

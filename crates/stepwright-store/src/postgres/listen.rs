@@ -1,10 +1,11 @@
-//! Listening for what other processes change.
+//! Listening for changes of other processes.
 
 use super::connections::{Connections, Server, Target};
+use super::link::Link;
 use crate::bodies::hex;
 use crate::watch::Watchers;
 use sha2::{Digest, Sha256};
-use sqlx::postgres::{PgConnection, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Error as SqlError, Executor, Row};
 use std::collections::HashSet;
 use std::io;
@@ -15,36 +16,36 @@ use stepwright_core::RunId;
 use stepwright_core::store::Watched;
 use tokio::time::{Instant, interval, sleep};
 
-/// How often those who watch are woken where nobody can be told: while there is no connection, or a
+/// The interval at which watchers are woken without a notification: while there is no connection, a
 /// pooler is in between, and for runs that have not begun.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// How often the server is told anew which runs are watched. Everybody is woken then, too.
+/// The interval at which the server is told which runs are watched. All watchers are woken then.
 const RENEW_EVERY: Duration = Duration::from_secs(20);
 
-/// How long a message to oneself may take. Where it does not come, a pooler is in between.
+/// The time that an echo may take. If it does not come, a pooler is in between.
 const ECHO_WAIT: Duration = Duration::from_secs(5);
 
-/// How often it looks whether somebody watches before it ends.
+/// The number of looks without a watcher before listening ends.
 const IDLE_LOOKS_MAX: u32 = 20;
 
-/// Marks runs as watched. Whoever has begun to append to one is waited for, and whoever begins
-/// later sees the mark: so waking everybody once afterwards misses nothing.
+/// Marks runs as watched. It waits for appends that have begun, and later ones see the mark: so
+/// waking all watchers once afterwards misses nothing.
 const MARK: &str = "WITH found AS (
     SELECT id, run_id FROM runs WHERE run_id = ANY($1) ORDER BY id FOR UPDATE
 )
 UPDATE runs SET watched = now() + interval '60 seconds' FROM found WHERE runs.id = found.id
 RETURNING found.run_id";
 
-/// Where it is said what has changed. Channels are of a whole database, so those of each schema
-/// have names of their own; a digest, because a name of theirs is as short as that of a schema.
+/// The channels for notifications. A channel belongs to a whole database, so each schema has names
+/// of its own; a digest, because the name of a channel is as short as that of a schema.
 #[derive(Clone, Debug)]
 pub(super) struct Channels {
     /// A signal was left.
     pub(super) signals: Arc<str>,
-    /// Facts were appended to the run that is named.
+    /// Facts were appended to the run in the payload.
     pub(super) facts: Arc<str>,
-    /// Nothing: whoever says it wants to know whether it is heard.
+    /// Nothing: the listener notifies itself, to see whether notifications arrive.
     echo: Arc<str>,
 }
 
@@ -59,12 +60,12 @@ impl Channels {
     }
 }
 
-/// Listens on a connection of its own for as long as somebody watches.
-pub(super) fn begin(connections: &Arc<Connections>, watchers: &Arc<Watchers>, channels: &Channels) {
+/// Listens on a connection of its own while there are watchers.
+pub(super) fn begin(connections: &Arc<Connections>, watchers: &Arc<Watchers>) {
     let mut ear = Ear {
         connections: Arc::downgrade(connections),
         watchers: Arc::downgrade(watchers),
-        channels: channels.clone(),
+        channels: connections.target.channels.clone(),
         idle: 0,
         warned: false,
     };
@@ -81,19 +82,19 @@ pub(super) fn begin(connections: &Arc<Connections>, watchers: &Arc<Watchers>, ch
     });
 }
 
-/// Hears what others say, for those who watch.
+/// Receives notifications for the watchers.
 struct Ear {
     connections: Weak<Connections>,
     watchers: Weak<Watchers>,
     channels: Channels,
-    /// How often it looked, and nobody watched.
+    /// The number of looks without a watcher.
     idle: u32,
-    /// Whether it was said that nothing is heard.
+    /// `true` if the log has the warning that no notifications arrive.
     warned: bool,
 }
 
 impl Drop for Ear {
-    /// With its runtime, say. The next who watches makes another.
+    /// With its runtime, for instance. The next watcher starts another.
     fn drop(&mut self) {
         if let Some(watchers) = self.watchers.upgrade() {
             watchers.give_up();
@@ -102,7 +103,7 @@ impl Drop for Ear {
 }
 
 impl Ear {
-    /// Listens until the connection is lost, or until nobody watches.
+    /// Listens until the connection is lost, or until there are no watchers.
     async fn listen(&mut self, target: &Target) -> Result<(), SqlError> {
         let mut listener = self.meanwhile(connect(target, &self.channels)).await?;
         let (mut heard, began) = (false, Instant::now());
@@ -158,7 +159,7 @@ impl Ear {
         }
     }
 
-    /// Waits for `work`. Nobody is told of anything meanwhile, so they look for themselves.
+    /// Waits for `work`. There are no notifications meanwhile, so the watchers look themselves.
     async fn meanwhile<T>(&self, work: impl Future<Output = T>) -> T {
         let (mut work, mut ticks) = (pin!(work), interval(LOOK_EVERY));
         loop {
@@ -173,15 +174,14 @@ impl Ear {
         }
     }
 
-    /// Says something that it must hear itself, over another connection: it is heard if what others
-    /// say is.
+    /// Notifies itself over another connection: if that arrives, other notifications do too.
     fn speak(&self) {
         let (connections, channel) = (self.connections.clone(), self.channels.echo.clone());
         tokio::spawn(async move {
             let Some(connections) = connections.upgrade() else { return };
-            let speak = async move |connection: &mut PgConnection, _| {
+            let speak = async move |link: &mut Link, _| {
                 let speak = sqlx::query("SELECT pg_notify($1, '')").bind(&*channel);
-                speak.execute(connection).await?;
+                speak.execute(&mut link.connection).await?;
                 Ok(())
             };
             let _ = connections.run("write to", Server::Known, speak).await;
@@ -221,7 +221,7 @@ async fn connect(target: &Target, channels: &Channels) -> Result<PgListener, Sql
     Ok(listener)
 }
 
-/// Has those who append to these runs say so, and gives those that there are.
+/// Makes appends to these runs notify, and returns those that exist.
 async fn mark(listener: &mut PgListener, runs: &[RunId]) -> Result<Vec<RunId>, SqlError> {
     let names: Vec<&str> = runs.iter().map(RunId::as_str).collect();
     let rows = sqlx::query(MARK).bind(names).fetch_all(listener).await?;

@@ -4,13 +4,12 @@ mod address;
 mod append;
 mod connections;
 mod errors;
-mod list;
+mod heads;
+mod link;
 mod listen;
 mod open;
 mod schema;
-mod sessions;
-mod signals;
 mod store;
 
 pub use open::PostgresOptions;
-pub use store::Postgres;
+pub use store::{Postgres, PostgresBackend};

@@ -2,8 +2,9 @@
 
 use super::address::Address;
 use super::connections::{Connections, Target};
+use super::listen::Channels;
 use super::schema;
-use super::store::Postgres;
+use super::store::{Postgres, PostgresBackend};
 use crate::Durability;
 use crate::errors::Said;
 use sqlx::ConnectOptions;
@@ -11,25 +12,25 @@ use std::fmt;
 use std::time::Duration;
 use stepwright_core::StoreError;
 
-/// How many connections a store has at the most, unless said otherwise.
+/// The default for the number of connections of a store.
 const CONNECTIONS: u32 = 8;
 
-/// How long to wait for a connection, unless said otherwise.
+/// The default for the time to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the server may take for a statement, unless said otherwise.
+/// The default for the time that the server may take for a statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to try again when the server goes away, unless said otherwise: time to restart it.
+/// The default for the time to retry when the server goes away: time to restart it.
 const RETRY_FOR: Duration = Duration::from_secs(15);
 
-/// The schema that the tables are in, unless said otherwise.
+/// The default for the schema of the tables.
 const SCHEMA: &str = "stepwright";
 
 /// The longest name of a schema, in bytes: PostgreSQL cuts off what is longer.
 const SCHEMA_BYTES_MAX: usize = 63;
 
-/// How to connect to a database; made by [`Postgres::options`].
+/// Options for connecting to a database; created by [`Postgres::options`].
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -68,49 +69,48 @@ impl PostgresOptions {
         }
     }
 
-    /// How many connections there are at the most: eight unless said otherwise, and at least one.
-    /// They are made when they are needed. Whoever comes when all are busy waits.
+    /// Sets the maximum number of connections, at least one. The default is eight. They are opened
+    /// when they are needed; a call waits while all are busy.
     pub fn connections(mut self, count: u32) -> Self {
         self.connections = count;
         self
     }
 
-    /// The schema that the tables are in: `stepwright` unless said otherwise. It is made if there
-    /// is none. Stores in different schemas know nothing of each other.
+    /// Sets the schema of the tables. The default is `stepwright`. It is created if there is none.
+    /// Stores in different schemas share nothing.
     pub fn schema(mut self, name: impl Into<String>) -> Self {
         self.schema = name.into();
         self
     }
 
-    /// What survives what. [`Durability::Full`] unless said otherwise.
+    /// Sets the durability. The default is [`Durability::Full`].
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// How long to wait for a connection: ten seconds unless this or `connect_timeout` in the
-    /// address says otherwise.
+    /// Sets the time to wait for a connection. The default is `connect_timeout` of the address, or
+    /// ten seconds.
     pub fn connect_timeout(mut self, wait: Duration) -> Self {
         self.connect_timeout = Some(wait);
         self
     }
 
-    /// How long the server may take for one statement before it gives up: thirty seconds unless
-    /// said otherwise. Deleting a session with very many runs may need more.
+    /// Sets the time that the server may take for one statement. The default is thirty seconds.
+    /// Deleting a session with very many runs may need more.
     pub fn statement_timeout(mut self, wait: Duration) -> Self {
         self.statement_timeout = wait;
         self
     }
 
-    /// How long to try again when the server restarts, the network fails or another transaction is
-    /// in the way, before a call fails: fifteen seconds unless said otherwise. Zero gives up at
-    /// once.
+    /// Sets the time to retry when the server restarts, the network fails or another transaction is
+    /// in the way, before a call fails. The default is fifteen seconds. Zero does not retry.
     pub fn retry_for(mut self, wait: Duration) -> Self {
         self.retry_for = wait;
         self
     }
 
-    /// Host, port and database: what may be shown of the address.
+    /// Returns host, port and database: the part of the address that may be shown.
     ///
     /// ```
     /// # use stepwright_store::Postgres;
@@ -120,23 +120,23 @@ impl PostgresOptions {
     /// ```
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if the address makes no sense.
+    /// [`StoreError::Unavailable`] if the address cannot be read.
     pub fn shown(&self) -> Result<String, StoreError> {
         Ok(Address::parse(&self.address)?.shown())
     }
 
-    /// Connects, and makes the tables if there are none. Must be called within a Tokio runtime with
-    /// I/O and time.
+    /// Connects, and creates the tables if there are none. Must be called within a Tokio runtime
+    /// with I/O and time.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if the address makes no sense, the server cannot be reached or
-    /// lets nobody in, or the schema belongs to another program or to a newer version of this one.
-    /// The error's hint says what to do.
+    /// [`StoreError::Unavailable`] if the address cannot be read, the server cannot be reached or
+    /// refuses the user, or the schema belongs to another program or to a newer version of this
+    /// one. The error has a hint.
     pub async fn connect(self) -> Result<Postgres, StoreError> {
         let target = self.target()?;
         let connections = Connections::new(target, self.connections);
         schema::prepare(&connections).await?;
-        Ok(Postgres::new(connections))
+        Ok(Postgres::new(PostgresBackend::new(connections)))
     }
 
     pub(super) fn target(&self) -> Result<Target, StoreError> {
@@ -168,6 +168,7 @@ impl PostgresOptions {
         let wait = self.connect_timeout.or(address.connect_timeout);
         Ok(Target {
             shown: address.shown(),
+            channels: Channels::of(&self.schema),
             schema: self.schema.clone(),
             connect_timeout: wait.unwrap_or(CONNECT_TIMEOUT),
             statement_timeout: self.statement_timeout,

@@ -1,12 +1,13 @@
-//! The tables, and how those of older versions become those of this one.
+//! The tables, and the migrations from older versions.
 
 use super::connections::{Connections, Server, Target};
 use super::errors::{Failure, encoding, foreign, newer, read_only};
+use super::link::Link;
 use super::open::quoted;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 
-/// What leads from one version to the next. Only ever added to: databases out there have been
+/// The migrations from each version to the next. Only ever added to: databases out there have been
 /// through the ones before.
 ///
 /// Others work while a migration runs, with programs that know nothing of it. So each one
@@ -16,30 +17,34 @@ use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 ///   or made stricter before a later release, when no program is left that needs it;
 /// * takes short locks only: no change of a type and no new default that is computed, which rewrite
 ///   a table; constraints are added as `NOT VALID` and validated by the next migration. Where a
-///   lock is not free within [`LOCK_WAIT`], it gives up and is tried again, so that nobody queues
-///   behind it;
+///   lock is not free within [`LOCK_WAIT`], it gives up and is tried again, so that no other
+///   statement queues behind it;
 /// * does not fill columns of large tables: readers take null for the old meaning;
 /// * is one transaction. An index on a large table, which wants `CREATE INDEX CONCURRENTLY` and can
 ///   have no transaction, is made by hand as the notes of that release say.
 ///
-/// A program older than the third knows no checksums. What it changes in rows that have one looks
-/// damaged, so that it must be stopped first.
+/// A program older than the third knows no checksums, one older than the fourth no chain hashes.
+/// Rows that it changes look damaged, so that it must be stopped first.
 ///
 /// The second makes indexes on `runs` all the same: it has a row a run, and not one a fact, and
 /// nothing was released before.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
-/// How long a migration waits for a lock: all that come after it wait behind it.
+/// The time that a migration waits for a lock: later statements wait behind it.
 const LOCK_WAIT: &str = "SET LOCAL lock_timeout TO '2s'";
 
-/// Held by whoever migrates a schema.
+/// The lock of a process that migrates a schema.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('stepwright:' || $1, 0))";
 
 const MAKE: &str = "CREATE TABLE IF NOT EXISTS stepwright_migrations (
     version bigint PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now())";
 
-/// Whether our own table is there, and whether others are that have the names of ours. Asks the
+/// Asks whether our own table is there, and whether others have the names of ours. Asks the
 /// catalogue: `to_regclass` may answer out of a cache from before the lock.
 const LOOK: &str = "SELECT coalesce(bool_or(relname = 'stepwright_migrations'), false),
     coalesce(bool_or(relname <> 'stepwright_migrations'), false)
@@ -47,12 +52,12 @@ const LOOK: &str = "SELECT coalesce(bool_or(relname = 'stepwright_migrations'), 
     WHERE nspname = $1 AND relname IN ('stepwright_migrations', 'runs', 'journal', 'sessions',
         'blobs', 'inbox', 'drivers', 'plans')";
 
-/// Looks at the server, and brings the tables to the version of this program.
+/// Checks the server, and brings the tables to the version of this program.
 pub(super) async fn prepare(connections: &Connections) -> Result<(), stepwright_core::StoreError> {
     let target = connections.target.clone();
-    let work = async move |connection: &mut PgConnection, _| {
-        let token = check(connection, &target).await?;
-        migrate(connection, &target, MIGRATIONS).await?;
+    let work = async move |link: &mut Link, _| {
+        let token = check(&mut link.connection, &target).await?;
+        migrate(&mut link.connection, &target, MIGRATIONS).await?;
         Ok(token)
     };
     let token = connections.run("prepare", Server::Unknown, work).await?;
@@ -60,7 +65,7 @@ pub(super) async fn prepare(connections: &Connections) -> Result<(), stepwright_
     Ok(())
 }
 
-/// Refuses a server that cannot hold a journal. Gives a number by chance.
+/// Refuses a server that cannot hold a journal. Returns a random number.
 async fn check(connection: &mut PgConnection, target: &Target) -> Result<i64, Failure> {
     let row = sqlx::query(
         "SELECT current_setting('server_encoding'), \
@@ -106,7 +111,7 @@ async fn step(
     target: &Target,
     migrations: &[&'static str],
 ) -> Result<(), Failure> {
-    // Asked again: while this waited for the lock, somebody else may have done it.
+    // Asked again: another process may have done it while this one waited for the lock.
     let version = version(connection, target, migrations.len()).await?;
     let Some(migration) = migrations.get(version) else { return Ok(()) };
     if version == 0 {
@@ -130,7 +135,7 @@ async fn step(
     Ok(())
 }
 
-/// How many migrations the schema has been through. Refuses what is not ours, or is too new.
+/// Returns the version of the schema. Refuses a schema of another program or a newer version.
 async fn version(
     connection: &mut PgConnection,
     target: &Target,
@@ -157,8 +162,9 @@ async fn version(
 mod tests {
     use super::*;
     use crate::Postgres;
-    use stepwright_core::journal::{Append, Journal};
-    use stepwright_core::{Event, EventKind, RunId, StepPath, Store, Timestamp};
+    use stepwright_core::journal::Append;
+    use stepwright_core::store::RunStore as _;
+    use stepwright_core::{Event, EventKind, RunId, StepPath, Timestamp};
     use stepwright_testing::postgres;
 
     fn fact(sequence: u64) -> Append {
@@ -206,8 +212,8 @@ mod tests {
             let migrations = [MIGRATIONS, &LATER[..]].concat();
             let connections = Connections::new(Postgres::options(&address).target().unwrap(), 1);
             let target = connections.target.clone();
-            let work = async move |connection: &mut PgConnection, _| {
-                migrate(connection, &target, &migrations).await
+            let work = async move |link: &mut Link, _| {
+                migrate(&mut link.connection, &target, &migrations).await
             };
             connections.run("prepare", Server::Unknown, work).await
         });
@@ -221,7 +227,7 @@ mod tests {
 
         let database = address.rsplit('/').next().unwrap();
         let versions = "SELECT version FROM stepwright.stepwright_migrations ORDER BY version";
-        assert_eq!(server.sql(database, versions), "1\n2\n3\n4\n5\n");
+        assert_eq!(server.sql(database, versions), "1\n2\n3\n4\n5\n6\n");
         // The older program is not let in any more.
         let refused = Postgres::connect(&address).await.unwrap_err();
         assert!(refused.hint().unwrap().contains("use the newer program"), "{refused:?}");
@@ -233,8 +239,8 @@ mod tests {
         let address = server.database();
         let connections = Connections::new(Postgres::options(&address).target().unwrap(), 1);
         let target = connections.target.clone();
-        let work = async move |connection: &mut PgConnection, _| {
-            migrate(connection, &target, &MIGRATIONS[..1]).await
+        let work = async move |link: &mut Link, _| {
+            migrate(&mut link.connection, &target, &MIGRATIONS[..1]).await
         };
         connections.run("prepare", Server::Unknown, work).await.unwrap();
         // What a program of that version writes.
@@ -265,9 +271,9 @@ mod tests {
         let address = server.database();
         let connections = Connections::new(Postgres::options(&address).target().unwrap(), 1);
         let target = connections.target.clone();
-        let work = async move |connection: &mut PgConnection, _| {
+        let work = async move |link: &mut Link, _| {
             let broken = [MIGRATIONS, &["CREATE TABLE notes (id bigint); SELECT 1 / 0"]].concat();
-            migrate(connection, &target, &broken).await
+            migrate(&mut link.connection, &target, &broken).await
         };
         let failed = connections.run("prepare", Server::Unknown, work).await.unwrap_err();
         assert!(failed.to_string().starts_with("cannot prepare the database"), "{failed}");

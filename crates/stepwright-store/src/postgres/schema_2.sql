@@ -1,6 +1,6 @@
 -- Runs that wait, runs in the background, and who drives what. A run that has ended, or that waits,
--- is driven by nobody. The indexes know only the runs that they are for. Until `watched`, whoever
--- appends to the run notifies those who listen.
+-- has no driver. The indexes know only the runs that they are for. Until `watched`, every append to
+-- the run notifies those who listen.
 ALTER TABLE runs
   ADD COLUMN wake_at    bigint,
   ADD COLUMN background boolean NOT NULL DEFAULT false,
@@ -29,7 +29,7 @@ CREATE TABLE blobs (
 ALTER TABLE blobs ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE INDEX blobs_unused ON blobs (hash) WHERE uses <= 0;
 
--- What somebody wants of a run. `run` is `runs.id`; `place` counts in the order of arrival; `wish` is
+-- Signals for runs. `run` is `runs.id`; `place` counts in the order of arrival; `wish` is
 -- JSON, and nothing if the fact came before any signal; `done` says that a fact was made of it;
 -- `token` is the mark of who left it.
 CREATE TABLE inbox (

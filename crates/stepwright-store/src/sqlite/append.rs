@@ -1,35 +1,35 @@
-//! The journal in its table: appending facts, and loading them.
+//! Appending facts, in the transaction of the writer.
 
 use super::database::Database;
 use super::errors::Failure;
-use super::sessions;
-use crate::bodies::{self, Blob, FactRow, corrupt};
-use crate::errors::{damaged, missing, missing_run};
-use crate::query::SELECT_JOURNAL;
-use crate::rows::{self, Effect, JournalColumns, from_column, moment, to_column};
-use crate::shared;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::borrow::Cow;
+use crate::backend::Attempt;
+use crate::bodies::{Blob, FactRow};
+use crate::errors::{missing, missing_run, missing_session_of};
+use crate::rows::{self, Effect, from_column, moment, to_column};
+use crate::sums::Chain;
+use crate::work::journal::Prepared;
+use crate::work::sessions::{self, OF_RUN};
+use rusqlite::{OptionalExtension, params};
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunRow;
-use stepwright_core::{Event, RunId, RunStatus, Session, SessionId, Timestamp, UserId};
+use stepwright_core::{RunId, RunStatus, Session, SessionId, Timestamp, UserId};
 
-/// The number of a run, of its next fact, and its session.
-const PLACE: &str = "SELECT id, (SELECT max(seq) FROM journal WHERE run = runs.id)
-    FROM runs WHERE run_id = ?1";
+/// The number of a run, and the number and chain hash of its last fact.
+const PLACE: &str = "SELECT id, seq, chain FROM runs LEFT JOIN journal ON journal.run = runs.id
+    WHERE run_id = ?1 ORDER BY seq DESC LIMIT 1";
 
-const INSERT_FACT: &str = "INSERT INTO journal (run, seq, path, at, body, shared, blob, sum)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const INSERT_FACT: &str = "INSERT INTO journal (run, seq, path, at, body, shared, blob, sum, chain)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 const INSERT_BLOB: &str = "INSERT INTO blobs (hash, uses, body) VALUES (?1, ?2, ?3)
     ON CONFLICT (hash) DO UPDATE SET uses = uses + excluded.uses";
 
-/// Who drives a run gives it up when it waits or has ended.
+/// A driver releases its run when the run waits or has ended.
 const UPDATE_RUN: &str = "UPDATE runs SET status = ?2, updated_at = ?3, wake_at = ?4,
     driver = CASE WHEN ?2 = 'RUNNING' THEN driver END, facts = ?5, status_sum = ?6,
     driver_sum = CASE WHEN ?2 = 'RUNNING' THEN driver_sum ELSE ?7 END WHERE id = ?1";
 
-/// What was answered is answered, whether there was a signal or not.
+/// Marks a requirement as answered, with or without a signal.
 const ANSWER: &str = "INSERT INTO inbox (run, id, at, done, sum, done_sum)
     VALUES (?1, ?2, ?3, 1, ?4, ?5)
     ON CONFLICT (run, id) DO UPDATE SET done = 1, done_sum = excluded.done_sum";
@@ -38,40 +38,26 @@ const INSERT_RUN: &str = "INSERT INTO runs (run_id, session_id, user_id, workflo
     status, created_at, updated_at, background, driver, facts, sum, status_sum, driver_sum)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
-const LOAD: &str = "SELECT seq, path, at, body, shared, blob, run, sum FROM journal
-    WHERE run = (SELECT id FROM runs WHERE run_id = ?1) AND seq >= ?2 ORDER BY seq LIMIT ?3";
-
-/// What is to be appended, with its JSON written already: that is work for the many that append,
-/// and not for the one that writes.
-pub(super) struct Prepared {
-    pub(super) run: RunId,
-    pub(super) facts: Vec<FactRow>,
-    pub(super) effect: Effect,
-    pub(super) close: Option<SessionClose>,
-    pub(super) blobs: Vec<Blob>,
-}
-
-pub(super) fn append(connection: &Database, append: &Prepared) -> Result<(), Failure> {
+pub(super) async fn append(connection: &mut Database, append: &Prepared) -> Result<(), Failure> {
     let Prepared { run, facts, effect, close, blobs } = append;
     let sums = connection.sums;
     let place = connection
         .prepare_cached(PLACE)?
-        .query_row([run.as_str()], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))
+        .query_row([run.as_str()], |row| {
+            let chain = row.get_ref(2)?.as_bytes_or_null().ok().flatten().and_then(Chain::read);
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?, chain))
+        })
         .optional()?;
-    let next = place.and_then(|(_, last)| last).map_or(0, |last| from_column(last) + 1);
+    let next = place.and_then(|(_, last, _)| last).map_or(0, |last| from_column(last) + 1);
     if let Some(taken) = rows::stray(run, next, facts) {
         return Err(taken.into());
     }
     let id: i64 = match (place, &effect.begun) {
-        (Some((id, _)), _) => id,
-        (None, Some(row)) => begin(connection, row, effect)?,
+        (Some((id, ..)), _) => id,
+        (None, Some(row)) => begin(connection, row, effect).await?,
         (None, None) => return Err(missing_run(run).into()),
     };
-    let mut insert = connection.prepare_cached(INSERT_FACT)?;
-    for FactRow { sequence, path, at, body, shared, blob, sum } in facts {
-        let (sequence, at) = (to_column(*sequence), to_column(at.0));
-        insert.execute((id, sequence, path.as_str(), at, body, shared, blob, sum))?;
-    }
+    insert(connection, id, place.and_then(|(.., chain)| chain), facts)?;
     for Blob { hash, packed, uses } in blobs {
         connection.prepare_cached(INSERT_BLOB)?.execute((hash, uses, packed))?;
     }
@@ -93,17 +79,35 @@ pub(super) fn append(connection: &Database, append: &Prepared) -> Result<(), Fai
         connection.prepare_cached(ANSWER)?.execute(columns)?;
     }
     if let Some(close) = close {
-        close_session(connection, id, close, effect.at)?;
+        close_session(connection, run, close, effect.at).await?;
     }
     Ok(())
 }
 
-fn begin(connection: &Database, row: &RunRow, effect: &Effect) -> Result<i64, Failure> {
+/// Inserts facts. `last` is the chain hash of the fact before them.
+fn insert(
+    connection: &Database,
+    run: i64,
+    mut last: Option<Chain>,
+    facts: &[FactRow],
+) -> Result<(), Failure> {
+    let mut insert = connection.prepare_cached(INSERT_FACT)?;
+    for FactRow { sequence, path, at, body, shared, blob, digest } in facts {
+        let (sequence, at, sum) = (to_column(*sequence), to_column(at.0), digest.sum());
+        let chain = Chain::link(last, digest);
+        let path = path.as_str();
+        insert.execute((run, sequence, path, at, body, shared, blob, sum, chain.bytes()))?;
+        last = Some(chain);
+    }
+    Ok(())
+}
+
+async fn begin(connection: &mut Database, row: &RunRow, effect: &Effect) -> Result<i64, Failure> {
     let sums = connection.sums;
-    if !sessions::exists_for(connection, &row.session_id, row.user_id.as_ref())? {
+    if !exists_for(connection, &row.session_id, row.user_id.as_ref())? {
         let (id, workflow) = (row.session_id.clone(), row.workflow_id.clone());
         let session = Session::new(id, row.user_id.clone(), workflow, row.created_at);
-        sessions::open(connection, &session)?;
+        sessions::open(connection, &session, Attempt::ONLY).await?;
     }
     connection
         .prepare_cached(INSERT_RUN)?
@@ -126,147 +130,33 @@ fn begin(connection: &Database, row: &RunRow, effect: &Effect) -> Result<i64, Fa
         .map_err(Failure::from)
 }
 
-fn close_session(
+/// Returns whether there is such a session; refuses if it is another user's. As
+/// [`Session::belongs_to`], without reading a state that may be large.
+fn exists_for(
     connection: &Database,
-    run: i64,
+    id: &SessionId,
+    user: Option<&UserId>,
+) -> Result<bool, Failure> {
+    let belongs = connection
+        .prepare_cached(
+            "SELECT user_id IS NULL OR user_id IS ?2 FROM sessions WHERE session_id = ?1",
+        )?
+        .query_row((id.as_str(), user.map(UserId::as_str)), |row| row.get(0))
+        .optional()?;
+    match belongs {
+        Some(false) => Err(missing(id).into()),
+        belongs => Ok(belongs.is_some()),
+    }
+}
+
+async fn close_session(
+    connection: &mut Database,
+    run: &RunId,
     close: &SessionClose,
     now: Timestamp,
 ) -> Result<(), Failure> {
-    let id: String = connection
-        .prepare_cached("SELECT session_id FROM runs WHERE id = ?1")?
-        .query_row([run], |row| row.get(0))?;
-    let id = SessionId::new(&id).map_err(|error| damaged(&id, error))?;
-    // A session goes with its runs, so a run has one.
-    let mut session = sessions::find(connection, &id)?.ok_or_else(|| missing(&id))?;
+    let found = sessions::select(connection, OF_RUN, run.as_str()).await?;
+    let mut session = found.ok_or_else(|| missing_session_of(run))?.session;
     rows::close(&mut session, close, now)?;
-    sessions::save(connection, &session)
-}
-
-pub(super) fn load(
-    connection: &Database,
-    run: &RunId,
-    after: u64,
-    limit: usize,
-) -> Result<Vec<Event>, Failure> {
-    let (from, wanted) = (i64::try_from(after).unwrap_or(i64::MAX), limit);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(LOAD)?;
-    let mut found = statement.query(params![run.as_str(), from, limit])?;
-    let mut facts = Vec::new();
-    while let Some(row) = found.next()? {
-        let expected = after + facts.len() as u64;
-        let (sequence, at) = (from_column(row.get(0)?), Timestamp(from_column(row.get(2)?)));
-        let path = row.get_ref(1)?.as_bytes().unwrap_or_default();
-        let place = (row.get(6)?, sequence);
-        let kept = row.get_ref(3)?.as_bytes_or_null().ok().flatten().unwrap_or_default();
-        let body = whole_body(connection, run, path, place, (kept, row.get(4)?, row.get(5)?))?;
-        let sum = row.get(7)?;
-        facts.push(rows::fact(run, expected, (sequence, path, at), &body, connection.sums, sum)?);
-    }
-    if facts.len() < wanted {
-        check_end(connection, run)?;
-    }
-    Ok(facts)
-}
-
-/// A body in its row, where its texts are, and its name if it is kept apart.
-type KeptBody<'b> = (&'b [u8], Option<String>, Option<String>);
-
-/// The body of a fact as it was appended. `place` is its run (`runs.id`) and its number.
-pub(super) fn whole_body<'b>(
-    connection: &Connection,
-    run: &RunId,
-    path: &[u8],
-    place: (i64, u64),
-    kept: KeptBody<'b>,
-) -> Result<Cow<'b, [u8]>, Failure> {
-    match kept {
-        (body, None, None) => Ok(Cow::Borrowed(body)),
-        (body, shared, blob) => whole(connection, place, body, shared, blob)
-            .map(Cow::Owned)
-            .map_err(|odd| odd.named(run, place.1, path)),
-    }
-}
-
-/// Refuses a journal whose last facts are missing.
-fn check_end(connection: &Database, run: &RunId) -> Result<(), Failure> {
-    let read = |row: &Row<'_>| {
-        Ok(JournalColumns {
-            status: row.get(0)?,
-            updated_at: row.get(1)?,
-            wake_at: row.get(2)?,
-            facts: row.get(3)?,
-            status_sum: row.get(4)?,
-            last: row.get(5)?,
-        })
-    };
-    let found =
-        connection.prepare_cached(SELECT_JOURNAL)?.query_row([run.as_str()], read).optional()?;
-    match found {
-        Some(columns) => Ok(columns.check(run, connection.sums)?),
-        None => Ok(()),
-    }
-}
-
-/// Why the body of a fact cannot be put together.
-enum Odd {
-    Damaged(String),
-    Failed(Failure),
-}
-
-impl From<String> for Odd {
-    fn from(what: String) -> Self {
-        Self::Damaged(what)
-    }
-}
-
-impl From<rusqlite::Error> for Odd {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl Odd {
-    fn named(self, run: &RunId, sequence: u64, path: &[u8]) -> Failure {
-        match self {
-            Self::Damaged(what) => corrupt(run, sequence, path, what).into(),
-            Self::Failed(failure) => failure,
-        }
-    }
-}
-
-/// The body of the fact of a run (`runs.id`) and a number, as it was appended.
-fn whole(
-    connection: &Connection,
-    (run, sequence): (i64, u64),
-    body: &[u8],
-    shared: Option<String>,
-    blob: Option<String>,
-) -> Result<Vec<u8>, Odd> {
-    let body = match blob {
-        Some(hash) => unpack(connection, &hash)?,
-        None => body.to_vec(),
-    };
-    let Some(shared) = shared else { return Ok(body) };
-    shared::whole(sequence, &body, &shared, |source| {
-        let found = connection
-            .prepare_cached("SELECT body, blob FROM journal WHERE run = ?1 AND seq = ?2")?
-            .query_row((run, to_column(source)), |row| {
-                Ok((row.get_ref(0)?.as_bytes()?.to_vec(), row.get::<_, Option<String>>(1)?))
-            })
-            .optional()?;
-        match found {
-            Some((_, Some(hash))) => unpack(connection, &hash),
-            Some((body, None)) => Ok(body),
-            None => Err(format!("a text of it was in fact {source}, which is missing").into()),
-        }
-    })
-}
-
-fn unpack(connection: &Connection, hash: &str) -> Result<Vec<u8>, Odd> {
-    let packed = connection
-        .prepare_cached("SELECT body FROM blobs WHERE hash = ?1")?
-        .query_row([hash], |row| row.get::<_, Vec<u8>>(0))
-        .optional()?;
-    Ok(bodies::unpack(hash, packed.as_deref())?)
+    sessions::save(connection, &session, Attempt::ONLY).await
 }

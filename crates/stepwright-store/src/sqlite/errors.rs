@@ -1,4 +1,4 @@
-//! What SQLite says, as what a person can act on.
+//! Errors of SQLite, with advice.
 
 use crate::errors::unusable;
 use rusqlite::{Error as SqlError, ErrorCode};
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use stepwright_core::StoreError;
 
-/// Why some work on a connection did not succeed.
+/// The failure of some work on a connection.
 pub(super) type Failure = crate::errors::Failure<SqlError>;
 
 impl From<SqlError> for Failure {
@@ -16,7 +16,7 @@ impl From<SqlError> for Failure {
 }
 
 impl Failure {
-    /// As the error of the store. `what` was tried.
+    /// Returns the error of the store. `what` was tried.
     pub(super) fn into_error(self, what: &str, path: &Path) -> StoreError {
         match self {
             Self::Refused(error) => error,
@@ -25,7 +25,7 @@ impl Failure {
     }
 }
 
-/// `error` is shared by all that wanted the same transaction.
+/// `error` is shared by all changes of the transaction.
 pub(super) fn unavailable(what: &str, path: &Path, error: &Arc<SqlError>) -> StoreError {
     StoreError::Unavailable {
         what: format!("cannot {what} the database `{}`", path.display()),

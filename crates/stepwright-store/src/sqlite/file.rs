@@ -9,7 +9,7 @@ use stepwright_core::StoreError;
 /// A database file that was opened by this process.
 #[derive(Clone, Debug)]
 pub(super) struct DatabaseFile {
-    /// As it was given, for people.
+    /// As it was given, for messages.
     pub(super) path: Arc<Path>,
     /// The same, whatever directory this process goes to.
     pub(super) place: Arc<Path>,
@@ -31,15 +31,15 @@ impl DatabaseFile {
         self.opener.check(self.path.display())
     }
 
-    /// Refuses a file that was deleted or replaced. What SQLite would write then, no other program
-    /// would ever see, and its log would be taken for that of the new file.
+    /// Refuses a file that was deleted or replaced. No other program would ever see the changes,
+    /// and their log would be taken for that of the new file.
     ///
     /// SQLite can tell this itself (`SQLITE_FCNTL_HAS_MOVED`), but only to unsafe code.
     pub(super) fn check_place(&self) -> Result<(), StoreError> {
         self.moved().map_or(Ok(()), |why| Err(self.moved_error(&why)))
     }
 
-    /// What has become of the file that was opened, if it is not there any more.
+    /// Returns the fate of the file that was opened, if it is not there any more.
     pub(super) fn moved(&self) -> Option<String> {
         self.identity?;
         match identity(&self.place) {

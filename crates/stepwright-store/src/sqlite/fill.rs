@@ -1,20 +1,63 @@
-//! Gives the rows of older versions their checksums.
+//! Gives the rows of older versions their checksums and chain hashes.
 
-use super::append::whole_body;
+use super::database::{Database, at_once};
 use super::errors::Failure;
-use crate::rows::from_column;
-use crate::sums::{RunIdentity, RunState, SessionValues, Sums};
+use crate::rows::to_column;
+use crate::sums::{Chain, RunIdentity, RunState, SessionValues, Sums};
+use crate::work::journal::{self, Whole};
 use rusqlite::{Connection, params};
-use stepwright_core::{RunId, StoreError, Timestamp};
+use stepwright_core::{RunId, StoreError};
 
-/// Computes the checksums of all rows. They cover what is there now: damage from before is not
-/// noticed by them.
-pub(super) fn fill(connection: &Connection, sums: Sums) -> Result<(), Failure> {
+/// The number of facts that are read at once.
+const PAGE: usize = 1_000;
+
+/// Computes the checksums of all rows but facts. They cover the rows as they are now: they say
+/// nothing about damage from before.
+pub(super) fn sums(connection: &mut Database) -> Result<(), Failure> {
+    let sums = connection.sums;
     runs(connection, sums)?;
-    facts(connection, sums)?;
     signals(connection, sums)?;
     sessions(connection, sums)?;
     plans(connection, sums)
+}
+
+/// Computes the chain hashes of all facts, and the checksums of those that have none. A fact whose
+/// checksum does not match is left as it is: reading it is an error, then as now.
+pub(super) fn chains(connection: &mut Database) -> Result<(), Failure> {
+    let runs = connection
+        .prepare("SELECT id, run_id FROM runs ORDER BY id")?
+        .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?
+        .collect::<Result<Vec<_>, _>>()?;
+    for (id, name) in runs {
+        let run = RunId::new(&name).map_err(|error| unreadable(&name, error))?;
+        match chain(connection, id, &run) {
+            // One run that is damaged does not keep the others from being read.
+            Err(Failure::Refused(StoreError::Corrupt { .. })) => {}
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+fn chain(connection: &mut Database, id: i64, run: &RunId) -> Result<(), Failure> {
+    let sums = connection.sums;
+    let (mut next, mut last) = (0, None);
+    loop {
+        let page = at_once(journal::load(connection, run, next, PAGE))?;
+        let mut write = connection.prepare_cached(
+            "UPDATE journal SET sum = ?3, chain = ?4 WHERE run = ?1 AND seq = ?2",
+        )?;
+        for Whole { sequence, path, at, body, sum, .. } in &page {
+            let digest = sums.fact(run, *sequence, path, *at, body);
+            let chain = Chain::link(last, &digest);
+            let sum = sum.unwrap_or_else(|| digest.sum());
+            write.execute((id, to_column(*sequence), sum, chain.bytes()))?;
+            (next, last) = (sequence + 1, Some(chain));
+        }
+        if page.len() < PAGE {
+            return Ok(());
+        }
+    }
 }
 
 fn runs(connection: &Connection, sums: Sums) -> Result<(), Failure> {
@@ -53,27 +96,6 @@ fn runs(connection: &Connection, sums: Sums) -> Result<(), Failure> {
             sums.status(&run, &state),
             sums.driver(&run, driver.as_deref()),
         ])?;
-    }
-    Ok(())
-}
-
-fn facts(connection: &Connection, sums: Sums) -> Result<(), Failure> {
-    let mut read = connection.prepare(
-        "SELECT journal.rowid, run_id, seq, path, at, body, shared, blob, run \
-         FROM journal JOIN runs ON runs.id = run",
-    )?;
-    let mut write = connection.prepare("UPDATE journal SET sum = ?2 WHERE rowid = ?1")?;
-    let mut found = read.query([])?;
-    while let Some(row) = found.next()? {
-        let (name, path): (String, String) = (row.get(1)?, row.get(3)?);
-        let (sequence, at) = (from_column(row.get(2)?), Timestamp(from_column(row.get(4)?)));
-        let run = RunId::new(&name).map_err(|error| unreadable(&name, error))?;
-        let body: String = row.get(5)?;
-        let place = (row.get(8)?, sequence);
-        let kept = (body.as_bytes(), row.get(6)?, row.get(7)?);
-        let body = whole_body(connection, &run, path.as_bytes(), place, kept)?;
-        let sum = sums.fact(&run, sequence, path.as_bytes(), at, &body);
-        write.execute((row.get::<_, i64>(0)?, sum))?;
     }
     Ok(())
 }

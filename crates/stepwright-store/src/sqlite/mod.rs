@@ -5,14 +5,12 @@ mod database;
 mod errors;
 mod file;
 mod fill;
-mod list;
+mod group;
 mod open;
 mod read;
 mod schema;
-mod sessions;
-mod signals;
 mod store;
 mod write;
 
 pub use open::SqliteOptions;
-pub use store::Sqlite;
+pub use store::{Sqlite, SqliteBackend};

@@ -4,8 +4,8 @@ use super::database::Database;
 use super::errors::{Failure, damaged_file, unavailable};
 use super::file::DatabaseFile;
 use super::read::Readers;
-use super::schema::{migrate, sums};
-use super::store::Sqlite;
+use super::schema::migrate;
+use super::store::{Sqlite, SqliteBackend};
 use super::write::Writer;
 use crate::Durability;
 use crate::watch::Watchers;
@@ -15,19 +15,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::StoreError;
 
-/// How long to wait for another process that writes to the same file, unless said otherwise.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// The default for the time to wait for another process that writes to the same file.
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// The largest file whose structure is checked when it is opened, in bytes.
 const CHECKED_BYTES_MAX: i64 = 4 * 1024 * 1024;
 
-/// How often the change to write-ahead logging is tried: SQLite does not wait for it.
+/// The largest number of attempts to change to write-ahead logging: SQLite does not wait for it.
 const WAL_ATTEMPTS_MAX: u32 = 50;
 
-/// How many prepared statements a connection keeps: all that there are, and the filters of lists.
+/// The number of prepared statements that a connection keeps: all, and the filters of lists.
 const STATEMENTS_KEPT: usize = 64;
 
-/// How to open a database; made by [`Sqlite::options`].
+/// Options for opening a database; created by [`Sqlite::options`].
 ///
 /// ```
 /// # use stepwright_store::{Durability, Sqlite};
@@ -57,13 +57,13 @@ impl SqliteOptions {
         }
     }
 
-    /// What survives what. [`Durability::Full`] unless said otherwise.
+    /// Sets the durability. The default is [`Durability::Full`].
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// How large the file may become, in bytes: as if the disk were no larger. A file that is
+    /// Sets the maximum size of the file, in bytes: as if the disk were no larger. A file that is
     /// larger already does not grow. The log beside it is not counted.
     ///
     /// ```
@@ -75,18 +75,18 @@ impl SqliteOptions {
         self
     }
 
-    /// How long to wait while another process writes to the file, before what is to be written
-    /// fails: five seconds unless said otherwise.
+    /// Sets the time to wait while another process writes to the file, before a call fails. The
+    /// default is five seconds.
     pub fn lock_wait(mut self, wait: Duration) -> Self {
         self.lock_wait = wait;
         self
     }
 
-    /// Opens the file, which is made if there is none. Must be called within a Tokio runtime.
+    /// Opens the file. Creates it if there is none. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if it cannot be opened, is not a database, belongs to another
-    /// program, or was written by a newer version. The error's hint says what to do.
+    /// program, or was written by a newer version. The error has a hint.
     pub async fn open(self) -> Result<Sqlite, StoreError> {
         let path: Arc<Path> = self.path.as_path().into();
         let shown = path.clone();
@@ -95,22 +95,18 @@ impl SqliteOptions {
             let (file, sums) = (DatabaseFile::opened(shown), database.sums);
             let watchers = Arc::<Watchers>::default();
             let readers = Readers::new(file.clone(), sums);
-            let writer = Writer::start(database, file.clone(), watchers.clone())?;
-            Ok(Sqlite::new(file, sums, readers, writer, watchers))
+            let writer = Writer::start(database, file.clone(), watchers.clone(), self.lock_wait)?;
+            Ok(Sqlite::new(SqliteBackend { file, sums, readers, writer, watchers }))
         });
         opened.await
     }
 
     fn writer(&self) -> Result<Database, Failure> {
-        let mut connection =
+        let connection =
             connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         connection.busy_timeout(self.lock_wait)?;
         // Reads what is there before it changes anything: a file of another program stays as it is.
-        let was_there = migrate(&mut connection, &self.path)?;
-        if was_there {
-            check(&connection, &self.path)?;
-        }
-        let sums = sums(&connection, &self.path)?;
+        let connection = migrate(connection, &self.path)?;
         write_ahead(&connection)?;
         connection.pragma_update(
             None,
@@ -124,20 +120,20 @@ impl SqliteOptions {
             // Only macOS has it, where otherwise the disk may keep what it says it wrote.
             connection.pragma_update(None, "fullfsync", true)?;
         }
-        // What it takes to take a change back is not kept in a file.
+        // The pages for taking a change back are not kept in a file.
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         if let Some(bytes) = self.bytes_max {
             let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
             let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page;
             connection.pragma_update_and_check(None, "max_page_count", pages.max(1), |_| Ok(()))?;
         }
-        Ok(Database::new(connection, sums))
+        Ok(connection)
     }
 }
 
 /// Looks for damage of the structure of a small file, where rows can get lost that no checksum
 /// would miss. A large one would take too long.
-fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     if number("page_size")?.saturating_mul(number("page_count")?) > CHECKED_BYTES_MAX {
         return Ok(());
@@ -188,7 +184,7 @@ fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
 mod tests {
     use super::*;
 
-    /// Nobody else can see it: each connection has its own.
+    /// Each connection has its own setting, so that no test from outside sees it.
     #[test]
     fn durability_decides_whether_a_commit_waits_for_the_disk() {
         let directory = tempfile::tempdir().unwrap();

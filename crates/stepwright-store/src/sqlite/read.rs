@@ -1,19 +1,23 @@
 //! Reading, on connections of its own: readers do not wait for the writer.
 
-use super::database::Database;
-use super::errors::{Failure, closed};
+use super::database::{Database, at_once};
+use super::errors::closed;
 use super::file::DatabaseFile;
-use super::open::reader;
+use super::open::{LOCK_WAIT, reader};
+use crate::backend::{Attempt, Work};
 use crate::sums::Sums;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use stepwright_core::StoreError;
 use tokio::sync::Semaphore;
+use tokio::task::coop;
 
-/// How many read at once. More would wait for the same disk, and each connection has a cache.
+/// The largest number of reads at once. More would wait for the same disk, and each connection has
+/// a cache.
 const READERS_MAX: usize = 4;
 
-/// Connections that only read: opened when needed, kept for the next.
+/// Connections that only read: opened when needed, kept for the next read.
 #[derive(Clone, Debug)]
 pub(super) struct Readers {
     file: DatabaseFile,
@@ -22,11 +26,25 @@ pub(super) struct Readers {
     idle: Arc<Idle>,
 }
 
-/// Connections that wait for the next who reads.
+/// Connections that wait for the next read.
 #[derive(Debug)]
 struct Idle {
     connections: Mutex<Vec<Database>>,
     file: DatabaseFile,
+}
+
+impl Idle {
+    fn connections(&self) -> MutexGuard<'_, Vec<Database>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<Database> {
+        self.connections().pop()
+    }
+
+    fn keep(&self, connection: Database) {
+        self.connections().push(connection);
+    }
 }
 
 impl Drop for Idle {
@@ -46,19 +64,23 @@ impl Readers {
         Self { file, sums, places, idle }
     }
 
-    /// Does `work` on a thread for work that blocks.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Database) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    /// Does `work`: if it is quick and a connection is idle, at once, and otherwise on a thread for
+    /// work that blocks.
+    pub(super) async fn read<W: Work<Database>>(&self, mut work: W) -> Result<W::Made, StoreError> {
         self.file.check_process()?;
+        if work.is_quick()
+            && let Some(read) = self.at_once(&mut work)
+        {
+            // A task that never waits here would keep the others of its thread waiting.
+            coop::consume_budget().await;
+            return read;
+        }
         let path = &self.file.path;
         let place = self.places.clone().acquire_owned().await.map_err(|_| closed(path))?;
         let Self { file, sums, idle, .. } = self.clone();
         blocking(path, move || {
             file.check_place()?;
-            let kept = idle.connections.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let connection = if let Some(connection) = kept {
+            let mut connection = if let Some(connection) = idle.take() {
                 connection
             } else {
                 let connection = Database::new(reader(&file)?, sums);
@@ -66,16 +88,32 @@ impl Readers {
                 file.check_place()?;
                 connection
             };
-            let read = work(&connection).map_err(|error| error.into_error("read", &file.path));
+            let read = at_once(work.make(&mut connection, Attempt::ONLY))
+                .map_err(|error| error.into_error("read", &file.path));
             // After a failure a new connection may see more than this one does.
             if read.is_ok() {
-                let mut kept = idle.connections.lock().unwrap_or_else(PoisonError::into_inner);
-                kept.push(connection);
+                idle.keep(connection);
             }
             drop(place);
             read
         })
         .await
+    }
+
+    /// Reads on this thread. `None` if no connection is idle, or if the read fails: then it is
+    /// tried where it may take time.
+    fn at_once<W: Work<Database>>(&self, work: &mut W) -> Option<Result<W::Made, StoreError>> {
+        let _place = self.places.try_acquire().ok()?;
+        if let Err(error) = self.file.check_place() {
+            return Some(Err(error));
+        }
+        let mut connection = self.idle.take()?;
+        connection.busy_timeout(Duration::ZERO).ok()?;
+        let read = at_once(work.make(&mut connection, Attempt::ONLY)).ok()?;
+        if connection.busy_timeout(LOCK_WAIT).is_ok() {
+            self.idle.keep(connection);
+        }
+        Some(Ok(read))
     }
 }
 

@@ -1,46 +1,66 @@
-//! The tables, and how those of older versions become those of this one.
+//! The tables, and the migrations from older versions.
 
+use super::database::Database;
 use super::errors::{Failure, damaged_file, foreign, newer};
-use super::fill::fill;
+use super::fill;
+use super::open::check;
 use crate::sums::Sums;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 
 /// Marks a database file as ours: `STWR`.
 const APPLICATION_ID: i32 = 0x5354_5752;
 
-/// What leads from one version to the next. Only ever added to: databases out there have been
+/// The migrations from each version to the next. Only ever added to: databases out there have been
 /// through the ones before.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// The version in which rows got their checksums.
 const SUMMED: usize = 3;
 
-/// Brings the database to the version of this program. `false` if there was none.
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<bool, Failure> {
-    if version(connection, path)? == MIGRATIONS.len() {
-        return Ok(true);
+/// The version in which facts got their chain hashes.
+const CHAINED: usize = 4;
+
+/// Brings the database to the version of this program.
+pub(super) fn migrate(connection: Connection, path: &Path) -> Result<Database, Failure> {
+    if version(&connection, path)? == MIGRATIONS.len() {
+        // Before any table is read: damage is told as what it is.
+        check(&connection, path)?;
+        let sums = sums(&connection, path)?;
+        return Ok(Database::new(connection, sums));
     }
-    let changes = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Asked again: while this waited for the lock, somebody else may have done it.
-    let before = version(&changes, path)?;
+    // If a step fails, the connection closes, which takes all steps back.
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    // Asked again: another process may have done it while this one waited for the lock.
+    let before = version(&connection, path)?;
     for step in &MIGRATIONS[before..] {
-        changes.execute_batch(step)?;
+        connection.execute_batch(step)?;
     }
+    let sums = sums(&connection, path)?;
+    let mut database = Database::new(connection, sums);
     if (1..SUMMED).contains(&before) {
-        fill(&changes, sums(&changes, path)?)?;
+        fill::sums(&mut database)?;
+    }
+    if (1..CHAINED).contains(&before) {
+        fill::chains(&mut database)?;
     }
     let version = MIGRATIONS.len();
-    changes.execute_batch(&format!(
-        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}"
+    database.execute_batch(&format!(
+        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}; COMMIT"
     ))?;
-    changes.commit()?;
-    Ok(before > 0)
+    if before > 0 {
+        check(&database, path)?;
+    }
+    Ok(database)
 }
 
-/// The checksums of this file.
-pub(super) fn sums(connection: &Connection, path: &Path) -> Result<Sums, Failure> {
+/// Returns the checksums of this file.
+fn sums(connection: &Connection, path: &Path) -> Result<Sums, Failure> {
     let identity = connection
         .query_row("SELECT id FROM identity", [], |row| row.get(0))
         .optional()?
@@ -48,7 +68,7 @@ pub(super) fn sums(connection: &Connection, path: &Path) -> Result<Sums, Failure
     Ok(Sums::of_file(identity))
 }
 
-/// How many migrations the database has been through. Refuses what is not ours, or is too new.
+/// Returns the version of the database. Refuses one of another program or a newer version.
 fn version(connection: &Connection, path: &Path) -> Result<usize, Failure> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let version = usize::try_from(pragma("user_version")?).unwrap_or(usize::MAX);
@@ -61,5 +81,36 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, Failure> {
         APPLICATION_ID => Ok(version),
         0 if version == 0 && tables == 0 => Ok(0),
         _ => Err(foreign(path).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::{SELECT_RUNS, WAITING, open_signals};
+
+    /// Queries that are repeated never read the table of the runs, however many wait.
+    #[test]
+    fn queries_for_waiting_runs_have_an_index() {
+        let connection = Connection::open_in_memory().unwrap();
+        let connection = migrate(connection, "memory".as_ref()).unwrap_or_else(|_| panic!());
+        let plan = |sql: &str| -> String {
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let lines = plan.raw_query().mapped(|row| row.get::<_, String>(3));
+            lines.collect::<Result<Vec<_>, _>>().unwrap().join("\n")
+        };
+        let waiting = plan(&format!("{SELECT_RUNS}{WAITING}"));
+        let open = plan(&open_signals());
+        for (plan, index) in [
+            (&waiting, "SEARCH runs USING INDEX runs_wake (workflow_id=? AND wake_at>?"),
+            (&waiting, "SCAN inbox USING INDEX inbox_open"),
+            (&waiting, "runs_background (workflow_id=?)"),
+            (&waiting, "SEARCH runs USING INTEGER PRIMARY KEY (rowid=?)"),
+            (&open, "SEARCH runs USING INDEX runs_driver (driver=?)"),
+            (&open, "SEARCH inbox USING INDEX"),
+        ] {
+            assert!(plan.contains(index), "`{index}` is not in\n{plan}");
+        }
+        assert!(!waiting.contains("SCAN runs") && !open.contains("SCAN runs"), "{waiting}\n{open}");
     }
 }

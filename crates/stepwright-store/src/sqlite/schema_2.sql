@@ -1,5 +1,5 @@
 -- Runs that wait, runs in the background, and who drives what. A run that has ended, or that waits,
--- is driven by nobody. The indexes know only the runs that they are for.
+-- has no driver. The indexes know only the runs that they are for.
 ALTER TABLE runs ADD COLUMN wake_at INTEGER;
 ALTER TABLE runs ADD COLUMN background INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN driver TEXT;
@@ -24,7 +24,7 @@ CREATE TABLE blobs (
 ) STRICT;
 CREATE INDEX blobs_unused ON blobs (hash) WHERE uses <= 0;
 
--- What somebody wants of a run. `run` is `runs.id`; `place` counts in the order of arrival; `wish` is
+-- Signals for runs. `run` is `runs.id`; `place` counts in the order of arrival; `wish` is
 -- JSON, and nothing if the fact came before any signal; `done` says that a fact was made of it.
 CREATE TABLE inbox (
   place INTEGER PRIMARY KEY,

@@ -1,52 +1,137 @@
-//! The one writer: a thread that takes what is waiting and commits it together.
+//! The one connection that writes, and the thread that commits changes together.
+//!
+//! A change that comes while nothing else is being written is made on the thread of its caller: to
+//! hand it to another thread and back takes longer than many a change. If several come at the same
+//! time, the thread makes them, and commits them together.
 
 use super::database::Database;
-use super::errors::{Failure, closed, unavailable};
+use super::errors::closed;
 use super::file::DatabaseFile;
+use super::group::{Change, Group, Waiting};
+use crate::backend::{Told, Work};
 use crate::watch::Watchers;
-use rusqlite::Error as SqlError;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stepwright_core::StoreError;
-use stepwright_core::store::Watched;
 use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::sync::oneshot;
+use tokio::task::coop;
 
-/// How many changes are committed together at the most. One wait for the disk serves them all; more
-/// would make the first of them wait for the last.
-const GROUP_MAX: usize = 256;
-
-/// How often the writer looks for the next change before it goes to sleep: some 50 µs.
+/// The number of looks for the next change before the writer goes to sleep: some 50 µs.
 const SPINS_MAX: u32 = 1_000;
 
-/// How many changes may wait for the writer. Whoever comes then waits for a place.
+/// The largest number of changes that wait for the writer. Then callers wait for a place.
 const QUEUE_MAX: usize = 1_024;
 
-/// How often it is looked whether other processes have changed something, while somebody watches.
+/// The interval at which the writer looks for changes of other processes, while there are watchers.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The longest commit after which the next change is made on the thread of its caller. If the disk
+/// takes longer, other tasks of that thread would have to wait for it.
+const AT_ONCE_MAX: Duration = Duration::from_millis(2);
+
+/// The number of changes that go to the thread after several came at the same time, for they will
+/// come again: one wait for the disk serves them all.
+const CROWD: usize = 64;
 
 /// A handle to the writer. Dropping it commits what is waiting, and closes the connection.
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Task>>,
     thread: Option<JoinHandle<()>>,
-    file: DatabaseFile,
+    shared: Arc<Shared>,
+    /// The time that a connection waits for the lock of another process.
+    lock_wait: Duration,
 }
 
-/// What the writer is asked for.
+/// The connection that writes, for the thread and for callers.
+#[derive(Debug)]
+struct Shared {
+    desk: Mutex<Desk>,
+    file: DatabaseFile,
+    watchers: Arc<Watchers>,
+    /// The number of changes that were given to the thread and are not answered.
+    pending: AtomicUsize,
+    /// The number of changes that go to the thread before one is made at once again.
+    crowd: AtomicUsize,
+    /// `true` if the last commit took long.
+    slow: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Desk {
+    connection: Database,
+    /// The number of commits of other connections, as SQLite counts them.
+    seen: Option<i64>,
+}
+
+/// A task of the thread.
 enum Task {
     Change(Box<dyn Change>),
-    /// Whether other processes have changed anything.
+    /// Looks for changes of other processes.
     Look,
 }
 
-/// Whom a change is told.
-#[derive(Debug)]
-pub(super) enum Told {
-    Nobody,
-    Those(Watched),
-    Everybody,
+impl Desk {
+    /// Returns `true` if other connections have committed since the last look.
+    fn look(&mut self) -> bool {
+        let version = self
+            .connection
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut version| version.query_row([], |row| row.get::<_, i64>(0)));
+        version.is_ok_and(|version| self.seen.replace(version) != Some(version))
+    }
+}
+
+impl Shared {
+    /// Answers the changes of a group that is committed or has failed.
+    fn answer(&self, group: Group<'_>, changed: bool) {
+        group.answer(&self.watchers);
+        if changed {
+            self.watchers.wake_all();
+        }
+    }
+
+    /// Remembers how long a commit took.
+    fn took(&self, since: Instant) {
+        self.slow.store(since.elapsed() > AT_ONCE_MAX, Ordering::Relaxed);
+    }
+
+    /// Returns `true` if the next change may be made on the thread of its caller.
+    fn is_idle(&self) -> bool {
+        if self.pending.load(Ordering::Acquire) > 0 || self.slow.load(Ordering::Relaxed) {
+            return false;
+        }
+        let less = |crowd: usize| crowd.checked_sub(1);
+        self.crowd.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err()
+    }
+
+    /// Makes a change on the thread of its caller. Gives it back if that cannot be, because others
+    /// write for instance.
+    fn at_once(&self, change: Box<dyn Change>, lock_wait: Duration) -> Option<Box<dyn Change>> {
+        if !self.is_idle() {
+            return Some(change);
+        }
+        let Ok(mut desk) = self.desk.try_lock() else { return Some(change) };
+        let begun = Instant::now();
+        let mut group = Group::new(&self.file);
+        // To wait for another process is work for the thread.
+        let given_back = match desk.connection.busy_timeout(Duration::ZERO) {
+            Ok(()) => group.commit_at_once(&mut desk.connection, change),
+            Err(_) => Some(change),
+        };
+        let _ = desk.connection.busy_timeout(lock_wait);
+        if given_back.is_some() {
+            return given_back;
+        }
+        self.took(begun);
+        let changed = self.watchers.are_there() && desk.look();
+        drop(desk);
+        self.answer(group, changed);
+        None
+    }
 }
 
 impl Writer {
@@ -54,41 +139,64 @@ impl Writer {
         connection: Database,
         file: DatabaseFile,
         watchers: Arc<Watchers>,
+        lock_wait: Duration,
     ) -> Result<Self, StoreError> {
+        let mut desk = Desk { connection, seen: None };
+        desk.look();
+        let shared = Arc::new(Shared {
+            desk: Mutex::new(desk),
+            file,
+            watchers,
+            pending: AtomicUsize::default(),
+            crowd: AtomicUsize::default(),
+            slow: AtomicBool::default(),
+        });
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        let written = file.clone();
+        let with = shared.clone();
         let thread = thread::Builder::new()
             .name("stepwright-sqlite".to_owned())
-            .spawn(move || run(&connection, &written, &watchers, waiting))
+            .spawn(move || run(&with, waiting))
             .map_err(|error| StoreError::Unavailable {
                 what: "cannot start the thread that writes to the database".to_owned(),
                 source: error.into(),
                 hint: None,
             })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), file })
+        Ok(Self { queue: Some(queue), thread: Some(thread), shared, lock_wait })
     }
 
-    /// Does `work` in a transaction. When it is ready, the transaction is committed.
+    /// Does `work` in a transaction. When the future is ready, the transaction is committed.
     ///
     /// `work` may fail at any place: nothing of it stays then. It may be done twice, the first time
     /// in vain: another change that was to be committed with it may have failed.
-    pub(super) async fn write<T: Send + 'static>(
+    pub(super) async fn write<W: Work<Database>>(
         &self,
         told: Told,
-        work: impl Fn(&Database) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.file.check_process()?;
-        let path = &self.file.path;
+        work: W,
+    ) -> Result<W::Made, StoreError> {
+        let shared = &*self.shared;
+        shared.file.check_process()?;
+        let path = &shared.file.path;
         let (reply, answer) = oneshot::channel();
-        let change = Box::new(Waiting { work, made: None, told, reply });
-        let queue = self.queue.as_ref().ok_or_else(|| closed(path))?;
-        queue.send(Task::Change(change)).await.map_err(|_| closed(path))?;
+        let quick = work.is_quick();
+        let mut change: Option<Box<dyn Change>> = Some(Box::new(Waiting::new(work, told, reply)));
+        if quick {
+            change = change.and_then(|change| shared.at_once(change, self.lock_wait));
+        }
+        if let Some(change) = change {
+            let queue = self.queue.as_ref().ok_or_else(|| closed(path))?;
+            let place = queue.reserve().await.map_err(|_| closed(path))?;
+            shared.pending.fetch_add(1, Ordering::AcqRel);
+            place.send(Task::Change(change));
+        } else {
+            // A task that never waits here would keep the others of its thread waiting.
+            coop::consume_budget().await;
+        }
         answer.await.map_err(|_| closed(path))?
     }
 
-    /// Looks for changes of other processes, until nobody watches any more.
+    /// Looks for changes of other processes until there are no watchers.
     pub(super) fn look_out(&self, watchers: &Arc<Watchers>) {
-        if !self.file.opener.is_here() {
+        if !self.shared.file.opener.is_here() {
             watchers.give_up();
             return;
         }
@@ -108,7 +216,8 @@ impl Writer {
                 }
             }
         };
-        // Without it, this process alone is told of its changes; the next who watches tries again.
+        // Without this thread, only changes of this process wake a watcher. The next one that
+        // watches tries again.
         if thread::Builder::new().name("stepwright-watch".to_owned()).spawn(looking).is_err() {
             watchers.give_up();
         }
@@ -117,9 +226,9 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if !self.file.opener.is_here() {
-            // The thread is the parent's: it would be waited for without end.
-            std::mem::forget((self.queue.take(), self.thread.take()));
+        if !self.shared.file.opener.is_here() {
+            // The thread is the parent's: it would be waited for without end. So is the connection.
+            std::mem::forget((self.queue.take(), self.thread.take(), self.shared.clone()));
             return;
         }
         drop(self.queue.take());
@@ -132,82 +241,31 @@ impl Drop for Writer {
     }
 }
 
-/// A change that waits, whatever it gives.
-trait Change: Send {
-    fn make(&mut self, connection: &Database) -> Result<(), Failure>;
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>, watchers: &Watchers);
-}
-
-struct Waiting<T, W> {
-    work: W,
-    made: Option<T>,
-    told: Told,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T: Send, W> Change for Waiting<T, W>
-where
-    W: Fn(&Database) -> Result<T, Failure> + Send,
-{
-    fn make(&mut self, connection: &Database) -> Result<(), Failure> {
-        self.made = Some((self.work)(connection)?);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>, watchers: &Watchers) {
-        match &self.told {
-            Told::Those(watched) if committed.is_ok() => watchers.wake(watched),
-            Told::Everybody if committed.is_ok() => watchers.wake_all(),
-            _ => {}
-        }
-        // Whoever asked may be gone; the change is made all the same.
-        let _ = match (committed, self.made) {
-            (Ok(()), Some(made)) => self.reply.send(Ok(made)),
-            (Err(error), _) => self.reply.send(Err(error)),
-            // Not reached: `make` comes before `answer`. Dropping the reply says `closed`.
-            (Ok(()), None) => return,
-        };
-    }
-}
-
-fn run(
-    connection: &Database,
-    file: &DatabaseFile,
-    watchers: &Watchers,
-    mut waiting: mpsc::Receiver<Task>,
-) {
-    // Other than a change of one's own: SQLite counts what others have committed.
-    let version =
-        || connection.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0));
-    let mut seen = version().ok();
-    // Where there is one processor, whoever is waited for needs it.
+fn run(shared: &Shared, mut waiting: mpsc::Receiver<Task>) {
+    // Where there is one processor, the caller needs it.
     let several = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
     let spins = if several { SPINS_MAX } else { 0 };
     while let Some(task) = next_task(&mut waiting, spins) {
+        // Poisoned by a panic in the middle of a transaction: the store is closed.
+        let Ok(mut desk) = shared.desk.lock() else { return };
+        let mut group = Group::new(&shared.file);
         if let Task::Change(first) = task {
-            let mut group = Group { file, made: Vec::new(), committed: false, apart: false };
-            match group.make(connection, first, &mut waiting) {
-                Ok(()) => group.committed = true,
-                Err(error) => {
-                    if !connection.is_autocommit() {
-                        let _ = connection.execute_batch("ROLLBACK");
-                    }
-                    group.fail(error);
-                }
+            let begun = Instant::now();
+            group.commit(&mut desk.connection, first, || another(&mut waiting));
+            shared.took(begun);
+            if group.len() > 1 {
+                shared.crowd.store(CROWD, Ordering::Relaxed);
             }
-            group.answer(watchers);
+            shared.pending.fetch_sub(group.len(), Ordering::AcqRel);
         }
-        if watchers.are_there()
-            && let Ok(version) = version()
-            && seen.replace(version) != Some(version)
-        {
-            watchers.wake_all();
-        }
+        let changed = shared.watchers.are_there() && desk.look();
+        drop(desk);
+        shared.answer(group, changed);
     }
 }
 
-/// The next task. Whoever was answered just now may come back with the next change before this
-/// thread has gone to sleep, and to wake it takes longer than many a change.
+/// Returns the next task. A caller that was answered may come back with the next change before
+/// this thread has gone to sleep, and to wake it takes longer than many a change.
 fn next_task(waiting: &mut mpsc::Receiver<Task>, spins: u32) -> Option<Task> {
     for _ in 0..spins {
         match waiting.try_recv() {
@@ -219,122 +277,7 @@ fn next_task(waiting: &mut mpsc::Receiver<Task>, spins: u32) -> Option<Task> {
     waiting.blocking_recv()
 }
 
-/// Changes that are committed together.
-struct Group<'a> {
-    file: &'a DatabaseFile,
-    made: Vec<Made>,
-    committed: bool,
-    /// Whether each change can be taken back alone. That has its price: SQLite keeps every page as
-    /// it was before each of them. So it begins when one has to be taken back, with all of them
-    /// made once more.
-    apart: bool,
-}
-
-/// Why nothing of a group was committed.
-enum Uncommitted {
-    Sql(SqlError),
-    /// The file was deleted or replaced.
-    Moved(String),
-}
-
-impl From<SqlError> for Uncommitted {
-    fn from(error: SqlError) -> Self {
-        Self::Sql(error)
-    }
-}
-
-/// A change, and how it went.
-type Made = (Box<dyn Change>, Result<(), StoreError>);
-
-impl Group<'_> {
-    fn make(
-        &mut self,
-        connection: &Database,
-        first: Box<dyn Change>,
-        waiting: &mut mpsc::Receiver<Task>,
-    ) -> Result<(), Uncommitted> {
-        let mut next = Some(first);
-        // The lock comes first: what arrives while another process has it comes along.
-        if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
-            self.made.extend(next.map(|change| (change, Ok(()))));
-            return Err(error.into());
-        }
-        while let Some(change) = next.take() {
-            self.made.push((change, Ok(())));
-            let begun = connection.total_changes();
-            let kept = self.one(connection, self.made.len() - 1)?;
-            if !kept && !self.apart && connection.total_changes() != begun {
-                self.once_more(connection)?;
-            }
-            if self.made.len() < GROUP_MAX {
-                next = another(waiting);
-            }
-        }
-        // As late as possible: what is committed to a file that is gone is lost.
-        if let Some(why) = self.file.moved() {
-            return Err(Uncommitted::Moved(why));
-        }
-        Ok(execute(connection, "COMMIT")?)
-    }
-
-    /// Takes all changes back, and makes them so that each can be taken back alone.
-    fn once_more(&mut self, connection: &Database) -> Result<(), SqlError> {
-        execute(connection, "ROLLBACK")?;
-        execute(connection, "BEGIN IMMEDIATE")?;
-        self.apart = true;
-        (0..self.made.len()).try_for_each(|nth| self.one(connection, nth).map(drop))
-    }
-
-    /// Makes one change, and tells whether it is kept. One that is not may have left something
-    /// behind, unless the group is apart: what is refused does not touch the others then.
-    fn one(&mut self, connection: &Database, nth: usize) -> Result<bool, SqlError> {
-        if self.apart {
-            execute(connection, "SAVEPOINT change")?;
-        }
-        let (change, outcome) = &mut self.made[nth];
-        *outcome = match change.make(connection) {
-            Ok(()) => Ok(()),
-            Err(Failure::Refused(error)) => Err(error),
-            // A fact that is too long for a row, say. When SQLite has given up the whole
-            // transaction (the disk is full), or may have, so do we.
-            Err(Failure::Sql(error)) if connection.is_autocommit() || is_grave(&error) => {
-                return Err(error);
-            }
-            Err(failure) => Err(failure.into_error("write to", &self.file.path)),
-        };
-        let kept = outcome.is_ok();
-        if self.apart {
-            execute(connection, if kept { "RELEASE change" } else { "ROLLBACK TO change" })?;
-        }
-        Ok(kept)
-    }
-
-    /// Nothing of the group was committed. Those that were refused keep their own reasons.
-    fn fail(&mut self, why: Uncommitted) {
-        let file = self.file;
-        let error: Box<dyn Fn() -> StoreError> = match why {
-            Uncommitted::Sql(error) => {
-                let error = Arc::new(error);
-                Box::new(move || unavailable("write to", &file.path, &error))
-            }
-            Uncommitted::Moved(why) => Box::new(move || file.moved_error(&why)),
-        };
-        for (_, outcome) in &mut self.made {
-            if outcome.is_ok() {
-                *outcome = Err(error());
-            }
-        }
-    }
-
-    fn answer(self, watchers: &Watchers) {
-        for (change, outcome) in self.made {
-            debug_assert!(self.committed || outcome.is_err(), "an answer before the commit");
-            change.answer(outcome, watchers);
-        }
-    }
-}
-
-/// The next change that waits already. Looking comes after the commit anyhow.
+/// Returns the next change that waits already. Looking comes after the commit anyhow.
 fn another(waiting: &mut mpsc::Receiver<Task>) -> Option<Box<dyn Change>> {
     loop {
         match waiting.try_recv().ok()? {
@@ -342,26 +285,4 @@ fn another(waiting: &mut mpsc::Receiver<Task>) -> Option<Box<dyn Change>> {
             Task::Look => {}
         }
     }
-}
-
-fn execute(connection: &Database, command: &str) -> Result<(), SqlError> {
-    connection.prepare_cached(command)?.raw_execute().map(drop)
-}
-
-/// Whether the database itself has trouble, and not what was asked of it.
-fn is_grave(error: &SqlError) -> bool {
-    use rusqlite::ErrorCode as E;
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            E::DiskFull
-                | E::SystemIoFailure
-                | E::OutOfMemory
-                | E::DatabaseCorrupt
-                | E::NotADatabase
-                | E::ReadOnly
-                | E::DatabaseBusy
-                | E::CannotOpen
-        )
-    )
 }

@@ -10,7 +10,7 @@ const MUTATIONS: u64 = 400;
 /// The longest time that one row may take.
 const ROW_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// What makes a difference in JSON, in lists of texts and in columns.
+/// Bytes that make a difference in JSON, in lists of texts and in columns.
 const TOKENS: [&[u8]; 16] = [
     b"{",
     b"}",

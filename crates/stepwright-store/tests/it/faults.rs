@@ -1,11 +1,11 @@
-//! What a person is told when the file, the disk or the database has trouble.
+//! Error messages when the file, the disk or the database has trouble.
 
 use crate::support::{answer, completed, facts, id, start, steps, told};
 use futures_util::future::{join, join_all};
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
-use stepwright_core::journal::Journal;
-use stepwright_core::{Store, StoreError, StoreError as E};
+use stepwright_core::store::{Inbox as _, Leases as _, RunStore as _, SessionStore as _};
+use stepwright_core::{StoreError, StoreError as E};
 use stepwright_store::Sqlite;
 
 async fn refusal(path: &std::path::Path) -> StoreError {
@@ -41,7 +41,7 @@ async fn a_parent_that_is_a_file_is_told() {
     assert!(told.ends_with("choose another path: `file` is not a directory"), "{told}");
 }
 
-/// Nobody can make a file in `/sys`, not even root, who may write to any ordinary directory.
+/// No user can make a file in `/sys`, not even root, who may write to any ordinary directory.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_directory_in_which_no_file_can_be_made_is_told() {
@@ -91,7 +91,7 @@ async fn a_database_of_a_newer_version_is_refused() {
     assert_eq!(
         told(&refusal(&path).await, directory.path()),
         "cannot use the database `a.db`\n\
-         its tables are of version 9, and this program knows 3\n\
+         its tables are of version 9, and this program knows 4\n\
          use the newer program that wrote it, or choose another path"
     );
 }

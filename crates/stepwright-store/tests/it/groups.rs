@@ -4,12 +4,13 @@ use crate::support::{completed, facts, id, start, steps};
 use futures_util::future::{join, join_all, try_join_all};
 use rusqlite::Connection;
 use std::path::Path;
-use stepwright_core::journal::{Journal, SessionClose};
-use stepwright_core::{Patch, Store, StoreError, StoreError as E};
+use stepwright_core::journal::SessionClose;
+use stepwright_core::store::{RunStore as _, SessionStore as _};
+use stepwright_core::{Patch, StoreError, StoreError as E};
 use stepwright_store::Sqlite;
 
-/// How many transactions are in the write-ahead log: the frame that ends one tells how large the
-/// database is after it, the others have a zero there.
+/// Returns the number of transactions in the write-ahead log: the frame that ends one has the size
+/// of the database after it, the others have a zero there.
 /// See <https://sqlite.org/fileformat2.html#walformat>.
 fn commits(database: &Path) -> usize {
     let log = std::fs::read(database.with_extension("db-wal")).unwrap();
@@ -18,6 +19,30 @@ fn commits(database: &Path) -> usize {
     let frames = (32..log.len()).step_by(24 + page);
     let of_now = |at: &usize| log[at + 8..at + 16] == log[16..24];
     frames.take_while(of_now).filter(|at| number(at + 4) > 0).count()
+}
+
+/// To hand a change to another thread and back takes longer than to make it.
+#[tokio::test]
+async fn a_change_is_made_at_once_while_nothing_else_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let store = Sqlite::open(&path).await.unwrap();
+    let mut append = store.append(facts("r", 0, vec![start()]));
+    assert!(futures_util::poll!(&mut append).is_ready(), "it went to another thread");
+    assert_eq!(commits(&path), 1);
+    // The first read opens a connection; from then on a small read is ready at once, too.
+    let session = "s".parse().unwrap();
+    assert!(store.session(&session).await.unwrap().is_some());
+    assert!(futures_util::poll!(store.session(&session)).is_ready());
+
+    // While another process writes, it waits on the thread that may wait.
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut append = store.append(facts("r", 1, vec![steps(1)]));
+    assert!(futures_util::poll!(&mut append).is_pending());
+    other.execute_batch("COMMIT").unwrap();
+    append.await.unwrap();
+    assert_eq!(store.load(&id("r"), 0, 9).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

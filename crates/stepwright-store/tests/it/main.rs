@@ -7,6 +7,7 @@ mod conformance;
 mod decoding;
 #[cfg(feature = "sqlite")]
 mod faults;
+mod formats;
 #[cfg(feature = "sqlite")]
 mod groups;
 #[cfg(all(unix, feature = "postgres"))]
@@ -16,6 +17,8 @@ mod reopening;
 #[cfg(feature = "sqlite")]
 mod size;
 mod support;
+#[cfg(feature = "sqlite")]
+mod verifying;
 #[cfg(feature = "sqlite")]
 mod waiting;
 #[cfg(feature = "sqlite")]

@@ -1,11 +1,12 @@
-//! What is in the file stays in it, whoever opens it, and however often.
+//! Data in the file stays in it, however often it is opened.
 
 use crate::support::{answer, completed, facts, id, start, steps};
 use futures_util::future::{join_all, try_join_all};
 use rusqlite::Connection;
-use stepwright_core::journal::{Journal, SessionClose};
+use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunFilter;
-use stepwright_core::{Metrics, Patch, RunStatus, Store, StoreError};
+use stepwright_core::store::{Inbox as _, RunStore as _, SessionStore as _};
+use stepwright_core::{Metrics, Patch, RunStatus, StoreError};
 use stepwright_store::{Durability, Sqlite};
 
 #[tokio::test]
@@ -66,7 +67,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 3);
+    assert_eq!(version, 4);
 }
 
 #[tokio::test]
@@ -109,7 +110,7 @@ async fn dropping_the_last_handle_commits_what_is_waiting() {
     for append in &mut waiting {
         assert!(futures_util::poll!(append).is_pending());
     }
-    // Whoever waited for them has given up.
+    // The callers have given up.
     drop(waiting);
     let unlock = std::thread::spawn(move || {
         std::thread::sleep(std::time::Duration::from_millis(100));
@@ -277,6 +278,15 @@ async fn a_file_of_the_second_version_gets_checksums_and_keeps_what_it_has() {
         "runs.status_sum",
         "runs.driver_sum",
         "journal.sum",
+        "journal.chain",
+        "journal.scope",
+        "journal.key_id",
+        "blobs.scope",
+        "blobs.key_id",
+        "sessions.scope",
+        "sessions.key_id",
+        "inbox.scope",
+        "inbox.key_id",
         "sessions.sum",
         "inbox.sum",
         "inbox.done_sum",
@@ -290,7 +300,7 @@ async fn a_file_of_the_second_version_gets_checksums_and_keeps_what_it_has() {
 
     let store = Sqlite::open(&path).await.unwrap();
     assert_eq!(all(&store).await, before);
-    let unsummed = "SELECT (SELECT count(*) FROM journal WHERE sum IS NULL)
+    let unsummed = "SELECT (SELECT count(*) FROM journal WHERE sum IS NULL OR chain IS NULL)
         + (SELECT count(*) FROM runs WHERE sum IS NULL OR status_sum IS NULL)";
     let count: i64 =
         Connection::open(&path).unwrap().query_row(unsummed, [], |row| row.get(0)).unwrap();

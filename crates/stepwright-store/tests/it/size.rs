@@ -1,13 +1,14 @@
-//! How much of a disk long conversations take.
+//! The size of long conversations on the disk.
 
 use crate::support::{facts, id};
 use serde_json::json;
 use std::path::Path;
-use stepwright_core::journal::{Journal, SessionClose};
-use stepwright_core::{EventKind, Store};
+use stepwright_core::EventKind;
+use stepwright_core::journal::SessionClose;
+use stepwright_core::store::{RunStore as _, SessionStore as _};
 use stepwright_store::Sqlite;
 
-/// What four hundred turns may take, in bytes.
+/// The largest size of four hundred turns, in bytes.
 const BYTES_MAX: u64 = 2_000_000;
 
 /// Text that looks like what people write, another one each time, of so many bytes.
@@ -66,7 +67,7 @@ fn answered(turn: u64, answer: &str) -> EventKind {
     }))
 }
 
-/// What is on the disk: the file, and the log beside it if there is one.
+/// Returns the size on the disk: the file, and the log beside it if there is one.
 fn bytes(directory: &Path) -> u64 {
     directory.read_dir().unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
 }

@@ -1,4 +1,4 @@
-//! What several tests need: a run that appends, and a look into an error.
+//! Helpers of several tests: a run that appends, and a look into an error.
 
 use std::time::Duration;
 use stepwright_core::event::Reply;
@@ -55,12 +55,12 @@ pub(crate) fn answer(run: &str, requirement: &str) -> Signal {
     Signal::answer(id(run), reply, Timestamp(1_780_000_000_000))
 }
 
-/// Waits until whoever watches is woken; a minute is far more than that takes.
+/// Waits until the watcher is woken; a minute is far more than that takes.
 pub(crate) async fn woken(watched: BoxFuture<'static, ()>) {
-    tokio::time::timeout(Duration::from_mins(1), watched).await.expect("nobody was woken");
+    tokio::time::timeout(Duration::from_mins(1), watched).await.expect("no watcher was woken");
 }
 
-/// What was tried, what the database said, and what to do, with the directory taken out.
+/// The attempt, the answer of the database, and the advice, with the directory taken out.
 #[cfg(feature = "sqlite")]
 pub(crate) fn told(error: &stepwright_core::StoreError, directory: &std::path::Path) -> String {
     use std::error::Error as _;

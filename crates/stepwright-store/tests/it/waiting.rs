@@ -3,12 +3,12 @@
 use crate::support::{answer, facts, id, start, steps};
 use futures_util::future::try_join_all;
 use std::path::Path;
-use stepwright_core::journal::Journal;
 use stepwright_core::store::{Claim, Claimed, RunFilter};
-use stepwright_core::{EventKind, RunStatus, Store, Timestamp};
+use stepwright_core::store::{Inbox as _, Leases as _, RunStore as _};
+use stepwright_core::{EventKind, RunStatus, Timestamp};
 use stepwright_store::{Durability, Sqlite};
 
-/// How many runs wait.
+/// The number of runs that wait.
 const RUNS: u64 = 10_000;
 
 fn paused(until: Option<u64>) -> EventKind {

@@ -1,10 +1,9 @@
-//! What one store changes, another sees.
+//! A change of one store is seen by another.
 
 use crate::support::{answer, facts, id, start, steps, woken};
 use std::process::Command;
-use stepwright_core::Store;
-use stepwright_core::journal::Journal;
 use stepwright_core::store::Watched;
+use stepwright_core::store::{Inbox as _, RunStore as _};
 use stepwright_store::Sqlite;
 
 #[tokio::test]
@@ -54,7 +53,7 @@ async fn what_another_process_submits_is_seen() {
 }
 
 #[tokio::test]
-async fn whoever_watches_a_store_that_is_closed_is_woken() {
+async fn a_watcher_of_a_store_that_is_closed_is_woken() {
     let directory = tempfile::tempdir().unwrap();
     let store = Sqlite::open(directory.path().join("a.db")).await.unwrap();
     let watched = store.changed(Watched::Signals);

@@ -18,6 +18,7 @@ cases![
     a_mebibyte_comes_back,
     texts_that_repeat_come_back_from_any_number_on,
     large_facts_of_another_session_stay,
+    a_run_is_verified,
 ];
 
 async fn what_is_appended_is_loaded_by_pages(store: &dyn Store) -> Outcome {
@@ -264,4 +265,16 @@ async fn large_facts_of_another_session_stay(store: &dyn Store) -> Outcome {
     runs[0].append(vec![completed(&large)]).await?;
     let again = runs[0].journal().await?.pop().map(|fact| fact.kind);
     same("whether it comes back", again == Some(completed(&large)), true)
+}
+
+async fn a_run_is_verified(store: &dyn Store) -> Outcome {
+    let mut run = Driver::new(store, "r", "s");
+    run.begin().await?;
+    let large = completed(&"large ".repeat(100_000));
+    run.append(vec![started(1), started(2), large]).await?;
+    let found = store.verify(&run.run).await?;
+    same("the number of facts", found.facts, 4)?;
+    let unknown = store.verify(&RunId::new("unknown")?).await;
+    wants!("an unknown run", unknown, Err(StoreError::NotFound(_)));
+    Ok(())
 }

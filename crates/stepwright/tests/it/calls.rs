@@ -8,8 +8,9 @@ use std::time::Duration;
 use stepwright::prelude::*;
 use stepwright::tools::ToolError;
 use stepwright::{ErrorCode, Memory, OnInterrupted, Sqlite};
-use stepwright_core::journal::{Append, Journal as _};
+use stepwright_core::journal::Append;
 use stepwright_core::output::{ExecutorRun, Turn};
+use stepwright_core::store::RunStore as _;
 use stepwright_testing::grammar;
 use stepwright_testing::model::{FunctionModel, Reply};
 

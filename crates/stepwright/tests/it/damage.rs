@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 use stepwright::prelude::*;
-use stepwright::store::{Journal as _, RunFilter, SessionFilter, Signal, Store as _};
+use stepwright::store::{Inbox as _, Leases as _, RunStore as _, SessionStore as _};
+use stepwright::store::{RunFilter, SessionFilter, Signal};
 use stepwright::{Answer, HumanReview, Patch, Timestamp};
 use stepwright_core::fold::Fold;
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use stepwright::prelude::*;
-use stepwright::store::Store as _;
+use stepwright::store::{Inbox as _, Leases as _, RunStore as _};
 use stepwright::{Answer, HumanReview};
 
 /// Says to the host where to work.

@@ -12,7 +12,8 @@ use std::time::Duration;
 use stepwright_core::event::Reply;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::plan::OnError;
-use stepwright_core::store::{Signal, Store as _};
+use stepwright_core::store::Inbox as _;
+use stepwright_core::store::Signal;
 use stepwright_core::{
     Answer, Content, Error, ErrorCode, ErrorKind, Event, EventKind, HumanReview, OnInterrupted,
     OnReject, OnTimeout, Requirement, RunOutput, RunStatus, StepResult, StepStatus,

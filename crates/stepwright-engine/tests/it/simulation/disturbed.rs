@@ -11,8 +11,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use stepwright_core::event::Reply;
-use stepwright_core::journal::Journal as _;
-use stepwright_core::store::{Signal, Store as _};
+use stepwright_core::store::Signal;
+use stepwright_core::store::{Inbox as _, Leases as _, RunStore as _};
 use stepwright_core::{
     Answer, Error, ErrorKind, Event, Requirement, RunOutput, RunStatus, StepPath, World,
 };

@@ -16,10 +16,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use stepwright_core::fold::Fold;
-use stepwright_core::journal::{Append, Journal as _};
+use stepwright_core::journal::Append;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::state::State;
-use stepwright_core::store::{Signal, Store as _};
+use stepwright_core::store::Signal;
+use stepwright_core::store::{Inbox as _, RunStore as _};
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
     Answer, Content, Error, ErrorCode, Event, EventKind, Memory, Requirement, RunId, RunOutput,

@@ -6,10 +6,10 @@ use serde_json::json;
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use stepwright_core::journal::Journal as _;
 use stepwright_core::plan::{ErrorPolicy, Join, OnError, OnExhausted, Retry};
 use stepwright_core::requirement::{OnTimeout, RequirementKind};
 use stepwright_core::review::Reviewed;
+use stepwright_core::store::RunStore as _;
 use stepwright_core::{
     Answer, ErrorCode, EventKind, Executor, HumanReview, Memory, OnReject, Patch, Requirement,
     StepContext, StepError, StepInput, StepOutput, StepPath, World,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use stepwright_core::journal::{Append, Journal};
+use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, Store, Watched,
+    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
+    Signal, Watched,
 };
 use stepwright_core::{
     BoxFuture, Event, Memory, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
@@ -69,7 +70,7 @@ impl Slow {
     }
 }
 
-impl Journal for Slow {
+impl RunStore for Slow {
     fn append(&self, append: Append) -> Answer<'_, ()> {
         Box::pin(async move {
             self.pause(1).await;
@@ -83,9 +84,7 @@ impl Journal for Slow {
     fn load<'a>(&'a self, run: &'a RunId, after: u64, limit: usize) -> Answer<'a, Vec<Event>> {
         self.memory.load(run, after, limit)
     }
-}
 
-impl Store for Slow {
     fn run<'a>(&'a self, run: &'a RunId) -> Answer<'a, Option<RunRow>> {
         Box::pin(async move {
             self.pause(0).await;
@@ -97,6 +96,20 @@ impl Store for Slow {
         self.memory.runs(filter)
     }
 
+    fn remember_plan<'a>(&'a self, digest: &'a str, plan: &'a str) -> Answer<'a, ()> {
+        self.memory.remember_plan(digest, plan)
+    }
+
+    fn plan<'a>(&'a self, digest: &'a str) -> Answer<'a, Option<String>> {
+        self.memory.plan(digest)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+impl SessionStore for Slow {
     fn session<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Option<Session>> {
         self.memory.session(session)
     }
@@ -130,7 +143,9 @@ impl Store for Slow {
     fn delete_session<'a>(&'a self, session: &'a SessionId) -> Answer<'a, bool> {
         self.memory.delete_session(session)
     }
+}
 
+impl Inbox for Slow {
     fn submit(&self, signal: Signal) -> Answer<'_, bool> {
         Box::pin(async move {
             self.pause(0).await;
@@ -145,6 +160,12 @@ impl Store for Slow {
         })
     }
 
+    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
+        self.memory.changed(watched)
+    }
+}
+
+impl Leases for Slow {
     fn claim(&self, claim: Claim) -> Answer<'_, Claimed> {
         self.memory.claim(claim)
     }
@@ -164,21 +185,5 @@ impl Store for Slow {
         limit: usize,
     ) -> Answer<'a, Vec<RunRow>> {
         self.memory.waiting(workflow, now, limit)
-    }
-
-    fn remember_plan<'a>(&'a self, digest: &'a str, plan: &'a str) -> Answer<'a, ()> {
-        self.memory.remember_plan(digest, plan)
-    }
-
-    fn plan<'a>(&'a self, digest: &'a str) -> Answer<'a, Option<String>> {
-        self.memory.plan(digest)
-    }
-
-    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
-        self.memory.changed(watched)
-    }
-
-    fn is_shared(&self) -> bool {
-        true
     }
 }

@@ -6,14 +6,15 @@ use futures_util::future::{Either, poll_fn, select};
 use sqlx::{Connection, Executor, PgConnection};
 use std::pin::pin;
 use std::task::Poll;
-use stepwright_core::journal::{Journal, SessionClose};
+use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunFilter;
-use stepwright_core::{Patch, Store, Timestamp};
+use stepwright_core::store::{RunStore as _, SessionStore as _};
+use stepwright_core::{Patch, Timestamp};
 use stepwright_store::Postgres;
 use stepwright_testing::postgres;
 
-/// What a future returns, or `None` when it still waits after it was polled `polls` times. With
-/// `answered` it is left alone until what it waits for has come.
+/// Returns the output of a future, or `None` when it still waits after it was polled `polls` times.
+/// With `answered` it is left alone until its answer has come.
 async fn polled<T>(polls: u32, answered: bool, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut count = 0;
@@ -38,7 +39,7 @@ async fn calls_that_are_dropped_anywhere_leave_the_connections_fit_for_use() {
     let store = Postgres::options(address).connections(2).connect().await.unwrap();
     let session = "s".parse().unwrap();
     let (mut runs, mut dropped, mut done) = (Vec::new(), 0, 0);
-    // With requests that are on their way and with answers that nobody reads. How many polls the
+    // With requests that are on their way and with answers that no caller reads. How many polls the
     // calls take is for the machine to say, so it goes on until there was enough of both.
     for n in 0..4_000 {
         let run = format!("r{n}");
@@ -87,7 +88,7 @@ async fn a_call_that_is_dropped_while_it_waits_gives_its_place_back() {
         let first = select(append, seen).await;
         assert!(matches!(first, Either::Right(_)), "the lock was not waited for");
     }
-    // There is one place, and whoever had it is gone.
+    // There is one place, and the caller that had it is gone.
     assert_eq!(store.load(&id("r"), 0, 9).await.unwrap().len(), 1);
     lock.commit().await.unwrap();
 }

@@ -1,15 +1,15 @@
-//! What a person is told when the server, the address or the database has trouble.
+//! Error messages when the server, the address or the database has trouble.
 
 use crate::support::{facts, id, start, steps};
 use sqlx::{Connection, Executor, PgConnection};
 use std::error::Error as _;
 use std::time::Duration;
-use stepwright_core::journal::Journal;
-use stepwright_core::{Store, StoreError};
+use stepwright_core::StoreError;
+use stepwright_core::store::{RunStore as _, SessionStore as _};
 use stepwright_store::{Postgres, PostgresOptions};
 use stepwright_testing::postgres;
 
-/// What was tried, what the server said, and what to do. Never a password.
+/// The attempt, the answer of the server, and the advice. Never a password.
 fn told(error: &StoreError) -> String {
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
     assert!(!format!("{error:?}").contains("secret"), "{error:?}");
@@ -20,7 +20,7 @@ fn told(error: &StoreError) -> String {
 async fn refusal(options: PostgresOptions) -> String {
     let options = options.retry_for(Duration::from_millis(100));
     assert!(!format!("{options:?}").contains("secret"), "{options:?}");
-    told(&options.connect().await.expect_err("nobody is let in"))
+    told(&options.connect().await.expect_err("no user is let in"))
 }
 
 /// Host, port and database of an address.
@@ -134,7 +134,7 @@ async fn tables_of_a_newer_version_are_refused() {
         refusal(Postgres::options(&address)).await,
         format!(
             "cannot use the database `{}`\n\
-             its tables are of version 9, and this program knows 3\n\
+             its tables are of version 9, and this program knows 4\n\
              use the newer program that made them, or choose another `schema` or database",
             shown(&address)
         )

@@ -5,8 +5,9 @@ use crate::support::{completed, facts, id, start, steps};
 use futures_util::future::join;
 use sqlx::{Connection, Executor, PgConnection};
 use std::time::Duration;
-use stepwright_core::journal::{Append, Journal, SessionClose};
-use stepwright_core::{Patch, Store, StoreError, Timestamp};
+use stepwright_core::journal::{Append, SessionClose};
+use stepwright_core::store::{RunStore as _, SessionStore as _};
+use stepwright_core::{Patch, StoreError, Timestamp};
 use stepwright_store::Postgres;
 use stepwright_testing::postgres::{self, Server};
 

@@ -1,10 +1,9 @@
-//! The tables are made once, whoever comes first.
+//! The tables are made once, by the first process.
 
 use crate::support::{facts, start};
 use futures_util::future::try_join_all;
-use stepwright_core::Store;
-use stepwright_core::journal::Journal;
 use stepwright_core::store::RunFilter;
+use stepwright_core::store::RunStore as _;
 use stepwright_store::Postgres;
 use stepwright_testing::postgres;
 
@@ -27,7 +26,7 @@ async fn several_may_connect_to_an_empty_database_at_once() {
         assert_eq!(stores[0].runs(RunFilter::default()).await.unwrap().len(), 8);
         let database = address.rsplit('/').next().unwrap();
         let versions = "SELECT version FROM stepwright.stepwright_migrations ORDER BY version";
-        assert_eq!(server.sql(database, versions), "1\n2\n3\n");
+        assert_eq!(server.sql(database, versions), "1\n2\n3\n4\n");
     }
 }
 
@@ -43,7 +42,7 @@ async fn stores_in_different_schemas_know_nothing_of_each_other() {
     }
 }
 
-/// Tables of another program beside ours are in nobody's way.
+/// Tables of another program beside ours are left alone.
 #[tokio::test]
 async fn a_schema_that_is_shared_with_other_tables_will_do() {
     let Some(server) = postgres::server() else { return };
@@ -55,7 +54,7 @@ async fn a_schema_that_is_shared_with_other_tables_will_do() {
     assert_eq!(server.sql(database, "SELECT run_id FROM public.runs"), "r\n");
 }
 
-/// What is sorted or compared must not depend on the language of the database.
+/// Sorting and comparing must not depend on the language of the database.
 #[tokio::test]
 async fn all_text_is_compared_byte_by_byte() {
     let Some(server) = postgres::server() else { return };

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// What is done to the wire, counted in round trips from the moment of arming: 1 is the next.
+/// The fault on the wire, counted in round trips from the moment of arming: 1 is the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
     /// The request does not get through.
@@ -71,7 +71,7 @@ impl Proxy {
         self.state.release.notify_one();
     }
 
-    /// Whether there was nothing to cut; if so, nothing will be.
+    /// Returns `true` if there was nothing to cut; then nothing will be.
     pub(super) fn disarm(&self) -> bool {
         self.state.armed.lock().unwrap().take().is_some()
     }
@@ -106,7 +106,7 @@ async fn wire(mut client: TcpStream, mut server: TcpStream, state: Arc<State>) {
                     state.caught.notify_one();
                     state.release.notified().await;
                     drop(client);
-                    // Until the server has said what nobody hears any more.
+                    // Until the server has said an answer that no caller hears any more.
                     let _ = server.read(&mut said).await;
                     return;
                 }

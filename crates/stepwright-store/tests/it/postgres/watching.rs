@@ -1,11 +1,10 @@
-//! What one store changes, another sees, whatever the connection does meanwhile.
+//! A change of one store is seen by another, whatever the connection does meanwhile.
 
 use super::proxy::{Cut, Proxy};
 use crate::support::{answer, facts, id, start, steps, woken};
 use sqlx::{Connection, PgConnection};
-use stepwright_core::Store;
-use stepwright_core::journal::Journal;
 use stepwright_core::store::Watched;
+use stepwright_core::store::{Inbox as _, RunStore as _};
 use stepwright_store::Postgres;
 use stepwright_testing::postgres;
 
@@ -43,7 +42,7 @@ async fn seen(store: &Postgres, watched: Watched, there: impl AsyncFn() -> bool)
     }
 }
 
-/// Whoever only watches is told by the server, and not by looking often: an append to a run that is
+/// A watcher is told by the server, and not by looking often: an append to a run that is
 /// watched says so, and one to another run does not.
 #[tokio::test]
 async fn an_append_to_a_watched_run_is_said_and_no_other() {
@@ -97,7 +96,7 @@ async fn stores_in_different_schemas_do_not_wake_each_other() {
 }
 
 #[tokio::test]
-async fn what_happens_while_nobody_can_listen_is_seen() {
+async fn changes_while_no_one_can_listen_are_seen() {
     let Some(server) = postgres::server() else { return };
     let address = server.database();
     let one = Postgres::connect(&address).await.unwrap();

@@ -1,0 +1,168 @@
+//! Any store behind one type.
+
+use crate::BoxFuture;
+use crate::event::Event;
+use crate::id::{RunId, SessionId, WorkflowId};
+use crate::journal::Append;
+use crate::session::Session;
+use crate::state::Patch;
+use crate::store::{
+    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
+    Signal, Store, StoreError, Verified, Watched,
+};
+use crate::world::Timestamp;
+use std::fmt;
+use std::sync::Arc;
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// Any store, behind a cheap handle. Clones share the store.
+///
+/// ```
+/// use futures_util::FutureExt as _;
+/// use stepwright_core::{AnyStore, Memory, Session, SessionId, StoreError, Timestamp};
+/// let store = AnyStore::new(Memory::default());
+/// let id = SessionId::new("s-1").unwrap();
+/// let session = Session::new(id.clone(), None, "news".parse().unwrap(), Timestamp(0));
+/// store.open_session(session).now_or_never().unwrap()?;
+/// let clone = store.clone();
+/// assert!(clone.session(&id).now_or_never().unwrap()?.is_some());
+/// # Ok::<(), StoreError>(())
+/// ```
+///
+/// It is a [`Store`] itself, so that a function that takes one takes this as well:
+///
+/// ```
+/// use stepwright_core::{AnyStore, Memory, Store};
+/// fn attach(_: impl Store) {}
+/// attach(AnyStore::new(Memory::default()));
+/// ```
+#[derive(Clone)]
+pub struct AnyStore(Arc<dyn Store>);
+
+impl AnyStore {
+    /// Puts a store behind a handle.
+    pub fn new(store: impl Store) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
+impl std::ops::Deref for AnyStore {
+    type Target = dyn Store;
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyStore").finish_non_exhaustive()
+    }
+}
+
+impl RunStore for AnyStore {
+    fn append(&self, append: Append) -> Answer<'_, ()> {
+        self.0.append(append)
+    }
+
+    fn load<'a>(&'a self, run: &'a RunId, after: u64, limit: usize) -> Answer<'a, Vec<Event>> {
+        self.0.load(run, after, limit)
+    }
+
+    fn run<'a>(&'a self, run: &'a RunId) -> Answer<'a, Option<RunRow>> {
+        self.0.run(run)
+    }
+
+    fn runs(&self, filter: RunFilter) -> Answer<'_, Vec<RunRow>> {
+        self.0.runs(filter)
+    }
+
+    fn remember_plan<'a>(&'a self, digest: &'a str, plan: &'a str) -> Answer<'a, ()> {
+        self.0.remember_plan(digest, plan)
+    }
+
+    fn plan<'a>(&'a self, digest: &'a str) -> Answer<'a, Option<String>> {
+        self.0.plan(digest)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.0.is_shared()
+    }
+
+    fn verify<'a>(&'a self, run: &'a RunId) -> Answer<'a, Verified> {
+        self.0.verify(run)
+    }
+}
+
+impl SessionStore for AnyStore {
+    fn session<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Option<Session>> {
+        self.0.session(session)
+    }
+
+    fn sessions(&self, filter: SessionFilter) -> Answer<'_, Vec<Session>> {
+        self.0.sessions(filter)
+    }
+
+    fn open_session(&self, session: Session) -> Answer<'_, ()> {
+        self.0.open_session(session)
+    }
+
+    fn rename_session<'a>(
+        &'a self,
+        session: &'a SessionId,
+        name: &'a str,
+        now: Timestamp,
+    ) -> Answer<'a, ()> {
+        self.0.rename_session(session, name, now)
+    }
+
+    fn patch_session<'a>(
+        &'a self,
+        session: &'a SessionId,
+        patches: &'a [Patch],
+        now: Timestamp,
+    ) -> Answer<'a, Session> {
+        self.0.patch_session(session, patches, now)
+    }
+
+    fn delete_session<'a>(&'a self, session: &'a SessionId) -> Answer<'a, bool> {
+        self.0.delete_session(session)
+    }
+}
+
+impl Inbox for AnyStore {
+    fn submit(&self, signal: Signal) -> Answer<'_, bool> {
+        self.0.submit(signal)
+    }
+
+    fn inbox<'a>(&'a self, run: &'a RunId) -> Answer<'a, Vec<Signal>> {
+        self.0.inbox(run)
+    }
+
+    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
+        self.0.changed(watched)
+    }
+}
+
+impl Leases for AnyStore {
+    fn claim(&self, claim: Claim) -> Answer<'_, Claimed> {
+        self.0.claim(claim)
+    }
+
+    fn release<'a>(&'a self, run: &'a RunId, driver: &'a str) -> Answer<'a, ()> {
+        self.0.release(run, driver)
+    }
+
+    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Vec<Signal>> {
+        self.0.heartbeat(driver, now)
+    }
+
+    fn waiting<'a>(
+        &'a self,
+        workflow: &'a WorkflowId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Answer<'a, Vec<RunRow>> {
+        self.0.waiting(workflow, now, limit)
+    }
+}

@@ -1,0 +1,207 @@
+//! The store itself, once for every database.
+
+use crate::backend::{Backend, Told};
+use crate::bodies::{self, FactRow};
+use crate::rows::Effect;
+use crate::shared::Texts;
+use crate::work::{journal, runs, sessions, signals, verify};
+use std::fmt;
+use std::sync::Arc;
+use stepwright_core::journal::Append;
+use stepwright_core::store::{
+    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
+    Signal, Verified, Watched,
+};
+use stepwright_core::{
+    BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
+};
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// A store in an SQL database. Cheap to clone; clones share their connections.
+///
+/// Name it by its database: `Sqlite` or `Postgres`. Both have the same operations; `B` is the way
+/// to the database.
+///
+/// ```
+/// use stepwright_core::store::RunStore;
+/// use stepwright_store::SqlStore;
+/// async fn count<B>(store: &SqlStore<B>) -> Result<usize, stepwright_core::StoreError>
+/// where
+///     SqlStore<B>: RunStore,
+/// {
+///     Ok(store.runs(Default::default()).await?.len())
+/// }
+/// ```
+pub struct SqlStore<B> {
+    shared: Arc<Shared<B>>,
+}
+
+struct Shared<B> {
+    backend: B,
+    texts: Texts,
+}
+
+impl<B> Clone for SqlStore<B> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for SqlStore<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.backend.fmt(f)
+    }
+}
+
+impl<B> SqlStore<B> {
+    pub(crate) fn new(backend: B) -> Self {
+        Self { shared: Arc::new(Shared { backend, texts: Texts::default() }) }
+    }
+
+    pub(crate) fn backend(&self) -> &B {
+        &self.shared.backend
+    }
+}
+
+impl<B: Backend> RunStore for SqlStore<B> {
+    fn append(&self, append: Append) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let Shared { backend, texts } = &*self.shared;
+            backend.check_process()?;
+            let Append { run, facts, close, driver } = append;
+            let Some(effect) = Effect::of(&facts, driver) else { return Ok(()) };
+            let mut facts = FactRow::all(&facts, backend.sums())?;
+            let places = texts.share(&run, &mut facts);
+            let (facts, blobs) = bodies::apart(facts).await?;
+            let (name, rests) = (run.clone(), effect.rests());
+            let told = Told::Those(Watched::Facts(run.clone()));
+            let prepared = journal::Prepared { run, facts, effect, close, blobs };
+            let appended = backend.write(told, prepared).await;
+            match appended {
+                Ok(()) if !rests => texts.learn(&name, places),
+                _ => texts.forget(&name),
+            }
+            appended
+        })
+    }
+
+    fn load<'a>(&'a self, run: &'a RunId, after: u64, limit: usize) -> Answer<'a, Vec<Event>> {
+        Box::pin(self.backend().read(journal::Load { run: run.clone(), after, limit }))
+    }
+
+    fn run<'a>(&'a self, run: &'a RunId) -> Answer<'a, Option<RunRow>> {
+        Box::pin(self.backend().read(runs::Find(run.clone())))
+    }
+
+    fn runs(&self, filter: RunFilter) -> Answer<'_, Vec<RunRow>> {
+        Box::pin(self.backend().read(runs::List(filter)))
+    }
+
+    fn remember_plan<'a>(&'a self, digest: &'a str, plan: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move {
+            // It is nearly always stored, and then nothing waits for the disk.
+            if self.plan(digest).await?.is_some() {
+                return Ok(());
+            }
+            let (digest, plan) = (digest.to_owned(), plan.to_owned());
+            self.backend().write(Told::None, runs::RememberPlan { digest, plan }).await
+        })
+    }
+
+    fn plan<'a>(&'a self, digest: &'a str) -> Answer<'a, Option<String>> {
+        Box::pin(self.backend().read(runs::Plan(digest.to_owned())))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn verify<'a>(&'a self, run: &'a RunId) -> Answer<'a, Verified> {
+        Box::pin(self.backend().read(verify::Verify(run.clone())))
+    }
+}
+
+impl<B: Backend> SessionStore for SqlStore<B> {
+    fn session<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Option<Session>> {
+        Box::pin(self.backend().read(sessions::Find(session.clone())))
+    }
+
+    fn sessions(&self, filter: SessionFilter) -> Answer<'_, Vec<Session>> {
+        Box::pin(self.backend().read(sessions::List(filter)))
+    }
+
+    fn open_session(&self, session: Session) -> Answer<'_, ()> {
+        Box::pin(self.backend().write(Told::None, sessions::Open(session)))
+    }
+
+    fn rename_session<'a>(
+        &'a self,
+        session: &'a SessionId,
+        name: &'a str,
+        now: Timestamp,
+    ) -> Answer<'a, ()> {
+        let rename = sessions::Rename { id: session.clone(), name: name.to_owned(), now };
+        Box::pin(self.backend().write(Told::None, rename))
+    }
+
+    fn patch_session<'a>(
+        &'a self,
+        session: &'a SessionId,
+        patches: &'a [Patch],
+        now: Timestamp,
+    ) -> Answer<'a, Session> {
+        let (id, patches) = (session.clone(), patches.to_vec());
+        let patch = sessions::PatchState { id, patches, now, seen: None };
+        Box::pin(self.backend().write(Told::None, patch))
+    }
+
+    fn delete_session<'a>(&'a self, session: &'a SessionId) -> Answer<'a, bool> {
+        Box::pin(self.backend().write(Told::All, sessions::Delete(session.clone())))
+    }
+}
+
+impl<B: Backend> Inbox for SqlStore<B> {
+    fn submit(&self, signal: Signal) -> Answer<'_, bool> {
+        let told = Told::Those(Watched::Signals);
+        Box::pin(self.backend().write(told, signals::Submit(signal)))
+    }
+
+    fn inbox<'a>(&'a self, run: &'a RunId) -> Answer<'a, Vec<Signal>> {
+        Box::pin(self.backend().read(signals::Inbox(run.clone())))
+    }
+
+    fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
+        self.backend().changed(watched)
+    }
+}
+
+impl<B: Backend> Leases for SqlStore<B> {
+    fn claim(&self, claim: Claim) -> Answer<'_, Claimed> {
+        Box::pin(self.backend().write(Told::None, signals::ClaimRun(claim)))
+    }
+
+    fn release<'a>(&'a self, run: &'a RunId, driver: &'a str) -> Answer<'a, ()> {
+        let release = signals::Release { run: run.clone(), driver: driver.to_owned() };
+        Box::pin(self.backend().write(Told::None, release))
+    }
+
+    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Vec<Signal>> {
+        let heartbeat = signals::Heartbeat { driver: driver.to_owned(), now };
+        Box::pin(async move {
+            let (backend, sums) = (self.backend(), self.backend().sums());
+            let found = backend.write(Told::None, heartbeat).await?;
+            found.into_iter().map(|columns| columns.signal(sums)).collect()
+        })
+    }
+
+    fn waiting<'a>(
+        &'a self,
+        workflow: &'a WorkflowId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Answer<'a, Vec<RunRow>> {
+        let waiting = runs::Waiting { workflow: workflow.clone(), now, limit };
+        Box::pin(self.backend().read(waiting))
+    }
+}

@@ -1,0 +1,247 @@
+//! The journal: appends, and loading facts with their bodies put together.
+
+use crate::backend::{Attempt, Columns, Connection, Value, Work};
+use crate::bodies::{self, Blob, FactRow, corrupt};
+use crate::errors::{Failure, sealed};
+use crate::query::SELECT_JOURNAL;
+use crate::rows::{self, Effect, JournalColumns, from_column, to_column};
+use crate::shared;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use stepwright_core::journal::SessionClose;
+use stepwright_core::{Event, RunId, Timestamp};
+
+/// The largest append that is written on the thread of its caller, in bytes.
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
+const QUICK_BYTES_MAX: usize = 256 * 1024;
+
+/// An append whose JSON is written already: that is work for the many callers, and not for the one
+/// connection that writes.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) run: RunId,
+    pub(crate) facts: Vec<FactRow>,
+    pub(crate) effect: Effect,
+    pub(crate) close: Option<SessionClose>,
+    pub(crate) blobs: Vec<Blob>,
+}
+
+impl<C: Connection> Work<C> for Prepared {
+    type Made = ();
+
+    fn is_quick(&self) -> bool {
+        let bytes: usize = self.facts.iter().map(FactRow::bytes).sum();
+        self.blobs.is_empty() && bytes <= QUICK_BYTES_MAX
+    }
+
+    async fn make(&mut self, c: &mut C, attempt: Attempt) -> Result<(), Failure<C::Error>> {
+        c.append(self, attempt).await
+    }
+}
+
+const LOAD: &str = "SELECT seq, path, at, body, shared, blob, sum, chain, key_id
+    FROM journal
+    WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND seq >= $2 ORDER BY seq LIMIT $3";
+
+/// A fact as its row has it.
+struct Kept {
+    sequence: u64,
+    path: Vec<u8>,
+    at: Timestamp,
+    body: Vec<u8>,
+    shared: Option<String>,
+    blob: Option<String>,
+    sum: Option<i64>,
+    chain: Option<Vec<u8>>,
+    key_id: Option<String>,
+}
+
+/// A fact whose body is put together.
+pub(crate) struct Whole {
+    pub(crate) sequence: u64,
+    pub(crate) path: Vec<u8>,
+    pub(crate) at: Timestamp,
+    pub(crate) body: Vec<u8>,
+    pub(crate) sum: Option<i64>,
+    pub(crate) chain: Option<Vec<u8>>,
+}
+
+/// Loads facts without looking into their bodies.
+pub(crate) async fn load<C: Connection>(
+    c: &mut C,
+    run: &RunId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Whole>, Failure<C::Error>> {
+    let from = i64::try_from(after).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let read = |row: &C::Row<'_>| {
+        Ok(Kept {
+            sequence: from_column(row.number(0)?),
+            path: row.text_bytes(1)?.to_vec(),
+            at: Timestamp(from_column(row.number(2)?)),
+            body: row.text_bytes(3)?.to_vec(),
+            shared: row.maybe_text(4)?,
+            blob: row.maybe_text(5)?,
+            sum: row.maybe_number(6)?,
+            chain: row.maybe_blob(7)?,
+            key_id: row.maybe_text(8)?,
+        })
+    };
+    let values = [run.as_str().into(), from.into(), limit.into()];
+    let kept = c.select(LOAD, &values, read).await?;
+    let others = Others::of(c, run, after, &kept).await?;
+    let mut facts = Vec::with_capacity(kept.len());
+    for Kept { sequence, path, at, body, shared, blob, sum, chain, key_id } in kept {
+        if let Some(key) = key_id {
+            return Err(sealed(format_args!("fact {sequence} of run `{run}`"), &key).into());
+        }
+        let body = match (shared, blob) {
+            (None, None) => body,
+            (shared, blob) => others
+                .whole(sequence, &body, shared.as_deref(), blob.as_deref())
+                .map_err(|what| corrupt(run, sequence, &path, what))?,
+        };
+        facts.push(Whole { sequence, path, at, body, sum, chain });
+    }
+    Ok(facts)
+}
+
+/// Loads facts.
+pub(crate) struct Load {
+    pub(crate) run: RunId,
+    pub(crate) after: u64,
+    pub(crate) limit: usize,
+}
+
+impl<C: Connection> Work<C> for Load {
+    type Made = Vec<Event>;
+
+    async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
+        let (run, sums) = (&self.run, c.sums());
+        let mut facts = Vec::new();
+        for fact in load(c, run, self.after, self.limit).await? {
+            let Whole { sequence, path, at, body, sum, .. } = fact;
+            let expected = self.after + facts.len() as u64;
+            facts.push(rows::fact(run, expected, (sequence, &path, at), &body, sums, sum)?);
+        }
+        if facts.len() < self.limit {
+            check_end(c, run).await?;
+        }
+        Ok(facts)
+    }
+}
+
+/// Refuses a journal whose last facts are missing.
+pub(crate) async fn check_end<C: Connection>(
+    c: &mut C,
+    run: &RunId,
+) -> Result<(), Failure<C::Error>> {
+    let read = |row: &C::Row<'_>| {
+        Ok(JournalColumns {
+            status: row.text(0)?,
+            updated_at: row.number(1)?,
+            wake_at: row.maybe_number(2)?,
+            facts: row.maybe_number(3)?,
+            status_sum: row.maybe_number(4)?,
+            last: row.maybe_number(5)?,
+        })
+    };
+    let sums = c.sums();
+    match c.select(SELECT_JOURNAL, &[run.as_str().into()], read).await?.pop() {
+        Some(columns) => Ok(columns.check(run, sums)?),
+        None => Ok(()),
+    }
+}
+
+/// The parts of the bodies of a page that are not in their rows.
+#[derive(Default)]
+struct Others {
+    /// The bodies of facts that have texts of others, as they are kept: without those in `blobs`.
+    facts: HashMap<u64, (Vec<u8>, Option<String>)>,
+    blobs: HashMap<String, Vec<u8>>,
+}
+
+impl Others {
+    async fn of<C: Connection>(
+        c: &mut C,
+        run: &RunId,
+        after: u64,
+        page: &[Kept],
+    ) -> Result<Self, Failure<C::Error>> {
+        let (mut others, mut before) = (Self::default(), BTreeSet::new());
+        let mut wanted = HashSet::<String>::new();
+        for row in page {
+            wanted.extend(row.blob.clone());
+            // A column that cannot be read is reported when the fact is put together.
+            let sources = row.shared.as_deref().and_then(|shared| shared::sources(shared).ok());
+            for source in sources.unwrap_or_default() {
+                let at = source.checked_sub(after).and_then(|at| usize::try_from(at).ok());
+                match at.and_then(|at| page.get(at)) {
+                    Some(row) => {
+                        others.facts.insert(source, (row.body.clone(), row.blob.clone()));
+                    }
+                    None => drop(before.insert(to_column(source))),
+                }
+            }
+        }
+        if !before.is_empty() {
+            let before: Vec<i64> = before.into_iter().collect();
+            let read = |row: &C::Row<'_>| {
+                let (sequence, blob, key) =
+                    (row.number(0)?, row.maybe_text(2)?, row.maybe_text(3)?);
+                if let Some(key) = key {
+                    return Err(sealed(format_args!("fact {sequence} of run `{run}`"), &key).into());
+                }
+                Ok((sequence, row.text_bytes(1)?.to_vec(), blob))
+            };
+            let values = [run.as_str().into(), Value::Numbers(&before)];
+            for (sequence, body, blob) in c.select(C::DIALECT.select_sources, &values, read).await?
+            {
+                wanted.extend(blob.clone());
+                others.facts.insert(from_column(sequence), (body, blob));
+            }
+        }
+        if !wanted.is_empty() {
+            let wanted: Vec<String> = wanted.into_iter().collect();
+            let read = |row: &C::Row<'_>| {
+                let (hash, key) = (row.text(0)?, row.maybe_text(2)?);
+                match key {
+                    Some(key) => Err(sealed(format_args!("blob `{hash}`"), &key).into()),
+                    None => Ok((hash, row.blob(1)?)),
+                }
+            };
+            let found = c.select(C::DIALECT.select_blobs, &[Value::Texts(&wanted)], read).await?;
+            others.blobs.extend(found);
+        }
+        Ok(others)
+    }
+
+    /// Returns the body of a fact as it was appended.
+    ///
+    /// # Errors
+    /// The damage.
+    fn whole(
+        &self,
+        sequence: u64,
+        body: &[u8],
+        shared: Option<&str>,
+        blob: Option<&str>,
+    ) -> Result<Vec<u8>, String> {
+        let body = match blob {
+            Some(hash) => self.unpack(hash)?,
+            None => body.to_vec(),
+        };
+        let Some(shared) = shared else { return Ok(body) };
+        shared::whole(sequence, &body, shared, |source| {
+            let missing = || format!("a text of it was in fact {source}, which is missing");
+            match self.facts.get(&source).ok_or_else(missing)? {
+                (_, Some(hash)) => self.unpack(hash),
+                (body, None) => Ok(body.clone()),
+            }
+        })
+    }
+
+    fn unpack(&self, hash: &str) -> Result<Vec<u8>, String> {
+        bodies::unpack(hash, self.blobs.get(hash).map(|packed| &**packed))
+    }
+}

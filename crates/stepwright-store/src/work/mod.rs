@@ -1,0 +1,7 @@
+//! The operations of a store, in the SQL that the databases share.
+
+pub(crate) mod journal;
+pub(crate) mod runs;
+pub(crate) mod sessions;
+pub(crate) mod signals;
+pub(crate) mod verify;

@@ -1,0 +1,145 @@
+//! Databases that programs of every format wrote: they open, and have what was written.
+//!
+//! The fixtures are named after the version of their tables. The first version has none: its tables
+//! are made where they are tested.
+
+use crate::support::{answer, completed, facts, id, start, steps};
+use stepwright_core::event::Reply;
+use stepwright_core::store::{RunFilter, Wish};
+use stepwright_core::{Answer, Event, EventKind, RunStatus, Store};
+
+/// Without the first two, which have no chain hashes in PostgreSQL.
+#[cfg(all(unix, feature = "postgres"))]
+const CHAINED_FROM: u32 = 4;
+
+/// The facts of the fixtures' first run.
+fn first_run() -> Vec<Event> {
+    let text = "a text that is long enough to be written once. ".repeat(9);
+    let step = EventKind::StepCancelled { partial: text.as_str().into() };
+    let large = EventKind::StepCancelled { partial: "large ".repeat(60_000).as_str().into() };
+    let kinds = vec![start(), steps(1), step.clone(), step, large, completed(&text)];
+    facts("r", 0, kinds).facts
+}
+
+/// Checks what the program that wrote a fixture has written. `chained` if the facts are linked.
+async fn check(store: &dyn Store, chained: bool) {
+    assert_eq!(store.load(&id("r"), 0, 99).await.unwrap(), first_run());
+    assert_eq!(store.load(&id("r"), 3, 1).await.unwrap(), first_run()[3..4]);
+    let runs = store.runs(RunFilter::default()).await.unwrap();
+    let found: Vec<_> = runs.iter().map(|row| (row.run_id.as_str(), row.status)).collect();
+    let wanted =
+        [("r3", RunStatus::Running), ("r2", RunStatus::Paused), ("r", RunStatus::Completed)];
+    assert_eq!(found, wanted);
+    assert_eq!(runs[0].driver.as_deref(), Some("host:1"));
+    let session = store.session(&"s".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(session.name.as_deref(), Some("Bridges"));
+    assert_eq!((session.state["seen"].as_i64(), session.metrics.runs), (Some(1), 1));
+    let inbox = store.inbox(&id("r2")).await.unwrap();
+    assert_eq!(inbox, [answer("r2", "a")]);
+    let approves = |reply: &Reply| matches!(reply.answer, Answer::Approve);
+    assert!(matches!(&inbox[0].wish, Wish::Answer(reply) if approves(reply)));
+    assert_eq!(store.plan("d1").await.unwrap().as_deref(), Some(r#"{"steps": []}"#));
+    for (run, facts) in [("r", 6), ("r2", 2), ("r3", 1)] {
+        let verified = store.verify(&id(run)).await.unwrap();
+        assert_eq!((verified.facts, verified.is_chained()), (facts, chained), "{run}");
+        assert_eq!(verified.head.is_some(), chained, "{run}");
+    }
+
+    // And it goes on: what is appended now is linked.
+    store.append(facts("r3", 1, vec![steps(1), completed("done")])).await.unwrap();
+    let verified = store.verify(&id("r3")).await.unwrap();
+    assert_eq!((verified.facts, verified.chained), (3, if chained { 3 } else { 2 }));
+    assert!(store.delete_session(&"s".parse().unwrap()).await.unwrap());
+    assert!(store.runs(RunFilter::default()).await.unwrap().is_empty());
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn sqlite_files_of_every_format_open_and_have_what_was_written() {
+    for format in [2, 3, 4] {
+        let fixture = format!("{}/tests/fixtures/format-{format}.db", env!("CARGO_MANIFEST_DIR"));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        std::fs::copy(&fixture, &path).unwrap_or_else(|error| panic!("{fixture}: {error}"));
+        let version = |path: &std::path::Path| {
+            let file = rusqlite::Connection::open(path).unwrap();
+            file.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).unwrap()
+        };
+        assert_eq!(version(&path), format, "the fixture is not of its format");
+        let store = stepwright_store::Sqlite::open(&path).await.unwrap();
+        check(&store, true).await;
+        drop(store);
+        assert_eq!(version(&path), 4);
+    }
+}
+
+#[cfg(all(unix, feature = "postgres"))]
+#[tokio::test]
+async fn postgresql_dumps_of_every_format_open_and_have_what_was_written() {
+    let Some(server) = stepwright_testing::postgres::server() else { return };
+    for format in [2, 3, 4] {
+        let fixture = format!("{}/tests/fixtures/format-{format}.sql", env!("CARGO_MANIFEST_DIR"));
+        let dump = std::fs::read_to_string(&fixture).unwrap();
+        let statements: Vec<&str> =
+            dump.lines().filter(|line| !line.is_empty() && !line.starts_with("--")).collect();
+        let address = server.database();
+        let database = address.rsplit('/').next().unwrap();
+        server.sql(database, &statements.join(" "));
+        let versions = "SELECT max(version) FROM stepwright.stepwright_migrations";
+        assert_eq!(server.sql(database, versions), format!("{format}\n"));
+        let store = stepwright_store::Postgres::connect(&address).await.unwrap();
+        check(&store, format >= CHAINED_FROM).await;
+        assert_eq!(server.sql(database, versions), "4\n");
+    }
+}
+
+/// Writes the fixtures of the format that this program writes: `cargo test -p stepwright-store
+/// --all-features -- --ignored the_fixtures_of_this_format`. Only for a new format.
+#[cfg(all(unix, feature = "postgres", feature = "sqlite"))]
+#[tokio::test]
+#[ignore = "writes into the source tree"]
+async fn the_fixtures_of_this_format_are_written() {
+    use stepwright_core::journal::SessionClose;
+    use stepwright_core::{Patch, Timestamp};
+
+    async fn write(store: &dyn Store) {
+        let mut begin = facts("r", 0, vec![]);
+        begin.facts = first_run();
+        let last = begin.facts.pop().unwrap();
+        store.append(begin).await.unwrap();
+        let mut end = facts("r", 0, vec![]);
+        end.facts = vec![last];
+        let patches = vec![Patch::set("seen", 1)];
+        end.close = Some(SessionClose { patches, ..SessionClose::default() });
+        store.append(end).await.unwrap();
+        let paused = vec![start(), EventKind::WorkflowPaused { until: None }];
+        let driver = Some("host:1".into());
+        let mut append = facts("r2", 0, paused);
+        append.driver.clone_from(&driver);
+        store.append(append).await.unwrap();
+        store.submit(answer("r2", "a")).await.unwrap();
+        let mut append = facts("r3", 0, vec![start()]);
+        append.driver = driver;
+        store.append(append).await.unwrap();
+        let (session, now) = ("s".parse().unwrap(), Timestamp(1_780_000_000_009));
+        store.rename_session(&session, "Bridges", now).await.unwrap();
+        store.remember_plan("d1", r#"{"steps": []}"#).await.unwrap();
+        store.heartbeat("host:1", Timestamp(1_780_000_000_000)).await.unwrap();
+    }
+
+    let fixture = format!("{}/tests/fixtures/format-4", env!("CARGO_MANIFEST_DIR"));
+    let _ = std::fs::remove_file(format!("{fixture}.db"));
+    write(&stepwright_store::Sqlite::open(format!("{fixture}.db")).await.unwrap()).await;
+    let server = stepwright_testing::postgres::server().expect("a server");
+    let address = server.database();
+    write(&stepwright_store::Postgres::connect(&address).await.unwrap()).await;
+    let dump = std::process::Command::new("pg_dump")
+        .args(["--schema=stepwright", "--inserts", "--no-owner", "--no-privileges", &address])
+        .output()
+        .unwrap();
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    let text = String::from_utf8(dump.stdout).unwrap();
+    // Commands of `psql`, which older ones do not know.
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('\\')).collect();
+    std::fs::write(format!("{fixture}.sql"), lines.join("\n") + "\n").unwrap();
+}
