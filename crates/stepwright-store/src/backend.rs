@@ -4,9 +4,9 @@
 //! connection, the thread and the transaction for it.
 
 use crate::errors::Failure;
+use crate::operations::journal::Prepared;
 use crate::rows::SignalValues;
 use crate::sums::Sums;
-use crate::work::journal::Prepared;
 use std::borrow::Cow;
 use std::fmt::Debug;
 use stepwright_core::store::Watched;

@@ -28,6 +28,7 @@ mod bodies;
 mod decoding;
 mod durability;
 mod errors;
+mod operations;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;
@@ -39,7 +40,6 @@ mod sqlite;
 mod store;
 mod sums;
 mod watch;
-mod work;
 
 #[doc(hidden)]
 pub use decoding::decode_row;

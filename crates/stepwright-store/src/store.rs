@@ -2,9 +2,9 @@
 
 use crate::backend::{Backend, Told};
 use crate::bodies::{self, FactRow};
+use crate::operations::{journal, runs, sessions, signals, verify};
 use crate::rows::Effect;
 use crate::shared::Texts;
-use crate::work::{journal, runs, sessions, signals, verify};
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;

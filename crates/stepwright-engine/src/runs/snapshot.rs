@@ -12,6 +12,22 @@ use stepwright_core::{
 const PAGE: usize = 10_000;
 
 /// One run as it stood in its store when it was loaded: see [`Runs::load`](super::Runs::load).
+///
+/// ```
+/// # use stepwright_core::{AnyStore, Memory, RunStatus};
+/// # use stepwright_engine::{Runs, Workflow};
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
+/// # let memory = Memory::default();
+/// # let workflow = Workflow::builder("Greeting").store(memory.clone()).step(greet).build()?;
+/// # let run = workflow.run("Ada").await?.run_id;
+/// let snapshot = Runs::of(AnyStore::new(memory)).load(&run).await?;
+/// assert_eq!(snapshot.status(), RunStatus::Completed);
+/// assert!(snapshot.unanswered().is_empty() && snapshot.row().driver.is_none());
+/// assert_eq!(snapshot.into_output().content.text(), "Hello Ada");
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Snapshot {
     row: RunRow,

@@ -3,10 +3,10 @@
 use super::append;
 use super::errors::Failure;
 use crate::backend::{Attempt, Columns, Dialect, Value};
+use crate::operations::journal::Prepared;
 use crate::query::select_sessions;
 use crate::rows::SignalValues;
 use crate::sums::Sums;
-use crate::work::journal::Prepared;
 use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, Error as SqlError, OptionalExtension as _, Row, params_from_iter};
 use std::borrow::Cow;

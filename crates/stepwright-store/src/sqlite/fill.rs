@@ -2,9 +2,9 @@
 
 use super::database::{Database, at_once};
 use super::errors::Failure;
+use crate::operations::journal::{self, Whole};
 use crate::rows::to_column;
 use crate::sums::{Chain, RunIdentity, RunState, SessionValues, Sums};
-use crate::work::journal::{self, Whole};
 use rusqlite::{Connection, params};
 use stepwright_core::{RunId, StoreError};
 

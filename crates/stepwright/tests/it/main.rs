@@ -17,6 +17,7 @@ mod fork;
 #[cfg(feature = "providers")]
 mod gateway;
 mod limits;
+mod mutants;
 mod pages;
 mod parity;
 mod partial_failure;
