@@ -135,7 +135,7 @@ async fn an_answer_that_is_cut_off_is_an_error() {
 #[tokio::test]
 async fn a_refusal_and_an_empty_answer_are_errors() {
     let error = failure(Reply::text("I cannot.").with_stop(StopReason::Refused)).await;
-    assert!(error.data.message.ends_with("would not answer: I cannot."), "{error}");
+    assert!(error.data.message.ends_with("refused to answer: I cannot."), "{error}");
     assert!(!error.data.retryable);
     let error = failure(Reply::text("")).await;
     assert!(error.data.message.contains("without an answer"), "{error}");
