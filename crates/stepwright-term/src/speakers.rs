@@ -1,50 +1,50 @@
-//! Who speaks: one at a time, so that it can be read.
+//! The queue of speakers: concurrent steps take turns, so that their text stays readable.
 
 use std::collections::VecDeque;
 use stepwright_core::StepPath;
 
-/// Gives the floor to one speaker after the other. Whoever speaks first goes on until it has ended;
-/// what others say meanwhile is kept, in the order in which they began.
+/// Orders the text of concurrent speakers. The first one speaks until it has ended; what the others
+/// say meanwhile is kept, in the order in which they started.
 #[derive(Debug)]
-pub(crate) struct Floor<P> {
-    /// The first one has the floor.
+pub(crate) struct SpeakerQueue<P> {
+    /// The first speaker is the current one.
     speakers: VecDeque<Speaker<P>>,
 }
 
 #[derive(Debug)]
 struct Speaker<P> {
     path: StepPath,
-    /// What was not heard yet. The first one has nothing here.
+    /// The pieces to release later. Always empty for the current speaker.
     kept: Vec<P>,
     ended: bool,
 }
 
-/// What is heard.
+/// A piece of the queue's output.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Heard<P> {
-    /// Somebody begins.
+pub(crate) enum QueueOutput<P> {
+    /// The next speaker starts.
     Speaker(StepPath),
-    /// Who has the floor says this.
+    /// The current speaker says this.
     Piece(StepPath, P),
 }
 
-impl<P> Default for Floor<P> {
+impl<P> Default for SpeakerQueue<P> {
     fn default() -> Self {
         Self { speakers: VecDeque::new() }
     }
 }
 
-impl<P> Floor<P> {
-    /// Says something, which is heard now or later.
-    pub(crate) fn say(&mut self, path: &StepPath, piece: P, heard: &mut Vec<Heard<P>>) {
+impl<P> SpeakerQueue<P> {
+    /// Adds a piece. It is released now or when its speaker's turn comes.
+    pub(crate) fn say(&mut self, path: &StepPath, piece: P, heard: &mut Vec<QueueOutput<P>>) {
         match self.find(path) {
-            Some(0) => heard.push(Heard::Piece(path.clone(), piece)),
+            Some(0) => heard.push(QueueOutput::Piece(path.clone(), piece)),
             Some(at) => self.speakers[at].kept.push(piece),
             None => {
                 let mut speaker = Speaker { path: path.clone(), kept: Vec::new(), ended: false };
                 if self.speakers.is_empty() {
-                    heard.push(Heard::Speaker(path.clone()));
-                    heard.push(Heard::Piece(path.clone(), piece));
+                    heard.push(QueueOutput::Speaker(path.clone()));
+                    heard.push(QueueOutput::Piece(path.clone(), piece));
                 } else {
                     speaker.kept.push(piece);
                 }
@@ -53,26 +53,28 @@ impl<P> Floor<P> {
         }
     }
 
-    /// Has said everything.
-    pub(crate) fn end(&mut self, path: &StepPath, heard: &mut Vec<Heard<P>>) {
+    /// Ends a speaker and releases the pieces of those that follow.
+    pub(crate) fn end(&mut self, path: &StepPath, heard: &mut Vec<QueueOutput<P>>) {
         let Some(at) = self.find(path) else { return };
         self.speakers[at].ended = true;
         while self.speakers.front().is_some_and(|first| first.ended) {
             self.speakers.pop_front();
             if let Some(next) = self.speakers.front_mut() {
-                heard.push(Heard::Speaker(next.path.clone()));
+                heard.push(QueueOutput::Speaker(next.path.clone()));
                 let kept = std::mem::take(&mut next.kept);
-                heard.extend(kept.into_iter().map(|piece| Heard::Piece(next.path.clone(), piece)));
+                heard.extend(
+                    kept.into_iter().map(|piece| QueueOutput::Piece(next.path.clone(), piece)),
+                );
             }
         }
     }
 
-    /// Whether it has said something, and has not ended.
-    pub(crate) fn knows(&self, path: &StepPath) -> bool {
+    /// Returns `true` if this speaker has said something and has not ended.
+    pub(crate) fn contains(&self, path: &StepPath) -> bool {
         self.find(path).is_some()
     }
 
-    /// Who has the floor.
+    /// Returns the current speaker.
     pub(crate) fn speaker(&self) -> Option<&StepPath> {
         self.speakers.front().map(|speaker| &speaker.path)
     }

@@ -1,4 +1,4 @@
-//! Text with styles, broken into lines that fit.
+//! Styled text, wrapped into lines.
 
 use crate::text::width_of_grapheme;
 use anstyle::Style;
@@ -6,12 +6,12 @@ use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// A piece of text that looks the same from its beginning to its end.
+/// A piece of text with one style.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) text: String,
     pub(crate) style: Style,
-    /// Where it leads.
+    /// The target of a link.
     pub(crate) link: Option<Arc<str>>,
 }
 
@@ -25,14 +25,14 @@ impl Span {
     }
 }
 
-/// What stands on one line.
+/// The spans of one line.
 pub(crate) type Line = Vec<Span>;
 
 pub(crate) fn width_of_line(line: &[Span]) -> usize {
     line.iter().map(|span| crate::text::width_of(&span.text)).sum()
 }
 
-/// Whether there are colours, and whether words can be links.
+/// The terminal's support for colors and links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Paint {
     pub(crate) color: bool,
@@ -40,7 +40,7 @@ pub(crate) struct Paint {
 }
 
 impl Paint {
-    /// `text` in this style, if colours are wanted.
+    /// Applies a style to `text` if colors are enabled.
     pub(crate) fn paint(self, style: Style, text: impl Display) -> String {
         if self.color && style != Style::new() {
             format!("{style}{text}{style:#}")
@@ -64,18 +64,18 @@ impl Paint {
     }
 }
 
-/// Breaks a text into lines of at most so many columns: between words where that is possible, and
-/// within them where it is not. A line break in it is one.
+/// Wraps a text into lines of at most `width` columns: between words where possible, otherwise
+/// within them. Line breaks in the text are kept.
 pub(crate) fn wrap(spans: &[Span], width: usize) -> Vec<Line> {
     break_into(spans, width, true)
 }
 
-/// Breaks code: only where it does not fit, and no space is lost.
+/// Wraps code: only where a line does not fit, and without losing spaces.
 pub(crate) fn wrap_code(spans: &[Span], width: usize) -> Vec<Line> {
     break_into(spans, width, false)
 }
 
-/// A letter, as people see it.
+/// A grapheme: a character as people see it.
 struct Cell<'a> {
     grapheme: &'a str,
     width: usize,
@@ -83,7 +83,7 @@ struct Cell<'a> {
 }
 
 fn break_into(spans: &[Span], width: usize, at_words: bool) -> Vec<Line> {
-    // Nothing is narrower than the widest letter.
+    // Wide graphemes take two columns.
     let width = width.max(2);
     let cells: Vec<Cell<'_>> = spans
         .iter()
@@ -116,7 +116,7 @@ fn break_into(spans: &[Span], width: usize, at_words: bool) -> Vec<Line> {
     lines
 }
 
-/// How many letters fit; at least one, or nothing would ever end.
+/// Returns the number of graphemes that fit, and at least one so that wrapping makes progress.
 fn fitting(cells: &[Cell<'_>], width: usize) -> usize {
     let mut used = 0;
     let fits = cells.iter().position(|cell| {
@@ -131,7 +131,7 @@ fn break_at_word(cells: &[Cell<'_>], width: usize) -> usize {
     if end == cells.len() || cells[end].grapheme == " " {
         return end;
     }
-    // Scripts without spaces have wide letters, between any two of which a line may end.
+    // Scripts without spaces use wide characters; a line may end between any two of them.
     let breaks = |at: &usize| {
         cells[at - 1].grapheme == " " || (cells[at - 1].width == 2 && cells[*at].width == 2)
     };

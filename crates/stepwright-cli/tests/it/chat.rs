@@ -154,7 +154,7 @@ fn commands_do_what_they_say() {
     obeys("/events on", "every event is shown");
     obeys("/retry", "completed greet");
     obeys("/events off", "events are not shown");
-    obeys("/hisotry", "error: there is no command `/hisotry`; is it `/history`?");
+    obeys("/hisotry", "error: there is no command `/hisotry`; did you mean `/history`?");
     obeys("//Ada", "Hello /Ada!");
     obeys("/session s-2", "session s-2 · 0 runs so far");
     obeys("/session s-1", "session s-1 · 4 runs so far");

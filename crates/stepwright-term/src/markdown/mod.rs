@@ -1,5 +1,5 @@
-//! Markdown as it comes, piece by piece: what is finished is given once, and what is open can be
-//! looked at again and again.
+//! A streaming Markdown renderer: finished lines are returned once, and the open block can be
+//! rendered repeatedly.
 
 mod lines;
 mod render;
@@ -10,68 +10,68 @@ use crate::text::Cleaner;
 use anstyle::Style;
 use lines::{Fence, Item};
 
-/// How long a block may become before its beginning is given as if it were finished, in bytes. An
-/// open block is read again for every frame, so this bounds what a frame costs.
+/// The size at which an open block is split, in bytes. An open block is rendered for every frame,
+/// so this bounds the cost of a frame.
 const OPEN_BYTES_MAX: usize = 16 * 1024;
 
-/// How Markdown looks.
+/// The width and colors of rendered Markdown.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
+pub(crate) struct MarkdownOptions {
     pub(crate) width: usize,
     pub(crate) paint: Paint,
 }
 
-/// Renders Markdown that comes in pieces.
+/// Renders Markdown that arrives in pieces.
 ///
-/// A block that has ended is rendered once and never again. Only the one at the end, which may
-/// still change its meaning, is rendered whenever somebody looks at it.
+/// A finished block is rendered once. Only the last block, whose meaning may still change, is
+/// rendered for every frame.
 #[derive(Debug)]
 pub(crate) struct Markdown {
-    look: Look,
+    options: MarkdownOptions,
     cleaner: Cleaner,
-    /// The lines of the block that is open.
+    /// The lines of the open block.
     held: String,
-    /// The line that has not ended.
+    /// The incomplete last line.
     partial: String,
     block: Block,
-    /// Whether a blank line follows what is held.
+    /// `true` if a blank line follows the held text.
     blank: bool,
-    /// Whether something has been given, so that what follows needs room above it.
+    /// `true` if lines were returned, so that the next block needs a blank line above it.
     given: bool,
-    /// Whether what is held goes on from what was given already.
+    /// `true` if the held text continues text that was already returned.
     goes_on: bool,
-    /// How many bytes were read, those read several times counted as often.
+    /// The number of bytes processed, counting repeated reads.
     work: u64,
 }
 
 #[derive(Debug)]
 enum Block {
     Nothing,
-    /// A paragraph, a table, indented code: whatever a blank line ends.
+    /// A paragraph, a table or indented code: anything that a blank line ends.
     Text,
     Quote,
     List(List),
-    /// Code between fences, the lines of which are given at once.
+    /// Fenced code, whose lines are returned at once.
     Code(Fence),
 }
 
 #[derive(Debug)]
 struct List {
     item: Item,
-    /// The number of the item that is held, if the list has numbers.
+    /// The number of the held item, in a numbered list.
     number: Option<u64>,
-    /// Whether it is not the first item.
+    /// `true` except for the first item.
     follows: bool,
-    /// Whether blank lines stand between items.
+    /// `true` if blank lines separate the items.
     loose: bool,
-    /// Code within the item.
+    /// Fenced code inside the item.
     code: Option<Fence>,
 }
 
 impl Markdown {
-    pub(crate) fn new(look: Look) -> Self {
+    pub(crate) fn new(options: MarkdownOptions) -> Self {
         Self {
-            look,
+            options,
             cleaner: Cleaner::default(),
             held: String::new(),
             partial: String::new(),
@@ -83,12 +83,12 @@ impl Markdown {
         }
     }
 
-    /// From now on, there is more or less room.
+    /// Sets a new width.
     pub(crate) fn resize(&mut self, width: usize) {
-        self.look.width = width;
+        self.options.width = width;
     }
 
-    /// Takes a piece of text. Gives the lines that are finished by it.
+    /// Adds a piece of text and returns the lines that it completes.
     pub(crate) fn push(&mut self, piece: &str) -> Vec<Line> {
         self.work += piece.len() as u64;
         let mut cleaned = String::with_capacity(piece.len());
@@ -107,7 +107,7 @@ impl Markdown {
         lines
     }
 
-    /// The lines of what is open, as they would be if nothing followed.
+    /// Returns the lines of the open block, as they look if nothing follows.
     pub(crate) fn open(&mut self) -> Vec<Line> {
         let mut lines = Vec::new();
         match &self.block {
@@ -117,7 +117,7 @@ impl Markdown {
             }
             Block::Code(_) => {}
             _ if self.held.is_empty() && self.partial.trim().is_empty() => {}
-            // What has begun may be the next block, or belong to this one. Nobody knows yet.
+            // The partial line may start a new block or belong to this one; assume the latter.
             _ => {
                 self.room(&mut lines);
                 let text = format!("{}{}", self.held, self.partial);
@@ -127,7 +127,7 @@ impl Markdown {
         lines
     }
 
-    /// Nothing follows. Gives the lines that are left.
+    /// Ends the text and returns its remaining lines.
     pub(crate) fn finish(&mut self) -> Vec<Line> {
         let mut lines = Vec::new();
         if !self.partial.is_empty() {
@@ -139,13 +139,13 @@ impl Markdown {
         lines
     }
 
-    /// How many bytes were read, those read several times counted as often.
+    /// Returns the number of bytes processed, counting repeated reads.
     #[cfg(test)]
     pub(crate) fn work(&self) -> u64 {
         self.work
     }
 
-    /// Takes a whole line.
+    /// Adds a complete line.
     fn take(&mut self, line: &str, lines: &mut Vec<Line>) {
         match &mut self.block {
             Block::Code(fence) => {
@@ -199,14 +199,14 @@ impl Markdown {
         self.take_outside(line, lines);
     }
 
-    /// Takes a line that is in no list and no code, and not blank.
+    /// Adds a nonblank line outside of lists and code.
     fn take_outside(&mut self, line: &str, lines: &mut Vec<Line>) {
         if let Some(fence) = Fence::of(line) {
             self.end(lines);
             self.room(lines);
             if !fence.language.is_empty() {
                 let label = Span::new(fence.language.clone(), Style::new().dimmed());
-                lines.extend(wrap_code(&[label], self.look.width));
+                lines.extend(wrap_code(&[label], self.options.width));
             }
             self.given = true;
             self.block = Block::Code(fence);
@@ -261,7 +261,7 @@ impl Markdown {
         }
     }
 
-    /// A line that does not end is given in parts.
+    /// Returns part of a line that is too long to hold.
     fn split(&mut self, lines: &mut Vec<Line>) {
         let at = self.partial.rfind(' ').map_or(self.partial.len(), |at| at + 1);
         let rest = self.partial.split_off(at);
@@ -291,14 +291,14 @@ impl Markdown {
         }
     }
 
-    /// The block has ended.
+    /// Ends the block.
     fn end(&mut self, lines: &mut Vec<Line>) {
         self.give(lines);
         self.block = Block::Nothing;
         self.goes_on = false;
     }
 
-    /// Gives what is held.
+    /// Renders the held text.
     fn give(&mut self, lines: &mut Vec<Line>) {
         if self.held.trim().is_empty() {
             self.held.clear();
@@ -311,7 +311,7 @@ impl Markdown {
         self.goes_on = false;
     }
 
-    /// Blocks are apart; items of a list only if they were written so.
+    /// Adds a blank line between blocks, but not between the items of a tight list.
     fn room(&self, lines: &mut Vec<Line>) {
         let tight = matches!(&self.block, Block::List(list) if list.follows && !list.loose);
         if self.given && !self.goes_on && !tight {
@@ -325,11 +325,11 @@ impl Markdown {
             Block::List(list) => list.number,
             _ => None,
         };
-        render::render(text, self.look, number)
+        render::render(text, self.options, number)
     }
 
     fn code_line(&self, line: &str) -> Vec<Line> {
-        render::code_lines(line, self.look)
+        render::code_lines(line, self.options)
     }
 }
 

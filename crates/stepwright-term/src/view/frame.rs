@@ -1,6 +1,6 @@
-//! What stands around what is said.
+//! Panels and indentation around the output.
 
-use crate::look::{Look, Style as Form};
+use crate::options::{RenderOptions, Style as Form};
 use crate::styled::{Line, Span, width_of_line, wrap};
 use crate::text::{beginning, end, harmless, width_of};
 use anstyle::{AnsiColor, Style};
@@ -13,54 +13,54 @@ pub(super) const fn color(color: AnsiColor) -> Style {
     color.on_default().bold()
 }
 
-/// How far what is nested is moved to the right, in columns for each level.
+/// The indentation of each nesting level, in columns.
 const INDENT: usize = 2;
 
-/// How far at the most: text needs the rest.
+/// The largest indentation, in columns: text needs the rest.
 const INDENTED_MAX: usize = 8;
 
-/// Draws what stands around what is said, in one style, at one width.
+/// Draws panels and lines in one style and width.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
-    pub(super) look: Look,
-    /// How wide a line may be.
+    pub(super) options: RenderOptions,
+    /// The widest line, in columns.
     pub(super) width: usize,
 }
 
-/// What a panel is about.
+/// The title of a panel.
 #[derive(Clone, Debug)]
 pub(super) struct Title {
     pub(super) path: StepPath,
-    /// Who does it, and with what.
+    /// The agent and its model.
     pub(super) by: Vec<String>,
 }
 
 impl Frame {
-    pub(super) fn new(look: Look, columns: usize) -> Self {
-        Self { look, width: look.width(columns) }
+    pub(super) fn new(options: RenderOptions, columns: usize) -> Self {
+        Self { options, width: options.width(columns) }
     }
 
     fn indent(&self, path: &StepPath) -> usize {
-        if self.look.style != Form::Panels {
+        if self.options.style != Form::Panels {
             return 0;
         }
         let depth = path.as_str().matches('/').count();
         (depth * INDENT).min(INDENTED_MAX).min(self.width / 8)
     }
 
-    /// How wide text in a panel may be.
+    /// Returns the width of text inside a panel.
     pub(super) fn inner(&self, path: &StepPath) -> usize {
-        match self.look.style {
+        match self.options.style {
             Form::Plain => self.width,
             _ => self.width - self.indent(path) - 2,
         }
     }
 
-    /// The beginning of a panel.
+    /// Returns the first line of a panel.
     pub(super) fn open(&self, title: &Title) -> String {
         let by: Vec<String> = title.by.iter().map(|by| harmless(by)).collect();
         let by = by.join(" · ");
-        if self.look.style == Form::Plain {
+        if self.options.style == Form::Plain {
             let by = if by.is_empty() { by } else { format!(" {by}") };
             return self.write(0, &[Span::plain(format!("[{}]{by}", label(&title.path)))]);
         }
@@ -74,34 +74,34 @@ impl Frame {
         self.rule(indent, line)
     }
 
-    /// The beginning of a panel that is about no step.
+    /// Returns the first line of a panel that does not belong to a step.
     pub(super) fn open_about(&self, about: &str, style: Style) -> String {
-        if self.look.style == Form::Plain {
+        if self.options.style == Form::Plain {
             return self.write(0, &[Span::plain(harmless(about))]);
         }
         let about = beginning(&harmless(about), self.width.saturating_sub(8));
         self.rule(0, vec![Span::new("╭─ ", DIM), Span::new(about, style)])
     }
 
-    /// A line up to the edge.
+    /// Fills a line up to the edge.
     fn rule(&self, indent: usize, mut line: Line) -> String {
         let rest = (self.width - indent).saturating_sub(width_of_line(&line) + 1);
         line.push(Span::new(format!(" {}", "─".repeat(rest)), DIM));
         self.write(indent, &line)
     }
 
-    /// A line in a panel.
+    /// Returns a line inside a panel.
     pub(super) fn body(&self, path: &StepPath, mut line: Line) -> String {
-        if self.look.style == Form::Plain {
+        if self.options.style == Form::Plain {
             return self.write(0, &line);
         }
         line.insert(0, Span::new(if line.is_empty() { "│" } else { "│ " }, DIM));
         self.write(self.indent(path), &line)
     }
 
-    /// The end of a panel.
+    /// Returns the last lines of a panel.
     pub(super) fn close(&self, path: &StepPath, end: Line) -> Vec<String> {
-        if self.look.style == Form::Plain {
+        if self.options.style == Form::Plain {
             return self.aside(path, vec![], end);
         }
         let indent = self.indent(path);
@@ -114,9 +114,9 @@ impl Frame {
         std::iter::once(first).chain(rest).map(|line| self.write(indent, &line)).collect()
     }
 
-    /// A line of its own about what is at this address, behind this mark.
+    /// Returns a line outside of panels about this path, after a mark.
     pub(super) fn aside(&self, path: &StepPath, mark: Line, text: Line) -> Vec<String> {
-        if self.look.style == Form::Plain {
+        if self.options.style == Form::Plain {
             let at = vec![Span::plain(format!("[{}] ", label(path)))];
             let line = if path.is_root() { text } else { [at, text].concat() };
             return wrap(&line, self.width).into_iter().map(|line| self.write(0, &line)).collect();
@@ -130,7 +130,7 @@ impl Frame {
             line.push(Span::plain("  "));
         }
         line.extend(text);
-        // What does not fit goes on below its beginning.
+        // Continuation lines are indented below the start.
         let before =
             std::iter::once(mark).chain(std::iter::repeat(vec![Span::plain(" ".repeat(hang))]));
         let lines = wrap(&line, width - hang);
@@ -141,14 +141,14 @@ impl Frame {
             .collect()
     }
 
-    /// The address of a step, of which its name stands out.
+    /// Returns the path of a step with its name highlighted.
     fn path(path: &StepPath, width: usize) -> Line {
         let path = label(path);
         let name = path.rfind('/').map_or(0, |at| at + 1);
         let (before, name) = path.split_at(name);
         let name = beginning(name, width);
         let before = end(before, width.saturating_sub(width_of(&name)));
-        // Names that are cut say nothing.
+        // A truncated name is useless, so remove it.
         let before = match before.strip_prefix('…') {
             Some(rest) => rest.find('/').map_or(String::new(), |at| format!("…{}", &rest[at..])),
             None => before,
@@ -157,7 +157,7 @@ impl Frame {
     }
 
     fn write(&self, indent: usize, line: &[Span]) -> String {
-        let line = self.look.paint.line(line);
+        let line = self.options.paint.line(line);
         format!("{:indent$}{line}", "").trim_end_matches(' ').to_owned()
     }
 }

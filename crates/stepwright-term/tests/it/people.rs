@@ -205,7 +205,7 @@ async fn nobody_is_asked_where_nobody_is() {
     let conversation = app.await.unwrap();
     assert!(conversation.last.unwrap().unwrap().is_paused());
     assert!(written.text().contains("waiting\na!confirm  a confirmation"), "{}", written.text());
-    assert!(written.text().contains("waits for nothing that can be answered here"));
+    assert!(written.text().contains("no pending requests that can be answered here"));
 }
 
 fn written_id() -> u32 {
