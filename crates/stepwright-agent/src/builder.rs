@@ -62,9 +62,9 @@ pub const TOOL_NAME_BYTES_MAX: usize = 64;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Agent(pub(crate) Arc<Definition>);
+pub struct Agent(pub(crate) Arc<AgentDefinition>);
 
-pub(crate) struct Definition {
+pub(crate) struct AgentDefinition {
     pub(crate) name: Arc<str>,
     pub(crate) model: AnyModel,
     pub(crate) instructions: Option<String>,
@@ -75,20 +75,20 @@ pub(crate) struct Definition {
     pub(crate) options: ModelOptions,
     pub(crate) output: Option<OutputSchema>,
     pub(crate) retry: RetryPolicy,
-    pub(crate) limits: Limits,
+    pub(crate) limits: AgentLimits,
     /// The content that must be unchanged when a run resumes.
     pub(crate) fingerprint: Fingerprint,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct AgentLimits {
     pub(crate) turns: u32,
     pub(crate) tool_timeout: Duration,
     pub(crate) tool_concurrency: usize,
     pub(crate) idle: Duration,
 }
 
-impl Definition {
+impl AgentDefinition {
     pub(crate) fn tool(&self, name: &str) -> Option<&AnyTool> {
         self.tools.iter().find(|tool| tool.spec().name == name)
     }
@@ -117,7 +117,7 @@ impl Agent {
             output: None,
             content: Fingerprint::default(),
             retry: RetryPolicy::default(),
-            limits: Limits {
+            limits: AgentLimits {
                 turns: TURNS,
                 tool_timeout: TOOL_TIMEOUT,
                 tool_concurrency: TOOL_CONCURRENCY,
@@ -206,7 +206,7 @@ pub struct AgentBuilder {
     output: Option<OutputSchema>,
     content: Fingerprint,
     retry: RetryPolicy,
-    limits: Limits,
+    limits: AgentLimits,
 }
 
 impl AgentBuilder {
@@ -395,7 +395,7 @@ impl AgentBuilder {
             limits: &self.limits,
         };
         let fingerprint = made_of.fingerprint().and(self.content);
-        Ok(Agent(Arc::new(Definition {
+        Ok(Agent(Arc::new(AgentDefinition {
             fingerprint,
             name: self.name.into(),
             model,
@@ -442,7 +442,7 @@ impl AgentBuilder {
                  with `.tool(…)`, or correct the name"
             ));
         }
-        let Limits { turns, tool_timeout, tool_concurrency, idle } = self.limits;
+        let AgentLimits { turns, tool_timeout, tool_concurrency, idle } = self.limits;
         if !(1..=TURNS_MAX).contains(&turns) {
             mistakes.push(format!("`max_turns` is {turns}; set 1 to {TURNS_MAX}"));
         }

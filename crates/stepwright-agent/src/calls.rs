@@ -1,6 +1,6 @@
 //! Executes the tool calls of one model turn.
 
-use crate::builder::Definition;
+use crate::builder::AgentDefinition;
 use crate::replay::TurnError;
 use futures_util::future::{Either, select, try_join_all};
 use futures_util::stream::FuturesUnordered;
@@ -40,7 +40,7 @@ const EXCERPT_BYTES_MAX: usize = 200;
 /// an execution with its own path, under which the journal keeps what an earlier process recorded
 /// of it.
 pub(crate) async fn call_tools(
-    agent: &Definition,
+    agent: &AgentDefinition,
     calls: &[ToolCall],
     cx: &StepContext,
 ) -> Result<Vec<ToolOutcome>, TurnError> {
@@ -53,8 +53,8 @@ pub(crate) async fn call_tools(
     let mut open = VecDeque::new();
     for (nth, prepared) in try_join_all(prepared).await?.into_iter().enumerate() {
         let (ended, ready) = match prepared {
-            Prepared::Ended(outcome) => (Some(outcome), None),
-            Prepared::Ready(ready) => (None, Some(ready)),
+            PreparedCall::Ended(outcome) => (Some(outcome), None),
+            PreparedCall::Ready(ready) => (None, Some(ready)),
         };
         answers.push(ended);
         open.extend(ready.map(|ready| (nth, ready)));
@@ -101,14 +101,14 @@ pub(crate) async fn call_tools(
 }
 
 /// The state of a call before it runs.
-enum Prepared {
+enum PreparedCall {
     /// The call ended in an earlier process.
     Ended(ToolOutcome),
-    Ready(Ready),
+    Ready(ReadyCall),
 }
 
 /// A call that is ready to start or to continue.
-enum Ready {
+enum ReadyCall {
     /// Start with these arguments.
     Begin(ToolCall),
     /// Continue a call that was waiting for an answer.
@@ -122,13 +122,13 @@ enum Ready {
 /// Determines how a call starts: from what an earlier process recorded, and from what people
 /// answer.
 async fn prepared(
-    agent: &Definition,
+    agent: &AgentDefinition,
     call: &Call,
     cx: &StepContext,
-) -> Result<Prepared, TurnError> {
+) -> Result<PreparedCall, TurnError> {
     let mut open = false;
     let (goes_on, begun, resumable) = match call.past() {
-        CallPast::Ended(outcome) => return Ok(Prepared::Ended((**outcome).clone())),
+        CallPast::Ended(outcome) => return Ok(PreparedCall::Ended((**outcome).clone())),
         CallPast::Failed(error) => {
             return Err(TurnError::Failed(StepError { data: error.clone() }));
         }
@@ -141,10 +141,10 @@ async fn prepared(
     };
     let made = match allowed(agent, call, cx).await? {
         Ok(made) => made,
-        Err(refused) => return Ok(Prepared::Ready(Ready::Answered(refused))),
+        Err(refused) => return Ok(PreparedCall::Ready(ReadyCall::Answered(refused))),
     };
     if goes_on {
-        return Ok(Prepared::Ready(Ready::Continue(made)));
+        return Ok(PreparedCall::Ready(ReadyCall::Continue(made)));
     }
     // A name that is not among the agent's tools was never called.
     if begun > 0
@@ -160,15 +160,15 @@ async fn prepared(
             Resolved::Done(value) => {
                 let text = Content::from(value).text().into_owned();
                 let told = outcome(&made, text, false);
-                return Ok(Prepared::Ready(if open {
-                    Ready::Done(told)
+                return Ok(PreparedCall::Ready(if open {
+                    ReadyCall::Done(told)
                 } else {
-                    Ready::Answered(told)
+                    ReadyCall::Answered(told)
                 }));
             }
         }
     }
-    Ok(Prepared::Ready(Ready::Begin(made)))
+    Ok(PreparedCall::Ready(ReadyCall::Begin(made)))
 }
 
 fn outcome(call: &ToolCall, text: String, is_error: bool) -> ToolOutcome {
@@ -184,17 +184,17 @@ fn outcome(call: &ToolCall, text: String, is_error: bool) -> ToolOutcome {
 /// Executes the `nth` call of a turn and records its start and its end. Failures are returned to
 /// the model, which can correct them. Only a fatal failure of the tool is an error here.
 async fn carry_out(
-    agent: &Definition,
+    agent: &AgentDefinition,
     nth: usize,
     call: &Call,
-    ready: Ready,
+    ready: ReadyCall,
 ) -> Result<ToolOutcome, TurnError> {
-    let begins = matches!(ready, Ready::Begin(_) | Ready::Answered(_));
+    let begins = matches!(ready, ReadyCall::Begin(_) | ReadyCall::Answered(_));
     let begun =
         if begins { call.begin().await.map_err(TurnError::Recorded)? } else { call.go_on() };
     let made = match ready {
-        Ready::Begin(made) | Ready::Continue(made) => made,
-        Ready::Answered(told) | Ready::Done(told) => {
+        ReadyCall::Begin(made) | ReadyCall::Continue(made) => made,
+        ReadyCall::Answered(told) | ReadyCall::Done(told) => {
             begun.end(&told).await.map_err(TurnError::Recorded)?;
             return Ok(told);
         }
@@ -250,7 +250,7 @@ impl From<ToolError> for CallError {
 }
 
 async fn answer(
-    agent: &Definition,
+    agent: &AgentDefinition,
     nth: usize,
     call: &ToolCall,
     cx: &StepContext,
@@ -300,7 +300,7 @@ async fn in_time<T>(limit: Duration, cx: &StepContext, work: impl Future<Output 
 /// Requests confirmation if the tool needs it. Returns the call to make, or the outcome that tells
 /// the model about a rejection.
 async fn allowed(
-    agent: &Definition,
+    agent: &AgentDefinition,
     call: &Call,
     cx: &StepContext,
 ) -> Result<Result<ToolCall, ToolOutcome>, StepError> {

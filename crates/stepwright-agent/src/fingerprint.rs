@@ -1,6 +1,6 @@
 //! The fingerprint of an agent, so that a run is not resumed with a different agent.
 
-use crate::builder::{Limits, TOOL_CONCURRENCY, TOOL_TIMEOUT, TURNS};
+use crate::builder::{AgentLimits, TOOL_CONCURRENCY, TOOL_TIMEOUT, TURNS};
 use crate::shape::OutputSchema;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -19,14 +19,14 @@ pub(crate) struct AgentParts<'a> {
     pub(crate) options: &'a ModelOptions,
     pub(crate) output: Option<&'a OutputSchema>,
     pub(crate) retry: &'a RetryPolicy,
-    pub(crate) limits: &'a Limits,
+    pub(crate) limits: &'a AgentLimits,
 }
 
 impl AgentParts<'_> {
     /// Returns the settings under the names that their author knows. Defaults are left out, so that
     /// changing a default does not change every definition.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
-        let Limits { turns, tool_timeout, tool_concurrency, idle } = *self.limits;
+        let AgentLimits { turns, tool_timeout, tool_concurrency, idle } = *self.limits;
         let RetryPolicy { max, delay, delay_max, retry_after_max } = self.retry;
         let all = Fingerprint::default().with("model", self.model.id());
         let all = set(all, "instructions", self.instructions.map(str::to_owned));

@@ -44,13 +44,13 @@ use stepwright_core::{BoxFuture, Content, Json, OnInterrupted, StepContext};
 #[derive(Clone)]
 pub struct FunctionTool {
     spec: ToolSpec,
-    call: Arc<Call>,
+    call: Arc<ToolFn>,
     confirmed: bool,
     effect: ToolEffect,
     on_interrupted: Option<OnInterrupted>,
 }
 
-type Call =
+type ToolFn =
     dyn Fn(Value, StepContext) -> BoxFuture<'static, Result<String, ToolError>> + Send + Sync;
 
 impl FunctionTool {

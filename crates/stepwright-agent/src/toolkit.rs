@@ -76,21 +76,21 @@ pub trait IntoTools<K> {
 
 /// Marks a single [`Tool`].
 #[derive(Debug)]
-pub struct One(());
+pub struct FromTool(());
 
 /// Marks a [`Toolkit`].
 #[derive(Debug)]
-pub struct Several(());
+pub struct FromToolkit(());
 
 #[diagnostic::do_not_recommend]
-impl<T: Tool> IntoTools<One> for T {
+impl<T: Tool> IntoTools<FromTool> for T {
     fn into_tools(self) -> Result<Vec<AnyTool>, Error> {
         Ok(vec![AnyTool::new(self)])
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Toolkit> IntoTools<Several> for T {
+impl<T: Toolkit> IntoTools<FromToolkit> for T {
     fn into_tools(self) -> Result<Vec<AnyTool>, Error> {
         self.tools()
     }

@@ -1,6 +1,6 @@
 //! The conversation between a model and its tools.
 
-use crate::builder::Definition;
+use crate::builder::AgentDefinition;
 use crate::calls::call_tools;
 use crate::replay::{ReplayLog, TurnError};
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
@@ -20,7 +20,7 @@ use stepwright_models::retrying_stream;
 
 /// Runs one attempt, or resumes it after a crash.
 pub(crate) async fn run(
-    agent: &Definition,
+    agent: &AgentDefinition,
     input: &StepInput,
     cx: &StepContext,
 ) -> Result<StepOutput, StepError> {
@@ -38,7 +38,7 @@ async fn failed(error: StepError, usage: Usage, cx: &StepContext) -> Result<Step
 }
 
 async fn converse(
-    agent: &Definition,
+    agent: &AgentDefinition,
     input: &StepInput,
     cx: &StepContext,
 ) -> Result<StepOutput, TurnError> {
@@ -149,7 +149,7 @@ impl InvalidAnswer {
         }
     }
 
-    fn into_error(self, agent: &Definition) -> StepError {
+    fn into_error(self, agent: &AgentDefinition) -> StepError {
         let model = agent.model.id();
         let error = match self {
             Self::Empty => {
@@ -166,7 +166,7 @@ impl InvalidAnswer {
 
 /// Reads an answer that contains no tool calls.
 fn read_answer(
-    agent: &Definition,
+    agent: &AgentDefinition,
     answer: &AssistantTurn,
 ) -> Result<(Content, Vec<Media>), InvalidAnswer> {
     let text = answer.text();
@@ -203,7 +203,7 @@ fn user_message(message: &Content, input: &StepInput) -> Message {
 /// `retries` and `due` come from a journal that a crash cut off: the retries already made, and the
 /// earliest time of the next one. On failure, `lost` is the usage of the last request.
 async fn ask(
-    agent: &Definition,
+    agent: &AgentDefinition,
     turn: u32,
     messages: Vec<Message>,
     (retries, due): (u32, Option<Timestamp>),
@@ -285,7 +285,7 @@ fn is_pause(stop: &StopReason) -> bool {
 /// Returns an error for an answer that was cut short, refused or otherwise not completed. Its tool
 /// calls are not executed.
 fn check_stop(
-    agent: &Definition,
+    agent: &AgentDefinition,
     answer: &AssistantTurn,
     stop: &StopReason,
 ) -> Result<(), TurnError> {
@@ -321,7 +321,7 @@ fn check_stop(
     Err(TurnError::Failed(error.with_code(ErrorCode::Model)))
 }
 
-fn too_many_turns(agent: &Definition, calls: &[ToolCall]) -> StepError {
+fn too_many_turns(agent: &AgentDefinition, calls: &[ToolCall]) -> StepError {
     let names: Vec<String> = calls.iter().map(|call| format!("`{}`", call.name)).collect();
     let wants = match names.as_slice() {
         [] => "go on".to_owned(),

@@ -1,4 +1,4 @@
-//! What can be defined, and what is told of mistakes.
+//! Definitions of agents, and their mistakes.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

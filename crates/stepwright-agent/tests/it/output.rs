@@ -57,7 +57,8 @@ async fn an_answer_that_does_not_fit_is_asked_for_once_more() {
         told[2],
         Message::user(
             "Your answer does not match the required schema: at `people`: invalid type: string \
-             \"many\", expected u64. Answer again with JSON that matches the schema, and nothing else."
+             \"many\", expected u64. Answer again with JSON that matches the schema, and nothing \
+             else."
         )
     );
 }
