@@ -1,6 +1,6 @@
 //! Formats JSON for people.
 
-use crate::styled::{Line, Span, wrap_code};
+use crate::styled::{Line, StyledSpan, wrap_code};
 use crate::text::clean;
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
@@ -19,9 +19,13 @@ fn spans(line: &str) -> Line {
     let indent = &line[..line.len() - text.len()];
     match key(text) {
         Some(key) => {
-            vec![Span::plain(indent), Span::new(key, KEY), Span::plain(&text[key.len()..])]
+            vec![
+                StyledSpan::plain(indent),
+                StyledSpan::new(key, KEY),
+                StyledSpan::plain(&text[key.len()..]),
+            ]
         }
-        None => vec![Span::plain(line)],
+        None => vec![StyledSpan::plain(line)],
     }
 }
 

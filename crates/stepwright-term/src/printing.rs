@@ -4,7 +4,7 @@ use crate::asking::{Continuation, is_attended, prompt};
 use crate::cli_app::CliApp;
 use crate::display::Display;
 use crate::options::{RequestedOptions, Style};
-use crate::prompt::{Prompt, Source};
+use crate::prompt::{LineSource, Prompt};
 use crate::terminal::Terminal;
 use crate::view::WorkflowInfo;
 use futures_util::StreamExt as _;
@@ -66,13 +66,13 @@ impl PrintResponse for Workflow {
 pub struct Printing {
     run: Run,
     options: RequestedOptions,
-    out: Out,
+    out: PrintTarget,
     asks: bool,
     answers: Option<Box<dyn BufRead + Send>>,
     to_continue: Option<String>,
 }
 
-enum Out {
+enum PrintTarget {
     Stdout,
     Writer(Box<dyn Write + Send>, Terminal),
 }
@@ -96,7 +96,7 @@ impl Printing {
         Self {
             run,
             options: RequestedOptions::default(),
-            out: Out::Stdout,
+            out: PrintTarget::Stdout,
             asks: true,
             answers: None,
             to_continue: None,
@@ -173,13 +173,13 @@ impl Printing {
     /// # Ok::<(), stepwright_core::Error>(())
     /// ```
     pub fn to(mut self, writer: impl Write + Send + 'static) -> Self {
-        self.out = Out::Writer(Box::new(writer), Terminal::none());
+        self.out = PrintTarget::Writer(Box::new(writer), Terminal::none());
         self
     }
 
     /// Writes to this terminal instead of stdout: see [`Terminal::of_size`].
     pub fn to_terminal(mut self, writer: impl Write + Send + 'static, terminal: Terminal) -> Self {
-        self.out = Out::Writer(Box::new(writer), terminal);
+        self.out = PrintTarget::Writer(Box::new(writer), terminal);
         self
     }
 
@@ -232,17 +232,19 @@ impl Printing {
     async fn print(self) -> Result<RunOutput, Error> {
         let workflow = self.run.workflow().clone();
         let about = WorkflowInfo::of(&workflow);
-        let to_stdout = matches!(self.out, Out::Stdout);
+        let to_stdout = matches!(self.out, PrintTarget::Stdout);
         let mut display = match self.out {
-            Out::Stdout => {
+            PrintTarget::Stdout => {
                 let terminal = Terminal::of_stdout();
                 Display::with(Box::new(std::io::stdout()), terminal, self.options, about)
             }
-            Out::Writer(writer, terminal) => Display::with(writer, terminal, self.options, about),
+            PrintTarget::Writer(writer, terminal) => {
+                Display::with(writer, terminal, self.options, about)
+            }
         };
         let prompt = match self.answers {
             _ if !self.asks => None,
-            Some(lines) => Some(Prompt::new(Source::Lines(lines))?),
+            Some(lines) => Some(Prompt::new(LineSource::Lines(lines))?),
             None if to_stdout && is_attended() => Some(prompt(display.colors())?),
             None => None,
         };

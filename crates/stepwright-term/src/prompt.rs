@@ -24,16 +24,16 @@ use tokio::sync::oneshot;
 const HISTORY_LINES_MAX: usize = 1_000;
 
 /// The source of input lines.
-pub(crate) enum Source {
+pub(crate) enum LineSource {
     /// Lines typed at a terminal, with completions for the start of a line.
-    Terminal { history: History, completes: Vec<String>, color: bool },
+    Terminal { history: LineHistory, completes: Vec<String>, color: bool },
     /// Lines from a reader.
     Lines(Box<dyn BufRead + Send>),
 }
 
 /// The memory of typed lines.
 #[derive(Clone, Debug)]
-pub(crate) enum History {
+pub(crate) enum LineHistory {
     Nothing,
     /// Until the process ends.
     Lines,
@@ -69,10 +69,10 @@ struct Request {
 }
 
 impl Prompt {
-    pub(crate) fn new(source: Source) -> Result<Self, Error> {
-        let echoes = matches!(source, Source::Terminal { .. });
+    pub(crate) fn new(source: LineSource) -> Result<Self, Error> {
+        let echoes = matches!(source, LineSource::Terminal { .. });
         let (requests, asked) = mpsc::channel::<Request>();
-        let mut reader = Reader::new(source)?;
+        let mut reader = LineReader::new(source)?;
         let read = move || {
             // Ends when the last handle is dropped.
             for Request { prompt, initial, answer } in asked {
@@ -104,20 +104,20 @@ fn failed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> 
     Error::usage(what).with_source(error)
 }
 
-enum Reader {
+enum LineReader {
     Editor {
         editor: Box<Editor<PromptHelper, DefaultHistory>>,
-        history: History,
+        history: LineHistory,
         was_empty: Arc<AtomicBool>,
     },
     Lines(Box<dyn BufRead + Send>),
 }
 
-impl Reader {
-    fn new(source: Source) -> Result<Self, Error> {
+impl LineReader {
+    fn new(source: LineSource) -> Result<Self, Error> {
         let (history, completes, color) = match source {
-            Source::Lines(lines) => return Ok(Self::Lines(lines)),
-            Source::Terminal { history, completes, color } => (history, completes, color),
+            LineSource::Lines(lines) => return Ok(Self::Lines(lines)),
+            LineSource::Terminal { history, completes, color } => (history, completes, color),
         };
         let config = Config::builder().history_ignore_space(true).auto_add_history(false);
         let config =
@@ -130,7 +130,7 @@ impl Reader {
         let was_empty = Arc::new(AtomicBool::new(false));
         let interrupt = EventHandler::Conditional(Box::new(OnInterrupt(was_empty.clone())));
         editor.bind_sequence(KeyEvent::ctrl('C'), interrupt);
-        if let History::File(path) = &history {
+        if let LineHistory::File(path) = &history {
             // The file does not exist before the first line.
             let _ = editor.load_history(path);
         }
@@ -159,12 +159,12 @@ impl Reader {
 }
 
 /// Adds a line to the history. A history that cannot be written is ignored: input matters more.
-fn remember(editor: &mut Editor<PromptHelper, DefaultHistory>, history: &History, line: &str) {
-    if matches!(history, History::Nothing) {
+fn remember(editor: &mut Editor<PromptHelper, DefaultHistory>, history: &LineHistory, line: &str) {
+    if matches!(history, LineHistory::Nothing) {
         return;
     }
     let _ = editor.add_history_entry(line);
-    let History::File(path) = history else { return };
+    let LineHistory::File(path) = history else { return };
     if let Some(directory) = path.parent() {
         let _ = std::fs::create_dir_all(directory);
     }

@@ -8,11 +8,11 @@ use stepwright_core::StepPath;
 #[derive(Debug)]
 pub(crate) struct SpeakerQueue<P> {
     /// The first speaker is the current one.
-    speakers: VecDeque<Speaker<P>>,
+    speakers: VecDeque<QueuedSpeaker<P>>,
 }
 
 #[derive(Debug)]
-struct Speaker<P> {
+struct QueuedSpeaker<P> {
     path: StepPath,
     /// The pieces to release later. Always empty for the current speaker.
     kept: Vec<P>,
@@ -41,7 +41,8 @@ impl<P> SpeakerQueue<P> {
             Some(0) => heard.push(QueueOutput::Piece(path.clone(), piece)),
             Some(at) => self.speakers[at].kept.push(piece),
             None => {
-                let mut speaker = Speaker { path: path.clone(), kept: Vec::new(), ended: false };
+                let mut speaker =
+                    QueuedSpeaker { path: path.clone(), kept: Vec::new(), ended: false };
                 if self.speakers.is_empty() {
                     heard.push(QueueOutput::Speaker(path.clone()));
                     heard.push(QueueOutput::Piece(path.clone(), piece));

@@ -33,7 +33,7 @@ use stepwright_core::{Event, EventKind};
 /// ```
 #[derive(Debug, Default)]
 pub struct Speech {
-    speakers: SpeakerQueue<Piece>,
+    speakers: SpeakerQueue<SpeechPiece>,
     /// The text written since the last break.
     said: String,
     /// `true` if any text was written.
@@ -43,7 +43,7 @@ pub struct Speech {
 }
 
 #[derive(Debug)]
-enum Piece {
+enum SpeechPiece {
     Text(String),
     Break,
 }
@@ -55,13 +55,13 @@ impl Speech {
         match &event.kind {
             // Text inside a tool call does not belong to its step.
             EventKind::RunContent { content } if event.is_content() => {
-                self.speakers.say(&event.path, Piece::Text(content.to_string()), &mut heard);
+                self.speakers.say(&event.path, SpeechPiece::Text(content.to_string()), &mut heard);
             }
             // The next text is another answer: after a tool result or a failure.
             EventKind::ModelRequestStarted { .. } | EventKind::StepRetrying { .. }
                 if self.speakers.contains(&event.path) =>
             {
-                self.speakers.say(&event.path, Piece::Break, &mut heard);
+                self.speakers.say(&event.path, SpeechPiece::Break, &mut heard);
             }
             EventKind::StepCompleted { .. }
             | EventKind::StepError { .. }
@@ -72,8 +72,10 @@ impl Speech {
         let mut text = String::new();
         for heard in heard {
             match heard {
-                QueueOutput::Speaker(_) | QueueOutput::Piece(_, Piece::Break) => self.breaks = true,
-                QueueOutput::Piece(_, Piece::Text(piece)) => self.say(&mut text, &piece),
+                QueueOutput::Speaker(_) | QueueOutput::Piece(_, SpeechPiece::Break) => {
+                    self.breaks = true
+                }
+                QueueOutput::Piece(_, SpeechPiece::Text(piece)) => self.say(&mut text, &piece),
             }
         }
         text

@@ -8,14 +8,14 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 /// A piece of text with one style.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct StyledSpan {
     pub(crate) text: String,
     pub(crate) style: Style,
     /// The target of a link.
     pub(crate) link: Option<Arc<str>>,
 }
 
-impl Span {
+impl StyledSpan {
     pub(crate) fn new(text: impl Into<String>, style: Style) -> Self {
         Self { text: text.into(), style, link: None }
     }
@@ -26,9 +26,9 @@ impl Span {
 }
 
 /// The spans of one line.
-pub(crate) type Line = Vec<Span>;
+pub(crate) type Line = Vec<StyledSpan>;
 
-pub(crate) fn width_of_line(line: &[Span]) -> usize {
+pub(crate) fn width_of_line(line: &[StyledSpan]) -> usize {
     line.iter().map(|span| crate::text::width_of(&span.text)).sum()
 }
 
@@ -49,7 +49,7 @@ impl Paint {
         }
     }
 
-    pub(crate) fn line(self, line: &[Span]) -> String {
+    pub(crate) fn line(self, line: &[StyledSpan]) -> String {
         let mut written = String::new();
         for span in line.iter().filter(|span| !span.text.is_empty()) {
             let text = self.paint(span.style, &span.text);
@@ -66,12 +66,12 @@ impl Paint {
 
 /// Wraps a text into lines of at most `width` columns: between words where possible, otherwise
 /// within them. Line breaks in the text are kept.
-pub(crate) fn wrap(spans: &[Span], width: usize) -> Vec<Line> {
+pub(crate) fn wrap(spans: &[StyledSpan], width: usize) -> Vec<Line> {
     break_into(spans, width, true)
 }
 
 /// Wraps code: only where a line does not fit, and without losing spaces.
-pub(crate) fn wrap_code(spans: &[Span], width: usize) -> Vec<Line> {
+pub(crate) fn wrap_code(spans: &[StyledSpan], width: usize) -> Vec<Line> {
     break_into(spans, width, false)
 }
 
@@ -82,7 +82,7 @@ struct Cell<'a> {
     span: usize,
 }
 
-fn break_into(spans: &[Span], width: usize, at_words: bool) -> Vec<Line> {
+fn break_into(spans: &[StyledSpan], width: usize, at_words: bool) -> Vec<Line> {
     // Wide graphemes take two columns.
     let width = width.max(2);
     let cells: Vec<Cell<'_>> = spans
@@ -144,13 +144,13 @@ fn trimmed<'c, 'a>(cells: &'c [Cell<'a>]) -> &'c [Cell<'a>] {
     &cells[..end]
 }
 
-fn join(spans: &[Span], cells: &[Cell<'_>]) -> Line {
+fn join(spans: &[StyledSpan], cells: &[Cell<'_>]) -> Line {
     let mut line = Line::new();
     let mut last = None;
     for cell in cells {
         if last != Some(cell.span) {
             let of = &spans[cell.span];
-            line.push(Span { text: String::new(), style: of.style, link: of.link.clone() });
+            line.push(StyledSpan { text: String::new(), style: of.style, link: of.link.clone() });
             last = Some(cell.span);
         }
         line.last_mut().expect("one was pushed").text.push_str(cell.grapheme);
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     fn wrapped(text: &str, width: usize) -> Vec<String> {
-        let lines = wrap(&[Span::plain(text)], width);
+        let lines = wrap(&[StyledSpan::plain(text)], width);
         lines.iter().map(|line| Paint::default().line(line)).collect()
     }
 
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn code_keeps_its_spaces() {
-        let lines = wrap_code(&[Span::plain("    a b")], 5);
+        let lines = wrap_code(&[StyledSpan::plain("    a b")], 5);
         let lines: Vec<String> = lines.iter().map(|l| Paint::default().line(l)).collect();
         assert_eq!(lines, ["    a", " b"]);
     }
@@ -189,8 +189,8 @@ mod tests {
     #[test]
     fn styles_survive_the_end_of_a_line() {
         let bold = Style::new().bold();
-        let lines = wrap(&[Span::plain("a "), Span::new("b c", bold)], 3);
-        assert_eq!(lines[0][1], Span::new("b", bold));
-        assert_eq!(lines[1], [Span::new("c", bold)]);
+        let lines = wrap(&[StyledSpan::plain("a "), StyledSpan::new("b c", bold)], 3);
+        assert_eq!(lines[0][1], StyledSpan::new("b", bold));
+        assert_eq!(lines[1], [StyledSpan::new("c", bold)]);
     }
 }

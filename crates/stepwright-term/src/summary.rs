@@ -1,7 +1,7 @@
 //! The summary line of a run.
 
 use crate::duration::about;
-use crate::styled::{Line, Paint, Span};
+use crate::styled::{Line, Paint, StyledSpan};
 use crate::terminal::Terminal;
 use crate::text::counted;
 use crate::view::tokens;
@@ -33,7 +33,7 @@ pub(crate) fn summary_line(output: &RunOutput, time: bool) -> Line {
         RunStatus::Error => AnsiColor::Red,
         _ => AnsiColor::Yellow,
     };
-    let status = Span::new(status_word(output.status), color.on_default().bold());
+    let status = StyledSpan::new(status_word(output.status), color.on_default().bold());
     let mut parts = Vec::new();
     parts.push(counted(metrics.steps, "step", "steps"));
     if metrics.retries > 0 {
@@ -43,7 +43,7 @@ pub(crate) fn summary_line(output: &RunOutput, time: bool) -> Line {
         parts.push(tokens(metrics.usage));
     }
     let took = if time { format!(" in {}", about(metrics.duration())) } else { String::new() };
-    vec![status, Span::new(format!("{took} · {}", parts.join(" · ")), Style::new().dimmed())]
+    vec![status, StyledSpan::new(format!("{took} · {}", parts.join(" · ")), Style::new().dimmed())]
 }
 
 /// Returns the word for a run's status.

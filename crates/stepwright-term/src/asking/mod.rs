@@ -10,7 +10,7 @@ pub(crate) use form::fields;
 
 use crate::display::Display;
 use crate::options::Style;
-use crate::prompt::{History, Prompt, Source};
+use crate::prompt::{LineHistory, LineSource, Prompt};
 use crate::terminal::Terminal;
 use question::{NoAnswer, Question};
 use std::fmt;
@@ -72,7 +72,7 @@ impl Asker {
         terminal: Terminal,
     ) -> Result<Self, Error> {
         let style = if terminal.attended { Style::Panels } else { Style::Plain };
-        let prompt = Prompt::new(Source::Lines(Box::new(BufReader::new(lines))))?;
+        let prompt = Prompt::new(LineSource::Lines(Box::new(BufReader::new(lines))))?;
         Ok(Self { display: Display::new(out, terminal, style), prompt })
     }
 
@@ -134,7 +134,7 @@ pub(crate) fn is_attended() -> bool {
 /// Creates the prompt for answers. It has no history, because answers are about one run.
 pub(crate) fn prompt(color: bool) -> Result<Prompt, Error> {
     let completes = question::COMMANDS.map(str::to_owned).to_vec();
-    Prompt::new(Source::Terminal { history: History::Nothing, completes, color })
+    Prompt::new(LineSource::Terminal { history: LineHistory::Nothing, completes, color })
 }
 
 /// Asks the pending requests one after the other.

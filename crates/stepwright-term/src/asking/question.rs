@@ -39,7 +39,7 @@ enum Input {
 }
 
 /// A decision about content that was shown.
-enum Verdict {
+enum ReviewDecision {
     Yes,
     No(Option<Arc<str>>),
     Edit,
@@ -74,7 +74,7 @@ impl Question<'_> {
             K::ErrorDecision { retries, .. } => self.decision(*retries).await,
             K::Interrupted { .. } => self.interrupted().await,
             _ => match self.verdict("y/n › ", "why").await? {
-                Verdict::No(feedback) => Ok(Answer::Reject { feedback }),
+                ReviewDecision::No(feedback) => Ok(Answer::Reject { feedback }),
                 _ => Ok(Answer::Approve),
             },
         }
@@ -118,22 +118,24 @@ impl Question<'_> {
     }
 
     /// Reads yes, no or edit.
-    async fn verdict(&mut self, prompt: &str, asks: &str) -> Result<Verdict, NoAnswer> {
+    async fn verdict(&mut self, prompt: &str, asks: &str) -> Result<ReviewDecision, NoAnswer> {
         let edits = self.requirement.answers().contains(&"edit");
         loop {
             let typed = match self.line(prompt, "").await? {
                 Input::Text(typed) => typed,
-                Input::Rejection(why) => return Ok(Verdict::No(self.feedback(why, asks).await?)),
+                Input::Rejection(why) => {
+                    return Ok(ReviewDecision::No(self.feedback(why, asks).await?));
+                }
             };
             let typed = typed.trim();
             let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
             match (word.to_lowercase().as_str(), rest.trim()) {
-                ("y" | "yes" | "approve", "") => return Ok(Verdict::Yes),
+                ("y" | "yes" | "approve", "") => return Ok(ReviewDecision::Yes),
                 ("n" | "no" | "reject", why) => {
                     let why = why.to_owned();
-                    return Ok(Verdict::No(self.feedback(why, asks).await?));
+                    return Ok(ReviewDecision::No(self.feedback(why, asks).await?));
                 }
-                ("e" | "edit", "") if edits => return Ok(Verdict::Edit),
+                ("e" | "edit", "") if edits => return Ok(ReviewDecision::Edit),
                 _ if edits => self.complain("type `y`, `n` and feedback, or `e` to edit"),
                 _ => self.complain("type `y`, or `n` and why"),
             }
@@ -143,9 +145,9 @@ impl Question<'_> {
     async fn review(&mut self, content: &Content) -> Result<Answer, NoAnswer> {
         loop {
             match self.verdict("y/n/e › ", "what should be better").await? {
-                Verdict::Yes => return Ok(Answer::Approve),
-                Verdict::No(feedback) => return Ok(Answer::Reject { feedback }),
-                Verdict::Edit => match self.edited(content).await? {
+                ReviewDecision::Yes => return Ok(Answer::Approve),
+                ReviewDecision::No(feedback) => return Ok(Answer::Reject { feedback }),
+                ReviewDecision::Edit => match self.edited(content).await? {
                     Some(content) => return Ok(Answer::Edit { content }),
                     None => self.complain("nothing was changed"),
                 },

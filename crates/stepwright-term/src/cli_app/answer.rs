@@ -77,7 +77,7 @@ pub(super) async fn answer(
             biased;
             () = notify.notified() => {
                 if locked().interrupts > 1 {
-                    let error = Error::new(ErrorKind::Cancelled, "the answer was cancelled before it ended");
+                    let error = Error::new(ErrorKind::Cancelled, "the answer was cancelled");
                     display.clear();
                     return FinishedAnswer { answer: Err(error), quits: locked().quits };
                 }

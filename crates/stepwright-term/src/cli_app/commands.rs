@@ -7,7 +7,7 @@ const DIFFERENCE_MAX: usize = 2;
 
 /// A command of the prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(super) enum PromptCommand {
     Help,
     Exit,
     /// Shows the session, or switches to this one.
@@ -62,7 +62,7 @@ pub(super) fn help(exit_on: &[String]) -> String {
 
 /// Parses a command. Returns `None` for a line that is for the workflow, and an error for a line
 /// that looks like a command but is not valid.
-pub(super) fn parse(line: &str) -> Option<Result<Command, String>> {
+pub(super) fn parse(line: &str) -> Option<Result<PromptCommand, String>> {
     let rest = line.trim().strip_prefix('/')?;
     let (name, argument) = match rest.split_once(char::is_whitespace) {
         Some((name, argument)) => (name, Some(argument.trim()).filter(|text| !text.is_empty())),
@@ -75,20 +75,20 @@ pub(super) fn parse(line: &str) -> Option<Result<Command, String>> {
     Some(known(name, argument))
 }
 
-fn known(name: &str, argument: Option<&str>) -> Result<Command, String> {
+fn known(name: &str, argument: Option<&str>) -> Result<PromptCommand, String> {
     let command = match name {
-        "help" => Command::Help,
-        "exit" => Command::Exit,
-        "session" => return Ok(Command::Session(argument.map(str::to_owned))),
-        "new" => Command::New,
-        "state" => Command::State,
-        "history" => Command::History,
-        "last" => Command::Last,
-        "metrics" => Command::Metrics,
-        "retry" => Command::Retry,
-        "answer" => Command::Answer,
-        "details" => return switch(name, argument).map(Command::Details),
-        "events" => return switch(name, argument).map(Command::Events),
+        "help" => PromptCommand::Help,
+        "exit" => PromptCommand::Exit,
+        "session" => return Ok(PromptCommand::Session(argument.map(str::to_owned))),
+        "new" => PromptCommand::New,
+        "state" => PromptCommand::State,
+        "history" => PromptCommand::History,
+        "last" => PromptCommand::Last,
+        "metrics" => PromptCommand::Metrics,
+        "retry" => PromptCommand::Retry,
+        "answer" => PromptCommand::Answer,
+        "details" => return switch(name, argument).map(PromptCommand::Details),
+        "events" => return switch(name, argument).map(PromptCommand::Events),
         other => return Err(unknown(other)),
     };
     match argument {
@@ -127,9 +127,9 @@ mod tests {
         assert!(
             ["hi", "", "/etc/hosts, please", "//help", "/", "/ x", "1/2"].into_iter().all(is_text)
         );
-        assert_eq!(parse(" /help "), Some(Ok(Command::Help)));
-        assert_eq!(parse("/session a b"), Some(Ok(Command::Session(Some("a b".into())))));
-        assert_eq!(parse("/details off"), Some(Ok(Command::Details(false))));
+        assert_eq!(parse(" /help "), Some(Ok(PromptCommand::Help)));
+        assert_eq!(parse("/session a b"), Some(Ok(PromptCommand::Session(Some("a b".into())))));
+        assert_eq!(parse("/details off"), Some(Ok(PromptCommand::Details(false))));
         let wrong = |line| parse(line).unwrap().unwrap_err();
         assert_eq!(wrong("/hlep"), "there is no command `/hlep`; did you mean `/help`?");
         assert_eq!(wrong("/Sta"), "there is no command `/Sta`; did you mean `/state`?");

@@ -1,13 +1,13 @@
 //! A conversation: a sequence of runs in one session.
 
 use super::answer::{FinishedAnswer, Start, answer};
-use super::commands::{self, Command};
-use super::{CliApp, Each, Read};
+use super::commands::{self, PromptCommand};
+use super::{CliApp, ConfigureRun, ParseInput};
 use crate::asking::Continuation;
 use crate::display::Display;
 use crate::duration::about;
 use crate::options::RequestedOptions;
-use crate::prompt::{Prompt, Source, Typed};
+use crate::prompt::{LineSource, Prompt, Typed};
 use crate::terminal::Terminal;
 use crate::text::{beginning, clean, counted, harmless};
 use crate::view::{WorkflowInfo, tokens};
@@ -52,8 +52,8 @@ pub struct Conversation {
 
 pub(super) struct ChatSession {
     workflow: Workflow,
-    each: Arc<Each>,
-    read: Arc<Read>,
+    each: Arc<ConfigureRun>,
+    read: Arc<ParseInput>,
     user_id: Option<UserId>,
     prompt: Prompt,
     /// The prompt before the typed line.
@@ -73,13 +73,13 @@ pub(super) struct ChatSession {
 
 /// Decides if the conversation continues.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Flow {
+enum LoopControl {
     Continue,
     End,
 }
 
 impl ChatSession {
-    pub(super) fn new(app: CliApp, source: Source, attended: bool) -> Result<Self, Error> {
+    pub(super) fn new(app: CliApp, source: LineSource, attended: bool) -> Result<Self, Error> {
         let session_id = match app.session_id {
             Some(session) => SessionId::new(session)?,
             None => real_world().session_id(),
@@ -136,7 +136,7 @@ impl ChatSession {
             if self.attended {
                 self.display.lines(&format!("\n{}{}", self.sign, clean(&first)));
             }
-            if self.ask(&first).await == Flow::End {
+            if self.ask(&first).await == LoopControl::End {
                 return self.end();
             }
         }
@@ -151,7 +151,7 @@ impl ChatSession {
                 }
                 Typed::Interrupted { .. } => {}
                 Typed::Line(line) => {
-                    if self.line(&line).await == Flow::End {
+                    if self.line(&line).await == LoopControl::End {
                         return self.end();
                     }
                 }
@@ -166,34 +166,34 @@ impl ChatSession {
         }
     }
 
-    async fn line(&mut self, line: &str) -> Flow {
+    async fn line(&mut self, line: &str) -> LoopControl {
         let trimmed = line.trim();
         let leaves = |word: &String| word.trim().to_lowercase() == trimmed.to_lowercase();
         if trimmed.is_empty() {
-            return Flow::Continue;
+            return LoopControl::Continue;
         }
         if self.exit_on.iter().any(leaves) {
-            return Flow::End;
+            return LoopControl::End;
         }
         match commands::parse(line) {
-            Some(Ok(Command::Exit)) => Flow::End,
-            Some(Ok(Command::Retry)) => {
+            Some(Ok(PromptCommand::Exit)) => LoopControl::End,
+            Some(Ok(PromptCommand::Retry)) => {
                 if let Some(question) = self.question.clone() {
                     return self.ask(&question).await;
                 }
                 self.say("nothing was asked yet");
-                Flow::Continue
+                LoopControl::Continue
             }
-            Some(Ok(Command::Answer)) => self.answer().await,
+            Some(Ok(PromptCommand::Answer)) => self.answer().await,
             Some(Ok(command)) => {
                 if let Err(error) = self.obey(command).await {
                     self.error(&error);
                 }
-                Flow::Continue
+                LoopControl::Continue
             }
             Some(Err(why)) => {
                 self.error(&Error::usage(why));
-                Flow::Continue
+                LoopControl::Continue
             }
             None => {
                 let text = if trimmed.starts_with("//") { &trimmed[1..] } else { line };
@@ -202,14 +202,14 @@ impl ChatSession {
         }
     }
 
-    async fn ask(&mut self, question: &str) -> Flow {
+    async fn ask(&mut self, question: &str) -> LoopControl {
         self.question = Some(question.to_owned());
         let content = match (self.read)(question) {
             Ok(content) => content,
             Err(error) => {
                 self.error(&error);
                 self.conversation.last = Some(Err(error));
-                return Flow::Continue;
+                return LoopControl::Continue;
             }
         };
         let mut run = self.workflow.run(content).session_id(&self.conversation.session_id);
@@ -227,7 +227,7 @@ impl ChatSession {
     }
 
     /// Asks the pending requests of the last run again.
-    async fn answer(&mut self) -> Flow {
+    async fn answer(&mut self) -> LoopControl {
         match self.conversation.last.take() {
             Some(Ok(output)) if output.is_paused() && self.asked.is_some() => {
                 self.display.lines("\n");
@@ -236,12 +236,12 @@ impl ChatSession {
             last => {
                 self.conversation.last = last;
                 self.say("the last run has no pending requests that can be answered here");
-                Flow::Continue
+                LoopControl::Continue
             }
         }
     }
 
-    async fn carry_out(&mut self, begin: Start) -> Flow {
+    async fn carry_out(&mut self, begin: Start) -> LoopControl {
         let continuation = Continuation::new(self.workflow.clone(), self.asked.as_ref());
         let carried = answer(begin, continuation, &mut self.display, self.errors.as_mut());
         let FinishedAnswer { answer, quits } = carried.await;
@@ -261,52 +261,52 @@ impl ChatSession {
             _ => self.display.conclude(&answer, to_continue),
         }
         self.conversation.last = Some(answer);
-        if quits { Flow::End } else { Flow::Continue }
+        if quits { LoopControl::End } else { LoopControl::Continue }
     }
 
-    async fn obey(&mut self, command: Command) -> Result<(), Error> {
+    async fn obey(&mut self, command: PromptCommand) -> Result<(), Error> {
         match command {
-            Command::Help => {
+            PromptCommand::Help => {
                 let help = commands::help(&self.exit_on);
                 self.display.lines(&help);
             }
-            Command::Session(None) => {
+            PromptCommand::Session(None) => {
                 let session = self.conversation.session_id.to_string();
                 self.say(&format!("session {session}"));
             }
-            Command::Session(Some(id)) => {
+            PromptCommand::Session(Some(id)) => {
                 self.conversation.session_id = SessionId::new(&id)?;
                 let known = self.session().await?;
                 let runs = known.map_or(0, |session| session.metrics.runs);
                 let runs = counted(runs, "run", "runs");
                 self.say(&format!("session {} · {runs} so far", self.conversation.session_id));
             }
-            Command::New => {
+            PromptCommand::New => {
                 self.conversation.session_id = real_world().session_id();
                 self.say(&format!("session {}", self.conversation.session_id));
             }
-            Command::State => {
+            PromptCommand::State => {
                 let state = self.session().await?.map(|session| session.state);
                 let state = serde_json::Value::Object(state.unwrap_or_default());
                 self.display.lines(&clean(&format!("{state:#}")));
             }
-            Command::Metrics => self.metrics().await?,
-            Command::History => self.history().await?,
-            Command::Last => match &self.conversation.last {
+            PromptCommand::Metrics => self.metrics().await?,
+            PromptCommand::History => self.history().await?,
+            PromptCommand::Last => match &self.conversation.last {
                 Some(Ok(output)) => self.display.output(output),
                 Some(Err(error)) => self.display.error(error),
                 None => self.say("there was no answer yet"),
             },
-            Command::Details(on) => {
+            PromptCommand::Details(on) => {
                 self.options.show_step_details = Some(on);
                 self.say(if on { "every step is shown" } else { "only answers are shown" });
             }
-            Command::Events(on) => {
+            PromptCommand::Events(on) => {
                 self.options.events = on;
                 self.say(if on { "every event is shown" } else { "events are not shown" });
             }
             // These commands were handled before.
-            Command::Exit | Command::Retry | Command::Answer => {}
+            PromptCommand::Exit | PromptCommand::Retry | PromptCommand::Answer => {}
         }
         Ok(())
     }

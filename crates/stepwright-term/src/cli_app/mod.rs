@@ -7,7 +7,7 @@ mod conversation;
 pub use conversation::Conversation;
 
 use crate::options::{RequestedOptions, Style};
-use crate::prompt::{History, Source};
+use crate::prompt::{LineHistory, LineSource};
 use conversation::ChatSession;
 use std::fmt;
 use std::future::IntoFuture;
@@ -51,16 +51,16 @@ pub struct CliApp {
     exit_on: Vec<String>,
     options: RequestedOptions,
     history: Option<PathBuf>,
-    each: Arc<Each>,
-    read: Arc<Read>,
+    each: Arc<ConfigureRun>,
+    read: Arc<ParseInput>,
     asks: bool,
     to_continue: Option<String>,
     lines: Option<Box<dyn BufRead + Send>>,
     out: Option<Box<dyn Write + Send>>,
 }
 
-type Each = dyn Fn(Run) -> Run + Send + Sync;
-type Read = dyn Fn(&str) -> Result<Content, Error> + Send + Sync;
+type ConfigureRun = dyn Fn(Run) -> Run + Send + Sync;
+type ParseInput = dyn Fn(&str) -> Result<Content, Error> + Send + Sync;
 
 impl CliApp {
     pub(crate) fn new(workflow: Workflow) -> Self {
@@ -228,13 +228,13 @@ impl CliApp {
             && std::io::stdout().is_terminal();
         let color = crate::Terminal::of_stdout().color;
         let source = match self.lines.take() {
-            Some(lines) => Source::Lines(lines),
-            None if attended => Source::Terminal {
-                history: self.history.take().map_or(History::Lines, History::File),
+            Some(lines) => LineSource::Lines(lines),
+            None if attended => LineSource::Terminal {
+                history: self.history.take().map_or(LineHistory::Lines, LineHistory::File),
                 completes: commands::names().map(|name| format!("/{name}")).collect(),
                 color: self.options.color.unwrap_or(color),
             },
-            None => Source::Lines(Box::new(BufReader::new(stdin))),
+            None => LineSource::Lines(Box::new(BufReader::new(stdin))),
         };
         ChatSession::new(self, source, attended)?.go_on().await
     }

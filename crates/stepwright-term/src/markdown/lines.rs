@@ -34,14 +34,14 @@ impl Fence {
 
 /// The first line of a list item.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(super) struct ListItem {
     pub(super) indent: usize,
     /// The indentation of the item's content.
     pub(super) content: usize,
     pub(super) number: Option<u64>,
 }
 
-impl Item {
+impl ListItem {
     pub(super) fn of(line: &str) -> Option<Self> {
         if is_rule(line) {
             return None;

@@ -5,10 +5,10 @@ mod lines;
 mod render;
 mod table;
 
-use crate::styled::{Line, Paint, Span, wrap_code};
+use crate::styled::{Line, Paint, StyledSpan, wrap_code};
 use crate::text::Cleaner;
 use anstyle::Style;
-use lines::{Fence, Item};
+use lines::{Fence, ListItem};
 
 /// The size at which an open block is split, in bytes. An open block is rendered for every frame,
 /// so this bounds the cost of a frame.
@@ -33,7 +33,7 @@ pub(crate) struct Markdown {
     held: String,
     /// The incomplete last line.
     partial: String,
-    block: Block,
+    block: MarkdownBlock,
     /// `true` if a blank line follows the held text.
     blank: bool,
     /// `true` if lines were returned, so that the next block needs a blank line above it.
@@ -45,19 +45,19 @@ pub(crate) struct Markdown {
 }
 
 #[derive(Debug)]
-enum Block {
+enum MarkdownBlock {
     Nothing,
     /// A paragraph, a table or indented code: anything that a blank line ends.
     Text,
     Quote,
-    List(List),
+    List(OpenList),
     /// Fenced code, whose lines are returned at once.
     Code(Fence),
 }
 
 #[derive(Debug)]
-struct List {
-    item: Item,
+struct OpenList {
+    item: ListItem,
     /// The number of the held item, in a numbered list.
     number: Option<u64>,
     /// `true` except for the first item.
@@ -75,7 +75,7 @@ impl Markdown {
             cleaner: Cleaner::default(),
             held: String::new(),
             partial: String::new(),
-            block: Block::Nothing,
+            block: MarkdownBlock::Nothing,
             blank: false,
             given: false,
             goes_on: false,
@@ -111,11 +111,11 @@ impl Markdown {
     pub(crate) fn open(&mut self) -> Vec<Line> {
         let mut lines = Vec::new();
         match &self.block {
-            Block::Code(_) if !self.partial.is_empty() => {
+            MarkdownBlock::Code(_) if !self.partial.is_empty() => {
                 self.work += self.partial.len() as u64;
                 lines = self.code_line(&self.partial);
             }
-            Block::Code(_) => {}
+            MarkdownBlock::Code(_) => {}
             _ if self.held.is_empty() && self.partial.trim().is_empty() => {}
             // The partial line may start a new block or belong to this one; assume the latter.
             _ => {
@@ -135,7 +135,7 @@ impl Markdown {
             self.take(&line, &mut lines);
         }
         self.give(&mut lines);
-        self.block = Block::Nothing;
+        self.block = MarkdownBlock::Nothing;
         lines
     }
 
@@ -148,15 +148,15 @@ impl Markdown {
     /// Adds a complete line.
     fn take(&mut self, line: &str, lines: &mut Vec<Line>) {
         match &mut self.block {
-            Block::Code(fence) => {
+            MarkdownBlock::Code(fence) => {
                 if fence.is_closed_by(line) {
-                    self.block = Block::Nothing;
+                    self.block = MarkdownBlock::Nothing;
                 } else {
                     lines.extend(self.code_line(line));
                 }
                 return;
             }
-            Block::List(list) => {
+            MarkdownBlock::List(list) => {
                 if let Some(fence) = &list.code {
                     if fence.is_closed_by(line) {
                         list.code = None;
@@ -170,14 +170,14 @@ impl Markdown {
         if line.trim().is_empty() {
             self.blank = true;
             match self.block {
-                Block::List(_) => self.hold(line, lines),
+                MarkdownBlock::List(_) => self.hold(line, lines),
                 _ => self.end(lines),
             }
             return;
         }
         let blank = std::mem::take(&mut self.blank);
-        if let Block::List(list) = &mut self.block {
-            let item = Item::of(line);
+        if let MarkdownBlock::List(list) = &mut self.block {
+            let item = ListItem::of(line);
             match item {
                 Some(item) if item.indent < list.item.content => {
                     self.next_item(item, blank, lines);
@@ -205,33 +205,39 @@ impl Markdown {
             self.end(lines);
             self.room(lines);
             if !fence.language.is_empty() {
-                let label = Span::new(fence.language.clone(), Style::new().dimmed());
+                let label = StyledSpan::new(fence.language.clone(), Style::new().dimmed());
                 lines.extend(wrap_code(&[label], self.options.width));
             }
             self.given = true;
-            self.block = Block::Code(fence);
+            self.block = MarkdownBlock::Code(fence);
             return;
         }
-        if matches!(self.block, Block::Text) && lines::is_underline(line) {
+        if matches!(self.block, MarkdownBlock::Text) && lines::is_underline(line) {
             self.hold(line, lines);
             self.end(lines);
             return;
         }
         if lines::is_heading(line) || lines::is_rule(line) {
             self.end(lines);
-            self.block = Block::Text;
+            self.block = MarkdownBlock::Text;
             self.hold(line, lines);
             self.end(lines);
             return;
         }
-        let begun = match (Item::of(line), &self.block) {
+        let begun = match (ListItem::of(line), &self.block) {
             (Some(item), _) => {
                 let number = item.number;
-                Block::List(List { item, number, follows: false, loose: false, code: None })
+                MarkdownBlock::List(OpenList {
+                    item,
+                    number,
+                    follows: false,
+                    loose: false,
+                    code: None,
+                })
             }
-            (None, Block::Text) if line.starts_with('>') => Block::Quote,
-            (None, Block::Nothing) if line.starts_with('>') => Block::Quote,
-            (None, Block::Nothing) => Block::Text,
+            (None, MarkdownBlock::Text) if line.starts_with('>') => MarkdownBlock::Quote,
+            (None, MarkdownBlock::Nothing) if line.starts_with('>') => MarkdownBlock::Quote,
+            (None, MarkdownBlock::Nothing) => MarkdownBlock::Text,
             _ => {
                 self.hold(line, lines);
                 return;
@@ -247,15 +253,15 @@ impl Markdown {
         self.held.push('\n');
         if self.held.len() > OPEN_BYTES_MAX {
             let code = match &mut self.block {
-                Block::List(list) => list.code.take(),
+                MarkdownBlock::List(list) => list.code.take(),
                 _ => None,
             };
-            let is_list = matches!(self.block, Block::List(_));
+            let is_list = matches!(self.block, MarkdownBlock::List(_));
             self.give(lines);
             self.goes_on = true;
             match code {
-                Some(code) => self.block = Block::Code(code),
-                None if is_list => self.block = Block::Nothing,
+                Some(code) => self.block = MarkdownBlock::Code(code),
+                None if is_list => self.block = MarkdownBlock::Nothing,
                 None => {}
             }
         }
@@ -266,21 +272,21 @@ impl Markdown {
         let at = self.partial.rfind(' ').map_or(self.partial.len(), |at| at + 1);
         let rest = self.partial.split_off(at);
         let part = std::mem::replace(&mut self.partial, rest);
-        if matches!(self.block, Block::Code(_)) {
+        if matches!(self.block, MarkdownBlock::Code(_)) {
             lines.extend(self.code_line(&part));
             return;
         }
-        if matches!(self.block, Block::Nothing) {
-            self.block = Block::Text;
+        if matches!(self.block, MarkdownBlock::Nothing) {
+            self.block = MarkdownBlock::Text;
         }
         self.held.push_str(&part);
         self.give(lines);
         self.goes_on = true;
     }
 
-    fn next_item(&mut self, item: Item, blank: bool, lines: &mut Vec<Line>) {
+    fn next_item(&mut self, item: ListItem, blank: bool, lines: &mut Vec<Line>) {
         self.give(lines);
-        if let Block::List(list) = &mut self.block {
+        if let MarkdownBlock::List(list) = &mut self.block {
             list.number = match (list.number, item.number) {
                 (Some(last), Some(_)) => Some(last.saturating_add(1)),
                 (_, own) => own,
@@ -294,7 +300,7 @@ impl Markdown {
     /// Ends the block.
     fn end(&mut self, lines: &mut Vec<Line>) {
         self.give(lines);
-        self.block = Block::Nothing;
+        self.block = MarkdownBlock::Nothing;
         self.goes_on = false;
     }
 
@@ -313,7 +319,7 @@ impl Markdown {
 
     /// Adds a blank line between blocks, but not between the items of a tight list.
     fn room(&self, lines: &mut Vec<Line>) {
-        let tight = matches!(&self.block, Block::List(list) if list.follows && !list.loose);
+        let tight = matches!(&self.block, MarkdownBlock::List(list) if list.follows && !list.loose);
         if self.given && !self.goes_on && !tight {
             lines.push(Line::new());
         }
@@ -322,7 +328,7 @@ impl Markdown {
     fn render(&mut self, text: &str) -> Vec<Line> {
         self.work += text.len() as u64;
         let number = match &self.block {
-            Block::List(list) => list.number,
+            MarkdownBlock::List(list) => list.number,
             _ => None,
         };
         render::render(text, self.options, number)

@@ -1,7 +1,7 @@
 //! Renders one block of Markdown.
 
 use super::{MarkdownOptions, table};
-use crate::styled::{Line, Span, width_of_line, wrap, wrap_code};
+use crate::styled::{Line, StyledSpan, width_of_line, wrap, wrap_code};
 use crate::text::clean;
 use anstyle::{AnsiColor, Style};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
@@ -33,7 +33,7 @@ pub(super) fn render(text: &str, options: MarkdownOptions, number: Option<u64>) 
             _ => {}
         }
         if depth > DEPTH_MAX {
-            return wrap(&[Span::plain(text.trim_end())], options.width);
+            return wrap(&[StyledSpan::plain(text.trim_end())], options.width);
         }
     }
     let mut renderer = Renderer { events: parser().peekable(), options, number };
@@ -52,8 +52,8 @@ pub(super) fn render(text: &str, options: MarkdownOptions, number: Option<u64>) 
 
 /// Formats lines of code, indented, and wrapped only where they do not fit.
 pub(super) fn code_lines(code: &str, options: MarkdownOptions) -> Vec<Line> {
-    let lines = wrap_code(&[Span::new(code, CODE)], options.width.saturating_sub(2));
-    lines.into_iter().map(|line| trimmed(prefixed(Span::plain("  "), line))).collect()
+    let lines = wrap_code(&[StyledSpan::new(code, CODE)], options.width.saturating_sub(2));
+    lines.into_iter().map(|line| trimmed(prefixed(StyledSpan::plain("  "), line))).collect()
 }
 
 struct Renderer<'t, I: Iterator<Item = Event<'t>>> {
@@ -84,7 +84,7 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
                 Event::Rule => {
                     self.events.next();
                     let rule = "─".repeat(width.min(RULE_WIDTH));
-                    (vec![vec![Span::new(rule, DIM)]], true)
+                    (vec![vec![StyledSpan::new(rule, DIM)]], true)
                 }
                 Event::Html(_) => (self.html(width), true),
                 _ => (wrap(&self.inline(Style::new()), width), false),
@@ -109,13 +109,13 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
                 self.events.next();
                 if !self.options.paint.color {
                     // Without colors, only the marker shows that this is a heading.
-                    spans.insert(0, Span::plain("#".repeat(level as usize) + " "));
+                    spans.insert(0, StyledSpan::plain("#".repeat(level as usize) + " "));
                 }
                 wrap(&spans, width)
             }
             Tag::BlockQuote(_) => {
                 let inner = self.blocks(narrower(width, 2));
-                let bar = Span::new("▌ ", DIM);
+                let bar = StyledSpan::new("▌ ", DIM);
                 inner.into_iter().map(|line| prefixed(bar.clone(), line)).collect()
             }
             Tag::CodeBlock(kind) => self.code(&kind, width),
@@ -159,9 +159,9 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
             };
             let indent = mark.chars().count();
             let mut inner = self.blocks(narrower(width, indent)).into_iter();
-            let mark = Span::new(mark, DIM);
+            let mark = StyledSpan::new(mark, DIM);
             lines.push(prefixed(mark, inner.next().unwrap_or_default()));
-            let room = Span::plain(" ".repeat(indent));
+            let room = StyledSpan::plain(" ".repeat(indent));
             lines.extend(inner.map(|line| prefixed(room.clone(), line)));
         }
         lines
@@ -183,7 +183,7 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
         };
         let mut lines = Vec::new();
         if !label.is_empty() {
-            lines.push(vec![Span::new(label, DIM)]);
+            lines.push(vec![StyledSpan::new(label, DIM)]);
         }
         lines.extend(code_lines(code.trim_end_matches('\n'), options));
         lines
@@ -196,7 +196,7 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
                 html.push_str(&text);
             }
         }
-        wrap(&[Span::new(html.trim_end(), DIM)], width)
+        wrap(&[StyledSpan::new(html.trim_end(), DIM)], width)
     }
 
     fn table(&mut self) -> Vec<table::Row> {
@@ -222,7 +222,7 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
 
     /// Returns the inline text up to the next block or the end of the enclosing element, neither of
     /// which is consumed.
-    fn inline(&mut self, base: Style) -> Vec<Span> {
+    fn inline(&mut self, base: Style) -> Vec<StyledSpan> {
         let mut spans = Vec::new();
         let mut styles = vec![base];
         let mut links: Vec<Arc<str>> = Vec::new();
@@ -239,7 +239,7 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
             // Entities such as `&#27;` are decoded before this point, so clean the text here.
             let mut say = |text: &str, style| {
                 let text = if text == "\n" { text.to_owned() } else { clean(text) };
-                spans.push(Span { text, style, link: links.last().cloned() });
+                spans.push(StyledSpan { text, style, link: links.last().cloned() });
             };
             match event {
                 Event::Text(text) => say(&text, style),
@@ -273,7 +273,7 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
     }
 
     /// Shows the target of a link as text if the terminal cannot show links.
-    fn tell_address(&self, spans: &mut Vec<Span>, url: &Arc<str>) {
+    fn tell_address(&self, spans: &mut Vec<StyledSpan>, url: &Arc<str>) {
         let of_link = spans.iter().rev().take_while(|span| span.link.as_ref() == Some(url));
         let text: Vec<&str> = of_link.map(|span| span.text.as_str()).collect();
         let text: String = text.into_iter().rev().collect();
@@ -285,7 +285,7 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
             span.link = None;
         }
         if !url.is_empty() && text != **url && format!("mailto:{text}") != **url {
-            spans.push(Span::new(format!(" ({url})"), DIM));
+            spans.push(StyledSpan::new(format!(" ({url})"), DIM));
         }
     }
 }
@@ -325,7 +325,7 @@ fn trimmed(mut line: Line) -> Line {
     line
 }
 
-fn prefixed(prefix: Span, mut line: Line) -> Line {
+fn prefixed(prefix: StyledSpan, mut line: Line) -> Line {
     line.insert(0, prefix);
     line
 }

@@ -1,7 +1,7 @@
 //! Markdown tables.
 
 use super::render::DIM;
-use crate::styled::{Line, Span, width_of_line, wrap};
+use crate::styled::{Line, StyledSpan, width_of_line, wrap};
 use pulldown_cmark::Alignment;
 
 /// The cells of a row, each a styled line.
@@ -29,7 +29,7 @@ pub(super) fn table(rows: &[Row], alignments: &[Alignment], width: usize) -> Vec
         lines.extend(row_lines(row, &widths, alignments));
         if at == 0 {
             let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
-            lines.push(vec![Span::new(rule.join("─┼─"), DIM)]);
+            lines.push(vec![StyledSpan::new(rule.join("─┼─"), DIM)]);
         }
     }
     lines
@@ -63,7 +63,7 @@ fn row_lines(row: &Row, widths: &[usize], alignments: &[Alignment]) -> Vec<Line>
             let mut line = Line::new();
             for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
                 if column > 0 {
-                    line.push(Span::new(BETWEEN, DIM));
+                    line.push(StyledSpan::new(BETWEEN, DIM));
                 }
                 let text = cell.get(at).unwrap_or(&nothing);
                 let room = width.saturating_sub(width_of_line(text));
@@ -72,11 +72,11 @@ fn row_lines(row: &Row, widths: &[usize], alignments: &[Alignment]) -> Vec<Line>
                     Some(Alignment::Center) => room / 2,
                     _ => 0,
                 };
-                line.push(Span::plain(" ".repeat(before)));
+                line.push(StyledSpan::plain(" ".repeat(before)));
                 line.extend(text.iter().cloned());
                 // No padding after the last column.
                 let after = if column + 1 == widths.len() { 0 } else { room - before };
-                line.push(Span::plain(" ".repeat(after)));
+                line.push(StyledSpan::plain(" ".repeat(after)));
             }
             line
         })
@@ -97,7 +97,7 @@ fn paragraphs(rows: &[Row], width: usize) -> Vec<Line> {
         for (column, cell) in row.iter().enumerate() {
             let mut line = heading.get(column).cloned().unwrap_or_default();
             if !line.is_empty() {
-                line.push(Span::plain(": "));
+                line.push(StyledSpan::plain(": "));
             }
             line.extend(cell.iter().cloned());
             lines.extend(wrap(&line, width));

@@ -3,13 +3,13 @@
 use crate::json;
 use crate::markdown::{self, Markdown};
 use crate::options::RenderOptions;
-use crate::styled::{Line, Span, wrap};
+use crate::styled::{Line, StyledSpan, wrap};
 use crate::text::Cleaner;
 use stepwright_core::Content;
 
 /// A sequence of answers, separated by blank lines.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(super) struct PanelBody {
     options: RenderOptions,
     width: usize,
     answer: Option<AnswerFormat>,
@@ -33,7 +33,7 @@ enum AnswerFormat {
     },
 }
 
-impl Body {
+impl PanelBody {
     pub(super) fn new(options: RenderOptions, width: usize) -> Self {
         Self { options, width, answer: None, held: String::new(), begun: false, follows: false }
     }
@@ -78,7 +78,7 @@ impl Body {
         let mut lines = match &mut self.answer {
             Some(AnswerFormat::Markdown(markdown)) => markdown.open(),
             Some(AnswerFormat::Text { partial, .. }) if !partial.is_empty() => {
-                wrap(&[Span::plain(partial.clone())], self.width)
+                wrap(&[StyledSpan::plain(partial.clone())], self.width)
             }
             _ => Vec::new(),
         };
@@ -168,7 +168,7 @@ impl AnswerFormat {
                 let rest = partial.split_off(end + 1);
                 let whole = std::mem::replace(partial, rest);
                 let lines = whole[..end].split('\n');
-                lines.flat_map(|line| wrap(&[Span::plain(line)], width)).collect()
+                lines.flat_map(|line| wrap(&[StyledSpan::plain(line)], width)).collect()
             }
         }
     }
@@ -178,7 +178,9 @@ impl AnswerFormat {
             Self::Json => Vec::new(),
             Self::Markdown(markdown) => markdown.finish(),
             Self::Text { partial, .. } if partial.is_empty() => Vec::new(),
-            Self::Text { partial, .. } => wrap(&[Span::plain(std::mem::take(partial))], width),
+            Self::Text { partial, .. } => {
+                wrap(&[StyledSpan::plain(std::mem::take(partial))], width)
+            }
         }
     }
 }

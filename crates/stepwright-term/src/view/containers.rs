@@ -2,7 +2,7 @@
 
 use super::frame::{DIM, color};
 use crate::options::Style as Form;
-use crate::styled::{Line, Span};
+use crate::styled::{Line, StyledSpan};
 use crate::text::{counted, harmless};
 use anstyle::AnsiColor;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ pub(super) fn begun(kind: &EventKind, form: Form) -> Option<(Line, Line)> {
     };
     let mark = if form == Form::Plain { Line::new() } else { marked(mark) };
     let style = if form == Form::Plain { anstyle::Style::new() } else { DIM };
-    Some((mark, vec![Span::new(text, style)]))
+    Some((mark, vec![StyledSpan::new(text, style)]))
 }
 
 /// Returns `true` if the end of the container is shown: for kinds that may contain much output.
@@ -69,7 +69,7 @@ pub(super) fn has_end(kind: &EventKind) -> bool {
 }
 
 fn marked(mark: &str) -> Line {
-    vec![Span::new(mark, color(AnsiColor::Cyan))]
+    vec![StyledSpan::new(mark, color(AnsiColor::Cyan))]
 }
 
 fn listed(names: &[Arc<str>]) -> String {

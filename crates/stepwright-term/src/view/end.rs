@@ -1,11 +1,11 @@
 //! The end of a run: the output if no step has shown it, the summary and the error.
 
-use super::body::Body;
-use super::frame::{DIM, Frame, color};
+use super::body::PanelBody;
+use super::frame::{DIM, PanelFrame, color};
 use super::{LastOutput, View};
 use crate::options::{RenderOptions, Style as Form};
 use crate::screen::Screen;
-use crate::styled::{Line, Span, wrap};
+use crate::styled::{Line, StyledSpan, wrap};
 use crate::summary::summary_line;
 use crate::terminal::word_of;
 use crate::text::clean;
@@ -32,13 +32,13 @@ impl View {
         {
             self.room(screen, LastOutput::Panel);
             let summary = summary_line(output, self.options.time);
-            let frame = Frame::new(self.options, screen.size().0);
+            let frame = PanelFrame::new(self.options, screen.size().0);
             for line in wrap(&summary, frame.width) {
                 screen.keep(&self.options.paint.line(&line));
             }
             if self.about.stored {
                 let kept = format!("run {} · session {}", output.run_id, output.session_id);
-                for line in wrap(&[Span::new(kept, self.dim())], frame.width) {
+                for line in wrap(&[StyledSpan::new(kept, self.dim())], frame.width) {
                     screen.keep(&self.options.paint.line(&line));
                 }
             }
@@ -58,7 +58,7 @@ impl View {
 
     /// Shows the output of a run.
     pub(crate) fn output(&mut self, content: &Content, screen: &mut Screen) {
-        let frame = Frame::new(self.options, screen.size().0);
+        let frame = PanelFrame::new(self.options, screen.size().0);
         let lines = content_lines(content, self.options, frame.width);
         if lines.is_empty() {
             return;
@@ -73,12 +73,12 @@ impl View {
     /// Wraps a text into lines.
     pub(crate) fn broken(&self, text: &str, columns: usize) -> Vec<String> {
         let width = self.options.width(columns);
-        wrap(&[Span::plain(text)], width).iter().map(|line| line_text(line)).collect()
+        wrap(&[StyledSpan::plain(text)], width).iter().map(|line| line_text(line)).collect()
     }
 
     /// Shows an error and its hint.
     pub(crate) fn error(&mut self, error: &Error, screen: &mut Screen) {
-        let frame = Frame::new(self.options, screen.size().0);
+        let frame = PanelFrame::new(self.options, screen.size().0);
         let root = StepPath::root();
         let is_panel = self.options.style == Form::Panels;
         self.room(screen, if is_panel { LastOutput::Panel } else { self.above });
@@ -90,9 +90,9 @@ impl View {
         for line in clean(&error.report()).lines() {
             let spans = match word_of(line) {
                 Some((word, style)) => {
-                    vec![Span::new(word, style), Span::plain(&line[word.len()..])]
+                    vec![StyledSpan::new(word, style), StyledSpan::plain(&line[word.len()..])]
                 }
-                None => vec![Span::plain(line)],
+                None => vec![StyledSpan::plain(line)],
             };
             for line in wrap(&spans, width) {
                 let line = if is_panel { bar(line) } else { line };
@@ -100,7 +100,7 @@ impl View {
             }
         }
         if is_panel {
-            screen.keep(&self.options.paint.line(&[Span::new("╰─", DIM)]));
+            screen.keep(&self.options.paint.line(&[StyledSpan::new("╰─", DIM)]));
         }
         self.above = LastOutput::Panel;
     }
@@ -108,13 +108,13 @@ impl View {
 
 /// Formats the content of a run or step as lines. Empty content has none.
 pub(crate) fn content_lines(content: &Content, options: RenderOptions, width: usize) -> Vec<Line> {
-    if content.is_empty() { Vec::new() } else { Body::new(options, width).content(content) }
+    if content.is_empty() { Vec::new() } else { PanelBody::new(options, width).content(content) }
 }
 
-fn line_text(line: &[Span]) -> String {
+fn line_text(line: &[StyledSpan]) -> String {
     line.iter().map(|span| span.text.as_str()).collect()
 }
 
 fn bar(line: Line) -> Line {
-    [vec![Span::new("│ ", AnsiColor::Red.on_default())], line].concat()
+    [vec![StyledSpan::new("│ ", AnsiColor::Red.on_default())], line].concat()
 }

@@ -1,7 +1,7 @@
 //! Panels and indentation around the output.
 
 use crate::options::{RenderOptions, Style as Form};
-use crate::styled::{Line, Span, width_of_line, wrap};
+use crate::styled::{Line, StyledSpan, width_of_line, wrap};
 use crate::text::{beginning, end, harmless, width_of};
 use anstyle::{AnsiColor, Style};
 use stepwright_core::StepPath;
@@ -21,7 +21,7 @@ const INDENTED_MAX: usize = 8;
 
 /// Draws panels and lines in one style and width.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Frame {
+pub(super) struct PanelFrame {
     pub(super) options: RenderOptions,
     /// The widest line, in columns.
     pub(super) width: usize,
@@ -35,7 +35,7 @@ pub(super) struct Title {
     pub(super) by: Vec<String>,
 }
 
-impl Frame {
+impl PanelFrame {
     pub(super) fn new(options: RenderOptions, columns: usize) -> Self {
         Self { options, width: options.width(columns) }
     }
@@ -62,14 +62,14 @@ impl Frame {
         let by = by.join(" · ");
         if self.options.style == Form::Plain {
             let by = if by.is_empty() { by } else { format!(" {by}") };
-            return self.write(0, &[Span::plain(format!("[{}]{by}", label(&title.path)))]);
+            return self.write(0, &[StyledSpan::plain(format!("[{}]{by}", label(&title.path)))]);
         }
         let indent = self.indent(&title.path);
-        let mut line = vec![Span::new("╭─ ", DIM)];
+        let mut line = vec![StyledSpan::new("╭─ ", DIM)];
         line.extend(Self::path(&title.path, (self.width - indent).saturating_sub(8)));
         let free = (self.width - indent).saturating_sub(width_of_line(&line) + 5);
         if !by.is_empty() && free > 4 {
-            line.push(Span::new(format!(" · {}", beginning(&by, free)), DIM));
+            line.push(StyledSpan::new(format!(" · {}", beginning(&by, free)), DIM));
         }
         self.rule(indent, line)
     }
@@ -77,16 +77,16 @@ impl Frame {
     /// Returns the first line of a panel that does not belong to a step.
     pub(super) fn open_about(&self, about: &str, style: Style) -> String {
         if self.options.style == Form::Plain {
-            return self.write(0, &[Span::plain(harmless(about))]);
+            return self.write(0, &[StyledSpan::plain(harmless(about))]);
         }
         let about = beginning(&harmless(about), self.width.saturating_sub(8));
-        self.rule(0, vec![Span::new("╭─ ", DIM), Span::new(about, style)])
+        self.rule(0, vec![StyledSpan::new("╭─ ", DIM), StyledSpan::new(about, style)])
     }
 
     /// Fills a line up to the edge.
     fn rule(&self, indent: usize, mut line: Line) -> String {
         let rest = (self.width - indent).saturating_sub(width_of_line(&line) + 1);
-        line.push(Span::new(format!(" {}", "─".repeat(rest)), DIM));
+        line.push(StyledSpan::new(format!(" {}", "─".repeat(rest)), DIM));
         self.write(indent, &line)
     }
 
@@ -95,7 +95,7 @@ impl Frame {
         if self.options.style == Form::Plain {
             return self.write(0, &line);
         }
-        line.insert(0, Span::new(if line.is_empty() { "│" } else { "│ " }, DIM));
+        line.insert(0, StyledSpan::new(if line.is_empty() { "│" } else { "│ " }, DIM));
         self.write(self.indent(path), &line)
     }
 
@@ -106,18 +106,18 @@ impl Frame {
         }
         let indent = self.indent(path);
         if end.is_empty() {
-            return vec![self.write(indent, &[Span::new("╰─", DIM)])];
+            return vec![self.write(indent, &[StyledSpan::new("╰─", DIM)])];
         }
         let mut lines = wrap(&end, self.width - indent - 3).into_iter();
-        let first = [vec![Span::new("╰─ ", DIM)], lines.next().unwrap_or_default()].concat();
-        let rest = lines.map(|line| [vec![Span::plain("   ")], line].concat());
+        let first = [vec![StyledSpan::new("╰─ ", DIM)], lines.next().unwrap_or_default()].concat();
+        let rest = lines.map(|line| [vec![StyledSpan::plain("   ")], line].concat());
         std::iter::once(first).chain(rest).map(|line| self.write(indent, &line)).collect()
     }
 
     /// Returns a line outside of panels about this path, after a mark.
     pub(super) fn aside(&self, path: &StepPath, mark: Line, text: Line) -> Vec<String> {
         if self.options.style == Form::Plain {
-            let at = vec![Span::plain(format!("[{}] ", label(path)))];
+            let at = vec![StyledSpan::plain(format!("[{}] ", label(path)))];
             let line = if path.is_root() { text } else { [at, text].concat() };
             return wrap(&line, self.width).into_iter().map(|line| self.write(0, &line)).collect();
         }
@@ -127,12 +127,12 @@ impl Frame {
         let mut line = Line::new();
         if !path.is_root() {
             line.extend(Self::path(path, width / 2));
-            line.push(Span::plain("  "));
+            line.push(StyledSpan::plain("  "));
         }
         line.extend(text);
         // Continuation lines are indented below the start.
-        let before =
-            std::iter::once(mark).chain(std::iter::repeat(vec![Span::plain(" ".repeat(hang))]));
+        let before = std::iter::once(mark)
+            .chain(std::iter::repeat(vec![StyledSpan::plain(" ".repeat(hang))]));
         let lines = wrap(&line, width - hang);
         lines
             .into_iter()
@@ -153,10 +153,10 @@ impl Frame {
             Some(rest) => rest.find('/').map_or(String::new(), |at| format!("…{}", &rest[at..])),
             None => before,
         };
-        vec![Span::new(before, DIM), Span::new(name, BOLD)]
+        vec![StyledSpan::new(before, DIM), StyledSpan::new(name, BOLD)]
     }
 
-    fn write(&self, indent: usize, line: &[Span]) -> String {
+    fn write(&self, indent: usize, line: &[StyledSpan]) -> String {
         let line = self.options.paint.line(line);
         format!("{:indent$}{line}", "").trim_end_matches(' ').to_owned()
     }

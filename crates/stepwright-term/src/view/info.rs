@@ -1,11 +1,11 @@
 //! The first panel of a run: workflow, session and input.
 
-use super::frame::{BOLD, DIM, Frame, color};
+use super::frame::{BOLD, DIM, PanelFrame, color};
 use super::{LastOutput, View};
 use crate::json;
 use crate::options::Style as Form;
 use crate::screen::Screen;
-use crate::styled::{Line, Span, wrap};
+use crate::styled::{Line, StyledSpan, wrap};
 use crate::text::{clean, counted, harmless};
 use anstyle::AnsiColor;
 use stepwright_core::event::WorkflowStarted;
@@ -42,7 +42,7 @@ impl View {
         if !self.options.info {
             return;
         }
-        let frame = Frame::new(self.options, screen.size().0);
+        let frame = PanelFrame::new(self.options, screen.size().0);
         let root = StepPath::root();
         let inner = frame.inner(&root);
         self.room(screen, LastOutput::Panel);
@@ -53,12 +53,13 @@ impl View {
             }
         };
         if let Some(description) = &self.about.description {
-            show(wrap(&[Span::plain(clean(description))], inner));
+            show(wrap(&[StyledSpan::plain(clean(description))], inner));
         }
         let mut member = |name: &str, value: String| {
-            let name = Span::new(format!("{name:<9}"), BOLD);
-            let lines = wrap(&[Span::plain(value)], inner.saturating_sub(9));
-            let before = std::iter::once(name).chain(std::iter::repeat(Span::plain(" ".repeat(9))));
+            let name = StyledSpan::new(format!("{name:<9}"), BOLD);
+            let lines = wrap(&[StyledSpan::plain(value)], inner.saturating_sub(9));
+            let before =
+                std::iter::once(name).chain(std::iter::repeat(StyledSpan::plain(" ".repeat(9))));
             show(
                 lines
                     .into_iter()
@@ -90,9 +91,9 @@ impl View {
             lines.truncate(INPUT_LINES_MAX);
             if more > 0 {
                 let more = counted(more as u64, "more line", "more lines");
-                lines.push(vec![Span::new(format!("… {more}"), DIM)]);
+                lines.push(vec![StyledSpan::new(format!("… {more}"), DIM)]);
             }
-            show(vec![vec![Span::new("input", BOLD)]]);
+            show(vec![vec![StyledSpan::new("input", BOLD)]]);
             show(lines);
         }
         if self.options.style != Form::Plain {

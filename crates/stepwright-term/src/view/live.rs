@@ -1,10 +1,10 @@
 //! The redrawn lines: the current text, and a line for each running step.
 
 use super::View;
-use super::frame::{DIM, Frame};
-use super::step::Step;
+use super::frame::{DIM, PanelFrame};
+use super::step::VisibleStep;
 use crate::duration::about;
-use crate::styled::{Line, Span, width_of_line};
+use crate::styled::{Line, StyledSpan, width_of_line};
 use crate::text::{beginning, end, harmless, width_of};
 use anstyle::AnsiColor;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl View {
         if columns < COLUMNS_MIN {
             return Vec::new();
         }
-        let frame = Frame::new(self.options, columns);
+        let frame = PanelFrame::new(self.options, columns);
         let steps = self.step_lines(columns, rows);
         // Lines that scrolled off the screen cannot be erased.
         let free = rows.saturating_sub(steps.len() + 2);
@@ -38,7 +38,7 @@ impl View {
         said.into_iter().chain(steps).collect()
     }
 
-    fn said_lines(&mut self, frame: &Frame) -> Vec<(String, usize)> {
+    fn said_lines(&mut self, frame: &PanelFrame) -> Vec<(String, usize)> {
         let Some(panel) = &mut self.panel else { return Vec::new() };
         let path = &panel.path;
         let inner = frame.inner(path);
@@ -58,10 +58,10 @@ impl View {
             return Vec::new();
         }
         // A nested workflow has no line while its own steps have theirs.
-        let encloses = |step: &Step| {
+        let encloses = |step: &VisibleStep| {
             self.steps.iter().any(|o| o.path != step.path && step.path.contains(&o.path))
         };
-        let leaves: Vec<&Step> = self.steps.iter().filter(|step| !encloses(step)).collect();
+        let leaves: Vec<&VisibleStep> = self.steps.iter().filter(|step| !encloses(step)).collect();
         let most = LINES_MAX.min(rows.saturating_sub(2)).max(1);
         let waiting = self.waiting_line(columns).into_iter();
         let shown = if leaves.len() > most { most - 1 } else { leaves.len() };
@@ -69,7 +69,7 @@ impl View {
             waiting.chain(leaves[..shown].iter().map(|step| self.line(step, columns))).collect();
         if shown < leaves.len() {
             let more = format!("  … and {} more", leaves.len() - shown);
-            lines.push(vec![Span::new(beginning(&more, columns), DIM)]);
+            lines.push(vec![StyledSpan::new(beginning(&more, columns), DIM)]);
         }
         lines
     }
@@ -81,20 +81,20 @@ impl View {
         }
         let names: Vec<String> = self.waiting.iter().map(|path| harmless(path.as_str())).collect();
         let text = format!("done, and shown next: {}", names.join(", "));
-        let mark = Span::new("✓ ", AnsiColor::Green.on_default());
-        Some(vec![mark, Span::new(beginning(&text, columns.saturating_sub(3)), DIM)])
+        let mark = StyledSpan::new("✓ ", AnsiColor::Green.on_default());
+        Some(vec![mark, StyledSpan::new(beginning(&text, columns.saturating_sub(3)), DIM)])
     }
 
     /// Returns the line of a running step. One column stays free: terminals break a line that fills
     /// the last one.
-    fn line(&self, step: &Step, columns: usize) -> Line {
+    fn line(&self, step: &VisibleStep, columns: usize) -> Line {
         if let Some(wait) = step.waits.last() {
             let path = beginning(&harmless(step.path.as_str()), columns.saturating_sub(12));
             let free = columns.saturating_sub(width_of(&path) + 5);
             return vec![
-                Span::new("⏸", AnsiColor::Yellow.on_default()),
-                Span::plain(format!(" {path}")),
-                Span::new(format!("  {}", beginning(&harmless(&wait.text), free)), DIM),
+                StyledSpan::new("⏸", AnsiColor::Yellow.on_default()),
+                StyledSpan::plain(format!(" {path}")),
+                StyledSpan::new(format!("  {}", beginning(&harmless(&wait.text), free)), DIM),
             ];
         }
         let since = step.since.elapsed();
@@ -119,9 +119,9 @@ impl View {
         }
         let known = beginning(&known.join("  "), columns.saturating_sub(used + 1));
         vec![
-            Span::new(spinner, AnsiColor::Cyan.on_default()),
-            Span::plain(format!(" {path}")),
-            Span::new(if known.is_empty() { known } else { format!("  {known}") }, DIM),
+            StyledSpan::new(spinner, AnsiColor::Cyan.on_default()),
+            StyledSpan::plain(format!(" {path}")),
+            StyledSpan::new(if known.is_empty() { known } else { format!("  {known}") }, DIM),
         ]
     }
 }

@@ -14,16 +14,16 @@ use crate::lines::line;
 use crate::options::{RenderOptions, Style as Form};
 use crate::screen::Screen;
 use crate::speakers::{QueueOutput, SpeakerQueue};
-use crate::styled::{Line, Span, wrap};
+use crate::styled::{Line, StyledSpan, wrap};
 use crate::text::{harmless, percent};
 use anstyle::{AnsiColor, Style};
-use body::Body;
+use body::PanelBody;
 pub(crate) use end::content_lines;
-use frame::{DIM, Frame, Title, color};
+use frame::{DIM, PanelFrame, Title, color};
 pub(crate) use info::WorkflowInfo;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use step::Step;
+use step::VisibleStep;
 pub(crate) use step::call;
 use step_output::StepEnd;
 use stepwright_core::executor::ExecutorType;
@@ -36,10 +36,10 @@ pub(crate) struct View {
     options: RenderOptions,
     about: WorkflowInfo,
     /// The running steps.
-    steps: Vec<Step>,
+    steps: Vec<VisibleStep>,
     /// The running containers, with their start times.
     containers: Vec<(StepPath, Timestamp)>,
-    speakers: SpeakerQueue<Piece>,
+    speakers: SpeakerQueue<PanelPiece>,
     /// The panel of the current speaker.
     panel: Option<Panel>,
     /// Steps that have ended and whose panel is not shown yet.
@@ -58,7 +58,7 @@ pub(crate) struct View {
 #[derive(Debug)]
 struct Panel {
     path: StepPath,
-    body: Body,
+    body: PanelBody,
 }
 
 /// The kind of output directly above the next line.
@@ -71,7 +71,7 @@ enum LastOutput {
 
 /// A permanent piece of output from the current speaker.
 #[derive(Debug)]
-enum Piece {
+enum PanelPiece {
     Open(Title),
     Text(Arc<str>),
     /// The answer has ended; another may follow.
@@ -127,7 +127,7 @@ impl View {
         if self.options.events
             && let Some(text) = line(event)
         {
-            self.aside(&StepPath::root(), Line::new(), vec![Span::new(text, DIM)], screen);
+            self.aside(&StepPath::root(), Line::new(), vec![StyledSpan::new(text, DIM)], screen);
         }
         // An event inside a tool call is shown at the step that makes the call.
         let place = event.path.step();
@@ -162,10 +162,11 @@ impl View {
             E::AnswerRefused { refused } => self.note(&refused.to_string(), screen),
             E::StepRecorded { key, value } => self.recorded(event, key, value, screen),
             E::StepStarted { executor_type, executor_name } => {
-                let step = Step::new(path.clone(), *executor_type, executor_name, event.time);
+                let step =
+                    VisibleStep::new(path.clone(), *executor_type, executor_name, event.time);
                 if step.is_workflow && self.options.shows_steps() {
                     let mark = self.mark("▣ ", AnsiColor::Cyan);
-                    self.aside(path, mark, vec![Span::new("workflow", self.dim())], screen);
+                    self.aside(path, mark, vec![StyledSpan::new("workflow", self.dim())], screen);
                 }
                 self.steps.push(step);
             }
@@ -250,8 +251,8 @@ impl View {
 
     /// Shows a note.
     pub(crate) fn note(&mut self, note: &str, screen: &mut Screen) {
-        let word = Span::new("note:", color(AnsiColor::Yellow));
-        let text = vec![word, Span::plain(format!(" {}", harmless(note)))];
+        let word = StyledSpan::new("note:", color(AnsiColor::Yellow));
+        let text = vec![word, StyledSpan::plain(format!(" {}", harmless(note)))];
         self.aside(&StepPath::root(), Line::new(), text, screen);
     }
 
@@ -260,7 +261,7 @@ impl View {
         let mut heard = Vec::new();
         // No step has this path, so the line does not wait for its step to end.
         let aside = path.child("#");
-        let piece = Piece::Aside { path: path.clone(), mark, text };
+        let piece = PanelPiece::Aside { path: path.clone(), mark, text };
         self.speakers.say(&aside, piece, &mut heard);
         self.speakers.end(&aside, &mut heard);
         self.hear(heard, screen);
@@ -273,7 +274,7 @@ impl View {
             step.take_thought()
         });
         self.thought(path, thought, screen);
-        self.say(path, Piece::Text(text), screen);
+        self.say(path, PanelPiece::Text(text), screen);
     }
 
     fn thought(&mut self, path: &StepPath, thought: Option<String>, screen: &mut Screen) {
@@ -281,14 +282,14 @@ impl View {
             let style = self.dim().italic();
             self.say(
                 path,
-                Piece::Note(vec![Span::new(format!("thinking: {thought}"), style)]),
+                PanelPiece::Note(vec![StyledSpan::new(format!("thinking: {thought}"), style)]),
                 screen,
             );
         }
     }
 
     /// Adds a piece to the panel of a step, opening the panel first if necessary.
-    fn say(&mut self, path: &StepPath, piece: Piece, screen: &mut Screen) {
+    fn say(&mut self, path: &StepPath, piece: PanelPiece, screen: &mut Screen) {
         if !self.options.shows_steps() {
             return;
         }
@@ -297,32 +298,32 @@ impl View {
             && !std::mem::replace(&mut step.opened, true)
         {
             let title = Title { path: path.clone(), by: step.by.clone() };
-            self.speakers.say(path, Piece::Open(title), &mut heard);
+            self.speakers.say(path, PanelPiece::Open(title), &mut heard);
         }
         self.speakers.say(path, piece, &mut heard);
         self.hear(heard, screen);
     }
 
     /// Writes the output of the queue.
-    fn hear(&mut self, heard: Vec<QueueOutput<Piece>>, screen: &mut Screen) {
-        let frame = Frame::new(self.options, screen.size().0);
+    fn hear(&mut self, heard: Vec<QueueOutput<PanelPiece>>, screen: &mut Screen) {
+        let frame = PanelFrame::new(self.options, screen.size().0);
         for heard in heard {
             let QueueOutput::Piece(path, piece) = heard else { continue };
             self.piece(frame, path, piece, screen);
         }
     }
 
-    fn piece(&mut self, frame: Frame, path: StepPath, piece: Piece, screen: &mut Screen) {
+    fn piece(&mut self, frame: PanelFrame, path: StepPath, piece: PanelPiece, screen: &mut Screen) {
         let inner = frame.inner(&path);
         let lines = match (piece, &mut self.panel) {
-            (Piece::Open(title), _) => {
+            (PanelPiece::Open(title), _) => {
                 self.waiting.retain(|waiting| *waiting != path);
                 self.room(screen, LastOutput::Panel);
                 screen.keep(&frame.open(&title));
-                self.panel = Some(Panel { path, body: Body::new(self.options, inner) });
+                self.panel = Some(Panel { path, body: PanelBody::new(self.options, inner) });
                 return;
             }
-            (Piece::Aside { path, mark, text }, _) => {
+            (PanelPiece::Aside { path, mark, text }, _) => {
                 self.room(screen, LastOutput::Line);
                 for line in frame.aside(&path, mark, text) {
                     screen.keep(&line);
@@ -333,18 +334,18 @@ impl View {
             (piece, Some(panel)) => {
                 panel.body.resize(inner);
                 match piece {
-                    Piece::Text(text) => panel.body.push(&text),
-                    Piece::Break => panel.body.finish(),
-                    Piece::Content(content) => panel.body.content(&content),
-                    Piece::Note(note) => panel.body.note(wrap(&note, inner)),
-                    Piece::Close(end) => {
+                    PanelPiece::Text(text) => panel.body.push(&text),
+                    PanelPiece::Break => panel.body.finish(),
+                    PanelPiece::Content(content) => panel.body.content(&content),
+                    PanelPiece::Note(note) => panel.body.note(wrap(&note, inner)),
+                    PanelPiece::Close(end) => {
                         self.panel = None;
                         for line in frame.close(&path, end) {
                             screen.keep(&line);
                         }
                         return;
                     }
-                    Piece::Open(_) | Piece::Aside { .. } => return,
+                    PanelPiece::Open(_) | PanelPiece::Aside { .. } => return,
                 }
             }
         };
@@ -362,14 +363,15 @@ impl View {
         self.above = next;
     }
 
-    fn step(&mut self, path: &StepPath) -> Option<&mut Step> {
+    fn step(&mut self, path: &StepPath) -> Option<&mut VisibleStep> {
         self.steps.iter_mut().find(|step| step.path == *path)
     }
 
     /// Adds a step whose start was not seen because the run was resumed in the meantime.
     fn adopt(&mut self, event: &Event) {
         let name = Arc::from("");
-        let mut step = Step::new(event.path.clone(), ExecutorType::Function, &name, event.time);
+        let mut step =
+            VisibleStep::new(event.path.clone(), ExecutorType::Function, &name, event.time);
         // A step that ends right after one of its own steps is a workflow.
         step.is_workflow = self.ended.as_ref().is_some_and(|ended| {
             matches!(event.kind, EventKind::StepCompleted { .. }) && event.path.contains(ended)
@@ -391,14 +393,14 @@ impl View {
     fn mark(&self, mark: &str, of: AnsiColor) -> Line {
         match self.options.style {
             Form::Plain => Line::new(),
-            _ => vec![Span::new(mark, color(of))],
+            _ => vec![StyledSpan::new(mark, color(of))],
         }
     }
 
     fn dim_mark(&self, mark: &str) -> Line {
         match self.options.style {
             Form::Plain => Line::new(),
-            _ => vec![Span::new(mark, DIM)],
+            _ => vec![StyledSpan::new(mark, DIM)],
         }
     }
 

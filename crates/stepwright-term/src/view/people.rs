@@ -1,15 +1,15 @@
 //! The output for pending requests and their answers.
 
-use super::frame::{BOLD, DIM, Frame, color};
+use super::frame::{BOLD, DIM, PanelFrame, color};
 use super::step::PendingRequest;
-use super::{LastOutput, Piece, View};
+use super::{LastOutput, PanelPiece, View};
 use crate::asking::fields;
 use crate::duration::about;
 use crate::json;
 use crate::lines::short;
 use crate::options::Style as Form;
 use crate::screen::Screen;
-use crate::styled::{Line, Span, wrap};
+use crate::styled::{Line, StyledSpan, wrap};
 use crate::text::{clean, counted, harmless};
 use crate::waiting::{message, replied, until, value_of, waits, wanted};
 use anstyle::AnsiColor;
@@ -30,13 +30,13 @@ impl View {
     pub(super) fn paused(&mut self, event: &Event, requirement: &Requirement, screen: &mut Screen) {
         let path = &event.path;
         let text = waits(requirement);
-        let mut line = vec![Span::plain(text.clone())];
+        let mut line = vec![StyledSpan::plain(text.clone())];
         if self.options.time
             && requirement.needs_person()
             && let Some(due) = requirement.due
         {
             let left = format!("  for {} at the most", about(due.since(event.time)));
-            line.push(Span::new(left, self.dim()));
+            line.push(StyledSpan::new(left, self.dim()));
         }
         let opened = match self.step(path) {
             Some(step) => {
@@ -65,10 +65,10 @@ impl View {
 
     /// Closes the panel of a waiting step, so that other steps can speak.
     fn steps_back(&mut self, path: &StepPath, screen: &mut Screen) {
-        let end = vec![Span::new("waits", self.dim())];
+        let end = vec![StyledSpan::new("waits", self.dim())];
         let end = [self.mark("⏸ ", AnsiColor::Yellow), end].concat();
-        self.say(path, Piece::Break, screen);
-        self.say(path, Piece::Close(end), screen);
+        self.say(path, PanelPiece::Break, screen);
+        self.say(path, PanelPiece::Close(end), screen);
         let mut heard = Vec::new();
         self.speakers.end(path, &mut heard);
         self.hear(heard, screen);
@@ -89,13 +89,13 @@ impl View {
         };
         let is_no = matches!(reply.answer, Answer::Reject { .. });
         let mark = if is_no { self.dim_mark("▷ ") } else { self.mark("▶ ", AnsiColor::Green) };
-        self.tell(path, opened, mark, vec![Span::plain(replied(reply))], screen);
+        self.tell(path, opened, mark, vec![StyledSpan::plain(replied(reply))], screen);
     }
 
     /// Adds a note to the panel of a step if it has one; otherwise prints a line.
     fn tell(&mut self, path: &StepPath, opened: bool, mark: Line, text: Line, screen: &mut Screen) {
         if opened && self.options.shows_steps() {
-            self.say(path, Piece::Note([mark, text].concat()), screen);
+            self.say(path, PanelPiece::Note([mark, text].concat()), screen);
         } else {
             self.step_line(path, mark, text, screen);
         }
@@ -129,7 +129,7 @@ impl View {
             }
         } else if !self.begun && self.options.details {
             let mark = self.mark("▶ ", AnsiColor::Green);
-            let text = vec![Span::new("the run goes on", self.dim())];
+            let text = vec![StyledSpan::new("the run goes on", self.dim())];
             self.aside(&StepPath::root(), mark, text, screen);
         }
         self.begun = true;
@@ -145,15 +145,15 @@ impl View {
     ) {
         let mut text = format!("{}: ", harmless(key));
         text.push_str(&value_of(value));
-        let text = vec![Span::new(format!("recorded {text}"), self.dim())];
+        let text = vec![StyledSpan::new(format!("recorded {text}"), self.dim())];
         if self.options.shows_steps() && self.step(&event.path).is_some() {
-            self.say(&event.path, Piece::Note(text), screen);
+            self.say(&event.path, PanelPiece::Note(text), screen);
         }
     }
 
     /// Shows a question with everything needed to answer it, and the accepted inputs.
     pub(crate) fn question(&mut self, asked: &Requirement, hint: &str, screen: &mut Screen) {
-        let frame = Frame::new(self.options, screen.size().0);
+        let frame = PanelFrame::new(self.options, screen.size().0);
         // The question is not part of the step tree, so it is not indented.
         let root = StepPath::root();
         let inner = frame.inner(&root);
@@ -163,15 +163,15 @@ impl View {
         let mut lines = self.subject(asked, inner);
         let message = message(asked);
         if !message.is_empty() {
-            let message = wrap(&[Span::new(clean(&message), BOLD)], inner);
+            let message = wrap(&[StyledSpan::new(clean(&message), BOLD)], inner);
             let apart = if lines.is_empty() { None } else { Some(Line::new()) };
             lines.splice(0..0, message.into_iter().chain(apart));
         }
         for line in lines {
             screen.keep(&frame.body(&root, line));
         }
-        let end = until(asked).map(|until| vec![Span::new(until, self.dim())]);
-        let hint = vec![Span::new(format!("{hint} · Ctrl-C quits"), self.dim())];
+        let end = until(asked).map(|until| vec![StyledSpan::new(until, self.dim())]);
+        let hint = vec![StyledSpan::new(format!("{hint} · Ctrl-C quits"), self.dim())];
         if self.options.style == Form::Plain {
             for line in end.into_iter().chain([hint]) {
                 screen.keep(&self.options.paint.line(&line));
@@ -201,38 +201,38 @@ impl View {
             K::IterationReview { content, .. } => self.content(content, width),
             K::ToolConfirmation { tool } => {
                 let name = vec![
-                    Span::new("⚙ ", AnsiColor::Cyan.on_default()),
-                    Span::plain(harmless(&tool.name)),
+                    StyledSpan::new("⚙ ", AnsiColor::Cyan.on_default()),
+                    StyledSpan::plain(harmless(&tool.name)),
                 ];
                 let mut lines = wrap(&name, width);
                 lines.extend(match &tool.arguments {
                     Arguments::Json(value) => json::lines(value, width),
-                    Arguments::Invalid(raw) => wrap(&[Span::plain(clean(raw))], width),
+                    Arguments::Invalid(raw) => wrap(&[StyledSpan::plain(clean(raw))], width),
                 });
                 lines
             }
             K::RouteSelection { choices, .. } => {
                 let line = |(at, choice): (usize, &std::sync::Arc<str>)| {
-                    let number = Span::new(format!("{:>2}  ", at + 1), DIM);
-                    wrap(&[number, Span::plain(harmless(choice))], width)
+                    let number = StyledSpan::new(format!("{:>2}  ", at + 1), DIM);
+                    wrap(&[number, StyledSpan::plain(harmless(choice))], width)
                 };
                 choices.iter().enumerate().flat_map(line).collect()
             }
             K::Interrupted { attempt, .. } if *attempt > 1 => {
-                wrap(&[Span::new(format!("attempt {attempt}"), self.dim())], width)
+                wrap(&[StyledSpan::new(format!("attempt {attempt}"), self.dim())], width)
             }
             K::ErrorDecision { error, attempts, .. } => {
                 let mut lines = Vec::new();
                 for cause in &error.causes {
                     let cause = format!("  caused by: {}", short(cause));
-                    lines.extend(wrap(&[Span::new(cause, self.dim())], width));
+                    lines.extend(wrap(&[StyledSpan::new(cause, self.dim())], width));
                 }
                 if let Some(hint) = &error.hint {
                     let hint = format!("hint: {}", clean(hint));
-                    lines.extend(wrap(&[Span::plain(hint)], width));
+                    lines.extend(wrap(&[StyledSpan::plain(hint)], width));
                 }
                 let tried = counted(u64::from(*attempts), "attempt", "attempts");
-                lines.extend(wrap(&[Span::new(format!("after {tried}"), self.dim())], width));
+                lines.extend(wrap(&[StyledSpan::new(format!("after {tried}"), self.dim())], width));
                 lines
             }
             _ => Vec::new(),
@@ -250,7 +250,7 @@ impl View {
         to_continue: Option<&str>,
         screen: &mut Screen,
     ) {
-        let frame = Frame::new(self.options, screen.size().0);
+        let frame = PanelFrame::new(self.options, screen.size().0);
         let root = StepPath::root();
         let inner = frame.inner(&root);
         let plain = self.options.style == Form::Plain;
@@ -264,13 +264,13 @@ impl View {
             lines.extend(self.open(asked, inner));
         }
         if let Some(more @ 1..) = output.requirements.len().checked_sub(OPEN_MAX) {
-            lines.push(vec![Span::new(format!("… and {more} more"), self.dim())]);
+            lines.push(vec![StyledSpan::new(format!("… and {more} more"), self.dim())]);
         }
         if !plain {
             lines.push(Line::new());
         }
         let how = how(output, to_continue);
-        let how = vec![Span::new("to go on: ", self.dim()), Span::plain(clean(&how))];
+        let how = vec![StyledSpan::new("to go on: ", self.dim()), StyledSpan::plain(clean(&how))];
         lines.extend(wrap(&how, inner));
         for line in lines {
             screen.keep(&frame.body(&root, line));
@@ -285,22 +285,22 @@ impl View {
     /// Returns a short form of a pending request.
     fn open(&self, asked: &Requirement, width: usize) -> Vec<Line> {
         let title = vec![
-            Span::new(harmless(&asked.id), BOLD),
-            Span::new(format!("  {}", wanted(asked)), self.dim()),
+            StyledSpan::new(harmless(&asked.id), BOLD),
+            StyledSpan::new(format!("  {}", wanted(asked)), self.dim()),
         ];
         let mut lines = wrap(&title, width);
         let mut inside = Vec::new();
         let inner = width.saturating_sub(2);
         let message = message(asked);
         if !message.is_empty() {
-            inside.extend(wrap(&[Span::plain(clean(&message))], inner));
+            inside.extend(wrap(&[StyledSpan::plain(clean(&message))], inner));
         }
         let mut about = self.subject(asked, inner);
         let more = about.len().saturating_sub(EXCERPT_LINES_MAX);
         if more > 0 && !matches!(asked.kind, RequirementKind::RouteSelection { .. }) {
             about.truncate(EXCERPT_LINES_MAX);
             let more = counted(more as u64, "more line", "more lines");
-            about.push(vec![Span::new(format!("… {more}"), self.dim())]);
+            about.push(vec![StyledSpan::new(format!("… {more}"), self.dim())]);
         }
         inside.extend(about);
         if let RequirementKind::UserInput { schema }
@@ -310,7 +310,7 @@ impl View {
                 let needed = if field.required { "" } else { ", or nothing" };
                 let field =
                     format!("{}: {}{needed}", harmless(&field.name), harmless(&field.takes()));
-                inside.extend(wrap(&[Span::plain(field)], inner));
+                inside.extend(wrap(&[StyledSpan::plain(field)], inner));
             }
         }
         let answers = asked.answers().join(", ");
@@ -319,8 +319,8 @@ impl View {
             (false, None) => answers,
             (true, until) => until.unwrap_or_default(),
         };
-        inside.extend(wrap(&[Span::new(note, self.dim())], inner));
-        lines.extend(inside.into_iter().map(|line| [vec![Span::plain("  ")], line].concat()));
+        inside.extend(wrap(&[StyledSpan::new(note, self.dim())], inner));
+        lines.extend(inside.into_iter().map(|line| [vec![StyledSpan::plain("  ")], line].concat()));
         lines
     }
 }

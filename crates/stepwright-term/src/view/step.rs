@@ -19,7 +19,7 @@ const THOUGHT_CHARS_MAX: usize = 160;
 const ARGUMENTS_CHARS_MAX: usize = 60;
 
 #[derive(Debug)]
-pub(super) struct Step {
+pub(super) struct VisibleStep {
     pub(super) path: StepPath,
     pub(super) since: Instant,
     pub(super) started_at: Timestamp,
@@ -64,7 +64,7 @@ pub(super) struct RunningCall {
     pub(super) since: Timestamp,
 }
 
-impl Step {
+impl VisibleStep {
     pub(super) fn new(
         path: StepPath,
         executor_type: ExecutorType,

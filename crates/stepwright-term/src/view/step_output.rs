@@ -1,12 +1,12 @@
 //! The output for steps: their answers, tool calls, failures and ends.
 
 use super::frame::{DIM, color};
-use super::{Piece, View, containers, tokens};
+use super::{PanelPiece, View, containers, tokens};
 use crate::duration::about;
 use crate::lines::short;
 use crate::options::Style as Form;
 use crate::screen::Screen;
-use crate::styled::{Line, Span};
+use crate::styled::{Line, StyledSpan};
 use crate::text::harmless;
 use anstyle::{AnsiColor, Style};
 use std::time::Duration;
@@ -68,7 +68,7 @@ impl View {
 
     fn end_answer(&mut self, path: &StepPath, screen: &mut Screen) {
         if self.speakers.contains(path) {
-            self.say(path, Piece::Break, screen);
+            self.say(path, PanelPiece::Break, screen);
         }
     }
 
@@ -87,18 +87,18 @@ impl View {
         let took = call.as_ref().map(|call| event.time.since(call.since));
         let text = call.map_or_else(|| format!("{}()", harmless(&tool.name)), |call| call.text);
         let mark = if failed {
-            Span::new("✗ ", color(AnsiColor::Red))
+            StyledSpan::new("✗ ", color(AnsiColor::Red))
         } else {
-            Span::new("⚙ ", AnsiColor::Cyan.on_default())
+            StyledSpan::new("⚙ ", AnsiColor::Cyan.on_default())
         };
-        let mut note = vec![mark, Span::plain(text)];
+        let mut note = vec![mark, StyledSpan::plain(text)];
         if let Some(took) = took.filter(|_| self.options.time) {
-            note.push(Span::new(format!("  {}", about(took)), DIM));
+            note.push(StyledSpan::new(format!("  {}", about(took)), DIM));
         }
         if failed {
-            note.push(Span::plain(format!("  failed: {}", short(&tool.text))));
+            note.push(StyledSpan::plain(format!("  failed: {}", short(&tool.text))));
         }
-        self.say(&event.path, Piece::Note(note), screen);
+        self.say(&event.path, PanelPiece::Note(note), screen);
     }
 
     pub(super) fn retrying(
@@ -121,7 +121,7 @@ impl View {
         }
         let text = self.again(&format!("attempt {attempt} failed"), error, delay_ms);
         if self.options.shows_steps() {
-            self.say(path, Piece::Note(text), screen);
+            self.say(path, PanelPiece::Note(text), screen);
         } else {
             let mark = self.mark("↻ ", AnsiColor::Yellow);
             self.step_line(path, mark, text, screen);
@@ -138,15 +138,15 @@ impl View {
         screen: &mut Screen,
     ) {
         let text = self.again(&format!("request {attempt} failed"), error, delay_ms);
-        self.say(path, Piece::Note(text), screen);
+        self.say(path, PanelPiece::Note(text), screen);
     }
 
     /// Returns a line about a retry and its delay.
     fn again(&self, what: &str, error: &ErrorData, delay_ms: u64) -> Line {
-        let mut text = vec![Span::plain(format!("{what}: {}", short(&error.message)))];
+        let mut text = vec![StyledSpan::plain(format!("{what}: {}", short(&error.message)))];
         if self.options.time && delay_ms > 0 {
             let wait = about(Duration::from_millis(delay_ms));
-            text.push(Span::new(format!("  again in {wait}"), self.dim()));
+            text.push(StyledSpan::new(format!("  again in {wait}"), self.dim()));
         }
         if self.options.shows_steps() {
             text.splice(0..0, self.mark("↻ ", AnsiColor::Yellow));
@@ -167,7 +167,7 @@ impl View {
         };
         // The output of a workflow is the output of its last step.
         if !is_workflow && !is_said && !content.is_empty() {
-            self.say(path, Piece::Content(content.clone()), screen);
+            self.say(path, PanelPiece::Content(content.clone()), screen);
         }
         self.close(event, StepEnd::Completed, screen);
     }
@@ -183,7 +183,7 @@ impl View {
         let is_skipped = how == StepEnd::Skipped;
         if !self.options.shows_steps() {
             let how = if is_skipped { "skipped" } else { "failed" };
-            let text = vec![Span::plain(format!("{how}: {}", short(&error.message)))];
+            let text = vec![StyledSpan::plain(format!("{how}: {}", short(&error.message)))];
             let mark = self.mark_of(is_skipped);
             self.step_line(path, mark, text, screen);
             self.forget(path);
@@ -199,8 +199,9 @@ impl View {
         for (at, why) in why.enumerate() {
             let before = if at == 0 { "error:" } else { "  caused by:" };
             let style = if is_skipped || at > 0 { self.dim() } else { color(AnsiColor::Red) };
-            let note = vec![Span::new(before, style), Span::plain(format!(" {}", short(why)))];
-            self.say(path, Piece::Note(note), screen);
+            let note =
+                vec![StyledSpan::new(before, style), StyledSpan::plain(format!(" {}", short(why)))];
+            self.say(path, PanelPiece::Note(note), screen);
         }
         self.close(event, how, screen);
     }
@@ -213,7 +214,7 @@ impl View {
         let path = &event.path;
         let has_said = self.step(path).is_some_and(|step| !step.said.is_empty());
         if !has_said && !partial.is_empty() {
-            self.say(path, Piece::Content(partial.clone()), screen);
+            self.say(path, PanelPiece::Content(partial.clone()), screen);
         }
         self.close(event, StepEnd::Cancelled, screen);
     }
@@ -242,10 +243,10 @@ impl View {
         }
         let stands_out = is_plain || matches!(how, StepEnd::Failed { .. });
         let style = if stands_out { Style::new() } else { DIM };
-        let end = vec![Span::new(end, style)];
+        let end = vec![StyledSpan::new(end, style)];
         if opened {
-            self.say(path, Piece::Break, screen);
-            self.say(path, Piece::Close([mark, end].concat()), screen);
+            self.say(path, PanelPiece::Break, screen);
+            self.say(path, PanelPiece::Close([mark, end].concat()), screen);
             let mut heard = Vec::new();
             if self.speakers.speaker() != Some(path) {
                 self.waiting.push(path.clone());
@@ -289,7 +290,7 @@ impl View {
             let is_skipped = end.status == StepStatus::Skipped;
             let mark = self.mark_of(is_skipped);
             let how = if is_skipped { "skipped" } else { "failed" };
-            let text = vec![Span::plain(format!("{how}: {}", short(&error.message)))];
+            let text = vec![StyledSpan::plain(format!("{how}: {}", short(&error.message)))];
             self.step_line(path, mark, text, screen);
         } else if containers::has_end(kind) && self.options.shows_steps() {
             let mark = match end.status {
@@ -309,7 +310,7 @@ impl View {
                 }
                 _ => text,
             };
-            self.aside(path, mark, vec![Span::new(text, self.dim())], screen);
+            self.aside(path, mark, vec![StyledSpan::new(text, self.dim())], screen);
         }
     }
 }
