@@ -19,7 +19,7 @@ use stepwright_core::error::ErrorCode;
 use stepwright_core::interrupted::Resolved;
 use stepwright_core::json;
 use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
-use stepwright_core::requirement::RequirementKind;
+use stepwright_core::requirement::{RequirementId, RequirementKind};
 use stepwright_core::tool::{Tool as _, ToolError};
 use stepwright_core::{
     Answer, Content, OnInterrupted, OnTimeout, Requirement, StepContext, StepError,
@@ -316,7 +316,7 @@ async fn allowed(
     let path = call.path();
     let (name, wants) = (&agent.name, &tool.name);
     let requirement = Requirement {
-        id: format!("{path}!confirm{again}").into(),
+        id: RequirementId::new(path.clone(), format!("confirm{again}")).to_string().into(),
         path: path.clone(),
         kind: RequirementKind::ToolConfirmation { tool: Box::new(tool.clone()) },
         message: format!("May agent `{name}` call `{wants}`?").into(),

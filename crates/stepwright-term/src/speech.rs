@@ -73,7 +73,7 @@ impl Speech {
         for heard in heard {
             match heard {
                 QueueOutput::Speaker(_) | QueueOutput::Piece(_, SpeechPiece::Break) => {
-                    self.breaks = true
+                    self.breaks = true;
                 }
                 QueueOutput::Piece(_, SpeechPiece::Text(piece)) => self.say(&mut text, &piece),
             }

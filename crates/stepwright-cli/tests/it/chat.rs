@@ -122,7 +122,7 @@ fn ctrl_c_clears_what_is_being_typed() {
     person.types(CTRL_C);
     person.sees_prompts(2);
     person.types(CTRL_C);
-    person.sees("Ctrl-D or /exit leaves");
+    person.sees("Ctrl-D or /exit quits");
     person.sees_prompts(3);
     person.types("Ada\r");
     person.sees("Hello Ada!");

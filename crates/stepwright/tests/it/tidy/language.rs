@@ -194,7 +194,7 @@ fn every_pending_place_still_has_a_fault() {
 
 #[test]
 fn faults_are_found_in_comments_and_messages_and_not_in_code() {
-    let source = r####"//! What it is.
+    let source = r##"//! What it is.
 //! How goes on.
 
 /// Returns nothing. Whoever reads this
@@ -208,7 +208,7 @@ fn nobody<'a>(somebody: &'a str) -> char {
     let raw = r#"someone "is" here"#; let bytes = br"anybody is"; let br = whoever;
     'x'
 }
-"####;
+"##;
     let found = faults_of_source(source);
     let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
     assert_eq!(lines, [1, 4, 7, 9, 11, 11, 12, 12], "{found:?}");
