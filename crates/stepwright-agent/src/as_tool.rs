@@ -1,4 +1,4 @@
-//! An agent as a tool of another.
+//! Agents used as tools of other agents.
 
 use crate::builder::Agent;
 use serde_json::{Value, json};
@@ -8,13 +8,12 @@ use stepwright_core::{
 };
 
 impl Agent {
-    /// This agent as a tool: a model calls it with a message and reads its answer. `description`
-    /// says to the model what the agent is good for and when to ask it.
+    /// Returns this agent as a tool. A model calls it with a message and reads its answer.
+    /// `description` tells the model what the agent is good for and when to ask it.
     ///
-    /// The agent works under the path of the tool call: its events, its tool calls
-    /// (`outer/ask#1/search#1`), its run in [`step_executor_runs`] and what it consumes stand
-    /// there.
-    /// After a crash it goes on where it was, and none of its models or tools is asked again.
+    /// The agent runs under the path of the tool call. Its events, tool calls
+    /// (`outer/ask#1/search#1`), entry in [`step_executor_runs`] and usage are recorded there.
+    /// After a crash it resumes where it stopped and repeats no recorded request or call.
     ///
     /// The [`tool_timeout`](crate::AgentBuilder::tool_timeout) of the outer agent limits the whole
     /// call. If the agent fails, the step of the outer agent fails.
@@ -34,8 +33,9 @@ impl Agent {
     ///     .model(outer)?
     ///     .tool(engineer.as_tool("ask_engineer", "Knows bridges. Ask before you name a type."))
     ///     .build()?;
-    /// let output = writer.execute(StepInput::of("Forth Bridge"),
-    /// StepContext::detached("w")).await; assert_eq!(output.unwrap().content.text(), "It holds.");
+    /// let input = StepInput::of("Forth Bridge");
+    /// let output = writer.execute(input, StepContext::detached("w")).await;
+    /// assert_eq!(output.unwrap().content.text(), "It holds.");
     /// # Ok(()) }
     /// ```
     ///
@@ -55,7 +55,7 @@ impl Agent {
     }
 }
 
-/// An agent as a tool of another: see [`Agent::as_tool`].
+/// An agent used as a tool of another agent: see [`Agent::as_tool`].
 ///
 /// ```
 /// use stepwright_agent::{Agent, AgentTool};
@@ -80,7 +80,7 @@ impl Tool for AgentTool {
         Box::pin(async move {
             let Some(message) = arguments["message"].as_str().filter(|it| !it.trim().is_empty())
             else {
-                return Err(ToolError::Arguments("`message` must be a text".into()));
+                return Err(ToolError::Arguments("`message` must be a non-empty string".into()));
             };
             let answer = self.agent.execute(StepInput::of(message), cx).await;
             let StepOutput { content, .. } = answer.map_err(ToolError::Fatal)?;
@@ -88,8 +88,8 @@ impl Tool for AgentTool {
         })
     }
 
-    /// It begins again, because what its models and tools answered is recorded; its own tool calls
-    /// decide for themselves.
+    /// Repeats the call: the recorded answers of its models and tools are replayed, and each of its
+    /// own tool calls follows its own policy.
     fn on_interrupted(&self) -> Option<OnInterrupted> {
         Some(OnInterrupted::Retry)
     }

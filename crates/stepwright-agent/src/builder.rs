@@ -1,7 +1,7 @@
-//! What an agent is made of.
+//! Agents and their builder.
 
 use crate::fingerprint;
-use crate::shape::Shape;
+use crate::shape::OutputSchema;
 use crate::toolkit::IntoTools;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -20,29 +20,30 @@ use stepwright_core::{
 use stepwright_models::guard::IDLE_TIMEOUT;
 use stepwright_models::{RetryPolicy, UnknownModel, model};
 
-/// How often an agent asks its model for one message, unless somebody says otherwise.
+/// The default limit of model requests for one message.
 pub const TURNS: u32 = 20;
 
-/// The highest limit of turns. Every turn carries all earlier ones: no model reads more.
+/// The highest limit of turns. Every turn carries all earlier ones, so no model can read more.
 pub const TURNS_MAX: u32 = 1000;
 
-/// How many tools of one turn run at once, unless somebody says otherwise.
+/// The default number of tool calls that run at once.
 pub const TOOL_CONCURRENCY: usize = 8;
 
-/// The highest limit of tools that run at once.
+/// The highest number of tool calls that run at once.
 pub const TOOL_CONCURRENCY_MAX: usize = 256;
 
-/// How long a call of a tool may take, unless somebody says otherwise.
+/// The default timeout of one tool call.
 pub const TOOL_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// The longest name of a tool, in bytes: what every provider takes.
+/// The longest name of a tool, in bytes, that every provider accepts.
 pub const TOOL_NAME_BYTES_MAX: usize = 64;
 
-/// A model with instructions and tools. Cheap to clone; a run never changes it.
+/// A model with instructions and tools. Cheap to clone and never changed by a run.
 ///
-/// As an executor it tells its model [`StepInput::message`] and gives what the model says in the
-/// end. It calls the tools that the model asks for, several at once, until the model asks for none.
-/// Every answer of the model and of a tool is a fact: after a crash none of them is asked again.
+/// As an executor, the agent sends [`StepInput::message`] to its model and returns the model's
+/// final answer. It calls the tools that the model requests, several at once, until the model
+/// requests none. Every answer of the model and every tool result is a fact: after a crash,
+/// recorded requests and calls are not repeated.
 ///
 /// ```
 /// use stepwright_agent::Agent;
@@ -53,7 +54,7 @@ pub const TOOL_NAME_BYTES_MAX: usize = 64;
 /// # let model = ScriptedModel::new(["Rust is fast."]);
 /// # let asked = model.clone();
 /// let agent = Agent::builder("Editor").model(model)?.instructions("Be short.").build()?;
-/// // A workflow does this for its steps; a test of the agent does it itself.
+/// // A workflow calls `execute` for its steps; here the example calls it directly.
 /// let input = StepInput::of("Programs in Rust take little time.");
 /// let output = agent.execute(input, StepContext::detached("shorten")).await;
 /// assert_eq!(output.unwrap().content.text(), "Rust is fast.");
@@ -61,40 +62,40 @@ pub const TOOL_NAME_BYTES_MAX: usize = 64;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Agent(pub(crate) Arc<Definition>);
+pub struct Agent(pub(crate) Arc<AgentDefinition>);
 
-pub(crate) struct Definition {
+pub(crate) struct AgentDefinition {
     pub(crate) name: Arc<str>,
     pub(crate) model: AnyModel,
     pub(crate) instructions: Option<String>,
     pub(crate) tools: Vec<AnyTool>,
     pub(crate) specs: Vec<ToolSpec>,
-    /// The tools of which a person must allow each call.
+    /// The tools whose calls need a confirmation.
     pub(crate) confirmed: BTreeSet<String>,
     pub(crate) options: ModelOptions,
-    pub(crate) output: Option<Shape>,
+    pub(crate) output: Option<OutputSchema>,
     pub(crate) retry: RetryPolicy,
-    pub(crate) limits: Limits,
-    /// What a run may not be taken up without.
+    pub(crate) limits: AgentLimits,
+    /// The content that must be unchanged when a run resumes.
     pub(crate) fingerprint: Fingerprint,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct AgentLimits {
     pub(crate) turns: u32,
     pub(crate) tool_timeout: Duration,
     pub(crate) tool_concurrency: usize,
     pub(crate) idle: Duration,
 }
 
-impl Definition {
+impl AgentDefinition {
     pub(crate) fn tool(&self, name: &str) -> Option<&AnyTool> {
         self.tools.iter().find(|tool| tool.spec().name == name)
     }
 }
 
 impl Agent {
-    /// Begins the definition of an agent.
+    /// Starts the definition of an agent.
     ///
     /// ```
     /// let agent = stepwright_agent::Agent::builder("Editor")
@@ -116,7 +117,7 @@ impl Agent {
             output: None,
             content: Fingerprint::default(),
             retry: RetryPolicy::default(),
-            limits: Limits {
+            limits: AgentLimits {
                 turns: TURNS,
                 tool_timeout: TOOL_TIMEOUT,
                 tool_concurrency: TOOL_CONCURRENCY,
@@ -125,17 +126,17 @@ impl Agent {
         }
     }
 
-    /// What it is called.
+    /// Returns the agent's name.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// Its model.
+    /// Returns the agent's model.
     pub fn model(&self) -> &AnyModel {
         &self.0.model
     }
 
-    /// What its model is told about its tools.
+    /// Returns the specifications of the tools, as the model sees them.
     pub fn tools(&self) -> &[ToolSpec] {
         &self.0.specs
     }
@@ -173,7 +174,7 @@ impl fmt::Debug for Agent {
     }
 }
 
-/// An agent that is being defined: see [`Agent::builder`].
+/// The builder of an agent: see [`Agent::builder`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -192,62 +193,62 @@ impl fmt::Debug for Agent {
 /// # Ok::<(), stepwright_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "nothing is defined until `build`"]
+#[must_use = "an agent is created only by `build`"]
 pub struct AgentBuilder {
     name: String,
     model: Option<AnyModel>,
     instructions: Option<String>,
     tools: Vec<AnyTool>,
     confirmed: BTreeSet<String>,
-    /// What is wrong with toolkits, told when the agent is built.
+    /// Errors of toolkits, reported by `build`.
     toolkit_mistakes: Vec<String>,
     options: ModelOptions,
-    output: Option<Shape>,
+    output: Option<OutputSchema>,
     content: Fingerprint,
     retry: RetryPolicy,
-    limits: Limits,
+    limits: AgentLimits,
 }
 
 impl AgentBuilder {
-    /// Says which model it asks: `"provider:model"`, or a model of your own.
+    /// Sets the model: `"provider:model"`, or a model of your own.
     ///
     /// # Errors
-    /// If the text names no model.
+    /// Returns an error if the text names no known model.
     pub fn model<K>(mut self, model: impl IntoModel<K>) -> Result<Self, Error> {
         self.content = fingerprint::of_address(self.content, model.written());
         self.model = Some(model.into_model()?);
         Ok(self)
     }
 
-    /// Sets the version of what it is made of that cannot be compared: the functions of its tools
-    /// and the checks of its output. A run that began with another version is not carried on
-    /// unless that is accepted. Its model, instructions, options, limits, the specifications of
-    /// its tools and the schema of its output are compared in any case.
+    /// Sets the version of the parts that cannot be compared: the functions of the tools and the
+    /// checks of the output. A run that started with another version resumes only if the change is
+    /// accepted. The model, instructions, options, limits, tool specifications and output schema
+    /// are always compared.
     pub fn version(self, version: impl AsRef<str>) -> Self {
         self.source("version", version)
     }
 
-    /// Adds a text that it is made of, such as the settings of a tool, which is compared as its
-    /// instructions are. For programs that make agents of data.
+    /// Adds a named text to the agent's fingerprint, such as the settings of a tool. It is compared
+    /// as the instructions are. Use it in programs that build agents from data.
     pub fn source(mut self, name: impl Into<Arc<str>>, text: impl AsRef<str>) -> Self {
         self.content = self.content.with(name, text);
         self
     }
 
-    /// Adds what it is made of, for programs that keep part of that from being shown: see
-    /// [`AgentBuilder::source`] and [`Fingerprint::with_hidden`].
+    /// Adds a fingerprint, part of which may be hidden: see [`AgentBuilder::source`] and
+    /// [`Fingerprint::with_hidden`].
     pub fn fingerprint(mut self, content: Fingerprint) -> Self {
         self.content = self.content.and(content);
         self
     }
 
-    /// Says what the model is, and how it shall behave.
+    /// Sets the instructions: the role of the model and how it should behave.
     pub fn instructions(mut self, text: impl Into<String>) -> Self {
         self.instructions = Some(text.into());
         self
     }
 
-    /// Adds a tool that the model may call, or a toolkit, which is several.
+    /// Adds a tool that the model may call, or a toolkit with several.
     pub fn tool<K>(mut self, tool: impl IntoTools<K>) -> Self {
         match tool.into_tools() {
             Ok(tools) => self.tools.extend(tools),
@@ -259,10 +260,10 @@ impl AgentBuilder {
         self
     }
 
-    /// Says that a person must allow each call of this tool: the run waits for that, and the model
-    /// is told of a rejection. A person may also change the arguments.
+    /// Requires a confirmation for each call of this tool. The run waits for the answer, which may
+    /// also change the arguments. The model is told about a rejection.
     ///
-    /// Tools can say so themselves: see
+    /// A tool can also require this itself: see
     /// [`Tool::requires_confirmation`](stepwright_core::tool::Tool::requires_confirmation).
     pub fn requires_confirmation(mut self, tool: impl Into<String>) -> Self {
         self.confirmed.insert(tool.into());
@@ -274,9 +275,9 @@ impl AgentBuilder {
         tools.into_iter().fold(self, Self::tool)
     }
 
-    /// Says that it answers with a value of this type: the model is given the type's JSON Schema,
-    /// and what the step gives is that value as JSON, to be read with
-    /// [`Content::parse`](stepwright_core::Content::parse). A model whose answer does not fit is
+    /// Sets the type of the agent's output. The model receives the type's JSON Schema, and the step
+    /// returns the value as JSON, to be read with
+    /// [`Content::parse`](stepwright_core::Content::parse). A model whose answer does not match is
     /// told why and asked once more; after that the step fails.
     ///
     /// ```
@@ -289,7 +290,7 @@ impl AgentBuilder {
     /// #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
     /// struct City {
     ///     name: String,
-    ///     /// How many people live there.
+    ///     /// The number of people who live there.
     ///     people: u64,
     /// }
     /// # #[tokio::main(flavor = "current_thread")]
@@ -302,63 +303,63 @@ impl AgentBuilder {
     /// # Ok(()) }
     /// ```
     pub fn output<T: DeserializeOwned + JsonSchema>(mut self) -> Self {
-        self.output = Some(Shape::of::<T>());
+        self.output = Some(OutputSchema::of::<T>());
         self
     }
 
-    /// As [`AgentBuilder::output`], for a schema that is known at run time only. `check` says what
-    /// is wrong with a value.
+    /// Sets the output schema when it is only known at run time: see [`AgentBuilder::output`].
+    /// `check` returns what is wrong with a value.
     pub fn output_schema(
         mut self,
         schema: Value,
         check: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
-        self.output = Some(Shape::new(schema, check));
+        self.output = Some(OutputSchema::new(schema, check));
         self
     }
 
-    /// Says how often it may ask its model for one message: [`TURNS`] unless set.
+    /// Sets the largest number of model requests for one message. Default: [`TURNS`].
     pub fn max_turns(mut self, turns: u32) -> Self {
         self.limits.turns = turns;
         self
     }
 
-    /// Says how long one call of a tool may take: [`TOOL_TIMEOUT`] unless set. The model is told
-    /// that the tool took too long, and goes on.
+    /// Sets the timeout of one tool call. Default: [`TOOL_TIMEOUT`]. When it expires, the model is
+    /// told and continues.
     pub fn tool_timeout(mut self, limit: Duration) -> Self {
         self.limits.tool_timeout = limit;
         self
     }
 
-    /// Says how many tools may run at once: [`TOOL_CONCURRENCY`] unless set.
+    /// Sets the number of tool calls that may run at once. Default: [`TOOL_CONCURRENCY`].
     pub fn tool_concurrency(mut self, calls: usize) -> Self {
         self.limits.tool_concurrency = calls;
         self
     }
 
-    /// Says how long the model may be silent: [`IDLE_TIMEOUT`] unless set.
+    /// Sets how long the model may be silent. Default: [`IDLE_TIMEOUT`].
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.limits.idle = limit;
         self
     }
 
-    /// Says how often, and after how long, the model is asked again when it failed before it said
-    /// anything: twice unless set. What fails later fails the step, which has retries of its own.
+    /// Sets the retries of a model request that failed before the model said anything. Default: two
+    /// retries. A later failure fails the step, which has its own retries.
     pub fn model_retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Sets the settings of the model.
+    /// Sets the options of the model, such as its temperature.
     pub fn options(mut self, options: ModelOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// The agent.
+    /// Builds the agent.
     ///
     /// # Errors
-    /// If the definition has mistakes; the error names all of them, with what to do.
+    /// Returns an error if the definition has mistakes. It lists all of them, each with a hint.
     ///
     /// ```
     /// use stepwright_agent::Agent;
@@ -383,7 +384,7 @@ impl AgentBuilder {
         let asking = self.tools.iter().filter(|tool| tool.requires_confirmation());
         let mut confirmed = self.confirmed;
         confirmed.extend(asking.map(|tool| tool.spec().name.clone()));
-        let made_of = fingerprint::MadeOf {
+        let made_of = fingerprint::AgentParts {
             model: &model,
             instructions: self.instructions.as_deref(),
             tools: &self.tools,
@@ -394,7 +395,7 @@ impl AgentBuilder {
             limits: &self.limits,
         };
         let fingerprint = made_of.fingerprint().and(self.content);
-        Ok(Agent(Arc::new(Definition {
+        Ok(Agent(Arc::new(AgentDefinition {
             fingerprint,
             name: self.name.into(),
             model,
@@ -436,10 +437,12 @@ impl AgentBuilder {
             }
         }
         for name in self.confirmed.iter().filter(|name| !names.contains(name)) {
-            mistakes
-                .push(format!("calls of `{name}` are to be confirmed, and it has no such tool"));
+            mistakes.push(format!(
+                "`requires_confirmation` names `{name}`, but the agent has no such tool; add it \
+                 with `.tool(…)`, or correct the name"
+            ));
         }
-        let Limits { turns, tool_timeout, tool_concurrency, idle } = self.limits;
+        let AgentLimits { turns, tool_timeout, tool_concurrency, idle } = self.limits;
         if !(1..=TURNS_MAX).contains(&turns) {
             mistakes.push(format!("`max_turns` is {turns}; set 1 to {TURNS_MAX}"));
         }
@@ -450,22 +453,22 @@ impl AgentBuilder {
         }
         for (setting, limit) in [("tool_timeout", tool_timeout), ("idle_timeout", idle)] {
             if limit.is_zero() {
-                mistakes.push(format!("`{setting}` is zero; set how long to wait"));
+                mistakes.push(format!("`{setting}` must be greater than zero"));
             }
         }
         mistakes
     }
 }
 
-/// What can be the model of an agent: `"provider:model"`, or a [`Model`].
+/// A value that can be the model of an agent: `"provider:model"`, or a [`Model`].
 ///
-/// `K` tells these two apart and is always inferred.
+/// `K` distinguishes the two and is always inferred.
 ///
 /// ```
 /// use stepwright_agent::{Agent, IntoModel};
 /// use stepwright_core::{Error, model::Model as _};
 /// use stepwright_testing::model::ScriptedModel;
-/// /// The same agent in production and in tests.
+/// /// Builds the same agent for production and for tests.
 /// fn editor<K>(model: impl IntoModel<K>) -> Result<Agent, Error> {
 ///     Agent::builder("Editor").model(model)?.instructions("Correct the spelling.").build()
 /// }
@@ -478,23 +481,23 @@ impl AgentBuilder {
     note = "pass a text such as \"offline\", or implement `Model`"
 )]
 pub trait IntoModel<K> {
-    /// The model.
+    /// Converts this value into a model.
     ///
     /// # Errors
-    /// If a text names no model.
+    /// Returns an error if a text names no known model.
     fn into_model(self) -> Result<AnyModel, UnknownModel>;
 
-    /// Returns the text that names it, if it is named.
+    /// Returns the text if the model is given by name.
     fn written(&self) -> Option<&str> {
         None
     }
 }
 
-/// A model that is named.
+/// Marks a model given by name.
 #[derive(Debug)]
 pub struct ByName(());
 
-/// A model that is here.
+/// Marks a model given as a value.
 #[derive(Debug)]
 pub struct ByValue(());
 

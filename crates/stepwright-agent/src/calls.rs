@@ -1,7 +1,7 @@
-//! Carrying out what the model asks of its tools.
+//! Executes the tool calls of one model turn.
 
-use crate::builder::Definition;
-use crate::past::Stop;
+use crate::builder::AgentDefinition;
+use crate::replay::TurnError;
 use futures_util::future::{Either, select, try_join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -19,40 +19,42 @@ use stepwright_core::error::ErrorCode;
 use stepwright_core::interrupted::Resolved;
 use stepwright_core::json;
 use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
-use stepwright_core::requirement::RequirementKind;
+use stepwright_core::requirement::{RequirementId, RequirementKind};
 use stepwright_core::tool::{Tool as _, ToolError};
 use stepwright_core::{
     Answer, Content, OnInterrupted, OnTimeout, Requirement, StepContext, StepError,
 };
 
-/// The most calls of one turn that are carried out. A model that asks for more has lost its way.
+/// The largest number of tool calls executed in one turn. Later calls of the turn are answered with
+/// an error.
 pub const TOOL_CALLS_MAX: usize = 128;
 
-/// The longest answer of a tool that a model is told, in bytes; the rest is cut off, and the model
-/// is told so. More than this fills the memory of every model.
+/// The longest tool result given to a model, in bytes. The rest is cut off, and the result says so.
+/// A longer text fills the context window of every model.
 pub const TOOL_TEXT_BYTES_MAX: usize = 1024 * 1024;
 
-/// How much of broken arguments is repeated to the model, in bytes.
+/// The longest excerpt of invalid arguments repeated to the model, in bytes.
 const EXCERPT_BYTES_MAX: usize = 200;
 
-/// Calls the tools, several at once, and gives their answers in the order of the calls. Each call
-/// is an execution with a path of its own: what an earlier life did in it is found there.
+/// Calls the tools concurrently and returns their outcomes in the order of the calls. Each call is
+/// an execution with its own path, under which the journal keeps what an earlier process recorded
+/// of it.
 pub(crate) async fn call_tools(
-    agent: &Definition,
+    agent: &AgentDefinition,
     calls: &[ToolCall],
     cx: &StepContext,
-) -> Result<Vec<ToolOutcome>, Stop> {
-    // All of them, in the order in which the model wants them: the order makes their paths.
+) -> Result<Vec<ToolOutcome>, TurnError> {
+    // Create all calls first, in the model's order: a call's path contains its position.
     let calls: Vec<Call> = calls.iter().map(|call| cx.call(call)).collect();
-    // Whatever has to be allowed or decided is asked before anything is done, all at once: while
-    // people think, nothing is under way.
+    // Request all confirmations and decisions before any tool runs, all at once: while people
+    // think, no work is in flight.
     let prepared = calls.iter().map(|call| prepared(agent, call, cx));
     let mut answers: Vec<Option<ToolOutcome>> = Vec::with_capacity(calls.len());
     let mut open = VecDeque::new();
     for (nth, prepared) in try_join_all(prepared).await?.into_iter().enumerate() {
         let (ended, ready) = match prepared {
-            Prepared::Ended(outcome) => (Some(outcome), None),
-            Prepared::Ready(ready) => (None, Some(ready)),
+            PreparedCall::Ended(outcome) => (Some(outcome), None),
+            PreparedCall::Ready(ready) => (None, Some(ready)),
         };
         answers.push(ended);
         open.extend(ready.map(|ready| (nth, ready)));
@@ -69,7 +71,8 @@ pub(crate) async fn call_tools(
             at_work.push(async move { (nth, carry_out(agent, nth, call, ready).await) });
         }
         let next = poll_fn(|task| match at_work.poll_next_unpin(task) {
-            // What has begun ends, so that its outcome is known; but nobody is waited for.
+            // Calls in flight finish, so that their outcomes are known. A call that is waiting for
+            // an answer does not hold up the failure.
             Poll::Pending
                 if failed.is_some()
                     && working.iter().all(|nth| calls[*nth].context().is_waiting()) =>
@@ -84,7 +87,7 @@ pub(crate) async fn call_tools(
                 working.remove(&nth);
                 answers[nth] = Some(outcome);
             }
-            Some((_, Err(Stop::Over(lost)))) => return Err(Stop::Over(lost)),
+            Some((_, Err(TurnError::Recorded(lost)))) => return Err(TurnError::Recorded(lost)),
             Some((nth, Err(stop))) => {
                 working.remove(&nth);
                 failed.get_or_insert(stop);
@@ -97,31 +100,38 @@ pub(crate) async fn call_tools(
     }
 }
 
-/// A call before it begins.
-enum Prepared {
-    /// It has ended, in an earlier life.
+/// The state of a call before it runs.
+enum PreparedCall {
+    /// The call ended in an earlier process.
     Ended(ToolOutcome),
-    Ready(Ready),
+    Ready(ReadyCall),
 }
 
-/// A call that can begin, or go on.
-enum Ready {
-    /// With these arguments.
+/// A call that is ready to start or to continue.
+enum ReadyCall {
+    /// Start with these arguments.
     Begin(ToolCall),
-    GoOn(ToolCall),
-    /// It begins, and is answered without being made.
+    /// Continue a call that was waiting for an answer.
+    Continue(ToolCall),
+    /// Start, and record this outcome without calling the tool.
     Answered(ToolOutcome),
-    /// It has begun, and is answered without being made: a person says that it was done.
+    /// Record this outcome for a call that had already started: a person said that it was done.
     Done(ToolOutcome),
 }
 
-/// Finds out about a call what is to be known before it begins: what became of it in an earlier
-/// life, and what people say.
-async fn prepared(agent: &Definition, call: &Call, cx: &StepContext) -> Result<Prepared, Stop> {
+/// Determines how a call starts: from what an earlier process recorded, and from what people
+/// answer.
+async fn prepared(
+    agent: &AgentDefinition,
+    call: &Call,
+    cx: &StepContext,
+) -> Result<PreparedCall, TurnError> {
     let mut open = false;
     let (goes_on, begun, resumable) = match call.past() {
-        CallPast::Ended(outcome) => return Ok(Prepared::Ended((**outcome).clone())),
-        CallPast::Failed(error) => return Err(Stop::Failed(StepError { data: error.clone() })),
+        CallPast::Ended(outcome) => return Ok(PreparedCall::Ended((**outcome).clone())),
+        CallPast::Failed(error) => {
+            return Err(TurnError::Failed(StepError { data: error.clone() }));
+        }
         CallPast::Waiting { open } => (*open, 0, false),
         CallPast::Interrupted { begun, resumable, open: is_open } => {
             open = *is_open;
@@ -131,17 +141,17 @@ async fn prepared(agent: &Definition, call: &Call, cx: &StepContext) -> Result<P
     };
     let made = match allowed(agent, call, cx).await? {
         Ok(made) => made,
-        Err(refused) => return Ok(Prepared::Ready(Ready::Answered(refused))),
+        Err(refused) => return Ok(PreparedCall::Ready(ReadyCall::Answered(refused))),
     };
     if goes_on {
-        return Ok(Prepared::Ready(Ready::GoOn(made)));
+        return Ok(PreparedCall::Ready(ReadyCall::Continue(made)));
     }
-    // What is no tool of the agent was never called.
+    // A name that is not among the agent's tools was never called.
     if begun > 0
         && let Some(tool) = agent.tool(&made.name)
     {
         let policy = tool.on_interrupted().unwrap_or(match tool.effect() {
-            // It has recorded what it did: that is not done again.
+            // A tool that recorded its effects does not repeat them.
             _ if resumable => OnInterrupted::Retry,
             effect => effect.on_interrupted(),
         });
@@ -150,15 +160,15 @@ async fn prepared(agent: &Definition, call: &Call, cx: &StepContext) -> Result<P
             Resolved::Done(value) => {
                 let text = Content::from(value).text().into_owned();
                 let told = outcome(&made, text, false);
-                return Ok(Prepared::Ready(if open {
-                    Ready::Done(told)
+                return Ok(PreparedCall::Ready(if open {
+                    ReadyCall::Done(told)
                 } else {
-                    Ready::Answered(told)
+                    ReadyCall::Answered(told)
                 }));
             }
         }
     }
-    Ok(Prepared::Ready(Ready::Begin(made)))
+    Ok(PreparedCall::Ready(ReadyCall::Begin(made)))
 }
 
 fn outcome(call: &ToolCall, text: String, is_error: bool) -> ToolOutcome {
@@ -171,27 +181,27 @@ fn outcome(call: &ToolCall, text: String, is_error: bool) -> ToolOutcome {
     }
 }
 
-/// Carries out the `nth` call of a turn, and records its beginning and its end. Whatever goes wrong
-/// is told to the model, which may mend it; only a failure that the tool calls fatal is an error
-/// here.
+/// Executes the `nth` call of a turn and records its start and its end. Failures are returned to
+/// the model, which can correct them. Only a fatal failure of the tool is an error here.
 async fn carry_out(
-    agent: &Definition,
+    agent: &AgentDefinition,
     nth: usize,
     call: &Call,
-    ready: Ready,
-) -> Result<ToolOutcome, Stop> {
-    let begins = matches!(ready, Ready::Begin(_) | Ready::Answered(_));
-    let begun = if begins { call.begin().await.map_err(Stop::Over)? } else { call.go_on() };
+    ready: ReadyCall,
+) -> Result<ToolOutcome, TurnError> {
+    let begins = matches!(ready, ReadyCall::Begin(_) | ReadyCall::Answered(_));
+    let begun =
+        if begins { call.begin().await.map_err(TurnError::Recorded)? } else { call.go_on() };
     let made = match ready {
-        Ready::Begin(made) | Ready::GoOn(made) => made,
-        Ready::Answered(told) | Ready::Done(told) => {
-            begun.end(&told).await.map_err(Stop::Over)?;
+        ReadyCall::Begin(made) | ReadyCall::Continue(made) => made,
+        ReadyCall::Answered(told) | ReadyCall::Done(told) => {
+            begun.end(&told).await.map_err(TurnError::Recorded)?;
             return Ok(told);
         }
     };
     let told = match answer(agent, nth, &made, call.context()).await {
         Ok(text) => outcome(&made, text, false),
-        Err(Failure::Told(ToolError::Fatal(mut error))) => {
+        Err(CallError::Tool(ToolError::Fatal(mut error))) => {
             if error.data.code == ErrorCode::Failed {
                 error.data.code = ErrorCode::Tool;
             }
@@ -199,52 +209,52 @@ async fn carry_out(
             let outcome_unknown = error.data.code == ErrorCode::OutcomeUnknown;
             let told = outcome(&made, error.data.message.clone(), true);
             let told = ToolOutcome { outcome_unknown, ..told };
-            begun.fail(told, &error).await.map_err(Stop::Over)?;
-            return Err(Stop::Failed(error));
+            begun.fail(told, &error).await.map_err(TurnError::Recorded)?;
+            return Err(TurnError::Failed(error));
         }
-        Err(Failure::Told(error @ ToolError::Arguments(_))) => {
+        Err(CallError::Tool(error @ ToolError::Arguments(_))) => {
             outcome(&made, format!("{error}; correct them and call `{}` again", made.name), true)
         }
-        Err(Failure::Told(error)) => outcome(&made, error.to_string(), true),
-        Err(Failure::TooLong { limit, can_repeat: true }) => {
+        Err(CallError::Tool(error)) => outcome(&made, error.to_string(), true),
+        Err(CallError::TimedOut { limit, can_repeat: true }) => {
             let text = format!("the tool took longer than {limit:?} and was stopped");
             outcome(&made, format!("{text}; it can be called again"), true)
         }
-        Err(Failure::TooLong { limit, can_repeat: false }) => {
+        Err(CallError::TimedOut { limit, can_repeat: false }) => {
             let text = format!(
                 "the tool took longer than {limit:?} and was stopped; its outcome is unknown: it may \
-                 have been done. Do not call it again for the same purpose before you know that it \
-                 was not"
+                 have been done. Do not call it again for the same purpose until you know that it \
+                 was not done"
             );
             ToolOutcome { outcome_unknown: true, ..outcome(&made, text, true) }
         }
     };
-    begun.end(&told).await.map_err(Stop::Over)?;
+    begun.end(&told).await.map_err(TurnError::Recorded)?;
     Ok(told)
 }
 
-/// Why a call has no answer.
-enum Failure {
-    Told(ToolError),
-    TooLong {
+/// The reason a call returned no result.
+enum CallError {
+    Tool(ToolError),
+    TimedOut {
         limit: Duration,
-        /// `true` if two calls do no more than one.
+        /// `true` if repeating the call is safe.
         can_repeat: bool,
     },
 }
 
-impl From<ToolError> for Failure {
+impl From<ToolError> for CallError {
     fn from(error: ToolError) -> Self {
-        Self::Told(error)
+        Self::Tool(error)
     }
 }
 
 async fn answer(
-    agent: &Definition,
+    agent: &AgentDefinition,
     nth: usize,
     call: &ToolCall,
     cx: &StepContext,
-) -> Result<String, Failure> {
+) -> Result<String, CallError> {
     if nth >= TOOL_CALLS_MAX {
         let message = format!("not called: one turn may call at most {TOOL_CALLS_MAX} tools");
         return Err(ToolError::Failed(message).into());
@@ -258,24 +268,24 @@ async fn answer(
         return Err(ToolError::Failed(format!("there is no tool `{}`; {known}", call.name)).into());
     };
     let arguments = arguments(&call.arguments)?;
-    // The call itself is made inside, so that a panic before the first await is caught as well.
+    // `tool.call` runs inside the async block so that a panic before the first await is caught too.
     let work = AssertUnwindSafe(async { tool.call(arguments, cx.clone()).await }).catch_unwind();
     let limit = agent.limits.tool_timeout;
     match in_time(limit, cx, work).await {
         Some(Ok(answer)) => Ok(answer?),
         Some(Err(panic)) => {
-            let message = format!("the tool broke down: {}", panic_text(&*panic));
+            let message = format!("the tool panicked: {}", panic_text(&*panic));
             Err(ToolError::Failed(message).into())
         }
         None => {
             let policy = tool.on_interrupted().unwrap_or(tool.effect().on_interrupted());
-            Err(Failure::TooLong { limit, can_repeat: policy == OnInterrupted::Retry })
+            Err(CallError::TimedOut { limit, can_repeat: policy == OnInterrupted::Retry })
         }
     }
 }
 
-/// What `work` gives, or nothing if it takes longer than `limit`, without the time in which it
-/// waits for somebody.
+/// Runs `work` and returns its value, or `None` if it takes longer than `limit`. Time spent waiting
+/// for an answer does not count.
 async fn in_time<T>(limit: Duration, cx: &StepContext, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     loop {
@@ -287,10 +297,10 @@ async fn in_time<T>(limit: Duration, cx: &StepContext, work: impl Future<Output 
     }
 }
 
-/// What a person says to a call, if one has to allow it: the call that is made, or what the model
-/// is told in place of an answer.
+/// Requests confirmation if the tool needs it. Returns the call to make, or the outcome that tells
+/// the model about a rejection.
 async fn allowed(
-    agent: &Definition,
+    agent: &AgentDefinition,
     call: &Call,
     cx: &StepContext,
 ) -> Result<Result<ToolCall, ToolOutcome>, StepError> {
@@ -298,7 +308,7 @@ async fn allowed(
     if !agent.confirmed.contains(&tool.name) {
         return Ok(Ok(tool.clone()));
     }
-    // Another attempt makes the call again, so that it is asked about again.
+    // A new attempt repeats the call, so it needs a confirmation of its own.
     let again = match cx.attempt() {
         1 => String::new(),
         attempt => format!("@{attempt}"),
@@ -306,7 +316,7 @@ async fn allowed(
     let path = call.path();
     let (name, wants) = (&agent.name, &tool.name);
     let requirement = Requirement {
-        id: format!("{path}!confirm{again}").into(),
+        id: RequirementId::new(path.clone(), format!("confirm{again}")).to_string().into(),
         path: path.clone(),
         kind: RequirementKind::ToolConfirmation { tool: Box::new(tool.clone()) },
         message: format!("May agent `{name}` call `{wants}`?").into(),
@@ -319,7 +329,7 @@ async fn allowed(
         }
         Answer::Reject { feedback } => {
             let why = feedback.map(|feedback| format!(": {feedback}")).unwrap_or_default();
-            Err(outcome(tool, format!("a person did not allow this call{why}"), true))
+            Err(outcome(tool, format!("a person rejected this call{why}"), true))
         }
         _ => Ok(tool.clone()),
     })
@@ -327,7 +337,7 @@ async fn allowed(
 
 fn arguments(arguments: &Arguments) -> Result<Value, ToolError> {
     match arguments {
-        // Models write nothing, or `null`, for tools without arguments.
+        // For tools without arguments, models send an empty text or `null`.
         Arguments::Json(Value::Null) => Ok(Map::new().into()),
         Arguments::Invalid(raw) if raw.trim().is_empty() => Ok(Map::new().into()),
         Arguments::Json(value) => Ok(value.clone()),
@@ -352,5 +362,5 @@ fn shortened(text: String) -> String {
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it panicked")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -1,7 +1,7 @@
-//! The content of an agent, so that a run is not taken up with another agent than it began with.
+//! The fingerprint of an agent, so that a run is not resumed with a different agent.
 
-use crate::builder::{Limits, TOOL_CONCURRENCY, TOOL_TIMEOUT, TURNS};
-use crate::shape::Shape;
+use crate::builder::{AgentLimits, TOOL_CONCURRENCY, TOOL_TIMEOUT, TURNS};
+use crate::shape::OutputSchema;
 use serde_json::json;
 use std::collections::BTreeSet;
 use stepwright_core::Fingerprint;
@@ -10,23 +10,23 @@ use stepwright_core::tool::{AnyTool, Tool as _, ToolSpec};
 use stepwright_models::RetryPolicy;
 use stepwright_models::guard::IDLE_TIMEOUT;
 
-/// All that decides what an agent does, but for code.
-pub(crate) struct MadeOf<'a> {
+/// Everything that decides an agent's behavior, except code.
+pub(crate) struct AgentParts<'a> {
     pub(crate) model: &'a AnyModel,
     pub(crate) instructions: Option<&'a str>,
     pub(crate) tools: &'a [AnyTool],
     pub(crate) confirmed: &'a BTreeSet<String>,
     pub(crate) options: &'a ModelOptions,
-    pub(crate) output: Option<&'a Shape>,
+    pub(crate) output: Option<&'a OutputSchema>,
     pub(crate) retry: &'a RetryPolicy,
-    pub(crate) limits: &'a Limits,
+    pub(crate) limits: &'a AgentLimits,
 }
 
-impl MadeOf<'_> {
-    /// What is set, by the names that its writer knows. What has its default is left out: a new
-    /// default is no change of a definition.
+impl AgentParts<'_> {
+    /// Returns the settings under the names that their author knows. Defaults are left out, so that
+    /// changing a default does not change every definition.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
-        let Limits { turns, tool_timeout, tool_concurrency, idle } = *self.limits;
+        let AgentLimits { turns, tool_timeout, tool_concurrency, idle } = *self.limits;
         let RetryPolicy { max, delay, delay_max, retry_after_max } = self.retry;
         let all = Fingerprint::default().with("model", self.model.id());
         let all = set(all, "instructions", self.instructions.map(str::to_owned));
@@ -58,7 +58,7 @@ impl MadeOf<'_> {
     }
 
     fn options(&self, all: Fingerprint) -> Fingerprint {
-        // Without `..`, so that a new option is not forgotten here.
+        // No `..` here, so that the compiler reports a new option.
         let ModelOptions {
             max_output_tokens,
             temperature,
@@ -76,7 +76,7 @@ impl MadeOf<'_> {
         let all = set(all, "timeout", timeout.map(|limit| format!("{limit:?}")));
         let all = set(all, "idle_timeout of the model", idle_timeout.map(|t| format!("{t:?}")));
         extra.iter().fold(all, |all, (name, value)| {
-            // With its name, by which a secret is known.
+            // Keeping the name lets redaction recognize secrets.
             let text = json!({ name: value }).to_string();
             all.with(format!("extra {name}"), text)
         })
@@ -90,8 +90,8 @@ fn set(all: Fingerprint, name: &str, text: Option<String>) -> Fingerprint {
     }
 }
 
-/// The address of a model that is named with one: its id does not have it. What follows a `?` may
-/// be a key, and is kept as a hash.
+/// Adds the address of a model named with one, because the model's id does not contain it. The
+/// query after `?` may contain a key and is kept as a hash.
 pub(crate) fn of_address(content: Fingerprint, written: Option<&str>) -> Fingerprint {
     let Some((_, address)) = written.and_then(|text| text.split_once("@http")) else {
         return content;

@@ -1,4 +1,4 @@
-//! Tools made of async functions.
+//! Tools built from async functions.
 
 use crate::shape;
 use schemars::JsonSchema;
@@ -11,12 +11,12 @@ use std::sync::Arc;
 use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, Content, Json, OnInterrupted, StepContext};
 
-/// A tool made of an async function or a closure, which may hold what it needs. Where a function
-/// needs nothing but its arguments, [`#[tool]`](crate::tool) is shorter.
+/// A tool built from an async function or a closure that may capture state. For a function that
+/// needs only its arguments, [`#[tool]`](crate::tool) is shorter.
 ///
-/// Its arguments are a struct: the comments on its fields are what the model is told about them.
-/// The function may also take the [`StepContext`], and gives a text, `Json<T>`, a `Value`,
-/// nothing, or a `Result` of one of them with any error. The model is told of an error and may try
+/// The arguments are a struct, and the comments on its fields describe them to the model. The
+/// function may also take the [`StepContext`]. It returns a text, `Json<T>`, a `Value`, nothing, or
+/// a `Result` of one of these with any error. Errors are returned to the model, which may try
 /// something else; only [`ToolError::Fatal`] fails the step.
 ///
 /// ```
@@ -27,9 +27,9 @@ use stepwright_core::{BoxFuture, Content, Json, OnInterrupted, StepContext};
 ///
 /// #[derive(Deserialize, JsonSchema)]
 /// struct Search {
-///     /// What to look for.
+///     /// The words to look for.
 ///     query: String,
-///     /// At most how many results.
+///     /// The largest number of results.
 ///     limit: Option<u32>,
 /// }
 ///
@@ -44,25 +44,25 @@ use stepwright_core::{BoxFuture, Content, Json, OnInterrupted, StepContext};
 #[derive(Clone)]
 pub struct FunctionTool {
     spec: ToolSpec,
-    call: Arc<Call>,
+    call: Arc<ToolFn>,
     confirmed: bool,
     effect: ToolEffect,
     on_interrupted: Option<OnInterrupted>,
 }
 
-type Call =
+type ToolFn =
     dyn Fn(Value, StepContext) -> BoxFuture<'static, Result<String, ToolError>> + Send + Sync;
 
 impl FunctionTool {
-    /// A tool of this name that does what `function` does. `description` says to the model what
-    /// that is and when to use it.
+    /// Creates a tool that runs `function`. `description` tells the model what the tool does and
+    /// when to use it.
     pub fn new<K, F: ToolFunction<K>>(
         name: impl Into<String>,
         description: impl Into<String>,
         function: F,
     ) -> Self {
         let mut parameters = F::parameters();
-        // Some providers refuse an object that does not name its properties, even if it has none.
+        // Some providers refuse an object schema without `properties`, even an empty one.
         if parameters["type"] == "object"
             && let Some(object) = parameters.as_object_mut()
         {
@@ -74,32 +74,32 @@ impl FunctionTool {
         Self { spec, call, confirmed: false, effect, on_interrupted: None }
     }
 
-    /// Says that a person must allow each call: see [`Tool::requires_confirmation`].
+    /// Requires a confirmation for each call: see [`Tool::requires_confirmation`].
     #[must_use]
     pub fn requires_confirmation(mut self) -> Self {
         self.confirmed = true;
         self
     }
 
-    /// Marks it as read-only: a call changes nothing, and is repeated if its process dies.
+    /// Marks the tool as read-only: a call changes nothing and is repeated if its process dies.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.effect = ToolEffect::ReadOnly;
         self
     }
 
-    /// Marks it as idempotent: a repeated call changes nothing more, because the service knows it
-    /// by its arguments or by [`StepContext::idempotency_key`]. It is repeated if its process dies.
+    /// Marks the tool as idempotent: repeating a call changes nothing more, because the service
+    /// recognizes it by its arguments or by [`StepContext::idempotency_key`]. The call is repeated
+    /// if its process dies.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.effect = ToolEffect::Idempotent;
         self
     }
 
-    /// Sets the policy for a call that had begun and not ended when its process died. Unless set,
-    /// such a call is repeated if the tool is marked as read-only or idempotent, or has recorded
-    /// its
-    /// effects with [`StepContext::once`] or in an agent inside it; otherwise a person is asked.
+    /// Sets the policy for a call that had started but not ended when its process died. By default
+    /// the call is repeated if the tool is read-only or idempotent, or if it recorded its effects
+    /// with [`StepContext::once`] or in an agent inside it. Otherwise a person decides.
     #[must_use]
     pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {
         self.on_interrupted = Some(policy);
@@ -131,7 +131,7 @@ impl fmt::Debug for FunctionTool {
     }
 }
 
-/// An async function that can be a tool. `K` tells the shapes of functions apart and is inferred.
+/// An async function that can be a tool. `K` distinguishes the function signatures and is inferred.
 #[diagnostic::on_unimplemented(
     message = "this function cannot be a tool",
     note = "it must be async and take one struct that is `Deserialize` and `JsonSchema`, and \
@@ -139,10 +139,10 @@ impl fmt::Debug for FunctionTool {
     note = "write the type of its argument: `|args: Search| async move {{ .. }}`"
 )]
 pub trait ToolFunction<K>: Send + Sync + 'static {
-    /// The JSON Schema of its arguments.
+    /// Returns the JSON Schema of the arguments.
     fn parameters() -> Value;
 
-    /// Carries out one call.
+    /// Executes one call.
     fn call(
         &self,
         arguments: Value,
@@ -203,9 +203,9 @@ fn read<A: DeserializeOwned>(arguments: Value) -> Result<A, ToolError> {
     shape::read(arguments).map_err(ToolError::Arguments)
 }
 
-/// What a tool can give: what the model is told.
+/// A value that a tool can return to the model.
 ///
-/// Implement it for what your tools find, to say it to models in one way:
+/// Implement it for your own result types:
 ///
 /// ```
 /// use stepwright_agent::{ToolReply, tool};
@@ -224,14 +224,14 @@ fn read<A: DeserializeOwned>(arguments: Value) -> Result<A, ToolError> {
 /// # Ok::<(), ToolError>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be told to a model",
+    message = "`{Self}` cannot be the result of a tool",
     note = "return `String`, `Json<T>`, `serde_json::Value` or `()`, or a `Result` of one of them"
 )]
 pub trait ToolReply {
-    /// The text that the model reads.
+    /// Returns the text that the model reads.
     ///
     /// # Errors
-    /// If the tool has failed.
+    /// Returns an error if the tool has failed.
     fn into_text(self) -> Result<String, ToolError>;
 }
 
@@ -249,7 +249,7 @@ impl ToolReply for &'static str {
 
 impl ToolReply for () {
     fn into_text(self) -> Result<String, ToolError> {
-        // An empty answer looks like a failure to some models.
+        // Some models take an empty result for a failure.
         Ok("done".to_owned())
     }
 }
@@ -269,7 +269,7 @@ impl ToolReply for Value {
 impl<T: Serialize> ToolReply for Json<T> {
     fn into_text(self) -> Result<String, ToolError> {
         serde_json::to_string(&self.0).map_err(|error| {
-            ToolError::Failed(format!("the answer of the tool cannot be written as JSON: {error}"))
+            ToolError::Failed(format!("the result of the tool cannot be written as JSON: {error}"))
         })
     }
 }
@@ -280,7 +280,7 @@ impl<T: ToolReply, E: Into<Box<dyn StdError + Send + Sync>>> ToolReply for Resul
             Ok(value) => return value.into_text(),
             Err(error) => error.into(),
         };
-        // A tool that tells its failures apart is heard; others have simply failed.
+        // Keep the error class if the tool set one; any other error is a plain failure.
         let error = match error.downcast::<ToolError>() {
             Ok(error) => return Err(*error),
             Err(error) => error,

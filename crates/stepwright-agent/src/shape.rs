@@ -1,4 +1,4 @@
-//! Values that models write: their schema, and reading them.
+//! Values that models write: their JSON Schema, and parsing them.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -8,10 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 use stepwright_core::json;
 
-/// The JSON Schema of a type, as models are told it.
+/// Returns the JSON Schema of a type in the form sent to models.
 pub(crate) fn schema_of<T: JsonSchema>() -> Value {
-    // Inline, and without `$schema` and `title`: some providers refuse references, and the rest is
-    // paid for with every request.
+    // Inline, and without `$schema` and `title`: some providers refuse references, and every
+    // request pays for the rest.
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.meta_schema = None;
         settings.inline_subschemas = true;
@@ -21,7 +21,7 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     schema.to_value()
 }
 
-/// Reads a value that a model wrote. The error says where in it the mistake is.
+/// Deserializes a value that a model wrote. The error names the place of the mistake.
 pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
@@ -33,16 +33,16 @@ pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     })
 }
 
-/// What the answer of an agent must be like.
+/// The schema of an agent's output, with the check that a value passes.
 #[derive(Clone)]
-pub(crate) struct Shape {
+pub(crate) struct OutputSchema {
     pub(crate) schema: Value,
     check: Arc<Check>,
 }
 
 type Check = dyn Fn(&Value) -> Result<(), String> + Send + Sync;
 
-impl Shape {
+impl OutputSchema {
     pub(crate) fn new(
         schema: Value,
         check: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static,
@@ -54,7 +54,7 @@ impl Shape {
         Self::new(schema_of::<T>(), |value| read::<T>(value.clone()).map(drop))
     }
 
-    /// The value in an answer, or what is wrong with it.
+    /// Parses the value in an answer.
     pub(crate) fn read(&self, answer: &str) -> Result<Value, String> {
         let value = json::parse(the_json(answer)).map_err(|e| format!("it is not JSON ({e})"))?;
         (self.check)(&value)?;
@@ -62,17 +62,17 @@ impl Shape {
     }
 }
 
-impl fmt::Debug for Shape {
+impl fmt::Debug for OutputSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Shape").field(&self.schema).finish()
+        f.debug_tuple("OutputSchema").field(&self.schema).finish()
     }
 }
 
-/// The answer, or what stands in its only block of code: models that have no other way to write
-/// JSON put it there, and some write a sentence around it.
+/// Returns the answer, or the content of its only code block: models without structured output
+/// write JSON there, and some add a sentence around it.
 fn the_json(answer: &str) -> &str {
     let answer = answer.trim();
-    // A text in JSON may hold a fence.
+    // A JSON text may contain a fence.
     if answer.starts_with(['{', '[', '"']) {
         return answer;
     }
@@ -83,7 +83,7 @@ fn the_json(answer: &str) -> &str {
         return answer;
     };
     let inside = &answer[begin + fence.len()..end];
-    // What stands behind the opening fence names the language.
+    // The word after the opening fence names the language.
     let language = inside.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(0);
     let (language, rest) = inside.split_at(language);
     if language.is_empty() || language.eq_ignore_ascii_case("json") { rest.trim() } else { answer }
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_block_of_code_is_opened() {
-        let any = Shape::new(Value::Null, |_| Ok(()));
+        let any = OutputSchema::new(Value::Null, |_| Ok(()));
         for answer in [
             "[1]",
             " [1]\n",
@@ -108,7 +108,7 @@ mod tests {
         }
         let fence = any.read(r#"{"text": "```json\n[1]\n```"}"#).unwrap();
         assert_eq!(fence["text"], "```json\n[1]\n```");
-        // Of two blocks none is the answer.
+        // With two blocks it is unclear which one is the answer.
         for answer in
             ["```json\n[1]", "```json\n[1]\n```\nor\n```json\n[2]\n```", "```rust\n[1]\n```"]
         {

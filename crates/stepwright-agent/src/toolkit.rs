@@ -1,9 +1,9 @@
-//! What can be given to an agent as its tools.
+//! Values that an agent accepts as tools: single tools and toolkits.
 
 use stepwright_core::Error;
 use stepwright_core::tool::{AnyTool, Tool};
 
-/// Several tools that belong together and are set up together.
+/// A group of tools that are configured together.
 ///
 /// ```
 /// use stepwright_agent::{Agent, Toolkit, tool};
@@ -35,21 +35,23 @@ use stepwright_core::tool::{AnyTool, Tool};
 /// # Ok::<(), Error>(())
 /// ```
 pub trait Toolkit {
-    /// The tools.
+    /// Returns the tools of this kit.
     ///
     /// # Errors
-    /// If it is set up wrongly. Building the agent fails, and tells the message among its mistakes.
+    /// Returns an error if the toolkit is configured wrongly.
+    /// [`AgentBuilder::build`](crate::AgentBuilder::build) then fails and lists the message among
+    /// its mistakes.
     fn tools(self) -> Result<Vec<AnyTool>, Error>;
 }
 
-/// What can be given to an agent as its tools: every [`Tool`], and every [`Toolkit`].
+/// A value that an agent accepts as tools: any [`Tool`] or any [`Toolkit`].
 ///
-/// `K` tells these two apart and is always inferred.
+/// `K` distinguishes the two and is always inferred.
 ///
 /// ```
 /// use stepwright_agent::{Agent, IntoTools, tool};
 /// use stepwright_core::Error;
-/// /// A clerk with whatever the office has.
+/// /// Builds a clerk with the tools of the office.
 /// fn clerk<K>(tools: impl IntoTools<K>) -> Result<Agent, Error> {
 ///     Agent::builder("Clerk").model("offline")?.tool(tools).build()
 /// }
@@ -61,34 +63,34 @@ pub trait Toolkit {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a tool",
-    note = "write `#[tool]` above an `async fn`, make one of a closure with `FunctionTool::new`, \
-            or implement `Tool`, or `Toolkit` for several at once"
+    note = "put `#[tool]` on an `async fn`, wrap a closure in `FunctionTool::new`, or implement \
+            `Tool`, or `Toolkit` for several tools"
 )]
 pub trait IntoTools<K> {
-    /// The tools.
+    /// Converts this value into tools.
     ///
     /// # Errors
-    /// If a toolkit is set up wrongly.
+    /// Returns an error if a toolkit is configured wrongly.
     fn into_tools(self) -> Result<Vec<AnyTool>, Error>;
 }
 
-/// One tool.
+/// Marks a single [`Tool`].
 #[derive(Debug)]
-pub struct One(());
+pub struct FromTool(());
 
-/// A toolkit.
+/// Marks a [`Toolkit`].
 #[derive(Debug)]
-pub struct Several(());
+pub struct FromToolkit(());
 
 #[diagnostic::do_not_recommend]
-impl<T: Tool> IntoTools<One> for T {
+impl<T: Tool> IntoTools<FromTool> for T {
     fn into_tools(self) -> Result<Vec<AnyTool>, Error> {
         Ok(vec![AnyTool::new(self)])
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Toolkit> IntoTools<Several> for T {
+impl<T: Toolkit> IntoTools<FromToolkit> for T {
     fn into_tools(self) -> Result<Vec<AnyTool>, Error> {
         self.tools()
     }

@@ -1,8 +1,8 @@
 //! The conversation between a model and its tools.
 
-use crate::builder::Definition;
+use crate::builder::AgentDefinition;
 use crate::calls::call_tools;
-use crate::past::{Facts, Stop};
+use crate::replay::{ReplayLog, TurnError};
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,17 +18,17 @@ use stepwright_core::{
 };
 use stepwright_models::retrying_stream;
 
-/// Carries out one attempt, or the rest of it after a crash.
+/// Runs one attempt, or resumes it after a crash.
 pub(crate) async fn run(
-    agent: &Definition,
+    agent: &AgentDefinition,
     input: &StepInput,
     cx: &StepContext,
 ) -> Result<StepOutput, StepError> {
     match converse(agent, input, cx).await {
         Ok(output) => Ok(output),
-        Err(Stop::Failed(error)) => failed(error, Usage::default(), cx).await,
-        Err(Stop::Spent(error, usage)) => failed(error, usage, cx).await,
-        Err(Stop::Over(error)) => Err(error),
+        Err(TurnError::Failed(error)) => failed(error, Usage::default(), cx).await,
+        Err(TurnError::FailedAfterUsage(error, usage)) => failed(error, usage, cx).await,
+        Err(TurnError::Recorded(error)) => Err(error),
     }
 }
 
@@ -38,12 +38,12 @@ async fn failed(error: StepError, usage: Usage, cx: &StepContext) -> Result<Step
 }
 
 async fn converse(
-    agent: &Definition,
+    agent: &AgentDefinition,
     input: &StepInput,
     cx: &StepContext,
-) -> Result<StepOutput, Stop> {
-    let mut facts = Facts::of(cx);
-    let begun = facts
+) -> Result<StepOutput, TurnError> {
+    let mut log = ReplayLog::of(cx);
+    let begun = log
         .next(
             &["RunStarted"],
             std::future::ready(Ok(EventKind::RunStarted {
@@ -55,23 +55,25 @@ async fn converse(
         )
         .await?;
     let EventKind::RunStarted { message, .. } = begun else {
-        unreachable!("`next` gives the kind that is asked for");
+        unreachable!("`next` returns one of the requested kinds");
     };
     let mut messages = vec![user_message(&message, input)];
     let mut usage = Usage::default();
     let mut corrected = false;
     let mut turn = 1;
     let (content, media) = loop {
-        facts.note(EventKind::ModelRequestStarted { turn }).await?;
-        let again = facts.asked_again();
+        log.note(EventKind::ModelRequestStarted { turn }).await?;
+        let again = log.recorded_retries();
         let mut lost = Usage::default();
         let asked = ask(agent, turn, messages.clone(), again, cx, &mut lost);
-        let fact = match facts.next(&["ModelRequestCompleted"], asked).await {
-            Err(Stop::Failed(error)) => return Err(Stop::Spent(error, lost)),
+        let fact = match log.next(&["ModelRequestCompleted"], asked).await {
+            Err(TurnError::Failed(error)) => {
+                return Err(TurnError::FailedAfterUsage(error, lost));
+            }
             fact => fact?,
         };
         let EventKind::ModelRequestCompleted { answer, stop, usage: used, .. } = fact else {
-            unreachable!("`next` gives the kind that is asked for");
+            unreachable!("`next` returns one of the requested kinds");
         };
         usage += used;
         check_stop(agent, &answer, &stop)?;
@@ -79,35 +81,35 @@ async fn converse(
         let calls: Vec<ToolCall> = answer.tool_calls().cloned().collect();
         if calls.is_empty() && is_pause(&stop) {
             if turn >= agent.limits.turns {
-                return Err(Stop::Failed(too_many_turns(agent, &calls)));
+                return Err(TurnError::Failed(too_many_turns(agent, &calls)));
             }
-            messages.push(Message::Assistant(*answer));
+            messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
             turn += 1;
             continue;
         }
         if calls.is_empty() {
             match read_answer(agent, &answer) {
                 Ok(answer) => break answer,
-                Err(unfit)
-                    if unfit.is_mendable(turn) && !corrected && turn < agent.limits.turns =>
+                Err(invalid)
+                    if invalid.is_correctable(turn) && !corrected && turn < agent.limits.turns =>
                 {
                     corrected = true;
-                    // Providers refuse messages that say nothing.
-                    if matches!(unfit, Unfit::Mendable(_)) {
-                        messages.push(Message::Assistant(*answer));
+                    // Providers refuse empty messages.
+                    if matches!(invalid, InvalidAnswer::Mismatch(_)) {
+                        messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
                     }
-                    messages.push(Message::user(unfit.correction()));
+                    messages.push(Message::user(invalid.correction()));
                 }
-                Err(unfit) => return Err(Stop::Failed(unfit.into_error(agent))),
+                Err(invalid) => return Err(TurnError::Failed(invalid.into_error(agent))),
             }
             turn += 1;
             continue;
         }
         if turn >= agent.limits.turns {
-            // Not carried out: nobody would read what the tools answer.
-            return Err(Stop::Failed(too_many_turns(agent, &calls)));
+            // The calls are not executed: no later turn would read their results.
+            return Err(TurnError::Failed(too_many_turns(agent, &calls)));
         }
-        messages.push(Message::Assistant(*answer));
+        messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
         let results = call_tools(agent, &calls, cx).await?;
         messages.push(Message::Tool { results });
         turn += 1;
@@ -117,55 +119,57 @@ async fn converse(
         cx.emit_event(EventKind::RunContentCompleted);
         Ok(EventKind::RunCompleted { content: content.clone(), usage })
     };
-    facts.next(&["RunCompleted"], completed).await?;
+    log.next(&["RunCompleted"], completed).await?;
     Ok(StepOutput { content, media, usage, ..StepOutput::default() })
 }
 
-/// The reason why an answer cannot be used.
-enum Unfit {
-    /// It says nothing. After its tools have done their work, the model is asked once more: what a
-    /// step gives would otherwise be what it was given.
+/// The reason an answer cannot be used.
+enum InvalidAnswer {
+    /// The answer is empty. After tool calls the model is asked once more: an empty output would
+    /// pass the step's input on as its result.
     Empty,
-    /// It is not of the shape that is asked for; the model may mend it.
-    Mendable(String),
+    /// The answer does not match the output schema. The model may correct it.
+    Mismatch(String),
 }
 
-impl Unfit {
-    fn is_mendable(&self, turn: u32) -> bool {
-        matches!(self, Self::Mendable(_)) || turn > 1
+impl InvalidAnswer {
+    fn is_correctable(&self, turn: u32) -> bool {
+        matches!(self, Self::Mismatch(_)) || turn > 1
     }
 
     fn correction(&self) -> String {
         match self {
             Self::Empty => {
-                "Your answer was empty. Answer now, with what you have found out or done."
-                    .to_owned()
+                "Your answer was empty. Answer now with what you found out or did.".to_owned()
             }
-            Self::Mendable(why) => format!(
-                "That answer is not of the shape that is asked for: {why}. Answer again, with \
-                 nothing but JSON that fits the schema."
+            Self::Mismatch(why) => format!(
+                "Your answer does not match the required schema: {why}. Answer again with JSON \
+                 that matches the schema, and nothing else."
             ),
         }
     }
 
-    fn into_error(self, agent: &Definition) -> StepError {
+    fn into_error(self, agent: &AgentDefinition) -> StepError {
         let model = agent.model.id();
         let error = match self {
             Self::Empty => {
                 StepError::new(format!("model `{model}` ended its turn without an answer"))
             }
-            Self::Mendable(why) => StepError::new(format!(
-                "the answer of model `{model}` is not of the shape that is asked for: {why}"
+            Self::Mismatch(why) => StepError::new(format!(
+                "the answer of model `{model}` does not match the output schema: {why}"
             ))
-            .with_hint("ask for a simpler shape, or use a model with structured output"),
+            .with_hint("simplify the output type, or use a model with structured output"),
         };
         error.with_code(ErrorCode::Model)
     }
 }
 
-/// What an answer without calls gives.
-fn read_answer(agent: &Definition, answer: &AssistantTurn) -> Result<(Content, Vec<Media>), Unfit> {
-    let text = answer.text();
+/// Reads an answer that contains no tool calls.
+fn read_answer(
+    agent: &AgentDefinition,
+    answer: &AssistantTurn,
+) -> Result<(Content, Vec<Media>), InvalidAnswer> {
+    let text = answer.as_text();
     let media: Vec<Media> = answer
         .parts
         .iter()
@@ -177,11 +181,11 @@ fn read_answer(agent: &Definition, answer: &AssistantTurn) -> Result<(Content, V
     if let Some(shape) = &agent.output {
         return match shape.read(&text) {
             Ok(value) => Ok((value.into(), media)),
-            Err(why) => Err(Unfit::Mendable(why)),
+            Err(why) => Err(InvalidAnswer::Mismatch(why)),
         };
     }
     if text.trim().is_empty() && media.is_empty() {
-        return Err(Unfit::Empty);
+        return Err(InvalidAnswer::Empty);
     }
     Ok((text.into(), media))
 }
@@ -189,17 +193,17 @@ fn read_answer(agent: &Definition, answer: &AssistantTurn) -> Result<(Content, V
 fn user_message(message: &Content, input: &StepInput) -> Message {
     let text = message.pretty().into_owned();
     let media = input.media();
-    // Providers refuse empty texts, but a medium alone is a message.
+    // Providers refuse empty texts, but media alone is a message.
     let text = (!text.is_empty() || media.is_empty()).then_some(Part::Text { text });
     let media = media.into_iter().map(|media| Part::Media { media });
     Message::User { parts: text.into_iter().chain(media).collect() }
 }
 
-/// Asks the model, shows what it says, and gives the fact of its answer. Before a crash it may have
-/// been asked `retries` times again, and may be asked once more at `due`. If it fails, `lost` is
-/// what the last request consumed.
+/// Requests an answer from the model, emits its deltas and returns the completed-request event.
+/// `retries` and `due` come from a journal that a crash cut off: the retries already made, and the
+/// earliest time of the next one. On failure, `lost` is the usage of the last request.
 async fn ask(
-    agent: &Definition,
+    agent: &AgentDefinition,
     turn: u32,
     messages: Vec<Message>,
     (retries, due): (u32, Option<Timestamp>),
@@ -259,34 +263,38 @@ async fn ask(
             ModelEvent::Done(completion) => {
                 return Ok(EventKind::ModelRequestCompleted {
                     turn,
-                    answer: Box::new(completion.turn),
+                    answer: Arc::new(completion.turn),
                     stop: completion.stop,
                     usage: completion.usage,
                     warning: completion.warning.map(Into::into),
                 });
             }
-            // Calls are complete in the answer itself.
+            // The completed answer contains the calls.
             _ => {}
         }
     }
     unreachable!("a guarded stream ends with an answer or an error")
 }
 
-/// Whether the model wants to be asked again, with what it has said so far: providers that run
-/// tools themselves end a turn in this way when it takes long.
+/// Returns `true` if the provider paused the turn and wants the same request again, with what the
+/// model has said so far. Providers that run tools themselves do this when a turn takes long.
 fn is_pause(stop: &StopReason) -> bool {
     matches!(stop, StopReason::Other(reason) if reason == "pause_turn")
 }
 
-/// Lets through what ends well. An answer that is cut short, refused or ended by anything else is
-/// no answer, and its calls are not carried out.
-fn check_stop(agent: &Definition, answer: &AssistantTurn, stop: &StopReason) -> Result<(), Stop> {
+/// Returns an error for an answer that was cut short, refused or otherwise not completed. Its tool
+/// calls are not executed.
+fn check_stop(
+    agent: &AgentDefinition,
+    answer: &AssistantTurn,
+    stop: &StopReason,
+) -> Result<(), TurnError> {
     let model = agent.model.id();
     let error = match stop {
         StopReason::EndTurn => return Ok(()),
         StopReason::ToolCalls if answer.tool_calls().next().is_some() => return Ok(()),
         StopReason::ToolCalls => {
-            StepError::new(format!("model `{model}` stopped to call a tool, and called none"))
+            StepError::new(format!("model `{model}` stopped to call a tool but called none"))
                 .with_hint("give the step retries, or use another model")
         }
         _ if is_pause(stop) => return Ok(()),
@@ -301,7 +309,7 @@ fn check_stop(agent: &Definition, answer: &AssistantTurn, stop: &StopReason) -> 
         StopReason::Refused => {
             let text = answer.text();
             let said = if text.is_empty() { String::new() } else { format!(": {text}") };
-            StepError::terminal(format!("model `{model}` would not answer{said}"))
+            StepError::terminal(format!("model `{model}` refused to answer{said}"))
                 .with_hint("change what it is asked, or choose another model")
         }
         StopReason::Other(reason) => {
@@ -310,10 +318,10 @@ fn check_stop(agent: &Definition, answer: &AssistantTurn, stop: &StopReason) -> 
         }
         other => StepError::new(format!("model `{model}` did not finish its answer: {other:?}")),
     };
-    Err(Stop::Failed(error.with_code(ErrorCode::Model)))
+    Err(TurnError::Failed(error.with_code(ErrorCode::Model)))
 }
 
-fn too_many_turns(agent: &Definition, calls: &[ToolCall]) -> StepError {
+fn too_many_turns(agent: &AgentDefinition, calls: &[ToolCall]) -> StepError {
     let names: Vec<String> = calls.iter().map(|call| format!("`{}`", call.name)).collect();
     let wants = match names.as_slice() {
         [] => "go on".to_owned(),
@@ -327,7 +335,7 @@ fn too_many_turns(agent: &Definition, calls: &[ToolCall]) -> StepError {
     .with_hint("raise `max_turns`, or tell the agent in its instructions when to stop")
 }
 
-/// The error of a step whose model failed, after this many requests in this attempt.
+/// Builds the step error for a failed model, after this many requests in this attempt.
 fn model_failed(model: &str, error: &ModelError, requests: u32, attempt: u32) -> StepError {
     let asked = if requests > 1 { format!(" (asked {requests} times)") } else { String::new() };
     let mut failed =
@@ -339,7 +347,7 @@ fn model_failed(model: &str, error: &ModelError, requests: u32, attempt: u32) ->
     if let Some(hint) = &error.hint {
         return failed.with_hint(hint.clone());
     }
-    // A step in its second attempt has retries.
+    // A step in its second attempt already has retries.
     let hint = match error.kind {
         ModelErrorKind::Auth => "check the key of the provider, and what it may do",
         ModelErrorKind::Timeout if attempt > 1 => "raise `idle_timeout`, or use another model",
@@ -372,7 +380,7 @@ mod tests {
         };
         for kind in [Overloaded, Timeout, Malformed] {
             assert!(hint(kind, 1).contains("give the step retries"), "{kind:?}");
-            // A step in its second attempt has retries.
+            // A step in its second attempt already has retries.
             assert!(!hint(kind, 2).contains("give the step retries"), "{kind:?}");
         }
         assert!(hint(ModelErrorKind::Auth, 1).starts_with("check the key"));

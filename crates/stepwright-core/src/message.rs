@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::iter::Sum;
 use std::ops::AddAssign;
 
@@ -126,6 +127,25 @@ impl AssistantTurn {
     /// All the text in it.
     pub fn text(&self) -> String {
         join_text(&self.parts)
+    }
+
+    /// All the text in it, without a copy where it is one piece.
+    ///
+    /// ```
+    /// use std::borrow::Cow;
+    /// use stepwright_core::message::AssistantTurn;
+    /// let turn = AssistantTurn::text_only("Rome.");
+    /// assert!(matches!(turn.as_text(), Cow::Borrowed("Rome.")));
+    /// ```
+    pub fn as_text(&self) -> Cow<'_, str> {
+        let mut texts = self.parts.iter().filter_map(|part| match part {
+            Part::Text { text } => Some(text.as_str()),
+            _ => None,
+        });
+        match (texts.next(), texts.next()) {
+            (only, None) => Cow::Borrowed(only.unwrap_or_default()),
+            _ => Cow::Owned(self.text()),
+        }
     }
 
     /// The calls that the model wants made.

@@ -283,7 +283,7 @@ pub struct ExecutorRun {
 #[serde(rename_all = "snake_case")]
 pub enum Turn {
     /// The model said this.
-    Model(AssistantTurn),
+    Model(Arc<AssistantTurn>),
     /// A tool answered this.
     Tool(ToolOutcome),
 }

@@ -140,6 +140,69 @@ pub enum RequirementKind {
     Deadline,
 }
 
+/// The parts of a requirement's id: the path that asks, the kind of question, and its name.
+///
+/// As text: `publish!confirm`, `review!wait:editor`, `outer/pay!once:charge`.
+///
+/// ```
+/// use stepwright_core::requirement::RequirementId;
+/// let id = RequirementId::named("review", "wait", "editor");
+/// assert_eq!(id.to_string(), "review!wait:editor");
+/// assert_eq!(RequirementId::parse("review!wait:editor", &"review".into()), Some(id));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequirementId {
+    /// The path of the step, container or tool call that asks.
+    pub path: StepPath,
+    /// The kind of question, such as `confirm` or `wait`.
+    pub kind: Arc<str>,
+    /// The name of the question, or its number if the path asks several times.
+    pub name: Option<Arc<str>>,
+}
+
+impl RequirementId {
+    /// Creates the id of a question without a name.
+    pub fn new(path: impl Into<StepPath>, kind: impl Into<Arc<str>>) -> Self {
+        Self { path: path.into(), kind: kind.into(), name: None }
+    }
+
+    /// Creates the id of a question with a name.
+    pub fn named(
+        path: impl Into<StepPath>,
+        kind: impl Into<Arc<str>>,
+        name: impl Into<Arc<str>>,
+    ) -> Self {
+        Self { name: Some(name.into()), ..Self::new(path, kind) }
+    }
+
+    /// Parses the id of a requirement with this path. Returns `None` if the id belongs to another
+    /// path or has no kind.
+    ///
+    /// The path is needed because the names of steps and questions may contain `!` and `:`.
+    pub fn parse(id: &str, path: &StepPath) -> Option<Self> {
+        let question = id.strip_prefix(path.as_str())?.strip_prefix('!')?;
+        let (kind, name) = match question.split_once(':') {
+            Some((kind, name)) => (kind, Some(name)),
+            None => (question, None),
+        };
+        (!kind.is_empty()).then(|| Self {
+            path: path.clone(),
+            kind: kind.into(),
+            name: name.map(Into::into),
+        })
+    }
+}
+
+impl fmt::Display for RequirementId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}!{}", self.path, self.kind)?;
+        match &self.name {
+            Some(name) => write!(f, ":{name}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What counts as the answer if nobody gives one in time.
 ///
 /// ```
@@ -256,6 +319,11 @@ impl fmt::Display for Answer {
 }
 
 impl Requirement {
+    /// Returns the parts of its id, or `None` if the id was not built from [`Requirement::path`].
+    pub fn id_parts(&self) -> Option<RequirementId> {
+        RequirementId::parse(&self.id, &self.path)
+    }
+
     /// Whether somebody has to answer; otherwise it is only a moment.
     pub fn needs_person(&self) -> bool {
         !matches!(self.kind, RequirementKind::Sleep | RequirementKind::Deadline)
@@ -379,4 +447,33 @@ fn check_choice(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_parsed_into_what_it_is_displayed_from() {
+        for (path, id, kind, name) in [
+            ("a", "a!confirm", "confirm", None),
+            ("a/b#2", "a/b#2!review:3", "review", Some("3")),
+            ("outer/pay#1", "outer/pay#1!confirm@2", "confirm@2", None),
+            ("a", "a!once2:b!wait:c", "once2", Some("b!wait:c")),
+            ("hi!wait:x", "hi!wait:x!wait:editor", "wait", Some("editor")),
+            ("a", "a!wait:", "wait", Some("")),
+        ] {
+            let path = StepPath::from(path);
+            let parsed = RequirementId::parse(id, &path).unwrap();
+            assert_eq!((&*parsed.kind, parsed.name.as_deref()), (kind, name), "{id}");
+            assert_eq!((parsed.to_string(), &parsed.path), (id.to_owned(), &path));
+        }
+    }
+
+    #[test]
+    fn an_id_of_another_path_or_without_a_kind_is_not_parsed() {
+        for id in ["b!confirm", "a/b!confirm", "a", "a!", "a!:name", ""] {
+            assert_eq!(RequirementId::parse(id, &"a".into()), None, "{id}");
+        }
+    }
 }

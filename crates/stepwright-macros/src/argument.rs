@@ -1,4 +1,4 @@
-//! The arguments of a function that becomes a tool.
+//! The arguments of a tool function.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens as _, quote};
@@ -7,34 +7,34 @@ use syn::{
     Attribute, Error, Expr, FnArg, GenericArgument, Pat, PatType, PathArguments, Token, Type,
 };
 
-/// One argument, in the order of the function.
+/// An argument, in the order of the function.
 pub(crate) enum Argument {
-    /// The context of the step, which the model knows nothing of.
+    /// The context of the step, which is not visible to the model.
     Context,
-    /// What the model gives.
-    Given(Box<Given>),
+    /// An argument that the model provides.
+    FromModel(Box<ModelArgument>),
 }
 
-pub(crate) struct Given {
+pub(crate) struct ModelArgument {
     pub(crate) name: Ident,
     pub(crate) of: Type,
     pub(crate) comments: Vec<Attribute>,
-    pub(crate) default: Option<Default>,
+    pub(crate) default: Option<ArgumentDefault>,
 }
 
-pub(crate) enum Default {
+pub(crate) enum ArgumentDefault {
     OfType,
     Value(Expr),
 }
 
-impl Given {
-    /// The name without `r#`.
+impl ModelArgument {
+    /// Returns the name without `r#`.
     pub(crate) fn bare_name(&self) -> String {
         self.name.unraw().to_string()
     }
 }
 
-/// Reads them, and takes away what only `#[tool]` understands.
+/// Parses the arguments and removes the attributes that only `#[tool]` understands.
 pub(crate) fn read<'a>(
     inputs: impl Iterator<Item = &'a mut FnArg>,
     mistakes: &mut Vec<Error>,
@@ -53,12 +53,12 @@ pub(crate) fn read<'a>(
         let before = mistakes.len();
         if is_context(&typed.ty) {
             if arguments.iter().any(|other| matches!(other, Argument::Context)) {
-                let message = "a tool has one `StepContext`; take this one away";
+                let message = "a tool takes one `StepContext`; remove this one";
                 mistakes.push(Error::new_spanned(&*typed, message));
             }
             let (_, default) = own_attributes(typed, mistakes);
             if default.is_some() {
-                let message = "the `StepContext` is always there, and has no default";
+                let message = "the `StepContext` is always passed and takes no default";
                 mistakes.push(Error::new_spanned(&*typed, message));
             }
             arguments.push(Argument::Context);
@@ -70,8 +70,8 @@ pub(crate) fn read<'a>(
                 Some(name.ident.clone())
             }
             pattern => {
-                let message = "a model calls arguments by their names; write one here, and take \
-                               the value apart inside of the function";
+                let message = "models pass arguments by name; write a name here, and destructure \
+                               the value inside the function";
                 mistakes.push(Error::new_spanned(pattern, message));
                 None
             }
@@ -79,23 +79,28 @@ pub(crate) fn read<'a>(
         mistakes.extend(type_mistake(&typed.ty));
         if let (Some(name), true) = (name, mistakes.len() == before) {
             let of = (*typed.ty).clone();
-            arguments.push(Argument::Given(Box::new(Given { name, of, comments, default })));
+            arguments.push(Argument::FromModel(Box::new(ModelArgument {
+                name,
+                of,
+                comments,
+                default,
+            })));
         }
     }
     arguments
 }
 
-/// Whether this is the `StepContext`, by its name.
+/// Returns `true` for the `StepContext`, recognized by its name.
 fn is_context(of: &Type) -> bool {
     let Type::Path(of) = of else { return false };
     of.path.segments.last().is_some_and(|last| last.ident == "StepContext")
 }
 
-/// Takes the comments and the default from an argument; what is left may stay there.
+/// Takes the comments and the default from an argument and leaves other attributes in place.
 fn own_attributes(
     argument: &mut PatType,
     mistakes: &mut Vec<Error>,
-) -> (Vec<Attribute>, Option<Default>) {
+) -> (Vec<Attribute>, Option<ArgumentDefault>) {
     let (mut comments, mut default, mut left) = (Vec::new(), None, Vec::new());
     for attribute in argument.attrs.drain(..) {
         if attribute.path().is_ident("doc") {
@@ -103,20 +108,22 @@ fn own_attributes(
         } else if attribute.path().is_ident("tool") {
             let read = attribute.parse_nested_meta(|meta| {
                 if !meta.path.is_ident("default") {
-                    return Err(meta.error("an argument of a tool has the setting `default`"));
+                    return Err(
+                        meta.error("unknown setting; an argument of a tool has only `default`")
+                    );
                 }
                 let has_value = meta.input.peek(Token![=]);
                 default = Some(if has_value {
-                    Default::Value(meta.value()?.parse()?)
+                    ArgumentDefault::Value(meta.value()?.parse()?)
                 } else {
-                    Default::OfType
+                    ArgumentDefault::OfType
                 });
                 Ok(())
             });
             mistakes.extend(read.err());
         } else if ["cfg", "cfg_attr"].iter().any(|name| attribute.path().is_ident(name)) {
-            let message = "an argument of a tool is always there; write the function twice, each \
-                           with a `#[cfg]` of its own";
+            let message = "an argument of a tool cannot have `#[cfg]`; write the function twice, \
+                           each with its own `#[cfg]`";
             mistakes.push(Error::new_spanned(attribute, message));
         } else {
             left.push(attribute);
@@ -126,7 +133,7 @@ fn own_attributes(
     (comments, default)
 }
 
-/// What no model can give.
+/// Returns an error for a type that no model can provide.
 fn type_mistake(of: &Type) -> Option<Error> {
     let message = match of {
         Type::Reference(borrowed) => {
@@ -139,11 +146,9 @@ fn type_mistake(of: &Type) -> Option<Error> {
                 other => other.to_token_stream(),
             };
             let owned = written(&owned);
-            format!("an argument of a tool is owned: take `{owned}` instead of a reference")
+            format!("an argument of a tool cannot be a reference; take `{owned}` instead")
         }
-        Type::ImplTrait(_) => {
-            "an argument of a tool has one type: name it instead of `impl …`".to_owned()
-        }
+        Type::ImplTrait(_) => "an argument of a tool cannot be `impl …`; name its type".to_owned(),
         Type::Path(path) => {
             let arguments =
                 path.path.segments.iter().flat_map(|segment| match &segment.arguments {
@@ -151,7 +156,7 @@ fn type_mistake(of: &Type) -> Option<Error> {
                     _ => Vec::new(),
                 });
             return arguments.filter_map(inner_type).find_map(|inner| {
-                // What is borrowed for the whole program needs no owner.
+                // A `'static` reference needs no owner.
                 type_mistake(inner).filter(|_| !is_static(inner))
             });
         }
@@ -172,7 +177,7 @@ fn is_static(of: &Type) -> bool {
     borrowed.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static")
 }
 
-/// As a person would write it: `Vec<u8>` and not `Vec < u8 >`.
+/// Formats a type as a person writes it: `Vec<u8>` instead of `Vec < u8 >`.
 fn written(tokens: &TokenStream) -> String {
     tokens.to_string().replace(" < ", "<").replace(" >", ">").replace(" :: ", "::")
 }

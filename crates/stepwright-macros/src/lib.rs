@@ -6,9 +6,9 @@ mod tool;
 
 use proc_macro::TokenStream;
 
-/// Makes a tool of a function.
+/// Turns a function into a tool.
 ///
-/// Its name, its comment and its arguments become what a model is told:
+/// The function's name, comment and arguments describe the tool to the model:
 ///
 /// ```
 /// use stepwright_agent::{Agent, Json, tool};
@@ -22,7 +22,7 @@ use proc_macro::TokenStream;
 ///     city: String,
 ///     /// Celsius unless set.
 ///     fahrenheit: Option<bool>,
-///     /// How many days to look ahead.
+///     /// The number of days to look ahead.
 ///     #[tool(default = 1)]
 ///     days: u32,
 /// ) -> Json<Weather> {
@@ -44,36 +44,36 @@ use proc_macro::TokenStream;
 ///
 /// # Arguments
 ///
-/// * Every type that is `serde::Deserialize` and `schemars::JsonSchema`, and owned: a call
-///   outlives the model's text. The comment on an argument is what the model is told about it.
-/// * `Option<T>` may be left out, and so may what has `#[tool(default = …)]`, or
-///   `#[tool(default)]` for `Default::default()`.
-/// * One argument may be the `StepContext`, written with this name. The model knows nothing of it.
+/// Each type must be owned and implement `serde::Deserialize` and `schemars::JsonSchema`. The
+/// comment on an argument describes it to the model.
+/// An `Option<T>` may be left out, and so may an argument with `#[tool(default = …)]`, or
+/// `#[tool(default)]` for `Default::default()`.
+/// One argument may be the `StepContext`, written with this name. The model does not see it.
 ///
-/// A model that gives wrong arguments, or one that is not there, is told where, and may correct
-/// them.
+/// A model that passes wrong or unknown arguments is told where the mistake is and may correct it.
 ///
-/// # What it gives
+/// # Return types
 ///
-/// `String`, `&'static str`, `Json<T>`, `serde_json::Value`, `()`, or a `Result` of one of them
-/// with any error: what implements `ToolReply`. The function may be `async` or not.
+/// `String`, `&'static str`, `Json<T>`, `serde_json::Value`, `()`, or a `Result` of one of these
+/// with any error: any type that implements `ToolReply`. The function may be `async` or not.
 ///
 /// # Settings
 ///
 /// | | |
 /// |---|---|
-/// | `name = "…"` | what the model calls it, instead of the name of the function |
-/// | `description = "…"` | what the model is told, instead of the comment |
-/// | `requires_confirmation` | a person must allow each call, and the run waits for that |
-/// | `read_only` | a call changes nothing: one that is interrupted is repeated |
-/// | `idempotent` | a repeated call changes nothing more: one that is interrupted is repeated |
+/// | `name = "…"` | the name shown to the model, instead of the function's |
+/// | `description = "…"` | the description shown to the model, instead of the comment |
+/// | `requires_confirmation` | each call needs a confirmation, for which the run waits |
+/// | `read_only` | a call changes nothing, so an interrupted call is repeated |
+/// | `idempotent` | a repeated call changes nothing more, so an interrupted call is repeated |
 /// | `on_interrupted = "…"` | `retry`, `fail` or `ask`: the policy for interrupted calls |
-/// | `crate = "…"` | where Stepwright is: `::stepwright` unless set |
+/// | `crate = "…"` | the path of the Stepwright crate; default: `::stepwright` |
 ///
-/// # What becomes of the function
+/// # The generated type
 ///
-/// A type of its name without fields, which implements `Tool` and is its own only value. The
-/// function is `run` of this type, as visible as it was written. As beside every constant, no
+/// The macro generates a unit type with the function's name, which implements `Tool`. The function
+/// becomes `run` of this type, with the visibility that it was written with. As with every
+/// constant, no variable can have its name.
 /// variable can have its name.
 #[proc_macro_attribute]
 pub fn tool(settings: TokenStream, item: TokenStream) -> TokenStream {

@@ -1,23 +1,23 @@
-//! What stands in `#[tool(…)]` above a function.
+//! The settings in `#[tool(…)]` above a function.
 
 use proc_macro2::{Span, TokenStream};
 use syn::parse::Parser as _;
 use syn::{Error, Ident, LitStr, Path, meta};
 
-pub(crate) struct Settings {
+pub(crate) struct ToolSettings {
     pub(crate) name: Option<LitStr>,
     pub(crate) description: Option<LitStr>,
-    /// Whether a person must allow each call.
+    /// `true` if each call needs a confirmation.
     pub(crate) confirmed: bool,
     /// The effect of a call, as a variant of `ToolEffect`.
     pub(crate) effect: Option<Ident>,
     /// The policy for interrupted calls, as a variant of `OnInterrupted`.
     pub(crate) on_interrupted: Option<Ident>,
-    /// Where Stepwright is.
+    /// The path of the Stepwright crate.
     pub(crate) home: Path,
 }
 
-impl Default for Settings {
+impl Default for ToolSettings {
     fn default() -> Self {
         let home = syn::parse_quote!(::stepwright);
         Self {
@@ -31,9 +31,9 @@ impl Default for Settings {
     }
 }
 
-/// Reads them. The mistakes come beside what could be read.
-pub(crate) fn read(tokens: TokenStream) -> (Settings, Vec<Error>) {
-    let (mut settings, mut mistakes) = (Settings::default(), Vec::new());
+/// Parses the settings and returns them with the mistakes found.
+pub(crate) fn read(tokens: TokenStream) -> (ToolSettings, Vec<Error>) {
+    let (mut settings, mut mistakes) = (ToolSettings::default(), Vec::new());
     let parser = meta::parser(|meta| {
         if meta.path.is_ident("name") {
             settings.name = Some(meta.value()?.parse()?);
@@ -43,7 +43,7 @@ pub(crate) fn read(tokens: TokenStream) -> (Settings, Vec<Error>) {
             settings.confirmed = true;
         } else if meta.path.is_ident("read_only") || meta.path.is_ident("idempotent") {
             if settings.effect.is_some() {
-                let message = "a tool is marked once, as `read_only` or as `idempotent`";
+                let message = "a tool is either `read_only` or `idempotent`; remove one of them";
                 return Err(meta.error(message));
             }
             let effect = if meta.path.is_ident("read_only") { "ReadOnly" } else { "Idempotent" };
@@ -55,7 +55,7 @@ pub(crate) fn read(tokens: TokenStream) -> (Settings, Vec<Error>) {
                 "fail" => "Fail",
                 "ask" => "Ask",
                 _ => {
-                    let message = "`on_interrupted` is \"retry\", \"fail\" or \"ask\"";
+                    let message = "`on_interrupted` must be \"retry\", \"fail\" or \"ask\"";
                     return Err(Error::new(text.span(), message));
                 }
             };
@@ -64,9 +64,9 @@ pub(crate) fn read(tokens: TokenStream) -> (Settings, Vec<Error>) {
             let text: LitStr = meta.value()?.parse()?;
             settings.home = text.parse_with(Path::parse_mod_style)?;
         } else {
-            let message = "a tool has the settings `name`, `description`, `on_interrupted` and \
-                           `crate`, each a text, and `requires_confirmation`, `read_only` and \
-                           `idempotent`, which stand alone";
+            let message = "unknown setting; a tool has `name`, `description`, `on_interrupted` and \
+                           `crate`, each with a string, and `requires_confirmation`, `read_only` \
+                           and `idempotent`, without a value";
             return Err(meta.error(message));
         }
         Ok(())
@@ -75,11 +75,11 @@ pub(crate) fn read(tokens: TokenStream) -> (Settings, Vec<Error>) {
     (settings, mistakes)
 }
 
-/// What every provider takes as the name of a tool.
+/// Returns an error for a name that some provider rejects.
 pub(crate) fn name_mistake(name: &str, at: Span) -> Option<Error> {
     let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let is_name = (1..=64).contains(&name.len()) && name.chars().all(is_letter);
-    let message = "models know tools by 1 to 64 letters, digits, `_` and `-`: give it such a name \
+    let message = "the name of a tool must have 1 to 64 letters, digits, `_` and `-`; set one \
                    with `#[tool(name = \"…\")]`";
     (!is_name).then(|| Error::new(at, message))
 }

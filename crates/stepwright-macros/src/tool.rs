@@ -1,7 +1,7 @@
-//! From a function to a tool.
+//! Generates a tool from a function.
 
-use crate::argument::{self, Argument, Default, Given};
-use crate::settings::{self, Settings};
+use crate::argument::{self, Argument, ArgumentDefault, ModelArgument};
+use crate::settings::{self, ToolSettings};
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
@@ -14,11 +14,11 @@ use syn::{
 pub(crate) fn expand(settings: TokenStream, item: &TokenStream) -> TokenStream {
     let (settings, mut mistakes) = settings::read(settings);
     let Ok(function) = syn::parse2::<ItemFn>(item.clone()) else {
-        let message = "`#[tool]` stands above a function; for a type of your own, implement `Tool`";
+        let message = "`#[tool]` needs a function; for your own type, implement `Tool`";
         let mistake = Error::new_spanned(item, message).into_compile_error();
         return quote!(#mistake #item);
     };
-    let tool = Tool::read(function, settings, &mut mistakes);
+    let tool = ToolItem::read(function, settings, &mut mistakes);
     let Some(all) = mistakes.into_iter().reduce(|mut all, next| {
         all.combine(next);
         all
@@ -29,7 +29,7 @@ pub(crate) fn expand(settings: TokenStream, item: &TokenStream) -> TokenStream {
     quote!(#all #stand_in)
 }
 
-struct Tool {
+struct ToolItem {
     function: ItemFn,
     arguments: Vec<Argument>,
     name: String,
@@ -40,8 +40,8 @@ struct Tool {
     home: Path,
 }
 
-impl Tool {
-    fn read(mut function: ItemFn, settings: Settings, mistakes: &mut Vec<Error>) -> Self {
+impl ToolItem {
+    fn read(mut function: ItemFn, settings: ToolSettings, mistakes: &mut Vec<Error>) -> Self {
         form_mistakes(&function, mistakes);
         let ident = function.sig.ident.unraw();
         let name = settings.name.as_ref().map_or_else(|| ident.to_string(), LitStr::value);
@@ -52,26 +52,26 @@ impl Tool {
             None => comment(&function.attrs),
         };
         if description.trim().is_empty() {
-            let message = "a model must know what a tool does and when to use it: write a comment \
-                           with `///` above it, or `#[tool(description = \"…\")]`";
+            let message = "a tool needs a description for the model; write a comment with `///` \
+                           above it, or `#[tool(description = \"…\")]`";
             mistakes.push(Error::new(function.sig.ident.span(), message));
         }
         let arguments = argument::read(function.sig.inputs.iter_mut(), mistakes);
-        let Settings { confirmed, effect, on_interrupted, home, .. } = settings;
+        let ToolSettings { confirmed, effect, on_interrupted, home, .. } = settings;
         Self { function, arguments, name, description, confirmed, effect, on_interrupted, home }
     }
 
-    fn given(&self) -> impl Iterator<Item = &Given> {
+    fn given(&self) -> impl Iterator<Item = &ModelArgument> {
         self.arguments.iter().filter_map(|argument| match argument {
-            Argument::Given(given) => Some(&**given),
+            Argument::FromModel(given) => Some(&**given),
             Argument::Context => None,
         })
     }
 
-    /// The tool: its type, the function as `run` of it, and what makes it a tool.
+    /// Generates the type, the function as its `run`, and the implementation of `Tool`.
     fn written(&self) -> TokenStream {
         let ItemFn { attrs, vis, sig, block, .. } = &self.function;
-        // What is about the item goes with the type, and the rest with what is done.
+        // Attributes about the item go to the type, the others to the function.
         let about_item = |attribute: &&Attribute| {
             let path = attribute.path();
             path.is_ident("doc") || path.is_ident("deprecated")
@@ -91,8 +91,8 @@ impl Tool {
             #(#conditions)*
             #[allow(deprecated)]
             impl #name {
-                /// Does what the tool does.
-                // A tool is async, whether or not it waits for anything.
+                /// Runs the tool's function.
+                // Tools are async, even if they never wait.
                 #[allow(clippy::unused_async)]
                 #(#others)*
                 #vis #asyncness fn run(#inputs) #output #block
@@ -127,7 +127,7 @@ impl Tool {
         let schemars = quote!(#private::schemars).to_string();
         let (mut fields, mut defaults) = (Vec::new(), Vec::new());
         for given in self.given() {
-            let Given { name, of, comments, .. } = given;
+            let ModelArgument { name, of, comments, .. } = given;
             let default = default_of(given);
             let setting = default.as_ref().map(|(path, _)| quote!(#[serde(default = #path)]));
             defaults.extend(default.map(|(_, function)| function));
@@ -135,7 +135,7 @@ impl Tool {
         }
         let values = self.arguments.iter().map(|argument| match argument {
             Argument::Context => quote!(__cx),
-            Argument::Given(given) => {
+            Argument::FromModel(given) => {
                 let name = &given.name;
                 quote!(__arguments.#name)
             }
@@ -145,7 +145,7 @@ impl Tool {
             Some(_) => quote!(#call.await),
             None => call,
         };
-        // What cannot be told to a model is a mistake in the type that the function gives.
+        // Report a return type that is no `ToolReply` at the type itself.
         let output = match &self.function.sig.output {
             ReturnType::Type(_, of) => of.span(),
             ReturnType::Default => name.span(),
@@ -200,7 +200,7 @@ impl Tool {
         }
     }
 
-    /// Stands where the tool would, so that its mistakes are told and not what follows from them.
+    /// Generates a placeholder for an invalid tool, so that only its own mistakes are reported.
     fn stand_in(&self) -> TokenStream {
         let ItemFn { vis, sig, .. } = &self.function;
         if sig.inputs.iter().any(|input| matches!(input, FnArg::Receiver(_))) {
@@ -229,17 +229,17 @@ impl Tool {
     }
 }
 
-/// What no function can have that becomes a tool.
+/// Reports what a tool function cannot have.
 fn form_mistakes(function: &ItemFn, mistakes: &mut Vec<Error>) {
     let sig = &function.sig;
     let generics = &sig.generics;
     if !generics.params.is_empty() {
-        let message = "a model calls one function, and not a generic one; name the types, or own \
-                       what has a lifetime";
+        let message = "a tool cannot be generic; name the types, and own values instead of \
+                       borrowing them";
         mistakes.push(Error::new_spanned(generics, message));
     }
     if let Some(bounds) = &generics.where_clause {
-        mistakes.push(Error::new_spanned(bounds, "a tool is not generic, and has no `where`"));
+        mistakes.push(Error::new_spanned(bounds, "a tool cannot be generic; remove `where`"));
     }
     let words = [
         sig.constness.map(|word| word.span()),
@@ -251,11 +251,11 @@ fn form_mistakes(function: &ItemFn, mistakes: &mut Vec<Error>) {
         },
     ];
     for at in words.into_iter().flatten() {
-        mistakes.push(Error::new(at, "a tool is an `async fn` or a `fn`, and nothing else"));
+        mistakes.push(Error::new(at, "a tool must be a plain `async fn` or `fn`; remove this"));
     }
 }
 
-/// The comment on an item, without the blank that most of its lines begin with.
+/// Returns the doc comment of an item, without the leading space of its lines.
 fn comment(attributes: &[Attribute]) -> String {
     let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
         Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
@@ -271,12 +271,12 @@ fn comment(attributes: &[Attribute]) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-/// The function that gives the default of an argument, and its name.
-fn default_of(given: &Given) -> Option<(String, TokenStream)> {
+/// Generates the function that returns an argument's default. Returns its name with it.
+fn default_of(given: &ModelArgument) -> Option<(String, TokenStream)> {
     let (of, path) = (&given.of, format_ident!("__default_{}", given.bare_name()));
     let value = match given.default.as_ref()? {
-        Default::OfType => quote!(::core::default::Default::default()),
-        Default::Value(value) => quote!(#value),
+        ArgumentDefault::OfType => quote!(::core::default::Default::default()),
+        ArgumentDefault::Value(value) => quote!(#value),
     };
     Some((path.to_string(), quote!(fn #path() -> #of { #value })))
 }

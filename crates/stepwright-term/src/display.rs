@@ -1,24 +1,24 @@
-//! A run at a terminal, event by event.
+//! Shows a run at a terminal, event by event.
 
-use crate::look::{Options, Style};
+use crate::options::{RequestedOptions, Style};
 use crate::screen::Screen;
 use crate::terminal::Terminal;
 use crate::text::{harmless, harmless_lines};
-use crate::view::{About, View};
+use crate::view::{View, WorkflowInfo};
 use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 use stepwright_core::{Content, Error, Event, EventKind, Requirement, RunOutput};
 use tokio::time::{Interval, MissedTickBehavior};
 
-/// How often what moves is drawn.
+/// The time between two frames.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Shows the events of a run as they happen: what people want to know stays, and below it each step
-/// that runs has a line that moves.
+/// Shows the events of a run as they happen. Permanent lines scroll up; below them each running
+/// step has a line that is redrawn.
 ///
-/// [`PrintResponse::print_response`](crate::PrintResponse::print_response) does all of this; use a
-/// display where you have the events.
+/// [`PrintResponse::print_response`](crate::PrintResponse::print_response) does all of this. Use a
+/// display where you already have the events.
 ///
 /// ```
 /// use futures_util::StreamExt as _;
@@ -41,37 +41,41 @@ pub struct Display {
 }
 
 impl Display {
-    /// Shows runs on `out`, which is this terminal.
+    /// Creates a display that writes to `out`, which is this terminal.
     pub fn new(out: impl Write + Send + 'static, terminal: Terminal, style: Style) -> Self {
-        let options = Options { style: Some(style), info: Some(false), ..Options::default() };
-        Self::with(Box::new(out), terminal, options, About::default())
+        let options = RequestedOptions {
+            style: Some(style),
+            info: Some(false),
+            ..RequestedOptions::default()
+        };
+        Self::with(Box::new(out), terminal, options, WorkflowInfo::default())
     }
 
     pub(crate) fn with(
         out: Box<dyn Write + Send>,
         terminal: Terminal,
-        options: Options,
-        about: About,
+        options: RequestedOptions,
+        about: WorkflowInfo,
     ) -> Self {
-        let view = View::new(options.look(terminal), about);
+        let view = View::new(options.resolve(terminal), about);
         Self { screen: Screen::new(out, terminal, options.width), view }
     }
 
-    /// Shows what happened.
+    /// Shows an event.
     pub fn event(&mut self, event: &Event) {
         self.view.event(event, &mut self.screen);
         self.flush();
     }
 
-    /// Says what people must know, although nothing is wrong.
+    /// Shows a note.
     pub fn note(&mut self, note: &str) {
         self.view.note(note, &mut self.screen);
         self.flush();
     }
 
-    /// Lets time pass: what moves is drawn again.
+    /// Redraws the running steps.
     pub fn tick(&mut self) {
-        if !self.view.look().redraws {
+        if !self.view.options().redraws {
             return;
         }
         let moving = self.view.moving(self.screen.size());
@@ -80,33 +84,33 @@ impl Display {
         }
     }
 
-    /// Takes everything away that moves.
+    /// Erases the redrawn lines.
     pub fn clear(&mut self) {
         if self.screen.is_drawn() {
             self.screen.frame(&[]);
         }
     }
 
-    /// Shows what a paused run waits for, and how it can be answered: with this command line, in
-    /// which `RUN_ID` becomes the name of the run, or with a call of the library.
+    /// Shows the pending requests of a paused run and how to answer them: with this command line,
+    /// in which `RUN_ID` is replaced by the run's id, or with a call of the library.
     pub fn waiting(&mut self, output: &RunOutput, to_continue: Option<&str>) {
         self.clear();
         self.view.waiting(output, to_continue, &mut self.screen);
         self.screen.frame(&[]);
     }
 
-    /// The terminal has another size now: see [`Terminal::of_size`]. Terminals of this process say
-    /// so themselves.
+    /// Sets a new size for a terminal created with [`Terminal::of_size`]. Terminals of this process
+    /// report their own size.
     pub fn resize(&mut self, terminal: Terminal) {
         self.screen.resize(terminal);
     }
 
-    /// Whether it moves. If not, [`Display::tick`] does nothing.
+    /// Returns `true` if lines are redrawn. Otherwise [`Display::tick`] does nothing.
     pub fn moves(&self) -> bool {
-        self.view.look().redraws
+        self.view.options().redraws
     }
 
-    /// When it is time to draw again: never, if nothing moves.
+    /// Returns the timer for [`Display::tick`]. It never fires if nothing is redrawn.
     pub fn ticks(&self) -> Ticks {
         if !self.moves() {
             return Ticks::never();
@@ -116,7 +120,7 @@ impl Display {
         Ticks(Some(ticks))
     }
 
-    /// Says what people must know about a model, if this tells it for the first time.
+    /// Shows an agent's notice about its model, once.
     pub(crate) fn notice(&mut self, event: &Event) {
         if let EventKind::RunStarted { notice: Some(notice), .. } = &event.kind {
             self.view.notice(notice, &mut self.screen);
@@ -124,25 +128,25 @@ impl Display {
         }
     }
 
-    /// Begins another run, below all that is there.
-    pub(crate) fn begin(&mut self, options: Options) {
+    /// Starts another run below the existing output.
+    pub(crate) fn begin(&mut self, options: RequestedOptions) {
         self.clear();
-        let look = options.look(self.screen.terminal());
-        self.view.begin(look);
+        let options = options.resolve(self.screen.terminal());
+        self.view.begin(options);
     }
 
-    /// Shows what somebody is asked, and what can be typed.
+    /// Shows a question, and the inputs that it accepts.
     pub(crate) fn question(&mut self, asked: &Requirement, hint: &str) {
         self.clear();
         self.view.question(asked, hint, &mut self.screen);
     }
 
-    /// What was typed stands above what follows.
+    /// Marks that typed lines are above what follows.
     pub(crate) fn answered(&mut self) {
         self.view.answered_above();
     }
 
-    /// Says what stands beside a question.
+    /// Shows a remark about a question.
     pub(crate) fn remark(&mut self, text: &str) {
         for line in self.view.broken(&harmless(text), self.screen.size().0) {
             let line = self.paint(anstyle::Style::new().dimmed(), &line);
@@ -150,7 +154,7 @@ impl Display {
         }
     }
 
-    /// Shows how the run ended, or what it waits for.
+    /// Shows the result of the run, or its pending requests.
     pub(crate) fn conclude(
         &mut self,
         answer: &Result<RunOutput, Error>,
@@ -161,33 +165,33 @@ impl Display {
         self.screen.frame(&[]);
     }
 
-    /// Shows what a run gave.
+    /// Shows the output of a run.
     pub(crate) fn output(&mut self, output: &RunOutput) {
         self.view.output(&output.content, &mut self.screen);
         self.screen.frame(&[]);
     }
 
-    /// Says what went wrong.
+    /// Shows an error.
     pub(crate) fn error(&mut self, error: &Error) {
         self.view.error(error, &mut self.screen);
         self.screen.frame(&[]);
     }
 
-    /// Says shortly what went wrong.
+    /// Shows an error without a panel.
     pub(crate) fn complaint(&mut self, error: &Error) {
         let mut terminal = self.screen.terminal();
-        terminal.color = self.view.look().paint.color;
+        terminal.color = self.view.options().paint.color;
         let report = self.view.broken(&harmless_lines(&error.report()), self.screen.size().0);
         self.lines(&terminal.report(&report.join("\n")));
     }
 
-    /// Writes a text of others, in lines that fit.
+    /// Writes untrusted text in wrapped lines.
     pub(crate) fn wrapped(&mut self, text: &str) {
         let lines = self.view.broken(&harmless_lines(text), self.screen.size().0);
         self.lines(&lines.join("\n"));
     }
 
-    /// Writes lines as they are.
+    /// Writes lines unchanged.
     pub(crate) fn lines(&mut self, text: &str) {
         self.view.interrupted();
         for line in text.lines() {
@@ -197,14 +201,14 @@ impl Display {
     }
 
     pub(crate) fn colors(&self) -> bool {
-        self.view.look().paint.color
+        self.view.options().paint.color
     }
 
     pub(crate) fn paint(&self, style: anstyle::Style, text: &str) -> String {
-        self.view.look().paint.paint(style, text)
+        self.view.options().paint.paint(style, text)
     }
 
-    /// Why something could not be written although somebody wants it.
+    /// Takes the error of a write that failed.
     pub(crate) fn failure(&mut self) -> Option<Error> {
         let failure = self.screen.failure()?;
         Some(Error::usage("the output could not be written").with_source(failure))
@@ -214,15 +218,15 @@ impl Display {
         if !self.screen.has_kept() {
             return;
         }
-        // A tick draws what has begun since: steps that take no time do not flicker.
+        // The next tick draws steps that started since; steps that take no time do not flicker.
         let size = self.screen.size();
         let moving = if self.screen.is_drawn() { self.view.moving(size) } else { Vec::new() };
         self.screen.frame(&moving);
     }
 }
 
-/// What a run gives, as somebody reads it at this terminal: Markdown is rendered, and values are
-/// indented JSON.
+/// Renders the content of a run or step for this terminal: Markdown is rendered, and JSON is
+/// indented.
 ///
 /// ```
 /// use stepwright_term::{Terminal, rendered};
@@ -230,13 +234,13 @@ impl Display {
 /// assert_eq!(rendered(&output, Terminal::none()), "1. Ants\n2. Bees\n");
 /// ```
 pub fn rendered(content: &Content, terminal: Terminal) -> String {
-    let options = Options { style: Some(Style::Compact), ..Options::default() };
-    let look = options.look(terminal);
-    let lines = crate::view::content_lines(content, look, look.width(terminal.size().0));
-    lines.iter().map(|line| look.paint.line(line) + "\n").collect()
+    let options = RequestedOptions { style: Some(Style::Compact), ..RequestedOptions::default() };
+    let options = options.resolve(terminal);
+    let lines = crate::view::content_lines(content, options, options.width(terminal.size().0));
+    lines.iter().map(|line| options.paint.line(line) + "\n").collect()
 }
 
-/// What a paused run waits for, as [`Display::waiting`] shows it on this terminal.
+/// Returns the pending requests of a paused run as [`Display::waiting`] shows them.
 ///
 /// ```
 /// # use stepwright_core::HumanReview;
@@ -255,13 +259,17 @@ pub fn rendered(content: &Content, terminal: Terminal) -> String {
 /// # Ok::<(), stepwright_core::Error>(())
 /// ```
 pub fn waiting(output: &RunOutput, terminal: Terminal, to_continue: Option<&str>) -> String {
-    let options = Options::default();
+    let options = RequestedOptions::default();
     let mut screen = Screen::new(Box::new(std::io::sink()), terminal, None);
-    View::new(options.look(terminal), About::default()).waiting(output, to_continue, &mut screen);
+    View::new(options.resolve(terminal), WorkflowInfo::default()).waiting(
+        output,
+        to_continue,
+        &mut screen,
+    );
     screen.take_kept()
 }
 
-/// When it is time to draw again: see [`Display::ticks`].
+/// A timer for redrawing: see [`Display::ticks`].
 ///
 /// ```
 /// use futures_util::StreamExt as _;
@@ -291,12 +299,12 @@ pub fn waiting(output: &RunOutput, terminal: Terminal, to_continue: Option<&str>
 pub struct Ticks(Option<Interval>);
 
 impl Ticks {
-    /// It never is.
+    /// Creates a timer that never fires.
     pub fn never() -> Self {
         Self(None)
     }
 
-    /// Is ready when it is time.
+    /// Waits for the next tick.
     pub async fn next(&mut self) {
         match &mut self.0 {
             Some(ticks) => drop(ticks.tick().await),

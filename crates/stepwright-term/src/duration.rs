@@ -1,8 +1,8 @@
-//! Durations for people.
+//! Formats durations for people.
 
 use std::time::Duration;
 
-/// About how long it took: `34ms`, `1.2s`, `2m05s`, `1h02m`.
+/// Formats a duration in rounded-down form: `34ms`, `1.2s`, `2m05s`, `1h02m`.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,9 +1,9 @@
-//! Ctrl-C, and being asked to end, on a thread of their own: they work while steps keep all others
-//! busy.
+//! Signal handling on a thread of its own, so that Ctrl-C works while steps keep all runtime
+//! threads busy.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What somebody wants who sends a signal.
+/// A request sent to the process by a signal.
 ///
 /// ```
 /// use stepwright_term::{Interrupt, on_interrupt};
@@ -22,20 +22,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupt {
-    /// Ctrl-C: what is under way should stop.
+    /// Ctrl-C: stop the current work.
     Stop,
-    /// The program should end.
+    /// End the program.
     Terminate,
 }
 
 type Handler = Arc<dyn Fn(Interrupt) + Send + Sync>;
 
-/// Those who are told, the last one first, and what waits for signals on their behalf.
+/// The registered handlers, and the thread that waits for signals.
 static HANDLERS: Mutex<Handlers> = Mutex::new(Handlers { list: Vec::new(), waiter: None });
 
 struct Handlers {
     list: Vec<(u64, Handler)>,
-    /// There is one as long as the list is not empty.
+    /// Present as long as the list is not empty.
     waiter: Option<Waiter>,
 }
 
@@ -43,7 +43,7 @@ fn handlers() -> MutexGuard<'static, Handlers> {
     HANDLERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps a handler of signals in effect: see [`on_interrupt`].
+/// A guard that keeps a signal handler registered: see [`on_interrupt`].
 ///
 /// ```
 /// use stepwright_term::on_interrupt;
@@ -66,12 +66,11 @@ fn handlers() -> MutexGuard<'static, Handlers> {
 #[must_use = "dropping it gives the signals back"]
 pub struct Interrupts(u64);
 
-/// Calls `handle` for each signal, until what it gives is dropped. The last call in effect is the
-/// one that is told. When the last guard is dropped, signals do what they did before the first:
-/// what the handlers of the program do, or what they do by default. Only Linux tells whether there
-/// are handlers; elsewhere signals do what they do by default. Install a handler that is to count
-/// then before the first call. If there cannot be a thread that waits for signals, they do what
-/// they did before, too.
+/// Calls `handle` for each signal until the returned guard is dropped. Only the most recently
+/// registered handler is called. When the last guard is dropped, signals do what they did before
+/// the first: the program's own handlers run, or the default action. Only Linux reports existing
+/// handlers; elsewhere the default action applies. Install a handler of your own before the first
+/// call. If the thread that waits for signals cannot start, signals keep their previous effect.
 ///
 /// ```
 /// # #[cfg(not(unix))] fn main() {}
@@ -86,7 +85,7 @@ pub struct Interrupts(u64);
 /// let workflow = Workflow::builder("Long").step(long).build()?;
 /// let same = workflow.clone();
 /// let _signals = on_interrupt(move |_| assert!(same.cancel_now("r-1")));
-/// // Somebody presses Ctrl-C while it runs.
+/// // Ctrl-C is pressed while the workflow runs.
 /// let error = workflow.run("").run_id("r-1").blocking().unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::Cancelled);
 /// # Ok(()) }
@@ -111,7 +110,7 @@ impl Drop for Interrupts {
     }
 }
 
-/// Tells the last one. `false` if there is none.
+/// Calls the most recent handler. Returns `false` if there is none.
 fn tell(interrupt: Interrupt) -> bool {
     let handler = handlers().list.last().map(|(_, handler)| handler.clone());
     match handler {
@@ -135,14 +134,14 @@ mod unix {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// Waits for signals on a thread. Dropping it gives them back.
+    /// Waits for signals on a thread. Dropping it stops the thread.
     pub(super) struct Waiter(Handle);
 
-    /// Signals that did what they do by default before the first handler was there. A handler, once
-    /// installed, stays: it does for these what would happen without it.
+    /// Signals that had their default action before the first handler. An installed handler stays
+    /// in place and performs the default action for them.
     struct Defaults {
         signals: Vec<i32>,
-        /// `true` if they do that now.
+        /// `true` while they perform the default action.
         idle: Arc<AtomicBool>,
     }
 
@@ -159,7 +158,7 @@ mod unix {
         })
     }
 
-    /// `true` if the program handles or ignores a signal. Only Linux tells.
+    /// Returns `true` if the program handles or ignores a signal. Only Linux reports this.
     fn is_of_program(signal: i32) -> bool {
         let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
         let masks = status.lines().filter_map(|line| {
@@ -192,7 +191,7 @@ mod unix {
                         _ => Interrupt::Terminate,
                     };
                     if !tell(interrupt) && defaults.signals.contains(&signal) {
-                        // It came while the last handler left.
+                        // The signal arrived while the last handler was removed.
                         let _ = signal_hook::low_level::emulate_default_handler(signal);
                     }
                 }
@@ -210,7 +209,8 @@ mod unix {
     }
 }
 
-/// Waits for Ctrl-C. Here it cannot be given back: without a handler it ends the program.
+/// Waits for Ctrl-C. The handler cannot be removed on this platform: without a registered handler,
+/// Ctrl-C ends the program.
 #[cfg(not(unix))]
 struct Waiter;
 
@@ -221,8 +221,8 @@ impl Waiter {
         WAITING.call_once(|| {
             let _ = ctrlc::set_handler(|| {
                 if !tell(Interrupt::Stop) {
-                    // What Ctrl-C does by default.
-                    #[expect(clippy::exit, reason = "nothing asked to be told instead")]
+                    // The default action of Ctrl-C.
+                    #[expect(clippy::exit, reason = "no handler is registered")]
                     std::process::exit(130);
                 }
             });

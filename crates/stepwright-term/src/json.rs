@@ -1,27 +1,31 @@
-//! JSON for people.
+//! Formats JSON for people.
 
-use crate::styled::{Line, Span, wrap_code};
+use crate::styled::{Line, StyledSpan, wrap_code};
 use crate::text::clean;
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 
 const KEY: Style = AnsiColor::Cyan.on_default();
 
-/// The value, indented, in lines of at most so many columns.
+/// Formats a value as indented JSON, in lines of at most `width` columns.
 pub(crate) fn lines(value: &Value, width: usize) -> Vec<Line> {
     let text = clean(&format!("{value:#}"));
     text.lines().flat_map(|line| wrap_code(&spans(line), width)).collect()
 }
 
-/// The key stands out.
+/// Highlights the key of a line.
 fn spans(line: &str) -> Line {
     let text = line.trim_start();
     let indent = &line[..line.len() - text.len()];
     match key(text) {
         Some(key) => {
-            vec![Span::plain(indent), Span::new(key, KEY), Span::plain(&text[key.len()..])]
+            vec![
+                StyledSpan::plain(indent),
+                StyledSpan::new(key, KEY),
+                StyledSpan::plain(&text[key.len()..]),
+            ]
         }
-        None => vec![Span::plain(line)],
+        None => vec![StyledSpan::plain(line)],
     }
 }
 
@@ -37,18 +41,18 @@ fn key(text: &str) -> Option<&str> {
     text[key.len()..].starts_with(':').then_some(key)
 }
 
-/// What a text is as JSON, if it is an object or an array.
+/// Parses a text if it is a JSON object or array.
 pub(crate) fn parse(text: &str) -> Option<Value> {
     let value: Value = serde_json::from_str(text.trim()).ok()?;
     (value.is_object() || value.is_array()).then_some(value)
 }
 
-/// Whether a text may become JSON: its first letters say so.
+/// Returns `true` if the text may be the start of a JSON object or array.
 pub(crate) fn may_be(text: &str) -> bool {
     let mut letters = text.trim_start().chars();
     match letters.next() {
         Some('{') => true,
-        // Links begin so as well.
+        // Markdown links start with `[` too.
         Some('[') => letters
             .find(|c| !c.is_whitespace())
             .is_none_or(|c| matches!(c, '{' | '[' | '"' | '-' | ']') || c.is_ascii_digit()),

@@ -1,4 +1,4 @@
-//! Runs of Stepwright at a terminal: printed as they happen, and asked for at a prompt.
+//! Terminal output for Stepwright: prints runs as they happen and prompts for answers.
 //!
 //! ```
 //! # use stepwright_engine::Workflow;
@@ -9,8 +9,8 @@
 //! # Ok::<(), stepwright_core::Error>(())
 //! ```
 //!
-//! What others have said (models, tools, whoever wrote a workflow) is made harmless before it is
-//! written: it cannot move the cursor, change colours, or reach anything else of the terminal.
+//! Text from models, tools and workflow files is sanitized before it is written: it cannot move the
+//! cursor, change colors or otherwise control the terminal.
 
 mod asking;
 mod cli_app;
@@ -19,9 +19,9 @@ mod interrupt;
 mod printing;
 mod prompt;
 
-mod floor;
 mod lines;
-mod look;
+mod options;
+mod speakers;
 mod speech;
 mod summary;
 mod view;
@@ -42,8 +42,8 @@ pub use display::{Display, Ticks, rendered, waiting};
 pub use duration::about;
 pub use interrupt::{Interrupt, Interrupts, on_interrupt};
 pub use lines::line;
-pub use look::Style;
 pub use moment::utc;
+pub use options::Style;
 pub use printing::{PrintResponse, Printing};
 pub use speech::Speech;
 pub use summary::{status_word, summary};

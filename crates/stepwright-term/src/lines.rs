@@ -1,15 +1,15 @@
-//! Events as plain lines, which are the same whenever the same happens: no times, no colours.
+//! Events as plain lines without times or colors, so that equal runs print equal lines.
 
 use crate::moment::utc;
 use crate::text::{harmless, percent};
 use crate::waiting::{replied, value_of, waits};
 use stepwright_core::{Event, EventKind, StepStatus};
 
-/// How many characters of a message are shown.
+/// The largest number of characters shown of a message.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// The event on one line. None for pieces of text: how many there are depends on how fast they are
-/// read, and the fact that follows them has all of it.
+/// Formats an event as one line. Returns `None` for pieces of text: their number depends on the
+/// speed of the reader, and the fact that follows contains the whole text.
 ///
 /// ```
 /// use futures_util::StreamExt as _;
@@ -134,7 +134,7 @@ pub fn line(event: &Event) -> Option<String> {
     })
 }
 
-/// The beginning of a message, on one line.
+/// Returns the start of a message on one line.
 pub(crate) fn short(message: &str) -> String {
     let message = harmless(message.trim());
     match message.char_indices().nth(MESSAGE_CHARS_MAX) {

@@ -1,8 +1,8 @@
-//! Moments for people.
+//! Formats timestamps for people.
 
 use stepwright_core::Timestamp;
 
-/// When it is, as a date and a time of day: the same wherever it is read.
+/// Formats a timestamp as a UTC date and time, independent of the local time zone.
 ///
 /// ```
 /// use stepwright_core::Timestamp;
@@ -18,7 +18,7 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        // As `date -u -d @…` has them.
+        // The output of `date -u -d @…`.
         for (seconds, expected) in [
             (0, "1970-01-01 00:00:00 UTC"),
             (951_782_399, "2000-02-28 23:59:59 UTC"),

@@ -1,12 +1,12 @@
-//! `print_response`: a run that is printed as it happens.
+//! `print_response`: prints a run as it happens.
 
-use crate::asking::{GoingOn, is_attended, prompt};
+use crate::asking::{Continuation, is_attended, prompt};
 use crate::cli_app::CliApp;
 use crate::display::Display;
-use crate::look::{Options, Style};
-use crate::prompt::{Prompt, Source};
+use crate::options::{RequestedOptions, Style};
+use crate::prompt::{LineSource, Prompt};
 use crate::terminal::Terminal;
-use crate::view::About;
+use crate::view::WorkflowInfo;
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use stepwright_core::{BoxFuture, Error, Media, RunOutput};
 use stepwright_engine::{IntoInput, Run, RunStream, Workflow};
 
-/// What people at a terminal want of a workflow.
+/// Terminal entry points of a workflow.
 ///
 /// ```
 /// # use stepwright_engine::Workflow;
@@ -29,11 +29,11 @@ use stepwright_engine::{IntoInput, Run, RunStream, Workflow};
 /// # Ok(()) }
 /// ```
 pub trait PrintResponse {
-    /// Runs it, and prints what happens: to be awaited for the output, or blocked on.
+    /// Prints a run as it happens. Await it for the output, or block on it.
     #[doc(alias = "aprint_response")]
     fn print_response(&self, input: impl IntoInput) -> Printing;
 
-    /// A prompt at which people talk to it, until they have enough.
+    /// Starts a prompt for conversations with the workflow.
     #[doc(alias = "acli_app")]
     fn cli_app(&self) -> CliApp;
 }
@@ -48,12 +48,11 @@ impl PrintResponse for Workflow {
     }
 }
 
-/// A run that is printed as it happens, before it begins: see [`PrintResponse::print_response`].
+/// A run that will be printed: see [`PrintResponse::print_response`].
 ///
-/// Awaiting it gives what awaiting the run gives: the output, or the error, after it was shown. On
-/// a terminal, what steps say is rendered as it comes; where there is no terminal, plain lines are
-/// written, which are the same whenever the same happens. `NO_COLOR`, `CLICOLOR_FORCE` and
-/// `TERM=dumb` count.
+/// Awaiting it returns the run's output or error, after it was shown. On a terminal, the text of
+/// steps is rendered as it arrives. Elsewhere plain lines are written, and equal runs print equal
+/// lines. `NO_COLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are respected.
 ///
 /// ```
 /// # use stepwright_engine::Workflow;
@@ -66,19 +65,19 @@ impl PrintResponse for Workflow {
 #[must_use = "nothing is run or printed until it is awaited or blocked on"]
 pub struct Printing {
     run: Run,
-    options: Options,
-    out: Out,
+    options: RequestedOptions,
+    out: PrintTarget,
     asks: bool,
     answers: Option<Box<dyn BufRead + Send>>,
     to_continue: Option<String>,
 }
 
-enum Out {
+enum PrintTarget {
     Stdout,
     Writer(Box<dyn Write + Send>, Terminal),
 }
 
-/// Says of the run what [`Run`] can be told.
+/// Forwards settings to [`Run`].
 macro_rules! of_the_run {
     ($($name:ident($argument:ident: $type:ty);)*) => {
         $(
@@ -96,8 +95,8 @@ impl Printing {
     pub fn of(run: Run) -> Self {
         Self {
             run,
-            options: Options::default(),
-            out: Out::Stdout,
+            options: RequestedOptions::default(),
+            out: PrintTarget::Stdout,
             asks: true,
             answers: None,
             to_continue: None,
@@ -119,52 +118,50 @@ impl Printing {
         debug_mode(debug: bool);
     }
 
-    /// Whether texts are Markdown, to be rendered; otherwise they are written as they are. By
-    /// default they are rendered, unless the style is [`Style::Plain`].
+    /// Sets whether texts are rendered as Markdown. Default: yes, except with [`Style::Plain`].
     pub fn markdown(mut self, markdown: bool) -> Self {
         self.options.markdown = Some(markdown);
         self
     }
 
-    /// Whether texts appear as they are said, which is the default, or when all of an answer is
-    /// there. What has been written in the end is the same.
+    /// Sets whether texts appear while they are produced (the default) or when an answer is
+    /// complete. The final text is the same.
     pub fn stream(mut self, stream: bool) -> Self {
         self.options.stream = Some(stream);
         self
     }
 
-    /// Whether it says how long things took. By default it does, unless the style is
-    /// [`Style::Plain`].
+    /// Sets whether durations are shown. Default: yes, except with [`Style::Plain`].
     pub fn show_time(mut self, show: bool) -> Self {
         self.options.show_time = Some(show);
         self
     }
 
-    /// Whether each step is shown, which is the default, or only the output at the end.
+    /// Sets whether each step is shown (the default) or only the output at the end.
     pub fn show_step_details(mut self, show: bool) -> Self {
         self.options.show_step_details = Some(show);
         self
     }
 
-    /// How it looks. By default [`Style::Panels`] on a terminal, and [`Style::Plain`] elsewhere.
+    /// Sets the style. Default: [`Style::Panels`] on a terminal, [`Style::Plain`] elsewhere.
     pub fn style(mut self, style: Style) -> Self {
         self.options.style = Some(style);
         self
     }
 
-    /// How many columns there are, instead of what the terminal says.
+    /// Sets the width in columns, overriding the terminal's.
     pub fn width(mut self, columns: usize) -> Self {
         self.options.width = Some(columns);
         self
     }
 
-    /// Whether there are colours, whatever the terminal and the environment say.
+    /// Sets whether colors are used, overriding the terminal and the environment.
     pub fn color(mut self, color: bool) -> Self {
         self.options.color = Some(color);
         self
     }
 
-    /// Writes to this writer instead of stdout. It is no terminal: nothing moves.
+    /// Writes to this writer instead of stdout. It is not a terminal: nothing is redrawn.
     ///
     /// ```
     /// # use stepwright_engine::Workflow;
@@ -176,26 +173,26 @@ impl Printing {
     /// # Ok::<(), stepwright_core::Error>(())
     /// ```
     pub fn to(mut self, writer: impl Write + Send + 'static) -> Self {
-        self.out = Out::Writer(Box::new(writer), Terminal::none());
+        self.out = PrintTarget::Writer(Box::new(writer), Terminal::none());
         self
     }
 
     /// Writes to this terminal instead of stdout: see [`Terminal::of_size`].
     pub fn to_terminal(mut self, writer: impl Write + Send + 'static, terminal: Terminal) -> Self {
-        self.out = Out::Writer(Box::new(writer), terminal);
+        self.out = PrintTarget::Writer(Box::new(writer), terminal);
         self
     }
 
-    /// Whether somebody is asked when the run waits for people, and it goes on with what they say.
-    /// By default whoever sits at the terminal is, if stdin and stdout both are one. Where nobody
-    /// is asked, or whoever is leaves with Ctrl-C or Ctrl-D, it ends with an output that is
-    /// [paused](RunOutput::is_paused), and says how to go on.
+    /// Sets whether the run's pending requests are asked at the prompt, and the run continues with
+    /// the answers. By default they are asked if stdin and stdout are both a terminal. Otherwise,
+    /// or if the user quits with Ctrl-C or Ctrl-D, the run ends with an output that is
+    /// [paused](RunOutput::is_paused) and shows how to continue it.
     pub fn ask(mut self, ask: bool) -> Self {
         self.asks = ask;
         self
     }
 
-    /// Reads answers from here, a line each, instead of from the terminal: see
+    /// Reads answers from this reader, one per line, instead of from the terminal: see
     /// [`Asker::of`](crate::Asker::of).
     ///
     /// ```
@@ -216,43 +213,46 @@ impl Printing {
         self
     }
 
-    /// The command line that goes on with a run that is left paused, to be shown then; `RUN_ID` in
-    /// it becomes the name of the run. Without it, the call of the library is shown.
+    /// Sets the command line shown for a run that is left paused; `RUN_ID` in it is replaced by the
+    /// run's id. By default the library call is shown.
     pub fn to_continue(mut self, command: impl Into<String>) -> Self {
         self.to_continue = Some(command.into());
         self
     }
 
-    /// Runs and prints to the end on this thread: for programs without async.
+    /// Runs and prints on this thread until the end, for programs without async.
     ///
     /// # Errors
-    /// As awaiting it; and if it is called inside of async code, which it would block.
+    /// Returns the errors of awaiting it, and an error if called inside async code, which it would
+    /// block.
     pub fn blocking(self) -> Result<RunOutput, Error> {
         stepwright_engine::block_on(self.print())
     }
 
     async fn print(self) -> Result<RunOutput, Error> {
         let workflow = self.run.workflow().clone();
-        let about = About::of(&workflow);
-        let to_stdout = matches!(self.out, Out::Stdout);
+        let about = WorkflowInfo::of(&workflow);
+        let to_stdout = matches!(self.out, PrintTarget::Stdout);
         let mut display = match self.out {
-            Out::Stdout => {
+            PrintTarget::Stdout => {
                 let terminal = Terminal::of_stdout();
                 Display::with(Box::new(std::io::stdout()), terminal, self.options, about)
             }
-            Out::Writer(writer, terminal) => Display::with(writer, terminal, self.options, about),
+            PrintTarget::Writer(writer, terminal) => {
+                Display::with(writer, terminal, self.options, about)
+            }
         };
         let prompt = match self.answers {
             _ if !self.asks => None,
-            Some(lines) => Some(Prompt::new(Source::Lines(lines))?),
+            Some(lines) => Some(Prompt::new(LineSource::Lines(lines))?),
             None if to_stdout && is_attended() => Some(prompt(display.colors())?),
             None => None,
         };
-        let mut going = GoingOn::new(workflow, prompt.as_ref());
+        let mut continuation = Continuation::new(workflow, prompt.as_ref());
         let mut events = self.run.stream_events(true).stream();
         let answer = loop {
-            let mut answer = show(events, &mut display, &mut going).await;
-            match going.next(&mut answer, &mut display).await {
+            let mut answer = show(events, &mut display, &mut continuation).await;
+            match continuation.next(&mut answer, &mut display).await {
                 Some(more) => events = more,
                 None => break answer,
             }
@@ -265,11 +265,11 @@ impl Printing {
     }
 }
 
-/// Shows a run until it ends, or waits.
+/// Shows a run until it ends or pauses.
 async fn show(
     mut events: RunStream,
     display: &mut Display,
-    going: &mut GoingOn<'_>,
+    continuation: &mut Continuation<'_>,
 ) -> Result<RunOutput, Error> {
     let mut ticks = display.ticks();
     loop {
@@ -278,7 +278,7 @@ async fn show(
             () = ticks.next() => display.tick(),
             event = events.next() => match event {
                 Some(event) => {
-                    going.sees(&event);
+                    continuation.sees(&event);
                     display.event(&event);
                 }
                 None => break,

@@ -1,4 +1,4 @@
-//! Where people type, on a thread of its own: it never keeps anything else waiting.
+//! The prompt. It reads on a thread of its own, so that typing never blocks the runtime.
 
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
@@ -20,61 +20,61 @@ use std::thread;
 use stepwright_core::Error;
 use tokio::sync::oneshot;
 
-/// How many lines are remembered.
+/// The largest number of lines in the history.
 const HISTORY_LINES_MAX: usize = 1_000;
 
-/// Where lines come from.
-pub(crate) enum Source {
-    /// Somebody types them. What completes is what a line may begin with.
-    Terminal { history: History, completes: Vec<String>, color: bool },
-    /// They are there.
+/// The source of input lines.
+pub(crate) enum LineSource {
+    /// Lines typed at a terminal, with completions for the start of a line.
+    Terminal { history: LineHistory, completes: Vec<String>, color: bool },
+    /// Lines from a reader.
     Lines(Box<dyn BufRead + Send>),
 }
 
-/// What is remembered of what was typed, for whoever wants it again.
+/// The memory of typed lines.
 #[derive(Clone, Debug)]
-pub(crate) enum History {
+pub(crate) enum LineHistory {
     Nothing,
-    /// Until the end.
+    /// Until the process ends.
     Lines,
-    /// For other days.
+    /// In a file, for later processes.
     File(PathBuf),
 }
 
-/// What came.
+/// An input from the prompt.
 #[derive(Debug)]
 pub(crate) enum Typed {
     Line(String),
-    /// Ctrl-C, and whether there was anything to clear.
+    /// Ctrl-C, with `true` if the line was empty.
     Interrupted {
         was_empty: bool,
     },
     End,
 }
 
-/// Asks a thread for lines.
+/// A handle to the thread that reads lines.
 #[derive(Debug)]
 pub(crate) struct Prompt {
     requests: mpsc::Sender<Request>,
-    /// Whether what is typed can be seen already.
+    /// `true` if the terminal already shows what is typed.
     pub(crate) echoes: bool,
 }
 
 #[derive(Debug)]
 struct Request {
     prompt: String,
-    /// What stands there already, to be changed.
+    /// The text to edit.
     initial: String,
     answer: oneshot::Sender<Result<Typed, Error>>,
 }
 
 impl Prompt {
-    pub(crate) fn new(source: Source) -> Result<Self, Error> {
-        let echoes = matches!(source, Source::Terminal { .. });
+    pub(crate) fn new(source: LineSource) -> Result<Self, Error> {
+        let echoes = matches!(source, LineSource::Terminal { .. });
         let (requests, asked) = mpsc::channel::<Request>();
-        let mut reader = Reader::new(source)?;
+        let mut reader = LineReader::new(source)?;
         let read = move || {
-            // Until nobody asks any more.
+            // Ends when the last handle is dropped.
             for Request { prompt, initial, answer } in asked {
                 let _ = answer.send(reader.read(&prompt, &initial));
             }
@@ -84,12 +84,12 @@ impl Prompt {
         Ok(Self { requests, echoes })
     }
 
-    /// The next line.
+    /// Reads the next line.
     pub(crate) async fn read(&self, prompt: &str) -> Result<Typed, Error> {
         self.edit(prompt, "").await
     }
 
-    /// What somebody makes of a text. Where nobody types, it is the next line.
+    /// Lets the user edit a text. Without a terminal this reads the next line.
     pub(crate) async fn edit(&self, prompt: &str, initial: &str) -> Result<Typed, Error> {
         let (answer, answered) = oneshot::channel();
         let request = Request { prompt: prompt.to_owned(), initial: initial.to_owned(), answer };
@@ -104,34 +104,34 @@ fn failed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> 
     Error::usage(what).with_source(error)
 }
 
-enum Reader {
+enum LineReader {
     Editor {
-        editor: Box<Editor<Help, DefaultHistory>>,
-        history: History,
+        editor: Box<Editor<PromptHelper, DefaultHistory>>,
+        history: LineHistory,
         was_empty: Arc<AtomicBool>,
     },
     Lines(Box<dyn BufRead + Send>),
 }
 
-impl Reader {
-    fn new(source: Source) -> Result<Self, Error> {
+impl LineReader {
+    fn new(source: LineSource) -> Result<Self, Error> {
         let (history, completes, color) = match source {
-            Source::Lines(lines) => return Ok(Self::Lines(lines)),
-            Source::Terminal { history, completes, color } => (history, completes, color),
+            LineSource::Lines(lines) => return Ok(Self::Lines(lines)),
+            LineSource::Terminal { history, completes, color } => (history, completes, color),
         };
         let config = Config::builder().history_ignore_space(true).auto_add_history(false);
         let config =
             config.max_history_size(HISTORY_LINES_MAX).map(rustyline::config::Builder::build);
-        let editor = config.and_then(Editor::<Help, DefaultHistory>::with_config);
+        let editor = config.and_then(Editor::<PromptHelper, DefaultHistory>::with_config);
         let mut editor = editor.map_err(|error| failed("the prompt cannot be shown", error))?;
-        editor.set_helper(Some(Help { completes, color }));
+        editor.set_helper(Some(PromptHelper { completes, color }));
         let newline = EventHandler::Simple(Cmd::Newline);
         editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), newline);
         let was_empty = Arc::new(AtomicBool::new(false));
         let interrupt = EventHandler::Conditional(Box::new(OnInterrupt(was_empty.clone())));
         editor.bind_sequence(KeyEvent::ctrl('C'), interrupt);
-        if let History::File(path) = &history {
-            // There is none before the first line.
+        if let LineHistory::File(path) = &history {
+            // The file does not exist before the first line.
             let _ = editor.load_history(path);
         }
         Ok(Self::Editor { editor: Box::new(editor), history, was_empty })
@@ -158,20 +158,20 @@ impl Reader {
     }
 }
 
-/// A history that cannot be written is no reason to stop.
-fn remember(editor: &mut Editor<Help, DefaultHistory>, history: &History, line: &str) {
-    if matches!(history, History::Nothing) {
+/// Adds a line to the history. A history that cannot be written is ignored: input matters more.
+fn remember(editor: &mut Editor<PromptHelper, DefaultHistory>, history: &LineHistory, line: &str) {
+    if matches!(history, LineHistory::Nothing) {
         return;
     }
     let _ = editor.add_history_entry(line);
-    let History::File(path) = history else { return };
+    let LineHistory::File(path) = history else { return };
     if let Some(directory) = path.parent() {
         let _ = std::fs::create_dir_all(directory);
     }
     let _ = editor.append_history(path);
 }
 
-/// A line, and those that its backslash asks for.
+/// Reads a line, and those that follow it after a backslash.
 fn read_line(lines: &mut dyn BufRead) -> Result<Typed, Error> {
     let mut text = String::new();
     loop {
@@ -207,7 +207,7 @@ fn without_backslashes(text: &str) -> String {
     whole
 }
 
-/// Notes whether there was anything to clear.
+/// Records whether the line was empty.
 struct OnInterrupt(Arc<AtomicBool>);
 
 impl ConditionalEventHandler for OnInterrupt {
@@ -217,20 +217,20 @@ impl ConditionalEventHandler for OnInterrupt {
     }
 }
 
-/// What the prompt does while somebody types.
-struct Help {
+/// Editing support while the user types.
+struct PromptHelper {
     completes: Vec<String>,
     color: bool,
 }
 
-impl Validator for Help {
+impl Validator for PromptHelper {
     fn validate(&self, cx: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let incomplete = goes_on(cx.input());
         Ok(if incomplete { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
     }
 }
 
-impl Highlighter for Help {
+impl Highlighter for PromptHelper {
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(
         &'s self,
         prompt: &'p str,
@@ -240,12 +240,12 @@ impl Highlighter for Help {
     }
 }
 
-impl Hinter for Help {
+impl Hinter for PromptHelper {
     type Hint = String;
 }
 
 /// Completes commands.
-impl Completer for Help {
+impl Completer for PromptHelper {
     type Candidate = String;
 
     fn complete(
@@ -261,7 +261,7 @@ impl Completer for Help {
     }
 }
 
-impl Helper for Help {}
+impl Helper for PromptHelper {}
 
 #[cfg(test)]
 mod tests {

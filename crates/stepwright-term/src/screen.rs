@@ -1,21 +1,21 @@
-//! Where things are written: what stays, and below it lines that are drawn again and again.
+//! The output: permanent lines, and below them lines that are redrawn.
 
 use crate::terminal::Terminal;
 use std::fmt;
 use std::io::{ErrorKind, Write};
 
-/// Writes what stays, and below it what moves. What has been written is never touched again; what
-/// moves is taken away before anything else is written.
+/// Writes permanent lines, and below them a frame of lines that are redrawn. Permanent lines are
+/// never touched again; the frame is erased before anything else is written.
 ///
-/// A reader that goes away, as `| head` does, is no failure: nothing more is written then.
+/// A reader that goes away, as in `| head`, is no failure: the screen then stops writing.
 pub(crate) struct Screen {
     out: Box<dyn Write + Send>,
     terminal: Terminal,
-    /// Instead of what the terminal says.
+    /// Overrides the terminal's width.
     width: Option<usize>,
-    /// How wide the lines are that move, as they were drawn.
+    /// The widths of the frame's lines as they were drawn.
     drawn: Vec<usize>,
-    /// What stays and was not written yet.
+    /// Permanent lines that are not written yet.
     kept: String,
     closed: bool,
     failure: Option<std::io::Error>,
@@ -51,13 +51,13 @@ impl Screen {
         (self.width.unwrap_or(width), height)
     }
 
-    /// A line that stays. It is written with the next frame.
+    /// Adds a permanent line. It is written with the next frame.
     pub(crate) fn keep(&mut self, line: &str) {
         self.kept.push_str(line);
         self.kept.push('\n');
     }
 
-    /// What stays, to be written by somebody else.
+    /// Takes the permanent lines that are not written yet.
     pub(crate) fn take_kept(&mut self) -> String {
         std::mem::take(&mut self.kept)
     }
@@ -66,12 +66,12 @@ impl Screen {
         !self.kept.is_empty()
     }
 
-    /// Whether something is there that moves.
+    /// Returns `true` if a frame is on the screen.
     pub(crate) fn is_drawn(&self) -> bool {
         !self.drawn.is_empty()
     }
 
-    /// Writes what stays, and below it these lines, with how wide each is.
+    /// Writes the permanent lines, and below them a frame of lines with their widths.
     pub(crate) fn frame(&mut self, lines: &[(String, usize)]) {
         let mut frame = self.erasure();
         frame.push_str(&std::mem::take(&mut self.kept));
@@ -84,8 +84,8 @@ impl Screen {
         self.write(&frame);
     }
 
-    /// Whatever moves is taken away. If the terminal has become narrower meanwhile, it has broken
-    /// lines that were drawn before, and they take more rows now.
+    /// Returns the sequence that erases the frame. A terminal that became narrower has wrapped the
+    /// lines drawn before, so they take more rows now.
     fn erasure(&self) -> String {
         if self.drawn.is_empty() {
             return String::new();
@@ -105,7 +105,7 @@ impl Screen {
         }
     }
 
-    /// Why something could not be written although somebody wants it.
+    /// Takes the error of a write that failed.
     pub(crate) fn failure(&mut self) -> Option<std::io::Error> {
         self.failure.take()
     }

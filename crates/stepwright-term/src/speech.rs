@@ -1,13 +1,13 @@
-//! What agents say, in an order in which it can be read.
+//! The text of agents, in a readable order.
 
-use crate::floor::{Floor, Heard};
+use crate::speakers::{QueueOutput, SpeakerQueue};
 use crate::text::ended;
 use stepwright_core::{Event, EventKind};
 
-/// Puts what agents say one behind the other, in paragraphs. Whoever speaks first goes on until its
-/// step has ended; what others say meanwhile is kept.
+/// Orders the text of concurrent agents into paragraphs. The first speaker continues until its step
+/// has ended; the text of the others is kept until then.
 ///
-/// It gives the text as it was said: what is written on a terminal must be made harmless first.
+/// Returns unsanitized text. Sanitize it before you write it to a terminal.
 ///
 /// ```
 /// use futures_util::StreamExt as _;
@@ -33,53 +33,55 @@ use stepwright_core::{Event, EventKind};
 /// ```
 #[derive(Debug, Default)]
 pub struct Speech {
-    floor: Floor<Piece>,
-    /// What was written last without a break.
+    speakers: SpeakerQueue<SpeechPiece>,
+    /// The text written since the last break.
     said: String,
-    /// Whether anything was written at all.
+    /// `true` if any text was written.
     begun: bool,
-    /// Whether what comes next is another paragraph.
+    /// `true` if the next text starts a new paragraph.
     breaks: bool,
 }
 
 #[derive(Debug)]
-enum Piece {
+enum SpeechPiece {
     Text(String),
     Break,
 }
 
 impl Speech {
-    /// What is to be written now.
+    /// Returns the text to write now.
     pub fn hear(&mut self, event: &Event) -> String {
         let mut heard = Vec::new();
         match &event.kind {
-            // Text inside a tool call is none of its step.
+            // Text inside a tool call does not belong to its step.
             EventKind::RunContent { content } if event.is_content() => {
-                self.floor.say(&event.path, Piece::Text(content.to_string()), &mut heard);
+                self.speakers.say(&event.path, SpeechPiece::Text(content.to_string()), &mut heard);
             }
-            // What follows is another answer, to what tools said or after a failure.
+            // The next text is another answer: after a tool result or a failure.
             EventKind::ModelRequestStarted { .. } | EventKind::StepRetrying { .. }
-                if self.floor.knows(&event.path) =>
+                if self.speakers.contains(&event.path) =>
             {
-                self.floor.say(&event.path, Piece::Break, &mut heard);
+                self.speakers.say(&event.path, SpeechPiece::Break, &mut heard);
             }
             EventKind::StepCompleted { .. }
             | EventKind::StepError { .. }
             | EventKind::StepSkipped { .. }
-            | EventKind::StepCancelled { .. } => self.floor.end(&event.path, &mut heard),
+            | EventKind::StepCancelled { .. } => self.speakers.end(&event.path, &mut heard),
             _ => {}
         }
         let mut text = String::new();
         for heard in heard {
             match heard {
-                Heard::Speaker(_) | Heard::Piece(_, Piece::Break) => self.breaks = true,
-                Heard::Piece(_, Piece::Text(piece)) => self.say(&mut text, &piece),
+                QueueOutput::Speaker(_) | QueueOutput::Piece(_, SpeechPiece::Break) => {
+                    self.breaks = true;
+                }
+                QueueOutput::Piece(_, SpeechPiece::Text(piece)) => self.say(&mut text, &piece),
             }
         }
         text
     }
 
-    /// What is to be written at the end: the output, unless that is what was said last.
+    /// Returns the text to write at the end: the output, unless it was the last thing said.
     pub fn end(&mut self, output: &str) -> String {
         let mut text = String::new();
         let is_said = self.begun && self.said.trim_end() == output.trim_end();

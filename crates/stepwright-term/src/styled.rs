@@ -1,4 +1,4 @@
-//! Text with styles, broken into lines that fit.
+//! Styled text, wrapped into lines.
 
 use crate::text::width_of_grapheme;
 use anstyle::Style;
@@ -6,16 +6,16 @@ use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// A piece of text that looks the same from its beginning to its end.
+/// A piece of text with one style.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct StyledSpan {
     pub(crate) text: String,
     pub(crate) style: Style,
-    /// Where it leads.
+    /// The target of a link.
     pub(crate) link: Option<Arc<str>>,
 }
 
-impl Span {
+impl StyledSpan {
     pub(crate) fn new(text: impl Into<String>, style: Style) -> Self {
         Self { text: text.into(), style, link: None }
     }
@@ -25,14 +25,14 @@ impl Span {
     }
 }
 
-/// What stands on one line.
-pub(crate) type Line = Vec<Span>;
+/// The spans of one line.
+pub(crate) type Line = Vec<StyledSpan>;
 
-pub(crate) fn width_of_line(line: &[Span]) -> usize {
+pub(crate) fn width_of_line(line: &[StyledSpan]) -> usize {
     line.iter().map(|span| crate::text::width_of(&span.text)).sum()
 }
 
-/// Whether there are colours, and whether words can be links.
+/// The terminal's support for colors and links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Paint {
     pub(crate) color: bool,
@@ -40,7 +40,7 @@ pub(crate) struct Paint {
 }
 
 impl Paint {
-    /// `text` in this style, if colours are wanted.
+    /// Applies a style to `text` if colors are enabled.
     pub(crate) fn paint(self, style: Style, text: impl Display) -> String {
         if self.color && style != Style::new() {
             format!("{style}{text}{style:#}")
@@ -49,7 +49,7 @@ impl Paint {
         }
     }
 
-    pub(crate) fn line(self, line: &[Span]) -> String {
+    pub(crate) fn line(self, line: &[StyledSpan]) -> String {
         let mut written = String::new();
         for span in line.iter().filter(|span| !span.text.is_empty()) {
             let text = self.paint(span.style, &span.text);
@@ -64,26 +64,26 @@ impl Paint {
     }
 }
 
-/// Breaks a text into lines of at most so many columns: between words where that is possible, and
-/// within them where it is not. A line break in it is one.
-pub(crate) fn wrap(spans: &[Span], width: usize) -> Vec<Line> {
+/// Wraps a text into lines of at most `width` columns: between words where possible, otherwise
+/// within them. Line breaks in the text are kept.
+pub(crate) fn wrap(spans: &[StyledSpan], width: usize) -> Vec<Line> {
     break_into(spans, width, true)
 }
 
-/// Breaks code: only where it does not fit, and no space is lost.
-pub(crate) fn wrap_code(spans: &[Span], width: usize) -> Vec<Line> {
+/// Wraps code: only where a line does not fit, and without losing spaces.
+pub(crate) fn wrap_code(spans: &[StyledSpan], width: usize) -> Vec<Line> {
     break_into(spans, width, false)
 }
 
-/// A letter, as people see it.
+/// A grapheme: a character as people see it.
 struct Cell<'a> {
     grapheme: &'a str,
     width: usize,
     span: usize,
 }
 
-fn break_into(spans: &[Span], width: usize, at_words: bool) -> Vec<Line> {
-    // Nothing is narrower than the widest letter.
+fn break_into(spans: &[StyledSpan], width: usize, at_words: bool) -> Vec<Line> {
+    // Wide graphemes take two columns.
     let width = width.max(2);
     let cells: Vec<Cell<'_>> = spans
         .iter()
@@ -116,7 +116,7 @@ fn break_into(spans: &[Span], width: usize, at_words: bool) -> Vec<Line> {
     lines
 }
 
-/// How many letters fit; at least one, or nothing would ever end.
+/// Returns the number of graphemes that fit, and at least one so that wrapping makes progress.
 fn fitting(cells: &[Cell<'_>], width: usize) -> usize {
     let mut used = 0;
     let fits = cells.iter().position(|cell| {
@@ -131,7 +131,7 @@ fn break_at_word(cells: &[Cell<'_>], width: usize) -> usize {
     if end == cells.len() || cells[end].grapheme == " " {
         return end;
     }
-    // Scripts without spaces have wide letters, between any two of which a line may end.
+    // Scripts without spaces use wide characters; a line may end between any two of them.
     let breaks = |at: &usize| {
         cells[at - 1].grapheme == " " || (cells[at - 1].width == 2 && cells[*at].width == 2)
     };
@@ -144,13 +144,13 @@ fn trimmed<'c, 'a>(cells: &'c [Cell<'a>]) -> &'c [Cell<'a>] {
     &cells[..end]
 }
 
-fn join(spans: &[Span], cells: &[Cell<'_>]) -> Line {
+fn join(spans: &[StyledSpan], cells: &[Cell<'_>]) -> Line {
     let mut line = Line::new();
     let mut last = None;
     for cell in cells {
         if last != Some(cell.span) {
             let of = &spans[cell.span];
-            line.push(Span { text: String::new(), style: of.style, link: of.link.clone() });
+            line.push(StyledSpan { text: String::new(), style: of.style, link: of.link.clone() });
             last = Some(cell.span);
         }
         line.last_mut().expect("one was pushed").text.push_str(cell.grapheme);
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     fn wrapped(text: &str, width: usize) -> Vec<String> {
-        let lines = wrap(&[Span::plain(text)], width);
+        let lines = wrap(&[StyledSpan::plain(text)], width);
         lines.iter().map(|line| Paint::default().line(line)).collect()
     }
 
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn code_keeps_its_spaces() {
-        let lines = wrap_code(&[Span::plain("    a b")], 5);
+        let lines = wrap_code(&[StyledSpan::plain("    a b")], 5);
         let lines: Vec<String> = lines.iter().map(|l| Paint::default().line(l)).collect();
         assert_eq!(lines, ["    a", " b"]);
     }
@@ -189,8 +189,8 @@ mod tests {
     #[test]
     fn styles_survive_the_end_of_a_line() {
         let bold = Style::new().bold();
-        let lines = wrap(&[Span::plain("a "), Span::new("b c", bold)], 3);
-        assert_eq!(lines[0][1], Span::new("b", bold));
-        assert_eq!(lines[1], [Span::new("c", bold)]);
+        let lines = wrap(&[StyledSpan::plain("a "), StyledSpan::new("b c", bold)], 3);
+        assert_eq!(lines[0][1], StyledSpan::new("b", bold));
+        assert_eq!(lines[1], [StyledSpan::new("c", bold)]);
     }
 }

@@ -1,15 +1,14 @@
-//! The last line.
+//! The summary line of a run.
 
 use crate::duration::about;
-use crate::styled::{Line, Paint, Span};
+use crate::styled::{Line, Paint, StyledSpan};
 use crate::terminal::Terminal;
 use crate::text::counted;
 use crate::view::tokens;
 use anstyle::{AnsiColor, Style};
 use stepwright_core::{RunOutput, RunStatus};
 
-/// How a run ended and what it took, on one line, for somebody who has watched it: `completed in
-/// 1.2s · 3 steps`.
+/// Returns the run's status and metrics on one line: `completed in 1.2s · 3 steps`.
 ///
 /// ```
 /// use stepwright_term::{Terminal, summary};
@@ -34,7 +33,7 @@ pub(crate) fn summary_line(output: &RunOutput, time: bool) -> Line {
         RunStatus::Error => AnsiColor::Red,
         _ => AnsiColor::Yellow,
     };
-    let status = Span::new(status_word(output.status), color.on_default().bold());
+    let status = StyledSpan::new(status_word(output.status), color.on_default().bold());
     let mut parts = Vec::new();
     parts.push(counted(metrics.steps, "step", "steps"));
     if metrics.retries > 0 {
@@ -44,10 +43,10 @@ pub(crate) fn summary_line(output: &RunOutput, time: bool) -> Line {
         parts.push(tokens(metrics.usage));
     }
     let took = if time { format!(" in {}", about(metrics.duration())) } else { String::new() };
-    vec![status, Span::new(format!("{took} · {}", parts.join(" · ")), Style::new().dimmed())]
+    vec![status, StyledSpan::new(format!("{took} · {}", parts.join(" · ")), Style::new().dimmed())]
 }
 
-/// The word for how a run stands.
+/// Returns the word for a run's status.
 ///
 /// ```
 /// use stepwright_term::status_word;
@@ -65,7 +64,7 @@ pub fn status_word(status: RunStatus) -> &'static str {
         RunStatus::Error => "failed",
         RunStatus::Cancelled => "cancelled",
         RunStatus::Paused => "paused",
-        // What the journal's loss leaves behind.
+        // A run is left in another status only if its journal was lost.
         _ => "interrupted",
     }
 }

@@ -1,4 +1,4 @@
-//! What a stream of this process is: somebody's terminal, or a pipe.
+//! The streams of this process: a terminal or a pipe.
 
 use crate::styled::Paint;
 use anstream::{AutoStream, ColorChoice};
@@ -6,15 +6,16 @@ use anstyle::{AnsiColor, Style};
 use std::fmt::Display;
 use std::io::IsTerminal;
 
-/// How wide and high a terminal is that does not say it.
+/// The size assumed for a terminal that does not report one.
 const SIZE: (usize, usize) = (80, 24);
 
-/// What stdout or stderr is. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM=dumb` count.
+/// The capabilities of stdout or stderr. Respects `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and
+/// `TERM=dumb`.
 ///
 /// ```
 /// use stepwright_core::Content;
 /// use stepwright_term::{Terminal, rendered};
-/// // Answers for a pipe, and for somebody at the other end of a connection.
+/// // Render answers for a pipe, and for a terminal at the other end of a connection.
 /// let answer = Content::from("a **bold** word");
 /// assert_eq!(rendered(&answer, Terminal::none()), "a bold word\n");
 /// let far_away = Terminal::of_size(60, 20);
@@ -23,73 +24,73 @@ const SIZE: (usize, usize) = (80, 24);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
-    /// Whether somebody looks at it.
+    /// `true` if the stream is a terminal, read by a person.
     pub attended: bool,
-    /// Whether lines can be drawn again.
+    /// `true` if lines can be redrawn.
     pub redraws: bool,
-    /// Whether it has colours, and they are wanted.
+    /// `true` if colors are supported and wanted.
     pub color: bool,
-    of: Of,
+    of: Stream,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Of {
+enum Stream {
     Stdout,
     Stderr,
     Nothing,
-    /// So many columns and rows.
+    /// A terminal of this many columns and rows.
     Size(usize, usize),
 }
 
 impl Terminal {
-    /// What stdout is.
+    /// Describes stdout.
     pub fn of_stdout() -> Self {
         let stdout = std::io::stdout();
-        Self::of(Of::Stdout, &stdout, AutoStream::choice(&stdout))
+        Self::of(Stream::Stdout, &stdout, AutoStream::choice(&stdout))
     }
 
-    /// What stderr is.
+    /// Describes stderr.
     pub fn of_stderr() -> Self {
         let stderr = std::io::stderr();
-        Self::of(Of::Stderr, &stderr, AutoStream::choice(&stderr))
+        Self::of(Stream::Stderr, &stderr, AutoStream::choice(&stderr))
     }
 
-    /// No terminal: a file, or what a program reads.
+    /// Describes a stream that is not a terminal, such as a file or a pipe.
     pub fn none() -> Self {
-        Self { attended: false, redraws: false, color: false, of: Of::Nothing }
+        Self { attended: false, redraws: false, color: false, of: Stream::Nothing }
     }
 
-    /// A terminal that is not the one of this process, of so many columns and rows: at the other
-    /// end of a connection, or in a test. It has colours, and lines can be drawn again.
+    /// Describes a terminal of this many columns and rows that does not belong to this process: at
+    /// the other end of a connection, or in a test. It supports colors and redrawing.
     pub fn of_size(columns: usize, rows: usize) -> Self {
-        Self { attended: true, redraws: true, color: true, of: Of::Size(columns, rows) }
+        Self { attended: true, redraws: true, color: true, of: Stream::Size(columns, rows) }
     }
 
-    fn of(of: Of, stream: &impl IsTerminal, color: ColorChoice) -> Self {
+    fn of(of: Stream, stream: &impl IsTerminal, color: ColorChoice) -> Self {
         let attended = stream.is_terminal();
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let redraws = attended && (cfg!(windows) || !dumb);
         Self { attended, redraws, color: color != ColorChoice::Never, of }
     }
 
-    /// How many columns and rows it has now.
+    /// Returns the current number of columns and rows.
     pub fn size(self) -> (usize, usize) {
         let size = match self.of {
-            Of::Stdout => terminal_size::terminal_size_of(std::io::stdout()),
-            Of::Stderr => terminal_size::terminal_size_of(std::io::stderr()),
-            Of::Nothing => None,
-            Of::Size(columns, rows) => return (columns, rows),
+            Stream::Stdout => terminal_size::terminal_size_of(std::io::stdout()),
+            Stream::Stderr => terminal_size::terminal_size_of(std::io::stderr()),
+            Stream::Nothing => None,
+            Stream::Size(columns, rows) => return (columns, rows),
         };
         let size = size.map(|(width, height)| (usize::from(width.0), usize::from(height.0)));
         size.filter(|(width, height)| *width > 0 && *height > 0).unwrap_or(SIZE)
     }
 
-    /// `text` in this style, if colours are wanted.
+    /// Applies a style to `text` if colors are enabled.
     pub fn paint(self, style: Style, text: impl Display) -> String {
         Paint { color: self.color, links: false }.paint(style, text)
     }
 
-    /// A report of an error, a hint or a note: the words at the beginning of its lines stand out.
+    /// Formats an error report, a hint or a note: the labels at the start of its lines stand out.
     pub fn report(self, report: &str) -> String {
         report.split('\n').map(|line| self.report_line(line)).collect::<Vec<_>>().join("\n")
     }
@@ -101,15 +102,15 @@ impl Terminal {
         }
     }
 
-    /// Whether words can be links here: terminals that cannot do it show garbage, or nothing, so
-    /// only those that are known to can.
+    /// Returns `true` if the terminal supports links. Others show garbage or nothing, so only known
+    /// terminals count.
     pub(crate) fn links(self) -> bool {
         let has = |name: &str| std::env::var_os(name).is_some();
         let is = |name: &str, known: &[&str]| {
             std::env::var(name).is_ok_and(|value| known.iter().any(|known| value.contains(known)))
         };
         let vte = std::env::var("VTE_VERSION").ok().and_then(|version| version.parse().ok());
-        let is_ours = matches!(self.of, Of::Stdout | Of::Stderr);
+        let is_ours = matches!(self.of, Stream::Stdout | Stream::Stderr);
         is_ours
             && self.redraws
             && self.color
@@ -120,7 +121,7 @@ impl Terminal {
     }
 }
 
-/// The word at the beginning of a line of a report that stands out, and how.
+/// Returns the label at the start of a report line, with its style.
 pub(crate) fn word_of(line: &str) -> Option<(&str, Style)> {
     let words =
         [("error:", AnsiColor::Red), ("hint:", AnsiColor::Cyan), ("note:", AnsiColor::Yellow)];

@@ -1,22 +1,21 @@
-//! What others have said, made harmless; and how wide it is.
+//! Sanitizes untrusted text and measures its width.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// The longest sequence that moves cursors or changes colours and is taken out whole, in
-/// characters. What goes on for longer is text.
+/// The longest escape sequence that is removed whole, in characters. Characters beyond it are text.
 const SEQUENCE_CHARS_MAX: usize = 32;
 
-/// Takes out of a text what a terminal would obey: models and tools must not move the cursor,
-/// change the title or fill the clipboard. Colours go with it. Line breaks and tabs stay, as line
-/// breaks and spaces.
+/// Removes control characters and escape sequences from a text: models and tools must not move the
+/// cursor, change the title or fill the clipboard. Colors are removed too. Line breaks stay; tabs
+/// become spaces.
 ///
-/// The text may come in pieces, cut anywhere.
+/// The text may arrive in pieces, cut at any character.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Cleaner(Within);
+pub(crate) struct Cleaner(CleanerState);
 
 #[derive(Clone, Copy, Debug, Default)]
-enum Within {
+enum CleanerState {
     #[default]
     Text,
     Escape,
@@ -27,25 +26,25 @@ impl Cleaner {
     pub(crate) fn clean(&mut self, piece: &str, into: &mut String) {
         for c in piece.chars() {
             match (self.0, c) {
-                (Within::Escape, '[') => self.0 = Within::Sequence(0),
-                (Within::Sequence(length), ' '..='?') if length < SEQUENCE_CHARS_MAX => {
-                    self.0 = Within::Sequence(length + 1);
+                (CleanerState::Escape, '[') => self.0 = CleanerState::Sequence(0),
+                (CleanerState::Sequence(length), ' '..='?') if length < SEQUENCE_CHARS_MAX => {
+                    self.0 = CleanerState::Sequence(length + 1);
                 }
-                (Within::Sequence(_), '@'..='~') => self.0 = Within::Text,
+                (CleanerState::Sequence(_), '@'..='~') => self.0 = CleanerState::Text,
                 _ => self.take(c, into),
             }
         }
     }
 
     fn take(&mut self, c: char, into: &mut String) {
-        self.0 = Within::Text;
+        self.0 = CleanerState::Text;
         match c {
-            '\x1b' => self.0 = Within::Escape,
-            '\u{9b}' => self.0 = Within::Sequence(0),
+            '\x1b' => self.0 = CleanerState::Escape,
+            '\u{9b}' => self.0 = CleanerState::Sequence(0),
             '\n' => into.push('\n'),
             '\t' => into.push_str("    "),
             '\u{2028}' | '\u{2029}' => into.push(' '),
-            // They turn the direction of everything behind them.
+            // These characters reverse the direction of all text after them.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
             c if c.is_control() => {}
             c => into.push(c),
@@ -53,7 +52,7 @@ impl Cleaner {
     }
 }
 
-/// The text without anything that a terminal would obey, with its line breaks.
+/// Removes control characters and escape sequences from a text and keeps its line breaks.
 ///
 /// ```
 /// use stepwright_term::harmless_lines;
@@ -69,7 +68,7 @@ pub(crate) fn clean(text: &str) -> String {
     cleaned
 }
 
-/// The text on one line, without anything that a terminal would obey.
+/// Returns the text on one line, without control characters and escape sequences.
 ///
 /// ```
 /// assert_eq!(stepwright_term::harmless("\x1b[31mred\x1b[0m\n\tand \u{7}blue"), "red and blue");
@@ -89,8 +88,8 @@ pub fn harmless(text: &str) -> String {
     harmless
 }
 
-/// How many columns it takes. Terminals do not agree about letters that are put together of
-/// several; this is the most that one of them takes.
+/// Returns the width of a text in columns. Terminals disagree about combined characters; this is
+/// the largest width that any of them uses.
 pub(crate) fn width_of(text: &str) -> usize {
     if text.is_ascii() {
         return text.len();
@@ -103,7 +102,7 @@ pub(crate) fn width_of_grapheme(grapheme: &str) -> usize {
     grapheme.width().max(apart)
 }
 
-/// As much of the beginning as fits.
+/// Returns the start of a text that fits into `width` columns.
 pub(crate) fn beginning(text: &str, width: usize) -> String {
     if width_of(text) <= width {
         return text.to_owned();
@@ -119,7 +118,8 @@ pub(crate) fn beginning(text: &str, width: usize) -> String {
     text.graphemes(true).take_while(fits).chain(["…"]).collect()
 }
 
-/// As much of the end as fits, from the beginning of a word if one is near.
+/// Returns the end of a text that fits into `width` columns, from the start of a word if one is
+/// near.
 pub(crate) fn end(text: &str, width: usize) -> String {
     if width_of(text) <= width {
         return text.to_owned();
@@ -140,17 +140,17 @@ pub(crate) fn end(text: &str, width: usize) -> String {
     format!("…{tail}")
 }
 
-/// The text, with a line break at its end.
+/// Returns the text with a line break at its end.
 pub(crate) fn ended(text: &str) -> String {
     if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
 }
 
-/// How far a step has come, of 0 to 1: `40 %`.
+/// Formats a progress from 0 to 1 as `40 %`.
 pub(crate) fn percent(done: f64) -> String {
     format!("{:.0} %", done * 100.0)
 }
 
-/// `1 step`, `3 steps`.
+/// Returns `1 step` or `3 steps`.
 pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
@@ -167,7 +167,8 @@ mod tests {
         assert_eq!(end("one two three", 9), "…three");
         assert_eq!(end("one two three", 8), "…three");
         assert_eq!(beginning("abc", 0), "…");
-        // A family of three is one picture or three; the wider one counts, and it is not cut.
+        // Terminals show a family of three as one picture or as three; use the wider form, and do
+        // not cut it.
         assert_eq!(width_of("👨‍👩‍👧"), 6);
         assert_eq!(beginning("a👨‍👩‍👧b", 7), "a…");
         assert_eq!(width_of("❤️"), 2);
@@ -186,7 +187,7 @@ mod tests {
             ("\x1b\x1b[31mx", "x"),
         ] {
             assert_eq!(clean(said), shown, "{said:?}");
-            // It may be cut anywhere.
+            // The result does not depend on where the text was cut.
             for at in (0..said.len()).filter(|at| said.is_char_boundary(*at)) {
                 let (mut cleaner, mut cleaned) = (Cleaner::default(), String::new());
                 cleaner.clean(&said[..at], &mut cleaned);
@@ -194,7 +195,7 @@ mod tests {
                 assert_eq!(cleaned, shown, "{said:?} at {at}");
             }
         }
-        // Nobody can hide a text behind the beginning of a sequence.
+        // The start of a sequence cannot hide the text after it.
         let long = format!("\x1b[{}end", "0;".repeat(100));
         assert!(clean(&long).ends_with("0;end"), "{}", clean(&long));
         assert_eq!(clean("\x1b[日本"), "日本");

@@ -1,17 +1,17 @@
-//! What is said of a requirement: what is waited for, until when, and how it was answered.
+//! Texts about pending requests: their kind, deadline and answer.
 
 use crate::lines::short;
 use crate::moment::utc;
 use crate::text::harmless;
 use serde_json::Value;
 use stepwright_core::event::Reply;
-use stepwright_core::requirement::{OnTimeout, RequirementKind};
+use stepwright_core::requirement::{OnTimeout, RequirementId, RequirementKind};
 use stepwright_core::{Answer, Requirement};
 
-/// How many characters of a value are shown where it is told what somebody has said.
+/// The largest number of characters shown of an answered value.
 const VALUE_CHARS_MAX: usize = 60;
 
-/// What is waited for: `a confirmation`.
+/// Returns the kind of answer that is needed, such as `a confirmation`.
 pub(crate) fn wanted(requirement: &Requirement) -> String {
     use RequirementKind as K;
     match &requirement.kind {
@@ -33,18 +33,20 @@ pub(crate) fn wanted(requirement: &Requirement) -> String {
     }
 }
 
-/// What a person is asked. What has no message is called by its name.
+/// Returns the question. A wait without a message is called by its name.
 pub(crate) fn message(requirement: &Requirement) -> String {
     if !requirement.message.trim().is_empty() {
         return requirement.message.to_string();
     }
-    match requirement.id.rsplit_once("!wait:") {
-        Some((_, name)) => format!("`{name}`"),
-        None => String::new(),
+    match requirement.id_parts() {
+        Some(RequirementId { kind, name: Some(name), .. }) if &*kind == "wait" => {
+            format!("`{name}`")
+        }
+        _ => String::new(),
     }
 }
 
-/// `waits for a confirmation: Publish it?`
+/// Returns a line such as `waits for a confirmation: Publish it?`.
 pub(crate) fn waits(requirement: &Requirement) -> String {
     if !requirement.needs_person() {
         return match requirement.due {
@@ -62,15 +64,15 @@ pub(crate) fn waits(requirement: &Requirement) -> String {
     }
 }
 
-/// Until when, and what counts then.
+/// Returns the deadline and the answer that it implies.
 pub(crate) fn until(requirement: &Requirement) -> Option<String> {
     let due = utc(requirement.due?);
     if !requirement.needs_person() {
-        return Some(format!("goes on by itself at {due}"));
+        return Some(format!("resumes at {due}"));
     }
     let then = match &requirement.on_timeout {
         OnTimeout::Fail => "it fails".to_owned(),
-        OnTimeout::Default(value) => format!("{} counts as the answer", value_of(value)),
+        OnTimeout::Default(value) => format!("{} is the answer", value_of(value)),
         _ => match requirement.at_timeout() {
             Some(answer) => format!("it counts as {}", word(&answer)),
             None => "it fails".to_owned(),
@@ -79,11 +81,11 @@ pub(crate) fn until(requirement: &Requirement) -> Option<String> {
     Some(format!("until {due}; then {then}"))
 }
 
-/// `approved by ada`, `rejected: too long`.
+/// Returns a text such as `approved by ada` or `rejected: too long`.
 pub(crate) fn replied(reply: &Reply) -> String {
     let mut text = word(&reply.answer);
     if reply.timed_out {
-        text = format!("nobody answered in time: {text}");
+        text = format!("no answer in time: {text}");
     } else if let Some(by) = &reply.by {
         text = format!("{text} by {}", harmless(by));
     }
@@ -106,17 +108,17 @@ fn word(answer: &Answer) -> String {
         Answer::Reject { .. } => "rejected",
         Answer::Edit { .. } => "edited",
         Answer::Submit { .. } => "answered",
-        Answer::Select { choices } if choices.is_empty() => "chosen nothing",
+        Answer::Select { choices } if choices.is_empty() => "nothing chosen",
         Answer::Select { .. } => "chosen",
         Answer::Retry => "retried",
-        Answer::Skip => "passed over",
-        Answer::Elapsed => "goes on",
+        Answer::Skip => "skipped",
+        Answer::Elapsed => "resumed",
         _ => answer.word(),
     }
     .to_owned()
 }
 
-/// The beginning of a value, on one line.
+/// Returns the start of a value on one line.
 pub(crate) fn value_of(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),

@@ -1,7 +1,7 @@
-//! What every store must do, as one test to run on it.
+//! The conformance test for stores.
 //!
-//! A store that passes can be put beneath the engine. Those that come with it pass; run it on a
-//! store of your own:
+//! A store that passes can be used by the engine. The built-in stores pass. Run the test on your
+//! own store:
 //!
 //! ```
 //! use stepwright_core::Memory;
@@ -28,13 +28,13 @@ use stepwright_core::{
     UserId, WorkflowId,
 };
 
-/// Some day in 2026.
+/// A day in 2026.
 const START: u64 = 1_780_000_000_000;
 
-/// Runs all cases. `open` gives a store in which nothing is yet, a new one each time.
+/// Runs all cases. `open` returns a new, empty store for each.
 ///
 /// # Panics
-/// If the store does something that a store must not do; says in which case, and what.
+/// Panics if the store does not conform, with the case and the difference.
 pub async fn store<S: Store, F: Future<Output = S>>(open: impl Fn() -> F) {
     let cases = appends::CASES.iter().chain(runs::CASES).chain(sessions::CASES);
     for (name, case) in cases.chain(waiting::CASES) {
@@ -46,20 +46,20 @@ pub async fn store<S: Store, F: Future<Output = S>>(open: impl Fn() -> F) {
 }
 
 type Case = (&'static str, for<'a> fn(&'a dyn Store) -> BoxFuture<'a, Outcome>);
-type Outcome = Result<(), Wrong>;
+type Outcome = Result<(), Nonconformance>;
 
-/// What is wrong with the store.
-struct Wrong(String);
+/// A difference between the store and its contract.
+struct Nonconformance(String);
 
-impl fmt::Display for Wrong {
+impl fmt::Display for Nonconformance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl<E: StdError> From<E> for Wrong {
+impl<E: StdError> From<E> for Nonconformance {
     fn from(error: E) -> Self {
-        let mut text = format!("it gave the error: {error}");
+        let mut text = format!("it returned an error: {error}");
         let mut source = error.source();
         while let Some(cause) = source {
             text.push_str(", caused by: ");
@@ -70,7 +70,7 @@ impl<E: StdError> From<E> for Wrong {
     }
 }
 
-/// The cases of a file, by the names of their functions.
+/// Lists the cases of a file under the names of their functions.
 macro_rules! cases {
     ($($name:ident),* $(,)?) => {
         pub(super) const CASES: &[super::Case] =
@@ -78,7 +78,7 @@ macro_rules! cases {
     };
 }
 
-/// Gives up on the case, saying what was expected, unless the pattern matches.
+/// Fails the case unless the value matches the pattern.
 macro_rules! wants {
     ($what:literal, $value:expr, $pattern:pat $(if $guard:expr)?) => {
         match $value {
@@ -93,10 +93,10 @@ macro_rules! wants {
 
 use {cases, wants};
 
-fn wrong(what: &str, found: &dyn Debug, wanted: &dyn Debug) -> Wrong {
+fn wrong(what: &str, found: &dyn Debug, wanted: &dyn Debug) -> Nonconformance {
     let (found, wanted) = (format!("{found:?}"), format!("{wanted:?}"));
     let alike = found.chars().zip(wanted.chars()).take_while(|(a, b)| a == b).count();
-    // Of long values, what surrounds the first difference.
+    // Show only the surroundings of the first difference between long values.
     let brief = |text: &str| match text.chars().count() {
         0..600 => text.to_owned(),
         length => {
@@ -105,27 +105,27 @@ fn wrong(what: &str, found: &dyn Debug, wanted: &dyn Debug) -> Wrong {
             format!("…{part}… (from character {from} of {length})")
         }
     };
-    Wrong(format!("{what}: found {}, wanted {}", brief(&found), brief(&wanted)))
+    Nonconformance(format!("{what}: found {}, wanted {}", brief(&found), brief(&wanted)))
 }
 
-/// Gives up on the case, saying what is compared, unless both are the same.
+/// Fails the case unless both values are equal.
 #[expect(clippy::needless_pass_by_value, reason = "reads better with fresh values and literals")]
 fn same<T: PartialEq + Debug>(what: &str, found: T, wanted: T) -> Outcome {
     if found == wanted { Ok(()) } else { Err(wrong(what, &found, &wanted)) }
 }
 
-/// A run that appends in the ordinary way, one number after the other.
-struct Driver<'a> {
+/// A run whose facts are appended in order.
+struct TestRun<'a> {
     store: &'a dyn Store,
     run: RunId,
     start: WorkflowStarted,
     next: u64,
 }
 
-impl<'a> Driver<'a> {
-    /// A run that has not begun: of workflow `w`, in a session that is nobody's.
+impl<'a> TestRun<'a> {
+    /// Creates a run that has not started, of workflow `w`, in a session without an owner.
     fn new(store: &'a dyn Store, run: &str, session: &str) -> Self {
-        // From its JSON: what a start may say besides is left out, whatever it will be.
+        // Start from JSON, so that new optional fields do not have to be listed here.
         let start = serde_json::json!({
             "workflow_id": "w",
             "workflow_name": "W",
@@ -151,7 +151,7 @@ impl<'a> Driver<'a> {
         EventKind::WorkflowStarted(std::sync::Arc::new(self.start.clone()))
     }
 
-    /// The fact with this number; ten milliseconds lie between two facts.
+    /// Returns the fact with this number. Facts are ten milliseconds apart.
     fn fact(&self, sequence: u64, kind: EventKind) -> Event {
         let path = match (sequence, kind.is_terminal()) {
             (0, _) | (_, true) => StepPath::root(),
@@ -161,7 +161,7 @@ impl<'a> Driver<'a> {
         Event { sequence, delta: 0, time, run: self.run.clone(), path, kind }
     }
 
-    /// An append of these kinds from a number on, in whatever state the run is.
+    /// Returns an append of these kinds from a number on, without regard to the run's state.
     fn append_at(&self, first: u64, kinds: Vec<EventKind>) -> Append {
         let facts = (first..).zip(kinds).map(|(at, kind)| self.fact(at, kind)).collect();
         Append { run: self.run.clone(), facts, close: None, driver: None }
@@ -178,7 +178,7 @@ impl<'a> Driver<'a> {
         self.append(vec![self.start_kind()]).await
     }
 
-    /// Ends the run as completed, with what that does to its session.
+    /// Ends the run as completed, and updates its session.
     async fn close(&mut self, patches: Vec<Patch>) -> Result<(), stepwright_core::StoreError> {
         let mut append = self.append_at(self.next, vec![completed("done")]);
         append.close = Some(SessionClose { patches, metrics: metrics() });
@@ -191,7 +191,7 @@ impl<'a> Driver<'a> {
         self.store.load(&self.run, 0, usize::MAX).await
     }
 
-    /// Checks that nothing has come to the journal but what this driver appended.
+    /// Checks that the journal contains only the facts that this driver appended.
     async fn unchanged(&self, after: &str) -> Outcome {
         same(after, self.journal().await?.len() as u64, self.next)
     }
@@ -226,7 +226,7 @@ fn metrics() -> Metrics {
     Metrics { duration_ms: 1_500, steps: 4, retries: 1, model_calls: 3, tool_calls: 2, usage }
 }
 
-async fn session(store: &dyn Store, id: &str) -> Result<Session, Wrong> {
+async fn session(store: &dyn Store, id: &str) -> Result<Session, Nonconformance> {
     let found = store.session(&session_id(id)).await?;
-    found.ok_or_else(|| Wrong(format!("session `{id}` is not there")))
+    found.ok_or_else(|| Nonconformance(format!("session `{id}` was not found")))
 }

@@ -1,15 +1,15 @@
-//! The grammar that every stream of events follows, and streams as text.
+//! The grammar of event streams, and streams as text.
 
 use std::fmt::Write as _;
 use stepwright_core::fold::Fold;
 use stepwright_core::{Event, EventKind};
 
-/// Checks all events of one run, in the order in which a reader got them: the run begins first and
-/// ends last, facts are numbered from 0 without a gap, deltas stand behind the fact that they name,
-/// every step that begins ends once and inside of what encloses it, and time does not run back.
+/// Checks all events of one run in the order in which a reader received them. The run starts first
+/// and ends last. Facts are numbered from 0 without a gap. Deltas follow the fact that they name.
+/// Every step that starts ends once, inside of its container. Time does not run backwards.
 ///
 /// # Panics
-/// If they do not follow it; with what is wrong, and the events.
+/// Panics if the events break the grammar, with the mistake and the events.
 pub fn check(events: &[Event]) {
     if let Err(wrong) = mistake(events) {
         panic!("{wrong}\n{}", transcript(events));
@@ -21,7 +21,7 @@ fn mistake(events: &[Event]) -> Result<(), String> {
     let mut last: Option<&Event> = None;
     for event in events {
         if event.is_fact() != event.kind.is_fact() {
-            return Err(format!("{event:?} is numbered as what it is not"));
+            return Err(format!("{event:?} has the number of a fact or delta, which it is not"));
         }
         if let Some(last) = last {
             if event.time < last.time {
@@ -37,19 +37,20 @@ fn mistake(events: &[Event]) -> Result<(), String> {
             }
         }
         if !event.is_fact() && !fold.is_open(&event.path) {
-            return Err(format!("{event:?} is said by what is not under way"));
+            return Err(format!("{event:?} comes from a step that is not running"));
         }
         fold.apply(event).map_err(|illegal| illegal.to_string())?;
         last = Some(event);
     }
     match last {
         Some(last) if last.kind.is_terminal() => Ok(()),
-        Some(last) => Err(format!("the last event is {last:?}, which ends nothing")),
+        Some(last) => Err(format!("the last event is {last:?}, which does not end the run")),
         None => Err("there are no events".into()),
     }
 }
 
-/// Events as text, one a line, indented by depth, without numbers and times: for snapshots.
+/// Formats events as text for snapshots: one per line, indented by depth, without numbers and
+/// times.
 ///
 /// ```text
 /// WorkflowStarted "in"

@@ -1,4 +1,4 @@
-//! Test kit of Stepwright, for its own crates and for users' tests of their workflows.
+//! The test kit of Stepwright, for its own crates and for tests of your workflows.
 
 pub mod conformance;
 pub mod grammar;

@@ -1,4 +1,4 @@
-//! Models that say what a script tells them, and the suite that every model must pass.
+//! Scripted models, and the contract test for all models.
 //!
 //! ```
 //! use stepwright_core::model::{Model as _, ModelRequest};
@@ -33,18 +33,18 @@ use stepwright_core::model::{
     AnyModel, Completion, Model, ModelError, ModelErrorKind, ModelRequest, ModelStream,
 };
 
-/// What every model of this module tells people about itself.
+/// The notice of all models in this module.
 pub const NOTICE: &str = "a scripted model for tests, not a language model";
 
-/// How many letters a delta has unless the test says otherwise: enough for several deltas a
-/// sentence, and odd enough to cut words in two.
+/// The default length of a delta, in characters: short enough for several deltas per sentence, and
+/// odd enough to cut words in two.
 const CHUNK_CHARS: usize = 7;
 
 type Answer = dyn Fn(&ModelRequest, usize) -> Reply + Send + Sync;
 
-/// What both models are made of: they differ in where an answer comes from.
+/// The common part of both models. They differ in the source of their replies.
 #[derive(Clone)]
-struct Puppet {
+struct ModelCore {
     id: Arc<str>,
     chunk_chars: usize,
     delay: Option<(World, Duration)>,
@@ -52,7 +52,7 @@ struct Puppet {
     answer: Arc<Answer>,
 }
 
-impl Puppet {
+impl ModelCore {
     fn new(
         id: &str,
         answer: impl Fn(&ModelRequest, usize) -> Reply + Send + Sync + 'static,
@@ -71,19 +71,19 @@ impl Puppet {
     }
 
     fn stream(&self, request: ModelRequest) -> ModelStream {
-        let puppet = self.clone();
-        // Inside the stream: nothing happens until it is polled.
+        let core = self.clone();
+        // Run inside the stream: nothing happens until it is polled.
         let events = stream::once(async move {
             let nth = {
-                let mut requests = puppet.requests();
+                let mut requests = core.requests();
                 requests.push(request.clone());
                 requests.len()
             };
-            let reply = (puppet.answer)(&request, nth);
+            let reply = (core.answer)(&request, nth);
             let hangs = reply.hangs();
             let answered = request.messages.iter().filter(|m| matches!(m, Message::Assistant(_)));
-            let events = reply.events(answered.count() + 1, puppet.chunk_chars);
-            let delay = puppet.delay.clone();
+            let events = reply.events(answered.count() + 1, core.chunk_chars);
+            let delay = core.delay.clone();
             let events = stream::iter(events).then(move |event| {
                 let pause = delay.as_ref().map(|(world, delay)| world.sleep(*delay));
                 async move {
@@ -99,36 +99,36 @@ impl Puppet {
     }
 }
 
-macro_rules! puppet_model {
+macro_rules! scripted_model {
     ($model:ident) => {
         impl $model {
-            /// Names it: its id is then `scripted:` and this.
+            /// Sets the name. The model's id is `scripted:` followed by it.
             #[must_use]
             pub fn named(mut self, name: &str) -> Self {
                 self.0.id = format!("scripted:{name}").into();
                 self
             }
 
-            /// Says how many letters a delta has.
+            /// Sets the length of a delta, in characters.
             #[must_use]
             pub fn chunk_chars(mut self, chars: usize) -> Self {
                 self.0.chunk_chars = chars;
                 self
             }
 
-            /// Lets time pass in this world before every event.
+            /// Waits for `delay` in this world before every event.
             #[must_use]
             pub fn delay(mut self, world: &World, delay: Duration) -> Self {
                 self.0.delay = Some((world.clone(), delay));
                 self
             }
 
-            /// Every request so far, in the order in which they came.
+            /// Returns all requests so far, in order of arrival.
             pub fn requests(&self) -> Vec<ModelRequest> {
                 self.0.requests().clone()
             }
 
-            /// Asks for an answer and waits for all of it.
+            /// Sends a request and waits for the complete response.
             pub async fn complete(&self, request: ModelRequest) -> Result<Completion, ModelError> {
                 AnyModel::new(self.clone()).complete(request).await
             }
@@ -154,33 +154,34 @@ macro_rules! puppet_model {
     };
 }
 
-/// A model that gives its replies in order. Clones share the script and the record of requests.
+/// A model that returns its replies in order. Clones share the script and the record of requests.
 ///
-/// When the script has run out, the answer is an error that says so.
+/// When the script is used up, the model returns an error that says so.
 #[derive(Clone)]
-pub struct ScriptedModel(Puppet);
+pub struct ScriptedModel(ModelCore);
 
 impl ScriptedModel {
-    /// A model with this script. For replies of several kinds, use [`Reply`] for all of them.
+    /// Creates a model with this script. For replies of several kinds, use [`Reply`] for all of
+    /// them.
     pub fn new<R: Into<Reply>>(script: impl IntoIterator<Item = R>) -> Self {
         let script: Vec<Reply> = script.into_iter().map(Into::into).collect();
-        Self(Puppet::new("replies", move |_, nth| {
+        Self(ModelCore::new("replies", move |_, nth| {
             script.get(nth - 1).cloned().unwrap_or_else(|| {
                 let replies = script.len();
                 let message = format!(
                     "the script has run out: it has {replies} replies, and this is request {nth}; \
-                     add a reply, or find out who asks once more"
+                     add a reply, or find out which agent sends one more request"
                 );
-                // `Provider` is not retried: one more request would not help.
+                // `Provider` is not retried: another request would not help.
                 ModelError::new(ModelErrorKind::Provider, message).into()
             })
         }))
     }
 }
 
-puppet_model!(ScriptedModel);
+scripted_model!(ScriptedModel);
 
-/// A model whose answer is computed from the request. Clones share the record of requests.
+/// A model whose reply is computed from the request. Clones share the record of requests.
 ///
 /// ```
 /// use stepwright_core::message::Message;
@@ -194,18 +195,18 @@ puppet_model!(ScriptedModel);
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct FunctionModel(Puppet);
+pub struct FunctionModel(ModelCore);
 
 impl FunctionModel {
-    /// A model that answers with what `answer` gives.
+    /// Creates a model that returns the reply of `answer`.
     pub fn new<R: Into<Reply>>(
         answer: impl Fn(&ModelRequest) -> R + Send + Sync + 'static,
     ) -> Self {
-        Self(Puppet::new("function", move |request, _| answer(request).into()))
+        Self(ModelCore::new("function", move |request, _| answer(request).into()))
     }
 }
 
-puppet_model!(FunctionModel);
+scripted_model!(FunctionModel);
 
 #[cfg(test)]
 mod tests {

@@ -1,16 +1,17 @@
-//! Throw-away PostgreSQL servers, for tests of what needs a real one.
+//! Temporary PostgreSQL servers for tests.
 //!
-//! It runs the programs of a PostgreSQL that is installed (in `PATH`, or where Debian, Fedora and
-//! Homebrew put them), in a directory of its own, on a free port of this machine and on a Unix
-//! socket. Where there is none, tests are left out, which is said on the error stream; with
+//! It runs the programs of an installed PostgreSQL (in `PATH`, or in the directories of Debian,
+//! Fedora and Homebrew), in a directory of its own, on a free local port and on a Unix socket. If
+//! PostgreSQL is not installed, tests are skipped with a message on stderr; with
 //! `STEPWRIGHT_TEST_POSTGRES=required` they fail instead.
 //!
-//! PostgreSQL refuses to run as root: there the servers run as user `postgres` or `nobody`. They do
-//! not wait for the disk (`fsync=off`) unless asked to, because nothing in them is to be kept.
+//! PostgreSQL refuses to run as root. A root process runs the servers as user `postgres`, or as the
+//! unprivileged default user. They do not wait for the disk (`fsync=off`) unless requested, because
+//! no data has to survive.
 //!
-//! A shell beside each server waits for the end of its input and takes the server away with its
-//! files, so that a server ends with the tests, even if they are killed. If the shell itself is
-//! killed by `SIGKILL`, the server stays: `pg_ctl stop -D /tmp/stepwright-postgres.*/data`.
+//! A shell beside each server waits for the end of its input, then stops the server and deletes its
+//! files, so that a server ends with the tests even if they are killed. If the shell itself is
+//! killed by `SIGKILL`, the server stays: run `pg_ctl stop -D /tmp/stepwright-postgres.*/data`.
 //!
 //! ```no_run
 //! use stepwright_testing::postgres;
@@ -27,139 +28,140 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Says whether tests may be left out where there is no PostgreSQL: not if it is `required`.
+/// The environment variable that makes PostgreSQL `required`. Otherwise tests are skipped without
+/// it.
 pub const VARIABLE: &str = "STEPWRIGHT_TEST_POSTGRES";
 
-/// How often a free port is looked for: between looking and starting another may take it.
+/// The number of ports tried: another process may take a free port before the server does.
 const PORT_ATTEMPTS_MAX: u32 = 10;
 
 const SCRIPT: &str = include_str!("postgres/server.sh");
 
-/// The server that the tests of this process share, started when it is first asked for. `None` if
-/// PostgreSQL is not installed.
+/// Returns the server shared by the tests of this process, starting it on the first call. Returns
+/// `None` if PostgreSQL is not installed.
 ///
 /// # Panics
-/// If it is not installed and [`VARIABLE`] is `required`, or if it cannot be started.
+/// Panics if PostgreSQL is not installed and [`VARIABLE`] is `required`, or if the server cannot
+/// start.
 pub fn server() -> Option<&'static Server> {
     static SHARED: OnceLock<Option<Server>> = OnceLock::new();
     SHARED.get_or_init(Server::start).as_ref()
 }
 
-/// A server of its own.
+/// A PostgreSQL server for tests.
 #[derive(Debug)]
 pub struct Server {
-    talk: Mutex<Talk>,
+    shell: Mutex<Shell>,
     directory: PathBuf,
     port: u16,
     databases: AtomicU32,
 }
 
 #[derive(Debug)]
-struct Talk {
-    shell: Child,
+struct Shell {
+    process: Child,
     // Closed before the shell is waited for.
     commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
 impl Server {
-    /// Starts a server for a test that stops it. `None` if PostgreSQL is not installed.
+    /// Starts a server for a test that stops it. Returns `None` if PostgreSQL is not installed.
     ///
     /// # Panics
-    /// As [`server`].
+    /// Panics as [`server`] does.
     pub fn start() -> Option<Self> {
         Self::start_with("-c fsync=off -c full_page_writes=off")
     }
 
-    /// Starts a server with these settings on its command line, as `-c fsync=on`. `None` if
+    /// Starts a server with these command-line settings, such as `-c fsync=on`. Returns `None` if
     /// PostgreSQL is not installed.
     ///
     /// # Panics
-    /// As [`server`].
+    /// Panics as [`server`] does.
     pub fn start_with(settings: &str) -> Option<Self> {
         let Some(programs) = programs() else {
             let required = std::env::var(VARIABLE).is_ok_and(|value| value == "required");
             assert!(!required, "`initdb` is not installed, and {VARIABLE} says that it must be");
-            #[expect(clippy::print_stderr, reason = "a test that is left out must say so")]
+            #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
             {
-                eprintln!("left out: PostgreSQL is not installed");
+                eprintln!("skipped: PostgreSQL is not installed");
             }
             return None;
         };
-        let mut talk = Talk::begin(&programs);
-        let directory = talk.ask("where").expect("a directory");
-        talk.ask("make").expect("a database cluster");
+        let mut shell = Shell::start(&programs);
+        let directory = shell.ask("where").expect("a directory");
+        shell.ask("make").expect("a database cluster");
         let mut attempt = 1;
         let port = loop {
             let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
             let port = free.expect("a free port").port();
-            talk.ask(&format!("port {port} {settings}")).expect("the port is noted");
-            match talk.ask("start") {
+            shell.ask(&format!("port {port} {settings}")).expect("the port is noted");
+            match shell.ask("start") {
                 Ok(_) => break port,
                 Err(said) if attempt == PORT_ATTEMPTS_MAX => panic!("PostgreSQL: {said}"),
                 Err(_) => attempt += 1,
             }
         };
         let directory = PathBuf::from(directory.trim());
-        Some(Self { talk: Mutex::new(talk), directory, port, databases: AtomicU32::new(0) })
+        Some(Self { shell: Mutex::new(shell), directory, port, databases: AtomicU32::new(0) })
     }
 
-    /// Makes a database with nothing in it, and gives its address.
+    /// Creates an empty database and returns its address.
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed) + 1);
         self.sql("postgres", &format!("CREATE DATABASE {name}"));
         self.address(&name)
     }
 
-    /// The address of a database, over TCP.
+    /// Returns the TCP address of a database.
     pub fn address(&self, database: &str) -> String {
         format!("postgres://postgres:secret@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The address of a database, over the Unix socket, where no password is asked for.
+    /// Returns the Unix socket address of a database, which needs no password.
     pub fn socket_address(&self, database: &str) -> String {
         let (directory, port) = (self.directory.display(), self.port);
         format!("postgres://postgres@/{database}?host={directory}&port={port}")
     }
 
-    /// The port that it listens on.
+    /// Returns the port of the server.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Carries out a statement of one line as the administrator, and gives what it answers: a line
-    /// a row.
+    /// Executes a one-line statement as the administrator and returns its result, one row per line.
     ///
     /// # Panics
-    /// If the statement fails.
+    /// Panics if the statement fails.
     pub fn sql(&self, database: &str, statement: &str) -> String {
         assert!(!statement.contains('\n'), "more than one line");
         self.ask(&format!("sql {database} {statement}"))
     }
 
-    /// Stops the server in an orderly way: transactions end, and whoever is connected is told.
+    /// Stops the server in order: transactions end, and clients are notified.
     pub fn stop(&self) {
         self.ask("stop fast");
     }
 
-    /// Stops the server as a crash would.
+    /// Stops the server as a crash does.
     pub fn crash(&self) {
         self.ask("stop immediate");
     }
 
-    /// Starts it again after [`Server::stop`] or [`Server::crash`], with what it had.
+    /// Starts the server again after [`Server::stop`] or [`Server::crash`], with its data.
     pub fn resume(&self) {
         self.ask("start");
     }
 
     fn ask(&self, command: &str) -> String {
-        let mut talk = self.talk.lock().unwrap_or_else(PoisonError::into_inner);
-        talk.ask(command).unwrap_or_else(|said| panic!("PostgreSQL, `{command}`: {said}"))
+        let mut shell = self.shell.lock().unwrap_or_else(PoisonError::into_inner);
+        shell.ask(command).unwrap_or_else(|said| panic!("PostgreSQL, `{command}`: {said}"))
     }
 }
 
-impl Talk {
-    fn begin(programs: &Path) -> Self {
+impl Shell {
+    fn start(programs: &Path) -> Self {
         let mut command = match unprivileged() {
             None => Command::new("sh"),
             Some(user) => {
@@ -169,7 +171,7 @@ impl Talk {
                 command
             }
         };
-        let mut shell = command
+        let mut process = command
             .args(["-c", SCRIPT, "server.sh"])
             .arg(programs)
             .current_dir("/")
@@ -177,12 +179,12 @@ impl Talk {
             .stdout(Stdio::piped())
             .spawn()
             .expect("a shell");
-        let commands = shell.stdin.take();
-        let answers = BufReader::new(shell.stdout.take().expect("the output of the shell"));
-        Self { shell, commands, answers }
+        let commands = process.stdin.take();
+        let answers = BufReader::new(process.stdout.take().expect("the output of the shell"));
+        Self { process, commands, answers }
     }
 
-    /// What is said to a command; as an error if it failed.
+    /// Sends a command and returns its output, as an error if it failed.
     fn ask(&mut self, command: &str) -> Result<String, String> {
         let input = self.commands.as_mut().expect("the shell is there");
         writeln!(input, "{command}").expect("the shell listens");
@@ -203,14 +205,14 @@ impl Talk {
     }
 }
 
-impl Drop for Talk {
+impl Drop for Shell {
     fn drop(&mut self) {
         drop(self.commands.take());
-        let _ = self.shell.wait();
+        let _ = self.process.wait();
     }
 }
 
-/// The directory of `initdb`, of the newest version where there are several.
+/// Returns the directory of `initdb`, preferring the newest version.
 fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut found: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -229,13 +231,13 @@ fn programs() -> Option<PathBuf> {
         versions.sort();
         found.extend(versions.into_iter().rev().map(|(_, path)| path));
     }
-    // Both: a directory of links may have the one and not the other.
+    // Require all programs: a directory of links may have only some of them.
     found.into_iter().find(|directory| {
         ["initdb", "pg_ctl", "psql"].iter().all(|program| directory.join(program).is_file())
     })
 }
 
-/// Whom to run as, if this is root.
+/// Returns the user to run as if this process is root.
 fn unprivileged() -> Option<String> {
     if id(&["-u"])? != "0" {
         return None;

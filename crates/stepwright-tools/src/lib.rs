@@ -1,4 +1,4 @@
-//! Tools that come along with Stepwright.
+//! Ready-made tools for Stepwright agents.
 //!
 //! ```
 //! use stepwright_agent::Agent;

@@ -1,4 +1,4 @@
-//! HTML as a row of tags and texts.
+//! Reads HTML as a sequence of tags and texts.
 
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
@@ -7,62 +7,62 @@ use html5ever::tokenizer::{
 };
 use std::cell::RefCell;
 
-/// One piece of a page, in its order.
-pub(crate) enum Piece<'a> {
+/// A tag or text of a page.
+pub(crate) enum HtmlPiece<'a> {
     Open(&'a Tag),
     Close(&'a Tag),
     Text(&'a str),
 }
 
-/// Reads a page as browsers do, broken or not: entities are what they stand for, and scripts,
-/// styles and comments are left out.
-pub(crate) fn read(page: &str, see: impl FnMut(Piece<'_>)) {
+/// Reads a page as browsers do, even if it is malformed. Entities are decoded; scripts, styles and
+/// comments are skipped.
+pub(crate) fn read(page: &str, see: impl FnMut(HtmlPiece<'_>)) {
     let sink = Sink { see: RefCell::new(see), hidden: RefCell::new(false) };
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(page));
     let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
-    // It stops at the end of a script, for whoever would run it.
+    // The tokenizer stops at the end of a script so that a browser could run it; feed it again.
     while !input.is_empty() {
         let _ = tokenizer.feed(&input);
     }
     tokenizer.end();
 }
 
-/// What a piece of HTML says, without what it looks like.
+/// Returns the text of a piece of HTML, without its markup.
 pub(crate) fn text(html: &str) -> String {
     let mut text = String::new();
     read(html, |piece| match piece {
-        Piece::Text(more) => text.push_str(more),
-        Piece::Open(tag) if &*tag.name == "br" => text.push(' '),
-        Piece::Open(_) | Piece::Close(_) => {}
+        HtmlPiece::Text(more) => text.push_str(more),
+        HtmlPiece::Open(tag) if &*tag.name == "br" => text.push(' '),
+        HtmlPiece::Open(_) | HtmlPiece::Close(_) => {}
     });
     tidy(&text)
 }
 
-/// With one blank between words.
+/// Collapses whitespace into single spaces.
 pub(crate) fn tidy(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What an attribute says.
+/// Returns the value of an attribute.
 pub(crate) fn attribute<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
     tag.attrs.iter().find(|attribute| &*attribute.name.local == name).map(|found| &*found.value)
 }
 
 struct Sink<F> {
     see: RefCell<F>,
-    /// Inside of what no reader sees.
+    /// `true` inside an element whose text is not displayed.
     hidden: RefCell<bool>,
 }
 
-impl<F: FnMut(Piece<'_>)> TokenSink for Sink<F> {
+impl<F: FnMut(HtmlPiece<'_>)> TokenSink for Sink<F> {
     type Handle = ();
 
     fn process_token(&self, token: Token, _: u64) -> TokenSinkResult<()> {
         let see = &mut *self.see.borrow_mut();
         match token {
             Token::TagToken(tag) if tag.kind == TagKind::StartTag => {
-                see(Piece::Open(&tag));
+                see(HtmlPiece::Open(&tag));
                 let raw = match &*tag.name {
                     "script" => RawKind::ScriptData,
                     "style" | "iframe" | "xmp" => RawKind::Rawtext,
@@ -74,9 +74,9 @@ impl<F: FnMut(Piece<'_>)> TokenSink for Sink<F> {
             }
             Token::TagToken(tag) => {
                 *self.hidden.borrow_mut() = false;
-                see(Piece::Close(&tag));
+                see(HtmlPiece::Close(&tag));
             }
-            Token::CharacterTokens(text) if !*self.hidden.borrow() => see(Piece::Text(&text)),
+            Token::CharacterTokens(text) if !*self.hidden.borrow() => see(HtmlPiece::Text(&text)),
             _ => {}
         }
         TokenSinkResult::Continue

@@ -1,10 +1,10 @@
-//! Whom to trust.
+//! The TLS configuration.
 
 use rustls::{ClientConfig, Error, RootCertStore};
 use std::sync::Arc;
 
-/// TLS as the platform trusts it, and as browsers do where a platform knows nobody, as in a
-/// container without certificates.
+/// Returns a TLS configuration that trusts the platform's certificates, or Mozilla's where the
+/// platform has none, as in a minimal container.
 pub(crate) fn config() -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone())

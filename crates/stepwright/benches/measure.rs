@@ -1,6 +1,6 @@
-//! What cannot be measured by repeating one thing fast: durable runs beside the bare inserts that
-//! they consist of, in pairs, because a disk is never the same twice; and the memory of runs that
-//! wait. Prints medians. `cargo bench -p stepwright --bench measure`.
+//! Durable runs compared with the bare inserts that they consist of, in pairs, because a disk never
+//! performs the same twice; and the memory of waiting runs. Prints medians. `cargo bench -p
+//! stepwright --bench measure`.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use rusqlite::{Connection, params};
@@ -10,7 +10,7 @@ use stepwright::{
     AnyExecutor, Event, RunId, Sqlite, StepContext, StepError, StepInput, prelude::*,
 };
 
-/// The least that a step can do: it hands on what it is given.
+/// The smallest possible step: it returns its input.
 struct Pass;
 impl Executor for Pass {
     fn name(&self) -> &'static str {
@@ -21,7 +21,7 @@ impl Executor for Pass {
     }
 }
 
-/// A step that waits for ever.
+/// A step that waits forever.
 struct Wait;
 impl Executor for Wait {
     fn name(&self) -> &'static str {
@@ -55,7 +55,7 @@ fn three_steps() -> stepwright::WorkflowBuilder {
     Workflow::builder("three").step(step("a")).step(step("b")).step(step("c"))
 }
 
-/// Memory that this process holds, in bytes.
+/// Returns the memory of this process in bytes.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
@@ -77,7 +77,7 @@ async fn waiting() {
     println!("{RUNS} waiting runs: {each} bytes each (resident memory)");
 }
 
-/// What one run writes, captured from a real one.
+/// Captures the facts of a real run.
 async fn capture(store: &Sqlite) -> Vec<Event> {
     let workflow = three_steps().store(store.clone()).build().expect("no mistakes");
     workflow.run("in").run_id("captured").session_id("s").await.expect("it completes");
@@ -111,7 +111,7 @@ async fn durable() {
     println!("  their bare inserts, grouped alike: {bare:.0} µs; ratio {:.2}", run / bare);
 }
 
-/// The rows of one run of three steps, in the four transactions in which the engine writes them.
+/// Writes the rows of one run of three steps, in the four transactions that the engine uses.
 fn bare_inserts(bare: &Connection, n: usize, facts: &[Event]) {
     let bodies: Vec<String> =
         facts.iter().map(|fact| serde_json::to_string(&fact.kind).expect("JSON")).collect();

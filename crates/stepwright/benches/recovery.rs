@@ -1,5 +1,5 @@
-//! Runs that wait, are taken up, and are cancelled, on SQLite: `cargo bench -p stepwright --bench
-//! recovery`. Prints what it measured; `-- paused` measures that alone.
+//! Runs that wait, are resumed and are cancelled, on SQLite: `cargo bench -p stepwright --bench
+//! recovery`. Prints the measurements; `-- paused` measures only waiting runs.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use futures_util::StreamExt as _;
@@ -10,7 +10,7 @@ use stepwright::store::RunFilter;
 use stepwright::store::RunStore as _;
 use stepwright::{AnyExecutor, Sqlite, StepContext, StepError, StepInput, prelude::*};
 
-/// The least that a step can do: it hands on what it is given.
+/// The smallest possible step: it returns its input.
 struct Pass;
 impl Executor for Pass {
     fn name(&self) -> &'static str {
@@ -21,7 +21,7 @@ impl Executor for Pass {
     }
 }
 
-/// A step that waits for ever.
+/// A step that waits forever.
 struct Wait;
 impl Executor for Wait {
     fn name(&self) -> &'static str {
@@ -35,7 +35,7 @@ impl Executor for Wait {
 
 const PARTS: [&str; 4] = ["at-once", "taken-up", "paused", "cancelled"];
 
-/// Each part has a process of its own: what one leaves in memory is not counted for the next.
+/// Each part has its own process, so that the memory of one does not count for the next.
 fn main() {
     let named = std::env::args().skip(1).find(|word| PARTS.contains(&word.as_str()));
     if let Some(part) = named {
@@ -74,7 +74,7 @@ async fn open(path: &Path) -> Sqlite {
     Sqlite::open(path).await.expect("a database")
 }
 
-/// Many durable runs at once share waits for the disk.
+/// Runs many durable runs at once, which share waits for the disk.
 async fn at_once() {
     const RUNS: usize = 1_000;
     for round in 1..=5 {
@@ -102,7 +102,7 @@ async fn at_once() {
     }
 }
 
-/// A long journal is read and walked again.
+/// Loads and folds a long journal.
 async fn taken_up() {
     for turns in [2_500_u32, 10_000, 40_000] {
         let directory = tempfile::tempdir_in(".").expect("a directory on this disk");
@@ -128,14 +128,14 @@ async fn taken_up() {
     }
 }
 
-/// Memory that this process holds, in bytes.
+/// Returns the memory of this process in bytes.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
     pages.unwrap_or(0) * 4096
 }
 
-/// Many runs wait for somebody.
+/// Lets many runs wait for an answer.
 async fn paused() {
     const RUNS: usize = 10_000;
     let directory = tempfile::tempdir_in(".").expect("a directory on this disk");
@@ -188,8 +188,7 @@ async fn paused() {
     }
 }
 
-/// Runs that are at work are cancelled: by whoever drives them, and from elsewhere, which knows
-/// only the database.
+/// Cancels running runs: in the driver's process, and from another one that has only the database.
 async fn cancelled() {
     let directory = tempfile::tempdir_in(".").expect("a directory on this disk");
     let path = directory.path().join("cancelled.db");
@@ -199,7 +198,7 @@ async fn cancelled() {
         for _ in 0..500 {
             let handle = here.run("in").background().await.expect("it begins");
             let mut events = handle.events(0).await.expect("it is followed");
-            // Until it is in the middle of its steps.
+            // Wait until the run is in the middle of its steps.
             while let Some(Ok(event)) = events.next().await {
                 if event.name() == "StepStarted" && event.step_name() == "b" {
                     break;

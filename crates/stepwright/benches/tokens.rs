@@ -1,8 +1,8 @@
-//! What a token costs on its way from a model through an agent and a workflow's stream to a reader:
-//! from a model in this process, and over HTTP from a provider, beside the model library alone.
-//! Prints the mean of many rounds, one kind after the other in one run, because timings on a
-//! shared machine are only good for comparing; what counts is how long the reading thread
-//! worked. `cargo bench -p stepwright --bench tokens`.
+//! The cost of a token on its way from a model through an agent and a workflow's stream to a
+//! reader: from a model in this process, and over HTTP from a provider, compared with the model
+//! library alone. Prints the mean of many rounds, alternating the kinds in one run, because timings
+//! on a shared machine are only good for comparison. It measures the time that the reading thread
+//! works. `cargo bench -p stepwright --bench tokens`.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use futures_util::stream;
@@ -21,17 +21,17 @@ use stepwright::models::{
 use stepwright::prelude::*;
 
 const TOKENS: usize = 20_000;
-/// How many tokens a provider sends at once, and how often: what models do, a hundred times as
-/// fast. Libraries that are given more at once than they can read copy what is left again and
-/// again.
+/// The number of tokens that a provider sends at once, and the interval: like a model, but a
+/// hundred times as fast. Libraries that receive more at once than they can read copy the rest
+/// again and again.
 const PACKET: usize = 40;
 const PAUSE: Duration = Duration::from_millis(2);
 const ROUNDS: usize = 25;
 
-/// A model in this process that says `word` again and again.
+/// A model in this process that repeats `word`.
 struct Words {
-    /// Whether it lets its reader have each token before it says the next one, as a model does that
-    /// takes its time. Otherwise it says all of them at once.
+    /// `true` if the reader can take each token before the next one, as with a slow model.
+    /// Otherwise all tokens come at once.
     paced: bool,
 }
 
@@ -71,7 +71,7 @@ fn main() {
     });
 }
 
-/// The model alone beside the same model in an agent in a workflow.
+/// Compares the model alone with the same model in an agent in a workflow.
 async fn in_process(paced: bool) {
     let workflow = Workflow::builder("w")
         .step(
@@ -88,10 +88,10 @@ async fn in_process(paced: bool) {
     report(how, &alone, &through);
 }
 
-/// The model library alone, our model on top of it, and that in an agent in a workflow: all of them
-/// on the same bytes from the same server.
+/// Compares the model library alone, our model on top of it, and that model in an agent in a
+/// workflow, all with the same bytes from the same server.
 async fn over_http() {
-    // The library's HTTP client wants to know one, although nothing is encrypted here.
+    // The library's HTTP client requires a TLS provider, although nothing is encrypted here.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let address = format!("http://{}/v1", provider());
     let library = OpenAIConfig::with_key(&OPENAI, "key").with_base_url(address.as_str());
@@ -117,7 +117,7 @@ async fn over_http() {
     report("over HTTP, the workflow beside the library", &alone, &through);
 }
 
-/// A server that speaks OpenAI's chat completions and says `word` again and again, to everybody.
+/// Starts a server that speaks OpenAI's chat completions and repeats `word` for every client.
 fn provider() -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -170,8 +170,8 @@ fn asked(reader: &mut BufReader<TcpStream>) -> Option<()> {
     reader.read_exact(&mut vec![0; length]).ok()
 }
 
-/// How long the reading thread has worked: the time in which it waits for the next packet does not
-/// count. The runtime tells when it begins to wait, and when it has waited.
+/// Measures the time that the reading thread works. The time in which it waits for the next packet
+/// does not count; the runtime's park callbacks exclude it.
 struct Work {
     idle: Duration,
     parked: Option<Instant>,
@@ -194,7 +194,7 @@ fn idle() -> Duration {
     WORK.lock().expect("one thread").idle
 }
 
-/// How long it takes to read all of it.
+/// Returns the time needed to read everything.
 async fn drained<T>(stream: impl futures_util::Stream<Item = T> + Unpin) -> Duration {
     let mut stream = stream;
     let (began, waited) = (Instant::now(), idle());
@@ -204,8 +204,8 @@ async fn drained<T>(stream: impl futures_util::Stream<Item = T> + Unpin) -> Dura
     began.elapsed().saturating_sub(idle().saturating_sub(waited))
 }
 
-/// What both took, and what the one took more than the other, with the standard error of that:
-/// single rounds differ by more than what is looked for.
+/// Prints both times and their difference, with its standard error: single rounds differ by more
+/// than the effect.
 #[expect(clippy::cast_precision_loss, reason = "there are not that many tokens")]
 fn report(how: &str, alone: &[Duration], through: &[Duration]) {
     let each = |time: &Duration| time.as_secs_f64() * 1e6 / TOKENS as f64;

@@ -26,7 +26,7 @@ pub use stepwright_store::Postgres;
 #[cfg(feature = "sqlite")]
 pub use stepwright_store::Sqlite;
 
-/// Language models: the seam, providers, the registry, retries, and the keyless `offline` model.
+/// Language models: the trait, providers, the registry, retries, and the keyless `offline` model.
 pub mod models {
     pub use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
     pub use stepwright_core::model::{
@@ -40,7 +40,7 @@ pub mod models {
     };
 }
 
-/// Tools: the seam, and what an agent tells a model about them.
+/// Tools: the trait, and the specifications that a model sees.
 pub mod tools {
     pub use stepwright_agent::{AgentTool, FunctionTool, IntoTools, ToolReply, Toolkit, tool};
     pub use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
@@ -48,7 +48,7 @@ pub mod tools {
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};
 }
 
-/// The shape of a workflow as data, and the policies in it.
+/// Plans: a workflow as data, with its policies.
 pub mod plan {
     pub use stepwright_core::executor::ExecutorType;
     pub use stepwright_core::plan::{
@@ -67,7 +67,7 @@ pub mod store {
     };
 }
 
-/// What people have a say in, and what a paused run waits for.
+/// Human review: requirements of paused runs, and their answers.
 pub mod people {
     pub use stepwright_core::context::Wait;
     pub use stepwright_core::event::{RefusedAnswer, Reply};
@@ -76,7 +76,7 @@ pub mod people {
     pub use stepwright_core::review::{HumanReview, OnReject, UserInput};
 }
 
-/// What sees to it that background runs are driven.
+/// Dispatchers: how background runs get executed.
 pub mod dispatch {
     pub use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits};
     pub use stepwright_engine::LocalDispatcher;
@@ -95,7 +95,7 @@ pub mod file {
 #[doc = include_str!("../../../docs/tools.md")]
 struct Tools;
 
-/// Runs at a terminal: printed as they happen, and asked for at a prompt.
+/// Terminal output: printed runs and prompts.
 #[cfg(feature = "term")]
 pub mod term {
     pub use stepwright_term::{

@@ -1,4 +1,4 @@
-//! What most programs name: `use stepwright::prelude::*;`
+//! The names that most programs use: `use stepwright::prelude::*;`
 
 pub use crate::plan::{Join, OnError, OnExhausted, Retry};
 pub use crate::{

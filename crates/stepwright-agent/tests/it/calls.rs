@@ -179,10 +179,10 @@ async fn a_tool_that_fails_panics_or_hangs_is_told_to_the_model() {
     let host = Host::new();
     assert_eq!(host.run(&agent, "try").await.unwrap().content.text(), "I give up.");
     let answers = [
-        "!panic: the tool broke down: no such luck",
+        "!panic: the tool panicked: no such luck",
         "!fail: disk full",
         "!wait: the tool took longer than 9s and was stopped; its outcome is unknown: it may have been \
-         done. Do not call it again for the same purpose before you know that it was not",
+         done. Do not call it again for the same purpose until you know that it was not done",
     ];
     assert_eq!(host.tool_answers(), answers);
 }
@@ -284,7 +284,7 @@ async fn a_run_of_calls_is_bounded() {
     assert_eq!(answers[128], "!add: not called: one turn may call at most 128 tools");
 }
 
-/// What a step gives would otherwise be what it was given.
+/// An empty output would pass the input of the step on as its result.
 #[tokio::test]
 async fn an_empty_answer_after_tools_is_asked_for_once_more() {
     let call = || Reply::call("add", json!({"numbers": []}));
@@ -293,7 +293,7 @@ async fn an_empty_answer_after_tools_is_asked_for_once_more() {
     let output = Host::new().run(&agent, "go").await.unwrap();
     assert_eq!(output.content, Content::from("It is 0."));
     let last = model.requests()[2].messages.last().unwrap().text();
-    assert_eq!(last, "Your answer was empty. Answer now, with what you have found out or done.");
+    assert_eq!(last, "Your answer was empty. Answer now with what you found out or did.");
 
     let model = ScriptedModel::new([call(), Reply::text(""), Reply::text("")]);
     let agent = on(&model).tool(add()).build().unwrap();
@@ -301,7 +301,7 @@ async fn an_empty_answer_after_tools_is_asked_for_once_more() {
     assert!(error.data.message.ends_with("ended its turn without an answer"), "{error:?}");
 }
 
-/// What the provider itself calls broken is not carried out.
+/// Calls of an answer that the provider itself marks as broken are not executed.
 #[tokio::test]
 async fn calls_of_an_answer_that_did_not_end_well_are_not_made() {
     let other = |reason: &str| StopReason::Other(reason.to_owned());
@@ -322,7 +322,7 @@ async fn calls_of_an_answer_that_did_not_end_well_are_not_made() {
     let nothing = Reply::text("I look it up.").with_stop(StopReason::ToolCalls);
     let agent = on(&ScriptedModel::new([nothing])).tool(add()).build().unwrap();
     let error = Host::new().run(&agent, "go").await.unwrap_err();
-    assert!(error.data.message.ends_with("and called none"), "{error:?}");
+    assert!(error.data.message.ends_with("but called none"), "{error:?}");
 }
 
 #[tokio::test]
@@ -343,12 +343,7 @@ async fn calls_that_people_must_allow_are_asked_for_together_and_then_made() {
     host.run(&agent, "add").await.unwrap();
     assert_eq!(
         host.tool_answers(),
-        [
-            "add: 3",
-            "add: 13",
-            "wait: waited 0",
-            "!add: a person did not allow this call: not today"
-        ]
+        ["add: 3", "add: 13", "wait: waited 0", "!add: a person rejected this call: not today"]
     );
     let asked = host.asked.lock().unwrap();
     let ids: Vec<&str> = asked.iter().map(|asked| &*asked.id).collect();
@@ -360,7 +355,7 @@ async fn calls_that_people_must_allow_are_asked_for_together_and_then_made() {
 async fn only_tools_that_are_there_can_be_confirmed() {
     let model = ScriptedModel::new(["-"]);
     let error = on(&model).requires_confirmation("delete").build().unwrap_err();
-    assert!(error.to_string().contains("calls of `delete` are to be confirmed"), "{error}");
+    assert!(error.to_string().contains("`requires_confirmation` names `delete`"), "{error}");
     let agent = on(&model).tool(add()).requires_confirmation("add").build();
     assert!(agent.is_ok());
 }

@@ -1,4 +1,4 @@
-//! What of an agent is compared when a run is taken up.
+//! The content of an agent that is compared when a run is resumed.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -24,7 +24,7 @@ fn tool(description: &str) -> FunctionTool {
     FunctionTool::new("search", description, |_: Query| async { "nothing" })
 }
 
-/// What differs between these two.
+/// Returns the differences between two agents.
 fn told(before: AgentBuilder, now: AgentBuilder) -> Vec<String> {
     let [before, now] = [before, now].map(|agent| agent.build().unwrap().fingerprint());
     before.differences(&now).map(|difference| difference.to_string()).collect()

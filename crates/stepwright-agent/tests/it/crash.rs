@@ -1,4 +1,4 @@
-//! What a crash costs: nothing that is recorded is done twice.
+//! Crashes: recorded work is not repeated.
 
 use crate::host::{Host, on};
 use schemars::JsonSchema;
@@ -20,7 +20,7 @@ struct Look {
 
 type Fact = (StepPath, EventKind);
 
-/// How often each word was looked up.
+/// The number of lookups of each word.
 type Counts = Arc<Mutex<BTreeMap<String, usize>>>;
 
 /// An agent that looks up several words in two turns, one of which is not there.

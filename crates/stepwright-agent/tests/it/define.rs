@@ -1,4 +1,4 @@
-//! What can be defined, and what is told of mistakes.
+//! Definitions of agents, and their mistakes.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -105,8 +105,8 @@ fn every_mistake_of_a_definition_is_told() {
   - tool `look up` needs a name of 1 to 64 letters, digits, `_` and `-`
   - `max_turns` is 5000; set 1 to 1000
   - `tool_concurrency` is 0; set 1 to 256
-  - `tool_timeout` is zero; set how long to wait
-  - `idle_timeout` is zero; set how long to wait",
+  - `tool_timeout` must be greater than zero
+  - `idle_timeout` must be greater than zero",
     );
     let one = Agent::builder("").model(ScriptedModel::new(["hi"])).unwrap().build().unwrap_err();
     assert!(one.to_string().starts_with("agent ``: "), "{one}");

@@ -28,7 +28,7 @@ impl Clock for TokioClock {
     }
 }
 
-/// What was recorded when the clock began to run.
+/// Returns a recorded fact, at the start of the clock.
 fn event((sequence, (path, kind)): (usize, (StepPath, EventKind))) -> Event {
     let run = RunId::new("r-1").unwrap();
     Event { sequence: sequence as u64, delta: 0, time: Timestamp(0), run, path, kind }
@@ -41,9 +41,9 @@ pub(crate) struct Host {
     past: Vec<Event>,
     calls: Mutex<Calls>,
     events: Mutex<Vec<(StepPath, EventKind)>>,
-    /// How many facts can be recorded before the journal is lost.
+    /// The number of facts that can be recorded before the journal is lost.
     room: usize,
-    /// What is answered to what, and what was asked.
+    /// The answers by requirement id, and the requirements so far.
     answers: Mutex<Vec<(String, Answer)>>,
     pub(crate) asked: Mutex<Vec<Requirement>>,
 }
@@ -89,17 +89,17 @@ impl Host {
         StepContext::new("step".into(), 1, self.clone())
     }
 
-    /// What was recorded and shown here, in order.
+    /// Returns the events recorded and shown here, in order.
     pub(crate) fn events(&self) -> Vec<EventKind> {
         self.events.lock().unwrap().iter().map(|(_, kind)| kind.clone()).collect()
     }
 
-    /// What was recorded here, with the addresses.
+    /// Returns the facts recorded here, with their paths.
     pub(crate) fn journal(&self) -> Vec<(StepPath, EventKind)> {
         self.events.lock().unwrap().iter().filter(|(_, kind)| kind.is_fact()).cloned().collect()
     }
 
-    /// What was recorded here.
+    /// Returns the facts recorded here.
     pub(crate) fn facts(&self) -> Vec<EventKind> {
         self.events().into_iter().filter(EventKind::is_fact).collect()
     }
@@ -109,7 +109,7 @@ impl Host {
         self.facts().iter().map(EventKind::name).collect()
     }
 
-    /// What tools answered, with a `!` before failures.
+    /// Returns the results of tools, with a `!` before failures.
     pub(crate) fn tool_answers(&self) -> Vec<String> {
         let answer = |fact: EventKind| match fact {
             EventKind::ToolCallCompleted { tool } => Some(format!("{}: {}", tool.name, tool.text)),
@@ -179,7 +179,7 @@ impl StepHost for Host {
         let answers = self.answers.lock().unwrap();
         let answer = answers.iter().find(|(id, _)| **id == *requirement.id);
         let answer = answer.map(|(_, answer)| answer.clone());
-        let answer = answer.ok_or_else(|| StepError::terminal("nobody is there"));
+        let answer = answer.ok_or_else(|| StepError::terminal("no answer was prepared"));
         self.asked.lock().unwrap().push(requirement);
         Box::pin(std::future::ready(answer))
     }

@@ -56,8 +56,9 @@ async fn an_answer_that_does_not_fit_is_asked_for_once_more() {
     assert_eq!(
         told[2],
         Message::user(
-            "That answer is not of the shape that is asked for: at `people`: invalid type: string \
-             \"many\", expected u64. Answer again, with nothing but JSON that fits the schema."
+            "Your answer does not match the required schema: at `people`: invalid type: string \
+             \"many\", expected u64. Answer again with JSON that matches the schema, and nothing \
+             else."
         )
     );
 }
@@ -79,7 +80,7 @@ async fn a_correction_is_a_turn_like_any_other() {
     let model = ScriptedModel::new(["no", BERGEN]);
     let agent = on(&model).output::<City>().max_turns(1).build().unwrap();
     let error = Host::new().run(&agent, "Bergen").await.unwrap_err();
-    assert!(error.data.message.contains("not of the shape"), "{error:?}");
+    assert!(error.data.message.contains("does not match the output schema"), "{error:?}");
     assert_eq!(model.requests().len(), 1);
 }
 

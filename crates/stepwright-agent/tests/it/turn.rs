@@ -19,7 +19,7 @@ use stepwright_core::{
 };
 use stepwright_testing::model::{NOTICE, Reply, ScriptedModel};
 
-/// How a run fails whose model gives this one reply.
+/// Returns the error of a run whose model gives this one reply.
 async fn failure(reply: Reply) -> StepError {
     let agent = on(&ScriptedModel::new([reply])).build().unwrap();
     let host = Host::new();
@@ -135,7 +135,7 @@ async fn an_answer_that_is_cut_off_is_an_error() {
 #[tokio::test]
 async fn a_refusal_and_an_empty_answer_are_errors() {
     let error = failure(Reply::text("I cannot.").with_stop(StopReason::Refused)).await;
-    assert!(error.data.message.ends_with("would not answer: I cannot."), "{error}");
+    assert!(error.data.message.ends_with("refused to answer: I cannot."), "{error}");
     assert!(!error.data.retryable);
     let error = failure(Reply::text("")).await;
     assert!(error.data.message.contains("without an answer"), "{error}");
@@ -252,7 +252,7 @@ async fn a_model_that_is_busy_is_asked_again_and_that_is_shown() {
     assert_eq!(host.fact_names(), [&["RunStarted"][..], &request, &["RunCompleted"]].concat());
 }
 
-/// What failed requests consumed is in their facts; the last one fails with its agent.
+/// The usage of failed requests is in their facts; the last request fails with its agent.
 #[tokio::test(start_paused = true)]
 async fn what_failed_requests_consumed_is_recorded() {
     let spent = |input| Usage { input_tokens: Some(input), ..Usage::default() };

@@ -122,7 +122,7 @@ fn ctrl_c_clears_what_is_being_typed() {
     person.types(CTRL_C);
     person.sees_prompts(2);
     person.types(CTRL_C);
-    person.sees("Ctrl-D or /exit leaves");
+    person.sees("Ctrl-D or /exit quits");
     person.sees_prompts(3);
     person.types("Ada\r");
     person.sees("Hello Ada!");
@@ -154,7 +154,7 @@ fn commands_do_what_they_say() {
     obeys("/events on", "every event is shown");
     obeys("/retry", "completed greet");
     obeys("/events off", "events are not shown");
-    obeys("/hisotry", "error: there is no command `/hisotry`; is it `/history`?");
+    obeys("/hisotry", "error: there is no command `/hisotry`; did you mean `/history`?");
     obeys("//Ada", "Hello /Ada!");
     obeys("/session s-2", "session s-2 · 0 runs so far");
     obeys("/session s-1", "session s-1 · 4 runs so far");

@@ -362,7 +362,7 @@ fn samples() -> Vec<Event> {
         E::ReasoningContentDelta { reasoning_content: "They ask for ".into() },
         E::ModelRequestCompleted {
             turn: 1,
-            answer: Box::new(AssistantTurn {
+            answer: Arc::new(AssistantTurn {
                 parts: vec![
                     Part::Reasoning { text: "They ask for a year.".into() },
                     Part::Text { text: "The bridge was opened in 1932.".into() },

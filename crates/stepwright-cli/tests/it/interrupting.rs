@@ -246,7 +246,7 @@ fn a_person_at_a_terminal_says_what_came_of_a_command() {
         person.sees("Was `deploy` done?");
         person.waits_until(|screen| screen.trim_end().ends_with("d/r/f ›"));
         person.types("what\r");
-        person.sees("if it was done");
+        person.sees("type `d` if it was done");
         person.waits_until(|screen| screen.trim_end().ends_with("d/r/f ›"));
         person.types(typed);
         person.sees(output);

@@ -383,7 +383,7 @@ pub enum EventKind {
         /// Which turn of the conversation, from 1.
         turn: u32,
         /// The answer.
-        answer: Box<AssistantTurn>,
+        answer: Arc<AssistantTurn>,
         /// Why the model stopped.
         stop: StopReason,
         /// What it consumed.

@@ -29,7 +29,7 @@ impl Fold {
                 let more = self.slot(event)?.more();
                 more.usage += *usage;
                 if let Some(run) = more.runs.last_mut() {
-                    run.turns.push(Turn::Model((**answer).clone()));
+                    run.turns.push(Turn::Model(answer.clone()));
                     run.usage += *usage;
                 }
                 if let Some(metrics) = self.metrics_mut() {

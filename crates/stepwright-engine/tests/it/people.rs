@@ -266,7 +266,7 @@ async fn what_a_step_has_consumed_is_told_while_it_waits() {
     let order = Step::new("order", |cx: StepContext| async move {
         if cx.past().is_empty() {
             cx.record(EventKind::ModelRequestStarted { turn: 1 }).await?;
-            let answer = Box::new(AssistantTurn::text_only("How much?"));
+            let answer = std::sync::Arc::new(AssistantTurn::text_only("How much?"));
             let usage = Usage { input_tokens: Some(10), ..Usage::default() };
             let stop = StopReason::EndTurn;
             let warning = None;

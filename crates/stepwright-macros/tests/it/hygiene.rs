@@ -1,4 +1,4 @@
-//! What a program calls its own things is no concern of `#[tool]`.
+//! Names in the surrounding program do not affect `#[tool]`.
 
 #![allow(dead_code, reason = "these names only stand in the way")]
 

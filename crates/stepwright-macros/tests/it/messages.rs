@@ -1,5 +1,4 @@
-//! What the compiler says about functions that cannot be tools: its first lines must say what to
-//! do.
+//! Compiler errors for functions that cannot be tools: their first lines must say what to do.
 
 use std::process::Command;
 

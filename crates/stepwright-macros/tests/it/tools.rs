@@ -1,4 +1,4 @@
-//! What becomes of a function.
+//! Tools generated from functions.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What cannot be told to a model, and what is no tool.
+//! Results that no tool can return, and values that are not tools.
 
 use stepwright_agent::{Agent, tool};
 

@@ -1,36 +1,36 @@
-//! The fields of a form, and what is typed into them.
+//! The fields of a form, and parsing what is typed into them.
 
 use crate::waiting::value_of;
 use serde_json::{Map, Value, json};
 use stepwright_core::form::mistakes;
 
-/// One property of an object.
+/// A property of the form's object.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) description: Option<String>,
     pub(crate) required: bool,
-    /// What counts if nothing is typed.
+    /// The value of an empty input.
     pub(crate) default: Option<Value>,
     schema: Value,
-    /// Where `$ref` leads.
+    /// The targets of `$ref`.
     definitions: Map<String, Value>,
 }
 
-/// How a value is typed.
+/// The syntax in which a value is typed.
 #[derive(Clone, Debug, PartialEq)]
-enum Way {
+enum InputKind {
     Text,
     Number,
     YesOrNo,
-    /// One of these.
+    /// One of these values.
     Choice(Vec<Value>),
-    /// Several texts, numbers or choices.
+    /// A list of texts, numbers or choices.
     List(Box<Self>),
     Json,
 }
 
-/// The fields that a schema asks for. `None` if it asks for something else than an object.
+/// Returns the fields of a form. `None` if the schema does not describe an object.
 pub(crate) fn fields(schema: &Value) -> Option<Vec<Field>> {
     let root = resolved(schema, schema);
     let properties = root["properties"].as_object().filter(|properties| !properties.is_empty())?;
@@ -52,7 +52,7 @@ pub(crate) fn fields(schema: &Value) -> Option<Vec<Field>> {
     Some(properties.iter().map(field).collect())
 }
 
-/// A schema of its own as a field: what it asks for has no name.
+/// Returns an unnamed field for a schema that does not describe an object.
 pub(crate) fn single(schema: &Value) -> Field {
     Field {
         name: String::new(),
@@ -71,7 +71,7 @@ fn definitions(schema: &Value) -> Map<String, Value> {
     known.collect()
 }
 
-/// How deep a value may be described before it is typed as JSON: references may go in circles.
+/// The deepest nesting followed before a value is typed as JSON: references may be circular.
 const DEPTH_MAX: usize = 16;
 
 fn resolved<'s>(root: &'s Value, mut schema: &'s Value) -> &'s Value {
@@ -85,24 +85,26 @@ fn resolved<'s>(root: &'s Value, mut schema: &'s Value) -> &'s Value {
     schema
 }
 
-fn way(root: &Value, schema: &Value, depth: usize) -> Way {
+fn input_kind(root: &Value, schema: &Value, depth: usize) -> InputKind {
     if depth > DEPTH_MAX {
-        return Way::Json;
+        return InputKind::Json;
     }
     let schema = resolved(root, schema);
     if let Some(choices) = schema["enum"].as_array() {
-        return Way::Choice(choices.iter().filter(|choice| !choice.is_null()).cloned().collect());
+        return InputKind::Choice(
+            choices.iter().filter(|choice| !choice.is_null()).cloned().collect(),
+        );
     }
     for keyword in ["anyOf", "oneOf"] {
         let Some(ways) = schema[keyword].as_array() else { continue };
-        // Something, or nothing.
+        // An optional value.
         let ways: Vec<&Value> = ways.iter().filter(|way| way["type"] != "null").collect();
         return match ways[..] {
-            [only] => way(root, only, depth + 1),
+            [only] => input_kind(root, only, depth + 1),
             _ if ways.iter().all(|way| way.get("const").is_some()) => {
-                Way::Choice(ways.iter().map(|way| way["const"].clone()).collect())
+                InputKind::Choice(ways.iter().map(|way| way["const"].clone()).collect())
             }
-            _ => Way::Json,
+            _ => InputKind::Json,
         };
     }
     let name = match &schema["type"] {
@@ -117,34 +119,34 @@ fn way(root: &Value, schema: &Value, depth: usize) -> Way {
         _ => "",
     };
     match name {
-        "string" => Way::Text,
-        "integer" | "number" => Way::Number,
-        "boolean" => Way::YesOrNo,
-        "array" => match way(root, &schema["items"], depth + 1) {
-            Way::Json | Way::List(_) | Way::YesOrNo => Way::Json,
-            items => Way::List(Box::new(items)),
+        "string" => InputKind::Text,
+        "integer" | "number" => InputKind::Number,
+        "boolean" => InputKind::YesOrNo,
+        "array" => match input_kind(root, &schema["items"], depth + 1) {
+            InputKind::Json | InputKind::List(_) | InputKind::YesOrNo => InputKind::Json,
+            items => InputKind::List(Box::new(items)),
         },
-        _ => Way::Json,
+        _ => InputKind::Json,
     }
 }
 
 impl Field {
-    fn way(&self) -> Way {
+    fn input_kind(&self) -> InputKind {
         let mut root = self.definitions.clone();
         root.insert("of".to_owned(), self.schema.clone());
         let root = Value::Object(root);
-        way(&root, &root["of"], 0)
+        input_kind(&root, &root["of"], 0)
     }
 
-    /// What can be typed.
+    /// Returns a description of the accepted input.
     pub(crate) fn takes(&self) -> String {
-        takes(&self.way())
+        takes(&self.input_kind())
     }
 
-    /// What was typed, as a value. `None` if it is left out.
+    /// Parses an input. Returns `None` if an optional field is left empty.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Returns what is wrong with the input.
     pub(crate) fn read(&self, typed: &str) -> Result<Option<Value>, String> {
         let trimmed = typed.trim();
         if trimmed.is_empty() {
@@ -152,10 +154,10 @@ impl Field {
                 Some(default) => Ok(Some(default.clone())),
                 None if !self.required => Ok(None),
                 None if self.fits(&Value::Null) => Ok(Some(Value::Null)),
-                None => Err(format!("it is needed: {}", self.takes())),
+                None => Err(format!("a value is required: {}", self.takes())),
             };
         }
-        let value = read(&self.way(), typed)?;
+        let value = read(&self.input_kind(), typed)?;
         match self.mistakes(&value) {
             found if found.is_empty() => Ok(Some(value)),
             found => Err(found.join("; ")),
@@ -174,41 +176,43 @@ impl Field {
     }
 }
 
-fn takes(way: &Way) -> String {
-    match way {
-        Way::Text => "a text".to_owned(),
-        Way::Number => "a number".to_owned(),
-        Way::YesOrNo => "y or n".to_owned(),
-        Way::Choice(choices) => choices.iter().map(value_of).collect::<Vec<_>>().join(", "),
-        Way::List(items) => match &**items {
-            Way::Number => "numbers, with commas".to_owned(),
-            items @ Way::Choice(_) => format!("several of {}, with commas", takes(items)),
-            _ => "texts, with commas".to_owned(),
+fn takes(kind: &InputKind) -> String {
+    match kind {
+        InputKind::Text => "a text".to_owned(),
+        InputKind::Number => "a number".to_owned(),
+        InputKind::YesOrNo => "y or n".to_owned(),
+        InputKind::Choice(choices) => choices.iter().map(value_of).collect::<Vec<_>>().join(", "),
+        InputKind::List(items) => match &**items {
+            InputKind::Number => "numbers, separated by commas".to_owned(),
+            items @ InputKind::Choice(_) => {
+                format!("several of {}, separated by commas", takes(items))
+            }
+            _ => "texts, separated by commas".to_owned(),
         },
-        Way::Json => "JSON".to_owned(),
+        InputKind::Json => "JSON".to_owned(),
     }
 }
 
-fn read(way: &Way, typed: &str) -> Result<Value, String> {
+fn read(kind: &InputKind, typed: &str) -> Result<Value, String> {
     let trimmed = typed.trim();
-    match way {
-        Way::Text if trimmed == "\"\"" => Ok("".into()),
-        Way::Text => Ok(typed.into()),
-        Way::Number => match stepwright_core::json::parse(trimmed) {
+    match kind {
+        InputKind::Text if trimmed == "\"\"" => Ok("".into()),
+        InputKind::Text => Ok(typed.into()),
+        InputKind::Number => match stepwright_core::json::parse(trimmed) {
             Ok(value) if value.is_number() => Ok(value),
-            _ => Err(format!("{trimmed:?} is no number")),
+            _ => Err(format!("{trimmed:?} is not a number")),
         },
-        Way::YesOrNo => match trimmed.to_lowercase().as_str() {
+        InputKind::YesOrNo => match trimmed.to_lowercase().as_str() {
             "y" | "yes" | "true" => Ok(true.into()),
             "n" | "no" | "false" => Ok(false.into()),
             _ => Err("type `y` or `n`".to_owned()),
         },
-        Way::Choice(choices) => choice(choices, trimmed),
-        Way::List(_) if trimmed.starts_with('[') => parsed(trimmed),
-        Way::List(items) => {
+        InputKind::Choice(choices) => choice(choices, trimmed),
+        InputKind::List(_) if trimmed.starts_with('[') => parsed(trimmed),
+        InputKind::List(items) => {
             trimmed.split(',').map(|item| read(items, item.trim())).collect::<Result<Value, _>>()
         }
-        Way::Json => parsed(trimmed),
+        InputKind::Json => parsed(trimmed),
     }
 }
 
@@ -228,15 +232,15 @@ fn choice(choices: &[Value], typed: &str) -> Result<Value, String> {
     };
     match choices.iter().find(is).or(only) {
         Some(choice) => Ok(choice.clone()),
-        None => Err(format!("it is one of {}", takes(&Way::Choice(choices.to_vec())))),
+        None => Err(format!("must be one of {}", takes(&InputKind::Choice(choices.to_vec())))),
     }
 }
 
 fn parsed(typed: &str) -> Result<Value, String> {
-    stepwright_core::json::parse(typed).map_err(|error| format!("this is no JSON: {error}"))
+    stepwright_core::json::parse(typed).map_err(|error| format!("invalid JSON: {error}"))
 }
 
-/// What was typed where anything can be: JSON, or a text.
+/// Parses an input of any type: JSON, or otherwise a text.
 pub(crate) fn anything(typed: &str) -> Value {
     stepwright_core::json::parse(typed.trim()).unwrap_or_else(|_| typed.into())
 }
@@ -273,13 +277,13 @@ mod tests {
             assert_eq!(read(&of(property.clone()), typed), Ok(Some(expected)), "{property}");
         }
         for (property, typed, expected) in [
-            (json!({ "type": "string" }), "", "it is needed: a text"),
+            (json!({ "type": "string" }), "", "a value is required: a text"),
             (json!({ "type": "integer", "maximum": 9 }), "10", "`x` must be at most 9"),
             (json!({ "type": "integer" }), "1.5", "`x` must be an integer, and is a number"),
-            (json!({ "type": "number" }), "many", "\"many\" is no number"),
+            (json!({ "type": "number" }), "many", "\"many\" is not a number"),
             (json!({ "type": "boolean" }), "perhaps", "type `y` or `n`"),
-            (json!({ "enum": ["plain", "formal"] }), "loud", "it is one of plain, formal"),
-            (json!({ "enum": ["aa", "ab"] }), "a", "it is one of aa, ab"),
+            (json!({ "enum": ["plain", "formal"] }), "loud", "must be one of plain, formal"),
+            (json!({ "enum": ["aa", "ab"] }), "a", "must be one of aa, ab"),
         ] {
             assert_eq!(read(&of(property), typed).unwrap_err(), expected);
         }

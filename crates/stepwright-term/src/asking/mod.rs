@@ -1,27 +1,27 @@
-//! Asks whoever sits at the terminal what a paused run waits for.
+//! Prompts for the answers to the pending requests of a paused run.
 
+mod continuation;
 mod editor;
 mod form;
-mod going_on;
 mod question;
 
+pub(crate) use continuation::Continuation;
 pub(crate) use form::fields;
-pub(crate) use going_on::GoingOn;
 
 use crate::display::Display;
-use crate::look::Style;
-use crate::prompt::{History, Prompt, Source};
+use crate::options::Style;
+use crate::prompt::{LineHistory, LineSource, Prompt};
 use crate::terminal::Terminal;
-use question::{Question, Why};
+use question::{NoAnswer, Question};
 use std::fmt;
 use std::io::{BufReader, IsTerminal as _, Read, Write};
 use stepwright_core::{Answer, Error, Requirement};
 
-/// Somebody who can be asked what a paused run waits for.
+/// Prompts a person for the answers to pending requests.
 ///
-/// Each question is shown with all that is to be known, and asked until the answer fits. `/later`
-/// leaves one question open, `/reject` says no to what has no other no, and Ctrl-C or Ctrl-D leave
-/// everything as it is.
+/// Each question is shown with everything needed to answer it, and repeated until the answer is
+/// valid. `/later` skips a question, `/reject` rejects where the question has no other way to say
+/// no, and Ctrl-C or Ctrl-D quits and leaves the run as it is.
 ///
 /// ```
 /// use stepwright_core::{Answer, HumanReview};
@@ -33,9 +33,9 @@ use stepwright_core::{Answer, Error, Requirement};
 /// let workflow =
 ///     Workflow::builder("News").step(Step::new("publish", publish).human_review(review)).build()?;
 /// let paused = workflow.run("ants").await?;
-/// // `Asker::at_terminal()` is somebody who types; this is a script.
+/// // `Asker::at_terminal()` prompts a person; here a script answers.
 /// let mut asker = Asker::of("y\n".as_bytes(), std::io::sink(), Terminal::none())?;
-/// let answers = asker.ask(&paused.requirements).await?.expect("nobody has left");
+/// let answers = asker.ask(&paused.requirements).await?.expect("the script answers");
 /// assert_eq!(answers, [("publish!confirm".to_owned(), Answer::Approve)]);
 /// let output = workflow.continue_run(&paused.run_id, answers).await?;
 /// assert_eq!(output.content.text(), "published: ants");
@@ -47,10 +47,11 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Whoever sits at the terminal of this process. Nobody, unless stdin and stdout both are one.
+    /// Creates an asker for the terminal of this process. Returns `None` unless stdin and stdout
+    /// are both a terminal.
     ///
     /// # Errors
-    /// If the terminal cannot be used.
+    /// Returns an error if the terminal cannot be used.
     pub fn at_terminal() -> Result<Option<Self>, Error> {
         if !is_attended() {
             return Ok(None);
@@ -60,26 +61,26 @@ impl Asker {
         Ok(Some(Self { display, prompt: prompt(terminal.color)? }))
     }
 
-    /// Somebody whose answers are read from here, a line each, and who is asked there: at the
-    /// other end of a connection, or in a test. What was read is written too.
+    /// Creates an asker that reads answers from `lines`, one per line, and writes its questions to
+    /// `out`: for the other end of a connection, or for tests. The lines it reads are written too.
     ///
     /// # Errors
-    /// If there cannot be a thread that reads.
+    /// Returns an error if the thread that reads cannot start.
     pub fn of(
         lines: impl Read + Send + 'static,
         out: impl Write + Send + 'static,
         terminal: Terminal,
     ) -> Result<Self, Error> {
         let style = if terminal.attended { Style::Panels } else { Style::Plain };
-        let prompt = Prompt::new(Source::Lines(Box::new(BufReader::new(lines))))?;
+        let prompt = Prompt::new(LineSource::Lines(Box::new(BufReader::new(lines))))?;
         Ok(Self { display: Display::new(out, terminal, style), prompt })
     }
 
-    /// Asks what is open, one after the other. Gives nothing if whoever is asked leaves, or puts
-    /// everything off: the run stays as it is then.
+    /// Asks the pending requests one after the other. Returns `None` if the user quits or skips all
+    /// of them; the run then stays as it is.
     ///
     /// # Errors
-    /// If nothing can be read or written.
+    /// Returns an error if the input or output fails.
     pub async fn ask(
         &mut self,
         open: &[Requirement],
@@ -98,8 +99,8 @@ impl fmt::Debug for Asker {
     }
 }
 
-/// Asks whoever sits at the terminal what is open: see [`Asker`]. Gives nothing, at once, if nobody
-/// does.
+/// Asks the pending requests at the terminal of this process: see [`Asker`]. Returns `None` at once
+/// if there is no terminal.
 ///
 /// ```
 /// # use stepwright_engine::Workflow;
@@ -117,7 +118,7 @@ impl fmt::Debug for Asker {
 /// ```
 ///
 /// # Errors
-/// If the terminal cannot be used.
+/// Returns an error if the terminal cannot be used.
 pub async fn answer_inline(open: &[Requirement]) -> Result<Option<Vec<(String, Answer)>>, Error> {
     match Asker::at_terminal()? {
         Some(mut asker) => asker.ask(open).await,
@@ -125,18 +126,18 @@ pub async fn answer_inline(open: &[Requirement]) -> Result<Option<Vec<(String, A
     }
 }
 
-/// Whether somebody sits at the terminal of this process.
+/// Returns `true` if stdin and stdout are both a terminal.
 pub(crate) fn is_attended() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// Where answers are typed. They are not remembered: they are about one run.
+/// Creates the prompt for answers. It has no history, because answers are about one run.
 pub(crate) fn prompt(color: bool) -> Result<Prompt, Error> {
     let completes = question::COMMANDS.map(str::to_owned).to_vec();
-    Prompt::new(Source::Terminal { history: History::Nothing, completes, color })
+    Prompt::new(LineSource::Terminal { history: LineHistory::Nothing, completes, color })
 }
 
-/// Asks what is open, one after the other.
+/// Asks the pending requests one after the other.
 pub(crate) async fn ask(
     display: &mut Display,
     prompt: &Prompt,
@@ -147,12 +148,12 @@ pub(crate) async fn ask(
         let answer = Question { display, prompt, requirement }.answer().await;
         match answer {
             Ok(answer) => answers.push((requirement.id.to_string(), answer)),
-            Err(Why::Later) => {}
-            Err(Why::Left) => {
+            Err(NoAnswer::Skipped) => {}
+            Err(NoAnswer::Quit) => {
                 display.answered();
                 return Ok(None);
             }
-            Err(Why::Failed(error)) => return Err(error),
+            Err(NoAnswer::Failed(error)) => return Err(error),
         }
     }
     display.answered();

@@ -1,4 +1,4 @@
-//! One question, asked until the answer fits.
+//! Asks one question until the answer is valid.
 
 use super::editor;
 use super::form::{self, Field, fields};
@@ -12,7 +12,7 @@ use stepwright_core::message::Arguments;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{Answer, Content, Error, Requirement};
 
-/// What can be typed at every question.
+/// The commands accepted at every question.
 pub(super) const COMMANDS: [&str; 2] = ["/later", "/reject"];
 
 pub(super) struct Question<'a> {
@@ -21,33 +21,33 @@ pub(super) struct Question<'a> {
     pub(super) requirement: &'a Requirement,
 }
 
-/// Why there is no answer.
+/// The reason there is no answer.
 #[derive(Debug)]
-pub(super) enum Why {
-    /// It is put off.
-    Later,
-    /// Whoever was asked has left.
-    Left,
+pub(super) enum NoAnswer {
+    /// The question was skipped.
+    Skipped,
+    /// The user quit.
+    Quit,
     Failed(Error),
 }
 
-/// What was typed.
-enum Said {
-    This(String),
-    /// No, with or without a reason.
-    Rejected(String),
+/// An input at the prompt.
+enum Input {
+    Text(String),
+    /// A rejection, with or without a reason.
+    Rejection(String),
 }
 
-/// What is said of something that was shown.
-enum Verdict {
+/// A decision about content that was shown.
+enum ReviewDecision {
     Yes,
     No(Option<Arc<str>>),
     Edit,
 }
 
 impl Question<'_> {
-    /// Asks until there is an answer that fits.
-    pub(super) async fn answer(&mut self) -> Result<Answer, Why> {
+    /// Asks until there is a valid answer.
+    pub(super) async fn answer(&mut self) -> Result<Answer, NoAnswer> {
         self.display.question(self.requirement, hint(self.requirement));
         loop {
             let answer = self.any_answer().await?;
@@ -58,14 +58,14 @@ impl Question<'_> {
         }
     }
 
-    async fn any_answer(&mut self) -> Result<Answer, Why> {
+    async fn any_answer(&mut self) -> Result<Answer, NoAnswer> {
         use RequirementKind as K;
         let requirement = self.requirement;
         match &requirement.kind {
             K::UserInput { schema } | K::Wait { schema: Some(schema) } => self.form(schema).await,
             K::Wait { schema: None } => match self.line("› ", "").await? {
-                Said::This(typed) => Ok(Answer::submit(form::anything(&typed))),
-                Said::Rejected(why) => self.rejected(why, "why").await,
+                Input::Text(typed) => Ok(Answer::submit(form::anything(&typed))),
+                Input::Rejection(why) => self.rejected(why, "why").await,
             },
             K::RouteSelection { choices, multiple } => self.route(choices, *multiple).await,
             K::OutputReview { output, .. } => self.review(&output.content).await,
@@ -74,17 +74,17 @@ impl Question<'_> {
             K::ErrorDecision { retries, .. } => self.decision(*retries).await,
             K::Interrupted { .. } => self.interrupted().await,
             _ => match self.verdict("y/n › ", "why").await? {
-                Verdict::No(feedback) => Ok(Answer::Reject { feedback }),
+                ReviewDecision::No(feedback) => Ok(Answer::Reject { feedback }),
                 _ => Ok(Answer::Approve),
             },
         }
     }
 
-    /// What is typed, unless it says that there will be no answer now.
-    async fn line(&mut self, prompt: &str, initial: &str) -> Result<Said, Why> {
-        let typed = match self.prompt.edit(prompt, initial).await.map_err(Why::Failed)? {
+    /// Reads a line and handles the commands.
+    async fn line(&mut self, prompt: &str, initial: &str) -> Result<Input, NoAnswer> {
+        let typed = match self.prompt.edit(prompt, initial).await.map_err(NoAnswer::Failed)? {
             Typed::Line(line) => line,
-            Typed::Interrupted { .. } | Typed::End => return Err(Why::Left),
+            Typed::Interrupted { .. } | Typed::End => return Err(NoAnswer::Quit),
         };
         if !self.prompt.echoes {
             self.display.wrapped(&format!("{prompt}{typed}"));
@@ -92,24 +92,24 @@ impl Question<'_> {
         let trimmed = typed.trim();
         let (word, rest) = trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, ""));
         Ok(match word {
-            "/later" if rest.is_empty() => return Err(Why::Later),
-            "/reject" => Said::Rejected(rest.trim().to_owned()),
-            // A text that begins like a command.
-            "//later" | "//reject" => Said::This(trimmed[1..].to_owned()),
-            _ => Said::This(typed),
+            "/later" if rest.is_empty() => return Err(NoAnswer::Skipped),
+            "/reject" => Input::Rejection(rest.trim().to_owned()),
+            // A doubled slash escapes a text that starts like a command.
+            "//later" | "//reject" => Input::Text(trimmed[1..].to_owned()),
+            _ => Input::Text(typed),
         })
     }
 
-    /// No, and why: asked if it was not said.
-    async fn rejected(&mut self, why: String, asks: &str) -> Result<Answer, Why> {
+    /// Rejects the request, asking for the reason if none was given.
+    async fn rejected(&mut self, why: String, asks: &str) -> Result<Answer, NoAnswer> {
         self.feedback(why, asks).await.map(|feedback| Answer::Reject { feedback })
     }
 
-    async fn feedback(&mut self, why: String, asks: &str) -> Result<Option<Arc<str>>, Why> {
+    async fn feedback(&mut self, why: String, asks: &str) -> Result<Option<Arc<str>>, NoAnswer> {
         let why = match why {
             why if why.is_empty() => match self.line(&format!("{asks} (or Enter) › "), "").await?
             {
-                Said::This(why) | Said::Rejected(why) => why,
+                Input::Text(why) | Input::Rejection(why) => why,
             },
             why => why,
         };
@@ -117,35 +117,37 @@ impl Question<'_> {
         Ok((!why.is_empty()).then(|| why.into()))
     }
 
-    /// Yes, no, or another way.
-    async fn verdict(&mut self, prompt: &str, asks: &str) -> Result<Verdict, Why> {
+    /// Reads yes, no or edit.
+    async fn verdict(&mut self, prompt: &str, asks: &str) -> Result<ReviewDecision, NoAnswer> {
         let edits = self.requirement.answers().contains(&"edit");
         loop {
             let typed = match self.line(prompt, "").await? {
-                Said::This(typed) => typed,
-                Said::Rejected(why) => return Ok(Verdict::No(self.feedback(why, asks).await?)),
+                Input::Text(typed) => typed,
+                Input::Rejection(why) => {
+                    return Ok(ReviewDecision::No(self.feedback(why, asks).await?));
+                }
             };
             let typed = typed.trim();
             let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
             match (word.to_lowercase().as_str(), rest.trim()) {
-                ("y" | "yes" | "approve", "") => return Ok(Verdict::Yes),
+                ("y" | "yes" | "approve", "") => return Ok(ReviewDecision::Yes),
                 ("n" | "no" | "reject", why) => {
                     let why = why.to_owned();
-                    return Ok(Verdict::No(self.feedback(why, asks).await?));
+                    return Ok(ReviewDecision::No(self.feedback(why, asks).await?));
                 }
-                ("e" | "edit", "") if edits => return Ok(Verdict::Edit),
-                _ if edits => self.complain("type `y`, `n` and what should be better, or `e`"),
+                ("e" | "edit", "") if edits => return Ok(ReviewDecision::Edit),
+                _ if edits => self.complain("type `y`, `n` and feedback, or `e` to edit"),
                 _ => self.complain("type `y`, or `n` and why"),
             }
         }
     }
 
-    async fn review(&mut self, content: &Content) -> Result<Answer, Why> {
+    async fn review(&mut self, content: &Content) -> Result<Answer, NoAnswer> {
         loop {
             match self.verdict("y/n/e › ", "what should be better").await? {
-                Verdict::Yes => return Ok(Answer::Approve),
-                Verdict::No(feedback) => return Ok(Answer::Reject { feedback }),
-                Verdict::Edit => match self.edited(content).await? {
+                ReviewDecision::Yes => return Ok(Answer::Approve),
+                ReviewDecision::No(feedback) => return Ok(Answer::Reject { feedback }),
+                ReviewDecision::Edit => match self.edited(content).await? {
                     Some(content) => return Ok(Answer::Edit { content }),
                     None => self.complain("nothing was changed"),
                 },
@@ -153,7 +155,7 @@ impl Question<'_> {
         }
     }
 
-    async fn call(&mut self, arguments: &Arguments) -> Result<Answer, Why> {
+    async fn call(&mut self, arguments: &Arguments) -> Result<Answer, NoAnswer> {
         let arguments = match arguments {
             Arguments::Json(value) => Content::from(value.clone()),
             Arguments::Invalid(raw) => Content::from(raw.as_str()),
@@ -161,8 +163,8 @@ impl Question<'_> {
         self.review(&arguments).await
     }
 
-    /// What somebody makes of a text or a value. `None` if it is the same.
-    async fn edited(&mut self, content: &Content) -> Result<Option<Content>, Why> {
+    /// Lets the user edit a text or a value. Returns `None` if it was not changed.
+    async fn edited(&mut self, content: &Content) -> Result<Option<Content>, NoAnswer> {
         let is_call = matches!(self.requirement.kind, RequirementKind::ToolConfirmation { .. });
         let is_json = is_call || matches!(content, Content::Json(_));
         let before = content.pretty().into_owned();
@@ -183,13 +185,13 @@ impl Question<'_> {
                         Err(mistake) => self.complain(&mistake),
                     }
                 }
-                Err(error) => self.complain(&format!("this is no JSON: {error}")),
+                Err(error) => self.complain(&format!("invalid JSON: {error}")),
             }
         }
     }
 
-    /// A text as it is changed: in the editor of whoever sits there, or where it is typed.
-    async fn changed(&mut self, text: String, is_json: bool) -> Result<Option<String>, Why> {
+    /// Edits a text in the user's editor, or at the prompt.
+    async fn changed(&mut self, text: String, is_json: bool) -> Result<Option<String>, NoAnswer> {
         if self.prompt.echoes
             && let Some(chosen) = editor::chosen()
         {
@@ -199,19 +201,19 @@ impl Question<'_> {
                 Err(why) => self.complain(&why),
             }
         }
-        // It is drawn as it is typed, so nothing may stand in it that a terminal obeys.
+        // The prompt draws the text while it is edited, so control characters are removed first.
         match self.line("› ", &clean(&text)).await? {
-            Said::This(text) => Ok(Some(text)),
-            Said::Rejected(_) => Ok(None),
+            Input::Text(text) => Ok(Some(text)),
+            Input::Rejection(_) => Ok(None),
         }
     }
 
-    async fn route(&mut self, choices: &[Arc<str>], multiple: bool) -> Result<Answer, Why> {
+    async fn route(&mut self, choices: &[Arc<str>], multiple: bool) -> Result<Answer, NoAnswer> {
         loop {
             let prompt = if multiple { "one or several › " } else { "which › " };
             let typed = match self.line(prompt, "").await? {
-                Said::This(typed) => typed,
-                Said::Rejected(why) => return self.rejected(why, "why").await,
+                Input::Text(typed) => typed,
+                Input::Rejection(why) => return self.rejected(why, "why").await,
             };
             match chosen(choices, &typed, multiple) {
                 Ok(chosen) => return Ok(Answer::select(chosen)),
@@ -220,12 +222,12 @@ impl Question<'_> {
         }
     }
 
-    async fn decision(&mut self, retries: bool) -> Result<Answer, Why> {
+    async fn decision(&mut self, retries: bool) -> Result<Answer, NoAnswer> {
         let prompt = if retries { "r/s/f › " } else { "s/f › " };
         loop {
             let typed = match self.line(prompt, "").await? {
-                Said::This(typed) => typed,
-                Said::Rejected(why) => return self.rejected(why, "why").await,
+                Input::Text(typed) => typed,
+                Input::Rejection(why) => return self.rejected(why, "why").await,
             };
             let typed = typed.trim();
             let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
@@ -242,12 +244,12 @@ impl Question<'_> {
         }
     }
 
-    /// It was done, it was not, or it is given up.
-    async fn interrupted(&mut self) -> Result<Answer, Why> {
+    /// Reads the outcome of an interrupted effect: done, not done, or failed.
+    async fn interrupted(&mut self) -> Result<Answer, NoAnswer> {
         loop {
             let typed = match self.line("d/r/f › ", "").await? {
-                Said::This(typed) => typed,
-                Said::Rejected(why) => return self.rejected(why, "why").await,
+                Input::Text(typed) => typed,
+                Input::Rejection(why) => return self.rejected(why, "why").await,
             };
             let typed = typed.trim();
             let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
@@ -255,8 +257,8 @@ impl Question<'_> {
                 ("d" | "done" | "y" | "yes", output) => {
                     let output = match output {
                         "" => match self.line("its output (or Enter) › ", "").await? {
-                            Said::This(output) => output,
-                            Said::Rejected(why) => return self.rejected(why, "why").await,
+                            Input::Text(output) => output,
+                            Input::Rejection(why) => return self.rejected(why, "why").await,
                         },
                         output => output.to_owned(),
                     };
@@ -267,15 +269,14 @@ impl Question<'_> {
                     let feedback = (!why.is_empty()).then(|| why.into());
                     return Ok(Answer::Reject { feedback });
                 }
-                _ => self.complain(
-                    "type `d` if it was done, `r` if it was not and is to be run, or `f` to fail",
-                ),
+                _ => self.complain("type `d` if it was done, `r` to run it again, or `f` to fail"),
             }
         }
     }
 
-    /// Each field by its name. If the whole does not fit, it is asked again, with what was typed.
-    async fn form(&mut self, schema: &Value) -> Result<Answer, Why> {
+    /// Asks the fields of a form one after the other. If the whole form is invalid, it asks again
+    /// with the typed values as defaults.
+    async fn form(&mut self, schema: &Value) -> Result<Answer, NoAnswer> {
         let Some(mut fields) = fields(schema) else {
             let field = form::single(schema);
             return match self.field(&field).await? {
@@ -303,8 +304,8 @@ impl Question<'_> {
         }
     }
 
-    /// A value, or nothing; or why it is all rejected.
-    async fn field(&mut self, field: &Field) -> Result<Result<Option<Value>, String>, Why> {
+    /// Reads a value, nothing, or the reason of a rejection.
+    async fn field(&mut self, field: &Field) -> Result<Result<Option<Value>, String>, NoAnswer> {
         if let Some(description) = field.description.as_deref().filter(|text| !text.is_empty()) {
             self.display.remark(description);
         }
@@ -322,8 +323,8 @@ impl Question<'_> {
         let prompt = harmless(&prompt) + " › ";
         loop {
             match self.line(&prompt, "").await? {
-                Said::Rejected(why) => return Ok(Err(why)),
-                Said::This(typed) => match field.read(&typed) {
+                Input::Rejection(why) => return Ok(Err(why)),
+                Input::Text(typed) => match field.read(&typed) {
                     Ok(value) => return Ok(Ok(value)),
                     Err(mistake) => self.complain(&mistake),
                 },
@@ -336,36 +337,38 @@ impl Question<'_> {
     }
 }
 
-/// What can be typed.
+/// Returns the accepted inputs.
 fn hint(requirement: &Requirement) -> &'static str {
     use RequirementKind as K;
     match &requirement.kind {
         K::UserInput { .. } | K::Wait { schema: Some(_) } => {
-            "Enter takes what stands in [brackets] · /reject · /later"
+            "Enter takes the value in [brackets] · /reject · /later"
         }
         K::Wait { schema: None } => {
-            "a text, or JSON (a text that is JSON: in quotes) · /reject · /later"
+            "a text, or JSON (put a text that looks like JSON in quotes) · /reject · /later"
         }
         K::RouteSelection { multiple: true, .. } => {
-            "numbers or names, with commas between them · /reject · /later"
+            "numbers or names, separated by commas · /reject · /later"
         }
         K::RouteSelection { .. } => "a number or a name · /reject · /later",
         K::OutputReview { retries: true, .. } => {
-            "y takes it · n WHAT does it again · e changes it · /later"
+            "y approves · n FEEDBACK runs it again · e edits · /later"
         }
-        K::OutputReview { .. } => "y takes it · n WHY rejects it · e changes it · /later",
-        K::IterationReview { .. } => "y is enough · n WHAT turns again · e changes it · /later",
-        K::ToolConfirmation { .. } => "y allows it · n WHY · e changes arguments · /later",
-        K::ErrorDecision { retries: true, .. } => {
-            "r tries again · s passes over it · f fails · /later"
+        K::OutputReview { .. } => "y approves · n REASON rejects · e edits · /later",
+        K::IterationReview { .. } => "y ends the loop · n FEEDBACK repeats it · e edits · /later",
+        K::ToolConfirmation { .. } => {
+            "y approves · n REASON rejects · e edits the arguments · /later"
         }
-        K::ErrorDecision { .. } => "s passes over it · f fails · /later",
-        K::Interrupted { .. } => "d OUTPUT: it was done · r runs it · f WHY fails it · /later",
-        _ => "y is yes · n WHY is no · /later",
+        K::ErrorDecision { retries: true, .. } => "r retries · s skips · f fails · /later",
+        K::ErrorDecision { .. } => "s skips · f fails · /later",
+        K::Interrupted { .. } => {
+            "d OUTPUT if it was done · r runs it again · f REASON fails · /later"
+        }
+        _ => "y approves · n REASON rejects · /later",
     }
 }
 
-/// Which ways were chosen: by their names or their numbers.
+/// Parses the chosen names or numbers.
 fn chosen(choices: &[Arc<str>], typed: &str, multiple: bool) -> Result<Vec<Arc<str>>, String> {
     let one = |typed: &str| {
         let typed = typed.trim();
@@ -377,7 +380,7 @@ fn chosen(choices: &[Arc<str>], typed: &str, multiple: bool) -> Result<Vec<Arc<s
             1 => "type 1, or its name".to_owned(),
             count => format!("type a number from 1 to {count}, or a name"),
         };
-        found.cloned().ok_or_else(|| format!("{typed:?} is no choice: {}", among()))
+        found.cloned().ok_or_else(|| format!("{typed:?} is not a choice: {}", among()))
     };
     match one(typed) {
         Ok(only) => Ok(vec![only]),

@@ -1,6 +1,6 @@
-//! An answer, which Ctrl-C stops.
+//! Runs one answer, which Ctrl-C stops.
 
-use crate::asking::GoingOn;
+use crate::asking::Continuation;
 use crate::display::Display;
 use crate::interrupt::{Interrupt, on_interrupt};
 use futures_util::StreamExt as _;
@@ -9,68 +9,67 @@ use stepwright_core::{Error, ErrorKind, RunId, RunOutput};
 use stepwright_engine::{Run, Workflow};
 use tokio::sync::Notify;
 
-/// What has become of an answer.
-pub(super) struct Answer {
+/// The result of an answer.
+pub(super) struct FinishedAnswer {
     pub(super) answer: Result<RunOutput, Error>,
-    /// Whether the whole program is asked to end.
-    pub(super) leaves: bool,
+    /// `true` if the process was asked to end.
+    pub(super) quits: bool,
 }
 
-/// What signals tell about the answer that is under way.
+/// The signals received during an answer.
 #[derive(Default)]
-struct Asked {
+struct SignalState {
     interrupts: u32,
-    leaves: bool,
+    quits: bool,
     run: Option<(Workflow, RunId)>,
 }
 
-/// What is carried out.
-pub(super) enum Begin {
+/// The work to start with.
+pub(super) enum Start {
     Run(Box<Run>),
-    /// A run that waits, and that somebody wants to answer now.
+    /// A paused run whose questions are asked now.
     Paused(Box<RunOutput>),
 }
 
-/// Runs it and shows what happens, and goes on as long as somebody answers what it waits for. The
-/// first Ctrl-C cancels the run, so that what it has said so
-/// far is kept; the second one does not wait for that. What must be known about models goes where
-/// errors go.
+/// Runs the workflow and shows its events, and continues it as long as its pending requests are
+/// answered. The first Ctrl-C cancels the run and keeps what was said so far; the second stops
+/// waiting for that. Notices about models go to the error output.
 pub(super) async fn answer(
-    begin: Begin,
-    mut going: GoingOn<'_>,
+    start: Start,
+    mut continuation: Continuation<'_>,
     display: &mut Display,
     mut errors: Option<&mut Display>,
-) -> Answer {
-    let asked = Arc::new(Mutex::new(Asked::default()));
+) -> FinishedAnswer {
+    let state = Arc::new(Mutex::new(SignalState::default()));
     let notify = Arc::new(Notify::new());
     let listen = || {
-        let (asked, notify) = (asked.clone(), notify.clone());
+        let (state, notify) = (state.clone(), notify.clone());
         on_interrupt(move |interrupt| {
-            let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
-            asked.interrupts += 1;
-            asked.leaves |= interrupt == Interrupt::Terminate;
-            if let Some((workflow, run)) = &asked.run {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.interrupts += 1;
+            state.quits |= interrupt == Interrupt::Terminate;
+            if let Some((workflow, run)) = &state.run {
                 workflow.cancel_now(run);
             }
             notify.notify_one();
         })
     };
     let mut signals = listen();
-    let locked = || asked.lock().unwrap_or_else(PoisonError::into_inner);
-    let workflow = going.workflow().clone();
-    let (mut events, mut answer) = match begin {
-        Begin::Run(run) => (Some(run.stream_events(true).stream()), None),
-        Begin::Paused(output) => (None, Some(Ok(*output))),
+    let locked = || state.lock().unwrap_or_else(PoisonError::into_inner);
+    let workflow = continuation.workflow().clone();
+    let (mut events, mut answer) = match start {
+        Start::Run(run) => (Some(run.stream_events(true).stream()), None),
+        Start::Paused(output) => (None, Some(Ok(*output))),
     };
     let mut ticks = display.ticks();
     let mut begun = false;
     loop {
         if let Some(mut answer) = answer.take() {
-            // Nothing is under way while somebody is asked, so nothing is to be stopped.
+            // While a question is asked, no run is in flight that a signal could stop.
             drop(signals);
-            match going.next(&mut answer, display).await {
+            match continuation.next(&mut answer, display).await {
                 Some(more) => (events, signals) = (Some(more), listen()),
-                None => return Answer { answer, leaves: locked().leaves },
+                None => return FinishedAnswer { answer, quits: locked().quits },
             }
         }
         let Some(reading) = &mut events else { continue };
@@ -78,11 +77,11 @@ pub(super) async fn answer(
             biased;
             () = notify.notified() => {
                 if locked().interrupts > 1 {
-                    let error = Error::new(ErrorKind::Cancelled, "the answer was given up");
+                    let error = Error::new(ErrorKind::Cancelled, "the answer was cancelled");
                     display.clear();
-                    return Answer { answer: Err(error), leaves: locked().leaves };
+                    return FinishedAnswer { answer: Err(error), quits: locked().quits };
                 }
-                display.note("stopping; press Ctrl-C again not to wait for it");
+                display.note("stopping; press Ctrl-C again to stop waiting");
             }
             () = ticks.next() => display.tick(),
             event = reading.next() => {
@@ -95,16 +94,16 @@ pub(super) async fn answer(
                 };
                 if !begun {
                     begun = true;
-                    let mut asked = locked();
-                    if asked.interrupts > 0 {
+                    let mut state = locked();
+                    if state.interrupts > 0 {
                         workflow.cancel_now(&event.run);
                     }
-                    asked.run = Some((workflow.clone(), event.run.clone()));
+                    state.run = Some((workflow.clone(), event.run.clone()));
                 }
                 if let Some(errors) = &mut errors {
                     errors.notice(&event);
                 }
-                going.sees(&event);
+                continuation.sees(&event);
                 display.event(&event);
             }
         }

@@ -1,16 +1,16 @@
-//! What begins with `/` at the prompt.
+//! The commands of the prompt, which begin with `/`.
 
 use std::fmt::Write as _;
 
-/// How different from a command a word may be, in letters, and still be taken for it.
+/// The largest edit distance at which a similar command is suggested.
 const DIFFERENCE_MAX: usize = 2;
 
-/// What was asked of the prompt itself.
+/// A command of the prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(super) enum PromptCommand {
     Help,
     Exit,
-    /// Show the session, or go on with this one.
+    /// Shows the session, or switches to this one.
     Session(Option<String>),
     New,
     State,
@@ -23,18 +23,18 @@ pub(super) enum Command {
     Answer,
 }
 
-/// What a command is called, what it takes, and what it does.
+/// The name, the argument and the description of each command.
 const COMMANDS: [(&str, &str, &str); 12] = [
-    ("help", "", "this"),
-    ("exit", "", "leave; Ctrl-D and `exit` do so too"),
-    ("session", "[ID]", "show the session, or go on with another one"),
-    ("new", "", "begin a new session"),
-    ("history", "", "what was asked and answered in this session"),
-    ("state", "", "the state of the session, as JSON"),
-    ("metrics", "", "what the session consumed"),
-    ("last", "", "the last answer again"),
+    ("help", "", "list the commands"),
+    ("exit", "", "quit, like Ctrl-D and `exit`"),
+    ("session", "[ID]", "show the session, or switch to another one"),
+    ("new", "", "start a new session"),
+    ("history", "", "show the questions and answers of this session"),
+    ("state", "", "show the session state as JSON"),
+    ("metrics", "", "show the usage of the session"),
+    ("last", "", "show the last answer again"),
     ("retry", "", "ask the last question again"),
-    ("answer", "", "answer what the last run waits for"),
+    ("answer", "", "answer the pending requests of the last run"),
     ("details", "on|off", "show every step, or only answers"),
     ("events", "on|off", "show every event on a line"),
 ];
@@ -43,7 +43,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|(name, ..)| *name)
 }
 
-/// What people can type, for `/help`.
+/// Returns the text of `/help`.
 pub(super) fn help(exit_on: &[String]) -> String {
     let mut help = String::new();
     for (name, takes, does) in COMMANDS {
@@ -51,48 +51,49 @@ pub(super) fn help(exit_on: &[String]) -> String {
         let _ = writeln!(help, "  {usage:<16} {does}");
     }
     help.push_str(
-        "\n  A backslash at the end of a line, or Alt-Enter, begins another one.\n  \
-         Ctrl-C stops an answer, and clears what is being typed. `//` begins a text with `/`.\n",
+        "\n  A backslash at the end of a line, or Alt-Enter, starts another line.\n  \
+         Ctrl-C stops an answer, or clears the line. A text that starts with `/` needs `//`.\n",
     );
     if !exit_on.is_empty() {
-        let _ = writeln!(help, "  These words leave: {}.", exit_on.join(", "));
+        let _ = writeln!(help, "  These words quit: {}.", exit_on.join(", "));
     }
     help
 }
 
-/// What a line asks of the prompt itself: nothing, if it is for the workflow; or why it cannot be.
-pub(super) fn parse(line: &str) -> Option<Result<Command, String>> {
+/// Parses a command. Returns `None` for a line that is for the workflow, and an error for a line
+/// that looks like a command but is not valid.
+pub(super) fn parse(line: &str) -> Option<Result<PromptCommand, String>> {
     let rest = line.trim().strip_prefix('/')?;
     let (name, argument) = match rest.split_once(char::is_whitespace) {
         Some((name, argument)) => (name, Some(argument.trim()).filter(|text| !text.is_empty())),
         None => (rest, None),
     };
-    // A path, or a text that was written with `//`.
+    // A path, or a text escaped with `//`.
     if !name.chars().all(|c| c.is_ascii_alphabetic()) || name.is_empty() {
         return None;
     }
     Some(known(name, argument))
 }
 
-fn known(name: &str, argument: Option<&str>) -> Result<Command, String> {
+fn known(name: &str, argument: Option<&str>) -> Result<PromptCommand, String> {
     let command = match name {
-        "help" => Command::Help,
-        "exit" => Command::Exit,
-        "session" => return Ok(Command::Session(argument.map(str::to_owned))),
-        "new" => Command::New,
-        "state" => Command::State,
-        "history" => Command::History,
-        "last" => Command::Last,
-        "metrics" => Command::Metrics,
-        "retry" => Command::Retry,
-        "answer" => Command::Answer,
-        "details" => return switch(name, argument).map(Command::Details),
-        "events" => return switch(name, argument).map(Command::Events),
+        "help" => PromptCommand::Help,
+        "exit" => PromptCommand::Exit,
+        "session" => return Ok(PromptCommand::Session(argument.map(str::to_owned))),
+        "new" => PromptCommand::New,
+        "state" => PromptCommand::State,
+        "history" => PromptCommand::History,
+        "last" => PromptCommand::Last,
+        "metrics" => PromptCommand::Metrics,
+        "retry" => PromptCommand::Retry,
+        "answer" => PromptCommand::Answer,
+        "details" => return switch(name, argument).map(PromptCommand::Details),
+        "events" => return switch(name, argument).map(PromptCommand::Events),
         other => return Err(unknown(other)),
     };
     match argument {
         None => Ok(command),
-        Some(_) => Err(format!("`/{name}` takes nothing behind it")),
+        Some(_) => Err(format!("`/{name}` takes no argument")),
     }
 }
 
@@ -111,8 +112,8 @@ fn unknown(name: &str) -> String {
         *difference <= DIFFERENCE_MAX || known.starts_with(&name.to_lowercase())
     });
     match near.min() {
-        Some((_, known)) => format!("there is no command `/{name}`; is it `/{known}`?"),
-        None => format!("there is no command `/{name}`; `/help` lists those there are"),
+        Some((_, known)) => format!("there is no command `/{name}`; did you mean `/{known}`?"),
+        None => format!("there is no command `/{name}`; `/help` lists the commands"),
     }
 }
 
@@ -126,15 +127,15 @@ mod tests {
         assert!(
             ["hi", "", "/etc/hosts, please", "//help", "/", "/ x", "1/2"].into_iter().all(is_text)
         );
-        assert_eq!(parse(" /help "), Some(Ok(Command::Help)));
-        assert_eq!(parse("/session a b"), Some(Ok(Command::Session(Some("a b".into())))));
-        assert_eq!(parse("/details off"), Some(Ok(Command::Details(false))));
+        assert_eq!(parse(" /help "), Some(Ok(PromptCommand::Help)));
+        assert_eq!(parse("/session a b"), Some(Ok(PromptCommand::Session(Some("a b".into())))));
+        assert_eq!(parse("/details off"), Some(Ok(PromptCommand::Details(false))));
         let wrong = |line| parse(line).unwrap().unwrap_err();
-        assert_eq!(wrong("/hlep"), "there is no command `/hlep`; is it `/help`?");
-        assert_eq!(wrong("/Sta"), "there is no command `/Sta`; is it `/state`?");
+        assert_eq!(wrong("/hlep"), "there is no command `/hlep`; did you mean `/help`?");
+        assert_eq!(wrong("/Sta"), "there is no command `/Sta`; did you mean `/state`?");
         assert!(wrong("/foobar").contains("`/help` lists"));
         assert_eq!(wrong("/details"), "write `/details on` or `/details off`");
-        assert_eq!(wrong("/new x"), "`/new` takes nothing behind it");
+        assert_eq!(wrong("/new x"), "`/new` takes no argument");
     }
 
     #[test]

@@ -1,16 +1,16 @@
-//! A conversation: what is asked, one after the other, in one session.
+//! A conversation: a sequence of runs in one session.
 
-use super::answer::{Answer, Begin, answer};
-use super::commands::{self, Command};
-use super::{CliApp, Each, Read};
-use crate::asking::GoingOn;
+use super::answer::{FinishedAnswer, Start, answer};
+use super::commands::{self, PromptCommand};
+use super::{CliApp, ConfigureRun, ParseInput};
+use crate::asking::Continuation;
 use crate::display::Display;
 use crate::duration::about;
-use crate::look::Options;
-use crate::prompt::{Prompt, Source, Typed};
+use crate::options::RequestedOptions;
+use crate::prompt::{LineSource, Prompt, Typed};
 use crate::terminal::Terminal;
 use crate::text::{beginning, clean, counted, harmless};
-use crate::view::{About, tokens};
+use crate::view::{WorkflowInfo, tokens};
 use anstyle::Style;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use stepwright_core::store::RunFilter;
 use stepwright_core::{Error, ErrorKind, RunOutput, Session, SessionId, UserId};
 use stepwright_engine::{Workflow, real_world};
 
-/// How many earlier questions `/history` shows.
+/// The largest number of earlier runs shown by `/history`.
 const EXCHANGES_MAX: usize = 20;
 
-/// How much of each question and answer it shows, in columns.
+/// The width shown of each question and answer, in columns.
 const EXCHANGE_WIDTH: usize = 160;
 
-/// What became of a conversation: see [`CliApp`].
+/// The result of a conversation: see [`CliApp`].
 ///
 /// ```
 /// # use stepwright_engine::Workflow;
@@ -36,50 +36,50 @@ const EXCHANGE_WIDTH: usize = 160;
 /// let Conversation { answers, last, session_id, .. } = app.blocking()?;
 /// assert_eq!(answers, 2);
 /// assert_eq!(last.unwrap()?.content.text(), "Hello Grace");
-/// println!("go on with session {session_id}");
+/// println!("continue session {session_id}");
 /// # Ok::<(), stepwright_core::Error>(())
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Conversation {
-    /// The session that it was in at its end.
+    /// The session at the end of the conversation.
     pub session_id: SessionId,
-    /// How many runs there were, whatever became of them.
+    /// The number of runs, including failed ones.
     pub answers: usize,
-    /// The last answer, if there was one.
+    /// The last answer, if there is one.
     pub last: Option<Result<RunOutput, Error>>,
 }
 
-pub(super) struct Talk {
+pub(super) struct ChatSession {
     workflow: Workflow,
-    each: Arc<Each>,
-    read: Arc<Read>,
+    each: Arc<ConfigureRun>,
+    read: Arc<ParseInput>,
     user_id: Option<UserId>,
     prompt: Prompt,
-    /// What stands before what is typed.
+    /// The prompt before the typed line.
     sign: String,
     exit_on: Vec<String>,
-    options: Options,
+    options: RequestedOptions,
     display: Display,
-    /// Where errors go, if answers are read by a program.
+    /// The output for errors, if answers are read by a program.
     errors: Option<Display>,
     attended: bool,
-    /// Who is asked what runs wait for, if somebody is.
+    /// The prompt for the answers to pending requests, if they are asked.
     asked: Option<Prompt>,
     to_continue: Option<String>,
     question: Option<String>,
     conversation: Conversation,
 }
 
-/// Whether the conversation goes on.
+/// Decides if the conversation continues.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    GoesOn,
-    Ends,
+enum LoopControl {
+    Continue,
+    End,
 }
 
-impl Talk {
-    pub(super) fn new(app: CliApp, source: Source, attended: bool) -> Result<Self, Error> {
+impl ChatSession {
+    pub(super) fn new(app: CliApp, source: LineSource, attended: bool) -> Result<Self, Error> {
         let session_id = match app.session_id {
             Some(session) => SessionId::new(session)?,
             None => real_world().session_id(),
@@ -91,7 +91,7 @@ impl Talk {
             options.summary = Some(false);
             options.show_step_details = options.show_step_details.or(Some(false));
         }
-        let about = About { stored: false, ..About::of(&app.workflow) };
+        let about = WorkflowInfo { stored: false, ..WorkflowInfo::of(&app.workflow) };
         let to_stdout = app.out.is_none();
         let (out, terminal) = match app.out {
             Some(out) => (out, Terminal::none()),
@@ -99,7 +99,7 @@ impl Talk {
         };
         let errors = (to_stdout && !attended).then(|| {
             let terminal = Terminal::of_stderr();
-            Display::with(Box::new(std::io::stderr()), terminal, options, About::default())
+            Display::with(Box::new(std::io::stderr()), terminal, options, WorkflowInfo::default())
         });
         options.notes = Some(errors.is_none());
         let sign = [harmless(&app.emoji), harmless(&app.user)];
@@ -129,14 +129,14 @@ impl Talk {
         if self.attended {
             let name = self.bold(&harmless(self.workflow.name()));
             let rest = format!(" · session {}", self.conversation.session_id);
-            let rest = self.dim(&format!("{rest}\n/help lists what can be done; Ctrl-D leaves"));
+            let rest = self.dim(&format!("{rest}\n/help lists the commands; Ctrl-D quits"));
             self.display.lines(&format!("{name}{rest}"));
         }
         if let Some(first) = self.question.take() {
             if self.attended {
                 self.display.lines(&format!("\n{}{}", self.sign, clean(&first)));
             }
-            if self.ask(&first).await == Next::Ends {
+            if self.ask(&first).await == LoopControl::End {
                 return self.end();
             }
         }
@@ -147,11 +147,11 @@ impl Talk {
             match self.prompt.read(&self.sign).await? {
                 Typed::End => return self.end(),
                 Typed::Interrupted { was_empty: true } => {
-                    self.say("Ctrl-D or /exit leaves");
+                    self.say("Ctrl-D or /exit quits");
                 }
                 Typed::Interrupted { .. } => {}
                 Typed::Line(line) => {
-                    if self.line(&line).await == Next::Ends {
+                    if self.line(&line).await == LoopControl::End {
                         return self.end();
                     }
                 }
@@ -166,34 +166,34 @@ impl Talk {
         }
     }
 
-    async fn line(&mut self, line: &str) -> Next {
+    async fn line(&mut self, line: &str) -> LoopControl {
         let trimmed = line.trim();
         let leaves = |word: &String| word.trim().to_lowercase() == trimmed.to_lowercase();
         if trimmed.is_empty() {
-            return Next::GoesOn;
+            return LoopControl::Continue;
         }
         if self.exit_on.iter().any(leaves) {
-            return Next::Ends;
+            return LoopControl::End;
         }
         match commands::parse(line) {
-            Some(Ok(Command::Exit)) => Next::Ends,
-            Some(Ok(Command::Retry)) => {
+            Some(Ok(PromptCommand::Exit)) => LoopControl::End,
+            Some(Ok(PromptCommand::Retry)) => {
                 if let Some(question) = self.question.clone() {
                     return self.ask(&question).await;
                 }
                 self.say("nothing was asked yet");
-                Next::GoesOn
+                LoopControl::Continue
             }
-            Some(Ok(Command::Answer)) => self.answer().await,
+            Some(Ok(PromptCommand::Answer)) => self.answer().await,
             Some(Ok(command)) => {
                 if let Err(error) = self.obey(command).await {
                     self.error(&error);
                 }
-                Next::GoesOn
+                LoopControl::Continue
             }
             Some(Err(why)) => {
                 self.error(&Error::usage(why));
-                Next::GoesOn
+                LoopControl::Continue
             }
             None => {
                 let text = if trimmed.starts_with("//") { &trimmed[1..] } else { line };
@@ -202,14 +202,14 @@ impl Talk {
         }
     }
 
-    async fn ask(&mut self, question: &str) -> Next {
+    async fn ask(&mut self, question: &str) -> LoopControl {
         self.question = Some(question.to_owned());
         let content = match (self.read)(question) {
             Ok(content) => content,
             Err(error) => {
                 self.error(&error);
                 self.conversation.last = Some(Err(error));
-                return Next::GoesOn;
+                return LoopControl::Continue;
             }
         };
         let mut run = self.workflow.run(content).session_id(&self.conversation.session_id);
@@ -221,30 +221,30 @@ impl Talk {
             self.display.lines("\n");
         }
         let run = (self.each)(run);
-        let next = self.carry_out(Begin::Run(Box::new(run))).await;
+        let next = self.carry_out(Start::Run(Box::new(run))).await;
         self.conversation.answers += 1;
         next
     }
 
-    /// Asks again what the last run waits for.
-    async fn answer(&mut self) -> Next {
+    /// Asks the pending requests of the last run again.
+    async fn answer(&mut self) -> LoopControl {
         match self.conversation.last.take() {
             Some(Ok(output)) if output.is_paused() && self.asked.is_some() => {
                 self.display.lines("\n");
-                self.carry_out(Begin::Paused(Box::new(output))).await
+                self.carry_out(Start::Paused(Box::new(output))).await
             }
             last => {
                 self.conversation.last = last;
-                self.say("the last run waits for nothing that can be answered here");
-                Next::GoesOn
+                self.say("the last run has no pending requests that can be answered here");
+                LoopControl::Continue
             }
         }
     }
 
-    async fn carry_out(&mut self, begin: Begin) -> Next {
-        let going = GoingOn::new(self.workflow.clone(), self.asked.as_ref());
-        let carried = answer(begin, going, &mut self.display, self.errors.as_mut());
-        let Answer { answer, leaves } = carried.await;
+    async fn carry_out(&mut self, begin: Start) -> LoopControl {
+        let continuation = Continuation::new(self.workflow.clone(), self.asked.as_ref());
+        let carried = answer(begin, continuation, &mut self.display, self.errors.as_mut());
+        let FinishedAnswer { answer, quits } = carried.await;
         let to_continue = self.to_continue.as_deref();
         match &mut self.errors {
             Some(errors) if answer.is_err() => {
@@ -253,7 +253,7 @@ impl Talk {
                     errors.error(error);
                 }
             }
-            // A program that reads answers has got none.
+            // A program that reads answers did not get one.
             Some(errors) if answer.as_ref().is_ok_and(RunOutput::is_paused) => {
                 self.display.clear();
                 errors.conclude(&answer, to_continue);
@@ -261,57 +261,57 @@ impl Talk {
             _ => self.display.conclude(&answer, to_continue),
         }
         self.conversation.last = Some(answer);
-        if leaves { Next::Ends } else { Next::GoesOn }
+        if quits { LoopControl::End } else { LoopControl::Continue }
     }
 
-    async fn obey(&mut self, command: Command) -> Result<(), Error> {
+    async fn obey(&mut self, command: PromptCommand) -> Result<(), Error> {
         match command {
-            Command::Help => {
+            PromptCommand::Help => {
                 let help = commands::help(&self.exit_on);
                 self.display.lines(&help);
             }
-            Command::Session(None) => {
+            PromptCommand::Session(None) => {
                 let session = self.conversation.session_id.to_string();
                 self.say(&format!("session {session}"));
             }
-            Command::Session(Some(id)) => {
+            PromptCommand::Session(Some(id)) => {
                 self.conversation.session_id = SessionId::new(&id)?;
                 let known = self.session().await?;
                 let runs = known.map_or(0, |session| session.metrics.runs);
                 let runs = counted(runs, "run", "runs");
                 self.say(&format!("session {} · {runs} so far", self.conversation.session_id));
             }
-            Command::New => {
+            PromptCommand::New => {
                 self.conversation.session_id = real_world().session_id();
                 self.say(&format!("session {}", self.conversation.session_id));
             }
-            Command::State => {
+            PromptCommand::State => {
                 let state = self.session().await?.map(|session| session.state);
                 let state = serde_json::Value::Object(state.unwrap_or_default());
                 self.display.lines(&clean(&format!("{state:#}")));
             }
-            Command::Metrics => self.metrics().await?,
-            Command::History => self.history().await?,
-            Command::Last => match &self.conversation.last {
+            PromptCommand::Metrics => self.metrics().await?,
+            PromptCommand::History => self.history().await?,
+            PromptCommand::Last => match &self.conversation.last {
                 Some(Ok(output)) => self.display.output(output),
                 Some(Err(error)) => self.display.error(error),
                 None => self.say("there was no answer yet"),
             },
-            Command::Details(on) => {
+            PromptCommand::Details(on) => {
                 self.options.show_step_details = Some(on);
                 self.say(if on { "every step is shown" } else { "only answers are shown" });
             }
-            Command::Events(on) => {
+            PromptCommand::Events(on) => {
                 self.options.events = on;
                 self.say(if on { "every event is shown" } else { "events are not shown" });
             }
-            // They are not about what was said, and have been dealt with.
-            Command::Exit | Command::Retry | Command::Answer => {}
+            // These commands were handled before.
+            PromptCommand::Exit | PromptCommand::Retry | PromptCommand::Answer => {}
         }
         Ok(())
     }
 
-    /// The session, if there has been a run in it; not if it is another user's.
+    /// Returns the session if it exists. A session of another user is not found.
     async fn session(&mut self) -> Result<Option<Session>, Error> {
         let id = &self.conversation.session_id;
         match self.workflow.get_session(id).await {
@@ -327,8 +327,8 @@ impl Talk {
         let mut parts = vec![
             counted(metrics.runs, "run", "runs"),
             about(Duration::from_millis(metrics.duration_ms)),
-            counted(metrics.model_calls, "answer of models", "answers of models"),
-            counted(metrics.tool_calls, "answer of tools", "answers of tools"),
+            counted(metrics.model_calls, "model call", "model calls"),
+            counted(metrics.tool_calls, "tool call", "tool calls"),
         ];
         if !metrics.usage.is_empty() {
             parts.push(tokens(metrics.usage));
@@ -363,13 +363,13 @@ impl Talk {
         Ok(())
     }
 
-    /// What the prompt itself has to say. A program that reads answers does not want it.
+    /// Prints a message of the prompt itself.
     fn say(&mut self, text: &str) {
         let text = self.dim(text);
         self.display.lines(&text);
     }
 
-    /// What was typed cannot be done.
+    /// Prints an error about what was typed.
     fn error(&mut self, error: &Error) {
         let errors = self.errors.as_mut().unwrap_or(&mut self.display);
         errors.complaint(error);

@@ -1,4 +1,4 @@
-//! `cli_app`: a prompt at which people talk to a workflow.
+//! `cli_app`: a prompt for conversations with a workflow.
 
 mod answer;
 mod commands;
@@ -6,9 +6,9 @@ mod conversation;
 
 pub use conversation::Conversation;
 
-use crate::look::{Options, Style};
-use crate::prompt::{History, Source};
-use conversation::Talk;
+use crate::options::{RequestedOptions, Style};
+use crate::prompt::{LineHistory, LineSource};
+use conversation::ChatSession;
 use std::fmt;
 use std::future::IntoFuture;
 use std::io::{BufRead, BufReader, IsTerminal as _, Write};
@@ -17,16 +17,16 @@ use std::sync::Arc;
 use stepwright_core::{BoxFuture, Content, Error};
 use stepwright_engine::{Run, Workflow};
 
-/// What ends a conversation, unless somebody says otherwise.
+/// The words that end a conversation by default.
 const EXIT_ON: [&str; 4] = ["exit", "quit", "bye", "stop"];
 
-/// A prompt at which people talk to a workflow: each line is a run of the same session. Await it,
-/// or block on it, until they have enough.
+/// A prompt for conversations with a workflow: each line starts a run in the same session. Await
+/// it, or block on it, until the user quits.
 ///
 /// At a terminal there is line editing with a history, and commands that begin with `/`: `/help`
-/// lists them. Ctrl-C stops an answer and keeps what it has said; Ctrl-D leaves. An error is shown,
-/// and the prompt goes on. Where stdin or stdout is no terminal, lines are read without a prompt,
-/// and only answers are written, so that a conversation can be scripted.
+/// lists them. Ctrl-C stops an answer and keeps what was said so far; Ctrl-D quits. An error is
+/// shown and the prompt continues. If stdin or stdout is not a terminal, lines are read without a
+/// prompt and only answers are written, so that a conversation can be scripted.
 ///
 /// ```
 /// # use stepwright_engine::Workflow;
@@ -40,7 +40,7 @@ const EXIT_ON: [&str; 4] = ["exit", "quit", "bye", "stop"];
 /// # assert_eq!((conversation.answers, conversation.session_id.as_str()), (1, "cli"));
 /// # Ok(()) }
 /// ```
-#[must_use = "nobody is asked anything until it is awaited or blocked on"]
+#[must_use = "the conversation starts when it is awaited or blocked on"]
 pub struct CliApp {
     workflow: Workflow,
     session_id: Option<String>,
@@ -49,18 +49,18 @@ pub struct CliApp {
     emoji: String,
     input: Option<String>,
     exit_on: Vec<String>,
-    options: Options,
+    options: RequestedOptions,
     history: Option<PathBuf>,
-    each: Arc<Each>,
-    read: Arc<Read>,
+    each: Arc<ConfigureRun>,
+    read: Arc<ParseInput>,
     asks: bool,
     to_continue: Option<String>,
     lines: Option<Box<dyn BufRead + Send>>,
     out: Option<Box<dyn Write + Send>>,
 }
 
-type Each = dyn Fn(Run) -> Run + Send + Sync;
-type Read = dyn Fn(&str) -> Result<Content, Error> + Send + Sync;
+type ConfigureRun = dyn Fn(Run) -> Run + Send + Sync;
+type ParseInput = dyn Fn(&str) -> Result<Content, Error> + Send + Sync;
 
 impl CliApp {
     pub(crate) fn new(workflow: Workflow) -> Self {
@@ -72,7 +72,7 @@ impl CliApp {
             emoji: "🧑".to_owned(),
             input: None,
             exit_on: EXIT_ON.map(str::to_owned).to_vec(),
-            options: Options::default(),
+            options: RequestedOptions::default(),
             history: None,
             each: Arc::new(|run| run),
             read: Arc::new(|text| Ok(text.into())),
@@ -83,57 +83,57 @@ impl CliApp {
         }
     }
 
-    /// The session to continue; by default a new one, whose name is shown.
+    /// Sets the session to continue. By default a new one is created and its id is shown.
     pub fn session_id(mut self, session: impl Into<String>) -> Self {
         self.session_id = Some(session.into());
         self
     }
 
-    /// Who talks. A session that another user owns is not found.
+    /// Sets the user of the runs. A session that another user owns is not found.
     pub fn user_id(mut self, user: impl Into<String>) -> Self {
         self.user_id = Some(user.into());
         self
     }
 
-    /// What the prompt calls whoever types: `User` unless set.
+    /// Sets the name shown at the prompt. Default: `User`.
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.user = user.into();
         self
     }
 
-    /// What stands before that.
+    /// Sets the emoji before the name.
     pub fn emoji(mut self, emoji: impl Into<String>) -> Self {
         self.emoji = emoji.into();
         self
     }
 
-    /// What is asked first, before anybody types.
+    /// Sets the first input, which is run before the prompt appears.
     pub fn input(mut self, input: impl Into<String>) -> Self {
         self.input = Some(input.into());
         self
     }
 
-    /// The words that leave, instead of `exit`, `quit`, `bye` and `stop`. Capitals make no
-    /// difference.
+    /// Sets the words that end the conversation, instead of `exit`, `quit`, `bye` and `stop`. Case
+    /// is ignored.
     pub fn exit_on<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
         self.exit_on = words.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The file that remembers what was typed, from one conversation to the next. Without it, lines
-    /// are remembered until the end of this one.
+    /// Sets the file that keeps the history across conversations. Without it, lines are kept until
+    /// this conversation ends.
     pub fn history(mut self, file: impl Into<PathBuf>) -> Self {
         self.history = Some(file.into());
         self
     }
 
-    /// What else to say of each run: metadata, media, a timeout.
+    /// Configures each run, such as its metadata, media or timeout.
     pub fn each_run(mut self, say: impl Fn(Run) -> Run + Send + Sync + 'static) -> Self {
         self.each = Arc::new(say);
         self
     }
 
-    /// How a line becomes an input. By default it is a text.
+    /// Sets the function that parses a line into an input. By default the line is a text.
     pub fn read_input(
         mut self,
         read: impl Fn(&str) -> Result<Content, Error> + Send + Sync + 'static,
@@ -160,8 +160,8 @@ impl CliApp {
         self
     }
 
-    /// Whether each step is shown, or only answers. By default each step is at a terminal, and
-    /// answers are elsewhere. `/details` changes it.
+    /// Sets whether each step is shown, or only answers. By default steps are shown at a terminal
+    /// only. `/details` changes it.
     pub fn show_step_details(mut self, show: bool) -> Self {
         self.options.show_step_details = Some(show);
         self
@@ -185,8 +185,8 @@ impl CliApp {
         self
     }
 
-    /// Whether whoever types is asked when a run waits for people. By default they are at a
-    /// terminal; where there is none, or they leave a question with Ctrl-C or Ctrl-D, the run stays
+    /// Sets whether pending requests are asked at the prompt. By default they are asked at a
+    /// terminal. Without one, or if the user quits a question with Ctrl-C or Ctrl-D, the run stays
     /// paused. `/answer` asks again.
     pub fn ask(mut self, ask: bool) -> Self {
         self.asks = ask;
@@ -199,22 +199,23 @@ impl CliApp {
         self
     }
 
-    /// Reads lines from here, without a prompt, instead of from stdin.
+    /// Reads lines from this reader without a prompt, instead of from stdin.
     pub fn read_from(mut self, lines: impl std::io::Read + Send + 'static) -> Self {
         self.lines = Some(Box::new(BufReader::new(lines)));
         self
     }
 
-    /// Writes answers to this writer instead of stdout. It is no terminal: nothing moves.
+    /// Writes answers to this writer instead of stdout. It is not a terminal: nothing is redrawn.
     pub fn to(mut self, writer: impl Write + Send + 'static) -> Self {
         self.out = Some(Box::new(writer));
         self
     }
 
-    /// Talks to the end on this thread: for programs without async.
+    /// Runs the conversation on this thread until it ends, for programs without async.
     ///
     /// # Errors
-    /// As awaiting it; and if it is called inside of async code, which it would block.
+    /// Returns the errors of awaiting it, and an error if called inside async code, which it would
+    /// block.
     pub fn blocking(self) -> Result<Conversation, Error> {
         stepwright_engine::block_on(self.talk())
     }
@@ -227,15 +228,15 @@ impl CliApp {
             && std::io::stdout().is_terminal();
         let color = crate::Terminal::of_stdout().color;
         let source = match self.lines.take() {
-            Some(lines) => Source::Lines(lines),
-            None if attended => Source::Terminal {
-                history: self.history.take().map_or(History::Lines, History::File),
+            Some(lines) => LineSource::Lines(lines),
+            None if attended => LineSource::Terminal {
+                history: self.history.take().map_or(LineHistory::Lines, LineHistory::File),
                 completes: commands::names().map(|name| format!("/{name}")).collect(),
                 color: self.options.color.unwrap_or(color),
             },
-            None => Source::Lines(Box::new(BufReader::new(stdin))),
+            None => LineSource::Lines(Box::new(BufReader::new(stdin))),
         };
-        Talk::new(self, source, attended)?.go_on().await
+        ChatSession::new(self, source, attended)?.go_on().await
     }
 }
 

@@ -1,9 +1,9 @@
-//! What a line of Markdown begins, continues or ends.
+//! Classifies lines of Markdown.
 
-/// How deep a line may be indented and still begin a block.
+/// The indentation at which a line is code.
 const INDENT_OF_CODE: usize = 4;
 
-/// What stands around code.
+/// The fence of a code block.
 #[derive(Debug)]
 pub(super) struct Fence {
     mark: char,
@@ -12,7 +12,7 @@ pub(super) struct Fence {
 }
 
 impl Fence {
-    /// The fence that this line is, if it begins code.
+    /// Parses the opening fence of a code block.
     pub(super) fn of(line: &str) -> Option<Self> {
         if indent(line) >= INDENT_OF_CODE {
             return None;
@@ -32,16 +32,16 @@ impl Fence {
     }
 }
 
-/// The first line of an item of a list.
+/// The first line of a list item.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(super) struct ListItem {
     pub(super) indent: usize,
-    /// How deep what belongs to it is indented.
+    /// The indentation of the item's content.
     pub(super) content: usize,
     pub(super) number: Option<u64>,
 }
 
-impl Item {
+impl ListItem {
     pub(super) fn of(line: &str) -> Option<Self> {
         if is_rule(line) {
             return None;
@@ -59,7 +59,7 @@ impl Item {
         let rest = &text[mark..];
         let room = rest.len() - rest.trim_start_matches(' ').len();
         let begins = mark > 0 && (rest.is_empty() || room > 0);
-        // More room than this is code in the item.
+        // Deeper indentation is code inside the item.
         let room = if room > INDENT_OF_CODE { 1 } else { room.max(1) };
         begins.then_some(Self { indent, content: indent + mark + room, number })
     }
@@ -69,7 +69,7 @@ pub(super) fn indent(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
 }
 
-/// Whether the line begins a block, whatever stands before it.
+/// Returns `true` if the line starts a block regardless of the line before it.
 pub(super) fn begins_block(line: &str) -> bool {
     Fence::of(line).is_some() || is_heading(line) || is_rule(line) || line.starts_with('>')
 }
@@ -83,7 +83,7 @@ pub(super) fn is_heading(line: &str) -> bool {
     matches!(line.len() - rest.len(), 1..=6) && (rest.is_empty() || rest.starts_with(' '))
 }
 
-/// A line across the page.
+/// Returns `true` for a horizontal rule.
 pub(super) fn is_rule(line: &str) -> bool {
     let mut marks = line.chars().filter(|c| *c != ' ');
     let Some(first) = marks.next().filter(|c| matches!(c, '-' | '*' | '_')) else { return false };
@@ -95,7 +95,7 @@ pub(super) fn is_rule(line: &str) -> bool {
         && indent(line) < INDENT_OF_CODE
 }
 
-/// What makes the lines above it a heading.
+/// Returns `true` for the underline of a heading.
 pub(super) fn is_underline(line: &str) -> bool {
     let line = line.trim();
     line.starts_with(['=', '-']) && line.chars().all(|c| line.starts_with(c))

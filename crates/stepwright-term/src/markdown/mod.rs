@@ -1,81 +1,81 @@
-//! Markdown as it comes, piece by piece: what is finished is given once, and what is open can be
-//! looked at again and again.
+//! A streaming Markdown renderer: finished lines are returned once, and the open block can be
+//! rendered repeatedly.
 
 mod lines;
 mod render;
 mod table;
 
-use crate::styled::{Line, Paint, Span, wrap_code};
+use crate::styled::{Line, Paint, StyledSpan, wrap_code};
 use crate::text::Cleaner;
 use anstyle::Style;
-use lines::{Fence, Item};
+use lines::{Fence, ListItem};
 
-/// How long a block may become before its beginning is given as if it were finished, in bytes. An
-/// open block is read again for every frame, so this bounds what a frame costs.
+/// The size at which an open block is split, in bytes. An open block is rendered for every frame,
+/// so this bounds the cost of a frame.
 const OPEN_BYTES_MAX: usize = 16 * 1024;
 
-/// How Markdown looks.
+/// The width and colors of rendered Markdown.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
+pub(crate) struct MarkdownOptions {
     pub(crate) width: usize,
     pub(crate) paint: Paint,
 }
 
-/// Renders Markdown that comes in pieces.
+/// Renders Markdown that arrives in pieces.
 ///
-/// A block that has ended is rendered once and never again. Only the one at the end, which may
-/// still change its meaning, is rendered whenever somebody looks at it.
+/// A finished block is rendered once. Only the last block, whose meaning may still change, is
+/// rendered for every frame.
 #[derive(Debug)]
 pub(crate) struct Markdown {
-    look: Look,
+    options: MarkdownOptions,
     cleaner: Cleaner,
-    /// The lines of the block that is open.
+    /// The lines of the open block.
     held: String,
-    /// The line that has not ended.
+    /// The incomplete last line.
     partial: String,
-    block: Block,
-    /// Whether a blank line follows what is held.
+    block: MarkdownBlock,
+    /// `true` if a blank line follows the held text.
     blank: bool,
-    /// Whether something has been given, so that what follows needs room above it.
+    /// `true` if lines were returned, so that the next block needs a blank line above it.
     given: bool,
-    /// Whether what is held goes on from what was given already.
+    /// `true` if the held text continues text that was already returned.
     goes_on: bool,
-    /// How many bytes were read, those read several times counted as often.
+    /// The number of bytes processed, counting repeated reads.
     work: u64,
 }
 
 #[derive(Debug)]
-enum Block {
+enum MarkdownBlock {
     Nothing,
-    /// A paragraph, a table, indented code: whatever a blank line ends.
+    /// A paragraph, a table or indented code: anything that a blank line ends.
     Text,
     Quote,
-    List(List),
-    /// Code between fences, the lines of which are given at once.
+    List(OpenList),
+    /// Fenced code, whose lines are returned at once.
     Code(Fence),
 }
 
 #[derive(Debug)]
-struct List {
-    item: Item,
-    /// The number of the item that is held, if the list has numbers.
+struct OpenList {
+    item: ListItem,
+    /// The number of the held item, in a numbered list.
     number: Option<u64>,
-    /// Whether it is not the first item.
+    /// `true` except for the first item.
     follows: bool,
-    /// Whether blank lines stand between items.
+    /// `true` if blank lines separate the items.
     loose: bool,
-    /// Code within the item.
+    /// Fenced code inside the item.
     code: Option<Fence>,
 }
 
 impl Markdown {
-    pub(crate) fn new(look: Look) -> Self {
+    pub(crate) fn new(options: MarkdownOptions) -> Self {
         Self {
-            look,
+            options,
             cleaner: Cleaner::default(),
             held: String::new(),
             partial: String::new(),
-            block: Block::Nothing,
+            block: MarkdownBlock::Nothing,
             blank: false,
             given: false,
             goes_on: false,
@@ -83,12 +83,12 @@ impl Markdown {
         }
     }
 
-    /// From now on, there is more or less room.
+    /// Sets a new width.
     pub(crate) fn resize(&mut self, width: usize) {
-        self.look.width = width;
+        self.options.width = width;
     }
 
-    /// Takes a piece of text. Gives the lines that are finished by it.
+    /// Adds a piece of text and returns the lines that it completes.
     pub(crate) fn push(&mut self, piece: &str) -> Vec<Line> {
         self.work += piece.len() as u64;
         let mut cleaned = String::with_capacity(piece.len());
@@ -107,17 +107,17 @@ impl Markdown {
         lines
     }
 
-    /// The lines of what is open, as they would be if nothing followed.
+    /// Returns the lines of the open block, as they look if nothing follows.
     pub(crate) fn open(&mut self) -> Vec<Line> {
         let mut lines = Vec::new();
         match &self.block {
-            Block::Code(_) if !self.partial.is_empty() => {
+            MarkdownBlock::Code(_) if !self.partial.is_empty() => {
                 self.work += self.partial.len() as u64;
                 lines = self.code_line(&self.partial);
             }
-            Block::Code(_) => {}
+            MarkdownBlock::Code(_) => {}
             _ if self.held.is_empty() && self.partial.trim().is_empty() => {}
-            // What has begun may be the next block, or belong to this one. Nobody knows yet.
+            // The partial line may start a new block or belong to this one; assume the latter.
             _ => {
                 self.room(&mut lines);
                 let text = format!("{}{}", self.held, self.partial);
@@ -127,7 +127,7 @@ impl Markdown {
         lines
     }
 
-    /// Nothing follows. Gives the lines that are left.
+    /// Ends the text and returns its remaining lines.
     pub(crate) fn finish(&mut self) -> Vec<Line> {
         let mut lines = Vec::new();
         if !self.partial.is_empty() {
@@ -135,28 +135,28 @@ impl Markdown {
             self.take(&line, &mut lines);
         }
         self.give(&mut lines);
-        self.block = Block::Nothing;
+        self.block = MarkdownBlock::Nothing;
         lines
     }
 
-    /// How many bytes were read, those read several times counted as often.
+    /// Returns the number of bytes processed, counting repeated reads.
     #[cfg(test)]
     pub(crate) fn work(&self) -> u64 {
         self.work
     }
 
-    /// Takes a whole line.
+    /// Adds a complete line.
     fn take(&mut self, line: &str, lines: &mut Vec<Line>) {
         match &mut self.block {
-            Block::Code(fence) => {
+            MarkdownBlock::Code(fence) => {
                 if fence.is_closed_by(line) {
-                    self.block = Block::Nothing;
+                    self.block = MarkdownBlock::Nothing;
                 } else {
                     lines.extend(self.code_line(line));
                 }
                 return;
             }
-            Block::List(list) => {
+            MarkdownBlock::List(list) => {
                 if let Some(fence) = &list.code {
                     if fence.is_closed_by(line) {
                         list.code = None;
@@ -170,14 +170,14 @@ impl Markdown {
         if line.trim().is_empty() {
             self.blank = true;
             match self.block {
-                Block::List(_) => self.hold(line, lines),
+                MarkdownBlock::List(_) => self.hold(line, lines),
                 _ => self.end(lines),
             }
             return;
         }
         let blank = std::mem::take(&mut self.blank);
-        if let Block::List(list) = &mut self.block {
-            let item = Item::of(line);
+        if let MarkdownBlock::List(list) = &mut self.block {
+            let item = ListItem::of(line);
             match item {
                 Some(item) if item.indent < list.item.content => {
                     self.next_item(item, blank, lines);
@@ -199,39 +199,45 @@ impl Markdown {
         self.take_outside(line, lines);
     }
 
-    /// Takes a line that is in no list and no code, and not blank.
+    /// Adds a nonblank line outside of lists and code.
     fn take_outside(&mut self, line: &str, lines: &mut Vec<Line>) {
         if let Some(fence) = Fence::of(line) {
             self.end(lines);
             self.room(lines);
             if !fence.language.is_empty() {
-                let label = Span::new(fence.language.clone(), Style::new().dimmed());
-                lines.extend(wrap_code(&[label], self.look.width));
+                let label = StyledSpan::new(fence.language.clone(), Style::new().dimmed());
+                lines.extend(wrap_code(&[label], self.options.width));
             }
             self.given = true;
-            self.block = Block::Code(fence);
+            self.block = MarkdownBlock::Code(fence);
             return;
         }
-        if matches!(self.block, Block::Text) && lines::is_underline(line) {
+        if matches!(self.block, MarkdownBlock::Text) && lines::is_underline(line) {
             self.hold(line, lines);
             self.end(lines);
             return;
         }
         if lines::is_heading(line) || lines::is_rule(line) {
             self.end(lines);
-            self.block = Block::Text;
+            self.block = MarkdownBlock::Text;
             self.hold(line, lines);
             self.end(lines);
             return;
         }
-        let begun = match (Item::of(line), &self.block) {
+        let begun = match (ListItem::of(line), &self.block) {
             (Some(item), _) => {
                 let number = item.number;
-                Block::List(List { item, number, follows: false, loose: false, code: None })
+                MarkdownBlock::List(OpenList {
+                    item,
+                    number,
+                    follows: false,
+                    loose: false,
+                    code: None,
+                })
             }
-            (None, Block::Text) if line.starts_with('>') => Block::Quote,
-            (None, Block::Nothing) if line.starts_with('>') => Block::Quote,
-            (None, Block::Nothing) => Block::Text,
+            (None, MarkdownBlock::Text) if line.starts_with('>') => MarkdownBlock::Quote,
+            (None, MarkdownBlock::Nothing) if line.starts_with('>') => MarkdownBlock::Quote,
+            (None, MarkdownBlock::Nothing) => MarkdownBlock::Text,
             _ => {
                 self.hold(line, lines);
                 return;
@@ -247,40 +253,40 @@ impl Markdown {
         self.held.push('\n');
         if self.held.len() > OPEN_BYTES_MAX {
             let code = match &mut self.block {
-                Block::List(list) => list.code.take(),
+                MarkdownBlock::List(list) => list.code.take(),
                 _ => None,
             };
-            let is_list = matches!(self.block, Block::List(_));
+            let is_list = matches!(self.block, MarkdownBlock::List(_));
             self.give(lines);
             self.goes_on = true;
             match code {
-                Some(code) => self.block = Block::Code(code),
-                None if is_list => self.block = Block::Nothing,
+                Some(code) => self.block = MarkdownBlock::Code(code),
+                None if is_list => self.block = MarkdownBlock::Nothing,
                 None => {}
             }
         }
     }
 
-    /// A line that does not end is given in parts.
+    /// Returns part of a line that is too long to hold.
     fn split(&mut self, lines: &mut Vec<Line>) {
         let at = self.partial.rfind(' ').map_or(self.partial.len(), |at| at + 1);
         let rest = self.partial.split_off(at);
         let part = std::mem::replace(&mut self.partial, rest);
-        if matches!(self.block, Block::Code(_)) {
+        if matches!(self.block, MarkdownBlock::Code(_)) {
             lines.extend(self.code_line(&part));
             return;
         }
-        if matches!(self.block, Block::Nothing) {
-            self.block = Block::Text;
+        if matches!(self.block, MarkdownBlock::Nothing) {
+            self.block = MarkdownBlock::Text;
         }
         self.held.push_str(&part);
         self.give(lines);
         self.goes_on = true;
     }
 
-    fn next_item(&mut self, item: Item, blank: bool, lines: &mut Vec<Line>) {
+    fn next_item(&mut self, item: ListItem, blank: bool, lines: &mut Vec<Line>) {
         self.give(lines);
-        if let Block::List(list) = &mut self.block {
+        if let MarkdownBlock::List(list) = &mut self.block {
             list.number = match (list.number, item.number) {
                 (Some(last), Some(_)) => Some(last.saturating_add(1)),
                 (_, own) => own,
@@ -291,14 +297,14 @@ impl Markdown {
         }
     }
 
-    /// The block has ended.
+    /// Ends the block.
     fn end(&mut self, lines: &mut Vec<Line>) {
         self.give(lines);
-        self.block = Block::Nothing;
+        self.block = MarkdownBlock::Nothing;
         self.goes_on = false;
     }
 
-    /// Gives what is held.
+    /// Renders the held text.
     fn give(&mut self, lines: &mut Vec<Line>) {
         if self.held.trim().is_empty() {
             self.held.clear();
@@ -311,9 +317,9 @@ impl Markdown {
         self.goes_on = false;
     }
 
-    /// Blocks are apart; items of a list only if they were written so.
+    /// Adds a blank line between blocks, but not between the items of a tight list.
     fn room(&self, lines: &mut Vec<Line>) {
-        let tight = matches!(&self.block, Block::List(list) if list.follows && !list.loose);
+        let tight = matches!(&self.block, MarkdownBlock::List(list) if list.follows && !list.loose);
         if self.given && !self.goes_on && !tight {
             lines.push(Line::new());
         }
@@ -322,14 +328,14 @@ impl Markdown {
     fn render(&mut self, text: &str) -> Vec<Line> {
         self.work += text.len() as u64;
         let number = match &self.block {
-            Block::List(list) => list.number,
+            MarkdownBlock::List(list) => list.number,
             _ => None,
         };
-        render::render(text, self.look, number)
+        render::render(text, self.options, number)
     }
 
     fn code_line(&self, line: &str) -> Vec<Line> {
-        render::code_lines(line, self.look)
+        render::code_lines(line, self.options)
     }
 }
 

@@ -1,31 +1,30 @@
-//! A block of Markdown as lines.
+//! Renders one block of Markdown.
 
-use super::{Look, table};
-use crate::styled::{Line, Span, width_of_line, wrap, wrap_code};
+use super::{MarkdownOptions, table};
+use crate::styled::{Line, StyledSpan, width_of_line, wrap, wrap_code};
 use crate::text::clean;
 use anstyle::{AnsiColor, Style};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use std::iter::Peekable;
 use std::sync::Arc;
 
-/// How deep quotes and lists may be nested in each other; what is deeper is shown as it was
-/// written.
+/// The deepest nesting of quotes and lists that is rendered; deeper text is shown unchanged.
 const DEPTH_MAX: usize = 16;
 
-/// How narrow the text of a nested list or quote may become.
+/// The narrowest width of text in nested lists and quotes.
 const WIDTH_MIN: usize = 8;
 
-/// How wide a line across the page is.
+/// The width of a horizontal rule.
 const RULE_WIDTH: usize = 24;
 
 pub(super) const DIM: Style = Style::new().dimmed();
 const CODE: Style = AnsiColor::Cyan.on_default();
 
-/// Renders a text. A list at its beginning begins with this number.
-pub(super) fn render(text: &str, look: Look, number: Option<u64>) -> Vec<Line> {
-    let options =
+/// Renders a block. A list at its start begins with `number`.
+pub(super) fn render(text: &str, options: MarkdownOptions, number: Option<u64>) -> Vec<Line> {
+    let extensions =
         Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    let parser = || Parser::new_ext(text, options);
+    let parser = || Parser::new_ext(text, extensions);
     let mut depth = 0_usize;
     for event in parser() {
         match event {
@@ -34,37 +33,41 @@ pub(super) fn render(text: &str, look: Look, number: Option<u64>) -> Vec<Line> {
             _ => {}
         }
         if depth > DEPTH_MAX {
-            return wrap(&[Span::plain(text.trim_end())], look.width);
+            return wrap(&[StyledSpan::plain(text.trim_end())], options.width);
         }
     }
-    let mut renderer = Renderer { events: parser().peekable(), look, number };
-    let lines = renderer.blocks(look.width).into_iter();
-    // What is nested deeply has no room left.
+    let mut renderer = Renderer { events: parser().peekable(), options, number };
+    let lines = renderer.blocks(options.width).into_iter();
+    // Deeply nested text may exceed the width.
     let fits = |line: Line| {
         let line = trimmed(line);
-        if width_of_line(&line) > look.width { wrap_code(&line, look.width) } else { vec![line] }
+        if width_of_line(&line) > options.width {
+            wrap_code(&line, options.width)
+        } else {
+            vec![line]
+        }
     };
     lines.flat_map(fits).collect()
 }
 
-/// Lines of code, which are indented and only broken where they do not fit.
-pub(super) fn code_lines(code: &str, look: Look) -> Vec<Line> {
-    let lines = wrap_code(&[Span::new(code, CODE)], look.width.saturating_sub(2));
-    lines.into_iter().map(|line| trimmed(prefixed(Span::plain("  "), line))).collect()
+/// Formats lines of code, indented, and wrapped only where they do not fit.
+pub(super) fn code_lines(code: &str, options: MarkdownOptions) -> Vec<Line> {
+    let lines = wrap_code(&[StyledSpan::new(code, CODE)], options.width.saturating_sub(2));
+    lines.into_iter().map(|line| trimmed(prefixed(StyledSpan::plain("  "), line))).collect()
 }
 
 struct Renderer<'t, I: Iterator<Item = Event<'t>>> {
     events: Peekable<I>,
-    look: Look,
-    /// What the first list begins with.
+    options: MarkdownOptions,
+    /// The first number of the first list.
     number: Option<u64>,
 }
 
 impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
-    /// The blocks up to the end of what encloses them.
+    /// Returns the blocks up to the end of the enclosing element.
     fn blocks(&mut self, width: usize) -> Vec<Line> {
         let mut lines = Vec::new();
-        // Text of a tight item stands there without a paragraph, and needs no room around it.
+        // The text of a tight item has no paragraph, and no blank lines around it.
         let mut apart = false;
         loop {
             let Some(event) = self.events.peek() else { return lines };
@@ -81,7 +84,7 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
                 Event::Rule => {
                     self.events.next();
                     let rule = "─".repeat(width.min(RULE_WIDTH));
-                    (vec![vec![Span::new(rule, DIM)]], true)
+                    (vec![vec![StyledSpan::new(rule, DIM)]], true)
                 }
                 Event::Html(_) => (self.html(width), true),
                 _ => (wrap(&self.inline(Style::new()), width), false),
@@ -104,15 +107,15 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
                 };
                 let mut spans = self.inline(style);
                 self.events.next();
-                if !self.look.paint.color {
-                    // Nothing else says that it is one.
-                    spans.insert(0, Span::plain("#".repeat(level as usize) + " "));
+                if !self.options.paint.color {
+                    // Without colors, only the marker shows that this is a heading.
+                    spans.insert(0, StyledSpan::plain("#".repeat(level as usize) + " "));
                 }
                 wrap(&spans, width)
             }
             Tag::BlockQuote(_) => {
                 let inner = self.blocks(narrower(width, 2));
-                let bar = Span::new("▌ ", DIM);
+                let bar = StyledSpan::new("▌ ", DIM);
                 inner.into_iter().map(|line| prefixed(bar.clone(), line)).collect()
             }
             Tag::CodeBlock(kind) => self.code(&kind, width),
@@ -129,7 +132,7 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
                 self.events.next();
                 lines
             }
-            // A paragraph, and what is not asked for.
+            // A paragraph, or an element without special treatment.
             _ => {
                 let spans = self.inline(Style::new());
                 self.events.next();
@@ -156,9 +159,9 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
             };
             let indent = mark.chars().count();
             let mut inner = self.blocks(narrower(width, indent)).into_iter();
-            let mark = Span::new(mark, DIM);
+            let mark = StyledSpan::new(mark, DIM);
             lines.push(prefixed(mark, inner.next().unwrap_or_default()));
-            let room = Span::plain(" ".repeat(indent));
+            let room = StyledSpan::plain(" ".repeat(indent));
             lines.extend(inner.map(|line| prefixed(room.clone(), line)));
         }
         lines
@@ -173,16 +176,16 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
                 _ => {}
             }
         }
-        let look = Look { width, ..self.look };
+        let options = MarkdownOptions { width, ..self.options };
         let label = match kind {
             CodeBlockKind::Fenced(label) => label.split_whitespace().next().unwrap_or_default(),
             CodeBlockKind::Indented => "",
         };
         let mut lines = Vec::new();
         if !label.is_empty() {
-            lines.push(vec![Span::new(label, DIM)]);
+            lines.push(vec![StyledSpan::new(label, DIM)]);
         }
-        lines.extend(code_lines(code.trim_end_matches('\n'), look));
+        lines.extend(code_lines(code.trim_end_matches('\n'), options));
         lines
     }
 
@@ -193,7 +196,7 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
                 html.push_str(&text);
             }
         }
-        wrap(&[Span::new(html.trim_end(), DIM)], width)
+        wrap(&[StyledSpan::new(html.trim_end(), DIM)], width)
     }
 
     fn table(&mut self) -> Vec<table::Row> {
@@ -217,8 +220,9 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
         rows
     }
 
-    /// Text up to the end of what encloses it, or to a block: neither is taken.
-    fn inline(&mut self, base: Style) -> Vec<Span> {
+    /// Returns the inline text up to the next block or the end of the enclosing element, neither of
+    /// which is consumed.
+    fn inline(&mut self, base: Style) -> Vec<StyledSpan> {
         let mut spans = Vec::new();
         let mut styles = vec![base];
         let mut links: Vec<Arc<str>> = Vec::new();
@@ -232,14 +236,14 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
             let style = styles.last().copied().unwrap_or_default();
             let event = if ends { None } else { self.events.next() };
             let Some(event) = event else { return spans };
-            // What was written as `&#27;` is cleaned only here.
+            // Entities such as `&#27;` are decoded before this point, so clean the text here.
             let mut say = |text: &str, style| {
                 let text = if text == "\n" { text.to_owned() } else { clean(text) };
-                spans.push(Span { text, style, link: links.last().cloned() });
+                spans.push(StyledSpan { text, style, link: links.last().cloned() });
             };
             match event {
                 Event::Text(text) => say(&text, style),
-                Event::Code(code) if self.look.paint.color => {
+                Event::Code(code) if self.options.paint.color => {
                     say(&code, CODE.effects(CODE.get_effects() | style.get_effects()));
                 }
                 Event::Code(code) => say(&format!("`{code}`"), style),
@@ -268,25 +272,25 @@ impl<'t, I: Iterator<Item = Event<'t>>> Renderer<'t, I> {
         }
     }
 
-    /// Where a link leads must be seen, if the terminal cannot show it.
-    fn tell_address(&self, spans: &mut Vec<Span>, url: &Arc<str>) {
+    /// Shows the target of a link as text if the terminal cannot show links.
+    fn tell_address(&self, spans: &mut Vec<StyledSpan>, url: &Arc<str>) {
         let of_link = spans.iter().rev().take_while(|span| span.link.as_ref() == Some(url));
         let text: Vec<&str> = of_link.map(|span| span.text.as_str()).collect();
         let text: String = text.into_iter().rev().collect();
         let is_web = ["http://", "https://", "mailto:"].iter().any(|start| url.starts_with(start));
-        if self.look.paint.links && is_web {
+        if self.options.paint.links && is_web {
             return;
         }
         for span in spans.iter_mut().rev().take_while(|span| span.link.as_ref() == Some(url)) {
             span.link = None;
         }
         if !url.is_empty() && text != **url && format!("mailto:{text}") != **url {
-            spans.push(Span::new(format!(" ({url})"), DIM));
+            spans.push(StyledSpan::new(format!(" ({url})"), DIM));
         }
     }
 }
 
-/// An address without anything that could end it early or be obeyed.
+/// Returns an address without characters that could end it early or control the terminal.
 fn address(url: &str) -> String {
     url.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect()
 }
@@ -309,7 +313,7 @@ fn narrower(width: usize, by: usize) -> usize {
     width.saturating_sub(by).max(WIDTH_MIN)
 }
 
-/// Without spaces that nobody sees.
+/// Removes trailing spaces.
 fn trimmed(mut line: Line) -> Line {
     while let Some(last) = line.last_mut() {
         last.text.truncate(last.text.trim_end_matches(' ').len());
@@ -321,7 +325,7 @@ fn trimmed(mut line: Line) -> Line {
     line
 }
 
-fn prefixed(prefix: Span, mut line: Line) -> Line {
+fn prefixed(prefix: StyledSpan, mut line: Line) -> Line {
     line.insert(0, prefix);
     line
 }

@@ -1,19 +1,19 @@
-//! Tables of Markdown.
+//! Markdown tables.
 
 use super::render::DIM;
-use crate::styled::{Line, Span, width_of_line, wrap};
+use crate::styled::{Line, StyledSpan, width_of_line, wrap};
 use pulldown_cmark::Alignment;
 
-/// The cells of a row, each a text with styles.
+/// The cells of a row, each a styled line.
 pub(super) type Row = Vec<Line>;
 
-/// How narrow a column may become. Where that does not help, each row becomes a paragraph.
+/// The narrowest column. If the columns do not fit, each row becomes a paragraph.
 const COLUMN_MIN: usize = 5;
 
-/// What stands between two columns.
+/// The separator between two columns.
 const BETWEEN: &str = " │ ";
 
-/// The table as lines, of which the first row is the heading.
+/// Formats a table whose first row is the heading.
 pub(super) fn table(rows: &[Row], alignments: &[Alignment], width: usize) -> Vec<Line> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     if columns == 0 {
@@ -29,13 +29,14 @@ pub(super) fn table(rows: &[Row], alignments: &[Alignment], width: usize) -> Vec
         lines.extend(row_lines(row, &widths, alignments));
         if at == 0 {
             let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
-            lines.push(vec![Span::new(rule.join("─┼─"), DIM)]);
+            lines.push(vec![StyledSpan::new(rule.join("─┼─"), DIM)]);
         }
     }
     lines
 }
 
-/// How wide each column is: as wide as what is in it, and the widest ones less if that is too much.
+/// Returns the column widths: the width of the content, with the widest columns shrunk until the
+/// table fits.
 fn widths(rows: &[Row], columns: usize, free: usize) -> Vec<usize> {
     let natural = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -62,7 +63,7 @@ fn row_lines(row: &Row, widths: &[usize], alignments: &[Alignment]) -> Vec<Line>
             let mut line = Line::new();
             for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
                 if column > 0 {
-                    line.push(Span::new(BETWEEN, DIM));
+                    line.push(StyledSpan::new(BETWEEN, DIM));
                 }
                 let text = cell.get(at).unwrap_or(&nothing);
                 let room = width.saturating_sub(width_of_line(text));
@@ -71,18 +72,18 @@ fn row_lines(row: &Row, widths: &[usize], alignments: &[Alignment]) -> Vec<Line>
                     Some(Alignment::Center) => room / 2,
                     _ => 0,
                 };
-                line.push(Span::plain(" ".repeat(before)));
+                line.push(StyledSpan::plain(" ".repeat(before)));
                 line.extend(text.iter().cloned());
-                // Nothing stands behind the last column.
+                // No padding after the last column.
                 let after = if column + 1 == widths.len() { 0 } else { room - before };
-                line.push(Span::plain(" ".repeat(after)));
+                line.push(StyledSpan::plain(" ".repeat(after)));
             }
             line
         })
         .collect()
 }
 
-/// Each row as lines of `heading: cell`.
+/// Formats each row as lines of `heading: cell`.
 fn paragraphs(rows: &[Row], width: usize) -> Vec<Line> {
     let Some((heading, rows)) = rows.split_first() else { return Vec::new() };
     if rows.is_empty() {
@@ -96,7 +97,7 @@ fn paragraphs(rows: &[Row], width: usize) -> Vec<Line> {
         for (column, cell) in row.iter().enumerate() {
             let mut line = heading.get(column).cloned().unwrap_or_default();
             if !line.is_empty() {
-                line.push(Span::plain(": "));
+                line.push(StyledSpan::plain(": "));
             }
             line.extend(cell.iter().cloned());
             lines.extend(wrap(&line, width));

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn look(width: usize) -> Look {
-    Look { width, paint: Paint::default() }
+fn options(width: usize) -> MarkdownOptions {
+    MarkdownOptions { width, paint: Paint::default() }
 }
 
 fn shown(lines: &[Line]) -> String {
@@ -16,7 +16,7 @@ fn rendered(text: &str, width: usize) -> String {
 }
 
 fn in_pieces(text: &str, width: usize, letters: usize) -> String {
-    let mut markdown = Markdown::new(look(width));
+    let mut markdown = Markdown::new(options(width));
     let chars: Vec<char> = text.chars().collect();
     let mut lines = Vec::new();
     for piece in chars.chunks(letters) {
@@ -134,14 +134,14 @@ fn how_it_is_cut_makes_no_difference() {
 
 #[test]
 fn what_is_open_is_seen_before_it_ends() {
-    let mut markdown = Markdown::new(look(40));
+    let mut markdown = Markdown::new(options(40));
     assert_eq!(shown(&markdown.push("# Ti")), "");
     assert_eq!(shown(&markdown.open()), "# Ti");
     assert_eq!(shown(&markdown.push("tle\n\nText")), "# Title");
     assert_eq!(shown(&markdown.open()), "\nText");
     assert_eq!(shown(&markdown.push("\n\n```\nlet")), "\nText\n");
     assert_eq!(shown(&markdown.open()), "  let");
-    // Lines of code are finished when they end.
+    // Lines of code are finished at their line break.
     assert_eq!(shown(&markdown.push(" x;\n")), "  let x;");
     assert_eq!(shown(&markdown.finish()), "");
 }
@@ -155,7 +155,7 @@ fn no_line_is_wider_than_it_may_be() {
     let emoji = "👩‍🚀🏳️‍🌈❤️ ".repeat(30);
     for text in [EVERYTHING, nested, &wide, &table, &code, &emoji, &"> ".repeat(12)] {
         for width in 8..60 {
-            let mut markdown = Markdown::new(look(width));
+            let mut markdown = Markdown::new(options(width));
             let mut lines = markdown.push(text);
             lines.extend(markdown.finish());
             for line in lines {
@@ -170,7 +170,7 @@ fn no_line_is_wider_than_it_may_be() {
 fn addresses_are_links_where_that_is_possible() {
     let paint = Paint { color: true, links: true };
     let line = |text: &str| {
-        let mut markdown = Markdown::new(Look { width: 200, paint });
+        let mut markdown = Markdown::new(MarkdownOptions { width: 200, paint });
         markdown.push(text);
         paint.line(&markdown.finish()[0])
     };
@@ -178,7 +178,7 @@ fn addresses_are_links_where_that_is_possible() {
         line("[a](https://example.org/)"),
         "\x1b]8;;https://example.org/\x1b\\\x1b[4ma\x1b[0m\x1b]8;;\x1b\\"
     );
-    // Whatever else an address does, it does not do here.
+    // An address cannot smuggle in other sequences.
     assert_eq!(line("[a](javascript:alert)"), "\x1b[4ma\x1b[0m\x1b[2m (javascript:alert)\x1b[0m");
     assert!(!line("[a](https://e.org/\x1b]8;;x\x07b)").contains("\x1b]8;;x"));
     assert!(!line("[a](<https://e.org/&#27;]0;evil&#7;>)").contains("\x1b]0"));
@@ -192,8 +192,8 @@ fn what_is_nested_too_deeply_is_shown_as_it_is() {
     assert!(rendered(&"> ".repeat(5000), 40).starts_with("> > >"));
 }
 
-/// The work of a text that comes in pieces grows as the text, whatever it is made of: counted in
-/// bytes that are read, and not by a clock.
+/// The work for a text in pieces grows linearly with the text, counted in bytes read instead of
+/// time.
 #[test]
 fn a_long_text_is_not_read_again_and_again() {
     let paragraphs = "A sentence with *some* words in it.\n\n".repeat(30_000);
@@ -207,12 +207,12 @@ fn a_long_text_is_not_read_again_and_again() {
     let quote = "> a line of a quote\n".repeat(10_000);
     let blanks = format!("- a\n{}", "\n".repeat(200_000));
     for text in [paragraphs, paragraph, word, code, list, nested, table, quote, blanks] {
-        let mut markdown = Markdown::new(look(80));
+        let mut markdown = Markdown::new(options(80));
         let mut pushed = 0;
         for piece in text.as_bytes().chunks(64) {
             markdown.push(str::from_utf8(piece).unwrap());
             pushed += 1;
-            // Frames are drawn by time, and not for each piece.
+            // Frames are drawn by time, not for each piece.
             if pushed % 100 == 0 {
                 markdown.open();
             }

@@ -1,55 +1,55 @@
-//! What a step says, as lines: Markdown, JSON, or text as it is.
+//! The body of a panel: Markdown, JSON or plain text.
 
 use crate::json;
-use crate::look::Look;
 use crate::markdown::{self, Markdown};
-use crate::styled::{Line, Span, wrap};
+use crate::options::RenderOptions;
+use crate::styled::{Line, StyledSpan, wrap};
 use crate::text::Cleaner;
 use stepwright_core::Content;
 
-/// One answer after the other, with room between them.
+/// A sequence of answers, separated by blank lines.
 #[derive(Debug)]
-pub(super) struct Body {
-    look: Look,
+pub(super) struct PanelBody {
+    options: RenderOptions,
     width: usize,
-    answer: Option<Answer>,
-    /// What was said and is not part of an answer that can be seen: blanks, or JSON.
+    answer: Option<AnswerFormat>,
+    /// Text that is not visible yet: blanks, or incomplete JSON.
     held: String,
-    /// Whether lines of this answer were given.
+    /// `true` if lines of the current answer were returned.
     begun: bool,
-    /// Whether lines of an earlier one were.
+    /// `true` if an earlier answer had lines.
     follows: bool,
 }
 
 #[derive(Debug)]
-enum Answer {
-    /// Shown when all of it is there.
+enum AnswerFormat {
+    /// Shown when it is complete.
     Json,
     Markdown(Box<Markdown>),
-    /// As it is: only its lines are broken.
+    /// Shown unchanged, except for wrapping.
     Text {
         cleaner: Cleaner,
         partial: String,
     },
 }
 
-impl Body {
-    pub(super) fn new(look: Look, width: usize) -> Self {
-        Self { look, width, answer: None, held: String::new(), begun: false, follows: false }
+impl PanelBody {
+    pub(super) fn new(options: RenderOptions, width: usize) -> Self {
+        Self { options, width, answer: None, held: String::new(), begun: false, follows: false }
     }
 
-    /// From now on, there is more or less room.
+    /// Sets a new width.
     pub(super) fn resize(&mut self, width: usize) {
         self.width = width;
-        if let Some(Answer::Markdown(markdown)) = &mut self.answer {
+        if let Some(AnswerFormat::Markdown(markdown)) = &mut self.answer {
             markdown.resize(width);
         }
     }
 
-    /// Takes a piece of text. Gives the lines that are finished by it.
+    /// Adds a piece of text and returns the lines that it completes.
     pub(super) fn push(&mut self, piece: &str) -> Vec<Line> {
         let lines = match &mut self.answer {
-            Some(Answer::Json) => {
+            Some(AnswerFormat::Json) => {
                 self.held.push_str(piece);
                 Vec::new()
             }
@@ -60,7 +60,7 @@ impl Body {
                     return Vec::new();
                 }
                 if json::may_be(&self.held) {
-                    self.answer = Some(Answer::Json);
+                    self.answer = Some(AnswerFormat::Json);
                     return Vec::new();
                 }
                 let text = std::mem::take(&mut self.held);
@@ -73,12 +73,12 @@ impl Body {
         self.apart(lines)
     }
 
-    /// The lines of what has not ended, as they would be if nothing followed.
+    /// Returns the lines of the unfinished text, as they look if nothing follows.
     pub(super) fn open(&mut self) -> Vec<Line> {
         let mut lines = match &mut self.answer {
-            Some(Answer::Markdown(markdown)) => markdown.open(),
-            Some(Answer::Text { partial, .. }) if !partial.is_empty() => {
-                wrap(&[Span::plain(partial.clone())], self.width)
+            Some(AnswerFormat::Markdown(markdown)) => markdown.open(),
+            Some(AnswerFormat::Text { partial, .. }) if !partial.is_empty() => {
+                wrap(&[StyledSpan::plain(partial.clone())], self.width)
             }
             _ => Vec::new(),
         };
@@ -88,10 +88,10 @@ impl Body {
         lines
     }
 
-    /// The answer has ended.
+    /// Ends the answer and returns its remaining lines.
     pub(super) fn finish(&mut self) -> Vec<Line> {
         let lines = match self.answer.take() {
-            Some(Answer::Json) => {
+            Some(AnswerFormat::Json) => {
                 let text = std::mem::take(&mut self.held);
                 if let Some(value) = json::parse(&text) {
                     json::lines(&value, self.width)
@@ -113,7 +113,7 @@ impl Body {
         lines
     }
 
-    /// A whole answer.
+    /// Returns the lines of a complete answer.
     pub(super) fn content(&mut self, content: &Content) -> Vec<Line> {
         let mut lines = self.finish();
         match content {
@@ -127,21 +127,22 @@ impl Body {
         lines
     }
 
-    /// Lines of another kind, which stand together.
+    /// Adds a note, whose lines stay together.
     pub(super) fn note(&mut self, note: Vec<Line>) -> Vec<Line> {
         let mut lines = self.finish();
         lines.extend(note);
-        // An answer that follows has room above it.
+        // Leave a blank line above the next answer.
         self.follows = true;
         lines
     }
 
-    fn readable(&self) -> Answer {
-        if self.look.markdown {
-            let look = markdown::Look { width: self.width, paint: self.look.paint };
-            Answer::Markdown(Box::new(Markdown::new(look)))
+    fn readable(&self) -> AnswerFormat {
+        if self.options.markdown {
+            let options =
+                markdown::MarkdownOptions { width: self.width, paint: self.options.paint };
+            AnswerFormat::Markdown(Box::new(Markdown::new(options)))
         } else {
-            Answer::Text { cleaner: Cleaner::default(), partial: String::new() }
+            AnswerFormat::Text { cleaner: Cleaner::default(), partial: String::new() }
         }
     }
 
@@ -156,7 +157,7 @@ impl Body {
     }
 }
 
-impl Answer {
+impl AnswerFormat {
     fn push(&mut self, piece: &str, width: usize) -> Vec<Line> {
         match self {
             Self::Json => Vec::new(),
@@ -167,7 +168,7 @@ impl Answer {
                 let rest = partial.split_off(end + 1);
                 let whole = std::mem::replace(partial, rest);
                 let lines = whole[..end].split('\n');
-                lines.flat_map(|line| wrap(&[Span::plain(line)], width)).collect()
+                lines.flat_map(|line| wrap(&[StyledSpan::plain(line)], width)).collect()
             }
         }
     }
@@ -177,7 +178,9 @@ impl Answer {
             Self::Json => Vec::new(),
             Self::Markdown(markdown) => markdown.finish(),
             Self::Text { partial, .. } if partial.is_empty() => Vec::new(),
-            Self::Text { partial, .. } => wrap(&[Span::plain(std::mem::take(partial))], width),
+            Self::Text { partial, .. } => {
+                wrap(&[StyledSpan::plain(std::mem::take(partial))], width)
+            }
         }
     }
 }

@@ -1,17 +1,17 @@
-//! What is said of containers: what was decided, and what is inside.
+//! The output for containers: decisions and contents.
 
 use super::frame::{DIM, color};
-use crate::look::Style as Form;
-use crate::styled::{Line, Span};
+use crate::options::Style as Form;
+use crate::styled::{Line, StyledSpan};
 use crate::text::{counted, harmless};
 use anstyle::AnsiColor;
 use std::sync::Arc;
 use stepwright_core::{Content, EventKind};
 
-/// How many names or items are listed.
+/// The largest number of names or items listed.
 const LISTED_MAX: usize = 8;
 
-/// The mark of a container, and what is said of it when it begins.
+/// Returns the mark and the text for the start of a container.
 pub(super) fn begun(kind: &EventKind, form: Form) -> Option<(Line, Line)> {
     use EventKind as E;
     let (mark, text) = match kind {
@@ -31,7 +31,7 @@ pub(super) fn begun(kind: &EventKind, form: Form) -> Option<(Line, Line)> {
         }
         E::ConditionExecutionStarted { condition_result, branch } => {
             let way = match branch.as_deref() {
-                Some("else") => ": the other way",
+                Some("else") => ": else branch",
                 Some(_) => "",
                 None => ": nothing to do",
             };
@@ -55,10 +55,10 @@ pub(super) fn begun(kind: &EventKind, form: Form) -> Option<(Line, Line)> {
     };
     let mark = if form == Form::Plain { Line::new() } else { marked(mark) };
     let style = if form == Form::Plain { anstyle::Style::new() } else { DIM };
-    Some((mark, vec![Span::new(text, style)]))
+    Some((mark, vec![StyledSpan::new(text, style)]))
 }
 
-/// Whether the end of such a container is told: where much can be inside.
+/// Returns `true` if the end of the container is shown: for kinds that may contain much output.
 pub(super) fn has_end(kind: &EventKind) -> bool {
     matches!(
         kind,
@@ -69,7 +69,7 @@ pub(super) fn has_end(kind: &EventKind) -> bool {
 }
 
 fn marked(mark: &str) -> Line {
-    vec![Span::new(mark, color(AnsiColor::Cyan))]
+    vec![StyledSpan::new(mark, color(AnsiColor::Cyan))]
 }
 
 fn listed(names: &[Arc<str>]) -> String {

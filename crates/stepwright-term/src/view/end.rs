@@ -1,11 +1,11 @@
-//! How it ended: the output if no step has shown it, the summary, and what went wrong.
+//! The end of a run: the output if no step has shown it, the summary and the error.
 
-use super::body::Body;
-use super::frame::{DIM, Frame, color};
-use super::{Above, View};
-use crate::look::{Look, Style as Form};
+use super::body::PanelBody;
+use super::frame::{DIM, PanelFrame, color};
+use super::{LastOutput, View};
+use crate::options::{RenderOptions, Style as Form};
 use crate::screen::Screen;
-use crate::styled::{Line, Span, wrap};
+use crate::styled::{Line, StyledSpan, wrap};
 use crate::summary::summary_line;
 use crate::terminal::word_of;
 use crate::text::clean;
@@ -13,7 +13,7 @@ use anstyle::AnsiColor;
 use stepwright_core::{Content, Error, ErrorKind, RunOutput, StepPath};
 
 impl View {
-    /// Shows how it ended, or what it waits for.
+    /// Shows the result of the run, or its pending requests.
     pub(crate) fn conclude(
         &mut self,
         answer: &Result<RunOutput, Error>,
@@ -21,25 +21,25 @@ impl View {
         screen: &mut Screen,
     ) {
         if let Ok(output) = answer
-            && !self.look.shows_steps()
+            && !self.options.shows_steps()
             && !output.is_paused()
         {
             self.output(&output.content, screen);
         }
         let output = answer.as_ref().ok().or_else(|| answer.as_ref().err().and_then(Error::output));
         if let Some(output) = output
-            && self.look.summary
+            && self.options.summary
         {
-            self.room(screen, Above::Panel);
-            let summary = summary_line(output, self.look.time);
-            let frame = Frame::new(self.look, screen.size().0);
+            self.room(screen, LastOutput::Panel);
+            let summary = summary_line(output, self.options.time);
+            let frame = PanelFrame::new(self.options, screen.size().0);
             for line in wrap(&summary, frame.width) {
-                screen.keep(&self.look.paint.line(&line));
+                screen.keep(&self.options.paint.line(&line));
             }
             if self.about.stored {
                 let kept = format!("run {} · session {}", output.run_id, output.session_id);
-                for line in wrap(&[Span::new(kept, self.dim())], frame.width) {
-                    screen.keep(&self.look.paint.line(&line));
+                for line in wrap(&[StyledSpan::new(kept, self.dim())], frame.width) {
+                    screen.keep(&self.options.paint.line(&line));
                 }
             }
         }
@@ -48,40 +48,40 @@ impl View {
         {
             self.waiting(output, to_continue, screen);
         }
-        // Whoever cancelled a run knows why it ended.
+        // A cancellation needs no explanation: the person at the terminal requested it.
         if let Err(error) = answer
-            && !(error.kind() == ErrorKind::Cancelled && self.look.summary)
+            && !(error.kind() == ErrorKind::Cancelled && self.options.summary)
         {
             self.error(error, screen);
         }
     }
 
-    /// Shows what a run gives.
+    /// Shows the output of a run.
     pub(crate) fn output(&mut self, content: &Content, screen: &mut Screen) {
-        let frame = Frame::new(self.look, screen.size().0);
-        let lines = content_lines(content, self.look, frame.width);
+        let frame = PanelFrame::new(self.options, screen.size().0);
+        let lines = content_lines(content, self.options, frame.width);
         if lines.is_empty() {
             return;
         }
-        self.room(screen, Above::Panel);
+        self.room(screen, LastOutput::Panel);
         for line in lines {
-            screen.keep(&self.look.paint.line(&line));
+            screen.keep(&self.options.paint.line(&line));
         }
-        self.above = Above::Panel;
+        self.above = LastOutput::Panel;
     }
 
-    /// The lines of a text, as they fit.
+    /// Wraps a text into lines.
     pub(crate) fn broken(&self, text: &str, columns: usize) -> Vec<String> {
-        let width = self.look.width(columns);
-        wrap(&[Span::plain(text)], width).iter().map(|line| line_text(line)).collect()
+        let width = self.options.width(columns);
+        wrap(&[StyledSpan::plain(text)], width).iter().map(|line| line_text(line)).collect()
     }
 
-    /// Says what went wrong, and what to do.
+    /// Shows an error and its hint.
     pub(crate) fn error(&mut self, error: &Error, screen: &mut Screen) {
-        let frame = Frame::new(self.look, screen.size().0);
+        let frame = PanelFrame::new(self.options, screen.size().0);
         let root = StepPath::root();
-        let is_panel = self.look.style == Form::Panels;
-        self.room(screen, if is_panel { Above::Panel } else { self.above });
+        let is_panel = self.options.style == Form::Panels;
+        self.room(screen, if is_panel { LastOutput::Panel } else { self.above });
         let red = color(AnsiColor::Red);
         if is_panel {
             screen.keep(&frame.open_about("failed", red));
@@ -90,31 +90,31 @@ impl View {
         for line in clean(&error.report()).lines() {
             let spans = match word_of(line) {
                 Some((word, style)) => {
-                    vec![Span::new(word, style), Span::plain(&line[word.len()..])]
+                    vec![StyledSpan::new(word, style), StyledSpan::plain(&line[word.len()..])]
                 }
-                None => vec![Span::plain(line)],
+                None => vec![StyledSpan::plain(line)],
             };
             for line in wrap(&spans, width) {
                 let line = if is_panel { bar(line) } else { line };
-                screen.keep(&self.look.paint.line(&line));
+                screen.keep(&self.options.paint.line(&line));
             }
         }
         if is_panel {
-            screen.keep(&self.look.paint.line(&[Span::new("╰─", DIM)]));
+            screen.keep(&self.options.paint.line(&[StyledSpan::new("╰─", DIM)]));
         }
-        self.above = Above::Panel;
+        self.above = LastOutput::Panel;
     }
 }
 
-/// What a run or a step gives, as lines. Nothing has none.
-pub(crate) fn content_lines(content: &Content, look: Look, width: usize) -> Vec<Line> {
-    if content.is_empty() { Vec::new() } else { Body::new(look, width).content(content) }
+/// Formats the content of a run or step as lines. Empty content has none.
+pub(crate) fn content_lines(content: &Content, options: RenderOptions, width: usize) -> Vec<Line> {
+    if content.is_empty() { Vec::new() } else { PanelBody::new(options, width).content(content) }
 }
 
-fn line_text(line: &[Span]) -> String {
+fn line_text(line: &[StyledSpan]) -> String {
     line.iter().map(|span| span.text.as_str()).collect()
 }
 
 fn bar(line: Line) -> Line {
-    [vec![Span::new("│ ", AnsiColor::Red.on_default())], line].concat()
+    [vec![StyledSpan::new("│ ", AnsiColor::Red.on_default())], line].concat()
 }

@@ -1,7 +1,7 @@
-//! What stands around what is said.
+//! Panels and indentation around the output.
 
-use crate::look::{Look, Style as Form};
-use crate::styled::{Line, Span, width_of_line, wrap};
+use crate::options::{RenderOptions, Style as Form};
+use crate::styled::{Line, StyledSpan, width_of_line, wrap};
 use crate::text::{beginning, end, harmless, width_of};
 use anstyle::{AnsiColor, Style};
 use stepwright_core::StepPath;
@@ -13,111 +13,111 @@ pub(super) const fn color(color: AnsiColor) -> Style {
     color.on_default().bold()
 }
 
-/// How far what is nested is moved to the right, in columns for each level.
+/// The indentation of each nesting level, in columns.
 const INDENT: usize = 2;
 
-/// How far at the most: text needs the rest.
+/// The largest indentation, in columns: text needs the rest.
 const INDENTED_MAX: usize = 8;
 
-/// Draws what stands around what is said, in one style, at one width.
+/// Draws panels and lines in one style and width.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Frame {
-    pub(super) look: Look,
-    /// How wide a line may be.
+pub(super) struct PanelFrame {
+    pub(super) options: RenderOptions,
+    /// The widest line, in columns.
     pub(super) width: usize,
 }
 
-/// What a panel is about.
+/// The title of a panel.
 #[derive(Clone, Debug)]
 pub(super) struct Title {
     pub(super) path: StepPath,
-    /// Who does it, and with what.
+    /// The agent and its model.
     pub(super) by: Vec<String>,
 }
 
-impl Frame {
-    pub(super) fn new(look: Look, columns: usize) -> Self {
-        Self { look, width: look.width(columns) }
+impl PanelFrame {
+    pub(super) fn new(options: RenderOptions, columns: usize) -> Self {
+        Self { options, width: options.width(columns) }
     }
 
     fn indent(&self, path: &StepPath) -> usize {
-        if self.look.style != Form::Panels {
+        if self.options.style != Form::Panels {
             return 0;
         }
         let depth = path.as_str().matches('/').count();
         (depth * INDENT).min(INDENTED_MAX).min(self.width / 8)
     }
 
-    /// How wide text in a panel may be.
+    /// Returns the width of text inside a panel.
     pub(super) fn inner(&self, path: &StepPath) -> usize {
-        match self.look.style {
+        match self.options.style {
             Form::Plain => self.width,
             _ => self.width - self.indent(path) - 2,
         }
     }
 
-    /// The beginning of a panel.
+    /// Returns the first line of a panel.
     pub(super) fn open(&self, title: &Title) -> String {
         let by: Vec<String> = title.by.iter().map(|by| harmless(by)).collect();
         let by = by.join(" · ");
-        if self.look.style == Form::Plain {
+        if self.options.style == Form::Plain {
             let by = if by.is_empty() { by } else { format!(" {by}") };
-            return self.write(0, &[Span::plain(format!("[{}]{by}", label(&title.path)))]);
+            return self.write(0, &[StyledSpan::plain(format!("[{}]{by}", label(&title.path)))]);
         }
         let indent = self.indent(&title.path);
-        let mut line = vec![Span::new("╭─ ", DIM)];
+        let mut line = vec![StyledSpan::new("╭─ ", DIM)];
         line.extend(Self::path(&title.path, (self.width - indent).saturating_sub(8)));
         let free = (self.width - indent).saturating_sub(width_of_line(&line) + 5);
         if !by.is_empty() && free > 4 {
-            line.push(Span::new(format!(" · {}", beginning(&by, free)), DIM));
+            line.push(StyledSpan::new(format!(" · {}", beginning(&by, free)), DIM));
         }
         self.rule(indent, line)
     }
 
-    /// The beginning of a panel that is about no step.
+    /// Returns the first line of a panel that does not belong to a step.
     pub(super) fn open_about(&self, about: &str, style: Style) -> String {
-        if self.look.style == Form::Plain {
-            return self.write(0, &[Span::plain(harmless(about))]);
+        if self.options.style == Form::Plain {
+            return self.write(0, &[StyledSpan::plain(harmless(about))]);
         }
         let about = beginning(&harmless(about), self.width.saturating_sub(8));
-        self.rule(0, vec![Span::new("╭─ ", DIM), Span::new(about, style)])
+        self.rule(0, vec![StyledSpan::new("╭─ ", DIM), StyledSpan::new(about, style)])
     }
 
-    /// A line up to the edge.
+    /// Fills a line up to the edge.
     fn rule(&self, indent: usize, mut line: Line) -> String {
         let rest = (self.width - indent).saturating_sub(width_of_line(&line) + 1);
-        line.push(Span::new(format!(" {}", "─".repeat(rest)), DIM));
+        line.push(StyledSpan::new(format!(" {}", "─".repeat(rest)), DIM));
         self.write(indent, &line)
     }
 
-    /// A line in a panel.
+    /// Returns a line inside a panel.
     pub(super) fn body(&self, path: &StepPath, mut line: Line) -> String {
-        if self.look.style == Form::Plain {
+        if self.options.style == Form::Plain {
             return self.write(0, &line);
         }
-        line.insert(0, Span::new(if line.is_empty() { "│" } else { "│ " }, DIM));
+        line.insert(0, StyledSpan::new(if line.is_empty() { "│" } else { "│ " }, DIM));
         self.write(self.indent(path), &line)
     }
 
-    /// The end of a panel.
+    /// Returns the last lines of a panel.
     pub(super) fn close(&self, path: &StepPath, end: Line) -> Vec<String> {
-        if self.look.style == Form::Plain {
+        if self.options.style == Form::Plain {
             return self.aside(path, vec![], end);
         }
         let indent = self.indent(path);
         if end.is_empty() {
-            return vec![self.write(indent, &[Span::new("╰─", DIM)])];
+            return vec![self.write(indent, &[StyledSpan::new("╰─", DIM)])];
         }
         let mut lines = wrap(&end, self.width - indent - 3).into_iter();
-        let first = [vec![Span::new("╰─ ", DIM)], lines.next().unwrap_or_default()].concat();
-        let rest = lines.map(|line| [vec![Span::plain("   ")], line].concat());
+        let first = [vec![StyledSpan::new("╰─ ", DIM)], lines.next().unwrap_or_default()].concat();
+        let rest = lines.map(|line| [vec![StyledSpan::plain("   ")], line].concat());
         std::iter::once(first).chain(rest).map(|line| self.write(indent, &line)).collect()
     }
 
-    /// A line of its own about what is at this address, behind this mark.
+    /// Returns a line outside of panels about this path, after a mark.
     pub(super) fn aside(&self, path: &StepPath, mark: Line, text: Line) -> Vec<String> {
-        if self.look.style == Form::Plain {
-            let at = vec![Span::plain(format!("[{}] ", label(path)))];
+        if self.options.style == Form::Plain {
+            let at = vec![StyledSpan::plain(format!("[{}] ", label(path)))];
             let line = if path.is_root() { text } else { [at, text].concat() };
             return wrap(&line, self.width).into_iter().map(|line| self.write(0, &line)).collect();
         }
@@ -127,12 +127,12 @@ impl Frame {
         let mut line = Line::new();
         if !path.is_root() {
             line.extend(Self::path(path, width / 2));
-            line.push(Span::plain("  "));
+            line.push(StyledSpan::plain("  "));
         }
         line.extend(text);
-        // What does not fit goes on below its beginning.
-        let before =
-            std::iter::once(mark).chain(std::iter::repeat(vec![Span::plain(" ".repeat(hang))]));
+        // Continuation lines are indented below the start.
+        let before = std::iter::once(mark)
+            .chain(std::iter::repeat(vec![StyledSpan::plain(" ".repeat(hang))]));
         let lines = wrap(&line, width - hang);
         lines
             .into_iter()
@@ -141,23 +141,23 @@ impl Frame {
             .collect()
     }
 
-    /// The address of a step, of which its name stands out.
+    /// Returns the path of a step with its name highlighted.
     fn path(path: &StepPath, width: usize) -> Line {
         let path = label(path);
         let name = path.rfind('/').map_or(0, |at| at + 1);
         let (before, name) = path.split_at(name);
         let name = beginning(name, width);
         let before = end(before, width.saturating_sub(width_of(&name)));
-        // Names that are cut say nothing.
+        // A truncated name is useless, so remove it.
         let before = match before.strip_prefix('…') {
             Some(rest) => rest.find('/').map_or(String::new(), |at| format!("…{}", &rest[at..])),
             None => before,
         };
-        vec![Span::new(before, DIM), Span::new(name, BOLD)]
+        vec![StyledSpan::new(before, DIM), StyledSpan::new(name, BOLD)]
     }
 
-    fn write(&self, indent: usize, line: &[Span]) -> String {
-        let line = self.look.paint.line(line);
+    fn write(&self, indent: usize, line: &[StyledSpan]) -> String {
+        let line = self.options.paint.line(line);
         format!("{:indent$}{line}", "").trim_end_matches(' ').to_owned()
     }
 }

@@ -1,33 +1,33 @@
-//! What is run, for whom, and on what: the first panel.
+//! The first panel of a run: workflow, session and input.
 
-use super::frame::{BOLD, DIM, Frame, color};
-use super::{Above, View};
+use super::frame::{BOLD, DIM, PanelFrame, color};
+use super::{LastOutput, View};
 use crate::json;
-use crate::look::Style as Form;
+use crate::options::Style as Form;
 use crate::screen::Screen;
-use crate::styled::{Line, Span, wrap};
+use crate::styled::{Line, StyledSpan, wrap};
 use crate::text::{clean, counted, harmless};
 use anstyle::AnsiColor;
 use stepwright_core::event::WorkflowStarted;
 use stepwright_core::{Content, Media, MediaKind, StepPath};
 use stepwright_engine::Workflow;
 
-/// How many lines of what a run is given are shown.
+/// The largest number of input lines shown.
 const INPUT_LINES_MAX: usize = 12;
 
-/// How many steps are named.
+/// The largest number of steps named.
 const STEPS_MAX: usize = 12;
 
-/// What is known of a workflow before it runs.
+/// The facts about a workflow shown before it runs.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct About {
+pub(crate) struct WorkflowInfo {
     pub(crate) description: Option<String>,
     pub(crate) steps: Vec<String>,
-    /// Whether runs can be found again.
+    /// `true` if runs are stored and can be found again.
     pub(crate) stored: bool,
 }
 
-impl About {
+impl WorkflowInfo {
     pub(crate) fn of(workflow: &Workflow) -> Self {
         Self {
             description: workflow.description().map(str::to_owned),
@@ -39,13 +39,13 @@ impl About {
 
 impl View {
     pub(super) fn info(&mut self, started: &WorkflowStarted, screen: &mut Screen) {
-        if !self.look.info {
+        if !self.options.info {
             return;
         }
-        let frame = Frame::new(self.look, screen.size().0);
+        let frame = PanelFrame::new(self.options, screen.size().0);
         let root = StepPath::root();
         let inner = frame.inner(&root);
-        self.room(screen, Above::Panel);
+        self.room(screen, LastOutput::Panel);
         screen.keep(&frame.open_about(&started.workflow_name, color(AnsiColor::Cyan)));
         let mut show = |lines: Vec<Line>| {
             for line in lines {
@@ -53,12 +53,13 @@ impl View {
             }
         };
         if let Some(description) = &self.about.description {
-            show(wrap(&[Span::plain(clean(description))], inner));
+            show(wrap(&[StyledSpan::plain(clean(description))], inner));
         }
         let mut member = |name: &str, value: String| {
-            let name = Span::new(format!("{name:<9}"), BOLD);
-            let lines = wrap(&[Span::plain(value)], inner.saturating_sub(9));
-            let before = std::iter::once(name).chain(std::iter::repeat(Span::plain(" ".repeat(9))));
+            let name = StyledSpan::new(format!("{name:<9}"), BOLD);
+            let lines = wrap(&[StyledSpan::plain(value)], inner.saturating_sub(9));
+            let before =
+                std::iter::once(name).chain(std::iter::repeat(StyledSpan::plain(" ".repeat(9))));
             show(
                 lines
                     .into_iter()
@@ -90,12 +91,12 @@ impl View {
             lines.truncate(INPUT_LINES_MAX);
             if more > 0 {
                 let more = counted(more as u64, "more line", "more lines");
-                lines.push(vec![Span::new(format!("… {more}"), DIM)]);
+                lines.push(vec![StyledSpan::new(format!("… {more}"), DIM)]);
             }
-            show(vec![vec![Span::new("input", BOLD)]]);
+            show(vec![vec![StyledSpan::new("input", BOLD)]]);
             show(lines);
         }
-        if self.look.style != Form::Plain {
+        if self.options.style != Form::Plain {
             for line in frame.close(&root, Line::new()) {
                 screen.keep(&line);
             }
@@ -109,7 +110,7 @@ fn names(steps: &[String]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// The first lines of a message.
+/// Returns the first lines of a message.
 fn shortened(text: &str) -> String {
     let text = clean(text.trim_end());
     let mut lines = text.lines();

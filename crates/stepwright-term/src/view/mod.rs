@@ -1,4 +1,4 @@
-//! From the events of a run to what people see: lines that stay, and lines that move.
+//! Turns the events of a run into permanent lines and redrawn lines.
 
 mod body;
 mod containers;
@@ -8,78 +8,78 @@ mod info;
 mod live;
 mod people;
 mod step;
-mod telling;
+mod step_output;
 
-use crate::floor::{Floor, Heard};
 use crate::lines::line;
-use crate::look::{Look, Style as Form};
+use crate::options::{RenderOptions, Style as Form};
 use crate::screen::Screen;
-use crate::styled::{Line, Span, wrap};
+use crate::speakers::{QueueOutput, SpeakerQueue};
+use crate::styled::{Line, StyledSpan, wrap};
 use crate::text::{harmless, percent};
 use anstyle::{AnsiColor, Style};
-use body::Body;
+use body::PanelBody;
 pub(crate) use end::content_lines;
-use frame::{DIM, Frame, Title, color};
-pub(crate) use info::About;
+use frame::{DIM, PanelFrame, Title, color};
+pub(crate) use info::WorkflowInfo;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use step::Step;
+use step::VisibleStep;
 pub(crate) use step::call;
+use step_output::StepEnd;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Usage;
 use stepwright_core::{Content, Event, EventKind, StepPath, Timestamp};
-use telling::How;
 
-/// What is seen of a run.
+/// The visible state of a run.
 #[derive(Debug)]
 pub(crate) struct View {
-    look: Look,
-    about: About,
-    /// The steps that run.
-    steps: Vec<Step>,
-    /// The containers that run, and since when.
+    options: RenderOptions,
+    about: WorkflowInfo,
+    /// The running steps.
+    steps: Vec<VisibleStep>,
+    /// The running containers, with their start times.
     containers: Vec<(StepPath, Timestamp)>,
-    floor: Floor<Piece>,
-    /// The panel of who has the floor.
+    speakers: SpeakerQueue<PanelPiece>,
+    /// The panel of the current speaker.
     panel: Option<Panel>,
-    /// Who has ended, and has not had the floor yet.
+    /// Steps that have ended and whose panel is not shown yet.
     waiting: Vec<StepPath>,
-    /// What was said about models: once is enough.
+    /// Notices about models already shown.
     notices: BTreeSet<Arc<str>>,
-    /// Whether its beginning was seen.
+    /// `true` if the start of the run was seen.
     begun: bool,
-    /// Since when everything waits, if it does.
+    /// The time since which the whole run waits, if it does.
     rests: Option<Timestamp>,
-    /// Who has ended last.
+    /// The step that ended last.
     ended: Option<StepPath>,
-    above: Above,
+    above: LastOutput,
 }
 
 #[derive(Debug)]
 struct Panel {
     path: StepPath,
-    body: Body,
+    body: PanelBody,
 }
 
-/// What stands above.
+/// The kind of output directly above the next line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Above {
+enum LastOutput {
     Nothing,
     Line,
     Panel,
 }
 
-/// What is said for good, by whoever has the floor.
+/// A permanent piece of output from the current speaker.
 #[derive(Debug)]
-enum Piece {
+enum PanelPiece {
     Open(Title),
     Text(Arc<str>),
-    /// The answer has ended, and another may follow.
+    /// The answer has ended; another may follow.
     Break,
     Content(Content),
     Note(Line),
     Close(Line),
-    /// A line of its own, outside of any panel.
+    /// A line outside of any panel.
     Aside {
         path: StepPath,
         mark: Line,
@@ -88,48 +88,48 @@ enum Piece {
 }
 
 impl View {
-    pub(crate) fn new(look: Look, about: About) -> Self {
+    pub(crate) fn new(options: RenderOptions, about: WorkflowInfo) -> Self {
         Self {
-            look,
+            options,
             about,
             steps: Vec::new(),
             containers: Vec::new(),
-            floor: Floor::default(),
+            speakers: SpeakerQueue::default(),
             panel: None,
             waiting: Vec::new(),
             notices: BTreeSet::new(),
             begun: false,
             rests: None,
             ended: None,
-            above: Above::Nothing,
+            above: LastOutput::Nothing,
         }
     }
 
-    /// Another run begins. What was said about models needs not be said again.
-    pub(crate) fn begin(&mut self, look: Look) {
+    /// Starts another run. Notices already shown are not repeated.
+    pub(crate) fn begin(&mut self, options: RenderOptions) {
         let notices = std::mem::take(&mut self.notices);
         let about = std::mem::take(&mut self.about);
-        *self = Self { notices, above: self.above, ..Self::new(look, about) };
+        *self = Self { notices, above: self.above, ..Self::new(options, about) };
     }
 
-    /// Lines of somebody else have been written.
+    /// Notes that other lines were written in between.
     pub(crate) fn interrupted(&mut self) {
-        self.above = Above::Nothing;
+        self.above = LastOutput::Nothing;
     }
 
-    pub(crate) fn look(&self) -> Look {
-        self.look
+    pub(crate) fn options(&self) -> RenderOptions {
+        self.options
     }
 
-    /// Notes what happened, and writes what stays.
+    /// Updates the state with an event and writes its permanent lines.
     pub(crate) fn event(&mut self, event: &Event, screen: &mut Screen) {
         use EventKind as E;
-        if self.look.events
+        if self.options.events
             && let Some(text) = line(event)
         {
-            self.aside(&StepPath::root(), Line::new(), vec![Span::new(text, DIM)], screen);
+            self.aside(&StepPath::root(), Line::new(), vec![StyledSpan::new(text, DIM)], screen);
         }
-        // What happens inside a tool call is told where its step is.
+        // An event inside a tool call is shown at the step that makes the call.
         let place = event.path.step();
         let nested =
             place != event.path && (is_of_step(&event.kind) || self.step(&place).is_some());
@@ -162,10 +162,11 @@ impl View {
             E::AnswerRefused { refused } => self.note(&refused.to_string(), screen),
             E::StepRecorded { key, value } => self.recorded(event, key, value, screen),
             E::StepStarted { executor_type, executor_name } => {
-                let step = Step::new(path.clone(), *executor_type, executor_name, event.time);
-                if step.is_workflow && self.look.shows_steps() {
+                let step =
+                    VisibleStep::new(path.clone(), *executor_type, executor_name, event.time);
+                if step.is_workflow && self.options.shows_steps() {
                     let mark = self.mark("▣ ", AnsiColor::Cyan);
-                    self.aside(path, mark, vec![Span::new("workflow", self.dim())], screen);
+                    self.aside(path, mark, vec![StyledSpan::new("workflow", self.dim())], screen);
                 }
                 self.steps.push(step);
             }
@@ -180,16 +181,16 @@ impl View {
             }
             E::StepCompleted { output } => self.completed(event, &output.content, screen),
             E::StepError { error, attempts, .. } => {
-                self.failed(event, How::Failed { attempts: *attempts }, error, screen);
+                self.failed(event, StepEnd::Failed { attempts: *attempts }, error, screen);
             }
-            E::StepSkipped { error, .. } => self.failed(event, How::Skipped, error, screen),
+            E::StepSkipped { error, .. } => self.failed(event, StepEnd::Skipped, error, screen),
             E::StepCancelled { partial } => self.cancelled(event, partial, screen),
             E::RunStarted { agent, model, notice, .. } => {
                 if !nested && let Some(step) = self.step(path) {
                     step.by = vec![agent.to_string(), model.to_string()];
                 }
                 if let Some(notice) = notice
-                    && self.look.notes
+                    && self.options.notes
                 {
                     self.notice(notice, screen);
                 }
@@ -198,7 +199,7 @@ impl View {
                 if let Some(step) = self.step(path) {
                     step.hear(content);
                 }
-                if self.look.stream && !nested {
+                if self.options.stream && !nested {
                     self.text(path, content.clone(), screen);
                 }
             }
@@ -241,39 +242,39 @@ impl View {
         }
     }
 
-    /// Says what people must know, once.
+    /// Shows a notice, once.
     pub(crate) fn notice(&mut self, notice: &Arc<str>, screen: &mut Screen) {
         if self.notices.insert(notice.clone()) {
             self.note(notice, screen);
         }
     }
 
-    /// Says what people must know, although nothing is wrong.
+    /// Shows a note.
     pub(crate) fn note(&mut self, note: &str, screen: &mut Screen) {
-        let word = Span::new("note:", color(AnsiColor::Yellow));
-        let text = vec![word, Span::plain(format!(" {}", harmless(note)))];
+        let word = StyledSpan::new("note:", color(AnsiColor::Yellow));
+        let text = vec![word, StyledSpan::plain(format!(" {}", harmless(note)))];
         self.aside(&StepPath::root(), Line::new(), text, screen);
     }
 
-    /// A line of its own, when nobody else speaks.
+    /// Adds a line outside of panels. It waits until no step is speaking.
     fn aside(&mut self, path: &StepPath, mark: Line, text: Line, screen: &mut Screen) {
         let mut heard = Vec::new();
-        // No step has this address: what is said aside does not wait until its step has ended.
+        // No step has this path, so the line does not wait for its step to end.
         let aside = path.child("#");
-        let piece = Piece::Aside { path: path.clone(), mark, text };
-        self.floor.say(&aside, piece, &mut heard);
-        self.floor.end(&aside, &mut heard);
+        let piece = PanelPiece::Aside { path: path.clone(), mark, text };
+        self.speakers.say(&aside, piece, &mut heard);
+        self.speakers.end(&aside, &mut heard);
         self.hear(heard, screen);
     }
 
-    /// A piece of text, of an answer that may go on.
+    /// Adds a piece of text to an answer.
     fn text(&mut self, path: &StepPath, text: Arc<str>, screen: &mut Screen) {
         let thought = self.step(path).and_then(|step| {
             step.said.push_str(&text);
             step.take_thought()
         });
         self.thought(path, thought, screen);
-        self.say(path, Piece::Text(text), screen);
+        self.say(path, PanelPiece::Text(text), screen);
     }
 
     fn thought(&mut self, path: &StepPath, thought: Option<String>, screen: &mut Screen) {
@@ -281,15 +282,15 @@ impl View {
             let style = self.dim().italic();
             self.say(
                 path,
-                Piece::Note(vec![Span::new(format!("thinking: {thought}"), style)]),
+                PanelPiece::Note(vec![StyledSpan::new(format!("thinking: {thought}"), style)]),
                 screen,
             );
         }
     }
 
-    /// Says something in the panel of a step, which is opened for it.
-    fn say(&mut self, path: &StepPath, piece: Piece, screen: &mut Screen) {
-        if !self.look.shows_steps() {
+    /// Adds a piece to the panel of a step, opening the panel first if necessary.
+    fn say(&mut self, path: &StepPath, piece: PanelPiece, screen: &mut Screen) {
+        if !self.options.shows_steps() {
             return;
         }
         let mut heard = Vec::new();
@@ -297,33 +298,33 @@ impl View {
             && !std::mem::replace(&mut step.opened, true)
         {
             let title = Title { path: path.clone(), by: step.by.clone() };
-            self.floor.say(path, Piece::Open(title), &mut heard);
+            self.speakers.say(path, PanelPiece::Open(title), &mut heard);
         }
-        self.floor.say(path, piece, &mut heard);
+        self.speakers.say(path, piece, &mut heard);
         self.hear(heard, screen);
     }
 
-    /// Writes what is heard.
-    fn hear(&mut self, heard: Vec<Heard<Piece>>, screen: &mut Screen) {
-        let frame = Frame::new(self.look, screen.size().0);
+    /// Writes the output of the queue.
+    fn hear(&mut self, heard: Vec<QueueOutput<PanelPiece>>, screen: &mut Screen) {
+        let frame = PanelFrame::new(self.options, screen.size().0);
         for heard in heard {
-            let Heard::Piece(path, piece) = heard else { continue };
+            let QueueOutput::Piece(path, piece) = heard else { continue };
             self.piece(frame, path, piece, screen);
         }
     }
 
-    fn piece(&mut self, frame: Frame, path: StepPath, piece: Piece, screen: &mut Screen) {
+    fn piece(&mut self, frame: PanelFrame, path: StepPath, piece: PanelPiece, screen: &mut Screen) {
         let inner = frame.inner(&path);
         let lines = match (piece, &mut self.panel) {
-            (Piece::Open(title), _) => {
+            (PanelPiece::Open(title), _) => {
                 self.waiting.retain(|waiting| *waiting != path);
-                self.room(screen, Above::Panel);
+                self.room(screen, LastOutput::Panel);
                 screen.keep(&frame.open(&title));
-                self.panel = Some(Panel { path, body: Body::new(self.look, inner) });
+                self.panel = Some(Panel { path, body: PanelBody::new(self.options, inner) });
                 return;
             }
-            (Piece::Aside { path, mark, text }, _) => {
-                self.room(screen, Above::Line);
+            (PanelPiece::Aside { path, mark, text }, _) => {
+                self.room(screen, LastOutput::Line);
                 for line in frame.aside(&path, mark, text) {
                     screen.keep(&line);
                 }
@@ -333,18 +334,18 @@ impl View {
             (piece, Some(panel)) => {
                 panel.body.resize(inner);
                 match piece {
-                    Piece::Text(text) => panel.body.push(&text),
-                    Piece::Break => panel.body.finish(),
-                    Piece::Content(content) => panel.body.content(&content),
-                    Piece::Note(note) => panel.body.note(wrap(&note, inner)),
-                    Piece::Close(end) => {
+                    PanelPiece::Text(text) => panel.body.push(&text),
+                    PanelPiece::Break => panel.body.finish(),
+                    PanelPiece::Content(content) => panel.body.content(&content),
+                    PanelPiece::Note(note) => panel.body.note(wrap(&note, inner)),
+                    PanelPiece::Close(end) => {
                         self.panel = None;
                         for line in frame.close(&path, end) {
                             screen.keep(&line);
                         }
                         return;
                     }
-                    Piece::Open(_) | Piece::Aside { .. } => return,
+                    PanelPiece::Open(_) | PanelPiece::Aside { .. } => return,
                 }
             }
         };
@@ -353,24 +354,25 @@ impl View {
         }
     }
 
-    /// Panels are apart from what is around them.
-    fn room(&mut self, screen: &mut Screen, next: Above) {
-        let is_apart = self.above == Above::Panel || next == Above::Panel;
-        if is_apart && self.above != Above::Nothing {
+    /// Adds a blank line around panels.
+    fn room(&mut self, screen: &mut Screen, next: LastOutput) {
+        let is_apart = self.above == LastOutput::Panel || next == LastOutput::Panel;
+        if is_apart && self.above != LastOutput::Nothing {
             screen.keep("");
         }
         self.above = next;
     }
 
-    fn step(&mut self, path: &StepPath) -> Option<&mut Step> {
+    fn step(&mut self, path: &StepPath) -> Option<&mut VisibleStep> {
         self.steps.iter_mut().find(|step| step.path == *path)
     }
 
-    /// A step of which the beginning was not seen: somebody has taken up its run since.
+    /// Adds a step whose start was not seen because the run was resumed in the meantime.
     fn adopt(&mut self, event: &Event) {
         let name = Arc::from("");
-        let mut step = Step::new(event.path.clone(), ExecutorType::Function, &name, event.time);
-        // What ends right behind its own steps is a workflow.
+        let mut step =
+            VisibleStep::new(event.path.clone(), ExecutorType::Function, &name, event.time);
+        // A step that ends right after one of its own steps is a workflow.
         step.is_workflow = self.ended.as_ref().is_some_and(|ended| {
             matches!(event.kind, EventKind::StepCompleted { .. }) && event.path.contains(ended)
         });
@@ -383,31 +385,31 @@ impl View {
         self.steps.retain(|step| step.path != *path);
     }
 
-    /// Whether what it says is seen as it says it.
+    /// Returns `true` if the text of this step is visible while it is produced.
     fn speaks(&self, path: &StepPath) -> bool {
-        self.look.stream && self.panel.as_ref().is_some_and(|panel| panel.path == *path)
+        self.options.stream && self.panel.as_ref().is_some_and(|panel| panel.path == *path)
     }
 
     fn mark(&self, mark: &str, of: AnsiColor) -> Line {
-        match self.look.style {
+        match self.options.style {
             Form::Plain => Line::new(),
-            _ => vec![Span::new(mark, color(of))],
+            _ => vec![StyledSpan::new(mark, color(of))],
         }
     }
 
     fn dim_mark(&self, mark: &str) -> Line {
-        match self.look.style {
+        match self.options.style {
             Form::Plain => Line::new(),
-            _ => vec![Span::new(mark, DIM)],
+            _ => vec![StyledSpan::new(mark, DIM)],
         }
     }
 
     fn dim(&self) -> Style {
-        if self.look.style == Form::Plain { Style::new() } else { DIM }
+        if self.options.style == Form::Plain { Style::new() } else { DIM }
     }
 }
 
-/// Whether only a step at work can say so.
+/// Returns `true` if only a running step emits this kind of event.
 fn is_of_step(kind: &EventKind) -> bool {
     use EventKind as E;
     kind.is_of_executor()
@@ -432,7 +434,7 @@ fn is_of_step(kind: &EventKind) -> bool {
         )
 }
 
-/// What models consumed.
+/// Returns the token usage as text.
 pub(crate) fn tokens(usage: Usage) -> String {
     let (read, written) = (usage.input_tokens, usage.output_tokens);
     format!("{} tokens in, {} out", read.unwrap_or(0), written.unwrap_or(0))

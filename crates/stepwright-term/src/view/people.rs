@@ -1,15 +1,15 @@
-//! What is said of what a run waits for, and of what people answer.
+//! The output for pending requests and their answers.
 
-use super::frame::{BOLD, DIM, Frame, color};
-use super::step::Wait;
-use super::{Above, Piece, View};
+use super::frame::{BOLD, DIM, PanelFrame, color};
+use super::step::PendingRequest;
+use super::{LastOutput, PanelPiece, View};
 use crate::asking::fields;
 use crate::duration::about;
 use crate::json;
 use crate::lines::short;
-use crate::look::Style as Form;
+use crate::options::Style as Form;
 use crate::screen::Screen;
-use crate::styled::{Line, Span, wrap};
+use crate::styled::{Line, StyledSpan, wrap};
 use crate::text::{clean, counted, harmless};
 use crate::waiting::{message, replied, until, value_of, waits, wanted};
 use anstyle::AnsiColor;
@@ -19,24 +19,24 @@ use stepwright_core::message::Arguments;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{Answer, Content, Event, Requirement, RunOutput, StepPath};
 
-/// How many requirements are listed below a run that is paused.
+/// The largest number of pending requests listed for a paused run.
 const OPEN_MAX: usize = 20;
 
-/// How many lines are shown there of what is to be looked at.
+/// The largest number of lines shown of each request's subject.
 const EXCERPT_LINES_MAX: usize = 6;
 
 impl View {
-    /// A step, a router or a review waits.
+    /// Shows that a step, router or review waits for an answer.
     pub(super) fn paused(&mut self, event: &Event, requirement: &Requirement, screen: &mut Screen) {
         let path = &event.path;
         let text = waits(requirement);
-        let mut line = vec![Span::plain(text.clone())];
-        if self.look.time
+        let mut line = vec![StyledSpan::plain(text.clone())];
+        if self.options.time
             && requirement.needs_person()
             && let Some(due) = requirement.due
         {
             let left = format!("  for {} at the most", about(due.since(event.time)));
-            line.push(Span::new(left, self.dim()));
+            line.push(StyledSpan::new(left, self.dim()));
         }
         let opened = match self.step(path) {
             Some(step) => {
@@ -46,7 +46,12 @@ impl View {
                     }
                     _ => None,
                 };
-                step.waits.push(Wait { id: requirement.id.clone(), text, since: event.time, call });
+                step.waits.push(PendingRequest {
+                    id: requirement.id.clone(),
+                    text,
+                    since: event.time,
+                    call,
+                });
                 step.opened
             }
             None => false,
@@ -58,21 +63,21 @@ impl View {
         }
     }
 
-    /// Ends the panel of a step that waits, so that others can speak.
+    /// Closes the panel of a waiting step, so that other steps can speak.
     fn steps_back(&mut self, path: &StepPath, screen: &mut Screen) {
-        let end = vec![Span::new("waits", self.dim())];
+        let end = vec![StyledSpan::new("waits", self.dim())];
         let end = [self.mark("⏸ ", AnsiColor::Yellow), end].concat();
-        self.say(path, Piece::Break, screen);
-        self.say(path, Piece::Close(end), screen);
+        self.say(path, PanelPiece::Break, screen);
+        self.say(path, PanelPiece::Close(end), screen);
         let mut heard = Vec::new();
-        self.floor.end(path, &mut heard);
+        self.speakers.end(path, &mut heard);
         self.hear(heard, screen);
         if let Some(step) = self.step(path) {
             step.opened = false;
         }
     }
 
-    /// What was waited for is there.
+    /// Shows the answer to a pending request.
     pub(super) fn continued(&mut self, event: &Event, reply: &Reply, screen: &mut Screen) {
         let path = &event.path;
         let opened = match self.step(path) {
@@ -84,19 +89,19 @@ impl View {
         };
         let is_no = matches!(reply.answer, Answer::Reject { .. });
         let mark = if is_no { self.dim_mark("▷ ") } else { self.mark("▶ ", AnsiColor::Green) };
-        self.tell(path, opened, mark, vec![Span::plain(replied(reply))], screen);
+        self.tell(path, opened, mark, vec![StyledSpan::plain(replied(reply))], screen);
     }
 
-    /// In the panel of a step, if it has one, and otherwise on a line of its own.
+    /// Adds a note to the panel of a step if it has one; otherwise prints a line.
     fn tell(&mut self, path: &StepPath, opened: bool, mark: Line, text: Line, screen: &mut Screen) {
-        if opened && self.look.shows_steps() {
-            self.say(path, Piece::Note([mark, text].concat()), screen);
+        if opened && self.options.shows_steps() {
+            self.say(path, PanelPiece::Note([mark, text].concat()), screen);
         } else {
             self.step_line(path, mark, text, screen);
         }
     }
 
-    /// The whole run waits: nobody has the floor any more.
+    /// Shows that the whole run waits. No step is speaking any more.
     pub(super) fn rests(&mut self, event: &Event, screen: &mut Screen) {
         self.rests = Some(event.time);
         let open = self.steps.iter().filter(|step| step.opened);
@@ -107,10 +112,10 @@ impl View {
         self.waiting.clear();
     }
 
-    /// The run is taken up. Whoever has watched it so far knows why.
+    /// Shows that the run continues.
     pub(super) fn goes_on(&mut self, event: &Event, screen: &mut Screen) {
         if let Some(since) = self.rests.take() {
-            // Nothing has taken the time in which everything waited.
+            // Exclude the pause from all durations.
             let rested = event.time.since(since);
             for step in &mut self.steps {
                 step.started_at = step.started_at.plus(rested);
@@ -122,15 +127,15 @@ impl View {
             for (_, since) in &mut self.containers {
                 *since = since.plus(rested);
             }
-        } else if !self.begun && self.look.details {
+        } else if !self.begun && self.options.details {
             let mark = self.mark("▶ ", AnsiColor::Green);
-            let text = vec![Span::new("the run goes on", self.dim())];
+            let text = vec![StyledSpan::new("the run goes on", self.dim())];
             self.aside(&StepPath::root(), mark, text, screen);
         }
         self.begun = true;
     }
 
-    /// A step has done what is not done twice.
+    /// Shows a recorded effect.
     pub(super) fn recorded(
         &mut self,
         event: &Event,
@@ -140,36 +145,36 @@ impl View {
     ) {
         let mut text = format!("{}: ", harmless(key));
         text.push_str(&value_of(value));
-        let text = vec![Span::new(format!("recorded {text}"), self.dim())];
-        if self.look.shows_steps() && self.step(&event.path).is_some() {
-            self.say(&event.path, Piece::Note(text), screen);
+        let text = vec![StyledSpan::new(format!("recorded {text}"), self.dim())];
+        if self.options.shows_steps() && self.step(&event.path).is_some() {
+            self.say(&event.path, PanelPiece::Note(text), screen);
         }
     }
 
-    /// All that somebody has to know to answer, and what can be typed.
+    /// Shows a question with everything needed to answer it, and the accepted inputs.
     pub(crate) fn question(&mut self, asked: &Requirement, hint: &str, screen: &mut Screen) {
-        let frame = Frame::new(self.look, screen.size().0);
-        // It is no part of the tree, so it stands at its edge.
+        let frame = PanelFrame::new(self.options, screen.size().0);
+        // The question is not part of the step tree, so it is not indented.
         let root = StepPath::root();
         let inner = frame.inner(&root);
-        self.room(screen, Above::Panel);
+        self.room(screen, LastOutput::Panel);
         let title = format!("{} · {}", harmless(asked.path.as_str()), wanted(asked));
         screen.keep(&frame.open_about(&title, color(AnsiColor::Yellow)));
         let mut lines = self.subject(asked, inner);
         let message = message(asked);
         if !message.is_empty() {
-            let message = wrap(&[Span::new(clean(&message), BOLD)], inner);
+            let message = wrap(&[StyledSpan::new(clean(&message), BOLD)], inner);
             let apart = if lines.is_empty() { None } else { Some(Line::new()) };
             lines.splice(0..0, message.into_iter().chain(apart));
         }
         for line in lines {
             screen.keep(&frame.body(&root, line));
         }
-        let end = until(asked).map(|until| vec![Span::new(until, self.dim())]);
-        let hint = vec![Span::new(format!("{hint} · Ctrl-C leaves"), self.dim())];
-        if self.look.style == Form::Plain {
+        let end = until(asked).map(|until| vec![StyledSpan::new(until, self.dim())]);
+        let hint = vec![StyledSpan::new(format!("{hint} · Ctrl-C quits"), self.dim())];
+        if self.options.style == Form::Plain {
             for line in end.into_iter().chain([hint]) {
-                screen.keep(&self.look.paint.line(&line));
+                screen.keep(&self.options.paint.line(&line));
             }
         } else {
             for line in end.into_iter().flat_map(|end| wrap(&end, inner)) {
@@ -180,15 +185,15 @@ impl View {
             }
         }
         screen.frame(&[]);
-        self.above = Above::Nothing;
+        self.above = LastOutput::Nothing;
     }
 
-    /// Lines that were typed stand above.
+    /// Notes that typed lines are above the next output.
     pub(crate) fn answered_above(&mut self) {
-        self.above = Above::Line;
+        self.above = LastOutput::Line;
     }
 
-    /// What the question is about, whole.
+    /// Returns the complete subject of a question.
     fn subject(&self, asked: &Requirement, width: usize) -> Vec<Line> {
         use RequirementKind as K;
         match &asked.kind {
@@ -196,38 +201,38 @@ impl View {
             K::IterationReview { content, .. } => self.content(content, width),
             K::ToolConfirmation { tool } => {
                 let name = vec![
-                    Span::new("⚙ ", AnsiColor::Cyan.on_default()),
-                    Span::plain(harmless(&tool.name)),
+                    StyledSpan::new("⚙ ", AnsiColor::Cyan.on_default()),
+                    StyledSpan::plain(harmless(&tool.name)),
                 ];
                 let mut lines = wrap(&name, width);
                 lines.extend(match &tool.arguments {
                     Arguments::Json(value) => json::lines(value, width),
-                    Arguments::Invalid(raw) => wrap(&[Span::plain(clean(raw))], width),
+                    Arguments::Invalid(raw) => wrap(&[StyledSpan::plain(clean(raw))], width),
                 });
                 lines
             }
             K::RouteSelection { choices, .. } => {
                 let line = |(at, choice): (usize, &std::sync::Arc<str>)| {
-                    let number = Span::new(format!("{:>2}  ", at + 1), DIM);
-                    wrap(&[number, Span::plain(harmless(choice))], width)
+                    let number = StyledSpan::new(format!("{:>2}  ", at + 1), DIM);
+                    wrap(&[number, StyledSpan::plain(harmless(choice))], width)
                 };
                 choices.iter().enumerate().flat_map(line).collect()
             }
             K::Interrupted { attempt, .. } if *attempt > 1 => {
-                wrap(&[Span::new(format!("attempt {attempt}"), self.dim())], width)
+                wrap(&[StyledSpan::new(format!("attempt {attempt}"), self.dim())], width)
             }
             K::ErrorDecision { error, attempts, .. } => {
                 let mut lines = Vec::new();
                 for cause in &error.causes {
                     let cause = format!("  caused by: {}", short(cause));
-                    lines.extend(wrap(&[Span::new(cause, self.dim())], width));
+                    lines.extend(wrap(&[StyledSpan::new(cause, self.dim())], width));
                 }
                 if let Some(hint) = &error.hint {
                     let hint = format!("hint: {}", clean(hint));
-                    lines.extend(wrap(&[Span::plain(hint)], width));
+                    lines.extend(wrap(&[StyledSpan::plain(hint)], width));
                 }
                 let tried = counted(u64::from(*attempts), "attempt", "attempts");
-                lines.extend(wrap(&[Span::new(format!("after {tried}"), self.dim())], width));
+                lines.extend(wrap(&[StyledSpan::new(format!("after {tried}"), self.dim())], width));
                 lines
             }
             _ => Vec::new(),
@@ -235,21 +240,21 @@ impl View {
     }
 
     fn content(&self, content: &Content, width: usize) -> Vec<Line> {
-        super::content_lines(content, self.look, width)
+        super::content_lines(content, self.options, width)
     }
 
-    /// What a paused run waits for, and how it is answered.
+    /// Shows the pending requests of a paused run, and how to answer them.
     pub(crate) fn waiting(
         &mut self,
         output: &RunOutput,
         to_continue: Option<&str>,
         screen: &mut Screen,
     ) {
-        let frame = Frame::new(self.look, screen.size().0);
+        let frame = PanelFrame::new(self.options, screen.size().0);
         let root = StepPath::root();
         let inner = frame.inner(&root);
-        let plain = self.look.style == Form::Plain;
-        self.room(screen, Above::Panel);
+        let plain = self.options.style == Form::Plain;
+        self.room(screen, LastOutput::Panel);
         screen.keep(&frame.open_about("waiting", color(AnsiColor::Yellow)));
         let mut lines: Vec<Line> = Vec::new();
         for (at, asked) in output.requirements.iter().take(OPEN_MAX).enumerate() {
@@ -259,13 +264,13 @@ impl View {
             lines.extend(self.open(asked, inner));
         }
         if let Some(more @ 1..) = output.requirements.len().checked_sub(OPEN_MAX) {
-            lines.push(vec![Span::new(format!("… and {more} more"), self.dim())]);
+            lines.push(vec![StyledSpan::new(format!("… and {more} more"), self.dim())]);
         }
         if !plain {
             lines.push(Line::new());
         }
         let how = how(output, to_continue);
-        let how = vec![Span::new("to go on: ", self.dim()), Span::plain(clean(&how))];
+        let how = vec![StyledSpan::new("to go on: ", self.dim()), StyledSpan::plain(clean(&how))];
         lines.extend(wrap(&how, inner));
         for line in lines {
             screen.keep(&frame.body(&root, line));
@@ -277,25 +282,25 @@ impl View {
         }
     }
 
-    /// One requirement, shortly.
+    /// Returns a short form of a pending request.
     fn open(&self, asked: &Requirement, width: usize) -> Vec<Line> {
         let title = vec![
-            Span::new(harmless(&asked.id), BOLD),
-            Span::new(format!("  {}", wanted(asked)), self.dim()),
+            StyledSpan::new(harmless(&asked.id), BOLD),
+            StyledSpan::new(format!("  {}", wanted(asked)), self.dim()),
         ];
         let mut lines = wrap(&title, width);
         let mut inside = Vec::new();
         let inner = width.saturating_sub(2);
         let message = message(asked);
         if !message.is_empty() {
-            inside.extend(wrap(&[Span::plain(clean(&message))], inner));
+            inside.extend(wrap(&[StyledSpan::plain(clean(&message))], inner));
         }
         let mut about = self.subject(asked, inner);
         let more = about.len().saturating_sub(EXCERPT_LINES_MAX);
         if more > 0 && !matches!(asked.kind, RequirementKind::RouteSelection { .. }) {
             about.truncate(EXCERPT_LINES_MAX);
             let more = counted(more as u64, "more line", "more lines");
-            about.push(vec![Span::new(format!("… {more}"), self.dim())]);
+            about.push(vec![StyledSpan::new(format!("… {more}"), self.dim())]);
         }
         inside.extend(about);
         if let RequirementKind::UserInput { schema }
@@ -305,7 +310,7 @@ impl View {
                 let needed = if field.required { "" } else { ", or nothing" };
                 let field =
                     format!("{}: {}{needed}", harmless(&field.name), harmless(&field.takes()));
-                inside.extend(wrap(&[Span::plain(field)], inner));
+                inside.extend(wrap(&[StyledSpan::plain(field)], inner));
             }
         }
         let answers = asked.answers().join(", ");
@@ -314,13 +319,13 @@ impl View {
             (false, None) => answers,
             (true, until) => until.unwrap_or_default(),
         };
-        inside.extend(wrap(&[Span::new(note, self.dim())], inner));
-        lines.extend(inside.into_iter().map(|line| [vec![Span::plain("  ")], line].concat()));
+        inside.extend(wrap(&[StyledSpan::new(note, self.dim())], inner));
+        lines.extend(inside.into_iter().map(|line| [vec![StyledSpan::plain("  ")], line].concat()));
         lines
     }
 }
 
-/// What a program does to go on, or what somebody types.
+/// Returns the library call or command that continues the run.
 fn how(output: &RunOutput, to_continue: Option<&str>) -> String {
     use RequirementKind as K;
     let run = output.run_id.as_str();

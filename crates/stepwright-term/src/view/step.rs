@@ -1,4 +1,4 @@
-//! A step that runs, as far as people want to know.
+//! The visible state of a running step.
 
 use crate::text::harmless;
 use serde_json::Value;
@@ -9,62 +9,62 @@ use stepwright_core::message::{Arguments, ToolCall, Usage};
 use stepwright_core::{Answer, StepPath, Timestamp};
 use tokio::time::Instant;
 
-/// How many bytes are kept of what a step says: more than fits into a line.
+/// The largest number of bytes kept of a step's text: more than fits on a line.
 const TAIL_BYTES_MAX: usize = 1024;
 
-/// How many characters are shown of what a model thinks aloud.
+/// The largest number of characters shown of a model's reasoning.
 const THOUGHT_CHARS_MAX: usize = 160;
 
-/// How many characters are shown of the arguments of a tool.
+/// The largest number of characters shown of a tool's arguments.
 const ARGUMENTS_CHARS_MAX: usize = 60;
 
 #[derive(Debug)]
-pub(super) struct Step {
+pub(super) struct VisibleStep {
     pub(super) path: StepPath,
     pub(super) since: Instant,
     pub(super) started_at: Timestamp,
     pub(super) is_workflow: bool,
-    /// The agent and its model, once they are known.
+    /// The agent and its model, once known.
     pub(super) by: Vec<String>,
-    /// Which attempt it is.
+    /// The number of the current attempt.
     pub(super) attempt: u32,
-    /// The last words of what it says.
+    /// The end of the step's text.
     pub(super) tail: String,
-    /// What it has said in this answer.
+    /// The text of the current answer.
     pub(super) said: String,
-    /// What its model thinks aloud, as far as that is shown.
+    /// The reasoning of the model, as far as it is shown.
     pub(super) thought: String,
-    /// The tools that it waits for.
-    pub(super) calls: Vec<Call>,
-    /// Calls that people have changed, and that have not begun.
+    /// The tool calls in flight.
+    pub(super) calls: Vec<RunningCall>,
+    /// Calls whose arguments were edited and that have not started.
     pub(super) edited: Vec<(StepPath, String)>,
     pub(super) usage: Usage,
-    /// What it waits for.
-    pub(super) waits: Vec<Wait>,
-    /// Whether its beginning was not seen.
+    /// The pending requests of the step.
+    pub(super) waits: Vec<PendingRequest>,
+    /// `true` if the start of the step was not seen.
     pub(super) adopted: bool,
-    /// Whether it has a panel, or will have when its turn comes.
+    /// `true` if the step has a panel, or has one queued.
     pub(super) opened: bool,
 }
 
-/// A requirement that is open.
+/// A pending request of the step.
 #[derive(Debug)]
-pub(super) struct Wait {
+pub(super) struct PendingRequest {
     pub(super) id: Arc<str>,
     pub(super) text: String,
     pub(super) since: Timestamp,
-    /// The call that is to be allowed, if it is one, and its address.
+    /// The path and the call to confirm, for a tool confirmation.
     pub(super) call: Option<(StepPath, ToolCall)>,
 }
 
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct RunningCall {
     pub(super) path: StepPath,
     pub(super) text: String,
     pub(super) since: Timestamp,
 }
 
-impl Step {
+impl VisibleStep {
     pub(super) fn new(
         path: StepPath,
         executor_type: ExecutorType,
@@ -72,7 +72,7 @@ impl Step {
         at: Timestamp,
     ) -> Self {
         let is_agent = executor_type == ExecutorType::Agent;
-        // A function has the name of its step, or one that says nothing.
+        // A function is named after its step, or has a name that says nothing.
         let by = if is_agent { vec![name.to_string()] } else { Vec::new() };
         Self {
             path,
@@ -93,15 +93,15 @@ impl Step {
         }
     }
 
-    /// A tool is called, or called again.
+    /// Adds a tool call, replacing an earlier one with the same path.
     pub(super) fn calls(&mut self, path: &StepPath, tool: &ToolCall, since: Timestamp) {
         let edited = self.edited.iter().position(|(edited, _)| edited == path);
         let text = edited.map_or_else(|| call(tool), |at| self.edited.remove(at).1);
         self.calls.retain(|known| known.path != *path);
-        self.calls.push(Call { path: path.clone(), text, since });
+        self.calls.push(RunningCall { path: path.clone(), text, since });
     }
 
-    /// What it waited for is there. What people take is not what the step takes.
+    /// Removes an answered request. The time people needed does not count as the step's.
     pub(super) fn goes_on(&mut self, reply: &Reply, at: Timestamp) {
         let Some(place) = self.waits.iter().position(|wait| wait.id == reply.requirement_id) else {
             return;
@@ -119,23 +119,23 @@ impl Step {
         }
     }
 
-    /// Notes the last words.
+    /// Adds text to the tail.
     pub(super) fn hear(&mut self, text: &str) {
         self.tail.push_str(text);
-        // The last line is what is shown.
+        // Only the last line is shown.
         let from = self.tail.trim_end().rfind('\n').map_or(0, |at| at + 1);
         let from = from.max(self.tail.len().saturating_sub(TAIL_BYTES_MAX));
         self.tail.drain(..self.tail.ceil_char_boundary(from));
     }
 
-    /// Notes what its model thinks aloud. More than is shown is not kept.
+    /// Adds reasoning. More than is shown is not kept.
     pub(super) fn think(&mut self, text: &str) {
         if self.thought.chars().count() <= THOUGHT_CHARS_MAX {
             self.thought.push_str(text);
         }
     }
 
-    /// What was thought, on a line.
+    /// Takes the reasoning as one line.
     pub(super) fn take_thought(&mut self) -> Option<String> {
         let thought = std::mem::take(&mut self.thought);
         let thought = harmless(thought.trim());
@@ -143,7 +143,7 @@ impl Step {
     }
 }
 
-/// `search(query: "weather")`.
+/// Formats a call as `search(query: "weather")`.
 pub(crate) fn call(call: &ToolCall) -> String {
     let arguments = match &call.arguments {
         Arguments::Json(Value::Object(members)) => {

@@ -113,19 +113,19 @@ fn programs_without_async_talk_too() {
     assert_eq!(error.kind(), ErrorKind::Usage);
 }
 
-/// Lines that somebody has yet to type.
+/// Lines that are typed later.
 struct Typist(mpsc::Receiver<&'static str>);
 
 impl Read for Typist {
     fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
-        // It comes at once, unless everybody waits for this.
+        // The text appears at once, unless the run waits for the prompt.
         let line = self.0.recv_timeout(Duration::from_secs(30)).unwrap_or_default();
         bytes[..line.len()].copy_from_slice(line.as_bytes());
         Ok(line.len())
     }
 }
 
-/// There is one thread, and somebody else on it who types only after a while of its own work.
+/// There is one thread, and a task on it that types only after a while of its own work.
 #[tokio::test(flavor = "current_thread")]
 async fn whoever_types_keeps_nobody_else_waiting() {
     let (types, typed) = mpsc::channel();

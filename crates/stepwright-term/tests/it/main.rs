@@ -1,4 +1,4 @@
-//! What people see, and what they can do at a prompt.
+//! The visible output of runs and prompts.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 

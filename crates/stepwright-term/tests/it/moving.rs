@@ -1,4 +1,4 @@
-//! What moves: lines of steps that run, and text that is being said.
+//! Redrawn lines: running steps, and unfinished text.
 
 use crate::scenarios;
 use crate::screen::{Written, seen, size, world};
@@ -35,7 +35,7 @@ fn lines(written: &Written, columns: usize) -> Vec<String> {
     seen(&written.text(), columns).lines().map(str::to_owned).collect()
 }
 
-/// What is on the screen this long after it began.
+/// Returns the screen this long after the run started.
 pub(crate) async fn after(scenario: &str, ms: u64) -> String {
     let written = Written::default();
     let printing = Printing::of(scenarios::run(scenario, &world()));
@@ -64,7 +64,7 @@ async fn branches_have_a_line_each_while_one_speaks() {
     let lines: Vec<&str> = screen.lines().collect();
     let [.., said, next, web, count] = &lines[..] else { panic!("{screen}") };
     assert!(said.starts_with("      │ Found three pages about ants."), "{screen}");
-    // One has ended, and is shown when whoever speaks has.
+    // One step has ended and is shown after the current speaker.
     assert_eq!(*next, "✓ done, and shown next: needed/revise#1/facts/papers", "{screen}");
     assert!(web.ends_with(" needed/revise#1/facts/web  0.1s"), "{screen}");
     assert!(count.ends_with(" needed/revise#1/facts/count  0.1s"), "{screen}");

@@ -39,7 +39,7 @@ async fn paused(workflow: &Workflow) -> RunOutput {
 
 type Answers = Option<Vec<(String, Answer)>>;
 
-/// What comes of these lines, and what was shown.
+/// Returns the result of typing these lines, and the output.
 async fn asked(open: &[Requirement], lines: &str) -> (Answers, String) {
     let written = Written::default();
     let lines = std::io::Cursor::new(lines.to_owned());
@@ -205,7 +205,7 @@ async fn nobody_is_asked_where_nobody_is() {
     let conversation = app.await.unwrap();
     assert!(conversation.last.unwrap().unwrap().is_paused());
     assert!(written.text().contains("waiting\na!confirm  a confirmation"), "{}", written.text());
-    assert!(written.text().contains("waits for nothing that can be answered here"));
+    assert!(written.text().contains("no pending requests that can be answered here"));
 }
 
 fn written_id() -> u32 {
@@ -230,7 +230,7 @@ async fn what_is_rejected_is_told_as_left_out_or_as_a_failure() {
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
-/// Types something after somebody else has done something.
+/// Input that is typed after an action.
 struct After<F>(Option<F>, &'static [u8]);
 
 impl<F: FnOnce()> Read for After<F> {

@@ -1,4 +1,4 @@
-//! What `print_response` gives, and what its options do.
+//! The results and options of `print_response`.
 
 use crate::screen::Written;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! A terminal to look at, and a clock that waits for nobody.
+//! A terminal for tests, and a clock that does not wait for real time.
 
 use futures_util::future::BoxFuture;
 use std::io::Write;
@@ -9,7 +9,7 @@ use stepwright_core::world::Clock;
 use stepwright_core::{Timestamp, World};
 use tokio::time::Instant;
 
-/// What was written.
+/// The written bytes.
 #[derive(Clone, Default)]
 pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -43,7 +43,7 @@ impl Clock for PausedClock {
     }
 }
 
-/// A world in which time passes when everybody waits.
+/// A world whose time advances when every task waits.
 pub(crate) fn world() -> World {
     World::new(PausedClock(Instant::now()), 7)
 }
@@ -52,7 +52,7 @@ pub(crate) fn size(size: usize) -> NonZeroU16 {
     NonZeroU16::try_from(u16::try_from(size).unwrap()).unwrap()
 }
 
-/// What has been written on a terminal of so many columns, with all that has scrolled away.
+/// Returns the screen of a terminal of so many columns, including the lines that scrolled away.
 pub(crate) fn seen(written: &str, columns: usize) -> String {
     let mut terminal = vt100::Parser::new(size(500), size(columns), 0);
     // Programs write to a terminal that turns line breaks into what printers do.

@@ -1,4 +1,4 @@
-//! What is seen of runs, compared with files.
+//! Compares the visible output of runs with files.
 //!
 //! They are written by these tests, run as `SNAPSHOTS=overwrite cargo test -p stepwright-term`.
 
@@ -11,7 +11,7 @@ use stepwright_term::{Printing, Style, Terminal};
 fn printing(scenario: &str) -> Printing {
     let printing = Printing::of(scenarios::run(scenario, &world()));
     match scenarios::answers(scenario) {
-        // How long whoever answers takes is not decided here.
+        // The time that an answer takes depends on the machine.
         Some(answers) => printing.answers_from(answers.as_bytes()).show_time(false),
         None => printing,
     }
@@ -30,7 +30,7 @@ pub(crate) async fn printed(
     written.text()
 }
 
-/// What a file or another program gets.
+/// Returns the output for a file or another program.
 async fn piped(scenario: &str, how: impl FnOnce(Printing) -> Printing) -> String {
     let written = Written::default();
     let printing = printing(scenario);
@@ -70,7 +70,7 @@ fn section<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     Some(&rest[..rest.find("=== ").unwrap_or(rest.len())])
 }
 
-/// What stands in it behind `<!-- seen: article, 80 columns -->` is what is seen.
+/// Each block behind `<!-- seen: article, 80 columns -->` is the output that the tests see.
 #[tokio::test(start_paused = true)]
 async fn the_page_shows_what_is_seen() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/terminal.md");
@@ -136,8 +136,8 @@ async fn streamed_or_not_the_same_is_left_on_the_screen() {
     }
 }
 
-/// Which of two branches is done first is another matter, and so is how long they took; but what a
-/// function gives is there, however deep it stands.
+/// The order and the durations of branches may differ, but the output of a function is shown at any
+/// depth.
 #[tokio::test(start_paused = true)]
 async fn what_nested_functions_give_is_left_on_the_screen_streamed_or_not() {
     for columns in [40, 80] {
@@ -172,7 +172,7 @@ async fn no_line_reaches_the_edge() {
         for columns in [24, 40, 80, 200] {
             for style in [Style::Panels, Style::Compact] {
                 let written = printed(name, columns, |p| p.style(style).color(false)).await;
-                // Nobody has broken a line, so a wider terminal shows the same.
+                // No line is wrapped, so a wider terminal shows the same.
                 let wider = seen(&written, columns + 100);
                 let shown = seen(&written, columns);
                 assert_eq!(shown, wider, "{name} {columns} {style:?}");

@@ -8,7 +8,7 @@ use stepwright_core::{HumanReview, Memory, RunStatus, StepInput};
 use stepwright_engine::{Step, Workflow};
 use stepwright_term::PrintResponse as _;
 
-/// How long anything may take that comes at once. Nothing waits for it if all is well.
+/// A generous limit for things that happen at once. A passing test never waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Says which of the programs below is to be one.
@@ -37,7 +37,7 @@ fn workflow() -> Workflow {
         .unwrap()
 }
 
-/// What is started on the terminal. Without one it does nothing.
+/// The program that is started on the terminal. Without a terminal it does nothing.
 #[test]
 fn a_program() {
     let Ok(program) = std::env::var(PROGRAM) else { return };
@@ -65,7 +65,7 @@ fn a_program() {
     }
 }
 
-/// Somebody at a terminal.
+/// A person at a terminal.
 struct Person {
     pty: Arc<pty_process::blocking::Pty>,
     child: Child,

@@ -1,6 +1,6 @@
-//! Appending and loading: dense, atomic, one writer, byte for byte.
+//! Append and load: dense, atomic, one writer, byte for byte.
 
-use super::{Driver, Outcome, cases, completed, same, samples, started, wants};
+use super::{Outcome, TestRun, cases, completed, same, samples, started, wants};
 use crate::conformance::wrong;
 use futures_util::future::join_all;
 use stepwright_core::{Content, EventKind, RunId, Store, StoreError};
@@ -22,7 +22,7 @@ cases![
 ];
 
 async fn what_is_appended_is_loaded_by_pages(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     run.begin().await?;
     run.append((1..=6).map(started).collect()).await?;
     run.append(vec![]).await?;
@@ -49,7 +49,7 @@ async fn an_unknown_run_has_no_journal(store: &dyn Store) -> Outcome {
 }
 
 async fn a_number_that_is_not_the_next_is_refused(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     run.begin().await?;
     run.append(vec![started(1)]).await?;
     for at in [0, 1, 3, u64::from(u32::MAX)] {
@@ -66,7 +66,7 @@ async fn a_number_that_is_not_the_next_is_refused(store: &dyn Store) -> Outcome 
 }
 
 async fn a_batch_is_appended_whole_or_not_at_all(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     run.begin().await?;
     run.append(vec![started(1), started(2)]).await?;
 
@@ -87,7 +87,7 @@ async fn a_batch_is_appended_whole_or_not_at_all(store: &dyn Store) -> Outcome {
 }
 
 async fn a_run_begins_with_its_start(store: &dyn Store) -> Outcome {
-    let run = Driver::new(store, "r", "s");
+    let run = TestRun::new(store, "r", "s");
     let headless = store.append(run.append_at(0, vec![started(1)])).await;
     wants!("a first fact that is no start", headless, Err(StoreError::NotFound(_)));
     let late = store.append(run.append_at(1, vec![started(1)])).await;
@@ -100,13 +100,13 @@ async fn a_run_begins_with_its_start(store: &dyn Store) -> Outcome {
 }
 
 async fn a_run_does_not_begin_twice(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     run.begin().await?;
-    let mut again = Driver::new(store, "r", "other").workflow("other");
+    let mut again = TestRun::new(store, "r", "other").workflow("other");
     wants!("a second beginning", again.begin().await, Err(StoreError::Taken { .. }));
     run.append(vec![started(1)]).await?;
     run.unchanged("facts of the run").await?;
-    // The engine never does this. Refused or not, it takes nothing away.
+    // The engine never does this. The store may refuse it, but must not lose data.
     let before = run.journal().await?;
     let _ = store.append(again.append_at(run.next, vec![again.start_kind()])).await;
     same("the facts before a late start", store.load(&run.run, 0, 2).await?, before)?;
@@ -116,7 +116,7 @@ async fn a_run_does_not_begin_twice(store: &dyn Store) -> Outcome {
 }
 
 async fn of_two_drivers_at_one_number_one_wins(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     run.begin().await?;
     for round in 1..=20 {
         let drivers = (0..8).map(|driver| {
@@ -143,8 +143,8 @@ async fn of_two_drivers_at_one_number_one_wins(store: &dyn Store) -> Outcome {
 }
 
 async fn journals_of_different_runs_do_not_mix(store: &dyn Store) -> Outcome {
-    // One name is the beginning of the other, and one differs in case only.
-    let mut runs = ["r", "r1", "R", "r/1", "ä", "%"].map(|name| Driver::new(store, name, "s"));
+    // One id is a prefix of the other, and one differs in case only.
+    let mut runs = ["r", "r1", "R", "r/1", "ä", "%"].map(|name| TestRun::new(store, name, "s"));
     for turn in 0..4 {
         for (mark, run) in (0..).zip(&mut runs) {
             match turn {
@@ -165,12 +165,12 @@ async fn journals_of_different_runs_do_not_mix(store: &dyn Store) -> Outcome {
 
 async fn every_kind_of_fact_comes_back_byte_for_byte(store: &dyn Store) -> Outcome {
     for (n, end) in samples::terminal().into_iter().enumerate() {
-        let mut run = Driver::new(store, &format!("r{n} ä"), "sitzung ü");
+        let mut run = TestRun::new(store, &format!("r{n} ä"), "sitzung ü");
         let mut kinds = vec![samples::full_start(&run.start)];
         kinds.extend(samples::middle());
         kinds.push(end);
         let written = run.append_at(0, kinds.clone()).facts;
-        // As a batch, and one by one.
+        // Load them as a batch, and one by one.
         if n == 0 {
             run.append(kinds).await?;
         } else {
@@ -192,7 +192,7 @@ async fn every_kind_of_fact_comes_back_byte_for_byte(store: &dyn Store) -> Outco
 }
 
 async fn a_mebibyte_comes_back(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     run.begin().await?;
     let big = "0123456789abcdeß".repeat(1 << 16);
     let content = Content::from(big.as_str());
@@ -202,7 +202,7 @@ async fn a_mebibyte_comes_back(store: &dyn Store) -> Outcome {
 }
 
 async fn texts_that_repeat_come_back_from_any_number_on(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     run.begin().await?;
     let text = |mark: &str| format!("{mark} {}", samples::TEXT.repeat(9));
     let large = text("large").repeat(400);
@@ -220,7 +220,7 @@ async fn texts_that_repeat_come_back_from_any_number_on(store: &dyn Store) -> Ou
         completed(&large),
         completed(&a),
     ];
-    // One after the other, and as one.
+    // Append one after the other, and all at once.
     for kind in &kinds {
         run.append(vec![kind.clone()]).await?;
     }
@@ -234,7 +234,7 @@ async fn texts_that_repeat_come_back_from_any_number_on(store: &dyn Store) -> Ou
             same(&format!("whether the facts from {after} on are the same"), fine, true)?;
         }
     }
-    // Another run of that name, which has them for the first time.
+    // Another run may use these names again.
     store.delete_session(&run.start.session_id).await?;
     run.next = 0;
     run.begin().await?;
@@ -249,7 +249,7 @@ async fn texts_that_repeat_come_back_from_any_number_on(store: &dyn Store) -> Ou
 async fn large_facts_of_another_session_stay(store: &dyn Store) -> Outcome {
     let large = samples::TEXT.repeat(8_000);
     let mut runs =
-        [("r1", "s"), ("r2", "s"), ("r3", "t")].map(|(run, s)| Driver::new(store, run, s));
+        [("r1", "s"), ("r2", "s"), ("r3", "t")].map(|(run, s)| TestRun::new(store, run, s));
     for run in &mut runs {
         run.begin().await?;
         run.append(vec![completed(&large)]).await?;
@@ -258,7 +258,7 @@ async fn large_facts_of_another_session_stay(store: &dyn Store) -> Outcome {
     same("of the session that is gone", runs[1].journal().await?, vec![])?;
     let stays = runs[2].journal().await?.pop().map(|fact| fact.kind);
     same("whether the other's is the same", stays == Some(completed(&large)), true)?;
-    // And once more, after nobody had it.
+    // Append once more after the driver was released.
     store.delete_session(&runs[2].start.session_id).await?;
     runs[0].next = 0;
     runs[0].begin().await?;
@@ -268,7 +268,7 @@ async fn large_facts_of_another_session_stay(store: &dyn Store) -> Outcome {
 }
 
 async fn a_run_is_verified(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     run.begin().await?;
     let large = completed(&"large ".repeat(100_000));
     run.append(vec![started(1), started(2), large]).await?;

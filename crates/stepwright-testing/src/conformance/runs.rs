@@ -1,6 +1,8 @@
-//! What is known of runs beside their journals.
+//! Rows of runs.
 
-use super::{Driver, Outcome, START, cases, same, samples, session_id, started, user_id, workflow};
+use super::{
+    Outcome, START, TestRun, cases, same, samples, session_id, started, user_id, workflow,
+};
 use stepwright_core::store::{Claim, Claimed, PAGE_MAX, RunFilter};
 use stepwright_core::{EventKind, RunStatus, Store, Timestamp};
 
@@ -13,7 +15,7 @@ cases![
 
 async fn the_row_of_a_run_is_a_fold_of_its_journal(store: &dyn Store) -> Outcome {
     for (n, end) in samples::terminal().into_iter().enumerate() {
-        let mut run = Driver::new(store, &format!("r{n}"), "s").user("anna");
+        let mut run = TestRun::new(store, &format!("r{n}"), "s").user("anna");
         run.begin().await?;
         let row = |updated_at, status| stepwright_core::store::RunRow {
             run_id: run.run.clone(),
@@ -28,7 +30,7 @@ async fn the_row_of_a_run_is_a_fold_of_its_journal(store: &dyn Store) -> Outcome
             background: false,
             driver: None,
         };
-        // Nobody said who drives it.
+        // No driver was named.
         let begun = row(0, RunStatus::Pending);
         let under_way = row(20, RunStatus::Pending);
         let ended = row(
@@ -54,7 +56,7 @@ async fn the_row_of_a_run_is_a_fold_of_its_journal(store: &dyn Store) -> Outcome
 }
 
 async fn a_batch_may_begin_and_end_a_run(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     let end = EventKind::WorkflowCancelled { reason: "no".into() };
     run.append(vec![run.start_kind(), started(1), end]).await?;
     let row = store.run(&run.run).await?;
@@ -64,17 +66,17 @@ async fn a_batch_may_begin_and_end_a_run(store: &dyn Store) -> Outcome {
 }
 
 async fn runs_are_listed_newest_first_by_pages(store: &dyn Store) -> Outcome {
-    // Twelve runs: two sessions, three users, two workflows, every other one ended.
+    // Twelve runs: two sessions, three users, two workflows, every other run ended.
     for n in 0..12_usize {
         let (name, session) = (format!("r{n:02}"), ["s0", "s1"][n % 2]);
-        let run = Driver::new(store, &name, &format!("{session}-{}", n % 3));
+        let run = TestRun::new(store, &name, &format!("{session}-{}", n % 3));
         let mut run = run.user(["u0", "u1", "u2"][n % 3]).workflow(["w0", "w1"][n / 6]);
         run.begin().await?;
         if n % 2 == 0 {
             run.close(vec![]).await?;
         }
     }
-    let list = async |filter: RunFilter| -> Result<Vec<String>, super::Wrong> {
+    let list = async |filter: RunFilter| -> Result<Vec<String>, super::Nonconformance> {
         Ok(store.runs(filter).await?.into_iter().map(|row| row.run_id.to_string()).collect())
     };
     let names = |numbers: &[usize]| numbers.iter().map(|n| format!("r{n:02}")).collect::<Vec<_>>();
@@ -97,7 +99,8 @@ async fn runs_are_listed_newest_first_by_pages(store: &dyn Store) -> Outcome {
     let pending = RunFilter { status: Some(RunStatus::Pending), ..all() };
     same("pending", list(pending.clone()).await?, names(&[11, 9, 7, 5, 3, 1]))?;
     for n in [3, 9] {
-        let run = format!("r{n:02}").parse().map_err(|_| super::Wrong("no name".into()))?;
+        let run =
+            format!("r{n:02}").parse().map_err(|_| super::Nonconformance("no name".into()))?;
         let stale = Timestamp(START);
         let claim = Claim { run, driver: "d".into(), dead: None, stale };
         same("a claim", store.claim(claim).await?, Claimed::Yes)?;
@@ -112,14 +115,14 @@ async fn runs_are_listed_newest_first_by_pages(store: &dyn Store) -> Outcome {
     let everything = RunFilter { offset: 0, session_id: Some(session_id("s0-2")), ..completed };
     let everything = RunFilter { workflow_id: of_workflow.workflow_id, ..everything };
     same("all filters at once", list(everything).await?, names(&[8]))?;
-    let nobody = RunFilter { user_id: Some(user_id("u")), ..all() };
-    same("of a user without runs", list(nobody).await?, names(&[]))
+    let none = RunFilter { user_id: Some(user_id("u")), ..all() };
+    same("of a user without runs", list(none).await?, names(&[]))
 }
 
 async fn a_page_has_a_longest_length(store: &dyn Store) -> Outcome {
     let appends: Vec<_> = (0..=PAGE_MAX)
         .map(|n| {
-            let run = Driver::new(store, &format!("r{n}"), "s");
+            let run = TestRun::new(store, &format!("r{n}"), "s");
             store.append(run.append_at(0, vec![run.start_kind()]))
         })
         .collect();

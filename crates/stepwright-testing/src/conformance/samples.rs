@@ -1,4 +1,4 @@
-//! One event of each kind that is remembered, with everything in it that may go wrong on the way.
+//! One event of each recorded kind, with values that are hard to store.
 
 use serde_json::{Map, Value, json};
 use stepwright_core::error::ErrorData;
@@ -14,11 +14,11 @@ use stepwright_core::{
     UserId,
 };
 
-/// Letters of one to four bytes, marks that combine, two directions, quotes, a NUL.
+/// Characters of one to four bytes, combining marks, both directions, quotes, a NUL.
 pub(super) const TEXT: &str =
     "naïve 🦀 e\u{301} שלום \u{202e}\u{feff} 日本語 \"quoted\" 'it''s' \\ \u{0}\r\n\t\u{7f} end";
 
-/// Numbers at the edges, keys out of alphabetical order, nothing, nesting.
+/// Numbers at the limits, keys out of alphabetical order, null, nesting.
 pub(super) fn value() -> Value {
     json!({
         "z": [u64::MAX, i64::MIN, 0, -0.0, 0.1, 0.300_000_000_000_000_04, 5e-324, f64::MAX],
@@ -60,7 +60,7 @@ fn media() -> Media {
     Media::bytes(MediaKind::Image, vec![0, 159, 146, 150, 255]).with_name(TEXT)
 }
 
-/// A file of bytes that are no text, with all that can be said of it.
+/// A file of bytes that are not text, with all its optional fields.
 fn file() -> Media {
     let file = Media::bytes(MediaKind::File, vec![0, 159, 146, 150, 255, 13, 10]);
     file.with_mime("application/x-odd; a=\"ä\"").with_name("odd ä.bin")
@@ -94,7 +94,7 @@ fn reply(answer: Answer) -> Reply {
     Reply { requirement_id: "ä/b#2!".into(), answer, by: Some(TEXT.into()), timed_out: true }
 }
 
-/// The beginning of a run that says everything that a beginning can say.
+/// The start of a run with all its optional fields.
 pub(super) fn full_start(start: &WorkflowStarted) -> EventKind {
     EventKind::WorkflowStarted(std::sync::Arc::new(WorkflowStarted {
         workflow_name: TEXT.into(),
@@ -114,7 +114,7 @@ pub(super) fn full_start(start: &WorkflowStarted) -> EventKind {
     }))
 }
 
-/// One of each kind that is remembered and neither begins a run nor ends it.
+/// One event of each recorded kind that neither starts nor ends a run.
 pub(super) fn middle() -> Vec<EventKind> {
     use EventKind as E;
     let output = StepOutput {
@@ -249,7 +249,7 @@ pub(super) fn middle() -> Vec<EventKind> {
     ]
 }
 
-/// One of each kind that ends a run.
+/// One event of each kind that ends a run.
 pub(super) fn terminal() -> Vec<EventKind> {
     vec![
         EventKind::WorkflowCompleted { content: value().into() },

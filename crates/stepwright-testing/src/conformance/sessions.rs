@@ -1,8 +1,8 @@
 //! Sessions: opened by runs, changed at their ends, owned by users.
 
 use super::{
-    Driver, Outcome, START, Wrong, cases, metrics, same, samples, session, session_id, started,
-    user_id, wants, workflow,
+    Nonconformance, Outcome, START, TestRun, cases, metrics, same, samples, session, session_id,
+    started, user_id, wants, workflow,
 };
 use futures_util::future::{join_all, try_join_all};
 use serde_json::{Value, json};
@@ -29,21 +29,21 @@ cases![
 ];
 
 async fn a_run_opens_its_session(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s").user("anna");
+    let mut run = TestRun::new(store, "r", "s").user("anna");
     run.begin().await?;
     let wanted =
         Session::new(session_id("s"), Some(user_id("anna")), workflow("w"), Timestamp(START));
     same("the session", session(store, "s").await?, wanted.clone())?;
-    // A second run, of another workflow, leaves it as it is.
-    Driver::new(store, "r2", "s").user("anna").workflow("other").begin().await?;
+    // A second run, of another workflow, does not change it.
+    TestRun::new(store, "r2", "s").user("anna").workflow("other").begin().await?;
     same("the session after another run", session(store, "s").await?, wanted)
 }
 
 async fn another_users_session_is_not_found(store: &dyn Store) -> Outcome {
-    Driver::new(store, "r", "s").user("anna").begin().await?;
+    TestRun::new(store, "r", "s").user("anna").begin().await?;
     let before = session(store, "s").await?;
-    let ben = Driver::new(store, "r2", "s").user("ben");
-    for mut stranger in [ben, Driver::new(store, "r3", "s")] {
+    let ben = TestRun::new(store, "r2", "s").user("ben");
+    for mut stranger in [ben, TestRun::new(store, "r3", "s")] {
         wants!("a run of a stranger", stranger.begin().await, Err(StoreError::NotFound(_)));
         stranger.unchanged("facts of a run that did not begin").await?;
         same("its row", store.run(&stranger.run).await?, None)?;
@@ -52,17 +52,17 @@ async fn another_users_session_is_not_found(store: &dyn Store) -> Outcome {
 }
 
 async fn nobodys_session_is_everybodys(store: &dyn Store) -> Outcome {
-    Driver::new(store, "r", "s").begin().await?;
-    Driver::new(store, "r2", "s").user("anna").begin().await?;
-    Driver::new(store, "r3", "s").user("ben").begin().await?;
+    TestRun::new(store, "r", "s").begin().await?;
+    TestRun::new(store, "r2", "s").user("anna").begin().await?;
+    TestRun::new(store, "r3", "s").user("ben").begin().await?;
     same("its owner", session(store, "s").await?.user_id, None)?;
     let rows = store.runs(RunFilter::default()).await?;
     same("how many runs there are", rows.len(), 3)
 }
 
 async fn the_end_of_a_run_patches_the_session_as_it_is_then(store: &dyn Store) -> Outcome {
-    let mut runs: Vec<_> = (0..20).map(|n| Driver::new(store, &format!("r{n}"), "s")).collect();
-    try_join_all(runs.iter_mut().map(Driver::begin)).await?;
+    let mut runs: Vec<_> = (0..20).map(|n| TestRun::new(store, &format!("r{n}"), "s")).collect();
+    try_join_all(runs.iter_mut().map(TestRun::begin)).await?;
     let patches = |n: usize| vec![Patch::increment("visits", 1), Patch::append("seen", n)];
     try_join_all(runs.iter_mut().enumerate().map(|(n, run)| run.close(patches(n)))).await?;
 
@@ -79,7 +79,7 @@ async fn the_end_of_a_run_patches_the_session_as_it_is_then(store: &dyn Store) -
 
 async fn the_order_of_appended_values_is_the_order_of_the_runs(store: &dyn Store) -> Outcome {
     for n in 0..3 {
-        let mut run = Driver::new(store, &format!("r{n}"), "s");
+        let mut run = TestRun::new(store, &format!("r{n}"), "s");
         run.begin().await?;
         run.close(vec![Patch::append("seen", n), Patch::set("last", n)]).await?;
     }
@@ -89,7 +89,7 @@ async fn the_order_of_appended_values_is_the_order_of_the_runs(store: &dyn Store
 
 async fn what_runs_consumed_adds_up(store: &dyn Store) -> Outcome {
     for n in 1..=3_u64 {
-        let mut run = Driver::new(store, &format!("r{n}"), "s");
+        let mut run = TestRun::new(store, &format!("r{n}"), "s");
         run.begin().await?;
         run.append(vec![started(1)]).await?;
         run.close(vec![]).await?;
@@ -105,17 +105,17 @@ async fn what_runs_consumed_adds_up(store: &dyn Store) -> Outcome {
 }
 
 async fn a_patch_that_does_not_fit_records_nothing(store: &dyn Store) -> Outcome {
-    let mut first = Driver::new(store, "r0", "s");
+    let mut first = TestRun::new(store, "r0", "s");
     first.begin().await?;
     first.close(vec![Patch::set("name", "Anna")]).await?;
     let before = session(store, "s").await?;
 
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     run.begin().await?;
-    // Others end at the same time: they must not notice.
+    // Other runs end at the same time and must not be affected.
     let mut others: Vec<_> =
-        (1..5).map(|n| Driver::new(store, &format!("r{n}"), "other")).collect();
-    try_join_all(others.iter_mut().map(Driver::begin)).await?;
+        (1..5).map(|n| TestRun::new(store, &format!("r{n}"), "other")).collect();
+    try_join_all(others.iter_mut().map(TestRun::begin)).await?;
     let fine = join_all(others.iter_mut().map(|run| run.close(vec![Patch::increment("n", 1)])));
     let wrong = vec![Patch::set("other", 1), Patch::increment("name", 1)];
     let (refused, fine) = futures_util::future::join(run.close(wrong), fine).await;
@@ -125,7 +125,7 @@ async fn a_patch_that_does_not_fit_records_nothing(store: &dyn Store) -> Outcome
     same("what the others added", n, Some(json!(4)))?;
 
     run.unchanged("facts after the refusal").await?;
-    let status = async || Ok::<_, Wrong>(store.run(&run.run).await?.map(|row| row.status));
+    let status = async || Ok::<_, Nonconformance>(store.run(&run.run).await?.map(|row| row.status));
     same("the run's status", status().await?, Some(RunStatus::Pending))?;
     same("the session", session(store, "s").await?, before)?;
 
@@ -136,7 +136,7 @@ async fn a_patch_that_does_not_fit_records_nothing(store: &dyn Store) -> Outcome
 }
 
 async fn a_run_may_begin_and_close_at_once(store: &dyn Store) -> Outcome {
-    let run = Driver::new(store, "r", "s").user("anna");
+    let run = TestRun::new(store, "r", "s").user("anna");
     let mut append = run.append_at(0, vec![run.start_kind(), super::completed("done")]);
     append.close = Some(stepwright_core::journal::SessionClose {
         patches: vec![Patch::append("seen", 1), Patch::increment("seen", 1)],
@@ -175,12 +175,12 @@ async fn a_session_is_opened_once(store: &dyn Store) -> Outcome {
 }
 
 async fn a_session_is_renamed(store: &dyn Store) -> Outcome {
-    Driver::new(store, "r", "s").begin().await?;
+    TestRun::new(store, "r", "s").begin().await?;
     let mut wanted = session(store, "s").await?;
     for (name, at, updated) in [(samples::TEXT, 500, 500), ("ä", 400, 500), ("", 600, 600)] {
         store.rename_session(&session_id("s"), name, Timestamp(START + at)).await?;
         wanted.name = Some(name.to_owned());
-        // A clock that goes back does not make a session older.
+        // A clock that runs backwards does not make a session older.
         wanted.updated_at = Timestamp(START + updated);
         same("the session", session(store, "s").await?, wanted.clone())?;
     }
@@ -190,7 +190,7 @@ async fn a_session_is_renamed(store: &dyn Store) -> Outcome {
 }
 
 async fn a_session_is_patched(store: &dyn Store) -> Outcome {
-    Driver::new(store, "r", "s").begin().await?;
+    TestRun::new(store, "r", "s").begin().await?;
     let id = session_id("s");
     let patches = [Patch::set("z", 1), Patch::set("a", "text"), Patch::increment("z", 2)];
     let given = store.patch_session(&id, &patches, Timestamp(START + 70)).await?;
@@ -213,7 +213,7 @@ async fn a_session_is_patched(store: &dyn Store) -> Outcome {
 }
 
 async fn concurrent_patches_add_up(store: &dyn Store) -> Outcome {
-    Driver::new(store, "r", "s").begin().await?;
+    TestRun::new(store, "r", "s").begin().await?;
     let (id, patch) = (session_id("s"), [Patch::increment("n", 1)]);
     let patched = (0..30).map(|_| store.patch_session(&id, &patch, Timestamp(START)));
     let mut versions: Vec<u64> =
@@ -224,7 +224,7 @@ async fn concurrent_patches_add_up(store: &dyn Store) -> Outcome {
 }
 
 async fn state_comes_back_byte_for_byte(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     run.begin().await?;
     run.close(vec![Patch::set(samples::TEXT, samples::value())]).await?;
     let written = json!({samples::TEXT: samples::value()}).to_string();
@@ -233,9 +233,9 @@ async fn state_comes_back_byte_for_byte(store: &dyn Store) -> Outcome {
 }
 
 async fn a_session_goes_with_its_runs(store: &dyn Store) -> Outcome {
-    let mut gone = Driver::new(store, "r1", "s");
-    let mut stays = Driver::new(store, "r2", "t");
-    // What goes is the newest: a store that counts may give its number again.
+    let mut gone = TestRun::new(store, "r1", "s");
+    let mut stays = TestRun::new(store, "r2", "t");
+    // Delete the newest rows: a store that counts may reuse their numbers.
     for run in [&mut stays, &mut gone] {
         run.begin().await?;
         run.append(vec![started(1)]).await?;
@@ -257,7 +257,7 @@ async fn a_session_goes_with_its_runs(store: &dyn Store) -> Outcome {
     let left = store.runs(RunFilter::default()).await?;
     same("runs that stay", left.into_iter().map(|row| row.run_id).collect(), vec![stays.run])?;
 
-    // The names are free again.
+    // The ids are free again.
     gone.next = 0;
     gone.begin().await?;
     gone.unchanged("facts of a run with the name of one that was deleted").await
@@ -270,7 +270,7 @@ async fn sessions_are_listed_last_used_first(store: &dyn Store) -> Outcome {
         let id = session_id(&format!("s{n}"));
         store.open_session(Session::new(id, Some(owner), workflow, Timestamp(START + at))).await?;
     }
-    let list = async |filter: SessionFilter| -> Result<String, Wrong> {
+    let list = async |filter: SessionFilter| -> Result<String, Nonconformance> {
         let names = store.sessions(filter).await?.into_iter();
         Ok(names.map(|session| session.session_id.to_string()).collect::<Vec<_>>().join(" "))
     };

@@ -1,6 +1,6 @@
-//! Runs that wait, what others want of them, and who drives what.
+//! Waiting runs, their inboxes, and claims.
 
-use super::{Driver, Outcome, START, cases, completed, same, samples, started, wants, workflow};
+use super::{Outcome, START, TestRun, cases, completed, same, samples, started, wants, workflow};
 use futures_util::future::{Either, join_all, select};
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ cases![
     who_watches_is_woken,
 ];
 
-/// More reads of a store than anything takes to be seen.
+/// The largest number of reads after which a change must be visible.
 const READS_MAX: usize = 100_000;
 
 fn reply(requirement: &str) -> Reply {
@@ -36,7 +36,7 @@ fn reply(requirement: &str) -> Reply {
     }
 }
 
-fn answer(run: &Driver<'_>, requirement: &str) -> Signal {
+fn answer(run: &TestRun<'_>, requirement: &str) -> Signal {
     Signal::answer(run.run.clone(), reply(requirement), Timestamp(START + 5))
 }
 
@@ -52,17 +52,17 @@ fn continued(driver: &str) -> EventKind {
     EventKind::WorkflowContinued { driver: driver.into(), digest: None }
 }
 
-fn claim(run: &Driver<'_>, driver: &str) -> Claim {
+fn claim(run: &TestRun<'_>, driver: &str) -> Claim {
     Claim { run: run.run.clone(), driver: driver.into(), dead: None, stale: Timestamp(START) }
 }
 
-async fn row(run: &Driver<'_>) -> Result<RunRow, super::Wrong> {
+async fn row(run: &TestRun<'_>) -> Result<RunRow, super::Nonconformance> {
     let found = run.store.run(&run.run).await?;
-    found.ok_or_else(|| super::Wrong(format!("run `{}` is not there", run.run)))
+    found.ok_or_else(|| super::Nonconformance(format!("run `{}` is not there", run.run)))
 }
 
-/// Begins a run that `driver` drives.
-async fn begin(run: &mut Driver<'_>, driver: &str) -> Outcome {
+/// Starts a run driven by `driver`.
+async fn begin(run: &mut TestRun<'_>, driver: &str) -> Outcome {
     let mut append = run.append_at(0, vec![run.start_kind()]);
     append.driver = Some(driver.into());
     run.store.append(append).await?;
@@ -71,8 +71,8 @@ async fn begin(run: &mut Driver<'_>, driver: &str) -> Outcome {
 }
 
 async fn a_run_is_driven_until_it_waits_or_ends(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
-    let stands = async |run: &Driver<'_>| -> Result<_, super::Wrong> {
+    let mut run = TestRun::new(store, "r", "s");
+    let stands = async |run: &TestRun<'_>| -> Result<_, super::Nonconformance> {
         let row = row(run).await?;
         Ok((row.status, row.wake_at, row.driver))
     };
@@ -99,7 +99,7 @@ async fn a_run_is_driven_until_it_waits_or_ends(store: &dyn Store) -> Outcome {
 }
 
 async fn a_batch_may_begin_and_pause_a_run(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     run.start.background = true;
     let mut append = run.append_at(0, vec![run.start_kind(), answered("a"), paused(Some(7))]);
     append.driver = Some("one".into());
@@ -112,7 +112,7 @@ async fn a_batch_may_begin_and_pause_a_run(store: &dyn Store) -> Outcome {
 }
 
 async fn a_signal_is_left_once(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     let early = store.submit(answer(&run, "a")).await;
     wants!("a signal for a run that there is not", early, Err(StoreError::NotFound(_)));
     run.begin().await?;
@@ -136,10 +136,10 @@ async fn a_signal_is_left_once(store: &dyn Store) -> Outcome {
 }
 
 async fn a_signal_comes_back_as_it_was_left(store: &dyn Store) -> Outcome {
-    let (mut run, mut other) = (Driver::new(store, "r", "s"), Driver::new(store, "r2", "s"));
+    let (mut run, mut other) = (TestRun::new(store, "r", "s"), TestRun::new(store, "r2", "s"));
     run.begin().await?;
     other.begin().await?;
-    // Neither the order of their names nor of their times.
+    // Neither sorted by name nor by time.
     let cancel = Signal::cancel(run.run.clone(), samples::TEXT, Timestamp(START));
     let mut submitted = answer(&run, "z");
     submitted.wish = stepwright_core::store::Wish::Answer(Reply {
@@ -159,13 +159,13 @@ async fn a_signal_comes_back_as_it_was_left(store: &dyn Store) -> Outcome {
 }
 
 async fn what_was_answered_is_not_answered_again(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     begin(&mut run, "one").await?;
     same("an answer", store.submit(answer(&run, "a")).await?, true)?;
     same("another", store.submit(answer(&run, "b")).await?, true)?;
     let open = async || store.heartbeat("one", Timestamp(START)).await;
     same("open", open().await?, vec![answer(&run, "a"), answer(&run, "b")])?;
-    // One that was left, and one that nobody has left: it timed out, say.
+    // One signal was in the inbox; the other answer had none, such as a timeout.
     let asked = EventKind::StepExecutorContinued { reply: Box::new(reply("c")) };
     run.append(vec![answered("a"), asked]).await?;
     same("open after the facts", open().await?, vec![answer(&run, "b")])?;
@@ -181,7 +181,7 @@ async fn what_was_answered_is_not_answered_again(store: &dyn Store) -> Outcome {
 }
 
 async fn a_heartbeat_brings_what_is_open_for_the_runs_of_a_driver(store: &dyn Store) -> Outcome {
-    let mut runs = ["r0", "r1", "r2"].map(|name| Driver::new(store, name, "s"));
+    let mut runs = ["r0", "r1", "r2"].map(|name| TestRun::new(store, name, "s"));
     for (run, driver) in runs.iter_mut().zip(["one", "two", "one"]) {
         begin(run, driver).await?;
         store.submit(answer(run, "a")).await?;
@@ -198,33 +198,33 @@ async fn a_heartbeat_brings_what_is_open_for_the_runs_of_a_driver(store: &dyn St
     };
     same("of one", of("one").await?, vec!["r0".to_owned(), "r2".to_owned()])?;
     same("of two", of("two").await?, vec!["r1".to_owned()])?;
-    same("of nobody", of("three").await?, vec![])?;
+    same("of a driver without runs", of("three").await?, vec![])?;
     runs[0].append(vec![paused(None)]).await?;
     runs[2].append(vec![completed("done")]).await?;
     same("of one, whose runs wait or have ended", of("one").await?, vec![])
 }
 
 async fn a_run_is_claimed_from_nobody_who_is_alive(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     wants!("a claim of nothing", store.claim(claim(&run, "two")).await?, Claimed::Over);
     begin(&mut run, "one").await?;
     wants!("one's own", store.claim(claim(&run, "one")).await?, Claimed::Yes);
-    // Never seen counts as seen when the run began.
+    // A driver never seen counts as seen when the run started.
     let by_one = |at| Claimed::By { driver: "one".into(), seen_at: Timestamp(START + at) };
     same("another's", store.claim(claim(&run, "two")).await?, by_one(0))?;
     let stale = |at| Claim { stale: Timestamp(START + at), ..claim(&run, "two") };
     store.heartbeat("one", Timestamp(START + 100)).await?;
     same("seen just then", store.claim(stale(100)).await?, by_one(100))?;
     let other = Claim { dead: Some("three".into()), ..stale(50) };
-    same("that somebody else is dead", store.claim(other).await?, by_one(100))?;
+    same("of a run whose other driver is dead", store.claim(other).await?, by_one(100))?;
     wants!("seen too long ago", store.claim(stale(101)).await?, Claimed::Yes);
     same("whose it is then", row(&run).await?.driver.as_deref(), Some("two"))?;
 
     store.heartbeat("two", Timestamp(START + 200)).await?;
     let dead = Claim { dead: Some("two".into()), ..claim(&run, "three") };
     wants!("of one that is known to be dead", store.claim(dead).await?, Claimed::Yes);
-    let nobody = Claim { stale: Timestamp(u64::MAX), ..claim(&run, "four") };
-    wants!("when everybody is dead", store.claim(nobody).await?, Claimed::Yes);
+    let last = Claim { stale: Timestamp(u64::MAX), ..claim(&run, "four") };
+    wants!("when every driver is dead", store.claim(last).await?, Claimed::Yes);
     run.append(vec![completed("done")]).await?;
     wants!("a run that has ended", store.claim(claim(&run, "four")).await?, Claimed::Over);
     same("whose it is at the end", row(&run).await?.driver, None)
@@ -236,7 +236,7 @@ async fn of_many_that_claim_one_gets_the_run(store: &dyn Store) -> Outcome {
         store.heartbeat(driver, Timestamp(START + 1_000)).await?;
     }
     for round in 0..10 {
-        let mut run = Driver::new(store, &format!("r{round}"), "s");
+        let mut run = TestRun::new(store, &format!("r{round}"), "s");
         begin(&mut run, "dead").await?;
         let stale = Timestamp(START + 1_000);
         let claims =
@@ -257,12 +257,12 @@ async fn of_many_that_claim_one_gets_the_run(store: &dyn Store) -> Outcome {
 }
 
 async fn a_run_is_given_up_by_whom_it_belongs_to(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
+    let mut run = TestRun::new(store, "r", "s");
     begin(&mut run, "one").await?;
     run.append(vec![paused(None)]).await?;
     wants!("a claim", store.claim(claim(&run, "two")).await?, Claimed::Yes);
     store.release(&run.run, "one").await?;
-    same("after somebody else", row(&run).await?.driver.as_deref(), Some("two"))?;
+    same("after another driver's release", row(&run).await?.driver.as_deref(), Some("two"))?;
     store.release(&run.run, "two").await?;
     same("after its driver", row(&run).await?.driver, None)?;
     store.release(&RunId::new("unknown")?, "two").await?;
@@ -273,7 +273,7 @@ async fn a_run_is_given_up_by_whom_it_belongs_to(store: &dyn Store) -> Outcome {
 async fn runs_that_may_have_to_be_taken_up_are_found(store: &dyn Store) -> Outcome {
     let mut runs = Vec::new();
     for n in 0..12 {
-        let mut run = Driver::new(store, &format!("r{n:02}"), "s");
+        let mut run = TestRun::new(store, &format!("r{n:02}"), "s");
         run.start.background = matches!(n, 6..=9);
         if n == 11 {
             run = run.workflow("other");
@@ -289,7 +289,8 @@ async fn runs_that_may_have_to_be_taken_up_are_found(store: &dyn Store) -> Outco
         }
         runs.push(run);
     }
-    // Of one that waits, three times; of one whose fact was made; of one that is under way.
+    // Three signals: for a waiting run, for one whose answer is a fact already, and for a running
+    // one.
     for name in ["a", "b", "c"] {
         store.submit(answer(&runs[3], name)).await?;
     }
@@ -298,7 +299,7 @@ async fn runs_that_may_have_to_be_taken_up_are_found(store: &dyn Store) -> Outco
     store.submit(answer(&runs[10], "a")).await?;
 
     let w = workflow("w");
-    let at = async |now: u64, limit| -> Result<String, super::Wrong> {
+    let at = async |now: u64, limit| -> Result<String, super::Nonconformance> {
         let rows = store.waiting(&w, Timestamp(now), limit).await?;
         Ok(rows.into_iter().map(|row| row.run_id.to_string()).collect::<Vec<_>>().join(" "))
     };
@@ -319,7 +320,7 @@ async fn runs_that_may_have_to_be_taken_up_are_found(store: &dyn Store) -> Outco
 }
 
 async fn an_inbox_goes_with_its_session(store: &dyn Store) -> Outcome {
-    let (mut stays, mut gone) = (Driver::new(store, "r1", "t"), Driver::new(store, "r2", "s"));
+    let (mut stays, mut gone) = (TestRun::new(store, "r1", "t"), TestRun::new(store, "r2", "s"));
     for run in [&mut stays, &mut gone] {
         begin(run, "one").await?;
         store.submit(answer(run, "a")).await?;
@@ -331,13 +332,13 @@ async fn an_inbox_goes_with_its_session(store: &dyn Store) -> Outcome {
     same("what is open", open, vec![answer(&stays, "a")])?;
     let late = store.submit(answer(&gone, "b")).await;
     wants!("a signal for a run that is gone", late, Err(StoreError::NotFound(_)));
-    // Another run, of that name.
+    // A new run with the same id.
     begin(&mut gone, "one").await?;
     same("whether it is the first", store.submit(answer(&gone, "a")).await?, true)
 }
 
 async fn a_plan_is_remembered_by_its_digest(store: &dyn Store) -> Outcome {
-    same("a plan that nobody knows", store.plan("d1").await?, None)?;
+    same("an unknown plan", store.plan("d1").await?, None)?;
     let plan =
         serde_json::json!({"nodes": [samples::TEXT], "big": "x".repeat(300_000)}).to_string();
     for _ in 0..2 {
@@ -349,8 +350,8 @@ async fn a_plan_is_remembered_by_its_digest(store: &dyn Store) -> Outcome {
 }
 
 async fn who_watches_is_woken(store: &dyn Store) -> Outcome {
-    let mut run = Driver::new(store, "r", "s");
-    // Of a run that has not begun, too.
+    let mut run = TestRun::new(store, "r", "s");
+    // A run that has not started can be watched too.
     let facts = || Watched::Facts(RunId::new("r").expect("an identifier"));
     let watched = store.changed(facts());
     run.begin().await?;
@@ -360,13 +361,13 @@ async fn who_watches_is_woken(store: &dyn Store) -> Outcome {
     woken("by a fact", first, store).await?;
     woken("by a fact, as another is", second, store).await?;
     let watched = store.changed(Watched::Signals);
-    // Who does not care any more is in nobody's way.
+    // A dropped watcher must not block the others.
     drop(store.changed(Watched::Signals));
     store.submit(answer(&run, "a")).await?;
     woken("by a signal", watched, store).await
 }
 
-/// What was changed is seen, at the latest after very many reads.
+/// Waits until a change is visible, for at most a large number of reads.
 async fn woken(
     what: &str,
     watched: stepwright_core::BoxFuture<'static, ()>,
@@ -376,13 +377,13 @@ async fn woken(
         for _ in 0..READS_MAX {
             store.inbox(&RunId::new("r")?).await?;
         }
-        Ok::<(), super::Wrong>(())
+        Ok::<(), super::Nonconformance>(())
     });
     match select(watched, reads).await {
         Either::Left(_) => Ok(()),
         Either::Right((read, _)) => {
             read?;
-            Err(super::wrong(what, &"somebody who sleeps", &"somebody who is woken"))
+            Err(super::wrong(what, &"a sleeping watcher", &"a woken watcher"))
         }
     }
 }

@@ -1,14 +1,15 @@
-//! The contract that every model keeps.
+//! The contract of all models.
 
 use futures_util::StreamExt as _;
 use serde_json::Value;
 use stepwright_core::message::{Arguments, Part, ToolCall};
 use stepwright_core::model::{Completion, Model, ModelError, ModelEvent, ModelRequest};
 
-/// Asks `model` and checks that the answer follows the contract of [`Model`]: deltas, then exactly
-/// one `Done` or one error, then the end; and that the deltas add up to what `Done` says.
+/// Sends a request to `model` and checks that the response follows the contract of [`Model`]:
+/// deltas, then exactly one `Done` or one error, then the end. The deltas must add up to the
+/// content of `Done`.
 ///
-/// Gives what the model answered, so that a test can look closer.
+/// Returns the response for further checks.
 ///
 /// ```
 /// use stepwright_core::model::ModelRequest;
@@ -20,7 +21,7 @@ use stepwright_core::model::{Completion, Model, ModelError, ModelEvent, ModelReq
 /// ```
 ///
 /// # Panics
-/// If the model breaks the contract; the message says how.
+/// Panics if the model breaks the contract, with a message that says how.
 pub async fn check_stream_contract(
     model: &dyn Model,
     request: ModelRequest,
@@ -70,7 +71,7 @@ pub async fn check_stream_contract(
             Part::Reasoning { text } => Some(text.as_str()),
             _ => None,
         });
-        // Some providers sum up the reasoning only at the end.
+        // Some providers summarize the reasoning only at the end.
         if !reasoning.is_empty() {
             let thought: String = thought.collect();
             assert_eq!(reasoning, thought, "`{id}`: the deltas do not add up to the reasoning");

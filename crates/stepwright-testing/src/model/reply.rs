@@ -1,10 +1,10 @@
-//! What a scripted model answers.
+//! The replies of a scripted model.
 
 use serde_json::Value;
 use stepwright_core::message::{Arguments, AssistantTurn, Part, ToolCall, Usage};
 use stepwright_core::model::{Completion, ModelError, ModelEvent, StopReason};
 
-/// One answer of a scripted model: pieces in order, and how it ends.
+/// A reply of a scripted model: its parts in order, and its end.
 ///
 /// ```
 /// use stepwright_core::model::{ModelError, ModelErrorKind};
@@ -19,7 +19,7 @@ use stepwright_core::model::{Completion, ModelError, ModelEvent, StopReason};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
     parts: Vec<ReplyPart>,
-    end: End,
+    end: ReplyEnd,
     stop: Option<StopReason>,
     usage: Usage,
 }
@@ -32,7 +32,7 @@ enum ReplyPart {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum End {
+enum ReplyEnd {
     Done,
     Error(ModelError),
     Cut,
@@ -41,25 +41,25 @@ enum End {
 
 impl Reply {
     fn empty() -> Self {
-        Self { parts: Vec::new(), end: End::Done, stop: None, usage: Usage::default() }
+        Self { parts: Vec::new(), end: ReplyEnd::Done, stop: None, usage: Usage::default() }
     }
 
-    /// An answer of one text.
+    /// Creates a reply with one text.
     pub fn text(text: impl Into<String>) -> Self {
         Self::empty().and_text(text)
     }
 
-    /// An answer that begins by thinking aloud.
+    /// Creates a reply that starts with reasoning.
     pub fn reasoning(text: impl Into<String>) -> Self {
         Self::empty().and_reasoning(text)
     }
 
-    /// An answer that calls a tool.
+    /// Creates a reply that calls a tool.
     pub fn call(name: impl Into<String>, arguments: Value) -> Self {
         Self::empty().and_call(name, arguments)
     }
 
-    /// An answer that calls a tool with arguments that are not JSON.
+    /// Creates a reply that calls a tool with arguments that are not JSON.
     pub fn broken_call(name: impl Into<String>, raw: impl Into<String>) -> Self {
         let mut reply = Self::empty();
         let arguments = Arguments::Invalid(raw.into());
@@ -67,21 +67,21 @@ impl Reply {
         reply
     }
 
-    /// Says more.
+    /// Adds text.
     #[must_use]
     pub fn and_text(mut self, text: impl Into<String>) -> Self {
         self.parts.push(ReplyPart::Text(text.into()));
         self
     }
 
-    /// Thinks aloud.
+    /// Adds reasoning.
     #[must_use]
     pub fn and_reasoning(mut self, text: impl Into<String>) -> Self {
         self.parts.push(ReplyPart::Reasoning(text.into()));
         self
     }
 
-    /// Calls one more tool.
+    /// Adds a tool call.
     #[must_use]
     pub fn and_call(mut self, name: impl Into<String>, arguments: Value) -> Self {
         let arguments = Arguments::Json(arguments);
@@ -89,36 +89,36 @@ impl Reply {
         self
     }
 
-    /// Fails after what was said so far.
+    /// Ends the reply with an error after its parts.
     #[must_use]
     pub fn and_error(mut self, error: ModelError) -> Self {
-        self.end = End::Error(error);
+        self.end = ReplyEnd::Error(error);
         self
     }
 
-    /// Ends after what was said so far without saying that it has finished, as a lost connection
-    /// does. This breaks the contract of models, on purpose.
+    /// Ends the stream after its parts without `Done`, as a lost connection does. This breaks the
+    /// contract of models on purpose.
     #[must_use]
     pub fn and_cut(mut self) -> Self {
-        self.end = End::Cut;
+        self.end = ReplyEnd::Cut;
         self
     }
 
-    /// Stays silent for ever after what was said so far.
+    /// Stays silent forever after its parts.
     #[must_use]
     pub fn and_hang(mut self) -> Self {
-        self.end = End::Hang;
+        self.end = ReplyEnd::Hang;
         self
     }
 
-    /// Says why it stopped; else that follows from whether it calls tools.
+    /// Sets the stop reason. By default it follows from the tool calls.
     #[must_use]
     pub fn with_stop(mut self, stop: StopReason) -> Self {
         self.stop = Some(stop);
         self
     }
 
-    /// Says how many tokens were read and written; else that is unknown.
+    /// Sets the token usage. By default it is unknown.
     #[must_use]
     pub fn with_tokens(mut self, input: u64, output: u64) -> Self {
         self.usage.input_tokens = Some(input);
@@ -126,12 +126,12 @@ impl Reply {
         self
     }
 
-    /// Whether nothing follows what it says, not even its end.
+    /// Returns `true` if the reply never ends.
     pub(super) fn hangs(&self) -> bool {
-        self.end == End::Hang
+        self.end == ReplyEnd::Hang
     }
 
-    /// The events of this answer: deltas of `chunk_chars` letters, then how it ends.
+    /// Returns the events of the reply: deltas of `chunk_chars` characters, then its end.
     pub(super) fn events(
         self,
         turn: usize,
@@ -162,7 +162,7 @@ impl Reply {
                     events.extend(
                         fragments.map(|json| ModelEvent::ToolArgumentsDelta { index, json }),
                     );
-                    // The same conversation gives the same identifiers, also after a restart.
+                    // The same conversation produces the same ids, even after a restart.
                     let call = ToolCall { id: format!("call-{turn}-{calls}"), name, arguments };
                     events.push(ModelEvent::ToolCallReady { index, call: call.clone() });
                     parts.push(Part::ToolCall(call));
@@ -171,7 +171,7 @@ impl Reply {
         }
         let mut events: Vec<_> = events.into_iter().map(Ok).collect();
         match self.end {
-            End::Done => {
+            ReplyEnd::Done => {
                 let usual = if calls > 0 { StopReason::ToolCalls } else { StopReason::EndTurn };
                 events.push(Ok(ModelEvent::Done(Completion {
                     turn: AssistantTurn { parts, native: None },
@@ -180,8 +180,8 @@ impl Reply {
                     ..Completion::default()
                 })));
             }
-            End::Error(error) => events.push(Err(error)),
-            End::Cut | End::Hang => {}
+            ReplyEnd::Error(error) => events.push(Err(error)),
+            ReplyEnd::Cut | ReplyEnd::Hang => {}
         }
         events
     }

@@ -1,4 +1,4 @@
-//! Asking over HTTP.
+//! HTTP requests to the search service.
 
 use super::{PAGE_BYTES_MAX, SafeSearch, TimeLimit};
 use super::{news, page};
@@ -8,30 +8,30 @@ use std::error::Error as _;
 use std::time::Duration;
 use stepwright_core::World;
 
-/// Where to ask.
+/// The addresses of the service.
 #[derive(Clone, Debug)]
-pub(super) struct Places {
-    /// The page of results for browsers without JavaScript.
+pub(super) struct Endpoints {
+    /// The results page for browsers without JavaScript.
     pub(super) web: Url,
-    /// The page of results for others, which has the token for the feed.
+    /// The results page for other browsers, which contains the token for the news feed.
     pub(super) token: Url,
-    /// The feed of news.
+    /// The news feed.
     pub(super) news: Url,
 }
 
-/// A search that is set up.
-pub(super) struct Search {
+/// A configured search.
+pub(super) struct SearchClient {
     pub(super) client: Client,
-    pub(super) places: Places,
+    pub(super) places: Endpoints,
     pub(super) timeout: Duration,
     pub(super) region: Option<String>,
     pub(super) safety: SafeSearch,
     pub(super) time_limit: Option<TimeLimit>,
 }
 
-/// Why there is no answer. Its text is for the model: what happened, and what may help.
+/// The reason a search failed. Its text tells the model what happened and what may help.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum SearchError {
     TooLong(Duration),
     Unreachable(String),
     Refused { after: Option<String> },
@@ -41,13 +41,13 @@ pub(super) enum Failure {
     Unknown(&'static str),
 }
 
-impl Search {
-    /// What is found on the web.
+impl SearchClient {
+    /// Searches the web.
     pub(super) async fn web(
         &self,
         query: &str,
         world: &World,
-    ) -> Result<Vec<page::Found>, Failure> {
+    ) -> Result<Vec<page::WebResult>, SearchError> {
         let form = [
             ("q", query),
             ("b", ""),
@@ -55,7 +55,7 @@ impl Search {
             ("df", self.time_limit.map(TimeLimit::letter).unwrap_or_default()),
             ("kp", self.safety.number()),
         ];
-        // What stands behind the `?` of an address is written like a form.
+        // The query of a URL has the same encoding as a form.
         let place = self.places.web.as_str();
         let form = with_query(&self.places.web, &form);
         let form = form.query().unwrap_or_default().to_owned();
@@ -63,20 +63,20 @@ impl Search {
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         let html = self.within(world, fetch(request)).await?;
         match page::read(&html) {
-            page::Page::Results(results) => Ok(results),
-            page::Page::Nothing => Ok(Vec::new()),
-            page::Page::Challenge => Err(Failure::Refused { after: None }),
-            page::Page::Unknown => Err(Failure::Unknown("page of results")),
+            page::ResultsPage::Results(results) => Ok(results),
+            page::ResultsPage::Nothing => Ok(Vec::new()),
+            page::ResultsPage::Challenge => Err(SearchError::Refused { after: None }),
+            page::ResultsPage::Unknown => Err(SearchError::Unknown("page of results")),
         }
     }
 
-    /// What the news say.
+    /// Searches the news.
     pub(super) async fn news(
         &self,
         query: &str,
         world: &World,
-    ) -> Result<Vec<news::News>, Failure> {
-        // The timeout is for both requests together.
+    ) -> Result<Vec<news::NewsArticle>, SearchError> {
+        // The timeout covers both requests.
         let feed = self.within(world, async {
             let request = self.client.get(with_query(&self.places.token, &[("q", query)]));
             let html = fetch(request.header(ACCEPT, "text/html")).await?;
@@ -103,15 +103,19 @@ impl Search {
     async fn within<T>(
         &self,
         world: &World,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        world.timeout(self.timeout, work).await.unwrap_or(Err(Failure::TooLong(self.timeout)))
+        work: impl Future<Output = Result<T, SearchError>>,
+    ) -> Result<T, SearchError> {
+        world.timeout(self.timeout, work).await.unwrap_or(Err(SearchError::TooLong(self.timeout)))
     }
 }
 
-/// A page that is not what was asked for may ask whether this is a person.
-fn not_understood(page: &str, what: &'static str) -> Failure {
-    if page::is_challenge(page) { Failure::Refused { after: None } } else { Failure::Unknown(what) }
+/// Returns the error for an unexpected page, which may be a challenge for robots.
+fn not_understood(page: &str, what: &'static str) -> SearchError {
+    if page::is_challenge(page) {
+        SearchError::Refused { after: None }
+    } else {
+        SearchError::Unknown(what)
+    }
 }
 
 fn with_query(place: &Url, query: &[(&str, &str)]) -> Url {
@@ -120,8 +124,8 @@ fn with_query(place: &Url, query: &[(&str, &str)]) -> Url {
     place
 }
 
-/// The text of the answer, if there is one.
-async fn fetch(request: RequestBuilder) -> Result<String, Failure> {
+/// Sends a request and returns the text of a successful response.
+async fn fetch(request: RequestBuilder) -> Result<String, SearchError> {
     let mut response = request.send().await.map_err(|error| unreachable(&error))?;
     if let Some(failure) = refusal(&response) {
         return Err(failure);
@@ -129,51 +133,51 @@ async fn fetch(request: RequestBuilder) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
         if bytes.len() + chunk.len() > PAGE_BYTES_MAX {
-            return Err(Failure::TooLarge);
+            return Err(SearchError::TooLarge);
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn refusal(response: &Response) -> Option<Failure> {
+fn refusal(response: &Response) -> Option<SearchError> {
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     match response.status() {
         StatusCode::OK => None,
-        // Whoever asks too often gets a puzzle for people with 202, and later less polite numbers.
+        // Clients that send too many requests get a captcha with 202, and later these statuses.
         StatusCode::ACCEPTED
         | StatusCode::FORBIDDEN
         | StatusCode::IM_A_TEAPOT
         | StatusCode::TOO_MANY_REQUESTS => {
-            Some(Failure::Refused { after: header(RETRY_AFTER).map(ToOwned::to_owned) })
+            Some(SearchError::Refused { after: header(RETRY_AFTER).map(ToOwned::to_owned) })
         }
         status if status.is_redirection() => {
-            Some(Failure::SentOn(header(LOCATION).unwrap_or("nowhere").to_owned()))
+            Some(SearchError::SentOn(header(LOCATION).unwrap_or("nowhere").to_owned()))
         }
-        status => Some(Failure::Status(status)),
+        status => Some(SearchError::Status(status)),
     }
 }
 
-fn unreachable(error: &reqwest::Error) -> Failure {
-    // The last cause says it: "connection refused", "no such host".
+fn unreachable(error: &reqwest::Error) -> SearchError {
+    // The innermost cause is the clearest: "connection refused", "no such host".
     let mut why = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
         why = next.to_string();
         cause = next.source();
     }
-    Failure::Unreachable(why)
+    SearchError::Unreachable(why)
 }
 
-impl Failure {
+impl SearchError {
     pub(super) fn text(&self) -> String {
         match self {
             Self::TooLong(limit) => format!(
-                "DuckDuckGo did not answer within {limit:?}; search once more, or go on without"
+                "DuckDuckGo did not answer within {limit:?}; search once more, or continue without the results"
             ),
             Self::Unreachable(why) => format!(
-                "DuckDuckGo cannot be reached ({why}); searching again at once will not help, so \
-                 go on without"
+                "DuckDuckGo cannot be reached ({why}); searching again now will not help, so \
+                 continue without the results"
             ),
             Self::Refused { after } => {
                 let again = match after.as_deref().map(str::trim) {
@@ -183,26 +187,27 @@ impl Failure {
                     _ => "for some minutes".to_owned(),
                 };
                 format!(
-                    "DuckDuckGo refuses to search: there were too many requests from here, or it \
-                     takes them for a robot's; do not search again {again}, and go on with what \
-                     is known"
+                    "DuckDuckGo refuses to search: there were too many requests from this address, \
+                     or it takes them for a robot's; do not search again {again}, and continue \
+                     with what you know"
                 )
             }
             Self::SentOn(place) => format!(
-                "DuckDuckGo gave no results but sent the search on to `{place}`; leave out words \
-                 that begin with `!`"
+                "DuckDuckGo redirected the search to `{place}` instead of returning results; leave \
+                 out words that begin with `!`"
             ),
             Self::Status(status) => format!(
-                "DuckDuckGo answered {status} instead of results; search again later, or go on \
-                 without"
+                "DuckDuckGo answered {status} instead of results; search again later, or continue \
+                 without the results"
             ),
             Self::TooLarge => format!(
                 "DuckDuckGo answered with more than {PAGE_BYTES_MAX} bytes, which were not read; \
-                 search for something else, or go on without"
+                 search for something else, or continue without the results"
             ),
             Self::Unknown(what) => format!(
-                "DuckDuckGo answered, but the {what} has a form that is not known, so there may be \
-                 results that were not understood; searching again will not help, so go on without"
+                "DuckDuckGo answered, but the format of the {what} is unknown, so there may be \
+                 results that were not understood; searching again will not help, so continue \
+                 without the results"
             ),
         }
     }

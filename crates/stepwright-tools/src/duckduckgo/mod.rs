@@ -1,10 +1,10 @@
-//! Searching with `DuckDuckGo`: the toolkit, and how it is set up.
+//! The `DuckDuckGo` toolkit and its settings.
 
 mod ask;
 mod news;
 mod page;
 
-use self::ask::{Failure, Places, Search};
+use self::ask::{Endpoints, SearchClient, SearchError};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Proxy, Url};
 use schemars::JsonSchema;
@@ -16,31 +16,31 @@ use stepwright_agent::{FunctionTool, Toolkit};
 use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, Error, ErrorKind, StepContext};
 
-/// How many results a search gives, unless somebody says otherwise.
+/// The default number of results.
 pub const RESULTS: usize = 5;
 
-/// The most results of one search: what the first page of news has. The first page of the web has
-/// about ten; no other page is asked for.
+/// The largest number of results: the size of the first page of news. The first page of web results
+/// has about ten; later pages are not requested.
 pub const RESULTS_MAX: usize = 30;
 
-/// How long a search may take, unless somebody says otherwise.
+/// The default timeout of a search.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest query, in characters: no longer ones are taken.
+/// The longest query that the service accepts, in characters.
 pub const QUERY_CHARS_MAX: usize = 499;
 
-/// The largest page that is read, in bytes. Real ones have about 50 kB.
+/// The largest page that is read, in bytes. Real pages have about 50 kB.
 pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// A toolkit that searches with [DuckDuckGo](https://duckduckgo.com): the web (`web_search`) and the
 /// news (`search_news`).
 ///
-/// It needs no key. It reads the pages that are made for browsers without JavaScript, and whoever
-/// asks too often is refused for a while: that, and whatever else goes wrong, is told to the model
-/// with what it may do. A page that is not understood is a failure and never an empty list.
+/// It needs no key. It reads the pages made for browsers without JavaScript; clients that send too
+/// many requests are refused for a while. The model is told about this and other failures, with a
+/// hint. A page with an unknown format is a failure, never an empty list.
 ///
-/// Both tools take a `query` and, if the model likes, `max_results`. They give a JSON list of
-/// objects with `title`, `url` and `snippet`; news have `date` and `source` as well, where known.
+/// Both tools take a `query` and optionally `max_results`. They return a JSON list of objects with
+/// `title`, `url` and `snippet`; news also have `date` and `source`, where known.
 ///
 /// ```
 /// use std::time::Duration;
@@ -58,7 +58,7 @@ pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// # Ok::<(), stepwright_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "it searches nothing until an agent has it: `.tool(DuckDuckGo::new())`"]
+#[must_use = "the toolkit does nothing until it is given to an agent: `.tool(DuckDuckGo::new())`"]
 pub struct DuckDuckGo {
     web: bool,
     news: bool,
@@ -72,7 +72,7 @@ pub struct DuckDuckGo {
     proxy: Option<String>,
 }
 
-/// How much is left out that is not for everybody.
+/// The filter for adult content.
 ///
 /// ```
 /// use stepwright_agent::Agent;
@@ -86,12 +86,12 @@ pub struct DuckDuckGo {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SafeSearch {
-    /// Everything of that kind.
+    /// Filters all adult content.
     Strict,
-    /// Pictures and videos.
+    /// Filters adult images and videos.
     #[default]
     Moderate,
-    /// Nothing.
+    /// Filters nothing.
     Off,
 }
 
@@ -105,7 +105,7 @@ impl SafeSearch {
     }
 }
 
-/// How old results may be.
+/// The largest age of results.
 ///
 /// ```
 /// use stepwright_agent::Agent;
@@ -146,7 +146,7 @@ impl Default for DuckDuckGo {
 }
 
 impl DuckDuckGo {
-    /// Both tools, with what is said beside each setting.
+    /// Creates a toolkit with both tools and default settings.
     pub fn new() -> Self {
         let version = env!("CARGO_PKG_VERSION");
         Self {
@@ -163,140 +163,143 @@ impl DuckDuckGo {
         }
     }
 
-    /// Says whether there is `web_search`: it is there unless switched off.
+    /// Sets whether the kit contains `web_search`. Default: yes.
     pub fn web(mut self, on: bool) -> Self {
         self.web = on;
         self
     }
 
-    /// Says whether there is `search_news`: it is there unless switched off.
+    /// Sets whether the kit contains `search_news`. Default: yes.
     pub fn news(mut self, on: bool) -> Self {
         self.news = on;
         self
     }
 
-    /// Says how many results there are at the most where the model does not say it: [`RESULTS`]
-    /// unless set, and never more than [`RESULTS_MAX`].
+    /// Sets the number of results returned if the model does not request a number. Default:
+    /// [`RESULTS`]; at most [`RESULTS_MAX`].
     pub fn max_results(mut self, results: usize) -> Self {
         self.max_results = results;
         self
     }
 
-    /// Says how long a search may take: [`TIMEOUT`] unless set.
+    /// Sets the timeout of a search. Default: [`TIMEOUT`].
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// Says for which region: a country and a language, such as `us-en`. All of them unless set.
+    /// Sets the region: a country and a language, such as `us-en`. Default: all regions.
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
         self
     }
 
-    /// Says how much is left out that is not for everybody: [`SafeSearch::Moderate`] unless set.
+    /// Sets the filter for adult content. Default: [`SafeSearch::Moderate`].
     pub fn safe_search(mut self, safe_search: SafeSearch) -> Self {
         self.safe_search = safe_search;
         self
     }
 
-    /// Says how old results may be: any age unless set.
+    /// Sets the largest age of results. Default: any age.
     pub fn time_limit(mut self, limit: TimeLimit) -> Self {
         self.time_limit = Some(limit);
         self
     }
 
-    /// Says which server to ask instead: a mirror, or a server of a test. It is asked for `html/`,
-    /// `news.js` and the address itself.
+    /// Sets another server, such as a mirror or a test server. Requests go to `html/`, `news.js`
+    /// and the address itself.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
     }
 
-    /// Says how it introduces itself: as `Mozilla/5.0 (compatible; stepwright/…)` unless set.
+    /// Sets the user agent. Default: `Mozilla/5.0 (compatible; stepwright/…)`.
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.user_agent = name.into();
         self
     }
 
-    /// Says through which HTTP proxy to ask. Unless set, it is the one that the environment names
-    /// (`HTTPS_PROXY`), and none for a server on this machine.
+    /// Sets the HTTP proxy. Default: the one named by the environment (`HTTPS_PROXY`), and none for
+    /// a server on this machine.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
         self
     }
 
-    /// Says whether it is set up well. Building an agent with it asks the same.
+    /// Checks the settings, as building an agent does.
     ///
     /// # Errors
-    /// If it is not; the hint of the error says what to do.
+    /// Returns an error if a setting is invalid. The hint of the error says what to do.
     ///
     /// ```
     /// let error = stepwright_tools::DuckDuckGo::new().region("USA").check().unwrap_err();
-    /// assert_eq!(error.to_string(), "`USA` is no region");
+    /// assert_eq!(error.to_string(), "`USA` is not a region");
     /// assert_eq!(error.hint(), Some("write a country and a language, such as `us-en`"));
     /// ```
     pub fn check(&self) -> Result<(), Error> {
         let wrong = |what: String, hint: &str| Err(mistake(what).with_hint(hint));
         if !self.web && !self.news {
-            return wrong("it has neither `web` nor `news`".into(), "leave one of them on");
+            return wrong(
+                "the toolkit has neither `web` nor `news`".into(),
+                "leave one of them on",
+            );
         }
         if !(1..=RESULTS_MAX).contains(&self.max_results) {
             let what = format!("`max_results` is {}", self.max_results);
             return wrong(what, &format!("set 1 to {RESULTS_MAX}"));
         }
         if self.timeout.is_zero() {
-            return wrong("`timeout` is zero".into(), "set how long to wait");
+            return wrong("`timeout` is zero".into(), "set a timeout greater than zero");
         }
         if let Some(region) = self.region.as_deref().filter(|region| !is_region(region)) {
             let hint = "write a country and a language, such as `us-en`";
-            return wrong(format!("`{region}` is no region"), hint);
+            return wrong(format!("`{region}` is not a region"), hint);
         }
         self.places().map(|_| ())
     }
 
-    fn places(&self) -> Result<Places, Error> {
+    fn places(&self) -> Result<Endpoints, Error> {
         let parse = |url: &str| match Url::parse(url) {
             Ok(url) if ["http", "https"].contains(&url.scheme()) => Ok(url),
             _ => {
                 let base = self.base_url.as_deref().unwrap_or(url);
                 let hint = "write one that begins with `https://`";
-                Err(mistake(format!("`{base}` is no address of a server")).with_hint(hint))
+                Err(mistake(format!("`{base}` is not the address of a server")).with_hint(hint))
             }
         };
         let Some(base) = &self.base_url else {
-            return Ok(Places {
+            return Ok(Endpoints {
                 web: parse("https://html.duckduckgo.com/html/")?,
                 token: parse("https://duckduckgo.com/")?,
                 news: parse("https://duckduckgo.com/news.js")?,
             });
         };
         let base = base.trim_end_matches('/');
-        Ok(Places {
+        Ok(Endpoints {
             web: parse(&format!("{base}/html/"))?,
             token: parse(&format!("{base}/"))?,
             news: parse(&format!("{base}/news.js"))?,
         })
     }
 
-    fn search(&self) -> Result<Search, Error> {
+    fn search(&self) -> Result<SearchClient, Error> {
         self.check()?;
         let places = self.places()?;
         let mut client = Client::builder()
             .tls_backend_preconfigured(crate::tls::config().map_err(unusable)?)
             .user_agent(&self.user_agent)
-            // A search that is sent on to another server is none of DuckDuckGo's any more.
+            // A redirect to another server no longer belongs to DuckDuckGo.
             .redirect(Policy::none())
-            // A connection belongs to the runtime that made it, and the next search may have
-            // another one.
+            // A connection belongs to the runtime that opened it, and the next search may run on
+            // another.
             .pool_max_idle_per_host(0);
         if let Some(proxy) = &self.proxy {
-            let wrong = |_| mistake(format!("`{proxy}` is no address of a proxy"));
+            let wrong = |_| mistake(format!("`{proxy}` is not the address of a proxy"));
             client = client.proxy(Proxy::all(proxy).map_err(wrong)?);
         } else if is_here(&places.web) {
             client = client.no_proxy();
         }
-        Ok(Search {
+        Ok(SearchClient {
             client: client.build().map_err(unusable)?,
             places,
             timeout: self.timeout,
@@ -312,17 +315,17 @@ fn mistake(what: String) -> Error {
 }
 
 fn unusable(error: impl std::error::Error) -> Error {
-    mistake(format!("there is no way to ask over HTTP: {error}"))
+    mistake(format!("the HTTP client cannot be created: {error}"))
 }
 
-/// Whether a server is on this machine.
+/// Returns `true` if the server is on this machine.
 fn is_here(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let address = host.parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// A country and a language: `us-en`, `hk-tzh`, and `wt-wt` for all of them.
+/// Returns `true` for a country and a language: `us-en`, `hk-tzh`, or `wt-wt` for all.
 fn is_region(region: &str) -> bool {
     let is_word =
         |word: &str| (2..=3).contains(&word.len()) && word.chars().all(|c| c.is_ascii_lowercase());
@@ -339,7 +342,7 @@ impl Toolkit for DuckDuckGo {
                 "web_search",
                 "Searches the web with DuckDuckGo. Gives a JSON list of pages, each with title, \
                  url and snippet.",
-                move |wanted: Wanted, cx: StepContext| {
+                move |wanted: SearchArguments, cx: StepContext| {
                     let search = search.clone();
                     async move {
                         let wanted = wanted.checked(results)?;
@@ -354,7 +357,7 @@ impl Toolkit for DuckDuckGo {
                 "search_news",
                 "Searches the latest news with DuckDuckGo. Gives a JSON list of articles, each \
                  with title, url, snippet, date and source.",
-                move |wanted: Wanted, cx: StepContext| {
+                move |wanted: SearchArguments, cx: StepContext| {
                     let search = search.clone();
                     async move {
                         let wanted = wanted.checked(results)?;
@@ -368,10 +371,10 @@ impl Toolkit for DuckDuckGo {
     }
 }
 
-// What a model asks for. A comment for readers of the documentation would be told to the model.
+// The arguments of both tools. A doc comment here would become part of the schema.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct SearchArguments {
     /// The search query: a few words, as one writes them into a search engine.
     query: String,
     /// At most how many results.
@@ -379,13 +382,13 @@ struct Wanted {
     max_results: Option<usize>,
 }
 
-struct Checked {
+struct CheckedArguments {
     query: String,
     results: usize,
 }
 
-impl Wanted {
-    fn checked(self, results: usize) -> Result<Checked, ToolError> {
+impl SearchArguments {
+    fn checked(self, results: usize) -> Result<CheckedArguments, ToolError> {
         let query = self.query.trim().to_owned();
         let chars = query.chars().count();
         if query.is_empty() {
@@ -397,17 +400,17 @@ impl Wanted {
         }
         let results = self.max_results.unwrap_or(results);
         if !(1..=RESULTS_MAX).contains(&results) {
-            let text = format!("`max_results` is {results}, and not 1 to {RESULTS_MAX}");
+            let text = format!("`max_results` is {results}; it must be 1 to {RESULTS_MAX}");
             return Err(ToolError::Arguments(text));
         }
-        Ok(Checked { query, results })
+        Ok(CheckedArguments { query, results })
     }
 }
 
-/// What the model is told of a search.
+/// Formats the results of a search for the model.
 fn told<T: Serialize>(
-    found: Result<Vec<T>, Failure>,
-    wanted: &Checked,
+    found: Result<Vec<T>, SearchError>,
+    wanted: &CheckedArguments,
 ) -> Result<String, ToolError> {
     let mut found = found.map_err(|failure| ToolError::Failed(failure.text()))?;
     if found.is_empty() {
@@ -418,7 +421,7 @@ fn told<T: Serialize>(
     serde_json::to_string(&found).map_err(|error| ToolError::Failed(error.to_string()))
 }
 
-/// A tool whose model is told how many results there are unless it says so.
+/// A search tool whose schema states the default number of results.
 struct SearchTool {
     spec: ToolSpec,
     tool: FunctionTool,

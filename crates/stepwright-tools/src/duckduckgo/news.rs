@@ -1,12 +1,12 @@
-//! The feed of news, and the token that it wants.
+//! The news feed and its token.
 
 use crate::markup;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// One piece of news.
+/// A news article.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct News {
+pub(super) struct NewsArticle {
     title: String,
     url: String,
     snippet: String,
@@ -18,11 +18,11 @@ pub(super) struct News {
 
 #[derive(Deserialize)]
 struct Feed {
-    results: Vec<Item>,
+    results: Vec<FeedItem>,
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct FeedItem {
     title: String,
     url: String,
     #[serde(default)]
@@ -32,7 +32,7 @@ struct Item {
     source: Option<String>,
 }
 
-/// The token in a page: feeds are given only to whoever has seen the page.
+/// Returns the token in a page. The feed is only served to clients that loaded the page.
 pub(super) fn token(page: &str) -> Option<&str> {
     let signs = [("vqd=\"", '"'), ("vqd='", '\''), ("vqd=", '&')];
     signs.into_iter().find_map(|(before, after)| {
@@ -43,13 +43,13 @@ pub(super) fn token(page: &str) -> Option<&str> {
     })
 }
 
-/// Reads a feed; `None` if it has no form that is known here.
-pub(super) fn read(json: &str) -> Option<Vec<News>> {
+/// Parses a feed. Returns `None` if its format is unknown.
+pub(super) fn read(json: &str) -> Option<Vec<NewsArticle>> {
     let feed: Feed = serde_json::from_str(json).ok()?;
-    let mut news: Vec<News> = Vec::new();
+    let mut news: Vec<NewsArticle> = Vec::new();
     for item in feed.results {
         if news.iter().all(|other| other.url != item.url) {
-            news.push(News {
+            news.push(NewsArticle {
                 title: markup::text(&item.title),
                 snippet: markup::text(&item.excerpt),
                 date: match item.date {
@@ -65,11 +65,11 @@ pub(super) fn read(json: &str) -> Option<Vec<News>> {
     Some(news)
 }
 
-/// Seconds since 1970 began as `2026-11-22T19:48:07Z`.
+/// Formats seconds since 1970 as `2026-11-22T19:48:07Z`.
 fn moment(seconds: u64) -> String {
     let (day, second) = (seconds / 86_400, seconds % 86_400);
-    // Days are counted from the first of March, so that the odd day of a leap year is the last one;
-    // eras of 400 years are all alike.
+    // Count days from the first of March, so that the leap day is the last day of a year; all eras
+    // of 400 years are alike.
     let day = day + 719_468;
     let (era, day) = (day / 146_097, day % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

@@ -1,35 +1,35 @@
-//! The page of results for browsers without JavaScript.
+//! The results page for browsers without JavaScript.
 
-use crate::markup::{self, Piece, tidy};
+use crate::markup::{self, HtmlPiece, tidy};
 use html5ever::tokenizer::Tag;
 use reqwest::Url;
 use serde::Serialize;
 
-/// One result.
+/// A search result.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Found {
+pub(super) struct WebResult {
     pub(super) title: String,
     pub(super) url: String,
     pub(super) snippet: String,
 }
 
-/// What a page says.
+/// The content of a page.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Page {
-    /// Never empty.
-    Results(Vec<Found>),
+pub(super) enum ResultsPage {
+    /// At least one result.
+    Results(Vec<WebResult>),
     Nothing,
-    /// It wants to know whether this is a person.
+    /// A challenge for robots.
     Challenge,
-    /// It has no form that is known here.
+    /// A page whose format is unknown.
     Unknown,
 }
 
-/// Reads a page. A page is only said to have no results if it says so itself.
-pub(super) fn read(html: &str) -> Page {
-    let mut reader = Reader::default();
+/// Parses a page. It counts as having no results only if it says so itself.
+pub(super) fn read(html: &str) -> ResultsPage {
+    let mut reader = PageReader::default();
     markup::read(html, |piece| reader.see(&piece));
-    let mut results: Vec<Found> = Vec::new();
+    let mut results: Vec<WebResult> = Vec::new();
     for block in &reader.blocks {
         if let Some(found) = block.found()
             && results.iter().all(|other| other.url != found.url)
@@ -38,20 +38,22 @@ pub(super) fn read(html: &str) -> Page {
         }
     }
     match () {
-        () if reader.challenge => Page::Challenge,
-        () if !results.is_empty() => Page::Results(results),
-        () if reader.nothing || reader.blocks.iter().any(Block::says_nothing) => Page::Nothing,
-        () => Page::Unknown,
+        () if reader.challenge => ResultsPage::Challenge,
+        () if !results.is_empty() => ResultsPage::Results(results),
+        () if reader.nothing || reader.blocks.iter().any(ResultBlock::says_nothing) => {
+            ResultsPage::Nothing
+        }
+        () => ResultsPage::Unknown,
     }
 }
 
-/// Whether it asks for a proof of being a person, in whatever page.
+/// Returns `true` if the page asks for proof that the client is human.
 pub(super) fn is_challenge(html: &str) -> bool {
     ["anomaly-modal", "challenge-form", "/anomaly.js"].iter().any(|sign| html.contains(sign))
 }
 
-/// Where a link of a page leads in the end; `None` for what is no result: advertisements lead
-/// through `y.js`.
+/// Resolves a link of the page. Returns `None` if it is not a result: advertisements lead through
+/// `y.js`.
 fn target(href: &str) -> Option<Url> {
     let here = Url::parse("https://duckduckgo.com/").ok()?;
     let mut url = here.join(href.trim()).ok()?;
@@ -70,42 +72,42 @@ fn target(href: &str) -> Option<Url> {
 }
 
 #[derive(Default)]
-struct Reader {
-    blocks: Vec<Block>,
-    taking: Option<Taking>,
+struct PageReader {
+    blocks: Vec<ResultBlock>,
+    taking: Option<OpenPart>,
     nothing: bool,
     challenge: bool,
 }
 
-/// What is between the beginnings of two results.
+/// The content between the starts of two results.
 #[derive(Default)]
-struct Block {
+struct ResultBlock {
     is_advertisement: bool,
     href: Option<String>,
     title: String,
     snippet: String,
-    /// Everything that it says.
+    /// The complete text.
     text: String,
 }
 
-/// Which text is read, and what ends it.
-struct Taking {
-    part: Part,
+/// The part of a result being read, and the tag that ends it.
+struct OpenPart {
+    part: ResultPart,
     until: String,
 }
 
 #[derive(Clone, Copy)]
-enum Part {
+enum ResultPart {
     Title,
     Snippet,
 }
 
-impl Block {
-    fn found(&self) -> Option<Found> {
+impl ResultBlock {
+    fn found(&self) -> Option<WebResult> {
         let url = target(self.href.as_deref()?).filter(|_| !self.is_advertisement)?;
         let title = tidy(&self.title);
         let snippet = tidy(&self.snippet);
-        (!title.is_empty()).then(|| Found { title, url: url.into(), snippet })
+        (!title.is_empty()).then(|| WebResult { title, url: url.into(), snippet })
     }
 
     fn says_nothing(&self) -> bool {
@@ -114,16 +116,16 @@ impl Block {
     }
 }
 
-impl Reader {
-    fn see(&mut self, piece: &Piece<'_>) {
+impl PageReader {
+    fn see(&mut self, piece: &HtmlPiece<'_>) {
         match piece {
-            Piece::Open(tag) => self.open(tag),
-            Piece::Close(tag) => {
+            HtmlPiece::Open(tag) => self.open(tag),
+            HtmlPiece::Close(tag) => {
                 if self.taking.as_ref().is_some_and(|taking| *taking.until == *tag.name) {
                     self.taking = None;
                 }
             }
-            Piece::Text(text) => self.text(text),
+            HtmlPiece::Text(text) => self.text(text),
         }
     }
 
@@ -134,35 +136,35 @@ impl Reader {
         self.challenge |= classes.iter().any(|class| class.starts_with("anomaly-modal"))
             || markup::attribute(tag, "id") == Some("challenge-form");
         self.nothing |= has("no-results") || has("result--no-result");
-        // Where a tag was never closed, what can only come after it ends it.
+        // If a tag was never closed, an element that can only follow it ends it.
         if matches!(&*tag.name, "a" | "div" | "h2" | "form") {
             self.taking = None;
         }
         if has("result") {
             let is_advertisement = has("result--ad") || has("result--ad--small");
-            self.blocks.push(Block { is_advertisement, ..Block::default() });
+            self.blocks.push(ResultBlock { is_advertisement, ..ResultBlock::default() });
         }
         let Some(block) = self.blocks.last_mut() else { return };
         let part = if has("result__a") {
             block.href = block.href.take().or(markup::attribute(tag, "href").map(Into::into));
-            Part::Title
+            ResultPart::Title
         } else if has("result__snippet") {
-            Part::Snippet
+            ResultPart::Snippet
         } else {
             if &*tag.name == "br" {
                 self.text(" ");
             }
             return;
         };
-        self.taking = Some(Taking { part, until: (*tag.name).to_owned() });
+        self.taking = Some(OpenPart { part, until: (*tag.name).to_owned() });
     }
 
     fn text(&mut self, text: &str) {
         let Some(block) = self.blocks.last_mut() else { return };
         block.text.push_str(text);
         match self.taking.as_ref().map(|taking| taking.part) {
-            Some(Part::Title) => block.title.push_str(text),
-            Some(Part::Snippet) => block.snippet.push_str(text),
+            Some(ResultPart::Title) => block.title.push_str(text),
+            Some(ResultPart::Snippet) => block.snippet.push_str(text),
             None => {}
         }
     }

@@ -1,4 +1,4 @@
-//! What is told where there are no results to tell.
+//! The errors of searches, as the model reads them.
 
 use crate::server::{Answer, Server};
 use crate::{call, on, tool};
@@ -23,9 +23,9 @@ async fn searched(answer: Answer) -> ToolOutcome {
 
 #[tokio::test]
 async fn a_refusal_says_so_and_for_how_long() {
-    let refused = "DuckDuckGo refuses to search: there were too many requests from here, or it \
-                   takes them for a robot's; do not search again";
-    let minutes = format!("{refused} for some minutes, and go on with what is known");
+    let refused = "DuckDuckGo refuses to search: there were too many requests from this address, \
+                   or it takes them for a robot's; do not search again";
+    let minutes = format!("{refused} for some minutes, and continue with what you know");
     for status in [202, 403, 418, 429] {
         let told = searched(Answer::Give(status, "", CHALLENGE.into())).await;
         assert_eq!(told.text, minutes);
@@ -33,7 +33,7 @@ async fn a_refusal_says_so_and_for_how_long() {
     // The same page without the number.
     assert_eq!(searched(Answer::ok(CHALLENGE)).await.text, minutes);
     let told = searched(Answer::Give(429, "retry-after: 30\r\n", String::new())).await;
-    assert_eq!(told.text, format!("{refused} for 30 seconds, and go on with what is known"));
+    assert_eq!(told.text, format!("{refused} for 30 seconds, and continue with what you know"));
     let told = searched(Answer::Give(429, "retry-after: soon\r\n", String::new())).await;
     assert_eq!(told.text, minutes);
 }
@@ -45,9 +45,9 @@ async fn a_page_that_is_not_understood_is_never_an_empty_list() {
         let told = searched(Answer::ok(page)).await;
         assert_eq!(
             told.text,
-            "DuckDuckGo answered, but the page of results has a form that is not known, so there \
-             may be results that were not understood; searching again will not help, so go on \
-             without",
+            "DuckDuckGo answered, but the format of the page of results is unknown, so there may \
+             be results that were not understood; searching again will not help, so continue \
+             without the results",
         );
     }
 }
@@ -58,7 +58,7 @@ async fn other_answers_are_told_as_they_are() {
     assert!(told.text.starts_with("DuckDuckGo answered 503 Service Unavailable"), "{}", told.text);
     let told =
         searched(Answer::Give(302, "location: https://en.example/\r\n", String::new())).await;
-    assert!(told.text.contains("sent the search on to `https://en.example/`"), "{}", told.text);
+    assert!(told.text.contains("redirected the search to `https://en.example/`"), "{}", told.text);
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_page_without_end_is_not_read_to_its_end() {
     let told = searched(Answer::ok("x".repeat(PAGE_BYTES_MAX + 1))).await;
     assert!(told.text.contains("more than 2097152 bytes"), "{}", told.text);
     let told = searched(Answer::ok("x".repeat(PAGE_BYTES_MAX))).await;
-    assert!(told.text.contains("a form that is not known"), "{}", told.text);
+    assert!(told.text.contains("page of results is unknown"), "{}", told.text);
 }
 
 #[tokio::test]
@@ -74,15 +74,16 @@ async fn a_server_that_is_silent_is_given_up() {
     let server = Server::of([("/html/", Answer::Silence)]).await;
     let kit = on(&server).timeout(Duration::from_millis(50));
     let told = call(kit, "web_search", json!({"query": "ants"})).await;
-    let expected = "DuckDuckGo did not answer within 50ms; search once more, or go on without";
+    let expected = "DuckDuckGo did not answer within 50ms; search once more, or continue without \
+                    the results";
     assert_eq!((&*told.text, told.is_error), (expected, true));
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_told() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", nobody.local_addr().unwrap());
-    drop(nobody);
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
     let told = call(DuckDuckGo::new().base_url(url), "web_search", json!({"query": "ants"})).await;
     assert!(told.is_error);
     let refused = "DuckDuckGo cannot be reached (Connection refused";

@@ -17,7 +17,7 @@ use stepwright_engine::Workflow;
 use stepwright_testing::model::{Reply, ScriptedModel};
 use stepwright_tools::DuckDuckGo;
 
-/// What a model is told that calls a tool of this toolkit with these arguments.
+/// Returns the outcome of a call of this toolkit's tool with these arguments.
 async fn call(kit: DuckDuckGo, tool: &'static str, arguments: Value) -> ToolOutcome {
     let model = ScriptedModel::new([Reply::call(tool, arguments), Reply::text("done")]);
     let agent = Agent::builder("Searcher").model(model).unwrap().tool(kit).build().unwrap();

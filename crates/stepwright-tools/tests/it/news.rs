@@ -66,7 +66,7 @@ async fn no_news_is_an_answer() {
 
 #[tokio::test]
 async fn what_is_no_feed_is_a_failure() {
-    let unknown = "has a form that is not known";
+    let unknown = "the format of the";
     let refused = "refuses to search";
     let cases = [
         (feed("{\"items\": []}"), "feed of news"),

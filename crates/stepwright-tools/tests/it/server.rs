@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// What it does with a request.
+/// The server's reaction to a request.
 #[derive(Clone)]
 pub(crate) enum Answer {
     /// Answers with a number, more lines of the head, and a body.
@@ -90,7 +90,7 @@ async fn serve(
             return;
         }
     };
-    // Whoever refuses to read to the end hangs up.
+    // A client that refuses to read to the end hangs up.
     let _ = stream.write_all(text.as_bytes()).await;
     let _ = stream.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! How the toolkit is set up.
+//! The settings of the toolkit.
 
 use crate::server::{Answer, Server};
 use crate::tool;
@@ -48,22 +48,25 @@ fn a_model_is_told_what_to_ask_for() {
 #[test]
 fn mistakes_are_told_when_the_agent_is_built() {
     let kit = DuckDuckGo::new;
-    let region = "`USA` is no region; write a country and a language, such as `us-en`";
+    let region = "`USA` is not a region; write a country and a language, such as `us-en`";
     let cases = [
-        (kit().web(false).news(false), "it has neither `web` nor `news`; leave one of them on"),
+        (
+            kit().web(false).news(false),
+            "the toolkit has neither `web` nor `news`; leave one of them on",
+        ),
         (kit().max_results(0), "`max_results` is 0; set 1 to 30"),
         (kit().max_results(31), "`max_results` is 31; set 1 to 30"),
-        (kit().timeout(Duration::ZERO), "`timeout` is zero; set how long to wait"),
+        (kit().timeout(Duration::ZERO), "`timeout` is zero; set a timeout greater than zero"),
         (kit().region("USA"), region),
         (
             kit().base_url("duck"),
-            "`duck` is no address of a server; write one that begins with `https://`",
+            "`duck` is not the address of a server; write one that begins with `https://`",
         ),
         (
             kit().base_url("file:///x"),
-            "`file:///x` is no address of a server; write one that begins with `https://`",
+            "`file:///x` is not the address of a server; write one that begins with `https://`",
         ),
-        (kit().proxy("::"), "`::` is no address of a proxy"),
+        (kit().proxy("::"), "`::` is not the address of a proxy"),
     ];
     for (kit, expected) in cases {
         let error = Agent::builder("a").model("offline").unwrap().tool(kit).build().unwrap_err();

@@ -84,8 +84,8 @@ async fn wrong_arguments_never_reach_the_server() {
     let cases = [
         (json!({"query": "  "}), "`query` is empty"),
         (json!({"query": long}), "`query` has 501 characters, of at most 499"),
-        (json!({"query": "a", "max_results": 31}), "`max_results` is 31, and not 1 to 30"),
-        (json!({"query": "a", "max_results": 0}), "`max_results` is 0, and not 1 to 30"),
+        (json!({"query": "a", "max_results": 31}), "`max_results` is 31; it must be 1 to 30"),
+        (json!({"query": "a", "max_results": 0}), "`max_results` is 0; it must be 1 to 30"),
         (
             json!({"query": "a", "limit": 3}),
             "at `limit`: unknown field `limit`, expected `query` or `max_results`",

@@ -1,4 +1,4 @@
-//! What holds for the project as a whole.
+//! Properties of the project as a whole.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 

@@ -1,4 +1,6 @@
-//! What no compiler checks: the form of the sources, and that the documents name what is there.
+//! Checks that no compiler makes: the form of the sources, and that the documents match them.
+
+mod language;
 
 use std::fs;
 use std::path::{Path, PathBuf};

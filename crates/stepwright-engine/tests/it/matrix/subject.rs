@@ -147,7 +147,7 @@ impl Executor for Agent {
                 std::future::pending::<()>().await;
             }
             let said = Probe::answer(self.act, &input, &cx)?.content.text().into_owned();
-            let answer = Box::new(AssistantTurn::text_only(said.clone()));
+            let answer = std::sync::Arc::new(AssistantTurn::text_only(said.clone()));
             let (stop, usage) = (StopReason::EndTurn, Usage::default());
             let warning = None;
             cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage, warning })

@@ -29,7 +29,7 @@ pub(crate) const NAMES: [&str; 11] = [
     "hostile-asked",
 ];
 
-/// What is typed when it waits for people.
+/// Returns the lines typed when the run waits for answers.
 pub(crate) fn answers(name: &str) -> Option<&'static str> {
     match name {
         "answered" => Some(people::ANSWERED),
@@ -67,7 +67,7 @@ fn agent(world: &World, name: &str, replies: Vec<Reply>) -> Agent {
 
 #[derive(Deserialize, JsonSchema)]
 struct Search {
-    #[expect(dead_code, reason = "nobody looks for anything")]
+    #[expect(dead_code, reason = "only the schema is used")]
     query: String,
 }
 

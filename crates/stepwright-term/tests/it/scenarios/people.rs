@@ -17,11 +17,11 @@ use stepwright_testing::model::Reply;
 #[derive(Deserialize, JsonSchema)]
 struct Mail {
     to: String,
-    #[expect(dead_code, reason = "nobody reads it")]
+    #[expect(dead_code, reason = "only the schema is used")]
     text: String,
 }
 
-/// An agent that may not send a mail unless somebody allows it.
+/// An agent that needs a confirmation to send a mail.
 fn sender(world: &World, to: &str, done: &str) -> Agent {
     let call = json!({"to": to, "text": "The page about ants is ready."});
     let replies = vec![
@@ -39,7 +39,7 @@ fn sender(world: &World, to: &str, done: &str) -> Agent {
         .unwrap()
 }
 
-/// What branches wait for, while another one goes on.
+/// Branches that wait while another one continues.
 pub(super) fn paused(world: &World) -> Run {
     let publish = HumanReview::new()
         .requires_confirmation("Publish the page?")
@@ -77,7 +77,7 @@ fn tone() -> serde_json::Value {
     })
 }
 
-/// Somebody answers everything that can be asked, some of it wrongly at first.
+/// Every kind of question, answered at a prompt, some of them wrongly at first.
 pub(super) fn answered(world: &World) -> Run {
     let review = HumanReview::new().requires_output_review("Is the draft good?");
     let draft = Step::new("draft", |input: StepInput| async move {
@@ -122,7 +122,7 @@ pub(super) fn answered(world: &World) -> Run {
     workflow.run("ants").run_id("r-1").session_id("s-1").user_id("ada")
 }
 
-/// What is typed there.
+/// The lines typed in this scenario.
 pub(super) const ANSWERED: &str = "\
 perhaps
 n longer

@@ -1,28 +1,28 @@
-//! What is said of a step: its answers, its tools, its failures, its end.
+//! The output for steps: their answers, tool calls, failures and ends.
 
 use super::frame::{DIM, color};
-use super::{Piece, View, containers, tokens};
+use super::{PanelPiece, View, containers, tokens};
 use crate::duration::about;
 use crate::lines::short;
-use crate::look::Style as Form;
+use crate::options::Style as Form;
 use crate::screen::Screen;
-use crate::styled::{Line, Span};
+use crate::styled::{Line, StyledSpan};
 use crate::text::harmless;
 use anstyle::{AnsiColor, Style};
 use std::time::Duration;
 use stepwright_core::message::{Part, ToolOutcome, Usage};
 use stepwright_core::{Content, ErrorCode, ErrorData, Event, EventKind, StepPath, StepStatus};
 
-/// How a step ended.
+/// The result of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum StepEnd {
     Completed,
     Failed { attempts: u32 },
     Skipped,
     Cancelled,
 }
 
-impl How {
+impl StepEnd {
     fn words(self) -> String {
         match self {
             Self::Completed => "completed".to_owned(),
@@ -67,12 +67,12 @@ impl View {
     }
 
     fn end_answer(&mut self, path: &StepPath, screen: &mut Screen) {
-        if self.floor.knows(path) {
-            self.say(path, Piece::Break, screen);
+        if self.speakers.contains(path) {
+            self.say(path, PanelPiece::Break, screen);
         }
     }
 
-    /// A tool has answered, or failed.
+    /// Shows the result of a tool call.
     pub(super) fn called(
         &mut self,
         event: &Event,
@@ -87,18 +87,18 @@ impl View {
         let took = call.as_ref().map(|call| event.time.since(call.since));
         let text = call.map_or_else(|| format!("{}()", harmless(&tool.name)), |call| call.text);
         let mark = if failed {
-            Span::new("✗ ", color(AnsiColor::Red))
+            StyledSpan::new("✗ ", color(AnsiColor::Red))
         } else {
-            Span::new("⚙ ", AnsiColor::Cyan.on_default())
+            StyledSpan::new("⚙ ", AnsiColor::Cyan.on_default())
         };
-        let mut note = vec![mark, Span::plain(text)];
-        if let Some(took) = took.filter(|_| self.look.time) {
-            note.push(Span::new(format!("  {}", about(took)), DIM));
+        let mut note = vec![mark, StyledSpan::plain(text)];
+        if let Some(took) = took.filter(|_| self.options.time) {
+            note.push(StyledSpan::new(format!("  {}", about(took)), DIM));
         }
         if failed {
-            note.push(Span::plain(format!("  failed: {}", short(&tool.text))));
+            note.push(StyledSpan::plain(format!("  failed: {}", short(&tool.text))));
         }
-        self.say(&event.path, Piece::Note(note), screen);
+        self.say(&event.path, PanelPiece::Note(note), screen);
     }
 
     pub(super) fn retrying(
@@ -116,19 +116,19 @@ impl View {
             step.hear("\n");
         }
         if error.code == ErrorCode::Rejected {
-            // Who has rejected it, and why, has been told.
+            // The rejection and its feedback were already shown.
             return;
         }
         let text = self.again(&format!("attempt {attempt} failed"), error, delay_ms);
-        if self.look.shows_steps() {
-            self.say(path, Piece::Note(text), screen);
+        if self.options.shows_steps() {
+            self.say(path, PanelPiece::Note(text), screen);
         } else {
             let mark = self.mark("↻ ", AnsiColor::Yellow);
             self.step_line(path, mark, text, screen);
         }
     }
 
-    /// A model could not answer, and is asked again.
+    /// Shows that a model request failed and is retried.
     pub(super) fn asked_again(
         &mut self,
         path: &StepPath,
@@ -138,17 +138,17 @@ impl View {
         screen: &mut Screen,
     ) {
         let text = self.again(&format!("request {attempt} failed"), error, delay_ms);
-        self.say(path, Piece::Note(text), screen);
+        self.say(path, PanelPiece::Note(text), screen);
     }
 
-    /// What is tried again, and when.
+    /// Returns a line about a retry and its delay.
     fn again(&self, what: &str, error: &ErrorData, delay_ms: u64) -> Line {
-        let mut text = vec![Span::plain(format!("{what}: {}", short(&error.message)))];
-        if self.look.time && delay_ms > 0 {
+        let mut text = vec![StyledSpan::plain(format!("{what}: {}", short(&error.message)))];
+        if self.options.time && delay_ms > 0 {
             let wait = about(Duration::from_millis(delay_ms));
-            text.push(Span::new(format!("  again in {wait}"), self.dim()));
+            text.push(StyledSpan::new(format!("  again in {wait}"), self.dim()));
         }
-        if self.look.shows_steps() {
+        if self.options.shows_steps() {
             text.splice(0..0, self.mark("↻ ", AnsiColor::Yellow));
         }
         text
@@ -165,25 +165,25 @@ impl View {
                 serde_json::from_str(said).is_ok_and(|said: serde_json::Value| said == **value)
             }
         };
-        // What a workflow gives is what its last step gave.
+        // The output of a workflow is the output of its last step.
         if !is_workflow && !is_said && !content.is_empty() {
-            self.say(path, Piece::Content(content.clone()), screen);
+            self.say(path, PanelPiece::Content(content.clone()), screen);
         }
-        self.close(event, How::Completed, screen);
+        self.close(event, StepEnd::Completed, screen);
     }
 
     pub(super) fn failed(
         &mut self,
         event: &Event,
-        how: How,
+        how: StepEnd,
         error: &ErrorData,
         screen: &mut Screen,
     ) {
         let path = &event.path;
-        let is_skipped = how == How::Skipped;
-        if !self.look.shows_steps() {
+        let is_skipped = how == StepEnd::Skipped;
+        if !self.options.shows_steps() {
             let how = if is_skipped { "skipped" } else { "failed" };
-            let text = vec![Span::plain(format!("{how}: {}", short(&error.message)))];
+            let text = vec![StyledSpan::plain(format!("{how}: {}", short(&error.message)))];
             let mark = self.mark_of(is_skipped);
             self.step_line(path, mark, text, screen);
             self.forget(path);
@@ -191,7 +191,7 @@ impl View {
         }
         let is_left_out = is_skipped && error.code == ErrorCode::Rejected;
         if is_left_out && self.step(path).is_some_and(|step| !step.opened) {
-            // Why has been told.
+            // The reason was already shown.
             self.close(event, how, screen);
             return;
         }
@@ -199,8 +199,9 @@ impl View {
         for (at, why) in why.enumerate() {
             let before = if at == 0 { "error:" } else { "  caused by:" };
             let style = if is_skipped || at > 0 { self.dim() } else { color(AnsiColor::Red) };
-            let note = vec![Span::new(before, style), Span::plain(format!(" {}", short(why)))];
-            self.say(path, Piece::Note(note), screen);
+            let note =
+                vec![StyledSpan::new(before, style), StyledSpan::plain(format!(" {}", short(why)))];
+            self.say(path, PanelPiece::Note(note), screen);
         }
         self.close(event, how, screen);
     }
@@ -213,45 +214,45 @@ impl View {
         let path = &event.path;
         let has_said = self.step(path).is_some_and(|step| !step.said.is_empty());
         if !has_said && !partial.is_empty() {
-            self.say(path, Piece::Content(partial.clone()), screen);
+            self.say(path, PanelPiece::Content(partial.clone()), screen);
         }
-        self.close(event, How::Cancelled, screen);
+        self.close(event, StepEnd::Cancelled, screen);
     }
 
-    /// The end of a step: of its panel, or a line of its own if it has said nothing.
-    fn close(&mut self, event: &Event, how: How, screen: &mut Screen) {
+    /// Ends a step: closes its panel, or prints a line if it has none.
+    fn close(&mut self, event: &Event, how: StepEnd, screen: &mut Screen) {
         let path = &event.path;
         let mark = match how {
-            How::Completed => self.mark("✓ ", AnsiColor::Green),
-            How::Failed { .. } => self.mark("✗ ", AnsiColor::Red),
-            How::Skipped | How::Cancelled => self.dim_mark("– "),
+            StepEnd::Completed => self.mark("✓ ", AnsiColor::Green),
+            StepEnd::Failed { .. } => self.mark("✗ ", AnsiColor::Red),
+            StepEnd::Skipped | StepEnd::Cancelled => self.dim_mark("– "),
         };
         let Some(step) = self.step(path) else { return };
         let (opened, usage) = (step.opened, step.usage);
         let took = event.time.since(step.started_at);
-        let times = !step.adopted && self.look.time;
-        let is_plain = self.look.style == Form::Plain;
-        let is_obvious = how == How::Completed && times && !is_plain;
+        let times = !step.adopted && self.options.time;
+        let is_plain = self.options.style == Form::Plain;
+        let is_obvious = how == StepEnd::Completed && times && !is_plain;
         let mut end = if is_obvious { String::new() } else { how.words() };
         if times {
             let between = if end.is_empty() { "" } else { "  " };
             end = format!("{end}{between}{}", about(took));
         }
-        if !usage.is_empty() && self.look.style != Form::Compact {
+        if !usage.is_empty() && self.options.style != Form::Compact {
             end = format!("{end} · {}", tokens(usage));
         }
-        let stands_out = is_plain || matches!(how, How::Failed { .. });
+        let stands_out = is_plain || matches!(how, StepEnd::Failed { .. });
         let style = if stands_out { Style::new() } else { DIM };
-        let end = vec![Span::new(end, style)];
+        let end = vec![StyledSpan::new(end, style)];
         if opened {
-            self.say(path, Piece::Break, screen);
-            self.say(path, Piece::Close([mark, end].concat()), screen);
+            self.say(path, PanelPiece::Break, screen);
+            self.say(path, PanelPiece::Close([mark, end].concat()), screen);
             let mut heard = Vec::new();
-            if self.floor.speaker() != Some(path) {
+            if self.speakers.speaker() != Some(path) {
                 self.waiting.push(path.clone());
             }
             self.forget(path);
-            self.floor.end(path, &mut heard);
+            self.speakers.end(path, &mut heard);
             self.hear(heard, screen);
         } else {
             self.step_line(path, mark, end, screen);
@@ -259,7 +260,7 @@ impl View {
         }
     }
 
-    /// A line about a step that has no panel.
+    /// Prints a line about a step that has no panel.
     pub(super) fn step_line(
         &mut self,
         path: &StepPath,
@@ -267,16 +268,16 @@ impl View {
         text: Line,
         screen: &mut Screen,
     ) {
-        if self.look.details || self.look.style == Form::Compact {
+        if self.options.details || self.options.style == Form::Compact {
             self.aside(path, mark, text, screen);
         }
     }
 
     pub(super) fn container(&mut self, event: &Event, kind: &EventKind, screen: &mut Screen) {
         let path = &event.path;
-        if let Some((mark, text)) = containers::begun(kind, self.look.style) {
+        if let Some((mark, text)) = containers::begun(kind, self.options.style) {
             self.containers.push((path.clone(), event.time));
-            if self.look.shows_steps() {
+            if self.options.shows_steps() {
                 self.aside(path, mark, text, screen);
             }
             return;
@@ -285,19 +286,19 @@ impl View {
         let at = self.containers.iter().rposition(|(known, _)| known == path);
         let since = at.map(|at| self.containers.remove(at).1);
         if let Some(error) = &end.error {
-            // What failed was not inside of it.
+            // The failure belongs to the container itself, not to a step inside it.
             let is_skipped = end.status == StepStatus::Skipped;
             let mark = self.mark_of(is_skipped);
             let how = if is_skipped { "skipped" } else { "failed" };
-            let text = vec![Span::plain(format!("{how}: {}", short(&error.message)))];
+            let text = vec![StyledSpan::plain(format!("{how}: {}", short(&error.message)))];
             self.step_line(path, mark, text, screen);
-        } else if containers::has_end(kind) && self.look.shows_steps() {
+        } else if containers::has_end(kind) && self.options.shows_steps() {
             let mark = match end.status {
                 StepStatus::Completed => self.mark("✓ ", AnsiColor::Green),
                 StepStatus::Failed => self.mark("✗ ", AnsiColor::Red),
                 _ => self.dim_mark("– "),
             };
-            let took = since.filter(|_| self.look.time).map(|since| event.time.since(since));
+            let took = since.filter(|_| self.options.time).map(|since| event.time.since(since));
             let text = match took.map(about) {
                 Some(took) if end.status == StepStatus::Completed => took,
                 Some(took) => format!("{}  {took}", end.status),
@@ -309,7 +310,7 @@ impl View {
                 }
                 _ => text,
             };
-            self.aside(path, mark, vec![Span::new(text, self.dim())], screen);
+            self.aside(path, mark, vec![StyledSpan::new(text, self.dim())], screen);
         }
     }
 }

@@ -1,21 +1,20 @@
-//! How runs look.
+//! Styles and options of the output.
 
 use crate::styled::Paint;
 use crate::terminal::Terminal;
 
-/// How wide text is at the most: longer lines are hard to read.
+/// The widest line of text, in columns: longer lines are hard to read.
 const TEXT_WIDTH_MAX: usize = 100;
 
-/// How narrow a terminal is taken to be at the least.
+/// The narrowest width assumed for a terminal, in columns.
 const WIDTH_MIN: usize = 20;
 
-/// How wide lines are that nobody breaks.
+/// The width used where lines are not broken.
 const ENDLESS: usize = 1 << 24;
 
-/// How a run is shown.
+/// A layout for the output of a run.
 ///
-/// Whatever the style, nothing of it depends on whether the run is streamed, except when it is
-/// written.
+/// In every style a streamed run and a run shown at the end produce the same final text.
 ///
 /// ```
 /// # use stepwright_engine::Workflow;
@@ -32,18 +31,18 @@ const ENDLESS: usize = 1 << 24;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Style {
-    /// A panel for each step, with all that it says. What terminals get.
+    /// A panel for each step with everything that it says. The default on terminals.
     Panels,
     /// A line for each step, and the output at the end.
     Compact,
-    /// Lines without decoration, which can be searched and compared: without times, and texts as
-    /// they were said. What files and pipes get.
+    /// Undecorated lines to search and compare: without times, and with texts as they were
+    /// produced. The default for files and pipes.
     Plain,
 }
 
-/// What was asked for; the rest follows from the terminal.
+/// The options as requested. Unset ones follow from the terminal.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Options {
+pub(crate) struct RequestedOptions {
     pub(crate) style: Option<Style>,
     pub(crate) markdown: Option<bool>,
     pub(crate) stream: Option<bool>,
@@ -51,20 +50,20 @@ pub(crate) struct Options {
     pub(crate) show_step_details: Option<bool>,
     pub(crate) color: Option<bool>,
     pub(crate) width: Option<usize>,
-    /// A line for each event.
+    /// Prints a line for each event.
     pub(crate) events: bool,
-    /// What is run, and what for, at the beginning.
+    /// Prints the workflow and its input at the start.
     pub(crate) info: Option<bool>,
-    /// How it ended, at the end.
+    /// Prints the status and the metrics at the end.
     pub(crate) summary: Option<bool>,
-    /// What must be known about models.
+    /// Prints notices about models.
     pub(crate) notes: Option<bool>,
 }
 
-/// How a run is shown, all decided.
+/// The resolved options of the output.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
-pub(crate) struct Look {
+pub(crate) struct RenderOptions {
     pub(crate) style: Style,
     pub(crate) markdown: bool,
     pub(crate) stream: bool,
@@ -74,21 +73,21 @@ pub(crate) struct Look {
     pub(crate) info: bool,
     pub(crate) summary: bool,
     pub(crate) notes: bool,
-    /// Whether lines move.
+    /// `true` if running steps have lines that are redrawn.
     pub(crate) redraws: bool,
-    /// Whether lines are broken where the terminal would break them.
+    /// `true` if long lines are wrapped at the terminal's width.
     pub(crate) breaks: bool,
     pub(crate) paint: Paint,
 }
 
-impl Options {
-    pub(crate) fn look(self, terminal: Terminal) -> Look {
+impl RequestedOptions {
+    pub(crate) fn resolve(self, terminal: Terminal) -> RenderOptions {
         let usual = if terminal.attended { Style::Panels } else { Style::Plain };
         let style = self.style.unwrap_or(usual);
         let is_plain = style == Style::Plain;
         let color = self.color.unwrap_or(terminal.color);
         let markdown = self.markdown.unwrap_or(!is_plain);
-        Look {
+        RenderOptions {
             style,
             markdown,
             stream: self.stream.unwrap_or(true),
@@ -105,8 +104,9 @@ impl Options {
     }
 }
 
-impl Look {
-    /// How wide text may be. One column stays free: terminals break a line that fills the last one.
+impl RenderOptions {
+    /// Returns the width of a text line. One column stays free: terminals break a line that fills
+    /// the last one.
     pub(crate) fn width(&self, columns: usize) -> usize {
         if self.breaks {
             columns.saturating_sub(1).clamp(WIDTH_MIN - 1, TEXT_WIDTH_MAX)
@@ -115,7 +115,7 @@ impl Look {
         }
     }
 
-    /// Whether what steps say is shown in their place, and not only at the end.
+    /// Returns `true` if what steps say is shown step by step, not only at the end.
     pub(crate) fn shows_steps(&self) -> bool {
         self.details && self.style != Style::Compact
     }

@@ -1,4 +1,4 @@
-//! Goes on with a run that pauses, as long as somebody answers.
+//! Continues a run that pauses, as long as its questions are answered.
 
 use super::ask;
 use crate::display::Display;
@@ -7,18 +7,18 @@ use futures_util::StreamExt as _;
 use stepwright_core::{Error, Event, EventKind, RunId, RunOutput, RunStatus};
 use stepwright_engine::{RunStream, Workflow};
 
-/// Knows what was seen of a run, and who can be asked what it waits for.
-pub(crate) struct GoingOn<'a> {
+/// Tracks what was shown of a run, and asks its questions.
+pub(crate) struct Continuation<'a> {
     workflow: Workflow,
-    /// Nobody, if the run is left when it pauses.
+    /// `None` if the run is left paused.
     prompt: Option<&'a Prompt>,
-    /// The run that was answered.
+    /// The run that was answered last.
     answered: Option<RunId>,
-    /// The number of the first fact that was not seen.
+    /// The sequence number of the first fact that was not shown.
     unseen: u64,
 }
 
-impl<'a> GoingOn<'a> {
+impl<'a> Continuation<'a> {
     pub(crate) fn new(workflow: Workflow, prompt: Option<&'a Prompt>) -> Self {
         Self { workflow, prompt, answered: None, unseen: 0 }
     }
@@ -27,14 +27,15 @@ impl<'a> GoingOn<'a> {
         &self.workflow
     }
 
-    /// Notes what was seen.
+    /// Notes that an event was shown.
     pub(crate) fn sees(&mut self, event: &Event) {
         if event.is_fact() {
             self.unseen = event.sequence + 1;
         }
     }
 
-    /// What follows what came of a run, if anything: it waits, and somebody has answered.
+    /// Returns the continued run if the run is paused and its questions were answered. Otherwise
+    /// `None`.
     pub(crate) async fn next(
         &mut self,
         answer: &mut Result<RunOutput, Error>,
@@ -45,7 +46,7 @@ impl<'a> GoingOn<'a> {
                 Ok(output) if output.is_paused() => {
                     return self.ask(output, display).await;
                 }
-                // It was not the run that failed: an answer came too late, for one.
+                // The answer failed, not the run: it may have come too late.
                 Err(error) if error.output().is_none() => {
                     let run = self.answered.clone()?;
                     display.clear();
@@ -78,7 +79,7 @@ impl<'a> GoingOn<'a> {
         Some(resume.stream_events(true).stream())
     }
 
-    /// Watches a run that somebody else drives, until it ends or waits.
+    /// Follows a run that another driver has, until it ends or pauses.
     async fn follow(&mut self, run: &RunId, display: &mut Display) -> Result<RunOutput, Error> {
         let output = self.workflow.get_run(run).await?;
         if output.status == RunStatus::Paused {

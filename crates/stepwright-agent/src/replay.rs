@@ -1,0 +1,90 @@
+//! Replays the recorded facts of an attempt, then records new ones.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+use stepwright_core::message::Usage;
+use stepwright_core::{Event, EventKind, StepContext, StepError, Timestamp};
+
+/// The reason an agent's turn ends early.
+pub(crate) enum TurnError {
+    /// The agent failed; the failure still has to be recorded.
+    Failed(StepError),
+    /// The agent failed after a request that consumed tokens and returned no answer.
+    FailedAfterUsage(StepError, Usage),
+    /// No more facts may be recorded: the failure is already in the journal, or the journal is
+    /// lost.
+    Recorded(StepError),
+}
+
+impl From<StepError> for TurnError {
+    fn from(error: StepError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The agent's facts in order: first the recorded ones, then new ones.
+///
+/// There is one code path for both: each fact is requested in order and is either replayed without
+/// doing the work again, or produced and recorded.
+pub(crate) struct ReplayLog<'a> {
+    cx: &'a StepContext,
+    past: VecDeque<Event>,
+}
+
+impl<'a> ReplayLog<'a> {
+    pub(crate) fn of(cx: &'a StepContext) -> Self {
+        let past = cx.past().into_iter().filter(|event| event.kind.is_of_executor());
+        Self { cx, past: past.collect() }
+    }
+
+    /// Returns the next fact, which must be of one of `kinds`: the recorded one, or the result of
+    /// `work`, which is then recorded.
+    pub(crate) async fn next(
+        &mut self,
+        kinds: &[&str],
+        work: impl Future<Output = Result<EventKind, StepError>>,
+    ) -> Result<EventKind, TurnError> {
+        match self.past.pop_front().map(|event| event.kind) {
+            Some(EventKind::RunError { error, .. }) => {
+                Err(TurnError::Recorded(StepError { data: error }))
+            }
+            Some(fact) if kinds.contains(&fact.name()) => Ok(fact),
+            Some(other) => {
+                let message = format!(
+                    "the journal has `{}` where the agent expects `{}`",
+                    other.name(),
+                    kinds.join("` or `"),
+                );
+                let hint = "the agent has changed since this step began; start a new run";
+                // More facts after the mismatch would make the journal worse.
+                Err(TurnError::Recorded(StepError::terminal(message).with_hint(hint)))
+            }
+            None => {
+                let fact = work.await?;
+                self.cx.record(fact.clone()).await.map_err(TurnError::Recorded)?;
+                Ok(fact)
+            }
+        }
+    }
+
+    /// Records a fact whose content the agent does not need.
+    pub(crate) async fn note(&mut self, fact: EventKind) -> Result<(), TurnError> {
+        let kind = fact.name();
+        self.next(&[kind], std::future::ready(Ok(fact))).await.map(drop)
+    }
+
+    /// Returns the number of recorded retries of the model request, and the earliest time of the
+    /// next.
+    pub(crate) fn recorded_retries(&mut self) -> (u32, Option<Timestamp>) {
+        let (mut times, mut due) = (0, None);
+        while let Some(Event {
+            kind: EventKind::ModelRequestRetrying { delay_ms, .. }, time, ..
+        }) = self.past.front()
+        {
+            times += 1;
+            due = Some(time.plus(Duration::from_millis(*delay_ms)));
+            self.past.pop_front();
+        }
+        (times, due)
+    }
+}
