@@ -272,7 +272,7 @@ fn is_about_call(id: &str) -> bool {
     id.starts_with("!interrupted")
 }
 
-/// Returns `true` if this is the path of a tool call: only their last segment has a number.
+/// Returns `true` if the path ends in a number. That of a tool call does, that of a step does not.
 pub(crate) fn is_call(path: &StepPath) -> bool {
     path.number().is_some()
 }

@@ -22,7 +22,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// The default is 32 concurrent runs, as in Agno.
+    /// Returns 32 concurrent runs, as in Agno.
     fn default() -> Self {
         Self { concurrent_runs: 32 }
     }

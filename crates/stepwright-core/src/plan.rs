@@ -445,7 +445,7 @@ pub struct Retry {
 }
 
 impl Default for Retry {
-    /// No retries. If `retries` is set: 500 ms, doubling up to 30 s, with jitter.
+    /// Returns a policy without retries. If `retries` is set, delays double from 500 ms to 30 s.
     fn default() -> Self {
         let (backoff_ms, backoff_max_ms) = (500, 30_000);
         Self { retries: 0, backoff_ms, factor: 2.0, backoff_max_ms, jitter: true, on: Vec::new() }

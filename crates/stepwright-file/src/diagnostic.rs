@@ -152,7 +152,7 @@ impl fmt::Display for Diagnostic {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ReportStyle {
-    /// `true` for colors.
+    /// `true` for colours.
     pub color: bool,
     /// `true` to draw lines with Unicode characters instead of ASCII.
     pub unicode: bool,
@@ -161,7 +161,7 @@ pub struct ReportStyle {
 }
 
 impl Default for ReportStyle {
-    /// No colors, 100 columns.
+    /// Returns the style without colours, for 100 columns.
     fn default() -> Self {
         Self { color: false, unicode: true, width: 100 }
     }

@@ -14,7 +14,7 @@ pub(crate) fn closest<'a>(
     let like = |candidate: &str| {
         let candidate = candidate.to_lowercase();
         let alike = strsim::jaro_winkler(&wanted, &candidate);
-        // A prefix such as `desc` for `description` is similar, whatever its length.
+        // A prefix such as `desc` for `description` is similar, even if much is missing.
         let prefix = wanted.len() >= 3 && candidate.starts_with(&wanted);
         if prefix { alike.max(0.9) } else { alike }
     };

@@ -61,7 +61,7 @@ Examples:
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// When to use colors; `auto` honors `NO_COLOR` and `CLICOLOR_FORCE`
+    /// When to use colours; `auto` honours `NO_COLOR` and `CLICOLOR_FORCE`
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
 }
@@ -83,7 +83,7 @@ pub(crate) enum Command {
     /// Show a run: its status, its steps, its pending requests and how to answer them
     #[command(after_help = runs::SHOW)]
     Show(Show),
-    /// Show the events of a run, also while it runs
+    /// Show the events of a run; `--follow` waits for new ones
     #[command(after_help = runs::EVENTS)]
     Events(Events),
     /// Resume a run whose process has died, from the end of its journal
@@ -119,8 +119,8 @@ pub(crate) struct Definition {
     pub(crate) allow_shell: bool,
     #[command(flatten)]
     pub(crate) doors: Doors,
-    /// The directory that steps and tools read and write, and cannot leave [default: the current
-    /// directory]
+    /// The directory that steps and tools read and write, and cannot leave; by default the current
+    /// directory
     #[arg(long, value_name = "DIR")]
     pub(crate) base_dir: Option<PathBuf>,
 }

@@ -64,7 +64,7 @@ async fn drive(
     driving: &mut Driving<'_>,
 ) -> Result<RunOutput, Error> {
     let workflow = open::workflow(definition, driving.db.as_ref()).await?;
-    // Request all events whatever is written, because the progress display needs them.
+    // Request all events, because the progress display needs them even if stdout does not.
     let mut run = workflow.run(content).debug_mode(arguments.shown.debug).stream_events(true);
     if let Some(session) = &arguments.kept.session_id {
         run = run.session_id(session);

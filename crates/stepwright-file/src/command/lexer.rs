@@ -226,7 +226,7 @@ impl State {
         }
         if std::mem::take(&mut self.dollar) {
             match c {
-                // The end of a heredoc is a whole line, whatever the heredoc contains.
+                // The end of a heredoc is found line by line, so brackets in it open nothing.
                 '(' if matches!(self.frames.last(), Some(Frame::Heredoc(..))) => {}
                 '{' if matches!(self.frames.last(), Some(Frame::Heredoc(..))) => {
                     self.variable = Some((String::new(), at));

@@ -41,7 +41,7 @@ enum Part {
 
 /// Returns the files that match a pattern, sorted by path. Fails if there are more than `most`.
 pub(crate) fn matching(root: &Beneath, pattern: &str, most: usize) -> Result<Vec<String>, Stopped> {
-    // Check the whole pattern, because a part alone would allow an invalid `**`.
+    // The parts are parsed alone below, so check the pattern as a whole first.
     Pattern::new(pattern).map_err(|error| Stopped::NoPattern(error.msg))?;
     let part = |part: &str| match part {
         "**" => Ok(Part::Deep),
