@@ -183,8 +183,7 @@ impl StepContext {
     /// so it is the same in every attempt and after a crash. Pass it to a service that recognises
     /// repeated requests.
     ///
-    /// If a step or a tool call has more than one effect, give each its own key with
-    /// [`StepContext::idempotency_key_for`].
+    /// Give each effect its own key with [`StepContext::idempotency_key_for`] if there are several.
     pub fn idempotency_key(&self) -> String {
         // A colon in the run's id would make the key ambiguous.
         let run = self.run().run_id.as_str().replace('%', "%25").replace(':', "%3A");
@@ -291,9 +290,9 @@ impl StepContext {
     /// before the caller gets it; later attempts get it from there. A failure is not recorded, so
     /// the next attempt runs `work` again. Inside a tool call, `key` belongs to that call.
     ///
-    /// If the process dies after `work` has ended and before its result is recorded, the next
-    /// attempt runs `work` again. The guarantee is therefore at least once. To narrow it, pass the
-    /// key of the effect to a service that recognises repeated requests
+    /// The process may die after `work` has ended and before its result is recorded. Then the next
+    /// attempt runs `work` again, so the guarantee is at least once. To narrow it, pass the key of
+    /// the effect to a service that recognises repeated requests
     /// ([`StepContext::idempotency_key`]), query the service first ([`Once::reconcile`]), or ask a
     /// person ([`Once::on_interrupted`]).
     ///

@@ -125,7 +125,7 @@ pub(crate) struct Definition {
     pub(crate) base_dir: Option<PathBuf>,
 }
 
-/// The permissions of a workflow file, which are not stored with a run.
+/// The permissions of a workflow file. They must be granted again to resume a run.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Doors {
     /// Let the file include prompts and other workflows from this directory too; by default only
