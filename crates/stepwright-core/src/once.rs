@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 /// An effect that happens once. See [`StepContext::once`]. It begins when it is awaited.
 ///
-/// The process may die while `work` is running. Then the effect may or may not have happened, and by
-/// default the next attempt runs it again, so it happens at least once. [`Once::reconcile`] queries
-/// the service first, and [`Once::on_interrupted`] fails or asks a person. Both record the start of
-/// the work, which costs one append; a plain `once` does not.
+/// The process may die while `work` is running. Then the effect may or may not have happened, and
+/// by default the next attempt runs it again, so it happens at least once. [`Once::reconcile`]
+/// queries the service first, and [`Once::on_interrupted`] fails or asks a person. Both record the
+/// start of the work, which costs one append; a plain `once` does not.
 ///
 /// ```
 /// # use futures_util::FutureExt as _;
