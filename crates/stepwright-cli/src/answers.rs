@@ -1,4 +1,4 @@
-//! Answers on the command line, and in files.
+//! Answers from the command line and from files.
 
 use crate::args::Continue;
 use crate::input;
@@ -8,13 +8,13 @@ use stepwright_core::json::JsonError;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{Answer, Requirement};
 
-/// Answers, each to a question by its name or by the path of its step.
+/// Answers to questions. The key is the id of a question or the path of its step.
 pub(crate) type Answers = Vec<(String, Answer)>;
 
-/// Forms that are filled in, each for a question.
+/// Filled-in forms by the key of their question.
 type Forms = Vec<(String, Map<String, Value>)>;
 
-/// What somebody has answered to what is open.
+/// Reads the answers to the pending requests `open` from the command line.
 pub(crate) fn given(arguments: &Continue, open: &[Requirement]) -> Result<Answers, Error> {
     if let Some(path) = &arguments.answers {
         let (text, shown) = input::read_file(path)?;
@@ -67,7 +67,7 @@ pub(crate) fn given(arguments: &Continue, open: &[Requirement]) -> Result<Answer
     Ok(answers)
 }
 
-/// `{"publish!confirm": {"decision": "approve"}}`
+/// Parses answers such as `{"publish!confirm": {"decision": "approve"}}`.
 fn of_json(text: &str, shown: &str) -> Result<Answers, Error> {
     let hint = "write an object: `{\"publish!confirm\": {\"decision\": \"approve\"}}`";
     let wrong =
@@ -86,7 +86,7 @@ fn of_json(text: &str, shown: &str) -> Result<Answers, Error> {
     all.into_iter().map(answer).collect()
 }
 
-/// The fields of each form, together.
+/// Collects the fields of each form.
 fn forms(fields: &[String], open: &[Requirement]) -> Result<Forms, Error> {
     let mut forms = Forms::new();
     for text in fields {
@@ -115,7 +115,7 @@ fn forms(fields: &[String], open: &[Requirement]) -> Result<Forms, Error> {
     Ok(forms)
 }
 
-/// The question of this name, or the only one of the step at this path.
+/// Finds the question with this id, or the only question of the step at this path.
 pub(crate) fn find<'a>(open: &'a [Requirement], key: &str) -> Option<&'a Requirement> {
     let only = |is_here: &dyn Fn(&Requirement) -> bool| {
         let mut here = open.iter().filter(|asked| is_here(asked));
@@ -124,11 +124,11 @@ pub(crate) fn find<'a>(open: &'a [Requirement], key: &str) -> Option<&'a Require
     open.iter()
         .find(|asked| *asked.id == *key)
         .or_else(|| only(&|asked| asked.path.as_str() == key))
-        // What the tool calls of a step wait for is waited for by the step.
+        // A question of a tool call also counts as a question of its step.
         .or_else(|| only(&|asked| asked.path.step().as_str() == key))
 }
 
-/// Whether something is called so.
+/// Returns `true` if a question has this key.
 fn names(open: &[Requirement], key: &str) -> bool {
     let is_named = |asked: &Requirement| {
         *asked.id == *key || asked.path.as_str() == key || asked.path.step().as_str() == key
@@ -136,8 +136,8 @@ fn names(open: &[Requirement], key: &str) -> bool {
     open.iter().any(is_named)
 }
 
-/// The name of a question, and what stands behind the mark. Steps may be called anything, `a=b` for
-/// one, so what is open decides where a name ends.
+/// Splits the key of a question from the text after the mark. A step's name may contain the mark,
+/// as `a=b` does, so the pending requests determine where the key ends.
 fn split<'a>(text: &'a str, mark: char, open: &[Requirement]) -> (&'a str, Option<&'a str>) {
     let ends = |key: &str| {
         let rest = text.strip_prefix(key)?;
@@ -169,7 +169,7 @@ fn pair<'a>(
     Ok((key, rest))
 }
 
-/// The JSON Schema of what is asked for.
+/// Returns the JSON Schema of the answer.
 fn schema_of(asked: &Requirement) -> Option<&Value> {
     match &asked.kind {
         RequirementKind::UserInput { schema } => Some(schema),
@@ -178,7 +178,7 @@ fn schema_of(asked: &Requirement) -> Option<&Value> {
     }
 }
 
-/// What was typed, as its schema wants it: JSON, or a text where one will do.
+/// Parses a typed value as the schema demands: as JSON, or as text where the schema allows text.
 fn value(option: &str, key: &str, text: &str, schema: Option<&Value>) -> Result<Value, Error> {
     let kind = schema.map(|schema| &schema["type"]);
     let has = |wanted: &str| match kind {
@@ -196,7 +196,7 @@ fn value(option: &str, key: &str, text: &str, schema: Option<&Value>) -> Result<
     }
 }
 
-/// What counts in place of what was given: JSON where JSON is looked at.
+/// Parses the edited content: as JSON if the reviewed content is JSON, and as text otherwise.
 fn edited(asked: Option<&Requirement>, text: &str) -> Result<Content, Error> {
     let is_json = match asked.map(|asked| &asked.kind) {
         Some(RequirementKind::ToolConfirmation { .. }) => true,

@@ -1,4 +1,4 @@
-//! Where runs and sessions are kept: a file, or a server.
+//! The database of runs and sessions: a file or a server.
 
 use crate::args::{In, OneRun};
 use std::ffi::OsString;
@@ -7,18 +7,18 @@ use std::path::PathBuf;
 use stepwright::{AnyStore, Error, ErrorKind, Postgres, Sqlite, UserId, WorkflowBuilder};
 use stepwright_engine::Runs;
 
-/// Names the database where `--db` does not.
+/// The environment variable with the default database.
 const VARIABLE: &str = "STEPWRIGHT_DB";
 
-/// What `--db` names.
+/// The database that `--db` names.
 #[derive(Clone)]
 pub(crate) enum Database {
     File(PathBuf),
-    /// By its address, in which there may be a password.
+    /// The URL of a server, which may contain a password.
     Server(String),
 }
 
-/// A database that was opened.
+/// An open database.
 #[derive(Clone)]
 pub(crate) enum Opened {
     File(Sqlite),
@@ -26,7 +26,7 @@ pub(crate) enum Opened {
 }
 
 impl Database {
-    /// Anything that looks like an address is one; everything else is a path.
+    /// Parses a name: a text with `://` is a URL, everything else is a path.
     pub(crate) fn named(name: OsString) -> Self {
         match name.into_string() {
             Ok(address) if address.contains("://") => Self::Server(address),
@@ -35,12 +35,12 @@ impl Database {
         }
     }
 
-    /// What the environment names, if anything.
+    /// Returns the database that the environment names, if it names one.
     pub(crate) fn of_environment() -> Option<Self> {
         std::env::var_os(VARIABLE).filter(|name| !name.is_empty()).map(Self::named)
     }
 
-    /// Opens it; a file is made if there is none.
+    /// Opens the database. Creates the file if it does not exist.
     pub(crate) async fn open(&self) -> Result<Opened, Error> {
         Ok(match self {
             Self::File(path) => Opened::File(Sqlite::open(path).await?),
@@ -48,7 +48,7 @@ impl Database {
         })
     }
 
-    /// Opens what is there: whoever looks for a run makes no file.
+    /// Opens an existing database, because a command that only reads must not create a file.
     pub(crate) async fn open_existing(&self) -> Result<Opened, Error> {
         if let Self::File(path) = self
             && !path.exists()
@@ -62,7 +62,7 @@ impl Database {
 }
 
 impl Opened {
-    /// The runs and sessions in it: of one user, if one is given.
+    /// Returns the runs and sessions in it, restricted to `user` if there is one.
     pub(crate) fn runs(&self, user: Option<&UserId>) -> Result<Runs, Error> {
         let runs = Runs::of(match self.clone() {
             Self::File(store) => AnyStore::new(store),
@@ -74,7 +74,7 @@ impl Opened {
         }
     }
 
-    /// Keeps what the workflow does there.
+    /// Makes the workflow store its runs here.
     pub(crate) fn beneath(self, builder: WorkflowBuilder) -> WorkflowBuilder {
         match self {
             Self::File(store) => builder.store(store),
@@ -83,17 +83,17 @@ impl Opened {
     }
 }
 
-/// The database that the command line or the environment names.
+/// Returns the database that the command line or the environment names.
 ///
 /// # Errors
-/// If neither does.
+/// Fails if neither names one.
 pub(crate) fn named(kept: &In) -> Result<Database, Error> {
     kept.database().ok_or_else(|| {
         Error::usage("no database specified").with_hint("pass `--db DB`, or set `STEPWRIGHT_DB`")
     })
 }
 
-/// Opens the database to look into, for one user if one is given.
+/// Opens a database to read, restricted to `user` if there is one.
 pub(crate) async fn runs(kept: &In, user: Option<&UserId>) -> Result<Runs, Error> {
     named(kept)?.open_existing().await?.runs(user)
 }
@@ -103,7 +103,7 @@ pub(crate) async fn runs_with(wanted: &OneRun) -> Result<Runs, Error> {
     runs(&wanted.kept, wanted.user.as_ref()).await
 }
 
-/// Says how to find the runs that are there, where one was not found.
+/// Adds a hint at how to list runs if a run was not found.
 pub(crate) fn run_error(error: Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound => error.with_hint("`stepwright runs` lists those that are there"),
@@ -111,7 +111,7 @@ pub(crate) fn run_error(error: Error) -> Error {
     }
 }
 
-/// Says how to find the sessions that are there, where one was not found.
+/// Adds a hint at how to list sessions if a session was not found.
 pub(crate) fn session_error(error: Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound => {
@@ -122,7 +122,7 @@ pub(crate) fn session_error(error: Error) -> Error {
 }
 
 impl fmt::Display for Database {
-    /// For people, and without a password.
+    /// Shows the database without its password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),

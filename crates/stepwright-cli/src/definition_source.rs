@@ -1,4 +1,4 @@
-//! Where the definition of a run is found again: plain data in the metadata of the run.
+//! The source of a run's definition, which is stored as plain data in the metadata of the run.
 
 use crate::args::{self, Doors};
 use serde::{Deserialize, Serialize};
@@ -8,23 +8,24 @@ use std::path::{Path, PathBuf};
 /// The key in the metadata of a run.
 const KEY: &str = "definition";
 
-/// With which file a run began, and how that was read.
+/// The workflow file with which a run began, and the options with which it was read.
 ///
-/// What the file may do is not taken from here: to take the run up, one allows it again.
+/// Permissions are not restored from it. The person who resumes the run must grant them again.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct DefinitionSource {
     /// The workflow file.
     pub(crate) file: PathBuf,
     /// The directory that steps read and write.
     pub(crate) base_dir: PathBuf,
-    /// The model of all agents, if the file does not say it.
+    /// The model from the command line, which overrides those of the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<String>,
-    /// Whether the file was allowed to run commands: to say how the run is taken up.
+    /// `true` if the file was allowed to run commands. Used to show the command that resumes the
+    /// run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) allow_shell: bool,
-    /// From where else the file was allowed to take others, and which variables its commands were
-    /// given: for the same reason.
+    /// The other permissions of the file: its include paths, and the variables of its commands.
+    /// Used for the same purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allow_path: Vec<PathBuf>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -32,13 +33,13 @@ pub(crate) struct DefinitionSource {
 }
 
 impl DefinitionSource {
-    /// The metadata of a run of this file. Nothing where a path cannot be written as text.
+    /// Returns the metadata for a run of this file. Empty if a path is not valid Unicode.
     pub(crate) fn metadata(definition: &args::Definition) -> Map<String, Value> {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let base_dir = definition.base_dir.as_deref().unwrap_or(Path::new("."));
         let origin = Self {
             file: absolute(&definition.file),
-            // `/a/.` is `/a`.
+            // Removes the trailing dot of `/a/.`.
             base_dir: absolute(base_dir).components().collect(),
             model: definition.model.clone(),
             allow_shell: definition.allow_shell,
@@ -49,12 +50,12 @@ impl DefinitionSource {
         origin.map(|origin| (KEY.to_owned(), origin)).into_iter().collect()
     }
 
-    /// What the file was allowed.
+    /// Returns the permissions that the file had.
     pub(crate) fn doors(&self) -> Doors {
         Doors { allow_path: self.allow_path.clone(), pass_env: self.pass_env.clone() }
     }
 
-    /// What is known of a run with this metadata: nothing if a program began it.
+    /// Reads the source from the metadata of a run. `None` if a Rust program started the run.
     pub(crate) fn of(metadata: &Map<String, Value>) -> Option<Self> {
         Self::deserialize(metadata.get(KEY)?).ok()
     }

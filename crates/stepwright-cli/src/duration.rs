@@ -1,8 +1,8 @@
-//! Durations as people write them, here and in workflow files.
+//! Durations as people write them, on the command line and in workflow files.
 
 use std::time::Duration;
 
-/// Reads a duration as workflow files have it: `30s`, `5m`, `1h30m`.
+/// Parses a duration such as `30s`, `5m` or `1h30m`.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let hint = "write it like `30s`, `5m` or `1h30m`";
     stepwright::file::parse_duration(text).map_err(|wrong| format!("it {wrong}; {hint}"))

@@ -1,18 +1,18 @@
-//! How the command ends.
+//! The exit codes of the command.
 
 use std::process::ExitCode;
 use stepwright::{Error, ErrorKind, RunOutput};
 
-/// How the command ends. The numbers are a promise: scripts ask for them.
+/// An exit code. The numbers are stable, because scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// The run completed, or what was asked for was done.
+    /// The run completed, or the command succeeded.
     Completed = 0,
     /// The run failed, or its output could not be written.
     Failed = 1,
-    /// Bad usage, a bad definition, a bad input or a bad answer.
+    /// The usage, the definition, the input or an answer was invalid.
     Usage = 2,
-    /// The run waits for somebody.
+    /// The run waits for an answer or a timer.
     Paused = 3,
     /// The run was cancelled.
     Cancelled = 4,
@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Store = 5,
 }
 
-/// What a shell says of a program that Ctrl-C has stopped.
+/// The exit code that shells use for a program that Ctrl-C has stopped.
 pub(crate) const STOPPED_AT_ONCE: i32 = 130;
 
 impl Exit {
@@ -33,7 +33,7 @@ impl Exit {
         }
     }
 
-    /// How a run was left.
+    /// Returns the exit code for the result of a run.
     pub(crate) fn of_answer(answer: &Result<RunOutput, Error>) -> Self {
         match answer {
             Ok(output) if output.is_paused() => Self::Paused,

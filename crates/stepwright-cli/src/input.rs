@@ -1,4 +1,4 @@
-//! What the run is given.
+//! The input of the run.
 
 use crate::args::Run;
 use serde_json::Value;
@@ -8,15 +8,15 @@ use std::path::Path;
 use stepwright::{Content, Error};
 use stepwright_core::json::{self, JsonError};
 
-/// How large an input may be. It is part of the first fact of the run, and in memory several times.
+/// The maximum size of an input. The first fact of the run contains it, and memory several copies.
 const INPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// What somebody types, as the schema wants it.
+/// Parses typed input as the schema demands.
 pub(crate) fn typed(text: &str, schema: Option<&Value>) -> Result<Content, Error> {
     parse(text, "the input", Form::of(schema))
 }
 
-/// How the schema of a workflow wants its input read.
+/// The format that the schema of a workflow demands for its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Text,
@@ -25,7 +25,7 @@ enum Form {
     Either,
 }
 
-/// The input of the run, as the schema wants it.
+/// Reads the input of the run as the schema demands.
 pub(crate) fn read(arguments: &Run, schema: Option<&Value>) -> Result<Content, Error> {
     match (&arguments.input, &arguments.input_file) {
         (Some(text), _) => parse(text, "INPUT", Form::of(schema)),
@@ -59,7 +59,7 @@ fn parse(text: &str, shown: &str, form: Form) -> Result<Content, Error> {
     match (parsed, form) {
         (Ok(value), Form::Json) => Ok(value.into()),
         (Ok(value), _) if value.is_object() || value.is_array() => Ok(value.into()),
-        // It is JSON, and not what it seems to be once it is read.
+        // This is JSON, but its parsed form would differ from the text.
         (Err(error @ (JsonError::Integer { .. } | JsonError::TooDeep { .. })), _)
             if form == Form::Json || matches!(text.trim_start().as_bytes(), [b'{' | b'[', ..]) =>
         {
@@ -73,7 +73,7 @@ fn parse(text: &str, shown: &str, form: Form) -> Result<Content, Error> {
     }
 }
 
-/// A file, or stdin, and what it is called.
+/// Reads a file, or stdin. Returns its text and its name for messages.
 pub(crate) fn read_file(path: &Path) -> Result<(String, String), Error> {
     let (read, shown) = if path == Path::new("-") {
         (read_all(std::io::stdin().lock()), "the input from stdin".to_owned())
@@ -101,7 +101,7 @@ fn read_all(from: impl Read) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Programs that write a line end it, which is not what they say.
+/// Removes the line break that programs write at the end of their output.
 fn without_line_break(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)

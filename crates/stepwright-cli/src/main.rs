@@ -1,7 +1,7 @@
-//! The `stepwright` command: runs workflow files, talks to them and checks them, and looks after
-//! the runs that are kept.
+//! The `stepwright` command. It runs and checks workflow files, chats with them, and manages stored
+//! runs.
 //!
-//! What it prints, and what its exit codes mean, is described in `docs/command.md`.
+//! Its output and its exit codes are described in `docs/command.md`.
 
 mod answers;
 mod args;
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-/// Does the work of a verb that drives no run.
+/// Runs a verb that drives no run.
 fn finish(stderr: Stderr, work: impl Future<Output = Result<Exit, Error>>) -> Exit {
     let runtime = match open::runtime(stderr) {
         Ok(runtime) => runtime,
@@ -56,7 +56,7 @@ fn finish(stderr: Stderr, work: impl Future<Output = Result<Exit, Error>>) -> Ex
     })
 }
 
-/// Writes what a shell needs to complete command lines.
+/// Writes the completion script of a shell.
 fn completions(shell: Shell, stderr: Stderr) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "stepwright", &mut script);

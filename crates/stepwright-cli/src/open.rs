@@ -1,4 +1,4 @@
-//! A file that is run or talked to: read, checked, and with a database beneath.
+//! Opens a workflow file to run it, with its database.
 
 use crate::args;
 use crate::database::Database;
@@ -8,11 +8,11 @@ use stepwright::file::Definition;
 use stepwright::{Error, ErrorKind, Workflow};
 use tokio::runtime::Runtime;
 
-/// How many threads steps share. More would start later than the first step ends; blocking work has
-/// threads of its own.
+/// The number of threads that steps share. More threads would only start after the first step has
+/// ended, and blocking work has its own threads.
 const THREADS: usize = 2;
 
-/// The file without mistakes; or what is wrong has been said.
+/// Reads the file, or reports its mistakes.
 pub(crate) fn definition(arguments: &args::Definition, stderr: Stderr) -> Result<Definition, Exit> {
     if let Some(model) = &arguments.model
         && let Err(unknown) = stepwright::models::model(model)
@@ -30,8 +30,8 @@ pub(crate) fn definition(arguments: &args::Definition, stderr: Stderr) -> Result
     })
 }
 
-/// Where steps run. One thread more than they need: the first one writes, and whoever reads may be
-/// slow.
+/// Creates the runtime for steps. The main thread is separate, because it writes output and its
+/// reader may be slow.
 pub(crate) fn runtime(stderr: Stderr) -> Result<Runtime, Exit> {
     let threads =
         tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
@@ -42,7 +42,7 @@ pub(crate) fn runtime(stderr: Stderr) -> Result<Runtime, Exit> {
     })
 }
 
-/// The workflow, which keeps what it does where somebody wants it.
+/// Builds the workflow, with its database if there is one.
 pub(crate) async fn workflow(
     definition: &Definition,
     db: Option<&Database>,

@@ -1,4 +1,4 @@
-//! A tool call at work.
+//! A tool call that a step makes.
 
 use crate::calls::CallPast;
 use crate::context::StepContext;
@@ -9,7 +9,7 @@ use crate::message::{ToolCall, ToolOutcome};
 use crate::path::StepPath;
 use std::fmt;
 
-/// A tool call of a step, as an execution of its own: see [`StepContext::call`].
+/// A tool call of a step, with a path and a context of its own. See [`StepContext::call`].
 #[derive(Debug)]
 pub struct Call {
     pub(crate) caller: StepPath,
@@ -19,60 +19,60 @@ pub struct Call {
 }
 
 impl Call {
-    /// The address of the call: `order/charge#2`.
+    /// Returns the path of the call, such as `order/charge#2`.
     pub fn path(&self) -> &StepPath {
         self.cx.path()
     }
 
-    /// The call, as the model wants it.
+    /// Returns the call as the model requested it.
     pub fn tool(&self) -> &ToolCall {
         &self.tool
     }
 
-    /// The surroundings of the call, for its tool.
+    /// Returns the context that the tool of this call gets.
     pub fn context(&self) -> &StepContext {
         &self.cx
     }
 
-    /// The state in which the step finds the call.
+    /// Returns the state of the call when its step reached it.
     pub fn past(&self) -> &CallPast {
         &self.past
     }
 
-    /// Begins the call: its beginning is in the journal when this is ready. A call that waited
-    /// goes on with [`Call::go_on`].
+    /// Begins the call. When this returns, the start of the call is in the journal. To resume a
+    /// call that was waiting, use [`Call::go_on`] instead.
     ///
     /// # Errors
-    /// If the journal is lost, or the step has ended.
+    /// Fails if the journal is lost or the step has ended.
     pub async fn begin(&self) -> Result<Begun<'_>, StepError> {
         let begun = self.go_on();
         self.cx.record(EventKind::ToolCallStarted { tool: Box::new(self.tool.clone()) }).await?;
         Ok(begun)
     }
 
-    /// Decides about a call whose outcome is unknown: see [`StepContext::resolve_interrupted`].
+    /// Decides about a call with an unknown outcome. See [`StepContext::resolve_interrupted`].
     ///
     /// # Errors
-    /// With [`ErrorCode::OutcomeUnknown`](crate::ErrorCode::OutcomeUnknown) if the policy is to
-    /// fail, or a person gives up; if the journal is lost.
+    /// Fails with [`ErrorCode::OutcomeUnknown`](crate::ErrorCode::OutcomeUnknown) if the policy is
+    /// to fail or a person gives up. Also fails if the journal is lost.
     pub async fn resolve_interrupted(
         &self,
         policy: OnInterrupted,
         begun: u32,
     ) -> Result<Resolved, StepError> {
-        // The call is not at work: its step asks.
+        // The call itself is not running, so its caller asks.
         self.cx.resolve_at(&self.caller, policy, None, begun).await
     }
 
-    /// Goes on with a call that has begun.
+    /// Resumes a call that has begun.
     pub fn go_on(&self) -> Begun<'_> {
         self.cx.host().call_begins(&self.caller, self.path());
         Begun(self)
     }
 }
 
-/// A tool call that is at work. Its step is taken to do nothing but wait for its calls meanwhile,
-/// so that a run can be left in which all of them wait.
+/// A running tool call. Meanwhile the engine assumes that the step only waits for its calls, so
+/// that it can park a run in which all of them wait.
 #[must_use = "a call is at work as long as this is kept"]
 pub struct Begun<'a>(&'a Call);
 
@@ -80,7 +80,7 @@ impl Begun<'_> {
     /// Records the end of the call.
     ///
     /// # Errors
-    /// If the journal is lost, or the step has ended.
+    /// Fails if the journal is lost or the step has ended.
     pub async fn end(self, outcome: &ToolOutcome) -> Result<(), StepError> {
         let tool = Box::new(outcome.clone());
         let fact = if tool.is_error {
@@ -91,10 +91,10 @@ impl Begun<'_> {
         self.0.cx.record(fact).await
     }
 
-    /// Records that the call has failed in a way that the model cannot mend: the step fails.
+    /// Records that the call failed with an error that the model cannot fix. The step fails too.
     ///
     /// # Errors
-    /// If the journal is lost, or the step has ended.
+    /// Fails if the journal is lost or the step has ended.
     pub async fn fail(self, outcome: ToolOutcome, error: &StepError) -> Result<(), StepError> {
         let (tool, error) = (Box::new(outcome), Some(error.data.clone()));
         self.0.cx.record(EventKind::ToolCallError { tool, error }).await

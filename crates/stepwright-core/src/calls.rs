@@ -1,4 +1,4 @@
-//! The tool calls of a run: which path each call has, and what an earlier life knows of it.
+//! The tool calls of a run: the path of each call, and its state in the journal.
 
 use crate::error::ErrorData;
 use crate::event::{Event, EventKind};
@@ -8,38 +8,39 @@ use crate::requirement::RequirementKind;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
-/// The state of a tool call when its step comes to it.
+/// The state of a tool call when its step reaches it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum CallPast {
-    /// It has not begun.
+    /// The call has not begun.
     New,
-    /// It has ended, in this attempt of its step.
+    /// The call has ended in this attempt of its step.
     Ended(Box<ToolOutcome>),
-    /// It has failed in this attempt, and the step with it.
+    /// The call has failed in this attempt, and the step with it.
     Failed(Box<ErrorData>),
-    /// It had begun and waited for an answer or a moment: it goes on.
+    /// The call had begun and was waiting for an answer or a timer. It resumes.
     Waiting {
-        /// `true` if it is still under way: no later attempt of its step has begun.
+        /// `true` if no later attempt of its step has begun, so the call is still open.
         open: bool,
     },
-    /// It had begun and did not end: its outcome is unknown.
+    /// The call had begun and did not end, so its outcome is unknown.
     Interrupted {
-        /// The number of times that it has begun.
+        /// The number of times that the call has begun.
         begun: u32,
-        /// Whether it has recorded effects of its own: by `once`, or by an agent inside it. Such a
-        /// call can begin again, because what is recorded is not done again.
+        /// `true` if the call has recorded effects of its own, through `once` or an agent inside
+        /// it. Such a call can begin again, because recorded effects are not repeated.
         resumable: bool,
-        /// `true` if it is still under way: no later attempt of its step has begun.
+        /// `true` if no later attempt of its step has begun, so the call is still open.
         open: bool,
     },
 }
 
-/// The tool calls of a run, by path: made of the facts of the run, in order.
+/// The tool calls of a run by path, computed from its facts in order.
 ///
-/// A call is known by its tool and its arguments. A later attempt of a step that makes the same
-/// call finds the same path, and with it what [`StepContext::once`](crate::StepContext::once) has
-/// recorded there; a call with other arguments gets a number of its own.
+/// A call is identified by its tool and its arguments. If a later attempt of a step makes the same
+/// call, it gets the same path, and with it the results that
+/// [`StepContext::once`](crate::StepContext::once) has recorded there. A call with other arguments
+/// gets a new number.
 ///
 /// ```
 /// use serde_json::json;
@@ -57,19 +58,19 @@ pub enum CallPast {
 /// ```
 #[derive(Debug, Default)]
 pub struct Calls {
-    /// The calls of each step, or of each call that makes calls itself.
+    /// The calls that each caller has made. A caller is a step, or a call that makes calls.
     made: FxHashMap<StepPath, FxHashMap<String, Made>>,
     known: FxHashMap<StepPath, Known>,
-    /// The requirements that are open inside calls.
+    /// The pending requests inside calls: their ids, and the paths that wait for them.
     waits: Vec<(Arc<str>, StepPath)>,
 }
 
-/// The calls of one tool that a step makes.
+/// The calls of one tool by one caller.
 #[derive(Debug, Default)]
 struct Made {
     calls: Vec<MadeCall>,
     numbers: FxHashSet<u32>,
-    /// The number of them that the current attempt has made.
+    /// The number of these calls that the current attempt has made.
     taken: u32,
 }
 
@@ -91,11 +92,10 @@ impl Made {
         self.taken += u32::from(taken);
     }
 
-    /// The number of the next call.
+    /// Returns the number of the next call.
     fn next(&mut self, call: &ToolCall) -> u32 {
         if self.calls.len() > self.taken as usize {
-            // Of several that are the same, the one that the model calls the same; or else the
-            // first.
+            // Among equal calls, prefer the one with the model's call id, then the first.
             let same = self.calls.iter_mut();
             let same = same.filter(|made| !made.taken && made.arguments == call.arguments);
             if let Some(made) = same.min_by_key(|made| (made.id != call.id, made.number)) {
@@ -116,19 +116,19 @@ impl Made {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about a call")]
 struct Known {
     begun: u32,
-    /// Its end, in this attempt.
+    /// The end of the call in this attempt.
     ended: Option<CallPast>,
-    /// It begun and did not end, or ended without a known outcome.
+    /// `true` if the call began and did not end, or ended with an unknown outcome.
     unknown: bool,
-    /// It waited when its process, or its attempt, left it.
+    /// `true` if the call was waiting when its process stopped or its attempt ended.
     waiting: bool,
-    /// It begun in this attempt, and has not ended.
+    /// `true` if the call began in this attempt and has not ended.
     open: bool,
     resumable: bool,
 }
 
 impl Calls {
-    /// The calls of an earlier life of the run.
+    /// Computes the calls from the journal of a run that another process has left.
     pub fn of(past: &[Event]) -> Self {
         let mut calls = Self::default();
         for event in past {
@@ -138,14 +138,14 @@ impl Calls {
         calls
     }
 
-    /// The process that drove the run is gone: a call that waits goes on, and no other.
+    /// Marks the calls that were waiting when the driver stopped. Only these resume.
     fn leave(&mut self) {
         for (path, known) in &mut self.known {
             known.waiting = self.waits.iter().any(|(_, at)| path.contains(at));
         }
     }
 
-    /// Takes in a fact.
+    /// Applies a fact.
     pub fn apply(&mut self, fact: &Event) {
         use EventKind as E;
         match &fact.kind {
@@ -196,7 +196,8 @@ impl Calls {
                         RequirementKind::ToolConfirmation { tool } if is_call(&at) => {
                             self.make(&at, tool);
                         }
-                        // The call does not wait: it is asked about. Its caller waits.
+                        // A question about an interrupted call does not make the call wait, but its
+                        // caller.
                         RequirementKind::Interrupted { .. }
                             if requirement
                                 .id
@@ -219,7 +220,7 @@ impl Calls {
         }
     }
 
-    /// Another attempt begins: it makes its calls anew.
+    /// Resets the calls of `step`, because its next attempt makes them again.
     fn begin_again(&mut self, step: &StepPath) {
         for (_, made) in self.made.iter_mut().filter(|(at, _)| step.contains(at)) {
             for made in made.values_mut() {
@@ -233,7 +234,7 @@ impl Calls {
         }
     }
 
-    /// A call that an earlier life, or an earlier attempt, has made.
+    /// Adds a call that the journal knows of and the current attempt has not made yet.
     fn make(&mut self, path: &StepPath, call: &ToolCall) {
         let (Some(caller), Some(number)) = (path.caller(), path.number()) else { return };
         let made = self.made.entry(caller).or_default();
@@ -243,8 +244,8 @@ impl Calls {
         }
     }
 
-    /// The path of the next call that the step, or the call, at `caller` makes; and its state.
-    /// Calls must be made in the order in which the model wants them.
+    /// Returns the path and the state of the next call by the step, or by the call, at `caller`. A
+    /// caller must pass its calls in the order in which the model requested them.
     pub fn call(&mut self, caller: &StepPath, call: &ToolCall) -> (StepPath, CallPast) {
         let name = call_name(&call.name);
         let made = self.made.entry(caller.clone()).or_default();
@@ -266,12 +267,12 @@ impl Calls {
     }
 }
 
-/// `true` if a question is about a whole call, and not about one effect of it.
+/// Returns `true` if a question is about a whole call, not about one of its effects.
 fn is_about_call(id: &str) -> bool {
     id.starts_with("!interrupted")
 }
 
-/// `true` if a tool call stands at this path. The last segment of a step's path has no number.
+/// Returns `true` if the path ends in a number. That of a tool call does, that of a step does not.
 pub(crate) fn is_call(path: &StepPath) -> bool {
     path.number().is_some()
 }
@@ -339,7 +340,7 @@ mod tests {
         calls.apply(&retrying());
         let interrupted = CallPast::Interrupted { begun: 1, resumable: false, open: false };
         assert_eq!(calls.call(&step, &call("a", 5)).1, interrupted);
-        // One that ended is simply made again.
+        // A call that ended is made again.
         let mut calls = Calls::of(&[
             started("s/pay#1", call("a", 5)),
             {

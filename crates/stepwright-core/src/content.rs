@@ -1,4 +1,4 @@
-//! What flows from step to step.
+//! The content that steps pass to each other.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// A text, or a JSON value. Cheap to clone.
 ///
-/// A JSON string and a text are the same thing. `null` means that there is nothing.
+/// A JSON string and a text are the same content. `null` means that there is no content.
 ///
 /// ```
 /// use stepwright_core::Content;
@@ -24,11 +24,11 @@ use std::sync::Arc;
 pub enum Content {
     /// Plain text.
     Text(Arc<str>),
-    /// Any other JSON value. Never a string: that is `Text`.
+    /// Any JSON value except a string, which is always `Text`.
     Json(Arc<Value>),
 }
 
-/// A typed value, into a function and out of it: JSON on the way.
+/// A typed value as the input or the output of a function. It travels as JSON.
 ///
 /// ```
 /// use stepwright_core::Json;
@@ -40,12 +40,12 @@ pub enum Content {
 pub struct Json<T>(pub T);
 
 impl Content {
-    /// The content of a serializable value.
+    /// Serializes a value as content.
     pub fn json(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
         serde_json::to_value(value).map(Self::from)
     }
 
-    /// The text itself, or the value as compact JSON; empty for `null`.
+    /// Returns the text, or the value as compact JSON. `null` gives an empty string.
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
@@ -54,7 +54,7 @@ impl Content {
         }
     }
 
-    /// The text as shown to a language model or a person: objects are indented JSON.
+    /// Returns the text for a language model or a person. Objects and arrays are indented JSON.
     pub fn pretty(&self) -> Cow<'_, str> {
         match self {
             Self::Json(value) if value.is_object() || value.is_array() => {
@@ -64,7 +64,7 @@ impl Content {
         }
     }
 
-    /// The content as a JSON value.
+    /// Returns the content as a JSON value.
     pub fn to_value(&self) -> Value {
         match self {
             Self::Text(text) => Value::String((**text).to_owned()),
@@ -72,8 +72,8 @@ impl Content {
         }
     }
 
-    /// The content as a Rust value. A text that holds JSON is read as that JSON when the text
-    /// itself does not fit.
+    /// Parses the content as a `T`. A text is tried as a JSON string first, then as a JSON
+    /// document.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         match self {
             Self::Json(value) => T::deserialize(&**value),
@@ -82,7 +82,7 @@ impl Content {
         }
     }
 
-    /// A member of an object.
+    /// Returns a member of a JSON object.
     pub fn field(&self, name: &str) -> Option<Self> {
         match self {
             Self::Json(value) => value.get(name).cloned().map(Self::from),
@@ -90,7 +90,7 @@ impl Content {
         }
     }
 
-    /// Whether there is nothing: `null`, or a text without a letter.
+    /// Returns `true` for `null` and for an empty text.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Text(text) => text.is_empty(),
@@ -98,7 +98,8 @@ impl Content {
         }
     }
 
-    /// What kind of content this is, in Agno's words: `str`, or `json`; `none` for nothing.
+    /// Returns the name that Agno uses for the type of this content: `str`, `json`, or `none` for
+    /// `null`.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Text(_) => "str",

@@ -1,4 +1,4 @@
-//! The surroundings of a running step: what it may ask of the engine.
+//! The context of a running step: its access to the engine.
 
 use crate::BoxFuture;
 use crate::call::Call;
@@ -24,96 +24,96 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Which run it is: the same for all of its steps.
+/// The identity of a run, the same for all of its steps.
 #[derive(Clone, Debug)]
 pub struct RunInfo {
-    /// The run.
+    /// The id of the run.
     pub run_id: RunId,
-    /// Its session.
+    /// The id of its session.
     pub session_id: SessionId,
     /// The user who owns the session.
     pub user_id: Option<UserId>,
-    /// The workflow.
+    /// The id of the workflow.
     pub workflow_id: WorkflowId,
-    /// What the workflow is called.
+    /// The name of the workflow.
     pub workflow_name: Arc<str>,
-    /// Whether prompts, calls and decisions are logged in detail.
+    /// `true` if prompts, calls and decisions are logged in detail.
     pub debug: bool,
 }
 
-/// What a running step may ask of the engine.
+/// The engine as a running step sees it.
 pub trait StepHost: Send + Sync {
-    /// Shows a delta. It passes by and is not remembered.
+    /// Sends a delta to the readers of the run. Deltas are not stored.
     fn emit(&self, step: &StepPath, delta: EventKind);
 
-    /// Appends a fact. When it is ready, the fact is in the journal.
+    /// Appends a fact. When the future completes, the fact is in the journal.
     fn record<'a>(
         &'a self,
         step: &'a StepPath,
         fact: EventKind,
     ) -> BoxFuture<'a, Result<(), StepError>>;
 
-    /// Notes that the step is alive where it shows nothing: see
-    /// [`StepContext::keep_alive`].
+    /// Resets the idle timeout of the step without an event. See [`StepContext::keep_alive`].
     fn keep_alive(&self, _: &StepPath) {}
 
-    /// The facts that the current attempt of this step recorded before a crash, in order.
+    /// Returns the facts that the current attempt of this step recorded before a crash, in order.
     fn past(&self, step: &StepPath) -> Vec<Event>;
 
-    /// What the last runs of this session were given and gave, at most `runs` of them, the oldest
-    /// first: those that had ended when this run began, or of those only the completed ones.
+    /// Returns the inputs and outputs of the last runs of this session, at most `runs` of them,
+    /// oldest first. Only runs that had ended when this run began count. `completed_only` leaves
+    /// out those that failed or were cancelled.
     fn history(
         &self,
         runs: u32,
         completed_only: bool,
     ) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>>;
 
-    /// Asks for something, and waits for the answer; or recalls it. While a step waits, nothing
-    /// else in it goes on: its future may be dropped, and the step begun again when the answer is
-    /// there.
+    /// Makes a pending request and waits for its answer, or returns the answer from the journal.
+    /// The step can do nothing else while it waits: the engine may drop its future, and begin the
+    /// step again when the answer arrives.
     ///
     /// # Errors
-    /// If nobody answers in time, and that is to fail.
+    /// Fails if no answer arrives in time and the request has no default.
     fn ask<'a>(
         &'a self,
         step: &'a StepPath,
         requirement: Requirement,
     ) -> BoxFuture<'a, Result<Answer, StepError>>;
 
-    /// What came of something that this step has done once, in this attempt or an earlier one.
+    /// Returns the recorded result of the effect `key` of this step, from any attempt.
     fn recorded(&self, step: &StepPath, key: &str) -> Option<Value>;
 
-    /// How often the effect `key` of this step has begun, if it did not end the last time.
+    /// Returns how many times the effect `key` of this step has begun, if it did not end the last
+    /// time.
     fn effect_interrupted(&self, _step: &StepPath, _key: &str) -> Option<u32> {
         None
     }
 
-    /// The path of the next tool call that this step makes, and its state: see
-    /// [`Calls`].
+    /// Returns the path and the state of the next tool call of this step. See [`Calls`].
     fn call(&self, step: &StepPath, tool: &ToolCall) -> (StepPath, CallPast);
 
-    /// The call at `call` is at work, and `step` does nothing but wait for its calls.
+    /// Notes that the call at `call` is running, and that `step` only waits for its calls.
     fn call_begins(&self, _step: &StepPath, _call: &StepPath) {}
 
-    /// The call at `call` is not at work any more.
+    /// Notes that the call at `call` is no longer running.
     fn call_ends(&self, _step: &StepPath, _call: &StepPath) {}
 
-    /// Whether this step waits for an answer or a moment, and does nothing else.
+    /// Returns `true` if this step only waits for an answer or a timer.
     fn is_waiting(&self, _: &StepPath) -> bool {
         false
     }
 
-    /// Which run it is.
+    /// Returns the identity of the run.
     fn run(&self) -> &RunInfo;
 
-    /// Time, identity and chance.
+    /// Returns the clock and the sources of ids and randomness.
     fn world(&self) -> &World;
 
-    /// Is cancelled when the run is.
+    /// Returns a token that is cancelled together with the run.
     fn cancelled(&self) -> &CancellationToken;
 }
 
-/// The surroundings of a running step. Cheap to clone.
+/// The context of a running step. Cheap to clone.
 ///
 /// ```
 /// use futures_util::FutureExt as _;
@@ -135,12 +135,14 @@ pub struct StepContext {
 }
 
 impl StepContext {
-    /// The context of one attempt, counted from 1, of the step at `path`. The engine makes these.
+    /// Creates the context of an attempt of the step at `path`. Attempts count from 1. Only the
+    /// engine needs this.
     pub fn new(path: StepPath, attempt: u32, host: Arc<dyn StepHost>) -> Self {
         Self { path, attempt, host }
     }
 
-    /// A context without an engine, for tests of executors: what is emitted goes nowhere.
+    /// Creates a context without an engine, for tests of executors. Events that it emits are
+    /// dropped.
     pub fn detached(step: &str) -> Self {
         let run = RunInfo {
             run_id: RunId::new("detached").expect("a valid identifier"),
@@ -158,7 +160,7 @@ impl StepContext {
         )
     }
 
-    /// The address of the step, or of the tool call: `order/charge#2`.
+    /// Returns the path of the step, or of the tool call, such as `order/charge#2`.
     pub fn path(&self) -> &StepPath {
         &self.path
     }
@@ -167,30 +169,29 @@ impl StepContext {
         &*self.host
     }
 
-    /// Which attempt this is, from 1.
+    /// Returns the number of this attempt, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// Which run it is.
+    /// Returns the identity of the run.
     pub fn run(&self) -> &RunInfo {
         self.host.run()
     }
 
-    /// The key of the effect of this step, or of this tool call: made of the run and the path, and
-    /// the same for every attempt and after a crash. Hand it to a service that recognises a
-    /// repeated request.
+    /// Returns the idempotency key of this step or tool call. It consists of the run and the path,
+    /// so it is the same in every attempt and after a crash. Pass it to a service that recognises
+    /// repeated requests.
     ///
-    /// A step or a tool call that has more than one effect needs one key for each:
-    /// [`StepContext::idempotency_key_for`].
+    /// Give each effect its own key with [`StepContext::idempotency_key_for`] if there are several.
     pub fn idempotency_key(&self) -> String {
-        // A colon in the name of a run would make the end of it uncertain.
+        // A colon in the run's id would make the key ambiguous.
         let run = self.run().run_id.as_str().replace('%', "%25").replace(':', "%3A");
         format!("{run}:{}", self.path)
     }
 
-    /// The key of one of several effects of this step, or of this tool call: made of the run, the
-    /// path and `name`, and the same for every attempt.
+    /// Returns the idempotency key of one of several effects of this step or tool call. It consists
+    /// of the run, the path and `name`, and is the same in every attempt.
     ///
     /// ```
     /// # use stepwright_core::StepContext;
@@ -200,25 +201,24 @@ impl StepContext {
     /// assert_eq!(cx.attempt_key(), "detached:Order##1");
     /// ```
     pub fn idempotency_key_for(&self, name: &str) -> String {
-        // No path has two slashes in a row.
+        // No path contains two slashes in a row, so the key is unambiguous.
         format!("{}//{name}", self.idempotency_key())
     }
 
-    /// The key of this attempt: made of the run, the path and the number of the attempt. Two
-    /// attempts
-    /// of a step have different keys, so it does not protect an effect from being repeated: that is
-    /// what [`StepContext::idempotency_key`] is for.
+    /// Returns the key of this attempt: the run, the path and the attempt's number. Each attempt
+    /// has a different key, so it does not protect an effect from being repeated. Use
+    /// [`StepContext::idempotency_key`] for that.
     pub fn attempt_key(&self) -> String {
         format!("{}##{}", self.idempotency_key(), self.attempt)
     }
 
-    /// Shows text while the step works: a piece of its answer.
+    /// Emits a piece of the step's answer while the step works.
     pub fn emit(&self, text: impl Into<Arc<str>>) {
         self.host.emit(&self.path, EventKind::RunContent { content: text.into() });
     }
 
-    /// Shows how far the step has come, from 0 for nothing to 1 for all of it, and what it does.
-    /// A fraction outside of that is moved to its end; one that is no number is left out.
+    /// Reports the progress of the step, from 0 to 1, and its current activity. A fraction outside
+    /// of that range is clamped; NaN is left out.
     ///
     /// ```
     /// # use stepwright_core::StepContext;
@@ -231,69 +231,70 @@ impl StepContext {
         self.host.emit(&self.path, EventKind::StepProgress { content, progress });
     }
 
-    /// Shows what the step is doing, where it is not known how much of it there is.
+    /// Reports the current activity of the step, when its progress is unknown.
     pub fn note(&self, content: impl Into<Content>) {
         let content = content.into();
         self.host.emit(&self.path, EventKind::StepProgress { content, progress: None });
     }
 
-    /// Resets the idle clock of the step without showing anything: for work that goes on and has
-    /// nothing to say. What is shown or recorded resets it, too.
+    /// Resets the idle timeout of the step without an event, for long work that has nothing to
+    /// report. Emitted and recorded events reset it too.
     pub fn keep_alive(&self) {
         self.host.keep_alive(&self.path);
     }
 
-    /// Shows an event of your own.
+    /// Emits a custom event.
     pub fn custom(&self, name: impl Into<Arc<str>>, data: Value) {
         self.host.emit(&self.path, EventKind::CustomEvent { name: name.into(), data });
     }
 
-    /// Shows any delta: for executors such as agents.
+    /// Emits any delta. For executors such as agents.
     pub fn emit_event(&self, delta: EventKind) {
         self.host.emit(&self.path, delta);
     }
 
-    /// Appends a fact: for executors such as agents, which take up their work where it ended.
+    /// Appends a fact. For executors, such as agents, that resume their work from the journal.
     ///
     /// # Errors
-    /// If the journal is lost. Stop at once then: whatever is done more will be done again.
+    /// Fails if the journal is lost. Stop at once then: all further work will be repeated.
     pub async fn record(&self, fact: EventKind) -> Result<(), StepError> {
         self.host.record(&self.path, fact).await
     }
 
-    /// The facts that this attempt recorded before a crash, in order.
+    /// Returns the facts that this attempt recorded before a crash, in order.
     pub fn past(&self) -> Vec<Event> {
         self.host.past(&self.path)
     }
 
-    /// What the last runs of this session were given and gave, at most `runs` of them and
-    /// [`HISTORY_RUNS_MAX`](crate::session::HISTORY_RUNS_MAX), the oldest first: those that had
-    /// ended when this run began, so that a run that is resumed sees the same ones.
-    /// [`Exchange::status`] tells those that failed or were cancelled.
+    /// Returns the inputs and outputs of the last runs of this session, oldest first. There are at
+    /// most `runs` of them, and at most [`HISTORY_RUNS_MAX`](crate::session::HISTORY_RUNS_MAX).
+    /// Only runs that had ended when this run began count, so a resumed run sees the same ones.
+    /// [`Exchange::status`] shows which of them failed or were cancelled.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// Fails if the store cannot be read.
     #[doc(alias = "get_workflow_history")]
     pub async fn history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
         self.host.history(runs, false).await
     }
 
-    /// As [`StepContext::history`], without the runs that failed or were cancelled.
+    /// Like [`StepContext::history`], without the runs that failed or were cancelled.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// Fails if the store cannot be read.
     pub async fn completed_history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
         self.host.history(runs, true).await
     }
 
-    /// Does something once, however often this step is tried or taken up again: what came of it is
-    /// in the journal before this gives it, and is given from there afterwards. A failure is not
-    /// recorded, and is tried again. Inside a tool call, `key` is one of that call.
+    /// Runs `work` once, even if this step is retried or resumed. The result is in the journal
+    /// before the caller gets it; later attempts get it from there. A failure is not recorded, so
+    /// the next attempt runs `work` again. Inside a tool call, `key` belongs to that call.
     ///
-    /// Between the end of `work` and its being recorded the process may die, and the next attempt
-    /// then does it again: at least once. To narrow this, hand the key of the effect to a service
-    /// that recognises a repeated request ([`StepContext::idempotency_key`]), ask the service first
-    /// ([`Once::reconcile`]), or ask a person ([`Once::on_interrupted`]).
+    /// The process may die after `work` has ended and before its result is recorded. Then the next
+    /// attempt runs `work` again, so the guarantee is at least once. To narrow it, pass the key of
+    /// the effect to a service that recognises repeated requests
+    /// ([`StepContext::idempotency_key`]), query the service first ([`Once::reconcile`]), or ask a
+    /// person ([`Once::on_interrupted`]).
     ///
     /// ```
     /// # use futures_util::FutureExt as _;
@@ -309,8 +310,9 @@ impl StepContext {
     /// ```
     ///
     /// # Errors
-    /// When awaited: that of `work`; if what was recorded is no `T`; if the journal is lost; if the
-    /// outcome of an earlier attempt is unknown, and the policy is to fail.
+    /// When awaited, fails with the error from `work`, if the recorded value is not a `T`, or if
+    /// the journal is lost. Also fails if the outcome of an earlier attempt is unknown and the
+    /// policy is to fail.
     pub fn once<T, E, W>(&self, key: &str, work: W) -> Once<'_, T, W>
     where
         T: Serialize + DeserializeOwned,
@@ -328,8 +330,9 @@ impl StepContext {
         self.host.effect_interrupted(&self.path, key)
     }
 
-    /// The next tool call of this step, as an execution of its own. A model's calls must be handed
-    /// over in the order in which it wants them: for executors such as agents.
+    /// Returns the next tool call of this step, with a path and a context of its own. The calls of
+    /// a model must be passed in the order in which it requested them. For executors such as
+    /// agents.
     ///
     /// ```
     /// # use futures_util::FutureExt as _;
@@ -356,12 +359,12 @@ impl StepContext {
         Call { caller: self.path.clone(), cx, tool: tool.clone(), past }
     }
 
-    /// Decides about an effect whose outcome is unknown: this step, this tool call, or what it
-    /// calls `key`. It has begun `begun` times.
+    /// Decides about an effect with an unknown outcome: the one that `key` names, or else this
+    /// whole step or tool call. `begun` is the number of times that it has begun.
     ///
     /// # Errors
-    /// With [`ErrorCode::OutcomeUnknown`] if the policy is to fail, or a person gives up; if the
-    /// journal is lost.
+    /// Fails with [`ErrorCode::OutcomeUnknown`] if the policy is to fail or a person gives up. Also
+    /// fails if the journal is lost.
     pub async fn resolve_interrupted(
         &self,
         policy: OnInterrupted,
@@ -416,11 +419,11 @@ impl StepContext {
         }
     }
 
-    /// Waits for somebody to say something: whoever continues the run. The run may pause for as
-    /// long as it takes, and cost nothing meanwhile; then this step begins again, and what it does
-    /// before the wait is done again unless it is done with [`StepContext::once`].
+    /// Makes a pending request, and waits until a caller of the run answers it. Meanwhile the run
+    /// may pause for any length of time, and uses no resources. Then this step begins again, and
+    /// repeats everything before the wait that is not inside [`StepContext::once`].
     ///
-    /// `name` tells the waits of a step apart.
+    /// `name` distinguishes several waits of one step.
     ///
     /// ```no_run
     /// use stepwright_core::{StepContext, StepError};
@@ -432,8 +435,8 @@ impl StepContext {
     /// ```
     ///
     /// # Errors
-    /// When awaited: if it is rejected, if nobody says anything in time, or if what is said is no
-    /// `T`.
+    /// When awaited, fails if the request is rejected, if no answer arrives in time, or if the
+    /// answer is not a `T`.
     pub fn wait<T: DeserializeOwned>(&self, name: &str) -> Wait<T> {
         Wait {
             cx: self.clone(),
@@ -446,11 +449,11 @@ impl StepContext {
         }
     }
 
-    /// Waits for a moment, durably: the run may pause until then, and goes on by itself, in this
-    /// process or another. As of [`StepContext::wait`], the step begins again then.
+    /// Waits durably until `moment`. The run may pause until then, and is resumed by this process
+    /// or another one. As with [`StepContext::wait`], the step then begins again.
     ///
     /// # Errors
-    /// If the journal is lost.
+    /// Fails if the journal is lost.
     pub async fn sleep_until(&self, moment: Timestamp) -> Result<(), StepError> {
         if self.world().now() >= moment {
             return Ok(());
@@ -458,11 +461,11 @@ impl StepContext {
         self.sleep(&moment.0.to_string(), Some(moment)).await
     }
 
-    /// Waits for a while, durably: as [`StepContext::sleep_until`]. The moment is decided once, and
-    /// kept under `name`.
+    /// Waits durably for `duration`, like [`StepContext::sleep_until`]. The end of the wait is
+    /// computed once, and stored under `name`.
     ///
     /// # Errors
-    /// If the journal is lost.
+    /// Fails if the journal is lost.
     pub async fn sleep_for(&self, name: &str, duration: Duration) -> Result<(), StepError> {
         self.sleep(name, Some(self.world().now().plus(duration))).await
     }
@@ -479,32 +482,34 @@ impl StepContext {
         self.ask(requirement).await.map(drop)
     }
 
-    /// Asks for something, and waits for the answer: for executors such as agents.
+    /// Makes a pending request and waits for its answer. For executors such as agents.
     ///
     /// # Errors
-    /// If nobody answers in time, and that is to fail; if the journal is lost.
+    /// Fails if no answer arrives in time and the request has no default. Also fails if the journal
+    /// is lost.
     pub async fn ask(&self, requirement: Requirement) -> Result<Answer, StepError> {
         self.host.ask(&self.path, requirement).await
     }
 
-    /// Time, identity and chance.
+    /// Returns the clock and the sources of ids and randomness.
     pub fn world(&self) -> &World {
         self.host.world()
     }
 
-    /// Whether this step waits for an answer or a moment: time that should not count as its own.
+    /// Returns `true` if this step waits for an answer or a timer. Such time should not count as
+    /// the step's own.
     pub fn is_waiting(&self) -> bool {
         self.host.is_waiting(&self.path)
     }
 
-    /// Whether the run has been cancelled. Async executors need not ask: they are dropped. Blocking
-    /// functions should, now and then.
+    /// Returns `true` if the run has been cancelled. Async executors need not check this, because
+    /// they are dropped. Blocking functions should check it regularly.
     pub fn is_cancelled(&self) -> bool {
         self.host.cancelled().is_cancelled()
     }
 }
 
-/// A wait of a function: see [`StepContext::wait`].
+/// A durable wait of a function. See [`StepContext::wait`].
 ///
 /// ```no_run
 /// use stepwright_core::{StepContext, StepError};
@@ -525,26 +530,26 @@ pub struct Wait<T> {
 }
 
 impl<T> Wait<T> {
-    /// What a person is asked.
+    /// Sets the question for the person who answers.
     pub fn message(mut self, message: impl Into<Arc<str>>) -> Self {
         self.message = message.into();
         self
     }
 
-    /// The JSON Schema of the answer: one that does not fit is refused when it is given. See
-    /// [`form`](crate::form).
+    /// Sets the JSON Schema of the answer. Answers that do not match are refused when they are
+    /// submitted. See [`form`](crate::form).
     pub fn schema(mut self, schema: Value) -> Self {
         self.schema = Some(Arc::new(schema));
         self
     }
 
-    /// How long is waited. Then it fails, unless there is a default.
+    /// Sets the timeout. When it has passed, the wait fails, unless it has a default answer.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// What counts as the answer if nobody gives one in time.
+    /// Sets the answer to use if none arrives in time.
     pub fn default_answer(mut self, value: impl Into<Value>) -> Self {
         self.on_timeout = OnTimeout::Default(Arc::new(value.into()));
         self
@@ -585,7 +590,7 @@ impl<T> fmt::Debug for Wait<T> {
     }
 }
 
-/// The failure of what a person has rejected.
+/// Returns the error of a step that a person has rejected.
 pub fn rejected(feedback: Option<&str>) -> StepError {
     let message = match feedback {
         Some(feedback) => format!("it was rejected: {feedback}"),

@@ -1,4 +1,4 @@
-//! The seam to what sees to it that runs are driven: a task here, a distributed engine elsewhere.
+//! The interface to dispatchers, which drive runs: a local task, or a distributed engine.
 
 use crate::BoxFuture;
 use crate::id::RunId;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How much a worker takes on.
+/// The capacity of a worker.
 ///
 /// ```
 /// use stepwright_core::dispatch::Limits;
@@ -17,18 +17,18 @@ use tokio_util::sync::CancellationToken;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many runs it drives at once; the others wait.
+    /// The maximum number of runs that it drives at once. The others wait.
     pub concurrent_runs: usize,
 }
 
 impl Default for Limits {
-    /// 32 runs at once, as Agno.
+    /// Returns 32 concurrent runs, as in Agno.
     fn default() -> Self {
         Self { concurrent_runs: 32 }
     }
 }
 
-/// How a drive ended.
+/// The result of driving a run.
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,29 +47,29 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Driven {
-    /// The run has ended, well or not.
+    /// The run has ended, successfully or not.
     Done,
-    /// The run waits, for somebody or for a moment. Nothing is held for it.
+    /// The run waits for an answer or a timer, and uses no resources.
     Parked {
-        /// The moment, if it waits for one.
+        /// The time at which its timer ends, if the run waits for one.
         until: Option<Timestamp>,
     },
-    /// Another process drives it.
+    /// Another process drives the run.
     Lost,
-    /// It could not be driven now.
+    /// The run could not be driven now.
     Retry {
-        /// When to try again.
+        /// The time to wait before the next try.
         after: Duration,
     },
 }
 
-/// Drives a run from where its journal ends. Driving is resuming.
+/// Drives a run from the end of its journal. Driving a run is the same as resuming it.
 ///
 /// ```
 /// # use futures_util::FutureExt as _;
 /// use std::sync::Mutex;
 /// use stepwright_core::{BoxFuture, RunId, dispatch::{Drive, Driven}};
-/// /// For tests of a dispatcher: notes which runs it hands over.
+/// /// Records the runs that a dispatcher hands over, for tests of the dispatcher.
 /// #[derive(Default)]
 /// struct Noted(Mutex<Vec<RunId>>);
 /// impl Drive for Noted {
@@ -83,11 +83,11 @@ pub enum Driven {
 /// # assert_eq!(*noted.0.lock().unwrap(), [run]);
 /// ```
 pub trait Drive: Send + Sync {
-    /// Drives `run` until it ends, waits or is lost.
+    /// Drives `run` until it ends, waits, or is lost to another process.
     fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven>;
 }
 
-/// Everything that a distributed engine has to do for us.
+/// A dispatcher: the part of the engine that a distributed system must provide.
 ///
 /// ```
 /// # use stepwright_core::world::VirtualClock;
@@ -95,7 +95,7 @@ pub trait Drive: Send + Sync {
 /// use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits};
 /// use stepwright_core::{BoxFuture, RunId, Timestamp, World};
 /// use tokio_util::sync::CancellationToken;
-/// /// A list in memory, looked at once a second. Drives one run after the other.
+/// /// A list in memory that is polled once a second. Drives one run at a time.
 /// struct List {
 ///     world: World,
 ///     waiting: Mutex<Vec<(Timestamp, RunId)>>,
@@ -155,16 +155,16 @@ pub trait Drive: Send + Sync {
 /// # Ok::<(), DispatchError>(())
 /// ```
 pub trait Dispatcher: Send + Sync {
-    /// Sees to it that `run` is driven on a live worker, at `at` or now: at least once, and again
-    /// after a crash until its drive says [`Driven::Done`] or [`Driven::Parked`]. Waking a run that
-    /// is being driven is harmless.
+    /// Ensures that a live worker drives `run`, at `at` or now. The run is driven at least once,
+    /// and again after a crash until its drive returns [`Driven::Done`] or [`Driven::Parked`].
+    /// Waking a run that is being driven has no effect.
     fn wake<'a>(
         &'a self,
         run: &'a RunId,
         at: Option<Timestamp>,
     ) -> BoxFuture<'a, Result<(), DispatchError>>;
 
-    /// Hands runs to `drive` until `stop` is cancelled.
+    /// Passes runs to `drive` until `stop` is cancelled.
     fn serve(
         self: Arc<Self>,
         drive: Arc<dyn Drive>,
@@ -173,7 +173,7 @@ pub trait Dispatcher: Send + Sync {
     ) -> BoxFuture<'static, Result<(), DispatchError>>;
 }
 
-/// Why a run could not be handed on.
+/// The reason that a run could not be dispatched.
 ///
 /// ```
 /// use std::error::Error as _;
@@ -187,9 +187,9 @@ pub trait Dispatcher: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct DispatchError {
-    /// What was tried.
+    /// The operation that failed.
     pub what: String,
-    /// Why it failed.
+    /// The cause of the failure.
     #[source]
     pub source: Option<Box<dyn StdError + Send + Sync>>,
 }

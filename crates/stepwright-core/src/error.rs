@@ -1,4 +1,4 @@
-//! What went wrong: as data in the journal, and as one error at the rim.
+//! Errors: as data in the journal, and as one error type for callers.
 
 use crate::output::RunOutput;
 use crate::path::StepPath;
@@ -22,18 +22,18 @@ use std::time::Duration;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// The executor gave an error.
+    /// The executor returned an error.
     #[default]
     Failed,
     /// The executor panicked.
     Panicked,
-    /// A step or the run took longer than allowed.
+    /// A step or the run exceeded its timeout.
     TimedOut,
-    /// A step cannot work with what it was given.
+    /// A step cannot use its input.
     BadInput,
     /// The decision of a condition, a loop, a router or a map failed.
     Decision,
-    /// A change of the session state does not fit, or contradicts another.
+    /// A change of the session state is invalid or conflicts with another one.
     State,
     /// A model failed.
     Model,
@@ -41,11 +41,11 @@ pub enum ErrorCode {
     Tool,
     /// A limit was reached.
     Limit,
-    /// A loop made all its turns, and its condition was not met.
+    /// A loop made all its turns and its condition was not met.
     Exhausted,
-    /// A person rejected it, or nobody answered in time.
+    /// A person rejected it, or no answer arrived in time.
     Rejected,
-    /// An effect had begun and did not end: it may have happened, or not.
+    /// An effect began and did not end, so it may or may not have happened.
     OutcomeUnknown,
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// A failure as data: what the journal keeps and events show.
+/// A failure as data, as the journal stores it and events show it.
 ///
 /// ```
 /// use stepwright_core::{ErrorCode, ErrorData};
@@ -80,19 +80,19 @@ impl fmt::Display for ErrorCode {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorData {
-    /// Its class.
+    /// The class of the failure.
     pub code: ErrorCode,
-    /// What happened: a fragment without a full stop.
+    /// The message: a fragment without a full stop.
     pub message: String,
-    /// Whether trying again may help.
+    /// `true` if a retry may help.
     pub retryable: bool,
-    /// What caused it, the nearest first.
+    /// The causes, the nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
-    /// How long to wait before trying again, in milliseconds, if somebody said.
+    /// The time to wait before the next try, in milliseconds, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// What to do about it.
+    /// A hint at what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -103,7 +103,7 @@ impl fmt::Display for ErrorData {
     }
 }
 
-/// Why a step failed. Made from any error, and retryable unless it says otherwise.
+/// The error of a failed step. Any error converts to it, and is retryable by default.
 ///
 /// ```
 /// use stepwright_core::StepError;
@@ -119,34 +119,34 @@ pub struct StepError {
 }
 
 impl StepError {
-    /// A failure that may go away by itself: a step with retries tries again.
+    /// Creates a retryable error. A step with retries tries again.
     pub fn new(message: impl Into<String>) -> Self {
         let message = message.into();
         Self { data: Box::new(ErrorData { message, retryable: true, ..ErrorData::default() }) }
     }
 
-    /// A failure that will not go away by itself: it is not retried.
+    /// Creates an error that is not retried.
     pub fn terminal(message: impl Into<String>) -> Self {
         let mut error = Self::new(message);
         error.data.retryable = false;
         error
     }
 
-    /// Says what class of failure it is.
+    /// Sets the class of the failure.
     #[must_use]
     pub fn with_code(mut self, code: ErrorCode) -> Self {
         self.data.code = code;
         self
     }
 
-    /// Says what to do about it.
+    /// Sets a hint at what to do.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.data.hint = Some(hint.into());
         self
     }
 
-    /// Says how long to wait before trying again. Overrides a shorter backoff.
+    /// Sets the time to wait before the next try. Overrides a shorter backoff.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.data.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
@@ -173,7 +173,7 @@ impl fmt::Display for StepError {
     }
 }
 
-/// What kind of [`Error`] it is: what a caller can tell apart.
+/// The kind of an [`Error`], for callers that handle kinds differently.
 ///
 /// ```
 /// use stepwright_core::{Error, ErrorKind};
@@ -189,24 +189,24 @@ impl fmt::Display for StepError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The definition of a workflow has mistakes.
+    /// The definition of a workflow is invalid.
     Definition,
-    /// A call was made with something that cannot be right: an empty identifier, an input that does
-    /// not fit the schema.
+    /// An argument is invalid, such as an empty identifier or an input that does not match the
+    /// schema.
     Usage,
     /// A step failed, and so did its run.
     Run,
     /// The run was cancelled.
     Cancelled,
-    /// There is no such run, or no such session of this user.
+    /// The run does not exist, or this user has no such session.
     NotFound,
     /// The store failed, or another process drives this run.
     Store,
 }
 
-/// Why a workflow could not be built, run or looked up.
+/// An error from building, running or looking up a workflow.
 ///
-/// A failed run is an error that still carries what was done: see [`Error::output`].
+/// The error of a failed run still carries the partial result: see [`Error::output`].
 ///
 /// ```
 /// use stepwright_core::{Error, ErrorKind};
@@ -229,7 +229,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of this kind.
+    /// Creates an error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -242,33 +242,33 @@ impl Error {
         }))
     }
 
-    /// A call that cannot be right.
+    /// Creates an error about an invalid argument.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Usage, message)
     }
 
-    /// Says what to do about it.
+    /// Sets a hint at what to do.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// Says which step it is about.
+    /// Sets the step that failed.
     #[must_use]
     pub fn with_step(mut self, step: StepPath) -> Self {
         self.0.step = Some(step);
         self
     }
 
-    /// Says what caused it.
+    /// Sets the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// The error of a run that ended as `output` says, which is anything but completed.
+    /// Creates the error of a run that ended with any status but completed.
     pub fn of_run(output: RunOutput) -> Self {
         use crate::output::RunStatus;
         let mut error = match (&output.error, output.status) {
@@ -290,7 +290,7 @@ impl Error {
         error
     }
 
-    /// The error of a store, which somebody else may hold too.
+    /// Converts an error of a store. Borrows it, because it may be shared.
     pub fn from_store(error: &StoreError) -> Self {
         let kind = match error {
             StoreError::NotFound(_) => ErrorKind::NotFound,
@@ -307,39 +307,39 @@ impl Error {
         made
     }
 
-    /// Says what was done before.
+    /// Sets the partial result of the run.
     #[must_use]
     pub fn with_output(mut self, output: RunOutput) -> Self {
         self.0.output = Some(Box::new(output));
         self
     }
 
-    /// What kind it is.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Which step it is about, if any.
+    /// Returns the step that failed, if the error belongs to one.
     pub fn step(&self) -> Option<&StepPath> {
         self.0.step.as_ref()
     }
 
-    /// What to do about it, if anything is known.
+    /// Returns the hint at what to do, if there is one.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// What was done before the run failed or was cancelled.
+    /// Returns the partial result of a run that failed or was cancelled.
     pub fn output(&self) -> Option<&RunOutput> {
         self.0.output.as_deref()
     }
 
-    /// What was done before the run failed or was cancelled.
+    /// Returns the partial result of a run that failed or was cancelled.
     pub fn into_output(self) -> Option<RunOutput> {
         self.0.output.map(|output| *output)
     }
 
-    /// Everything that is known, over several lines, for a terminal or a log.
+    /// Returns the error with its causes and its hint on several lines, for a terminal or a log.
     ///
     /// ```text
     /// error: step `Facts/web` failed: connection lost
@@ -382,7 +382,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What `fn main() -> Result<(), Error>` prints.
+        // `fn main() -> Result<(), Error>` prints this.
         f.write_str(self.report().strip_prefix("error: ").unwrap_or_default())
     }
 }

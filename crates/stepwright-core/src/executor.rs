@@ -1,4 +1,4 @@
-//! The seam to what carries out a step: agents, teams, functions.
+//! The interface to executors, which carry out steps: agents, teams and functions.
 
 use crate::BoxFuture;
 use crate::content::Content;
@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-/// What carries out a step.
+/// The type of an executor.
 ///
 /// ```
 /// use stepwright_core::{EventKind, executor::ExecutorType};
@@ -40,7 +40,7 @@ pub enum ExecutorType {
     Workflow,
 }
 
-/// Carries out a step. Agents and functions are executors, and so is whatever you write.
+/// An executor carries out a step. Agents and functions are executors, and you can write your own.
 ///
 /// ```
 /// use stepwright_core::{Executor, StepContext, StepError, StepInput, StepOutput};
@@ -60,41 +60,40 @@ pub enum ExecutorType {
     note = "implement `Executor`, or pass an `Agent` or an `async fn`"
 )]
 pub trait Executor: Send + Sync + 'static {
-    /// What it is called. A step that is given no name of its own takes this one.
+    /// Returns the name of the executor, which is also the default name of its step.
     fn name(&self) -> &str;
 
-    /// What kind of executor it is.
+    /// Returns the type of the executor.
     fn executor_type(&self) -> ExecutorType {
         ExecutorType::Function
     }
 
-    /// Returns the texts and settings that decide what it does, so that a run is not taken up
-    /// with others than it began with. It is asked once, when a workflow is built. Empty by
-    /// default: what a function does cannot be told, and its step may
-    /// have a version instead.
+    /// Returns the texts and settings that determine the executor's behaviour, so that a run is not
+    /// resumed with different ones. Called once, when the workflow is built. Empty by default,
+    /// because the engine cannot inspect a function; its step may have a version instead.
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::default()
     }
 
-    /// The policy for an execution whose outcome is unknown, unless the step, something around it
-    /// or the workflow has one. An executor that acts on the outside, and has no key by which the
-    /// outside knows a repeated request, says [`OnInterrupted::Ask`].
+    /// Returns the policy for an interrupted execution, unless the step, a container around it or
+    /// the workflow sets one. Return [`OnInterrupted::Ask`] if the executor has outside effects and
+    /// no idempotency key for them.
     ///
-    /// It concerns executions that a dead process left behind, attempts that time out where a retry
-    /// would follow, and failures with the code
+    /// The policy applies to executions that a crashed process left behind, to attempts that time
+    /// out and would be retried, and to failures with the code
     /// [`OutcomeUnknown`](crate::ErrorCode::OutcomeUnknown).
     fn on_interrupted(&self) -> OnInterrupted {
         OnInterrupted::Retry
     }
 
-    /// `true` if it may ask a person, so that its run must be stored.
+    /// Returns `true` if the executor may ask a person, which requires that its run is stored.
     fn asks(&self) -> bool {
         false
     }
 
-    /// Carries out one attempt. Dropping the future cancels it. It may run again after a crash, or
-    /// after an error that is retryable; [`StepContext::idempotency_key`] is the same for all
-    /// attempts, and [`StepContext::attempt_key`] tells them apart.
+    /// Carries out one attempt. Dropping the future cancels it. The engine calls this again after a
+    /// crash or a retryable error. [`StepContext::idempotency_key`] is the same for all attempts;
+    /// [`StepContext::attempt_key`] is different for each.
     fn execute(
         &self,
         input: StepInput,
@@ -140,7 +139,7 @@ impl<E: Executor> Erased for E {
     }
 }
 
-/// Any executor, behind a cheap handle.
+/// A type-erased executor that is cheap to clone.
 ///
 /// ```
 /// use futures_util::FutureExt as _;
@@ -172,37 +171,37 @@ impl<E: Executor> Erased for E {
 pub struct AnyExecutor(Arc<dyn Erased>);
 
 impl AnyExecutor {
-    /// Puts an executor behind a handle.
+    /// Erases the type of an executor.
     pub fn new(executor: impl Executor) -> Self {
         Self(Arc::new(executor))
     }
 
-    /// What it is called.
+    /// Returns the name of the executor.
     pub fn name(&self) -> &str {
         self.0.name()
     }
 
-    /// What kind of executor it is.
+    /// Returns the type of the executor.
     pub fn executor_type(&self) -> ExecutorType {
         self.0.executor_type()
     }
 
-    /// Returns what decides what it does: see [`Executor::fingerprint`].
+    /// Returns the texts and settings that determine its behaviour. See [`Executor::fingerprint`].
     pub fn fingerprint(&self) -> Fingerprint {
         self.0.fingerprint()
     }
 
-    /// The policy for an execution whose outcome is unknown: see [`Executor::on_interrupted`].
+    /// Returns the policy for an interrupted execution. See [`Executor::on_interrupted`].
     pub fn on_interrupted(&self) -> OnInterrupted {
         self.0.on_interrupted()
     }
 
-    /// `true` if it may ask a person: see [`Executor::asks`].
+    /// Returns `true` if the executor may ask a person. See [`Executor::asks`].
     pub fn asks(&self) -> bool {
         self.0.asks()
     }
 
-    /// Carries out one attempt: see [`Executor::execute`].
+    /// Carries out one attempt. See [`Executor::execute`].
     pub fn execute(
         &self,
         input: StepInput,
@@ -218,20 +217,20 @@ impl fmt::Debug for AnyExecutor {
     }
 }
 
-/// What a run was given, the same for all of its steps.
+/// The input of a run, the same for all of its steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunInput {
-    /// What the run is about.
+    /// The main content.
     pub content: Content,
-    /// Images, videos, sounds and files that came with it.
+    /// Images, videos, audio and files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media: Vec<Media>,
-    /// Anything else that steps may want to know.
+    /// Additional data for the steps.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub additional_data: Map<String, Value>,
 }
 
-/// What a step is given. Cheap to clone.
+/// The input of a step. Cheap to clone.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -245,31 +244,32 @@ pub struct RunInput {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct StepInput {
-    /// What the run was given.
+    /// The input of the run.
     pub run: Arc<RunInput>,
-    /// What the step before gave; `None` for the first one.
+    /// The output of the previous step. `None` for the first step.
     pub previous: Option<Arc<StepOutput>>,
     /// The earlier outputs that this step can see.
     pub scope: Scope,
     /// A snapshot of the session state.
     pub state: Arc<State>,
-    /// In a map, the item that this is about.
+    /// The current item of a map.
     pub item: Option<Content>,
-    /// In a loop or a map, which turn or item this is, from 1; 0 elsewhere. The innermost counts.
+    /// The number of the turn or item in the innermost loop or map, from 1. 0 elsewhere.
     pub nth: u32,
-    /// What the session's last completed runs were given and gave, the oldest first, if the step
-    /// or its workflow wants to know.
+    /// The inputs and outputs of the session's last completed runs, oldest first. `None` unless the
+    /// step or its workflow asks for them.
     pub history: Option<Arc<[Exchange]>>,
-    /// What a person has filled in for this step, or for what is around it.
+    /// The values that a person entered for this step or for a container around it.
     pub user_input: Option<Arc<Value>>,
-    /// What a person did not like about what this step, or the last turn of this loop, gave before.
+    /// The feedback of a person on the previous output of this step, or on the last turn of its
+    /// loop.
     pub feedback: Option<Arc<Feedback>>,
-    /// The turn before this one of the innermost loop around the step; empty in the first turn, and
-    /// outside of loops. See [`StepInput::last_turn`].
+    /// The outputs of the previous turn of the innermost loop around the step. Empty in the first
+    /// turn and outside of loops. See [`StepInput::last_turn`].
     pub turn_before: Scope,
 }
 
-/// What a person did not like, and wants to be better.
+/// The feedback of a person who wants a better output.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -280,43 +280,43 @@ pub struct StepInput {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Feedback {
-    /// What was given before.
+    /// The previous output.
     pub previous: Content,
-    /// What they said about it. Empty if they said nothing.
+    /// The comment of the person. May be empty.
     pub feedback: Arc<str>,
 }
 
 impl StepInput {
-    /// An input that holds nothing but this: for tests of executors.
+    /// Creates an input with only this content, for tests of executors.
     pub fn of(content: impl Into<Content>) -> Self {
         let run = RunInput { content: content.into(), ..RunInput::default() };
         Self { run: Arc::new(run), ..Self::default() }
     }
 
-    /// What the step works on: what the step before gave, or the run's input for the first one.
-    /// Empty after a step that failed and was passed over by `on_error: continue`.
+    /// Returns the output of the previous step, or the run's input for the first step. Empty after
+    /// a step that failed with `on_error: continue`.
     pub fn content(&self) -> &Content {
         self.previous.as_ref().map_or(&self.run.content, |output| &output.content)
     }
 
-    /// [`StepInput::content`] as text.
+    /// Returns [`StepInput::content`] as text.
     pub fn text(&self) -> String {
         self.content().text().into_owned()
     }
 
-    /// What an agent is told: [`StepInput::content`]; if that is empty, the run's input or, in a
-    /// map, the item. The outputs of branches stand under a heading each.
+    /// Returns the message for an agent: [`StepInput::content`], with a heading for each branch. If
+    /// it is empty, returns the item in a map, or the run's input elsewhere.
     pub fn message(&self) -> Content {
         match &self.previous {
             Some(previous) if previous.headed => previous.headings().into(),
             Some(previous) if !previous.content.is_empty() => previous.content.clone(),
-            // An empty item stays empty: the run's input is not what this is about.
+            // An empty item stays empty, because the run's input would be a different subject.
             _ => self.item.as_ref().unwrap_or(&self.run.content).clone(),
         }
     }
 
-    /// What a model is told: the [history](StepInput::history), if there is one, then
-    /// [`StepInput::message`], then what people have said.
+    /// Returns the prompt for a model: the [history](StepInput::history) if there is any,
+    /// [`StepInput::message`], then user input and feedback.
     pub fn prompt(&self) -> Content {
         let message = self.message();
         let history = self.history.as_deref().map(history_text).filter(|text| !text.is_empty());
@@ -348,20 +348,20 @@ impl StepInput {
         text.into()
     }
 
-    /// The completed step of this name that ran last: a sibling, something around it, or inside of
-    /// those.
+    /// Returns the output of the completed step with this name that ran last. It can be a sibling,
+    /// a container around this step, or a step inside one of these.
     pub fn step(&self, name: &str) -> Option<&Content> {
         self.scope.named(name).filter(|e| e.status().has_output()).map(|e| &e.output().content)
     }
 
-    /// The completed step at this address, such as `revise#2/write`.
+    /// Returns the output of the completed step at this path, such as `revise#2/write`.
     pub fn step_at(&self, path: &str) -> Option<&Content> {
         self.scope.at(path).filter(|e| e.status().has_output()).map(|e| &e.output().content)
     }
 
-    /// What a step of this name gave in the turn before this one of the innermost loop around the
-    /// step; `None` in the first turn. A writer finds its last draft there, and what the reviewer
-    /// said about it.
+    /// Returns the output of the step with this name in the previous turn of the innermost loop
+    /// around this step. Returns `None` in the first turn. A writer can find its last draft and the
+    /// review of it here.
     ///
     /// ```
     /// # use stepwright_core::StepInput;
@@ -378,12 +378,12 @@ impl StepInput {
         entry.filter(|e| e.status().has_output()).map(|e| &e.output().content)
     }
 
-    /// How the loop of this name ended that ran last; `None` if none has. Tells a loop whose
-    /// condition was met from one that ran out of turns and was to continue.
+    /// Returns the outcome of the loop with this name that ran last, or `None` if none has run. It
+    /// tells whether the condition of the loop was met or its turns were exhausted.
     ///
     /// ```
     /// # use stepwright_core::StepInput;
-    /// /// Says so where the reviewer never agreed.
+    /// /// Marks a text that the reviewer never approved.
     /// fn label(input: &StepInput) -> String {
     ///     let exhausted = input.loop_outcome("Revise").is_some_and(|ended| ended.exhausted);
     ///     if exhausted { format!("not approved: {}", input.text()) } else { input.text() }
@@ -394,20 +394,20 @@ impl StepInput {
         self.scope.loop_named(name).copied()
     }
 
-    /// The media that came with the run, then those that earlier steps gave, in order.
+    /// Returns the media of the run's input, then those of earlier steps, in order.
     pub fn media(&self) -> Vec<Media> {
         let earlier = self.scope.leaves();
         let given = self.run.media.iter();
         given.chain(earlier.iter().flat_map(|entry| &entry.output().media)).cloned().collect()
     }
 
-    /// A value of the session state, as it was when the step began.
+    /// Returns a value of the session state at the start of the step.
     pub fn state(&self, key: &str) -> Option<&Value> {
         self.state.get(key)
     }
 }
 
-/// What a step gives.
+/// The output of a step.
 ///
 /// ```
 /// use stepwright_core::{Patch, StepOutput};
@@ -416,22 +416,22 @@ impl StepInput {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepOutput {
-    /// What the next step works on.
+    /// The input of the next step.
     pub content: Content,
-    /// Images, videos, sounds and files.
+    /// Images, videos, audio and files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media: Vec<Media>,
     /// Changes of the session state.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patches: Vec<Patch>,
-    /// Whether the whole run ends here, as completed.
+    /// `true` to end the whole run here, as completed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop: bool,
-    /// Whether the content is an object whose members a model shall read under a heading each: the
-    /// outputs of branches.
+    /// `true` if the content holds the outputs of branches as an object, and a model should read
+    /// each member under a heading.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub headed: bool,
-    /// What models consumed for it.
+    /// The usage of models for this output.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
 }
@@ -444,7 +444,7 @@ impl StepOutput {
         self
     }
 
-    /// Adds a medium.
+    /// Adds a media item.
     #[must_use]
     pub fn medium(mut self, medium: Media) -> Self {
         self.media.push(medium);

@@ -1,4 +1,4 @@
-//! The content of a definition: the texts and settings that decide what its steps do.
+//! The fingerprint of a definition: the texts and settings that determine what its steps do.
 
 use crate::redact::redact;
 use serde::{Deserialize, Serialize};
@@ -8,19 +8,19 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-/// The length of one text that a plan keeps, in bytes. Of a longer one it keeps the beginning and a
-/// hash: a plan is stored with every version of a definition.
+/// The maximum length of a text in a plan, in bytes. A longer text is replaced by an excerpt and a
+/// hash, because a plan is stored with every version of a definition.
 pub const EXCERPT_BYTES_MAX: usize = 1_000;
-/// The number of characters of one text a difference shows.
+/// The maximum number of characters of a text in the display of a difference.
 const TOLD_CHARS_MAX: usize = 160;
-/// The number of characters that two texts have in common and that stand before their difference.
+/// The number of common characters that are displayed before a difference.
 const BEFORE_CHARS: usize = 40;
 
-/// The content of one node of a definition, as named parts: the command of a shell step, the
-/// instructions of an agent.
+/// The content of one node of a definition as named parts, such as the command of a shell step or
+/// the instructions of an agent.
 ///
 /// Two fingerprints are equal if all parts have the same names and texts. A plan keeps at most
-/// [`EXCERPT_BYTES_MAX`] bytes of a text, and no text that [`redact`] finds a secret in.
+/// [`EXCERPT_BYTES_MAX`] bytes of a text, and masks the secrets that [`redact`] finds.
 ///
 /// ```
 /// use stepwright_core::fingerprint::Fingerprint;
@@ -41,7 +41,7 @@ enum Part {
 }
 
 impl Fingerprint {
-    /// Adds a part, in place of one of the same name.
+    /// Adds a part. Replaces a part of the same name.
     #[must_use]
     pub fn with(mut self, name: impl Into<Arc<str>>, text: impl AsRef<str>) -> Self {
         let text = text.as_ref();
@@ -56,8 +56,8 @@ impl Fingerprint {
         self
     }
 
-    /// Adds a part of which nothing but a hash is kept: a change of it is noticed, and its text is
-    /// never shown.
+    /// Adds a part of which only a hash is stored, so that a change is detected and the text never
+    /// shown.
     #[must_use]
     pub fn with_hidden(mut self, name: impl Into<Arc<str>>, text: impl AsRef<str>) -> Self {
         let part = Part::Hashed { excerpt: "".into(), sha256: sha256(text.as_ref()) };
@@ -65,24 +65,24 @@ impl Fingerprint {
         self
     }
 
-    /// Adds all parts of another, in place of those of the same names.
+    /// Adds all parts of another fingerprint. Replaces parts of the same names.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    /// Returns `true` if it has no part.
+    /// Returns `true` if there are no parts.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns `true` if it has a part of this name.
+    /// Returns `true` if there is a part of this name.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// The parts that differ between this one and a later one, by name.
+    /// Returns the parts that differ between this fingerprint and a later one, by name.
     pub fn differences<'a>(&'a self, now: &'a Self) -> impl Iterator<Item = Difference<'a>> {
         let new = now.0.iter().filter(|(name, _)| !self.0.contains_key(*name));
         let all = self.0.iter().map(|(name, part)| (name, Some(part), now.0.get(name)));
@@ -94,7 +94,7 @@ impl Fingerprint {
             .map(|(name, before, now)| Difference { name, before, now })
     }
 
-    /// Adds it to a hash: names and texts, whatever is kept of these.
+    /// Adds the names and the full texts to a hash, even if only excerpts are stored.
     pub(crate) fn hash_into(&self, hash: &mut Sha256) {
         for (name, part) in &self.0 {
             hash.update(name.len().to_le_bytes());
@@ -120,7 +120,7 @@ impl Part {
     }
 }
 
-/// A part that differs between two fingerprints. It is shown with the old and the new text.
+/// A part that differs between two fingerprints. Displays the old and the new text.
 ///
 /// ```
 /// use stepwright_core::fingerprint::Fingerprint;
@@ -137,7 +137,7 @@ pub struct Difference<'a> {
 }
 
 impl Difference<'_> {
-    /// One of the two texts, from a little before their difference on.
+    /// Writes one of the two texts, from shortly before the difference on.
     fn told(&self, part: Option<&Part>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(part) = part else { return f.write_str("not set") };
         if let Part::Hashed { excerpt, sha256 } = part
@@ -154,7 +154,7 @@ impl Difference<'_> {
         if from > 0 {
             f.write_char('…')?;
         }
-        // Debug, so that no letter of a text acts on a terminal.
+        // Debug escapes control characters, which would act on a terminal.
         write!(f, "{shown:?}")?;
         if part.text().chars().count() > from + TOLD_CHARS_MAX {
             f.write_char('…')?;
@@ -179,7 +179,7 @@ fn short(hash: &str) -> &str {
     hash.get(..8).unwrap_or(hash)
 }
 
-/// The SHA-256 of a text, in hexadecimal.
+/// Returns the SHA-256 of a text in hexadecimal.
 fn sha256(text: &str) -> Arc<str> {
     hex(Sha256::digest(text.as_bytes()).as_slice()).into()
 }

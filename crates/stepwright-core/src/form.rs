@@ -1,20 +1,20 @@
-//! Answers of people against the schemas of forms.
+//! Validates answers of people against the schemas of forms.
 
 use serde_json::Value;
 use std::cell::Cell;
 
-/// How many mistakes of one answer are told.
+/// The maximum number of mistakes that are reported for one answer.
 pub const MISTAKES_MAX: usize = 10;
 
-/// How deep a form may be nested.
+/// The maximum depth of a form.
 const DEPTH_MAX: usize = 32;
 
-/// The number of parts of an answer that are compared with parts of its form.
+/// The maximum number of comparisons between parts of an answer and parts of its form.
 ///
-/// A form whose alternatives refer to the form itself has very many in a few bytes.
+/// A form with recursive alternatives can need very many in a few bytes.
 pub const CHECKS_MAX: u32 = 100_000;
 
-/// The keywords that [`mistakes`] looks at, beside `$ref`.
+/// The keywords that [`mistakes`] checks, besides `$ref`.
 pub const CHECKED: [&str; 15] = [
     "type",
     "properties",
@@ -33,7 +33,7 @@ pub const CHECKED: [&str; 15] = [
     "oneOf",
 ];
 
-/// The keywords that tell something to people, or to those who read schemas, and ask for nothing.
+/// The keywords that only describe a schema and do not restrict the answer.
 const TOLD: [&str; 9] = [
     "title",
     "description",
@@ -46,7 +46,7 @@ const TOLD: [&str; 9] = [
     "$anchor",
 ];
 
-/// Where a schema asks for something that [`mistakes`] passes over, as JSON pointers.
+/// Returns the places in a schema that [`mistakes`] ignores, as JSON pointers.
 ///
 /// ```
 /// use serde_json::json;
@@ -92,8 +92,8 @@ fn look(schema: &Value, at: &str, depth: usize, found: &mut Vec<String>) {
     }
 }
 
-/// Puts the `default` of each property that is missing into `value`: at any depth, in the elements
-/// of lists, and where `$ref` within the schema and `allOf` lead to.
+/// Adds the `default` of each missing property to `value`: at any depth, in the elements of lists,
+/// and through `allOf` and through `$ref` within the schema.
 ///
 /// ```
 /// use serde_json::json;
@@ -142,7 +142,7 @@ fn fill(root: &Value, schema: &Value, value: &mut Value, depth: usize) {
     }
 }
 
-/// The default of a property, which may stand where it refers to.
+/// Returns the default of a property, following `$ref`.
 fn default_of<'s>(root: &'s Value, property: &'s Value) -> Option<&'s Value> {
     let mut schema = property;
     for _ in 0..DEPTH_MAX {
@@ -155,12 +155,13 @@ fn default_of<'s>(root: &'s Value, property: &'s Value) -> Option<&'s Value> {
     None
 }
 
-/// What is wrong with `value` as an answer to a form with this JSON Schema; nothing if it fits.
+/// Returns the mistakes in `value` as an answer to a form with this JSON Schema. Empty if it fits.
 ///
-/// Forms are flat, and this knows what they use: `type`, `properties`, `required`,
+/// Forms are simple, so only these keywords are checked: `type`, `properties`, `required`,
 /// `additionalProperties: false`, `items`, `enum`, `const`, `minimum`, `maximum`, `minLength`,
-/// `maxLength`, `minItems`, `maxItems`, `anyOf`, `oneOf` (which is fitted by what fits more than
-/// one), and `$ref` within the schema. Other keywords are passed over: see [`passed_over`].
+/// `maxLength`, `minItems`, `maxItems`, `anyOf`, `oneOf`, and `$ref` within the schema. `oneOf`
+/// works like `anyOf`: a value may match more than one alternative. Other keywords are ignored: see
+/// [`passed_over`].
 ///
 /// ```
 /// use serde_json::json;
@@ -189,7 +190,7 @@ pub fn mistakes(schema: &Value, value: &Value) -> Vec<String> {
     found
 }
 
-/// A whole schema, and how many parts may still be compared.
+/// The whole schema, and the number of comparisons that are left.
 struct Root<'a> {
     schema: &'a Value,
     left: Cell<u32>,
@@ -297,7 +298,7 @@ fn bounds(schema: &Value, value: &Value, name: &dyn Fn() -> String, found: &mut 
     bound("maxItems", items, false, "have an item count of");
 }
 
-/// What type is wanted in place of that of `value`, if another.
+/// Describes the wanted types if `value` has none of them.
 fn type_mistake(wanted: &Value, value: &Value) -> Option<String> {
     let names: Vec<&str> = match wanted {
         Value::String(name) => vec![name],

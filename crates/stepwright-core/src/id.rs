@@ -1,24 +1,24 @@
-//! Names of things that live longer than a process: runs, sessions, users, workflows.
+//! The identifiers of runs, sessions, users and workflows.
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-/// The longest identifier that is accepted, in bytes: it must fit into a URL and an index.
+/// The maximum length of an identifier, in bytes. It must fit into a URL and an index.
 pub const ID_BYTES_MAX: usize = 256;
 
-/// Why a text is no identifier.
+/// The reason that a text is not a valid identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdError {
-    /// Nothing was given.
+    /// The text is empty.
     #[error("an identifier cannot be empty")]
     Empty,
-    /// More than [`ID_BYTES_MAX`] bytes were given.
+    /// The text has more than [`ID_BYTES_MAX`] bytes.
     #[error("an identifier has at most {ID_BYTES_MAX} bytes, this one has {0}")]
     TooLong(usize),
-    /// A control character, which would spoil logs and terminals.
+    /// The text contains a control character, which could corrupt logs and terminals.
     #[error("an identifier cannot contain the control character {0:?}")]
     Control(char),
 }
@@ -49,13 +49,13 @@ macro_rules! id {
                 checked(text.as_ref()).map(Self)
             }
 
-            /// One that this crate has made, which is known to be right.
+            /// Creates an identifier without checks, from a text that is known to be valid.
             #[allow(dead_code, reason = "not every kind of identifier is made here")]
             pub(crate) fn made(text: &str) -> Self {
                 Self(text.into())
             }
 
-            /// The identifier as text.
+            /// Returns the identifier as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -114,7 +114,7 @@ macro_rules! id {
 }
 
 id! {
-    /// Names one execution of a workflow.
+    /// The id of a run, which is one execution of a workflow.
     ///
     /// ```
     /// use stepwright_core::RunId;
@@ -126,7 +126,7 @@ id! {
     RunId
 }
 id! {
-    /// Names a session: runs that share history and state.
+    /// The id of a session, in which runs share history and state.
     ///
     /// ```
     /// use stepwright_core::SessionId;
@@ -138,7 +138,7 @@ id! {
     SessionId
 }
 id! {
-    /// Names the user who owns a session.
+    /// The id of the user who owns a session.
     ///
     /// ```
     /// use stepwright_core::UserId;
@@ -149,11 +149,11 @@ id! {
     UserId
 }
 id! {
-    /// Names a workflow: its name in lower case, with `-` for spaces, unless one was given.
+    /// The id of a workflow. The default is its name in lower case with `-` for spaces.
     ///
     /// ```
     /// use stepwright_core::WorkflowId;
-    /// // Given by hand, it stays when the name changes.
+    /// // An explicit id stays the same when the name changes.
     /// let given = WorkflowId::new("news")?;
     /// assert_eq!(given, WorkflowId::from_name("News")?);
     /// assert_ne!(given, WorkflowId::from_name("Daily News")?);
@@ -163,7 +163,7 @@ id! {
 }
 
 impl WorkflowId {
-    /// The identifier that a workflow of this name has when none is given.
+    /// Derives the default id of a workflow from its name.
     ///
     /// ```
     /// use stepwright_core::WorkflowId;

@@ -1,15 +1,15 @@
-//! The policy for effects whose outcome is unknown.
+//! The policy for interrupted effects, whose outcome is unknown.
 
 use crate::error::{ErrorCode, StepError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a resumed run does with an effect (a step, a tool call, a [`StepContext::once`]) that had
-/// begun and not ended when its process died. The effect may have happened, or not.
+/// The policy for an interrupted effect: a step, a tool call or a [`StepContext::once`] that began
+/// and did not end before its process died. The effect may or may not have happened.
 ///
-/// The default of functions and agents is `Retry`: they run at least once. Effects that act on the
-/// outside by themselves (commands, requests that change something, tool calls that are not marked
-/// as read-only or idempotent) default to `Ask`.
+/// Functions and agents default to `Retry`, so they run at least once. Effects that change
+/// something outside default to `Ask`: commands, HTTP requests that change something, and tool
+/// calls that are not marked as read-only or idempotent.
 ///
 /// ```
 /// use stepwright_core::OnInterrupted;
@@ -23,18 +23,18 @@ use serde_json::Value;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnInterrupted {
-    /// Runs it again.
+    /// Run the effect again.
     #[default]
     Retry,
-    /// Fails it with [`ErrorCode::OutcomeUnknown`].
+    /// Fail with [`ErrorCode::OutcomeUnknown`].
     Fail,
-    /// Pauses the run with a request of kind
+    /// Pause the run with a pending request of kind
     /// [`Interrupted`](crate::requirement::RequirementKind::Interrupted).
     Ask,
 }
 
 impl OnInterrupted {
-    /// `true` if it is the default, which plans do not write down.
+    /// Returns `true` for the default, which is left out of serialized plans.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over in this way")]
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
@@ -51,16 +51,16 @@ impl std::fmt::Display for OnInterrupted {
     }
 }
 
-/// The decision about an effect whose outcome is unknown.
+/// The decision about an interrupted effect.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolved {
-    /// It has happened, and this is its output.
+    /// The effect happened, with this output.
     Done(Value),
-    /// It has not happened, or can be repeated: do it.
+    /// The effect did not happen or can be repeated, so run it.
     Again,
 }
 
-/// The failure of an effect that had begun and did not end.
+/// Returns the error of an interrupted effect.
 pub fn outcome_unknown(effect: &str) -> StepError {
     StepError::terminal(format!("{effect} had begun and did not end: its outcome is unknown"))
         .with_code(ErrorCode::OutcomeUnknown)

@@ -1,4 +1,4 @@
-//! JSON that other programs, models and people wrote, parsed with a limit to its depth.
+//! Parses JSON from other programs, models and people, with a limit on its depth.
 //!
 //! ```
 //! use stepwright_core::json;
@@ -12,38 +12,39 @@
 
 use serde_json::Value;
 
-/// The most objects and lists that may stand inside each other. People and models write a dozen;
-/// parsers and whatever walks a value later take stack for each.
+/// The maximum nesting depth of objects and lists. People and models rarely exceed a dozen, and
+/// parsers and other recursive code use stack for each level.
 pub const DEPTH_MAX: usize = 100;
 
-/// The reason why a text cannot be used as JSON, with its place in the text.
+/// The reason that a text cannot be used as JSON, with its position.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
-    /// It is nested deeper than [`DEPTH_MAX`].
+    /// The text is nested deeper than [`DEPTH_MAX`].
     #[error("nested deeper than {DEPTH_MAX} at line {line} column {column}")]
     TooDeep {
         /// The line of the bracket that is too deep, from 1.
         line: usize,
-        /// The column of it, in bytes from 1.
+        /// The column of that bracket, in bytes from 1.
         column: usize,
     },
-    /// It has an integer that does not fit into 64 bits, and would be rounded.
+    /// The text has an integer that does not fit into 64 bits and would be rounded.
     #[error("the integer {number} does not fit into 64 bits; write it as a text, in quotes")]
     Integer {
-        /// The integer, as it is written; its beginning if it is long.
+        /// The integer as written, shortened if it is long.
         number: String,
     },
-    /// It is not JSON.
+    /// The text is not JSON.
     #[error(transparent)]
     Syntax(#[from] serde_json::Error),
 }
 
-/// Parses `text`, which may be nested [`DEPTH_MAX`] deep. Time and memory grow with the length of
-/// the text and with nothing else.
+/// Parses `text`, which may be nested [`DEPTH_MAX`] deep. Time and memory are linear in the length
+/// of the text.
 ///
 /// # Errors
-/// If the text is nested deeper, or is not JSON.
+/// Fails if the text is nested deeper, has an integer that does not fit into 64 bits, or is not
+/// JSON.
 pub fn parse(text: &str) -> Result<Value, JsonError> {
     check_depth(text.as_bytes())?;
     let value = serde_json::from_str(text)?;
@@ -51,10 +52,10 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
     Ok(value)
 }
 
-/// Parses `bytes` as [`parse`] does.
+/// Parses `bytes` like [`parse`].
 ///
 /// # Errors
-/// If the bytes are nested deeper, or are not JSON in UTF-8.
+/// Fails for the reasons of [`parse`], or if the bytes are not UTF-8.
 pub fn parse_slice(bytes: &[u8]) -> Result<Value, JsonError> {
     check_depth(bytes)?;
     let value = serde_json::from_slice(bytes)?;
@@ -62,11 +63,11 @@ pub fn parse_slice(bytes: &[u8]) -> Result<Value, JsonError> {
     Ok(value)
 }
 
-/// Looks for a bracket that is nested too deep, in one pass and without memory. For text that is
-/// read into a type of its own, or that is handed to another parser.
+/// Checks the nesting depth in one pass without allocation, for text that is deserialized into
+/// another type or passed to another parser.
 ///
 /// # Errors
-/// If there is one.
+/// Fails if a bracket is nested deeper than [`DEPTH_MAX`].
 ///
 /// ```
 /// use stepwright_core::json::check_depth;
@@ -94,11 +95,11 @@ pub fn check_depth(text: &[u8]) -> Result<(), JsonError> {
     Ok(())
 }
 
-/// The number of characters of an integer that an error repeats.
+/// The maximum number of characters of an integer in an error.
 const INTEGER_CHARS_MAX: usize = 60;
 
-/// Looks for an integer that does not fit into 64 bits: `serde_json` reads it as a double, which
-/// rounds it.
+/// Checks that all integers fit into 64 bits. `serde_json` would read larger ones as a double and
+/// round them.
 fn check_integers(text: &[u8]) -> Result<(), JsonError> {
     let (mut in_string, mut escaped, mut at) = (false, false, 0);
     while let Some(byte) = text.get(at) {
@@ -153,7 +154,7 @@ mod tests {
             let error = parse(&nested(DEPTH_MAX + 1)).unwrap_err();
             assert!(matches!(error, JsonError::TooDeep { line: 1, .. }), "{error}");
         }
-        // Beside each other there may be as many as one likes.
+        // The number of siblings is not limited.
         assert!(parse(&format!("[{}[]]", "[],".repeat(10_000))).is_ok());
     }
 

@@ -1,7 +1,7 @@
-//! Words and seams of Stepwright, the engine for agentic workflows.
+//! The shared types and traits of Stepwright, the engine for agentic workflows.
 //!
-//! Everything here is plain data, or a trait that somebody else implements.
-//! This crate does no I/O, starts no task and reads no clock.
+//! This crate contains plain data and traits that other crates implement. It does no I/O, starts no
+//! task and reads no clock.
 
 pub mod call;
 pub mod calls;
@@ -56,5 +56,5 @@ pub use state::Patch;
 pub use store::{AnyStore, Store, StoreError};
 pub use world::{Timestamp, World};
 
-/// A future that can be stored and sent: what trait objects return.
+/// A boxed future that is `Send`, as trait objects return it.
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;

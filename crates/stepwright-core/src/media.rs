@@ -1,9 +1,9 @@
-//! Images, videos, sounds and files that go in or come out.
+//! Images, videos, audio and files, as input and output.
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What a medium is for a person and for a model.
+/// The kind of a media item.
 ///
 /// ```
 /// use stepwright_core::{Media, MediaKind};
@@ -16,17 +16,17 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaKind {
-    /// A picture.
+    /// An image.
     Image,
-    /// A moving picture.
+    /// A video.
     Video,
-    /// A sound.
+    /// Audio.
     Audio,
     /// Any other file.
     File,
 }
 
-/// Where the bytes of a medium are.
+/// The location of the bytes of a media item.
 ///
 /// ```
 /// use stepwright_core::{Media, MediaKind, MediaSource};
@@ -40,16 +40,16 @@ pub enum MediaKind {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MediaSource {
-    /// At an address, to be fetched by whoever needs it.
+    /// A URL. The consumer fetches it.
     Url(String),
-    /// In a local file.
+    /// A local file.
     Path(String),
-    /// Here. Written as base64.
+    /// The bytes themselves. Serialized as base64.
     #[serde(with = "bytes_as_base64")]
     Bytes(Arc<[u8]>),
 }
 
-/// An image, a video, a sound or a file.
+/// An image, a video, an audio recording or a file.
 ///
 /// ```
 /// use stepwright_core::{Media, MediaKind};
@@ -58,42 +58,42 @@ pub enum MediaSource {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Media {
-    /// What it is.
+    /// The kind.
     pub kind: MediaKind,
-    /// Where its bytes are.
+    /// The location of the bytes.
     pub source: MediaSource,
-    /// Its media type, such as `image/png`.
+    /// The media type, such as `image/png`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime: Option<String>,
-    /// What to call it.
+    /// The display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl Media {
-    /// A medium at an address.
+    /// Creates a media item from a URL.
     pub fn url(kind: MediaKind, url: impl Into<String>) -> Self {
         Self { kind, source: MediaSource::Url(url.into()), mime: None, name: None }
     }
 
-    /// A medium in a local file.
+    /// Creates a media item from a local file.
     pub fn path(kind: MediaKind, path: impl Into<String>) -> Self {
         Self { kind, source: MediaSource::Path(path.into()), mime: None, name: None }
     }
 
-    /// A medium that is here.
+    /// Creates a media item from bytes.
     pub fn bytes(kind: MediaKind, bytes: impl Into<Arc<[u8]>>) -> Self {
         Self { kind, source: MediaSource::Bytes(bytes.into()), mime: None, name: None }
     }
 
-    /// Says what media type it has.
+    /// Sets the media type.
     #[must_use]
     pub fn with_mime(mut self, mime: impl Into<String>) -> Self {
         self.mime = Some(mime.into());
         self
     }
 
-    /// Gives it a name.
+    /// Sets the display name.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());

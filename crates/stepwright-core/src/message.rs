@@ -1,4 +1,4 @@
-//! What goes to a language model and comes back: the form that sessions store.
+//! The messages to and from a language model, in the form in which they are stored.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,14 +22,14 @@ use crate::media::Media;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "snake_case")]
 pub enum Message {
-    /// What a person, or the workflow in the person's name, says.
+    /// A message of a person, or of the workflow on the person's behalf.
     User {
-        /// Text and media, in order.
+        /// The text and media, in order.
         parts: Vec<Part>,
     },
-    /// What the model said.
+    /// An answer of the model.
     Assistant(AssistantTurn),
-    /// What the tools answered that the model called in the turn before.
+    /// The answers of the tools that the model called in the previous turn.
     Tool {
         /// One answer for each call, in the order of the calls.
         results: Vec<ToolOutcome>,
@@ -37,12 +37,12 @@ pub enum Message {
 }
 
 impl Message {
-    /// A message of one text.
+    /// Creates a user message from a text.
     pub fn user(text: impl Into<String>) -> Self {
         Self::User { parts: vec![Part::Text { text: text.into() }] }
     }
 
-    /// All the text in it.
+    /// Returns all text of the message.
     pub fn text(&self) -> String {
         match self {
             Self::User { parts } => join_text(parts),
@@ -54,7 +54,7 @@ impl Message {
     }
 }
 
-/// A piece of a message.
+/// A part of a message.
 ///
 /// ```
 /// use stepwright_core::message::{Message, Part};
@@ -73,17 +73,17 @@ pub enum Part {
         /// The text.
         text: String,
     },
-    /// What the model thought aloud before it answered.
+    /// Reasoning of the model before its answer.
     Reasoning {
-        /// The thought.
+        /// The text.
         text: String,
     },
-    /// An image, a sound, a file.
+    /// An image, a video, audio or a file.
     Media {
-        /// The medium.
+        /// The media item.
         media: Media,
     },
-    /// A call that the model wants made.
+    /// A tool call that the model requests.
     ToolCall(ToolCall),
 }
 
@@ -97,7 +97,7 @@ fn join_text(parts: &[Part]) -> String {
     text
 }
 
-/// What a model said in one turn.
+/// The output of a model in one turn.
 ///
 /// ```
 /// use stepwright_core::message::{Arguments, AssistantTurn, Part, ToolCall};
@@ -110,21 +110,21 @@ fn join_text(parts: &[Part]) -> String {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AssistantTurn {
-    /// Its pieces, in order.
+    /// The parts, in order.
     pub parts: Vec<Part>,
-    /// The form in which the provider gave it, for the adapter that wrote it to replay it without
+    /// The provider's own form of the turn, which lets the adapter that wrote it replay it without
     /// loss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub native: Option<Native>,
 }
 
 impl AssistantTurn {
-    /// A turn of one text.
+    /// Creates a turn from a text.
     pub fn text_only(text: impl Into<String>) -> Self {
         Self { parts: vec![Part::Text { text: text.into() }], native: None }
     }
 
-    /// All the text in it.
+    /// Returns all text of the turn.
     pub fn text(&self) -> String {
         join_text(&self.parts)
     }
@@ -148,7 +148,7 @@ impl AssistantTurn {
         }
     }
 
-    /// The calls that the model wants made.
+    /// Returns the tool calls that the model requests.
     pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
         self.parts.iter().filter_map(|part| match part {
             Part::ToolCall(call) => Some(call),
@@ -157,16 +157,16 @@ impl AssistantTurn {
     }
 }
 
-/// A provider's own form of a turn, opaque to everybody but the adapter that wrote it.
+/// A turn in a provider's own form. Opaque to all code except the adapter that wrote it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Native {
-    /// Which adapter, and which version of its form: `rig/1`.
+    /// The adapter and the version of its form, such as `rig/1`.
     pub adapter: String,
-    /// The form.
+    /// The turn in that form.
     pub data: Value,
 }
 
-/// A call of a tool that a model wants made.
+/// A tool call that a model requests.
 ///
 /// ```
 /// use stepwright_core::message::{Arguments, ToolCall};
@@ -180,43 +180,43 @@ pub struct Native {
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// Which call, unique within the conversation.
+    /// The id of the call, unique within the conversation.
     pub id: String,
-    /// Which tool.
+    /// The name of the tool.
     pub name: String,
-    /// The arguments, or the raw text if the model did not write JSON.
+    /// The arguments, or the raw text if it is not JSON.
     pub arguments: Arguments,
 }
 
-/// The arguments of a call.
+/// The arguments of a tool call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Arguments {
-    /// What the model wrote, parsed.
+    /// The parsed arguments.
     Json(Value),
-    /// What the model wrote, which is not JSON.
+    /// The text that the model wrote, which is not JSON.
     Invalid(String),
 }
 
-/// What a tool answered.
+/// The answer of a tool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolOutcome {
-    /// Which call this answers.
+    /// The id of the call.
     pub call_id: String,
-    /// Which tool answered.
+    /// The name of the tool.
     pub name: String,
-    /// The answer, as the model reads it.
+    /// The answer as the model reads it.
     pub text: String,
-    /// Whether the tool failed. The model is told, and may try something else.
+    /// `true` if the tool failed. The model sees this and may try something else.
     #[serde(default)]
     pub is_error: bool,
-    /// `true` if the call may have had its effect, although it failed: it took too long, and is
-    /// neither read-only nor idempotent.
+    /// `true` if the failed call may still have had its effect: it timed out, and is neither
+    /// read-only nor idempotent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outcome_unknown: bool,
 }
 
-/// What a call of a model consumed, in tokens. `None` where the provider did not say.
+/// The token usage of a model request. `None` if the provider did not report it.
 ///
 /// ```
 /// use stepwright_core::message::Usage;
@@ -227,30 +227,30 @@ pub struct ToolOutcome {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Read, cached or not.
+    /// The input tokens, including cached ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<u64>,
-    /// Written, reasoning or not.
+    /// The output tokens, including reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
-    /// Of those read, how many came from a cache.
+    /// The input tokens that were read from a cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_read_tokens: Option<u64>,
-    /// Of those read, how many were written to a cache.
+    /// The input tokens that were written to a cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write_tokens: Option<u64>,
-    /// Of those written, how many were reasoning.
+    /// The output tokens that were reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
 }
 
 impl Usage {
-    /// Read and written together; zero where the provider did not say.
+    /// Returns the sum of input and output tokens. Unreported numbers count as zero.
     pub fn total_tokens(&self) -> u64 {
         self.input_tokens.unwrap_or(0) + self.output_tokens.unwrap_or(0)
     }
 
-    /// Whether nothing is known.
+    /// Returns `true` if nothing was reported.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

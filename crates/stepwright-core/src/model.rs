@@ -1,4 +1,4 @@
-//! The seam to language models.
+//! The interface to language models.
 
 use crate::BoxFuture;
 use crate::message::{AssistantTurn, Message, ToolCall, Usage};
@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is asked of a model.
+/// A request to a model.
 ///
 /// ```
 /// use stepwright_core::message::Message;
@@ -26,34 +26,34 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelRequest {
-    /// What the model is, and how it shall behave.
+    /// The system instructions: the role of the model, and rules for its behaviour.
     pub instructions: Option<String>,
-    /// The conversation so far; the last message is the one to answer.
+    /// The conversation so far. The model answers the last message.
     pub messages: Vec<Message>,
-    /// The tools that it may call.
+    /// The tools that the model may call.
     pub tools: Vec<ToolSpec>,
-    /// Whether it may, must or must not call one.
+    /// The permission or obligation to call a tool.
     pub tool_choice: ToolChoice,
-    /// The JSON Schema that the answer must follow, if any.
+    /// The JSON Schema that the answer must follow, if there is one.
     pub output_schema: Option<Value>,
-    /// Settings of the model.
+    /// The settings of the model.
     pub options: ModelOptions,
 }
 
-/// Whether a model may, must or must not call a tool.
+/// The permission or obligation of a model to call a tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ToolChoice {
-    /// As it sees fit.
+    /// The model may call tools.
     #[default]
     Auto,
-    /// It must answer without.
+    /// The model must not call a tool.
     None,
-    /// It must call at least one.
+    /// The model must call at least one tool.
     Required,
 }
 
-/// Settings of a model. `None` leaves the provider's own default. What a model cannot do it refuses
-/// before anything is sent, rather than leave it out.
+/// The settings of a model. `None` means the provider's default. If a model does not support a
+/// setting, it refuses the request before anything is sent, rather than ignore the setting.
 ///
 /// ```
 /// use std::time::Duration;
@@ -67,25 +67,25 @@ pub enum ToolChoice {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelOptions {
-    /// The longest answer, in tokens.
+    /// The maximum length of the answer, in tokens.
     pub max_output_tokens: Option<u64>,
-    /// How freely it chooses words, from 0.
+    /// The sampling temperature, from 0.
     pub temperature: Option<f64>,
-    /// How long it may think before it answers.
+    /// The reasoning effort.
     pub reasoning_effort: Option<ReasoningEffort>,
-    /// Whether the provider shall keep what it has read for the next request, where that has to be
-    /// asked for. Most providers do so by themselves.
+    /// `true` to ask the provider to cache the input for later requests. Most providers do this
+    /// automatically.
     pub cache: bool,
-    /// How long a whole answer may take, from the request to its last word.
+    /// The timeout of a whole answer, from the request to its end.
     pub timeout: Option<Duration>,
-    /// How long the model may be silent, in place of what its guard would allow.
+    /// The maximum time without an event from the model. Overrides the default of the guard.
     pub idle_timeout: Option<Duration>,
-    /// Parameters of the provider's own, sent as they are beside the others and in place of those
-    /// of the same name.
+    /// Parameters that are specific to the provider. They are sent unchanged, and override standard
+    /// parameters of the same name.
     pub extra: Map<String, Value>,
 }
 
-/// How long a model may think before it answers.
+/// The amount of reasoning that a model does before it answers.
 ///
 /// ```
 /// use stepwright_core::model::ReasoningEffort;
@@ -98,22 +98,22 @@ pub struct ModelOptions {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReasoningEffort {
-    /// Not at all, if the model can do without.
+    /// No reasoning, if the model can turn it off.
     None,
-    /// As little as it can.
+    /// The least possible.
     Minimal,
-    /// A little.
+    /// Low effort.
     Low,
-    /// Some.
+    /// Medium effort.
     Medium,
-    /// Much.
+    /// High effort.
     High,
-    /// As much as it can.
+    /// The most possible.
     Max,
 }
 
 impl ReasoningEffort {
-    /// Its name, as in files: `low`, `high`.
+    /// Returns the name as in files, such as `low` or `high`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -126,7 +126,7 @@ impl ReasoningEffort {
     }
 }
 
-/// What a model does while it answers.
+/// An event of a model's answer.
 ///
 /// ```
 /// use stepwright_core::model::ModelEvent::{self, Heartbeat, ReasoningDelta, TextDelta};
@@ -141,39 +141,38 @@ impl ReasoningEffort {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ModelEvent {
-    /// More text.
+    /// A piece of text.
     TextDelta(String),
-    /// More of what it thinks aloud.
+    /// A piece of reasoning.
     ReasoningDelta(String),
-    /// It begins to call a tool.
+    /// The start of a tool call.
     ToolCallStart {
-        /// Which call of this turn, from 0.
+        /// The number of the call in this turn, from 0.
         index: usize,
-        /// Which tool.
+        /// The name of the tool.
         name: String,
     },
-    /// More of a call's arguments: a fragment, never all so far.
+    /// A fragment of a call's arguments, to be appended to the earlier fragments.
     ToolArgumentsDelta {
-        /// Which call of this turn.
+        /// The number of the call in this turn, from 0.
         index: usize,
-        /// A fragment of JSON.
+        /// The fragment of JSON.
         json: String,
     },
-    /// A call is complete.
+    /// A complete tool call.
     ToolCallReady {
-        /// Which call of this turn.
+        /// The number of the call in this turn, from 0.
         index: usize,
         /// The call.
         call: ToolCall,
     },
-    /// It has nothing to say yet, but it is there: a sign of life, so that thinking for long is not
-    /// taken for silence.
+    /// A sign of life without content, so that long reasoning does not hit the idle timeout.
     Heartbeat,
-    /// It has finished. The last event.
+    /// The complete answer. The last event.
     Done(Completion),
 }
 
-/// A finished answer.
+/// A complete answer.
 ///
 /// ```
 /// use stepwright_core::message::{AssistantTurn, Usage};
@@ -188,22 +187,22 @@ pub enum ModelEvent {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Completion {
-    /// What it said.
+    /// The output of the model.
     pub turn: AssistantTurn,
-    /// Why it stopped.
+    /// The reason that the model stopped.
     pub stop: StopReason,
-    /// What it consumed.
+    /// The token usage.
     pub usage: Usage,
-    /// What the provider calls this answer, if it said.
+    /// The provider's id of the answer, if it gave one.
     pub response_id: Option<String>,
-    /// What the provider calls the request: what its support asks for.
+    /// The provider's id of the request, which its support asks for.
     pub request_id: Option<String>,
-    /// A doubt about the answer that does not make it a failure, for a person: that its end was not
-    /// announced, for one.
+    /// A warning for people about an answer that is still used. For example, its stream ended
+    /// without an end marker.
     pub warning: Option<String>,
 }
 
-/// Why a model stopped.
+/// The reason that a model stopped.
 ///
 /// ```
 /// use stepwright_core::model::{Completion, StopReason};
@@ -218,16 +217,16 @@ pub struct Completion {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StopReason {
-    /// It had said what it wanted to say.
+    /// The answer is complete.
     #[default]
     EndTurn,
-    /// It waits for its tools.
+    /// The model waits for its tools.
     ToolCalls,
-    /// It reached the longest answer allowed.
+    /// The answer reached the maximum length.
     Length,
-    /// It would not answer.
+    /// The model refused to answer.
     Refused,
-    /// Anything else, in the provider's words.
+    /// Another reason, in the provider's words.
     Other(String),
 }
 
@@ -243,29 +242,29 @@ pub enum StopReason {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ModelErrorKind {
-    /// Too many requests.
+    /// There were too many requests.
     RateLimited,
-    /// The key is missing, wrong or not allowed to do this.
+    /// The API key is missing, invalid or lacks permission.
     Auth,
-    /// The request itself is wrong; the same one will fail again.
+    /// The request is invalid. A retry will fail too.
     BadRequest,
-    /// The provider has too much to do, or trouble of its own.
+    /// The provider is overloaded or has an internal error.
     Overloaded,
     /// The connection failed.
     Transport,
-    /// Nothing came for too long.
+    /// No event arrived in time.
     Timeout,
     /// The answer ended before the model had finished.
     Truncated,
-    /// What came could not be read.
+    /// The answer could not be parsed.
     Malformed,
-    /// The model would not answer.
+    /// The model refused to answer.
     Refused,
-    /// Anything else.
+    /// Another error of the provider.
     Provider,
 }
 
-/// What went wrong with a model.
+/// An error of a model.
 ///
 /// ```
 /// use std::time::Duration;
@@ -281,24 +280,24 @@ pub enum ModelErrorKind {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct ModelError {
-    /// The class of it.
+    /// The class of the error.
     pub kind: ModelErrorKind,
-    /// Whether the same request may succeed later.
+    /// `true` if the same request may succeed later.
     pub retryable: bool,
-    /// When to try again, if the provider said.
+    /// The time to wait before the next try, if the provider gave one.
     pub retry_after: Option<Duration>,
-    /// The status of HTTP that the provider answered with, if it was not a success.
+    /// The HTTP status, if the provider answered with an error.
     pub status: Option<u16>,
-    /// What happened, for a person.
+    /// The message for a person.
     pub message: String,
-    /// What to do about it, if that is known better than by the kind.
+    /// A hint at what to do, if there is a better one than that of the kind.
     pub hint: Option<String>,
-    /// What the failed request consumed, as far as the provider said before it failed.
+    /// The usage of the failed request, as far as the provider reported it.
     pub usage: Box<Usage>,
 }
 
 impl ModelError {
-    /// An error of this kind, retryable if its kind usually is.
+    /// Creates an error of this kind. The kind decides whether it is retryable.
     pub fn new(kind: ModelErrorKind, message: impl Into<String>) -> Self {
         use ModelErrorKind::{Auth, BadRequest, Provider, Refused};
         let retryable = !matches!(kind, Auth | BadRequest | Refused | Provider);
@@ -307,7 +306,7 @@ impl ModelError {
         Self { kind, retryable, retry_after, status, message, hint, usage }
     }
 
-    /// Says what to do about it.
+    /// Sets a hint at what to do.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -315,7 +314,7 @@ impl ModelError {
     }
 }
 
-/// The events of one answer. Dropping it cancels the request.
+/// The events of one answer. Dropping the stream cancels the request.
 ///
 /// ```
 /// use futures_util::{FutureExt as _, StreamExt as _, stream};
@@ -337,7 +336,7 @@ pub type ModelStream = BoxStream<'static, Result<ModelEvent, ModelError>>;
 /// use stepwright_core::message::AssistantTurn;
 /// # use stepwright_core::message::Message;
 /// use stepwright_core::model::{Completion, Model, ModelEvent, ModelRequest, ModelStream};
-/// /// Repeats what it is told.
+/// /// Repeats its input.
 /// struct Parrot;
 /// impl Model for Parrot {
 ///     fn id(&self) -> &str {
@@ -359,24 +358,24 @@ pub type ModelStream = BoxStream<'static, Result<ModelEvent, ModelError>>;
 ///
 /// # Contract
 /// The stream yields deltas, then *exactly one* [`ModelEvent::Done`] or one error, then ends.
-/// Dropping the stream cancels the request. An adapter never retries.
-/// Wrap implementations in `stepwright_models::guarded`, which enforces the first of these: the
-/// agent does so with every model that it is given.
+/// Dropping the stream cancels the request. An adapter never retries. Wrap implementations in
+/// `stepwright_models::guarded`, which enforces the first rule. The agent does this with every
+/// model.
 pub trait Model: Send + Sync + 'static {
-    /// `provider:model`, such as `openai:gpt-5-mini`.
+    /// Returns the id in the form `provider:model`, such as `openai:gpt-5-mini`.
     fn id(&self) -> &str;
 
-    /// Asks for an answer. Nothing happens until the stream is polled.
+    /// Requests an answer. Nothing happens until the stream is polled.
     fn stream(&self, request: ModelRequest) -> ModelStream;
 
-    /// What people must be told about this model beside every answer, if anything: that it is not
-    /// a language model, for one.
+    /// Returns a notice that people must see next to every answer, if there is one. For example,
+    /// the model is a stand-in and not a language model.
     fn notice(&self) -> Option<&str> {
         None
     }
 }
 
-/// Any model, behind a cheap handle.
+/// A type-erased model that is cheap to clone.
 ///
 /// ```
 /// use futures_util::FutureExt as _;
@@ -405,12 +404,12 @@ pub trait Model: Send + Sync + 'static {
 pub struct AnyModel(Arc<dyn Model>);
 
 impl AnyModel {
-    /// Puts a model behind a handle.
+    /// Erases the type of a model.
     pub fn new(model: impl Model) -> Self {
         Self(Arc::new(model))
     }
 
-    /// Asks for an answer and waits for all of it: [`Model::stream`], folded.
+    /// Requests an answer and waits for its end. Collects [`Model::stream`].
     pub fn complete(
         &self,
         request: ModelRequest,

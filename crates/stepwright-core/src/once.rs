@@ -1,4 +1,4 @@
-//! Effects that are not repeated.
+//! Effects that happen once.
 
 use crate::BoxFuture;
 use crate::context::StepContext;
@@ -12,12 +12,12 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
 
-/// An effect that is not repeated: see [`StepContext::once`]. It begins when it is awaited.
+/// An effect that happens once. See [`StepContext::once`]. It begins when it is awaited.
 ///
-/// If the process dies while `work` is under way, the effect may have happened or not. By default
-/// the next attempt does it again: at least once. [`Once::reconcile`] asks the service first, and
-/// [`Once::on_interrupted`] fails or asks a person. Both record that the work begins, which costs
-/// one append; a plain `once` costs none.
+/// The process may die while `work` is running. Then the effect may or may not have happened, and
+/// by default the next attempt runs it again, so it happens at least once. [`Once::reconcile`]
+/// queries the service first, and [`Once::on_interrupted`] fails or asks a person. Both record the
+/// start of the work, which costs one append; a plain `once` does not.
 ///
 /// ```
 /// # use futures_util::FutureExt as _;
@@ -45,11 +45,11 @@ impl<'a, T, W> Once<'a, T, W> {
         Self { cx, key: key.into(), work, probe: None, policy: None }
     }
 
-    /// Asks the service whether an interrupted effect has happened: `probe` gives what came of it,
-    /// or `None` if it did not happen, and then `work` runs. If the probe fails, the step fails
-    /// with its error, and nothing is done.
+    /// Sets a probe that checks whether an interrupted effect has happened. It returns the result
+    /// of the effect, or `None` if the effect did not happen; then `work` runs. If the probe fails,
+    /// the step fails with its error, and `work` does not run.
     ///
-    /// A probe that is set decides; the policy is not asked.
+    /// A probe takes precedence over the policy.
     pub fn reconcile<P>(mut self, probe: P) -> Self
     where
         P: Future<Output: ProbeAnswer<T>> + Send + 'a,
@@ -59,19 +59,19 @@ impl<'a, T, W> Once<'a, T, W> {
         self
     }
 
-    /// Sets the policy for an interrupted effect: `Retry` unless set.
+    /// Sets the policy for an interrupted effect. The default is `Retry`.
     pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {
         self.policy = Some(policy);
         self
     }
 }
 
-/// An answer of a probe: `Option<T>`, or a `Result` of one. See [`Once::reconcile`].
+/// The answer of a probe: an `Option<T>`, or a `Result` of one. See [`Once::reconcile`].
 pub trait ProbeAnswer<T> {
-    /// What came of the effect, if it has happened.
+    /// Returns the result of the effect, or `None` if it did not happen.
     ///
     /// # Errors
-    /// If the probe cannot tell.
+    /// Fails if the probe fails.
     fn into_answer(self) -> Result<Option<T>, StepError>;
 }
 
@@ -158,7 +158,7 @@ fn read<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, StepError> {
     })
 }
 
-/// What came of an effect, as it is recorded.
+/// Returns the event that records the result of an effect.
 fn recorded<T: Serialize>(key: &Arc<str>, done: &T) -> Result<EventKind, StepError> {
     let value = serde_json::to_value(done).map_err(|error| {
         StepError::terminal(format!("what came of `{key}` cannot be written as JSON: {error}"))

@@ -1,4 +1,4 @@
-//! What a run gives: its output, and the tree of its steps.
+//! The output of a run, with the tree of its steps.
 
 use crate::content::Content;
 use crate::error::ErrorData;
@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where a run stands.
+/// The status of a run.
 ///
 /// ```
 /// use stepwright_core::RunStatus;
@@ -29,23 +29,23 @@ use std::time::Duration;
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 pub enum RunStatus {
-    /// It waits for its turn.
+    /// The run is queued.
     #[default]
     Pending,
-    /// It is being worked on, or was when its process died.
+    /// The run is running, or was when its process died.
     Running,
-    /// It waits for somebody.
+    /// The run waits for an answer or a timer.
     Paused,
-    /// It ended well.
+    /// The run completed.
     Completed,
-    /// It was cancelled.
+    /// The run was cancelled.
     Cancelled,
-    /// It failed.
+    /// The run failed.
     Error,
 }
 
 impl RunStatus {
-    /// Whether nothing will happen any more. Completed, cancelled and failed runs are terminal.
+    /// Returns `true` for the final statuses: completed, cancelled and error.
     ///
     /// ```
     /// use stepwright_core::RunStatus;
@@ -56,7 +56,7 @@ impl RunStatus {
         matches!(self, Self::Completed | Self::Cancelled | Self::Error)
     }
 
-    /// The word for it, in capitals as Agno writes it.
+    /// Returns the status in capitals, as Agno writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
@@ -68,7 +68,7 @@ impl RunStatus {
         }
     }
 
-    /// The status that this word stands for.
+    /// Parses a status, ignoring case.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Pending, Self::Running, Self::Paused, Self::Completed, Self::Cancelled, Self::Error]
             .into_iter()
@@ -82,7 +82,7 @@ impl fmt::Display for RunStatus {
     }
 }
 
-/// Where a step or a container stands.
+/// The status of a step or a container.
 ///
 /// ```
 /// use stepwright_core::StepStatus;
@@ -93,27 +93,27 @@ impl fmt::Display for RunStatus {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StepStatus {
-    /// It is being worked on, or was when its process died.
+    /// The step is running, or was when its process died.
     #[default]
     Running,
-    /// It ended well.
+    /// The step completed.
     Completed,
-    /// It failed.
+    /// The step failed.
     Failed,
-    /// It failed, and its definition says to pass over that; or somebody has rejected it. Later
-    /// steps see a container in this way, too, that completed and had nothing to do.
+    /// The step failed and its definition ignores that, or a person rejected it. Later steps also
+    /// see this status for a container that completed without running any step.
     Skipped,
-    /// It was stopped.
+    /// The step was stopped.
     Cancelled,
 }
 
 impl StepStatus {
-    /// Whether there is an output to read.
+    /// Returns `true` if the step has an output.
     pub fn has_output(self) -> bool {
         self == Self::Completed
     }
 
-    /// The word for it.
+    /// Returns the status as a word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -131,7 +131,7 @@ impl fmt::Display for StepStatus {
     }
 }
 
-/// What kind of node a step result is of.
+/// The kind of node that a step result belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StepType {
@@ -139,7 +139,7 @@ pub enum StepType {
     Step,
     /// A sequence.
     Steps,
-    /// Branches.
+    /// Parallel branches.
     Parallel,
     /// A loop.
     Loop,
@@ -149,15 +149,15 @@ pub enum StepType {
     Condition,
     /// A router.
     Router,
-    /// A list worked on item by item.
+    /// A map over a list of items.
     Map,
-    /// An item of such a list.
+    /// An item of a map.
     Item,
-    /// A tool call of a step. It has no result of its own among those of steps.
+    /// A tool call of a step. It has no [`StepResult`] of its own.
     ToolCall,
 }
 
-/// What became of one step, and of everything inside it.
+/// The result of one step and of everything inside it.
 ///
 /// ```
 /// # use serde_json::json;
@@ -178,68 +178,68 @@ pub enum StepType {
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepResult {
-    /// Its address.
+    /// The path of the step.
     #[doc(alias = "step_id")]
     pub path: StepPath,
-    /// What kind of node it is.
+    /// The kind of node.
     pub step_type: StepType,
-    /// What carried it out, for a step.
+    /// The type of the executor, for a step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor_type: Option<ExecutorType>,
-    /// What that is called.
+    /// The name of the executor, for a step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor_name: Option<Arc<str>>,
-    /// How it ended.
+    /// The status.
     pub status: StepStatus,
-    /// What a step gave; for a stopped one, what it had said so far. Containers have none of their
-    /// own: what is in it is in their steps.
+    /// The output of a step, or the partial output of a cancelled one. Containers have no output of
+    /// their own: see their steps.
     #[serde(default, skip_serializing_if = "Content::is_empty")]
     pub content: Content,
-    /// Media that it gave.
+    /// The media that the step returned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media: Vec<Media>,
-    /// Why it failed, or was skipped.
+    /// The reason that the step failed or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<ErrorData>>,
-    /// `true` if this is a loop that made all its turns and whose condition was not met.
+    /// `true` if this is a loop that made all its turns and its condition was not met.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exhausted: bool,
-    /// How often it was tried; 0 for containers.
+    /// The number of attempts. 0 for containers.
     #[serde(default)]
     pub attempts: u32,
-    /// Whether it ended the run.
+    /// `true` if the step ended the run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop: bool,
-    /// When it began.
+    /// The start time.
     pub started_at: Timestamp,
-    /// When it ended.
+    /// The end time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// What models consumed for it, without what is inside.
+    /// The usage of models, without that of the steps inside.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
-    /// What is inside, in declaration order.
+    /// The steps inside, in declaration order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Self>,
 }
 
 impl StepResult {
-    /// The name of the step.
+    /// Returns the name of the step.
     pub fn name(&self) -> &str {
         self.path.name()
     }
 
-    /// How long it took; for one that runs, nothing yet.
+    /// Returns the duration of the step, or zero while it is running.
     pub fn duration(&self) -> Duration {
         self.ended_at.map_or(Duration::ZERO, |end| end.since(self.started_at))
     }
 
-    /// Whether it ended well.
+    /// Returns `true` if the step completed.
     pub fn success(&self) -> bool {
         self.status == StepStatus::Completed
     }
 
-    /// This step and everything inside it, each before what it contains.
+    /// Returns this step and everything inside it, each step before its children.
     pub fn walk(&self) -> impl Iterator<Item = &Self> {
         let mut todo = vec![self];
         std::iter::from_fn(move || {
@@ -250,30 +250,30 @@ impl StepResult {
     }
 }
 
-/// What one agent did in one attempt of a step, or in a tool call.
+/// The work of one agent in one attempt of a step, or in a tool call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExecutorRun {
-    /// The step, or the tool call: `order/ask#1`.
+    /// The path of the step or of the tool call, such as `order/ask#1`.
     pub path: StepPath,
-    /// The agent.
+    /// The name of the agent.
     pub agent: Arc<str>,
-    /// Its model.
+    /// The name of its model.
     pub model: Arc<str>,
-    /// What people must be told about the model, if anything.
+    /// A notice about the model that people must see, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Arc<str>>,
-    /// What it was told.
+    /// The message to the agent.
     pub message: Content,
-    /// What its model said and its tools answered, in order.
+    /// The answers of the model and of the tools, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Turn>,
-    /// What it gave, once it has.
+    /// The output of the agent, once it has completed.
     #[serde(default, skip_serializing_if = "Content::is_empty")]
     pub content: Content,
-    /// What its model consumed.
+    /// The usage of the model.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
-    /// Why it failed, if it did.
+    /// The error, if the agent failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<ErrorData>>,
 }
@@ -282,13 +282,13 @@ pub struct ExecutorRun {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Turn {
-    /// The model said this.
+    /// An answer of the model.
     Model(Arc<AssistantTurn>),
-    /// A tool answered this.
+    /// An answer of a tool.
     Tool(ToolOutcome),
 }
 
-/// What a run consumed.
+/// The metrics of a run: time, counts and usage.
 ///
 /// ```
 /// use stepwright_core::Metrics;
@@ -298,42 +298,42 @@ pub enum Turn {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// How long it took, in milliseconds.
+    /// The duration, in milliseconds.
     pub duration_ms: u64,
-    /// How many steps began.
+    /// The number of steps that started.
     pub steps: u64,
-    /// How many attempts failed and were followed by another.
+    /// The number of failed attempts that were followed by another one.
     pub retries: u64,
-    /// How many answers models gave.
+    /// The number of answers from models.
     pub model_calls: u64,
-    /// How many answers tools gave.
+    /// The number of answers from tools.
     pub tool_calls: u64,
-    /// What models consumed.
+    /// The usage of models.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
 }
 
 impl Metrics {
-    /// How long it took.
+    /// Returns the duration.
     pub fn duration(&self) -> Duration {
         Duration::from_millis(self.duration_ms)
     }
 }
 
-/// Why a run failed.
+/// The failure of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunFailure {
-    /// What went wrong.
+    /// The error.
     pub error: ErrorData,
-    /// In which step, if in one.
+    /// The step that failed, if the failure belongs to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepPath>,
-    /// How often that step was tried.
+    /// The number of attempts of that step.
     #[serde(default)]
     pub attempts: u32,
 }
 
-/// What a run gives: a fold of its events.
+/// The output of a run, computed from its events.
 ///
 /// ```
 /// # use serde_json::json;
@@ -346,7 +346,7 @@ pub struct RunFailure {
 /// #     "step_results": [{ "path": "Rate", "step_type": "Step", "status": "completed",
 /// #                        "started_at": 0, "content": { "points": 3 } }],
 /// # })).unwrap();
-/// // `output` is what a run gave whose only step is `Rate`.
+/// // `output` belongs to a run whose only step is `Rate`.
 /// #[derive(serde::Deserialize)]
 /// struct Rating {
 ///     points: u32,
@@ -358,111 +358,111 @@ pub struct RunFailure {
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunOutput {
-    /// The run.
+    /// The id of the run.
     pub run_id: RunId,
-    /// Its session.
+    /// The id of its session.
     pub session_id: SessionId,
     /// The owner of the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
-    /// The workflow.
+    /// The id of the workflow.
     pub workflow_id: WorkflowId,
-    /// What the workflow is called.
+    /// The name of the workflow.
     pub workflow_name: Arc<str>,
-    /// Where the run stands.
+    /// The status of the run.
     pub status: RunStatus,
-    /// What the run was given.
+    /// The input of the run.
     pub input: Content,
-    /// What the run gives. Nothing if it failed.
+    /// The output of the run. Empty if it failed.
     pub content: Content,
-    /// What its steps gave: a tree.
+    /// The results of its steps, as a tree.
     pub step_results: Vec<StepResult>,
-    /// What its agents did.
+    /// The work of its agents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub step_executor_runs: Vec<ExecutorRun>,
-    /// What happened, if the workflow stores events: every fact but those to skip.
+    /// The facts of the run except skipped kinds, if the workflow stores events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<Event>>,
-    /// What it consumed.
+    /// The metrics of the run.
     pub metrics: Metrics,
-    /// What the caller wanted to find again beside the run; and `notices`, what people must be told
-    /// about the models that were used.
+    /// The metadata that the caller gave the run. `notices` holds notices about the models that
+    /// people must see.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
-    /// When it began.
+    /// The start time.
     pub created_at: Timestamp,
-    /// Why it failed, if it did.
+    /// The failure, if the run failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<RunFailure>,
-    /// Media that its steps gave.
+    /// The media that its steps returned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media: Vec<Media>,
-    /// What it waits for.
+    /// The pending requests.
     #[doc(alias = "step_requirements")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<Requirement>,
-    /// Answers that came after their deadlines, and were refused.
+    /// The answers that were refused because they arrived after their deadlines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_answers: Vec<RefusedAnswer>,
 }
 
 impl RunOutput {
-    /// [`Content::type_name`] of the content: `str`, `json` or `none`.
+    /// Returns the [`Content::type_name`] of the content: `str`, `json` or `none`.
     pub fn content_type(&self) -> &'static str {
         self.content.type_name()
     }
 
-    /// The content as a Rust value.
+    /// Parses the content as a `T`.
     ///
     /// # Errors
-    /// If it has another shape.
+    /// Fails if the content is not a `T`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         self.content.parse()
     }
 
-    /// Whether nothing will happen any more: see [`RunStatus::is_terminal`].
+    /// Returns `true` if the status is final. See [`RunStatus::is_terminal`].
     #[doc(alias = "has_completed")]
     pub fn is_terminal(&self) -> bool {
         self.status.is_terminal()
     }
 
-    /// Whether it waits: see [`RunOutput::requirements`].
+    /// Returns `true` if the run is paused. See [`RunOutput::requirements`].
     pub fn is_paused(&self) -> bool {
         self.status == RunStatus::Paused
     }
 
-    /// Agno's name for [`RunOutput::is_terminal`]; here it is true of cancelled runs too, so that a
-    /// loop that polls for it ends.
+    /// Agno's name for [`RunOutput::is_terminal`]. Unlike in Agno it is also `true` for cancelled
+    /// runs, so that a polling loop ends.
     pub fn has_completed(&self) -> bool {
         self.is_terminal()
     }
 
-    /// Every step result, each before what it contains.
+    /// Returns all step results, each before its children.
     pub fn walk(&self) -> impl Iterator<Item = &StepResult> {
         self.step_results.iter().flat_map(StepResult::walk)
     }
 
-    /// The step result at this address.
+    /// Returns the step result at this path.
     pub fn step_at(&self, path: &str) -> Option<&StepResult> {
         self.walk().find(|step| step.path.as_str() == path)
     }
 
-    /// Pictures that its steps gave.
+    /// Returns the images that its steps returned.
     pub fn images(&self) -> impl Iterator<Item = &Media> {
         self.media_of(MediaKind::Image)
     }
 
-    /// Moving pictures that its steps gave.
+    /// Returns the videos that its steps returned.
     pub fn videos(&self) -> impl Iterator<Item = &Media> {
         self.media_of(MediaKind::Video)
     }
 
-    /// Sounds that its steps gave.
+    /// Returns the audio that its steps returned.
     pub fn audio(&self) -> impl Iterator<Item = &Media> {
         self.media_of(MediaKind::Audio)
     }
 
-    /// Other files that its steps gave.
+    /// Returns the other files that its steps returned.
     pub fn files(&self) -> impl Iterator<Item = &Media> {
         self.media_of(MediaKind::File)
     }

@@ -1,18 +1,18 @@
-//! The address of one execution of one node of a plan.
+//! The path of one execution of one node of a plan.
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-/// The longest name of a step, in bytes. Paths are made of names, and paths go into every event.
+/// The maximum length of a step's name, in bytes. Every event contains a path made of names.
 pub const NAME_BYTES_MAX: usize = 128;
 
-/// Where in a run something happens: `facts/web`, or `revise#2/write` for the second turn of a
-/// loop.
+/// The place of an event in a run, such as `facts/web`, or `revise#2/write` for the second turn of
+/// a loop.
 ///
-/// Journal entries, events, errors and log lines carry it. It is stable (the same step of the same
-/// run has it after a restart), readable, and unique within a run. The root is empty.
+/// Journal entries, events, errors and log lines contain it. It is readable, unique within a run,
+/// and stable: a step has the same path after a restart. The path of the run itself is empty.
 ///
 /// ```
 /// use stepwright_core::StepPath;
@@ -29,12 +29,12 @@ pub struct StepPath(Arc<str>);
 static ROOT: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
 
 impl StepPath {
-    /// The run itself.
+    /// Returns the path of the run itself.
     pub fn root() -> Self {
         Self(ROOT.clone())
     }
 
-    /// The node `name` directly beneath this one.
+    /// Returns the path of the node `name` directly beneath this one.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
         if self.0.is_empty() {
@@ -47,22 +47,21 @@ impl StepPath {
         Self(text.into())
     }
 
-    /// The node `name` directly beneath this one. At the top, the address shares the text of the
-    /// name.
+    /// Like [`StepPath::child`], but a path at the top level shares the text of the name.
     #[must_use]
     pub fn child_shared(&self, name: &Arc<str>) -> Self {
         if self.0.is_empty() { Self(name.clone()) } else { self.child(name) }
     }
 
-    /// The `n`-th turn of a loop, or the `n`-th item of a map, counted from 1.
+    /// Returns the path of the `n`-th turn of a loop or item of a map, counted from 1.
     #[must_use]
     pub fn nth(&self, n: u32) -> Self {
         Self(format!("{}#{n}", self.0).into())
     }
 
-    /// The `n`-th call of the tool `name` that the step at this address makes, counted from 1.
+    /// Returns the path of the `n`-th call of the tool `name` by this step, counted from 1.
     ///
-    /// A model may ask for a tool by any text. Characters with a meaning in paths become `_`.
+    /// A model may request a tool by any name. Characters with a meaning in paths become `_`.
     ///
     /// ```
     /// use stepwright_core::StepPath;
@@ -75,13 +74,13 @@ impl StepPath {
         self.child(&call_name(name)).nth(n)
     }
 
-    /// The address of the step, or of the call, that makes the call at this address: the address
-    /// without its last segment. `None` for the root.
+    /// Returns the path of the step, or of the call, that makes the call at this path. This is the
+    /// path without its last segment. `None` for the root.
     pub fn caller(&self) -> Option<Self> {
         self.caller_str().map(Self::from)
     }
 
-    /// [`StepPath::caller`], as text.
+    /// Returns [`StepPath::caller`] as text.
     pub fn caller_str(&self) -> Option<&str> {
         if self.0.is_empty() {
             return None;
@@ -89,8 +88,8 @@ impl StepPath {
         Some(self.0.rsplit_once('/').map_or("", |(caller, _)| caller))
     }
 
-    /// The step in which something at this address happens, which is the address of a step or of a
-    /// tool call, however deep.
+    /// Returns the path of the step, if this is the path of that step or of a tool call inside it
+    /// at any depth.
     ///
     /// ```
     /// use stepwright_core::StepPath;
@@ -100,7 +99,7 @@ impl StepPath {
     #[must_use]
     pub fn step(&self) -> Self {
         let mut step = self.as_str();
-        // The last segment of a step has no number.
+        // Only tool calls end in a number here, because the last segment of a step has none.
         while let Some((caller, last)) = step.rsplit_once('/')
             && last.contains('#')
         {
@@ -109,34 +108,34 @@ impl StepPath {
         if step.len() == self.0.len() { self.clone() } else { step.into() }
     }
 
-    /// The address as text; empty for the root.
+    /// Returns the path as text. Empty for the root.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is the run itself.
+    /// Returns `true` for the path of the run itself.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The name of the node, without the number of a turn. Empty for the root.
+    /// Returns the name of the node, without the number of a turn. Empty for the root.
     pub fn name(&self) -> &str {
         let segment = self.0.rsplit_once('/').map_or(&*self.0, |(_, last)| last);
         segment.split_once('#').map_or(segment, |(name, _)| name)
     }
 
-    /// Which turn of a loop or item of a map this is, from 1, if it is one.
+    /// Returns the number of the turn, item or call, from 1, if the last segment has one.
     pub fn number(&self) -> Option<u32> {
         let segment = self.0.rsplit_once('/').map_or(&*self.0, |(_, last)| last);
         segment.split_once('#').and_then(|(_, number)| number.parse().ok())
     }
 
-    /// The address of what encloses this node: the turn for a step of a loop, the loop for a turn.
+    /// Returns the path of the enclosing node: the turn for a step of a loop, the loop for a turn.
     pub fn parent(&self) -> Option<Self> {
         self.parent_str().map(|parent| Self(parent.into()))
     }
 
-    /// [`StepPath::parent`], as text.
+    /// Returns [`StepPath::parent`] as text.
     pub fn parent_str(&self) -> Option<&str> {
         if self.0.is_empty() {
             return None;
@@ -145,7 +144,7 @@ impl StepPath {
         Some(&self.0[..cut])
     }
 
-    /// Whether `other` is this node or something inside it.
+    /// Returns `true` if `other` is this node or inside it.
     pub fn contains(&self, other: &Self) -> bool {
         self.is_root()
             || other.0.strip_prefix(&*self.0).is_some_and(|rest| {
@@ -184,7 +183,7 @@ impl fmt::Debug for StepPath {
     }
 }
 
-/// The name of a tool as a segment of a path.
+/// Makes the name of a tool valid as a segment of a path.
 pub(crate) fn call_name(name: &str) -> Cow<'_, str> {
     if name_mistake(name).is_none() {
         return Cow::Borrowed(name);
@@ -195,9 +194,9 @@ pub(crate) fn call_name(name: &str) -> Cow<'_, str> {
     if name.trim().is_empty() { Cow::Borrowed("_") } else { Cow::Owned(name) }
 }
 
-/// What is wrong with a text as the name of a step, or nothing.
+/// Describes the mistake in a text as the name of a step. `None` if it is valid.
 ///
-/// Names make paths, so `/` and `#` have a meaning of their own in them.
+/// Names are segments of paths, in which `/` and `#` have a meaning.
 ///
 /// ```
 /// use stepwright_core::path::name_mistake;

@@ -1,4 +1,4 @@
-//! The shape of a workflow as plain data: what a definition becomes once its closures are named.
+//! The structure of a workflow as plain data, in which names stand for closures.
 
 use crate::error::{ErrorCode, ErrorData};
 use crate::executor::ExecutorType;
@@ -11,18 +11,18 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How deep containers and workflows may be nested in each other.
+/// The maximum nesting depth of containers and workflows.
 pub const DEPTH_MAX: usize = 32;
-/// How many nodes a plan may have.
+/// The maximum number of nodes of a plan.
 pub const NODES_MAX: usize = 100_000;
-/// How often a loop may turn.
+/// The maximum number of turns of a loop.
 pub const ITERATIONS_MAX: u32 = 1_000_000;
-/// How many items a map may work on.
+/// The maximum number of items of a map.
 pub const ITEMS_MAX: usize = 100_000;
-/// How often a step may be tried again.
+/// The maximum number of retries of a step.
 pub const RETRIES_MAX: u32 = 1_000;
 
-/// A workflow as plain data. It can be stored, drawn, compared and digested.
+/// A workflow as plain data. It can be stored, drawn, compared and hashed.
 ///
 /// ```
 /// use stepwright_core::Fingerprint;
@@ -37,33 +37,34 @@ pub const RETRIES_MAX: u32 = 1_000;
 /// let plan = Plan { name: "News".into(), body, nodes: 1, reducers, content };
 /// let mut changed = plan.clone();
 /// changed.body[0].content = Fingerprint::default().with("version", "2");
-/// // A run that began with the one is not taken up with the other.
+/// // A run that began with one of them is not resumed with the other.
 /// assert_ne!(plan.digest(), changed.digest());
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The workflow's name.
+    /// The name of the workflow.
     pub name: Arc<str>,
-    /// What is done, in order.
+    /// The nodes, in order.
     pub body: Vec<Node>,
-    /// How many nodes there are.
+    /// The number of nodes.
     pub nodes: u32,
-    /// How values are put together that branches set one key of the session state to.
+    /// The reducers, which merge values that several branches set for one key of the session state.
     #[serde(default, skip_serializing_if = "Reducers::is_empty")]
     pub reducers: Reducers,
-    /// The content of the workflow itself. `None` in plans of the time before plans had content.
+    /// The content of the workflow itself. `None` in old plans, which had no content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Fingerprint>,
 }
 
 impl Plan {
-    /// The fingerprint of names, shapes, limits and content (SHA-256, in hexadecimal). The code of
-    /// functions is not part of it.
+    /// Returns the SHA-256 of names, structure, limits and content, in hexadecimal. The code of
+    /// functions is not included.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(serde_json::to_vec(&self.without_content()).expect("a plan is plain data"));
         if let Some(content) = &self.content {
-            // Not the plan as it is stored: that shortens texts and leaves out secrets.
+            // Hash the content, not its serialized form, which shortens texts and leaves out
+            // secrets.
             hash.update(b"content");
             content.hash_into(&mut hash);
             for_each_node(&self.body, &mut |node| {
@@ -74,8 +75,7 @@ impl Plan {
         hex(&hash.finalize())
     }
 
-    /// The plan without content: its digest is the one that runs have that began before plans had
-    /// content.
+    /// Returns the plan without content. Runs that began before plans had content have its digest.
     #[must_use]
     pub fn without_content(&self) -> Self {
         let mut plan = self.clone();
@@ -94,7 +94,7 @@ fn for_each_node(body: &[Node], visit: &mut dyn FnMut(&Node)) {
     }
 }
 
-/// Calls `change` with each node, those inside of others too.
+/// Calls `change` with each node, including nested ones.
 pub fn for_each_node_mut(body: &mut [Node], change: &mut dyn FnMut(&mut Node)) {
     for node in body {
         change(node);
@@ -125,32 +125,31 @@ pub fn for_each_node_mut(body: &mut [Node], change: &mut dyn FnMut(&mut Node)) {
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
-    /// Its place in the table of executors and decisions.
+    /// Its index in the table of executors and decisions.
     pub index: u32,
     /// Its name, unique in its scope.
     pub name: Arc<str>,
-    /// What it does.
+    /// Its kind, with the settings of that kind.
     pub kind: NodeKind,
-    /// What happens if it fails.
+    /// The policy for its failure.
     #[serde(default)]
     pub on_error: ErrorPolicy,
-    /// Of a container: how long it may take, in milliseconds. A step has that in its kind, attempt
-    /// by attempt.
+    /// For a container, its timeout in milliseconds. A step has a timeout per attempt in its kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// What a person has a say in.
+    /// The human review of the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Box<HumanReview>>,
-    /// The texts and settings that decide what it does, as far as they are known.
+    /// The texts and settings that determine its behaviour, as far as they are known.
     #[serde(default, skip_serializing_if = "Fingerprint::is_empty")]
     pub content: Fingerprint,
 }
 
-/// What a node does.
+/// The kind of a node.
 ///
 /// ```
 /// use stepwright_core::plan::NodeKind;
-/// /// How a picture of a plan marks a node.
+/// /// Returns the symbol of a node in a drawing of the plan.
 /// fn mark(kind: &NodeKind) -> char {
 ///     match kind {
 ///         NodeKind::Parallel { .. } => '=',
@@ -167,80 +166,80 @@ pub struct Node {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NodeKind {
-    /// Asks an executor.
+    /// Calls an executor.
     Step {
-        /// What kind of executor.
+        /// The type of the executor.
         executor_type: ExecutorType,
-        /// What it is called.
+        /// The name of the executor.
         executor_name: Arc<str>,
-        /// How often it is tried again.
+        /// The retry policy.
         retry: Retry,
-        /// How long an attempt may take, in milliseconds.
+        /// The timeout of an attempt, in milliseconds.
         timeout_ms: Option<u64>,
-        /// The longest time that an attempt may give no sign of life, in milliseconds.
+        /// The maximum time without a sign of life from an attempt, in milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         idle_ms: Option<u64>,
-        /// How many earlier runs of the session it is told of.
+        /// The number of earlier runs of the session that the step gets as history.
         #[serde(default, skip_serializing_if = "is_zero")]
         history_runs: u32,
-        /// The policy for an attempt whose outcome is unknown.
+        /// The policy for interrupted attempts.
         #[serde(default, skip_serializing_if = "OnInterrupted::is_default")]
         on_interrupted: OnInterrupted,
-        /// `true` if those that failed or were cancelled are left out.
+        /// `true` to leave runs that failed or were cancelled out of the history.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         history_completed_only: bool,
     },
-    /// Runs a whole workflow, whose steps see nothing of what is around it but the session state.
+    /// Runs a whole workflow. Its steps share only the session state with the outer workflow.
     Workflow {
-        /// What that workflow does.
+        /// The nodes of that workflow.
         body: Vec<Node>,
     },
-    /// One after the other.
+    /// Runs its nodes one after the other.
     Steps {
-        /// What is done.
+        /// The nodes.
         body: Vec<Node>,
     },
-    /// All at once.
+    /// Runs its branches concurrently.
     Parallel {
         /// The branches.
         branches: Vec<Node>,
-        /// When one fails.
+        /// The policy for the failure of a branch.
         join: Join,
-        /// How many at a time.
+        /// The maximum number of branches that run at once.
         concurrency: Option<u32>,
     },
-    /// Again and again.
+    /// Runs its nodes repeatedly.
     Loop {
-        /// What is done in a turn.
+        /// The nodes of a turn.
         body: Vec<Node>,
-        /// How many turns at most.
+        /// The maximum number of turns.
         at_most: u32,
-        /// Whether a turn begins with what the last one gave, instead of what the loop was given.
+        /// `true` if each turn gets the output of the previous one, instead of the loop's input.
         forward: bool,
-        /// What happens when it has made all its turns and its condition was not met. `None` for a
-        /// loop that has no condition.
+        /// The policy for a loop that made all its turns and whose condition was not met. `None` if
+        /// the loop has no condition.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         on_exhausted: Option<OnExhausted>,
     },
-    /// One or the other.
+    /// Runs one of two branches.
     Condition {
-        /// If it holds.
+        /// The nodes to run if the condition is true.
         then: Vec<Node>,
-        /// If not.
+        /// The nodes to run if it is false.
         otherwise: Vec<Node>,
     },
-    /// Those that are chosen, one after the other.
+    /// Runs the chosen nodes one after the other.
     Router {
-        /// What can be chosen.
+        /// The nodes to choose from.
         choices: Vec<Node>,
     },
-    /// For each item of a list.
+    /// Runs its nodes for each item of a list.
     Map {
-        /// What is done with an item.
+        /// The nodes to run for an item.
         body: Vec<Node>,
-        /// How many at a time.
+        /// The maximum number of items that run at once.
         concurrency: u32,
-        /// When one fails.
+        /// The policy for the failure of an item.
         join: Join,
     },
 }
@@ -250,7 +249,7 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// What happens when a step has failed, after all its attempts.
+/// The policy for a step that has failed in all its attempts.
 ///
 /// ```
 /// use stepwright_core::plan::OnError;
@@ -267,16 +266,16 @@ pub enum OnError {
     /// The run fails.
     #[default]
     Fail,
-    /// The failure is tolerated: the step counts as skipped, and what came before flows on.
+    /// The step counts as skipped, and the next step gets the output before it.
     Skip,
-    /// The run goes on, the next step gets no output, and the run ends as failed.
+    /// The run continues and finally fails. The next step gets no output.
     Continue,
-    /// A person is asked what to do about it: try again, pass over it, or fail.
+    /// The run asks a person whether to retry, skip or fail.
     Pause,
 }
 
 impl OnError {
-    /// This, but after failures of this class something else.
+    /// Returns this policy with an exception for failures of one class.
     ///
     /// ```
     /// use stepwright_core::ErrorCode;
@@ -290,12 +289,12 @@ impl OnError {
     }
 }
 
-/// What happens when a step has failed, by the class of its failure.
+/// The policy for failures, by class.
 ///
 /// ```
 /// use stepwright_core::ErrorCode;
 /// use stepwright_core::plan::{ErrorPolicy, OnError};
-/// // In a file: `on_error: skip`, or one thing for some failures and another for the others.
+/// // In a file: `on_error: skip`, or different policies for different failures.
 /// let written = r#"{ "timed_out": "skip", "otherwise": "fail" }"#;
 /// let written: ErrorPolicy = serde_json::from_str(written)?;
 /// assert_eq!(written.of(ErrorCode::TimedOut), OnError::Skip);
@@ -305,26 +304,26 @@ impl OnError {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub struct ErrorPolicy {
-    /// What happens unless a class says otherwise.
+    /// The default policy.
     pub otherwise: OnError,
-    /// What happens after failures of a class.
+    /// The policies for specific classes.
     pub classes: BTreeMap<ErrorCode, OnError>,
 }
 
 impl ErrorPolicy {
-    /// This, but after failures of this class something else: see [`OnError::but`].
+    /// Adds an exception for failures of one class. See [`OnError::but`].
     #[must_use]
     pub fn but(mut self, code: ErrorCode, on_error: OnError) -> Self {
         self.classes.insert(code, on_error);
         self
     }
 
-    /// What happens after a failure of this class.
+    /// Returns the policy for a failure of this class.
     pub fn of(&self, code: ErrorCode) -> OnError {
         self.classes.get(&code).copied().unwrap_or(self.otherwise)
     }
 
-    /// Whether this may happen.
+    /// Returns `true` if the policy for any failure is `what`.
     ///
     /// ```
     /// use stepwright_core::plan::{ErrorPolicy, OnError};
@@ -342,7 +341,7 @@ impl From<OnError> for ErrorPolicy {
     }
 }
 
-/// A policy as it is written: a word, unless there is more to say.
+/// The serialized form of a policy: a word, unless it has exceptions.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -375,7 +374,7 @@ impl From<ErrorPolicy> for Written {
     }
 }
 
-/// What a loop with a condition does when it has made all its turns and the condition was not met.
+/// The policy for a loop that made all its turns and whose condition was not met.
 ///
 /// ```
 /// use stepwright_core::plan::OnExhausted;
@@ -392,12 +391,12 @@ pub enum OnExhausted {
     /// The loop fails with [`ErrorCode::Exhausted`].
     #[default]
     Fail,
-    /// The loop completes with what its last turn gave. Later steps can ask
+    /// The loop completes with the output of its last turn. Later steps can check
     /// [`StepInput::loop_outcome`](crate::StepInput::loop_outcome).
     Continue,
 }
 
-/// What a container with branches does when one fails.
+/// The policy of a container for the failure of one of its branches.
 ///
 /// ```
 /// use stepwright_core::plan::Join;
@@ -411,17 +410,16 @@ pub enum OnExhausted {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Join {
-    /// The others are cancelled, and the container fails.
+    /// Cancels the other branches, and fails.
     FailFast,
-    /// The others finish, and the container fails.
+    /// Waits for the other branches, and fails.
     #[default]
     WaitAll,
-    /// The others finish, and the container completes with what there is: `null` for those that
-    /// failed.
+    /// Waits for the other branches, and completes with their outputs. Failed branches give `null`.
     BestEffort,
 }
 
-/// How often, and after how long, a step is tried again.
+/// The retry policy of a step.
 ///
 /// ```
 /// use stepwright_core::plan::Retry;
@@ -431,23 +429,23 @@ pub enum Join {
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Retry {
-    /// How often after the first attempt.
+    /// The number of retries after the first attempt.
     pub retries: u32,
-    /// The wait before the first of these, in milliseconds.
+    /// The delay before the first retry, in milliseconds.
     pub backoff_ms: u64,
-    /// By how much the wait grows each time.
+    /// The factor by which the delay grows with each retry.
     pub factor: f64,
-    /// The longest wait, in milliseconds.
+    /// The maximum delay, in milliseconds.
     pub backoff_max_ms: u64,
-    /// Whether waits are shortened by chance, by up to half, so that many do not come at once.
+    /// `true` to shorten delays randomly by up to half, so that many retries do not coincide.
     pub jitter: bool,
-    /// After which failures: those of these classes; after all, if there are none.
+    /// The classes of failures to retry. Empty for all classes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on: Vec<ErrorCode>,
 }
 
 impl Default for Retry {
-    /// No retries; if there are any, 500 ms doubling up to 30 s, with jitter.
+    /// Returns a policy without retries. If `retries` is set, delays double from 500 ms to 30 s.
     fn default() -> Self {
         let (backoff_ms, backoff_max_ms) = (500, 30_000);
         Self { retries: 0, backoff_ms, factor: 2.0, backoff_max_ms, jitter: true, on: Vec::new() }
@@ -455,8 +453,8 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// Whether this failure may be followed by another attempt: one that says that it will not go
-    /// away is not; a panic only where its class is named.
+    /// Returns `true` if this failure may be retried. Terminal errors are never retried. Panics are
+    /// retried only if their class is listed in `on`.
     ///
     /// ```
     /// use stepwright_core::plan::Retry;
@@ -475,7 +473,7 @@ impl Retry {
         }
     }
 
-    /// How long to wait after `failed` attempts, in milliseconds, where `chance` is any 64 bits.
+    /// Returns the delay after `failed` attempts, in milliseconds. `chance` is 64 random bits.
     ///
     /// ```
     /// use stepwright_core::plan::Retry;
@@ -492,7 +490,7 @@ impl Retry {
     }
 }
 
-/// What is directly inside a node: its body, and of a condition its other arm.
+/// Returns the nodes directly inside a node: its body, and the second branch of a condition.
 pub fn children(node: &Node) -> [&[Node]; 2] {
     match &node.kind {
         NodeKind::Workflow { body }

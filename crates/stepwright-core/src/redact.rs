@@ -1,11 +1,11 @@
-//! Takes secrets out of texts that people and logs get to see.
+//! Removes secrets from texts for people and logs.
 
 use std::borrow::Cow;
 
-/// What stands in the place of a secret.
+/// The text that replaces a secret.
 pub const REDACTED: &str = "[redacted]";
 
-/// How the keys of well-known services begin.
+/// The prefixes of the API keys of well-known services.
 const KEY_BEGINNINGS: [&str; 11] = [
     "sk-",
     "sk_",
@@ -20,10 +20,10 @@ const KEY_BEGINNINGS: [&str; 11] = [
     "glpat-",
 ];
 
-/// A key is at least this long, in bytes; shorter words only look alike.
+/// The minimum length of a key, in bytes. Shorter words only look like one.
 const KEY_BYTES_MIN: usize = 16;
 
-/// How the names of secrets end, in lower case.
+/// The endings of the names of secrets, in lower case.
 const SECRET_NAMES: [&str; 11] = [
     "password",
     "passwd",
@@ -38,15 +38,15 @@ const SECRET_NAMES: [&str; 11] = [
     "credential",
 ];
 
-/// How the names of secrets in the query of an address end, in lower case, beside [`SECRET_NAMES`].
+/// More endings of the names of secrets in the query of a URL, in lower case.
 const QUERY_NAMES: [&str; 6] = ["key", "sig", "signature", "auth", "pwd", "pass"];
 
-/// The text without what looks like a secret: keys of well-known services, `Bearer` and `Basic`
-/// credentials, passwords in addresses, what the query of an address calls a key, a token or a
-/// signature, and the values of members and settings whose names say that they are secret.
+/// Replaces texts that look like secrets: API keys of well-known services, `Bearer` and `Basic`
+/// credentials, passwords in URLs, query parameters named like a key, a token or a signature, and
+/// the values of JSON members and settings with the name of a secret.
 ///
-/// It is made for logs and cannot know every secret: a password in the middle of a sentence is a
-/// word like any other.
+/// It is meant for logs and cannot recognise every secret. A password in the middle of a sentence
+/// looks like any other word.
 ///
 /// ```
 /// use stepwright_core::redact::redact;
@@ -78,7 +78,7 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// Where the secret begins and ends that is, or follows, the word at `at`.
+/// Returns the range of the secret that is, or follows, the word at `at`.
 fn secret_at(text: &str, at: usize) -> Option<(usize, usize)> {
     let end = end_of(text, at, is_word);
     let word = &text[at..end];
@@ -106,7 +106,7 @@ fn secret_at(text: &str, at: usize) -> Option<(usize, usize)> {
     SECRET_NAMES.iter().any(|secret| name.ends_with(secret)).then(|| value_of(text, end))?
 }
 
-/// The value of a member or setting whose name ends at `at`: `": "…"`, `=…`, `: …`.
+/// Returns the range of the value of a member or setting whose name ends at `at`.
 fn value_of(text: &str, at: usize) -> Option<(usize, usize)> {
     let rest = text[at..].trim_start_matches(['"', '\\', '\'']);
     let rest = rest.trim_start_matches(' ').strip_prefix([':', '='])?.trim_start_matches(' ');
@@ -118,16 +118,16 @@ fn value_of(text: &str, at: usize) -> Option<(usize, usize)> {
         return Some((inside_at, inside_at + quoted_length(inside, quote)));
     }
     let end = end_of(text, begin, |c| !c.is_whitespace() && !matches!(c, ',' | '}' | ']' | ')'));
-    // What is no text is no secret: counts and switches are worth reading.
+    // Numbers and booleans are not secrets, and useful to read.
     let value = &text[begin..end];
     let plain = value.parse::<f64>().is_ok() || matches!(value, "true" | "false" | "null");
-    // `Bearer …` is dealt with as such.
+    // The caller finds the credentials after `Bearer` and `Basic` itself.
     let scheme = value.eq_ignore_ascii_case("bearer") || value.eq_ignore_ascii_case("basic");
     (!value.is_empty() && !plain && !scheme).then_some((begin, end))
 }
 
-/// How long the text is until its closing `quote`, which may itself be escaped, as in JSON that
-/// stands in JSON.
+/// Returns the length of the text before its closing `quote`. The quote may be escaped, as in JSON
+/// inside JSON.
 fn quoted_length(inside: &str, quote: &str) -> usize {
     let slashes = quote.len() - 1;
     let mut before = 0;
@@ -141,7 +141,7 @@ fn quoted_length(inside: &str, quote: &str) -> usize {
     inside.len()
 }
 
-/// The password in `://user:password@` at `at`.
+/// Returns the range of the password in `://user:password@` at `at`.
 fn address_password(text: &str, at: usize) -> Option<(usize, usize)> {
     let rest = text[at..].strip_prefix("://")?;
     let authority = &rest
@@ -182,7 +182,7 @@ mod tests {
             ("input_tokens: 5, token: 5", "input_tokens: 5, token: 5"),
             (r#"{"api_key": "x", "b": 2}"#, r#"{"api_key": "[redacted]", "b": 2}"#),
             (r#"{"secret":null}"#, r#"{"secret":null}"#),
-            // JSON as a text in JSON.
+            // JSON as a string in JSON.
             (r#""{\"password\":\"pw\",\"n\":1}""#, r#""{\"password\":\"[redacted]\",\"n\":1}""#),
             ("http://host:80/a@b", "http://host:80/a@b"),
             ("http://a:b@c@host/", "http://a:[redacted]@host/"),

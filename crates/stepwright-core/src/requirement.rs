@@ -1,4 +1,4 @@
-//! What a paused run waits for, and what can be answered.
+//! The pending requests of a paused run, and the answers to them.
 
 use crate::content::Content;
 use crate::error::ErrorData;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 
-/// Something that a run waits for: a person's word, or a moment.
+/// A pending request: a run waits for an answer from a person, or for a timer.
 ///
 /// ```
 /// use stepwright_core::requirement::{Answer, Requirement, RequirementKind};
@@ -30,20 +30,20 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Requirement {
-    /// Which one: unique within its run, and the same whenever the run is taken up again.
+    /// The id, unique within its run, and the same whenever the run is resumed.
     pub id: Arc<str>,
-    /// What waits: a step, a container, a turn of a loop.
+    /// The path of the step, the container or the turn that waits.
     pub path: StepPath,
-    /// What for.
+    /// The kind of the request.
     #[serde(flatten)]
     pub kind: RequirementKind,
-    /// What a person is asked.
+    /// The question for a person.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub message: Arc<str>,
-    /// Until when. Then [`Requirement::on_timeout`] counts.
+    /// The deadline. When it has passed, [`Requirement::on_timeout`] applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
-    /// What counts as the answer if nobody gives one in time.
+    /// The answer to use if none arrives in time.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_timeout: OnTimeout,
 }
@@ -52,11 +52,11 @@ fn is_default(on_timeout: &OnTimeout) -> bool {
     *on_timeout == OnTimeout::default()
 }
 
-/// What is waited for.
+/// The kind of a pending request.
 ///
 /// ```
 /// use stepwright_core::requirement::{Requirement, RequirementKind};
-/// /// What a form at a screen shows.
+/// /// Returns the widget that a user interface shows.
 /// fn field(asked: &Requirement) -> &'static str {
 ///     match asked.kind {
 ///         RequirementKind::UserInput { .. } => "a form",
@@ -72,71 +72,71 @@ fn is_default(on_timeout: &OnTimeout) -> bool {
 #[serde(tag = "requires", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RequirementKind {
-    /// That somebody allows it.
+    /// A confirmation.
     Confirmation,
-    /// What somebody fills into a form.
+    /// A form to fill in.
     UserInput {
         /// The JSON Schema of the answer, as far as [`form::mistakes`] goes.
         schema: Arc<Value>,
     },
-    /// Which way to go.
+    /// A choice between routes.
     RouteSelection {
-        /// The ways.
+        /// The routes.
         choices: Arc<[Arc<str>]>,
-        /// Whether more than one may be chosen.
+        /// `true` if more than one may be chosen.
         multiple: bool,
     },
-    /// That somebody looks at what was given.
+    /// A review of an output.
     OutputReview {
-        /// What was given.
+        /// The output.
         output: Arc<StepOutput>,
-        /// How many attempts it took so far.
+        /// The number of attempts so far.
         attempts: u32,
-        /// Whether a rejection makes another attempt.
+        /// `true` if a rejection starts another attempt.
         retries: bool,
     },
-    /// That somebody looks at what a turn of a loop gave.
+    /// A review of a turn of a loop.
     IterationReview {
-        /// What it gave.
+        /// The output of the turn.
         content: Content,
-        /// Which turn.
+        /// The number of the turn.
         iteration: u32,
-        /// How many it may be.
+        /// The maximum number of turns.
         max_iterations: u32,
     },
-    /// That somebody allows a call of a tool.
+    /// A confirmation of a tool call.
     ToolConfirmation {
         /// The call.
         tool: Box<ToolCall>,
     },
-    /// What somebody says: see [`StepContext::wait`](crate::StepContext::wait).
+    /// A value that a function waits for. See [`StepContext::wait`](crate::StepContext::wait).
     Wait {
         /// The JSON Schema of the answer, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         schema: Option<Arc<Value>>,
     },
-    /// What to do about a failure.
+    /// A decision about a failure.
     ErrorDecision {
         /// The failure.
         error: Box<ErrorData>,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
-        /// Whether it can be tried again. Containers cannot: their steps can.
+        /// `true` if it can be retried. Containers cannot, but their steps can.
         retries: bool,
     },
-    /// A decision about an effect that had begun when its process died, or whose request timed
-    /// out after it was sent: its outcome is unknown. The answers: [`Answer::Submit`] (it was done,
-    /// and this is its output), [`Answer::Retry`] (it was not done: do it) and [`Answer::Reject`]
-    /// (give up: it fails).
+    /// A decision about an interrupted effect. It had begun when its process died, or its request
+    /// timed out after it was sent, so its outcome is unknown. The answers are [`Answer::Submit`]
+    /// (it happened, and this is its output), [`Answer::Retry`] (it did not happen, run it) and
+    /// [`Answer::Reject`] (give up and fail).
     Interrupted {
-        /// The effect, as a person reads it: `step Deploy`, `tool call charge`.
+        /// The effect as displayed: `step Deploy`, `tool call charge`.
         effect: Arc<str>,
-        /// The attempt that was under way, counted from 1.
+        /// The attempt that was running, from 1.
         attempt: u32,
     },
-    /// Nobody: only the moment.
+    /// A timer. It needs no answer.
     Sleep,
-    /// Nobody: the moment at which a container has taken too long.
+    /// The deadline of a container. It needs no answer.
     Deadline,
 }
 
@@ -203,7 +203,7 @@ impl fmt::Display for RequirementId {
     }
 }
 
-/// What counts as the answer if nobody gives one in time.
+/// The answer to use if none arrives in time.
 ///
 /// ```
 /// use stepwright_core::{HumanReview, OnTimeout};
@@ -220,15 +220,15 @@ pub enum OnTimeout {
     /// The step fails.
     #[default]
     Fail,
-    /// As if somebody had approved. What failed is passed over.
+    /// Approve. For a failed step: skip it.
     Approve,
-    /// As if somebody had rejected.
+    /// Reject.
     Reject,
-    /// This, as if somebody had said it.
+    /// Use this value as the answer.
     Default(Arc<Value>),
 }
 
-/// What somebody says to a [`Requirement`].
+/// The answer to a [`Requirement`].
 ///
 /// As JSON: `{"decision": "approve"}`, `{"decision": "reject", "feedback": "too long"}`,
 /// `{"decision": "edit", "content": "…"}`, `{"decision": "submit", "value": {…}}`,
@@ -244,60 +244,60 @@ pub enum OnTimeout {
 #[serde(tag = "decision", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Answer {
-    /// Yes. Of a turn of a loop: good enough, the loop ends.
+    /// Yes. For a turn of a loop: the loop ends.
     Approve,
-    /// No. Of a turn of a loop: another one.
+    /// No. For a turn of a loop: run another turn.
     Reject {
-        /// Why, and what should be better.
+        /// The reason, and what to improve.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         feedback: Option<Arc<str>>,
     },
-    /// Yes, but like this. Of a call of a tool: with these arguments.
+    /// Yes, with changes. For a tool call: with these arguments.
     Edit {
-        /// What counts in place of what was given.
+        /// The new content.
         content: Content,
     },
-    /// A form that is filled in; what a function waits for.
+    /// The values of a form, or the value that a function waits for.
     Submit {
         /// The answer.
         value: Value,
     },
-    /// Which way to go.
+    /// A choice of routes.
     Select {
-        /// The names, in the order in which they run.
+        /// The names of the routes, in the order in which they run.
         choices: Vec<Arc<str>>,
     },
-    /// Try again what has failed.
+    /// Retry the failed step.
     Retry,
-    /// Pass over what has failed.
+    /// Skip the failed step.
     Skip,
-    /// The moment has come. Nobody says this.
+    /// The time has passed. Only the engine gives this answer.
     Elapsed,
 }
 
 impl Answer {
-    /// No, and why.
+    /// Creates a rejection with feedback.
     pub fn reject(feedback: impl Into<Arc<str>>) -> Self {
         Self::Reject { feedback: Some(feedback.into()) }
     }
 
-    /// Yes, but like this.
+    /// Creates an approval with changes.
     pub fn edit(content: impl Into<Content>) -> Self {
         Self::Edit { content: content.into() }
     }
 
-    /// A form that is filled in; what a function waits for.
+    /// Creates an answer with the values of a form, or the value that a function waits for.
     #[doc(alias = "set_user_input")]
     pub fn submit(value: impl Into<Value>) -> Self {
         Self::Submit { value: value.into() }
     }
 
-    /// Which way to go.
+    /// Creates a choice of routes.
     pub fn select<N: Into<Arc<str>>>(choices: impl IntoIterator<Item = N>) -> Self {
         Self::Select { choices: choices.into_iter().map(Into::into).collect() }
     }
 
-    /// The word for it.
+    /// Returns the decision as a word.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Approve => "approve",
@@ -324,12 +324,12 @@ impl Requirement {
         RequirementId::parse(&self.id, &self.path)
     }
 
-    /// Whether somebody has to answer; otherwise it is only a moment.
+    /// Returns `true` if a person must answer. Timers and deadlines need no answer.
     pub fn needs_person(&self) -> bool {
         !matches!(self.kind, RequirementKind::Sleep | RequirementKind::Deadline)
     }
 
-    /// The words with which it can be answered.
+    /// Returns the words of the valid answers.
     pub fn answers(&self) -> &'static [&'static str] {
         use RequirementKind as K;
         match self.kind {
@@ -346,10 +346,10 @@ impl Requirement {
         }
     }
 
-    /// Whether this can be its answer.
+    /// Checks an answer.
     ///
     /// # Errors
-    /// What is wrong with the answer, for the one who gave it.
+    /// Returns a message about the mistake in the answer.
     pub fn check(&self, answer: &Answer) -> Result<(), String> {
         let (id, known) = (&self.id, self.answers());
         if known.is_empty() {
@@ -391,7 +391,7 @@ impl Requirement {
         }
     }
 
-    /// The answer with the `default` of each property of the form that it leaves out.
+    /// Returns the answer with the `default` of each missing property of the form.
     pub fn filled_in(&self, answer: &Answer) -> Answer {
         let mut answer = answer.clone();
         if let (
@@ -404,7 +404,7 @@ impl Requirement {
         answer
     }
 
-    /// What counts as the answer when nobody has given one in time. `None` means that it fails.
+    /// Returns the answer to use at the deadline. `None` means that the step fails.
     pub fn at_timeout(&self) -> Option<Answer> {
         use RequirementKind as K;
         match (&self.kind, &self.on_timeout) {

@@ -1,4 +1,4 @@
-//! What a person has a say in: part of the plan of a workflow.
+//! Human review: approvals, input and edits. Part of the plan of a workflow.
 
 use crate::form;
 use crate::plan::{ErrorPolicy, NodeKind, OnError};
@@ -8,10 +8,10 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often an output that is rejected is made again, unless somebody says otherwise.
+/// The default number of times that a rejected output is made again.
 pub const REVIEW_RETRIES: u32 = 3;
 
-/// What a person has a say in before, or after, a step or a container.
+/// The human review of a step or a container, before or after it runs.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,39 +28,39 @@ pub const REVIEW_RETRIES: u32 = 3;
 #[serde(default)]
 #[must_use = "a review does nothing until a step has it"]
 pub struct HumanReview {
-    /// What is asked before it begins.
+    /// The question of the confirmation before it starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<Arc<str>>,
-    /// What is to be filled in before it begins.
+    /// The form to fill in before it starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_input: Option<UserInput>,
-    /// What is asked of a router in place of its function: which way to go.
+    /// The question that replaces the function of a router: a person selects the route.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route_selection: Option<Arc<str>>,
-    /// Whether more than one way may be chosen.
+    /// `true` if more than one route may be selected.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub multiple_selections: bool,
-    /// What is asked when it has given something.
+    /// The question of the review of its output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_review: Option<Arc<str>>,
-    /// What is asked after each turn of a loop that would be followed by another.
+    /// The question of the review of a loop's turn. Asked if another turn would follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iteration_review: Option<Arc<str>>,
-    /// What a rejection does.
+    /// The effect of a rejection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_reject: Option<OnReject>,
-    /// How often an output that is rejected is made again.
+    /// The number of times that a rejected output is made again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
-    /// How long is waited for an answer, in milliseconds.
+    /// The time to wait for an answer, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// What counts as the answer then.
+    /// The answer to use after that time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_timeout: Option<OnTimeout>,
 }
 
-/// A form.
+/// A form for a person.
 ///
 /// ```
 /// use serde_json::json;
@@ -71,13 +71,13 @@ pub struct HumanReview {
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserInput {
-    /// What is asked.
+    /// The question.
     pub message: Arc<str>,
-    /// The JSON Schema of the answer: an object. See [`form`].
+    /// The JSON Schema of the answer, which must be an object. See [`form`].
     pub schema: Arc<Value>,
 }
 
-/// What a rejection does.
+/// The effect of a rejection.
 ///
 /// ```
 /// use stepwright_core::{HumanReview, OnReject};
@@ -88,89 +88,89 @@ pub struct UserInput {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnReject {
-    /// What is rejected is left out: what came before flows on.
+    /// Skips the rejected step. The next step gets the output before it.
     Skip,
-    /// The run is cancelled.
+    /// Cancels the run.
     Cancel,
-    /// What is rejected fails.
+    /// Fails the rejected step.
     Fail,
-    /// Of a condition: its other steps are done.
+    /// Runs the other branch. Only for a condition.
     Else,
-    /// Of an output: it is made again, with what was said about it.
+    /// Makes the output again, with the feedback. Only for a review of an output.
     Retry,
 }
 
 impl HumanReview {
-    /// Nothing that a person has a say in.
+    /// Creates a review without questions.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks before it begins.
+    /// Asks for a confirmation before it starts.
     pub fn requires_confirmation(mut self, message: impl Into<Arc<str>>) -> Self {
         self.confirmation = Some(message.into());
         self
     }
 
-    /// Asks for a form to be filled in before it begins. Functions find the answer in
-    /// [`StepInput::user_input`](crate::StepInput); agents are told.
+    /// Asks a person to fill in a form before it starts. Functions find the answer in
+    /// [`StepInput::user_input`](crate::StepInput); agents get it in their prompt.
     pub fn requires_user_input(mut self, message: impl Into<Arc<str>>, schema: Value) -> Self {
         self.user_input = Some(UserInput { message: message.into(), schema: Arc::new(schema) });
         self
     }
 
-    /// Asks which way a router shall go, in place of its function.
+    /// Asks a person to select the route of a router. Replaces its function.
     pub fn requires_route_selection(mut self, message: impl Into<Arc<str>>) -> Self {
         self.route_selection = Some(message.into());
         self
     }
 
-    /// More than one way may be chosen.
+    /// Allows the selection of more than one route.
     pub fn allow_multiple_selections(mut self) -> Self {
         self.multiple_selections = true;
         self
     }
 
-    /// Asks whether what it gave is good.
+    /// Asks for a review of the output.
     pub fn requires_output_review(mut self, message: impl Into<Arc<str>>) -> Self {
         self.output_review = Some(message.into());
         self
     }
 
-    /// Asks after each turn of a loop that would be followed by another: to approve ends the loop,
-    /// to reject makes another turn, which is told why.
+    /// Asks for a review after each turn of a loop that another turn would follow. An approval ends
+    /// the loop; a rejection starts another turn, which gets the feedback.
     pub fn requires_iteration_review(mut self, message: impl Into<Arc<str>>) -> Self {
         self.iteration_review = Some(message.into());
         self
     }
 
-    /// What a rejection does. By default what is rejected is left out; of a condition the other
-    /// steps are done; the output of a step is made again.
+    /// Sets the effect of a rejection. By default a rejected step is skipped, a condition runs its
+    /// other branch, and the output of a step is made again.
     pub fn on_reject(mut self, on_reject: OnReject) -> Self {
         self.on_reject = Some(on_reject);
         self
     }
 
-    /// How often an output that is rejected is made again: [`REVIEW_RETRIES`] unless set. After
-    /// that a rejection fails the step.
+    /// Sets the number of times that a rejected output is made again. The default is
+    /// [`REVIEW_RETRIES`]. After that a rejection fails the step.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = Some(retries);
         self
     }
 
-    /// How long is waited for each answer.
+    /// Sets the time to wait for each answer.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout_ms = Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
         self
     }
 
-    /// What counts as the answer when nobody gave one in time: by default it fails.
+    /// Sets the answer to use if none arrives in time. By default the step fails.
     pub fn on_timeout(mut self, on_timeout: OnTimeout) -> Self {
         self.on_timeout = Some(on_timeout);
         self
     }
 
-    /// Whether nothing is asked.
+    /// Returns `true` if there are no questions.
     pub fn asks_nothing(&self) -> bool {
         self.confirmation.is_none()
             && self.user_input.is_none()
@@ -179,7 +179,7 @@ impl HumanReview {
             && self.iteration_review.is_none()
     }
 
-    /// What is wrong with it for what it is about: what cannot be, and what would do nothing.
+    /// Returns the settings that are invalid for `about`, and those that would have no effect.
     ///
     /// ```
     /// use stepwright_core::HumanReview;
@@ -197,7 +197,7 @@ impl HumanReview {
         let mut wrong = |setting, what: &str, fix| {
             found.push(ReviewMistake { setting, what: what.to_owned(), fix });
         };
-        // A deadline of its own for the question what to do about a failure.
+        // The timeout may belong to the question about a failure.
         let about_failure = on_error.may(OnError::Pause) && self.timeout_ms.is_some();
         if self.asks_nothing() && !about_failure {
             wrong(
@@ -275,7 +275,7 @@ impl HumanReview {
         }
     }
 
-    /// How many of its questions can have a default answer.
+    /// Returns the number of questions that can have a default answer.
     fn questions(&self) -> usize {
         let asked = [
             self.user_input.is_some(),
@@ -347,7 +347,7 @@ impl HumanReview {
     }
 }
 
-/// What a review is about, as far as that decides what can be asked.
+/// The node that a review belongs to. It determines the possible questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reviewed<'a> {
@@ -364,7 +364,7 @@ pub enum Reviewed<'a> {
 }
 
 impl<'a> Reviewed<'a> {
-    /// That of a node of a plan.
+    /// Returns the variant for a node of a plan.
     pub fn of(kind: &'a NodeKind) -> Self {
         match kind {
             NodeKind::Step { .. } => Self::Step,
@@ -378,13 +378,13 @@ impl<'a> Reviewed<'a> {
     }
 }
 
-/// Something that is wrong with a [`HumanReview`].
+/// A mistake in a [`HumanReview`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReviewMistake {
-    /// Which setting: the method of [`HumanReview`], or `human_review` for the whole.
+    /// The setting: a method of [`HumanReview`], or `human_review` for the whole review.
     pub setting: &'static str,
-    /// What is wrong.
+    /// The mistake.
     pub what: String,
-    /// What to do about it.
+    /// The hint at what to do.
     pub fix: &'static str,
 }

@@ -7,14 +7,14 @@ use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a step can see of what was done before it: the outputs of its earlier siblings, of what
-/// encloses it, and of everything inside those. Parallel branches do not see each other.
+/// The earlier outputs that a step can see: those of its earlier siblings, of the nodes around it,
+/// and of everything inside these. Parallel branches do not see each other.
 ///
-/// Cheap to clone and to extend: scopes share their past.
+/// Cheap to clone and to extend, because scopes share their history.
 #[derive(Clone, Default)]
 pub struct Scope(Option<Arc<Entry>>);
 
-/// The end of one node, as later steps see it.
+/// The end of a node, as later steps see it.
 pub struct Entry {
     before: Scope,
     path: StepPath,
@@ -24,7 +24,7 @@ pub struct Entry {
     outcome: Option<LoopOutcome>,
 }
 
-/// How a loop ended, as later steps see it: see
+/// The outcome of a loop, as later steps see it. See
 /// [`StepInput::loop_outcome`](crate::StepInput::loop_outcome).
 ///
 /// ```
@@ -35,16 +35,16 @@ pub struct Entry {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LoopOutcome {
-    /// The number of turns it made.
+    /// The number of turns that the loop made.
     pub iterations: u32,
-    /// `true` if it made all its turns and its condition was not met. Never for a loop without a
-    /// condition.
+    /// `true` if the loop made all its turns and its condition was not met. Always `false` for a
+    /// loop without a condition.
     pub exhausted: bool,
 }
 
 impl Scope {
-    /// This scope and one more output. `inside` are the scopes in which the bodies of a container
-    /// ended: one for a sequence, one a branch, one an iteration.
+    /// Returns this scope extended by one output. `inside` holds the final scopes of the bodies of
+    /// a container: one for a sequence, one per branch, one per turn.
     #[must_use]
     pub fn with(
         &self,
@@ -57,36 +57,36 @@ impl Scope {
         Self(Some(Arc::new(Entry { before, path, status, output, inside, outcome: None })))
     }
 
-    /// Notes how the loop ended that this scope was just extended by.
+    /// Sets the outcome of the loop that this scope was just extended by.
     pub fn note_outcome(&mut self, outcome: LoopOutcome) {
         if let Some(entry) = self.0.as_mut().and_then(Arc::get_mut) {
             entry.outcome = Some(outcome);
         }
     }
 
-    /// What came last: the output before, at the same level or around it.
+    /// Returns the previous output, at the same level or around it.
     pub fn last(&self) -> Option<&Entry> {
         self.0.as_deref()
     }
 
-    /// The entries from the latest to the earliest, without what is inside of them.
+    /// Returns the entries from the latest to the earliest, without those inside them.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         std::iter::successors(self.last(), |entry| entry.before.last())
     }
 
-    /// The latest output under this name: first among siblings and what encloses them, then
-    /// inside of those. A name that ran more than once gives its last output.
+    /// Returns the latest output with this name. Looks among siblings and the nodes around them
+    /// first, then inside these.
     pub fn named(&self, name: &str) -> Option<&Entry> {
         self.latest(&|entry| entry.name() == name)
     }
 
-    /// The loop of this name that ended last, found as [`Scope::named`] finds outputs.
+    /// Returns the outcome of the last loop with this name. Searches like [`Scope::named`].
     pub fn loop_named(&self, name: &str) -> Option<&LoopOutcome> {
         let wanted = |entry: &Entry| entry.name() == name && entry.outcome.is_some();
         self.latest(&wanted)?.outcome.as_ref()
     }
 
-    /// The latest output under this name inside of the last entry, and nowhere else.
+    /// Returns the latest output with this name inside the last entry.
     pub fn inside_last(&self, name: &str) -> Option<&Entry> {
         self.last()?.inner(&|entry| entry.name() == name)
     }
@@ -97,7 +97,7 @@ impl Scope {
             .or_else(|| self.iter().find_map(|entry| entry.inner(wanted)))
     }
 
-    /// The output at exactly this address.
+    /// Returns the output at this path.
     pub fn at(&self, path: &str) -> Option<&Entry> {
         self.iter().find_map(|entry| {
             (entry.path.as_str() == path)
@@ -106,7 +106,7 @@ impl Scope {
         })
     }
 
-    /// The outputs of all steps that can be seen, without containers, the earliest first.
+    /// Returns the outputs of all visible steps, without containers, earliest first.
     pub fn leaves(&self) -> Vec<&Entry> {
         let mut leaves = Vec::new();
         self.collect_until(&Self::default(), &mut leaves);
@@ -139,27 +139,27 @@ impl Scope {
 }
 
 impl Entry {
-    /// The name of the step.
+    /// Returns the name of the step.
     pub fn name(&self) -> &str {
         self.path.name()
     }
 
-    /// Its address.
+    /// Returns the path of the step.
     pub fn path(&self) -> &StepPath {
         &self.path
     }
 
-    /// How it ended. Only a completed step has an output worth reading.
+    /// Returns the status of the step. Only a completed step has an output.
     pub fn status(&self) -> StepStatus {
         self.status
     }
 
-    /// What it gave.
+    /// Returns the output of the step.
     pub fn output(&self) -> &Arc<StepOutput> {
         &self.output
     }
 
-    /// What was done inside of it, the latest first.
+    /// Returns the latest wanted entry inside this one.
     fn inner(&self, wanted: &dyn Fn(&Self) -> bool) -> Option<&Self> {
         self.inside.iter().rev().find_map(|end| {
             let mut scope = end;
@@ -177,8 +177,7 @@ impl Entry {
     }
 }
 
-// A chain of ten thousand steps is a chain of ten thousand entries: dropped one inside the other
-// they would use up the stack.
+// Drop the chain in a loop: ten thousand steps would overflow the stack recursively.
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut next = self.before.0.take();

@@ -1,4 +1,4 @@
-//! Session state: steps read a snapshot and hand back patches.
+//! The session state: steps read a snapshot and return patches.
 
 use crate::path::StepPath;
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,8 @@ use std::fmt;
 
 /// A change of one key of the session state.
 ///
-/// Patches are operations and not results, so that those of parallel branches and of concurrent
-/// runs add up instead of overwriting each other.
+/// Patches are operations rather than results, so those of parallel branches and concurrent runs
+/// add up instead of overwriting each other.
 ///
 /// ```
 /// use stepwright_core::state::{Patch, State};
@@ -24,30 +24,30 @@ use std::fmt;
 pub enum Patch {
     /// Replaces the value. `null` removes the key.
     Set {
-        /// Which key.
+        /// The key.
         key: String,
-        /// Its new value.
+        /// The new value.
         value: Value,
     },
-    /// Adds an element to the end of a list; a missing key is an empty list.
+    /// Appends an element to a list. A missing key is an empty list.
     Append {
-        /// Which key.
+        /// The key.
         key: String,
-        /// The new last element.
+        /// The new element.
         value: Value,
     },
-    /// Merges an object into an object, recursively; a missing key is an empty object.
+    /// Merges an object into an object, recursively. A missing key is an empty object.
     Merge {
-        /// Which key.
+        /// The key.
         key: String,
         /// The members to add or replace.
         value: Map<String, Value>,
     },
-    /// Adds to a number; a missing key is zero.
+    /// Adds to a number. A missing key is zero.
     Increment {
-        /// Which key.
+        /// The key.
         key: String,
-        /// How much to add.
+        /// The amount to add.
         by: Number,
     },
 }
@@ -55,51 +55,51 @@ pub enum Patch {
 /// The session state: a JSON object.
 pub type State = Map<String, Value>;
 
-/// Why a patch does not fit.
+/// The reason that patches cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatchError {
-    /// The key holds another type than the operation needs.
+    /// The key holds a value of another type than the operation needs.
     #[error("state key `{key}` holds {found}, so it cannot {wanted}")]
     Type {
-        /// Which key.
+        /// The key.
         key: String,
-        /// What it holds.
+        /// The type of its value.
         found: &'static str,
-        /// What was to be done.
+        /// The operation.
         wanted: &'static str,
     },
     /// The sum does not fit into 64 bits.
     #[error("state key `{key}` is {found}, and {by} more is beyond 64 bits")]
     Overflow {
-        /// Which key.
+        /// The key.
         key: String,
-        /// What it holds.
+        /// Its value.
         found: Number,
-        /// The amount that was to be added.
+        /// The amount to add.
         by: Number,
     },
-    /// Two branches of a container set one key to two values.
+    /// Two branches set the same key to different values.
     #[error("branches `{first}` and `{second}` both set state key `{key}`, to different values")]
     Conflict {
-        /// Which key.
+        /// The key.
         key: String,
         /// The branch declared first.
         first: StepPath,
         /// The branch declared later.
         second: StepPath,
     },
-    /// The values of branches do not fit how they are to be put together.
+    /// The values of the branches do not fit the reducer.
     #[error(
         "the values that branches set state key `{key}` to cannot be put together by \
          `{reducer:?}`: there is {found}"
     )]
     Reduced {
-        /// Which key.
+        /// The key.
         key: String,
-        /// How.
+        /// The reducer.
         reducer: Reducer,
-        /// What there is among them.
+        /// The value that does not fit.
         found: &'static str,
     },
 }
@@ -125,7 +125,7 @@ impl Patch {
         Self::Increment { key: key.into(), by: by.into() }
     }
 
-    /// Which key is changed.
+    /// Returns the key that is changed.
     pub fn key(&self) -> &str {
         match self {
             Self::Set { key, .. }
@@ -138,8 +138,8 @@ impl Patch {
     /// Applies the change to `state`.
     ///
     /// # Errors
-    /// If the key holds a value of a type that the operation cannot change. The state is untouched
-    /// then.
+    /// Fails if the key holds a value that the operation cannot change, or if a sum exceeds 64
+    /// bits. The state is unchanged then.
     pub fn apply(&self, state: &mut State) -> Result<(), PatchError> {
         let key = self.key();
         let mismatch = |found: &Value, wanted| PatchError::Type {
@@ -195,7 +195,7 @@ fn merge_objects(into: &mut Map<String, Value>, from: &Map<String, Value>) {
     }
 }
 
-/// The sum; nothing if it is beyond 64 bits, or not finite. Integers are never rounded.
+/// Returns the sum, or `None` if it exceeds 64 bits or is not finite. Integers are never rounded.
 fn sum(a: &Number, b: &Number) -> Option<Number> {
     match (a.as_i128(), b.as_i128()) {
         (Some(a), Some(b)) => {
@@ -207,7 +207,7 @@ fn sum(a: &Number, b: &Number) -> Option<Number> {
     }
 }
 
-/// `true` if `a` is at most `b`. Integers are never rounded.
+/// Returns `true` if `a` is at most `b`. Integers are never rounded.
 fn at_most(a: &Number, b: &Number) -> bool {
     match (a.as_i128(), b.as_i128()) {
         (Some(a), Some(b)) => a <= b,
@@ -226,7 +226,7 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// How values are put together that branches set one key to.
+/// A function that merges the values that several branches set for one key.
 ///
 /// ```
 /// use serde_json::json;
@@ -238,9 +238,9 @@ fn type_name(value: &Value) -> &'static str {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reducer {
-    /// That of the branch declared first.
+    /// The value of the branch declared first.
     First,
-    /// That of the branch declared last.
+    /// The value of the branch declared last.
     Last,
     /// The sum of numbers.
     Sum,
@@ -248,20 +248,20 @@ pub enum Reducer {
     Min,
     /// The largest number.
     Max,
-    /// The elements of lists, in the order of the branches.
+    /// The concatenation of lists, in the order of the branches.
     Concat,
-    /// The members of objects, recursively; of the same member the last counts.
+    /// The recursive merge of objects. For equal members, the last value wins.
     Merge,
 }
 
-/// The keys of which values are put together, and how.
+/// The reducers by key.
 pub type Reducers = BTreeMap<Box<str>, Reducer>;
 
 impl Reducer {
-    /// Puts values together, in declaration order.
+    /// Merges values, in declaration order.
     ///
     /// # Errors
-    /// What is wrong with a value that does not fit.
+    /// Returns a description of a value that does not fit.
     pub fn reduce(self, values: Vec<Value>) -> Result<Value, &'static str> {
         let mut values = values.into_iter();
         let Some(mut reduced) = values.next() else { return Ok(Value::Null) };
@@ -294,12 +294,11 @@ impl Reducer {
     }
 }
 
-/// What the changes of branches do together, in declaration order, to the state that all of them
-/// began with.
+/// Joins the changes of branches, in declaration order, into changes of the state before them.
 ///
 /// # Errors
-/// [`PatchError::Conflict`] if two branches `set` one key to different values for which there is no
-/// reducer, with both branches and the key; [`PatchError::Reduced`] if their values do not fit it.
+/// Fails with [`PatchError::Conflict`] if two branches `set` a key without a reducer to different
+/// values, and with [`PatchError::Reduced`] if the values do not fit the reducer.
 pub fn join_patches(
     begun: &State,
     branches: &[(StepPath, &[Patch])],
@@ -335,7 +334,7 @@ pub fn join_patches(
     Ok(joined)
 }
 
-/// The keys that branches set to different values, with their reducers. Nothing if there are none.
+/// Returns the keys that several branches set and their reducers, or `None` if there are none.
 fn conflict<'a>(
     branches: &'a [(StepPath, &[Patch])],
     reducers: &Reducers,
@@ -352,7 +351,7 @@ fn conflict<'a>(
         }
         for (key, value, second) in own {
             match (set.iter().find(|(other, ..)| *other == key), reducers.get(key)) {
-                // Also where the values are the same: their sum is not one of them.
+                // Equal values are reduced as well: their sum, for example, is another value.
                 (Some(_), Some(reducer)) => {
                     found.insert(key, *reducer);
                 }

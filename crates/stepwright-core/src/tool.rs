@@ -1,4 +1,4 @@
-//! The seam to tools: what an agent may call.
+//! The interface to tools, which agents call.
 
 use crate::BoxFuture;
 use crate::context::StepContext;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a model is told about a tool.
+/// The description of a tool for a model.
 ///
 /// ```
 /// use stepwright_core::tool::ToolSpec;
@@ -25,15 +25,15 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolSpec {
-    /// Its name: letters, digits, `_` and `-`.
+    /// The name: letters, digits, `_` and `-`.
     pub name: String,
-    /// What it does and when to use it.
+    /// The purpose of the tool, and when to use it.
     pub description: String,
-    /// The JSON Schema of its arguments: an object.
+    /// The JSON Schema of the arguments, which must be an object.
     pub parameters: Value,
 }
 
-/// Why a tool did not do what was asked.
+/// An error of a tool.
 ///
 /// ```
 /// use serde_json::{Value, json};
@@ -48,20 +48,20 @@ pub struct ToolSpec {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ToolError {
-    /// The arguments do not fit the schema. The model is told, and may correct them.
+    /// The arguments do not match the schema. The model sees this and may correct them.
     #[error("wrong arguments: {0}")]
     Arguments(String),
-    /// The tool tried and failed. The model is told, and may try something else.
+    /// The tool failed. The model sees this and may try something else.
     #[error("{0}")]
     Failed(String),
-    /// The tool failed in a way that the model cannot mend: the step fails.
+    /// The tool failed in a way that the model cannot fix, so the step fails.
     #[error("{}", .0.data.message)]
     Fatal(StepError),
 }
 
-/// Something that an agent may call.
+/// A tool that an agent may call.
 ///
-/// Most tools are made of an async function by `stepwright_agent::FunctionTool`.
+/// Most tools are made from an async function with `stepwright_agent::FunctionTool`.
 ///
 /// ```
 /// # use futures_util::FutureExt as _;
@@ -92,36 +92,36 @@ pub enum ToolError {
 /// # assert_eq!(ask(json!({ "fruit": "plum" })), Err(failed));
 /// ```
 pub trait Tool: Send + Sync + 'static {
-    /// What a model is told about it.
+    /// Returns the description for the model.
     fn spec(&self) -> &ToolSpec;
 
-    /// Carries out one call. Dropping the future cancels it.
+    /// Carries out a call. Dropping the future cancels it.
     fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>>;
 
-    /// Whether a person must allow each call.
+    /// Returns `true` if a person must confirm each call.
     fn requires_confirmation(&self) -> bool {
         false
     }
 
-    /// The effect of a call on the world outside.
+    /// Returns the effect of a call on the outside world.
     fn effect(&self) -> ToolEffect {
         ToolEffect::Acts
     }
 
-    /// The policy for a call that had begun and not ended when its process died. `None` follows
-    /// from [`Tool::effect`]: see [`ToolEffect::on_interrupted`].
+    /// Returns the policy for an interrupted call. `None` means the default for [`Tool::effect`].
+    /// See [`ToolEffect::on_interrupted`].
     fn on_interrupted(&self) -> Option<OnInterrupted> {
         None
     }
 
-    /// `true` if a call may ask a person, so that its run must be stored.
+    /// Returns `true` if a call may ask a person, which requires that its run is stored.
     fn asks(&self) -> bool {
         self.requires_confirmation()
     }
 }
 
-/// The effect of a tool call on the world outside: it decides whether a call can be repeated whose
-/// outcome is unknown.
+/// The effect of a tool call on the outside world. It determines whether an interrupted call can be
+/// repeated.
 ///
 /// ```
 /// use stepwright_core::OnInterrupted;
@@ -133,19 +133,19 @@ pub trait Tool: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ToolEffect {
-    /// A call may change something outside, and two calls may change it twice.
+    /// A call may change something, and a second call may change it again.
     #[default]
     Acts,
     /// A call changes nothing.
     ReadOnly,
-    /// A call may change something, and the same call again changes nothing more: the service knows
-    /// it by its arguments, or by [`StepContext::idempotency_key`].
+    /// A call may change something, but repeating it has no further effect. The service recognises
+    /// it by its arguments or by [`StepContext::idempotency_key`].
     Idempotent,
 }
 
 impl ToolEffect {
-    /// The policy for a call whose outcome is unknown, unless the tool sets one: `Ask` for a tool
-    /// that acts, `Retry` for one that is read-only or idempotent.
+    /// Returns the default policy for an interrupted call: `Ask` for a tool that acts, `Retry` for
+    /// one that is read-only or idempotent.
     pub fn on_interrupted(self) -> OnInterrupted {
         match self {
             Self::Acts => OnInterrupted::Ask,
@@ -154,7 +154,7 @@ impl ToolEffect {
     }
 }
 
-/// Any tool, behind a cheap handle.
+/// A type-erased tool that is cheap to clone.
 ///
 /// ```
 /// # use serde_json::{Value, json};
@@ -172,7 +172,7 @@ impl ToolEffect {
 /// #     name: name.into(), description: String::new(), parameters: json!({ "type": "object" }),
 /// # });
 /// # let (price, weather) = (tool("price"), tool("weather"));
-/// // An agent finds the tool that a model asks for by its name.
+/// // An agent finds the tool of a call by its name.
 /// let tools = [AnyTool::new(price), AnyTool::new(weather)];
 /// let asked = tools.iter().position(|tool| tool.spec().name == "weather");
 /// assert_eq!(asked, Some(1));
@@ -181,7 +181,7 @@ impl ToolEffect {
 pub struct AnyTool(Arc<dyn Tool>);
 
 impl AnyTool {
-    /// Puts a tool behind a handle.
+    /// Erases the type of a tool.
     pub fn new(tool: impl Tool) -> Self {
         Self(Arc::new(tool))
     }

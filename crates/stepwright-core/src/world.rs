@@ -1,4 +1,4 @@
-//! The only source of time, identity and chance.
+//! The only source of time, ids and randomness.
 
 use crate::BoxFuture;
 use crate::id::{RunId, SessionId};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// A moment: milliseconds since 1970 began, in UTC.
+/// A point in time: milliseconds since 1970-01-01 in UTC.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,28 +31,28 @@ use std::time::Duration;
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// The moment `duration` later.
+    /// Returns the time `duration` later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// How long ago `earlier` was; nothing if it lies ahead.
+    /// Returns the duration since `earlier`, or zero if that is in the future.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// Whole seconds since 1970 began, as Agno writes it.
+    /// Returns whole seconds since 1970-01-01, as Agno writes times.
     pub fn seconds(self) -> u64 {
         self.0 / 1000
     }
 }
 
-/// The date and the time of day in UTC. Milliseconds are shown unless they are zero.
+/// Shows the date and the time of day in UTC, with milliseconds unless they are zero.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, second) = (self.seconds() / 86_400, self.seconds() % 86_400);
-        // Years that begin in March: the leap day comes last. Day 0 is the first of the year 0.
+        // Count years from March, so that the leap day comes last. Day 0 is 1 March of year 0.
         let days = days + 719_468;
         let (era, of_era) = (days / 146_097, days % 146_097);
         let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -70,33 +70,31 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Tells the time and waits. Implemented for the real world by the engine, and here by the seeded
-/// one.
+/// A clock. The engine implements the real one, and this module has a virtual one.
 pub trait Clock: Send + Sync + 'static {
-    /// Returns what time it is. It never runs backwards and never stands still for as long as the
-    /// process lives: durations are measured by it.
+    /// Returns the current time. It never goes backwards and never stops while the process lives,
+    /// because durations are measured with it.
     fn now(&self) -> Timestamp;
 
-    /// Is ready after `duration`.
+    /// Completes after `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 
-    /// The time that other processes see now. [`Clock::now`] may be ahead of it, where the clock of
-    /// the machine was set back while this process runs.
+    /// Returns the current time on the clock of the machine, which other processes see.
+    /// [`Clock::now`] may be ahead of it if that clock was set back.
     fn wall(&self) -> Timestamp {
         self.now()
     }
 
-    /// A number that differs between processes of which one was forked from the other: without it,
-    /// both would go on with the same sequence of chance.
+    /// Returns a number that differs between a process and its forks. Without it, both would
+    /// continue the same random sequence.
     fn process(&self) -> u64 {
         0
     }
 }
 
-/// The only source of time, identity and chance. Cheap to clone; clones share one sequence of
-/// chance.
+/// The only source of time, ids and randomness. Cheap to clone. Clones share one random sequence.
 ///
-/// A seeded world repeats itself: the same seed gives the same identifiers and the same jitter.
+/// A seeded world is deterministic: the same seed gives the same ids and the same jitter.
 ///
 /// ```
 /// use stepwright_core::World;
@@ -109,34 +107,35 @@ pub struct World {
 }
 
 impl World {
-    /// A world with this clock, whose chance begins at `seed`.
+    /// Creates a world with this clock, and with random numbers from `seed`.
     pub fn new(clock: impl Clock, seed: u64) -> Self {
         Self { clock: Arc::new(clock), chance: Arc::new(AtomicU64::new(seed)) }
     }
 
-    /// A world in which everything is decided by `seed`, and time passes only when everybody waits.
-    /// Use it with [`VirtualClock::run`].
+    /// Creates a world that `seed` determines completely. Its time advances only when all tasks
+    /// wait. Use it with [`VirtualClock::run`].
     pub fn seeded(seed: u64) -> Self {
         Self::new(VirtualClock::default(), seed)
     }
 
-    /// What time it is.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// The time that other processes see now: for what is compared with their clocks. See
+    /// Returns the current time as other processes see it, for comparisons with their clocks. See
     /// [`Clock::wall`].
     pub fn wall(&self) -> Timestamp {
         self.clock.wall()
     }
 
-    /// Is ready after `duration`.
+    /// Completes after `duration`.
     pub fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         self.clock.sleep(duration)
     }
 
-    /// What `work` gives, or `None` if it takes longer than `limit`; the work is dropped then.
+    /// Returns the output of `work`, or drops it and returns `None` if it takes longer than
+    /// `limit`.
     pub async fn timeout<F: Future>(&self, limit: Duration, work: F) -> Option<F::Output> {
         match select(pin!(work), self.sleep(limit)).await {
             Either::Left((done, _)) => Some(done),
@@ -144,7 +143,7 @@ impl World {
         }
     }
 
-    /// Sixty-four bits of chance (SplitMix64: spread well, and not for secrets).
+    /// Returns 64 random bits (SplitMix64: evenly distributed, but not for secrets).
     pub fn chance(&self) -> u64 {
         self.chance_in(self.clock.process())
     }
@@ -158,28 +157,29 @@ impl World {
         z ^ (z >> 31)
     }
 
-    /// The number that chance is mixed with in this process: see [`Clock::process`].
+    /// Returns the number that is mixed into random numbers in this process. See
+    /// [`Clock::process`].
     pub fn process(&self) -> u64 {
         self.clock.process()
     }
 
-    /// A new name for a run: a version 7 UUID, so that names sort by time.
+    /// Creates an id for a run. It is a version 7 UUID, so ids sort by time.
     pub fn run_id(&self) -> RunId {
         self.run_id_in(self.process(), self.now())
     }
 
-    /// A new name for a run, for a caller that knows the [`World::process`] and the time already:
-    /// to ask for them is a system call, and a look at the clock.
+    /// Creates an id for a run, for a caller that already has [`World::process`] and the time. This
+    /// saves a system call and a read of the clock.
     pub fn run_id_in(&self, process: u64, now: Timestamp) -> RunId {
         RunId::made(self.uuid(process, now).as_str())
     }
 
-    /// A new name for a session.
+    /// Creates an id for a session.
     pub fn session_id(&self) -> SessionId {
         self.session_id_in(self.process(), self.now())
     }
 
-    /// A new name for a session, as [`World::run_id_in`] makes one for a run.
+    /// Creates an id for a session, like [`World::run_id_in`] for a run.
     pub fn session_id_in(&self, process: u64, now: Timestamp) -> SessionId {
         SessionId::made(self.uuid(process, now).as_str())
     }
@@ -209,7 +209,7 @@ impl fmt::Debug for World {
     }
 }
 
-/// A clock that stands still until everybody waits, and then jumps to the next alarm.
+/// A clock that stands still until all tasks wait, and then jumps to the next alarm.
 #[derive(Clone, Default)]
 pub struct VirtualClock(Arc<Mutex<Alarms>>);
 
@@ -221,7 +221,7 @@ struct Alarms {
 
 impl Default for Alarms {
     fn default() -> Self {
-        // Some day in 2026: identifiers and dates look like real ones.
+        // A day in 2026, so that ids and dates look real.
         Self { now: Timestamp(1_780_000_000_000), next: 0, waiting: BTreeMap::new() }
     }
 }
@@ -231,7 +231,7 @@ impl VirtualClock {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Goes to the next alarm. `false` if nobody has set one.
+    /// Advances to the next alarm. Returns `false` if there is none.
     pub fn advance(&self) -> bool {
         let mut alarms = self.alarms();
         let Some(((at, _), waker)) = alarms.waiting.pop_first() else { return false };
@@ -241,11 +241,11 @@ impl VirtualClock {
         true
     }
 
-    /// Drives `work` to its end on this thread, letting time pass whenever it waits.
-    /// Everything that it waits for must be in this world.
+    /// Drives `work` to its end on this thread, and advances the time whenever it waits. It must
+    /// not wait for anything outside this world.
     ///
     /// # Panics
-    /// If the work waits for something that will never come: a deadlock, or the outside world.
+    /// Panics if the work waits for an event that never comes: a deadlock, or the outside world.
     pub fn run<F: Future>(&self, work: F) -> F::Output {
         struct Flag(std::sync::atomic::AtomicBool);
         impl std::task::Wake for Flag {
@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(world.now().since(before), Duration::from_secs(3605));
     }
 
-    /// A clock in the process of this number.
+    /// A clock in the process with this number.
     struct In(u64);
 
     impl Clock for In {

@@ -1,4 +1,4 @@
-//! The files that a workflow file may refer to: those beneath its own folder, and beneath the
+//! The files that a workflow file may refer to: those beneath its own folder, and those beneath the
 //! directories that the caller allows.
 
 use crate::beneath::{Beneath, Denied, Found, MISSING, goes_down};
@@ -6,13 +6,13 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
-/// The largest file, in bytes. Workflows that need more should use several.
+/// The maximum size of a file, in bytes. A workflow that needs more should use several files.
 pub(crate) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// How many bytes a workflow may have in all of its files: many agents may name one large file.
+/// The maximum size of all files of a workflow, in bytes. Many agents may name one large file.
 pub(crate) const ALL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// What to do about a file that lies elsewhere.
+/// The hint for a file in another folder.
 const HELP: &str = "references stay beneath the folder of their file: move the file there; if you \
                     trust the workflow file, allow another directory with `--allow-path DIR`, or \
                     `Options::allow_path`";
@@ -20,20 +20,20 @@ const HELP: &str = "references stay beneath the folder of their file: move the f
 /// The folder of a workflow file.
 #[derive(Clone, Debug)]
 pub(crate) enum Home {
-    /// Opened when the file first refers to another.
+    /// A folder that is opened at the first reference.
     Named(PathBuf),
     Opened(Beneath),
 }
 
-/// A file that was referred to.
+/// A file that another file refers to.
 pub(crate) struct Referred {
     pub(crate) text: String,
-    /// Its path without symbolic links.
+    /// The path without symbolic links.
     pub(crate) path: PathBuf,
     pub(crate) home: Home,
 }
 
-/// Why a file is not read, and what to do about it.
+/// The reason that a file is not read, with a hint.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) why: String,
@@ -47,13 +47,13 @@ impl Refused {
 }
 
 impl Home {
-    /// The folder of the file at `path`.
+    /// Returns the folder of the file at `path`.
     pub(crate) fn of(path: &Path) -> Self {
         Self::Named(path.parent().map_or_else(PathBuf::new, Path::to_path_buf))
     }
 
-    /// Reads a file that the file in this folder refers to, and that people know as `shown`.
-    /// `left` is how much the workflow may still read.
+    /// Reads a file that the file in this folder refers to. Messages call it `shown`. `left` is the
+    /// number of bytes that the workflow may still read.
     pub(crate) fn read(
         &self,
         reference: &str,
@@ -97,7 +97,7 @@ impl Home {
         let whole = own.path().join(path);
         for dir in allowed {
             let Ok(dir) = Beneath::open(dir) else { continue };
-            // That a file is missing is told only where files may be read.
+            // Report that a file is missing only within the directories that may be read.
             let real = whole.canonicalize().unwrap_or_else(|_| without_dots(&whole));
             let Ok(rest) = real.strip_prefix(dir.path()) else { continue };
             match dir.file(rest) {
@@ -109,7 +109,7 @@ impl Home {
     }
 }
 
-/// A path as it reads, without asking the file system.
+/// Resolves the dots of a path without access to the file system.
 fn without_dots(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -124,7 +124,7 @@ fn without_dots(path: &Path) -> PathBuf {
     plain
 }
 
-/// The text of a file that is not too large. The size that a file system tells may be wrong.
+/// Reads a text up to the limit, because the size from the file system may be wrong.
 pub(crate) fn read_text(file: File, left: u64) -> Result<String, Refused> {
     let bound = FILE_BYTES_MAX.min(left);
     let mut bytes = Vec::new();

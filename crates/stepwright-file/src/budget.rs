@@ -1,50 +1,49 @@
-//! Limits of what expressions and templates may take: operations, bytes, and the end of their step.
+//! The limits of expressions and templates: operations, bytes, and the end of their step.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use stepwright_core::StepError;
 
-/// How many operations the expressions of one step may take: enough to filter a list of 100 000
-/// elements with a condition of several operators, and an end after a fraction of a second.
+/// The maximum number of operations of the expressions of one step. Enough to filter a list of 100
+/// 000 elements with a condition of several operators, and reached after a fraction of a second.
 pub(crate) const STEPS_MAX: u64 = 5_000_000;
-/// How many bytes of texts, lists and objects the expressions of one step may build on the way.
+/// The maximum number of bytes of intermediate texts, lists and objects in one step.
 pub(crate) const BUILT_BYTES_MAX: u64 = 64_000_000;
-/// How many bytes the expressions of one step may give: what a step gives is kept in memory and in
-/// the journal.
+/// The maximum number of bytes of the results of one step, which memory and the journal keep.
 pub(crate) const GIVEN_BYTES_MAX: u64 = 20_000_000;
-/// How deep the value of an expression may be nested: a journal row is read to a depth of 128.
+/// The maximum depth of a result. A journal row is parsed to a depth of 128.
 pub(crate) const GIVEN_DEPTH_MAX: usize = 100;
-/// How many operations are done on the thread of the caller: about a millisecond. What takes more
-/// begins again on a thread for blocking work.
+/// The number of operations on the caller's thread: about a millisecond. Evaluation that needs more
+/// starts again on a thread for blocking work.
 const STEPS_INLINE_MAX: u64 = 20_000;
-/// The number of bytes that are built on the thread of the caller.
+/// The number of bytes that are built on the caller's thread.
 const BUILT_BYTES_INLINE_MAX: u64 = 500_000;
-/// The number of bytes of input a template reads on the thread of the caller.
+/// The number of bytes of input that a template reads on the caller's thread.
 pub(crate) const READ_BYTES_INLINE_MAX: usize = 500_000;
-/// The number of bytes an operation of copying or comparing text stands for.
+/// The number of bytes of text that one operation copies or compares.
 const BYTES_PER_STEP: usize = 64;
-/// The number of operations between two looks at whether the step has ended.
+/// The number of operations between two checks for the end of the step.
 const STEPS_PER_LOOK: u64 = 1024;
 
-/// Which limit was reached.
+/// The limit that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spent {
     /// The operations.
     Steps,
-    /// The bytes built on the way.
+    /// The intermediate bytes.
     Built,
-    /// The bytes given.
+    /// The bytes of the results.
     Given,
-    /// Nested too deep.
+    /// The depth of a result.
     Depth,
-    /// The step has ended: it took too long, or the run was cancelled.
+    /// The step has ended, because it timed out or the run was cancelled.
     Stopped,
 }
 
-/// Why something was not evaluated.
+/// The reason that an evaluation did not finish.
 #[derive(Debug)]
 pub(crate) enum Unfinished {
-    /// It takes more than is done on the thread of the caller.
+    /// It needs more than the caller's thread may do.
     NotHere,
     Failed(StepError),
 }
@@ -55,7 +54,7 @@ impl From<StepError> for Unfinished {
     }
 }
 
-/// Tells that the step has ended, to what cannot hold on to a [`Budget`].
+/// A flag for the end of the step, for code that cannot hold a [`Budget`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Option<Arc<AtomicBool>>);
 
@@ -65,8 +64,8 @@ impl Stop {
     }
 }
 
-/// What is left of the limits, shared by everything that one step evaluates. One thread at a time
-/// takes from it.
+/// The rest of the limits, shared by all evaluations of one step. Only one thread at a time uses
+/// it.
 #[derive(Debug)]
 pub(crate) struct Budget<'s> {
     steps: AtomicU64,
@@ -78,7 +77,7 @@ pub(crate) struct Budget<'s> {
 }
 
 impl Budget<'static> {
-    /// A small budget, for the thread of the caller.
+    /// Creates a small budget for the caller's thread.
     pub(crate) fn inline() -> Self {
         Self {
             steps: AtomicU64::new(STEPS_INLINE_MAX),
@@ -90,7 +89,7 @@ impl Budget<'static> {
 }
 
 impl<'s> Budget<'s> {
-    /// The whole budget. Evaluation ends soon after `stop` is set.
+    /// Creates a full budget. Evaluation ends soon after `stop` is set.
     pub(crate) fn whole(stop: Option<&'s Arc<AtomicBool>>) -> Self {
         Self {
             steps: AtomicU64::new(STEPS_MAX),
@@ -102,12 +101,12 @@ impl<'s> Budget<'s> {
         }
     }
 
-    /// `true` if the limits are those of the caller's thread, and more is possible elsewhere.
+    /// Returns `true` for the small budget of the caller's thread.
     pub(crate) fn is_inline(&self) -> bool {
         self.inline
     }
 
-    /// Returns what is set when the step has ended.
+    /// Returns the flag that is set when the step has ended.
     pub(crate) fn stop(&self) -> Stop {
         Stop(self.stop.cloned())
     }
@@ -123,7 +122,7 @@ impl<'s> Budget<'s> {
         Ok(())
     }
 
-    /// Looks at whether the step has ended.
+    /// Checks whether the step has ended.
     #[cold]
     pub(crate) fn look(&self) -> Result<(), Spent> {
         self.until_look.store(STEPS_PER_LOOK, Relaxed);
@@ -133,18 +132,18 @@ impl<'s> Budget<'s> {
         }
     }
 
-    /// Takes the operations for reading `bytes` bytes.
+    /// Takes the operations to read `bytes` bytes.
     pub(crate) fn read(&self, bytes: usize) -> Result<(), Spent> {
         self.steps(bytes / BYTES_PER_STEP)
     }
 
-    /// Takes `bytes` for something that is about to be built, and the operations for it.
+    /// Takes `bytes` for a value that is about to be built, and the operations to build it.
     pub(crate) fn build(&self, bytes: usize) -> Result<(), Spent> {
         take(&self.built, bytes as u64, Spent::Built)?;
         self.read(bytes)
     }
 
-    /// Takes `bytes` of what the step gives.
+    /// Takes `bytes` of a result.
     pub(crate) fn give(&self, bytes: usize) -> Result<(), Spent> {
         take(&self.given, bytes as u64, Spent::Given)
     }

@@ -1,4 +1,4 @@
-//! From a file to a workflow of the engine.
+//! Builds a workflow of the engine from a file.
 
 use crate::budget::Budget;
 use crate::definition::Definition;
@@ -23,19 +23,20 @@ use stepwright_engine::{
 };
 
 impl Definition {
-    /// The workflow.
+    /// Builds the workflow.
     ///
     /// # Errors
-    /// If an agent or the workflow cannot be built although the file has no mistakes: when a
-    /// provider lacks its key, for one.
+    /// Fails if an agent or the workflow cannot be built although the file is valid. For example, a
+    /// provider's API key is missing.
     pub fn build(&self) -> Result<Workflow, Error> {
         self.builder()?.build()
     }
 
-    /// The workflow as a builder, to which more can be said before it is built: a store, for one.
+    /// Returns the workflow as a builder, to configure it further before it is built. For example,
+    /// to add a store.
     ///
     /// # Errors
-    /// As [`Definition::build`].
+    /// Fails for the reasons of [`Definition::build`].
     pub fn builder(&self) -> Result<WorkflowBuilder, Error> {
         let folder = Arc::new(Folder::new(self.options.base_dir.clone()));
         let forced = self.options.model.as_deref();
@@ -44,7 +45,7 @@ impl Definition {
     }
 }
 
-/// A step or a container, with what all of them have.
+/// Sets the common options of a step or a container.
 macro_rules! with_common {
     ($step:expr, $item:expr) => {{
         let step = $step.on_error($item.on_error.clone()).fingerprint($item.content.clone());
@@ -66,11 +67,11 @@ macro_rules! with_common {
 struct Builder<'a> {
     file: &'a File,
     folder: Arc<Folder>,
-    /// The environment variables that commands are given.
+    /// The environment variables that commands get.
     pass_env: &'a [String],
-    /// The model of every agent, whatever the file says.
+    /// The model that overrides those of the file.
     forced: Option<&'a str>,
-    /// The model of the file around this one.
+    /// The model of the file that contains this one.
     inherited: Option<&'a str>,
 }
 
@@ -279,7 +280,7 @@ async fn items_of(over: Expr, input: StepInput) -> Result<Vec<Content>, StepErro
     Ok(list.into_iter().map(Content::from).collect())
 }
 
-/// An agent that is told what a template says.
+/// An agent whose message is a template.
 struct Prompted {
     agent: Agent,
     prompt: Option<Text>,
@@ -313,13 +314,13 @@ impl Executor for Prompted {
                 template.render(values, budget)
             });
             let text = text.await?;
-            // An agent that is told nothing would be told the run's input instead.
+            // An agent with an empty message would get the run's input instead.
             if text.trim().is_empty() {
                 return Err(StepError::terminal("its prompt is empty")
                     .with_code(ErrorCode::BadInput)
                     .with_hint("give `prompt` a text for the case that a value in it is empty"));
             }
-            // Nobody is told twice what the prompt tells.
+            // Values that the template uses are not added to the prompt again.
             let tells = |word: &str| prompt.template.references().iter().any(|r| r.root == word);
             if tells("user_input") {
                 input.user_input = None;
@@ -327,7 +328,7 @@ impl Executor for Prompted {
             if tells("feedback") || tells("rejected") {
                 input.feedback = None;
             }
-            // What an agent is told is what the step before gave.
+            // An agent takes its message from the previous output.
             input.previous = Some(Arc::new(StepOutput::from(text)));
         }
         self.agent.execute(input, cx).await

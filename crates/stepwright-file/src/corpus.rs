@@ -1,8 +1,8 @@
-//! The texts that fuzzing begins with.
+//! The initial texts for fuzzing.
 
 use std::path::PathBuf;
 
-/// Every text of one kind: the files of `fuzz/corpus/KIND`, sorted by name.
+/// Returns the texts of one kind: the files of `fuzz/corpus/KIND`, sorted by name.
 pub(crate) fn texts(kind: &str) -> Vec<String> {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(kind);
     let mut paths: Vec<PathBuf> =

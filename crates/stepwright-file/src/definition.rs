@@ -1,4 +1,4 @@
-//! A workflow file that has been read and checked.
+//! A workflow file that was read and checked.
 
 use crate::check::check;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -10,7 +10,7 @@ use crate::stack::with_stack;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How files are read, and what they may do.
+/// Options for reading files, with their permissions.
 ///
 /// ```
 /// use stepwright_file::{Definition, Options};
@@ -29,23 +29,24 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Whether steps may run commands. A file that does is refused otherwise.
+    /// `true` if steps may run commands. Otherwise a file with such steps is refused.
     pub allow_shell: bool,
-    /// The directory that steps and tools read from and write to, and never leave; the current one
-    /// if not given. Prompts and other workflows are found beside the file that names them.
+    /// The directory that steps and tools read and write, and cannot leave. The default is the
+    /// current directory. Prompts and other workflows are found relative to the file that names
+    /// them.
     pub base_dir: Option<PathBuf>,
-    /// Directories from which a file may take prompts and other workflows, beside its own folder.
-    /// References never lead elsewhere: a workflow file may come from a stranger.
+    /// The directories from which a file may include prompts and other workflows, besides its own
+    /// folder. References cannot lead elsewhere, because a workflow file may not be trustworthy.
     pub allow_path: Vec<PathBuf>,
-    /// The names of environment variables that commands are given, beside the few that every
-    /// program needs (`PATH`, `HOME`, `LANG`, `TZ` and the like). All others are kept from them:
-    /// keys of providers stand there.
+    /// The names of environment variables to pass to commands. Commands always get the few that
+    /// every program needs (`PATH`, `HOME`, `LANG`, `TZ` and the like). Other variables are
+    /// withheld, because they may contain API keys.
     pub pass_env: Vec<String>,
-    /// The model of every agent, whatever the file says.
+    /// The model of all agents. Overrides those in the file.
     pub model: Option<String>,
 }
 
-/// A workflow file without mistakes. Cheap to clone.
+/// A valid workflow file. Cheap to clone.
 ///
 /// ```
 /// use stepwright_file::{Definition, Options};
@@ -68,10 +69,10 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Reads and checks the file at `path`, and those that it uses.
+    /// Reads and checks the file at `path` and the files that it uses.
     ///
     /// # Errors
-    /// All mistakes in them.
+    /// Returns all mistakes in them.
     pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Self, Diagnostics> {
         let path = path.as_ref();
         let shown = path.display().to_string();
@@ -88,11 +89,11 @@ impl Definition {
         })
     }
 
-    /// Reads and checks a text. `file_name` is what it is called in mistakes; files that it uses
-    /// are found beside that.
+    /// Parses and checks a text. Messages call it `file_name`, and other files are found relative
+    /// to that path.
     ///
     /// # Errors
-    /// All mistakes in it.
+    /// Returns all mistakes in it.
     pub fn parse(text: &str, file_name: &str, options: &Options) -> Result<Self, Diagnostics> {
         with_stack(|| {
             let mut state = State::default();
@@ -130,22 +131,22 @@ impl Definition {
         Ok(Self { file: Arc::new(file), options: options.clone() })
     }
 
-    /// What the workflow is called.
+    /// Returns the name of the workflow.
     pub fn name(&self) -> &str {
         &self.file.name.text
     }
 
-    /// What it is for.
+    /// Returns the description of the workflow.
     pub fn description(&self) -> Option<&str> {
         self.file.description.as_deref()
     }
 
-    /// The JSON Schema of its input, if the file has one.
+    /// Returns the JSON Schema of the input, if the file declares one.
     pub fn input_schema(&self) -> Option<&serde_json::Value> {
         self.file.input.as_ref()
     }
 
-    /// Its steps as a tree, for people.
+    /// Returns the steps as a tree for people.
     pub fn explain(&self) -> Outline {
         Outline::of(&self.file)
     }

@@ -1,4 +1,4 @@
-//! What is wrong with a file, for people and for programs.
+//! The mistakes in a file, for people and programs.
 
 use crate::source::{Source, Span};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
@@ -6,20 +6,20 @@ use serde::Serialize;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-/// How many mistakes are kept. Whoever has more repairs these first.
+/// The maximum number of mistakes that are reported. Fix these first if there are more.
 pub const MISTAKES_MAX: usize = 50;
 
-/// How many mistakes are looked for, so that a file of nothing but mistakes ends soon.
+/// The maximum number of mistakes that are collected, so that a file full of mistakes is quick.
 const FOUND_MAX: usize = 500;
 
-/// One mistake: what, where, and what to do about it.
+/// A mistake, with its place and a hint.
 ///
 /// ```
 /// use stepwright_file::{Definition, Diagnostic, Options};
 /// let text = "format: 1\nname: Greeting\nsteps:\n  - {name: greet, template: '{{ imput }}'}\n";
 /// let mistakes = Definition::parse(text, "greeting.yaml", &Options::default()).unwrap_err();
 /// let first: &Diagnostic = mistakes.iter().next().unwrap();
-/// // What an editor needs to underline it.
+/// // The place to underline in an editor.
 /// assert_eq!((first.line, first.column, first.length), (4, 33, 5));
 /// assert_eq!(first.message, "there is no `imput`");
 /// assert_eq!(first.help.as_deref(), Some("did you mean `input`?"));
@@ -27,23 +27,23 @@ const FOUND_MAX: usize = 500;
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Diagnostic {
-    /// What is wrong: a fragment without a full stop.
+    /// The message: a fragment without a full stop.
     pub message: String,
-    /// In which file.
+    /// The file.
     pub file: String,
-    /// In which line, from 1; 0 if the mistake is about the file itself.
+    /// The line, from 1. 0 if the mistake is about the file itself.
     pub line: usize,
-    /// In which column, from 1, in characters.
+    /// The column, from 1, in characters.
     pub column: usize,
-    /// How many characters it covers.
+    /// The length, in characters.
     pub length: usize,
-    /// What to say right there.
+    /// The label at that place.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub label: String,
-    /// What to do about it.
+    /// The hint at what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// Other places that have to do with it.
+    /// Related places.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub related: Vec<Related>,
     #[serde(skip)]
@@ -52,26 +52,26 @@ pub struct Diagnostic {
     places: Vec<Span>,
 }
 
-/// Another place in the same file that has to do with a mistake.
+/// A place in the same file that is related to a mistake.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Related {
-    /// In which line, from 1.
+    /// The line, from 1.
     pub line: usize,
-    /// In which column, from 1, in characters.
+    /// The column, from 1, in characters.
     pub column: usize,
-    /// What to say there.
+    /// The label at that place.
     pub label: String,
 }
 
 impl Diagnostic {
-    /// Its line and column are found out by [`Diagnostics::finish`], for those that are kept.
+    /// Creates a mistake. [`Diagnostics::finish`] computes its line and column if it is reported.
     pub(crate) fn new(source: &Arc<Source>, span: Span, message: impl Into<String>) -> Self {
         let place = Some((source.clone(), span));
         Self { place, ..Self::of_file(source.name.as_str(), message) }
     }
 
-    /// About a file of which there is no text to show.
+    /// Creates a mistake without a place in a text.
     pub(crate) fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -87,7 +87,7 @@ impl Diagnostic {
         }
     }
 
-    /// The line of its place, from 1, if it has one.
+    /// Returns the line of its place, from 1, if it has one.
     pub(crate) fn start_line(&self) -> Option<usize> {
         self.place.as_ref().map(|(source, span)| source.position(span.start).0)
     }
@@ -129,7 +129,7 @@ impl Diagnostic {
 }
 
 impl fmt::Display for Diagnostic {
-    /// `file:line:column: message`, as compilers write it on one line.
+    /// Formats the mistake on one line as compilers do: `file:line:column: message`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => write!(f, "{}: {}", self.file, self.message),
@@ -138,13 +138,13 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// How a report looks.
+/// The style of a report.
 ///
 /// ```
 /// use stepwright_file::{Definition, Options, ReportStyle};
 /// let options = Options::default();
 /// let mistakes = Definition::parse("name: Empty", "empty.yaml", &options).unwrap_err();
-/// // For a log that is read where nobody knows which letters it can show.
+/// // For a log that may be displayed as ASCII only.
 /// let style = ReportStyle { color: false, unicode: false, width: 60 };
 /// let report = mistakes.report(style);
 /// assert!(report.contains("empty.yaml") && report.is_ascii());
@@ -152,22 +152,22 @@ impl fmt::Display for Diagnostic {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ReportStyle {
-    /// Whether it has colours.
+    /// `true` for colours.
     pub color: bool,
-    /// Whether lines are drawn with anything but ASCII.
+    /// `true` to draw lines with Unicode characters instead of ASCII.
     pub unicode: bool,
-    /// How wide it may become, in characters.
+    /// The maximum width, in characters.
     pub width: usize,
 }
 
 impl Default for ReportStyle {
-    /// Without colours, for 100 columns.
+    /// Returns the style without colours, for 100 columns.
     fn default() -> Self {
         Self { color: false, unicode: true, width: 100 }
     }
 }
 
-/// Everything that is wrong with a file, in the order of the text; at most [`MISTAKES_MAX`].
+/// The mistakes in a file, in the order of the text. At most [`MISTAKES_MAX`].
 ///
 /// ```
 /// use stepwright_file::{Definition, Options};
@@ -177,7 +177,7 @@ impl Default for ReportStyle {
 /// for mistake in &mistakes {
 ///     println!("{mistake}");
 /// }
-/// // With excerpts, as people want it; and as JSON, as programs do.
+/// // With excerpts for people, and as JSON for programs.
 /// assert!(mistakes.to_string().contains("two.yaml:4"));
 /// assert_eq!(serde_json::to_value(&mistakes).unwrap()[1]["line"], 4);
 /// ```
@@ -190,27 +190,27 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// The mistakes, in order.
+    /// Returns the mistakes, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.list.iter()
     }
 
-    /// How many there are.
+    /// Returns the number of mistakes.
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Whether there is none. Never true of what a reader returns as an error.
+    /// Returns `true` if there are no mistakes. The error of a reader is never empty.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// How many more there were than are kept.
+    /// Returns the number of mistakes that were left out.
     pub fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// All mistakes with excerpts from the file, for people.
+    /// Formats all mistakes with excerpts from the file, for people.
     pub fn report(&self, style: ReportStyle) -> String {
         let theme = match (style.unicode, style.color) {
             (true, true) => GraphicalTheme::unicode(),
@@ -236,7 +236,7 @@ impl Diagnostics {
                 text.push_str(&diagnostic.to_string());
             }
         }
-        // The renderer pads lines, which nobody wants to see in a log.
+        // The renderer pads lines with spaces.
         let mut report: String = text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect();
         if self.left_out > 0 {
             let _ = write!(report, "\nand {} more\n", self.left_out);
@@ -244,7 +244,7 @@ impl Diagnostics {
         report
     }
 
-    /// Whether mistakes are only counted from here on.
+    /// Returns `true` if further mistakes are only counted.
     pub(crate) fn is_full(&self) -> bool {
         self.list.len() >= FOUND_MAX
     }
@@ -254,7 +254,7 @@ impl Diagnostics {
             self.left_out += 1;
             return;
         }
-        // A file that is used twice is checked twice, but nobody wants to read that twice.
+        // A file that is used twice is checked twice, but its mistakes are reported once.
         let key = |d: &Diagnostic| (d.start(), d.file.clone(), d.message.clone());
         let start = diagnostic.start();
         let mut near = self.list.iter().filter(|other| other.start() == start);
@@ -263,8 +263,8 @@ impl Diagnostics {
         }
     }
 
-    /// Sorts them by file, in the order in which files were first complained about, and by place;
-    /// keeps the first ones.
+    /// Sorts the mistakes by file, in the order of their first mistakes, and by place. Keeps the
+    /// first [`MISTAKES_MAX`].
     pub(crate) fn finish(mut self) -> Result<(), Self> {
         if self.list.is_empty() {
             return Ok(());
@@ -306,7 +306,7 @@ impl fmt::Display for Diagnostics {
 
 impl fmt::Debug for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What `fn main() -> Result<(), Diagnostics>` and `unwrap` print.
+        // `fn main() -> Result<(), Diagnostics>` and `unwrap` print this.
         writeln!(f)?;
         fmt::Display::fmt(self, f)
     }
@@ -326,7 +326,7 @@ impl From<Diagnostics> for stepwright_core::Error {
     }
 }
 
-/// A mistake in the form that the renderer wants.
+/// A mistake as the renderer needs it.
 #[derive(Debug)]
 struct Shown<'a> {
     diagnostic: &'a Diagnostic,
@@ -346,7 +346,7 @@ impl<'a> Shown<'a> {
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without an excerpt, the message says where it is.
+        // Without an excerpt, the message must contain the place.
         match self.source {
             None => self.diagnostic.fmt(f),
             Some(_) => f.write_str(&self.diagnostic.message),

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// The longest duration: a year.
+/// The maximum duration: a year.
 const DURATION_MAX: Duration = Duration::from_hours(8760);
 
-/// Reads `500ms`, `10s`, `5m`, `2h`, `1d` or several of them in a row, such as `1h30m`.
+/// Parses `500ms`, `10s`, `5m`, `2h`, `1d`, or several of these in a row, such as `1h30m`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -15,7 +15,7 @@ const DURATION_MAX: Duration = Duration::from_hours(8760);
 /// ```
 ///
 /// # Errors
-/// What is wrong with the text, as the end of a sentence.
+/// Returns a message about the mistake, as the end of a sentence.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -50,7 +50,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The duration as [`parse`] reads it.
+/// Formats a duration so that [`parse`] can read it.
 pub(crate) fn display(duration: Duration) -> String {
     let ms = duration.as_millis();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What fuzzing calls: a text is parsed, and evaluated against values that are always the same.
+//! Entry points for fuzzing. They parse a text and evaluate it with fixed values.
 
 use crate::budget::{Budget, Unfinished};
 use crate::expression::Expression;
@@ -18,7 +18,7 @@ fn scope() -> StepInput {
     }))
 }
 
-/// Parses and evaluates an expression: its value, or what is wrong with it.
+/// Parses and evaluates an expression. Returns its value or its mistakes.
 pub fn expression(text: &str) -> Result<Value, String> {
     with_stack(|| {
         let (expression, mistakes) =
@@ -31,7 +31,7 @@ pub fn expression(text: &str) -> Result<Value, String> {
     })
 }
 
-/// Parses and renders a template: its text, or what is wrong with it.
+/// Parses and renders a template. Returns its text or its mistakes.
 pub fn template(text: &str) -> Result<String, String> {
     with_stack(|| {
         let (template, mistakes) =

@@ -1,8 +1,8 @@
-//! Workflow files of Stepwright: YAML or JSON, parsed, checked and built.
+//! Workflow files of Stepwright in YAML or JSON: reading, checking and building.
 //!
-//! A file is read into a tree in which everything has its place, then into what the format means,
-//! then checked as a whole; all mistakes are reported together, before anything runs. What is left
-//! becomes a [`Workflow`](stepwright_engine::Workflow). The format is described in
+//! A file is first parsed into a tree with the place of each value, then read according to the
+//! format, then checked as a whole. All mistakes are reported together before anything runs. A
+//! valid file becomes a [`Workflow`](stepwright_engine::Workflow). The format is described in
 //! `docs/workflow-files.md`.
 //!
 //! ```

@@ -1,6 +1,6 @@
 //! The models that files name.
 
-/// Whether there is such a model; if not, what is wrong and what to do about it.
+/// Checks that a model exists. Returns the mistake and a hint if it does not.
 pub(crate) fn check(name: &str) -> Result<(), (String, Option<String>)> {
     match stepwright_models::model(name) {
         Ok(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! The steps of a file as a tree, for people.
+//! The steps of a file as a tree for people.
 
 use crate::duration::display;
 use crate::format::{Choice, File, Function, Item, Kind, Program, Test};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use stepwright_core::plan::{ErrorPolicy, Join, OnError, OnExhausted};
 use stepwright_core::{HumanReview, OnInterrupted, OnReject, OnTimeout};
 
-/// A workflow, a step, or a part of one, and what is inside.
+/// A workflow, a step or a part of one, with its children.
 ///
 /// ```
 /// use stepwright_file::{Definition, Options, Outline};
@@ -28,15 +28,15 @@ use stepwright_core::{HumanReview, OnInterrupted, OnReject, OnTimeout};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Outline {
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// What kind of step it is: the key that says so in the file. Empty for the workflow.
+    /// The kind of step, which is its key in the file. Empty for the workflow.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub kind: String,
-    /// Its settings, in words.
+    /// The settings, in words.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
-    /// What is inside.
+    /// The steps inside.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Self>,
 }
@@ -173,7 +173,7 @@ fn of_item(file: &File, item: &Item) -> Outline {
     }
 }
 
-/// What happens after failures, where that is not the usual.
+/// Describes the policy for failures, unless it is the default.
 fn of_failures(policy: &ErrorPolicy) -> Vec<String> {
     let told = |on_error| match on_error {
         OnError::Skip => "skipped",
@@ -193,7 +193,7 @@ fn of_items(file: &File, items: &[Item]) -> Vec<Outline> {
     items.iter().map(|item| of_item(file, item)).collect()
 }
 
-/// What people are asked, and what then.
+/// Describes a human review.
 fn of_review(review: &HumanReview) -> Vec<String> {
     let mut details = Vec::new();
     if review.confirmation.is_some() {

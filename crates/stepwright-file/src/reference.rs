@@ -1,4 +1,4 @@
-//! What expressions and templates refer to.
+//! The references of expressions and templates, and their values.
 
 use crate::source::Span;
 use serde::{Serialize, Serializer};
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use stepwright_core::scope::LoopOutcome;
 use stepwright_core::{Content, StepInput};
 
-/// The words that expressions and templates begin with.
+/// The first words of references.
 pub(crate) const ROOTS: [&str; 13] = [
     "input",
     "previous",
@@ -24,17 +24,17 @@ pub(crate) const ROOTS: [&str; 13] = [
     "rejected",
 ];
 
-/// A path such as `steps.sources.text`.
+/// A reference such as `steps.sources.text`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
     pub(crate) root: String,
-    /// The names after it, as far as they are written out.
+    /// The names after the root, as far as they are constant.
     pub(crate) path: Vec<String>,
-    /// Its place in the text of the expression or template.
+    /// The place in the text of the expression or template.
     pub(crate) span: Span,
 }
 
-/// A member for each name that `references` have after this root.
+/// Returns a map with a value for each name that `references` have after this root.
 fn named<T>(
     references: &[Reference],
     root: &str,
@@ -45,7 +45,7 @@ fn named<T>(
     names.map(|name| (name.clone(), value(name))).collect()
 }
 
-/// What there is to refer to while a step runs or a decision is made.
+/// The values that a step or a decision can refer to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Values<'a> {
     input: &'a StepInput,
@@ -58,12 +58,12 @@ impl<'a> Values<'a> {
         Self { input, content: input.content(), nth: input.nth }
     }
 
-    /// For the end of a turn of a loop, which gave `content`.
+    /// Creates the values at the end of a loop's turn with the output `content`.
     pub(crate) fn of_turn(input: &'a StepInput, content: &'a Content, iteration: u32) -> Self {
         Self { input, content, nth: iteration }
     }
 
-    /// The value of one of the [`ROOTS`]. Of the steps, only those that `references` name.
+    /// Returns the value of one of the [`ROOTS`]. Includes only the steps that `references` name.
     pub(crate) fn root(&self, name: &str, references: &[Reference]) -> Root<'a> {
         match name {
             "input" => Root::Content(&self.input.run.content),
@@ -74,7 +74,7 @@ impl<'a> Values<'a> {
             "content" => Root::Content(self.content),
             "steps" => Root::Steps(named(references, "steps", |name| self.input.step(name))),
             "last" => Root::Steps(named(references, "last", |name| self.input.last_turn(name))),
-            // A loop that was not reached made no turn.
+            // A loop that has not run made no turn.
             "loops" => Root::Loops(named(references, "loops", |name| {
                 self.input.loop_outcome(name).unwrap_or_default()
             })),
@@ -94,7 +94,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// All roots that `references` name.
+    /// Returns all roots that `references` name.
     pub(crate) fn roots<'r>(&self, references: &'r [Reference]) -> Vec<(&'r str, Root<'a>)> {
         let mut roots: Vec<(&str, Root<'a>)> = Vec::new();
         for reference in references {
@@ -106,13 +106,13 @@ impl<'a> Values<'a> {
         roots
     }
 
-    /// The same without a borrow, for another thread.
+    /// Clones the values for another thread.
     pub(crate) fn owned(&self) -> OwnedValues {
         OwnedValues { input: self.input.clone(), content: self.content.clone(), nth: self.nth }
     }
 }
 
-/// [`Values`] for another thread. Cheap to make.
+/// [`Values`] for another thread. Cheap to create.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnedValues {
     input: StepInput,
@@ -125,7 +125,7 @@ impl OwnedValues {
         Self { content: input.content().clone(), nth: input.nth, input }
     }
 
-    /// For the end of a turn of a loop, which gave `content`.
+    /// Creates the values at the end of a loop's turn with the output `content`.
     pub(crate) fn of_turn(input: &StepInput, content: &Content, iteration: u32) -> Self {
         Values::of_turn(input, content, iteration).owned()
     }
@@ -135,7 +135,7 @@ impl OwnedValues {
     }
 }
 
-/// The value of a word, where it lies.
+/// The borrowed value of a root.
 #[derive(Clone, Debug)]
 pub(crate) enum Root<'a> {
     Nothing,
@@ -144,14 +144,14 @@ pub(crate) enum Root<'a> {
     Object(&'a Map<String, Value>),
     Text(&'a str),
     Number(u32),
-    /// Earlier steps by name; nothing for those that gave nothing.
+    /// The outputs of earlier steps by name. `None` for those without an output.
     Steps(BTreeMap<String, Option<&'a Content>>),
-    /// Outcomes of loops by name.
+    /// The outcomes of loops by name.
     Loops(BTreeMap<String, LoopOutcome>),
 }
 
 impl Root<'_> {
-    /// About how many bytes it has, if that is less than `most`; otherwise `most` or more.
+    /// Returns the approximate size in bytes. Stops counting at `most`.
     pub(crate) fn bytes(&self, most: usize) -> usize {
         match self {
             Self::Nothing | Self::Number(_) | Self::Loops(_) => 0,

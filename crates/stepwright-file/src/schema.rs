@@ -1,24 +1,24 @@
-//! The schemas of a workflow's input and of its agents' answers.
+//! The schemas of the input of a workflow and of the answers of its agents.
 
 use crate::suggest::did_you_mean;
 use jsonschema::Validator;
 use serde_json::Value;
 
-/// How many things are said about one value.
+/// The maximum number of reasons that are reported for one value.
 const REASONS_MAX: usize = 5;
 
-/// The types that JSON Schema knows.
+/// The types of JSON Schema.
 const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
 
-/// Why something is no JSON Schema.
+/// The reason that a value is not a valid JSON Schema.
 pub(crate) struct Mistake {
-    /// Where, as a JSON pointer.
+    /// The place, as a JSON pointer.
     pub(crate) pointer: String,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
 }
 
-/// Whether `schema` is a JSON Schema.
+/// Checks that `schema` is a valid JSON Schema.
 pub(crate) fn check(schema: &Value) -> Result<(), Mistake> {
     if let Err(error) = jsonschema::meta::validate(schema) {
         let pointer = error.instance_path().to_string();
@@ -32,12 +32,12 @@ pub(crate) fn check(schema: &Value) -> Result<(), Mistake> {
         };
         return Err(mistake);
     }
-    // What the schema of schemas cannot say: references that lead nowhere, patterns that are none.
+    // The meta schema cannot check references and patterns.
     let compiled = compile(schema).map(drop);
     compiled.map_err(|message| Mistake { pointer: String::new(), message, help: None })
 }
 
-/// The keywords that have a meaning; others would be passed over in silence.
+/// The known keywords. Others would be ignored silently.
 const KEYWORDS: [&str; 61] = [
     "$anchor",
     "$comment",
@@ -125,15 +125,15 @@ const FORMATS: [&str; 19] = [
     "uuid",
 ];
 
-/// The depth to which a schema is looked through.
+/// The maximum depth of the search in a schema.
 const DEPTH_MAX: usize = 100;
 
-/// `true` if every keyword and every format in `schema` has an effect.
+/// Checks that all keywords and formats in `schema` have an effect.
 pub(crate) fn check_effects(schema: &Value) -> Result<(), Mistake> {
     without_effect(schema, "", 0)
 }
 
-/// Finds a keyword, or a format, that would have no effect.
+/// Fails for the first keyword or format without an effect.
 fn without_effect(schema: &Value, at: &str, depth: usize) -> Result<(), Mistake> {
     let Value::Object(members) = schema else { return Ok(()) };
     if depth > DEPTH_MAX {
@@ -176,7 +176,7 @@ fn without_effect(schema: &Value, at: &str, depth: usize) -> Result<(), Mistake>
                 | "contentSchema",
                 schema,
             ) => without_effect(schema, &here, depth + 1)?,
-            // What is for other programs says so.
+            // Keywords that begin with `x-` are for other programs.
             (key, _) if KEYWORDS.contains(&key) || key.starts_with("x-") => {}
             (key, _) => {
                 let message = format!("the keyword `{key}` has no effect");
@@ -192,13 +192,13 @@ fn without_effect(schema: &Value, at: &str, depth: usize) -> Result<(), Mistake>
     Ok(())
 }
 
-/// A check of values against a schema.
+/// Compiles a schema into a validator.
 pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
     let options = jsonschema::options().should_validate_formats(true);
     options.build(schema).map_err(|error| error.to_string())
 }
 
-/// Whether a value fits, and if not, what does not.
+/// Checks a value. Returns the reasons if it does not match.
 pub(crate) fn fits(validator: &Validator, value: &Value) -> Result<(), String> {
     let reasons = validator.iter_errors(value).take(REASONS_MAX).map(|error| {
         let path = error.instance_path().to_string();

@@ -1,6 +1,6 @@
 //! The text of a file, and places in it.
 
-/// A stretch of a source, in bytes.
+/// A range of a source, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start: usize,
@@ -17,12 +17,12 @@ impl Span {
     }
 }
 
-/// A file that was read. Mistakes point into it.
+/// A file that mistakes refer to.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) text: String,
-    /// `true` if mistakes in it are shown with its text: not that of a file which is no workflow.
+    /// `true` if messages may show the text. `false` for files that are not workflow files.
     pub(crate) is_shown: bool,
 }
 
@@ -31,12 +31,12 @@ impl Source {
         Self { name: name.into(), text: text.into(), is_shown: true }
     }
 
-    /// A file that another one refers to, and that may hold anything.
+    /// Creates a source for another file with any content.
     pub(crate) fn unshown(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self { is_shown: false, ..Self::new(name, text) }
     }
 
-    /// The line and the column of a byte, both from 1; the column in characters.
+    /// Returns the line and the column of a byte, both from 1. The column counts characters.
     pub(crate) fn position(&self, offset: usize) -> (usize, usize) {
         let before = &self.text[..self.text.floor_char_boundary(offset)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -44,7 +44,7 @@ impl Source {
         (line, before[line_start..].chars().count() + 1)
     }
 
-    /// How many characters a span has.
+    /// Returns the number of characters in a span.
     pub(crate) fn chars(&self, span: Span) -> usize {
         self.slice(span).chars().count()
     }
@@ -55,7 +55,7 @@ impl Source {
         &self.text[start..end.max(start)]
     }
 
-    /// The byte at which a line begins that is counted from 1, and its length.
+    /// Returns the span of a line, which is counted from 1.
     pub(crate) fn line(&self, number: usize) -> Span {
         let mut start = 0;
         for (at, line) in self.text.split_inclusive('\n').enumerate() {
@@ -67,7 +67,7 @@ impl Source {
         Span::new(self.text.len(), 0)
     }
 
-    /// The byte at this line and column, both counted from 1.
+    /// Returns the offset of a line and a column, both counted from 1.
     pub(crate) fn offset(&self, line: usize, column: usize) -> usize {
         let line = self.line(line);
         let text = self.slice(line);
@@ -75,11 +75,11 @@ impl Source {
         line.start + within
     }
 
-    /// Where a piece of a scalar was written, as far as one can tell.
+    /// Returns the place of a part of a scalar in the source, as precisely as possible.
     ///
-    /// What YAML gives is not what was written: quotes are gone, lines are unfolded, indentation is
-    /// cut off. But a piece without any of these is written as it is read, and just as often, so
-    /// the third `steps.x` of the value is the third in the source.
+    /// The value of a scalar differs from its source: quotes, folded line breaks and indentation
+    /// are gone. But a part without any of these occurs in both unchanged and in the same order. So
+    /// the third `steps.x` of the value is the third one in the source.
     pub(crate) fn within(&self, scalar: Span, value: &str, piece: Span) -> Span {
         let raw = self.slice(scalar);
         if let Some(found) = raw.find(value) {

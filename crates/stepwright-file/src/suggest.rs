@@ -1,11 +1,11 @@
-//! What somebody may have meant.
+//! Suggestions for misspelled words.
 
-/// How many candidates are compared: likeness takes its time.
+/// The maximum number of candidates that are compared, because comparisons take time.
 const COMPARED_MAX: usize = 500;
-/// How many candidates are listed.
+/// The maximum number of candidates that are listed.
 const LISTED_MAX: usize = 20;
 
-/// The candidate that is most like `word`, if one is like it at all.
+/// Returns the candidate most similar to `word`, if one is similar enough.
 pub(crate) fn closest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -14,7 +14,7 @@ pub(crate) fn closest<'a>(
     let like = |candidate: &str| {
         let candidate = candidate.to_lowercase();
         let alike = strsim::jaro_winkler(&wanted, &candidate);
-        // A prefix such as `desc` for `description` is alike however much is missing.
+        // A prefix such as `desc` for `description` is similar, even if much is missing.
         let prefix = wanted.len() >= 3 && candidate.starts_with(&wanted);
         if prefix { alike.max(0.9) } else { alike }
     };
@@ -27,7 +27,7 @@ pub(crate) fn closest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// "did you mean `x`?", or the list of what there is, or nothing if there is nothing.
+/// Returns "did you mean `x`?" or a list of the candidates. `None` if there are none.
 pub(crate) fn did_you_mean(word: &str, candidates: &[&str], there_is: &str) -> Option<String> {
     match closest(word, candidates.iter().copied()) {
         Some(found) => Some(format!("did you mean `{found}`?")),
@@ -40,7 +40,7 @@ pub(crate) fn did_you_mean(word: &str, candidates: &[&str], there_is: &str) -> O
     }
 }
 
-/// `a`, `b` and `c`, each in backticks.
+/// Joins words as `a`, `b` and `c`, each in backticks.
 pub(crate) fn listed(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match words.split_last() {

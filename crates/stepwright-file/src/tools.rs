@@ -8,15 +8,15 @@ use stepwright_agent::AgentBuilder;
 use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, StepContext, StepError};
 
-/// Their names.
+/// The names of the tools.
 pub(crate) const NAMES: [&str; 3] = ["duckduckgo", "http_get", "read_file"];
 
-/// How much a tool reads: models pay for every word.
+/// The maximum number of bytes that a tool reads, because models pay for every word.
 const BYTES_MAX: u64 = 200_000;
-/// How long a tool waits for a server.
+/// The timeout of a tool for a server.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A tool, with its settings.
+/// A tool with its settings.
 #[derive(Clone, Debug)]
 pub(crate) enum Chosen {
     #[cfg(feature = "duckduckgo")]
@@ -26,7 +26,7 @@ pub(crate) enum Chosen {
 }
 
 impl Chosen {
-    /// What it is called in files.
+    /// Returns the name of the tool in files.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             #[cfg(feature = "duckduckgo")]
@@ -36,7 +36,7 @@ impl Chosen {
         }
     }
 
-    /// What it is called by models: some are several.
+    /// Returns the names that models see. Some tools have several.
     pub(crate) fn known_as(&self) -> &'static [&'static str] {
         match self {
             #[cfg(feature = "duckduckgo")]
@@ -46,7 +46,7 @@ impl Chosen {
         }
     }
 
-    /// Gives it to an agent. `folder` is what its tools may read.
+    /// Adds the tool to an agent. Tools may read `folder`.
     pub(crate) fn give_to(&self, agent: AgentBuilder, folder: &Arc<Folder>) -> AgentBuilder {
         match self {
             #[cfg(feature = "duckduckgo")]
@@ -91,7 +91,7 @@ fn argument(arguments: &Value, name: &str) -> Result<String, ToolError> {
         .ok_or_else(|| ToolError::Arguments(format!("`{name}` is missing, or is no text")))
 }
 
-// The model is told and may try another path or address; it cannot end the step.
+// The model sees the error and may try another path or URL. It cannot end the step.
 fn told(error: StepError) -> ToolError {
     ToolError::Failed(error.data.message)
 }

@@ -1,7 +1,7 @@
-//! A YAML or JSON document with the place of everything in it.
+//! A YAML or JSON document with the places of all its values.
 //!
-//! Deriving `Deserialize` for the format itself would end at the first mistake. A tree with places
-//! allows to find all of them.
+//! Deriving `Deserialize` for the format itself would stop at the first mistake. A tree with places
+//! makes it possible to find all of them.
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
@@ -11,7 +11,7 @@ use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 use std::fmt;
 use std::sync::Arc;
 
-/// How deep a document may be nested.
+/// The maximum depth of a document.
 const DEPTH_MAX: usize = 100;
 
 /// A value and its place.
@@ -35,12 +35,12 @@ pub(crate) enum Yaml {
     Number(Number),
     Text(String),
     List(Vec<Node>),
-    /// As written: a key may occur twice.
+    /// The members as written. A key may occur twice.
     Map(Vec<(Key, Node)>),
 }
 
 impl Yaml {
-    /// What kind of value it is, with an article.
+    /// Returns the kind of value, with an article.
     pub(crate) fn what(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -69,7 +69,8 @@ impl Yaml {
 }
 
 impl Node {
-    /// The node at a JSON pointer such as `/properties/folder`; as far as there is one.
+    /// Returns the node at a JSON pointer such as `/properties/folder`, or its last existing
+    /// ancestor.
     pub(crate) fn at_pointer(&self, pointer: &str) -> &Self {
         let mut node = self;
         for segment in pointer.split('/').skip(1) {
@@ -88,14 +89,14 @@ impl Node {
     }
 }
 
-/// Reads one document. YAML contains JSON, so JSON files come through here too.
+/// Parses a document. JSON is a subset of YAML, so this also parses JSON files.
 pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: DEPTH_MAX },
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
-        // Duplicates are found later, with both places.
+        // Duplicates are reported later, with both places.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         with_snippet: false,
         emit_comments: false,
@@ -109,7 +110,7 @@ fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnost
     let (line, column) = location.map_or((1, 1), |l| (as_usize(l.line()), as_usize(l.column())));
     let start = source.offset(line, column);
     let here = source.slice(source.line(line));
-    // The message ends with the place, which is shown anyway.
+    // Remove the place at the end of the message, because it is shown anyway.
     let message = error.without_snippet().to_string();
     let message = match message.rfind(" at line ") {
         Some(cut) if location.is_some() => message[..cut].to_owned(),
@@ -162,7 +163,7 @@ fn place(source: &Source, raw: Spanned<Raw>) -> Node {
                 let key = Key { span: span_of(source, &key.referenced), name: key.value };
                 members.push((key, place(source, node)));
             }
-            // A block mapping has no width of its own: its first key stands for it.
+            // The parser gives a block mapping no width, so use its first key.
             if let Some((key, _)) = members.first().filter(|_| span.len == 0) {
                 span = key.span;
             }
@@ -180,7 +181,7 @@ fn span_of(source: &Source, location: &serde_saphyr::Location) -> Span {
         let at = source.offset(as_usize(location.line()), as_usize(location.column()));
         Span::new(at, 0)
     };
-    // The span of a block text ends where the next key begins.
+    // The span of a block text extends to the next key.
     Span::new(span.start, source.slice(span).trim_end().len())
 }
 

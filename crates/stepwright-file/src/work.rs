@@ -1,5 +1,5 @@
-//! Where expressions and templates are evaluated: small ones at once, others on a thread for
-//! blocking work, so that the threads of the runtime are free for what runs beside them.
+//! Evaluates expressions and templates: small ones at once, and large ones on a thread for blocking
+//! work, so that they do not block the runtime.
 
 use crate::budget::{Budget, Unfinished};
 use crate::functions::blocking;
@@ -10,14 +10,14 @@ use stepwright_core::StepError;
 use stepwright_core::error::ErrorCode;
 use tokio::sync::Semaphore;
 
-/// How many large evaluations go on at a time in a process: each may take a whole core, and as much
-/// memory as its limits allow.
+/// The maximum number of concurrent large evaluations in a process. Each may use a whole core, and
+/// as much memory as its limits allow.
 const LARGE_MAX: usize = 4;
 
 static LARGE: Semaphore = Semaphore::const_new(LARGE_MAX);
 
-/// Does `work`, which only evaluates expressions and renders templates: it may be begun
-/// twice. Dropping the future ends it.
+/// Evaluates expressions and templates with `work`, which may be called twice. Dropping the future
+/// ends the evaluation.
 pub(crate) async fn evaluate<T: Send + 'static>(
     values: OwnedValues,
     work: impl Fn(&Values<'_>, &Budget<'_>) -> Result<T, Unfinished> + Send + 'static,
@@ -31,7 +31,7 @@ pub(crate) async fn evaluate<T: Send + 'static>(
     let turn = LARGE.acquire().await.map_err(|error| internal(&error.to_string()))?;
     let stopped = stop.0.clone();
     blocking(move || {
-        // The next one begins when this one has ended, also if nothing waits for it any more.
+        // Hold the permit until the evaluation has ended, even if the future was dropped.
         let _turn = turn;
         let budget = Budget::whole(Some(&stopped));
         work(&values.values(), &budget).map_err(|unfinished| match unfinished {
@@ -69,7 +69,7 @@ mod tests {
             if budget.is_inline() {
                 return Err(Unfinished::NotHere);
             }
-            // Takes no operations and no bytes: nothing but the flag ends it.
+            // This takes no operations and no bytes, so only the flag can end it.
             while budget.look().is_ok() {
                 std::thread::yield_now();
             }

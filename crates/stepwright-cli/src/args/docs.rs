@@ -1,4 +1,4 @@
-//! Every `stepwright` command on the pages, and in the help, is one that the command line accepts.
+//! Tests that the command line accepts every `stepwright` command in the docs and in the help.
 
 use super::Arguments;
 use clap::error::ErrorKind;
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// Words that end a command in a line of the shell.
+/// The characters that end a command in a shell line.
 const ENDS: [char; 4] = ['|', ';', '&', '\n'];
 
-/// Splits a line as a shell does. Gives the words of each simple command in it.
+/// Splits a shell line into simple commands, and each of these into words.
 fn commands(line: &str) -> Vec<Vec<String>> {
     let (mut commands, mut words) = (Vec::new(), Vec::new());
     let (mut word, mut quote, mut skips_word) = (None::<String>, None, false);
@@ -32,7 +32,7 @@ fn commands(line: &str) -> Vec<Vec<String>> {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
-            // A comment.
+            // The rest is a comment.
             ('#', None) if word.is_none() => while chars.next().is_some() {},
             // A redirection takes the next word.
             ('<' | '>', None) => {
@@ -52,7 +52,7 @@ fn commands(line: &str) -> Vec<Vec<String>> {
     }
 }
 
-/// Returns the arguments of `stepwright` in a simple command, by its name or through cargo.
+/// Returns the arguments of `stepwright` in a command that runs it directly or through cargo.
 fn arguments(words: &[String]) -> Option<Vec<&str>> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let words = &words[words.iter().take_while(|word| is_assignment(word)).count()..];
@@ -71,8 +71,8 @@ fn is_assignment(word: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_')
 }
 
-/// Parses the commands of a line, adds their mistakes, and returns their number. Text may mention a
-/// command by its name alone, such as `stepwright show`.
+/// Parses the commands of a line, collects their mistakes, and returns their number. Prose may
+/// mention a command without its arguments, such as `stepwright show`.
 fn check(line: &str, is_mention: bool, place: &str, wrong: &mut Vec<String>) -> u32 {
     use ErrorKind as E;
     let mut count = 0;
@@ -120,7 +120,7 @@ fn every_command_on_the_pages_is_accepted() {
         let text = fs::read_to_string(&page).unwrap();
         let place = page.display().to_string();
         let mut language = None;
-        // A line that ends in a backslash goes on in the next.
+        // A line that ends with a backslash continues on the next line.
         for line in text.replace("\\\n", " ").lines() {
             if let Some(name) = line.strip_prefix("```") {
                 language = if language.is_some() { None } else { Some(name.to_owned()) };

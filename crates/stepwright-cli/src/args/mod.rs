@@ -1,4 +1,4 @@
-//! What can be said on the command line.
+//! The arguments of the command line.
 
 #[cfg(test)]
 mod docs;
@@ -71,47 +71,47 @@ pub(crate) enum Command {
     /// Run a workflow file: its output goes to stdout, everything else to stderr
     #[command(after_help = format!("{INPUT}\n\n{EXAMPLES}\n\n{EXIT_CODES}"))]
     Run(Box<Run>),
-    /// Talk to a workflow file at a prompt: each line is a run of the same session
+    /// Chat with a workflow file at a prompt: each line is a run of the same session
     #[command(after_help = EXIT_CODES)]
     Chat(Box<Chat>),
     /// Check a workflow file without running it, and show its steps
     #[command(after_help = EXIT_CODES)]
     Check(Check),
-    /// List the runs in a database, the newest first
+    /// List the runs in a database, newest first
     #[command(after_help = runs::RUNS)]
     Runs(Runs),
-    /// Show a run: where it stands, its steps, what it waits for and how to answer
+    /// Show a run: its status, its steps, its pending requests and how to answer them
     #[command(after_help = runs::SHOW)]
     Show(Show),
-    /// Show what happened in a run, and what happens
+    /// Show the events of a run; `--follow` waits for new ones
     #[command(after_help = runs::EVENTS)]
     Events(Events),
-    /// Take up a run whose process has died, where its journal ends
+    /// Resume a run whose process has died, from the end of its journal
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::RESUME))]
     Resume(Box<Resume>),
-    /// Answer what a run waits for, and carry it on
+    /// Answer the pending requests of a run, and continue it
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::CONTINUE))]
     Continue(Box<Continue>),
-    /// Cancel a run, whoever drives it
+    /// Cancel a run in any process
     #[command(after_help = runs::CANCEL)]
     Cancel(CancelRun),
-    /// Look after sessions: list, show, rename and delete them, change their state
+    /// Manage sessions: list, show, rename and delete them, change their state
     #[command(subcommand, after_help = sessions::EXAMPLES)]
     Sessions(Sessions),
-    /// Write what a shell needs to complete command lines
+    /// Write a completion script for a shell
     #[command(after_help = COMPLETIONS)]
     Completions {
-        /// Which shell
+        /// The shell
         shell: Shell,
     },
 }
 
-/// Which file, and what it may do.
+/// A workflow file and its permissions.
 #[derive(Debug, Args)]
 pub(crate) struct Definition {
     /// The workflow file: YAML or JSON
     pub(crate) file: PathBuf,
-    /// The model of all agents, whatever the file says, as `provider:model`
+    /// The model of all agents as `provider:model`; overrides the file
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
     /// Allow steps that run commands; without it, a file with such steps is refused
@@ -119,74 +119,74 @@ pub(crate) struct Definition {
     pub(crate) allow_shell: bool,
     #[command(flatten)]
     pub(crate) doors: Doors,
-    /// The directory that steps and tools read and write, and never leave; by default the current
-    /// one
+    /// The directory that steps and tools read and write, and cannot leave; by default the current
+    /// directory
     #[arg(long, value_name = "DIR")]
     pub(crate) base_dir: Option<PathBuf>,
 }
 
-/// Permissions of a workflow file, which a run does not remember.
+/// The permissions of a workflow file. They must be granted again to resume a run.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Doors {
-    /// Let the file take prompts and other workflows from this directory, too; by default from its
-    /// own folder alone. Can be given several times
+    /// Let the file include prompts and other workflows from this directory too; by default only
+    /// from its own folder. Can be given several times
     #[arg(long, value_name = "DIR")]
     pub(crate) allow_path: Vec<PathBuf>,
-    /// Give this environment variable to commands; by default they are given `PATH`, `HOME` and a
-    /// few others, and no keys. Can be given several times
+    /// Pass this environment variable to commands; by default they get `PATH`, `HOME` and a few
+    /// others, and no keys. Can be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) pass_env: Vec<String>,
 }
 
-/// Whose it is, and where it is kept.
+/// The owner and the database of a run.
 #[derive(Debug, Args)]
 pub(crate) struct Kept {
-    /// Continue this session, or open it if there is none of that name
+    /// Continue this session, or create it if it does not exist
     #[arg(long, value_name = "ID")]
     pub(crate) session_id: Option<String>,
-    /// Who runs it: a session that another user owns is not found
+    /// The user of the run; sessions of other users are not found
     #[arg(long, value_name = "ID")]
     pub(crate) user_id: Option<String>,
-    /// Keep runs and sessions in this SQLite file, which is made if there is none, or in the
-    /// PostgreSQL database at this address: `postgres://user:password@host/database`. By default
-    /// where `STEPWRIGHT_DB` says, and nowhere if it says nothing
+    /// Store runs and sessions in this SQLite file, which is created if it does not exist, or in
+    /// the PostgreSQL database at this URL: `postgres://user:password@host/database`. The default
+    /// is `STEPWRIGHT_DB`; without both, nothing is stored
     #[arg(long, value_name = "DB", value_parser = database())]
     db: Option<Database>,
 }
 
-/// Which database is looked into.
+/// The database to read.
 #[derive(Debug, Args)]
 pub(crate) struct In {
-    /// The SQLite file, or the address of the PostgreSQL database, where the runs are kept; by
-    /// default what `STEPWRIGHT_DB` says
+    /// The SQLite file with the runs, or the URL of the PostgreSQL database; the default is
+    /// `STEPWRIGHT_DB`
     #[arg(long, value_name = "DB", value_parser = database())]
     db: Option<Database>,
 }
 
-/// A run that is kept somewhere.
+/// A run in a database.
 #[derive(Debug, Args)]
 pub(crate) struct OneRun {
-    /// Which run: `stepwright runs` lists them
+    /// The id of the run; `stepwright runs` lists them
     #[arg(value_name = "RUN_ID")]
     pub(crate) run: RunId,
-    /// Act as this user: a run of another user, or of none, is not found
+    /// Act as this user: runs of other users, or without a user, are not found
     #[arg(long, value_name = "ID", alias = "user-id")]
     pub(crate) user: Option<UserId>,
     #[command(flatten)]
     pub(crate) kept: In,
 }
 
-/// How what happens is shown.
+/// The output options.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct Shown {
-    /// Write what agents say as they say it; the output is not repeated at the end
+    /// Write the text of agents as it arrives; the output is not repeated at the end
     #[arg(long, conflicts_with = "json")]
     pub(crate) stream: bool,
-    /// Write texts to terminals as they are, and not as the Markdown that they mostly are
+    /// Write text to terminals unchanged, without rendering it as Markdown
     #[arg(long)]
     pub(crate) no_markdown: bool,
-    /// Write events as JSON, one a line: how the run begins and ends, and what there is to read
+    /// Write events as JSON, one per line: the start and the end of the run, and its text
     #[arg(long)]
     pub(crate) json: bool,
     /// Show all events: with --json as JSON on stdout, otherwise as plain lines on stderr
@@ -202,24 +202,24 @@ fn database() -> impl TypedValueParser<Value = Database> {
 }
 
 impl Kept {
-    /// Where it is kept, if anywhere.
+    /// Returns the database that stores the run, if there is one.
     pub(crate) fn database(&self) -> Option<Database> {
         self.db.clone().or_else(Database::of_environment)
     }
 
-    /// Where the command line says so, and not the environment.
+    /// Returns the database from the command line, ignoring the environment.
     pub(crate) fn said(&self) -> Option<&Database> {
         self.db.as_ref()
     }
 }
 
 impl In {
-    /// Where to look, if that was said.
+    /// Returns the database to read, if one is specified.
     pub(crate) fn database(&self) -> Option<Database> {
         self.db.clone().or_else(Database::of_environment)
     }
 
-    /// Where the command line says so, and not the environment.
+    /// Returns the database from the command line, ignoring the environment.
     pub(crate) fn said(&self) -> Option<&Database> {
         self.db.as_ref()
     }
@@ -230,15 +230,15 @@ impl In {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) definition: Definition,
-    /// What the run is about: a text, or JSON if the file declares such an input
+    /// The input of the run: a text, or JSON if the file declares such an input
     #[arg(allow_negative_numbers = true)]
     pub(crate) input: Option<String>,
-    /// Read the input from a file; `-` is stdin. One line break at its end is not part of a text
+    /// Read the input from a file; `-` is stdin. One line break at the end of a text is removed
     #[arg(long, value_name = "FILE", conflicts_with = "input")]
     pub(crate) input_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) kept: Kept,
-    /// What to call the run: a name of its own, with which it is found again
+    /// The id of the run, to find it again; must be unique
     #[arg(long, value_name = "ID")]
     pub(crate) run_id: Option<RunId>,
     /// Fail if the run takes longer: `30s`, `5m`, `1h30m`
@@ -253,15 +253,15 @@ pub(crate) struct Run {
 pub(crate) struct Chat {
     #[command(flatten)]
     pub(crate) definition: Definition,
-    /// What is asked first
+    /// The first message
     #[arg(allow_negative_numbers = true)]
     pub(crate) input: Option<String>,
     #[command(flatten)]
     pub(crate) kept: Kept,
-    /// What the prompt calls you
+    /// Your name at the prompt
     #[arg(long, value_name = "NAME", default_value = "You")]
     pub(crate) user: String,
-    /// What stands before that
+    /// The emoji before your name
     #[arg(long, value_name = "EMOJI", default_value = "🧑")]
     pub(crate) emoji: String,
     /// A word that leaves, instead of `exit`, `quit`, `bye` and `stop`; can be given several times
@@ -270,16 +270,16 @@ pub(crate) struct Chat {
     /// Fail an answer that takes longer: `30s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
-    /// Write answers when all of them is there
+    /// Write answers only when they are complete
     #[arg(long)]
     pub(crate) no_stream: bool,
-    /// Write answers as they are, and not as the Markdown that they mostly are
+    /// Write answers unchanged, without rendering them as Markdown
     #[arg(long)]
     pub(crate) no_markdown: bool,
-    /// Show answers only, and not every step
+    /// Show only answers, without the steps
     #[arg(long)]
     pub(crate) no_details: bool,
-    /// Remember nothing of what is typed for the next time
+    /// Do not save the lines that you type
     #[arg(long)]
     pub(crate) no_history: bool,
     /// Log every event, prompt and answer to stderr
@@ -297,14 +297,14 @@ pub(crate) struct Check {
 }
 
 impl Doors {
-    /// `true` if nothing is allowed.
+    /// Returns `true` if there are no permissions.
     pub(crate) fn is_closed(&self) -> bool {
         self.allow_path.is_empty() && self.pass_env.is_empty()
     }
 }
 
 impl Definition {
-    /// How the file is to be read.
+    /// Returns the options to read the file with.
     pub(crate) fn options(&self) -> Options {
         Options {
             allow_shell: self.allow_shell,
@@ -316,7 +316,7 @@ impl Definition {
     }
 }
 
-// Without documentation of its values, which would take ten lines of every help.
+// The values have no doc comments, because these would take ten lines of every help text.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Color {
     Auto,

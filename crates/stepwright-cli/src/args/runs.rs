@@ -1,11 +1,11 @@
-//! What can be said about runs that are kept.
+//! The arguments about stored runs.
 
 use super::{Doors, In, OneRun, Shown};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 use stepwright::{OnInterrupted, RunStatus, SessionId, UserId, WorkflowId};
 
-/// How many runs or sessions are listed, unless somebody says otherwise.
+/// The default number of runs or sessions in a list.
 pub(crate) const LISTED: usize = 20;
 
 pub(super) const RUNS: &str = "\
@@ -60,32 +60,32 @@ Examples:
 pub(crate) struct Runs {
     #[command(flatten)]
     pub(crate) kept: In,
-    /// Only those that stand here: pending, running, paused, completed, cancelled or failed
+    /// Only runs with this status: pending, running, paused, completed, cancelled or failed
     #[arg(long, value_parser = status)]
     pub(crate) status: Option<RunStatus>,
-    /// Only those of this session
+    /// Only runs of this session
     #[arg(long, value_name = "ID")]
     pub(crate) session: Option<SessionId>,
-    /// Only those of this user
+    /// Only runs of this user
     #[arg(long, value_name = "ID")]
     pub(crate) user: Option<UserId>,
-    /// Only those of this workflow, by its id: `Content Pipeline` is `content-pipeline`
+    /// Only runs of this workflow, by its id: `Content Pipeline` has the id `content-pipeline`
     #[arg(long, value_name = "ID")]
     pub(crate) workflow: Option<WorkflowId>,
     #[command(flatten)]
     pub(crate) page: Page,
-    /// Write them as a JSON array
+    /// Write the runs as a JSON array
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Which part of a list.
+/// A part of a list.
 #[derive(Debug, Args)]
 pub(crate) struct Page {
-    /// At most this many, and at most 1000
+    /// The maximum number of rows, up to 1000
     #[arg(long, value_name = "N", default_value_t = LISTED)]
     pub(crate) limit: usize,
-    /// Pass over this many first
+    /// The number of rows to skip
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) offset: usize,
 }
@@ -94,7 +94,7 @@ pub(crate) struct Page {
 pub(crate) struct Show {
     #[command(flatten)]
     pub(crate) run: OneRun,
-    /// Write all that is known of it as JSON
+    /// Write the whole run as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -103,13 +103,13 @@ pub(crate) struct Show {
 pub(crate) struct Events {
     #[command(flatten)]
     pub(crate) run: OneRun,
-    /// Only what came after the event of this number
+    /// Only events after the one with this number
     #[arg(long, value_name = "N")]
     pub(crate) after: Option<u64>,
-    /// Go on until the run has ended, whoever drives it
+    /// Follow the run until it ends, in any process
     #[arg(long)]
     pub(crate) follow: bool,
-    /// Write events as JSON, one a line
+    /// Write events as JSON, one per line
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -120,19 +120,19 @@ pub(crate) struct CancelRun {
     pub(crate) run: OneRun,
 }
 
-/// What is needed to take a run up again.
+/// The arguments to resume a run.
 #[derive(Debug, Args)]
 pub(crate) struct Again {
     #[command(flatten)]
     pub(crate) run: OneRun,
-    /// The workflow file, if it is not the one with which the run began, or not there any more
+    /// The workflow file, if it has moved since the run began
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// Take the run up although its workflow file has changed, if all that it has done is still in
-    /// there
+    /// Resume the run although its workflow file has changed, if the file still contains all steps
+    /// that the run has done
     #[arg(long)]
     pub(crate) accept_changes: bool,
-    /// The model of all agents, as `provider:model`; by default as the run began
+    /// The model of all agents as `provider:model`; by default the one with which the run began
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
     /// Allow steps that run commands; without it, a file with such steps is refused
@@ -140,7 +140,7 @@ pub(crate) struct Again {
     pub(crate) allow_shell: bool,
     #[command(flatten)]
     pub(crate) doors: Doors,
-    /// The directory that steps and tools read and write; by default the one of its beginning
+    /// The directory that steps and tools read and write; by default that of the run's beginning
     #[arg(long, value_name = "DIR")]
     pub(crate) base_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -151,8 +151,8 @@ pub(crate) struct Again {
 pub(crate) struct Resume {
     #[command(flatten)]
     pub(crate) again: Again,
-    /// The answer to every question about a step that its process left half done: run it again, or
-    /// let it fail. Without this, it is asked
+    /// The answer to all questions about interrupted steps: run them again, or fail them. Without
+    /// it, the run asks
     #[arg(long, value_name = "retry|fail", value_parser = interrupted)]
     pub(crate) interrupted: Option<OnInterrupted>,
 }
@@ -162,37 +162,37 @@ pub(crate) struct Resume {
 pub(crate) struct Continue {
     #[command(flatten)]
     pub(crate) again: Again,
-    /// Yes
+    /// Approve
     #[arg(long, value_name = "ID", group = "answer")]
     pub(crate) approve: Vec<String>,
-    /// No, and why
+    /// Reject, with feedback
     #[arg(long, value_name = "ID[=FEEDBACK]", group = "answer")]
     pub(crate) reject: Vec<String>,
-    /// Yes, but like this: a text, or JSON where JSON is looked at
+    /// Approve with changes: a text, or JSON if the reviewed content is JSON
     #[arg(long, value_name = "ID=CONTENT", group = "answer")]
     pub(crate) edit: Vec<String>,
-    /// What was asked for, as JSON; a text will do where one is asked for
+    /// The requested value, as JSON; a text is enough where one is requested
     #[arg(long, value_name = "ID=JSON", group = "answer")]
     pub(crate) submit: Vec<String>,
-    /// What was asked for, field by field
+    /// The requested value, field by field
     #[arg(long, value_name = "ID.FIELD=VALUE", group = "answer")]
     pub(crate) set: Vec<String>,
-    /// Which way to go
+    /// The selected routes
     #[arg(long, value_name = "ID=CHOICE,…", group = "answer")]
     pub(crate) select: Vec<String>,
-    /// It was done, with this text as output: of a step whose outcome is unknown
+    /// An interrupted step was done, with this text as output
     #[arg(long, value_name = "ID[=OUTPUT]", group = "answer")]
     pub(crate) done: Vec<String>,
-    /// Try again what has failed; of a step whose outcome is unknown: it was not done, run it
+    /// Retry a failed step, or run an interrupted step that was not done
     #[arg(long, value_name = "ID", group = "answer")]
     pub(crate) retry: Vec<String>,
-    /// Pass over what has failed
+    /// Skip a failed step
     #[arg(long, value_name = "ID", group = "answer")]
     pub(crate) skip: Vec<String>,
     /// Read the answers from a JSON file; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) answers: Option<PathBuf>,
-    /// Who answers: it stands in the journal; by default the `--user`
+    /// The name of the person who answers, for the journal; by default the `--user`
     #[arg(long, value_name = "WHO")]
     pub(crate) by: Option<String>,
 }

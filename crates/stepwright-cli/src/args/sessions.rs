@@ -1,4 +1,4 @@
-//! What can be said about sessions.
+//! The arguments about sessions.
 
 use super::In;
 use super::runs::Page;
@@ -15,9 +15,9 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sessions {
-    /// List sessions, those used last first
+    /// List sessions, the last used first
     List(SessionList),
-    /// Show a session: whose it is, its state, what its runs consumed, its last runs
+    /// Show a session: its owner, its state, the usage of its runs, and its last runs
     Show {
         #[command(flatten)]
         session: OneSession,
@@ -25,7 +25,7 @@ pub(crate) enum Sessions {
         #[arg(long)]
         json: bool,
     },
-    /// Give a session a name for people
+    /// Give a session a display name
     Rename {
         #[command(flatten)]
         session: OneSession,
@@ -36,21 +36,21 @@ pub(crate) enum Sessions {
     Delete {
         #[command(flatten)]
         session: OneSession,
-        /// Yes, delete it: without this, what would be deleted is said
+        /// Delete it; without this option, the command only shows what it would delete
         #[arg(long)]
         yes: bool,
     },
-    /// Write the state of a session as JSON, after changing it if somebody wants that
+    /// Write the state of a session as JSON, after any changes
     State(SessionState),
 }
 
-/// A session that is kept somewhere.
+/// A session in a database.
 #[derive(Debug, Args)]
 pub(crate) struct OneSession {
-    /// Which session
+    /// The id of the session
     #[arg(value_name = "SESSION_ID")]
     pub(crate) id: SessionId,
-    /// Act as this user: a session of another user, or of none, is not found
+    /// Act as this user: sessions of other users, or without a user, are not found
     #[arg(long, value_name = "ID", alias = "user-id")]
     pub(crate) user: Option<UserId>,
     #[command(flatten)]
@@ -61,15 +61,15 @@ pub(crate) struct OneSession {
 pub(crate) struct SessionList {
     #[command(flatten)]
     pub(crate) kept: In,
-    /// Only those of this user
+    /// Only sessions of this user
     #[arg(long, value_name = "ID")]
     pub(crate) user: Option<UserId>,
-    /// Only those that this workflow opened
+    /// Only sessions that this workflow opened
     #[arg(long, value_name = "ID")]
     pub(crate) workflow: Option<WorkflowId>,
     #[command(flatten)]
     pub(crate) page: Page,
-    /// Write them as a JSON array
+    /// Write the sessions as a JSON array
     #[arg(long)]
     pub(crate) json: bool,
 }

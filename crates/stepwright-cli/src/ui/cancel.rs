@@ -1,4 +1,4 @@
-//! Ctrl-C, and being asked to end.
+//! Handles Ctrl-C and SIGTERM.
 
 use crate::exit::STOPPED_AT_ONCE;
 use crate::ui::terminal::Stderr;
@@ -7,8 +7,7 @@ use stepwright::term::{Interrupts, on_interrupt};
 use stepwright::{RunId, Workflow};
 use tokio::sync::Notify;
 
-/// Cancels the run when somebody presses Ctrl-C, and stops at once when they do it again. SIGTERM
-/// counts as well.
+/// Cancels the run at the first Ctrl-C, and exits at once at the second. SIGTERM counts as well.
 #[derive(Clone, Default)]
 pub(crate) struct Cancel(Arc<Inner>);
 
@@ -22,13 +21,13 @@ struct Inner {
 struct State {
     requested: bool,
     run: Option<(Workflow, RunId)>,
-    /// How the run is taken up if the command stops at once.
+    /// The command that resumes the run if this command exits at once.
     resume: Option<String>,
 }
 
 impl Cancel {
-    /// Ctrl-C is ours, until the second of these is dropped. The thread that waits for it works
-    /// even if steps keep all others busy, or whoever reads stdout keeps us waiting.
+    /// Handles signals until the returned guard is dropped. A separate thread waits for them, so it
+    /// works even if steps keep all other threads busy or the reader of stdout is slow.
     pub(crate) fn on_signals(stderr: Stderr) -> (Self, Interrupts) {
         let cancel = Self::default();
         let signalled = cancel.clone();
@@ -44,7 +43,7 @@ impl Cancel {
         (cancel, signals)
     }
 
-    /// Says which run it is about, once it has begun, and how it is taken up if it can be.
+    /// Sets the run to cancel once it has begun, and the command that resumes it if there is one.
     pub(crate) fn begun(&self, workflow: &Workflow, run: &RunId, resume: Option<String>) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.requested {
@@ -54,8 +53,7 @@ impl Cancel {
         state.resume = resume;
     }
 
-    /// The run has ended, or waits: there is nothing to cancel any more, and its store can be
-    /// closed.
+    /// Forgets the run, which has ended or waits, so that its store can be closed.
     pub(crate) fn ended(&self) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         (state.run, state.resume) = (None, None);
@@ -70,7 +68,7 @@ impl Cancel {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).resume.clone()
     }
 
-    /// Cancels. `true` if that was requested before.
+    /// Requests the cancellation. Returns `true` if it was requested before.
     fn request(&self) -> bool {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((workflow, run)) = &state.run {

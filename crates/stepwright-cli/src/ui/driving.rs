@@ -1,5 +1,5 @@
-//! Drives a run until it ends or waits, and shows and writes what happens. Whoever sits at the
-//! terminal is asked what it waits for.
+//! Drives a run until it ends or waits, and shows its events. Asks the person at the terminal for
+//! answers to its pending requests.
 
 use crate::args::Shown;
 use crate::database::Database;
@@ -17,21 +17,21 @@ use stepwright::term::Speech;
 use stepwright::{Error, ErrorKind, Event, EventKind, RunOutput, RunStatus, RunStream, StepPath};
 use stepwright_term::{Asker, waiting};
 
-/// How many steps are named that a run is stopping.
+/// The maximum number of steps in the message about a cancellation.
 const NAMED_MAX: usize = 5;
 
-/// Drives a run, and shows what happens.
+/// Drives a run and shows its events.
 pub(crate) struct Driving<'a> {
     pub(crate) shown: &'a Shown,
     pub(crate) stderr: Stderr,
     pub(crate) cancel: &'a Cancel,
-    /// Where the run is kept, if anywhere.
+    /// The database that stores the run, if there is one.
     pub(crate) db: Option<Database>,
-    /// How somebody goes on with it.
+    /// The command that resumes the run.
     pub(crate) words: ResumeCommand,
     printer: Printer,
     progress: Progress,
-    /// The steps under way.
+    /// The running steps.
     open: BTreeSet<StepPath>,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Driving<'a> {
         Self { shown, stderr, cancel, db, words, printer, progress, open: BTreeSet::new() }
     }
 
-    /// Drives the run until it ends, or waits and nobody is there who can be asked.
+    /// Drives the run until it ends, or until it waits and there is no person to ask.
     pub(crate) async fn drive(
         &mut self,
         workflow: &Workflow,
@@ -72,7 +72,7 @@ impl<'a> Driving<'a> {
                 };
                 let Some(mut asker) = self.asker()? else { return answer };
                 let Some(answers) = asker.ask(&output.requirements).await? else { return answer };
-                // Meanwhile its moment may have come, or somebody else may have answered.
+                // Meanwhile its timer may have ended, or another process may have answered.
                 let handle = workflow.handle(&output.run_id).await?;
                 let now = handle.settled().await;
                 match &now {
@@ -89,7 +89,7 @@ impl<'a> Driving<'a> {
         }
     }
 
-    /// Somebody who can be asked.
+    /// Returns a prompt for the person at the terminal, if there is one.
     pub(crate) fn asker(&mut self) -> Result<Option<Asker>, Error> {
         if self.shown.json {
             return Ok(None);
@@ -98,7 +98,7 @@ impl<'a> Driving<'a> {
         Asker::at_terminal()
     }
 
-    /// Shows and writes what happens, until the run ends or waits.
+    /// Shows the events until the run ends or waits.
     async fn follow(
         &mut self,
         workflow: &Workflow,
@@ -149,7 +149,7 @@ impl<'a> Driving<'a> {
         }
     }
 
-    /// Writes what there is to write at the end. `explain` says what is wrong.
+    /// Writes the output at the end. `explain` reports an error.
     pub(crate) fn end(
         mut self,
         answer: &Result<RunOutput, Error>,
@@ -170,7 +170,7 @@ impl<'a> Driving<'a> {
             self.conclude(output);
         }
         if let Err(error) = answer
-            // Whoever watches has read it in the last line.
+            // A person at the terminal has seen the cancellation in the last line.
             && !(error.kind() == ErrorKind::Cancelled && self.progress.is_watched())
         {
             explain(self.stderr, error);
@@ -178,7 +178,7 @@ impl<'a> Driving<'a> {
         self.printer.stdout.end(self.stderr, Exit::of_answer(answer))
     }
 
-    /// The last lines, for those who watch or have to find the run again or to answer it.
+    /// Writes the last lines: for people who watch, and to find or answer the run later.
     fn conclude(&self, output: &RunOutput) {
         if self.progress.is_watched() {
             if self.progress.is_beside_output() && output.status == RunStatus::Completed {
@@ -193,7 +193,7 @@ impl<'a> Driving<'a> {
         }
     }
 
-    /// What the run waits for, and how it is answered.
+    /// Shows the pending requests of the run and how to answer them.
     pub(crate) fn say_open(&self, output: &RunOutput) {
         let go_on = match self.db {
             Some(_) => self.words.go_on(output),
@@ -204,7 +204,7 @@ impl<'a> Driving<'a> {
     }
 }
 
-/// What is said to somebody who has pressed Ctrl-C.
+/// Returns the message after a Ctrl-C.
 fn cancelling(open: &BTreeSet<StepPath>) -> String {
     let again = "press Ctrl-C again to stop at once";
     let named: Vec<String> = open.iter().take(NAMED_MAX).map(|path| format!("`{path}`")).collect();

@@ -1,4 +1,4 @@
-//! Stdout: what a run gives, and nothing else.
+//! Stdout: the output of a run and nothing else.
 
 use crate::exit::Exit;
 use crate::ui::terminal::Stderr;
@@ -6,11 +6,11 @@ use std::io::{ErrorKind, Write as _};
 use stepwright::term::{Speech, Terminal, harmless_lines, rendered};
 use stepwright::{Error, Event, RunOutput};
 
-/// Stdout, whose reader may go away: then nothing is written any more, and nothing fails. Only data
-/// that could not be written although somebody wants it is an error.
+/// Stdout. If its reader closes it, the rest is discarded without an error. Other write errors are
+/// reported at the end.
 #[derive(Debug)]
 pub(crate) struct Stdout {
-    /// What it is.
+    /// The properties of the terminal.
     terminal: Terminal,
     closed: bool,
     failure: Option<std::io::Error>,
@@ -21,7 +21,7 @@ impl Stdout {
         Self { terminal: Terminal::of_stdout(), closed: false, failure: None }
     }
 
-    /// A terminal would obey what is in a text; files and programs get it as it is.
+    /// Escapes control characters for a terminal. Files and programs get the text unchanged.
     pub(crate) fn readable(&self, text: String) -> String {
         if self.terminal.attended { harmless_lines(&text) } else { text }
     }
@@ -30,7 +30,7 @@ impl Stdout {
         self.write_bytes(text.as_bytes());
     }
 
-    /// A JSON value, on one line.
+    /// Writes a JSON value on one line.
     pub(crate) fn write_json(&mut self, value: &impl serde::Serialize) {
         let line = serde_json::to_string(value).expect("texts and numbers can be written");
         self.write(&(line + "\n"));
@@ -53,12 +53,12 @@ impl Stdout {
         }
     }
 
-    /// Whether whoever reads has gone away.
+    /// Returns `true` if the reader has closed stdout.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// How the command ends: as it would, unless what it had to give could not be written.
+    /// Returns the exit code, which is a failure if the output could not be written.
     pub(crate) fn end(self, stderr: Stderr, exit: Exit) -> Exit {
         let Some(failure) = self.failure else { return exit };
         let error = Error::usage("the output could not be written").with_source(failure);
@@ -67,23 +67,23 @@ impl Stdout {
     }
 }
 
-/// What of a run goes to stdout.
+/// The format of a run on stdout.
 #[derive(Debug)]
 pub(crate) enum Form {
-    /// Its output, at the end; as Markdown, where somebody reads it.
+    /// The output at the end, as Markdown on a terminal.
     Output { markdown: bool },
-    /// What agents say, as they say it.
+    /// The text of agents as it arrives.
     Stream(Speech),
-    /// Nothing: what agents say is shown as it is said.
+    /// Nothing, because panels on the terminal show the text of agents.
     Shown,
-    /// Events as JSON, one a line.
+    /// Events as JSON, one per line.
     Json {
-        /// Not only how it begins and ends, and what there is to read.
+        /// `true` for all events, not only the start, the end and the text.
         all: bool,
     },
 }
 
-/// Writes of a run what is wanted.
+/// Writes a run to stdout.
 #[derive(Debug)]
 pub(crate) struct Printer {
     pub(crate) form: Form,
@@ -91,7 +91,7 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    /// What an event brings, if anything.
+    /// Returns the text to write for an event, if there is any.
     pub(crate) fn text_of(&mut self, event: &Event) -> Option<String> {
         match &mut self.form {
             Form::Output { .. } | Form::Shown => None,
@@ -107,8 +107,8 @@ impl Printer {
         }
     }
 
-    /// What there is to write at the end. Nothing of a run that has not completed, but a line that
-    /// was begun is ended.
+    /// Returns the last text to write. Empty for a run that has not completed, except that an open
+    /// line is ended.
     pub(crate) fn last_text(&mut self, output: Option<&RunOutput>) -> String {
         match &mut self.form {
             Form::Output { markdown } => {
@@ -130,7 +130,7 @@ impl Printer {
     }
 }
 
-/// The text, with a line break at its end.
+/// Returns the text with a line break at its end.
 pub(crate) fn ended(text: &str) -> String {
     if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
 }

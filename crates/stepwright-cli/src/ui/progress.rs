@@ -1,4 +1,4 @@
-//! How a run goes on, on stderr.
+//! Shows the progress of a run on stderr.
 
 use crate::args::Shown as Wanted;
 use crate::ui::terminal::{Stderr, write};
@@ -8,39 +8,39 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright::term::{Display, Style, Ticks, line};
 use stepwright::{Event, EventKind};
 
-/// How a run goes on, as this stderr can show it.
+/// The progress of a run, in the form that stderr supports.
 #[derive(Debug)]
 pub(crate) struct Progress {
     stderr: Stderr,
     shown: Shown,
-    /// What was said about models: once is enough.
+    /// The notices about models that were shown, so that each is shown only once.
     notices: BTreeSet<Arc<str>>,
-    /// Whether text that goes to stdout is seen on the same terminal.
+    /// `true` if stdout and stderr are the same terminal.
     shares: bool,
-    /// Where that text stands.
+    /// The state of the line that stdout wrote last.
     line: Arc<Mutex<Line>>,
 }
 
 #[derive(Debug)]
 enum Shown {
-    /// Only what people must know: for pipes and logs.
+    /// Only notices, for pipes and logs.
     Notices,
     /// A plain line for each event.
     Lines,
-    /// What somebody watches.
+    /// A live display.
     Watched(Box<Display>),
 }
 
-/// The line on which text stands that went to stdout.
+/// The last line of text that went to stdout.
 #[derive(Debug, Default)]
 struct Line {
-    /// Whether more of it can follow.
+    /// `true` if the line can still continue.
     is_open: bool,
-    /// Whether it was ended here.
+    /// `true` if stderr has ended the line.
     was_ended: bool,
 }
 
-/// Stderr, where text that goes to stdout may stand as well: what is written here begins a line.
+/// Stderr next to the text of stdout. Always starts on a new line.
 struct Beside(Arc<Mutex<Line>>);
 
 fn locked(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
@@ -63,7 +63,7 @@ impl Write for Beside {
     }
 }
 
-/// Whether what agents say is shown in panels, on the terminal that stdout and stderr are.
+/// Returns `true` if panels show the text of agents: stdout and stderr are a terminal.
 pub(crate) fn has_panels(stderr: Stderr, arguments: &Wanted) -> bool {
     arguments.stream
         && !arguments.no_markdown
@@ -81,8 +81,7 @@ impl Progress {
             Shown::Lines
         } else if stderr.terminal.attended {
             let panels = has_panels(stderr, arguments);
-            // Lines that are drawn again would be in the way of text that comes word by word, and
-            // of what is logged.
+            // Redrawn lines would disturb text that arrives word by word, and log lines.
             let text_flows = shares && arguments.stream && !panels;
             let mut terminal = stderr.terminal;
             terminal.redraws &= !text_flows && !arguments.debug;
@@ -94,7 +93,7 @@ impl Progress {
         Self { stderr, shown, notices: BTreeSet::new(), shares, line }
     }
 
-    /// Shows what happened.
+    /// Shows an event.
     pub(crate) fn event(&mut self, event: &Event) {
         if let Shown::Watched(display) = &mut self.shown {
             display.event(event);
@@ -113,7 +112,7 @@ impl Progress {
         }
     }
 
-    /// Says what people must know, although nothing is wrong.
+    /// Shows a notice that is not an error.
     pub(crate) fn note(&mut self, note: &str) {
         if let Shown::Watched(display) = &mut self.shown {
             display.note(note);
@@ -123,7 +122,7 @@ impl Progress {
         }
     }
 
-    /// When it is time to let time pass.
+    /// Returns the times at which to call [`Progress::tick`].
     pub(crate) fn ticks(&self) -> Ticks {
         match &self.shown {
             Shown::Watched(display) => display.ticks(),
@@ -131,15 +130,15 @@ impl Progress {
         }
     }
 
-    /// Lets time pass.
+    /// Updates the times on the display.
     pub(crate) fn tick(&mut self) {
         if let Shown::Watched(display) = &mut self.shown {
             display.tick();
         }
     }
 
-    /// Makes room for text that goes to stdout, and gives as much of it as is still to be written:
-    /// a line that was ended here is not ended twice.
+    /// Clears the display for text that goes to stdout, and returns the rest of it to write. A line
+    /// that was already ended is not ended twice.
     pub(crate) fn before_text<'a>(&mut self, text: &'a str) -> &'a str {
         if !self.shares {
             return text;
@@ -153,24 +152,24 @@ impl Progress {
         }
     }
 
-    /// Takes everything away that moves.
+    /// Removes the moving parts of the display.
     pub(crate) fn clear(&mut self) {
         if let Shown::Watched(display) = &mut self.shown {
             display.clear();
         }
     }
 
-    /// Whether somebody watches.
+    /// Returns `true` if there is a live display.
     pub(crate) fn is_watched(&self) -> bool {
         matches!(self.shown, Shown::Watched(_))
     }
 
-    /// Whether what goes to stdout is seen among all this.
+    /// Returns `true` if stdout is on the same terminal as the live display.
     pub(crate) fn is_beside_output(&self) -> bool {
         self.is_watched() && self.shares
     }
 
-    /// Ends a line on which text stands that went to stdout.
+    /// Ends the open line of text that went to stdout.
     fn begin_line(&self) {
         let mut line = locked(&self.line);
         if std::mem::take(&mut line.is_open) {

@@ -1,4 +1,4 @@
-//! Command lines that go on with a run, for people to copy.
+//! Command lines that continue a run, for people to copy.
 
 use crate::args::Doors;
 use crate::database::Database;
@@ -7,35 +7,35 @@ use stepwright::{RunId, RunOutput};
 use stepwright_core::Requirement;
 use stepwright_core::requirement::RequirementKind;
 
-/// What is said where nothing goes on with a run.
+/// The hint for a run that is not stored.
 pub(crate) const FORGOTTEN: &str =
     "do it again with `--db DB`; without a database the run is forgotten with this command";
 
-/// What stands on each command line about this run.
+/// The options of the command lines about a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ResumeCommand {
     /// The database, unless the environment names it.
     pub(crate) db: Option<Database>,
-    /// The workflow file, if the run does not know it.
+    /// The workflow file, if the run's metadata does not name it.
     pub(crate) file: Option<String>,
-    /// Whether the file runs commands.
+    /// `true` if the file runs commands.
     pub(crate) allow_shell: bool,
-    /// What else the file is allowed.
+    /// The other permissions of the file.
     pub(crate) doors: Doors,
 }
 
 impl ResumeCommand {
-    /// `stepwright resume r-7 --db runs.db`
+    /// Returns a command such as `stepwright resume r-7 --db runs.db`.
     pub(crate) fn resume(&self, run: &str) -> String {
         format!("stepwright resume {}{}", quoted(run), self.options())
     }
 
-    /// What goes on with any run that waits, whose name stands for `RUN_ID`.
+    /// Returns the command that continues any waiting run, with `RUN_ID` as a placeholder.
     pub(crate) fn any(&self) -> String {
         format!("stepwright continue RUN_ID{}", self.options())
     }
 
-    /// What goes on with a run that waits: for an answer, or for a moment.
+    /// Returns the command that continues a waiting run, with an answer if it needs one.
     pub(crate) fn go_on(&self, output: &RunOutput) -> String {
         match output.requirements.iter().find(|asked| asked.needs_person()) {
             Some(asked) => self.answer(&output.run_id, asked),
@@ -43,7 +43,7 @@ impl ResumeCommand {
         }
     }
 
-    /// What answers this.
+    /// Returns the command that answers a pending request.
     pub(crate) fn answer(&self, run: &RunId, asked: &Requirement) -> String {
         let options = self.options();
         format!("stepwright continue {}{options} {}", quoted(run.as_str()), answer(asked))
@@ -70,7 +70,7 @@ impl ResumeCommand {
     }
 }
 
-/// The first thing that can be said to it.
+/// Returns the options for the first possible answer.
 fn answer(asked: &Requirement) -> String {
     if let RequirementKind::Interrupted { .. } = asked.kind {
         return format!("--done {}", quoted(&format!("{}=OUTPUT", asked.id)));
@@ -84,7 +84,7 @@ fn answer(asked: &Requirement) -> String {
     format!("--{word} {}", quoted(&format!("{}{value}", asked.id)))
 }
 
-/// A word as shells read it.
+/// Quotes a word for shells.
 pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

@@ -1,4 +1,4 @@
-//! The last lines.
+//! The last lines about a run.
 
 use crate::database::Database;
 use crate::ui::terminal::Stderr;
@@ -6,11 +6,11 @@ use anstyle::Style;
 use stepwright::term::{status_word, summary as summed_up};
 use stepwright::{RunOutput, RunStatus};
 
-/// How the run ended, what it took, and where it is kept: for somebody who has watched it.
+/// Returns the status, the metrics and the database of a run, for a person who has watched it.
 pub(crate) fn summary(stderr: Stderr, output: &RunOutput, db: Option<&Database>) -> String {
     let terminal = stderr.terminal;
     let mut text = summed_up(terminal, output);
-    // On a line of its own: it is long, and somebody may want to copy it.
+    // A line of its own is easy to copy, and this one is long.
     if let Some(db) = db {
         let kept = format!("run {} in {db}", output.run_id);
         text.push('\n');
@@ -19,12 +19,12 @@ pub(crate) fn summary(stderr: Stderr, output: &RunOutput, db: Option<&Database>)
     text
 }
 
-/// Which run it was, for logs: only that, and only if it can be found again.
+/// Returns the id and the status of a run, for logs.
 pub(crate) fn kept(output: &RunOutput) -> String {
     format!("run {} {}", output.run_id, status_word(output.status))
 }
 
-/// How a run ended, as the end of a sentence.
+/// Returns the status of an ended run as the end of a sentence.
 pub(crate) fn how_ended(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Completed => "it completed",

@@ -1,8 +1,8 @@
-//! Rows and columns for people.
+//! Tables for people.
 
 use stepwright::term::harmless;
 
-/// Columns beneath their names. What others have written is made harmless.
+/// Formats rows in columns with headings. Escapes control characters in the cells.
 pub(crate) fn table<const N: usize>(names: [&str; N], rows: Vec<[String; N]>) -> String {
     let rows = rows.into_iter().map(|row| row.map(|cell| harmless(&cell)));
     let rows: Vec<[String; N]> = [names.map(str::to_owned)].into_iter().chain(rows).collect();

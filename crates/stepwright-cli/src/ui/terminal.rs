@@ -1,17 +1,17 @@
-//! Stderr, and everything that is said there in sentences.
+//! Stderr and its messages.
 
 use std::io::Write as _;
 use stepwright::Error;
 use stepwright::file::{Diagnostics, ReportStyle};
 use stepwright::term::Terminal;
 
-/// How wide reports are where there is no terminal, and how wide at the most.
+/// The width of reports without a terminal, and the maximum width with one.
 const REPORT_WIDTH: usize = 100;
 
-/// Stderr.
+/// Stderr, with its messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stderr {
-    /// What it is.
+    /// The properties of the terminal.
     pub(crate) terminal: Terminal,
 }
 
@@ -26,29 +26,29 @@ impl Stderr {
         ReportStyle { color: self.terminal.color, unicode: true, width }
     }
 
-    /// Says what went wrong.
+    /// Reports an error.
     pub(crate) fn error(self, error: &Error) {
         self.say(&error.report());
     }
 
-    /// Says what is wrong with the command line.
+    /// Reports a mistake on the command line.
     pub(crate) fn usage_error(self, message: &str, hint: &str) {
         self.say(&format!("error: {message}\nhint: {hint}"));
     }
 
-    /// Gives advice, or what else there is to know.
+    /// Shows a hint.
     pub(crate) fn hint(self, hint: &str) {
         self.say(&format!("hint: {hint}"));
     }
 
-    /// Says what people must know, although nothing is wrong.
+    /// Shows a notice that is not an error.
     pub(crate) fn note(self, note: &str) {
         self.say(&format!("note: {note}"));
     }
 
-    /// Says what is wrong with a file.
+    /// Reports the mistakes in a file.
     pub(crate) fn mistakes(self, mistakes: &Diagnostics) {
-        // Where there is nothing to show, there is nothing to draw either.
+        // Without a line of the file, there is no excerpt to draw.
         if let [mistake] = mistakes.iter().as_slice()
             && mistake.line == 0
         {
@@ -70,7 +70,7 @@ impl Stderr {
     }
 }
 
-/// Writes lines to stderr. If nobody can read them any more, that is no reason to stop.
+/// Writes lines to stderr. Ignores errors, because a closed stderr is no reason to stop.
 pub(crate) fn write(text: &str) {
     let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }

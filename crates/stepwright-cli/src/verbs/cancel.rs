@@ -10,14 +10,14 @@ use stepwright::term::status_word;
 use stepwright::{Error, ErrorKind, RunStatus, StepInput, Workflow};
 use stepwright_engine::{drivers, real_world};
 
-/// How long to wait for the end: longer than a driver of another machine may be silent before it
-/// is taken for dead.
+/// The time to wait for the end: longer than the time after which a silent driver on another
+/// machine counts as dead.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
-/// How long to wait for a driver before looking whether it is still alive.
+/// The time to wait for a driver before its state is checked again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Cancels a run, in whichever process it is driven.
+/// Cancels a run in any process.
 pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<Exit, Error> {
     let opened = named(&arguments.run.kept)?.open_existing().await?;
     let (runs, run) = (opened.runs(arguments.run.user.as_ref())?, &arguments.run.run);
@@ -30,8 +30,8 @@ pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<
         let what = format!("run `{run}` has ended already: {}", how_ended(row.status));
         return Err(Error::usage(what));
     }
-    // A run without a driver is ended by the process that takes it up, which needs no definition
-    // for that. No run is one of this workflow, so that it takes up no other.
+    // A run without a driver is ended by this process, which needs no definition for that. The
+    // workflow's id matches no run, so it resumes no other run.
     let nothing = async |_: StepInput| ();
     let ender = Workflow::builder("stepwright cancel").step(nothing);
     let ender = opened.beneath(ender).build()?;
@@ -45,7 +45,7 @@ pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<
             write(&format!("run {run} {}", status_word(row.status)));
             return Ok(match row.status {
                 RunStatus::Cancelled => Exit::Completed,
-                // It came to its end first.
+                // The run ended by itself first.
                 _ => Exit::Failed,
             });
         }

@@ -13,7 +13,7 @@ use stepwright::file::Definition;
 use stepwright::prelude::PrintResponse as _;
 use stepwright::term::{Conversation, Terminal};
 
-/// Talks to a file.
+/// Chats with a workflow file.
 pub(crate) fn chat(arguments: &Chat, stderr: Stderr) -> Exit {
     started(arguments, stderr).unwrap_or_else(|exit| exit)
 }
@@ -25,7 +25,7 @@ fn started(arguments: &Chat, stderr: Stderr) -> Result<Exit, Exit> {
     let definition = open::definition(&arguments.definition, stderr)?;
     let runtime = open::runtime(stderr)?;
     let ended = runtime.block_on(talk(arguments, &definition));
-    // Work that blocks its thread is not waited for when its run has ended.
+    // Do not wait for blocking work of runs that have ended.
     runtime.shutdown_background();
     Ok(match ended {
         Ok(conversation) => match conversation.last {
@@ -91,7 +91,7 @@ async fn talk(arguments: &Chat, definition: &Definition) -> Result<Conversation,
     app.await
 }
 
-/// Where what was typed is remembered, for all files: beside other data of this user's programs.
+/// Returns the file for the history of typed lines, in the data directory of the user.
 fn history() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let data = if cfg!(windows) {

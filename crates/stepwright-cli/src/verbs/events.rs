@@ -34,7 +34,7 @@ pub(crate) async fn events(arguments: &Events, stderr: Stderr) -> Result<Exit, E
     Ok(stdout.end(stderr, Exit::Completed))
 }
 
-/// A fact as a line: its number, its time and what happened.
+/// Formats a fact as a line with its number, its time and its description.
 fn shown(fact: &Event) -> String {
     let what = line(fact).unwrap_or_else(|| fact.name().to_owned());
     format!("{:>4}  {}  {what}\n", fact.sequence, utc(fact.time))

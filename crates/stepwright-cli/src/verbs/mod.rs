@@ -1,4 +1,4 @@
-//! The verbs of the command, one a file.
+//! The verbs of the command, one per file.
 
 pub(crate) mod cancel;
 pub(crate) mod chat;

@@ -23,11 +23,11 @@ struct Looked<'a> {
     output: RunOutput,
 }
 
-/// Why nothing came of it.
+/// The failure of a command.
 enum Failed {
-    /// This is to be said.
+    /// An error to report.
     Error(Error),
-    /// All has been said.
+    /// An exit code, if the error is already reported.
     Said(Exit),
 }
 
@@ -37,24 +37,24 @@ impl From<Error> for Failed {
     }
 }
 
-/// What somebody wants of a run that began earlier.
+/// The arguments about a run that began earlier.
 #[derive(Clone, Copy)]
 struct Wanted<'a> {
     again: &'a Again,
-    /// The answer to every question about a step whose outcome is unknown.
+    /// The answer to all questions about interrupted steps.
     interrupted: Option<OnInterrupted>,
-    /// Answers, if it is about that.
+    /// The answers on the command line, for `continue`.
     answers: Option<&'a Continue>,
     stderr: Stderr,
 }
 
-/// Takes up a run.
+/// Resumes a run.
 pub(crate) fn resume(arguments: &Resume, stderr: Stderr) -> Exit {
     let (again, interrupted) = (&arguments.again, arguments.interrupted);
     Wanted { again, interrupted, answers: None, stderr }.carry_on()
 }
 
-/// Answers what a run waits for, and carries it on.
+/// Answers the pending requests of a run, and continues it.
 pub(crate) fn continue_run(arguments: &Continue, stderr: Stderr) -> Exit {
     let (again, interrupted) = (&arguments.again, None);
     Wanted { again, interrupted, answers: Some(arguments), stderr }.carry_on()
@@ -71,7 +71,7 @@ impl Wanted<'_> {
             Err(exit) => return exit,
         };
         let exit = runtime.block_on(self.go_on());
-        // Work that blocks its thread is not waited for when its run has ended.
+        // Do not wait for blocking work of runs that have ended.
         runtime.shutdown_background();
         exit.unwrap_or_else(|failed| match failed {
             Failed::Said(exit) => exit,
@@ -101,7 +101,8 @@ impl Wanted<'_> {
         let words = self.words(origin.as_ref());
         let mut driving = Driving::new(&again.shown, stderr, &cancel, Some(db), words);
         let mut asker = None;
-        // What is answered already, and was not taken because a process died, is not asked again.
+        // Requests with an answer in the inbox, not taken because a process died, are not asked
+        // again.
         let open = snapshot.unanswered();
         if self.answers.is_some() && given.is_empty() && !open.is_empty() {
             asker = driving.asker()?;
@@ -161,7 +162,7 @@ impl Wanted<'_> {
         Ok(driving.drive(workflow, resumed.stream_events(true).stream()).await)
     }
 
-    /// The workflow file of the run, and how it is to be read.
+    /// Returns the workflow file of the run, with the options to read it.
     fn definition(
         self,
         origin: Option<&DefinitionSource>,
@@ -200,7 +201,7 @@ impl Wanted<'_> {
         }
     }
 
-    /// What went wrong, and what to do next.
+    /// Reports an error and the next step.
     fn explain(self, stderr: Stderr, error: &Error) {
         stderr.error(error);
         let could = error.hint().is_some_and(|hint| hint.contains("accept the change"));
@@ -210,7 +211,7 @@ impl Wanted<'_> {
     }
 }
 
-/// An answer needs a question.
+/// Checks that the run has a pending request to answer.
 fn check_open(output: &RunOutput) -> Result<(), Error> {
     let run = &output.run_id;
     if output.is_terminal() {
@@ -225,7 +226,7 @@ fn check_open(output: &RunOutput) -> Result<(), Error> {
     Ok(())
 }
 
-/// What was answered on the command line, or by somebody who is asked. Nothing if they leave it.
+/// Returns the answers from the command line or the prompt. `None` if the person gives none.
 async fn asked(
     asker: Option<Asker>,
     given: Answers,

@@ -12,7 +12,7 @@ use crate::{input, open};
 use stepwright::file::Definition;
 use stepwright::{Content, Error, ErrorKind, RunOutput};
 
-/// Runs a file.
+/// Runs a workflow file.
 pub(crate) fn run(arguments: &Run, stderr: Stderr) -> Exit {
     started(arguments, stderr).unwrap_or_else(|exit| exit)
 }
@@ -39,12 +39,12 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     let mut driving = Driving::new(&arguments.shown, stderr, &cancel, db, words);
     let answer = runtime.block_on(drive(arguments, &definition, content, &mut driving));
     let exit = driving.end(&answer, |stderr, error| explain(arguments, stderr, error));
-    // Work that blocks its thread, a download for one, is not waited for when its run has ended.
+    // Do not wait for blocking work, such as a download, of a run that has ended.
     runtime.shutdown_background();
     Ok(exit)
 }
 
-/// A session needs something that remembers it.
+/// Checks that a session has a database.
 fn check_session(arguments: &Run, stderr: Stderr) -> Result<(), Exit> {
     if arguments.kept.session_id.is_some() && arguments.kept.database().is_none() {
         stderr.usage_error(
@@ -56,7 +56,7 @@ fn check_session(arguments: &Run, stderr: Stderr) -> Result<(), Exit> {
     Ok(())
 }
 
-/// Runs the workflow, and shows and writes what happens.
+/// Runs the workflow, and shows its events.
 async fn drive(
     arguments: &Run,
     definition: &Definition,
@@ -64,7 +64,7 @@ async fn drive(
     driving: &mut Driving<'_>,
 ) -> Result<RunOutput, Error> {
     let workflow = open::workflow(definition, driving.db.as_ref()).await?;
-    // All of them, whatever is written: progress is made of them.
+    // Request all events, because the progress display needs them even if stdout does not.
     let mut run = workflow.run(content).debug_mode(arguments.shown.debug).stream_events(true);
     if let Some(session) = &arguments.kept.session_id {
         run = run.session_id(session);
@@ -84,7 +84,7 @@ async fn drive(
     driving.drive(&workflow, run.stream()).await
 }
 
-/// What went wrong, and what to do next.
+/// Reports an error and the next step.
 fn explain(arguments: &Run, stderr: Stderr, error: &Error) {
     stderr.error(error);
     match error.kind() {
@@ -104,7 +104,7 @@ fn explain(arguments: &Run, stderr: Stderr, error: &Error) {
     }
 }
 
-/// Whether there are prompts and answers to look at.
+/// Returns `true` if the failed step has prompts and answers to look at.
 fn is_of_agent(error: &Error) -> bool {
     let runs = error.output().map(|output| output.step_executor_runs.as_slice());
     runs.unwrap_or_default().iter().any(|run| Some(&run.path) == error.step())

@@ -23,7 +23,7 @@ pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error
         offset: arguments.page.offset,
     };
     let rows = match arguments.page.limit {
-        // Of a store, 0 means as many as it gives.
+        // The store would take the limit 0 as its maximum.
         0 => Vec::new(),
         _ => runs.list(filter).await?,
     };
@@ -38,7 +38,7 @@ pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error
     Ok(stdout.end(stderr, Exit::Completed))
 }
 
-/// Runs as a table.
+/// Formats runs as a table.
 pub(crate) fn listed(rows: &[RunRow]) -> String {
     let row = |row: &RunRow| {
         [

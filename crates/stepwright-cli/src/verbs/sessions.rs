@@ -15,7 +15,7 @@ use stepwright::term::{about, harmless};
 use stepwright::{Error, Patch, Session};
 use stepwright_term::utc;
 
-/// How many runs of a session are shown.
+/// The number of runs that are shown with a session.
 const RUNS_MAX: usize = 10;
 
 /// Lists, shows, renames, changes and deletes sessions.
@@ -38,7 +38,7 @@ async fn list(arguments: &SessionList, stderr: Stderr) -> Result<Exit, Error> {
         offset: arguments.page.offset,
     };
     let all = match arguments.page.limit {
-        // Of a store, 0 means as many as it gives.
+        // The store would take the limit 0 as its maximum.
         0 => Vec::new(),
         _ => runs.sessions().find(filter).await?,
     };
@@ -144,7 +144,7 @@ async fn state(arguments: &SessionState, stderr: Stderr) -> Result<Exit, Error> 
     Ok(stdout.end(stderr, Exit::Completed))
 }
 
-/// The changes of the state that the command line asks for.
+/// Returns the changes of the state that the command line requests.
 fn patches(arguments: &SessionState) -> Result<Vec<Patch>, Error> {
     let mut patches = Vec::new();
     for text in &arguments.set {

@@ -15,7 +15,7 @@ use stepwright_core::Requirement;
 use stepwright_engine::{Snapshot, drivers};
 use stepwright_term::{utc, waiting};
 
-/// How many characters of what a step gave are shown.
+/// The maximum number of characters of a step's output that are shown.
 const GAVE_CHARS_MAX: usize = 60;
 
 /// Shows a run.
@@ -32,7 +32,7 @@ pub(crate) async fn show(arguments: &Show, stderr: Stderr) -> Result<Exit, Error
     Ok(stdout.end(stderr, Exit::Completed))
 }
 
-/// Where a run stands, in a word and in a sentence.
+/// Returns the status of a run, as a word and as a phrase.
 pub(crate) fn standing(row: &RunRow) -> (&'static str, String) {
     match (row.status, &row.driver) {
         (RunStatus::Running, Some(driver)) if drivers::is_dead(driver) => {
@@ -47,7 +47,7 @@ pub(crate) fn standing(row: &RunRow) -> (&'static str, String) {
     }
 }
 
-/// How long a run took that has ended.
+/// Returns the duration of an ended run, or an empty text.
 pub(crate) fn took(row: &RunRow) -> String {
     if row.status.is_terminal() {
         about(row.updated_at.since(row.created_at))
@@ -114,7 +114,7 @@ fn shown(snapshot: &Snapshot, arguments: &Show) -> String {
     text
 }
 
-/// The answers that wait in the inbox, a line each: the run takes them when it goes on.
+/// Lists the answers that wait in the inbox until the run continues, one per line.
 fn answered(snapshot: &Snapshot, requests: &[Requirement]) -> String {
     let mut text = String::new();
     for asked in requests {
@@ -131,7 +131,7 @@ fn answered(snapshot: &Snapshot, requests: &[Requirement]) -> String {
     text
 }
 
-/// What belongs together, beneath its name.
+/// Writes a body beneath its heading.
 fn block(text: &mut String, name: &str, body: &str) {
     let _ = writeln!(text, "\n{name}");
     for line in body.trim_end().lines() {
@@ -139,11 +139,11 @@ fn block(text: &mut String, name: &str, body: &str) {
     }
 }
 
-/// What it took so far.
+/// Returns the status and the metrics so far.
 fn metrics(row: &RunRow, output: &RunOutput) -> String {
     let text = summary(Terminal::none(), output);
-    // Of a run that has not ended the row knows more: whether somebody drives it. How long it has
-    // taken to its last event says little then, and the moments of both stand above.
+    // While the run has not ended, the row knows its status better, because it names the driver.
+    // The duration up to the last event means little then, and both times are shown above.
     let rest = match row.status {
         RunStatus::Running | RunStatus::Pending => &text[text.find(" · ").unwrap_or_default()..],
         _ => text.strip_prefix(status_word(output.status)).unwrap_or_default(),
@@ -161,7 +161,7 @@ fn metrics(row: &RunRow, output: &RunOutput) -> String {
     text
 }
 
-/// Steps as a tree.
+/// Formats steps as a tree.
 fn tree(steps: &[StepResult]) -> String {
     let mut text = String::new();
     branches(steps, "", &mut text);
@@ -177,7 +177,7 @@ fn branches(steps: &[StepResult], indent: &str, text: &mut String) {
     }
 }
 
-/// One step on one line.
+/// Formats a step as a line.
 fn of_step(step: &StepResult) -> String {
     let mark = match step.status {
         StepStatus::Completed => '✓',
@@ -210,12 +210,12 @@ fn of_step(step: &StepResult) -> String {
     text
 }
 
-/// The name without the number of the turn.
+/// Returns the name without the number of the turn.
 fn base_name(step: &StepResult) -> &str {
     step.name().split('#').next().unwrap_or_default()
 }
 
-/// The beginning of a text, on one line.
+/// Returns the beginning of a text on one line.
 fn beginning(text: &str) -> String {
     let text = harmless(text.trim());
     match text.char_indices().nth(GAVE_CHARS_MAX) {

@@ -1,49 +1,49 @@
-//! The part that each kind of event has in a run, and the kinds that begin and end containers.
+//! The role of each kind of event in a run, and the events that start and end containers.
 //!
-//! [`EventKind::class`] has no arm for "the rest": for a new kind of event the compiler asks what
-//! it is. Everything else that sorts events is made of it.
+//! [`EventKind::class`] has no catch-all arm, so the compiler demands a class for each new kind of
+//! event. All other sorting of events is derived from it.
 
 use super::{End, EventKind, RefusedAnswer, Reply, WorkflowStarted};
 use crate::output::{RunStatus, StepStatus, StepType};
 use crate::requirement::Requirement;
 use std::sync::Arc;
 
-/// The part that an event has in a run: see [`EventKind::class`].
+/// The role of an event in a run. See [`EventKind::class`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum EventClass<'e> {
     /// The first fact of a run.
     RunStarted(&'e Arc<WorkflowStarted>),
-    /// The last fact of a run, and the status that the run has then.
+    /// The last fact of a run, with its final status.
     RunEnded(RunStatus),
-    /// The run waits, and its driver has left it.
+    /// The run waits, and its driver has released it.
     RunPaused,
-    /// A driver has taken the run up.
+    /// A driver has resumed the run.
     RunContinued,
-    /// A question was asked, or a deadline set.
+    /// A pending request was made, or a deadline set.
     Asked(&'e Requirement),
-    /// A question was answered, or a deadline has passed.
+    /// A pending request was answered, or a deadline has passed.
     Answered(&'e Reply),
-    /// An answer came too late.
+    /// An answer arrived too late.
     AnswerRefused(&'e RefusedAnswer),
-    /// A step, a container, a turn of a loop or an item of a map began.
+    /// A step, a container, a turn of a loop or an item of a map started.
     Started(StepType),
     /// A step ended.
     StepEnded(StepStatus),
     /// A container, a turn of a loop or an item of a map ended.
     ContainerEnded(&'e End),
-    /// A step is tried, or will be tried again.
+    /// An attempt of a step started, or will start.
     Attempt,
-    /// A step began, ended or failed to do something once, or started processes.
+    /// A step started, completed or failed an effect that happens once, or started processes.
     Effect,
-    /// A step's agent recorded its work: a request, an answer, a tool call.
+    /// An agent recorded its work: a request, an answer or a tool call.
     Agent,
-    /// It passes by: a delta is in no journal.
+    /// A delta, which is in no journal.
     Delta,
 }
 
 impl EventKind {
-    /// The part that this event has in a run.
+    /// Returns the role of this event in a run.
     ///
     /// ```
     /// use stepwright_core::event::{EventClass, EventKind};
@@ -117,8 +117,8 @@ impl EventKind {
         }
     }
 
-    /// The fact that a container, a turn of a loop or an item of a map ended. `number` is that of
-    /// the turn or the item. A step ends in other ways: for one this returns `None`.
+    /// Returns the fact that a container, a turn of a loop or an item of a map ended. `number` is
+    /// the number of the turn or the item. Returns `None` for a step, which ends with other events.
     pub fn container_ended(
         step_type: StepType,
         number: u32,
@@ -145,10 +145,10 @@ impl EventKind {
 /// The turns of a loop, when it or one of its turns ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoopTurns {
-    /// The number of turns that the loop made.
+    /// The number of turns that the loop has made.
     pub total_iterations: u32,
-    /// `true` if it made all its turns and its condition was not met.
+    /// `true` if the loop made all its turns and its condition was not met.
     pub exhausted: bool,
-    /// Of a turn: whether another one follows.
+    /// `true` if another turn follows this one.
     pub should_continue: bool,
 }

@@ -1,4 +1,5 @@
-//! How containers end, and how pending requests are answered: what several kinds of events share.
+//! The types that several kinds of events share: the end of a container, replies to pending
+//! requests.
 
 use crate::error::ErrorData;
 use crate::output::StepStatus;
@@ -11,9 +12,9 @@ use std::sync::Arc;
 /// The end of a container.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct End {
-    /// Completed, failed, cancelled.
+    /// The final status: completed, failed or cancelled.
     pub status: StepStatus,
-    /// Why it failed, if that was its own doing: a decision, a merge of state.
+    /// The error, if the container itself failed: in a decision, or in a merge of the state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<ErrorData>>,
 }
@@ -30,19 +31,19 @@ pub struct End {
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
-    /// Which requirement.
+    /// The id of the requirement.
     pub requirement_id: Arc<str>,
     /// The answer.
     pub answer: Answer,
-    /// Who gave it, if they said.
+    /// The name of the person who answered, if it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Arc<str>>,
-    /// `true` if nobody answered in time.
+    /// `true` if no answer arrived in time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timed_out: bool,
 }
 
-/// An answer that came after the deadline of its [`Requirement`](crate::Requirement).
+/// An answer that arrived after the deadline of its [`Requirement`](crate::Requirement).
 ///
 /// ```
 /// use stepwright_core::{Answer, Timestamp, event::{RefusedAnswer, Reply}};
@@ -66,7 +67,7 @@ pub struct RefusedAnswer {
     pub reply: Reply,
     /// The deadline.
     pub due: Timestamp,
-    /// When the answer came.
+    /// The time at which the answer arrived.
     pub came: Timestamp,
 }
 

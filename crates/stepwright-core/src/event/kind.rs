@@ -1,4 +1,4 @@
-//! What can happen in a run.
+//! The kinds of events.
 
 use super::{End, EventClass, ProcessGroup, RefusedAnswer, Reply, WorkflowStarted};
 use crate::content::Content;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// What happened. The names are Agno's where Agno has the event.
+/// The kind of an event. The names are Agno's where Agno has the event.
 ///
 /// ```
 /// use stepwright_core::EventKind;
@@ -34,189 +34,188 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub enum EventKind {
     // --- the run ---
-    /// The run began. Its first event.
+    /// The run started. Its first event.
     WorkflowStarted(Arc<WorkflowStarted>),
-    /// The run ended well. Its last event.
+    /// The run completed. Its last event.
     WorkflowCompleted {
-        /// What the run gives.
+        /// The output of the run.
         content: Content,
     },
     /// The run failed. Its last event.
     WorkflowError {
-        /// Why.
+        /// The reason.
         error: Box<ErrorData>,
-        /// Which step failed, if one did.
+        /// The step that failed, if one did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<StepPath>,
-        /// How often that step was tried.
+        /// The number of attempts of that step.
         #[serde(default)]
         attempts: u32,
     },
     /// The run was cancelled. Its last event.
     WorkflowCancelled {
-        /// By what.
+        /// The reason.
         reason: Arc<str>,
     },
-    /// The run waits, for somebody or for a moment, and nothing is held for it meanwhile.
+    /// The run waits for an answer or a timer, and uses no resources meanwhile.
     WorkflowPaused {
-        /// When it goes on by itself, if it does.
+        /// The time at which the run resumes by itself, if it does.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
-    /// The run was taken up: after a pause, or because its process died.
+    /// The run was resumed, after a pause or because its process died.
     WorkflowContinued {
-        /// Who drives it now.
+        /// The driver that resumed it.
         driver: Arc<str>,
-        /// The digest of the plan with which it goes on, where that is another one than before and
-        /// the change was accepted.
+        /// The digest of the plan from here on, if the plan has changed and the change was
+        /// accepted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<Arc<str>>,
     },
 
     // --- a step ---
-    /// A step began. Once a step, however often it is tried.
+    /// A step started. Recorded once per step, not once per attempt.
     StepStarted {
-        /// What carries it out.
+        /// The type of its executor.
         executor_type: ExecutorType,
-        /// What that is called.
+        /// The name of its executor.
         executor_name: Arc<str>,
     },
     /// An attempt failed, and another one follows.
     StepRetrying {
-        /// Which attempt failed, from 1.
+        /// The attempt that failed, from 1.
         attempt: u32,
-        /// Why.
+        /// The reason.
         error: Box<ErrorData>,
-        /// How long it waits before it tries again, in milliseconds.
+        /// The delay before the next attempt, in milliseconds.
         delay_ms: u64,
     },
-    /// An attempt after the first begins, or one whose outcome was unknown begins again. Recorded
-    /// for steps that are not simply repeated when their process dies: see
+    /// An attempt after the first started, or an interrupted one started again. Recorded only for
+    /// steps that are not simply repeated after a crash. See
     /// [`OnInterrupted`](crate::OnInterrupted).
     StepAttemptStarted {
-        /// The attempt, counted from 1.
+        /// The attempt, from 1.
         attempt: u32,
     },
-    /// Shown before `StepCompleted` of a function, so that a reader who wants only what there is to
-    /// read gets it. A delta: the fact is `StepCompleted`.
+    /// The output of a function, sent before its `StepCompleted` for readers of content only. A
+    /// delta: the fact is `StepCompleted`.
     StepOutput {
-        /// What the step gave.
+        /// The output of the step.
         content: Content,
     },
-    /// How far a step has come. A delta.
+    /// The progress of a step. A delta.
     StepProgress {
-        /// What it says.
+        /// The message.
         content: Content,
-        /// How far it has come, from 0 to 1, if it says so.
+        /// The progress from 0 to 1, if it is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         progress: Option<f64>,
     },
-    /// A step ended well.
+    /// A step completed.
     StepCompleted {
-        /// What it gave.
+        /// The output of the step.
         output: Arc<StepOutput>,
     },
-    /// A step failed, after all its attempts.
+    /// A step failed in all its attempts.
     StepError {
-        /// Why.
+        /// The reason.
         error: Box<ErrorData>,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
-        /// Whether the run goes on, to end as failed: `on_error: continue`.
+        /// `true` if the run continues and then ends as failed: `on_error: continue`.
         #[serde(default)]
         continues: bool,
     },
-    /// A step failed, and its definition says to pass over that: `on_error: skip`.
+    /// A step failed, and its definition ignores that: `on_error: skip`.
     StepSkipped {
-        /// Why it failed.
+        /// The reason.
         error: Box<ErrorData>,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
     },
-    /// A step was stopped: the run was cancelled, took too long, or a sibling failed.
+    /// A step was stopped, because the run was cancelled or timed out, or because a sibling failed.
     StepCancelled {
-        /// What it had said so far.
+        /// The partial output of the step.
         #[serde(default, skip_serializing_if = "Content::is_empty")]
         partial: Content,
     },
 
-    /// A step waits: for a confirmation or a form before it begins, for what a function asked with
-    /// [`StepContext::wait`](crate::StepContext::wait), for a moment, or for what to do about a
+    /// A step waits: for a confirmation or a form before it starts, for an answer to
+    /// [`StepContext::wait`](crate::StepContext::wait), for a timer, or for a decision about a
     /// failure.
     StepPaused {
-        /// For what.
+        /// The pending request.
         requirement: Box<Requirement>,
     },
-    /// A router waits for somebody to choose.
+    /// A router waits for a person to choose a route.
     RouterPaused {
-        /// Among what.
+        /// The pending request, with the choices.
         requirement: Box<Requirement>,
     },
-    /// An output, or a turn of a loop, waits to be looked at.
+    /// An output, or a turn of a loop, waits for a review.
     StepOutputReview {
-        /// What is to be looked at.
+        /// The pending request, with the output to review.
         requirement: Box<Requirement>,
     },
-    /// An agent waits for the confirmation of a call.
+    /// An agent waits for the confirmation of a tool call.
     StepExecutorPaused {
-        /// Of which.
+        /// The pending request, with the call.
         requirement: Box<Requirement>,
     },
-    /// What a step, a router or a review waited for is there.
+    /// The pending request of a step, a router or a review was answered.
     StepContinued {
-        /// How it was answered.
+        /// The answer.
         #[serde(flatten)]
         reply: Box<Reply>,
     },
-    /// What an agent waited for is there.
+    /// The pending request of an agent was answered.
     StepExecutorContinued {
-        /// How it was answered.
+        /// The answer.
         #[serde(flatten)]
         reply: Box<Reply>,
     },
-    /// A container may take so long, and no longer.
+    /// A container got a deadline.
     DeadlineSet {
-        /// Until when.
+        /// The deadline.
         requirement: Box<Requirement>,
     },
-    /// A container has taken too long: what is under way in it is stopped, and it fails.
+    /// The deadline of a container has passed. Its running steps are stopped, and it fails.
     DeadlinePassed {
-        /// Which deadline it was.
+        /// The deadline, as a reply.
         #[serde(flatten)]
         reply: Box<Reply>,
     },
-    /// An answer was refused, because it came after the deadline of what it answers.
+    /// An answer was refused because it arrived after its deadline.
     AnswerRefused {
-        /// The answer, the deadline, and when the answer came.
+        /// The answer, the deadline, and the time at which the answer arrived.
         #[serde(flatten)]
         refused: Box<RefusedAnswer>,
     },
-    /// A step has done something that is not done twice: see
+    /// A step recorded the result of an effect that happens once. See
     /// [`StepContext::once`](crate::StepContext::once).
     StepRecorded {
-        /// What it calls that.
+        /// The key of the effect.
         key: Arc<str>,
-        /// What came of it.
+        /// The result of the effect.
         value: Value,
     },
 
-    /// An effect of a step begins, of which it is recorded that it begins: a
-    /// [`StepContext::once`](crate::StepContext::once) with a policy or a probe.
+    /// An effect started. Recorded only for a [`StepContext::once`](crate::StepContext::once) with
+    /// a policy or a probe.
     StepEffectStarted {
         /// The key of the effect.
         key: Arc<str>,
     },
-    /// An effect of a step has failed, and is known not to have happened. A later attempt may begin
-    /// it again.
+    /// An effect failed, and is known not to have happened. A later attempt may start it again.
     StepEffectFailed {
         /// The key of the effect.
         key: Arc<str>,
-        /// Why it failed.
+        /// The reason.
         error: Box<ErrorData>,
     },
 
-    /// A step has started processes, which have not begun to work: a later life of the run kills
-    /// those that have outlived the process of the step. Recorded on Linux, for commands.
+    /// A step started processes, which have not begun their work. When the run is resumed,
+    /// processes that outlived their step's process are killed. Recorded on Linux, for commands.
     StepProcessStarted {
         /// The processes.
         #[serde(flatten)]
@@ -224,147 +223,146 @@ pub enum EventKind {
     },
 
     // --- containers ---
-    /// A sequence began.
+    /// A sequence started.
     StepsExecutionStarted {
-        /// How many steps it has.
+        /// The number of its steps.
         steps_count: u32,
     },
     /// A sequence ended.
     StepsExecutionCompleted {
-        /// How.
+        /// The end of the sequence.
         #[serde(flatten)]
         end: End,
     },
-    /// Branches began.
+    /// The branches started.
     ParallelExecutionStarted {
         /// Their names, in declaration order.
         branches: Arc<[Arc<str>]>,
     },
-    /// All branches have ended.
+    /// All branches ended.
     ParallelExecutionCompleted {
-        /// How.
+        /// The end of the branches as a whole.
         #[serde(flatten)]
         end: End,
     },
-    /// A loop began.
+    /// A loop started.
     LoopExecutionStarted {
-        /// How many turns it may take.
+        /// The maximum number of turns.
         max_iterations: u32,
     },
-    /// A turn began.
+    /// A turn of a loop started.
     LoopIterationStarted {
-        /// Which one, from 1.
+        /// The turn, from 1.
         iteration: u32,
-        /// How many it may be.
+        /// The maximum number of turns.
         max_iterations: u32,
     },
-    /// A turn ended, and it is decided whether another follows.
+    /// A turn ended, and the loop has decided about the next one.
     LoopIterationCompleted {
-        /// Which one, from 1.
+        /// The turn, from 1.
         iteration: u32,
-        /// Whether another follows.
+        /// `true` if another turn follows.
         should_continue: bool,
-        /// `true` if it was the last one that the loop may make, and the condition of the loop was
-        /// not met.
+        /// `true` if this was the last possible turn and the condition of the loop was not met.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         exhausted: bool,
-        /// How it ended.
+        /// The end of the turn.
         #[serde(flatten)]
         end: End,
     },
     /// A loop ended.
     LoopExecutionCompleted {
-        /// How many turns it took.
+        /// The number of turns that it made.
         total_iterations: u32,
-        /// Whether it made all its turns and its condition was not met: it failed for that, or goes
-        /// on as its `on_exhausted` says.
+        /// `true` if it made all its turns and its condition was not met. The loop then fails or
+        /// continues, as its `on_exhausted` says.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         exhausted: bool,
-        /// How it ended.
+        /// The end of the loop.
         #[serde(flatten)]
         end: End,
     },
-    /// A condition is decided.
+    /// A condition was decided.
     ConditionExecutionStarted {
-        /// Whether it holds. `None` if that could not be decided.
+        /// The result. `None` if the decision failed.
         condition_result: Option<bool>,
-        /// `if`, `else`, or nothing if neither has steps.
+        /// `if`, `else`, or `None` if the chosen branch has no steps.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         branch: Option<Arc<str>>,
     },
     /// A condition ended.
     ConditionExecutionCompleted {
-        /// How.
+        /// The end of the condition.
         #[serde(flatten)]
         end: End,
     },
-    /// A route is chosen.
+    /// A router chose its steps.
     RouterExecutionStarted {
         /// The chosen steps, in the order in which they run.
         selected_steps: Arc<[Arc<str>]>,
     },
     /// A router ended.
     RouterExecutionCompleted {
-        /// How.
+        /// The end of the router.
         #[serde(flatten)]
         end: End,
     },
-    /// A list is to be worked on, item by item.
+    /// A map over a list of items started.
     MapExecutionStarted {
         /// The items.
         items: Arc<[Content]>,
-        /// How many are worked on at once.
+        /// The maximum number of items that run at once.
         concurrency: u32,
     },
-    /// Work on an item began.
+    /// An item of a map started.
     MapItemStarted {
-        /// Which one, from 1.
+        /// The item, from 1.
         item: u32,
     },
-    /// Work on an item ended.
+    /// An item of a map ended.
     MapItemCompleted {
-        /// Which one, from 1.
+        /// The item, from 1.
         item: u32,
-        /// How it ended.
+        /// The end of the item.
         #[serde(flatten)]
         end: End,
     },
-    /// All items have been worked on.
+    /// All items of a map ended.
     MapExecutionCompleted {
-        /// How.
+        /// The end of the map.
         #[serde(flatten)]
         end: End,
     },
 
     // --- an agent ---
-    /// An agent began.
+    /// An agent started.
     RunStarted {
-        /// The agent.
+        /// The name of the agent.
         agent: Arc<str>,
-        /// Its model.
+        /// The name of its model.
         model: Arc<str>,
-        /// What people must be told about the model, if anything.
+        /// A notice about the model that people must see, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         notice: Option<Arc<str>>,
-        /// What it was told.
+        /// The message to the agent.
         message: Content,
     },
-    /// A model is asked.
+    /// A request to a model started.
     ModelRequestStarted {
-        /// Which turn of the conversation, from 1.
+        /// The turn of the conversation, from 1.
         turn: u32,
     },
-    /// A model could not answer, and is asked again: before it said anything, so nothing is lost.
+    /// A request to a model failed before any output, and is sent again.
     ModelRequestRetrying {
-        /// Which turn of the conversation, from 1.
+        /// The turn of the conversation, from 1.
         turn: u32,
-        /// Which request of this turn failed, from 1.
+        /// The request of this turn that failed, from 1.
         attempt: u32,
-        /// Why.
+        /// The reason.
         error: Box<ErrorData>,
-        /// How long it waits before it asks again, in milliseconds.
+        /// The delay before the next request, in milliseconds.
         delay_ms: u64,
-        /// What the failed request consumed, as far as the provider said.
+        /// The usage of the failed request, as far as the provider reported it.
         #[serde(default, skip_serializing_if = "Usage::is_empty")]
         usage: Usage,
     },
@@ -373,84 +371,84 @@ pub enum EventKind {
         /// The text.
         content: Arc<str>,
     },
-    /// A piece of what a model thinks aloud. A delta.
+    /// A piece of a model's reasoning. A delta.
     ReasoningContentDelta {
         /// The text.
         reasoning_content: Arc<str>,
     },
-    /// A model has answered. Its answer is not paid for twice.
+    /// A model answered. Its recorded answer is not paid for again after a crash.
     ModelRequestCompleted {
-        /// Which turn of the conversation, from 1.
+        /// The turn of the conversation, from 1.
         turn: u32,
         /// The answer.
         answer: Arc<AssistantTurn>,
-        /// Why the model stopped.
+        /// The reason that the model stopped.
         stop: StopReason,
-        /// What it consumed.
+        /// The usage of the request.
         #[serde(default, skip_serializing_if = "Usage::is_empty")]
         usage: Usage,
-        /// A doubt about the answer that does not make it a failure: that its end was not
-        /// announced, for one.
+        /// A warning about an answer that is still used. For example, its stream ended without an
+        /// end marker.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         warning: Option<Arc<str>>,
     },
-    /// A tool call begins. Its path is that of its step, the name of the tool and the number of the
-    /// call: `order/charge#2`. It may stand twice for one call, if the call was interrupted and is
-    /// known not to have happened.
+    /// A tool call started. Its path consists of the step's path, the tool's name and the number of
+    /// the call, such as `order/charge#2`. A call that was interrupted, and is known not to have
+    /// happened, can have this event twice.
     ToolCallStarted {
         /// The call.
         tool: Box<ToolCall>,
     },
-    /// A tool has answered.
+    /// A tool answered.
     ToolCallCompleted {
         /// The answer.
         tool: Box<ToolOutcome>,
     },
-    /// A tool has failed, or its arguments were wrong; the model was told.
+    /// A tool failed or its arguments were invalid, and the model was told so.
     ToolCallError {
-        /// What the model was told.
+        /// The answer to the model.
         tool: Box<ToolOutcome>,
-        /// Why the step fails, if the tool failed in a way that the model cannot mend.
+        /// The reason that the step fails, if the model cannot fix the tool's failure.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Box<ErrorData>>,
     },
-    /// All text of an agent has been shown. A delta.
+    /// All text of an agent was emitted. A delta.
     RunContentCompleted,
-    /// An agent ended well.
+    /// An agent completed.
     RunCompleted {
-        /// What it gave.
+        /// The output of the agent.
         content: Content,
-        /// What its models consumed.
+        /// The usage of its models.
         #[serde(default, skip_serializing_if = "Usage::is_empty")]
         usage: Usage,
     },
     /// An agent failed.
     RunError {
-        /// Why.
+        /// The reason.
         error: Box<ErrorData>,
-        /// What a request to its model consumed that failed and stands in no other event.
+        /// The usage of a failed request to its model that no other event reports.
         #[serde(default, skip_serializing_if = "Usage::is_empty")]
         usage: Usage,
     },
 
-    // --- yours ---
-    /// An event of your own. A delta.
+    // --- custom ---
+    /// A custom event. A delta.
     CustomEvent {
         /// Its name.
         name: Arc<str>,
-        /// What it says.
+        /// Its data.
         data: Value,
     },
 }
 
 impl EventKind {
-    /// Returns `true` for a fact, which is in the journal. Deltas pass by.
+    /// Returns `true` for a fact, which is in the journal, and `false` for a delta.
     pub fn is_fact(&self) -> bool {
         !matches!(self.class(), EventClass::Delta)
     }
 
-    /// Returns `true` if a reader who did not ask for `stream_events` sees it: how the run begins,
-    /// pauses and ends, and what there is to read or to answer in between.
+    /// Returns `true` if readers without `stream_events` get this event: the start, the pauses and
+    /// the end of the run, and the text and the pending requests in between.
     pub fn is_content(&self) -> bool {
         match self.class() {
             EventClass::RunStarted(_)
@@ -461,7 +459,7 @@ impl EventKind {
         }
     }
 
-    /// The end of a container, a turn or an item, if this is one.
+    /// Returns the end of a container, a turn or an item, if this event is one.
     pub fn end(&self) -> Option<&End> {
         match self.class() {
             EventClass::ContainerEnded(end) => Some(end),
@@ -469,12 +467,13 @@ impl EventKind {
         }
     }
 
-    /// Returns `true` if an executor records it, of its own work: an agent's requests and calls.
+    /// Returns `true` if an executor records this event about its own work, such as an agent's
+    /// requests and calls.
     pub fn is_of_executor(&self) -> bool {
         matches!(self.class(), EventClass::Agent)
     }
 
-    /// The request that the run waits for from here on, if it asks for something.
+    /// Returns the pending request that this event makes, if it makes one.
     pub fn requirement(&self) -> Option<&Requirement> {
         match self.class() {
             EventClass::Asked(requirement) => Some(requirement),
@@ -482,7 +481,7 @@ impl EventKind {
         }
     }
 
-    /// The answer to a request, if this is one.
+    /// Returns the answer to a pending request, if this event is one.
     pub fn reply(&self) -> Option<&Reply> {
         match self.class() {
             EventClass::Answered(reply) => Some(reply),
@@ -495,7 +494,7 @@ impl EventKind {
         matches!(self.class(), EventClass::RunEnded(_))
     }
 
-    /// The text to read in it, if there is any.
+    /// Returns the text of the event, if it has any.
     pub fn content(&self) -> Option<Content> {
         match self {
             Self::WorkflowCompleted { content }
@@ -527,7 +526,7 @@ macro_rules! names {
         pub const NAMES: &[&str] = &[$(stringify!($name)),*];
 
         impl EventKind {
-            /// The name of the kind, as in the `event` field of its JSON.
+            /// Returns the name of the kind, which is the `event` field of its JSON.
             pub fn name(&self) -> &'static str {
                 match self { $(Self::$name { .. } => stringify!($name)),* }
             }

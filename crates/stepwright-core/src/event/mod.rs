@@ -1,4 +1,4 @@
-//! What happens in a run: the one stream that everything else is a fold of.
+//! The events of a run. All other views of a run are computed from this stream.
 
 mod class;
 mod end;
@@ -22,14 +22,14 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
 
-/// Something that happened in a run.
+/// An event of a run.
 ///
-/// A *fact* is in the journal before anybody sees it; facts are numbered from 0 without a gap.
-/// A *delta* (a piece of text, progress) passes by: it carries the number of the fact that it
-/// follows, and its own number behind that.
+/// A *fact* is in the journal before any reader gets it. Facts are numbered from 0 without a gap. A
+/// *delta*, such as a piece of text or progress, is not stored. It carries the number of the fact
+/// that it follows, and counts up from there on its own.
 ///
 /// As JSON, an event is one flat object: `sequence`, `time_ms`, `run_id`, `path`, `step_name`,
-/// `event` with the name of its kind, and that kind's fields.
+/// `event` with the name of its kind, and the fields of that kind. A delta also has `delta`.
 ///
 /// ```
 /// use stepwright_core::{Event, EventKind, RunId, StepPath, Timestamp};
@@ -52,79 +52,80 @@ use std::sync::Arc;
 pub struct Event {
     /// The number of this fact, or of the fact that this delta follows.
     pub sequence: u64,
-    /// 0 for a fact; for a delta its number since that fact, from 1.
+    /// 0 for a fact. For a delta, its number since that fact, from 1.
     pub delta: u32,
-    /// When it happened.
+    /// The time of the event.
     pub time: Timestamp,
-    /// In which run.
+    /// The id of the run.
     pub run: RunId,
-    /// Where in the run; the root for what concerns the run as a whole.
+    /// The path of the step. The root for events of the run as a whole.
     pub path: StepPath,
-    /// What happened.
+    /// The kind of the event, with its data.
     pub kind: EventKind,
 }
 
 impl Event {
-    /// Whether it is remembered.
+    /// Returns `true` if the event is in the journal.
     pub fn is_fact(&self) -> bool {
         self.delta == 0
     }
 
-    /// The name of the step, without its surroundings. Empty for the run itself.
+    /// Returns the name of the step without the path to it. Empty for the run itself.
     pub fn step_name(&self) -> &str {
         self.path.name()
     }
 
-    /// What there is to read in it, if anything: a piece of text, an output, an error's message.
+    /// Returns the text of the event, if it has any: a piece of text, an output, an error message.
     pub fn content(&self) -> Option<Content> {
         self.kind.content()
     }
 
-    /// Whether a reader who did not ask for `stream_events` sees it: see [`EventKind::is_content`].
-    /// Text inside a tool call, such as that of an agent that works there, is no text of the step.
+    /// Returns `true` if readers without `stream_events` get this event. See
+    /// [`EventKind::is_content`]. Text inside a tool call, such as that of an agent there, is not
+    /// text of the step.
     pub fn is_content(&self) -> bool {
         let inside_call = matches!(self.kind, EventKind::RunContent { .. }) && is_call(&self.path);
         self.kind.is_content() && !inside_call
     }
 
-    /// The name of its kind, in Agno's words where Agno has it.
+    /// Returns the name of the kind, which is Agno's where Agno has the event.
     pub fn name(&self) -> &'static str {
         self.kind.name()
     }
 }
 
-/// How a run began: everything that is needed to take it up again.
+/// The start of a run, with everything that is needed to resume it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkflowStarted {
-    /// The workflow.
+    /// The id of the workflow.
     pub workflow_id: WorkflowId,
-    /// What it is called.
+    /// The name of the workflow.
     pub workflow_name: Arc<str>,
     /// The digest of its plan.
     pub digest: Arc<str>,
-    /// The session.
+    /// The id of the session.
     pub session_id: SessionId,
     /// The owner of the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
-    /// What the run was given.
+    /// The input of the run.
     pub input: Arc<RunInput>,
-    /// What its steps see of the session state.
+    /// The session state that its steps see.
     #[serde(default, skip_serializing_if = "no_state")]
     pub state: Arc<State>,
-    /// Changes of the session state that the run begins with: they are in `state` already.
+    /// The changes of the session state at the start of the run, which `state` already contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patches: Vec<Patch>,
-    /// Whatever the caller wants to find again beside the run.
+    /// Any data that the caller wants to keep with the run.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
-    /// Whether prompts, calls and decisions are logged in detail.
+    /// `true` if prompts, calls and decisions are logged in detail.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub debug: bool,
-    /// How long the run may take, in milliseconds.
+    /// The timeout of the run, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// Whether it runs in the background: one whose process died is taken up by another.
+    /// `true` for a background run. If its process dies, another process resumes it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
 }

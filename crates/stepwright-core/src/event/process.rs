@@ -1,10 +1,10 @@
-//! Processes that a step has started.
+//! Processes that steps start.
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A group of processes that a step has started, with all that tells it from a later group of the
-/// same number. `stepwright_engine::processes` makes them.
+/// A group of processes that a step started. The fields distinguish it from later groups with the
+/// same number. `stepwright_engine::processes` creates it.
 ///
 /// ```
 /// use stepwright_core::event::ProcessGroup;
@@ -18,23 +18,22 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessGroup {
-    /// The machine, its boot, and its numbering of processes: numbers mean nothing elsewhere.
+    /// The machine, its boot, and its process namespace, within which the numbers are valid.
     pub machine: Arc<str>,
-    /// The number of the group, which is the number of its first process.
+    /// The id of the group, which is the id of its first process.
     pub group: u32,
-    /// The time at which the first process began, in clock ticks since the machine did.
+    /// The start time of the first process, in clock ticks since boot.
     pub began: u64,
-    /// The process that started it, by its number and the time at which it began.
+    /// The process that started the group, by its id and start time.
     pub parent: Arc<str>,
 }
 
 impl ProcessGroup {
-    /// The name of the environment variable that marks the processes of a group. They are
-    /// recognised by it when the first process of the group has ended.
+    /// The name of the environment variable that marks the processes of a group. It identifies them
+    /// after the first process of the group has ended.
     pub const MARK: &str = "STEPWRIGHT_PROCESS_GROUP";
 
-    /// The value of [`ProcessGroup::MARK`]: no two groups have the same one in one boot of a
-    /// machine.
+    /// Returns the value of [`ProcessGroup::MARK`], which is unique within one boot of a machine.
     pub fn mark(&self) -> String {
         format!("{}/{}", self.group, self.began)
     }

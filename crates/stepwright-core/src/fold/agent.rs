@@ -1,4 +1,4 @@
-//! The work of agents inside their steps: requests, answers, tool calls.
+//! Folds the events of agents inside their steps: requests, answers and tool calls.
 
 use super::Fold;
 use crate::content::Content;
@@ -36,7 +36,7 @@ impl Fold {
                     metrics.model_calls += 1;
                 }
             }
-            // A call may begin again. In older journals it stands at the path of its step.
+            // A call may begin again. In older journals it has the path of its step.
             E::ToolCallStarted { .. } if self.is_open(&event.path) => {}
             E::ToolCallStarted { .. } => {
                 let caller = event.path.caller_str().filter(|caller| !caller.is_empty());
@@ -81,7 +81,7 @@ impl Fold {
         Ok(())
     }
 
-    /// Counts what a request consumed that gave no answer.
+    /// Counts the usage of a request that gave no answer.
     fn consumed(&mut self, event: &Event, usage: Usage) -> Result<(), &'static str> {
         let slot = self.slot(event)?;
         if !usage.is_empty() {
@@ -95,7 +95,7 @@ impl Fold {
     }
 }
 
-/// Adds the answer of a tool: answers stand in the order of their calls, whichever comes first.
+/// Adds the answer of a tool. Answers are kept in the order of their calls, not of their arrival.
 fn told(turns: &mut Vec<Turn>, answer: ToolOutcome) {
     let asked = turns.iter().rposition(|turn| matches!(turn, Turn::Model(_)));
     let Some(Turn::Model(turn)) = asked.map(|asked| &turns[asked]) else {

@@ -1,4 +1,4 @@
-//! Folds events into the output of a run, and refuses histories that cannot be.
+//! Folds events into the output of a run, and rejects impossible histories.
 
 mod agent;
 mod output;
@@ -16,21 +16,21 @@ use slots::{Open, Slot, at_least};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A history that cannot be: a journal was damaged, or the engine has a bug.
+/// An event that cannot follow the previous ones: the journal is damaged, or the engine has a bug.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("fact {sequence} ({event} at `{path}`) cannot follow what came before: {why}")]
 pub struct IllegalEvent {
-    /// Its number.
+    /// The number of the event.
     pub sequence: u64,
-    /// Its kind.
+    /// The kind of the event.
     pub event: &'static str,
-    /// Where it claims to have happened.
+    /// The path of the event.
     pub path: StepPath,
-    /// What is wrong with it.
+    /// The reason that it cannot follow.
     pub why: &'static str,
 }
 
-/// The output of a run so far.
+/// Computes the output of a run from its events so far.
 ///
 /// ```
 /// # use stepwright_core::{fold::Fold, event::*, *};
@@ -55,19 +55,20 @@ pub struct Fold {
     next: u64,
     slots: Vec<Slot>,
     open: Open,
-    /// The number of tool calls that are under way.
+    /// The number of tool calls that are running.
     calls: u32,
-    /// What is waited for.
+    /// The pending requests.
     #[expect(clippy::box_collection, reason = "most runs wait for nobody, and keep no room")]
     waits: Option<Box<Vec<Requirement>>>,
 }
 
 impl Fold {
-    /// Takes in one event.
+    /// Applies one event.
     ///
     /// # Errors
-    /// If it cannot follow what came before: the first event is no start, a number is missing, a
-    /// step ends that has not begun, something happens after the end.
+    /// Fails if the event cannot follow the previous ones. For example, the first event does not
+    /// start the run, a number is missing, a step ends that has not started, or the run has already
+    /// ended.
     pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
         let illegal = |why| IllegalEvent {
             sequence: event.sequence,
@@ -114,7 +115,7 @@ impl Fold {
         Ok(())
     }
 
-    /// Takes in a fact of a run under way.
+    /// Applies a fact of a running run.
     fn transition(&mut self, event: &Event) -> Result<(), &'static str> {
         use EventClass as C;
         match event.kind.class() {
@@ -144,7 +145,7 @@ impl Fold {
         }
     }
 
-    /// Keeps what the run gave, or why it failed.
+    /// Stores the output of the run, or its failure.
     fn note_end(&mut self, kind: &EventKind) {
         let Some(run) = &mut self.run else { return };
         match kind {
@@ -244,7 +245,7 @@ impl Fold {
     }
 
     fn wait(&mut self, event: &Event, requirement: &Requirement) -> Result<(), &'static str> {
-        // A step, or a tool call, may wait before it begins: then what encloses it is under way.
+        // A step or tool call may wait before it starts. Then what encloses it must be running.
         let is_open = |path: &str| path.is_empty() || self.open.get(path, &self.slots).is_some();
         let parent = event.path.parent_str().ok_or("it has no address")?;
         let encloses = is_open(parent) || event.path.caller_str().is_some_and(is_open);
@@ -256,7 +257,7 @@ impl Fold {
             return Err("that is waited for already");
         }
         waits.push(requirement.clone());
-        // It was made, whether it is taken or not. What a container gives, its steps have made.
+        // The output counts even if it is rejected. The usage of a container is that of its steps.
         if let RequirementKind::OutputReview { output, .. } = &requirement.kind
             && !output.usage.is_empty()
             && let Ok(slot) = self.slot(event)
@@ -299,7 +300,7 @@ impl Fold {
         }
         self.open.add(event.path.clone(), index);
         if self.slots.is_empty() {
-            // Many runs wait in their first step.
+            // Reserve one slot only, because many runs wait in their first step.
             self.slots.reserve_exact(1);
         }
         self.slots.push(Slot {
@@ -324,7 +325,7 @@ impl Fold {
         }
     }
 
-    /// The calls inside are over, without an end of their own: their step has gone on without them.
+    /// Closes the calls inside a step. They have no end of their own, because the step ended first.
     fn stop_calls(&mut self, event: &Event) {
         if self.calls == 0 {
             return;
@@ -379,27 +380,27 @@ impl Fold {
         }
     }
 
-    /// The number of the next fact.
+    /// Returns the number of the next fact.
     pub fn next_sequence(&self) -> u64 {
         self.next
     }
 
-    /// When the run began.
+    /// Returns the time at which the run started.
     pub fn created_at(&self) -> Timestamp {
         self.run.as_ref().map_or(Timestamp::default(), |head| head.created_at)
     }
 
-    /// Where the run stands.
+    /// Returns the status of the run.
     pub fn status(&self) -> RunStatus {
         self.status
     }
 
-    /// How the run began, once it has.
+    /// Returns the start of the run, once it has started.
     pub fn started(&self) -> Option<&WorkflowStarted> {
         self.run.as_ref().map(|run| &*run.started)
     }
 
-    /// Takes back the end of the run, which was the last fact applied: a store refused it.
+    /// Undoes the end of the run, which was the last fact applied, because a store refused it.
     pub fn take_back_end(&mut self) {
         if self.status.is_terminal() {
             self.status = RunStatus::Running;
@@ -410,8 +411,8 @@ impl Fold {
         }
     }
 
-    /// The steps and containers that are under way at or beneath `path`, the innermost first, with
-    /// what they have said so far. Tool calls end with their steps.
+    /// Returns the running steps and containers at or beneath `path`, innermost first, with their
+    /// partial outputs. Tool calls are left out, because they end with their steps.
     pub fn open_within(&self, path: &StepPath) -> Vec<(StepPath, StepType, Content)> {
         let mut open: Vec<u32> = self.open.all().collect();
         open.retain(|index| {
@@ -431,26 +432,26 @@ impl Fold {
             .collect()
     }
 
-    /// The output so far; nothing before the run has begun.
+    /// Returns the output so far, or `None` before the run has started.
     pub fn output(&self) -> Option<RunOutput> {
         let waits = self.requirements().to_vec();
         self.run.as_ref().map(|head| output(head, self.status, self.slots.clone(), waits))
     }
 
-    /// The output, without a copy; nothing before the run has begun.
+    /// Returns the output without a copy, or `None` before the run has started.
     pub fn into_output(self) -> Option<RunOutput> {
         let waits = self.waits.map(|waits| *waits).unwrap_or_default();
         self.run.map(|head| output(&head, self.status, self.slots, waits))
     }
 
-    /// What is waited for, in the order in which it was asked.
+    /// Returns the pending requests, in the order in which they were made.
     pub fn requirements(&self) -> &[Requirement] {
         self.waits.as_deref().map_or(&[], |waits| waits)
     }
 
-    /// When an answer to the requirement of this name comes too late: after its own deadline, after
-    /// that of a container around it, or when the time of the run is over. `None` if it never does,
-    /// or if nothing of that name is waited for.
+    /// Returns the time after which an answer to the requirement with this id is refused. It is the
+    /// earliest of its own deadline, those of the containers around it, and that of the run.
+    /// Returns `None` if there is no deadline, or no such pending request.
     pub fn answer_due(&self, id: &str) -> Option<Timestamp> {
         let asked = self.requirements().iter().find(|asked| *asked.id == *id)?;
         let around = self.requirements().iter().filter(|other| {
@@ -463,30 +464,30 @@ impl Fold {
         around.filter_map(|around| around.due).chain(asked.due).chain(run).min()
     }
 
-    /// `true` if an answer to the requirement of this name was refused because it came too late.
+    /// Returns `true` if a late answer to the requirement with this id was refused.
     pub fn has_refused(&self, id: &str) -> bool {
         let refused = self.run.as_ref().map_or(&[][..], |head| &head.refused);
         refused.iter().any(|refused| *refused.reply.requirement_id == *id)
     }
 
-    /// `true` if the requirement of this name is open.
+    /// Returns `true` if the requirement with this id is pending.
     pub fn waits_for(&self, id: &str) -> bool {
         self.requirements().iter().any(|wait| *wait.id == *id)
     }
 
-    /// What the run consumed so far.
+    /// Returns the metrics of the run so far.
     pub fn metrics(&self) -> Metrics {
         self.run.as_ref().map_or_else(Metrics::default, |head| head.metrics_now(&self.slots))
     }
 
-    /// Whether the step at `path` is under way, and what carries it out.
+    /// Returns the type of the executor of the step at `path`, if the step is running.
     pub fn executor_of(&self, path: &StepPath) -> Option<ExecutorType> {
         let index = self.open.get(path.as_str(), &self.slots)?;
         let slot = &self.slots[index as usize];
         slot.executor.as_ref().map(|(executor_type, _)| *executor_type)
     }
 
-    /// Whether anything is under way at `path`.
+    /// Returns `true` if anything is running at `path`.
     pub fn is_open(&self, path: &StepPath) -> bool {
         self.open.get(path.as_str(), &self.slots).is_some()
     }

@@ -1,4 +1,4 @@
-//! What a run gives: its head, and the tree of the results of its steps.
+//! The output of a run: its own data, and the tree of the results of its steps.
 
 use super::slots::Slot;
 use crate::content::Content;
@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// What is known of the run itself.
+/// The data of the run itself.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) id: RunId,
@@ -34,7 +34,7 @@ impl Head {
     }
 }
 
-/// The output of a run, from what is known of it and of its steps.
+/// Computes the output of a run from its head and its slots.
 pub(super) fn output(
     head: &Head,
     status: RunStatus,
@@ -53,7 +53,7 @@ pub(super) fn output(
             }
         }
     }
-    // A run that only may not take for ever does not wait for that.
+    // Deadlines limit the run; it does not wait for them.
     requirements.retain(|asked| asked.kind != RequirementKind::Deadline);
     RunOutput {
         run_id: head.id.clone(),
@@ -77,7 +77,7 @@ pub(super) fn output(
     }
 }
 
-/// Makes the tree of results. A slot stands after the one that contains it.
+/// Builds the tree of results. Each slot follows the slot that contains it.
 fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>) {
     let more = slots.iter_mut().filter_map(|slot| slot.more.as_mut());
     let runs = more.flat_map(|more| std::mem::take(&mut more.runs)).collect();
@@ -90,7 +90,8 @@ fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>)
         let order = slot.more.as_mut().and_then(|more| more.order.take());
         in_order(&mut steps, slot.step_type, order.as_deref());
         if slot.step_type == StepType::ToolCall {
-            // A call is part of its step, and so is what an agent inside it consumed.
+            // A call is part of its step, so the step also counts the usage of an agent inside the
+            // call.
             if let Some(parent) = slot.parent {
                 let caller = slots[parent as usize].more();
                 caller.inside += slot.usage();
@@ -109,7 +110,7 @@ fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>)
     (top, runs, media)
 }
 
-/// Adds the media of `steps` and of everything inside them, in the order of the tree.
+/// Collects the media of `steps` and of everything inside them, in tree order.
 fn collect_media(steps: &[StepResult], media: &mut Vec<Media>) {
     for step in steps {
         media.extend_from_slice(&step.media);
@@ -117,7 +118,7 @@ fn collect_media(steps: &[StepResult], media: &mut Vec<Media>) {
     }
 }
 
-/// Branches and items stand in the order in which they were declared, not in which they began.
+/// Sorts branches and items into declaration order, because they may start in another order.
 fn in_order(steps: &mut [StepResult], step_type: StepType, order: Option<&[Arc<str>]>) {
     match (step_type, order) {
         (StepType::Parallel, Some(order))

@@ -1,4 +1,4 @@
-//! What is known of the steps of a run, and which of them are under way.
+//! The steps of a run, and an index of the running ones.
 
 use crate::content::Content;
 use crate::error::ErrorData;
@@ -10,7 +10,7 @@ use crate::world::Timestamp;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// What is known of one step. Small, because a run that waits keeps one for each of its steps.
+/// A step of the run. Small, because a waiting run keeps one for each of its steps.
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
     pub(super) path: StepPath,
@@ -25,22 +25,22 @@ pub(super) struct Slot {
     pub(super) more: Option<Box<More>>,
 }
 
-/// What is known of few steps.
+/// The data that only few steps have.
 #[derive(Clone, Debug, Default)]
 pub(super) struct More {
     pub(super) error: Option<Box<ErrorData>>,
-    /// Of a parallel: its branches, in declaration order.
+    /// For a parallel, its branches in declaration order.
     pub(super) order: Option<Arc<[Arc<str>]>>,
     pub(super) runs: Vec<ExecutorRun>,
-    /// What the attempts before this one consumed.
+    /// The usage of the earlier attempts.
     pub(super) before: Usage,
-    /// What this attempt has consumed so far.
+    /// The usage of this attempt so far.
     pub(super) usage: Usage,
-    /// What its tool calls consumed, once it is worked out.
+    /// The usage of its tool calls, once it is computed.
     pub(super) inside: Usage,
-    /// What it has said so far.
+    /// The partial text of the step.
     pub(super) partial: String,
-    /// Of a loop: it made all its turns, and its condition was not met.
+    /// `true` if this is a loop that made all its turns and its condition was not met.
     pub(super) exhausted: bool,
 }
 
@@ -49,12 +49,12 @@ impl Slot {
         self.more.get_or_insert_default()
     }
 
-    /// The agent at work.
+    /// Returns the running agent.
     pub(super) fn run(&mut self) -> Option<&mut ExecutorRun> {
         self.more.as_mut()?.runs.last_mut()
     }
 
-    /// What all of its attempts consumed.
+    /// Returns the usage of all attempts.
     pub(super) fn usage(&self) -> Usage {
         let given = self.output.as_ref().map(|output| output.usage).unwrap_or_default();
         let Some(more) = &self.more else { return given };
@@ -86,7 +86,8 @@ impl Slot {
     }
 }
 
-/// What an attempt consumed, of which its model requests tell one part or all, and its output, too.
+/// Combines two reports of the usage of an attempt: the sum of its model requests, and its output.
+/// Both may be partial and they overlap, so the larger numbers count.
 pub(super) fn at_least(requests: Usage, output: Usage) -> Usage {
     Usage {
         input_tokens: requests.input_tokens.max(output.input_tokens),
@@ -97,10 +98,10 @@ pub(super) fn at_least(requests: Usage, output: Usage) -> Usage {
     }
 }
 
-/// How many steps under way are looked through one by one.
+/// The number of running steps that are searched one by one.
 const FEW: usize = 16;
 
-/// The steps under way, by address: a list while they are few, which they are in most runs.
+/// The running steps by path. A list while they are few, which is the case in most runs.
 #[derive(Debug, Default)]
 pub(super) struct Open {
     few: Vec<u32>,

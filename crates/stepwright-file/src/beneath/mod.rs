@@ -1,7 +1,7 @@
-//! Files beneath a directory, reached without leaving it.
+//! Access to files beneath a directory, without leaving it.
 //!
-//! A path is followed part by part from the opened directory, never by name from the root of the
-//! file system: between a check and its use, no part can be exchanged for a link that leads out.
+//! A path is followed part by part from the open directory, not by name from the root of the file
+//! system. So no part can be replaced by a link to the outside between the check and the use.
 
 #[cfg(not(unix))]
 mod other;
@@ -19,24 +19,24 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A regular file that was opened.
+/// An open regular file.
 pub(crate) struct Found {
     pub(crate) file: File,
-    /// Its path without symbolic links.
+    /// The path without symbolic links.
     pub(crate) path: PathBuf,
-    /// The directory that it was found in.
+    /// The directory that contains the file.
     pub(crate) dir: Beneath,
 }
 
-/// What is said of a file that is not there.
+/// The message about a missing file.
 pub(crate) const MISSING: &str = "there is no such file";
 
-/// Reasons why a file is not opened.
+/// The reason that a file is not opened.
 #[derive(Debug)]
 pub(crate) enum Denied {
-    /// The path leads out of the directory.
+    /// The path leads outside the directory.
     Outside,
-    /// It is something else than a regular file: what it is, with an article.
+    /// The path is not a regular file. The text says what it is, with an article.
     Irregular(&'static str),
     Failed(io::Error),
 }
@@ -48,7 +48,7 @@ impl From<io::Error> for Denied {
 }
 
 impl Denied {
-    /// What is wrong with the file, as the end of a sentence about it.
+    /// Describes the reason as the end of a sentence about the file.
     pub(crate) fn why(&self) -> String {
         match self {
             Self::Outside => "it is outside of the directory".into(),
@@ -62,36 +62,36 @@ impl Denied {
     }
 }
 
-/// A name in a directory.
+/// An entry of a directory.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
     pub(crate) name: OsString,
     pub(crate) kind: EntryKind,
 }
 
-/// What a name stands for.
+/// The kind of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EntryKind {
     Directory,
-    /// A symbolic link, to whatever.
+    /// A symbolic link to anything.
     Link,
     /// A file, regular or not.
     Other,
 }
 
-/// `true` if a path only goes down: neither absolute nor with `..` in it.
+/// Returns `true` if a path only goes down: it is not absolute and has no `..`.
 pub(crate) fn goes_down(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-/// A name for a file that is renamed when it is whole: no other writer has it, in this process or
-/// another. Short, because the name of the file itself may be as long as names can be.
+/// Returns a unique name for a file that is renamed once it is complete. Short, because the final
+/// name may have the maximum length.
 fn temporary_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!(".stepwright-{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// How many temporary names are tried: those of a process that died with the same id may be left.
+/// The number of temporary names to try. A dead process with the same id may have left some.
 const NAME_ATTEMPTS_MAX: u32 = 1_000;
 
 #[cfg(all(test, unix))]

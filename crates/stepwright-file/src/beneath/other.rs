@@ -1,4 +1,4 @@
-//! By name: where there is no `openat`, a path is resolved as a whole and compared.
+//! The fallback without `openat`: a path is resolved as a whole and compared.
 
 use super::{Denied, Entry, EntryKind, Found, NAME_ATTEMPTS_MAX, temporary_name};
 use std::fs::{self, File, OpenOptions};
@@ -12,14 +12,14 @@ pub(crate) struct Beneath {
 }
 
 impl Beneath {
-    /// Finds a directory. Links in its own path are followed.
+    /// Finds a directory. Follows links in its own path.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let path = path.canonicalize()?;
         if path.is_dir() { Ok(Self { path }) } else { Err(io::ErrorKind::NotADirectory.into()) }
     }
 
-    /// Its path without symbolic links.
+    /// Returns the path without symbolic links.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -32,7 +32,7 @@ impl Beneath {
         Ok(Found { file, path, dir: Self { path: parent } })
     }
 
-    /// The names in a directory beneath this one, in no order.
+    /// Returns the entries of a directory beneath this one, in no particular order.
     pub(crate) fn entries(&self, path: &Path) -> Result<Vec<Entry>, Denied> {
         let mut entries = Vec::new();
         for entry in self.real(path)?.read_dir()? {
@@ -48,20 +48,19 @@ impl Beneath {
         Ok(entries)
     }
 
-    /// `true` if a path beneath this directory is a directory, over links that stay inside.
+    /// Returns `true` if the path is a directory. Follows links that stay inside.
     pub(crate) fn is_dir(&self, path: &Path) -> Result<bool, Denied> {
         Ok(self.real(path)?.is_dir())
     }
 
-    /// Writes a file beneath this directory, and makes the directories on its way. The file is
-    /// there whole, or as it was.
+    /// Writes a file beneath this directory atomically. Creates missing directories on its path.
     pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
         if path.components().any(|part| part == Component::ParentDir) {
             return Err(Denied::Outside);
         }
         let place = self.path.join(path);
         let mut exists = place.as_path();
-        // A link that leads nowhere yet would be written through.
+        // A dangling link counts as existing, because writing would go through it.
         while exists.symlink_metadata().is_err() {
             exists = exists.parent().ok_or(Denied::Outside)?;
         }
@@ -86,7 +85,7 @@ impl Beneath {
             let written = file.write_all(bytes);
             drop(file);
             if let Err(error) = written.and_then(|()| fs::rename(&aside, &place)) {
-                // If it stays it has a name that no reader looks for.
+                // No reader looks for this name, so a failure here does no harm.
                 let _ = fs::remove_file(&aside);
                 return Err(error.into());
             }
@@ -104,7 +103,7 @@ impl Beneath {
     }
 }
 
-/// Opens a file that a person named, wherever it is.
+/// Opens a file that a person named, anywhere in the file system.
 pub(crate) fn open_regular(path: &Path) -> Result<File, Denied> {
     let regular = |metadata: fs::Metadata| match (metadata.is_file(), metadata.is_dir()) {
         (true, _) => Ok(()),

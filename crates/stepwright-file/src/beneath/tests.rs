@@ -1,11 +1,11 @@
-//! Tests of paths that are followed while they change.
+//! Tests of paths that change while they are followed.
 
 use super::*;
 use std::io::Read as _;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Does `work` again and again while another thread does `exchange`.
+/// Runs `work` repeatedly while another thread repeats `exchange`.
 fn meanwhile(exchange: impl Fn() + Send + Sync, work: impl Fn()) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -84,7 +84,7 @@ fn a_file_that_cannot_be_written_leaves_nothing_behind() {
     std::fs::create_dir(dir.path().join("taken")).unwrap();
     let beneath = Beneath::open(dir.path()).unwrap();
     assert!(matches!(beneath.write(Path::new("taken"), b"x"), Err(Denied::Irregular(_))));
-    // It became a directory after it was looked at.
+    // A name of 300 bytes is too long for the file system.
     let long = "x".repeat(300);
     assert!(beneath.write(Path::new(&long), b"x").is_err());
     let longest = "y".repeat(255);

@@ -1,4 +1,4 @@
-//! With `openat`, one part of a path at a time.
+//! The implementation with `openat`, one part of a path at a time.
 
 use super::{Denied, Entry, EntryKind, Found, NAME_ATTEMPTS_MAX, temporary_name};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat};
@@ -12,10 +12,10 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-/// The number of symbolic links one path may have, as in Linux.
+/// The maximum number of symbolic links in one path, as in Linux.
 const LINKS_MAX: u32 = 40;
 
-/// For reading, without waiting for the other end of a pipe, and without being given a terminal.
+/// The flags to read a file without waiting for a pipe's writer or acquiring a terminal.
 const READ: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::NONBLOCK)
@@ -23,17 +23,17 @@ const READ: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC);
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-/// To go through a directory, which one may be allowed to without reading it.
+/// The flags to traverse a directory, which needs no permission to read it.
 #[cfg(target_os = "linux")]
 const THROUGH: OFlags = DIRECTORY.union(OFlags::PATH);
 #[cfg(not(target_os = "linux"))]
 const THROUGH: OFlags = DIRECTORY;
 
-/// An opened directory.
+/// An open directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Beneath {
     dir: Arc<OwnedFd>,
-    /// Its path without symbolic links.
+    /// The path without symbolic links.
     path: PathBuf,
 }
 
@@ -41,14 +41,14 @@ pub(crate) struct Beneath {
 struct Place {
     dir: Arc<OwnedFd>,
     name: OsString,
-    /// The directory without symbolic links.
+    /// The path of the directory without symbolic links.
     parent: PathBuf,
-    /// What the name stands for, if it is there. Never a symbolic link.
+    /// The type of the entry, if it exists. Never a symbolic link.
     kind: Option<FileType>,
 }
 
 impl Beneath {
-    /// Opens a directory. Links in its own path are followed.
+    /// Opens a directory. Follows links in its own path.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let path = path.canonicalize()?;
@@ -56,7 +56,7 @@ impl Beneath {
         Ok(Self { dir, path })
     }
 
-    /// Its path without symbolic links.
+    /// Returns the path without symbolic links.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -64,7 +64,7 @@ impl Beneath {
     /// Opens the regular file at a path beneath this directory.
     pub(crate) fn file(&self, path: &Path) -> Result<Found, Denied> {
         let place = self.walk(path, false)?;
-        // Asked before it is opened: to open a device may already do something.
+        // Check before opening, because opening a device may have an effect.
         regular(place.kind.unwrap_or(FileType::Unknown))?;
         let file = fs::openat(&*place.dir, &place.name, READ, Mode::empty());
         let file = file.map_err(exchanged)?;
@@ -74,7 +74,7 @@ impl Beneath {
         Ok(Found { file: file.into(), path, dir })
     }
 
-    /// The names in a directory beneath this one, in no order.
+    /// Returns the entries of a directory beneath this one, in no particular order.
     pub(crate) fn entries(&self, path: &Path) -> Result<Vec<Entry>, Denied> {
         let place = self.walk(path, false)?;
         let dir = fs::openat(&*place.dir, &place.name, DIRECTORY, Mode::empty());
@@ -86,11 +86,11 @@ impl Beneath {
                 continue;
             }
             let kind = match entry.file_type() {
-                // Some file systems do not say.
+                // Some file systems do not return the type.
                 FileType::Unknown => {
                     match fs::statat(&*place.dir, place.below(name), AtFlags::SYMLINK_NOFOLLOW) {
                         Ok(stat) => file_type(&stat),
-                        // It has gone meanwhile.
+                        // The entry is gone by now.
                         Err(_) => continue,
                     }
                 }
@@ -106,13 +106,12 @@ impl Beneath {
         Ok(entries)
     }
 
-    /// `true` if a path beneath this directory is a directory, over links that stay inside.
+    /// Returns `true` if the path is a directory. Follows links that stay inside.
     pub(crate) fn is_dir(&self, path: &Path) -> Result<bool, Denied> {
         Ok(self.walk(path, false)?.kind == Some(FileType::Directory))
     }
 
-    /// Writes a file beneath this directory, and makes the directories on its way. The file is
-    /// there whole, or as it was.
+    /// Writes a file beneath this directory atomically. Creates missing directories on its path.
     pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
         let place = self.walk(path, true)?;
         if let Some(kind) = place.kind {
@@ -126,13 +125,12 @@ impl Beneath {
         Ok(())
     }
 
-    /// Follows a path. With `make`, directories that are missing are made, and its end may be
-    /// missing.
+    /// Follows a path. With `make`, creates missing directories, and the end may be missing.
     fn walk(&self, path: &Path, make: bool) -> Result<Place, Denied> {
         let mut left = VecDeque::new();
         go_on(&mut left, path, &self.path)?;
-        // The directories that were gone through. To go up is to leave the last of them, whatever
-        // has become of it meanwhile.
+        // The directories that were traversed. `..` leaves the last of them, even if it was moved
+        // meanwhile.
         let mut inside: Vec<(Arc<OwnedFd>, OsString)> = Vec::new();
         let mut links = 0;
         while let Some(name) = left.pop_front() {
@@ -146,7 +144,7 @@ impl Beneath {
             let stat = match fs::statat(&*dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
                 Err(Errno::NOENT) if make && !left.is_empty() => {
                     match fs::mkdirat(&*dir, &name, Mode::from_raw_mode(0o777)) {
-                        // Another writer may have been first.
+                        // Another writer may have created it first.
                         Ok(()) | Err(Errno::EXIST) => {}
                         Err(error) => return Err(io::Error::from(error).into()),
                     }
@@ -193,7 +191,7 @@ impl Place {
     }
 }
 
-/// Puts the parts of a path before those that are left. An absolute one must begin at `root`.
+/// Prepends the parts of a path to `left`. An absolute path must begin with `root`.
 fn go_on(left: &mut VecDeque<OsString>, path: &Path, root: &Path) -> Result<(), Denied> {
     let path = if path.is_absolute() {
         path.strip_prefix(root).map_err(|_| Denied::Outside)?
@@ -210,7 +208,7 @@ fn go_on(left: &mut VecDeque<OsString>, path: &Path, root: &Path) -> Result<(), 
     Ok(())
 }
 
-/// Opens a file that a person named, wherever it is.
+/// Opens a file that a person named, anywhere in the file system.
 pub(crate) fn open_regular(path: &Path) -> Result<File, Denied> {
     regular(file_type(&fs::stat(path).map_err(io::Error::from)?))?;
     let flags = READ.difference(OFlags::NOFOLLOW);
@@ -234,7 +232,7 @@ fn regular(kind: FileType) -> Result<(), Denied> {
     }
 }
 
-/// A link where there was none when it was looked at: it may lead anywhere.
+/// Maps an error after the check of an entry. A new link there may lead anywhere.
 fn exchanged(error: Errno) -> Denied {
     match error {
         Errno::LOOP => Denied::Outside,
@@ -242,10 +240,10 @@ fn exchanged(error: Errno) -> Denied {
     }
 }
 
-/// A file that is not whole yet. Dropping it removes it.
+/// A file that is not complete yet. Dropping it removes the file.
 struct Temporary {
     dir: Arc<OwnedFd>,
-    /// Its name, until it has another one.
+    /// The temporary name, until the file is renamed.
     name: Option<String>,
 }
 
@@ -276,7 +274,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Some(aside) = &self.name {
-            // If it stays it has a name that no reader looks for.
+            // No reader looks for this name, so a failure here does no harm.
             let _ = fs::unlinkat(&*self.dir, aside, AtFlags::empty());
         }
     }

@@ -1,4 +1,4 @@
-//! What no single line of a file can tell: whether names exist where they are used.
+//! Checks across a whole file, such as the existence of the names that it uses.
 
 mod references;
 mod state;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use stepwright_core::OnReject;
 
-/// Checks a file and those within it. `model` is what its agents use without one of their own.
+/// Checks a file and the files within it. `model` is the default model of its agents.
 pub(crate) fn check(file: &File, model: Option<&str>, mistakes: &mut Diagnostics) {
     let model = file.model.as_ref().map(|model| model.text.as_str()).or(model);
     let mut all = Vec::new();
@@ -56,7 +56,7 @@ fn bodies(kind: &Kind) -> [&[Item]; 2] {
     }
 }
 
-/// What the innermost container that repeats its steps counts.
+/// The counter of the innermost container that repeats its steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Counts {
     #[default]
@@ -65,20 +65,20 @@ enum Counts {
     Turns,
 }
 
-/// What is known at a place in the tree of steps.
+/// The knowledge at a place in the tree of steps.
 #[derive(Clone, Debug, Default)]
 struct Place<'a> {
-    /// Steps that have run, or were passed over, when this runs.
+    /// The steps that have run, or were skipped, before this one.
     visible: Vec<&'a str>,
-    /// Steps that exist, but not for this one, and why.
+    /// The steps that exist but are not visible here, with the reasons.
     hidden: Vec<(&'a str, Hidden<'a>)>,
     item: bool,
     counts: Counts,
-    /// The steps of the innermost loop around this.
+    /// The steps of the innermost loop around this place.
     turn: Option<&'a [Item]>,
-    /// The form that was filled in for this, or for what is around it.
+    /// The form of this step, or of a container around it.
     form: Option<&'a Value>,
-    /// Whether somebody may have rejected what was given before.
+    /// `true` if a person may have rejected a previous output.
     feedback: bool,
 }
 
@@ -109,7 +109,7 @@ struct Checker<'a, 'm> {
     file: &'a File,
     model: Option<&'a str>,
     all: Vec<(&'a str, Span)>,
-    /// The names of those that are loops.
+    /// The names of the loops.
     loops: Vec<&'a str>,
     mistakes: &'m mut Diagnostics,
 }
@@ -130,7 +130,7 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    /// Checks a sequence; what it adds to what later steps can see.
+    /// Checks a sequence. Returns the place after it.
     fn items(&mut self, items: &'a [Item], place: &Place<'a>) -> Place<'a> {
         self.names(items.iter());
         let mut place = place.clone();
@@ -155,7 +155,7 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    /// Checks a step; the place after it.
+    /// Checks a step. Returns the place after it.
     fn item(&mut self, item: &'a Item, mut place: Place<'a>) -> Place<'a> {
         let outer = (place.form, place.feedback);
         place.form = item.form().or(place.form);
@@ -205,7 +205,7 @@ impl<'a> Checker<'a, '_> {
                 self.choices(choose, choices, after);
                 self.names(choices.iter());
                 for choice in choices {
-                    // Whichever was chosen before has run.
+                    // Any of the other choices may have run before.
                     let mut inside = inside.clone();
                     let others = choices.iter().filter(|other| !std::ptr::eq(*other, choice));
                     inside.visible.extend(others.map(|other| other.name.text.as_str()));
@@ -275,7 +275,7 @@ impl<'a> Checker<'a, '_> {
     }
 }
 
-/// Whether somebody may reject what it gives, and then it is done again.
+/// Returns `true` if a person may reject the output of a step, and it is then made again.
 fn may_be_rejected(item: &Item) -> bool {
     let Some(review) = &item.review else { return false };
     let again = matches!(review.on_reject, None | Some(OnReject::Retry));
@@ -288,7 +288,7 @@ fn may_be_rejected(item: &Item) -> bool {
     }
 }
 
-/// Every expression and template of a function.
+/// Returns all expressions and templates of a function.
 fn referring(function: &Function) -> Vec<Referring<'_>> {
     match function {
         Function::Template { text } => vec![text.into()],

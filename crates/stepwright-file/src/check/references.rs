@@ -1,4 +1,4 @@
-//! Whether what expressions and templates refer to is there.
+//! Checks the references of expressions and templates.
 
 use super::{Checker, Counts, Hidden, Place, bodies};
 use crate::diagnostic::Diagnostic;
@@ -13,7 +13,7 @@ impl<'a> Checker<'a, '_> {
         for reference in what.references {
             let span = what.written.place(reference.span);
             let at = |message: String| Diagnostic::new(&what.written.source, span, message);
-            // Steps can be shown beside the mistake only if both are in one file.
+            // A message can point at the step only if both are in one file.
             let here = Arc::ptr_eq(&what.written.source, &self.file.source);
             let mistake = match reference.root.as_str() {
                 "steps" => match reference.path.first() {
@@ -72,7 +72,7 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    /// `true` if there is such a loop, and what it is asked for.
+    /// Returns the mistake in a reference to a loop or to a field of its outcome.
     fn loop_outcome(
         &self,
         reference: &Reference,
@@ -110,7 +110,7 @@ impl<'a> Checker<'a, '_> {
             return None;
         }
         if self.mistakes.is_full() {
-            // It is only counted.
+            // Further mistakes are only counted, so this one needs no text.
             return Some(at(String::new()));
         }
         let hidden =
@@ -118,7 +118,7 @@ impl<'a> Checker<'a, '_> {
         let there = self.all.iter().find(|(other, _)| *other == name).map(|(_, span)| *span);
         let Some(there) = there else {
             let mistake = at(format!("there is no step `{name}`"));
-            // Those that ran last come first.
+            // Suggest the steps that ran last first.
             let near: Vec<&str> = place.visible.iter().rev().copied().collect();
             return Some(match closest(name, near.iter().copied()) {
                 Some(meant) => mistake.help(format!("did you mean `steps.{meant}`?")),
@@ -162,7 +162,7 @@ impl<'a> Checker<'a, '_> {
     }
 }
 
-/// `true` if there is such a step in the turn before.
+/// Returns the mistake in a reference to a step of the previous turn.
 fn last(
     reference: &Reference,
     place: &Place<'_>,
@@ -188,7 +188,8 @@ fn last(
     })
 }
 
-/// The steps of a turn that the next one can ask for: not those of a map, which run many times.
+/// Collects the steps of a turn that the next one can refer to. Steps inside a map run many times,
+/// so they are left out.
 fn turn_steps<'a>(items: &'a [Item], all: &mut Vec<&'a str>) {
     for item in items {
         all.push(&item.name.text);
@@ -200,8 +201,7 @@ fn turn_steps<'a>(items: &'a [Item], all: &mut Vec<&'a str>) {
     }
 }
 
-/// Whether a value of this schema has the property that is asked of it, if the schema says what
-/// there is.
+/// Returns the mistake in a reference to a property, if the schema lists all properties.
 fn property(
     reference: &Reference,
     schema: Option<&Value>,

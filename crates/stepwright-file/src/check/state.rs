@@ -1,18 +1,18 @@
-//! `true` if changes of the session state add up.
+//! Checks that changes of the session state add up.
 
 use super::Checker;
 use crate::diagnostic::Diagnostic;
 use crate::format::StateEntry;
 
 impl Checker<'_, '_> {
-    /// Refuses to set a key to what is made of its old value: of two runs, or two items of a map,
-    /// that do it at the same time, one would be lost.
+    /// Refuses to set a key to a value made from its old value. If two runs, or two items of a map,
+    /// do this at the same time, one change is lost.
     pub(super) fn sets(&mut self, values: &[StateEntry]) {
         for entry in values {
             let key = entry.key.text.as_str();
             for expr in entry.value.expressions() {
                 let reads = expr.expression.references().iter().find(|reference| {
-                    // The whole of the state has the key in it.
+                    // A reference to the whole state includes the key.
                     reference.root == "state"
                         && reference.path.first().is_none_or(|first| first == key)
                 });

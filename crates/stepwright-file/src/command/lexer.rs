@@ -1,43 +1,43 @@
-//! The state of the shell at each character of a command: which quotes are open, which word of
-//! which program is written.
+//! The state of the shell at each character of a command: the open quotes, and the current word of
+//! the current program.
 //!
-//! It follows POSIX, and bash where that differs: nobody knows which shell `sh` is. Where a command
-//! can be read in two ways, both are followed.
+//! It follows POSIX, and also bash where they differ, because `sh` can be either. If a command has
+//! two readings, both are followed.
 
 use super::programs::{DYNAMIC, Danger, danger, runs_input};
 use super::words::{Commands, Heredoc, Next, WORD_BYTES_MAX};
 use crate::source::Span;
 
-/// The depth to which quotes and substitutions may be nested.
+/// The maximum nesting depth of quotes and substitutions.
 const DEPTH_MAX: usize = 32;
 
-/// What is wrong with an expression where it stands.
+/// The mistake of an expression at its place in a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
-    /// Inside of this, in words: "double quotes".
+    /// The expression is inside this construct, such as "double quotes".
     Inside(&'static str),
-    /// Right behind this sign.
+    /// The expression directly follows this character.
     Behind(char),
     Danger(Danger),
-    /// The program of this name runs its input, which is made of it.
+    /// The program of this name runs its input as code, and the input contains the expression.
     Input(String),
     TooDeep,
 }
 
-/// What is wrong, and where.
+/// A mistake and its place.
 pub(super) type Finding = (Span, Wrong);
 
-/// One way to read a command up to some character.
+/// One reading of a command up to a character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
     frames: Vec<Frame>,
-    /// `true` if the next character is taken as it is.
+    /// `true` if the next character is literal.
     escaped: bool,
-    /// `true` if the last character was a `$` that means something.
+    /// `true` if the last character was an unescaped `$`.
     dollar: bool,
-    /// The name of a variable that is being written, and where it began.
+    /// The name of an incomplete variable, and its start.
     variable: Option<(String, usize)>,
-    /// Heredocs whose texts begin at the next line.
+    /// The heredocs whose texts begin on the next line.
     heredocs: Vec<Heredoc>,
 }
 
@@ -52,19 +52,19 @@ enum Frame {
     Comment,
     /// `${…}`
     Parameter,
-    /// `$((…))`, with the brackets that are open.
+    /// `$((…))`, with the number of open brackets.
     Arithmetic(usize),
-    /// `$[…]`, with the brackets that are open.
+    /// `$[…]`, with the number of open brackets.
     OldArithmetic(usize),
-    /// The text of a heredoc, with the line that is read.
+    /// The text of a heredoc, with the current line.
     Heredoc(Heredoc, String),
 }
 
-/// What the reader of a command finds, beside the state.
+/// The mistakes found in a command.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) list: Vec<Finding>,
-    /// A program that runs the input of the whole command.
+    /// The program that runs the input of the whole command as code.
     pub(super) runs_input: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl State {
         }
     }
 
-    /// An expression stands here.
+    /// Handles an expression at this place.
     pub(super) fn expression(&mut self, span: Span, tainted: &[String], found: &mut Findings) {
         self.end_variable(tainted, found);
         let inside = self.frames.iter().rev().find_map(|frame| match frame {
@@ -112,7 +112,7 @@ impl State {
         });
         let danger = self.danger();
         let wrong = match inside {
-            // Without its quotes it would be code all the same.
+            // Without the quotes it would still be code.
             Some("single quotes" | "double quotes") if matches!(danger, Some(Danger::Code(_))) => {
                 danger.map(Wrong::Danger)
             }
@@ -127,7 +127,7 @@ impl State {
         (self.escaped, self.dollar) = (false, false);
         self.put(span);
         if let Some(Frame::Commands(commands)) = self.frames.last_mut() {
-            // The value brings its own quotes.
+            // The value gets its own quotes.
             commands.is_quoted = true;
         }
         if let Some(Frame::Heredoc(_, line)) = self.frames.last_mut() {
@@ -135,8 +135,9 @@ impl State {
         }
     }
 
-    /// What the shell puts here comes from an expression, by way of a variable or of the output of
-    /// a command. Its text is not read as a part of the command, but may be run as code.
+    /// Handles a value that the shell inserts here from an expression, through a variable or the
+    /// output of a command. The shell does not parse its text as a part of the command, but a
+    /// program may run it as code.
     fn taint(&mut self, span: Span, found: &mut Findings) {
         if let Some(Frame::Heredoc(heredoc, _)) = self.frames.last() {
             if let Some(name) = &heredoc.runner {
@@ -165,7 +166,7 @@ impl State {
         }
     }
 
-    /// Notes that something of an expression is here.
+    /// Records that a part of an expression is here.
     fn put(&mut self, span: Span) {
         let Some(commands) = self.commands_mut() else { return };
         commands.is_fresh = false;
@@ -199,7 +200,7 @@ impl State {
         self.frames.push(frame);
     }
 
-    /// Reads a character, and gives the second way to read it if there is one.
+    /// Reads a character. Returns a second reading of it, if there is one.
     pub(super) fn character(
         &mut self,
         at: usize,
@@ -225,7 +226,7 @@ impl State {
         }
         if std::mem::take(&mut self.dollar) {
             match c {
-                // The end of a heredoc is looked for line by line, whatever is in it.
+                // The end of a heredoc is found line by line, so brackets in it open nothing.
                 '(' if matches!(self.frames.last(), Some(Frame::Heredoc(..))) => {}
                 '{' if matches!(self.frames.last(), Some(Frame::Heredoc(..))) => {
                     self.variable = Some((String::new(), at));
@@ -245,14 +246,15 @@ impl State {
                     return None;
                 }
                 '\'' if matches!(self.frames.last(), Some(Frame::Commands(_))) => {
-                    // To bash it is a quote with escapes, to others a dollar and a quote.
+                    // In bash this opens a quote with escapes, in other shells a literal dollar and
+                    // a quote.
                     let mut other = self.clone();
                     other.enter(Frame::Single, at, found);
                     self.enter(Frame::AnsiC, at, found);
                     return Some(other);
                 }
                 '[' if !matches!(self.frames.last(), Some(Frame::Heredoc(..))) => {
-                    // To bash it computes, to others it is text.
+                    // In bash this is arithmetic, in other shells text.
                     let mut other = self.clone();
                     other.keep(c);
                     self.enter(Frame::OldArithmetic(1), at, found);
@@ -279,7 +281,8 @@ impl State {
             Some(Frame::Heredoc(heredoc, line)) => {
                 if c == '\n' {
                     if std::mem::take(&mut self.escaped) && !heredoc.is_quoted {
-                        // To some shells the next line is a part of this one, and not the end.
+                        // In some shells the next line continues this one, and so cannot be the
+                        // end.
                         let mut other = self.clone();
                         other.character(at, c, tainted, found);
                         if let Some(Frame::Heredoc(_, line)) = self.frames.last_mut() {
@@ -302,7 +305,7 @@ impl State {
                     if line.len() < WORD_BYTES_MAX {
                         line.push(c);
                     }
-                    // Its variables are those of the shell, if its end is not quoted.
+                    // The shell expands variables in a heredoc unless its end marker is quoted.
                     self.dollar = c == '$' && !self.escaped;
                     self.escaped = c == '\\' && !self.escaped;
                 }
@@ -339,7 +342,7 @@ impl State {
                 }
                 '"' => self.enter(Frame::Double, at, found),
                 '\'' => {
-                    // Inside of double quotes, shells and operators differ.
+                    // Inside double quotes, shells and operators differ.
                     let in_double = self.frames.contains(&Frame::Double);
                     let other = in_double.then(|| self.clone());
                     self.enter(Frame::Single, at, found);
@@ -378,7 +381,7 @@ impl State {
         None
     }
 
-    /// The whole has been read.
+    /// Handles the end of the command.
     pub(super) fn end(&mut self, tainted: &[String], found: &mut Findings) {
         self.end_variable(tainted, found);
         while let Some(frame) = self.frames.last_mut() {
@@ -397,7 +400,7 @@ impl State {
         let Some(Frame::Commands(commands)) = self.frames.last_mut() else { return None };
         let was_fresh = std::mem::take(&mut commands.is_fresh);
         if std::mem::take(&mut self.escaped) {
-            // An escaped end of a line is nothing.
+            // An escaped line break disappears.
             if c != '\n' {
                 commands.is_quoted = true;
                 commands.operator = None;
@@ -427,7 +430,7 @@ impl State {
             '&' if operator == Some('|') => {}
             '>' | '|' if operator == Some('>') => {}
             '<' if operator == Some('<') => {
-                // `<<<` is a text of its own.
+                // `<<<` takes a word as the input.
                 commands.next = match commands.next {
                     Next::Heredoc(_) => Next::Input,
                     _ => Next::Heredoc(false),
@@ -439,7 +442,7 @@ impl State {
             }
             '>' if operator == Some('<') => commands.next = Next::Target,
             '(' if matches!(operator, Some('<' | '>')) => {
-                // `<(…)` is the name of a file.
+                // `<(…)` is replaced by the name of a file.
                 commands.next = Next::Word;
                 commands.begin_word();
                 let inner = Commands { in_brackets: true, is_fresh: true, ..Commands::default() };
@@ -471,7 +474,7 @@ impl State {
                 commands.operator = Some(c);
             }
             '(' if was_fresh && commands.in_brackets => {
-                // `$((`: what was entered is no command.
+                // `$((` begins arithmetic, not a command.
                 self.frames.pop();
                 self.enter(Frame::Arithmetic(2), at, found);
             }
@@ -501,7 +504,7 @@ impl State {
         None
     }
 
-    /// A bracket is closed: of a substitution or a group, or it is the end of a pattern of `case`.
+    /// Handles a closing bracket: of a substitution, of a group, or of a pattern of `case`.
     fn close(&mut self, found: &mut Findings) {
         let Some(Frame::Commands(commands)) = self.frames.last() else { return };
         if !commands.in_brackets || commands.cases > 0 {
@@ -510,14 +513,14 @@ impl State {
         let (dynamic, is_group) = (commands.dynamic, commands.is_group);
         self.frames.pop();
         match dynamic {
-            // A group, or the brackets of a function: a command may follow.
+            // After a group, or the brackets of a function, a command may follow.
             dynamic if is_group => {
                 if let Some(Frame::Commands(commands)) = self.frames.last_mut() {
                     commands.words.clear();
                     commands.dynamic = dynamic.or(commands.dynamic);
                 }
             }
-            // What it writes is made of an expression.
+            // The output of the substitution contains an expression.
             Some(span) => self.taint(span, found),
             None => self.keep(DYNAMIC),
         }
@@ -553,7 +556,7 @@ impl State {
         }
     }
 
-    /// A character of the word that is read, in whatever quotes.
+    /// Adds a character to the current word, in any quotes.
     fn keep(&mut self, c: char) {
         if !matches!(self.frames.last(), Some(Frame::Heredoc(..)))
             && let Some(commands) = self.commands_mut()

@@ -1,7 +1,7 @@
-//! `true` if the values in a command stay values, and never become a part of it.
+//! Checks that the values in a command stay values, and never become code.
 //!
-//! A value becomes one word in quotes, which is right where a word stands, and nowhere else: inside
-//! of other quotes, the added ones end these, and another interpreter does not know them.
+//! A value is inserted as one quoted word. This is safe only where a word stands: inside other
+//! quotes the added quotes end these, and other interpreters do not know shell quotes.
 
 mod lexer;
 mod pieces;
@@ -14,19 +14,19 @@ use lexer::{Findings, State, Wrong};
 use pieces::{Odd, Piece};
 use programs::Danger;
 
-/// In how many ways a command with control blocks is read.
+/// The maximum number of readings of a command with control blocks.
 const WAYS_MAX: usize = 64;
 
-/// The number of characters that are read at most, in all of these ways.
+/// The maximum number of characters that are read, in all readings together.
 const CHARACTERS_MAX: usize = 4_000_000;
 
-/// The length of an expression that is repeated in a message about it, in characters.
+/// The maximum length of an expression in a message about it, in characters.
 const SHOWN_MAX: usize = 40;
 
-/// Checks the line of a shell. `tainted` are the variables and arguments that are made of
-/// expressions, `input` the place of the first expression in what the command reads.
+/// Checks a shell command. `tainted` are the variables and arguments that contain expressions.
+/// `has_input` is `true` if the input of the command contains expressions.
 ///
-/// Gives what is wrong with the line, and what with its input.
+/// Returns the mistakes in the command, and the mistake of its input.
 pub(crate) fn check_line(
     text: &str,
     tainted: &[String],
@@ -59,7 +59,7 @@ pub(crate) fn check_line(
     (mistakes, input)
 }
 
-/// Checks the words of a program that runs without a shell: what is wrong, and with which of them.
+/// Checks the words of a program that runs without a shell. Returns mistakes with word numbers.
 pub(crate) fn check_argv(words: &[&str], has_input: bool) -> Vec<(usize, Mistake)> {
     let mut mistakes = Vec::new();
     let mut before: Vec<String> = Vec::new();
@@ -98,7 +98,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The states after these pieces, from each of the states before them.
+    /// Returns the states after these pieces, for each of the states before them.
     fn read(&mut self, pieces: &[Piece], mut states: Vec<State>) -> Option<Vec<State>> {
         for piece in pieces {
             match piece {
@@ -109,7 +109,7 @@ impl Reader<'_> {
                     }
                 }
                 Piece::OneOf(branches) => {
-                    // None of them is done as well.
+                    // It is also possible that no branch is taken.
                     let mut after = states.clone();
                     for branch in branches {
                         after.extend(self.read(branch, states.clone())?);
@@ -117,7 +117,7 @@ impl Reader<'_> {
                     states = after;
                 }
                 Piece::Repeated(body) => {
-                    // What the second turn adds, others add again.
+                    // Two turns are enough, because further turns add nothing new.
                     let once = self.read(body, states.clone())?;
                     let twice = self.read(body, once.clone())?;
                     states.extend(once);
@@ -157,7 +157,7 @@ impl Reader<'_> {
     }
 }
 
-/// The safe form, where nothing more fitting is known.
+/// The default hint at a safe form.
 const SAFE: &str = "pass values with `args:` and write `\"$1\"`, or with `env:` and write \
                     `\"$NAME\"`; `argv:` runs a program without a shell";
 

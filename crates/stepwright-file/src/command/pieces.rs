@@ -1,24 +1,24 @@
-//! The pieces of a template: its text, its expressions, and what is repeated or left out.
+//! The pieces of a template: text, expressions, and repeated or optional parts.
 
 use crate::source::Span;
 
-/// The depth to which control blocks of a command may be nested.
+/// The maximum nesting depth of control blocks in a command.
 const DEPTH_MAX: usize = 8;
 
 /// A piece of a template.
 #[derive(Debug)]
 pub(super) enum Piece {
-    /// Text as it is written, without the space that a tag beside it takes away.
+    /// Text without the white space that adjacent tags remove.
     Text(Span),
     /// `{{ … }}`
     Expression(Span),
-    /// One of several, or none of them.
+    /// One of these branches, or none.
     OneOf(Vec<Vec<Self>>),
-    /// Any number of times.
+    /// A part that is repeated any number of times.
     Repeated(Vec<Self>),
 }
 
-/// A tag that a command cannot have, and why.
+/// A tag that is not allowed in a command, with the reason.
 #[derive(Debug)]
 pub(super) struct Odd {
     pub(super) span: Span,
@@ -29,11 +29,11 @@ pub(super) struct Odd {
 enum Token<'a> {
     Text(Span),
     Expression(Span),
-    /// A control tag and its words.
+    /// A control tag with its words.
     Tag(Span, &'a str),
 }
 
-/// The pieces of a template that is known to be valid.
+/// Returns the pieces of a valid template.
 pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Odd> {
     let tokens = tokens(text);
     let mut parser = Parser { tokens: &tokens, at: 0 };
@@ -105,7 +105,7 @@ impl<'a> Parser<'_, 'a> {
                         pieces.push(Piece::OneOf(vec![otherwise]));
                     }
                 }
-                // With a value in the tag itself; otherwise it takes a piece of the command away.
+                // A `set` block without `=` would remove a piece of the command.
                 "set" if tag.contains('=') => {}
                 "with" | "endwith" => {}
                 word => return Err(odd(span, word)),
@@ -123,7 +123,7 @@ fn first_word(tag: &str) -> &str {
 fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut at = 0;
-    // Whether the last tag takes away the space that follows.
+    // `true` if the last tag removes the white space after it.
     let mut trims = false;
     while at < text.len() {
         let rest = &text[at..];
@@ -180,8 +180,8 @@ fn push_text(tokens: &mut Vec<Token<'_>>, text: &str, span: Span, start: bool, e
     }
 }
 
-/// What stands before `{% endraw %}`, where that ends, and whether it takes space away before and
-/// after it.
+/// Returns the text before `{% endraw %}`, the end of that tag, and whether the tag removes the
+/// white space before and after it.
 fn raw(text: &str, from: usize) -> (Span, usize, bool, bool) {
     let mut at = from;
     while let Some(open) = text[at..].find("{%").map(|open| at + open) {
@@ -202,7 +202,7 @@ fn raw(text: &str, from: usize) -> (Span, usize, bool, bool) {
     (Span::new(from, text.len() - from), text.len(), false, false)
 }
 
-/// Where a tag is closed: not within a string or brackets.
+/// Returns the end of a tag, ignoring strings and brackets.
 fn tag_end(text: &str, from: usize, close: &str) -> usize {
     let mut brackets = 0_usize;
     let mut quote = None;

@@ -1,23 +1,23 @@
-//! Programs that run what they are told as an argument: which of their arguments are code.
+//! Programs that run code from their arguments, with the arguments that are code.
 
 use crate::functions::is_run;
 
-/// Stands in a word for an expression, or for what the shell puts in its place.
+/// Stands for an expression in a word, or for the text that the shell inserts there.
 pub(super) const DYNAMIC: char = '\u{e000}';
 
-/// What an expression at some place of a command would be.
+/// The danger of an expression at a place in a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Danger {
-    /// The name of the program, or a part of it.
+    /// The expression is the name of a program, or a part of it.
     Program,
-    /// Code for the program of this name.
+    /// The expression is code for the program of this name.
     Code(String),
-    /// A variable of this name, which programs run.
+    /// The expression is the value of this variable, which programs run as code.
     Variable(String),
 }
 
-/// A program that runs other programs: its options that take an argument, and how many arguments
-/// stand before the program.
+/// A program that runs another program: its names, its options that take an argument, and the
+/// number of its arguments before the other program.
 struct Wrapper(&'static [&'static str], &'static [&'static str], usize);
 
 const WRAPPERS: [Wrapper; 17] = [
@@ -64,19 +64,19 @@ const WRAPPERS: [Wrapper; 17] = [
     Wrapper(&["xvfb-run", "dbus-run-session", "firejail", "proxychains", "entr"], &[], 0),
 ];
 
-/// A program that reads code.
+/// A program that runs code.
 #[expect(clippy::struct_excessive_bools, reason = "a row of a table")]
 struct Interpreter {
     names: &'static [&'static str],
-    /// Options whose argument is code.
+    /// The options whose argument is code.
     code: &'static [&'static str],
-    /// Options that take another argument, and how many.
+    /// The options that take other arguments, with the number of these.
     other: &'static [(&'static str, usize)],
-    /// `true` if its first argument is code, or the file with it.
+    /// `true` if its first argument is code, or a file with code.
     first: bool,
-    /// `true` if it runs its input if it is given no code.
+    /// `true` if it runs its input unless it is given code.
     input: bool,
-    /// `true` if letters are options of their own: `-ec` is `-e -c`.
+    /// `true` if single-letter options can be combined: `-ec` is `-e -c`.
     letters: bool,
     /// `true` if options may follow its first argument, which is the name of a user.
     names_user: bool,
@@ -254,7 +254,7 @@ const INTERPRETERS: [Interpreter; 10] = [
     },
 ];
 
-/// Programs and builtins all of whose arguments are run, or may be.
+/// The programs and builtins that may run any of their arguments as code.
 const ALL: [&str; 39] = [
     "eval",
     "source",
@@ -297,10 +297,10 @@ const ALL: [&str; 39] = [
     "wsl",
 ];
 
-/// Of those, the ones that run their input.
+/// Those of [`ALL`] that run their input.
 const ALL_WITH_INPUT: [&str; 6] = ["ssh", "rsh", "at", "batch", "crontab", "parallel"];
 
-/// Options of other programs whose argument is run.
+/// Options of other programs whose argument is run as code.
 const CODE_OPTIONS: [&str; 19] = [
     "--exec",
     "--eval",
@@ -323,15 +323,15 @@ const CODE_OPTIONS: [&str; 19] = [
     "--config-env",
 ];
 
-/// What an expression would be that stands in a command after `words`, behind what there is of its
-/// own word.
+/// Returns the danger of an expression in a command after `words`, behind the `prefix` of its own
+/// word.
 pub(super) fn danger(words: &[String], prefix: &str) -> Option<Danger> {
     let Some((first, rest)) = words.split_first() else { return of_program(prefix) };
     if is_assignment(first) {
         return danger(rest, prefix);
     }
     if first.contains(DYNAMIC) {
-        // A variable of the shell names the program, which may be any.
+        // A shell variable names the program, so it can be any program.
         let is_code = rest.last().is_some_and(|option| matches!(option.as_str(), "-c" | "-e"));
         return is_code.then(|| Danger::Code("the program".into()));
     }
@@ -360,7 +360,7 @@ pub(super) fn danger(words: &[String], prefix: &str) -> Option<Danger> {
     if variable_test || is_code {
         return Some(Danger::Code(name.to_owned()));
     }
-    // Of programs that nobody knows: an interpreter with code among their arguments.
+    // For unknown programs, look for an interpreter with code among the arguments.
     for (at, word) in rest.iter().enumerate() {
         let Some(found) = interpreter(base(word)) else { continue };
         let after = &rest[at + 1..];
@@ -372,7 +372,7 @@ pub(super) fn danger(words: &[String], prefix: &str) -> Option<Danger> {
     None
 }
 
-/// `true` if a command runs what it reads as its input.
+/// Returns the name of the program that runs the input of a command as code, if there is one.
 pub(super) fn runs_input(words: &[String]) -> Option<String> {
     let (first, rest) = words.split_first()?;
     if is_assignment(first) {
@@ -382,7 +382,7 @@ pub(super) fn runs_input(words: &[String]) -> Option<String> {
     if let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.0.contains(&name)) {
         let run = rest.get(wrapper.skipped(rest).0..).unwrap_or_default();
         let program = run.first().map(|word| base(word)).unwrap_or_default();
-        // What `xargs` reads becomes arguments, or a part of them.
+        // The input of `xargs` becomes arguments or parts of them.
         if matches!(name, "xargs" | "gxargs")
             && let Some(interpreter) = interpreter(program)
             && interpreter.runs_argument(&run[1..])
@@ -411,7 +411,7 @@ fn of_wrapper(wrapper: &Wrapper, name: &str, rest: &[String], prefix: &str) -> O
     if rest.iter().any(|word| is_split(word)) || is_split(prefix) || prefix.starts_with("-S") {
         return Some(Danger::Code(name.to_owned()));
     }
-    // It only says where a program is.
+    // `command -v` only looks up a program.
     if name == "command" && rest.first().is_some_and(|word| word == "-v" || word == "-V") {
         return None;
     }
@@ -424,7 +424,8 @@ fn of_wrapper(wrapper: &Wrapper, name: &str, rest: &[String], prefix: &str) -> O
 }
 
 impl Wrapper {
-    /// How many words stand before the program, and whether the next one would not be it either.
+    /// Returns the number of words before the program, and whether the next word would be an
+    /// argument before it.
     fn skipped(&self, words: &[String]) -> (usize, bool) {
         let mut at = 0;
         while let Some(word) = words.get(at) {
@@ -447,7 +448,7 @@ impl Wrapper {
     }
 }
 
-/// Builtins that are safe in one form.
+/// Handles builtins that are safe in one form.
 fn of_builtin(name: &str, rest: &[String], prefix: &str) -> Option<Danger> {
     match name {
         "export" | "readonly" | "local" if !rest.iter().any(|word| word.starts_with('-')) => {
@@ -463,7 +464,7 @@ fn of_builtin(name: &str, rest: &[String], prefix: &str) -> Option<Danger> {
 }
 
 fn interpreter(name: &str) -> Option<&'static Interpreter> {
-    // `python3.12` and `ruby-3.3` are still what they are.
+    // Versions belong to the name, as in `python3.12` and `ruby-3.3`.
     let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
     let known = |name: &str| INTERPRETERS.iter().find(|known| known.names.contains(&name));
     known(name).or_else(|| known(plain))
@@ -474,7 +475,7 @@ impl Interpreter {
         self.code.contains(&option) || self.letters && self.is_letters(option)
     }
 
-    /// `true` if it is several options in one word, the last of which takes code: `-lc`.
+    /// Returns `true` for combined options of which the last takes code, such as `-lc`.
     fn is_letters(&self, option: &str) -> bool {
         let Some(letters) = option.strip_prefix('-') else { return false };
         let last = letters.chars().last().unwrap_or_default();
@@ -487,7 +488,7 @@ impl Interpreter {
         self.other.iter().find(|(name, _)| *name == option).map(|(_, count)| *count)
     }
 
-    /// `true` if a word after `words` would be code.
+    /// Returns `true` if a word after `words` would be code.
     fn takes(&self, words: &[String], prefix: &str) -> bool {
         let (mut at, mut has_code) = (0, false);
         while let Some(word) = words.get(at) {
@@ -513,7 +514,7 @@ impl Interpreter {
             } else if self.names_user {
                 at += 1;
             } else {
-                // Its code, or the file with it; what follows are arguments.
+                // This is the code or the file with it, and its arguments follow.
                 return false;
             }
         }
@@ -523,11 +524,11 @@ impl Interpreter {
         if self.other.iter().any(|(option, _)| is_attached(option, prefix)) {
             return false;
         }
-        // An option that is put together may be any.
+        // An option that begins with text and ends with an expression can be any option.
         prefix.starts_with('-') || self.first && !has_code
     }
 
-    /// `true` if a word that is put behind these, or in the place of `{}`, is code.
+    /// Returns `true` if an argument after these words, or in place of `{}`, is code.
     fn runs_argument(&self, words: &[String]) -> bool {
         let place = |at: usize| words[at].contains("{}") && self.takes(&words[..at], "");
         self.takes(words, "") || (0..words.len()).any(place)
@@ -551,13 +552,13 @@ impl Interpreter {
                 at += 1;
             }
         }
-        // The first argument of a client of a database is the database.
+        // The first argument of a database client is the database.
         let named = if self.names.contains(&"psql") { 2 } else { 1 };
         !has_code && names < named
     }
 }
 
-/// `true` if a word is an option with its argument: `-e…` or `--eval=…`.
+/// Returns `true` if a word is an option with its argument: `-e…` or `--eval=…`.
 fn is_attached(option: &str, word: &str) -> bool {
     let Some(rest) = word.strip_prefix(option) else { return false };
     if option.starts_with("--") {
@@ -571,7 +572,7 @@ fn is_find_exec(word: &str) -> bool {
     matches!(word, "-exec" | "-execdir" | "-ok" | "-okdir" | "-x" | "-X")
 }
 
-/// The variable that the beginning of a word assigns to.
+/// Returns the variable that the beginning of a word assigns to.
 fn assigned(prefix: &str) -> Option<&str> {
     let (name, _) = prefix.split_once('=')?;
     let name = name.strip_suffix('+').unwrap_or(name);
@@ -582,7 +583,7 @@ fn is_assignment(word: &str) -> bool {
     assigned(word).is_some()
 }
 
-/// The name of a program without its folder.
+/// Returns the name of a program without its folder.
 fn base(word: &str) -> &str {
     let name = word.rsplit(['/', '\\']).next().unwrap_or(word);
     if word == "." { word } else { name.strip_suffix(".exe").unwrap_or(name) }

@@ -1,4 +1,4 @@
-//! Tests of the reading of commands.
+//! Tests of the checks of commands.
 
 use super::*;
 
@@ -103,7 +103,7 @@ fn no_value_stands_inside_of_quotes_or_code() {
         ("cat <<A <<B\nA\n{{ x }}\nB", "a heredoc"),
         ("cat <<EOF\nEOFF\n EOF\n{{ x }}\nEOF", "a heredoc"),
         ("echo $(cat <<EOF\n{{ x }}\nEOF\n)", "a heredoc"),
-        // The backslash joins the end to the line before it.
+        // The backslash joins the end marker to the line before it.
         ("cat <<EOF\na\\\nEOF\necho {{ x }}\nEOF", "a heredoc"),
         ("echo $[{{ x }}]", "`$[…]`"),
         ("echo \"${A:-'\"'}\" {{ x }}", "`${…}`"),

@@ -1,10 +1,10 @@
-//! The words of a command, one after the other.
+//! The words of a command.
 
 use super::lexer::{Findings, Wrong};
 use super::programs::runs_input;
 use crate::source::Span;
 
-/// The number of words of one command, and of characters of a word, that are remembered.
+/// The maximum number of words of a command that are kept.
 const WORDS_MAX: usize = 256;
 pub(super) const WORD_BYTES_MAX: usize = 512;
 
@@ -13,50 +13,50 @@ pub(super) struct Heredoc {
     pub(super) end: String,
     pub(super) is_quoted: bool,
     pub(super) strips_tabs: bool,
-    /// The program that runs its text.
+    /// The program that runs the text as code.
     pub(super) runner: Option<String>,
 }
 
-/// Commands, one after the other: the whole, or in brackets.
+/// A sequence of commands: the whole text, or the text in brackets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that was read")]
 pub(super) struct Commands {
     pub(super) in_brackets: bool,
-    /// `true` if the brackets stand for themselves, and for no word.
+    /// `true` if the brackets are a group, not a substitution in a word.
     pub(super) is_group: bool,
     /// `true` if nothing has been read yet.
     pub(super) is_fresh: bool,
-    /// The words of the command that is read.
+    /// The words of the current command.
     pub(super) words: Vec<String>,
     pub(super) word: Option<String>,
     pub(super) is_quoted: bool,
-    /// The operator before this character, if that is one that may go on.
+    /// The operator before this character, if it can have more characters.
     pub(super) operator: Option<char>,
     pub(super) next: Next,
-    /// Inside of `[[ … ]]`.
+    /// `true` inside `[[ … ]]`.
     pub(super) in_test: bool,
-    /// The number of open `case`s, whose patterns end with a bracket.
+    /// The number of open `case`s, in which a closing bracket ends a pattern.
     pub(super) cases: usize,
-    /// The last expression that was met.
+    /// The last expression.
     pub(super) dynamic: Option<Span>,
-    /// The expression of which the input of this command is made.
+    /// The expression in the input of this command.
     pub(super) input: Option<Span>,
-    /// `true` if this command has an input of its own, and not that of the whole.
+    /// `true` if this command does not read the input of the whole.
     pub(super) has_own_input: bool,
-    /// `true` if a `|` was read, and nothing after it.
+    /// `true` directly after a `|`.
     pub(super) after_pipe: bool,
 }
 
-/// What the next word of a command is.
+/// The role of the next word of a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Next {
     #[default]
     Word,
     /// The file of a redirection.
     Target,
-    /// The input of the command: `<` and `<<<`.
+    /// The input of the command, after `<` or `<<<`.
     Input,
-    /// The end of a heredoc, with or without tabs before it.
+    /// The end marker of a heredoc. `true` if tabs before it are ignored.
     Heredoc(bool),
 }
 
@@ -72,7 +72,7 @@ impl Commands {
         }
     }
 
-    /// The word is whole. Gives the heredoc that it announces.
+    /// Ends the current word. Returns the heredoc that it introduces, if it does.
     pub(super) fn end_word(&mut self) -> Option<Heredoc> {
         let word = self.word.take()?;
         let is_quoted = std::mem::take(&mut self.is_quoted);
@@ -85,7 +85,7 @@ impl Commands {
         }
         if self.words.is_empty() && !is_quoted {
             match word.as_str() {
-                // What follows is a command.
+                // A command follows these words.
                 "if" | "then" | "else" | "elif" | "do" | "while" | "until" | "!" | "{" | "}"
                 | "fi" | "done" => return None,
                 "esac" => {
@@ -120,7 +120,7 @@ impl Commands {
 
     pub(super) fn end_command(&mut self, found: &mut Findings) {
         if self.after_pipe && self.words.is_empty() {
-            // The command stands on the next line.
+            // The command follows on the next line.
             return;
         }
         if let Some(name) = runs_input(&self.words) {

@@ -1,4 +1,4 @@
-//! Our evaluator beside CEL's own interpreter: the same expressions give the same values.
+//! Compares this evaluator with CEL's own interpreter: equal expressions must have equal values.
 
 use super::names::{GLOBAL, METHODS, QUALIFIED};
 use super::*;
@@ -52,12 +52,12 @@ fn to_json(value: &Cel) -> Option<Value> {
     })
 }
 
-/// What CEL's own interpreter gives, and what ours gives.
+/// Returns the results of CEL's own interpreter and of this one.
 fn both(text: &str, input: &Value) -> Option<(Result<Value, String>, Result<Value, String>)> {
     let program = ENV.compile(text).ok()?;
     let mut context = Context::with_env(ENV.clone());
     context.add_variable_from_value("input", from_json(input));
-    // What no check has found unknown is nothing here.
+    // Both evaluators see a variable that only the check would reject.
     for name in ["x", "a"] {
         context.add_variable_from_value(name, Cel::Null);
     }
@@ -73,8 +73,8 @@ fn both(text: &str, input: &Value) -> Option<(Result<Value, String>, Result<Valu
     Some((theirs, ours))
 }
 
-/// Where theirs is a value, ours is the same; where theirs fails, ours fails too, unless numbers of
-/// two kinds are mixed, which is what ours does better.
+/// Asserts that both results are equal, or that both fail. Only this evaluator can mix kinds of
+/// numbers, so CEL's may fail alone for that.
 fn assert_same(text: &str, input: &Value) -> bool {
     let Some((theirs, ours)) = both(text, input) else { return false };
     match (&theirs, &ours) {
@@ -127,19 +127,19 @@ fn every_function_that_is_listed_exists() {
 fn the_corpus_gives_what_cel_gives() {
     let scope = scope();
     let mut good = 0;
-    // CEL's own interpreter never comes to the end of some.
+    // CEL's own interpreter does not finish some of them in time.
     for text in crate::corpus::texts("cel").into_iter().filter(|text| !text.contains("100000")) {
         good += usize::from(assert_same(text.trim(), &scope));
     }
     assert!(good > 60, "only {good} expressions of the corpus have a value");
 }
 
-/// A small generator of numbers, the same on each run.
+/// A small deterministic generator of random numbers.
 struct Chance(u64);
 
 impl Chance {
     fn below(&mut self, most: usize) -> usize {
-        // Steele and Vigna's SplitMix64.
+        // This is SplitMix64 by Steele and Vigna.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -338,6 +338,6 @@ fn generated_expressions_give_what_cel_gives() {
             good += usize::from(assert_same(&text, &scope));
         }
     }
-    // Most of them fail, which is compared too; enough have a value.
+    // Most of them fail, which is compared too. But enough of them must have a value.
     assert!(good > 800, "only {good} of {tried} have a value");
 }

@@ -1,7 +1,8 @@
 //! Evaluates the syntax tree of an expression.
 //!
-//! CEL's own interpreter knows no limits: it cannot be stopped, and builds what it is told to. So
-//! the tree that its parser makes is walked here, with a budget, and means the same.
+//! CEL's own interpreter has no limits: it cannot be stopped, and its memory use is unbounded. So
+//! this module evaluates the tree of CEL's parser itself, within a budget and with the same
+//! results.
 
 use super::failure::{Evaluated, Failure, fails, type_word, unsupported};
 use super::functions;
@@ -19,9 +20,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) struct Evaluator<'a, 'b> {
-    /// The words of the run, and their values.
+    /// The top-level names and their values.
     roots: &'b [(&'a str, Val<'a>)],
-    /// The variables of comprehensions, the innermost last.
+    /// The variables of comprehensions, innermost last.
     bound: Vec<(&'a str, Val<'a>)>,
     budget: &'b Budget<'b>,
     regexes: functions::Regexes,
@@ -43,7 +44,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             Expr::List(list) => self.list(list),
             Expr::Map(map) => self.map(map),
             Expr::Comprehension(comprehension) => {
-                // What a failure leaves bound must not be seen by what passes over it.
+                // Unbind variables after a failure too, because the outer expression may ignore it.
                 let outside = self.bound.len();
                 let result = self.comprehension(comprehension);
                 self.bound.truncate(outside);
@@ -107,7 +108,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             let Some(value) = value else { continue };
             let text = if let Key::Text(text) = &key { text.len() } else { 0 };
             self.budget.build(MEMBER_BYTES + text)?;
-            // A number is the same key however it is written.
+            // Equal numbers of different types are the same key.
             let is_there = match &key {
                 Key::Int(number) => {
                     members.contains_key(&key)
@@ -182,7 +183,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
         }
     }
 
-    /// `a[b]`, `a[?b]` and `a.?b`. Of an optional value, everything is optional.
+    /// Evaluates `a[b]`, `a[?b]` and `a.?b`. On an optional value, all results are optional.
     fn at(operator: &str, of: &Val<'a>, at: &Val<'a>) -> Evaluated<'a> {
         let (of, optional) = match of {
             Val::Optional(None) => return Ok(Val::Optional(None)),
@@ -210,8 +211,8 @@ impl<'a, 'b> Evaluator<'a, 'b> {
         }
     }
 
-    /// `||`, which `decides` with true, and `&&`, which decides with false. A side that fails does
-    /// not matter where the other one decides.
+    /// Evaluates `||`, which `true` decides, and `&&`, which `false` decides. If one side decides,
+    /// a failure of the other is ignored.
     fn logical(&mut self, left: &'a IdedExpr, right: &'a IdedExpr, decides: bool) -> Evaluated<'a> {
         let left = match self.eval(left) {
             Ok(Val::Bool(left)) if left == decides => return Ok(Val::Bool(decides)),
@@ -232,7 +233,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
         exprs.iter().map(|expr| self.eval(expr)).collect()
     }
 
-    /// `x.f(y)`, and `math.f(y)`.
+    /// Calls `x.f(y)` or `math.f(y)`.
     fn call_on(&mut self, call: &'a CallExpr) -> Evaluated<'a> {
         let mut args = self.all(&call.args)?;
         let Some(target) = &call.target else { return fails("nothing is called") };
@@ -264,10 +265,10 @@ impl<'a, 'b> Evaluator<'a, 'b> {
         let item_at = self.bound.len();
         self.bound.push((&of.iter_var, Val::Null));
         let decides = decides(of);
-        // A failure that a later element may make irrelevant.
+        // The last failure that a later element may make irrelevant.
         let mut pending = None;
         for item in items {
-            // Before the first element there is none to refer to.
+            // Check before binding the first element, which the condition cannot refer to.
             if !self.condition(&of.loop_cond)? {
                 break;
             }
@@ -289,7 +290,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
         self.eval(&of.result)
     }
 
-    /// `map` and `filter`: each turn adds to the end of a list.
+    /// Evaluates `map` and `filter`, which append to a list in each turn.
     fn append(
         &mut self,
         of: &'a ComprehensionExpr,
@@ -318,7 +319,7 @@ impl<'a, 'b> Evaluator<'a, 'b> {
     }
 }
 
-/// What `map` and `filter` do in each turn: `guard ? @result + items : @result`.
+/// The step of `map` and `filter`: `guard ? @result + items : @result`.
 struct Append<'a> {
     guard: Option<&'a IdedExpr>,
     items: &'a ListExpr,
@@ -361,7 +362,7 @@ impl<'a> Append<'a> {
     }
 }
 
-/// What decides an `all` (false) or an `exists` (true), whatever fails beside it.
+/// Returns the value that decides an `all` (`false`) or an `exists` (`true`) despite failures.
 fn decides(of: &ComprehensionExpr) -> Option<bool> {
     let Expr::Call(call) = &of.loop_step.expr else { return None };
     let first = call.args.first().map(|arg| &arg.expr);
@@ -406,7 +407,7 @@ fn literal_value(literal: &LiteralValue) -> Val<'_> {
     }
 }
 
-/// The value of an optional one, if it has one.
+/// Returns the value inside an optional value, if there is one.
 fn unwrapped(value: Val<'_>) -> Option<Val<'_>> {
     match value {
         Val::Optional(None) => None,

@@ -1,17 +1,17 @@
-//! Why an expression has no value, in the words of its author.
+//! The failures of expressions, in terms of their author.
 
 use super::value::Val;
 use crate::budget::Spent;
 
-/// The number of characters of a text that a failure repeats.
+/// The maximum number of characters of a text in a failure.
 const EXCERPT_CHARS_MAX: usize = 80;
 
-/// Why an expression has no value.
+/// The reason that an expression has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// A limit was reached, which no `||` passes over.
+    /// A limit was reached, which no `||` can ignore.
     Spent(Spent),
-    /// Goes on after "the expression `…`".
+    /// The message after "the expression `…`".
     Said(String),
 }
 
@@ -31,7 +31,7 @@ pub(super) fn no_member<T>(name: &str) -> Result<T, Failure> {
     Err(Failure::Said(format!("asks for `{}`, which is not there", excerpt(name))))
 }
 
-/// An operator or a function that does not take values of these types.
+/// Fails because an operator or a function does not support these types.
 pub(super) fn unsupported<T>(function: &str, on: &[&Val<'_>]) -> Result<T, Failure> {
     let operation = operation(function);
     if on.is_empty() {
@@ -59,7 +59,7 @@ pub(super) fn type_word(name: &str) -> &str {
     }
 }
 
-/// The beginning of a text, which may be as long as it likes.
+/// Returns the beginning of a text of any length.
 pub(super) fn excerpt(text: &str) -> std::borrow::Cow<'_, str> {
     match text.char_indices().nth(EXCERPT_CHARS_MAX) {
         Some((cut, _)) => format!("{}…", &text[..cut]).into(),

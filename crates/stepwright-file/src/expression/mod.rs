@@ -1,7 +1,7 @@
-//! Expressions: values and decisions, in CEL.
+//! Expressions in CEL, for values and decisions.
 //!
-//! What CEL lacks is a check before anything runs, and limits. Unknown variables and functions are
-//! found here, by a walk over the parsed expression. It is evaluated here, within a [`Budget`].
+//! CEL itself has no limits and no check before the evaluation. So this module checks variables and
+//! functions on the syntax tree, and evaluates the tree within a [`Budget`].
 
 mod eval;
 mod failure;
@@ -27,14 +27,14 @@ use stepwright_core::StepError;
 use stepwright_core::error::ErrorCode;
 use value::Val;
 
-/// How long an expression may be, in bytes.
+/// The maximum length of an expression, in bytes.
 const LENGTH_MAX: usize = 2000;
-/// How deep brackets may be nested in an expression.
+/// The maximum nesting depth of brackets in an expression.
 const DEPTH_MAX: usize = 24;
-/// How deep the tree of an expression may be.
+/// The maximum depth of the syntax tree of an expression.
 const NODES_DEEP_MAX: usize = 500;
-/// How deep it may be to be evaluated on any thread: a level takes some KiB in a debug build, and
-/// threads of a runtime have 2 MiB.
+/// The maximum depth for evaluation on any thread. In a debug build a level takes some KiB of
+/// stack, and threads of a runtime have 2 MiB.
 const NODES_SHALLOW_MAX: usize = 64;
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
@@ -54,13 +54,13 @@ struct Inner {
     text: String,
     program: Program,
     references: Vec<Reference>,
-    /// The names in it, if it is nothing but a path. Then no value is converted needlessly.
+    /// The names in the expression if it is a plain path, which needs no conversion of values.
     path: Option<Vec<String>>,
-    /// Whether it needs room to be evaluated.
+    /// `true` if the evaluation needs a larger stack.
     deep: bool,
 }
 
-/// Something wrong with an expression, at a place in its text.
+/// A mistake at a place in the text of an expression.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Mistake {
     pub(crate) message: String,
@@ -69,8 +69,8 @@ pub(crate) struct Mistake {
 }
 
 impl Expression {
-    /// Parses `text` and checks its functions: unknown ones are told beside the expression. Its
-    /// references are for the caller to check.
+    /// Parses `text` and checks its functions. Returns unknown ones as mistakes next to the
+    /// expression. The caller checks the references.
     pub(crate) fn parse(text: &str) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
         within_limits(text)?;
         let program = ENV.compile(text).map_err(|errors| syntax_mistakes(text, &errors))?;
@@ -97,7 +97,7 @@ impl Expression {
         &self.0.references
     }
 
-    /// Its value.
+    /// Evaluates the expression.
     pub(crate) fn value(
         &self,
         values: &Values<'_>,
@@ -120,7 +120,7 @@ impl Expression {
         values::to_json(&value, true, budget)
     }
 
-    /// Its value, which must be `true` or `false`.
+    /// Evaluates the expression, whose value must be `true` or `false`.
     pub(crate) fn decide(
         &self,
         values: &Values<'_>,
@@ -132,7 +132,7 @@ impl Expression {
         }
     }
 
-    /// Its value, which must be a list.
+    /// Evaluates the expression, whose value must be a list.
     pub(crate) fn list(
         &self,
         values: &Values<'_>,
@@ -144,7 +144,7 @@ impl Expression {
         }
     }
 
-    /// Its value, which must be a text, a list of texts, or null for none.
+    /// Evaluates the expression, whose value must be a text, a list of texts, or null for none.
     pub(crate) fn names(
         &self,
         values: &Values<'_>,
@@ -167,7 +167,7 @@ impl Expression {
         }
     }
 
-    /// The value of a path, as it lies in the values of the run.
+    /// Returns the value of a path without a conversion of the values around it.
     fn follow(
         &self,
         path: &[String],
@@ -220,7 +220,7 @@ impl Expression {
         self.error(&what).with_code(ErrorCode::Limit).with_hint(hint).into()
     }
 
-    // The same values give the same failure, so trying again is of no use.
+    // The error is terminal, because the same values would give the same failure.
     fn error(&self, what: &str) -> StepError {
         StepError::terminal(format!("the expression `{}` {what}", self.0.text.trim()))
             .with_code(ErrorCode::Decision)
@@ -238,7 +238,7 @@ fn what(value: &Value) -> &'static str {
     }
 }
 
-/// CEL's parser and evaluator call themselves for everything that is nested.
+/// Checks the limits before parsing, because CEL's parser is recursive.
 fn within_limits(text: &str) -> Result<(), Vec<Mistake>> {
     if text.len() > LENGTH_MAX {
         return too_complex(text, format!("an expression has at most {LENGTH_MAX} bytes"));
@@ -274,12 +274,11 @@ fn syntax_mistakes(text: &str, errors: &cel::ParseErrors) -> Vec<Mistake> {
         let message = format!("not a valid expression: {}", plain_syntax(&error.msg));
         Mistake { message, span: Span::new(start, len), help: syntax_help(text) }
     });
-    // One mistake makes the parser stumble several times; the first time tells the most.
+    // After one mistake the parser reports several, and the first is the most precise.
     mistakes.take(1).collect()
 }
 
-/// The parser's message in plain words, without its list of everything else that could have been
-/// there.
+/// Returns the parser's message in plain words, without its list of expected tokens.
 fn plain_syntax(message: &str) -> String {
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
     let message = message.split(" expecting ").next().unwrap_or(message).trim();

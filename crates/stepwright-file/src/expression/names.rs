@@ -1,10 +1,10 @@
-//! The functions that expressions may call: CEL has no list of them to ask for.
+//! The functions that expressions may call. CEL cannot list them.
 
-/// Called as `size(x)`.
+/// Functions that are called as `size(x)`.
 pub(super) const GLOBAL: [&str; 10] =
     ["size", "int", "uint", "double", "string", "bytes", "bool", "type", "dyn", "matches"];
 
-/// Called as `x.contains(y)`.
+/// Functions that are called as `x.contains(y)`.
 pub(super) const METHODS: [&str; 27] = [
     "size",
     "contains",
@@ -35,7 +35,7 @@ pub(super) const METHODS: [&str; 27] = [
     "optFlatMap",
 ];
 
-/// Called with their prefix.
+/// Functions that are called with their prefix.
 pub(super) const QUALIFIED: [&str; 17] = [
     "math.greatest",
     "math.least",
@@ -56,8 +56,8 @@ pub(super) const QUALIFIED: [&str; 17] = [
     "optional.ofNonZeroValue",
 ];
 
-/// Expanded while parsing if they are written in this way; otherwise they are left as calls that
-/// nothing answers.
+/// Macros, which the parser expands in this form only. In another form they remain calls to
+/// functions that do not exist.
 pub(super) const MACROS: [(&str, &str); 8] = [
     ("has", "has(x.member)"),
     ("all", "list.all(x, condition)"),
@@ -69,7 +69,7 @@ pub(super) const MACROS: [(&str, &str); 8] = [
     ("sortBy", "list.sortBy(x, key)"),
 ];
 
-/// What other languages call them.
+/// The names of functions in other languages.
 pub(super) const ELSEWHERE: [(&str, &str); 14] = [
     ("len", "size"),
     ("length", "size"),

@@ -1,4 +1,4 @@
-//! What the operators of CEL do.
+//! The operators of CEL.
 
 use super::failure::{
     Evaluated, Failure, excerpt, fails, no_member, overflow, type_word, unsupported,
@@ -7,7 +7,7 @@ use super::value::{ELEMENT_BYTES, List, Map, Val, compare_numbers, exact_double,
 use crate::budget::Budget;
 use std::cmp::Ordering;
 
-/// A calculation with two numbers.
+/// An arithmetic operator on two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arithmetic {
     Add,
@@ -29,7 +29,7 @@ impl Arithmetic {
     }
 
     fn of_integers(self, a: i128, b: i128) -> Option<i128> {
-        // Neither has more than 64 bits, so that nothing overflows here.
+        // Both have at most 64 bits, so 128 bits are enough.
         match self {
             Self::Add => a.checked_add(b),
             Self::Subtract => a.checked_sub(b),
@@ -80,7 +80,7 @@ pub(super) fn arithmetic<'a>(
     }
 }
 
-/// Integers stay integers; beside a double they are doubles.
+/// Calculates with numbers. Integers stay integers, and become doubles next to a double.
 fn numbers<'a>(by: Arithmetic, a: &Val<'a>, b: &Val<'a>) -> Evaluated<'a> {
     if let (Some(left), Some(right)) = (integer(a), integer(b)) {
         if right == 0 && matches!(by, Arithmetic::Divide | Arithmetic::Remainder) {
@@ -90,7 +90,7 @@ fn numbers<'a>(by: Arithmetic, a: &Val<'a>, b: &Val<'a>) -> Evaluated<'a> {
         let signed = || result.and_then(|result| i64::try_from(result).ok()).map(Val::Int);
         let unsigned = || result.and_then(|result| u64::try_from(result).ok()).map(Val::UInt);
         let fits = match (a, b) {
-            // `i64::MIN % -1` is 0 and an overflow, as in CEL.
+            // In CEL, `i64::MIN % -1` is an overflow, although the result would be 0.
             (Val::Int(left), Val::Int(right)) if by == Arithmetic::Remainder => {
                 left.checked_rem(*right).map(Val::Int)
             }
@@ -107,7 +107,7 @@ fn numbers<'a>(by: Arithmetic, a: &Val<'a>, b: &Val<'a>) -> Evaluated<'a> {
     result.map_or_else(|| unsupported(by.sign(), &[a, b]), |result| Ok(Val::Double(result)))
 }
 
-/// A number as a double. An integer that no double is exactly is never rounded in silence.
+/// Converts a number to a double. Fails for an integer that would have to be rounded.
 pub(super) fn as_double(value: &Val<'_>) -> Result<f64, Failure> {
     match (value, integer(value)) {
         (Val::Double(number), _) => Ok(*number),
@@ -134,7 +134,7 @@ pub(super) fn negate<'a>(value: &Val<'a>) -> Evaluated<'a> {
     }
 }
 
-/// How two values are ordered, if they can be.
+/// Returns the order of two values, if they have one.
 pub(super) fn order(
     a: &Val<'_>,
     b: &Val<'_>,
@@ -170,8 +170,8 @@ pub(super) fn compare<'a>(
     }
 }
 
-/// `true` if two values are equal. Each that is looked at costs an operation: what is built of the
-/// same parts over and over may be larger than it looks.
+/// Returns `true` if two values are equal. Takes an operation for each value inside them, because a
+/// value built from shared parts may be much larger than its memory.
 pub(super) fn equal(a: &Val<'_>, b: &Val<'_>, budget: &Budget<'_>) -> Result<bool, Failure> {
     budget.steps(1)?;
     Ok(match (a, b) {
@@ -220,7 +220,7 @@ pub(super) fn equal(a: &Val<'_>, b: &Val<'_>, budget: &Budget<'_>) -> Result<boo
     })
 }
 
-/// `true` if `value` is among the elements of a list, or the keys of a map.
+/// Returns `true` if `value` is an element of a list or a key of a map.
 pub(super) fn contains(
     container: &Val<'_>,
     value: &Val<'_>,
@@ -243,7 +243,7 @@ pub(super) fn contains(
     }
 }
 
-/// What a comprehension goes through: the elements of a list, or the keys of a map.
+/// Returns the items of a comprehension: the elements of a list or the keys of a map.
 pub(super) fn elements<'a>(
     value: &Val<'a>,
     budget: &Budget<'_>,
@@ -265,7 +265,7 @@ pub(super) fn elements<'a>(
     })
 }
 
-/// The value at an index or a key.
+/// Returns the value at an index or a key.
 pub(super) fn index<'a>(operator: &str, of: &Val<'a>, at: &Val<'a>) -> Evaluated<'a> {
     match of {
         Val::List(list) => {
@@ -297,14 +297,14 @@ pub(super) fn index<'a>(operator: &str, of: &Val<'a>, at: &Val<'a>) -> Evaluated
     }
 }
 
-/// The member of an object.
+/// Returns a member of an object.
 pub(super) fn member<'a>(of: &Val<'a>, name: &'a str) -> Evaluated<'a> {
     match of {
         Val::Map(map) => match map.member(name) {
             Some(value) => Ok(value),
             None => no_member(name),
         },
-        // An optional value stays one, whatever is asked of it.
+        // A member of an optional value is optional too.
         Val::Optional(None) => Ok(Val::Optional(None)),
         Val::Optional(Some(inner)) => match &**inner {
             Val::Map(map) => Ok(Val::Optional(map.member(name).map(std::sync::Arc::new))),
@@ -318,7 +318,7 @@ pub(super) fn member<'a>(of: &Val<'a>, name: &'a str) -> Evaluated<'a> {
     }
 }
 
-/// `true` if there is such a member.
+/// Returns `true` if the member exists.
 pub(super) fn has(of: &Val<'_>, name: &str) -> Result<bool, Failure> {
     match of {
         Val::Map(map) => Ok(has_member(map, name)),

@@ -177,12 +177,12 @@ fn whole_numbers_and_others_mix() {
     assert_eq!(gives("[input.q, input.p, 3].sort()"), Ok(json!([2, 2.5, 3])));
     assert_eq!(gives("'abcdef'.substring(2.0, 4)"), Ok(json!("cd")));
     assert_eq!(gives("lists.range(2.0)"), Ok(json!([0, 1])));
-    // An unsigned number is one that is too large for a signed one, and nothing else.
+    // Numbers are unsigned only if they are too large for a signed number.
     assert_eq!(gives("input.big - 1"), Ok(json!(u64::MAX - 1)));
     assert_eq!(gives("input.big > 1 && 1 < input.big"), Ok(json!(true)));
     assert!(gives("input.big + 1").unwrap_err().contains("beyond 64 bits"));
     assert_eq!(gives("input.big - input.big"), Ok(json!(0)));
-    // Nothing is rounded in silence.
+    // No number is rounded silently.
     assert_eq!(gives("input.exact == 9007199254740992.0"), Ok(json!(false)));
     assert_eq!(gives("input.exact > 9007199254740992.0"), Ok(json!(true)));
     assert_eq!(
@@ -217,7 +217,7 @@ fn expressions_have_an_end() {
     bytes(said("lists.range(100000).map(a, input.text.split(''))"));
     bytes(said("lists.range(100000).map(a, '%s%s'.format([input.text, input.text]))"));
     bytes(said("lists.range(100000).map(a, {string(a): [a], 'b': input.text.upperAscii()})"));
-    // The same parts over and over, which are only large when they are written out.
+    // Shared parts are large only when they are written out.
     let twice = ".map(x, [x, x])".repeat(60);
     let doubled = said(&format!("[[1]]{twice}"));
     assert!(doubled == "gives more than 20000000 bytes" || doubled == steps, "{doubled}");
@@ -246,7 +246,7 @@ fn a_limit_is_not_passed_over_by_what_decides() {
         let error = eval(&text, Value::Null).unwrap_err();
         assert!(error.contains("operations"), "{error}");
     }
-    // But what fails is.
+    // Other failures are ignored when the other side decides.
     assert_eq!(eval("1 / 0 == 1 || true", Value::Null), Ok(json!(true)));
     assert_eq!(eval("[0, 1].exists(x, 1 / x == 1)", Value::Null), Ok(json!(true)));
 }
@@ -277,7 +277,7 @@ fn an_evaluation_ends_when_it_is_stopped() {
 
 #[test]
 fn what_is_deep_has_room() {
-    // As deep as an expression may be, on a thread with the stack of a runtime's.
+    // The deepest possible expressions, on a thread with the stack size of a runtime's threads.
     let sums = format!("{}1", "1 + ".repeat(480));
     let nested = (0..23).fold("1".to_owned(), |inner, _| format!("[{inner}].map(x, x)[0]"));
     let parsed = with_stack(|| [&sums, &nested].map(|text| Expression::parse(text).unwrap().0));

@@ -1,4 +1,4 @@
-//! Values of expressions. Those of the run are borrowed, and nothing of them is copied.
+//! The values of expressions. Values of the run are borrowed, not copied.
 
 use serde_json::{Map as JsonMap, Value as Json};
 use std::borrow::Cow;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use stepwright_core::Content;
 
-/// A value of CEL. Cheap to clone.
+/// A value in CEL. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) enum Val<'a> {
     Null,
@@ -42,7 +42,7 @@ pub(super) enum Map<'a> {
     Built(Arc<BTreeMap<Key<'a>, Val<'a>>>),
 }
 
-/// What a map may have as a key.
+/// A key of a map.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key<'a> {
     Int(i64),
@@ -51,9 +51,9 @@ pub(super) enum Key<'a> {
     Text(Cow<'a, str>),
 }
 
-/// The number of bytes an element of a list takes.
+/// The memory of an element of a list, in bytes.
 pub(super) const ELEMENT_BYTES: usize = size_of::<Val<'static>>();
-/// The number of bytes a member of a map takes, beside its key's text.
+/// The memory of a member of a map without the text of its key, in bytes.
 pub(super) const MEMBER_BYTES: usize = size_of::<(Key<'static>, Val<'static>)>() + 16;
 
 impl<'a> Val<'a> {
@@ -61,7 +61,7 @@ impl<'a> Val<'a> {
         match value {
             Json::Null => Self::Null,
             Json::Bool(value) => Self::Bool(*value),
-            // CEL does not add an unsigned to a signed number, so whatever fits is signed.
+            // CEL does not add signed and unsigned numbers, so prefer signed ones.
             Json::Number(number) => match (number.as_i64(), number.as_u64()) {
                 (Some(number), _) => Self::Int(number),
                 (None, Some(number)) => Self::UInt(number),
@@ -96,7 +96,7 @@ impl<'a> Val<'a> {
         Self::Optional(Some(Arc::new(self)))
     }
 
-    /// The name of its type.
+    /// Returns the name of the type of the value.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Null => "null_type",
@@ -124,7 +124,7 @@ impl<'a> Val<'a> {
         }
     }
 
-    /// A whole number in 64 bits, however it is written.
+    /// Returns a whole number of 64 bits from any type of number.
     pub(super) fn as_whole(&self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),
@@ -172,7 +172,7 @@ impl<'a> Map<'a> {
         }
     }
 
-    /// The keys: in the order of the value of the run, or sorted.
+    /// Returns the keys, in the order of the run's value, or sorted for a built map.
     pub(super) fn keys(&self) -> Vec<Val<'a>> {
         match self {
             Self::Json(members) => members.keys().map(|key| Val::borrowed(key)).collect(),
@@ -199,8 +199,8 @@ impl<'a> Map<'a> {
         }
     }
 
-    /// The value at a key, as CEL finds it: a number is found however it is written. `Err` if
-    /// nothing can have such a key.
+    /// Returns the value at a key. As in CEL, equal numbers of different types are the same key.
+    /// `Err` if the value cannot be a key.
     pub(super) fn get(&self, key: &Val<'_>) -> Result<Option<Val<'a>>, ()> {
         let candidates: [Option<Key<'_>>; 2] = match key {
             Val::Text(text) => return Ok(self.member(text.as_str())),
@@ -238,7 +238,7 @@ impl<'a> Key<'a> {
     }
 }
 
-/// The name of the type of this name, if expressions know it.
+/// Returns the name of a type if expressions know it.
 pub(super) fn known_type(name: &str) -> Option<&'static str> {
     const TYPES: [&str; 11] = [
         "int",
@@ -256,10 +256,10 @@ pub(super) fn known_type(name: &str) -> Option<&'static str> {
     TYPES.into_iter().find(|known| *known == name)
 }
 
-/// The integer that a double is, if it is one.
+/// Returns the integer that a double is equal to, if there is one.
 #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "checked")]
 pub(super) fn whole(number: f64) -> Option<i64> {
-    // The bounds are -2^63 and 2^63; the cast saturates at the second.
+    // The bounds are -2^63 and 2^63, and the cast saturates at 2^63.
     let fits = number > i64::MIN as f64 && number < i64::MAX as f64;
     (fits && number.fract() == 0.0).then_some(number as i64)
 }
@@ -275,7 +275,7 @@ fn whole_unsigned(number: f64) -> Option<u64> {
     (fits && number.fract() == 0.0).then_some(number as u64)
 }
 
-/// Compares numbers of any kind as what they are: no integer is rounded. `None` for no number.
+/// Compares numbers of any types without rounding integers. `None` for a NaN or another type.
 pub(super) fn compare_numbers(a: &Val<'_>, b: &Val<'_>) -> Option<Ordering> {
     match (integer(a), integer(b)) {
         (Some(a), Some(b)) => Some(a.cmp(&b)),
@@ -309,12 +309,12 @@ fn compare_mixed(integer: i128, double: f64) -> Option<Ordering> {
         return None;
     }
     let floor = double.floor();
-    // Beyond 128 bits the cast saturates, which is on the right side of every integer here.
+    // Beyond 128 bits the cast saturates, which keeps the order.
     let order = integer.cmp(&(floor as i128));
     Some(if order == Ordering::Equal && double > floor { Ordering::Less } else { order })
 }
 
-/// An integer as a double, if that is exact.
+/// Converts an integer to a double, if that is exact.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "compared after")]
 pub(super) fn exact_double(integer: i128) -> Option<f64> {
     let double = integer as f64;

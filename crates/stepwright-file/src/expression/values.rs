@@ -1,4 +1,4 @@
-//! Values of a run into an expression, and what it gives out again, as JSON.
+//! Conversion of values of the run for expressions, and of results to JSON.
 
 use super::failure::{Failure, type_word};
 use super::value::{Key, Map, Val};
@@ -8,8 +8,8 @@ use serde_json::{Map as JsonMap, Number, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How many bytes a value counts for, beside its text: about what it takes in memory and in the
-/// journal together.
+/// The number of bytes that a value counts for besides its text: about its memory and its size in
+/// the journal together.
 const NODE_BYTES: usize = 16;
 
 pub(super) fn of_root(root: Root<'_>) -> Val<'_> {
@@ -40,8 +40,8 @@ pub(super) fn of_root(root: Root<'_>) -> Val<'_> {
     }
 }
 
-/// The value as JSON. What is built of the same parts over and over is written out here, so that
-/// each of them counts. Objects are `sorted` unless they are handed on as they were.
+/// Converts a value to JSON. Shared parts are written out, and counted each time. Objects are
+/// `sorted`, except for values that are passed on unchanged.
 pub(super) fn to_json(
     value: &Val<'_>,
     sorted: bool,
@@ -76,7 +76,7 @@ fn nested(
             Value::String(text.as_str().to_owned())
         }
         Val::List(list) => {
-            // The length of a list says nothing about its memory before its elements are counted.
+            // Do not reserve memory for the whole list before its elements are counted.
             let mut elements = Vec::new();
             for element in list.iter() {
                 elements.push(nested(&element, sorted, depth + 1, budget)?);

@@ -1,4 +1,4 @@
-//! A walk over a parsed expression, which finds what it refers to and calls.
+//! Finds the references and the function calls in a parsed expression.
 
 use super::Mistake;
 use super::names::{ELSEWHERE, GLOBAL, MACROS, METHODS, QUALIFIED};
@@ -11,7 +11,7 @@ use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue};
 pub(super) struct Walk<'a> {
     program: &'a Program,
     text: &'a str,
-    /// The variables of the comprehensions around.
+    /// The variables of the comprehensions around this node.
     bound: Vec<String>,
     pub(super) references: Vec<Reference>,
     pub(super) mistakes: Vec<Mistake>,
@@ -98,7 +98,7 @@ impl<'a> Walk<'a> {
     }
 
     fn call(&mut self, id: u64, name: &str, target: Option<&IdedExpr>, args: usize) {
-        // Operators are calls of functions with names that nobody can write.
+        // Operators are calls of functions whose names cannot be written.
         if !name.chars().all(|c| c.is_alphanumeric() || c == '_') || name.starts_with('_') {
             return;
         }
@@ -138,17 +138,17 @@ impl<'a> Walk<'a> {
         self.mistakes.push(Mistake { message, span, help });
     }
 
-    /// Where the parser says that a node begins, in bytes.
+    /// Returns the start of a node according to the parser, in bytes.
     fn start(&self, id: u64) -> usize {
         let (start, _) = self.program.source_info().offset_for(id).unwrap_or_default();
         self.text.floor_char_boundary(usize::try_from(start).unwrap_or(usize::MAX))
     }
 
-    /// The place of a word that is at or after where a node begins.
+    /// Returns the place of a word at or after the start of a node.
     fn span_of_word(&self, id: u64, word: &str) -> Span {
         let start = self.start(id);
         let after = self.text[start..].find(word).map(|at| start + at);
-        // The node of a call on a value begins at its parenthesis.
+        // A method call starts at its parenthesis, after the name.
         let before = || self.text[..start].rfind(word);
         let found =
             if self.text[..start].ends_with(word) { before() } else { after.or_else(before) };
@@ -159,7 +159,7 @@ impl<'a> Walk<'a> {
         let first = self.span_of_word(id, root);
         let mut end = first.end();
         for name in names {
-            // Between two names there is a dot, or a bracket and a quote.
+            // Two names are separated by a dot, or by a bracket and a quote.
             let Some(gap) = self.text[end..].find(name.as_str()).filter(|gap| *gap <= 3) else {
                 break;
             };
@@ -173,7 +173,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// `a.b["c"]` as the node of `a`, `a`, and the names after it.
+/// Splits `a.b["c"]` into the node of `a`, the name `a`, and the names after it.
 fn path(expr: &IdedExpr) -> Option<((u64, String), Vec<String>)> {
     let mut names = Vec::new();
     let mut node = expr;
@@ -198,7 +198,7 @@ fn path(expr: &IdedExpr) -> Option<((u64, String), Vec<String>)> {
     }
 }
 
-/// The names of an expression that is nothing but `a.b.c`.
+/// Returns the names of a plain path such as `a.b.c`.
 pub(super) fn plain_path(expr: &IdedExpr) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut node = expr;

@@ -1,14 +1,13 @@
-//! The content of steps and agents, as it is written: a run is not taken up with another.
+//! The content of steps and agents as written, so that a run is not resumed with another one.
 //!
-//! It is taken from the mapping as a whole, so that a key that the format gains is covered from its
-//! first day.
+//! It is computed from the whole mapping, so it also covers keys that the format gains later.
 
 use crate::tree::{Key, Node, Yaml};
 use serde_json::{Value, json};
 use stepwright_core::Fingerprint;
 use stepwright_core::redact::redact;
 
-/// The keys of a step that the plan has by itself, in other words, and those with steps inside.
+/// The keys of a step that are in the plan already, and those with nested steps.
 const IN_THE_PLAN: [&str; 14] = [
     "name",
     "on_error",
@@ -26,25 +25,25 @@ const IN_THE_PLAN: [&str; 14] = [
     "choices",
 ];
 
-/// The settings of containers that the plan has by itself.
+/// The settings of containers that are in the plan already.
 const SETTINGS_IN_THE_PLAN: [&str; 4] = ["join", "concurrency", "at_most", "forward"];
 
-/// The keys of an agent that the agent itself tells of.
+/// The keys of an agent that the agent adds to its fingerprint itself.
 const OF_THE_AGENT: [&str; 5] =
     ["instructions", "model", "output", "requires_confirmation", "max_turns"];
 
-/// The keys whose values may be secrets, whatever they are called.
+/// The keys whose values may be secrets under any name.
 const PRIVATE: [&str; 2] = ["env", "headers"];
 
-/// The number of members of a mapping that are told one by one.
+/// The maximum number of members of a mapping that are listed separately.
 const MEMBERS_MAX: usize = 32;
 
-/// The content of the step that `node` is. `texts` are the contents of the files that it names.
+/// Returns the content of a step. `texts` are the contents of the files that it names.
 pub(super) fn of_step(node: &Node, texts: Vec<(String, String)>) -> Fingerprint {
     of(node, &IN_THE_PLAN, texts)
 }
 
-/// The content of the agent that `node` is, without what the agent itself tells of.
+/// Returns the content of an agent, without the keys that the agent itself adds.
 pub(super) fn of_agent(node: &Node, texts: Vec<(String, String)>) -> Fingerprint {
     let texts = texts.into_iter().filter(|(name, _)| !OF_THE_AGENT.contains(&name.as_str()));
     of(node, &OF_THE_AGENT, texts.collect())
@@ -56,7 +55,7 @@ fn of(node: &Node, without: &[&str], texts: Vec<(String, String)>) -> Fingerprin
     let from_file = |name: &str| texts.iter().any(|(of, _)| of == name);
     for (key, value) in map.iter().filter(|(key, _)| !without.contains(&key.name.as_str())) {
         content = match &value.value {
-            // What the file says counts, not what it is called.
+            // The text of the file counts, not its name.
             Yaml::Map(_) if from_file(&key.name) => content,
             Yaml::Map(members)
                 if (1..=MEMBERS_MAX).contains(&members.len())
@@ -81,7 +80,8 @@ fn is_content(kind: &str, member: &Key) -> bool {
     !(container && SETTINGS_IN_THE_PLAN.contains(&member.name.as_str()))
 }
 
-/// As [`with`], but for what may hold secrets: of that, templates and expressions are shown.
+/// Like [`with`], but hides values that may be secrets. Their templates and expressions stay
+/// visible.
 fn private(content: Fingerprint, name: String, key: &str, value: &Node) -> Fingerprint {
     let hidden = |content: Fingerprint, name: String, value: &Node| {
         content.with_hidden(name, value.value.to_json().to_string())
@@ -122,7 +122,7 @@ fn with(content: Fingerprint, name: String, key: &str, value: &Node) -> Fingerpr
         Value::Null => String::new(),
         other => other.to_string(),
     };
-    // A secret may be known by its key alone.
+    // Some secrets are recognised only by their key.
     let member = json!({ key: text }).to_string();
     if redact(&member) != member && redact(&text) == text {
         content.with_hidden(name, text)

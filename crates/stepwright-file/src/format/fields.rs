@@ -1,4 +1,4 @@
-//! The keys of one mapping, each asked for once; what nobody asked for is a mistake.
+//! The keys of a mapping. Each key is taken once, and the rest are mistakes.
 
 use super::read::Reader;
 use super::values::{Computed, Expr, Text, Written};
@@ -15,16 +15,16 @@ use std::time::Duration;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 
 pub(crate) struct Fields<'n> {
-    /// What the mapping is: "a step".
+    /// The name of the mapping in messages, such as "a step".
     what: &'static str,
-    /// Where it begins.
+    /// The place of the mapping.
     pub(crate) span: Span,
     left: Vec<(&'n Key, &'n Node)>,
     asked: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
-    /// The keys of `node`, if that is a mapping. Keys that occur twice are mistakes.
+    /// Returns the keys of `node` if it is a mapping. Reports duplicate keys.
     pub(crate) fn of(reader: &mut Reader<'_>, node: &'n Node, what: &'static str) -> Option<Self> {
         let Yaml::Map(map) = &node.value else {
             reader.wrong_type(node, &format!("{what} is a mapping"));
@@ -54,7 +54,7 @@ impl<'n> Fields<'n> {
         self.left.iter().any(|(key, _)| key.name == name)
     }
 
-    /// What must be there. Says so if it is not.
+    /// Takes a required key. Reports a mistake if it is missing.
     pub(crate) fn need(
         &mut self,
         reader: &mut Reader<'_>,
@@ -69,12 +69,12 @@ impl<'n> Fields<'n> {
         taken
     }
 
-    /// Reports whatever nobody asked for.
+    /// Reports all keys that were not taken.
     pub(crate) fn finish(self, reader: &mut Reader<'_>) {
         self.finish_with(reader, |_| None);
     }
 
-    /// As [`Fields::finish`], where `why` may say more about a key.
+    /// Like [`Fields::finish`], with `why` as a source of hints.
     pub(crate) fn finish_with(self, reader: &mut Reader<'_>, why: impl Fn(&str) -> Option<String>) {
         for (key, _) in self.left.iter().take(MISTAKES_MAX) {
             let message = format!("{} has no key `{}`", self.what, key.name);
@@ -140,8 +140,8 @@ impl<'n> Fields<'n> {
         reader.duration(node, name)
     }
 
-    /// How long a step may take: a duration in all, or that and how long it may be idle. `idle` is
-    /// for steps that can be: not for containers and the run, which are never idle themselves.
+    /// Takes the timeout of a step: a duration for the whole, or a mapping with the idle time.
+    /// `can_idle` is `false` for containers and the run, which have no idle time.
     pub(crate) fn limits(&mut self, reader: &mut Reader<'_>, can_idle: bool) -> Limits {
         let Some((_, node)) = self.take("timeout") else { return Limits::default() };
         let Yaml::Map(_) = &node.value else {
@@ -174,7 +174,7 @@ impl<'n> Fields<'n> {
         Limits { total, idle: idle.map(|(_, idle)| idle) }
     }
 
-    /// Of which earlier runs a step is told: a number, whether at all, or a mapping with more.
+    /// Takes the history setting of a step: a number of runs, a boolean, or a mapping.
     pub(crate) fn history(&mut self, reader: &mut Reader<'_>) -> Option<Earlier> {
         let (_, node) = self.take("history")?;
         if let Yaml::Map(_) = &node.value {
@@ -206,7 +206,7 @@ impl<'n> Fields<'n> {
         runs.map(|runs| Earlier { runs, completed_only: None })
     }
 
-    /// One of a few words.
+    /// Takes a word from a list.
     pub(crate) fn choice<T: Copy>(
         &mut self,
         reader: &mut Reader<'_>,
@@ -254,7 +254,7 @@ impl Reader<'_> {
         }
     }
 
-    /// One of a few words.
+    /// Parses a word from a list.
     pub(crate) fn one_of<T: Clone>(
         &mut self,
         node: &Node,
@@ -314,7 +314,7 @@ impl Reader<'_> {
         Some(Text { template, written })
     }
 
-    /// A value that must be an expression.
+    /// Parses a value that must be an expression.
     pub(crate) fn expression(&mut self, node: &Node, name: &str) -> Option<Expr> {
         match &node.value {
             Yaml::Text(text) if text.trim_start().starts_with('=') => self.after_equals(node, text),
@@ -346,7 +346,7 @@ impl Reader<'_> {
         Some(Expr { expression, written })
     }
 
-    /// Any value, in which texts that begin with `=` are expressions.
+    /// Parses any value, in which texts that begin with `=` are expressions.
     pub(crate) fn computed(&mut self, node: &Node) -> Option<Computed> {
         match &node.value {
             Yaml::Text(text) if text.trim_start().starts_with('=') => {
@@ -376,7 +376,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What was parsed, if it was; reports what is wrong with it.
+    /// Returns the result of parsing, if there is one, and reports its mistakes.
     pub(crate) fn parsed<T>(
         &mut self,
         result: Result<(T, Vec<Mistake>), Vec<Mistake>>,

@@ -1,4 +1,4 @@
-//! Steps that need no model.
+//! The steps that need no model.
 
 use super::fields::Fields;
 use super::read::Reader;
@@ -11,13 +11,13 @@ use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::time::Duration;
 
-/// How many files `read_files` reads, unless the file says otherwise.
+/// The default number of files that `read_files` reads.
 pub(crate) const FILES_DEFAULT: u64 = 1000;
-/// How many bytes a function reads, unless the file says otherwise.
+/// The default number of bytes that a function reads.
 pub(crate) const BYTES_DEFAULT: u64 = 10_000_000;
-/// The most that a file may ask for: what a step gives is kept in memory and in the journal.
+/// The maximum number of bytes that a file may set, because memory and the journal keep outputs.
 pub(crate) const BYTES_MAX: u64 = 1_000_000_000;
-/// How long `http_get` and `shell` wait, unless the file says otherwise.
+/// The default timeout of `http_get` and `shell`.
 pub(crate) const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
 impl Reader<'_> {
@@ -60,7 +60,7 @@ impl Reader<'_> {
                 self.push(mistake.also(first, "first here"));
                 continue;
             }
-            // What is no number or object is seen before anything runs, unless it is computed.
+            // Check the types of constants now. Computed values are checked during the run.
             let wanted = match (by, &one.value) {
                 (_, Yaml::Text(text)) if text.trim_start().starts_with('=') => None,
                 (StateChange::Increment, Yaml::Number(_)) => None,
@@ -133,7 +133,7 @@ impl Reader<'_> {
         Some(Function::HttpGet { url: url?, timeout, max_bytes })
     }
 
-    /// `1h`, or `{duration: 1h}`.
+    /// Parses `1h` or `{duration: 1h}`.
     fn sleep(&mut self, value: &Node) -> Option<Function> {
         let Yaml::Map(_) = value.value else {
             return self.duration(value, "sleep").map(|duration| Function::Sleep { duration });
@@ -174,7 +174,7 @@ impl Reader<'_> {
         Some(Function::Shell(Box::new(shell)))
     }
 
-    /// A command, or a program with its arguments.
+    /// Parses a shell command, or a program with its arguments.
     fn program(&mut self, value: &Node, fields: &mut Fields<'_>) -> Option<Program> {
         let args = fields.take("args");
         let argv = fields.take("argv");
@@ -206,7 +206,7 @@ impl Reader<'_> {
         list.iter().map(|one| self.template(one, name, Flavour::Plain)).collect()
     }
 
-    /// Environment variables, by name.
+    /// Parses environment variables.
     fn variables(&mut self, node: &Node) -> Vec<(String, Text)> {
         let Yaml::Map(map) = &node.value else {
             self.wrong_type(node, "`env` maps names to texts");
@@ -236,7 +236,7 @@ impl Reader<'_> {
         variables
     }
 
-    /// `true` if values stay values, whatever is in them.
+    /// Checks that values in a command cannot become code.
     fn check_command(&mut self, shell: &Shell) {
         let stdin = shell.stdin.as_ref().filter(|stdin| stdin.has_expressions());
         let mut tainted: Vec<String> = shell
@@ -269,7 +269,8 @@ impl Reader<'_> {
         }
     }
 
-    /// `cmd` replaces `%NAME%` before it reads the line: nothing in it is ever one word.
+    /// Refuses values in Windows commands. `cmd` replaces `%NAME%` before it splits the line, so no
+    /// quoting is safe.
     fn check_windows(&mut self, command: &Text, args: &[Text], tainted: &[String]) {
         if command.has_expressions() || !args.is_empty() || !tainted.is_empty() {
             let span = Span::new(0, command.template.text().len());

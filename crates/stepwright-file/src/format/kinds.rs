@@ -1,4 +1,4 @@
-//! Steps and containers: one key says what kind it is.
+//! Steps and containers. One key determines the kind.
 
 use super::content;
 use super::fields::Fields;
@@ -16,7 +16,7 @@ use stepwright_core::plan::{
 };
 use stepwright_core::{ErrorCode, Fingerprint, OnInterrupted};
 
-/// The keys that make a step what it is.
+/// The keys that determine the kind of a step.
 pub(crate) const KINDS: [&str; 19] = [
     "agent",
     "template",
@@ -39,7 +39,7 @@ pub(crate) const KINDS: [&str; 19] = [
     "workflow",
 ];
 
-/// Those that contain steps. They are not tried again themselves.
+/// The kinds that contain steps. They cannot be retried themselves.
 const CONTAINERS: [&str; 7] = ["steps", "parallel", "loop", "if", "router", "map", "workflow"];
 
 const JOINS: [(&str, Join); 3] =
@@ -52,7 +52,7 @@ const ON_ERROR: [(&str, OnError); 4] = [
     ("pause", OnError::Pause),
 ];
 
-/// The classes of failures, as events have them.
+/// The classes of failures, with the names that events use.
 const CODES: [(&str, ErrorCode); 12] = [
     ("failed", ErrorCode::Failed),
     ("panicked", ErrorCode::Panicked),
@@ -68,7 +68,7 @@ const CODES: [(&str, ErrorCode); 12] = [
     ("outcome_unknown", ErrorCode::OutcomeUnknown),
 ];
 
-/// What `on_interrupted` may say.
+/// The values of `on_interrupted`.
 pub(super) const ON_INTERRUPTED: [(&str, OnInterrupted); 3] =
     [("retry", OnInterrupted::Retry), ("fail", OnInterrupted::Fail), ("ask", OnInterrupted::Ask)];
 
@@ -146,7 +146,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The one key that says what kind of step it is.
+    /// Returns the one key that determines the kind of a step.
     fn kind_of<'n>(
         &mut self,
         fields: &mut Fields<'_>,
@@ -212,7 +212,7 @@ impl Reader<'_> {
             "agent" => {
                 let agent = self.word(value, "agent");
                 let prompt = fields.take("prompt").map(|(_, node)| self.prompt(node));
-                // A prompt that is wrong has been reported; the step is still worth checking.
+                // An invalid prompt has been reported, but check the rest of the step too.
                 Some(Kind::Agent { agent: agent?, prompt: prompt.flatten() })
             }
             "steps" => Some(Kind::Steps { body: self.items(value, "steps", key.span) }),
@@ -237,7 +237,7 @@ impl Reader<'_> {
                     let mistake = self.mistake(key.span, "the condition has no steps");
                     self.push(mistake.help("list them under `then:`, `else:` or both"));
                 }
-                // A decision that is wrong has been reported; the steps are still worth checking.
+                // An invalid condition has been reported, but check the steps too.
                 let test = test.unwrap_or(Test::Constant(true));
                 let (then, otherwise) = (then.unwrap_or_default(), otherwise.unwrap_or_default());
                 Some(Kind::Condition { test, then, otherwise })
@@ -296,7 +296,7 @@ impl Reader<'_> {
     fn settings<'n>(&mut self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
         static NONE: Node = Node { span: Span { start: 0, len: 0 }, value: Yaml::Map(Vec::new()) };
         match node.value {
-            // `parallel:` alone means that nothing is to be set.
+            // `parallel:` without a value means the default settings.
             Yaml::Null => Fields::of(self, &NONE, what),
             _ => Fields::of(self, node, what),
         }
@@ -346,7 +346,7 @@ impl Reader<'_> {
             self.choice(value)
         };
         let choices = self.body(fields, "choices", key)?;
-        // A choice that is wrong has been reported; the steps are still worth checking.
+        // An invalid choice has been reported, but check the steps too.
         let choose = choose.unwrap_or(Choice::Constant(Vec::new()));
         Some(Kind::Router { choose, choices })
     }
@@ -438,7 +438,7 @@ impl Reader<'_> {
         Some(retry)
     }
 
-    /// What happens after a failure: a word, or a word for each class of failures.
+    /// Takes the policy for failures: a word, or a word for each class.
     fn on_error(&mut self, fields: &mut Fields<'_>) -> ErrorPolicy {
         let Some((_, node)) = fields.take("on_error") else { return ErrorPolicy::default() };
         let Yaml::Map(_) = &node.value else {
@@ -478,7 +478,7 @@ impl Reader<'_> {
                 let message = format!("`{}` needs a `name`", key.name);
                 let mistake = self.mistake(key.span, message);
                 self.push(mistake.help("later steps, events and errors refer to it by name"));
-                // Anything unique, so that what is inside can still be checked.
+                // Use any unique name, so that the steps inside can still be checked.
                 format!("{} at {}", key.name, key.span.start)
             }
         };
@@ -486,7 +486,7 @@ impl Reader<'_> {
     }
 }
 
-/// A step that has been reported already, so that nobody is told that it does not exist.
+/// Returns a placeholder for a step with reported mistakes, so that references to it are valid.
 fn unreadable(name: Word) -> Item {
     let (retry, timeout, idle, history) = (None, None, None, None);
     let (kind, on_error) = (Kind::Unreadable, ErrorPolicy::default());

@@ -1,4 +1,4 @@
-//! The format: what a file says, once it is read.
+//! The format: the content of a file after reading.
 
 mod content;
 mod fields;
@@ -35,25 +35,25 @@ pub(crate) struct File {
     pub(crate) description: Option<String>,
     pub(crate) model: Option<Word>,
     pub(crate) timeout: Option<Duration>,
-    /// Of which earlier runs its steps are told.
+    /// The history that its steps get.
     pub(crate) history: Option<Earlier>,
-    /// The policy of its steps for attempts whose outcome is unknown.
+    /// The policy of its steps for interrupted attempts.
     pub(crate) on_interrupted: Option<OnInterrupted>,
     pub(crate) input: Option<Value>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) steps: Vec<Item>,
 }
 
-/// Of which earlier runs of its session a step is told.
+/// The history that a step gets: earlier runs of its session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Earlier {
-    /// How many; 0 for none.
+    /// The number of runs. 0 for none.
     pub(crate) runs: u32,
-    /// `true` if those that failed or were cancelled are left out.
+    /// `true` to leave out runs that failed or were cancelled.
     pub(crate) completed_only: Option<bool>,
 }
 
-/// The longest time that a step may take.
+/// The timeouts of a step.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
     pub(crate) total: Option<Duration>,
@@ -68,11 +68,11 @@ pub(crate) struct Agent {
     pub(crate) model: Option<Word>,
     pub(crate) tools: Vec<Chosen>,
     pub(crate) max_turns: Option<u32>,
-    /// The tools that somebody must allow, as its model knows them.
+    /// The tools whose calls a person must confirm, by the names that models see.
     pub(crate) confirmed: Vec<String>,
-    /// The JSON Schema of its answer.
+    /// The JSON Schema of the answer.
     pub(crate) output: Option<Value>,
-    /// What else it is made of, as it is written.
+    /// The rest of its content as written.
     pub(crate) content: Fingerprint,
 }
 
@@ -83,26 +83,26 @@ pub(crate) struct Item {
     pub(crate) kind: Kind,
     pub(crate) retry: Option<Retry>,
     pub(crate) timeout: Option<Duration>,
-    /// The longest time that it may give no sign of life.
+    /// The maximum time without a sign of life.
     pub(crate) idle: Option<Duration>,
-    /// Of which earlier runs it is told.
+    /// The history that the step gets.
     pub(crate) history: Option<Earlier>,
     pub(crate) on_error: ErrorPolicy,
-    /// Its policy, or that of the steps in it, for attempts whose outcome is unknown.
+    /// The policy for interrupted attempts, of this step or of the steps inside it.
     pub(crate) on_interrupted: Option<OnInterrupted>,
-    /// What people have a say in.
+    /// The human review.
     pub(crate) review: Option<HumanReview>,
-    /// What it is made of, as it is written.
+    /// The content as written.
     pub(crate) content: Fingerprint,
 }
 
 impl Item {
-    /// Whether it does something itself.
+    /// Returns `true` for a step, and `false` for a container.
     pub(crate) fn is_leaf(&self) -> bool {
         matches!(self.kind, Kind::Agent { .. } | Kind::Function(_))
     }
 
-    /// The form that is filled in before it begins.
+    /// Returns the schema of the form to fill in before the step starts.
     pub(crate) fn form(&self) -> Option<&Value> {
         self.review.as_ref()?.user_input.as_ref().map(|form| &*form.schema)
     }
@@ -149,18 +149,18 @@ pub(crate) enum Kind {
         path: Word,
         file: Box<File>,
     },
-    /// It has mistakes. No file with mistakes is ever built.
+    /// A step with mistakes. A file with mistakes is never built.
     Unreadable,
 }
 
-/// What a condition asks.
+/// The test of a condition.
 #[derive(Debug)]
 pub(crate) enum Test {
     Constant(bool),
     Expression(Expr),
 }
 
-/// What a router asks.
+/// The decision of a router.
 #[derive(Debug)]
 pub(crate) enum Choice {
     Constant(Vec<Word>),
@@ -168,7 +168,7 @@ pub(crate) enum Choice {
     Person,
 }
 
-/// What a step does that needs no model. Cheap enough to clone for each build.
+/// The function of a step that needs no model. Cheap enough to clone for each build.
 #[derive(Clone, Debug)]
 pub(crate) enum Function {
     Template {
@@ -202,7 +202,7 @@ pub(crate) enum Function {
     },
 }
 
-/// What a step does to keys of the session state.
+/// The operation of a step on keys of the session state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StateChange {
     Set,
@@ -212,7 +212,7 @@ pub(crate) enum StateChange {
 }
 
 impl StateChange {
-    /// The kind of step that does it.
+    /// Returns the key of steps that do this.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Set => "set_state",
@@ -223,7 +223,7 @@ impl StateChange {
     }
 }
 
-/// A key of the session state, and what changes it.
+/// A key of the session state, with its change.
 #[derive(Clone, Debug)]
 pub(crate) struct StateEntry {
     pub(crate) key: Word,
@@ -234,7 +234,7 @@ pub(crate) struct StateEntry {
 #[derive(Clone, Debug)]
 pub(crate) struct Shell {
     pub(crate) program: Program,
-    /// Environment variables, by name.
+    /// The environment variables.
     pub(crate) env: Vec<(String, Text)>,
     pub(crate) stdin: Option<Text>,
     pub(crate) timeout: Duration,
@@ -242,7 +242,7 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    /// Every template in it.
+    /// Returns all templates of the command.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &Text> {
         let (command, words) = match &self.program {
             Program::Line { command, args } => (Some(command), args),
@@ -253,17 +253,17 @@ impl Shell {
     }
 }
 
-/// What a command runs.
+/// The program of a command.
 #[derive(Clone, Debug)]
 pub(crate) enum Program {
-    /// A line for the shell, with its arguments.
+    /// A command line for the shell, with its arguments.
     Line { command: Text, args: Vec<Text> },
     /// A program and its arguments, without a shell.
     Argv(Vec<Text>),
 }
 
 impl Kind {
-    /// The key that makes a step one of this kind.
+    /// Returns the key that determines this kind.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Agent { .. } => "agent",

@@ -1,4 +1,4 @@
-//! Reading a file.
+//! Reads a workflow file.
 
 use super::content;
 use super::fields::Fields;
@@ -15,47 +15,47 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The format that this reads.
+/// The supported version of the format.
 const FORMAT: u64 = 1;
-/// How many files a workflow may be made of.
+/// The maximum number of files of a workflow.
 const FILES_MAX: usize = 256;
-/// How many agents a file may have.
+/// The maximum number of agents in a file.
 const AGENTS_MAX: usize = 1000;
-/// How many steps a workflow may have, in all of its files. Whoever needs more wants a `map`.
+/// The maximum number of steps of a workflow, in all of its files. A `map` helps with more.
 const STEPS_MAX: usize = 10_000;
 
-/// Reads one file, with what it needs to read others.
+/// Reads a file, and has access to the files that it refers to.
 pub(crate) struct Reader<'a> {
     pub(crate) source: Arc<Source>,
     /// The folder of the file.
     home: Home,
-    /// The folder as people know it.
+    /// The path of the folder for messages.
     dir: PathBuf,
     pub(crate) options: &'a Options,
     pub(crate) state: &'a mut State,
 }
 
-/// What all files of a workflow share.
+/// The state that all files of a workflow share.
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) mistakes: Diagnostics,
-    /// The files around the one that is read, the outermost first.
+    /// The files that contain the current one, outermost first.
     around: Vec<PathBuf>,
     files: usize,
     steps: usize,
-    /// The texts of the files that the step or agent that is read names, by key.
+    /// The texts of the files that the current step or agent names, by key.
     pub(super) texts: Vec<(String, String)>,
     bytes: u64,
 }
 
-/// A file whose text has been read, and that may be used.
+/// A file that was read and may be used.
 struct Opened {
     source: Arc<Source>,
     home: Home,
     dir: PathBuf,
 }
 
-/// Reads the file that a person named.
+/// Reads the file that the caller named.
 pub(crate) fn read_named(
     path: &Path,
     options: &Options,
@@ -69,7 +69,7 @@ pub(crate) fn read_named(
     read(opened, whole, options, state, true)
 }
 
-/// Reads a text that a person gave, of a file that would be at `path`.
+/// Reads a text from the caller, as if it were a file at `path`.
 pub(crate) fn read_text(
     source: Source,
     path: &Path,
@@ -127,8 +127,8 @@ fn read_opened(
     Reader { source, home, dir, options, state }.file(&root)
 }
 
-/// Whether a file that another one refers to is meant to be a workflow file. The text of any other
-/// file is never shown: a workflow file may be a stranger's, and so what it refers to a secret.
+/// Checks that a file that another one refers to is a workflow file. Messages never show the text
+/// of other files: an untrusted workflow file may refer to a secret.
 fn check_referred(name: &str, root: &Result<Node, Box<Diagnostic>>) -> Result<(), Refused> {
     let why = match root {
         Ok(root) if is_workflow(root) => return Ok(()),
@@ -226,7 +226,7 @@ impl Reader<'_> {
             return None;
         };
         let schema = node.value.to_json();
-        // Forms know fewer keywords, and refuse all others themselves.
+        // Forms support fewer keywords, and report the others themselves.
         let effects = |()| if name == "schema" { Ok(()) } else { schema::check_effects(&schema) };
         if let Err(wrong) = schema::check(&schema).and_then(effects) {
             let place = node.at_pointer(&wrong.pointer).span;
@@ -291,7 +291,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text, or `{file: …}` with the text in that file: the text, and where it is from.
+    /// Parses a text, or `{file: …}` with the text in that file. Returns the text and its source.
     pub(crate) fn text_or_file(&mut self, node: &Node, name: &str) -> Option<(Word, Arc<Source>)> {
         let Yaml::Map(_) = &node.value else {
             return self.word(node, name).map(|word| (word, self.source.clone()));
@@ -319,13 +319,13 @@ impl Reader<'_> {
         }
     }
 
-    /// The text of a file that this one refers to, and that people know as `shown`.
+    /// Reads a file that this one refers to. Messages call it `shown`.
     fn referred(&self, reference: &str, shown: &str) -> Result<Referred, Refused> {
         let left = ALL_BYTES_MAX.saturating_sub(self.state.bytes);
         self.home.read(reference, shown, &self.options.allow_path, left)
     }
 
-    /// The workflow file that this one refers to.
+    /// Reads a workflow file that this one refers to.
     pub(crate) fn referred_workflow(&mut self, reference: &str) -> Result<Option<File>, Refused> {
         let named = self.dir.join(reference);
         let shown = named.display().to_string();

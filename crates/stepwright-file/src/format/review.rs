@@ -1,4 +1,4 @@
-//! What people have a say in.
+//! Human review in workflow files.
 
 use super::Kind;
 use super::fields::Fields;
@@ -20,26 +20,26 @@ const ON_REJECT: [(&str, OnReject); 5] = [
     ("retry", OnReject::Retry),
 ];
 
-/// What `on_timeout` may say in a word.
+/// The values of `on_timeout` that are words.
 const ON_TIMEOUT: [(&str, OnTimeout); 3] =
     [("approve", OnTimeout::Approve), ("reject", OnTimeout::Reject), ("fail", OnTimeout::Fail)];
 
-/// What people have a say in, and where that is written.
+/// A human review, with the places of its settings.
 pub(super) struct Asked {
     review: HumanReview,
-    /// The whole, and each of its settings.
+    /// The places of the whole review and of each setting.
     places: Vec<(String, Span)>,
-    /// Whether something in it could not be read, which has been reported.
+    /// `true` if a part of it could not be read, which has been reported.
     unreadable: bool,
 }
 
 impl Asked {
-    /// Whether a person chooses where to go.
+    /// Returns `true` if a person selects the route.
     pub(super) fn chooses(&self) -> bool {
         self.review.route_selection.is_some()
     }
 
-    /// `true` if a person says if a turn of a loop was good enough.
+    /// Returns `true` if a person reviews the turns of a loop.
     pub(super) fn accepts_turns(&self) -> bool {
         self.review.iteration_review.is_some()
     }
@@ -52,7 +52,7 @@ impl Asked {
 }
 
 impl Reader<'_> {
-    /// What stands under `human_review`.
+    /// Parses the value of `human_review`.
     pub(super) fn review(&mut self, key: &Key, node: &Node) -> Option<Asked> {
         let mut fields = Fields::of(self, node, "`human_review`")?;
         let mut places = vec![("human_review".to_owned(), key.span)];
@@ -86,7 +86,7 @@ impl Reader<'_> {
         Some(Asked { review, places, unreadable })
     }
 
-    /// What is wrong with it on a step of this kind is told where it is written.
+    /// Reports the mistakes of a review on a step of this kind, at their places.
     pub(super) fn checked_review(
         &mut self,
         asked: Asked,
@@ -110,7 +110,7 @@ impl Reader<'_> {
         asked.review
     }
 
-    /// What people are asked: a text, or `true` for one that suits.
+    /// Takes a question for people: a text, or `true` for the default text.
     fn question(
         &mut self,
         fields: &mut Fields<'_>,
@@ -145,7 +145,7 @@ impl Reader<'_> {
             return Some(text.into());
         };
         self.push(self.mistake(word.span, message).help(help));
-        // Something is asked, so that the rest of the review is checked as it is meant.
+        // Keep the question, so that the rest of the review is checked correctly.
         Some(text.into())
     }
 
@@ -162,11 +162,11 @@ impl Reader<'_> {
             self.check_form(node, &schema);
             Some(schema)
         });
-        // A schema that is wrong has been reported; the rest is still worth checking.
+        // An invalid schema has been reported, but check the rest too.
         Some(UserInput { message, schema: Arc::new(schema.unwrap_or_default()) })
     }
 
-    /// Whether a form can be filled in as its schema says.
+    /// Checks that a form can be filled in and that its schema is supported.
     fn check_form(&mut self, node: &Node, schema: &Value) {
         if schema["type"] != "object" {
             let place = node.at_pointer("/type").span;
@@ -203,7 +203,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `approve`, `reject`, `fail` or `{default: …}`. Of one choice, the name alone will do.
+    /// Parses `approve`, `reject`, `fail` or `{default: …}`. A single choice needs no list.
     fn on_timeout(&mut self, node: &Node, one_choice: bool) -> Option<OnTimeout> {
         let Yaml::Map(_) = &node.value else {
             return self.one_of(node, "on_timeout", &ON_TIMEOUT);

@@ -7,7 +7,7 @@ use crate::tools::{self, Chosen};
 use crate::tree::{Node, Yaml};
 
 impl Reader<'_> {
-    /// The tools that are listed: `read_file`, or with settings `duckduckgo: {region: us-en}`.
+    /// Parses a list of tools such as `read_file`, or `duckduckgo: {region: us-en}` with settings.
     pub(super) fn tools(&mut self, node: &Node) -> Vec<Chosen> {
         let Some(list) = self.list(node, "tools") else { return Vec::new() };
         let (mut names, mut chosen) = (Vec::new(), Vec::new());
@@ -30,7 +30,7 @@ impl Reader<'_> {
         chosen
     }
 
-    /// The tools that somebody must allow, by their names under `tools` or those that models know.
+    /// Returns the tools that need a confirmation, named as under `tools` or as models see them.
     pub(super) fn confirmed(&mut self, node: &Node, tools: &[Chosen]) -> Vec<String> {
         let Some(list) = self.list(node, "requires_confirmation") else { return Vec::new() };
         let mut names = Vec::new();
@@ -115,7 +115,7 @@ impl Reader<'_> {
         Some(Chosen::DuckDuckGo(Box::new(search)))
     }
 
-    /// Says what is wrong with a setting, where it is.
+    /// Reports a mistake in a setting at its place.
     #[cfg(feature = "duckduckgo")]
     fn setting(&mut self, word: &Word, wrong: Option<stepwright_core::Error>) {
         if let Some(error) = wrong {

@@ -8,20 +8,20 @@ use crate::template::Template;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// Where an expression or template was written.
+/// The place of an expression or a template.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
     pub(crate) source: Arc<Source>,
     /// The place of the whole scalar.
     pub(crate) scalar: Span,
-    /// The scalar as YAML reads it.
+    /// The value of the scalar.
     pub(crate) value: Arc<str>,
-    /// Where in it the text begins: after the `=` of an expression.
+    /// The start of the text in the scalar: after the `=` of an expression.
     pub(crate) offset: usize,
 }
 
 impl Written {
-    /// The place of a piece of the text.
+    /// Returns the place of a part of the text.
     pub(crate) fn place(&self, piece: Span) -> Span {
         let piece = Span::new(piece.start + self.offset, piece.len);
         self.source.within(self.scalar, &self.value, piece)
@@ -32,14 +32,14 @@ impl Written {
     }
 }
 
-/// An expression in its place.
+/// An expression with its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Expr {
     pub(crate) expression: Expression,
     pub(crate) written: Written,
 }
 
-/// A template in its place.
+/// A template with its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     pub(crate) template: Template,
@@ -55,13 +55,13 @@ impl Text {
         self.template.render(values, budget)
     }
 
-    /// `true` if it is more than a text that is the same for every run.
+    /// Returns `true` if the text contains expressions.
     pub(crate) fn has_expressions(&self) -> bool {
         self.template.text().contains("{{")
     }
 }
 
-/// A value, parts of which may be expressions.
+/// A value that may contain expressions.
 #[derive(Clone, Debug)]
 pub(crate) enum Computed {
     Literal(Value),
@@ -92,7 +92,7 @@ impl Computed {
         }
     }
 
-    /// Every expression in it.
+    /// Returns all expressions in it.
     pub(crate) fn expressions(&self) -> Vec<&Expr> {
         match self {
             Self::Literal(_) => Vec::new(),
@@ -105,7 +105,7 @@ impl Computed {
     }
 }
 
-/// Something with references: an expression or a template.
+/// An expression or a template, with its references.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Referring<'a> {
     pub(crate) references: &'a [Reference],

@@ -1,8 +1,8 @@
-//! The environment of a command: what every program needs, and nothing that was not named.
+//! The environment of a command: the variables that every program needs, and those that were named.
 
 use std::ffi::OsString;
 
-/// The variables that every command is given, if they are there. None of them holds a secret.
+/// The variables that every command gets if they are set. None of them holds a secret.
 const PASSED: [&str; 14] = [
     "PATH",
     "HOME",
@@ -20,7 +20,7 @@ const PASSED: [&str; 14] = [
     "TMP",
 ];
 
-/// Those without which programs do not start on Windows.
+/// The variables that programs need to start on Windows.
 const PASSED_ON_WINDOWS: [&str; 14] = [
     "SystemRoot",
     "SystemDrive",
@@ -38,7 +38,7 @@ const PASSED_ON_WINDOWS: [&str; 14] = [
     "NUMBER_OF_PROCESSORS",
 ];
 
-/// Variables whose value programs run, load or look for programs in.
+/// The variables whose values programs run, load or search for programs.
 const RUN: [&str; 38] = [
     "PATH",
     "ENV",
@@ -80,7 +80,7 @@ const RUN: [&str; 38] = [
     "PROMPT_COMMAND",
 ];
 
-/// Beginnings of such names.
+/// The prefixes of such names.
 const RUN_PREFIXES: [&str; 14] = [
     "LD_",
     "DYLD_",
@@ -98,18 +98,19 @@ const RUN_PREFIXES: [&str; 14] = [
     "LUA_",
 ];
 
-/// `true` if a text can be the name of a variable.
+/// Returns `true` if a text can be the name of a variable.
 pub(crate) fn is_variable(name: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     name.chars().all(is_part) && name.starts_with(|c: char| !c.is_ascii_digit())
 }
 
-/// `true` if a program may run what a variable of this name holds.
+/// Returns `true` if a program may run the value of a variable with this name.
 pub(crate) fn is_run(name: &str) -> bool {
     RUN.contains(&name) || RUN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The variables of this process that a command is given: some, and those that are `named`.
+/// Returns the variables of this process to pass to a command: the usual ones, and the `named`
+/// ones.
 pub(super) fn passed(named: &[String]) -> Vec<(OsString, OsString)> {
     let is_passed = |name: &OsString| {
         let Some(name) = name.to_str() else { return false };

@@ -1,4 +1,4 @@
-//! Files of one directory, and none outside of it.
+//! The files of one directory.
 
 use super::{glob, over, refused, text_of};
 use crate::beneath::{Beneath, Denied, Found};
@@ -7,23 +7,23 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use stepwright_core::StepError;
 
-/// A directory that steps and tools do not leave: neither with `..`, nor with an absolute path, nor
-/// over a symbolic link.
+/// A directory that steps and tools cannot leave: not with `..`, an absolute path or a symbolic
+/// link.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
     dir: PathBuf,
 }
 
-/// How much is read at once.
+/// The limits of one read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) max_files: usize,
     pub(crate) max_bytes: u64,
 }
 
-/// Files that were read.
+/// The files that were read.
 pub(crate) struct Read {
-    /// `[{path, text}]`, with a `note` where something is to be said.
+    /// The files as `[{path, text}]`, with a `note` if a text is incomplete.
     pub(crate) list: Value,
     pub(crate) files: usize,
     pub(crate) bytes: u64,
@@ -34,7 +34,7 @@ impl Folder {
         Self { dir: dir.unwrap_or_else(|| PathBuf::from(".")) }
     }
 
-    /// The directory itself, without symbolic links.
+    /// Returns the path of the directory without symbolic links.
     pub(crate) fn root(&self) -> Result<PathBuf, StepError> {
         Ok(self.open()?.path().to_owned())
     }
@@ -46,7 +46,7 @@ impl Folder {
         })
     }
 
-    /// The text of a file, and a note if it is not all text.
+    /// Reads a file. Returns its text, and a note if it is not all text.
     pub(crate) fn read(
         &self,
         path: &str,
@@ -58,7 +58,7 @@ impl Folder {
         Ok((text, note))
     }
 
-    /// The texts of all files that match a pattern, sorted by path.
+    /// Reads all files that match a pattern, sorted by path.
     pub(crate) fn read_all(&self, pattern: &str, limits: Limits) -> Result<Read, StepError> {
         let root = self.open()?;
         let within = relative(root.path(), pattern)?;
@@ -94,7 +94,7 @@ impl Folder {
         Ok(Read { files: list.len(), bytes, list: Value::Array(list) })
     }
 
-    /// Writes a file, with the directories around it: all of it or nothing.
+    /// Writes a file atomically. Creates missing directories.
     pub(crate) fn write(&self, path: &str, text: &str) -> Result<Value, StepError> {
         let root = self.open()?;
         let within = relative(root.path(), path)?;
@@ -104,7 +104,7 @@ impl Folder {
     }
 }
 
-/// What is said of a file that was not read, or not written.
+/// Returns the error for a file that could not be read or written.
 fn told(path: &str, done: &str, denied: &Denied) -> StepError {
     match denied {
         Denied::Outside => outside(path),
@@ -128,7 +128,7 @@ fn outside(path: &str) -> StepError {
     )
 }
 
-/// A path that may be absolute, as one that begins at `root`; `..` is out of the question.
+/// Makes a path relative to `root`. Refuses `..`.
 fn relative(root: &Path, path: &str) -> Result<String, StepError> {
     let given = Path::new(path);
     if given.components().any(|part| part == Component::ParentDir) {
@@ -149,7 +149,7 @@ fn relative(root: &Path, path: &str) -> Result<String, StepError> {
     if parts.is_empty() { Err(refused("the path is empty")) } else { Ok(parts.join("/")) }
 }
 
-/// The text of a file, a note about it and its size. `left` of `max_bytes` may still be read.
+/// Reads a file. Returns its text, a note and its size. `left` of `max_bytes` may still be read.
 fn read_text(
     root: &Beneath,
     within: &str,
@@ -160,7 +160,7 @@ fn read_text(
     let Found { file, .. } =
         root.file(Path::new(within)).map_err(|denied| told(shown, "read", &denied))?;
     let mut bytes = Vec::new();
-    // The size that the file system tells may be wrong by the time the file is read.
+    // The size from the file system may be wrong by now, so limit the read.
     let read = file.take(left.saturating_add(1)).read_to_end(&mut bytes);
     read.map_err(|error| failed(&format!("`{shown}` cannot be read"), &error))?;
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -172,7 +172,7 @@ fn read_text(
     Ok((text, note, size))
 }
 
-/// A pattern that matches nothing is an empty list, unless the directory in it does not even exist.
+/// Fails if the fixed part of a pattern without matches does not exist.
 fn must_exist(root: &Beneath, pattern: &str, within: &str) -> Result<(), StepError> {
     let plain = within.split('/').take_while(|part| !part.contains(['*', '?', '[']));
     let place = plain.fold(PathBuf::new(), |place, part| place.join(part));

@@ -1,37 +1,37 @@
-//! Paths that match a pattern, beneath a directory and nowhere else.
+//! Finds paths that match a pattern beneath a directory.
 //!
-//! The crate `glob` walks by name and over every link, and so would list what lies outside; only
-//! its patterns for single names are used.
+//! The crate `glob` follows all links, and so would list files outside the directory. Only its
+//! patterns for single names are used.
 
 use crate::beneath::{Beneath, Denied, EntryKind};
 use ::glob::{MatchOptions, Pattern};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The number of names one pattern may look at, in all directories.
+/// The maximum number of names that one pattern may look at, in all directories.
 pub(crate) const ENTRIES_MAX: usize = 1_000_000;
 
-/// The depth to which `**` goes.
+/// The maximum depth of `**`.
 const DEPTH_MAX: usize = 256;
 
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
-    // `**` does not mean `.git`.
+    // `**` does not match `.git`.
     require_literal_leading_dot: true,
 };
 
-/// Reasons why no list of paths is given.
+/// The reason that a search stopped.
 pub(crate) enum Stopped {
     NoPattern(&'static str),
-    /// More files match than were asked for.
+    /// More files match than allowed.
     TooMany,
-    /// [`ENTRIES_MAX`] was reached.
+    /// The search reached [`ENTRIES_MAX`] or the maximum depth.
     TooLarge,
     Denied(String, Denied),
 }
 
-/// A part of a pattern, between two `/`.
+/// A part of a pattern between two `/`.
 enum Part {
     Name(String),
     Matching(Pattern),
@@ -39,9 +39,9 @@ enum Part {
     Deep,
 }
 
-/// The files that match a pattern, sorted by path: at most `most`.
+/// Returns the files that match a pattern, sorted by path. Fails if there are more than `most`.
 pub(crate) fn matching(root: &Beneath, pattern: &str, most: usize) -> Result<Vec<String>, Stopped> {
-    // Parts are parsed alone, in which `**` would be read as `*`.
+    // The parts are parsed alone below, so check the pattern as a whole first.
     Pattern::new(pattern).map_err(|error| Stopped::NoPattern(error.msg))?;
     let part = |part: &str| match part {
         "**" => Ok(Part::Deep),
@@ -61,12 +61,12 @@ struct Search<'a> {
     root: &'a Beneath,
     most: usize,
     looked_at: usize,
-    /// Sorted, and each once, also where `**/**` finds one twice.
+    /// The matching files, sorted and without duplicates, which `**/**` would find.
     found: BTreeSet<String>,
 }
 
 impl Search<'_> {
-    /// Looks for the parts that are left of a pattern in a directory.
+    /// Searches a directory for the remaining parts of a pattern.
     fn go(&mut self, dir: &str, parts: &[Part], depth: usize) -> Result<(), Stopped> {
         let Some((part, rest)) = parts.split_first() else { return Ok(()) };
         if depth > DEPTH_MAX {
@@ -89,7 +89,7 @@ impl Search<'_> {
                     match is_dir {
                         Some(true) => self.go(&path, rest, depth + 1)?,
                         Some(false) => self.file(path, rest)?,
-                        // A link: what it leads to is asked only if the name matches.
+                        // Resolve a link only if its name matches.
                         None => match self.root.is_dir(Path::new(&path)) {
                             Ok(true) => self.go(&path, rest, depth + 1)?,
                             Ok(false) => self.file(path, rest)?,
@@ -102,7 +102,7 @@ impl Search<'_> {
             Part::Deep => {
                 self.go(dir, rest, depth)?;
                 for (name, path, is_dir) in self.entries(dir)? {
-                    // Links are not followed: they may lead up, and never end.
+                    // Do not follow links, because they may lead up and create a cycle.
                     if is_dir == Some(true) && !name.starts_with('.') {
                         self.go(&path, parts, depth + 1)?;
                     }
@@ -119,7 +119,8 @@ impl Search<'_> {
         if self.found.len() > self.most { Err(Stopped::TooMany) } else { Ok(()) }
     }
 
-    /// The names in a directory, their paths, and whether they are directories: unknown of links.
+    /// Returns the names in a directory, their paths, and whether they are directories. `None` for
+    /// links.
     fn entries(&mut self, dir: &str) -> Result<Vec<(String, String, Option<bool>)>, Stopped> {
         let entries = match self.root.entries(Path::new(dir)) {
             Ok(entries) => entries,
@@ -142,7 +143,7 @@ impl Search<'_> {
     }
 }
 
-/// A pattern does not match what is not there.
+/// Ignores a missing path, which just does not match.
 fn missing(path: String, denied: Denied) -> Result<(), Stopped> {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     match denied {

@@ -1,10 +1,11 @@
-//! A command and all that it has started, which ends with this process.
+//! The process group of a command, which ends when this process ends.
 //!
-//! Linux could send a signal to a child whose parent has died, but only to the child itself, and
-//! only code that runs between `fork` and `exec` can ask for it. So a second process watches: it
-//! reads from a pipe whose other end only this process holds, and kills the group of the command
-//! when that end is closed, however this process ends. The command begins only when it is watched,
-//! and, where the system tells enough about processes, when its group is recorded.
+//! On Linux a child can get a signal when its parent dies. But the signal reaches only the child
+//! itself, and only code between `fork` and `exec` can request it. So a second process watches: it
+//! reads from a pipe whose other end only this process holds. However this process ends, that end
+//! is then closed, and the watch kills the group of the command. The command starts only when it is
+//! watched, and when its group is recorded, if the system provides enough information about
+//! processes.
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
@@ -17,35 +18,36 @@ use stepwright_core::event::ProcessGroup;
 use stepwright_core::{EventKind, StepContext, StepError};
 use stepwright_engine::groups::identify;
 
-/// Waits for a line, and then becomes the command: without one, its process has died. The line is
-/// the mark of its group, where groups have one.
+/// Returns a script that waits for a line and then becomes the command. Without a line, this
+/// process has died. The line is the mark of the group, if groups have marks.
 fn gate() -> String {
     let mark = ProcessGroup::MARK;
     format!(r#"IFS= read -r go || exit; test -z "$go" || export {mark}="$go"; exec "$@""#)
 }
 
-/// Waits for the end of its input, which is the end of the process that started it.
+/// A script that waits for the end of its input, which closes when the process that started it
+/// ends, and then kills the group.
 const WATCH: &str = r#"trap '' HUP INT TERM; IFS= read -r go; kill -KILL -"$1""#;
 
-/// Commands that have ended and left something running, with those who watch it.
+/// The groups of commands that have ended and left processes running.
 static LEFT: Mutex<Vec<Group>> = Mutex::new(Vec::new());
 
-/// How often it is looked whether that still runs. The number of a group that is gone is given to
-/// another one some day, but not as soon as this.
+/// The interval between checks of these groups. The id of an ended group is reused some day, but
+/// not within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A command line that waits for a line on its input before it begins.
+/// Creates a command that waits for a line on its input before it starts.
 pub(super) fn gated(program: &str, arguments: &[String]) -> tokio::process::Command {
     let mut command = tokio::process::Command::new("sh");
     command.args(["-c", &gate(), "sh", program]).args(arguments);
-    // Of its own: Ctrl-C at the terminal is for the run, which decides what becomes of its steps.
+    // A group of its own, so that Ctrl-C reaches only the run, which decides about its steps.
     command.process_group(0);
     command
 }
 
-/// Records the group of a command that has not begun, so that it is killed when the run is resumed
-/// and the watch was killed together with this process. Returns what opens the gate: the first
-/// bytes of the input.
+/// Records the group of a command that has not started. If the watch is killed together with this
+/// process, the resumed run kills the group. Returns the first bytes of the input, which start the
+/// command.
 pub(super) async fn recorded(leader: u32, cx: &StepContext) -> Result<Vec<u8>, StepError> {
     let mut open = Vec::new();
     if let Some(group) = identify(leader) {
@@ -56,17 +58,17 @@ pub(super) async fn recorded(leader: u32, cx: &StepContext) -> Result<Vec<u8>, S
     Ok(open)
 }
 
-/// A command and all that it has started, except what has left its process group with `setsid`.
-/// Dropping it kills them all.
+/// The process group of a command. Dropping it kills all of its processes, except those that left
+/// the group with `setsid`.
 pub(super) struct Group {
     leader: Pid,
     watch: Child,
-    /// `true` if there is something that must not outlive this.
+    /// `true` if the group may have processes to kill.
     is_held: bool,
 }
 
 impl Group {
-    /// Watches the group of a command that has not begun.
+    /// Starts the watch over the group of a command that has not started.
     pub(super) fn watched(leader: u32) -> io::Result<Self> {
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
         let leader = i32::try_from(leader).ok().and_then(Pid::from_raw).ok_or_else(invalid)?;
@@ -78,7 +80,8 @@ impl Group {
         Ok(Self { leader, watch: watch.spawn()?, is_held: true })
     }
 
-    /// The command has ended by itself. What it has left running lives on, until this process ends.
+    /// Releases the group of a command that has ended. The processes that it left live until this
+    /// process ends.
     pub(super) fn let_go(mut self) {
         self.is_held = self.is_there();
         if !self.is_held {
@@ -87,7 +90,8 @@ impl Group {
         let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
         left.push(self);
         if left.len() == 1 {
-            // Without a thread it is watched all the same, only for longer than it lives.
+            // If the thread cannot start, the groups are still watched, only for longer than they
+            // live.
             let _ = std::thread::Builder::new().name("left-by-commands".into()).spawn(look);
         }
     }
@@ -100,16 +104,16 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if self.is_held {
-            // It may have ended just now.
+            // The group may have ended just now.
             let _ = kill_process_group(self.leader, Signal::KILL);
         }
-        // Its end is waited for, so that no zombie is left.
+        // Wait for the watch, so that it does not become a zombie.
         let _ = self.watch.kill();
         let _ = self.watch.wait();
     }
 }
 
-/// Stops watching what has ended, until nothing is left.
+/// Removes ended groups until none are left.
 fn look() {
     loop {
         std::thread::sleep(LOOK_EVERY);

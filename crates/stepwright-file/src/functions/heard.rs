@@ -1,11 +1,11 @@
-//! Streams whose pieces are signs of life.
+//! Streams that report each piece of data as a sign of life.
 
 use std::io::Read;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// A stream that says `alive` for each piece that it gives.
+/// A stream that calls `alive` for each piece of data.
 pub(super) struct Heard<R, F> {
     stream: R,
     alive: F,

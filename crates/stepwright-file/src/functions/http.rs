@@ -1,4 +1,4 @@
-//! Fetching over HTTP.
+//! Fetches pages over HTTP.
 
 use super::heard::Heard;
 use super::{over, refused, text_of};
@@ -9,7 +9,7 @@ use stepwright_core::json::{self, JsonError};
 use stepwright_core::{Content, StepError};
 use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
 
-/// What is to be fetched.
+/// A request for a page.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetch {
     pub(crate) url: String,
@@ -17,7 +17,7 @@ pub(crate) struct Fetch {
     pub(crate) max_bytes: u64,
 }
 
-/// What was fetched.
+/// A fetched page.
 pub(crate) struct Page {
     pub(crate) text: String,
     pub(crate) note: Option<String>,
@@ -25,10 +25,10 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// The value, if the server says that it is JSON and it is; the text otherwise.
+    /// Returns the value if the page is JSON by its type and its content, and the text otherwise.
     ///
     /// # Errors
-    /// If it is JSON that is nested too deep, or has an integer that would be rounded.
+    /// Fails if the JSON is nested too deep, or has an integer that would be rounded.
     pub(crate) fn content(self) -> Result<Content, StepError> {
         if !self.json {
             return Ok(self.text.into());
@@ -41,7 +41,7 @@ impl Page {
     }
 }
 
-/// Fetches it, and blocks the thread meanwhile. Says `alive` for each piece of the answer.
+/// Fetches a page on this thread. Calls `alive` for each piece of the answer.
 pub(crate) fn fetch(what: &Fetch, alive: &dyn Fn()) -> Result<Page, StepError> {
     let url = what.url.trim();
     if !url.starts_with("http://") && !url.starts_with("https://") {
@@ -57,7 +57,7 @@ pub(crate) fn fetch(what: &Fetch, alive: &dyn Fn()) -> Result<Page, StepError> {
     let status = response.status();
     if !status.is_success() {
         let message = format!("`{url}` answered {status}");
-        // Too many requests, and what is wrong with the server, may be over in a while.
+        // A retry may help after too many requests and after errors of the server.
         if status.as_u16() != 429 && !status.is_server_error() {
             return Err(StepError::terminal(message));
         }

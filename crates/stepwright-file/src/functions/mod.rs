@@ -1,4 +1,4 @@
-//! What steps without a model do.
+//! The execution of steps that need no model.
 
 mod environment;
 mod files;
@@ -24,11 +24,11 @@ use stepwright_core::{
     Content, Executor, OnInterrupted, Patch, StepContext, StepError, StepInput, StepOutput,
 };
 
-/// A step that does one of these.
+/// A step that executes a function.
 pub(crate) struct FunctionStep {
     function: Function,
     folder: Arc<Folder>,
-    /// The environment variables that commands are given.
+    /// The environment variables that commands get.
     pass_env: Vec<String>,
 }
 
@@ -45,9 +45,9 @@ impl Executor for FunctionStep {
 
     fn on_interrupted(&self) -> OnInterrupted {
         match self.function {
-            // A command acts on the outside, and knows nothing of an attempt before.
+            // A command has outside effects, and cannot recognise an earlier attempt.
             Function::Shell { .. } => OnInterrupted::Ask,
-            // Reading repeats itself without harm, and a file is written whole, as the last time.
+            // Reading can be repeated, and writing a file again has the same result.
             Function::Template { .. }
             | Function::Value { .. }
             | Function::State { .. }
@@ -68,7 +68,7 @@ impl Executor for FunctionStep {
                 Ok(Content::from(value.await?).into())
             }
             Function::State { by, values: changes } => {
-                // It changes the state and nothing else.
+                // The step only changes the state, and passes its input on.
                 let mut output = passed_on(&input);
                 let (by, changes) = (*by, changes.clone());
                 let changes = evaluate(values, move |values, budget| {
@@ -148,7 +148,7 @@ impl Executor for FunctionStep {
     }
 }
 
-/// The change of one key.
+/// Returns the change of one key.
 fn patch(by: StateChange, key: &str, value: Value) -> Result<Patch, StepError> {
     Ok(match (by, value) {
         (StateChange::Set, value) => Patch::set(key, value),
@@ -168,13 +168,13 @@ fn no_change(message: String) -> StepError {
     StepError::terminal(message).with_code(ErrorCode::State)
 }
 
-/// The text of a template.
+/// Renders a template.
 async fn rendered(values: OwnedValues, text: &Text) -> Result<String, StepError> {
     let text = text.clone();
     evaluate(values, move |values, budget| text.render(values, budget)).await
 }
 
-/// The texts of several templates.
+/// Renders several templates.
 async fn all_rendered(values: &OwnedValues, texts: &[Text]) -> Result<Vec<String>, StepError> {
     let mut all = Vec::with_capacity(texts.len());
     for text in texts {
@@ -183,13 +183,13 @@ async fn all_rendered(values: &OwnedValues, texts: &[Text]) -> Result<Vec<String
     Ok(all)
 }
 
-/// What came before, as it was.
+/// Passes the input on unchanged.
 fn passed_on(input: &StepInput) -> StepOutput {
     let headed = input.previous.as_ref().is_some_and(|previous| previous.headed);
     StepOutput { headed, ..StepOutput::from(input.content().clone()) }
 }
 
-/// Runs what blocks its thread on a thread for such work.
+/// Runs blocking work on a thread for such work.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StepError> + Send + 'static,
 ) -> Result<T, StepError> {
@@ -199,7 +199,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Bytes as text, and what to say if they were no UTF-8.
+/// Decodes bytes as text. Returns a note if they are not valid UTF-8.
 pub(crate) fn text_of(bytes: Vec<u8>) -> (String, Option<String>) {
     match String::from_utf8(bytes) {
         Ok(text) => (text, None),
@@ -211,12 +211,12 @@ pub(crate) fn text_of(bytes: Vec<u8>) -> (String, Option<String>) {
     }
 }
 
-/// A failure that the same values would cause again.
+/// Returns an error that a retry with the same values would repeat.
 pub(crate) fn refused(message: impl Into<String>) -> StepError {
     StepError::terminal(message).with_code(ErrorCode::BadInput)
 }
 
-/// A limit that was reached.
+/// Returns the error of a limit that was reached.
 pub(crate) fn over(message: impl Into<String>, limit: &str) -> StepError {
     StepError::terminal(message)
         .with_code(ErrorCode::Limit)

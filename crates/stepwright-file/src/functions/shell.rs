@@ -1,4 +1,4 @@
-//! Running a command.
+//! Runs commands.
 
 use super::{environment::passed, heard::Heard, over, refused, text_of};
 use std::io;
@@ -9,14 +9,14 @@ use stepwright_core::error::ErrorCode;
 use stepwright_core::{StepContext, StepError};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
-/// How much of what a failed command complains about is told.
+/// The maximum number of characters of stderr in the error of a command.
 const COMPLAINT_CHARS_MAX: usize = 2000;
 
 pub(crate) struct Command {
     pub(crate) program: Program,
-    /// The variables that the file gives it.
+    /// The variables that the file sets.
     pub(crate) env: Vec<(String, String)>,
-    /// The names of those of this process that it is given, beside the usual ones.
+    /// The names of the variables of this process to pass, besides the usual ones.
     pub(crate) pass_env: Vec<String>,
     pub(crate) stdin: String,
     pub(crate) dir: PathBuf,
@@ -24,17 +24,17 @@ pub(crate) struct Command {
     pub(crate) max_bytes: u64,
 }
 
-/// What is run.
+/// The program of a command.
 pub(crate) enum Program {
-    /// A line for the shell, and its arguments: `"$1"`, `"$2"`.
+    /// A command line for the shell, with its arguments `"$1"`, `"$2"` and so on.
     Line(String, Vec<String>),
     /// A program and its arguments, without a shell.
     Argv(Vec<String>),
 }
 
-/// Runs it and gives what it wrote. Dropping the future kills it, and all that it has started.
+/// Runs a command and returns its output. Dropping the future kills its process group.
 ///
-/// Each piece that it writes is a sign of life of its step.
+/// Each piece of output is a sign of life of the step.
 pub(crate) async fn run(command: Command, cx: &StepContext) -> Result<String, StepError> {
     let timeout = command.timeout;
     match tokio::time::timeout(timeout, run_freely(command, cx)).await {
@@ -46,7 +46,7 @@ pub(crate) async fn run(command: Command, cx: &StepContext) -> Result<String, St
 }
 
 impl Program {
-    /// The program to start, and its arguments.
+    /// Returns the program to start and its arguments.
     fn words(self) -> (String, Vec<String>) {
         match self {
             Self::Line(line, _) if cfg!(windows) => ("cmd".into(), vec!["/C".into(), line]),
@@ -66,7 +66,7 @@ impl Program {
     }
 }
 
-/// No program can be given a NUL byte: to the system it is the end of the text.
+/// Refuses NUL bytes, which end a text for the operating system.
 fn check_nul(
     program: &str,
     arguments: &[String],
@@ -125,11 +125,11 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<String, StepEr
     let stderr = stderr.map(|stream| Heard::new(stream, alive));
     let write = async {
         if let Some(mut stdin) = stdin {
-            // A command that does not read what it is given is no failure.
+            // A command may ignore its input.
             let _ = stdin.write_all(&[&open, command.stdin.as_bytes()].concat()).await;
         }
     };
-    // All at once: a command that waits for its output to be read waits for ever otherwise.
+    // Write and read concurrently, because the command may block until its output is read.
     let ((), out, complaint) =
         tokio::join!(write, drain(stdout, command.max_bytes), drain(stderr, command.max_bytes));
     let lost = |error: std::io::Error| StepError::new(format!("the command was lost: {error}"));
@@ -166,7 +166,8 @@ fn plain(program: &str, arguments: &[String]) -> tokio::process::Command {
     command
 }
 
-/// The first bytes of a stream, and whether there were more. Reads all, so that the command ends.
+/// Reads the first bytes of a stream, and discards the rest so that the command can end. Returns
+/// `true` if there were more.
 async fn drain(
     stream: Option<impl AsyncRead + Unpin>,
     max_bytes: u64,

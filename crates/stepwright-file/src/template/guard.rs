@@ -1,9 +1,10 @@
-//! Puts a bound on every value that a template builds or works on.
+//! Limits every value that a template builds or uses.
 //!
-//! minijinja counts what it visits itself, but not what lies inside of it: a list of the same two
-//! parts, made sixty times over, takes no room until an operator writes it out or compares it. So
-//! each list and object that a template makes, and what operators, filters, tests and functions are
-//! given and give, passes through a filter of ours that looks at all that is in it.
+//! minijinja counts the nodes that it visits itself, but not the values inside them. A list that
+//! contains the same list twice, nested sixty times, needs little memory until an operator writes
+//! or compares it. So this module adds a filter around each list and object that a template builds,
+//! and around the arguments and results of operators, filters, tests and functions. The filter
+//! counts the whole value.
 
 use minijinja::machinery::Span;
 use minijinja::machinery::ast::{
@@ -13,26 +14,26 @@ use minijinja::machinery::ast::{
 };
 use minijinja::value::ValueKind;
 
-/// The filter that looks at a value.
+/// The filter that counts a value.
 pub(super) const BOUNDED: &str = "__bounded";
-/// The filter that looks at what is applied to each element of a value.
+/// The filter that counts the arguments that are applied to each element of a value.
 pub(super) const EACH: &str = "__each";
-/// The filter that looks at whether the step has ended, and gives what it is given.
+/// The filter that checks whether the step has ended, and returns its input.
 pub(super) const WATCHED: &str = "__watched";
-/// Filters that apply what they are given to each element.
+/// The filters that apply their arguments to each element.
 const OF_EACH: [&str; 5] = ["map", "select", "reject", "selectattr", "rejectattr"];
 
-/// Where a list is repeated that is written out in the template. Constants are computed while a
-/// template is read, which knows no limits.
+/// The place of a repeated list in a template. Such a constant is computed while the template is
+/// parsed, where no limit applies.
 pub(super) type Repeated = std::ops::Range<usize>;
 
-/// The same template with the filters in it.
+/// Rewrites a template with the filters added.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     pub(super) repeated: Option<Repeated>,
-    /// Variables of which a part is taken, which minijinja does not count as undeclared.
+    /// The variables that are sliced, which minijinja does not report as undeclared.
     pub(super) sliced: Vec<String>,
-    /// Variables that the template sets.
+    /// The variables that the template sets.
     pub(super) set: Vec<String>,
     slicing: usize,
 }
@@ -45,7 +46,8 @@ impl Guard {
                 Stmt::Template(Spanned::new(Template { children }, s.span()))
             }
             Stmt::EmitExpr(s) => {
-                // What is written is bounded where it is written; `loop(…)` is another thing there.
+                // The output itself is limited when it is written, and `loop(…)` is only valid
+                // here.
                 let expr = match &s.expr {
                     Expr::Call(call) => Expr::Call(self.call(call)),
                     other => self.expr(other),
@@ -79,7 +81,7 @@ impl Guard {
                 Stmt::WithBlock(Spanned::new(node, s.span()))
             }
             Stmt::Set(s) => {
-                // A member of a namespace outlives what it is set in, so it could grow for ever.
+                // A member of a namespace outlives its scope, so it could grow without limit.
                 let expr = match &s.target {
                     Expr::GetAttr(_) => self.looked_at(&s.expr),
                     _ => self.expr(&s.expr),
@@ -123,7 +125,8 @@ impl Guard {
         body.iter().map(|stmt| self.stmt(stmt)).collect()
     }
 
-    /// The body of a loop, with a look at whether the step has ended: nothing else may be in it.
+    /// Rewrites the body of a loop, and adds a check for the end of the step, because the body may
+    /// have none.
     fn turn<'a>(&mut self, body: &[Stmt<'a>], span: Span) -> Vec<Stmt<'a>> {
         let never = Expr::Const(Spanned::new(Const { value: false.into() }, span));
         let (true_body, false_body) = (Vec::new(), Vec::new());
@@ -143,7 +146,7 @@ impl Guard {
         Spanned::new(node, s.span())
     }
 
-    /// What is set, which is no value.
+    /// Rewrites the target of an assignment, which is not a value.
     fn target<'a>(&mut self, expr: &Expr<'a>) -> Expr<'a> {
         match expr {
             Expr::List(e) => {
@@ -158,7 +161,7 @@ impl Guard {
         }
     }
 
-    /// The expression, and a look at what it gives.
+    /// Rewrites an expression, and adds the filter that counts its value.
     fn looked_at<'a>(&mut self, expr: &Expr<'a>) -> Expr<'a> {
         let expr = self.expr(expr);
         match &expr {
@@ -266,7 +269,8 @@ impl Guard {
             BinOpKind::ScAnd | BinOpKind::ScOr => of(e.op, self.expr(&e.left), self.expr(&e.right)),
             BinOpKind::Add | BinOpKind::Mul => {
                 let made = of(e.op, self.expr(&e.left), self.expr(&e.right));
-                // The parts have been looked at, so no part of them is a list that is repeated.
+                // The operands are already rewritten, so a nested repetition is wrapped in a
+                // filter.
                 if matches!(e.op, BinOpKind::Mul) && self.repeated.is_none() {
                     let is_list = |part: &Expr<'_>| {
                         part.as_const().is_some_and(|value| {

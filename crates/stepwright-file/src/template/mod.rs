@@ -1,4 +1,4 @@
-//! Templates: text with values in it, in minijinja.
+//! Templates in minijinja: text with values.
 
 mod guard;
 mod render;
@@ -16,12 +16,12 @@ use std::sync::Arc;
 use stepwright_core::StepError;
 use stepwright_core::error::ErrorCode;
 
-/// What text a template gives.
+/// The kind of text that a template gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flavour {
     /// Text for models and people.
     Plain,
-    /// A command: every value becomes one word of the shell, whatever is in it.
+    /// A command, in which each value becomes one quoted word of the shell.
     Shell,
 }
 
@@ -36,12 +36,12 @@ struct Inner {
     references: Vec<Reference>,
 }
 
-/// Functions that templates may call.
+/// The functions that templates may call.
 const GLOBALS: [&str; 3] = ["range", "dict", "namespace"];
 
 impl Template {
-    /// Parses `text` and checks its filters: unknown ones are told beside the template. Its
-    /// references are for the caller to check.
+    /// Parses `text` and checks its filters. Returns unknown ones as mistakes next to the template.
+    /// The caller checks the references.
     pub(crate) fn parse(
         text: &str,
         flavour: Flavour,
@@ -77,7 +77,7 @@ impl Template {
         &self.0.references
     }
 
-    /// The text with the values in it.
+    /// Renders the template with the values.
     pub(crate) fn render(
         &self,
         values: &Values<'_>,
@@ -86,7 +86,7 @@ impl Template {
         self.render_within(values, budget, render::FUEL_MAX)
     }
 
-    /// The same, with at most `fuel` operations beside those for the thread of the caller.
+    /// Renders the template with at most `fuel` operations outside the caller's thread.
     fn render_within(
         &self,
         values: &Values<'_>,
@@ -130,7 +130,7 @@ impl Template {
             .with_hint("put less into it, or write it to a file in pieces")
     }
 
-    // The same values give the same failure, so trying again is of no use.
+    // The error is terminal, because the same values would give the same failure.
     fn failed(&self, error: &minijinja::Error) -> StepError {
         use minijinja::ErrorKind;
         let line = error.line().and_then(|line| self.0.text.lines().nth(line.saturating_sub(1)));
@@ -171,18 +171,18 @@ fn parse(text: &str) -> Result<machinery::ast::Stmt<'_>, minijinja::Error> {
     machinery::parse(text, "<template>", minijinja::syntax::SyntaxConfig::default())
 }
 
-/// `true` if a template has taken all of its operations.
+/// Returns `true` if a template has used up its operations.
 fn is_out_of_fuel(error: &minijinja::Error) -> bool {
     is_caused_by(error, |error| error.kind() == minijinja::ErrorKind::OutOfFuel)
 }
 
-/// `true` if a template was stopped.
+/// Returns `true` if a template was stopped.
 fn is_stopped(error: &minijinja::Error) -> bool {
     is_caused_by(error, |error| error.detail() == Some(render::STOPPED))
 }
 
-/// `true` for an error or one of its causes: inside of a filter, what has happened is the cause of
-/// another failure.
+/// Returns `true` if the predicate holds for an error or one of its causes. Inside a filter, the
+/// original error becomes the cause of another one.
 fn is_caused_by(error: &minijinja::Error, is_it: impl Fn(&minijinja::Error) -> bool) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -197,7 +197,7 @@ fn is_caused_by(error: &minijinja::Error, is_it: impl Fn(&minijinja::Error) -> b
 fn syntax_mistake(text: &str, error: &minijinja::Error) -> Mistake {
     let what = error.detail().map_or_else(|| error.kind().to_string(), ToOwned::to_owned);
     let at_end = what.contains("unexpected end of");
-    // What was opened last is what was not closed.
+    // The last tag that was opened is the one that was not closed.
     let opened = text.rfind("{{").max(text.rfind("{%")).filter(|_| at_end);
     let opened = opened.map(|start| {
         let tag = &text[start..];

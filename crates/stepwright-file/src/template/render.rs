@@ -1,4 +1,4 @@
-//! How values become text.
+//! Converts values to text.
 
 use super::{Flavour, guard};
 use crate::budget::Stop;
@@ -6,32 +6,32 @@ use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior};
 use std::sync::LazyLock;
 
-/// How many operations a template may take: enough for any prompt, and an end for a loop in a loop.
-/// Making 64 bytes of text counts as one, so that this also bounds what is built on the way.
+/// The maximum number of operations of a template: enough for any prompt, but nested loops end.
+/// Creating 64 bytes of text counts as one operation, so this also limits intermediate texts.
 pub(super) const FUEL_MAX: u64 = 2_000_000;
-/// The number of operations that are done on the thread of the caller.
+/// The number of operations on the caller's thread.
 const FUEL_INLINE_MAX: u64 = 20_000;
-/// The longest text that a template may give, in bytes.
+/// The maximum length of the text of a template, in bytes.
 pub(super) const TEXT_BYTES_MAX: usize = 20_000_000;
 
-/// How deep the values of a template may be nested: what a step gives is at most 128 deep.
+/// The maximum depth of values in a template. The outputs of steps have at most 128 levels.
 const DEPTH_MAX: usize = 200;
-/// How many bytes a value is taken for that is no text.
+/// The number of bytes that a value other than a text counts for.
 const NODE_BYTES: usize = 4;
-/// How many bytes of text are taken for one element when a value is gone through.
+/// The number of bytes of text that count as one element.
 const TEXT_BYTES_PER_NODE: usize = 256;
-/// How many elements are gone through for one operation.
+/// The number of elements that count as one operation.
 const NODES_PER_OPERATION: u64 = 4;
-/// How many elements are gone through between two looks at the operations that are left.
+/// The number of elements between two checks of the remaining operations.
 const NODES_PER_CHARGE: u64 = 1024;
 
-/// What says that a value is nested too deep.
+/// The message about a value that is nested too deep.
 const TOO_DEEP: &str = "a value is nested deeper than 200";
 
-/// What says that the step has ended.
+/// The message about a template that was stopped.
 pub(super) const STOPPED: &str = "it was stopped";
 
-/// The filters that are worth suggesting.
+/// The filters to suggest.
 pub(super) const FILTERS: [&str; 34] = [
     "abs",
     "attr",
@@ -69,7 +69,7 @@ pub(super) const FILTERS: [&str; 34] = [
     "upper",
 ];
 
-/// The tests that are worth suggesting.
+/// The tests to suggest.
 pub(super) const TESTS: [&str; 14] = [
     "defined",
     "undefined",
@@ -87,7 +87,7 @@ pub(super) const TESTS: [&str; 14] = [
     "containing",
 ];
 
-/// Looks at the values of one rendering.
+/// Counts the values of one rendering.
 #[derive(Clone, Debug, Default)]
 struct Eye {
     stop: Stop,
@@ -99,7 +99,7 @@ static PLAIN: LazyLock<Environment<'static>> =
 static SHELL: LazyLock<Environment<'static>> =
     LazyLock::new(|| environment(Flavour::Shell, FUEL_INLINE_MAX, Stop::default()));
 
-/// The environment for the thread of the caller, whose operations do not last.
+/// Returns the shared environment for the caller's thread, which allows few operations.
 pub(super) fn inline(flavour: Flavour) -> &'static Environment<'static> {
     match flavour {
         Flavour::Plain => &PLAIN,
@@ -107,16 +107,16 @@ pub(super) fn inline(flavour: Flavour) -> &'static Environment<'static> {
     }
 }
 
-/// An environment for templates that take at most `fuel` operations, and end soon after `stop` is
-/// set.
+/// Creates an environment for templates with at most `fuel` operations. Rendering ends soon after
+/// `stop` is set.
 pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environment<'static> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_auto_escape_callback(|_| AutoEscape::None);
     env.set_fuel(Some(fuel));
     let eye = Eye { stop };
-    // minijinja counts what these have written when it is written; what is built of the same parts
-    // over and over would have no end before that.
+    // minijinja counts the text of these filters only after it is written, and shared parts could
+    // make it unbounded before that.
     let of = eye.clone();
     env.add_filter(
         "tojson",
@@ -154,7 +154,7 @@ pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environmen
         }),
         Flavour::Shell => env.set_formatter(move |out, state, value| {
             let text = eye.text_of(state, value)?;
-            // Whatever is in it: a quote ends the word, stands for itself, and begins the next.
+            // A quote in the text closes the word, adds an escaped quote, and opens the word again.
             write!(out, "'{}'", text.replace('\'', r"'\''")).map_err(Error::from)
         }),
     }
@@ -170,11 +170,11 @@ impl Eye {
         Ok(())
     }
 
-    /// Takes the operations for writing `value` as JSON, if that is not too long.
+    /// Takes the operations to write `value` as JSON. Fails if the text is too long.
     fn charges(&self, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
         self.watches()?;
         let mut text = Bounded::default();
-        // What is no JSON is told by the filter itself.
+        // The filter itself reports values that are not JSON.
         let _ = serde_json::to_writer(&mut text, value);
         if text.is_full {
             return Err(too_long());
@@ -182,22 +182,22 @@ impl Eye {
         state.consume_fuel(text.bytes.len() as u64 / 64)
     }
 
-    /// Takes the operations for going through all of `value` as often as `times`. It is refused if
-    /// it is nested too deep, or would be too long as text.
+    /// Takes the operations to visit all of `value`, `times` times. Fails if it is nested too deep,
+    /// or too long as text.
     fn looks_at(&self, state: &State<'_, '_>, value: &Value, times: u64) -> Result<(), Error> {
         let mut look = Look { bytes: 0, uncharged: 0, times, eye: self };
         look.at(state, value, 0)?;
         look.charge(state)
     }
 
-    /// Nothing is no text; objects and lists are indented JSON, which models read best.
+    /// Converts a value to text. `none` is empty. Objects and lists are indented JSON, which models
+    /// read best.
     fn text_of(&self, state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
         match value.kind() {
             ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
             ValueKind::None => Ok(String::new()),
             ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => {
-                // What is built of the same parts over and over is written out here, within the
-                // bound.
+                // Shared parts are written out here, within the limit.
                 self.looks_at(state, value, 1)?;
                 let mut text = Bounded::default();
                 let written = serde_json::to_writer_pretty(&mut text, value);
@@ -225,7 +225,7 @@ impl Look<'_> {
         let bytes = value.as_str().map_or(NODE_BYTES, str::len);
         self.bytes = self.bytes.saturating_add(bytes);
         let is_text = matches!(value.kind(), ValueKind::String | ValueKind::Bytes);
-        // A text alone is bounded where it is made, and may be longer on the way than in the end.
+        // A single text is limited where it is created, and intermediate texts may be longer.
         if self.bytes > TEXT_BYTES_MAX && !(is_text && depth == 0) {
             return Err(too_long());
         }
@@ -243,7 +243,7 @@ impl Look<'_> {
         }
         let is_map = value.kind() == ValueKind::Map;
         for item in value.try_iter()? {
-            // What an iterator says when it fails, it says again where it is used.
+            // If an iterator fails here, it fails again with the same error where it is used.
             self.at(state, &item, depth + 1)?;
             if is_map {
                 self.at(state, &value.get_item(&item).unwrap_or_default(), depth + 1)?;
@@ -259,8 +259,7 @@ impl Look<'_> {
     }
 }
 
-/// Slices, sums and repeated lists are made while they are gone through. Made of each other, they
-/// would be so one inside of the other, without an end.
+/// Evaluates lazy slices, sums and repeated lists. Otherwise they could be nested without limit.
 fn made_whole(value: &Value) -> Value {
     let is_made = value.downcast_object_ref::<Vec<Value>>().is_some();
     if !is_made && value.kind() == ValueKind::Iterable {
@@ -269,7 +268,7 @@ fn made_whole(value: &Value) -> Value {
     value.clone()
 }
 
-/// A text that is refused when it becomes too long.
+/// A text with a maximum length.
 #[derive(Debug, Default)]
 pub(super) struct Bounded {
     pub(super) bytes: Vec<u8>,
@@ -291,15 +290,15 @@ impl std::io::Write for Bounded {
     }
 }
 
-/// Whether there is such a filter, or such a test.
+/// Returns `true` if the filter or test exists.
 pub(super) fn knows(env: &Environment<'_>, kind: &str, name: &str) -> bool {
-    // The environment has no list to ask for, but templates can ask.
+    // The environment cannot list its filters and tests, but a template can test for them.
     let question = format!("name is {kind}");
     let answer = env.compile_expression(&question).and_then(|q| q.eval(minijinja::context!(name)));
     answer.is_ok_and(|answer| answer.is_true())
 }
 
-/// What says that a text would be too long: ours, and minijinja's.
+/// The messages about texts that are too long: one of this module, and those of minijinja.
 pub(super) const TOO_LARGE: [&str; 3] =
     ["the text is too long", "repeated string is too large", "repeated sequence is too large"];
 

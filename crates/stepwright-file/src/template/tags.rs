@@ -1,18 +1,18 @@
-//! What stands inside the tags of a template, and where.
+//! Finds the words inside the tags of a template, with their places.
 //!
-//! minijinja says which variables are undeclared, but not where they are; and it notices an unknown
-//! filter only when it gets there. This looks for the words, and minijinja has the last one.
+//! minijinja reports undeclared variables without places, and unknown filters only when they run.
+//! This scan finds the candidates, and minijinja confirms them.
 
 use crate::reference::Reference;
 use crate::source::Span;
 
 #[derive(Debug, Default)]
 pub(super) struct Tags {
-    /// Everything that may be a variable, with what follows it.
+    /// The possible variables, with the names that follow them.
     pub(super) paths: Vec<Reference>,
-    /// Words after `|`, which only ever means a filter.
+    /// The words after `|`, which are always filters.
     pub(super) filters: Vec<Span>,
-    /// Words after `is` and `is not`.
+    /// The words after `is` and `is not`.
     pub(super) tests: Vec<Span>,
 }
 
@@ -23,7 +23,7 @@ enum Token<'a> {
     Sign(char),
 }
 
-/// Looks through the tags of a template that is known to be valid.
+/// Scans the tags of a valid template.
 pub(super) fn scan(text: &str) -> Tags {
     let mut tags = Tags::default();
     let mut at = 0;
@@ -46,7 +46,7 @@ pub(super) fn scan(text: &str) -> Tags {
         let (tokens, end) = tokens(text, start, close);
         look(&tokens, &mut tags);
         at = end;
-        // What is raw is no tag.
+        // Skip raw text, which has no tags.
         if matches!(tokens.first(), Some((Token::Word("raw"), _))) && close == "%}" {
             at = text[at..].find("endraw").map_or(text.len(), |raw| at + raw);
         }
@@ -54,7 +54,7 @@ pub(super) fn scan(text: &str) -> Tags {
     tags
 }
 
-/// The tokens from `start` up to `close`, and where the tag ends.
+/// Returns the tokens from `start` to `close`, and the end of the tag.
 fn tokens<'a>(text: &'a str, start: usize, close: &str) -> (Vec<(Token<'a>, Span)>, usize) {
     let mut tokens = Vec::new();
     let mut at = start;
@@ -127,7 +127,7 @@ fn look(tokens: &[(Token<'_>, Span)], tags: &mut Tags) {
     }
 }
 
-/// The names that follow a variable, how many tokens they take, and where they end.
+/// Returns the names that follow a variable, the number of their tokens, and their end.
 fn path(tokens: &[(Token<'_>, Span)], root: Span) -> (Vec<String>, usize, usize) {
     let mut names = Vec::new();
     let mut at = 0;

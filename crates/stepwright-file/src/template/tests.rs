@@ -53,7 +53,7 @@ fn what_has_no_value_is_an_error() {
 #[test]
 fn a_template_ends_when_it_is_stopped() {
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(true));
-    // A list that nothing makes: where it is gone through is the only place to look.
+    // A list of the input is not counted when it is built, so only its iteration can stop.
     let input = StepInput::of(Value::from((0..3000).collect::<Vec<u32>>()));
     for text in [
         "{% for a in input %}{% endfor %}",
@@ -78,7 +78,7 @@ fn a_template_ends_when_it_is_stopped() {
 #[test]
 fn texts_have_a_length_wherever_they_become_too_long() {
     let too_long = "the text is longer than 20000000 bytes";
-    // What is written, what is repeated, and what is built of the same parts over and over.
+    // Written text, repeated text, and text made from shared parts.
     let parts = "{% set a = [1, 1, 1, 1, 1, 1, 1, 1] %}{% set b = [a, a, a, a, a, a, a, a] %}\
                  {% set c = [b, b, b, b, b, b, b, b] %}{% set d = [c, c, c, c, c, c, c, c] %}\
                  {% set e = [d, d, d, d, d, d, d, d] %}{% set f = [e, e, e, e, e, e, e, e] %}\
@@ -86,7 +86,7 @@ fn texts_have_a_length_wherever_they_become_too_long() {
     for text in ["{{ 'x' * 30000000 }}", parts] {
         assert_eq!(render(text, json!(1)).unwrap_err(), too_long, "{text}");
     }
-    // Half of what is written is the input's.
+    // Half of the text is the input's.
     let half = "x".repeat(15_000_000);
     assert_eq!(render("{{ input }}{{ input }}", json!(half)).unwrap_err(), too_long);
 }
@@ -125,8 +125,8 @@ fn what_a_template_builds_on_the_way_has_an_end() {
 
 #[test]
 fn values_of_the_same_parts_over_and_over_have_an_end_in_every_use() {
-    // Less than what is allowed, so that it ends soon. The value has 16 000 elements, so a use must
-    // cost some 2 000 operations and more, or there would be room for all of the uses.
+    // A low limit, so that the test ends soon. The value has 16 000 elements, so each use must cost
+    // at least about 2 000 operations, or all of the uses would fit into the limit.
     const FUEL: u64 = 150_000;
     const USES: u32 = 60;
     let uses = [
@@ -160,7 +160,8 @@ fn values_of_the_same_parts_over_and_over_have_an_end_in_every_use() {
         "{% set ns.NAME = [1] | zip(ns.NAME, ns.NAME) | list %}{% set ns.NAME = [ns.NAME, ns.NAME] %}",
         "{% set ns.NAME = [1] | batch(9, ns.NAME) | list %}",
     ];
-    // What grows without an end does not come to be; what is allowed to be costs what is in it.
+    // Unlimited growth must fail, and a value within the limits must cost operations for its
+    // elements.
     let of = |growth: &str, times: u32, then: &str| {
         let grow = |name| growth.replace("NAME", name);
         format!(
@@ -182,7 +183,7 @@ fn values_of_the_same_parts_over_and_over_have_an_end_in_every_use() {
     }
 }
 
-/// Whether an error names a limit.
+/// Returns `true` if an error names a limit.
 fn ended_by_a_limit(error: &str) -> bool {
     let said = [
         "takes more than 2000000 operations",
@@ -209,7 +210,7 @@ fn values_nested_in_each_other_without_an_end_are_refused() {
         let error = render(&text, json!({})).map(|text| text.len()).expect_err(&text);
         assert!(ended_by_a_limit(&error), "{text}: {error}");
     }
-    // What is made while it is gone through is made at once.
+    // Lazy values are evaluated at once.
     for grow in
         ["{% set ns.t = ns.t[0:] %}", "{% set ns.t = ns.t * 1 %}", "{% set ns.t = ns.t + [] %}"]
     {
@@ -234,7 +235,7 @@ fn texts_made_by_a_width_or_a_number_have_an_end() {
         let error = render(text, json!(1)).map(|text| text.len()).expect_err(text);
         assert!(ended_by_a_limit(&error), "{text}: {error}");
     }
-    // What is constant is computed while the template is read.
+    // Constants are computed while the template is parsed.
     for text in ["{{ ([1] * 100000000) ~ 'x' }}", "{{ 3 * ([1] + [2]) }}", "{{ (1, 2) * 9 == 1 }}"]
     {
         let mistakes = Template::parse(text, Flavour::Plain).unwrap_err();

@@ -1,4 +1,4 @@
-//! Conversions: `int(x)`, `string(x)` and the like.
+//! Conversions such as `int(x)` and `string(x)`.
 
 use super::super::failure::{Evaluated, fails, unsupported};
 use super::super::value::{Text, Val};

@@ -1,13 +1,13 @@
-//! `text.format(list)`: clauses such as `%s`, `%d` and `%.2f`, as CEL has them.
+//! `text.format(list)` with clauses such as `%s`, `%d` and `%.2f`, as in CEL.
 
 use super::super::failure::{Evaluated, Failure, fails, type_word};
 use super::super::value::{Key, List, Val};
 use crate::budget::Budget;
 use std::fmt::Write as _;
 
-/// The number of digits behind the point if a clause does not say.
+/// The default number of digits after the decimal point.
 const PRECISION: usize = 6;
-/// The number of digits a clause may ask for, as in CEL.
+/// The maximum number of digits in a clause, as in CEL.
 const PRECISION_MAX: usize = 100;
 
 /// A text that grows within a budget.
@@ -109,7 +109,7 @@ fn clause(
     out.push(&text)
 }
 
-/// `%s`: any value.
+/// Writes any value for `%s`.
 fn string(value: &Val<'_>, out: &mut Out<'_>) -> Result<(), Failure> {
     match value {
         Val::Null => out.push("null"),
@@ -121,7 +121,7 @@ fn string(value: &Val<'_>, out: &mut Out<'_>) -> Result<(), Failure> {
         Val::Bytes(bytes) => {
             for (at, chunk) in bytes.utf8_chunks().enumerate() {
                 out.push(chunk.valid())?;
-                // A run of bytes that are no UTF-8 is one character.
+                // A run of invalid bytes becomes one character.
                 if !chunk.invalid().is_empty() && (at == 0 || !chunk.valid().is_empty()) {
                     out.push("\u{fffd}")?;
                 }
@@ -138,7 +138,7 @@ fn string(value: &Val<'_>, out: &mut Out<'_>) -> Result<(), Failure> {
             out.push("]")
         }
         Val::Map(map) => {
-            // Sorted by what is written.
+            // Sort the members by their written keys.
             let mut members = Vec::with_capacity(map.len());
             for (key, value) in map.entries() {
                 let key = match &key {
@@ -193,7 +193,7 @@ fn shown(number: f64) -> String {
     special(number).map_or_else(|| number.to_string(), Into::into)
 }
 
-/// `d.ddde±dd`, where Rust writes `d.ddde[-]d`.
+/// Formats a number as `d.ddde±dd`, because Rust writes `d.ddde[-]d`.
 fn scientific(number: f64, precision: usize) -> String {
     let written = format!("{number:.precision$e}");
     let (digits, exponent) = written.split_once('e').unwrap_or((&written, "0"));

@@ -1,4 +1,4 @@
-//! Functions of lists.
+//! Functions on lists.
 
 use super::super::failure::{Evaluated, Failure, fails, type_word, unsupported};
 use super::super::operators::{equal, order};
@@ -7,7 +7,7 @@ use super::{count, strings};
 use crate::budget::Budget;
 use std::cmp::Ordering;
 
-/// The number of elements `lists.range` gives at most, as in CEL.
+/// The maximum number of elements of `lists.range`, as in CEL.
 const RANGE_MAX: i64 = 1_000_000;
 
 pub(super) fn call<'a>(
@@ -120,7 +120,7 @@ fn slice<'a>(list: &List<'a>, start: i64, end: i64, budget: &Budget<'_>) -> Eval
     Ok(Val::list((from..to).filter_map(|at| list.get(at)).collect()))
 }
 
-/// Sorts by keys, which are all of one kind and have an order.
+/// Sorts by keys, which must have the same type and an order.
 fn sort_by<'a, T>(
     items: &mut [T],
     key: impl Fn(&T) -> &Val<'a>,
@@ -129,7 +129,7 @@ fn sort_by<'a, T>(
 ) -> Result<(), Failure> {
     let Some(first) = items.first().map(&key).cloned() else { return Ok(()) };
     for item in items.iter() {
-        // Whatever is compared below has an order then.
+        // After this check, all keys have an order.
         let other = key(item);
         let alike =
             first.type_name() == other.type_name() || first.is_number() && other.is_number();
@@ -141,7 +141,7 @@ fn sort_by<'a, T>(
             ));
         }
     }
-    // Also the number of comparisons is bounded, so that what is compared may be long.
+    // Each comparison takes from the budget, because the keys may be long.
     let mut failed = None;
     items.sort_by(|a, b| {
         if failed.is_some() {

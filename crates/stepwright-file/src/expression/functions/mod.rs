@@ -1,5 +1,5 @@
-//! The functions of expressions. They do what those of CEL's own interpreter do, within a budget;
-//! where CEL has none for a number because it is written with or without a fraction, there is one.
+//! The functions of expressions. They have the same results as those of CEL's own interpreter,
+//! within a budget. They also accept whole numbers written with a fraction, which CEL rejects.
 
 mod convert;
 mod format;
@@ -14,14 +14,14 @@ use super::names::QUALIFIED;
 use super::value::{Val, whole};
 use crate::budget::Budget;
 
-/// `true` if `name` is a function of this namespace.
+/// Returns `true` if `name` is a function of this namespace.
 pub(super) fn is_qualified(namespace: &str, name: &str) -> bool {
     QUALIFIED.iter().any(|known| {
         known.split_once('.').is_some_and(|(space, last)| space == namespace && last == name)
     })
 }
 
-/// Calls `size(x)`, or `math.ceil(x)`.
+/// Calls `size(x)` or `math.ceil(x)`.
 pub(super) fn call<'a>(
     name: &str,
     args: &[Val<'a>],
@@ -48,7 +48,7 @@ pub(super) fn call<'a>(
     }
 }
 
-/// Calls `x.contains(y)`; `x` is the first of `args`.
+/// Calls `x.contains(y)`, where `x` is the first of `args`.
 pub(super) fn call_method<'a>(
     name: &str,
     args: &[Val<'a>],
@@ -104,7 +104,7 @@ fn is_zero(value: &Val<'_>) -> bool {
     }
 }
 
-/// A place or a count: a whole number, also one that is written with a fraction of zero.
+/// Returns a position or a count: a whole number, which may have a fraction of zero.
 fn count(value: &Val<'_>) -> Option<i64> {
     match value {
         Val::Double(number) => whole(*number),

@@ -1,4 +1,4 @@
-//! `math.…`.
+//! The `math.…` functions.
 
 use super::super::failure::{Evaluated, fails, overflow, unsupported};
 use super::super::operators::as_double;
@@ -63,7 +63,7 @@ fn root<'a>(value: &Val<'a>) -> Evaluated<'a> {
     }
 }
 
-/// The greatest or the least: of two numbers, or of a list. Of equal ones the first.
+/// Returns the first of the greatest or least numbers, from the arguments or from a list.
 fn extreme<'a>(
     name: &str,
     wanted: Ordering,

@@ -1,4 +1,4 @@
-//! Functions of texts. Places and lengths count characters.
+//! Functions on texts. Positions and lengths count characters.
 
 use super::super::failure::{Evaluated, Failure, excerpt, fails, type_word, unsupported};
 use super::super::value::{ELEMENT_BYTES, List, Text, Val};
@@ -7,11 +7,11 @@ use crate::budget::Budget;
 use regex::{Regex, RegexBuilder};
 use std::collections::HashMap;
 
-/// The number of operations it takes to compile a regular expression, beside those for its size.
+/// The operations to compile a regular expression, in addition to those for its size.
 const REGEX_STEPS: usize = 500;
-/// The largest size that a compiled regular expression may havecome, in bytes.
+/// The maximum size of a compiled regular expression, in bytes.
 const REGEX_BYTES_MAX: usize = 1024 * 1024;
-/// The number of regular expressions that are kept for the rest of an evaluation.
+/// The maximum number of regular expressions that are kept during an evaluation.
 const REGEXES_MAX: usize = 64;
 
 /// The regular expressions that were compiled so far.
@@ -26,7 +26,7 @@ pub(super) fn call<'a>(
     budget: &Budget<'_>,
 ) -> Evaluated<'a> {
     let this = text.as_str();
-    // All of them look through the text at least once.
+    // All of these functions read the text at least once.
     budget.read(this.len())?;
     let wrong = || unsupported(name, &args.iter().collect::<Vec<_>>());
     match (name, rest) {
@@ -101,7 +101,7 @@ fn char_at<'a>(this: &str, at: i64) -> Evaluated<'a> {
     }
 }
 
-/// The byte at which a character begins, if there are as many.
+/// Returns the byte offset of a character, if the text has that many.
 fn byte_of(text: &str, character: usize) -> Option<usize> {
     text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(character)
 }
@@ -138,7 +138,7 @@ fn last_index_of<'a>(
         return out_of_range("lastIndexOf", start);
     }
     budget.read(this.len())?;
-    // One that begins at this place or before ends within as many bytes after it.
+    // A match at or before this position ends at most `other.len()` bytes after it.
     let start = byte_of(this, place).unwrap_or(this.len());
     let mut end = (start + other.len()).min(this.len());
     while !this.is_char_boundary(end) {
@@ -214,7 +214,7 @@ fn split<'a>(this: &str, by: &str, parts: Option<usize>, budget: &Budget<'_>) ->
         }
     };
     budget.steps(pieces.len())?;
-    // A text of its own takes its bytes, and two counters.
+    // Each text takes its bytes and two counters.
     budget.build(pieces.len() * (ELEMENT_BYTES + 16) + this.len())?;
     Ok(Val::list(pieces.into_iter().map(Val::text).collect()))
 }
@@ -294,19 +294,19 @@ pub(super) fn matches<'a>(
         regexes.0.insert(pattern.to_owned(), (regex, weight));
     }
     let Some((regex, weight)) = regexes.0.get(pattern) else { return Ok(Val::Bool(false)) };
-    // A match takes at the most as long as the text times the pattern with all that it repeats.
+    // Matching takes at most the length of the text times the expanded size of the pattern.
     budget.steps(this.len().saturating_mul(*weight) / 256)?;
     Ok(Val::Bool(regex.is_match(this)))
 }
 
-/// Compiles a regular expression; or says in one line why it is none.
+/// Compiles a regular expression. Returns the reason on one line if it is invalid.
 pub(in super::super) fn compile(pattern: &str) -> Result<Regex, String> {
     let mut builder = RegexBuilder::new(pattern);
     builder.size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX);
     builder.build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "it repeats too much".to_owned(),
         error => {
-            // The message shows the pattern with a mark below; the reason is in its last line.
+            // The message shows the pattern with a mark, and the reason on its last line.
             let shown = error.to_string();
             let last = shown.lines().last().unwrap_or_default().trim();
             last.strip_prefix("error: ").unwrap_or(last).to_owned()
@@ -314,7 +314,7 @@ pub(in super::super) fn compile(pattern: &str) -> Result<Regex, String> {
     })
 }
 
-/// How large a pattern is when all that it repeats is written out, at the most.
+/// Returns the maximum size of a pattern with its repetitions expanded.
 fn weight(pattern: &str) -> usize {
     let mut weight = pattern.len().max(1);
     for counts in pattern.split('{').skip(1) {
