@@ -517,8 +517,8 @@ impl Recorder {
     }
 
     /// Makes a request, unless it was made before, and waits for the reply. `inside` is the step or
-    /// the tool call that makes it, and `None` for a request of the container or review around a
-    /// step.
+    /// the tool call that makes it. It is `None` if the interpreter makes it, such as for a review
+    /// or a deadline.
     pub(crate) async fn ask(
         &self,
         requirement: Requirement,
