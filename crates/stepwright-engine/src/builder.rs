@@ -220,7 +220,8 @@ impl WorkflowBuilder {
     /// async fn count(input: StepInput) -> String {
     ///     format!("{} before", input.history.map_or(0, |earlier| earlier.len()))
     /// }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
     /// let workflow =
     ///     Workflow::builder("Count").step(count).add_workflow_history_to_steps(true).build()?;
     /// assert_eq!(workflow.run("a").session_id("s").await?.content.text(), "0 before");
@@ -289,7 +290,8 @@ impl WorkflowBuilder {
     /// # use std::sync::Arc;
     /// # use tokio_util::sync::CancellationToken;
     /// # async fn think(topic: String) -> String { topic }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
     /// Stands for a dispatcher that hands runs to many machines.
     /// let dispatcher = Arc::new(LocalDispatcher::new(real_world()));
     /// let workflow = Workflow::builder("Deep Research")

@@ -207,7 +207,8 @@ impl Workflow {
     /// # use stepwright_core::Memory;
     /// # use stepwright_engine::Workflow;
     /// # async fn step(text: String) -> String { text }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
     /// # let workflow = Workflow::builder("W").store(Memory::default()).step(step).build()?;
     /// # workflow.run("in").run_id("r-7").await?;
     /// let output = workflow.resume("r-7").await?;

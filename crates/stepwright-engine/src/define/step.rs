@@ -246,7 +246,8 @@ impl Step {
     /// use stepwright_core::HumanReview;
     /// use stepwright_engine::{Step, Workflow};
     /// # async fn publish(text: String) -> String { text }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
     /// let asked = HumanReview::new().requires_confirmation("Publish it?");
     /// let workflow = Workflow::builder("News")
     ///     .store(stepwright_core::Memory::default())
@@ -272,7 +273,8 @@ impl Step {
     /// ```
     /// # use stepwright_core::{Answer, HumanReview, Memory};
     /// # use stepwright_engine::{Step, Workflow};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
     /// # let store = Memory::default();
     /// let deploy = |version: &str| {
     ///     let asked = HumanReview::new().requires_confirmation("Deploy?");

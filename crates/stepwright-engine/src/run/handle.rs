@@ -13,7 +13,8 @@ use stepwright_core::{Error, ErrorKind, RunId, RunOutput, RunStatus};
 /// ```
 /// # use stepwright_engine::Workflow;
 /// # async fn think(topic: String) -> String { topic }
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
 /// let workflow = Workflow::builder("Deep Research").step(think).build()?;
 /// let handle = workflow.run("ants").background().await?;
 /// println!("{} is {}", handle.run_id(), handle.status().await?);
