@@ -292,7 +292,7 @@ impl WorkflowBuilder {
     /// # async fn think(topic: String) -> String { topic }
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), stepwright_core::Error> {
-    /// Stands for a dispatcher that hands runs to many machines.
+    /// // Stands for a dispatcher that hands runs to many machines.
     /// let dispatcher = Arc::new(LocalDispatcher::new(real_world()));
     /// let workflow = Workflow::builder("Deep Research")
     ///     .step(think)

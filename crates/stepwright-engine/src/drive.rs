@@ -21,7 +21,7 @@ use stepwright_core::{
     Timestamp, World,
 };
 
-/// The longest wait for a deadline in which a background run stays with its driver.
+/// The longest wait for a deadline during which a background run stays with its driver.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// One run, ready to be driven.
@@ -38,7 +38,7 @@ pub(crate) struct Job {
     pub(crate) leaves: bool,
 }
 
-/// Reasons for which a walk over the plan ended.
+/// Reasons why a walk over the plan ended.
 enum Ending {
     Walked(Result<(), Stop>),
     Cancelled,
@@ -47,7 +47,7 @@ enum Ending {
     Parked,
 }
 
-/// Reasons for which a walk is interrupted.
+/// Reasons why a walk is interrupted.
 enum Stage {
     Walked(Result<(), Stop>),
     /// The inbox has a signal, or a deadline has passed.

@@ -84,12 +84,12 @@ impl Drop for Name {
     }
 }
 
-/// Returns `true` if a driver is known to be dead. Only drivers on this machine can be known to be.
+/// Returns `true` if a driver is known to be dead. That is never known of a
+/// driver on another machine.
 ///
 /// ```
 /// // As in `RunRow::driver`, for a run that is driven on another machine.
 /// assert!(!stepwright_engine::drivers::is_dead("elsewhere/1/2/3/4/5"));
-/// ```
 /// ```
 pub fn is_dead(name: &str) -> bool {
     let here = HERE.here();

@@ -64,7 +64,7 @@ struct Open {
     replied: bool,
 }
 
-/// The reason for which the driver must look at a waiting run.
+/// The reason why the driver must look at a waiting run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
     /// None: there are no open requests.
@@ -250,7 +250,7 @@ impl PendingRequests {
         }
     }
 
-    /// Returns the reason for which the driver must look at the run.
+    /// Returns the reason why the driver must look at the run.
     pub(crate) fn look(&self, cx: &Context<'_>) -> Look {
         let mut guard = self.table();
         let Some(table) = guard.as_mut() else { return Look::Away };

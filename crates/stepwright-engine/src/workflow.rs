@@ -71,11 +71,11 @@ pub(crate) struct Inner {
 
 pub(crate) type EventsToSkip = Vec<String>;
 
-/// How runs in the background get executed.
+/// The dispatcher of background runs.
 pub(crate) enum Dispatching {
-    /// By this process, from the first background run on.
+    /// The local one, which starts with the first background run.
     Local(PerProcess<Mutex<Option<Arc<LocalDispatcher>>>>),
-    /// By the given dispatcher: runs are driven in the processes that call [`Workflow::serve`].
+    /// A given one: runs are driven in the processes that call [`Workflow::serve`].
     Given(Arc<dyn Dispatcher>),
 }
 
@@ -188,7 +188,7 @@ impl Workflow {
     }
 
     /// Cancels a run that this process drives or is about to drive. For code without async, such as
-    /// a handler for Ctrl-C. Returns `false` if this process drives no run of that name.
+    /// a handler for Ctrl-C. Returns `false` if this process does not drive it.
     pub fn cancel_now(&self, run: impl AsRef<str>) -> bool {
         match self.live().get(run.as_ref()) {
             Some(known) if !known.status().is_terminal() => {
@@ -201,7 +201,7 @@ impl Workflow {
 
     /// Resumes a run at the end of its journal: one whose process died, or a paused one whose time
     /// has come. Completed steps are replayed from the journal, and the rest is executed. A run
-    /// that has ended is not driven again: you get its output.
+    /// that has ended is not driven again: you get its output, or its error.
     ///
     /// ```
     /// # use stepwright_core::Memory;
@@ -273,8 +273,8 @@ impl Workflow {
     /// [`LocalDispatcher`] drops them, which cancels them.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] if the workflow has a dispatcher and no store. An error of kind
-    /// [`ErrorKind::Store`] if the dispatcher fails.
+    /// [`ErrorKind::Usage`] if the workflow has a dispatcher and no store. [`ErrorKind::Store`] if
+    /// the dispatcher fails.
     pub async fn serve(&self, stop: CancellationToken) -> Result<(), Error> {
         let Dispatching::Given(dispatcher) = &self.0.dispatching else {
             self.supervise();
@@ -409,7 +409,8 @@ impl Workflow {
         self.0.store.as_ref().or_else(|| self.0.memory.get())
     }
 
-    /// Returns the stored runs and sessions, or `None` if no store has been used yet.
+    /// Returns the stored runs and sessions. `None` if the workflow has no store and nothing has
+    /// been kept in memory yet.
     pub(crate) fn stored(&self) -> Option<Runs> {
         let store = self.remembering()?.clone();
         let (world, live, id) = (self.0.world.clone(), self.0.live.clone(), self.0.id.clone());
@@ -419,7 +420,7 @@ impl Workflow {
     /// Returns the stored runs.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if no store has been used yet.
+    /// [`ErrorKind::NotFound`] if the workflow has no store and nothing has been kept in memory yet.
     pub(crate) fn reader(&self, run: &RunId) -> Result<Runs, Error> {
         self.stored().ok_or_else(|| not_found("run", run, self.0.store.is_none()))
     }

@@ -204,7 +204,7 @@ impl Step {
     /// use stepwright_engine::{Step, Workflow};
     /// # use std::time::Duration;
     /// # async fn look_up(topic: String) -> String { topic }
-    /// A slow answer is not worth waiting for, but a wrong one is a failure.
+    /// // A slow answer is not worth waiting for, but a wrong one is a failure.
     /// let step = Step::new("Look up", look_up)
     ///     .timeout(Duration::from_secs(2))
     ///     .on_error(OnError::Fail.but(ErrorCode::TimedOut, OnError::Skip));
@@ -230,7 +230,7 @@ impl Step {
     /// use stepwright_core::OnInterrupted;
     /// use stepwright_engine::{Step, Workflow};
     /// # async fn charge(card: String) -> String { card }
-    /// A card must not be charged twice: if the outcome is unknown, the run fails and says so.
+    /// // A card must not be charged twice: if the outcome is unknown, the run fails.
     /// let charge = Step::new("Charge", charge).on_interrupted(OnInterrupted::Fail);
     /// # Workflow::builder("Shop").step(charge).build()?;
     /// # Ok::<(), stepwright_core::Error>(())

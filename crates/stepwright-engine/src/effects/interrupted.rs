@@ -52,7 +52,7 @@ struct State {
 enum Stage {
     /// Its executor works, or waits for a reply.
     UnderWay,
-    /// An attempt has ended, and it is open what follows.
+    /// An attempt has ended, and no decision about the next one is recorded.
     Between,
     /// A person was asked about an attempt whose outcome is unknown.
     Asked(About),

@@ -109,7 +109,7 @@ impl Recalled {
             recalled.begun.note(event);
             recalled.noted.insert((path(), event.kind.name()));
         }
-        // These have no further facts, so it is open if their decisions failed.
+        // These have no further facts, so it is not known whether their decisions failed.
         for path in idle {
             recalled.decisions.remove(path);
         }

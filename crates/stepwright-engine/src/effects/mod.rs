@@ -26,14 +26,14 @@ use stepwright_core::{
     Timestamp,
 };
 
-/// Reasons for which a walk ends early.
+/// Reasons why a walk ends early.
 #[derive(Clone, Debug)]
 pub(crate) enum Stop {
     /// A step failed, after all its attempts.
     Failed(Arc<Failure>),
     /// A sibling failed, and this branch was stopped for it before the run was resumed.
     Sibling,
-    /// A person has rejected a request in a way that ends the run, or cancelled the run.
+    /// The run was cancelled, or a person rejected a request in a way that cancels the run.
     Cancelled(Arc<str>),
     /// The journal is lost. No more facts may be recorded.
     Lost(Arc<StoreError>),
@@ -79,9 +79,9 @@ pub(crate) enum Decision {
 /// The state of a step from before the run was resumed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Past {
-    /// It has ended, so executing it again only returns its recorded result.
+    /// `true` if it has ended: executing it again only replays its result.
     pub(crate) ended: bool,
-    /// It was stopped: nothing more happens in it.
+    /// `true` if it was stopped: nothing more happens in it.
     pub(crate) stopped: bool,
     /// The number of attempts that failed and were to be retried.
     pub(crate) failed_attempts: u32,
@@ -100,12 +100,12 @@ pub(crate) struct Unknown {
     pub(crate) asked: Option<About>,
 }
 
-/// Reasons for which the outcome of an attempt is unknown.
+/// Reasons why the outcome of an attempt is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
-    /// Its process died.
+    /// The death of its process.
     Death,
-    /// It failed in a way that leaves the outcome open, such as a timeout.
+    /// A failure that leaves the outcome open, such as a timeout.
     Failure,
 }
 

@@ -188,7 +188,7 @@ pub(super) async fn repeat<E: Effects>(
     }
 }
 
-/// The reasons for which a turn of a loop ends.
+/// The continuation of a loop after a turn.
 #[derive(Clone, Copy, PartialEq)]
 enum After {
     /// Another turn follows.

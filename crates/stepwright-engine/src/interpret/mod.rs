@@ -1,4 +1,4 @@
-//! The interpreter: walks a plan and calls for effects.
+//! The interpreter: walks a plan and carries out its effects.
 //!
 //! It uses no runtime, no clock and no store directly. It reaches all of them through [`Effects`].
 

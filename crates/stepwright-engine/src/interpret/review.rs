@@ -39,7 +39,7 @@ pub(super) enum Verdict {
     Failed(StepError),
 }
 
-/// Reasons for which a node does not begin.
+/// Reasons why a node does not begin.
 pub(super) enum No {
     /// The node is skipped.
     Skipped(StepError),
@@ -229,7 +229,7 @@ fn on_reject(review: &HumanReview, node: &Node) -> OnReject {
     })
 }
 
-/// Makes the reason for which a node does not begin after a rejection.
+/// Returns the reason why a node does not begin after a rejection.
 fn refused(review: &HumanReview, node: &Node, path: &StepPath, feedback: Option<&str>) -> No {
     let error = rejected(feedback);
     match on_reject(review, node) {

@@ -484,7 +484,7 @@ impl Recorder {
         }
     }
 
-    /// Adds a reader, who gets the events from now on.
+    /// Adds a reader, which gets the events from now on.
     pub(crate) fn read_along(&self, outbox: Arc<Outbox>) {
         let mut state = self.state();
         state.outboxes.retain(|outbox| Arc::strong_count(outbox) > 1);

@@ -20,7 +20,7 @@ pub(crate) struct Live {
     driven: AtomicBool,
     /// `true` if this process has begun it and not driven it yet.
     fresh: AtomicBool,
-    /// The outcome, for those who wait.
+    /// The outcome, for the run's waiters.
     outcome: OnceLock<Outcome>,
     ended: Notify,
 }
@@ -75,7 +75,7 @@ impl Live {
         self.driven.store(true, Ordering::Release);
     }
 
-    /// Sets the outcome, and wakes those who wait for it.
+    /// Sets the outcome, and wakes its waiters.
     pub(crate) fn end(&self, outcome: Outcome) {
         let _ = self.outcome.set(outcome);
         self.ended.notify_waiters();

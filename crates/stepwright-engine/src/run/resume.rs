@@ -48,10 +48,10 @@ use tokio_util::sync::CancellationToken;
 ///
 /// # Errors
 /// The errors of awaiting a run. [`ErrorKind::NotFound`] if there is no such run.
-/// [`ErrorKind::Usage`] if an answer does not fit its request, comes too late or differs from an
-/// earlier one, if this process awaits the run already, or if the definition has changed since the
-/// run began. [`ErrorKind::Store`] if another driver has the run and there is no answer to leave
-/// for it.
+/// [`ErrorKind::Usage`] if an answer does not fit its request, comes too late, comes twice or
+/// differs from an earlier one, if this process awaits the run already, or if the definition has
+/// changed since the run began. [`ErrorKind::Store`] if another driver has the run and there is no
+/// answer to leave for it.
 #[must_use = "nothing happens until it is awaited, streamed, put into the background or blocked on"]
 pub struct Resume {
     pub(super) workflow: Workflow,
@@ -146,8 +146,8 @@ impl Resume {
     /// Resumes the run in the background, and returns a handle to it at once.
     ///
     /// # Errors
-    /// If an answer does not fit its request, comes too late or differs from an earlier one. If
-    /// there is no such run.
+    /// If an answer does not fit its request, comes too late, comes twice or differs from an earlier
+    /// one. If there is no such run.
     pub async fn background(self) -> Result<super::RunHandle, Error> {
         if self.interrupted.is_some() {
             let what = "`interrupted` is not possible in the background";
@@ -402,7 +402,7 @@ impl Workflow {
         self.drive(run, how).await
     }
 
-    /// Drives a run that the store has, and reports the outcome to those who wait.
+    /// Drives a run that the store has, and reports the outcome to its waiters.
     pub(crate) async fn drive(&self, run: &RunId, how: TakeUp) -> Result<RunOutput, Error> {
         let leaves = how.leaves;
         let fresh = || Known::Background(Arc::new(Live::of(CancellationToken::new(), None)));

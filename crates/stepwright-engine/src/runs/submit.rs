@@ -18,8 +18,8 @@ impl Runs {
     ///
     /// # Errors
     /// The errors of [`Runs::row`]. [`ErrorKind::Usage`](stepwright_core::ErrorKind) if the run has
-    /// ended, or if an answer does not fit its request, comes too late, or differs from an earlier
-    /// one.
+    /// ended, or if an answer does not fit its request, comes too late, comes twice or differs from
+    /// an earlier one.
     pub async fn submit<R: AsRef<str>>(
         &self,
         run: &RunId,
