@@ -420,7 +420,8 @@ impl Workflow {
     /// Returns the stored runs.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if the workflow has no store and nothing has been kept in memory yet.
+    /// [`ErrorKind::NotFound`] if the workflow has no store and nothing has been kept in memory
+    /// yet.
     pub(crate) fn reader(&self, run: &RunId) -> Result<Runs, Error> {
         self.stored().ok_or_else(|| not_found("run", run, self.0.store.is_none()))
     }

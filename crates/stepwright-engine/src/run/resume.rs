@@ -146,8 +146,8 @@ impl Resume {
     /// Resumes the run in the background, and returns a handle to it at once.
     ///
     /// # Errors
-    /// If an answer does not fit its request, comes too late, comes twice or differs from an earlier
-    /// one. If there is no such run.
+    /// If an answer does not fit its request, comes too late, comes twice or differs from an
+    /// earlier one. If there is no such run.
     pub async fn background(self) -> Result<super::RunHandle, Error> {
         if self.interrupted.is_some() {
             let what = "`interrupted` is not possible in the background";
