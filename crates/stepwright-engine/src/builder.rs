@@ -120,6 +120,19 @@ impl WorkflowBuilder {
     }
 
     /// Checks inputs with a function. It returns an error message for an input that it refuses.
+    ///
+    /// ```
+    /// use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// let check = |name: &stepwright_core::Content| match name.is_empty() {
+    ///     true => Err("a name is missing".to_owned()),
+    ///     false => Ok(()),
+    /// };
+    /// let workflow = Workflow::builder("Greeting").check_input(check).step(greet).build()?;
+    /// let error = workflow.run("").blocking().unwrap_err();
+    /// assert!(error.to_string().ends_with("a name is missing"));
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
     pub fn check_input(
         self,
         check: impl Fn(&Content) -> Result<(), String> + Send + Sync + 'static,
@@ -161,6 +174,19 @@ impl WorkflowBuilder {
     }
 
     /// Sets the state with which a new session begins.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// use stepwright_core::state::State;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let state = State::from_iter([("visits".to_owned(), 0.into())]);
+    /// let workflow = Workflow::builder("Greeting").session_state(state).step(greet).build()?;
+    /// workflow.run("Ada").session_id("s-1").await?;
+    /// assert_eq!(workflow.get_session_state("s-1").await?["visits"], 0);
+    /// # Ok(()) }
+    /// ```
     pub fn session_state(mut self, state: State) -> Self {
         self.state = state;
         self
@@ -199,6 +225,15 @@ impl WorkflowBuilder {
     }
 
     /// Sets whether outputs include the events of their runs. They include facts, and no deltas.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// let workflow = Workflow::builder("Greeting").store_events(true).step(greet).build()?;
+    /// let events = workflow.run("Ada").blocking()?.events.unwrap();
+    /// assert_eq!(events[0].name(), "WorkflowStarted");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
     pub fn store_events(mut self, store: bool) -> Self {
         self.store_events = store;
         self

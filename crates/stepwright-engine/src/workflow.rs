@@ -147,6 +147,19 @@ impl Workflow {
     }
 
     /// Lists runs of this workflow, the newest first.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// use stepwright_core::{Memory, RunStatus, store::RunFilter};
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("Greeting").store(Memory::default()).step(greet).build()?;
+    /// workflow.run("Ada").run_id("r-1").await?;
+    /// let completed = RunFilter { status: Some(RunStatus::Completed), ..RunFilter::default() };
+    /// assert_eq!(workflow.runs(completed).await?[0].run_id.as_str(), "r-1");
+    /// # Ok(()) }
+    /// ```
     pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, Error> {
         self.supervise();
         match self.stored() {

@@ -81,6 +81,18 @@ impl Map {
 
     /// Sets the policy for an item that fails. By default the other items finish, and then the map
     /// fails.
+    ///
+    /// ```
+    /// use stepwright_core::{StepError, plan::Join};
+    /// use stepwright_engine::{Map, Workflow};
+    /// async fn check(word: String) -> Result<String, StepError> {
+    ///     if word == "no" { Err(StepError::terminal("refused")) } else { Ok(word) }
+    /// }
+    /// let each = Map::new("Each").over(|_| vec!["yes", "no"]).step(check).join(Join::BestEffort);
+    /// let output = Workflow::builder("Check").step(each).build()?.run("all").blocking()?;
+    /// assert_eq!(output.content.text(), r#"["yes",null]"#);
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
     pub fn join(mut self, join: Join) -> Self {
         self.join = join;
         self

@@ -78,6 +78,16 @@ impl Step {
     }
 
     /// Sets the number of retries, and the backoff between them.
+    ///
+    /// ```
+    /// use stepwright_core::plan::Retry;
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn fetch(topic: String) -> String { topic }
+    /// let steady = Retry { retries: 5, factor: 1.0, ..Retry::default() };
+    /// let step = Step::new("Fetch", fetch).retry(steady);
+    /// let workflow = Workflow::builder("News").step(step).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
     pub fn retry(mut self, retry: Retry) -> Self {
         self.body.retry = retry;
         self

@@ -137,7 +137,7 @@ impl Run {
         self
     }
 
-    /// Adds images, for steps that can see them.
+    /// Adds images, for steps that can see them. [`Parts`](super::Parts) has an example of media.
     pub fn images(self, images: impl IntoIterator<Item = Media>) -> Self {
         self.media(images)
     }
@@ -186,7 +186,7 @@ impl Run {
     }
 
     /// Returns the events of the run, as they happen. The run begins when the stream is first
-    /// polled. Dropping the stream cancels the run.
+    /// polled. Dropping the stream cancels the run. [`RunStream`] has an example.
     pub fn stream(self) -> RunStream {
         RunStream::new(self)
     }
@@ -227,7 +227,8 @@ impl Run {
         Ok(RunHandle::new(workflow, run))
     }
 
-    /// Drives the run to its end on this thread, for programs without async.
+    /// Drives the run to its end on this thread, for programs without async. [`Workflow`] has an
+    /// example.
     ///
     /// # Errors
     /// The errors of awaiting the run. An error if the caller is async code, which this would

@@ -94,7 +94,8 @@ impl Resume {
     }
 
     /// Resumes the run although its definition has changed, if the new definition still has all
-    /// steps that the run has executed.
+    /// steps that the run has executed. [`Step::version`](crate::Step::version) has an example of
+    /// such a change.
     pub fn accept_changed_definition(mut self, accept: bool) -> Self {
         self.accept = accept;
         self
@@ -138,7 +139,7 @@ impl Resume {
     }
 
     /// Returns the events from now on, as they happen, in whichever process the run is driven.
-    /// Dropping the stream cancels the run.
+    /// Dropping the stream cancels the run. [`RunStream`] has an example.
     pub fn stream(self) -> RunStream {
         RunStream::of_resume(self)
     }

@@ -101,6 +101,19 @@ impl Sessions {
     }
 
     /// Changes the state of a session outside of any run, and returns the changed session.
+    ///
+    /// ```
+    /// # use stepwright_core::Patch;
+    /// # use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+    /// workflow.run("Ada").session_id("s-1").await?;
+    /// let session = workflow.sessions().patch("s-1", &[Patch::set("language", "de")]).await?;
+    /// assert_eq!(session.state["language"], "de");
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "update_session_state")]
     pub async fn patch(
         &self,
