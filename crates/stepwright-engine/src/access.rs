@@ -1,4 +1,4 @@
-//! The runs and sessions of one user, and no others.
+//! Access to the runs and sessions of one user only.
 
 use crate::run::{IntoInput, Resume, Run, RunHandle};
 use crate::runs::{Events, Sessions, not_found};
@@ -10,8 +10,8 @@ use stepwright_core::{Answer, Error, RunId, RunOutput, Session, UserId};
 
 /// A workflow as one of its users may see it: see [`Workflow::as_user`].
 ///
-/// Every method is the one of the same name of [`Workflow`]. A run or session of another user, or
-/// of none, is not found, with the same error as one that does not exist.
+/// Each method does what the method of the same name of [`Workflow`] does. For a run or session of
+/// another user, or of no user, the error is the same as for one that does not exist.
 ///
 /// ```
 /// # use stepwright_core::{Answer, ErrorKind, HumanReview, Memory};
@@ -37,20 +37,20 @@ pub struct UserAccess {
 }
 
 impl Workflow {
-    /// The workflow as this user may see it: what a server hands its requests to. The methods of
-    /// [`Workflow`] itself ask for no user, and see every run: they are for the owner of the
-    /// process.
+    /// Returns the workflow as this user may see it. A server handles the requests of a user with
+    /// it. The methods of [`Workflow`] itself take no user and see every run: they are for the
+    /// owner of the process.
     ///
     /// # Errors
-    /// If that cannot be the name of a user.
+    /// If `user` is not a valid user id.
     pub fn as_user(&self, user: impl AsRef<str>) -> Result<UserAccess, Error> {
         Ok(UserAccess { workflow: self.clone(), user: UserId::new(user)? })
     }
 
-    /// Checks that a run is this user's. The only place where that is decided.
+    /// Checks that a run belongs to this user. No other code decides this.
     ///
     /// # Errors
-    /// The one of a run that does not exist.
+    /// The error for a run that does not exist.
     pub(crate) async fn permit(&self, run: &RunId, user: Option<&UserId>) -> Result<(), Error> {
         let Some(user) = user else { return Ok(()) };
         let live = self.live().get(run.as_str()).and_then(|known| known.output());
@@ -67,7 +67,7 @@ impl Workflow {
 }
 
 impl UserAccess {
-    /// The user.
+    /// Returns the user.
     pub fn user(&self) -> &UserId {
         &self.user
     }
@@ -78,22 +78,22 @@ impl UserAccess {
         Ok(run)
     }
 
-    /// A run of this user: see [`Workflow::run`]. A session that it names must be the user's own,
-    /// or new.
+    /// Prepares a run of this user: see [`Workflow::run`]. If you name a session, it must be new or
+    /// the user's own.
     #[doc(alias = "arun")]
     pub fn run(&self, input: impl IntoInput) -> Run {
         self.workflow.run(input).owned_by(&self.user)
     }
 
-    /// A run of the user by its name: see [`Workflow::get_run`].
+    /// Returns the output of a run of the user: see [`Workflow::get_run`].
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has none of that name.
+    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has no run of that name.
     pub async fn get_run(&self, run: impl AsRef<str>) -> Result<RunOutput, Error> {
         self.workflow.get_run(self.permit(run.as_ref()).await?).await
     }
 
-    /// The output of the user's newest run: see [`Workflow::get_last_run_output`].
+    /// Returns the output of the user's newest run: see [`Workflow::get_last_run_output`].
     pub async fn get_last_run_output(&self) -> Result<Option<RunOutput>, Error> {
         let newest = RunFilter { limit: 1, ..RunFilter::default() };
         match self.runs(newest).await?.first() {
@@ -102,15 +102,15 @@ impl UserAccess {
         }
     }
 
-    /// Lists runs of the user, the newest first: see [`Workflow::runs`]. A filter for another user
-    /// has no effect.
+    /// Lists runs of the user, the newest first: see [`Workflow::runs`]. A user in the filter has
+    /// no effect.
     pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, Error> {
         let user_id = Some(self.user.clone());
         self.workflow.runs(RunFilter { user_id, ..filter }).await
     }
 
-    /// Cancels a run of the user: see [`Workflow::cancel_run`]. `false` if there is nothing to
-    /// cancel: it has ended, or the user has none of that name.
+    /// Cancels a run of the user: see [`Workflow::cancel_run`]. Returns `false` if there is nothing
+    /// to cancel: the run has ended, or the user has none of that name.
     ///
     /// # Errors
     /// If the store fails.
@@ -122,13 +122,13 @@ impl UserAccess {
         }
     }
 
-    /// Takes up a run of the user: see [`Workflow::resume`].
+    /// Resumes a run of the user: see [`Workflow::resume`].
     pub fn resume(&self, run: impl AsRef<str>) -> Resume {
         self.workflow.resume(run).owned_by(&self.user)
     }
 
-    /// Answers what a run of the user waits for: see [`Workflow::continue_run`]. The journal says
-    /// that the user has answered, unless [`Resume::answered_by`] says otherwise.
+    /// Answers pending requests of a run of the user: see [`Workflow::continue_run`]. The journal
+    /// names the user as the one who answered, unless [`Resume::answered_by`] gives another name.
     pub fn continue_run<R: AsRef<str>>(
         &self,
         run: impl AsRef<str>,
@@ -138,43 +138,44 @@ impl UserAccess {
         resumed.answered_by(self.user.as_str())
     }
 
-    /// A handle to a run of the user: see [`Workflow::handle`].
+    /// Returns a handle to a run of the user: see [`Workflow::handle`].
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has none of that name.
+    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has no run of that name.
     pub async fn handle(&self, run: impl AsRef<str>) -> Result<RunHandle, Error> {
         self.workflow.handle(self.permit(run.as_ref()).await?).await
     }
 
-    /// The events of a run of the user, from the fact numbered `from` on: see
+    /// Returns the events of a run of the user from the fact with sequence number `from` on: see
     /// [`Workflow::events`].
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has none of that name, or it
-    /// is not remembered.
+    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has no run of that name, or
+    /// the run is not stored.
     pub async fn events(&self, run: impl AsRef<str>, from: u64) -> Result<Events, Error> {
         self.workflow.events(self.permit(run.as_ref()).await?, from).await
     }
 
-    /// The user's sessions: to find, list, rename, change and delete them.
+    /// Returns the user's sessions, to find, list, rename, change and delete them: see
+    /// [`Workflow::sessions`].
     pub fn sessions(&self) -> Sessions {
         self.workflow.sessions().owned_by(&self.user)
     }
 
-    /// A session of the user by its name: see [`Workflow::get_session`].
+    /// Returns a session of the user: see [`Workflow::get_session`].
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has none of that name.
+    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if the user has no session of that name.
     pub async fn get_session(&self, session: impl AsRef<str>) -> Result<Session, Error> {
         self.sessions().get(session).await
     }
 
-    /// The state of a session of the user: see [`UserAccess::get_session`].
+    /// Returns the state of a session of the user: see [`UserAccess::get_session`].
     pub async fn get_session_state(&self, session: impl AsRef<str>) -> Result<State, Error> {
         Ok(self.get_session(session).await?.state)
     }
 
-    /// What the runs of a session of the user consumed: see [`UserAccess::get_session`].
+    /// Returns the metrics of all runs of a session of the user: see [`UserAccess::get_session`].
     pub async fn get_session_metrics(
         &self,
         session: impl AsRef<str>,
@@ -185,7 +186,7 @@ impl UserAccess {
     /// Deletes a session of the user with all of its runs.
     ///
     /// # Errors
-    /// As [`UserAccess::get_session`].
+    /// The errors of [`UserAccess::get_session`].
     pub async fn delete_session(&self, session: impl AsRef<str>) -> Result<(), Error> {
         self.sessions().delete(session).await
     }

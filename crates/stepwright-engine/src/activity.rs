@@ -1,4 +1,4 @@
-//! Signs of life of steps that may be idle only for so long.
+//! Signs of life of steps that have an idle timeout.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::Duration;
 use stepwright_core::StepPath;
 
-/// The steps under way whose signs of life count. In most runs there are none.
+/// The running steps whose signs of life are counted. Most runs have none.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     count: AtomicUsize,
@@ -20,14 +20,14 @@ struct Signs(Mutex<Heard>);
 #[derive(Debug, Default)]
 struct Heard {
     count: u64,
-    /// How long the step has said that it waits from its last sign on: for a model that is busy.
+    /// The pause that the step announced with its last sign, such as a wait for a busy model.
     pause: Duration,
     waker: Option<Waker>,
 }
 
 impl Activity {
-    /// Notes a sign of life of the step at `at`, which counts for all steps around it, too. `pause`
-    /// is how long it waits now, having said so.
+    /// Counts a sign of life for the step at `at` and for all steps around it. `pause` is the wait
+    /// that the step has just announced.
     pub(crate) fn sign(&self, at: &StepPath, pause: Duration) {
         if self.count.load(Ordering::Relaxed) == 0 {
             return;
@@ -45,7 +45,7 @@ impl Activity {
         }
     }
 
-    /// Counts the signs of life of a step as long as what this returns is kept.
+    /// Counts the signs of life of a step until the returned value is dropped.
     pub(crate) fn watch(&self, step: &StepPath) -> Watch<'_> {
         let signs = Arc::<Signs>::default();
         lock(&self.watched).push((step.clone(), signs.clone()));
@@ -61,13 +61,13 @@ pub(crate) struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// No longer wakes its task: that one is at work and looks afterwards.
+    /// Stops waking the task: the task is running now, and reads the count afterwards.
     pub(crate) fn rest(&self) {
         lock(&self.signs.0).waker = None;
     }
 
-    /// The number of signs so far, and the pause that the last of them announced. The next one
-    /// wakes the task, since it may come from a thread or a task of the step's own.
+    /// Returns the number of signs so far, and the pause that the last one announced. The next sign
+    /// wakes the task, because it may come from another thread or task of the step.
     pub(crate) fn heard(&self, waker: &Waker) -> (u64, Duration) {
         let mut heard = lock(&self.signs.0);
         heard.waker = Some(waker.clone());

@@ -1,4 +1,4 @@
-//! Puts a workflow together.
+//! Builds workflows.
 
 use crate::compile::{InputCheck, Settings, compile};
 use crate::define::{AnyStep, History, IntoStep};
@@ -17,7 +17,7 @@ use stepwright_core::{
     AnyStore, Content, Error, ErrorKind, Fingerprint, OnInterrupted, Store, WorkflowId, World,
 };
 
-/// Puts a workflow together.
+/// Builds a workflow from steps and settings.
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,7 +57,7 @@ pub struct WorkflowBuilder {
 }
 
 impl Workflow {
-    /// A workflow without steps, to be put together.
+    /// Starts a workflow with this name and without steps.
     pub fn builder(name: impl Into<String>) -> WorkflowBuilder {
         WorkflowBuilder {
             name: name.into(),
@@ -89,27 +89,29 @@ impl WorkflowBuilder {
         self
     }
 
-    /// How it is told apart from others: by default its name in lower case, with `-` for spaces.
+    /// Sets the workflow's id. By default it is the name in lower case, with `-` for spaces.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// What it is for.
+    /// Sets the description, for people.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
 
-    /// What remembers its runs and sessions. Without one, sessions that are named and runs in the
-    /// background are remembered in the memory of this process, and other runs not at all.
+    /// Sets the store, which keeps runs and sessions. Without one, the memory of this process keeps
+    /// named sessions, background runs and runs of workflows that ask people. Other runs are not
+    /// kept.
     #[doc(alias = "db")]
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(AnyStore::new(store));
         self
     }
 
-    /// What its input must be. A run with another input is refused before anything runs.
+    /// Requires inputs that parse as `T`. A run with another input is refused before any step
+    /// begins. The example of [`WorkflowBuilder`] shows it.
     #[doc(alias = "input_schema")]
     pub fn input<T: DeserializeOwned>(self) -> Self {
         self.check_input(|content| {
@@ -117,7 +119,20 @@ impl WorkflowBuilder {
         })
     }
 
-    /// What its input must be like: the error says what is wrong with it.
+    /// Checks inputs with a function. It returns an error message for an input that it refuses.
+    ///
+    /// ```
+    /// use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// let check = |name: &stepwright_core::Content| match name.is_empty() {
+    ///     true => Err("a name is missing".to_owned()),
+    ///     false => Ok(()),
+    /// };
+    /// let workflow = Workflow::builder("Greeting").check_input(check).step(greet).build()?;
+    /// let error = workflow.run("").blocking().unwrap_err();
+    /// assert!(error.to_string().ends_with("a name is missing"));
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
     pub fn check_input(
         self,
         check: impl Fn(&Content) -> Result<(), String> + Send + Sync + 'static,
@@ -125,8 +140,8 @@ impl WorkflowBuilder {
         self.prepare_input(move |content| check(content).map(|()| None))
     }
 
-    /// As [`WorkflowBuilder::check_input`], where the input may be completed: what is given in its
-    /// place is the input of the run, and is recorded as such.
+    /// Checks inputs as [`WorkflowBuilder::check_input`] does, and may complete them. The content
+    /// that the function returns replaces the input of the run, and is recorded as the input.
     ///
     /// ```
     /// use stepwright_core::{Content, StepInput};
@@ -146,26 +161,39 @@ impl WorkflowBuilder {
         self
     }
 
-    /// Sets the version of what the workflow itself is made of, such as the function that checks
-    /// its input: see [`Step::version`](crate::Step::version).
+    /// Sets the version of the workflow's own functions, such as the one that checks its input: see
+    /// [`Step::version`](crate::Step::version).
     pub fn version(self, version: impl AsRef<str>) -> Self {
         self.source("version", version)
     }
 
-    /// Adds a text that the workflow itself is made of: see [`Step::source`](crate::Step::source).
+    /// Adds a text that belongs to the workflow itself: see [`Step::source`](crate::Step::source).
     pub fn source(mut self, name: impl Into<Arc<str>>, text: impl AsRef<str>) -> Self {
         self.content = self.content.with(name, text);
         self
     }
 
-    /// What the state of a new session is. A JSON object.
+    /// Sets the state with which a new session begins.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// use stepwright_core::state::State;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let state = State::from_iter([("visits".to_owned(), 0.into())]);
+    /// let workflow = Workflow::builder("Greeting").session_state(state).step(greet).build()?;
+    /// workflow.run("Ada").session_id("s-1").await?;
+    /// assert_eq!(workflow.get_session_state("s-1").await?["visits"], 0);
+    /// # Ok(()) }
+    /// ```
     pub fn session_state(mut self, state: State) -> Self {
         self.state = state;
         self
     }
 
-    /// How values are put together that parallel branches, or items of a map, set one key of the
-    /// session state to. Without this, different values fail the container.
+    /// Sets how the values are combined that parallel branches, or items of a map, set one key of
+    /// the session state to. Without a reducer, different values fail the container.
     ///
     /// ```
     /// use stepwright_core::{Patch, StepOutput, state::Reducer};
@@ -190,27 +218,36 @@ impl WorkflowBuilder {
         self
     }
 
-    /// How long a run may take. One that takes longer fails.
+    /// Sets the timeout of a run. A run that takes longer fails.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Whether outputs have the events of their runs. Facts are in it, deltas pass by.
+    /// Sets whether outputs include the events of their runs. They include facts, and no deltas.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// let workflow = Workflow::builder("Greeting").store_events(true).step(greet).build()?;
+    /// let events = workflow.run("Ada").blocking()?.events.unwrap();
+    /// assert_eq!(events[0].name(), "WorkflowStarted");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
     pub fn store_events(mut self, store: bool) -> Self {
         self.store_events = store;
         self
     }
 
-    /// The kinds of events that outputs do not have, by name: see
+    /// Leaves kinds of events out of outputs, by name: see
     /// [`Event::name`](stepwright_core::Event::name).
     pub fn events_to_skip<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.events_to_skip = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Whether steps are told what earlier runs of their session were given and gave, unless a step
-    /// says otherwise: see [`Step::add_workflow_history`](crate::Step::add_workflow_history).
+    /// Adds earlier inputs and outputs of the session to the input of every step that does not set
+    /// this itself: see [`Step::add_workflow_history`](crate::Step::add_workflow_history).
     ///
     /// ```
     /// # use stepwright_engine::Workflow;
@@ -218,7 +255,8 @@ impl WorkflowBuilder {
     /// async fn count(input: StepInput) -> String {
     ///     format!("{} before", input.history.map_or(0, |earlier| earlier.len()))
     /// }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
     /// let workflow =
     ///     Workflow::builder("Count").step(count).add_workflow_history_to_steps(true).build()?;
     /// assert_eq!(workflow.run("a").session_id("s").await?.content.text(), "0 before");
@@ -230,25 +268,24 @@ impl WorkflowBuilder {
         self
     }
 
-    /// How many earlier runs steps are told of, unless a step says otherwise:
-    /// [`HISTORY_RUNS`](stepwright_core::session::HISTORY_RUNS) unless set.
+    /// Sets the number of earlier runs in the history of steps that do not set it themselves. The
+    /// default is [`HISTORY_RUNS`](stepwright_core::session::HISTORY_RUNS).
     pub fn num_history_runs(mut self, runs: u32) -> Self {
         self.history.runs = Some(runs);
         self
     }
 
-    /// The policy for attempts whose outcome is unknown, of all steps that have none and stand in
-    /// no container that has one: see [`Step::on_interrupted`](crate::Step::on_interrupted). It
-    /// counts for steps whose executors ask by default, too: `Retry` repeats commands without a
-    /// question.
+    /// Sets the policy for attempts whose outcome is unknown. It holds for steps that have no
+    /// policy of their own and are in no container that has one: see
+    /// [`Step::on_interrupted`](crate::Step::on_interrupted). It also overrides executors that ask
+    /// by default: with `Retry`, commands are repeated without a question.
     pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {
         self.on_interrupted = Some(policy);
         self
     }
 
-    /// Leaves runs that failed or were cancelled out of what steps are told of earlier runs. They
-    /// are among them unless set, and marked: a person who interrupted an answer has asked for it
-    /// all the same.
+    /// Leaves failed and cancelled runs out of the history of steps. By default the history has
+    /// them, and marks them: a person who interrupts an answer has asked the question all the same.
     ///
     /// ```
     /// # use stepwright_engine::Workflow;
@@ -265,20 +302,22 @@ impl WorkflowBuilder {
         self
     }
 
-    /// Logs what every run does in detail: see [`Run::debug_mode`](crate::Run::debug_mode).
+    /// Logs every run in detail: see [`Run::debug_mode`](crate::Run::debug_mode).
     pub fn debug_mode(mut self, debug: bool) -> Self {
         self.debug = debug;
         self
     }
 
-    /// How many runs in the background are worked on at once: by default 32. The others wait.
+    /// Sets the number of background runs that are driven at the same time. The default is 32.
+    /// Further runs wait.
     pub fn concurrent_runs(mut self, runs: usize) -> Self {
         self.limits = Limits { concurrent_runs: runs };
         self
     }
 
-    /// What sees to it that its runs in the background are driven: by default this process, by
-    /// itself. With another dispatcher they are driven where [`Workflow::serve`] is called.
+    /// Sets the dispatcher, which gets background runs executed. By default this process drives
+    /// them. With another dispatcher they are driven in the processes that call
+    /// [`Workflow::serve`].
     ///
     /// ```
     /// # use stepwright_core::Memory;
@@ -286,8 +325,9 @@ impl WorkflowBuilder {
     /// # use std::sync::Arc;
     /// # use tokio_util::sync::CancellationToken;
     /// # async fn think(topic: String) -> String { topic }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
-    /// // Stands for one that hands runs to many machines.
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// // Stands for a dispatcher that hands runs to many machines.
     /// let dispatcher = Arc::new(LocalDispatcher::new(real_world()));
     /// let workflow = Workflow::builder("Deep Research")
     ///     .step(think)
@@ -310,16 +350,17 @@ impl WorkflowBuilder {
         self
     }
 
-    /// The source of time, identity and chance: for tests.
+    /// Sets the source of time, ids and randomness: for tests.
     pub fn world(mut self, world: World) -> Self {
         self.world = Some(world);
         self
     }
 
-    /// Checks the definition, and makes it a workflow.
+    /// Checks the definition and builds the workflow.
     ///
     /// # Errors
-    /// [`ErrorKind::Definition`], with every mistake in it: where, what, and what to do.
+    /// [`ErrorKind::Definition`] with every mistake in the definition: where it is, and how to fix
+    /// it.
     pub fn build(self) -> Result<Workflow, Error> {
         let settings = Settings {
             input: self.input,
@@ -366,7 +407,6 @@ impl WorkflowBuilder {
     }
 }
 
-/// Whether some kind of event has this name.
 fn is_event(name: &str) -> bool {
     stepwright_core::event::NAMES.contains(&name)
 }

@@ -1,4 +1,4 @@
-//! What has changed in a definition since a run began.
+//! Differences between a definition and the one with which a run began.
 
 use serde_json::Value;
 use std::collections::HashMap;
@@ -8,11 +8,11 @@ use stepwright_core::event::{Event, EventKind};
 use stepwright_core::plan::{Node, NodeKind, Plan, children};
 use stepwright_core::{Error, Fingerprint, StepPath};
 
-/// How many differences are told.
+/// The largest number of differences in a message.
 const DIFFERENCES_MAX: usize = 20;
 
-/// The digest of the plan with which a run goes on: that with which it began, or a later one that
-/// was accepted.
+/// Returns the digest of the plan that a run uses: the one it began with, or a changed one that was
+/// accepted later.
 pub(crate) fn digest_of<'e>(past: impl DoubleEndedIterator<Item = &'e Event>) -> Option<Arc<str>> {
     past.rev().find_map(|fact| match &fact.kind {
         EventKind::WorkflowContinued { digest: Some(digest), .. } => Some(digest.clone()),
@@ -21,11 +21,11 @@ pub(crate) fn digest_of<'e>(past: impl DoubleEndedIterator<Item = &'e Event>) ->
     })
 }
 
-/// Whether a run that began with the plan `before` may go on with the plan `now`.
+/// Checks that a run which began with the plan `before` may go on with the plan `now`.
 ///
 /// # Errors
-/// What has changed, in lines that a person can read, unless the change is to be accepted and
-/// everything that the run has done so far is still there.
+/// The differences, in lines that people can read. With `accept`, only if a step that the run has
+/// executed is gone.
 pub(crate) fn difference(
     workflow: &str,
     before: Option<&Plan>,
@@ -62,7 +62,7 @@ pub(crate) fn difference(
     Err(Error::usage(message).with_hint(hint))
 }
 
-/// What a run has done that a plan does not have.
+/// Returns the paths that the run has executed and that the plan does not have.
 fn gone(now: &Plan, past: &[Event]) -> Vec<StepPath> {
     let nodes = addresses(&now.body);
     let mut gone = Vec::new();
@@ -88,7 +88,7 @@ fn gone(now: &Plan, past: &[Event]) -> Vec<StepPath> {
     gone
 }
 
-/// The fact with which such a node begins.
+/// Returns the name of the fact with which a node of this kind begins.
 fn started_by(kind: &NodeKind) -> &'static str {
     match kind {
         NodeKind::Parallel { .. } => "ParallelExecutionStarted",
@@ -106,7 +106,7 @@ fn without_numbers(path: &str) -> String {
     names.collect::<Vec<_>>().join("/")
 }
 
-/// All nodes by their addresses, without the numbers of turns.
+/// Returns all nodes by path, without the numbers of turns and items.
 fn addresses(body: &[Node]) -> HashMap<String, &NodeKind> {
     let mut found = HashMap::new();
     collect(body, "", &mut found);
@@ -124,10 +124,10 @@ fn collect<'p>(body: &'p [Node], at: &str, found: &mut HashMap<String, &'p NodeK
     }
 }
 
-/// The differences between two plans, a line each.
+/// Returns the differences between two plans, one per line.
 fn compare(before: &Plan, now: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
-    // Of a plan that had no content it is not known what has changed in it.
+    // If the earlier plan had no content, its content cannot be compared.
     let plain;
     let now = if before.content.is_some() {
         now
@@ -176,12 +176,13 @@ fn bodies(before: &[Node], now: &[Node], at: &str, lines: &mut Vec<String>) {
     }
 }
 
-/// The differences between the contents of two nodes of one name.
+/// Adds the differences between the contents of two nodes with the same name.
 fn contents(old: &Fingerprint, new: &Fingerprint, of: &str, lines: &mut Vec<String>) {
     lines.extend(old.differences(new).map(|difference| format!("~ {of}: {difference}")));
 }
 
-/// What differs between two nodes of one name, without what is inside.
+/// Adds the differences between the settings of two nodes with the same name, without the nodes
+/// inside.
 fn settings(old: &Node, new: &Node, path: &str, lines: &mut Vec<String>) {
     values(Some(&flat(old)), Some(&flat(new)), "", &mut |key, before, now| {
         let shown = |value: Option<&Value>| match value {
@@ -192,7 +193,7 @@ fn settings(old: &Node, new: &Node, path: &str, lines: &mut Vec<String>) {
     });
 }
 
-/// Tells each value that differs between two, with its name.
+/// Calls `tell` with the name of each value that differs between two, and with both values.
 fn values(
     old: Option<&Value>,
     new: Option<&Value>,
@@ -212,7 +213,7 @@ fn values(
     }
 }
 
-/// The settings of a node, by name.
+/// Returns the settings of a node by name.
 fn flat(node: &Node) -> Value {
     let mut all = serde_json::to_value(node).unwrap_or_default();
     let Some(members) = all.as_object_mut() else { return all };

@@ -1,4 +1,4 @@
-//! From a definition to a plan and a table; finds every mistake on the way.
+//! Compiles a definition into a plan and a table, and reports every mistake in it.
 
 use crate::define::{AnyStep, Blocking, Body, Common, Decider, History, Prompted, StepBody, Work};
 use std::collections::HashSet;
@@ -18,11 +18,11 @@ use stepwright_core::{
     AnyExecutor, Content, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath,
 };
 
-/// What a declared input must be like.
-/// Says what is wrong with an input; or what takes its place, if that is another.
+/// Checks an input. Returns an error message for an input that it refuses, or the content that
+/// replaces an input that it completes.
 pub(crate) type InputCheck = Arc<dyn Fn(&Content) -> Result<Option<Content>, String> + Send + Sync>;
 
-/// What stands in the table at a node's index: what the plan, being data, cannot hold.
+/// The table entry of a node: the parts of the definition that a plan, being data, cannot hold.
 #[derive(Clone)]
 pub(crate) enum Entry {
     /// A container that decides nothing.
@@ -39,14 +39,14 @@ pub(crate) struct Compiled {
     pub(crate) plan: Plan,
     pub(crate) table: Vec<Entry>,
     pub(crate) input: Option<InputCheck>,
-    /// Whether people have a say in any of its steps.
+    /// `true` if any of its steps may ask a person.
     pub(crate) asks: bool,
-    /// The steps, by index, for which nothing says what happens when their outcome is unknown: they
-    /// do as their executors say, unless something around this workflow has a policy.
+    /// Indices of the steps whose policy for unknown outcomes is their executor's default. A policy
+    /// around this workflow overrides it.
     by_executor: HashSet<u32>,
 }
 
-/// What a workflow says beside its steps.
+/// The settings of a workflow, besides its steps.
 #[derive(Default)]
 pub(crate) struct Settings {
     pub(crate) input: Option<InputCheck>,
@@ -58,7 +58,7 @@ pub(crate) struct Settings {
 /// Compiles the steps of the workflow `name`.
 ///
 /// # Errors
-/// All mistakes in it, each with its path and what to do about it.
+/// All mistakes in the definition, each with its path and a fix.
 pub(crate) fn compile(
     name: &str,
     steps: Vec<AnyStep>,
@@ -81,10 +81,10 @@ struct Compiler {
     table: Vec<Entry>,
     mistakes: Vec<String>,
     too_many: bool,
-    /// What the workflow says for steps that say nothing.
+    /// The workflow's settings for steps that have none of their own.
     history: History,
     reducers: Reducers,
-    /// What the nearest thing around says that says anything.
+    /// The policy of the nearest container or workflow that has one.
     on_interrupted: Option<OnInterrupted>,
     by_executor: HashSet<u32>,
 }
@@ -143,7 +143,7 @@ impl Compiler {
         if timeout == Some(Duration::ZERO) {
             self.mistake(path, "a timeout of nothing lets nothing happen", "give it more time");
         }
-        // A workflow brings its own along.
+        // A workflow that is a step keeps its own timeout: the shorter one counts.
         let timeout = timeout.into_iter().chain(own_timeout(&body)).min();
         let timeout_ms = timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX).max(1));
         if let Some(what) = name_mistake(&name) {
@@ -172,7 +172,8 @@ impl Compiler {
                 self.mistake(path, what, "give it one with `.until(…)`, or leave it out");
             }
         }
-        // Of a step the time that an attempt may take is part of what it is.
+        // A step stores the timeout of an attempt in its kind. Here it would count for all
+        // attempts.
         let timeout_ms = timeout_ms.filter(|_| !matches!(kind, NodeKind::Step { .. }));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let review = review.map(Box::new);
@@ -238,7 +239,7 @@ impl Compiler {
                     self.mistake(path, "the condition has no steps", fix);
                 }
                 self.table[index] = Entry::Holds(holds);
-                // The arms share one scope: whichever runs, its paths lie beneath the condition.
+                // The arms share one scope: either arm puts its paths beneath the condition.
                 let arm = then.len();
                 let mut then =
                     self.body(then.into_iter().chain(otherwise).collect(), path, depth + 1);
@@ -356,7 +357,7 @@ impl Compiler {
         }
     }
 
-    /// The longest time that an attempt may be idle, in milliseconds.
+    /// Checks the idle timeout of an attempt, and returns it in milliseconds.
     fn idle(
         &mut self,
         idle: Option<Duration>,
@@ -375,7 +376,7 @@ impl Compiler {
         Some(idle_ms)
     }
 
-    /// How many earlier runs a step is told of.
+    /// Returns the number of earlier runs in the history of a step.
     fn history_runs(&mut self, own: History, path: &StepPath) -> u32 {
         if !own.add.or(self.history.add).unwrap_or(own.runs.is_some()) {
             if own.runs.is_some() {
@@ -397,7 +398,7 @@ impl Compiler {
         runs
     }
 
-    /// Takes in the plan and the table of another workflow.
+    /// Copies the plan and the table of a nested workflow into this one.
     fn inline(&mut self, compiled: &Compiled, path: &StepPath, depth: usize) -> NodeKind {
         let offset = self.table.len();
         if depth + deepest(&compiled.plan.body) > DEPTH_MAX {
@@ -464,7 +465,7 @@ impl Compiler {
     }
 }
 
-/// How long a workflow may take that is a step, by what it says itself.
+/// Returns the timeout that a nested workflow sets for itself.
 fn own_timeout(body: &Body) -> Option<Duration> {
     match body {
         Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => workflow.timeout(),
@@ -472,7 +473,7 @@ fn own_timeout(body: &Body) -> Option<Duration> {
     }
 }
 
-/// The content of a workflow itself that is a step.
+/// Returns the content of a nested workflow itself.
 fn own_content(body: &Body) -> Fingerprint {
     match body {
         Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => {
@@ -482,9 +483,10 @@ fn own_content(body: &Body) -> Fingerprint {
     }
 }
 
-/// The content of a node: `said` by its writer, and what can be told of its executor or decider.
+/// Returns the content of a node: the parts that its author gave, and those of its executor or
+/// decider.
 fn known_content(entry: &Entry, kind: &NodeKind, said: Fingerprint) -> Fingerprint {
-    // A function that decides cannot be told, but that there is one can.
+    // A function cannot be compared. Its presence can.
     let function = |name: &str, said: Fingerprint| {
         if said.has(name) { said } else { said.with(name, "a function") }
     };
@@ -498,7 +500,7 @@ fn known_content(entry: &Entry, kind: &NodeKind, said: Fingerprint) -> Fingerpri
     }
 }
 
-/// Whether people have a say in any of these, or in what is inside.
+/// Returns `true` if any of these nodes, or of those inside, may ask a person.
 fn asks(body: &[Node]) -> bool {
     body.iter().any(|node| {
         node.review.is_some()
@@ -508,7 +510,7 @@ fn asks(body: &[Node]) -> bool {
     })
 }
 
-/// `true` if a person is asked before a step that timed out is tried again.
+/// Returns `true` if a person is asked before a step that timed out is retried.
 fn asks_about_retries(node: &Node) -> bool {
     match &node.kind {
         NodeKind::Step { retry, on_interrupted, .. } => {

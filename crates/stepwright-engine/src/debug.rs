@@ -1,10 +1,10 @@
-//! What `debug_mode` logs.
+//! The log of `debug_mode`.
 
 use stepwright_core::redact::redact;
 use stepwright_core::{Event, EventKind};
 
-/// Logs an event: every prompt, call, answer, decision and change of the state is in one. Pieces of
-/// text are left out, because the answer that they are pieces of follows.
+/// Logs an event. Events hold every prompt, call, answer, decision and change of the state. Pieces
+/// of text are left out, because the complete answer follows.
 pub(crate) fn log(event: &Event) {
     if matches!(
         event.kind,

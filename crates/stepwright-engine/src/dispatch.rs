@@ -1,4 +1,5 @@
-//! Drives background runs in this process: a task each, and one timer for those that are due later.
+//! Drives background runs in this process: one task for each run, and one timer for all runs that
+//! are due later.
 
 use crate::process::PerProcess;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -10,14 +11,15 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How many runs may wait to be driven.
+/// The largest number of runs that wait to be driven.
 const WAITING_MAX: usize = 100_000;
 
-/// Drives runs as tasks of this process.
+/// A dispatcher that drives runs as tasks of this process.
 ///
-/// It knows only the runs that it was woken for: what another process left behind must be woken.
+/// It knows only the runs for which [`wake`](Dispatcher::wake) was called. Runs that another
+/// process left behind must be woken, too.
 ///
-/// Every workflow has one for its runs in the background. By itself it drives whatever you say:
+/// Every workflow has one for its background runs. On its own, it drives runs with any [`Drive`]:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -43,7 +45,7 @@ const WAITING_MAX: usize = 100_000;
 #[derive(Debug)]
 pub struct LocalDispatcher {
     world: World,
-    /// Whoever serves in a parent process does not serve in a child that was forked from it.
+    /// Per process: a child that was forked must not use the queue of its parent.
     queue: PerProcess<Queue>,
 }
 
@@ -67,12 +69,12 @@ struct Wake {
 }
 
 impl LocalDispatcher {
-    /// A dispatcher that drives nothing until it serves.
+    /// Creates a dispatcher. It drives no runs until [`serve`](Dispatcher::serve) is called.
     pub fn new(world: World) -> Self {
         Self { world, queue: PerProcess::new() }
     }
 
-    /// Whether it serves no more.
+    /// Returns `true` if it has stopped serving.
     pub(crate) fn has_stopped(&self) -> bool {
         self.queue.here().sender.is_closed()
     }
@@ -124,7 +126,7 @@ impl Dispatcher for LocalDispatcher {
                     wake = incoming.recv() => wake,
                     () = stop.cancelled() => None,
                     Some(ended) = tasks.join_next() => {
-                        // A drive that panicked has been told to those who wait for its run.
+                        // A drive that panicked has reported that to the waiters of its run.
                         if let Ok((run, again)) = ended {
                             driven.remove(&run);
                             timers.add(run, again);
@@ -145,7 +147,8 @@ impl Dispatcher for LocalDispatcher {
                     continue;
                 }
                 timers.forget(&run);
-                // One that is driven already finds by itself what it is woken for.
+                // The driver of a run that is driven already finds the reason for this wake by
+                // itself.
                 if driven.insert(run.clone()) {
                     let (drive, slots, this) = (drive.clone(), slots.clone(), self.clone());
                     tasks.spawn(async move {
@@ -160,7 +163,7 @@ impl Dispatcher for LocalDispatcher {
     }
 }
 
-/// Runs that are due later: an entry each, and no task.
+/// Runs that are due later. Each has an entry here, and no task.
 #[derive(Debug, Default)]
 struct Timers {
     by_time: BTreeSet<(Timestamp, RunId)>,
@@ -194,7 +197,7 @@ impl Timers {
 }
 
 impl LocalDispatcher {
-    /// Drives a run, and gives when it is to be driven again.
+    /// Drives a run, and returns the time at which it must be driven again.
     async fn drive(&self, run: &RunId, drive: &dyn Drive, slots: &Semaphore) -> Option<Timestamp> {
         let _slot = slots.acquire().await.ok()?;
         match drive.drive(run).await {

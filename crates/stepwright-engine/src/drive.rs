@@ -1,4 +1,5 @@
-//! Drives one run from where its journal ends to its end. Running and resuming are the same.
+//! Drives one run from the end of its journal to its own end. A new run has an empty journal, so
+//! running and resuming are the same.
 
 use crate::compile::Compiled;
 use crate::effects::{Effects, Failure, Journaled, Live, Recalled, Retrying, Stop, Timed};
@@ -20,43 +21,44 @@ use stepwright_core::{
     Timestamp, World,
 };
 
-/// How long a run in the background may wait for a moment without being left.
+/// The longest wait for a deadline during which a background run stays with its driver.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// One run, ready to be driven.
 pub(crate) struct Job {
     pub(crate) compiled: Arc<Compiled>,
     pub(crate) started: Arc<WorkflowStarted>,
-    /// When it began, for one that is taken up again.
+    /// When a run began that is resumed.
     pub(crate) began: Option<Timestamp>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) recalled: Option<Box<Recalled>>,
     pub(crate) world: World,
-    /// Whether it is left when it waits for no more than a moment: somebody will take it up then.
+    /// `true` if the driver leaves the run when only deadlines are pending: the dispatcher wakes
+    /// the run again.
     pub(crate) leaves: bool,
 }
 
-/// Why a walk was left.
+/// Reasons why a walk over the plan ended.
 enum Ending {
     Walked(Result<(), Stop>),
     Cancelled,
     TimedOut(Duration),
-    /// Everything in it waits. The run has been left, and its journal says so.
+    /// Everything in the run waits. The run is left, and its journal says so.
     Parked,
 }
 
-/// What a walk has come to.
+/// Reasons why a walk is interrupted.
 enum Stage {
     Walked(Result<(), Stop>),
-    /// Somebody has said something, or a moment has come.
+    /// The inbox has a signal, or a deadline has passed.
     Look,
-    /// Everything in it waits.
+    /// Everything in the run waits.
     Idle,
 }
 
 impl Job {
-    /// A job that goes on after `past`, which is in the journal already. `started` is how it
-    /// begins, or began.
+    /// Creates a job that goes on after `past`, which is in the journal already. `started` is the
+    /// beginning of the run.
     pub(crate) fn new(
         compiled: Arc<Compiled>,
         started: Arc<WorkflowStarted>,
@@ -70,9 +72,8 @@ impl Job {
         Ok(Self { compiled, started, began, recorder, recalled, world, leaves: false })
     }
 
-    /// Notes that somebody drives the run now who did not begin it. When this is ready, whoever
-    /// drove it before can record nothing more.
-    /// `digest` is that of the plan with which it goes on, if that has changed.
+    /// Records that this driver resumes the run. Once this returns, the previous driver can record
+    /// nothing more. `digest` is that of the plan, if the plan has changed.
     pub(crate) async fn take_over(
         &self,
         driver: Arc<str>,
@@ -82,13 +83,13 @@ impl Job {
         if !self.recorder.status().is_terminal() {
             let continued = EventKind::WorkflowContinued { driver, digest };
             self.recorder.record(&StepPath::root(), continued)?;
-            // Before anything is walked: what the answers are about may be over then.
+            // Before the walk: afterwards the requests that the answers belong to may be gone.
             self.recorder.refuse_late(inbox)?;
         }
         self.recorder.settle().await
     }
 
-    /// Notes that the run has begun, unless it had.
+    /// Records the beginning of the run, unless it is resumed.
     pub(crate) fn begin(&self) -> Result<(), Stop> {
         if self.began.is_some() {
             return Ok(());
@@ -97,7 +98,7 @@ impl Job {
         self.recorder.record(&StepPath::root(), started)
     }
 
-    /// Begins it, and leaves it at that: somebody else will drive it.
+    /// Records the beginning of a run that another driver executes.
     ///
     /// # Errors
     /// If it cannot be recorded.
@@ -109,11 +110,11 @@ impl Job {
         begun.map_err(|stop| stop_error(&stop))
     }
 
-    /// Drives the run to its end, or until everything in it waits.
+    /// Drives the run until it ends, or until everything in it waits.
     ///
     /// # Errors
-    /// If the run did not complete: what was done is in the error. If the journal is lost, or
-    /// another process drives the run.
+    /// If the run did not complete: the error has its output. If the journal is lost, or another
+    /// driver has the run.
     pub(crate) async fn drive(&self) -> Result<RunOutput, Error> {
         let recorder = &self.recorder;
         let ended = self.walk_to_the_end().await;
@@ -127,7 +128,7 @@ impl Job {
                 }
                 return Err(lost(&error, recorder.take_output()));
             }
-            // What ends a run is let through at every limit.
+            // The facts that end a run are accepted at every limit.
             Err(_) => {}
         }
         let output = recorder.take_output().expect("the run has begun");
@@ -150,7 +151,7 @@ impl Job {
         let (recorder, root) = (&self.recorder, StepPath::root());
         let (kind, patches) = match ending {
             Ending::Walked(Ok(())) => {
-                // Where no step gave anything, what the run was given flows through.
+                // If no step had an output, the input of the run becomes its output.
                 let content = flow.previous.as_ref().map_or(&flow.run.content, |p| &p.content);
                 let kind = match &flow.broken {
                     Some(failure) => failed(failure),
@@ -172,8 +173,8 @@ impl Job {
         };
         recorder.stop_within(&root)?;
         if !patches.is_empty() {
-            // A store may refuse an end for its changes of the session state. Everything before it
-            // is made safe first, so that it can be taken back alone.
+            // The store may refuse the end because of its changes of the session state. Append the
+            // rest first, so that the end alone can be taken back.
             recorder.settle().await?;
         }
         recorder.end(kind, patches)?;
@@ -186,7 +187,7 @@ impl Job {
         }
     }
 
-    /// What flows into the first step.
+    /// Returns the input of the first step.
     fn given(&self) -> Flow {
         let started = &self.started;
         Flow {
@@ -205,7 +206,7 @@ impl Job {
         }
     }
 
-    /// The layers through which the interpreter sees the world.
+    /// Builds the layers of effects for the interpreter.
     fn effects(&self) -> impl Effects {
         let Self { compiled, recorder, world, .. } = self;
         let reducers = &compiled.plan.reducers;
@@ -218,8 +219,8 @@ impl Job {
         Retrying { inner: journaled, world, pending }
     }
 
-    /// Walks until the end, until everything waits, or until the run is cancelled or has taken too
-    /// long.
+    /// Walks the plan until its end, until everything waits, or until the run is cancelled or its
+    /// timeout passes.
     async fn walk(&self, flow: &mut Flow) -> Ending {
         let Self { compiled, started, recorder, world, .. } = self;
         let fx = self.effects();
@@ -234,7 +235,7 @@ impl Job {
                 });
                 let left = match stage.await {
                     Stage::Walked(walked) => return Ending::Walked(walked),
-                    // Boxed, because most runs never wait for anybody.
+                    // Boxed, because most runs have no pending requests.
                     Stage::Look => Box::pin(self.drain_inbox()).await.map(|_| false),
                     Stage::Idle => Box::pin(self.park()).await,
                 };
@@ -258,7 +259,7 @@ impl Job {
         let gone = self.began.map_or(Duration::ZERO, |began| world.now().since(began));
         let left = limit.saturating_sub(gone);
         if left.is_zero() && !recorder.cancel_token().is_cancelled() {
-            // Its time passed while no process drove it: nothing more begins.
+            // The timeout passed while no process drove the run: nothing more begins.
             return Ending::TimedOut(limit);
         }
         match Box::pin(world.timeout(left, cancellable)).await {
@@ -268,7 +269,7 @@ impl Job {
         }
     }
 
-    /// What is to be done about a walk that waits for something.
+    /// Decides if a waiting walk must be interrupted.
     fn look(&self, cx: &mut Context<'_>, alarm: &mut Option<Alarm>) -> Poll<Stage> {
         match self.recorder.pending().look(cx) {
             Look::Away | Look::Busy(None) => Poll::Pending,
@@ -289,8 +290,8 @@ impl Job {
         }
     }
 
-    /// Makes facts of what people have said, and of moments that have come. `true` if there was
-    /// anything.
+    /// Records answers from the inbox and deadlines that have passed. Returns `true` if there were
+    /// any.
     async fn drain_inbox(&self) -> Result<bool, Stop> {
         let recorder = &self.recorder;
         let open = recorder.pending().open();
@@ -332,8 +333,8 @@ impl Job {
         Ok(heard)
     }
 
-    /// Everything waits. `true` if the run was left; otherwise somebody has said something, or a
-    /// moment has come.
+    /// Handles a run in which everything waits. Returns `true` if the run was left, and `false` if
+    /// an answer or a deadline lets it go on.
     async fn park(&self) -> Result<bool, Stop> {
         let (recorder, world) = (&self.recorder, &self.world);
         if self.drain_inbox().await? {
@@ -348,7 +349,7 @@ impl Job {
             world.sleep(due.since(world.now())).await;
             return self.drain_inbox().await.map(|_| false);
         }
-        // A run that takes too long ends then, whoever is asked.
+        // The run's timeout passes even while a person is asked.
         let limit = self.started.timeout_ms.map(Duration::from_millis);
         let end = limit.map(|limit| recorder.began().plus(limit));
         let until = due.into_iter().chain(end).min();
@@ -358,7 +359,7 @@ impl Job {
     }
 }
 
-/// A moment, and what is ready then.
+/// A deadline, and the timer for it.
 type Alarm = (Timestamp, BoxFuture<'static, ()>);
 
 fn timed_out(limit: Duration) -> EventKind {
@@ -387,7 +388,7 @@ fn lost(error: &StoreError, output: Option<RunOutput>) -> Error {
     }
 }
 
-/// The store has failed before it knew the run: there is nothing to resume.
+/// Makes the error of a run that the store does not know: there is nothing to resume.
 fn not_begun(error: &StoreError) -> Error {
     let hint = match error.hint() {
         Some(hint) => hint.replace("resume the run", "run it again"),

@@ -1,4 +1,4 @@
-//! Who drives runs: names of drivers, and whether they are alive.
+//! Drivers of runs: their names, and how to tell whether one is alive.
 
 use crate::process::PerProcess;
 use crate::processes::{Machine, Stat};
@@ -6,15 +6,15 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A driver of runs: a workflow in this process. Its name tells others whether it is still alive.
-/// In a process that was forked it is another driver.
+/// A driver of runs: a workflow in this process. Other processes can tell from its name whether it
+/// is alive. In a process that was forked it is a different driver.
 #[derive(Debug)]
 pub(crate) struct Driver(PerProcess<Name>);
 
 #[derive(Debug)]
 struct Name(Arc<str>);
 
-/// The machine and the process, as far as the system tells.
+/// The machine and this process, as far as the system reports them.
 static HERE: PerProcess<Here> = PerProcess::new();
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -26,10 +26,9 @@ fn alive() -> MutexGuard<'static, HashSet<Arc<str>>> {
 }
 
 struct Here {
-    /// Which boot of which machine, and which numbering of processes. Nothing where that cannot be
-    /// known.
+    /// The machine, its boot, and its process namespace. `None` if the system does not report them.
     machine: Option<String>,
-    /// The process, and when it began.
+    /// The process id, and when the process began.
     process: String,
 }
 
@@ -44,13 +43,13 @@ impl Default for Here {
     }
 }
 
-/// This process, by its number and when it began.
+/// Returns this process: its id, and when it began.
 pub(crate) fn this_process() -> &'static str {
     &HERE.here().process
 }
 
-/// When a process began, in ticks since its machine did. Nothing if there is none of that number,
-/// or it is dead and only waits to be buried.
+/// Returns when a process began, in clock ticks since boot. `None` if there is no such process, or
+/// if it is a zombie.
 fn began(pid: u32) -> Option<String> {
     let stat = Stat::of(pid)?;
     (!stat.is_dead).then(|| stat.began.to_string())
@@ -85,10 +84,11 @@ impl Drop for Name {
     }
 }
 
-/// Whether a driver is known to be dead. Of another machine that cannot be known.
+/// Returns `true` if a driver is known to be dead. That is never known of a
+/// driver on another machine.
 ///
 /// ```
-/// // As `RunRow::driver` has it, of a run that somebody drives on another machine.
+/// // As in `RunRow::driver`, for a run that is driven on another machine.
 /// assert!(!stepwright_engine::drivers::is_dead("elsewhere/1/2/3/4/5"));
 /// ```
 pub fn is_dead(name: &str) -> bool {
@@ -110,7 +110,7 @@ pub fn is_dead(name: &str) -> bool {
     }
 }
 
-/// A driver, for people: which machine and which process.
+/// Returns a driver's name in a form for people: its process and its machine.
 ///
 /// ```
 /// let driver = stepwright_engine::drivers::shown("elsewhere/1/2/311/4/5");

@@ -1,7 +1,9 @@
-//! The engine of Stepwright: from a definition over a plan to runs and their events.
+//! The engine of Stepwright: compiles definitions into plans, drives runs, and streams their
+//! events.
 //!
-//! A definition is compiled once into a plan (plain data) and a table (executors and decisions).
-//! A run is the interpreter walking the plan; all that it asks of the world goes through one trait.
+//! A definition is compiled once into a plan, which is plain data, and a table of executors and
+//! deciders. A run is the interpreter walking the plan. The interpreter reaches the outside world
+//! through one trait only.
 
 mod access;
 mod activity;
@@ -25,12 +27,14 @@ mod runs;
 mod supervise;
 mod workflow;
 
-/// Who drives runs: [`RunRow::driver`](stepwright_core::store::RunRow), for people.
+/// Names of drivers, as [`RunRow::driver`](stepwright_core::store::RunRow) has them: how to show
+/// one, and how to tell that it is dead.
 pub mod drivers {
     pub use crate::driver::{is_dead, shown};
 }
 
-/// Processes that steps start: for executors whose processes must not outlive a run unseen.
+/// Process groups that steps start. For executors whose processes must not outlive their run
+/// unnoticed.
 pub mod groups {
     pub use crate::processes::identify;
 }

@@ -1,4 +1,4 @@
-//! What a run waits for, while it is driven.
+//! The pending requests of a run, while it is driven.
 
 use rustc_hash::FxHashMap;
 use std::pin::Pin;
@@ -8,47 +8,47 @@ use std::task::{Context, Poll, Waker};
 use stepwright_core::event::{Event, Reply};
 use stepwright_core::{Requirement, StepPath, Timestamp};
 
-/// What a run waits for, and whether anything else goes on in it.
+/// The pending requests of a run, and a count of the work that goes on beside them.
 ///
-/// A run of which everything under way waits can be left: its journal has the questions.
+/// If nothing but waiting goes on, the driver can leave the run: the requests are in the journal.
 #[derive(Debug, Default)]
 pub(crate) struct PendingRequests {
-    /// How many steps, decisions and appends are at work.
+    /// The number of steps, decisions and appends at work.
     working: AtomicU32,
-    /// Nothing before the first question.
+    /// `None` before the first request.
     table: Mutex<Option<Box<Table>>>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
-    /// What has been asked, now or in an earlier life of the run.
+    /// All requests of the run, also those from before it was resumed.
     asked: FxHashMap<Arc<str>, Arc<Requirement>>,
     replies: FxHashMap<Arc<str>, Arc<Reply>>,
     open: FxHashMap<Arc<str>, Open>,
-    /// How many replies are there that nobody has looked at yet.
+    /// The number of replies whose waiters have not been polled yet.
     unread: usize,
-    /// The steps, and tool calls, that ask from within or wait for calls.
+    /// The steps and tool calls that have requests of their own or calls under way.
     inside: FxHashMap<StepPath, Inside>,
     poked: bool,
     driver: Option<Waker>,
 }
 
-/// What a step, or a tool call, at work waits for.
+/// The requests and calls of a step, or of a tool call, at work.
 #[derive(Debug, Default)]
 struct Inside {
-    /// The number of questions it asks itself.
+    /// The number of its own requests.
     asks: u32,
-    /// The number of calls it has under way.
+    /// The number of its calls under way.
     calls: u32,
-    /// The number of these that wait.
+    /// The number of those calls that wait.
     waiting: u32,
-    /// The step, or the call, that makes this call, if it is one under way.
+    /// For a call under way: the step or the call that made it.
     caller: Option<StepPath>,
 }
 
 impl Inside {
-    /// `true` if nothing goes on in it. It is taken to do nothing else while it asks, and while it
-    /// has calls under way.
+    /// Returns `true` if nothing but waiting goes on in it. A step with a request or with calls
+    /// under way is taken to do nothing else.
     fn waits(&self) -> bool {
         self.asks > 0 || (self.calls > 0 && self.waiting == self.calls)
     }
@@ -64,21 +64,21 @@ struct Open {
     replied: bool,
 }
 
-/// What the driver has to look at.
+/// The reason why the driver must look at a waiting run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// Nothing: no question is open.
+    /// None: there are no open requests.
     Away,
-    /// Somebody has left something in the inbox.
+    /// The inbox has a new signal.
     Poked,
-    /// Everything under way waits.
+    /// All work under way waits.
     Idle,
-    /// Some wait and others work. The moment is the first of the deadlines.
+    /// Some work waits and some goes on. The timestamp is the earliest deadline.
     Busy(Option<Timestamp>),
 }
 
 impl PendingRequests {
-    /// What was asked and answered in an earlier life of the run.
+    /// Collects the requests and replies of a resumed run.
     pub(crate) fn of(past: &[Event]) -> Self {
         let mut table = Table::default();
         for event in past {
@@ -97,31 +97,31 @@ impl PendingRequests {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody works as long as what this gives is kept.
+    /// Counts as work until the returned value is dropped.
     pub(crate) fn work(&self) -> Working<'_> {
         self.working.fetch_add(1, Ordering::Relaxed);
         Working(self)
     }
 
-    /// What has been asked under this name, now or in an earlier life.
+    /// Returns the request with this id, also if it was made before the run was resumed.
     pub(crate) fn asked(&self, id: &str) -> Option<Arc<Requirement>> {
         self.table().as_ref()?.asked.get(id).cloned()
     }
 
-    /// How a question was answered.
+    /// Returns the reply to a request.
     pub(crate) fn reply(&self, id: &str) -> Option<Arc<Reply>> {
         self.table().as_ref()?.replies.get(id).cloned()
     }
 
-    /// A question has been recorded.
+    /// Adds a request that has been recorded.
     pub(crate) fn note(&self, requirement: Requirement) {
         let mut table = self.table();
         let asked = &mut table.get_or_insert_default().asked;
         asked.insert(requirement.id.clone(), Arc::new(requirement));
     }
 
-    /// Is ready when a question that was asked is answered. `inside` is the step that asks, if it
-    /// is one at work: it is taken to do nothing else meanwhile.
+    /// Waits for the reply to a request. `inside` is the step or the call that makes the request,
+    /// if it is at work. It is taken to do nothing else meanwhile.
     pub(crate) fn wait(&self, id: Arc<str>, inside: Option<StepPath>) -> Waiting<'_> {
         let mut guard = self.table();
         let table = guard.get_or_insert_default();
@@ -133,18 +133,18 @@ impl PendingRequests {
         Waiting { requests: self, id, inside, over: false }
     }
 
-    /// Whether a question is open.
+    /// Returns `true` if a request waits for its reply.
     pub(crate) fn is_open(&self, id: &str) -> bool {
         let table = self.table();
         table.as_ref().and_then(|table| table.open.get(id)).is_some_and(|open| !open.replied)
     }
 
-    /// How many questions are open.
+    /// Returns the number of requests with a waiter.
     pub(crate) fn count(&self) -> usize {
         self.table().as_ref().map_or(0, |table| table.open.len())
     }
 
-    /// The questions that are open.
+    /// Returns the requests that wait for their replies.
     pub(crate) fn open(&self) -> Vec<Arc<Requirement>> {
         let table = self.table();
         let Some(table) = &*table else { return Vec::new() };
@@ -152,13 +152,13 @@ impl PendingRequests {
         open.filter_map(|(id, _)| table.asked.get(id).cloned()).collect()
     }
 
-    /// Whether a step waits for an answer, and does nothing else.
+    /// Returns `true` if a step only waits.
     pub(crate) fn is_waiting(&self, step: &StepPath) -> bool {
         let table = self.table();
         table.as_ref().is_some_and(|table| table.inside.get(step).is_some_and(Inside::waits))
     }
 
-    /// A tool call begins, or goes on. Its step does nothing but wait for its calls until they end.
+    /// Notes that a tool call begins or goes on. Until its calls end, the step only waits for them.
     pub(crate) fn call_begins(&self, step: &StepPath, call: &StepPath) {
         let mut guard = self.table();
         let table = guard.get_or_insert_default();
@@ -169,13 +169,13 @@ impl PendingRequests {
             inside.calls += 1;
             inside.waiting += u32::from(waits);
         });
-        // What was left over from an earlier attempt has counted for itself.
+        // Requests left from an earlier attempt were subtracted from the work already.
         if waits {
             self.working.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// A tool call is not at work any more.
+    /// Notes that a tool call is no longer at work.
     pub(crate) fn call_ends(&self, step: &StepPath, call: &StepPath) {
         let mut guard = self.table();
         let Some(table) = guard.as_mut() else { return };
@@ -190,13 +190,14 @@ impl PendingRequests {
             inside.calls -= 1;
             inside.waiting -= u32::from(waited);
         });
-        // Whatever still asks in it, although it is over, counts for itself.
+        // Requests that remain in the call after its end count on their own again.
         if waited {
             self.working.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// Changes what a step, or a call, waits for, and tells what is around it.
+    /// Changes the counts of a step or a call, and those of its caller if it begins or stops to
+    /// wait.
     fn change(&self, table: &mut Table, at: &StepPath, change: &dyn Fn(&mut Inside)) {
         let inside = table.inside.entry(at.clone()).or_default();
         let before = inside.waits();
@@ -222,7 +223,7 @@ impl PendingRequests {
         }
     }
 
-    /// A reply that has been recorded.
+    /// Passes a recorded reply to its waiter.
     pub(crate) fn deliver(&self, reply: Reply) {
         let mut guard = self.table();
         let table = guard.get_or_insert_default();
@@ -239,7 +240,7 @@ impl PendingRequests {
         }
     }
 
-    /// Somebody has left something in the inbox of the run.
+    /// Notes that the run's inbox has a new signal.
     pub(crate) fn poke(&self) {
         let mut guard = self.table();
         let table = guard.get_or_insert_default();
@@ -249,7 +250,7 @@ impl PendingRequests {
         }
     }
 
-    /// What the driver has to look at.
+    /// Returns the reason why the driver must look at the run.
     pub(crate) fn look(&self, cx: &Context<'_>) -> Look {
         let mut guard = self.table();
         let Some(table) = guard.as_mut() else { return Look::Away };
@@ -268,7 +269,7 @@ impl PendingRequests {
     }
 }
 
-/// Somebody at work.
+/// Work under way.
 pub(crate) struct Working<'w>(&'w PendingRequests);
 
 impl Drop for Working<'_> {
@@ -277,7 +278,7 @@ impl Drop for Working<'_> {
     }
 }
 
-/// A question that waits for its answer.
+/// A request that waits for its reply.
 pub(crate) struct Waiting<'w> {
     requests: &'w PendingRequests,
     id: Arc<str>,

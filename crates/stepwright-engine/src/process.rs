@@ -2,13 +2,13 @@
 
 use std::sync::OnceLock;
 
-/// A value for each process. A child that was forked has a new one: what its parent had names the
-/// parent, its threads and its tasks, and a lock in it may be held by a thread that the child does
-/// not have.
+/// A value for each process. A child that was forked gets a new one. The parent's value refers to
+/// the parent's threads and tasks, and a lock in it may be held by a thread that does not exist in
+/// the child.
 #[derive(Debug)]
 pub(crate) struct PerProcess<T>(OnceLock<Box<Node<T>>>);
 
-/// The value of one process, and that of the child which was forked from it.
+/// The value of one process, and of the child that was forked from it.
 #[derive(Debug)]
 struct Node<T> {
     process: u32,
@@ -23,7 +23,7 @@ impl<T> PerProcess<T> {
 }
 
 impl<T: Default> PerProcess<T> {
-    /// The value of this process.
+    /// Returns the value of this process.
     pub(crate) fn here(&self) -> &T {
         let process = std::process::id();
         let make = || Box::new(Node { process, value: T::default(), child: OnceLock::new() });
@@ -42,7 +42,8 @@ impl<T> Default for PerProcess<T> {
 }
 
 impl<T> Drop for PerProcess<T> {
-    /// The values of other processes are theirs: here they are forgotten.
+    /// Drops the value of this process, and forgets those of other processes, which still use
+    /// theirs.
     fn drop(&mut self) {
         let process = std::process::id();
         let mut next = self.0.take();

@@ -1,15 +1,16 @@
-//! Processes that steps have started, and that have outlived the process which drove the run.
+//! Processes that steps have started, and that have outlived the driver of their run.
 //!
-//! A number of a process means nothing by itself: it is given again. So the machine and its boot
-//! are recorded with it, and when the process began. A group whose first process has ended has
-//! nothing that began then; its processes are recognised by a variable in their environment.
+//! A process id alone identifies nothing, because the system reuses it. So the journal also has the
+//! machine, its boot, and the time at which the process began. If the leader of a group has ended,
+//! there is no such time to compare: the other processes are recognised by a variable in their
+//! environment.
 
 use crate::driver::this_process;
 use std::fs;
 use stepwright_core::event::ProcessGroup;
 use stepwright_core::{Error, ErrorKind, Event, EventKind, RunId, StepPath};
 
-/// A machine since it was booted, and a numbering of its processes.
+/// A machine since its last boot, with a process namespace.
 pub(crate) struct Machine {
     pub(crate) host: String,
     pub(crate) boot: String,
@@ -17,7 +18,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Nothing where that cannot be known. Only Linux tells.
+    /// Returns `None` where the system does not report it. Only Linux does.
     pub(crate) fn here() -> Option<Self> {
         let read = |path| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
         let host = read("/proc/sys/kernel/hostname")?;
@@ -32,20 +33,20 @@ impl Machine {
     }
 }
 
-/// A process, as the system tells.
+/// A process, as the system reports it.
 pub(crate) struct Stat {
-    /// `true` if it has ended, and its parent has not looked at it yet.
+    /// `true` if it has ended, and its parent has not waited for it yet.
     pub(crate) is_dead: bool,
     group: u32,
-    /// When it began, in clock ticks since the machine did.
+    /// When it began, in clock ticks since boot.
     pub(crate) began: u64,
 }
 
 impl Stat {
-    /// Nothing if there is no process of that number.
+    /// Returns `None` if there is no process with this id.
     pub(crate) fn of(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name of the program may hold anything, and ends with the last bracket.
+        // The program's name may contain any character, also brackets. The last bracket ends it.
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
         let is_dead = matches!(fields.next()?, "Z" | "X");
         let group = fields.nth(1)?.parse().ok()?;
@@ -55,11 +56,12 @@ impl Stat {
 }
 
 /// Identifies the process group that `leader` leads, for [`EventKind::StepProcessStarted`]. Record
-/// that before the group begins to work, and give its processes
-/// [`ProcessGroup::MARK`] in their environment. When the run is resumed after this process has
-/// died, or while the step is under way, what is left of the group is killed.
+/// that event before the group begins to work, and put [`ProcessGroup::MARK`] into the environment
+/// of its processes. If the run is resumed while the step is under way, or after this process has
+/// died, the rest of the group is killed.
 ///
-/// `None` if there is no such process, or the system does not tell: only Linux does.
+/// Returns `None` if there is no such process, or if the system does not report it. Only Linux
+/// does.
 ///
 /// ```
 /// use stepwright_engine::groups::identify;
@@ -74,12 +76,12 @@ pub fn identify(leader: u32) -> Option<ProcessGroup> {
     Some(ProcessGroup { machine, group: leader, began, parent: this_process().into() })
 }
 
-/// Kills what is left of the processes that the steps of a run have started, as its facts tell:
-/// those of steps that have not ended, and those whose parent has died. What an ended step has left
-/// running belongs to a parent that lives.
+/// Kills the remaining processes of a run's steps, as its facts name them: those of steps that have
+/// not ended, and those whose parent has died. A process that an ended step left running belongs to
+/// its parent while the parent lives.
 ///
 /// # Errors
-/// If it cannot be killed: to go on beside it would do things twice.
+/// If they cannot be killed: to go on beside them would do things twice.
 pub(crate) async fn end_leftovers(
     run: &RunId,
     past: &[Event],
@@ -100,7 +102,7 @@ pub(crate) async fn end_leftovers(
         .collect();
     let end = move || left.into_iter().find(|(_, group)| !system::end(group));
     let stays = match tokio::runtime::Handle::try_current() {
-        // It waits until they are gone.
+        // It blocks until they are gone.
         Ok(_) => tokio::task::spawn_blocking(end).await.unwrap_or_default(),
         Err(_) => end(),
     };
@@ -113,7 +115,7 @@ pub(crate) async fn end_leftovers(
     Err(Error::new(ErrorKind::Store, what).with_hint(hint))
 }
 
-/// `true` if a process lives that is named by its number and when it began.
+/// Returns `true` if a process lives, given by its id and when it began.
 fn lives(process: &str) -> bool {
     let Some((pid, began)) = process.split_once('/') else { return false };
     let stat = pid.parse().ok().and_then(Stat::of);
@@ -132,17 +134,17 @@ mod system {
     use std::fs;
     use std::time::Duration;
 
-    /// The time between two looks at whether a group is gone. A process that was killed goes at
-    /// once, unless it waits for a device.
+    /// The interval between two looks at a group that was killed. A killed process ends at once,
+    /// unless it waits for a device.
     const LOOK_EVERY: Duration = Duration::from_millis(5);
-    /// The number of looks: five seconds.
+    /// The largest number of looks: five seconds.
     const LOOKS_MAX: u32 = 1_000;
-    /// The number of looks that find no mark before a group is taken for another one: a process
-    /// shows none in the instant in which it becomes another program.
+    /// The number of looks without a mark after which a group counts as a different one. A process
+    /// shows no mark at the moment at which it becomes another program.
     const LOOKS_UNMARKED_MAX: u32 = 3;
 
-    /// Kills a group and waits until it is gone. `false` if it stays. Another group that has been
-    /// given the same number is left alone.
+    /// Kills a group, and waits until it is gone. Returns `false` if it stays. A different group
+    /// with the same id is left alone.
     pub(super) fn end(group: &ProcessGroup) -> bool {
         let Some(id) = i32::try_from(group.group).ok().and_then(Pid::from_raw) else { return true };
         let mut unmarked = 0;
@@ -154,7 +156,7 @@ mod system {
             if alive.is_empty() {
                 return true;
             }
-            // The number of a group is not given again while its leader is there, dead or alive.
+            // The system does not reuse a group's id while its leader exists, dead or alive.
             if Stat::of(group.group).is_some_and(|leader| leader.began == group.began) {
                 let _ = kill_process_group(id, Signal::KILL);
             } else {
@@ -173,7 +175,7 @@ mod system {
         false
     }
 
-    /// The processes of a group that have not ended.
+    /// Returns the processes of a group that have not ended.
     fn members(group: u32) -> Vec<u32> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         let numbers =
@@ -183,8 +185,9 @@ mod system {
         numbers.filter(is_member).collect()
     }
 
-    /// A process of a group whose leader has ended, if it has the mark of that group. The handle
-    /// was there before the look, so that no later process of the same number is meant.
+    /// Returns a handle to a process of a group whose leader has ended, if the process has the mark
+    /// of the group. The handle is opened first, so that it cannot refer to a later process with
+    /// the same id.
     fn marked(pid: u32, group: &ProcessGroup) -> Option<OwnedFd> {
         let id = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
         let process = pidfd_open(id, PidfdFlags::empty()).ok()?;
@@ -196,7 +199,7 @@ mod system {
     }
 }
 
-/// Elsewhere nothing is recorded, so that there is nothing to end.
+/// Other systems record no process groups, so there is nothing to kill.
 #[cfg(not(target_os = "linux"))]
 mod system {
     pub(super) fn end(_: &super::ProcessGroup) -> bool {
@@ -212,9 +215,9 @@ mod tests {
     use std::os::unix::process::CommandExt as _;
     use std::process::{Child, Command, Stdio};
 
-    /// A group whose first process runs `script`, and the first line that this wrote.
+    /// Starts a group whose leader runs `script`, and returns the first line that it wrote.
     fn started(script: &str) -> (Child, ProcessGroup, String) {
-        // Its mark is known when it runs, as for a command of a step.
+        // The mark is set before the script runs, as for a command of a step.
         let gate =
             format!("read -r mark; export {}=$mark; exec sh -c '{script}'", ProcessGroup::MARK);
         let mut command = Command::new("sh");
@@ -260,7 +263,7 @@ mod tests {
     fn a_group_without_its_leader_is_known_by_its_mark() {
         let (mut leader, group, child) = started("sleep 300 >/dev/null & echo $!");
         leader.wait().unwrap();
-        // Another one of the same number, whose leader has ended as well.
+        // A different group with the same id, whose leader has ended as well.
         let earlier = ProcessGroup { began: group.began - 1, ..group.clone() };
         assert!(system::end(&earlier));
         assert!(is_alive(&child));
@@ -270,7 +273,7 @@ mod tests {
         let script = "env -u STEPWRIGHT_PROCESS_GROUP sleep 300 >/dev/null & echo $!";
         let (mut leader, group, child) = started(script);
         leader.wait().unwrap();
-        // The environment is another one as soon as `sleep` runs.
+        // The environment changes as soon as `sleep` runs.
         while fs::read(format!("/proc/{child}/comm")).unwrap() != b"sleep\n" {
             std::thread::yield_now();
         }

@@ -1,4 +1,4 @@
-//! The real world: the system's clock, and Tokio's timers.
+//! The real world: the system clock and Tokio's timers.
 
 use crate::process::PerProcess;
 use futures_util::future::BoxFuture;
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use stepwright_core::world::Clock;
 use stepwright_core::{Timestamp, World};
 
-/// The clock of the machine, made steady.
+/// The system clock, made monotonic.
 ///
-/// The clock of the machine can stand before 1970, and be set while a process runs. Durations are
-/// measured by the monotonic clock, which neither happens to: this clock goes with it, and so is
-/// ahead of the machine's after that was set back. Where the machine's goes ahead (it is set
-/// forward, or the machine has slept), this one follows.
+/// The system clock can show a time before 1970, and can be set while a process runs. The monotonic
+/// clock measures durations correctly in both cases. So this clock advances with the monotonic one,
+/// and is ahead of the system clock after that was set back. When the system clock is ahead,
+/// because it was set forward or the machine slept, this clock follows it.
 struct SystemClock {
     began: Instant,
     steady: Steady,
@@ -32,7 +32,8 @@ impl Clock for SystemClock {
         if !self.steady.looks(gone) {
             return self.steady.at(gone);
         }
-        // In this order: if time passes in between, the clock is not taken to have gone ahead.
+        // The order matters: time that passes between the two readings must not look like a system
+        // clock that is ahead.
         let wall = wall_ms();
         self.steady.now(wall, self.began.elapsed())
     }
@@ -51,18 +52,19 @@ impl Clock for SystemClock {
     }
 }
 
-/// What chance begins with in this process.
+/// The seed of this process.
 struct Salt(u64);
 
 impl Default for Salt {
     fn default() -> Self {
-        // The keys of the state are the parent's after a fork; the process and the time are not.
+        // After a fork, `RandomState` has the keys of the parent. The process id and the time
+        // differ.
         let here = (std::process::id(), wall_ms());
         Self(RandomState::new().hash_one(here))
     }
 }
 
-/// The clock of the machine, in milliseconds since 1970 began. Negative before.
+/// Returns the system time in milliseconds since 1970; negative before.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
 fn wall_ms() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
@@ -71,41 +73,40 @@ fn wall_ms() -> i64 {
     }
 }
 
-/// The time for which the clock of the machine is not looked at again, in milliseconds. A look
-/// costs as much as a fact, and a machine whose clock was set forward is followed soon enough.
+/// The interval between two readings of the system clock, in milliseconds. A reading costs as much
+/// as a fact, and a clock that was set forward can be followed a little later.
 const LOOK_EVERY_MS: i64 = 50;
 
 fn ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A clock that never runs backwards and never runs slower than the monotonic clock.
+/// A clock that never runs backwards, and never slower than the monotonic clock.
 struct Steady {
     /// The milliseconds that the monotonic clock is behind.
     behind: AtomicI64,
-    /// The milliseconds that the monotonic clock showed when the other one was last looked at.
+    /// The monotonic clock, in milliseconds, at the last reading of the system clock.
     looked: AtomicI64,
 }
 
 impl Steady {
-    /// The monotonic clock begins at zero when the other one shows `wall`.
+    /// Starts the monotonic clock at zero when the system clock shows `wall`.
     fn beginning_at(wall: i64) -> Self {
         Self { behind: wall.max(0).into(), looked: 0.into() }
     }
 
-    /// Returns `true` if the clock of the machine should be looked at, where the monotonic one
-    /// shows `gone`.
+    /// Returns `true` if the system clock is due to be read, when the monotonic clock shows `gone`.
     fn looks(&self, gone: Duration) -> bool {
         ms(gone).saturating_sub(self.looked.load(Ordering::Relaxed)) >= LOOK_EVERY_MS
     }
 
-    /// The time, where the monotonic clock shows `gone`.
+    /// Returns the time when the monotonic clock shows `gone`.
     fn at(&self, gone: Duration) -> Timestamp {
         let time = self.behind.load(Ordering::Relaxed).saturating_add(ms(gone));
         Timestamp(u64::try_from(time).unwrap_or_default())
     }
 
-    /// The time, where the clock of the machine shows `wall` and the monotonic one `gone`.
+    /// Returns the time when the system clock shows `wall` and the monotonic clock `gone`.
     fn now(&self, wall: i64, gone: Duration) -> Timestamp {
         self.looked.store(ms(gone), Ordering::Relaxed);
         self.behind.fetch_max(wall.saturating_sub(ms(gone)), Ordering::Relaxed);
@@ -113,8 +114,14 @@ impl Steady {
     }
 }
 
-/// The real world, the same for all workflows of the process: the system's clock, Tokio's timers,
-/// and chance that is seeded anew in each process.
+/// Returns the real world, which all workflows of the process share: the system clock, Tokio's
+/// timers, and randomness with a new seed in each process.
+///
+/// ```
+/// let world = stepwright_engine::real_world();
+/// let (before, after) = (world.now(), world.now());
+/// assert!(before <= after);
+/// ```
 pub fn real_world() -> World {
     static REAL: LazyLock<World> = LazyLock::new(|| {
         let seed = RandomState::new().hash_one((std::process::id(), wall_ms()));
@@ -148,7 +155,7 @@ mod tests {
         let began = clock.now(start + 100, Duration::from_millis(100));
         let after = clock.now(start - HOUR + 1_100, Duration::from_millis(1_100));
         assert_eq!(after.since(began), Duration::from_secs(1));
-        // It goes with the machine's again when that has come so far.
+        // The system clock catches up, and the two go together again.
         let late = clock.now(start + HOUR, Duration::from_millis(1_200));
         assert_eq!(late, Timestamp(1_780_003_600_000));
     }

@@ -1,4 +1,5 @@
-//! Looks after what others want of the runs of a workflow, and after runs that nobody drives.
+//! Supervises the runs of a workflow: passes signals from the store to them, and resumes runs that
+//! no process drives.
 
 use crate::process::PerProcess;
 use crate::workflow::{Inner, Workflow};
@@ -11,34 +12,35 @@ use stepwright_core::store::{Watched, Wish};
 use stepwright_core::{Error, RunId, RunStatus, StoreError};
 use tokio::task::JoinHandle;
 
-/// How often a driver says that it is alive.
+/// The interval at which a driver writes its heartbeat.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// How long a driver of another machine may be silent before its runs are taken up.
+/// The lease of a driver on another machine: after this time without a heartbeat, its runs are
+/// claimed.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
 
-/// How many runs that nobody drives are looked at in one go.
+/// The largest number of runs without a driver that one look handles.
 const SWEEP_MAX: usize = 1_000;
 
-/// After how many looks runs are claimed whose drivers may be alive, for all that is known here: a
-/// store says when they were last seen.
+/// Every so many looks, also tries to claim runs whose drivers are not known to be dead. The store
+/// checks their leases.
 const CLAIM_EVERY: u64 = 5;
 
-/// Attends to a workflow. The tasks of a parent process do not run in a child that was forked, so
-/// that each process attends for itself.
+/// Supervises a workflow. Tasks of a parent process do not run in a child that was forked, so each
+/// process has a supervision of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Supervisor(PerProcess<Supervision>);
 
 #[derive(Debug, Default)]
 struct Supervision {
-    /// The task that does so, if it runs.
+    /// The supervising task, if it runs.
     task: Mutex<Option<JoinHandle<()>>>,
-    /// Runs that could not be taken up: they are not tried again by themselves.
+    /// Runs that could not be resumed. They are not tried again automatically.
     refused: Mutex<HashSet<RunId>>,
 }
 
 impl Supervisor {
-    /// Sees to it that somebody attends to the workflow, where there is a runtime.
+    /// Starts the supervising task if it does not run, and if there is a runtime.
     pub(crate) fn call(&self, workflow: &Workflow) {
         let mut task = self.0.here().task.lock().unwrap_or_else(PoisonError::into_inner);
         if task.as_ref().is_some_and(|task| !task.is_finished()) {
@@ -49,14 +51,14 @@ impl Supervisor {
         }
     }
 
-    /// A run could not be taken up.
+    /// Notes that a run could not be resumed.
     pub(crate) fn refuse(&self, run: &RunId, why: &Error) {
         tracing::warn!(target: "stepwright", %run, "a run could not be taken up: {why}");
         let refused = &self.0.here().refused;
         refused.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
     }
 
-    /// A run could be taken up after all.
+    /// Notes that a run has been resumed after all.
     pub(crate) fn forgive(&self, run: &RunId) {
         let refused = &self.0.here().refused;
         refused.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
@@ -77,40 +79,40 @@ impl Drop for Supervision {
     }
 }
 
-/// Attends until the workflow is gone.
+/// Supervises until the workflow is dropped.
 pub(crate) async fn supervise(workflow: Weak<Inner>) {
     for nth in 0.. {
         let (changed, world, failed) = {
             let Some(workflow) = Workflow::upgrade(&workflow) else { return };
             let Some(store) = workflow.remembering() else { return };
             let changed = store.changed(Watched::Signals);
-            // A store that fails is asked again; whoever drives a run is told of it.
+            // A store that fails is asked again. The drivers of runs report the failure themselves.
             let failed = look(&workflow, nth).await.is_err();
             (changed, workflow.world().clone(), failed)
         };
         if failed {
-            // One that fails at once may also say at once that it has changed.
+            // A store that fails at once may also report changes at once: do not spin.
             world.sleep(HEARTBEAT).await;
             continue;
         }
         let changed = pin!(changed);
         if let Either::Left(_) = select(changed, world.sleep(HEARTBEAT)).await {
-            // So that many changes are looked at together.
+            // Collects further changes into the same look.
             world.sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
-/// Says that the workflow is alive, hands on what others want of its runs, and takes up runs that
-/// nobody drives.
+/// Writes the heartbeat, passes signals to the runs of this process, and dispatches runs that no
+/// process drives.
 async fn look(workflow: &Workflow, nth: u64) -> Result<(), StoreError> {
     let Some(store) = workflow.remembering() else { return Ok(()) };
     let now = workflow.world().now();
-    // Whoever drives nothing need not say that it is alive, and an idle program writes nothing.
+    // Without runs there is no lease to renew: an idle program writes nothing.
     let signals = if workflow.live().is_empty() {
         Vec::new()
     } else {
-        // Others compare it with their clocks.
+        // Other processes compare the heartbeat with their own clocks.
         store.heartbeat(workflow.driver_name(), workflow.world().wall()).await?
     };
     for signal in signals {
@@ -123,7 +125,8 @@ async fn look(workflow: &Workflow, nth: u64) -> Result<(), StoreError> {
     for row in store.waiting(workflow.id(), now, SWEEP_MAX).await? {
         let free = match (&row.driver, row.status) {
             (_, RunStatus::Paused) => true,
-            // The dispatcher was told of it already, and is told again in case that was lost.
+            // The dispatcher was told before. Tell it again from time to time in case that was
+            // lost.
             (None, _) => !workflow.is_dispatched() || nth.is_multiple_of(CLAIM_EVERY),
             (Some(driver), _) => {
                 workflow.is_gone(driver, &row.run_id) || nth.is_multiple_of(CLAIM_EVERY)
@@ -131,7 +134,7 @@ async fn look(workflow: &Workflow, nth: u64) -> Result<(), StoreError> {
         };
         let mine = workflow.live().get(row.run_id.as_str()).is_some();
         if free && !mine && !workflow.supervisor().has_refused(&row.run_id) {
-            // Whoever comes second is told so by the store.
+            // The store refuses the second of two claims.
             let _ = workflow.dispatch(&row.run_id, None).await;
         }
     }

@@ -1,4 +1,4 @@
-//! A validated definition, and everything that can be asked of it.
+//! A validated workflow definition and the operations on it.
 
 use crate::changed::{difference, digest_of};
 use crate::compile::Compiled;
@@ -27,11 +27,11 @@ use stepwright_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// A named, validated definition. Cheap to clone; safe to run many times at once; no run changes
-/// it.
+/// A named, validated definition. It is cheap to clone, no run changes it, and any number of its
+/// runs may be under way at once.
 ///
-/// Its own methods see the runs and sessions of all users: they are for the owner of the process. A
-/// server that acts for users takes [`Workflow::as_user`].
+/// The methods of a workflow see the runs and sessions of all users: they are for the owner of the
+/// process. In a server that acts for users, use [`Workflow::as_user`].
 ///
 /// ```
 /// use stepwright_engine::{Loop, Workflow};
@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     pub(crate) compiled: Arc<Compiled>,
     pub(crate) digest: Arc<str>,
     pub(crate) store: Option<AnyStore>,
-    /// What remembers sessions and background runs where there is no store.
+    /// Holds sessions and background runs if the workflow has no store.
     pub(crate) memory: OnceLock<AnyStore>,
     pub(crate) world: World,
     pub(crate) live: Arc<PerProcess<LiveRuns>>,
@@ -65,54 +65,55 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) driver: Driver,
     pub(crate) supervisor: Supervisor,
-    /// Whether the store knows the plan.
+    /// `true` once the store has the plan.
     pub(crate) plan_known: AtomicBool,
 }
 
 pub(crate) type EventsToSkip = Vec<String>;
 
-/// Who sees to it that runs in the background are driven.
+/// The dispatcher of background runs.
 pub(crate) enum Dispatching {
-    /// This process, from the first such run on.
+    /// The local one, which starts with the first background run.
     Local(PerProcess<Mutex<Option<Arc<LocalDispatcher>>>>),
-    /// Whoever was named: runs are driven where they are served.
+    /// A given one: runs are driven in the processes that call [`Workflow::serve`].
     Given(Arc<dyn Dispatcher>),
 }
 
 impl Workflow {
-    /// What it is called.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// How it is told apart from others.
+    /// Returns the workflow's id.
     pub fn id(&self) -> &WorkflowId {
         &self.0.id
     }
 
-    /// What it is for.
+    /// Returns the description, if there is one.
     pub fn description(&self) -> Option<&str> {
         self.0.description.as_deref()
     }
 
-    /// Its shape, as data.
+    /// Returns the plan: the shape of the workflow as data.
     pub fn plan(&self) -> &Plan {
         &self.0.compiled.plan
     }
 
-    /// Whether its runs are remembered beyond this process' memory: see
+    /// Returns `true` if the workflow has a store, so that its runs outlive this process: see
     /// [`WorkflowBuilder::store`](crate::WorkflowBuilder::store).
     pub fn has_store(&self) -> bool {
         self.0.store.is_some()
     }
 
-    /// The fingerprint of its shape and content: see [`Plan::digest`].
+    /// Returns the fingerprint of the plan's shape and content: see [`Plan::digest`].
     pub fn digest(&self) -> &str {
         &self.0.digest
     }
 
-    /// A run of it, to be awaited, streamed, put into the background or blocked on. The input is a
-    /// text, any value that can be written as JSON, or [`Parts`](crate::Parts).
+    /// Prepares a run with an input: a text, any value that can be written as JSON, or
+    /// [`Parts`](crate::Parts). Await the run, stream it, put it into the background or block on
+    /// it: see [`Run`].
     #[doc(alias = "arun")]
     pub fn run(&self, input: impl IntoInput) -> Run {
         Run::new(self.clone(), input)
@@ -120,10 +121,11 @@ impl Workflow {
 
     // --- runs ---
 
-    /// A run by its name: as it stands, if this process drives it, or as the store has it.
+    /// Returns the output of a run so far: from this process if it drives the run, otherwise from
+    /// the store.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is none of that name.
+    /// [`ErrorKind::NotFound`] if there is no run of that name.
     pub async fn get_run(&self, run: impl AsRef<str>) -> Result<RunOutput, Error> {
         let run = RunId::new(run)?;
         if let Some(live) = self.live().get(run.as_str())
@@ -135,7 +137,7 @@ impl Workflow {
         Ok(self.output_of(self.reader(&run)?.load_with_facts(&run).await?))
     }
 
-    /// The output of the newest run of this workflow, whatever became of it.
+    /// Returns the output of the newest run of this workflow, whatever its status.
     pub async fn get_last_run_output(&self) -> Result<Option<RunOutput>, Error> {
         let newest = RunFilter { limit: 1, ..RunFilter::default() };
         match self.runs(newest).await?.first() {
@@ -145,6 +147,19 @@ impl Workflow {
     }
 
     /// Lists runs of this workflow, the newest first.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// use stepwright_core::{Memory, RunStatus, store::RunFilter};
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("Greeting").store(Memory::default()).step(greet).build()?;
+    /// workflow.run("Ada").run_id("r-1").await?;
+    /// let completed = RunFilter { status: Some(RunStatus::Completed), ..RunFilter::default() };
+    /// assert_eq!(workflow.runs(completed).await?[0].run_id.as_str(), "r-1");
+    /// # Ok(()) }
+    /// ```
     pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, Error> {
         self.supervise();
         match self.stored() {
@@ -153,10 +168,10 @@ impl Workflow {
         }
     }
 
-    /// Cancels a run, whoever drives it: this process, another, or nobody. `false` if there is
-    /// nothing to cancel: it has ended, or there is none of that name.
+    /// Cancels a run, in whichever process it is driven, and also if no process drives it. Returns
+    /// `false` if there is nothing to cancel: the run has ended, or there is none of that name.
     ///
-    /// The run ends at once; see [`RunHandle::wait`] to wait for that.
+    /// This call may return before the run has ended: to wait for that, see [`RunHandle::wait`].
     ///
     /// # Errors
     /// If the store fails.
@@ -168,8 +183,7 @@ impl Workflow {
         let Some(runs) = self.stored() else { return Ok(false) };
         match runs.load(&run).await {
             Ok(snapshot) if snapshot.status().is_terminal() => return Ok(false),
-            // A run whose journal is damaged cannot be ended, which is said before anything is
-            // changed.
+            // A damaged journal cannot be ended. Report it before anything changes.
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
@@ -178,7 +192,7 @@ impl Workflow {
             return Ok(false);
         }
         match self.resume(&run).await {
-            // Another driver has it, and has been told.
+            // Another driver has the run, and the request is in its inbox.
             Err(error) if matches!(error.kind(), ErrorKind::Store | ErrorKind::Usage) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Cancelled => Ok(true),
             Err(error) => Err(error),
@@ -186,8 +200,8 @@ impl Workflow {
         }
     }
 
-    /// Cancels a run that this process drives, or is about to: for programs without async, and for
-    /// handlers of signals. `false` if it drives none of that name.
+    /// Cancels a run that this process drives or is about to drive. For code without async, such as
+    /// a handler for Ctrl-C. Returns `false` if this process does not drive it.
     pub fn cancel_now(&self, run: impl AsRef<str>) -> bool {
         match self.live().get(run.as_ref()) {
             Some(known) if !known.status().is_terminal() => {
@@ -198,15 +212,16 @@ impl Workflow {
         }
     }
 
-    /// Takes up a run whose process died, or that waits and whose moment has come, where its
-    /// journal ends: what its steps completed is recalled, and the rest is done. A run that has
-    /// ended gives its output.
+    /// Resumes a run at the end of its journal: one whose process died, or a paused one whose time
+    /// has come. Completed steps are replayed from the journal, and the rest is executed. A run
+    /// that has ended is not driven again: you get its output, or its error.
     ///
     /// ```
     /// # use stepwright_core::Memory;
     /// # use stepwright_engine::Workflow;
     /// # async fn step(text: String) -> String { text }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
     /// # let workflow = Workflow::builder("W").store(Memory::default()).step(step).build()?;
     /// # workflow.run("in").run_id("r-7").await?;
     /// let output = workflow.resume("r-7").await?;
@@ -217,11 +232,13 @@ impl Workflow {
         Resume::new(self.clone(), run.as_ref(), Vec::new())
     }
 
-    /// Answers what a run waits for, and carries it on until it ends or waits again. Each answer is
-    /// for a requirement, by its name, or by the path of the step if that waits for one thing only.
+    /// Answers pending requests of a run, and drives the run until it ends or pauses again. Each
+    /// answer names a pending request by its id, or by the path of its step if that step has only
+    /// one.
     ///
-    /// All are checked before any is given: one that does not fit, comes too late or comes twice is
-    /// refused. See [`Workflow::resume`] for what else there is to say.
+    /// All answers are checked before any takes effect. An answer is refused if it does not fit its
+    /// request, comes too late, or differs from an earlier answer to the same request. [`Resume`]
+    /// has an example, and more options.
     pub fn continue_run<R: AsRef<str>>(
         &self,
         run: impl AsRef<str>,
@@ -232,10 +249,10 @@ impl Workflow {
         Resume::new(self.clone(), run.as_ref(), answers)
     }
 
-    /// A handle to a run by its name, whoever drives it.
+    /// Returns a handle to a run, in whichever process the run is driven.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is none of that name.
+    /// [`ErrorKind::NotFound`] if there is no run of that name.
     pub async fn handle(&self, run: impl AsRef<str>) -> Result<RunHandle, Error> {
         let run = RunId::new(run)?;
         self.supervise();
@@ -245,30 +262,32 @@ impl Workflow {
         Ok(RunHandle::new(self.clone(), run))
     }
 
-    /// The events of a run from the fact numbered `from` on, as a stream that goes on until the run
-    /// has ended: see [`Runs::follow`].
+    /// Returns the events of a run from the fact with sequence number `from` on. The stream goes on
+    /// until the run has ended: see [`Runs::follow`].
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no run of that name, or it is not remembered.
+    /// [`ErrorKind::NotFound`] if there is no run of that name, or the run is not stored.
     pub async fn events(&self, run: impl AsRef<str>, from: u64) -> Result<Events, Error> {
         let run = RunId::new(run)?;
         self.supervise();
         self.reader(&run)?.follow(&run, from).await
     }
 
-    /// Takes up what other processes have left behind: runs in the background whose process died,
-    /// and runs whose moment has come. This happens by itself once the workflow has been asked for
-    /// anything within a runtime; a program that only wants to carry on what was begun calls this.
+    /// Resumes runs that other processes left behind: background runs whose process died, and
+    /// paused runs whose time has come. Most methods start this when they are called within a Tokio
+    /// runtime. Call it in a program that only resumes runs and starts none.
     pub fn recover(&self) {
         self.supervise();
     }
 
-    /// Drives runs in the background until `stop` is cancelled: those that the
-    /// [dispatcher](crate::WorkflowBuilder::dispatcher) hands to this process, and those that other
-    /// processes have left behind. What is under way then is dropped, and can be taken up.
+    /// Drives runs in the background until `stop` is cancelled: runs that the
+    /// [dispatcher](crate::WorkflowBuilder::dispatcher) hands to this process, and runs that other
+    /// processes left behind. The dispatcher decides about runs that are still under way then:
+    /// [`LocalDispatcher`] drops them, which cancels them.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] if nothing remembers its runs. If the dispatcher fails.
+    /// [`ErrorKind::Usage`] if the workflow has a dispatcher and no store. [`ErrorKind::Store`] if
+    /// the dispatcher fails.
     pub async fn serve(&self, stop: CancellationToken) -> Result<(), Error> {
         let Dispatching::Given(dispatcher) = &self.0.dispatching else {
             self.supervise();
@@ -305,20 +324,20 @@ impl Workflow {
 
     // --- sessions ---
 
-    /// A session by its name, whoever owns it. For one user's sessions, see [`Workflow::sessions`].
+    /// Returns a session, of any user. For the sessions of one user, see [`Sessions::of_user`].
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is none of that name.
+    /// [`ErrorKind::NotFound`] if there is no session of that name.
     pub async fn get_session(&self, session: impl AsRef<str>) -> Result<Session, Error> {
         self.sessions().get(session).await
     }
 
-    /// The state of a session: see [`Workflow::get_session`].
+    /// Returns the state of a session: see [`Workflow::get_session`].
     pub async fn get_session_state(&self, session: impl AsRef<str>) -> Result<State, Error> {
         Ok(self.get_session(session).await?.state)
     }
 
-    /// What the runs of a session consumed: see [`Workflow::get_session`].
+    /// Returns the metrics of all runs of a session: see [`Workflow::get_session`].
     pub async fn get_session_metrics(
         &self,
         session: impl AsRef<str>,
@@ -326,7 +345,7 @@ impl Workflow {
         Ok(self.get_session(session).await?.metrics)
     }
 
-    /// Sessions: to find, list, rename, change and delete them.
+    /// Returns the sessions of this workflow, to find, list, rename, change and delete them.
     pub fn sessions(&self) -> Sessions {
         Sessions::of(self.stored())
     }
@@ -373,7 +392,7 @@ impl Workflow {
         self.0.events.is_some()
     }
 
-    /// What takes the place of this input, if another one does.
+    /// Checks an input. Returns the content that replaces it, if the check completes the input.
     pub(crate) fn prepare_input(&self, content: &Content) -> Result<Option<Content>, Error> {
         match &self.0.compiled.input {
             Some(check) => check(content).map_err(|why| {
@@ -387,8 +406,8 @@ impl Workflow {
         answer.map(|output| self.without_skipped(output))
     }
 
-    /// The store of a run: the workflow's; or the memory of this process, if the run must be
-    /// `remembered`; or none.
+    /// Returns the store of a run: the workflow's own, or the memory of this process if the run
+    /// must be `remembered` or asks people, or none.
     pub(crate) fn store_for(&self, remembered: bool) -> Option<AnyStore> {
         match &self.0.store {
             Some(store) => Some(store.clone()),
@@ -403,17 +422,19 @@ impl Workflow {
         self.0.store.as_ref().or_else(|| self.0.memory.get())
     }
 
-    /// The runs and sessions that are remembered, if anything is.
+    /// Returns the stored runs and sessions. `None` if the workflow has no store and nothing has
+    /// been kept in memory yet.
     pub(crate) fn stored(&self) -> Option<Runs> {
         let store = self.remembering()?.clone();
         let (world, live, id) = (self.0.world.clone(), self.0.live.clone(), self.0.id.clone());
         Some(Runs::of_workflow(store, world, live, id, self.0.store.is_none()))
     }
 
-    /// The runs that are remembered.
+    /// Returns the stored runs.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if nothing is.
+    /// [`ErrorKind::NotFound`] if the workflow has no store and nothing has been kept in memory
+    /// yet.
     pub(crate) fn reader(&self, run: &RunId) -> Result<Runs, Error> {
         self.stored().ok_or_else(|| not_found("run", run, self.0.store.is_none()))
     }
@@ -438,7 +459,7 @@ impl Workflow {
         &self.0.supervisor
     }
 
-    /// Whether a driver is dead, or is this workflow and does not drive the run any more.
+    /// Returns `true` if a driver is dead, or is this workflow and no longer drives the run.
     pub(crate) fn is_gone(&self, driver: &str, run: &RunId) -> bool {
         if driver == &**self.driver_name() {
             return self.live().get(run.as_str()).is_none();
@@ -446,14 +467,14 @@ impl Workflow {
         driver::is_dead(driver)
     }
 
-    /// Sees to it that somebody looks after what others want of the runs in the store.
+    /// Starts the supervisor unless it runs already or there is no store to watch.
     pub(crate) fn supervise(&self) {
         if self.remembering().is_some() {
             self.0.supervisor.call(self);
         }
     }
 
-    /// Sees to it that the store knows the plan, so that a change of it can be told later.
+    /// Writes the plan to the store, so that a later run can show how the definition changed.
     pub(crate) async fn remember_plan(&self, store: &AnyStore) -> Result<(), StoreError> {
         if self.0.plan_known.load(Ordering::Acquire) {
             return Ok(());
@@ -464,11 +485,11 @@ impl Workflow {
         Ok(())
     }
 
-    /// Checks that a run may go on with this plan. Gives the digest of the plan if the run has gone
-    /// on with another one so far, which must be recorded then.
+    /// Checks that a run may go on with this plan. Returns the digest of this plan if the run used
+    /// another one so far: the change must be recorded.
     ///
     /// # Errors
-    /// If it began with another plan, and the change is not accepted.
+    /// If the run used another plan, and the change is not accepted.
     pub(crate) async fn check_plan(
         &self,
         store: &AnyStore,
@@ -479,7 +500,7 @@ impl Workflow {
             return Ok(None);
         };
         let now = &self.0.compiled.plan;
-        // A run of the time before plans had content is compared as it was then.
+        // Runs that began before plans had content are compared without it.
         if *digest != *now.without_content().digest() {
             let before = store.plan(&digest).await?;
             let before = before.and_then(|plan| serde_json::from_str::<Plan>(&plan).ok());
@@ -489,12 +510,13 @@ impl Workflow {
         Ok(Some(self.0.digest.clone()))
     }
 
-    /// Whether others drive its runs in the background.
+    /// Returns `true` if a dispatcher was given, so that other processes may drive its background
+    /// runs.
     pub(crate) fn is_dispatched(&self) -> bool {
         matches!(self.0.dispatching, Dispatching::Given(_))
     }
 
-    /// Hands a run to the dispatcher. The local one is started for the first one.
+    /// Hands a run to the dispatcher. The local dispatcher starts with the first run.
     pub(crate) async fn dispatch(&self, run: &RunId, at: Option<Timestamp>) -> Result<(), Error> {
         let failed = |error| {
             Error::new(ErrorKind::Store, "the run could not be handed to the dispatcher")
@@ -506,7 +528,7 @@ impl Workflow {
         };
         let dispatcher = {
             let mut kept = local.lock().unwrap_or_else(PoisonError::into_inner);
-            // The runtime of the one before may have ended.
+            // An earlier dispatcher is of no use if its runtime has ended.
             match &*kept {
                 Some(dispatcher) if !dispatcher.has_stopped() => dispatcher.clone(),
                 _ => {
@@ -522,7 +544,7 @@ impl Workflow {
     }
 }
 
-/// The error of something that stopped before a run had begun.
+/// Makes the error of work that stopped before its run began.
 pub(crate) fn stop_error(stop: &Stop) -> Error {
     match stop {
         Stop::Lost(error) => Error::from_store(error),
@@ -531,7 +553,7 @@ pub(crate) fn stop_error(stop: &Stop) -> Error {
     }
 }
 
-/// Drives background runs.
+/// Drives background runs for a dispatcher.
 struct Background(Workflow);
 
 impl Drive for Background {

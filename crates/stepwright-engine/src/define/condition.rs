@@ -1,12 +1,13 @@
-//! One or the other.
+//! Conditions: one of two branches.
 
 use super::{AnyStep, Body, Common, Decider, IntoStep, container};
 use std::sync::Arc;
 use stepwright_core::{StepError, StepInput};
 
-/// Steps that are done if a condition holds, and others that are done if not.
+/// A container that executes one sequence of steps if a condition holds, and another if it does
+/// not.
 ///
-/// Where there is nothing to do, what came before flows on.
+/// If the chosen branch has no steps, the output of the previous step flows on.
 ///
 /// ```
 /// # use stepwright_engine::{Condition, Workflow};
@@ -26,7 +27,7 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// A condition that a function decides. An error fails it; it never means no.
+    /// Creates a condition that a function decides. An error of the function fails the condition.
     pub fn new<R: IntoHolds>(
         name: impl Into<String>,
         holds: impl Fn(&StepInput) -> R + Send + Sync + 'static,
@@ -34,7 +35,8 @@ impl Condition {
         Self::made(name, Decider::Sync(Arc::new(move |input| holds(input).into_holds())))
     }
 
-    /// A condition that an async function decides.
+    /// Creates a condition that an async function decides. [`Condition`] has an example with a
+    /// function.
     pub fn new_async<F>(
         name: impl Into<String>,
         holds: impl Fn(StepInput) -> F + Send + Sync + 'static,
@@ -49,7 +51,7 @@ impl Condition {
         Self::made(name, Decider::Async(Arc::new(decide)))
     }
 
-    /// A condition that is decided already: by a setting, for one.
+    /// Creates a condition with a fixed result, such as the value of a setting.
     pub fn constant(name: impl Into<String>, holds: bool) -> Self {
         Self::made(name, Decider::Constant(holds))
     }
@@ -58,13 +60,13 @@ impl Condition {
         Self { common: Common::named(name), holds, then: Vec::new(), otherwise: Vec::new() }
     }
 
-    /// Adds a step to what is done if it holds.
+    /// Adds a step to the branch for a condition that holds.
     pub fn then<M>(mut self, step: impl IntoStep<M>) -> Self {
         self.then.push(step.into_step());
         self
     }
 
-    /// Adds a step to what is done if it does not.
+    /// Adds a step to the branch for a condition that does not hold.
     #[doc(alias = "else_steps")]
     pub fn otherwise<M>(mut self, step: impl IntoStep<M>) -> Self {
         self.otherwise.push(step.into_step());
@@ -78,13 +80,14 @@ container!(Condition, self => Body::Condition {
     otherwise: self.otherwise,
 });
 
-/// What answers whether something holds: `bool`, or a `Result` of it.
+/// A result of a condition: `bool`, or a `Result` of it. See [`Condition::new`] and
+/// [`Loop::until`](super::Loop::until).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether a condition holds",
     note = "return `bool`, or `Result<bool, E>`"
 )]
 pub trait IntoHolds {
-    /// Whether it holds.
+    /// Returns `true` if the condition holds.
     fn into_holds(self) -> Result<bool, StepError>;
 }
 

@@ -9,8 +9,8 @@ use stepwright_core::{
     AnyExecutor, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput, StepOutput,
 };
 
-/// What a function can take of a step: the input as text, as a typed value, all of it, or the
-/// surroundings.
+/// An argument of a step's function: the input as text, the input as a typed value, the whole
+/// input, or the step's context.
 ///
 /// ```
 /// use stepwright_core::{StepContext, StepInput};
@@ -31,7 +31,7 @@ use stepwright_core::{
             `StepInput` for all of it, `StepContext` for the surroundings"
 )]
 pub trait FromStep: Sized {
-    /// Takes it.
+    /// Makes the argument from the input and the context of the step.
     fn from_step(input: &StepInput, cx: &StepContext) -> Result<Self, StepError>;
 }
 
@@ -69,10 +69,10 @@ impl<T: DeserializeOwned> FromStep for Json<T> {
     }
 }
 
-/// What a function can give: text, `Json<T>`, `Content`, a whole `StepOutput`, nothing, or a
+/// A result of a step's function: text, `Json<T>`, `Content`, a whole `StepOutput`, nothing, or a
 /// `Result` of these.
 ///
-/// A type of your own can be an output too:
+/// Your own types can be outputs too:
 ///
 /// ```
 /// use stepwright_core::{StepError, StepOutput};
@@ -94,7 +94,7 @@ impl<T: DeserializeOwned> FromStep for Json<T> {
             or a `Result` of one of them"
 )]
 pub trait IntoOutput {
-    /// Gives it.
+    /// Converts the result into the output of the step.
     fn into_output(self) -> Result<StepOutput, StepError>;
 }
 
@@ -143,20 +143,20 @@ impl<T: IntoOutput, E: Into<StepError>> IntoOutput for Result<T, E> {
     }
 }
 
-/// Marks an executor. You need not name it.
+/// A marker for executors. You need not name it.
 #[derive(Debug)]
 pub struct Ready;
-/// Marks an executor behind a handle. You need not name it.
+/// A marker for executors behind a handle. You need not name it.
 #[derive(Debug)]
 pub struct Erased;
-/// Marks a function. You need not name it.
+/// A marker for functions. You need not name it.
 #[derive(Debug)]
 pub struct Function<A>(std::marker::PhantomData<A>);
 
-/// What can carry out a step: an [`Executor`], or an `async fn` of up to three arguments that
-/// implement [`FromStep`], returning something that implements [`IntoOutput`].
+/// An implementation of a step: an [`Executor`], or an `async fn` of up to three arguments that
+/// implement [`FromStep`], with a result that implements [`IntoOutput`].
 ///
-/// `M` is a marker that the compiler finds; you need not name it.
+/// `M` is a marker that the compiler infers; you need not name it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -180,7 +180,7 @@ pub struct Function<A>(std::marker::PhantomData<A>);
     note = "a number, say, is `Json<u64>`: `async fn double(Json(n): Json<u64>) -> Json<u64>`"
 )]
 pub trait IntoExecutor<M> {
-    /// Makes it an executor.
+    /// Converts the value into an executor.
     fn into_executor(self) -> AnyExecutor;
 }
 
@@ -222,7 +222,8 @@ where
     }
 }
 
-/// The name that a function is declared under; of a closure, that of the function it stands in.
+/// Returns the name under which a function is declared. For a closure, returns the name of the
+/// function around it.
 fn function_name<F>() -> String {
     let path = std::any::type_name::<F>();
     let path = path.split('<').next().unwrap_or(path);
@@ -230,7 +231,8 @@ fn function_name<F>() -> String {
     names.next().unwrap_or("function").to_owned()
 }
 
-/// A function that blocks its thread, with its arguments taken and its output given.
+/// A function that blocks its thread. Its arguments are taken from the step, and its result becomes
+/// the output.
 #[derive(Clone)]
 pub(crate) struct Blocking {
     name: Arc<str>,
@@ -247,7 +249,7 @@ impl Blocking {
         self.name.clone()
     }
 
-    /// The same, on a message made of what its step is given.
+    /// Wraps the function so that it gets the message that `prompt` makes from the step's input.
     pub(crate) fn prompted(self, prompt: Prompt) -> Self {
         let Self { name, call } = self;
         let call = move |input: &StepInput, cx: &StepContext| {
@@ -268,8 +270,8 @@ impl Blocking {
 type BlockingCall =
     Arc<dyn Fn(&StepInput, &StepContext) -> Result<StepOutput, StepError> + Send + Sync>;
 
-/// A function that is not async, of up to three arguments that implement [`FromStep`], returning
-/// something that implements [`IntoOutput`].
+/// A function that is not async, of up to three arguments that implement [`FromStep`], with a
+/// result that implements [`IntoOutput`]. See [`Step::blocking`](crate::Step::blocking).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no blocking function for a step",
     label = "such a function is not `async`, and takes and returns what a step can have",
@@ -278,7 +280,7 @@ type BlockingCall =
             or a `Result` of one of them"
 )]
 pub trait BlockingFn<A>: Send + Sync + 'static {
-    /// Its name, and the call with its arguments taken.
+    /// Returns the function's name, and a call that takes the arguments from the step.
     #[doc(hidden)]
     fn into_call(self) -> (String, BlockingCall);
 }

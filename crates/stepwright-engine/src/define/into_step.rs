@@ -1,19 +1,19 @@
-//! What can be a step.
+//! Conversion into steps.
 
 use super::function::IntoExecutor;
 use super::{AnyStep, Step};
 use crate::workflow::Workflow;
 
-/// Marks what is a step by itself. You need not name it.
+/// A marker for values that are steps themselves. You need not name it.
 #[derive(Debug)]
 pub struct Whole;
-/// Marks what a step is made of. You need not name it.
+/// A marker for values that steps are made of. You need not name it.
 #[derive(Debug)]
 pub struct Made<M>(std::marker::PhantomData<M>);
 
-/// What can be a step: an `Agent`, an `async fn`, a `Workflow`, a `Step` or a container.
+/// A value that can be a step: an `Agent`, an `async fn`, a `Workflow`, a `Step` or a container.
 ///
-/// `M` is a marker that the compiler finds; you need not name it.
+/// `M` is a marker that the compiler infers; you need not name it.
 ///
 /// ```
 /// use stepwright_engine::{IntoStep, Loop, Steps, Workflow};
@@ -38,7 +38,7 @@ pub struct Made<M>(std::marker::PhantomData<M>);
     note = "a number, say, is `Json<u64>`: `async fn double(Json(n): Json<u64>) -> Json<u64>`"
 )]
 pub trait IntoStep<M> {
-    /// Makes it a part of a definition.
+    /// Converts the value into a part of a definition.
     fn into_step(self) -> AnyStep;
 }
 

@@ -1,4 +1,4 @@
-//! Again and again.
+//! Loops: steps that repeat.
 
 use super::condition::IntoHolds;
 use super::{AnyStep, Body, Common, Decider, IntoStep, container};
@@ -6,13 +6,14 @@ use std::sync::Arc;
 use stepwright_core::plan::OnExhausted;
 use stepwright_core::{Content, StepInput};
 
-/// Steps that are repeated until a condition holds, and at most so many times.
+/// A container that repeats its steps until a condition holds, and at most
+/// [`at_most`](Loop::at_most) times.
 ///
 /// A loop that makes all its turns without meeting its condition fails, unless
-/// [`Loop::on_exhausted`] says otherwise.
+/// [`Loop::on_exhausted`] sets another policy.
 ///
-/// Each turn begins with what the loop was given, as in Agno, or with what the last turn gave:
-/// [`Loop::forward`].
+/// Each turn begins with the input of the loop, as in Agno. With [`Loop::forward`] it begins with
+/// the output of the turn before.
 ///
 /// ```
 /// # use stepwright_engine::{Loop, Workflow};
@@ -37,7 +38,7 @@ pub struct Loop {
 }
 
 impl Loop {
-    /// A loop without steps. It must be given a bound with [`Loop::at_most`].
+    /// Creates a loop without steps. It needs a bound: see [`Loop::at_most`].
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             common: Common::named(name),
@@ -55,16 +56,16 @@ impl Loop {
         self
     }
 
-    /// The bound: how many turns it takes at most.
+    /// Sets the bound: the largest number of turns.
     #[doc(alias = "max_iterations")]
     pub fn at_most(mut self, turns: u32) -> Self {
         self.at_most = Some(turns);
         self
     }
 
-    /// What happens when it has made all its turns and [`until`](Loop::until) was never met, or no
-    /// turn was accepted by a person: by default the loop fails. A loop without either has no
-    /// condition, and cannot have this.
+    /// Sets the policy for a loop that makes all its turns without meeting [`until`](Loop::until),
+    /// or without a person accepting a turn. By default the loop fails. A loop that has neither
+    /// condition cannot have this policy.
     ///
     /// ```
     /// use stepwright_engine::{Loop, Step, Workflow};
@@ -90,14 +91,14 @@ impl Loop {
         self
     }
 
-    /// Each turn after the first begins with what the last one gave.
+    /// Makes each turn after the first begin with the output of the turn before.
     #[doc(alias = "forward_iteration_output")]
     pub fn forward(mut self) -> Self {
         self.forward = true;
         self
     }
 
-    /// Ends the loop after a turn for which this holds. An error fails the loop.
+    /// Ends the loop after a turn for which `holds` returns `true`. An error fails the loop.
     #[doc(alias = "end_condition")]
     pub fn until<R: IntoHolds>(
         mut self,
@@ -108,7 +109,7 @@ impl Loop {
         self
     }
 
-    /// Ends the loop after a turn for which this holds, once that is known.
+    /// Ends the loop after a turn for which an async function returns `true`: see [`Loop::until`].
     pub fn until_async<F>(mut self, holds: impl Fn(LoopView) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output: IntoHolds> + Send + 'static,
@@ -129,7 +130,7 @@ container!(Loop, self => Body::Loop {
     on_exhausted: self.on_exhausted,
 });
 
-/// What a loop looks at after a turn.
+/// The view of a loop that its condition gets after a turn.
 ///
 /// ```
 /// use stepwright_engine::{Loop, LoopView, Workflow};
@@ -148,27 +149,27 @@ container!(Loop, self => Body::Loop {
 pub struct LoopView(StepInput);
 
 impl LoopView {
-    /// What the turn gave.
+    /// Returns the output of the turn.
     pub fn content(&self) -> &Content {
         self.0.content()
     }
 
-    /// What the turn gave, as text.
+    /// Returns the output of the turn, as text.
     pub fn text(&self) -> String {
         self.0.text()
     }
 
-    /// Which turn it was, from 1.
+    /// Returns the number of the turn, from 1.
     pub fn iteration(&self) -> u32 {
         self.0.nth
     }
 
-    /// What a step of this turn gave, or one before the loop.
+    /// Returns the output of a step of this turn, or of one before the loop.
     pub fn step(&self, name: &str) -> Option<&Content> {
         self.0.step(name)
     }
 
-    /// Everything that a step at the end of the turn would be given.
+    /// Returns the whole input that a step at the end of the turn would get.
     pub fn input(&self) -> &StepInput {
         &self.0
     }

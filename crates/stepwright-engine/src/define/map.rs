@@ -1,17 +1,18 @@
-//! For each item of a list.
+//! Maps: steps for each item of a list.
 
 use super::{AnyStep, Body, Common, Decider, IntoStep, container};
 use std::sync::Arc;
 use stepwright_core::plan::Join;
 use stepwright_core::{Content, StepError, StepInput};
 
-/// How many items a map works on at a time, unless said otherwise.
+/// The number of items that a map works on at the same time by default.
 pub(crate) const CONCURRENCY: u32 = 8;
 
-/// Steps that are done for each item of a list, several items at a time.
+/// A container that executes its steps for each item of a list, several items at the same time.
 ///
-/// The first step of an item works on the item. The output is a list of what the items gave, in
-/// the order of the items. An item that failed under [`Join::BestEffort`] is `null` in it.
+/// The first step of an item gets the item as its input. The output of the map is the list of the
+/// items' outputs, in the order of the items. An item that failed under [`Join::BestEffort`] is
+/// `null` in it.
 ///
 /// ```
 /// # use stepwright_engine::{Map, Workflow};
@@ -34,7 +35,7 @@ pub struct Map {
 }
 
 impl Map {
-    /// A map without steps, over what the step before gave, which must be a list then.
+    /// Creates a map without steps, over the output of the previous step, which must be a list.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             common: Common::named(name),
@@ -45,7 +46,7 @@ impl Map {
         }
     }
 
-    /// What the items are.
+    /// Sets the items, as a function of the map's input.
     pub fn over<R: IntoItems>(
         mut self,
         items: impl Fn(&StepInput) -> R + Send + Sync + 'static,
@@ -54,7 +55,7 @@ impl Map {
         self
     }
 
-    /// What the items are, once that is known.
+    /// Sets the items, as an async function of the map's input: see [`Map::over`].
     pub fn over_async<F>(mut self, items: impl Fn(StepInput) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output: IntoItems> + Send + 'static,
@@ -66,19 +67,32 @@ impl Map {
         self
     }
 
-    /// Adds a step at the end of what is done with an item.
+    /// Adds a step at the end of the steps for each item.
     pub fn step<M>(mut self, step: impl IntoStep<M>) -> Self {
         self.body.push(step.into_step());
         self
     }
 
-    /// How many items are worked on at a time: by default 8.
+    /// Sets the number of items that are worked on at the same time. The default is 8.
     pub fn concurrency(mut self, at_a_time: u32) -> Self {
         self.concurrency = at_a_time;
         self
     }
 
-    /// What it does when an item fails: by default the others finish, and then it fails.
+    /// Sets the policy for an item that fails. By default the other items finish, and then the map
+    /// fails.
+    ///
+    /// ```
+    /// use stepwright_core::{StepError, plan::Join};
+    /// use stepwright_engine::{Map, Workflow};
+    /// async fn check(word: String) -> Result<String, StepError> {
+    ///     if word == "no" { Err(StepError::terminal("refused")) } else { Ok(word) }
+    /// }
+    /// let each = Map::new("Each").over(|_| vec!["yes", "no"]).step(check).join(Join::BestEffort);
+    /// let output = Workflow::builder("Check").step(each).build()?.run("all").blocking()?;
+    /// assert_eq!(output.content.text(), r#"["yes",null]"#);
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
     pub fn join(mut self, join: Join) -> Self {
         self.join = join;
         self
@@ -92,13 +106,13 @@ container!(Map, self => Body::Map {
     join: self.join,
 });
 
-/// What can be worked on item by item: a `Vec`, or a `Result` of one.
+/// A list of items for a map: a `Vec`, or a `Result` of one. See [`Map::over`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no list of items",
     note = "return a `Vec` of texts, JSON values or `Content`, or a `Result` of one"
 )]
 pub trait IntoItems {
-    /// The items.
+    /// Returns the items.
     fn into_items(self) -> Result<Vec<Content>, StepError>;
 }
 

@@ -1,4 +1,4 @@
-//! What the writer of a workflow writes: steps and containers.
+//! The parts of a definition: steps and containers.
 
 mod condition;
 mod function;
@@ -37,8 +37,8 @@ pub(crate) use prompt::{Prompt, Prompted};
 
 /// A step or a container of any kind, as part of a definition.
 ///
-/// Everything that can be a step becomes one of these with [`IntoStep::into_step`], and is one
-/// itself, so definitions can be put together at run time.
+/// Every value that can be a step converts into an `AnyStep` with [`IntoStep::into_step`], and an
+/// `AnyStep` is a step itself. So a program can build definitions at run time.
 ///
 /// ```
 /// use stepwright_engine::{AnyStep, IntoStep as _, Workflow};
@@ -60,15 +60,15 @@ pub struct AnyStep {
     pub(crate) body: Body,
 }
 
-/// What every step and every container has.
+/// The settings that every step and every container has.
 pub(crate) struct Common {
     pub(crate) name: String,
     pub(crate) on_error: ErrorPolicy,
     pub(crate) timeout: Option<Duration>,
     pub(crate) review: Option<HumanReview>,
-    /// What its writer says it is made of.
+    /// The content that the author of the definition gave.
     pub(crate) content: Fingerprint,
-    /// What it says for itself, or for everything in it that says nothing.
+    /// The policy of this step, or of the steps inside this container that have none.
     pub(crate) on_interrupted: Option<OnInterrupted>,
 }
 
@@ -121,8 +121,7 @@ pub(crate) struct StepBody {
     pub(crate) idle: Option<Duration>,
 }
 
-/// What is said of the earlier runs of a session: by a step, or by its workflow for all that say
-/// nothing.
+/// The history settings of a step, or of a workflow for its steps that have none.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct History {
     pub(crate) add: Option<bool>,
@@ -136,7 +135,7 @@ pub(crate) enum Work {
     Workflow(Workflow),
 }
 
-/// What decides a branch.
+/// Decides a branch: a constant, a function or an async function.
 pub(crate) enum Decider<T> {
     Constant(T),
     Sync(Arc<SyncDecider<T>>),
@@ -160,7 +159,7 @@ where
 }
 
 impl AnyStep {
-    /// What it is called.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.common.name
     }
@@ -172,25 +171,27 @@ impl fmt::Debug for AnyStep {
     }
 }
 
-/// What containers have in common: a debug form, and a way into a definition.
+/// Implements the methods, the debug form and the conversion that all containers share.
 macro_rules! container {
     ($name:ident, $self:ident => $body:expr) => {
         impl $name {
-            /// What happens when it has failed: by default the run fails.
+            /// Sets the policy for a failure of the container. By default the run fails. See
+            /// [`Step::on_error`](crate::Step::on_error).
             pub fn on_error(mut self, on_error: impl Into<super::ErrorPolicy>) -> Self {
                 self.common.on_error = on_error.into();
                 self
             }
 
-            /// How long it may take, with everything in it and every wait for people. What is under
-            /// way then is stopped, and it fails.
+            /// Sets the timeout of the container, with everything in it and every wait for people.
+            /// When it passes, the steps under way are stopped and the container fails.
             pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
                 self.common.timeout = Some(timeout);
                 self
             }
 
-            /// The policy of the steps inside for attempts whose outcome is unknown, where a step
-            /// or a container in between has none: see [`Step::on_interrupted`].
+            /// Sets the policy for attempts whose outcome is unknown, for the steps inside. A
+            /// policy of a step, or of a container in between, overrides it: see
+            /// [`Step::on_interrupted`].
             ///
             /// [`Step::on_interrupted`]: crate::Step::on_interrupted
             pub fn on_interrupted(mut self, policy: stepwright_core::OnInterrupted) -> Self {
@@ -198,19 +199,21 @@ macro_rules! container {
                 self
             }
 
-            /// What a person has a say in: before it begins, or when it has given something.
+            /// Asks people before the container begins, or about its output: see
+            /// [`Step::human_review`](crate::Step::human_review).
             pub fn human_review(mut self, review: super::HumanReview) -> Self {
                 self.common.review = Some(review);
                 self
             }
 
-            /// Sets the version of the functions that decide for it: see
+            /// Sets the version of the functions that decide for the container: see
             /// [`Step::version`](crate::Step::version).
             pub fn version(self, version: impl AsRef<str>) -> Self {
                 self.source("version", version)
             }
 
-            /// Adds a text that it is made of: see [`Step::source`](crate::Step::source).
+            /// Adds a text that belongs to the container: see
+            /// [`Step::source`](crate::Step::source).
             pub fn source(
                 mut self,
                 name: impl Into<std::sync::Arc<str>>,
@@ -220,7 +223,7 @@ macro_rules! container {
                 self
             }
 
-            /// Adds what it is made of: see [`Step::fingerprint`](crate::Step::fingerprint).
+            /// Adds content of the container: see [`Step::fingerprint`](crate::Step::fingerprint).
             pub fn fingerprint(mut self, content: super::Fingerprint) -> Self {
                 self.common.content = self.common.content.and(content);
                 self

@@ -3,14 +3,14 @@
 use super::{AnyStep, Body, Common, IntoStep, container};
 use stepwright_core::plan::Join;
 
-/// Steps that are done at the same time.
+/// A container that executes its branches at the same time.
 ///
-/// Its output is an object keyed by branch, in declaration order, whatever finished first; an agent
-/// reads it under one heading a branch. Branches do not see each other. What they change in the
-/// session state is put together when all have ended; if two set one key to different values,
-/// the container fails.
+/// Its output is an object with a key for each branch, in declaration order. An agent reads it as
+/// one section with a heading for each branch. Branches do not see each other. Their changes of the
+/// session state are combined when all have ended. If two branches set one key to different values,
+/// the container fails, unless a [reducer](crate::WorkflowBuilder::reducer) combines them.
 ///
-/// Branches take turns on the task of their run: while one waits, the others work. Use
+/// All branches share the task of their run: while one waits, the others work. Use
 /// [`Step::blocking`](super::Step::blocking) for work that keeps a processor busy.
 ///
 /// ```
@@ -31,7 +31,7 @@ pub struct Parallel {
 }
 
 impl Parallel {
-    /// A container without branches.
+    /// Creates a container without branches.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             common: Common::named(name),
@@ -47,13 +47,14 @@ impl Parallel {
         self
     }
 
-    /// What it does when a branch fails: by default the others finish, and then it fails.
+    /// Sets the policy for a branch that fails. By default the other branches finish, and then the
+    /// container fails. [`Map::join`](super::Map::join) has an example.
     pub fn join(mut self, join: Join) -> Self {
         self.join = join;
         self
     }
 
-    /// How many branches run at a time: by default all.
+    /// Sets the number of branches that run at the same time. By default all do.
     pub fn concurrency(mut self, at_a_time: u32) -> Self {
         self.concurrency = Some(at_a_time);
         self

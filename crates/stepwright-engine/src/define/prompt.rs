@@ -1,4 +1,4 @@
-//! Messages that are made of what a step is given.
+//! Messages made from a step's input.
 
 use serde::Serialize;
 use std::sync::Arc;
@@ -10,13 +10,14 @@ use stepwright_core::{
 /// Makes the message of a step.
 pub(crate) type Prompt = Arc<dyn Fn(&StepInput) -> Result<Content, StepError> + Send + Sync>;
 
-/// What a message of a step can be made as: text, `Json<T>`, `Content`, or a `Result` of these.
+/// A result of a prompt function: text, `Json<T>`, `Content`, or a `Result` of these. See
+/// [`Step::prompt`](crate::Step::prompt).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the message of a step",
     note = "return `String`, `Json<T>`, `Content`, or a `Result` of one of them"
 )]
 pub trait IntoPrompt {
-    /// The message.
+    /// Converts the result into the message.
     fn into_prompt(self) -> Result<Content, StepError>;
 }
 
@@ -50,14 +51,14 @@ impl<T: IntoPrompt, E: Into<StepError>> IntoPrompt for Result<T, E> {
     }
 }
 
-/// `input` with the message in the place of what the step before gave.
+/// Returns the input with the message in place of the output of the previous step.
 pub(super) fn told(prompt: &Prompt, mut input: StepInput) -> Result<StepInput, StepError> {
     let message = prompt(&input)?;
     input.previous = Some(Arc::new(StepOutput::from(message)));
     Ok(input)
 }
 
-/// An executor that works on a message made of what its step is given.
+/// An executor that gets a message made from its step's input.
 pub(crate) struct Prompted {
     pub(crate) executor: AnyExecutor,
     pub(crate) prompt: Prompt,
@@ -74,7 +75,7 @@ impl Executor for Prompted {
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
         let input = told(&self.prompt, input)?;
-        // An agent that is told nothing would be told the run's input instead.
+        // An agent with an empty message would get the run's input instead.
         if self.executor_type() != ExecutorType::Function && input.content().is_empty() {
             return Err(StepError::terminal("its prompt is empty")
                 .with_code(ErrorCode::BadInput)

@@ -1,13 +1,13 @@
-//! Those that are chosen.
+//! Routers: steps chosen by name.
 
 use super::{AnyStep, Body, Common, Decider, IntoStep, container};
 use std::sync::Arc;
 use stepwright_core::{StepError, StepInput};
 
-/// Steps of which some are chosen, by name: one, several in an order, or none.
+/// A container that executes chosen steps, by name: one, several in an order, or none.
 ///
-/// Chosen steps are done one after the other. If none is chosen, what came before flows on.
-/// A name that is no choice fails the router.
+/// Chosen steps are executed one after the other. If none is chosen, the output of the previous
+/// step flows on. An unknown name fails the router.
 ///
 /// ```
 /// use stepwright_core::StepInput;
@@ -28,7 +28,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router for which a function chooses.
+    /// Creates a router whose choices a function makes.
     pub fn new<R: IntoRoute>(
         name: impl Into<String>,
         choose: impl Fn(&StepInput) -> R + Send + Sync + 'static,
@@ -36,7 +36,8 @@ impl Router {
         Self::made(name, Decider::Sync(Arc::new(move |input| choose(input).into_route())))
     }
 
-    /// A router for which an async function chooses.
+    /// Creates a router whose choices an async function makes. [`Router`] has an example with a
+    /// function.
     pub fn new_async<F>(
         name: impl Into<String>,
         choose: impl Fn(StepInput) -> F + Send + Sync + 'static,
@@ -51,7 +52,7 @@ impl Router {
         Self::made(name, Decider::Async(Arc::new(decide)))
     }
 
-    /// A router whose choice is made already: by a setting, for one.
+    /// Creates a router with fixed choices, such as the value of a setting.
     pub fn constant<N: Into<Arc<str>>>(
         name: impl Into<String>,
         chosen: impl IntoIterator<Item = N>,
@@ -72,14 +73,15 @@ impl Router {
 
 container!(Router, self => Body::Router { choose: self.choose, choices: self.choices });
 
-/// What names choices: a text, a list of texts, an `Option` or a `Result` of these.
+/// A choice of a router: a name, a list of names, or an `Option` or `Result` of these. See
+/// [`Router::new`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not name the choices of a router",
     note = "return a `&'static str` or `String`, a `Vec` or an `Option` of it, \
             or a `Result` of these"
 )]
 pub trait IntoRoute {
-    /// The names of the chosen steps, in the order in which they run.
+    /// Returns the names of the chosen steps, in the order in which they run.
     fn into_route(self) -> Result<Vec<Arc<str>>, StepError>;
 }
 

@@ -1,4 +1,4 @@
-//! A named leaf.
+//! Named steps.
 
 use super::function::{Blocking, BlockingFn, IntoExecutor};
 use super::into_step::Whole;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use stepwright_core::plan::{ErrorPolicy, Retry};
 use stepwright_core::{AnyExecutor, ErrorCode, Fingerprint, HumanReview, OnInterrupted, StepInput};
 
-/// A named step: an executor, and what happens if that fails.
+/// A named step: an executor, and policies for its failures.
 ///
 /// ```
 /// use stepwright_engine::{Step, Workflow};
@@ -29,17 +29,17 @@ pub struct Step {
 }
 
 impl Step {
-    /// A step that `executor` carries out: an agent, an `async fn`, or anything that implements
-    /// [`Executor`](stepwright_core::Executor).
+    /// Creates a step that `executor` carries out: an agent, an `async fn`, or a value that
+    /// implements [`Executor`](stepwright_core::Executor).
     pub fn new<M>(name: impl Into<String>, executor: impl IntoExecutor<M>) -> Self {
         Self::of(name.into(), executor.into_executor())
     }
 
-    /// A step that a function carries out which blocks its thread: it reads files, computes for
-    /// long, or calls a library that does. It runs on a thread for such functions.
+    /// Creates a step whose function blocks its thread, because it reads files, computes for a long
+    /// time, or calls a library that does. The function runs on a thread for blocking work.
     ///
-    /// It cannot be stopped from outside: when its run is cancelled or it takes longer than its
-    /// timeout, its result is thrown away, but the thread goes on. Ask
+    /// The engine cannot stop such a function. If its run is cancelled or its timeout passes, its
+    /// result is dropped, but the thread goes on. In a long function, check
     /// [`StepContext::is_cancelled`](stepwright_core::StepContext::is_cancelled) now and then.
     ///
     /// ```
@@ -53,8 +53,9 @@ impl Step {
         Self::made(name.into(), Work::Blocking(Blocking::new(function)))
     }
 
-    /// A step that runs a whole workflow. That workflow sees what this step is given as its input,
-    /// and the session state, but no steps around it.
+    /// Creates a step that executes a whole workflow. The nested workflow gets the input of this
+    /// step, and the session state. It does not see the steps around it. A [`Workflow`] can also be
+    /// added as a step directly, under its own name: see [`IntoStep`](crate::IntoStep).
     pub fn workflow(name: impl Into<String>, workflow: Workflow) -> Self {
         Self::made(name.into(), Work::Workflow(workflow))
     }
@@ -69,22 +70,31 @@ impl Step {
         Self { common: Common::named(name), body }
     }
 
-    /// How often it is tried again, with the default backoff: see [`Retry`]. Errors that are not
-    /// retryable are not tried again.
+    /// Sets the number of retries, with the default backoff: see [`Retry`]. Errors that are not
+    /// retryable are not retried.
     pub fn retries(mut self, retries: u32) -> Self {
         self.body.retry.retries = retries;
         self
     }
 
-    /// How often, and after how long, it is tried again.
+    /// Sets the number of retries, and the backoff between them.
+    ///
+    /// ```
+    /// use stepwright_core::plan::Retry;
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn fetch(topic: String) -> String { topic }
+    /// let steady = Retry { retries: 5, factor: 1.0, ..Retry::default() };
+    /// let step = Step::new("Fetch", fetch).retry(steady);
+    /// let workflow = Workflow::builder("News").step(step).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
     pub fn retry(mut self, retry: Retry) -> Self {
         self.body.retry = retry;
         self
     }
 
-    /// After failures of which classes it is tried again: after all of them unless set. What says
-    /// of itself that it will not go away is not tried again in any case, a panic only if it is
-    /// named here.
+    /// Retries after failures with these codes only. By default every retryable failure is retried.
+    /// Terminal errors are never retried, except panics if their code is listed here.
     ///
     /// ```
     /// use stepwright_core::ErrorCode;
@@ -101,22 +111,22 @@ impl Step {
         self
     }
 
-    /// How long an attempt may take. One that takes longer is dropped and counts as failed. Time in
-    /// which the step waits for somebody does not count, but for a workflow as a step, which is
-    /// timed as containers are.
+    /// Sets the timeout of an attempt. An attempt that takes longer is dropped, and fails. The time
+    /// in which the step waits for a person does not count. For a nested workflow it counts, as in
+    /// containers.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.common.timeout = Some(timeout);
         self
     }
 
-    /// How long an attempt may give no sign of life. One that is silent for longer is dropped and
-    /// counts as failed, so that what is stuck ends early and what is merely slow goes on: see
-    /// [`Step::timeout`] for how long an attempt may take in all.
+    /// Sets the longest time that an attempt may go without a sign of life. An attempt that is
+    /// silent for longer is dropped, and fails. So a step that is stuck ends early, and a step that
+    /// is merely slow goes on. [`Step::timeout`] limits the whole attempt.
     ///
-    /// A sign of life is whatever the step shows or records: text and reasoning of a model as they
-    /// come, tool calls and what is shown inside of them, [`StepContext::progress`] and
-    /// [`StepContext::note`], events of your own, and [`StepContext::keep_alive`], which shows
-    /// nothing. Time in which the step waits for a person or a moment does not count.
+    /// Everything that the step shows or records is a sign of life: text and reasoning of a model
+    /// as they arrive, tool calls and the events inside them, [`StepContext::progress`] and
+    /// [`StepContext::note`], your own events, and [`StepContext::keep_alive`], which shows
+    /// nothing. The time in which the step waits for a person or a deadline does not count.
     ///
     /// [`StepContext::progress`]: stepwright_core::StepContext::progress
     /// [`StepContext::note`]: stepwright_core::StepContext::note
@@ -141,11 +151,11 @@ impl Step {
         self
     }
 
-    /// Makes what the step works on, and so the message of an agent, of all that the step is given:
+    /// Makes the step's message, such as the prompt of an agent, from the whole input of the step:
     /// the run's input, earlier outputs by name, the turn before, the session state. An error fails
     /// the attempt.
     ///
-    /// What people have said, and the history, are added to the message as to any other.
+    /// Feedback of people and the history are added to this message as to any other.
     ///
     /// ```
     /// use stepwright_core::StepInput;
@@ -174,36 +184,37 @@ impl Step {
         self
     }
 
-    /// Whether it is told what earlier runs of its session were given and gave, whatever its
-    /// workflow says. An agent reads that before its message; a function finds it in
-    /// `StepInput::history`.
+    /// Sets whether the step gets the inputs and outputs of earlier runs of its session. It
+    /// overrides the setting of the workflow, for which there is
+    /// [an example](crate::WorkflowBuilder::add_workflow_history_to_steps). An agent reads the
+    /// history before its message. A function finds it in `StepInput::history`.
     pub fn add_workflow_history(mut self, add: bool) -> Self {
         self.body.history.add = Some(add);
         self
     }
 
-    /// How many earlier runs it is told of, instead of what its workflow says, which is
-    /// [`HISTORY_RUNS`](stepwright_core::session::HISTORY_RUNS) unless set.
+    /// Sets the number of earlier runs in the step's history. The default is the setting of the
+    /// workflow, or [`HISTORY_RUNS`](stepwright_core::session::HISTORY_RUNS).
     pub fn num_history_runs(mut self, runs: u32) -> Self {
         self.body.history.runs = Some(runs);
         self
     }
 
-    /// Whether runs that failed or were cancelled are left out of what it is told of earlier runs,
-    /// instead of what its workflow says. They are among them unless set, and marked.
+    /// Sets whether failed and cancelled runs are left out of the step's history. It overrides the
+    /// setting of the workflow. By default the history has them, and marks them.
     pub fn history_completed_only(mut self, only: bool) -> Self {
         self.body.history.completed_only = Some(only);
         self
     }
 
-    /// What happens when it has failed, after all its attempts: by default the run fails.
+    /// Sets the policy for a failure of the step after all its attempts. By default the run fails.
     ///
     /// ```
     /// use stepwright_core::{ErrorCode, plan::OnError};
     /// use stepwright_engine::{Step, Workflow};
     /// # use std::time::Duration;
     /// # async fn look_up(topic: String) -> String { topic }
-    /// // Nobody waits for long, but a wrong answer is a failure.
+    /// // A slow answer is not worth waiting for, but a wrong one is a failure.
     /// let step = Step::new("Look up", look_up)
     ///     .timeout(Duration::from_secs(2))
     ///     .on_error(OnError::Fail.but(ErrorCode::TimedOut, OnError::Skip));
@@ -215,20 +226,21 @@ impl Step {
         self
     }
 
-    /// The policy for an attempt whose outcome is unknown: its process died while it was under way,
-    /// or it timed out where a retry would follow. It may have had its effect, or not.
+    /// Sets the policy for an attempt whose outcome is unknown: its process died during the
+    /// attempt, or the attempt timed out and a retry would follow. The attempt may have had its
+    /// effect, or not.
     ///
     /// The nearest policy counts: that of the step, of a container around it, of its workflow, of a
-    /// workflow around that; otherwise the one of the executor
+    /// workflow around that. Without any, the default of the executor counts
     /// ([`Executor::on_interrupted`](stepwright_core::Executor::on_interrupted)), which is
-    /// [`OnInterrupted::Retry`] for functions and agents. Of a workflow as a step it is the policy
-    /// of the steps of that workflow that have none.
+    /// [`OnInterrupted::Retry`] for functions and agents. On a nested workflow, this sets the
+    /// policy of its steps that have none.
     ///
     /// ```
     /// use stepwright_core::OnInterrupted;
     /// use stepwright_engine::{Step, Workflow};
     /// # async fn charge(card: String) -> String { card }
-    /// // A card is not charged twice: where that is unknown, the run fails and says so.
+    /// // A card must not be charged twice: if the outcome is unknown, the run fails.
     /// let charge = Step::new("Charge", charge).on_interrupted(OnInterrupted::Fail);
     /// # Workflow::builder("Shop").step(charge).build()?;
     /// # Ok::<(), stepwright_core::Error>(())
@@ -238,13 +250,14 @@ impl Step {
         self
     }
 
-    /// What a person has a say in: before it begins, or when it has given something.
+    /// Asks people before the step begins, or about its output.
     ///
     /// ```
     /// use stepwright_core::HumanReview;
     /// use stepwright_engine::{Step, Workflow};
     /// # async fn publish(text: String) -> String { text }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
     /// let asked = HumanReview::new().requires_confirmation("Publish it?");
     /// let workflow = Workflow::builder("News")
     ///     .store(stepwright_core::Memory::default())
@@ -262,15 +275,16 @@ impl Step {
         self
     }
 
-    /// Sets the version of the function that carries it out. The code of a function cannot be
-    /// compared: change the version when the function does something else, so that a run that
-    /// began with the old one, and what people approved in it, is not carried on with the new one
-    /// unless that is accepted.
+    /// Sets the version of the step's function. The code of a function cannot be compared, so
+    /// change the version when the function does something else. A run that began with the old
+    /// version, and approvals given in it, is then not resumed with the new one unless that is
+    /// accepted.
     ///
     /// ```
     /// # use stepwright_core::{Answer, HumanReview, Memory};
     /// # use stepwright_engine::{Step, Workflow};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
     /// # let store = Memory::default();
     /// let deploy = |version: &str| {
     ///     let asked = HumanReview::new().requires_confirmation("Deploy?");
@@ -287,16 +301,16 @@ impl Step {
         self.source("version", version)
     }
 
-    /// Adds a text that it is made of, such as a prompt that its function uses: a run that began
-    /// with another text of this name is not carried on unless that is accepted. The plan keeps
-    /// the beginning of the text and a hash of all of it. For programs that make steps of data.
+    /// Adds a text that belongs to the step, such as a prompt that its function uses. A run that
+    /// began with another text of this name is not resumed unless that is accepted. The plan keeps
+    /// the beginning of the text and a hash of all of it. For programs that make steps from data.
     pub fn source(mut self, name: impl Into<Arc<str>>, text: impl AsRef<str>) -> Self {
         self.common.content = self.common.content.with(name, text);
         self
     }
 
-    /// Adds what it is made of, for programs that keep part of that from being shown: see
-    /// [`Step::source`] and [`Fingerprint::with_hidden`].
+    /// Adds content of the step, for programs that must hide parts of it: see [`Step::source`] and
+    /// [`Fingerprint::with_hidden`].
     pub fn fingerprint(mut self, content: Fingerprint) -> Self {
         self.common.content = self.common.content.and(content);
         self

@@ -1,8 +1,8 @@
-//! A sequence.
+//! Sequences.
 
 use super::{AnyStep, Body, Common, IntoStep, container};
 
-/// Steps that are done one after the other, as one.
+/// A container that executes its steps one after the other.
 ///
 /// ```
 /// # use stepwright_engine::{Steps, Workflow};
@@ -18,7 +18,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// A sequence without steps.
+    /// Creates a sequence without steps.
     pub fn new(name: impl Into<String>) -> Self {
         Self { common: Common::named(name), body: Vec::new() }
     }

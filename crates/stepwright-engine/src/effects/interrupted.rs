@@ -1,4 +1,4 @@
-//! Attempts whose outcome is unknown: they began, and how they ended is in no journal.
+//! Attempts whose outcome is unknown: the journal has their beginning and no end.
 
 use super::{About, Attempt, Effects, Failure, Stop, Unknown};
 use crate::interpret::question;
@@ -13,9 +13,9 @@ use stepwright_core::{
 };
 
 impl About {
-    /// The name of the question about it, behind the path of its step. The names differ, because
-    /// another life of the run must know what to do with the answer: a failed attempt is over, so
-    /// that the next one follows; one whose process died begins again.
+    /// Returns the kind of the request about it, as it stands in the request's id. The kinds differ
+    /// so that a resumed run knows what follows the reply: after a failed attempt, the next one;
+    /// after a death, the same one again.
     fn question(self) -> &'static str {
         match self {
             Self::Death => "interrupted",
@@ -23,7 +23,8 @@ impl About {
         }
     }
 
-    /// What a question asks about the step at this path itself, and not about its inside.
+    /// Returns what a request asks about the step at this path. `None` if it concerns something
+    /// inside the step.
     fn of(path: &StepPath, id: &str) -> Option<Self> {
         let rest = id.strip_prefix(path.as_str())?.strip_prefix('!')?;
         [Self::Death, Self::Failure].into_iter().find(|about| {
@@ -33,7 +34,7 @@ impl About {
     }
 }
 
-/// Steps that began and did not end, as facts tell it.
+/// Steps that began and did not end, as the facts tell.
 #[derive(Debug, Default)]
 pub(super) struct Begun {
     steps: HashMap<StepPath, State>,
@@ -43,22 +44,22 @@ pub(super) struct Begun {
 struct State {
     attempt: u32,
     stage: Stage,
-    /// The number of answers and moments that it waits for, and does nothing meanwhile.
+    /// The number of replies and deadlines that it waits for. It does nothing else meanwhile.
     waits: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Its executor works, or waits for what it has asked for.
+    /// Its executor works, or waits for a reply.
     UnderWay,
-    /// An attempt has ended, and it is not decided what follows.
+    /// An attempt has ended, and no decision about the next one is recorded.
     Between,
     /// A person was asked about an attempt whose outcome is unknown.
     Asked(About),
 }
 
 impl Begun {
-    /// Takes in the next fact.
+    /// Applies the next fact.
     pub(super) fn note(&mut self, event: &Event) {
         use EventKind as E;
         let path = &event.path;
@@ -88,7 +89,8 @@ impl Begun {
         }
     }
 
-    /// What an attempt waited for that has failed is not waited for by the next one.
+    /// Moves a step to another stage. The next attempt does not wait for what a failed one waited
+    /// for.
     fn change(&mut self, path: &StepPath, attempt: u32, stage: Stage) {
         if let Some(step) = self.steps.get_mut(path) {
             *step = State { attempt, stage, waits: 0 };
@@ -114,7 +116,7 @@ impl Begun {
         }
     }
 
-    /// The step at this path, or around it: a call of a tool lies beneath its step.
+    /// Returns the step at this path, or the one around it: a tool call lies beneath its step.
     fn around(&mut self, path: &StepPath) -> Option<(StepPath, &mut State)> {
         let mut at = path.clone();
         while !self.steps.contains_key(&at) {
@@ -123,10 +125,10 @@ impl Begun {
         self.steps.get_mut(&at).map(|step| (at, step))
     }
 
-    /// The attempt of this step whose outcome is unknown.
+    /// Returns the attempt of this step whose outcome is unknown.
     ///
-    /// One that waits is not meant: what it did before it waited has ended, and what follows has
-    /// not begun.
+    /// An attempt that waits is not one of them: its work before the wait has ended, and its work
+    /// after the wait has not begun.
     pub(super) fn unknown(&self, step: &StepPath) -> Option<Unknown> {
         let State { attempt, stage, waits } = *self.steps.get(step)?;
         match stage {
@@ -137,16 +139,17 @@ impl Begun {
     }
 }
 
-/// What follows an attempt whose outcome is unknown.
+/// The decision about an attempt whose outcome is unknown.
 pub(super) enum Settled {
-    /// It was done, with this output.
+    /// The attempt was done, with this output.
     Done(Arc<StepOutput>),
-    /// It was not done: it is carried out.
+    /// The attempt was not done: carry it out.
     Again,
 }
 
-/// Whether the outcome of an attempt that failed so is unknown. One that timed out may have had its
-/// effect: it is not repeated by itself, but where nothing would repeat it, it has just failed.
+/// Returns `true` if this failure leaves the outcome of an attempt unknown. An attempt that timed
+/// out may have had its effect, so it must not be repeated without a decision. If no retry is left
+/// (`over`), nothing would repeat it, and it has simply failed.
 pub(super) fn is_unknown(error: &ErrorData, over: bool) -> bool {
     match error.code {
         ErrorCode::OutcomeUnknown => true,
@@ -156,8 +159,7 @@ pub(super) fn is_unknown(error: &ErrorData, over: bool) -> bool {
 }
 
 /// Decides about an attempt whose outcome is unknown, by the policy of its step. `asked` is the
-/// question about it that a person was asked already; `failure` is how it failed in this life of
-/// the run.
+/// request about it that was made before the run was resumed. `failure` is its failure since then.
 ///
 /// # Errors
 /// [`ErrorCode::OutcomeUnknown`], by the policy or because a person gives it up.
@@ -195,7 +197,7 @@ pub(super) async fn settle<E: Effects>(
     };
     let reply = match fx.ask(requirement, None).await {
         Ok(reply) => reply,
-        // A run that is not stored cannot wait for a person.
+        // A run without a store cannot wait for a person.
         Err(Stop::Failed(cannot)) => {
             let hint = format!("a person cannot be asked: {}", cannot.error.message);
             return Err(fails(unknown(&why, failure, &hint)));
@@ -218,22 +220,22 @@ pub(super) async fn settle<E: Effects>(
 const HINT: &str = "look at what the step acts on; `on_interrupted` says what happens in such a \
                     case: retry, fail or ask";
 
-/// Why another attempt follows one that failed and may have had its effect.
+/// Makes the reason of the retry that follows when a person says that an attempt was not done.
 pub(super) fn not_done() -> StepError {
     StepError::new("a person said that it was not done").with_code(ErrorCode::OutcomeUnknown)
 }
 
-/// The failure of an attempt whose outcome is unknown.
+/// Makes the failure of an attempt whose outcome is unknown.
 fn unknown(why: &str, failure: Option<&Failure>, hint: &str) -> StepError {
     let message = match failure {
-        // The executor has said so itself.
+        // The executor reported the unknown outcome itself.
         Some(failure) if failure.error.code == ErrorCode::OutcomeUnknown => why.to_owned(),
         _ => format!("{why}: it may have been done, or not"),
     };
     StepError::terminal(message).with_code(ErrorCode::OutcomeUnknown).with_hint(hint)
 }
 
-/// A sentence of a reason.
+/// Makes a sentence from a reason.
 fn sentence(why: &str) -> String {
     let mut characters = why.chars();
     let first = characters.next().map(char::to_uppercase);

@@ -1,4 +1,4 @@
-//! What the journal holds is recalled; the rest is done once, and recorded.
+//! Replays the effects that the journal has, and records the others.
 
 use super::interrupted::Begun;
 use super::{Attempt, Decision, Effects, Failure, Fan, Past, Stop};
@@ -15,21 +15,21 @@ use stepwright_core::{
     ErrorCode, ErrorData, EventKind, Requirement, StepInput, StepOutput, StepPath, StepStatus,
 };
 
-/// Answers from the journal what is in it, and records the rest.
+/// Replays recorded effects from the journal, and records new ones.
 pub(crate) struct Journaled<'r, E> {
     pub(crate) inner: E,
     pub(crate) recorder: Arc<Recorder>,
-    /// Nothing for a run that has only just begun.
+    /// `None` for a run that has just begun.
     pub(crate) recalled: Option<&'r Recalled>,
 }
 
-/// What an earlier life of the run recorded, by address.
+/// The recorded effects of a resumed run, by path.
 #[derive(Default)]
 pub(crate) struct Recalled {
     ends: HashMap<StepPath, Ended>,
     attempts: HashMap<StepPath, Past>,
     decisions: HashMap<StepPath, Decision>,
-    /// Containers, and turns of loops, that failed by themselves: at their decision, for one.
+    /// Containers, and turns of loops, that failed on their own, such as in their decision.
     failures: HashMap<StepPath, Arc<Failure>>,
     noted: HashSet<(StepPath, &'static str)>,
     /// Steps that began and did not end.
@@ -46,7 +46,7 @@ impl Recalled {
     pub(crate) fn of(past: &[Event]) -> Self {
         use EventKind as E;
         let mut recalled = Self::default();
-        // Those that began and decided for nothing; or failed to decide, as what follows tells.
+        // Containers that began without a decision. Later facts tell if the decision failed.
         let mut idle = HashSet::new();
         for event in past {
             let path = || event.path.clone();
@@ -109,14 +109,14 @@ impl Recalled {
             recalled.begun.note(event);
             recalled.noted.insert((path(), event.kind.name()));
         }
-        // Nothing came of these: whether they had failed is not known.
+        // These have no further facts, so it is not known whether their decisions failed.
         for path in idle {
             recalled.decisions.remove(path);
         }
         recalled
     }
 
-    /// A container, a turn or an item has ended.
+    /// Notes the end of a container, a turn or an item.
     fn ended(&mut self, path: &StepPath, end: &End) {
         match (&end.error, end.status) {
             (_, StepStatus::Cancelled) => {
@@ -127,9 +127,9 @@ impl Recalled {
         }
     }
 
-    /// A container, or a turn, has failed by itself.
+    /// Notes that a container or a turn failed on its own.
     fn failed(&mut self, path: &StepPath, error: &ErrorData) {
-        // What somebody has rejected did not: that was asked, and the answer is recalled.
+        // A rejection is not a failure to replay: the request and its reply are replayed instead.
         if error.code != ErrorCode::Rejected {
             let failure = Failure { path: path.clone(), error: error.clone(), attempts: 1 };
             self.failures.insert(path.clone(), Arc::new(failure));
@@ -146,7 +146,7 @@ impl<E: Effects> Effects for Journaled<'_, E> {
             None => {}
         }
         let _working = self.recorder.pending().work();
-        // What was done before is durable before anything else is done.
+        // Earlier facts must be durable before the next effect begins.
         self.settle().await?;
         self.recorder.time_passes();
         let answer = self.inner.execute(attempt).await;
@@ -162,7 +162,8 @@ impl<E: Effects> Effects for Journaled<'_, E> {
         input: &StepInput,
     ) -> Result<Decision, Stop> {
         if let Some(recalled) = self.recalled {
-            // One that failed has a beginning that says what little was known of it.
+            // A failed decision has a fact of its beginning, without a decision in it: look here
+            // first.
             if let Some(failure) = recalled.failures.get(at) {
                 return Err(Stop::Failed(failure.clone()));
             }
@@ -179,8 +180,8 @@ impl<E: Effects> Effects for Journaled<'_, E> {
     }
 
     fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
-        // Retries and attempts are not asked for again, and several of one step differ only in
-        // their number.
+        // Retries and attempts are recorded only when they happen. Those of one step differ only in
+        // their number, so the set cannot tell them apart.
         if let Some(Recalled { noted, .. }) = self.recalled
             && !matches!(
                 kind,

@@ -1,4 +1,4 @@
-//! Where things really happen.
+//! The innermost layer, where effects happen.
 
 use super::{Attempt, Decision, Effects, Fan, Past, Stop};
 use crate::compile::Entry;
@@ -19,7 +19,7 @@ use stepwright_core::{
     StepPath,
 };
 
-/// Asks executors and deciders, and works on branches.
+/// Calls executors and deciders, and runs branches.
 pub(crate) struct Live<'w> {
     pub(crate) table: &'w [Entry],
     pub(crate) reducers: &'w Reducers,
@@ -41,7 +41,7 @@ impl Effects for Live<'_> {
         let input = match node.kind {
             NodeKind::Step { history_runs: 0, .. } => input,
             NodeKind::Step { history_runs, history_completed_only, .. } => {
-                // Boxed, because a step that works keeps no room for this.
+                // Boxed, so that a step at work does not keep space for this.
                 let earlier = Box::pin(async {
                     if history_completed_only {
                         cx.completed_history(history_runs).await
@@ -57,7 +57,7 @@ impl Effects for Live<'_> {
             _ => input,
         };
         let answer = match self.entry(node) {
-            // The call itself may panic too, before there is a future.
+            // The call itself can panic before it returns a future.
             Entry::Executor(executor) => {
                 match std::panic::catch_unwind(AssertUnwindSafe(|| {
                     executor.execute(input.clone(), cx)
@@ -109,7 +109,7 @@ impl Effects for Live<'_> {
                     None => Decision::Holds(true),
                 })
             }
-            // A loop without `until` takes all its turns.
+            // A loop without `until` makes all its turns.
             _ => Ok(Decision::Holds(false)),
         };
         decided.map_err(|error| {
@@ -139,7 +139,7 @@ impl Effects for Live<'_> {
         let pending = self.recorder.pending();
         let numbered = |index: usize| {
             let work = branch(index);
-            // A branch that has not begun does not wait.
+            // A branch counts as work until it is first polled.
             let begins = pending.work();
             async move {
                 drop(begins);

@@ -1,7 +1,7 @@
-//! All that the interpreter may ask of the world, and the layers that answer it.
+//! The effects that the interpreter may have on the world, and the layers that implement them.
 //!
-//! `Retrying(Journaled(Timed(Live)))`: a retry is outside the journal, so that every attempt is a
-//! fact; a timeout is inside it, so that it is one of those attempts.
+//! The layers are `Retrying(Journaled(Timed(Live)))`. A retry is outside the journal, so that every
+//! attempt is a fact. A timeout is inside, so that it belongs to one attempt.
 
 mod interrupted;
 mod journaled;
@@ -26,16 +26,16 @@ use stepwright_core::{
     Timestamp,
 };
 
-/// Why a walk ends early.
+/// Reasons why a walk ends early.
 #[derive(Clone, Debug)]
 pub(crate) enum Stop {
     /// A step failed, after all its attempts.
     Failed(Arc<Failure>),
-    /// A sibling failed, and this branch was stopped for it in an earlier life of the run.
+    /// A sibling failed, and this branch was stopped for it before the run was resumed.
     Sibling,
-    /// Somebody has decided that the run ends here.
+    /// The run was cancelled, or a person rejected a request in a way that cancels the run.
     Cancelled(Arc<str>),
-    /// The journal is lost. Nothing may be recorded any more.
+    /// The journal is lost. No more facts may be recorded.
     Lost(Arc<StoreError>),
 }
 
@@ -53,80 +53,80 @@ impl Stop {
     }
 }
 
-/// An attempt of a step. Handed on by reference: each layer keeps it while the step waits.
+/// An attempt of a step. Passed by reference, because each layer keeps it while the step waits.
 #[derive(Clone, Copy)]
 pub(crate) struct Attempt<'a> {
     pub(crate) node: &'a Node,
     pub(crate) step: &'a StepPath,
-    /// Which one, from 1.
+    /// The number of the attempt, from 1.
     pub(crate) number: u32,
     pub(crate) input: &'a StepInput,
-    /// The number of the last one, for whoever wants to know.
+    /// Receives the number of the last attempt, for callers that need it.
     pub(crate) last: Option<&'a AtomicU32>,
 }
 
-/// How a branch is decided.
+/// A decision about a branch.
 #[derive(Clone, Debug)]
 pub(crate) enum Decision {
-    /// Whether a condition holds, or whether a loop ends after this turn.
+    /// The result of a condition, or `true` if a loop ends after this turn.
     Holds(bool),
-    /// Which steps a router runs.
+    /// The steps that a router runs.
     Chosen(Arc<[Arc<str>]>),
-    /// What a map works on.
+    /// The items that a map works on.
     Items(Arc<[Content]>),
 }
 
-/// What is known of a step from an earlier life of the run.
+/// The state of a step from before the run was resumed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Past {
-    /// It has ended, so asking for it again is free.
+    /// `true` if it has ended: executing it again only replays its result.
     pub(crate) ended: bool,
-    /// It was stopped: nothing more happens in it.
+    /// `true` if it was stopped: nothing more happens in it.
     pub(crate) stopped: bool,
-    /// How many attempts failed and were to be followed by another.
+    /// The number of attempts that failed and were to be retried.
     pub(crate) failed_attempts: u32,
-    /// When that other one may begin.
+    /// The time at which the next attempt may begin.
     pub(crate) due: Option<Timestamp>,
     /// The attempt whose outcome is unknown, if there is one.
     pub(crate) unknown: Option<Unknown>,
 }
 
-/// An attempt that an earlier life of the run began, and did not end.
+/// An attempt that began before the run was resumed, and has no recorded end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unknown {
     /// Its number, from 1.
     pub(crate) attempt: u32,
-    /// The question about it that a person was asked.
+    /// The request about it that a person was sent.
     pub(crate) asked: Option<About>,
 }
 
-/// What leaves the outcome of an attempt unknown.
+/// Reasons why the outcome of an attempt is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
-    /// Its process died.
+    /// The death of its process.
     Death,
-    /// It failed in a way that does not tell: it timed out, for one.
+    /// A failure that leaves the outcome open, such as a timeout.
     Failure,
 }
 
-/// Several branches at once.
+/// Several branches that run at the same time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fan<T> {
     pub(crate) count: usize,
     pub(crate) at_a_time: usize,
-    /// Whether this answer of one branch ends the others.
+    /// Returns `true` if this result of one branch stops the others.
     pub(crate) gives_up: fn(&T) -> bool,
 }
 
-/// Everything that the interpreter may ask of the world. It has no other window.
+/// The effects of the interpreter. It reaches the world through this trait only.
 pub(crate) trait Effects: Send + Sync {
-    /// Carries out one attempt of a step, or all of them, or recalls what it gave.
+    /// Executes an attempt of a step, with its retries in the outer layer, or replays the result.
     fn execute(
         &self,
         attempt: &Attempt<'_>,
     ) -> impl Future<Output = Result<Arc<StepOutput>, Stop>> + Send;
 
-    /// Decides a branch, or recalls how it was decided.
+    /// Decides a branch, or replays the decision.
     fn decide(
         &self,
         node: &Node,
@@ -134,44 +134,44 @@ pub(crate) trait Effects: Send + Sync {
         input: &StepInput,
     ) -> impl Future<Output = Result<Decision, Stop>> + Send;
 
-    /// Asks somebody, and waits for the answer, at most for so many milliseconds; or recalls it.
+    /// Makes a request and waits for the reply, for at most `timeout_ms`, or replays the reply.
     fn ask(
         &self,
         requirement: Requirement,
         timeout_ms: Option<u64>,
     ) -> impl Future<Output = Result<Arc<Reply>, Stop>> + Send;
 
-    /// What was asked under this name, now or in an earlier life of the run.
+    /// Returns the request with this id, also if it was made before the run was resumed.
     fn asked(&self, id: &str) -> Option<Arc<Requirement>>;
 
-    /// How values are put together that branches set one key of the state to.
+    /// Returns the reducers for keys of the state that several branches set.
     fn reducers(&self) -> &Reducers;
 
-    /// Notes what happened. It is durable, and shown, no later than before the next thing happens.
+    /// Records a fact. It is durable, and shown to readers, before the next effect begins.
     fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop>;
 
-    /// Is ready when all that was noted is durable.
+    /// Waits until all recorded facts are durable.
     fn settle(&self) -> impl Future<Output = Result<(), Stop>> + Send;
 
-    /// Works on branches at once: makes each one when its turn comes, and gives their answers in
-    /// their own order; nothing for those that were given up.
+    /// Runs branches at the same time. Creates each one when its turn comes, and returns the
+    /// results in the order of the branches, with `None` for those that were stopped.
     fn branches<'a, T: Send + 'a>(
         &'a self,
         fan: Fan<T>,
         branch: impl Fn(usize) -> BoxFuture<'a, T> + Send + Sync + 'a,
     ) -> impl Future<Output = Vec<Option<T>>> + Send;
 
-    /// Notes that everything under way inside `at` was stopped.
+    /// Records that everything under way inside `at` was stopped.
     fn stop_within(&self, at: &StepPath) -> Result<(), Stop>;
 
-    /// Whether anything is under way at this address.
+    /// Returns `true` if a step or a container at this path is under way.
     fn is_open(&self, at: &StepPath) -> bool;
 
-    /// What is known of a step from an earlier life of the run.
+    /// Returns the state of a step from before the run was resumed.
     fn past(&self, step: &StepPath) -> Past;
 }
 
-/// Hands on what a layer does not change.
+/// Implements methods that a layer passes on unchanged.
 macro_rules! hand_on {
     ($($what:ident),*) => { $( crate::effects::hand_on!(@ $what); )* };
     (@ decide) => {

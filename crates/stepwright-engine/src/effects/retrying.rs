@@ -1,4 +1,4 @@
-//! Steps that failed are tried again.
+//! Retries of failed steps.
 
 use super::interrupted::{Settled, is_unknown, not_done, settle};
 use super::{About, Attempt, Effects, Stop, hand_on};
@@ -11,7 +11,7 @@ use stepwright_core::{
     EventKind, OnInterrupted, StepInput, StepOutput, StepPath, Timestamp, World,
 };
 
-/// Tries a failed step again, after a while, as often as its definition says.
+/// Retries a failed step with the backoff and the number of retries of its definition.
 pub(crate) struct Retrying<'w, E> {
     pub(crate) inner: E,
     pub(crate) world: &'w World,
@@ -34,7 +34,7 @@ impl<E: Effects> Effects for Retrying<'_, E> {
 }
 
 impl<E: Effects> Retrying<'_, E> {
-    /// Waits between two attempts. The run is not left for that.
+    /// Waits between two attempts. It counts as work, so that the run is not left.
     async fn pause(&self, due: Timestamp) {
         let _working = self.pending.work();
         self.world.sleep(due.since(self.world.now())).await;
@@ -48,8 +48,8 @@ impl<E: Effects> Retrying<'_, E> {
     ) -> Result<Arc<StepOutput>, Stop> {
         let (fx, step) = (&self.inner, first.step);
         let past = fx.past(step);
-        // Attempts that were not enough for somebody, or failed before somebody had it tried again,
-        // do not count as retries.
+        // Attempts that a person rejected, or whose failure a person answered with a retry, do not
+        // count as retries.
         let before = first.number - 1;
         let mut failed = past.failed_attempts.max(before);
         if let Some(due) = past.due.filter(|_| !past.ended && failed > before) {
@@ -78,7 +78,7 @@ impl<E: Effects> Retrying<'_, E> {
                     Settled::Again => {}
                 }
             }
-            // The first has begun with its step, as the journal has it.
+            // The journal has the beginning of the first attempt as the beginning of its step.
             if !repeats && !past.ended && (unknown.is_some() || attempt.number > 1) {
                 let attempt = attempt.number;
                 fx.record(step, EventKind::StepAttemptStarted { attempt })?;

@@ -1,4 +1,4 @@
-//! Attempts that take too long are dropped.
+//! Timeouts of attempts.
 
 use super::{Attempt, Effects, Stop, hand_on};
 use crate::activity::Activity;
@@ -12,7 +12,8 @@ use std::time::Duration;
 use stepwright_core::plan::{Node, NodeKind};
 use stepwright_core::{ErrorCode, StepError, StepInput, StepOutput, StepPath, World};
 
-/// Ends an attempt that takes longer than its step's timeout, or is idle for longer than that.
+/// Ends an attempt that takes longer than its step's timeout, or is idle for longer than its idle
+/// timeout.
 pub(crate) struct Timed<'w, E> {
     pub(crate) inner: E,
     pub(crate) world: &'w World,
@@ -30,7 +31,7 @@ impl<E: Effects> Effects for Timed<'_, E> {
             return work.await;
         }
         let [total, idle] = [timeout_ms, idle_ms].map(|limit| limit.map(Duration::from_millis));
-        // Boxed, because a timer is rare and its room would be part of every waiting step.
+        // Boxed, because timeouts are rare, and each waiting step would keep the space for one.
         let error = match Box::pin(self.in_time((total, idle), attempt.step, work)).await {
             Ok(done) => return done,
             Err(Late::Total(limit)) => {
@@ -44,15 +45,15 @@ impl<E: Effects> Effects for Timed<'_, E> {
     hand_on!(decide, notes, branches, questions);
 }
 
-/// Which limit an attempt has passed.
+/// The limit that an attempt has exceeded.
 enum Late {
-    /// It took too long in all.
+    /// Its timeout.
     Total(Duration),
-    /// It gave no sign of life for too long.
+    /// Its idle timeout.
     Idle(Duration),
 }
 
-/// The failure of what gave no sign of life for too long.
+/// Makes the failure of an attempt that was idle for too long.
 fn idle_for(limit: Duration) -> StepError {
     let error = StepError::new(format!(
         "it was idle for {limit:?}: no output, no tool call and no progress in that time"
@@ -62,16 +63,16 @@ fn idle_for(limit: Duration) -> StepError {
     )
 }
 
-/// The failure of what took too long.
+/// Makes the failure of an attempt or a container that took too long.
 pub(crate) fn too_long(limit: Duration, hint: &str) -> StepError {
     let error = StepError::new(format!("it took longer than {limit:?}"));
     error.with_code(ErrorCode::TimedOut).with_hint(hint)
 }
 
 impl<E> Timed<'_, E> {
-    /// What `work` gives, unless it takes longer than one limit in all, or gives no sign of life
-    /// for longer than the other. Time in which the step waits for somebody does not count: whoever
-    /// comes back after days has not taken too long.
+    /// Returns the result of `work`, unless it takes longer than `total`, or gives no sign of life
+    /// for longer than `idle`. The time in which the step waits for a person does not count: a
+    /// reply after days must not time out the attempt.
     async fn in_time<T>(
         &self,
         (total, idle): (Option<Duration>, Option<Duration>),
@@ -91,7 +92,8 @@ impl<E> Timed<'_, E> {
                 return Poll::Ready(Ok(done));
             }
             if self.pending.is_waiting(step) {
-                // It has all of its time again then, as one that begins again has.
+                // The attempt gets its whole time again afterwards, as it does when the run is
+                // resumed.
                 (alarm, silence) = (None, None);
                 return Poll::Pending;
             }

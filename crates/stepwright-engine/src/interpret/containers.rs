@@ -1,4 +1,4 @@
-//! Containers of one body at a time.
+//! Containers that execute one body at a time.
 
 use super::flow::Walked;
 use super::{Flow, review, sequence, started, visit};
@@ -43,13 +43,13 @@ pub(super) async fn nested<E: Effects>(
 ) -> Result<Walked, Stop> {
     fx.record(path, started(node))?;
     let input = flow.input();
-    // What the workflow demands of its input is checked, and completed if it says how.
+    // The check of the workflow's input may also complete the input.
     let content = match fx.decide(node, path, &input).await? {
         Decision::Items(prepared) if !prepared.is_empty() => prepared[0].clone(),
         _ => input.message(),
     };
     let mut walked = Walked::begin(flow);
-    // A workflow of its own: it sees its input, and the session state.
+    // A nested workflow sees its own input, and the session state, but no steps around it.
     let run = RunInput {
         content,
         media: input.media(),
@@ -121,7 +121,7 @@ pub(super) async fn router<E: Effects>(
     fx.record(path, started(chosen.clone()))?;
     let mut walked = Walked::begin(flow);
     for name in &*chosen {
-        // A name that is no choice was refused when it was decided.
+        // A decision with an unknown name has failed already.
         if let Some(choice) = choices.iter().find(|choice| choice.name == *name) {
             visit(fx, choice, path, flow).await?;
         }
@@ -188,25 +188,25 @@ pub(super) async fn repeat<E: Effects>(
     }
 }
 
-/// What follows a turn of a loop.
+/// The continuation of a loop after a turn.
 #[derive(Clone, Copy, PartialEq)]
 enum After {
-    /// Another turn.
+    /// Another turn follows.
     Another,
-    /// Nothing: the condition of the loop was met, the run is to end, or the loop has no condition
-    /// and made all its turns.
+    /// No turn follows: the condition was met, the run must end, or the loop has no condition and
+    /// this was its last turn.
     Ended,
-    /// Nothing: it was the last turn, and the condition of the loop was not met.
+    /// No turn follows: this was the last turn, and the condition was not met.
     Exhausted,
 }
 
-/// The scope by which the next turn finds what the steps of this one gave.
+/// Returns the scope in which the next turn finds the outputs of this one.
 fn turn_before(outside: &Scope, turn: StepPath, flow: &Flow) -> Scope {
     let output = flow.previous.clone().unwrap_or_default();
     outside.with(turn, StepStatus::Completed, output, vec![flow.scope.clone()])
 }
 
-/// The failure of a loop that made all its turns and whose condition was not met.
+/// Makes the failure of a loop whose last turn did not meet the condition.
 fn ran_out(node: &Node, at_most: u32) -> StepError {
     let reviewed = node.review.as_deref().is_some_and(|review| review.iteration_review.is_some());
     let turns = if at_most == 1 { "its only turn".into() } else { format!("its {at_most} turns") };
@@ -218,7 +218,7 @@ fn ran_out(node: &Node, at_most: u32) -> StepError {
         )
 }
 
-/// A turn of a loop, and what follows it.
+/// Executes a turn of a loop, and decides what follows.
 async fn one_turn<E: Effects>(
     fx: &E,
     node: &Node,
@@ -235,8 +235,8 @@ async fn one_turn<E: Effects>(
         return Ok(After::Ended);
     }
     let not_met = if last { After::Exhausted } else { After::Another };
-    // A turn in which every step was passed over gave nothing. What it was given is no result, so
-    // the condition is not asked about that.
+    // If every step of the turn was skipped, the turn has no output. Its input is no result, so the
+    // condition must not see it.
     let mut looked_at = flow.input();
     if same(given.as_ref(), looked_at.previous.as_ref()) {
         looked_at.previous = Some(Arc::default());
@@ -246,7 +246,8 @@ async fn one_turn<E: Effects>(
         let ends = fx.decide(node, turn, &looked_at).await?;
         return Ok(if matches!(ends, Decision::Holds(true)) { After::Ended } else { not_met });
     };
-    // Asked apart from the end of the turn, which may be recorded with what somebody says.
+    // A recorded end of the turn may come from the reply of a person, so it does not tell if the
+    // condition was met. A recorded request does: the condition was not met.
     let asked = fx.asked(&review::question(turn, "review", 1)).is_some();
     if !asked && matches!(fx.decide(node, turn, &looked_at).await?, Decision::Holds(true)) {
         return Ok(After::Ended);
@@ -256,7 +257,7 @@ async fn one_turn<E: Effects>(
     Ok(if accepted { After::Ended } else { not_met })
 }
 
-/// `true` if these are one and the same output, or both none.
+/// Returns `true` if both are the same output, or both are `None`.
 fn same(one: Option<&Arc<StepOutput>>, other: Option<&Arc<StepOutput>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
@@ -264,7 +265,7 @@ fn same(one: Option<&Arc<StepOutput>>, other: Option<&Arc<StepOutput>>) -> bool 
     }
 }
 
-/// The error of a failure that happened at `at` itself, and not inside it.
+/// Returns the error of a failure at `at` itself. `None` if it happened inside.
 fn own_error(stop: &Stop, at: &StepPath) -> Option<Box<stepwright_core::ErrorData>> {
     match stop {
         Stop::Failed(failure) if failure.path == *at => Some(Box::new(failure.error.clone())),

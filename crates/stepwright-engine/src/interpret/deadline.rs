@@ -1,4 +1,4 @@
-//! Containers that take too long.
+//! Timeouts of containers.
 
 use super::flow::{Flow, Walked};
 use super::review::{Before, question};
@@ -11,10 +11,10 @@ use stepwright_core::plan::Node;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{OnTimeout, Requirement, StepPath};
 
-/// Walks a container that may take only so long, in milliseconds.
+/// Walks a container with a timeout, in milliseconds.
 ///
-/// The deadline is a question that nobody answers: it is in the journal, so that it is the same
-/// whoever drives the run, and is kept while the run is left.
+/// The deadline is a request to which only time replies. It is in the journal, so that it stays the
+/// same for every driver, and while no process drives the run.
 pub(super) async fn within<E: Effects>(
     fx: &E,
     node: &Node,
@@ -33,14 +33,14 @@ pub(super) async fn within<E: Effects>(
     };
     let passed = pin!(fx.ask(deadline, Some(limit_ms)));
     let work = Box::pin(walk(fx, node, path, flow, known));
-    // First the deadline: where it has passed in an earlier life of the run, nothing more begins.
+    // The deadline is polled first: if it passed before the run was resumed, nothing more begins.
     match select(passed, work).await {
         Either::Left((passed, work)) => {
             passed?;
-            // What is under way is dropped before it is noted that it was stopped.
+            // Drop the work before recording that it was stopped.
             drop(work);
             if !fx.is_open(path) {
-                // It was still deciding.
+                // The container was still deciding, and had not begun.
                 fx.record(path, started(node))?;
             }
             fx.stop_within(path)?;

@@ -1,4 +1,4 @@
-//! Containers of several bodies at once.
+//! Containers that execute several bodies at the same time.
 
 use super::flow::{Walked, state_error};
 use super::{Flow, count, sequence, visit};
@@ -10,7 +10,7 @@ use stepwright_core::plan::{Join, Node};
 use stepwright_core::state::{Reducers, join_patches};
 use stepwright_core::{Content, EventKind, StepOutput, StepPath, StepStatus};
 
-/// How a branch ended.
+/// The result of a branch.
 type Answer = Result<Flow, Stop>;
 
 pub(super) async fn parallel<E: Effects>(
@@ -81,7 +81,7 @@ fn number(index: usize) -> u32 {
     u32::try_from(index + 1).unwrap_or(u32::MAX)
 }
 
-/// Works on one item of a map. It stands in the scope as one entry, with what was done inside.
+/// Works on one item of a map. The scope has one entry for the item, with its steps inside.
 async fn one_item<E: Effects>(
     fx: &E,
     body: &[Node],
@@ -100,7 +100,7 @@ async fn one_item<E: Effects>(
     own.previous = Some(given.clone());
     (own.item, own.nth) = (Some(item), number);
     let answer = sequence(fx, body, &turn, &mut own).await;
-    // A failed item may be tolerated: it counts as one that gave nothing.
+    // A failed item may be tolerated: it counts as one without an output.
     let status = match &answer {
         Ok(()) => StepStatus::Completed,
         Err(Stop::Failed(_)) if join == Join::BestEffort => StepStatus::Skipped,
@@ -116,8 +116,8 @@ async fn one_item<E: Effects>(
     }
     answer?;
     let inside = std::mem::replace(&mut own.scope, before.scope.clone());
-    // What still flows is the item itself if none of its steps gave something. An input is no
-    // result: such an item counts as one that gave nothing, as a branch of a parallel does.
+    // If no step had an output, the item itself still flows. An input is no result, so the item
+    // counts as one without an output, as a branch of a parallel does.
     match own.previous.clone().filter(|output| !Arc::ptr_eq(output, &given)) {
         Some(output) => own.passed(turn, output, vec![inside]),
         None => own.skipped(turn, vec![inside]),
@@ -125,16 +125,16 @@ async fn one_item<E: Effects>(
     Ok(own)
 }
 
-/// Whether something ends with this answer of a branch.
+/// Decides if the result of a branch ends something.
 type Ends = fn(&Answer) -> bool;
 
-/// Whether the whole run ends with this.
+/// Returns `true` if the result ends the whole run.
 fn when_lost(answer: &Answer) -> bool {
     matches!(answer, Err(Stop::Lost(_) | Stop::Cancelled(_)))
 }
 
-/// Whether all of it ends with this, where no branch stops another: one that was stopped in an
-/// earlier life of the run was stopped from outside.
+/// Returns `true` if the result ends the container, where no branch stops another: a branch that
+/// was stopped before the run was resumed was stopped from outside.
 fn when_stopped(answer: &Answer) -> bool {
     when_lost(answer) || matches!(answer, Err(Stop::Sibling))
 }
@@ -143,7 +143,7 @@ fn when_failed(answer: &Answer) -> bool {
     matches!(answer, Err(Stop::Lost(_) | Stop::Cancelled(_) | Stop::Failed(_)))
 }
 
-/// Works on branches, and stops those that are given up.
+/// Runs the branches, and records the ones that were stopped.
 async fn fan_out<'a, E: Effects>(
     fx: &'a E,
     count: usize,
@@ -161,17 +161,17 @@ async fn fan_out<'a, E: Effects>(
     if let Some(Err(stop)) = answers.iter().flatten().find(|answer| over(answer)) {
         return Err(stop.clone());
     }
-    // Whatever was under way in a branch that was given up has been dropped.
+    // The work of a branch that was stopped has been dropped with it.
     fx.stop_within(path)?;
     Ok(answers)
 }
 
-/// Puts together what branches did, in declaration order, into `flow`; and gives what each of them
-/// gave.
+/// Combines the results of all branches, in declaration order, into `flow`. Returns the output of
+/// each branch.
 ///
 /// # Errors
-/// The failure of the first branch that failed; or that of the container, if two branches
-/// contradict each other.
+/// The failure of the first branch that failed, or that of the container if two branches make
+/// contradicting changes.
 fn join_up(
     reducers: &Reducers,
     path: &StepPath,
@@ -200,7 +200,7 @@ fn join_up(
             .map_err(|error| Stop::failed(path, error, 1))?;
     }
     let mut walked = Walked::begin(flow);
-    // Not what was given, even where a branch hands that on: a join always gives something new.
+    // A join always makes a new output, even if a branch passes its input on.
     walked.given = None;
     let mut outputs = Vec::with_capacity(branches.len());
     for branch in branches {

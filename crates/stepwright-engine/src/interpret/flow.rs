@@ -1,4 +1,4 @@
-//! What flows from step to step.
+//! The flow: data that one step passes to the next.
 
 use crate::effects::Failure;
 use serde_json::Value;
@@ -10,26 +10,26 @@ use stepwright_core::{
     Content, ErrorCode, Feedback, Patch, StepError, StepInput, StepOutput, StepPath, StepStatus,
 };
 
-/// What flows from step to step.
+/// The data that one step passes to the next.
 #[derive(Clone, Default)]
 pub(crate) struct Flow {
     pub(crate) run: Arc<RunInput>,
     pub(crate) previous: Option<Arc<StepOutput>>,
     pub(crate) scope: Scope,
     pub(crate) state: Arc<State>,
-    /// What has changed in the state since the run, or the branch, began.
+    /// Changes of the state since the beginning of the run, or of the branch.
     pub(crate) patches: Vec<Patch>,
     pub(crate) item: Option<Content>,
     pub(crate) nth: u32,
-    /// A step asked to end the run.
+    /// `true` if a step asked to end the run.
     pub(crate) ended: bool,
-    /// The first failure that was passed over by `on_error: continue`.
+    /// The first failure that was tolerated by `on_error: continue`.
     pub(crate) broken: Option<Arc<Failure>>,
-    /// What a person has filled in for what is around here.
+    /// The form that a person filled in for a container around this place.
     pub(crate) user_input: Option<Arc<Value>>,
-    /// What a person did not like about the last turn.
+    /// Feedback of a person on the last turn.
     pub(crate) feedback: Option<Arc<Feedback>>,
-    /// The turn before of the innermost loop around here.
+    /// The previous turn of the innermost loop around this place.
     pub(crate) turn_before: Scope,
 }
 
@@ -49,7 +49,7 @@ impl Flow {
         }
     }
 
-    /// What a branch begins with: all of this, and no changes of its own yet.
+    /// Returns the flow with which a branch begins: a copy, without changes of its own.
     pub(super) fn fork(&self) -> Self {
         Self {
             run: self.run.clone(),
@@ -67,12 +67,12 @@ impl Flow {
         }
     }
 
-    /// A person did not like what the last turn gave.
+    /// Sets the feedback of a person on the last turn.
     pub(super) fn feedback(&mut self, previous: Content, feedback: Arc<str>) {
         self.feedback = Some(Arc::new(Feedback { previous, feedback }));
     }
 
-    /// Changes the state.
+    /// Applies changes to the state.
     pub(super) fn apply(&mut self, patches: &[Patch]) -> Result<(), StepError> {
         if patches.is_empty() {
             return Ok(());
@@ -87,25 +87,25 @@ impl Flow {
         Ok(())
     }
 
-    /// A node has given something.
+    /// Passes on the output of a node.
     pub(super) fn passed(&mut self, path: StepPath, output: Arc<StepOutput>, inside: Vec<Scope>) {
         self.scope = self.scope.with(path, StepStatus::Completed, output.clone(), inside);
         self.previous = Some(output);
     }
 
-    /// A node had nothing to give: what came before flows on.
+    /// Notes a node without an output: the previous output flows on.
     pub(super) fn skipped(&mut self, path: StepPath, inside: Vec<Scope>) {
         self.scope = self.scope.with(path, StepStatus::Skipped, Arc::default(), inside);
     }
 
-    /// Notes how the loop ended that was passed, skipped or passed over last.
+    /// Notes the outcome of a loop whose entry was just added to the scope.
     pub(super) fn looped(&mut self, outcome: Option<LoopOutcome>) {
         if let Some(outcome) = outcome {
             self.scope.note_outcome(outcome);
         }
     }
 
-    /// A node has failed, and the run goes on without its output.
+    /// Notes a failed node, after which the run goes on without an output.
     pub(super) fn failed(&mut self, path: StepPath, failure: Arc<Failure>) {
         let nothing = Arc::<StepOutput>::default();
         self.scope = self.scope.with(path, StepStatus::Failed, nothing.clone(), Vec::new());
@@ -118,23 +118,24 @@ pub(super) fn state_error(error: impl std::error::Error + Send + Sync + 'static)
     StepError::terminal(error.to_string()).with_code(ErrorCode::State)
 }
 
-/// What a container leaves behind when it has done its work, beside what flows on.
+/// The traces of a container that has done its work, besides the flow.
 pub(super) struct Walked {
-    /// The scope that the container stands in.
+    /// The scope around the container.
     pub(super) outside: Scope,
-    /// The scopes in which its bodies ended.
+    /// The scopes at the end of its bodies.
     pub(super) inside: Vec<Scope>,
-    /// What it was given, unless it gives something new in any case.
+    /// Its input, or `None` if it always makes a new output.
     pub(super) given: Option<Arc<StepOutput>>,
-    /// What came before it.
+    /// The output before it.
     pub(super) before: Option<Arc<StepOutput>>,
     pub(super) iterations: u32,
-    /// Of a loop: it made all its turns, its condition was not met, and it goes on all the same.
+    /// For a loop: `true` if it made all its turns without meeting its condition, and the run goes
+    /// on.
     pub(super) exhausted: bool,
 }
 
 impl Walked {
-    /// A container that begins now.
+    /// Begins a container.
     pub(super) fn begin(flow: &Flow) -> Self {
         Self {
             outside: flow.scope.clone(),
@@ -146,12 +147,12 @@ impl Walked {
         }
     }
 
-    /// A body has ended.
+    /// Notes the end of a body.
     pub(super) fn body(&mut self, flow: &Flow) {
         self.inside.push(flow.scope.clone());
     }
 
-    /// What the container gives: what its last step gave, if any of its steps gave something.
+    /// Returns the output of the container: that of its last step with an output, if there is one.
     pub(super) fn output(&self, flow: &Flow) -> Option<Arc<StepOutput>> {
         let after = flow.previous.as_ref()?;
         match &self.given {

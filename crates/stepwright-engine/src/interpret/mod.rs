@@ -1,6 +1,6 @@
-//! The interpreter: walks a plan, and asks for effects.
+//! The interpreter: walks a plan and carries out its effects.
 //!
-//! It names no runtime, no clock and no store: [`Effects`] is its only window.
+//! It uses no runtime, no clock and no store directly. It reaches all of them through [`Effects`].
 
 mod containers;
 mod deadline;
@@ -28,7 +28,7 @@ use stepwright_core::{
     Answer, ErrorCode, ErrorData, EventKind, StepError, StepOutput, StepPath, StepStatus,
 };
 
-/// Walks `nodes`, which stand at `at`, one after the other.
+/// Walks `nodes`, which lie beneath the path `at`, one after the other.
 pub(crate) async fn sequence<E: Effects>(
     fx: &E,
     nodes: &[Node],
@@ -52,7 +52,7 @@ async fn visit<E: Effects>(
 ) -> Result<(), Stop> {
     let path = at.child_shared(&node.name);
     match &node.kind {
-        // Boxed, because few steps ask people, and all of them wait.
+        // Boxed, because few steps ask people, and every step would keep the space.
         NodeKind::Step { .. } if asks(node) => Box::pin(step::asking(fx, node, path, flow)).await,
         NodeKind::Step { .. } => {
             fx.record(&path, started(node))?;
@@ -65,12 +65,12 @@ async fn visit<E: Effects>(
     }
 }
 
-/// Whether people have a say in a node.
+/// Returns `true` if people are asked about this node.
 fn asks(node: &Node) -> bool {
     node.review.is_some() || node.on_error.may(OnError::Pause)
 }
 
-/// The fact that a node begins, of which nothing more is known.
+/// Makes the fact that a node begins, without a decision in it.
 fn started(node: &Node) -> EventKind {
     use EventKind as E;
     match &node.kind {
@@ -98,7 +98,7 @@ fn started(node: &Node) -> EventKind {
     }
 }
 
-/// Notes how a step ended, and what flows on from it.
+/// Records the end of a step, and passes its output on.
 fn step_ended<E: Effects>(
     fx: &E,
     node: &Node,
@@ -126,7 +126,7 @@ fn step_ended<E: Effects>(
     }
 }
 
-/// The fact that a step has failed.
+/// Makes the fact that a step has failed.
 fn step_failed(on_error: OnError, failure: &Failure) -> EventKind {
     let (error, attempts) = (Box::new(failure.error.clone()), failure.attempts);
     match on_error {
@@ -138,7 +138,7 @@ fn step_failed(on_error: OnError, failure: &Failure) -> EventKind {
     }
 }
 
-/// What flows on from a failure, if anything does.
+/// Goes on after a failure, as the policy `on_error` says.
 fn pass_over(
     on_error: OnError,
     path: StepPath,
@@ -158,7 +158,7 @@ fn pass_over(
     }
 }
 
-/// A container: boxed, because containers contain each other.
+/// Walks a container. Boxed, because containers contain each other.
 fn container<'a, E: Effects>(
     fx: &'a E,
     node: &'a Node,
@@ -169,7 +169,7 @@ fn container<'a, E: Effects>(
         if fx.past(&path).stopped {
             return Err(Stop::Sibling);
         }
-        // Only a container that may fail and be passed over needs to remember what came before.
+        // Only a container whose failure may be tolerated needs the flow from before it.
         let before = (node.on_error != ErrorPolicy::default()).then(|| flow.clone());
         let outer = (flow.user_input.clone(), flow.feedback.clone());
         let mut known = Before::default();
@@ -231,14 +231,14 @@ fn container<'a, E: Effects>(
     })
 }
 
-/// What a container gives.
+/// The result of a container.
 enum Given {
     This(Walked, Option<Arc<StepOutput>>),
-    /// Somebody has rejected it.
+    /// A person has rejected the output.
     Nothing(Walked, StepError),
 }
 
-/// What a container gives, once somebody has looked at it who has a say in it.
+/// Returns the result of a container, after the review of its output if it has one.
 async fn given<E: Effects>(
     fx: &E,
     node: &Node,
@@ -257,7 +257,7 @@ async fn given<E: Effects>(
         Verdict::Good(edited) => Given::This(walked, Some(edited)),
         Verdict::Out(error) => Given::Nothing(walked, error),
         Verdict::Failed(error) => return Err(Stop::failed(path, error, 1)),
-        // A container is not done again: its definition says so.
+        // A container cannot be repeated, and its definition is checked for that.
         Verdict::Again(feedback) => {
             return Err(Stop::failed(path, rejected(feedback.as_deref()), 1));
         }
@@ -293,7 +293,7 @@ async fn walk<E: Effects>(
     }
 }
 
-/// What happens after a failure: as the node says, or as somebody decides.
+/// Returns the policy for a failure. With [`OnError::Pause`], asks a person for it.
 async fn decide_failure<E: Effects>(
     fx: &E,
     node: &Node,
@@ -312,7 +312,7 @@ async fn decide_failure<E: Effects>(
     })
 }
 
-/// A node that somebody has rejected before it began. It leaves a trace all the same.
+/// Records a node that a person rejected before it began. The journal shows the node all the same.
 fn not_done<E: Effects>(
     fx: &E,
     node: &Node,
@@ -337,7 +337,7 @@ fn not_done<E: Effects>(
     pass_over(on_error, path, flow, failure)
 }
 
-/// What follows a failure that somebody has decided already: there is nobody to ask again.
+/// Returns the policy for a failure that a person caused by a rejection, without asking again.
 fn not_asked(node: &Node, error: &ErrorData) -> OnError {
     match node.on_error.of(error.code) {
         OnError::Pause => OnError::Fail,
@@ -345,7 +345,7 @@ fn not_asked(node: &Node, error: &ErrorData) -> OnError {
     }
 }
 
-/// The fact that a node is left out, because somebody has rejected it.
+/// Makes the fact that a node is skipped, because a person rejected it.
 fn left_out(node: &Node, outcome: Option<LoopOutcome>, error: StepError) -> EventKind {
     match node.kind {
         NodeKind::Step { .. } | NodeKind::Workflow { .. } => {
@@ -355,14 +355,14 @@ fn left_out(node: &Node, outcome: Option<LoopOutcome>, error: StepError) -> Even
     }
 }
 
-/// The fact that a container has done its work.
+/// Makes the fact that a container has completed.
 fn completed(
     node: &Node,
     outcome: Option<LoopOutcome>,
     output: Option<&Arc<StepOutput>>,
 ) -> EventKind {
     match node.kind {
-        // Its media, usage and changes of state are told by its steps.
+        // The facts of its steps have the media, the usage and the changes of the state.
         NodeKind::Workflow { .. } => {
             let content = output.map(|output| output.content.clone()).unwrap_or_default();
             EventKind::StepCompleted { output: Arc::new(StepOutput::from(content)) }
@@ -371,8 +371,8 @@ fn completed(
     }
 }
 
-/// The fact that a container has failed. A failure inside of it stands where it happened; only one
-/// of the container's own is told here.
+/// Makes the fact that a container has failed. It has an error only if the container failed on its
+/// own: a failure inside is in the facts of the step that failed.
 fn failed(
     node: &Node,
     on_error: OnError,
@@ -398,7 +398,7 @@ fn ended(node: &Node, outcome: Option<LoopOutcome>, end: End) -> EventKind {
         .expect("steps, and workflows that are steps, end in other ways")
 }
 
-/// The kind of result that a node has.
+/// Returns the type of a node's result.
 fn step_type(node: &Node) -> StepType {
     match node.kind {
         NodeKind::Step { .. } | NodeKind::Workflow { .. } => StepType::Step,

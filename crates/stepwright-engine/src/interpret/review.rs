@@ -1,4 +1,4 @@
-//! What people have a say in.
+//! Human review: approvals, input and edits.
 
 use super::flow::Flow;
 use crate::effects::{Effects, Stop};
@@ -15,34 +15,35 @@ use stepwright_core::{
     StepOutput, StepPath,
 };
 
-/// What is known of a node beside its definition: what people have said before it begins.
+/// Replies of people from before a node begins.
 #[derive(Default)]
 pub(super) struct Before {
-    /// Which way a router shall go.
+    /// The route that a router must take.
     pub(super) route: Option<Arc<[Arc<str>]>>,
-    /// Which arm of a condition is done.
+    /// The arm of a condition that must be executed.
     pub(super) holds: Option<bool>,
-    /// The number of turns a loop has begun. Kept here, so that it is known however the loop ends.
+    /// The number of turns that a loop has begun. It is kept here so that it is known however the
+    /// loop ends.
     pub(super) turns: AtomicU32,
 }
 
-/// What somebody decided about an output, or a failure.
+/// The decision of a person about an output.
 pub(super) enum Verdict {
-    /// This is what it gives.
+    /// The output of the node, as it is or edited.
     Good(Arc<StepOutput>),
-    /// It is made again, with what was said about it.
+    /// The node is repeated, with this feedback.
     Again(Option<Arc<str>>),
-    /// It is left out.
+    /// The node is skipped.
     Out(StepError),
-    /// It fails.
+    /// The node fails.
     Failed(StepError),
 }
 
-/// Why a node is not done.
+/// Reasons why a node does not begin.
 pub(super) enum No {
-    /// It is left out.
+    /// The node is skipped.
     Skipped(StepError),
-    /// It fails.
+    /// The node fails.
     Failed(StepError),
     Stopped(Stop),
 }
@@ -53,7 +54,7 @@ impl From<Stop> for No {
     }
 }
 
-/// The name of the `nth` question of this kind about a node.
+/// Returns the id of the `nth` request of this kind about a node.
 pub(crate) fn question(path: &StepPath, kind: &str, nth: u32) -> Arc<str> {
     match nth {
         1 => format!("{path}!{kind}").into(),
@@ -61,7 +62,7 @@ pub(crate) fn question(path: &StepPath, kind: &str, nth: u32) -> Arc<str> {
     }
 }
 
-/// Asks all that is to be known before a node begins.
+/// Makes the requests that must be answered before a node begins.
 pub(super) async fn before<E: Effects>(
     fx: &E,
     node: &Node,
@@ -112,7 +113,7 @@ pub(super) async fn before<E: Effects>(
     Ok(known)
 }
 
-/// Asks whether what a node gave is good: for the `nth` time, after so many attempts.
+/// Asks for a review of a node's output: for the `nth` time, after so many attempts.
 pub(super) async fn after<E: Effects>(
     fx: &E,
     node: &Node,
@@ -146,7 +147,7 @@ pub(super) async fn after<E: Effects>(
     })
 }
 
-/// Asks what to do about a failure, for the `nth` time.
+/// Asks for a decision about a failure, for the `nth` time.
 pub(super) async fn about_failure<E: Effects>(
     fx: &E,
     review: Option<&HumanReview>,
@@ -163,12 +164,12 @@ pub(super) async fn about_failure<E: Effects>(
     match ask(fx, review, path, question(path, "error", nth), kind, &message).await {
         Ok(reply) => Ok(reply.answer.clone()),
         Err(No::Stopped(stop)) => Err(stop),
-        // Nobody has decided in time: it fails as it did.
+        // Without a decision in time, the node fails with its own failure.
         Err(_) => Ok(Answer::Reject { feedback: None }),
     }
 }
 
-/// Asks whether a turn of a loop was good enough. `true` ends the loop.
+/// Asks for a review of a loop's turn. Returns `true` if that ends the loop.
 pub(super) async fn after_turn<E: Effects>(
     fx: &E,
     review: &HumanReview,
@@ -219,7 +220,7 @@ async fn ask<E: Effects>(
     Ok(reply)
 }
 
-/// What a rejection does, unless somebody says otherwise.
+/// Returns the policy for a rejection: the review's own, or the default of the node's kind.
 fn on_reject(review: &HumanReview, node: &Node) -> OnReject {
     review.on_reject.unwrap_or(match node.kind {
         NodeKind::Condition { .. } if review.confirmation.is_some() => OnReject::Else,
@@ -228,7 +229,7 @@ fn on_reject(review: &HumanReview, node: &Node) -> OnReject {
     })
 }
 
-/// Why a node is not done that somebody has rejected before it began.
+/// Returns the reason why a node does not begin after a rejection.
 fn refused(review: &HumanReview, node: &Node, path: &StepPath, feedback: Option<&str>) -> No {
     let error = rejected(feedback);
     match on_reject(review, node) {
@@ -245,7 +246,7 @@ fn cancelled(path: &StepPath, feedback: Option<&str>) -> Stop {
     })
 }
 
-/// What a step is told that has to be done again.
+/// Makes the feedback for a step that is repeated.
 pub(super) fn again(previous: Content, feedback: Option<Arc<str>>) -> stepwright_core::Feedback {
     stepwright_core::Feedback { previous, feedback: feedback.unwrap_or_default() }
 }

@@ -1,4 +1,4 @@
-//! A step in which people have a say.
+//! Steps with human review.
 
 use super::flow::Flow;
 use super::review::{self, Verdict, question};
@@ -11,7 +11,7 @@ use stepwright_core::plan::{Node, OnError};
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{Answer, ErrorData, EventKind, StepInput, StepOutput, StepPath};
 
-/// Carries out a step that asks before it begins, when it has given something, or when it failed.
+/// Executes a step that asks people before it begins, about its output, or about its failure.
 pub(super) async fn asking<E: Effects>(
     fx: &E,
     node: &Node,
@@ -48,14 +48,14 @@ pub(super) async fn asking<E: Effects>(
     step_ended(fx, node, path, flow, answer)
 }
 
-/// How far a step has come.
+/// The progress of a step.
 struct Rounds {
     input: StepInput,
-    /// How many attempts were made.
+    /// The number of attempts so far.
     attempts: u32,
-    /// Which review of an output comes next, from 1.
+    /// The number of the next review of an output, from 1.
     reviews: u32,
-    /// Which question about a failure comes next, from 1.
+    /// The number of the next request about a failure, from 1.
     failures: u32,
 }
 
@@ -66,7 +66,7 @@ enum Round {
     Failed(Arc<Failure>, OnError),
 }
 
-/// An attempt with its retries, and what people say about what came of it.
+/// Executes an attempt with its retries, and asks people about the result.
 async fn one_round<E: Effects>(
     fx: &E,
     node: &Node,
@@ -129,7 +129,7 @@ async fn one_round<E: Effects>(
     })
 }
 
-/// What came of a round in an earlier life of the run, if somebody was asked about it.
+/// Returns the result of a round from before the run was resumed, if a person was asked about it.
 fn earlier<E: Effects>(
     fx: &E,
     path: &StepPath,
@@ -151,7 +151,7 @@ fn earlier<E: Effects>(
         }
         _ => None,
     });
-    // Where both are known, the one after fewer attempts came first.
+    // If both are known, the one after fewer attempts came first.
     let (attempts, answer) = match (reviewed, failed) {
         (Some(one), Some(other)) if other.0 < one.0 => other,
         (Some(one), _) | (None, Some(one)) => one,
@@ -161,7 +161,7 @@ fn earlier<E: Effects>(
     Some(answer)
 }
 
-/// Notes that another attempt follows, unless that was noted in an earlier life of the run.
+/// Records that another attempt follows, unless the journal has that already.
 async fn again<E: Effects>(
     fx: &E,
     path: &StepPath,

@@ -1,4 +1,4 @@
-//! Answers that count before they are given, and answers that came too late.
+//! Answers that hold for all requests of a kind, and answers that came too late.
 
 use super::Recorder;
 use crate::effects::Stop;
@@ -9,16 +9,16 @@ use stepwright_core::requirement::RequirementKind;
 use stepwright_core::store::{Signal, Wish};
 use stepwright_core::{Answer, EventKind, OnInterrupted, Requirement, StepPath};
 
-/// The answer to every question about an effect whose outcome is unknown.
+/// One answer for every request about an effect whose outcome is unknown.
 pub(super) struct Standing {
     policy: OnInterrupted,
-    /// Where it was given. It concerns what an earlier life of the run left behind, which is one
-    /// effect at each address: if that goes wrong again, a person decides.
+    /// The paths at which it was used. It concerns the effects that were left behind before the run
+    /// was resumed, which is one at each path. If that effect goes wrong again, a person decides.
     given: HashSet<StepPath>,
 }
 
 impl Standing {
-    /// Nothing if people are to be asked.
+    /// Returns `None` if people must be asked.
     pub(super) fn new(policy: OnInterrupted) -> Option<Box<Self>> {
         let asks = policy == OnInterrupted::Ask;
         (!asks).then(|| Box::new(Self { policy, given: HashSet::new() }))
@@ -26,8 +26,8 @@ impl Standing {
 }
 
 impl Recorder {
-    /// The answer that was given for all effects whose outcome is unknown, if this asks about one
-    /// that an earlier life of the run left behind.
+    /// Returns the standing answer if this request is about an effect that was left behind before
+    /// the run was resumed.
     pub(super) fn standing_answer(&self, asked: &Requirement) -> Option<Answer> {
         let RequirementKind::Interrupted { .. } = asked.kind else { return None };
         let mut state = self.state();
@@ -38,8 +38,8 @@ impl Recorder {
         })
     }
 
-    /// Records which of these answers came too late, unless that is recorded already. Gives the
-    /// names of what they answer.
+    /// Records the answers that came too late, unless they are recorded already. Returns the ids of
+    /// their requests.
     pub(crate) fn refuse_late(&self, inbox: &[Signal]) -> Result<Vec<Arc<str>>, Stop> {
         let mut late = Vec::new();
         for signal in inbox {

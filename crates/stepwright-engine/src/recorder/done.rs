@@ -1,25 +1,25 @@
-//! The effects of steps that are not repeated, and the facts of tool calls.
+//! The recorded effects of steps, and the facts of tool calls.
 
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::{EventKind, StepPath};
 
-/// What came of what a step does once, by step and key.
+/// Recorded effects by step and key.
 pub(super) type Once = FxHashMap<(StepPath, Arc<str>), Effect>;
 
-/// Something that a step does once.
+/// An effect that a step has once.
 #[derive(Debug, Default)]
 pub(super) struct Effect {
-    /// The number of times that it has begun, where that is recorded.
+    /// The number of times that it has begun, if that is recorded.
     pub(super) begun: u32,
     /// `true` if it has begun and not ended.
     pub(super) open: bool,
-    /// What came of it.
+    /// Its result.
     pub(super) done: Option<Value>,
 }
 
-/// Takes in a fact about an effect.
+/// Applies a fact about an effect.
 pub(super) fn note_effect(once: &mut Option<Box<Once>>, at: &StepPath, kind: &EventKind) {
     use EventKind as E;
     let (E::StepRecorded { key, .. }
@@ -36,7 +36,7 @@ pub(super) fn note_effect(once: &mut Option<Box<Once>>, at: &StepPath, kind: &Ev
     }
 }
 
-/// `true` if a fact is one of a tool call with a path of its own.
+/// Returns `true` if a fact belongs to a tool call with a path of its own.
 pub(super) fn is_of_call(kind: &EventKind, path: &StepPath) -> bool {
     use EventKind as E;
     match kind {

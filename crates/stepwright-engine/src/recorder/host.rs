@@ -1,4 +1,4 @@
-//! What steps at work may ask of the recorder.
+//! The services of the recorder for steps at work.
 
 use super::Recorder;
 use super::done::note_effect;
@@ -56,7 +56,7 @@ impl StepHost for Recorder {
                 return Err(StepError::terminal(format!("step `{step}` has ended")));
             }
             let stopped = |_| StepError::terminal("the journal of the run is lost");
-            // Waiting for a model that is busy is not being idle: it is over when it says.
+            // A step that waits for a busy model is not idle until the announced wait is over.
             let pause = match &fact {
                 EventKind::ModelRequestRetrying { delay_ms, .. } => {
                     Duration::from_millis(*delay_ms)
@@ -79,7 +79,7 @@ impl StepHost for Recorder {
     fn past(&self, step: &StepPath) -> Vec<Event> {
         let mut state = self.state();
         let Some(notes) = state.notes.get_mut(step) else { return Vec::new() };
-        // A function may call several agents, one after the other: each has its own facts.
+        // A function may call several agents, one after the other. Each has its own facts.
         let is_begin = |note: &Event| matches!(note.kind, EventKind::RunStarted { .. });
         let next = notes.iter().skip(1).position(is_begin).map(|next| next + 1);
         match next {
@@ -169,7 +169,7 @@ impl StepHost for Recorder {
     }
 }
 
-/// The failure of what nobody answered in time.
+/// Makes the failure of a request without a reply in time.
 pub(crate) fn too_late(id: &str) -> StepError {
     StepError::terminal(format!("nobody answered `{id}` in time"))
         .with_code(ErrorCode::Rejected)

@@ -1,4 +1,4 @@
-//! Records what happens: first in the journal, then to whoever reads along.
+//! Records events: first in the journal, then for readers.
 
 mod answers;
 mod done;
@@ -34,26 +34,26 @@ use stepwright_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How many events may lie unread before pieces of text are joined.
+/// The number of unread events from which on pieces of text are joined.
 const UNREAD_MAX: usize = 1_024;
 
-/// How long a piece of text may become by that, in bytes.
+/// The largest size of a joined piece of text, in bytes.
 const JOINED_BYTES_MAX: usize = 4_096;
 
-/// How many answers a run may wait for at once.
+/// The largest number of pending requests in a run.
 const REQUIREMENTS_MAX: usize = 10_000;
 
 /// Records the events of one run, in one order.
 ///
-/// A fact is noted at once and appended when the run is about to do something: everything noted
-/// since then goes into one append. Readers see it after that, and deltas in their place among
-/// facts.
+/// A fact enters a queue when it is recorded. The whole queue is appended to the journal in one
+/// append, before the run's next effect begins. Readers get facts after that, and deltas in their
+/// place between the facts.
 pub(crate) struct Recorder {
     run: RunInfo,
     world: World,
     cancelled: CancellationToken,
-    /// What time it was when a fact was last noted, in milliseconds; 0 when somebody else has
-    /// worked since. Facts that follow each other at once share one look at the clock.
+    /// The cached time of the last fact, in milliseconds; 0 if it is invalid. Facts that directly
+    /// follow each other share one reading of the clock.
     noted_at: AtomicU64,
     state: Mutex<RecorderState>,
     journal: Option<Box<Journal>>,
@@ -61,43 +61,43 @@ pub(crate) struct Recorder {
     activity: Activity,
 }
 
-/// The journal of a run that is remembered.
+/// The journal of a run with a store.
 struct Journal {
     store: AnyStore,
-    /// The append under way, if any. Whoever waits for it drives it; if that one is dropped, the
+    /// The append under way. Any task that waits for it drives it: if that task is dropped, the
     /// next one goes on.
     appending: tokio::sync::Mutex<Option<Appending>>,
 }
 
 struct RecorderState {
     fold: Fold,
-    /// Noted, and not appended yet; with deltas that came in between.
+    /// Recorded facts that are not appended yet, and the deltas between them.
     queue: VecDeque<Event>,
-    /// The number of the first fact that is not in the journal.
+    /// The sequence number of the first fact that is not in the journal.
     durable: u64,
-    /// When the last event happened. Clocks differ between machines, and are set back; time in a
-    /// run does not run backwards.
+    /// The time of the last event. Clocks differ between machines and can be set back, but the time
+    /// in a run never runs backwards.
     last: Timestamp,
-    /// Deltas since the last fact.
+    /// The number of deltas since the last fact.
     deltas: u32,
     appending: bool,
     close: Option<Box<SessionClose>>,
     lost: Option<Arc<StoreError>>,
     outboxes: Outboxes,
     events: Option<Vec<Event>>,
-    /// What steps under way at a crash had recorded.
+    /// Facts of executors that were at work when the run's process died.
     notes: FxHashMap<StepPath, Vec<Event>>,
-    /// What steps have done once, or begun to do.
+    /// The recorded effects of steps.
     once: Option<Box<Once>>,
     /// The tool calls of steps under way.
     calls: Option<Box<Calls>>,
     driver: Option<Arc<str>>,
     debug: bool,
-    /// Nothing if people are asked about effects whose outcome is unknown.
+    /// `None` if people are asked about effects whose outcome is unknown.
     interrupted: Option<Box<Standing>>,
 }
 
-/// Those who read along: in most runs nobody, or one.
+/// The readers of the run: none or one in most runs.
 type Outboxes = Vec<Arc<Outbox>>;
 
 struct Appending {
@@ -106,7 +106,7 @@ struct Appending {
     next: u64,
 }
 
-/// What a recorder is made of.
+/// The parts of a recorder.
 pub(crate) struct Recording {
     pub(crate) run: RunId,
     pub(crate) world: World,
@@ -115,19 +115,19 @@ pub(crate) struct Recording {
     pub(crate) outbox: Option<Arc<Outbox>>,
     pub(crate) keep_events: bool,
     pub(crate) debug: bool,
-    /// Who drives it, for a store that others use too.
+    /// The driver, for a store that other processes may use too.
     pub(crate) driver: Option<Arc<str>>,
-    /// The answer to every question about an effect whose outcome is unknown.
+    /// The answer to every request about an effect whose outcome is unknown.
     pub(crate) interrupted: Option<OnInterrupted>,
-    /// The time, for a run that begins at once.
+    /// The current time, for a run that begins now.
     pub(crate) now: Option<Timestamp>,
 }
 
 impl Recorder {
-    /// A recorder that goes on after `past`, which is in the journal already.
+    /// Creates a recorder that goes on after `past`, which is in the journal already.
     ///
     /// # Errors
-    /// If the past is no history that can be.
+    /// If `past` is not a valid history.
     pub(crate) fn new(
         recording: Recording,
         started: &WorkflowStarted,
@@ -144,7 +144,7 @@ impl Recorder {
                 EventKind::StepRetrying { .. } => {
                     notes.retain(|step, _| !event.path.contains(step));
                 }
-                // Those of a call are looked up by its path, in any order.
+                // Facts of a tool call are looked up by its path, in any order.
                 ref kind if is_of_call(kind, &event.path) => {}
                 ref kind if kind.is_of_executor() => {
                     notes.entry(event.path.clone()).or_default().push(event.clone());
@@ -191,7 +191,7 @@ impl Recorder {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody else works now, or has: time passes.
+    /// Invalidates the cached time.
     pub(crate) fn time_passes(&self) {
         self.noted_at.store(0, Ordering::Relaxed);
     }
@@ -207,7 +207,7 @@ impl Recorder {
         }
     }
 
-    /// Notes a fact.
+    /// Records a fact.
     pub(crate) fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
         let now = self.now();
         let mut state = self.state();
@@ -226,7 +226,7 @@ impl Recorder {
         let run = self.run.run_id.clone();
         let fact = Event { sequence, delta: 0, time, run, path: at.clone(), kind };
         if let Err(illegal) = state.fold.apply(&fact) {
-            // A fact that cannot be would make the journal unreadable: stop before it is written.
+            // An invalid fact would make the journal unreadable: stop before it is written.
             let what = illegal.to_string();
             let (run, path) = (self.run.run_id.clone(), Some(at.clone()));
             let corrupt = Arc::new(StoreError::Corrupt { run, sequence, path, what });
@@ -239,7 +239,7 @@ impl Recorder {
         }
         state.deltas = 0;
         if let EventKind::StepRetrying { .. } = fact.kind {
-            // What an earlier life noted belongs to the attempt that is over.
+            // Facts of executors belong to the failed attempt.
             state.notes.retain(|step, _| !at.contains(step));
         }
         if let Some(calls) = &mut state.calls {
@@ -256,7 +256,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Notes the last fact of the run, with what it does to the session.
+    /// Records the last fact of the run, with its changes of the session.
     pub(crate) fn end(&self, kind: EventKind, patches: Vec<Patch>) -> Result<(), Stop> {
         self.record(&StepPath::root(), kind)?;
         if self.journal.is_none() {
@@ -268,8 +268,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// Takes back the end of the run, which the store refused for its changes of the session state,
-    /// and ends it as failed for that reason. Everything before the end is in the journal.
+    /// Takes back the end of the run, because the store refused its changes of the session state,
+    /// and ends the run as failed. All facts before the end are in the journal.
     pub(crate) fn take_back_end(&self, why: String) -> Result<(), Stop> {
         {
             let mut state = self.state();
@@ -286,7 +286,7 @@ impl Recorder {
         self.end(kind, Vec::new())
     }
 
-    /// Takes back the end of a run that could not be recorded: it has not ended.
+    /// Takes back an end that could not be appended: the run has not ended.
     pub(crate) fn forget_end(&self) {
         let mut state = self.state();
         if state.fold.status().is_terminal() && state.durable < state.fold.next_sequence() {
@@ -296,7 +296,7 @@ impl Recorder {
 
     fn emit(&self, at: &StepPath, kind: EventKind) {
         let mut state = self.state();
-        // Whatever a step says after its end is not part of the run.
+        // Events of a step after its end do not belong to the run.
         if kind.is_fact() || state.lost.is_some() || !state.fold.is_open(at) {
             return;
         }
@@ -317,7 +317,7 @@ impl Recorder {
         let delta = state.deltas;
         let event =
             Event { sequence, delta, time, run: self.run.run_id.clone(), path: at.clone(), kind };
-        // Kept in the fold, for the partial text of a step that is stopped.
+        // The fold keeps the partial text of a step, in case it is stopped.
         let _ = state.fold.apply(&event);
         if state.outboxes.is_empty() {
             return;
@@ -329,10 +329,10 @@ impl Recorder {
         }
     }
 
-    /// Is ready when all that was noted until now is in the journal, and shown.
+    /// Waits until all facts recorded so far are in the journal, and shown to readers.
     pub(crate) async fn settle(&self) -> Result<(), Stop> {
         match &self.journal {
-            // Boxed, because a step that waits has settled before: it keeps no room for this.
+            // Boxed, so that a step at work does not keep space for this.
             Some(journal) => {
                 let _working = self.pending.work();
                 let answer = Box::pin(self.append_all(journal)).await;
@@ -366,7 +366,7 @@ impl Recorder {
         }
     }
 
-    /// `true` if the store does not know the run, because it has failed before the first append.
+    /// Returns `true` if the store does not know the run, because the first append failed.
     pub(crate) async fn was_never_begun(&self) -> bool {
         let Some(journal) = &self.journal else { return false };
         let failed = {
@@ -377,7 +377,7 @@ impl Recorder {
         failed && matches!(journal.store.run(&self.run.run_id).await, Ok(None))
     }
 
-    /// Begins to append what is queued, if anything is.
+    /// Begins an append of the queue, unless it is empty.
     fn begin(&self, store: &AnyStore) -> Option<Appending> {
         let mut state = self.state();
         let facts: Vec<Event> =
@@ -407,7 +407,7 @@ impl Recorder {
                 for event in done.batch {
                     state.show(event);
                 }
-                // Deltas that came meanwhile wait for no fact.
+                // Deltas before the next fact need not wait for an append.
                 let facts = state.queue.iter().position(Event::is_fact);
                 let free = facts.unwrap_or(state.queue.len());
                 let queued: Vec<Event> = state.queue.drain(..free).collect();
@@ -419,12 +419,12 @@ impl Recorder {
         }
     }
 
-    /// Whether anything is under way at this address.
+    /// Returns `true` if a step or a container at this path is under way.
     pub(crate) fn is_open(&self, at: &StepPath) -> bool {
         self.state().fold.is_open(at)
     }
 
-    /// Whether the journal is still ours.
+    /// Checks that the journal is not lost.
     pub(crate) fn check(&self) -> Result<(), Stop> {
         match &self.state().lost {
             Some(lost) => Err(Stop::Lost(lost.clone())),
@@ -432,7 +432,7 @@ impl Recorder {
         }
     }
 
-    /// Notes that everything under way inside `at` was stopped, the innermost first.
+    /// Records that everything under way inside `at` was stopped, the innermost first.
     pub(crate) fn stop_within(&self, at: &StepPath) -> Result<(), Stop> {
         let open = self.state().fold.open_within(at);
         for (path, step_type, partial) in open {
@@ -443,7 +443,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// The output so far, once the run has begun.
+    /// Returns the output so far, once the run has begun.
     pub(crate) fn output(&self) -> Option<RunOutput> {
         let state = self.state();
         let mut output = state.fold.output()?;
@@ -451,7 +451,7 @@ impl Recorder {
         Some(output)
     }
 
-    /// The output at the end, without a copy. The recorder is empty afterwards.
+    /// Returns the final output without a copy. The recorder is empty afterwards.
     pub(crate) fn take_output(&self) -> Option<RunOutput> {
         let mut state = self.state();
         let mut output = std::mem::take(&mut state.fold).into_output()?;
@@ -459,12 +459,12 @@ impl Recorder {
         Some(output)
     }
 
-    /// Where the run stands.
+    /// Returns the status of the run.
     pub(crate) fn status(&self) -> RunStatus {
         self.state().fold.status()
     }
 
-    /// Ends a run whose driver has left it as cancelled.
+    /// Ends a run as cancelled, because the future that drove it was dropped.
     pub(crate) async fn abandon(&self) {
         let reason = "its future was dropped".into();
         let noted = self
@@ -476,7 +476,7 @@ impl Recorder {
         self.close_readers();
     }
 
-    /// Tells readers that nothing more will come.
+    /// Tells readers that no more events will come.
     pub(crate) fn close_readers(&self) {
         let outboxes = std::mem::take(&mut self.state().outboxes);
         for outbox in outboxes {
@@ -484,40 +484,41 @@ impl Recorder {
         }
     }
 
-    /// Lets somebody read along from here on, unless the run has been left.
+    /// Adds a reader, which gets the events from now on.
     pub(crate) fn read_along(&self, outbox: Arc<Outbox>) {
         let mut state = self.state();
         state.outboxes.retain(|outbox| Arc::strong_count(outbox) > 1);
         state.outboxes.push(outbox);
     }
 
-    /// When the run began.
+    /// Returns when the run began.
     pub(crate) fn began(&self) -> Timestamp {
         self.state().fold.created_at()
     }
 
-    /// Which run it is.
+    /// Returns the run's id.
     pub(crate) fn run_id(&self) -> &RunId {
         &self.run.run_id
     }
 
-    /// What the run waits for.
+    /// Returns the pending requests of the run.
     pub(crate) fn pending(&self) -> &PendingRequests {
         &self.pending
     }
 
-    /// The steps whose signs of life count.
+    /// Returns the steps whose signs of life are counted.
     pub(crate) fn activity(&self) -> &Activity {
         &self.activity
     }
 
-    /// The store of a run that is remembered.
+    /// Returns the store, if the run has one.
     pub(crate) fn store(&self) -> Option<&AnyStore> {
         self.journal.as_ref().map(|journal| &journal.store)
     }
 
-    /// Asks, unless that was done before, and waits for the answer. `inside` is the step at work,
-    /// or the tool call, that asks; nothing if what is around it asks.
+    /// Makes a request, unless it was made before, and waits for the reply. `inside` is the step or
+    /// the tool call that makes it. It is `None` if the interpreter makes it, such as for a review
+    /// or a deadline.
     pub(crate) async fn ask(
         &self,
         requirement: Requirement,
@@ -532,14 +533,15 @@ impl Recorder {
             && asked.kind == RequirementKind::Deadline
             && asked.due.is_some_and(|due| due <= self.world.now())
         {
-            // It has passed while nobody drove the run: what is behind it does not begin any more.
+            // The deadline passed while no process drove the run: the work behind it must not
+            // begin.
             let requirement_id = id.clone();
             let reply =
                 Reply { requirement_id, answer: Answer::Elapsed, by: None, timed_out: false };
             self.answered(&asked, reply.clone())?;
             return Ok(Arc::new(reply));
         }
-        // A tool call that ended without the answer takes its question back, and may ask again.
+        // A tool call that ended without a reply has withdrawn its request, and may make it again.
         let is_asked = self.pending.asked(&id).is_some()
             && (inside.is_none() || self.state().fold.waits_for(&id));
         if !is_asked {
@@ -577,7 +579,7 @@ impl Recorder {
         Ok(reply)
     }
 
-    /// Records an answer, and hands it to whoever waits for it.
+    /// Records a reply, and passes it to the task that waits for it.
     pub(crate) fn answered(&self, requirement: &Requirement, reply: Reply) -> Result<(), Stop> {
         let shown = Box::new(reply.clone());
         let kind = match requirement.kind {
@@ -604,7 +606,8 @@ impl RecorderState {
         self.last
     }
 
-    /// What a function gives is shown for those who want only what there is to read.
+    /// Returns the output of a function, to be shown as text before the fact. Readers who want only
+    /// text would miss it otherwise.
     fn shown_before(&self, at: &StepPath, kind: &EventKind) -> Option<Content> {
         let EventKind::StepCompleted { output } = kind else { return None };
         if self.outboxes.is_empty() {
@@ -614,7 +617,7 @@ impl RecorderState {
         function.then(|| output.content.clone())
     }
 
-    /// `true` if events are shown to readers, or logged.
+    /// Returns `true` if events are shown to readers, or logged.
     fn is_watched(&self) -> bool {
         self.debug || !self.outboxes.is_empty()
     }
@@ -632,7 +635,8 @@ impl RecorderState {
     }
 }
 
-/// Adds a delta to a queue; when many wait already, a piece of text joins the one before it.
+/// Adds a delta to a queue. If many events are unread, a piece of text is joined to the one before
+/// it.
 pub(crate) fn push_joining(queue: &mut VecDeque<Event>, event: Event) {
     if let EventKind::RunContent { content: more } = &event.kind
         && queue.len() >= UNREAD_MAX
@@ -647,14 +651,14 @@ pub(crate) fn push_joining(queue: &mut VecDeque<Event>, event: Event) {
     queue.push_back(event);
 }
 
-/// Returns `true` if a fact ends something. Such a fact is accepted at the limit, so that the run
-/// can end.
+/// Returns `true` if a fact ends a step, a container or the run. Such facts are accepted at the
+/// limit, so that the run can end.
 fn closes(kind: &EventKind) -> bool {
     use EventClass as C;
     matches!(kind.class(), C::RunEnded(_) | C::StepEnded(_) | C::ContainerEnded(_))
 }
 
-/// The fact that something is waited for.
+/// Makes the fact that records a request.
 fn paused(requirement: Requirement) -> EventKind {
     let requirement = Box::new(requirement);
     match requirement.kind {
@@ -668,8 +672,8 @@ fn paused(requirement: Requirement) -> EventKind {
     }
 }
 
-/// The fact that a step, or a container, was stopped. Tool calls have none: they end with their
-/// steps.
+/// Makes the fact that a step or a container was stopped. Tool calls have no such fact: they end
+/// with their steps.
 fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind {
     let (number, end) = (path.number().unwrap_or(0), End::from(StepStatus::Cancelled));
     EventKind::container_ended(step_type, number, LoopTurns::default(), end)

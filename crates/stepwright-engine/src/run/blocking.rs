@@ -8,8 +8,8 @@ use stepwright_core::{Error, Event, RunOutput};
 use tokio::runtime::Runtime;
 
 thread_local! {
-    /// The runtime of the last blocking run of this thread, and the process that made it. To make
-    /// one takes longer than a small run.
+    /// The runtime of this thread's last blocking run, and the process that made it. It is kept
+    /// because making one takes longer than a small run.
     static IDLE: RefCell<Option<(u32, Runtime)>> = const { RefCell::new(None) };
 }
 
@@ -19,7 +19,7 @@ pub(super) struct ThreadRuntime(Option<Runtime>);
 /// Returns a runtime on this thread, for one run.
 ///
 /// # Errors
-/// If this is async code already, which it would block.
+/// If the caller is async code, which the runtime would block.
 pub(super) fn runtime() -> Result<ThreadRuntime, Error> {
     if tokio::runtime::Handle::try_current().is_ok() {
         let error = Error::usage("`blocking` was called inside of async code");
@@ -29,7 +29,7 @@ pub(super) fn runtime() -> Result<ThreadRuntime, Error> {
         Some((process, runtime)) if process == std::process::id() => {
             return Ok(ThreadRuntime(Some(runtime)));
         }
-        // A child that was forked shares the parent's: to close it would disturb the parent.
+        // A child that was forked shares the parent's runtime: closing it would disturb the parent.
         Some((_, runtime)) => std::mem::forget(runtime),
         None => {}
     }
@@ -48,7 +48,7 @@ impl ThreadRuntime {
 impl Drop for ThreadRuntime {
     fn drop(&mut self) {
         let Some(runtime) = self.0.take() else { return };
-        // Tasks that are left would stand still until the next blocking run: they end here.
+        // Tasks that are left would not run again before the next blocking run: end them here.
         if runtime.metrics().num_alive_tasks() == 0 {
             let kept = (std::process::id(), runtime);
             let _ = IDLE.try_with(|idle| idle.replace(Some(kept)));
@@ -56,21 +56,31 @@ impl Drop for ThreadRuntime {
     }
 }
 
-/// Does asynchronous work on this thread, for programs without async.
+/// Executes async work on this thread, for programs without async.
+///
+/// ```
+/// use stepwright_engine::{Workflow, block_on};
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// let output = block_on(async { workflow.run("Ada").await })?;
+/// assert_eq!(output.content.text(), "Hello Ada");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 ///
 /// # Errors
-/// If the work fails; and if this is async code already, which it would block.
+/// If the work fails, or if the caller is async code, which this would block.
 pub fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     runtime()?.block_on(work)
 }
 
 /// The events of a run, as they happen, for programs without async: see [`RunStream::blocking`].
 ///
-/// The run goes on while the next event is waited for. Dropping this cancels the run.
+/// The run makes progress only while the program waits for the next event. Dropping the iterator
+/// cancels the run.
 #[must_use = "the run does nothing until its events are read"]
 pub struct BlockingEvents {
     runtime: ThreadRuntime,
-    /// `None` once it has been asked for its output.
+    /// `None` once the output has been taken.
     stream: Option<RunStream>,
 }
 
@@ -79,10 +89,10 @@ impl BlockingEvents {
         Ok(Self { runtime: runtime()?, stream: Some(stream) })
     }
 
-    /// The output at the end of the run. Events that were not read are passed over.
+    /// Waits for the end of the run, and returns its output. Unread events are skipped.
     ///
     /// # Errors
-    /// As awaiting the run: if it failed, was cancelled, or could not be begun.
+    /// The errors of awaiting the run: it failed, it was cancelled, or it could not begin.
     pub fn output(mut self) -> Result<RunOutput, Error> {
         match self.stream.take() {
             Some(stream) => self.runtime.block_on(stream.output()),
@@ -102,7 +112,7 @@ impl Iterator for BlockingEvents {
 impl Drop for BlockingEvents {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
-            // So that the journal is told before the runtime is gone.
+            // The journal must have the end of the run before the runtime is gone.
             let _ = self.runtime.block_on(stream.stop());
         }
     }

@@ -1,4 +1,4 @@
-//! A run before it begins: a builder that is a future.
+//! Runs before they begin: a builder that is a future.
 
 use super::blocking::runtime;
 use super::live::Registration;
@@ -20,13 +20,14 @@ use stepwright_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// A run before it begins. Await it for its output, or make it a [`Run::stream`], put it into the
+/// A run before it begins. Await it for its output, make it a [`Run::stream`], put it into the
 /// [`Run::background`], or wait for it with [`Run::blocking`].
 ///
 /// ```
 /// # use stepwright_engine::Workflow;
 /// # async fn greet(name: String) -> String { format!("Hello {name}") }
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
 /// let workflow = Workflow::builder("Greeting").step(greet).build()?;
 /// let output = workflow.run("Ada").session_id("s-1").user_id("ada").await?;
 /// println!("{} {} {}", output.content, output.run_id, output.status);
@@ -37,7 +38,7 @@ use tokio_util::sync::CancellationToken;
               blocked on"]
 pub struct Run {
     workflow: Workflow,
-    // Boxed, so that the future of a run that waits does not keep room for them.
+    // Boxed, so that the future of a run that waits does not keep space for them.
     options: Box<Options>,
     cancel: CancellationToken,
 }
@@ -47,7 +48,7 @@ struct Options {
     run_id: Option<Result<RunId, IdError>>,
     session_id: Option<Result<SessionId, IdError>>,
     user_id: Option<Result<UserId, IdError>>,
-    /// The user as whom it was begun, who can be no other.
+    /// The user of [`Workflow::as_user`], which no option can change.
     owner: Option<UserId>,
     session_state: State,
     metadata: Map<String, Value>,
@@ -86,49 +87,49 @@ impl Run {
         Self { workflow, options, cancel: CancellationToken::new() }
     }
 
-    /// What is run.
+    /// Returns the workflow.
     pub fn workflow(&self) -> &Workflow {
         &self.workflow
     }
 
-    /// The session to continue; one that is not known is opened. Without it, the run has a session
-    /// of its own.
+    /// Sets the session that the run continues. A new session is created if there is none with this
+    /// id. Without this, the run gets a session of its own.
     pub fn session_id(mut self, session: impl AsRef<str>) -> Self {
         self.options.session_id = Some(SessionId::new(session));
         self
     }
 
-    /// Who runs it. A session that another user owns is not found.
+    /// Sets the user of the run. A session of another user is not found.
     pub fn user_id(mut self, user: impl AsRef<str>) -> Self {
         self.options.user_id = Some(UserId::new(user));
         self
     }
 
-    /// Begins it as this user, in a session that is the user's own, or new.
+    /// Begins the run as this user, in a new session or one of the user's own.
     pub(crate) fn owned_by(mut self, user: &UserId) -> Self {
         self.options.owner = Some(user.clone());
         self
     }
 
-    /// What to call the run. Each run needs a name of its own; without this it gets one.
+    /// Sets the run's id, which must be new. Without this, the run gets a generated id.
     pub fn run_id(mut self, run: impl AsRef<str>) -> Self {
         self.options.run_id = Some(RunId::new(run));
         self
     }
 
-    /// Changes of the session state that the run begins with: each member is set.
+    /// Sets members of the session state when the run begins.
     pub fn session_state(mut self, state: Map<String, Value>) -> Self {
         self.options.session_state = state;
         self
     }
 
-    /// Whatever you want to find again beside the run. It is in [`RunOutput::metadata`].
+    /// Sets data that is stored with the run: see [`RunOutput::metadata`].
     pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
         self.options.metadata = metadata;
         self
     }
 
-    /// Anything else that steps may want to know: they find it in `StepInput::run`.
+    /// Sets data for the steps, which find it in `StepInput::run`.
     pub fn additional_data(mut self, data: Map<String, Value>) -> Self {
         if let Ok(input) = &mut self.options.input {
             input.additional_data = data;
@@ -136,22 +137,22 @@ impl Run {
         self
     }
 
-    /// Pictures, for steps that look at them.
+    /// Adds images, for steps that can see them. [`Parts`](super::Parts) has an example of media.
     pub fn images(self, images: impl IntoIterator<Item = Media>) -> Self {
         self.media(images)
     }
 
-    /// Moving pictures, for steps that look at them.
+    /// Adds videos, for steps that can watch them.
     pub fn videos(self, videos: impl IntoIterator<Item = Media>) -> Self {
         self.media(videos)
     }
 
-    /// Sounds, for steps that listen to them.
+    /// Adds audio, for steps that can listen to it.
     pub fn audio(self, audio: impl IntoIterator<Item = Media>) -> Self {
         self.media(audio)
     }
 
-    /// Files, for steps that read them.
+    /// Adds files, for steps that can read them.
     pub fn files(self, files: impl IntoIterator<Item = Media>) -> Self {
         self.media(files)
     }
@@ -163,39 +164,39 @@ impl Run {
         self
     }
 
-    /// How long the run may take, instead of what its workflow says. One that takes longer fails.
+    /// Sets the timeout of the run, in place of the workflow's own. A run that takes longer fails.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
 
     /// Logs every prompt, call, answer, decision and change of the state through `tracing`, at
-    /// level `DEBUG` and with the target `stepwright`. What looks like a secret is left out: see
-    /// [`redact`](stepwright_core::redact::redact).
+    /// level `DEBUG` and with the target `stepwright`. Secrets are redacted as far as they are
+    /// recognised: see [`redact`](stepwright_core::redact::redact).
     pub fn debug_mode(mut self, debug: bool) -> Self {
         self.options.debug = debug;
         self
     }
 
-    /// Whether a stream has all events, or only how the run begins, what there is to read, and how
-    /// it ends. By default only that, as in Agno.
+    /// Sets whether a stream has all events. By default, as in Agno, it has only the beginning of
+    /// the run, the events with content, the requests to people, pauses, and the end.
     pub fn stream_events(mut self, all: bool) -> Self {
         self.options.all_events = all;
         self
     }
 
-    /// The events of the run, as they happen. It begins when the stream is first polled; dropping
-    /// the stream cancels it.
+    /// Returns the events of the run, as they happen. The run begins when the stream is first
+    /// polled. Dropping the stream cancels the run. [`RunStream`] has an example.
     pub fn stream(self) -> RunStream {
         RunStream::new(self)
     }
 
-    /// Begins the run in the background, and gives a handle to it at once. The run does not depend
-    /// on the handle; it depends on this process, unless its workflow has a store and another
-    /// process takes it up.
+    /// Begins the run in the background, and returns a handle at once. Dropping the handle does not
+    /// affect the run. If this process ends, the run stops, unless its workflow has a store: then
+    /// another process can resume it. [`RunHandle`] has an example.
     ///
     /// # Errors
-    /// If the run cannot be begun.
+    /// If the run cannot begin.
     pub async fn background(self) -> Result<RunHandle, Error> {
         let workflow = self.workflow.clone();
         if workflow.is_dispatched() {
@@ -212,24 +213,26 @@ impl Run {
         Ok(RunHandle::new(workflow, run))
     }
 
-    /// Begins the run, and leaves it to whoever is told of it by the dispatcher.
+    /// Begins the run, and leaves it to the driver that the dispatcher tells.
     async fn dispatched(self) -> Result<RunHandle, Error> {
         let Prepared { job, run, workflow, registration } = self.prepare(None, true).await?;
         job.begin_for_others().await?;
-        // From here on any process may take it up, this one too.
+        // From here on any process may take up the run, including this one.
         drop(registration);
         workflow.supervise();
         if let Err(error) = workflow.dispatch(&run, None).await {
-            // It has begun, and whoever attends to the workflow tells the dispatcher again.
+            // The run has begun, and its supervisors wake the dispatcher again.
             tracing::warn!(target: "stepwright", %run, "{}", error.report());
         }
         Ok(RunHandle::new(workflow, run))
     }
 
-    /// Runs to the end on this thread: for programs without async.
+    /// Drives the run to its end on this thread, for programs without async. [`Workflow`] has an
+    /// example.
     ///
     /// # Errors
-    /// As awaiting the run; and if it is called inside of async code, which it would block.
+    /// The errors of awaiting the run. An error if the caller is async code, which this would
+    /// block.
     pub fn blocking(self) -> Result<RunOutput, Error> {
         runtime()?.block_on(self.drive(None))
     }
@@ -242,15 +245,15 @@ impl Run {
         self.options.all_events
     }
 
-    /// Drives the run to its end, here and now.
+    /// Drives the run to its end in the calling task.
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
         let Prepared { job, workflow, registration, .. } = self.prepare(outbox, false).await?;
         let mut guard = AbandonGuard(Some(job.recorder.clone()));
-        // The output has no room in the future of a run that waits.
+        // The output must not take space in the future of a run that waits.
         let answer = job.drive().await;
         guard.0 = None;
         match answer {
-            // Boxed, because every run keeps the room, and few pause.
+            // Boxed, because every run would keep the space, and few pause.
             Ok(output) if output.is_paused() => {
                 Box::pin(paused(workflow, registration, output)).await
             }
@@ -266,14 +269,14 @@ impl Run {
         let named = self.options.session_id.is_some();
         let store = self.workflow.store_for(remembered || named);
         let session = match &store {
-            // Boxed, because most of what it needs is not needed any more when the run waits.
+            // Boxed, because a run that waits no longer needs most of its locals.
             Some(store) => Box::pin(self.look_up(store)).await?,
             None => None,
         };
         self.assemble(outbox, store, session, remembered)
     }
 
-    /// Sees to it that the name of the run is free, and finds its session.
+    /// Checks that the run's id is free, and finds its session.
     async fn look_up(&self, store: &AnyStore) -> Result<Option<Session>, Error> {
         if store.is_shared() {
             self.workflow.supervise();
@@ -290,7 +293,7 @@ impl Run {
             Some(session) => {
                 let found = find_session(store, &session, user.as_ref()).await?;
                 match &options.owner {
-                    // What is nobody's is not this user's.
+                    // A session without a user does not belong to this user.
                     Some(user)
                         if found.as_ref().is_some_and(|s| s.user_id.as_ref() != Some(user)) =>
                     {
@@ -325,7 +328,7 @@ impl Run {
         let (mut state, version) = session.map(|s| (s.state, s.version)).unwrap_or_default();
         let mut patches = Vec::new();
         if version == 0 {
-            // Nobody has changed it: the session is new, or its runs so far have failed.
+            // No run has changed the state yet: the session is new, or its runs have failed.
             patches.extend(sets(workflow.default_state()).filter(|p| !state.contains_key(p.key())));
         }
         patches.extend(sets(&options.session_state));
@@ -350,7 +353,7 @@ impl Run {
         if let (Some(outbox), Some(store)) = (&outbox, &store) {
             outbox.found_in(store.clone(), run.clone());
         }
-        // One that is handed to a dispatcher is nobody's until somebody takes it up.
+        // A run for a dispatcher has no driver until a driver claims it.
         let dispatched = background && workflow.is_dispatched();
         let driver = store.as_ref().filter(|_| !dispatched);
         let driver = driver.map(|_| workflow.driver_name().clone());
@@ -373,7 +376,7 @@ impl Run {
     }
 }
 
-/// Most runs have no state, and share having none.
+/// Shares one empty state, because most runs have none.
 fn shared(state: State) -> Arc<State> {
     static EMPTY: LazyLock<Arc<State>> = LazyLock::new(Arc::default);
     if state.is_empty() { EMPTY.clone() } else { Arc::new(state) }
@@ -388,7 +391,7 @@ fn taken(run: &RunId) -> Error {
         .with_hint("give each run a name of its own, or none")
 }
 
-/// The session, if there is one and it is this user's.
+/// Returns the session, if it exists and the user may use it.
 pub(crate) async fn find_session(
     store: &AnyStore,
     session: &SessionId,
@@ -412,13 +415,13 @@ struct Prepared {
     registration: Registration,
 }
 
-/// Sets up a run that waits to go on by itself when its time has come, and returns its output.
+/// Schedules a paused run to go on by itself when its deadline passes, and returns its output.
 async fn paused(
     workflow: Workflow,
     registration: Registration,
     output: RunOutput,
 ) -> Result<RunOutput, Error> {
-    // Out of the registry first: the driver that is woken registers the run again.
+    // Leave the registry first: the next driver registers the run again.
     drop(registration);
     workflow.wake_later(&output.run_id, &output).await;
     workflow.with_events(Ok(output))
@@ -431,8 +434,8 @@ impl Drop for AbandonGuard {
     fn drop(&mut self) {
         let Some(recorder) = self.0.take() else { return };
         recorder.cancel_token().cancel();
-        // The steps under way have been dropped with the future. Where there is a runtime, the
-        // journal is told so; where there is none, the run stays as a crash would leave it.
+        // The future took the steps under way with it. With a runtime, the journal gets the end of
+        // the run. Without one, the run stays as after a crash.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { recorder.abandon().await });
         }

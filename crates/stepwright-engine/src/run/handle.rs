@@ -1,4 +1,4 @@
-//! A handle to a run in the background.
+//! Handles to background runs.
 
 use super::Known;
 use super::live::Outcome;
@@ -8,12 +8,13 @@ use std::fmt;
 use stepwright_core::store::Watched;
 use stepwright_core::{Error, ErrorKind, RunId, RunOutput, RunStatus};
 
-/// A handle to a run in the background. Dropping it changes nothing.
+/// A handle to a background run. Dropping it does not affect the run.
 ///
 /// ```
 /// # use stepwright_engine::Workflow;
 /// # async fn think(topic: String) -> String { topic }
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
 /// let workflow = Workflow::builder("Deep Research").step(think).build()?;
 /// let handle = workflow.run("ants").background().await?;
 /// println!("{} is {}", handle.run_id(), handle.status().await?);
@@ -32,15 +33,15 @@ impl RunHandle {
         Self { workflow, run }
     }
 
-    /// Which run it is.
+    /// Returns the run's id.
     pub fn run_id(&self) -> &RunId {
         &self.run
     }
 
-    /// Where it stands: `Pending` while other runs are before it, `Paused` while it waits.
+    /// Returns the status: `Pending` while other runs are before it, `Paused` while it waits.
     ///
     /// # Errors
-    /// If the store cannot be read, or does not know the run any more.
+    /// If the store cannot be read, or no longer has the run.
     pub async fn status(&self) -> Result<RunStatus, Error> {
         if let Some(known) = self.workflow.live().get(self.run.as_str()) {
             return Ok(known.status());
@@ -52,8 +53,8 @@ impl RunHandle {
         row.map(|row| row.status).ok_or_else(|| self.unknown())
     }
 
-    /// Cancels the run. It takes effect at once: see it with [`RunHandle::wait`]. `false` if it has
-    /// ended.
+    /// Cancels the run, and returns without waiting for its end: see [`RunHandle::wait`]. Returns
+    /// `false` if the run has ended.
     ///
     /// # Errors
     /// If the store fails.
@@ -61,7 +62,8 @@ impl RunHandle {
         self.workflow.cancel_run(&self.run).await
     }
 
-    /// The events of the run from the fact numbered `from` on: see [`Workflow::events`].
+    /// Returns the events of the run from the fact with sequence number `from` on: see
+    /// [`Workflow::events`].
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -69,20 +71,20 @@ impl RunHandle {
         self.workflow.events(&self.run, from).await
     }
 
-    /// Waits for the end of the run, in whichever process it is driven and however often it pauses,
-    /// and returns its output.
+    /// Waits until the run ends, in whichever process it is driven and however often it pauses.
+    /// Returns its output.
     ///
     /// # Errors
-    /// As awaiting a run: if it failed or was cancelled, or if its journal was lost.
+    /// The errors of awaiting a run: it failed, it was cancelled, or its journal was lost.
     #[doc(alias = "output")]
     pub async fn wait(&self) -> Result<RunOutput, Error> {
         self.until(RunStatus::is_terminal).await
     }
 
-    /// Waits until the run ends or waits for something, and gives its output.
+    /// Waits until the run ends or pauses. Returns its output.
     ///
     /// # Errors
-    /// As [`RunHandle::wait`].
+    /// The errors of [`RunHandle::wait`].
     pub async fn settled(&self) -> Result<RunOutput, Error> {
         self.until(|status| status.is_terminal() || status == RunStatus::Paused).await
     }
@@ -116,7 +118,7 @@ impl RunHandle {
     }
 }
 
-/// What awaiting a run gives that was left so.
+/// Returns the result of awaiting a run with this output.
 pub(super) fn answer(output: RunOutput) -> Result<RunOutput, Error> {
     match output.status {
         RunStatus::Completed | RunStatus::Paused => Ok(output),

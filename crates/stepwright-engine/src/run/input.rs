@@ -1,10 +1,10 @@
-//! What a run can be given.
+//! Inputs of runs.
 
 use serde::Serialize;
 use stepwright_core::executor::RunInput;
 use stepwright_core::{Content, Error, Media};
 
-/// What a run can be given: a text, any value that can be written as JSON, or [`Parts`].
+/// An input of a run: a text, any value that can be written as JSON, or [`Parts`].
 ///
 /// ```
 /// use stepwright_core::{Content, Error};
@@ -24,7 +24,7 @@ use stepwright_core::{Content, Error, Media};
     note = "pass a text, a value that implements `serde::Serialize`, or `Parts` with media"
 )]
 pub trait IntoInput {
-    /// Makes it the input.
+    /// Converts the value into the input.
     fn into_input(self) -> Result<RunInput, Error>;
 }
 
@@ -59,14 +59,14 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Adds a text. Texts stand in paragraphs of their own.
+    /// Adds a text. Each text becomes a paragraph.
     #[must_use]
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.texts.push(text.into());
         self
     }
 
-    /// Adds a medium.
+    /// Adds a media file, such as an image.
     #[must_use]
     pub fn media(mut self, media: Media) -> Self {
         self.media.push(media);

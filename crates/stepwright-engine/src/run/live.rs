@@ -10,25 +10,25 @@ use stepwright_core::{Error, RunId, RunOutput, RunStatus, World};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// A run that this process drives or is about to drive.
+/// A run that this process drives in the background or is about to drive.
 pub(crate) struct Live {
     pub(crate) cancel: CancellationToken,
     recorder: Mutex<Option<Arc<Recorder>>>,
-    /// Whether it is in somebody's hands, who drives it or is about to.
+    /// `true` if a driver has acquired it.
     held: AtomicBool,
-    /// Whether somebody has begun to drive it.
+    /// `true` if its driver has begun to drive it.
     driven: AtomicBool,
-    /// Whether this process has begun it, and it is to be driven for the first time.
+    /// `true` if this process has begun it and not driven it yet.
     fresh: AtomicBool,
-    /// How it was left, for those who wait.
+    /// The outcome, for the run's waiters.
     outcome: OnceLock<Outcome>,
     ended: Notify,
 }
 
-/// How a run was left: a report of the error if the journal was lost.
+/// The outcome of driving a run. If the journal was lost, it is a report of the error.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
-    /// It has ended, or waits.
+    /// The run has ended, or waits.
     Output(Box<RunOutput>),
     Lost(String),
 }
@@ -58,29 +58,30 @@ impl Live {
         }
     }
 
-    /// Takes it into one's hands. `false` if somebody has it.
+    /// Acquires the run. Returns `false` if it is already held.
     pub(crate) fn take_hold(&self) -> bool {
         !self.held.swap(true, Ordering::AcqRel)
     }
 
-    /// Whether this process has begun it, and nobody has driven it yet. Says so once.
+    /// Returns `true` if this process has begun the run and not driven it yet. Only the first call
+    /// returns `true`.
     pub(crate) fn take_fresh(&self) -> bool {
         self.fresh.swap(false, Ordering::AcqRel)
     }
 
-    /// Somebody has begun to drive it.
+    /// Notes that a driver has begun to drive the run.
     pub(crate) fn now_driven(&self, recorder: Arc<Recorder>) {
         *self.recorder.lock().unwrap_or_else(PoisonError::into_inner) = Some(recorder);
         self.driven.store(true, Ordering::Release);
     }
 
-    /// Tells those who wait how it was left.
+    /// Sets the outcome, and wakes its waiters.
     pub(crate) fn end(&self, outcome: Outcome) {
         let _ = self.outcome.set(outcome);
         self.ended.notify_waiters();
     }
 
-    /// Waits until it is left.
+    /// Waits for the outcome.
     pub(crate) async fn outcome(&self) -> &Outcome {
         loop {
             let mut ended = pin!(self.ended.notified());
@@ -92,7 +93,7 @@ impl Live {
         }
     }
 
-    /// The recorder of whoever drives it, once somebody does.
+    /// Returns the recorder of the driver, once it drives the run.
     fn driving(&self) -> Option<Arc<Recorder>> {
         if self.driven.load(Ordering::Acquire) { self.recorder() } else { None }
     }
@@ -119,7 +120,7 @@ impl Live {
     }
 }
 
-/// A run that this process works on: in the background, or in the hands of whoever awaits it.
+/// A run of this process: in the background, or driven by a future that the caller awaits.
 #[derive(Clone)]
 pub(crate) enum Known {
     Background(Arc<Live>),
@@ -134,14 +135,15 @@ impl Known {
         }
     }
 
-    /// Somebody has left something in its inbox.
+    /// Tells the driver that the run's inbox has a new signal.
     pub(crate) fn poke(&self) {
         if let Some(recorder) = self.recorder() {
             recorder.pending().poke();
         }
     }
 
-    /// The recorder of whoever drives it. One that waits for its turn has another by then.
+    /// Returns the recorder of the driver. A run that waits for its turn has none: its driver makes
+    /// a new one.
     pub(crate) fn recorder(&self) -> Option<Arc<Recorder>> {
         match self {
             Self::Background(live) => live.driving(),
@@ -166,7 +168,7 @@ impl Known {
 
 type Runs = Mutex<FxHashMap<RunId, Known>>;
 
-/// The runs that one process works on. A child that was forked has a registry of its own.
+/// The runs of one process. A child that was forked has a registry of its own.
 pub(crate) struct LiveRuns {
     runs: Arc<Runs>,
     pid: u32,
@@ -184,8 +186,8 @@ impl LiveRuns {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// [`World::process`] of the process that this registry belongs to. To find the registry was a
-    /// system call; this saves a second one.
+    /// Returns [`World::process`] of this registry's process. Finding the registry already took a
+    /// system call: the cached value saves a second one.
     pub(crate) fn process(&self, world: &World) -> u64 {
         *self.chance.get_or_init(|| world.process())
     }
@@ -198,12 +200,12 @@ impl LiveRuns {
         self.lock().get(run).cloned()
     }
 
-    /// A run that is registered; registers it if it is not.
+    /// Returns a registered run, and registers it first if needed.
     pub(crate) fn get_or_insert_with(&self, run: &RunId, make: impl FnOnce() -> Known) -> Known {
         self.lock().entry(run.clone()).or_insert_with(make).clone()
     }
 
-    /// Registers a run. `false` if one of that name is there already.
+    /// Registers a run. Returns `false` if the registry has one with this id.
     pub(crate) fn insert(&self, run: RunId, known: Known) -> bool {
         match self.lock().entry(run) {
             Entry::Occupied(_) => false,
@@ -214,8 +216,8 @@ impl LiveRuns {
         }
     }
 
-    /// Registers a run for as long as the registration is kept. `None` if one of that name is there
-    /// already.
+    /// Registers a run until the registration is dropped. Returns `None` if the registry has a run
+    /// with this id.
     pub(crate) fn register(&self, run: &RunId, known: Known) -> Option<Registration> {
         self.insert(run.clone(), known).then(|| Registration {
             runs: self.runs.clone(),
@@ -225,7 +227,7 @@ impl LiveRuns {
         })
     }
 
-    /// A run that is registered goes on in another way.
+    /// Replaces the entry of a run whose driver changes.
     pub(crate) fn replace(&self, run: &RunId, known: Known) {
         self.lock().insert(run.clone(), known);
     }
@@ -235,8 +237,8 @@ impl LiveRuns {
     }
 }
 
-/// The place of a run in the registry. Dropped, it takes the run out: a future can be dropped at
-/// any moment.
+/// The place of a run in the registry. Dropping it removes the run, also if the run's future is
+/// dropped early.
 pub(crate) struct Registration {
     runs: Arc<Runs>,
     pid: u32,
@@ -245,7 +247,7 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Leaves the run in the registry: the driver that goes on with it takes it out.
+    /// Keeps the run in the registry: its next driver removes it.
     pub(crate) fn hand_on(mut self) {
         self.handed_on = true;
     }

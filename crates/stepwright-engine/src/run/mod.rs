@@ -1,4 +1,4 @@
-//! Runs: a builder that is a future, a stream of events, a handle to one in the background.
+//! Runs: a builder that is a future, a stream of events, and a handle to a background run.
 
 mod blocking;
 mod builder;

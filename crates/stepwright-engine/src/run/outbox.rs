@@ -1,4 +1,4 @@
-//! Events on their way to one reader.
+//! Queues of events for readers.
 
 use crate::recorder::push_joining;
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -8,20 +8,20 @@ use std::task::{Context, Poll, Waker, ready};
 use stepwright_core::event::Event;
 use stepwright_core::{AnyStore, RunId, StoreError};
 
-/// How many events may lie unread. Beyond that, a reader of a run that is remembered gets its facts
-/// from the journal, and deltas are lost to it.
+/// The largest number of unread events. Beyond it, a reader of a stored run gets the facts from the
+/// journal, and misses deltas.
 const UNREAD_MAX: usize = 8_192;
 
-/// How many facts are read from the journal at once.
+/// The number of facts that are read from the journal at a time.
 const PAGE: usize = 1_000;
 
-/// Events on their way to one reader, who may be slow: the run does not wait for it.
+/// A queue of events for one reader. The reader may be slow: the run does not wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     unread: Mutex<Unread>,
-    /// Where facts are found that did not fit, once that is known.
+    /// The journal with the facts that did not fit, once it is known.
     journal: OnceLock<(AnyStore, RunId)>,
-    /// The number of the first fact that is news to the reader, once that is known.
+    /// The sequence number of the first fact that is new to the reader, once it is known.
     beginning: OnceLock<u64>,
 }
 
@@ -30,34 +30,34 @@ struct Unread {
     events: VecDeque<Event>,
     reader: Option<Waker>,
     closed: bool,
-    /// Whether events were left out that are in the journal.
+    /// `true` if events were left out that are in the journal.
     missed: bool,
 }
 
 impl Outbox {
-    /// An outbox for a run whose facts are in a journal.
+    /// Creates an outbox for a run with a journal.
     pub(crate) fn of(store: AnyStore, run: RunId) -> Self {
         let outbox = Self::default();
         outbox.found_in(store, run);
         outbox
     }
 
-    /// Where the facts of the run are found.
+    /// Sets the journal of the run.
     pub(crate) fn found_in(&self, store: AnyStore, run: RunId) {
         let _ = self.journal.set((store, run));
     }
 
-    /// Says which fact is the first that is news to the reader. Whoever says it first is heard.
+    /// Sets the first fact that is new to the reader. Only the first call takes effect.
     pub(crate) fn begins_at(&self, fact: u64) {
         let _ = self.beginning.set(fact);
     }
 
-    /// The number of the first fact that is news to the reader, once that is known.
+    /// Returns the sequence number of the first fact that is new to the reader, once it is known.
     pub(crate) fn beginning(&self) -> Option<u64> {
         self.beginning.get().copied()
     }
 
-    /// Facts were left out that are in the journal, or may have been.
+    /// Notes that the journal has, or may have, facts that were left out.
     pub(crate) fn miss(&self) {
         self.change(|unread| unread.missed = true);
     }
@@ -89,7 +89,7 @@ impl Outbox {
         }
     }
 
-    /// Takes all that is unread, in exchange for an empty queue.
+    /// Takes all unread events, in exchange for an empty queue.
     fn poll_take(&self, cx: &mut Context<'_>, read: &mut VecDeque<Event>) -> Poll<Took> {
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         if !unread.events.is_empty() {
@@ -109,50 +109,50 @@ impl Outbox {
 
 enum Took {
     Events,
-    /// There are more in the journal.
+    /// More events are in the journal.
     Missed,
     Closed,
 }
 
-/// One reader's place in the events of a run.
+/// The position of a reader in the events of a run.
 #[derive(Default)]
 pub(crate) struct Tail {
-    /// The number of the next fact.
+    /// The sequence number of the next fact.
     next: u64,
-    /// Whether it begins where the outbox says, or else wherever the first event is.
+    /// `true` if the position is open: it becomes the outbox's beginning, or else the first event.
     anywhere: bool,
     read: VecDeque<Event>,
     loading: Option<Loading>,
-    /// Whether the journal may have more than was read of it.
+    /// `true` if the journal may have more facts than were read.
     more: bool,
 }
 
 type Loading = BoxFuture<'static, Result<Vec<Event>, StoreError>>;
 
 impl Tail {
-    /// A reader who knows all facts before this one.
+    /// Creates the position of a reader who has all facts before `next`.
     pub(crate) fn from(next: u64) -> Self {
         Self { next, ..Self::default() }
     }
 
-    /// A reader who begins where the outbox says, or else wherever the first event is.
+    /// Creates an open position: it becomes the outbox's beginning, or else the first event.
     pub(crate) fn anywhere() -> Self {
         Self { anywhere: true, ..Self::default() }
     }
 
-    /// The number of the next fact.
+    /// Returns the sequence number of the next fact.
     pub(crate) fn next(&self) -> u64 {
         self.next
     }
 
-    /// Reads the journal from the next fact on.
+    /// Begins to read the journal from the next fact on.
     pub(crate) fn load(&mut self, store: &AnyStore, run: &RunId) {
         let (store, run, next) = (store.clone(), run.clone(), self.next);
         self.loading = Some(async move { store.load(&run, next, PAGE).await }.boxed());
     }
 
-    /// The next event that was read from the journal. `Ready(None)` when all that there was has
-    /// been read; then `full` says whether there may be more.
+    /// Returns the next event that was read from the journal. Returns `Ready(None)` when that page
+    /// has been read; the journal may have another page.
     pub(crate) fn poll_loaded(
         &mut self,
         cx: &mut Context<'_>,
@@ -163,7 +163,8 @@ impl Tail {
             match facts {
                 Ok(facts) => {
                     self.more = facts.len() == PAGE;
-                    // What lay unread is in the journal too, or older.
+                    // The journal also has the unread facts that this drops, and unread deltas are
+                    // older.
                     self.read = facts.into();
                 }
                 Err(error) => return Poll::Ready(Some(Err(error))),
@@ -178,7 +179,7 @@ impl Tail {
                 self.next = event.sequence + 1;
                 return Some(event);
             }
-            // A delta follows the fact that it names; one that comes late is passed over.
+            // A delta follows the fact that it names. A delta that comes late is skipped.
             if !event.is_fact() && event.sequence + 1 == self.next {
                 return Some(event);
             }
@@ -186,12 +187,12 @@ impl Tail {
         None
     }
 
-    /// Whether the next event is a fact, and some before it are missing.
+    /// Returns `true` if the next event is a fact, and facts before it are missing.
     fn gap(&self) -> bool {
         self.read.front().is_some_and(|event| event.is_fact() && event.sequence > self.next)
     }
 
-    /// The next event; nothing when the outbox is closed and all is read.
+    /// Returns the next event, or `None` when the outbox is closed and has been read.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -223,7 +224,7 @@ impl Tail {
             if missed {
                 match outbox.journal.get() {
                     Some((store, run)) => self.load(store, run),
-                    // Without a journal nothing is left out; what is there is shown.
+                    // Without a journal no fact was left out: go on with the next event.
                     None => self.next = self.read.front().map_or(self.next, |event| event.sequence),
                 }
             }

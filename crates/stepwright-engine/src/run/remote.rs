@@ -1,4 +1,4 @@
-//! Follows a run that was to be taken up here, and that another driver has.
+//! Follows a run that another driver has.
 
 use super::Outbox;
 use crate::runs::{Events, Runs, load_all};
@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use stepwright_core::{Error, RunId};
 
-/// Hands the events of a run that another driver has to a reader, if there is one.
+/// Passes the events of a run that another driver has to a reader, if there is one.
 pub(super) struct RemoteFollower<'a> {
     runs: &'a Runs,
     run: &'a RunId,
@@ -17,7 +17,7 @@ pub(super) struct RemoteFollower<'a> {
 }
 
 impl<'a> RemoteFollower<'a> {
-    /// `from` is the number of the first fact that is news, if that is known.
+    /// `from` is the sequence number of the first fact that is new to the reader, if it is known.
     pub(super) fn new(
         runs: &'a Runs,
         run: &'a RunId,
@@ -33,7 +33,7 @@ impl<'a> RemoteFollower<'a> {
         Self { runs, run, outbox, events: None }
     }
 
-    /// Waits for something, and hands on what happens meanwhile.
+    /// Waits for `wait`, and passes on events meanwhile.
     pub(super) async fn wait<T>(&mut self, wait: impl Future<Output = T>) -> T {
         let wait = pin!(wait);
         match select(wait, pin!(self.read())).await {
@@ -43,7 +43,7 @@ impl<'a> RemoteFollower<'a> {
         }
     }
 
-    /// Hands on what happens, until the run ends.
+    /// Passes on events until the run ends.
     async fn read(&mut self) -> Result<(), Error> {
         let Some(outbox) = &self.outbox else { return Ok(()) };
         let events = match &mut self.events {
@@ -63,7 +63,7 @@ impl<'a> RemoteFollower<'a> {
         Ok(())
     }
 
-    /// The run has been left: what was not handed on is in the journal.
+    /// Tells the reader to read the rest from the journal, because the run has been left.
     pub(super) fn left(&self) {
         if let Some(outbox) = &self.outbox {
             outbox.miss();

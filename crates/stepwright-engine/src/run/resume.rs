@@ -1,4 +1,4 @@
-//! A run that is taken up again: a builder that is a future.
+//! Resumed runs: a builder that is a future.
 
 use super::blocking::runtime;
 use super::handle::answer;
@@ -24,17 +24,18 @@ use stepwright_core::{
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-/// A run that is taken up again, with answers to what it waits for or without. Await it for what
-/// comes of it, make it a [`Resume::stream`], put it into the [`Resume::background`], or wait for
-/// it with [`Resume::blocking`].
+/// A run to resume, with or without answers to its pending requests. Await it for its output, make
+/// it a [`Resume::stream`], put it into the [`Resume::background`], or wait for it with
+/// [`Resume::blocking`].
 ///
-/// When awaited, it gives the output of a run that has completed or waits again.
+/// Awaiting it returns the output of a run that has completed or pauses again.
 ///
 /// ```
 /// # use stepwright_core::{Answer, HumanReview, Memory};
 /// # use stepwright_engine::{Step, Workflow};
 /// # async fn pay(bill: String) -> String { format!("paid {bill}") }
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
 /// let asked = HumanReview::new().requires_confirmation("Pay?");
 /// let pay = Step::new("Pay", pay).human_review(asked);
 /// let workflow = Workflow::builder("Bills").store(Memory::default()).step(pay).build()?;
@@ -46,17 +47,18 @@ use tokio_util::sync::CancellationToken;
 /// ```
 ///
 /// # Errors
-/// As awaiting a run. [`ErrorKind::NotFound`] if there is no such run; [`ErrorKind::Usage`] if an
-/// answer does not fit, comes too late or comes twice, if this process awaits the run already, or
-/// if the definition has changed since the run began; [`ErrorKind::Store`] if another process
-/// drives it and there is no answer for it.
+/// The errors of awaiting a run. [`ErrorKind::NotFound`] if there is no such run.
+/// [`ErrorKind::Usage`] if an answer does not fit its request, comes too late, comes twice or
+/// differs from an earlier one, if this process awaits the run already, or if the definition has
+/// changed since the run began. [`ErrorKind::Store`] if another driver has the run and there is no
+/// answer to leave for it.
 #[must_use = "nothing happens until it is awaited, streamed, put into the background or blocked on"]
 pub struct Resume {
     pub(super) workflow: Workflow,
     run: String,
     pub(super) answers: Vec<(String, Answer)>,
     pub(super) by: Option<Arc<str>>,
-    /// The user whose run it must be.
+    /// The user to whom the run must belong.
     owner: Option<UserId>,
     pub(super) accept: bool,
     interrupted: Option<OnInterrupted>,
@@ -79,35 +81,37 @@ impl Resume {
         }
     }
 
-    /// Takes it up for this user, of whom it must be.
+    /// Limits it to runs of this user.
     pub(crate) fn owned_by(mut self, user: &UserId) -> Self {
         self.owner = Some(user.clone());
         self
     }
 
-    /// Who gives the answers: it stands in the journal.
+    /// Sets the name under which the journal records the answers.
     pub fn answered_by(mut self, who: impl Into<Arc<str>>) -> Self {
         self.by = Some(who.into());
         self
     }
 
-    /// Takes the run up although the definition has changed since it began, if all that it has done
-    /// so far is still there.
+    /// Resumes the run although its definition has changed, if the new definition still has all
+    /// steps that the run has executed. [`Step::version`](crate::Step::version) has an example of
+    /// such a change.
     pub fn accept_changed_definition(mut self, accept: bool) -> Self {
         self.accept = accept;
         self
     }
 
-    /// Answers every question about an effect whose outcome is unknown, because its process died
-    /// while it was under way: [`OnInterrupted::Retry`] says that it was not done and is to be
-    /// carried out, [`OnInterrupted::Fail`] gives it up. With [`OnInterrupted::Ask`] people are
-    /// asked, as without this. Effects whose policy is not to ask do as their policy says.
+    /// Answers every request about an effect whose outcome is unknown because its process died.
+    /// With [`OnInterrupted::Retry`] the effect counts as not done, and is carried out. With
+    /// [`OnInterrupted::Fail`] it is given up. With [`OnInterrupted::Ask`] people are asked, as by
+    /// default. Effects with a policy other than to ask follow their policy.
     ///
     /// ```
     /// use stepwright_core::{Memory, OnInterrupted};
     /// use stepwright_engine::{Step, Workflow};
     /// # async fn deploy(tag: String) -> String { format!("deployed {tag}") }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
     /// let workflow = Workflow::builder("Release")
     ///     .store(Memory::default())
     ///     .on_interrupted(OnInterrupted::Ask)
@@ -120,30 +124,31 @@ impl Resume {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when the run is put into the background, or is driven in this process
-    /// already: the answer concerns whoever takes it up.
+    /// [`ErrorKind::Usage`] if the run is put into the background, or is driven in this process
+    /// already: the answer is for the driver that resumes the run.
     pub fn interrupted(mut self, answer: OnInterrupted) -> Self {
         self.interrupted = Some(answer);
         self
     }
 
-    /// Whether a stream has all events, or only those with something to read: see
+    /// Sets whether a stream has all events, or only those with content: see
     /// [`Run::stream_events`](super::Run::stream_events).
     pub fn stream_events(mut self, all: bool) -> Self {
         self.all_events = all;
         self
     }
 
-    /// The events from here on, as they happen, whoever drives the run. Dropping the stream cancels
-    /// the run.
+    /// Returns the events from now on, as they happen, in whichever process the run is driven.
+    /// Dropping the stream cancels the run. [`RunStream`] has an example.
     pub fn stream(self) -> RunStream {
         RunStream::of_resume(self)
     }
 
-    /// Carries the run on in the background.
+    /// Resumes the run in the background, and returns a handle to it at once.
     ///
     /// # Errors
-    /// If an answer does not fit, comes too late or comes twice; if there is no such run.
+    /// If an answer does not fit its request, comes too late, comes twice or differs from an
+    /// earlier one. If there is no such run.
     pub async fn background(self) -> Result<super::RunHandle, Error> {
         if self.interrupted.is_some() {
             let what = "`interrupted` is not possible in the background";
@@ -165,10 +170,10 @@ impl Resume {
         late.map_or(Ok(handle), Err)
     }
 
-    /// Carries the run on, on this thread: for programs without async.
+    /// Resumes the run on this thread, for programs without async.
     ///
     /// # Errors
-    /// As awaiting it; and if it is called inside of async code, which it would block.
+    /// The errors of awaiting it. An error if the caller is async code, which this would block.
     pub fn blocking(self) -> Result<RunOutput, Error> {
         runtime()?.block_on(self.carry_on(None))
     }
@@ -181,7 +186,7 @@ impl Resume {
         self.all_events
     }
 
-    /// Leaves the answers in the inbox of the run. Returns the facts that were read for that, too.
+    /// Leaves the answers in the inbox of the run. Returns the facts that were read for it, too.
     async fn submit(&self, runs: &Runs, run: &RunId) -> Result<(Submitted, Vec<Event>), Error> {
         if self.answers.is_empty() {
             let none = Submitted::All { answered: Vec::new(), from: None, again: false };
@@ -189,7 +194,7 @@ impl Resume {
         }
         let snapshot = runs.load_with_facts(run).await?;
         snapshot.check_open()?;
-        // An answer that is given counts: nothing is given to a run that cannot go on.
+        // An accepted answer counts, so none may be accepted for a run that cannot go on.
         self.workflow.check_plan(runs.store(), snapshot.facts(), self.accept).await?;
         let submitted = runs.leave(&snapshot, &self.answers, self.by.clone()).await?;
         Ok((submitted, snapshot.into_facts()))
@@ -207,7 +212,7 @@ impl Resume {
         let (answered, from, again) = match submitted {
             Submitted::All { answered, from, again } => (answered, from, again),
             Submitted::Late(error) => {
-                // The deadline has passed for the run, too: it goes the way of its `on_timeout`.
+                // The deadline has passed for the run, too: it follows its `on_timeout` policy.
                 self.answers.clear();
                 let resumed = Box::pin(self.carry_on(outbox)).await;
                 let output = match &resumed {
@@ -227,20 +232,20 @@ impl Resume {
         let handed = !answered.is_empty() && workflow.is_handed(store, &run).await?;
         loop {
             let changed = store.changed(Watched::Facts(run.clone()));
-            // What another process has driven for the same answer is not driven once more.
+            // If another process has driven the run for the same answer, do not drive it again.
             if again && let Some(rested) = self.rested(store, &run, &answered).await? {
                 beside.left();
                 return rested;
             }
             if handed {
                 self.accept_change(store, &run).await?;
-                // Once more each time round: a dispatcher may lose what it is told.
+                // In each round, because a dispatcher may lose a wake.
                 workflow.dispatch(&run, None).await?;
             } else if let Some(known) = workflow.live().get(run.as_str()) {
                 known.poke();
                 match known {
                     _ if self.interrupted.is_some() => return Err(driven_here(&run)),
-                    // Whoever drives it may have begun just now, because its moment has come.
+                    // The driver may have begun just now, because a deadline has passed.
                     Known::Background(live) if answered.is_empty() => {
                         let outcome = beside.wait(self.outcome(&run, &live)).await;
                         beside.left();
@@ -254,8 +259,9 @@ impl Resume {
                 let (outbox, past) = (outbox.clone(), std::mem::take(&mut past));
                 let how = TakeUp { accept, interrupted, outbox, past, leaves: false };
                 match workflow.take(&run, self.cancel.clone(), how).await {
-                    // Somebody else drives it, and hears of the answers; or has left it just now.
-                    // Where it was driven here, and its journal was lost, it is not driven again.
+                    // Another driver has the run, and sees the answers in the inbox, or has just
+                    // left the run. Do not drive a run again that was driven here and lost its
+                    // journal.
                     Err(error) if error.kind() == ErrorKind::Store && !answered.is_empty() => {
                         let left = !workflow.is_driven_elsewhere(store, &run).await?;
                         if left && (failed || error.output().is_some()) {
@@ -266,7 +272,7 @@ impl Resume {
                             continue;
                         }
                     }
-                    // Somebody else here was faster.
+                    // Another task of this process was faster.
                     Err(_)
                         if answered.is_empty() && workflow.live().get(run.as_str()).is_some() =>
                     {
@@ -279,7 +285,7 @@ impl Resume {
                 beside.left();
                 return rested;
             }
-            // Whoever drives it may have died, and nothing changes then.
+            // If the driver dies, the store reports no change.
             let wait = async {
                 tokio::select! {
                     _ = workflow.world().timeout(HEARTBEAT, changed) => false,
@@ -293,11 +299,11 @@ impl Resume {
         }
     }
 
-    /// Records that the run goes on with a changed definition, if it does: whoever drives it in the
-    /// background is asked for no more than what the journal says.
+    /// Records that the run goes on with a changed definition, if it does. The journal must say so
+    /// before another driver resumes the run in the background.
     ///
     /// # Errors
-    /// If the definition has changed and that is not accepted.
+    /// If the definition has changed and the change is not accepted.
     async fn accept_change(&self, store: &AnyStore, run: &RunId) -> Result<(), Error> {
         let workflow = &self.workflow;
         if workflow.live().get(run.as_str()).is_some() {
@@ -313,7 +319,7 @@ impl Resume {
         if !workflow.live().insert(run.clone(), Known::Background(live.clone())) {
             return Ok(());
         }
-        // Taking it up records the change; then it is free for whoever drives it.
+        // Taking up the run records the change. Then it is released for its next driver.
         let how = TakeUp { accept: self.accept, ..TakeUp::default() };
         let taken = workflow.take_up(run, &live, how).await.map(drop);
         workflow.live().remove(run);
@@ -323,7 +329,7 @@ impl Resume {
         Ok(released?)
     }
 
-    /// How a run is left that somebody else here drives.
+    /// Waits for the outcome of a run that another task of this process drives.
     async fn outcome(&self, run: &RunId, live: &Live) -> Result<RunOutput, Error> {
         let outcome = tokio::select! {
             outcome = self.workflow.outcome(run, live) => outcome,
@@ -338,14 +344,15 @@ impl Resume {
         }
     }
 
-    /// The run, if it has ended, or waits for something else than what was answered.
+    /// Returns the output of the run if it has ended, or if it has pending requests and none of the
+    /// answered ones.
     async fn rested(
         &self,
         store: &AnyStore,
         run: &RunId,
         answered: &[Arc<str>],
     ) -> Result<Option<Result<RunOutput, Error>>, Error> {
-        // While it is driven, its journal need not be read.
+        // The journal need not be read while the run is driven.
         let row = store.run(run).await?;
         if row.is_some_and(|row| matches!(row.status, RunStatus::Running | RunStatus::Pending)) {
             return Ok(None);
@@ -363,17 +370,17 @@ impl Resume {
     }
 }
 
-/// How a run is taken up.
+/// Options for taking up a run.
 #[derive(Default)]
 pub(crate) struct TakeUp {
-    /// `true` if it is left when it waits for no more than a moment.
+    /// `true` if the driver leaves the run when only deadlines are pending.
     pub(crate) leaves: bool,
-    /// `true` if a definition that has changed is accepted.
+    /// `true` if a changed definition is accepted.
     pub(crate) accept: bool,
-    /// The answer to every question about an effect whose outcome is unknown.
+    /// The answer to every request about an effect whose outcome is unknown.
     pub(crate) interrupted: Option<OnInterrupted>,
     pub(crate) outbox: Option<Arc<Outbox>>,
-    /// The facts that were read already: the rest is read when the run is claimed.
+    /// The facts that were read already. The rest is read after the claim.
     pub(crate) past: Vec<Event>,
 }
 
@@ -396,14 +403,14 @@ impl Workflow {
         self.drive(run, how).await
     }
 
-    /// Drives a run that the store knows, and tells those who wait how it was left.
+    /// Drives a run that the store has, and reports the outcome to its waiters.
     pub(crate) async fn drive(&self, run: &RunId, how: TakeUp) -> Result<RunOutput, Error> {
         let leaves = how.leaves;
         let fresh = || Known::Background(Arc::new(Live::of(CancellationToken::new(), None)));
         let live = match self.live().get_or_insert_with(run, fresh) {
             Known::Background(live) if live.take_hold() => live,
             known => {
-                // Whoever wants it driven may have left something in its inbox.
+                // The caller may have left a signal in the run's inbox.
                 known.poke();
                 let what = format!("run `{run}` is being driven by this process");
                 return Err(Error::new(ErrorKind::Store, what));
@@ -428,40 +435,40 @@ impl Workflow {
         answer
     }
 
-    /// Sees to it that a run that waits goes on by itself when its moment has come.
+    /// Schedules a paused run to go on by itself when its deadline passes.
     pub(crate) async fn wake_later(&self, run: &RunId, output: &RunOutput) {
         self.supervise();
         if let Some(due) = self.wakes_at(run, output).await
             && (self.is_dispatched() || Handle::try_current().is_ok())
         {
-            // If this fails, whoever attends to the workflow finds it.
+            // If this fails, the supervisor finds the run.
             let _ = self.dispatch(run, Some(due)).await;
         }
     }
 
-    /// How a run is left that this process drives, or is about to.
+    /// Waits for the outcome of a run that this process drives or is about to drive.
     pub(crate) async fn outcome<'l>(&self, run: &RunId, live: &'l Live) -> &'l Outcome {
         if live.status() == RunStatus::Pending && Handle::try_current().is_ok() {
-            // The runtime in which it was to be driven may have ended. Otherwise this is no news.
+            // The runtime of its driver may have ended. If not, this wake changes nothing.
             let _ = self.dispatch(run, None).await;
         }
         live.outcome().await
     }
 
-    /// Whether somebody drives a run who is not this workflow.
+    /// Returns `true` if a run has a driver other than this workflow.
     async fn is_driven_elsewhere(&self, store: &AnyStore, run: &RunId) -> Result<bool, Error> {
         let driver = store.run(run).await?.and_then(|row| row.driver);
         Ok(driver.is_some_and(|driver| *driver != **self.driver_name()))
     }
 
-    /// Whether a run is driven by whoever the dispatcher tells.
+    /// Returns `true` if a run is driven in the processes to which the dispatcher hands it.
     async fn is_handed(&self, store: &AnyStore, run: &RunId) -> Result<bool, Error> {
         let row = if self.is_dispatched() { store.run(run).await? } else { None };
         Ok(row.is_some_and(|row| row.background))
     }
 
-    /// When a run that waits is to be taken up, if nobody says anything: a deadline may come, or
-    /// the end of the time that the run may take.
+    /// Returns when a paused run must be taken up if no answer arrives: at its first deadline, or
+    /// when its timeout passes.
     pub(crate) async fn wakes_at(&self, run: &RunId, output: &RunOutput) -> Option<Timestamp> {
         let row = match self.remembering() {
             Some(store) => store.run(run).await.ok().flatten(),
@@ -475,7 +482,7 @@ impl Workflow {
         let TakeUp { accept, interrupted, outbox, mut past, .. } = how;
         let unknown = || not_found("run", run, !self.has_store());
         let store = self.store_for(true).ok_or_else(unknown)?;
-        // A run that this process has just begun is its own already.
+        // This process owns a run that it has just begun.
         let fresh = live.take_fresh();
         let mine = fresh || self.claim(&store, run).await?;
         let answer = async {
@@ -500,7 +507,7 @@ impl Workflow {
             }
             let inbox = if fresh { Vec::new() } else { store.inbox(run).await? };
             let mut changed = None;
-            // One that is to end need not be understood.
+            // A run that must end need not match the definition.
             if inbox.iter().any(|signal| matches!(signal.wish, Wish::Cancel { .. })) {
                 live.cancel.cancel();
             } else {
@@ -522,7 +529,7 @@ impl Workflow {
             if !fresh {
                 let took = job.take_over(self.driver_name().clone(), changed, &inbox).await;
                 took.map_err(|stop| stop_error(&stop))?;
-                // Before a step runs again, or a person is asked whether it was done.
+                // Before a step runs again, or a person is asked if it was done.
                 let recorder = &job.recorder;
                 end_leftovers(run, &past, |step| recorder.is_open(step)).await?;
             }
@@ -532,15 +539,15 @@ impl Workflow {
         };
         let answer = answer.await;
         if answer.is_err() && mine {
-            // What is wrong with the run is told; this comes second.
+            // Report the first error, even if the release fails as well.
             let _ = store.release(run, self.driver_name()).await;
         }
         answer
     }
 
-    /// Makes a run ours to drive. `false` if it has ended.
+    /// Claims a run for this driver. Returns `false` if the run has ended.
     async fn claim(&self, store: &AnyStore, run: &RunId) -> Result<bool, Error> {
-        // Others say by their clocks when they were last there.
+        // Drivers write their heartbeats with the wall clocks of their machines.
         let now = self.world().wall();
         let lease = crate::supervise::LEASE.as_millis();
         let stale = Timestamp(now.0.saturating_sub(u64::try_from(lease).unwrap_or(u64::MAX)));
@@ -571,14 +578,14 @@ impl Workflow {
     }
 }
 
-/// A run that was to be taken up.
+/// The result of taking up a run.
 enum Taken {
     Job(Box<Job>),
-    /// It has ended.
+    /// The run has ended.
     Over(Box<Result<RunOutput, Error>>),
 }
 
-/// Whoever drives a run may leave it: a future can be dropped at any moment.
+/// Reports the outcome of a run even if the future that drives it is dropped.
 struct DriveGuard<'a> {
     workflow: &'a Workflow,
     run: &'a RunId,

@@ -1,4 +1,4 @@
-//! The events of a run, as they happen.
+//! Streams of a run's events.
 
 use super::outbox::Tail;
 use super::{BlockingEvents, Outbox, Resume, Run};
@@ -13,15 +13,16 @@ use tokio_util::sync::CancellationToken;
 
 /// The events of a run, as they happen.
 ///
-/// The run begins when the stream is first polled, and goes on by itself, however slowly it is
-/// read. Dropping the stream cancels the run.
+/// The run begins when the stream is first polled. Then it goes on by itself, however slowly the
+/// stream is read. Dropping the stream cancels the run.
 ///
 /// ```
 /// # use futures_util::StreamExt as _;
 /// # use stepwright_core::EventKind;
 /// # use stepwright_engine::Workflow;
 /// # async fn greet(name: String) -> String { format!("Hello {name}") }
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
 /// let workflow = Workflow::builder("Greeting").step(greet).build()?;
 /// let mut events = workflow.run("Ada").stream_events(true).stream();
 /// while let Some(event) = events.next().await {
@@ -60,7 +61,8 @@ impl RunStream {
         Self { stage: Stage::Resumed(Box::new(resume)), tail: Tail::default(), all, cancel }
     }
 
-    /// The events for programs without async: an iterator that waits for each on this thread.
+    /// Returns the events for programs without async: an iterator that waits for each event on this
+    /// thread.
     ///
     /// ```
     /// # use stepwright_engine::Workflow;
@@ -77,12 +79,12 @@ impl RunStream {
     /// ```
     ///
     /// # Errors
-    /// If it is called inside of async code, which it would block.
+    /// If the caller is async code, which this would block.
     pub fn blocking(self) -> Result<BlockingEvents, Error> {
         BlockingEvents::new(self)
     }
 
-    /// Cancels the run, unless it has not begun, and waits for its end.
+    /// Cancels the run if it has begun, and waits for its end.
     pub(super) async fn stop(self) -> Result<(), Error> {
         if matches!(self.stage, Stage::Running { .. }) {
             self.cancel.cancel();
@@ -91,10 +93,10 @@ impl RunStream {
         Ok(())
     }
 
-    /// The output at the end of the run. Events that were not read are passed over.
+    /// Waits for the end of the run, and returns its output. Unread events are skipped.
     ///
     /// # Errors
-    /// As awaiting the run: if it failed, was cancelled, or could not be begun.
+    /// The errors of awaiting the run: it failed, it was cancelled, or it could not begin.
     pub async fn output(mut self) -> Result<RunOutput, Error> {
         use futures_util::StreamExt as _;
         while self.next().await.is_some() {}
@@ -131,7 +133,7 @@ impl Stream for RunStream {
                 Stage::Running { outbox, task } => {
                     let next = this.tail.poll(cx, &outbox);
                     this.stage = match next {
-                        // If the journal cannot be read, the output says so.
+                        // The output reports a journal that cannot be read.
                         Poll::Ready(None | Some(Err(_))) => {
                             this.stage = Stage::Read(task);
                             return Poll::Ready(None);
@@ -153,7 +155,7 @@ impl Stream for RunStream {
     }
 }
 
-/// Begins to drive a run that is read along.
+/// Begins to drive a run with a reader.
 fn begin<F>(drive: impl FnOnce(Arc<Outbox>) -> F) -> Stage
 where
     F: Future<Output = Result<RunOutput, Error>> + Send + 'static,
@@ -162,7 +164,7 @@ where
     let (driving, shown) = (drive(outbox.clone()), outbox.clone());
     let task = tokio::spawn(async move {
         let answer = driving.await;
-        // A run that could not be begun has not closed it.
+        // A run that could not begin has not closed the outbox.
         shown.close();
         answer
     });
@@ -171,7 +173,7 @@ where
 
 impl Drop for RunStream {
     fn drop(&mut self) {
-        // Ends a run that is under way; one that has ended does not notice.
+        // This ends a run that is under way, and does not affect one that has ended.
         self.cancel.cancel();
     }
 }

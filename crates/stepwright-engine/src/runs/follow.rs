@@ -1,4 +1,4 @@
-//! The events of any run that is remembered, from any fact on.
+//! Streams of the events of stored runs.
 
 use super::Runs;
 use crate::run::{Outbox, Tail};
@@ -11,14 +11,15 @@ use std::task::{Context, Poll, ready};
 use stepwright_core::store::Watched;
 use stepwright_core::{Error, Event, RunId};
 
-/// The events of a run that is remembered, as they are and as they come: see
-/// [`Runs::follow`]. Dropping it changes nothing.
+/// The recorded and the new events of a stored run: see [`Runs::follow`]. Dropping the stream does
+/// not affect the run.
 ///
 /// ```
 /// use futures_util::StreamExt as _;
 /// # use stepwright_engine::Workflow;
 /// # async fn think(topic: String) -> String { topic }
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stepwright_core::Error> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
 /// let workflow = Workflow::builder("Deep Research").step(think).build()?;
 /// let handle = workflow.run("ants").background().await?;
 /// let mut events = handle.events(0).await?;
@@ -38,25 +39,25 @@ pub struct Events {
     run: RunId,
     tail: Tail,
     stage: Stage,
-    /// Whether it goes on where the journal ends.
+    /// `true` if the stream goes on at the end of the journal.
     follows: bool,
 }
 
 enum Stage {
-    /// Reads the journal; what happens meanwhile is noticed.
+    /// Reads the journal. Changes meanwhile are noticed.
     Journal {
         changed: BoxFuture<'static, ()>,
         live: Option<Arc<Outbox>>,
         any: bool,
     },
-    /// The journal has nothing new. Looks whether the run has ended, or was deleted.
+    /// The journal has no new facts. Checks if the run has ended, or was deleted.
     Checking {
         changed: BoxFuture<'static, ()>,
         ended: BoxFuture<'static, Result<bool, Error>>,
     },
-    /// Reads along with the run, which this process drives.
+    /// Reads the events of this process' driver.
     Live(Arc<Outbox>),
-    /// Waits until more has been recorded.
+    /// Waits until more facts are recorded.
     Waiting(BoxFuture<'static, ()>),
     Over,
 }
@@ -69,7 +70,7 @@ impl Events {
         events
     }
 
-    /// The facts that are recorded, and no more.
+    /// Creates a stream of the recorded facts only.
     pub(super) fn recorded(runs: Runs, run: RunId, from: u64) -> Self {
         let mut tail = Tail::from(from);
         tail.load(runs.store(), &run);
@@ -81,7 +82,7 @@ impl Events {
     /// Begins to read the journal.
     fn journal(&mut self) -> Stage {
         let store = self.runs.store();
-        // Whatever is recorded from here on is noticed.
+        // Subscribe first: facts that are recorded during the read must be noticed.
         let changed = store.changed(Watched::Facts(self.run.clone()));
         let recorder = self.runs.known_here(&self.run).and_then(|run| run.recorder());
         let live = recorder.map(|recorder| {
@@ -93,7 +94,7 @@ impl Events {
         Stage::Journal { changed, live, any: false }
     }
 
-    /// Whether the run has ended before the fact that this reader waits for.
+    /// Returns `true` if the run has ended before the next fact of this reader.
     fn ended(&self) -> BoxFuture<'static, Result<bool, Error>> {
         let (runs, run, next) = (self.runs.clone(), self.run.clone(), self.tail.next());
         Box::pin(async move {
@@ -151,7 +152,7 @@ impl Stream for Events {
                 None => {}
             }
             this.stage = match std::mem::replace(&mut this.stage, Stage::Over) {
-                // There may be another page.
+                // The journal may have another page.
                 Stage::Journal { changed, live, any: true } => {
                     this.tail.load(this.runs.store(), &this.run);
                     Stage::Journal { changed, live, any: false }

@@ -7,13 +7,13 @@ use stepwright_core::{
     AnyStore, Exchange, RunStatus, SessionId, StoreError, Timestamp, WorkflowId,
 };
 
-/// How many rows of runs are read at once.
+/// The number of rows that are read at a time.
 const PAGE: usize = 200;
 
-/// The last `runs` runs of a session that had ended at `until`, the oldest first: all of them, or
-/// only those that completed.
+/// Returns the last `runs` runs of a session that had ended at `until`, the oldest first: all of
+/// them, or only those that completed.
 ///
-/// Runs that end later are not among them, so a run that is resumed sees what it saw before.
+/// Runs that end later are left out, so that a resumed run sees the same history as before.
 pub(crate) async fn of(
     store: &AnyStore,
     (session, workflow): (&SessionId, Option<&WorkflowId>),

@@ -1,7 +1,7 @@
-//! The runs and sessions in a store, for readers that hold no definition.
+//! The runs and sessions in a store, for readers that have no definition.
 //!
 //! The journal says what happened in a run, and the plan is stored beside it. So listing, showing,
-//! following, answering and cancelling need a store and a clock, and nothing else.
+//! following, answering and cancelling runs take a store and a clock only.
 
 mod follow;
 pub(crate) mod history;
@@ -25,12 +25,12 @@ use stepwright_core::{
     AnyStore, BoxFuture, Error, ErrorKind, RunId, RunOutput, StoreError, UserId, WorkflowId, World,
 };
 
-/// The runs and sessions in a store: to load, list, follow, answer and cancel them without the
-/// definitions that they are made of.
+/// The runs and sessions in a store: load, list, follow, answer and cancel them without their
+/// definitions.
 ///
-/// A reader that acts for a user is made with [`Runs::as_user`], and finds that user's runs and
-/// sessions only. What it leaves for a run (an answer, a request to cancel it) is taken by the
-/// process that drives it, or that takes it up next.
+/// For a user, create a reader with [`Runs::as_user`]: it finds only that user's runs and sessions.
+/// An answer or a request to cancel goes into the run's inbox. The driver of the run takes it from
+/// there, or the next driver if the run has none.
 ///
 /// ```
 /// # use stepwright_core::{Answer, AnyStore, HumanReview, Memory};
@@ -56,18 +56,17 @@ use stepwright_core::{
 pub struct Runs {
     store: AnyStore,
     world: World,
-    /// The runs that this process drives: their readers need not wait for the store.
+    /// The runs of this process: their readers need not wait for the store.
     local: Option<Arc<PerProcess<LiveRuns>>>,
-    /// The workflow whose runs and sessions are listed; all of them if there is none.
+    /// The workflow whose runs and sessions are listed, or `None` for all.
     workflow: Option<WorkflowId>,
     user: Option<UserId>,
-    /// `true` if the store is no more than the memory of this process, because the workflow has
-    /// none.
+    /// `true` if the store is the memory of this process, because the workflow has no store.
     volatile: bool,
 }
 
 impl Runs {
-    /// The runs and sessions in a store, of all workflows and all users.
+    /// Creates a reader for the runs and sessions of all workflows and all users in a store.
     pub fn of(store: AnyStore) -> Self {
         Self {
             store,
@@ -79,17 +78,16 @@ impl Runs {
         }
     }
 
-    /// The same, as one user may see them: a run or a session of another user, or of none, is not
-    /// found.
+    /// Limits the reader to one user: a run or a session of another user, or of none, is not found.
     ///
     /// # Errors
-    /// If that cannot be the name of a user.
+    /// If `user` is not a valid user id.
     pub fn as_user(mut self, user: impl AsRef<str>) -> Result<Self, Error> {
         self.user = Some(UserId::new(user)?);
         Ok(self)
     }
 
-    /// The runs of a workflow, for the process that drives them.
+    /// Creates a reader for the runs of a workflow, in the process that drives them.
     pub(crate) fn of_workflow(
         store: AnyStore,
         world: World,
@@ -105,25 +103,25 @@ impl Runs {
         &self.store
     }
 
-    /// The run, if this process drives it or is about to.
+    /// Returns the run if this process drives it or is about to.
     fn known_here(&self, run: &RunId) -> Option<Known> {
         self.local.as_ref()?.here().get(run.as_str())
     }
 
-    /// The row of a run: where it stands, without a look into its journal.
+    /// Returns the row of a run: its status and other columns, without reading its journal.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no run of that name, or it is another user's.
+    /// [`ErrorKind::NotFound`] if there is no run with this id, or it belongs to another user.
     pub async fn row(&self, run: &RunId) -> Result<RunRow, Error> {
         let row = self.store.run(run).await?;
         row.filter(|row| self.user.is_none() || row.user_id == self.user)
             .ok_or_else(|| self.not_found("run", run))
     }
 
-    /// Loads a run: its row, its journal folded, and what waits in its inbox.
+    /// Loads a run: its row, its folded journal, and its inbox.
     ///
     /// # Errors
-    /// As [`Runs::row`]; and if the journal is damaged.
+    /// The errors of [`Runs::row`]. An error if the journal is damaged.
     pub async fn load(&self, run: &RunId) -> Result<Snapshot, Error> {
         Snapshot::load(&self.store, self.row(run).await?, false).await
     }
@@ -133,13 +131,13 @@ impl Runs {
         Snapshot::load(&self.store, self.row(run).await?, true).await
     }
 
-    /// The output of a run so far: see [`Runs::load`].
+    /// Returns the output of a run so far: see [`Runs::load`].
     pub async fn get(&self, run: &RunId) -> Result<RunOutput, Error> {
         Ok(self.load(run).await?.into_output())
     }
 
-    /// Lists runs, the newest first. A reader for one user lists that user's, whatever the filter
-    /// says.
+    /// Lists runs, the newest first. A reader for one user lists only that user's runs, even if the
+    /// filter names another user.
     pub async fn list(&self, mut filter: RunFilter) -> Result<Vec<RunRow>, Error> {
         if self.workflow.is_some() {
             filter.workflow_id.clone_from(&self.workflow);
@@ -150,39 +148,40 @@ impl Runs {
         Ok(self.store.runs(filter).await?)
     }
 
-    /// The facts of a run from the one numbered `from` on, as a stream that ends with the last one
-    /// that is recorded.
+    /// Returns the facts of a run from the sequence number `from` on. The stream ends after the
+    /// last recorded fact.
     ///
     /// # Errors
-    /// As [`Runs::row`].
+    /// The errors of [`Runs::row`].
     pub async fn recorded(&self, run: &RunId, from: u64) -> Result<Events, Error> {
         self.row(run).await?;
         Ok(Events::recorded(self.clone(), run.clone(), from))
     }
 
-    /// The events of a run from the fact numbered `from` on, as a stream that goes on until the run
-    /// has ended: first what is in the journal, then what happens, whichever process drives the
-    /// run. Any number of readers may follow, and a slow one slows none. Deltas are among them
-    /// while this process drives the run and the reader keeps up.
+    /// Returns the events of a run from the fact with sequence number `from` on. The stream first
+    /// reads the journal, and then goes on until the run has ended, in whichever process the run is
+    /// driven. Any number of readers may follow a run, and a slow one does not slow the others. A
+    /// reader that keeps up also gets deltas while this process drives the run. [`Events`] has an
+    /// example.
     ///
     /// # Errors
-    /// As [`Runs::row`].
+    /// The errors of [`Runs::row`].
     pub async fn follow(&self, run: &RunId, from: u64) -> Result<Events, Error> {
         self.row(run).await?;
         Ok(Events::new(self.clone(), run.clone(), from))
     }
 
-    /// Is ready when something happens in the run after this call. Call it before a look at the
-    /// run, so that nothing is missed in between.
+    /// Waits until something happens in the run after this call. Call it before you read the run,
+    /// so that you miss nothing in between.
     pub fn changed(&self, run: &RunId) -> BoxFuture<'static, ()> {
         self.store.changed(Watched::Facts(run.clone()))
     }
 
-    /// Asks for a run to be cancelled. The process that drives it ends it, or the one that takes it
-    /// up next. Returns `false` if it has ended.
+    /// Asks the driver of a run to cancel it, or the next driver if the run has none. Returns
+    /// `false` if the run has ended.
     ///
     /// # Errors
-    /// As [`Runs::row`].
+    /// The errors of [`Runs::row`].
     pub async fn request_cancel(&self, run: &RunId) -> Result<bool, Error> {
         if self.row(run).await?.status.is_terminal() {
             return Ok(false);
@@ -196,13 +195,13 @@ impl Runs {
         not_found(kind, name, self.volatile)
     }
 
-    /// The sessions: to find, list, rename, change and delete them.
+    /// Returns the sessions, to find, list, rename, change and delete them.
     pub fn sessions(&self) -> Sessions {
         Sessions::of(Some(self.clone()))
     }
 }
 
-/// The error of a run or a session that is not remembered. `volatile` says that the workflow has
+/// Makes the error for a run or a session that is not stored. `volatile` says that the workflow has
 /// no store.
 pub(crate) fn not_found(kind: &str, name: &dyn fmt::Display, volatile: bool) -> Error {
     let error = Error::new(ErrorKind::NotFound, format!("{kind} `{name}` was not found"));
@@ -215,7 +214,7 @@ pub(crate) fn not_found(kind: &str, name: &dyn fmt::Display, volatile: bool) -> 
     error
 }
 
-/// The error of a journal in which a fact cannot follow what came before it.
+/// Makes the error for a journal in which a fact cannot follow the facts before it.
 fn corrupt(run: &RunId, illegal: &stepwright_core::fold::IllegalEvent) -> StoreError {
     StoreError::Corrupt {
         run: run.clone(),

@@ -1,10 +1,10 @@
-//! Sessions: to find, list, rename, change and delete them.
+//! Sessions: find, list, rename, change and delete them.
 
 use super::{Runs, history, not_found};
 use stepwright_core::store::SessionFilter;
 use stepwright_core::{Error, Exchange, Patch, Session, SessionId, Timestamp, UserId};
 
-/// The sessions in a store, of all users or of one.
+/// The sessions in a store, of all users or of one user.
 ///
 /// ```
 /// # use stepwright_engine::Workflow;
@@ -24,7 +24,7 @@ use stepwright_core::{Error, Exchange, Patch, Session, SessionId, Timestamp, Use
 /// ```
 #[derive(Clone, Debug)]
 pub struct Sessions {
-    /// `None` for a workflow that has no store, and has remembered nothing yet.
+    /// `None` if the workflow has no store and nothing has been kept in memory yet.
     runs: Option<Runs>,
 }
 
@@ -33,10 +33,11 @@ impl Sessions {
         Self { runs }
     }
 
-    /// Only the sessions of this user: one of another user, or of none, is not found.
+    /// Limits the sessions to those of one user: a session of another user, or of none, is not
+    /// found.
     ///
     /// # Errors
-    /// If that cannot be the name of a user.
+    /// If `user` is not a valid user id.
     pub fn of_user(self, user: impl AsRef<str>) -> Result<Self, Error> {
         Ok(self.owned_by(&UserId::new(user)?))
     }
@@ -48,21 +49,21 @@ impl Sessions {
         self
     }
 
-    /// A session.
+    /// Returns a session.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if there is none of that name, or it is
-    /// another user's.
+    /// [`ErrorKind::NotFound`](stepwright_core::ErrorKind) if there is no session with this id, or
+    /// it belongs to another user.
     pub async fn get(&self, session: impl AsRef<str>) -> Result<Session, Error> {
         Ok(self.owned(session).await?.1)
     }
 
-    /// What the last runs of a session that have ended were given and gave, at most `runs` of them
-    /// and
-    /// [`HISTORY_RUNS_MAX`](stepwright_core::session::HISTORY_RUNS_MAX), the oldest first.
+    /// Returns the inputs and outputs of the last runs of a session that have ended, the oldest
+    /// first: at most `runs` of them, and at most
+    /// [`HISTORY_RUNS_MAX`](stepwright_core::session::HISTORY_RUNS_MAX).
     ///
     /// # Errors
-    /// As [`Sessions::get`].
+    /// The errors of [`Sessions::get`].
     #[doc(alias = "get_chat_history")]
     pub async fn history(
         &self,
@@ -75,13 +76,13 @@ impl Sessions {
         Ok(history::of(&reader.store, of, always, (runs, false)).await?)
     }
 
-    /// Lists the sessions, those used last first.
+    /// Lists the sessions, the last used first.
     pub async fn list(&self) -> Result<Vec<Session>, Error> {
         self.find(SessionFilter::default()).await
     }
 
-    /// Lists the sessions that a filter lets through, those used last first. The workflow and the
-    /// user that this was made for count, whatever the filter says.
+    /// Lists the sessions that match a filter, the last used first. The workflow and the user of
+    /// this value override those of the filter.
     pub async fn find(&self, mut filter: SessionFilter) -> Result<Vec<Session>, Error> {
         let Some(runs) = &self.runs else { return Ok(Vec::new()) };
         if runs.workflow.is_some() {
@@ -99,7 +100,20 @@ impl Sessions {
         Ok(runs.store.rename_session(&found.session_id, name, runs.world.now()).await?)
     }
 
-    /// Changes the state of a session, outside of any run, and returns the session as it is then.
+    /// Changes the state of a session outside of any run, and returns the changed session.
+    ///
+    /// ```
+    /// # use stepwright_core::Patch;
+    /// # use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+    /// workflow.run("Ada").session_id("s-1").await?;
+    /// let session = workflow.sessions().patch("s-1", &[Patch::set("language", "de")]).await?;
+    /// assert_eq!(session.state["language"], "de");
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "update_session_state")]
     pub async fn patch(
         &self,

@@ -8,10 +8,10 @@ use stepwright_core::{
     AnyStore, Error, ErrorKind, Requirement, RunId, RunOutput, RunStatus, StoreError, Timestamp,
 };
 
-/// How many facts are read from a store at once.
+/// The number of facts that are read from a store at a time.
 const PAGE: usize = 10_000;
 
-/// One run as it stood in its store when it was loaded: see [`Runs::load`](super::Runs::load).
+/// A run as it stood in its store when it was loaded: see [`Runs::load`](super::Runs::load).
 ///
 /// ```
 /// # use stepwright_core::{AnyStore, Memory, RunStatus};
@@ -66,45 +66,46 @@ impl Snapshot {
         Ok(Self { row, fold, facts, inbox })
     }
 
-    /// The row of the run.
+    /// Returns the row of the run.
     pub fn row(&self) -> &RunRow {
         &self.row
     }
 
-    /// The signals that wait in its inbox. One that has ended has none.
+    /// Returns the signals in the run's inbox. A run that has ended has none.
     pub fn inbox(&self) -> &[Signal] {
         &self.inbox
     }
 
-    /// Where the run stands, by its journal.
+    /// Returns the status of the run, according to its journal.
     pub fn status(&self) -> RunStatus {
         self.fold.status()
     }
 
-    /// The requests that people have to answer, without those whose answer waits in the inbox.
+    /// Returns the pending requests that people must answer, without those that have an answer in
+    /// the inbox.
     pub fn unanswered(&self) -> Vec<Requirement> {
         let open = self.fold.requirements().iter().filter(|asked| asked.needs_person());
         open.filter(|asked| self.waiting_answer(&asked.id).is_none()).cloned().collect()
     }
 
-    /// The moment after which an answer to this request comes too late: see [`Fold::answer_due`].
+    /// Returns the deadline for an answer to this request: see [`Fold::answer_due`].
     pub fn answer_due(&self, id: &str) -> Option<Timestamp> {
         self.fold.answer_due(id)
     }
 
-    /// The output so far.
+    /// Returns the output so far.
     pub fn output(&self) -> RunOutput {
         let mut output = self.fold.output().expect("a snapshot has a beginning");
         self.row.tell(&mut output);
         output
     }
 
-    /// The output so far, without a copy.
+    /// Returns the output so far, without a copy.
     pub fn into_output(self) -> RunOutput {
         self.into_parts().0
     }
 
-    /// The output so far, and the facts if they were kept.
+    /// Returns the output so far, and the facts if they were kept.
     pub(crate) fn into_parts(self) -> (RunOutput, Vec<Event>) {
         let mut output = self.fold.into_output().expect("a snapshot has a beginning");
         self.row.tell(&mut output);
@@ -123,13 +124,14 @@ impl Snapshot {
         &self.fold
     }
 
-    /// The signal in the inbox that answers this request: the run takes it when it goes on.
+    /// Returns the signal in the inbox that answers this request. The run takes it when it is
+    /// driven.
     pub fn waiting_answer(&self, id: &str) -> Option<&Signal> {
         answer_in(&self.inbox, id)
     }
 }
 
-/// The signal among these that answers the request of this name.
+/// Returns the signal that answers the request with this id.
 pub(super) fn answer_in<'a>(inbox: &'a [Signal], id: &str) -> Option<&'a Signal> {
     inbox.iter().find(|signal| match &signal.wish {
         Wish::Answer(reply) => *reply.requirement_id == *id,
@@ -137,12 +139,12 @@ pub(super) fn answer_in<'a>(inbox: &'a [Signal], id: &str) -> Option<&'a Signal>
     })
 }
 
-/// All facts of a run.
+/// Reads all facts of a run.
 pub(crate) async fn load_all(store: &AnyStore, run: &RunId) -> Result<Vec<Event>, StoreError> {
     load_after(store, run, 0).await
 }
 
-/// The facts of a run from the one numbered `from` on.
+/// Reads the facts of a run from the sequence number `from` on.
 pub(crate) async fn load_after(
     store: &AnyStore,
     run: &RunId,
@@ -163,7 +165,7 @@ pub(crate) async fn load_after(
     }
 }
 
-/// The fold of all facts of a run.
+/// Folds all facts of a run.
 pub(crate) fn fold_all(run: &RunId, facts: &[Event]) -> Result<Fold, StoreError> {
     let mut fold = Fold::default();
     for fact in facts {

@@ -1,4 +1,4 @@
-//! Answers that are given to a run: checked, and left in its inbox.
+//! Answers to runs: checked, and left in the inbox.
 
 use super::Runs;
 use super::snapshot::{Snapshot, answer_in};
@@ -8,16 +8,18 @@ use stepwright_core::store::{Signal, Wish};
 use stepwright_core::{Answer, Error, Requirement, RunId};
 
 impl Runs {
-    /// Leaves answers in the inbox of a run, each for a request by its name, or by the path of its
-    /// step if that waits for one thing only. `by` stands in the journal as the one who answered.
+    /// Leaves answers in the inbox of a run. Each answer names a pending request by its id, or by
+    /// the path of its step if that step has only one. The journal names `by` as the one who
+    /// answered.
     ///
-    /// All are checked before any is given. An answer that waits there already counts: the same
-    /// answer is accepted again, and another one is refused. The process that drives the run takes
-    /// them, or the one that takes it up next.
+    /// All answers are checked before any takes effect. If the inbox has an answer already, the
+    /// same answer is accepted again, and a different one is refused. The driver of the run takes
+    /// the answers, or the next driver if the run has none. [`Runs`] has an example.
     ///
     /// # Errors
-    /// As [`Runs::row`]. [`ErrorKind::Usage`](stepwright_core::ErrorKind) if the run has ended, or
-    /// if an answer does not fit, comes too late or comes twice.
+    /// The errors of [`Runs::row`]. [`ErrorKind::Usage`](stepwright_core::ErrorKind) if the run has
+    /// ended, or if an answer does not fit its request, comes too late, comes twice or differs from
+    /// an earlier one.
     pub async fn submit<R: AsRef<str>>(
         &self,
         run: &RunId,
@@ -68,7 +70,7 @@ impl Runs {
             if let Some(due) = fold.answer_due(&asked.id).filter(|due| came > *due) {
                 let refused = RefusedAnswer { reply: reply(asked, answer), due, came: now };
                 if waiting.is_none() {
-                    // The driver records that it was refused.
+                    // The driver records the refusal.
                     let signal = Signal::answer(run.clone(), refused.reply.clone(), now);
                     store.submit(signal).await?;
                 }
@@ -104,10 +106,10 @@ impl Runs {
 }
 
 impl Snapshot {
-    /// Checks that the run can still be answered.
+    /// Checks that the run has not ended.
     ///
     /// # Errors
-    /// If it has ended.
+    /// If it has.
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         let status = self.status();
         if status.is_terminal() {
@@ -119,7 +121,7 @@ impl Snapshot {
     }
 }
 
-/// Checks that the answer which waits in the inbox is the one that is given.
+/// Checks that the answer in the inbox equals the given one.
 fn same(asked: &Requirement, answer: &Answer, waiting: &Signal) -> Result<(), Error> {
     match &waiting.wish {
         Wish::Answer(reply) if reply.answer != *answer => Err(already(&asked.id, &reply.answer)),
@@ -127,21 +129,22 @@ fn same(asked: &Requirement, answer: &Answer, waiting: &Signal) -> Result<(), Er
     }
 }
 
-/// The fate of the answers of a call.
+/// The result of leaving answers.
 pub(crate) enum Submitted {
     All {
-        /// The names of what they answer.
+        /// The ids of the answered requests.
         answered: Vec<Arc<str>>,
-        /// The number of the fact that will be the next, if there are answers.
+        /// The sequence number of the next fact, if there are answers.
         from: Option<u64>,
-        /// `true` if one of them was there already: another process may drive the run for it.
+        /// `true` if the inbox had one of the answers already: another process may drive the run
+        /// for it.
         again: bool,
     },
-    /// One came after its deadline, so that none was given.
+    /// One answer came after its deadline, so none takes effect.
     Late(Error),
 }
 
-/// The requirement of this name, or the only one of the step at this path.
+/// Returns the pending request with this id, or the only one of the step at this path.
 fn find<'a>(
     run: &RunId,
     open: &'a [Requirement],
@@ -154,7 +157,7 @@ fn find<'a>(
     let mut here: Vec<&Requirement> =
         open.iter().filter(|asked| asked.path.as_str() == key).collect();
     if here.is_empty() {
-        // What the tool calls of a step wait for is waited for by the step.
+        // A step waits for the requests of its tool calls.
         here = open.iter().filter(|asked| asked.path.step().as_str() == key).collect();
     }
     match here.as_slice() {
