@@ -632,7 +632,7 @@ impl StepHost for Detached {
         _: &'a StepPath,
         requirement: Requirement,
     ) -> BoxFuture<'a, Result<Answer, StepError>> {
-        let error = format!("nobody can answer `{}` outside of a run", requirement.id);
+        let error = format!("`{}` cannot be answered outside of a run", requirement.id);
         Box::pin(std::future::ready(Err(StepError::terminal(error))))
     }
     fn recorded(&self, _: &StepPath, _: &str) -> Option<Value> {

@@ -288,7 +288,7 @@ fn bounds(schema: &Value, value: &Value, name: &dyn Fn() -> String, found: &mut 
     let number = value.as_f64();
     bound("minimum", number, true, "be");
     bound("maximum", number, false, "be");
-    #[expect(clippy::cast_precision_loss, reason = "nobody fills in so much")]
+    #[expect(clippy::cast_precision_loss, reason = "no form has so many parts")]
     let size = |count: usize| count as f64;
     let chars = value.as_str().map(|text| size(text.chars().count()));
     bound("minLength", chars, true, "have a length of");

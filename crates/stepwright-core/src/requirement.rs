@@ -353,7 +353,7 @@ impl Requirement {
     pub fn check(&self, answer: &Answer) -> Result<(), String> {
         let (id, known) = (&self.id, self.answers());
         if known.is_empty() {
-            return Err(format!("`{id}` waits for a moment, and for nobody"));
+            return Err(format!("`{id}` waits for a moment, and takes no answer"));
         }
         if !known.contains(&answer.word()) {
             let (last, others) = known.split_last().expect("it is not empty");
@@ -413,7 +413,7 @@ impl Requirement {
             (K::ErrorDecision { .. }, OnTimeout::Approve) => Some(Answer::Skip),
             (_, OnTimeout::Approve) => Some(Answer::Approve),
             (_, OnTimeout::Reject) => {
-                Some(Answer::Reject { feedback: Some("nobody answered in time".into()) })
+                Some(Answer::Reject { feedback: Some("no answer came in time".into()) })
             }
             (K::RouteSelection { .. }, OnTimeout::Default(value)) => {
                 serde_json::from_value(Value::clone(value))

@@ -216,7 +216,7 @@ impl HumanReview {
         if self.multiple_selections && self.route_selection.is_none() {
             wrong(
                 "allow_multiple_selections",
-                "several routes may be chosen, and nobody is asked to choose",
+                "several routes may be chosen, but no person is asked to choose",
                 "add `requires_route_selection`",
             );
         }
@@ -229,7 +229,7 @@ impl HumanReview {
         }
         self.mistakes_of_rejections(about, &mut wrong);
         if self.timeout_ms == Some(0) {
-            wrong("timeout", "nobody can answer in no time", "give people more time");
+            wrong("timeout", "it must be greater than zero", "give people more time");
         }
         self.mistakes_of_timeouts(about, &mut wrong);
         found
@@ -301,7 +301,7 @@ impl HumanReview {
             {
                 wrong(
                     setting,
-                    "a form or a choice cannot be approved when nobody answers",
+                    "a form or a choice cannot be approved without an answer",
                     "give a default answer",
                 );
             }

@@ -219,11 +219,11 @@ pub fn page(limit: usize) -> usize {
 /// driver records a fact for it.
 ///
 /// ```
-/// use stepwright_core::store::{Signal, Wish};
+/// use stepwright_core::store::{Signal, SignalKind};
 /// use stepwright_core::{RunId, Timestamp};
 /// let signal = Signal::cancel(RunId::new("r-1")?, "not needed any more", Timestamp(0));
 /// assert_eq!(&*signal.id, "cancel");
-/// assert!(matches!(signal.wish, Wish::Cancel { .. }));
+/// assert!(matches!(signal.kind, SignalKind::Cancel { .. }));
 /// # Ok::<(), stepwright_core::IdError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -233,7 +233,7 @@ pub struct Signal {
     /// Deduplication key: the first signal of a name counts.
     pub id: Arc<str>,
     /// The request.
-    pub wish: Wish,
+    pub kind: SignalKind,
     /// The time at which it was left.
     pub at: Timestamp,
 }
@@ -241,15 +241,15 @@ pub struct Signal {
 /// The request of a [`Signal`].
 ///
 /// ```
-/// use stepwright_core::store::Wish;
-/// let wish: Wish = serde_json::from_str(r#"{"wish": "cancel", "reason": "too late"}"#)?;
-/// assert_eq!(wish, Wish::Cancel { reason: "too late".into() });
+/// use stepwright_core::store::SignalKind;
+/// let kind: SignalKind = serde_json::from_str(r#"{"wish": "cancel", "reason": "too late"}"#)?;
+/// assert_eq!(kind, SignalKind::Cancel { reason: "too late".into() });
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "wish", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Wish {
+pub enum SignalKind {
     /// The run goes on with this answer.
     Answer(Reply),
     /// The run ends.
@@ -263,7 +263,7 @@ impl Signal {
     /// Creates an answer. There is one for each requirement.
     pub fn answer(run: RunId, reply: Reply, at: Timestamp) -> Self {
         let id = Self::answer_id(&reply.requirement_id);
-        Self { run, id, wish: Wish::Answer(reply), at }
+        Self { run, id, kind: SignalKind::Answer(reply), at }
     }
 
     /// Returns the name of the signal that answers this requirement.
@@ -273,7 +273,7 @@ impl Signal {
 
     /// Creates a request to cancel the run.
     pub fn cancel(run: RunId, reason: impl Into<Arc<str>>, at: Timestamp) -> Self {
-        Self { run, id: "cancel".into(), wish: Wish::Cancel { reason: reason.into() }, at }
+        Self { run, id: "cancel".into(), kind: SignalKind::Cancel { reason: reason.into() }, at }
     }
 }
 
@@ -314,7 +314,7 @@ pub enum Claimed {
     Yes,
     /// Another driver holds it.
     By {
-        /// That driver.
+        /// The driver that has it.
         driver: Arc<str>,
         /// The time at which it was last seen.
         seen_at: Timestamp,

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use stepwright_core::event::{Event, Reply, WorkflowStarted};
 use stepwright_core::scope::Scope;
-use stepwright_core::store::{Signal, Wish};
+use stepwright_core::store::{Signal, SignalKind};
 use stepwright_core::{
     Answer, Error, ErrorCode, ErrorData, EventKind, RunOutput, RunStatus, StepPath, StoreError,
     Timestamp, World,
@@ -301,9 +301,9 @@ impl Job {
             let inbox = store.inbox(run).await.map_err(|error| Stop::Lost(Arc::new(error)))?;
             let late = recorder.refuse_late(&inbox)?;
             for signal in inbox {
-                match signal.wish {
-                    Wish::Cancel { reason } => return Err(Stop::Cancelled(reason)),
-                    Wish::Answer(reply) => {
+                match signal.kind {
+                    SignalKind::Cancel { reason } => return Err(Stop::Cancelled(reason)),
+                    SignalKind::Answer(reply) => {
                         let asked = open.iter().find(|asked| asked.id == reply.requirement_id);
                         let Some(asked) = asked.filter(|asked| {
                             !late.contains(&asked.id) && asked.check(&reply.answer).is_ok()

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError, Weak};
 use std::time::Duration;
-use stepwright_core::store::{Watched, Wish};
+use stepwright_core::store::{SignalKind, Watched};
 use stepwright_core::{Error, RunId, RunStatus, StoreError};
 use tokio::task::JoinHandle;
 
@@ -117,8 +117,8 @@ async fn look(workflow: &Workflow, nth: u64) -> Result<(), StoreError> {
     };
     for signal in signals {
         let Some(known) = workflow.live().get(signal.run.as_str()) else { continue };
-        match signal.wish {
-            Wish::Cancel { .. } => known.cancel(),
+        match signal.kind {
+            SignalKind::Cancel { .. } => known.cancel(),
             _ => known.poke(),
         }
     }

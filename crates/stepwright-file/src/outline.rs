@@ -122,7 +122,7 @@ fn of_item(file: &File, item: &Item) -> Outline {
         }
         Kind::Router { choose, choices } => {
             details.push(match choose {
-                Choice::Person => "somebody chooses".to_owned(),
+                Choice::Person => "a person chooses".to_owned(),
                 Choice::Expression(choose) => choose.expression.text().trim().to_owned(),
                 Choice::Constant(words) => {
                     listed(&words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>())
@@ -162,7 +162,7 @@ fn of_item(file: &File, item: &Item) -> Outline {
     details.extend(item.on_interrupted.map(|policy| match policy {
         OnInterrupted::Retry => "runs again if interrupted".to_owned(),
         OnInterrupted::Fail => "fails if interrupted".to_owned(),
-        OnInterrupted::Ask => "somebody decides if interrupted".to_owned(),
+        OnInterrupted::Ask => "asks a person if interrupted".to_owned(),
     }));
     details.extend(item.review.iter().flat_map(of_review));
     Outline {
@@ -178,7 +178,7 @@ fn of_failures(policy: &ErrorPolicy) -> Vec<String> {
     let told = |on_error| match on_error {
         OnError::Skip => "skipped",
         OnError::Continue => "goes on",
-        OnError::Pause => "somebody decides",
+        OnError::Pause => "asks a person",
         _ => "fails",
     };
     let classes = policy.classes.iter();
@@ -205,10 +205,10 @@ fn of_review(review: &HumanReview) -> Vec<String> {
         details.push(format!("asks for {}", listed(&names)));
     }
     if review.output_review.is_some() {
-        details.push("somebody looks at what it gives".to_owned());
+        details.push("a person reviews its output".to_owned());
     }
     if review.iteration_review.is_some() {
-        details.push("somebody looks at each turn".to_owned());
+        details.push("a person reviews each turn".to_owned());
     }
     details.extend(review.on_reject.map(|on_reject| {
         let what = match on_reject {

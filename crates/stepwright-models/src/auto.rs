@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn chosen(environment: &Environment) -> AnyModel {
-        choose(environment, |text| panic!("nobody asked for `{text}`")).unwrap()
+        choose(environment, |text| panic!("unexpected request for `{text}`")).unwrap()
     }
 
     #[test]

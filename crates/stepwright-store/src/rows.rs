@@ -254,7 +254,7 @@ impl SignalColumns {
             .map_err(|what| damaged_signal(run, id, what))?;
         Ok(Signal {
             run: RunId::new(run).map_err(|error| damaged_signal(run, id, error))?,
-            wish: serde_json::from_str(&self.wish)
+            kind: serde_json::from_str(&self.wish)
                 .map_err(|error| damaged_signal(run, id, error))?,
             at: Timestamp(from_column(self.at)),
             id: self.id.into(),
@@ -274,7 +274,7 @@ pub(crate) struct SignalValues<'s> {
 
 /// Returns the request of a signal as its column has it.
 pub(crate) fn wish(signal: &Signal) -> Result<String, StoreError> {
-    serde_json::to_string(&signal.wish).map_err(|error| StoreError::Unavailable {
+    serde_json::to_string(&signal.kind).map_err(|error| StoreError::Unavailable {
         what: format!("signal `{}` for run `{}` cannot be written as JSON", signal.id, signal.run),
         source: error.into(),
         hint: None,

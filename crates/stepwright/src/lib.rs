@@ -63,7 +63,7 @@ pub mod store {
     pub use stepwright_core::session::SessionMetrics;
     pub use stepwright_core::store::{
         Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-        Signal, Store, StoreError, Verified, Watched, Wish,
+        Signal, SignalKind, Store, StoreError, Verified, Watched,
     };
 }
 

@@ -38,7 +38,7 @@ Examples:
   git diff | stepwright run review.yaml --input-file - --model offline > review.md
   stepwright run chat.yaml \"And then?\" --session-id s-1 --db chat.db
   stepwright run digest.yaml --input-file in.json --json --events > events.jsonl
-  stepwright run publish.yaml --db runs.db --run-id r-7    # stops where somebody is asked
+  stepwright run publish.yaml --db runs.db --run-id r-7    # pauses at a question
   stepwright continue r-7 --db runs.db --approve publish";
 
 const INPUT: &str = "\

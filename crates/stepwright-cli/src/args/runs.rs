@@ -38,7 +38,7 @@ Examples:
 
 pub(super) const CONTINUE: &str = "\
 ID is what `stepwright show` calls the question, as `publish!confirm`; the path of the step will do
-if that asks one thing only. Without answers, whoever sits at the terminal is asked. FILE is a JSON
+if that asks one thing only. Without answers, you are asked at the terminal. FILE is a JSON
 object: {\"publish!confirm\": {\"decision\": \"reject\", \"feedback\": \"too long\"}}.
 
 Examples:
@@ -51,7 +51,7 @@ Examples:
   echo '{\"publish\": {\"decision\": \"approve\"}}' | stepwright continue r-7 --answers -";
 
 pub(super) const CANCEL: &str = "\
-Another process that drives the run hears of it at once. A run that nobody drives is ended here.
+Another process that drives the run hears of it at once. A run without a driver is ended here.
 
 Examples:
   stepwright cancel r-7 --db runs.db";

@@ -14,9 +14,10 @@ use stepwright_term::utc;
 pub(crate) async fn events(arguments: &Events, stderr: Stderr) -> Result<Exit, Error> {
     let (runs, run) = (runs_with(&arguments.run).await?, &arguments.run.run);
     let from = arguments.after.map_or(0, |after| after.saturating_add(1));
-    let events = match arguments.follow {
-        true => runs.follow(run, from).await,
-        false => runs.recorded(run, from).await,
+    let events = if arguments.follow {
+        runs.follow(run, from).await
+    } else {
+        runs.recorded(run, from).await
     };
     let mut events = events.map_err(run_error)?;
     let mut stdout = Stdout::new();

@@ -220,7 +220,7 @@ fn check_open(output: &RunOutput) -> Result<(), Error> {
         return Err(Error::usage(what));
     }
     if !output.requirements.iter().any(Requirement::needs_person) {
-        let what = format!("run `{run}` waits for nobody");
+        let what = format!("run `{run}` has no pending requests");
         return Err(Error::usage(what).with_hint("`stepwright resume` takes it up"));
     }
     Ok(())

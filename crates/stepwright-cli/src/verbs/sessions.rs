@@ -134,9 +134,10 @@ async fn state(arguments: &SessionState, stderr: Stderr) -> Result<Exit, Error> 
     let wanted = &arguments.session;
     let patches = patches(arguments)?;
     let sessions = database::runs(&wanted.kept, wanted.user.as_ref()).await?.sessions();
-    let session = match patches.is_empty() {
-        true => sessions.get(&wanted.id).await,
-        false => sessions.patch(&wanted.id, &patches).await,
+    let session = if patches.is_empty() {
+        sessions.get(&wanted.id).await
+    } else {
+        sessions.patch(&wanted.id, &patches).await
     };
     let session = session.map_err(session_error)?;
     let mut stdout = Stdout::new();

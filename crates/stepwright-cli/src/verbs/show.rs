@@ -8,7 +8,7 @@ use crate::ui::print::{Stdout, ended};
 use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;
 use std::fmt::Write as _;
-use stepwright::store::{RunRow, Wish};
+use stepwright::store::{RunRow, SignalKind};
 use stepwright::term::{Terminal, about, harmless, status_word, summary};
 use stepwright::{Error, RunOutput, RunStatus, StepResult, StepStatus};
 use stepwright_core::Requirement;
@@ -42,7 +42,7 @@ pub(crate) fn standing(row: &RunRow) -> (&'static str, String) {
         (RunStatus::Running, Some(driver)) => {
             ("running", format!("running, driven by {}", drivers::shown(driver)))
         }
-        (RunStatus::Pending, _) => ("pending", "pending: nobody drives it".to_owned()),
+        (RunStatus::Pending, _) => ("pending", "pending: no process drives it".to_owned()),
         (status, _) => (status_word(status), status_word(status).to_owned()),
     }
 }
@@ -119,7 +119,7 @@ fn answered(snapshot: &Snapshot, requests: &[Requirement]) -> String {
     let mut text = String::new();
     for asked in requests {
         let Some(signal) = snapshot.waiting_answer(&asked.id) else { continue };
-        let Wish::Answer(reply) = &signal.wish else { continue };
+        let SignalKind::Answer(reply) = &signal.kind else { continue };
         let due = snapshot.answer_due(&asked.id).filter(|due| signal.at > *due);
         let note = match due {
             Some(due) => format!("too late: the deadline was {due}"),

@@ -308,7 +308,7 @@ fn an_answer_after_the_deadline_is_refused_and_the_run_goes_its_way() {
     assert_eq!(place.runs_in("a.db")[0].1, RunStatus::Error);
     let shown = place.on_db(&["show", "r-1"]).ended(0).stdout;
     assert!(shown.contains(&format!("refused: {told}")), "{shown}");
-    assert!(shown.contains("it was rejected: nobody answered in time"), "{shown}");
+    assert!(shown.contains("it was rejected: no answer came in time"), "{shown}");
     stepwright_testing::grammar::check(&place.facts_in("a.db"));
     // In time, it counts.
     let place = at_the_gate(3_000);

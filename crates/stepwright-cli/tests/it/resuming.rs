@@ -49,7 +49,7 @@ fn a_killed_run_is_taken_up_and_does_nothing_twice_that_was_completed() {
     // Whoever drove it may have given it up, too.
     place.given_up("a.db", "r-1");
     let shown = place.on_db(&["show", "r-1"]).ended(0).stdout;
-    assert!(shown.contains("status      pending: nobody drives it\n"), "{shown}");
+    assert!(shown.contains("status      pending: no process drives it\n"), "{shown}");
     assert!(shown.contains("to go on: stepwright resume r-1 --db a.db --allow-shell\n"), "{shown}");
     let shown = place.on_db(&["show", "r-1", "--json"]).ended(0).stdout;
     assert!(shown.contains("\"status\": \"PENDING\""), "{shown}");
@@ -149,7 +149,7 @@ fn a_run_that_is_driven_elsewhere_is_not_taken_up_and_that_is_said() {
         "{refused:#?}"
     );
     let nobody = place.on_db(&["continue", "r-1", "--allow-shell", "--approve", "held"]).ended(2);
-    assert!(nobody.stderr.contains("run `r-1` waits for nobody"), "{nobody:#?}");
+    assert!(nobody.stderr.contains("run `r-1` has no pending requests"), "{nobody:#?}");
     place.write("go.txt", "");
     let ran = Ran::from(child.wait_with_output().unwrap()).ended(0);
     assert_eq!(ran.stdout, "after made\n");

@@ -58,7 +58,7 @@ pub struct Fold {
     /// The number of tool calls that are running.
     calls: u32,
     /// The pending requests.
-    #[expect(clippy::box_collection, reason = "most runs wait for nobody, and keep no room")]
+    #[expect(clippy::box_collection, reason = "most runs wait for nothing, and keep no room")]
     waits: Option<Box<Vec<Requirement>>>,
 }
 

@@ -222,14 +222,14 @@ pub trait SessionStore: Send + Sync {
 /// # use stepwright_core::store::Watched;
 /// # use stepwright_core::{Memory, RunId, Timestamp};
 /// use std::future::ready;
-/// use stepwright_core::{BoxFuture, StoreError, store::{Inbox, Signal, Wish}};
+/// use stepwright_core::{BoxFuture, StoreError, store::{Inbox, Signal, SignalKind}};
 /// # type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// /// Lets no run be cancelled from outside.
 /// struct Uncancelled(Memory);
 /// impl Inbox for Uncancelled {
 ///     fn submit(&self, signal: Signal) -> BoxFuture<'_, Result<bool, StoreError>> {
-///         match signal.wish {
-///             Wish::Cancel { .. } => Box::pin(ready(Ok(false))),
+///         match signal.kind {
+///             SignalKind::Cancel { .. } => Box::pin(ready(Ok(false))),
 ///             _ => self.0.submit(signal),
 ///         }
 ///     }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use stepwright_core::event::RefusedAnswer;
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::store::{Signal, Wish};
+use stepwright_core::store::{Signal, SignalKind};
 use stepwright_core::{Answer, EventKind, OnInterrupted, Requirement, StepPath};
 
 /// One answer for every request about an effect whose outcome is unknown.
@@ -43,7 +43,7 @@ impl Recorder {
     pub(crate) fn refuse_late(&self, inbox: &[Signal]) -> Result<Vec<Arc<str>>, Stop> {
         let mut late = Vec::new();
         for signal in inbox {
-            let Wish::Answer(reply) = &signal.wish else { continue };
+            let SignalKind::Answer(reply) = &signal.kind else { continue };
             let id = &reply.requirement_id;
             let (due, path, known) = {
                 let state = self.state();

@@ -171,7 +171,7 @@ impl StepHost for Recorder {
 
 /// Makes the failure of a request without a reply in time.
 pub(crate) fn too_late(id: &str) -> StepError {
-    StepError::terminal(format!("nobody answered `{id}` in time"))
+    StepError::terminal(format!("no answer to `{id}` came in time"))
         .with_code(ErrorCode::Rejected)
         .with_hint("give it more time, or say what counts as the answer with `on_timeout`")
 }

@@ -546,7 +546,7 @@ impl Recorder {
             && (inside.is_none() || self.state().fold.waits_for(&id));
         if !is_asked {
             if requirement.needs_person() && self.journal.is_none() {
-                let what = format!("`{id}` waits for somebody, and its run is not remembered");
+                let what = format!("the run needs an answer to `{id}`, but it is not stored");
                 let hint = "give the workflow a store with `.store(…)`";
                 return Err(Stop::failed(&path, StepError::terminal(what).with_hint(hint), 1));
             }

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
-use stepwright_core::store::{Claim, Claimed, Watched, Wish};
+use stepwright_core::store::{Claim, Claimed, SignalKind, Watched};
 use stepwright_core::{
     Answer, AnyStore, Error, ErrorKind, Event, EventKind, OnInterrupted, RunId, RunOutput,
     RunStatus, Timestamp, UserId,
@@ -508,7 +508,7 @@ impl Workflow {
             let inbox = if fresh { Vec::new() } else { store.inbox(run).await? };
             let mut changed = None;
             // A run that must end need not match the definition.
-            if inbox.iter().any(|signal| matches!(signal.wish, Wish::Cancel { .. })) {
+            if inbox.iter().any(|signal| matches!(signal.kind, SignalKind::Cancel { .. })) {
                 live.cancel.cancel();
             } else {
                 changed = self.check_plan(&store, &past, accept).await?;
@@ -607,7 +607,7 @@ impl Drop for DriveGuard<'_> {
             return;
         }
         self.workflow.live().remove(self.run);
-        self.live.end(Outcome::Lost("whoever drove the run has left it".into()));
+        self.live.end(Outcome::Lost("the driver of the run has left it".into()));
         let recorder = Known::Background(self.live.clone()).recorder();
         if let (Some(recorder), Ok(runtime)) = (recorder, Handle::try_current()) {
             recorder.cancel_token().cancel();

@@ -3,7 +3,7 @@
 use super::corrupt;
 use stepwright_core::event::Event;
 use stepwright_core::fold::Fold;
-use stepwright_core::store::{RunRow, Signal, Wish};
+use stepwright_core::store::{RunRow, Signal, SignalKind};
 use stepwright_core::{
     AnyStore, Error, ErrorKind, Requirement, RunId, RunOutput, RunStatus, StoreError, Timestamp,
 };
@@ -133,8 +133,8 @@ impl Snapshot {
 
 /// Returns the signal that answers the request with this id.
 pub(super) fn answer_in<'a>(inbox: &'a [Signal], id: &str) -> Option<&'a Signal> {
-    inbox.iter().find(|signal| match &signal.wish {
-        Wish::Answer(reply) => *reply.requirement_id == *id,
+    inbox.iter().find(|signal| match &signal.kind {
+        SignalKind::Answer(reply) => *reply.requirement_id == *id,
         _ => false,
     })
 }

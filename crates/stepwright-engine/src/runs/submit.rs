@@ -4,7 +4,7 @@ use super::Runs;
 use super::snapshot::{Snapshot, answer_in};
 use std::sync::Arc;
 use stepwright_core::event::{RefusedAnswer, Reply};
-use stepwright_core::store::{Signal, Wish};
+use stepwright_core::store::{Signal, SignalKind};
 use stepwright_core::{Answer, Error, Requirement, RunId};
 
 impl Runs {
@@ -123,8 +123,10 @@ impl Snapshot {
 
 /// Checks that the answer in the inbox equals the given one.
 fn same(asked: &Requirement, answer: &Answer, waiting: &Signal) -> Result<(), Error> {
-    match &waiting.wish {
-        Wish::Answer(reply) if reply.answer != *answer => Err(already(&asked.id, &reply.answer)),
+    match &waiting.kind {
+        SignalKind::Answer(reply) if reply.answer != *answer => {
+            Err(already(&asked.id, &reply.answer))
+        }
         _ => Ok(()),
     }
 }
@@ -184,8 +186,8 @@ fn find<'a>(
             fact.kind.requirement().filter(|asked| asked.id == *id).and_then(|asked| asked.due)
         });
         let why = match asked {
-            Some(due) => format!("its deadline was {due}, and nobody answered in time"),
-            None => "nobody answered in time".to_owned(),
+            Some(due) => format!("its deadline was {due}, and no answer came in time"),
+            None => "no answer came in time".to_owned(),
         };
         return Err(late_for(id, &why));
     }

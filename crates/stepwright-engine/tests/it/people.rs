@@ -300,7 +300,7 @@ async fn deadlines_come_without_anybody_calling() {
     assert_eq!(outcome(Some(OnTimeout::Reject)).await.unwrap(), "-b");
     assert_eq!(
         outcome(None).await.unwrap_err(),
-        "step `a` failed: nobody answered `a!confirm` in time"
+        "step `a` failed: no answer to `a!confirm` came in time"
     );
 }
 
@@ -316,7 +316,10 @@ async fn a_container_that_waits_for_too_long_fails_without_anybody_calling() {
     // Nobody is asked about the deadline, and nobody can answer it.
     assert_eq!(ids(&paused), ["p/b!confirm"]);
     let refused = workflow.continue_run(&paused.run_id, [("p!deadline", Answer::Approve)]).await;
-    assert_eq!(refused.unwrap_err().to_string(), "`p!deadline` waits for a moment, and for nobody");
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "`p!deadline` waits for a moment, and takes no answer"
+    );
     let handle = workflow.handle(&paused.run_id).await.unwrap();
     let failed = handle.wait().await.unwrap_err();
     assert_eq!(failed.to_string(), "step `p` failed: it took longer than 40ms");

@@ -30,18 +30,18 @@ impl<'a> Checker<'a, '_> {
                     property(reference, schema, "the declared input has no property", &at)
                 }
                 "user_input" if place.form.is_none() => {
-                    Some(at("nobody fills in a form for this".into()).help(
+                    Some(at("no form is filled in for this".into()).help(
                         "ask for it with `human_review: {requires_user_input: …}`, here or around \
                          this",
                     ))
                 }
                 "user_input" => property(reference, place.form, "the form does not ask for", &at),
-                root @ ("feedback" | "rejected") if !place.feedback => {
-                    Some(at(format!("there is no `{root}`: nobody rejects what this gives")).help(
+                root @ ("feedback" | "rejected") if !place.feedback => Some(
+                    at(format!("there is no `{root}`: no review can reject what this gives")).help(
                         "ask with `requires_output_review` on this step, or with \
                          `requires_iteration_review` on the loop around it",
-                    ))
-                }
+                    ),
+                ),
                 "item" if !place.item => Some(
                     at("`item` is only there inside a `map`".into())
                         .maybe_help(use_previous(place)),

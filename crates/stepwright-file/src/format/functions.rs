@@ -150,7 +150,7 @@ impl Reader<'_> {
     fn shell(&mut self, key: &Key, value: &Node) -> Option<Function> {
         if !self.options.allow_shell {
             let mistake = self.mistake(key.span, "this file runs commands, which is not allowed");
-            let help = "whoever runs a file that they trust allows it: `--allow-shell`, or \
+            let help = "to run a file that you trust, allow it: `--allow-shell`, or \
                         `Options::allow_shell`";
             self.push(mistake.label("runs a command").help(help));
         }

@@ -123,9 +123,8 @@ fn failed(what: &str, error: &io::Error) -> StepError {
 }
 
 fn outside(path: &str) -> StepError {
-    refused(format!("`{path}` is outside of the base directory")).with_hint(
-        "whoever runs the workflow chooses that directory: `--base-dir`, or `Options::base_dir`",
-    )
+    refused(format!("`{path}` is outside of the base directory"))
+        .with_hint("choose that directory with `--base-dir`, or `Options::base_dir`")
 }
 
 /// Makes a path relative to `root`. Refuses `..`.

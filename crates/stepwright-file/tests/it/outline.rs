@@ -48,11 +48,11 @@ Digest  at most 10m
 │     │  └─ shorten  agent  writer
 │     └─ else
 │        └─ keep  value
-├─ page  agent  writer, 1 retry (model, timed out), knows 5 earlier runs, somebody decides if it \
+├─ page  agent  writer, 1 retry (model, timed out), knows 5 earlier runs, asks a person if it \
          fails (model), skipped if it fails
 └─ out  parallel  fails fast, 2 at a time, within 1h
    ├─ write_file  write_file  digest.md, skipped if it fails
-   └─ set_state  set_state  `last`, somebody decides if interrupted
+   └─ set_state  set_state  `last`, asks a person if interrupted
 "
     );
 }
@@ -92,13 +92,13 @@ steps:
         definition.explain().to_string(),
         "\
 Asked
-├─ draft  agent  writer, asks before it calls `http_get`, somebody decides if it fails, asks for \
-         `tone` and `words`, somebody looks at what it gives, done again if rejected, after 2h \
+├─ draft  agent  writer, asks before it calls `http_get`, asks a person if it fails, asks for \
+         `tone` and `words`, a person reviews its output, done again if rejected, after 2h \
          as if rejected
-├─ way  router  somebody chooses, the run is cancelled if rejected
+├─ way  router  a person chooses, the run is cancelled if rejected
 │  ├─ blog  template
 │  └─ mail  template
-├─ revise  loop  at most 3 turns, somebody looks at each turn
+├─ revise  loop  at most 3 turns, a person reviews each turn
 │  └─ nap  sleep  1h
 └─ publish  template  asks before it begins, fails if rejected, after 1d as if approved
 "

@@ -274,7 +274,7 @@ async fn deadlines_count_as_the_file_says() {
     let outcome = async |on_timeout| unanswered(&steps(on_timeout)).await;
     assert_eq!(outcome(", on_timeout: approve").await.unwrap(), json!("b"));
     assert_eq!(outcome(", on_timeout: reject").await.unwrap(), json!("a"));
-    let late = "step `b` failed: nobody answered `b!confirm` in time";
+    let late = "step `b` failed: no answer to `b!confirm` came in time";
     assert_eq!(outcome(", on_timeout: fail").await.unwrap_err(), late);
     assert_eq!(outcome("").await.unwrap_err(), late);
     let form = format!(

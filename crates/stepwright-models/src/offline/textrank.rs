@@ -280,7 +280,7 @@ mod tests {
             "The engine writes every fact into the journal first.",
             "The engine writes each fact into the journal first.",
             "A reader of the journal sees facts in their order.",
-            "Nobody likes long meetings on a Friday afternoon.",
+            "Few like long meetings on a Friday afternoon.",
         ];
         let chosen = choose(sentences(&texts), 2, "");
         assert_eq!(chosen, sentences(&[texts[0], texts[2]]));
@@ -291,7 +291,7 @@ mod tests {
         let texts = [
             "The engine writes every fact into the journal first.",
             "A reader of the journal sees facts of the engine in order.",
-            "Meetings on a Friday afternoon are liked by nobody here.",
+            "Meetings on a Friday afternoon are liked by few here.",
         ];
         let chosen = choose(sentences(&texts), 1, "When are meetings on Friday?");
         assert_eq!(chosen, sentences(&[texts[2]]));

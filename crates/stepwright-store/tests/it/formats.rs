@@ -5,7 +5,7 @@
 
 use crate::support::{answer, completed, facts, id, start, steps};
 use stepwright_core::event::Reply;
-use stepwright_core::store::{RunFilter, Wish};
+use stepwright_core::store::{RunFilter, SignalKind};
 use stepwright_core::{Answer, Event, EventKind, RunStatus, Store};
 
 /// Without the first two, which have no chain hashes in PostgreSQL.
@@ -37,7 +37,7 @@ async fn check(store: &dyn Store, chained: bool) {
     let inbox = store.inbox(&id("r2")).await.unwrap();
     assert_eq!(inbox, [answer("r2", "a")]);
     let approves = |reply: &Reply| matches!(reply.answer, Answer::Approve);
-    assert!(matches!(&inbox[0].wish, Wish::Answer(reply) if approves(reply)));
+    assert!(matches!(&inbox[0].kind, SignalKind::Answer(reply) if approves(reply)));
     assert_eq!(store.plan("d1").await.unwrap().as_deref(), Some(r#"{"steps": []}"#));
     for (run, facts) in [("r", 6), ("r2", 2), ("r3", 1)] {
         let verified = store.verify(&id(run)).await.unwrap();

@@ -142,7 +142,7 @@ async fn a_signal_comes_back_as_it_was_left(store: &dyn Store) -> Outcome {
     // Neither sorted by name nor by time.
     let cancel = Signal::cancel(run.run.clone(), samples::TEXT, Timestamp(START));
     let mut submitted = answer(&run, "z");
-    submitted.wish = stepwright_core::store::Wish::Answer(Reply {
+    submitted.kind = stepwright_core::store::SignalKind::Answer(Reply {
         answer: Answer::submit(samples::value()),
         by: None,
         ..reply("z")

@@ -155,11 +155,11 @@ const FIGURES: [Figure; 44] = [
     // Defaults that are told beside their methods.
     (
         "crates/stepwright-engine/src/define/map.rs",
-        "by default 8",
+        "The default is 8",
         "engine",
         "CONCURRENCY: u32 = 8",
     ),
-    ("crates/stepwright-engine/src/builder.rs", "by default 32", "core", "concurrent_runs: 32"),
+    ("crates/stepwright-engine/src/builder.rs", "The default is 32", "core", "concurrent_runs: 32"),
     // Targets of docs/benchmarks.md that a test or a script holds.
     ("docs/benchmarks.md", "target 2 MB", "store", "BYTES_MAX: u64 = 2_000_000"),
     (
