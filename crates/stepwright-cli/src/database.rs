@@ -57,6 +57,14 @@ impl Database {
             return Err(Error::new(ErrorKind::Store, what)
                 .with_hint("`stepwright run FILE --db DB` makes one"));
         }
+        if let Self::File(path) = self
+            && path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0)
+        {
+            let what = format!("the database `{self}` is empty: the file has no bytes");
+            let hint =
+                "if it had runs, restore a backup; `stepwright run FILE --db DB` starts anew";
+            return Err(Error::new(ErrorKind::Store, what).with_hint(hint));
+        }
         self.open().await
     }
 }

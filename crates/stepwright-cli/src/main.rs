@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use stepwright::Error;
 use ui::print::Stdout;
 use ui::terminal::Stderr;
-use verbs::{cancel, chat, check, events, resume, run, runs, sessions, show};
+use verbs::{cancel, chat, check, events, resume, run, runs, sessions, show, verify};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Events(wanted) => finish(stderr, events::events(wanted, stderr)),
         Command::Resume(wanted) => resume::resume(wanted, stderr),
         Command::Continue(wanted) => resume::continue_run(wanted, stderr),
+        Command::Verify(wanted) => finish(stderr, verify::verify(wanted, stderr)),
         Command::Cancel(wanted) => finish(stderr, cancel::cancel_run(wanted, stderr)),
         Command::Sessions(wanted) => finish(stderr, sessions::sessions(wanted, stderr)),
         Command::Completions { shell } => completions(*shell, stderr),

@@ -34,9 +34,57 @@ pub enum JsonError {
         /// The integer as written, shortened if it is long.
         number: String,
     },
+    /// The text has a string that begins like the private markers of `serde_json`, which replaces
+    /// an object with such a key by something else.
+    #[error("`{PRIVATE}…` cannot be used in JSON: it is reserved")]
+    Reserved,
     /// The text is not JSON.
     #[error(transparent)]
     Syntax(#[from] serde_json::Error),
+}
+
+/// The beginning of the private markers of `serde_json`. It reads an object with such a key as the
+/// number or the raw JSON inside, now and each time that the journal is read.
+const PRIVATE: &str = "$serde_json::";
+
+/// Checks that the text has no private marker. One that is written with escapes would be one, too.
+fn check_keys(text: &[u8]) -> Result<(), JsonError> {
+    let marks = |text: &[u8]| {
+        let mark = PRIVATE.as_bytes();
+        text.windows(mark.len()).any(|window| window == mark)
+    };
+    if marks(text) {
+        return Err(JsonError::Reserved);
+    }
+    // An escape such as `\u0024` may stand for a letter of the marker.
+    let is_escaped = text.windows(4).any(|window| window == b"\\u00");
+    if is_escaped && strings(text).any(|string| marks(string.as_bytes())) {
+        return Err(JsonError::Reserved);
+    }
+    Ok(())
+}
+
+/// The strings in a text, without escapes. A string that is not valid is left out: the parser
+/// reports it.
+fn strings(text: &[u8]) -> impl Iterator<Item = String> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        at += text[at..].iter().position(|byte| *byte == b'"')?;
+        let (start, mut escaped) = (at, false);
+        let end = text[start + 1..].iter().position(|byte| match byte {
+            _ if escaped => {
+                escaped = false;
+                false
+            }
+            b'\\' => {
+                escaped = true;
+                false
+            }
+            byte => *byte == b'"',
+        })?;
+        at = start + end + 2;
+        Some(serde_json::from_slice(&text[start..at]).unwrap_or_default())
+    })
 }
 
 /// Parses `text`, which may be nested [`DEPTH_MAX`] deep. Time and memory are linear in the length
@@ -47,6 +95,7 @@ pub enum JsonError {
 /// JSON.
 pub fn parse(text: &str) -> Result<Value, JsonError> {
     check_depth(text.as_bytes())?;
+    check_keys(text.as_bytes())?;
     let value = serde_json::from_str(text)?;
     check_integers(text.as_bytes())?;
     Ok(value)
@@ -58,6 +107,7 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
 /// Fails for the reasons of [`parse`], or if the bytes are not UTF-8.
 pub fn parse_slice(bytes: &[u8]) -> Result<Value, JsonError> {
     check_depth(bytes)?;
+    check_keys(bytes)?;
     let value = serde_json::from_slice(bytes)?;
     check_integers(bytes)?;
     Ok(value)
@@ -143,6 +193,21 @@ fn too_deep(text: &[u8], at: usize) -> JsonError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn private_markers_of_the_parser_are_refused_and_change_nothing() {
+        for text in [
+            r#"{"a":{"$serde_json::private::RawValue":"[1]"}}"#,
+            r#"{"a":{"\u0024serde_json::private::RawValue":"12345678901234567890123"}}"#,
+            r#"{"a":"\\","b":{"$serde_json\u003a:private::RawValue":"1"}}"#,
+            r#"["$serde_json::private::Number"]"#,
+        ] {
+            assert!(matches!(parse(text), Err(JsonError::Reserved)), "{text}");
+            assert!(matches!(parse_slice(text.as_bytes()), Err(JsonError::Reserved)), "{text}");
+        }
+        let fine = parse(r#"{"$serde":"\u0024", "b":"\\u0024serde_json::"}"#).unwrap();
+        assert_eq!(fine["$serde"], "$");
+    }
 
     #[test]
     fn the_limit_is_where_it_says() {

@@ -81,15 +81,24 @@ impl Drop for Supervision {
 
 /// Supervises until the workflow is dropped.
 pub(crate) async fn supervise(workflow: Weak<Inner>) {
+    let mut was_failing = false;
     for nth in 0.. {
         let (changed, world, failed) = {
             let Some(workflow) = Workflow::upgrade(&workflow) else { return };
             let Some(store) = workflow.remembering() else { return };
             let changed = store.changed(Watched::Signals);
             // A store that fails is asked again. The drivers of runs report the failure themselves.
-            let failed = look(&workflow, nth).await.is_err();
-            (changed, workflow.world().clone(), failed)
+            let failed = look(&workflow, nth).await.err();
+            if let Some(error) = failed.as_ref().filter(|_| !was_failing) {
+                tracing::warn!(
+                    target: "stepwright", workflow = %workflow.id(),
+                    "the store cannot be asked for signals and waiting runs, and is asked again: \
+                     {error}"
+                );
+            }
+            (changed, workflow.world().clone(), failed.is_some())
         };
+        was_failing = failed;
         if failed {
             // A store that fails at once may also report changes at once: do not spin.
             world.sleep(HEARTBEAT).await;
@@ -135,7 +144,10 @@ async fn look(workflow: &Workflow, nth: u64) -> Result<(), StoreError> {
         let mine = workflow.live().get(row.run_id.as_str()).is_some();
         if free && !mine && !workflow.supervisor().has_refused(&row.run_id) {
             // The store refuses the second of two claims.
-            let _ = workflow.dispatch(&row.run_id, None).await;
+            if let Err(error) = workflow.dispatch(&row.run_id, None).await {
+                let run = &row.run_id;
+                tracing::warn!(target: "stepwright", %run, "a run was not dispatched: {error}");
+            }
         }
     }
     Ok(())

@@ -103,14 +103,12 @@ const KEYWORDS: [&str; 61] = [
 ];
 
 /// The formats that are checked.
-const FORMATS: [&str; 19] = [
+const FORMATS: [&str; 17] = [
     "date",
     "date-time",
     "duration",
     "email",
     "hostname",
-    "idn-email",
-    "idn-hostname",
     "ipv4",
     "ipv6",
     "iri",

@@ -102,7 +102,34 @@ pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
         emit_comments: false,
     };
     let read = serde_saphyr::from_str_with_options::<Spanned<Raw>>(&source.text, options);
-    read.map(|raw| place(source, raw)).map_err(|error| Box::new(syntax_mistake(source, &error)))
+    let node = read
+        .map(|raw| place(source, raw))
+        .map_err(|error| Box::new(syntax_mistake(source, &error)))?;
+    match rounded_integer(source, &node) {
+        None => Ok(node),
+        Some((span, integer)) => {
+            let what = format!("the integer {integer} does not fit into 64 bits");
+            let mistake = Diagnostic::new(source, span, what);
+            Err(Box::new(mistake.help("write it as a text, in quotes")))
+        }
+    }
+}
+
+/// The first integer that the parser has rounded to a double, with its place.
+fn rounded_integer<'s>(source: &'s Source, node: &Node) -> Option<(Span, &'s str)> {
+    match &node.value {
+        Yaml::Number(number) if number.is_f64() => {
+            let text = &source.text[node.span.start..];
+            let end = text.find(|c: char| !c.is_ascii_digit() && !"+-.eE_".contains(c));
+            let text = &text[..end.unwrap_or(text.len())];
+            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+            let is_integer = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            is_integer.then(|| (Span::new(node.span.start, text.len()), text))
+        }
+        Yaml::List(list) => list.iter().find_map(|node| rounded_integer(source, node)),
+        Yaml::Map(map) => map.iter().find_map(|(_, node)| rounded_integer(source, node)),
+        _ => None,
+    }
 }
 
 fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnostic {

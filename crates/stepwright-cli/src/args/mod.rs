@@ -5,7 +5,7 @@ mod docs;
 mod runs;
 mod sessions;
 
-pub(crate) use runs::{Again, CancelRun, Continue, Events, Resume, Runs, Show};
+pub(crate) use runs::{Again, CancelRun, Continue, Events, Resume, Runs, Show, Verify};
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 
 use crate::database::Database;
@@ -33,7 +33,7 @@ Of `chat`, the last answer counts.";
 const EXAMPLES: &str = "\
 Examples:
   stepwright check digest.yaml
-  stepwright run digest.yaml '{\"folder\": \"docs\"}'
+  stepwright run digest.yaml docs
   stepwright run article.yaml \"AI trends\" --stream
   git diff | stepwright run review.yaml --input-file - --model offline > review.md
   stepwright run chat.yaml \"And then?\" --session-id s-1 --db chat.db
@@ -92,6 +92,9 @@ pub(crate) enum Command {
     /// Answer the pending requests of a run, and continue it
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::CONTINUE))]
     Continue(Box<Continue>),
+    /// Verify that everything stored of a run is as it was written
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::VERIFY))]
+    Verify(Verify),
     /// Cancel a run in any process
     #[command(after_help = runs::CANCEL)]
     Cancel(CancelRun),

@@ -24,6 +24,15 @@ Examples:
   stepwright events r-7 --db runs.db --follow
   stepwright events r-7 --db runs.db --after 41 --json";
 
+pub(super) const VERIFY: &str = "\
+Compares the checksum of everything that is stored of the run, and the chain hashes of its facts.
+The last chain hash stands for all facts: note it elsewhere, and a later `verify` that prints the
+same one shows that no fact before it has changed. Exit code 5 means damage.
+
+Examples:
+  stepwright verify r-7 --db runs.db
+  stepwright verify r-7 --db runs.db --json | jq -r .head";
+
 pub(super) const RESUME: &str = "\
 What the steps of the run have completed is not done again. The workflow file is the one with which
 the run began, unless --file says otherwise.
@@ -110,6 +119,15 @@ pub(crate) struct Events {
     #[arg(long)]
     pub(crate) follow: bool,
     /// Write events as JSON, one per line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) run: OneRun,
+    /// Write the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

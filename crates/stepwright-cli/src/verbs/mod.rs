@@ -9,3 +9,4 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod show;
+pub(crate) mod verify;

@@ -13,8 +13,9 @@ use crate::ui::resume_command::ResumeCommand;
 use crate::ui::summary::how_ended;
 use crate::ui::terminal::Stderr;
 use stepwright::store::RunRow;
-use stepwright::{Error, ErrorKind, OnInterrupted, RunOutput, UserId, Workflow};
+use stepwright::{Error, ErrorKind, OnInterrupted, RunOutput, RunStatus, UserId, Workflow};
 use stepwright_core::Requirement;
+use stepwright_engine::drivers;
 use stepwright_term::Asker;
 
 /// A run as it was loaded.
@@ -91,7 +92,7 @@ impl Wanted<'_> {
         let looked = Looked { row: snapshot.row(), output: snapshot.output() };
         let given = match self.answers {
             Some(arguments) => {
-                check_open(&looked.output)?;
+                check_open(&looked)?;
                 answers::given(arguments, &looked.output.requirements)?
             }
             None => Answers::new(),
@@ -212,16 +213,24 @@ impl Wanted<'_> {
 }
 
 /// Checks that the run has a pending request to answer.
-fn check_open(output: &RunOutput) -> Result<(), Error> {
-    let run = &output.run_id;
+fn check_open(looked: &Looked<'_>) -> Result<(), Error> {
+    let (run, output) = (&looked.row.run_id, &looked.output);
     if output.is_terminal() {
         let how = how_ended(output.status);
         let what = format!("run `{run}` has ended, and waits for nothing: {how}");
         return Err(Error::usage(what));
     }
     if !output.requirements.iter().any(Requirement::needs_person) {
+        let driver = looked.row.driver.as_deref().filter(|driver| !drivers::is_dead(driver));
+        if let (RunStatus::Running, Some(driver)) = (output.status, driver) {
+            let driver = drivers::shown(driver);
+            let what = format!("run `{run}` has no pending requests: {driver} drives it");
+            return Err(
+                Error::usage(what).with_hint("`stepwright events --follow` shows its events")
+            );
+        }
         let what = format!("run `{run}` has no pending requests");
-        return Err(Error::usage(what).with_hint("`stepwright resume` takes it up"));
+        return Err(Error::usage(what).with_hint("`stepwright resume` resumes it"));
     }
     Ok(())
 }

@@ -17,6 +17,31 @@ steps:
 ";
 
 #[test]
+fn a_run_is_verified_until_a_fact_of_it_is_changed() {
+    let place = Place::with(WAITING);
+    place.write("go", "");
+    place.run(["--allow-shell", "MARKER", "--db", "a.db", "--run-id", "q"]).ended(0);
+    let verified = place.on_db(&["verify", "q"]).ended(0);
+    let lines: Vec<&str> = verified.stdout.lines().collect();
+    let facts = place.on_db(&["events", "q"]).ended(0).stdout.lines().count();
+    assert_eq!(lines[0], format!("run q: {facts} facts, all as they were written"));
+    let head = lines[1].strip_prefix("chain hash  ").unwrap();
+    assert!(head.len() == 64 && head.chars().all(|c| c.is_ascii_hexdigit()), "{head}");
+    let json = place.on_db(&["verify", "q", "--json"]).ended(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json, serde_json::json!({"facts": facts, "chained": facts, "head": head}));
+    let missing = place.on_db(&["verify", "none"]).ended(2);
+    assert!(missing.stderr.contains("run `none` was not found"), "{missing:#?}");
+
+    // A whole row of the journal that fits its checksum, and not the chain, is found as well.
+    let database = rusqlite::Connection::open(place.path("a.db")).unwrap();
+    database.execute("UPDATE journal SET chain = zeroblob(32) WHERE seq = 2", ()).unwrap();
+    drop(database);
+    let damaged = place.on_db(&["verify", "q"]).ended(5);
+    assert!(damaged.stderr.contains("damaged"), "{damaged:#?}");
+}
+
+#[test]
 fn a_changed_byte_is_told_by_everything_that_reads_the_run() {
     let place = Place::with(WAITING);
     place.write("go", "");

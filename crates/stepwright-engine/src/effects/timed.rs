@@ -35,7 +35,7 @@ impl<E: Effects> Effects for Timed<'_, E> {
         let error = match Box::pin(self.in_time((total, idle), attempt.step, work)).await {
             Ok(done) => return done,
             Err(Late::Total(limit)) => {
-                too_long(limit, "give the step a longer `timeout`, or `retries`")
+                too_long(limit, "give the step a longer timeout, or retries")
             }
             Err(Late::Idle(limit)) => idle_for(limit),
         };

@@ -20,7 +20,7 @@ use crate::real::real_world;
 use crate::run::{Known, LiveRuns};
 use std::fmt;
 use std::sync::Arc;
-use stepwright_core::store::{RunFilter, RunRow, Signal, Watched};
+use stepwright_core::store::{RunFilter, RunRow, Signal, Verified, Watched};
 use stepwright_core::{
     AnyStore, BoxFuture, Error, ErrorKind, RunId, RunOutput, StoreError, UserId, WorkflowId, World,
 };
@@ -169,6 +169,16 @@ impl Runs {
     pub async fn follow(&self, run: &RunId, from: u64) -> Result<Events, Error> {
         self.row(run).await?;
         Ok(Events::new(self.clone(), run.clone(), from))
+    }
+
+    /// Verifies everything that is stored of a run: checksums, and the chain of its facts. See
+    /// [`RunStore::verify`](stepwright_core::store::RunStore::verify).
+    ///
+    /// # Errors
+    /// As [`Runs::row`]; and if anything is not as it was written.
+    pub async fn verify(&self, run: &RunId) -> Result<Verified, Error> {
+        self.row(run).await?;
+        Ok(self.store.verify(run).await?)
     }
 
     /// Waits until something happens in the run after this call. Call it before you read the run,

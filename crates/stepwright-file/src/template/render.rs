@@ -107,6 +107,9 @@ pub(super) fn inline(flavour: Flavour) -> &'static Environment<'static> {
     }
 }
 
+/// The widest indentation of `tojson`, in spaces.
+const INDENT_MAX: i64 = 100;
+
 /// Creates an environment for templates with at most `fuel` operations. Rendering ends soon after
 /// `stop` is set.
 pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environment<'static> {
@@ -122,6 +125,15 @@ pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environmen
         "tojson",
         move |state: &State<'_, '_>, value: &Value, indent: Option<Value>, args: Kwargs| {
             of.charges(state, value)?;
+            let wide = match &indent {
+                Some(indent) => Some(indent.clone()),
+                None => args.peek::<Option<Value>>("indent")?,
+            };
+            // Each line is indented before its length is counted.
+            if wide.and_then(|wide| wide.as_i64()).is_some_and(|wide| wide > INDENT_MAX) {
+                let what = format!("`indent` is at most {INDENT_MAX}");
+                return Err(Error::new(minijinja::ErrorKind::InvalidOperation, what));
+            }
             minijinja::filters::tojson(value, indent, args)
         },
     );
