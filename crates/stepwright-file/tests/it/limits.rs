@@ -227,3 +227,28 @@ async fn twenty_runs_of_one_session_that_count_end_with_twenty() {
     let session = counting.sessions().get("shared").await.unwrap();
     assert_eq!(session.state["n"], json!(20));
 }
+
+#[test]
+fn integers_that_do_not_fit_into_64_bits_are_refused_and_other_numbers_are_not() {
+    let file =
+        |value: &str| format!("format: 1\nname: N\nsteps:\n  - {{name: v, value: {value}}}\n");
+    for integer in ["123456789012345678901234", "-9223372036854775809", "18446744073709551616"] {
+        let text = file(integer);
+        let error = Definition::parse(&text, "n.yaml", &Options::default()).unwrap_err();
+        let report = error.to_string();
+        let what = format!("the integer {integer} does not fit into 64 bits");
+        assert!(report.contains(&what), "{report}");
+    }
+    for number in ["18446744073709551615", "-9223372036854775808", "1e30", "2.5", "[1.0, 3]"] {
+        Definition::parse(&file(number), "n.yaml", &Options::default()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_indentation_without_an_end_fails_the_template() {
+    let wide = "\n  - {name: v, template: '{{ [[[1]]]|tojson(indent=1000000000) }}'}\n";
+    let error = fails(wide, json!("in")).await;
+    assert!(error.report().contains("`indent` is at most 100"), "{}", error.report());
+    let fine = wide.replace("1000000000", "1");
+    gives(&fine, json!("in"), json!("[\n [\n  [\n   1\n  ]\n ]\n]")).await;
+}
