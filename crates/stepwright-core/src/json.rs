@@ -34,9 +34,9 @@ pub enum JsonError {
         /// The integer as written, shortened if it is long.
         number: String,
     },
-    /// The text has a string that begins like the private markers of `serde_json`, which replaces
-    /// an object with such a key by something else.
-    #[error("`{PRIVATE}…` cannot be used in JSON: it is reserved")]
+    /// A key begins like the private markers of `serde_json`, which replaces an object with such a
+    /// key by something else.
+    #[error("a key cannot begin with `{PRIVATE}`; use another key")]
     Reserved,
     /// The text is not JSON.
     #[error(transparent)]
@@ -47,26 +47,22 @@ pub enum JsonError {
 /// number or the raw JSON inside, now and each time that the journal is read.
 const PRIVATE: &str = "$serde_json::";
 
-/// Checks that the text has no private marker. One that is written with escapes would be one, too.
+/// Checks that no key is a private marker. One that is written with escapes would be one, too.
 fn check_keys(text: &[u8]) -> Result<(), JsonError> {
     let marks = |text: &[u8]| {
         let mark = PRIVATE.as_bytes();
         text.windows(mark.len()).any(|window| window == mark)
     };
-    if marks(text) {
-        return Err(JsonError::Reserved);
-    }
     // An escape such as `\u0024` may stand for a letter of the marker.
     let is_escaped = text.windows(4).any(|window| window == b"\\u00");
-    if is_escaped && strings(text).any(|string| marks(string.as_bytes())) {
+    if (marks(text) || is_escaped) && keys(text).any(|key| key.starts_with(PRIVATE)) {
         return Err(JsonError::Reserved);
     }
     Ok(())
 }
 
-/// The strings in a text, without escapes. A string that is not valid is left out: the parser
-/// reports it.
-fn strings(text: &[u8]) -> impl Iterator<Item = String> {
+/// The keys in a text, without escapes. A key that is not valid is empty: the parser reports it.
+fn keys(text: &[u8]) -> impl Iterator<Item = String> {
     let mut at = 0;
     std::iter::from_fn(move || {
         at += text[at..].iter().position(|byte| *byte == b'"')?;
@@ -83,8 +79,11 @@ fn strings(text: &[u8]) -> impl Iterator<Item = String> {
             byte => *byte == b'"',
         })?;
         at = start + end + 2;
-        Some(serde_json::from_slice(&text[start..at]).unwrap_or_default())
+        let is_key = text[at..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':');
+        let key = is_key.then(|| serde_json::from_slice(&text[start..at]).unwrap_or_default());
+        Some(key)
     })
+    .flatten()
 }
 
 /// Parses `text`, which may be nested [`DEPTH_MAX`] deep. Time and memory are linear in the length
@@ -200,13 +199,16 @@ mod tests {
             r#"{"a":{"$serde_json::private::RawValue":"[1]"}}"#,
             r#"{"a":{"\u0024serde_json::private::RawValue":"12345678901234567890123"}}"#,
             r#"{"a":"\\","b":{"$serde_json\u003a:private::RawValue":"1"}}"#,
-            r#"["$serde_json::private::Number"]"#,
+            r#"{"$serde_json::private::Number" : "1"}"#,
         ] {
             assert!(matches!(parse(text), Err(JsonError::Reserved)), "{text}");
             assert!(matches!(parse_slice(text.as_bytes()), Err(JsonError::Reserved)), "{text}");
         }
         let fine = parse(r#"{"$serde":"\u0024", "b":"\\u0024serde_json::"}"#).unwrap();
         assert_eq!(fine["$serde"], "$");
+        // As a value it is a text like any other.
+        let text = r#"{"source":"const TOKEN: &str = \"$serde_json::private::Number\";"}"#;
+        assert!(parse(text).unwrap()["source"].as_str().unwrap().contains("$serde_json::"));
     }
 
     #[test]
