@@ -9,7 +9,7 @@ use stepwright_testing::postgres;
 /// How often, on each store.
 const PAIRS: usize = 100;
 
-/// Whoever drives it is killed while its model is asked.
+/// Its driver is killed while its model is asked.
 const FLOW: &str = "\
 format: 1
 name: Pairs
