@@ -1,7 +1,7 @@
 //! Access to the runs and sessions of one user only.
 
 use crate::run::{IntoInput, Resume, Run, RunHandle};
-use crate::runs::{Events, Sessions, not_found};
+use crate::runs::{Events, Sessions};
 use crate::workflow::Workflow;
 use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
@@ -53,8 +53,8 @@ impl Workflow {
     /// The error for a run that does not exist.
     pub(crate) async fn permit(&self, run: &RunId, user: Option<&UserId>) -> Result<(), Error> {
         let Some(user) = user else { return Ok(()) };
-        let live = self.live().get(run.as_str()).and_then(|known| known.output());
-        let owner = match (live, self.remembering()) {
+        let local = self.runner().local().get(run.as_str()).and_then(|local| local.output());
+        let owner = match (local, self.runner().remembering()) {
             (Some(output), _) => output.user_id,
             (None, Some(store)) => store.run(run).await?.and_then(|row| row.user_id),
             (None, None) => None,
@@ -62,7 +62,7 @@ impl Workflow {
         if owner.as_ref() == Some(user) {
             return Ok(());
         }
-        Err(not_found("run", run, !self.has_store()))
+        Err(self.runner().unknown(run))
     }
 }
 

@@ -1,15 +1,16 @@
 //! Builds workflows.
 
-use crate::compile::{InputCheck, Settings, compile};
+use crate::compile::{Settings, compile};
 use crate::define::{AnyStep, History, IntoStep};
-use crate::driver::Driver;
+use crate::definition::Definition;
 use crate::process::PerProcess;
 use crate::real::real_world;
-use crate::supervise::Supervisor;
-use crate::workflow::{Dispatching, EventsToSkip, Inner, Workflow};
+use crate::runner::{Dispatching, Runner};
+use crate::table::InputCheck;
+use crate::workflow::Workflow;
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::dispatch::{Dispatcher, Limits};
 use stepwright_core::state::{Reducer, Reducers, State};
@@ -46,7 +47,7 @@ pub struct WorkflowBuilder {
     timeout: Option<Duration>,
     state: State,
     store_events: bool,
-    events_to_skip: EventsToSkip,
+    events_to_skip: Vec<String>,
     debug: bool,
     limits: Limits,
     dispatcher: Option<Arc<dyn Dispatcher>>,
@@ -381,29 +382,24 @@ impl WorkflowBuilder {
             return Err(error.with_hint("use names such as `StepStarted`"));
         }
         let digest = compiled.plan.digest().into();
-        Ok(Workflow::of(Inner {
+        let definition = Definition {
             id,
             name: compiled.plan.name.clone(),
             description: self.description,
             compiled,
             digest,
-            store: self.store,
-            memory: OnceLock::new(),
-            world: self.world.unwrap_or_else(real_world),
-            live: Arc::new(PerProcess::new()),
             timeout: self.timeout,
             state: self.state,
-            events: self.store_events.then_some(self.events_to_skip),
+            events_to_skip: self.store_events.then_some(self.events_to_skip),
             debug: self.debug,
-            dispatching: match self.dispatcher {
-                Some(given) => Dispatching::Given(given),
-                None => Dispatching::Local(PerProcess::new()),
-            },
-            limits: self.limits,
-            driver: Driver::new(),
-            supervisor: Supervisor::default(),
-            plan_known: false.into(),
-        }))
+        };
+        let world = self.world.unwrap_or_else(real_world);
+        let dispatching = match self.dispatcher {
+            Some(given) => Dispatching::Given(given),
+            None => Dispatching::Local(PerProcess::new()),
+        };
+        let runner = Runner::new(definition, self.store, world, dispatching, self.limits);
+        Ok(Workflow::of(runner))
     }
 }
 

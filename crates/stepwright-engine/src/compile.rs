@@ -1,9 +1,9 @@
 //! Compiles a definition into a plan and a table, and reports every mistake in it.
 
-use crate::define::{AnyStep, Blocking, Body, Common, Decider, History, Prompted, StepBody, Work};
+use crate::define::{AnyStep, Body, Common, History, Prompted, StepBody, Work, prompted};
+use crate::table::{Compiled, Decider, Entry, InputCheck};
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::path::name_mistake;
@@ -14,37 +14,7 @@ use stepwright_core::plan::{
 use stepwright_core::review::Reviewed;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
-use stepwright_core::{
-    AnyExecutor, Content, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath,
-};
-
-/// Checks an input. Returns an error message for an input that it refuses, or the content that
-/// replaces an input that it completes.
-pub(crate) type InputCheck = Arc<dyn Fn(&Content) -> Result<Option<Content>, String> + Send + Sync>;
-
-/// The table entry of a node: the parts of the definition that a plan, being data, cannot hold.
-#[derive(Clone)]
-pub(crate) enum Entry {
-    /// A container that decides nothing.
-    Nothing,
-    Executor(AnyExecutor),
-    Blocking(Blocking),
-    Workflow(Option<InputCheck>),
-    Holds(Decider<bool>),
-    Chosen(Decider<Vec<Arc<str>>>),
-    Items(Option<Decider<Vec<Content>>>),
-}
-
-pub(crate) struct Compiled {
-    pub(crate) plan: Plan,
-    pub(crate) table: Vec<Entry>,
-    pub(crate) input: Option<InputCheck>,
-    /// `true` if any of its steps may ask a person.
-    pub(crate) asks: bool,
-    /// Indices of the steps whose policy for unknown outcomes is their executor's default. A policy
-    /// around this workflow overrides it.
-    by_executor: HashSet<u32>,
-}
+use stepwright_core::{AnyExecutor, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath};
 
 /// The settings of a workflow, besides its steps.
 #[derive(Default)]
@@ -301,9 +271,9 @@ impl Compiler {
                 named
             }
             Work::Blocking(function) => {
-                let named = (ExecutorType::Function, function.name());
+                let named = (ExecutorType::Function, function.name.clone());
                 let function = match prompt {
-                    Some(prompt) => function.prompted(prompt),
+                    Some(prompt) => prompted(function, prompt),
                     None => function,
                 };
                 self.table[index] = Entry::Blocking(function);
@@ -326,11 +296,11 @@ impl Compiler {
                     let what = "a workflow as a step has no retries and no history of its own";
                     self.mistake(path, what, "set them on its steps");
                 }
-                if !workflow.default_state().is_empty() {
+                if !workflow.definition().state.is_empty() {
                     let what = "the workflow has a session state, which it has not as a step";
                     self.mistake(path, what, "set it on the workflow around it");
                 }
-                let compiled = workflow.compiled();
+                let compiled = &workflow.definition().compiled;
                 for (key, reducer) in &compiled.plan.reducers {
                     if self.reducers.insert(key.clone(), *reducer).is_some_and(|r| r != *reducer) {
                         let what = format!("state key `{key}` has another reducer around it");
@@ -468,7 +438,9 @@ impl Compiler {
 /// Returns the timeout that a nested workflow sets for itself.
 fn own_timeout(body: &Body) -> Option<Duration> {
     match body {
-        Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => workflow.timeout(),
+        Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => {
+            workflow.definition().timeout
+        }
         _ => None,
     }
 }

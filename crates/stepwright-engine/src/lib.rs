@@ -12,25 +12,29 @@ mod changed;
 mod compile;
 mod debug;
 mod define;
-mod dispatch;
-mod drive;
-mod driver;
+mod definition;
 mod effects;
 mod interpret;
+mod job;
+mod journal;
+mod operations;
+mod outbox;
 mod pending;
 mod process;
 mod processes;
 mod real;
 mod recorder;
 mod run;
+mod runner;
 mod runs;
-mod supervise;
+mod stop;
+mod table;
 mod workflow;
 
 /// Names of drivers, as [`RunRow::driver`](stepwright_core::store::RunRow) has them: how to show
 /// one, and how to tell that it is dead.
 pub mod drivers {
-    pub use crate::driver::{is_dead, shown};
+    pub use crate::runner::{is_dead, shown};
 }
 
 /// Process groups that steps start. For executors whose processes must not outlive their run
@@ -45,8 +49,8 @@ pub use define::{
     AnyStep, Condition, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoPrompt,
     IntoRoute, IntoStep, Json, Loop, LoopView, Map, Parallel, Router, Step, Steps,
 };
-pub use dispatch::LocalDispatcher;
 pub use real::real_world;
 pub use run::{BlockingEvents, IntoInput, Parts, Resume, Run, RunHandle, RunStream, block_on};
+pub use runner::LocalDispatcher;
 pub use runs::{Events, Runs, Sessions, Snapshot};
 pub use workflow::Workflow;

@@ -5,7 +5,7 @@
 //! there is no such time to compare: the other processes are recognised by a variable in their
 //! environment.
 
-use crate::driver::this_process;
+use crate::process::PerProcess;
 use std::fs;
 use stepwright_core::event::ProcessGroup;
 use stepwright_core::{Error, ErrorKind, Event, EventKind, RunId, StepPath};
@@ -15,6 +15,30 @@ pub(crate) struct Machine {
     pub(crate) host: String,
     pub(crate) boot: String,
     pub(crate) space: String,
+}
+
+/// This process: its id, and when it began.
+struct ThisProcess(String);
+
+impl Default for ThisProcess {
+    fn default() -> Self {
+        let pid = std::process::id();
+        Self(format!("{pid}/{}", began(pid).unwrap_or_default()))
+    }
+}
+
+static THIS: PerProcess<ThisProcess> = PerProcess::new();
+
+/// Returns this process: its id, and when it began.
+pub(crate) fn this_process() -> &'static str {
+    &THIS.here().0
+}
+
+/// Returns when a process began, in clock ticks since boot. `None` if there is no such process, or
+/// if it is a zombie.
+pub(crate) fn began(pid: u32) -> Option<String> {
+    let stat = Stat::of(pid)?;
+    (!stat.is_dead).then(|| stat.began.to_string())
 }
 
 impl Machine {

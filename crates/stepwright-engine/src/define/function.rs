@@ -1,6 +1,6 @@
 //! Functions as executors.
 
-use super::prompt::Prompt;
+use crate::table::BlockingCall;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -230,45 +230,6 @@ fn function_name<F>() -> String {
     let mut names = path.rsplit("::").filter(|name| !name.starts_with("{{"));
     names.next().unwrap_or("function").to_owned()
 }
-
-/// A function that blocks its thread. Its arguments are taken from the step, and its result becomes
-/// the output.
-#[derive(Clone)]
-pub(crate) struct Blocking {
-    name: Arc<str>,
-    call: BlockingCall,
-}
-
-impl Blocking {
-    pub(super) fn new<A>(function: impl BlockingFn<A>) -> Self {
-        let (name, call) = function.into_call();
-        Self { name: name.into(), call }
-    }
-
-    pub(crate) fn name(&self) -> Arc<str> {
-        self.name.clone()
-    }
-
-    /// Wraps the function so that it gets the message that `prompt` makes from the step's input.
-    pub(crate) fn prompted(self, prompt: Prompt) -> Self {
-        let Self { name, call } = self;
-        let call = move |input: &StepInput, cx: &StepContext| {
-            call(&super::prompt::told(&prompt, input.clone())?, cx)
-        };
-        Self { name, call: Arc::new(call) }
-    }
-
-    pub(crate) fn call(
-        &self,
-        input: &StepInput,
-        cx: &StepContext,
-    ) -> Result<StepOutput, StepError> {
-        (self.call)(input, cx)
-    }
-}
-
-type BlockingCall =
-    Arc<dyn Fn(&StepInput, &StepContext) -> Result<StepOutput, StepError> + Send + Sync>;
 
 /// A function that is not async, of up to three arguments that implement [`FromStep`], with a
 /// result that implements [`IntoOutput`]. See [`Step::blocking`](crate::Step::blocking).

@@ -24,16 +24,15 @@ pub use steps::Steps;
 pub(crate) use stepwright_core::HumanReview;
 pub use stepwright_core::Json;
 
+use crate::table::{Blocking, Decider};
 use crate::workflow::Workflow;
-use futures_util::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::plan::{ErrorPolicy, Join, OnExhausted, Retry};
-use stepwright_core::{AnyExecutor, Content, Fingerprint, OnInterrupted, StepError, StepInput};
+use stepwright_core::{AnyExecutor, Content, Fingerprint, OnInterrupted};
 
-pub(crate) use function::Blocking;
-pub(crate) use prompt::{Prompt, Prompted};
+pub(crate) use prompt::{Prompt, Prompted, prompted};
 
 /// A step or a container of any kind, as part of a definition.
 ///
@@ -133,29 +132,6 @@ pub(crate) enum Work {
     Executor(AnyExecutor),
     Blocking(Blocking),
     Workflow(Workflow),
-}
-
-/// Decides a branch: a constant, a function or an async function.
-pub(crate) enum Decider<T> {
-    Constant(T),
-    Sync(Arc<SyncDecider<T>>),
-    Async(Arc<AsyncDecider<T>>),
-}
-
-type SyncDecider<T> = dyn Fn(&StepInput) -> Result<T, StepError> + Send + Sync;
-type AsyncDecider<T> = dyn Fn(StepInput) -> BoxFuture<'static, Result<T, StepError>> + Send + Sync;
-
-impl<T> Clone for Decider<T>
-where
-    T: Clone,
-{
-    fn clone(&self) -> Self {
-        match self {
-            Self::Constant(value) => Self::Constant(value.clone()),
-            Self::Sync(decide) => Self::Sync(decide.clone()),
-            Self::Async(decide) => Self::Async(decide.clone()),
-        }
-    }
 }
 
 impl AnyStep {

@@ -1,5 +1,6 @@
 //! Messages made from a step's input.
 
+use crate::table::Blocking;
 use serde::Serialize;
 use std::sync::Arc;
 use stepwright_core::executor::ExecutorType;
@@ -52,10 +53,17 @@ impl<T: IntoPrompt, E: Into<StepError>> IntoPrompt for Result<T, E> {
 }
 
 /// Returns the input with the message in place of the output of the previous step.
-pub(super) fn told(prompt: &Prompt, mut input: StepInput) -> Result<StepInput, StepError> {
+fn told(prompt: &Prompt, mut input: StepInput) -> Result<StepInput, StepError> {
     let message = prompt(&input)?;
     input.previous = Some(Arc::new(StepOutput::from(message)));
     Ok(input)
+}
+
+/// Wraps a blocking function so that it gets the message that `prompt` makes from the step's input.
+pub(crate) fn prompted(blocking: Blocking, prompt: Prompt) -> Blocking {
+    let Blocking { name, call } = blocking;
+    let call = move |input: &StepInput, cx: &StepContext| call(&told(&prompt, input.clone())?, cx);
+    Blocking { name, call: Arc::new(call) }
 }
 
 /// An executor that gets a message made from its step's input.

@@ -1,9 +1,10 @@
 //! Named steps.
 
-use super::function::{Blocking, BlockingFn, IntoExecutor};
+use super::function::{BlockingFn, IntoExecutor};
 use super::into_step::Whole;
 use super::prompt::IntoPrompt;
 use super::{AnyStep, Body, Common, History, IntoStep, StepBody, Work};
+use crate::table::Blocking;
 use crate::workflow::Workflow;
 use std::fmt;
 use std::sync::Arc;
@@ -50,7 +51,8 @@ impl Step {
     /// # Ok::<(), stepwright_core::Error>(())
     /// ```
     pub fn blocking<A>(name: impl Into<String>, function: impl BlockingFn<A>) -> Self {
-        Self::made(name.into(), Work::Blocking(Blocking::new(function)))
+        let (called, call) = function.into_call();
+        Self::made(name.into(), Work::Blocking(Blocking { name: called.into(), call }))
     }
 
     /// Creates a step that executes a whole workflow. The nested workflow gets the input of this

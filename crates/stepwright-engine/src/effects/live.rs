@@ -1,9 +1,8 @@
 //! The innermost layer, where effects happen.
 
 use super::{Attempt, Decision, Effects, Fan, Past, Stop};
-use crate::compile::Entry;
-use crate::define::Decider;
 use crate::recorder::Recorder;
+use crate::table::{Decider, Entry};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::any::Any;
@@ -69,7 +68,7 @@ impl Effects for Live<'_> {
             Entry::Blocking(function) => {
                 let (function, input) = (function.clone(), input.clone());
                 let work = tokio::task::spawn_blocking(move || {
-                    std::panic::catch_unwind(AssertUnwindSafe(|| function.call(&input, &cx)))
+                    std::panic::catch_unwind(AssertUnwindSafe(|| (function.call)(&input, &cx)))
                 });
                 match work.await {
                     Ok(answer) => answer,

@@ -9,6 +9,7 @@ mod live;
 mod retrying;
 mod timed;
 
+pub(crate) use crate::stop::{Failure, Stop};
 pub(crate) use journaled::{Journaled, Recalled};
 pub(crate) use live::Live;
 pub(crate) use retrying::Retrying;
@@ -17,41 +18,12 @@ pub(crate) use timed::{Timed, too_long};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use stepwright_core::error::ErrorData;
 use stepwright_core::event::Reply;
 use stepwright_core::plan::Node;
 use stepwright_core::state::Reducers;
 use stepwright_core::{
-    Content, EventKind, Requirement, StepError, StepInput, StepOutput, StepPath, StoreError,
-    Timestamp,
+    Content, EventKind, Requirement, StepInput, StepOutput, StepPath, Timestamp,
 };
-
-/// Reasons why a walk ends early.
-#[derive(Clone, Debug)]
-pub(crate) enum Stop {
-    /// A step failed, after all its attempts.
-    Failed(Arc<Failure>),
-    /// A sibling failed, and this branch was stopped for it before the run was resumed.
-    Sibling,
-    /// The run was cancelled, or a person rejected a request in a way that cancels the run.
-    Cancelled(Arc<str>),
-    /// The journal is lost. No more facts may be recorded.
-    Lost(Arc<StoreError>),
-}
-
-/// A step that failed.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Failure {
-    pub(crate) path: StepPath,
-    pub(crate) error: ErrorData,
-    pub(crate) attempts: u32,
-}
-
-impl Stop {
-    pub(crate) fn failed(path: &StepPath, error: StepError, attempts: u32) -> Self {
-        Self::Failed(Arc::new(Failure { path: path.clone(), error: *error.data, attempts }))
-    }
-}
 
 /// An attempt of a step. Passed by reference, because each layer keeps it while the step waits.
 #[derive(Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Answers that hold for all requests of a kind, and answers that came too late.
 
 use super::Recorder;
-use crate::effects::Stop;
+use crate::stop::Stop;
 use std::collections::HashSet;
 use std::sync::Arc;
 use stepwright_core::event::RefusedAnswer;

@@ -2,8 +2,8 @@
 
 use super::Recorder;
 use super::done::note_effect;
-use crate::effects::Stop;
 use crate::runs::history;
+use crate::stop::Stop;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;

@@ -8,10 +8,10 @@ pub(crate) use host::too_late;
 
 use crate::activity::Activity;
 use crate::debug;
-use crate::effects::Stop;
+use crate::journal::fold_all;
+use crate::outbox::{Outbox, push_joining};
 use crate::pending::PendingRequests;
-use crate::run::Outbox;
-use crate::runs::fold_all;
+use crate::stop::Stop;
 use answers::Standing;
 use done::{Once, is_of_call, note_effect};
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -33,12 +33,6 @@ use stepwright_core::{
     RunOutput, RunStatus, StepError, StepPath, StepStatus, StoreError, World,
 };
 use tokio_util::sync::CancellationToken;
-
-/// The number of unread events from which on pieces of text are joined.
-const UNREAD_MAX: usize = 1_024;
-
-/// The largest size of a joined piece of text, in bytes.
-const JOINED_BYTES_MAX: usize = 4_096;
 
 /// The largest number of pending requests in a run.
 const REQUIREMENTS_MAX: usize = 10_000;
@@ -633,22 +627,6 @@ impl RecorderState {
             last.push(event);
         }
     }
-}
-
-/// Adds a delta to a queue. If many events are unread, a piece of text is joined to the one before
-/// it.
-pub(crate) fn push_joining(queue: &mut VecDeque<Event>, event: Event) {
-    if let EventKind::RunContent { content: more } = &event.kind
-        && queue.len() >= UNREAD_MAX
-        && let Some(last) = queue.back_mut()
-        && last.path == event.path
-        && let EventKind::RunContent { content } = &mut last.kind
-        && content.len() < JOINED_BYTES_MAX
-    {
-        *content = [&**content, &**more].concat().into();
-        return;
-    }
-    queue.push_back(event);
 }
 
 /// Returns `true` if a fact ends a step, a container or the run. Such facts are accepted at the

@@ -1,10 +1,11 @@
 //! Runs before they begin: a builder that is a future.
 
 use super::blocking::runtime;
-use super::live::Registration;
-use super::{IntoInput, Known, Live, Outbox, RunHandle, RunStream};
-use crate::drive::Job;
+use super::{IntoInput, RunHandle, RunStream};
+use crate::job::Job;
+use crate::outbox::Outbox;
 use crate::recorder::{Recorder, Recording};
+use crate::runner::{Local, Place, Runner};
 use crate::workflow::Workflow;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -80,7 +81,7 @@ impl Run {
             owner: None,
             session_state: State::new(),
             metadata: Map::new(),
-            debug: workflow.debug_mode(),
+            debug: workflow.definition().debug,
             all_events: false,
             timeout: None,
         });
@@ -199,28 +200,26 @@ impl Run {
     /// If the run cannot begin.
     pub async fn background(self) -> Result<RunHandle, Error> {
         let workflow = self.workflow.clone();
-        if workflow.is_dispatched() {
+        let runner = workflow.runner();
+        if runner.is_dispatched() {
             return self.dispatched().await;
         }
-        let Prepared { job, run, registration, .. } = self.prepare(None, true).await?;
-        workflow.supervise();
-        let recorder = job.recorder.clone();
-        let live = Arc::new(Live::of(recorder.cancel_token().clone(), Some(recorder)));
-        workflow.live().replace(&run, Known::Background(live));
+        let Prepared { job, run, place, .. } = self.prepare(None, true).await?;
+        runner.supervise();
         job.begin_for_others().await?;
-        workflow.dispatch(&run, None).await?;
-        registration.hand_on();
+        runner.dispatch(&run, None).await?;
+        place.stay();
         Ok(RunHandle::new(workflow, run))
     }
 
     /// Begins the run, and leaves it to the driver that the dispatcher tells.
     async fn dispatched(self) -> Result<RunHandle, Error> {
-        let Prepared { job, run, workflow, registration } = self.prepare(None, true).await?;
+        let Prepared { job, run, workflow, place } = self.prepare(None, true).await?;
         job.begin_for_others().await?;
         // From here on any process may take up the run, including this one.
-        drop(registration);
-        workflow.supervise();
-        if let Err(error) = workflow.dispatch(&run, None).await {
+        drop(place);
+        workflow.runner().supervise();
+        if let Err(error) = workflow.runner().dispatch(&run, None).await {
             // The run has begun, and its supervisors wake the dispatcher again.
             tracing::warn!(target: "stepwright", %run, "{}", error.report());
         }
@@ -247,7 +246,7 @@ impl Run {
 
     /// Drives the run to its end in the calling task.
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
-        let Prepared { job, workflow, registration, .. } = self.prepare(outbox, false).await?;
+        let Prepared { job, workflow, place, .. } = self.prepare(outbox, false).await?;
         let mut guard = AbandonGuard(Some(job.recorder.clone()));
         // The output must not take space in the future of a run that waits.
         let answer = job.drive().await;
@@ -255,9 +254,9 @@ impl Run {
         match answer {
             // Boxed, because every run would keep the space, and few pause.
             Ok(output) if output.is_paused() => {
-                Box::pin(paused(workflow, registration, output)).await
+                Box::pin(paused(workflow.runner(), place, output)).await
             }
-            answer => workflow.with_events(answer),
+            answer => workflow.runner().finished(answer),
         }
     }
 
@@ -267,7 +266,7 @@ impl Run {
         remembered: bool,
     ) -> Result<Prepared, Error> {
         let named = self.options.session_id.is_some();
-        let store = self.workflow.store_for(remembered || named);
+        let store = self.workflow.runner().store_for(remembered || named);
         let session = match &store {
             // Boxed, because a run that waits no longer needs most of its locals.
             Some(store) => Box::pin(self.look_up(store)).await?,
@@ -279,9 +278,9 @@ impl Run {
     /// Checks that the run's id is free, and finds its session.
     async fn look_up(&self, store: &AnyStore) -> Result<Option<Session>, Error> {
         if store.is_shared() {
-            self.workflow.supervise();
+            self.workflow.runner().supervise();
         }
-        self.workflow.remember_plan(store).await?;
+        self.workflow.runner().remember_plan(store).await?;
         let options = &self.options;
         let (run, user) = (options.run_id.clone(), options.user()?);
         if let Some(run) = run.transpose()?
@@ -316,12 +315,12 @@ impl Run {
         let Self { workflow, options, cancel } = self;
         let user_id = options.user()?;
         let mut input = options.input?;
-        if let Some(prepared) = workflow.prepare_input(&input.content)? {
+        let (runner, definition) = (workflow.runner(), workflow.definition());
+        if let Some(prepared) = definition.prepare_input(&input.content)? {
             input.content = prepared;
         }
-        let world = workflow.world();
-        let live = workflow.live();
-        let (process, now) = (live.process(world), world.now());
+        let (world, local) = (&runner.world, runner.local());
+        let (process, now) = (local.process(world), world.now());
         let run = options.run_id.transpose()?.unwrap_or_else(|| world.run_id_in(process, now));
         let session_id = options.session_id.transpose()?;
         let session_id = session_id.unwrap_or_else(|| world.session_id_in(process, now));
@@ -329,17 +328,17 @@ impl Run {
         let mut patches = Vec::new();
         if version == 0 {
             // No run has changed the state yet: the session is new, or its runs have failed.
-            patches.extend(sets(workflow.default_state()).filter(|p| !state.contains_key(p.key())));
+            patches.extend(sets(&definition.state).filter(|p| !state.contains_key(p.key())));
         }
         patches.extend(sets(&options.session_state));
         for patch in &patches {
             patch.apply(&mut state).map_err(|error| Error::usage(error.to_string()))?;
         }
-        let timeout = options.timeout.or(workflow.timeout());
+        let timeout = options.timeout.or(definition.timeout);
         let started = Arc::new(WorkflowStarted {
-            workflow_id: workflow.id().clone(),
-            workflow_name: workflow.shared_name(),
-            digest: workflow.shared_digest(),
+            workflow_id: definition.id.clone(),
+            workflow_name: definition.name.clone(),
+            digest: definition.digest.clone(),
             session_id,
             user_id,
             input: Arc::new(input),
@@ -354,25 +353,26 @@ impl Run {
             outbox.found_in(store.clone(), run.clone());
         }
         // A run for a dispatcher has no driver until a driver claims it.
-        let dispatched = background && workflow.is_dispatched();
+        let dispatched = background && runner.is_dispatched();
         let driver = store.as_ref().filter(|_| !dispatched);
-        let driver = driver.map(|_| workflow.driver_name().clone());
+        let driver = driver.map(|_| runner.driver_name().clone());
         let recording = Recording {
             run: run.clone(),
             world: world.clone(),
             store,
             cancelled: cancel,
             outbox,
-            keep_events: workflow.keeps_events(),
+            keep_events: definition.keeps_events(),
             debug: options.debug,
             driver,
             interrupted: None,
             now: Some(now),
         };
-        let job = Job::new(workflow.shared_plan(), started, recording, &[])?;
-        let known = Known::Foreground(job.recorder.clone());
-        let registration = live.register(&run, known).ok_or_else(|| taken(&run))?;
-        Ok(Prepared { job, run, workflow, registration })
+        let job = Job::new(definition.compiled.clone(), started, recording, &[])?;
+        let recorder = job.recorder.clone();
+        let entry = if background { Local::queued(recorder) } else { Local::awaited(recorder) };
+        let place = local.register(&run, entry).ok_or_else(|| taken(&run))?;
+        Ok(Prepared { job, run, workflow, place })
     }
 }
 
@@ -412,19 +412,15 @@ struct Prepared {
     job: Job,
     run: RunId,
     workflow: Workflow,
-    registration: Registration,
+    place: Place,
 }
 
 /// Schedules a paused run to go on by itself when its deadline passes, and returns its output.
-async fn paused(
-    workflow: Workflow,
-    registration: Registration,
-    output: RunOutput,
-) -> Result<RunOutput, Error> {
+async fn paused(runner: &Arc<Runner>, place: Place, output: RunOutput) -> Result<RunOutput, Error> {
     // Leave the registry first: the next driver registers the run again.
-    drop(registration);
-    workflow.wake_later(&output.run_id, &output).await;
-    workflow.with_events(Ok(output))
+    drop(place);
+    runner.wake_later(&output.run_id, &output).await;
+    runner.finished(Ok(output))
 }
 
 /// Cancels a run whose future is dropped before the run has ended.

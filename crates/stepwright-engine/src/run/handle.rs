@@ -1,10 +1,10 @@
 //! Handles to background runs.
 
-use super::Known;
-use super::live::Outcome;
-use crate::runs::{Events, not_found};
+use crate::runner::{Outcome, Runner};
+use crate::runs::Events;
 use crate::workflow::Workflow;
 use std::fmt;
+use std::sync::Arc;
 use stepwright_core::store::Watched;
 use stepwright_core::{Error, ErrorKind, RunId, RunOutput, RunStatus};
 
@@ -43,10 +43,10 @@ impl RunHandle {
     /// # Errors
     /// If the store cannot be read, or no longer has the run.
     pub async fn status(&self) -> Result<RunStatus, Error> {
-        if let Some(known) = self.workflow.live().get(self.run.as_str()) {
-            return Ok(known.status());
+        if let Some(local) = self.runner().local().get(self.run.as_str()) {
+            return Ok(local.status());
         }
-        let row = match self.workflow.remembering() {
+        let row = match self.runner().remembering() {
             Some(store) => store.run(&self.run).await?,
             None => None,
         };
@@ -91,30 +91,34 @@ impl RunHandle {
 
     async fn until(&self, enough: impl Fn(RunStatus) -> bool) -> Result<RunOutput, Error> {
         loop {
-            let known = self.workflow.live().get(self.run.as_str());
-            if let Some(Known::Background(live)) = &known {
-                match self.workflow.outcome(&self.run, live).await {
-                    Outcome::Output(output) if enough(output.status) => {
-                        return answer((**output).clone());
-                    }
-                    Outcome::Output(_) => {}
-                    Outcome::Lost(why) => return Err(Error::new(ErrorKind::Store, why.clone())),
-                }
+            let outcome = match self.runner().local().get(self.run.as_str()) {
+                Some(local) => self.runner().outcome(&self.run, &local).await,
+                None => None,
+            };
+            let was_here = outcome.is_some();
+            match outcome {
+                Some(Outcome::Output(output)) if enough(output.status) => return answer(*output),
+                Some(Outcome::Lost(why)) => return Err(Error::new(ErrorKind::Store, why)),
+                Some(Outcome::Output(_)) | None => {}
             }
-            let store = self.workflow.remembering().ok_or_else(|| self.unknown())?;
+            let store = self.runner().remembering().ok_or_else(|| self.unknown())?;
             let changed = store.changed(Watched::Facts(self.run.clone()));
             let row = store.run(&self.run).await?.ok_or_else(|| self.unknown())?;
             if enough(row.status) {
                 return answer(self.workflow.get_run(&self.run).await?);
             }
-            if !matches!(known, Some(Known::Background(_))) {
+            if !was_here {
                 changed.await;
             }
         }
     }
 
     fn unknown(&self) -> Error {
-        not_found("run", &self.run, !self.workflow.has_store())
+        self.runner().unknown(&self.run)
+    }
+
+    fn runner(&self) -> &Arc<Runner> {
+        self.workflow.runner()
     }
 }
 

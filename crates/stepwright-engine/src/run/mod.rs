@@ -4,8 +4,6 @@ mod blocking;
 mod builder;
 mod handle;
 mod input;
-mod live;
-mod outbox;
 mod remote;
 mod resume;
 mod stream;
@@ -15,8 +13,4 @@ pub use builder::Run;
 pub use handle::RunHandle;
 pub use input::{IntoInput, Parts};
 pub use resume::Resume;
-pub(crate) use resume::TakeUp;
 pub use stream::RunStream;
-
-pub(crate) use live::{Known, Live, LiveRuns};
-pub(crate) use outbox::{Outbox, Tail};

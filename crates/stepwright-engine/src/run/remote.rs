@@ -1,7 +1,8 @@
 //! Follows a run that another driver has.
 
-use super::Outbox;
-use crate::runs::{Events, Runs, load_all};
+use crate::journal::load_all;
+use crate::outbox::Outbox;
+use crate::runs::{Events, Runs};
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
 use std::pin::pin;

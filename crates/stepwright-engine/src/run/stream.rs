@@ -1,7 +1,7 @@
 //! Streams of a run's events.
 
-use super::outbox::Tail;
-use super::{BlockingEvents, Outbox, Resume, Run};
+use super::{BlockingEvents, Resume, Run};
+use crate::outbox::{Outbox, Tail};
 use futures_util::stream::Stream;
 use std::fmt;
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! Streams of the events of stored runs.
 
 use super::Runs;
-use crate::run::{Outbox, Tail};
+use crate::outbox::{Outbox, Tail};
 use futures_util::future::BoxFuture;
 use futures_util::stream::Stream;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! The inputs and outputs of the earlier runs of a session.
 
-use super::{fold_all, load_all};
+use crate::journal::{fold_all, load_all};
 use stepwright_core::session::HISTORY_RUNS_MAX;
 use stepwright_core::store::RunFilter;
 use stepwright_core::{

@@ -12,17 +12,16 @@ mod submit;
 pub use follow::Events;
 pub use sessions::Sessions;
 pub use snapshot::Snapshot;
-pub(crate) use snapshot::{fold_all, load_after, load_all};
 pub(crate) use submit::Submitted;
 
 use crate::process::PerProcess;
 use crate::real::real_world;
-use crate::run::{Known, LiveRuns};
+use crate::runner::{Local, LocalRuns};
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::store::{RunFilter, RunRow, Signal, Verified, Watched};
 use stepwright_core::{
-    AnyStore, BoxFuture, Error, ErrorKind, RunId, RunOutput, StoreError, UserId, WorkflowId, World,
+    AnyStore, BoxFuture, Error, ErrorKind, RunId, RunOutput, UserId, WorkflowId, World,
 };
 
 /// The runs and sessions in a store: load, list, follow, answer and cancel them without their
@@ -57,7 +56,7 @@ pub struct Runs {
     store: AnyStore,
     world: World,
     /// The runs of this process: their readers need not wait for the store.
-    local: Option<Arc<PerProcess<LiveRuns>>>,
+    local: Option<Arc<PerProcess<LocalRuns>>>,
     /// The workflow whose runs and sessions are listed, or `None` for all.
     workflow: Option<WorkflowId>,
     user: Option<UserId>,
@@ -91,7 +90,7 @@ impl Runs {
     pub(crate) fn of_workflow(
         store: AnyStore,
         world: World,
-        local: Arc<PerProcess<LiveRuns>>,
+        local: Arc<PerProcess<LocalRuns>>,
         workflow: WorkflowId,
         volatile: bool,
     ) -> Self {
@@ -104,7 +103,7 @@ impl Runs {
     }
 
     /// Returns the run if this process drives it or is about to.
-    fn known_here(&self, run: &RunId) -> Option<Known> {
+    fn known_here(&self, run: &RunId) -> Option<Local> {
         self.local.as_ref()?.here().get(run.as_str())
     }
 
@@ -222,16 +221,6 @@ pub(crate) fn not_found(kind: &str, name: &dyn fmt::Display, volatile: bool) -> 
         );
     }
     error
-}
-
-/// Makes the error for a journal in which a fact cannot follow the facts before it.
-fn corrupt(run: &RunId, illegal: &stepwright_core::fold::IllegalEvent) -> StoreError {
-    StoreError::Corrupt {
-        run: run.clone(),
-        sequence: illegal.sequence,
-        path: Some(illegal.path.clone()),
-        what: illegal.to_string(),
-    }
 }
 
 impl fmt::Debug for Runs {

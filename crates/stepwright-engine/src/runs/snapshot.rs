@@ -1,15 +1,10 @@
 //! One run as it stands in the store.
 
-use super::corrupt;
+use crate::journal::{PAGE, corrupt};
 use stepwright_core::event::Event;
 use stepwright_core::fold::Fold;
 use stepwright_core::store::{RunRow, Signal, SignalKind};
-use stepwright_core::{
-    AnyStore, Error, ErrorKind, Requirement, RunId, RunOutput, RunStatus, StoreError, Timestamp,
-};
-
-/// The number of facts that are read from a store at a time.
-const PAGE: usize = 10_000;
+use stepwright_core::{AnyStore, Error, ErrorKind, Requirement, RunOutput, RunStatus, Timestamp};
 
 /// A run as it stood in its store when it was loaded: see [`Runs::load`](super::Runs::load).
 ///
@@ -137,39 +132,4 @@ pub(super) fn answer_in<'a>(inbox: &'a [Signal], id: &str) -> Option<&'a Signal>
         SignalKind::Answer(reply) => *reply.requirement_id == *id,
         _ => false,
     })
-}
-
-/// Reads all facts of a run.
-pub(crate) async fn load_all(store: &AnyStore, run: &RunId) -> Result<Vec<Event>, StoreError> {
-    load_after(store, run, 0).await
-}
-
-/// Reads the facts of a run from the sequence number `from` on.
-pub(crate) async fn load_after(
-    store: &AnyStore,
-    run: &RunId,
-    from: u64,
-) -> Result<Vec<Event>, StoreError> {
-    let mut facts: Vec<Event> = Vec::new();
-    loop {
-        let page = store.load(run, from + facts.len() as u64, PAGE).await?;
-        let last = page.len() < PAGE;
-        if facts.is_empty() {
-            facts = page;
-        } else {
-            facts.extend(page);
-        }
-        if last {
-            return Ok(facts);
-        }
-    }
-}
-
-/// Folds all facts of a run.
-pub(crate) fn fold_all(run: &RunId, facts: &[Event]) -> Result<Fold, StoreError> {
-    let mut fold = Fold::default();
-    for fact in facts {
-        fold.apply(fact).map_err(|illegal| corrupt(run, &illegal))?;
-    }
-    Ok(fold)
 }

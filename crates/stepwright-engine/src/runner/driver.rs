@@ -1,7 +1,7 @@
 //! Drivers of runs: their names, and how to tell whether one is alive.
 
 use crate::process::PerProcess;
-use crate::processes::{Machine, Stat};
+use crate::processes::{Machine, began, this_process};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ pub(crate) struct Driver(PerProcess<Name>);
 #[derive(Debug)]
 struct Name(Arc<str>);
 
-/// The machine and this process, as far as the system reports them.
+/// The machine, as far as the system reports it.
 static HERE: PerProcess<Here> = PerProcess::new();
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -28,31 +28,15 @@ fn alive() -> MutexGuard<'static, HashSet<Arc<str>>> {
 struct Here {
     /// The machine, its boot, and its process namespace. `None` if the system does not report them.
     machine: Option<String>,
-    /// The process id, and when the process began.
-    process: String,
 }
 
 impl Default for Here {
     fn default() -> Self {
-        let pid = std::process::id();
-        let began = began(pid).unwrap_or_default();
         let machine = Machine::here().map(|Machine { host, boot, space }| {
             format!("{host}/{}/{space}", boot.split('-').next().unwrap_or_default())
         });
-        Self { machine, process: format!("{pid}/{began}") }
+        Self { machine }
     }
-}
-
-/// Returns this process: its id, and when it began.
-pub(crate) fn this_process() -> &'static str {
-    &HERE.here().process
-}
-
-/// Returns when a process began, in clock ticks since boot. `None` if there is no such process, or
-/// if it is a zombie.
-fn began(pid: u32) -> Option<String> {
-    let stat = Stat::of(pid)?;
-    (!stat.is_dead).then(|| stat.began.to_string())
 }
 
 impl Default for Name {
@@ -60,7 +44,7 @@ impl Default for Name {
         let here = HERE.here();
         let machine = here.machine.as_deref().unwrap_or("?");
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name: Arc<str> = format!("{machine}/{}/{number}", here.process).into();
+        let name: Arc<str> = format!("{machine}/{}/{number}", this_process()).into();
         alive().insert(name.clone());
         Self(name)
     }
@@ -99,7 +83,7 @@ pub fn is_dead(name: &str) -> bool {
         return false;
     };
     let Some((process, _)) = rest.rsplit_once('/') else { return false };
-    if process == here.process {
+    if process == this_process() {
         return !alive().contains(name);
     }
     match process.split_once('/') {

@@ -1,12 +1,12 @@
 //! Drives one run from the end of its journal to its own end. A new run has an empty journal, so
 //! running and resuming are the same.
 
-use crate::compile::Compiled;
-use crate::effects::{Effects, Failure, Journaled, Live, Recalled, Retrying, Stop, Timed};
+use crate::effects::{Effects, Journaled, Live, Recalled, Retrying, Timed};
 use crate::interpret::{Flow, sequence};
 use crate::pending::Look;
 use crate::recorder::{Recorder, Recording};
-use crate::workflow::stop_error;
+use crate::stop::{Failure, Stop, stop_error};
+use crate::table::Compiled;
 use futures_util::future::{BoxFuture, Either, select};
 use std::future::poll_fn;
 use std::pin::pin;

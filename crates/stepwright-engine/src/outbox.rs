@@ -1,16 +1,21 @@
 //! Queues of events for readers.
 
-use crate::recorder::push_joining;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use stepwright_core::event::Event;
-use stepwright_core::{AnyStore, RunId, StoreError};
+use stepwright_core::{AnyStore, EventKind, RunId, StoreError};
 
 /// The largest number of unread events. Beyond it, a reader of a stored run gets the facts from the
 /// journal, and misses deltas.
 const UNREAD_MAX: usize = 8_192;
+
+/// The number of unread events from which on pieces of text are joined.
+const UNJOINED_MAX: usize = 1_024;
+
+/// The largest size of a joined piece of text, in bytes.
+const JOINED_BYTES_MAX: usize = 4_096;
 
 /// The number of facts that are read from the journal at a time.
 const PAGE: usize = 1_000;
@@ -230,4 +235,20 @@ impl Tail {
             }
         }
     }
+}
+
+/// Adds a delta to a queue. If many events are unread, a piece of text is joined to the one before
+/// it.
+pub(crate) fn push_joining(queue: &mut VecDeque<Event>, event: Event) {
+    if let EventKind::RunContent { content: more } = &event.kind
+        && queue.len() >= UNJOINED_MAX
+        && let Some(last) = queue.back_mut()
+        && last.path == event.path
+        && let EventKind::RunContent { content } = &mut last.kind
+        && content.len() < JOINED_BYTES_MAX
+    {
+        *content = [&**content, &**more].concat().into();
+        return;
+    }
+    queue.push_back(event);
 }

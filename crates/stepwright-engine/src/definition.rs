@@ -1,0 +1,47 @@
+//! A checked definition: plan, table, names and digest. It has no store and no runtime.
+
+use crate::table::Compiled;
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::state::State;
+use stepwright_core::{Content, Error, RunOutput, WorkflowId};
+
+/// A checked definition of a workflow, with the settings of its runs. No run changes it.
+pub(crate) struct Definition {
+    pub(crate) id: WorkflowId,
+    pub(crate) name: Arc<str>,
+    pub(crate) description: Option<String>,
+    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) digest: Arc<str>,
+    pub(crate) timeout: Option<Duration>,
+    /// The state with which a new session begins.
+    pub(crate) state: State,
+    /// The kinds of events that outputs leave out. `None` if outputs have no events.
+    pub(crate) events_to_skip: Option<Vec<String>>,
+    pub(crate) debug: bool,
+}
+
+impl Definition {
+    /// Checks an input. Returns the content that replaces it, if the check completes the input.
+    pub(crate) fn prepare_input(&self, content: &Content) -> Result<Option<Content>, Error> {
+        match &self.compiled.input {
+            Some(check) => check(content).map_err(|why| {
+                Error::usage(format!("the input does not fit workflow `{}`: {why}", self.name))
+            }),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns `true` if outputs have the events of their runs.
+    pub(crate) fn keeps_events(&self) -> bool {
+        self.events_to_skip.is_some()
+    }
+
+    /// Removes the kinds of events that outputs leave out.
+    pub(crate) fn without_skipped(&self, mut output: RunOutput) -> RunOutput {
+        if let (Some(events), Some(skip)) = (&mut output.events, &self.events_to_skip) {
+            events.retain(|event| !skip.iter().any(|name| name == event.name()));
+        }
+        output
+    }
+}

@@ -1,0 +1,227 @@
+//! The operations on a workflow: to run, resume, read and cancel runs, and to read sessions.
+
+use crate::run::{IntoInput, Resume, Run, RunHandle};
+use crate::runs::{Events, Sessions, Snapshot};
+use crate::workflow::Workflow;
+use stepwright_core::session::SessionMetrics;
+use stepwright_core::state::State;
+use stepwright_core::store::{RunFilter, RunRow};
+use stepwright_core::{Answer, Error, ErrorKind, RunId, RunOutput, Session};
+use tokio_util::sync::CancellationToken;
+
+impl Workflow {
+    /// Prepares a run with an input: a text, any value that can be written as JSON, or
+    /// [`Parts`](crate::Parts). Await the run, stream it, put it into the background or block on
+    /// it: see [`Run`].
+    #[doc(alias = "arun")]
+    pub fn run(&self, input: impl IntoInput) -> Run {
+        Run::new(self.clone(), input)
+    }
+
+    // --- runs ---
+
+    /// Returns the output of a run so far: from this process if it drives the run, otherwise from
+    /// the store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no run of that name.
+    pub async fn get_run(&self, run: impl AsRef<str>) -> Result<RunOutput, Error> {
+        let run = RunId::new(run)?;
+        if let Some(live) = self.runner().local().get(run.as_str())
+            && let Some(output) = live.output()
+        {
+            return Ok(output);
+        }
+        self.runner().supervise();
+        Ok(self.output_of(self.runner().reader(&run)?.load_with_facts(&run).await?))
+    }
+
+    /// Returns the output of the newest run of this workflow, whatever its status.
+    pub async fn get_last_run_output(&self) -> Result<Option<RunOutput>, Error> {
+        let newest = RunFilter { limit: 1, ..RunFilter::default() };
+        match self.runs(newest).await?.first() {
+            Some(row) => self.get_run(&row.run_id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Lists runs of this workflow, the newest first.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// use stepwright_core::{Memory, RunStatus, store::RunFilter};
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("Greeting").store(Memory::default()).step(greet).build()?;
+    /// workflow.run("Ada").run_id("r-1").await?;
+    /// let completed = RunFilter { status: Some(RunStatus::Completed), ..RunFilter::default() };
+    /// assert_eq!(workflow.runs(completed).await?[0].run_id.as_str(), "r-1");
+    /// # Ok(()) }
+    /// ```
+    pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, Error> {
+        self.runner().supervise();
+        match self.runner().stored() {
+            Some(runs) => runs.list(filter).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Cancels a run, in whichever process it is driven, and also if no process drives it. Returns
+    /// `false` if there is nothing to cancel: the run has ended, or there is none of that name.
+    ///
+    /// This call may return before the run has ended: to wait for that, see [`RunHandle::wait`].
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn cancel_run(&self, run: impl AsRef<str>) -> Result<bool, Error> {
+        let run = RunId::new(run)?;
+        if self.cancel_now(&run) {
+            return Ok(true);
+        }
+        let Some(runs) = self.runner().stored() else { return Ok(false) };
+        match runs.load(&run).await {
+            Ok(snapshot) if snapshot.status().is_terminal() => return Ok(false),
+            // A damaged journal cannot be ended. Report it before anything changes.
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        if !runs.request_cancel(&run).await? {
+            return Ok(false);
+        }
+        match self.resume(&run).await {
+            // Another driver has the run, and the request is in its inbox.
+            Err(error) if matches!(error.kind(), ErrorKind::Store | ErrorKind::Usage) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Cancelled => Ok(true),
+            Err(error) => Err(error),
+            Ok(output) => Ok(!output.is_terminal()),
+        }
+    }
+
+    /// Cancels a run that this process drives or is about to drive. For code without async, such as
+    /// a handler for Ctrl-C. Returns `false` if this process does not drive it.
+    pub fn cancel_now(&self, run: impl AsRef<str>) -> bool {
+        match self.runner().local().get(run.as_ref()) {
+            Some(local) if !local.status().is_terminal() => {
+                local.cancel();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Resumes a run at the end of its journal: one whose process died, or a paused one whose time
+    /// has come. Completed steps are replayed from the journal, and the rest is executed. A run
+    /// that has ended is not driven again: you get its output, or its error.
+    ///
+    /// ```
+    /// # use stepwright_core::Memory;
+    /// # use stepwright_engine::Workflow;
+    /// # async fn step(text: String) -> String { text }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let workflow = Workflow::builder("W").store(Memory::default()).step(step).build()?;
+    /// # workflow.run("in").run_id("r-7").await?;
+    /// let output = workflow.resume("r-7").await?;
+    /// # assert!(output.is_terminal());
+    /// # Ok(()) }
+    /// ```
+    pub fn resume(&self, run: impl AsRef<str>) -> Resume {
+        Resume::new(self.clone(), run.as_ref(), Vec::new())
+    }
+
+    /// Answers pending requests of a run, and drives the run until it ends or pauses again. Each
+    /// answer names a pending request by its id, or by the path of its step if that step has only
+    /// one.
+    ///
+    /// All answers are checked before any takes effect. An answer is refused if it does not fit its
+    /// request, comes too late, or differs from an earlier answer to the same request. [`Resume`]
+    /// has an example, and more options.
+    pub fn continue_run<R: AsRef<str>>(
+        &self,
+        run: impl AsRef<str>,
+        answers: impl IntoIterator<Item = (R, Answer)>,
+    ) -> Resume {
+        let answers = answers.into_iter();
+        let answers = answers.map(|(key, answer)| (key.as_ref().to_owned(), answer)).collect();
+        Resume::new(self.clone(), run.as_ref(), answers)
+    }
+
+    /// Returns a handle to a run, in whichever process the run is driven.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no run of that name.
+    pub async fn handle(&self, run: impl AsRef<str>) -> Result<RunHandle, Error> {
+        let run = RunId::new(run)?;
+        self.runner().supervise();
+        if self.runner().local().get(run.as_str()).is_none() {
+            self.runner().reader(&run)?.row(&run).await?;
+        }
+        Ok(RunHandle::new(self.clone(), run))
+    }
+
+    /// Returns the events of a run from the fact with sequence number `from` on. The stream goes on
+    /// until the run has ended: see [`Runs::follow`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no run of that name, or the run is not stored.
+    pub async fn events(&self, run: impl AsRef<str>, from: u64) -> Result<Events, Error> {
+        let run = RunId::new(run)?;
+        self.runner().supervise();
+        self.runner().reader(&run)?.follow(&run, from).await
+    }
+
+    /// Resumes runs that other processes left behind: background runs whose process died, and
+    /// paused runs whose time has come. Most methods start this when they are called within a Tokio
+    /// runtime. Call it in a program that only resumes runs and starts none.
+    pub fn recover(&self) {
+        self.runner().supervise();
+    }
+
+    /// Drives runs in the background until `stop` is cancelled: runs that the
+    /// [dispatcher](crate::WorkflowBuilder::dispatcher) hands to this process, and runs that other
+    /// processes left behind. The dispatcher decides about runs that are still under way then:
+    /// [`LocalDispatcher`] drops them, which cancels them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if the workflow has a dispatcher and no store. [`ErrorKind::Store`] if
+    /// the dispatcher fails.
+    pub async fn serve(&self, stop: CancellationToken) -> Result<(), Error> {
+        self.runner().serve(stop).await
+    }
+
+    fn output_of(&self, snapshot: Snapshot) -> RunOutput {
+        let (mut output, facts) = snapshot.into_parts();
+        output.events = self.definition().keeps_events().then_some(facts);
+        self.definition().without_skipped(output)
+    }
+
+    // --- sessions ---
+
+    /// Returns a session, of any user. For the sessions of one user, see [`Sessions::of_user`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no session of that name.
+    pub async fn get_session(&self, session: impl AsRef<str>) -> Result<Session, Error> {
+        self.sessions().get(session).await
+    }
+
+    /// Returns the state of a session: see [`Workflow::get_session`].
+    pub async fn get_session_state(&self, session: impl AsRef<str>) -> Result<State, Error> {
+        Ok(self.get_session(session).await?.state)
+    }
+
+    /// Returns the metrics of all runs of a session: see [`Workflow::get_session`].
+    pub async fn get_session_metrics(
+        &self,
+        session: impl AsRef<str>,
+    ) -> Result<SessionMetrics, Error> {
+        Ok(self.get_session(session).await?.metrics)
+    }
+
+    /// Returns the sessions of this workflow, to find, list, rename, change and delete them.
+    pub fn sessions(&self) -> Sessions {
+        Sessions::of(self.runner().stored())
+    }
+}

@@ -1,0 +1,246 @@
+//! Takes up a stored run, and drives it until it ends or waits.
+
+use super::local::Hold;
+use super::supervise::LEASE;
+use super::{Outcome, Runner, is_dead, shown};
+use crate::job::Job;
+use crate::journal::{fold_all, load_after, load_all};
+use crate::outbox::Outbox;
+use crate::processes::end_leftovers;
+use crate::recorder::Recording;
+use crate::stop::stop_error;
+use std::sync::Arc;
+use stepwright_core::store::{Claim, Claimed, SignalKind};
+use stepwright_core::{
+    AnyStore, Error, ErrorKind, Event, EventKind, OnInterrupted, RunId, RunOutput, RunStatus,
+    Timestamp,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Options for taking up a run.
+#[derive(Default)]
+pub(crate) struct TakeUp {
+    /// `true` if the driver leaves the run when only deadlines are pending.
+    pub(crate) leaves: bool,
+    /// `true` if a changed definition is accepted.
+    pub(crate) accept: bool,
+    /// The answer to every request about an effect whose outcome is unknown.
+    pub(crate) interrupted: Option<OnInterrupted>,
+    pub(crate) outbox: Option<Arc<Outbox>>,
+    /// The facts that were read already. The rest is read after the claim.
+    pub(crate) past: Vec<Event>,
+}
+
+pub(crate) fn driven_here(run: &RunId) -> Error {
+    Error::usage(format!("run `{run}` is being driven by this process"))
+}
+
+impl Runner {
+    /// Takes up a run that this process does not drive, and drives it until it ends or waits.
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        run: &RunId,
+        cancel: CancellationToken,
+        how: TakeUp,
+    ) -> Result<RunOutput, Error> {
+        match self.local().claim_new(run, cancel) {
+            Some(hold) => self.drive_held(run, hold, how).await,
+            None => Err(driven_here(run)),
+        }
+    }
+
+    /// Drives a run that the store has, and reports the outcome to its waiters.
+    pub(super) async fn drive(
+        self: &Arc<Self>,
+        run: &RunId,
+        how: TakeUp,
+    ) -> Result<RunOutput, Error> {
+        match self.local().claim(run) {
+            Ok(hold) => self.drive_held(run, hold, how).await,
+            Err(local) => {
+                // The caller may have left a signal in the run's inbox.
+                local.poke();
+                let what = format!("run `{run}` is being driven by this process");
+                Err(Error::new(ErrorKind::Store, what))
+            }
+        }
+    }
+
+    async fn drive_held(
+        self: &Arc<Self>,
+        run: &RunId,
+        mut hold: Hold,
+        how: TakeUp,
+    ) -> Result<RunOutput, Error> {
+        let leaves = how.leaves;
+        let answer = match self.take_up(run, &mut hold, how).await {
+            Ok(Taken::Job(job)) => self.finished(job.drive().await),
+            Ok(Taken::Over(output)) => self.finished(*output),
+            Err(error) => Err(error),
+        };
+        hold.end(Outcome::of(&answer));
+        if let Ok(output) = &answer
+            && output.is_paused()
+            && !leaves
+        {
+            self.wake_later(run, output).await;
+        }
+        answer
+    }
+
+    /// Records that a run goes on with a changed definition, if it does, and leaves the run to its
+    /// next driver.
+    ///
+    /// # Errors
+    /// If the definition has changed and the change is not accepted.
+    pub(crate) async fn accept_change(
+        &self,
+        store: &AnyStore,
+        run: &RunId,
+        accept: bool,
+    ) -> Result<(), Error> {
+        if self.local().get(run.as_str()).is_some() {
+            return Ok(());
+        }
+        let facts = load_all(store, run).await?;
+        if fold_all(run, &facts)?.status().is_terminal()
+            || self.check_plan(store, &facts, accept).await?.is_none()
+        {
+            return Ok(());
+        }
+        let Some(mut hold) = self.local().claim_new(run, CancellationToken::new()) else {
+            return Ok(());
+        };
+        // Taking up the run records the change. Then it is released for its next driver.
+        let how = TakeUp { accept, ..TakeUp::default() };
+        let taken = self.take_up(run, &mut hold, how).await.map(drop);
+        let released = store.release(run, self.driver_name()).await;
+        hold.end(Outcome::Lost("the run was taken up to be handed on".into()));
+        taken?;
+        Ok(released?)
+    }
+
+    /// Returns `true` if a run has a driver other than this runner.
+    pub(crate) async fn is_driven_elsewhere(
+        &self,
+        store: &AnyStore,
+        run: &RunId,
+    ) -> Result<bool, Error> {
+        let driver = store.run(run).await?.and_then(|row| row.driver);
+        Ok(driver.is_some_and(|driver| *driver != **self.driver_name()))
+    }
+
+    /// Returns `true` if a run is driven in the processes to which the dispatcher hands it.
+    pub(crate) async fn is_handed(&self, store: &AnyStore, run: &RunId) -> Result<bool, Error> {
+        let row = if self.is_dispatched() { store.run(run).await? } else { None };
+        Ok(row.is_some_and(|row| row.background))
+    }
+
+    async fn take_up(&self, run: &RunId, hold: &mut Hold, how: TakeUp) -> Result<Taken, Error> {
+        let TakeUp { leaves, accept, interrupted, outbox, mut past } = how;
+        let unknown = || self.unknown(run);
+        let store = self.store_for(true).ok_or_else(unknown)?;
+        // This process owns a run that it has just begun.
+        let fresh = hold.is_fresh();
+        let mine = fresh || self.claim(&store, run).await?;
+        let answer = async {
+            past.extend(load_after(&store, run, past.len() as u64).await?);
+            let started = past.first().and_then(|first| match &first.kind {
+                EventKind::WorkflowStarted(started) => Some(started.clone()),
+                _ => None,
+            });
+            let started = started.ok_or_else(unknown)?;
+            if let Some(outbox) = &outbox {
+                outbox.begins_at(past.len() as u64);
+            }
+            if !mine {
+                if let Some(outbox) = &outbox {
+                    outbox.miss();
+                }
+                let output = fold_all(run, &past)?.into_output().ok_or_else(unknown)?;
+                return Ok(Taken::Over(Box::new(match output.status {
+                    RunStatus::Completed => Ok(output),
+                    _ => Err(Error::of_run(output)),
+                })));
+            }
+            let inbox = if fresh { Vec::new() } else { store.inbox(run).await? };
+            let mut changed = None;
+            // A run that must end need not match the definition.
+            if inbox.iter().any(|signal| matches!(signal.kind, SignalKind::Cancel { .. })) {
+                hold.cancel_token().cancel();
+            } else {
+                changed = self.check_plan(&store, &past, accept).await?;
+            }
+            let recording = Recording {
+                run: run.clone(),
+                world: self.world.clone(),
+                store: Some(store.clone()),
+                cancelled: hold.cancel_token().clone(),
+                outbox,
+                keep_events: self.definition.keeps_events(),
+                debug: started.debug,
+                driver: Some(self.driver_name().clone()),
+                interrupted,
+                now: None,
+            };
+            let compiled = self.definition.compiled.clone();
+            let mut job = Job::new(compiled, started, recording, &past)?;
+            job.leaves = leaves;
+            if !fresh {
+                let took = job.take_over(self.driver_name().clone(), changed, &inbox).await;
+                took.map_err(|stop| stop_error(&stop))?;
+                // Before a step runs again, or a person is asked if it was done.
+                let recorder = &job.recorder;
+                end_leftovers(run, &past, |step| recorder.is_open(step)).await?;
+            }
+            self.supervision.here().forgive(run);
+            hold.drives(job.recorder.clone());
+            Ok(Taken::Job(Box::new(job)))
+        };
+        let answer = answer.await;
+        if answer.is_err() && mine {
+            // Report the first error, even if the release fails as well.
+            let _ = store.release(run, self.driver_name()).await;
+        }
+        answer
+    }
+
+    /// Claims a run for this driver. Returns `false` if the run has ended.
+    async fn claim(&self, store: &AnyStore, run: &RunId) -> Result<bool, Error> {
+        // Drivers write their heartbeats with the wall clocks of their machines.
+        let now = self.world.wall();
+        let lease = LEASE.as_millis();
+        let stale = Timestamp(now.0.saturating_sub(u64::try_from(lease).unwrap_or(u64::MAX)));
+        let mut claim =
+            Claim { run: run.clone(), driver: self.driver_name().clone(), dead: None, stale };
+        store.heartbeat(&claim.driver, now).await?;
+        loop {
+            match store.claim(claim.clone()).await? {
+                Claimed::Yes => return Ok(true),
+                Claimed::Over => return Ok(false),
+                Claimed::By { driver, .. }
+                    if claim.dead.as_ref() != Some(&driver) && is_dead(&driver) =>
+                {
+                    claim.dead = Some(driver);
+                }
+                Claimed::By { driver, seen_at } => {
+                    let ago = now.since(seen_at).as_secs();
+                    let what = format!(
+                        "run `{run}` is driven by {}, which was there {ago} s ago",
+                        shown(&driver)
+                    );
+                    let hint = "let it finish, or stop it; a driver that is silent for 10 s is \
+                                taken for dead";
+                    return Err(Error::new(ErrorKind::Store, what).with_hint(hint));
+                }
+            }
+        }
+    }
+}
+
+/// The result of taking up a run.
+enum Taken {
+    Job(Box<Job>),
+    /// The run has ended.
+    Over(Box<Result<RunOutput, Error>>),
+}
