@@ -17,6 +17,7 @@ mod effects;
 mod interpret;
 mod job;
 mod journal;
+mod local;
 mod operations;
 mod outbox;
 mod pending;

@@ -161,7 +161,7 @@ impl StepHost for Recorder {
     }
 
     fn world(&self) -> &World {
-        &self.world
+        self.clock.world()
     }
 
     fn cancelled(&self) -> &CancellationToken {

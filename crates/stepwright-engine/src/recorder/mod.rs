@@ -1,41 +1,41 @@
 //! Records events: first in the journal, then for readers.
 
 mod answers;
+mod append;
+mod clock;
 mod done;
 mod host;
+mod readers;
+mod requests;
 
 pub(crate) use host::too_late;
 
 use crate::activity::Activity;
-use crate::debug;
 use crate::journal::fold_all;
 use crate::outbox::{Outbox, push_joining};
 use crate::pending::PendingRequests;
 use crate::stop::Stop;
 use answers::Standing;
+use append::Journal;
+use clock::FactClock;
 use done::{Once, is_of_call, note_effect};
-use futures_util::future::{BoxFuture, FutureExt as _};
+use readers::Readers;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright_core::Timestamp;
 use stepwright_core::calls::Calls;
 use stepwright_core::context::RunInfo;
-use stepwright_core::event::{End, Event, EventClass, LoopTurns, Reply, WorkflowStarted};
+use stepwright_core::event::{End, Event, EventClass, LoopTurns, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
-use stepwright_core::journal::{Append, FACTS_MAX, SessionClose};
+use stepwright_core::journal::{FACTS_MAX, SessionClose};
 use stepwright_core::output::StepType;
-use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{
-    Answer, AnyStore, Content, ErrorCode, EventKind, OnInterrupted, Patch, Requirement, RunId,
-    RunOutput, RunStatus, StepError, StepPath, StepStatus, StoreError, World,
+    AnyStore, Content, ErrorCode, EventKind, OnInterrupted, Patch, RunId, RunOutput, RunStatus,
+    StepError, StepPath, StepStatus, StoreError, World,
 };
 use tokio_util::sync::CancellationToken;
-
-/// The largest number of pending requests in a run.
-const REQUIREMENTS_MAX: usize = 10_000;
 
 /// Records the events of one run, in one order.
 ///
@@ -44,23 +44,12 @@ const REQUIREMENTS_MAX: usize = 10_000;
 /// place between the facts.
 pub(crate) struct Recorder {
     run: RunInfo,
-    world: World,
+    clock: FactClock,
     cancelled: CancellationToken,
-    /// The cached time of the last fact, in milliseconds; 0 if it is invalid. Facts that directly
-    /// follow each other share one reading of the clock.
-    noted_at: AtomicU64,
     state: Mutex<RecorderState>,
     journal: Option<Box<Journal>>,
     pending: PendingRequests,
     activity: Activity,
-}
-
-/// The journal of a run with a store.
-struct Journal {
-    store: AnyStore,
-    /// The append under way. Any task that waits for it drives it: if that task is dropped, the
-    /// next one goes on.
-    appending: tokio::sync::Mutex<Option<Appending>>,
 }
 
 struct RecorderState {
@@ -77,7 +66,7 @@ struct RecorderState {
     appending: bool,
     close: Option<Box<SessionClose>>,
     lost: Option<Arc<StoreError>>,
-    outboxes: Outboxes,
+    readers: Readers,
     events: Option<Vec<Event>>,
     /// Facts of executors that were at work when the run's process died.
     notes: FxHashMap<StepPath, Vec<Event>>,
@@ -86,18 +75,8 @@ struct RecorderState {
     /// The tool calls of steps under way.
     calls: Option<Box<Calls>>,
     driver: Option<Arc<str>>,
-    debug: bool,
     /// `None` if people are asked about effects whose outcome is unknown.
     interrupted: Option<Box<Standing>>,
-}
-
-/// The readers of the run: none or one in most runs.
-type Outboxes = Vec<Arc<Outbox>>;
-
-struct Appending {
-    work: BoxFuture<'static, Result<(), StoreError>>,
-    batch: VecDeque<Event>,
-    next: u64,
 }
 
 /// The parts of a recorder.
@@ -129,7 +108,7 @@ impl Recorder {
     ) -> Result<Self, StoreError> {
         let Recording { run, world, store, cancelled, outbox, keep_events, debug, .. } = recording;
         let (driver, interrupted) = (recording.driver, recording.interrupted);
-        let noted_at = recording.now.unwrap_or_default().0.into();
+        let clock = FactClock::new(world, recording.now);
         let fold = fold_all(&run, past)?;
         let mut notes: FxHashMap<StepPath, Vec<Event>> = FxHashMap::default();
         let mut once: Option<Box<Once>> = None;
@@ -157,13 +136,12 @@ impl Recorder {
             appending: false,
             close: None,
             lost: None,
-            outboxes: outbox.into_iter().collect(),
+            readers: Readers::of(outbox, debug),
             events: keep_events.then(|| past.to_vec()),
             notes,
             once,
             calls,
             driver,
-            debug,
             interrupted: interrupted.and_then(Standing::new),
         };
         let run = RunInfo {
@@ -174,36 +152,25 @@ impl Recorder {
             workflow_name: started.workflow_name.clone(),
             debug,
         };
-        let journal = store.map(|store| Box::new(Journal { store, appending: None.into() }));
+        let journal = store.map(|store| Box::new(Journal::of(store)));
         let pending = PendingRequests::of(past);
         let state = Mutex::new(state);
         let activity = Activity::default();
-        Ok(Self { run, world, cancelled, noted_at, state, journal, pending, activity })
+        Ok(Self { run, clock, cancelled, state, journal, pending, activity })
     }
 
     fn state(&self) -> MutexGuard<'_, RecorderState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Invalidates the cached time.
+    /// Notes that time may have passed since the last fact.
     pub(crate) fn time_passes(&self) {
-        self.noted_at.store(0, Ordering::Relaxed);
-    }
-
-    fn now(&self) -> Timestamp {
-        match self.noted_at.load(Ordering::Relaxed) {
-            0 => {
-                let now = self.world.now();
-                self.noted_at.store(now.0, Ordering::Relaxed);
-                now
-            }
-            noted_at => Timestamp(noted_at),
-        }
+        self.clock.time_passes();
     }
 
     /// Records a fact.
     pub(crate) fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
-        let now = self.now();
+        let now = self.clock.now();
         let mut state = self.state();
         let time = state.at(now);
         if let Some(lost) = &state.lost {
@@ -244,8 +211,8 @@ impl Recorder {
         }
         if self.journal.is_some() {
             state.queue.push_back(fact);
-        } else if state.is_watched() {
-            state.show(fact);
+        } else if !state.readers.is_idle() {
+            state.readers.show(fact);
         }
         Ok(())
     }
@@ -295,7 +262,7 @@ impl Recorder {
             return;
         }
         let sequence = state.fold.next_sequence().saturating_sub(1);
-        let time = state.at(self.world.now());
+        let time = state.at(self.clock.world().now());
         self.delta(&mut state, sequence, time, at, kind);
     }
 
@@ -313,103 +280,13 @@ impl Recorder {
             Event { sequence, delta, time, run: self.run.run_id.clone(), path: at.clone(), kind };
         // The fold keeps the partial text of a step, in case it is stopped.
         let _ = state.fold.apply(&event);
-        if state.outboxes.is_empty() {
+        if state.readers.is_empty() {
             return;
         }
         if state.queue.is_empty() && !state.appending {
-            state.show(event);
+            state.readers.show(event);
         } else {
             push_joining(&mut state.queue, event);
-        }
-    }
-
-    /// Waits until all facts recorded so far are in the journal, and shown to readers.
-    pub(crate) async fn settle(&self) -> Result<(), Stop> {
-        match &self.journal {
-            // Boxed, so that a step at work does not keep space for this.
-            Some(journal) => {
-                let _working = self.pending.work();
-                let answer = Box::pin(self.append_all(journal)).await;
-                self.time_passes();
-                answer
-            }
-            None => Ok(()),
-        }
-    }
-
-    async fn append_all(&self, journal: &Journal) -> Result<(), Stop> {
-        let target = self.state().fold.next_sequence();
-        loop {
-            {
-                let state = self.state();
-                if let Some(lost) = &state.lost {
-                    return Err(Stop::Lost(lost.clone()));
-                }
-                if state.durable >= target {
-                    return Ok(());
-                }
-            }
-            let mut appending = journal.appending.lock().await;
-            if appending.is_none() {
-                *appending = self.begin(&journal.store);
-            }
-            let Some(work) = appending.as_mut() else { continue };
-            let answer = (&mut work.work).await;
-            let done = appending.take().expect("it is under way");
-            self.finish(done, answer);
-        }
-    }
-
-    /// Returns `true` if the store does not know the run, because the first append failed.
-    pub(crate) async fn was_never_begun(&self) -> bool {
-        let Some(journal) = &self.journal else { return false };
-        let failed = {
-            let state = self.state();
-            state.durable == 0
-                && matches!(state.lost.as_deref(), Some(StoreError::Unavailable { .. }))
-        };
-        failed && matches!(journal.store.run(&self.run.run_id).await, Ok(None))
-    }
-
-    /// Begins an append of the queue, unless it is empty.
-    fn begin(&self, store: &AnyStore) -> Option<Appending> {
-        let mut state = self.state();
-        let facts: Vec<Event> =
-            state.queue.iter().filter(|event| event.is_fact()).cloned().collect();
-        let last = facts.last()?;
-        let next = last.sequence + 1;
-        let close = if last.kind.is_terminal() { state.close.take() } else { None };
-        state.appending = true;
-        let batch = std::mem::take(&mut state.queue);
-        let append = Append {
-            run: self.run.run_id.clone(),
-            facts,
-            close: close.map(|close| *close),
-            driver: state.driver.clone(),
-        };
-        let store = store.clone();
-        let work = async move { store.append(append).await }.boxed();
-        Some(Appending { work, batch, next })
-    }
-
-    fn finish(&self, done: Appending, answer: Result<(), StoreError>) {
-        let mut state = self.state();
-        state.appending = false;
-        match answer {
-            Ok(()) => {
-                state.durable = done.next;
-                for event in done.batch {
-                    state.show(event);
-                }
-                // Deltas before the next fact need not wait for an append.
-                let facts = state.queue.iter().position(Event::is_fact);
-                let free = facts.unwrap_or(state.queue.len());
-                let queued: Vec<Event> = state.queue.drain(..free).collect();
-                for delta in queued {
-                    state.show(delta);
-                }
-            }
-            Err(error) => state.lost = Some(Arc::new(error)),
         }
     }
 
@@ -472,17 +349,12 @@ impl Recorder {
 
     /// Tells readers that no more events will come.
     pub(crate) fn close_readers(&self) {
-        let outboxes = std::mem::take(&mut self.state().outboxes);
-        for outbox in outboxes {
-            outbox.close();
-        }
+        self.state().readers.close();
     }
 
     /// Adds a reader, which gets the events from now on.
     pub(crate) fn read_along(&self, outbox: Arc<Outbox>) {
-        let mut state = self.state();
-        state.outboxes.retain(|outbox| Arc::strong_count(outbox) > 1);
-        state.outboxes.push(outbox);
+        self.state().readers.add(outbox);
     }
 
     /// Returns when the run began.
@@ -505,90 +377,6 @@ impl Recorder {
         &self.activity
     }
 
-    /// Returns the store, if the run has one.
-    pub(crate) fn store(&self) -> Option<&AnyStore> {
-        self.journal.as_ref().map(|journal| &journal.store)
-    }
-
-    /// Makes a request, unless it was made before, and waits for the reply. `inside` is the step or
-    /// the tool call that makes it. It is `None` if the interpreter makes it, such as for a review
-    /// or a deadline.
-    pub(crate) async fn ask(
-        &self,
-        requirement: Requirement,
-        inside: Option<&StepPath>,
-    ) -> Result<Arc<Reply>, Stop> {
-        let id = requirement.id.clone();
-        if let Some(reply) = self.pending.reply(&id) {
-            return Ok(reply);
-        }
-        let path = requirement.path.clone();
-        if let Some(asked) = self.pending.asked(&id)
-            && asked.kind == RequirementKind::Deadline
-            && asked.due.is_some_and(|due| due <= self.world.now())
-        {
-            // The deadline passed while no process drove the run: the work behind it must not
-            // begin.
-            let requirement_id = id.clone();
-            let reply =
-                Reply { requirement_id, answer: Answer::Elapsed, by: None, timed_out: false };
-            self.answered(&asked, reply.clone())?;
-            return Ok(Arc::new(reply));
-        }
-        // A tool call that ended without a reply has withdrawn its request, and may make it again.
-        let is_asked = self.pending.asked(&id).is_some()
-            && (inside.is_none() || self.state().fold.waits_for(&id));
-        if !is_asked {
-            if requirement.needs_person() && self.journal.is_none() {
-                let what = format!("the run needs an answer to `{id}`, but it is not stored");
-                let hint = "give the workflow a store with `.store(…)`";
-                return Err(Stop::failed(&path, StepError::terminal(what).with_hint(hint), 1));
-            }
-            if self.pending.count() >= REQUIREMENTS_MAX {
-                let what = format!("a run waits for at most {REQUIREMENTS_MAX} answers at once");
-                let error = StepError::terminal(what).with_code(ErrorCode::Limit);
-                return Err(Stop::failed(&path, error, 1));
-            }
-            self.time_passes();
-            self.record(&path, paused(requirement.clone()))?;
-            self.pending.note(requirement);
-        }
-        if let Some(asked) = self.pending.asked(&id)
-            && let Some(answer) = self.standing_answer(&asked)
-        {
-            let requirement_id = id.clone();
-            let reply = Reply { requirement_id, answer, by: None, timed_out: false };
-            self.answered(&asked, reply.clone())?;
-            self.settle().await?;
-            return Ok(Arc::new(reply));
-        }
-        if self.pending.is_open(&id) {
-            let what = format!("`{id}` is waited for already; give each wait a name of its own");
-            return Err(Stop::failed(&path, StepError::terminal(what), 1));
-        }
-        let waiting = self.pending.wait(id, inside.cloned());
-        self.settle().await?;
-        let reply = waiting.await;
-        self.time_passes();
-        Ok(reply)
-    }
-
-    /// Records a reply, and passes it to the task that waits for it.
-    pub(crate) fn answered(&self, requirement: &Requirement, reply: Reply) -> Result<(), Stop> {
-        let shown = Box::new(reply.clone());
-        let kind = match requirement.kind {
-            RequirementKind::ToolConfirmation { .. } => {
-                EventKind::StepExecutorContinued { reply: shown }
-            }
-            RequirementKind::Deadline => EventKind::DeadlinePassed { reply: shown },
-            _ => EventKind::StepContinued { reply: shown },
-        };
-        self.time_passes();
-        self.record(&requirement.path, kind)?;
-        self.pending.deliver(reply);
-        Ok(())
-    }
-
     pub(crate) fn cancel_token(&self) -> &CancellationToken {
         &self.cancelled
     }
@@ -604,28 +392,11 @@ impl RecorderState {
     /// text would miss it otherwise.
     fn shown_before(&self, at: &StepPath, kind: &EventKind) -> Option<Content> {
         let EventKind::StepCompleted { output } = kind else { return None };
-        if self.outboxes.is_empty() {
+        if self.readers.is_empty() {
             return None;
         }
         let function = self.fold.executor_of(at) == Some(ExecutorType::Function);
         function.then(|| output.content.clone())
-    }
-
-    /// Returns `true` if events are shown to readers, or logged.
-    fn is_watched(&self) -> bool {
-        self.debug || !self.outboxes.is_empty()
-    }
-
-    fn show(&mut self, event: Event) {
-        if self.debug {
-            debug::log(&event);
-        }
-        if let Some((last, others)) = self.outboxes.split_last() {
-            for outbox in others {
-                outbox.push(event.clone());
-            }
-            last.push(event);
-        }
     }
 }
 
@@ -634,20 +405,6 @@ impl RecorderState {
 fn closes(kind: &EventKind) -> bool {
     use EventClass as C;
     matches!(kind.class(), C::RunEnded(_) | C::StepEnded(_) | C::ContainerEnded(_))
-}
-
-/// Makes the fact that records a request.
-fn paused(requirement: Requirement) -> EventKind {
-    let requirement = Box::new(requirement);
-    match requirement.kind {
-        RequirementKind::RouteSelection { .. } => EventKind::RouterPaused { requirement },
-        RequirementKind::OutputReview { .. } | RequirementKind::IterationReview { .. } => {
-            EventKind::StepOutputReview { requirement }
-        }
-        RequirementKind::ToolConfirmation { .. } => EventKind::StepExecutorPaused { requirement },
-        RequirementKind::Deadline => EventKind::DeadlineSet { requirement },
-        _ => EventKind::StepPaused { requirement },
-    }
 }
 
 /// Makes the fact that a step or a container was stopped. Tool calls have no such fact: they end

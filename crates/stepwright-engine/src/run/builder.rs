@@ -3,9 +3,10 @@
 use super::blocking::runtime;
 use super::{IntoInput, RunHandle, RunStream};
 use crate::job::Job;
+use crate::local::{Local, Place};
 use crate::outbox::Outbox;
 use crate::recorder::{Recorder, Recording};
-use crate::runner::{Local, Place, Runner};
+use crate::runner::Runner;
 use crate::workflow::Workflow;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};

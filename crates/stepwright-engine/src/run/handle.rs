@@ -1,6 +1,7 @@
 //! Handles to background runs.
 
-use crate::runner::{Outcome, Runner};
+use crate::local::Outcome;
+use crate::runner::Runner;
 use crate::runs::Events;
 use crate::workflow::Workflow;
 use std::fmt;

@@ -1,7 +1,8 @@
 //! Hands background runs to a dispatcher, and drives those that a dispatcher hands over.
 
 use super::supervise::supervise;
-use super::{Local, LocalDispatcher, Outcome, Runner, TakeUp};
+use super::{LocalDispatcher, Runner, TakeUp};
+use crate::local::{Local, Outcome};
 use crate::process::PerProcess;
 use futures_util::future::{Either, select};
 use std::pin::pin;

@@ -1,10 +1,10 @@
 //! Takes up a stored run, and drives it until it ends or waits.
 
-use super::local::Hold;
 use super::supervise::LEASE;
-use super::{Outcome, Runner, is_dead, shown};
+use super::{Runner, is_dead, shown};
 use crate::job::Job;
 use crate::journal::{fold_all, load_after, load_all};
+use crate::local::{Hold, Outcome};
 use crate::outbox::Outbox;
 use crate::processes::end_leftovers;
 use crate::recorder::Recording;

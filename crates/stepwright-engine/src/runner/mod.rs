@@ -6,7 +6,6 @@
 mod dispatching;
 mod drive;
 mod driver;
-mod local;
 mod local_dispatcher;
 mod supervise;
 mod supervision;
@@ -15,13 +14,13 @@ pub(crate) use dispatching::Dispatching;
 pub(crate) use drive::{TakeUp, driven_here};
 pub(crate) use driver::Driver;
 pub use driver::{is_dead, shown};
-pub(crate) use local::{Local, LocalRuns, Outcome, Place};
 pub use local_dispatcher::LocalDispatcher;
 pub(crate) use supervise::HEARTBEAT;
 pub(crate) use supervision::Supervision;
 
 use crate::changed::{difference, digest_of};
 use crate::definition::Definition;
+use crate::local::LocalRuns;
 use crate::process::PerProcess;
 use crate::runs::{Runs, not_found};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -14,9 +14,9 @@ pub use sessions::Sessions;
 pub use snapshot::Snapshot;
 pub(crate) use submit::Submitted;
 
+use crate::local::{Local, LocalRuns};
 use crate::process::PerProcess;
 use crate::real::real_world;
-use crate::runner::{Local, LocalRuns};
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::store::{RunFilter, RunRow, Signal, Verified, Watched};
