@@ -2,12 +2,42 @@
 
 use crate::calls::CallPast;
 use crate::context::StepContext;
-use crate::error::StepError;
 use crate::event::EventKind;
+use crate::failure::StepError;
 use crate::interrupted::{OnInterrupted, Resolved};
 use crate::message::{ToolCall, ToolOutcome};
 use crate::path::StepPath;
 use std::fmt;
+
+impl StepContext {
+    /// Returns the next tool call of this step, with a path and a context of its own. The calls of
+    /// a model must be passed in the order in which it requested them. For executors such as
+    /// agents.
+    ///
+    /// ```
+    /// # use futures_util::FutureExt as _;
+    /// use stepwright_core::StepContext;
+    /// use stepwright_core::calls::CallPast;
+    /// # use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
+    /// # let tool_call = ToolCall { id: "c-1".into(), name: "charge".into(),
+    /// #     arguments: Arguments::Json(serde_json::json!({"eur": 5})) };
+    /// # async {
+    /// let cx = StepContext::detached("order");
+    /// let call = cx.call(&tool_call);
+    /// assert_eq!(call.path().as_str(), "order/charge#1");
+    /// assert_eq!(*call.past(), CallPast::New);
+    /// let begun = call.begin().await?;
+    /// let text = format!("charged with {}", call.context().idempotency_key());
+    /// # let (call_id, name) = ("c-1".into(), "charge".into());
+    /// let outcome = ToolOutcome { call_id, name, text, is_error: false, outcome_unknown: false };
+    /// begun.end(&outcome).await?;
+    /// # Ok::<(), stepwright_core::StepError>(()) }.now_or_never().unwrap().unwrap();
+    /// ```
+    pub fn call(&self, tool: &ToolCall) -> Call {
+        let (path, past) = self.host().call(self.path(), tool);
+        Call { caller: self.path().clone(), cx: self.beneath(path), tool: tool.clone(), past }
+    }
+}
 
 /// A tool call of a step, with a path and a context of its own. See [`StepContext::call`].
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! The tool calls of a run: the path of each call, and its state in the journal.
 
-use crate::error::ErrorData;
 use crate::event::{Event, EventKind};
+use crate::failure::ErrorData;
 use crate::message::{Arguments, ToolCall, ToolOutcome};
-use crate::path::{StepPath, call_name};
+use crate::path::{StepPath, call_name, is_call};
 use crate::requirement::RequirementKind;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -272,15 +272,10 @@ fn is_about_call(id: &str) -> bool {
     id.starts_with("!interrupted")
 }
 
-/// Returns `true` if the path ends in a number. That of a tool call does, that of a step does not.
-pub(crate) fn is_call(path: &StepPath) -> bool {
-    path.number().is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::StepError;
+    use crate::failure::StepError;
     use crate::id::RunId;
     use crate::world::Timestamp;
     use serde_json::json;

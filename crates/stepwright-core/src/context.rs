@@ -1,20 +1,17 @@
 //! The context of a running step: its access to the engine.
 
 use crate::BoxFuture;
-use crate::call::Call;
-use crate::calls::{CallPast, Calls, is_call};
+use crate::calls::{CallPast, Calls};
 use crate::content::Content;
-use crate::error::{ErrorCode, StepError};
 use crate::event::{Event, EventKind};
+use crate::failure::{ErrorCode, StepError};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::interrupted::{OnInterrupted, Resolved, outcome_unknown};
 use crate::message::ToolCall;
-use crate::once::Once;
-use crate::path::StepPath;
+use crate::path::{StepPath, is_call};
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
 use crate::session::Exchange;
 use crate::world::{Timestamp, World};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
@@ -165,6 +162,11 @@ impl StepContext {
         &self.path
     }
 
+    /// Returns the context of an execution beneath this one, such as a tool call.
+    pub(crate) fn beneath(&self, path: StepPath) -> Self {
+        Self { path, attempt: self.attempt, host: self.host.clone() }
+    }
+
     pub(crate) fn host(&self) -> &dyn StepHost {
         &*self.host
     }
@@ -286,77 +288,12 @@ impl StepContext {
         self.host.history(runs, true).await
     }
 
-    /// Runs `work` once, even if this step is retried or resumed. The result is in the journal
-    /// before the caller gets it; later attempts get it from there. A failure is not recorded, so
-    /// the next attempt runs `work` again. Inside a tool call, `key` belongs to that call.
-    ///
-    /// The process may die after `work` has ended and before its result is recorded. Then the next
-    /// attempt runs `work` again, so the guarantee is at least once. To narrow it, pass the key of
-    /// the effect to a service that recognises repeated requests
-    /// ([`StepContext::idempotency_key`]), query the service first ([`Once::reconcile`]), or ask a
-    /// person ([`Once::on_interrupted`]).
-    ///
-    /// ```
-    /// # use futures_util::FutureExt as _;
-    /// use stepwright_core::{StepContext, StepError};
-    /// # async fn charge(_: &str) -> Result<u64, std::io::Error> { Ok(7) }
-    /// async fn order(cx: StepContext) -> Result<String, StepError> {
-    ///     let receipt: u64 = cx.once("charge", charge(&cx.idempotency_key())).await?;
-    ///     Ok(format!("receipt {receipt}"))
-    /// }
-    /// let done = order(StepContext::detached("Order")).now_or_never().unwrap()?;
-    /// assert_eq!(done, "receipt 7");
-    /// # Ok::<(), StepError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// When awaited, fails with the error from `work`, if the recorded value is not a `T`, or if
-    /// the journal is lost. Also fails if the outcome of an earlier attempt is unknown and the
-    /// policy is to fail.
-    pub fn once<T, E, W>(&self, key: &str, work: W) -> Once<'_, T, W>
-    where
-        T: Serialize + DeserializeOwned,
-        E: Into<StepError>,
-        W: Future<Output = Result<T, E>>,
-    {
-        Once::new(self, key, work)
-    }
-
     pub(crate) fn recorded(&self, key: &str) -> Option<Value> {
         self.host.recorded(&self.path, key)
     }
 
     pub(crate) fn effect_interrupted(&self, key: &str) -> Option<u32> {
         self.host.effect_interrupted(&self.path, key)
-    }
-
-    /// Returns the next tool call of this step, with a path and a context of its own. The calls of
-    /// a model must be passed in the order in which it requested them. For executors such as
-    /// agents.
-    ///
-    /// ```
-    /// # use futures_util::FutureExt as _;
-    /// use stepwright_core::StepContext;
-    /// use stepwright_core::calls::CallPast;
-    /// # use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
-    /// # let tool_call = ToolCall { id: "c-1".into(), name: "charge".into(),
-    /// #     arguments: Arguments::Json(serde_json::json!({"eur": 5})) };
-    /// # async {
-    /// let cx = StepContext::detached("order");
-    /// let call = cx.call(&tool_call);
-    /// assert_eq!(call.path().as_str(), "order/charge#1");
-    /// assert_eq!(*call.past(), CallPast::New);
-    /// let begun = call.begin().await?;
-    /// let text = format!("charged with {}", call.context().idempotency_key());
-    /// # let (call_id, name) = ("c-1".into(), "charge".into());
-    /// let outcome = ToolOutcome { call_id, name, text, is_error: false, outcome_unknown: false };
-    /// begun.end(&outcome).await?;
-    /// # Ok::<(), stepwright_core::StepError>(()) }.now_or_never().unwrap().unwrap();
-    /// ```
-    pub fn call(&self, tool: &ToolCall) -> Call {
-        let (path, past) = self.host.call(&self.path, tool);
-        let cx = Self { path, attempt: self.attempt, host: self.host.clone() };
-        Call { caller: self.path.clone(), cx, tool: tool.clone(), past }
     }
 
     /// Decides about an effect with an unknown outcome: the one that `key` names, or else this

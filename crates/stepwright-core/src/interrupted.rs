@@ -1,6 +1,6 @@
 //! The policy for interrupted effects, whose outcome is unknown.
 
-use crate::error::{ErrorCode, StepError};
+use crate::failure::{ErrorCode, StepError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

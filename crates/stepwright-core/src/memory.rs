@@ -4,9 +4,9 @@ use crate::BoxFuture;
 use crate::event::Event;
 use crate::id::{RunId, SessionId, WorkflowId};
 use crate::journal::Append;
-use crate::output::RunStatus;
 use crate::session::Session;
 use crate::state::Patch;
+use crate::status::RunStatus;
 use crate::store::{
     Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
     Signal, StoreError, Watched, page,

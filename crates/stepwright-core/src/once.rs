@@ -2,8 +2,8 @@
 
 use crate::BoxFuture;
 use crate::context::StepContext;
-use crate::error::{ErrorCode, StepError};
 use crate::event::EventKind;
+use crate::failure::{ErrorCode, StepError};
 use crate::interrupted::{OnInterrupted, Resolved};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,6 +11,44 @@ use serde_json::Value;
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
+
+impl StepContext {
+    /// Runs `work` once, even if this step is retried or resumed. The result is in the journal
+    /// before the caller gets it; later attempts get it from there. A failure is not recorded, so
+    /// the next attempt runs `work` again. Inside a tool call, `key` belongs to that call.
+    ///
+    /// The process may die after `work` has ended and before its result is recorded. Then the next
+    /// attempt runs `work` again, so the guarantee is at least once. To narrow it, pass the key of
+    /// the effect to a service that recognises repeated requests
+    /// ([`StepContext::idempotency_key`]), query the service first ([`Once::reconcile`]), or ask a
+    /// person ([`Once::on_interrupted`]).
+    ///
+    /// ```
+    /// # use futures_util::FutureExt as _;
+    /// use stepwright_core::{StepContext, StepError};
+    /// # async fn charge(_: &str) -> Result<u64, std::io::Error> { Ok(7) }
+    /// async fn order(cx: StepContext) -> Result<String, StepError> {
+    ///     let receipt: u64 = cx.once("charge", charge(&cx.idempotency_key())).await?;
+    ///     Ok(format!("receipt {receipt}"))
+    /// }
+    /// let done = order(StepContext::detached("Order")).now_or_never().unwrap()?;
+    /// assert_eq!(done, "receipt 7");
+    /// # Ok::<(), StepError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When awaited, fails with the error from `work`, if the recorded value is not a `T`, or if
+    /// the journal is lost. Also fails if the outcome of an earlier attempt is unknown and the
+    /// policy is to fail.
+    pub fn once<T, E, W>(&self, key: &str, work: W) -> Once<'_, T, W>
+    where
+        T: Serialize + DeserializeOwned,
+        E: Into<StepError>,
+        W: Future<Output = Result<T, E>>,
+    {
+        Once::new(self, key, work)
+    }
+}
 
 /// An effect that happens once. See [`StepContext::once`]. It begins when it is awaited.
 ///

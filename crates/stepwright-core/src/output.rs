@@ -1,14 +1,15 @@
 //! The output of a run, with the tree of its steps.
 
 use crate::content::Content;
-use crate::error::ErrorData;
 use crate::event::{Event, RefusedAnswer};
-use crate::executor::ExecutorType;
+use crate::failure::ErrorData;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::media::{Media, MediaKind};
 use crate::message::{AssistantTurn, ToolOutcome, Usage};
 use crate::path::StepPath;
 use crate::requirement::Requirement;
+pub use crate::status::{RunStatus, StepStatus, StepType};
+use crate::step::ExecutorType;
 use crate::world::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,146 +17,6 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The status of a run.
-///
-/// ```
-/// use stepwright_core::RunStatus;
-/// let asked = RunStatus::from_word("completed").unwrap();
-/// assert_eq!(asked, RunStatus::Completed);
-/// assert_eq!(asked.to_string(), "COMPLETED");
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[non_exhaustive]
-pub enum RunStatus {
-    /// The run is queued.
-    #[default]
-    Pending,
-    /// The run is running, or was when its process died.
-    Running,
-    /// The run waits for an answer or a timer.
-    Paused,
-    /// The run completed.
-    Completed,
-    /// The run was cancelled.
-    Cancelled,
-    /// The run failed.
-    Error,
-}
-
-impl RunStatus {
-    /// Returns `true` for the final statuses: completed, cancelled and error.
-    ///
-    /// ```
-    /// use stepwright_core::RunStatus;
-    /// assert!(RunStatus::Cancelled.is_terminal() && !RunStatus::Paused.is_terminal());
-    /// ```
-    #[doc(alias = "has_completed")]
-    pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Cancelled | Self::Error)
-    }
-
-    /// Returns the status in capitals, as Agno writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::Running => "RUNNING",
-            Self::Paused => "PAUSED",
-            Self::Completed => "COMPLETED",
-            Self::Cancelled => "CANCELLED",
-            Self::Error => "ERROR",
-        }
-    }
-
-    /// Parses a status, ignoring case.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Pending, Self::Running, Self::Paused, Self::Completed, Self::Cancelled, Self::Error]
-            .into_iter()
-            .find(|status| status.as_str().eq_ignore_ascii_case(word))
-    }
-}
-
-impl fmt::Display for RunStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The status of a step or a container.
-///
-/// ```
-/// use stepwright_core::StepStatus;
-/// assert!(StepStatus::Completed.has_output() && !StepStatus::Skipped.has_output());
-/// assert_eq!(StepStatus::Skipped.to_string(), "skipped");
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum StepStatus {
-    /// The step is running, or was when its process died.
-    #[default]
-    Running,
-    /// The step completed.
-    Completed,
-    /// The step failed.
-    Failed,
-    /// The step failed and its definition ignores that, or a person rejected it. Later steps also
-    /// see this status for a container that completed without running any step.
-    Skipped,
-    /// The step was stopped.
-    Cancelled,
-}
-
-impl StepStatus {
-    /// Returns `true` if the step has an output.
-    pub fn has_output(self) -> bool {
-        self == Self::Completed
-    }
-
-    /// Returns the status as a word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-impl fmt::Display for StepStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The kind of node that a step result belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum StepType {
-    /// A step with an executor.
-    Step,
-    /// A sequence.
-    Steps,
-    /// Parallel branches.
-    Parallel,
-    /// A loop.
-    Loop,
-    /// A turn of a loop.
-    Iteration,
-    /// A condition.
-    Condition,
-    /// A router.
-    Router,
-    /// A map over a list of items.
-    Map,
-    /// An item of a map.
-    Item,
-    /// A tool call of a step. It has no [`StepResult`] of its own.
-    ToolCall,
-}
 
 /// The result of one step and of everything inside it.
 ///

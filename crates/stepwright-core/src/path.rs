@@ -183,6 +183,11 @@ impl fmt::Debug for StepPath {
     }
 }
 
+/// Returns `true` if the path ends in a number. That of a tool call does, that of a step does not.
+pub(crate) fn is_call(path: &StepPath) -> bool {
+    path.number().is_some()
+}
+
 /// Makes the name of a tool valid as a segment of a path.
 pub(crate) fn call_name(name: &str) -> Cow<'_, str> {
     if name_mistake(name).is_none() {

@@ -1,11 +1,11 @@
 //! The structure of a workflow as plain data, in which names stand for closures.
 
-use crate::error::{ErrorCode, ErrorData};
-use crate::executor::ExecutorType;
+use crate::failure::{ErrorCode, ErrorData};
 use crate::fingerprint::{Fingerprint, hex};
 use crate::interrupted::OnInterrupted;
 use crate::review::HumanReview;
 use crate::state::Reducers;
+use crate::step::ExecutorType;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;

@@ -1,11 +1,11 @@
 //! The pending requests of a paused run, and the answers to them.
 
 use crate::content::Content;
-use crate::error::ErrorData;
-use crate::executor::StepOutput;
+use crate::failure::ErrorData;
 use crate::form;
 use crate::message::ToolCall;
 use crate::path::StepPath;
+use crate::step::StepOutput;
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,8 +1,8 @@
 //! The earlier outputs that a step can see.
 
-use crate::executor::StepOutput;
-use crate::output::StepStatus;
 use crate::path::StepPath;
+use crate::status::StepStatus;
+use crate::step::StepOutput;
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use crate::BoxFuture;
 use crate::context::StepContext;
-use crate::error::StepError;
+use crate::failure::StepError;
 use crate::interrupted::OnInterrupted;
 use serde_json::Value;
 use std::fmt;

@@ -4,8 +4,8 @@
 //! event. All other sorting of events is derived from it.
 
 use super::{End, EventKind, RefusedAnswer, Reply, WorkflowStarted};
-use crate::output::{RunStatus, StepStatus, StepType};
 use crate::requirement::Requirement;
+use crate::status::{RunStatus, StepStatus, StepType};
 use std::sync::Arc;
 
 /// The role of an event in a run. See [`EventKind::class`].

@@ -1,9 +1,9 @@
 //! The types that several kinds of events share: the end of a container, replies to pending
 //! requests.
 
-use crate::error::ErrorData;
-use crate::output::StepStatus;
+use crate::failure::ErrorData;
 use crate::requirement::Answer;
+use crate::status::StepStatus;
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;

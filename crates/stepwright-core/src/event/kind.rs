@@ -2,12 +2,12 @@
 
 use super::{End, EventClass, ProcessGroup, RefusedAnswer, Reply, WorkflowStarted};
 use crate::content::Content;
-use crate::error::ErrorData;
-use crate::executor::{ExecutorType, StepOutput};
+use crate::failure::ErrorData;
 use crate::message::{AssistantTurn, ToolCall, ToolOutcome, Usage};
 use crate::model::StopReason;
 use crate::path::StepPath;
 use crate::requirement::Requirement;
+use crate::step::{ExecutorType, StepOutput};
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -10,12 +10,11 @@ pub use end::{End, RefusedAnswer, Reply};
 pub use kind::{EventKind, NAMES};
 pub use process::ProcessGroup;
 
-use crate::calls::is_call;
 use crate::content::Content;
-use crate::executor::RunInput;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
-use crate::path::StepPath;
+use crate::path::{StepPath, is_call};
 use crate::state::{Patch, State};
+use crate::step::RunInput;
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

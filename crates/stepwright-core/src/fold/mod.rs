@@ -6,10 +6,10 @@ mod slots;
 
 use crate::content::Content;
 use crate::event::{End, Event, EventClass, EventKind, RefusedAnswer, Reply, WorkflowStarted};
-use crate::executor::{ExecutorType, StepOutput};
 use crate::output::{Metrics, RunFailure, RunOutput, RunStatus, StepStatus, StepType};
 use crate::path::StepPath;
 use crate::requirement::{Requirement, RequirementKind};
+use crate::step::{ExecutorType, StepOutput};
 use crate::world::Timestamp;
 use output::{Head, output};
 use slots::{Open, Slot, at_least};

@@ -1,11 +1,11 @@
 //! The steps of a run, and an index of the running ones.
 
 use crate::content::Content;
-use crate::error::ErrorData;
-use crate::executor::{ExecutorType, StepOutput};
+use crate::failure::ErrorData;
 use crate::message::Usage;
 use crate::output::{ExecutorRun, StepResult, StepStatus, StepType};
 use crate::path::StepPath;
+use crate::step::{ExecutorType, StepOutput};
 use crate::world::Timestamp;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
