@@ -16,6 +16,10 @@ lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --all-features -- -D warnings
 
+# Compiles every crate with none, and with each one, of its features
+features:
+    scripts/features.sh
+
 # Fixes what tools can fix
 fix:
     cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets --all-features

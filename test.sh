@@ -111,6 +111,9 @@ cargo fmt --all --check
 stage "lints"
 cargo clippy --workspace --all-targets --all-features -- -D warnings
 
+stage "each feature alone"
+scripts/features.sh
+
 stage "documentation"
 RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace --all-features
 
