@@ -7,6 +7,7 @@
 
 use super::{File, none, sources};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
 
 /// Crates that still have circles.
 const NOT_YET: [&str; 3] = ["stepwright-core", "stepwright-engine", "stepwright-file"];
@@ -200,7 +201,7 @@ fn imports(sources: &[(String, String)]) -> Imports {
     }
     for (module, found) in &paths {
         for (name, path) in &found.imported {
-            modules.imported.insert([&**module, &[name.clone()]].concat(), path.clone());
+            modules.imported.insert([&**module, std::slice::from_ref(name)].concat(), path.clone());
         }
     }
     let mut imports = Imports::new();
@@ -247,7 +248,7 @@ fn described(krate: &str, imports: &Imports) -> Option<String> {
     for (at, file) in circle.iter().enumerate() {
         let next = circle[(at + 1) % circle.len()];
         let names: Vec<&str> = imports[*file][next].iter().map(String::as_str).collect();
-        text += &format!("\n  {file} imports `{}` from {next}", names.join("`, `"));
+        let _ = write!(text, "\n  {file} imports `{}` from {next}", names.join("`, `"));
     }
     Some(text)
 }
