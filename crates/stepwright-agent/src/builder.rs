@@ -1,8 +1,12 @@
 //! Agents and their builder.
 
-use crate::fingerprint;
+use crate::definition::{
+    AgentDefinition, AgentLimits, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_TIMEOUT, TURNS,
+    TURNS_MAX,
+};
 use crate::shape::OutputSchema;
 use crate::toolkit::IntoTools;
+use crate::{fingerprint, turn};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -19,21 +23,6 @@ use stepwright_core::{
 };
 use stepwright_models::guard::IDLE_TIMEOUT;
 use stepwright_models::{RetryPolicy, UnknownModel, model};
-
-/// The default limit of model requests for one message.
-pub const TURNS: u32 = 20;
-
-/// The highest limit of turns. Every turn carries all earlier ones, so no model can read more.
-pub const TURNS_MAX: u32 = 1000;
-
-/// The default number of tool calls that run at once.
-pub const TOOL_CONCURRENCY: usize = 8;
-
-/// The highest number of tool calls that run at once.
-pub const TOOL_CONCURRENCY_MAX: usize = 256;
-
-/// The default timeout of one tool call.
-pub const TOOL_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The longest name of a tool, in bytes, that every provider accepts.
 pub const TOOL_NAME_BYTES_MAX: usize = 64;
@@ -63,36 +52,6 @@ pub const TOOL_NAME_BYTES_MAX: usize = 64;
 /// ```
 #[derive(Clone)]
 pub struct Agent(pub(crate) Arc<AgentDefinition>);
-
-pub(crate) struct AgentDefinition {
-    pub(crate) name: Arc<str>,
-    pub(crate) model: AnyModel,
-    pub(crate) instructions: Option<String>,
-    pub(crate) tools: Vec<AnyTool>,
-    pub(crate) specs: Vec<ToolSpec>,
-    /// The tools whose calls need a confirmation.
-    pub(crate) confirmed: BTreeSet<String>,
-    pub(crate) options: ModelOptions,
-    pub(crate) output: Option<OutputSchema>,
-    pub(crate) retry: RetryPolicy,
-    pub(crate) limits: AgentLimits,
-    /// The content that must be unchanged when a run resumes.
-    pub(crate) fingerprint: Fingerprint,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AgentLimits {
-    pub(crate) turns: u32,
-    pub(crate) tool_timeout: Duration,
-    pub(crate) tool_concurrency: usize,
-    pub(crate) idle: Duration,
-}
-
-impl AgentDefinition {
-    pub(crate) fn tool(&self, name: &str) -> Option<&AnyTool> {
-        self.tools.iter().find(|tool| tool.spec().name == name)
-    }
-}
 
 impl Agent {
     /// Starts the definition of an agent.
@@ -160,7 +119,7 @@ impl Executor for Agent {
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
-        crate::turn::run(&self.0, &input, &cx).await
+        turn::run(&self.0, &input, &cx).await
     }
 }
 

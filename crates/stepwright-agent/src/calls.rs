@@ -1,6 +1,6 @@
 //! Executes the tool calls of one model turn.
 
-use crate::builder::AgentDefinition;
+use crate::definition::AgentDefinition;
 use crate::replay::TurnError;
 use futures_util::future::{Either, select, try_join_all};
 use futures_util::stream::FuturesUnordered;

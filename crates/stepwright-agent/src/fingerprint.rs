@@ -1,6 +1,6 @@
 //! The fingerprint of an agent, so that a run is not resumed with a different agent.
 
-use crate::builder::{AgentLimits, TOOL_CONCURRENCY, TOOL_TIMEOUT, TURNS};
+use crate::definition::{AgentLimits, TOOL_CONCURRENCY, TOOL_TIMEOUT, TURNS};
 use crate::shape::OutputSchema;
 use serde_json::json;
 use std::collections::BTreeSet;

@@ -36,6 +36,7 @@
 mod as_tool;
 mod builder;
 mod calls;
+mod definition;
 mod fingerprint;
 mod function;
 mod replay;
@@ -44,11 +45,9 @@ mod toolkit;
 mod turn;
 
 pub use as_tool::AgentTool;
-pub use builder::{
-    Agent, AgentBuilder, IntoModel, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_NAME_BYTES_MAX,
-    TOOL_TIMEOUT, TURNS, TURNS_MAX,
-};
+pub use builder::{Agent, AgentBuilder, IntoModel, TOOL_NAME_BYTES_MAX};
 pub use calls::{TOOL_CALLS_MAX, TOOL_TEXT_BYTES_MAX};
+pub use definition::{TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_TIMEOUT, TURNS, TURNS_MAX};
 pub use function::{FunctionTool, ToolFunction, ToolReply};
 pub use stepwright_core::Json;
 pub use stepwright_macros::tool;

@@ -1,7 +1,7 @@
 //! The conversation between a model and its tools.
 
-use crate::builder::AgentDefinition;
 use crate::calls::call_tools;
+use crate::definition::AgentDefinition;
 use crate::replay::{ReplayLog, TurnError};
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! The database of runs and sessions: a file or a server.
 
-use crate::args::{In, OneRun};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -89,26 +88,6 @@ impl Opened {
             Self::Server(store) => builder.store(store),
         }
     }
-}
-
-/// Returns the database that the command line or the environment names.
-///
-/// # Errors
-/// Fails if neither names one.
-pub(crate) fn named(kept: &In) -> Result<Database, Error> {
-    kept.database().ok_or_else(|| {
-        Error::usage("no database specified").with_hint("pass `--db DB`, or set `STEPWRIGHT_DB`")
-    })
-}
-
-/// Opens a database to read, restricted to `user` if there is one.
-pub(crate) async fn runs(kept: &In, user: Option<&UserId>) -> Result<Runs, Error> {
-    named(kept)?.open_existing().await?.runs(user)
-}
-
-/// Opens the database of a run.
-pub(crate) async fn runs_with(wanted: &OneRun) -> Result<Runs, Error> {
-    runs(&wanted.kept, wanted.user.as_ref()).await
 }
 
 /// Adds a hint at how to list runs if a run was not found.

@@ -1,11 +1,12 @@
-//! Opens a workflow file to run it, with its database.
+//! Opens the workflow file or the database that the arguments name.
 
-use crate::args;
+use crate::args::{self, In, OneRun};
 use crate::database::Database;
 use crate::exit::Exit;
 use crate::ui::terminal::Stderr;
 use stepwright::file::Definition;
-use stepwright::{Error, ErrorKind, Workflow};
+use stepwright::{Error, ErrorKind, UserId, Workflow};
+use stepwright_engine::Runs;
 use tokio::runtime::Runtime;
 
 /// The number of threads that steps share. More threads would only start after the first step has
@@ -52,4 +53,14 @@ pub(crate) async fn workflow(
         Some(db) => db.open().await?.beneath(builder).build(),
         None => builder.build(),
     }
+}
+
+/// Opens a database to read, restricted to `user` if there is one.
+pub(crate) async fn runs(kept: &In, user: Option<&UserId>) -> Result<Runs, Error> {
+    kept.database()?.open_existing().await?.runs(user)
+}
+
+/// Opens the database of a run.
+pub(crate) async fn runs_with(wanted: &OneRun) -> Result<Runs, Error> {
+    runs(&wanted.kept, wanted.user.as_ref()).await
 }

@@ -2,7 +2,7 @@
 
 use crate::environment::Environment;
 use crate::offline::Offline;
-use crate::registry::UnknownModel;
+use crate::unknown::UnknownModel;
 use stepwright_core::model::{AnyModel, Model, ModelRequest, ModelStream};
 
 /// The variable that says what `auto` is.
@@ -57,8 +57,8 @@ mod providers {
     use crate::catalogue::{PROVIDERS, Spec, Wire};
     use crate::environment::Environment;
     use crate::provider::{Provider, ollama_address};
-    use crate::registry::UnknownModel;
     use crate::transport;
+    use crate::unknown::UnknownModel;
     use serde_json::Value;
     use std::sync::mpsc;
     use std::time::Duration;

@@ -22,6 +22,8 @@ mod attachment;
 mod auto;
 #[cfg(feature = "providers")]
 mod catalogue;
+#[cfg(feature = "providers")]
+mod connection;
 mod environment;
 #[cfg(feature = "providers")]
 mod failure;
@@ -56,10 +58,12 @@ mod shape;
 mod think;
 #[cfg(feature = "providers")]
 mod transport;
+mod unknown;
 
 pub use guard::{Guarded, guarded, guarded_stream};
 pub use offline::Offline;
 #[cfg(feature = "providers")]
 pub use provider::Provider;
-pub use registry::{Models, UnknownModel, model, register};
+pub use registry::{Models, model, register};
 pub use retry::{RetryPolicy, Retrying, retrying, retrying_stream};
+pub use unknown::UnknownModel;

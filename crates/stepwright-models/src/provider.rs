@@ -1,12 +1,13 @@
 //! A provider of models: where it is, and how to get in.
 
 use crate::catalogue::{PROVIDERS, Spec, Wire};
+use crate::connection::Connection;
 use crate::environment::Environment;
 use crate::failure::{Speaker, variables};
 use crate::guard::guarded;
 use crate::key::Key;
-use crate::registry::{UnknownModel, unknown_provider};
 use crate::rig::RigModel;
+use crate::unknown::{UnknownModel, unknown_provider};
 use stepwright_core::model::AnyModel;
 use stepwright_core::redact::redact;
 
@@ -40,16 +41,6 @@ struct BaseUrl {
     /// `true` if the address is part of the text that names a model. Such a text may come from a
     /// file by another author: a key from the environment is not sent there.
     in_text: bool,
-}
-
-/// The address of a provider, and its key.
-#[derive(Clone, Debug)]
-pub(crate) struct Connection {
-    pub(crate) spec: &'static Spec,
-    /// As a person writes it: `https://api.openai.com/v1`.
-    pub(crate) base_url: String,
-    pub(crate) api_version: Option<String>,
-    pub(crate) speaker: Speaker,
 }
 
 impl Provider {

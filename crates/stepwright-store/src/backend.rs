@@ -3,14 +3,15 @@
 //! An operation is a [`Work`]: it runs statements on a [`Connection`]. A [`Backend`] finds the
 //! connection, the thread and the transaction for it.
 
+use crate::bodies::{Blob, FactRow};
 use crate::errors::Failure;
-use crate::operations::journal::Prepared;
-use crate::rows::SignalValues;
+use crate::rows::{Effect, SignalValues};
 use crate::sums::Sums;
 use std::borrow::Cow;
 use std::fmt::Debug;
+use stepwright_core::journal::SessionClose;
 use stepwright_core::store::Watched;
-use stepwright_core::{BoxFuture, StoreError};
+use stepwright_core::{BoxFuture, RunId, StoreError};
 
 /// A way to reach one database: connections, transactions, threads, retries and notifications.
 pub(crate) trait Backend: Debug + Send + Sync + 'static {
@@ -133,6 +134,17 @@ pub(crate) trait Connection: Send + Sized + 'static {
         signal: &SignalValues<'_>,
         attempt: Attempt,
     ) -> impl Future<Output = Result<Option<bool>, Failure<Self::Error>>> + Send;
+}
+
+/// An append whose JSON is written already: that is work for the many callers, and not for the one
+/// connection that writes.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) run: RunId,
+    pub(crate) facts: Vec<FactRow>,
+    pub(crate) effect: Effect,
+    pub(crate) close: Option<SessionClose>,
+    pub(crate) blobs: Vec<Blob>,
 }
 
 /// The SQL that differs from database to database.

@@ -1,6 +1,6 @@
 //! The store itself, once for every database.
 
-use crate::backend::{Backend, Told};
+use crate::backend::{Backend, Prepared, Told};
 use crate::bodies::{self, FactRow};
 use crate::operations::{journal, runs, sessions, signals, verify};
 use crate::rows::Effect;
@@ -76,7 +76,7 @@ impl<B: Backend> RunStore for SqlStore<B> {
             let (facts, blobs) = bodies::apart(facts).await?;
             let (name, rests) = (run.clone(), effect.rests());
             let told = Told::Those(Watched::Facts(run.clone()));
-            let prepared = journal::Prepared { run, facts, effect, close, blobs };
+            let prepared = Prepared { run, facts, effect, close, blobs };
             let appended = backend.write(told, prepared).await;
             match appended {
                 Ok(()) if !rests => texts.learn(&name, places),

@@ -28,6 +28,7 @@ mod view;
 mod waiting;
 
 mod duration;
+mod excerpt;
 mod json;
 mod markdown;
 mod moment;

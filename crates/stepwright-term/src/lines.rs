@@ -1,12 +1,10 @@
 //! Events as plain lines without times or colors, so that equal runs print equal lines.
 
+use crate::excerpt::{short, value_of};
 use crate::moment::utc;
 use crate::text::{harmless, percent};
-use crate::waiting::{replied, value_of, waits};
+use crate::waiting::{replied, waits};
 use stepwright_core::{Event, EventKind, StepStatus};
-
-/// The largest number of characters shown of a message.
-const MESSAGE_CHARS_MAX: usize = 300;
 
 /// Formats an event as one line. Returns `None` for pieces of text: their number depends on the
 /// speed of the reader, and the fact that follows contains the whole text.
@@ -132,15 +130,6 @@ pub fn line(event: &Event) -> Option<String> {
         }
         _ => format!("{} {path}", event.name()),
     })
-}
-
-/// Returns the start of a message on one line.
-pub(crate) fn short(message: &str) -> String {
-    let message = harmless(message.trim());
-    match message.char_indices().nth(MESSAGE_CHARS_MAX) {
-        Some((at, _)) => format!("{}…", &message[..at]),
-        None => message,
-    }
 }
 
 fn ended(status: StepStatus) -> &'static str {

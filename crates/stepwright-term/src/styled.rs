@@ -6,6 +6,9 @@ use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 use unicode_segmentation::UnicodeSegmentation as _;
 
+/// The style of what stands beside the text: rules, marks and labels.
+pub(crate) const DIM: Style = Style::new().dimmed();
+
 /// A piece of text with one style.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StyledSpan {

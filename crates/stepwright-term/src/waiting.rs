@@ -1,15 +1,11 @@
 //! Texts about pending requests: their kind, deadline and answer.
 
-use crate::lines::short;
+use crate::excerpt::{call, short, value_of};
 use crate::moment::utc;
 use crate::text::harmless;
-use serde_json::Value;
 use stepwright_core::event::Reply;
 use stepwright_core::requirement::{OnTimeout, RequirementId, RequirementKind};
 use stepwright_core::{Answer, Requirement};
-
-/// The largest number of characters shown of an answered value.
-const VALUE_CHARS_MAX: usize = 60;
 
 /// Returns the kind of answer that is needed, such as `a confirmation`.
 pub(crate) fn wanted(requirement: &Requirement) -> String {
@@ -57,7 +53,7 @@ pub(crate) fn waits(requirement: &Requirement) -> String {
     let wanted = wanted(requirement);
     match (&requirement.kind, message(requirement)) {
         (RequirementKind::ToolConfirmation { tool }, _) => {
-            format!("waits for {wanted}: {}", crate::view::call(tool))
+            format!("waits for {wanted}: {}", call(tool))
         }
         (_, message) if message.is_empty() => format!("waits for {wanted}"),
         (_, message) => format!("waits for {wanted}: {}", short(&message)),
@@ -116,17 +112,4 @@ fn word(answer: &Answer) -> String {
         _ => answer.word(),
     }
     .to_owned()
-}
-
-/// Returns the start of a value on one line.
-pub(crate) fn value_of(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let text = harmless(&text);
-    match text.char_indices().nth(VALUE_CHARS_MAX) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
 }

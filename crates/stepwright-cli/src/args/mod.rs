@@ -17,7 +17,7 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
 use stepwright::file::Options;
-use stepwright::{RunId, UserId};
+use stepwright::{Error, RunId, UserId};
 
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
@@ -217,9 +217,15 @@ impl Kept {
 }
 
 impl In {
-    /// Returns the database to read, if one is specified.
-    pub(crate) fn database(&self) -> Option<Database> {
-        self.db.clone().or_else(Database::of_environment)
+    /// Returns the database to read.
+    ///
+    /// # Errors
+    /// Fails if neither the command line nor the environment names one.
+    pub(crate) fn database(&self) -> Result<Database, Error> {
+        self.db.clone().or_else(Database::of_environment).ok_or_else(|| {
+            Error::usage("no database specified")
+                .with_hint("pass `--db DB`, or set `STEPWRIGHT_DB`")
+        })
     }
 
     /// Returns the database from the command line, ignoring the environment.

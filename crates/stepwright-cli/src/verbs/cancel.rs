@@ -1,7 +1,7 @@
 //! `stepwright cancel`.
 
 use crate::args::CancelRun;
-use crate::database::{named, run_error};
+use crate::database::run_error;
 use crate::exit::Exit;
 use crate::ui::summary::how_ended;
 use crate::ui::terminal::{Stderr, write};
@@ -19,7 +19,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Cancels a run in any process.
 pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<Exit, Error> {
-    let opened = named(&arguments.run.kept)?.open_existing().await?;
+    let opened = arguments.run.kept.database()?.open_existing().await?;
     let (runs, run) = (opened.runs(arguments.run.user.as_ref())?, &arguments.run.run);
     let row = runs.row(run).await.map_err(run_error)?;
     if row.status == RunStatus::Cancelled {

@@ -2,7 +2,7 @@
 
 use crate::answers::{self, Answers};
 use crate::args::{self, Again, Continue, Resume};
-use crate::database::{named, run_error};
+use crate::database::run_error;
 use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
 use crate::open;
@@ -85,7 +85,7 @@ impl Wanted<'_> {
 
     async fn go_on(self) -> Result<Exit, Failed> {
         let Self { again, stderr, .. } = self;
-        let db = named(&again.run.kept)?;
+        let db = again.run.kept.database()?;
         let opened = db.open_existing().await?;
         let runs = opened.runs(again.run.user.as_ref())?;
         let snapshot = runs.load(&again.run.run).await.map_err(run_error)?;

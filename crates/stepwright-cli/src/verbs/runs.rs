@@ -1,8 +1,8 @@
 //! `stepwright runs`.
 
 use crate::args::Runs;
-use crate::database;
 use crate::exit::Exit;
+use crate::open;
 use crate::ui::print::Stdout;
 use crate::ui::table::table;
 use crate::ui::terminal::Stderr;
@@ -13,7 +13,7 @@ use stepwright_term::utc;
 
 /// Lists runs.
 pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error> {
-    let runs = database::runs(&arguments.kept, None).await?;
+    let runs = open::runs(&arguments.kept, None).await?;
     let filter = RunFilter {
         session_id: arguments.session.clone(),
         user_id: arguments.user.clone(),

@@ -1,8 +1,9 @@
 //! `stepwright sessions`.
 
 use crate::args::{OneSession, SessionList, SessionState, Sessions};
-use crate::database::{self, session_error};
+use crate::database::session_error;
 use crate::exit::Exit;
+use crate::open;
 use crate::ui::print::Stdout;
 use crate::ui::table::table;
 use crate::ui::terminal::{Stderr, write};
@@ -30,7 +31,7 @@ pub(crate) async fn sessions(command: &Sessions, stderr: Stderr) -> Result<Exit,
 }
 
 async fn list(arguments: &SessionList, stderr: Stderr) -> Result<Exit, Error> {
-    let runs = database::runs(&arguments.kept, None).await?;
+    let runs = open::runs(&arguments.kept, None).await?;
     let filter = SessionFilter {
         user_id: arguments.user.clone(),
         workflow_id: arguments.workflow.clone(),
@@ -65,7 +66,7 @@ async fn list(arguments: &SessionList, stderr: Stderr) -> Result<Exit, Error> {
 }
 
 async fn show(wanted: &OneSession, json: bool, stderr: Stderr) -> Result<Exit, Error> {
-    let runs = database::runs(&wanted.kept, wanted.user.as_ref()).await?;
+    let runs = open::runs(&wanted.kept, wanted.user.as_ref()).await?;
     let session = runs.sessions().get(&wanted.id).await.map_err(session_error)?;
     let mut stdout = Stdout::new();
     if json {
@@ -110,14 +111,14 @@ async fn show(wanted: &OneSession, json: bool, stderr: Stderr) -> Result<Exit, E
 }
 
 async fn rename(wanted: &OneSession, name: &str) -> Result<Exit, Error> {
-    let runs = database::runs(&wanted.kept, wanted.user.as_ref()).await?;
+    let runs = open::runs(&wanted.kept, wanted.user.as_ref()).await?;
     runs.sessions().rename(&wanted.id, name).await.map_err(session_error)?;
     write(&format!("session {} is called {}", wanted.id, harmless(name)));
     Ok(Exit::Completed)
 }
 
 async fn delete(wanted: &OneSession, yes: bool) -> Result<Exit, Error> {
-    let sessions = database::runs(&wanted.kept, wanted.user.as_ref()).await?.sessions();
+    let sessions = open::runs(&wanted.kept, wanted.user.as_ref()).await?.sessions();
     let session = sessions.get(&wanted.id).await.map_err(session_error)?;
     if !yes {
         let runs = session.metrics.runs;
@@ -133,7 +134,7 @@ async fn delete(wanted: &OneSession, yes: bool) -> Result<Exit, Error> {
 async fn state(arguments: &SessionState, stderr: Stderr) -> Result<Exit, Error> {
     let wanted = &arguments.session;
     let patches = patches(arguments)?;
-    let sessions = database::runs(&wanted.kept, wanted.user.as_ref()).await?.sessions();
+    let sessions = open::runs(&wanted.kept, wanted.user.as_ref()).await?.sessions();
     let session = if patches.is_empty() {
         sessions.get(&wanted.id).await
     } else {

@@ -1,9 +1,10 @@
 //! `stepwright show`.
 
 use crate::args::Show;
-use crate::database::{run_error, runs_with};
+use crate::database::run_error;
 use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
+use crate::open::runs_with;
 use crate::ui::print::{Stdout, ended};
 use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;

@@ -1,8 +1,9 @@
 //! `stepwright verify`.
 
 use crate::args::Verify;
-use crate::database::{run_error, runs_with};
+use crate::database::run_error;
 use crate::exit::Exit;
+use crate::open::runs_with;
 use crate::ui::print::Stdout;
 use crate::ui::terminal::Stderr;
 use stepwright::Error;

@@ -1,29 +1,17 @@
 //! The journal: appends, and loading facts with their bodies put together.
 
-use crate::backend::{Attempt, Columns, Connection, Value, Work};
-use crate::bodies::{self, Blob, FactRow, corrupt};
+use crate::backend::{Attempt, Columns, Connection, Prepared, Value, Work};
+use crate::bodies::{self, FactRow, corrupt};
 use crate::errors::{Failure, sealed};
 use crate::query::SELECT_JOURNAL;
-use crate::rows::{self, Effect, JournalColumns, from_column, to_column};
+use crate::rows::{self, JournalColumns, from_column, to_column};
 use crate::shared;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use stepwright_core::journal::SessionClose;
 use stepwright_core::{Event, RunId, Timestamp};
 
 /// The largest append that is written on the thread of its caller, in bytes.
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
 const QUICK_BYTES_MAX: usize = 256 * 1024;
-
-/// An append whose JSON is written already: that is work for the many callers, and not for the one
-/// connection that writes.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) run: RunId,
-    pub(crate) facts: Vec<FactRow>,
-    pub(crate) effect: Effect,
-    pub(crate) close: Option<SessionClose>,
-    pub(crate) blobs: Vec<Blob>,
-}
 
 impl<C: Connection> Work<C> for Prepared {
     type Made = ();

@@ -2,10 +2,9 @@
 
 use super::errors::{Failure, is_taken};
 use super::link::Link;
-use crate::backend::Attempt;
+use crate::backend::{Attempt, Prepared};
 use crate::bodies::{Blob, FactRow};
 use crate::errors::{Said, missing, missing_run, missing_session_of};
-use crate::operations::journal::Prepared;
 use crate::operations::sessions::{self, Kept, OF_RUN};
 use crate::rows::{self, WrittenSession, from_column, moment, stray, to_column};
 use crate::sums::{Chain, Sums};

@@ -1,10 +1,9 @@
 //! Connections: a few, shared, opened when they are needed, and replaced when they die.
 
-use super::address::Address;
 use super::errors::{Failure, Trouble, is_starting, trouble, trouble_connecting, unavailable};
 use super::heads::Heads;
 use super::link::Link;
-use super::listen::Channels;
+use super::target::Target;
 use crate::process::Opener;
 use sqlx::{AssertSqlSafe, ConnectOptions, Error as SqlError, Executor};
 use std::io;
@@ -26,20 +25,6 @@ const IDLE_MAX: Duration = Duration::from_mins(1);
 
 /// The time that an answer may be under way, beyond the time of the statement.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
-
-/// The server, and the settings of connections to it.
-pub(super) struct Target {
-    pub(super) address: Address,
-    /// The address without secrets.
-    pub(super) shown: String,
-    pub(super) schema: String,
-    pub(super) channels: Channels,
-    pub(super) connect_timeout: Duration,
-    pub(super) statement_timeout: Duration,
-    pub(super) retry_for: Duration,
-    /// The first statements on each new connection.
-    pub(super) greeting: String,
-}
 
 /// Connections to one database.
 pub(super) struct Connections {

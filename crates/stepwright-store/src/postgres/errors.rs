@@ -1,6 +1,6 @@
 //! Errors of PostgreSQL, with advice, and the decision to retry.
 
-use super::connections::Target;
+use super::target::Target;
 use crate::errors::{Said, unusable};
 use sqlx::Error as SqlError;
 use std::io::ErrorKind;

@@ -1,10 +1,10 @@
 //! Listening for changes of other processes.
 
-use super::connections::{Connections, Server, Target};
+use super::channels::Channels;
+use super::connections::{Connections, Server};
 use super::link::Link;
-use crate::bodies::hex;
+use super::target::Target;
 use crate::watch::Watchers;
-use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Error as SqlError, Executor, Row};
 use std::collections::HashSet;
@@ -36,29 +36,6 @@ const MARK: &str = "WITH found AS (
 )
 UPDATE runs SET watched = now() + interval '60 seconds' FROM found WHERE runs.id = found.id
 RETURNING found.run_id";
-
-/// The channels for notifications. A channel belongs to a whole database, so each schema has names
-/// of its own; a digest, because the name of a channel is as short as that of a schema.
-#[derive(Clone, Debug)]
-pub(super) struct Channels {
-    /// A signal was left.
-    pub(super) signals: Arc<str>,
-    /// Facts were appended to the run in the payload.
-    pub(super) facts: Arc<str>,
-    /// Nothing: the listener notifies itself, to see whether notifications arrive.
-    echo: Arc<str>,
-}
-
-impl Channels {
-    pub(super) fn of(schema: &str) -> Self {
-        let mark = hex(&Sha256::digest(schema)[..8]);
-        Self {
-            signals: format!("stepwright_signals_{mark}").into(),
-            facts: format!("stepwright_facts_{mark}").into(),
-            echo: format!("stepwright_echo_{mark}").into(),
-        }
-    }
-}
 
 /// Listens on a connection of its own while there are watchers.
 pub(super) fn begin(connections: &Arc<Connections>, watchers: &Arc<Watchers>) {

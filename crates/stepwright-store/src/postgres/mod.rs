@@ -2,6 +2,7 @@
 
 mod address;
 mod append;
+mod channels;
 mod connections;
 mod errors;
 mod heads;
@@ -9,7 +10,9 @@ mod link;
 mod listen;
 mod open;
 mod schema;
+mod statements;
 mod store;
+mod target;
 
 pub use open::PostgresOptions;
 pub use store::{Postgres, PostgresBackend};

@@ -1,10 +1,11 @@
 //! Connecting to a database.
 
 use super::address::Address;
-use super::connections::{Connections, Target};
-use super::listen::Channels;
-use super::schema;
+use super::channels::Channels;
+use super::connections::Connections;
+use super::schema::{self, quoted};
 use super::store::{Postgres, PostgresBackend};
+use super::target::Target;
 use crate::Durability;
 use crate::errors::Said;
 use sqlx::ConnectOptions;
@@ -29,6 +30,27 @@ const SCHEMA: &str = "stepwright";
 
 /// The longest name of a schema, in bytes: PostgreSQL cuts off what is longer.
 const SCHEMA_BYTES_MAX: usize = 63;
+
+impl Postgres {
+    /// Connects to the database at `postgres://user:password@host:port/database` with the default
+    /// options. Creates the tables if there are none.
+    ///
+    /// `postgresql://` and addresses that name a driver, such as `postgresql+psycopg://`, are
+    /// understood too. `?host=/run/postgresql` connects over a Unix socket; `?sslmode=verify-full`
+    /// requires a server with a certificate. Parts that the address leaves out are taken from
+    /// `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE` and `~/.pgpass`.
+    ///
+    /// # Errors
+    /// As of [`PostgresOptions::connect`].
+    pub async fn connect(address: impl AsRef<str>) -> Result<Self, StoreError> {
+        Self::options(address).connect().await
+    }
+
+    /// Returns options for connecting to a database.
+    pub fn options(address: impl AsRef<str>) -> PostgresOptions {
+        PostgresOptions::new(address.as_ref())
+    }
+}
 
 /// Options for connecting to a database; created by [`Postgres::options`].
 ///
@@ -57,7 +79,7 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
-    pub(super) fn new(address: &str) -> Self {
+    fn new(address: &str) -> Self {
         Self {
             address: address.to_owned(),
             connections: CONNECTIONS,
@@ -208,9 +230,4 @@ fn check(schema: &str) -> Result<(), StoreError> {
         source: Box::new(Said(what)),
         hint: Some("choose a short name, such as `stepwright`".to_owned()),
     })
-}
-
-/// A name as SQL has it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -1,9 +1,9 @@
 //! The tables, and the migrations from older versions.
 
-use super::connections::{Connections, Server, Target};
+use super::connections::{Connections, Server};
 use super::errors::{Failure, encoding, foreign, newer, read_only};
 use super::link::Link;
-use super::open::quoted;
+use super::target::Target;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 
@@ -156,6 +156,11 @@ async fn version(
         Ok(version) if version <= known => Ok(version),
         _ => Err(newer(target, version, known).into()),
     }
+}
+
+/// A name as SQL has it.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(all(test, unix))]

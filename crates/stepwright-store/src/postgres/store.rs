@@ -4,7 +4,6 @@ use super::connections::{Connections, Server};
 use super::errors::Failure;
 use super::link::Link;
 use super::listen;
-use super::open::PostgresOptions;
 use crate::SqlStore;
 use crate::backend::{Attempt, Backend, Told, Work};
 use crate::sums::Sums;
@@ -76,28 +75,9 @@ impl PostgresBackend {
 }
 
 impl SqlStore<PostgresBackend> {
-    /// Connects to the database at `postgres://user:password@host:port/database` with the default
-    /// options. Creates the tables if there are none.
-    ///
-    /// `postgresql://` and addresses that name a driver, such as `postgresql+psycopg://`, are
-    /// understood too. `?host=/run/postgresql` connects over a Unix socket; `?sslmode=verify-full`
-    /// requires a server with a certificate. Parts that the address leaves out are taken from
-    /// `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE` and `~/.pgpass`.
-    ///
-    /// # Errors
-    /// As of [`PostgresOptions::connect`].
-    pub async fn connect(address: impl AsRef<str>) -> Result<Self, StoreError> {
-        Self::options(address).connect().await
-    }
-
     /// Returns the address of the database: host, port and name, without a user or a password.
     pub fn address(&self) -> &str {
         &self.backend().connections.target.shown
-    }
-
-    /// Returns options for connecting to a database.
-    pub fn options(address: impl AsRef<str>) -> PostgresOptions {
-        PostgresOptions::new(address.as_ref())
     }
 }
 

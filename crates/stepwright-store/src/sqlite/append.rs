@@ -2,10 +2,9 @@
 
 use super::database::Database;
 use super::errors::Failure;
-use crate::backend::Attempt;
+use crate::backend::{Attempt, Prepared};
 use crate::bodies::{Blob, FactRow};
 use crate::errors::{missing, missing_run, missing_session_of};
-use crate::operations::journal::Prepared;
 use crate::operations::sessions::{self, OF_RUN};
 use crate::rows::{self, Effect, from_column, moment, to_column};
 use crate::sums::Chain;

@@ -1,6 +1,7 @@
 //! A store in one SQLite file.
 
 mod append;
+mod connect;
 mod database;
 mod errors;
 mod file;
@@ -9,6 +10,7 @@ mod group;
 mod open;
 mod read;
 mod schema;
+mod statements;
 mod store;
 mod write;
 

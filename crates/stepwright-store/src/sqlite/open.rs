@@ -1,9 +1,10 @@
 //! Opening a database file.
 
+use super::connect::{LOCK_WAIT, connect};
 use super::database::Database;
-use super::errors::{Failure, damaged_file, unavailable};
+use super::errors::Failure;
 use super::file::DatabaseFile;
-use super::read::Readers;
+use super::read::{Readers, blocking};
 use super::schema::migrate;
 use super::store::{Sqlite, SqliteBackend};
 use super::write::Writer;
@@ -15,17 +16,23 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::StoreError;
 
-/// The default for the time to wait for another process that writes to the same file.
-pub(super) const LOCK_WAIT: Duration = Duration::from_secs(5);
-
-/// The largest file whose structure is checked when it is opened, in bytes.
-const CHECKED_BYTES_MAX: i64 = 4 * 1024 * 1024;
-
 /// The largest number of attempts to change to write-ahead logging: SQLite does not wait for it.
 const WAL_ATTEMPTS_MAX: u32 = 50;
 
-/// The number of prepared statements that a connection keeps: all, and the filters of lists.
-const STATEMENTS_KEPT: usize = 64;
+impl Sqlite {
+    /// Opens the file with the default options. Creates it if there is none.
+    ///
+    /// # Errors
+    /// As of [`SqliteOptions::open`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::options(path).open().await
+    }
+
+    /// Returns options for opening the file.
+    pub fn options(path: impl AsRef<Path>) -> SqliteOptions {
+        SqliteOptions::new(path.as_ref())
+    }
+}
 
 /// Options for opening a database; created by [`Sqlite::options`].
 ///
@@ -48,7 +55,7 @@ pub struct SqliteOptions {
 }
 
 impl SqliteOptions {
-    pub(super) fn new(path: &Path) -> Self {
+    fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             durability: Durability::default(),
@@ -90,7 +97,7 @@ impl SqliteOptions {
     pub async fn open(self) -> Result<Sqlite, StoreError> {
         let path: Arc<Path> = self.path.as_path().into();
         let shown = path.clone();
-        let opened = super::read::blocking(&path, move || {
+        let opened = blocking(&path, move || {
             let database = self.writer().map_err(|error| error.into_error("open", &shown))?;
             let (file, sums) = (DatabaseFile::opened(shown), database.sums);
             let watchers = Arc::<Watchers>::default();
@@ -129,34 +136,6 @@ impl SqliteOptions {
         }
         Ok(connection)
     }
-}
-
-/// Looks for damage of the structure of a small file, where rows can get lost that no checksum
-/// would miss. A large one would take too long.
-pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    if number("page_size")?.saturating_mul(number("page_count")?) > CHECKED_BYTES_MAX {
-        return Ok(());
-    }
-    // One line is enough to refuse it.
-    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    if found == "ok" { Ok(()) } else { Err(damaged_file(path, &found).into()) }
-}
-
-/// A connection that only reads.
-pub(super) fn reader(file: &DatabaseFile) -> Result<Connection, StoreError> {
-    connect(&file.place, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .map_err(|error| unavailable("open", &file.path, &Arc::new(error)))
-}
-
-// A path is a path: no address with parameters, no name for a database in memory.
-fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(LOCK_WAIT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    // Pages that cannot be what they should are noticed when they are read.
-    connection.pragma_update(None, "cell_size_check", true)?;
-    Ok(connection)
 }
 
 /// Readers and the writer do not wait for each other. The file remembers it.

@@ -1,9 +1,9 @@
 //! Reading, on connections of its own: readers do not wait for the writer.
 
+use super::connect::{LOCK_WAIT, reader};
 use super::database::{Database, at_once};
 use super::errors::closed;
 use super::file::DatabaseFile;
-use super::open::{LOCK_WAIT, reader};
 use crate::backend::{Attempt, Work};
 use crate::sums::Sums;
 use std::path::Path;

@@ -2,7 +2,6 @@
 
 use super::database::Database;
 use super::file::DatabaseFile;
-use super::open::SqliteOptions;
 use super::read::Readers;
 use super::write::Writer;
 use crate::SqlStore;
@@ -57,19 +56,6 @@ pub struct SqliteBackend {
 }
 
 impl SqlStore<SqliteBackend> {
-    /// Opens the file with the default options. Creates it if there is none.
-    ///
-    /// # Errors
-    /// As of [`SqliteOptions::open`].
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        Self::options(path).open().await
-    }
-
-    /// Returns options for opening the file.
-    pub fn options(path: impl AsRef<Path>) -> SqliteOptions {
-        SqliteOptions::new(path.as_ref())
-    }
-
     /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.backend().file.path

@@ -1,6 +1,6 @@
 //! The fields of a form, and parsing what is typed into them.
 
-use crate::waiting::value_of;
+use crate::excerpt::value_of;
 use serde_json::{Map, Value, json};
 use stepwright_core::form::mistakes;
 

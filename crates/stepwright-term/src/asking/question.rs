@@ -3,9 +3,9 @@
 use super::editor;
 use super::form::{self, Field, fields};
 use crate::display::Display;
+use crate::excerpt::value_of;
 use crate::prompt::{Prompt, Typed};
 use crate::text::{clean, harmless};
-use crate::waiting::value_of;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use stepwright_core::message::Arguments;

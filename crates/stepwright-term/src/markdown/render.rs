@@ -1,7 +1,7 @@
 //! Renders one block of Markdown.
 
 use super::{MarkdownOptions, table};
-use crate::styled::{Line, StyledSpan, width_of_line, wrap, wrap_code};
+use crate::styled::{DIM, Line, StyledSpan, width_of_line, wrap, wrap_code};
 use crate::text::clean;
 use anstyle::{AnsiColor, Style};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
@@ -17,7 +17,6 @@ const WIDTH_MIN: usize = 8;
 /// The width of a horizontal rule.
 const RULE_WIDTH: usize = 24;
 
-pub(super) const DIM: Style = Style::new().dimmed();
 const CODE: Style = AnsiColor::Cyan.on_default();
 
 /// Renders a block. A list at its start begins with `number`.

@@ -1,7 +1,6 @@
 //! Markdown tables.
 
-use super::render::DIM;
-use crate::styled::{Line, StyledSpan, width_of_line, wrap};
+use crate::styled::{DIM, Line, StyledSpan, width_of_line, wrap};
 use pulldown_cmark::Alignment;
 
 /// The cells of a row, each a styled line.

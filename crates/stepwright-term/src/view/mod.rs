@@ -24,7 +24,6 @@ pub(crate) use info::WorkflowInfo;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use step::VisibleStep;
-pub(crate) use step::call;
 use step_output::StepEnd;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Usage;

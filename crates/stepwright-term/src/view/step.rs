@@ -1,7 +1,7 @@
 //! The visible state of a running step.
 
+use crate::excerpt::{call, cut};
 use crate::text::harmless;
-use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::event::Reply;
 use stepwright_core::executor::ExecutorType;
@@ -14,9 +14,6 @@ const TAIL_BYTES_MAX: usize = 1024;
 
 /// The largest number of characters shown of a model's reasoning.
 const THOUGHT_CHARS_MAX: usize = 160;
-
-/// The largest number of characters shown of a tool's arguments.
-const ARGUMENTS_CHARS_MAX: usize = 60;
 
 #[derive(Debug)]
 pub(super) struct VisibleStep {
@@ -140,26 +137,5 @@ impl VisibleStep {
         let thought = std::mem::take(&mut self.thought);
         let thought = harmless(thought.trim());
         (!thought.is_empty()).then(|| cut(&thought, THOUGHT_CHARS_MAX))
-    }
-}
-
-/// Formats a call as `search(query: "weather")`.
-pub(crate) fn call(call: &ToolCall) -> String {
-    let arguments = match &call.arguments {
-        Arguments::Json(Value::Object(members)) => {
-            let members = members.iter().map(|(key, value)| format!("{key}: {value}"));
-            members.collect::<Vec<_>>().join(", ")
-        }
-        Arguments::Json(Value::Null) => String::new(),
-        Arguments::Json(value) => value.to_string(),
-        Arguments::Invalid(raw) => raw.clone(),
-    };
-    format!("{}({})", harmless(&call.name), cut(&harmless(&arguments), ARGUMENTS_CHARS_MAX))
-}
-
-fn cut(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((at, _)) => format!("{}…", text[..at].trim_end()),
-        None => text.to_owned(),
     }
 }

@@ -3,7 +3,7 @@
 use super::frame::{DIM, color};
 use super::{PanelPiece, View, containers, tokens};
 use crate::duration::about;
-use crate::lines::short;
+use crate::excerpt::short;
 use crate::options::Style as Form;
 use crate::screen::Screen;
 use crate::styled::{Line, StyledSpan};

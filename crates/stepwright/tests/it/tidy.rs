@@ -1,5 +1,6 @@
 //! Checks that no compiler makes: the form of the sources, and that the documents match them.
 
+mod circles;
 mod language;
 
 use std::fs;
