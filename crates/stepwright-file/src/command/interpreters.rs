@@ -1,6 +1,6 @@
 //! The rules for shells and interpreters: their code is constant, and values are arguments after it.
 
-use super::programs::{DYNAMIC, Language};
+use super::programs::{DYNAMIC, Language, lists};
 use super::rules::{Checked, Rules, is_stream};
 use super::script::{Command, Word, Wrong};
 use crate::source::Span;
@@ -104,8 +104,8 @@ pub(super) fn language(
         };
         let last = text.chars().last().unwrap_or_default();
         // `-lne` is `-l -n -e`.
-        let is_code = language.code.contains(&text)
-            || is_cluster(text) && text.len() > 2 && language.code.contains(&&*format!("-{last}"));
+        let is_code = lists(language.code, text)
+            || is_cluster(text) && text.len() > 2 && lists(language.code, &format!("-{last}"));
         reads_files |= is_cluster(text) && text.contains(['n', 'p', 'i']) && text.len() < 8;
         if is_code {
             let Some(next) = words.get(at) else { return code(word) };

@@ -5,8 +5,10 @@
 //! as data. Through an argument, a variable or the input, the shell never reads it; then [`script`]
 //! and [`rules`] refuse what would read it later: `eval`, arithmetic, other interpreters.
 
+mod builtins;
 mod inline;
 mod interpreters;
+mod options;
 mod pieces;
 mod programs;
 mod rules;
@@ -15,7 +17,7 @@ mod script;
 use crate::expression::Mistake;
 use crate::source::Span;
 use pieces::Piece;
-use programs::{BEHIND_DASHES, DATA, DYNAMIC, SHELLS};
+use programs::{BEHIND_DASHES, DATA, DYNAMIC, SHELLS, lists};
 use rules::Rules;
 use script::{Command, Word, Wrong};
 
@@ -191,11 +193,12 @@ fn with_arguments(text: &str, pieces: &[Piece<'_>], args: usize) -> (String, Str
             Piece::Value(span) => {
                 list.push(format!("\"{}\"", shown(text, *span).replace('"', "\\\"")));
                 let number = args + list.len();
-                script.push_str(&match quote {
-                    None => format!("\"${number}\""),
-                    Some('"') => format!("${number}"),
-                    Some(_) => format!("'\"${number}\"'"),
-                });
+                let (open, close) = match quote {
+                    None => ("\"", "\""),
+                    Some('"') => ("", ""),
+                    Some(_) => ("'\"", "\"'"),
+                };
+                script.extend([open, "$", &number.to_string(), close]);
             }
             Piece::Block(..) | Piece::Computed(..) => {}
         }
@@ -220,7 +223,7 @@ fn message(wrong: &Wrong, expression: &str, way: Way) -> (String, String) {
             (format!("a command with an expression in its text cannot contain {what}"), safe)
         }
         Wrong::Unlisted(name) => {
-            let known = DATA.contains(&name.as_str()) || BEHIND_DASHES.contains(&name.as_str());
+            let known = lists(DATA, name) || lists(BEHIND_DASHES, name);
             let why = if known { "this value" } else { "values" };
             (format!("`{name}` is not known to treat {why} in the text of a command as data"), safe)
         }
@@ -240,7 +243,7 @@ fn message(wrong: &Wrong, expression: &str, way: Way) -> (String, String) {
         ),
         Wrong::Code(name) => (
             format!("a value would be code for `{name}`"),
-            match (SHELLS.contains(&name.as_str()), way) {
+            match (lists(SHELLS, name), way) {
                 (true, Way::Script) => format!(
                     "write the code out, and give it the value as an argument: `{name} -c 'echo \
                      \"$1\"' _ \"$1\"` with `args: [\"{expression}\"]`"

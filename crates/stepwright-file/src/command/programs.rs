@@ -2,213 +2,108 @@
 
 pub(super) use crate::functions::is_setting;
 
+/// Returns `true` if a list of words contains the name.
+pub(super) fn lists(list: &str, name: &str) -> bool {
+    list.split_whitespace().any(|one| one == name)
+}
+
 /// Stands for a value in a word, or for the text that the shell inserts there.
 pub(super) const DYNAMIC: char = '\u{e000}';
 
 /// The programs that treat every argument as data, also as an option. A value may stand anywhere
 /// among their arguments in the text of a command.
-pub(super) const DATA: &[&str] = &[
-    "base64",
-    "basename",
-    "cat",
-    "cksum",
-    "cmp",
-    "comm",
-    "cut",
-    "dirname",
-    "du",
-    "echo",
-    "fold",
-    "head",
-    "ls",
-    "md5sum",
-    "mkdir",
-    "nl",
-    "paste",
-    "readlink",
-    "realpath",
-    "rev",
-    "seq",
-    "sha1sum",
-    "sha256sum",
-    "sha512sum",
-    "stat",
-    "tac",
-    "tail",
-    "touch",
-    "tr",
-    "wc",
-];
+pub(super) const DATA: &str = "\
+    base64 basename cat cksum cmp comm cut dirname du echo fold head ls md5sum mkdir nl paste \
+    readlink realpath rev seq sha1sum sha256sum sha512sum stat tac tail touch tr wc";
 
 /// The programs that may stand with constant arguments next to values in the text of a command.
-pub(super) const CONSTANT: &[&str] = &[
-    "cd", "cp", "date", "exit", "false", "mv", "pwd", "rm", "set", "sleep", "tee", "true", "uniq",
-];
+pub(super) const CONSTANT: &str = "cd cp date exit false mv pwd rm set sleep tee true uniq";
 
 /// The further programs that treat their arguments as data in scripts.
-pub(super) const DATA_IN_SCRIPTS: &[&str] = &[
-    ":", "break", "bzip2", "chgrp", "chmod", "chown", "column", "continue", "dd", "df", "expand",
-    "expr", "factor", "file", "fmt", "gunzip", "gzip", "hexdump", "hostname", "iconv", "id",
-    "join", "kill", "ln", "logger", "mktemp", "numfmt", "od", "pr", "return", "rmdir", "shift",
-    "shuf", "strings", "truncate", "tsort", "type", "umask", "uname", "unlink", "wait", "whereis",
-    "which", "xxd", "xz", "yes", "zcat",
-];
+pub(super) const DATA_IN_SCRIPTS: &str = "\
+    : break bzip2 chgrp chmod chown column continue dd df expand expr factor file fmt gunzip \
+    gzip hexdump hostname iconv id join kill ln logger mktemp numfmt od pr return rmdir shift \
+    shuf strings truncate tsort type umask uname unlink wait whereis which xxd xz yes zcat";
 
 /// The programs of [`GUARDED`] that may stand in the text of a command with values.
-pub(super) const BEHIND_DASHES: &[&str] = &["diff", "egrep", "fgrep", "grep", "sort"];
+pub(super) const BEHIND_DASHES: &str = "diff egrep fgrep grep sort";
 
 /// A program with options that are not data. A value is safe behind `--` or a data option.
 pub(super) struct Guarded {
-    pub(super) names: &'static [&'static str],
+    pub(super) names: &'static str,
     /// The letters of the options without an argument.
     pub(super) flags: &'static str,
     /// The letters of the options with an argument.
     pub(super) args: &'static str,
     /// The long options without an argument.
-    pub(super) longs: &'static [&'static str],
+    pub(super) longs: &'static str,
     /// The options whose argument is data.
-    pub(super) data: &'static [&'static str],
+    pub(super) data: &'static str,
     /// `true` if one of its options runs code.
     pub(super) runs: bool,
 }
 
 const fn guarded(
-    names: &'static [&'static str],
+    names: &'static str,
     flags: &'static str,
     args: &'static str,
-    data: &'static [&'static str],
+    data: &'static str,
 ) -> Guarded {
-    Guarded { names, flags, args, longs: &[], data, runs: true }
+    Guarded { names, flags, args, longs: "", data, runs: true }
 }
 
 pub(super) const GUARDED: &[Guarded] = &[
     Guarded {
         runs: false,
         ..guarded(
-            &["grep", "egrep", "fgrep"],
+            "grep egrep fgrep",
             "bcEFGhHIiLlnoqRrsTUvwxyZz",
             "eABCmDdf",
-            &["-e", "-m", "-A", "-B", "-C", "--regexp"],
+            "-e -m -A -B -C --regexp",
         )
     },
-    Guarded {
-        runs: false,
-        ..guarded(&["diff"], "abBcdeiNqrstTuwy", "UCIWxX", &["-I", "-x", "-U"])
-    },
-    guarded(&["sort", "gsort"], "bcCdfghimMnrRsuVz", "koStT", &["-t", "-k"]),
+    Guarded { runs: false, ..guarded("diff", "abBcdeiNqrstTuwy", "UCIWxX", "-I -x -U") },
+    guarded("sort gsort", "bcCdfghimMnrRsuVz", "koStT", "-t -k"),
     GIT,
-    guarded(&["tar", "gtar", "bsdtar"], "cxtzjJvpkuahO", "fC", &["-C"]),
-    guarded(&["rsync"], "avznrtplogDuHxchPqi", "efT", &["--include", "--exclude"]),
-    guarded(&["scp"], "rpqCBv", "cFiJloPS", &[]),
+    guarded("tar gtar bsdtar", "cxtzjJvpkuahO", "fC", "-C"),
+    guarded("rsync", "avznrtplogDuHxchPqi", "efT", "--include --exclude"),
+    guarded("scp", "rpqCBv", "cFiJloPS", ""),
     guarded(
-        &["curl"],
+        "curl",
         "fgGiIkLNsSvO",
         "AbcdDeFHmoTuwX",
-        &[
-            "-A",
-            "-d",
-            "-F",
-            "-H",
-            "-u",
-            "--data",
-            "--data-raw",
-            "--data-binary",
-            "--data-urlencode",
-            "--form-string",
-            "--header",
-            "--json",
-            "--url",
-            "--user",
-        ],
+        "\
+    -A -d -F -H -u --data --data-raw --data-binary --data-urlencode --form-string --header \
+    --json --url --user",
     ),
-    guarded(&["wget"], "cNqSvx", "eioOPtTU", &["--post-data"]),
-    guarded(&["rg"], "cFHiIlLnNoqsSvwx", "ABCefgjmMrtT", &["-e", "-g", "--regexp"]),
-    guarded(&["zip", "unzip"], "9jmqru", "", &[]),
-    guarded(&["split"], "d", "abCln", &[]),
-    guarded(&["man", "less", "more", "install", "fd", "fdfind", "bat", "pandoc"], "", "", &[]),
+    guarded("wget", "cNqSvx", "eioOPtTU", "--post-data"),
+    guarded("rg", "cFHiIlLnNoqsSvwx", "ABCefgjmMrtT", "-e -g --regexp"),
+    guarded("zip unzip", "9jmqru", "", ""),
+    guarded("split", "d", "abCln", ""),
+    guarded("man less more install fd fdfind bat pandoc", "", "", ""),
 ];
 
 /// The options of git, which stand after one of [`GIT_COMMANDS`].
 pub(super) const GIT: Guarded = Guarded {
-    longs: &[
-        "--all",
-        "--amend",
-        "--cached",
-        "--force",
-        "--name-only",
-        "--no-edit",
-        "--no-verify",
-        "--oneline",
-        "--patch",
-        "--porcelain",
-        "--quiet",
-        "--short",
-        "--staged",
-        "--stat",
-    ],
-    ..guarded(
-        &["git"],
-        "afhilpqsvwz",
-        "bemn",
-        &["-m", "--message", "-b", "-e", "--author", "--grep"],
-    )
+    longs: "\
+    --all --amend --cached --force --name-only --no-edit --no-verify --oneline --patch \
+    --porcelain --quiet --short --staged --stat",
+    ..guarded("git", "afhilpqsvwz", "bemn", "-m --message -b -e --author --grep")
 };
 
 /// The commands of git to which a value may be passed.
-pub(super) const GIT_COMMANDS: &[&str] = &[
-    "add",
-    "blame",
-    "branch",
-    "checkout",
-    "clone",
-    "commit",
-    "describe",
-    "diff",
-    "fetch",
-    "grep",
-    "init",
-    "log",
-    "ls-files",
-    "merge",
-    "mv",
-    "pull",
-    "push",
-    "reset",
-    "restore",
-    "rev-list",
-    "rev-parse",
-    "rm",
-    "shortlog",
-    "show",
-    "stash",
-    "status",
-    "switch",
-    "tag",
-];
+pub(super) const GIT_COMMANDS: &str = "\
+    add blame branch checkout clone commit describe diff fetch grep init log ls-files merge mv \
+    pull push reset restore rev-list rev-parse rm shortlog show stash status switch tag";
 
 /// The tests of `find` whose argument is data.
-pub(super) const FIND_TESTS: &[&str] = &[
-    "-name",
-    "-iname",
-    "-path",
-    "-ipath",
-    "-wholename",
-    "-regex",
-    "-iregex",
-    "-newer",
-    "-type",
-    "-size",
-    "-mtime",
-    "-mmin",
-    "-maxdepth",
-    "-mindepth",
-    "-user",
-    "-group",
-];
+pub(super) const FIND_TESTS: &str = "\
+    -name -iname -path -ipath -wholename -regex -iregex -newer -type -size -mtime -mmin \
+    -maxdepth -mindepth -user -group";
 
 /// A program that runs another program, which is named in its arguments.
 pub(super) struct Runner {
-    pub(super) names: &'static [&'static str],
+    pub(super) names: &'static str,
     /// The letters of the options without an argument.
     pub(super) flags: &'static str,
     /// The letters of the options with an argument.
@@ -218,7 +113,7 @@ pub(super) struct Runner {
 }
 
 const fn runner(
-    names: &'static [&'static str],
+    names: &'static str,
     flags: &'static str,
     args: &'static str,
     operands: usize,
@@ -227,362 +122,99 @@ const fn runner(
 }
 
 pub(super) const RUNNERS: &[Runner] = &[
-    runner(&["command"], "p", "", 0),
-    runner(&["builtin", "nohup", "busybox", "toybox", "coproc"], "", "", 0),
-    runner(&["exec"], "cl", "a", 0),
-    runner(&["env"], "i0v", "uC", 0),
-    runner(&["sudo"], "nEHkKSbPA", "ugpCDRThUrt", 0),
-    runner(&["doas"], "nL", "uaC", 0),
-    runner(&["nice"], "", "n", 0),
-    runner(&["ionice"], "t", "cnpPu", 0),
-    runner(&["stdbuf"], "", "ioe", 0),
-    runner(&["setsid"], "cfw", "", 0),
-    runner(&["time"], "apqv", "fo", 0),
-    runner(&["timeout"], "v", "sk", 1),
-    runner(&["flock"], "nesxuoFv", "wE", 1),
-    runner(&["chroot"], "", "", 1),
+    runner("command", "p", "", 0),
+    runner("builtin nohup busybox toybox coproc", "", "", 0),
+    runner("exec", "cl", "a", 0),
+    runner("env", "i0v", "uC", 0),
+    runner("sudo", "nEHkKSbPA", "ugpCDRThUrt", 0),
+    runner("doas", "nL", "uaC", 0),
+    runner("nice", "", "n", 0),
+    runner("ionice", "t", "cnpPu", 0),
+    runner("stdbuf", "", "ioe", 0),
+    runner("setsid", "cfw", "", 0),
+    runner("time", "apqv", "fo", 0),
+    runner("timeout", "v", "sk", 1),
+    runner("flock", "nesxuoFv", "wE", 1),
+    runner("chroot", "", "", 1),
     // The first argument says what they do: `uv run`, `npm exec`, `cargo install`.
-    runner(&["bundle", "cargo", "go", "npm", "pnpm", "poetry", "uv", "yarn"], "", "", 1),
-    runner(&["xargs", "gxargs"], "0rtxpo", "adEILnPsJR", 0),
+    runner("bundle cargo go npm pnpm poetry uv yarn", "", "", 1),
+    runner("xargs gxargs", "0rtxpo", "adEILnPsJR", 0),
 ];
 
-pub(super) const SHELLS: &[&str] = &[
-    "sh", "bash", "rbash", "dash", "ash", "ksh", "ksh93", "mksh", "pdksh", "oksh", "zsh", "yash",
-    "posh", "fish", "csh", "tcsh", "nu", "xonsh", "elvish",
-];
+pub(super) const SHELLS: &str = "\
+    sh bash rbash dash ash ksh ksh93 mksh pdksh oksh zsh yash posh fish csh tcsh nu xonsh elvish";
 
 /// An interpreter of a language.
 pub(super) struct Language {
-    pub(super) names: &'static [&'static str],
+    pub(super) names: &'static str,
     /// The letters of the options without an argument.
     pub(super) flags: &'static str,
     /// The letters of the options whose argument is in the same word.
     pub(super) attached: &'static str,
     /// The options whose next word is the code.
-    pub(super) code: &'static [&'static str],
+    pub(super) code: &'static str,
 }
 
 const fn language(
-    names: &'static [&'static str],
+    names: &'static str,
     flags: &'static str,
     attached: &'static str,
-    code: &'static [&'static str],
+    code: &'static str,
 ) -> Language {
     Language { names, flags, attached, code }
 }
 
 pub(super) const LANGUAGES: &[Language] = &[
-    language(&["python", "pypy", "ipython"], "BEIOPRSbdhiqsuvx", "", &["-c", "-m"]),
-    language(&["perl", "raku"], "acglnpsStTuUvwWX", "CDFIMm0il", &["-e", "-E"]),
-    language(&["ruby", "jruby"], "acglnpsSUvwW", "FIrTKi", &["-e"]),
+    language("python pypy ipython", "BEIOPRSbdhiqsuvx", "", "-c -m"),
+    language("perl raku", "acglnpsStTuUvwWX", "CDFIMm0il", "-e -E"),
+    language("ruby jruby", "acglnpsSUvwW", "FIrTKi", "-e"),
+    language("node nodejs deno bun tsx ts-node", "i", "", "-e -p -pe --eval --print eval"),
+    language("php", "nqsw", "d", "-r -f"),
+    language("lua luajit", "iv", "l", "-e"),
+    language("rscript julia osascript guile racket", "", "", "-e -c"),
     language(
-        &["node", "nodejs", "deno", "bun", "tsx", "ts-node"],
-        "i",
-        "",
-        &["-e", "-p", "-pe", "--eval", "--print", "eval"],
-    ),
-    language(&["php"], "nqsw", "d", &["-r", "-f"]),
-    language(&["lua", "luajit"], "iv", "l", &["-e"]),
-    language(&["rscript", "julia", "osascript", "guile", "racket"], "", "", &["-e", "-c"]),
-    language(
-        &[
-            "r", "tclsh", "wish", "elixir", "groovy", "scala", "kotlin", "swift", "ghc", "runghc",
-            "sbcl", "clojure", "jshell", "janet",
-        ],
+        "\
+    r tclsh wish elixir groovy scala kotlin swift ghc runghc sbcl clojure jshell janet",
         "",
         "",
-        &["-e"],
+        "-e",
     ),
 ];
 
 /// The programs whose arguments are code or name code, wholly or in part. They take no values.
-pub(super) const CODE: &[&str] = &[
-    "alias",
-    "ansible",
-    "ansible-playbook",
-    "apk",
-    "apt",
-    "apt-get",
-    "aria2c",
-    "at",
-    "batch",
-    "bind",
-    "blender",
-    "bpftrace",
-    "brew",
-    "bwrap",
-    "c++",
-    "c89",
-    "c99",
-    "capsh",
-    "catchsegv",
-    "cc",
-    "choom",
-    "chrt",
-    "clang",
-    "clang++",
-    "cmd",
-    "compgen",
-    "complete",
-    "convert",
-    "cpan",
-    "cpulimit",
-    "crash",
-    "crontab",
-    "csvtool",
-    "dbus-run-session",
-    "dc",
-    "dmsetup",
-    "dnf",
-    "docker",
-    "dosbox",
-    "dpkg",
-    "duckdb",
-    "dvips",
-    "easy_install",
-    "ed",
-    "emacs",
-    "enable",
-    "enscript",
-    "entr",
-    "ex",
-    "exiftool",
-    "exim",
-    "expect",
-    "fakeroot",
-    "faketime",
-    "fc",
-    "firejail",
-    "flatpak",
-    "ftp",
-    "fzf",
-    "g++",
-    "gcc",
-    "gcore",
-    "gdb",
-    "gem",
-    "gimp",
-    "gmake",
-    "gnuplot",
-    "gosu",
-    "gradle",
-    "gs",
-    "hash",
-    "helm",
-    "hyperfine",
-    "i386",
-    "ifne",
-    "irb",
-    "java",
-    "javac",
-    "jjs",
-    "journalctl",
-    "jrunscript",
-    "knife",
-    "kubectl",
-    "latex",
-    "latexmk",
-    "ld.so",
-    "ldd",
-    "lftp",
-    "linux32",
-    "linux64",
-    "lldb",
-    "logrotate",
-    "logsave",
-    "ltrace",
-    "lualatex",
-    "luatex",
-    "lxc",
-    "m4",
-    "magick",
-    "mail",
-    "mailx",
-    "make",
-    "mariadb",
-    "mongosh",
-    "mosh",
-    "mount",
-    "msgfilter",
-    "mutt",
-    "mvn",
-    "mysql",
-    "nc",
-    "ncat",
-    "nerdctl",
-    "newgrp",
-    "ninja",
-    "nix",
-    "nix-shell",
-    "nmap",
-    "npx",
-    "nroff",
-    "nsenter",
-    "nvim",
-    "octave",
-    "openssl",
-    "openvpn",
-    "pacman",
-    "pdflatex",
-    "pdftex",
-    "perf",
-    "pexec",
-    "pip",
-    "pipx",
-    "pkexec",
-    "podman",
-    "powershell",
-    "prlimit",
-    "proot",
-    "proxychains",
-    "pry",
-    "psftp",
-    "psql",
-    "puppet",
-    "pwsh",
-    "qemu",
-    "rake",
-    "redis-cli",
-    "restic",
-    "rlwrap",
-    "rpm",
-    "rsh",
-    "run-mailcap",
-    "run-parts",
-    "runcon",
-    "runuser",
-    "rustc",
-    "rview",
-    "rvim",
-    "sash",
-    "screen",
-    "script",
-    "sendmail",
-    "service",
-    "setarch",
-    "setpriv",
-    "sftp",
-    "sg",
-    "shopt",
-    "socat",
-    "softlimit",
-    "sqlcmd",
-    "sqlite3",
-    "ssh",
-    "ssh-add",
-    "ssh-agent",
-    "ssh-keygen",
-    "sshfs",
-    "sshpass",
-    "start-stop-daemon",
-    "strace",
-    "su",
-    "su-exec",
-    "systemctl",
-    "systemd-run",
-    "taskset",
-    "tbl",
-    "tcpdump",
-    "terraform",
-    "tex",
-    "tic",
-    "tini",
-    "tmate",
-    "tmux",
-    "top",
-    "torsocks",
-    "troff",
-    "uclampset",
-    "uname26",
-    "unbuffer",
-    "unshare",
-    "uvx",
-    "vagrant",
-    "valgrind",
-    "vi",
-    "view",
-    "vim",
-    "vimdiff",
-    "watch",
-    "wsl",
-    "x86_64",
-    "xdg-open",
-    "xdotool",
-    "xelatex",
-    "xetex",
-    "xvfb-run",
-    "yum",
-    "zathura",
-    "zypper",
-];
+pub(super) const CODE: &str = "\
+    alias ansible ansible-playbook apk apt apt-get aria2c at batch bind blender bpftrace brew \
+    bwrap c++ c89 c99 capsh catchsegv cc choom chrt clang clang++ cmd compgen complete convert \
+    cpan cpulimit crash crontab csvtool dbus-run-session dc dmsetup dnf docker dosbox dpkg \
+    duckdb dvips easy_install ed emacs enable enscript entr ex exiftool exim expect fakeroot \
+    faketime fc firejail flatpak ftp fzf g++ gcc gcore gdb gem gimp gmake gnuplot gosu gradle gs \
+    hash helm hyperfine i386 ifne irb java javac jjs journalctl jrunscript knife kubectl latex \
+    latexmk ld.so ldd lftp linux32 linux64 lldb logrotate logsave ltrace lualatex luatex lxc m4 \
+    magick mail mailx make mariadb mongosh mosh mount msgfilter mutt mvn mysql nc ncat nerdctl \
+    newgrp ninja nix nix-shell nmap npx nroff nsenter nvim octave openssl openvpn pacman \
+    pdflatex pdftex perf pexec pip pipx pkexec podman powershell prlimit proot proxychains pry \
+    psftp psql puppet pwsh qemu rake redis-cli restic rlwrap rpm rsh run-mailcap run-parts \
+    runcon runuser rustc rview rvim sash screen script sendmail service setarch setpriv sftp sg \
+    shopt socat softlimit sqlcmd sqlite3 ssh ssh-add ssh-agent ssh-keygen sshfs sshpass \
+    start-stop-daemon strace su su-exec systemctl systemd-run taskset tbl tcpdump terraform tex \
+    tic tini tmate tmux top torsocks troff uclampset uname26 unbuffer unshare uvx vagrant \
+    valgrind vi view vim vimdiff watch wsl x86_64 xdg-open xdotool xelatex xetex xvfb-run yum \
+    zathura zypper";
 
 /// Those of [`CODE`] that install what their arguments name, and run nothing else.
-pub(super) const INSTALLERS: &[&str] =
-    &["apk", "apt", "apt-get", "brew", "dnf", "gem", "pacman", "pip", "yum", "zypper"];
+pub(super) const INSTALLERS: &str = "apk apt apt-get brew dnf gem pacman pip yum zypper";
 
 /// Those of [`CODE`] that run their input unless they are given code in another way.
-pub(super) const CODE_IN_INPUT: &[&str] = &[
-    "at",
-    "batch",
-    "cmd",
-    "crontab",
-    "dc",
-    "duckdb",
-    "ed",
-    "ex",
-    "expect",
-    "ftp",
-    "gdb",
-    "gnuplot",
-    "lftp",
-    "lldb",
-    "m4",
-    "mariadb",
-    "mongosh",
-    "mosh",
-    "mysql",
-    "newgrp",
-    "octave",
-    "powershell",
-    "psql",
-    "pwsh",
-    "rsh",
-    "runuser",
-    "script",
-    "sftp",
-    "sqlcmd",
-    "sqlite3",
-    "ssh",
-    "su",
-];
+pub(super) const CODE_IN_INPUT: &str = "\
+    at batch cmd crontab dc duckdb ed ex expect ftp gdb gnuplot lftp lldb m4 mariadb mongosh \
+    mosh mysql newgrp octave powershell psql pwsh rsh runuser script sftp sqlcmd sqlite3 ssh su";
 
 /// Options of any program whose argument is code or names a program.
-pub(super) const CODE_OPTIONS: &[&str] = &[
-    "--exec",
-    "--eval",
-    "--command",
-    "--rsh",
-    "--to-command",
-    "--use-compress-program",
-    "--compress-program",
-    "--filter",
-    "--checkpoint-action",
-    "--rsync-path",
-    "--open-files-in-pager",
-    "--upload-pack",
-    "--receive-pack",
-    "--exec-batch",
-    "--ssh-command",
-    "--preview",
-    "--pager",
-    "--editor",
-    "--pre",
-    "--info-script",
-    "--new-volume-script",
-    "--unzip-command",
-    "--strip-program",
-    "--use-askpass",
-];
+pub(super) const CODE_OPTIONS: &str = "\
+    --exec --eval --command --rsh --to-command --use-compress-program --compress-program \
+    --filter --checkpoint-action --rsync-path --open-files-in-pager --upload-pack --receive-pack \
+    --exec-batch --ssh-command --preview --pager --editor --pre --info-script \
+    --new-volume-script --unzip-command --strip-program --use-askpass";
 
 /// The name of a program without its folder and its version, in lower case.
 pub(super) fn base(word: &str) -> String {
@@ -600,14 +232,14 @@ pub(super) fn base(word: &str) -> String {
 }
 
 fn is_known(name: &str) -> bool {
-    SHELLS.contains(&name)
+    lists(SHELLS, name)
         || language_of(name).is_some()
-        || CODE.contains(&name)
+        || lists(CODE, name)
         || matches!(name, "awk" | "gawk" | "mawk" | "nawk" | "sed" | "gsed")
 }
 
 pub(super) fn language_of(name: &str) -> Option<&'static Language> {
-    LANGUAGES.iter().find(|language| language.names.contains(&name))
+    LANGUAGES.iter().find(|language| lists(language.names, name))
 }
 
 /// Returns the variable that a word assigns to, and whether it is one element of an array.

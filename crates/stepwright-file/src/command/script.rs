@@ -60,6 +60,11 @@ impl Word {
         Self { text: String::new(), span, is_quoted: false, splits: false }
     }
 
+    fn expansion(&mut self, in_quotes: bool) {
+        self.text.push(DYNAMIC);
+        self.splits |= !in_quotes;
+    }
+
     pub(super) fn is_dynamic(&self) -> bool {
         self.text.contains(DYNAMIC)
     }
@@ -292,7 +297,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn blanks(&mut self) {
-        while self.run(|c| c == ' ' || c == '\t') != "" || self.take("\\\n") {}
+        while !self.run(|c| c == ' ' || c == '\t').is_empty() || self.take("\\\n") {}
     }
 
     /// Reads the heredocs that begin on this line.
@@ -422,13 +427,8 @@ impl<'a> Lexer<'a> {
             return self.refuse(from, Wrong::Unclear("quotes inside backticks inside quotes"));
         }
         self.at += 1;
-        self.expansion(word, in_quotes);
+        word.expansion(in_quotes);
         Ok(())
-    }
-
-    fn expansion(&self, word: &mut Word, in_quotes: bool) {
-        word.text.push(DYNAMIC);
-        word.splits |= !in_quotes;
     }
 
     fn dollar(&mut self, word: &mut Word, in_quotes: bool) -> Result<(), Finding> {
@@ -442,12 +442,12 @@ impl<'a> Lexer<'a> {
                 self.at += 1;
                 self.list(End::Bracket)?;
                 self.at += 1;
-                self.expansion(word, in_quotes);
+                word.expansion(in_quotes);
             }
             Some('{') => {
                 self.at += 1;
                 self.parameter(from)?;
-                self.expansion(word, in_quotes);
+                word.expansion(in_quotes);
             }
             // `$'…'` of bash is `$` and single quotes for other shells.
             Some('\'') if !in_quotes => {
@@ -466,11 +466,11 @@ impl<'a> Lexer<'a> {
             }
             Some('@' | '*' | '-' | '0'..='9') => {
                 self.at += 1;
-                self.expansion(word, in_quotes);
+                word.expansion(in_quotes);
             }
             Some(c) if c.is_ascii_alphabetic() || c == '_' => {
                 self.run(|c| c.is_ascii_alphanumeric() || c == '_');
-                self.expansion(word, in_quotes);
+                word.expansion(in_quotes);
             }
             // `$"…"` is a translated text.
             Some('"') if !in_quotes => {}

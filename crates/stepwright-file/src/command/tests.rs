@@ -312,6 +312,7 @@ fn the_page_lists_the_programs_that_take_values_in_the_text() {
         let listed: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
         let listed: Vec<&str> =
             listed.into_iter().filter(|name| !matches!(*name, "--" | "-e")).collect();
+        let names: Vec<&str> = names.split_whitespace().collect();
         assert_eq!(listed, names, "the row {row} of docs/workflow-files.md");
     }
 }
