@@ -141,7 +141,7 @@ impl Reader {
                     self.end_word()?;
                 }
                 if self.redirects {
-                    return self.wrong("this redirection");
+                    return self.wrong(if c == '<' { "a heredoc" } else { "this redirection" });
                 }
                 self.operator.push(c);
             }

@@ -203,7 +203,8 @@ fn with_arguments(text: &str, pieces: &[Piece<'_>], args: usize) -> (String, Str
             Piece::Block(..) | Piece::Computed(..) => {}
         }
     }
-    (script, list.join(", "))
+    // Quotes that the value alone stood in are empty now.
+    (script.replace("''\"", "\"").replace("\"''", "\""), list.join(", "))
 }
 
 /// Returns a message about a mistake, and the help.

@@ -99,7 +99,8 @@ fn all_other_texts_with_values_are_refused() {
         ("test {{ x }} {{ y }}", "evaluate"),
         ("uniq {{ x }}", "is not known"),
         ("echo {{ x }} | sed s/a/b/", "is not known"),
-        ("cat <<'EOF'\n{{ x }}\nEOF", "this redirection"),
+        ("cat <<'EOF'\n{{ x }}\nEOF", "a heredoc"),
+        ("cat <> {{ x }}", "this redirection"),
     ];
     for (wrong, said) in cases {
         let message = text(wrong).unwrap_or_default();
@@ -235,7 +236,8 @@ fn control_blocks_stand_in_commands_without_values_alone() {
 fn the_help_shows_the_same_command_with_arguments() {
     let cases = [
         ("echo \"{{ x }}\"", "`command: 'echo \"$1\"'` with `args: [\"{{ x }}\"]`"),
-        ("echo 'a {{ x }}'", "`command: 'echo ''a ''\"$1\"'''''`"),
+        ("echo 'a {{ x }}'", "`command: 'echo ''a ''\"$1\"'`"),
+        ("echo '{{ x }}'", "`command: 'echo \"$1\"'`"),
         (
             "NAME={{ x }} tool {{ y }}",
             "NAME=\"$1\" tool \"$2\"'` with `args: [\"{{ x }}\", \"{{ y }}\"]`",
