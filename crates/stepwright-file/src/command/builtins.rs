@@ -77,8 +77,8 @@ pub(super) fn declaration(name: &str, at: Span, rest: &[Word]) -> Checked {
     }
     for word in rest {
         let options = word.text.strip_prefix(['-', '+']);
-        // Variables with the attribute `i` or `n` evaluate what they are set to.
-        if options.is_some_and(|letters| letters.contains(['i', 'n', DYNAMIC])) {
+        // Numbers, references and arrays evaluate what they are set to.
+        if options.is_some_and(|letters| letters.contains(['a', 'A', 'i', 'n', DYNAMIC])) {
             return Err((word.span, Wrong::Evaluates(name.to_owned())));
         }
         match assigned(&word.text) {
@@ -153,16 +153,26 @@ pub(super) fn printf(at: Span, rest: &[Word]) -> Checked {
     } else if rest.first().is_some_and(|word| word.text.starts_with('-')) {
         return Err((at, Wrong::Evaluates("printf".into())));
     }
-    match rest.first().filter(|word| word.is_dynamic()) {
-        Some(word) => Err((word.span, Wrong::Evaluates("printf".into()))),
-        None => Ok(()),
+    let Some(format) = rest.first() else { return Ok(()) };
+    // `%n` sets the variable that an argument names.
+    let sets = conversions(&format.text).any(|kind| kind.starts_with('n'));
+    if format.is_dynamic() || sets {
+        return Err((format.span, Wrong::Evaluates("printf".into())));
     }
+    Ok(())
 }
 
 /// Returns `true` if every conversion of a format is `%s`, `%b` or `%c`, which convert no numbers.
 pub(super) fn is_plain_format(format: &str) -> bool {
-    format.replace("%%", "").split('%').skip(1).all(|part| {
-        let kind = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-' || c == '.');
-        kind.starts_with(['s', 'b', 'c'])
+    conversions(format).all(|kind| kind.starts_with(['s', 'b', 'c']))
+}
+
+/// Returns the conversions of a format without their flags and widths, and the text after each.
+fn conversions(format: &str) -> impl Iterator<Item = String> {
+    let format = format.replace("%%", "");
+    let parts: Vec<String> = format.split('%').skip(1).map(ToOwned::to_owned).collect();
+    parts.into_iter().map(|part| {
+        let is_flag = |c: char| c.is_ascii_digit() || "-.+ #0".contains(c);
+        part.trim_start_matches(is_flag).to_owned()
     })
 }

@@ -121,8 +121,15 @@ pub(super) fn language(
                 _ => Ok(()),
             };
         }
-        if text == "run" && matches!(name, "deno" | "bun") || text == "--" {
+        if text == "--" {
             continue;
+        }
+        if matches!(name, "deno" | "bun") && !text.starts_with('-') && !text.contains(['.', '/']) {
+            // Other subcommands, such as `bun x`, install or run what a value names.
+            match words[at..].iter().find(|word| word.is_dynamic()) {
+                Some(value) if text != "run" => return code(value),
+                Some(_) | None => continue,
+            }
         }
         let Some(letters) = text.strip_prefix('-') else {
             return if is_stream(text) {
@@ -138,10 +145,11 @@ pub(super) fn language(
             || letters.starts_with('-') && letters.contains('=');
         if !is_whole {
             // Perhaps the next word is its argument, and perhaps the script.
-            if let Some(next) = words.get(at).filter(|next| next.is_dynamic()) {
+            let Some(next) = words.get(at) else { break };
+            if next.is_dynamic() {
                 return code(next);
             }
-            at += 1;
+            at += usize::from(!next.text.starts_with('-'));
         }
     }
     constant_input(name, words[0].span, input)?;
@@ -149,7 +157,7 @@ pub(super) fn language(
 }
 
 /// Checks `awk`: its code is constant and runs no programs.
-pub(super) fn awk(name: &str, words: &[Word]) -> Checked {
+pub(super) fn awk(rules: &Rules, name: &str, words: &[Word]) -> Checked {
     let code = |word: &Word| Err((word.span, Wrong::Code(name.to_owned())));
     let mut at = 1;
     let mut has_file = false;
@@ -177,6 +185,7 @@ pub(super) fn awk(name: &str, words: &[Word]) -> Checked {
                 if let Some(next) = next.filter(|next| next.is_dynamic() || is_stream(&next.text)) {
                     return code(next);
                 }
+                next.map_or(Ok(()), |file| rules.not_written(file))?;
                 (at, has_file) = (at + 1, true);
             }
             _ if word.splits => return code(word),
@@ -208,7 +217,7 @@ fn awk_code(name: &str, word: &Word) -> Checked {
 }
 
 /// Checks `sed`: its code is constant and runs no programs, and files stand behind `--`.
-pub(super) fn sed(name: &str, words: &[Word]) -> Checked {
+pub(super) fn sed(rules: &Rules, name: &str, words: &[Word]) -> Checked {
     let code = |word: &Word| Err((word.span, Wrong::Code(name.to_owned())));
     let (mut at, mut has_code, mut is_ended) = (1, false, false);
     while let Some(word) = words.get(at) {
@@ -246,6 +255,9 @@ pub(super) fn sed(name: &str, words: &[Word]) -> Checked {
                 let is_code = text.ends_with('e');
                 if is_file && (next.is_dynamic() || is_stream(&next.text)) {
                     return code(next);
+                }
+                if is_file {
+                    rules.not_written(next)?;
                 }
                 if is_code && (next.is_dynamic() || !is_plain_sed(&next.text)) {
                     return code(next);

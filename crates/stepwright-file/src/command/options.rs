@@ -32,6 +32,10 @@ impl Rules {
                 at += 1;
                 continue;
             }
+            if text == "-" && name == "env" {
+                at += 1;
+                continue;
+            }
             if !text.starts_with('-') || text.len() < 2 {
                 break;
             }
@@ -55,7 +59,7 @@ impl Rules {
             let is_long = text.starts_with("--");
             if text.contains('=') && is_long
                 || !is_long && text[1..].chars().all(|c| row.flags.contains(c))
-                || matches!(text, "--replace" | "-i")
+                || name.ends_with("xargs") && (text == "--replace" || "iel".contains(option))
             {
                 at += 1;
             } else if !is_long && row.args.contains(option) {
@@ -107,6 +111,9 @@ impl Rules {
                     inner.push(word);
                 }
             }
+        }
+        if inner.is_empty() && matches!(name, "sudo" | "doas" | "chroot") {
+            return Err((words[0].span, Wrong::Input(name.to_owned())));
         }
         while let Some((variable, is_element)) = inner.first().and_then(|word| assigned(&word.text))
         {

@@ -125,7 +125,7 @@ pub(super) const RUNNERS: &[Runner] = &[
     runner("command", "p", "", 0),
     runner("builtin nohup busybox toybox coproc", "", "", 0),
     runner("exec", "cl", "a", 0),
-    runner("env", "i0v", "uC", 0),
+    runner("env", "i0v", "u", 0),
     runner("sudo", "nEHkKSbPA", "ugpCDRThUrt", 0),
     runner("doas", "nL", "uaC", 0),
     runner("nice", "", "n", 0),
@@ -166,8 +166,8 @@ const fn language(
 
 pub(super) const LANGUAGES: &[Language] = &[
     language("python pypy ipython", "BEIOPRSbdhiqsuvx", "", "-c -m"),
-    language("perl raku", "acglnpsStTuUvwWX", "CDFIMm0il", "-e -E"),
-    language("ruby jruby", "acglnpsSUvwW", "FIrTKi", "-e"),
+    language("perl raku", "acgilnpsStTuUvwWX0", "CDFIMm0il", "-e -E"),
+    language("ruby jruby", "acgilnpsSUvwW", "FIrTKi", "-e"),
     language("node nodejs deno bun tsx ts-node", "i", "", "-e -p -pe --eval --print eval"),
     language("php", "nqsw", "d", "-r -f"),
     language("lua luajit", "iv", "l", "-e"),
@@ -188,7 +188,7 @@ pub(super) const CODE: &str = "\
     cpan cpulimit crash crontab csvtool dbus-run-session dc dmsetup dnf docker dosbox dpkg \
     duckdb dvips easy_install ed emacs enable enscript entr ex exiftool exim expect fakeroot \
     faketime fc firejail flatpak ftp fzf g++ gcc gcore gdb gem gimp gmake gnuplot gosu gradle gs \
-    hash helm hyperfine i386 ifne irb java javac jjs journalctl jrunscript knife kubectl latex \
+    hash helm history hyperfine i386 ifne irb java javac jjs journalctl jrunscript knife kubectl latex \
     latexmk ld.so ldd lftp linux32 linux64 lldb logrotate logsave ltrace lualatex luatex lxc m4 \
     magick mail mailx make mariadb mongosh mosh mount msgfilter mutt mvn mysql nc ncat nerdctl \
     newgrp ninja nix nix-shell nmap npx nroff nsenter nvim octave openssl openvpn pacman \

@@ -52,7 +52,10 @@ impl Rules {
             self.written.extend(command.targets.iter().map(|word| file_name(&word.text)));
             let name = command.words.first().map(|word| base(&word.text)).unwrap_or_default();
             if lists(WRITERS, &name) {
-                self.written.extend(command.words[1..].iter().map(|word| file_name(&word.text)));
+                // `of=file`
+                let files =
+                    command.words[1..].iter().filter_map(|word| word.text.rsplit('=').next());
+                self.written.extend(files.map(file_name));
             }
         }
         self.deeper(place, |rules| commands.iter().try_for_each(|command| rules.command(command)))
@@ -122,9 +125,7 @@ impl Rules {
         if first.is_dynamic() || is_option || !first.is_quoted && (is_pattern || is_list) {
             return Err((at, Wrong::Program));
         }
-        if text.contains('/') {
-            self.not_written(first)?;
-        }
+        self.not_written(first)?;
         let (kind, name) = (base(text), file_name(text));
         let kind = kind.as_str();
         let place = dynamic.map_or(at, |word| word.span);
@@ -147,13 +148,16 @@ impl Rules {
             return interpreters::language(self, language, &name, words, input);
         }
         match kind {
-            "awk" | "gawk" | "mawk" | "nawk" => return interpreters::awk(&name, words),
-            "sed" | "gsed" => return interpreters::sed(&name, words),
+            "awk" | "gawk" | "mawk" | "nawk" => return interpreters::awk(self, &name, words),
+            "sed" | "gsed" => return interpreters::sed(self, &name, words),
             "jq" | "gojq" => return interpreters::jq(&name, words),
             _ => {}
         }
         if let Some(runner) = RUNNERS.iter().find(|runner| lists(runner.names, kind)) {
             return self.runner(runner, kind, words, input);
+        }
+        if is_one_of("make gmake ninja") && rest.iter().any(|word| is_stream(&word.text)) {
+            interpreters::constant_input(&name, at, input)?;
         }
         if let Some(word) = dynamic.filter(|_| is_one_of(CODE)) {
             return Err((word.span, Wrong::Code(name)));
@@ -176,7 +180,7 @@ impl Rules {
             return self.guarded(row, &name, words, false);
         }
         if reads_code {
-            has_code(&name, at, rest, input)?;
+            has_code(kind, &name, at, rest, input)?;
         } else {
             self.unknown(&name, words, input)?;
         }
@@ -310,12 +314,41 @@ pub(super) fn assignment(word: &Word, name: &str, is_element: bool) -> Checked {
 }
 
 /// Checks that a program that runs its input has other code.
-fn has_code(name: &str, at: Span, rest: &[Word], input: &Command) -> Checked {
-    let is_code = |word: &&Word| {
-        ["-c", "-e", "-f", "-x", "--c", "--e", "--f"].iter().any(|code| word.text.starts_with(code))
+fn has_code(kind: &str, name: &str, at: Span, rest: &[Word], input: &Command) -> Checked {
+    let options = match kind {
+        "psql" => "-c -f --command --file",
+        "mysql" | "mariadb" => "-e --execute",
+        "su" | "runuser" | "script" => "-c --command --session-command",
+        "at" | "batch" => "-f",
+        "sqlcmd" => "-Q -i",
+        "mongosh" | "octave" => "--eval",
+        "pwsh" | "powershell" => "-c -Command -File",
+        "cmd" => "/c /C",
+        "gnuplot" => "-e",
+        "expect" => "-c",
+        _ => "",
     };
-    let operands = rest.iter().filter(|word| !word.text.starts_with('-')).count();
-    if operands > 1 || rest.iter().any(|word| is_code(&word)) {
+    let of_option = |(at, word): (usize, &Word)| {
+        let (option, attached) = word.text.split_once('=').unwrap_or((&word.text, ""));
+        let next = rest.get(at + 1).map(|word| word.text.as_str()).unwrap_or_default();
+        let code = if attached.is_empty() { next } else { attached };
+        lists(options, option) && !is_stream(code)
+    };
+    // The first operand is the host or the database, and the second one is code.
+    let (flags, args) = match kind {
+        "ssh" | "rsh" | "mosh" => ("46AaCfGgKkMNnqsTtVvXxYy", ""),
+        "sqlite3" | "duckdb" => ("", "-cmd -init -separator -nullvalue -newline -vfs -A"),
+        _ => ("", ""),
+    };
+    let (mut operands, mut next) = (0, 0);
+    while let Some(word) = rest.get(next) {
+        let letters = word.text.strip_prefix('-').unwrap_or_default();
+        let is_flag = letters.chars().all(|c| flags.contains(c)) || flags.is_empty();
+        operands += usize::from(letters.is_empty());
+        next += if lists(args, &word.text) || !letters.is_empty() && !is_flag { 2 } else { 1 };
+    }
+    let is_client = matches!(kind, "ssh" | "rsh" | "mosh" | "sqlite3" | "duckdb");
+    if is_client && operands > 1 || rest.iter().enumerate().any(of_option) {
         return Ok(());
     }
     interpreters::constant_input(name, at, input)
