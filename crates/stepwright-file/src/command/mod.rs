@@ -147,6 +147,8 @@ fn shown(text: &str, span: Span) -> &str {
 }
 
 fn told(text: &str, pieces: &[Piece<'_>], given: Given, span: Span, wrong: &Wrong) -> Mistake {
+    let start = text.floor_char_boundary(span.start);
+    let span = Span::new(start, text.ceil_char_boundary(span.end()).saturating_sub(start));
     let value = first_value(pieces);
     let expression = shown(text, value.unwrap_or(span));
     let (mut said, mut help) = message(wrong, expression, Way::Script);

@@ -35,7 +35,8 @@ fn of<'a>(text: &'a str, body: &[Stmt<'a>]) -> Vec<Piece<'a>> {
             let open = if text[..open].ends_with('{') { open - 1 } else { open };
             let close = text.get(end..).and_then(|rest| rest.find('}')).unwrap_or_default();
             let close = (end + close + 1).min(text.len());
-            let close = if text[close..].starts_with('}') { close + 1 } else { close };
+            let is_double = text.get(close..).is_some_and(|rest| rest.starts_with('}'));
+            let close = if is_double { close + 1 } else { close };
             Span::new(open, close.saturating_sub(open))
         };
         pieces.push(match stmt {

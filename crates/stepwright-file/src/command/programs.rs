@@ -88,7 +88,7 @@ pub(super) const GIT: Guarded = Guarded {
     longs: "\
     --all --amend --cached --force --name-only --no-edit --no-verify --oneline --patch \
     --porcelain --quiet --short --staged --stat",
-    ..guarded("git", "afhilpqsvwz", "bemn", "-m --message -b -e --author --grep")
+    ..guarded("git", "ahipqvwz", "befmn", "-m --message -b -e --author --grep")
 };
 
 /// The commands of git to which a value may be passed.

@@ -262,6 +262,9 @@ fn the_place_of_a_mistake_is_the_value_or_the_construct() {
     };
     assert_eq!(place("echo a; echo '{{ x }}'", false), "{{ x }}");
     assert_eq!(place("sort {{ x -}} ", false), "{{ x -}}");
+    assert_eq!(place("echo {{ x }} ä", false), "ä");
+    assert_eq!(place("cat <<ä\nä", true), "<<");
+    assert_eq!(place("echo `a \\ä`", true), "\\");
     assert_eq!(place("echo a\neval \"$1\"", true), "\"$1\"");
     assert_eq!(place("echo a | (cat; sh)", true), "sh");
     assert_eq!(place("bash -c 'cat | sh' a", true), "'cat | sh'");
