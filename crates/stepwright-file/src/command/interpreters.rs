@@ -1,4 +1,4 @@
-//! The rules for shells and interpreters: their code is constant, and values are arguments after it.
+//! The rules for shells and interpreters: their code is constant, and values are arguments.
 
 use super::programs::{DYNAMIC, Language, lists};
 use super::rules::{Checked, Rules, is_stream};

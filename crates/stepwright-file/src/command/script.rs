@@ -1,8 +1,8 @@
 //! Splits a shell script into its commands and their words.
 //!
-//! The result is a flat list: which command contains or feeds another does not matter, because each
-//! variable counts as a value. Constructs that evaluate variables as code are refused, and so is all
-//! that shells read in different ways.
+//! The result is a flat list: which command contains or feeds another does not matter, because
+//! each variable counts as a value. Constructs that evaluate variables as code are refused, and so
+//! is all that shells read in different ways.
 
 use super::programs::{DYNAMIC, is_setting};
 use crate::source::Span;
