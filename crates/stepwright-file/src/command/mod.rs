@@ -1,234 +1,320 @@
 //! Checks that the values in a command stay values, and never become code.
 //!
-//! A value is inserted as one quoted word. This is safe only where a word stands: inside other
-//! quotes the added quotes end these, and other interpreters do not know shell quotes.
+//! There are two ways for a value into a command. In the text of the command it becomes one quoted
+//! word; [`inline`] accepts that only in a small grammar, with programs that treat their arguments
+//! as data. Through an argument, a variable or the input, the shell never reads it; then [`script`]
+//! and [`rules`] refuse what would read it later: `eval`, arithmetic, other interpreters.
 
-mod lexer;
+mod builtins;
+mod inline;
+mod interpreters;
+mod options;
 mod pieces;
 mod programs;
-mod words;
+mod rules;
+mod script;
 
 use crate::expression::Mistake;
 use crate::source::Span;
-use lexer::{Findings, State, Wrong};
-use pieces::{Odd, Piece};
-use programs::Danger;
-
-/// The maximum number of readings of a command with control blocks.
-const WAYS_MAX: usize = 64;
-
-/// The maximum number of characters that are read, in all readings together.
-const CHARACTERS_MAX: usize = 4_000_000;
+use pieces::Piece;
+use programs::{BEHIND_DASHES, DATA, DYNAMIC, SHELLS, lists};
+use rules::Rules;
+use script::{Command, Word, Wrong};
 
 /// The maximum length of an expression in a message about it, in characters.
 const SHOWN_MAX: usize = 40;
 
-/// Checks a shell command. `tainted` are the variables and arguments that contain expressions.
-/// `has_input` is `true` if the input of the command contains expressions.
-///
-/// Returns the mistakes in the command, and the mistake of its input.
-pub(crate) fn check_line(
-    text: &str,
-    tainted: &[String],
-    has_input: bool,
-) -> (Vec<Mistake>, Option<Mistake>) {
-    if !has_input && tainted.is_empty() && !text.contains("{{") {
-        return (Vec::new(), None);
-    }
-    let pieces = match pieces::pieces(text) {
-        Ok(pieces) => pieces,
-        Err(Odd { span, why }) => return (vec![mistake(span, why, Some(SAFE.into()))], None),
+/// The maximum length of a command that a message shows in its safe form, in characters.
+const COMMAND_SHOWN_MAX: usize = 120;
+
+/// The values of a command outside of its text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Given {
+    /// The number of arguments, with or without values.
+    pub(crate) args: usize,
+    /// `true` if an argument, a variable or the input is a value.
+    pub(crate) has_values: bool,
+}
+
+/// Returns `true` if what a template gives depends on values.
+pub(crate) fn depends_on_values(template: &str) -> bool {
+    pieces::pieces(template).iter().any(|piece| !matches!(piece, Piece::Text(..)))
+}
+
+/// Checks a shell command. Returns the first mistake.
+pub(crate) fn check_line(text: &str, given: Given) -> Option<Mistake> {
+    let pieces = pieces::pieces(text);
+    let has_inline = has_value(&pieces);
+    let wrong = if has_inline {
+        check_inline(&pieces)
+    } else {
+        check_script(text, &pieces, given.has_values)
     };
-    let mut reader = Reader { text, tainted, found: Findings::default(), left: CHARACTERS_MAX };
-    let states = reader.read(&pieces, vec![State::new()]);
-    let Some(states) = states else {
-        let message = "the command is too intricate to be checked";
-        return (vec![mistake(Span::new(0, text.len()), message, Some(SAFE.into()))], None);
-    };
-    for mut state in states {
-        state.end(tainted, &mut reader.found);
-    }
-    let Findings { mut list, runs_input } = reader.found;
-    list.sort_by_key(|(span, _)| span.start);
-    let mistakes = list.into_iter().map(|(span, wrong)| told(text, span, &wrong)).collect();
-    let input = runs_input.filter(|_| has_input).map(|name| {
-        let message = format!("`{name}` runs its input as code, which expressions are in");
-        let help = "give the program its code in the command, and values with `args:` or `env:`";
-        mistake(Span::default(), message, Some(help.into()))
-    });
-    (mistakes, input)
+    wrong.err().map(|(span, wrong)| told(text, &pieces, given, span, &wrong))
 }
 
-/// Checks the words of a program that runs without a shell. Returns mistakes with word numbers.
-pub(crate) fn check_argv(words: &[&str], has_input: bool) -> Vec<(usize, Mistake)> {
-    let mut mistakes = Vec::new();
-    let mut before: Vec<String> = Vec::new();
-    for (at, word) in words.iter().enumerate() {
-        let mut plain = String::new();
-        for piece in pieces::pieces(word).unwrap_or_default() {
-            match piece {
-                Piece::Text(span) => plain.push_str(&word[span.start..span.end()]),
-                Piece::Expression(_) | Piece::OneOf(_) | Piece::Repeated(_) => {
-                    let span = match piece {
-                        Piece::Expression(span) => span,
-                        _ => Span::new(0, word.len()),
-                    };
-                    if let Some(danger) = programs::danger(&before, &plain) {
-                        mistakes.push((at, told(word, span, &Wrong::Danger(danger))));
-                    }
-                    plain.push(programs::DYNAMIC);
-                }
-            }
+/// Checks the words of a program that runs without a shell. Returns the number of the word with the
+/// first mistake.
+pub(crate) fn check_argv(words: &[&str], has_values: bool) -> Option<(usize, Mistake)> {
+    let mut plain = Vec::new();
+    for (at, text) in words.iter().enumerate() {
+        // The place is the number of the word.
+        let mut word = Word::at(Span::new(at, 0));
+        word.is_quoted = true;
+        word.text = plain_text(&pieces::pieces(text));
+        plain.push(word);
+    }
+    if !has_values && !plain.iter().any(Word::is_dynamic) {
+        return None;
+    }
+    let (span, wrong) = Rules::default().program(&plain, &Command::default()).err()?;
+    let at = span.start.min(words.len().saturating_sub(1));
+    let word = words[at];
+    let place = first_value(&pieces::pieces(word)).unwrap_or(Span::new(0, word.len()));
+    let (message, help) = message(&wrong, shown(word, place), Way::Argv);
+    Some((at, Mistake { message, span: place, help: Some(help) }))
+}
+
+fn has_value(pieces: &[Piece<'_>]) -> bool {
+    first_value(pieces).is_some()
+}
+
+fn first_value(pieces: &[Piece<'_>]) -> Option<Span> {
+    pieces.iter().find_map(|piece| match piece {
+        Piece::Value(span) => Some(*span),
+        Piece::Block(_, inner) => first_value(inner),
+        Piece::Text(..) | Piece::Computed(..) => None,
+    })
+}
+
+/// Returns the text of a word, with [`DYNAMIC`] for each value.
+fn plain_text(pieces: &[Piece<'_>]) -> String {
+    let mut plain = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(_, text) => plain.push_str(text),
+            // What a block gives depends on values.
+            Piece::Value(_) | Piece::Block(..) | Piece::Computed(..) => plain.push(DYNAMIC),
         }
-        before.push(plain);
     }
-    if has_input && let Some(name) = programs::runs_input(&before) {
-        let message = format!("`{name}` runs its input as code, which expressions are in");
-        mistakes.push((0, mistake(Span::default(), message, Some(SAFE.into()))));
-    }
-    mistakes
+    plain
 }
 
-struct Reader<'a> {
-    text: &'a str,
-    tainted: &'a [String],
-    found: Findings,
-    /// The number of characters that may still be read.
-    left: usize,
+fn check_inline(pieces: &[Piece<'_>]) -> rules::Checked {
+    let mut rules = Rules::default();
+    inline::commands(pieces)?.iter().try_for_each(|command| rules.inline(command))
 }
 
-impl Reader<'_> {
-    /// Returns the states after these pieces, for each of the states before them.
-    fn read(&mut self, pieces: &[Piece], mut states: Vec<State>) -> Option<Vec<State>> {
-        for piece in pieces {
-            match piece {
-                Piece::Text(span) => self.text(*span, &mut states)?,
-                Piece::Expression(span) => {
-                    for state in &mut states {
-                        state.expression(*span, self.tainted, &mut self.found);
-                    }
-                }
-                Piece::OneOf(branches) => {
-                    // It is also possible that no branch is taken.
-                    let mut after = states.clone();
-                    for branch in branches {
-                        after.extend(self.read(branch, states.clone())?);
-                    }
-                    states = after;
-                }
-                Piece::Repeated(body) => {
-                    // Two turns are enough, because further turns add nothing new.
-                    let once = self.read(body, states.clone())?;
-                    let twice = self.read(body, once.clone())?;
-                    states.extend(once);
-                    states.extend(twice);
-                }
-            }
-            let mut distinct: Vec<State> = Vec::new();
-            for state in states {
-                if !distinct.contains(&state) {
-                    distinct.push(state);
-                }
-            }
-            states = distinct;
-            if states.len() > WAYS_MAX {
-                return None;
-            }
-        }
-        Some(states)
+fn check_script(text: &str, pieces: &[Piece<'_>], has_values: bool) -> rules::Checked {
+    if let Some((span, wrong)) = pieces.iter().find_map(|piece| block(piece, has_values)) {
+        return Err((span, wrong));
     }
-
-    fn text(&mut self, span: Span, states: &mut Vec<State>) -> Option<()> {
-        for (at, c) in self.text[span.start..span.end()].char_indices() {
-            let at = span.start + at;
-            self.left = self.left.checked_sub(states.len())?;
-            let mut others = Vec::new();
-            for state in states.iter_mut() {
-                others.extend(state.character(at, c, self.tainted, &mut self.found));
-            }
-            if !others.is_empty() {
-                states.extend(others);
-                if states.len() > WAYS_MAX {
-                    return None;
-                }
-            }
-        }
-        Some(())
+    if !has_values {
+        return Ok(());
+    }
+    match pieces {
+        [] => Ok(()),
+        [Piece::Text(at, script)] => Rules::default()
+            .script(script, None)
+            .map_err(|(span, wrong)| (Span::new(at + span.start, span.len), wrong)),
+        // Comments of the template and `raw` divide the text.
+        pieces => Rules::default().script(&plain_text(pieces), Some(Span::new(0, text.len()))),
     }
 }
 
-/// The default hint at a safe form.
-const SAFE: &str = "pass values with `args:` and write `\"$1\"`, or with `env:` and write \
-                    `\"$NAME\"`; `argv:` runs a program without a shell";
-
-fn mistake(span: Span, message: impl Into<String>, help: Option<String>) -> Mistake {
-    Mistake { message: message.into(), span, help }
+/// Returns the reason why a block cannot stand in a command.
+fn block(piece: &Piece<'_>, has_values: bool) -> Option<(Span, Wrong)> {
+    match piece {
+        Piece::Text(..) | Piece::Value(_) => None,
+        Piece::Computed(span, name) => Some((*span, Wrong::Computed(name))),
+        Piece::Block(span, _) if has_values => Some((*span, Wrong::Block)),
+        Piece::Block(_, inner) => inner.iter().find_map(|piece| block(piece, has_values)),
+    }
 }
 
-fn told(text: &str, span: Span, wrong: &Wrong) -> Mistake {
+/// The ways to pass values that a help may show.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Script,
+    Argv,
+}
+
+/// Returns an expression for a message: itself if it is short.
+fn shown(text: &str, span: Span) -> &str {
     let written = text.get(span.start..span.end()).unwrap_or_default();
-    let is_expression = written.starts_with("{{");
-    let shown =
-        if is_expression && written.chars().count() <= SHOWN_MAX { written } else { "{{ … }}" };
-    let variable =
-        if is_expression { "the expression".to_owned() } else { format!("`${written}`") };
-    let (message, help) = match wrong {
-        Wrong::Inside("a heredoc") => (
-            "an expression inside a heredoc is run by the shell".to_owned(),
-            format!("pass the text with `stdin: \"{shown}\"`"),
+    let is_short = written.chars().count() <= SHOWN_MAX && !written.contains('\n');
+    if written.starts_with("{{") && is_short { written } else { "{{ … }}" }
+}
+
+fn told(text: &str, pieces: &[Piece<'_>], given: Given, span: Span, wrong: &Wrong) -> Mistake {
+    let start = text.floor_char_boundary(span.start);
+    let span = Span::new(start, text.ceil_char_boundary(span.end()).saturating_sub(start));
+    let value = first_value(pieces);
+    let expression = shown(text, value.unwrap_or(span));
+    let (mut said, mut help) = message(wrong, expression, Way::Script);
+    if value.is_some() && !matches!(wrong, Wrong::Block | Wrong::Computed(_) | Wrong::Option(_)) {
+        let (script, list) = with_arguments(text, pieces, given.args);
+        match Rules::default().script(&script, Some(span)) {
+            _ if text.contains("<<") => {
+                help = format!("pass the text with `stdin: \"{expression}\"`, or with `args:`");
+            }
+            Ok(()) if script.chars().count() <= COMMAND_SHOWN_MAX && !script.contains('\n') => {
+                let script = script.replace('\'', "''");
+                help =
+                    format!("pass it as an argument: `command: '{script}'` with `args: [{list}]`");
+            }
+            Ok(()) | Err((_, Wrong::Unclear(_) | Wrong::TooIntricate)) => {
+                let number = given.args + 1;
+                help = format!("write `\"${number}\"` in its place, with `args: [{list}]`");
+            }
+            Err((_, other)) => {
+                // The same mistake remains with an argument, and is the one to explain.
+                (said, help) = message(&other, expression, Way::Script);
+            }
+        }
+    }
+    Mistake { message: said, span, help: Some(help) }
+}
+
+/// Returns the command with arguments in place of the expressions, and these as a list.
+fn with_arguments(text: &str, pieces: &[Piece<'_>], args: usize) -> (String, String) {
+    let (mut script, mut list) = (String::new(), Vec::new());
+    let mut quote = None;
+    for piece in pieces {
+        match piece {
+            Piece::Text(_, text) => {
+                for c in text.chars() {
+                    match (quote, c) {
+                        (None, '\'' | '"') => quote = Some(c),
+                        (Some(open), c) if open == c => quote = None,
+                        _ => {}
+                    }
+                }
+                script.push_str(text);
+            }
+            Piece::Value(span) => {
+                list.push(format!("\"{}\"", shown(text, *span).replace('"', "\\\"")));
+                let number = args + list.len();
+                let (open, close) = match quote {
+                    None => ("\"", "\""),
+                    Some('"') => ("", ""),
+                    Some(_) => ("'\"", "\"'"),
+                };
+                script.extend([open, "$", &number.to_string(), close]);
+            }
+            Piece::Block(..) | Piece::Computed(..) => {}
+        }
+    }
+    // Quotes that the value alone stood in are empty now.
+    (script.replace("''\"", "\"").replace("\"''", "\""), list.join(", "))
+}
+
+/// Returns a message about a mistake, and the help.
+fn message(wrong: &Wrong, expression: &str, way: Way) -> (String, String) {
+    let safe = match way {
+        Way::Script => format!(
+            "pass values with `args: [\"{expression}\"]` and write `\"$1\"`, or with `env:` and \
+             write `\"$NAME\"`"
         ),
-        Wrong::Inside("a comment") => (
-            "an expression inside a comment can end it, and be run by the shell".to_owned(),
-            "take it out of the comment".to_owned(),
+        Way::Argv => format!("pass the value as an argument of its own: `\"{expression}\"`"),
+    };
+    match wrong {
+        Wrong::Inside(place) => {
+            (format!("an expression inside {place} can be run by the shell"), safe)
+        }
+        Wrong::Outside(what) => {
+            (format!("a command with an expression in its text cannot contain {what}"), safe)
+        }
+        Wrong::Unlisted(name) => {
+            let known = lists(DATA, name) || lists(BEHIND_DASHES, name);
+            let why = if known { "this value" } else { "values" };
+            (format!("`{name}` is not known to treat {why} in the text of a command as data"), safe)
+        }
+        Wrong::Block => (
+            "a command with values cannot contain a control block".to_owned(),
+            "pass the condition as a value, and decide in the shell: `if [ \"$1\" = true ]; then \
+             …; fi`; or choose between two steps with a `router`"
+                .to_owned(),
         ),
-        Wrong::Inside(quotes @ ("single quotes" | "double quotes")) => (
-            format!("an expression inside {quotes} can end them, and be run by the shell"),
-            format!(
-                "leave out the quotes: {shown} becomes one quoted word by itself; or pass it with \
-                 `args: [\"{shown}\"]` and write `\"$1\"`"
-            ),
+        Wrong::Computed(name) => (
+            format!("`{name}` cannot stand in a command, where it could undo the quotes of values"),
+            "compute the text in a step before, and pass it with `args:`".to_owned(),
         ),
-        Wrong::Inside(place) if is_expression => (
-            format!("an expression inside {place} can be run by the shell"),
-            format!("pass it with `args: [\"{shown}\"]` and write `\"$1\"`"),
-        ),
-        Wrong::Inside(place) => (
-            format!("{variable} is an expression, which can be run inside {place}"),
-            "compute it in a step with `value: = …`".to_owned(),
-        ),
-        Wrong::Behind(sign) => (
-            format!("`{sign}` before an expression changes the quotes that are put around it"),
-            format!("leave out the `{sign}`, or write a space between"),
-        ),
-        Wrong::Danger(Danger::Program) => (
-            format!("{variable} would name the program that is run"),
+        Wrong::Program => (
+            "a value would name the program that is run".to_owned(),
             "write the name of the program; a `router` chooses between several".to_owned(),
         ),
-        Wrong::Danger(Danger::Variable(name)) => (
-            format!("{variable} would be the value of `{name}`, which programs run"),
-            "use a variable of another name".to_owned(),
-        ),
-        Wrong::Danger(Danger::Code(name)) => (
-            format!("{variable} would be code for `{name}`"),
-            match name.as_str() {
-                "sh" | "bash" | "dash" | "zsh" | "ksh" => format!(
+        Wrong::Code(name) => (
+            format!("a value would be code for `{name}`"),
+            match (lists(SHELLS, name), way) {
+                (true, Way::Script) => format!(
                     "write the code out, and give it the value as an argument: `{name} -c 'echo \
-                     \"$1\"' _ {shown}`"
+                     \"$1\"' _ \"$1\"` with `args: [\"{expression}\"]`"
                 ),
-                _ => "write the code out, and give it the value as an argument, or with `env:` or \
-                      `stdin:`"
-                    .to_owned(),
+                (true, Way::Argv) => format!(
+                    "write the code out, and give it the value as an argument: `argv: [{name}, \
+                     -c, 'echo \"$1\"', _, \"{expression}\"]`"
+                ),
+                (false, _) => {
+                    "write the code out, and pass the value after it as an argument, with \
+                               `env:` or with `stdin:`; or write a script file: `sh script.sh \
+                               \"$1\"`"
+                        .to_owned()
+                }
             },
         ),
         Wrong::Input(name) => (
-            format!("`{name}` would run what {variable} gives"),
-            "write the code out, and give it the value as an argument, or with `env:`".to_owned(),
+            format!("`{name}` would run its input as code, and values can reach it"),
+            "give it code in the command or in a file, and values with `args:` or `env:`"
+                .to_owned(),
         ),
-        Wrong::TooDeep => {
-            ("the quotes of this command are nested too deep".to_owned(), SAFE.to_owned())
-        }
-    };
-    mistake(span, message, Some(help))
+        Wrong::Option(name) => (
+            format!("`{name}` could take a value here for an option"),
+            match name.as_str() {
+                "find" => "write `./` before the value, or give it to a test such as `-name`",
+                "grep" | "egrep" | "fgrep" => {
+                    "write `-e` before a value that is the pattern, and `--` before files"
+                }
+                _ => "write `--` before the values, and quote them; `--option=argument` before it",
+            }
+            .to_owned(),
+        ),
+        Wrong::Setting(name) => (
+            format!("programs may run what `{name}` holds, or find code by it"),
+            "write its value out, or use a name of your own, such as `INPUT_TEXT`".to_owned(),
+        ),
+        Wrong::Evaluates(name) => (
+            format!("`{name}` can evaluate a value here as code"),
+            match name.as_str() {
+                "printf" => "begin with a constant format: `printf '%s' \"$1\"`",
+                "test" => {
+                    "write one test with quoted values: `[ \"$1\" = yes ]`, and join tests with \
+                     `&&`"
+                }
+                _ => "write the names of variables out, and quote their values",
+            }
+            .to_owned(),
+        ),
+        Wrong::Construct(what) => (
+            format!("{what} can evaluate a value as code"),
+            "compute it in a step before, `value: = …`, and pass the result with `args:`; compare \
+             numbers with `[ \"$1\" -gt 3 ]`"
+                .to_owned(),
+        ),
+        Wrong::Written(name) => (
+            format!("the command writes `{name}`, perhaps with a value, and runs it"),
+            "pass values to a constant script with `args:`, `env:` or `stdin:`".to_owned(),
+        ),
+        Wrong::Unclear(what) => (
+            format!("shells read {what} in different ways, so values in this command are not safe"),
+            "write it in a simpler way, or in a script file: `command: sh script.sh \"$1\"`"
+                .to_owned(),
+        ),
+        Wrong::TooIntricate => (
+            "the command is too intricate to be checked".to_owned(),
+            "write it in a script file: `command: sh script.sh \"$1\"`".to_owned(),
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -1,590 +1,254 @@
-//! Programs that run code from their arguments, with the arguments that are code.
+//! The programs that the checks know.
 
-use crate::functions::is_run;
+pub(super) use crate::functions::is_setting;
 
-/// Stands for an expression in a word, or for the text that the shell inserts there.
+/// Returns `true` if a list of words contains the name.
+pub(super) fn lists(list: &str, name: &str) -> bool {
+    list.split_whitespace().any(|one| one == name)
+}
+
+/// Stands for a value in a word, or for the text that the shell inserts there.
 pub(super) const DYNAMIC: char = '\u{e000}';
 
-/// The danger of an expression at a place in a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Danger {
-    /// The expression is the name of a program, or a part of it.
-    Program,
-    /// The expression is code for the program of this name.
-    Code(String),
-    /// The expression is the value of this variable, which programs run as code.
-    Variable(String),
+/// The programs that treat every argument as data, also as an option. A value may stand anywhere
+/// among their arguments in the text of a command.
+pub(super) const DATA: &str = "\
+    base64 basename cat cksum cmp comm cut dirname du echo fold head ls md5sum mkdir nl paste \
+    readlink realpath rev seq sha1sum sha256sum sha512sum stat tac tail touch tr wc";
+
+/// The programs that may stand with constant arguments next to values in the text of a command.
+pub(super) const CONSTANT: &str = "cd cp date exit false mv pwd rm set sleep tee true uniq";
+
+/// The further programs that treat their arguments as data in scripts.
+pub(super) const DATA_IN_SCRIPTS: &str = "\
+    : break bzip2 chgrp chmod chown column continue dd df expand expr factor file fmt gunzip \
+    gzip hexdump hostname iconv id join kill ln logger mktemp numfmt od pr return rmdir shift \
+    shuf strings truncate tsort type umask uname unlink wait whereis which xxd xz yes zcat";
+
+/// The programs of [`GUARDED`] that may stand in the text of a command with values.
+pub(super) const BEHIND_DASHES: &str = "diff egrep fgrep grep sort";
+
+/// A program with options that are not data. A value is safe behind `--` or a data option.
+pub(super) struct Guarded {
+    pub(super) names: &'static str,
+    /// The letters of the options without an argument.
+    pub(super) flags: &'static str,
+    /// The letters of the options with an argument.
+    pub(super) args: &'static str,
+    /// The long options without an argument.
+    pub(super) longs: &'static str,
+    /// The options whose argument is data.
+    pub(super) data: &'static str,
+    /// `true` if one of its options runs code.
+    pub(super) runs: bool,
 }
 
-/// A program that runs another program: its names, its options that take an argument, and the
-/// number of its arguments before the other program.
-struct Wrapper(&'static [&'static str], &'static [&'static str], usize);
+const fn guarded(
+    names: &'static str,
+    flags: &'static str,
+    args: &'static str,
+    data: &'static str,
+) -> Guarded {
+    Guarded { names, flags, args, longs: "", data, runs: true }
+}
 
-const WRAPPERS: [Wrapper; 17] = [
-    Wrapper(&["command", "builtin", "nohup", "setsid", "unbuffer", "busybox", "toybox"], &[], 0),
-    Wrapper(&["exec"], &["-a"], 0),
-    Wrapper(&["env"], &["-u", "--unset", "-C", "--chdir"], 0),
-    Wrapper(
-        &["sudo", "doas"],
-        &["-u", "-g", "-h", "-p", "-C", "-D", "-R", "-T", "-U", "-r", "-t", "--user", "--group"],
-        0,
+pub(super) const GUARDED: &[Guarded] = &[
+    Guarded {
+        runs: false,
+        ..guarded(
+            "grep egrep fgrep",
+            "bcEFGhHIiLlnoqRrsTUvwxyZz",
+            "eABCmDdf",
+            "-e -m -A -B -C --regexp",
+        )
+    },
+    Guarded { runs: false, ..guarded("diff", "abBcdeiNqrstTuwy", "UCIWxX", "-I -x -U") },
+    guarded("sort gsort", "bcCdfghimMnrRsuVz", "koStT", "-t -k"),
+    GIT,
+    guarded("tar gtar bsdtar", "cxtzjJvpkuahO", "fC", "-C"),
+    guarded("rsync", "avznrtplogDuHxchPqi", "efT", "--include --exclude"),
+    guarded("scp", "rpqCBv", "cFiJloPS", ""),
+    guarded(
+        "curl",
+        "fgGiIkLNsSvO",
+        "AbcdDeFHmoTuwX",
+        "\
+    -A -d -F -H -u --data --data-raw --data-binary --data-urlencode --form-string --header \
+    --json --url --user",
     ),
-    Wrapper(&["nice"], &["-n", "--adjustment"], 0),
-    Wrapper(&["ionice"], &["-c", "-n", "-p", "--class", "--classdata"], 0),
-    Wrapper(&["stdbuf"], &["-i", "-o", "-e", "--input", "--output", "--error"], 0),
-    Wrapper(&["time"], &["-f", "-o", "--format", "--output"], 0),
-    Wrapper(&["timeout"], &["-s", "-k", "--signal", "--kill-after"], 1),
-    Wrapper(&["flock"], &["-w", "-E", "--timeout", "--conflict-exit-code"], 1),
-    Wrapper(&["chroot", "chrt", "taskset", "faketime"], &[], 1),
-    Wrapper(
-        &["xargs", "gxargs"],
-        &[
-            "-a",
-            "-d",
-            "-E",
-            "-I",
-            "-L",
-            "-n",
-            "-P",
-            "-s",
-            "--arg-file",
-            "--delimiter",
-            "--max-args",
-            "--max-procs",
-            "--replace",
-            "--max-lines",
-            "--max-chars",
-        ],
-        0,
+    guarded("wget", "cNqSvx", "eioOPtTU", "--post-data"),
+    guarded("rg", "cFHiIlLnNoqsSvwx", "ABCefgjmMrtT", "-e -g --regexp"),
+    guarded("zip unzip", "9jmqru", "", ""),
+    guarded("split", "d", "abCln", ""),
+    guarded("man less more install fd fdfind bat pandoc", "", "", ""),
+];
+
+/// The options of git, which stand after one of [`GIT_COMMANDS`].
+pub(super) const GIT: Guarded = Guarded {
+    longs: "\
+    --all --amend --cached --force --name-only --no-edit --no-verify --oneline --patch \
+    --porcelain --quiet --short --staged --stat",
+    ..guarded("git", "ahipqvwz", "befmn", "-m --message -b -e --author --grep")
+};
+
+/// The commands of git to which a value may be passed.
+pub(super) const GIT_COMMANDS: &str = "\
+    add blame branch checkout clone commit describe diff fetch grep init log ls-files merge mv \
+    pull push reset restore rev-list rev-parse rm shortlog show stash status switch tag";
+
+/// The tests of `find` whose argument is data.
+pub(super) const FIND_TESTS: &str = "\
+    -name -iname -path -ipath -wholename -regex -iregex -newer -type -size -mtime -mmin \
+    -maxdepth -mindepth -user -group";
+
+/// A program that runs another program, which is named in its arguments.
+pub(super) struct Runner {
+    pub(super) names: &'static str,
+    /// The letters of the options without an argument.
+    pub(super) flags: &'static str,
+    /// The letters of the options with an argument.
+    pub(super) args: &'static str,
+    /// The number of arguments before the program.
+    pub(super) operands: usize,
+}
+
+const fn runner(
+    names: &'static str,
+    flags: &'static str,
+    args: &'static str,
+    operands: usize,
+) -> Runner {
+    Runner { names, flags, args, operands }
+}
+
+pub(super) const RUNNERS: &[Runner] = &[
+    runner("command", "p", "", 0),
+    runner("builtin nohup busybox toybox coproc", "", "", 0),
+    runner("exec", "cl", "a", 0),
+    runner("env", "i0v", "u", 0),
+    runner("sudo", "nEHkKSbPA", "ugpCDRThUrt", 0),
+    runner("doas", "nL", "uaC", 0),
+    runner("nice", "", "n", 0),
+    runner("ionice", "t", "cnpPu", 0),
+    runner("stdbuf", "", "ioe", 0),
+    runner("setsid", "cfw", "", 0),
+    runner("time", "apqv", "fo", 0),
+    runner("timeout", "v", "sk", 1),
+    runner("flock", "nesxuoFv", "wE", 1),
+    runner("chroot", "", "", 1),
+    // The first argument says what they do: `uv run`, `npm exec`, `cargo install`.
+    runner("bundle cargo go npm pnpm poetry uv yarn", "", "", 1),
+    runner("xargs gxargs", "0rtxpo", "adEILnPsJR", 0),
+];
+
+pub(super) const SHELLS: &str = "\
+    sh bash rbash dash ash ksh ksh93 mksh pdksh oksh zsh yash posh fish csh tcsh nu xonsh elvish";
+
+/// An interpreter of a language.
+pub(super) struct Language {
+    pub(super) names: &'static str,
+    /// The letters of the options without an argument.
+    pub(super) flags: &'static str,
+    /// The letters of the options whose argument is in the same word.
+    pub(super) attached: &'static str,
+    /// The options whose next word is the code.
+    pub(super) code: &'static str,
+}
+
+const fn language(
+    names: &'static str,
+    flags: &'static str,
+    attached: &'static str,
+    code: &'static str,
+) -> Language {
+    Language { names, flags, attached, code }
+}
+
+pub(super) const LANGUAGES: &[Language] = &[
+    language("python pypy ipython", "BEIOPRSbdhiqsuvx", "", "-c -m"),
+    language("perl raku", "acgilnpsStTuUvwWX0", "CDFIMm0il", "-e -E"),
+    language("ruby jruby", "acgilnpsSUvwW", "FIrTKi", "-e"),
+    language("node nodejs deno bun tsx ts-node", "i", "", "-e -p -pe --eval --print eval"),
+    language("php", "nqsw", "d", "-r -f"),
+    language("lua luajit", "iv", "l", "-e"),
+    language("rscript julia osascript guile racket", "", "", "-e -c"),
+    language(
+        "\
+    r tclsh wish elixir groovy scala kotlin swift ghc runghc sbcl clojure jshell janet",
+        "",
+        "",
+        "-e",
     ),
-    Wrapper(&["strace", "ltrace"], &["-e", "-o", "-p", "-s", "-u", "-E", "-P"], 0),
-    Wrapper(&["unshare", "nsenter"], &["-t", "-S", "-G", "--target", "--setuid", "--setgid"], 0),
-    Wrapper(&["systemd-run"], &["-p", "-u", "-M", "-t", "--unit", "--property", "--slice"], 0),
-    Wrapper(&["caffeinate"], &["-t", "-w"], 0),
-    Wrapper(&["xvfb-run", "dbus-run-session", "firejail", "proxychains", "entr"], &[], 0),
 ];
 
-/// A program that runs code.
-#[expect(clippy::struct_excessive_bools, reason = "a row of a table")]
-struct Interpreter {
-    names: &'static [&'static str],
-    /// The options whose argument is code.
-    code: &'static [&'static str],
-    /// The options that take other arguments, with the number of these.
-    other: &'static [(&'static str, usize)],
-    /// `true` if its first argument is code, or a file with code.
-    first: bool,
-    /// `true` if it runs its input unless it is given code.
-    input: bool,
-    /// `true` if single-letter options can be combined: `-ec` is `-e -c`.
-    letters: bool,
-    /// `true` if options may follow its first argument, which is the name of a user.
-    names_user: bool,
+/// The programs whose arguments are code or name code, wholly or in part. They take no values.
+pub(super) const CODE: &str = "\
+    alias ansible ansible-playbook apk apt apt-get aria2c at batch bind blender bpftrace brew \
+    bwrap c++ c89 c99 capsh catchsegv cc choom chrt clang clang++ cmd compgen complete convert \
+    cpan cpulimit crash crontab csvtool dbus-run-session dc dmsetup dnf docker dosbox dpkg \
+    duckdb dvips easy_install ed emacs enable enscript entr ex exiftool exim expect fakeroot \
+    faketime fc firejail flatpak ftp fzf g++ gcc gcore gdb gem gimp gmake gnuplot gosu gradle gs \
+    hash helm history hyperfine i386 ifne irb java javac jjs journalctl jrunscript knife \
+    kubectl latex latexmk ld.so ldd lftp linux32 linux64 lldb logrotate logsave ltrace lualatex luatex lxc m4 \
+    magick mail mailx make mariadb mongosh mosh mount msgfilter mutt mvn mysql nc ncat nerdctl \
+    newgrp ninja nix nix-shell nmap npx nroff nsenter nvim octave openssl openvpn pacman \
+    pdflatex pdftex perf pexec pip pipx pkexec podman powershell prlimit proot proxychains pry \
+    psftp psql puppet pwsh qemu rake redis-cli restic rlwrap rpm rsh run-mailcap run-parts \
+    runcon runuser rustc rview rvim sash screen script sendmail service setarch setpriv sftp sg \
+    shopt socat softlimit sqlcmd sqlite3 ssh ssh-add ssh-agent ssh-keygen sshfs sshpass \
+    start-stop-daemon strace su su-exec systemctl systemd-run taskset tbl tcpdump terraform tex \
+    tic tini tmate tmux top torsocks troff uclampset uname26 unbuffer unshare uvx vagrant \
+    valgrind vi view vim vimdiff watch wsl x86_64 xdg-open xdotool xelatex xetex xvfb-run yum \
+    zathura zypper";
+
+/// Those of [`CODE`] that install what their arguments name, and run nothing else.
+pub(super) const INSTALLERS: &str = "apk apt apt-get brew dnf gem pacman pip yum zypper";
+
+/// Those of [`CODE`] that run their input unless they are given code in another way.
+pub(super) const CODE_IN_INPUT: &str = "\
+    at batch cmd crontab dc duckdb ed ex expect ftp gdb gnuplot lftp lldb m4 mariadb mongosh \
+    mosh mysql newgrp octave powershell psql pwsh rsh runuser script sftp sqlcmd sqlite3 ssh su";
+
+/// Options of any program whose argument is code or names a program.
+pub(super) const CODE_OPTIONS: &str = "\
+    --exec --eval --command --rsh --to-command --use-compress-program --compress-program \
+    --filter --checkpoint-action --rsync-path --open-files-in-pager --upload-pack --receive-pack \
+    --exec-batch --ssh-command --preview --pager --editor --pre --info-script \
+    --new-volume-script --unzip-command --strip-program --use-askpass";
+
+/// The name of a program without its folder and its version, in lower case.
+pub(super) fn base(word: &str) -> String {
+    let name = word.rsplit(['/', '\\']).next().unwrap_or(word).to_ascii_lowercase();
+    let name = name.strip_suffix(".exe").unwrap_or(&name);
+    let is_version = |c: char| c.is_ascii_digit() || c == '.' || c == '-';
+    let plain = name.trim_end_matches(is_version);
+    if !plain.is_empty() && !is_known(name) && is_known(plain) {
+        return plain.to_owned();
+    }
+    if name.starts_with("ld-linux") || name.starts_with("ld-musl") {
+        return "ld.so".to_owned();
+    }
+    name.to_owned()
 }
 
-const INTERPRETERS: [Interpreter; 10] = [
-    Interpreter {
-        names: &[
-            "sh", "bash", "rbash", "dash", "ash", "ksh", "mksh", "pdksh", "zsh", "yash", "posh",
-            "fish", "csh", "tcsh", "nu", "xonsh", "elvish",
-        ],
-        code: &["-c", "--command"],
-        other: &[("-o", 1), ("-O", 1), ("+o", 1), ("+O", 1), ("--rcfile", 1), ("--init-file", 1)],
-        first: true,
-        input: true,
-        letters: true,
-        names_user: false,
-    },
-    Interpreter {
-        names: &["su", "runuser", "script", "newgrp", "sg"],
-        code: &["-c", "--command", "--session-command"],
-        other: &[("-s", 1), ("-g", 1), ("-G", 1), ("-u", 1), ("--shell", 1)],
-        first: true,
-        input: true,
-        letters: true,
-        names_user: true,
-    },
-    Interpreter {
-        names: &["pwsh", "powershell", "cmd"],
-        code: &[
-            "-c",
-            "-command",
-            "-Command",
-            "-EncodedCommand",
-            "-e",
-            "-ec",
-            "/c",
-            "/C",
-            "/k",
-            "/K",
-        ],
-        other: &[("-ExecutionPolicy", 1)],
-        first: true,
-        input: true,
-        letters: false,
-        names_user: false,
-    },
-    Interpreter {
-        names: &[
-            "python",
-            "pypy",
-            "perl",
-            "ruby",
-            "lua",
-            "luajit",
-            "tclsh",
-            "wish",
-            "Rscript",
-            "R",
-            "julia",
-            "ghc",
-            "runghc",
-            "groovy",
-            "guile",
-            "osascript",
-            "php",
-            "elixir",
-            "raku",
-            "racket",
-            "sbcl",
-            "clojure",
-            "scala",
-            "kotlin",
-            "swift",
-            "jshell",
-            "ipython",
-            "expect",
-        ],
-        code: &[
-            "-c",
-            "-e",
-            "-E",
-            "-r",
-            "-m",
-            "-M",
-            "--eval",
-            "--print",
-            "--execute",
-            "-ne",
-            "-pe",
-            "-lne",
-            "-ane",
-            "-lane",
-            "-i.bak",
-        ],
-        other: &[("-W", 1), ("-X", 1), ("-I", 1), ("-l", 1)],
-        first: true,
-        input: true,
-        letters: true,
-        names_user: false,
-    },
-    Interpreter {
-        names: &["node", "nodejs", "deno", "bun", "ts-node", "tsx"],
-        code: &["-e", "-p", "-pe", "-r", "--eval", "--print", "--require", "--import", "eval"],
-        other: &[],
-        first: true,
-        input: true,
-        letters: false,
-        names_user: false,
-    },
-    Interpreter {
-        names: &["awk", "gawk", "mawk", "nawk", "original-awk"],
-        code: &[
-            "-e",
-            "--source",
-            "-f",
-            "--file",
-            "-i",
-            "--include",
-            "-E",
-            "--exec",
-            "-l",
-            "--load",
-        ],
-        other: &[("-v", 1), ("-F", 1), ("--assign", 1), ("--field-separator", 1)],
-        first: true,
-        input: false,
-        letters: false,
-        names_user: false,
-    },
-    Interpreter {
-        names: &["sed", "gsed"],
-        code: &["-e", "--expression", "-f", "--file", "-ne", "-Ee", "-re", "-nE"],
-        other: &[],
-        first: true,
-        input: false,
-        letters: true,
-        names_user: false,
-    },
-    Interpreter {
-        names: &["jq", "gojq", "yq", "xq"],
-        code: &["-f", "--from-file", "-L"],
-        other: &[
-            ("--arg", 2),
-            ("--argjson", 2),
-            ("--slurpfile", 2),
-            ("--rawfile", 2),
-            ("--indent", 1),
-        ],
-        first: true,
-        input: false,
-        letters: false,
-        names_user: false,
-    },
-    Interpreter {
-        names: &["psql", "mysql", "mariadb", "sqlite3", "sqlcmd", "duckdb", "mongosh", "redis-cli"],
-        code: &["-c", "-e", "-f", "-cmd", "--command", "--execute", "--file", "--eval", "-init"],
-        other: &[("-v", 1), ("--variable", 1), ("-h", 1), ("-p", 1), ("-U", 1), ("-d", 1)],
-        first: true,
-        input: true,
-        letters: false,
-        names_user: false,
-    },
-    Interpreter {
-        names: &[
-            "gdb", "lldb", "vi", "vim", "nvim", "view", "ex", "ed", "emacs", "dc", "bc", "gnuplot",
-            "octave", "m4",
-        ],
-        code: &["-c", "-e", "-ex", "-eval", "--eval", "--execute", "-x", "-s", "-S", "--cmd"],
-        other: &[],
-        first: true,
-        input: true,
-        letters: false,
-        names_user: false,
-    },
-];
-
-/// The programs and builtins that may run any of their arguments as code.
-const ALL: [&str; 39] = [
-    "eval",
-    "source",
-    ".",
-    "trap",
-    "alias",
-    "let",
-    "declare",
-    "typeset",
-    "unset",
-    "read",
-    "mapfile",
-    "readarray",
-    "getopts",
-    "shopt",
-    "enable",
-    "hash",
-    "bind",
-    "complete",
-    "compgen",
-    "fc",
-    "export",
-    "readonly",
-    "local",
-    "set",
-    "coproc",
-    "ssh",
-    "rsh",
-    "mosh",
-    "watch",
-    "parallel",
-    "make",
-    "gmake",
-    "ninja",
-    "at",
-    "batch",
-    "crontab",
-    "screen",
-    "tmux",
-    "wsl",
-];
-
-/// Those of [`ALL`] that run their input.
-const ALL_WITH_INPUT: [&str; 6] = ["ssh", "rsh", "at", "batch", "crontab", "parallel"];
-
-/// Options of other programs whose argument is run as code.
-const CODE_OPTIONS: [&str; 19] = [
-    "--exec",
-    "--eval",
-    "--command",
-    "--rsh",
-    "--to-command",
-    "--use-compress-program",
-    "--filter",
-    "--checkpoint-action",
-    "--rsync-path",
-    "--open-files-in-pager",
-    "--upload-pack",
-    "--receive-pack",
-    "--exec-batch",
-    "--ssh-command",
-    "--preview",
-    "--pre",
-    "--info-script",
-    "--new-volume-script",
-    "--config-env",
-];
-
-/// Returns the danger of an expression in a command after `words`, behind the `prefix` of its own
-/// word.
-pub(super) fn danger(words: &[String], prefix: &str) -> Option<Danger> {
-    let Some((first, rest)) = words.split_first() else { return of_program(prefix) };
-    if is_assignment(first) {
-        return danger(rest, prefix);
-    }
-    if first.contains(DYNAMIC) {
-        // A shell variable names the program, so it can be any program.
-        let is_code = rest.last().is_some_and(|option| matches!(option.as_str(), "-c" | "-e"));
-        return is_code.then(|| Danger::Code("the program".into()));
-    }
-    let name = base(first);
-    if let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.0.contains(&name)) {
-        return of_wrapper(wrapper, name, rest, prefix);
-    }
-    if let Some(interpreter) = interpreter(name) {
-        return interpreter.takes(rest, prefix).then(|| Danger::Code(name.to_owned()));
-    }
-    if ALL.contains(&name) {
-        return of_builtin(name, rest, prefix);
-    }
-    if matches!(name, "find" | "gfind" | "fd")
-        && let Some(at) = rest.iter().rposition(|word| is_find_exec(word))
-    {
-        return danger(&rest[at + 1..], prefix);
-    }
-    let option = rest.last().map(String::as_str).unwrap_or_default();
-    let variable_test = matches!(name, "test" | "[" | "printf") && option == "-v";
-    let (own, attached) = prefix.split_once('=').unwrap_or((prefix, ""));
-    let is_code = CODE_OPTIONS.contains(&option)
-        || prefix.contains('=') && CODE_OPTIONS.contains(&own)
-        || name == "git" && option == "-c"
-        || attached.starts_with("exec=");
-    if variable_test || is_code {
-        return Some(Danger::Code(name.to_owned()));
-    }
-    // For unknown programs, look for an interpreter with code among the arguments.
-    for (at, word) in rest.iter().enumerate() {
-        let Some(found) = interpreter(base(word)) else { continue };
-        let after = &rest[at + 1..];
-        let is_run = after.first().map_or(prefix, String::as_str);
-        if found.is_code(is_run) && found.takes(after, prefix) {
-            return Some(Danger::Code(base(word).to_owned()));
-        }
-    }
-    None
+fn is_known(name: &str) -> bool {
+    lists(SHELLS, name)
+        || language_of(name).is_some()
+        || lists(CODE, name)
+        || matches!(name, "awk" | "gawk" | "mawk" | "nawk" | "sed" | "gsed")
 }
 
-/// Returns the name of the program that runs the input of a command as code, if there is one.
-pub(super) fn runs_input(words: &[String]) -> Option<String> {
-    let (first, rest) = words.split_first()?;
-    if is_assignment(first) {
-        return runs_input(rest);
-    }
-    let name = base(first);
-    if let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.0.contains(&name)) {
-        let run = rest.get(wrapper.skipped(rest).0..).unwrap_or_default();
-        let program = run.first().map(|word| base(word)).unwrap_or_default();
-        // The input of `xargs` becomes arguments or parts of them.
-        if matches!(name, "xargs" | "gxargs")
-            && let Some(interpreter) = interpreter(program)
-            && interpreter.runs_argument(&run[1..])
-        {
-            return Some(program.to_owned());
-        }
-        return runs_input(run);
-    }
-    if ALL_WITH_INPUT.contains(&name) {
-        return Some(name.to_owned());
-    }
-    let interpreter = interpreter(name).filter(|interpreter| interpreter.input)?;
-    interpreter.runs_input(rest).then(|| name.to_owned())
+pub(super) fn language_of(name: &str) -> Option<&'static Language> {
+    LANGUAGES.iter().find(|language| lists(language.names, name))
 }
 
-fn of_program(prefix: &str) -> Option<Danger> {
-    match assigned(prefix) {
-        Some(name) if is_run(name) => Some(Danger::Variable(name.to_owned())),
-        Some(_) => None,
-        None => Some(Danger::Program),
-    }
-}
-
-fn of_wrapper(wrapper: &Wrapper, name: &str, rest: &[String], prefix: &str) -> Option<Danger> {
-    let is_split = |word: &str| name == "env" && (word == "-S" || word.starts_with("--split"));
-    if rest.iter().any(|word| is_split(word)) || is_split(prefix) || prefix.starts_with("-S") {
-        return Some(Danger::Code(name.to_owned()));
-    }
-    // `command -v` only looks up a program.
-    if name == "command" && rest.first().is_some_and(|word| word == "-v" || word == "-V") {
+/// Returns the variable that a word assigns to, and whether it is one element of an array.
+pub(super) fn assigned(word: &str) -> Option<(&str, bool)> {
+    let (name, _) = word.split_once('=')?;
+    let name = name.strip_suffix('+').unwrap_or(name);
+    let (variable, index) = name.split_once('[').map_or((name, None), |(v, i)| (v, Some(i)));
+    if !crate::functions::is_variable(variable) || variable.contains(DYNAMIC) {
         return None;
     }
-    let (skipped, is_argument) = wrapper.skipped(rest);
-    match rest.get(skipped..) {
-        Some(words) if !words.is_empty() => danger(words, prefix),
-        _ if is_argument => None,
-        _ => of_program(prefix),
-    }
-}
-
-impl Wrapper {
-    /// Returns the number of words before the program, and whether the next word would be an
-    /// argument before it.
-    fn skipped(&self, words: &[String]) -> (usize, bool) {
-        let mut at = 0;
-        while let Some(word) = words.get(at) {
-            if word == "--" {
-                at += 1;
-                break;
-            } else if self.1.contains(&word.as_str()) {
-                at += 2;
-            } else if word.starts_with('-') && word.len() > 1 || is_assignment(word) {
-                at += 1;
-            } else {
-                break;
-            }
-        }
-        if at > words.len() {
-            return (words.len(), true);
-        }
-        let program = at + self.2;
-        (program.min(words.len()), program > words.len())
-    }
-}
-
-/// Handles builtins that are safe in one form.
-fn of_builtin(name: &str, rest: &[String], prefix: &str) -> Option<Danger> {
-    match name {
-        "export" | "readonly" | "local" if !rest.iter().any(|word| word.starts_with('-')) => {
-            match assigned(prefix) {
-                Some(variable) if is_run(variable) => Some(Danger::Variable(variable.to_owned())),
-                Some(_) => None,
-                None => Some(Danger::Code(name.to_owned())),
-            }
-        }
-        "set" if rest.first().is_some_and(|word| word == "--") => None,
-        _ => Some(Danger::Code(name.to_owned())),
-    }
-}
-
-fn interpreter(name: &str) -> Option<&'static Interpreter> {
-    // Versions belong to the name, as in `python3.12` and `ruby-3.3`.
-    let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
-    let known = |name: &str| INTERPRETERS.iter().find(|known| known.names.contains(&name));
-    known(name).or_else(|| known(plain))
-}
-
-impl Interpreter {
-    fn is_code(&self, option: &str) -> bool {
-        self.code.contains(&option) || self.letters && self.is_letters(option)
-    }
-
-    /// Returns `true` for combined options of which the last takes code, such as `-lc`.
-    fn is_letters(&self, option: &str) -> bool {
-        let Some(letters) = option.strip_prefix('-') else { return false };
-        let last = letters.chars().last().unwrap_or_default();
-        letters.len() > 1
-            && letters.chars().all(|c| c.is_ascii_alphanumeric())
-            && self.code.iter().any(|code| code.len() == 2 && code.ends_with(last))
-    }
-
-    fn other(&self, option: &str) -> Option<usize> {
-        self.other.iter().find(|(name, _)| *name == option).map(|(_, count)| *count)
-    }
-
-    /// Returns `true` if a word after `words` would be code.
-    fn takes(&self, words: &[String], prefix: &str) -> bool {
-        let (mut at, mut has_code) = (0, false);
-        while let Some(word) = words.get(at) {
-            if self.is_code(word) {
-                has_code = true;
-                at += 2;
-                if at > words.len() {
-                    return true;
-                }
-            } else if let Some(count) = self.other(word) {
-                at += 1 + count;
-                if at > words.len() {
-                    return false;
-                }
-            } else if word == "--" {
-                at += 1;
-            } else if word.starts_with(['-', '+']) && word.len() > 1
-                || word.starts_with('/') && self.code.contains(&"/c")
-            {
-                has_code |= word == "-s" && self.letters;
-                has_code |= self.code.iter().any(|code| is_attached(code, word));
-                at += 1;
-            } else if self.names_user {
-                at += 1;
-            } else {
-                // This is the code or the file with it, and its arguments follow.
-                return false;
-            }
-        }
-        if self.code.iter().any(|code| is_attached(code, prefix)) {
-            return true;
-        }
-        if self.other.iter().any(|(option, _)| is_attached(option, prefix)) {
-            return false;
-        }
-        // An option that begins with text and ends with an expression can be any option.
-        prefix.starts_with('-') || self.first && !has_code
-    }
-
-    /// Returns `true` if an argument after these words, or in place of `{}`, is code.
-    fn runs_argument(&self, words: &[String]) -> bool {
-        let place = |at: usize| words[at].contains("{}") && self.takes(&words[..at], "");
-        self.takes(words, "") || (0..words.len()).any(place)
-    }
-
-    fn runs_input(&self, words: &[String]) -> bool {
-        let (mut at, mut has_code, mut names) = (0, false, 0);
-        while let Some(word) = words.get(at) {
-            if word == "-s" && self.letters || word == "-" || word == "/dev/stdin" {
-                return true;
-            } else if self.is_code(word) {
-                has_code = true;
-                at += 2;
-            } else if let Some(count) = self.other(word) {
-                at += 1 + count;
-            } else if word.starts_with(['-', '+']) {
-                has_code |= self.code.iter().any(|code| is_attached(code, word));
-                at += 1;
-            } else {
-                names += 1;
-                at += 1;
-            }
-        }
-        // The first argument of a database client is the database.
-        let named = if self.names.contains(&"psql") { 2 } else { 1 };
-        !has_code && names < named
-    }
-}
-
-/// Returns `true` if a word is an option with its argument: `-e…` or `--eval=…`.
-fn is_attached(option: &str, word: &str) -> bool {
-    let Some(rest) = word.strip_prefix(option) else { return false };
-    if option.starts_with("--") {
-        rest.starts_with('=')
-    } else {
-        option.len() == 2 && (!rest.is_empty() || word == option)
-    }
-}
-
-fn is_find_exec(word: &str) -> bool {
-    matches!(word, "-exec" | "-execdir" | "-ok" | "-okdir" | "-x" | "-X")
-}
-
-/// Returns the variable that the beginning of a word assigns to.
-fn assigned(prefix: &str) -> Option<&str> {
-    let (name, _) = prefix.split_once('=')?;
-    let name = name.strip_suffix('+').unwrap_or(name);
-    crate::functions::is_variable(name).then_some(name)
-}
-
-fn is_assignment(word: &str) -> bool {
-    assigned(word).is_some()
-}
-
-/// Returns the name of a program without its folder.
-fn base(word: &str) -> &str {
-    let name = word.rsplit(['/', '\\']).next().unwrap_or(word);
-    if word == "." { word } else { name.strip_suffix(".exe").unwrap_or(name) }
+    Some((variable, index.is_some()))
 }

@@ -1,267 +1,326 @@
 //! Tests of the checks of commands.
 
-use super::*;
+mod rows;
 
-fn wrong_with(text: &str, tainted: &[&str], has_input: bool) -> Vec<String> {
-    let tainted: Vec<String> = tainted.iter().map(|name| (*name).to_owned()).collect();
-    let (mistakes, input) = check_line(text, &tainted, has_input);
-    mistakes.into_iter().chain(input).map(|mistake| mistake.message).collect()
+use super::programs::CONSTANT;
+use super::rules::BYTES_MAX;
+use super::*;
+use rows::{SAFE_SCRIPTS, UNSAFE_SCRIPTS, UNSAFE_TEXTS};
+
+/// The mistake of a command with values in its text alone.
+fn text(text: &str) -> Option<String> {
+    check_line(text, Given::default()).map(|mistake| mistake.message)
 }
 
-fn wrong(text: &str) -> Vec<String> {
-    wrong_with(text, &[], false)
+/// The mistake of a script that gets values.
+fn script(text: &str) -> Option<String> {
+    check_line(text, Given { args: 2, has_values: true }).map(|mistake| mistake.message)
+}
+
+fn help(text: &str) -> String {
+    check_line(text, Given::default()).unwrap().help.unwrap()
 }
 
 #[test]
-fn a_value_may_stand_where_a_word_may_stand() {
+fn a_value_may_stand_in_the_text_of_a_simple_command() {
     let right = [
-        "echo {{ x }}",
-        "printf '%s|' {{ x }} \"$HOME\" {{ y }}",
-        "wc -w {{ x.file }}\n",
-        "echo a{{ x }}b",
-        "cat --file={{ x }} < {{ y }} > {{ z }} 2>&1",
-        "cd {{ x }} && ls -- {{ y }}; echo it\\'s {{ z }}",
-        "echo 'it'\\''s' {{ x }}",
-        "echo \"a\\\"b\" {{ x }} # a comment",
-        "# a comment's quote\necho {{ x }}",
-        "echo a#b {{ x }}",
-        "echo $(wc -c {{ x }}) {{ y }}",
-        "echo \"$(wc -c {{ x }})\"",
-        "echo $((1 + (2 * 3))) {{ x }}",
-        "cat <<EOF\nit's \"$HOME\nEOF\necho {{ x }}",
-        "cat <<-'EOF' && echo {{ y }}\n\tit's $(\n\tEOF\necho {{ x }}",
-        "cat <<A <<B\n'\nA\n\"\nB\necho {{ x }}",
-        "NAME={{ x }} program",
-        "export NAME={{ x }}; echo \"$NAME\"",
-        "if [ {{ x }} = a ]; then echo {{ y }}; else echo {{ z }}; fi",
-        "for one in {{ x }}; do echo {{ y }}; done",
-        "case {{ x }} in a) echo {{ y }};; esac; echo {{ z }}",
-        "echo $(case a in a) echo b;; esac; echo {{ x }}) {{ y }}",
-        "f() { echo {{ x }}; }; f {{ y }}",
-        "(cd a; echo {{ x }}) | sort",
-        "bash -c 'echo \"$1\"' _ {{ x }}",
-        "sh script.sh {{ x }}",
-        "bash -euo pipefail script.sh {{ x }}",
-        "python3 -c 'import sys; print(sys.argv[1])' {{ x }}",
-        "python3 script.py {{ x }}",
-        "python3 -m json.tool {{ x }}",
-        "perl -ne 'print if /x/' {{ x }}",
-        "sed -n 1p {{ x }}",
-        "sed -e 1p -- {{ x }}",
-        "awk -v n={{ n }} '{print n}' {{ x }}",
-        "awk -F, -v n={{ n }} '{print n}' {{ x }}",
-        "jq --arg name {{ x }} '.[$name]' {{ y }}",
-        "find . -name {{ x }} -exec grep -e {{ y }} '{}' +",
-        "timeout 5 env -u A nice -n 3 grep -e {{ x }} {{ y }}",
-        "sudo -u app grep {{ x }} file",
-        "git commit -m {{ x }}",
-        "xargs -n 1 grep {{ x }}",
-        "grep bash {{ x }}",
-        "set -- {{ x }}; echo \"$1\"",
-        "{% for f in input.files %}cat {{ f }};{% endfor %}",
-        "ls {% if input.all %}-a {% endif %}{{ x }}",
+        "echo {{ input }}",
+        "echo a{{ x }}b {{ y }}",
+        "echo ''{{ x }}'' \"\"{{ y }}\"it's\"",
+        "printf '%s|' {{ x }} {{ y }}",
+        "printf -- '%-10s %b%%\\n' {{ x }}",
+        "wc -w -- {{ x.file }}\n",
+        "wc -w {{ x.file }}",
+        "cat ./{{ x }} > out/all.txt 2>&1",
+        "mkdir -p out && touch {{ x }}; ls -la {{ y }} || true",
+        "set -eu\ncd work\n# it's a comment\nhead -n 1 {{ x }} | tr a-z A-Z |\n  sort -u | uniq -c",
+        "grep -c -e {{ x }} -- {{ y }}",
+        "grep -ce {{ x }} notes.md",
+        "grep --regexp={{ x }} notes.md",
+        "sort -u -k 2 -- {{ x }}",
+        "sort -u ./{{ x }}",
+        "diff -u a.txt -- {{ x }}",
+        "test -f {{ x }} && cat {{ x }}",
+        "test {{ x }} = yes || exit 1",
+        "echo {{ x }} \\\n  {{ y }} # the end",
+        "echo {{ x }} >> 'the log' 2> errors.txt",
         "echo {{ {'a': \"}}\"}['a'] }} {{ x }}",
         "echo {# it's a comment #} {{ x }}",
-        "echo {% raw %}{{{% endraw %} {{ x }}",
-        "echo {{ x }} \\\n  {{ y }}",
-        "echo {{ x }} | sort | uniq",
-        "tar -cf {{ x }} -- {{ y }}",
-        "command -v {{ x }}",
-        "echo \"${A#'}'}\" {{ x }}",
-        "echo $[1 + 2] {{ x }}",
-        "cat <<'EOF'\na\\\nEOF\necho {{ x }}",
-        "function f { echo {{ x }}; }",
-        "for a do echo {{ x }}; done",
+        "echo {% raw %}'{{'{% endraw %} {{ x }}",
+        "true; echo {{ x }} | tee out.txt",
     ];
-    for text in right {
-        assert_eq!(wrong(text), Vec::<String>::new(), "{text}");
+    for right in right {
+        assert_eq!(text(right), None, "{right}");
     }
 }
 
 #[test]
-fn no_value_stands_inside_of_quotes_or_code() {
-    let cases = [
-        ("echo '{{ x }}'", "single quotes"),
-        ("echo \"{{ x }}\"", "double quotes"),
-        ("echo \"a $(b) {{ x }}\"", "double quotes"),
-        ("echo 'a'\"b\"'c {{ x }}'", "single quotes"),
-        ("echo \"$(echo \"{{ x }}\")\"", "double quotes"),
-        ("echo $'a\\'{{ x }}'", "quotes"),
-        ("echo it\\'s 'x {{ x }}'", "single quotes"),
-        ("echo \"\\\\\" \"{{ x }}\"", "double quotes"),
-        ("echo `echo {{ x }}`", "backticks"),
-        ("echo \"`echo {{ x }}`\"", "backticks"),
-        ("echo $(echo `echo {{ x }}`)", "backticks"),
-        ("echo ${A:-{{ x }}}", "`${…}`"),
-        ("echo $(({{ x }} + 1))", "`((…))`"),
-        ("((a = {{ x }}))", "`((…))`"),
-        ("[[ {{ x }} -eq 1 ]]", "`[[ … ]]`"),
-        ("cat <<EOF\n{{ x }}\nEOF", "a heredoc"),
-        ("cat <<'EOF'\n{{ x }}\nEOF", "a heredoc"),
-        ("cat <<-EOF\n\ta\n\t{{ x }}\n\tEOF", "a heredoc"),
-        ("cat <<{{ x }}\nEOF", "a heredoc"),
-        ("cat <<A <<B\nA\n{{ x }}\nB", "a heredoc"),
-        ("cat <<EOF\nEOFF\n EOF\n{{ x }}\nEOF", "a heredoc"),
-        ("echo $(cat <<EOF\n{{ x }}\nEOF\n)", "a heredoc"),
-        // The backslash joins the end marker to the line before it.
-        ("cat <<EOF\na\\\nEOF\necho {{ x }}\nEOF", "a heredoc"),
-        ("echo $[{{ x }}]", "`$[…]`"),
-        ("echo \"${A:-'\"'}\" {{ x }}", "`${…}`"),
-        ("echo $['] {{ x }}", "single quotes"),
-        ("echo a # {{ x }}", "a comment"),
-        ("# it's\n# {{ x }}\necho", "a comment"),
-        ("echo \\{{ x }}", "`\\` before"),
-        ("echo ${{ x }}", "`$` before"),
-        ("echo {% if a %}'{% endif %}{{ x }}", "single quotes"),
-        ("echo {% for a in b %}'{% endfor %} {{ x }}", "quotes"),
-        ("echo {% if a %}{% else %}\"{% endif %}echo {{ x }}", "double quotes"),
-        ("{% filter upper %}echo {{ x }}{% endfilter %}", "`filter` cannot stand"),
-        ("{% macro m() %}'{% endmacro %}echo {{ x }}", "`macro` cannot stand"),
-        ("{% set q %}'{{ x }}{% endset %}echo", "`set` cannot stand"),
-    ];
-    for (text, said) in cases {
-        let wrong = wrong(text);
-        assert!(wrong.len() == 1 && wrong[0].contains(said), "{text}: {wrong:?}");
+fn all_other_texts_with_values_are_refused() {
+    for unsafe_text in UNSAFE_TEXTS {
+        assert!(text(unsafe_text).is_some(), "{unsafe_text}");
     }
-}
-
-#[test]
-fn no_value_names_a_program_or_is_code_for_one() {
     let cases = [
+        ("echo '{{ x }}'", "inside single quotes"),
+        ("echo \"{{ x }}\"", "inside double quotes"),
+        ("echo a # {{ x }}", "inside a comment"),
+        ("# it's\n# {{ x }}\necho", "inside a comment"),
+        ("echo \\{{ x }}", "inside an escape"),
+        ("echo a > {{ x }}", "the name of a redirection"),
+        ("echo {{ x }} $HOME", "variables"),
+        ("echo {{ x }} \"$HOME\"", "`$`"),
+        ("echo {{ x }} `date`", "substitutions"),
+        ("echo {{ x }} *.md", "patterns"),
+        ("echo {{ x }} ~/a", "patterns"),
+        ("echo {{ x }} {a,b}", "brackets"),
+        ("(echo {{ x }})", "brackets"),
+        ("echo {{ x }} &", "background"),
+        ("echo {{ x }} & true", "background"),
+        ("echo {{ x }} 'a", "not closed"),
+        ("echo {{ x }} >", "without a file"),
+        ("echo {{ x }} \\n", "before a character"),
+        ("echo {{ x }} ä", "this character"),
+        ("echo {{ x }}\r\nls", "this character"),
         ("{{ x }}", "name the program"),
-        ("{{ x }} -l", "name the program"),
         ("./bin/{{ x }}", "name the program"),
         ("echo{{- x }}", "name the program"),
-        ("echo a; {{ x }}", "name the program"),
         ("echo a |\n{{ x }}", "name the program"),
-        ("A=1 {{ x }}", "name the program"),
-        (">out {{ x }}", "name the program"),
-        ("if {{ x }}; then b; fi", "name the program"),
-        ("f() { {{ x }}; }", "name the program"),
-        ("function f { {{ x }}; }", "name the program"),
-        ("for a do {{ x }}; done", "name the program"),
-        ("case a in a) {{ x }};; esac", "name the program"),
-        ("echo $({{ x }})", "name the program"),
-        ("$(echo {{ x }})", "name the program"),
-        ("{% if a %}echo {% endif %}{{ x }}", "name the program"),
-        ("{% for a in b %}echo {% endfor %}{{ x }}", "name the program"),
-        ("sudo -u app {{ x }}", "name the program"),
-        ("timeout 5 {{ x }}", "name the program"),
-        ("env A=1 {{ x }}", "name the program"),
-        ("xargs -n 1 {{ x }}", "name the program"),
-        ("find . -exec {{ x }} ';'", "name the program"),
-        ("PATH={{ x }} ls", "value of `PATH`"),
-        ("export LD_PRELOAD={{ x }}", "value of `LD_PRELOAD`"),
-        ("bash -c {{ x }}", "code for `bash`"),
-        ("bash -c 'echo {{ x }}'", "code for `bash`"),
-        ("python3 -c \"print('{{ x }}')\"", "code for `python3`"),
-        ("/bin/sh -ec {{ x }}", "code for `sh`"),
-        ("sh {{ x }}", "code for `sh`"),
-        ("sh -c \"$(echo {{ x }})\"", "code for `sh`"),
-        ("eval {{ x }}", "code for `eval`"),
-        ("eval echo {{ x }}", "code for `eval`"),
-        (". {{ x }}", "code for `.`"),
-        ("trap {{ x }} EXIT", "code for `trap`"),
-        ("python3 -c {{ x }}", "code for `python3`"),
-        ("python3.12 -c {{ x }}", "code for `python3.12`"),
-        ("perl -e {{ x }}", "code for `perl`"),
-        ("perl -lane {{ x }} file", "code for `perl`"),
-        ("node --eval={{ x }}", "code for `node`"),
-        ("ruby -e{{ x }}", "code for `ruby`"),
-        ("awk {{ x }} file", "code for `awk`"),
-        ("sed s/a/{{ x }}/", "code for `sed`"),
-        ("sed -n -e {{ x }} file", "code for `sed`"),
-        ("jq .{{ x }} file", "code for `jq`"),
-        ("ssh host ls {{ x }}", "code for `ssh`"),
-        ("su app -c {{ x }}", "code for `su`"),
-        ("watch ls {{ x }}", "code for `watch`"),
-        ("make CFLAGS={{ x }}", "code for `make`"),
-        ("xargs -I '{}' sh -c {{ x }}", "code for `sh`"),
-        ("find . -exec sh -c {{ x }} ';'", "code for `sh`"),
-        ("docker run image sh -c {{ x }}", "code for `sh`"),
-        ("sudo env A=1 bash -c {{ x }}", "code for `bash`"),
-        ("tar --to-command={{ x }} -xf a", "code for `tar`"),
-        ("echo {{ x }} | sh", "`sh` would run"),
-        ("echo {{ x }} | tee a |\n  sudo bash -s", "`bash` would run"),
-        ("(echo {{ x }}) | python3", "`python3` would run"),
-        ("curl {{ x }} | bash", "`bash` would run"),
-        ("sh < {{ x }}", "`sh` would run"),
-        ("bash <<< {{ x }}", "`bash` would run"),
-        ("echo {{ x }} | xargs sh -c", "`sh` would run"),
-        ("echo {{ x }} | xargs -I '{}' sh -c 'echo {}'", "`sh` would run"),
+        ("NAME={{ x }} echo", "name the program"),
+        ("sort {{ x }}", "for an option"),
+        ("sort -o -- {{ x }}", "for an option"),
+        ("sort --files0-from=a -- {{ x }}", "for an option"),
+        ("grep {{ x }} notes.md", "for an option"),
+        ("grep -e{{ x }} notes.md", "for an option"),
+        ("printf {{ x }}", "evaluate"),
+        ("printf -v a %s {{ x }}", "evaluate"),
+        ("printf %d {{ x }}", "formats"),
+        ("printf '%*s' {{ x }}", "formats"),
+        ("test -v {{ x }}", "evaluate"),
+        ("test {{ x }} -eq 1", "evaluate"),
+        ("test {{ x }} {{ y }}", "evaluate"),
+        ("uniq {{ x }}", "is not known"),
+        ("echo {{ x }} | sed s/a/b/", "is not known"),
+        ("cat <<'EOF'\n{{ x }}\nEOF", "a heredoc"),
+        ("cat <> {{ x }}", "this redirection"),
     ];
-    for (text, said) in cases {
-        let wrong = wrong(text);
-        assert!(wrong.len() == 1 && wrong[0].contains(said), "{text}: {wrong:?}");
+    for (wrong, said) in cases {
+        let message = text(wrong).unwrap_or_default();
+        assert!(message.contains(said), "{wrong}: {message}");
     }
 }
 
 #[test]
-fn variables_and_arguments_are_no_code_either() {
-    let tainted = ["TEXT", "1"];
-    let right = [
-        "echo \"$TEXT\" \"${TEXT}\" $1",
-        "echo \"$(wc -c \"$TEXT\")\"",
-        "cat <<EOF\n$TEXT\nEOF",
-        "[[ $TEXT == a ]] && grep -e \"$TEXT\" -- \"$1\"",
-        "sh -c 'echo \"$1\"' _ \"$TEXT\"",
-        "sh -c 'echo \"$TEXT\"'",
-        "X=\"$TEXT\"; for a in \"$@\"; do echo \"$a\"; done",
-        "sh -c \"$CODE\" \"$2\"",
-    ];
-    for text in right {
-        assert_eq!(wrong_with(text, &tainted, false), Vec::<String>::new(), "{text}");
+fn no_script_runs_a_value_that_it_gets() {
+    for wrong in UNSAFE_SCRIPTS {
+        assert!(script(wrong).is_some(), "{wrong}");
+        // Without values nothing is checked.
+        assert_eq!(text(wrong), None, "{wrong}");
     }
     let cases = [
-        "sh -c \"echo $TEXT\"",
-        "sh -c \"$1\"",
-        "eval \"$TEXT\"",
-        "eval \"${TEXT}\"",
-        "$TEXT",
-        "\"$@\"",
-        "python3 -c \"print('$TEXT')\"",
-        "sh <<EOF\necho $TEXT\nEOF",
-        "echo \"$TEXT\" | sh",
-        "echo $(( $TEXT + 1 ))",
-        "ssh host \"ls $TEXT\"",
-        "PATH=\"$TEXT:$PATH\" ls",
+        ("cat | sh", "`sh` would run its input"),
+        ("python3.12 -", "`python3.12` would run its input"),
+        ("x=$1; $x", "name the program"),
+        ("eval \"$1\"", "code for `eval`"),
+        ("bash -c \"$1\"", "code for `bash`"),
+        ("echo $(( $1 ))", "arithmetic"),
+        ("[[ $1 -eq 1 ]]", "operator of `[[ … ]]`"),
+        ("PS4=\"$1\"", "`PS4` holds"),
+        ("while read -r PATH; do ls; done", "`PATH` holds"),
+        ("for LD_PRELOAD in \"$@\"; do ls; done", "`LD_PRELOAD` holds"),
+        ("cat > run; ./run", "writes `run`"),
+        ("echo ${1:-'}", "`${…}`"),
+        ("echo 'a", "not closed"),
+        ("cat <<EOF\na", "not closed"),
+        ("cat <<EOF\na\\\nEOF\neval \"$1\"\nEOF", "`\\` at the end"),
+        ("cat <<E$x\nE", "end marker"),
+        ("echo \"$(cat <<E\na\nE\n)\"", "inside a substitution"),
+        ("tar cfI x -- \"$1\"", "for an option"),
+        ("git -C \"$1\" log", "for an option"),
+        ("tool sh -c \"$1\"", "code for `sh`"),
+        ("mapfile -C eval -c 1 x", "evaluate"),
     ];
-    for text in cases {
-        assert_eq!(wrong_with(text, &tainted, false).len(), 1, "{text}");
+    for (wrong, said) in cases {
+        let message = script(wrong).unwrap_or_default();
+        assert!(message.contains(said), "{wrong}: {message}");
     }
 }
 
 #[test]
-fn an_input_that_is_run_is_no_value() {
-    for text in ["sh", "bash -s a", "python3 -", "cd a && perl", "ssh host", "sudo sh"] {
-        assert_eq!(wrong_with(text, &[], true).len(), 1, "{text}");
-    }
-    for text in
-        ["sort -u", "sh -c 'cat'", "python3 read.py", "cat | sort", "sh < a.sh", "psql -c a"]
-    {
-        assert_eq!(wrong_with(text, &[], true), Vec::<String>::new(), "{text}");
+fn everyday_scripts_get_values() {
+    assert!(SAFE_SCRIPTS.len() > 80);
+    for right in SAFE_SCRIPTS {
+        assert_eq!(script(right), None, "{right}");
     }
 }
 
 #[test]
 fn the_words_of_a_program_without_a_shell_are_checked_too() {
-    let wrong =
-        |words: &[&str]| check_argv(words, false).iter().map(|(at, _)| *at).collect::<Vec<_>>();
-    assert!(wrong(&["git", "commit", "-m", "it's \"{{ x }}\""]).is_empty());
-    assert!(wrong(&["sh", "-c", "echo \"$1\"", "_", "{{ x }}"]).is_empty());
-    assert_eq!(wrong(&["{{ x }}"]), [0]);
-    assert_eq!(wrong(&["{{ x }}", "a"]), [0]);
-    assert_eq!(wrong(&["sh", "-c", "echo {{ x }}"]), [2]);
-    assert_eq!(wrong(&["env", "python3", "-c", "{% if a %}b{% endif %}{{ x }}"]), [3, 3]);
+    let wrong = |words: &[&str]| check_argv(words, false).map(|(at, _)| at);
+    let right: [&[&str]; 10] = [
+        &["git", "commit", "-m", "it's \"{{ x }}\""],
+        &["git", "commit", "-m", "{{ x }}", "--", "{{ y }}"],
+        &["sh", "-c", "echo \"$1\"", "_", "{{ x }}"],
+        &["python3", "script.py", "{{ x }}"],
+        &["grep", "-c", "-e", "{{ x }}", "--", "{{ y }}"],
+        &["./tool", "{{ x }}", "--name={{ y }}"],
+        &["tool", "--title", "Let us (see); $5 for {{ x }}"],
+        &["find", ".", "-name", "{{ x }}"],
+        &["sudo", "-u", "app", "tool", "{{ x }}"],
+        &["jq", "--arg", "a", "{{ x }}", ".[$a]"],
+    ];
+    for words in right {
+        assert_eq!(wrong(words), None, "{words:?}");
+    }
+    let refused: [(&[&str], usize); 24] = [
+        (&["{{ x }}"], 0),
+        (&["{{ x }}", "a"], 0),
+        (&["./{{ x }}"], 0),
+        (&["{% if a %}sh{% endif %}", "a"], 0),
+        (&["sh", "-c", "echo {{ x }}"], 2),
+        (&["sh", "{{ x }}"], 1),
+        (&["sh", "-c", "eval \"$1\"", "_", "{{ x }}"], 2),
+        (&["env", "python3", "-c", "{% if a %}b{% endif %}{{ x }}"], 3),
+        (&["env", "{{ x }}", "ls"], 1),
+        (&["sudo", "-u", "app", "{{ x }}"], 3),
+        (&["git", "{{ x }}"], 1),
+        (&["git", "log", "{{ x }}"], 2),
+        (&["git", "commit", "-m", "--", "{{ x }}"], 4),
+        (&["git", "rebase", "-x", "{{ x }}"], 3),
+        (&["tar", "-cf", "a", "{{ x }}"], 3),
+        (&["find", ".", "-exec", "{{ x }}", ";"], 3),
+        (&["find", "{{ x }}"], 1),
+        (&["xargs", "-I", "%", "sh", "-c", "{{ x }}"], 5),
+        (&["ssh", "host", "{{ x }}"], 2),
+        (&["sort", "{{ x }}"], 1),
+        (&["sed", "-n", "1p", "{{ x }}"], 3),
+        (&["flock", "file", "-c", "{{ x }}"], 3),
+        (&["tool", "--exec", "{{ x }}"], 2),
+        (&["sqlite3", "x.db", "{{ x }}"], 2),
+    ];
+    for (words, at) in refused {
+        assert_eq!(wrong(words), Some(at), "{words:?}");
+    }
+    assert!(check_argv(&["cat"], true).is_none());
+    assert!(check_argv(&["sh"], true).is_some());
+    assert!(check_argv(&["sh"], false).is_none());
+    assert!(check_argv(&["sh", "-c", "eval \"$X\""], true).is_some());
+}
+
+#[test]
+fn control_blocks_stand_in_commands_without_values_alone() {
+    for right in ["ls {% if input.all %}-a{% endif %}", "{% for a in input %}ls;{% endfor %}"] {
+        assert_eq!(text(right), None, "{right}");
+        assert!(script(right).unwrap().contains("control block"), "{right}");
+    }
+    for wrong in [
+        "{% if a %}echo {{ x }}{% endif %}",
+        "{% set q = x %}echo {{ q }}",
+        "echo {% if a %}'{% endif %}{{ x }}",
+    ] {
+        assert!(text(wrong).unwrap().contains("control block"), "{wrong}");
+    }
+    for (wrong, name) in [
+        ("{% filter replace('a', input) %}a{% endfilter %}", "`filter`"),
+        ("{% if a %}{% filter upper %}a{% endfilter %}{% endif %}", "`filter`"),
+        ("{% set q %}'{% endset %}ls", "`set`"),
+        ("{% macro m() %}'{% endmacro %}ls", "`macro`"),
+        ("{% autoescape true %}ls{% endautoescape %}", "`autoescape`"),
+    ] {
+        assert!(text(wrong).unwrap().contains(name), "{wrong}");
+    }
+    assert!(depends_on_values("{% filter replace('a', input) %}a{% endfilter %}"));
+    assert!(depends_on_values("{% if input %}a{% endif %}"));
+    assert!(!depends_on_values("a {# {{ b }} #}{% raw %}{{ c }}{% endraw %}"));
+}
+
+#[test]
+fn the_help_shows_the_same_command_with_arguments() {
+    let cases = [
+        ("echo \"{{ x }}\"", "`command: 'echo \"$1\"'` with `args: [\"{{ x }}\"]`"),
+        ("echo 'a {{ x }}'", "`command: 'echo ''a ''\"$1\"'`"),
+        ("echo '{{ x }}'", "`command: 'echo \"$1\"'`"),
+        (
+            "NAME={{ x }} tool {{ y }}",
+            "NAME=\"$1\" tool \"$2\"'` with `args: [\"{{ x }}\", \"{{ y }}\"]`",
+        ),
+        ("cat <<EOF\n{{ x }}\nEOF", "`stdin: \"{{ x }}\"`"),
+        ("bash -c '{{ x }}'", "bash -c 'echo \"$1\"' _ \"$1\""),
+        ("echo \"$(( {{ x }} ))\"", "`value: = …`"),
+        ("grep {{ x }} a", "write `-e`"),
+    ];
+    for (wrong, shown) in cases {
+        assert!(help(wrong).contains(shown), "{wrong}: {}", help(wrong));
+    }
+    let numbered = check_line("echo \"{{ x }}\"", Given { args: 2, has_values: false }).unwrap();
+    assert!(numbered.help.unwrap().contains("\"$3\""));
+}
+
+#[test]
+fn the_place_of_a_mistake_is_the_value_or_the_construct() {
+    let place = |text: &str, has_values| {
+        let mistake = check_line(text, Given { args: 1, has_values }).unwrap();
+        text[mistake.span.start..mistake.span.end()].to_owned()
+    };
+    assert_eq!(place("echo a; echo '{{ x }}'", false), "{{ x }}");
+    assert_eq!(place("sort {{ x -}} ", false), "{{ x -}}");
+    assert_eq!(place("echo {{ x }} ä", false), "ä");
+    assert_eq!(place("cat <<ä\nä", true), "<<");
+    assert_eq!(place("echo `a \\ä`", true), "\\");
+    assert_eq!(place("echo a\neval \"$1\"", true), "\"$1\"");
+    assert_eq!(place("echo a | (cat; sh)", true), "sh");
+    assert_eq!(place("bash -c 'cat | sh' a", true), "'cat | sh'");
 }
 
 #[test]
 fn intricate_commands_are_refused_soon() {
-    let many = "{% if a %}'{% else %}\"{% endif %}{% for a in b %}`{% endfor %}".repeat(40);
-    assert_eq!(
-        wrong(&format!("{many}{{{{ x }}}}")),
-        ["the command is too intricate to be checked"]
-    );
-    let deep = format!("{}{{{{ x }}}}", "$(".repeat(10_000));
-    assert!(wrong(&deep).iter().any(|message| message.contains("too deep")));
+    let deep = format!("echo \"{}\"", "$(".repeat(10_000));
+    assert!(script(&deep).unwrap().contains("too intricate"));
+    let deep = format!("echo {}", "${a:-".repeat(10_000));
+    assert!(script(&deep).unwrap().contains("too intricate"));
+    assert!(script(&"env ".repeat(900)).unwrap().contains("too intricate"));
+    assert!(script(&"python -Z ".repeat(1_000)).unwrap().contains("too intricate"));
+    let long = format!("echo '{}'", "x".repeat(BYTES_MAX));
+    assert!(script(&long).unwrap().contains("too intricate"));
+    let many = format!("sed '{}'", "s/a/b/;".repeat(100_000));
+    assert!(script(&many).is_some());
+    let quotes = format!("cat <<E {}\nE", "\"\"".repeat(400_000));
+    assert_eq!(script(&quotes), None);
+}
+
+#[test]
+fn settings_of_programs_are_told_from_names_of_authors() {
+    let settings = "\
+        PATH LD_PRELOAD LD_LIBRARY_PATH DYLD_X BASH_ENV BASHOPTS ENV IFS PS4 SHELLOPTS \
+        EDITOR VISUAL PAGER MANPAGER GIT_PAGER GIT_SSH_COMMAND GIT_DIR GIT_CONFIG_COUNT \
+        TAR_OPTIONS GREP_OPTIONS RSYNC_RSH LESS LESSOPEN LESSCLOSE PYTHONPATH \
+        PYTHONSTARTUP PYTHONWARNINGS PERL5LIB PERL5OPT PERL5DB RUBYOPT NODE_OPTIONS \
+        NODE_PATH JAVA_TOOL_OPTIONS _JAVA_OPTIONS CLASSPATH MAKEFLAGS MAKEFILES CC CXX \
+        CFLAGS RUSTFLAGS RUSTC_WRAPPER CARGO_HOME GOFLAGS HOME XDG_CONFIG_HOME CDPATH \
+        INPUTRC ZDOTDIR TERMINFO TERMCAP WGETRC CURL_HOME BROWSER SHELL PROMPT_COMMAND \
+        SUDO_ASKPASS SSH_ASKPASS SSH_AUTH_SOCK AWKPATH AWKLIBPATH LUA_INIT LUA_PATH \
+        GCONV_PATH OPENSSL_CONF DOCKER_HOST npm_config_x http_proxy HTTPS_PROXY LANG \
+        PSQLRC";
+    for name in settings.split_whitespace() {
+        assert!(programs::is_setting(name), "{name}");
+    }
+    let own = "TEXT NAME FILE TITLE BODY PROMPT URL QUERY MESSAGE COMMIT_MESSAGE ISSUE_TITLE \
+        GREETING INPUT_TEXT INPUT_PATH VALUE_CONFIG INPUT_GIT_DIR MY_TITLE TARGET MANUAL LESSON \
+        SCRIPT_NAME ADDRESS KEYWORDS PAGE PAGES GOAL ARTICLE PSALM path home file title X A1";
+    for name in own.split_whitespace() {
+        assert!(!programs::is_setting(name), "{name}");
+    }
+}
+
+#[test]
+fn the_page_lists_the_programs_that_take_values_in_the_text() {
+    const PAGE: &str = include_str!("../../../../docs/workflow-files.md");
+    let section = PAGE.split("<!-- programs -->").nth(1).expect("the list is marked");
+    let rows = [("Anywhere", DATA), ("Behind `--`", BEHIND_DASHES), ("No values", CONSTANT)];
+    for (row, names) in rows {
+        let line = section.lines().find(|line| line.contains(row)).unwrap_or_default();
+        let listed: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+        let listed: Vec<&str> =
+            listed.into_iter().filter(|name| !matches!(*name, "--" | "-e")).collect();
+        let names: Vec<&str> = names.split_whitespace().collect();
+        assert_eq!(listed, names, "the row {row} of docs/workflow-files.md");
+    }
 }

@@ -5,7 +5,7 @@ use super::read::Reader;
 use super::{Function, Kind, Program, Shell, StateChange, StateEntry, Text, Word};
 use crate::command;
 use crate::expression::Mistake;
-use crate::functions::{is_run, is_variable};
+use crate::functions::{is_setting, is_variable};
 use crate::source::Span;
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
@@ -222,13 +222,14 @@ impl Reader<'_> {
                 let mistake = self.mistake(key.span, format!("`{}` is there twice", key.name));
                 self.push(mistake.label("again here"));
             } else if let Some(text) = self.template(value, &key.name, Flavour::Plain) {
-                if is_run(&key.name) && text.has_expressions() {
+                if is_setting(&key.name) && text.has_expressions() {
                     let name = &key.name;
-                    let message = format!("programs run what `{name}` holds, or find code by it");
+                    let message =
+                        format!("programs may run what `{name}` holds, or find code by it");
                     let mistake = self.mistake(value.span, message).label("an expression");
-                    self.push(
-                        mistake.help("write its value out, or use a variable of another name"),
-                    );
+                    let help = "write its value out, or use a name of your own, such as \
+                                `INPUT_TEXT`";
+                    self.push(mistake.help(help));
                 }
                 variables.push((key.name.clone(), text));
             }
@@ -238,31 +239,21 @@ impl Reader<'_> {
 
     /// Checks that values in a command cannot become code.
     fn check_command(&mut self, shell: &Shell) {
-        let stdin = shell.stdin.as_ref().filter(|stdin| stdin.has_expressions());
-        let mut tainted: Vec<String> = shell
-            .env
-            .iter()
-            .filter(|(_, text)| text.has_expressions())
-            .map(|(name, _)| name.clone())
-            .collect();
+        let has_stdin = shell.stdin.as_ref().is_some_and(Text::has_expressions);
+        let has_values = has_stdin || shell.env.iter().any(|(_, text)| text.has_expressions());
         match &shell.program {
             Program::Line { command, args } => {
-                let numbered = (1..).zip(args).filter(|(_, text)| text.has_expressions());
-                tainted.extend(numbered.map(|(number, _)| number.to_string()));
+                let has_values = has_values || args.iter().any(Text::has_expressions);
                 if cfg!(windows) {
-                    self.check_windows(command, args, &tainted);
+                    self.check_windows(command, has_values || !args.is_empty());
                 }
-                let text = command.template.text();
-                let (mistakes, input) = command::check_line(text, &tainted, stdin.is_some());
-                self.told(command, mistakes);
-                if let (Some(stdin), Some(mistake)) = (stdin, input) {
-                    let whole = Span::new(0, stdin.template.text().len());
-                    self.told(stdin, vec![Mistake { span: whole, ..mistake }]);
-                }
+                let given = command::Given { args: args.len(), has_values };
+                let mistake = command::check_line(command.template.text(), given);
+                self.told(command, mistake.into_iter().collect());
             }
             Program::Argv(words) => {
                 let texts: Vec<&str> = words.iter().map(|word| word.template.text()).collect();
-                for (at, mistake) in command::check_argv(&texts, stdin.is_some()) {
+                if let Some((at, mistake)) = command::check_argv(&texts, has_values) {
                     self.told(&words[at], vec![mistake]);
                 }
             }
@@ -271,8 +262,8 @@ impl Reader<'_> {
 
     /// Refuses values in Windows commands. `cmd` replaces `%NAME%` before it splits the line, so no
     /// quoting is safe.
-    fn check_windows(&mut self, command: &Text, args: &[Text], tainted: &[String]) {
-        if command.has_expressions() || !args.is_empty() || !tainted.is_empty() {
+    fn check_windows(&mut self, command: &Text, has_values: bool) {
+        if command.has_expressions() || has_values {
             let span = Span::new(0, command.template.text().len());
             let message = "on Windows a command takes no values";
             let help = "run the program without a shell: `argv: [program, \"{{ input }}\"]`";

@@ -55,9 +55,9 @@ impl Text {
         self.template.render(values, budget)
     }
 
-    /// Returns `true` if the text contains expressions.
+    /// Returns `true` if the text depends on values.
     pub(crate) fn has_expressions(&self) -> bool {
-        self.template.text().contains("{{")
+        crate::command::depends_on_values(self.template.text())
     }
 }
 

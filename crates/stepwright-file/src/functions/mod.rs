@@ -9,7 +9,7 @@ mod heard;
 mod http;
 mod shell;
 
-pub(crate) use environment::{is_run, is_variable};
+pub(crate) use environment::{is_setting, is_variable};
 pub(crate) use files::Folder;
 pub(crate) use http::{Fetch, fetch};
 

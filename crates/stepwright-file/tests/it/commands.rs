@@ -124,28 +124,34 @@ fn what_is_wrong_with_a_command_is_told_with_the_safe_form() {
         (first.message, first.help.unwrap_or_default(), first.column)
     };
     let (message, help, column) = said("'echo \"{{ input }}\"'");
-    assert_eq!(message, "an expression inside double quotes can end them, and be run by the shell");
-    assert!(help.contains("leave out the quotes") && help.contains("args: [\"{{ input }}\"]"));
+    assert_eq!(message, "an expression inside double quotes can be run by the shell");
+    assert!(help.contains("`command: 'echo \"$1\"'` with `args: [\"{{ input }}\"]`"), "{help}");
     assert_eq!(column, 29);
     assert!(said("\"cat <<EOF\\n{{ input }}\\nEOF\\n\"").1.contains("stdin: \"{{ input }}\""));
-    assert!(said("\"bash -c {{ input }}\"").1.contains("bash -c 'echo \"$1\"' _ {{ input }}"));
+    assert!(said("\"bash -c {{ input }}\"").1.contains("bash -c 'echo \"$1\"' _ \"$1\""));
     assert!(said("{argv: [sh, -c, \"{{ input }}\"]}").0.contains("code for `sh`"));
     assert!(said("{argv: [\"{{ input }}\"]}").0.contains("name the program"));
     assert!(said("{argv: []}").0.contains("has no program"));
     assert!(said("{argv: [a], command: b}").0.contains("with all its arguments"));
     assert!(said("{argv: [a], args: [b]}").0.contains("with all its arguments"));
-    assert!(said("{command: sh, stdin: \"{{ input }}\"}").0.contains("runs its input"));
-    assert!(said("{argv: [python3, '-'], stdin: \"{{ input }}\"}").0.contains("runs its input"));
+    assert!(said("{command: sh, stdin: \"{{ input }}\"}").0.contains("run its input"));
+    assert!(said("{argv: [python3, '-'], stdin: \"{{ input }}\"}").0.contains("run its input"));
+    assert!(
+        said("{argv: [sh, -c, 'eval \"$A\"'], env: {A: \"{{ input }}\"}}").0.contains("`eval`")
+    );
     assert!(said("{command: ls, env: {LD_PRELOAD: \"{{ input }}\"}}").0.contains("`LD_PRELOAD`"));
+    assert!(said("{command: ls, env: {TAR_OPTIONS: \"{{ input }}\"}}").1.contains("`INPUT_TEXT`"));
     assert!(said("{command: ls, env: {A-B: a}}").0.contains("`A-B`"));
     assert!(
-        said("{command: 'eval \"$A\"', env: {A: \"{{ input }}\"}}")
-            .0
-            .contains("`$A` would be code")
+        said("{command: 'eval \"$A\"', env: {A: \"{{ input }}\"}}").0.contains("code for `eval`")
     );
+    assert!(said("{command: 'sh -c \"$1\"', args: [\"{{ input }}\"]}").0.contains("code for `sh`"));
+    // A template can give a value without an expression in braces.
+    let hidden = "{% filter replace('a', input) %}a{% endfilter %}";
     assert!(
-        said("{command: 'sh -c \"$1\"', args: [\"{{ input }}\"]}").0.contains("`$1` would be code")
+        said(&format!("{{command: 'eval \"$1\"', args: [\"{hidden}\"]}}")).0.contains("`eval`")
     );
+    assert!(said(&format!("\"{hidden}\"")).0.contains("`filter` cannot stand"));
     // References of each are checked.
     for step in [
         "{command: a, args: [\"{{ imput }}\"]}",

@@ -6,6 +6,7 @@ mod commands;
 mod content;
 mod docs;
 mod files;
+mod hostile;
 mod http;
 mod limits;
 mod loops;

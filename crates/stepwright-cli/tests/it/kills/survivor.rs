@@ -30,7 +30,8 @@ steps:
       - {name: write, agent: writer, prompt: 'Turn {{ iteration }}. Improve: {{ previous }}'}
       - name: count
         shell:
-          command: 'echo revise#{{ iteration }}/count $BY >> marks.txt; cat'
+          command: 'echo \"revise#$1/count $BY\" >> marks.txt; cat'
+          args: ['{{ iteration }}']
           stdin: '{{ previous }}'
   - {name: last, shell: 'echo last $BY >> marks.txt; echo done'}
   - name: page

@@ -1,0 +1,263 @@
+//! The rules for programs whose options run code, and for programs that run other programs.
+
+use super::programs::{DYNAMIC, FIND_TESTS, GIT, GIT_COMMANDS, Guarded, Runner, assigned, lists};
+use super::rules::{Checked, Rules, assignment};
+use super::script::{Command, Word, Wrong};
+
+impl Rules {
+    pub(super) fn runner(
+        &mut self,
+        row: &Runner,
+        name: &str,
+        words: &[Word],
+        input: &Command,
+    ) -> Checked {
+        if name == "command" && words.get(1).is_some_and(|word| matches!(&*word.text, "-v" | "-V"))
+        {
+            return Ok(());
+        }
+        let mut at = 1;
+        let mut replaced = None;
+        while let Some(word) = words.get(at) {
+            let text = word.text.as_str();
+            if text == "--" {
+                at += 1;
+                break;
+            }
+            if let Some((variable, is_element)) = assigned(text) {
+                assignment(word, variable, is_element)?;
+                if word.splits {
+                    return Err((word.span, Wrong::Option(name.to_owned())));
+                }
+                at += 1;
+                continue;
+            }
+            if text == "-" && name == "env" {
+                at += 1;
+                continue;
+            }
+            if !text.starts_with('-') || text.len() < 2 {
+                break;
+            }
+            let option = text.chars().nth(1).unwrap_or_default();
+            if matches!(name, "xargs" | "gxargs") {
+                let next = words.get(at + 1).map(|word| word.text.clone()).unwrap_or_default();
+                match text {
+                    "-I" | "-J" => replaced = Some(next),
+                    "-i" | "--replace" => replaced = Some("{}".to_owned()),
+                    _ if matches!(option, 'I' | 'J' | 'i') => replaced = Some(text[2..].to_owned()),
+                    _ if text.starts_with("--replace=") => replaced = Some(text[10..].to_owned()),
+                    _ => {}
+                }
+            }
+            let is_split = name == "env" && (text.contains('S') || text.starts_with("--split"));
+            let is_code = name == "flock" && matches!(text, "-c" | "--command");
+            if is_split || is_code || word.is_dynamic() {
+                return Err((word.span, Wrong::Option(name.to_owned())));
+            }
+            let next = words.get(at + 1);
+            let is_long = text.starts_with("--");
+            if text.contains('=') && is_long
+                || !is_long && text[1..].chars().all(|c| row.flags.contains(c))
+                || name.ends_with("xargs") && (text == "--replace" || "iel".contains(option))
+            {
+                at += 1;
+            } else if !is_long && row.args.contains(option) {
+                let is_alone = text.chars().count() == 2;
+                if is_alone && next.is_some_and(|next| next.splits) {
+                    return Err((word.span, Wrong::Option(name.to_owned())));
+                }
+                at += if is_alone { 2 } else { 1 };
+            } else {
+                // Perhaps the next word is its argument, and perhaps the program.
+                if let Some(next) = next.filter(|next| next.is_dynamic()) {
+                    return Err((next.span, Wrong::Program));
+                }
+                at += 2;
+            }
+        }
+        for word in words.iter().skip(at).take(row.operands) {
+            if word.is_dynamic() {
+                return Err((word.span, Wrong::Option(name.to_owned())));
+            }
+        }
+        self.nested(words, at, input)?;
+        at = (at + row.operands).min(words.len());
+        let mut inner = words[at..].to_vec();
+        while inner.first().is_some_and(|word| word.text == "--") {
+            inner.remove(0);
+        }
+        if name == "flock"
+            && inner.first().is_some_and(|word| matches!(&*word.text, "-c" | "--command"))
+        {
+            let mut shell = Word::at(inner[0].span);
+            "sh".clone_into(&mut shell.text);
+            "-c".clone_into(&mut inner[0].text);
+            inner.insert(0, shell);
+        }
+        if matches!(name, "xargs" | "gxargs") {
+            // The input becomes arguments.
+            let of_input = DYNAMIC.to_string();
+            match replaced.filter(|text| !text.is_empty()) {
+                Some(text) => {
+                    for word in &mut inner {
+                        word.text = word.text.replace(&text, &of_input);
+                    }
+                }
+                None if inner.is_empty() => return Ok(()),
+                None => {
+                    let mut word = Word::at(words[0].span);
+                    (word.text, word.splits) = (of_input, true);
+                    inner.push(word);
+                }
+            }
+        }
+        if inner.is_empty() && matches!(name, "sudo" | "doas" | "chroot") {
+            return Err((words[0].span, Wrong::Input(name.to_owned())));
+        }
+        while let Some((variable, is_element)) = inner.first().and_then(|word| assigned(&word.text))
+        {
+            assignment(&inner[0], variable, is_element)?;
+            inner.remove(0);
+        }
+        self.program(&inner, input)
+    }
+
+    pub(super) fn find(&mut self, name: &str, rest: &[Word], input: &Command) -> Checked {
+        let mut at = 0;
+        while let Some(word) = rest.get(at) {
+            at += 1;
+            if matches!(&*word.text, "-exec" | "-execdir" | "-ok" | "-okdir") {
+                let is_end = |word: &Word| matches!(&*word.text, ";" | "+");
+                let len = rest[at..].iter().position(is_end).unwrap_or(rest.len() - at);
+                let mut inner = rest[at..at + len].to_vec();
+                for word in &mut inner {
+                    // The name of a file may be a value.
+                    word.text = word.text.replace("{}", &DYNAMIC.to_string());
+                }
+                self.program(&inner, input)?;
+                at += len;
+            } else if lists(FIND_TESTS, &word.text) {
+                if rest.get(at).is_some_and(|word| word.splits) {
+                    return Err((rest[at].span, Wrong::Option(name.to_owned())));
+                }
+                at += 1;
+            } else if word.is_dynamic() && !is_operand(word) {
+                return Err((word.span, Wrong::Option(name.to_owned())));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn git(&mut self, words: &[Word], input: &Command) -> Checked {
+        let mut at = 1;
+        while let Some(word) = words.get(at).filter(|word| word.text.starts_with('-')) {
+            at += if matches!(&*word.text, "-C" | "-c" | "--git-dir" | "--work-tree") {
+                2
+            } else {
+                1
+            };
+        }
+        let before = &words[1..at.min(words.len())];
+        let odd = before.iter().chain(words.get(at)).find(|word| word.is_dynamic());
+        if let Some(word) = odd {
+            return Err((word.span, Wrong::Option("git".into())));
+        }
+        let rest = words.get(at..).unwrap_or_default();
+        let Some(command) = rest.first() else { return Ok(()) };
+        let is_listed = lists(GIT_COMMANDS, &command.text);
+        if let Some(word) = rest.iter().find(|word| word.is_dynamic() && !is_listed) {
+            return Err((word.span, Wrong::Code(format!("git {}", command.text))));
+        }
+        if !is_listed {
+            self.nested(words, words.len(), input)?;
+        }
+        self.guarded(&GIT, "git", rest, false)
+    }
+
+    /// Checks the arguments of a program whose options are not data. The first word is its name.
+    pub(super) fn guarded(
+        &mut self,
+        row: &Guarded,
+        name: &str,
+        words: &[Word],
+        strict: bool,
+    ) -> Checked {
+        let refuse = |word: &Word| Err((word.span, Wrong::Option(name.to_owned())));
+        // `true` after an option that may take the next word, such as `--`.
+        let mut is_open = false;
+        let mut at = 1;
+        while let Some(word) = words.get(at) {
+            at += 1;
+            let text = word.text.as_str();
+            if word.is_dynamic() {
+                let is_data = text
+                    .split_once('=')
+                    .is_some_and(|(option, _)| lists(row.data, option) && !word.splits);
+                if !is_data && (is_open || !is_operand(word)) {
+                    return refuse(word);
+                }
+                continue;
+            }
+            if text == "--" && !is_open {
+                // A value that becomes several words is data here, too.
+                return Ok(());
+            }
+            // `tar cf name`
+            let is_tar = at == 2 && row.names.starts_with("tar");
+            let is_bundle = is_tar && !text.starts_with('-');
+            let takes_next = match text.strip_prefix('-').or(is_bundle.then_some(text)) {
+                None | Some("") => Some(false),
+                Some(_) if text.starts_with("--") => {
+                    if strict && text != "--" && !lists(row.data, text) {
+                        return refuse(word);
+                    }
+                    let is_whole = text.contains('=') || lists(row.longs, text);
+                    if lists(row.data, text) { Some(true) } else { is_whole.then_some(false) }
+                }
+                Some(letters) => takes_next(row, letters),
+            };
+            if is_bundle {
+                let before = text.char_indices().next_back().map_or(0, |(last, _)| last);
+                let is_odd = takes_next.is_none() || text[..before].contains(['f', 'C']);
+                if let Some(value) = words.iter().find(|word| word.is_dynamic() && is_odd) {
+                    return refuse(value);
+                }
+            }
+            is_open = takes_next.is_none();
+            if takes_next == Some(true) {
+                let last = text.chars().last().unwrap_or_default();
+                let is_data = lists(row.data, text) || lists(row.data, &format!("-{last}"));
+                let next = words.get(at);
+                if let Some(next) =
+                    next.filter(|next| next.is_dynamic() && (!is_data || next.splits))
+                {
+                    return refuse(next);
+                }
+                at += 1;
+            } else if row.runs {
+                self.suspects(std::slice::from_ref(word))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns `true` if a word is no option, whatever its value is.
+fn is_operand(word: &Word) -> bool {
+    !word.splits && !word.text.starts_with(['-', '+', DYNAMIC])
+}
+
+/// Returns whether a group of single-letter options takes the next word, or `None` if that is not
+/// known.
+fn takes_next(row: &Guarded, letters: &str) -> Option<bool> {
+    for (at, letter) in letters.char_indices() {
+        if row.args.contains(letter) {
+            return Some(at + letter.len_utf8() == letters.len());
+        }
+        if !row.flags.contains(letter) {
+            return None;
+        }
+    }
+    Some(false)
+}
