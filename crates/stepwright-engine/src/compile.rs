@@ -15,12 +15,13 @@ use stepwright_core::review::Reviewed;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
 use stepwright_core::{
-    AnyExecutor, Content, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath,
+    BoxFuture, AnyExecutor, Content, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath,
 };
 
 /// Checks an input. Returns an error message for an input that it refuses, or the content that
 /// replaces an input that it completes.
-pub(crate) type InputCheck = Arc<dyn Fn(&Content) -> Result<Option<Content>, String> + Send + Sync>;
+pub(crate) type InputCheck =
+    Arc<dyn Fn(Content) -> BoxFuture<'static, Result<Option<Content>, String>> + Send + Sync>;
 
 /// The table entry of a node: the parts of the definition that a plan, being data, cannot hold.
 #[derive(Clone)]

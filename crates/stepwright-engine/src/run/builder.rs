@@ -262,7 +262,7 @@ impl Run {
     }
 
     async fn prepare(
-        self,
+        mut self,
         outbox: Option<Arc<Outbox>>,
         remembered: bool,
     ) -> Result<Prepared, Error> {
@@ -273,6 +273,13 @@ impl Run {
             Some(store) => Box::pin(self.look_up(store)).await?,
             None => None,
         };
+        // Boxed for the same reason.
+        if let Ok(input) = &mut self.options.input {
+            let prepared = Box::pin(self.workflow.prepare_input(&input.content)).await?;
+            if let Some(prepared) = prepared {
+                input.content = prepared;
+            }
+        }
         self.assemble(outbox, store, session, remembered)
     }
 
@@ -315,10 +322,7 @@ impl Run {
     ) -> Result<Prepared, Error> {
         let Self { workflow, options, cancel } = self;
         let user_id = options.user()?;
-        let mut input = options.input?;
-        if let Some(prepared) = workflow.prepare_input(&input.content)? {
-            input.content = prepared;
-        }
+        let input = options.input?;
         let world = workflow.world();
         let live = workflow.live();
         let (process, now) = (live.process(world), world.now());

@@ -170,7 +170,7 @@ async fn defaults_of_the_input_are_filled_in_and_formats_are_checked() {
     assert_eq!(run(json!({"o": {}})).await.unwrap().content.text(), "3 y");
     assert_eq!(run(json!({"n": 7, "o": {"x": 1}})).await.unwrap().content.text(), "7 1");
     let error = run(json!({"mail": "nope"})).await.unwrap_err().to_string();
-    assert!(error.contains("is not a \"email\""), "{error}");
+    assert!(error.contains("`mail` must have the format `email`"), "{error}");
     for (schema, said) in [
         ("{type: object, propertys: {}}", "the keyword `propertys` has no effect"),
         ("{type: string, format: emial}", "there is no format `emial` that is checked"),
