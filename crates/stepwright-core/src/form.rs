@@ -122,8 +122,10 @@ pub enum FillError {
     #[error("the defaults of the schema have more than {FILLED_BYTES_MAX} bytes")]
     Bytes,
     /// A default contains itself.
-    #[error("the defaults of the schema have no end: they are nested deeper than \
-             {FILLED_DEPTH_MAX}")]
+    #[error(
+        "the defaults of the schema have no end: they are nested deeper than \
+             {FILLED_DEPTH_MAX}"
+    )]
     Endless,
     /// The caller of [`fill_in_within`] has stopped it.
     #[error("filling in the defaults of the schema was stopped")]
@@ -310,7 +312,9 @@ fn size(value: &Value) -> usize {
         + match value {
             Value::String(text) => text.len(),
             Value::Array(elements) => elements.iter().map(size).sum(),
-            Value::Object(members) => members.iter().map(|(name, value)| name.len() + size(value)).sum(),
+            Value::Object(members) => {
+                members.iter().map(|(name, value)| name.len() + size(value)).sum()
+            }
             _ => 0,
         }
 }
@@ -345,7 +349,9 @@ pub fn mistakes(schema: &Value, value: &Value) -> Vec<String> {
         return vec![format!("the schema takes more than {CHECKS_MAX} checks for this value")];
     }
     if root.too_deep.get() {
-        return vec![format!("the schema and the value are nested deeper than {CHECKED_DEPTH_MAX}")];
+        return vec![format!(
+            "the schema and the value are nested deeper than {CHECKED_DEPTH_MAX}"
+        )];
     }
     found.truncate(MISTAKES_MAX);
     found
@@ -380,7 +386,8 @@ impl Root<'_> {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| self.same(a, b))
             }
             (Value::Object(a), Value::Object(b)) => {
-                let like = |(key, a): (&String, &Value)| b.get(key).is_some_and(|b| self.same(a, b));
+                let like =
+                    |(key, a): (&String, &Value)| b.get(key).is_some_and(|b| self.same(a, b));
                 a.len() == b.len() && a.iter().all(like)
             }
             (a, b) => a == b,

@@ -428,7 +428,9 @@ impl Requirement {
             (K::OutputReview { .. } | K::IterationReview { .. }, OnTimeout::Default(value)) => {
                 Some(Answer::edit(Value::clone(value)))
             }
-            (_, OnTimeout::Default(value)) => Some(Answer::Submit { value: Value::clone(value) }),
+            (_, OnTimeout::Default(value)) => {
+                Some(self.filled_in(&Answer::Submit { value: Value::clone(value) }))
+            }
         }
     }
 }

@@ -82,8 +82,10 @@ pub enum PatchError {
         by: Number,
     },
     /// The sum of an integer and a number with a fraction would be rounded to another integer.
-    #[error("state key `{key}` is {found}, and {by} more would be rounded: numbers with a fraction \
-             are exact to 2^53")]
+    #[error(
+        "state key `{key}` is {found}, and {by} more would be rounded: numbers with a fraction \
+             are exact to 2^53"
+    )]
     Rounded {
         /// The key.
         key: String,

@@ -15,7 +15,7 @@ use stepwright_core::review::Reviewed;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
 use stepwright_core::{
-    BoxFuture, AnyExecutor, Content, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath,
+    AnyExecutor, BoxFuture, Content, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath,
 };
 
 /// Checks an input. Returns an error message for an input that it refuses, or the content that

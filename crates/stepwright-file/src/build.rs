@@ -248,9 +248,7 @@ async fn prepare(
     };
     let filled = {
         let given = given.clone();
-        checked(move |budget| {
-            schema::complete(&schema.0, &schema.1, Value::clone(&given), budget)
-        })
+        checked(move |budget| schema::complete(&schema.0, &schema.1, Value::clone(&given), budget))
     };
     let filled = filled.await?;
     Ok((filled != *given).then(|| filled.into()))

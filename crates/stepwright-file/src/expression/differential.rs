@@ -80,7 +80,8 @@ fn assert_same(text: &str, input: &Value) -> bool {
     match (&theirs, &ours) {
         // CEL's rounds an integer to a double before it writes its digits.
         (Ok(theirs), Ok(ours)) if theirs != ours && text.contains(".format(") => {
-            let rounded = ["9223372036854775", "18446744073709551", "9007199254740993", "big", "max"];
+            let rounded =
+                ["9223372036854775", "18446744073709551", "9007199254740993", "big", "max"];
             assert!(rounded.iter().any(|big| text.contains(big)), "{text}: {theirs} {ours}");
         }
         (Ok(theirs), Ok(ours)) => assert_eq!(theirs, ours, "{text}"),

@@ -318,8 +318,10 @@ fn integers_beside_fractions_are_exact_or_fail() {
         ("{input.big: 1}.size() == 1 && !(9007199254740992.0 in {input.big: 1})", json!(true)),
         ("input.even * 2.0", json!(18_014_398_509_481_984.0)),
         ("2 * 0.5 + 1", json!(2.0)),
-        ("'%f %.0f %e'.format([input.big, input.big, 15])",
-         json!("9007199254740993.000000 9007199254740993 1.500000e+01")),
+        (
+            "'%f %.0f %e'.format([input.big, input.big, 15])",
+            json!("9007199254740993.000000 9007199254740993 1.500000e+01"),
+        ),
     ] {
         assert_eq!(eval(text, input.clone()).unwrap(), value, "{text}");
     }
@@ -328,14 +330,54 @@ fn integers_beside_fractions_are_exact_or_fail() {
 #[test]
 fn mistakes_of_syntax_are_in_words_of_this_project() {
     for text in [
-        "1 +", "1 + * 2", "(", "[1, ", "{'a'}", "a.b.", "a ? b", "'x", "99999999999999999999", "a[", "!",
-        "x.map(1, 2)", "in", "a..b", "1.e", "0x", "b'\\xZZ'", "has(a)", "for", "a.all(x)", "-", "a b", "#",
-        "1u2", "a{b}", "a?.b", "\"\\q\"", "a.b(", ", 1", ")", "::", "..", "&& a",
+        "1 +",
+        "1 + * 2",
+        "(",
+        "[1, ",
+        "{'a'}",
+        "a.b.",
+        "a ? b",
+        "'x",
+        "99999999999999999999",
+        "a[",
+        "!",
+        "x.map(1, 2)",
+        "in",
+        "a..b",
+        "1.e",
+        "0x",
+        "b'\\xZZ'",
+        "has(a)",
+        "for",
+        "a.all(x)",
+        "-",
+        "a b",
+        "#",
+        "1u2",
+        "a{b}",
+        "a?.b",
+        "\"\\q\"",
+        "a.b(",
+        ", 1",
+        ")",
+        "::",
+        "..",
+        "&& a",
     ] {
         let Err(mistakes) = Expression::parse(text) else { continue };
         for mistake in mistakes {
             let message = mistake.message.to_lowercase();
-            for word in ["incomplete", "context", "ast", "token", "eof", "recognition", "alternative", "`expr", "literal!"] {
+            for word in [
+                "incomplete",
+                "context",
+                "ast",
+                "token",
+                "eof",
+                "recognition",
+                "alternative",
+                "`expr",
+                "literal!",
+            ] {
                 assert!(!message.contains(word), "{text}: {message}");
             }
         }

@@ -307,7 +307,9 @@ fn types_of(types: &Value) -> Types {
     let bit = |name: &str| TYPES.iter().position(|known| *known == name).map_or(0, |at| 1 << at);
     Types(match types {
         Value::String(name) => bit(name),
-        Value::Array(names) => names.iter().filter_map(Value::as_str).fold(0, |all, n| all | bit(n)),
+        Value::Array(names) => {
+            names.iter().filter_map(Value::as_str).fold(0, |all, n| all | bit(n))
+        }
         _ => 0,
     })
 }

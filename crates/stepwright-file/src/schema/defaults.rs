@@ -122,7 +122,8 @@ impl<'s> Reach<'s> {
                 self.applied.insert(address(part));
             }
             let list = |key: &str| part[key].as_array().into_iter().flatten();
-            let target = part["$ref"].as_str().filter(|target| target.starts_with("#/") || *target == "#");
+            let target =
+                part["$ref"].as_str().filter(|target| target.starts_with("#/") || *target == "#");
             let target = target.and_then(|target| self.places.resolve(self.root, target).ok());
             open.extend(target.map(|target| (target, can_lack)));
             open.extend(list("allOf").map(|part| (part, can_lack)));

@@ -122,7 +122,10 @@ const ELSEWHERE: [(&str, &str); 13] = [
     ("$recursiveAnchor", "use `$ref: '#'`"),
     ("$recursiveRef", "use `$ref: '#'`"),
     ("$vocabulary", "leave it out"),
-    ("contentEncoding", "leave it out, or tell it in `description`; `pattern` can check the letters"),
+    (
+        "contentEncoding",
+        "leave it out, or tell it in `description`; `pattern` can check the letters",
+    ),
     ("contentMediaType", "leave it out, or tell it in `description`"),
     ("contentSchema", "leave it out, or make the value an object with this schema"),
     ("divisibleBy", "write `multipleOf`"),
@@ -233,7 +236,11 @@ impl<'s> Places<'s> {
 }
 
 impl<'s> Walk<'s> {
-    fn mistake<T>(&self, message: impl Into<String>, help: impl Into<String>) -> Result<T, Mistake> {
+    fn mistake<T>(
+        &self,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Result<T, Mistake> {
         let help = Some(help.into()).filter(|help| !help.is_empty());
         Err(Mistake { pointer: pointer(&self.path), message: message.into(), help })
     }
@@ -310,7 +317,10 @@ impl<'s> Walk<'s> {
             ("additionalItems", _) | ("default", _) | ("enum", _) => Ok(()),
             ("$id" | "$schema", _) if address(schema) != address(self.root) => {
                 let message = format!("the keyword `{key}` has no effect within a schema");
-                self.mistake(message, "leave it out, and refer to this part by `$anchor` or its place")
+                self.mistake(
+                    message,
+                    "leave it out, and refer to this part by `$anchor` or its place",
+                )
             }
             ("$anchor", Value::String(anchor)) => {
                 match self.places.anchors.insert(anchor, schema) {
@@ -406,7 +416,8 @@ impl<'s> Walk<'s> {
                             walk.mistake(format!("`{key}` lists `{name}` twice"), "")
                         }
                         other => {
-                            let message = format!("a name is expected, and this is {}", what(other));
+                            let message =
+                                format!("a name is expected, and this is {}", what(other));
                             walk.mistake(message, "")
                         }
                     })?;
@@ -449,7 +460,8 @@ impl<'s> Walk<'s> {
                             let message = "a type is a text, and this is nothing";
                             walk.mistake(message, "put it in quotes: `\"null\"`")
                         }
-                        other => walk.mistake(format!("a type is a text, and this is {}", what(other)), ""),
+                        other => walk
+                            .mistake(format!("a type is a text, and this is {}", what(other)), ""),
                     })?;
                 }
                 Ok(())
@@ -470,7 +482,11 @@ impl<'s> Walk<'s> {
             (Shape::Draft, Value::String(draft)) => {
                 let draft = draft.trim_end_matches('#');
                 let same = |known: &&str| known.split_once("://") == draft.split_once("://");
-                let https = draft.replacen("https://json-schema.org/draft-0", "http://json-schema.org/draft-0", 1);
+                let https = draft.replacen(
+                    "https://json-schema.org/draft-0",
+                    "http://json-schema.org/draft-0",
+                    1,
+                );
                 if DRAFTS.iter().any(|known| same(known) || *known == https) {
                     return Ok(());
                 }

@@ -91,11 +91,10 @@ impl Schema {
 
 /// Returns `true` if a whole value may be missing.
 pub(crate) fn has_default(source: &Value) -> bool {
-    defaults::fill(source, source, &mut Value::Null, &Budget::inline()).is_ok_and(|()| {
-        let mut value = Value::Null;
-        let _ = defaults::fill(source, source, &mut value, &Budget::inline());
-        !value.is_null()
-    })
+    let mut value = Value::Null;
+    // The default comes first, before anything that may exceed the budget.
+    let _ = defaults::fill(source, source, &mut value, &Budget::inline());
+    !value.is_null()
 }
 
 /// Fills in the defaults of a schema and checks the value.

@@ -27,7 +27,11 @@ impl Chance {
             6 => (0..self.below(4)).map(|_| self.value(depth - 1)).collect(),
             _ => {
                 let members = (0..self.below(4)).map(|_| (self.name(), self.value(depth - 1)));
-                members.map(|(name, value)| (name.to_owned(), value)).collect::<Vec<_>>().into_iter().collect()
+                members
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .collect()
             }
         }
     }
@@ -50,7 +54,10 @@ impl Chance {
             let inner = depth.saturating_sub(1);
             let (key, value) = match self.below(if depth == 0 { 20 } else { 41 }) {
                 0..=2 => ("type", json!(keywords::TYPES[self.below(7)])),
-                3 => ("type", json!([keywords::TYPES[self.below(3)], keywords::TYPES[3 + self.below(4)]])),
+                3 => (
+                    "type",
+                    json!([keywords::TYPES[self.below(3)], keywords::TYPES[3 + self.below(4)]]),
+                ),
                 4 => ("const", self.value(1)),
                 5 => ("enum", json!([self.value(1), self.value(1), self.value(0)])),
                 6 => ("minimum", json!(self.below(3))),
@@ -69,7 +76,10 @@ impl Chance {
                 19 => ("minProperties", json!(self.below(3))),
                 20 => ("maxProperties", json!(self.below(3))),
                 21..=23 => ("properties", self.named(inner)),
-                24 => ("patternProperties", json!({"^a": self.schema(inner), "b": self.schema(inner)})),
+                24 => (
+                    "patternProperties",
+                    json!({"^a": self.schema(inner), "b": self.schema(inner)}),
+                ),
                 25 => ("additionalProperties", self.schema(inner)),
                 26 => ("propertyNames", self.schema(0)),
                 27 => ("items", self.schema(inner)),
@@ -154,8 +164,11 @@ fn reasons_name_the_place_and_the_value() {
     for (value, said) in [
         (json!([]), "it must be an object, and is a list"),
         (json!({}), "`name` is missing"),
-        (json!({"name": "A"}), "`name` must have at least 2 characters, and has 1; \
-          `name` must match `^[a-z]+$`, and is \"A\""),
+        (
+            json!({"name": "A"}),
+            "`name` must have at least 2 characters, and has 1; \
+          `name` must match `^[a-z]+$`, and is \"A\"",
+        ),
         (json!({"name": "ab", "age": -1}), "`age` must be at least 0, and is -1"),
         (json!({"name": "ab", "age": 1.5}), "`age` must be an integer or nothing, and is a number"),
         (json!({"name": "ab", "mail": "x"}), "`mail` must have the format `email`, and is \"x\""),

@@ -139,7 +139,9 @@ impl<'a> Validator<'a> {
             (Check::Format(format), Value::String(text)) => {
                 formats::fits(format, text, self.budget)?
             }
-            (Check::Pattern(pattern), Value::String(text)) => pattern.is_match(text, self.budget)?,
+            (Check::Pattern(pattern), Value::String(text)) => {
+                pattern.is_match(text, self.budget)?
+            }
             (Check::Required(names), Value::Object(members)) => {
                 self.budget.steps(names.len())?;
                 names.iter().all(|name| members.contains_key(name))
@@ -274,7 +276,8 @@ impl<'a> Validator<'a> {
         value: &'v Value,
     ) -> Result<Vec<(Id, &'v str, &'v Value)>, Spent> {
         let mut looked = Vec::new();
-        let (Check::Object { properties, patterns, others }, Value::Object(members)) = (check, value)
+        let (Check::Object { properties, patterns, others }, Value::Object(members)) =
+            (check, value)
         else {
             return Ok(looked);
         };

@@ -23,8 +23,25 @@ pub(super) const OF_ALIKE: [&str; 8] =
     ["sum", "sort", "unique", "min", "max", "groupby", "dictsort", "format"];
 /// The tests that compare.
 pub(super) const COMPARING: [&str; 19] = [
-    "eq", "equalto", "==", "ne", "!=", "lt", "lessthan", "<", "le", "<=", "gt", "greaterthan", ">",
-    "ge", ">=", "in", "sameas", "divisibleby", "notin",
+    "eq",
+    "equalto",
+    "==",
+    "ne",
+    "!=",
+    "lt",
+    "lessthan",
+    "<",
+    "le",
+    "<=",
+    "gt",
+    "greaterthan",
+    ">",
+    "ge",
+    ">=",
+    "in",
+    "sameas",
+    "divisibleby",
+    "notin",
 ];
 
 thread_local! {
@@ -129,9 +146,7 @@ fn double(value: &Value) -> Option<f64> {
 }
 
 fn not_exact(number: impl std::fmt::Display) -> Error {
-    said(format!(
-        "`{number}` is not exact beside a number with a fraction; `| float` rounds it"
-    ))
+    said(format!("`{number}` is not exact beside a number with a fraction; `| float` rounds it"))
 }
 
 /// Returns both numbers as doubles. Fails for an integer that would be rounded.
@@ -211,11 +226,13 @@ fn check_elements(
     named: &Kwargs,
 ) -> Result<(), Error> {
     if filter == "format" {
-        let rounds = value.as_str().is_some_and(|text| text.contains(['e', 'E', 'f', 'F', 'g', 'G']));
+        let rounds =
+            value.as_str().is_some_and(|text| text.contains(['e', 'E', 'f', 'F', 'g', 'G']));
         let named = named.args().filter_map(|name| named.peek::<Value>(name).ok());
-        let rounded = args.iter().cloned().chain(named).find(|arg| {
-            integer(arg).is_some_and(|number| number::exact_double(number).is_none())
-        });
+        let rounded =
+            args.iter().cloned().chain(named).find(|arg| {
+                integer(arg).is_some_and(|number| number::exact_double(number).is_none())
+            });
         let writes_doubles = rounds && value.as_str().is_some_and(writes_doubles);
         return match rounded.filter(|_| writes_doubles) {
             Some(number) => Err(not_exact(number)),
@@ -223,7 +240,8 @@ fn check_elements(
         };
     }
     let path = named.peek::<Option<String>>("attribute").ok().flatten();
-    let path = path.or_else(|| args.first().filter(|_| filter == "groupby")?.as_str().map(Into::into));
+    let path =
+        path.or_else(|| args.first().filter(|_| filter == "groupby")?.as_str().map(Into::into));
     let Ok(elements) = value.try_iter() else { return Ok(()) };
     let elements: Vec<Value> = match value.kind() {
         ValueKind::Map if filter == "dictsort" => {

@@ -9,9 +9,10 @@
 use super::exact;
 use minijinja::machinery::Span;
 use minijinja::machinery::ast::{
-    BinOp, BinOpKind, Call, CallArg, CallBlock, Compare, CompareOp, CompareOpKind, Const, Do, EmitExpr, EmitRaw,
-    Expr, Filter, FilterBlock, ForLoop, GetAttr, GetItem, IfCond, IfExpr, List, Macro, Map, Set,
-    SetBlock, Slice, Spanned, Stmt, Template, Test, Tuple, UnaryOp, UnaryOpKind, Var, WithBlock,
+    BinOp, BinOpKind, Call, CallArg, CallBlock, Compare, CompareOp, CompareOpKind, Const, Do,
+    EmitExpr, EmitRaw, Expr, Filter, FilterBlock, ForLoop, GetAttr, GetItem, IfCond, IfExpr, List,
+    Macro, Map, Set, SetBlock, Slice, Spanned, Stmt, Template, Test, Tuple, UnaryOp, UnaryOpKind,
+    Var, WithBlock,
 };
 use minijinja::value::ValueKind;
 
@@ -249,7 +250,8 @@ impl Guard {
                 }
                 if exact::OF_ALIKE.contains(&e.name) {
                     value = value.map(|value| {
-                        let name = Expr::Const(Spanned::new(Const { value: e.name.into() }, e.span()));
+                        let name =
+                            Expr::Const(Spanned::new(Const { value: e.name.into() }, e.span()));
                         let mut args = vec![CallArg::Pos(name)];
                         args.extend(self.args(&e.args));
                         let node = Filter { name: exact::ALIKE, expr: Some(value), args };

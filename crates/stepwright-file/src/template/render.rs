@@ -1,9 +1,9 @@
 //! Converts values to text.
 
+pub(super) use super::words::said;
 use super::{Flavour, exact, guard};
 use crate::budget::Stop;
-pub(super) use super::words::said;
-use minijinja::value::{Kwargs, Rest, Value, ValueKind};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior};
 use std::sync::LazyLock;
 
@@ -149,14 +149,18 @@ pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environmen
         Ok::<_, Error>(made_whole(value))
     });
     let of = eye.clone();
-    env.add_filter(guard::EACH, move |state: &State<'_, '_>, value: &Value, args: Rest<Value>| {
-        let times = value.len().unwrap_or(1) as u64;
-        for arg in args.iter() {
-            of.looks_at(state, arg, times)?;
-        }
-        exact::check_each(state, value, &args)?;
-        Ok::<_, Error>(value.clone())
-    });
+    env.add_filter(
+        guard::EACH,
+        move |state: &State<'_, '_>, value: &Value, args: Rest<ValueOrKwargs>| {
+            let args = args.into_values();
+            let times = value.len().unwrap_or(1) as u64;
+            for arg in args.iter() {
+                of.looks_at(state, arg, times)?;
+            }
+            exact::check_each(state, value, &args)?;
+            Ok::<_, Error>(value.clone())
+        },
+    );
     env.add_filter(guard::WALKED, |state: &State<'_, '_>, value: &Value| {
         // The characters are counted from the beginning.
         state.consume_fuel(value.as_str().map_or(0, str::len) as u64 / 64)?;

@@ -395,25 +395,38 @@ fn integers_beside_fractions_are_exact_or_an_error() {
             Err(Unfinished::Failed(error)) => error.to_string(),
             other => panic!("{template}: {other:?}"),
         };
-        assert!(error.contains("is not exact beside a number with a fraction"), "{template}: {error}");
+        assert!(
+            error.contains("is not exact beside a number with a fraction"),
+            "{template}: {error}"
+        );
     }
     for (template, wanted) in [
         ("{{ input.big * 2 + 1 }}", "18014398509481987"),
         ("{{ input.big == 9007199254740992 }}", "False"),
         ("{{ input.big > 9007199254740992 }}", "True"),
         ("{{ 1 < 2 < 3 }}{{ 3 < 2 < 3 }}{{ 1 + 0.5 }}", "TrueFalse1.5"),
-        ("{{ 7 / 2 }} {{ 7 // 2 }} {{ 2 ** 70 }} {{ 2 ** -1 }}", "3.5 3 1180591620717411303424 0.5"),
-        ("{{ [1, 0.5] | sum }} {{ [0.1, 0.2] | sum }} {{ [1, 2] | sum(start=4) }}", "1.5 0.30000000000000004 7"),
-        ("{{ input.rows | sort(attribute='score') | map(attribute='id') | join(',') }}",
-         "9007199254740993,9007199254740992"),
+        (
+            "{{ 7 / 2 }} {{ 7 // 2 }} {{ 2 ** 70 }} {{ 2 ** -1 }}",
+            "3.5 3 1180591620717411303424 0.5",
+        ),
+        (
+            "{{ [1, 0.5] | sum }} {{ [0.1, 0.2] | sum }} {{ [1, 2] | sum(start=4) }}",
+            "1.5 0.30000000000000004 7",
+        ),
+        (
+            "{{ input.rows | sort(attribute='score') | map(attribute='id') | join(',') }}",
+            "9007199254740993,9007199254740992",
+        ),
         ("{{ input.rows | unique | list | length }}", "2"),
         ("{{ input.rows[0] == input.rows[1] }}", "False"),
         ("{{ [2.5, 1] | sort | join(' ') }} {{ ['b', 'a'] | sort | first }}", "1 2.5 a"),
         ("{{ 'a' in 'abc' }}{{ 2.0 in [1, 2] }}{{ 'x' ~ 1 }}{{ 'ab' * 2 }}", "TrueTruex1abab"),
         ("{{ '%d' | format(input.big) }}", "9007199254740993"),
         ("{% for x in range(3) %}{{ x < 1 < 2 }}{% endfor %}", "TrueFalseFalse"),
-        ("{% macro f(n) %}{% if n > 0.5 %}{{ n + 0.5 }},{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(3) }}",
-         "3.5,2.5,1.5,"),
+        (
+            "{% macro f(n) %}{% if n > 0.5 %}{{ n + 0.5 }},{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(3) }}",
+            "3.5,2.5,1.5,",
+        ),
     ] {
         let text = rendered(template).unwrap_or_else(|error| panic!("{template}: {error:?}"));
         assert_eq!(text, wanted, "{template}");

@@ -192,6 +192,10 @@ async fn changes_of_the_state_add_up() {
     gives(steps, Value::Null, json!([10, 45, 10, 10])).await;
     let error = fails("  - increment_state: {n: '= \"x\"'}\n", Value::Null).await.to_string();
     assert!(error.contains("`increment_state` needs a number for `n`"), "{error}");
+    // A fraction never rounds a counter.
+    let steps = "  - set_state: {n: 9007199254740993}\n  - increment_state: {n: 0.5}\n";
+    let error = fails(steps, Value::Null).await.to_string();
+    assert!(error.contains("0.5 more would be rounded"), "{error}");
     // A key that is called like an operation is a key.
     let steps = "  - set_state: {increment: {n: 1}}\n  - {name: t, value: '= state.increment.n'}\n";
     gives(steps, Value::Null, json!(1)).await;

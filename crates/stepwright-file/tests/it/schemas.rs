@@ -49,7 +49,10 @@ async fn schemas_that_double_on_every_level_take_no_longer() {
     let object = json!({"type": "object"});
     for keyword in ["allOf", "anyOf"] {
         let schema = doubled(60, keyword, &object);
-        assert_eq!(run(&schema, json!({"a": 1})).await.unwrap().content.to_value(), json!({"a": 1}));
+        assert_eq!(
+            run(&schema, json!({"a": 1})).await.unwrap().content.to_value(),
+            json!({"a": 1})
+        );
         let error = run(&schema, json!([1])).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
     }
@@ -297,7 +300,9 @@ async fn big_integers_in_a_schema_are_exact() {
     let schema = json!({"enum": [9_007_199_254_740_993_u64, u64::MAX]});
     run(&schema, json!(9_007_199_254_740_993_u64)).await.unwrap();
     run(&schema, json!(u64::MAX)).await.unwrap();
-    for near in [json!(9_007_199_254_740_992_u64), json!(9_007_199_254_740_992.0), json!(u64::MAX - 1)] {
+    for near in
+        [json!(9_007_199_254_740_992_u64), json!(9_007_199_254_740_992.0), json!(u64::MAX - 1)]
+    {
         assert!(run(&schema, near.clone()).await.is_err(), "{near}");
     }
     // `2.0` is an integer, as everywhere in JSON Schema.

@@ -1,10 +1,10 @@
 //! Functions on texts. Positions and lengths count characters.
 
 use super::super::failure::{Evaluated, Failure, excerpt, fails, type_word, unsupported};
+use super::super::regular::{compile, weight};
 use super::super::value::{ELEMENT_BYTES, List, Text, Val};
 use super::{count, format};
 use crate::budget::Budget;
-use super::super::regular::{compile, weight};
 use regex::Regex;
 use std::collections::HashMap;
 
