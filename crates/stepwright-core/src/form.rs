@@ -190,6 +190,9 @@ pub fn fill_in_within(
     filling.fill(&schemas, value, 0)
 }
 
+/// The name of a member, and the schemas that describe it.
+type Described<'a> = (Cow<'a, str>, Vec<&'a Value>);
+
 struct Filling<'a> {
     root: &'a Value,
     charge: &'a mut dyn FnMut(usize) -> bool,
@@ -259,8 +262,8 @@ impl<'a> Filling<'a> {
         &mut self,
         schemas: &[&'a Value],
         members: &Map<String, Value>,
-    ) -> Result<Vec<(Cow<'a, str>, Vec<&'a Value>)>, FillError> {
-        let mut all: Vec<(Cow<'a, str>, Vec<&'a Value>)> = Vec::new();
+    ) -> Result<Vec<Described<'a>>, FillError> {
+        let mut all: Vec<Described<'a>> = Vec::new();
         let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
         let mut add = |name: Cow<'a, str>, schema: &'a Value| {
             let place = *places.entry(name.clone()).or_insert_with(|| {
@@ -295,7 +298,7 @@ fn default_of<'a>(schemas: &[&'a Value]) -> Option<&'a Value> {
 }
 
 /// Returns the schema of an element of a list.
-fn of_element<'a>(schema: &'a Value, at: usize) -> Option<&'a Value> {
+fn of_element(schema: &Value, at: usize) -> Option<&Value> {
     let first = schema["prefixItems"].as_array().or(schema["items"].as_array());
     let rest = schema.get("items").filter(|items| items.is_object());
     first.and_then(|first| first.get(at)).or(rest)

@@ -227,13 +227,11 @@ impl<'a> Explainer<'_, 'a> {
                 of_this_type.push(*part);
             }
         }
-        match of_this_type.as_slice() {
-            [only] => self.unfit(*only, value),
-            _ => {
-                self.say(format!("fits none of the alternatives under `{keyword}`"));
-                Ok(())
-            }
+        if let [only] = of_this_type.as_slice() {
+            return self.unfit(*only, value);
         }
+        self.say(format!("fits none of the alternatives under `{keyword}`"));
+        Ok(())
     }
 }
 

@@ -288,10 +288,11 @@ impl<'s> Walk<'s> {
             let message = format!("the keyword `{key}` has no effect");
             let known = KEYWORDS.iter().map(|(known, ..)| *known);
             let elsewhere = ELSEWHERE.iter().find(|(word, _)| *word == key);
-            let help = elsewhere.map(|(_, help)| (*help).to_owned()).unwrap_or_else(|| {
-                closest(key, known)
-                    .map_or("leave it out".to_owned(), |meant| format!("did you mean `{meant}`?"))
-            });
+            let guess = || {
+                let meant = closest(key, known);
+                meant.map_or("leave it out".to_owned(), |meant| format!("did you mean `{meant}`?"))
+            };
+            let help = elsewhere.map_or_else(guess, |(_, help)| (*help).to_owned());
             return self.mistake(message, help);
         };
         self.shape(key, *shape, value)?;
@@ -314,7 +315,6 @@ impl<'s> Walk<'s> {
             ("prefixItems", _) if members.get("items").is_some_and(Value::is_array) => {
                 self.mistake("`prefixItems` and a list of `items` say the same", "keep one of them")
             }
-            ("additionalItems", _) | ("default", _) | ("enum", _) => Ok(()),
             ("$id" | "$schema", _) if address(schema) != address(self.root) => {
                 let message = format!("the keyword `{key}` has no effect within a schema");
                 self.mistake(
@@ -481,13 +481,8 @@ impl<'s> Walk<'s> {
             (Shape::Pattern, Value::String(pattern)) => self.pattern(pattern),
             (Shape::Draft, Value::String(draft)) => {
                 let draft = draft.trim_end_matches('#');
-                let same = |known: &&str| known.split_once("://") == draft.split_once("://");
-                let https = draft.replacen(
-                    "https://json-schema.org/draft-0",
-                    "http://json-schema.org/draft-0",
-                    1,
-                );
-                if DRAFTS.iter().any(|known| same(known) || *known == https) {
+                let name = |draft: &str| draft.split_once("://").map(|(_, name)| name.to_owned());
+                if DRAFTS.iter().any(|known| name(known) == name(draft)) {
                     return Ok(());
                 }
                 let message = format!("there is no draft `{draft}` that is known here");

@@ -61,7 +61,7 @@ impl Chance {
                 4 => ("const", self.value(1)),
                 5 => ("enum", json!([self.value(1), self.value(1), self.value(0)])),
                 6 => ("minimum", json!(self.below(3))),
-                7 => ("maximum", json!(1.5 * self.below(3) as f64)),
+                7 => ("maximum", json!([0.0, 1.5, 3.0][self.below(3)])),
                 8 => ("exclusiveMinimum", json!(self.below(3))),
                 9 => ("exclusiveMaximum", json!(self.below(4))),
                 10 => ("multipleOf", json!([1.0, 0.5, 2.0, 0.1][self.below(4)])),

@@ -151,12 +151,9 @@ fn not_exact(number: impl std::fmt::Display) -> Error {
 
 /// Returns both numbers as doubles. Fails for an integer that would be rounded.
 fn both(left: &Value, right: &Value) -> Result<(f64, f64), Error> {
-    let exact = |value: &Value| match double(value) {
-        Some(number) => Ok(number),
-        None => {
-            let exact = integer(value).and_then(number::exact_double);
-            exact.ok_or_else(|| not_exact(value))
-        }
+    let exact = |value: &Value| {
+        let exact = double(value).or_else(|| integer(value).and_then(number::exact_double));
+        exact.ok_or_else(|| not_exact(value))
     };
     Ok((exact(left)?, exact(right)?))
 }

@@ -154,7 +154,7 @@ pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environmen
         move |state: &State<'_, '_>, value: &Value, args: Rest<ValueOrKwargs>| {
             let args = args.into_values();
             let times = value.len().unwrap_or(1) as u64;
-            for arg in args.iter() {
+            for arg in &args {
                 of.looks_at(state, arg, times)?;
             }
             exact::check_each(state, value, &args)?;
