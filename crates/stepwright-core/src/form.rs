@@ -214,6 +214,10 @@ impl<'a> Filling<'a> {
                 continue;
             }
             all.push(schema);
+            // A reference is looked up by its text.
+            for _ in 0..schema["$ref"].as_str().map_or(0, str::len) / BYTES_PER_CHECK {
+                self.charge(0)?;
+            }
             let parts = schema["allOf"].as_array().into_iter().flatten();
             open.extend(parts.rev().chain(referred(self.root, schema)));
         }
@@ -409,7 +413,12 @@ fn check(
     if depth > CHECKED_DEPTH_MAX {
         root.too_deep.set(true);
     }
-    if !root.takes(1) || root.too_deep.get() || found.len() >= MISTAKES_MAX {
+    // The place is copied for each part of the value, and a reference is looked up by its text.
+    let texts = at.len() + schema["$ref"].as_str().map_or(0, str::len);
+    if !root.takes(1 + texts / BYTES_PER_CHECK)
+        || root.too_deep.get()
+        || found.len() >= MISTAKES_MAX
+    {
         return;
     }
     if let Some(reference) = schema["$ref"].as_str() {

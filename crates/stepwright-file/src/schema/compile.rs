@@ -1,6 +1,6 @@
 //! Turns a schema into checks that refer to each other by index.
 
-use super::keywords::{FORMATS, Places, TYPES, address};
+use super::keywords::{FORMATS, Places, TYPES, address, place_of};
 use super::pattern::Pattern;
 use super::{Id, Mistake, Schema};
 use serde_json::{Map, Number, Value};
@@ -123,10 +123,9 @@ pub(super) fn compile(
         node.shared = *leads > 1;
     }
     if let Some(endless) = endless(&nodes) {
-        let place = places.schemas.get(&address(compiler.parts[endless]));
         let message = "this schema leads back to itself for the same value".to_owned();
         let help = "refer to it below `properties` or `items`, so that each turn has another value";
-        let pointer = place.cloned().unwrap_or_default();
+        let pointer = place_of(root, address(compiler.parts[endless]));
         return Err(Mistake { pointer, message, help: Some(help.to_owned()) });
     }
     Ok((Schema { nodes }, compiler.ids))

@@ -1,6 +1,6 @@
 //! The defaults of a schema: where they are filled in, and whether they fit.
 
-use super::keywords::{Places, address};
+use super::keywords::{Places, address, place_of};
 use super::{Id, Mistake, Purpose, Refusal, Schema, said};
 use crate::budget::{Budget, Spent};
 use serde_json::Value;
@@ -38,7 +38,7 @@ pub(super) fn check(
     let mut with_defaults: Vec<&Value> = Vec::new();
     find(root, &mut with_defaults);
     // Only what is a schema: an object in `enum` may have a member of this name.
-    with_defaults.retain(|schema| places.schemas.contains_key(&address(*schema)));
+    with_defaults.retain(|schema| places.schemas.contains(&address(*schema)));
     if with_defaults.is_empty() {
         return Ok(());
     }
@@ -47,10 +47,10 @@ pub(super) fn check(
         reach.from(root, true);
     }
     for schema in with_defaults {
-        let place = places.schemas.get(&address(schema)).cloned().unwrap_or_default();
         let mistake = |message: String, help: &str| {
             let help = Some(help.to_owned()).filter(|help| !help.is_empty());
-            Mistake { pointer: format!("{place}/default"), message, help }
+            let pointer = place_of(root, address(schema)) + "/default";
+            Mistake { pointer, message, help }
         };
         if !reach.applied.contains(&address(schema)) {
             let help = match purpose {

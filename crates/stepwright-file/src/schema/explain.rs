@@ -67,7 +67,8 @@ impl<'a> Explainer<'_, 'a> {
     }
 
     fn member(&mut self, part: Id, name: &str, member: &Value) -> Result<(), Spent> {
-        self.path.push(if self.path.is_empty() { name.to_owned() } else { format!(".{name}") });
+        let name = cut(name);
+        self.path.push(if self.path.is_empty() { name } else { format!(".{name}") });
         let unfit = self.unfit(part, member);
         self.path.pop();
         unfit
@@ -86,7 +87,7 @@ impl<'a> Explainer<'_, 'a> {
 
     fn inner(&self, name: &str) -> String {
         let dot = if self.path.is_empty() { "" } else { "." };
-        format!("`{}{dot}{name}`", self.path.concat())
+        format!("`{}{dot}{}`", self.path.concat(), cut(name))
     }
 
     fn say(&mut self, what: impl AsRef<str>) {
@@ -134,7 +135,8 @@ impl<'a> Explainer<'_, 'a> {
             }
             (Check::DependentRequired(given, names), Value::Object(members)) => {
                 for name in names.iter().filter(|name| !members.contains_key(*name)) {
-                    let missing = format!("{} is missing beside `{given}`", self.inner(name));
+                    let missing =
+                        format!("{} is missing beside `{}`", self.inner(name), cut(given));
                     self.found.push(missing);
                 }
             }

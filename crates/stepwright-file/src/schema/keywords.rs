@@ -1,6 +1,7 @@
 //! Checks the keywords of a schema: their values, and that each of them has an effect.
 
 use super::{Mistake, Purpose, pattern};
+use crate::budget::Budget;
 use crate::suggest::{closest, did_you_mean, listed};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -156,10 +157,10 @@ const DRAFTS: [&str; 5] = [
 
 /// The schemas in a schema.
 pub(super) struct Places<'s> {
-    /// The places of the schemas, by their addresses.
-    pub(super) schemas: HashMap<usize, String>,
+    /// The addresses of the schemas.
+    pub(super) schemas: HashSet<usize>,
     pub(super) anchors: HashMap<&'s str, &'s Value>,
-    references: Vec<(&'s str, String)>,
+    references: Vec<(&'s str, &'s Value)>,
 }
 
 /// The address of a part of a schema, to recognise the part.
@@ -176,22 +177,58 @@ fn pointer(path: &Path<'_>) -> String {
     })
 }
 
-struct Walk<'s> {
+/// Returns the place of a part as a JSON pointer. Places are not kept: names may be long.
+pub(super) fn place_of(root: &Value, part: usize) -> String {
+    fn find<'s>(here: &'s Value, part: usize, path: &mut Path<'s>) -> bool {
+        if address(here) == part {
+            return true;
+        }
+        let mut enter = |name: std::borrow::Cow<'s, str>, inner: &'s Value| {
+            path.push(name);
+            let found = find(inner, part, path);
+            if !found {
+                path.pop();
+            }
+            found
+        };
+        match here {
+            Value::Object(members) => {
+                members.iter().any(|(name, inner)| enter(name.as_str().into(), inner))
+            }
+            Value::Array(parts) => {
+                parts.iter().enumerate().any(|(at, inner)| enter(at.to_string().into(), inner))
+            }
+            _ => false,
+        }
+    }
+    let mut path = Path::new();
+    find(root, part, &mut path);
+    pointer(&path)
+}
+
+struct Walk<'s, 'b> {
     root: &'s Value,
+    /// The limits of the regular expressions. `None` if they have been checked.
+    budget: Option<&'b Budget<'b>>,
     purpose: Purpose,
     path: Path<'s>,
     places: Places<'s>,
 }
 
 /// Checks all keywords of a schema. Returns the places of its parts.
-pub(super) fn walk(root: &Value, purpose: Purpose) -> Result<Places<'_>, Mistake> {
-    let (schemas, anchors) = (HashMap::new(), HashMap::new());
+pub(super) fn walk<'s>(
+    root: &'s Value,
+    purpose: Purpose,
+    budget: Option<&Budget<'_>>,
+) -> Result<Places<'s>, Mistake> {
+    let (schemas, anchors) = (HashSet::new(), HashMap::new());
     let places = Places { schemas, anchors, references: Vec::new() };
-    let mut walk = Walk { root, purpose, path: Vec::new(), places };
+    let mut walk = Walk { root, budget, purpose, path: Vec::new(), places };
     walk.schema(root)?;
-    for (target, at) in &walk.places.references {
+    for (target, reference) in &walk.places.references {
         if let Err((message, help)) = walk.places.resolve(root, target) {
-            return Err(Mistake { pointer: at.clone(), message, help });
+            let pointer = place_of(root, address(*reference));
+            return Err(Mistake { pointer, message, help });
         }
     }
     Ok(walk.places)
@@ -219,7 +256,7 @@ impl<'s> Places<'s> {
             }
         };
         match found {
-            Some(schema) if self.schemas.contains_key(&address(schema)) => Ok(schema),
+            Some(schema) if self.schemas.contains(&address(schema)) => Ok(schema),
             Some(_) => Err((format!("`{target}` does not lead to a schema"), None)),
             None => {
                 let mut known: Vec<String> = Vec::new();
@@ -235,7 +272,7 @@ impl<'s> Places<'s> {
     }
 }
 
-impl<'s> Walk<'s> {
+impl<'s> Walk<'s, '_> {
     fn mistake<T>(
         &self,
         message: impl Into<String>,
@@ -260,13 +297,13 @@ impl<'s> Walk<'s> {
     fn schema(&mut self, schema: &'s Value) -> Result<(), Mistake> {
         let Value::Object(members) = schema else {
             if schema.is_boolean() {
-                self.places.schemas.insert(address(schema), pointer(&self.path));
+                self.places.schemas.insert(address(schema));
                 return Ok(());
             }
             let message = format!("a schema is expected, and this is {}", what(schema));
             return self.mistake(message, "write an object such as `{type: string}`");
         };
-        self.places.schemas.insert(address(schema), pointer(&self.path));
+        self.places.schemas.insert(address(schema));
         for (key, value) in members {
             self.inside(key, |walk| walk.keyword(schema, members, key, value))?;
         }
@@ -285,7 +322,7 @@ impl<'s> Walk<'s> {
             return Ok(());
         }
         let Some((_, shape, of)) = KEYWORDS.iter().find(|(known, ..)| *known == key) else {
-            let message = format!("the keyword `{key}` has no effect");
+            let message = format!("the keyword `{}` has no effect", pattern::excerpt(key));
             let known = KEYWORDS.iter().map(|(known, ..)| *known);
             let elsewhere = ELSEWHERE.iter().find(|(word, _)| *word == key);
             let guess = || {
@@ -329,7 +366,7 @@ impl<'s> Walk<'s> {
                 }
             }
             ("$ref", Value::String(target)) => {
-                self.places.references.push((target, pointer(&self.path)));
+                self.places.references.push((target, value));
                 Ok(())
             }
             _ => Ok(()),
@@ -496,7 +533,8 @@ impl<'s> Walk<'s> {
     }
 
     fn pattern(&self, text: &str) -> Result<(), Mistake> {
-        match pattern::check(text) {
+        let Some(budget) = self.budget else { return Ok(()) };
+        match pattern::check(text, budget) {
             Ok(()) => Ok(()),
             Err(why) => self.mistake(
                 format!("`{}` is not a regular expression: {why}", pattern::excerpt(text)),

@@ -62,14 +62,14 @@ impl From<Spent> for Refusal {
 
 /// Checks that `schema` is a valid JSON Schema, and that all of its keywords have an effect.
 pub(crate) fn check(schema: &Value, purpose: Purpose, budget: &Budget<'_>) -> Result<(), Mistake> {
-    let places = keywords::walk(schema, purpose)?;
+    let places = keywords::walk(schema, purpose, Some(budget))?;
     let (compiled, ids) = compile::compile(schema, &places)?;
     defaults::check(schema, purpose, &places, (&compiled, &ids), budget)
 }
 
 /// Compiles a schema that [`check`] has accepted.
 pub(crate) fn compile(schema: &Value) -> Result<Schema, String> {
-    let places = keywords::walk(schema, Purpose::Form).map_err(|mistake| mistake.message)?;
+    let places = keywords::walk(schema, Purpose::Form, None).map_err(|mistake| mistake.message)?;
     let compiled = compile::compile(schema, &places);
     compiled.map(|(schema, _)| schema).map_err(|mistake| mistake.message)
 }

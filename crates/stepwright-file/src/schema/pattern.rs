@@ -6,7 +6,7 @@ use regex::Regex;
 use std::sync::OnceLock;
 
 /// The operations to compile a regular expression, in addition to those for its size.
-const COMPILE_STEPS: usize = 500;
+const COMPILE_STEPS: usize = 2000;
 
 /// A regular expression that is compiled when it is needed.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Pattern {
     /// Compiles the expression within a budget. An expression is compiled only once.
     pub(super) fn compile(&self, budget: &Budget<'_>) -> Result<Option<&Regex>, Spent> {
         if self.compiled.get().is_none() {
-            budget.steps(COMPILE_STEPS.saturating_add(self.weight.saturating_mul(16)))?;
+            budget.steps(steps_for(self.weight))?;
         }
         let compile = || regular::compile(&translated(&self.text)).ok();
         Ok(self.compiled.get_or_init(compile).as_ref())
@@ -45,8 +45,20 @@ impl Pattern {
 }
 
 /// Checks that a text is a regular expression without backtracking.
-pub(super) fn check(text: &str) -> Result<(), String> {
-    regular::check(&translated(text))
+pub(super) fn check(text: &str, budget: &Budget<'_>) -> Result<(), String> {
+    let translated = translated(text);
+    if regular::weight(&translated) > regular::WEIGHT_MAX {
+        return Err("it repeats too much".to_owned());
+    }
+    if budget.steps(steps_for(regular::weight(&translated))).is_err() {
+        return Err("the regular expressions before it and this one are too large".to_owned());
+    }
+    regular::compile(&translated).map(drop)
+}
+
+/// Returns the operations to compile an expression.
+fn steps_for(weight: usize) -> usize {
+    COMPILE_STEPS.saturating_add(weight.saturating_mul(16))
 }
 
 /// Returns the beginning of a text of any length.
@@ -136,13 +148,17 @@ mod tests {
         ] {
             let budget = Budget::whole(None);
             let compiled = Pattern::new(pattern);
-            assert!(check(pattern).is_ok(), "{pattern}");
+            assert!(check(pattern, &budget).is_ok(), "{pattern}");
             assert!(compiled.is_match(yes, &budget).unwrap(), "{pattern} {yes}");
             assert!(!compiled.is_match(no, &budget).unwrap(), "{pattern} {no}");
         }
         assert!(!Pattern::new("[]").is_match("a", &Budget::whole(None)).unwrap());
-        assert!(check("(?=a)").unwrap_err().contains("looks ahead"));
-        assert!(check(r"(a)\1").unwrap_err().contains("refers back"));
+        let wrong = |pattern: &str| check(pattern, &Budget::whole(None)).unwrap_err();
+        assert!(wrong("(?=a)").contains("looks ahead"));
+        assert!(wrong(r"(a)\1").contains("refers back"));
+        let budget = Budget::whole(None);
+        let large = (0..1000).find_map(|_| check("[a-c]{90}", &budget).err());
+        assert!(large.unwrap().contains("too large"));
     }
 
     #[test]

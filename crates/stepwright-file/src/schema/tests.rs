@@ -104,7 +104,7 @@ impl Chance {
 }
 
 fn verdict(schema: &Value, value: &Value) -> Option<bool> {
-    let places = keywords::walk(schema, Purpose::Form).ok()?;
+    let places = keywords::walk(schema, Purpose::Form, None).ok()?;
     let (compiled, _) = compile::compile(schema, &places).ok()?;
     match compiled.fits(value, &Budget::whole(None)) {
         Ok(()) => Some(true),
@@ -195,4 +195,30 @@ fn integers_are_compared_exactly() {
     let unique = json!({"uniqueItems": true});
     let list = json!([big, 9_007_199_254_740_992.0]);
     assert!(compile(&unique).unwrap().fits(&list, &Budget::whole(None)).is_ok());
+}
+
+#[test]
+fn formats_are_read_in_linear_time() {
+    let begun = std::time::Instant::now();
+    for format in keywords::FORMATS {
+        for piece in ["a", "1", "a.", ":", "%41", "/~0", "{a}", "-", "1:", "@a", "(a", "\u{e9}"] {
+            let text = Value::from(piece.repeat(100_000));
+            let schema = compile(&json!({"format": format})).unwrap();
+            let _ = schema.fits(&text, &Budget::whole(None));
+        }
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_mins(1), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn long_names_take_no_time_of_their_own() {
+    let long = "n".repeat(1_000_000);
+    let many: serde_json::Map<_, _> = (0..50_000).map(|at| (format!("a{at}"), json!({}))).collect();
+    let schema = json!({"properties": {&long: {"properties": many}}});
+    assert!(check(&schema, Purpose::Input, &Budget::whole(None)).is_ok());
+    let needs = json!({"items": {"required": [long], "properties": {"x": {}}}});
+    let list: Value = (0..50_000).map(|_| json!({})).collect();
+    let begun = std::time::Instant::now();
+    assert!(compile(&needs).unwrap().fits(&list, &Budget::whole(None)).is_err());
+    assert!(begun.elapsed() < std::time::Duration::from_mins(1));
 }

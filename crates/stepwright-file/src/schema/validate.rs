@@ -143,14 +143,16 @@ impl<'a> Validator<'a> {
                 pattern.is_match(text, self.budget)?
             }
             (Check::Required(names), Value::Object(members)) => {
-                self.budget.steps(names.len())?;
+                self.look_up(names)?;
                 names.iter().all(|name| members.contains_key(name))
             }
             (Check::DependentRequired(name, names), Value::Object(members)) => {
-                self.budget.steps(names.len())?;
+                self.look_up(names)?;
+                self.budget.read(name.len())?;
                 !members.contains_key(name) || names.iter().all(|name| members.contains_key(name))
             }
             (Check::DependentSchema(name, part), Value::Object(members)) => {
+                self.budget.read(name.len())?;
                 !members.contains_key(name) || self.fits(*part, value, looked)?
             }
             (Check::Unique, Value::Array(elements)) => self.are_unique(elements)?,
@@ -283,6 +285,7 @@ impl<'a> Validator<'a> {
         };
         for (name, member) in members {
             self.budget.steps(1 + patterns.len())?;
+            self.budget.read(name.len())?;
             let before = looked.len();
             looked.extend(properties.get(name).map(|part| (*part, name.as_str(), member)));
             for (pattern, part) in patterns {
@@ -295,6 +298,12 @@ impl<'a> Validator<'a> {
             }
         }
         Ok(looked)
+    }
+
+    /// Takes the operations to look up names.
+    fn look_up(&self, names: &[String]) -> Result<(), Spent> {
+        self.budget.steps(names.len())?;
+        names.iter().try_for_each(|name| self.budget.read(name.len()))
     }
 
     pub(super) fn name_fits(&mut self, part: Id, name: &str) -> Result<bool, Spent> {

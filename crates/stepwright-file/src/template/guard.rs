@@ -24,6 +24,8 @@ pub(super) const EACH: &str = "__each";
 pub(super) const WATCHED: &str = "__watched";
 /// The filter that counts a text in which a place is looked for.
 pub(super) const WALKED: &str = "__walked";
+/// The length of a constant text that is not counted, in bytes.
+const SHORT_BYTES: usize = 256;
 /// The filters that apply their arguments to each element.
 const OF_EACH: [&str; 5] = ["map", "select", "reject", "selectattr", "rejectattr"];
 
@@ -171,7 +173,7 @@ impl Guard {
     fn looked_at<'a>(&mut self, expr: &Expr<'a>) -> Expr<'a> {
         let expr = self.expr(expr);
         match &expr {
-            Expr::Const(_) => expr,
+            Expr::Const(value) if is_short(&value.value) => expr,
             Expr::Filter(filter) if filter.name == BOUNDED => expr,
             _ => bounded(expr),
         }
@@ -364,7 +366,15 @@ fn watched(expr: Expr<'_>) -> Expr<'_> {
 
 /// Adds the filter that counts a text whose characters are counted to find a place.
 fn walked(expr: Expr<'_>) -> Expr<'_> {
-    if matches!(expr, Expr::Const(_)) { expr } else { filtered(WALKED, expr) }
+    match &expr {
+        Expr::Const(value) if is_short(&value.value) => expr,
+        _ => filtered(WALKED, expr),
+    }
+}
+
+/// Returns `true` for a constant that takes no time, whatever is done with it.
+fn is_short(value: &minijinja::Value) -> bool {
+    value.as_str().is_none_or(|text| text.len() <= SHORT_BYTES)
 }
 
 fn sign(op: BinOpKind) -> &'static str {
