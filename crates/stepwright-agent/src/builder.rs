@@ -318,8 +318,8 @@ impl AgentBuilder {
         self
     }
 
-    /// Sets the output schema like [`AgentBuilder::output_schema`], with a check that takes time. It
-    /// ends with its step: when that times out or the run is cancelled, the future is dropped.
+    /// Sets the output schema like [`AgentBuilder::output_schema`], with an async check. When the
+    /// step times out or the run is cancelled, the future is dropped.
     pub fn output_schema_async<Checked>(
         mut self,
         schema: Value,

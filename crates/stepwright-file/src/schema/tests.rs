@@ -1,3 +1,5 @@
+//! Verdicts, reasons and times of checks by schemas.
+
 use super::*;
 use serde_json::json;
 

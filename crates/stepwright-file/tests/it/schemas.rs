@@ -206,9 +206,10 @@ fn keywords_without_effect_are_mistakes_wherever_a_schema_stands() {
         |schema| format!("input: {schema}"),
         |schema| format!("agents: {{a: {{model: offline, output: {schema}}}}}"),
         |schema| {
+            let form = format!("{{type: object, properties: {{q: {schema}}}}}");
             format!(
                 "agents: {{}}\nsteps:\n  - {{name: f, template: x, human_review: \
-                 {{requires_user_input: {{schema: {{type: object, properties: {{q: {schema}}}}}}}}}}}"
+                 {{requires_user_input: {{schema: {form}}}}}}}"
             )
         },
     ];
