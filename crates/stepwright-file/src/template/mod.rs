@@ -1,5 +1,6 @@
 //! Templates in minijinja: text with values.
 
+mod depth;
 mod exact;
 mod guard;
 mod render;
@@ -48,6 +49,7 @@ impl Template {
         text: &str,
         flavour: Flavour,
     ) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
+        depth::check(text).map_err(|mistake| vec![mistake])?;
         let env = render::inline(flavour);
         let parsed = parse(text).map_err(|e| vec![syntax_mistake(text, &e)])?;
         let mut guard = guard::Guard::default();

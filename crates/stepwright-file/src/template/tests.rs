@@ -474,3 +474,46 @@ fn failures_are_in_words_of_this_project() {
         assert!(error.contains(said), "{error}");
     }
 }
+
+#[test]
+fn operators_in_a_row_have_an_end_and_those_below_it_have_room() {
+    let input = StepInput::of(json!({"x": {"x": 1}, "t": "a"}));
+    let repeated = |start: &str, piece: &str, end: &str, times: usize| {
+        format!("{{{{ {start}{}{end} }}}}", piece.repeat(times))
+    };
+    for (start, piece, end) in [
+        ("input", ".x", ""),
+        ("", "not ", "1"),
+        ("", "1+", "1"),
+        ("input.t ", "|upper", ""),
+        ("", "-", "1"),
+        ("", "1 if 0 else ", "1"),
+        ("", "1 < ", "1"),
+        ("", "'a' ~ ", "'b'"),
+        ("", "1 and ", "1"),
+        ("input", "['x']", ""),
+        ("1", " is number is number", ""),
+    ] {
+        for times in [20_000, 500_000] {
+            let deep = repeated(start, piece, end, times);
+            let mistakes = Template::parse(&deep, Flavour::Plain).unwrap_err();
+            assert!(mistakes[0].message.contains("at most 500 operators in a row"), "{piece}");
+        }
+        let fine = repeated(start, piece, end, 150);
+        let rendered = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+        let input = input.clone();
+        let rendered = rendered.spawn(move || {
+            // The parser may refuse it, but it comes back.
+            if let Ok((template, _)) = Template::parse(&fine, Flavour::Plain) {
+                let _ = template.render(&Values::of(&input), &Budget::whole(None));
+            }
+        });
+        rendered.unwrap().join().unwrap();
+    }
+    let branches = format!("{{% if 0 %}}{}{{% endif %}}", "{% elif 0 %}".repeat(50_000));
+    let mistakes = Template::parse(&branches, Flavour::Plain).unwrap_err();
+    assert!(mistakes[0].message.contains("at most 200 `elif`"));
+    // Long lists are not deep.
+    let list = format!("{{{{ [{}] | length }}}}", "-1, {'a': 1 + 2}, ".repeat(1000));
+    assert!(Template::parse(&list, Flavour::Plain).is_ok());
+}
