@@ -1,7 +1,7 @@
 //! Limits the depth of a template before it is parsed.
 //!
-//! minijinja limits nested brackets and statements, but not operators in a row, and each of them is a
-//! level of the syntax tree. Code that walks the tree needs stack for every level.
+//! minijinja limits nested brackets and statements, but not operators in a row, and each of them is
+//! a level of the syntax tree. Code that walks the tree needs stack for every level.
 
 use crate::expression::Mistake;
 use crate::source::Span;
