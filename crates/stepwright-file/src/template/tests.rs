@@ -440,7 +440,7 @@ fn characters_far_inside_a_text_take_operations() {
     let counted = format!("{{{{ '{}' | length }}}}", "\u{e9}".repeat(1_000_000));
     let bodies = ["{{ input[900000] }}", "{{ input[-1] }}", "{{ input[900000:900001] }}"];
     for body in bodies.into_iter().chain([&*constant, &*counted]) {
-        let text = format!("{{% for i in range(100000) %}}{body}{{% endfor %}}");
+        let text = format!("{{% for i in range(2000) %}}{body}{{% endfor %}}");
         let (template, _) = Template::parse(&text, Flavour::Plain).unwrap();
         let begun = std::time::Instant::now();
         let error = match template.render(&Values::of(&input), &Budget::whole(None)) {
