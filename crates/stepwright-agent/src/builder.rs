@@ -277,6 +277,20 @@ impl AgentBuilder {
         self
     }
 
+    /// Sets the output schema like [`AgentBuilder::output_schema`], with an async check. When the
+    /// step times out or the run is cancelled, the future is dropped.
+    pub fn output_schema_async<Checked>(
+        mut self,
+        schema: Value,
+        check: impl Fn(Arc<Value>) -> Checked + Send + Sync + 'static,
+    ) -> Self
+    where
+        Checked: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.output = Some(OutputSchema::new_async(schema, check));
+        self
+    }
+
     /// Sets the largest number of model requests for one message. Default: [`TURNS`].
     pub fn max_turns(mut self, turns: u32) -> Self {
         self.limits.turns = turns;

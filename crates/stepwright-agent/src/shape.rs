@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
-use stepwright_core::json;
+use stepwright_core::{BoxFuture, json};
 
 /// Returns the JSON Schema of a type in the form sent to models.
 pub(crate) fn schema_of<T: JsonSchema>() -> Value {
@@ -40,14 +40,24 @@ pub(crate) struct OutputSchema {
     check: Arc<Check>,
 }
 
-type Check = dyn Fn(&Value) -> Result<(), String> + Send + Sync;
+type Check = dyn Fn(Arc<Value>) -> BoxFuture<'static, Result<(), String>> + Send + Sync;
 
 impl OutputSchema {
     pub(crate) fn new(
         schema: Value,
         check: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
-        Self { schema, check: Arc::new(check) }
+        Self::new_async(schema, move |value| std::future::ready(check(&value)))
+    }
+
+    pub(crate) fn new_async<Checked>(
+        schema: Value,
+        check: impl Fn(Arc<Value>) -> Checked + Send + Sync + 'static,
+    ) -> Self
+    where
+        Checked: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self { schema, check: Arc::new(move |value| Box::pin(check(value))) }
     }
 
     pub(crate) fn of<T: DeserializeOwned + JsonSchema>() -> Self {
@@ -55,10 +65,11 @@ impl OutputSchema {
     }
 
     /// Parses the value in an answer.
-    pub(crate) fn read(&self, answer: &str) -> Result<Value, String> {
+    pub(crate) async fn read(&self, answer: &str) -> Result<Value, String> {
         let value = json::parse(the_json(answer)).map_err(|e| format!("it is not JSON ({e})"))?;
-        (self.check)(&value)?;
-        Ok(value)
+        let value = Arc::new(value);
+        (self.check)(value.clone()).await?;
+        Ok(Arc::unwrap_or_clone(value))
     }
 }
 
@@ -93,8 +104,8 @@ fn the_json(answer: &str) -> &str {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_block_of_code_is_opened() {
+    #[tokio::test]
+    async fn a_block_of_code_is_opened() {
         let any = OutputSchema::new(Value::Null, |_| Ok(()));
         for answer in [
             "[1]",
@@ -104,17 +115,17 @@ mod tests {
             "```\n[1]\n```",
             "Here it is:\n```json\n[1]\n```\nAnything else?",
         ] {
-            assert_eq!(any.read(answer).unwrap(), serde_json::json!([1]), "{answer}");
+            assert_eq!(any.read(answer).await.unwrap(), serde_json::json!([1]), "{answer}");
         }
-        let fence = any.read(r#"{"text": "```json\n[1]\n```"}"#).unwrap();
+        let fence = any.read(r#"{"text": "```json\n[1]\n```"}"#).await.unwrap();
         assert_eq!(fence["text"], "```json\n[1]\n```");
         // With two blocks it is unclear which one is the answer.
         for answer in
             ["```json\n[1]", "```json\n[1]\n```\nor\n```json\n[2]\n```", "```rust\n[1]\n```"]
         {
-            assert!(any.read(answer).unwrap_err().starts_with("it is not JSON"), "{answer}");
+            assert!(any.read(answer).await.unwrap_err().starts_with("it is not JSON"), "{answer}");
         }
-        let deep = any.read(&"[".repeat(60_000)).unwrap_err();
+        let deep = any.read(&"[".repeat(60_000)).await.unwrap_err();
         assert!(deep.contains("nested deeper than 100"), "{deep}");
     }
 }

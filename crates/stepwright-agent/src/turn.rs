@@ -88,7 +88,7 @@ async fn converse(
             continue;
         }
         if calls.is_empty() {
-            match read_answer(agent, &answer) {
+            match read_answer(agent, &answer).await {
                 Ok(answer) => break answer,
                 Err(invalid)
                     if invalid.is_correctable(turn) && !corrected && turn < agent.limits.turns =>
@@ -165,7 +165,7 @@ impl InvalidAnswer {
 }
 
 /// Reads an answer that contains no tool calls.
-fn read_answer(
+async fn read_answer(
     agent: &AgentDefinition,
     answer: &AssistantTurn,
 ) -> Result<(Content, Vec<Media>), InvalidAnswer> {
@@ -179,7 +179,7 @@ fn read_answer(
         })
         .collect();
     if let Some(shape) = &agent.output {
-        return match shape.read(&text) {
+        return match shape.read(&text).await {
             Ok(value) => Ok((value.into(), media)),
             Err(why) => Err(InvalidAnswer::Mismatch(why)),
         };

@@ -23,6 +23,7 @@ pub mod media;
 pub mod memory;
 pub mod message;
 pub mod model;
+pub mod number;
 pub mod once;
 pub mod output;
 pub mod path;

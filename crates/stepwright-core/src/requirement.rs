@@ -370,7 +370,8 @@ impl Requirement {
                 Answer::Submit { value },
             ) => {
                 let mut value = value.clone();
-                form::fill_in(schema, &mut value);
+                let filled = form::fill_in(schema, &mut value);
+                filled.map_err(|error| format!("the form of `{id}` cannot be used: {error}"))?;
                 let mistakes = form::mistakes(schema, &value);
                 if mistakes.is_empty() {
                     return Ok(());
@@ -391,7 +392,8 @@ impl Requirement {
         }
     }
 
-    /// Returns the answer with the `default` of each missing property of the form.
+    /// Returns the answer with the `default` of each missing property of the form. An answer that
+    /// [`Requirement::check`] refuses is returned as it is.
     pub fn filled_in(&self, answer: &Answer) -> Answer {
         let mut answer = answer.clone();
         if let (
@@ -399,7 +401,10 @@ impl Requirement {
             Answer::Submit { value },
         ) = (&self.kind, &mut answer)
         {
-            form::fill_in(schema, value);
+            let mut filled = value.clone();
+            if form::fill_in(schema, &mut filled).is_ok() {
+                *value = filled;
+            }
         }
         answer
     }
@@ -423,7 +428,9 @@ impl Requirement {
             (K::OutputReview { .. } | K::IterationReview { .. }, OnTimeout::Default(value)) => {
                 Some(Answer::edit(Value::clone(value)))
             }
-            (_, OnTimeout::Default(value)) => Some(Answer::Submit { value: Value::clone(value) }),
+            (_, OnTimeout::Default(value)) => {
+                Some(self.filled_in(&Answer::Submit { value: Value::clone(value) }))
+            }
         }
     }
 }

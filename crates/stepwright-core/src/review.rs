@@ -335,9 +335,14 @@ impl HumanReview {
                         );
                     }
                 }
-                for mistake in
-                    self.user_input.iter().flat_map(|form| form::mistakes(&form.schema, value))
-                {
+                let mistakes = self.user_input.iter().flat_map(|form| {
+                    let mut filled = Value::clone(value);
+                    match form::fill_in(&form.schema, &mut filled) {
+                        Ok(()) => form::mistakes(&form.schema, &filled),
+                        Err(error) => vec![error.to_string()],
+                    }
+                });
+                for mistake in mistakes {
                     let what = format!("its default answer does not fit its form: {mistake}");
                     wrong(setting, &what, "give an answer that fits");
                 }

@@ -1,8 +1,10 @@
 //! The session state: steps read a snapshot and return patches.
 
+use crate::number;
 use crate::path::StepPath;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -79,6 +81,19 @@ pub enum PatchError {
         /// The amount to add.
         by: Number,
     },
+    /// The sum of an integer and a number with a fraction would be rounded to another integer.
+    #[error(
+        "state key `{key}` is {found}, and {by} more would be rounded: numbers with a fraction \
+             are exact to 2^53"
+    )]
+    Rounded {
+        /// The key.
+        key: String,
+        /// Its value.
+        found: Number,
+        /// The amount to add.
+        by: Number,
+    },
     /// Two branches set the same key to different values.
     #[error("branches `{first}` and `{second}` both set state key `{key}`, to different values")]
     Conflict {
@@ -139,7 +154,7 @@ impl Patch {
     ///
     /// # Errors
     /// Fails if the key holds a value that the operation cannot change, or if a sum exceeds 64
-    /// bits. The state is unchanged then.
+    /// bits or would be rounded to another integer. The state is unchanged then.
     pub fn apply(&self, state: &mut State) -> Result<(), PatchError> {
         let key = self.key();
         let mismatch = |found: &Value, wanted| PatchError::Type {
@@ -163,20 +178,24 @@ impl Patch {
                 other => return Err(mismatch(other, "be merged into")),
             },
             Self::Increment { by, .. } => match entry(state, key, || Value::from(0)) {
-                Value::Number(number) => match sum(number, by) {
+                Value::Number(number) => match number::sum(number, by) {
                     Some(sum) => *number = sum,
-                    None => {
-                        return Err(PatchError::Overflow {
-                            key: key.to_owned(),
-                            found: number.clone(),
-                            by: by.clone(),
-                        });
-                    }
+                    None => return Err(no_sum(key, number, by)),
                 },
                 other => return Err(mismatch(other, "be incremented")),
             },
         }
         Ok(())
+    }
+}
+
+/// Returns the reason that two numbers have no sum.
+fn no_sum(key: &str, found: &Number, by: &Number) -> PatchError {
+    let (key, found, by) = (key.to_owned(), found.clone(), by.clone());
+    if found.is_f64() || by.is_f64() {
+        PatchError::Rounded { key, found, by }
+    } else {
+        PatchError::Overflow { key, found, by }
     }
 }
 
@@ -192,26 +211,6 @@ fn merge_objects(into: &mut Map<String, Value>, from: &Map<String, Value>) {
                 into.insert(key.clone(), value.clone());
             }
         }
-    }
-}
-
-/// Returns the sum, or `None` if it exceeds 64 bits or is not finite. Integers are never rounded.
-fn sum(a: &Number, b: &Number) -> Option<Number> {
-    match (a.as_i128(), b.as_i128()) {
-        (Some(a), Some(b)) => {
-            let sum = a.checked_add(b)?;
-            let signed = i64::try_from(sum).map(Number::from);
-            signed.or_else(|_| u64::try_from(sum).map(Number::from)).ok()
-        }
-        _ => Number::from_f64(a.as_f64()? + b.as_f64()?),
-    }
-}
-
-/// Returns `true` if `a` is at most `b`. Integers are never rounded.
-fn at_most(a: &Number, b: &Number) -> bool {
-    match (a.as_i128(), b.as_i128()) {
-        (Some(a), Some(b)) => a <= b,
-        _ => a.as_f64() <= b.as_f64(),
     }
 }
 
@@ -269,12 +268,12 @@ impl Reducer {
             reduced = match (self, reduced, value) {
                 (Self::First, first, _) => first,
                 (Self::Last, _, last) => last,
-                (Self::Sum, Value::Number(a), Value::Number(b)) => match sum(&a, &b) {
+                (Self::Sum, Value::Number(a), Value::Number(b)) => match number::sum(&a, &b) {
                     Some(sum) => sum.into(),
-                    None => return Err("one that makes the sum too large for 64 bits"),
+                    None => return Err("one whose sum with the others would not be exact"),
                 },
                 (Self::Min | Self::Max, Value::Number(a), Value::Number(b)) => {
-                    let less = at_most(&a, &b);
+                    let less = number::compare(&a, &b) != Ordering::Greater;
                     if less == (self == Self::Min) { a } else { b }.into()
                 }
                 (Self::Concat, Value::Array(mut list), Value::Array(more)) => {
@@ -410,6 +409,27 @@ mod tests {
         assert_eq!(state["u"], json!(u64::MAX - 1));
         let exact = [json!(9_007_199_254_740_993_i64), json!(9_007_199_254_740_992_i64)];
         assert_eq!(Reducer::Max.reduce(exact.to_vec()), Ok(exact[0].clone()));
+        let mixed = [json!(9_007_199_254_740_993_i64), json!(9_007_199_254_740_992.0)];
+        assert_eq!(Reducer::Max.reduce(mixed.to_vec()), Ok(mixed[0].clone()));
+        assert_eq!(Reducer::Min.reduce(mixed.to_vec()), Ok(mixed[1].clone()));
+        assert!(Reducer::Sum.reduce(mixed.to_vec()).is_err());
+    }
+
+    #[test]
+    fn a_fraction_never_rounds_a_counter() {
+        let mut state: State = serde_json::from_value(
+            json!({"big": 9_007_199_254_740_993_u64, "small": 1, "edge": 9_007_199_254_740_992.0}),
+        )
+        .unwrap();
+        let half = || Number::from_f64(0.5).unwrap();
+        Patch::increment("small", half()).apply(&mut state).unwrap();
+        assert_eq!(state["small"], json!(1.5));
+        let before = state.clone();
+        for key in ["big", "edge"] {
+            let error = Patch::increment(key, half()).apply(&mut state).unwrap_err().to_string();
+            assert!(error.contains("0.5 more would be rounded"), "{error}");
+        }
+        assert_eq!(state, before);
     }
 
     #[test]

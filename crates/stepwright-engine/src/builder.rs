@@ -155,10 +155,41 @@ impl WorkflowBuilder {
     /// # Ok::<(), stepwright_core::Error>(())
     /// ```
     pub fn prepare_input(
-        mut self,
+        self,
         prepare: impl Fn(&Content) -> Result<Option<Content>, String> + Send + Sync + 'static,
     ) -> Self {
-        self.input = Some(Arc::new(prepare));
+        self.prepare_input_async(move |content| std::future::ready(prepare(&content)))
+    }
+
+    /// Checks and completes inputs as [`WorkflowBuilder::prepare_input`] does, with a function that
+    /// takes time. For a workflow in a step, the future is dropped when the step times out or the
+    /// run is cancelled.
+    ///
+    /// ```
+    /// use stepwright_core::Content;
+    /// use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// # async fn is_known(name: &str) -> bool { !name.is_empty() }
+    /// let workflow = Workflow::builder("Greeting")
+    ///     .prepare_input_async(|name: Content| async move {
+    ///         match is_known(&name.text()).await {
+    ///             true => Ok(None),
+    ///             false => Ok(Some("reader".into())),
+    ///         }
+    ///     })
+    ///     .step(greet)
+    ///     .build()?;
+    /// assert_eq!(workflow.run("").blocking()?.content.text(), "Hello reader");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn prepare_input_async<Prepared>(
+        mut self,
+        prepare: impl Fn(Content) -> Prepared + Send + Sync + 'static,
+    ) -> Self
+    where
+        Prepared: Future<Output = Result<Option<Content>, String>> + Send + 'static,
+    {
+        self.input = Some(Arc::new(move |content| Box::pin(prepare(content))));
         self
     }
 

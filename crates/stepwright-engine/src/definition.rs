@@ -23,9 +23,9 @@ pub(crate) struct Definition {
 
 impl Definition {
     /// Checks an input. Returns the content that replaces it, if the check completes the input.
-    pub(crate) fn prepare_input(&self, content: &Content) -> Result<Option<Content>, Error> {
+    pub(crate) async fn prepare_input(&self, content: &Content) -> Result<Option<Content>, Error> {
         match &self.compiled.input {
-            Some(check) => check(content).map_err(|why| {
+            Some(check) => check(content.clone()).await.map_err(|why| {
                 Error::usage(format!("the input does not fit workflow `{}`: {why}", self.name))
             }),
             None => Ok(None),

@@ -8,7 +8,8 @@ use stepwright_core::{AnyExecutor, Content, StepContext, StepError, StepInput, S
 
 /// Checks an input. Returns an error message for an input that it refuses, or the content that
 /// replaces an input that it completes.
-pub(crate) type InputCheck = Arc<dyn Fn(&Content) -> Result<Option<Content>, String> + Send + Sync>;
+pub(crate) type InputCheck =
+    Arc<dyn Fn(Content) -> BoxFuture<'static, Result<Option<Content>, String>> + Send + Sync>;
 
 /// The table entry of a node: the parts of the definition that a plan, being data, cannot hold.
 #[derive(Clone)]

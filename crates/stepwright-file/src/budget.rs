@@ -76,6 +76,12 @@ pub(crate) struct Budget<'s> {
     inline: bool,
 }
 
+impl Default for Budget<'static> {
+    fn default() -> Self {
+        Self::whole(None)
+    }
+}
+
 impl Budget<'static> {
     /// Creates a small budget for the caller's thread.
     pub(crate) fn inline() -> Self {

@@ -5,17 +5,17 @@ use crate::definition::Definition;
 use crate::format::{Agent as AgentOf, Choice, Earlier, Expr, File, Item, Kind, Test, Text};
 use crate::functions::{Folder, FunctionStep};
 use crate::reference::{OwnedValues, Values};
-use crate::schema;
+use crate::schema::{self, Refusal, Schema};
+use crate::stack::with_stack;
 use crate::tools::Chosen;
-use crate::work::evaluate;
-use jsonschema::Validator;
+use crate::work::{compute, evaluate};
 use serde_json::Value;
 use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
     Content, Error, ErrorCode, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput,
-    StepOutput, form,
+    StepOutput,
 };
 use stepwright_engine::{
     AnyStep, Condition, IntoStep, Loop, Map, Parallel, Router, Step, Steps, Workflow,
@@ -86,13 +86,10 @@ impl<'a> Builder<'a> {
         }
         if let Some(input) = &self.file.input {
             builder = builder.source("input", input.to_string());
-            let (validator, schema) = (validator(input)?, input.clone());
-            builder = builder.prepare_input(move |content| {
-                let given = content.to_value();
-                let mut filled = given.clone();
-                form::fill_in(&schema, &mut filled);
-                schema::fits(&validator, &filled)?;
-                Ok((filled != given).then(|| filled.into()))
+            let schema = Arc::new((input.clone(), compiled(input)?));
+            builder = builder.prepare_input_async(move |content| {
+                let schema = schema.clone();
+                async move { prepare(content, schema).await }
             });
         }
         if let Some(earlier) = self.file.history.filter(|earlier| earlier.runs > 0) {
@@ -223,9 +220,11 @@ impl<'a> Builder<'a> {
             builder = builder.max_turns(turns);
         }
         if let Some(output) = &agent.output {
-            let validator = validator(output)?;
-            builder =
-                builder.output_schema(output.clone(), move |value| schema::fits(&validator, value));
+            let schema = Arc::new(compiled(output)?);
+            builder = builder.output_schema_async(output.clone(), move |value| {
+                let schema = schema.clone();
+                async move { fits(value, schema).await }
+            });
         }
         let with = |builder, tool: &Chosen| tool.give_to(builder, &self.folder);
         let builder = agent.tools.iter().fold(builder, with);
@@ -233,8 +232,44 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn validator(schema: &Value) -> Result<Validator, Error> {
+fn compiled(schema: &Value) -> Result<Schema, Error> {
     schema::compile(schema).map_err(|why| Error::new(ErrorKind::Definition, why))
+}
+
+/// Completes the input of a workflow and checks it. An empty input is a missing one.
+async fn prepare(
+    content: Content,
+    schema: Arc<(Value, Schema)>,
+) -> Result<Option<Content>, String> {
+    let given = if content.is_empty() && schema::has_default(&schema.0) {
+        Arc::new(Value::Null)
+    } else {
+        Arc::new(content.to_value())
+    };
+    let filled = {
+        let given = given.clone();
+        checked(move |budget| schema::complete(&schema.0, &schema.1, Value::clone(&given), budget))
+    };
+    let filled = filled.await?;
+    Ok((filled != *given).then(|| filled.into()))
+}
+
+/// Checks the answer of an agent.
+async fn fits(value: Arc<Value>, schema: Arc<Schema>) -> Result<(), String> {
+    checked(move |budget| schema.fits(&value, budget)).await
+}
+
+/// Makes a check within a budget. A large one leaves the caller's thread.
+async fn checked<T: Send + 'static>(
+    check: impl Fn(&Budget<'_>) -> Result<T, Refusal> + Send + Sync + 'static,
+) -> Result<T, String> {
+    let made = compute(move |budget| {
+        let check = || check(budget);
+        // Schemas and values may be nested deeper than the stack of a thread for blocking work.
+        let made = if budget.is_inline() { check() } else { with_stack(check) };
+        made.map_or_else(|refusal| refusal.into_unfinished(budget).map(Err), |made| Ok(Ok(made)))
+    });
+    made.await.unwrap_or_else(|error| Err(error.data.message))
 }
 
 fn router(name: &str, choose: &Choice) -> Router {

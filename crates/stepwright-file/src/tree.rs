@@ -137,20 +137,14 @@ fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnost
     let (line, column) = location.map_or((1, 1), |l| (as_usize(l.line()), as_usize(l.column())));
     let start = source.offset(line, column);
     let here = source.slice(source.line(line));
-    // Remove the place at the end of the message, because it is shown anyway.
     let message = error.without_snippet().to_string();
-    let message = match message.rfind(" at line ") {
-        Some(cut) if location.is_some() => message[..cut].to_owned(),
-        _ => message,
-    };
-    let message = if message.contains("Depth {") || message.contains("recursion limit") {
+    let what = if message.contains("Depth {") || message.contains("recursion limit") {
         format!("it is nested deeper than {DEPTH_MAX}")
     } else {
-        message
+        plain_syntax(&message).to_owned()
     };
     let len = source.text[start..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
-    let mistake =
-        Diagnostic::new(source, Span::new(start, len), format!("not valid YAML: {message}"));
+    let mistake = Diagnostic::new(source, Span::new(start, len), format!("not valid YAML: {what}"));
     let value = here.split_once(": ").map_or(here, |(_, value)| value).trim_start();
     if value.trim_start_matches("- ").starts_with("{{") {
         mistake.help("put a text that begins with `{{` in quotes: `\"{{ … }}\"`")
@@ -161,6 +155,52 @@ fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnost
     } else {
         mistake
     }
+}
+
+/// Returns the parser's message in plain words.
+fn plain_syntax(message: &str) -> &'static str {
+    const KNOWN: [(&str, &str); 35] = [
+        // Messages of this module.
+        ("a number must be finite", "a number must be finite"),
+        ("the number is too large", "a number does not fit into 64 bits"),
+        ("binary data", "binary data has no place here"),
+        // Messages of the parser.
+        ("string scalar", "a key must be a text"),
+        ("'-'", "the indentation does not match that of the list"),
+        ("bracket '['", "a `[` is not closed"),
+        ("bracket '{'", "a `{` is not closed"),
+        ("mapping values", "`:` is not expected here"),
+        ("':'", "`:` is missing or not expected here"),
+        ("unknown anchor", "there is no anchor of this name"),
+        ("nchor", "an anchor (`&name`) is not expected here"),
+        ("lias", "its aliases (`*name`) are not valid, or stand for too much"),
+        ("udget", "its parts, or what its aliases stand for, are too many"),
+        ("tab", "a tab is not allowed here"),
+        ("expected ','", "a `,` or a closing bracket is missing"),
+        ("',' or", "a `,` or a closing bracket is missing"),
+        ("flow sequence", "a list in `[…]` is not complete"),
+        ("flow mapping", "a mapping in `{…}` is not complete"),
+        ("quoted scalar", "a text in quotes is not closed, or not valid"),
+        ("quote", "a text in quotes is not closed, or not valid"),
+        ("escape", "a text in quotes has an escape that is not known"),
+        ("block scalar", "a block of text after `|` or `>` is not valid"),
+        ("block entry", "`-` is not expected here"),
+        ("block sequence", "the indentation does not match that of the list"),
+        ("expected key", "the indentation does not match that of the mapping"),
+        ("simple key", "a key needs a `:` after it"),
+        ("block mapping", "the indentation does not match that of the mapping"),
+        ("indent", "the indentation is not valid"),
+        ("directive", "a directive (`%…`) is not expected here"),
+        ("multiple documents", "there is more than one document"),
+        ("document", "a document is not expected to begin or end here"),
+        ("tag", "a tag (`!…`) is not valid here"),
+        ("ontrol character", "there is a character that is not allowed"),
+        ("invalid UTF-8", "it is not UTF-8 text"),
+        ("end of", "it ends too early"),
+    ];
+    let lower = message.to_lowercase();
+    let known = KNOWN.iter().find(|(words, _)| message.contains(words) || lower.contains(words));
+    known.map_or("this is not expected here", |(_, plain)| plain)
 }
 
 fn as_usize(number: u64) -> usize {

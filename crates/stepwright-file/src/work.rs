@@ -22,7 +22,14 @@ pub(crate) async fn evaluate<T: Send + 'static>(
     values: OwnedValues,
     work: impl Fn(&Values<'_>, &Budget<'_>) -> Result<T, Unfinished> + Send + 'static,
 ) -> Result<T, StepError> {
-    match work(&values.values(), &Budget::inline()) {
+    compute(move |budget| work(&values.values(), budget)).await
+}
+
+/// Does `work` within a budget. It may be called twice. Dropping the future ends it.
+pub(crate) async fn compute<T: Send + 'static>(
+    work: impl Fn(&Budget<'_>) -> Result<T, Unfinished> + Send + 'static,
+) -> Result<T, StepError> {
+    match work(&Budget::inline()) {
         Ok(done) => return Ok(done),
         Err(Unfinished::Failed(error)) => return Err(error),
         Err(Unfinished::NotHere) => {}
@@ -34,7 +41,7 @@ pub(crate) async fn evaluate<T: Send + 'static>(
         // Hold the permit until the evaluation has ended, even if the future was dropped.
         let _turn = turn;
         let budget = Budget::whole(Some(&stopped));
-        work(&values.values(), &budget).map_err(|unfinished| match unfinished {
+        work(&budget).map_err(|unfinished| match unfinished {
             Unfinished::Failed(error) => error,
             Unfinished::NotHere => internal("the whole budget is not enough, and does not say so"),
         })

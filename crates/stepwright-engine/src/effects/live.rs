@@ -102,7 +102,7 @@ impl Effects for Live<'_> {
             .and_then(check_items)
             .map(|items| Decision::Items(items.into())),
             Entry::Workflow(Some(check)) => {
-                let prepared = check(&input.message()).map_err(bad_input);
+                let prepared = check(input.message()).await.map_err(bad_input);
                 prepared.map(|prepared| match prepared {
                     Some(input) => Decision::Items(Arc::from([input])),
                     None => Decision::Holds(true),

@@ -262,7 +262,7 @@ impl Run {
     }
 
     async fn prepare(
-        self,
+        mut self,
         outbox: Option<Arc<Outbox>>,
         remembered: bool,
     ) -> Result<Prepared, Error> {
@@ -273,6 +273,16 @@ impl Run {
             Some(store) => Box::pin(self.look_up(store)).await?,
             None => None,
         };
+        if let Ok(input) = &mut self.options.input
+            && self.workflow.definition().compiled.input.is_some()
+        {
+            // Boxed for the same reason.
+            let prepared =
+                Box::pin(self.workflow.definition().prepare_input(&input.content)).await?;
+            if let Some(prepared) = prepared {
+                input.content = prepared;
+            }
+        }
         self.assemble(outbox, store, session, remembered)
     }
 
@@ -315,11 +325,8 @@ impl Run {
     ) -> Result<Prepared, Error> {
         let Self { workflow, options, cancel } = self;
         let user_id = options.user()?;
-        let mut input = options.input?;
+        let input = options.input?;
         let (runner, definition) = (workflow.runner(), workflow.definition());
-        if let Some(prepared) = definition.prepare_input(&input.content)? {
-            input.content = prepared;
-        }
         let (world, local) = (&runner.world, runner.local());
         let (process, now) = (local.process(world), world.now());
         let run = options.run_id.transpose()?.unwrap_or_else(|| world.run_id_in(process, now));

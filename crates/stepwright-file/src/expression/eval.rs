@@ -179,18 +179,18 @@ impl<'a, 'b> Evaluator<'a, 'b> {
             names::GREATER => ordered(">").map(|order| Val::Bool(order == Ordering::Greater)),
             names::GREATER_EQUALS => ordered(">=").map(|order| Val::Bool(order != Ordering::Less)),
             names::IN => contains(right, left, budget).map(Val::Bool),
-            _ => Self::at(operator, left, right),
+            _ => Self::at(operator, left, right, budget),
         }
     }
 
     /// Evaluates `a[b]`, `a[?b]` and `a.?b`. On an optional value, all results are optional.
-    fn at(operator: &str, of: &Val<'a>, at: &Val<'a>) -> Evaluated<'a> {
+    fn at(operator: &str, of: &Val<'a>, at: &Val<'a>, budget: &Budget<'_>) -> Evaluated<'a> {
         let (of, optional) = match of {
             Val::Optional(None) => return Ok(Val::Optional(None)),
             Val::Optional(Some(inner)) => (&**inner, true),
             other => (other, false),
         };
-        let result = index(operator, of, at);
+        let result = index(operator, of, at, budget);
         if !optional && operator == names::INDEX {
             return result;
         }

@@ -8,6 +8,7 @@ mod failure;
 mod functions;
 mod names;
 mod operators;
+pub(crate) mod regular;
 mod value;
 mod values;
 mod walk;
@@ -274,9 +275,17 @@ fn syntax_mistakes(text: &str, errors: &cel::ParseErrors) -> Vec<Mistake> {
         let message = format!("not a valid expression: {}", plain_syntax(&error.msg));
         Mistake { message, span: Span::new(start, len), help: syntax_help(text) }
     });
-    // After one mistake the parser reports several, and the first is the most precise.
-    mistakes.take(1).collect()
+    // After one mistake the parser reports several, and the first is the most precise. Some are
+    // about the inside of the parser.
+    let mut mistakes: Vec<Mistake> = mistakes.collect();
+    let first = mistakes.iter().position(|mistake| !mistake.message.ends_with(NOT_COMPLETE));
+    mistakes.drain(..first.unwrap_or(0));
+    mistakes.truncate(1);
+    mistakes
 }
+
+/// The mistake of an expression that the parser describes in words of its own.
+const NOT_COMPLETE: &str = "a part of it is missing or not complete";
 
 /// Returns the parser's message in plain words, without its list of expected tokens.
 fn plain_syntax(message: &str) -> String {
@@ -299,8 +308,31 @@ fn plain_syntax(message: &str) -> String {
     ];
     match unexpected.iter().find_map(|prefix| message.strip_prefix(prefix)) {
         Some(what) => format!("`{}` is not expected here", what.trim_matches('\'').trim()),
-        None => message.to_owned(),
+        None => known_syntax(message).to_owned(),
     }
+}
+
+fn known_syntax(message: &str) -> &'static str {
+    let message = message.to_lowercase();
+    let known = [
+        ("int literal", "a number does not fit into 64 bits"),
+        ("uint literal", "a number does not fit into 64 bits"),
+        ("invalid int", "a number does not fit into 64 bits"),
+        ("invalid uint", "a number does not fit into 64 bits"),
+        ("double", "a number is not valid"),
+        ("escape", "a text has an escape that is not known"),
+        ("string literal", "a text in quotes is not valid"),
+        ("bytes", "bytes in quotes are not valid"),
+        ("simple name", "the first argument must be the name of a variable"),
+        ("expected ')'", "a `)` is missing"),
+        ("expected ']'", "a `]` is missing"),
+        ("expected '}'", "a `}` is missing"),
+        ("expected ':'", "a `:` is missing"),
+        ("reserved", "a word is reserved in CEL, and cannot be a name"),
+        ("attempt limit", "it cannot be read"),
+    ];
+    let found = known.iter().find(|(words, _)| message.contains(words));
+    found.map_or(NOT_COMPLETE, |(_, plain)| plain)
 }
 
 fn syntax_help(text: &str) -> Option<String> {

@@ -6,6 +6,7 @@ use super::failure::{
 use super::value::{ELEMENT_BYTES, List, Map, Val, compare_numbers, exact_double, integer, whole};
 use crate::budget::Budget;
 use std::cmp::Ordering;
+use stepwright_core::number;
 
 /// An arithmetic operator on two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,20 @@ impl Arithmetic {
             Self::Divide => a.checked_div(b),
             Self::Remainder => a.checked_rem(b),
         }
+    }
+
+    /// Returns `true` if rounding changes at most the fraction of a result.
+    fn keeps_units(self, a: f64, b: f64, result: f64) -> bool {
+        // The error of a product is the rest of a fused calculation.
+        result.abs() < number::EXACT_BELOW
+            || !result.is_finite()
+            || match self {
+                Self::Add => number::is_whole_sum(a, b, result),
+                Self::Subtract => number::is_whole_sum(a, -b, result),
+                Self::Multiply => a.mul_add(b, -result) == 0.0,
+                Self::Divide => result.mul_add(b, -a) == 0.0,
+                Self::Remainder => true,
+            }
     }
 
     fn of_doubles(self, a: f64, b: f64) -> Option<f64> {
@@ -103,8 +118,17 @@ fn numbers<'a>(by: Arithmetic, a: &Val<'a>, b: &Val<'a>) -> Evaluated<'a> {
             None => overflow(format_args!("{left} {} {right}", by.sign())),
         };
     }
-    let result = by.of_doubles(as_double(a)?, as_double(b)?);
-    result.map_or_else(|| unsupported(by.sign(), &[a, b]), |result| Ok(Val::Double(result)))
+    let (left, right) = (as_double(a)?, as_double(b)?);
+    let Some(result) = by.of_doubles(left, right) else { return unsupported(by.sign(), &[a, b]) };
+    let is_mixed = integer(a).is_some() || integer(b).is_some();
+    if is_mixed && !by.keeps_units(left, right, result) {
+        return fails(format_args!(
+            "`{left} {} {right}` is not exact beside a number with a fraction; `double(…)` rounds \
+             it",
+            by.sign()
+        ));
+    }
+    Ok(Val::Double(result))
 }
 
 /// Converts a number to a double. Fails for an integer that would have to be rounded.
@@ -209,6 +233,7 @@ pub(super) fn equal(a: &Val<'_>, b: &Val<'_>, budget: &Budget<'_>) -> Result<boo
             }
             budget.build(a.len() * ELEMENT_BYTES * 2)?;
             for (key, value) in a.entries() {
+                budget.read(key.len())?;
                 match b.get(&key.value()) {
                     Ok(Some(other)) if equal(&value, &other, budget)? => {}
                     _ => return Ok(false),
@@ -235,7 +260,7 @@ pub(super) fn contains(
             }
             Ok(false)
         }
-        Val::Map(map) => match map.get(value) {
+        Val::Map(map) => match find(map, value, budget)? {
             Ok(found) => Ok(found.is_some()),
             Err(()) => unsupported("in", &[value, container]),
         },
@@ -258,15 +283,31 @@ pub(super) fn elements<'a>(
             Some(list.iter().collect())
         }
         Val::Map(map) => {
-            budget.build(map.len() * ELEMENT_BYTES)?;
+            budget.build(map.len() * ELEMENT_BYTES + map.copied_bytes())?;
             Some(map.keys())
         }
         _ => None,
     })
 }
 
+/// Looks up a key. `Err(())` inside if the value cannot be a key.
+fn find<'a>(
+    map: &Map<'a>,
+    key: &Val<'_>,
+    budget: &Budget<'_>,
+) -> Result<Result<Option<Val<'a>>, ()>, Failure> {
+    // A long text is hashed or compared.
+    budget.read(key.as_text().map_or(0, str::len))?;
+    Ok(map.get(key))
+}
+
 /// Returns the value at an index or a key.
-pub(super) fn index<'a>(operator: &str, of: &Val<'a>, at: &Val<'a>) -> Evaluated<'a> {
+pub(super) fn index<'a>(
+    operator: &str,
+    of: &Val<'a>,
+    at: &Val<'a>,
+    budget: &Budget<'_>,
+) -> Evaluated<'a> {
     match of {
         Val::List(list) => {
             let place = match at {
@@ -288,7 +329,7 @@ pub(super) fn index<'a>(operator: &str, of: &Val<'a>, at: &Val<'a>) -> Evaluated
             };
             Ok(element)
         }
-        Val::Map(map) => match map.get(at) {
+        Val::Map(map) => match find(map, at, budget)? {
             Ok(Some(value)) => Ok(value),
             Ok(None) => no_member(&shown(at)),
             Err(()) => unsupported(operator, &[of, at]),

@@ -136,7 +136,8 @@ fn failures_show_no_forms_of_rust() {
     );
     assert_eq!(
         said("'a'.matches('(')"),
-        "the expression `'a'.matches('(')` fails: `(` is not a regular expression: unclosed group"
+        "the expression `'a'.matches('(')` fails: `(` is not a regular expression: a `(` is not \
+         closed"
     );
     for text in [
         "int('x')",
@@ -289,4 +290,112 @@ fn what_is_deep_has_room() {
         assert_eq!(parsed.each_ref().map(value), [Ok(json!(481)), Ok(json!(1))]);
     };
     std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+fn integers_beside_fractions_are_exact_or_fail() {
+    let input = json!({"big": 9_007_199_254_740_993_u64, "even": 9_007_199_254_740_992_u64});
+    for text in [
+        "input.big * 1.0",
+        "input.big + 0.5",
+        "input.even + 0.5",
+        "0.5 + input.even",
+        "input.even - 0.5",
+        "9007199254740991 * 1.5",
+        "input.even / 0.9",
+        "math.floor(input.big)",
+    ] {
+        let error = eval(text, input.clone()).unwrap_err();
+        assert!(error.contains("is not exact beside a number with a fraction"), "{text}: {error}");
+    }
+    for (text, value) in [
+        ("input.big == 9007199254740992.0", json!(false)),
+        ("input.big > 9007199254740992.0", json!(true)),
+        ("input.big in [9007199254740992.0]", json!(false)),
+        ("[input.big, 9007199254740992.0].sort()[1] == input.big", json!(true)),
+        ("[input.big, 9007199254740992.0].distinct().size()", json!(2)),
+        ("math.greatest(9007199254740992.0, input.big)", json!(9_007_199_254_740_993_u64)),
+        ("{input.big: 1}.size() == 1 && !(9007199254740992.0 in {input.big: 1})", json!(true)),
+        ("input.even * 2.0", json!(18_014_398_509_481_984.0)),
+        ("2 * 0.5 + 1", json!(2.0)),
+        (
+            "'%f %.0f %e'.format([input.big, input.big, 15])",
+            json!("9007199254740993.000000 9007199254740993 1.500000e+01"),
+        ),
+    ] {
+        assert_eq!(eval(text, input.clone()).unwrap(), value, "{text}");
+    }
+}
+
+#[test]
+fn mistakes_of_syntax_are_in_words_of_this_project() {
+    for text in [
+        "1 +",
+        "1 + * 2",
+        "(",
+        "[1, ",
+        "{'a'}",
+        "a.b.",
+        "a ? b",
+        "'x",
+        "99999999999999999999",
+        "a[",
+        "!",
+        "x.map(1, 2)",
+        "in",
+        "a..b",
+        "1.e",
+        "0x",
+        "b'\\xZZ'",
+        "has(a)",
+        "for",
+        "a.all(x)",
+        "-",
+        "a b",
+        "#",
+        "1u2",
+        "a{b}",
+        "a?.b",
+        "\"\\q\"",
+        "a.b(",
+        ", 1",
+        ")",
+        "::",
+        "..",
+        "&& a",
+    ] {
+        let Err(mistakes) = Expression::parse(text) else { continue };
+        for mistake in mistakes {
+            let message = mistake.message.to_lowercase();
+            for word in [
+                "incomplete",
+                "context",
+                "ast",
+                "token",
+                "eof",
+                "recognition",
+                "alternative",
+                "`expr",
+                "literal!",
+            ] {
+                assert!(!message.contains(word), "{text}: {message}");
+            }
+        }
+    }
+}
+
+#[test]
+fn long_keys_take_operations() {
+    let input = json!("k".repeat(2_000_000));
+    for text in [
+        "lists.range(1000000).all(i, !(input in {'a': 1}))",
+        "lists.range(1000000).all(i, {'a': 1}[?input] == optional.none())",
+        "[{input: 1}].all(m, lists.range(1000000).all(i, m.all(k, k != '')))",
+        "lists.range(1000000).all(i, double('0' + string(size(input))) > 0.0 && bool(input) || true)",
+    ] {
+        let begun = std::time::Instant::now();
+        let error = eval(text, input.clone()).unwrap_err();
+        assert!(error.contains("takes more than") || error.contains("gives more than"), "{error}");
+        assert!(begun.elapsed() < std::time::Duration::from_mins(1), "{text}");
+    }
 }

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use stepwright_core::Content;
+pub(super) use stepwright_core::number::exact_double;
+use stepwright_core::{Content, number};
 
 /// A value in CEL. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -180,6 +181,14 @@ impl<'a> Map<'a> {
         }
     }
 
+    /// Returns the number of bytes that [`Map::keys`] copies.
+    pub(super) fn copied_bytes(&self) -> usize {
+        match self {
+            Self::Json(_) => 0,
+            Self::Built(members) => members.keys().map(Key::len).sum(),
+        }
+    }
+
     pub(super) fn entries(&self) -> Vec<(Key<'a>, Val<'a>)> {
         match self {
             Self::Json(members) => members
@@ -225,6 +234,11 @@ impl<'a> Key<'a> {
             Val::Text(Text::Built(key)) => Self::Text(Cow::Owned((**key).to_owned())),
             _ => return None,
         })
+    }
+
+    /// Returns the length of a text, or 0.
+    pub(super) fn len(&self) -> usize {
+        if let Self::Text(text) = self { text.len() } else { 0 }
     }
 
     pub(super) fn value(&self) -> Val<'a> {
@@ -300,23 +314,6 @@ fn double(value: &Val<'_>) -> Option<f64> {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the integer is below 2^64, the cast saturates"
-)]
 fn compare_mixed(integer: i128, double: f64) -> Option<Ordering> {
-    if double.is_nan() {
-        return None;
-    }
-    let floor = double.floor();
-    // Beyond 128 bits the cast saturates, which keeps the order.
-    let order = integer.cmp(&(floor as i128));
-    Some(if order == Ordering::Equal && double > floor { Ordering::Less } else { order })
-}
-
-/// Converts an integer to a double, if that is exact.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "compared after")]
-pub(super) fn exact_double(integer: i128) -> Option<f64> {
-    let double = integer as f64;
-    (double as i128 == integer).then_some(double)
+    (!double.is_nan()).then(|| number::compare_mixed(integer, double))
 }

@@ -6,9 +6,10 @@ use super::kinds::ON_INTERRUPTED;
 use super::{Agent, File, Item, Word};
 use crate::access::{self, ALL_BYTES_MAX, Home, Referred, Refused};
 use crate::beneath::open_regular;
+use crate::budget::Budget;
 use crate::definition::Options;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::schema;
+use crate::schema::{self, Purpose};
 use crate::source::{Source, Span};
 use crate::tree::{self, Node, Yaml};
 use serde_json::Value;
@@ -46,6 +47,8 @@ pub(crate) struct State {
     /// The texts of the files that the current step or agent names, by key.
     pub(super) texts: Vec<(String, String)>,
     bytes: u64,
+    /// The limits of the checks of all schemas.
+    schemas: Budget<'static>,
 }
 
 /// A file that was read and may be used.
@@ -226,9 +229,12 @@ impl Reader<'_> {
             return None;
         };
         let schema = node.value.to_json();
-        // Forms support fewer keywords, and report the others themselves.
-        let effects = |()| if name == "schema" { Ok(()) } else { schema::check_effects(&schema) };
-        if let Err(wrong) = schema::check(&schema).and_then(effects) {
+        let purpose = match name {
+            "input" => Purpose::Input,
+            "output" => Purpose::Output,
+            _ => Purpose::Form,
+        };
+        if let Err(wrong) = schema::check(&schema, purpose, &self.state.schemas) {
             let place = node.at_pointer(&wrong.pointer).span;
             let message = format!("not a valid JSON Schema: {}", wrong.message);
             let mistake = self.mistake(place, message).maybe_help(wrong.help);

@@ -6,11 +6,13 @@
 //! and around the arguments and results of operators, filters, tests and functions. The filter
 //! counts the whole value.
 
+use super::exact;
 use minijinja::machinery::Span;
 use minijinja::machinery::ast::{
-    BinOp, BinOpKind, Call, CallArg, CallBlock, Compare, CompareOp, Const, Do, EmitExpr, EmitRaw,
-    Expr, Filter, FilterBlock, ForLoop, GetAttr, GetItem, IfCond, IfExpr, List, Macro, Map, Set,
-    SetBlock, Slice, Spanned, Stmt, Template, Test, Tuple, UnaryOp, UnaryOpKind, Var, WithBlock,
+    BinOp, BinOpKind, Call, CallArg, CallBlock, Compare, CompareOp, CompareOpKind, Const, Do,
+    EmitExpr, EmitRaw, Expr, Filter, FilterBlock, ForLoop, GetAttr, GetItem, IfCond, IfExpr, List,
+    Macro, Map, Set, SetBlock, Slice, Spanned, Stmt, Template, Test, Tuple, UnaryOp, UnaryOpKind,
+    Var, WithBlock,
 };
 use minijinja::value::ValueKind;
 
@@ -20,6 +22,10 @@ pub(super) const BOUNDED: &str = "__bounded";
 pub(super) const EACH: &str = "__each";
 /// The filter that checks whether the step has ended, and returns its input.
 pub(super) const WATCHED: &str = "__watched";
+/// The filter that counts a text in which a place is looked for.
+pub(super) const WALKED: &str = "__walked";
+/// The length of a constant text that is not counted, in bytes.
+const SHORT_BYTES: usize = 256;
 /// The filters that apply their arguments to each element.
 const OF_EACH: [&str; 5] = ["map", "select", "reject", "selectattr", "rejectattr"];
 
@@ -36,6 +42,8 @@ pub(super) struct Guard {
     /// The variables that the template sets.
     pub(super) set: Vec<String>,
     slicing: usize,
+    /// The number of operations so far, which tells them apart.
+    places: i64,
 }
 
 impl Guard {
@@ -165,7 +173,7 @@ impl Guard {
     fn looked_at<'a>(&mut self, expr: &Expr<'a>) -> Expr<'a> {
         let expr = self.expr(expr);
         match &expr {
-            Expr::Const(_) => expr,
+            Expr::Const(value) if is_short(&value.value) => expr,
             Expr::Filter(filter) if filter.name == BOUNDED => expr,
             _ => bounded(expr),
         }
@@ -186,7 +194,7 @@ impl Guard {
             Expr::Const(e) => Expr::Const(Spanned::new(Const { value: e.value.clone() }, e.span())),
             Expr::Slice(e) => {
                 self.slicing += 1;
-                let expr = self.expr(&e.expr);
+                let expr = walked(self.expr(&e.expr));
                 self.slicing -= 1;
                 let node = Slice {
                     expr,
@@ -207,11 +215,23 @@ impl Guard {
             }
             Expr::BinOp(e) => self.operation(e),
             Expr::Compare(e) => {
-                let ops = e.ops.iter();
-                let ops = ops.map(|op| CompareOp { op: op.op, expr: self.looked_at(&op.expr) });
-                let ops = ops.collect();
-                let node = Compare { expr: self.looked_at(&e.expr), ops };
-                Expr::Compare(Spanned::new(node, e.span()))
+                let mut place = self.place();
+                let first = left(self.looked_at(&e.expr), place);
+                let mut ops = Vec::with_capacity(e.ops.len());
+                for (at, op) in e.ops.iter().enumerate() {
+                    let sign = match op.op {
+                        CompareOpKind::In | CompareOpKind::NotIn => "in",
+                        _ => "==",
+                    };
+                    let mut expr = right(self.looked_at(&op.expr), place, sign);
+                    // In `a < b < c`, the second operand is compared again.
+                    if at + 1 < e.ops.len() {
+                        place = self.place();
+                        expr = left(expr, place);
+                    }
+                    ops.push(CompareOp { op: op.op, expr });
+                }
+                Expr::Compare(Spanned::new(Compare { expr: first, ops }, e.span()))
             }
             Expr::IfExpr(e) => {
                 let node = IfExpr {
@@ -230,11 +250,30 @@ impl Guard {
                         Expr::Filter(Spanned::new(node, e.span()))
                     });
                 }
+                if exact::OF_ALIKE.contains(&e.name) {
+                    value = value.map(|value| {
+                        let name =
+                            Expr::Const(Spanned::new(Const { value: e.name.into() }, e.span()));
+                        let mut args = vec![CallArg::Pos(name)];
+                        args.extend(self.args(&e.args));
+                        let node = Filter { name: exact::ALIKE, expr: Some(value), args };
+                        Expr::Filter(Spanned::new(node, e.span()))
+                    });
+                }
                 let node = Filter { name: e.name, expr: value, args: self.args(&e.args) };
                 bounded(Expr::Filter(Spanned::new(node, e.span())))
             }
             Expr::Test(e) => {
-                let (expr, args) = (self.looked_at(&e.expr), self.args(&e.args));
+                let (mut expr, mut args) = (self.looked_at(&e.expr), self.args(&e.args));
+                if exact::COMPARING.contains(&e.name)
+                    && let Some(CallArg::Pos(other)) = args.first_mut()
+                {
+                    let place = self.place();
+                    expr = left(expr, place);
+                    let none = Expr::Const(Spanned::new(Const { value: ().into() }, e.span()));
+                    let sign = if e.name == "in" { "in" } else { "==" };
+                    *other = right(std::mem::replace(other, none), place, sign);
+                }
                 Expr::Test(Spanned::new(Test { name: e.name, expr, args }, e.span()))
             }
             Expr::GetAttr(e) => {
@@ -243,7 +282,7 @@ impl Guard {
             }
             Expr::GetItem(e) => {
                 let (expr, subscript_expr) =
-                    (self.expr(&e.expr), self.looked_at(&e.subscript_expr));
+                    (walked(self.expr(&e.expr)), self.looked_at(&e.subscript_expr));
                 Expr::GetItem(Spanned::new(GetItem { expr, subscript_expr }, e.span()))
             }
             Expr::Call(e) => bounded(Expr::Call(self.call(e))),
@@ -263,12 +302,20 @@ impl Guard {
         }
     }
 
+    /// Returns a number for an operation, which no other operation has.
+    fn place(&mut self) -> i64 {
+        self.places += 1;
+        self.places
+    }
+
     fn operation<'a>(&mut self, e: &Spanned<BinOp<'a>>) -> Expr<'a> {
         let of = |op, left, right| Expr::BinOp(Spanned::new(BinOp { op, left, right }, e.span()));
         match e.op {
             BinOpKind::ScAnd | BinOpKind::ScOr => of(e.op, self.expr(&e.left), self.expr(&e.right)),
             BinOpKind::Add | BinOpKind::Mul => {
-                let made = of(e.op, self.expr(&e.left), self.expr(&e.right));
+                let place = self.place();
+                let first = left(self.expr(&e.left), place);
+                let made = of(e.op, first, right(self.expr(&e.right), place, sign(e.op)));
                 // The operands are already rewritten, so a nested repetition is wrapped in a
                 // filter.
                 if matches!(e.op, BinOpKind::Mul) && self.repeated.is_none() {
@@ -284,7 +331,12 @@ impl Guard {
                 }
                 bounded(made)
             }
-            op => of(op, self.looked_at(&e.left), self.looked_at(&e.right)),
+            BinOpKind::Concat => of(e.op, self.looked_at(&e.left), self.looked_at(&e.right)),
+            op => {
+                let place = self.place();
+                let first = left(self.looked_at(&e.left), place);
+                of(op, first, right(self.looked_at(&e.right), place, sign(op)))
+            }
         }
     }
 
@@ -310,6 +362,54 @@ fn bounded(expr: Expr<'_>) -> Expr<'_> {
 
 fn watched(expr: Expr<'_>) -> Expr<'_> {
     filtered(WATCHED, expr)
+}
+
+/// Adds the filter that counts a text whose characters are counted to find a place.
+fn walked(expr: Expr<'_>) -> Expr<'_> {
+    match &expr {
+        Expr::Const(value) if is_short(&value.value) => expr,
+        _ => filtered(WALKED, expr),
+    }
+}
+
+/// Returns `true` for a constant that takes no time, whatever is done with it.
+fn is_short(value: &minijinja::Value) -> bool {
+    value.as_str().is_none_or(|text| text.len() <= SHORT_BYTES)
+}
+
+fn sign(op: BinOpKind) -> &'static str {
+    match op {
+        BinOpKind::Add => "+",
+        BinOpKind::Sub => "-",
+        BinOpKind::Mul => "*",
+        BinOpKind::Div => "/",
+        BinOpKind::FloorDiv => "//",
+        BinOpKind::Rem => "%",
+        BinOpKind::Pow => "**",
+        BinOpKind::In => "in",
+        _ => "==",
+    }
+}
+
+/// Adds the filter that remembers a left operand.
+fn left(expr: Expr<'_>, place: i64) -> Expr<'_> {
+    with_args(exact::LEFT, expr, [place.into()])
+}
+
+/// Adds the filter that looks at both operands.
+fn right<'a>(expr: Expr<'a>, place: i64, sign: &'static str) -> Expr<'a> {
+    with_args(exact::RIGHT, expr, [place.into(), sign.into()])
+}
+
+fn with_args<'a, const N: usize>(
+    name: &'static str,
+    expr: Expr<'a>,
+    args: [minijinja::Value; N],
+) -> Expr<'a> {
+    let span = expr.span();
+    let arg = |value| CallArg::Pos(Expr::Const(Spanned::new(Const { value }, span)));
+    let args = args.into_iter().map(arg).collect();
+    Expr::Filter(Spanned::new(Filter { name, expr: Some(expr), args }, span))
 }
 
 fn filtered<'a>(name: &'static str, expr: Expr<'a>) -> Expr<'a> {

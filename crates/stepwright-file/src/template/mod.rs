@@ -1,8 +1,11 @@
 //! Templates in minijinja: text with values.
 
+mod depth;
+mod exact;
 mod guard;
 mod render;
 mod tags;
+mod words;
 
 use crate::budget::{Budget, READ_BYTES_INLINE_MAX, Unfinished};
 use crate::expression::Mistake;
@@ -46,6 +49,7 @@ impl Template {
         text: &str,
         flavour: Flavour,
     ) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
+        depth::check(text).map_err(|mistake| vec![mistake])?;
         let env = render::inline(flavour);
         let parsed = parse(text).map_err(|e| vec![syntax_mistake(text, &e)])?;
         let mut guard = guard::Guard::default();
@@ -113,6 +117,7 @@ impl Template {
         let roots = minijinja::Value::from(minijinja::value::Serde(&roots));
         let mut text = String::new();
         let mut output = machinery::make_string_output(&mut text);
+        exact::begin();
         let rendered =
             machinery::eval(env, &code, roots, &blocks, &mut output, minijinja::AutoEscape::None);
         match rendered {
@@ -159,8 +164,7 @@ impl Template {
                     .with_code(ErrorCode::Limit)
                     .with_hint("put less into it, or do the work in `value` steps before");
             }
-            (_, Some(detail)) => format!("fails: {detail}"),
-            (kind, None) => format!("fails: {kind}"),
+            _ => format!("fails: {}", words::failure(error)),
         };
         let error = StepError::terminal(format!("`{place}` in a template {what}"));
         error.with_code(ErrorCode::BadInput)
@@ -195,8 +199,8 @@ fn is_caused_by(error: &minijinja::Error, is_it: impl Fn(&minijinja::Error) -> b
 }
 
 fn syntax_mistake(text: &str, error: &minijinja::Error) -> Mistake {
-    let what = error.detail().map_or_else(|| error.kind().to_string(), ToOwned::to_owned);
-    let at_end = what.contains("unexpected end of");
+    let what = words::syntax(error);
+    let at_end = error.detail().is_some_and(|detail| detail.contains("unexpected end of"));
     // The last tag that was opened is the one that was not closed.
     let opened = text.rfind("{{").max(text.rfind("{%")).filter(|_| at_end);
     let opened = opened.map(|start| {

@@ -1,8 +1,9 @@
 //! Converts values to text.
 
-use super::{Flavour, guard};
+pub(super) use super::words::said;
+use super::{Flavour, exact, guard};
 use crate::budget::Stop;
-use minijinja::value::{Kwargs, Rest, Value, ValueKind};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior};
 use std::sync::LazyLock;
 
@@ -132,7 +133,7 @@ pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environmen
             // Each line is indented before its length is counted.
             if wide.and_then(|wide| wide.as_i64()).is_some_and(|wide| wide > INDENT_MAX) {
                 let what = format!("`indent` is at most {INDENT_MAX}");
-                return Err(Error::new(minijinja::ErrorKind::InvalidOperation, what));
+                return Err(said(what));
             }
             minijinja::filters::tojson(value, indent, args)
         },
@@ -148,13 +149,24 @@ pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environmen
         Ok::<_, Error>(made_whole(value))
     });
     let of = eye.clone();
-    env.add_filter(guard::EACH, move |state: &State<'_, '_>, value: &Value, args: Rest<Value>| {
-        let times = value.len().unwrap_or(1) as u64;
-        for arg in args.iter() {
-            of.looks_at(state, arg, times)?;
-        }
+    env.add_filter(
+        guard::EACH,
+        move |state: &State<'_, '_>, value: &Value, args: Rest<ValueOrKwargs>| {
+            let args = args.into_values();
+            let times = value.len().unwrap_or(1) as u64;
+            for arg in &args {
+                of.looks_at(state, arg, times)?;
+            }
+            exact::check_each(state, value, &args)?;
+            Ok::<_, Error>(value.clone())
+        },
+    );
+    env.add_filter(guard::WALKED, |state: &State<'_, '_>, value: &Value| {
+        // The characters are counted from the beginning.
+        state.consume_fuel(value.as_str().map_or(0, str::len) as u64 / 64)?;
         Ok::<_, Error>(value.clone())
     });
+    exact::add_filters(&mut env);
     let of = eye.clone();
     env.add_filter(guard::WATCHED, move |value: &Value| {
         of.watches()?;
@@ -216,9 +228,9 @@ impl Eye {
                 if text.is_full {
                     return Err(too_long());
                 }
-                let wrong = |what: String| Error::new(ErrorKind::BadSerialization, what);
-                written.map_err(|error| wrong(error.to_string()))?;
-                String::from_utf8(text.bytes).map_err(|error| wrong(error.to_string()))
+                let wrong = || said("it is not a value of JSON");
+                written.map_err(|_| wrong())?;
+                String::from_utf8(text.bytes).map_err(|_| wrong())
             }
             _ => Ok(value.to_string()),
         }
@@ -251,7 +263,7 @@ impl Look<'_> {
             return Ok(());
         }
         if depth >= DEPTH_MAX {
-            return Err(Error::new(ErrorKind::InvalidOperation, TOO_DEEP));
+            return Err(said(TOO_DEEP));
         }
         let is_map = value.kind() == ValueKind::Map;
         for item in value.try_iter()? {

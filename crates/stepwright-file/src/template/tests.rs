@@ -343,3 +343,177 @@ fn mistakes_have_places() {
     check("{% if input %}x");
     check("{{ input. }}");
 }
+
+#[test]
+fn integers_beside_fractions_are_exact_or_an_error() {
+    let json = json!({
+        "big": 9_007_199_254_740_993_u64, "even": 9_007_199_254_740_992_u64, "half": 0.5,
+        "mixed": [9_007_199_254_740_993_u64, 0.5], "near": [9_007_199_254_740_992.0],
+        "rows": [{"id": 9_007_199_254_740_993_u64, "score": 0.5},
+                 {"id": 9_007_199_254_740_992_u64, "score": 1.5}],
+        "odd": [{"id": 9_007_199_254_740_993_u64}, {"id": 2.5}],
+    });
+    let input = StepInput::of(json);
+    let rendered = |template: &str| {
+        let (template, mistakes) = Template::parse(template, Flavour::Plain).unwrap();
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        template.render(&Values::of(&input), &Budget::whole(None))
+    };
+    for template in [
+        "{{ input.big * 1.0 }}",
+        "{{ input.big + input.half }}",
+        "{{ input.even + input.half }}",
+        "{{ input.half + input.even }}",
+        "{{ 1.0 * 9007199254740993 }}",
+        "{{ input.big / 1 }}",
+        "{{ input.big - 0.5 }}",
+        "{{ input.big // 1.5 }}",
+        "{{ input.big % 1.5 }}",
+        "{{ input.big ** 1.0 }}",
+        "{{ input.big == 9007199254740992.0 }}",
+        "{{ input.big > 9007199254740992.0 }}",
+        "{{ 1 < input.big < 9007199254740994.0 }}",
+        "{{ input.big in input.near }}",
+        "{{ input.big is eq(9007199254740992.0) }}",
+        "{{ input.mixed | sum }}",
+        "{{ input.mixed | sort }}",
+        "{{ input.mixed | unique | list }}",
+        "{{ input.mixed | max }}",
+        "{{ input.mixed | min }}",
+        "{{ input.odd | sort(attribute='id') }}",
+        "{{ input.odd | groupby('id') }}",
+        "{{ input.odd | sum(attribute='id') }}",
+        "{{ [input.big] | select('eq', 2.5) | list }}",
+        "{{ input.odd | selectattr('id', 'lt', 2.5) | list }}",
+        "{{ [input.big] == [2.5] }}",
+        "{{ '%.1f' | format(input.big) }}",
+        "{% if input.big * 1.5 %}{% endif %}",
+        "{% set ns = namespace(n=input.big) %}{% set ns.n = ns.n + 0.5 %}{{ ns.n }}",
+        "{% macro m(a) %}{{ a * 1.5 }}{% endmacro %}{{ m(input.big) }}",
+    ] {
+        let error = match rendered(template) {
+            Err(Unfinished::Failed(error)) => error.to_string(),
+            other => panic!("{template}: {other:?}"),
+        };
+        assert!(
+            error.contains("is not exact beside a number with a fraction"),
+            "{template}: {error}"
+        );
+    }
+    for (template, wanted) in [
+        ("{{ input.big * 2 + 1 }}", "18014398509481987"),
+        ("{{ input.big == 9007199254740992 }}", "False"),
+        ("{{ input.big > 9007199254740992 }}", "True"),
+        ("{{ 1 < 2 < 3 }}{{ 3 < 2 < 3 }}{{ 1 + 0.5 }}", "TrueFalse1.5"),
+        (
+            "{{ 7 / 2 }} {{ 7 // 2 }} {{ 2 ** 70 }} {{ 2 ** -1 }}",
+            "3.5 3 1180591620717411303424 0.5",
+        ),
+        (
+            "{{ [1, 0.5] | sum }} {{ [0.1, 0.2] | sum }} {{ [1, 2] | sum(start=4) }}",
+            "1.5 0.30000000000000004 7",
+        ),
+        (
+            "{{ input.rows | sort(attribute='score') | map(attribute='id') | join(',') }}",
+            "9007199254740993,9007199254740992",
+        ),
+        ("{{ input.rows | unique | list | length }}", "2"),
+        ("{{ input.rows[0] == input.rows[1] }}", "False"),
+        ("{{ [2.5, 1] | sort | join(' ') }} {{ ['b', 'a'] | sort | first }}", "1 2.5 a"),
+        ("{{ 'a' in 'abc' }}{{ 2.0 in [1, 2] }}{{ 'x' ~ 1 }}{{ 'ab' * 2 }}", "TrueTruex1abab"),
+        ("{{ '%d' | format(input.big) }}", "9007199254740993"),
+        ("{% for x in range(3) %}{{ x < 1 < 2 }}{% endfor %}", "TrueFalseFalse"),
+        (
+            "{% macro f(n) %}{% if n > 0.5 %}{{ n + 0.5 }},{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(3) }}",
+            "3.5,2.5,1.5,",
+        ),
+    ] {
+        let text = rendered(template).unwrap_or_else(|error| panic!("{template}: {error:?}"));
+        assert_eq!(text, wanted, "{template}");
+    }
+}
+
+#[test]
+fn characters_far_inside_a_text_take_operations() {
+    let input = StepInput::of(json!("\u{e9}".repeat(1_000_000)));
+    let constant = format!("{{{{ '{}'[900000] }}}}", "\u{e9}".repeat(1_000_000));
+    let counted = format!("{{{{ '{}' | length }}}}", "\u{e9}".repeat(1_000_000));
+    let bodies = ["{{ input[900000] }}", "{{ input[-1] }}", "{{ input[900000:900001] }}"];
+    for body in bodies.into_iter().chain([&*constant, &*counted]) {
+        let text = format!("{{% for i in range(2000) %}}{body}{{% endfor %}}");
+        let (template, _) = Template::parse(&text, Flavour::Plain).unwrap();
+        let begun = std::time::Instant::now();
+        let error = match template.render(&Values::of(&input), &Budget::whole(None)) {
+            Err(Unfinished::Failed(error)) => error.to_string(),
+            other => panic!("{body:.40}: {other:?}"),
+        };
+        assert!(error.contains("takes more than 2000000 operations"), "{error:.200}");
+        assert!(begun.elapsed() < std::time::Duration::from_mins(1), "{body:.40}");
+    }
+}
+
+#[test]
+fn failures_are_in_words_of_this_project() {
+    let input = StepInput::of(json!({"n": 3, "list": [1], "none": null}));
+    for (template, said) in [
+        ("{{ input.n + 'x' }}", "`+` cannot be used on a number and a text"),
+        ("{{ input.list - 1 }}", "`-` cannot be used on a list and a number"),
+        ("{{ input.n | length }}", "only texts, lists and objects have a length"),
+        ("{% for x in input.n %}{% endfor %}", "the value is not a list"),
+        ("{{ range(1000000) }}", "`range` has more than 100 000 elements"),
+        ("{{ 1 // 0 }}", "it has no result, or one that is too large"),
+        ("{{ 'x' * 1.5 }}", "a text can only be repeated a whole number of times"),
+        ("{{ input.list | first(1, 2, 3) }}", "it has too many arguments"),
+        ("{{ input.n() }}", "the value"),
+    ] {
+        let (template, _) = Template::parse(template, Flavour::Plain).unwrap();
+        let error = match template.render(&Values::of(&input), &Budget::whole(None)) {
+            Err(Unfinished::Failed(error)) => error.to_string(),
+            other => panic!("{said}: {other:?}"),
+        };
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn operators_in_a_row_have_an_end_and_those_below_it_have_room() {
+    let input = StepInput::of(json!({"x": {"x": 1}, "t": "a"}));
+    let repeated = |start: &str, piece: &str, end: &str, times: usize| {
+        format!("{{{{ {start}{}{end} }}}}", piece.repeat(times))
+    };
+    for (start, piece, end) in [
+        ("input", ".x", ""),
+        ("", "not ", "1"),
+        ("", "1+", "1"),
+        ("input.t ", "|upper", ""),
+        ("", "-", "1"),
+        ("", "1 if 0 else ", "1"),
+        ("", "1 < ", "1"),
+        ("", "'a' ~ ", "'b'"),
+        ("", "1 and ", "1"),
+        ("input", "['x']", ""),
+        ("1", " is number is number", ""),
+    ] {
+        for times in [20_000, 500_000] {
+            let deep = repeated(start, piece, end, times);
+            let mistakes = Template::parse(&deep, Flavour::Plain).unwrap_err();
+            assert!(mistakes[0].message.contains("at most 500 operators in a row"), "{piece}");
+        }
+        let fine = repeated(start, piece, end, 150);
+        let rendered = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+        let input = input.clone();
+        let rendered = rendered.spawn(move || {
+            // The parser may refuse it, but it comes back.
+            if let Ok((template, _)) = Template::parse(&fine, Flavour::Plain) {
+                let _ = template.render(&Values::of(&input), &Budget::whole(None));
+            }
+        });
+        rendered.unwrap().join().unwrap();
+    }
+    let branches = format!("{{% if 0 %}}{}{{% endif %}}", "{% elif 0 %}".repeat(50_000));
+    let mistakes = Template::parse(&branches, Flavour::Plain).unwrap_err();
+    assert!(mistakes[0].message.contains("at most 200 `elif`"));
+    // Long lists are not deep.
+    let list = format!("{{{{ [{}] | length }}}}", "-1, {'a': 1 + 2}, ".repeat(1000));
+    assert!(Template::parse(&list, Flavour::Plain).is_ok());
+}

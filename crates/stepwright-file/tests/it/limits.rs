@@ -170,7 +170,7 @@ async fn defaults_of_the_input_are_filled_in_and_formats_are_checked() {
     assert_eq!(run(json!({"o": {}})).await.unwrap().content.text(), "3 y");
     assert_eq!(run(json!({"n": 7, "o": {"x": 1}})).await.unwrap().content.text(), "7 1");
     let error = run(json!({"mail": "nope"})).await.unwrap_err().to_string();
-    assert!(error.contains("is not a \"email\""), "{error}");
+    assert!(error.contains("`mail` must have the format `email`"), "{error}");
     for (schema, said) in [
         ("{type: object, propertys: {}}", "the keyword `propertys` has no effect"),
         ("{type: string, format: emial}", "there is no format `emial` that is checked"),
@@ -192,6 +192,10 @@ async fn changes_of_the_state_add_up() {
     gives(steps, Value::Null, json!([10, 45, 10, 10])).await;
     let error = fails("  - increment_state: {n: '= \"x\"'}\n", Value::Null).await.to_string();
     assert!(error.contains("`increment_state` needs a number for `n`"), "{error}");
+    // A fraction never rounds a counter.
+    let steps = "  - set_state: {n: 9007199254740993}\n  - increment_state: {n: 0.5}\n";
+    let error = fails(steps, Value::Null).await.to_string();
+    assert!(error.contains("0.5 more would be rounded"), "{error}");
     // A key that is called like an operation is a key.
     let steps = "  - set_state: {increment: {n: 1}}\n  - {name: t, value: '= state.increment.n'}\n";
     gives(steps, Value::Null, json!(1)).await;

@@ -15,5 +15,6 @@ mod mutations;
 mod outline;
 mod people;
 mod runs;
+mod schemas;
 mod tools;
 mod untrusted;

@@ -160,3 +160,85 @@ fn large_files_are_checked_in_a_moment() {
     let mistakes = Definition::parse(&many, "many.yaml", &Options::default()).unwrap_err();
     assert!(mistakes.to_string().contains("a workflow has at most 10000 steps"));
 }
+
+/// The words of the libraries that read files are not those of their authors.
+#[test]
+fn mistakes_are_in_words_of_this_project() {
+    let broken = [
+        "a: [1, 2",
+        "a: {b: 1",
+        "a: 'x",
+        "a: \"x",
+        "a: b: c",
+        "a: *none",
+        "a: &x\n  &y 1",
+        "a:\n\t- b",
+        "- a\nb: 1",
+        "a: 1\n  b: 2",
+        "a: \"\\q\"",
+        "a: |x\n  b",
+        "%YAML 9.9\n---\na: 1",
+        "a: 1\n---\nb: 2",
+        "a: !!int x",
+        "a: !<",
+        "a: }",
+        "a: ]",
+        ": :",
+        "? a\n? b",
+        "a: .nan",
+        "a: .inf",
+        "a: @x",
+        "a: `x`",
+        "a: 1e999",
+        "a: !!binary x",
+        "a: \u{1}",
+        "[a, b]: c",
+        "{",
+        "[",
+        "-",
+        "- - -\na",
+        "a: >-\nb",
+        "*x",
+        "&x",
+        "a: [b: c: d]",
+        "a: {b, c: }",
+        "<<: 1",
+        "a: !!set {b}",
+        "\u{feff}a: [",
+        "a: 0x",
+        "a: !!float x",
+    ];
+    let words = [
+        "scalar",
+        "token",
+        "stream",
+        "node",
+        "simple key",
+        "while parsing",
+        "did not find",
+        "serde",
+        "deserializ",
+        "flow sequence",
+        "flow mapping",
+        "expected <",
+        "EOF",
+        "Budget",
+        "unit",
+        "Rust",
+        "visitor",
+        "untagged",
+        "variant",
+        "invalid type",
+    ];
+    for text in broken {
+        let Err(mistakes) = Definition::parse(text, "b.yaml", &Options::default()) else {
+            continue;
+        };
+        for mistake in &mistakes {
+            let report = mistake.message.as_str();
+            for word in words {
+                assert!(!report.contains(word), "{text:?}: {report}");
+            }
+        }
+    }
+}

@@ -213,7 +213,7 @@ steps: [{name: a, template: "{{ input.folder }}"}]
     let output = workflow.run(Content::from(json!({"folder": "docs"}))).await.unwrap();
     assert_eq!(output.content.text(), "docs");
     let error = workflow.run(Content::from(json!({"folder": 3}))).await.unwrap_err();
-    assert!(error.to_string().contains("3 is not of type \"string\" at `/folder`"), "{error}");
+    assert!(error.to_string().contains("`folder` must be a text, and is a number"), "{error}");
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ steps:
     assert_eq!(said(&file(r#"{"stars": 4}"#), "a").await.unwrap(), "true");
     assert_eq!(said(&file(r#"{"stars": 9}|{"stars": 3}"#), "a").await.unwrap(), "false");
     let error = said(&file(r#"{"stars": 9}|{"stars": 8}"#), "a").await.unwrap_err();
-    let what = "does not match the output schema: 8 is greater than the maximum of 5 at `/stars`";
+    let what = "does not match the output schema: `stars` must be at most 5, and is 8";
     assert!(error.to_string().contains(what), "{error}");
 }
 

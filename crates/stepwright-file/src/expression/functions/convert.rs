@@ -5,6 +5,8 @@ use super::super::value::{Text, Val};
 use crate::budget::Budget;
 
 pub(super) fn convert<'a>(to: &str, value: &Val<'a>, budget: &Budget<'_>) -> Evaluated<'a> {
+    // Texts are read to their end.
+    budget.read(value.as_text().map_or(0, str::len))?;
     match (to, value) {
         ("int", _) => int(value),
         ("uint", _) => uint(value),

@@ -63,32 +63,27 @@ fn precision(clause: &str) -> Result<(usize, &str), Failure> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "`%f` and `%e` write doubles, as in CEL")]
 fn clause(
     letter: char,
     precision: usize,
     value: &Val<'_>,
     out: &mut Out<'_>,
 ) -> Result<(), Failure> {
-    let double = match value {
-        Val::Int(number) => Some(*number as f64),
-        Val::UInt(number) => Some(*number as f64),
-        Val::Double(number) => Some(*number),
-        _ => None,
-    };
     let text = match (letter, value) {
         ('s', value) => return string(value, out),
         ('d', Val::Int(number)) => number.to_string(),
         ('d', Val::UInt(number)) => number.to_string(),
         ('d', Val::Double(number)) => shown(*number),
-        ('f', _) if double.is_some() => {
-            let number = double.unwrap_or_default();
-            special(number).map_or_else(|| format!("{number:.precision$}"), Into::into)
+        // An integer has no fraction, and is not rounded.
+        ('f', Val::Int(number)) => with_zeros(&number.to_string(), precision),
+        ('f', Val::UInt(number)) => with_zeros(&number.to_string(), precision),
+        ('f', Val::Double(number)) => {
+            special(*number).map_or_else(|| format!("{number:.precision$}"), Into::into)
         }
-        ('e', _) if double.is_some() => {
-            let number = double.unwrap_or_default();
-            special(number).map_or_else(|| scientific(number, precision), Into::into)
-        }
+        ('e', Val::Int(number)) => scientific(&format!("{number:.precision$e}")),
+        ('e', Val::UInt(number)) => scientific(&format!("{number:.precision$e}")),
+        ('e', Val::Double(number)) => special(*number)
+            .map_or_else(|| scientific(&format!("{number:.precision$e}")), Into::into),
         ('b', Val::Bool(value)) => u8::from(*value).to_string(),
         ('b', Val::Int(number)) => format!("{}{:b}", sign(*number), number.unsigned_abs()),
         ('b', Val::UInt(number)) => format!("{number:b}"),
@@ -179,6 +174,10 @@ fn hex(bytes: &[u8], letter: char, out: &mut Out<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+fn with_zeros(integer: &str, precision: usize) -> String {
+    if precision == 0 { integer.to_owned() } else { format!("{integer}.{}", "0".repeat(precision)) }
+}
+
 fn special(number: f64) -> Option<&'static str> {
     if number.is_nan() {
         Some("NaN")
@@ -194,9 +193,8 @@ fn shown(number: f64) -> String {
 }
 
 /// Formats a number as `d.ddde±dd`, because Rust writes `d.ddde[-]d`.
-fn scientific(number: f64, precision: usize) -> String {
-    let written = format!("{number:.precision$e}");
-    let (digits, exponent) = written.split_once('e').unwrap_or((&written, "0"));
+fn scientific(written: &str) -> String {
+    let (digits, exponent) = written.split_once('e').unwrap_or((written, "0"));
     let (sign, exponent) = match exponent.strip_prefix('-') {
         Some(exponent) => ('-', exponent),
         None => ('+', exponent),

@@ -1,16 +1,15 @@
 //! Functions on texts. Positions and lengths count characters.
 
 use super::super::failure::{Evaluated, Failure, excerpt, fails, type_word, unsupported};
+use super::super::regular::{compile, weight};
 use super::super::value::{ELEMENT_BYTES, List, Text, Val};
 use super::{count, format};
 use crate::budget::Budget;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use std::collections::HashMap;
 
 /// The operations to compile a regular expression, in addition to those for its size.
 const REGEX_STEPS: usize = 500;
-/// The maximum size of a compiled regular expression, in bytes.
-const REGEX_BYTES_MAX: usize = 1024 * 1024;
 /// The maximum number of regular expressions that are kept during an evaluation.
 const REGEXES_MAX: usize = 64;
 
@@ -297,30 +296,4 @@ pub(super) fn matches<'a>(
     // Matching takes at most the length of the text times the expanded size of the pattern.
     budget.steps(this.len().saturating_mul(*weight) / 256)?;
     Ok(Val::Bool(regex.is_match(this)))
-}
-
-/// Compiles a regular expression. Returns the reason on one line if it is invalid.
-pub(in super::super) fn compile(pattern: &str) -> Result<Regex, String> {
-    let mut builder = RegexBuilder::new(pattern);
-    builder.size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX);
-    builder.build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => "it repeats too much".to_owned(),
-        error => {
-            // The message shows the pattern with a mark, and the reason on its last line.
-            let shown = error.to_string();
-            let last = shown.lines().last().unwrap_or_default().trim();
-            last.strip_prefix("error: ").unwrap_or(last).to_owned()
-        }
-    })
-}
-
-/// Returns the maximum size of a pattern with its repetitions expanded.
-fn weight(pattern: &str) -> usize {
-    let mut weight = pattern.len().max(1);
-    for counts in pattern.split('{').skip(1) {
-        let counts = counts.split('}').next().unwrap_or_default();
-        let most = counts.split(',').filter_map(|count| count.trim().parse::<usize>().ok()).max();
-        weight = weight.saturating_mul(most.unwrap_or(1).max(1));
-    }
-    weight
 }
