@@ -290,7 +290,12 @@ impl Reader {
     }
 
     fn parse(&mut self, data: String) -> Result<Value, Wrong> {
-        let no_json = |error: JsonError| Wrong::Shape(format!("an event is not JSON: {error}"));
+        let no_json = |error: JsonError| {
+            Wrong::Shape(match error {
+                JsonError::Syntax(_) => format!("an event is not JSON: {error}"),
+                error => format!("the JSON of an event cannot be used: {error}"),
+            })
+        };
         let is_waiting = self.halves.is_waiting();
         // Texts that have come in pieces are told once more at the end.
         let head = &data[..data.floor_char_boundary(HEAD_BYTES)];

@@ -551,7 +551,9 @@ fn holds(value: &Value, secrets: &[String]) -> bool {
 }
 
 fn without(value: Value, secrets: &[String]) -> Value {
+    // What holds none is not put together again.
     match value {
+        value if !holds(&value, secrets) => value,
         Value::String(text) => clean(&text, secrets).into(),
         Value::Array(items) => items.into_iter().map(|item| without(item, secrets)).collect(),
         Value::Object(members) => {
