@@ -1,9 +1,9 @@
-//! Parses JSON from other programs, models and people, with limits on its depth and on the number of
-//! its values.
+//! Parses JSON from other programs, models and people, with limits on its depth and on the number
+//! of its values.
 //!
-//! Everything that comes from outside is read here: arguments of tools, answers of models and people,
-//! pages, input files. A tree of values takes far more memory than its text, so both limits are
-//! checked before the tree is built.
+//! Everything that comes from outside is read here: arguments of tools, answers of models and
+//! people, pages, input files. A tree of values takes far more memory than its text, so both limits
+//! are checked before the tree is built.
 //!
 //! ```
 //! use stepwright_core::json;
@@ -23,8 +23,8 @@ use serde_json::Value;
 pub const DEPTH_MAX: usize = 100;
 
 /// The maximum number of values in one text: objects, lists, texts, numbers, `true`, `false` and
-/// `null`, at all depths. Keys do not count. A value takes up to some hundred bytes, and a short one
-/// two bytes of text: without a limit, the tree of a text is hundreds of times as large.
+/// `null`, at all depths. Keys do not count. A value takes up to some hundred bytes, and a short
+/// one two bytes of text: without a limit, the tree of a text is hundreds of times as large.
 pub const VALUES_MAX: usize = 1_000_000;
 
 /// The reason that a text cannot be used as JSON, with its position.
@@ -153,8 +153,8 @@ pub(crate) fn check_size(text: &[u8]) -> Result<(), JsonError> {
     if counter.values() > VALUES_MAX { Err(JsonError::TooMany) } else { Ok(()) }
 }
 
-/// Counts the values in a JSON text that may come in fragments, for readers that put a text together
-/// before it is parsed.
+/// Counts the values in a JSON text that may come in fragments, for readers that put a text
+/// together before it is parsed.
 ///
 /// ```
 /// use stepwright_core::json::ValueCounter;

@@ -72,6 +72,10 @@ impl ArgumentsScan {
         self.text.trim().is_empty()
     }
 
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(super) fn len(&self) -> usize {
         self.text.len()
     }

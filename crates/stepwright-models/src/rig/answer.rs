@@ -423,6 +423,7 @@ impl Answer {
         let stop = match finish_reason {
             Some(FinishReason::ContentFilter) => StopReason::Refused,
             Some(FinishReason::Length) => StopReason::Length,
+            _ if notes.is_cut => StopReason::Length,
             Some(FinishReason::ToolCalls) => StopReason::ToolCalls,
             Some(FinishReason::Other(reason)) => {
                 let said = response.error.as_deref().unwrap_or(&reason);

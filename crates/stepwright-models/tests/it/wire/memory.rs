@@ -116,7 +116,8 @@ async fn ask(wire: Wire, base: &str, periods: usize, is_thought: bool) {
     while let Some(event) = events.next().await {
         let event = match event {
             Err(error) => {
-                writeln!(std::io::stdout(), "it said {error}").unwrap();
+                let said = format!("it said {error}\n");
+                std::io::stdout().write_all(said.as_bytes()).unwrap();
                 return;
             }
             Ok(event) => event,
@@ -192,9 +193,8 @@ async fn taken_by(wire: Wire, reply: Reply, periods: usize, is_thought: bool) ->
     let output = tokio::task::spawn_blocking(move || child.output().unwrap()).await.unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     let taken = told.split("it took ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-    let taken = taken.unwrap_or_else(|| {
-        panic!("{wire:?}: {told}{}", String::from_utf8_lossy(&output.stderr))
-    });
+    let taken = taken
+        .unwrap_or_else(|| panic!("{wire:?}: {told}{}", String::from_utf8_lossy(&output.stderr)));
     (taken, told)
 }
 
