@@ -2,7 +2,7 @@
 //!
 //! The library that reads the wires takes the members that it knows and leaves the rest, so content
 //! in another one would be lost without a word. Providers add harmless members every week, so the
-//! rest is told apart by name and by place: a member whose name says that it is content is an error;
+//! rest is told apart by name and place: a member whose name says that it is content is an error,
 //! another one beside the text gets a warning, and numbers and notes around it are passed over.
 
 use super::{Notes, Object, Wrong};
