@@ -116,6 +116,31 @@ fn a_database_that_is_replaced_under_a_run_stops_it_and_the_log_is_not_taken_for
     assert_eq!(runs.stdout, "");
 }
 
+#[test]
+fn an_empty_database_file_is_told_and_stays_as_it_is() {
+    let place = Place::with(GREETING);
+    place.write("a.db", "");
+    let look: [&[&str]; 9] = [
+        &["runs"],
+        &["show", "r-1"],
+        &["events", "r-1"],
+        &["events", "r-1", "--follow"],
+        &["verify", "r-1"],
+        &["resume", "r-1"],
+        &["continue", "r-1", "--approve", "publish"],
+        &["cancel", "r-1"],
+        &["sessions", "list"],
+    ];
+    for look in look {
+        let told = place.on_db(look).ended(5);
+        let empty = "error: the database `a.db` is empty: the file has no bytes";
+        assert!(told.stderr.contains(empty) && told.stderr.contains("a backup"), "{told:#?}");
+        assert_eq!(fs::metadata(place.path("a.db")).unwrap().len(), 0, "{look:?}");
+    }
+    place.run(["Ada", "--db", "a.db", "--run-id", "r-1"]).ended(0);
+    place.on_db(&["show", "r-1"]).ended(0);
+}
+
 /// A reader that waits for the next event of a run would wait without end.
 #[test]
 fn a_reader_that_follows_a_run_is_told_that_the_database_is_gone() {
