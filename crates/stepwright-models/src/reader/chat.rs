@@ -1,7 +1,9 @@
 //! OpenAI's Chat Completions, and what the servers that speak it make of them.
 
 use super::arguments::ArgumentsScan;
-use super::members::{self, CHAT_CHOICE, CHAT_DELTA, CHAT_EVENT, CHAT_PART};
+use super::members::{
+    self, CHAT_CALL, CHAT_CHOICE, CHAT_CUSTOM, CHAT_DELTA, CHAT_EVENT, CHAT_FUNCTION, CHAT_PART,
+};
 use super::{Judge, Object, Verdict, Wrong, list, list_mut, reason, said};
 use crate::catalogue::Wire;
 use crate::finish::{Ending, native_ending};
@@ -172,8 +174,19 @@ impl Chat {
             }
         }
         let Some(Value::Object(mut message)) = message else { return Ok(()) };
+        if !says(&message) {
+            return Ok(());
+        }
         // Some servers tell the message so far beside each piece.
-        if says(delta) || !says(&message) {
+        if says(delta) {
+            let piece = said(delta, "content").unwrap_or_default();
+            let told = said(&message, "content").unwrap_or(piece);
+            let is_so_far = told == piece || self.rest_of(told).is_some_and(|rest| rest == piece);
+            let has_calls = |said: &Object| list(said, "tool_calls").next().is_some();
+            let has_other_calls = has_calls(&message) && !has_calls(delta) && self.calls.is_empty();
+            if !is_so_far || has_other_calls {
+                return Err("`message` differs from `delta`".to_owned().into());
+            }
             return Ok(());
         }
         if is_last && self.said_bytes > 0 {
@@ -236,6 +249,12 @@ impl Chat {
         }
         self.has_more |= list(delta, "images").next().is_some();
         for call in list_mut(delta, "tool_calls") {
+            members::check(&CHAT_CALL, call, judge.notes)?;
+            for (name, place) in [("function", &CHAT_FUNCTION), ("custom", &CHAT_CUSTOM)] {
+                if let Some(function) = call.get(name).and_then(Value::as_object) {
+                    members::check(place, function, judge.notes)?;
+                }
+            }
             self.fragment(call)?;
         }
         Ok(())

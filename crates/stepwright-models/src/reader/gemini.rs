@@ -1,7 +1,9 @@
 //! Google's Gemini.
 
 use super::arguments::check_values;
-use super::members::{self, GEMINI_CANDIDATE, GEMINI_CONTENT, GEMINI_EVENT, GEMINI_PART};
+use super::members::{
+    self, GEMINI_CALL, GEMINI_CANDIDATE, GEMINI_CONTENT, GEMINI_EVENT, GEMINI_PART,
+};
 use super::{Judge, Object, Verdict, Wrong, list, reason, said};
 use crate::finish::Ending;
 use serde_json::Value;
@@ -70,8 +72,9 @@ impl Gemini {
             return Err(format!("a part is of an unknown kind: {}", names.join(", ")).into());
         }
         members::check(&GEMINI_PART, part, judge.notes)?;
-        let call = part.get("functionCall").and_then(|call| call.get("args"));
-        call.map_or(Ok(()), check_values).map_err(Wrong::from)
+        let Some(call) = part.get("functionCall").and_then(Value::as_object) else { return Ok(()) };
+        members::check(&GEMINI_CALL, call, judge.notes)?;
+        call.get("args").map_or(Ok(()), check_values).map_err(Wrong::from)
     }
 }
 

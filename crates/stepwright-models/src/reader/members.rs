@@ -73,6 +73,19 @@ const MEDIA: [&str; 16] = [
     "videos",
 ];
 
+/// Names of members that hold the arguments of a call.
+const ARGUMENTS: [&str; 9] = [
+    "args",
+    "arguments",
+    "input",
+    "inputs",
+    "kwargs",
+    "parameters",
+    "params",
+    "partial_args",
+    "partialargs",
+];
+
 /// A place of a wire at which content can stand.
 pub(super) struct Place {
     /// The words for it in an error.
@@ -155,6 +168,21 @@ pub(super) const CHAT_PART: Place = Place {
     is_inner: true,
 };
 
+pub(super) const CHAT_CALL: Place = Place {
+    name: "a call",
+    known: &["custom", "extra_content", "function", "id", "provider_specific_fields", "type"],
+    is_inner: true,
+};
+
+pub(super) const CHAT_FUNCTION: Place = Place {
+    name: "the function of a call",
+    known: &["arguments", "id", "name", "parsed_arguments"],
+    is_inner: true,
+};
+
+pub(super) const CHAT_CUSTOM: Place =
+    Place { name: "a call", known: &["input", "name"], is_inner: true };
+
 pub(super) const MESSAGES_DELTA: Place = Place {
     name: "a delta",
     known: &[
@@ -202,6 +230,22 @@ pub(super) const RESPONSES_MESSAGE: Place = Place {
     is_inner: true,
 };
 
+pub(super) const RESPONSES_CALL: Place = Place {
+    name: "a call",
+    known: &[
+        "arguments",
+        "call_id",
+        "caller",
+        "created_by",
+        "id",
+        "name",
+        "namespace",
+        "status",
+        "type",
+    ],
+    is_inner: true,
+};
+
 pub(super) const RESPONSES_PART: Place = Place {
     name: "a part of a message",
     known: &["annotations", "logprobs", "refusal", "text", "type"],
@@ -236,6 +280,15 @@ pub(super) const GEMINI_PART: Place = Place {
     ],
     is_inner: true,
 };
+
+pub(super) const GEMINI_CALL: Place =
+    Place { name: "a call", known: &["args", "id", "name"], is_inner: true };
+
+pub(super) const OLLAMA_CALL: Place =
+    Place { name: "a call", known: &["function", "id", "type"], is_inner: true };
+
+pub(super) const OLLAMA_FUNCTION: Place =
+    Place { name: "the function of a call", known: &["arguments", "name"], is_inner: true };
 
 pub(super) const OLLAMA_LINE: Place =
     Place { name: "a line", known: &["message"], is_inner: false };
@@ -287,5 +340,6 @@ fn unknown<'a>(place: &'a Place, object: &'a Object) -> impl Iterator<Item = (&'
 
 fn is_content(name: &str, is_inner: bool) -> bool {
     let name = name.to_ascii_lowercase();
-    CONTENT.contains(&&*name) || (is_inner && MEDIA.contains(&&*name))
+    let is_inner_content = || MEDIA.contains(&&*name) || ARGUMENTS.contains(&&*name);
+    CONTENT.contains(&&*name) || (is_inner && is_inner_content())
 }

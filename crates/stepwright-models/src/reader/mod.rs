@@ -36,6 +36,10 @@ use stepwright_core::model::ModelError;
 /// Names and words of events that say only that the server is there.
 const PINGS: [&str; 5] = ["ping", "keep-alive", "keepalive", "heartbeat", "processing"];
 
+/// Names of events that say that the answer has failed.
+const FAILURES: [&str; 8] =
+    ["error", "exception", "fault", "fail", "failed", "failure", "abort", "aborted"];
+
 /// The kinds of events that may tell a text once more that has come in pieces.
 const WHOLES: [&str; 3] = [".done\"", "response.completed\"", "response.incomplete\""];
 
@@ -241,7 +245,7 @@ impl Reader {
         if let Some(frame) = self.framer.end()? {
             // Half an event at the end of the connection is none.
             let is_whole = !frame.is_cut
-                || frame.name == "error"
+                || is_failure(&frame.name)
                 || frame.data.trim() == "[DONE]"
                 || json::parse(&frame.data).is_ok();
             if is_whole {
@@ -282,7 +286,7 @@ impl Reader {
             self.done(out)?;
             return Ok(false);
         }
-        if frame.name == "error" {
+        if is_failure(&frame.name) {
             return Err(self.spent(self.speaker.in_band(data)));
         }
         if let Some(error) = frame.stray {
@@ -309,7 +313,7 @@ impl Reader {
         if frame.data.trim() == "[DONE]" {
             return Ok(false);
         }
-        if frame.name == "error" {
+        if is_failure(&frame.name) {
             return Err(self.spent(self.speaker.in_band(frame.data.trim())));
         }
         if let Some(stray) = frame.stray {
@@ -510,6 +514,11 @@ impl Reader {
 }
 
 type Object = Map<String, Value>;
+
+/// `true` if an event has the name of a failure.
+fn is_failure(name: &str) -> bool {
+    FAILURES.iter().any(|failure| failure.eq_ignore_ascii_case(name))
+}
 
 fn is_ping(word: &str) -> bool {
     PINGS.iter().any(|ping| ping.eq_ignore_ascii_case(word))

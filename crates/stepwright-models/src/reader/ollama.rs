@@ -1,7 +1,7 @@
 //! Ollama's own lines.
 
 use super::arguments::check_values;
-use super::members::{self, OLLAMA_LINE, OLLAMA_MESSAGE};
+use super::members::{self, OLLAMA_CALL, OLLAMA_FUNCTION, OLLAMA_LINE, OLLAMA_MESSAGE};
 use super::{Judge, Object, Verdict, Wrong, list, reason};
 use crate::finish::Ending;
 use serde_json::Value;
@@ -30,8 +30,10 @@ pub(super) fn event(event: &mut Object, judge: &mut Judge<'_>) -> Result<Verdict
     if let Some(message) = event.get("message").and_then(Value::as_object) {
         members::check(&OLLAMA_MESSAGE, message, judge.notes)?;
         for call in list(message, "tool_calls") {
-            if let Some(arguments) = call.get("function").and_then(|call| call.get("arguments")) {
-                check_values(arguments)?;
+            members::check(&OLLAMA_CALL, call, judge.notes)?;
+            if let Some(function) = call.get("function").and_then(Value::as_object) {
+                members::check(&OLLAMA_FUNCTION, function, judge.notes)?;
+                function.get("arguments").map_or(Ok(()), check_values)?;
             }
         }
     }

@@ -1,7 +1,9 @@
 //! OpenAI's Responses.
 
 use super::arguments::ArgumentsScan;
-use super::members::{self, RESPONSES_MESSAGE, RESPONSES_PART, RESPONSES_RESPONSE, typed};
+use super::members::{
+    self, RESPONSES_CALL, RESPONSES_MESSAGE, RESPONSES_PART, RESPONSES_RESPONSE, typed,
+};
 use super::{Judge, Object, Verdict, Wrong, list, reason, said};
 use crate::faults::{error_in, is_blank};
 use crate::finish::Ending;
@@ -50,6 +52,9 @@ pub(super) struct Responses {
     messages: HashSet<u64>,
     calls: HashMap<u64, Call>,
     has_calls: bool,
+    /// The kinds and states of the items that are done: some servers do not repeat the items at the
+    /// end.
+    settling: Vec<Object>,
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +118,7 @@ impl Responses {
                         same_item(at, item, judge.streamed)?;
                         self.same_call(at, item)?;
                     }
+                    self.settling.push(state_of(item));
                 }
             }
             "response.output_text.delta" => {
@@ -120,6 +126,22 @@ impl Responses {
             }
             "response.output_text.done" => {
                 members::check(&typed(&["text"]), event, judge.notes)?;
+                if let (Some(at), Some(text)) = (at, said(event, "text")) {
+                    same_part(at, text, judge.streamed)?;
+                }
+            }
+            "response.content_part.done" => {
+                let part = event.get("part").and_then(Value::as_object);
+                let is_text = |part: &&Object| said(part, "type") == Some("output_text");
+                let text = part.filter(is_text).and_then(|part| said(part, "text"));
+                if let (Some(at), Some(text)) = (at, text) {
+                    same_part(at, text, judge.streamed)?;
+                }
+            }
+            "response.function_call_arguments.done" => {
+                if let Some(at) = at {
+                    self.same_call(at, event)?;
+                }
             }
             "response.refusal.delta" => judge.notes.is_refusal = true,
             "response.function_call_arguments.delta" => return self.fragment(event),
@@ -209,6 +231,7 @@ impl Responses {
             members::check(&RESPONSES_PART, part, judge.notes)?;
         }
         if said(item, "type") == Some("function_call") {
+            members::check(&RESPONSES_CALL, item, judge.notes)?;
             let mut arguments = ArgumentsScan::default();
             arguments.push(said(item, "arguments").unwrap_or_default())?;
             arguments.end()?;
@@ -222,7 +245,8 @@ impl Responses {
             return Ok(());
         };
         let told = said(item, "arguments").unwrap_or(streamed);
-        let is_call = said(item, "type") == Some("function_call");
+        let kind = said(item, "type").unwrap_or_default();
+        let is_call = kind == "function_call" || kind.starts_with("response.function_call");
         let is_same =
             || match (stepwright_core::json::parse(streamed), stepwright_core::json::parse(told)) {
                 (Ok(streamed), Ok(told)) => streamed == told,
@@ -325,7 +349,9 @@ impl Responses {
             None => judge.ending(status, None)?,
         };
         if ending == Ending::End {
-            Self::settled(&items, judge)?;
+            let settling = std::mem::take(&mut self.settling);
+            let done: Vec<&Object> = settling.iter().collect();
+            Self::settled(if items.is_empty() { &done } else { &items }, judge)?;
             same_texts(&items, judge.streamed)?;
             for (at, item) in items.iter().enumerate() {
                 self.same_call(at as u64, item)?;
@@ -334,6 +360,21 @@ impl Responses {
         debug_assert!(matches!(ending, Ending::End | Ending::Length));
         Ok(())
     }
+}
+
+/// The kind and the state of an item, without its content.
+fn state_of(item: &Object) -> Object {
+    let names = ["type", "status", "error"];
+    let members =
+        names.iter().filter_map(|name| Some(((*name).to_owned(), item.get(*name)?.clone())));
+    members.collect()
+}
+
+/// Checks that a part of an item has the text that has come in pieces.
+fn same_part(at: u64, text: &str, streamed: &Streamed) -> Result<(), Wrong> {
+    let mut of_item = streamed.messages().filter(|(item, _)| *item == at).peekable();
+    let is_right = of_item.peek().is_none() || of_item.any(|(_, said)| said.is(&[text]));
+    if is_right { Ok(()) } else { Err(other_text()) }
 }
 
 /// The texts of a message.

@@ -353,6 +353,43 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
         ("a second choice that fails", between(&[other(1, "", &json!("error"))]), Error("`error`")),
         (
+            "`parameters` in place of the arguments of a call",
+            {
+                let function = json!({"name": "add", "parameters": {"a": 1}});
+                let call = json!({"index": 0, "id": "c", "function": function});
+                between(&[delta(&json!({"tool_calls": [call]}))])
+            },
+            Error("`parameters`"),
+        ),
+        (
+            "`input` beside the function of a call",
+            {
+                let call =
+                    json!({"index": 0, "id": "c", "function": {"name": "add"}, "input": {"a": 1}});
+                between(&[delta(&json!({"tool_calls": [call]}))])
+            },
+            Error("`input`"),
+        ),
+        (
+            "another text in `message` than in `delta`",
+            {
+                let mut piece = delta(&json!({"content": "x"}));
+                piece["choices"][0]["message"] = json!({"content": "lost"});
+                between(&[piece])
+            },
+            Error("`message`"),
+        ),
+        (
+            "the message so far beside a piece",
+            {
+                let mut piece = delta(&json!({"content": "wer."}));
+                piece["choices"][0]["message"] = json!({"content": format!("{TEXT}wer.")});
+                between(&[piece])
+            },
+            Whole,
+        ),
+        ("an `event: exception`", between(&[json!("event: exception\ndata: boom")]), Error("boom")),
+        (
             "two choices with one index",
             {
                 let choice = |text: &str| json!({"index": 0, "delta": {"content": text}});

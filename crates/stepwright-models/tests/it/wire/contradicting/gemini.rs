@@ -123,6 +123,11 @@ pub(crate) fn cases() -> Vec<Case> {
             Error("`inline_data`"),
         ),
         (
+            "`partialArgs` of a call",
+            parts(json!({"functionCall": {"name": "add", "partialArgs": [{"x": 1}]}})),
+            Error("`partialArgs`"),
+        ),
+        (
             "a new member of a part",
             parts(json!({"text": "x", "brandNew": {"x": 1}})),
             Warned("`brandNew`"),

@@ -108,6 +108,43 @@ pub(crate) fn cases() -> Vec<Case> {
             Error("`incomplete`"),
         ),
         (
+            "an incomplete item that the end does not repeat",
+            {
+                let item = item(TEXT, &json!({"status": "incomplete"}));
+                let done = json!({"type": "response.output_item.done", "output_index": 0});
+                responses(&[with(&done, &json!({"item": item})), response(&[], &none)])
+            },
+            Error("`incomplete`"),
+        ),
+        (
+            "another text at the end of a part",
+            {
+                let done = json!({"type": "response.output_text.done", "output_index": 0});
+                responses(&[with(&done, &json!({"text": "Entirely different"}))])
+            },
+            Error("not what was said before"),
+        ),
+        (
+            "other arguments at the end of a call",
+            {
+                let at = json!({"output_index": 1, "item_id": "f"});
+                let call = |arguments: &str| {
+                    json!({"type": "function_call", "id": "f", "call_id": "c", "name": "add",
+                        "status": "completed", "arguments": arguments})
+                };
+                let event = |kind: &str, says: &Value| {
+                    let event = with(&at, &json!({"type": format!("response.{kind}")}));
+                    with(&event, says)
+                };
+                responses(&[
+                    event("output_item.added", &json!({"item": call("")})),
+                    event("function_call_arguments.delta", &json!({"delta": "{\"a\":1}"})),
+                    event("output_item.done", &json!({"item": call("{\"a\":2}")})),
+                ])
+            },
+            Error("other arguments"),
+        ),
+        (
             "an item with an unknown status",
             ends(&[item(TEXT, &json!({"status": "brand_new"}))], json!({})),
             Error("`brand_new`"),
