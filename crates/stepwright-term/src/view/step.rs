@@ -108,7 +108,7 @@ impl VisibleStep {
         };
         let wait = self.waits.remove(place);
         if let (Some((path, before)), Answer::Edit { content }) = (&wait.call, &reply.answer) {
-            let arguments = Arguments::Json(content.to_value());
+            let arguments = Arguments::json(content.to_value());
             self.edited.push((path.clone(), call(&ToolCall { arguments, ..before.clone() })));
         }
         if self.waits.is_empty() {
@@ -146,12 +146,14 @@ impl VisibleStep {
 /// Formats a call as `search(query: "weather")`.
 pub(crate) fn call(call: &ToolCall) -> String {
     let arguments = match &call.arguments {
-        Arguments::Json(Value::Object(members)) => {
-            let members = members.iter().map(|(key, value)| format!("{key}: {value}"));
-            members.collect::<Vec<_>>().join(", ")
-        }
-        Arguments::Json(Value::Null) => String::new(),
-        Arguments::Json(value) => value.to_string(),
+        Arguments::Json(value) => match &**value {
+            Value::Object(members) => {
+                let members = members.iter().map(|(key, value)| format!("{key}: {value}"));
+                members.collect::<Vec<_>>().join(", ")
+            }
+            Value::Null => String::new(),
+            value => value.to_string(),
+        },
         Arguments::Invalid(raw) => raw.clone(),
     };
     format!("{}({})", harmless(&call.name), cut(&harmless(&arguments), ARGUMENTS_CHARS_MAX))
