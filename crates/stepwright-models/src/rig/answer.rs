@@ -576,7 +576,7 @@ fn without(value: Value, secrets: &[String]) -> Value {
 /// `true` if this is the call that was told.
 fn is_same(told: &ToolCall, content: &AssistantContent) -> bool {
     let AssistantContent::ToolCall(call) = content else { return false };
-    told.id == call.id.wire() && told.name == call.function.name.to_string()
+    told.id == call.id.wire() && told.name == call.function.name
 }
 
 fn tool_call(call: &RigCall, secrets: &[String]) -> ToolCall {
