@@ -325,7 +325,7 @@ async fn allowed(
     };
     Ok(match cx.ask(requirement).await? {
         Answer::Edit { content } => {
-            Ok(ToolCall { arguments: Arguments::Json(content.to_value()), ..tool.clone() })
+            Ok(ToolCall { arguments: Arguments::json(content.to_value()), ..tool.clone() })
         }
         Answer::Reject { feedback } => {
             let why = feedback.map(|feedback| format!(": {feedback}")).unwrap_or_default();
@@ -338,9 +338,9 @@ async fn allowed(
 fn arguments(arguments: &Arguments) -> Result<Value, ToolError> {
     match arguments {
         // For tools without arguments, models send an empty text or `null`.
-        Arguments::Json(Value::Null) => Ok(Map::new().into()),
+        Arguments::Json(value) if value.is_null() => Ok(Map::new().into()),
         Arguments::Invalid(raw) if raw.trim().is_empty() => Ok(Map::new().into()),
-        Arguments::Json(value) => Ok(value.clone()),
+        Arguments::Json(value) => Ok(Value::clone(value)),
         Arguments::Invalid(raw) => {
             let why = match json::parse(raw) {
                 Ok(_) => String::new(),

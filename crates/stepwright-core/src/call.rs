@@ -20,7 +20,7 @@ impl StepContext {
     /// use stepwright_core::calls::CallPast;
     /// # use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
     /// # let tool_call = ToolCall { id: "c-1".into(), name: "charge".into(),
-    /// #     arguments: Arguments::Json(serde_json::json!({"eur": 5})) };
+    /// #     arguments: Arguments::json(serde_json::json!({"eur": 5})) };
     /// # async {
     /// let cx = StepContext::detached("order");
     /// let call = cx.call(&tool_call);

@@ -50,7 +50,7 @@ pub enum CallPast {
 /// let charge = |eur: u64| ToolCall {
 ///     id: "c".into(),
 ///     name: "charge".into(),
-///     arguments: Arguments::Json(json!({ "eur": eur })),
+///     arguments: Arguments::json(json!({ "eur": eur })),
 /// };
 /// let (mut calls, step) = (Calls::default(), StepPath::from("order"));
 /// assert_eq!(calls.call(&step, &charge(5)), ("order/charge#1".into(), CallPast::New));
@@ -281,7 +281,7 @@ mod tests {
     use serde_json::json;
 
     fn call(id: &str, eur: u64) -> ToolCall {
-        let arguments = Arguments::Json(json!({ "eur": eur }));
+        let arguments = Arguments::json(json!({ "eur": eur }));
         ToolCall { id: id.into(), name: "pay".into(), arguments }
     }
 

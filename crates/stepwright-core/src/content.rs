@@ -77,8 +77,13 @@ impl Content {
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         match self {
             Self::Json(value) => T::deserialize(&**value),
-            Self::Text(text) => serde_json::from_value(Value::String((**text).to_owned()))
-                .or_else(|as_text| serde_json::from_str(text).map_err(|_| as_text)),
+            Self::Text(text) => {
+                serde_json::from_value(Value::String((**text).to_owned())).or_else(|as_text| {
+                    // The text may be a model's.
+                    crate::json::check_size(text.as_bytes()).map_err(serde::de::Error::custom)?;
+                    serde_json::from_str(text).map_err(|_| as_text)
+                })
+            }
         }
     }
 

@@ -1,4 +1,9 @@
-//! Parses JSON from other programs, models and people, with a limit on its depth.
+//! Parses JSON from other programs, models and people, with limits on its depth and on the number
+//! of its values.
+//!
+//! Everything that comes from outside is read here: arguments of tools, answers of models and
+//! people, pages, input files. A tree of values takes far more memory than its text, so both limits
+//! are checked before the tree is built.
 //!
 //! ```
 //! use stepwright_core::json;
@@ -10,11 +15,17 @@
 //! # Ok::<(), json::JsonError>(())
 //! ```
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The maximum nesting depth of objects and lists. People and models rarely exceed a dozen, and
 /// parsers and other recursive code use stack for each level.
 pub const DEPTH_MAX: usize = 100;
+
+/// The maximum number of values in one text: objects, lists, texts, numbers, `true`, `false` and
+/// `null`, at all depths. Keys do not count. A value takes up to some hundred bytes, and a short
+/// one two bytes of text: without a limit, the tree of a text is hundreds of times as large.
+pub const VALUES_MAX: usize = 1_000_000;
 
 /// The reason that a text cannot be used as JSON, with its position.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +39,9 @@ pub enum JsonError {
         /// The column of that bracket, in bytes from 1.
         column: usize,
     },
+    /// The text has more than [`VALUES_MAX`] values.
+    #[error("more than {VALUES_MAX} values")]
+    TooMany,
     /// The text has an integer that does not fit into 64 bits and would be rounded.
     #[error("the integer {number} does not fit into 64 bits; write it as a text, in quotes")]
     Integer {
@@ -86,14 +100,29 @@ fn keys(text: &[u8]) -> impl Iterator<Item = String> {
     .flatten()
 }
 
-/// Parses `text`, which may be nested [`DEPTH_MAX`] deep. Time and memory are linear in the length
-/// of the text.
+/// Parses `text`, which may be nested [`DEPTH_MAX`] deep and have [`VALUES_MAX`] values. Time and
+/// memory are linear in the length of the text.
 ///
 /// # Errors
-/// Fails if the text is nested deeper, has an integer that does not fit into 64 bits, or is not
-/// JSON.
+/// Fails if the text is nested deeper, has more values, has an integer that does not fit into 64
+/// bits, or is not JSON.
 pub fn parse(text: &str) -> Result<Value, JsonError> {
-    check_depth(text.as_bytes())?;
+    read(text)
+}
+
+/// Parses `text` like [`parse`], into another type.
+///
+/// # Errors
+/// Fails for the reasons of [`parse`], or if the JSON is not a `T`.
+///
+/// ```
+/// use stepwright_core::json::read;
+/// assert_eq!(read::<Vec<u8>>("[1, 2]")?, [1, 2]);
+/// assert!(read::<Vec<u8>>("{}").is_err());
+/// # Ok::<(), stepwright_core::json::JsonError>(())
+/// ```
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
+    check_size(text.as_bytes())?;
     check_keys(text.as_bytes())?;
     let value = serde_json::from_str(text)?;
     check_integers(text.as_bytes())?;
@@ -105,11 +134,79 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
 /// # Errors
 /// Fails for the reasons of [`parse`], or if the bytes are not UTF-8.
 pub fn parse_slice(bytes: &[u8]) -> Result<Value, JsonError> {
-    check_depth(bytes)?;
+    check_size(bytes)?;
     check_keys(bytes)?;
     let value = serde_json::from_slice(bytes)?;
     check_integers(bytes)?;
     Ok(value)
+}
+
+/// Checks the nesting depth and the number of values without allocation.
+pub(crate) fn check_size(text: &[u8]) -> Result<(), JsonError> {
+    check_depth(text)?;
+    // Each value has a byte of its own.
+    if text.len() <= VALUES_MAX {
+        return Ok(());
+    }
+    let mut counter = ValueCounter::default();
+    counter.push(text);
+    if counter.values() > VALUES_MAX { Err(JsonError::TooMany) } else { Ok(()) }
+}
+
+/// Counts the values in a JSON text that may come in fragments, for readers that put a text
+/// together before it is parsed.
+///
+/// ```
+/// use stepwright_core::json::ValueCounter;
+/// let mut counter = ValueCounter::default();
+/// counter.push(br#"{"a": [1, "x"#);
+/// counter.push(br#", y"], "b": {}}"#);
+/// assert_eq!(counter.values(), 5);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ValueCounter {
+    begun: usize,
+    keys: usize,
+    in_string: bool,
+    escaped: bool,
+    in_word: bool,
+}
+
+impl ValueCounter {
+    /// Counts the values that begin in this fragment.
+    pub fn push(&mut self, fragment: &[u8]) {
+        for byte in fragment {
+            if self.in_string {
+                match byte {
+                    _ if self.escaped => self.escaped = false,
+                    b'\\' => self.escaped = true,
+                    b'"' => self.in_string = false,
+                    _ => {}
+                }
+                continue;
+            }
+            let was_in_word = std::mem::replace(&mut self.in_word, false);
+            match byte {
+                b'"' => {
+                    self.in_string = true;
+                    self.begun += 1;
+                }
+                b'[' | b'{' => self.begun += 1,
+                b':' => self.keys += 1,
+                b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r' => {}
+                _ => {
+                    self.in_word = true;
+                    self.begun += usize::from(!was_in_word);
+                }
+            }
+        }
+    }
+
+    /// Returns the number of values that have begun, without the keys that a colon follows.
+    #[must_use]
+    pub fn values(&self) -> usize {
+        self.begun.saturating_sub(self.keys)
+    }
 }
 
 /// Checks the nesting depth in one pass without allocation, for text that is deserialized into
@@ -223,6 +320,33 @@ mod tests {
         }
         // The number of siblings is not limited.
         assert!(parse(&format!("[{}[]]", "[],".repeat(10_000))).is_ok());
+    }
+
+    #[test]
+    fn the_number_of_values_is_limited() {
+        let list = |values: usize| format!("[{}[]]", "[],".repeat(values - 2));
+        assert!(parse(&list(VALUES_MAX)).is_ok());
+        assert!(matches!(parse(&list(VALUES_MAX + 1)), Err(JsonError::TooMany)));
+        assert!(matches!(parse_slice(list(VALUES_MAX + 1).as_bytes()), Err(JsonError::TooMany)));
+        assert!(matches!(read::<Vec<()>>(&list(VALUES_MAX + 1)), Err(JsonError::TooMany)));
+        // A long text is one value.
+        assert!(parse(&format!("\"{}\"", ",[1]".repeat(VALUES_MAX))).is_ok());
+    }
+
+    #[test]
+    fn values_are_counted_wherever_the_text_is_cut() {
+        for (text, expected) in [
+            (r#"{"a": [1, "x, \" [y]", null], "b": {"c:d": true}, "e": -1.5e3}"#, 8),
+            ("[]", 1),
+            (" 17 ", 1),
+            ("[\n1,2 , 3\t]", 4),
+        ] {
+            for size in 1..=text.len() {
+                let mut counter = ValueCounter::default();
+                text.as_bytes().chunks(size).for_each(|piece| counter.push(piece));
+                assert_eq!(counter.values(), expected, "{text} in {size} bytes");
+            }
+        }
     }
 
     #[test]

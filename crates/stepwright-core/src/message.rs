@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::iter::Sum;
 use std::ops::AddAssign;
+use std::sync::Arc;
 
 use crate::media::Media;
 
@@ -102,7 +103,7 @@ fn join_text(parts: &[Part]) -> String {
 /// ```
 /// use stepwright_core::message::{Arguments, AssistantTurn, Part, ToolCall};
 /// let (id, name) = ("c-1".into(), "weather".into());
-/// let arguments = Arguments::Json(serde_json::json!({ "city": "Rome" }));
+/// let arguments = Arguments::json(serde_json::json!({ "city": "Rome" }));
 /// let mut turn = AssistantTurn::text_only("I look that up.");
 /// turn.parts.push(Part::ToolCall(ToolCall { id, name, arguments }));
 /// assert_eq!(turn.text(), "I look that up.");
@@ -162,8 +163,8 @@ impl AssistantTurn {
 pub struct Native {
     /// The adapter and the version of its form, such as `rig/1`.
     pub adapter: String,
-    /// The turn in that form.
-    pub data: Value,
+    /// The turn in that form, shared by events and history.
+    pub data: Arc<Value>,
 }
 
 /// A tool call that a model requests.
@@ -173,7 +174,7 @@ pub struct Native {
 /// let call = ToolCall {
 ///     id: "c-1".into(),
 ///     name: "weather".into(),
-///     arguments: Arguments::Json(serde_json::json!({ "city": "Rome" })),
+///     arguments: Arguments::json(serde_json::json!({ "city": "Rome" })),
 /// };
 /// let Arguments::Json(arguments) = &call.arguments else { panic!("the model wrote no JSON") };
 /// assert_eq!(arguments["city"], "Rome");
@@ -192,10 +193,17 @@ pub struct ToolCall {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Arguments {
-    /// The parsed arguments.
-    Json(Value),
+    /// The parsed arguments. Shared, because events, history and the tool have the same call.
+    Json(Arc<Value>),
     /// The text that the model wrote, which is not JSON.
     Invalid(String),
+}
+
+impl Arguments {
+    /// Creates arguments from a JSON value.
+    pub fn json(value: Value) -> Self {
+        Self::Json(Arc::new(value))
+    }
 }
 
 /// The answer of a tool.

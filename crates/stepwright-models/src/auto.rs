@@ -153,7 +153,7 @@ mod providers {
                     return None;
                 }
             }
-            serde_json::from_slice(&body).ok()
+            stepwright_core::json::parse_slice(&body).ok()
         })
     }
 }

@@ -1,9 +1,8 @@
 //! Failures of a provider as errors of the core: the cause, and what to do about it.
 
-use crate::catalogue::Wire;
 use crate::key::Key;
 use http::{HeaderMap, StatusCode, header};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use std::time::Duration;
 use stepwright_core::json;
 use stepwright_core::model::{ModelError, ModelErrorKind};
@@ -194,6 +193,18 @@ pub(crate) fn variables(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
 }
 
+/// Members that say what went wrong.
+const TEXTS: [&str; 8] = [
+    "message",
+    "msg",
+    "detail",
+    "description",
+    "error_message",
+    "error_msg",
+    "status_msg",
+    "faultstring",
+];
+
 /// The error in a body, in any of the known forms.
 struct Said {
     text: String,
@@ -213,11 +224,11 @@ impl Said {
         let error = value.get("error").filter(|error| !error.is_null()).unwrap_or(value);
         let text_at =
             |at: &Value, name: &str| at.get(name).and_then(Value::as_str).map(str::to_owned);
-        let text = text_at(error, "message")
+        let text = TEXTS
+            .iter()
+            .find_map(|name| text_at(error, name))
             .or_else(|| error.as_str().map(str::to_owned))
-            .or_else(|| text_at(value, "message"))
-            .or_else(|| text_at(error, "detail"))
-            .or_else(|| text_at(value, "detail"))
+            .or_else(|| TEXTS.iter().find_map(|name| text_at(value, name)))
             .unwrap_or_else(|| if value.is_null() { excerpt(body) } else { String::new() });
         let mut codes = String::new();
         for at in [error, value] {
@@ -261,55 +272,6 @@ fn status(error: &Value) -> Option<StatusCode> {
         // What is no error is no status of one.
         StatusCode::from_u16(code).ok().filter(|code| code.as_u16() >= 400)
     })
-}
-
-/// The error in an event of an answer, wherever it stands, in the form in which
-/// [`Speaker::in_band`] reads it.
-pub(crate) fn find_error(event: &Map<String, Value>, wire: Wire) -> Option<Value> {
-    let kind = event.get("type").and_then(Value::as_str);
-    let object = event.get("object").and_then(Value::as_str);
-    if kind == Some("error") || object == Some("error") {
-        return Some(event.clone().into());
-    }
-    let wrapped = |error: &Value| json!({ "error": error });
-    let one = |part: &Map<String, Value>| part.get("error").filter(|e| is_error(e)).map(wrapped);
-    if let Some(error) = event.get("error").filter(|error| is_error(error)) {
-        return Some(wrapped(error));
-    }
-    // An item of Responses may tell the error of a tool that the provider ran.
-    let mut parts: Vec<&Map<String, Value>> = match wire {
-        Wire::OpenAi | Wire::Xai => {
-            event.get("response").and_then(Value::as_object).into_iter().collect()
-        }
-        Wire::Anthropic => event.get("message").and_then(Value::as_object).into_iter().collect(),
-        _ => parts_of(event).collect(),
-    };
-    for list in ["choices", "candidates"] {
-        let list = event.get(list).and_then(Value::as_array).into_iter().flatten();
-        for choice in list.filter_map(Value::as_object) {
-            parts.push(choice);
-            parts.extend(parts_of(choice));
-        }
-    }
-    parts.into_iter().find_map(one)
-}
-
-/// The objects in an object, without what a filter says: Azure tells there that its filter failed,
-/// which is no failure of the answer.
-fn parts_of(object: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {
-    let members = object.iter().filter(|(name, _)| !name.contains("filter"));
-    members.filter_map(|(_, member)| member.as_object())
-}
-
-/// `true` if what stands as `error` is one: many servers say that there is none.
-fn is_error(error: &Value) -> bool {
-    match error {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.trim().is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(members) => members.values().any(|member| !member.is_null()),
-        Value::Bool(true) | Value::Number(_) => true,
-    }
 }
 
 /// The beginning of a text, on one line. Of a page, its title.
@@ -455,44 +417,6 @@ mod tests {
         ];
         for (body, kind) in cases {
             assert_eq!(speaker().in_band(body).kind, kind, "{body}");
-        }
-    }
-
-    #[test]
-    fn an_error_is_found_wherever_it_stands() {
-        let chat = Wire::OpenAiChat;
-        let cases = [
-            (chat, r#"{"error": {"message": "m"}, "choices": [{"finish_reason": "error"}]}"#),
-            (chat, r#"{"error": "m"}"#),
-            (chat, r#"{"choices": [{"error": {"code": 502, "message": "m"}}]}"#),
-            (chat, r#"{"choices": [{"delta": {"error": "m"}}]}"#),
-            (chat, r#"{"choices": [{"message": {"error": "m"}}]}"#),
-            (chat, r#"{"choices": [], "x_groq": {"error": "m"}}"#),
-            (chat, r#"{"object": "error", "message": "m"}"#),
-            (chat, r#"{"type": "error", "message": "m"}"#),
-            (
-                Wire::OpenAi,
-                r#"{"type": "response.completed", "response": {"error": {"message": "m"}}}"#,
-            ),
-            (Wire::Anthropic, r#"{"type": "error", "error": {"message": "m"}}"#),
-            (Wire::Gemini, r#"{"candidates": [{"error": "m"}]}"#),
-            (Wire::Ollama, r#"{"error": "m", "done": true}"#),
-            (Wire::Ollama, r#"{"message": {"error": "m"}}"#),
-        ];
-        for (wire, event) in cases {
-            let event: Value = serde_json::from_str(event).unwrap();
-            let error = find_error(event.as_object().unwrap(), wire).expect("an error");
-            let told = speaker().in_band(&error.to_string()).message;
-            assert!(told.ends_with(": m"), "{event}: {told}");
-        }
-        let none = [
-            (chat, r#"{"error": null, "choices": [{"error": "", "delta": {"error": {}}}]}"#),
-            (chat, r#"{"choices": [{"content_filter_results": {"error": {"code": "x"}}}]}"#),
-            (Wire::OpenAi, r#"{"type": "x", "item": {"type": "mcp_call", "error": "m"}}"#),
-        ];
-        for (wire, event) in none {
-            let event: Value = serde_json::from_str(event).unwrap();
-            assert_eq!(find_error(event.as_object().unwrap(), wire), None, "{event}");
         }
     }
 

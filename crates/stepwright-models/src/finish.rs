@@ -163,6 +163,12 @@ pub(crate) fn native_ending(reason: &str) -> Option<Ending> {
     }
 }
 
+/// `true` if this is a reason in the words of a wire.
+pub(crate) fn is_known(reason: &str) -> bool {
+    let mut known = [CHAT, MESSAGES, GEMINI, OLLAMA].into_iter().flatten();
+    known.any(|(known, _)| known.eq_ignore_ascii_case(reason))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,20 @@ pub(crate) struct Frame {
     pub(crate) name: String,
     /// Its `data:` fields, joined.
     pub(crate) data: String,
+    /// A line that is no field of an event.
+    pub(crate) stray: Option<Stray>,
+    /// `true` if the body ended before the empty line that ends an event.
+    pub(crate) is_cut: bool,
+}
+
+/// A line of a stream that belongs to no event. Readers are told to skip such lines, but servers
+/// that fail write their error there.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Stray {
+    /// It says that it is an error.
+    Error(String),
+    /// Another line.
+    Line(String),
 }
 
 /// Cuts a body into frames.
@@ -92,10 +106,19 @@ impl Framer {
         line
     }
 
-    /// The body has ended. An event that no empty line ends is none.
+    /// The body has ended. An event that no empty line ends may be cut off.
     pub(crate) fn end(&mut self) -> Result<Option<Frame>, String> {
         let line = std::mem::take(&mut self.line);
-        if self.is_lines { self.end_of_line(line) } else { Ok(None) }
+        if self.is_lines {
+            return self.end_of_line(line);
+        }
+        // Half a letter is the end of a connection, and no mistake.
+        let stray = if std::str::from_utf8(&line).is_ok() { self.end_of_line(line)? } else { None };
+        let has_data = std::mem::take(&mut self.has_data);
+        let frame = Frame { is_cut: true, ..std::mem::take(&mut self.frame) };
+        Ok(stray.or_else(|| has_data.then_some(frame)).filter(|frame| {
+            frame.stray.as_ref().is_none_or(|stray| matches!(stray, Stray::Error(_)))
+        }))
     }
 
     fn end_of_line(&mut self, line: Vec<u8>) -> Result<Option<Frame>, String> {
@@ -128,10 +151,36 @@ impl Framer {
                 self.frame.data = line;
             }
             "event" => value.clone_into(&mut self.frame.name),
-            _ => {}
+            // A comment.
+            "" | "id" | "retry" => {}
+            _ => return Ok(stray(&line, field, value)),
         }
         Ok(None)
     }
+}
+
+/// The event in a line that is no field of one: a document that stands there without `data:`, an
+/// error, or something that is not known. A field with a name of its own says nothing.
+fn stray(line: &str, field: &str, value: &str) -> Option<Frame> {
+    const ERRORS: [&str; 6] = ["error", "errors", "detail", "exception", "fault", "message"];
+    const CONTENT: [&str; 5] = ["content", "delta", "output", "response", "text"];
+    if line.starts_with(['{', '[']) {
+        return Some(Frame { data: line.to_owned(), ..Frame::default() });
+    }
+    let name = field.trim().to_ascii_lowercase();
+    let is_name = |name: &str| {
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    let is_field = line.contains(':') && is_name(&name);
+    let stray = if ERRORS.contains(&&*name) {
+        Stray::Error(if value.is_empty() { line } else { value }.to_owned())
+    } else if is_field && !CONTENT.contains(&&*name) {
+        return None;
+    } else {
+        Stray::Line(line.to_owned())
+    };
+    let data = line.to_owned();
+    Some(Frame { data, stray: Some(stray), ..Frame::default() })
 }
 
 #[cfg(test)]
@@ -142,13 +191,17 @@ mod tests {
     fn events_are_the_same_wherever_the_body_is_cut() {
         let body = "\u{feff}event: x\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n: a comment\n\n\
                     data:2\nid: 7\n\ndata";
-        let frame = |name: &str, data: &str| Frame { name: name.into(), data: data.into() };
+        let frame = |name: &str, data: &str| Frame {
+            name: name.into(),
+            data: data.into(),
+            ..Frame::default()
+        };
         for size in 1..=body.len() {
             let (mut framer, mut frames) = (Framer::new(false), Vec::new());
             for piece in body.as_bytes().chunks(size) {
                 framer.push(piece, &mut frames).unwrap();
             }
-            assert_eq!(framer.end().unwrap(), None);
+            assert_eq!(framer.end().unwrap(), Some(Frame { is_cut: true, ..frame("", "") }));
             assert_eq!(frames, [frame("x", "{\"a\":\n1}"), frame("", "2")], "in {size} bytes");
         }
     }

@@ -28,6 +28,8 @@ mod environment;
 #[cfg(feature = "providers")]
 mod failure;
 #[cfg(feature = "providers")]
+mod faults;
+#[cfg(feature = "providers")]
 mod finish;
 #[cfg(feature = "providers")]
 mod framing;

@@ -429,6 +429,29 @@ struct Whole {
     given: String,
 }
 
+/// A text that has come in pieces.
+pub(crate) struct Statement<'a>(&'a Whole);
+
+impl Statement<'_> {
+    /// `true` if these texts together are the same, as they came or as the library was given them.
+    pub(crate) fn is(&self, texts: &[&str]) -> bool {
+        let length: usize = texts.iter().map(|text| text.len()).sum();
+        if let [text] = texts
+            && *text == self.0.given
+        {
+            return true;
+        }
+        if length != self.0.length {
+            return false;
+        }
+        let mut hash = DefaultHasher::new();
+        for text in texts {
+            hash.write(text.as_bytes());
+        }
+        hash.finish() == self.0.hash.finish()
+    }
+}
+
 impl Streamed {
     /// Takes notice of a piece, which the library was given as `given`.
     pub(crate) fn piece(&mut self, item: u64, part: u64, text: &str) {
@@ -451,6 +474,12 @@ impl Streamed {
         hash.write(text.as_bytes());
         let hash = hash.finish();
         same.find(|whole| whole.hash.finish() == hash).map(|whole| whole.given.as_str())
+    }
+
+    /// The texts of messages that have come in pieces, by their items.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = (u64, Statement<'_>)> {
+        let texts = self.0.iter().filter(|((_, part), whole)| part % 3 == 0 && whole.length > 0);
+        texts.map(|((item, _), whole)| (*item, Statement(whole)))
     }
 
     /// `true` if this is the form in which the library was given a text.

@@ -32,6 +32,7 @@ use rig_core::providers::{anthropic, gemini, ollama, xai};
 use rig_core::streaming::CompletionStream;
 use rig_core::wire::document::{Reassemble, Serves};
 use rig_core::wire::{Descriptor, Encoded, Mode, Wire as RigWire, WireFrame};
+use serde::Deserialize as _;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -338,18 +339,20 @@ impl Inner {
         if native.data.get("model")?.as_str()? != self.id {
             return None;
         }
-        let mut message = native.data.get("message")?.clone();
-        if native.adapter == ADAPTER_WITH_TOKENS {
+        let message = native.data.get("message")?;
+        let message = if native.adapter == ADAPTER_WITH_TOKENS {
+            let mut message = message.clone();
             long::each_token(&mut message, &mut |token| {
                 let part = long::token_number(token).and_then(|part| turn.parts.get(part));
                 if let Some(Part::Text { text } | Part::Reasoning { text }) = part {
                     text.clone_into(token);
                 }
             });
-        }
-        let RigMessage::Assistant(mut message) = serde_json::from_value(message).ok()? else {
-            return None;
+            RigMessage::deserialize(&message)
+        } else {
+            RigMessage::deserialize(message)
         };
+        let RigMessage::Assistant(mut message) = message.ok()? else { return None };
         if native.adapter == ADAPTER_WITH_TOKENS {
             message.content = message.content.into_iter().map(renewed).collect();
         }
@@ -443,7 +446,7 @@ fn canonical(turn: &AssistantTurn) -> Result<AssistantMessage, String> {
             Part::ToolCall(call) => {
                 let name = tool_name(&call.name)?;
                 let function = match &call.arguments {
-                    Arguments::Json(arguments) => ToolFunction::new(name, arguments.clone()),
+                    Arguments::Json(arguments) => ToolFunction::new(name, Value::clone(arguments)),
                     Arguments::Invalid(raw) => ToolFunction::parse(name, raw),
                 };
                 content.push(AssistantContent::ToolCall(RigCall::from_wire(&call.id, function)));

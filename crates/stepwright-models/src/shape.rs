@@ -157,6 +157,7 @@ mod plain {
     }
 
     #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
     pub(super) struct Responses<'a> {
         #[serde(rename = "type", borrow)]
         kind: &'a str,
@@ -165,18 +166,27 @@ mod plain {
         output_index: Option<u64>,
         content_index: Option<u64>,
         error: Option<IgnoredAny>,
+        #[serde(rename = "item_id")]
+        _item_id: Option<IgnoredAny>,
+        #[serde(rename = "sequence_number")]
+        _sequence_number: Option<IgnoredAny>,
+        #[serde(rename = "logprobs")]
+        _logprobs: Option<IgnoredAny>,
+        #[serde(rename = "obfuscation")]
+        _obfuscation: Option<IgnoredAny>,
     }
 
     impl<'a> Responses<'a> {
         pub(super) fn into_text(self) -> Option<super::PlainText<'a>> {
             let is_plain = self.error.is_none() && self.kind == "response.output_text.delta";
             let (item, part) = (self.output_index, self.content_index);
-            let (item, part) = (item.unwrap_or(0), part.unwrap_or(0).checked_mul(2)?);
+            let (item, part) = (item.unwrap_or(0), part.unwrap_or(0).checked_mul(3)?);
             is_plain.then_some(super::PlainText { text: self.delta, item, part })
         }
     }
 
     #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
     pub(super) struct Messages<'a> {
         #[serde(rename = "type", borrow)]
         kind: &'a str,
@@ -187,6 +197,7 @@ mod plain {
     }
 
     #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
     struct Block<'a> {
         #[serde(rename = "type", borrow)]
         kind: &'a str,
@@ -234,7 +245,6 @@ fn chat(piece: &Map<String, Value>) -> Checked<()> {
                 }
             }
         }
-        text(choice, "finish_reason")?;
         text(choice, "text")?;
     }
     Ok(())
@@ -296,8 +306,7 @@ fn messages(event: &Map<String, Value>) -> Checked<()> {
             needed(delta, field)?;
         }
         "message_delta" => {
-            let delta = part(event, "delta")?.ok_or("the delta is missing")?;
-            text(delta, "stop_reason")?;
+            part(event, "delta")?.ok_or("the delta is missing")?;
         }
         _ => {}
     }
@@ -309,7 +318,6 @@ fn gemini(piece: &Map<String, Value>) -> Checked<()> {
     is_known(piece, &known)?;
     for candidate in list(piece, "candidates")? {
         let candidate = object(candidate, "a candidate")?;
-        text(candidate, "finishReason")?;
         let Some(content) = part(candidate, "content")? else { continue };
         for piece in list(content, "parts")? {
             let piece = object(piece, "a part")?;
@@ -416,11 +424,6 @@ mod tests {
                 Wire::OpenAiChat,
                 r#"{"choices": [{"delta": {"content": "x"}, "message": 7}]}"#,
                 "`message` is not an object",
-            ),
-            (
-                Wire::OpenAiChat,
-                r#"{"choices": [{"delta": {"content": "x"}, "finish_reason": 7}]}"#,
-                "`finish_reason` is not a string",
             ),
             (
                 Wire::Anthropic,

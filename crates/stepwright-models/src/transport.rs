@@ -37,6 +37,9 @@ const REPEATS_MAX: usize = 4;
 /// token counts and the end marker may arrive then.
 const FINISH_GRACE: Duration = Duration::from_secs(3);
 
+/// The time for which a stream may stay open after its end marker. A failure may arrive then.
+const OVER_GRACE: Duration = Duration::from_millis(500);
+
 /// The headers for keys. Without a key, none of them is sent.
 const KEY_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
@@ -307,8 +310,9 @@ struct Reading {
     reader: Reader,
     /// The number of bytes that have come.
     read: usize,
-    /// Set when the model has finished.
+    /// Set when the model has finished, and anew when the answer is over.
     grace: Option<BoxFuture<'static, ()>>,
+    is_over: bool,
     /// The error behind the events that were given last.
     broken: Option<ModelError>,
     /// `true` if a text has grown that is told before anything else is read.
@@ -333,7 +337,11 @@ impl Reading {
             if !is_finished {
                 return Poll::Pending;
             }
-            let sleep = || Box::pin(tokio::time::sleep(FINISH_GRACE)) as BoxFuture<'static, ()>;
+            if self.reader.is_over() && !std::mem::replace(&mut self.is_over, true) {
+                self.grace = None;
+            }
+            let time = if self.is_over { OVER_GRACE } else { FINISH_GRACE };
+            let sleep = || Box::pin(tokio::time::sleep(time)) as BoxFuture<'static, ()>;
             let grace = self.grace.get_or_insert_with(sleep);
             std::task::ready!(grace.as_mut().poll(cx));
             Poll::Ready(None)
@@ -346,7 +354,8 @@ impl Reading {
 fn pieces(body: Pieces, speaker: Arc<Speaker>, wire: Wire, heard: Arc<Heard>) -> Pieces {
     let reader = Reader::new(wire, speaker.clone(), heard.texts.clone());
     let (grace, broken, has_grown) = (None, None, false);
-    let state = Some(Reading { body, reader, read: 0, grace, broken, has_grown });
+    let is_over = false;
+    let state = Some(Reading { body, reader, read: 0, grace, is_over, broken, has_grown });
     stream::unfold(state, move |state| {
         let (speaker, heard) = (speaker.clone(), heard.clone());
         async move {
@@ -385,13 +394,14 @@ fn pieces(body: Pieces, speaker: Arc<Speaker>, wire: Wire, heard: Arc<Heard>) ->
                         continue;
                     }
                     // What the provider said before counts for more than how it went away.
-                    Some(Err(error)) => {
-                        let Err(Wrong::Failed(failure)) = reading.reader.end() else {
+                    Some(Err(error)) => match reading.reader.end() {
+                        Err(Wrong::Failed(failure)) => (Err(Wrong::Failed(failure)), true),
+                        Ok(events) if reading.reader.is_over() => (Ok(events), true),
+                        _ => {
                             let usage = Box::new(reading.reader.notes().usage);
                             return Some((Err(ModelError { usage, ..error }), None));
-                        };
-                        (Err(Wrong::Failed(failure)), true)
-                    }
+                        }
+                    },
                     None => (reading.reader.end(), true),
                 };
             };

@@ -38,12 +38,14 @@ pub(crate) fn value_of(value: &Value) -> String {
 /// Formats a call as `search(query: "weather")`.
 pub(crate) fn call(call: &ToolCall) -> String {
     let arguments = match &call.arguments {
-        Arguments::Json(Value::Object(members)) => {
-            let members = members.iter().map(|(key, value)| format!("{key}: {value}"));
-            members.collect::<Vec<_>>().join(", ")
-        }
-        Arguments::Json(Value::Null) => String::new(),
-        Arguments::Json(value) => value.to_string(),
+        Arguments::Json(value) => match &**value {
+            Value::Object(members) => {
+                let members = members.iter().map(|(key, value)| format!("{key}: {value}"));
+                members.collect::<Vec<_>>().join(", ")
+            }
+            Value::Null => String::new(),
+            value => value.to_string(),
+        },
         Arguments::Invalid(raw) => raw.clone(),
     };
     format!("{}({})", harmless(&call.name), cut(&harmless(&arguments), ARGUMENTS_CHARS_MAX))

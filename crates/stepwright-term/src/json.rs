@@ -43,7 +43,7 @@ fn key(text: &str) -> Option<&str> {
 
 /// Parses a text if it is a JSON object or array.
 pub(crate) fn parse(text: &str) -> Option<Value> {
-    let value: Value = serde_json::from_str(text.trim()).ok()?;
+    let value = stepwright_core::json::parse(text.trim()).ok()?;
     (value.is_object() || value.is_array()).then_some(value)
 }
 

@@ -1,7 +1,7 @@
 //! Databases that are damaged, deleted, replaced or locked, and clocks that are wrong: what the
 //! command says, and how it ends.
 
-use crate::support::{GREETING, Place, Ran};
+use crate::support::{ASKING, GREETING, Place, Ran};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -114,6 +114,59 @@ fn a_database_that_is_replaced_under_a_run_stops_it_and_the_log_is_not_taken_for
     assert!(place.path("a.db-wal").exists());
     let runs = place.on_db(&["runs"]).ended(5);
     assert_eq!(runs.stdout, "");
+}
+
+#[test]
+fn an_empty_database_file_is_told_and_stays_as_it_is() {
+    let place = Place::with(GREETING);
+    place.write("a.db", "");
+    let look: [&[&str]; 9] = [
+        &["runs"],
+        &["show", "r-1"],
+        &["events", "r-1"],
+        &["events", "r-1", "--follow"],
+        &["verify", "r-1"],
+        &["resume", "r-1"],
+        &["continue", "r-1", "--approve", "publish"],
+        &["cancel", "r-1"],
+        &["sessions", "list"],
+    ];
+    for look in look {
+        let told = place.on_db(look).ended(5);
+        let empty = "error: the database `a.db` is empty: the file has no bytes";
+        assert!(told.stderr.contains(empty) && told.stderr.contains("a backup"), "{told:#?}");
+        assert_eq!(fs::metadata(place.path("a.db")).unwrap().len(), 0, "{look:?}");
+    }
+    place.run(["Ada", "--db", "a.db", "--run-id", "r-1"]).ended(0);
+    place.on_db(&["show", "r-1"]).ended(0);
+}
+
+/// A reader that waits for the next event of a run would wait without end.
+#[test]
+fn a_reader_that_follows_a_run_is_told_that_the_database_is_gone() {
+    for (is_replaced, why) in
+        [(false, "it was deleted or moved"), (true, "another file replaced it")]
+    {
+        let place = Place::with(ASKING);
+        place.run(["--allow-shell", "--db", "a.db", "--run-id", "q"]).ended(3);
+        let mut follow = place.command(["events", "q", "--db", "a.db", "--follow"]);
+        let mut follower = follow.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+        // It has read everything that is there, or is about to.
+        while !lines.next().unwrap().unwrap().contains("paused") {}
+        for file in ["a.db-wal", "a.db-shm"] {
+            let _ = fs::remove_file(place.path(file));
+        }
+        if is_replaced {
+            fs::write(place.path("b.db"), fs::read(place.path("a.db")).unwrap()).unwrap();
+            fs::rename(place.path("b.db"), place.path("a.db")).unwrap();
+        } else {
+            fs::remove_file(place.path("a.db")).unwrap();
+        }
+        let ran = Ran::from(follower.wait_with_output().unwrap()).ended(5);
+        assert!(ran.stderr.contains("`a.db` is not the one that was opened"), "{ran:#?}");
+        assert!(ran.stderr.contains(why), "{ran:#?}");
+    }
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn waits() -> Vec<EventKind> {
     let review = |kind| E::StepOutputReview { requirement: asked(kind) };
     let output = Arc::new(StepOutput::from("The bridge was opened in 1932."));
     let choices = Arc::new(["blog".into(), "video".into()]);
-    let call = call(Arguments::Json(json!({"path": "bridges.md"})));
+    let call = call(Arguments::json(json!({"path": "bridges.md"})));
     let reply = |answer, timed_out| {
         let by = Some("ada".into());
         Box::new(Reply { requirement_id: "facts/web!confirm".into(), answer, by, timed_out })
@@ -369,13 +369,13 @@ fn samples() -> Vec<Event> {
                     Part::Media { media: Media::url(MediaKind::Image, "https://example.org/b") },
                     Part::ToolCall(call(Arguments::Invalid("{path".into()))),
                 ],
-                native: Some(Native { adapter: "rig/1".into(), data: json!({}) }),
+                native: Some(Native { adapter: "rig/1".into(), data: json!({}).into() }),
             }),
             stop: StopReason::ToolCalls,
             usage: usage(),
             warning: Some("`openai` ended the answer with [DONE] and gave no finish reason".into()),
         },
-        E::ToolCallStarted { tool: Box::new(call(Arguments::Json(json!({"path": "bridges.md"})))) },
+        E::ToolCallStarted { tool: Box::new(call(Arguments::json(json!({"path": "bridges.md"})))) },
         E::ToolCallCompleted { tool: outcome(false) },
         E::ToolCallError { tool: outcome(true), error: Some(error()) },
         E::RunContentCompleted,

@@ -156,6 +156,49 @@ fn a_run_that_is_driven_elsewhere_is_not_taken_up_and_that_is_said() {
 }
 
 #[test]
+fn an_answer_for_a_run_that_is_driven_elsewhere_goes_to_its_driver_once() {
+    let flow = "\
+format: 1
+name: Both
+steps:
+  - name: both
+    parallel: {}
+    branches:
+      - {name: held, shell: 'echo x >> held.txt; while ! test -e go.txt; do sleep 0.01; done'}
+      - name: ask
+        shell: 'echo x >> asked.txt; echo asked'
+        human_review: {requires_confirmation: Go on?}
+";
+    let place = Place::with(flow);
+    let arguments = ["run", "flow.yaml", "--allow-shell", "--db", "a.db", "--run-id", "r-1"];
+    let piped = |mut command: std::process::Command| {
+        command.stdin(std::process::Stdio::null());
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let driver = piped(place.command(arguments));
+    place.waits_for("r-1", |events| events.contains("both/ask") && place.path("held.txt").exists());
+    let id = "both/ask!confirm";
+    let unknown = ["continue", "r-1", "--allow-shell", "--approve", "ask"];
+    let unknown = place.on_db(&unknown).ended(2);
+    assert!(unknown.stderr.contains(&format!("hint: it waits for `{id}`")), "{unknown:#?}");
+    let answer = ["continue", "r-1", "--allow-shell", "--db", "a.db", "--approve", id];
+    let answering = piped(place.command(answer));
+    place.waits_for("r-1", |_| place.path("asked.txt").exists());
+    // It is answered, and the run goes on elsewhere.
+    let again = place.on_db(&["continue", "r-1", "--allow-shell", "--reject", id]).ended(2);
+    assert!(again.stderr.contains("r-1"), "{again:#?}");
+    place.write("go.txt", "");
+    for child in [driver, answering] {
+        let ran = Ran::from(child.wait_with_output().unwrap()).ended(0);
+        assert!(ran.stdout.contains("\"ask\": \"asked\""), "{ran:#?}");
+    }
+    for done in ["held.txt", "asked.txt"] {
+        assert_eq!(std::fs::read_to_string(place.path(done)).unwrap(), "x\n", "{done}");
+    }
+}
+
+#[test]
 fn a_name_is_taken_once() {
     let place = Place::with(HELD);
     place.write("go.txt", "");

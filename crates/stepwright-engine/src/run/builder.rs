@@ -70,6 +70,26 @@ impl Options {
             (owner, given) => Ok(owner.clone().or(given)),
         }
     }
+
+    /// Returns the id that was chosen for the run. A user chooses it below their own name: the
+    /// error for any other id is the same, whether there is a run of that id or not.
+    fn run(&self) -> Result<Option<RunId>, Error> {
+        let run = self.run_id.clone().transpose()?;
+        if let (Some(run), Some(owner)) = (&run, &self.owner)
+            && !is_below(run.as_str(), owner)
+        {
+            let what = format!("user `{owner}` cannot choose the run id `{run}`");
+            let hint = format!("begin it with `{owner}:`, or leave it out");
+            return Err(Error::usage(what).with_hint(hint));
+        }
+        Ok(run)
+    }
+}
+
+/// `true` if an id is the name of a user, a colon, and a rest without one. So no id is below the
+/// names of two users.
+fn is_below(id: &str, user: &UserId) -> bool {
+    id.rsplit_once(':').is_some_and(|(name, rest)| name == user.as_str() && !rest.is_empty())
 }
 
 impl Run {
@@ -113,7 +133,8 @@ impl Run {
         self
     }
 
-    /// Sets the run's id, which must be new. Without this, the run gets a generated id.
+    /// Sets the run's id, which must be new. Without this, the run gets a generated id. A run of
+    /// [`Workflow::as_user`] takes only ids below the user's name: `ben:17` for the user `ben`.
     pub fn run_id(mut self, run: impl AsRef<str>) -> Self {
         self.options.run_id = Some(RunId::new(run));
         self
@@ -293,23 +314,26 @@ impl Run {
         }
         self.workflow.runner().remember_plan(store).await?;
         let options = &self.options;
-        let (run, user) = (options.run_id.clone(), options.user()?);
-        if let Some(run) = run.transpose()?
+        let (run, user) = (options.run()?, options.user()?);
+        if let Some(run) = run
             && store.run(&run).await?.is_some()
         {
             return Err(taken(&run));
         }
         match options.session_id.clone().transpose()? {
             Some(session) => {
-                let found = find_session(store, &session, user.as_ref()).await?;
-                match &options.owner {
-                    // A session without a user does not belong to this user.
-                    Some(user)
-                        if found.as_ref().is_some_and(|s| s.user_id.as_ref() != Some(user)) =>
-                    {
-                        Err(no_session(&session))
+                let found = find_session(store, &session, user.as_ref()).await;
+                let Some(owner) = &options.owner else { return found };
+                match found {
+                    Ok(Some(found)) if found.user_id.as_ref() == Some(owner) => Ok(Some(found)),
+                    Ok(None) if is_below(session.as_str(), owner) => Ok(None),
+                    Err(error) if error.kind() != stepwright_core::ErrorKind::NotFound => {
+                        Err(error)
                     }
-                    _ => Ok(found),
+                    // A free name gets the error of a session of another user, or of no user.
+                    _ => Err(no_session(&session).with_hint(format!(
+                        "begin the id of a new session with `{owner}:`, or leave it out"
+                    ))),
                 }
             }
             None => Ok(None),
@@ -324,12 +348,12 @@ impl Run {
         background: bool,
     ) -> Result<Prepared, Error> {
         let Self { workflow, options, cancel } = self;
-        let user_id = options.user()?;
+        let (user_id, chosen) = (options.user()?, options.run()?);
         let input = options.input?;
         let (runner, definition) = (workflow.runner(), workflow.definition());
         let (world, local) = (&runner.world, runner.local());
         let (process, now) = (local.process(world), world.now());
-        let run = options.run_id.transpose()?.unwrap_or_else(|| world.run_id_in(process, now));
+        let run = chosen.unwrap_or_else(|| world.run_id_in(process, now));
         let session_id = options.session_id.transpose()?;
         let session_id = session_id.unwrap_or_else(|| world.session_id_in(process, now));
         let (mut state, version) = session.map(|s| (s.state, s.version)).unwrap_or_default();

@@ -10,8 +10,8 @@ use stepwright_engine::{UserAccess, Workflow};
 async fn waiting() -> Workflow {
     let asks = mark("ask").human_review(HumanReview::new().requires_confirmation("Go on?"));
     let workflow = of(asks).store(Memory::default()).build().unwrap();
-    let anna = workflow.as_user("anna").unwrap();
-    anna.run("in").run_id("hers").session_id("s-hers").await.unwrap();
+    let hers = workflow.run("in").user_id("anna").run_id("hers").session_id("s-hers");
+    hers.await.unwrap();
     workflow.run("in").run_id("free").session_id("s-free").await.unwrap();
     workflow
 }
@@ -128,11 +128,11 @@ async fn a_run_that_is_driven_now_is_seen_by_its_user_alone() {
     // Also where nothing remembers it but the process.
     let workflow = of(crate::support::hangs("h")).build().unwrap();
     let [anna, ben] = ["anna", "ben"].map(|user| workflow.as_user(user).unwrap());
-    let handle = anna.run("in").run_id("r").background().await.unwrap();
-    assert_eq!(ben.get_run("r").await.unwrap_err().kind(), ErrorKind::NotFound);
-    assert!(!ben.cancel_run("r").await.unwrap());
-    assert_eq!(ben.events("r", 0).await.map(drop).unwrap_err().kind(), ErrorKind::NotFound);
-    assert!(anna.cancel_run("r").await.unwrap());
+    let handle = anna.run("in").run_id("anna:r").background().await.unwrap();
+    assert_eq!(ben.get_run("anna:r").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(!ben.cancel_run("anna:r").await.unwrap());
+    assert_eq!(ben.events("anna:r", 0).await.map(drop).unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(anna.cancel_run("anna:r").await.unwrap());
     let ended = handle.wait().await.unwrap_err();
     assert_eq!(ended.kind(), ErrorKind::Cancelled);
 }
@@ -146,4 +146,43 @@ async fn a_run_of_a_user_cannot_be_begun_as_another() {
     let output = anna.run("in").user_id("anna").await.unwrap();
     assert_eq!(output.user_id.unwrap().as_str(), "anna");
     assert!(workflow.as_user("").is_err());
+}
+
+/// Whether an id is taken tells that there is a run or a session of another user.
+#[tokio::test]
+async fn an_id_that_a_user_chooses_tells_nothing_about_others() {
+    let workflow = waiting().await;
+    let [anna, ben] = ["anna", "ben"].map(|user| workflow.as_user(user).unwrap());
+    let told = async |run: &str| {
+        let error = ben.run("in").run_id(run).await.unwrap_err();
+        (error.kind(), error.to_string().replace(run, "ID"), error.hint().map(str::to_owned))
+    };
+    let none = told("none").await;
+    assert_eq!(none.0, ErrorKind::Usage);
+    assert_eq!(none.1, "user `ben` cannot choose the run id `ID`");
+    assert_eq!(none.2.as_deref(), Some("begin it with `ben:`, or leave it out"));
+    anna.run("in").run_id("anna:1").await.unwrap();
+    for taken in ["hers", "free", "anna:1", "ben:", "bens:1", "ben:a:1"] {
+        assert_eq!(told(taken).await, none, "{taken}");
+    }
+    assert_eq!(ben.run("in").run_id("ben:1").await.unwrap().run_id.as_str(), "ben:1");
+    let again = ben.run("in").run_id("ben:1").await.unwrap_err();
+    assert_eq!(again.to_string(), "there is a run `ben:1` already");
+
+    let told = async |session: &str| {
+        let error = ben.run("in").session_id(session).await.unwrap_err();
+        let text = error.to_string().replace(session, "ID");
+        (error.kind(), text, error.hint().map(str::to_owned))
+    };
+    let none = told("none").await;
+    assert_eq!((none.0, &*none.1), (ErrorKind::NotFound, "session `ID` was not found"));
+    for taken in ["s-hers", "s-free", "anna:s", "ben:a:s"] {
+        assert_eq!(told(taken).await, none, "{taken}");
+    }
+    for _ in 0..2 {
+        ben.run("in").session_id("ben:s").await.unwrap();
+    }
+    // The process chooses any id for them.
+    workflow.run("in").user_id("ben").session_id("theirs").await.unwrap();
+    ben.run("in").session_id("theirs").await.unwrap();
 }

@@ -76,7 +76,7 @@ pub(crate) async fn call_tools<W: Future<Output = Result<u64, StepError>>>(
     tool: impl Fn(u64, StepContext) -> W,
 ) -> Result<Vec<u64>, StepError> {
     let calls = numbers.iter().enumerate().map(|(nth, number)| {
-        let arguments = Arguments::Json(json!({ "number": number }));
+        let arguments = Arguments::json(json!({ "number": number }));
         cx.call(&ToolCall { id: format!("call-{nth}"), name: "act".into(), arguments })
     });
     let calls: Vec<_> = calls.collect();

@@ -15,7 +15,7 @@ const LINK_DEPTH_MAX: usize = 3;
 pub(super) fn passages(text: &str) -> Vec<String> {
     let trimmed = text.trim();
     if trimmed.starts_with(['{', '['])
-        && let Ok(value) = serde_json::from_str(trimmed)
+        && let Ok(value) = stepwright_core::json::parse(trimmed)
     {
         let mut passages = Vec::new();
         texts_of(&value, &mut passages);

@@ -49,7 +49,7 @@ pub(super) fn calls(tools: &[ToolSpec], message: &str, turn: usize) -> Vec<ToolC
             calls.push(ToolCall {
                 id: format!("offline-{turn}-{}", calls.len() + 1),
                 name: tool.name.clone(),
-                arguments: Arguments::Json(arguments.into()),
+                arguments: Arguments::json(arguments.into()),
             });
             asked.push(value);
         }

@@ -1,11 +1,32 @@
 //! The arguments of a call, while they come in fragments.
 
-use stepwright_core::json::{self, DEPTH_MAX};
+use serde_json::Value;
+use stepwright_core::json::{self, DEPTH_MAX, ValueCounter};
 
 /// The longest arguments that are handed on although they are not JSON, in bytes, so that the model
 /// can be told. The library that reads the wires looks for what can be saved of them, in time and
 /// memory that grow with each bracket.
 const BROKEN_BYTES_MAX: usize = 64 * 1024;
+
+/// The largest number of values in the arguments of a call. Several trees of them exist at a time
+/// between the wire and the tool, and a tree takes up to 350 bytes for each value.
+pub(super) const ARGUMENTS_VALUES_MAX: usize = 100_000;
+
+/// Checks the number of values in arguments that came as JSON within an event.
+pub(super) fn check_values(arguments: &Value) -> Result<(), String> {
+    fn count(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => 1 + items.iter().map(count).sum::<usize>(),
+            Value::Object(members) => 1 + members.values().map(count).sum::<usize>(),
+            _ => 1,
+        }
+    }
+    if count(arguments) > ARGUMENTS_VALUES_MAX { Err(too_many()) } else { Ok(()) }
+}
+
+fn too_many() -> String {
+    format!("the arguments of a call have more than {ARGUMENTS_VALUES_MAX} values")
+}
 
 /// Arguments that have come so far.
 #[derive(Debug, Default)]
@@ -14,6 +35,7 @@ pub(super) struct ArgumentsScan {
     depth: usize,
     in_string: bool,
     escaped: bool,
+    values: ValueCounter,
 }
 
 impl ArgumentsScan {
@@ -33,6 +55,10 @@ impl ArgumentsScan {
                 return Err(format!("the arguments of a call are nested deeper than {DEPTH_MAX}"));
             }
         }
+        self.values.push(fragment.as_bytes());
+        if self.values.values() > ARGUMENTS_VALUES_MAX {
+            return Err(too_many());
+        }
         self.text.push_str(fragment);
         Ok(())
     }
@@ -44,6 +70,10 @@ impl ArgumentsScan {
 
     pub(super) fn is_blank(&self) -> bool {
         self.text.trim().is_empty()
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     pub(super) fn len(&self) -> usize {
@@ -77,6 +107,19 @@ mod tests {
         assert!(scan.push("\"").is_ok());
         assert!(scan.push("[[").is_ok());
         assert!(scan.push("\"[").is_err());
+    }
+
+    #[test]
+    fn values_are_counted_across_fragments() {
+        let mut scan = ArgumentsScan::default();
+        scan.push("[").unwrap();
+        for _ in 0..ARGUMENTS_VALUES_MAX - 1 {
+            scan.push("[],").unwrap();
+        }
+        assert!(scan.push("[]]").is_err());
+        let list = |count| Value::Array(vec![Value::Null; count]);
+        assert!(check_values(&list(ARGUMENTS_VALUES_MAX - 1)).is_ok());
+        assert!(check_values(&list(ARGUMENTS_VALUES_MAX)).is_err());
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! OpenAI's Chat Completions, and what the servers that speak it make of them.
 
 use super::arguments::ArgumentsScan;
-use super::{Judge, Object, Verdict, Wrong, list, list_mut, said};
+use super::members::{
+    self, CHAT_CALL, CHAT_CHOICE, CHAT_CUSTOM, CHAT_DELTA, CHAT_EVENT, CHAT_FUNCTION, CHAT_PART,
+};
+use super::{Judge, Object, Verdict, Wrong, list, list_mut, reason, said};
 use crate::catalogue::Wire;
 use crate::finish::{Ending, native_ending};
 use serde_json::{Value, json};
@@ -64,7 +67,15 @@ impl Chat {
         event: &mut Object,
         judge: &mut Judge<'_>,
     ) -> Result<Verdict, Wrong> {
+        Self::check_event(event, judge)?;
+        first_only(event, judge)?;
         if list(event, "choices").next().is_none() {
+            if let Some(above) = above(event)?
+                && let Some(ending @ (Ending::Refused | Ending::Retryable | Ending::Final)) =
+                    native_ending(&above)
+            {
+                judge.judged(ending, &above, None)?;
+            }
             if !event.get("usage").is_some_and(Value::is_object) {
                 return Ok(Verdict::Dropped);
             }
@@ -74,23 +85,62 @@ impl Chat {
         if said(event, "object") == Some("chat.completion") {
             event.insert("object".to_owned(), "chat.completion.chunk".into());
         }
+        let above = above(event)?;
         for choice in list_mut(event, "choices") {
-            // Of several candidates the first is the answer.
-            if choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0 {
-                self.choice(choice, judge)?;
-            }
+            self.choice(choice, above.as_deref(), judge)?;
         }
         Ok(if judge.failure.is_some() { Verdict::Dropped } else { Verdict::Changed })
     }
 
-    fn choice(&mut self, choice: &mut Object, judge: &mut Judge<'_>) -> Result<(), Wrong> {
-        let reason = Self::reason(choice, judge);
+    /// Checks what stands beside the choices.
+    fn check_event(event: &Object, judge: &mut Judge<'_>) -> Result<(), Wrong> {
+        // A gateway may say beside each event that all is well.
+        let is_note = said(event, "message").is_some_and(|text| {
+            let has_code =
+                ["code", "status", "success"].iter().any(|name| event.contains_key(*name));
+            has_code || ["ok", "success"].contains(&&*text.to_ascii_lowercase())
+        });
+        if is_note {
+            let known = &["choices", "message"];
+            return members::check(&members::typed(known), event, judge.notes);
+        }
+        members::check(&CHAT_EVENT, event, judge.notes)
+    }
+
+    /// `above` is what the event says of the end beside its choices.
+    fn choice(
+        &mut self,
+        choice: &mut Object,
+        above: Option<&str>,
+        judge: &mut Judge<'_>,
+    ) -> Result<(), Wrong> {
+        members::check(&CHAT_CHOICE, choice, judge.notes)?;
+        let mut inner = Vec::new();
+        for name in ["delta", "message"] {
+            let Some(message) = choice.get(name).and_then(Value::as_object) else { continue };
+            members::check(&CHAT_DELTA, message, judge.notes)?;
+            for name in ["finish_reason", "native_finish_reason"] {
+                inner.extend(reason(message, name)?.map(str::to_owned));
+            }
+        }
+        let reason = Self::reason(choice, judge)?.or_else(|| inner.first().cloned());
         self.gather(choice, reason.is_some())?;
         if let Some(delta) = choice.get_mut("delta").and_then(Value::as_object_mut) {
             self.delta(delta, judge)?;
         }
+        filtered(choice, judge)?;
+        let others: Vec<&str> = inner.iter().map(String::as_str).chain(above).collect();
         if let Some(reason) = reason {
-            self.finish(choice, &reason, judge)?;
+            self.finish(choice, &reason, &others, judge)?;
+        } else {
+            // Without an end, only a bad one counts.
+            for other in others {
+                if let Some(ending @ (Ending::Refused | Ending::Retryable | Ending::Final)) =
+                    native_ending(other)
+                {
+                    judge.judged(ending, other, None)?;
+                }
+            }
         }
         Ok(())
     }
@@ -124,8 +174,19 @@ impl Chat {
             }
         }
         let Some(Value::Object(mut message)) = message else { return Ok(()) };
+        if !says(&message) {
+            return Ok(());
+        }
         // Some servers tell the message so far beside each piece.
-        if says(delta) || !says(&message) {
+        if says(delta) {
+            let piece = said(delta, "content").unwrap_or_default();
+            let told = said(&message, "content").unwrap_or(piece);
+            let is_so_far = told == piece || self.rest_of(told).is_some_and(|rest| rest == piece);
+            let has_calls = |said: &Object| list(said, "tool_calls").next().is_some();
+            let has_other_calls = has_calls(&message) && !has_calls(delta) && self.calls.is_empty();
+            if !is_so_far || has_other_calls {
+                return Err("`message` differs from `delta`".to_owned().into());
+            }
             return Ok(());
         }
         if is_last && self.said_bytes > 0 {
@@ -180,17 +241,30 @@ impl Chat {
         if said(delta, "refusal").is_some() {
             judge.notes.is_refusal = true;
         }
-        if delta.get("audio").and_then(|audio| audio.get("data")).is_some_and(|data| data != "") {
+        let audio = delta.get("audio").and_then(Value::as_object);
+        if audio
+            .is_some_and(|audio| ["data", "transcript"].iter().any(|n| said(audio, n).is_some()))
+        {
             return Err("the answer is audio, which is not supported".to_owned().into());
         }
         self.has_more |= list(delta, "images").next().is_some();
         for call in list_mut(delta, "tool_calls") {
+            members::check(&CHAT_CALL, call, judge.notes)?;
+            for (name, place) in [("function", &CHAT_FUNCTION), ("custom", &CHAT_CUSTOM)] {
+                if let Some(function) = call.get(name).and_then(Value::as_object) {
+                    members::check(place, function, judge.notes)?;
+                }
+            }
             self.fragment(call)?;
         }
         Ok(())
     }
 
     fn part(&mut self, part: &mut Object, judge: &mut Judge<'_>) -> Result<(), Wrong> {
+        members::check(&CHAT_PART, part, judge.notes)?;
+        if part.get("text").is_some_and(|text| !text.is_string() && !text.is_null()) {
+            return Err("`text` of a part of `content` is not a string".to_owned().into());
+        }
         let kind = said(part, "type").unwrap_or("text");
         if kind == "output_text" {
             part.insert("type".to_owned(), "text".into());
@@ -255,33 +329,40 @@ impl Chat {
     }
 
     /// The reason for which the answer ends here, as the server says it.
-    fn reason(choice: &Object, judge: &Judge<'_>) -> Option<String> {
-        let reason = said(choice, "finish_reason");
-        let native = || said(choice, "native_finish_reason");
-        let reason = reason.or_else(|| (judge.wire == Wire::OpenRouter).then(native).flatten());
-        reason.map(str::to_owned)
+    fn reason(choice: &Object, judge: &Judge<'_>) -> Result<Option<String>, Wrong> {
+        let native = reason(choice, "native_finish_reason")?;
+        let native = native.filter(|_| judge.wire == Wire::OpenRouter);
+        Ok(reason(choice, "finish_reason")?.or(native).map(str::to_owned))
     }
 
     fn finish(
         &mut self,
         choice: &mut Object,
         reason: &str,
+        others: &[&str],
         judge: &mut Judge<'_>,
     ) -> Result<(), Wrong> {
-        let native = said(choice, "native_finish_reason").map(str::to_owned);
-        let message = ["finish_message", "error_message", "stop_message"]
-            .iter()
-            .find_map(|name| said(choice, name));
+        let message = ["finish_message", "stop_message"].iter().find_map(|name| said(choice, name));
         let is_whole = |ending| matches!(ending, Ending::End | Ending::Calls);
         let ended = crate::finish::ending(judge.wire, reason);
-        // A gateway may call whole what the provider behind it has not finished.
-        let behind = native.as_deref().map(|native| (native, native_ending(native)));
+        // A gateway may call whole what the provider behind it has not finished. The worst counts.
+        let natives =
+            said(choice, "native_finish_reason").into_iter().chain(others.iter().copied());
+        // vLLM tells here which text or token has stopped it, or that it was aborted.
+        let stopped = said(choice, "stop_reason").filter(|stopped| {
+            crate::finish::is_known(stopped) && native_ending(stopped).is_some_and(|e| !is_whole(e))
+        });
+        let natives: Vec<(&str, Option<Ending>)> =
+            natives.chain(stopped).map(|native| (native, native_ending(native))).collect();
+        let bad = natives.iter().find(|(_, ending)| ending.is_some_and(|ending| !is_whole(ending)));
+        let unknown = || natives.iter().find(|(_, ending)| ending.is_none());
+        let behind = bad.or_else(unknown).or(natives.first()).copied();
         let judged = match behind {
             Some((native, Some(ending))) if is_whole(ended) && !is_whole(ending) => {
                 judge.judged(ending, native, message)
             }
             Some((native, None)) if is_whole(ended) && native != reason => {
-                judge.notes.warning = Some(format!(
+                judge.notes.warn(format!(
                     "`{}` ended the answer with `{reason}`; the provider behind it said `{native}`",
                     judge.speaker.provider
                 ));
@@ -320,4 +401,53 @@ impl Chat {
         choice.insert("finish_reason".to_owned(), reason.into());
         Ok(())
     }
+}
+
+/// The reason for the end that an event gives beside its choices.
+fn above(event: &Object) -> Result<Option<String>, Wrong> {
+    for name in ["native_finish_reason", "finish_reason"] {
+        if let Some(reason) = reason(event, name)? {
+            return Ok(Some(reason.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Leaves only the first choice in an event: the others are not read. A failure of one is that of
+/// the answer, because gateways number their choices as they like.
+fn first_only(event: &mut Object, judge: &mut Judge<'_>) -> Result<(), Wrong> {
+    let Some(Value::Array(choices)) = event.get_mut("choices") else { return Ok(()) };
+    let is_first = |choice: &Value| choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0;
+    if choices.iter().filter(|choice| is_first(choice)).count() > 1 {
+        return Err("an event has two choices with one number".to_owned().into());
+    }
+    for other in choices.extract_if(.., |choice| !is_first(choice)) {
+        let Some(other) = other.as_object() else { continue };
+        judge.notes.warn("the answer has several choices; only the first is read".to_owned());
+        if let Some(reason) = reason(other, "finish_reason")? {
+            let ending = crate::finish::ending(judge.wire, reason);
+            if matches!(ending, Ending::Refused | Ending::Retryable | Ending::Final) {
+                judge.judged(ending, reason, None)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Judges the results of Azure's filter: it may have taken something out, or may not have run.
+fn filtered(choice: &Object, judge: &mut Judge<'_>) -> Result<(), Wrong> {
+    for name in ["content_filter_results", "content_filter_result"] {
+        let Some(results) = choice.get(name).and_then(Value::as_object) else { continue };
+        for (category, result) in results {
+            let Some(result) = result.as_object() else { continue };
+            if category == "error" && !result.is_empty() {
+                let why = said(result, "message").or_else(|| said(result, "code"));
+                let why = why.unwrap_or("it failed");
+                judge.notes.warn(format!("the answer was not filtered: {why}"));
+            } else if result.get("filtered") == Some(&true.into()) {
+                judge.judged(Ending::Refused, "content_filter", Some(category))?;
+            }
+        }
+    }
+    Ok(())
 }

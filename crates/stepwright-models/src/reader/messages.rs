@@ -1,7 +1,8 @@
 //! Anthropic's Messages.
 
-use super::arguments::ArgumentsScan;
-use super::{Judge, Object, Verdict, Wrong, list, said};
+use super::arguments::{ArgumentsScan, check_values};
+use super::members::{self, MESSAGES_BLOCK, MESSAGES_DELTA, MESSAGES_END, typed};
+use super::{Judge, Object, Verdict, Wrong, list, reason, said};
 use crate::finish::Ending;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -33,6 +34,8 @@ pub(super) struct Messages {
     inputs: HashMap<u64, ArgumentsScan>,
     has_calls: bool,
     has_blocks: bool,
+    /// A tool of the provider that has failed, if no text has come since.
+    failed_tool: Option<String>,
 }
 
 impl Messages {
@@ -45,19 +48,31 @@ impl Messages {
         let part = |name: &str| event.get(name).and_then(Value::as_object);
         match said(event, "type") {
             None => return Ok(Verdict::Dropped),
+            Some("message_start") => {
+                members::check(&typed(&["message"]), event, judge.notes)?;
+                if let Some(message) = part("message") {
+                    Self::start(message, judge)?;
+                }
+            }
             Some("content_block_start") => {
+                members::check(&typed(&[]), event, judge.notes)?;
                 if let Some(block) = part("content_block") {
-                    self.block(block)?;
+                    self.block(block, judge)?;
                     self.inputs.insert(index, ArgumentsScan::default());
                 }
             }
             Some("content_block_delta") => {
+                members::check(&typed(&["delta"]), event, judge.notes)?;
                 let Some(delta) = part("delta") else { return Ok(Verdict::Same) };
                 let kind = said(delta, "type").unwrap_or_default();
                 if !DELTAS.contains(&kind) {
                     return Err(format!("a delta has the unknown type `{kind}`").into());
                 }
+                members::check(&MESSAGES_DELTA, delta, judge.notes)?;
                 self.has_blocks = true;
+                if kind == "text_delta" {
+                    self.failed_tool = None;
+                }
                 if let Some(json) = said(delta, "partial_json") {
                     self.inputs.entry(index).or_default().push(json)?;
                 }
@@ -68,36 +83,96 @@ impl Messages {
                 }
             }
             Some("message_delta") => {
+                members::check(&typed(&["delta"]), event, judge.notes)?;
                 if let Some(delta) = part("delta") {
+                    members::check(&MESSAGES_END, delta, judge.notes)?;
                     self.end(delta, judge)?;
+                    // An empty reason is none.
+                    if reason(delta, "stop_reason")?.is_none() {
+                        event["delta"]["stop_reason"] = Value::Null;
+                        return Ok(Verdict::Changed);
+                    }
                 }
             }
-            Some("message_stop") if !*judge.is_finished && self.has_blocks => {
-                judge.notes.warning = Some(format!(
-                    "`{}` ended the answer and gave no stop reason",
-                    judge.speaker.provider
-                ));
-                let reason = if self.has_calls { "tool_use" } else { "end_turn" };
-                let delta = json!({"stop_reason": reason, "stop_sequence": null});
-                judge.before.push(json!({"type": "message_delta", "delta": delta}));
+            Some("message_stop") => {
+                self.stop(judge)?;
+                if !*judge.is_finished && self.has_blocks {
+                    let delta = json!({"stop_reason": self.unsaid(judge), "stop_sequence": null});
+                    judge.before.push(json!({"type": "message_delta", "delta": delta}));
+                }
+                (*judge.is_finished, *judge.is_over) = (true, true);
             }
             // A whole answer in one event.
             Some("message") => {
+                members::check(&typed(&["content"]), event, judge.notes)?;
                 for block in list(event, "content") {
-                    self.block(block)?;
+                    self.block(block, judge)?;
+                    if let Some(input) = block.get("input") {
+                        check_values(input)?;
+                    }
                 }
                 self.end(event, judge)?;
+                self.stop(judge)?;
+                let is_unsaid = !*judge.is_finished && self.has_blocks;
+                (*judge.is_finished, *judge.is_over) = (true, true);
+                if is_unsaid {
+                    let reason = self.unsaid(judge);
+                    event.insert("stop_reason".to_owned(), reason.into());
+                    return Ok(Verdict::Changed);
+                }
             }
-            _ => {}
+            Some("ping") => {}
+            Some(kind) => {
+                let kind = kind.to_owned();
+                members::skip(&kind, event, judge.notes);
+            }
         }
         Ok(Verdict::Same)
     }
 
-    fn block(&mut self, block: &Object) -> Result<(), Wrong> {
+    /// The message that begins. Its content comes in events of its own.
+    fn start(message: &Object, judge: &mut Judge<'_>) -> Result<(), Wrong> {
+        if list(message, "content").next().is_some() {
+            return Err("the message has content before its blocks begin".to_owned().into());
+        }
+        if let Some(said) = reason(message, "stop_reason")?
+            && !matches!(crate::finish::ending(judge.wire, said), Ending::End | Ending::Calls)
+        {
+            judge.ending(said, None)?;
+        }
+        Ok(())
+    }
+
+    /// The answer is over.
+    fn stop(&mut self, judge: &mut Judge<'_>) -> Result<(), Wrong> {
+        let Some(tool) = self.failed_tool.take() else { return Ok(()) };
+        Err(judge.failed_tool(&tool, None))
+    }
+
+    /// The reason for the end of an answer that gives none.
+    fn unsaid(&self, judge: &mut Judge<'_>) -> &'static str {
+        let provider = judge.speaker.provider;
+        judge.notes.warn(format!("`{provider}` ended the answer and gave no stop reason"));
+        if self.has_calls { "tool_use" } else { "end_turn" }
+    }
+
+    fn block(&mut self, block: &Object, judge: &mut Judge<'_>) -> Result<(), Wrong> {
         let kind = said(block, "type").unwrap_or_default();
         let is_hosted = ["_tool_use", "_tool_result"].iter().any(|end| kind.ends_with(end));
         if !is_hosted && !BLOCKS.contains(&kind) {
             return Err(format!("a block has the unknown type `{kind}`").into());
+        }
+        if ["text", "thinking", "tool_use"].contains(&kind) {
+            members::check(&MESSAGES_BLOCK, block, judge.notes)?;
+        }
+        if kind == "text" && said(block, "text").is_some() {
+            self.failed_tool = None;
+        }
+        let content = block.get("content").and_then(Value::as_object);
+        if let Some(error) = content.and_then(|content| said(content, "error_code")) {
+            let tool = kind.trim_end_matches("_result");
+            judge.notes.warn(format!("the provider's tool `{tool}` failed: {error}"));
+            self.failed_tool = Some(format!("{tool}` failed with `{error}"));
         }
         self.has_blocks = true;
         self.has_calls |= kind == "tool_use";
@@ -105,7 +180,7 @@ impl Messages {
     }
 
     fn end(&mut self, end: &Object, judge: &mut Judge<'_>) -> Result<(), Wrong> {
-        let Some(reason) = said(end, "stop_reason") else { return Ok(()) };
+        let Some(reason) = reason(end, "stop_reason")? else { return Ok(()) };
         let details = end.get("stop_details").and_then(Value::as_object);
         let why = details.and_then(|details| said(details, "explanation"));
         let ending = judge.ending(reason, why)?;

@@ -9,15 +9,20 @@
 mod arguments;
 mod chat;
 mod gemini;
+mod judge;
+mod members;
 mod messages;
 mod ollama;
 mod responses;
 mod usage;
 
+pub(crate) use self::judge::Notes;
+
+use self::judge::Judge;
 use crate::catalogue::Wire;
-use crate::failure::{Speaker, find_error};
-use crate::finish::Ending;
-use crate::framing::{Frame, Framer};
+use crate::failure::Speaker;
+use crate::faults::find_error;
+use crate::framing::{Frame, Framer, Stray};
 use crate::halves::Halves;
 use crate::literals;
 use crate::long::{Cut, Cutter, LONG_BYTES, LongTexts, MARK};
@@ -26,14 +31,20 @@ use serde_json::{Map, Value};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use stepwright_core::json::{self, JsonError};
-use stepwright_core::message::Usage;
-use stepwright_core::model::{ModelError, ModelErrorKind};
+use stepwright_core::model::ModelError;
 
 /// Names and words of events that say only that the server is there.
 const PINGS: [&str; 5] = ["ping", "keep-alive", "keepalive", "heartbeat", "processing"];
 
+/// Names of events that say that the answer has failed.
+const FAILURES: [&str; 8] =
+    ["error", "exception", "fault", "fail", "failed", "failure", "abort", "aborted"];
+
 /// The kinds of events that may tell a text once more that has come in pieces.
 const WHOLES: [&str; 3] = [".done\"", "response.completed\"", "response.incomplete\""];
+
+/// The longest part of a stray line in an error, in bytes.
+const STRAY_BYTES_MAX: usize = 100;
 
 /// The length of the beginning of an event in which its kind is looked for, in bytes.
 const HEAD_BYTES: usize = 256;
@@ -68,19 +79,6 @@ impl From<ModelError> for Wrong {
     }
 }
 
-/// Facts about an answer beside its text and its calls.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Notes {
-    pub(crate) usage: Usage,
-    pub(crate) warning: Option<String>,
-    /// `true` if it is a refusal, although it ended well.
-    pub(crate) is_refusal: bool,
-    /// `true` if it wants to go on.
-    pub(crate) is_pause: bool,
-    /// Of each message of a Responses answer, whether it is a commentary.
-    pub(crate) commentary: Vec<bool>,
-}
-
 /// The verdict on an event.
 enum Verdict {
     /// It goes on as it came.
@@ -113,6 +111,9 @@ pub(crate) struct Reader {
     is_finished: bool,
     /// `true` if the server has said that nothing more comes.
     is_over: bool,
+    /// The events since the model has finished. The library takes the first of them for the end of
+    /// the answer, so they wait until nothing behind them contradicts it.
+    held: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -152,6 +153,7 @@ impl Reader {
             failure: None,
             is_finished: false,
             is_over: false,
+            held: Vec::new(),
         }
     }
 
@@ -170,6 +172,11 @@ impl Reader {
         self.is_finished
     }
 
+    /// `true` if the server has said that nothing more comes.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// Takes the next bytes of the body.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if matches!(self.dialect, Dialect::Responses(_)) {
@@ -184,7 +191,7 @@ impl Reader {
     /// adds the events that the library may read to `out`. An error stands behind those.
     pub(crate) fn read(&mut self, out: &mut Vec<u8>) -> Result<Read, Wrong> {
         while let Some(frame) = self.frames.pop_front() {
-            if self.frame(frame, out)? {
+            if self.held_frame(frame, out)? {
                 return Ok(Read::Grown);
             }
         }
@@ -192,6 +199,21 @@ impl Reader {
             Some(mistake) => Err(mistake.into()),
             None => Ok(Read::All),
         }
+    }
+
+    /// Reads one frame, and keeps its events back if the model has finished.
+    fn held_frame(&mut self, frame: Frame, out: &mut Vec<u8>) -> Result<bool, Wrong> {
+        let begin = out.len();
+        let has_grown = self.frame(frame, out)?;
+        if self.is_finished {
+            if begin == 0 && self.held.is_empty() {
+                self.held = std::mem::take(out);
+            } else {
+                self.held.extend_from_slice(&out[begin..]);
+                out.truncate(begin);
+            }
+        }
+        Ok(has_grown)
     }
 
     /// Reads a whole answer that came as one document in place of a stream.
@@ -221,10 +243,22 @@ impl Reader {
     pub(crate) fn end(&mut self) -> Result<Vec<u8>, Wrong> {
         let mut out = Vec::new();
         if let Some(frame) = self.framer.end()? {
-            self.frame(frame, &mut out)?;
+            // Half an event at the end of the connection is none.
+            let is_whole = !frame.is_cut
+                || is_failure(&frame.name)
+                || frame.data.trim() == "[DONE]"
+                || json::parse(&frame.data).is_ok();
+            if is_whole {
+                self.frame(frame, &mut out)?;
+            }
         }
         self.failed()?;
-        Ok(out)
+        if self.held.is_empty() {
+            return Ok(out);
+        }
+        let mut held = std::mem::take(&mut self.held);
+        held.append(&mut out);
+        Ok(held)
     }
 
     fn failed(&mut self) -> Result<(), Wrong> {
@@ -242,19 +276,21 @@ impl Reader {
     /// Reads one frame. Returns whether it did no more than let a text grow.
     fn frame(&mut self, frame: Frame, out: &mut Vec<u8>) -> Result<bool, Wrong> {
         let data = frame.data.trim();
-        if self.is_over
-            || data.is_empty()
-            || is_ping(&frame.name)
-            || is_ping(data.trim_matches('"'))
-        {
+        if data.is_empty() || is_ping(&frame.name) || is_ping(data.trim_matches('"')) {
             return Ok(false);
+        }
+        if self.is_over {
+            return self.behind(frame);
         }
         if data == "[DONE]" {
             self.done(out)?;
             return Ok(false);
         }
-        if frame.name == "error" {
+        if is_failure(&frame.name) {
             return Err(self.spent(self.speaker.in_band(data)));
+        }
+        if let Some(error) = frame.stray {
+            return Err(self.stray(&error));
         }
         if data.len() > LONG_BYTES {
             let value = self.parse(frame.data)?;
@@ -270,6 +306,37 @@ impl Reader {
         }
         let value = self.parse(data.to_owned())?;
         self.value(value, Some(data), out)
+    }
+
+    /// Reads what comes behind the end of an answer: only counts and signs of life may stand there.
+    fn behind(&mut self, frame: Frame) -> Result<bool, Wrong> {
+        if frame.data.trim() == "[DONE]" {
+            return Ok(false);
+        }
+        if is_failure(&frame.name) {
+            return Err(self.spent(self.speaker.in_band(frame.data.trim())));
+        }
+        if let Some(stray) = frame.stray {
+            return Err(self.stray(&stray));
+        }
+        let said = self.cutter.said();
+        let value = self.parse(frame.data)?;
+        self.value(value, None, &mut Vec::new())?;
+        if self.cutter.said() > said {
+            return Err(Wrong::Shape("text comes behind the end of the answer".to_owned()));
+        }
+        Ok(false)
+    }
+
+    /// The error for a line of the body that is no event.
+    fn stray(&self, line: &Stray) -> Wrong {
+        match line {
+            Stray::Error(text) => self.spent(self.speaker.in_band(text)),
+            Stray::Line(text) => {
+                let begin = &text[..text.floor_char_boundary(STRAY_BYTES_MAX)];
+                Wrong::Shape(format!("a line of its stream is no event: `{}`", begin.trim()))
+            }
+        }
     }
 
     /// Returns whether this is a piece of text and nothing else: what is right is seen at a
@@ -290,7 +357,12 @@ impl Reader {
     }
 
     fn parse(&mut self, data: String) -> Result<Value, Wrong> {
-        let no_json = |error: JsonError| Wrong::Shape(format!("an event is not JSON: {error}"));
+        let no_json = |error: JsonError| {
+            Wrong::Shape(match error {
+                JsonError::Syntax(_) => format!("an event is not JSON: {error}"),
+                error => format!("the JSON of an event cannot be used: {error}"),
+            })
+        };
         let is_waiting = self.halves.is_waiting();
         // Texts that have come in pieces are told once more at the end.
         let head = &data[..data.floor_char_boundary(HEAD_BYTES)];
@@ -352,6 +424,8 @@ impl Reader {
             notes: &mut self.notes,
             is_finished: &mut self.is_finished,
             failure: &mut self.failure,
+            is_over: &mut self.is_over,
+            streamed: self.cutter.streamed(),
             before: Vec::new(),
         };
         let judged = match &mut self.dialect {
@@ -413,13 +487,13 @@ impl Reader {
         if let (Dialect::Chat(chat), false) = (&self.dialect, self.is_finished)
             && let Some(end) = chat.unannounced_end()
         {
-            self.notes.warning = Some(format!(
-                "`{}` ended the answer with [DONE] and gave no finish reason",
-                self.speaker.provider
+            let provider = self.speaker.provider;
+            self.notes.warn(format!(
+                "`{provider}` ended the answer with [DONE] and gave no finish reason"
             ));
             self.emit(&end.to_string(), out);
         }
-        self.is_over = true;
+        (self.is_finished, self.is_over) = (true, true);
         self.emit("[DONE]", out);
         Ok(())
     }
@@ -439,57 +513,25 @@ impl Reader {
     }
 }
 
-/// The state that all wires share when they judge an event.
-struct Judge<'a> {
-    speaker: &'a Speaker,
-    wire: Wire,
-    notes: &'a mut Notes,
-    is_finished: &'a mut bool,
-    failure: &'a mut Option<ModelError>,
-    /// Events that the library reads before this one.
-    before: Vec<Value>,
-}
-
-impl Judge<'_> {
-    /// Returns the outcome of the answer that ends with `reason`, or an error if it failed. `said`
-    /// is the provider's message about it.
-    fn ending(&mut self, reason: &str, said: Option<&str>) -> Result<Ending, Wrong> {
-        let ending = crate::finish::ending(self.wire, reason);
-        self.judged(ending, reason, said)
-    }
-
-    /// As [`Judge::ending`], for an ending that is known.
-    fn judged(
-        &mut self,
-        ending: Ending,
-        reason: &str,
-        said: Option<&str>,
-    ) -> Result<Ending, Wrong> {
-        let kind = match ending {
-            Ending::Refused => ModelErrorKind::Refused,
-            Ending::Retryable | Ending::Final => ModelErrorKind::Provider,
-            Ending::End | Ending::Calls | Ending::Length => {
-                *self.is_finished = true;
-                return Ok(ending);
-            }
-            Ending::Pause => {
-                (*self.is_finished, self.notes.is_pause) = (true, true);
-                return Ok(ending);
-            }
-        };
-        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
-        let provider = self.speaker.provider;
-        let message = format!("`{provider}` ended its answer with `{reason}`{said}");
-        let mut error = self.speaker.error(kind, message);
-        error.retryable = ending == Ending::Retryable;
-        Err(error.into())
-    }
-}
-
 type Object = Map<String, Value>;
+
+/// `true` if an event has the name of a failure.
+fn is_failure(name: &str) -> bool {
+    FAILURES.iter().any(|failure| failure.eq_ignore_ascii_case(name))
+}
 
 fn is_ping(word: &str) -> bool {
     PINGS.iter().any(|ping| ping.eq_ignore_ascii_case(word))
+}
+
+/// A word in an event that says how the answer has ended. One of another type than text would be
+/// taken for none.
+fn reason<'a>(object: &'a Object, name: &str) -> Result<Option<&'a str>, Wrong> {
+    match object.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.trim().is_empty())),
+        Some(other) => Err(format!("`{name}` is not a string: {other}").into()),
+    }
 }
 
 /// A text in an event that says something.

@@ -44,6 +44,8 @@ pub(super) struct Answer {
     /// The number of pieces that had come when something was last told.
     seen: u64,
     voice: Voice,
+    /// The calls that were told, by the part of the answer: their arguments are not copied again.
+    told: HashMap<usize, ToolCall>,
     /// The channel of each long text, by its number.
     channels: HashMap<usize, Channel>,
     /// The long texts that are told before anything else, and the short ones among them.
@@ -171,6 +173,7 @@ impl Answer {
             heard,
             seen: 0,
             voice: Voice::new(secrets),
+            told: HashMap::new(),
             channels: HashMap::new(),
             telling: VecDeque::new(),
         }
@@ -273,6 +276,7 @@ impl Answer {
             StreamEvent::End { part, content: AssistantContent::ToolCall(ready) } => {
                 if let Some(index) = call(part.index()) {
                     let call = tool_call(&ready, &self.voice.secrets);
+                    self.told.insert(part.index(), call.clone());
                     self.voice.event(ModelEvent::ToolCallReady { index, call });
                 }
             }
@@ -356,7 +360,7 @@ impl Answer {
         // `json!` would copy the message.
         let model = ("model".to_owned(), Value::String(self.id.clone()));
         let data = Value::Object(Map::from_iter([model, ("message".to_owned(), message)]));
-        Some(Native { adapter: adapter.to_owned(), data })
+        Some(Native { adapter: adapter.to_owned(), data: data.into() })
     }
 
     /// `error`, which knows what the answer has consumed.
@@ -394,7 +398,11 @@ impl Answer {
         let mut places = Vec::new();
         let mut is_native = true;
         for ((at, content), given) in choice.into_iter().enumerate().zip(given) {
-            let part = part(content, secrets, texts, &mut is_native).map_err(lost)?;
+            let told = self.told.get(&at).filter(|told| is_same(told, &content));
+            let part = match told {
+                Some(told) => Some(Part::ToolCall(told.clone())),
+                None => part(content, secrets, texts, &mut is_native).map_err(lost)?,
+            };
             if part.is_some() && !given.is_empty() {
                 places.push((given, parts.len()));
             }
@@ -423,6 +431,7 @@ impl Answer {
         let stop = match finish_reason {
             Some(FinishReason::ContentFilter) => StopReason::Refused,
             Some(FinishReason::Length) => StopReason::Length,
+            _ if notes.is_cut => StopReason::Length,
             Some(FinishReason::ToolCalls) => StopReason::ToolCalls,
             Some(FinishReason::Other(reason)) => {
                 let said = response.error.as_deref().unwrap_or(&reason);
@@ -551,7 +560,9 @@ fn holds(value: &Value, secrets: &[String]) -> bool {
 }
 
 fn without(value: Value, secrets: &[String]) -> Value {
+    // What holds none is not put together again.
     match value {
+        value if !holds(&value, secrets) => value,
         Value::String(text) => clean(&text, secrets).into(),
         Value::Array(items) => items.into_iter().map(|item| without(item, secrets)).collect(),
         Value::Object(members) => {
@@ -562,12 +573,18 @@ fn without(value: Value, secrets: &[String]) -> Value {
     }
 }
 
+/// `true` if this is the call that was told.
+fn is_same(told: &ToolCall, content: &AssistantContent) -> bool {
+    let AssistantContent::ToolCall(call) = content else { return false };
+    told.id == call.id.wire() && told.name == call.function.name
+}
+
 fn tool_call(call: &RigCall, secrets: &[String]) -> ToolCall {
     ToolCall {
         id: call.id.wire().into_owned(),
         name: call.function.name.to_string(),
         arguments: match &call.function.invalid_arguments {
-            None => Arguments::Json(without(call.function.arguments_value(), secrets)),
+            None => Arguments::json(without(call.function.arguments_value(), secrets)),
             Some(raw) => Arguments::Invalid(clean(raw, secrets).into_owned()),
         },
     }

@@ -249,6 +249,7 @@ fn run(shared: &Shared, mut waiting: mpsc::Receiver<Task>) {
         // Poisoned by a panic in the middle of a transaction: the store is closed.
         let Ok(mut desk) = shared.desk.lock() else { return };
         let mut group = Group::new(&shared.file);
+        let mut is_gone = false;
         if let Task::Change(first) = task {
             let begun = Instant::now();
             group.commit(&mut desk.connection, first, || another(&mut waiting));
@@ -257,8 +258,12 @@ fn run(shared: &Shared, mut waiting: mpsc::Receiver<Task>) {
                 shared.crowd.store(CROWD, Ordering::Relaxed);
             }
             shared.pending.fetch_sub(group.len(), Ordering::AcqRel);
+        } else {
+            // No commit is ever seen in a file that was deleted or replaced. A watcher that looks
+            // gets the error.
+            is_gone = shared.file.moved().is_some();
         }
-        let changed = shared.watchers.are_there() && desk.look();
+        let changed = shared.watchers.are_there() && (desk.look() || is_gone);
         drop(desk);
         shared.answer(group, changed);
     }

@@ -157,7 +157,7 @@ impl Question<'_> {
 
     async fn call(&mut self, arguments: &Arguments) -> Result<Answer, NoAnswer> {
         let arguments = match arguments {
-            Arguments::Json(value) => Content::from(value.clone()),
+            Arguments::Json(value) => Content::from(Value::clone(value)),
             Arguments::Invalid(raw) => Content::from(raw.as_str()),
         };
         self.review(&arguments).await

@@ -5,7 +5,7 @@ use crate::text::harmless;
 use std::sync::Arc;
 use stepwright_core::event::Reply;
 use stepwright_core::executor::ExecutorType;
-use stepwright_core::message::{Arguments, ToolCall, Usage};
+use stepwright_core::message::{ToolCall, Usage};
 use stepwright_core::{Answer, StepPath, Timestamp};
 use tokio::time::Instant;
 
@@ -105,7 +105,7 @@ impl VisibleStep {
         };
         let wait = self.waits.remove(place);
         if let (Some((path, before)), Answer::Edit { content }) = (&wait.call, &reply.answer) {
-            let arguments = Arguments::Json(content.to_value());
+            let arguments = Arguments::json(content.to_value());
             self.edited.push((path.clone(), call(&ToolCall { arguments, ..before.clone() })));
         }
         if self.waits.is_empty() {

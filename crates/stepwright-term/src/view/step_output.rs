@@ -162,7 +162,7 @@ impl View {
         let is_said = match content {
             Content::Text(text) => said == text.trim(),
             Content::Json(value) => {
-                serde_json::from_str(said).is_ok_and(|said: serde_json::Value| said == **value)
+                stepwright_core::json::parse(said).is_ok_and(|said| said == **value)
             }
         };
         // The output of a workflow is the output of its last step.

@@ -130,10 +130,10 @@ pub(super) fn middle() -> Vec<EventKind> {
             Part::Text { text: TEXT.to_owned() },
             Part::Reasoning { text: String::new() },
             Part::Media { media: media() },
-            Part::ToolCall(call(Arguments::Json(value()))),
+            Part::ToolCall(call(Arguments::json(value()))),
             Part::ToolCall(call(Arguments::Invalid("{\"half\":".to_owned()))),
         ],
-        native: Some(Native { adapter: "test/1".to_owned(), data: value() }),
+        native: Some(Native { adapter: "test/1".to_owned(), data: value().into() }),
     };
     let status = StepStatus::Completed;
     vec![
@@ -168,7 +168,7 @@ pub(super) fn middle() -> Vec<EventKind> {
         },
         E::StepExecutorPaused {
             requirement: requirement(RequirementKind::ToolConfirmation {
-                tool: call(Arguments::Json(value())).into(),
+                tool: call(Arguments::json(value())).into(),
             })
             .into(),
         },
@@ -240,7 +240,7 @@ pub(super) fn middle() -> Vec<EventKind> {
             usage: usage(),
             warning: Some(TEXT.into()),
         },
-        E::ToolCallStarted { tool: call(Arguments::Json(value())).into() },
+        E::ToolCallStarted { tool: call(Arguments::json(value())).into() },
         E::ToolCallCompleted { tool: outcome(false).into() },
         E::ToolCallError { tool: outcome(true).into(), error: None },
         E::ToolCallError { tool: outcome(true).into(), error: Some(error().into()) },

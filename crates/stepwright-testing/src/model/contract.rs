@@ -54,7 +54,7 @@ pub async fn check_stream_contract(
                 if let (Arguments::Json(value), false) = (&call.arguments, written.is_empty()) {
                     let read: Value = serde_json::from_str(written)
                         .unwrap_or_else(|e| panic!("`{id}`: fragments of call {index}: {e}"));
-                    assert_eq!(&read, value, "`{id}`: fragments of call {index} do not add up");
+                    assert_eq!(read, **value, "`{id}`: fragments of call {index} do not add up");
                 }
                 ready.push(call);
             }

@@ -84,7 +84,7 @@ impl Reply {
     /// Adds a tool call.
     #[must_use]
     pub fn and_call(mut self, name: impl Into<String>, arguments: Value) -> Self {
-        let arguments = Arguments::Json(arguments);
+        let arguments = Arguments::json(arguments);
         self.parts.push(ReplyPart::Call { name: name.into(), arguments });
         self
     }

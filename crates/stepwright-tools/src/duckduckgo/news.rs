@@ -45,7 +45,7 @@ pub(super) fn token(page: &str) -> Option<&str> {
 
 /// Parses a feed. Returns `None` if its format is unknown.
 pub(super) fn read(json: &str) -> Option<Vec<NewsArticle>> {
-    let feed: Feed = serde_json::from_str(json).ok()?;
+    let feed: Feed = stepwright_core::json::read(json).ok()?;
     let mut news: Vec<NewsArticle> = Vec::new();
     for item in feed.results {
         if news.iter().all(|other| other.url != item.url) {

@@ -26,5 +26,7 @@ mod postgres;
 mod readme;
 #[cfg(feature = "sqlite")]
 mod reloading;
+#[cfg(feature = "sqlite")]
+mod supervision;
 mod tidy;
 mod tools;

@@ -10,7 +10,7 @@ use stepwright_core::model::StopReason;
 use stepwright_models::Provider;
 
 /// The reasons that a wire documents, and where. The last of each is made up.
-fn documented(wire: Wire) -> Vec<(&'static str, &'static [&'static str])> {
+pub(super) fn documented(wire: Wire) -> Vec<(&'static str, &'static [&'static str])> {
     match wire {
         Wire::Chat => vec![
             ("OpenAI, Azure", &["stop", "length", "tool_calls", "content_filter", "function_call"]),
@@ -201,16 +201,23 @@ async fn every_reason_that_is_documented_ends_as_the_documents_say() {
             writeln!(table, "| {wire:?} | `{reason}` | {providers} | {outcome} |").unwrap();
         }
     }
+    written("conformance", &table);
+}
+
+/// Compares a table of `docs/models.md` with what it should be, or writes it anew.
+pub(super) fn written(name: &str, table: &str) {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/models.md");
     let page = std::fs::read_to_string(path).unwrap();
-    let (begin, end) = ("<!-- conformance -->\n", "<!-- end of conformance -->");
-    let at = page.find(begin).expect("the place of the table") + begin.len();
-    let to = page.find(end).expect("the end of the table");
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    let at = page.find(&begin).expect("the place of the table") + begin.len();
+    let to = page.find(&end).expect("the end of the table");
     if std::env::var("CONFORMANCE").is_ok_and(|wish| wish == "overwrite") {
         std::fs::write(path, format!("{}{table}{}", &page[..at], &page[to..])).unwrap();
         return;
     }
-    assert!(page[at..to] == table, "docs/models.md is stale: write it with CONFORMANCE=overwrite");
+    assert!(page[at..to] == *table, "docs/models.md is stale: write it with CONFORMANCE=overwrite");
 }
 
 /// Asks `provider`, which speaks Chat, for an answer of these events.

@@ -114,7 +114,15 @@ async fn ask(wire: Wire, base: &str, periods: usize, is_thought: bool) {
     };
     let (mut said, mut thought) = (0, 0);
     while let Some(event) = events.next().await {
-        match event.unwrap() {
+        let event = match event {
+            Err(error) => {
+                let said = format!("it said {error}\n");
+                std::io::stdout().write_all(said.as_bytes()).unwrap();
+                return;
+            }
+            Ok(event) => event,
+        };
+        match event {
             ModelEvent::TextDelta(text) => {
                 assert!(periods == 0 || is_thought || is_periodic(&text, said), "at {said}");
                 said += text.len();
@@ -126,6 +134,9 @@ async fn ask(wire: Wire, base: &str, periods: usize, is_thought: bool) {
             ModelEvent::Done(done) => {
                 let length = periods * PERIOD.len();
                 let text = done.turn.text();
+                if done.turn.tool_calls().next().is_some() {
+                    return;
+                }
                 if periods == 0 || is_thought {
                     assert_eq!(text, SMALL);
                 } else {
@@ -163,7 +174,12 @@ fn the_process_that_asks() {
 /// The memory that the answer took in a process of its own, in bytes.
 async fn taken(wire: Wire, form: Form, periods: usize) -> usize {
     let text = PERIOD.repeat(periods);
-    let replies = [wire.says(&Script::text(&[SMALL])), form.reply(wire, &text)];
+    taken_by(wire, form.reply(wire, &text), periods, form == Form::Thought).await.0
+}
+
+/// The memory that `reply` took in a process of its own, in bytes, and what else the process said.
+async fn taken_by(wire: Wire, reply: Reply, periods: usize, is_thought: bool) -> (usize, String) {
+    let replies = [wire.says(&Script::text(&[SMALL])), reply];
     let server = Server::start(replies).await;
     let mut child = Command::new(std::env::current_exe().unwrap());
     child
@@ -171,15 +187,52 @@ async fn taken(wire: Wire, form: Form, periods: usize) -> usize {
         .env("STEPWRIGHT_TEST_MEMORY_AT", server.url(wire.base()))
         .env("STEPWRIGHT_TEST_MEMORY_WIRE", format!("{wire:?}"))
         .env("STEPWRIGHT_TEST_MEMORY_PERIODS", periods.to_string());
-    if form == Form::Thought {
+    if is_thought {
         child.env("STEPWRIGHT_TEST_MEMORY_THOUGHT", "1");
     }
     let output = tokio::task::spawn_blocking(move || child.output().unwrap()).await.unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     let taken = told.split("it took ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-    taken.unwrap_or_else(|| {
-        panic!("{wire:?} {form:?}: {told}{}", String::from_utf8_lossy(&output.stderr))
-    })
+    let taken = taken
+        .unwrap_or_else(|| panic!("{wire:?}: {told}{}", String::from_utf8_lossy(&output.stderr)));
+    (taken, told)
+}
+
+/// The most values that the arguments of a call may have.
+const ARGUMENTS_VALUES_MAX: usize = 100_000;
+
+/// The memory that such arguments may take: a tree of small objects takes 35 MB.
+const ARGUMENTS_BYTES: usize = 180_000_000;
+
+/// The memory of arguments that are refused, as a multiple of their size of 12 MB.
+const REFUSED_TIMES_MAX: usize = 6;
+
+/// A tree of values takes far more memory than its text: of objects, some hundred times as much.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_arguments_of_a_call_take_bounded_memory() {
+    let mut too_much = Vec::new();
+    let call = |wire: Wire, value: &str, count: usize| {
+        let values = format!("{value},").repeat(count - 1);
+        wire.says(&Script::call("call_1", "add", &[&format!("{{\"a\":[{values}{value}]}}")]))
+    };
+    for wire in Wire::ALL {
+        let allowed = call(wire, "{\"\":0}", ARGUMENTS_VALUES_MAX / 2 - 1);
+        let refused = call(wire, "[]", 4_000_000);
+        for (name, reply, most, is_refused) in [
+            ("objects", allowed, ARGUMENTS_BYTES, false),
+            ("12 MB of lists", refused, REFUSED_TIMES_MAX * 12_000_000, true),
+        ] {
+            let (taken, told) = taken_by(wire, reply, 0, false).await;
+            let line = format!("{wire:?}, {name}: {} MB", taken / 1_000_000);
+            writeln!(std::io::stdout(), "{line}").unwrap();
+            assert_eq!(told.contains("values"), is_refused, "{line}: {told}");
+            if taken > most {
+                too_much.push(line);
+            }
+        }
+    }
+    assert!(too_much.is_empty(), "{too_much:#?}");
 }
 
 #[cfg(target_os = "linux")]

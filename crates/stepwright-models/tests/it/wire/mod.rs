@@ -5,9 +5,11 @@ mod seen;
 mod server;
 mod speech;
 
+mod agreeing;
 mod asking;
 mod bearing;
 mod calling;
+mod contradicting;
 mod ending;
 mod failing;
 mod framing;
