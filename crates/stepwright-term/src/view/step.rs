@@ -5,7 +5,7 @@ use crate::text::harmless;
 use std::sync::Arc;
 use stepwright_core::event::Reply;
 use stepwright_core::executor::ExecutorType;
-use stepwright_core::message::{ToolCall, Usage};
+use stepwright_core::message::{Arguments, ToolCall, Usage};
 use stepwright_core::{Answer, StepPath, Timestamp};
 use tokio::time::Instant;
 
