@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use stepwright_core::event::{Event, EventKind};
+use stepwright_core::event::{ContainerKind, Event, EventKind};
 use stepwright_core::plan::{Node, NodeKind, Plan, children};
 use stepwright_core::{Error, Fingerprint, StepPath};
 
@@ -90,15 +90,7 @@ fn gone(now: &Plan, past: &[Event]) -> Vec<StepPath> {
 
 /// Returns the name of the fact with which a node of this kind begins.
 fn started_by(kind: &NodeKind) -> &'static str {
-    match kind {
-        NodeKind::Parallel { .. } => "ParallelExecutionStarted",
-        NodeKind::Loop { .. } => "LoopExecutionStarted",
-        NodeKind::Condition { .. } => "ConditionExecutionStarted",
-        NodeKind::Router { .. } => "RouterExecutionStarted",
-        NodeKind::Map { .. } => "MapExecutionStarted",
-        NodeKind::Steps { .. } => "StepsExecutionStarted",
-        _ => "StepStarted",
-    }
+    kind.container().map_or("StepStarted", ContainerKind::started)
 }
 
 fn without_numbers(path: &str) -> String {

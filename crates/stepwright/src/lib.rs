@@ -8,11 +8,12 @@ pub use stepwright_agent::{
     Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, ToolReply, Toolkit, tool,
 };
 pub use stepwright_core::{
-    Answer, AnyExecutor, AnyStore, Content, Error, ErrorCode, ErrorData, ErrorKind, Event,
-    EventKind, Executor, Feedback, Fingerprint, HumanReview, Json, Media, MediaKind, MediaSource,
-    Memory, Metrics, OnInterrupted, OnReject, OnTimeout, Once, Patch, Requirement, RunId,
-    RunOutput, RunStatus, Session, SessionId, StepContext, StepError, StepInput, StepOutput,
-    StepPath, StepResult, StepStatus, Store, StoreError, Timestamp, UserId, WorkflowId, World,
+    Answer, AnyExecutor, AnyStore, ContainerKind, Content, Decision, Error, ErrorCode, ErrorData,
+    ErrorKind, Event, EventKind, Executor, Feedback, Fingerprint, HumanReview, Json, Media,
+    MediaKind, MediaSource, Memory, Metrics, OnInterrupted, OnReject, OnTimeout, Once, Patch,
+    Requirement, RunId, RunOutput, RunStatus, Session, SessionId, StepContext, StepError,
+    StepInput, StepOutput, StepPath, StepResult, StepStatus, Store, StoreError, Timestamp, UserId,
+    WorkflowId, World,
 };
 pub use stepwright_engine::{
     AnyStep, Condition, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep,

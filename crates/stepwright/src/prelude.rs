@@ -2,10 +2,10 @@
 
 pub use crate::plan::{Join, OnError, OnExhausted, Retry};
 pub use crate::{
-    Agent, Answer, Condition, Content, Error, Event, EventKind, Executor, FunctionTool,
-    HumanReview, Json, Loop, Map, Media, MediaKind, Memory, OnReject, OnTimeout, Parallel, Parts,
-    Patch, Router, RunOutput, RunStatus, Step, StepContext, StepError, StepInput, StepOutput,
-    Steps, Workflow, tool,
+    Agent, Answer, Condition, ContainerKind, Content, Decision, Error, Event, EventKind, Executor,
+    FunctionTool, HumanReview, Json, Loop, Map, Media, MediaKind, Memory, OnReject, OnTimeout,
+    Parallel, Parts, Patch, Router, RunOutput, RunStatus, Step, StepContext, StepError, StepInput,
+    StepOutput, Steps, Workflow, tool,
 };
 pub use futures_util::StreamExt;
 

@@ -1,11 +1,14 @@
 //! The events of a run. All other views of a run are computed from this stream.
 
 mod class;
+mod container;
 mod end;
 mod kind;
 mod process;
+mod wire;
 
-pub use class::{EventClass, LoopTurns};
+pub use class::EventClass;
+pub use container::{ContainerKind, Decision, Turns};
 pub use end::{End, RefusedAnswer, Reply};
 pub use kind::{EventKind, NAMES};
 pub use process::ProcessGroup;
@@ -17,6 +20,7 @@ use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::path::StepPath;
 use crate::state::{Patch, State};
 use crate::world::Timestamp;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -165,6 +169,9 @@ struct Read {
     time_ms: Timestamp,
     run_id: RunId,
     path: StepPath,
+    /// Part of the path. Named, so that it is not kept aside for `kind`.
+    #[serde(default, rename = "step_name")]
+    _step_name: IgnoredAny,
     #[serde(flatten)]
     kind: EventKind,
 }
@@ -191,7 +198,7 @@ impl Serialize for Event {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Read { sequence, delta, time_ms, run_id, path, kind } =
+        let Read { sequence, delta, time_ms, run_id, path, kind, .. } =
             Read::deserialize(deserializer)?;
         Ok(Self { sequence, delta, time: time_ms, run: run_id, path, kind })
     }

@@ -18,12 +18,11 @@ use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use stepwright_core::error::ErrorData;
-use stepwright_core::event::Reply;
+use stepwright_core::event::{Decision, Reply};
 use stepwright_core::plan::Node;
 use stepwright_core::state::Reducers;
 use stepwright_core::{
-    Content, EventKind, Requirement, StepError, StepInput, StepOutput, StepPath, StoreError,
-    Timestamp,
+    EventKind, Requirement, StepError, StepInput, StepOutput, StepPath, StoreError, Timestamp,
 };
 
 /// Reasons why a walk ends early.
@@ -63,17 +62,6 @@ pub(crate) struct Attempt<'a> {
     pub(crate) input: &'a StepInput,
     /// Receives the number of the last attempt, for callers that need it.
     pub(crate) last: Option<&'a AtomicU32>,
-}
-
-/// A decision about a branch.
-#[derive(Clone, Debug)]
-pub(crate) enum Decision {
-    /// The result of a condition, or `true` if a loop ends after this turn.
-    Holds(bool),
-    /// The steps that a router runs.
-    Chosen(Arc<[Arc<str>]>),
-    /// The items that a map works on.
-    Items(Arc<[Content]>),
 }
 
 /// The state of a step from before the run was resumed.
@@ -180,7 +168,7 @@ macro_rules! hand_on {
             node: &Node,
             at: &StepPath,
             input: &StepInput,
-        ) -> Result<crate::effects::Decision, Stop> {
+        ) -> Result<stepwright_core::Decision, Stop> {
             self.inner.decide(node, at, input).await
         }
     };
