@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod calls;
+pub mod container;
 pub mod content;
 pub mod context;
 pub mod dispatch;
@@ -36,10 +37,11 @@ pub mod store;
 pub mod tool;
 pub mod world;
 
+pub use container::{ContainerKind, Decision};
 pub use content::{Content, Json};
 pub use context::StepContext;
 pub use error::{Error, ErrorCode, ErrorData, ErrorKind, StepError};
-pub use event::{ContainerKind, Decision, Event, EventKind};
+pub use event::{Event, EventKind};
 pub use executor::{AnyExecutor, Executor, Feedback, StepInput, StepOutput};
 pub use fingerprint::Fingerprint;
 pub use id::{IdError, RunId, SessionId, UserId, WorkflowId};

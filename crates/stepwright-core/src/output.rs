@@ -1,8 +1,9 @@
 //! The output of a run, with the tree of its steps.
 
+use crate::container::ContainerKind;
 use crate::content::Content;
 use crate::error::ErrorData;
-use crate::event::{ContainerKind, Event, RefusedAnswer};
+use crate::event::{Event, RefusedAnswer};
 use crate::executor::ExecutorType;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::media::{Media, MediaKind};
@@ -135,7 +136,7 @@ impl fmt::Display for StepStatus {
 /// `Loop`.
 ///
 /// ```
-/// use stepwright_core::event::ContainerKind;
+/// use stepwright_core::ContainerKind;
 /// use stepwright_core::output::StepType;
 /// let json = serde_json::to_string(&StepType::Container(ContainerKind::Loop))?;
 /// assert_eq!(json, r#""Loop""#);

@@ -41,9 +41,10 @@ pub mod groups {
 
 pub use access::UserAccess;
 pub use builder::WorkflowBuilder;
+pub use define::containers::{self, *};
 pub use define::{
-    AnyStep, Condition, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoPrompt,
-    IntoRoute, IntoStep, Json, Loop, LoopView, Map, Parallel, Router, Step, Steps,
+    AnyStep, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoPrompt, IntoRoute,
+    IntoStep, Json, LoopView, Step,
 };
 pub use dispatch::LocalDispatcher;
 pub use real::real_world;

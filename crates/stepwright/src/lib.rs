@@ -15,10 +15,11 @@ pub use stepwright_core::{
     StepInput, StepOutput, StepPath, StepResult, StepStatus, Store, StoreError, Timestamp, UserId,
     WorkflowId, World,
 };
+pub use stepwright_engine::containers::{self, *};
 pub use stepwright_engine::{
-    AnyStep, Condition, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep,
-    LocalDispatcher, Loop, LoopView, Map, Parallel, Parts, Resume, Router, Run, RunHandle,
-    RunStream, Runs, Sessions, Snapshot, Step, Steps, UserAccess, Workflow, WorkflowBuilder,
+    AnyStep, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep, LocalDispatcher,
+    LoopView, Parts, Resume, Run, RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess,
+    Workflow, WorkflowBuilder,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use stepwright_store::Durability;

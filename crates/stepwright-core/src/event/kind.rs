@@ -1,7 +1,7 @@
 //! The kinds of events.
 
-use super::container::{ContainerKind, Decision, Turns};
 use super::{End, EventClass, ProcessGroup, RefusedAnswer, Reply, WorkflowStarted};
+use crate::container::{ContainerKind, Decision, Turns};
 use crate::content::Content;
 use crate::error::ErrorData;
 use crate::executor::{ExecutorType, StepOutput};

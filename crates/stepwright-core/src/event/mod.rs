@@ -1,14 +1,13 @@
 //! The events of a run. All other views of a run are computed from this stream.
 
 mod class;
-mod container;
 mod end;
 mod kind;
 mod process;
 mod wire;
 
+pub use crate::container::{ContainerKind, Decision, Turns};
 pub use class::EventClass;
-pub use container::{ContainerKind, Decision, Turns};
 pub use end::{End, RefusedAnswer, Reply};
 pub use kind::{EventKind, NAMES};
 pub use process::ProcessGroup;

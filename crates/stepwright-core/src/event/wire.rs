@@ -3,9 +3,9 @@
 //! In Rust all containers share two kinds of events. In JSON each container has kinds of its own,
 //! with Agno's names where Agno has the event: this file translates by the table of containers.
 
-use super::container::{ContainerKind, Decision, Ends, Starts, Turns};
 use super::kind::{TAGGED, Tagged};
 use super::{End, EventKind};
+use crate::container::{ContainerKind, Decision, Ends, Starts, Turns};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess};
 use serde::ser::{Error as _, SerializeMap};

@@ -1,7 +1,8 @@
 //! The kinds of nodes: a step, a workflow that is a step, and the containers.
 
 use super::{Join, Node, OnExhausted, Retry};
-use crate::event::{ContainerKind, Decision, EventKind};
+use crate::container::{ContainerKind, Decision};
+use crate::event::EventKind;
 use crate::executor::ExecutorType;
 use crate::interrupted::OnInterrupted;
 use crate::review::Reviewed;
@@ -152,7 +153,7 @@ impl NodeKind {
     /// that is a step, which have events of their own.
     ///
     /// ```
-    /// use stepwright_core::event::ContainerKind;
+    /// use stepwright_core::ContainerKind;
     /// use stepwright_core::plan::NodeKind;
     /// let kind = NodeKind::Router { choices: Vec::new() };
     /// assert_eq!(kind.container(), Some(ContainerKind::Router));

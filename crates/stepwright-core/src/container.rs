@@ -8,15 +8,15 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A row of the table.
-pub(super) struct Row {
+pub(crate) struct Row {
     /// The name in the JSON of a [`StepResult`](crate::StepResult).
     name: &'static str,
     /// The names of the first and the last event in JSON.
-    pub(super) events: [&'static str; 2],
+    pub(crate) events: [&'static str; 2],
     /// The fields of the first event in JSON.
-    pub(super) starts: Starts,
-    /// The fields of the last event in JSON, besides those of its [`End`].
-    pub(super) ends: Ends,
+    pub(crate) starts: Starts,
+    /// The fields of the last event in JSON, besides its status and its error.
+    pub(crate) ends: Ends,
     /// `true` if it asks for its decision when it starts. A resumed run takes the recorded one.
     decides: bool,
     /// `true` if several of its bodies run at once.
@@ -31,7 +31,7 @@ pub(super) struct Row {
 
 /// The form of a [`Decision`], with the names of its fields in JSON.
 #[derive(Clone, Copy)]
-pub(super) enum Starts {
+pub(crate) enum Starts {
     Count(&'static str),
     AtMost(&'static str),
     Turn(&'static str, Option<&'static str>),
@@ -42,11 +42,11 @@ pub(super) enum Starts {
 
 /// The fields of [`Turns`] that a kind has in JSON.
 #[derive(Clone, Copy)]
-pub(super) struct Ends {
+pub(crate) struct Ends {
     /// The name of the number.
-    pub(super) number: Option<&'static str>,
-    pub(super) should_continue: bool,
-    pub(super) exhausted: bool,
+    pub(crate) number: Option<&'static str>,
+    pub(crate) should_continue: bool,
+    pub(crate) exhausted: bool,
 }
 
 /// The fields of a kind that counts nothing.
@@ -57,7 +57,7 @@ macro_rules! containers {
         /// A kind of container. A turn of a loop and an item of a map are containers of their own.
         ///
         /// ```
-        /// use stepwright_core::event::ContainerKind;
+        /// use stepwright_core::ContainerKind;
         /// assert_eq!(ContainerKind::Loop.started(), "LoopExecutionStarted");
         /// assert_eq!(ContainerKind::named("Loop"), Some(ContainerKind::Loop));
         /// ```
@@ -71,13 +71,13 @@ macro_rules! containers {
             /// All kinds.
             ///
             /// ```
-            /// use stepwright_core::event::ContainerKind;
+            /// use stepwright_core::ContainerKind;
             /// let concurrent = ContainerKind::ALL.iter().filter(|kind| kind.is_concurrent());
             /// assert_eq!(concurrent.count(), 2);
             /// ```
             pub const ALL: &[Self] = &[$(Self::$kind),*];
 
-            pub(super) const fn row(self) -> &'static Row {
+            pub(crate) const fn row(self) -> &'static Row {
                 match self {
                     $(Self::$kind => { const { &$row } })*
                 }
@@ -189,7 +189,7 @@ impl ContainerKind {
     /// Returns the name, which is the `step_type` of a [`StepResult`](crate::StepResult) in JSON.
     ///
     /// ```
-    /// use stepwright_core::event::ContainerKind;
+    /// use stepwright_core::ContainerKind;
     /// assert_eq!(ContainerKind::Iteration.name(), "Iteration");
     /// ```
     pub const fn name(self) -> &'static str {
@@ -199,7 +199,7 @@ impl ContainerKind {
     /// Returns the kind with this name: see [`ContainerKind::name`].
     ///
     /// ```
-    /// use stepwright_core::event::ContainerKind;
+    /// use stepwright_core::ContainerKind;
     /// assert_eq!(ContainerKind::named("Map"), Some(ContainerKind::Map));
     /// assert_eq!(ContainerKind::named("map"), None);
     /// ```
@@ -211,7 +211,7 @@ impl ContainerKind {
     /// Agno has the event.
     ///
     /// ```
-    /// use stepwright_core::event::ContainerKind;
+    /// use stepwright_core::ContainerKind;
     /// assert_eq!(ContainerKind::Iteration.started(), "LoopIterationStarted");
     /// ```
     pub const fn started(self) -> &'static str {
@@ -222,7 +222,7 @@ impl ContainerKind {
     /// Agno has the event.
     ///
     /// ```
-    /// use stepwright_core::event::ContainerKind;
+    /// use stepwright_core::ContainerKind;
     /// assert_eq!(ContainerKind::Item.completed(), "MapItemCompleted");
     /// ```
     pub const fn completed(self) -> &'static str {
@@ -233,7 +233,7 @@ impl ContainerKind {
     /// router and a map. When a run is resumed, the recorded decision counts.
     ///
     /// ```
-    /// use stepwright_core::event::ContainerKind;
+    /// use stepwright_core::ContainerKind;
     /// assert!(ContainerKind::Router.decides() && !ContainerKind::Parallel.decides());
     /// ```
     pub const fn decides(self) -> bool {
@@ -243,7 +243,7 @@ impl ContainerKind {
     /// Returns `true` if the bodies of such a container may run at once.
     ///
     /// ```
-    /// use stepwright_core::event::ContainerKind;
+    /// use stepwright_core::ContainerKind;
     /// assert!(ContainerKind::Map.is_concurrent() && !ContainerKind::Loop.is_concurrent());
     /// ```
     pub const fn is_concurrent(self) -> bool {
@@ -254,7 +254,7 @@ impl ContainerKind {
     /// enough.
     ///
     /// ```
-    /// use stepwright_core::event::ContainerKind;
+    /// use stepwright_core::ContainerKind;
     /// assert_eq!(ContainerKind::Condition.word(), "condition");
     /// ```
     pub const fn word(self) -> &'static str {
@@ -264,7 +264,7 @@ impl ContainerKind {
     /// Returns the words at the terminal for one part of such a container, and for several.
     ///
     /// ```
-    /// use stepwright_core::event::ContainerKind;
+    /// use stepwright_core::ContainerKind;
     /// assert_eq!(ContainerKind::Parallel.parts(), ["branch", "branches"]);
     /// ```
     pub const fn parts(self) -> [&'static str; 2] {
@@ -275,7 +275,7 @@ impl ContainerKind {
     /// between its beginning and its end.
     ///
     /// ```
-    /// use stepwright_core::event::ContainerKind;
+    /// use stepwright_core::ContainerKind;
     /// assert!(ContainerKind::Loop.shows_end() && !ContainerKind::Steps.shows_end());
     /// ```
     pub const fn shows_end(self) -> bool {
@@ -295,7 +295,7 @@ impl fmt::Display for ContainerKind {
 /// arm all the same: a later version may add one.
 ///
 /// ```
-/// use stepwright_core::event::{ContainerKind, Decision, EventKind};
+/// use stepwright_core::{ContainerKind, Decision, EventKind};
 /// fn route(kind: &EventKind) -> Option<String> {
 ///     match kind {
 ///         EventKind::ContainerStarted {
@@ -347,7 +347,7 @@ impl Decision {
     /// of a loop.
     ///
     /// ```
-    /// use stepwright_core::event::Decision;
+    /// use stepwright_core::Decision;
     /// assert!(Decision::answer(true).is_met());
     /// ```
     pub const fn answer(holds: bool) -> Self {
@@ -357,7 +357,7 @@ impl Decision {
     /// Returns `true` for a condition that holds.
     ///
     /// ```
-    /// use stepwright_core::event::Decision;
+    /// use stepwright_core::Decision;
     /// assert!(!Decision::answer(false).is_met());
     /// ```
     pub fn is_met(&self) -> bool {
@@ -368,7 +368,7 @@ impl Decision {
     /// so.
     ///
     /// ```
-    /// use stepwright_core::event::Decision;
+    /// use stepwright_core::Decision;
     /// assert!(Decision::Names([].into()).is_empty());
     /// assert!(!Decision::answer(false).is_empty());
     /// ```
@@ -385,7 +385,7 @@ impl Decision {
 /// The count with which a loop, a turn or an item ends. All zero for other containers.
 ///
 /// ```
-/// use stepwright_core::event::Turns;
+/// use stepwright_core::container::Turns;
 /// let third = Turns { number: 3, exhausted: true, ..Turns::default() };
 /// assert!(!third.should_continue);
 /// ```
