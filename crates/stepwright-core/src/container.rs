@@ -1,4 +1,4 @@
-//! Containers in events: a table with a row for each kind of container, and what one decides.
+//! Containers in events: a table with a row for each kind of container, and their decisions.
 //!
 //! A row is all that events, their JSON, the result tree and the terminal know about a kind, so
 //! that a new kind is a new row.
@@ -289,7 +289,8 @@ impl fmt::Display for ContainerKind {
     }
 }
 
-/// What a container does, as decided when it starts. Each kind of container has one of these forms.
+/// The work of a container, as decided when it starts. Each kind of container has one of these
+/// forms.
 ///
 /// Not `non_exhaustive`, so that the compiler names the places that a new form concerns. Keep a `_`
 /// arm all the same: a later version may add one.
@@ -385,7 +386,7 @@ impl Decision {
 /// The count with which a loop, a turn or an item ends. All zero for other containers.
 ///
 /// ```
-/// use stepwright_core::container::Turns;
+/// use stepwright_core::Turns;
 /// let third = Turns { number: 3, exhausted: true, ..Turns::default() };
 /// assert!(!third.should_continue);
 /// ```

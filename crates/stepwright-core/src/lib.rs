@@ -37,7 +37,7 @@ pub mod store;
 pub mod tool;
 pub mod world;
 
-pub use container::{ContainerKind, Decision};
+pub use container::{ContainerKind, Decision, Turns};
 pub use content::{Content, Json};
 pub use context::StepContext;
 pub use error::{Error, ErrorCode, ErrorData, ErrorKind, StepError};

@@ -215,8 +215,10 @@ fn flat(node: &Node) -> Value {
     let kind = members.shift_remove("kind").unwrap_or_default();
     if let Some((name, inner)) = kind.as_object().and_then(|kind| kind.iter().next()) {
         members.insert("kind".to_owned(), name.as_str().into());
+        // The nodes inside are compared one by one.
+        let bodies = children(node).map(|body| serde_json::to_value(body).unwrap_or_default());
         for (key, value) in inner.as_object().into_iter().flatten() {
-            if !["body", "branches", "then", "otherwise", "choices"].contains(&key.as_str()) {
+            if !bodies.contains(value) {
                 members.insert(key.clone(), value.clone());
             }
         }

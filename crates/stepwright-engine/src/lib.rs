@@ -41,7 +41,8 @@ pub mod groups {
 
 pub use access::UserAccess;
 pub use builder::WorkflowBuilder;
-pub use define::containers::{self, *};
+pub use define::containers;
+pub use define::containers::*;
 pub use define::{
     AnyStep, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoPrompt, IntoRoute,
     IntoStep, Json, LoopView, Step,

@@ -15,7 +15,6 @@ pub use stepwright_core::{
     StepInput, StepOutput, StepPath, StepResult, StepStatus, Store, StoreError, Timestamp, UserId,
     WorkflowId, World,
 };
-pub use stepwright_engine::containers::{self, *};
 pub use stepwright_engine::{
     AnyStep, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep, LocalDispatcher,
     LoopView, Parts, Resume, Run, RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess,
@@ -27,6 +26,13 @@ pub use stepwright_store::Durability;
 pub use stepwright_store::Postgres;
 #[cfg(feature = "sqlite")]
 pub use stepwright_store::Sqlite;
+
+/// The containers: steps that hold steps.
+pub mod containers {
+    // A new container needs no line here, in the root and in the prelude.
+    pub use stepwright_engine::containers::*;
+}
+pub use containers::*;
 
 /// Language models: the trait, providers, the registry, retries, and the keyless `offline` model.
 pub mod models {

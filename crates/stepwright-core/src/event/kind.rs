@@ -38,7 +38,7 @@ macro_rules! kinds {
             ContainerStarted {
                 /// The kind of the container.
                 kind: ContainerKind,
-                /// What the container does.
+                /// The work of the container.
                 decision: Decision,
             },
             /// A container, a turn of a loop or an item of a map ended. Its name in JSON is that of

@@ -45,12 +45,11 @@ fn write_start<M: SerializeMap>(
     match (kind.row().starts, decision) {
         (Starts::Count(field), Decision::Count(count))
         | (Starts::AtMost(field), Decision::AtMost(count)) => map.serialize_entry(field, count),
-        (Starts::Turn(field, most), Decision::Turn { number, at_most }) => {
+        (Starts::Turn(field, most), Decision::Turn { number, at_most })
+            if most.is_some() == at_most.is_some() =>
+        {
             map.serialize_entry(field, number)?;
-            match (most, at_most) {
-                (Some(most), Some(at_most)) => map.serialize_entry(most, at_most),
-                _ => Ok(()),
-            }
+            most.zip(*at_most).map_or(Ok(()), |(most, at_most)| map.serialize_entry(most, &at_most))
         }
         (Starts::Holds(field, way), Decision::Holds { holds, branch }) => {
             map.serialize_entry(field, holds)?;

@@ -131,8 +131,8 @@ macro_rules! bodies {
     };
 }
 
-/// What the rest of the project asks of a kind. Each function has an arm for every kind, so that the
-/// compiler names the places that a new kind concerns.
+/// The facts about a kind that the rest of the project asks for. Each function has an arm for every
+/// kind, so that the compiler names the places that a new kind concerns.
 impl NodeKind {
     /// Returns the nodes directly inside: the body, and the second branch of a condition.
     ///

@@ -12,7 +12,7 @@ use stepwright_core::plan::{Node, NodeKind, OnExhausted};
 use stepwright_core::scope::Scope;
 use stepwright_core::{ErrorCode, EventKind, StepError, StepOutput, StepPath, StepStatus};
 
-/// Walks the steps inside a container, after recording that it starts. A new kind gets its arm here.
+/// Walks the steps inside a container, after recording that it starts.
 pub(super) async fn walk<E: Effects>(
     fx: &E,
     node: &Node,
@@ -105,8 +105,8 @@ async fn nested<E: Effects>(
     Ok(walked)
 }
 
-/// Takes the decision that a person made, or asks for one. If that fails, records that the container
-/// starts without one.
+/// Takes the decision that a person made, or asks for one. If that fails, records that the
+/// container starts without one.
 pub(super) async fn decide<E: Effects>(
     fx: &E,
     node: &Node,

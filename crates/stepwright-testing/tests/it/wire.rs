@@ -116,9 +116,14 @@ fn a_damaged_event_is_refused_with_what_is_wrong() {
         assert!(error.contains(why), "{line}: {error}");
     }
     // No container starts with a decision of another kind.
-    let (kind, decision) = (ContainerKind::Loop, Decision::Count(3));
-    let error = serde_json::to_string(&EventKind::ContainerStarted { kind, decision });
-    assert!(error.unwrap_err().to_string().contains("`Loop` does not start with"));
+    let unbounded = Decision::Turn { number: 1, at_most: None };
+    for (kind, decision) in
+        [(ContainerKind::Loop, Decision::Count(3)), (ContainerKind::Iteration, unbounded)]
+    {
+        let error = serde_json::to_string(&EventKind::ContainerStarted { kind, decision });
+        let error = error.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`{kind}` does not start with")), "{error}");
+    }
 }
 
 #[test]
