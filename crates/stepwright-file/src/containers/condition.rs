@@ -21,9 +21,10 @@ enum Test {
     Expression(Expr),
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the functions that read containers have one type")]
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: Written<'_, '_>,
+    written: &mut Written<'_, '_>,
 ) -> Option<Box<dyn Container>> {
     let Written { key, value, fields, .. } = written;
     let test = match &value.value {

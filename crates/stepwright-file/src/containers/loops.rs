@@ -22,7 +22,7 @@ struct Loop {
 
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: Written<'_, '_>,
+    written: &mut Written<'_, '_>,
 ) -> Option<Box<dyn Container>> {
     let Written { key, value, fields, review } = written;
     let mut settings = reader.settings(value, "`loop`")?;

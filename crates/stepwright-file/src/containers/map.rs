@@ -20,7 +20,7 @@ struct Map {
 
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: Written<'_, '_>,
+    written: &mut Written<'_, '_>,
 ) -> Option<Box<dyn Container>> {
     let mut settings = reader.settings(written.value, "`map`")?;
     let over = settings.take("over");

@@ -15,7 +15,7 @@ struct Parallel {
 
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: Written<'_, '_>,
+    written: &mut Written<'_, '_>,
 ) -> Option<Box<dyn Container>> {
     let mut settings = reader.settings(written.value, "`parallel`")?;
     let join = settings.choice(reader, "join", &JOINS).unwrap_or_default();

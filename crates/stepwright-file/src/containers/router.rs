@@ -25,7 +25,7 @@ enum Choice {
 
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: Written<'_, '_>,
+    written: &mut Written<'_, '_>,
 ) -> Option<Box<dyn Container>> {
     let Written { key, value, fields, review } = written;
     let nothing = matches!(value.value, Yaml::Null);

@@ -10,9 +10,10 @@ struct Steps {
     body: Vec<Item>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the functions that read containers have one type")]
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: Written<'_, '_>,
+    written: &mut Written<'_, '_>,
 ) -> Option<Box<dyn Container>> {
     let body = reader.items(written.value, "steps", written.key.span);
     Some(Box::new(Steps { body }))

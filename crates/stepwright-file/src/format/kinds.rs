@@ -90,7 +90,7 @@ impl Reader<'_> {
         let kind = match container {
             Some((_, read)) => {
                 let (fields, review) = (&mut fields, asked.as_ref().map(Asked::review));
-                read(self, Written { key, value, fields, review }).map(Kind::Container)
+                read(self, &mut Written { key, value, fields, review }).map(Kind::Container)
             }
             None => self.kind(word, key, value, &mut fields),
         };

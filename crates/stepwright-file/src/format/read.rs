@@ -38,7 +38,7 @@ pub(crate) struct Reader<'a> {
 
 /// Reads a container of one kind. Returns `None` after reporting a mistake that leaves nothing to
 /// check.
-pub(crate) type Read = fn(&mut Reader<'_>, Written<'_, '_>) -> Option<Box<dyn Container>>;
+pub(crate) type Read = fn(&mut Reader<'_>, &mut Written<'_, '_>) -> Option<Box<dyn Container>>;
 
 /// A container as written.
 pub(crate) struct Written<'w, 'n> {

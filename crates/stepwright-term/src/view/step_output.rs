@@ -304,10 +304,8 @@ impl View {
                 Some(took) => format!("{}  {took}", end.status),
                 None => end.status.to_string(),
             };
-            let text = match turns.exhausted {
-                true => format!("{text}, its condition was not met"),
-                false => text,
-            };
+            let text =
+                if turns.exhausted { format!("{text}, its condition was not met") } else { text };
             self.aside(path, mark, vec![StyledSpan::new(text, self.dim())], screen);
         }
     }

@@ -272,6 +272,14 @@ pub(super) fn terminal() -> Vec<EventKind> {
     ]
 }
 
+fn begins(kind: ContainerKind, decision: Decision) -> EventKind {
+    EventKind::ContainerStarted { kind, decision }
+}
+
+fn ends(kind: ContainerKind, turns: Turns, end: End) -> EventKind {
+    EventKind::ContainerCompleted { kind, turns, end }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,12 +302,4 @@ mod tests {
         covered.extend(deltas);
         assert_eq!(covered, NAMES.iter().copied().collect());
     }
-}
-
-fn begins(kind: ContainerKind, decision: Decision) -> EventKind {
-    EventKind::ContainerStarted { kind, decision }
-}
-
-fn ends(kind: ContainerKind, turns: Turns, end: End) -> EventKind {
-    EventKind::ContainerCompleted { kind, turns, end }
 }

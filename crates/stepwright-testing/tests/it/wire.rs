@@ -109,7 +109,7 @@ fn a_damaged_event_is_refused_with_what_is_wrong() {
         (r#"{"event":"LoopStarted"}"#, "unknown variant `LoopStarted`"),
         (r#"{"event":"ContainerStarted"}"#, "unknown variant `ContainerStarted`"),
         (r#"{"event":7}"#, "invalid type: integer `7`"),
-        (r#"[7]"#, "invalid type: sequence"),
+        (r"[7]", "invalid type: sequence"),
     ];
     for (line, why) in wrong {
         let error = serde_json::from_str::<EventKind>(line).unwrap_err().to_string();
