@@ -4,4 +4,5 @@
 
 mod answers;
 mod conformance;
+mod fold;
 mod wire;
