@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod calls;
+pub mod container;
 pub mod content;
 pub mod context;
 pub mod dispatch;
@@ -40,6 +41,7 @@ pub mod store;
 pub mod tool;
 pub mod world;
 
+pub use container::{ContainerKind, Decision, Turns};
 pub use content::{Content, Json};
 pub use context::StepContext;
 pub use error::{Error, ErrorCode, ErrorData, ErrorKind, StepError};

@@ -1,11 +1,13 @@
 //! The structure of a workflow as plain data, in which names stand for closures.
 
+mod kind;
+
+pub use kind::NodeKind;
+
 use crate::failure::{ErrorCode, ErrorData};
 use crate::fingerprint::{Fingerprint, hex};
-use crate::interrupted::OnInterrupted;
 use crate::review::HumanReview;
 use crate::state::Reducers;
-use crate::step::ExecutorType;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -98,18 +100,8 @@ fn for_each_node(body: &[Node], visit: &mut dyn FnMut(&Node)) {
 pub fn for_each_node_mut(body: &mut [Node], change: &mut dyn FnMut(&mut Node)) {
     for node in body {
         change(node);
-        match &mut node.kind {
-            NodeKind::Workflow { body }
-            | NodeKind::Steps { body }
-            | NodeKind::Loop { body, .. }
-            | NodeKind::Map { body, .. } => for_each_node_mut(body, change),
-            NodeKind::Parallel { branches, .. } => for_each_node_mut(branches, change),
-            NodeKind::Router { choices } => for_each_node_mut(choices, change),
-            NodeKind::Condition { then, otherwise } => {
-                for_each_node_mut(then, change);
-                for_each_node_mut(otherwise, change);
-            }
-            NodeKind::Step { .. } => {}
+        for inner in node.kind.bodies_mut() {
+            for_each_node_mut(inner, change);
         }
     }
 }
@@ -143,110 +135,6 @@ pub struct Node {
     /// The texts and settings that determine its behaviour, as far as they are known.
     #[serde(default, skip_serializing_if = "Fingerprint::is_empty")]
     pub content: Fingerprint,
-}
-
-/// The kind of a node.
-///
-/// ```
-/// use stepwright_core::plan::NodeKind;
-/// /// Returns the symbol of a node in a drawing of the plan.
-/// fn mark(kind: &NodeKind) -> char {
-///     match kind {
-///         NodeKind::Parallel { .. } => '=',
-///         NodeKind::Loop { .. } | NodeKind::Map { .. } => '*',
-///         NodeKind::Condition { .. } | NodeKind::Router { .. } => '?',
-///         _ => '-',
-///     }
-/// }
-/// let (body, on_exhausted) = (Vec::new(), None);
-/// let revise = NodeKind::Loop { body, at_most: 3, forward: true, on_exhausted };
-/// assert_eq!(mark(&revise), '*');
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum NodeKind {
-    /// Calls an executor.
-    Step {
-        /// The type of the executor.
-        executor_type: ExecutorType,
-        /// The name of the executor.
-        executor_name: Arc<str>,
-        /// The retry policy.
-        retry: Retry,
-        /// The timeout of an attempt, in milliseconds.
-        timeout_ms: Option<u64>,
-        /// The maximum time without a sign of life from an attempt, in milliseconds.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        idle_ms: Option<u64>,
-        /// The number of earlier runs of the session that the step gets as history.
-        #[serde(default, skip_serializing_if = "is_zero")]
-        history_runs: u32,
-        /// The policy for interrupted attempts.
-        #[serde(default, skip_serializing_if = "OnInterrupted::is_default")]
-        on_interrupted: OnInterrupted,
-        /// `true` to leave runs that failed or were cancelled out of the history.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        history_completed_only: bool,
-    },
-    /// Runs a whole workflow. Its steps share only the session state with the outer workflow.
-    Workflow {
-        /// The nodes of that workflow.
-        body: Vec<Node>,
-    },
-    /// Runs its nodes one after the other.
-    Steps {
-        /// The nodes.
-        body: Vec<Node>,
-    },
-    /// Runs its branches concurrently.
-    Parallel {
-        /// The branches.
-        branches: Vec<Node>,
-        /// The policy for the failure of a branch.
-        join: Join,
-        /// The maximum number of branches that run at once.
-        concurrency: Option<u32>,
-    },
-    /// Runs its nodes repeatedly.
-    Loop {
-        /// The nodes of a turn.
-        body: Vec<Node>,
-        /// The maximum number of turns.
-        at_most: u32,
-        /// `true` if each turn gets the output of the previous one, instead of the loop's input.
-        forward: bool,
-        /// The policy for a loop that made all its turns and whose condition was not met. `None` if
-        /// the loop has no condition.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        on_exhausted: Option<OnExhausted>,
-    },
-    /// Runs one of two branches.
-    Condition {
-        /// The nodes to run if the condition is true.
-        then: Vec<Node>,
-        /// The nodes to run if it is false.
-        otherwise: Vec<Node>,
-    },
-    /// Runs the chosen nodes one after the other.
-    Router {
-        /// The nodes to choose from.
-        choices: Vec<Node>,
-    },
-    /// Runs its nodes for each item of a list.
-    Map {
-        /// The nodes to run for an item.
-        body: Vec<Node>,
-        /// The maximum number of items that run at once.
-        concurrency: u32,
-        /// The policy for the failure of an item.
-        join: Join,
-    },
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over in this way")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 /// The policy for a step that has failed in all its attempts.
@@ -492,14 +380,5 @@ impl Retry {
 
 /// Returns the nodes directly inside a node: its body, and the second branch of a condition.
 pub fn children(node: &Node) -> [&[Node]; 2] {
-    match &node.kind {
-        NodeKind::Workflow { body }
-        | NodeKind::Steps { body }
-        | NodeKind::Loop { body, .. }
-        | NodeKind::Map { body, .. } => [body, &[]],
-        NodeKind::Parallel { branches, .. } => [branches, &[]],
-        NodeKind::Router { choices } => [choices, &[]],
-        NodeKind::Condition { then, otherwise } => [then, otherwise],
-        _ => [&[], &[]],
-    }
+    node.kind.bodies()
 }

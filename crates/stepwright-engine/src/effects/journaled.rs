@@ -1,13 +1,13 @@
 //! Replays the effects that the journal has, and records the others.
 
 use super::interrupted::Begun;
-use super::{Attempt, Decision, Effects, Failure, Fan, Past, Stop};
+use super::{Attempt, Effects, Failure, Fan, Past, Stop};
 use crate::recorder::Recorder;
 use futures_util::future::BoxFuture;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::event::{End, Event, Reply};
+use stepwright_core::event::{ContainerKind, Decision, End, Event, Reply};
 use stepwright_core::plan::Node;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::state::Reducers;
@@ -69,29 +69,20 @@ impl Recalled {
                     past.failed_attempts = *attempt;
                     past.due = Some(event.time.plus(Duration::from_millis(*delay_ms)));
                 }
-                E::ConditionExecutionStarted { condition_result: Some(holds), .. } => {
-                    recalled.decisions.insert(path(), Decision::Holds(*holds));
-                }
-                E::LoopIterationCompleted { should_continue, exhausted, end, .. }
+                E::ContainerCompleted { kind: ContainerKind::Iteration, turns, end }
                     if end.status == StepStatus::Completed =>
                 {
-                    let met = !should_continue && !exhausted;
-                    recalled.decisions.insert(path(), Decision::Holds(met));
+                    let met = !turns.should_continue && !turns.exhausted;
+                    recalled.decisions.insert(path(), Decision::answer(met));
                 }
-                E::ConditionExecutionStarted { .. } => {
-                    idle.insert(&event.path);
-                }
-                E::RouterExecutionStarted { selected_steps } => {
-                    if selected_steps.is_empty() {
+                E::ContainerStarted { kind, decision } if kind.decides() => {
+                    if decision.is_empty() {
                         idle.insert(&event.path);
                     }
-                    recalled.decisions.insert(path(), Decision::Chosen(selected_steps.clone()));
-                }
-                E::MapExecutionStarted { items, .. } => {
-                    if items.is_empty() {
-                        idle.insert(&event.path);
+                    // A condition without an answer never had a decision.
+                    if !matches!(decision, Decision::Holds { holds: None, .. }) {
+                        recalled.decisions.insert(path(), decision.clone());
                     }
-                    recalled.decisions.insert(path(), Decision::Items(items.clone()));
                 }
                 kind => {
                     if let Some(end) = kind.end() {

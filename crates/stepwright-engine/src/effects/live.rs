@@ -1,6 +1,6 @@
 //! The innermost layer, where effects happen.
 
-use super::{Attempt, Decision, Effects, Fan, Past, Stop};
+use super::{Attempt, Effects, Fan, Past, Stop};
 use crate::recorder::Recorder;
 use crate::table::{Decider, Entry};
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -10,7 +10,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::context::StepHost;
-use stepwright_core::event::Reply;
+use stepwright_core::event::{Decision, Reply};
 use stepwright_core::plan::{ITEMS_MAX, Node, NodeKind};
 use stepwright_core::state::Reducers;
 use stepwright_core::{
@@ -91,25 +91,25 @@ impl Effects for Live<'_> {
         input: &StepInput,
     ) -> Result<Decision, Stop> {
         let decided = match self.entry(node) {
-            Entry::Holds(decider) => ask(decider, input).await.map(Decision::Holds),
+            Entry::Holds(decider) => ask(decider, input).await.map(Decision::answer),
             Entry::Chosen(decider) => ask(decider, input).await.and_then(|names| {
-                check_route(node, &names).map(|()| Decision::Chosen(names.into()))
+                check_route(node, &names).map(|()| Decision::Names(names.into()))
             }),
             Entry::Items(decider) => match decider {
                 Some(decider) => ask(decider, input).await,
                 None => list(input.content()),
             }
             .and_then(check_items)
-            .map(|items| Decision::Items(items.into())),
+            .map(|items| Decision::Items { items: items.into(), concurrency: 0 }),
             Entry::Workflow(Some(check)) => {
                 let prepared = check(input.message()).await.map_err(bad_input);
                 prepared.map(|prepared| match prepared {
-                    Some(input) => Decision::Items(Arc::from([input])),
-                    None => Decision::Holds(true),
+                    Some(input) => Decision::Items { items: [input].into(), concurrency: 0 },
+                    None => Decision::answer(true),
                 })
             }
             // A loop without `until` makes all its turns.
-            _ => Ok(Decision::Holds(false)),
+            _ => Ok(Decision::answer(false)),
         };
         decided.map_err(|error| {
             let error = match error.data.code {

@@ -18,12 +18,10 @@ pub(crate) use timed::{Timed, too_long};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use stepwright_core::event::Reply;
+use stepwright_core::event::{Decision, Reply};
 use stepwright_core::plan::Node;
 use stepwright_core::state::Reducers;
-use stepwright_core::{
-    Content, EventKind, Requirement, StepInput, StepOutput, StepPath, Timestamp,
-};
+use stepwright_core::{EventKind, Requirement, StepInput, StepOutput, StepPath, Timestamp};
 
 /// An attempt of a step. Passed by reference, because each layer keeps it while the step waits.
 #[derive(Clone, Copy)]
@@ -35,17 +33,6 @@ pub(crate) struct Attempt<'a> {
     pub(crate) input: &'a StepInput,
     /// Receives the number of the last attempt, for callers that need it.
     pub(crate) last: Option<&'a AtomicU32>,
-}
-
-/// A decision about a branch.
-#[derive(Clone, Debug)]
-pub(crate) enum Decision {
-    /// The result of a condition, or `true` if a loop ends after this turn.
-    Holds(bool),
-    /// The steps that a router runs.
-    Chosen(Arc<[Arc<str>]>),
-    /// The items that a map works on.
-    Items(Arc<[Content]>),
 }
 
 /// The state of a step from before the run was resumed.
@@ -152,7 +139,7 @@ macro_rules! hand_on {
             node: &Node,
             at: &StepPath,
             input: &StepInput,
-        ) -> Result<crate::effects::Decision, Stop> {
+        ) -> Result<stepwright_core::Decision, Stop> {
             self.inner.decide(node, at, input).await
         }
     };

@@ -1,8 +1,9 @@
 //! Timeouts of containers.
 
+use super::containers::walk;
 use super::flow::{Flow, Walked};
 use super::review::{Before, question};
-use super::{started, walk};
+use super::started;
 use crate::effects::{Effects, Stop, too_long};
 use futures_util::future::{Either, select};
 use std::pin::pin;

@@ -1,11 +1,13 @@
 //! Containers that execute several bodies at the same time.
 
+use super::containers::{decide, no_answer};
 use super::flow::{Walked, state_error};
 use super::{Flow, count, sequence, visit};
-use crate::effects::{Decision, Effects, Fan, Stop};
+use crate::effects::{Effects, Fan, Stop};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use stepwright_core::event::{ContainerKind, Decision, Turns};
 use stepwright_core::plan::{Join, Node};
 use stepwright_core::state::{Reducers, join_patches};
 use stepwright_core::{Content, EventKind, StepOutput, StepPath, StepStatus};
@@ -53,16 +55,11 @@ pub(super) async fn map<E: Effects>(
     path: &StepPath,
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
-    let started = |items| EventKind::MapExecutionStarted { items, concurrency };
-    let items = match fx.decide(node, path, &flow.input()).await {
-        Ok(Decision::Items(items)) => items,
-        Ok(_) => Arc::default(),
-        Err(stop) => {
-            fx.record(path, started(Arc::default()))?;
-            return Err(stop);
-        }
+    let Decision::Items { items, .. } = decide(fx, node, path, flow, None).await? else {
+        return Err(no_answer(path));
     };
-    fx.record(path, started(items.clone()))?;
+    let decision = Decision::Items { items: items.clone(), concurrency };
+    fx.record(path, EventKind::ContainerStarted { kind: ContainerKind::Map, decision })?;
     let (before, items) = (&*flow, &items);
     let answers = fan_out(fx, items.len(), concurrency, join, path, |index| {
         let number = number(index);
@@ -94,7 +91,9 @@ async fn one_item<E: Effects>(
     if fx.past(&turn).stopped {
         return Err(Stop::Sibling);
     }
-    fx.record(&turn, EventKind::MapItemStarted { item: number })?;
+    let kind = ContainerKind::Item;
+    let decision = Decision::Turn { number, at_most: None };
+    fx.record(&turn, EventKind::ContainerStarted { kind, decision })?;
     let mut own = before.fork();
     let given = Arc::new(StepOutput::from(item.clone()));
     own.previous = Some(given.clone());
@@ -107,7 +106,8 @@ async fn one_item<E: Effects>(
         Err(Stop::Failed(_)) => StepStatus::Failed,
         Err(stop) => return Err(stop.clone()),
     };
-    fx.record(&turn, EventKind::MapItemCompleted { item: number, end: status.into() })?;
+    let turns = Turns { number, ..Turns::default() };
+    fx.record(&turn, EventKind::ContainerCompleted { kind, turns, end: status.into() })?;
     fx.settle().await?;
     if status == StepStatus::Skipped {
         let mut nothing = before.fork();

@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright_core::Timestamp;
 use stepwright_core::calls::Calls;
 use stepwright_core::context::RunInfo;
-use stepwright_core::event::{End, Event, EventClass, LoopTurns, WorkflowStarted};
+use stepwright_core::event::{Event, EventClass, Turns, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
@@ -410,7 +410,7 @@ fn closes(kind: &EventKind) -> bool {
 /// Makes the fact that a step or a container was stopped. Tool calls have no such fact: they end
 /// with their steps.
 fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind {
-    let (number, end) = (path.number().unwrap_or(0), End::from(StepStatus::Cancelled));
-    EventKind::container_ended(step_type, number, LoopTurns::default(), end)
-        .unwrap_or(EventKind::StepCancelled { partial })
+    let StepType::Container(kind) = step_type else { return EventKind::StepCancelled { partial } };
+    let turns = Turns { number: path.number().unwrap_or(0), ..Turns::default() };
+    EventKind::ContainerCompleted { kind, turns, end: StepStatus::Cancelled.into() }
 }
