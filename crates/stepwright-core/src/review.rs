@@ -1,7 +1,7 @@
 //! Human review: approvals, input and edits. Part of the plan of a workflow.
 
 use crate::form;
-use crate::plan::{ErrorPolicy, OnError};
+use crate::plan::policies::{ErrorPolicy, OnError};
 use crate::requirement::OnTimeout;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -32,7 +32,7 @@ pub(super) async fn walk<E: Effects>(
             router(fx, node, choices, path, flow, known.decision.clone()).await
         }
         NodeKind::Parallel { branches, join, concurrency } => {
-            fx.record(path, started(node))?;
+            fx.facts().record(path, started(node))?;
             fan::parallel(fx, branches, *join, *concurrency, path, flow).await
         }
         NodeKind::Map { body, concurrency, join } => {
@@ -51,7 +51,7 @@ async fn steps<E: Effects>(
     path: &StepPath,
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
-    fx.record(path, started(node))?;
+    fx.facts().record(path, started(node))?;
     one_body(fx, body, path, flow).await
 }
 
@@ -74,7 +74,7 @@ async fn nested<E: Effects>(
     path: &StepPath,
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
-    fx.record(path, started(node))?;
+    fx.facts().record(path, started(node))?;
     let input = flow.input();
     // The check of the workflow's input may also complete the input.
     let content = match fx.decide(node, path, &input).await? {
@@ -120,7 +120,7 @@ pub(super) async fn decide<E: Effects>(
     match fx.decide(node, path, &flow.input()).await {
         Ok(decision) => Ok(decision),
         Err(stop) => {
-            fx.record(path, started(node))?;
+            fx.facts().record(path, started(node))?;
             Err(stop)
         }
     }
@@ -138,7 +138,8 @@ async fn condition<E: Effects>(
     let (arm, name) = if holds { (then, "if") } else { (otherwise, "else") };
     let branch = Some(name.into()).filter(|_| !arm.is_empty());
     let decision = Decision::Holds { holds: Some(holds), branch };
-    fx.record(path, EventKind::ContainerStarted { kind: ContainerKind::Condition, decision })?;
+    fx.facts()
+        .record(path, EventKind::ContainerStarted { kind: ContainerKind::Condition, decision })?;
     one_body(fx, arm, path, flow).await
 }
 
@@ -154,7 +155,8 @@ async fn router<E: Effects>(
         return Err(no_answer(path));
     };
     let decision = Decision::Names(chosen.clone());
-    fx.record(path, EventKind::ContainerStarted { kind: ContainerKind::Router, decision })?;
+    fx.facts()
+        .record(path, EventKind::ContainerStarted { kind: ContainerKind::Router, decision })?;
     let mut walked = Walked::begin(flow);
     for name in &*chosen {
         // A decision with an unknown name has failed already.
@@ -180,7 +182,7 @@ async fn repeat<E: Effects>(
         unreachable!("only loops are repeated");
     };
     let (at_most, forward) = (*at_most, *forward);
-    fx.record(path, started(node))?;
+    fx.facts().record(path, started(node))?;
     let mut walked = Walked::begin(flow);
     let outer = (flow.nth, std::mem::take(&mut flow.turn_before));
     loop {
@@ -188,12 +190,12 @@ async fn repeat<E: Effects>(
         let iteration = walked.iterations;
         turns.store(iteration, Ordering::Relaxed);
         let turn = path.nth(iteration);
-        if fx.past(&turn).stopped {
+        if fx.facts().past(&turn).stopped {
             return Err(Stop::Sibling);
         }
         let decision = Decision::Turn { number: iteration, at_most: Some(at_most) };
         let kind = ContainerKind::Iteration;
-        fx.record(&turn, EventKind::ContainerStarted { kind, decision })?;
+        fx.facts().record(&turn, EventKind::ContainerStarted { kind, decision })?;
         if !forward {
             flow.previous.clone_from(&walked.given);
         }
@@ -209,7 +211,7 @@ async fn repeat<E: Effects>(
         let end = End { status, error };
         let (should_continue, exhausted) = (after == After::Another, after == After::Exhausted);
         let turns = Turns { number: iteration, should_continue, exhausted };
-        fx.record(&turn, EventKind::ContainerCompleted { kind, turns, end })?;
+        fx.facts().record(&turn, EventKind::ContainerCompleted { kind, turns, end })?;
         walked.body(flow);
         match turned? {
             After::Another => flow.turn_before = turn_before(&walked.outside, turn, flow),
@@ -285,7 +287,7 @@ async fn one_turn<E: Effects>(
     };
     // A recorded end of the turn may come from the reply of a person, so it does not tell if the
     // condition was met. A recorded request does: the condition was not met.
-    let asked = fx.asked(&review::question(turn, "review", 1)).is_some();
+    let asked = fx.facts().asked(&review::question(turn, "review", 1)).is_some();
     if !asked && fx.decide(node, turn, &looked_at).await?.is_met() {
         return Ok(After::Ended);
     }

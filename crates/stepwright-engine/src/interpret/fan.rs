@@ -29,13 +29,13 @@ pub(super) async fn parallel<E: Effects>(
         Box::pin(async move {
             let mut own = before.fork();
             let answer = visit(fx, &branches[index], path, &mut own).await;
-            fx.settle().await?;
+            fx.facts().settle().await?;
             answer.map(|()| own)
         })
     })
     .await?;
     let paths = |index: usize| path.child(&branches[index].name);
-    let (walked, outputs) = join_up(fx.reducers(), path, flow, &answers, paths)?;
+    let (walked, outputs) = join_up(fx.facts().reducers(), path, flow, &answers, paths)?;
     let outputs: Map<String, Value> = branches
         .iter()
         .zip(outputs)
@@ -59,7 +59,7 @@ pub(super) async fn map<E: Effects>(
         return Err(no_answer(path));
     };
     let decision = Decision::Items { items: items.clone(), concurrency };
-    fx.record(path, EventKind::ContainerStarted { kind: ContainerKind::Map, decision })?;
+    fx.facts().record(path, EventKind::ContainerStarted { kind: ContainerKind::Map, decision })?;
     let (before, items) = (&*flow, &items);
     let answers = fan_out(fx, items.len(), concurrency, join, path, |index| {
         let number = number(index);
@@ -68,7 +68,7 @@ pub(super) async fn map<E: Effects>(
     })
     .await?;
     let paths = |index: usize| path.nth(number(index));
-    let (walked, outputs) = join_up(fx.reducers(), path, flow, &answers, paths)?;
+    let (walked, outputs) = join_up(fx.facts().reducers(), path, flow, &answers, paths)?;
     let outputs = outputs.iter().map(Content::to_value).collect();
     flow.previous = Some(Arc::new(StepOutput::from(Content::from(Value::Array(outputs)))));
     Ok(walked)
@@ -88,12 +88,12 @@ async fn one_item<E: Effects>(
     item: Content,
     before: &Flow,
 ) -> Answer {
-    if fx.past(&turn).stopped {
+    if fx.facts().past(&turn).stopped {
         return Err(Stop::Sibling);
     }
     let kind = ContainerKind::Item;
     let decision = Decision::Turn { number, at_most: None };
-    fx.record(&turn, EventKind::ContainerStarted { kind, decision })?;
+    fx.facts().record(&turn, EventKind::ContainerStarted { kind, decision })?;
     let mut own = before.fork();
     let given = Arc::new(StepOutput::from(item.clone()));
     own.previous = Some(given.clone());
@@ -107,8 +107,8 @@ async fn one_item<E: Effects>(
         Err(stop) => return Err(stop.clone()),
     };
     let turns = Turns { number, ..Turns::default() };
-    fx.record(&turn, EventKind::ContainerCompleted { kind, turns, end: status.into() })?;
-    fx.settle().await?;
+    fx.facts().record(&turn, EventKind::ContainerCompleted { kind, turns, end: status.into() })?;
+    fx.facts().settle().await?;
     if status == StepStatus::Skipped {
         let mut nothing = before.fork();
         nothing.skipped(turn, Vec::new());
@@ -157,12 +157,12 @@ async fn fan_out<'a, E: Effects>(
         _ => (when_stopped, when_stopped),
     };
     let at_a_time = usize::try_from(at_a_time).unwrap_or(usize::MAX).max(1);
-    let answers = fx.branches(Fan { count, at_a_time, gives_up }, branch).await;
+    let answers = fx.facts().branches(Fan { count, at_a_time, gives_up }, branch).await;
     if let Some(Err(stop)) = answers.iter().flatten().find(|answer| over(answer)) {
         return Err(stop.clone());
     }
     // The work of a branch that was stopped has been dropped with it.
-    fx.stop_within(path)?;
+    fx.facts().stop_within(path)?;
     Ok(answers)
 }
 

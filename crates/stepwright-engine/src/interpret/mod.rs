@@ -56,7 +56,7 @@ async fn visit<E: Effects>(
         // Boxed, because few steps ask people, and every step would keep the space.
         return Box::pin(step::asking(fx, node, path, flow)).await;
     }
-    fx.record(&path, started(node))?;
+    fx.facts().record(&path, started(node))?;
     let input = flow.input();
     let first = Attempt { node, step: &path, number: 1, input: &input, last: None };
     let answer = fx.execute(&first).await;
@@ -87,14 +87,14 @@ fn step_ended<E: Effects>(
     });
     match answer {
         Ok(output) => {
-            fx.record(&path, EventKind::StepCompleted { output: output.clone() })?;
+            fx.facts().record(&path, EventKind::StepCompleted { output: output.clone() })?;
             flow.ended |= output.stop;
             flow.passed(path, output, Vec::new());
             Ok(())
         }
         Err(Stop::Failed(failure)) => {
             let on_error = node.on_error.of(failure.error.code);
-            fx.record(&path, step_failed(on_error, &failure))?;
+            fx.facts().record(&path, step_failed(on_error, &failure))?;
             pass_over(on_error, path, flow, failure)
         }
         Err(stop) => Err(stop),
@@ -141,7 +141,7 @@ fn container<'a, E: Effects>(
     flow: &'a mut Flow,
 ) -> BoxFuture<'a, Result<(), Stop>> {
     Box::pin(async move {
-        if fx.past(&path).stopped {
+        if fx.facts().past(&path).stopped {
             return Err(Stop::Sibling);
         }
         // Only a container whose failure may be tolerated needs the flow from before it.
@@ -171,7 +171,7 @@ fn container<'a, E: Effects>(
         match answer {
             Ok(Given::This(walked, output)) => {
                 let outcome = looped(&known, walked.exhausted);
-                fx.record(&path, completed(node, outcome, output.as_ref()))?;
+                fx.facts().record(&path, completed(node, outcome, output.as_ref()))?;
                 flow.scope = walked.outside;
                 match output {
                     Some(output) => flow.passed(path, output, walked.inside),
@@ -182,7 +182,7 @@ fn container<'a, E: Effects>(
             }
             Ok(Given::Nothing(walked, error)) => {
                 let outcome = looped(&known, walked.exhausted);
-                fx.record(&path, left_out(node, outcome, error))?;
+                fx.facts().record(&path, left_out(node, outcome, error))?;
                 flow.scope = walked.outside;
                 flow.previous = walked.before;
                 flow.skipped(path, walked.inside);
@@ -193,7 +193,7 @@ fn container<'a, E: Effects>(
                 let on_error = decide_failure(fx, node, &path, &failure).await?;
                 let own = failure.path == path;
                 let outcome = looped(&known, own && failure.error.code == ErrorCode::Exhausted);
-                fx.record(&path, failed(node, on_error, &path, &failure, outcome))?;
+                fx.facts().record(&path, failed(node, on_error, &path, &failure, outcome))?;
                 if let Some(before) = before {
                     *flow = before;
                 }
@@ -271,15 +271,15 @@ fn not_done<E: Effects>(
         No::Skipped(error) => (error, true),
         No::Failed(error) => (error, false),
     };
-    fx.record(&path, started(node))?;
+    fx.facts().record(&path, started(node))?;
     if skipped {
-        fx.record(&path, left_out(node, None, error))?;
+        fx.facts().record(&path, left_out(node, None, error))?;
         flow.skipped(path, Vec::new());
         return Ok(());
     }
     let failure = Arc::new(Failure { path: path.clone(), error: *error.data, attempts: 0 });
     let on_error = not_asked(node, &failure.error);
-    fx.record(&path, failed(node, on_error, &path, &failure, None))?;
+    fx.facts().record(&path, failed(node, on_error, &path, &failure, None))?;
     pass_over(on_error, path, flow, failure)
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU32;
 use stepwright_core::context::rejected;
 use stepwright_core::event::{Decision, Reply};
 use stepwright_core::plan::{Node, NodeKind};
-use stepwright_core::requirement::RequirementKind;
+use stepwright_core::requirement::{RequirementId, RequirementKind};
 use stepwright_core::review::REVIEW_RETRIES;
 use stepwright_core::{
     Answer, Content, ErrorData, HumanReview, OnReject, OnTimeout, Requirement, StepError,
@@ -56,8 +56,8 @@ impl From<Stop> for No {
 /// Returns the id of the `nth` request of this kind about a node.
 pub(crate) fn question(path: &StepPath, kind: &str, nth: u32) -> Arc<str> {
     match nth {
-        1 => format!("{path}!{kind}").into(),
-        nth => format!("{path}!{kind}:{nth}").into(),
+        1 => RequirementId::new(path.clone(), kind).into(),
+        nth => RequirementId::named(path.clone(), kind, nth.to_string()).into(),
     }
 }
 
@@ -214,7 +214,7 @@ async fn ask<E: Effects>(
     let requirement = Requirement { id, path, kind, message, due: None, on_timeout };
     let fails = requirement.at_timeout().is_none();
     let id = requirement.id.clone();
-    let reply = fx.ask(requirement, review.timeout_ms).await?;
+    let reply = fx.facts().ask(requirement, review.timeout_ms).await?;
     if reply.timed_out && fails {
         return Err(No::Failed(too_late(&id)));
     }

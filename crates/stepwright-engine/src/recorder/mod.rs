@@ -11,6 +11,7 @@ mod requests;
 pub(crate) use host::too_late;
 
 use crate::activity::Activity;
+use crate::debug::log_trouble;
 use crate::journal::fold_all;
 use crate::outbox::{Outbox, push_joining};
 use crate::pending::PendingRequests;
@@ -208,6 +209,10 @@ impl Recorder {
         }
         if let Some(events) = &mut state.events {
             events.push(fact.clone());
+        }
+        if tracing::enabled!(target: "stepwright", tracing::Level::INFO) && !state.readers.log_all()
+        {
+            log_trouble(&fact);
         }
         if self.journal.is_some() {
             state.queue.push_back(fact);
