@@ -2,8 +2,8 @@
 //! work, so that they do not block the runtime.
 
 use crate::budget::{Budget, Unfinished};
-use crate::functions::blocking;
 use crate::reference::{OwnedValues, Values};
+use crate::system::blocking;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stepwright_core::StepError;
