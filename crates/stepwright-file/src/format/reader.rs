@@ -98,8 +98,8 @@ pub(crate) struct BuiltinKind {
     pub(crate) without: &'static [(&'static str, &'static str)],
 }
 
-/// Reads the settings of a tool with this name. Returns `None` after reporting a mistake that leaves
-/// nothing to check.
+/// Reads the settings of the tool with this name. Returns `None` after reporting a mistake that
+/// leaves nothing to check.
 pub(crate) type ReadTool = fn(&mut Reader<'_>, &Word, Option<&Node>) -> Option<Box<dyn AgentTool>>;
 
 /// A kind of tool for agents.
