@@ -20,7 +20,8 @@ const FLOORS: [(&str, u32); 12] = [
     ("stepwright-cli", 6),
 ];
 
-/// What is large, slow to build or bound to a platform, and the one crate that may have it.
+/// Crates that are large, slow to build or bound to a platform, and the one crate that may have
+/// each.
 const HEAVY: [(&str, &str); 13] = [
     ("rig-core", "stepwright-models"),
     ("html5ever", "stepwright-tools"),
@@ -37,7 +38,7 @@ const HEAVY: [(&str, &str); 13] = [
     ("signal-hook", "stepwright-term"),
 ];
 
-/// What speaks HTTP.
+/// Crates that speak HTTP.
 const CLIENTS: [&str; 8] = [
     "hyper",
     "hyper-util",
@@ -49,10 +50,10 @@ const CLIENTS: [&str; 8] = [
     "ureq",
 ];
 
-/// Who may have it: who asks models, who reads pages, and files with `http_get`.
+/// Crates that may have it: those that ask models and read pages, and files with `http_get`.
 const SPEAKERS: [&str; 3] = ["stepwright-models", "stepwright-tools", "stepwright-file"];
 
-/// What sends to somebody what a program does, as its name begins.
+/// Crates that report to others what a program does, as their names begin.
 const TELEMETRY: [&str; 6] =
     ["amplitude", "datadog", "opentelemetry", "posthog", "segment", "sentry"];
 
@@ -64,7 +65,7 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(answer.stdout).unwrap()
 }
 
-/// What each crate of the workspace needs to be built for its users: not for its tests.
+/// Returns the dependencies that each crate of the workspace has for its users: not for its tests.
 fn dependencies() -> BTreeMap<String, Vec<String>> {
     let metadata = cargo(&["metadata", "--offline", "--no-deps", "--format-version", "1"]);
     let metadata: Value = serde_json::from_str(&metadata).unwrap();
