@@ -170,7 +170,7 @@ steps:
     assert_eq!(done.stdout, "there\n");
 }
 
-/// The process that waits for the run hears of the answer, and no other process does anything.
+/// The answer reaches the program that drives the run, and no other process does anything.
 #[test]
 fn a_run_of_a_program_can_be_seen_and_answered_and_is_left_to_the_program() {
     let place = Place::with(ASKING);

@@ -135,7 +135,7 @@ steps:
     );
 }
 
-/// A closed terminal does not end the command if its parent process ignores the signal.
+/// A closed terminal does not end a command whose parent process ignores the hangup signal.
 #[test]
 fn a_command_that_ignores_its_terminal_goes_on() {
     let place = Place::with(&HANGING.replace("sleep 60", "sleep 1"));

@@ -454,8 +454,7 @@ fn every_kind_and_every_field_is_told_and_exists() {
     }
 }
 
-/// Fields that are optional in samples may still be missing where the page promises them: runs show
-/// it.
+/// Fields that the samples leave optional may still be missing in real events: runs show it.
 #[test]
 fn what_runs_emit_is_as_the_page_says() {
     let containers = "\

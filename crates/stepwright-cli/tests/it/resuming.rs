@@ -219,7 +219,7 @@ fn a_run_is_cancelled_from_another_process() {
     assert_eq!(place.runs_in("a.db")[0].1, RunStatus::Cancelled);
     let twice = place.on_db(&["cancel", "r-1"]).ended(0);
     assert_eq!(twice.stderr, "note: run `r-1` was cancelled before\n");
-    // The message is not that the run can go on.
+    // The message does not say that the run can go on.
     let over = place.on_db(&["resume", "r-1", "--allow-shell"]).ended(4);
     assert!(over.stderr.contains("has ended already: it was cancelled"), "{over:#?}");
 }

@@ -185,7 +185,7 @@ async fn a_run_is_not_put_into_the_background_with_a_changed_definition() {
     assert_eq!(text(&goes_on.unwrap().wait().await.unwrap()), "inaskagainx");
 }
 
-/// A dispatcher that hands each run to the serving process, as often as the test wants.
+/// A dispatcher that drives the woken runs when the test serves.
 #[derive(Default)]
 struct Told {
     runs: Mutex<Vec<RunId>>,

@@ -597,7 +597,7 @@ async fn a_confirmation_of_a_call_stands_at_its_path_and_needs_no_store() {
     assert_eq!((output.content.text().as_ref(), done(&calls).len()), ("paid 5", 1));
 }
 
-/// Runs in a process of its own until it dies.
+/// Dies in a tool, when a test below starts it in a process of its own.
 #[tokio::test]
 async fn a_child_dies_in_a_tool() {
     let (Ok(how), Ok(db)) =

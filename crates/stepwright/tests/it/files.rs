@@ -42,7 +42,7 @@ async fn steps_are_told_of_earlier_runs() {
     }
 }
 
-/// The source may be a step or the run itself.
+/// The object may be the output of a step or the input of the run.
 #[tokio::test]
 async fn an_object_reaches_an_agent_as_json() {
     let model = ScriptedModel::new(["1", "2"].map(Reply::text));

@@ -20,8 +20,8 @@ const FLOORS: [(&str, u32); 12] = [
     ("stepwright-cli", 6),
 ];
 
-/// Crates that are large, slow to build or bound to a platform, and the one crate that may have
-/// each.
+/// Crates that are large, slow to build or bound to a platform, each with the one crate of ours
+/// that may use it.
 const HEAVY: [(&str, &str); 13] = [
     ("rig-core", "stepwright-models"),
     ("html5ever", "stepwright-tools"),
@@ -53,7 +53,7 @@ const CLIENTS: [&str; 8] = [
 /// Crates that may have it: those that ask models and read pages, and files with `http_get`.
 const SPEAKERS: [&str; 3] = ["stepwright-models", "stepwright-tools", "stepwright-file"];
 
-/// Crates that report to others what a program does, as their names begin.
+/// Crates that send reports about a program to a service, by the beginnings of their names.
 const TELEMETRY: [&str; 6] =
     ["amplitude", "datadog", "opentelemetry", "posthog", "segment", "sentry"];
 

@@ -110,7 +110,7 @@ fn fault(line: &str) -> Option<(usize, Vec<&str>)> {
 #[test]
 fn every_test_that_parity_names_is_there() {
     let page = page();
-    // The page also names a form: "A test is named `module::test`".
+    // The line that describes the form of names is left out: "A test is named `module::test`".
     let lines = page.lines().filter(|line| fault(line).is_none() && !line.contains("`module::"));
     let named = lines.flat_map(codes);
     let named = named.filter_map(|(_, code)| Some((code, Named::parse(None, code)?)));

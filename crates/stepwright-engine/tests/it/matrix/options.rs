@@ -125,7 +125,7 @@ fn same(output: &RunOutput) -> (RunStatus, &Content, Vec<(String, StepStatus, &C
     (output.status, &output.content, steps.collect())
 }
 
-/// Asserts that a run is paused, and waits for the subject alone.
+/// Asserts that a run is paused, and that all its requests are of the subject.
 fn waits(output: &RunOutput, question: &str) {
     assert_eq!(output.status, RunStatus::Paused);
     assert!(!output.requirements.is_empty());
@@ -370,8 +370,7 @@ pub(super) fn timeout(case: &Case) -> Cell {
     );
     assert_eq!(failure.step.unwrap().name(), NAME);
     assert_eq!(subjects(failed.output().unwrap())[0].status, StepStatus::Failed);
-    // A run that goes on from any cut ends the same. (Threads that block are waited for in real
-    // time.)
+    // A run that goes on after any cut ends the same. (Blocking threads take real time.)
     let facts = built.scene.journal("r");
     let cuts = if case.kind == "blocking function" { 0 } else { facts.len() };
     for cut in 1..cuts {

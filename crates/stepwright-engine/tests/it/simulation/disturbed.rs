@@ -154,7 +154,7 @@ impl Chaos<'_> {
         self.sim.clock.run(world.sleep(time));
     }
 
-    /// Drives a run whose driver says now and then that it is alive.
+    /// Drives a run, and renews the heartbeat of its driver meanwhile.
     fn drive<F: Future>(&self, work: F) -> F::Output {
         let (world, memory) = (self.sim.world(), &self.sim.memory);
         let run = &self.sim.run;

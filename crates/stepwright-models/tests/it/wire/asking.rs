@@ -410,7 +410,7 @@ async fn ollama_is_not_told_of_tools_that_it_must_not_call() {
     assert!(server.requests().is_empty());
 }
 
-/// The part of a conversation that Ollama reads is one of its own parameters.
+/// Ollama's context size, `num_ctx`, is one of its own parameters.
 #[tokio::test]
 async fn parameters_of_a_provider_go_where_it_reads_them() {
     for (wire, place) in [

@@ -98,7 +98,7 @@ async fn the_provider_says_when_to_try_again() {
     }
 }
 
-/// Each provider has its own way to refuse a key.
+/// Gemini refuses a wrong key with the status of a bad request.
 #[tokio::test]
 async fn a_wrong_key_is_told_in_several_ways() {
     let invalid = json!({"error": {
