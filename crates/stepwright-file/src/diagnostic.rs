@@ -335,10 +335,11 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn of(diagnostic: &'a Diagnostic) -> Self {
+        let fits = |source: &Source| diagnostic.places.iter().all(|at| source.fits_excerpt(*at));
         let source = diagnostic
             .place
             .as_ref()
-            .filter(|(source, _)| source.is_shown)
+            .filter(|(source, at)| source.is_shown && source.fits_excerpt(*at) && fits(source))
             .map(|(source, _)| NamedSource::new(&source.name, source.text.clone()));
         Self { diagnostic, source }
     }

@@ -17,6 +17,10 @@ impl Span {
     }
 }
 
+/// The maximum length of the lines of an excerpt, in bytes. Mistakes on longer lines, as in a
+/// minified file, are reported without an excerpt.
+const EXCERPT_LINE_BYTES_MAX: usize = 4_000;
+
 /// A file that mistakes refer to.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -42,6 +46,27 @@ impl Source {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         (line, before[line_start..].chars().count() + 1)
+    }
+
+    /// Returns `true` if an excerpt can show a span: its lines, the one before and the one after
+    /// are short enough.
+    pub(crate) fn fits_excerpt(&self, span: Span) -> bool {
+        let start = self.text.floor_char_boundary(span.start);
+        let end = self.text.floor_char_boundary(span.end()).max(start);
+        let line_start = self.text[..start].rfind('\n').unwrap_or(0);
+        let before = self.text[..line_start].rfind('\n').unwrap_or(0);
+        let mut lines = self.text[before..].split('\n');
+        let mut at = before;
+        // The line behind the span is the last one.
+        let mut is_behind = false;
+        lines.all(|line| {
+            if is_behind {
+                return true;
+            }
+            is_behind = at > end;
+            at += line.len() + 1;
+            line.len() <= EXCERPT_LINE_BYTES_MAX
+        })
     }
 
     /// Returns the number of characters in a span.

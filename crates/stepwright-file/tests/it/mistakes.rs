@@ -60,6 +60,25 @@ steps:
     assert!(color.contains("\u{1b}["), "{color}");
 }
 
+/// The renderer of excerpts cannot pad as far as that.
+#[test]
+fn a_mistake_on_a_very_long_line_has_its_place_without_an_excerpt() {
+    let long = "a".repeat(70_000);
+    let text = format!(
+        r#"{{"format": 1, "name": "T", "description": "{long}", "steps": [{{"name": "v", "valu": 1}}]}}"#
+    );
+    let mistakes = Definition::parse(&text, "long.json", &Options::default()).unwrap_err();
+    let report = mistakes.to_string();
+    assert!(report.contains("long.json:1:700"), "{}", &report[..report.len().min(400)]);
+    assert!(report.len() < 1_000, "{} bytes", report.len());
+    // The lines around it count, too, and lines further away do not.
+    let text = format!(
+        "format: 1\nname: T\ndescription: {long}\nsteps:\n  - {{name: v, value: 1}}\n  - {{name: w, valu: 1}}\n"
+    );
+    let mistakes = Definition::parse(&text, "long.yaml", &Options::default()).unwrap_err();
+    assert!(mistakes.to_string().contains("valu: 1}"), "{mistakes}");
+}
+
 #[test]
 fn mistakes_are_data_too() {
     let text = "format: 1\nname: A\nsteps:\n  - {name: a, template: a, tmeout: 3s}\n";
