@@ -26,6 +26,10 @@ impl Gemini {
         event: &mut Object,
         judge: &mut Judge<'_>,
     ) -> Result<Verdict, Wrong> {
+        // Clients and gateways repeat the text of an event beside its candidates.
+        if event.get("text").and_then(Value::as_str).is_some_and(|text| text == text_of(event)) {
+            event.shift_remove("text");
+        }
         members::check(&GEMINI_EVENT, event, judge.notes)?;
         if let Some(feedback) = event.get("promptFeedback").and_then(Value::as_object) {
             if let Some(why) = reason(feedback, "blockReason")? {
@@ -76,6 +80,13 @@ impl Gemini {
         members::check(&GEMINI_CALL, call, judge.notes)?;
         call.get("args").map_or(Ok(()), check_values).map_err(Wrong::from)
     }
+}
+
+/// Returns the text of the first candidate in an event.
+fn text_of(event: &Object) -> String {
+    let content = list(event, "candidates").next().and_then(|first| first.get("content"));
+    let parts = content.and_then(Value::as_object).into_iter().flat_map(|c| list(c, "parts"));
+    parts.filter_map(|part| part.get("text").and_then(Value::as_str)).collect()
 }
 
 /// Leaves only the first candidate in an event: the others are not read, and their end is not the
