@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod calls;
+pub mod codes;
 pub mod content;
 pub mod context;
 pub mod dispatch;
@@ -29,6 +30,7 @@ pub mod output;
 pub mod path;
 pub mod plan;
 pub mod redact;
+pub mod report;
 pub mod requirement;
 pub mod review;
 pub mod scope;
@@ -40,6 +42,7 @@ pub mod store;
 pub mod tool;
 pub mod world;
 
+pub use codes::ErrorId;
 pub use content::{Content, Json};
 pub use context::StepContext;
 pub use error::{Error, ErrorCode, ErrorData, ErrorKind, StepError};
@@ -53,6 +56,7 @@ pub use memory::Memory;
 pub use once::Once;
 pub use output::{Metrics, RunOutput, RunStatus, StepResult, StepStatus};
 pub use path::StepPath;
+pub use report::Report;
 pub use requirement::{Answer, OnTimeout, Requirement};
 pub use review::{HumanReview, OnReject};
 pub use session::{Exchange, Session};

@@ -18,8 +18,7 @@ use stepwright_core::scope::Scope;
 use stepwright_core::store::{Signal, SignalKind};
 use stepwright_core::{
     Answer, Error, ErrorCode, ErrorData, EventKind, RunOutput, RunStatus, StepPath, StoreError,
-    Timestamp, World,
-};
+    Timestamp, World, ErrorId};
 
 /// The longest wait for a deadline during which a background run stays with its driver.
 const LINGER: Duration = Duration::from_secs(5);
@@ -365,6 +364,7 @@ type Alarm = (Timestamp, BoxFuture<'static, ()>);
 fn timed_out(limit: Duration) -> EventKind {
     let error = ErrorData {
         code: ErrorCode::TimedOut,
+        id: Some(ErrorId::RUN_TIMED_OUT),
         message: format!("the run took longer than {limit:?}"),
         hint: Some("give the run a longer `timeout`".into()),
         ..ErrorData::default()

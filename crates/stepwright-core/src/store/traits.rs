@@ -140,7 +140,7 @@ const VERIFY_PAGE: usize = 1_000;
 /// # use stepwright_core::store::SessionFilter;
 /// # use stepwright_core::{Memory, Patch, Session, Timestamp};
 /// use std::future::ready;
-/// use stepwright_core::{BoxFuture, SessionId, StoreError, store::SessionStore};
+/// use stepwright_core::{BoxFuture, ErrorId, SessionId, StoreError, store::SessionStore};
 /// # type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// /// Deletes nothing.
 /// struct Archive(Memory);
@@ -151,7 +151,8 @@ const VERIFY_PAGE: usize = 1_000;
 ///     ) -> BoxFuture<'a, Result<bool, StoreError>> {
 ///         let what = format!("session `{session}` cannot be deleted");
 ///         let source = "this store is an archive".into();
-///         Box::pin(ready(Err(StoreError::Unavailable { what, source, hint: None })))
+///         let (hint, id) = (None, ErrorId::STORE_UNAVAILABLE);
+///         Box::pin(ready(Err(StoreError::Unavailable { what, source, hint, id })))
 ///     }
 ///     // The other methods ask the store within.
 /// #     fn session<'a>(&'a self, s: &'a SessionId) -> Answer<'a, Option<Session>> {

@@ -15,8 +15,7 @@ use stepwright_core::plan::{ITEMS_MAX, Node, NodeKind};
 use stepwright_core::state::Reducers;
 use stepwright_core::{
     Content, ErrorCode, EventKind, Requirement, StepContext, StepError, StepInput, StepOutput,
-    StepPath,
-};
+    StepPath, ErrorId};
 
 /// Calls executors and deciders, and runs branches.
 pub(crate) struct Live<'w> {
@@ -72,10 +71,12 @@ impl Effects for Live<'_> {
                 });
                 match work.await {
                     Ok(answer) => answer,
-                    Err(_) => Ok(Err(StepError::new("the runtime is shutting down"))),
+                    Err(_) => Ok(Err(StepError::new("the runtime is shutting down")
+                        .with_id(ErrorId::STEP_STOPPED))),
                 }
             }
-            _ => Ok(Err(StepError::terminal("the plan and the table do not fit"))),
+            _ => Ok(Err(StepError::terminal("the plan and the table do not fit")
+                .with_id(ErrorId::INTERNAL))),
         };
         match answer {
             Ok(Ok(output)) => Ok(Arc::new(output)),
@@ -216,11 +217,11 @@ fn check_route(node: &Node, names: &[Arc<str>]) -> Result<(), StepError> {
         if !choices.iter().any(|choice| choice.name == *name) {
             let known: Vec<_> = choices.iter().map(|choice| format!("`{}`", choice.name)).collect();
             let message = format!("`{name}` is no choice; there are {}", known.join(", "));
-            return Err(StepError::terminal(message));
+            return Err(StepError::terminal(message).with_id(ErrorId::CHOICE_INVALID));
         }
         if names[..place].contains(name) {
             let message = format!("`{name}` is chosen twice; a step runs once in a router");
-            return Err(StepError::terminal(message));
+            return Err(StepError::terminal(message).with_id(ErrorId::CHOICE_INVALID));
         }
     }
     Ok(())

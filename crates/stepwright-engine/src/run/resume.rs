@@ -16,8 +16,7 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 use stepwright_core::store::Watched;
 use stepwright_core::{
-    Answer, AnyStore, Error, ErrorKind, Event, OnInterrupted, RunId, RunOutput, RunStatus, UserId,
-};
+    Answer, AnyStore, Error, ErrorKind, Event, OnInterrupted, RunId, RunOutput, RunStatus, UserId, ErrorId};
 use tokio_util::sync::CancellationToken;
 
 /// A run to resume, with or without answers to its pending requests. Await it for its output, make
@@ -148,7 +147,8 @@ impl Resume {
     pub async fn background(self) -> Result<super::RunHandle, Error> {
         if self.interrupted.is_some() {
             let what = "`interrupted` is not possible in the background";
-            return Err(Error::usage(what).with_hint("await the run, or stream it"));
+            let error = Error::usage(what).with_id(ErrorId::BACKGROUND_UNSUPPORTED);
+            return Err(error.with_hint("await the run, or stream it"));
         }
         let run = RunId::new(&self.run)?;
         self.workflow.permit(&run, self.owner.as_ref()).await?;

@@ -11,8 +11,7 @@ use stepwright_core::model::StopReason;
 use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
 use stepwright_core::{
     Content, ErrorCode, EventKind, Media, MediaKind, Patch, StepOutput, StepStatus, Timestamp,
-    UserId,
-};
+    UserId, ErrorId};
 
 /// Characters of one to four bytes, combining marks, both directions, quotes, a NUL.
 pub(super) const TEXT: &str =
@@ -35,6 +34,7 @@ fn object() -> Map<String, Value> {
 fn error() -> ErrorData {
     ErrorData {
         code: ErrorCode::Model,
+        id: Some(ErrorId::MODEL_OVERLOADED),
         message: TEXT.to_owned(),
         retryable: true,
         causes: vec!["connection lost".to_owned(), TEXT.to_owned()],

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::{FunctionTool, Toolkit};
 use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
-use stepwright_core::{BoxFuture, Error, ErrorKind, StepContext};
+use stepwright_core::{BoxFuture, Error, ErrorKind, StepContext, ErrorId};
 
 /// The default number of results.
 pub const RESULTS: usize = 5;
@@ -311,7 +311,7 @@ impl DuckDuckGo {
 }
 
 fn mistake(what: String) -> Error {
-    Error::new(ErrorKind::Definition, what)
+    Error::new(ErrorKind::Definition, what).with_id(ErrorId::TOOL_MISCONFIGURED)
 }
 
 fn unusable(error: impl std::error::Error) -> Error {

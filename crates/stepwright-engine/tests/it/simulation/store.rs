@@ -10,8 +10,7 @@ use stepwright_core::store::{
 };
 use stepwright_core::{
     BoxFuture, Event, Memory, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
-    World,
-};
+    World, ErrorId};
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
@@ -59,6 +58,7 @@ impl Slow {
                 what: "the disk is full".into(),
                 source: "no space left".into(),
                 hint: None,
+                id: ErrorId::DISK_FULL,
             }),
         }
     }
