@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 use stepwright_core::message::Usage;
-use stepwright_core::{Event, EventKind, StepContext, StepError, Timestamp, ErrorId};
+use stepwright_core::{ErrorId, Event, EventKind, StepContext, StepError, Timestamp};
 
 /// The reason an agent's turn ends early.
 pub(crate) enum TurnError {

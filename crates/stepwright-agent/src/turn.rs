@@ -14,7 +14,8 @@ use stepwright_core::model::{
 };
 use stepwright_core::redact::redact;
 use stepwright_core::{
-    Content, EventKind, Media, StepContext, StepError, StepInput, StepOutput, Timestamp, ErrorId};
+    Content, ErrorId, EventKind, Media, StepContext, StepError, StepInput, StepOutput, Timestamp,
+};
 use stepwright_models::retrying_stream;
 
 /// Runs one attempt, or resumes it after a crash.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
-use stepwright::{AnyStore, Error, ErrorKind, Postgres, Sqlite, UserId, WorkflowBuilder};
+use stepwright::{AnyStore, Error, ErrorId, ErrorKind, Postgres, Sqlite, UserId, WorkflowBuilder};
 use stepwright_engine::Runs;
 
 /// The environment variable with the default database.
@@ -54,6 +54,7 @@ impl Database {
         {
             let what = format!("there is no database `{self}`");
             return Err(Error::new(ErrorKind::Store, what)
+                .with_id(ErrorId::DATABASE_MISSING)
                 .with_hint("`stepwright run FILE --db DB` makes one"));
         }
         if let Self::File(path) = self
@@ -62,7 +63,8 @@ impl Database {
             let what = format!("the database `{self}` is empty: the file has no bytes");
             let hint =
                 "if it had runs, restore a backup; `stepwright run FILE --db DB` starts anew";
-            return Err(Error::new(ErrorKind::Store, what).with_hint(hint));
+            let error = Error::new(ErrorKind::Store, what).with_id(ErrorId::DATABASE_EMPTY);
+            return Err(error.with_hint(hint));
         }
         self.open().await
     }
@@ -93,7 +95,9 @@ impl Opened {
 /// Adds a hint at how to list runs if a run was not found.
 pub(crate) fn run_error(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound => error.with_hint("`stepwright runs` lists those that are there"),
+        ErrorKind::NotFound => error
+            .with_id(ErrorId::RUN_NOT_FOUND)
+            .with_hint("`stepwright runs` lists those that are there"),
         _ => error,
     }
 }
@@ -101,9 +105,9 @@ pub(crate) fn run_error(error: Error) -> Error {
 /// Adds a hint at how to list sessions if a session was not found.
 pub(crate) fn session_error(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound => {
-            error.with_hint("`stepwright sessions list` lists those that are there")
-        }
+        ErrorKind::NotFound => error
+            .with_id(ErrorId::SESSION_NOT_FOUND)
+            .with_hint("`stepwright sessions list` lists those that are there"),
         _ => error,
     }
 }

@@ -1,7 +1,7 @@
 //! The one error type for callers.
 
-pub use crate::failure::{ErrorCode, ErrorData, StepError};
 use crate::codes::ErrorId;
+pub use crate::failure::{ErrorCode, ErrorData, StepError};
 use crate::output::RunOutput;
 use crate::path::StepPath;
 use crate::report::Report;

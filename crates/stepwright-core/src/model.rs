@@ -1,7 +1,7 @@
 //! The interface to language models.
 
-use crate::codes::ErrorId;
 use crate::BoxFuture;
+use crate::codes::ErrorId;
 use crate::message::{AssistantTurn, Message, ToolCall, Usage};
 use crate::tool::ToolSpec;
 use futures_util::StreamExt as _;

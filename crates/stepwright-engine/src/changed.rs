@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use stepwright_core::event::{Event, EventKind};
 use stepwright_core::plan::{Node, NodeKind, Plan, children};
-use stepwright_core::{Error, Fingerprint, StepPath, ErrorId};
+use stepwright_core::{Error, ErrorId, Fingerprint, StepPath};
 
 /// The largest number of differences in a message.
 const DIFFERENCES_MAX: usize = 20;

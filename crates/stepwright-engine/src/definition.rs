@@ -4,7 +4,7 @@ use crate::table::Compiled;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::state::State;
-use stepwright_core::{Content, Error, RunOutput, WorkflowId, ErrorId};
+use stepwright_core::{Content, Error, ErrorId, RunOutput, WorkflowId};
 
 /// A checked definition of a workflow, with the settings of its runs. No run changes it.
 pub(crate) struct Definition {

@@ -17,8 +17,9 @@ use stepwright_core::event::{Event, Reply, WorkflowStarted};
 use stepwright_core::scope::Scope;
 use stepwright_core::store::{Signal, SignalKind};
 use stepwright_core::{
-    Answer, Error, ErrorCode, ErrorData, EventKind, RunOutput, RunStatus, StepPath, StoreError,
-    Timestamp, World, ErrorId};
+    Answer, Error, ErrorCode, ErrorData, ErrorId, EventKind, RunOutput, RunStatus, StepPath,
+    StoreError, Timestamp, World,
+};
 
 /// The longest wait for a deadline during which a background run stays with its driver.
 const LINGER: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@
 use crate::process::PerProcess;
 use std::fs;
 use stepwright_core::event::ProcessGroup;
-use stepwright_core::{Error, ErrorKind, Event, EventKind, RunId, StepPath, ErrorId};
+use stepwright_core::{Error, ErrorId, ErrorKind, Event, EventKind, RunId, StepPath};
 
 /// A machine since its last boot, with a process namespace.
 pub(crate) struct Machine {

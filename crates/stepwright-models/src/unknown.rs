@@ -1,6 +1,6 @@
 //! The reasons why a text names no model.
 
-use stepwright_core::{Error, ErrorKind, ErrorId};
+use stepwright_core::{Error, ErrorId, ErrorKind};
 
 /// The similarity of two names from which one is suggested for the other, from 0 to 1: `ofline` and
 /// `offline` are similar enough, `openai` and `offline` are not.

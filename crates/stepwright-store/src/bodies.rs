@@ -8,7 +8,7 @@ use flate2::write::ZlibEncoder;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use stepwright_core::{Event, RunId, StepPath, StoreError, Timestamp, ErrorId};
+use stepwright_core::{ErrorId, Event, RunId, StepPath, StoreError, Timestamp};
 
 /// The largest body of a fact that is in its row, in bytes. A larger one is kept apart,
 /// compressed, once for all facts that have the same.

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use stepwright_core::{RunId, SessionId, StoreError, ErrorId};
+use stepwright_core::{ErrorId, RunId, SessionId, StoreError};
 
 /// The failure of some work on a connection.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use crate::errors::unusable;
 use std::fmt;
-use stepwright_core::{StoreError, ErrorId};
+use stepwright_core::{ErrorId, StoreError};
 
 /// The process that opened a store. A child that was forked from it has neither the threads nor the
 /// locks of its parent, so that it must open a store of its own.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
 use stepwright_core::store::{Claimed, RunRow, Signal};
 use stepwright_core::{
-    Event, EventKind, Patch, RunId, RunStatus, Session, SessionId, StepPath, StoreError, Timestamp,
-    UserId, WorkflowId, ErrorId};
+    ErrorId, Event, EventKind, Patch, RunId, RunStatus, Session, SessionId, StepPath, StoreError,
+    Timestamp, UserId, WorkflowId,
+};
 
 // The largest number of a fact fits into the signed integers of a database.
 const _: () = assert!(FACTS_MAX < i64::MAX as u64);

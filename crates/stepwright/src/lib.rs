@@ -8,9 +8,9 @@ pub use stepwright_agent::{
     Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, ToolReply, Toolkit, tool,
 };
 pub use stepwright_core::{
-    Answer, AnyExecutor, AnyStore, Content, Error, ErrorCode, ErrorData, ErrorKind, Event,
+    Answer, AnyExecutor, AnyStore, Content, Error, ErrorCode, ErrorData, ErrorId, ErrorKind, Event,
     EventKind, Executor, Feedback, Fingerprint, HumanReview, Json, Media, MediaKind, MediaSource,
-    Memory, Metrics, OnInterrupted, OnReject, OnTimeout, Once, Patch, Requirement, RunId,
+    Memory, Metrics, OnInterrupted, OnReject, OnTimeout, Once, Patch, Report, Requirement, RunId,
     RunOutput, RunStatus, Session, SessionId, StepContext, StepError, StepInput, StepOutput,
     StepPath, StepResult, StepStatus, Store, StoreError, Timestamp, UserId, WorkflowId, World,
 };
@@ -19,6 +19,10 @@ pub use stepwright_engine::{
     LocalDispatcher, Loop, LoopView, Map, Parallel, Parts, Resume, Router, Run, RunHandle,
     RunStream, Runs, Sessions, Snapshot, Step, Steps, UserAccess, Workflow, WorkflowBuilder,
 };
+/// The catalogue of errors: an id and a page for each kind. See `docs/errors.md`.
+pub mod codes {
+    pub use stepwright_core::codes::{AREAS, Area, Entry, ErrorIdError, all, find};
+}
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use stepwright_store::Durability;
 #[cfg(feature = "postgres")]

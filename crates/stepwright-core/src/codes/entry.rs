@@ -70,7 +70,8 @@ impl FromStr for ErrorId {
             Some(start) if start.eq_ignore_ascii_case(PREFIX) => &text[PREFIX.len()..],
             _ => text,
         };
-        let is_number = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        let is_number =
+            (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
         let number = if is_number { digits.parse().ok() } else { None };
         number.filter(|number| (1..=NUMBER_MAX).contains(number)).map(Self).ok_or_else(wrong)
     }

@@ -14,8 +14,9 @@ use stepwright_core::event::Reply;
 use stepwright_core::plan::{ITEMS_MAX, Node, NodeKind};
 use stepwright_core::state::Reducers;
 use stepwright_core::{
-    Content, ErrorCode, EventKind, Requirement, StepContext, StepError, StepInput, StepOutput,
-    StepPath, ErrorId};
+    Content, ErrorCode, ErrorId, EventKind, Requirement, StepContext, StepError, StepInput,
+    StepOutput, StepPath,
+};
 
 /// Calls executors and deciders, and runs branches.
 pub(crate) struct Live<'w> {
@@ -54,30 +55,31 @@ impl Effects for Live<'_> {
             }
             _ => input,
         };
-        let answer = match self.entry(node) {
-            // The call itself can panic before it returns a future.
-            Entry::Executor(executor) => {
-                match std::panic::catch_unwind(AssertUnwindSafe(|| {
-                    executor.execute(input.clone(), cx)
-                })) {
-                    Ok(work) => AssertUnwindSafe(work).catch_unwind().await,
-                    Err(panic) => Err(panic),
+        let answer =
+            match self.entry(node) {
+                // The call itself can panic before it returns a future.
+                Entry::Executor(executor) => {
+                    match std::panic::catch_unwind(AssertUnwindSafe(|| {
+                        executor.execute(input.clone(), cx)
+                    })) {
+                        Ok(work) => AssertUnwindSafe(work).catch_unwind().await,
+                        Err(panic) => Err(panic),
+                    }
                 }
-            }
-            Entry::Blocking(function) => {
-                let (function, input) = (function.clone(), input.clone());
-                let work = tokio::task::spawn_blocking(move || {
-                    std::panic::catch_unwind(AssertUnwindSafe(|| (function.call)(&input, &cx)))
-                });
-                match work.await {
-                    Ok(answer) => answer,
-                    Err(_) => Ok(Err(StepError::new("the runtime is shutting down")
-                        .with_id(ErrorId::STEP_STOPPED))),
+                Entry::Blocking(function) => {
+                    let (function, input) = (function.clone(), input.clone());
+                    let work = tokio::task::spawn_blocking(move || {
+                        std::panic::catch_unwind(AssertUnwindSafe(|| (function.call)(&input, &cx)))
+                    });
+                    match work.await {
+                        Ok(answer) => answer,
+                        Err(_) => Ok(Err(StepError::new("the runtime is shutting down")
+                            .with_id(ErrorId::STEP_STOPPED))),
+                    }
                 }
-            }
-            _ => Ok(Err(StepError::terminal("the plan and the table do not fit")
-                .with_id(ErrorId::INTERNAL))),
-        };
+                _ => Ok(Err(StepError::terminal("the plan and the table do not fit")
+                    .with_id(ErrorId::INTERNAL))),
+            };
         match answer {
             Ok(Ok(output)) => Ok(Arc::new(output)),
             Ok(Err(error)) => Err(Stop::failed(step, error, number)),

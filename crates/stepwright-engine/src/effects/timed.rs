@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use stepwright_core::plan::{Node, NodeKind};
-use stepwright_core::{ErrorCode, StepError, StepInput, StepOutput, StepPath, World, ErrorId};
+use stepwright_core::{ErrorCode, ErrorId, StepError, StepInput, StepOutput, StepPath, World};
 
 /// Ends an attempt that takes longer than its step's timeout, or is idle for longer than its idle
 /// timeout.

@@ -12,7 +12,8 @@ use stepwright_core::calls::CallPast;
 use stepwright_core::context::{RunInfo, StepHost};
 use stepwright_core::message::ToolCall;
 use stepwright_core::{
-    Answer, ErrorCode, Event, EventKind, Exchange, Requirement, StepError, StepPath, World, ErrorId};
+    Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
+};
 use tokio_util::sync::CancellationToken;
 
 impl StepHost for Recorder {
@@ -56,8 +57,7 @@ impl StepHost for Recorder {
                 return Err(error.with_id(ErrorId::RECORD_REFUSED));
             }
             let stopped = |_| {
-                StepError::terminal("the journal of the run is lost")
-                    .with_id(ErrorId::STEP_STOPPED)
+                StepError::terminal("the journal of the run is lost").with_id(ErrorId::STEP_STOPPED)
             };
             // A step that waits for a busy model is not idle until the announced wait is over.
             let pause = match &fact {

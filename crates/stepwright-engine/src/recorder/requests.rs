@@ -5,7 +5,7 @@ use crate::stop::Stop;
 use std::sync::Arc;
 use stepwright_core::event::Reply;
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::{Answer, ErrorCode, EventKind, Requirement, StepError, StepPath, ErrorId};
+use stepwright_core::{Answer, ErrorCode, ErrorId, EventKind, Requirement, StepError, StepPath};
 
 /// The largest number of pending requests in a run.
 const REQUIREMENTS_MAX: usize = 10_000;

@@ -4,7 +4,7 @@ use super::RunStream;
 use futures_util::StreamExt as _;
 use std::cell::RefCell;
 use std::fmt;
-use stepwright_core::{Error, Event, RunOutput, ErrorId};
+use stepwright_core::{Error, ErrorId, Event, RunOutput};
 use tokio::runtime::Runtime;
 
 thread_local! {

@@ -18,7 +18,8 @@ use stepwright_core::event::WorkflowStarted;
 use stepwright_core::executor::RunInput;
 use stepwright_core::state::State;
 use stepwright_core::{
-    AnyStore, Error, IdError, Media, Patch, RunId, RunOutput, Session, SessionId, UserId, ErrorId};
+    AnyStore, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, Session, SessionId, UserId,
+};
 use tokio_util::sync::CancellationToken;
 
 /// A run before it begins. Await it for its output, make it a [`Run::stream`], put it into the

@@ -16,7 +16,9 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 use stepwright_core::store::Watched;
 use stepwright_core::{
-    Answer, AnyStore, Error, ErrorKind, Event, OnInterrupted, RunId, RunOutput, RunStatus, UserId, ErrorId};
+    Answer, AnyStore, Error, ErrorId, ErrorKind, Event, OnInterrupted, RunId, RunOutput, RunStatus,
+    UserId,
+};
 use tokio_util::sync::CancellationToken;
 
 /// A run to resume, with or without answers to its pending requests. Await it for its output, make

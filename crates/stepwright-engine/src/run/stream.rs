@@ -7,7 +7,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use stepwright_core::{Error, Event, RunOutput, ErrorId};
+use stepwright_core::{Error, ErrorId, Event, RunOutput};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 

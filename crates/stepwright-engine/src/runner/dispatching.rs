@@ -8,7 +8,9 @@ use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwright_core::dispatch::{Dispatcher, Drive, Driven};
-use stepwright_core::{BoxFuture, Error, ErrorKind, RunId, RunOutput, RunStatus, Timestamp, ErrorId};
+use stepwright_core::{
+    BoxFuture, Error, ErrorId, ErrorKind, RunId, RunOutput, RunStatus, Timestamp,
+};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +73,9 @@ impl Runner {
         };
         if self.remembering().is_none() {
             let error = Error::usage("a workflow without a store has no runs to be served");
-            return Err(error.with_id(ErrorId::STORE_MISSING).with_hint("add one with `.store(…)`"));
+            return Err(error
+                .with_id(ErrorId::STORE_MISSING)
+                .with_hint("add one with `.store(…)`"));
         }
         let drive = Arc::new(Background(self.clone()));
         let serving = pin!(dispatcher.clone().serve(drive, self.limits, stop));

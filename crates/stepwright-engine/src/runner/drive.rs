@@ -12,8 +12,9 @@ use crate::stop::stop_error;
 use std::sync::Arc;
 use stepwright_core::store::{Claim, Claimed, SignalKind};
 use stepwright_core::{
-    AnyStore, Error, ErrorKind, Event, EventKind, OnInterrupted, RunId, RunOutput, RunStatus,
-    Timestamp, ErrorId};
+    AnyStore, Error, ErrorId, ErrorKind, Event, EventKind, OnInterrupted, RunId, RunOutput,
+    RunStatus, Timestamp,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Options for taking up a run.

@@ -4,7 +4,9 @@ use crate::journal::{PAGE, corrupt};
 use stepwright_core::event::Event;
 use stepwright_core::fold::Fold;
 use stepwright_core::store::{RunRow, Signal, SignalKind};
-use stepwright_core::{AnyStore, Error, ErrorKind, Requirement, RunOutput, RunStatus, Timestamp, ErrorId};
+use stepwright_core::{
+    AnyStore, Error, ErrorId, ErrorKind, Requirement, RunOutput, RunStatus, Timestamp,
+};
 
 /// A run as it stood in its store when it was loaded: see [`Runs::load`](super::Runs::load).
 ///

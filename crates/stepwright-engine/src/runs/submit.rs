@@ -5,7 +5,7 @@ use super::snapshot::{Snapshot, answer_in};
 use std::sync::Arc;
 use stepwright_core::event::{RefusedAnswer, Reply};
 use stepwright_core::store::{Signal, SignalKind};
-use stepwright_core::{Answer, Error, Requirement, RunId, ErrorId};
+use stepwright_core::{Answer, Error, ErrorId, Requirement, RunId};
 
 impl Runs {
     /// Leaves answers in the inbox of a run. Each answer names a pending request by its id, or by
@@ -48,9 +48,7 @@ impl Runs {
         for (key, answer) in answers {
             let asked = find(run, fold.requirements(), snapshot.facts(), key)?;
             let answer = asked.filled_in(answer);
-            asked
-                .check(&answer)
-                .map_err(|why| Error::usage(why).with_id(ErrorId::ANSWER_UNFIT))?;
+            asked.check(&answer).map_err(|why| Error::usage(why).with_id(ErrorId::ANSWER_UNFIT))?;
             if wanted.iter().any(|(other, _)| other.id == asked.id) {
                 let error = Error::usage(format!("`{}` is answered twice", asked.id));
                 return Err(error.with_id(ErrorId::ANSWERED_BEFORE));

@@ -3,6 +3,7 @@
 use super::Checker;
 use crate::diagnostic::Diagnostic;
 use crate::format::StateEntry;
+use stepwright_core::ErrorId;
 
 impl Checker<'_, '_> {
     /// Refuses to set a key to a value made from its old value. If two runs, or two items of a map,
@@ -22,7 +23,8 @@ impl Checker<'_, '_> {
                     None => format!("`set_state` reads all of `state`, and sets `{key}` in it"),
                 };
                 let span = expr.written.place(reference.span);
-                let mistake = Diagnostic::new(&expr.written.source, span, message);
+                let mistake =
+                    Diagnostic::new(ErrorId::NAME_UNKNOWN, &expr.written.source, span, message);
                 let shown = if key.chars().all(|c| c.is_alphanumeric() || c == '_') {
                     key.to_owned()
                 } else {

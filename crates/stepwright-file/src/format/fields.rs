@@ -12,6 +12,7 @@ use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
 use std::collections::HashMap;
 use std::time::Duration;
+use stepwright_core::ErrorId;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 
 pub(crate) struct Fields<'n> {
@@ -230,7 +231,7 @@ impl<'n> Fields<'n> {
 
 impl Reader<'_> {
     pub(crate) fn mistake(&self, span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::new(&self.source, span, message)
+        Diagnostic::new(ErrorId::KEY_INVALID, &self.source, span, message)
     }
 
     pub(crate) fn wrong_type(&mut self, node: &Node, expected: &str) {
@@ -388,7 +389,8 @@ impl Reader<'_> {
         };
         for mistake in mistakes {
             let span = written.place_of(&mistake);
-            let diagnostic = Diagnostic::new(&written.source, span, mistake.message);
+            let code = ErrorId::EXPRESSION_INVALID;
+            let diagnostic = Diagnostic::new(code, &written.source, span, mistake.message);
             self.push(diagnostic.label("here").maybe_help(mistake.help));
         }
         parsed

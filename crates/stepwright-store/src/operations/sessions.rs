@@ -6,7 +6,7 @@ use crate::query::Query;
 use crate::rows::{SessionColumns, WrittenSession, apply};
 use crate::sums::Sums;
 use stepwright_core::store::SessionFilter;
-use stepwright_core::{Patch, Session, SessionId, StoreError, Timestamp, UserId, ErrorId};
+use stepwright_core::{ErrorId, Patch, Session, SessionId, StoreError, Timestamp, UserId};
 
 /// A session, and the mark of its last change where there are marks.
 pub(crate) struct Kept {

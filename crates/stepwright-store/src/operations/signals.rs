@@ -5,7 +5,7 @@ use crate::errors::{Failure, Said, missing_run};
 use crate::query::{DRIVER_KEPT_MS, inbox, open_signals};
 use crate::rows::{SignalColumns, SignalValues, driven_by, from_column, moment, to_column, wish};
 use stepwright_core::store::{Claim, Claimed, Signal};
-use stepwright_core::{RunId, RunStatus, StoreError, Timestamp, ErrorId};
+use stepwright_core::{ErrorId, RunId, RunStatus, StoreError, Timestamp};
 
 /// The largest number of attempts to claim a run that other drivers claim and release meanwhile.
 const CLAIM_ATTEMPTS_MAX: u32 = 10;

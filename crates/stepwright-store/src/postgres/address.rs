@@ -4,7 +4,7 @@ use crate::errors::Said;
 use sqlx::postgres::PgConnectOptions;
 use std::path::PathBuf;
 use std::time::Duration;
-use stepwright_core::{StoreError, ErrorId};
+use stepwright_core::{ErrorId, StoreError};
 
 /// The parameters behind `?` that the driver reads.
 const PARAMETERS: [&str; 12] = [

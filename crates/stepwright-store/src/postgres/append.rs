@@ -13,7 +13,7 @@ use sqlx::query::Query;
 use sqlx::{Postgres, Row};
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunRow;
-use stepwright_core::{RunId, Session, StoreError, UserId, ErrorId};
+use stepwright_core::{ErrorId, RunId, Session, StoreError, UserId};
 
 const SUMS: Sums = Sums::SERVER;
 

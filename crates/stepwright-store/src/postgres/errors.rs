@@ -4,7 +4,7 @@ use super::target::Target;
 use crate::errors::{Said, unusable};
 use sqlx::Error as SqlError;
 use std::io::ErrorKind;
-use stepwright_core::{StoreError, ErrorId};
+use stepwright_core::{ErrorId, StoreError};
 
 /// The failure of some work on a connection.
 pub(super) type Failure = crate::errors::Failure<SqlError>;

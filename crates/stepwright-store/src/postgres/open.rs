@@ -11,7 +11,7 @@ use crate::errors::Said;
 use sqlx::ConnectOptions;
 use std::fmt;
 use std::time::Duration;
-use stepwright_core::{StoreError, ErrorId};
+use stepwright_core::{ErrorId, StoreError};
 
 /// The default for the number of connections of a store.
 const CONNECTIONS: u32 = 8;

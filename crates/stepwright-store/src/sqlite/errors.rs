@@ -4,7 +4,7 @@ use crate::errors::unusable;
 use rusqlite::{Error as SqlError, ErrorCode};
 use std::path::Path;
 use std::sync::Arc;
-use stepwright_core::{StoreError, ErrorId};
+use stepwright_core::{ErrorId, StoreError};
 
 /// The failure of some work on a connection.
 pub(super) type Failure = crate::errors::Failure<SqlError>;

@@ -4,7 +4,7 @@ use crate::errors::Said;
 use crate::process::Opener;
 use std::path::Path;
 use std::sync::Arc;
-use stepwright_core::{StoreError, ErrorId};
+use stepwright_core::{ErrorId, StoreError};
 
 /// A database file that was opened by this process.
 #[derive(Clone, Debug)]

@@ -10,8 +10,9 @@ use stepwright_core::message::{
 use stepwright_core::model::StopReason;
 use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
 use stepwright_core::{
-    Content, ErrorCode, EventKind, Media, MediaKind, Patch, StepOutput, StepStatus, Timestamp,
-    UserId, ErrorId};
+    Content, ErrorCode, ErrorId, EventKind, Media, MediaKind, Patch, StepOutput, StepStatus,
+    Timestamp, UserId,
+};
 
 /// Characters of one to four bytes, combining marks, both directions, quotes, a NUL.
 pub(super) const TEXT: &str =

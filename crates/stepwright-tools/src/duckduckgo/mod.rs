@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::{FunctionTool, Toolkit};
 use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
-use stepwright_core::{BoxFuture, Error, ErrorKind, StepContext, ErrorId};
+use stepwright_core::{BoxFuture, Error, ErrorId, ErrorKind, StepContext};
 
 /// The default number of results.
 pub const RESULTS: usize = 5;

@@ -9,8 +9,9 @@ use stepwright_core::store::{
     Signal, Watched,
 };
 use stepwright_core::{
-    BoxFuture, Event, Memory, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
-    World, ErrorId};
+    BoxFuture, ErrorId, Event, Memory, Patch, RunId, Session, SessionId, StoreError, Timestamp,
+    WorkflowId, World,
+};
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
