@@ -45,16 +45,25 @@ async fn main() -> Result<(), Error> {
                 );
             }
             EventKind::ToolCallStarted { tool } => println!("    calls {}", tool.name),
-            EventKind::ParallelExecutionStarted { .. } => println!("  {} begins", event.path),
-            EventKind::ParallelExecutionCompleted { .. } => println!("  {} has joined", event.path),
-            EventKind::LoopIterationStarted { iteration, .. } => println!("  turn {iteration}"),
-            EventKind::LoopIterationCompleted { should_continue, .. } => {
-                println!("  turn has ended; another one: {should_continue}");
+            EventKind::ContainerStarted { decision: Decision::Turn { number, .. }, .. } => {
+                println!("  turn {number}");
             }
-            EventKind::ConditionExecutionStarted { condition_result: Some(holds), .. } => {
-                println!("  {} holds: {holds}", event.path);
+            EventKind::ContainerStarted {
+                decision: Decision::Holds { holds: Some(holds), .. },
+                ..
+            } => println!("  {} holds: {holds}", event.path),
+            EventKind::ContainerStarted { kind: ContainerKind::Parallel, .. } => {
+                println!("  {} begins", event.path);
             }
-            EventKind::ConditionExecutionCompleted { .. } => println!("  {} is done", event.path),
+            EventKind::ContainerCompleted { kind: ContainerKind::Parallel, .. } => {
+                println!("  {} has joined", event.path);
+            }
+            EventKind::ContainerCompleted { kind: ContainerKind::Iteration, turns, .. } => {
+                println!("  turn has ended; another one: {}", turns.should_continue);
+            }
+            EventKind::ContainerCompleted { kind: ContainerKind::Condition, .. } => {
+                println!("  {} is done", event.path);
+            }
             EventKind::WorkflowCompleted { content } => println!("Workflow finished: {content}"),
             EventKind::WorkflowError { error, .. } => {
                 println!("Workflow failed: {}", error.message);

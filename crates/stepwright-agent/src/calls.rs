@@ -316,7 +316,7 @@ async fn allowed(
     let path = call.path();
     let (name, wants) = (&agent.name, &tool.name);
     let requirement = Requirement {
-        id: RequirementId::new(path.clone(), format!("confirm{again}")).to_string().into(),
+        id: RequirementId::new(path.clone(), format!("confirm{again}")).into(),
         path: path.clone(),
         kind: RequirementKind::ToolConfirmation { tool: Box::new(tool.clone()) },
         message: format!("May agent `{name}` call `{wants}`?").into(),

@@ -4,7 +4,7 @@ use crate::event::{Event, EventKind};
 use crate::failure::ErrorData;
 use crate::message::{Arguments, ToolCall, ToolOutcome};
 use crate::path::{StepPath, call_name, is_call};
-use crate::requirement::RequirementKind;
+use crate::requirement::{Requirement, RequirementKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
@@ -198,12 +198,7 @@ impl Calls {
                         }
                         // A question about an interrupted call does not make the call wait, but its
                         // caller.
-                        RequirementKind::Interrupted { .. }
-                            if requirement
-                                .id
-                                .strip_prefix(at.as_str())
-                                .is_some_and(is_about_call) =>
-                        {
+                        RequirementKind::Interrupted { .. } if is_about_call(requirement) => {
                             at = at.caller().unwrap_or_default();
                         }
                         _ => {}
@@ -268,8 +263,8 @@ impl Calls {
 }
 
 /// Returns `true` if a question is about a whole call, not about one of its effects.
-fn is_about_call(id: &str) -> bool {
-    id.starts_with("!interrupted")
+fn is_about_call(requirement: &Requirement) -> bool {
+    requirement.id_parts().is_some_and(|id| &*id.kind == "interrupted")
 }
 
 #[cfg(test)]

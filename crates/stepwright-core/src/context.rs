@@ -10,7 +10,7 @@ use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::interrupted::{OnInterrupted, Resolved, outcome_unknown};
 use crate::message::ToolCall;
 use crate::path::{StepPath, is_call};
-use crate::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
+use crate::requirement::{Answer, OnTimeout, Requirement, RequirementId, RequirementKind};
 use crate::session::Exchange;
 use crate::world::{Timestamp, World};
 use serde::de::DeserializeOwned;
@@ -332,9 +332,9 @@ impl StepContext {
         }
         let nth = if begun > 1 { begun.to_string() } else { String::new() };
         let id = match key {
-            Some(key) => format!("{path}!once{nth}:{key}"),
-            None if begun > 1 => format!("{path}!interrupted:{nth}"),
-            None => format!("{path}!interrupted"),
+            Some(key) => RequirementId::named(path.clone(), format!("once{nth}"), key),
+            None if begun > 1 => RequirementId::named(path.clone(), "interrupted", nth),
+            None => RequirementId::new(path.clone(), "interrupted"),
         };
         let message = format!("{effect} had begun and did not end. Was it done?");
         let requirement = Requirement {
@@ -410,7 +410,7 @@ impl StepContext {
 
     async fn sleep(&self, name: &str, due: Option<Timestamp>) -> Result<(), StepError> {
         let requirement = Requirement {
-            id: format!("{}!sleep:{name}", self.path).into(),
+            id: RequirementId::named(self.path.clone(), "sleep", name).into(),
             path: self.path.clone(),
             kind: RequirementKind::Sleep,
             message: "".into(),
@@ -502,7 +502,7 @@ impl<T: DeserializeOwned + 'static> IntoFuture for Wait<T> {
         let Self { cx, name, message, schema, timeout, on_timeout, .. } = self;
         Box::pin(async move {
             let requirement = Requirement {
-                id: format!("{}!wait:{name}", cx.path).into(),
+                id: RequirementId::named(cx.path.clone(), "wait", &*name).into(),
                 path: cx.path.clone(),
                 kind: RequirementKind::Wait { schema },
                 message,

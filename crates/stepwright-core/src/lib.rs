@@ -6,6 +6,7 @@
 pub mod call;
 pub mod calls;
 pub mod codes;
+pub mod container;
 pub mod content;
 pub mod context;
 pub mod dispatch;
@@ -43,6 +44,7 @@ pub mod tool;
 pub mod world;
 
 pub use codes::ErrorId;
+pub use container::{ContainerKind, Decision, Turns};
 pub use content::{Content, Json};
 pub use context::StepContext;
 pub use error::{Error, ErrorCode, ErrorData, ErrorKind, StepError};

@@ -193,6 +193,13 @@ impl RequirementId {
     }
 }
 
+/// The id as text, as a requirement has it.
+impl From<RequirementId> for Arc<str> {
+    fn from(id: RequirementId) -> Self {
+        id.to_string().into()
+    }
+}
+
 impl fmt::Display for RequirementId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}!{}", self.path, self.kind)?;

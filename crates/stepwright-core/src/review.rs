@@ -1,7 +1,7 @@
 //! Human review: approvals, input and edits. Part of the plan of a workflow.
 
 use crate::form;
-use crate::plan::{ErrorPolicy, NodeKind, OnError};
+use crate::plan::policies::{ErrorPolicy, OnError};
 use crate::requirement::OnTimeout;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -366,21 +366,6 @@ pub enum Reviewed<'a> {
     Router(Vec<&'a str>),
     /// Another container.
     Container,
-}
-
-impl<'a> Reviewed<'a> {
-    /// Returns the variant for a node of a plan.
-    pub fn of(kind: &'a NodeKind) -> Self {
-        match kind {
-            NodeKind::Step { .. } => Self::Step,
-            NodeKind::Loop { .. } => Self::Loop,
-            NodeKind::Condition { .. } => Self::Condition,
-            NodeKind::Router { choices } => {
-                Self::Router(choices.iter().map(|choice| &*choice.name).collect())
-            }
-            _ => Self::Container,
-        }
-    }
 }
 
 /// A mistake in a [`HumanReview`].

@@ -1,5 +1,6 @@
 //! The status of runs and steps.
 
+use crate::container::ContainerKind;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -117,28 +118,61 @@ impl fmt::Display for StepStatus {
     }
 }
 
-/// The kind of node that a step result belongs to.
+/// The kind of node that a step result belongs to. In JSON it is one word, such as `Step` or
+/// `Loop`.
+///
+/// ```
+/// use stepwright_core::ContainerKind;
+/// use stepwright_core::output::StepType;
+/// let json = serde_json::to_string(&StepType::Container(ContainerKind::Loop))?;
+/// assert_eq!(json, r#""Loop""#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
 #[non_exhaustive]
 pub enum StepType {
     /// A step with an executor.
     Step,
-    /// A sequence.
-    Steps,
-    /// Parallel branches.
-    Parallel,
-    /// A loop.
-    Loop,
-    /// A turn of a loop.
-    Iteration,
-    /// A condition.
-    Condition,
-    /// A router.
-    Router,
-    /// A map over a list of items.
-    Map,
-    /// An item of a map.
-    Item,
+    /// A container, a turn of a loop or an item of a map.
+    Container(ContainerKind),
     /// A tool call of a step. It has no [`StepResult`](crate::StepResult) of its own.
     ToolCall,
+}
+
+impl StepType {
+    /// Returns the name, which is the type in JSON.
+    ///
+    /// ```
+    /// use stepwright_core::output::StepType;
+    /// assert_eq!(StepType::Step.as_str(), "Step");
+    /// ```
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Step => "Step",
+            Self::Container(kind) => kind.name(),
+            Self::ToolCall => "ToolCall",
+        }
+    }
+}
+
+impl From<StepType> for &'static str {
+    fn from(step_type: StepType) -> Self {
+        step_type.as_str()
+    }
+}
+
+impl TryFrom<String> for StepType {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        match &*name {
+            "Step" => Ok(Self::Step),
+            "ToolCall" => Ok(Self::ToolCall),
+            name => match ContainerKind::named(name) {
+                Some(kind) => Ok(Self::Container(kind)),
+                None => Err(format!("unknown step type `{name}`")),
+            },
+        }
+    }
 }

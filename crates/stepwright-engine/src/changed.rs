@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use stepwright_core::event::{Event, EventKind};
+use stepwright_core::event::{ContainerKind, Event, EventKind};
 use stepwright_core::plan::{Node, NodeKind, Plan, children};
 use stepwright_core::{Error, ErrorId, Fingerprint, StepPath};
 
@@ -92,15 +92,7 @@ fn gone(now: &Plan, past: &[Event]) -> Vec<StepPath> {
 
 /// Returns the name of the fact with which a node of this kind begins.
 fn started_by(kind: &NodeKind) -> &'static str {
-    match kind {
-        NodeKind::Parallel { .. } => "ParallelExecutionStarted",
-        NodeKind::Loop { .. } => "LoopExecutionStarted",
-        NodeKind::Condition { .. } => "ConditionExecutionStarted",
-        NodeKind::Router { .. } => "RouterExecutionStarted",
-        NodeKind::Map { .. } => "MapExecutionStarted",
-        NodeKind::Steps { .. } => "StepsExecutionStarted",
-        _ => "StepStarted",
-    }
+    kind.container().map_or("StepStarted", ContainerKind::started)
 }
 
 fn without_numbers(path: &str) -> String {
@@ -225,8 +217,10 @@ fn flat(node: &Node) -> Value {
     let kind = members.shift_remove("kind").unwrap_or_default();
     if let Some((name, inner)) = kind.as_object().and_then(|kind| kind.iter().next()) {
         members.insert("kind".to_owned(), name.as_str().into());
+        // The nodes inside are compared one by one.
+        let bodies = children(node).map(|body| serde_json::to_value(body).unwrap_or_default());
         for (key, value) in inner.as_object().into_iter().flatten() {
-            if !["body", "branches", "then", "otherwise", "choices"].contains(&key.as_str()) {
+            if !bodies.contains(value) {
                 members.insert(key.clone(), value.clone());
             }
         }

@@ -11,7 +11,6 @@ use stepwright_core::plan::{
     DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, RETRIES_MAX, Retry,
     children, for_each_node_mut,
 };
-use stepwright_core::review::Reviewed;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
 use stepwright_core::{AnyExecutor, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath};
@@ -147,7 +146,7 @@ impl Compiler {
         let timeout_ms = timeout_ms.filter(|_| !matches!(kind, NodeKind::Step { .. }));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let review = review.map(Box::new);
-        let wrong = review.as_deref().map(|r| r.mistakes(&Reviewed::of(&kind), &on_error));
+        let wrong = review.as_deref().map(|r| r.mistakes(&kind.reviewed(), &on_error));
         for mistake in wrong.into_iter().flatten() {
             self.mistake(path, mistake.what, mistake.fix);
         }

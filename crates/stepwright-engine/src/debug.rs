@@ -1,7 +1,37 @@
-//! The log of `debug_mode`.
+//! The log: events that matter to the owner of a process, and all of them with `debug_mode`.
 
 use stepwright_core::redact::redact;
 use stepwright_core::{Event, EventKind};
+
+/// Logs a fact that tells of trouble, or of a run that goes on after its process died. The fields
+/// `run`, `path` and `attempt` lead from the line to the run.
+pub(crate) fn log_trouble(event: &Event) {
+    let Event { run, path, kind, .. } = event;
+    match kind {
+        EventKind::StepRetrying { attempt, error, delay_ms } => tracing::warn!(
+            target: "stepwright", %run, %path, attempt, delay_ms,
+            "a step failed and is tried again: {}", redact(&error.message)
+        ),
+        EventKind::ModelRequestRetrying { attempt, error, delay_ms, .. } => tracing::warn!(
+            target: "stepwright", %run, %path, attempt, delay_ms,
+            "a request to a model failed and is made again: {}", redact(&error.message)
+        ),
+        EventKind::WorkflowError { error, step, attempts } => {
+            let path = step.as_ref().unwrap_or(path);
+            tracing::warn!(
+                target: "stepwright", %run, %path, attempt = attempts,
+                "the run failed: {}", redact(&error.message)
+            );
+        }
+        EventKind::WorkflowCancelled { reason } => {
+            tracing::info!(target: "stepwright", %run, "the run was cancelled: {reason}");
+        }
+        EventKind::WorkflowContinued { driver, .. } => {
+            tracing::info!(target: "stepwright", %run, driver = &**driver, "the run goes on");
+        }
+        _ => {}
+    }
+}
 
 /// Logs an event. Events hold every prompt, call, answer, decision and change of the state. Pieces
 /// of text are left out, because the complete answer follows.

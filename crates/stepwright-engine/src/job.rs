@@ -1,7 +1,7 @@
 //! Drives one run from the end of its journal to its own end. A new run has an empty journal, so
 //! running and resuming are the same.
 
-use crate::effects::{Effects, Journaled, Live, Recalled, Retrying, Timed};
+use crate::effects::{Effects, Facts, Journaled, Live, Recalled, Retrying, Timed};
 use crate::interpret::{Flow, sequence};
 use crate::pending::Look;
 use crate::recorder::{Recorder, Recording};
@@ -210,12 +210,10 @@ impl Job {
     fn effects(&self) -> impl Effects {
         let Self { compiled, recorder, world, .. } = self;
         let reducers = &compiled.plan.reducers;
-        let live = Live { table: &compiled.table, reducers, recorder: recorder.clone() };
-        let pending = recorder.pending();
-        let activity = recorder.activity();
-        let timed = Timed { inner: live, world, pending, activity };
-        let recalled = self.recalled.as_deref();
-        let journaled = Journaled { inner: timed, recorder: recorder.clone(), recalled };
+        let facts = Facts::new(recorder.clone(), self.recalled.as_deref(), reducers);
+        let live = Live { table: &compiled.table, facts };
+        let (pending, activity) = (recorder.pending(), recorder.activity());
+        let journaled = Journaled { inner: Timed { inner: live, world, pending, activity } };
         Retrying { inner: journaled, world, pending }
     }
 

@@ -46,9 +46,11 @@ pub mod groups {
 
 pub use access::UserAccess;
 pub use builder::WorkflowBuilder;
+pub use define::containers;
+pub use define::containers::*;
 pub use define::{
-    AnyStep, Condition, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoPrompt,
-    IntoRoute, IntoStep, Json, Loop, LoopView, Map, Parallel, Router, Step, Steps,
+    AnyStep, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoPrompt, IntoRoute,
+    IntoStep, Json, LoopView, Step,
 };
 pub use real::real_world;
 pub use run::{BlockingEvents, IntoInput, Parts, Resume, Run, RunHandle, RunStream, block_on};

@@ -1,10 +1,11 @@
 //! Builds a workflow of the engine from a file.
 
 use crate::budget::Budget;
+use crate::containers::with_common;
 use crate::definition::Definition;
-use crate::format::{Agent as AgentOf, Choice, Earlier, Expr, File, Item, Kind, Test, Text};
+use crate::format::{Agent as AgentOf, Earlier, File, Item, Kind, Text};
 use crate::functions::{Folder, FunctionStep};
-use crate::reference::{OwnedValues, Values};
+use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};
 use crate::stack::with_stack;
 use crate::tools::Chosen;
@@ -17,10 +18,7 @@ use stepwright_core::{
     Content, Error, ErrorCode, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput,
     StepOutput,
 };
-use stepwright_engine::{
-    AnyStep, Condition, IntoStep, Loop, Map, Parallel, Router, Step, Steps, Workflow,
-    WorkflowBuilder,
-};
+use stepwright_engine::{AnyStep, IntoStep, Step, Workflow, WorkflowBuilder};
 
 impl Definition {
     /// Builds the workflow.
@@ -43,25 +41,6 @@ impl Definition {
         let pass_env = &self.options.pass_env;
         Builder { file: &self.file, folder, pass_env, forced, inherited: None }.workflow()
     }
-}
-
-/// Sets the common options of a step or a container.
-macro_rules! with_common {
-    ($step:expr, $item:expr) => {{
-        let step = $step.on_error($item.on_error.clone()).fingerprint($item.content.clone());
-        let step = match $item.timeout {
-            Some(timeout) => step.timeout(timeout),
-            None => step,
-        };
-        let step = match $item.on_interrupted {
-            Some(policy) => step.on_interrupted(policy),
-            None => step,
-        };
-        match $item.review.clone() {
-            Some(review) => step.human_review(review),
-            None => step,
-        }
-    }};
 }
 
 struct Builder<'a> {
@@ -139,66 +118,9 @@ impl<'a> Builder<'a> {
                 let message = format!("the step `{name}` has mistakes");
                 return Err(Error::new(ErrorKind::Definition, message));
             }
-            Kind::Steps { body } => {
-                let steps = with_common!(Steps::new(name), item);
-                self.items(body)?.into_iter().fold(steps, Steps::step).into_step()
-            }
-            Kind::Parallel { join, concurrency, branches } => {
-                let mut parallel = with_common!(Parallel::new(name).join(*join), item);
-                if let Some(concurrency) = concurrency {
-                    parallel = parallel.concurrency(*concurrency);
-                }
-                self.items(branches)?.into_iter().fold(parallel, Parallel::branch).into_step()
-            }
-            Kind::Loop { at_most, until, forward, on_exhausted, body } => {
-                let mut repeat = with_common!(Loop::new(name).at_most(*at_most), item);
-                if *forward {
-                    repeat = repeat.forward();
-                }
-                if let Some(on_exhausted) = on_exhausted {
-                    repeat = repeat.on_exhausted(*on_exhausted);
-                }
-                if let Some(until) = until.clone() {
-                    repeat = repeat.until_async(move |turn| {
-                        let (content, iteration) = (turn.content(), turn.iteration());
-                        let values = OwnedValues::of_turn(turn.input(), content, iteration);
-                        let until = until.expression.clone();
-                        evaluate(values, move |values, budget| until.decide(values, budget))
-                    });
-                }
-                self.items(body)?.into_iter().fold(repeat, Loop::step).into_step()
-            }
-            Kind::Condition { test, then, otherwise } => {
-                let condition = match test {
-                    Test::Constant(holds) => Condition::constant(name, *holds),
-                    Test::Expression(test) => {
-                        let test = test.expression.clone();
-                        Condition::new_async(name, move |input| {
-                            let test = test.clone();
-                            evaluate(OwnedValues::of(input), move |values, budget| {
-                                test.decide(values, budget)
-                            })
-                        })
-                    }
-                };
-                let condition = with_common!(condition, item);
-                let condition = self.items(then)?.into_iter().fold(condition, Condition::then);
-                let otherwise = self.items(otherwise)?.into_iter();
-                otherwise.fold(condition, Condition::otherwise).into_step()
-            }
-            Kind::Router { choose, choices } => {
-                let router = with_common!(router(name, choose), item);
-                self.items(choices)?.into_iter().fold(router, Router::choice).into_step()
-            }
-            Kind::Map { over, concurrency, join, body } => {
-                let mut map = with_common!(Map::new(name).join(*join), item);
-                if let Some(over) = over.clone() {
-                    map = map.over_async(move |input| items_of(over.clone(), input));
-                }
-                if let Some(concurrency) = concurrency {
-                    map = map.concurrency(*concurrency);
-                }
-                self.items(body)?.into_iter().fold(map, Map::step).into_step()
+            Kind::Container(container) => {
+                let [body, other] = container.bodies();
+                container.build(item, [self.items(body)?, self.items(other)?])
             }
         })
     }
@@ -272,22 +194,6 @@ async fn checked<T: Send + 'static>(
     made.await.unwrap_or_else(|error| Err(error.data.message))
 }
 
-fn router(name: &str, choose: &Choice) -> Router {
-    match choose {
-        Choice::Constant(words) => {
-            Router::constant(name, words.iter().map(|word| word.text.as_str()))
-        }
-        Choice::Person => Router::constant(name, [""; 0]),
-        Choice::Expression(choose) => {
-            let choose = choose.expression.clone();
-            Router::new_async(name, move |input| {
-                let choose = choose.clone();
-                evaluate(OwnedValues::of(input), move |values, budget| choose.names(values, budget))
-            })
-        }
-    }
-}
-
 fn limited(step: Step, item: &Item) -> Step {
     let mut step = with_common!(step, item);
     if let Some(retry) = item.retry.clone() {
@@ -307,12 +213,6 @@ fn limited(step: Step, item: &Item) -> Step {
         }
         None => step,
     }
-}
-
-async fn items_of(over: Expr, input: StepInput) -> Result<Vec<Content>, StepError> {
-    let list = move |values: &Values<'_>, budget: &Budget<'_>| over.expression.list(values, budget);
-    let list = evaluate(OwnedValues::of(input), list).await?;
-    Ok(list.into_iter().map(Content::from).collect())
 }
 
 /// An agent whose message is a template.

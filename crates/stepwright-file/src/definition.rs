@@ -1,51 +1,17 @@
 //! A workflow file that was read and checked.
 
 use crate::check::check;
+use crate::containers::CONTAINERS;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::format::{File, State, read_named, read_text};
 use crate::functions::is_variable;
+use crate::options::Options;
 use crate::outline::Outline;
 use crate::source::Source;
 use crate::stack::with_stack;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use stepwright_core::ErrorId;
-
-/// Options for reading files, with their permissions.
-///
-/// ```
-/// use stepwright_file::{Definition, Options};
-/// let text = "
-/// format: 1
-/// name: Today
-/// steps:
-///   - {name: say, shell: echo hello}
-/// ";
-/// let mistakes = Definition::parse(text, "today.yaml", &Options::default()).unwrap_err();
-/// let first = mistakes.iter().next().unwrap();
-/// assert_eq!(first.message, "this file runs commands, which is not allowed");
-/// let trusted = Options { allow_shell: true, ..Options::default() };
-/// assert_eq!(Definition::parse(text, "today.yaml", &trusted)?.name(), "Today");
-/// # Ok::<(), stepwright_file::Diagnostics>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// `true` if steps may run commands. Otherwise a file with such steps is refused.
-    pub allow_shell: bool,
-    /// The directory that steps and tools read and write, and cannot leave. The default is the
-    /// current directory. Prompts and other workflows are found relative to the file that names
-    /// them.
-    pub base_dir: Option<PathBuf>,
-    /// The directories from which a file may include prompts and other workflows, besides its own
-    /// folder. References cannot lead elsewhere, because a workflow file may not be trustworthy.
-    pub allow_path: Vec<PathBuf>,
-    /// The names of environment variables to pass to commands. Commands always get the few that
-    /// every program needs (`PATH`, `HOME`, `LANG`, `TZ` and the like). Other variables are
-    /// withheld, because they may contain API keys.
-    pub pass_env: Vec<String>,
-    /// The model of all agents. Overrides those in the file.
-    pub model: Option<String>,
-}
 
 /// A valid workflow file. Cheap to clone.
 ///
@@ -78,7 +44,7 @@ impl Definition {
         let path = path.as_ref();
         let shown = path.display().to_string();
         with_stack(|| {
-            let mut state = State::default();
+            let mut state = State::new(CONTAINERS);
             match read_named(path, options, &mut state) {
                 Ok(file) => Self::checked(file, options, state.mistakes),
                 Err(refused) => {
@@ -98,7 +64,7 @@ impl Definition {
     /// Returns all mistakes in it.
     pub fn parse(text: &str, file_name: &str, options: &Options) -> Result<Self, Diagnostics> {
         with_stack(|| {
-            let mut state = State::default();
+            let mut state = State::new(CONTAINERS);
             let source = Source::new(file_name, text);
             let file = read_text(source, Path::new(file_name), options, &mut state);
             Self::checked(file, options, state.mistakes)

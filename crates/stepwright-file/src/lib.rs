@@ -30,11 +30,13 @@ mod budget;
 mod build;
 mod check;
 mod command;
+mod containers;
 #[cfg(test)]
 mod corpus;
 mod definition;
 mod diagnostic;
 mod format;
+mod options;
 mod outline;
 
 mod duration;
@@ -54,7 +56,8 @@ mod template;
 mod tools;
 mod work;
 
-pub use definition::{Definition, Options};
+pub use definition::Definition;
 pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle};
 pub use duration::parse as parse_duration;
+pub use options::Options;
 pub use outline::Outline;

@@ -1,12 +1,12 @@
 //! The steps of a file as a tree for people.
 
 use crate::duration::display;
-use crate::format::{Choice, File, Function, Item, Kind, Program, Test};
+use crate::format::{File, Function, Inside, Item, Kind, Program};
 use crate::suggest::listed;
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
-use stepwright_core::plan::{ErrorPolicy, Join, OnError, OnExhausted};
+use stepwright_core::plan::{ErrorPolicy, OnError};
 use stepwright_core::{HumanReview, OnInterrupted, OnReject, OnTimeout};
 
 /// A workflow, a step or a part of one, with its children.
@@ -73,7 +73,6 @@ impl fmt::Display for Outline {
 }
 
 fn of_item(file: &File, item: &Item) -> Outline {
-    let of_items = |items: &[Item]| of_items(file, items);
     let mut details = Vec::new();
     let steps = match &item.kind {
         Kind::Agent { agent, .. } => {
@@ -90,56 +89,21 @@ fn of_item(file: &File, item: &Item) -> Outline {
             details.extend(of_function(function));
             Vec::new()
         }
-        Kind::Steps { body } => of_items(body),
-        Kind::Parallel { join, concurrency, branches } => {
-            details.extend(of_join(*join));
-            details.extend(concurrency.map(|n| format!("{n} at a time")));
-            of_items(branches)
-        }
-        Kind::Loop { at_most, until, forward, on_exhausted, body } => {
-            details.push(format!("at most {at_most} turns"));
-            details.extend(until.as_ref().map(|u| format!("until {}", u.expression.text().trim())));
-            details.extend(forward.then(|| "each goes on from the last".to_owned()));
-            let continues = *on_exhausted == Some(OnExhausted::Continue);
-            details.extend(continues.then(|| "goes on if it runs out".to_owned()));
-            of_items(body)
-        }
-        Kind::Condition { test, then, otherwise } => {
-            details.push(match test {
-                Test::Constant(holds) => holds.to_string(),
-                Test::Expression(test) => test.expression.text().trim().to_owned(),
-            });
-            let arm = |name: &str, arm: &[Item]| Outline {
-                name: name.into(),
-                kind: String::new(),
-                detail: String::new(),
-                steps: of_items(arm),
-            };
-            let arms = [("then", then), ("else", otherwise)].into_iter();
-            arms.filter(|(_, items)| !items.is_empty())
-                .map(|(name, items)| arm(name, items))
-                .collect()
-        }
-        Kind::Router { choose, choices } => {
-            details.push(match choose {
-                Choice::Person => "a person chooses".to_owned(),
-                Choice::Expression(choose) => choose.expression.text().trim().to_owned(),
-                Choice::Constant(words) => {
-                    listed(&words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>())
-                }
-            });
-            of_items(choices)
-        }
-        Kind::Map { over, concurrency, join, body } => {
-            let over = over.as_ref().map_or("previous", |over| over.expression.text().trim());
-            details.push(format!("over {over}"));
-            details.extend(of_join(*join));
-            details.extend(concurrency.map(|n| format!("{n} at a time")));
-            of_items(body)
+        Kind::Container(container) => {
+            details.extend(container.details());
+            let [body, other] = container.bodies();
+            match container.inside() {
+                Inside::Arms { .. } => of_arms(file, [("then", body), ("else", other)]),
+                Inside::Sequence
+                | Inside::Turns { .. }
+                | Inside::Branches
+                | Inside::Choices { .. }
+                | Inside::Items { .. } => of_items(file, body),
+            }
         }
         Kind::Workflow { path, file } => {
             details.push(path.text.clone());
-            self::of_items(file, &file.steps)
+            of_items(file, &file.steps)
         }
         Kind::Unreadable => Vec::new(),
     };
@@ -193,6 +157,18 @@ fn of_items(file: &File, items: &[Item]) -> Vec<Outline> {
     items.iter().map(|item| of_item(file, item)).collect()
 }
 
+/// Returns the branches of a condition that have steps.
+fn of_arms(file: &File, arms: [(&str, &[Item]); 2]) -> Vec<Outline> {
+    let arms = arms.into_iter().filter(|(_, items)| !items.is_empty());
+    arms.map(|(name, items)| Outline {
+        name: name.into(),
+        kind: String::new(),
+        detail: String::new(),
+        steps: of_items(file, items),
+    })
+    .collect()
+}
+
 /// Describes a human review.
 fn of_review(review: &HumanReview) -> Vec<String> {
     let mut details = Vec::new();
@@ -230,14 +206,6 @@ fn of_review(review: &HumanReview) -> Vec<String> {
         details.push(format!("after {} {what}", display(Duration::from_millis(timeout))));
     }
     details
-}
-
-fn of_join(join: Join) -> Option<String> {
-    match join {
-        Join::FailFast => Some("fails fast".into()),
-        Join::BestEffort => Some("best effort".into()),
-        _ => None,
-    }
 }
 
 fn of_function(function: &Function) -> Option<String> {

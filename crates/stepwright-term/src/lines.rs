@@ -4,7 +4,7 @@ use crate::excerpt::{short, value_of};
 use crate::moment::utc;
 use crate::text::{harmless, percent};
 use crate::waiting::{replied, waits};
-use stepwright_core::{Event, EventKind, StepStatus};
+use stepwright_core::{ContainerKind, Decision, Event, EventKind, StepStatus};
 
 /// Formats an event as one line. Returns `None` for pieces of text: their number depends on the
 /// speed of the reader, and the fact that follows contains the whole text.
@@ -76,33 +76,13 @@ pub fn line(event: &Event) -> Option<String> {
         E::StepSkipped { error, .. } => format!("skipped {path}: {}", short(&error.message)),
         E::StepCancelled { .. } => format!("cancelled {path}"),
 
-        E::StepsExecutionStarted { steps_count } => format!("started {path}: {steps_count} steps"),
-        E::ParallelExecutionStarted { branches } => {
-            format!("started {path}: branches {}", listed(branches))
-        }
-        E::LoopExecutionStarted { max_iterations } => {
-            format!("started {path}: at most {max_iterations} turns")
-        }
-        E::LoopIterationStarted { iteration, .. } => format!("started {path}: turn {iteration}"),
-        E::ConditionExecutionStarted { condition_result, branch } => {
-            match (condition_result, branch) {
-                (Some(holds), Some(_)) => format!("decided {path}: {holds}"),
-                (Some(holds), None) => format!("decided {path}: {holds}, nothing to do"),
-                (None, _) => format!("started {path}"),
-            }
-        }
-        E::RouterExecutionStarted { selected_steps } if selected_steps.is_empty() => {
-            format!("decided {path}: nothing")
-        }
-        E::RouterExecutionStarted { selected_steps } => {
-            format!("decided {path}: {}", listed(selected_steps))
-        }
-        E::MapExecutionStarted { items, .. } => format!("started {path}: {} items", items.len()),
-        E::MapItemStarted { item } => format!("started {path}: item {item}"),
-        E::LoopExecutionCompleted { exhausted: true, end, .. } if end.error.is_none() => {
+        E::ContainerStarted { kind, decision } => begun(&path, *kind, decision),
+        E::ContainerCompleted { kind: ContainerKind::Loop, turns, end }
+            if turns.exhausted && end.error.is_none() =>
+        {
             format!("{} {path}: its condition was not met", ended(end.status))
         }
-        kind if let Some(end) = kind.end() => match &end.error {
+        E::ContainerCompleted { end, .. } => match &end.error {
             Some(error) => format!("{} {path}: {}", ended(end.status), short(&error.message)),
             None => format!("{} {path}", ended(end.status)),
         },
@@ -130,6 +110,29 @@ pub fn line(event: &Event) -> Option<String> {
         }
         _ => format!("{} {path}", event.name()),
     })
+}
+
+/// Formats the start of a container.
+fn begun(path: &str, kind: ContainerKind, decision: &Decision) -> String {
+    let [_, parts] = kind.parts();
+    match decision {
+        Decision::Count(count) => format!("started {path}: {count} {parts}"),
+        Decision::AtMost(count) => format!("started {path}: at most {count} {parts}"),
+        Decision::Turn { number, .. } => format!("started {path}: {} {number}", kind.word()),
+        Decision::Holds { holds: Some(holds), branch: Some(_) } => {
+            format!("decided {path}: {holds}")
+        }
+        Decision::Holds { holds: Some(holds), branch: None } => {
+            format!("decided {path}: {holds}, nothing to do")
+        }
+        Decision::Holds { holds: None, .. } => format!("started {path}"),
+        Decision::Names(names) if !kind.decides() => {
+            format!("started {path}: {parts} {}", listed(names))
+        }
+        Decision::Names(names) if names.is_empty() => format!("decided {path}: nothing"),
+        Decision::Names(names) => format!("decided {path}: {}", listed(names)),
+        Decision::Items { items, .. } => format!("started {path}: {} {parts}", items.len()),
+    }
 }
 
 fn ended(status: StepStatus) -> &'static str {

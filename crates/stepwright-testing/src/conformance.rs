@@ -24,8 +24,8 @@ use std::fmt::{self, Debug};
 use stepwright_core::event::WorkflowStarted;
 use stepwright_core::journal::{Append, SessionClose};
 use stepwright_core::{
-    Event, EventKind, Metrics, Patch, RunId, Session, SessionId, StepPath, Store, Timestamp,
-    UserId, WorkflowId,
+    ContainerKind, Decision, Event, EventKind, Metrics, Patch, RunId, Session, SessionId, StepPath,
+    Store, Timestamp, UserId, WorkflowId,
 };
 
 /// A day in 2026.
@@ -210,7 +210,7 @@ fn workflow(text: &str) -> WorkflowId {
 }
 
 fn started(count: u32) -> EventKind {
-    EventKind::StepsExecutionStarted { steps_count: count }
+    EventKind::ContainerStarted { kind: ContainerKind::Steps, decision: Decision::Count(count) }
 }
 
 fn completed(text: &str) -> EventKind {

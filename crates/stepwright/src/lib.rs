@@ -8,16 +8,17 @@ pub use stepwright_agent::{
     Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, ToolReply, Toolkit, tool,
 };
 pub use stepwright_core::{
-    Answer, AnyExecutor, AnyStore, Content, Error, ErrorCode, ErrorData, ErrorId, ErrorKind, Event,
-    EventKind, Executor, Feedback, Fingerprint, HumanReview, Json, Media, MediaKind, MediaSource,
-    Memory, Metrics, OnInterrupted, OnReject, OnTimeout, Once, Patch, Report, Requirement, RunId,
-    RunOutput, RunStatus, Session, SessionId, StepContext, StepError, StepInput, StepOutput,
-    StepPath, StepResult, StepStatus, Store, StoreError, Timestamp, UserId, WorkflowId, World,
+    Answer, AnyExecutor, AnyStore, ContainerKind, Content, Decision, Error, ErrorCode, ErrorData,
+    ErrorId, ErrorKind, Event, EventKind, Executor, Feedback, Fingerprint, HumanReview, Json,
+    Media, MediaKind, MediaSource, Memory, Metrics, OnInterrupted, OnReject, OnTimeout, Once,
+    Patch, Report, Requirement, RunId, RunOutput, RunStatus, Session, SessionId, StepContext,
+    StepError, StepInput, StepOutput, StepPath, StepResult, StepStatus, Store, StoreError,
+    Timestamp, UserId, WorkflowId, World,
 };
 pub use stepwright_engine::{
-    AnyStep, Condition, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep,
-    LocalDispatcher, Loop, LoopView, Map, Parallel, Parts, Resume, Router, Run, RunHandle,
-    RunStream, Runs, Sessions, Snapshot, Step, Steps, UserAccess, Workflow, WorkflowBuilder,
+    AnyStep, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep, LocalDispatcher,
+    LoopView, Parts, Resume, Run, RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess,
+    Workflow, WorkflowBuilder,
 };
 /// The catalogue of errors: an id and a page for each kind. See `docs/errors.md`.
 pub mod codes {
@@ -29,6 +30,13 @@ pub use stepwright_store::Durability;
 pub use stepwright_store::Postgres;
 #[cfg(feature = "sqlite")]
 pub use stepwright_store::Sqlite;
+
+/// The containers: steps that hold steps.
+pub mod containers {
+    // A new container needs no line here, in the root and in the prelude.
+    pub use stepwright_engine::containers::*;
+}
+pub use containers::*;
 
 /// Language models: the trait, providers, the registry, retries, and the keyless `offline` model.
 pub mod models {

@@ -1,11 +1,11 @@
 //! The names that most programs use: `use stepwright::prelude::*;`
 
+pub use crate::containers::*;
 pub use crate::plan::{Join, OnError, OnExhausted, Retry};
 pub use crate::{
-    Agent, Answer, Condition, Content, Error, Event, EventKind, Executor, FunctionTool,
-    HumanReview, Json, Loop, Map, Media, MediaKind, Memory, OnReject, OnTimeout, Parallel, Parts,
-    Patch, Router, RunOutput, RunStatus, Step, StepContext, StepError, StepInput, StepOutput,
-    Steps, Workflow, tool,
+    Agent, Answer, ContainerKind, Content, Decision, Error, Event, EventKind, Executor,
+    FunctionTool, HumanReview, Json, Media, MediaKind, Memory, OnReject, OnTimeout, Parts, Patch,
+    RunOutput, RunStatus, Step, StepContext, StepError, StepInput, StepOutput, Workflow, tool,
 };
 pub use futures_util::StreamExt;
 

@@ -9,10 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 use stepwright::models::{AssistantTurn, Part, StopReason, ToolCall, Usage};
 use stepwright::{
-    Content, ErrorCode, ErrorData, Event, EventKind, Media, MediaKind, Patch, RunId, SessionId,
-    StepOutput, StepPath, StepStatus, Timestamp, UserId, WorkflowId,
+    ContainerKind, Content, Decision, ErrorCode, ErrorData, Event, EventKind, Media, MediaKind,
+    Patch, RunId, SessionId, StepOutput, StepPath, StepStatus, Timestamp, UserId, WorkflowId,
 };
-use stepwright_core::event::{End, NAMES, ProcessGroup, RefusedAnswer, Reply, WorkflowStarted};
+use stepwright_core::event::{
+    End, NAMES, ProcessGroup, RefusedAnswer, Reply, Turns, WorkflowStarted,
+};
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
 use stepwright_core::requirement::RequirementKind;
@@ -257,7 +259,7 @@ fn waits() -> Vec<EventKind> {
 
 /// An event of each kind, with every field that it can have. No `..`: a new field is missed here.
 fn samples() -> Vec<Event> {
-    use EventKind as E;
+    use {ContainerKind as K, Decision as D, EventKind as E};
     let media = vec![
         Media::url(MediaKind::Image, "https://example.org/a.png")
             .with_mime("image/png")
@@ -283,6 +285,8 @@ fn samples() -> Vec<Event> {
     };
     let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Arc<[_]>>();
     let content = || Content::from("The bridge was opened in 1932.");
+    let begins = |kind, decision| E::ContainerStarted { kind, decision };
+    let ends = |kind, turns| E::ContainerCompleted { kind, turns, end: end() };
     let kinds = vec![
         E::WorkflowStarted(Arc::new(WorkflowStarted {
             workflow_id: WorkflowId::new("digest").unwrap(),
@@ -323,27 +327,22 @@ fn samples() -> Vec<Event> {
         E::StepError { error: error(), attempts: 3, continues: false },
         E::StepSkipped { error: error(), attempts: 3 },
         E::StepCancelled { partial: "The bridge".into() },
-        E::StepsExecutionStarted { steps_count: 2 },
-        E::StepsExecutionCompleted { end: end() },
-        E::ParallelExecutionStarted { branches: names(&["web", "papers"]) },
-        E::ParallelExecutionCompleted { end: end() },
-        E::LoopExecutionStarted { max_iterations: 3 },
-        E::LoopIterationStarted { iteration: 1, max_iterations: 3 },
-        E::LoopIterationCompleted {
-            iteration: 1,
-            should_continue: false,
-            exhausted: true,
-            end: end(),
-        },
-        E::LoopExecutionCompleted { total_iterations: 2, exhausted: true, end: end() },
-        E::ConditionExecutionStarted { condition_result: Some(true), branch: Some("if".into()) },
-        E::ConditionExecutionCompleted { end: end() },
-        E::RouterExecutionStarted { selected_steps: names(&["blog"]) },
-        E::RouterExecutionCompleted { end: end() },
-        E::MapExecutionStarted { items: Arc::new(["a".into(), "b".into()]), concurrency: 2 },
-        E::MapItemStarted { item: 1 },
-        E::MapItemCompleted { item: 1, end: end() },
-        E::MapExecutionCompleted { end: end() },
+        begins(K::Steps, D::Count(2)),
+        ends(K::Steps, Turns::default()),
+        begins(K::Parallel, D::Names(names(&["web", "papers"]))),
+        ends(K::Parallel, Turns::default()),
+        begins(K::Loop, D::AtMost(3)),
+        begins(K::Iteration, D::Turn { number: 1, at_most: Some(3) }),
+        ends(K::Iteration, Turns { number: 1, should_continue: false, exhausted: true }),
+        ends(K::Loop, Turns { number: 2, should_continue: false, exhausted: true }),
+        begins(K::Condition, D::Holds { holds: Some(true), branch: Some("if".into()) }),
+        ends(K::Condition, Turns::default()),
+        begins(K::Router, D::Names(names(&["blog"]))),
+        ends(K::Router, Turns::default()),
+        begins(K::Map, D::Items { items: Arc::new(["a".into(), "b".into()]), concurrency: 2 }),
+        begins(K::Item, D::Turn { number: 1, at_most: None }),
+        ends(K::Item, Turns { number: 1, ..Turns::default() }),
+        ends(K::Map, Turns::default()),
         E::RunStarted {
             agent: "writer".into(),
             model: "offline:extract".into(),

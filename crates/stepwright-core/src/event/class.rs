@@ -1,4 +1,4 @@
-//! The role of each kind of event in a run, and the events that start and end containers.
+//! The role of each kind of event in a run.
 //!
 //! [`EventKind::class`] has no catch-all arm, so the compiler demands a class for each new kind of
 //! event. All other sorting of events is derived from it.
@@ -72,27 +72,13 @@ impl EventKind {
             Self::AnswerRefused { refused } => C::AnswerRefused(refused),
 
             Self::StepStarted { .. } => C::Started(StepType::Step),
-            Self::StepsExecutionStarted { .. } => C::Started(StepType::Steps),
-            Self::ParallelExecutionStarted { .. } => C::Started(StepType::Parallel),
-            Self::LoopExecutionStarted { .. } => C::Started(StepType::Loop),
-            Self::LoopIterationStarted { .. } => C::Started(StepType::Iteration),
-            Self::ConditionExecutionStarted { .. } => C::Started(StepType::Condition),
-            Self::RouterExecutionStarted { .. } => C::Started(StepType::Router),
-            Self::MapExecutionStarted { .. } => C::Started(StepType::Map),
-            Self::MapItemStarted { .. } => C::Started(StepType::Item),
+            Self::ContainerStarted { kind, .. } => C::Started(StepType::Container(*kind)),
 
             Self::StepCompleted { .. } => C::StepEnded(StepStatus::Completed),
             Self::StepError { .. } => C::StepEnded(StepStatus::Failed),
             Self::StepSkipped { .. } => C::StepEnded(StepStatus::Skipped),
             Self::StepCancelled { .. } => C::StepEnded(StepStatus::Cancelled),
-            Self::StepsExecutionCompleted { end }
-            | Self::ParallelExecutionCompleted { end }
-            | Self::LoopIterationCompleted { end, .. }
-            | Self::LoopExecutionCompleted { end, .. }
-            | Self::ConditionExecutionCompleted { end }
-            | Self::RouterExecutionCompleted { end }
-            | Self::MapItemCompleted { end, .. }
-            | Self::MapExecutionCompleted { end } => C::ContainerEnded(end),
+            Self::ContainerCompleted { end, .. } => C::ContainerEnded(end),
 
             Self::StepAttemptStarted { .. } | Self::StepRetrying { .. } => C::Attempt,
             Self::StepRecorded { .. }
@@ -116,39 +102,4 @@ impl EventKind {
             | Self::CustomEvent { .. } => C::Delta,
         }
     }
-
-    /// Returns the fact that a container, a turn of a loop or an item of a map ended. `number` is
-    /// the number of the turn or the item. Returns `None` for a step, which ends with other events.
-    pub fn container_ended(
-        step_type: StepType,
-        number: u32,
-        turns: LoopTurns,
-        end: End,
-    ) -> Option<Self> {
-        let LoopTurns { total_iterations, exhausted, should_continue } = turns;
-        Some(match step_type {
-            StepType::Steps => Self::StepsExecutionCompleted { end },
-            StepType::Parallel => Self::ParallelExecutionCompleted { end },
-            StepType::Loop => Self::LoopExecutionCompleted { total_iterations, exhausted, end },
-            StepType::Iteration => {
-                Self::LoopIterationCompleted { iteration: number, should_continue, exhausted, end }
-            }
-            StepType::Condition => Self::ConditionExecutionCompleted { end },
-            StepType::Router => Self::RouterExecutionCompleted { end },
-            StepType::Map => Self::MapExecutionCompleted { end },
-            StepType::Item => Self::MapItemCompleted { item: number, end },
-            StepType::Step | StepType::ToolCall => return None,
-        })
-    }
-}
-
-/// The turns of a loop, when it or one of its turns ends.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LoopTurns {
-    /// The number of turns that the loop has made.
-    pub total_iterations: u32,
-    /// `true` if the loop made all its turns and its condition was not met.
-    pub exhausted: bool,
-    /// `true` if another turn follows this one.
-    pub should_continue: bool,
 }

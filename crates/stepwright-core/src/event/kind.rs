@@ -1,6 +1,7 @@
 //! The kinds of events.
 
 use super::{End, EventClass, ProcessGroup, RefusedAnswer, Reply, WorkflowStarted};
+use crate::container::{ContainerKind, Decision, Turns};
 use crate::content::Content;
 use crate::failure::ErrorData;
 use crate::message::{AssistantTurn, ToolCall, ToolOutcome, Usage};
@@ -13,26 +14,99 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// The kind of an event. The names are Agno's where Agno has the event.
-///
-/// ```
-/// use stepwright_core::EventKind;
-/// fn line(kind: &EventKind) -> Option<String> {
-///     match kind {
-///         EventKind::StepProgress { content, .. } => Some(format!("... {content}")),
-///         EventKind::WorkflowCompleted { content } => Some(content.to_string()),
-///         _ => None,
-///     }
-/// }
-/// let progress = Some(0.6);
-/// let progress = EventKind::StepProgress { content: "page 3 of 5".into(), progress };
-/// assert_eq!(line(&progress).unwrap(), "... page 3 of 5");
-/// assert_eq!((progress.name(), progress.is_fact()), ("StepProgress", false));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event")]
-#[non_exhaustive]
-pub enum EventKind {
+macro_rules! kinds {
+    (
+        $(#[doc = $about:literal])*
+        pub enum EventKind;
+        $(
+            $(#[doc = $doc:literal])*
+            $name:ident
+            $({ $($(#[doc = $what:literal])* $(#[serde $how:tt])* $field:ident: $kind:ty,)* })?
+            $(($inner:ty))?,
+        )*
+    ) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum EventKind {
+            $(
+                $(#[doc = $doc])*
+                $name $({ $($(#[doc = $what])* $field: $kind,)* })? $(($inner))?,
+            )*
+            /// A container, a turn of a loop or an item of a map started. Its name in JSON is that
+            /// of [`ContainerKind::started`], such as `LoopExecutionStarted`.
+            ContainerStarted {
+                /// The kind of the container.
+                kind: ContainerKind,
+                /// The work of the container.
+                decision: Decision,
+            },
+            /// A container, a turn of a loop or an item of a map ended. Its name in JSON is that of
+            /// [`ContainerKind::completed`], such as `LoopExecutionCompleted`.
+            ContainerCompleted {
+                /// The kind of the container.
+                kind: ContainerKind,
+                /// The count with which a loop, a turn or an item ends.
+                turns: Turns,
+                /// The end of the container.
+                end: End,
+            },
+        }
+
+        /// The kinds of events as JSON, without those of containers: see `wire.rs`.
+        #[derive(Serialize, Deserialize)]
+        #[serde(remote = "EventKind", tag = "event")]
+        pub(super) enum Tagged {
+            $($name $({ $($(#[serde $how])* $field: $kind,)* })? $(($inner))?,)*
+            #[serde(skip)]
+            ContainerStarted { kind: ContainerKind, decision: Decision },
+            #[serde(skip)]
+            ContainerCompleted { kind: ContainerKind, turns: Turns, end: End },
+        }
+
+        /// The names of the kinds in [`Tagged`].
+        pub(super) const TAGGED: &[&str] = &[$(stringify!($name)),*];
+
+        impl EventKind {
+            /// Returns the name of the kind, which is the `event` field of its JSON.
+            ///
+            /// ```
+            /// use stepwright_core::event::{ContainerKind, Decision, EventKind};
+            /// let (kind, decision) = (ContainerKind::Loop, Decision::AtMost(3));
+            /// let started = EventKind::ContainerStarted { kind, decision };
+            /// assert_eq!(started.name(), "LoopExecutionStarted");
+            /// assert_eq!(EventKind::RunContentCompleted.name(), "RunContentCompleted");
+            /// ```
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name { .. } => stringify!($name),)*
+                    Self::ContainerStarted { kind, .. } => kind.started(),
+                    Self::ContainerCompleted { kind, .. } => kind.completed(),
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The kind of an event. The names are Agno's where Agno has the event.
+    ///
+    /// ```
+    /// use stepwright_core::EventKind;
+    /// fn line(kind: &EventKind) -> Option<String> {
+    ///     match kind {
+    ///         EventKind::StepProgress { content, .. } => Some(format!("... {content}")),
+    ///         EventKind::WorkflowCompleted { content } => Some(content.to_string()),
+    ///         _ => None,
+    ///     }
+    /// }
+    /// let progress = Some(0.6);
+    /// let progress = EventKind::StepProgress { content: "page 3 of 5".into(), progress };
+    /// assert_eq!(line(&progress).unwrap(), "... page 3 of 5");
+    /// assert_eq!((progress.name(), progress.is_fact()), ("StepProgress", false));
+    /// ```
+    pub enum EventKind;
+
     // --- the run ---
     /// The run started. Its first event.
     WorkflowStarted(Arc<WorkflowStarted>),
@@ -222,118 +296,6 @@ pub enum EventKind {
         process: Box<ProcessGroup>,
     },
 
-    // --- containers ---
-    /// A sequence started.
-    StepsExecutionStarted {
-        /// The number of its steps.
-        steps_count: u32,
-    },
-    /// A sequence ended.
-    StepsExecutionCompleted {
-        /// The end of the sequence.
-        #[serde(flatten)]
-        end: End,
-    },
-    /// The branches started.
-    ParallelExecutionStarted {
-        /// Their names, in declaration order.
-        branches: Arc<[Arc<str>]>,
-    },
-    /// All branches ended.
-    ParallelExecutionCompleted {
-        /// The end of the branches as a whole.
-        #[serde(flatten)]
-        end: End,
-    },
-    /// A loop started.
-    LoopExecutionStarted {
-        /// The maximum number of turns.
-        max_iterations: u32,
-    },
-    /// A turn of a loop started.
-    LoopIterationStarted {
-        /// The turn, from 1.
-        iteration: u32,
-        /// The maximum number of turns.
-        max_iterations: u32,
-    },
-    /// A turn ended, and the loop has decided about the next one.
-    LoopIterationCompleted {
-        /// The turn, from 1.
-        iteration: u32,
-        /// `true` if another turn follows.
-        should_continue: bool,
-        /// `true` if this was the last possible turn and the condition of the loop was not met.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        exhausted: bool,
-        /// The end of the turn.
-        #[serde(flatten)]
-        end: End,
-    },
-    /// A loop ended.
-    LoopExecutionCompleted {
-        /// The number of turns that it made.
-        total_iterations: u32,
-        /// `true` if it made all its turns and its condition was not met. The loop then fails or
-        /// continues, as its `on_exhausted` says.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        exhausted: bool,
-        /// The end of the loop.
-        #[serde(flatten)]
-        end: End,
-    },
-    /// A condition was decided.
-    ConditionExecutionStarted {
-        /// The result. `None` if the decision failed.
-        condition_result: Option<bool>,
-        /// `if`, `else`, or `None` if the chosen branch has no steps.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        branch: Option<Arc<str>>,
-    },
-    /// A condition ended.
-    ConditionExecutionCompleted {
-        /// The end of the condition.
-        #[serde(flatten)]
-        end: End,
-    },
-    /// A router chose its steps.
-    RouterExecutionStarted {
-        /// The chosen steps, in the order in which they run.
-        selected_steps: Arc<[Arc<str>]>,
-    },
-    /// A router ended.
-    RouterExecutionCompleted {
-        /// The end of the router.
-        #[serde(flatten)]
-        end: End,
-    },
-    /// A map over a list of items started.
-    MapExecutionStarted {
-        /// The items.
-        items: Arc<[Content]>,
-        /// The maximum number of items that run at once.
-        concurrency: u32,
-    },
-    /// An item of a map started.
-    MapItemStarted {
-        /// The item, from 1.
-        item: u32,
-    },
-    /// An item of a map ended.
-    MapItemCompleted {
-        /// The item, from 1.
-        item: u32,
-        /// The end of the item.
-        #[serde(flatten)]
-        end: End,
-    },
-    /// All items of a map ended.
-    MapExecutionCompleted {
-        /// The end of the map.
-        #[serde(flatten)]
-        end: End,
-    },
-
     // --- an agent ---
     /// An agent started.
     RunStarted {
@@ -441,6 +403,27 @@ pub enum EventKind {
     },
 }
 
+/// The names of all kinds of events in JSON.
+///
+/// ```
+/// assert!(stepwright_core::event::NAMES.contains(&"LoopIterationCompleted"));
+/// ```
+pub const NAMES: &[&str] = &{
+    let mut names = [""; TAGGED.len() + 2 * ContainerKind::ALL.len()];
+    let mut next = 0;
+    while next < TAGGED.len() {
+        names[next] = TAGGED[next];
+        next += 1;
+    }
+    let mut nth = 0;
+    while nth < ContainerKind::ALL.len() {
+        names[next] = ContainerKind::ALL[nth].started();
+        names[next + 1] = ContainerKind::ALL[nth].completed();
+        (next, nth) = (next + 2, nth + 1);
+    }
+    names
+};
+
 impl EventKind {
     /// Returns `true` for a fact, which is in the journal, and `false` for a delta.
     pub fn is_fact(&self) -> bool {
@@ -519,76 +502,3 @@ impl EventKind {
         }
     }
 }
-
-macro_rules! names {
-    ($($name:ident),*) => {
-        /// The names of all kinds of events.
-        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
-
-        impl EventKind {
-            /// Returns the name of the kind, which is the `event` field of its JSON.
-            pub fn name(&self) -> &'static str {
-                match self { $(Self::$name { .. } => stringify!($name)),* }
-            }
-        }
-    };
-}
-names!(
-    WorkflowStarted,
-    WorkflowCompleted,
-    WorkflowError,
-    WorkflowCancelled,
-    WorkflowPaused,
-    WorkflowContinued,
-    StepStarted,
-    StepRetrying,
-    StepAttemptStarted,
-    StepOutput,
-    StepProgress,
-    StepCompleted,
-    StepError,
-    StepSkipped,
-    StepCancelled,
-    StepPaused,
-    RouterPaused,
-    StepOutputReview,
-    StepExecutorPaused,
-    StepContinued,
-    StepExecutorContinued,
-    DeadlineSet,
-    DeadlinePassed,
-    AnswerRefused,
-    StepRecorded,
-    StepEffectStarted,
-    StepEffectFailed,
-    StepProcessStarted,
-    StepsExecutionStarted,
-    StepsExecutionCompleted,
-    ParallelExecutionStarted,
-    ParallelExecutionCompleted,
-    LoopExecutionStarted,
-    LoopIterationStarted,
-    LoopIterationCompleted,
-    LoopExecutionCompleted,
-    ConditionExecutionStarted,
-    ConditionExecutionCompleted,
-    RouterExecutionStarted,
-    RouterExecutionCompleted,
-    MapExecutionStarted,
-    MapItemStarted,
-    MapItemCompleted,
-    MapExecutionCompleted,
-    RunStarted,
-    ModelRequestStarted,
-    ModelRequestRetrying,
-    RunContent,
-    ReasoningContentDelta,
-    ModelRequestCompleted,
-    ToolCallStarted,
-    ToolCallCompleted,
-    ToolCallError,
-    RunContentCompleted,
-    RunCompleted,
-    RunError,
-    CustomEvent
-);

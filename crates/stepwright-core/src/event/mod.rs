@@ -4,8 +4,10 @@ mod class;
 mod end;
 mod kind;
 mod process;
+mod wire;
 
-pub use class::{EventClass, LoopTurns};
+pub use crate::container::{ContainerKind, Decision, Turns};
+pub use class::EventClass;
 pub use end::{End, RefusedAnswer, Reply};
 pub use kind::{EventKind, NAMES};
 pub use process::ProcessGroup;
@@ -16,6 +18,7 @@ use crate::path::{StepPath, is_call};
 use crate::state::{Patch, State};
 use crate::step::RunInput;
 use crate::world::Timestamp;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -164,6 +167,9 @@ struct Read {
     time_ms: Timestamp,
     run_id: RunId,
     path: StepPath,
+    /// Part of the path. Named, so that it is not kept aside for `kind`.
+    #[serde(default, rename = "step_name")]
+    _step_name: IgnoredAny,
     #[serde(flatten)]
     kind: EventKind,
 }
@@ -190,7 +196,7 @@ impl Serialize for Event {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Read { sequence, delta, time_ms, run_id, path, kind } =
+        let Read { sequence, delta, time_ms, run_id, path, kind, .. } =
             Read::deserialize(deserializer)?;
         Ok(Self { sequence, delta, time: time_ms, run: run_id, path, kind })
     }

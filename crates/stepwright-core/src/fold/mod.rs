@@ -5,7 +5,10 @@ mod output;
 mod slots;
 
 use crate::content::Content;
-use crate::event::{End, Event, EventClass, EventKind, RefusedAnswer, Reply, WorkflowStarted};
+use crate::event::{
+    ContainerKind, Decision, End, Event, EventClass, EventKind, RefusedAnswer, Reply,
+    WorkflowStarted,
+};
 use crate::output::{Metrics, RunFailure, RunOutput, RunStatus, StepStatus, StepType};
 use crate::path::StepPath;
 use crate::requirement::{Requirement, RequirementKind};
@@ -189,7 +192,9 @@ impl Fold {
                     metrics.steps += 1;
                 }
             }
-            EventKind::ParallelExecutionStarted { branches } => {
+            EventKind::ContainerStarted { kind, decision: Decision::Names(branches) }
+                if kind.is_concurrent() =>
+            {
                 slot.more().order = Some(branches.clone());
             }
             _ => {}
@@ -363,7 +368,9 @@ impl Fold {
 
     fn close(&mut self, event: &Event, end: &End) -> Result<(), &'static str> {
         let slot = self.finish(event, end.status)?;
-        if let EventKind::LoopExecutionCompleted { exhausted: true, .. } = event.kind {
+        if let EventKind::ContainerCompleted { kind: ContainerKind::Loop, turns, .. } = event.kind
+            && turns.exhausted
+        {
             slot.more().exhausted = true;
         }
         if end.error.is_some() {

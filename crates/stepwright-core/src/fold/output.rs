@@ -120,15 +120,16 @@ fn collect_media(steps: &[StepResult], media: &mut Vec<Media>) {
 
 /// Sorts branches and items into declaration order, because they may start in another order.
 fn in_order(steps: &mut [StepResult], step_type: StepType, order: Option<&[Arc<str>]>) {
-    match (step_type, order) {
-        (StepType::Parallel, Some(order))
-            if steps.iter().map(StepResult::name).ne(order.iter().map(|name| &**name)) =>
-        {
-            let place: FxHashMap<&str, usize> =
-                order.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
-            steps.sort_by_cached_key(|step| place.get(step.name()).copied());
-        }
-        (StepType::Map, _) => steps.sort_by_cached_key(|step| step.path.number()),
-        _ => {}
+    if !matches!(step_type, StepType::Container(kind) if kind.is_concurrent()) {
+        return;
+    }
+    let Some(order) = order else {
+        steps.sort_by_cached_key(|step| step.path.number());
+        return;
+    };
+    if steps.iter().map(StepResult::name).ne(order.iter().map(|name| &**name)) {
+        let place: FxHashMap<&str, usize> =
+            order.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
+        steps.sort_by_cached_key(|step| place.get(step.name()).copied());
     }
 }

@@ -11,18 +11,26 @@ mod router;
 mod step;
 mod steps;
 
-pub use condition::{Condition, IntoHolds};
+pub use condition::IntoHolds;
 pub use function::{FromStep, IntoExecutor, IntoOutput};
 pub use into_step::IntoStep;
-pub use loops::{Loop, LoopView};
-pub use map::{IntoItems, Map};
-pub use parallel::Parallel;
+pub use loops::LoopView;
+pub use map::IntoItems;
 pub use prompt::IntoPrompt;
-pub use router::{IntoRoute, Router};
+pub use router::IntoRoute;
 pub use step::Step;
-pub use steps::Steps;
 pub(crate) use stepwright_core::HumanReview;
 pub use stepwright_core::Json;
+
+/// The containers: steps that hold steps.
+pub mod containers {
+    pub use super::condition::Condition;
+    pub use super::loops::Loop;
+    pub use super::map::Map;
+    pub use super::parallel::Parallel;
+    pub use super::router::Router;
+    pub use super::steps::Steps;
+}
 
 use crate::table::{Blocking, Decider};
 use crate::workflow::Workflow;

@@ -182,7 +182,7 @@ pub(super) async fn settle<E: Effects>(
     if policy == OnInterrupted::Fail {
         return Err(fails(unknown(&why, failure, HINT)));
     }
-    let next = (1..u32::MAX).find(|nth| fx.asked(&question(*nth)).is_none());
+    let next = (1..u32::MAX).find(|nth| fx.facts().asked(&question(*nth)).is_none());
     let nth = next.unwrap_or(u32::MAX) - u32::from(asked.is_some());
     let requirement = Requirement {
         id: question(nth),
@@ -195,7 +195,7 @@ pub(super) async fn settle<E: Effects>(
         due: None,
         on_timeout: OnTimeout::Fail,
     };
-    let reply = match fx.ask(requirement, None).await {
+    let reply = match fx.facts().ask(requirement, None).await {
         Ok(reply) => reply,
         // A run without a store cannot wait for a person.
         Err(Stop::Failed(cannot)) => {

@@ -1,28 +1,23 @@
 //! The innermost layer, where effects happen.
 
-use super::{Attempt, Decision, Effects, Fan, Past, Stop};
-use crate::recorder::Recorder;
+use super::{Attempt, Effects, Facts, Stop};
 use crate::table::{Decider, Entry};
 use futures_util::future::{BoxFuture, FutureExt as _};
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 use stepwright_core::context::StepHost;
-use stepwright_core::event::Reply;
+use stepwright_core::event::Decision;
 use stepwright_core::plan::{ITEMS_MAX, Node, NodeKind};
-use stepwright_core::state::Reducers;
 use stepwright_core::{
-    Content, ErrorCode, ErrorId, EventKind, Requirement, StepContext, StepError, StepInput,
-    StepOutput, StepPath,
+    Content, ErrorCode, ErrorId, RunId, StepContext, StepError, StepInput, StepOutput, StepPath,
 };
+use tracing::Instrument as _;
 
-/// Calls executors and deciders, and runs branches.
+/// Calls executors and deciders.
 pub(crate) struct Live<'w> {
     pub(crate) table: &'w [Entry],
-    pub(crate) reducers: &'w Reducers,
-    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) facts: Facts<'w>,
 }
 
 impl Live<'_> {
@@ -32,9 +27,13 @@ impl Live<'_> {
 }
 
 impl Effects for Live<'_> {
+    fn facts(&self) -> &Facts<'_> {
+        &self.facts
+    }
+
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
         let Attempt { node, step, number, input, .. } = *attempt;
-        let host: Arc<dyn StepHost> = self.recorder.clone();
+        let host: Arc<dyn StepHost> = self.facts.recorder.clone();
         let cx = StepContext::new(step.clone(), number, host);
         let told;
         let input = match node.kind {
@@ -55,31 +54,35 @@ impl Effects for Live<'_> {
             }
             _ => input,
         };
-        let answer =
-            match self.entry(node) {
-                // The call itself can panic before it returns a future.
-                Entry::Executor(executor) => {
-                    match std::panic::catch_unwind(AssertUnwindSafe(|| {
-                        executor.execute(input.clone(), cx)
-                    })) {
-                        Ok(work) => AssertUnwindSafe(work).catch_unwind().await,
-                        Err(panic) => Err(panic),
+        let answer = match self.entry(node) {
+            // The call itself can panic before it returns a future.
+            Entry::Executor(executor) => {
+                match std::panic::catch_unwind(AssertUnwindSafe(|| {
+                    executor.execute(input.clone(), cx)
+                })) {
+                    Ok(work) => {
+                        let work = within_span(work, self.facts.recorder.run_id(), step, number);
+                        AssertUnwindSafe(work).catch_unwind().await
                     }
+                    Err(panic) => Err(panic),
                 }
-                Entry::Blocking(function) => {
-                    let (function, input) = (function.clone(), input.clone());
-                    let work = tokio::task::spawn_blocking(move || {
-                        std::panic::catch_unwind(AssertUnwindSafe(|| (function.call)(&input, &cx)))
-                    });
-                    match work.await {
-                        Ok(answer) => answer,
-                        Err(_) => Ok(Err(StepError::new("the runtime is shutting down")
-                            .with_id(ErrorId::STEP_STOPPED))),
-                    }
+            }
+            Entry::Blocking(function) => {
+                let (function, input) = (function.clone(), input.clone());
+                let work = tokio::task::spawn_blocking(move || {
+                    std::panic::catch_unwind(AssertUnwindSafe(|| (function.call)(&input, &cx)))
+                });
+                match work.await {
+                    Ok(answer) => answer,
+                    Err(_) => Ok(Err(StepError::new("the runtime is shutting down")
+                        .with_id(ErrorId::STEP_STOPPED))),
                 }
-                _ => Ok(Err(StepError::terminal("the plan and the table do not fit")
-                    .with_id(ErrorId::INTERNAL))),
-            };
+            }
+            _ => {
+                Ok(Err(StepError::terminal("the plan and the table do not fit")
+                    .with_id(ErrorId::INTERNAL)))
+            }
+        };
         match answer {
             Ok(Ok(output)) => Ok(Arc::new(output)),
             Ok(Err(error)) => Err(Stop::failed(step, error, number)),
@@ -94,25 +97,25 @@ impl Effects for Live<'_> {
         input: &StepInput,
     ) -> Result<Decision, Stop> {
         let decided = match self.entry(node) {
-            Entry::Holds(decider) => ask(decider, input).await.map(Decision::Holds),
+            Entry::Holds(decider) => ask(decider, input).await.map(Decision::answer),
             Entry::Chosen(decider) => ask(decider, input).await.and_then(|names| {
-                check_route(node, &names).map(|()| Decision::Chosen(names.into()))
+                check_route(node, &names).map(|()| Decision::Names(names.into()))
             }),
             Entry::Items(decider) => match decider {
                 Some(decider) => ask(decider, input).await,
                 None => list(input.content()),
             }
             .and_then(check_items)
-            .map(|items| Decision::Items(items.into())),
+            .map(|items| Decision::Items { items: items.into(), concurrency: 0 }),
             Entry::Workflow(Some(check)) => {
                 let prepared = check(input.message()).await.map_err(bad_input);
                 prepared.map(|prepared| match prepared {
-                    Some(input) => Decision::Items(Arc::from([input])),
-                    None => Decision::Holds(true),
+                    Some(input) => Decision::Items { items: [input].into(), concurrency: 0 },
+                    None => Decision::answer(true),
                 })
             }
             // A loop without `until` makes all its turns.
-            _ => Ok(Decision::Holds(false)),
+            _ => Ok(Decision::answer(false)),
         };
         decided.map_err(|error| {
             let error = match error.data.code {
@@ -122,80 +125,18 @@ impl Effects for Live<'_> {
             Stop::failed(at, error, 1)
         })
     }
+}
 
-    fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
-        self.recorder.record(at, kind)
-    }
-
-    async fn settle(&self) -> Result<(), Stop> {
-        self.recorder.settle().await
-    }
-
-    async fn branches<'a, T: Send + 'a>(
-        &'a self,
-        fan: Fan<T>,
-        branch: impl Fn(usize) -> BoxFuture<'a, T> + Send + Sync + 'a,
-    ) -> Vec<Option<T>> {
-        let mut answers: Vec<Option<T>> = Vec::new();
-        answers.resize_with(fan.count, || None);
-        let pending = self.recorder.pending();
-        let numbered = |index: usize| {
-            let work = branch(index);
-            // A branch counts as work until it is first polled.
-            let begins = pending.work();
-            async move {
-                drop(begins);
-                (index, work.await)
-            }
-        };
-        let mut under_way = FuturesUnordered::new();
-        let mut waiting = 0..fan.count;
-        for index in waiting.by_ref().take(fan.at_a_time) {
-            under_way.push(numbered(index));
-        }
-        while let Some((index, answer)) = under_way.next().await {
-            let gives_up = (fan.gives_up)(&answer);
-            answers[index] = Some(answer);
-            if gives_up {
-                break;
-            }
-            if let Some(next) = waiting.next() {
-                under_way.push(numbered(next));
-            }
-        }
-        answers
-    }
-
-    fn stop_within(&self, at: &StepPath) -> Result<(), Stop> {
-        self.recorder.stop_within(at)
-    }
-
-    fn is_open(&self, at: &StepPath) -> bool {
-        self.recorder.is_open(at)
-    }
-
-    fn past(&self, _: &StepPath) -> Past {
-        Past::default()
-    }
-
-    async fn ask(
-        &self,
-        mut requirement: Requirement,
-        timeout_ms: Option<u64>,
-    ) -> Result<Arc<Reply>, Stop> {
-        let due =
-            timeout_ms.map(|limit| self.recorder.world().now().plus(Duration::from_millis(limit)));
-        requirement.due = requirement.due.or(due);
-        self.recorder.ask(requirement, None).await
-    }
-
-    fn asked(&self, id: &str) -> Option<Arc<Requirement>> {
-        self.recorder.pending().asked(id)
-    }
-
-    fn reducers(&self) -> &Reducers {
-        self.reducers
-    }
+/// Lets the log lines of an executor, and of everything that it calls, name their run, step and
+/// attempt. Without a log it costs nothing.
+fn within_span<'w, T: 'w>(
+    work: BoxFuture<'w, T>,
+    run: &RunId,
+    path: &StepPath,
+    attempt: u32,
+) -> BoxFuture<'w, T> {
+    let span = tracing::info_span!(target: "stepwright", "step", %run, %path, attempt);
+    if span.is_disabled() { work } else { Box::pin(work.instrument(span)) }
 }
 
 async fn ask<T: Clone>(decider: &Decider<T>, input: &StepInput) -> Result<T, StepError> {

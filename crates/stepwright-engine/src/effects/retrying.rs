@@ -1,11 +1,12 @@
 //! Retries of failed steps.
 
 use super::interrupted::{Settled, is_unknown, not_done, settle};
-use super::{About, Attempt, Effects, Stop, hand_on};
+use super::{About, Attempt, Effects, Facts, Stop};
 use crate::pending::PendingRequests;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use stepwright_core::event::Decision;
 use stepwright_core::plan::{Node, NodeKind, Retry};
 use stepwright_core::{
     EventKind, OnInterrupted, StepInput, StepOutput, StepPath, Timestamp, World,
@@ -19,6 +20,10 @@ pub(crate) struct Retrying<'w, E> {
 }
 
 impl<E: Effects> Effects for Retrying<'_, E> {
+    fn facts(&self) -> &Facts<'_> {
+        self.inner.facts()
+    }
+
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
         match attempt.node.kind {
             NodeKind::Step { ref retry, on_interrupted, .. }
@@ -30,7 +35,14 @@ impl<E: Effects> Effects for Retrying<'_, E> {
         }
     }
 
-    hand_on!(decide, notes, branches, questions);
+    async fn decide(
+        &self,
+        node: &Node,
+        at: &StepPath,
+        input: &StepInput,
+    ) -> Result<Decision, Stop> {
+        self.inner.decide(node, at, input).await
+    }
 }
 
 impl<E: Effects> Retrying<'_, E> {
@@ -47,7 +59,7 @@ impl<E: Effects> Retrying<'_, E> {
         policy: OnInterrupted,
     ) -> Result<Arc<StepOutput>, Stop> {
         let (fx, step) = (&self.inner, first.step);
-        let past = fx.past(step);
+        let past = fx.facts().past(step);
         // Attempts that a person rejected, or whose failure a person answered with a retry, do not
         // count as retries.
         let before = first.number - 1;
@@ -72,7 +84,7 @@ impl<E: Effects> Retrying<'_, E> {
                         failed += 1;
                         let error = not_done().data;
                         let kind = EventKind::StepRetrying { attempt: failed, error, delay_ms: 0 };
-                        fx.record(step, kind)?;
+                        fx.facts().record(step, kind)?;
                         continue;
                     }
                     Settled::Again => {}
@@ -81,7 +93,7 @@ impl<E: Effects> Retrying<'_, E> {
             // The journal has the beginning of the first attempt as the beginning of its step.
             if !repeats && !past.ended && (unknown.is_some() || attempt.number > 1) {
                 let attempt = attempt.number;
-                fx.record(step, EventKind::StepAttemptStarted { attempt })?;
+                fx.facts().record(step, EventKind::StepAttemptStarted { attempt })?;
             }
             let failure = match fx.execute(&attempt).await {
                 Err(Stop::Failed(failure)) if !past.ended => failure,
@@ -101,8 +113,9 @@ impl<E: Effects> Retrying<'_, E> {
                 let delay_ms = backoff.max(failure.error.retry_after_ms.unwrap_or(0));
                 (Box::new(failure.error.clone()), delay_ms)
             };
-            fx.record(step, EventKind::StepRetrying { attempt: failed, error, delay_ms })?;
-            fx.settle().await?;
+            fx.facts()
+                .record(step, EventKind::StepRetrying { attempt: failed, error, delay_ms })?;
+            fx.facts().settle().await?;
             let due = self.world.now().plus(Duration::from_millis(delay_ms));
             self.pause(due).await;
         }

@@ -1,6 +1,6 @@
 //! Timeouts of attempts.
 
-use super::{Attempt, Effects, Stop, hand_on};
+use super::{Attempt, Effects, Facts, Stop};
 use crate::activity::Activity;
 use crate::pending::PendingRequests;
 use futures_util::future::BoxFuture;
@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+use stepwright_core::event::Decision;
 use stepwright_core::plan::{Node, NodeKind};
 use stepwright_core::{ErrorCode, ErrorId, StepError, StepInput, StepOutput, StepPath, World};
 
@@ -22,6 +23,10 @@ pub(crate) struct Timed<'w, E> {
 }
 
 impl<E: Effects> Effects for Timed<'_, E> {
+    fn facts(&self) -> &Facts<'_> {
+        self.inner.facts()
+    }
+
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
         let work = self.inner.execute(attempt);
         let NodeKind::Step { timeout_ms, idle_ms, .. } = attempt.node.kind else {
@@ -42,7 +47,14 @@ impl<E: Effects> Effects for Timed<'_, E> {
         Err(Stop::failed(attempt.step, error, attempt.number))
     }
 
-    hand_on!(decide, notes, branches, questions);
+    async fn decide(
+        &self,
+        node: &Node,
+        at: &StepPath,
+        input: &StepInput,
+    ) -> Result<Decision, Stop> {
+        self.inner.decide(node, at, input).await
+    }
 }
 
 /// The limit that an attempt has exceeded.

@@ -1,24 +1,57 @@
-//! Containers that execute one body at a time.
+//! The walk of each kind of container, and the containers that execute one body at a time.
 
 use super::flow::Walked;
-use super::{Flow, review, sequence, started, visit};
-use crate::effects::{Decision, Effects, Stop};
+use super::review::Before;
+use super::{Flow, fan, review, sequence, started, visit};
+use crate::effects::{Effects, Stop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use stepwright_core::event::End;
+use stepwright_core::event::{ContainerKind, Decision, End, Turns};
 use stepwright_core::executor::RunInput;
 use stepwright_core::plan::{Node, NodeKind, OnExhausted};
 use stepwright_core::scope::Scope;
 use stepwright_core::{ErrorCode, EventKind, StepError, StepOutput, StepPath, StepStatus};
 
-pub(super) async fn steps<E: Effects>(
+/// Walks the steps inside a container, after recording that it starts.
+pub(super) async fn walk<E: Effects>(
+    fx: &E,
+    node: &Node,
+    path: &StepPath,
+    flow: &mut Flow,
+    known: &Before,
+) -> Result<Walked, Stop> {
+    match &node.kind {
+        NodeKind::Workflow { body } => nested(fx, node, body, path, flow).await,
+        NodeKind::Steps { body } => steps(fx, node, body, path, flow).await,
+        NodeKind::Loop { .. } => repeat(fx, node, path, flow, &known.turns).await,
+        NodeKind::Condition { then, otherwise } => {
+            let arms = (&then[..], &otherwise[..]);
+            condition(fx, node, arms, path, flow, known.decision.clone()).await
+        }
+        NodeKind::Router { choices } => {
+            router(fx, node, choices, path, flow, known.decision.clone()).await
+        }
+        NodeKind::Parallel { branches, join, concurrency } => {
+            fx.facts().record(path, started(node))?;
+            fan::parallel(fx, branches, *join, *concurrency, path, flow).await
+        }
+        NodeKind::Map { body, concurrency, join } => {
+            fan::map(fx, node, body, *concurrency, *join, path, flow).await
+        }
+        NodeKind::Step { .. } => {
+            Err(Stop::failed(path, StepError::terminal("internal error: a step holds no steps"), 1))
+        }
+    }
+}
+
+async fn steps<E: Effects>(
     fx: &E,
     node: &Node,
     body: &[Node],
     path: &StepPath,
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
-    fx.record(path, started(node))?;
+    fx.facts().record(path, started(node))?;
     one_body(fx, body, path, flow).await
 }
 
@@ -34,18 +67,18 @@ async fn one_body<E: Effects>(
     Ok(walked)
 }
 
-pub(super) async fn nested<E: Effects>(
+async fn nested<E: Effects>(
     fx: &E,
     node: &Node,
     body: &[Node],
     path: &StepPath,
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
-    fx.record(path, started(node))?;
+    fx.facts().record(path, started(node))?;
     let input = flow.input();
     // The check of the workflow's input may also complete the input.
     let content = match fx.decide(node, path, &input).await? {
-        Decision::Items(prepared) if !prepared.is_empty() => prepared[0].clone(),
+        Decision::Items { items: prepared, .. } if !prepared.is_empty() => prepared[0].clone(),
         _ => input.message(),
     };
     let mut walked = Walked::begin(flow);
@@ -72,53 +105,58 @@ pub(super) async fn nested<E: Effects>(
     Ok(walked)
 }
 
-pub(super) async fn condition<E: Effects>(
+/// Takes the decision that a person made, or asks for one. If that fails, records that the
+/// container starts without one.
+pub(super) async fn decide<E: Effects>(
+    fx: &E,
+    node: &Node,
+    path: &StepPath,
+    flow: &Flow,
+    known: Option<Decision>,
+) -> Result<Decision, Stop> {
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    match fx.decide(node, path, &flow.input()).await {
+        Ok(decision) => Ok(decision),
+        Err(stop) => {
+            fx.facts().record(path, started(node))?;
+            Err(stop)
+        }
+    }
+}
+
+async fn condition<E: Effects>(
     fx: &E,
     node: &Node,
     (then, otherwise): (&[Node], &[Node]),
     path: &StepPath,
     flow: &mut Flow,
-    known: Option<bool>,
+    known: Option<Decision>,
 ) -> Result<Walked, Stop> {
-    let started = |condition_result: Option<bool>, branch: Option<&str>| {
-        EventKind::ConditionExecutionStarted { condition_result, branch: branch.map(Into::into) }
-    };
-    let holds = match known {
-        Some(holds) => holds,
-        None => match fx.decide(node, path, &flow.input()).await {
-            Ok(decision) => matches!(decision, Decision::Holds(true)),
-            Err(stop) => {
-                fx.record(path, started(None, None))?;
-                return Err(stop);
-            }
-        },
-    };
+    let holds = decide(fx, node, path, flow, known).await?.is_met();
     let (arm, name) = if holds { (then, "if") } else { (otherwise, "else") };
-    fx.record(path, started(Some(holds), Some(name).filter(|_| !arm.is_empty())))?;
+    let branch = Some(name.into()).filter(|_| !arm.is_empty());
+    let decision = Decision::Holds { holds: Some(holds), branch };
+    fx.facts()
+        .record(path, EventKind::ContainerStarted { kind: ContainerKind::Condition, decision })?;
     one_body(fx, arm, path, flow).await
 }
 
-pub(super) async fn router<E: Effects>(
+async fn router<E: Effects>(
     fx: &E,
     node: &Node,
     choices: &[Node],
     path: &StepPath,
     flow: &mut Flow,
-    known: Option<Arc<[Arc<str>]>>,
+    known: Option<Decision>,
 ) -> Result<Walked, Stop> {
-    let started = |selected_steps| EventKind::RouterExecutionStarted { selected_steps };
-    let chosen = match known {
-        Some(chosen) => chosen,
-        None => match fx.decide(node, path, &flow.input()).await {
-            Ok(Decision::Chosen(chosen)) => chosen,
-            Ok(_) => Arc::default(),
-            Err(stop) => {
-                fx.record(path, started(Arc::default()))?;
-                return Err(stop);
-            }
-        },
+    let Decision::Names(chosen) = decide(fx, node, path, flow, known).await? else {
+        return Err(no_answer(path));
     };
-    fx.record(path, started(chosen.clone()))?;
+    let decision = Decision::Names(chosen.clone());
+    fx.facts()
+        .record(path, EventKind::ContainerStarted { kind: ContainerKind::Router, decision })?;
     let mut walked = Walked::begin(flow);
     for name in &*chosen {
         // A decision with an unknown name has failed already.
@@ -133,7 +171,7 @@ pub(super) async fn router<E: Effects>(
     Ok(walked)
 }
 
-pub(super) async fn repeat<E: Effects>(
+async fn repeat<E: Effects>(
     fx: &E,
     node: &Node,
     path: &StepPath,
@@ -144,7 +182,7 @@ pub(super) async fn repeat<E: Effects>(
         unreachable!("only loops are repeated");
     };
     let (at_most, forward) = (*at_most, *forward);
-    fx.record(path, started(node))?;
+    fx.facts().record(path, started(node))?;
     let mut walked = Walked::begin(flow);
     let outer = (flow.nth, std::mem::take(&mut flow.turn_before));
     loop {
@@ -152,11 +190,12 @@ pub(super) async fn repeat<E: Effects>(
         let iteration = walked.iterations;
         turns.store(iteration, Ordering::Relaxed);
         let turn = path.nth(iteration);
-        if fx.past(&turn).stopped {
+        if fx.facts().past(&turn).stopped {
             return Err(Stop::Sibling);
         }
-        let kind = EventKind::LoopIterationStarted { iteration, max_iterations: at_most };
-        fx.record(&turn, kind)?;
+        let decision = Decision::Turn { number: iteration, at_most: Some(at_most) };
+        let kind = ContainerKind::Iteration;
+        fx.facts().record(&turn, EventKind::ContainerStarted { kind, decision })?;
         if !forward {
             flow.previous.clone_from(&walked.given);
         }
@@ -171,8 +210,8 @@ pub(super) async fn repeat<E: Effects>(
         let error = turned.as_ref().err().and_then(|stop| own_error(stop, &turn));
         let end = End { status, error };
         let (should_continue, exhausted) = (after == After::Another, after == After::Exhausted);
-        let kind = EventKind::LoopIterationCompleted { iteration, should_continue, exhausted, end };
-        fx.record(&turn, kind)?;
+        let turns = Turns { number: iteration, should_continue, exhausted };
+        fx.facts().record(&turn, EventKind::ContainerCompleted { kind, turns, end })?;
         walked.body(flow);
         match turned? {
             After::Another => flow.turn_before = turn_before(&walked.outside, turn, flow),
@@ -244,12 +283,12 @@ async fn one_turn<E: Effects>(
     let review = node.review.as_deref().filter(|review| review.iteration_review.is_some());
     let Some(review) = review else {
         let ends = fx.decide(node, turn, &looked_at).await?;
-        return Ok(if matches!(ends, Decision::Holds(true)) { After::Ended } else { not_met });
+        return Ok(if ends.is_met() { After::Ended } else { not_met });
     };
     // A recorded end of the turn may come from the reply of a person, so it does not tell if the
     // condition was met. A recorded request does: the condition was not met.
-    let asked = fx.asked(&review::question(turn, "review", 1)).is_some();
-    if !asked && matches!(fx.decide(node, turn, &looked_at).await?, Decision::Holds(true)) {
+    let asked = fx.facts().asked(&review::question(turn, "review", 1)).is_some();
+    if !asked && fx.decide(node, turn, &looked_at).await?.is_met() {
         return Ok(After::Ended);
     }
     let shown = looked_at.content().clone();
@@ -271,4 +310,10 @@ fn own_error(stop: &Stop, at: &StepPath) -> Option<Box<stepwright_core::ErrorDat
         Stop::Failed(failure) if failure.path == *at => Some(Box::new(failure.error.clone())),
         _ => None,
     }
+}
+
+/// Makes the failure of a container whose decider gives another kind of decision than it needs.
+pub(super) fn no_answer(path: &StepPath) -> Stop {
+    let error = StepError::terminal("internal error: the decision is of another kind");
+    Stop::failed(path, error.with_code(ErrorCode::Decision), 1)
 }

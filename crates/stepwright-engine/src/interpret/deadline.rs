@@ -1,8 +1,9 @@
 //! Timeouts of containers.
 
+use super::containers::walk;
 use super::flow::{Flow, Walked};
 use super::review::{Before, question};
-use super::{started, walk};
+use super::started;
 use crate::effects::{Effects, Stop, too_long};
 use futures_util::future::{Either, select};
 use std::pin::pin;
@@ -31,7 +32,7 @@ pub(super) async fn within<E: Effects>(
         due: None,
         on_timeout: OnTimeout::default(),
     };
-    let passed = pin!(fx.ask(deadline, Some(limit_ms)));
+    let passed = pin!(fx.facts().ask(deadline, Some(limit_ms)));
     let work = Box::pin(walk(fx, node, path, flow, known));
     // The deadline is polled first: if it passed before the run was resumed, nothing more begins.
     match select(passed, work).await {
@@ -39,11 +40,11 @@ pub(super) async fn within<E: Effects>(
             passed?;
             // Drop the work before recording that it was stopped.
             drop(work);
-            if !fx.is_open(path) {
+            if !fx.facts().is_open(path) {
                 // The container was still deciding, and had not begun.
-                fx.record(path, started(node))?;
+                fx.facts().record(path, started(node))?;
             }
-            fx.stop_within(path)?;
+            fx.facts().stop_within(path)?;
             let hint = "give it a longer `timeout`, or its steps shorter ones";
             Err(Stop::failed(path, too_long(Duration::from_millis(limit_ms), hint), 1))
         }

@@ -1,11 +1,13 @@
 //! Containers that execute several bodies at the same time.
 
+use super::containers::{decide, no_answer};
 use super::flow::{Walked, state_error};
 use super::{Flow, count, sequence, visit};
-use crate::effects::{Decision, Effects, Fan, Stop};
+use crate::effects::{Effects, Fan, Stop};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use stepwright_core::event::{ContainerKind, Decision, Turns};
 use stepwright_core::plan::{Join, Node};
 use stepwright_core::state::{Reducers, join_patches};
 use stepwright_core::{Content, EventKind, StepOutput, StepPath, StepStatus};
@@ -27,13 +29,13 @@ pub(super) async fn parallel<E: Effects>(
         Box::pin(async move {
             let mut own = before.fork();
             let answer = visit(fx, &branches[index], path, &mut own).await;
-            fx.settle().await?;
+            fx.facts().settle().await?;
             answer.map(|()| own)
         })
     })
     .await?;
     let paths = |index: usize| path.child(&branches[index].name);
-    let (walked, outputs) = join_up(fx.reducers(), path, flow, &answers, paths)?;
+    let (walked, outputs) = join_up(fx.facts().reducers(), path, flow, &answers, paths)?;
     let outputs: Map<String, Value> = branches
         .iter()
         .zip(outputs)
@@ -53,16 +55,11 @@ pub(super) async fn map<E: Effects>(
     path: &StepPath,
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
-    let started = |items| EventKind::MapExecutionStarted { items, concurrency };
-    let items = match fx.decide(node, path, &flow.input()).await {
-        Ok(Decision::Items(items)) => items,
-        Ok(_) => Arc::default(),
-        Err(stop) => {
-            fx.record(path, started(Arc::default()))?;
-            return Err(stop);
-        }
+    let Decision::Items { items, .. } = decide(fx, node, path, flow, None).await? else {
+        return Err(no_answer(path));
     };
-    fx.record(path, started(items.clone()))?;
+    let decision = Decision::Items { items: items.clone(), concurrency };
+    fx.facts().record(path, EventKind::ContainerStarted { kind: ContainerKind::Map, decision })?;
     let (before, items) = (&*flow, &items);
     let answers = fan_out(fx, items.len(), concurrency, join, path, |index| {
         let number = number(index);
@@ -71,7 +68,7 @@ pub(super) async fn map<E: Effects>(
     })
     .await?;
     let paths = |index: usize| path.nth(number(index));
-    let (walked, outputs) = join_up(fx.reducers(), path, flow, &answers, paths)?;
+    let (walked, outputs) = join_up(fx.facts().reducers(), path, flow, &answers, paths)?;
     let outputs = outputs.iter().map(Content::to_value).collect();
     flow.previous = Some(Arc::new(StepOutput::from(Content::from(Value::Array(outputs)))));
     Ok(walked)
@@ -91,10 +88,12 @@ async fn one_item<E: Effects>(
     item: Content,
     before: &Flow,
 ) -> Answer {
-    if fx.past(&turn).stopped {
+    if fx.facts().past(&turn).stopped {
         return Err(Stop::Sibling);
     }
-    fx.record(&turn, EventKind::MapItemStarted { item: number })?;
+    let kind = ContainerKind::Item;
+    let decision = Decision::Turn { number, at_most: None };
+    fx.facts().record(&turn, EventKind::ContainerStarted { kind, decision })?;
     let mut own = before.fork();
     let given = Arc::new(StepOutput::from(item.clone()));
     own.previous = Some(given.clone());
@@ -107,8 +106,9 @@ async fn one_item<E: Effects>(
         Err(Stop::Failed(_)) => StepStatus::Failed,
         Err(stop) => return Err(stop.clone()),
     };
-    fx.record(&turn, EventKind::MapItemCompleted { item: number, end: status.into() })?;
-    fx.settle().await?;
+    let turns = Turns { number, ..Turns::default() };
+    fx.facts().record(&turn, EventKind::ContainerCompleted { kind, turns, end: status.into() })?;
+    fx.facts().settle().await?;
     if status == StepStatus::Skipped {
         let mut nothing = before.fork();
         nothing.skipped(turn, Vec::new());
@@ -157,12 +157,12 @@ async fn fan_out<'a, E: Effects>(
         _ => (when_stopped, when_stopped),
     };
     let at_a_time = usize::try_from(at_a_time).unwrap_or(usize::MAX).max(1);
-    let answers = fx.branches(Fan { count, at_a_time, gives_up }, branch).await;
+    let answers = fx.facts().branches(Fan { count, at_a_time, gives_up }, branch).await;
     if let Some(Err(stop)) = answers.iter().flatten().find(|answer| over(answer)) {
         return Err(stop.clone());
     }
     // The work of a branch that was stopped has been dropped with it.
-    fx.stop_within(path)?;
+    fx.facts().stop_within(path)?;
     Ok(answers)
 }
 

@@ -19,9 +19,7 @@ use review::{Before, No, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use stepwright_core::context::rejected;
-use stepwright_core::event::{End, LoopTurns};
-use stepwright_core::executor::ExecutorType;
-use stepwright_core::output::StepType;
+use stepwright_core::event::{ContainerKind, End, Turns};
 use stepwright_core::plan::{ErrorPolicy, Node, NodeKind, OnError};
 use stepwright_core::scope::LoopOutcome;
 use stepwright_core::{
@@ -51,18 +49,18 @@ async fn visit<E: Effects>(
     flow: &mut Flow,
 ) -> Result<(), Stop> {
     let path = at.child_shared(&node.name);
-    match &node.kind {
-        // Boxed, because few steps ask people, and every step would keep the space.
-        NodeKind::Step { .. } if asks(node) => Box::pin(step::asking(fx, node, path, flow)).await,
-        NodeKind::Step { .. } => {
-            fx.record(&path, started(node))?;
-            let input = flow.input();
-            let first = Attempt { node, step: &path, number: 1, input: &input, last: None };
-            let answer = fx.execute(&first).await;
-            step_ended(fx, node, path, flow, answer)
-        }
-        _ => container(fx, node, path, flow).await,
+    if !matches!(node.kind, NodeKind::Step { .. }) {
+        return container(fx, node, path, flow).await;
     }
+    if asks(node) {
+        // Boxed, because few steps ask people, and every step would keep the space.
+        return Box::pin(step::asking(fx, node, path, flow)).await;
+    }
+    fx.facts().record(&path, started(node))?;
+    let input = flow.input();
+    let first = Attempt { node, step: &path, number: 1, input: &input, last: None };
+    let answer = fx.execute(&first).await;
+    step_ended(fx, node, path, flow, answer)
 }
 
 /// Returns `true` if people are asked about this node.
@@ -72,30 +70,7 @@ fn asks(node: &Node) -> bool {
 
 /// Makes the fact that a node begins, without a decision in it.
 fn started(node: &Node) -> EventKind {
-    use EventKind as E;
-    match &node.kind {
-        NodeKind::Step { executor_type, executor_name, .. } => {
-            E::StepStarted { executor_type: *executor_type, executor_name: executor_name.clone() }
-        }
-        NodeKind::Workflow { .. } => E::StepStarted {
-            executor_type: ExecutorType::Workflow,
-            executor_name: node.name.clone(),
-        },
-        NodeKind::Parallel { branches, .. } => {
-            let branches = branches.iter().map(|branch| branch.name.clone()).collect();
-            E::ParallelExecutionStarted { branches }
-        }
-        NodeKind::Loop { at_most, .. } => E::LoopExecutionStarted { max_iterations: *at_most },
-        NodeKind::Condition { .. } => {
-            E::ConditionExecutionStarted { condition_result: None, branch: None }
-        }
-        NodeKind::Router { .. } => E::RouterExecutionStarted { selected_steps: Arc::default() },
-        NodeKind::Map { concurrency, .. } => {
-            E::MapExecutionStarted { items: Arc::default(), concurrency: *concurrency }
-        }
-        NodeKind::Steps { body } => E::StepsExecutionStarted { steps_count: count(body) },
-        _ => E::StepsExecutionStarted { steps_count: 0 },
-    }
+    node.kind.started(&node.name)
 }
 
 /// Records the end of a step, and passes its output on.
@@ -112,14 +87,14 @@ fn step_ended<E: Effects>(
     });
     match answer {
         Ok(output) => {
-            fx.record(&path, EventKind::StepCompleted { output: output.clone() })?;
+            fx.facts().record(&path, EventKind::StepCompleted { output: output.clone() })?;
             flow.ended |= output.stop;
             flow.passed(path, output, Vec::new());
             Ok(())
         }
         Err(Stop::Failed(failure)) => {
             let on_error = node.on_error.of(failure.error.code);
-            fx.record(&path, step_failed(on_error, &failure))?;
+            fx.facts().record(&path, step_failed(on_error, &failure))?;
             pass_over(on_error, path, flow, failure)
         }
         Err(stop) => Err(stop),
@@ -166,7 +141,7 @@ fn container<'a, E: Effects>(
     flow: &'a mut Flow,
 ) -> BoxFuture<'a, Result<(), Stop>> {
     Box::pin(async move {
-        if fx.past(&path).stopped {
+        if fx.facts().past(&path).stopped {
             return Err(Stop::Sibling);
         }
         // Only a container whose failure may be tolerated needs the flow from before it.
@@ -186,7 +161,7 @@ fn container<'a, E: Effects>(
         }
         let walked = match node.timeout_ms {
             Some(limit) => deadline::within(fx, node, &path, limit, flow, &known).await,
-            None => walk(fx, node, &path, flow, &known).await,
+            None => containers::walk(fx, node, &path, flow, &known).await,
         };
         (flow.user_input, flow.feedback) = outer;
         let answer = match walked {
@@ -196,7 +171,7 @@ fn container<'a, E: Effects>(
         match answer {
             Ok(Given::This(walked, output)) => {
                 let outcome = looped(&known, walked.exhausted);
-                fx.record(&path, completed(node, outcome, output.as_ref()))?;
+                fx.facts().record(&path, completed(node, outcome, output.as_ref()))?;
                 flow.scope = walked.outside;
                 match output {
                     Some(output) => flow.passed(path, output, walked.inside),
@@ -207,7 +182,7 @@ fn container<'a, E: Effects>(
             }
             Ok(Given::Nothing(walked, error)) => {
                 let outcome = looped(&known, walked.exhausted);
-                fx.record(&path, left_out(node, outcome, error))?;
+                fx.facts().record(&path, left_out(node, outcome, error))?;
                 flow.scope = walked.outside;
                 flow.previous = walked.before;
                 flow.skipped(path, walked.inside);
@@ -218,7 +193,7 @@ fn container<'a, E: Effects>(
                 let on_error = decide_failure(fx, node, &path, &failure).await?;
                 let own = failure.path == path;
                 let outcome = looped(&known, own && failure.error.code == ErrorCode::Exhausted);
-                fx.record(&path, failed(node, on_error, &path, &failure, outcome))?;
+                fx.facts().record(&path, failed(node, on_error, &path, &failure, outcome))?;
                 if let Some(before) = before {
                     *flow = before;
                 }
@@ -264,35 +239,6 @@ async fn given<E: Effects>(
     })
 }
 
-async fn walk<E: Effects>(
-    fx: &E,
-    node: &Node,
-    path: &StepPath,
-    flow: &mut Flow,
-    known: &Before,
-) -> Result<Walked, Stop> {
-    match &node.kind {
-        NodeKind::Workflow { body } => containers::nested(fx, node, body, path, flow).await,
-        NodeKind::Steps { body } => containers::steps(fx, node, body, path, flow).await,
-        NodeKind::Loop { .. } => containers::repeat(fx, node, path, flow, &known.turns).await,
-        NodeKind::Condition { then, otherwise } => {
-            let arms = (&then[..], &otherwise[..]);
-            containers::condition(fx, node, arms, path, flow, known.holds).await
-        }
-        NodeKind::Router { choices } => {
-            containers::router(fx, node, choices, path, flow, known.route.clone()).await
-        }
-        NodeKind::Parallel { branches, join, concurrency } => {
-            fx.record(path, started(node))?;
-            fan::parallel(fx, branches, *join, *concurrency, path, flow).await
-        }
-        NodeKind::Map { body, concurrency, join } => {
-            fan::map(fx, node, body, *concurrency, *join, path, flow).await
-        }
-        _ => Err(Stop::failed(path, StepError::terminal("it is of an unknown kind"), 1)),
-    }
-}
-
 /// Returns the policy for a failure. With [`OnError::Pause`], asks a person for it.
 async fn decide_failure<E: Effects>(
     fx: &E,
@@ -325,15 +271,15 @@ fn not_done<E: Effects>(
         No::Skipped(error) => (error, true),
         No::Failed(error) => (error, false),
     };
-    fx.record(&path, started(node))?;
+    fx.facts().record(&path, started(node))?;
     if skipped {
-        fx.record(&path, left_out(node, None, error))?;
+        fx.facts().record(&path, left_out(node, None, error))?;
         flow.skipped(path, Vec::new());
         return Ok(());
     }
     let failure = Arc::new(Failure { path: path.clone(), error: *error.data, attempts: 0 });
     let on_error = not_asked(node, &failure.error);
-    fx.record(&path, failed(node, on_error, &path, &failure, None))?;
+    fx.facts().record(&path, failed(node, on_error, &path, &failure, None))?;
     pass_over(on_error, path, flow, failure)
 }
 
@@ -347,11 +293,10 @@ fn not_asked(node: &Node, error: &ErrorData) -> OnError {
 
 /// Makes the fact that a node is skipped, because a person rejected it.
 fn left_out(node: &Node, outcome: Option<LoopOutcome>, error: StepError) -> EventKind {
-    match node.kind {
-        NodeKind::Step { .. } | NodeKind::Workflow { .. } => {
-            EventKind::StepSkipped { error: error.data, attempts: 0 }
-        }
-        _ => ended(node, outcome, End { status: StepStatus::Skipped, error: Some(error.data) }),
+    let error = error.data;
+    match node.kind.container() {
+        Some(kind) => ended(kind, outcome, End { status: StepStatus::Skipped, error: Some(error) }),
+        None => EventKind::StepSkipped { error, attempts: 0 },
     }
 }
 
@@ -361,14 +306,12 @@ fn completed(
     outcome: Option<LoopOutcome>,
     output: Option<&Arc<StepOutput>>,
 ) -> EventKind {
-    match node.kind {
+    let Some(kind) = node.kind.container() else {
         // The facts of its steps have the media, the usage and the changes of the state.
-        NodeKind::Workflow { .. } => {
-            let content = output.map(|output| output.content.clone()).unwrap_or_default();
-            EventKind::StepCompleted { output: Arc::new(StepOutput::from(content)) }
-        }
-        _ => ended(node, outcome, StepStatus::Completed.into()),
-    }
+        let content = output.map(|output| output.content.clone()).unwrap_or_default();
+        return EventKind::StepCompleted { output: Arc::new(StepOutput::from(content)) };
+    };
+    ended(kind, outcome, StepStatus::Completed.into())
 }
 
 /// Makes the fact that a container has failed. It has an error only if the container failed on its
@@ -380,35 +323,19 @@ fn failed(
     failure: &Failure,
     outcome: Option<LoopOutcome>,
 ) -> EventKind {
-    if let NodeKind::Workflow { .. } | NodeKind::Step { .. } = node.kind {
-        return step_failed(on_error, failure);
-    }
+    let Some(kind) = node.kind.container() else { return step_failed(on_error, failure) };
     let status = match on_error {
         OnError::Skip => StepStatus::Skipped,
         _ => StepStatus::Failed,
     };
     let error = (failure.path == *path).then(|| Box::new(failure.error.clone()));
-    ended(node, outcome, End { status, error })
+    ended(kind, outcome, End { status, error })
 }
 
-fn ended(node: &Node, outcome: Option<LoopOutcome>, end: End) -> EventKind {
+fn ended(kind: ContainerKind, outcome: Option<LoopOutcome>, end: End) -> EventKind {
     let LoopOutcome { iterations, exhausted } = outcome.unwrap_or_default();
-    let turns = LoopTurns { total_iterations: iterations, exhausted, should_continue: false };
-    EventKind::container_ended(step_type(node), 0, turns, end)
-        .expect("steps, and workflows that are steps, end in other ways")
-}
-
-/// Returns the type of a node's result.
-fn step_type(node: &Node) -> StepType {
-    match node.kind {
-        NodeKind::Step { .. } | NodeKind::Workflow { .. } => StepType::Step,
-        NodeKind::Parallel { .. } => StepType::Parallel,
-        NodeKind::Loop { .. } => StepType::Loop,
-        NodeKind::Condition { .. } => StepType::Condition,
-        NodeKind::Router { .. } => StepType::Router,
-        NodeKind::Map { .. } => StepType::Map,
-        _ => StepType::Steps,
-    }
+    let turns = Turns { number: iterations, exhausted, should_continue: false };
+    EventKind::ContainerCompleted { kind, turns, end }
 }
 
 fn count(nodes: &[Node]) -> u32 {

@@ -6,9 +6,9 @@ use crate::recorder::too_late;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use stepwright_core::context::rejected;
-use stepwright_core::event::Reply;
+use stepwright_core::event::{Decision, Reply};
 use stepwright_core::plan::{Node, NodeKind};
-use stepwright_core::requirement::RequirementKind;
+use stepwright_core::requirement::{RequirementId, RequirementKind};
 use stepwright_core::review::REVIEW_RETRIES;
 use stepwright_core::{
     Answer, Content, ErrorData, HumanReview, OnReject, OnTimeout, Requirement, StepError,
@@ -18,10 +18,9 @@ use stepwright_core::{
 /// Replies of people from before a node begins.
 #[derive(Default)]
 pub(super) struct Before {
-    /// The route that a router must take.
-    pub(super) route: Option<Arc<[Arc<str>]>>,
-    /// The arm of a condition that must be executed.
-    pub(super) holds: Option<bool>,
+    /// The decision that a person made for the node: the route of a router, or the arm of a
+    /// condition.
+    pub(super) decision: Option<Decision>,
     /// The number of turns that a loop has begun. It is kept here so that it is known however the
     /// loop ends.
     pub(super) turns: AtomicU32,
@@ -57,8 +56,8 @@ impl From<Stop> for No {
 /// Returns the id of the `nth` request of this kind about a node.
 pub(crate) fn question(path: &StepPath, kind: &str, nth: u32) -> Arc<str> {
     match nth {
-        1 => format!("{path}!{kind}").into(),
-        nth => format!("{path}!{kind}:{nth}").into(),
+        1 => RequirementId::new(path.clone(), kind).into(),
+        nth => RequirementId::named(path.clone(), kind, nth.to_string()).into(),
     }
 }
 
@@ -77,12 +76,12 @@ pub(super) async fn before<E: Effects>(
         let reply = ask(fx, review, path, question(path, "confirm", 1), kind, message).await?;
         match &reply.answer {
             Answer::Reject { .. } if is_condition && on_reject(review, node) == OnReject::Else => {
-                known.holds = Some(false);
+                known.decision = Some(Decision::answer(false));
             }
             Answer::Reject { feedback } => {
                 return Err(refused(review, node, path, feedback.as_deref()));
             }
-            _ if is_condition => known.holds = Some(true),
+            _ if is_condition => known.decision = Some(Decision::answer(true)),
             _ => {}
         }
     }
@@ -103,7 +102,9 @@ pub(super) async fn before<E: Effects>(
         let kind = RequirementKind::RouteSelection { choices, multiple };
         let reply = ask(fx, review, path, question(path, "route", 1), kind, message).await?;
         match &reply.answer {
-            Answer::Select { choices } => known.route = Some(choices.as_slice().into()),
+            Answer::Select { choices } => {
+                known.decision = Some(Decision::Names(choices.as_slice().into()));
+            }
             Answer::Reject { feedback } => {
                 return Err(refused(review, node, path, feedback.as_deref()));
             }
@@ -213,7 +214,7 @@ async fn ask<E: Effects>(
     let requirement = Requirement { id, path, kind, message, due: None, on_timeout };
     let fails = requirement.at_timeout().is_none();
     let id = requirement.id.clone();
-    let reply = fx.ask(requirement, review.timeout_ms).await?;
+    let reply = fx.facts().ask(requirement, review.timeout_ms).await?;
     if reply.timed_out && fails {
         return Err(No::Failed(too_late(&id)));
     }

@@ -24,7 +24,7 @@ pub(super) async fn asking<E: Effects>(
     {
         return not_done(fx, node, path, flow, no);
     }
-    fx.record(&path, started(node))?;
+    fx.facts().record(&path, started(node))?;
     let input = flow.input();
     flow.user_input = outer;
     let mut rounds = Rounds { input, attempts: 0, reviews: 1, failures: 1 };
@@ -34,12 +34,12 @@ pub(super) async fn asking<E: Effects>(
             Ok(Round::Given(output)) => break Ok(output),
             Ok(Round::Out(error)) => {
                 let (error, attempts) = (error.data, rounds.attempts);
-                fx.record(&path, EventKind::StepSkipped { error, attempts })?;
+                fx.facts().record(&path, EventKind::StepSkipped { error, attempts })?;
                 flow.skipped(path, Vec::new());
                 return Ok(());
             }
             Ok(Round::Failed(failure, on_error)) => {
-                fx.record(&path, step_failed(on_error, &failure))?;
+                fx.facts().record(&path, step_failed(on_error, &failure))?;
                 return super::pass_over(on_error, path, flow, failure);
             }
             Err(stop) => break Err(stop),
@@ -135,8 +135,8 @@ fn earlier<E: Effects>(
     path: &StepPath,
     rounds: &mut Rounds,
 ) -> Option<Result<Arc<StepOutput>, Stop>> {
-    let review = fx.asked(&question(path, "review", rounds.reviews));
-    let failure = fx.asked(&question(path, "error", rounds.failures));
+    let review = fx.facts().asked(&question(path, "review", rounds.reviews));
+    let failure = fx.facts().asked(&question(path, "error", rounds.failures));
     let reviewed = review.and_then(|asked| match &asked.kind {
         RequirementKind::OutputReview { output, attempts, .. } => {
             Some((*attempts, Ok(output.clone())))
@@ -168,9 +168,9 @@ async fn again<E: Effects>(
     attempt: u32,
     error: Box<ErrorData>,
 ) -> Result<(), Stop> {
-    if fx.past(path).failed_attempts >= attempt {
+    if fx.facts().past(path).failed_attempts >= attempt {
         return Ok(());
     }
-    fx.record(path, EventKind::StepRetrying { attempt, error, delay_ms: 0 })?;
-    fx.settle().await
+    fx.facts().record(path, EventKind::StepRetrying { attempt, error, delay_ms: 0 })?;
+    fx.facts().settle().await
 }

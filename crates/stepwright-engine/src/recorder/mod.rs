@@ -11,6 +11,7 @@ mod requests;
 pub(crate) use host::too_late;
 
 use crate::activity::Activity;
+use crate::debug::log_trouble;
 use crate::journal::fold_all;
 use crate::outbox::{Outbox, push_joining};
 use crate::pending::PendingRequests;
@@ -26,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright_core::Timestamp;
 use stepwright_core::calls::Calls;
 use stepwright_core::context::RunInfo;
-use stepwright_core::event::{End, Event, EventClass, LoopTurns, WorkflowStarted};
+use stepwright_core::event::{Event, EventClass, Turns, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
@@ -208,6 +209,10 @@ impl Recorder {
         }
         if let Some(events) = &mut state.events {
             events.push(fact.clone());
+        }
+        if tracing::enabled!(target: "stepwright", tracing::Level::INFO) && !state.readers.log_all()
+        {
+            log_trouble(&fact);
         }
         if self.journal.is_some() {
             state.queue.push_back(fact);
@@ -410,7 +415,7 @@ fn closes(kind: &EventKind) -> bool {
 /// Makes the fact that a step or a container was stopped. Tool calls have no such fact: they end
 /// with their steps.
 fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind {
-    let (number, end) = (path.number().unwrap_or(0), End::from(StepStatus::Cancelled));
-    EventKind::container_ended(step_type, number, LoopTurns::default(), end)
-        .unwrap_or(EventKind::StepCancelled { partial })
+    let StepType::Container(kind) = step_type else { return EventKind::StepCancelled { partial } };
+    let turns = Turns { number: path.number().unwrap_or(0), ..Turns::default() };
+    EventKind::ContainerCompleted { kind, turns, end: StepStatus::Cancelled.into() }
 }

@@ -26,6 +26,11 @@ impl Readers {
         !self.debug && self.outboxes.is_empty()
     }
 
+    /// Returns `true` if every event is logged.
+    pub(super) fn log_all(&self) -> bool {
+        self.debug
+    }
+
     /// Adds a reader, which gets the events from now on.
     pub(super) fn add(&mut self, outbox: Arc<Outbox>) {
         self.outboxes.retain(|outbox| Arc::strong_count(outbox) > 1);

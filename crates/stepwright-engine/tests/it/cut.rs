@@ -11,8 +11,8 @@ use stepwright_core::plan::{Join, OnError, OnExhausted, Retry};
 use stepwright_core::store::RunStore as _;
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
-    Content, Error, Event, EventKind, Executor, Memory, Patch, RunOutput, StepContext, StepError,
-    StepInput, StepOutput, StepPath, World,
+    ContainerKind, Content, Error, Event, EventKind, Executor, Memory, Patch, RunOutput,
+    StepContext, StepError, StepInput, StepOutput, StepPath, World,
 };
 use stepwright_engine::{
     AnyStep, Condition, IntoStep as _, Loop, LoopView, Map, Parallel, Router, Step, Steps,
@@ -197,16 +197,16 @@ fn outcome(answer: Result<RunOutput, Error>) -> (String, Content, Option<String>
 fn done(facts: &[Event]) -> BTreeMap<String, String> {
     let kept = facts.iter().filter_map(|fact| match &fact.kind {
         EventKind::StepCompleted { output } => Some((fact, format!("{:?}", output.content))),
-        EventKind::LoopIterationCompleted { should_continue, exhausted, .. } => {
-            Some((fact, format!("{should_continue} {exhausted}")))
+        EventKind::ContainerCompleted { kind: ContainerKind::Iteration, turns, .. } => {
+            Some((fact, format!("{} {}", turns.should_continue, turns.exhausted)))
         }
-        EventKind::LoopExecutionCompleted { total_iterations, exhausted, end }
+        EventKind::ContainerCompleted { kind: ContainerKind::Loop, turns, end }
             if end.status != StepStatus::Cancelled =>
         {
-            Some((fact, format!("{total_iterations} {exhausted} {}", end.status)))
+            Some((fact, format!("{} {} {}", turns.number, turns.exhausted, end.status)))
         }
-        EventKind::RouterExecutionStarted { selected_steps } => {
-            Some((fact, format!("{selected_steps:?}")))
+        EventKind::ContainerStarted { kind: ContainerKind::Router, decision } => {
+            Some((fact, format!("{decision:?}")))
         }
         _ => None,
     });
@@ -258,8 +258,9 @@ fn a_cut_run_ends_as_the_uncut_run() {
             // A sibling that was stopped, or did not begin because another one had failed, may get
             // further, or less far, than in the uncut run.
             let gave_up = facts.iter().any(|fact| match &fact.kind {
-                EventKind::ParallelExecutionCompleted { end }
-                | EventKind::MapExecutionCompleted { end } => end.status != StepStatus::Completed,
+                EventKind::ContainerCompleted { kind, end, .. } if kind.is_concurrent() => {
+                    end.status != StepStatus::Completed
+                }
                 _ => false,
             });
             if is("StepCancelled") == 0 && !gave_up {

@@ -7,8 +7,8 @@ use stepwright_core::plan::{OnError, OnExhausted};
 use stepwright_core::scope::LoopOutcome;
 use stepwright_core::store::RunStore as _;
 use stepwright_core::{
-    Answer, ErrorCode, Event, EventKind, HumanReview, Memory, Patch, RunId, RunStatus, StepInput,
-    StepOutput, StepStatus,
+    Answer, ContainerKind, ErrorCode, Event, EventKind, HumanReview, Memory, Patch, RunId,
+    RunStatus, StepInput, StepOutput, StepStatus,
 };
 use stepwright_engine::{
     AnyStep, Condition, Json, Loop, Map, Parallel, Router, Step, Steps, Workflow, WorkflowBuilder,
@@ -33,8 +33,8 @@ fn ended(name: &'static str) -> Step {
 fn end_of(events: &[Event], path: &str) -> (u32, bool, StepStatus) {
     let ends = events.iter().filter(|event| event.path.as_str() == path);
     let mut ends = ends.filter_map(|event| match &event.kind {
-        EventKind::LoopExecutionCompleted { total_iterations, exhausted, end } => {
-            Some((*total_iterations, *exhausted, end.status))
+        EventKind::ContainerCompleted { kind: ContainerKind::Loop, turns, end } => {
+            Some((turns.number, turns.exhausted, end.status))
         }
         _ => None,
     });
@@ -67,7 +67,11 @@ async fn a_loop_that_ran_out_fails_unless_it_is_to_continue() {
     let [turn, result] = ["l#2", "l"].map(|path| output.step_at(path).unwrap());
     assert!(result.exhausted && !turn.exhausted);
     let last = events.iter().find_map(|event| match &event.kind {
-        EventKind::LoopIterationCompleted { iteration: 2, exhausted, .. } => Some(*exhausted),
+        EventKind::ContainerCompleted { kind: ContainerKind::Iteration, turns, .. }
+            if turns.number == 2 =>
+        {
+            Some(turns.exhausted)
+        }
         _ => None,
     });
     assert_eq!(last, Some(true));

@@ -6,6 +6,7 @@ mod beside;
 mod composition;
 mod content;
 mod cut;
+mod decisions;
 mod definition;
 mod failure;
 mod faults;

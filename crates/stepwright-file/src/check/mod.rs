@@ -4,7 +4,7 @@ mod references;
 mod state;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::format::{Choice, File, Function, Item, Kind, Referring, StateChange, Test};
+use crate::format::{Container, File, Function, Inside, Item, Kind, Referring, StateChange, Word};
 use crate::reference::ROOTS;
 use crate::source::Span;
 use crate::suggest::did_you_mean;
@@ -27,7 +27,7 @@ pub(crate) fn check(file: &File, model: Option<&str>, mistakes: &mut Diagnostics
 fn collect<'a>(items: &'a [Item], all: &mut Vec<(&'a str, Span)>) {
     for item in items {
         all.push((&item.name.text, item.name.span));
-        for body in bodies(&item.kind) {
+        for body in item.kind.bodies() {
             collect(body, all);
         }
     }
@@ -35,23 +35,11 @@ fn collect<'a>(items: &'a [Item], all: &mut Vec<(&'a str, Span)>) {
 
 fn collect_loops<'a>(items: &'a [Item], loops: &mut Vec<&'a str>) {
     for item in items {
-        if let Kind::Loop { .. } = item.kind {
+        if let Some(Inside::Turns { .. }) = item.kind.inside() {
             loops.push(&item.name.text);
         }
-        for body in bodies(&item.kind) {
+        for body in item.kind.bodies() {
             collect_loops(body, loops);
-        }
-    }
-}
-
-fn bodies(kind: &Kind) -> [&[Item]; 2] {
-    match kind {
-        Kind::Steps { body } | Kind::Loop { body, .. } | Kind::Map { body, .. } => [body, &[]],
-        Kind::Parallel { branches, .. } => [branches, &[]],
-        Kind::Condition { then, otherwise, .. } => [then, otherwise],
-        Kind::Router { choices, .. } => [choices, &[]],
-        Kind::Agent { .. } | Kind::Function(_) | Kind::Workflow { .. } | Kind::Unreadable => {
-            [&[], &[]]
         }
     }
 }
@@ -162,7 +150,7 @@ impl<'a> Checker<'a, '_> {
         let outer = (place.form, place.feedback);
         place.form = item.form().or(place.form);
         place.feedback |= may_be_rejected(item);
-        let mut inside = if item.is_leaf() { Place::default() } else { place.inside(item) };
+        let inside = if item.is_leaf() { Place::default() } else { place.inside(item) };
         let after = &mut place;
         match &item.kind {
             Kind::Agent { agent, prompt } => {
@@ -179,21 +167,41 @@ impl<'a> Checker<'a, '_> {
                     self.sets(values);
                 }
             }
-            Kind::Steps { body } => after.visible = self.items(body, &inside).visible,
-            Kind::Parallel { branches, .. } => self.parallel(branches, &inside, after),
-            Kind::Loop { until, body, .. } => {
-                (inside.counts, inside.turn) = (Counts::Turns, Some(body.as_slice()));
+            Kind::Container(container) => {
+                self.container(&item.name.text, &**container, inside, after);
+            }
+            Kind::Workflow { file, .. } => check(file, self.model, self.mistakes),
+            Kind::Unreadable => {}
+        }
+        after.visible.push(&item.name.text);
+        (place.form, place.feedback) = outer;
+        place
+    }
+
+    /// Checks the steps inside a container, from the place `inside`. Changes `after` to the place
+    /// after the container.
+    fn container(
+        &mut self,
+        name: &'a str,
+        container: &'a dyn Container,
+        mut inside: Place<'a>,
+        after: &mut Place<'a>,
+    ) {
+        let [body, other] = container.bodies();
+        match container.inside() {
+            Inside::Sequence => after.visible = self.items(body, &inside).visible,
+            Inside::Branches => self.parallel(body, &inside, after),
+            Inside::Turns { until } => {
+                (inside.counts, inside.turn) = (Counts::Turns, Some(body));
                 let mut end = self.items(body, &inside);
-                self.all_of(until.iter().map(Into::into), &end);
+                self.all_of(until.into_iter().map(Into::into), &end);
                 after.visible.append(&mut end.visible.split_off(after.visible.len()));
             }
-            Kind::Condition { test, then, otherwise } => {
-                if let Test::Expression(test) = test {
-                    self.references(test.into(), after);
-                }
-                self.names(then.iter().chain(otherwise));
+            Inside::Arms { test } => {
+                self.all_of(test.into_iter().map(Into::into), after);
+                self.names(body.iter().chain(other));
                 let known = after.visible.len();
-                for (arm, other) in [(then, otherwise), (otherwise, then)] {
+                for (arm, other) in [(body, other), (other, body)] {
                     let mut inside = inside.clone();
                     inside.hide(other, Hidden::OtherArm);
                     let mut end = inside;
@@ -203,31 +211,27 @@ impl<'a> Checker<'a, '_> {
                     after.visible.append(&mut end.visible.split_off(known));
                 }
             }
-            Kind::Router { choose, choices } => {
-                self.choices(choose, choices, after);
-                self.names(choices.iter());
-                for choice in choices {
+            Inside::Choices { choose, chosen } => {
+                self.all_of(choose.into_iter().map(Into::into), after);
+                self.chosen(chosen, body);
+                self.names(body.iter());
+                for choice in body {
                     // Any of the other choices may have run before.
                     let mut inside = inside.clone();
-                    let others = choices.iter().filter(|other| !std::ptr::eq(*other, choice));
+                    let others = body.iter().filter(|other| !std::ptr::eq(*other, choice));
                     inside.visible.extend(others.map(|other| other.name.text.as_str()));
                     let from = inside.visible.len();
                     let mut end = self.item(choice, inside);
                     after.visible.append(&mut end.visible.split_off(from));
                 }
             }
-            Kind::Map { over, body, .. } => {
-                self.all_of(over.iter().map(Into::into), after);
+            Inside::Items { over } => {
+                self.all_of(over.into_iter().map(Into::into), after);
                 (inside.item, inside.counts) = (true, Counts::Items);
                 self.items(body, &inside);
-                after.hide(body, Hidden::InMap(&item.name.text));
+                after.hide(body, Hidden::InMap(name));
             }
-            Kind::Workflow { file, .. } => check(file, self.model, self.mistakes),
-            Kind::Unreadable => {}
         }
-        after.visible.push(&item.name.text);
-        (place.form, place.feedback) = outer;
-        place
     }
 
     fn parallel(&mut self, branches: &'a [Item], inside: &Place<'a>, after: &mut Place<'a>) {
@@ -243,7 +247,7 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn agent(&mut self, agent: &crate::format::Word) {
+    fn agent(&mut self, agent: &Word) {
         let names: Vec<&str> = self.file.agents.iter().map(|a| a.name.text.as_str()).collect();
         if !names.contains(&agent.text.as_str()) {
             let message = format!("there is no agent `{}`", agent.text);
@@ -253,22 +257,17 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn choices(&mut self, choose: &'a Choice, choices: &'a [Item], place: &Place<'a>) {
-        match choose {
-            Choice::Person => {}
-            Choice::Expression(choose) => self.references(choose.into(), place),
-            Choice::Constant(words) => {
-                let names: Vec<&str> = choices.iter().map(|c| c.name.text.as_str()).collect();
-                for word in words.iter().filter(|word| !names.contains(&word.text.as_str())) {
-                    let message = format!("`{}` is no choice of this router", word.text);
-                    let help = if ROOTS.iter().any(|root| word.text.starts_with(root)) {
-                        Some(format!("an expression begins with `=`: `= {}`", word.text))
-                    } else {
-                        did_you_mean(&word.text, &names, "its choices are")
-                    };
-                    self.mistakes.push(self.at(word.span, message).maybe_help(help));
-                }
-            }
+    /// Checks the names that a router always chooses.
+    fn chosen(&mut self, words: &[Word], choices: &[Item]) {
+        let names: Vec<&str> = choices.iter().map(|c| c.name.text.as_str()).collect();
+        for word in words.iter().filter(|word| !names.contains(&word.text.as_str())) {
+            let message = format!("`{}` is no choice of this router", word.text);
+            let help = if ROOTS.iter().any(|root| word.text.starts_with(root)) {
+                Some(format!("an expression begins with `=`: `= {}`", word.text))
+            } else {
+                did_you_mean(&word.text, &names, "its choices are")
+            };
+            self.mistakes.push(self.at(word.span, message).maybe_help(help));
         }
     }
 
@@ -281,8 +280,8 @@ impl<'a> Checker<'a, '_> {
 fn may_be_rejected(item: &Item) -> bool {
     let Some(review) = &item.review else { return false };
     let again = matches!(review.on_reject, None | Some(OnReject::Retry));
-    match item.kind {
-        Kind::Loop { .. } => review.iteration_review.is_some(),
+    match item.kind.inside() {
+        Some(Inside::Turns { .. }) => review.iteration_review.is_some(),
         _ if item.is_leaf() => {
             review.output_review.is_some() && again && review.max_retries != Some(0)
         }

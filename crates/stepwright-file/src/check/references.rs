@@ -1,8 +1,8 @@
 //! Checks the references of expressions and templates.
 
-use super::{Checker, Counts, Hidden, Place, bodies};
+use super::{Checker, Counts, Hidden, Place};
 use crate::diagnostic::Diagnostic;
-use crate::format::{Item, Kind, Referring};
+use crate::format::{Inside, Item, Referring};
 use crate::reference::{ROOTS, Reference};
 use crate::suggest::{closest, did_you_mean, listed};
 use serde_json::Value;
@@ -196,8 +196,8 @@ fn last(
 fn turn_steps<'a>(items: &'a [Item], all: &mut Vec<&'a str>) {
     for item in items {
         all.push(&item.name.text);
-        if !matches!(item.kind, Kind::Map { .. }) {
-            for body in bodies(&item.kind) {
+        if !matches!(item.kind.inside(), Some(Inside::Items { .. })) {
+            for body in item.kind.bodies() {
                 turn_steps(body, all);
             }
         }

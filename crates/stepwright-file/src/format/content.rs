@@ -2,7 +2,7 @@
 //!
 //! It is computed from the whole mapping, so it also covers keys that the format gains later.
 
-use crate::tree::{Key, Node, Yaml};
+use crate::tree::{Node, Yaml};
 use serde_json::{Value, json};
 use stepwright_core::Fingerprint;
 use stepwright_core::redact::redact;
@@ -38,18 +38,28 @@ const PRIVATE: [&str; 2] = ["env", "headers"];
 /// The maximum number of members of a mapping that are listed separately.
 const MEMBERS_MAX: usize = 32;
 
-/// Returns the content of a step. `texts` are the contents of the files that it names.
-pub(super) fn of_step(node: &Node, texts: Vec<(String, String)>) -> Fingerprint {
-    of(node, &IN_THE_PLAN, texts)
+/// Returns the content of a step. `container` is its key if it is a container. `texts` are the
+/// contents of the files that it names.
+pub(super) fn of_step(
+    node: &Node,
+    container: Option<&str>,
+    texts: Vec<(String, String)>,
+) -> Fingerprint {
+    of(node, &IN_THE_PLAN, container, texts)
 }
 
 /// Returns the content of an agent, without the keys that the agent itself adds.
 pub(super) fn of_agent(node: &Node, texts: Vec<(String, String)>) -> Fingerprint {
     let texts = texts.into_iter().filter(|(name, _)| !OF_THE_AGENT.contains(&name.as_str()));
-    of(node, &OF_THE_AGENT, texts.collect())
+    of(node, &OF_THE_AGENT, None, texts.collect())
 }
 
-fn of(node: &Node, without: &[&str], texts: Vec<(String, String)>) -> Fingerprint {
+fn of(
+    node: &Node,
+    without: &[&str],
+    container: Option<&str>,
+    texts: Vec<(String, String)>,
+) -> Fingerprint {
     let mut content = Fingerprint::default();
     let Yaml::Map(map) = &node.value else { return content };
     let from_file = |name: &str| texts.iter().any(|(of, _)| of == name);
@@ -61,23 +71,21 @@ fn of(node: &Node, without: &[&str], texts: Vec<(String, String)>) -> Fingerprin
                 if (1..=MEMBERS_MAX).contains(&members.len())
                     && !PRIVATE.contains(&key.name.as_str()) =>
             {
-                members.iter().filter(|(member, _)| is_content(&key.name, member)).fold(
-                    content,
-                    |content, (member, value)| {
+                members
+                    .iter()
+                    .filter(|(member, _)| {
+                        container != Some(&*key.name)
+                            || !SETTINGS_IN_THE_PLAN.contains(&member.name.as_str())
+                    })
+                    .fold(content, |content, (member, value)| {
                         let name = format!("{}.{}", key.name, member.name);
                         private(content, name, &member.name, value)
-                    },
-                )
+                    })
             }
             _ => private(content, key.name.clone(), &key.name, value),
         };
     }
     texts.into_iter().fold(content, |content, (name, text)| content.with(name, text))
-}
-
-fn is_content(kind: &str, member: &Key) -> bool {
-    let container = ["parallel", "loop", "map"].contains(&kind);
-    !(container && SETTINGS_IN_THE_PLAN.contains(&member.name.as_str()))
 }
 
 /// Like [`with`], but hides values that may be secrets. Their templates and expressions stay
@@ -139,7 +147,7 @@ mod tests {
     use std::sync::Arc;
 
     fn content(text: &str) -> Fingerprint {
-        of_step(&tree::read(&Arc::new(Source::new("f", text))).unwrap(), Vec::new())
+        of_step(&tree::read(&Arc::new(Source::new("f", text))).unwrap(), None, Vec::new())
     }
 
     #[test]

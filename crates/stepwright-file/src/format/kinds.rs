@@ -2,22 +2,19 @@
 
 use super::content;
 use super::fields::Fields;
-use super::read::Reader;
+use super::read::{Reader, Written};
 use super::review::Asked;
-use super::{Choice, Item, Kind, Limits, Test, Text, Word};
+use super::{Item, Kind, Limits, Text, Word};
 use crate::access::Refused;
-use crate::source::Span;
 use crate::suggest::listed;
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
 use stepwright_core::path::name_mistake;
-use stepwright_core::plan::{
-    ErrorPolicy, ITERATIONS_MAX, Join, OnError, OnExhausted, RETRIES_MAX, Retry,
-};
+use stepwright_core::plan::{ErrorPolicy, OnError, RETRIES_MAX, Retry};
 use stepwright_core::{ErrorCode, Fingerprint, OnInterrupted};
 
-/// The keys that determine the kind of a step.
-pub(crate) const KINDS: [&str; 19] = [
+/// The keys of steps with work of their own.
+const LEAVES: [&str; 12] = [
     "agent",
     "template",
     "value",
@@ -30,20 +27,10 @@ pub(crate) const KINDS: [&str; 19] = [
     "http_get",
     "shell",
     "sleep",
-    "steps",
-    "parallel",
-    "loop",
-    "if",
-    "router",
-    "map",
-    "workflow",
 ];
 
-/// The kinds that contain steps. They cannot be retried themselves.
-const CONTAINERS: [&str; 7] = ["steps", "parallel", "loop", "if", "router", "map", "workflow"];
-
-const JOINS: [(&str, Join); 3] =
-    [("wait_all", Join::WaitAll), ("fail_fast", Join::FailFast), ("best_effort", Join::BestEffort)];
+/// The key of a file that is a step.
+const WORKFLOW: &str = "workflow";
 
 const ON_ERROR: [(&str, OnError); 4] = [
     ("fail", OnError::Fail),
@@ -72,9 +59,6 @@ const CODES: [(&str, ErrorCode); 12] = [
 pub(super) const ON_INTERRUPTED: [(&str, OnInterrupted); 3] =
     [("retry", OnInterrupted::Retry), ("fail", OnInterrupted::Fail), ("ask", OnInterrupted::Ask)];
 
-const ON_EXHAUSTED: [(&str, OnExhausted); 2] =
-    [("fail", OnExhausted::Fail), ("continue", OnExhausted::Continue)];
-
 impl Reader<'_> {
     pub(super) fn item(&mut self, node: &Node) -> Option<Item> {
         let mut fields = Fields::of(self, node, "a step")?;
@@ -88,7 +72,7 @@ impl Reader<'_> {
         let Some((key, word)) = self.kind_of(&mut fields, node) else {
             return name.map(unreadable);
         };
-        let leaf = !CONTAINERS.contains(&word) && word != "sleep";
+        let leaf = LEAVES.contains(&word) && word != "sleep";
         let on_interrupted = match word {
             "sleep" => None,
             _ => fields.choice(self, "on_interrupted", &ON_INTERRUPTED),
@@ -102,12 +86,13 @@ impl Reader<'_> {
             (None, fields.limits(self, false), None)
         };
         let (_, value) = fields.take(word)?;
-        let person_chooses = asked.as_ref().is_some_and(Asked::chooses);
-        let person_accepts = asked.as_ref().is_some_and(Asked::accepts_turns);
-        let kind = match word {
-            "router" => self.router(key, value, person_chooses, &mut fields),
-            "loop" => self.repeat(key, value, person_accepts, &mut fields),
-            _ => self.kind(word, key, value, &mut fields),
+        let container = self.state.containers.iter().find(|(container, _)| *container == word);
+        let kind = match container {
+            Some((_, read)) => {
+                let (fields, review) = (&mut fields, asked.as_ref().map(Asked::review));
+                read(self, &mut Written { key, value, fields, review }).map(Kind::Container)
+            }
+            None => self.kind(word, key, value, &mut fields),
         };
         fields.finish_with(self, |unknown| match unknown {
             "on_interrupted" if word == "sleep" => {
@@ -130,7 +115,7 @@ impl Reader<'_> {
             None => self.derived_name(&kind, key)?,
         };
         let texts = std::mem::replace(&mut self.state.texts, around);
-        let content = content::of_step(node, texts);
+        let content = content::of_step(node, container.map(|(word, _)| *word), texts);
         let Limits { total: timeout, idle } = limits;
         Some(Item {
             name,
@@ -146,6 +131,12 @@ impl Reader<'_> {
         })
     }
 
+    /// Returns the keys that determine the kind of a step.
+    fn words(&self) -> Vec<&'static str> {
+        let containers = self.state.containers.iter().map(|(word, _)| *word);
+        LEAVES.into_iter().chain(containers).chain([WORKFLOW]).collect()
+    }
+
     /// Returns the one key that determines the kind of a step.
     fn kind_of<'n>(
         &mut self,
@@ -153,7 +144,8 @@ impl Reader<'_> {
         node: &'n Node,
     ) -> Option<(&'n Key, &'static str)> {
         let Yaml::Map(map) = &node.value else { return None };
-        let mut kinds = KINDS.iter().copied().filter(|kind| fields.has(kind));
+        let known = self.words();
+        let mut kinds = known.iter().copied().filter(|kind| fields.has(kind));
         let Some(word) = kinds.next() else {
             let keys = map.iter().map(|(key, _)| key);
             let known = [
@@ -170,14 +162,14 @@ impl Reader<'_> {
                 "else",
             ];
             let odd = keys.clone().find(|key| !known.contains(&key.name.as_str()));
-            let meant = odd.and_then(|key| crate::suggest::closest(&key.name, KINDS));
+            let meant = odd.and_then(|key| crate::suggest::closest(&key.name, self.words()));
             let (span, message) = match odd {
                 Some(key) => (key.span, format!("there is no kind of step `{}`", key.name)),
                 None => (fields.span, "nothing says what kind of step this is".to_owned()),
             };
             let help = match meant {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("a step has one of the keys {}", listed(&KINDS)),
+                None => format!("a step has one of the keys {}", listed(&self.words())),
             };
             self.push(self.mistake(span, message).help(help));
             return None;
@@ -215,162 +207,8 @@ impl Reader<'_> {
                 // An invalid prompt has been reported, but check the rest of the step too.
                 Some(Kind::Agent { agent: agent?, prompt: prompt.flatten() })
             }
-            "steps" => Some(Kind::Steps { body: self.items(value, "steps", key.span) }),
-            "parallel" => {
-                let mut settings = self.settings(value, "`parallel`")?;
-                let join = settings.choice(self, "join", &JOINS).unwrap_or_default();
-                let concurrency = self.concurrency(&mut settings);
-                settings.finish(self);
-                let branches = self.body(fields, "branches", key)?;
-                Some(Kind::Parallel { join, concurrency, branches })
-            }
-            "if" => {
-                let test = match &value.value {
-                    Yaml::Bool(holds) => Some(Test::Constant(*holds)),
-                    _ => self.expression(value, "if").map(Test::Expression),
-                };
-                let then =
-                    fields.take("then").map(|(key, node)| self.items(node, "then", key.span));
-                let otherwise =
-                    fields.take("else").map(|(key, node)| self.items(node, "else", key.span));
-                if then.is_none() && otherwise.is_none() {
-                    let mistake = self.mistake(key.span, "the condition has no steps");
-                    self.push(mistake.help("list them under `then:`, `else:` or both"));
-                }
-                // An invalid condition has been reported, but check the steps too.
-                let test = test.unwrap_or(Test::Constant(true));
-                let (then, otherwise) = (then.unwrap_or_default(), otherwise.unwrap_or_default());
-                Some(Kind::Condition { test, then, otherwise })
-            }
-            "map" => {
-                let mut settings = self.settings(value, "`map`")?;
-                let over = settings.take("over");
-                let over = over.and_then(|(_, node)| self.expression(node, "over"));
-                let concurrency = self.concurrency(&mut settings);
-                let join = settings.choice(self, "join", &JOINS).unwrap_or_default();
-                settings.finish(self);
-                let body = self.body(fields, "do", key)?;
-                Some(Kind::Map { over, concurrency, join, body })
-            }
-            "workflow" => self.workflow(value),
+            WORKFLOW => self.workflow(value),
             _ => self.function(word, key, value),
-        }
-    }
-
-    fn repeat(
-        &mut self,
-        key: &Key,
-        value: &Node,
-        person_accepts: bool,
-        fields: &mut Fields<'_>,
-    ) -> Option<Kind> {
-        let mut settings = self.settings(value, "`loop`")?;
-        let bound = ITERATIONS_MAX.into();
-        let missing = !settings.has("at_most");
-        let at_most = settings.number(self, "at_most", (1, bound));
-        if missing {
-            let mistake = self.mistake(key.span, "the loop has no bound");
-            let help = "say how many turns it takes at most: `loop: {at_most: 3}`";
-            self.push(mistake.help(help));
-        }
-        let has_condition = person_accepts || settings.has("until");
-        let until = settings.take("until");
-        let until = until.and_then(|(_, node)| self.expression(node, "until"));
-        let forward = settings.bool(self, "forward").unwrap_or(false);
-        let on_exhausted = settings.take("on_exhausted").and_then(|(key, node)| {
-            if !has_condition {
-                let message = "a loop without a condition makes all its turns: it cannot run out";
-                let mistake = self.mistake(key.span, message);
-                self.push(
-                    mistake.help("say when it has succeeded with `until:`, or leave this out"),
-                );
-            }
-            self.one_of(node, "on_exhausted", &ON_EXHAUSTED)
-        });
-        settings.finish(self);
-        let body = self.body(fields, "do", key)?;
-        let at_most = at_most.and_then(|turns| u32::try_from(turns).ok()).unwrap_or(1);
-        Some(Kind::Loop { at_most, until, forward, on_exhausted, body })
-    }
-
-    fn settings<'n>(&mut self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
-        static NONE: Node = Node { span: Span { start: 0, len: 0 }, value: Yaml::Map(Vec::new()) };
-        match node.value {
-            // `parallel:` without a value means the default settings.
-            Yaml::Null => Fields::of(self, &NONE, what),
-            _ => Fields::of(self, node, what),
-        }
-    }
-
-    fn body(
-        &mut self,
-        fields: &mut Fields<'_>,
-        name: &'static str,
-        kind: &Key,
-    ) -> Option<Vec<Item>> {
-        let Some((key, node)) = fields.take(name) else {
-            let message = format!("`{}` needs `{name}`", kind.name);
-            let help = format!("list its steps under `{name}:`, beside `{}:`", kind.name);
-            self.push(self.mistake(kind.span, message).help(help));
-            return None;
-        };
-        Some(self.items(node, name, key.span))
-    }
-
-    fn concurrency(&mut self, settings: &mut Fields<'_>) -> Option<u32> {
-        let concurrency = settings.number(self, "concurrency", (1, 10_000));
-        concurrency.and_then(|number| u32::try_from(number).ok())
-    }
-
-    fn router(
-        &mut self,
-        key: &Key,
-        value: &Node,
-        person_chooses: bool,
-        fields: &mut Fields<'_>,
-    ) -> Option<Kind> {
-        let nothing = matches!(value.value, Yaml::Null);
-        let choose = if person_chooses {
-            if !nothing {
-                let message = "a person chooses here, so that this is never asked";
-                let help = "leave `router:` empty, or leave out `requires_route_selection`";
-                self.push(self.mistake(value.span, message).help(help));
-            }
-            Some(Choice::Person)
-        } else if nothing {
-            let help = "write an expression such as `router: = input.kind`, or let a person \
-                        choose with `human_review: {requires_route_selection: Which way?}`";
-            self.push(self.mistake(key.span, "nothing says which way to go").help(help));
-            None
-        } else {
-            self.choice(value)
-        };
-        let choices = self.body(fields, "choices", key)?;
-        // An invalid choice has been reported, but check the steps too.
-        let choose = choose.unwrap_or(Choice::Constant(Vec::new()));
-        Some(Kind::Router { choose, choices })
-    }
-
-    fn choice(&mut self, value: &Node) -> Option<Choice> {
-        match &value.value {
-            Yaml::Text(text) if text.trim_start().starts_with('=') => {
-                self.expression(value, "router").map(Choice::Expression)
-            }
-            Yaml::Text(text) => {
-                Some(Choice::Constant(vec![Word { text: text.clone(), span: value.span }]))
-            }
-            Yaml::List(list) => {
-                let words: Vec<_> =
-                    list.iter().filter_map(|one| self.word(one, "a choice")).collect();
-                Some(Choice::Constant(words))
-            }
-            _ => {
-                self.wrong_type(
-                    value,
-                    "`router` is an expression, the name of a choice, or a list of names",
-                );
-                None
-            }
         }
     }
 
@@ -474,7 +312,7 @@ impl Reader<'_> {
             Kind::Agent { agent, .. } => agent.text.clone(),
             Kind::Function(function) => function.word().to_owned(),
             Kind::Workflow { file, .. } => file.name.text.clone(),
-            _ => {
+            Kind::Container(_) | Kind::Unreadable => {
                 let message = format!("`{}` needs a `name`", key.name);
                 let mistake = self.mistake(key.span, message);
                 self.push(mistake.help("later steps, events and errors refer to it by name"));

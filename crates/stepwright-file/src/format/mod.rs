@@ -1,10 +1,10 @@
 //! The format: the content of a file after reading.
 
 mod content;
-mod fields;
+pub(crate) mod fields;
 mod functions;
 mod kinds;
-mod read;
+pub(crate) mod read;
 mod review;
 mod tools;
 mod values;
@@ -15,10 +15,13 @@ pub(crate) use values::{Computed, Expr, Referring, Text};
 use crate::source::{Source, Span};
 use crate::tools::Chosen;
 use serde_json::Value;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::plan::{ErrorPolicy, Join, OnExhausted, Retry};
+use stepwright_core::plan::{ErrorPolicy, Retry};
+use stepwright_core::review::Reviewed;
 use stepwright_core::{Fingerprint, HumanReview, OnInterrupted};
+use stepwright_engine::AnyStep;
 
 /// A text and its place.
 #[derive(Clone, Debug)]
@@ -115,36 +118,7 @@ pub(crate) enum Kind {
         prompt: Option<Text>,
     },
     Function(Function),
-    Steps {
-        body: Vec<Item>,
-    },
-    Parallel {
-        join: Join,
-        concurrency: Option<u32>,
-        branches: Vec<Item>,
-    },
-    Loop {
-        at_most: u32,
-        until: Option<Expr>,
-        forward: bool,
-        on_exhausted: Option<OnExhausted>,
-        body: Vec<Item>,
-    },
-    Condition {
-        test: Test,
-        then: Vec<Item>,
-        otherwise: Vec<Item>,
-    },
-    Router {
-        choose: Choice,
-        choices: Vec<Item>,
-    },
-    Map {
-        over: Option<Expr>,
-        concurrency: Option<u32>,
-        join: Join,
-        body: Vec<Item>,
-    },
+    Container(Box<dyn Container>),
     Workflow {
         path: Word,
         file: Box<File>,
@@ -153,19 +127,39 @@ pub(crate) enum Kind {
     Unreadable,
 }
 
-/// The test of a condition.
-#[derive(Debug)]
-pub(crate) enum Test {
-    Constant(bool),
-    Expression(Expr),
+/// A container. Each kind implements this in a file of its own.
+pub(crate) trait Container: fmt::Debug + Send + Sync {
+    /// Returns its key in the file.
+    fn word(&self) -> &'static str;
+
+    /// Returns the steps directly inside: the body, and the second branch of a condition.
+    fn bodies(&self) -> [&[Item]; 2];
+
+    /// Returns the form of the steps inside, and its expressions.
+    fn inside(&self) -> Inside<'_>;
+
+    /// Builds it for the engine, from the built steps inside.
+    fn build(&self, item: &Item, bodies: [Vec<AnyStep>; 2]) -> AnyStep;
+
+    /// Returns its settings in words.
+    fn details(&self) -> Vec<String>;
 }
 
-/// The decision of a router.
-#[derive(Debug)]
-pub(crate) enum Choice {
-    Constant(Vec<Word>),
-    Expression(Expr),
-    Person,
+/// The form of the steps inside a container: it determines the names that each step can refer to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Inside<'a> {
+    /// One after the other.
+    Sequence,
+    /// One after the other, again and again until the expression holds.
+    Turns { until: Option<&'a Expr> },
+    /// At once, so that they do not see each other.
+    Branches,
+    /// One of two sequences.
+    Arms { test: Option<&'a Expr> },
+    /// Any of them, in any order: those that the expression chooses, or these.
+    Choices { choose: Option<&'a Expr>, chosen: &'a [Word] },
+    /// One after the other, for each item of a list.
+    Items { over: Option<&'a Expr> },
 }
 
 /// The function of a step that needs no model. Cheap enough to clone for each build.
@@ -263,17 +257,50 @@ pub(crate) enum Program {
 }
 
 impl Kind {
+    /// Returns the steps directly inside.
+    pub(crate) fn bodies(&self) -> [&[Item]; 2] {
+        match self {
+            Self::Container(container) => container.bodies(),
+            Self::Agent { .. } | Self::Function(_) | Self::Workflow { .. } | Self::Unreadable => {
+                [&[], &[]]
+            }
+        }
+    }
+
+    /// Returns the questions that a review may ask.
+    pub(crate) fn reviewed(&self) -> Reviewed<'_> {
+        let container = match self {
+            Self::Agent { .. } | Self::Function(_) => return Reviewed::Step,
+            Self::Workflow { .. } | Self::Unreadable => return Reviewed::Container,
+            Self::Container(container) => container,
+        };
+        match container.inside() {
+            Inside::Turns { .. } => Reviewed::Loop,
+            Inside::Arms { .. } => Reviewed::Condition,
+            Inside::Choices { .. } => {
+                let [choices, _] = container.bodies();
+                Reviewed::Router(choices.iter().map(|choice| choice.name.text.as_str()).collect())
+            }
+            Inside::Sequence | Inside::Branches | Inside::Items { .. } => Reviewed::Container,
+        }
+    }
+
+    /// Returns the form of the steps inside. `None` for steps that are no containers.
+    pub(crate) fn inside(&self) -> Option<Inside<'_>> {
+        match self {
+            Self::Container(container) => Some(container.inside()),
+            Self::Agent { .. } | Self::Function(_) | Self::Workflow { .. } | Self::Unreadable => {
+                None
+            }
+        }
+    }
+
     /// Returns the key that determines this kind.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Agent { .. } => "agent",
             Self::Function(function) => function.word(),
-            Self::Steps { .. } => "steps",
-            Self::Parallel { .. } => "parallel",
-            Self::Loop { .. } => "loop",
-            Self::Condition { .. } => "if",
-            Self::Router { .. } => "router",
-            Self::Map { .. } => "map",
+            Self::Container(container) => container.word(),
             Self::Workflow { .. } => "workflow",
             Self::Unreadable => "",
         }

@@ -3,18 +3,19 @@
 use super::content;
 use super::fields::Fields;
 use super::kinds::ON_INTERRUPTED;
-use super::{Agent, File, Item, Word};
+use super::{Agent, Container, File, Item, Word};
 use crate::access::{self, ALL_BYTES_MAX, Home, Referred, Refused};
 use crate::beneath::open_regular;
 use crate::budget::Budget;
-use crate::definition::Options;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::options::Options;
 use crate::schema::{self, Purpose};
 use crate::source::{Source, Span};
-use crate::tree::{self, Node, Yaml};
+use crate::tree::{self, Key, Node, Yaml};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use stepwright_core::HumanReview;
 
 /// The supported version of the format.
 const FORMAT: u64 = 1;
@@ -36,9 +37,23 @@ pub(crate) struct Reader<'a> {
     pub(crate) state: &'a mut State,
 }
 
+/// Reads a container of one kind. Returns `None` after reporting a mistake that leaves nothing to
+/// check.
+pub(crate) type Read = fn(&mut Reader<'_>, &mut Written<'_, '_>) -> Option<Box<dyn Container>>;
+
+/// A container as written.
+pub(crate) struct Written<'w, 'n> {
+    pub(crate) key: &'n Key,
+    pub(crate) value: &'n Node,
+    /// The other fields of the step.
+    pub(crate) fields: &'w mut Fields<'n>,
+    pub(crate) review: Option<&'w HumanReview>,
+}
+
 /// The state that all files of a workflow share.
-#[derive(Default)]
 pub(crate) struct State {
+    /// The kinds of containers, with their keys.
+    pub(super) containers: &'static [(&'static str, Read)],
     pub(crate) mistakes: Diagnostics,
     /// The files that contain the current one, outermost first.
     around: Vec<PathBuf>,
@@ -49,6 +64,21 @@ pub(crate) struct State {
     bytes: u64,
     /// The limits of the checks of all schemas.
     schemas: Budget<'static>,
+}
+
+impl State {
+    pub(crate) fn new(containers: &'static [(&'static str, Read)]) -> Self {
+        Self {
+            containers,
+            mistakes: Diagnostics::default(),
+            around: Vec::new(),
+            files: 0,
+            steps: 0,
+            texts: Vec::new(),
+            bytes: 0,
+            schemas: Budget::default(),
+        }
+    }
 }
 
 /// A file that was read and may be used.

@@ -9,7 +9,7 @@ use crate::tree::{Key, Node, Yaml};
 use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::plan::{ErrorPolicy, RETRIES_MAX};
-use stepwright_core::review::{Reviewed, UserInput};
+use stepwright_core::review::UserInput;
 use stepwright_core::{HumanReview, OnReject, OnTimeout, form};
 
 const ON_REJECT: [(&str, OnReject); 5] = [
@@ -34,14 +34,8 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Returns `true` if a person selects the route.
-    pub(super) fn chooses(&self) -> bool {
-        self.review.route_selection.is_some()
-    }
-
-    /// Returns `true` if a person reviews the turns of a loop.
-    pub(super) fn accepts_turns(&self) -> bool {
-        self.review.iteration_review.is_some()
+    pub(super) fn review(&self) -> &HumanReview {
+        &self.review
     }
 
     fn place(&self, setting: &str) -> Span {
@@ -93,16 +87,7 @@ impl Reader<'_> {
         kind: &Kind,
         on_error: &ErrorPolicy,
     ) -> HumanReview {
-        let about = match kind {
-            Kind::Agent { .. } | Kind::Function(_) => Reviewed::Step,
-            Kind::Loop { .. } => Reviewed::Loop,
-            Kind::Condition { .. } => Reviewed::Condition,
-            Kind::Router { choices, .. } => {
-                Reviewed::Router(choices.iter().map(|choice| choice.name.text.as_str()).collect())
-            }
-            _ => Reviewed::Container,
-        };
-        let wrong = asked.review.mistakes(&about, on_error).into_iter();
+        let wrong = asked.review.mistakes(&kind.reviewed(), on_error).into_iter();
         for mistake in wrong.filter(|m| !asked.unreadable || m.setting != "human_review") {
             let mistake_here = self.mistake(asked.place(mistake.setting), mistake.what);
             self.push(mistake_here.help(mistake.fix));

@@ -169,7 +169,7 @@ mod tests {
     use crate::Postgres;
     use stepwright_core::journal::Append;
     use stepwright_core::store::RunStore as _;
-    use stepwright_core::{Event, EventKind, RunId, StepPath, Timestamp};
+    use stepwright_core::{ContainerKind, Decision, Event, EventKind, RunId, StepPath, Timestamp};
     use stepwright_testing::postgres;
 
     fn fact(sequence: u64) -> Append {
@@ -179,7 +179,10 @@ mod tests {
                 "digest": "d1", "session_id": "s", "input": {"content": "in"},
             }))
             .expect("the beginning of a run"),
-            _ => EventKind::StepsExecutionStarted { steps_count: 1 },
+            _ => EventKind::ContainerStarted {
+                kind: ContainerKind::Steps,
+                decision: Decision::Count(1),
+            },
         };
         let run = RunId::new("r").expect("an identifier");
         let (time, path) = (Timestamp(sequence), StepPath::root());

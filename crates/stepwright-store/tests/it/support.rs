@@ -4,7 +4,9 @@ use std::time::Duration;
 use stepwright_core::event::Reply;
 use stepwright_core::journal::Append;
 use stepwright_core::store::Signal;
-use stepwright_core::{Answer, BoxFuture, Event, EventKind, RunId, StepPath, Timestamp};
+use stepwright_core::{
+    Answer, BoxFuture, ContainerKind, Decision, Event, EventKind, RunId, StepPath, Timestamp,
+};
 
 pub(crate) fn id(text: &str) -> RunId {
     RunId::new(text).unwrap()
@@ -23,7 +25,7 @@ pub(crate) fn start() -> EventKind {
 }
 
 pub(crate) fn steps(count: u32) -> EventKind {
-    EventKind::StepsExecutionStarted { steps_count: count }
+    EventKind::ContainerStarted { kind: ContainerKind::Steps, decision: Decision::Count(count) }
 }
 
 pub(crate) fn completed(text: &str) -> EventKind {

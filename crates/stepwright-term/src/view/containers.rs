@@ -6,66 +6,54 @@ use crate::styled::{Line, StyledSpan};
 use crate::text::{counted, harmless};
 use anstyle::AnsiColor;
 use std::sync::Arc;
-use stepwright_core::{Content, EventKind};
+use stepwright_core::{ContainerKind, Content, Decision, EventKind};
 
 /// The largest number of names or items listed.
 const LISTED_MAX: usize = 8;
 
 /// Returns the mark and the text for the start of a container.
 pub(super) fn begun(kind: &EventKind, form: Form) -> Option<(Line, Line)> {
-    use EventKind as E;
-    let (mark, text) = match kind {
-        E::StepsExecutionStarted { steps_count } => {
-            ("◆ ", counted(u64::from(*steps_count), "step", "steps"))
-        }
-        E::ParallelExecutionStarted { branches } => {
-            let count = counted(branches.len() as u64, "branch", "branches");
-            ("◆ ", format!("parallel: {count}: {}", listed(branches)))
-        }
-        E::LoopExecutionStarted { max_iterations } => {
-            let turns = counted(u64::from(*max_iterations), "turn", "turns");
-            ("◆ ", format!("loop: at most {turns}"))
-        }
-        E::LoopIterationStarted { iteration, max_iterations } => {
-            ("↻ ", format!("turn {iteration} of at most {max_iterations}"))
-        }
-        E::ConditionExecutionStarted { condition_result, branch } => {
-            let way = match branch.as_deref() {
-                Some("else") => ": else branch",
-                Some(_) => "",
-                None => ": nothing to do",
-            };
-            match condition_result {
-                Some(true) => ("◆ ", format!("condition: met{way}")),
-                Some(false) => ("◆ ", format!("condition: not met{way}")),
-                None => ("◆ ", "condition: could not be decided".to_owned()),
-            }
-        }
-        E::RouterExecutionStarted { selected_steps } if selected_steps.is_empty() => {
-            ("◆ ", "router: nothing chosen".to_owned())
-        }
-        E::RouterExecutionStarted { selected_steps } => {
-            ("◆ ", format!("router: chosen {}", listed(selected_steps)))
-        }
-        E::MapExecutionStarted { items, concurrency } => {
-            let count = counted(items.len() as u64, "item", "items");
-            ("◆ ", format!("map: {count}, at most {concurrency} at a time: {}", contents(items)))
-        }
-        _ => return None,
-    };
+    let EventKind::ContainerStarted { kind, decision } = kind else { return None };
+    let text = said(*kind, decision)?;
+    let mark = if let Decision::Turn { .. } = decision { "↻ " } else { "◆ " };
     let mark = if form == Form::Plain { Line::new() } else { marked(mark) };
     let style = if form == Form::Plain { anstyle::Style::new() } else { DIM };
     Some((mark, vec![StyledSpan::new(text, style)]))
 }
 
-/// Returns `true` if the end of the container is shown: for kinds that may contain much output.
-pub(super) fn has_end(kind: &EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::ParallelExecutionCompleted { .. }
-            | EventKind::LoopExecutionCompleted { .. }
-            | EventKind::MapExecutionCompleted { .. }
-    )
+/// Returns the text for the start of a container. `None` for an item, which its path names.
+fn said(kind: ContainerKind, decision: &Decision) -> Option<String> {
+    let [part, parts] = kind.parts();
+    let counted = |count: u64| counted(count, part, parts);
+    let text = match decision {
+        Decision::Count(count) => counted(u64::from(*count)),
+        Decision::AtMost(count) => format!("at most {}", counted(u64::from(*count))),
+        Decision::Turn { number, at_most } => {
+            return at_most.map(|most| format!("{} {number} of at most {most}", kind.word()));
+        }
+        Decision::Holds { holds: None, .. } => "could not be decided".to_owned(),
+        Decision::Holds { holds: Some(holds), branch } => {
+            let way = match branch.as_deref() {
+                Some("else") => ": else branch",
+                Some(_) => "",
+                None => ": nothing to do",
+            };
+            format!("{}{way}", if *holds { "met" } else { "not met" })
+        }
+        Decision::Names(names) if !kind.decides() => {
+            format!("{}: {}", counted(names.len() as u64), listed(names))
+        }
+        Decision::Names(names) if names.is_empty() => "nothing chosen".to_owned(),
+        Decision::Names(names) => format!("chosen {}", listed(names)),
+        Decision::Items { items, concurrency } => {
+            let count = counted(items.len() as u64);
+            format!("{count}, at most {concurrency} at a time: {}", contents(items))
+        }
+    };
+    Some(match kind.word() {
+        "" => text,
+        word => format!("{word}: {text}"),
+    })
 }
 
 fn marked(mark: &str) -> Line {

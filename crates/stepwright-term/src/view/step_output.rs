@@ -282,7 +282,7 @@ impl View {
             }
             return;
         }
-        let Some(end) = kind.end() else { return };
+        let EventKind::ContainerCompleted { kind, turns, end } = kind else { return };
         let at = self.containers.iter().rposition(|(known, _)| known == path);
         let since = at.map(|at| self.containers.remove(at).1);
         if let Some(error) = &end.error {
@@ -292,7 +292,7 @@ impl View {
             let how = if is_skipped { "skipped" } else { "failed" };
             let text = vec![StyledSpan::plain(format!("{how}: {}", short(&error.message)))];
             self.step_line(path, mark, text, screen);
-        } else if containers::has_end(kind) && self.options.shows_steps() {
+        } else if kind.shows_end() && self.options.shows_steps() {
             let mark = match end.status {
                 StepStatus::Completed => self.mark("✓ ", AnsiColor::Green),
                 StepStatus::Failed => self.mark("✗ ", AnsiColor::Red),
@@ -304,12 +304,8 @@ impl View {
                 Some(took) => format!("{}  {took}", end.status),
                 None => end.status.to_string(),
             };
-            let text = match kind {
-                EventKind::LoopExecutionCompleted { exhausted: true, .. } => {
-                    format!("{text}, its condition was not met")
-                }
-                _ => text,
-            };
+            let text =
+                if turns.exhausted { format!("{text}, its condition was not met") } else { text };
             self.aside(path, mark, vec![StyledSpan::new(text, self.dim())], screen);
         }
     }

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 use stepwright_core::error::ErrorData;
-use stepwright_core::event::{End, ProcessGroup, RefusedAnswer, Reply, WorkflowStarted};
+use stepwright_core::event::{
+    ContainerKind, Decision, End, ProcessGroup, RefusedAnswer, Reply, Turns, WorkflowStarted,
+};
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{
     Arguments, AssistantTurn, Native, Part, ToolCall, ToolOutcome, Usage,
@@ -195,31 +197,40 @@ pub(super) fn middle() -> Vec<EventKind> {
                 parent: TEXT.into(),
             }),
         },
-        E::StepsExecutionStarted { steps_count: 3 },
-        E::StepsExecutionCompleted { end: status.into() },
-        E::ParallelExecutionStarted { branches: ["web".into(), TEXT.into()].into() },
-        E::ParallelExecutionCompleted { end: end() },
-        E::LoopExecutionStarted { max_iterations: 3 },
-        E::LoopIterationStarted { iteration: 1, max_iterations: 3 },
-        E::LoopIterationCompleted {
-            iteration: 1,
-            should_continue: true,
-            exhausted: false,
-            end: end(),
-        },
-        E::LoopExecutionCompleted { total_iterations: 1, exhausted: true, end: status.into() },
-        E::ConditionExecutionStarted { condition_result: Some(true), branch: Some("if".into()) },
-        E::ConditionExecutionStarted { condition_result: None, branch: None },
-        E::ConditionExecutionCompleted { end: end() },
-        E::RouterExecutionStarted { selected_steps: [].into() },
-        E::RouterExecutionCompleted { end: end() },
-        E::MapExecutionStarted {
-            items: [Content::from(value()), TEXT.into(), Content::default()].into(),
-            concurrency: 2,
-        },
-        E::MapItemStarted { item: 1 },
-        E::MapItemCompleted { item: 1, end: end() },
-        E::MapExecutionCompleted { end: status.into() },
+        begins(ContainerKind::Steps, Decision::Count(3)),
+        ends(ContainerKind::Steps, Turns::default(), status.into()),
+        begins(ContainerKind::Parallel, Decision::Names(["web".into(), TEXT.into()].into())),
+        ends(ContainerKind::Parallel, Turns::default(), end()),
+        begins(ContainerKind::Loop, Decision::AtMost(3)),
+        begins(ContainerKind::Iteration, Decision::Turn { number: 1, at_most: Some(3) }),
+        ends(
+            ContainerKind::Iteration,
+            Turns { number: 1, should_continue: true, exhausted: false },
+            end(),
+        ),
+        ends(
+            ContainerKind::Loop,
+            Turns { number: 1, should_continue: false, exhausted: true },
+            status.into(),
+        ),
+        begins(
+            ContainerKind::Condition,
+            Decision::Holds { holds: Some(true), branch: Some("if".into()) },
+        ),
+        begins(ContainerKind::Condition, Decision::Holds { holds: None, branch: None }),
+        ends(ContainerKind::Condition, Turns::default(), end()),
+        begins(ContainerKind::Router, Decision::Names([].into())),
+        ends(ContainerKind::Router, Turns::default(), end()),
+        begins(
+            ContainerKind::Map,
+            Decision::Items {
+                items: [Content::from(value()), TEXT.into(), Content::default()].into(),
+                concurrency: 2,
+            },
+        ),
+        begins(ContainerKind::Item, Decision::Turn { number: 1, at_most: None }),
+        ends(ContainerKind::Item, Turns { number: 1, ..Turns::default() }, end()),
+        ends(ContainerKind::Map, Turns::default(), status.into()),
         E::RunStarted {
             agent: TEXT.into(),
             model: "openai:gpt".into(),
@@ -260,6 +271,14 @@ pub(super) fn terminal() -> Vec<EventKind> {
         EventKind::WorkflowError { error: error().into(), step: None, attempts: 0 },
         EventKind::WorkflowCancelled { reason: TEXT.into() },
     ]
+}
+
+fn begins(kind: ContainerKind, decision: Decision) -> EventKind {
+    EventKind::ContainerStarted { kind, decision }
+}
+
+fn ends(kind: ContainerKind, turns: Turns, end: End) -> EventKind {
+    EventKind::ContainerCompleted { kind, turns, end }
 }
 
 #[cfg(test)]

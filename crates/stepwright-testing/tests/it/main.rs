@@ -4,3 +4,5 @@
 
 mod answers;
 mod conformance;
+mod fold;
+mod wire;

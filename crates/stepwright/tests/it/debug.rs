@@ -60,17 +60,23 @@ fn workflow() -> Workflow {
         .unwrap()
 }
 
-async fn logged(debug: bool) -> (RunOutput, String) {
+/// Returns the result of a run, and its log.
+async fn log_of(run: stepwright::Run) -> (Result<RunOutput, stepwright::Error>, String) {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::DEBUG)
         .with_ansi(false)
         .with_writer(log.clone())
         .finish();
-    let run = workflow().run("postgres://ada:lovelace@host/db").debug_mode(debug);
-    let output = run.into_future().with_subscriber(subscriber).await.unwrap();
+    let answer = run.into_future().with_subscriber(subscriber).await;
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    (output, log)
+    (answer, log)
+}
+
+async fn logged(debug: bool) -> (RunOutput, String) {
+    let run = workflow().run("postgres://ada:lovelace@host/db").debug_mode(debug);
+    let (answer, log) = log_of(run).await;
+    (answer.unwrap(), log)
 }
 
 #[tokio::test]
@@ -103,6 +109,37 @@ async fn every_prompt_call_decision_and_change_is_logged_and_no_secret() {
 #[tokio::test]
 async fn without_it_nothing_is_logged() {
     assert_eq!(logged(false).await.1, "");
+}
+
+/// Every line names the run, the step and the attempt: the engine's own, and those of the code that
+/// a step calls.
+#[tokio::test]
+async fn log_lines_of_trouble_and_of_steps_lead_to_their_run() {
+    async fn fetch(_: String, cx: StepContext) -> Result<String, StepError> {
+        tracing::info!("asking the server");
+        match cx.attempt() {
+            1 => Err(StepError::new("no route with sk-abcdefghijklmnop")),
+            _ => Err(StepError::terminal("no such host")),
+        }
+    }
+    let retry = std::time::Duration::from_millis(1);
+    let fetch = Step::new("Fetch", fetch).retries(1).backoff(retry);
+    let workflow = Workflow::builder("Log").step(fetch).build().unwrap();
+    let (answer, log) = log_of(workflow.run("in").run_id("r-1")).await;
+    assert!(answer.is_err());
+    let lines: Vec<&str> = log.lines().collect();
+    let find = |words: &str| {
+        let found = lines.iter().find(|line| line.contains(words));
+        *found.unwrap_or_else(|| panic!("`{words}` is not in\n{log}"))
+    };
+    let of_step = find("asking the server");
+    assert!(of_step.contains("step{run=r-1 path=Fetch attempt=1}"), "{of_step}");
+    let retried = find("a step failed and is tried again: no route with [redacted]");
+    for field in ["WARN", "run=r-1", "path=Fetch", "attempt=1", "delay_ms="] {
+        assert!(retried.contains(field), "{field} is not in {retried}");
+    }
+    let failed = find("the run failed: no such host");
+    assert!(failed.contains("run=r-1 path=Fetch attempt=2"), "{failed}");
 }
 
 /// Requests that gave no answer, and an attempt that failed, were paid for all the same.

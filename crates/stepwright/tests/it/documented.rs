@@ -26,6 +26,21 @@ fn offered() -> BTreeSet<String> {
             );
         }
     }
+    names.extend(containers());
+    names
+}
+
+/// The names in the module `containers`, which the facade re-exports as a whole.
+fn containers() -> Vec<String> {
+    let text = fs::read_to_string(format!("{CRATES}/stepwright-engine/src/define/mod.rs")).unwrap();
+    let module = text.split("pub mod containers {").nth(1).unwrap();
+    let module = module.split("\n}").next().unwrap();
+    let names: Vec<_> = module
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(';')?.rsplit("::").next())
+        .map(str::to_owned)
+        .collect();
+    assert!(names.len() >= 6, "{names:?}");
     names
 }
 

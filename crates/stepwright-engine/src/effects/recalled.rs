@@ -1,0 +1,116 @@
+//! The effects that a journal has recorded.
+
+use super::Past;
+use super::interrupted::Begun;
+use crate::stop::Failure;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::event::{ContainerKind, Decision, End, Event};
+use stepwright_core::requirement::RequirementKind;
+use stepwright_core::{ErrorCode, ErrorData, EventKind, StepOutput, StepPath, StepStatus};
+
+/// The recorded effects of a resumed run, by path.
+#[derive(Default)]
+pub(crate) struct Recalled {
+    pub(super) ends: HashMap<StepPath, Ended>,
+    pub(super) attempts: HashMap<StepPath, Past>,
+    pub(super) decisions: HashMap<StepPath, Decision>,
+    /// Containers, and turns of loops, that failed on their own, such as in their decision.
+    pub(super) failures: HashMap<StepPath, Arc<Failure>>,
+    pub(super) noted: HashSet<(StepPath, &'static str)>,
+    /// Steps that began and did not end.
+    pub(super) begun: Begun,
+}
+
+pub(super) enum Ended {
+    Completed(Arc<StepOutput>),
+    Failed(Arc<Failure>),
+    Stopped,
+}
+
+impl Recalled {
+    pub(crate) fn of(past: &[Event]) -> Self {
+        use EventKind as E;
+        let mut recalled = Self::default();
+        // Containers that began without a decision. Later facts tell if the decision failed.
+        let mut idle = HashSet::new();
+        for event in past {
+            let path = || event.path.clone();
+            let fail = |error: &ErrorData, attempts: u32| {
+                let error = error.clone();
+                Ended::Failed(Arc::new(Failure { path: path(), error, attempts }))
+            };
+            match &event.kind {
+                E::StepCompleted { output } => {
+                    recalled.ends.insert(path(), Ended::Completed(output.clone()));
+                }
+                E::StepError { error, attempts, .. } | E::StepSkipped { error, attempts } => {
+                    recalled.ends.insert(path(), fail(error, *attempts));
+                }
+                E::StepCancelled { .. } => {
+                    recalled.ends.insert(path(), Ended::Stopped);
+                }
+                E::StepRetrying { attempt, delay_ms, .. } => {
+                    let past = recalled.attempts.entry(path()).or_default();
+                    past.failed_attempts = *attempt;
+                    past.due = Some(event.time.plus(Duration::from_millis(*delay_ms)));
+                }
+                E::ContainerCompleted { kind: ContainerKind::Iteration, turns, end }
+                    if end.status == StepStatus::Completed =>
+                {
+                    let met = !turns.should_continue && !turns.exhausted;
+                    recalled.decisions.insert(path(), Decision::answer(met));
+                }
+                E::ContainerStarted { kind, decision } if kind.decides() => {
+                    if decision.is_empty() {
+                        idle.insert(&event.path);
+                    }
+                    // A condition without an answer never had a decision.
+                    if !matches!(decision, Decision::Holds { holds: None, .. }) {
+                        recalled.decisions.insert(path(), decision.clone());
+                    }
+                }
+                kind => {
+                    if let Some(end) = kind.end() {
+                        idle.remove(&event.path);
+                        recalled.ended(&event.path, end);
+                    }
+                    if let Some(asked) = kind.requirement()
+                        && idle.remove(&event.path)
+                        && let RequirementKind::ErrorDecision { error, .. } = &asked.kind
+                    {
+                        recalled.failed(&event.path, error);
+                    }
+                }
+            }
+            recalled.begun.note(event);
+            recalled.noted.insert((path(), event.kind.name()));
+        }
+        // These have no further facts, so it is not known whether their decisions failed.
+        for path in idle {
+            recalled.decisions.remove(path);
+        }
+        recalled
+    }
+
+    /// Notes the end of a container, a turn or an item.
+    fn ended(&mut self, path: &StepPath, end: &End) {
+        match (&end.error, end.status) {
+            (_, StepStatus::Cancelled) => {
+                self.ends.insert(path.clone(), Ended::Stopped);
+            }
+            (Some(error), _) => self.failed(path, error),
+            _ => {}
+        }
+    }
+
+    /// Notes that a container or a turn failed on its own.
+    fn failed(&mut self, path: &StepPath, error: &ErrorData) {
+        // A rejection is not a failure to replay: the request and its reply are replayed instead.
+        if error.code != ErrorCode::Rejected {
+            let failure = Failure { path: path.clone(), error: error.clone(), attempts: 1 };
+            self.failures.insert(path.clone(), Arc::new(failure));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The containers of a file. A kind is a file, with its reading and its building, and a line in
+//! [`CONTAINERS`].
+
+mod condition;
+mod loops;
+mod map;
+mod parallel;
+mod router;
+mod steps;
+
+use crate::format::Item;
+use crate::format::fields::Fields;
+use crate::format::read::{Read, Reader};
+use crate::source::Span;
+use crate::tree::{Key, Node, Yaml};
+use stepwright_core::plan::Join;
+
+/// The kinds of containers: the key of each, and the function that reads its value.
+pub(crate) const CONTAINERS: &[(&str, Read)] = &[
+    ("steps", steps::read),
+    ("parallel", parallel::read),
+    ("loop", loops::read),
+    ("if", condition::read),
+    ("router", router::read),
+    ("map", map::read),
+];
+
+/// Sets the common options of a step or a container.
+macro_rules! with_common {
+    ($step:expr, $item:expr) => {{
+        let step = $step.on_error($item.on_error.clone()).fingerprint($item.content.clone());
+        let step = match $item.timeout {
+            Some(timeout) => step.timeout(timeout),
+            None => step,
+        };
+        let step = match $item.on_interrupted {
+            Some(policy) => step.on_interrupted(policy),
+            None => step,
+        };
+        match $item.review.clone() {
+            Some(review) => step.human_review(review),
+            None => step,
+        }
+    }};
+}
+pub(crate) use with_common;
+
+const JOINS: [(&str, Join); 3] =
+    [("wait_all", Join::WaitAll), ("fail_fast", Join::FailFast), ("best_effort", Join::BestEffort)];
+
+impl Reader<'_> {
+    /// Takes the settings of a container: a mapping, or nothing for the defaults.
+    fn settings<'n>(&mut self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
+        static NONE: Node = Node { span: Span { start: 0, len: 0 }, value: Yaml::Map(Vec::new()) };
+        match node.value {
+            // `parallel:` without a value means the default settings.
+            Yaml::Null => Fields::of(self, &NONE, what),
+            _ => Fields::of(self, node, what),
+        }
+    }
+
+    /// Takes the steps inside a container.
+    fn body(
+        &mut self,
+        fields: &mut Fields<'_>,
+        name: &'static str,
+        kind: &Key,
+    ) -> Option<Vec<Item>> {
+        let Some((key, node)) = fields.take(name) else {
+            let message = format!("`{}` needs `{name}`", kind.name);
+            let help = format!("list its steps under `{name}:`, beside `{}:`", kind.name);
+            self.push(self.mistake(kind.span, message).help(help));
+            return None;
+        };
+        Some(self.items(node, name, key.span))
+    }
+
+    fn concurrency(&mut self, settings: &mut Fields<'_>) -> Option<u32> {
+        let concurrency = settings.number(self, "concurrency", (1, 10_000));
+        concurrency.and_then(|number| u32::try_from(number).ok())
+    }
+}
+
+/// Describes the settings of a container that runs several bodies at once.
+fn of_join(join: Join, concurrency: Option<u32>) -> impl Iterator<Item = String> {
+    let policy = match join {
+        Join::FailFast => Some("fails fast".to_owned()),
+        Join::BestEffort => Some("best effort".to_owned()),
+        _ => None,
+    };
+    policy.into_iter().chain(concurrency.map(|n| format!("{n} at a time")))
+}

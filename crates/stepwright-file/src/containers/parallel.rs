@@ -1,0 +1,53 @@
+//! `parallel`: branches at once.
+
+use super::{JOINS, of_join, with_common};
+use crate::format::read::{Reader, Written};
+use crate::format::{Container, Inside, Item};
+use stepwright_core::plan::Join;
+use stepwright_engine::{AnyStep, IntoStep as _};
+
+#[derive(Debug)]
+struct Parallel {
+    join: Join,
+    concurrency: Option<u32>,
+    branches: Vec<Item>,
+}
+
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    written: &mut Written<'_, '_>,
+) -> Option<Box<dyn Container>> {
+    let mut settings = reader.settings(written.value, "`parallel`")?;
+    let join = settings.choice(reader, "join", &JOINS).unwrap_or_default();
+    let concurrency = reader.concurrency(&mut settings);
+    settings.finish(reader);
+    let branches = reader.body(written.fields, "branches", written.key)?;
+    Some(Box::new(Parallel { join, concurrency, branches }))
+}
+
+impl Container for Parallel {
+    fn word(&self) -> &'static str {
+        "parallel"
+    }
+
+    fn bodies(&self) -> [&[Item]; 2] {
+        [&self.branches, &[]]
+    }
+
+    fn inside(&self) -> Inside<'_> {
+        Inside::Branches
+    }
+
+    fn build(&self, item: &Item, [branches, _]: [Vec<AnyStep>; 2]) -> AnyStep {
+        let parallel = stepwright_engine::Parallel::new(&item.name.text).join(self.join);
+        let mut parallel = with_common!(parallel, item);
+        if let Some(concurrency) = self.concurrency {
+            parallel = parallel.concurrency(concurrency);
+        }
+        branches.into_iter().fold(parallel, stepwright_engine::Parallel::branch).into_step()
+    }
+
+    fn details(&self) -> Vec<String> {
+        of_join(self.join, self.concurrency).collect()
+    }
+}

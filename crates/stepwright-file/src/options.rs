@@ -1,0 +1,39 @@
+//! Options for reading files.
+
+use std::path::PathBuf;
+
+/// Options for reading files, with their permissions.
+///
+/// ```
+/// use stepwright_file::{Definition, Options};
+/// let text = "
+/// format: 1
+/// name: Today
+/// steps:
+///   - {name: say, shell: echo hello}
+/// ";
+/// let mistakes = Definition::parse(text, "today.yaml", &Options::default()).unwrap_err();
+/// let first = mistakes.iter().next().unwrap();
+/// assert_eq!(first.message, "this file runs commands, which is not allowed");
+/// let trusted = Options { allow_shell: true, ..Options::default() };
+/// assert_eq!(Definition::parse(text, "today.yaml", &trusted)?.name(), "Today");
+/// # Ok::<(), stepwright_file::Diagnostics>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `true` if steps may run commands. Otherwise a file with such steps is refused.
+    pub allow_shell: bool,
+    /// The directory that steps and tools read and write, and cannot leave. The default is the
+    /// current directory. Prompts and other workflows are found relative to the file that names
+    /// them.
+    pub base_dir: Option<PathBuf>,
+    /// The directories from which a file may include prompts and other workflows, besides its own
+    /// folder. References cannot lead elsewhere, because a workflow file may not be trustworthy.
+    pub allow_path: Vec<PathBuf>,
+    /// The names of environment variables to pass to commands. Commands always get the few that
+    /// every program needs (`PATH`, `HOME`, `LANG`, `TZ` and the like). Other variables are
+    /// withheld, because they may contain API keys.
+    pub pass_env: Vec<String>,
+    /// The model of all agents. Overrides those in the file.
+    pub model: Option<String>,
+}
