@@ -40,7 +40,7 @@ steps: [{agent: writer}]
     let place = Place::with(flow);
     let ran = place.run([""]).ended(1);
     assert!(ran.stderr.contains("error: step `writer` failed"), "{ran:#?}");
-    assert!(ran.stderr.contains("hint: "), "{ran:#?}");
+    assert!(ran.stderr.contains("help: "), "{ran:#?}");
 }
 
 #[test]
@@ -101,7 +101,7 @@ steps: [{write_file: {path: out.txt, text: ran}}]
     assert!(unfit.stderr.contains("does not fit workflow `Strict`: "), "{unfit:#?}");
     assert!(place.runs_in("a.db").is_empty());
     let missing = place.run::<&str>([]).ended(2);
-    assert!(missing.stderr.contains("hint: give the run an input"), "{missing:#?}");
+    assert!(missing.stderr.contains("help: give the run an input"), "{missing:#?}");
     assert!(!place.path("out.txt").exists());
 }
 
@@ -116,7 +116,10 @@ fn files_that_cannot_be_read_are_named() {
             assert!(ran.stderr.contains(part), "{part}: {ran:#?}");
         }
     };
-    fails(&["run", "none.yaml"], &["error: none.yaml: cannot be read: there is no such file\n"]);
+    fails(
+        &["run", "none.yaml"],
+        &["error[SW0202]: none.yaml: cannot be read: there is no such file\n"],
+    );
     fails(&["run", "."], &["cannot be read", "directory"]);
     fails(&["run", "latin.yaml"], &["latin.yaml", "UTF-8"]);
     let input = ["run", "flow.yaml", "--input-file"];
@@ -166,7 +169,7 @@ fn a_database_that_cannot_be_written_is_named() {
         return;
     }
     let ran = place.run(["Ada", "--db", "a.db"]).ended(5);
-    assert!(ran.stderr.contains("hint: allow this program to write to"), "{ran:#?}");
+    assert!(ran.stderr.contains("help: allow this program to write to"), "{ran:#?}");
     allow(0o644);
     assert_eq!(place.runs_in("a.db").len(), 1);
 }
@@ -192,7 +195,7 @@ steps:
     command.args(["-c", script, "sh", binary]).args(arguments).current_dir(place.path("."));
     let ran = Ran::of(&mut command).ended(5);
     assert!(ran.stderr.contains("error: cannot write to the database `a.db`"), "{ran:#?}");
-    assert!(ran.stderr.contains("hint: "), "{ran:#?}");
+    assert!(ran.stderr.contains("help: "), "{ran:#?}");
     assert!(ran.stderr.contains("interrupted"), "{ran:#?}");
     assert_eq!(ran.stdout, "");
     assert_eq!(place.runs_in("a.db")[0].1, RunStatus::Running);

@@ -173,17 +173,20 @@ fn what_is_not_there_is_not_found_and_nothing_is_made() {
         let nowhere = place.ran(command).ended(2);
         assert!(
             nowhere.stderr.contains("no database specified")
-                && nowhere.stderr.contains("hint: pass `--db DB`, or set `STEPWRIGHT_DB`"),
+                && nowhere.stderr.contains("help: pass `--db DB`, or set `STEPWRIGHT_DB`"),
             "{nowhere:#?}"
         );
         let none = place.on_db(command).ended(5);
-        assert!(none.stderr.contains("error: there is no database `a.db`"), "{none:#?}");
+        assert!(none.stderr.contains("error[SW0807]: there is no database `a.db`"), "{none:#?}");
         assert!(!place.path("a.db").exists());
     }
     place.run(["Ada", "--db", "a.db"]).ended(0);
     for command in ["show", "events", "resume", "continue", "cancel"] {
         let unknown = place.on_db(&[command, "r-9"]).ended(2);
-        assert!(unknown.stderr.contains("error: run `r-9` was not found\nhint: "), "{unknown:#?}");
+        assert!(
+            unknown.stderr.contains("error[SW0701]: run `r-9` was not found\nhelp: "),
+            "{unknown:#?}"
+        );
     }
 }
 

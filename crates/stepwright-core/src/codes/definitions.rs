@@ -28,7 +28,7 @@ super::entry::catalogue! {
 
     /// The operation needs runs that are stored, and the workflow has no store.
     ///
-    /// ```rust,ignore
+    /// ```text
     /// let workflow = Workflow::builder("Digest").store(Sqlite::open("runs.db").await?);
     /// ```
     STORE_MISSING = 307, "the workflow has no store";

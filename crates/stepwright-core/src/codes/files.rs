@@ -15,7 +15,7 @@ super::entry::catalogue! {
     /// The file is not valid YAML or JSON. A typical cause is a text with `: `, `#` or `{{` that
     /// needs quotes, or indentation with tabs.
     ///
-    /// ```yaml
+    /// ```text
     /// template: "{{ input }}"
     /// ```
     SYNTAX_INVALID = 203, "the file is not valid YAML";
@@ -39,7 +39,7 @@ super::entry::catalogue! {
     /// An expression or a template in the file is not valid: its syntax is wrong, or it calls a
     /// function or filter that does not exist.
     ///
-    /// ```yaml
+    /// ```text
     /// if: steps.count.output > 3
     /// template: "Hello {{ input.name }}"
     /// ```
