@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
-use stepwright::{AnyStore, Error, ErrorId, ErrorKind, Postgres, Sqlite, UserId, WorkflowBuilder};
+#[cfg(feature = "postgres")]
+use stepwright::Postgres;
+use stepwright::{AnyStore, Error, ErrorId, ErrorKind, Sqlite, UserId, WorkflowBuilder};
 use stepwright_engine::Runs;
 
 /// The environment variable with the default database.
@@ -21,6 +23,7 @@ pub(crate) enum Database {
 #[derive(Clone)]
 pub(crate) enum Opened {
     File(Sqlite),
+    #[cfg(feature = "postgres")]
     Server(Postgres),
 }
 
@@ -41,10 +44,10 @@ impl Database {
 
     /// Opens the database. Creates the file if it does not exist.
     pub(crate) async fn open(&self) -> Result<Opened, Error> {
-        Ok(match self {
-            Self::File(path) => Opened::File(Sqlite::open(path).await?),
-            Self::Server(address) => Opened::Server(Postgres::connect(address).await?),
-        })
+        match self {
+            Self::File(path) => Ok(Opened::File(Sqlite::open(path).await?)),
+            Self::Server(address) => connect(address).await,
+        }
     }
 
     /// Opens an existing database, because a command that only reads must not create a file.
@@ -75,6 +78,7 @@ impl Opened {
     pub(crate) fn runs(&self, user: Option<&UserId>) -> Result<Runs, Error> {
         let runs = Runs::of(match self.clone() {
             Self::File(store) => AnyStore::new(store),
+            #[cfg(feature = "postgres")]
             Self::Server(store) => AnyStore::new(store),
         });
         match user {
@@ -87,9 +91,34 @@ impl Opened {
     pub(crate) fn beneath(self, builder: WorkflowBuilder) -> WorkflowBuilder {
         match self {
             Self::File(store) => builder.store(store),
+            #[cfg(feature = "postgres")]
             Self::Server(store) => builder.store(store),
         }
     }
+}
+
+#[cfg(feature = "postgres")]
+async fn connect(address: &str) -> Result<Opened, Error> {
+    Ok(Opened::Server(Postgres::connect(address).await?))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn connect(_: &str) -> Result<Opened, Error> {
+    let what = "this `stepwright` was built without PostgreSQL, and cannot open database servers";
+    Err(Error::new(ErrorKind::Store, what)
+        .with_id(ErrorId::STORE_LEFT_OUT)
+        .with_hint("name a SQLite file, or build `stepwright-cli` with the feature `postgres`"))
+}
+
+/// Shows the URL of a server without its password, if the URL is valid.
+#[cfg(feature = "postgres")]
+fn shown(address: &str) -> Option<String> {
+    Postgres::options(address).shown().ok()
+}
+
+#[cfg(not(feature = "postgres"))]
+fn shown(_: &str) -> Option<String> {
+    None
 }
 
 /// Adds a hint at how to list runs if a run was not found.
@@ -117,10 +146,9 @@ impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
-            Self::Server(address) => match Postgres::options(address).shown() {
-                Ok(shown) => f.write_str(&shown),
-                Err(_) => f.write_str("a database server"),
-            },
+            Self::Server(address) => {
+                f.write_str(&shown(address).unwrap_or_else(|| "a database server".to_owned()))
+            }
         }
     }
 }
@@ -128,5 +156,28 @@ impl fmt::Display for Database {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(all(test, not(feature = "postgres")))]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    #[test]
+    fn a_command_without_postgresql_says_so() {
+        for address in ["postgres://u:geheim@h/d", "postgresql+psycopg://h/d", "mysql://h/d"] {
+            let database = Database::named(address.into());
+            let mut opening = pin!(database.open());
+            let Poll::Ready(Err(error)) =
+                opening.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            else {
+                panic!("`{address}` was opened");
+            };
+            assert!(error.to_string().contains("built without PostgreSQL"), "{error}");
+            assert!(error.hint().unwrap_or_default().contains("SQLite"), "{error:?}");
+            assert!(!format!("{error:?} {database}").contains("geheim"));
+        }
     }
 }

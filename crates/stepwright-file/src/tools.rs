@@ -144,7 +144,7 @@ impl Tool for HttpTool {
         Box::pin(async move {
             let url = argument(&arguments, "url")?;
             let what = Fetch { url, timeout: TIMEOUT, max_bytes: BYTES_MAX };
-            let page = blocking(move || fetch(&what, &|| cx.keep_alive())).await.map_err(told)?;
+            let page = fetch(&what, &cx).await.map_err(told)?;
             Ok(with_note(page.text, page.note))
         })
     }

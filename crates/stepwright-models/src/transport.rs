@@ -9,7 +9,6 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use std::error::Error as _;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
@@ -17,6 +16,7 @@ use std::task::Poll;
 use std::time::Duration;
 use stepwright_core::BoxFuture;
 use stepwright_core::model::{ModelError, ModelErrorKind};
+use stepwright_http::{causes, reqwest};
 
 /// The longest time for a provider to accept a connection. The guard limits the silence after
 /// that.
@@ -43,43 +43,21 @@ const OVER_GRACE: Duration = Duration::from_millis(500);
 /// The headers for keys. Without a key, none of them is sent.
 const KEY_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
-// Connections are kept open between requests, and reading the platform's certificates takes
-// milliseconds: both ask for one client in a process.
+// One client in a process, because connections are kept open between requests.
 static CLIENT: LazyLock<Result<reqwest::Client, String>> = LazyLock::new(|| build(builder()?));
 
 /// The pieces of an answer, as they come.
 pub(crate) type Pieces = BoxStream<'static, Result<Bytes, ModelError>>;
 
-/// Returns the settings of every client in this crate.
+/// Returns the settings of every client in this crate. A redirect would send the key to another
+/// server, so none is followed.
 pub(crate) fn builder() -> Result<reqwest::ClientBuilder, String> {
-    let tls = tls().map_err(|error| error.to_string())?;
-    Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .connect_timeout(CONNECT_TIMEOUT)
-        // A redirect would send the key to another server.
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("stepwright/", env!("CARGO_PKG_VERSION"))))
+    let builder = stepwright_http::builder().map_err(|error| error.to_string())?;
+    Ok(builder.connect_timeout(CONNECT_TIMEOUT))
 }
 
 pub(crate) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
     builder.build().map_err(|error| causes(&error.without_url()))
-}
-
-/// TLS by `ring`, trusting what the platform trusts. Where it trusts nothing, as in a container
-/// without certificates, the roots of Mozilla stand in.
-fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()?;
-    let config = match rustls_platform_verifier::Verifier::new(provider) {
-        Ok(verifier) => config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
-        Err(_) => config.with_root_certificates(rustls::RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        }),
-    };
-    let mut config = config.with_no_client_auth();
-    config.alpn_protocols = vec!["http/1.1".into()];
-    Ok(config)
 }
 
 /// Sends a request, and gives the headers of the answer and its events. What is neither a stream of
@@ -273,23 +251,6 @@ fn not_reached(error: reqwest::Error, place: &str, speaker: &Speaker) -> ModelEr
         ModelErrorKind::Transport,
         format!("the connection to `{provider}` at {place} failed: {reason}"),
     )
-}
-
-/// The innermost causes of an error: the outer ones say only that there was one.
-fn causes(error: &reqwest::Error) -> String {
-    let mut reasons = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        reasons.push(error.to_string());
-        cause = error.source();
-    }
-    // Causes often repeat what is beneath them.
-    let innermost = reasons.pop().unwrap_or_else(|| error.to_string());
-    match reasons.pop() {
-        Some(outer) if !outer.contains(&innermost) => format!("{outer}: {innermost}"),
-        Some(outer) => outer,
-        None => innermost,
-    }
 }
 
 /// The beginning of a body that explains a failure. What cannot be read explains nothing.

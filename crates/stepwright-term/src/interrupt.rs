@@ -150,7 +150,8 @@ mod unix {
         FOUND.get_or_init(|| {
             let idle = Arc::new(AtomicBool::new(false));
             let mut signals = vec![SIGINT, SIGTERM];
-            signals.retain(|signal| !is_of_program(*signal));
+            let of_program = signals_of_program();
+            signals.retain(|signal| of_program >> (signal - 1) & 1 == 0);
             for signal in &signals {
                 let _ = signal_hook::flag::register_conditional_default(*signal, idle.clone());
             }
@@ -158,16 +159,15 @@ mod unix {
         })
     }
 
-    /// Returns `true` if the program handles or ignores a signal. Only Linux reports this.
-    fn is_of_program(signal: i32) -> bool {
-        let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+    /// Returns the signals that the program handles or ignores, as bits. Only Linux reports them.
+    fn signals_of_program() -> u64 {
+        let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
         let masks = status.lines().filter_map(|line| {
             let (name, mask) = line.split_once(':')?;
             let is_meant = matches!(name, "SigCgt" | "SigIgn");
             is_meant.then(|| u64::from_str_radix(mask.trim(), 16).ok()).flatten()
         });
-        let mask = masks.fold(0, |all, mask| all | mask);
-        mask >> (signal - 1) & 1 == 1
+        masks.fold(0, |all, mask| all | mask)
     }
 
     impl Waiter {

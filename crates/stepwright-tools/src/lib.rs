@@ -15,7 +15,6 @@
 
 mod duckduckgo;
 mod markup;
-mod tls;
 
 pub use duckduckgo::{
     DuckDuckGo, PAGE_BYTES_MAX, QUERY_CHARS_MAX, RESULTS, RESULTS_MAX, SafeSearch, TIMEOUT,

@@ -92,4 +92,8 @@ super::entry::catalogue! {
 
     /// The store was closed, or its writer has stopped. Open it again, and resume the run.
     STORE_CLOSED = 822, "the store is closed";
+
+    /// This program was built without the support for PostgreSQL. Use a file, or build it with the
+    /// feature `postgres`.
+    STORE_LEFT_OUT = 823, "the program was built without that store";
 }

@@ -102,4 +102,56 @@ impl EventKind {
             | Self::CustomEvent { .. } => C::Delta,
         }
     }
+
+    /// Returns `true` for a fact, which is in the journal, and `false` for a delta.
+    pub fn is_fact(&self) -> bool {
+        !matches!(self.class(), EventClass::Delta)
+    }
+
+    /// Returns `true` if readers without `stream_events` get this event: the start, the pauses and
+    /// the end of the run, and the text and the pending requests in between.
+    pub fn is_content(&self) -> bool {
+        match self.class() {
+            EventClass::RunStarted(_)
+            | EventClass::RunEnded(_)
+            | EventClass::RunPaused
+            | EventClass::Asked(_) => true,
+            _ => matches!(self, Self::StepOutput { .. } | Self::RunContent { .. }),
+        }
+    }
+
+    /// Returns the end of a container, a turn or an item, if this event is one.
+    pub fn end(&self) -> Option<&End> {
+        match self.class() {
+            EventClass::ContainerEnded(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Returns `true` if an executor records this event about its own work, such as an agent's
+    /// requests and calls.
+    pub fn is_of_executor(&self) -> bool {
+        matches!(self.class(), EventClass::Agent)
+    }
+
+    /// Returns the pending request that this event makes, if it makes one.
+    pub fn requirement(&self) -> Option<&Requirement> {
+        match self.class() {
+            EventClass::Asked(requirement) => Some(requirement),
+            _ => None,
+        }
+    }
+
+    /// Returns the answer to a pending request, if this event is one.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self.class() {
+            EventClass::Answered(reply) => Some(reply),
+            _ => None,
+        }
+    }
+
+    /// Returns `true` for the last event of a run.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.class(), EventClass::RunEnded(_))
+    }
 }

@@ -1,8 +1,6 @@
 //! Conversion into steps.
 
-use super::function::IntoExecutor;
-use super::{AnyStep, Step};
-use crate::workflow::Workflow;
+use super::AnyStep;
 
 /// A marker for values that are steps themselves. You need not name it.
 #[derive(Debug)]
@@ -45,19 +43,5 @@ pub trait IntoStep<M> {
 impl IntoStep<Whole> for AnyStep {
     fn into_step(self) -> AnyStep {
         self
-    }
-}
-
-impl IntoStep<Whole> for Workflow {
-    fn into_step(self) -> AnyStep {
-        Step::workflow(self.name().to_owned(), self).into_step()
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<M, X: IntoExecutor<M>> IntoStep<Made<M>> for X {
-    fn into_step(self) -> AnyStep {
-        let executor = self.into_executor();
-        Step::of(executor.name().to_owned(), executor).into_step()
     }
 }

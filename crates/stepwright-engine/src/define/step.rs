@@ -1,7 +1,7 @@
 //! Named steps.
 
 use super::function::{BlockingFn, IntoExecutor};
-use super::into_step::Whole;
+use super::into_step::{Made, Whole};
 use super::prompt::IntoPrompt;
 use super::{AnyStep, Body, Common, History, IntoStep, StepBody, Work};
 use crate::table::Blocking;
@@ -316,6 +316,20 @@ impl Step {
     pub fn fingerprint(mut self, content: Fingerprint) -> Self {
         self.common.content = self.common.content.and(content);
         self
+    }
+}
+
+impl IntoStep<Whole> for Workflow {
+    fn into_step(self) -> AnyStep {
+        Step::workflow(self.name().to_owned(), self).into_step()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<M, X: IntoExecutor<M>> IntoStep<Made<M>> for X {
+    fn into_step(self) -> AnyStep {
+        let executor = self.into_executor();
+        Step::of(executor.name().to_owned(), executor).into_step()
     }
 }
 

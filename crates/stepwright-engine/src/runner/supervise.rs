@@ -1,5 +1,5 @@
-//! Supervises the runs of a definition: passes signals from the store to them, and resumes runs that
-//! no process drives.
+//! Supervises the runs of a definition: passes signals from the store to them, and resumes runs
+//! that no process drives.
 
 use super::Runner;
 use futures_util::future::{Either, select};

@@ -189,7 +189,8 @@ pub(super) const CODE: &str = "\
     duckdb dvips easy_install ed emacs enable enscript entr ex exiftool exim expect fakeroot \
     faketime fc firejail flatpak ftp fzf g++ gcc gcore gdb gem gimp gmake gnuplot gosu gradle gs \
     hash helm history hyperfine i386 ifne irb java javac jjs journalctl jrunscript knife \
-    kubectl latex latexmk ld.so ldd lftp linux32 linux64 lldb logrotate logsave ltrace lualatex luatex lxc m4 \
+    kubectl latex latexmk ld.so ldd lftp linux32 linux64 \
+    lldb logrotate logsave ltrace lualatex luatex lxc m4 \
     magick mail mailx make mariadb mongosh mosh mount msgfilter mutt mvn mysql nc ncat nerdctl \
     newgrp ninja nix nix-shell nmap npx nroff nsenter nvim octave openssl openvpn pacman \
     pdflatex pdftex perf pexec pip pipx pkexec podman powershell prlimit proot proxychains pry \

@@ -1,13 +1,32 @@
 //! Fetches pages over HTTP.
 
-use super::heard::Heard;
 use super::{over, refused, text_of};
-use std::io::Read as _;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::json::{self, JsonError};
-use stepwright_core::{Content, StepError};
-use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use stepwright_core::{Content, StepContext, StepError};
+use stepwright_http::reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use stepwright_http::reqwest::redirect::Policy;
+use stepwright_http::reqwest::{self, Client, Response, Url};
+use stepwright_http::{builder, causes};
+
+/// The maximum number of redirects that a fetch follows, as in browsers and other clients.
+const REDIRECTS_MAX: usize = 10;
+
+static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
+    let unusable = |error: &dyn std::error::Error| format!("no HTTPS on this machine: {error}");
+    let builder = builder().map_err(|error| unusable(&error))?;
+    let builder = builder
+        .gzip(true)
+        .redirect(Policy::limited(REDIRECTS_MAX))
+        // An address may hold a key, and the next server must not see it.
+        .referer(false)
+        // A connection belongs to the runtime that opened it, and the next run may have another.
+        .pool_max_idle_per_host(0);
+    builder.build().map_err(|error| unusable(&error))
+});
 
 /// A request for a page.
 #[derive(Clone, Debug)]
@@ -41,22 +60,45 @@ impl Page {
     }
 }
 
-/// Fetches a page on this thread. Calls `alive` for each piece of the answer.
-pub(crate) fn fetch(what: &Fetch, alive: &dyn Fn()) -> Result<Page, StepError> {
-    let url = what.url.trim();
-    if !url.starts_with("http://") && !url.starts_with("https://") {
-        return Err(refused(format!("`{url}` is no address that begins with `https://`")));
+/// Fetches a page. Each piece of the answer is a sign of life of the step.
+pub(crate) async fn fetch(what: &Fetch, cx: &StepContext) -> Result<Page, StepError> {
+    let text = what.url.trim();
+    let url = address(text)?;
+    let in_time = cx.world().timeout(what.timeout, async {
+        let client = CLIENT.as_ref().map_err(|reason| StepError::terminal(reason.clone()))?;
+        let response = client.get(url).send().await.map_err(|error| failed(text, &error))?;
+        cx.keep_alive();
+        read(response, what, cx).await
+    });
+    in_time.await.unwrap_or_else(|| {
+        let message = format!("`{text}` took longer than {:?}", what.timeout);
+        Err(StepError::new(message).with_code(ErrorCode::TimedOut).with_hint("raise `timeout`"))
+    })
+}
+
+/// Parses an address. Browsers repair some wrong addresses, and then visit another place than the
+/// one that the text names: such an address is an error here.
+fn address(text: &str) -> Result<Url, StepError> {
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        return Err(refused(format!("`{text}` is no address that begins with `https://`")));
     }
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(what.timeout))
-        .http_status_as_error(false)
-        .user_agent(concat!("stepwright/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .into();
-    let mut response = agent.get(url).call().map_err(|error| failed(what, &error))?;
+    let is_repaired = |c: &char| c.is_whitespace() || c.is_control() || *c == '\\';
+    if let Some(character) = text.chars().find(is_repaired) {
+        let message = format!("`{text}` is not a valid address: it contains {character:?}");
+        let mut encoded = String::new();
+        for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        return Err(refused(message).with_hint(format!("write `{encoded}` instead")));
+    }
+    Url::parse(text).map_err(|error| refused(format!("`{text}` is not a valid address: {error}")))
+}
+
+async fn read(mut response: Response, what: &Fetch, cx: &StepContext) -> Result<Page, StepError> {
+    let text = what.url.trim();
     let status = response.status();
     if !status.is_success() {
-        let message = format!("`{url}` answered {status}");
+        let message = format!("`{text}` answered {status}");
         // A retry may help after too many requests and after errors of the server.
         if status.as_u16() != 429 && !status.is_server_error() {
             return Err(StepError::terminal(message));
@@ -75,30 +117,19 @@ pub(crate) fn fetch(what: &Fetch, alive: &dyn Fn()) -> Result<Page, StepError> {
         kind == "application/json" || kind.ends_with("+json")
     });
     let mut bytes = Vec::new();
-    let body = response.body_mut().as_reader().take(what.max_bytes + 1);
-    std::io::BufReader::new(Heard::new(body, alive))
-        .read_to_end(&mut bytes)
-        .map_err(|error| failed(what, &ureq::Error::from(error)))?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > what.max_bytes {
-        let message = format!("`{url}` has more than {} bytes", what.max_bytes);
-        return Err(over(message, "max_bytes"));
+    while let Some(piece) = response.chunk().await.map_err(|error| failed(text, &error))? {
+        cx.keep_alive();
+        bytes.extend_from_slice(&piece);
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > what.max_bytes {
+            let message = format!("`{text}` has more than {} bytes", what.max_bytes);
+            return Err(over(message, "max_bytes"));
+        }
     }
-    let (text, note) = text_of(bytes);
-    let note = note.map(|note| format!("`{url}`: {note}"));
-    Ok(Page { text, note, json })
+    let (page, note) = text_of(bytes);
+    let note = note.map(|note| format!("`{text}`: {note}"));
+    Ok(Page { text: page, note, json })
 }
 
-fn failed(what: &Fetch, error: &ureq::Error) -> StepError {
-    let url = what.url.trim();
-    match error {
-        ureq::Error::Timeout(_) => {
-            let message = format!("`{url}` took longer than {:?}", what.timeout);
-            StepError::new(message).with_code(ErrorCode::TimedOut).with_hint("raise `timeout`")
-        }
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
-            refused(format!("`{url}` is not a valid address: {error}"))
-        }
-        ureq::Error::HostNotFound => StepError::new(format!("the host of `{url}` was not found")),
-        error => StepError::new(format!("`{url}` cannot be fetched: {error}")),
-    }
+fn failed(text: &str, error: &reqwest::Error) -> StepError {
+    StepError::new(format!("`{text}` cannot be fetched: {}", causes(error)))
 }

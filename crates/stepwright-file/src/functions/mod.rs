@@ -100,16 +100,12 @@ impl Executor for FunctionStep {
             Function::HttpGet { url, timeout, max_bytes } => {
                 let url = rendered(values, url).await?;
                 let fetch_it = Fetch { url, timeout: *timeout, max_bytes: *max_bytes };
-                let alive = cx.clone();
-                let (note, content) = blocking(move || {
-                    let mut page = fetch(&fetch_it, &|| alive.keep_alive())?;
-                    Ok((page.note.take(), page.content()?))
-                })
-                .await?;
-                if let Some(note) = note {
+                let mut page = fetch(&fetch_it, &cx).await?;
+                if let Some(note) = page.note.take() {
                     cx.note(note);
                 }
-                Ok(content.into())
+                // A long page keeps its thread busy.
+                Ok(blocking(move || page.content()).await?.into())
             }
             Function::Shell(what) => {
                 let program = match &what.program {

@@ -2,11 +2,11 @@
 
 use super::{PAGE_BYTES_MAX, SafeSearch, TimeLimit};
 use super::{news, page};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, REFERER, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use std::error::Error as _;
 use std::time::Duration;
 use stepwright_core::World;
+use stepwright_http::reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, REFERER, RETRY_AFTER};
+use stepwright_http::reqwest::{self, Client, RequestBuilder, Response, StatusCode, Url};
 
 /// The addresses of the service.
 #[derive(Clone, Debug)]

@@ -5,8 +5,6 @@ mod news;
 mod page;
 
 use self::ask::{Endpoints, SearchClient, SearchError};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Proxy, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,6 +13,7 @@ use std::time::Duration;
 use stepwright_agent::{FunctionTool, Toolkit};
 use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, Error, ErrorId, ErrorKind, StepContext};
+use stepwright_http::reqwest::{Proxy, Url};
 
 /// The default number of results.
 pub const RESULTS: usize = 5;
@@ -285,11 +284,10 @@ impl DuckDuckGo {
     fn search(&self) -> Result<SearchClient, Error> {
         self.check()?;
         let places = self.places()?;
-        let mut client = Client::builder()
-            .tls_backend_preconfigured(crate::tls::config().map_err(unusable)?)
+        // It follows no redirects: another server no longer belongs to DuckDuckGo.
+        let mut client = stepwright_http::builder()
+            .map_err(unusable)?
             .user_agent(&self.user_agent)
-            // A redirect to another server no longer belongs to DuckDuckGo.
-            .redirect(Policy::none())
             // A connection belongs to the runtime that opened it, and the next search may run on
             // another.
             .pool_max_idle_per_host(0);

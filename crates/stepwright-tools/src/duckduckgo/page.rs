@@ -2,8 +2,8 @@
 
 use crate::markup::{self, HtmlPiece, tidy};
 use html5ever::tokenizer::Tag;
-use reqwest::Url;
 use serde::Serialize;
+use stepwright_http::reqwest::Url;
 
 /// A search result.
 #[derive(Debug, PartialEq, Eq, Serialize)]

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use stepwright::plan::Retry;
 use stepwright::prelude::*;
 use stepwright::{Patch, RunOutput, StepOutput};
 use stepwright_testing::model::{Reply, ScriptedModel};
@@ -122,8 +123,8 @@ async fn log_lines_of_trouble_and_of_steps_lead_to_their_run() {
             _ => Err(StepError::terminal("no such host")),
         }
     }
-    let retry = std::time::Duration::from_millis(1);
-    let fetch = Step::new("Fetch", fetch).retries(1).backoff(retry);
+    let retry = Retry { retries: 1, backoff_ms: 1, ..Retry::default() };
+    let fetch = Step::new("Fetch", fetch).retry(retry);
     let workflow = Workflow::builder("Log").step(fetch).build().unwrap();
     let (answer, log) = log_of(workflow.run("in").run_id("r-1")).await;
     assert!(answer.is_err());

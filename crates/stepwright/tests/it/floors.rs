@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Edges go from a higher floor to a lower one, never sideways and never up.
-const FLOORS: [(&str, u32); 12] = [
+const FLOORS: [(&str, u32); 13] = [
     ("stepwright-core", 0),
+    ("stepwright-http", 0),
     ("stepwright-macros", 0),
     ("stepwright-engine", 1),
     ("stepwright-models", 1),
@@ -21,7 +22,9 @@ const FLOORS: [(&str, u32); 12] = [
 ];
 
 /// What is large, slow to build or bound to a platform, and the one crate that may have it.
-const HEAVY: [(&str, &str); 13] = [
+const HEAVY: [(&str, &str); 14] = [
+    ("reqwest", "stepwright-http"),
+    ("rustls", "stepwright-http"),
     ("rig-core", "stepwright-models"),
     ("html5ever", "stepwright-tools"),
     ("rusqlite", "stepwright-store"),
@@ -29,7 +32,6 @@ const HEAVY: [(&str, &str); 13] = [
     ("jsonschema", "stepwright-file"),
     ("miette", "stepwright-file"),
     ("minijinja", "stepwright-file"),
-    ("ureq", "stepwright-file"),
     ("pulldown-cmark", "stepwright-term"),
     ("rustyline", "stepwright-term"),
     ("clap", "stepwright-cli"),
@@ -44,13 +46,14 @@ const CLIENTS: [&str; 8] = [
     "reqwest",
     "rig-core",
     "rig-reqwest",
+    "stepwright-http",
     "tokio-tungstenite",
     "tungstenite",
-    "ureq",
 ];
 
-/// Who may have it: who asks models, who reads pages, and files with `http_get`.
-const SPEAKERS: [&str; 3] = ["stepwright-models", "stepwright-tools", "stepwright-file"];
+/// The crates that may: the client, and models, tools and files with `http_get`, which use it.
+const SPEAKERS: [&str; 4] =
+    ["stepwright-http", "stepwright-models", "stepwright-tools", "stepwright-file"];
 
 /// What sends to somebody what a program does, as its name begins.
 const TELEMETRY: [&str; 6] =

@@ -1,0 +1,199 @@
+//! Engine runs beside bare code that does the same work, in turns, so that a busy machine slows
+//! both. Prints a line of JSON for each row of `docs/benchmarks.md`; `scripts/figures.py` reads
+//! them.
+#![expect(clippy::print_stdout, reason = "it prints what it measured")]
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use std::future::Future;
+use std::hint::black_box;
+use std::time::Instant;
+use stepwright_core::{
+    AnyExecutor, Content, Executor, StepContext, StepError, StepInput, StepOutput,
+};
+use stepwright_engine::{Loop, Parallel, Step, Workflow};
+use tokio::runtime::Runtime;
+
+/// The number of measurements of a row. Their medians are compared.
+const ROUNDS: usize = 41;
+
+/// The smallest possible step: it returns its input.
+struct Pass;
+impl Executor for Pass {
+    fn name(&self) -> &'static str {
+        "pass"
+    }
+    async fn execute(&self, input: StepInput, _: StepContext) -> Result<StepOutput, StepError> {
+        Ok(StepOutput::from(input.content().clone()))
+    }
+}
+
+fn pass(n: usize) -> Step {
+    Step::new(format!("s{n}"), AnyExecutor::new(Pass))
+}
+
+fn chain(steps: usize) -> Workflow {
+    let chain = (0..steps).fold(Workflow::builder("chain"), |chain, n| chain.step(pass(n)));
+    chain.build().expect("no mistakes")
+}
+
+/// A step without an engine.
+type Bare = Box<dyn Fn(Content) -> BoxFuture<'static, Result<Content, StepError>> + Send + Sync>;
+
+fn bare_chain(steps: usize) -> Vec<Bare> {
+    let step = |_| -> Bare { Box::new(|input| Box::pin(async move { Ok(input) })) };
+    (0..steps).map(step).collect()
+}
+
+async fn through(steps: &[Bare], turns: usize) -> Content {
+    let mut content = Content::from("in");
+    for _ in 0..turns {
+        for step in steps {
+            content = step(content).await.expect("it never fails");
+        }
+    }
+    content
+}
+
+/// Returns the microseconds of one of `count` pieces of work.
+async fn time<F: Future>(repeats: usize, count: usize, work: impl Fn() -> F) -> f64 {
+    let began = Instant::now();
+    for _ in 0..repeats {
+        black_box(work().await);
+    }
+    let all = u32::try_from(repeats * count).unwrap_or(u32::MAX);
+    began.elapsed().as_secs_f64() * 1e6 / f64::from(all)
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Measures `ours` and `bare` in turns: each `repeats` times, with `count` pieces of work.
+fn row<F: Future, G: Future>(
+    runtime: &Runtime,
+    name: &str,
+    (repeats, count): (usize, usize),
+    ours: impl Fn() -> F,
+    bare: impl Fn() -> G,
+) {
+    let (mut all_ours, mut all_bare) = (Vec::new(), Vec::new());
+    runtime.block_on(async {
+        for _ in 0..ROUNDS {
+            all_ours.push(time(repeats, count, &ours).await);
+            all_bare.push(time(repeats, count, &bare).await);
+        }
+    });
+    let row = serde_json::json!({
+        "row": name,
+        "ours_us": median(all_ours),
+        "bare_us": median(all_bare),
+    });
+    println!("{row}");
+}
+
+/// Counts the events of a run, on the task that calls it.
+async fn read(workflow: Workflow) -> usize {
+    let mut events = workflow.run("in").stream_events(true).stream();
+    let mut count = 0;
+    while let Some(event) = events.next().await {
+        black_box(event);
+        count += 1;
+    }
+    count
+}
+
+/// Sends as many messages from one task to another.
+async fn send(count: usize) {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let task = tokio::spawn(async move {
+        for n in 0..count {
+            let _ = sender.send((n, Content::from("in")));
+            tokio::task::yield_now().await;
+        }
+    });
+    while let Some(message) = receiver.recv().await {
+        black_box(message);
+    }
+    task.await.expect("it ends");
+}
+
+async fn at_once(count: usize) {
+    let task = |_| tokio::spawn(async { black_box(Content::from("in")) });
+    let tasks: Vec<_> = (0..count).map(task).collect();
+    for task in tasks {
+        black_box(task.await.expect("it ends"));
+    }
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (one, three, thousand) = (chain(1), chain(3), chain(1_000));
+    let (bare_one, bare_three, bare_thousand) = (bare_chain(1), bare_chain(3), bare_chain(1_000));
+    row(
+        &runtime,
+        "run 3",
+        (2_000, 1),
+        || three.run("in").into_future(),
+        || through(&bare_three, 1),
+    );
+    row(&runtime, "run 1", (2_000, 1), || one.run("in").into_future(), || through(&bare_one, 1));
+    row(
+        &runtime,
+        "step",
+        (5, 1_000),
+        || thousand.run("in").into_future(),
+        || through(&bare_thousand, 1),
+    );
+    let again = Loop::new("again").step(pass(0)).at_most(1_000);
+    let again = Workflow::builder("loop").step(again).build().expect("no mistakes");
+    row(
+        &runtime,
+        "turn",
+        (5, 1_000),
+        || again.run("in").into_future(),
+        || through(&bare_one, 1_000),
+    );
+    let fan = (0..1_000).fold(Parallel::new("fan"), |fan, n| fan.branch(pass(n)));
+    let fan = Workflow::builder("fan").step(fan).build().expect("no mistakes");
+    row(&runtime, "branches", (3, 1), || fan.run("in").into_future(), || at_once(1_000));
+    let events = runtime.block_on(read(three.clone()));
+    row(&runtime, "events, main", (200, 1), || read(three.clone()), || send(events));
+    row(
+        &runtime,
+        "events, task",
+        (200, 1),
+        || async { tokio::spawn(read(three.clone())).await },
+        || async { tokio::spawn(send(events)).await },
+    );
+    let rows = ROUNDS * 50;
+    let (mut ours, mut bare) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+    for _ in 0..rows {
+        let began = Instant::now();
+        black_box(three.run("in").blocking().expect("it completes"));
+        ours.push(began.elapsed().as_secs_f64() * 1e6);
+        let began = Instant::now();
+        black_box(poll_to_end(through(&bare_three, 1)));
+        bare.push(began.elapsed().as_secs_f64() * 1e6);
+    }
+    let row = serde_json::json!({
+        "row": "blocking", "ours_us": median(ours), "bare_us": median(bare),
+    });
+    println!("{row}");
+}
+
+/// Polls a future that never waits.
+fn poll_to_end<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        if let std::task::Poll::Ready(value) = work.as_mut().poll(&mut cx) {
+            return value;
+        }
+    }
+}
