@@ -1,14 +1,14 @@
 //! Builds a workflow of the engine from a file.
 
 use crate::budget::Budget;
+use crate::builtins::BuiltinStep;
 use crate::containers::with_common;
 use crate::definition::Definition;
-use crate::format::{Agent as AgentOf, Earlier, File, Item, Kind, Text};
-use crate::functions::{Folder, FunctionStep};
+use crate::format::{Agent as AgentOf, Chosen, Earlier, File, Item, Kind, Text};
 use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};
 use crate::stack::with_stack;
-use crate::tools::Chosen;
+use crate::system::{Folder, Granted};
 use crate::work::{compute, evaluate};
 use serde_json::Value;
 use std::sync::Arc;
@@ -38,16 +38,14 @@ impl Definition {
     pub fn builder(&self) -> Result<WorkflowBuilder, Error> {
         let folder = Arc::new(Folder::new(self.options.base_dir.clone()));
         let forced = self.options.model.as_deref();
-        let pass_env = &self.options.pass_env;
-        Builder { file: &self.file, folder, pass_env, forced, inherited: None }.workflow()
+        let granted = Arc::new(Granted { folder, pass_env: self.options.pass_env.clone() });
+        Builder { file: &self.file, granted, forced, inherited: None }.workflow()
     }
 }
 
 struct Builder<'a> {
     file: &'a File,
-    folder: Arc<Folder>,
-    /// The environment variables that commands get.
-    pass_env: &'a [String],
+    granted: Arc<Granted>,
     /// The model that overrides those of the file.
     forced: Option<&'a str>,
     /// The model of the file that contains this one.
@@ -98,16 +96,16 @@ impl<'a> Builder<'a> {
                 let step = Prompted { agent, prompt: prompt.clone() };
                 limited(Step::new(name, step), item).into_step()
             }
-            Kind::Function(function) => {
-                let step = FunctionStep::new(function.clone(), self.folder.clone(), self.pass_env);
+            Kind::Builtin { word, work } => {
+                let (work, granted) = (work.clone(), self.granted.clone());
+                let step = BuiltinStep { word, work, granted };
                 limited(Step::new(name, step), item).into_step()
             }
             Kind::Workflow { file, .. } => {
                 let inherited = self.file.model.as_ref().map(|model| model.text.as_str());
                 let inner = Builder {
                     file,
-                    folder: self.folder.clone(),
-                    pass_env: self.pass_env,
+                    granted: self.granted.clone(),
                     forced: self.forced,
                     inherited: inherited.or(self.inherited),
                 };
@@ -148,7 +146,7 @@ impl<'a> Builder<'a> {
                 async move { fits(value, schema).await }
             });
         }
-        let with = |builder, tool: &Chosen| tool.give_to(builder, &self.folder);
+        let with = |builder, chosen: &Chosen| chosen.tool.give_to(builder, &self.granted);
         let builder = agent.tools.iter().fold(builder, with);
         agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation).build()
     }

@@ -1,17 +1,22 @@
 //! A workflow file that was read and checked.
 
+use crate::builtins::BUILTINS;
 use crate::check::check;
 use crate::containers::CONTAINERS;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::format::{File, State, read_named, read_text};
-use crate::functions::is_variable;
+use crate::format::reader::{Kinds, State};
+use crate::format::{File, read_named, read_text};
 use crate::options::Options;
 use crate::outline::Outline;
 use crate::source::Source;
 use crate::stack::with_stack;
+use crate::system::is_variable;
+use crate::tools::TOOLS;
 use std::path::Path;
 use std::sync::Arc;
 use stepwright_core::ErrorId;
+
+const KINDS: Kinds = Kinds { containers: CONTAINERS, builtins: BUILTINS, tools: TOOLS };
 
 /// A valid workflow file. Cheap to clone.
 ///
@@ -44,7 +49,7 @@ impl Definition {
         let path = path.as_ref();
         let shown = path.display().to_string();
         with_stack(|| {
-            let mut state = State::new(CONTAINERS);
+            let mut state = State::new(KINDS);
             match read_named(path, options, &mut state) {
                 Ok(file) => Self::checked(file, options, state.mistakes),
                 Err(refused) => {
@@ -64,7 +69,7 @@ impl Definition {
     /// Returns all mistakes in it.
     pub fn parse(text: &str, file_name: &str, options: &Options) -> Result<Self, Diagnostics> {
         with_stack(|| {
-            let mut state = State::new(CONTAINERS);
+            let mut state = State::new(KINDS);
             let source = Source::new(file_name, text);
             let file = read_text(source, Path::new(file_name), options, &mut state);
             Self::checked(file, options, state.mistakes)

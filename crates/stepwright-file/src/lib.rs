@@ -28,6 +28,7 @@ mod access;
 mod beneath;
 mod budget;
 mod build;
+mod builtins;
 mod check;
 mod command;
 mod containers;
@@ -50,8 +51,8 @@ mod suggest;
 mod tree;
 
 mod expression;
-mod functions;
 mod reference;
+mod system;
 mod template;
 mod tools;
 mod work;

@@ -1,7 +1,7 @@
 //! The steps of a file as a tree for people.
 
 use crate::duration::display;
-use crate::format::{File, Function, Inside, Item, Kind, Program};
+use crate::format::{File, Inside, Item, Kind};
 use crate::suggest::listed;
 use serde::Serialize;
 use std::fmt;
@@ -85,8 +85,8 @@ fn of_item(file: &File, item: &Item) -> Outline {
             }
             Vec::new()
         }
-        Kind::Function(function) => {
-            details.extend(of_function(function));
+        Kind::Builtin { work, .. } => {
+            details.extend(work.details());
             Vec::new()
         }
         Kind::Container(container) => {
@@ -206,27 +206,4 @@ fn of_review(review: &HumanReview) -> Vec<String> {
         details.push(format!("after {} {what}", display(Duration::from_millis(timeout))));
     }
     details
-}
-
-fn of_function(function: &Function) -> Option<String> {
-    let argv;
-    let text = match function {
-        Function::ReadFiles { glob, .. } => glob.template.text(),
-        Function::WriteFile { path, .. } => path.template.text(),
-        Function::HttpGet { url, .. } => url.template.text(),
-        Function::Shell(shell) => match &shell.program {
-            Program::Line { command, .. } => command.template.text(),
-            Program::Argv(words) => {
-                argv = words.iter().map(|word| word.template.text()).collect::<Vec<_>>().join(" ");
-                &argv
-            }
-        },
-        Function::State { values, .. } => {
-            let keys: Vec<&str> = values.iter().map(|entry| entry.key.text.as_str()).collect();
-            return Some(listed(&keys));
-        }
-        Function::Sleep { duration } => return Some(display(*duration)),
-        Function::Template { .. } | Function::Value { .. } => return None,
-    };
-    Some(text.trim().to_owned())
 }

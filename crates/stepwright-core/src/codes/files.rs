@@ -57,9 +57,10 @@ super::entry::catalogue! {
     /// ```
     SHELL_REFUSED = 209, "the file may not run commands";
 
-    /// The file includes a prompt or another workflow from outside of its own folder. `--allow-path`
-    /// lets it include files from one more directory.
-    INCLUDE_REFUSED = 210, "the file may not include that path";
+    /// A prompt or another workflow that the file includes cannot be used: it does not exist, cannot
+    /// be read, includes itself, or is outside of the folder of the file. `--allow-path` lets a file
+    /// include files from one more directory.
+    INCLUDE_REFUSED = 210, "an included file cannot be used";
 
     /// The model is not known: its provider does not exist, or its name has another form than
     /// `provider:model`.

@@ -1,10 +1,9 @@
 //! Checks across a whole file, such as the existence of the names that it uses.
 
 mod references;
-mod state;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::format::{Container, File, Function, Inside, Item, Kind, Referring, StateChange, Word};
+use crate::format::{Container, File, Inside, Item, Kind, Referring, Word};
 use crate::reference::ROOTS;
 use crate::source::Span;
 use crate::suggest::did_you_mean;
@@ -159,13 +158,11 @@ impl<'a> Checker<'a, '_> {
                 self.all_of(prompt.iter().map(Into::into), after);
                 after.hidden.pop();
             }
-            Kind::Function(function) => {
+            Kind::Builtin { work, .. } => {
                 after.hidden.push((&item.name.text, Hidden::Itself));
-                self.all_of(referring(function).into_iter(), after);
+                self.all_of(work.referring().into_iter(), after);
                 after.hidden.pop();
-                if let Function::State { by: StateChange::Set, values } = function {
-                    self.sets(values);
-                }
+                work.check(self.mistakes);
             }
             Kind::Container(container) => {
                 self.container(&item.name.text, &**container, inside, after);
@@ -286,23 +283,5 @@ fn may_be_rejected(item: &Item) -> bool {
             review.output_review.is_some() && again && review.max_retries != Some(0)
         }
         _ => false,
-    }
-}
-
-/// Returns all expressions and templates of a function.
-fn referring(function: &Function) -> Vec<Referring<'_>> {
-    match function {
-        Function::Template { text } => vec![text.into()],
-        Function::Value { value } => value.expressions().into_iter().map(Into::into).collect(),
-        Function::State { values, .. } => {
-            values.iter().flat_map(|entry| entry.value.expressions()).map(Into::into).collect()
-        }
-        Function::ReadFiles { glob, .. } => vec![glob.into()],
-        Function::WriteFile { path, text } => {
-            std::iter::once(path).chain(text).map(Into::into).collect()
-        }
-        Function::HttpGet { url, .. } => vec![url.into()],
-        Function::Shell(shell) => shell.texts().map(Into::into).collect(),
-        Function::Sleep { .. } => Vec::new(),
     }
 }

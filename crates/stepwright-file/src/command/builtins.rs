@@ -1,8 +1,8 @@
 //! The rules for builtins of the shell, which can evaluate their arguments.
 
 use super::programs::{DYNAMIC, assigned, is_setting, lists};
-use super::rules::{Checked, Rules, assignment, file_name, is_stream};
 use super::script::{Word, Wrong};
+use super::state::{Checked, Rules, assignment, file_name, is_stream};
 use crate::source::Span;
 
 /// The unary operators of `test` that treat their argument as text or a file.

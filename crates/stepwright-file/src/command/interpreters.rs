@@ -1,8 +1,8 @@
 //! The rules for shells and interpreters: their code is constant, and values are arguments.
 
 use super::programs::{DYNAMIC, Language, lists};
-use super::rules::{Checked, Rules, is_stream};
 use super::script::{Command, Word, Wrong};
+use super::state::{Checked, Rules, is_stream};
 use crate::source::Span;
 
 /// The maximum length of a script of `sed`.

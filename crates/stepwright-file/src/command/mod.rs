@@ -13,13 +13,14 @@ mod pieces;
 mod programs;
 mod rules;
 mod script;
+mod state;
 
 use crate::expression::Mistake;
 use crate::source::Span;
 use pieces::Piece;
 use programs::{BEHIND_DASHES, DATA, DYNAMIC, SHELLS, lists};
-use rules::Rules;
 use script::{Command, Word, Wrong};
+use state::{Checked, Rules};
 
 /// The maximum length of an expression in a message about it, in characters.
 const SHOWN_MAX: usize = 40;
@@ -100,12 +101,12 @@ fn plain_text(pieces: &[Piece<'_>]) -> String {
     plain
 }
 
-fn check_inline(pieces: &[Piece<'_>]) -> rules::Checked {
+fn check_inline(pieces: &[Piece<'_>]) -> Checked {
     let mut rules = Rules::default();
     inline::commands(pieces)?.iter().try_for_each(|command| rules.inline(command))
 }
 
-fn check_script(text: &str, pieces: &[Piece<'_>], has_values: bool) -> rules::Checked {
+fn check_script(text: &str, pieces: &[Piece<'_>], has_values: bool) -> Checked {
     if let Some((span, wrong)) = pieces.iter().find_map(|piece| block(piece, has_values)) {
         return Err((span, wrong));
     }

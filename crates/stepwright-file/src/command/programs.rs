@@ -1,6 +1,6 @@
 //! The programs that the checks know.
 
-pub(super) use crate::functions::is_setting;
+pub(super) use crate::system::is_setting;
 
 /// Returns `true` if a list of words contains the name.
 pub(super) fn lists(list: &str, name: &str) -> bool {
@@ -248,7 +248,7 @@ pub(super) fn assigned(word: &str) -> Option<(&str, bool)> {
     let (name, _) = word.split_once('=')?;
     let name = name.strip_suffix('+').unwrap_or(name);
     let (variable, index) = name.split_once('[').map_or((name, None), |(v, i)| (v, Some(i)));
-    if !crate::functions::is_variable(variable) || variable.contains(DYNAMIC) {
+    if !crate::system::is_variable(variable) || variable.contains(DYNAMIC) {
         return None;
     }
     Some((variable, index.is_some()))

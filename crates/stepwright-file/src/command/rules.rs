@@ -9,7 +9,8 @@ use super::programs::{
     BEHIND_DASHES, CODE, CODE_IN_INPUT, CODE_OPTIONS, CONSTANT, DATA, DATA_IN_SCRIPTS, DYNAMIC,
     GUARDED, INSTALLERS, RUNNERS, SHELLS, assigned, base, is_setting, language_of, lists,
 };
-use super::script::{self, Command, DEPTH_MAX, Word, Wrong};
+use super::script::{self, Command, Word, Wrong};
+use super::state::{Checked, Rules, assignment, file_name, is_stream};
 use crate::source::Span;
 
 /// The maximum number of bytes of code that are read for one command. Code within code is read
@@ -27,17 +28,6 @@ const WRITERS: &str = "cp curl dd install ln mv rsync sponge tee wget";
 
 /// The maximum length of the name of an interpreter.
 const NAME_BYTES_MAX: usize = 256;
-
-pub(super) type Checked = Result<(), (Span, Wrong)>;
-
-/// The state of the check of one command.
-#[derive(Default)]
-pub(super) struct Rules {
-    /// The names of the files that the script writes, without their folders.
-    written: Vec<String>,
-    depth: usize,
-    bytes: usize,
-}
 
 impl Rules {
     /// Checks a script of a shell.
@@ -59,17 +49,6 @@ impl Rules {
             }
         }
         self.deeper(place, |rules| commands.iter().try_for_each(|command| rules.command(command)))
-    }
-
-    /// Does the work one level deeper.
-    fn deeper(&mut self, at: Span, work: impl FnOnce(&mut Self) -> Checked) -> Checked {
-        if self.depth >= DEPTH_MAX {
-            return Err((at, Wrong::TooIntricate));
-        }
-        self.depth += 1;
-        let done = work(self);
-        self.depth -= 1;
-        done
     }
 
     fn command(&mut self, command: &Command) -> Checked {
@@ -283,34 +262,6 @@ impl Rules {
         }
         Ok(())
     }
-
-    /// Refuses a program or script that the command itself writes.
-    pub(super) fn not_written(&self, file: &Word) -> Checked {
-        let name = file_name(&file.text);
-        if self.written.contains(&name) {
-            return Err((file.span, Wrong::Written(name)));
-        }
-        Ok(())
-    }
-}
-
-pub(super) fn file_name(path: &str) -> String {
-    path.rsplit('/').next().unwrap_or(path).to_owned()
-}
-
-/// Returns `true` for the names of files that are the input of a process.
-pub(super) fn is_stream(path: &str) -> bool {
-    path == "-" || path.starts_with("/dev/") || path.starts_with("/proc/")
-}
-
-pub(super) fn assignment(word: &Word, name: &str, is_element: bool) -> Checked {
-    if is_element {
-        return Err((word.span, Wrong::Construct("the index of an array")));
-    }
-    if word.is_dynamic() && is_setting(name) {
-        return Err((word.span, Wrong::Setting(name.to_owned())));
-    }
-    Ok(())
 }
 
 /// Checks that a program that runs its input has other code.

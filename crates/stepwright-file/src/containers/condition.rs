@@ -1,7 +1,7 @@
 //! `if`: one of two branches.
 
 use super::with_common;
-use crate::format::read::{Reader, Written};
+use crate::format::reader::{Reader, WrittenContainer};
 use crate::format::{Container, Expr, Inside, Item};
 use crate::reference::OwnedValues;
 use crate::tree::Yaml;
@@ -24,9 +24,9 @@ enum Test {
 #[expect(clippy::unnecessary_wraps, reason = "the functions that read containers have one type")]
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: &mut Written<'_, '_>,
+    written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {
-    let Written { key, value, fields, .. } = written;
+    let WrittenContainer { key, value, fields, .. } = written;
     let test = match &value.value {
         Yaml::Bool(holds) => Some(Test::Constant(*holds)),
         _ => reader.expression(value, "if").map(Test::Expression),

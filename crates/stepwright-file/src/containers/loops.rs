@@ -1,7 +1,7 @@
 //! `loop`: steps again and again.
 
 use super::with_common;
-use crate::format::read::{Reader, Written};
+use crate::format::reader::{Reader, WrittenContainer};
 use crate::format::{Container, Expr, Inside, Item};
 use crate::reference::OwnedValues;
 use crate::work::evaluate;
@@ -22,9 +22,9 @@ struct Loop {
 
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: &mut Written<'_, '_>,
+    written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {
-    let Written { key, value, fields, review } = written;
+    let WrittenContainer { key, value, fields, review } = written;
     let mut settings = reader.settings(value, "`loop`")?;
     let bound = ITERATIONS_MAX.into();
     let missing = !settings.has("at_most");

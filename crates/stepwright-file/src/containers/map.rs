@@ -2,7 +2,7 @@
 
 use super::{JOINS, of_join, with_common};
 use crate::budget::Budget;
-use crate::format::read::{Reader, Written};
+use crate::format::reader::{Reader, WrittenContainer};
 use crate::format::{Container, Expr, Inside, Item};
 use crate::reference::{OwnedValues, Values};
 use crate::work::evaluate;
@@ -20,7 +20,7 @@ struct Map {
 
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: &mut Written<'_, '_>,
+    written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {
     let mut settings = reader.settings(written.value, "`map`")?;
     let over = settings.take("over");

@@ -9,14 +9,13 @@ mod router;
 mod steps;
 
 use crate::format::Item;
-use crate::format::fields::Fields;
-use crate::format::read::{Read, Reader};
+use crate::format::reader::{Fields, ReadContainer, Reader};
 use crate::source::Span;
 use crate::tree::{Key, Node, Yaml};
 use stepwright_core::plan::Join;
 
 /// The kinds of containers: the key of each, and the function that reads its value.
-pub(crate) const CONTAINERS: &[(&str, Read)] = &[
+pub(crate) const CONTAINERS: &[(&str, ReadContainer)] = &[
     ("steps", steps::read),
     ("parallel", parallel::read),
     ("loop", loops::read),

@@ -1,7 +1,7 @@
 //! `parallel`: branches at once.
 
 use super::{JOINS, of_join, with_common};
-use crate::format::read::{Reader, Written};
+use crate::format::reader::{Reader, WrittenContainer};
 use crate::format::{Container, Inside, Item};
 use stepwright_core::plan::Join;
 use stepwright_engine::{AnyStep, IntoStep as _};
@@ -15,7 +15,7 @@ struct Parallel {
 
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: &mut Written<'_, '_>,
+    written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {
     let mut settings = reader.settings(written.value, "`parallel`")?;
     let join = settings.choice(reader, "join", &JOINS).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! `router`: chosen steps.
 
 use super::with_common;
-use crate::format::read::{Reader, Written};
+use crate::format::reader::{Reader, WrittenContainer};
 use crate::format::{Container, Expr, Inside, Item, Word};
 use crate::reference::OwnedValues;
 use crate::suggest::listed;
@@ -25,9 +25,9 @@ enum Choice {
 
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: &mut Written<'_, '_>,
+    written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {
-    let Written { key, value, fields, review } = written;
+    let WrittenContainer { key, value, fields, review } = written;
     let nothing = matches!(value.value, Yaml::Null);
     let choose = if review.is_some_and(|review| review.route_selection.is_some()) {
         if !nothing {

@@ -1,7 +1,7 @@
 //! `steps`: steps one after the other.
 
 use super::with_common;
-use crate::format::read::{Reader, Written};
+use crate::format::reader::{Reader, WrittenContainer};
 use crate::format::{Container, Inside, Item};
 use stepwright_engine::{AnyStep, IntoStep as _};
 
@@ -13,7 +13,7 @@ struct Steps {
 #[expect(clippy::unnecessary_wraps, reason = "the functions that read containers have one type")]
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    written: &mut Written<'_, '_>,
+    written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {
     let body = reader.items(written.value, "steps", written.key.span);
     Some(Box::new(Steps { body }))

@@ -1,8 +1,7 @@
 //! Steps and containers. One key determines the kind.
 
 use super::content;
-use super::fields::Fields;
-use super::read::{Reader, Written};
+use super::reader::{BuiltinKind, Fields, ReadContainer, Reader, WrittenContainer};
 use super::review::Asked;
 use super::{Item, Kind, Limits, Text, Word};
 use crate::access::Refused;
@@ -11,26 +10,21 @@ use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{ErrorPolicy, OnError, RETRIES_MAX, Retry};
-use stepwright_core::{ErrorCode, Fingerprint, OnInterrupted};
+use stepwright_core::{ErrorCode, ErrorId, Fingerprint, OnInterrupted};
 
-/// The keys of steps with work of their own.
-const LEAVES: [&str; 12] = [
-    "agent",
-    "template",
-    "value",
-    "set_state",
-    "increment_state",
-    "append_state",
-    "merge_state",
-    "read_files",
-    "write_file",
-    "http_get",
-    "shell",
-    "sleep",
-];
+const AGENT: &str = "agent";
 
 /// The key of a file that is a step.
 const WORKFLOW: &str = "workflow";
+
+/// A kind of step, before its value is read.
+#[derive(Clone, Copy)]
+enum KindOf {
+    Agent,
+    Builtin(BuiltinKind),
+    Container(ReadContainer),
+    Workflow,
+}
 
 const ON_ERROR: [(&str, OnError); 4] = [
     ("fail", OnError::Fail),
@@ -69,42 +63,45 @@ impl Reader<'_> {
         };
         let on_error = self.on_error(&mut fields);
         let asked = fields.take("human_review").and_then(|(key, node)| self.review(key, node));
-        let Some((key, word)) = self.kind_of(&mut fields, node) else {
+        let Some((key, (word, kind_of))) = self.kind_of(&mut fields, node) else {
             return name.map(unreadable);
         };
-        let leaf = LEAVES.contains(&word) && word != "sleep";
-        let on_interrupted = match word {
-            "sleep" => None,
-            _ => fields.choice(self, "on_interrupted", &ON_INTERRUPTED),
+        let (is_step, without) = match kind_of {
+            KindOf::Agent => (true, &[][..]),
+            KindOf::Builtin(builtin) => (true, builtin.without),
+            KindOf::Container(_) | KindOf::Workflow => (false, &[][..]),
         };
-        let (retry, limits, history) = if leaf {
-            let retry = self.retry(&mut fields);
-            (retry, fields.limits(self, true), fields.history(self))
-        } else if word == "sleep" {
-            (None, Limits::default(), None)
+        let has = |option| without.iter().all(|(lacking, _)| *lacking != option);
+        let on_interrupted = if has("on_interrupted") {
+            fields.choice(self, "on_interrupted", &ON_INTERRUPTED)
         } else {
-            (None, fields.limits(self, false), None)
+            None
         };
+        let retry = if is_step && has("retry") { self.retry(&mut fields) } else { None };
+        let limits = if has("timeout") { fields.limits(self, is_step) } else { Limits::default() };
+        let history = if is_step && has("history") { fields.history(self) } else { None };
         let (_, value) = fields.take(word)?;
-        let container = self.state.containers.iter().find(|(container, _)| *container == word);
-        let kind = match container {
-            Some((_, read)) => {
+        let kind = match kind_of {
+            KindOf::Agent => self.agent_step(value, &mut fields),
+            KindOf::Builtin(builtin) => {
+                let work = (builtin.read)(self, key, value);
+                work.map(|work| Kind::Builtin { word, work })
+            }
+            KindOf::Container(read) => {
                 let (fields, review) = (&mut fields, asked.as_ref().map(Asked::review));
-                read(self, &mut Written { key, value, fields, review }).map(Kind::Container)
+                let mut written = WrittenContainer { key, value, fields, review };
+                read(self, &mut written).map(Kind::Container)
             }
-            None => self.kind(word, key, value, &mut fields),
+            KindOf::Workflow => self.workflow(value),
         };
-        fields.finish_with(self, |unknown| match unknown {
-            "on_interrupted" if word == "sleep" => {
-                Some("a `sleep` has no effect that could be repeated".into())
+        fields.finish_with(self, |unknown| {
+            let reason = without.iter().find(|(lacking, _)| *lacking == unknown);
+            match unknown {
+                "retry" | "history" if !is_step => Some(format!(
+                    "only steps have a `{unknown}`: give it to those in this `{word}`"
+                )),
+                _ => reason.map(|(_, reason)| (*reason).to_owned()),
             }
-            "retry" | "timeout" | "history" if word == "sleep" => {
-                Some("a `sleep` does nothing but wait: it cannot fail or take too long".into())
-            }
-            "retry" | "history" if !leaf => {
-                Some(format!("only steps have a `{unknown}`: give it to those in this `{word}`"))
-            }
-            _ => None,
         });
         let Some(kind) = kind else {
             return name.map(unreadable);
@@ -115,7 +112,8 @@ impl Reader<'_> {
             None => self.derived_name(&kind, key)?,
         };
         let texts = std::mem::replace(&mut self.state.texts, around);
-        let content = content::of_step(node, container.map(|(word, _)| *word), texts);
+        let container = matches!(kind_of, KindOf::Container(_)).then_some(word);
+        let content = content::of_step(node, container, texts);
         let Limits { total: timeout, idle } = limits;
         Some(Item {
             name,
@@ -131,10 +129,19 @@ impl Reader<'_> {
         })
     }
 
+    /// Returns the kinds of steps with their keys.
+    fn kinds(&self) -> Vec<(&'static str, KindOf)> {
+        let kinds = self.state.kinds;
+        let builtins = kinds.builtins.iter().map(|kind| (kind.key, KindOf::Builtin(*kind)));
+        let containers = kinds.containers.iter();
+        let containers = containers.map(|(key, read)| (*key, KindOf::Container(*read)));
+        let own = [(AGENT, KindOf::Agent)].into_iter();
+        own.chain(builtins).chain(containers).chain([(WORKFLOW, KindOf::Workflow)]).collect()
+    }
+
     /// Returns the keys that determine the kind of a step.
     fn words(&self) -> Vec<&'static str> {
-        let containers = self.state.containers.iter().map(|(word, _)| *word);
-        LEAVES.into_iter().chain(containers).chain([WORKFLOW]).collect()
+        self.kinds().into_iter().map(|(word, _)| word).collect()
     }
 
     /// Returns the one key that determines the kind of a step.
@@ -142,11 +149,10 @@ impl Reader<'_> {
         &mut self,
         fields: &mut Fields<'_>,
         node: &'n Node,
-    ) -> Option<(&'n Key, &'static str)> {
+    ) -> Option<(&'n Key, (&'static str, KindOf))> {
         let Yaml::Map(map) = &node.value else { return None };
-        let known = self.words();
-        let mut kinds = known.iter().copied().filter(|kind| fields.has(kind));
-        let Some(word) = kinds.next() else {
+        let mut kinds = self.kinds().into_iter().filter(|(word, _)| fields.has(word));
+        let Some((word, kind)) = kinds.next() else {
             let keys = map.iter().map(|(key, _)| key);
             let known = [
                 "name",
@@ -174,7 +180,7 @@ impl Reader<'_> {
             self.push(self.mistake(span, message).help(help));
             return None;
         };
-        let others: Vec<&str> = kinds.collect();
+        let others: Vec<&str> = kinds.map(|(word, _)| word).collect();
         if !others.is_empty() {
             let all: Vec<&Key> = map
                 .iter()
@@ -190,26 +196,14 @@ impl Reader<'_> {
             return None;
         }
         let key = map.iter().map(|(key, _)| key).find(|key| key.name == word)?;
-        Some((key, word))
+        Some((key, (word, kind)))
     }
 
-    fn kind(
-        &mut self,
-        word: &'static str,
-        key: &Key,
-        value: &Node,
-        fields: &mut Fields<'_>,
-    ) -> Option<Kind> {
-        match word {
-            "agent" => {
-                let agent = self.word(value, "agent");
-                let prompt = fields.take("prompt").map(|(_, node)| self.prompt(node));
-                // An invalid prompt has been reported, but check the rest of the step too.
-                Some(Kind::Agent { agent: agent?, prompt: prompt.flatten() })
-            }
-            WORKFLOW => self.workflow(value),
-            _ => self.function(word, key, value),
-        }
+    fn agent_step(&mut self, value: &Node, fields: &mut Fields<'_>) -> Option<Kind> {
+        let agent = self.word(value, AGENT);
+        let prompt = fields.take("prompt").map(|(_, node)| self.prompt(node));
+        // An invalid prompt has been reported, but check the rest of the step too.
+        Some(Kind::Agent { agent: agent?, prompt: prompt.flatten() })
     }
 
     fn prompt(&mut self, node: &Node) -> Option<Text> {
@@ -226,7 +220,8 @@ impl Reader<'_> {
             Ok(file) => Some(Kind::Workflow { path, file: Box::new(file?) }),
             Err(Refused { why, help }) => {
                 let message = format!("cannot use `{}`: {why}", path.text);
-                let mistake = self.mistake(path.span, message).maybe_help(help);
+                let mistake = self.mistake(path.span, message).coded(ErrorId::INCLUDE_REFUSED);
+                let mistake = mistake.maybe_help(help);
                 self.push(mistake);
                 None
             }
@@ -266,7 +261,9 @@ impl Reader<'_> {
         }
         if let Some((key, node)) = settings.take("on") {
             if is_said && retry.retries == 0 {
-                let mistake = self.mistake(key.span, "a step with `on` is tried again");
+                let mistake = self
+                    .mistake(key.span, "a step with `on` is tried again")
+                    .coded(ErrorId::SETTING_USELESS);
                 self.push(mistake.help("set `max` to at least 1"));
             }
             let codes = self.list(node, "on").unwrap_or_default();
@@ -310,7 +307,7 @@ impl Reader<'_> {
     fn derived_name(&mut self, kind: &Kind, key: &Key) -> Option<Word> {
         let text = match kind {
             Kind::Agent { agent, .. } => agent.text.clone(),
-            Kind::Function(function) => function.word().to_owned(),
+            Kind::Builtin { word, .. } => (*word).to_owned(),
             Kind::Workflow { file, .. } => file.name.text.clone(),
             Kind::Container(_) | Kind::Unreadable => {
                 let message = format!("`{}` needs a `name`", key.name);

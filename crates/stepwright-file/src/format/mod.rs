@@ -1,26 +1,30 @@
 //! The format: the content of a file after reading.
 
 mod content;
-pub(crate) mod fields;
-mod functions;
 mod kinds;
-pub(crate) mod read;
+mod read;
+pub(crate) mod reader;
 mod review;
 mod tools;
 mod values;
 
-pub(crate) use read::{State, read_named, read_text};
+pub(crate) use read::{read_named, read_text};
 pub(crate) use values::{Computed, Expr, Referring, Text};
 
+use crate::diagnostic::Diagnostics;
 use crate::source::{Source, Span};
-use crate::tools::Chosen;
+use crate::system::Granted;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_agent::AgentBuilder;
 use stepwright_core::plan::{ErrorPolicy, Retry};
 use stepwright_core::review::Reviewed;
-use stepwright_core::{Fingerprint, HumanReview, OnInterrupted};
+use stepwright_core::{
+    BoxFuture, Fingerprint, HumanReview, OnInterrupted, StepContext, StepError, StepInput,
+    StepOutput,
+};
 use stepwright_engine::AnyStep;
 
 /// A text and its place.
@@ -102,7 +106,7 @@ pub(crate) struct Item {
 impl Item {
     /// Returns `true` for a step, and `false` for a container.
     pub(crate) fn is_leaf(&self) -> bool {
-        matches!(self.kind, Kind::Agent { .. } | Kind::Function(_))
+        matches!(self.kind, Kind::Agent { .. } | Kind::Builtin { .. })
     }
 
     /// Returns the schema of the form to fill in before the step starts.
@@ -117,7 +121,11 @@ pub(crate) enum Kind {
         agent: Word,
         prompt: Option<Text>,
     },
-    Function(Function),
+    Builtin {
+        /// Its key in the file.
+        word: &'static str,
+        work: Arc<dyn Builtin>,
+    },
     Container(Box<dyn Container>),
     Workflow {
         path: Word,
@@ -125,6 +133,47 @@ pub(crate) enum Kind {
     },
     /// A step with mistakes. A file with mistakes is never built.
     Unreadable,
+}
+
+/// A built-in function: the work of a step that needs no model. Each kind implements this in a file
+/// of its own.
+pub(crate) trait Builtin: fmt::Debug + Send + Sync {
+    /// Returns all its expressions and templates.
+    fn referring(&self) -> Vec<Referring<'_>>;
+
+    /// Reports mistakes that its references make, beyond names that do not exist.
+    fn check(&self, _: &mut Diagnostics) {}
+
+    /// Returns its settings in words, for the tree of steps.
+    fn details(&self) -> Option<String>;
+
+    /// Returns the policy for an interrupted execution, unless the file sets one.
+    fn on_interrupted(&self) -> OnInterrupted;
+
+    /// Carries out one attempt. Dropping the future cancels it.
+    fn execute<'a>(
+        &'a self,
+        input: StepInput,
+        cx: StepContext,
+        granted: &'a Granted,
+    ) -> BoxFuture<'a, Result<StepOutput, StepError>>;
+}
+
+/// A tool of an agent.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    /// Its name in the file.
+    pub(crate) word: &'static str,
+    pub(crate) tool: Box<dyn AgentTool>,
+}
+
+/// A tool with its settings. Each kind implements this in a file of its own.
+pub(crate) trait AgentTool: fmt::Debug + Send + Sync {
+    /// Returns the names that models see. Some tools have several.
+    fn known_as(&self) -> &'static [&'static str];
+
+    /// Adds the tool to an agent.
+    fn give_to(&self, agent: AgentBuilder, granted: &Granted) -> AgentBuilder;
 }
 
 /// A container. Each kind implements this in a file of its own.
@@ -162,115 +211,22 @@ pub(crate) enum Inside<'a> {
     Items { over: Option<&'a Expr> },
 }
 
-/// The function of a step that needs no model. Cheap enough to clone for each build.
-#[derive(Clone, Debug)]
-pub(crate) enum Function {
-    Template {
-        text: Text,
-    },
-    Value {
-        value: Computed,
-    },
-    /// Changes keys of the session state.
-    State {
-        by: StateChange,
-        values: Vec<StateEntry>,
-    },
-    ReadFiles {
-        glob: Text,
-        max_files: usize,
-        max_bytes: u64,
-    },
-    WriteFile {
-        path: Text,
-        text: Option<Text>,
-    },
-    HttpGet {
-        url: Text,
-        timeout: Duration,
-        max_bytes: u64,
-    },
-    Shell(Box<Shell>),
-    Sleep {
-        duration: Duration,
-    },
-}
-
-/// The operation of a step on keys of the session state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StateChange {
-    Set,
-    Increment,
-    Append,
-    Merge,
-}
-
-impl StateChange {
-    /// Returns the key of steps that do this.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Set => "set_state",
-            Self::Increment => "increment_state",
-            Self::Append => "append_state",
-            Self::Merge => "merge_state",
-        }
-    }
-}
-
-/// A key of the session state, with its change.
-#[derive(Clone, Debug)]
-pub(crate) struct StateEntry {
-    pub(crate) key: Word,
-    pub(crate) value: Computed,
-}
-
-/// A command.
-#[derive(Clone, Debug)]
-pub(crate) struct Shell {
-    pub(crate) program: Program,
-    /// The environment variables.
-    pub(crate) env: Vec<(String, Text)>,
-    pub(crate) stdin: Option<Text>,
-    pub(crate) timeout: Duration,
-    pub(crate) max_bytes: u64,
-}
-
-impl Shell {
-    /// Returns all templates of the command.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = &Text> {
-        let (command, words) = match &self.program {
-            Program::Line { command, args } => (Some(command), args),
-            Program::Argv(words) => (None, words),
-        };
-        let env = self.env.iter().map(|(_, value)| value);
-        command.into_iter().chain(words).chain(env).chain(&self.stdin)
-    }
-}
-
-/// The program of a command.
-#[derive(Clone, Debug)]
-pub(crate) enum Program {
-    /// A command line for the shell, with its arguments.
-    Line { command: Text, args: Vec<Text> },
-    /// A program and its arguments, without a shell.
-    Argv(Vec<Text>),
-}
-
 impl Kind {
     /// Returns the steps directly inside.
     pub(crate) fn bodies(&self) -> [&[Item]; 2] {
         match self {
             Self::Container(container) => container.bodies(),
-            Self::Agent { .. } | Self::Function(_) | Self::Workflow { .. } | Self::Unreadable => {
-                [&[], &[]]
-            }
+            Self::Agent { .. }
+            | Self::Builtin { .. }
+            | Self::Workflow { .. }
+            | Self::Unreadable => [&[], &[]],
         }
     }
 
     /// Returns the questions that a review may ask.
     pub(crate) fn reviewed(&self) -> Reviewed<'_> {
         let container = match self {
-            Self::Agent { .. } | Self::Function(_) => return Reviewed::Step,
+            Self::Agent { .. } | Self::Builtin { .. } => return Reviewed::Step,
             Self::Workflow { .. } | Self::Unreadable => return Reviewed::Container,
             Self::Container(container) => container,
         };
@@ -289,9 +245,10 @@ impl Kind {
     pub(crate) fn inside(&self) -> Option<Inside<'_>> {
         match self {
             Self::Container(container) => Some(container.inside()),
-            Self::Agent { .. } | Self::Function(_) | Self::Workflow { .. } | Self::Unreadable => {
-                None
-            }
+            Self::Agent { .. }
+            | Self::Builtin { .. }
+            | Self::Workflow { .. }
+            | Self::Unreadable => None,
         }
     }
 
@@ -299,25 +256,10 @@ impl Kind {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Agent { .. } => "agent",
-            Self::Function(function) => function.word(),
+            Self::Builtin { word, .. } => word,
             Self::Container(container) => container.word(),
             Self::Workflow { .. } => "workflow",
             Self::Unreadable => "",
-        }
-    }
-}
-
-impl Function {
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            Self::Template { .. } => "template",
-            Self::Value { .. } => "value",
-            Self::State { by, .. } => by.word(),
-            Self::ReadFiles { .. } => "read_files",
-            Self::WriteFile { .. } => "write_file",
-            Self::HttpGet { .. } => "http_get",
-            Self::Shell(_) => "shell",
-            Self::Sleep { .. } => "sleep",
         }
     }
 }

@@ -1,21 +1,20 @@
 //! Reads a workflow file.
 
 use super::content;
-use super::fields::Fields;
 use super::kinds::ON_INTERRUPTED;
-use super::{Agent, Container, File, Item, Word};
+use super::reader::{Fields, Reader, State};
+use super::{Agent, File, Item, Word};
 use crate::access::{self, ALL_BYTES_MAX, Home, Referred, Refused};
 use crate::beneath::open_regular;
-use crate::budget::Budget;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::Diagnostic;
 use crate::options::Options;
 use crate::schema::{self, Purpose};
 use crate::source::{Source, Span};
-use crate::tree::{self, Key, Node, Yaml};
+use crate::tree::{self, Node, Yaml};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use stepwright_core::HumanReview;
+use stepwright_core::ErrorId;
 
 /// The supported version of the format.
 const FORMAT: u64 = 1;
@@ -25,61 +24,6 @@ const FILES_MAX: usize = 256;
 const AGENTS_MAX: usize = 1000;
 /// The maximum number of steps of a workflow, in all of its files. A `map` helps with more.
 const STEPS_MAX: usize = 10_000;
-
-/// Reads a file, and has access to the files that it refers to.
-pub(crate) struct Reader<'a> {
-    pub(crate) source: Arc<Source>,
-    /// The folder of the file.
-    home: Home,
-    /// The path of the folder for messages.
-    dir: PathBuf,
-    pub(crate) options: &'a Options,
-    pub(crate) state: &'a mut State,
-}
-
-/// Reads a container of one kind. Returns `None` after reporting a mistake that leaves nothing to
-/// check.
-pub(crate) type Read = fn(&mut Reader<'_>, &mut Written<'_, '_>) -> Option<Box<dyn Container>>;
-
-/// A container as written.
-pub(crate) struct Written<'w, 'n> {
-    pub(crate) key: &'n Key,
-    pub(crate) value: &'n Node,
-    /// The other fields of the step.
-    pub(crate) fields: &'w mut Fields<'n>,
-    pub(crate) review: Option<&'w HumanReview>,
-}
-
-/// The state that all files of a workflow share.
-pub(crate) struct State {
-    /// The kinds of containers, with their keys.
-    pub(super) containers: &'static [(&'static str, Read)],
-    pub(crate) mistakes: Diagnostics,
-    /// The files that contain the current one, outermost first.
-    around: Vec<PathBuf>,
-    files: usize,
-    steps: usize,
-    /// The texts of the files that the current step or agent names, by key.
-    pub(super) texts: Vec<(String, String)>,
-    bytes: u64,
-    /// The limits of the checks of all schemas.
-    schemas: Budget<'static>,
-}
-
-impl State {
-    pub(crate) fn new(containers: &'static [(&'static str, Read)]) -> Self {
-        Self {
-            containers,
-            mistakes: Diagnostics::default(),
-            around: Vec::new(),
-            files: 0,
-            steps: 0,
-            texts: Vec::new(),
-            bytes: 0,
-            schemas: Budget::default(),
-        }
-    }
-}
 
 /// A file that was read and may be used.
 struct Opened {
@@ -193,10 +137,6 @@ fn file_name(path: &Path) -> String {
 }
 
 impl Reader<'_> {
-    pub(crate) fn push(&mut self, mistake: Diagnostic) {
-        self.state.mistakes.push(mistake);
-    }
-
     fn file(&mut self, root: &Node) -> Option<File> {
         if matches!(root.value, Yaml::Null) {
             let mistake = self.mistake(Span::default(), "the file is empty");
@@ -267,7 +207,8 @@ impl Reader<'_> {
         if let Err(wrong) = schema::check(&schema, purpose, &self.state.schemas) {
             let place = node.at_pointer(&wrong.pointer).span;
             let message = format!("not a valid JSON Schema: {}", wrong.message);
-            let mistake = self.mistake(place, message).maybe_help(wrong.help);
+            let mistake = self.mistake(place, message).coded(ErrorId::SCHEMA_INVALID);
+            let mistake = mistake.maybe_help(wrong.help);
             self.push(mistake);
             return None;
         }
@@ -322,7 +263,8 @@ impl Reader<'_> {
 
     fn check_model(&mut self, model: &Word) {
         if let Err((message, help)) = crate::models::check(&model.text) {
-            let mistake = self.mistake(model.span, message).maybe_help(help);
+            let mistake = self.mistake(model.span, message).coded(ErrorId::MODEL_UNKNOWN);
+            let mistake = mistake.maybe_help(help);
             self.push(mistake);
         }
     }
@@ -348,7 +290,8 @@ impl Reader<'_> {
             }
             Err(Refused { why, help }) => {
                 let message = format!("cannot read `{}`: {why}", file.text);
-                let mistake = self.mistake(file.span, message).maybe_help(help);
+                let mistake = self.mistake(file.span, message).coded(ErrorId::INCLUDE_REFUSED);
+                let mistake = mistake.maybe_help(help);
                 self.push(mistake);
                 None
             }

@@ -1,8 +1,7 @@
 //! Human review in workflow files.
 
 use super::Kind;
-use super::fields::Fields;
-use super::read::Reader;
+use super::reader::{Fields, Reader};
 use crate::source::Span;
 use crate::suggest::{did_you_mean, listed};
 use crate::tree::{Key, Node, Yaml};

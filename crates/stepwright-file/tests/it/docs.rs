@@ -36,3 +36,35 @@ fn every_example_is_right() {
         definition.build().unwrap_or_else(|error| panic!("{text}\n{error:?}"));
     }
 }
+
+#[test]
+fn every_kind_of_step_has_a_chapter_and_no_other() {
+    let mut kinds = crate::builtins::kinds_of_steps();
+    let chapters = REFERENCE.lines().filter_map(|line| line.strip_prefix("### `"));
+    let mut chapters: Vec<&str> = chapters
+        .flat_map(|rest| rest.split('`').step_by(2))
+        .filter(|key| !key.is_empty())
+        .collect();
+    kinds.sort_unstable();
+    chapters.sort_unstable();
+    assert_eq!(kinds, chapters);
+}
+
+#[test]
+fn every_tool_is_listed_in_the_reference() {
+    let text = "
+format: 1
+name: Example
+model: offline
+agents: {a: {tools: [xxxxxxxxxxxx]}}
+steps: [{agent: a}]
+";
+    let mistakes = Definition::parse(text, "example.yaml", &Options::default()).unwrap_err();
+    let help = mistakes.iter().next().unwrap().help.clone().unwrap();
+    let mut tools: Vec<&str> = help.split('`').skip(1).step_by(2).collect();
+    let row = REFERENCE.lines().find(|line| line.starts_with("| `tools` |")).unwrap();
+    let mut listed: Vec<&str> = row.split('`').skip(3).step_by(2).collect();
+    tools.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(tools, listed, "{help}");
+}

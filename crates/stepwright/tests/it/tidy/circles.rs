@@ -9,9 +9,6 @@ use super::{File, none, sources};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
-/// Crates that still have circles.
-const NOT_YET: [&str; 1] = ["stepwright-file"];
-
 /// The longest chain of re-exports that is followed.
 const EXPORTS_MAX: usize = 8;
 
@@ -265,12 +262,7 @@ fn files_of_a_crate_import_each_other_in_one_direction() {
     assert!(crates.len() > 8, "the crates were not found");
     let mut wrong = Vec::new();
     for (krate, sources) in &crates {
-        let is_excused = NOT_YET.contains(&&**krate);
-        match described(krate, &imports(sources)) {
-            Some(circle) if !is_excused => wrong.push(circle),
-            None if is_excused => wrong.push(format!("take {krate} out of `NOT_YET`")),
-            _ => {}
-        }
+        wrong.extend(described(krate, &imports(sources)));
     }
     none(&wrong);
 }

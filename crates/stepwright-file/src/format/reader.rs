@@ -1,20 +1,116 @@
-//! The keys of a mapping. Each key is taken once, and the rest are mistakes.
+//! The reader of a file and the keys of its mappings. Each key is taken once, and the rest are
+//! mistakes.
 
-use super::read::Reader;
 use super::values::{Computed, Expr, Text, Written};
-use super::{Earlier, Limits, Word};
-use crate::diagnostic::{Diagnostic, MISTAKES_MAX};
+use super::{AgentTool, Builtin, Container, Earlier, Limits, Word};
+use crate::access::Home;
+use crate::budget::Budget;
+use crate::diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX};
 use crate::duration;
 use crate::expression::{Expression, Mistake};
-use crate::source::Span;
+use crate::options::Options;
+use crate::source::{Source, Span};
 use crate::suggest::{did_you_mean, listed};
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::ErrorId;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
+use stepwright_core::{ErrorId, HumanReview};
 
+/// Reads a file, and has access to the files that it refers to.
+pub(crate) struct Reader<'a> {
+    pub(crate) source: Arc<Source>,
+    /// The folder of the file.
+    pub(super) home: Home,
+    /// The path of the folder for messages.
+    pub(super) dir: PathBuf,
+    pub(crate) options: &'a Options,
+    pub(crate) state: &'a mut State,
+}
+
+/// The state that all files of a workflow share.
+pub(crate) struct State {
+    /// The kinds that a file can choose from.
+    pub(super) kinds: Kinds,
+    pub(crate) mistakes: Diagnostics,
+    /// The files that contain the current one, outermost first.
+    pub(super) around: Vec<PathBuf>,
+    pub(super) files: usize,
+    pub(super) steps: usize,
+    /// The texts of the files that the current step or agent names, by key.
+    pub(super) texts: Vec<(String, String)>,
+    pub(super) bytes: u64,
+    /// The limits of the checks of all schemas.
+    pub(super) schemas: Budget<'static>,
+}
+
+impl State {
+    pub(crate) fn new(kinds: Kinds) -> Self {
+        Self {
+            kinds,
+            mistakes: Diagnostics::default(),
+            around: Vec::new(),
+            files: 0,
+            steps: 0,
+            texts: Vec::new(),
+            bytes: 0,
+            schemas: Budget::default(),
+        }
+    }
+}
+
+/// The kinds of things in a file that are implemented in files of their own.
+#[derive(Clone, Copy)]
+pub(crate) struct Kinds {
+    pub(crate) containers: &'static [(&'static str, ReadContainer)],
+    pub(crate) builtins: &'static [BuiltinKind],
+    pub(crate) tools: &'static [ToolKind],
+}
+
+/// Reads a container of one kind. Returns `None` after reporting a mistake that leaves nothing to
+/// check.
+pub(crate) type ReadContainer =
+    fn(&mut Reader<'_>, &mut WrittenContainer<'_, '_>) -> Option<Box<dyn Container>>;
+
+/// A container as written.
+pub(crate) struct WrittenContainer<'w, 'n> {
+    pub(crate) key: &'n Key,
+    pub(crate) value: &'n Node,
+    /// The other fields of the step.
+    pub(crate) fields: &'w mut Fields<'n>,
+    pub(crate) review: Option<&'w HumanReview>,
+}
+
+/// Reads the value of a built-in function. Returns `None` after reporting a mistake that leaves
+/// nothing to check.
+pub(crate) type ReadBuiltin = fn(&mut Reader<'_>, &Key, &Node) -> Option<Arc<dyn Builtin>>;
+
+/// A kind of built-in function.
+#[derive(Clone, Copy)]
+pub(crate) struct BuiltinKind {
+    /// Its key in the file.
+    pub(crate) key: &'static str,
+    pub(crate) read: ReadBuiltin,
+    /// The options of steps that it does not have, each with the reason.
+    pub(crate) without: &'static [(&'static str, &'static str)],
+}
+
+/// Reads the settings of the tool with this name. Returns `None` after reporting a mistake that
+/// leaves nothing to check.
+pub(crate) type ReadTool = fn(&mut Reader<'_>, &Word, Option<&Node>) -> Option<Box<dyn AgentTool>>;
+
+/// A kind of tool for agents.
+#[derive(Clone, Copy)]
+pub(crate) struct ToolKind {
+    /// Its name in the file.
+    pub(crate) name: &'static str,
+    pub(crate) read: ReadTool,
+}
+
+/// The keys of a mapping that were not taken yet.
 pub(crate) struct Fields<'n> {
     /// The name of the mapping in messages, such as "a step".
     what: &'static str,
@@ -230,6 +326,10 @@ impl<'n> Fields<'n> {
 }
 
 impl Reader<'_> {
+    pub(crate) fn push(&mut self, mistake: Diagnostic) {
+        self.state.mistakes.push(mistake);
+    }
+
     pub(crate) fn mistake(&self, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(ErrorId::KEY_INVALID, &self.source, span, message)
     }

@@ -1,0 +1,103 @@
+//! The built-in functions of a file: steps that need no model. A kind is a file, with its reading,
+//! its references and its execution, and a line in [`BUILTINS`].
+
+mod http_get;
+mod read_files;
+mod shell;
+mod sleep;
+mod state;
+mod template;
+mod value;
+mod write_file;
+
+use crate::format::reader::{BuiltinKind, Reader};
+use crate::format::{Builtin, Text};
+use crate::reference::OwnedValues;
+use crate::system::Granted;
+use crate::tree::Node;
+use crate::work::evaluate;
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::{Executor, OnInterrupted, StepContext, StepError, StepInput, StepOutput};
+
+/// The kinds of built-in functions.
+pub(crate) const BUILTINS: &[BuiltinKind] = &[
+    template::KIND,
+    value::KIND,
+    state::SET,
+    state::INCREMENT,
+    state::APPEND,
+    state::MERGE,
+    read_files::KIND,
+    write_file::KIND,
+    http_get::KIND,
+    shell::KIND,
+    sleep::KIND,
+];
+
+/// The default number of bytes that a function reads.
+const BYTES_DEFAULT: u64 = 10_000_000;
+/// The maximum number of bytes that a file may set, because memory and the journal keep outputs.
+const BYTES_MAX: u64 = 1_000_000_000;
+/// The default timeout of `http_get` and `shell`.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+
+/// A step that executes a built-in function.
+pub(crate) struct BuiltinStep {
+    /// The key of the function.
+    pub(crate) word: &'static str,
+    pub(crate) work: Arc<dyn Builtin>,
+    pub(crate) granted: Arc<Granted>,
+}
+
+impl Executor for BuiltinStep {
+    fn name(&self) -> &str {
+        self.word
+    }
+
+    fn on_interrupted(&self) -> OnInterrupted {
+        self.work.on_interrupted()
+    }
+
+    fn execute(
+        &self,
+        input: StepInput,
+        cx: StepContext,
+    ) -> impl Future<Output = Result<StepOutput, StepError>> + Send {
+        self.work.execute(input, cx, &self.granted)
+    }
+}
+
+impl Reader<'_> {
+    /// Reports that a function lacks a required setting.
+    fn lacks(&mut self, value: &Node, what: &str, key: &str, help: &str) {
+        let mistake = self.mistake(value.span, format!("`{what}` needs `{key}`"));
+        self.push(mistake.help(format!("say {help}")));
+    }
+}
+
+/// Renders a template.
+async fn rendered(values: OwnedValues, text: &Text) -> Result<String, StepError> {
+    let text = text.clone();
+    evaluate(values, move |values, budget| text.render(values, budget)).await
+}
+
+/// Renders several templates.
+async fn all_rendered(values: &OwnedValues, texts: &[Text]) -> Result<Vec<String>, StepError> {
+    let mut all = Vec::with_capacity(texts.len());
+    for text in texts {
+        all.push(rendered(values.clone(), text).await?);
+    }
+    Ok(all)
+}
+
+/// Passes the input on unchanged.
+fn passed_on(input: &StepInput) -> StepOutput {
+    let headed = input.previous.as_ref().is_some_and(|previous| previous.headed);
+    StepOutput { headed, ..StepOutput::from(input.content().clone()) }
+}
+
+/// Returns the text of a template as written, for the tree of steps.
+fn as_written(text: &Text) -> String {
+    text.template.text().trim().to_owned()
+}

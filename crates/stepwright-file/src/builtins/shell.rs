@@ -1,0 +1,234 @@
+//! `shell`: a command.
+
+use super::{BYTES_DEFAULT, BYTES_MAX, TIMEOUT_DEFAULT, all_rendered, rendered};
+use crate::command;
+use crate::expression::Mistake;
+use crate::format::reader::{BuiltinKind, Fields, Reader};
+use crate::format::{Builtin, Referring, Text};
+use crate::reference::OwnedValues;
+use crate::source::Span;
+use crate::system::{Granted, is_setting, is_variable, shell};
+use crate::template::Flavour;
+use crate::tree::{Key, Node, Yaml};
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::{
+    BoxFuture, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+};
+
+pub(super) const KIND: BuiltinKind = BuiltinKind { key: "shell", read, without: &[] };
+
+#[derive(Debug)]
+struct Shell {
+    program: Program,
+    /// The environment variables.
+    env: Vec<(String, Text)>,
+    stdin: Option<Text>,
+    timeout: Duration,
+    max_bytes: u64,
+}
+
+/// The program of a command.
+#[derive(Debug)]
+enum Program {
+    /// A command line for the shell, with its arguments.
+    Line { command: Text, args: Vec<Text> },
+    /// A program and its arguments, without a shell.
+    Argv(Vec<Text>),
+}
+
+fn read(reader: &mut Reader<'_>, key: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
+    if !reader.options.allow_shell {
+        let mistake = reader
+            .mistake(key.span, "this file runs commands, which is not allowed")
+            .coded(ErrorId::SHELL_REFUSED);
+        let help = "to run a file that you trust, allow it: `--allow-shell`, or \
+                    `Options::allow_shell`";
+        reader.push(mistake.label("runs a command").help(help));
+    }
+    let (mut timeout, mut max_bytes, mut stdin) = (TIMEOUT_DEFAULT, BYTES_DEFAULT, None);
+    let mut env = Vec::new();
+    let program = if let Yaml::Text(_) = value.value {
+        let command = reader.template(value, "shell", Flavour::Shell)?;
+        Program::Line { command, args: Vec::new() }
+    } else {
+        let mut fields = Fields::of(reader, value, "`shell`")?;
+        let program = reader.program(value, &mut fields);
+        env = fields.take("env").map(|(_, node)| reader.variables(node)).unwrap_or_default();
+        stdin = fields.template(reader, "stdin", Flavour::Plain);
+        timeout = fields.duration(reader, "timeout").unwrap_or(timeout);
+        max_bytes = fields.number(reader, "max_bytes", (1, BYTES_MAX)).unwrap_or(max_bytes);
+        fields.finish(reader);
+        program?
+    };
+    let shell = Shell { program, env, stdin, timeout, max_bytes };
+    reader.check_command(&shell);
+    Some(Arc::new(shell))
+}
+
+impl Builtin for Shell {
+    fn referring(&self) -> Vec<Referring<'_>> {
+        let (command, words) = match &self.program {
+            Program::Line { command, args } => (Some(command), args),
+            Program::Argv(words) => (None, words),
+        };
+        let env = self.env.iter().map(|(_, value)| value);
+        let texts = command.into_iter().chain(words).chain(env).chain(&self.stdin);
+        texts.map(Into::into).collect()
+    }
+
+    fn details(&self) -> Option<String> {
+        let text = match &self.program {
+            Program::Line { command, .. } => command.template.text().to_owned(),
+            Program::Argv(words) => {
+                words.iter().map(|word| word.template.text()).collect::<Vec<_>>().join(" ")
+            }
+        };
+        Some(text.trim().to_owned())
+    }
+
+    // A command has outside effects, and cannot recognise an earlier attempt.
+    fn on_interrupted(&self) -> OnInterrupted {
+        OnInterrupted::Ask
+    }
+
+    fn execute<'a>(
+        &'a self,
+        input: StepInput,
+        cx: StepContext,
+        granted: &'a Granted,
+    ) -> BoxFuture<'a, Result<StepOutput, StepError>> {
+        Box::pin(async move {
+            let values = OwnedValues::of(input);
+            let program = match &self.program {
+                Program::Line { command, args } => shell::Program::Line(
+                    rendered(values.clone(), command).await?,
+                    all_rendered(&values, args).await?,
+                ),
+                Program::Argv(words) => shell::Program::Argv(all_rendered(&values, words).await?),
+            };
+            let mut env = Vec::with_capacity(self.env.len());
+            for (name, value) in &self.env {
+                env.push((name.clone(), rendered(values.clone(), value).await?));
+            }
+            let stdin = match &self.stdin {
+                Some(stdin) => rendered(values, stdin).await?,
+                None => String::new(),
+            };
+            let command = shell::Command {
+                program,
+                env,
+                pass_env: granted.pass_env.clone(),
+                stdin,
+                dir: granted.folder.root()?,
+                timeout: self.timeout,
+                max_bytes: self.max_bytes,
+            };
+            Ok(shell::run(command, &cx).await?.into())
+        })
+    }
+}
+
+impl Reader<'_> {
+    /// Parses a shell command, or a program with its arguments.
+    fn program(&mut self, value: &Node, fields: &mut Fields<'_>) -> Option<Program> {
+        let args = fields.take("args");
+        let argv = fields.take("argv");
+        if let Some((key, node)) = argv {
+            if fields.has("command") || args.is_some() {
+                let message = "`argv` is the program with all its arguments";
+                let help = "leave out `command` and `args`, or write them as `argv`";
+                self.push(self.mistake(key.span, message).help(help));
+                fields.take("command");
+            }
+            let words = self.templates(node, "argv")?;
+            if words.is_empty() {
+                let mistake = self.mistake(node.span, "`argv` has no program");
+                self.push(mistake.help("list the program and its arguments: `argv: [wc, -w]`"));
+                return None;
+            }
+            return Some(Program::Argv(words));
+        }
+        if !fields.has("command") {
+            self.lacks(value, "shell", "command", "what to run: `command: wc -w`");
+        }
+        let command = fields.template(self, "command", Flavour::Shell);
+        let args = args.map(|(_, node)| self.templates(node, "args").unwrap_or_default());
+        Some(Program::Line { command: command?, args: args.unwrap_or_default() })
+    }
+
+    fn templates(&mut self, node: &Node, name: &str) -> Option<Vec<Text>> {
+        let list = self.list(node, name)?;
+        list.iter().map(|one| self.template(one, name, Flavour::Plain)).collect()
+    }
+
+    /// Parses environment variables.
+    fn variables(&mut self, node: &Node) -> Vec<(String, Text)> {
+        let Yaml::Map(map) = &node.value else {
+            self.wrong_type(node, "`env` maps names to texts");
+            return Vec::new();
+        };
+        let mut variables = Vec::new();
+        for (key, value) in map {
+            if !is_variable(&key.name) {
+                let message = format!("`{}` cannot name an environment variable", key.name);
+                let help = "names are made of letters, digits and `_`: `env: {TEXT: …}`";
+                self.push(self.mistake(key.span, message).help(help));
+            } else if variables.iter().any(|(name, _)| *name == key.name) {
+                let mistake = self.mistake(key.span, format!("`{}` is there twice", key.name));
+                self.push(mistake.label("again here"));
+            } else if let Some(text) = self.template(value, &key.name, Flavour::Plain) {
+                if is_setting(&key.name) && text.has_expressions() {
+                    let name = &key.name;
+                    let message =
+                        format!("programs may run what `{name}` holds, or find code by it");
+                    let mistake = self.mistake(value.span, message).label("an expression");
+                    let help = "write its value out, or use a name of your own, such as \
+                                `INPUT_TEXT`";
+                    self.push(mistake.help(help));
+                }
+                variables.push((key.name.clone(), text));
+            }
+        }
+        variables
+    }
+
+    /// Checks that values in a command cannot become code.
+    fn check_command(&mut self, shell: &Shell) {
+        let has_stdin = shell.stdin.as_ref().is_some_and(Text::has_expressions);
+        let has_values = has_stdin || shell.env.iter().any(|(_, text)| text.has_expressions());
+        match &shell.program {
+            Program::Line { command, args } => {
+                let has_values = has_values || args.iter().any(Text::has_expressions);
+                if cfg!(windows) {
+                    self.check_windows(command, has_values || !args.is_empty());
+                }
+                let given = command::Given { args: args.len(), has_values };
+                let mistake = command::check_line(command.template.text(), given);
+                self.told(command, mistake.into_iter().collect());
+            }
+            Program::Argv(words) => {
+                let texts: Vec<&str> = words.iter().map(|word| word.template.text()).collect();
+                if let Some((at, mistake)) = command::check_argv(&texts, has_values) {
+                    self.told(&words[at], vec![mistake]);
+                }
+            }
+        }
+    }
+
+    /// Refuses values in Windows commands. `cmd` replaces `%NAME%` before it splits the line, so no
+    /// quoting is safe.
+    fn check_windows(&mut self, command: &Text, has_values: bool) {
+        if command.has_expressions() || has_values {
+            let span = Span::new(0, command.template.text().len());
+            let message = "on Windows a command takes no values";
+            let help = "run the program without a shell: `argv: [program, \"{{ input }}\"]`";
+            let mistake = Mistake { message: message.into(), span, help: Some(help.into()) };
+            self.told(command, vec![mistake]);
+        }
+    }
+
+    fn told(&mut self, text: &Text, mistakes: Vec<Mistake>) {
+        let _ = self.parsed::<()>(Err(mistakes), &text.written);
+    }
+}

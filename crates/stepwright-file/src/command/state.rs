@@ -1,0 +1,57 @@
+//! The state of the check of one command, and the checks of single words.
+
+use super::programs::is_setting;
+use super::script::{DEPTH_MAX, Word, Wrong};
+use crate::source::Span;
+
+pub(super) type Checked = Result<(), (Span, Wrong)>;
+
+/// The state of the check of one command.
+#[derive(Default)]
+pub(super) struct Rules {
+    /// The names of the files that the script writes, without their folders.
+    pub(super) written: Vec<String>,
+    pub(super) depth: usize,
+    pub(super) bytes: usize,
+}
+
+impl Rules {
+    /// Does the work one level deeper.
+    pub(super) fn deeper(&mut self, at: Span, work: impl FnOnce(&mut Self) -> Checked) -> Checked {
+        if self.depth >= DEPTH_MAX {
+            return Err((at, Wrong::TooIntricate));
+        }
+        self.depth += 1;
+        let done = work(self);
+        self.depth -= 1;
+        done
+    }
+
+    /// Refuses a program or script that the command itself writes.
+    pub(super) fn not_written(&self, file: &Word) -> Checked {
+        let name = file_name(&file.text);
+        if self.written.contains(&name) {
+            return Err((file.span, Wrong::Written(name)));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn file_name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}
+
+/// Returns `true` for the names of files that are the input of a process.
+pub(super) fn is_stream(path: &str) -> bool {
+    path == "-" || path.starts_with("/dev/") || path.starts_with("/proc/")
+}
+
+pub(super) fn assignment(word: &Word, name: &str, is_element: bool) -> Checked {
+    if is_element {
+        return Err((word.span, Wrong::Construct("the index of an array")));
+    }
+    if word.is_dynamic() && is_setting(name) {
+        return Err((word.span, Wrong::Setting(name.to_owned())));
+    }
+    Ok(())
+}

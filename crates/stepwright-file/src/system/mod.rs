@@ -1,0 +1,61 @@
+//! The parts of this machine that steps and tools use: files, pages and commands.
+
+mod environment;
+mod files;
+mod glob;
+#[cfg(unix)]
+mod group;
+mod heard;
+mod http;
+pub(crate) mod shell;
+
+pub(crate) use environment::{is_setting, is_variable};
+pub(crate) use files::{Folder, Limits};
+pub(crate) use http::{Fetch, fetch};
+
+use std::sync::Arc;
+use stepwright_core::error::ErrorCode;
+use stepwright_core::{ErrorId, StepError};
+
+/// The access of the steps and tools of a file to this machine.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) folder: Arc<Folder>,
+    /// The names of the environment variables that commands get, besides the usual ones.
+    pub(crate) pass_env: Vec<String>,
+}
+
+/// Runs blocking work on a thread for such work.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StepError> + Send + 'static,
+) -> Result<T, StepError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(StepError::terminal(error.to_string()).with_code(ErrorCode::Panicked)),
+    }
+}
+
+/// Decodes bytes as text. Returns a note if they are not valid UTF-8.
+pub(crate) fn text_of(bytes: Vec<u8>) -> (String, Option<String>) {
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let note = "it is not all UTF-8: what is not was replaced by `\u{fffd}`".to_owned();
+            (text, Some(note))
+        }
+    }
+}
+
+/// Returns an error that a retry with the same values would repeat.
+pub(crate) fn refused(message: impl Into<String>) -> StepError {
+    StepError::terminal(message).with_code(ErrorCode::BadInput)
+}
+
+/// Returns the error of a limit that was reached.
+pub(crate) fn over(message: impl Into<String>, limit: &str) -> StepError {
+    StepError::terminal(message)
+        .with_code(ErrorCode::Limit)
+        .with_id(ErrorId::RESULT_TOO_LARGE)
+        .with_hint(format!("raise `{limit}`, or ask for less"))
+}

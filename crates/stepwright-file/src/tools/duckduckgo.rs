@@ -1,0 +1,79 @@
+//! `duckduckgo`: a search of the web and of news.
+
+use crate::format::reader::{Reader, ToolKind};
+use crate::format::{AgentTool, Word};
+use crate::tree::Node;
+
+pub(super) const KIND: ToolKind = ToolKind { name: "duckduckgo", read };
+
+#[cfg(not(feature = "duckduckgo"))]
+fn read(reader: &mut Reader<'_>, name: &Word, _: Option<&Node>) -> Option<Box<dyn AgentTool>> {
+    let mistake = reader.mistake(name.span, "the tool `duckduckgo` was left out of this program");
+    reader.push(mistake.help("build it with the feature `duckduckgo`"));
+    None
+}
+
+#[cfg(feature = "duckduckgo")]
+use with_the_feature::read;
+
+#[cfg(feature = "duckduckgo")]
+mod with_the_feature {
+    use super::{AgentTool, Node, Reader, Word};
+    use crate::format::reader::Fields;
+    use crate::system::Granted;
+    use stepwright_agent::AgentBuilder;
+    use stepwright_core::Error;
+    use stepwright_tools::{DuckDuckGo, RESULTS_MAX};
+
+    #[derive(Debug)]
+    struct Search(DuckDuckGo);
+
+    impl AgentTool for Search {
+        fn known_as(&self) -> &'static [&'static str] {
+            &["web_search", "search_news"]
+        }
+
+        fn give_to(&self, agent: AgentBuilder, _: &Granted) -> AgentBuilder {
+            agent.tool(self.0.clone())
+        }
+    }
+
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        _: &Word,
+        settings: Option<&Node>,
+    ) -> Option<Box<dyn AgentTool>> {
+        let mut search = DuckDuckGo::new();
+        let Some(settings) = settings else { return Some(Box::new(Search(search))) };
+        let mut fields = Fields::of(reader, settings, "`duckduckgo`")?;
+        let most = u64::try_from(RESULTS_MAX).unwrap_or(u64::MAX);
+        let results = fields.number(reader, "max_results", (1, most));
+        if let Some(results) = results.and_then(|results| usize::try_from(results).ok()) {
+            search = search.max_results(results);
+        }
+        if let Some(timeout) = fields.duration(reader, "timeout") {
+            search = search.timeout(timeout);
+        }
+        let wrong = |search: DuckDuckGo| search.check().err();
+        if let Some(region) = fields.word(reader, "region") {
+            reader.setting(&region, wrong(DuckDuckGo::new().region(&region.text)));
+            search = search.region(region.text);
+        }
+        if let Some(url) = fields.word(reader, "base_url") {
+            reader.setting(&url, wrong(DuckDuckGo::new().base_url(&url.text)));
+            search = search.base_url(url.text);
+        }
+        fields.finish(reader);
+        Some(Box::new(Search(search)))
+    }
+
+    impl Reader<'_> {
+        /// Reports a mistake in a setting at its place.
+        fn setting(&mut self, word: &Word, wrong: Option<Error>) {
+            if let Some(error) = wrong {
+                let mistake = self.mistake(word.span, error.to_string());
+                self.push(mistake.maybe_help(error.hint().map(ToOwned::to_owned)));
+            }
+        }
+    }
+}

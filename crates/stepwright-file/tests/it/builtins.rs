@@ -1,0 +1,82 @@
+//! The built-in functions, of which each has a file and a line in a list.
+
+use stepwright_file::{Definition, Diagnostics, Options};
+
+/// The kinds of steps that are no built-in functions.
+const OTHERS: [&str; 8] = ["agent", "steps", "parallel", "loop", "if", "router", "map", "workflow"];
+
+/// Each place of a built-in function for expressions, with a reference that is wrong.
+const WRONG: [&str; 19] = [
+    "template: '{{ steps.nowhere }}'",
+    "value: = steps.nowhere",
+    "value: {a: [1, {b: = steps.nowhere}], c: = steps.nowhere}",
+    "set_state: {a: 1, b: = steps.nowhere}",
+    "increment_state: {a: = steps.nowhere}",
+    "append_state: {a: [= steps.nowhere]}",
+    "merge_state: {a: {b: = steps.nowhere}}",
+    "read_files: '{{ steps.nowhere }}/*'",
+    "read_files: {glob: '{{ steps.nowhere }}/*', max_files: 3}",
+    "write_file: '{{ steps.nowhere }}'",
+    "write_file: {path: '{{ steps.nowhere }}', text: '{{ steps.nowhere }}'}",
+    "http_get: 'https://example.org/{{ steps.nowhere }}'",
+    "http_get: {url: 'https://example.org/{{ steps.nowhere }}', timeout: 1s}",
+    "shell: echo {{ steps.nowhere }}",
+    "shell: {command: 'echo \"$1\"', args: ['{{ steps.nowhere }}', '{{ steps.nowhere }}']}",
+    "shell: {command: cat, stdin: '{{ steps.nowhere }}'}",
+    "shell: {command: 'echo \"$A\"', env: {A: '{{ steps.nowhere }}'}}",
+    "shell: {argv: [echo, '{{ steps.nowhere }}', '{{ steps.nowhere }}']}",
+    "shell: {argv: [echo], stdin: '{{ steps.nowhere }}', env: {A: '{{ steps.nowhere }}'}}",
+];
+
+fn mistakes(step: &str) -> Diagnostics {
+    let text = format!("format: 1\nname: Example\nsteps:\n  - {step}\n");
+    let options = Options { allow_shell: true, ..Options::default() };
+    Definition::parse(&text, "example.yaml", &options).unwrap_err()
+}
+
+/// Returns the keys of all kinds of steps, as the help for a step without one lists them.
+pub(crate) fn kinds_of_steps() -> Vec<String> {
+    let mistakes = mistakes("name: nothing");
+    let help = mistakes.iter().next().unwrap().help.clone().unwrap();
+    let kinds: Vec<String> = help.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect();
+    assert!(kinds.len() > 12, "{help}");
+    kinds
+}
+
+#[test]
+fn every_expression_of_a_built_in_function_is_checked() {
+    for step in WRONG {
+        let mistakes = mistakes(step);
+        let messages: Vec<&str> = mistakes.iter().map(|mistake| &*mistake.message).collect();
+        let count = step.matches("nowhere").count();
+        assert_eq!(messages, vec!["there is no step `nowhere`"; count], "{step}");
+    }
+    // A `sleep` has no expressions.
+    for kind in kinds_of_steps().iter().filter(|kind| *kind != "sleep") {
+        let is_here = WRONG.iter().any(|step| step.starts_with(&format!("{kind}: ")));
+        assert!(is_here || OTHERS.contains(&&**kind), "`{kind}` is not in the list");
+    }
+}
+
+#[test]
+fn a_key_stands_for_one_kind_of_step() {
+    let kinds = kinds_of_steps();
+    for kind in &kinds {
+        assert_eq!(kinds.iter().filter(|other| *other == kind).count(), 1, "{kind}");
+    }
+}
+
+#[test]
+fn an_option_that_a_function_does_not_have_is_refused_with_the_reason() {
+    for option in ["retry: 2", "timeout: 5s", "history: true", "on_interrupted: retry"] {
+        let mistakes = mistakes(&format!("{{sleep: 1s, {option}}}"));
+        let mistake = mistakes.iter().next().unwrap();
+        let key = option.split(':').next().unwrap();
+        assert_eq!(mistake.message, format!("a step has no key `{key}`"));
+        let help = mistake.help.as_deref().unwrap();
+        assert!(help.starts_with("a `sleep` "), "{option}: {help}");
+        // Functions that can fail and act have it.
+        let text = format!("format: 1\nname: Example\nsteps: [{{template: x, {option}}}]\n");
+        Definition::parse(&text, "example.yaml", &Options::default()).unwrap();
+    }
+}
