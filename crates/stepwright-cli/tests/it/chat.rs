@@ -201,7 +201,7 @@ fn the_last_answer_decides_how_a_script_ends() {
     let place = Place::with(flow);
     let ran = place.ran_on(&["chat", "flow.yaml"], b"fails\n").ended(1);
     assert_eq!(ran.stdout, "");
-    assert!(ran.stderr.contains("error: step `a` failed"), "{ran:#?}");
+    assert!(ran.stderr.contains("error[SW0611]: step `a` failed"), "{ran:#?}");
     assert!(!ran.stderr.contains('\x1b'), "{ran:#?}");
     let place = Place::with(GREETING);
     let ran = place.ran_on(&["chat", "flow.yaml", "first"], b"/unknown\n").ended(0);

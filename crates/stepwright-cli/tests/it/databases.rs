@@ -63,7 +63,7 @@ fn a_server_that_lets_nobody_in_is_told_without_the_password() {
     for debug in [&[][..], &["--debug"]] {
         let ran = place.run([&["Ada", "--db", &address], debug].concat()).ended(5);
         let shown = address.rsplit('@').next().unwrap();
-        let told = format!("error: cannot connect to the database `{shown}`");
+        let told = format!("error[SW0816]: cannot connect to the database `{shown}`");
         assert!(ran.stderr.contains(&told), "{ran:#?}");
         assert!(ran.stderr.contains("help: check user `postgres` and its password"), "{ran:#?}");
         assert!(!ran.stderr.contains("geheim") && ran.stdout.is_empty(), "{ran:#?}");

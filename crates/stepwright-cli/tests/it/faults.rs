@@ -137,7 +137,10 @@ fn a_database_that_may_not_be_written_is_told_and_stays_as_it_is() {
         };
         for arguments in CHANGE {
             let ran = ran(arguments).ended(5);
-            assert!(ran.stderr.starts_with("error: cannot "), "{directory:o} {file:o} {ran:#?}");
+            assert!(
+                ran.stderr.starts_with("error[SW0809]: cannot "),
+                "{directory:o} {file:o} {ran:#?}"
+            );
             assert!(ran.stderr.contains(" the database `kept/a.db`\n"), "{ran:#?}");
             assert!(ran.stderr.contains("help: allow this program to write to "), "{ran:#?}");
         }
@@ -170,7 +173,8 @@ fn a_disk_that_cannot_be_written_is_told() {
     }
     let Some(ran) = in_own_mounts(&place, &script) else { return };
     assert_eq!(ran.stdout, "5\n".repeat(5), "{ran:#?}");
-    for part in ["error: cannot open the database `a.db`\n", "help: allow this program to write to"]
+    for part in
+        ["error[SW0809]: cannot open the database `a.db`\n", "help: allow this program to write to"]
     {
         assert_eq!(ran.stderr.matches(part).count(), 5, "{part}: {ran:#?}");
     }

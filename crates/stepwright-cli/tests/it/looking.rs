@@ -103,7 +103,10 @@ fn a_run_is_shown_with_its_steps_and_what_it_waits_for() {
     let failed = place.on_db(&["show", "r-2"]).ended(0).stdout;
     assert!(failed.contains("✓ first"), "{failed}");
     assert!(failed.contains("✗ second  failed  "), "{failed}");
-    assert!(failed.contains("\nerror: step `second` failed after 2 attempts: "), "{failed}");
+    assert!(
+        failed.contains("\nerror[SW0605]: step `second` failed after 2 attempts: "),
+        "{failed}"
+    );
     let done = place.on_db(&["show", "r-1"]).ended(0).stdout;
     assert!(
         done.contains("\ninput\n  Ada\n") && done.contains("\noutput\n  Hello Ada!\n"),

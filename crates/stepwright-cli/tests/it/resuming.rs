@@ -119,7 +119,7 @@ fn a_changed_file_is_told_and_can_be_accepted() {
         "workflow `Publish` has changed since run `r-1` began",
         "- `letter` is not there any more",
         "+ `note` is new",
-        "help: `--accept-changes` accepts it",
+        "or accept the change with `--accept-changes`",
     ] {
         assert!(changed.stderr.contains(part), "{part}: {changed:#?}");
     }
@@ -275,7 +275,7 @@ steps:
         "workflow `Chg` has changed since run `g` began",
         r#"~ `plan`: `template` was "deploy v1" and is "deploy v9""#,
         r#"~ `gate`: `shell` was "echo deploy v1" and is "echo RM -RF v9""#,
-        "help: `--accept-changes` accepts it",
+        "or accept the change with `--accept-changes`",
     ] {
         assert!(changed.stderr.contains(part), "{part}: {changed:#?}");
     }

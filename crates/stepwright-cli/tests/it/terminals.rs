@@ -85,7 +85,7 @@ fn failures_are_said_last() {
             "  TIME",
             "✗ second  failed: the command failed (exit status: 3): oops",
             "failed in TIME · 2 steps · 1 retry",
-            "error: step `second` failed after 2 attempts: the command failed (exit status: 3",
+            "error[SW0605]: step `second` failed after 2 attempts: the command failed (exit status: 3",
             "): oops",
         ]
     );

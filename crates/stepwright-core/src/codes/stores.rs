@@ -29,8 +29,8 @@ super::entry::catalogue! {
     /// `sqlite3 FILE .recover`.
     DATABASE_DAMAGED = 806, "the database is damaged";
 
-    /// There is no such file, and the command only reads. `stepwright run FILE --db DB` creates a
-    /// database.
+    /// There is no such file, and the command only reads; or the path is a directory, or is in a
+    /// directory that does not exist. `stepwright run FILE --db DB` creates a database.
     DATABASE_MISSING = 807, "there is no such database";
 
     /// The file exists and has no bytes. If it had runs, restore a backup; `stepwright run` with this

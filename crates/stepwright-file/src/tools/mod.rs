@@ -9,8 +9,8 @@ use crate::format::Word;
 use crate::format::reader::{Reader, ToolKind};
 use crate::tree::Node;
 use serde_json::{Value, json};
+use stepwright_core::StepError;
 use stepwright_core::tool::{ToolError, ToolSpec};
-use stepwright_core::{StepError};
 
 /// The kinds of tools.
 pub(crate) const TOOLS: &[ToolKind] = &[duckduckgo::KIND, http_get::KIND, read_file::KIND];

@@ -43,7 +43,9 @@ fn id(path: &Path, error: &SqlError) -> ErrorId {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorId::DATABASE_LOCKED,
         Some(ErrorCode::NotADatabase) => ErrorId::DATABASE_FOREIGN,
         Some(ErrorCode::DatabaseCorrupt) => ErrorId::DATABASE_DAMAGED,
-        Some(ErrorCode::CannotOpen) if path.is_dir() || !path.exists() => ErrorId::DATABASE_MISSING,
+        Some(ErrorCode::CannotOpen) if path.is_dir() || !directory_of(path).is_dir() => {
+            ErrorId::DATABASE_MISSING
+        }
         Some(ErrorCode::CannotOpen) => ErrorId::DATABASE_FORBIDDEN,
         Some(ErrorCode::TooBig) => ErrorId::FACT_UNWRITABLE,
         _ => ErrorId::STORE_UNAVAILABLE,
@@ -79,12 +81,16 @@ fn hint(path: &Path, error: &SqlError) -> Option<String> {
     })
 }
 
-/// SQLite says only that it cannot; the file system knows more.
-fn cannot_open(path: &Path) -> String {
-    let directory = match path.parent() {
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// SQLite says only that it cannot; the file system knows more.
+fn cannot_open(path: &Path) -> String {
+    let directory = directory_of(path);
     if path.is_dir() {
         format!("`{}` is a directory: choose a file in it", path.display())
     } else if !directory.exists() {
