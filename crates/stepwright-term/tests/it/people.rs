@@ -148,7 +148,7 @@ async fn a_form_is_asked_again_as_a_whole_if_the_whole_does_not_fit() {
     let open = paused(&of(step)).await.requirements;
     let (answers, written) = asked(&open, "1\n2\n\n9\n").await;
     assert_eq!(answers.unwrap()[0].1, Answer::submit(json!({ "from": 1, "to": 9 })));
-    assert!(written.contains("error[SW0416]: the answer to `a!input` does not fit"), "{written}");
+    assert!(written.contains("error[SW0118]: the answer to `a!input` does not fit"), "{written}");
     assert!(written.contains("from (a number) [1] ›"), "{written}");
     let (answers, _) = asked(&open, "1\n/reject no idea\n").await;
     assert_eq!(answers.unwrap()[0].1, Answer::reject("no idea"));
