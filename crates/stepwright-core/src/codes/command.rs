@@ -1,8 +1,8 @@
 //! SW01xx: the command line.
 
 super::entry::catalogue! {
-    /// The command line has a command, an option or an argument that does not exist there. A typical
-    /// cause is a spelling mistake, or an option of another command.
+    /// The command line has a command, an option or an argument that does not exist there. A
+    /// typical cause is a spelling mistake, or an option of another command.
     ///
     /// `stepwright --help` lists the commands, and `stepwright COMMAND --help` the options of one.
     ARGUMENT_UNKNOWN = 101, "unknown command or option";
@@ -56,14 +56,14 @@ super::entry::catalogue! {
     /// ```
     ANSWER_UNREADABLE = 108, "an answer cannot be read";
 
-    /// `stepwright continue` has no answer on its command line, and there is no terminal at which it
-    /// could ask. The run is unchanged.
+    /// `stepwright continue` has no answer on its command line, and there is no terminal at which
+    /// it could ask. The run is unchanged.
     ///
     /// Give the answer with an option such as `--approve`, or in a file with `--answers`.
     ANSWER_MISSING = 109, "no answer, and no terminal to ask at";
 
-    /// The workflow file with which the run began is not there any more. Its path is stored with the
-    /// run.
+    /// The workflow file with which the run began is not there any more. Its path is stored with
+    /// the run.
     ///
     /// If the file has moved, pass its new path with `--file`.
     WORKFLOW_FILE_GONE = 110, "the workflow file of the run is gone";
@@ -75,7 +75,8 @@ super::entry::catalogue! {
 
     /// The workflow file describes another workflow than the one of the run: the names differ.
     ///
-    /// Pass the workflow file of the run with `--file`. `stepwright show RUN_ID` names the workflow.
+    /// Pass the workflow file of the run with `--file`. `stepwright show RUN_ID` names the
+    /// workflow.
     OTHER_WORKFLOW = 112, "the run belongs to another workflow";
 
     /// `stepwright sessions delete` deletes a session with all of its runs, which cannot be undone.
@@ -103,7 +104,7 @@ super::entry::catalogue! {
     THREADS_UNAVAILABLE = 117, "threads cannot be started";
 
     /// A line at the prompt of `stepwright chat` begins with `/` and is not a command there, or an
-    /// answer at the terminal is not one of the possible answers. The message lists what is possible.
-    /// A message that begins with a slash is typed with two: `//`.
+    /// answer at the terminal is not one of the possible answers. The message lists what is
+    /// possible. A message that begins with a slash is typed with two: `//`.
     LINE_UNKNOWN = 118, "a typed line is not understood";
 }

@@ -1,8 +1,9 @@
 //! SW03xx: definitions in Rust, and inputs.
 
 super::entry::catalogue! {
-    /// A workflow or an agent is defined in a way that cannot work, such as two steps with one name,
-    /// or a setting without effect. The message lists all mistakes, each with its step. Nothing ran.
+    /// A workflow or an agent is defined in a way that cannot work, such as two steps with one
+    /// name, or a setting without effect. The message lists all mistakes, each with its step.
+    /// Nothing ran.
     DEFINITION_INVALID = 301, "the definition is not valid";
 
     /// An argument of a call cannot be used. The message names it and its value.
@@ -18,8 +19,8 @@ super::entry::catalogue! {
     /// `stepwright check FILE` shows the input that a workflow file declares.
     INPUT_MISMATCH = 304, "the input does not match its schema";
 
-    /// The initial state of a session, or a change of it, cannot be applied: for example, an element
-    /// is appended to a value that is not a list.
+    /// The initial state of a session, or a change of it, cannot be applied: for example, an
+    /// element is appended to a value that is not a list.
     STATE_CHANGE_INVALID = 305, "a change of the state does not fit";
 
     /// `blocking` was called on a thread that runs async code, which it would block. Await the run

@@ -7,9 +7,6 @@ use std::str::FromStr;
 /// The letters before the number.
 const PREFIX: &str = "SW";
 
-/// The largest number of an id: it has four digits.
-const NUMBER_MAX: u16 = 9999;
-
 /// The stable id of a kind of error, such as `SW0701`.
 ///
 /// A number keeps its meaning, and is not used again. `stepwright explain SW0701` prints the page
@@ -52,6 +49,12 @@ impl fmt::Debug for ErrorId {
 }
 
 /// The error of a text that is not an error id.
+///
+/// ```
+/// use stepwright_core::{ErrorId, codes::ErrorIdError};
+/// let wrong: ErrorIdError = "701x".parse::<ErrorId>().unwrap_err();
+/// assert_eq!(wrong.to_string(), "`701x` is not an error code such as `SW0701`");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not an error code such as `SW0701`", .0.escape_debug())]
 pub struct ErrorIdError(String);
@@ -73,7 +76,7 @@ impl FromStr for ErrorId {
         let is_number =
             (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
         let number = if is_number { digits.parse().ok() } else { None };
-        number.filter(|number| (1..=NUMBER_MAX).contains(number)).map(Self).ok_or_else(wrong)
+        number.filter(|number| *number > 0).map(Self).ok_or_else(wrong)
     }
 }
 
@@ -90,6 +93,12 @@ impl<'de> Deserialize<'de> for ErrorId {
 }
 
 /// A kind of error in the catalogue.
+///
+/// ```
+/// use stepwright_core::{ErrorId, codes::{self, Entry}};
+/// let entry: &Entry = codes::find(ErrorId::RUN_ENDED).unwrap();
+/// assert_eq!((entry.id, entry.name), (ErrorId::RUN_ENDED, "RUN_ENDED"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {

@@ -8,8 +8,8 @@ super::entry::catalogue! {
     /// programs.
     FILE_INVALID = 201, "the workflow file has mistakes";
 
-    /// A workflow file, or a file that it includes, cannot be read: it does not exist, this user may
-    /// not read it, it is not UTF-8, or it is larger than such a file may be.
+    /// A workflow file, or a file that it includes, cannot be read: it does not exist, this user
+    /// may not read it, it is not UTF-8, or it is larger than such a file may be.
     FILE_UNREADABLE = 202, "the file cannot be read";
 
     /// The file is not valid YAML or JSON. A typical cause is a text with `: `, `#` or `{{` that
@@ -57,9 +57,9 @@ super::entry::catalogue! {
     /// ```
     SHELL_REFUSED = 209, "the file may not run commands";
 
-    /// A prompt or another workflow that the file includes cannot be used: it does not exist, cannot
-    /// be read, includes itself, or is outside of the folder of the file. `--allow-path` lets a file
-    /// include files from one more directory.
+    /// A prompt or another workflow that the file includes cannot be used: it does not exist,
+    /// cannot be read, includes itself, or is outside of the folder of the file. `--allow-path`
+    /// lets a file include files from one more directory.
     INCLUDE_REFUSED = 210, "an included file cannot be used";
 
     /// The model is not known: its provider does not exist, or its name has another form than

@@ -16,6 +16,12 @@ mod tools;
 pub use entry::{Entry, ErrorId, ErrorIdError};
 
 /// An area of the catalogue. The first two digits of an id are its number.
+///
+/// ```
+/// use stepwright_core::codes::{AREAS, Area};
+/// let runs: &Area = &AREAS[6];
+/// assert_eq!((runs.number, runs.title), (7, "Runs, answers and sessions"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Area {
@@ -32,6 +38,13 @@ const fn area(number: u16, title: &'static str, entries: &'static [Entry]) -> Ar
 }
 
 /// All areas with their entries, in the order of their numbers.
+///
+/// ```
+/// use stepwright_core::codes::AREAS;
+/// for area in AREAS {
+///     println!("{}: {} codes", area.title, area.entries.len());
+/// }
+/// ```
 pub const AREAS: [Area; 8] = [
     area(1, "The command line", command::ENTRIES),
     area(2, "Workflow files", files::ENTRIES),
@@ -44,6 +57,11 @@ pub const AREAS: [Area; 8] = [
 ];
 
 /// Returns all entries, in the order of their numbers.
+///
+/// ```
+/// use stepwright_core::codes;
+/// assert!(codes::all().any(|entry| entry.title == "the run has ended"));
+/// ```
 pub fn all() -> impl Iterator<Item = &'static Entry> {
     AREAS.into_iter().flat_map(|area| area.entries)
 }

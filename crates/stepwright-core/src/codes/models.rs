@@ -25,15 +25,15 @@ super::entry::catalogue! {
     /// The connection to the provider failed. Check the base URL and the network.
     MODEL_UNREACHABLE = 506, "the provider cannot be reached";
 
-    /// The model sent nothing for as long as its idle timeout. Raise `idle_timeout`, or give the step
-    /// retries.
+    /// The model sent nothing for as long as its idle timeout. Raise `idle_timeout`, or give the
+    /// step retries.
     MODEL_SILENT = 507, "the model was silent for too long";
 
     /// The answer broke off before the model had finished. Give the step retries.
     MODEL_BROKE_OFF = 508, "the answer broke off";
 
-    /// The answer of the provider cannot be read. A typical cause is a base URL at which there is no
-    /// server for models.
+    /// The answer of the provider cannot be read. A typical cause is a base URL at which there is
+    /// no server for models.
     MODEL_ANSWER_MALFORMED = 509, "the answer cannot be read";
 
     /// The model refused to answer. Change the request, or choose another model.
@@ -42,8 +42,8 @@ super::entry::catalogue! {
     /// The provider reported an error that belongs to none of the other kinds.
     MODEL_PROVIDER_FAILED = 511, "the provider reported an error";
 
-    /// The model ended its turn without a text and without a call of a tool, also after it was asked
-    /// again.
+    /// The model ended its turn without a text and without a call of a tool, also after it was
+    /// asked again.
     MODEL_ANSWER_EMPTY = 512, "the model gave no answer";
 
     /// The answer does not match the output schema of the agent, also after the model was asked
@@ -58,16 +58,16 @@ super::entry::catalogue! {
     /// the step retries, or use another model.
     MODEL_UNFINISHED = 515, "the model did not finish its answer";
 
-    /// An agent called its model as often as `max_turns` allows, and still wants to go on. Raise the
-    /// limit, or tell the agent in its instructions when to stop.
+    /// An agent called its model as often as `max_turns` allows, and still wants to go on. Raise
+    /// the limit, or tell the agent in its instructions when to stop.
     AGENT_TURNS_EXHAUSTED = 516, "the agent ran out of turns";
 
-    /// The step was interrupted, and the agent has changed since it began, so the recorded part does
-    /// not fit. Start a new run.
+    /// The step was interrupted, and the agent has changed since it began, so the recorded part
+    /// does not fit. Start a new run.
     AGENT_CHANGED = 517, "the agent has changed since the step began";
 
-    /// There is no API key for the provider. Set the variable that the help names, or give the key in
-    /// code.
+    /// There is no API key for the provider. Set the variable that the help names, or give the key
+    /// in code.
     ///
     /// ```sh
     /// export OPENAI_API_KEY=sk-…

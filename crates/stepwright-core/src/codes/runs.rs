@@ -1,8 +1,8 @@
 //! SW07xx: runs, answers and sessions.
 
 super::entry::catalogue! {
-    /// There is no such run in the store, or it belongs to another user. Runs of other users look as
-    /// if they did not exist.
+    /// There is no such run in the store, or it belongs to another user. Runs of other users look
+    /// as if they did not exist.
     ///
     /// ```sh
     /// stepwright runs --db runs.db
@@ -21,20 +21,20 @@ super::entry::catalogue! {
     RUN_DRIVEN_HERE = 703, "this process drives the run";
 
     /// Another process drives the run. Let it finish, or stop it and resume the run here.
-    /// `stepwright show RUN_ID` names the process, and `stepwright cancel RUN_ID` asks it to end the
-    /// run.
+    /// `stepwright show RUN_ID` names the process, and `stepwright cancel RUN_ID` asks it to end
+    /// the run.
     RUN_DRIVEN_ELSEWHERE = 704, "another process drives the run";
 
     /// The definition of the workflow has changed since the run began. The message lists the
     /// differences. All that the run has done is still there.
     ///
-    /// Resume it with the definition it began with, or accept the change: with `--accept-changes`, or
-    /// with `accept_changed_definition(true)` in Rust.
+    /// Resume it with the definition it began with, or accept the change: with `--accept-changes`,
+    /// or with `accept_changed_definition(true)` in Rust.
     DEFINITION_CHANGED = 705, "the definition has changed";
 
-    /// The definition of the workflow has changed, and a step that the run has executed is not there
-    /// any more or is of another kind. This change cannot be accepted: resume the run with the
-    /// definition it began with.
+    /// The definition of the workflow has changed, and a step that the run has executed is not
+    /// there any more or is of another kind. This change cannot be accepted: resume the run with
+    /// the definition it began with.
     EXECUTED_STEP_GONE = 706, "an executed step is gone";
 
     /// The run has completed, failed or was cancelled, so it cannot be answered, cancelled or
@@ -61,8 +61,8 @@ super::entry::catalogue! {
     /// answer in time.
     ANSWER_TOO_LATE = 712, "the answer comes too late";
 
-    /// The answer does not fit its request: a value does not match the schema, or the request cannot
-    /// be answered with that word. The message says what is possible.
+    /// The answer does not fit its request: a value does not match the schema, or the request
+    /// cannot be answered with that word. The message says what is possible.
     ANSWER_UNFIT = 713, "the answer does not fit the request";
 
     /// The run was cancelled, by Ctrl-C, by a signal, by `stepwright cancel`, or by the program.
@@ -77,15 +77,15 @@ super::entry::catalogue! {
     /// that is not below the name of the user.
     USER_REFUSED = 716, "not possible as this user";
 
-    /// A step of the interrupted run left processes running that cannot be killed, so the run is not
-    /// resumed beside them. End them as the help says, and resume the run.
+    /// A step of the interrupted run left processes running that cannot be killed, so the run is
+    /// not resumed beside them. End them as the help says, and resume the run.
     PROCESSES_LEFT = 717, "processes of a step still run";
 
     /// A dispatcher, which drives runs in the background, failed. The message has the cause.
     DISPATCHER_FAILED = 718, "the dispatcher failed";
 
-    /// The process that drives the run was asked to end it, and has not done so in time. It ends the
-    /// run when it hears of the request: `stepwright show RUN_ID` tells.
+    /// The process that drives the run was asked to end it, and has not done so in time. It ends
+    /// the run when it hears of the request: `stepwright show RUN_ID` tells.
     CANCEL_UNHEARD = 719, "the driver has not ended the run yet";
 
     /// The task that drove the run was stopped, by the end of its runtime or by a panic. Resume the

@@ -73,8 +73,8 @@ super::entry::catalogue! {
     /// typical cause is a task that outlives its step.
     RECORD_REFUSED = 418, "an event was refused";
 
-    /// The program is ending, or the journal of the run is lost, so the step was stopped. Resume the
-    /// run.
+    /// The program is ending, or the journal of the run is lost, so the step was stopped. Resume
+    /// the run.
     STEP_STOPPED = 419, "the step was stopped";
 
     /// The earlier runs of the session could not be read, which the step uses as its history. The

@@ -1,20 +1,20 @@
 //! SW08xx: stores.
 
 super::entry::catalogue! {
-    /// The database cannot be opened, read or written, for a reason that has no code of its own. The
-    /// cause is the one of the database.
+    /// The database cannot be opened, read or written, for a reason that has no code of its own.
+    /// The cause is the one of the database.
     STORE_UNAVAILABLE = 801, "the database cannot be used";
 
-    /// Another process has written the next fact of the run, so it drives the run now. This process
-    /// stops and records nothing more. Let the other process finish, or stop it before you resume the
-    /// run here.
-    FACT_TAKEN = 802, "another process drives the run";
+    /// Another process has written the next fact of the run, so it drives the run now. This
+    /// process stops and records nothing more. Let the other process finish, or stop it before you
+    /// resume the run here.
+    FACT_TAKEN = 802, "another process has taken over the run";
 
     /// The store does not have what was asked for, or it belongs to another user.
     NOT_FOUND = 803, "not found in the store";
 
-    /// The journal of a run does not match its checksums: a fact is missing or has been changed. The
-    /// run cannot be resumed. Restore the database from a backup.
+    /// The journal of a run does not match its checksums: a fact is missing or has been changed.
+    /// The run cannot be resumed. Restore the database from a backup.
     ///
     /// ```sh
     /// stepwright verify r-7 --db runs.db
@@ -33,12 +33,12 @@ super::entry::catalogue! {
     /// directory that does not exist. `stepwright run FILE --db DB` creates a database.
     DATABASE_MISSING = 807, "there is no such database";
 
-    /// The file exists and has no bytes. If it had runs, restore a backup; `stepwright run` with this
-    /// `--db` starts anew.
+    /// The file exists and has no bytes. If it had runs, restore a backup; `stepwright run` with
+    /// this `--db` starts anew.
     DATABASE_EMPTY = 808, "the database is empty";
 
-    /// This user may not read or write the database, or the directory of its log. For PostgreSQL, the
-    /// user lacks a right or the server only reads.
+    /// This user may not read or write the database, or the directory of its log. For PostgreSQL,
+    /// the user lacks a right or the server only reads.
     DATABASE_FORBIDDEN = 809, "no permission for the database";
 
     /// The file is not a database, or it holds tables of another program. A store has a file, or a
@@ -56,8 +56,8 @@ super::entry::catalogue! {
     /// Another program keeps the database or a table locked. Close it, and resume the run.
     DATABASE_LOCKED = 813, "the database is locked";
 
-    /// The disk of the database is full or failed, or the database has reached its `bytes_max`. Free
-    /// some space, and resume the run.
+    /// The disk of the database is full or failed, or the database has reached its `bytes_max`.
+    /// Free some space, and resume the run.
     DISK_FULL = 814, "the disk is full or failed";
 
     /// The server of the database cannot be reached, refuses the connection, or is starting or
@@ -86,8 +86,8 @@ super::entry::catalogue! {
     /// Look at the state before you change it again.
     CHANGE_UNKNOWN = 820, "the outcome of a change is unknown";
 
-    /// The row is sealed with a key, which this version cannot open. Use the newer program that wrote
-    /// it.
+    /// The row is sealed with a key, which this version cannot open. Use the newer program that
+    /// wrote it.
     ROW_SEALED = 821, "a stored row is sealed";
 
     /// The store was closed, or its writer has stopped. Open it again, and resume the run.

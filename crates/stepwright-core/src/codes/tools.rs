@@ -4,8 +4,8 @@ super::entry::catalogue! {
     /// A tool failed, and its agent or step with it. The message is the one of the tool.
     TOOL_FAILED = 601, "a tool failed";
 
-    /// The server answered an `http_get` step with a status that is not a success. Statuses that may
-    /// pass, such as 503, are tried again if the step has retries.
+    /// The server answered an `http_get` step with a status that is not a success. Statuses that
+    /// may pass, such as 503, are tried again if the step has retries.
     HTTP_STATUS = 602, "the server answered with an error";
 
     /// The address cannot be reached: its host does not exist, or the connection failed.
@@ -28,12 +28,12 @@ super::entry::catalogue! {
     /// outside of the base directory.
     FILE_REFUSED = 607, "a file cannot be used";
 
-    /// The result is larger than the step allows. Raise the limit that the message names, or ask for
-    /// less.
+    /// The result is larger than the step allows. Raise the limit that the message names, or ask
+    /// for less.
     RESULT_TOO_LARGE = 608, "the result is too large";
 
-    /// The command of a `shell` step took longer than its `timeout`, and was killed with all that it
-    /// had started. Raise `timeout`, or let the command do less.
+    /// The command of a `shell` step took longer than its `timeout`, and was killed with all that
+    /// it had started. Raise `timeout`, or let the command do less.
     COMMAND_TIMED_OUT = 609, "the command took too long";
 
     /// The server did not answer an `http_get` step within its `timeout`. Raise `timeout`, or give
