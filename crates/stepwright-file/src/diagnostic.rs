@@ -357,17 +357,19 @@ impl From<Diagnostics> for stepwright_core::Error {
 
 /// Removes the indentation of the message and of the help, and the spaces at the ends of lines.
 fn dedented(rendered: &str) -> String {
-    // A color may stand before the word.
-    let is_help = |line: &str| {
-        line.starts_with("  ")
-            && line.trim_start().contains("help: ")
-            && line.chars().nth(2).is_some_and(|c| c == 'h' || c == '\u{1b}')
-    };
-    let lines = rendered.lines().enumerate().map(|(at, line)| {
+    const INDENT: &str = "  ";
+    let mut text = String::new();
+    for (at, line) in rendered.lines().enumerate() {
         let line = line.trim_end();
-        if at == 0 || is_help(line) { line.strip_prefix("  ").unwrap_or(line) } else { line }
-    });
-    lines.flat_map(|line| [line, "\n"]).collect()
+        // The renderer may color the indentation as well.
+        let end =
+            if line.starts_with('\u{1b}') { line.find('m').map_or(0, |at| at + 1) } else { 0 };
+        let (color, rest) = line.split_at(end);
+        let is_labelled = at == 0 || rest.starts_with("  help: ");
+        let rest = if is_labelled { rest.strip_prefix(INDENT).unwrap_or(rest) } else { rest };
+        text.extend([color, rest, "\n"]);
+    }
+    text
 }
 
 /// A mistake as the renderer needs it.

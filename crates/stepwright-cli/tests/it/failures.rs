@@ -39,7 +39,7 @@ steps: [{agent: writer}]
 ";
     let place = Place::with(flow);
     let ran = place.run([""]).ended(1);
-    assert!(ran.stderr.contains("error[SW0512]: step `writer` failed"), "{ran:#?}");
+    assert!(ran.stderr.contains("error[SW0504]: step `writer` failed"), "{ran:#?}");
     assert!(ran.stderr.contains("help: "), "{ran:#?}");
 }
 
