@@ -41,7 +41,7 @@ async fn main() -> Result<(), Error> {
     }
     let state = workflow.get_session_state("my-session-123").await?;
     println!("runs in this session: {}", state["runs"]);
-    // To anybody else the session does not exist.
+    // The session does not exist for another user.
     let other = workflow.run("Hello").session_id("my-session-123").user_id("user-457").await;
     println!("{}", other.expect_err("it is another user's"));
     Ok(())

@@ -1,4 +1,4 @@
-//! What was, asked for afterwards: sessions, their state and metrics, runs.
+//! Asks for what was done before: sessions, their state and metrics, runs.
 //!
 //! `cargo run -p stepwright --example 11_retrieval -- [--model openai:gpt-5-mini]`
 
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Error> {
         last.map_or_else(|| "none".to_owned(), |run| run.run_id.to_string())
     );
 
-    // What is not there is an error that says so.
+    // A session that does not exist is an error that says so.
     println!("{}", workflow.get_session("another").await.expect_err("there is none"));
     Ok(())
 }

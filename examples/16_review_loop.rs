@@ -24,7 +24,7 @@ use stepwright_testing::model::ScriptedModel;
 struct Verdict {
     /// `true` if the draft can be published as it is.
     accept: bool,
-    /// What should be better.
+    /// The parts that should be better.
     notes: String,
 }
 
@@ -36,7 +36,7 @@ fn model<const N: usize>(script: [&'static str; N]) -> Result<AnyModel, Error> {
     }
 }
 
-/// What the writer is told: in its first turn the topic, later its draft and the verdict, too.
+/// Returns the writer's task: in its first turn the topic, later its draft and the verdict, too.
 fn task(cx: &StepInput) -> Result<String, StepError> {
     let topic = &cx.run.content;
     let (Some(draft), Some(verdict)) = (cx.last_turn("Write"), cx.last_turn("Review")) else {

@@ -1,5 +1,5 @@
-//! What the examples of the course share: the workflow of two agents that most of them run, and
-//! their arguments.
+//! The parts that the examples of the course share: the workflow of two agents that most of them
+//! run, and their arguments.
 
 #![allow(dead_code, reason = "each example uses what it needs")]
 
@@ -18,10 +18,10 @@ pub(crate) fn model() -> String {
     argument("--model").unwrap_or_else(|| "offline".to_owned())
 }
 
-/// What is known about a topic.
+/// Returns what is known about a topic.
 #[tool]
 async fn search_notes(
-    /// What to look for.
+    /// The words to look for.
     query: String,
 ) -> String {
     const NOTES: &str = "\

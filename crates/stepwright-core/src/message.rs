@@ -287,3 +287,31 @@ impl Sum for Usage {
         })
     }
 }
+
+/// The reason that a model stopped.
+///
+/// ```
+/// use stepwright_core::model::{Completion, StopReason};
+/// let answer = Completion { stop: StopReason::Length, ..Completion::default() };
+/// let note = match answer.stop {
+///     StopReason::Length => "the answer was cut off: raise `max_output_tokens`",
+///     _ => "",
+/// };
+/// assert!(note.starts_with("the answer was cut off"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// The answer is complete.
+    #[default]
+    EndTurn,
+    /// The model waits for its tools.
+    ToolCalls,
+    /// The answer reached the maximum length.
+    Length,
+    /// The model refused to answer.
+    Refused,
+    /// Another reason, in the provider's words.
+    Other(String),
+}

@@ -2,6 +2,7 @@
 
 use crate::BoxFuture;
 use crate::codes::ErrorId;
+pub use crate::message::StopReason;
 use crate::message::{AssistantTurn, Message, ToolCall, Usage};
 use crate::tool::ToolSpec;
 use futures_util::StreamExt as _;
@@ -201,34 +202,6 @@ pub struct Completion {
     /// A warning for people about an answer that is still used. For example, its stream ended
     /// without an end marker.
     pub warning: Option<String>,
-}
-
-/// The reason that a model stopped.
-///
-/// ```
-/// use stepwright_core::model::{Completion, StopReason};
-/// let answer = Completion { stop: StopReason::Length, ..Completion::default() };
-/// let note = match answer.stop {
-///     StopReason::Length => "the answer was cut off: raise `max_output_tokens`",
-///     _ => "",
-/// };
-/// assert!(note.starts_with("the answer was cut off"));
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum StopReason {
-    /// The answer is complete.
-    #[default]
-    EndTurn,
-    /// The model waits for its tools.
-    ToolCalls,
-    /// The answer reached the maximum length.
-    Length,
-    /// The model refused to answer.
-    Refused,
-    /// Another reason, in the provider's words.
-    Other(String),
 }
 
 /// The class of a [`ModelError`].

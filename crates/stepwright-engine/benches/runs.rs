@@ -1,4 +1,4 @@
-//! What the engine costs, apart from what steps do: no store, no model, no I/O.
+//! The costs of the engine, apart from what steps do: no store, no model, no I/O.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::StreamExt as _;

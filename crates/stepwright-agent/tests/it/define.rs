@@ -14,7 +14,7 @@ use stepwright_testing::model::ScriptedModel;
 #[derive(Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is looked at")]
 struct Search {
-    /// What to look for.
+    /// The words to look for.
     query: String,
     filter: Option<Filter>,
 }
@@ -36,7 +36,7 @@ fn the_comments_on_fields_reach_the_model() {
         json!({
             "type": "object",
             "properties": {
-                "query": {"type": "string", "description": "What to look for."},
+                "query": {"type": "string", "description": "The words to look for."},
                 "filter": {
                     "type": ["object", "null"],
                     "properties": {

@@ -14,7 +14,7 @@ use stepwright_testing::model::{Reply, ScriptedModel};
 #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
 struct City {
     name: String,
-    /// How many people live there.
+    /// The number of people who live there.
     people: u64,
 }
 
@@ -34,7 +34,10 @@ async fn an_answer_that_fits_is_given_as_a_value() {
     assert_eq!(output.content.parse::<City>().unwrap(), bergen());
     assert_eq!(host.shown(), BERGEN, "it is shown as it is written");
     let schema = model.requests()[0].output_schema.clone().unwrap();
-    assert_eq!(schema["properties"]["people"]["description"], "How many people live there.");
+    assert_eq!(
+        schema["properties"]["people"]["description"],
+        "The number of people who live there."
+    );
     assert_eq!(schema["required"], json!(["name", "people"]));
 }
 

@@ -191,7 +191,7 @@ async fn cancelling_closes_the_stream_of_the_model() {
 async fn the_offline_model_reads_with_the_tools_of_its_agent() {
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     struct Read {
-        /// Which file.
+        /// The file to read.
         path: String,
     }
     let read = FunctionTool::new("read_file", "Reads a file.", |args: Read| async move {

@@ -84,7 +84,7 @@ fn whoever_sits_at_a_terminal_is_asked_and_may_leave() {
     person.sees("completed in ");
     assert_eq!(person.leaves(), 0);
     assert_eq!(place.runs_in("a.db")[0].1, RunStatus::Completed);
-    // With `--json` nobody is asked, terminal or not.
+    // With `--json` the command asks nothing, terminal or not.
     let run = ["run", "flow.yaml", "--allow-shell", "--db", "a.db", "--json"];
     assert_eq!(Person::starts(&place, &run).leaves(), 3);
 }
@@ -173,7 +173,7 @@ steps:
     assert_eq!(done.stdout, "there\n");
 }
 
-/// Whoever waits hears of it where the run is driven, and nobody else does anything.
+/// The answer reaches the program that drives the run, and no other process does anything.
 #[test]
 fn a_run_of_a_program_can_be_seen_and_answered_and_is_left_to_the_program() {
     let place = Place::with(ASKING);
@@ -219,7 +219,7 @@ fn a_run_of_a_program_can_be_seen_and_answered_and_is_left_to_the_program() {
     });
 }
 
-/// The process lives because another branch works; nobody calls for the deadline.
+/// The process lives because another branch works; no caller asks for the deadline.
 #[test]
 fn a_deadline_comes_while_the_command_is_there() {
     let flow = "\

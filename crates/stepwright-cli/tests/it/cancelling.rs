@@ -61,7 +61,7 @@ fn ctrl_c_cancels_the_run() {
             "{ran:#?}"
         );
         assert!(ran.stderr.contains("cancelled hang\n"), "{ran:#?}");
-        // What was said stays.
+        // The words so far stay.
         let said = if arguments.is_empty() { "" } else { "The first words stay.\n" };
         assert_eq!(ran.stdout, said);
         assert_eq!(place.runs_in("a.db")[0].1, RunStatus::Cancelled);
@@ -92,7 +92,7 @@ const PIPE_BYTES: u64 = 32 * 1024;
 
 #[test]
 fn ctrl_c_twice_stops_at_once() {
-    // Whoever does not read keeps the command from its end.
+    // A reader that does not read keeps the command from its end.
     let flow = "\
 format: 1
 name: Long
@@ -135,7 +135,7 @@ steps:
     );
 }
 
-/// What a terminal says that is closed is none of its business, if whoever started it says so.
+/// A closed terminal does not end a command whose parent process ignores the hangup signal.
 #[test]
 fn a_command_that_ignores_its_terminal_goes_on() {
     let place = Place::with(&HANGING.replace("sleep 60", "sleep 1"));
@@ -173,7 +173,7 @@ fn ctrl_c_at_a_terminal_cancels_the_run_and_ends_what_its_commands_have_started(
     assert!(!place.path("heard.txt").exists(), "Ctrl-C was for the run");
     let child = std::fs::read_to_string(place.path("child.txt")).unwrap();
     let lives = || {
-        // One that nobody has waited for is a zombie, and does nothing.
+        // A process that its parent has not waited for is a zombie, and does nothing.
         let status = std::fs::read_to_string(format!("/proc/{}/stat", child.trim()));
         status.is_ok_and(|status| !status.contains(") Z "))
     };

@@ -37,7 +37,7 @@ fn what_is_typed_is_answered_until_somebody_leaves() {
     person.types("Ada\r");
     let screen = person.sees_prompts(2);
     assert!(screen.contains("│ Hello Ada!"), "{screen}");
-    // Nothing is run that nobody asked for.
+    // A blank line starts no run.
     person.types("  \r");
     person.sees_prompts(3);
     person.types("/metrics\r");
@@ -62,7 +62,7 @@ fn a_question_may_have_several_lines() {
         screen.contains("Hello one\ntwo\nthree!") || screen.contains("Hello one two three!"),
         "{screen}"
     );
-    // What is pasted is one question, whatever is in it.
+    // A pasted text is one question, whatever is in it.
     person.types("\x1b[200~a\nb\x1b[201~");
     person.sees("You › a\nb");
     person.types("\r");
@@ -184,7 +184,7 @@ fn a_conversation_can_be_scripted() {
     let ran =
         place.ran_on(&arguments, b"One is a number.\n\nTwo \\\nis one.\nexit\nnever\n").ended(0);
     assert_eq!(ran.stdout, "One is a number.\n\nTwo is one.\n");
-    // What must be known about a model is no answer.
+    // A note about a model is no part of the answer.
     assert!(ran.stderr.starts_with("note: offline is not a language model"), "{ran:#?}");
     assert_eq!(ran.stderr.lines().count(), 1, "{ran:#?}");
     // Another process goes on where this one has ended.

@@ -38,7 +38,7 @@ fn a_run_waits_in_a_server_and_is_answered_and_cancelled_there() {
     let on = |arguments: &[&str]| place.ran(arguments.iter().chain(&["--db", &address]));
     for run in ["r-1", "r-2"] {
         let paused = on(&["run", "flow.yaml", "--allow-shell", "--run-id", run]).ended(3);
-        // What is to be copied has no password in it.
+        // The command that is to be copied has no password in it.
         assert!(paused.stderr.contains("--approve"), "{paused:#?}");
         assert!(!paused.stderr.contains("secret"), "{paused:#?}");
     }

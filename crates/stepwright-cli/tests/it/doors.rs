@@ -1,4 +1,4 @@
-//! What a workflow file cannot do, and what is left of a command whose process dies.
+//! Limits of what a workflow file can do, and of what is left of a command whose process dies.
 
 use crate::support::{PATIENCE, Place, code};
 use std::process::{Child, Command, Stdio};

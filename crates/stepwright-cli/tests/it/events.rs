@@ -35,7 +35,7 @@ steps:
     human_review: {requires_route_selection: Which way?}
 ";
 
-/// What the page says of a kind or a shape.
+/// A section of the page about a kind or a shape.
 #[derive(Default)]
 struct Section {
     fields: BTreeMap<String, Field>,
@@ -44,7 +44,7 @@ struct Section {
 
 struct Field {
     optional: bool,
-    /// What stands in it, or in each element of it.
+    /// The shape of the field, or of each element of it.
     shape: Option<String>,
 }
 
@@ -185,7 +185,7 @@ fn object(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-/// What is waited for, with every field that it can have.
+/// Returns the events that a run waits at, with every field that they can have.
 fn waits() -> Vec<EventKind> {
     use EventKind as E;
     use RequirementKind as K;
@@ -456,7 +456,7 @@ fn every_kind_and_every_field_is_told_and_exists() {
     }
 }
 
-/// What is optional in samples may still be missing where it is told to be there: runs show it.
+/// Fields that the samples leave optional may still be missing in real events: runs show it.
 #[test]
 fn what_runs_emit_is_as_the_page_says() {
     let containers = "\

@@ -1,4 +1,4 @@
-//! How the command fails, what it says, and what is left behind.
+//! Failures of the command: its messages, and what is left behind.
 
 use crate::support::{FAILING, GREETING, Place, Ran};
 use std::os::unix::fs::PermissionsExt as _;
@@ -166,7 +166,7 @@ fn a_database_that_cannot_be_written_is_named() {
     };
     allow(0o444);
     if std::fs::OpenOptions::new().append(true).open(place.path("a.db")).is_ok() {
-        // Whoever may do everything may write to it as well.
+        // A user with all rights may write to it as well.
         return;
     }
     let ran = place.run(["Ada", "--db", "a.db"]).ended(5);

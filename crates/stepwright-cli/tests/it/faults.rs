@@ -16,17 +16,17 @@ fn paused() -> Place {
     place
 }
 
-/// What changes a run.
+/// Commands that change a run.
 const CHANGE: [&[&str]; 3] = [
     &["resume", "r-1", "--allow-shell"],
     &["continue", "r-1", "--allow-shell", "--approve", "publish"],
     &["cancel", "r-1"],
 ];
 
-/// What looks at it.
+/// Commands that read a run.
 const LOOK: [&[&str]; 2] = [&["show", "r-1"], &["events", "r-1"]];
 
-/// Whether a command works here; says so if it does not.
+/// Returns `true` if a command works here; says so if it does not.
 fn works(program: &str, arguments: &[&str]) -> bool {
     let works =
         Command::new(program).args(arguments).output().is_ok_and(|ran| ran.status.success());
@@ -52,7 +52,7 @@ fn in_own_mounts(place: &Place, script: &str) -> Option<Ran> {
     Some(Ran::of(&mut command))
 }
 
-/// What is kept of runs in `a.db`, row by row.
+/// Returns the rows that `a.db` keeps of runs.
 fn rows(place: &Place) -> Vec<String> {
     let db = Connection::open(place.path("a.db")).unwrap();
     let mut all = Vec::new();
@@ -182,7 +182,7 @@ fn a_disk_that_cannot_be_written_is_told() {
     place.on_db(CHANGE[1]).ended(3);
 }
 
-/// What can become of a fact: how it is changed, and which fact is named.
+/// Ways to damage a fact, each with the number of the fact that the message names.
 const DAMAGE: [(&str, u64); 6] = [
     ("UPDATE journal SET body = substr(body, 1, 20) WHERE seq = 3", 3),
     ("UPDATE journal SET body = 'x' WHERE seq = 0", 0),
@@ -229,8 +229,8 @@ fn a_damaged_session_is_named_and_stays_as_it_is() {
     }
 }
 
-/// What cannot be recorded has not happened: the run is not told as completed, and its step is not
-/// done again and again in the hope that it can.
+/// A fact that cannot be recorded has not happened: the run is not told as completed, and its step
+/// is not done again and again in the hope that it can.
 #[test]
 fn a_run_whose_end_cannot_be_recorded_has_not_ended_and_is_not_driven_again() {
     let flow = "\
@@ -256,7 +256,7 @@ steps:
     assert_eq!(std::fs::read_to_string(place.path("done.txt")).unwrap(), "x\n");
     // It can be taken up when the session is what it was.
     db.execute("UPDATE sessions SET state = '{}'", []).unwrap();
-    // That the command ended is in no journal, so that a person says what came of it.
+    // No journal says that the command ended, so that a person says what came of it.
     let asked = place.on_db(&["resume", "r-1", "--allow-shell"]).ended(3);
     assert!(asked.stderr.contains("publish!interrupted"), "{asked:#?}");
     let done = ["continue", "r-1", "--allow-shell", "--done", "publish=published"];

@@ -347,7 +347,7 @@ fn an_answer_that_a_dead_process_left_is_taken_and_another_one_is_refused() {
         let done = on_run(&place, go_on).ended(0);
         assert_eq!((done.stdout.as_str(), deployed(&place)), ("DEPLOYED\n", 1), "{go_on:?}");
     }
-    // That it is taken late does no harm: it came in time.
+    // An answer that is taken late does no harm: it came in time.
     let place = at_the_gate(3_700);
     leave_and_die(&place, &Answer::Approve);
     assert_eq!(on_run(&place, &["resume"]).ended(0).stdout, "DEPLOYED\n");

@@ -206,7 +206,7 @@ fn the_environment_may_say_where() {
     assert!(paused.stderr.contains(go_on), "{paused:#?}");
     assert!(run(&["runs"]).ended(0).stdout.contains("r-1  paused"));
     assert!(place.path("e.db").exists());
-    // What is said on the command line counts more; nothing is nothing.
+    // The command line wins over the environment; an empty variable is no database.
     assert!(run(&["runs", "--db", "a.db"]).ended(5).stderr.contains("`a.db`"));
     let mut empty = place.command(["runs"]);
     crate::support::Ran::of(empty.env("STEPWRIGHT_DB", "")).ended(2);

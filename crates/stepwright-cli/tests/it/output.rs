@@ -1,4 +1,4 @@
-//! What goes to stdout, and what does not.
+//! The text that goes to stdout, and the text that does not.
 
 use crate::support::{AGENTS, GREETING, Place, Ran};
 use std::io::Read as _;

@@ -1,4 +1,4 @@
-//! What the command shows and does for a user: what is theirs, and nothing else.
+//! The command shows and changes for a user what is theirs, and nothing else.
 
 use crate::support::{ASKING, Place};
 use stepwright::RunStatus;

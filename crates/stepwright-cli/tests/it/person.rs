@@ -1,4 +1,4 @@
-//! Somebody at a terminal, who types and reads.
+//! A person at a terminal, who types and reads.
 
 use crate::support::{PATIENCE, Place, SAYS_HOW_TO_WRITE, code};
 use std::io::{Read as _, Write as _};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub(crate) const CTRL_C: &str = "\x03";
 pub(crate) const CTRL_D: &str = "\x04";
 
-/// Somebody at a terminal.
+/// A person at a terminal.
 pub(crate) struct Person {
     pty: Arc<pty_process::blocking::Pty>,
     child: Child,

@@ -46,7 +46,7 @@ fn a_killed_run_is_taken_up_and_does_nothing_twice_that_was_completed() {
     let shown = place.on_db(&["show", "r-1"]).ended(0).stdout;
     assert!(shown.contains("status      interrupted: process "), "{shown}");
     assert!(shown.contains("to go on: stepwright resume r-1 --db a.db --allow-shell\n"), "{shown}");
-    // Whoever drove it may have given it up, too.
+    // Its driver may have given it up, too.
     place.given_up("a.db", "r-1");
     let shown = place.on_db(&["show", "r-1"]).ended(0).stdout;
     assert!(shown.contains("status      pending: no process drives it\n"), "{shown}");
@@ -125,7 +125,7 @@ fn a_changed_file_is_told_and_can_be_accepted() {
     }
     let next = place.on_db(&[&go_on[..], &["--accept-changes"]].concat()).ended(3);
     assert!(next.stderr.contains("note!review"), "{next:#?}");
-    // What it has done must be there.
+    // The steps that it has done must be there.
     place.write(
         "flow.yaml",
         ASKING.replace("name: count", "name: counted").replace("steps.count", "steps.counted"),
@@ -220,7 +220,7 @@ fn a_run_is_cancelled_from_another_process() {
     assert_eq!(place.runs_in("a.db")[0].1, RunStatus::Cancelled);
     let twice = place.on_db(&["cancel", "r-1"]).ended(0);
     assert_eq!(twice.stderr, "note: run `r-1` was cancelled before\n");
-    // What is said of that is not that it can go on.
+    // The message does not say that the run can go on.
     let over = place.on_db(&["resume", "r-1", "--allow-shell"]).ended(4);
     assert!(over.stderr.contains("has ended already: it was cancelled"), "{over:#?}");
 }

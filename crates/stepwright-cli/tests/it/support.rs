@@ -9,12 +9,12 @@ use stepwright::store::RunFilter;
 use stepwright::store::{Leases as _, RunStore as _, SessionStore as _};
 use stepwright::{Event, RunId, RunStatus, Session, SessionId, Sqlite};
 
-/// What in an environment changes what is written. `CI` does: build servers show colours even where
-/// a terminal says that it has none.
+/// Variables of the environment that change what is written. `CI` does: build servers show colours
+/// even where a terminal says that it has none.
 pub(crate) const SAYS_HOW_TO_WRITE: [&str; 7] =
     ["CI", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG", "COLUMNS", "STEPWRIGHT_DB"];
 
-/// How long anything may take that comes at once. Nothing waits for it if all is well.
+/// The longest time for anything that comes at once. Nothing waits for it if all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A workflow that greets.
@@ -45,7 +45,7 @@ steps:
   - {name: hang, shell: 'sleep 60'}
 ";
 
-/// A workflow in which somebody is asked before the second step, and looks at the third.
+/// A workflow that asks a person before the second step, and for a review of the third.
 pub(crate) const ASKING: &str = "\
 format: 1
 name: Publish
@@ -75,7 +75,7 @@ pub(crate) struct Place {
     directory: tempfile::TempDir,
 }
 
-/// What became of the command.
+/// The result of the command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -156,7 +156,7 @@ impl Place {
         }
     }
 
-    /// How the runs in this database stand, the newest first.
+    /// Returns the runs in this database with their status, the newest first.
     pub(crate) fn runs_in(&self, db: &str) -> Vec<(String, RunStatus)> {
         self.ask(db, async |store| {
             let rows = store.runs(RunFilter::default()).await.unwrap();
@@ -164,7 +164,7 @@ impl Place {
         })
     }
 
-    /// What is recorded of the only run in this database.
+    /// Returns the facts of the only run in this database.
     pub(crate) fn facts_in(&self, db: &str) -> Vec<Event> {
         self.ask(db, async |store| {
             let rows = store.runs(RunFilter::default()).await.unwrap();

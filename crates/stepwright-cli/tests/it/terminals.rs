@@ -1,4 +1,4 @@
-//! What somebody at a terminal sees.
+//! The screen that a person at a terminal sees.
 
 use crate::support::{AGENTS, FAILING, GREETING, HANGING, Place, Ran, SAYS_HOW_TO_WRITE, code};
 use std::process::Command;
@@ -23,7 +23,7 @@ fn on_terminal(place: &Place, environment: &str, arguments: &str) -> Option<(i32
     Some((code(output.status), String::from_utf8(output.stdout).unwrap()))
 }
 
-/// What is on the screen in the end.
+/// Returns the lines of the screen in the end.
 fn screen(written: &str) -> Vec<String> {
     let size = |n: u16| n.try_into().unwrap();
     let mut terminal = vt100::Parser::new(size(200), size(80), 0);

@@ -1,5 +1,6 @@
 //! The walk of each kind of container, and the containers that execute one body at a time.
 
+use super::decide::{decide, no_answer};
 use super::flow::Walked;
 use super::review::Before;
 use super::{Flow, fan, review, sequence, started, visit};
@@ -103,27 +104,6 @@ async fn nested<E: Effects>(
         flow.broken = inner.broken;
     }
     Ok(walked)
-}
-
-/// Takes the decision that a person made, or asks for one. If that fails, records that the
-/// container starts without one.
-pub(super) async fn decide<E: Effects>(
-    fx: &E,
-    node: &Node,
-    path: &StepPath,
-    flow: &Flow,
-    known: Option<Decision>,
-) -> Result<Decision, Stop> {
-    if let Some(known) = known {
-        return Ok(known);
-    }
-    match fx.decide(node, path, &flow.input()).await {
-        Ok(decision) => Ok(decision),
-        Err(stop) => {
-            fx.facts().record(path, started(node))?;
-            Err(stop)
-        }
-    }
 }
 
 async fn condition<E: Effects>(
@@ -310,10 +290,4 @@ fn own_error(stop: &Stop, at: &StepPath) -> Option<Box<stepwright_core::ErrorDat
         Stop::Failed(failure) if failure.path == *at => Some(Box::new(failure.error.clone())),
         _ => None,
     }
-}
-
-/// Makes the failure of a container whose decider gives another kind of decision than it needs.
-pub(super) fn no_answer(path: &StepPath) -> Stop {
-    let error = StepError::terminal("internal error: the decision is of another kind");
-    Stop::failed(path, error.with_code(ErrorCode::Decision), 1)
 }

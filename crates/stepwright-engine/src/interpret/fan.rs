@@ -1,6 +1,6 @@
 //! Containers that execute several bodies at the same time.
 
-use super::containers::{decide, no_answer};
+use super::decide::{decide, no_answer};
 use super::flow::{Walked, state_error};
 use super::{Flow, count, sequence, visit};
 use crate::effects::{Effects, Fan, Stop};

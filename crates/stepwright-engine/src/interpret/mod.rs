@@ -4,6 +4,7 @@
 
 mod containers;
 mod deadline;
+mod decide;
 mod fan;
 mod flow;
 mod review;

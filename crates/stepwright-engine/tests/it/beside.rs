@@ -1,4 +1,4 @@
-//! Runs that are to be taken up while somebody else drives them.
+//! Runs that are to be taken up while another process drives them.
 
 use crate::support::{mark, text};
 use futures_util::StreamExt as _;
@@ -168,10 +168,10 @@ fn runs_that_waited_for_their_turn_in_a_runtime_that_has_ended_are_driven_in_ano
     let patience = Duration::from_mins(2);
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let paused = tokio::time::timeout(patience, workflow.resume("queued").into_future()).await;
-        assert!(paused.expect("nobody drives it").unwrap().is_paused());
+        assert!(paused.expect("no other driver has it").unwrap().is_paused());
         let handle = workflow.handle("next").await.unwrap();
         let paused = tokio::time::timeout(patience, handle.settled()).await;
-        assert!(paused.expect("nobody drives it").unwrap().is_paused());
+        assert!(paused.expect("no other driver has it").unwrap().is_paused());
     });
 }
 

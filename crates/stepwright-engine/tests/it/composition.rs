@@ -51,7 +51,7 @@ async fn everything_composes_streamed_and_not() {
                     run.walk().map(|s| format!("{} {}", s.path, s.content)).collect::<Vec<_>>()
                 };
                 assert_eq!(paths(&plain), paths(&output), "{shape}");
-                // What the store holds folds to the same.
+                // The facts in the store fold to the same.
                 let stored = workflow.get_run("again").await.unwrap();
                 assert_eq!(stored, output, "{shape}");
                 // And a run that has ended is recalled without running anything.

@@ -45,7 +45,7 @@ fn approve() -> [(&'static str, Answer); 1] {
     [("ask", Answer::Approve)]
 }
 
-/// What is told of a run that began with `before` and is to be carried on with `now`.
+/// Returns the message for a run that began with `before` and is carried on with `now`.
 async fn told(before: AnyStep, now: AnyStep) -> String {
     let store = Memory::default();
     then(&store, before).run("in").run_id("r").await.unwrap();
@@ -160,7 +160,7 @@ async fn a_change_that_was_accepted_is_in_the_journal_and_counts_from_then_on() 
     first.run("in").run_id("r").await.unwrap();
     let accepted = second.continue_run("r", approve()).accept_changed_definition(true);
     assert!(accepted.await.unwrap().is_paused());
-    // What is approved now is what the second definition says, and not what the first one said.
+    // An approval now is for what the second definition says, and not for what the first one said.
     let answer = [("again", Answer::Approve)];
     let error = first.continue_run("r", answer.clone()).await.unwrap_err().to_string();
     assert!(error.contains(r#"`version` was "2" and is "1""#), "{error}");
@@ -185,7 +185,7 @@ async fn a_run_is_not_put_into_the_background_with_a_changed_definition() {
     assert_eq!(text(&goes_on.unwrap().wait().await.unwrap()), "inaskagainx");
 }
 
-/// A dispatcher that tells each run to whoever serves, as often as the test wants.
+/// A dispatcher that drives the woken runs when the test serves.
 #[derive(Default)]
 struct Told {
     runs: Mutex<Vec<RunId>>,
@@ -263,7 +263,7 @@ async fn a_run_of_the_time_before_plans_had_content_is_compared_as_it_was_then()
     let first = twice(&store, "1").build().unwrap();
     first.run("in").run_id("r").await.unwrap();
     let old = aged(&store, &first).await;
-    // What content it had is not known, but for its shape.
+    // The content that it had is not known, but for its shape.
     let longer = twice(&old, "1").step(mark("more")).build().unwrap();
     let error = longer.resume("r").await.unwrap_err().to_string();
     assert!(error.ends_with("began\n  + `more` is new"), "{error}");

@@ -25,7 +25,7 @@ const DEPTH: u32 = 3;
 
 type Calls = Arc<Mutex<HashMap<StepPath, u32>>>;
 
-/// What a step does is a function of its address, its attempt and what it is given.
+/// A step whose work is a function of its address, its attempt and its input.
 struct Leaf {
     name: String,
     calls: Calls,
@@ -184,7 +184,7 @@ impl Plans {
     }
 }
 
-/// How a run ended, as far as it must be the same however often it was cut.
+/// Returns the end of a run, as far as it must be the same however often it was cut.
 fn outcome(answer: Result<RunOutput, Error>) -> (String, Content, Option<String>) {
     let output = answer
         .unwrap_or_else(|error| error.into_output().expect("a run that failed says what was done"));
@@ -193,7 +193,7 @@ fn outcome(answer: Result<RunOutput, Error>) -> (String, Content, Option<String>
     (output.status.to_string(), output.content, error)
 }
 
-/// What was completed and decided, whatever order branches did it in.
+/// Returns the completed steps and the decisions, in whatever order branches made them.
 fn done(facts: &[Event]) -> BTreeMap<String, String> {
     let kept = facts.iter().filter_map(|fact| match &fact.kind {
         EventKind::StepCompleted { output } => Some((fact, format!("{:?}", output.content))),

@@ -337,7 +337,7 @@ async fn attempts_that_fail_leave_nothing_in_the_state() {
     assert_eq!(error.to_string(), "step `count` failed after 3 attempts: busy");
     assert!(state(&none).await.is_empty());
 
-    // Nor does what somebody rejects, although it was an output with a change.
+    // Nor does an output that a person rejects, although it changed the state.
     let review = HumanReview::new().requires_output_review("Good?");
     let reviewed = workflow(counts(0).human_review(review)).unwrap();
     let paused = reviewed.run("in").session_id("s").await.unwrap();

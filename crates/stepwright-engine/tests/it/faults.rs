@@ -1,4 +1,4 @@
-//! What goes wrong elsewhere, and does not here: `docs/parity.md` has the whole list.
+//! Faults that occur elsewhere, and not here: `docs/parity.md` has the whole list.
 
 use crate::support::{fails, hangs, mark, of, streamed, text};
 use futures_util::StreamExt as _;

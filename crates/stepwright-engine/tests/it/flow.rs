@@ -1,4 +1,4 @@
-//! How data and state flow.
+//! The flow of data and state.
 
 use crate::support::{fails, json, mark, of, part, streamed, text, transcript};
 use std::sync::Arc;
@@ -63,7 +63,7 @@ async fn what_has_nothing_to_do_is_transparent() {
     let told = |output: &RunOutput| {
         output.walk().map(|s| (s.path.to_string(), s.status)).collect::<Vec<_>>()
     };
-    // What decides has done its work when it has decided. Neither arm nor choice has begun.
+    // A step that decides has done its work when it has decided. Neither arm nor choice has begun.
     let wanted = [
         ("a", Completed),
         ("no", Completed),

@@ -1,4 +1,4 @@
-//! What steps are told of the earlier runs of their session.
+//! The history that steps get of the earlier runs of their session.
 
 use crate::support::of;
 use futures_util::StreamExt as _;

@@ -17,7 +17,7 @@ use stepwright_engine::{Loop, Map, Parallel, Step, Steps, Workflow, real_world};
 const IDLE: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_secs(9);
 
-/// What a step does between two sleeps, so that it is seen to be alive.
+/// A sign of life that a step gives between two sleeps.
 type Sign = fn(&StepContext);
 
 /// A step that sleeps five times for almost as long as it may be idle, with a sign after each.
@@ -107,7 +107,7 @@ fn a_step_that_waits_for_a_busy_model_is_not_idle_meanwhile() {
             cx.record(retrying).await?;
             world.sleep(Duration::from_mins(1) + TICK).await;
             cx.keep_alive();
-            // What it waited for before is no excuse now.
+            // The earlier wait is no excuse now.
             world.sleep(Duration::from_mins(1)).await;
             Ok::<_, StepError>("done")
         }

@@ -259,7 +259,7 @@ fn the_nearest_policy_counts_and_the_executors_own_comes_last() {
     };
     let silent = builder().build().unwrap();
     assert_eq!(of(&silent), [Ask, Retry, Fail, Fail, Ask, Ask, Retry, Ask, Ask, Fail, Fail]);
-    // What is said for the whole workflow counts for commands, too.
+    // The setting of the whole workflow counts for commands, too.
     let loud = builder().on_interrupted(Retry).build().unwrap();
     assert_eq!(of(&loud), [Retry, Retry, Fail, Fail, Ask, Retry, Retry, Ask, Ask, Fail, Fail]);
     assert_ne!(silent.digest(), loud.digest());

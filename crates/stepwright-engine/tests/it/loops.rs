@@ -286,7 +286,7 @@ async fn what_gave_nothing_is_null_in_a_list_and_transparent_in_a_sequence() {
         (vec![part(Step::workflow("w", inner))], "[null,null]"),
         (vec![part(Router::constant("r", [""; 0]).choice(mark("x")))], "[null,null]"),
         (vec![part(Loop::new("l").step(skip()).at_most(2))], "[null,null]"),
-        // What a step made flows on past one that is skipped, within the item.
+        // The output of a step flows on past one that is skipped, within the item.
         (vec![part(mark("a")), part(skip())], r#"["ya","za"]"#),
         (vec![part(skip()), part(mark("a"))], r#"["ya","za"]"#),
     ] {

@@ -1,4 +1,4 @@
-//! What the compiler says about beginners' mistakes: its first lines must say what to do.
+//! The compiler's messages about beginners' mistakes: their first lines must say what to do.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What a user sees, answers, cancels and deletes: what is theirs, and nothing else.
+//! The runs that a user sees, answers, cancels and deletes: their own, and no others.
 
 use crate::support::{mark, of, text};
 use futures_util::StreamExt as _;
@@ -6,7 +6,7 @@ use stepwright_core::store::RunFilter;
 use stepwright_core::{Answer, Error, ErrorKind, HumanReview, Memory, Patch, RunStatus};
 use stepwright_engine::{UserAccess, Workflow};
 
-/// A workflow with a run of anna's and one of nobody's, which wait. Each has a session.
+/// A workflow with a run of anna's and one without a user, which wait. Each has a session.
 async fn waiting() -> Workflow {
     let asks = mark("ask").human_review(HumanReview::new().requires_confirmation("Go on?"));
     let workflow = of(asks).store(Memory::default()).build().unwrap();
@@ -148,7 +148,7 @@ async fn a_run_of_a_user_cannot_be_begun_as_another() {
     assert!(workflow.as_user("").is_err());
 }
 
-/// Whether an id is taken tells that there is a run or a session of another user.
+/// An id that is refused as taken would tell that another user has a run or a session.
 #[tokio::test]
 async fn an_id_that_a_user_chooses_tells_nothing_about_others() {
     let workflow = waiting().await;

@@ -313,7 +313,7 @@ async fn a_container_that_waits_for_too_long_fails_without_anybody_calling() {
     };
     let workflow = asks(OnError::Fail.into());
     let paused = workflow.run("-").await.unwrap();
-    // Nobody is asked about the deadline, and nobody can answer it.
+    // The run asks no person about the deadline, and accepts no answer to it.
     assert_eq!(ids(&paused), ["p/b!confirm"]);
     let refused = workflow.continue_run(&paused.run_id, [("p!deadline", Answer::Approve)]).await;
     assert_eq!(
@@ -329,7 +329,7 @@ async fn a_container_that_waits_for_too_long_fails_without_anybody_calling() {
     let late = workflow.continue_run(&paused.run_id, [("p/b", Answer::Approve)]).await;
     assert!(late.unwrap_err().to_string().contains("has ended"));
 
-    // What is left out for that lets flow on what came before.
+    // The output before a step flows on past it if it is skipped for that.
     let workflow = asks(OnError::Fail.but(ErrorCode::TimedOut, OnError::Skip));
     let paused = workflow.run("-").await.unwrap();
     let handle = workflow.handle(&paused.run_id).await.unwrap();

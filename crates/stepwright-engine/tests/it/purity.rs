@@ -1,4 +1,4 @@
-//! What is absent, and must stay so.
+//! Names that are absent from the interpreter, and must stay so.
 
 /// The interpreter names no runtime, no clock and no store: `Effects` is its only window.
 #[test]

@@ -166,7 +166,7 @@ async fn a_slow_reader_does_not_slow_the_run_and_loses_no_text() {
     let mut events = workflow.run("in").run_id("r").stream_events(true).stream();
     let first = events.next().await.unwrap();
     assert_eq!(first.name(), "WorkflowStarted");
-    // Nobody reads, and the run ends all the same.
+    // No subscriber reads, and the run ends all the same.
     until(async || workflow.get_run("r").await.unwrap().is_terminal()).await;
     let (mut text, mut deltas) = (String::new(), 0);
     while let Some(event) = events.next().await {

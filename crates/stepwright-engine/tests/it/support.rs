@@ -1,4 +1,4 @@
-//! What the tests have in common.
+//! Helpers that the tests share.
 
 use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;

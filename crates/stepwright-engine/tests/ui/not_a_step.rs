@@ -1,4 +1,4 @@
-//! What is no step at all.
+//! A value that is no step at all.
 
 use stepwright_engine::Workflow;
 

@@ -4,7 +4,7 @@
 //! 2^53 in silence. So filters around both operands look at them together: the one around the left
 //! operand remembers it, and the one around the right operand compares.
 
-use super::render::said;
+use super::words::said;
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{Environment, Error, State};
 use std::cell::RefCell;

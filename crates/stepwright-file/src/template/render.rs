@@ -1,6 +1,6 @@
 //! Converts values to text.
 
-pub(super) use super::words::said;
+use super::words::said;
 use super::{Flavour, exact, guard};
 use crate::budget::Stop;
 use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};

@@ -22,7 +22,7 @@ async fn run(step: &str, input: &str) -> String {
     run_with(&options(dir.path()), step, input).await.unwrap()
 }
 
-/// What a shell would run if it read it.
+/// A text that a shell would run if it read it.
 const HOSTILE: &str = "a'b\"c`id`$(touch hacked)\n;touch hacked #\\";
 
 #[tokio::test]

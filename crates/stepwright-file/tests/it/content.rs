@@ -6,7 +6,7 @@ use stepwright_engine::Workflow;
 use stepwright_file::{Definition, Options};
 use stepwright_testing::model::ScriptedModel;
 
-/// What every workflow of these tests begins with: a person is asked.
+/// The beginning of every workflow of these tests: a person is asked.
 const HEAD: &str = "\
 format: 1
 name: Test
@@ -36,7 +36,7 @@ fn trusted() -> Options {
     Options { allow_shell: true, ..Options::default() }
 }
 
-/// What is told where a run began with the one text, and is continued with the other.
+/// Returns the message if a run began with the one text, and is continued with the other.
 async fn told_of(before: &str, now: &str, change: impl FnOnce(&Path)) -> Option<String> {
     let (dir, store) = (tempfile::tempdir().unwrap(), Memory::default());
     std::fs::write(dir.path().join("prompt.md"), "Write {{ input }}").unwrap();

@@ -229,7 +229,7 @@ async fn no_accepted_command_executes_a_value() {
         let workflow = definition.build().unwrap();
         std::fs::write(dir.path().join("data.txt"), "a b\nc d\n").unwrap();
         let hostile = chance.of(HOSTILE);
-        // Whether the command succeeds does not matter.
+        // The end of the command does not matter.
         let _ = workflow.run(Content::from(hostile)).await;
         runs += 1;
         let canary = std::fs::read_to_string(dir.path().join(CANARY));

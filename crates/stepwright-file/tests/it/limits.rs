@@ -1,4 +1,4 @@
-//! What files may take: of time, of memory, and of texts that nobody would write.
+//! The time and the memory that files may take, with texts that no author would write.
 
 use crate::runs::{fails, gives};
 use serde_json::{Value, json};

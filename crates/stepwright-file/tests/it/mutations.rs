@@ -1,4 +1,4 @@
-//! Files with mistakes that nobody thought of: each seed in `fuzz/corpus/file`, changed at random.
+//! Files with unforeseen mistakes: each seed in `fuzz/corpus/file`, changed at random.
 //!
 //! A file that is read gives a workflow or mistakes: it never panics, never takes long, and never
 //! holds anything of a file outside of its folder.
@@ -14,7 +14,7 @@ const BYTES_MAX: usize = 20_000;
 
 const SECRET: &str = "sk-secret-4711";
 
-/// What is put in: signs of every language that a file is made of.
+/// Tokens to put in: signs of every language that a file is made of.
 const TOKENS: [&str; 52] = [
     "{{",
     "}}",

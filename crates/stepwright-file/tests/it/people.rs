@@ -39,20 +39,20 @@ async fn answered(
     workflow.continue_run(&paused.run_id, [(id, answer)]).await
 }
 
-/// What the run gives to which only this is said.
+/// Returns the output of a run that gets this answer alone.
 async fn gives(workflow: &Workflow, id: &str, answer: Answer) -> Value {
     let paused = workflow.run("x").await.unwrap();
     answered(workflow, &paused, id, answer).await.unwrap().content.to_value()
 }
 
-/// What becomes of a run to which nobody says anything.
+/// Returns the result of a run that gets no answer.
 async fn unanswered(steps: &str) -> Result<Value, String> {
     let workflow = asking(steps);
     let handle = workflow.run("x").background().await.unwrap();
     let output = handle.wait().await.map_err(|error| error.to_string());
     let events: Vec<_> = workflow.events(handle.run_id(), 0).await.unwrap().collect().await;
     let replies = events.iter().filter_map(|event| event.as_ref().unwrap().kind.reply());
-    assert!(replies.count() > 0, "nobody was asked: {steps}");
+    assert!(replies.count() > 0, "no person was asked: {steps}");
     Ok(output?.content.to_value())
 }
 
@@ -150,7 +150,7 @@ async fn what_is_filled_in_is_there_for_templates_and_expressions() {
     assert_eq!(done.content.text(), "plain 8");
 }
 
-/// What the model of an agent with this prompt is told.
+/// Returns the text that the model of an agent with this prompt gets.
 async fn told(provider: &'static str, prompt: &str) -> String {
     let model = ScriptedModel::new([Reply::text("done"), Reply::text("better")]);
     let seen = model.clone();

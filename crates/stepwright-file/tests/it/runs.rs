@@ -1,4 +1,4 @@
-//! What files do when they run.
+//! The behaviour of files when they run.
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -270,7 +270,7 @@ async fn an_agent_that_fails_is_tried_again_and_then_its_run_has_failed() {
     let error = workflow.run("x").await.unwrap_err();
     assert_eq!(error.step().unwrap().as_str(), "b");
     assert!(error.output().unwrap().content.is_empty(), "{error}");
-    // What is skipped is passed over, and the text of the error is no content.
+    // A skipped step is passed over, and the text of the error is no content.
     let model = ScriptedModel::new([Reply::text("1"), broken()]);
     let output = of_agents("is-skipped", &model, "on_error: skip").run("x").await.unwrap();
     assert_eq!(output.content.text(), "1");

@@ -82,7 +82,7 @@ async fn schemas_that_double_on_every_level_take_no_longer() {
 
 #[tokio::test]
 async fn a_schema_that_takes_too_many_checks_is_an_error_that_says_so() {
-    // What each part has looked at cannot be remembered, so this one doubles.
+    // The properties that each part has looked at cannot be remembered, so this one doubles.
     let mut schema = doubled(40, "allOf", &json!({"properties": {"a": true}}));
     schema["unevaluatedProperties"] = json!(false);
     let error = run(&schema, json!({"a": 1})).await.unwrap_err();

@@ -5,7 +5,7 @@ use stepwright_core::output::Turn;
 use stepwright_file::{Definition, Options};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
-/// What the tool answers to a model that calls it with this.
+/// Returns the tool's answer to a model that calls it with this.
 async fn answer(tool: &'static str, arguments: Value, base: &std::path::Path) -> String {
     let provider = format!("calls-{}", arguments.to_string().len());
     stepwright_models::register(&provider, move |_| {

@@ -39,7 +39,7 @@ impl Place {
         Definition::read(self.path("flows/flow.yaml"), options)
     }
 
-    /// What is said about a file that refers to `path` in every place that takes a reference.
+    /// Returns the mistakes of a file that refers to `path` in every place that takes a reference.
     fn refused(&self, path: &str, options: &Options) -> Vec<Diagnostics> {
         let places = [
             format!("agents: {{a: {{instructions: {{file: '{path}'}}}}}}\nsteps: [{{agent: a}}]\n"),
@@ -76,7 +76,7 @@ fn references_stay_beneath_the_folder_of_their_file() {
             assert!(!mistakes.to_string().contains(SECRET), "{path}: {mistakes}");
         }
     }
-    // That something elsewhere is there or not is not told.
+    // The message does not tell if a path elsewhere exists.
     let said = |path: &str| {
         let mistakes = place.refused(path, &Options::default());
         mistakes[2].to_string().replace(path, "PATH").replace(['─', ' '], "")
@@ -188,7 +188,7 @@ fn all_files_together_have_a_bound() {
 #[test]
 fn the_text_of_another_file_is_never_shown() {
     let place = Place::new();
-    // What lies beneath the folder may be a secret as well.
+    // The files beneath the folder may be secret as well.
     let secrets = [
         SECRET.to_owned(),
         format!("API_KEY={SECRET}\n"),

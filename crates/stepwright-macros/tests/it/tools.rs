@@ -43,7 +43,7 @@ async fn weather(
     city: String,
     /// Celsius unless set.
     unit: Option<Unit>,
-    /// How many days to look ahead,
+    /// The number of days to look ahead,
     /// at most a week.
     #[tool(default = 1)]
     days: u8,
@@ -124,7 +124,7 @@ fn the_model_is_told_what_the_function_says_of_itself() {
                 },
                 "days": {
                     "type": "integer", "format": "uint8", "minimum": 0, "maximum": 255,
-                    "description": "How many days to look ahead,\nat most a week.",
+                    "description": "The number of days to look ahead,\nat most a week.",
                     "default": 1,
                 },
             },

@@ -1,4 +1,4 @@
-//! What `docs/models.md` says that each provider can be given.
+//! The content that each provider can be given, as `docs/models.md` says.
 
 use std::net::TcpListener;
 use stepwright_core::media::{Media, MediaKind};
@@ -21,8 +21,8 @@ const MODELS: [(&str, &str); 11] = [
     ("azure", "mine"),
 ];
 
-/// Whether the provider may be asked with this medium. Nobody is there to answer: what can be sent
-/// fails at the door, and what cannot is refused before.
+/// Returns `true` if the provider may be asked with this medium. No server listens: a request that
+/// can be sent fails at the door, and one that cannot is refused before.
 async fn takes(provider: &Provider, model: &str, media: Media) -> bool {
     let parts = vec![Part::Text { text: "What is it?".into() }, Part::Media { media }];
     let messages = vec![Message::User { parts }];

@@ -165,8 +165,8 @@ fn an_unknown_provider_is_told_with_what_there_is() {
     assert!(wrong.to_string().contains("its only model is `offline:extract`"), "{wrong}");
 }
 
-/// What is replaced when the library is: one module. Everything else, and everything that is
-/// stored, knows nothing of it. A benchmark measures what we add to it.
+/// One module is replaced when the library is. Everything else, and everything that is stored,
+/// knows nothing of it. A benchmark measures what we add to it.
 #[test]
 fn one_module_names_the_library_that_speaks_the_wires() {
     fn walk(directory: &std::path::Path, naming: &mut Vec<String>) {

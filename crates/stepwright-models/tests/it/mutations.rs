@@ -46,7 +46,7 @@ impl Recorded {
         }
     }
 
-    /// What stands between two events.
+    /// Returns the bytes between two events.
     fn seam(&self) -> &'static [u8] {
         if self.wire == "ollama" { b"\n" } else { b"\n\n" }
     }
@@ -171,7 +171,7 @@ fn a_broken_answer_neither_panics_nor_waits() {
         for _ in 0..MUTATIONS {
             let body = mutated(&recorded, &mut chance);
             let pieces = cut(&body, &mut chance);
-            // What comes of it is of no importance here.
+            // The result is of no importance here.
             drop(read_answer(recorded.provider, recorded.content_type(), pieces));
         }
     }

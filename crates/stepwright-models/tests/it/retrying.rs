@@ -15,7 +15,7 @@ use stepwright_testing::model::{Reply, ScriptedModel};
 
 const IDLE: Duration = Duration::from_secs(10);
 
-/// What was told of a retry: the message, the attempt, the wait.
+/// The report of a retry: the message, the attempt, the wait.
 type Told = (String, u32, Duration);
 
 struct Outcome {

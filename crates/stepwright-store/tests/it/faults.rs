@@ -238,7 +238,7 @@ async fn a_damaged_fact_is_named() {
         told().await,
         "the journal of run `r` is damaged at fact 2: it is missing, 3 follows"
     );
-    // What comes before the damage can be read.
+    // The facts before the damage can be read.
     assert_eq!(store.load(&id("r"), 0, 2).await.unwrap().len(), 2);
     vandal.execute_batch("UPDATE journal SET path = CAST(x'ff' AS TEXT) WHERE seq = 1").unwrap();
     assert!(told().await.contains("at fact 1: its path: invalid utf-8"), "{}", told().await);
@@ -289,7 +289,7 @@ async fn a_damaged_large_or_shared_text_is_named_by_its_fact() {
     assert!(told(0).await.starts_with(&cut), "{}", told(0).await);
     does("DELETE FROM blobs");
     assert_eq!(told(3).await, at(3, &format!("its body `{hash}` is missing in `blobs`")));
-    // What comes before can be read, and other runs go on.
+    // The facts before it can be read, and other runs go on.
     assert_eq!(store.load(&id("r"), 0, 3).await.unwrap().len(), 3);
     store
         .append(facts("r2", 0, vec![start(), completed(&"large ".repeat(100_000))]))

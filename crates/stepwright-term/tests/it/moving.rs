@@ -147,7 +147,7 @@ async fn another_size_leaves_no_rests() {
         display.event(&started("papers"));
         display.tick();
         show(&mut terminal, &written);
-        // What terminals do that break lines anew.
+        // Some terminals break the lines anew.
         let before = terminal.screen().contents();
         let mut terminal = vt100::Parser::new(size(24), size(narrower), 100);
         terminal.process((before.replace('\n', "\r\n") + "\r\n").as_bytes());

@@ -8,7 +8,7 @@ use stepwright_term::{PrintResponse as _, Printing, Style};
 
 async fn greet(name: String) -> Result<String, StepError> {
     if name.is_empty() {
-        Err(StepError::terminal("nobody is there"))
+        Err(StepError::terminal("the host is away"))
     } else {
         Ok(format!("**{name}**"))
     }
@@ -50,7 +50,7 @@ async fn a_failure_is_shown_and_given_streamed_and_not() {
             assert_eq!(error.output().unwrap().status, RunStatus::Error);
             let written = written.text();
             let how = format!("{style:?}, streams: {streams}, details: {details}: {written}");
-            assert!(written.contains("nobody is there"), "{how}");
+            assert!(written.contains("the host is away"), "{how}");
         }
     }
 }

@@ -195,7 +195,7 @@ fn somebody_answers_and_the_run_goes_on() {
 fn a_text_is_changed_where_it_is_typed_or_in_an_editor() {
     let person = Person::at("print", 80, None);
     person.answers("y/n/e ›", "e\r");
-    // What was there is there to be changed.
+    // The text from before is there to be changed.
     person.answers("› Ants.", "\x7f and bees\r");
     person.answers("y/n ›", "y\r");
     let screen = person.leaves("COMPLETED");

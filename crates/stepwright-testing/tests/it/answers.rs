@@ -63,7 +63,7 @@ fn judged(pair: &Value) -> Option<Result<(), String>> {
     if let Some(otherwise) = asked.at_timeout() {
         let _ = asked.check(&otherwise);
     }
-    // What is written is read again as it was.
+    // The written form is read again as it was.
     let written = serde_json::to_value(&asked).unwrap();
     assert_eq!(serde_json::from_value::<Requirement>(written).unwrap(), asked);
     let checked = asked.check(&given);
@@ -194,7 +194,7 @@ fn a_form_of_alternatives_that_refer_to_itself_takes_bounded_work() {
         let found = mistakes(&schema, &json!(2));
         assert_eq!(found, ["the schema and the value are nested deeper than 256"]);
     }
-    // What is large and plain is compared whole.
+    // A value that is large and plain is compared whole.
     let schema = json!({"type": "array", "items": {"type": "integer"}});
     assert!(mistakes(&schema, &json!(vec![1; 50_000])).is_empty());
 }

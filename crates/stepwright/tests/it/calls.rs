@@ -14,7 +14,7 @@ use stepwright_core::store::RunStore as _;
 use stepwright_testing::grammar;
 use stepwright_testing::model::{FunctionModel, Reply};
 
-/// What was really done, in order.
+/// A record of what was really done, in order.
 type Done = Arc<Mutex<Vec<String>>>;
 
 fn done(done: &Done) -> Vec<String> {
@@ -577,7 +577,7 @@ async fn a_once_that_failed_is_known_not_to_have_happened() {
     let step = charging("fails", &charges, None);
     let order = Workflow::builder("W").step(step).store(store.clone()).build().unwrap();
     let output = order.run("go").run_id("r").await.unwrap();
-    assert_eq!(output.content.text(), "receipt 7", "nobody is asked");
+    assert_eq!(output.content.text(), "receipt 7", "no person is asked");
     assert_eq!(done(&charges), ["charge", "charge"]);
     let facts = journal(&store, "r").await;
     assert_eq!(paths(&facts, "StepEffectFailed"), ["Order"]);
@@ -597,7 +597,7 @@ async fn a_confirmation_of_a_call_stands_at_its_path_and_needs_no_store() {
     assert_eq!((output.content.text().as_ref(), done(&calls).len()), ("paid 5", 1));
 }
 
-/// What a process of its own does before it dies.
+/// Dies in a tool, when a test below starts it in a process of its own.
 #[tokio::test]
 async fn a_child_dies_in_a_tool() {
     let (Ok(how), Ok(db)) =

@@ -66,7 +66,7 @@ async fn make(path: &Path) {
         let _ = workflow.run(input).run_id(input).session_id(session).user_id("ada").await;
     }
     workflow.sessions().rename("s", "Ratings").await.unwrap();
-    // An answer that waits for whoever drives the run next.
+    // An answer that waits for the next driver of the run.
     let reply = json!({"requirement_id": "asked/confirmed!confirm", "answer": Answer::Approve});
     let (reply, at) = (serde_json::from_value(reply).unwrap(), Timestamp(1_780_000_000_000));
     let signal = Signal::answer("ask".parse().unwrap(), reply, at);
@@ -191,6 +191,6 @@ async fn a_damaged_database_gives_what_it_gave_or_an_error() {
         fs::remove_file(copy).unwrap();
     }
     assert!(wrong.is_empty(), "{} results are wrong:\n{}", wrong.len(), wrong.join("\n"));
-    // What lies in bytes that mean nothing cannot be noticed.
+    // Damage to bytes that mean nothing cannot be noticed.
     assert!(noticed > COPIES / 2, "of {COPIES} only {noticed} were noticed");
 }

@@ -1,4 +1,4 @@
-//! What `debug_mode` logs.
+//! The logs of `debug_mode`.
 
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! What the facade offers is shown by an example.
+//! Every item that the facade offers is shown by an example.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 const CRATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// Those whose definition is not written out, or is somebody else's.
+/// Items whose definition is not written out, or is that of another crate.
 const MADE_OTHERWISE: [&str; 7] =
     ["RunId", "SessionId", "StreamExt", "UserId", "WorkflowId", "__private", "parse_duration"];
 

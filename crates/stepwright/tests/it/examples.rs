@@ -74,7 +74,7 @@ fn every_example_of_the_course_is_compared() {
     assert_eq!(files, COURSE.map(|(name, _)| name));
 }
 
-/// What a program prints that ends well.
+/// Runs a program that ends well, and returns its output.
 pub(crate) fn printed(command: &mut Command, input: &str) -> String {
     let mut child = command
         .stdin(Stdio::piped())

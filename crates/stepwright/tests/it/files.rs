@@ -1,4 +1,4 @@
-//! What agents in files are told, and what they give.
+//! The messages that agents in files get, and the outputs that they give.
 
 use stepwright::file::{Definition, Options};
 use stepwright::models::register;
@@ -42,7 +42,7 @@ async fn steps_are_told_of_earlier_runs() {
     }
 }
 
-/// Whoever gives it, a step or the run itself.
+/// The object may be the output of a step or the input of the run.
 #[tokio::test]
 async fn an_object_reaches_an_agent_as_json() {
     let model = ScriptedModel::new(["1", "2"].map(Reply::text));

@@ -21,7 +21,8 @@ const FLOORS: [(&str, u32); 13] = [
     ("stepwright-cli", 6),
 ];
 
-/// What is large, slow to build or bound to a platform, and the one crate that may have it.
+/// Crates that are large, slow to build or bound to a platform, each with the one crate of ours
+/// that may use it.
 const HEAVY: [(&str, &str); 14] = [
     ("reqwest", "stepwright-http"),
     ("rustls", "stepwright-http"),
@@ -39,7 +40,7 @@ const HEAVY: [(&str, &str); 14] = [
     ("signal-hook", "stepwright-term"),
 ];
 
-/// What speaks HTTP.
+/// Crates that speak HTTP.
 const CLIENTS: [&str; 8] = [
     "hyper",
     "hyper-util",
@@ -51,11 +52,11 @@ const CLIENTS: [&str; 8] = [
     "tungstenite",
 ];
 
-/// The crates that may: the client, and models, tools and files with `http_get`, which use it.
+/// Crates that may have it: the client, and models, tools and files with `http_get`, which use it.
 const SPEAKERS: [&str; 4] =
     ["stepwright-http", "stepwright-models", "stepwright-tools", "stepwright-file"];
 
-/// What sends to somebody what a program does, as its name begins.
+/// Crates that send reports about a program to a service, by the beginnings of their names.
 const TELEMETRY: [&str; 6] =
     ["amplitude", "datadog", "opentelemetry", "posthog", "segment", "sentry"];
 
@@ -67,7 +68,7 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(answer.stdout).unwrap()
 }
 
-/// What each crate of the workspace needs to be built for its users: not for its tests.
+/// Returns the dependencies that each crate of the workspace has for its users: not for its tests.
 fn dependencies() -> BTreeMap<String, Vec<String>> {
     let metadata = cargo(&["metadata", "--offline", "--no-deps", "--format-version", "1"]);
     let metadata: Value = serde_json::from_str(&metadata).unwrap();

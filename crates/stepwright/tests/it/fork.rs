@@ -119,7 +119,7 @@ fn host() {
                         }
                         child(nth, &place, &workflow, &background).await;
                     });
-                    // What is the parent's can be dropped.
+                    // Values of the parent can be dropped.
                     drop((store, asking_here));
                 }));
                 leave(i32::from(lived.is_err()));
@@ -141,7 +141,7 @@ fn leave(code: i32) -> ! {
     std::process::exit(code)
 }
 
-/// What the parent has opened refuses, and does not hang.
+/// Asserts that a store that the parent has opened refuses, and does not hang.
 async fn refused(store: &Sqlite, workflow: &Workflow) {
     let run = "r".parse().unwrap();
     let read = store.run(&run).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What the page about Agno says is tested, is.
+//! The tests that the page about Agno names exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ fn sources_below(directory: &Path) -> Vec<PathBuf> {
     files.filter(|file| file.extension().is_some_and(|extension| extension == "rs")).collect()
 }
 
-/// Whether this name is that of a test, or stands in `columns!`, which makes tests.
+/// Returns `true` if this is the name of a test, or stands in `columns!`, which makes tests.
 fn has_test(source: &str, name: &str) -> bool {
     let is_function = source.match_indices(&format!("fn {name}()")).any(|(at, _)| {
         let above = source[..at].rsplit('\n').skip(1).map(str::trim);
@@ -83,7 +83,7 @@ fn has_test(source: &str, name: &str) -> bool {
     is_function || is_column()
 }
 
-/// What stands in code in this text, each with the crate that was named last before it.
+/// Returns the inline code of this text, each with the crate that was named last before it.
 fn codes(text: &str) -> Vec<(Option<&str>, &str)> {
     let (mut of, mut codes) = (None, Vec::new());
     for (at, part) in text.split('`').enumerate() {
@@ -110,7 +110,7 @@ fn fault(line: &str) -> Option<(usize, Vec<&str>)> {
 #[test]
 fn every_test_that_parity_names_is_there() {
     let page = page();
-    // What the page says of itself: "A test is named `module::test`".
+    // The line that describes the form of names is left out: "A test is named `module::test`".
     let lines = page.lines().filter(|line| fault(line).is_none() && !line.contains("`module::"));
     let named = lines.flat_map(codes);
     let named = named.filter_map(|(_, code)| Some((code, Named::parse(None, code)?)));

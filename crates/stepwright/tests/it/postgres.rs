@@ -9,7 +9,7 @@ use stepwright_testing::postgres;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-/// What the steps of one program did, and how far they may go.
+/// The progress of one program's steps, and how far they may go.
 #[derive(Clone)]
 struct Program {
     first: Arc<AtomicU32>,

@@ -1,4 +1,4 @@
-//! What another program reads of a run in a file is what the run gave.
+//! Another program reads from a file the output that the run gave.
 
 use serde_json::json;
 use std::path::Path;
@@ -19,7 +19,7 @@ async fn workflow(file: &Path) -> Workflow {
         costs(StepOutput::from(Content::from(rated)).medium(file), 7)
     });
     let optional = Step::new("optional", |_: StepInput| async {
-        Err::<String, _>(StepError::terminal("nobody needs it").with_hint("leave it out"))
+        Err::<String, _>(StepError::terminal("it may be absent").with_hint("leave it out"))
     });
     let flaky = Step::new("flaky", |input: StepInput, cx: StepContext| async move {
         if cx.attempt() == 1 {

@@ -9,10 +9,10 @@ use stepwright_testing::postgres::Server;
 
 const RUNS: usize = 50;
 
-/// What a process says that finds no server.
+/// The message of a process that finds no server.
 const AWAY: &str = "error[SW0815]: cannot connect to the database `127.0.0.1:";
 
-/// How many runs are under way at once.
+/// The number of runs that are under way at once.
 const LANES: usize = 5;
 
 /// After how many calls of models the server crashes: all runs together make seven times fifty.
@@ -32,8 +32,8 @@ fn runs_survive_a_server_that_crashes_and_comes_back() {
         while let number @ ..RUNS = next.fetch_add(1, Ordering::Relaxed) {
             let mut run = Survivor::new(&place, kept.clone(), &format!("r{number}"));
             let mut ran = run.go_on(&provider).1.ended();
-            // Whoever drives a run waits for the server for a while; whoever comes while it is away
-            // is told so.
+            // A process that drives a run waits for the server for a while; one that comes while it
+            // is away is told so.
             while ran.code == 5 {
                 let count = if ran.stderr.contains(AWAY) { &refused } else { &left };
                 count.fetch_add(1, Ordering::Relaxed);
@@ -54,7 +54,7 @@ fn runs_survive_a_server_that_crashes_and_comes_back() {
         }
     });
     let [refused, left, repeated] = [refused, left, repeated].map(AtomicUsize::into_inner);
-    // Whoever waits for the server need not ask again.
+    // A process that waits for the server need not ask again.
     assert!(repeated <= left * 3, "{left} gave up, and {repeated} calls were repeated");
     told(&format!(
         "{RUNS} runs, {} crashes; {refused} processes came while it was away, {left} gave up",

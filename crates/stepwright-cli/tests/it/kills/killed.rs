@@ -8,23 +8,23 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use stepwright_testing::postgres;
 
-/// How often processes are killed, unless the environment says otherwise; half of it on files, half
-/// of it on a server.
+/// The number of kills, unless the environment says otherwise; half of them on files, half of them
+/// on a server.
 const KILLS: u64 = 400;
 const KILLS_VARIABLE: &str = "STEPWRIGHT_KILLS";
 
-/// What the moments are made of, unless the environment says otherwise.
+/// The seed of the moments, unless the environment says otherwise.
 const SEED: u64 = 1;
 const SEED_VARIABLE: &str = "STEPWRIGHT_SEED";
 
-/// How many runs are under way at once.
+/// The number of runs that are under way at once.
 const LANES: usize = 4;
 
-/// How often one run is killed at the most.
+/// The most kills of one run.
 const KILLS_EACH_MAX: u64 = 8;
 
-/// How long a process lives at the most that is to be killed without doing anything first. What it
-/// does takes longer where machines are slow: other moments go by what it has done.
+/// The longest life of a process that is to be killed without doing anything first. Its work takes
+/// longer where machines are slow: other moments go by what it has done.
 const LIFE_MICROS_MAX: u64 = 250_000;
 
 #[test]

@@ -29,7 +29,7 @@ impl Kept {
         !self.0.contains("://")
     }
 
-    /// What is recorded of a run, if there is one.
+    /// Returns the facts of a run, if there is one.
     fn facts(&self, run: &str) -> Vec<Event> {
         if self.is_file() && !std::path::Path::new(&self.0).exists() {
             return Vec::new();

@@ -6,7 +6,7 @@ use crate::support::Place;
 use std::sync::Barrier;
 use stepwright_testing::postgres;
 
-/// How often, on each store.
+/// The number of pairs on each store.
 const PAIRS: usize = 100;
 
 /// Its driver is killed while its model is asked.

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 /// Answers by what it is asked: the same to the same, after the same milliseconds. In each answer
 /// is the key of what was asked.
 ///
-/// An agent with tools is told to call one first. A third turn is `FINAL`. Whoever is told to
-/// `Wait` waits until it is let go. It is too busy for each `Plan` and each second turn at first,
-/// once in a run; that is no call.
+/// An agent with tools is told to call one first. A third turn is `FINAL`. An agent that is told to
+/// `Wait` waits until it is let go. The provider is too busy for each `Plan` and each second turn
+/// at first, once in a run; that is no call.
 pub(crate) struct Provider {
     url: String,
     shared: Arc<Shared>,
@@ -26,9 +26,9 @@ pub(crate) struct Provider {
 pub(crate) struct Call {
     /// The process that asked.
     pub(crate) by: String,
-    /// What it asked: a digest of all messages.
+    /// The digest of all messages of the request.
     pub(crate) key: String,
-    /// Whether all of the answer was sent.
+    /// `true` if all of the answer was sent.
     pub(crate) answered: bool,
 }
 
@@ -42,7 +42,7 @@ struct Shared {
 struct State {
     calls: Vec<Call>,
     let_go: HashSet<String>,
-    /// Which runs it was too busy for, and what they asked.
+    /// The runs that it was too busy for, and what they asked.
     refused: HashSet<(String, String)>,
     is_over: bool,
 }
@@ -62,7 +62,7 @@ impl Provider {
         std::thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 let shared = theirs.clone();
-                // Whoever asks may be killed in the middle.
+                // The caller may be killed in the middle.
                 std::thread::spawn(move || serve(&socket, &shared));
             }
         });
@@ -80,12 +80,12 @@ impl Provider {
         self.shared.state().calls.iter().filter(of).cloned().collect()
     }
 
-    /// How often it was too busy for this run.
+    /// Returns the number of times that it was too busy for this run.
     pub(crate) fn refused(&self, run: &str) -> usize {
         self.shared.state().refused.iter().filter(|(refused, _)| refused == run).count()
     }
 
-    /// How many calls came from this process.
+    /// Returns the number of calls from this process.
     pub(crate) fn count(&self, by: &str) -> u64 {
         self.shared.state().calls.iter().filter(|call| call.by == by).map(|_| 1).sum()
     }
@@ -200,7 +200,7 @@ fn send(mut socket: &TcpStream, what: &Value) -> io::Result<()> {
     socket.write_all(format!("data: {chunk}\n\n").as_bytes())
 }
 
-/// Who asks, and what.
+/// Returns the process that asks, and its request.
 fn read(socket: &TcpStream) -> io::Result<(String, Value)> {
     let mut lines = BufReader::new(socket);
     let (mut by, mut length) = (String::new(), 0);

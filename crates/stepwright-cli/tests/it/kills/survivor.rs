@@ -44,7 +44,7 @@ steps:
 const MARKS: [&str; 5] =
     ["facts/mark", "last", "revise#1/count", "revise#2/count", "revise#3/count"];
 
-/// What a run comes to that nobody disturbs.
+/// The result of a run that no kill disturbs.
 pub(super) struct Undisturbed {
     pub(super) output: String,
     pub(super) calls: usize,
@@ -129,7 +129,10 @@ impl<'a> Survivor<'a> {
             let known = recorded(before);
             let mut asked = BTreeSet::new();
             for call in calls.iter().filter(|call| call.by == *by) {
-                assert!(undisturbed.keys.contains(&call.key), "nobody asks that: {call:#?}");
+                assert!(
+                    undisturbed.keys.contains(&call.key),
+                    "an undisturbed run does not ask that: {call:#?}"
+                );
                 assert!(!known.contains_key(&call.key), "its answer was there: {call:#?}");
                 assert!(asked.insert(&call.key), "{by} asked it twice: {call:#?}");
             }
@@ -147,7 +150,7 @@ impl<'a> Survivor<'a> {
     }
 }
 
-/// How often a model that was too busy is asked again.
+/// Returns the number of times that a model that was too busy is asked again.
 fn asked_again(facts: &[Event]) -> usize {
     let again = |fact: &&Event| matches!(fact.kind, EventKind::ModelRequestRetrying { .. });
     facts.iter().filter(again).count()

@@ -21,14 +21,14 @@ use stepwright_core::{
 use stepwright_engine::{AnyStep, Condition, Parallel, Step, Workflow};
 use stepwright_testing::grammar;
 
-/// What an option is set on, and where that stands.
+/// The subject of an option, and where that stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Case {
     pub(super) kind: &'static str,
     pub(super) place: Place,
 }
 
-/// What came of an option.
+/// The result of an option.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Cell {
     Works,
@@ -119,13 +119,13 @@ fn subjects(output: &RunOutput) -> Vec<&StepResult> {
     output.walk().filter(own).collect()
 }
 
-/// What must be the same of two runs.
+/// Returns the parts of a run that must be the same in two runs.
 fn same(output: &RunOutput) -> (RunStatus, &Content, Vec<(String, StepStatus, &Content)>) {
     let steps = output.walk().map(|step| (step.path.to_string(), step.status, &step.content));
     (output.status, &output.content, steps.collect())
 }
 
-/// Waits for somebody: that a run is paused, and for the subject alone.
+/// Asserts that a run is paused, and that all its requests are of the subject.
 fn waits(output: &RunOutput, question: &str) {
     assert_eq!(output.status, RunStatus::Paused);
     assert!(!output.requirements.is_empty());
@@ -244,7 +244,7 @@ pub(super) fn cancel(case: &Case) -> Cell {
     assert!(stopped.contains(&StepStatus::Cancelled), "{stopped:?}");
     assert!(output.step_at(">").is_none(), "it went on");
 
-    // While it waits, by somebody who does not drive it.
+    // While it waits, through a workflow that does not drive it.
     let built = built!(case.build(Act::Works, &Options::review(confirm())));
     let paused = built.begin("r").unwrap();
     waits(&paused, "confirm");
@@ -263,7 +263,7 @@ pub(super) fn cancel(case: &Case) -> Cell {
 }
 
 pub(super) fn kill(case: &Case) -> Cell {
-    // Somebody has a say in it before and after, so that there are many entries.
+    // Reviews come before and after it, so that there are many entries.
     let review = confirm().requires_output_review("Good?");
     let options = Options::review(review);
     let built = built!(case.build(Act::Works, &options));
@@ -286,7 +286,7 @@ pub(super) fn kill(case: &Case) -> Cell {
             .iter()
             .filter(|fact| match &fact.kind {
                 EventKind::StepCompleted { .. } => true,
-                // What somebody is to look at is done.
+                // A step whose output is under review is done.
                 kind => kind.requirement().is_some_and(|asked| asked.id.ends_with("!review")),
             })
             .map(|fact| fact.path.to_string())
@@ -370,7 +370,7 @@ pub(super) fn timeout(case: &Case) -> Cell {
     );
     assert_eq!(failure.step.unwrap().name(), NAME);
     assert_eq!(subjects(failed.output().unwrap())[0].status, StepStatus::Failed);
-    // Whoever goes on comes to the same end. (Threads that block are waited for in real time.)
+    // A run that goes on after any cut ends the same. (Blocking threads take real time.)
     let facts = built.scene.journal("r");
     let cuts = if case.kind == "blocking function" { 0 } else { facts.len() };
     for cut in 1..cuts {
@@ -403,7 +403,7 @@ pub(super) fn attach(case: &Case) -> Cell {
     let built = built!(case.build(Act::Works, &Options::review(confirm())));
     let paused = built.begin("r").unwrap();
     let so_far = built.scene.journal("r").len();
-    // Somebody who knows nothing but the store.
+    // A workflow that knows nothing but the store.
     let reader = case
         .definition(&built.scene, Act::Works, &Options::review(confirm()), &built.probe)
         .unwrap();

@@ -1,4 +1,4 @@
-//! What an option is set on: every kind of step, and where it stands.
+//! The subjects of options: every kind of step, and where it stands.
 
 use crate::support::{call_tools, mark, part};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -21,14 +21,14 @@ pub(super) const STEPS: [&str; 4] = ["function", "blocking function", "agent", "
 pub(super) const CONTAINERS: [&str; 6] =
     ["Steps", "Parallel", "Loop", "Condition", "Router", "Map"];
 
-/// What can be around something. The first is nothing.
+/// The surroundings that a step can have. The first is none.
 pub(super) const AROUND: [&str; 8] =
     ["top level", "Steps", "Parallel", "Loop", "Condition", "Router", "Map", "workflow"];
 
 /// The name of what an option is set on.
 pub(super) const NAME: &str = "subject";
 
-/// What the work does.
+/// The behaviour of the work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Act {
     Works,
@@ -40,7 +40,7 @@ pub(super) enum Act {
     CallsTools,
 }
 
-/// What was really done.
+/// A record of what was really done.
 #[derive(Debug, Default)]
 pub(super) struct Probe {
     /// Attempts that began, by address.
@@ -49,7 +49,7 @@ pub(super) struct Probe {
     pub(super) asked: Mutex<Vec<String>>,
     /// Lets functions go that block.
     pub(super) released: AtomicBool,
-    /// How many functions block.
+    /// The number of functions that block.
     pub(super) blocked: AtomicU32,
 }
 
@@ -79,7 +79,7 @@ impl Probe {
         .map(|told| assert_eq!(told, [10, 40], "each call has its own answer"))
     }
 
-    /// What the work gives in the end.
+    /// Returns the result of the work.
     fn answer(act: Act, input: &StepInput, cx: &StepContext) -> Result<StepOutput, StepError> {
         match act {
             Act::Flaky if cx.attempt() == 1 => Err(StepError::new("flaky")),
@@ -92,7 +92,7 @@ impl Probe {
     }
 }
 
-/// What is set on the subject.
+/// The options that are set on the subject.
 #[derive(Clone, Default)]
 pub(super) struct Options {
     pub(super) review: Option<HumanReview>,

@@ -1,4 +1,4 @@
-//! What lasts longer than a process: a store, a clock, and somebody who drives.
+//! The things that last longer than a process: a store, a clock, and a driver.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +14,11 @@ use stepwright_engine::{Run, Workflow, WorkflowBuilder};
 use stepwright_testing::grammar;
 use tokio::runtime::Runtime;
 
-/// A process and its surroundings. Time passes when everybody waits.
+/// A process and its surroundings. Time passes when all tasks wait.
 pub(super) struct Scene {
     pub(super) clock: VirtualClock,
     pub(super) memory: Memory,
-    /// Functions that block have threads of it. Its tasks are not driven: nobody goes on by itself.
+    /// Functions that block have threads of it. Its tasks are not driven: none goes on by itself.
     runtime: Option<Runtime>,
 }
 
@@ -131,7 +131,7 @@ impl Drop for Scene {
     }
 }
 
-/// What a run waits for after these facts.
+/// Returns the requests that a run waits for after these facts.
 pub(super) fn open(facts: &[Event]) -> Vec<Requirement> {
     let mut fold = Fold::default();
     for fact in facts {

@@ -18,19 +18,19 @@ use stepwright_core::{Answer, RunId, RunStatus, Timestamp, World};
 use stepwright_engine::Workflow;
 use tokio_util::sync::CancellationToken;
 
-/// How many plans are tried.
+/// The number of plans that are tried.
 const PLANS: u64 = 2_000;
 
-/// How long people have who have a deadline: more than enough for all that happens here.
+/// The time that people with a deadline have: more than enough for all that happens here.
 const DEADLINE: Duration = Duration::from_mins(10);
 
-/// How long a run may take until something is wrong.
+/// The time that a run may take until something is wrong.
 const TIME_MAX: Duration = Duration::from_hours(6);
 
-/// How many workers there are at a time.
+/// The number of workers at a time.
 const WORKERS: usize = 2;
 
-/// How many of them are killed until all live on.
+/// The number of workers that are killed until all live on.
 const KILLS_MAX: u32 = 5;
 
 /// A dispatcher that does badly whatever it may do badly.
@@ -138,7 +138,7 @@ impl Dispatcher for Flaky {
     }
 }
 
-/// A run, its workers, and whoever answers.
+/// A run, its workers, and the people who answer.
 struct Dispatched {
     sim: Sim,
     chance: World,

@@ -19,7 +19,7 @@ use stepwright_core::{
 use stepwright_engine::{Events, Workflow};
 use stepwright_testing::grammar;
 
-/// How much may happen to a run until it has ended.
+/// The most that may happen to a run until it has ended.
 const HAPPENINGS_MAX: u32 = 2_000;
 
 /// Longer than a driver may be silent.
@@ -28,15 +28,15 @@ const SILENCE: Duration = Duration::from_secs(11);
 type Answers = Vec<(String, Answer)>;
 type Drive = BoxFuture<'static, Result<RunOutput, Error>>;
 
-/// A process that stands still, or whose machine is silent: nobody can know that it is not alive.
+/// A process that stands still, or whose machine is silent: no other can know that it is not alive.
 struct Ghost {
     _workflow: Workflow,
     frozen: Option<Drive>,
-    /// How many facts there were when that happened.
+    /// The number of facts when that happened.
     facts: usize,
 }
 
-/// Somebody who reads along, slowly.
+/// A reader that follows the events slowly.
 struct Reader {
     events: Pin<Box<Events>>,
     after: u64,
@@ -61,7 +61,7 @@ impl Reader {
     }
 }
 
-/// What is polled so many times, and then never again.
+/// A future that is polled so many times, and then never again.
 struct Mortal<'a> {
     work: &'a mut Drive,
     polls: u64,
@@ -82,7 +82,7 @@ impl Future for Mortal<'_> {
 struct Chaos<'s> {
     sim: Sim,
     chance: World,
-    /// What is asked in the undisturbed run, in its order.
+    /// The requests of the undisturbed run, in its order.
     asked: &'s [Requirement],
     ghosts: Vec<Ghost>,
     readers: Vec<Reader>,
@@ -106,12 +106,12 @@ pub(super) fn run(seed: u64, undisturbed: &[Event], seen: &mut Seen) -> Outcome 
     panic!("it does not end");
 }
 
-/// Whether somebody was told that another drives the run.
+/// Returns `true` if the caller was told that another process drives the run.
 fn is_driven(answer: &Result<RunOutput, Error>) -> bool {
     answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Store)
 }
 
-/// Whether somebody was told that an answer comes too late.
+/// Returns `true` if the caller was told that an answer comes too late.
 fn is_late(answer: &Result<RunOutput, Error>) -> bool {
     let late = |error: &Error| {
         let text = error.to_string();
@@ -121,7 +121,7 @@ fn is_late(answer: &Result<RunOutput, Error>) -> bool {
     answer.as_ref().is_err_and(late)
 }
 
-/// Whether the run was driven until it waited or ended.
+/// Returns `true` if the run was driven until it waited or ended.
 fn is_rested(answer: &Result<RunOutput, Error>) -> bool {
     match answer {
         Ok(output) => output.is_paused() || output.is_terminal(),
@@ -154,7 +154,7 @@ impl Chaos<'_> {
         self.sim.clock.run(world.sleep(time));
     }
 
-    /// Drives a run, while whoever drives it says now and then that they are alive.
+    /// Drives a run, and renews the heartbeat of its driver meanwhile.
     fn drive<F: Future>(&self, work: F) -> F::Output {
         let (world, memory) = (self.sim.world(), &self.sim.memory);
         let run = &self.sim.run;
@@ -218,13 +218,13 @@ impl Chaos<'_> {
         }
     }
 
-    /// Whether somebody seems to drive the run, who does not.
+    /// Returns `true` if the run has a driver on record that no longer drives it.
     fn is_haunted(&self) -> bool {
         let row = self.sim.clock.run(self.sim.memory.run(&self.sim.run)).unwrap().unwrap();
         row.driver.is_some() && !self.ghosts.is_empty()
     }
 
-    /// What is answered already, whether anybody has heard of it or not.
+    /// Returns `true` if the request has an answer already, even if the run has not read it yet.
     fn is_answered(&self, facts: &[Event], id: &str) -> bool {
         let name = Signal::answer_id(id);
         let inbox = self.sim.clock.run(self.sim.memory.inbox(&self.sim.run)).unwrap();
@@ -232,7 +232,7 @@ impl Chaos<'_> {
             || facts.iter().filter_map(|f| f.kind.reply()).any(|r| *r.requirement_id == *id)
     }
 
-    /// What can be answered now.
+    /// Returns the answers that can be given now.
     fn answers(&self, facts: &[Event]) -> Answers {
         let mut answers = self.sim.answers(facts);
         answers.retain(|(id, _)| !self.is_answered(facts, id));
@@ -262,9 +262,9 @@ impl Chaos<'_> {
             3..=5 if !answers.is_empty() => self.answer(&facts, &answers),
             6 if !answers.is_empty() => {
                 let (id, answer) = self.pick(&answers).unwrap();
-                assert!(self.submit(id, answer), "nobody had answered `{id}`");
+                assert!(self.submit(id, answer), "`{id}` had an answer already");
                 assert!(!self.submit(id, answer), "`{id}` is answered twice");
-                self.seen.saw("answers that nobody hears of");
+                self.seen.saw("answers without a listener");
             }
             7 if !answers.is_empty() => self.two_answer_the_same(&facts, &answers),
             9 => self.answers_early(&facts),
@@ -291,7 +291,7 @@ impl Chaos<'_> {
         open.iter().any(|asked| self.is_answered(facts, &asked.id))
     }
 
-    /// Whoever looks for runs that wait and can go on finds this one.
+    /// The search for runs that wait and can go on finds this one.
     fn check_found(&mut self, facts: &[Event], waits: bool) {
         if waits && self.has_unheard(facts) {
             let (id, now) = ("sim".parse().unwrap(), self.sim.world().now());
@@ -301,12 +301,12 @@ impl Chaos<'_> {
         }
     }
 
-    /// Somebody seems to drive the run. Nobody else may, until that one was silent for long.
+    /// A silent process holds the run. No other may drive it until that one was silent for long.
     fn haunted(&mut self, facts: &[Event]) {
         let workflow = self.somebody();
         let answers = self.answers(facts);
         if self.one_in(2) && !answers.is_empty() {
-            // Whoever has said something hears of what comes of it, also then.
+            // The caller that answers learns what comes of the answer, also then.
             let work = workflow.continue_run(&self.sim.run, answers).into_future();
             let answer = self.sim.clock.run(work);
             self.sim.check_drive(facts);
@@ -321,7 +321,7 @@ impl Chaos<'_> {
             assert!(is_rested(&answer), "{answer:?}");
             return;
         }
-        assert_eq!(self.sim.journal(), facts, "somebody wrote who does not drive");
+        assert_eq!(self.sim.journal(), facts, "a process wrote that does not drive the run");
         self.seen.saw("haunted");
         self.passes(SILENCE);
         let again = self.drive(workflow.resume(&self.sim.run).into_future());
@@ -432,13 +432,13 @@ impl Chaos<'_> {
         // Each may have driven the run for a while.
         *self.sim.log.lock().unwrap() = Log::default();
         assert!(is_rested(&one), "{one:?}");
-        // What one said may have ended the run, or left out what the other spoke about.
+        // The one answer may have ended the run, or left out the step that the other was for.
         let gone = other.as_ref().is_err_and(|error| error.kind() == ErrorKind::Usage);
         assert!(is_rested(&other) || gone, "{other:?}");
         self.seen.saw("two who answer");
     }
 
-    /// An answer is there before anybody has asked.
+    /// An answer comes before the run has asked.
     fn answers_early(&mut self, facts: &[Event]) {
         if Plans::races(self.sim.seed) {
             return;
@@ -475,7 +475,7 @@ impl Chaos<'_> {
         self.seen.saw("late answers");
     }
 
-    /// What does not fit is refused, and is as if it had not been said.
+    /// An answer that does not fit is refused, and has no effect.
     fn answers_wrongly(&mut self, facts: &[Event]) {
         let open = Sim::open(facts);
         let Some(asked) = self.pick(&open) else { return };

@@ -1,4 +1,4 @@
-//! What the simulation has found, or made somebody look for.
+//! Faults that the simulation has found, and cases that it led to.
 
 use crate::support::{mark, of, part, text};
 use std::sync::Arc;

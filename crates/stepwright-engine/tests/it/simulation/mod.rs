@@ -35,10 +35,10 @@ const PLANS: u64 = 3_000;
 /// Every so many plans are cut at every entry of their journals, and the others at a few.
 const ALL_CUTS: u64 = 16;
 
-/// How often a run may be taken up until it ends.
+/// The number of times that a run may be taken up until it ends.
 const DRIVES_MAX: u32 = 1_000;
 
-/// How a run ended, as far as it must be the same however often it was disturbed.
+/// The end of a run, as far as it must be the same however often it was disturbed.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     status: RunStatus,
@@ -48,7 +48,7 @@ struct Outcome {
     state: State,
 }
 
-/// What happened in all plans: so that the simulation is worth its name.
+/// Counts of what happened in all plans: so that the simulation is worth its name.
 #[derive(Default)]
 struct Seen(BTreeMap<&'static str, u64>);
 
@@ -80,7 +80,7 @@ struct Sim {
     memory: Memory,
     log: Shared,
     run: RunId,
-    /// How long people have who have a deadline.
+    /// The time that people with a deadline have.
     deadline: Duration,
 }
 
@@ -95,7 +95,7 @@ impl Sim {
         World::new(self.clock.clone(), self.seed)
     }
 
-    /// Somebody who knows nothing but the store.
+    /// Returns a workflow that knows nothing but the store.
     fn fresh(&self, store: Slow) -> Workflow {
         self.fresh_with(store, self.world(), |builder| builder)
     }
@@ -124,7 +124,7 @@ impl Sim {
         self.clock.run(self.facts())
     }
 
-    /// What the run waits for.
+    /// Returns the requests that the run waits for.
     fn open(facts: &[Event]) -> Vec<Requirement> {
         let mut fold = Fold::default();
         for fact in facts {
@@ -133,7 +133,7 @@ impl Sim {
         fold.requirements().to_vec()
     }
 
-    /// What people say now.
+    /// Returns the answers that people give now.
     fn answers(&self, facts: &[Event]) -> Vec<(String, Answer)> {
         let open = Self::open(facts).into_iter();
         open.filter_map(|asked| said(self.seed, &asked).map(|a| (asked.id.to_string(), a)))
@@ -146,7 +146,7 @@ impl Sim {
 
     fn sleep_until_due(&self) {
         let row = self.clock.run(self.memory.run(&self.run)).unwrap().unwrap();
-        let due = row.wake_at.expect("nobody says anything, and it waits for no moment");
+        let due = row.wake_at.expect("no answer is due, and it waits for no moment");
         let world = self.world();
         self.clock.run(world.sleep(due.since(world.now())));
     }
@@ -220,7 +220,7 @@ impl Sim {
         }
     }
 
-    /// What every journal of a run that has ended is like.
+    /// Checks what holds for every journal of a run that has ended.
     fn check_journal(facts: &[Event]) {
         grammar::check(facts);
         let (mut asked, mut answered) = (HashSet::new(), HashSet::new());
@@ -387,7 +387,7 @@ fn with_seeds(plans: u64, simulate: impl Fn(u64, &mut Seen) + Sync) -> Option<Se
                     return seen;
                 }
                 let place = || {
-                    // Nobody begins another one.
+                    // No thread begins another one.
                     next.store(u64::MAX / 2, Ordering::Relaxed);
                     format!("seed {seed}: `just sim {seed}` (SIM_SEED={seed}) runs it alone")
                 };
@@ -444,7 +444,7 @@ fn whatever_happens_to_a_run_it_ends_as_the_undisturbed_run() {
         "two at once",
         "two who answer",
         "two who answer the same",
-        "answers that nobody hears of",
+        "answers without a listener",
         "early answers",
         "late answers",
         "wrong answers",

@@ -21,16 +21,16 @@ use stepwright_engine::{
 
 const DEPTH: u32 = 2;
 
-/// How long people have who have a deadline. Everything else takes seconds.
+/// The time that people with a deadline have. Everything else takes seconds.
 pub(crate) const DEADLINE: Duration = Duration::from_hours(24);
 
-/// How long an attempt of a step may take that may never end.
+/// The time that an attempt may take of a step that may never end.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a container may take that is done long before.
+/// The time that a container may take that is done long before.
 const LONG: Duration = Duration::from_hours(100_000);
 
-/// What was really done.
+/// A log of what was really done.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     /// Attempts of steps that began.
@@ -39,7 +39,7 @@ pub(crate) struct Log {
     pub(crate) once: Vec<(StepPath, &'static str)>,
     /// Where to look whether what begins was done already.
     pub(crate) journal: Option<Memory>,
-    /// What was done already when it began.
+    /// The work that was done already when it began.
     pub(crate) again: Vec<String>,
 }
 
@@ -83,13 +83,13 @@ pub(crate) fn hash(text: &str) -> u64 {
     (hashed ^ (hashed >> 29)) >> 3
 }
 
-/// What a step does is a function of the seed, its address, its attempt and what it is given.
+/// A step whose work is a function of the seed, its address, its attempt and its input.
 struct Leaf {
     seed: u64,
     name: String,
     log: Shared,
     deadline: Duration,
-    /// Whether its first attempt may never end: it has a timeout then.
+    /// `true` if its first attempt may never end: it has a timeout then.
     hangs: bool,
 }
 
@@ -193,7 +193,7 @@ pub(crate) struct Plans {
     deadline: Duration,
 }
 
-/// What kind of node a review is for.
+/// The kind of node that a review is for.
 #[derive(Clone, Copy, PartialEq)]
 enum Of {
     Step,
@@ -204,8 +204,8 @@ enum Of {
 }
 
 impl Plans {
-    /// Whether the plan of this seed lets branches race: then the same answers may end in different
-    /// ways.
+    /// Returns `true` if the plan of this seed lets branches race: then the same answers may end in
+    /// different ways.
     pub(crate) fn races(seed: u64) -> bool {
         seed % 5 == 4
     }
@@ -319,7 +319,7 @@ impl Plans {
             Of::Router => Reviewed::Router(choices.iter().map(String::as_str).collect()),
             Of::Container => Reviewed::Container,
         };
-        // What a definition refuses is left out.
+        // Settings that a definition refuses are left out.
         while let Some(mistake) = review.mistakes(&about, on_error).first() {
             match mistake.setting {
                 "on_reject" => review.on_reject = None,
@@ -408,7 +408,7 @@ impl Plans {
                 whole!(step, Of::Container, &[])
             }
             8 if self.one_in(3) => {
-                // It is over before it has decided, whenever it is taken up. Nobody else decides.
+                // It is over before it has decided, whenever it is taken up. Nothing else decides.
                 let never = |_: StepInput| pending::<Result<bool, StepError>>();
                 let step = Condition::new_async(name, never).then(self.node(depth - 1, "s0"));
                 step.timeout(TIMEOUT).on_error(on_error).into_step()
@@ -436,7 +436,8 @@ impl Plans {
     }
 }
 
-/// What somebody says to this, in the world of this seed: always the same. `None` if nobody does.
+/// Returns the answer to this request in the world of this seed: always the same. `None` if no
+/// person answers.
 pub(crate) fn said(seed: u64, asked: &Requirement) -> Option<Answer> {
     let h = hash(&format!("{seed} {}", asked.id));
     if !asked.needs_person() || (asked.due.is_some() && h.is_multiple_of(3)) {

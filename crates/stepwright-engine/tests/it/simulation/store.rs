@@ -15,17 +15,17 @@ use stepwright_core::{
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// A store in memory. Whoever is killed while it appends may, or may not, have appended.
+/// A store in memory. An append whose process is killed may, or may not, have happened.
 #[derive(Clone)]
 pub(crate) struct Slow {
     pub(crate) memory: Memory,
-    /// Whose time it takes, and by whose chance. Nothing for one that is quick.
+    /// The world whose time and chance it takes. `None` for a store that is quick.
     pub(crate) world: Option<World>,
-    /// What becomes of appends, if not all of them come to an end.
+    /// The fate of appends, if not all of them come to an end.
     pub(crate) fate: Option<Fate>,
 }
 
-/// How many appends a store carries out, and what it does with the next one.
+/// The number of appends that a store carries out, and what it does with the next one.
 #[derive(Clone)]
 pub(crate) struct Fate {
     pub(crate) appends: Arc<AtomicUsize>,

@@ -93,7 +93,7 @@ fn answers(wire: Wire, reason: &Value, at: At, members: &Value) -> (String, Stri
     }
 }
 
-/// What becomes of an answer, in words.
+/// Returns the result of reading an answer, in words.
 fn outcome(wire: Wire, kind: &str, body: &str) -> String {
     let provider = wire.provider();
     match read(provider, kind, body) {
@@ -112,7 +112,7 @@ fn good(wire: Wire) -> &'static str {
     }
 }
 
-/// What both make of an answer.
+/// Returns what both make of an answer.
 fn agreed(wire: Wire, reason: &Value, at: At, members: &Value, wrong: &mut Vec<String>) -> String {
     let (stream, document) = answers(wire, reason, at, members);
     let kind = if wire == Wire::Ollama { "application/x-ndjson" } else { "text/event-stream" };

@@ -1,4 +1,4 @@
-//! What providers are asked: whole requests, compared.
+//! The requests to providers, whole and compared.
 
 use super::seen::{Seen, hello, watch};
 use super::server::{Request, Server};
@@ -146,7 +146,7 @@ fn conversation(wire: Wire) -> &'static str {
     }
 }
 
-/// What the model said and the tools answered, as each wire takes it back.
+/// Returns the model's calls and the tools' answers, as each wire takes them back.
 fn second(wire: Wire) -> Value {
     let (one, two) = ("{\"a\":2,\"b\":3}", "{\"a\":1,\"b\":1}");
     let (one_read, two_read) = (json!({"a": 2, "b": 3}), json!({"a": 1, "b": 1}));
@@ -410,7 +410,7 @@ async fn ollama_is_not_told_of_tools_that_it_must_not_call() {
     assert!(server.requests().is_empty());
 }
 
-/// How much of a conversation Ollama reads is one of its own parameters.
+/// Ollama's context size, `num_ctx`, is one of its own parameters.
 #[tokio::test]
 async fn parameters_of_a_provider_go_where_it_reads_them() {
     for (wire, place) in [

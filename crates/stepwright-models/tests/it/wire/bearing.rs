@@ -1,4 +1,4 @@
-//! What servers do otherwise than the wire says: read where nothing is lost, an error where
+//! Answers of servers that differ from the wire: read where nothing is lost, an error where
 //! something would be.
 
 use super::seen::{Verdicts, ask, hello};

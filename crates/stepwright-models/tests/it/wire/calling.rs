@@ -143,7 +143,7 @@ fn chat_calls(fragments: impl IntoIterator<Item = Event>) -> Vec<Event> {
     events
 }
 
-/// How gateways number the calls of Chat, and what must become of it: always the same two calls.
+/// Returns the ways in which gateways number the calls of Chat. All mean the same two calls.
 fn numberings() -> Vec<(&'static str, Vec<Event>)> {
     // Every call is `{"a":1}`, in two fragments.
     let split = |index: Option<u64>, id: &str| {

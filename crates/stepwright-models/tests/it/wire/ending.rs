@@ -150,7 +150,7 @@ fn ends(wire: Wire, reason: &str, has_call: bool) -> Vec<Event> {
     events
 }
 
-/// What becomes of an answer, as the table says it.
+/// Returns the result of reading an answer, as the table says it.
 fn outcome(seen: &Seen) -> String {
     match &seen.answer {
         Ok(done) => match &done.stop {

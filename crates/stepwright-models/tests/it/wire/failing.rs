@@ -6,7 +6,7 @@ use super::speech::{Event, KEY, Script, Wire, anthropic, chat, gemini, ollama, r
 use serde_json::{Value, json};
 use stepwright_core::model::{AnyModel, ModelErrorKind};
 
-/// What a provider says in the body of a refusal, in its own form.
+/// Returns the body of a refusal, in the provider's own form.
 fn complaint(wire: Wire, status: u16, message: &str) -> Value {
     match wire {
         Wire::Chat | Wire::Responses => {
@@ -32,7 +32,7 @@ fn complaint(wire: Wire, status: u16, message: &str) -> Value {
 async fn every_status_becomes_its_kind() {
     let mut verdicts = Verdicts::default();
     let statuses = [
-        // They are not followed: the key would go along to somebody else.
+        // They are not followed: the key would go along to another server.
         (302, "error BadRequest final"),
         (307, "error BadRequest final"),
         (400, "error BadRequest final"),
@@ -98,7 +98,7 @@ async fn the_provider_says_when_to_try_again() {
     }
 }
 
-/// Which key does not fit depends on how a provider wants to be told.
+/// Gemini refuses a wrong key with the status of a bad request.
 #[tokio::test]
 async fn a_wrong_key_is_told_in_several_ways() {
     let invalid = json!({"error": {
@@ -123,7 +123,7 @@ async fn an_empty_account_is_not_a_passing_fault() {
     }
 }
 
-/// What a provider says when it fails after it has said yes.
+/// Returns the errors that a provider sends after it has said yes.
 fn errors_within() -> Vec<(&'static str, Wire, Event, &'static str)> {
     let anthropic = |kind: &str| {
         let error = json!({"type": kind, "message": "sorry"});
@@ -216,7 +216,7 @@ fn cuts(wire: Wire) -> Vec<(&'static str, Vec<Event>, Vec<&'static str>)> {
     ];
     if Wire::FRAGMENTED.contains(&wire) {
         let mut call = wire.events(&Script::call("call_1", "add", &["{\"a\": 2", ", \"b\": 3}"]));
-        // What is escaped in the event is the beginning of the first fragment alone.
+        // The escaped text in the event is the beginning of the first fragment alone.
         call.truncate(last(&call, "{\\\"a\\\": 2"));
         cases.push(("in the arguments", call, vec!["call 0 add", "args 0 {\"a\": 2"]));
     } else {

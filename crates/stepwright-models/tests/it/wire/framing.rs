@@ -65,8 +65,8 @@ async fn lines_may_end_as_they_like() {
     }
 }
 
-/// The standard knows lines that end so, and nobody writes them. They are refused, because what
-/// stands between them would not be looked at.
+/// The standard knows lines that end so, and no provider writes them. They are refused, because the
+/// text between them would not be looked at.
 #[tokio::test]
 async fn lines_that_end_in_cr_alone_are_an_error() {
     for wire in Wire::ALL {
@@ -105,10 +105,10 @@ async fn signs_of_life_are_no_events() {
     }
 }
 
-/// How an event is written that has this data.
+/// A function that writes an event with this data.
 type Write = fn(&str) -> String;
 
-/// What server-sent events allow, and hardly anybody does.
+/// Forms that server-sent events allow, and that providers hardly use.
 #[tokio::test]
 async fn the_fields_of_an_event_may_be_written_in_other_ways() {
     let mut verdicts = Verdicts::default();

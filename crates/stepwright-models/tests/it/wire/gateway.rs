@@ -10,7 +10,7 @@ use stepwright_core::model::{AnyModel, ModelRequest};
 use stepwright_core::tool::ToolSpec;
 use stepwright_models::Provider;
 
-/// The key that whoever calls it must have.
+/// The key that each request must have.
 const MASTER_KEY: &str = "sk-master-0123456789";
 
 fn models(upstream: &Server) -> String {
@@ -87,7 +87,7 @@ async fn a_gateway_of_others_understands_us_and_is_understood() {
     answers_of_others(&gateway, &upstream, &mut verdicts).await;
 }
 
-/// What LiteLLM makes up by itself.
+/// Asks for answers that LiteLLM makes up by itself.
 async fn answers_of_its_own(gateway: &Gateway, verdicts: &mut Verdicts) {
     // It cuts its text into pieces of three letters.
     let text =
@@ -121,7 +121,8 @@ async fn answers_of_its_own(gateway: &Gateway, verdicts: &mut Verdicts) {
     verdicts.check("a wrong key", &seen, &["error BadRequest final"]);
 }
 
-/// What LiteLLM passes on, translated where our wire is not that of the provider behind it.
+/// Asks for answers that LiteLLM passes on, translated where our wire is not that of the provider
+/// behind it.
 async fn answers_of_others(gateway: &Gateway, upstream: &Server, verdicts: &mut Verdicts) {
     let said =
         ["text \"I \"", "text \"add.\"", "call 0 add", "args 0 {\"a\":2,", "args 0 \"b\":3}"];
@@ -158,7 +159,7 @@ async fn answers_of_others(gateway: &Gateway, upstream: &Server, verdicts: &mut 
     let seen = gateway.ask(Wire::Responses, "gpt", with_tool()).await;
     verdicts.check("Responses, with Responses behind it", &seen, &expected("done calls"));
 
-    // What we asked has arrived in the words of the provider.
+    // Our requests have arrived in the words of the provider.
     let requests = upstream.requests();
     let paths: Vec<&str> = requests.iter().map(|request| request.path.as_str()).collect();
     let messages = "/v1/messages";

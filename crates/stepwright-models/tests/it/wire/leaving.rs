@@ -11,7 +11,7 @@ use stepwright_models::guarded;
 /// Short, because the server waits for it to pass. How long it takes is not asked.
 const IDLE: Duration = Duration::from_millis(50);
 
-/// What a model says before it falls silent for ever.
+/// Returns what a model says before it falls silent for ever.
 fn silences(wire: Wire) -> Vec<(&'static str, Reply, Vec<&'static str>)> {
     let mut events = wire.events(&Script::text(&["Half an ", "answer."]));
     let said = events.iter().position(|event| event.data.contains("Half an ")).unwrap();
@@ -70,7 +70,7 @@ async fn a_stream_that_is_dropped_before_it_is_answered_closes_its_connection() 
                 tokio::task::yield_now().await;
             }
         };
-        // The request is only sent while somebody asks for the answer.
+        // The request is only sent while a caller polls for the answer.
         tokio::select! {
             item = stream.next() => panic!("{wire:?}: {item:?}"),
             () = arrived => {}

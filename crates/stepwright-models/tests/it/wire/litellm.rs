@@ -11,7 +11,8 @@ use tempfile::TempDir;
 /// Where its command is: `scripts/test-litellm.sh` installs it, and `test.sh` says so.
 const VARIABLE: &str = "STEPWRIGHT_TEST_LITELLM";
 
-/// How long it may take to load itself: some ten seconds of work, on a machine that has other work.
+/// The time that it may take to load itself: some ten seconds of work, on a machine that has other
+/// work.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A gateway for one test. It ends with it.
@@ -23,8 +24,8 @@ pub(crate) struct LiteLlm {
 }
 
 impl LiteLlm {
-    /// Starts it with these models, the `model_list` of its configuration, and with a key that
-    /// whoever calls it must have. Says so and gives `None` where it is not installed.
+    /// Starts it with these models, the `model_list` of its configuration, and with a key that each
+    /// request must have. Says so and gives `None` where it is not installed.
     pub(crate) fn start(models: &str, key: Option<&str>) -> Option<Self> {
         let Some(command) = std::env::var_os(VARIABLE) else {
             #[expect(clippy::print_stderr, reason = "who reads the tests shall know")]
@@ -87,7 +88,7 @@ impl Drop for LiteLlm {
 fn follow(output: impl Read + Send + 'static, said: Sender<String>) {
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
-            // Once it runs, nobody listens.
+            // Once it runs, no receiver listens.
             let _ = said.send(line);
         }
     });

@@ -133,7 +133,7 @@ async fn one_long_event_says_what_many_say() {
     }
 }
 
-/// What is signed must come back as it was.
+/// Signed content must come back as it was.
 #[tokio::test]
 async fn a_long_thought_goes_back_to_its_model_as_it_came() {
     for wire in [Wire::Anthropic, Wire::Responses, Wire::Gemini] {

@@ -106,7 +106,7 @@ async fn an_image_may_stay_where_it_is() {
     }
 }
 
-/// What a model cannot be given must not become a note that it was left out.
+/// Media that a model cannot be given must not become a note that they were left out.
 #[tokio::test]
 async fn what_cannot_be_sent_is_refused_before_anything_is() {
     let mut verdicts = Verdicts::default();

@@ -19,7 +19,7 @@ const SIZE: usize = 3 * 1024 * 1024;
 /// The memory that an answer may take, as a multiple of its size.
 const TIMES_MAX: usize = 3;
 
-/// What the answer says again and again. It has escapes in JSON, and letters of several bytes.
+/// The text that the answer repeats. It has escapes in JSON, and letters of several bytes.
 const PERIOD: &str = "0123456789 \"ab\" \u{e4}\n";
 
 /// A small answer comes first: what it takes, every process takes once.

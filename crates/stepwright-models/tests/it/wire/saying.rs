@@ -23,7 +23,7 @@ async fn every_fragment_of_a_text_arrives_as_it_was_sent() {
     }
 }
 
-/// How an answer without counters ends: Anthropic counts in every answer.
+/// Returns the end of an answer without counters: Anthropic counts in every answer.
 fn end(wire: Wire, reason: &str) -> String {
     if wire == Wire::Anthropic { format!("done {reason} out=30") } else { format!("done {reason}") }
 }
@@ -171,7 +171,7 @@ async fn what_the_model_says_while_it_refuses_is_kept() {
     }
 }
 
-/// What only one wire says.
+/// Stop reasons that only one wire has.
 #[tokio::test]
 async fn ends_in_the_words_of_a_provider() {
     let mut verdicts = Verdicts::default();

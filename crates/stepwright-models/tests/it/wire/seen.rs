@@ -1,4 +1,4 @@
-//! What a model did, written down as lines.
+//! A record of what a model did, written down as lines.
 
 use super::server::{Gate, Reply, Server};
 use super::speech::Wire;
@@ -36,10 +36,10 @@ impl<M: Model> Model for Witness<M> {
     }
 }
 
-/// What a model did.
+/// A record of what a model did.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    /// A line an event. Identifiers that nobody gave are `new`.
+    /// A line an event. Identifiers that the provider did not give are `new`.
     pub(crate) lines: Vec<String>,
     pub(crate) answer: Result<Completion, ModelError>,
 }
@@ -140,7 +140,7 @@ fn usage(usage: Usage) -> String {
     told
 }
 
-/// What is asserted of an error: its kind, whether and when to try again.
+/// Returns the asserted parts of an error: its kind, whether and when to try again.
 pub(crate) fn failure(error: &ModelError) -> String {
     let again = if error.retryable { "retryable" } else { "final" };
     let after = error.retry_after.map(|after| format!(" after {after:?}")).unwrap_or_default();

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
-/// How long a test waits for what must happen before it gives up. Nothing is measured by it.
+/// The time that a test waits for what must happen before it gives up. Nothing is measured by it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A door that a test opens when the server may go on.
@@ -23,7 +23,7 @@ impl Gate {
         Self(Arc::new(Semaphore::new(0)))
     }
 
-    /// Lets whoever waits go on, now and later.
+    /// Lets all that wait go on, now and later.
     pub(crate) fn open(&self) {
         self.0.close();
     }
@@ -34,7 +34,7 @@ impl Gate {
     }
 }
 
-/// What the server does while it answers.
+/// An action of the server while it answers.
 #[derive(Clone, Debug)]
 enum Act {
     /// Writes these bytes of the body, as one HTTP chunk and one packet.
@@ -43,7 +43,7 @@ enum Act {
     Wait(Gate),
 }
 
-/// How the server ends an answer.
+/// The way in which the server ends an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// As HTTP wants it.
@@ -63,9 +63,9 @@ pub(crate) struct Reply {
     headers: Vec<(String, String)>,
     acts: Vec<Act>,
     end: End,
-    /// Whether nothing is sent before the first act, not even the status.
+    /// `true` if nothing is sent before the first act, not even the status.
     is_mute: bool,
-    /// Whether the length is said ahead; in chunks otherwise.
+    /// `true` if the length is said ahead; in chunks otherwise.
     has_length: bool,
 }
 
@@ -181,7 +181,7 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// What came so far.
+    /// Returns the requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }

@@ -18,7 +18,7 @@ pub(crate) const KEY: &str = "@k-test-a1b2c3d4e5f6";
 /// The name of every test model.
 pub(crate) const MODEL: &str = "some-model";
 
-/// How a provider wants to be spoken to.
+/// The wire format of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
     Chat,
@@ -47,7 +47,7 @@ impl Wire {
         }
     }
 
-    /// What follows the address of the server in the base URL.
+    /// Returns the path that follows the address of the server in the base URL.
     pub(crate) fn base(self) -> &'static str {
         match self {
             Chat | Responses => "/v1",
@@ -158,8 +158,8 @@ pub(crate) enum Stop {
 pub(crate) struct Script {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) stop: Stop,
-    /// Whether it says what it consumed: always 100 tokens read, of which 40 came from a cache, and
-    /// 30 written, of which 12 were thought.
+    /// `true` if it says what it consumed: always 100 tokens read, of which 40 came from a cache,
+    /// and 30 written, of which 12 were thought.
     pub(crate) has_usage: bool,
 }
 

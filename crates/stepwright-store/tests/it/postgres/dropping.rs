@@ -63,7 +63,7 @@ async fn calls_that_are_dropped_anywhere_leave_the_connections_fit_for_use() {
     }
     assert!(dropped >= 10 && done >= 10, "{dropped} were dropped, {done} were done");
 
-    // What got through is whole: a run has ended if and only if its session says so.
+    // Appends that got through are whole: a run has ended if and only if its session says so.
     let mut count = 0;
     for run in runs {
         let journal = store.load(&id(&run), 0, 9).await.unwrap();

@@ -222,7 +222,7 @@ async fn damaged_facts_and_rows_are_named() {
         error.to_string(),
         "the journal of run `r` is damaged at fact 2: it is missing, 3 follows"
     );
-    // What comes before the damage can be read.
+    // The facts before the damage can be read.
     assert_eq!(store.load(&id("r"), 0, 2).await.unwrap().len(), 2);
 
     vandal("UPDATE stepwright.runs SET status = 'FINE'");

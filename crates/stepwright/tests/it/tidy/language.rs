@@ -10,6 +10,21 @@ const BEGINNINGS: [&str; 9] =
 const NAMELESS: [&str; 7] =
     ["anybody", "everybody", "nobody", "somebody", "someone", "whoever", "whomever"];
 
+/// Folders of fixtures and of expected outputs, which stay as they are.
+const EXCEPTED: [&str; 4] = ["/fixtures/", "/snapshots/", "examples/output/", "fuzz/corpus/"];
+
+/// Files that stay as they are: the released changes, and this file, which has the words.
+const ALONE: [&str; 2] = ["CHANGELOG.md", "crates/stepwright/tests/it/tidy/language.rs"];
+
+/// The form of a text, which decides how it is read.
+#[derive(Debug, PartialEq, Eq)]
+enum Form {
+    /// Rust: comments and string literals.
+    Source,
+    /// Every line, but for inline code. Also scripts, whose comments and messages are most of them.
+    Page,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// `///` or `//!`.
@@ -137,26 +152,37 @@ fn faults_of_page(page: &str) -> Vec<(usize, String)> {
 fn faults() -> Vec<String> {
     let mut faults = Vec::new();
     for File { path, text } in files() {
-        let of_crate = path.strip_prefix("crates/").and_then(|rest| rest.split_once('/'));
-        let found = match of_crate {
-            Some((_, rest)) if rest.starts_with("src/") && has_extension(rest, "rs") => {
-                faults_of_source(&text)
-            }
-            Some((_, rest)) if rest.starts_with("docs/") && has_extension(rest, "md") => {
-                faults_of_page(&text)
-            }
-            None if is_page(&path) => faults_of_page(&text),
-            _ => Vec::new(),
+        let found = match form(&path) {
+            Some(Form::Source) => faults_of_source(&text),
+            Some(Form::Page) => faults_of_page(&text),
+            None => Vec::new(),
         };
         faults.extend(found.into_iter().map(|(line, fault)| format!("{path}:{line}: {fault}")));
     }
     faults
 }
 
-/// Returns `true` for the pages of the project. Released change logs stay as they are.
-fn is_page(path: &str) -> bool {
-    let is_known = path.starts_with("docs/") || path.starts_with("changes/") || !path.contains('/');
-    is_known && has_extension(path, "md") && path != "CHANGELOG.md"
+/// Returns the form in which a file is read. `None` for fixtures, expected outputs, released change
+/// logs and this list of words.
+fn form(path: &str) -> Option<Form> {
+    if ALONE.contains(&path) || EXCEPTED.iter().any(|folder| path.contains(folder)) {
+        return None;
+    }
+    let of_crate = path.strip_prefix("crates/").and_then(|rest| rest.split_once('/'));
+    let (top, rest) = of_crate.map_or(("", path), |(_, rest)| ("crates", rest));
+    let folder = rest.split_once('/').map_or("", |(folder, _)| folder);
+    let is = |extension| has_extension(path, extension);
+    let is_page = match (top, folder) {
+        ("crates", "src" | "tests" | "benches") | ("", "examples" | "fuzz") if is("rs") => {
+            return Some(Form::Source);
+        }
+        ("", "examples" | "fuzz") => is("toml") || is("yaml"),
+        ("", "scripts") => true,
+        ("", "") => is("md") || is("sh") || path == "justfile",
+        ("", "docs" | "changes") | ("crates", "docs") => is("md"),
+        _ => false,
+    };
+    is_page.then_some(Form::Page)
 }
 
 #[test]
@@ -187,4 +213,42 @@ fn nobody<'a>(somebody: &'a str) -> char {
     let page = "Whoever reads\n`nobody` is a user\n```\nerror: nobody waits\n```\n";
     let lines: Vec<usize> = faults_of_page(page).iter().map(|(line, _)| *line).collect();
     assert_eq!(lines, [1, 4]);
+}
+
+#[test]
+fn sources_tests_examples_and_scripts_are_read_and_fixtures_are_not() {
+    for path in [
+        "crates/stepwright/src/lib.rs",
+        "crates/stepwright/tests/it/tidy.rs",
+        "crates/stepwright-engine/tests/ui/not_a_step.rs",
+        "crates/stepwright-engine/benches/runs.rs",
+        "examples/01_basic.rs",
+        "fuzz/fuzz_targets/file.rs",
+    ] {
+        assert_eq!(form(path), Some(Form::Source), "{path}");
+    }
+    for path in [
+        "README.md",
+        "docs/adr/0001-a.md",
+        "changes/unreleased/a.md",
+        "crates/stepwright-macros/docs/a.md",
+        "examples/approval.yaml",
+        "fuzz/Cargo.toml",
+        "scripts/mutants.py",
+        "justfile",
+        "test.sh",
+    ] {
+        assert_eq!(form(path), Some(Form::Page), "{path}");
+    }
+    for path in [
+        "CHANGELOG.md",
+        "crates/stepwright/tests/it/tidy/language.rs",
+        "crates/stepwright-file/tests/it/mistakes/agents.txt",
+        "crates/stepwright-store/tests/fixtures/a.rs",
+        "crates/stepwright-term/tests/snapshots/article.txt",
+        "examples/output/01_basic.txt",
+        "fuzz/corpus/file/approval.yaml",
+    ] {
+        assert_eq!(form(path), None, "{path}");
+    }
 }

@@ -17,7 +17,7 @@ use stepwright_models::fuzzing::read_answer;
 /// The text of every answer here.
 pub(crate) const TEXT: &str = "The first half of the ans";
 
-/// What becomes of an answer.
+/// The result of reading an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Becomes {
     /// It is whole, and nothing is to be said.
@@ -54,7 +54,7 @@ fn judged(answer: Result<Completion, ModelError>, becomes: Becomes) -> Result<()
     Ok(())
 }
 
-/// What is wrong with an answer, its body as a stream, and what becomes of it.
+/// The fault of an answer, its body as a stream, and the result of reading it.
 type Case = (&'static str, String, Becomes);
 
 /// The cases of each wire, the providers that read them, and the content type.

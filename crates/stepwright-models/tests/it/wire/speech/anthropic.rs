@@ -3,7 +3,7 @@
 use super::{Event, MODEL, Piece, Script, Stop};
 use serde_json::{Value, json};
 
-/// What stands under every thought.
+/// The signature under every thought.
 pub(crate) const SIGNATURE: &str = "EqQBCgIYAhIM";
 
 pub(super) fn events(script: &Script) -> Vec<Event> {

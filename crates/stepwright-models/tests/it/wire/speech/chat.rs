@@ -63,7 +63,7 @@ pub(crate) fn finish(reason: &str) -> Event {
     choice(&json!({}), &json!(reason))
 }
 
-/// What begins a call. Without an index, as some gateways do.
+/// Returns the event that begins a call. Without an index, as some gateways do.
 pub(crate) fn call_start(index: Option<u64>, id: &str, name: &str) -> Event {
     let function = json!({"name": name, "arguments": ""});
     call_delta(index, json!({"id": id, "type": "function", "function": function}))

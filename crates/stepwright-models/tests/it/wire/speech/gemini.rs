@@ -3,7 +3,7 @@
 use super::{Event, MODEL, Piece, Script, Stop};
 use serde_json::{Value, json};
 
-/// What stands under every call that follows a thought.
+/// The signature under every call that follows a thought.
 pub(crate) const SIGNATURE: &str = "CiQB0e2Kb3b5";
 
 pub(super) fn events(script: &Script) -> Vec<Event> {
