@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 use stepwright_core::message::Usage;
-use stepwright_core::{Event, EventKind, StepContext, StepError, Timestamp};
+use stepwright_core::{ErrorId, Event, EventKind, StepContext, StepError, Timestamp};
 
 /// The reason an agent's turn ends early.
 pub(crate) enum TurnError {
@@ -57,7 +57,8 @@ impl<'a> ReplayLog<'a> {
                 );
                 let hint = "the agent has changed since this step began; start a new run";
                 // More facts after the mismatch would make the journal worse.
-                Err(TurnError::Recorded(StepError::terminal(message).with_hint(hint)))
+                let error = StepError::terminal(message).with_id(ErrorId::AGENT_CHANGED);
+                Err(TurnError::Recorded(error.with_hint(hint)))
             }
             None => {
                 let fact = work.await?;

@@ -14,7 +14,7 @@ use stepwright_core::model::{
 };
 use stepwright_core::redact::redact;
 use stepwright_core::{
-    Content, EventKind, Media, StepContext, StepError, StepInput, StepOutput, Timestamp,
+    Content, ErrorId, EventKind, Media, StepContext, StepError, StepInput, StepOutput, Timestamp,
 };
 use stepwright_models::retrying_stream;
 
@@ -154,10 +154,12 @@ impl InvalidAnswer {
         let error = match self {
             Self::Empty => {
                 StepError::new(format!("model `{model}` ended its turn without an answer"))
+                    .with_id(ErrorId::MODEL_ANSWER_EMPTY)
             }
             Self::Mismatch(why) => StepError::new(format!(
                 "the answer of model `{model}` does not match the output schema: {why}"
             ))
+            .with_id(ErrorId::MODEL_ANSWER_MISMATCH)
             .with_hint("simplify the output type, or use a model with structured output"),
         };
         error.with_code(ErrorCode::Model)
@@ -295,6 +297,7 @@ fn check_stop(
         StopReason::ToolCalls if answer.tool_calls().next().is_some() => return Ok(()),
         StopReason::ToolCalls => {
             StepError::new(format!("model `{model}` stopped to call a tool but called none"))
+                .with_id(ErrorId::MODEL_UNFINISHED)
                 .with_hint("give the step retries, or use another model")
         }
         _ if is_pause(stop) => return Ok(()),
@@ -304,19 +307,23 @@ fn check_stop(
                 "model `{model}` reached the longest answer allowed, after {chars} characters"
             );
             StepError::terminal(message)
+                .with_id(ErrorId::MODEL_ANSWER_TOO_LONG)
                 .with_hint("raise `max_output_tokens`, or ask for a shorter answer")
         }
         StopReason::Refused => {
             let text = answer.text();
             let said = if text.is_empty() { String::new() } else { format!(": {text}") };
             StepError::terminal(format!("model `{model}` refused to answer{said}"))
+                .with_id(ErrorId::MODEL_REFUSED)
                 .with_hint("change what it is asked, or choose another model")
         }
         StopReason::Other(reason) => {
             StepError::new(format!("model `{model}` did not finish its answer: `{reason}`"))
+                .with_id(ErrorId::MODEL_UNFINISHED)
                 .with_hint("give the step retries, or use another model")
         }
-        other => StepError::new(format!("model `{model}` did not finish its answer: {other:?}")),
+        other => StepError::new(format!("model `{model}` did not finish its answer: {other:?}"))
+            .with_id(ErrorId::MODEL_UNFINISHED),
     };
     Err(TurnError::Failed(error.with_code(ErrorCode::Model)))
 }
@@ -332,6 +339,7 @@ fn too_many_turns(agent: &AgentDefinition, calls: &[ToolCall]) -> StepError {
         "agent `{name}` reached its limit of {limit} turns and still wants to {wants}"
     ))
     .with_code(ErrorCode::Limit)
+    .with_id(ErrorId::AGENT_TURNS_EXHAUSTED)
     .with_hint("raise `max_turns`, or tell the agent in its instructions when to stop")
 }
 
@@ -341,6 +349,7 @@ fn model_failed(model: &str, error: &ModelError, requests: u32, attempt: u32) ->
     let mut failed =
         StepError::new(format!("model `{model}`: {error}{asked}")).with_code(ErrorCode::Model);
     failed.data.retryable = error.retryable;
+    failed.data.id = Some(error.kind.id());
     if let Some(wait) = error.retry_after {
         failed = failed.with_retry_after(wait);
     }

@@ -3,7 +3,7 @@
 use crate::args::Continue;
 use crate::input;
 use serde_json::{Map, Value};
-use stepwright::{Content, Error};
+use stepwright::{Content, Error, ErrorId};
 use stepwright_core::json::JsonError;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{Answer, Requirement};
@@ -52,7 +52,8 @@ pub(crate) fn given(arguments: &Continue, open: &[Requirement]) -> Result<Answer
         {
             let what = format!("`--done {text}`: `{key}` does not ask whether it was done");
             let words = asked.answers().join(", ");
-            return Err(Error::usage(what).with_hint(format!("it can be answered with {words}")));
+            let error = Error::usage(what).with_id(ErrorId::ANSWER_UNFIT);
+            return Err(error.with_hint(format!("it can be answered with {words}")));
         }
         say(key, Answer::submit(output.unwrap_or_default()));
     }
@@ -70,8 +71,10 @@ pub(crate) fn given(arguments: &Continue, open: &[Requirement]) -> Result<Answer
 /// Parses answers such as `{"publish!confirm": {"decision": "approve"}}`.
 fn of_json(text: &str, shown: &str) -> Result<Answers, Error> {
     let hint = "write an object: `{\"publish!confirm\": {\"decision\": \"approve\"}}`";
-    let wrong =
-        |why: String| Error::usage(format!("{shown} has no answers: {why}")).with_hint(hint);
+    let wrong = |why: String| {
+        let error = Error::usage(format!("{shown} has no answers: {why}"));
+        error.with_id(ErrorId::ANSWER_UNREADABLE).with_hint(hint)
+    };
     let all: Map<String, Value> = stepwright_core::json::parse(text)
         .map_err(|error| error.to_string())
         .and_then(|all| serde_json::from_value(all).map_err(|error| error.to_string()))
@@ -92,6 +95,7 @@ fn forms(fields: &[String], open: &[Requirement]) -> Result<Forms, Error> {
     for text in fields {
         let wrong = || {
             Error::usage(format!("`--set {text}` does not say which field is what"))
+                .with_id(ErrorId::ANSWER_UNREADABLE)
                 .with_hint("write it as `--set ID.FIELD=VALUE`")
         };
         let (key, rest) = match split(text, '.', open) {
@@ -164,6 +168,7 @@ fn pair<'a>(
     let (key, rest) = split(text, '=', open);
     let rest = rest.ok_or_else(|| {
         Error::usage(format!("`{option} {text}` has no value"))
+            .with_id(ErrorId::ANSWER_UNREADABLE)
             .with_hint(format!("write it as `{option} {form}`"))
     })?;
     Ok((key, rest))
@@ -192,7 +197,8 @@ fn value(option: &str, key: &str, text: &str, schema: Option<&Value>) -> Result<
     match stepwright_core::json::parse(text) {
         Ok(value) => Ok(value),
         Err(JsonError::Syntax(_)) if has("string") => Ok(text.into()),
-        Err(error) => Err(Error::usage(format!("`{option}`: `{key}` is not JSON: {error}"))),
+        Err(error) => Err(Error::usage(format!("`{option}`: `{key}` is not JSON: {error}"))
+            .with_id(ErrorId::ANSWER_UNREADABLE)),
     }
 }
 
@@ -213,6 +219,7 @@ fn edited(asked: Option<&Requirement>, text: &str) -> Result<Content, Error> {
     }
     let value = stepwright_core::json::parse(text).map_err(|error| {
         Error::usage(format!("`--edit {text}` is not JSON, and JSON is looked at: {error}"))
+            .with_id(ErrorId::ANSWER_UNREADABLE)
     })?;
     Ok(value.into())
 }

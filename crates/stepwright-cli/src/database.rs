@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 #[cfg(feature = "postgres")]
 use stepwright::Postgres;
-use stepwright::{AnyStore, Error, ErrorKind, Sqlite, UserId, WorkflowBuilder};
+use stepwright::{AnyStore, Error, ErrorId, ErrorKind, Sqlite, UserId, WorkflowBuilder};
 use stepwright_engine::Runs;
 
 /// The environment variable with the default database.
@@ -57,6 +57,7 @@ impl Database {
         {
             let what = format!("there is no database `{self}`");
             return Err(Error::new(ErrorKind::Store, what)
+                .with_id(ErrorId::DATABASE_MISSING)
                 .with_hint("`stepwright run FILE --db DB` makes one"));
         }
         if let Self::File(path) = self
@@ -65,7 +66,8 @@ impl Database {
             let what = format!("the database `{self}` is empty: the file has no bytes");
             let hint =
                 "if it had runs, restore a backup; `stepwright run FILE --db DB` starts anew";
-            return Err(Error::new(ErrorKind::Store, what).with_hint(hint));
+            let error = Error::new(ErrorKind::Store, what).with_id(ErrorId::DATABASE_EMPTY);
+            return Err(error.with_hint(hint));
         }
         self.open().await
     }
@@ -104,6 +106,7 @@ async fn connect(address: &str) -> Result<Opened, Error> {
 async fn connect(_: &str) -> Result<Opened, Error> {
     let what = "this `stepwright` was built without PostgreSQL, and cannot open database servers";
     Err(Error::new(ErrorKind::Store, what)
+        .with_id(ErrorId::STORE_LEFT_OUT)
         .with_hint("name a SQLite file, or build `stepwright-cli` with the feature `postgres`"))
 }
 
@@ -121,7 +124,9 @@ fn shown(_: &str) -> Option<String> {
 /// Adds a hint at how to list runs if a run was not found.
 pub(crate) fn run_error(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound => error.with_hint("`stepwright runs` lists those that are there"),
+        ErrorKind::NotFound => error
+            .with_id(ErrorId::RUN_NOT_FOUND)
+            .with_hint("`stepwright runs` lists those that are there"),
         _ => error,
     }
 }
@@ -129,9 +134,9 @@ pub(crate) fn run_error(error: Error) -> Error {
 /// Adds a hint at how to list sessions if a session was not found.
 pub(crate) fn session_error(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound => {
-            error.with_hint("`stepwright sessions list` lists those that are there")
-        }
+        ErrorKind::NotFound => error
+            .with_id(ErrorId::SESSION_NOT_FOUND)
+            .with_hint("`stepwright sessions list` lists those that are there"),
         _ => error,
     }
 }

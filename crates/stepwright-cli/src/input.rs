@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use stepwright::{Content, Error};
+use stepwright::{Content, Error, ErrorId};
 use stepwright_core::json::{self, JsonError};
 
 /// The maximum size of an input. The first fact of the run contains it, and memory several copies.
@@ -63,11 +63,13 @@ fn parse(text: &str, shown: &str, form: Form) -> Result<Content, Error> {
         (Err(error @ (JsonError::Integer { .. } | JsonError::TooDeep { .. })), _)
             if form == Form::Json || matches!(text.trim_start().as_bytes(), [b'{' | b'[', ..]) =>
         {
-            Err(Error::usage(format!("{shown} cannot be used: {error}")))
+            Err(Error::usage(format!("{shown} cannot be used: {error}"))
+                .with_id(ErrorId::INPUT_NOT_JSON))
         }
         (Err(error), Form::Json) => {
             let wanted = "the workflow declares an input that is no text, so it is read as JSON";
-            Err(Error::usage(format!("{shown} is not JSON: {error}")).with_hint(wanted))
+            let error = Error::usage(format!("{shown} is not JSON: {error}"));
+            Err(error.with_id(ErrorId::INPUT_NOT_JSON).with_hint(wanted))
         }
         _ => Ok(text.into()),
     }
@@ -80,16 +82,20 @@ pub(crate) fn read_file(path: &Path) -> Result<(String, String), Error> {
     } else {
         (File::open(path).and_then(read_all), format!("the input file `{}`", path.display()))
     };
-    let bytes = read.map_err(|error| Error::usage(format!("{shown} cannot be read: {error}")))?;
+    let bytes = read.map_err(|error| {
+        Error::usage(format!("{shown} cannot be read: {error}")).with_id(ErrorId::INPUT_UNREADABLE)
+    })?;
     if bytes.len() as u64 > INPUT_BYTES_MAX {
         let message = format!("{shown} has more than {INPUT_BYTES_MAX} bytes");
-        return Err(Error::usage(message).with_hint("let a step read it instead: `read_files`"));
+        let error = Error::usage(message).with_id(ErrorId::INPUT_UNREADABLE);
+        return Err(error.with_hint("let a step read it instead: `read_files`"));
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok((text, shown)),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             Err(Error::usage(format!("{shown} is not UTF-8 text: byte {at} is none"))
+                .with_id(ErrorId::INPUT_UNREADABLE)
                 .with_hint("convert it first, with `iconv` for one"))
         }
     }

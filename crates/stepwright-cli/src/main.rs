@@ -22,10 +22,14 @@ use std::process::ExitCode;
 use stepwright::Error;
 use ui::print::Stdout;
 use ui::terminal::Stderr;
-use verbs::{cancel, chat, check, events, resume, run, runs, sessions, show, verify};
+use ui::usage;
+use verbs::{cancel, chat, check, events, explain, resume, run, runs, sessions, show, verify};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage::report(&error).into(),
+    };
     arguments.color.into_choice().write_global();
     let stderr = Stderr::new();
     let exit = match &arguments.command {
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
         Command::Verify(wanted) => finish(stderr, verify::verify(wanted, stderr)),
         Command::Cancel(wanted) => finish(stderr, cancel::cancel_run(wanted, stderr)),
         Command::Sessions(wanted) => finish(stderr, sessions::sessions(wanted, stderr)),
+        Command::Explain(wanted) => explain::explain(wanted, stderr),
         Command::Completions { shell } => completions(*shell, stderr),
     };
     exit.into()

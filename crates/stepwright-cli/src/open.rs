@@ -5,7 +5,7 @@ use crate::database::Database;
 use crate::exit::Exit;
 use crate::ui::terminal::Stderr;
 use stepwright::file::Definition;
-use stepwright::{Error, ErrorKind, UserId, Workflow};
+use stepwright::{Error, ErrorId, ErrorKind, UserId, Workflow};
 use stepwright_engine::Runs;
 use tokio::runtime::Runtime;
 
@@ -18,7 +18,7 @@ pub(crate) fn definition(arguments: &args::Definition, stderr: Stderr) -> Result
     if let Some(model) = &arguments.model
         && let Err(unknown) = stepwright::models::model(model)
     {
-        let error = Error::usage(format!("`--model`: {unknown}"));
+        let error = Error::usage(format!("`--model`: {unknown}")).with_id(unknown.id());
         stderr.error(&match unknown.hint() {
             Some(hint) => error.with_hint(hint),
             None => error,
@@ -38,7 +38,8 @@ pub(crate) fn runtime(stderr: Stderr) -> Result<Runtime, Exit> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     threads.map_err(|error| {
         let what = "the threads for the run cannot be started";
-        stderr.error(&Error::new(ErrorKind::Run, what).with_source(error));
+        let failed = Error::new(ErrorKind::Run, what).with_id(ErrorId::THREADS_UNAVAILABLE);
+        stderr.error(&failed.with_source(error));
         Exit::Failed
     })
 }

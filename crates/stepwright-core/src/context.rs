@@ -2,6 +2,7 @@
 
 use crate::BoxFuture;
 use crate::calls::{CallPast, Calls};
+use crate::codes::ErrorId;
 use crate::content::Content;
 use crate::event::{Event, EventKind};
 use crate::failure::{ErrorCode, StepError};
@@ -512,10 +513,12 @@ impl<T: DeserializeOwned + 'static> IntoFuture for Wait<T> {
                 Answer::Submit { value } => serde_json::from_value(value).map_err(|error| {
                     StepError::terminal(format!("the answer to `{name}` does not fit: {error}"))
                         .with_code(ErrorCode::Rejected)
+                        .with_id(ErrorId::WAIT_INVALID)
                         .with_hint("give the wait a `schema`, so that such answers are refused")
                 }),
                 Answer::Reject { feedback } => Err(rejected(feedback.as_deref())),
-                other => Err(StepError::terminal(format!("`{name}` was answered with {other}"))),
+                other => Err(StepError::terminal(format!("`{name}` was answered with {other}"))
+                    .with_id(ErrorId::WAIT_INVALID)),
             }
         })
     }

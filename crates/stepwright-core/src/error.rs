@@ -1,8 +1,10 @@
 //! The one error type for callers.
 
+use crate::codes::ErrorId;
 pub use crate::failure::{ErrorCode, ErrorData, StepError};
 use crate::output::RunOutput;
 use crate::path::StepPath;
+use crate::report::Report;
 use crate::store::StoreError;
 use std::error::Error as StdError;
 use std::fmt;
@@ -54,6 +56,7 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
+    id: Option<ErrorId>,
     message: String,
     step: Option<StepPath>,
     hint: Option<String>,
@@ -67,6 +70,7 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
+            id: None,
             message: message.into(),
             step: None,
             hint: None,
@@ -79,6 +83,13 @@ impl Error {
     /// Creates an error about an invalid argument.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Usage, message)
+    }
+
+    /// Sets the id of the kind of error, if it is a more exact one than that of [`ErrorKind`].
+    #[must_use]
+    pub fn with_id(mut self, id: ErrorId) -> Self {
+        self.0.id = Some(id);
+        self
     }
 
     /// Sets a hint at what to do.
@@ -108,6 +119,7 @@ impl Error {
         let mut error = match (&output.error, output.status) {
             (Some(failure), _) => {
                 let mut error = Self::new(ErrorKind::Run, failure.error.message.clone());
+                error.0.id = Some(failure.error.id());
                 error.0.step.clone_from(&failure.step);
                 error.0.hint.clone_from(&failure.error.hint);
                 error.0.causes.clone_from(&failure.error.causes);
@@ -118,6 +130,7 @@ impl Error {
             }
             (None, status) => {
                 Self::new(ErrorKind::Run, format!("run `{}` is {status}", output.run_id))
+                    .with_id(ErrorId::RUN_NOT_COMPLETED)
             }
         };
         error.0.output = Some(Box::new(output));
@@ -132,6 +145,7 @@ impl Error {
             _ => ErrorKind::Store,
         };
         let mut made = Self::new(kind, error.to_string());
+        made.0.id = Some(error.id());
         made.0.hint = error.hint();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -151,6 +165,25 @@ impl Error {
     /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Returns the id of the kind of error: the one that was set, or that of [`Error::kind`].
+    ///
+    /// ```
+    /// use stepwright_core::{Error, ErrorId, StoreError};
+    /// assert_eq!(Error::usage("no input").id(), ErrorId::ARGUMENT_INVALID);
+    /// let missing = StoreError::NotFound("run `r-7`".into());
+    /// assert_eq!(Error::from(missing).id(), ErrorId::NOT_FOUND);
+    /// ```
+    pub fn id(&self) -> ErrorId {
+        self.0.id.unwrap_or(match self.0.kind {
+            ErrorKind::Definition => ErrorId::DEFINITION_INVALID,
+            ErrorKind::Usage => ErrorId::ARGUMENT_INVALID,
+            ErrorKind::Run => ErrorId::STEP_FAILED,
+            ErrorKind::Cancelled => ErrorId::RUN_CANCELLED,
+            ErrorKind::NotFound => ErrorId::NOT_FOUND,
+            ErrorKind::Store => ErrorId::STORE_UNAVAILABLE,
+        })
     }
 
     /// Returns the step that failed, if the error belongs to one.
@@ -176,25 +209,29 @@ impl Error {
     /// Returns the error with its causes and its hint on several lines, for a terminal or a log.
     ///
     /// ```text
-    /// error: step `Facts/web` failed: connection lost
+    /// error[SW0401]: step `Facts/web` failed: connection lost
     ///   caused by: timed out
-    /// hint: raise `retries`
+    /// help: raise `retries`
     /// ```
     pub fn report(&self) -> String {
-        use fmt::Write as _;
-        let mut text = format!("error: {self}");
+        self.to_report().to_string()
+    }
+
+    /// Returns the report, to add causes or help to it.
+    pub fn to_report(&self) -> Report {
+        let mut report = Report::new(self.id(), self.to_string());
         for cause in &self.0.causes {
-            let _ = write!(text, "\n  caused by: {cause}");
+            report = report.cause(cause);
         }
         let mut source = StdError::source(self);
         while let Some(cause) = source {
-            let _ = write!(text, "\n  caused by: {cause}");
+            report = report.cause(cause.to_string());
             source = cause.source();
         }
-        if let Some(hint) = self.hint() {
-            let _ = write!(text, "\nhint: {hint}");
+        match self.hint() {
+            Some(hint) => report.help(hint),
+            None => report,
         }
-        text
     }
 }
 
@@ -217,7 +254,7 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `fn main() -> Result<(), Error>` prints this.
-        f.write_str(self.report().strip_prefix("error: ").unwrap_or_default())
+        self.to_report().write_plain(f)
     }
 }
 
@@ -235,6 +272,6 @@ impl From<StoreError> for Error {
 
 impl From<crate::id::IdError> for Error {
     fn from(error: crate::id::IdError) -> Self {
-        Self::usage(error.to_string())
+        Self::usage(error.to_string()).with_id(ErrorId::ID_INVALID)
     }
 }

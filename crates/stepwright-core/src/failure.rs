@@ -1,5 +1,6 @@
 //! Failures as data, as the journal stores them.
 
+use crate::codes::ErrorId;
 use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
@@ -46,6 +47,26 @@ pub enum ErrorCode {
     OutcomeUnknown,
 }
 
+impl ErrorCode {
+    /// Returns the id of errors of this class that have no id of their own.
+    pub fn id(self) -> ErrorId {
+        match self {
+            Self::Failed => ErrorId::STEP_FAILED,
+            Self::Panicked => ErrorId::STEP_PANICKED,
+            Self::TimedOut => ErrorId::STEP_TIMED_OUT,
+            Self::BadInput => ErrorId::STEP_INPUT_UNFIT,
+            Self::Decision => ErrorId::DECISION_FAILED,
+            Self::State => ErrorId::STATE_CONFLICT,
+            Self::Model => ErrorId::MODEL_FAILED,
+            Self::Tool => ErrorId::TOOL_FAILED,
+            Self::Limit => ErrorId::LIMIT_REACHED,
+            Self::Exhausted => ErrorId::LOOP_EXHAUSTED,
+            Self::Rejected => ErrorId::STEP_REJECTED,
+            Self::OutcomeUnknown => ErrorId::OUTCOME_UNKNOWN,
+        }
+    }
+}
+
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -79,6 +100,10 @@ impl fmt::Display for ErrorCode {
 pub struct ErrorData {
     /// The class of the failure.
     pub code: ErrorCode,
+    /// The id of the kind of error, if it is a more exact one than that of the class. See
+    /// [`ErrorData::id`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<ErrorId>,
     /// The message: a fragment without a full stop.
     pub message: String,
     /// `true` if a retry may help.
@@ -92,6 +117,19 @@ pub struct ErrorData {
     /// A hint at what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+impl ErrorData {
+    /// Returns the id of the kind of error: its own, or that of its class.
+    ///
+    /// ```
+    /// use stepwright_core::{ErrorCode, ErrorData, ErrorId};
+    /// let error = ErrorData { code: ErrorCode::TimedOut, ..ErrorData::default() };
+    /// assert_eq!(error.id(), ErrorId::STEP_TIMED_OUT);
+    /// ```
+    pub fn id(&self) -> ErrorId {
+        self.id.unwrap_or_else(|| self.code.id())
+    }
 }
 
 impl fmt::Display for ErrorData {
@@ -133,6 +171,13 @@ impl StepError {
     #[must_use]
     pub fn with_code(mut self, code: ErrorCode) -> Self {
         self.data.code = code;
+        self
+    }
+
+    /// Sets the id of the kind of error, if it is a more exact one than that of the class.
+    #[must_use]
+    pub fn with_id(mut self, id: ErrorId) -> Self {
+        self.data.id = Some(id);
         self
     }
 

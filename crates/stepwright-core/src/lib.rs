@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod calls;
+pub mod codes;
 pub mod container;
 pub mod content;
 pub mod context;
@@ -30,6 +31,7 @@ pub mod output;
 pub mod path;
 pub mod plan;
 pub mod redact;
+pub mod report;
 pub mod requirement;
 pub mod review;
 pub mod scope;
@@ -41,6 +43,7 @@ pub mod store;
 pub mod tool;
 pub mod world;
 
+pub use codes::ErrorId;
 pub use container::{ContainerKind, Decision, Turns};
 pub use content::{Content, Json};
 pub use context::StepContext;
@@ -55,6 +58,7 @@ pub use memory::Memory;
 pub use once::Once;
 pub use output::{Metrics, RunOutput, RunStatus, StepResult, StepStatus};
 pub use path::StepPath;
+pub use report::Report;
 pub use requirement::{Answer, OnTimeout, Requirement};
 pub use review::{HumanReview, OnReject};
 pub use session::{Exchange, Session};

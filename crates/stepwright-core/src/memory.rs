@@ -235,13 +235,13 @@ impl RunStore for Memory {
     fn load<'a>(
         &'a self,
         run: &'a RunId,
-        after: u64,
+        from: u64,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>> {
         let tables = self.tables();
         let facts = tables.runs.get(run).map_or(&[][..], |(_, facts)| facts);
-        let after = usize::try_from(after).unwrap_or(usize::MAX).min(facts.len());
-        Box::pin(ready(Ok(facts[after..].iter().take(limit).cloned().collect())))
+        let from = usize::try_from(from).unwrap_or(usize::MAX).min(facts.len());
+        Box::pin(ready(Ok(facts[from..].iter().take(limit).cloned().collect())))
     }
 
     fn run<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunRow>, StoreError>> {

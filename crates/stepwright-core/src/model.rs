@@ -1,6 +1,7 @@
 //! The interface to language models.
 
 use crate::BoxFuture;
+use crate::codes::ErrorId;
 pub use crate::message::StopReason;
 use crate::message::{AssistantTurn, Message, ToolCall, Usage};
 use crate::tool::ToolSpec;
@@ -235,6 +236,24 @@ pub enum ModelErrorKind {
     Refused,
     /// Another error of the provider.
     Provider,
+}
+
+impl ModelErrorKind {
+    /// Returns the id of errors of this kind.
+    pub fn id(self) -> ErrorId {
+        match self {
+            Self::RateLimited => ErrorId::MODEL_RATE_LIMITED,
+            Self::Auth => ErrorId::MODEL_KEY_REFUSED,
+            Self::BadRequest => ErrorId::MODEL_REQUEST_INVALID,
+            Self::Overloaded => ErrorId::MODEL_OVERLOADED,
+            Self::Transport => ErrorId::MODEL_UNREACHABLE,
+            Self::Timeout => ErrorId::MODEL_SILENT,
+            Self::Truncated => ErrorId::MODEL_BROKE_OFF,
+            Self::Malformed => ErrorId::MODEL_ANSWER_MALFORMED,
+            Self::Refused => ErrorId::MODEL_REFUSED,
+            Self::Provider => ErrorId::MODEL_PROVIDER_FAILED,
+        }
+    }
 }
 
 /// An error of a model.

@@ -1,6 +1,7 @@
 //! Effects that happen once.
 
 use crate::BoxFuture;
+use crate::codes::ErrorId;
 use crate::context::StepContext;
 use crate::event::EventKind;
 use crate::failure::{ErrorCode, StepError};
@@ -192,6 +193,7 @@ impl<T: Serialize + DeserializeOwned + Send, W> Once<'_, T, W> {
 fn read<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, StepError> {
     serde_json::from_value(value).map_err(|error| {
         StepError::terminal(format!("what was recorded under `{key}` does not fit: {error}"))
+            .with_id(ErrorId::RECORD_UNFIT)
             .with_hint("use another key when the type of the result changes")
     })
 }
@@ -200,6 +202,7 @@ fn read<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, StepError> {
 fn recorded<T: Serialize>(key: &Arc<str>, done: &T) -> Result<EventKind, StepError> {
     let value = serde_json::to_value(done).map_err(|error| {
         StepError::terminal(format!("what came of `{key}` cannot be written as JSON: {error}"))
+            .with_id(ErrorId::RECORD_UNFIT)
     })?;
     Ok(EventKind::StepRecorded { key: key.clone(), value })
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use stepwright_core::event::{ContainerKind, Event, EventKind};
 use stepwright_core::plan::{Node, NodeKind, Plan, children};
-use stepwright_core::{Error, Fingerprint, StepPath};
+use stepwright_core::{Error, ErrorId, Fingerprint, StepPath};
 
 /// The largest number of differences in a message.
 const DIFFERENCES_MAX: usize = 20;
@@ -59,7 +59,9 @@ pub(crate) fn difference(
              there any more or is of another kind"
         ),
     };
-    Err(Error::usage(message).with_hint(hint))
+    let id =
+        if gone.is_empty() { ErrorId::DEFINITION_CHANGED } else { ErrorId::EXECUTED_STEP_GONE };
+    Err(Error::usage(message).with_id(id).with_hint(hint))
 }
 
 /// Returns the paths that the run has executed and that the plan does not have.

@@ -4,7 +4,7 @@ use crate::table::Compiled;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::state::State;
-use stepwright_core::{Content, Error, RunOutput, WorkflowId};
+use stepwright_core::{Content, Error, ErrorId, RunOutput, WorkflowId};
 
 /// A checked definition of a workflow, with the settings of its runs. No run changes it.
 pub(crate) struct Definition {
@@ -27,6 +27,7 @@ impl Definition {
         match &self.compiled.input {
             Some(check) => check(content.clone()).await.map_err(|why| {
                 Error::usage(format!("the input does not fit workflow `{}`: {why}", self.name))
+                    .with_id(ErrorId::INPUT_MISMATCH)
             }),
             None => Ok(None),
         }

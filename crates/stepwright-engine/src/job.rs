@@ -17,8 +17,8 @@ use stepwright_core::event::{Event, Reply, WorkflowStarted};
 use stepwright_core::scope::Scope;
 use stepwright_core::store::{Signal, SignalKind};
 use stepwright_core::{
-    Answer, Error, ErrorCode, ErrorData, EventKind, RunOutput, RunStatus, StepPath, StoreError,
-    Timestamp, World,
+    Answer, Error, ErrorCode, ErrorData, ErrorId, EventKind, RunOutput, RunStatus, StepPath,
+    StoreError, Timestamp, World,
 };
 
 /// The longest wait for a deadline during which a background run stays with its driver.
@@ -363,6 +363,7 @@ type Alarm = (Timestamp, BoxFuture<'static, ()>);
 fn timed_out(limit: Duration) -> EventKind {
     let error = ErrorData {
         code: ErrorCode::TimedOut,
+        id: Some(ErrorId::RUN_TIMED_OUT),
         message: format!("the run took longer than {limit:?}"),
         hint: Some("give the run a longer `timeout`".into()),
         ..ErrorData::default()

@@ -8,7 +8,7 @@
 use crate::process::PerProcess;
 use std::fs;
 use stepwright_core::event::ProcessGroup;
-use stepwright_core::{Error, ErrorKind, Event, EventKind, RunId, StepPath};
+use stepwright_core::{Error, ErrorId, ErrorKind, Event, EventKind, RunId, StepPath};
 
 /// A machine since its last boot, with a process namespace.
 pub(crate) struct Machine {
@@ -136,7 +136,7 @@ pub(crate) async fn end_leftovers(
          group {group}"
     );
     let hint = format!("end them, with `kill -KILL -- -{group}` for example, and resume the run");
-    Err(Error::new(ErrorKind::Store, what).with_hint(hint))
+    Err(Error::new(ErrorKind::Store, what).with_id(ErrorId::PROCESSES_LEFT).with_hint(hint))
 }
 
 /// Returns `true` if a process lives, given by its id and when it began.

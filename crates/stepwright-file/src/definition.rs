@@ -14,6 +14,7 @@ use crate::system::is_variable;
 use crate::tools::TOOLS;
 use std::path::Path;
 use std::sync::Arc;
+use stepwright_core::ErrorId;
 
 const KINDS: Kinds = Kinds { containers: CONTAINERS, builtins: BUILTINS, tools: TOOLS };
 
@@ -53,7 +54,8 @@ impl Definition {
                 Ok(file) => Self::checked(file, options, state.mistakes),
                 Err(refused) => {
                     let message = format!("cannot be read: {}", refused.why);
-                    let mistake = Diagnostic::of_file(shown.as_str(), message);
+                    let mistake =
+                        Diagnostic::of_file(ErrorId::FILE_UNREADABLE, shown.as_str(), message);
                     Err(mistake.maybe_help(refused.help).into())
                 }
             }
@@ -81,24 +83,27 @@ impl Definition {
     ) -> Result<Self, Diagnostics> {
         for dir in options.allow_path.iter().filter(|dir| !dir.is_dir()) {
             let message = format!("`{}` is not a directory", dir.display());
-            let mistake = Diagnostic::of_file("allow-path", message);
+            let mistake = Diagnostic::of_file(ErrorId::PERMISSION_INVALID, "allow-path", message);
             mistakes.push(mistake.help("`--allow-path` names a directory that exists"));
         }
         for name in options.pass_env.iter().filter(|name| !is_variable(name)) {
             let message = format!("`{name}` is not the name of an environment variable");
-            let mistake = Diagnostic::of_file("pass-env", message);
+            let mistake = Diagnostic::of_file(ErrorId::PERMISSION_INVALID, "pass-env", message);
             mistakes.push(mistake.help("`--pass-env` takes a name alone, without `=` and a value"));
         }
         if let Some(model) = &options.model
             && let Err((message, help)) = crate::models::check(model)
         {
-            mistakes.push(Diagnostic::of_file("model", message).maybe_help(help));
+            let mistake = Diagnostic::of_file(ErrorId::MODEL_UNKNOWN, "model", message);
+            mistakes.push(mistake.maybe_help(help));
         }
         if let Some(file) = &file {
             check(file, options.model.as_deref(), &mut mistakes);
         }
         mistakes.finish()?;
-        let file = file.ok_or_else(|| Diagnostic::of_file("workflow", "nothing was read"))?;
+        let file = file.ok_or_else(|| {
+            Diagnostic::of_file(ErrorId::FILE_UNREADABLE, "workflow", "nothing was read")
+        })?;
         Ok(Self { file: Arc::new(file), options: options.clone() })
     }
 

@@ -5,6 +5,8 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, S
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
+use stepwright_core::report::label;
+use stepwright_core::{ErrorId, Report};
 
 /// The maximum number of mistakes that are reported. Fix these first if there are more.
 pub const MISTAKES_MAX: usize = 50;
@@ -21,12 +23,15 @@ const FOUND_MAX: usize = 500;
 /// let first: &Diagnostic = mistakes.iter().next().unwrap();
 /// // The place to underline in an editor.
 /// assert_eq!((first.line, first.column, first.length), (4, 33, 5));
+/// assert_eq!(first.code, stepwright_core::ErrorId::NAME_UNKNOWN);
 /// assert_eq!(first.message, "there is no `imput`");
 /// assert_eq!(first.help.as_deref(), Some("did you mean `input`?"));
 /// ```
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Diagnostic {
+    /// The id of the kind of mistake.
+    pub code: ErrorId,
     /// The message: a fragment without a full stop.
     pub message: String,
     /// The file.
@@ -66,14 +71,24 @@ pub struct Related {
 
 impl Diagnostic {
     /// Creates a mistake. [`Diagnostics::finish`] computes its line and column if it is reported.
-    pub(crate) fn new(source: &Arc<Source>, span: Span, message: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        code: ErrorId,
+        source: &Arc<Source>,
+        span: Span,
+        message: impl Into<String>,
+    ) -> Self {
         let place = Some((source.clone(), span));
-        Self { place, ..Self::of_file(source.name.as_str(), message) }
+        Self { place, ..Self::of_file(code, source.name.as_str(), message) }
     }
 
     /// Creates a mistake without a place in a text.
-    pub(crate) fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn of_file(
+        code: ErrorId,
+        file: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
+            code,
             message: message.into(),
             file: file.into(),
             line: 0,
@@ -104,6 +119,12 @@ impl Diagnostic {
                 (related.line, related.column) = source.position(span.start);
             }
         }
+    }
+
+    /// Replaces the id by a more exact one.
+    pub(crate) fn coded(mut self, code: ErrorId) -> Self {
+        self.code = code;
+        self
     }
 
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
@@ -221,23 +242,27 @@ impl Diagnostics {
             },
             (false, false) => GraphicalTheme::none(),
         };
-        let handler = GraphicalReportHandler::new_themed(theme)
-            .with_width(style.width)
-            .with_links(false)
-            .with_context_lines(1)
-            .without_cause_chain();
         let mut text = String::new();
         for (at, diagnostic) in self.list.iter().enumerate() {
             if at > 0 {
                 text.push('\n');
             }
+            // The renderer writes a sign before the message. The label of an error takes its place.
+            let mut theme = theme.clone();
+            theme.characters.error = label(diagnostic.code);
+            let handler = GraphicalReportHandler::new_themed(theme)
+                .with_width(style.width)
+                .with_links(false)
+                .with_context_lines(1)
+                .without_cause_chain();
+            let mut rendered = String::new();
             let shown = Shown::of(diagnostic);
-            if handler.render_report(&mut text, &shown).is_err() {
-                text.push_str(&diagnostic.to_string());
+            if handler.render_report(&mut rendered, &shown).is_err() {
+                rendered = Report::new(diagnostic.code, diagnostic.to_string()).to_string();
             }
+            text.push_str(&dedented(&rendered));
         }
-        // The renderer pads lines with spaces.
-        let mut report: String = text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect();
+        let mut report = text;
         if self.left_out > 0 {
             let _ = write!(report, "\nand {} more\n", self.left_out);
         }
@@ -318,12 +343,33 @@ impl From<Diagnostics> for stepwright_core::Error {
     fn from(mistakes: Diagnostics) -> Self {
         let kind = stepwright_core::ErrorKind::Definition;
         let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-        let error = Self::new(kind, lines.join("\n"));
+        let code = match mistakes.list.as_slice() {
+            [only] => only.code,
+            _ => ErrorId::FILE_INVALID,
+        };
+        let error = Self::new(kind, lines.join("\n")).with_id(code);
         match mistakes.iter().find_map(|d| d.help.clone()) {
             Some(help) if mistakes.len() == 1 => error.with_hint(help),
             _ => error,
         }
     }
+}
+
+/// Removes the indentation of the message and of the help, and the spaces at the ends of lines.
+fn dedented(rendered: &str) -> String {
+    const INDENT: &str = "  ";
+    let mut text = String::new();
+    for (at, line) in rendered.lines().enumerate() {
+        let line = line.trim_end();
+        // The renderer may color the indentation as well.
+        let end =
+            if line.starts_with('\u{1b}') { line.find('m').map_or(0, |at| at + 1) } else { 0 };
+        let (color, rest) = line.split_at(end);
+        let is_labelled = at == 0 || rest.starts_with("  help: ");
+        let rest = if is_labelled { rest.strip_prefix(INDENT).unwrap_or(rest) } else { rest };
+        text.extend([color, rest, "\n"]);
+    }
+    text
 }
 
 /// A mistake as the renderer needs it.

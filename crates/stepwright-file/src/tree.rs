@@ -10,6 +10,7 @@ use serde_json::{Map, Number, Value};
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 use std::fmt;
 use std::sync::Arc;
+use stepwright_core::ErrorId;
 
 /// The maximum depth of a document.
 const DEPTH_MAX: usize = 100;
@@ -109,7 +110,7 @@ pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
         None => Ok(node),
         Some((span, integer)) => {
             let what = format!("the integer {integer} does not fit into 64 bits");
-            let mistake = Diagnostic::new(source, span, what);
+            let mistake = Diagnostic::new(ErrorId::KEY_INVALID, source, span, what);
             Err(Box::new(mistake.help("write it as a text, in quotes")))
         }
     }
@@ -144,7 +145,8 @@ fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnost
         plain_syntax(&message).to_owned()
     };
     let len = source.text[start..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
-    let mistake = Diagnostic::new(source, Span::new(start, len), format!("not valid YAML: {what}"));
+    let (span, text) = (Span::new(start, len), format!("not valid YAML: {what}"));
+    let mistake = Diagnostic::new(ErrorId::SYNTAX_INVALID, source, span, text);
     let value = here.split_once(": ").map_or(here, |(_, value)| value).trim_start();
     if value.trim_start_matches("- ").starts_with("{{") {
         mistake.help("put a text that begins with `{{` in quotes: `\"{{ … }}\"`")

@@ -6,8 +6,8 @@ use crate::reference::{OwnedValues, Values};
 use crate::system::blocking;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use stepwright_core::StepError;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::{ErrorId, StepError};
 use tokio::sync::Semaphore;
 
 /// The maximum number of concurrent large evaluations in a process. Each may use a whole core, and
@@ -50,7 +50,9 @@ pub(crate) async fn compute<T: Send + 'static>(
 }
 
 fn internal(what: &str) -> StepError {
-    StepError::terminal(format!("internal error: {what}")).with_code(ErrorCode::Panicked)
+    StepError::terminal(format!("internal error: {what}"))
+        .with_code(ErrorCode::Panicked)
+        .with_id(ErrorId::INTERNAL)
 }
 
 struct StopOnDrop(Arc<AtomicBool>);

@@ -1,6 +1,6 @@
 //! The reasons why a text names no model.
 
-use stepwright_core::{Error, ErrorKind};
+use stepwright_core::{Error, ErrorId, ErrorKind};
 
 /// The similarity of two names from which one is suggested for the other, from 0 to 1: `ofline` and
 /// `offline` are similar enough, `openai` and `offline` are not.
@@ -57,6 +57,14 @@ pub enum UnknownModel {
 }
 
 impl UnknownModel {
+    /// Returns the id of the kind of error.
+    pub fn id(&self) -> ErrorId {
+        match self {
+            Self::NoKey { .. } => ErrorId::MODEL_KEY_MISSING,
+            _ => ErrorId::MODEL_UNKNOWN,
+        }
+    }
+
     /// Advice for the caller.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -87,7 +95,7 @@ impl UnknownModel {
 
 impl From<UnknownModel> for Error {
     fn from(unknown: UnknownModel) -> Self {
-        let error = Self::new(ErrorKind::Definition, unknown.to_string());
+        let error = Self::new(ErrorKind::Definition, unknown.to_string()).with_id(unknown.id());
         match unknown.hint() {
             Some(hint) => error.with_hint(hint),
             None => error,

@@ -8,7 +8,7 @@ use flate2::write::ZlibEncoder;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use stepwright_core::{Event, RunId, StepPath, StoreError, Timestamp};
+use stepwright_core::{ErrorId, Event, RunId, StepPath, StoreError, Timestamp};
 
 /// The largest body of a fact that is in its row, in bytes. A larger one is kept apart,
 /// compressed, once for all facts that have the same.
@@ -78,6 +78,7 @@ fn unwritable(fact: &Event, error: serde_json::Error) -> StoreError {
         what: format!("fact {} (`{}`) cannot be written as JSON", fact.sequence, fact.path),
         source: error.into(),
         hint: None,
+        id: ErrorId::FACT_UNWRITABLE,
     }
 }
 
@@ -111,6 +112,7 @@ fn set_apart(rows: &mut [FactRow]) -> Result<Vec<Blob>, StoreError> {
                 what: format!("fact {} (`{}`) cannot be compressed", row.sequence, row.path),
                 source: error.into(),
                 hint: None,
+                id: ErrorId::FACT_UNWRITABLE,
             })?;
             blobs.insert(hash.clone(), Blob { hash: hash.clone(), packed, uses: 1 });
         }
@@ -173,5 +175,6 @@ fn stopped() -> StoreError {
         what: "a large fact was not compressed".to_owned(),
         source: Box::new(Said("the program is ending".to_owned())),
         hint: None,
+        id: ErrorId::STORE_CLOSED,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use stepwright_core::{RunId, SessionId, StoreError};
+use stepwright_core::{ErrorId, RunId, SessionId, StoreError};
 
 /// The failure of some work on a connection.
 #[derive(Debug)]
@@ -32,11 +32,17 @@ impl fmt::Display for Said {
 impl StdError for Said {}
 
 /// The database is there, and is not one for this program.
-pub(crate) fn unusable(database: impl fmt::Display, source: String, hint: &str) -> StoreError {
+pub(crate) fn unusable(
+    id: ErrorId,
+    database: impl fmt::Display,
+    source: String,
+    hint: &str,
+) -> StoreError {
     StoreError::Unavailable {
         what: format!("cannot use the database `{database}`"),
         source: Box::new(Said(source)),
         hint: Some(hint.to_owned()),
+        id,
     }
 }
 
@@ -65,6 +71,7 @@ pub(crate) fn damaged_signal(
         what: format!("signal `{signal}` in the inbox of run `{run}` is damaged"),
         source: source.into(),
         hint: Some("restore the database from a backup, or delete that row of `inbox`".to_owned()),
+        id: ErrorId::ROW_DAMAGED,
     }
 }
 
@@ -77,6 +84,7 @@ pub(crate) fn damaged(
         what: format!("what is stored of session `{session}` is damaged"),
         source: source.into(),
         hint: Some("restore the database from a backup, or delete the session".to_owned()),
+        id: ErrorId::ROW_DAMAGED,
     }
 }
 
@@ -86,6 +94,7 @@ pub(crate) fn damaged_plan(digest: &str, what: String) -> StoreError {
         what: format!("plan `{digest}` in `plans` is damaged"),
         source: Box::new(Said(what)),
         hint: Some("restore the database from a backup, or delete that row".to_owned()),
+        id: ErrorId::ROW_DAMAGED,
     }
 }
 
@@ -95,5 +104,6 @@ pub(crate) fn sealed(what: impl fmt::Display, key: &str) -> StoreError {
         what: format!("cannot read {what}: it is sealed with key `{}`", key.escape_debug()),
         source: Box::new(Said("this version cannot open sealed payloads".to_owned())),
         hint: Some("use the newer program that wrote it".to_owned()),
+        id: ErrorId::ROW_SEALED,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::errors::unusable;
 use std::fmt;
-use stepwright_core::StoreError;
+use stepwright_core::{ErrorId, StoreError};
 
 /// The process that opened a store. A child that was forked from it has neither the threads nor the
 /// locks of its parent, so that it must open a store of its own.
@@ -33,6 +33,7 @@ impl Opener {
             std::process::id()
         );
         Err(unusable(
+            ErrorId::STORE_CLOSED,
             database,
             source,
             "open the store after the fork, in the process that uses it",

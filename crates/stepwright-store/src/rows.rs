@@ -8,8 +8,8 @@ use std::sync::Arc;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
 use stepwright_core::store::{Claimed, RunRow, Signal};
 use stepwright_core::{
-    Event, EventKind, Patch, RunId, RunStatus, Session, SessionId, StepPath, StoreError, Timestamp,
-    UserId, WorkflowId,
+    ErrorId, Event, EventKind, Patch, RunId, RunStatus, Session, SessionId, StepPath, StoreError,
+    Timestamp, UserId, WorkflowId,
 };
 
 // The largest number of a fact fits into the signed integers of a database.
@@ -201,6 +201,7 @@ impl RunColumns {
             what: format!("the database has a run with the name `{}`", self.run_id.escape_debug()),
             source: error.into(),
             hint: None,
+            id: ErrorId::ROW_DAMAGED,
         })?;
         let corrupt = |what: String| StoreError::Corrupt {
             run: run_id.clone(),
@@ -278,6 +279,7 @@ pub(crate) fn wish(signal: &Signal) -> Result<String, StoreError> {
         what: format!("signal `{}` for run `{}` cannot be written as JSON", signal.id, signal.run),
         source: error.into(),
         hint: None,
+        id: ErrorId::FACT_UNWRITABLE,
     })
 }
 

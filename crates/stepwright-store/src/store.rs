@@ -86,8 +86,8 @@ impl<B: Backend> RunStore for SqlStore<B> {
         })
     }
 
-    fn load<'a>(&'a self, run: &'a RunId, after: u64, limit: usize) -> Answer<'a, Vec<Event>> {
-        Box::pin(self.backend().read(journal::Load { run: run.clone(), after, limit }))
+    fn load<'a>(&'a self, run: &'a RunId, from: u64, limit: usize) -> Answer<'a, Vec<Event>> {
+        Box::pin(self.backend().read(journal::Load { run: run.clone(), from, limit }))
     }
 
     fn run<'a>(&'a self, run: &'a RunId) -> Answer<'a, Option<RunRow>> {

@@ -8,7 +8,7 @@ use crate::view::{View, WorkflowInfo};
 use std::fmt;
 use std::io::Write;
 use std::time::Duration;
-use stepwright_core::{Content, Error, Event, EventKind, Requirement, RunOutput};
+use stepwright_core::{Content, Error, ErrorId, Event, EventKind, Requirement, RunOutput};
 use tokio::time::{Interval, MissedTickBehavior};
 
 /// The time between two frames.
@@ -211,7 +211,8 @@ impl Display {
     /// Takes the error of a write that failed.
     pub(crate) fn failure(&mut self) -> Option<Error> {
         let failure = self.screen.failure()?;
-        Some(Error::usage("the output could not be written").with_source(failure))
+        let error = Error::usage("the output could not be written");
+        Some(error.with_id(ErrorId::TERMINAL_FAILED).with_source(failure))
     }
 
     fn flush(&mut self) {

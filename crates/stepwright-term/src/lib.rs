@@ -47,6 +47,6 @@ pub use moment::utc;
 pub use options::Style;
 pub use printing::{PrintResponse, Printing};
 pub use speech::Speech;
-pub use summary::{status_word, summary};
+pub use summary::{metrics, status_word, summary};
 pub use terminal::Terminal;
 pub use text::{harmless, harmless_lines};

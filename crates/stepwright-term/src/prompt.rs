@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use stepwright_core::Error;
+use stepwright_core::{Error, ErrorId};
 use tokio::sync::oneshot;
 
 /// The largest number of lines in the history.
@@ -101,7 +101,7 @@ impl Prompt {
 }
 
 fn failed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::usage(what).with_source(error)
+    Error::usage(what).with_id(ErrorId::TERMINAL_FAILED).with_source(error)
 }
 
 enum LineReader {

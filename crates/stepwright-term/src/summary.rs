@@ -26,14 +26,20 @@ pub fn summary(terminal: Terminal, output: &RunOutput) -> String {
     paint.line(&summary_line(output, true))
 }
 
-pub(crate) fn summary_line(output: &RunOutput, time: bool) -> Line {
+/// Returns the metrics of a run, to follow a status: ` in 1.2s · 3 steps`. `time` includes the
+/// duration.
+///
+/// ```
+/// use stepwright_term::metrics;
+/// # use stepwright_engine::Workflow;
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// let output = workflow.run("Ada").blocking()?;
+/// assert_eq!(metrics(&output, false), " · 1 step");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+pub fn metrics(output: &RunOutput, time: bool) -> String {
     let metrics = &output.metrics;
-    let color = match output.status {
-        RunStatus::Completed => AnsiColor::Green,
-        RunStatus::Error => AnsiColor::Red,
-        _ => AnsiColor::Yellow,
-    };
-    let status = StyledSpan::new(status_word(output.status), color.on_default().bold());
     let mut parts = Vec::new();
     parts.push(counted(metrics.steps, "step", "steps"));
     if metrics.retries > 0 {
@@ -43,7 +49,17 @@ pub(crate) fn summary_line(output: &RunOutput, time: bool) -> Line {
         parts.push(tokens(metrics.usage));
     }
     let took = if time { format!(" in {}", about(metrics.duration())) } else { String::new() };
-    vec![status, StyledSpan::new(format!("{took} · {}", parts.join(" · ")), Style::new().dimmed())]
+    format!("{took} · {}", parts.join(" · "))
+}
+
+pub(crate) fn summary_line(output: &RunOutput, time: bool) -> Line {
+    let color = match output.status {
+        RunStatus::Completed => AnsiColor::Green,
+        RunStatus::Error => AnsiColor::Red,
+        _ => AnsiColor::Yellow,
+    };
+    let status = StyledSpan::new(status_word(output.status), color.on_default().bold());
+    vec![status, StyledSpan::new(metrics(output, time), Style::new().dimmed())]
 }
 
 /// Returns the word for a run's status.

@@ -90,7 +90,7 @@ impl Terminal {
         Paint { color: self.color, links: false }.paint(style, text)
     }
 
-    /// Formats an error report, a hint or a note: the labels at the start of its lines stand out.
+    /// Formats an error report, help or a note: the labels at the start of its lines stand out.
     pub fn report(self, report: &str) -> String {
         report.split('\n').map(|line| self.report_line(line)).collect::<Vec<_>>().join("\n")
     }
@@ -123,10 +123,13 @@ impl Terminal {
 
 /// Returns the label at the start of a report line, with its style.
 pub(crate) fn word_of(line: &str) -> Option<(&str, Style)> {
-    let words =
-        [("error:", AnsiColor::Red), ("hint:", AnsiColor::Cyan), ("note:", AnsiColor::Yellow)];
-    words.iter().find_map(|(word, color)| {
-        let style = Style::new().bold().fg_color(Some((*color).into()));
-        line.starts_with(word).then(|| (&line[..word.len()], style))
-    })
+    let style = |color: AnsiColor| Style::new().bold().fg_color(Some(color.into()));
+    // The label of an error contains its id: `error[SW0707]:`.
+    if line.starts_with("error[") {
+        let end = line.find("]:")? + "]:".len();
+        return Some((&line[..end], style(AnsiColor::Red)));
+    }
+    let words = [("help:", AnsiColor::Cyan), ("note:", AnsiColor::Yellow)];
+    let (word, color) = words.iter().find(|(word, _)| line.starts_with(word))?;
+    Some((&line[..word.len()], style(*color)))
 }

@@ -9,17 +9,21 @@ pub use stepwright_agent::{
 };
 pub use stepwright_core::{
     Answer, AnyExecutor, AnyStore, ContainerKind, Content, Decision, Error, ErrorCode, ErrorData,
-    ErrorKind, Event, EventKind, Executor, Feedback, Fingerprint, HumanReview, Json, Media,
-    MediaKind, MediaSource, Memory, Metrics, OnInterrupted, OnReject, OnTimeout, Once, Patch,
-    Requirement, RunId, RunOutput, RunStatus, Session, SessionId, StepContext, StepError,
-    StepInput, StepOutput, StepPath, StepResult, StepStatus, Store, StoreError, Timestamp, UserId,
-    WorkflowId, World,
+    ErrorId, ErrorKind, Event, EventKind, Executor, Feedback, Fingerprint, HumanReview, Json,
+    Media, MediaKind, MediaSource, Memory, Metrics, OnInterrupted, OnReject, OnTimeout, Once,
+    Patch, Report, Requirement, RunId, RunOutput, RunStatus, Session, SessionId, StepContext,
+    StepError, StepInput, StepOutput, StepPath, StepResult, StepStatus, Store, StoreError,
+    Timestamp, UserId, WorkflowId, World,
 };
 pub use stepwright_engine::{
     AnyStep, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep, LocalDispatcher,
     LoopView, Parts, Resume, Run, RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess,
     Workflow, WorkflowBuilder,
 };
+/// The catalogue of errors: an id and a page for each kind. See `docs/errors.md`.
+pub mod codes {
+    pub use stepwright_core::codes::{AREAS, Area, Entry, ErrorIdError, all, find};
+}
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use stepwright_store::Durability;
 #[cfg(feature = "postgres")]

@@ -17,7 +17,7 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
 use stepwright::file::Options;
-use stepwright::{Error, RunId, UserId};
+use stepwright::{Error, ErrorId, RunId, UserId};
 
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
@@ -28,7 +28,9 @@ Exit codes:
   4  the run was cancelled, by Ctrl-C or by another process
   5  the database cannot be opened or written or is damaged, or another process drives the run
 
-Of `chat`, the last answer counts.";
+Of `chat`, the last answer counts.
+
+Each error has a code such as SW0701: `stepwright explain SW0701` says what it means.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,6 +49,12 @@ Input:
   `string`, it is a text. Where `type` is anything else, it is JSON. Where both would do (several
   types with `string` among them, or a schema without `type`), it is JSON if it is a JSON object or
   array, and a text otherwise.";
+
+const EXPLAIN: &str = "\
+Examples:
+  stepwright explain SW0701
+  stepwright explain 701
+  stepwright explain";
 
 const COMPLETIONS: &str = "\
 Examples:
@@ -101,6 +109,9 @@ pub(crate) enum Command {
     /// Manage sessions: list, show, rename and delete them, change their state
     #[command(subcommand, after_help = sessions::EXAMPLES)]
     Sessions(Sessions),
+    /// Explain an error code such as `SW0701`; without a code, list all of them
+    #[command(after_help = EXPLAIN)]
+    Explain(Explain),
     /// Write a completion script for a shell
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -224,6 +235,7 @@ impl In {
     pub(crate) fn database(&self) -> Result<Database, Error> {
         self.db.clone().or_else(Database::of_environment).ok_or_else(|| {
             Error::usage("no database specified")
+                .with_id(ErrorId::DATABASE_UNSPECIFIED)
                 .with_hint("pass `--db DB`, or set `STEPWRIGHT_DB`")
         })
     }
@@ -294,6 +306,13 @@ pub(crate) struct Chat {
     /// Log every event, prompt and answer to stderr
     #[arg(long)]
     pub(crate) debug: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The code, as an error prints it; a number alone will do
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -35,7 +35,7 @@ impl Cancel {
             if signalled.request() {
                 if let Some(resume) = signalled.resume() {
                     let when = "if its end was not recorded any more, this takes the run up";
-                    stderr.hint(&format!("{when}: {resume}"));
+                    stderr.help(&format!("{when}: {resume}"));
                 }
                 std::process::exit(STOPPED_AT_ONCE);
             }

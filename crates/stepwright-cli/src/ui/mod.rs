@@ -9,3 +9,4 @@ pub(crate) mod resume_command;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod terminal;
+pub(crate) mod usage;

@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::ui::terminal::Stderr;
 use std::io::{ErrorKind, Write as _};
 use stepwright::term::{Speech, Terminal, harmless_lines, rendered};
-use stepwright::{Error, Event, RunOutput};
+use stepwright::{Error, ErrorId, Event, RunOutput};
 
 /// Stdout. If its reader closes it, the rest is discarded without an error. Other write errors are
 /// reported at the end.
@@ -61,7 +61,8 @@ impl Stdout {
     /// Returns the exit code, which is a failure if the output could not be written.
     pub(crate) fn end(self, stderr: Stderr, exit: Exit) -> Exit {
         let Some(failure) = self.failure else { return exit };
-        let error = Error::usage("the output could not be written").with_source(failure);
+        let error = Error::usage("the output could not be written");
+        let error = error.with_id(ErrorId::TERMINAL_FAILED).with_source(failure);
         stderr.error(&error);
         if exit == Exit::Completed { Exit::Failed } else { exit }
     }

@@ -1,9 +1,9 @@
 //! Stderr and its messages.
 
 use std::io::Write as _;
-use stepwright::Error;
 use stepwright::file::{Diagnostics, ReportStyle};
 use stepwright::term::Terminal;
+use stepwright::{Error, ErrorId, Report};
 
 /// The width of reports without a terminal, and the maximum width with one.
 const REPORT_WIDTH: usize = 100;
@@ -28,17 +28,17 @@ impl Stderr {
 
     /// Reports an error.
     pub(crate) fn error(self, error: &Error) {
-        self.say(&error.report());
+        self.report(&error.to_report());
     }
 
-    /// Reports a mistake on the command line.
-    pub(crate) fn usage_error(self, message: &str, hint: &str) {
-        self.say(&format!("error: {message}\nhint: {hint}"));
+    /// Writes the report of an error.
+    pub(crate) fn report(self, report: &Report) {
+        self.say(&report.to_string());
     }
 
-    /// Shows a hint.
-    pub(crate) fn hint(self, hint: &str) {
-        self.say(&format!("hint: {hint}"));
+    /// Says what to do when there is no error.
+    pub(crate) fn help(self, help: &str) {
+        self.say(&format!("help: {help}"));
     }
 
     /// Shows a notice that is not an error.
@@ -52,8 +52,11 @@ impl Stderr {
         if let [mistake] = mistakes.iter().as_slice()
             && mistake.line == 0
         {
-            let help = mistake.help.as_ref().map(|help| format!("\nhint: {help}"));
-            self.say(&format!("error: {mistake}{}", help.unwrap_or_default()));
+            let report = Report::new(mistake.code, mistake.to_string());
+            self.report(&match &mistake.help {
+                Some(help) => report.help(help),
+                None => report,
+            });
             return;
         }
         write(mistakes.report(self.report_style()).trim_end());
@@ -62,7 +65,8 @@ impl Stderr {
         let files: Vec<&str> = mistakes.iter().map(|mistake| mistake.file.as_str()).collect();
         let one = files.iter().all(|file| Some(file) == files.first());
         let place = if one { files.first().map(|f| format!(" in `{f}`")) } else { None };
-        self.say(&format!("\nerror: {all}{}", place.unwrap_or_default()));
+        write("");
+        self.report(&Report::new(ErrorId::FILE_INVALID, all + &place.unwrap_or_default()));
     }
 
     fn say(self, report: &str) {

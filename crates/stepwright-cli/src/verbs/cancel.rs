@@ -7,7 +7,7 @@ use crate::ui::summary::how_ended;
 use crate::ui::terminal::{Stderr, write};
 use std::time::Duration;
 use stepwright::term::status_word;
-use stepwright::{Error, ErrorKind, RunStatus, StepInput, Workflow};
+use stepwright::{Error, ErrorId, ErrorKind, RunStatus, StepInput, Workflow};
 use stepwright_engine::{drivers, real_world};
 
 /// The time to wait for the end: longer than the time after which a silent driver on another
@@ -28,7 +28,7 @@ pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<
     }
     if row.status.is_terminal() {
         let what = format!("run `{run}` has ended already: {}", how_ended(row.status));
-        return Err(Error::usage(what));
+        return Err(Error::usage(what).with_id(ErrorId::RUN_ENDED));
     }
     // A run without a driver is ended by this process, which needs no definition for that. The
     // workflow's id matches no run, so it resumes no other run.
@@ -57,7 +57,8 @@ pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<
             let what =
                 format!("run `{run}` is still driven by {driver}, which was asked to end it");
             let hint = "it ends when its driver hears of it: `stepwright show` tells";
-            return Err(Error::new(ErrorKind::Store, what).with_hint(hint));
+            let error = Error::new(ErrorKind::Store, what).with_id(ErrorId::CANCEL_UNHEARD);
+            return Err(error.with_hint(hint));
         }
         let _ = tokio::time::timeout(LOOK_AGAIN, changed).await;
     }

@@ -23,7 +23,7 @@ pub(crate) fn check(arguments: &Check, stderr: Stderr) -> Exit {
         Err(mistakes) if arguments.json => {
             stdout.write_json_pretty(&mistakes);
             if mistakes.left_out() > 0 {
-                stderr.hint(&format!("there are {} more mistakes", mistakes.left_out()));
+                stderr.help(&format!("there are {} more mistakes", mistakes.left_out()));
             }
             Exit::Usage
         }

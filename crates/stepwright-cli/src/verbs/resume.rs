@@ -13,7 +13,7 @@ use crate::ui::resume_command::ResumeCommand;
 use crate::ui::summary::how_ended;
 use crate::ui::terminal::Stderr;
 use stepwright::store::RunRow;
-use stepwright::{Error, ErrorKind, OnInterrupted, RunOutput, RunStatus, UserId, Workflow};
+use stepwright::{Error, ErrorId, OnInterrupted, RunOutput, RunStatus, UserId, Workflow};
 use stepwright_core::Requirement;
 use stepwright_engine::drivers;
 use stepwright_term::Asker;
@@ -110,7 +110,8 @@ impl Wanted<'_> {
             if asker.is_none() {
                 let run = &looked.output.run_id;
                 let what = "there is no answer, and no terminal to ask at";
-                stderr.error(&Error::usage(format!("{what}: run `{run}` stays as it is")));
+                let error = Error::usage(format!("{what}: run `{run}` stays as it is"));
+                stderr.error(&error.with_id(ErrorId::ANSWER_MISSING));
                 driving.say_open(&looked.output);
                 return Ok(Exit::Usage);
             }
@@ -131,7 +132,8 @@ impl Wanted<'_> {
         if *workflow.id() != looked.row.workflow_id {
             let (run, theirs) = (&looked.row.run_id, &looked.row.workflow_id);
             let what = format!("run `{run}` is one of `{theirs}`, and not of `{}`", workflow.id());
-            let what = Error::usage(what).with_hint("give its workflow file: `--file FILE`");
+            let what = Error::usage(what).with_id(ErrorId::OTHER_WORKFLOW);
+            let what = what.with_hint("give its workflow file: `--file FILE`");
             return Err(what.into());
         }
         let Some(given) = asked(asker, given, &open).await? else { return Ok(Exit::Paused) };
@@ -180,7 +182,8 @@ impl Wanted<'_> {
                     "the workflow file `{file}`, with which run `{}` began, is not there any more",
                     output.run_id
                 );
-                return Err(Error::usage(what).with_hint("say where it is now: `--file FILE`"));
+                let error = Error::usage(what).with_id(ErrorId::WORKFLOW_FILE_GONE);
+                return Err(error.with_hint("say where it is now: `--file FILE`"));
             }
         };
         let base_dir = again.base_dir.clone().or(origin.map(|origin| origin.base_dir.clone()));
@@ -204,11 +207,15 @@ impl Wanted<'_> {
 
     /// Reports an error and the next step.
     fn explain(self, stderr: Stderr, error: &Error) {
-        stderr.error(error);
-        let could = error.hint().is_some_and(|hint| hint.contains("accept the change"));
-        if could && error.kind() == ErrorKind::Usage && !self.again.accept_changes {
-            stderr.hint("`--accept-changes` accepts it");
-        }
+        let report = error.to_report();
+        stderr.report(&if error.id() == ErrorId::DEFINITION_CHANGED {
+            report.only_help(
+                "resume it with the workflow file it began with, or accept the change with \
+                 `--accept-changes`: all that the run has done so far is still there",
+            )
+        } else {
+            report
+        });
     }
 }
 
@@ -218,19 +225,19 @@ fn check_open(looked: &Looked<'_>) -> Result<(), Error> {
     if output.is_terminal() {
         let how = how_ended(output.status);
         let what = format!("run `{run}` has ended, and waits for nothing: {how}");
-        return Err(Error::usage(what));
+        return Err(Error::usage(what).with_id(ErrorId::RUN_ENDED));
     }
     if !output.requirements.iter().any(Requirement::needs_person) {
         let driver = looked.row.driver.as_deref().filter(|driver| !drivers::is_dead(driver));
         if let (RunStatus::Running, Some(driver)) = (output.status, driver) {
             let driver = drivers::shown(driver);
             let what = format!("run `{run}` has no pending requests: {driver} drives it");
-            return Err(
-                Error::usage(what).with_hint("`stepwright events --follow` shows its events")
-            );
+            let error = Error::usage(what).with_id(ErrorId::REQUESTS_NONE);
+            return Err(error.with_hint("`stepwright events --follow` shows its events"));
         }
         let what = format!("run `{run}` has no pending requests");
-        return Err(Error::usage(what).with_hint("`stepwright resume` resumes it"));
+        let error = Error::usage(what).with_id(ErrorId::REQUESTS_NONE);
+        return Err(error.with_hint("`stepwright resume` resumes it"));
     }
     Ok(())
 }
@@ -250,5 +257,6 @@ async fn asked(
 fn of_program(looked: &Looked<'_>) -> Error {
     let run = &looked.row.run_id;
     Error::usage(format!("run `{run}` was begun by a program: there is no definition of it here"))
+        .with_id(ErrorId::BEGUN_BY_PROGRAM)
         .with_hint("resume it with that program, or give the workflow file: `--file FILE`")
 }

@@ -10,7 +10,7 @@ use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;
 use crate::{input, open};
 use stepwright::file::Definition;
-use stepwright::{Content, Error, ErrorKind, RunOutput};
+use stepwright::{Content, Error, ErrorId, ErrorKind, Report, RunOutput};
 
 /// Runs a workflow file.
 pub(crate) fn run(arguments: &Run, stderr: Stderr) -> Exit {
@@ -47,10 +47,10 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
 /// Checks that a session has a database.
 fn check_session(arguments: &Run, stderr: Stderr) -> Result<(), Exit> {
     if arguments.kept.session_id.is_some() && arguments.kept.database().is_none() {
-        stderr.usage_error(
-            "`--session-id` needs a database: without one, the session ends with this command",
-            "add `--db DB`; a file is made if there is none",
-        );
+        let what =
+            "`--session-id` needs a database: without one, the session ends with this command";
+        let report = Report::new(ErrorId::DATABASE_UNSPECIFIED, what);
+        stderr.report(&report.help("add `--db DB`; a file is made if there is none"));
         return Err(Exit::Usage);
     }
     Ok(())
@@ -86,22 +86,20 @@ async fn drive(
 
 /// Reports an error and the next step.
 fn explain(arguments: &Run, stderr: Stderr, error: &Error) {
-    stderr.error(error);
-    match error.kind() {
-        ErrorKind::Usage if error.hint().is_some() => {}
+    let report = error.to_report();
+    stderr.report(&match error.kind() {
+        ErrorKind::Usage if report.has_help() => report,
         ErrorKind::Usage if arguments.input.is_none() && arguments.input_file.is_none() => {
-            stderr.hint("give the run an input: INPUT, or `--input-file FILE`");
+            report.help("give the run an input: INPUT, or `--input-file FILE`")
         }
         ErrorKind::NotFound if arguments.kept.session_id.is_some() => {
-            stderr.hint("choose another `--session-id`, or say whose it is with `--user-id`");
+            report.help("choose another `--session-id`, or say whose it is with `--user-id`")
         }
-        ErrorKind::Run
-            if error.hint().is_none() && !arguments.shown.debug && is_of_agent(error) =>
-        {
-            stderr.hint("run it again with `--debug` to see every prompt and answer");
+        ErrorKind::Run if !report.has_help() && !arguments.shown.debug && is_of_agent(error) => {
+            report.help("run it again with `--debug` to see every prompt and answer")
         }
-        _ => {}
-    }
+        _ => report,
+    });
 }
 
 /// Returns `true` if the failed step has prompts and answers to look at.

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 use stepwright::store::{RunFilter, SessionFilter};
 use stepwright::term::{about, harmless};
-use stepwright::{Error, Patch, Session};
+use stepwright::{Error, ErrorId, Patch, Session};
 use stepwright_term::utc;
 
 /// The number of runs that are shown with a session.
@@ -124,7 +124,7 @@ async fn delete(wanted: &OneSession, yes: bool) -> Result<Exit, Error> {
         let runs = session.metrics.runs;
         let what = format!("session `{}` is not deleted without `--yes`", wanted.id);
         let hint = format!("all of its runs go with it, {runs} that have ended among them");
-        return Err(Error::usage(what).with_hint(hint));
+        return Err(Error::usage(what).with_id(ErrorId::DELETE_UNCONFIRMED).with_hint(hint));
     }
     sessions.delete(&wanted.id).await.map_err(session_error)?;
     write(&format!("session {} deleted, with all of its runs", wanted.id));
@@ -173,15 +173,17 @@ fn patches(arguments: &SessionState) -> Result<Vec<Patch>, Error> {
 fn pair<'a>(option: &str, text: &'a str) -> Result<(&'a str, Value), Error> {
     let (key, json) = text.split_once('=').ok_or_else(|| {
         Error::usage(format!("`{option} {text}` has no value"))
+            .with_id(ErrorId::CHANGE_UNREADABLE)
             .with_hint(format!("write it as `{option} KEY=JSON`"))
     })?;
     let value = stepwright_core::json::parse(json).map_err(|error| {
         Error::usage(format!("`{option} {text}` is not JSON: {error}"))
+            .with_id(ErrorId::CHANGE_UNREADABLE)
             .with_hint("a text stands in quotes: `--set 'language=\"en\"'`")
     })?;
     Ok((key, value))
 }
 
 fn unfit(option: &str, text: &str, kind: &str) -> Error {
-    Error::usage(format!("`{option} {text}` has no {kind}"))
+    Error::usage(format!("`{option} {text}` has no {kind}")).with_id(ErrorId::CHANGE_UNREADABLE)
 }

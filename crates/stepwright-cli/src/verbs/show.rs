@@ -10,7 +10,7 @@ use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;
 use std::fmt::Write as _;
 use stepwright::store::{RunRow, SignalKind};
-use stepwright::term::{Terminal, about, harmless, status_word, summary};
+use stepwright::term::{Terminal, about, harmless, status_word};
 use stepwright::{Error, RunOutput, RunStatus, StepResult, StepStatus};
 use stepwright_core::Requirement;
 use stepwright_engine::{Snapshot, drivers};
@@ -142,14 +142,10 @@ fn block(text: &mut String, name: &str, body: &str) {
 
 /// Returns the status and the metrics so far.
 fn metrics(row: &RunRow, output: &RunOutput) -> String {
-    let text = summary(Terminal::none(), output);
     // While the run has not ended, the row knows its status better, because it names the driver.
     // The duration up to the last event means little then, and both times are shown above.
-    let rest = match row.status {
-        RunStatus::Running | RunStatus::Pending => &text[text.find(" · ").unwrap_or_default()..],
-        _ => text.strip_prefix(status_word(output.status)).unwrap_or_default(),
-    };
-    let mut text = format!("{}{rest}", standing(row).0);
+    let time = !matches!(row.status, RunStatus::Running | RunStatus::Pending);
+    let mut text = format!("{}{}", standing(row).0, stepwright_term::metrics(output, time));
     let metrics = &output.metrics;
     for (count, one, many) in [
         (metrics.model_calls, "answer of a model", "answers of models"),

@@ -51,7 +51,10 @@ fn without_an_answer_and_without_a_terminal_what_is_open_is_said() {
     paused(&place);
     let before = place.facts_in("a.db").len();
     let ran = answered(&place, &[]).ended(2);
-    assert!(ran.stderr.starts_with("error: there is no answer, and no terminal"), "{ran:#?}");
+    assert!(
+        ran.stderr.starts_with("error[SW0109]: there is no answer, and no terminal"),
+        "{ran:#?}"
+    );
     assert!(ran.stderr.contains("publish!confirm  a confirmation"), "{ran:#?}");
     assert!(ran.stderr.contains("to go on: stepwright continue r-1 --db a.db"), "{ran:#?}");
     assert_eq!(place.facts_in("a.db").len(), before);
@@ -123,7 +126,7 @@ fn a_rejection_says_why() {
     let place = Place::with(ASKING);
     paused(&place);
     let ran = answered(&place, &["--reject", "publish=not today"]).ended(1);
-    let why = "error: step `publish` failed: it was rejected: not today\n";
+    let why = "error[SW0412]: step `publish` failed: it was rejected: not today\n";
     assert!(ran.stderr.contains(why), "{ran:#?}");
 }
 
@@ -202,7 +205,7 @@ fn a_run_of_a_program_can_be_seen_and_answered_and_is_left_to_the_program() {
     let other = place.on_db(&["resume", "r-1", "--allow-shell", "--file", "flow.yaml"]).ended(2);
     assert!(other.stderr.contains("is one of `shop`, and not of `publish`"), "{other:#?}");
     let wrong = place.on_db(&["continue", "r-1", "--approve", "ask"]).ended(2);
-    assert!(wrong.stderr.contains("hint: it waits for `sure!confirm`"), "{wrong:#?}");
+    assert!(wrong.stderr.contains("help: it waits for `sure!confirm`"), "{wrong:#?}");
     let left = place.on_db(&["continue", "r-1", "--approve", "sure"]).ended(3);
     assert!(left.stderr.contains("the answer is left there"), "{left:#?}");
     let twice = place.on_db(&["continue", "r-1", "--reject", "sure"]).ended(2);

@@ -154,7 +154,7 @@ fn commands_do_what_they_say() {
     obeys("/events on", "every event is shown");
     obeys("/retry", "completed greet");
     obeys("/events off", "events are not shown");
-    obeys("/hisotry", "error: there is no command `/hisotry`; did you mean `/history`?");
+    obeys("/hisotry", "error[SW0118]: there is no command `/hisotry`; did you mean `/history`?");
     obeys("//Ada", "Hello /Ada!");
     obeys("/session s-2", "session s-2 · 0 runs so far");
     obeys("/session s-1", "session s-1 · 4 runs so far");
@@ -171,7 +171,7 @@ fn a_failure_is_told_and_the_prompt_goes_on() {
     let person = Person::at(&place, &[]);
     person.types("no JSON\r");
     let screen = person.sees_prompts(2);
-    assert!(screen.contains("error: the input is not JSON"), "{screen}");
+    assert!(screen.contains("error[SW0107]: the input is not JSON"), "{screen}");
     person.types("{\"a\": \"fits\"}\r");
     let screen = person.sees_prompts(3);
     assert!(screen.contains("│ fits"), "{screen}");
@@ -201,12 +201,12 @@ fn the_last_answer_decides_how_a_script_ends() {
     let place = Place::with(flow);
     let ran = place.ran_on(&["chat", "flow.yaml"], b"fails\n").ended(1);
     assert_eq!(ran.stdout, "");
-    assert!(ran.stderr.contains("error: step `a` failed"), "{ran:#?}");
+    assert!(ran.stderr.contains("error[SW0611]: step `a` failed"), "{ran:#?}");
     assert!(!ran.stderr.contains('\x1b'), "{ran:#?}");
     let place = Place::with(GREETING);
     let ran = place.ran_on(&["chat", "flow.yaml", "first"], b"/unknown\n").ended(0);
     assert_eq!(ran.stdout, "Hello first!\n");
-    assert!(ran.stderr.contains("error: there is no command `/unknown`"), "{ran:#?}");
+    assert!(ran.stderr.contains("error[SW0118]: there is no command `/unknown`"), "{ran:#?}");
 }
 
 #[test]

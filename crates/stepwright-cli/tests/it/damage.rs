@@ -133,7 +133,7 @@ fn an_empty_database_file_is_told_and_stays_as_it_is() {
     ];
     for look in look {
         let told = place.on_db(look).ended(5);
-        let empty = "error: the database `a.db` is empty: the file has no bytes";
+        let empty = "error[SW0808]: the database `a.db` is empty: the file has no bytes";
         assert!(told.stderr.contains(empty) && told.stderr.contains("a backup"), "{told:#?}");
         assert_eq!(fs::metadata(place.path("a.db")).unwrap().len(), 0, "{look:?}");
     }
@@ -178,7 +178,7 @@ fn a_database_that_is_locked_at_the_start_leaves_nothing_to_resume() {
     let ran = place.run(["Ada", "--db", "a.db", "--run-id", "l"]).ended(5);
     assert!(ran.stderr.contains("database is locked"), "{ran:#?}");
     let hint =
-        "hint: nothing was begun; close the program that keeps `a.db` locked, then run it again";
+        "help: nothing was begun; close the program that keeps `a.db` locked, then run it again";
     let told = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains(hint), "{ran:#?}");
     assert!(!ran.stderr.contains("interrupted") && !ran.stderr.contains("resume"), "{ran:#?}");

@@ -63,9 +63,9 @@ fn a_server_that_lets_nobody_in_is_told_without_the_password() {
     for debug in [&[][..], &["--debug"]] {
         let ran = place.run([&["Ada", "--db", &address], debug].concat()).ended(5);
         let shown = address.rsplit('@').next().unwrap();
-        let told = format!("error: cannot connect to the database `{shown}`");
+        let told = format!("error[SW0816]: cannot connect to the database `{shown}`");
         assert!(ran.stderr.contains(&told), "{ran:#?}");
-        assert!(ran.stderr.contains("hint: check user `postgres` and its password"), "{ran:#?}");
+        assert!(ran.stderr.contains("help: check user `postgres` and its password"), "{ran:#?}");
         assert!(!ran.stderr.contains("geheim") && ran.stdout.is_empty(), "{ran:#?}");
     }
 }
@@ -75,8 +75,8 @@ fn an_address_that_is_not_understood_makes_no_file_and_is_not_repeated() {
     let place = Place::with(GREETING);
     for address in ["mysql://u:geheim@h/d", "postgres://u:ge/heim@h/d", "postgres://h/d?x=geheim"] {
         let ran = place.run(["Ada", "--db", address]).ended(5);
-        let told = "error: cannot read the address of the database\n";
-        assert!(ran.stderr.contains(told) && ran.stderr.contains("hint: "), "{ran:#?}");
+        let told = "error[SW0817]: cannot read the address of the database\n";
+        assert!(ran.stderr.contains(told) && ran.stderr.contains("help: "), "{ran:#?}");
         assert!(!ran.stderr.contains("heim"), "{ran:#?}");
     }
     assert!(!place.path("mysql:").exists());

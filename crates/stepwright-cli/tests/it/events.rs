@@ -9,8 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 use stepwright::models::{AssistantTurn, Part, StopReason, ToolCall, Usage};
 use stepwright::{
-    ContainerKind, Content, Decision, ErrorCode, ErrorData, Event, EventKind, Media, MediaKind,
-    Patch, RunId, SessionId, StepOutput, StepPath, StepStatus, Timestamp, UserId, WorkflowId,
+    ContainerKind, Content, Decision, ErrorCode, ErrorData, ErrorId, Event, EventKind, Media,
+    MediaKind, Patch, RunId, SessionId, StepOutput, StepPath, StepStatus, Timestamp, UserId,
+    WorkflowId,
 };
 use stepwright_core::event::{
     End, NAMES, ProcessGroup, RefusedAnswer, Reply, Turns, WorkflowStarted,
@@ -153,6 +154,7 @@ fn event(kind: EventKind) -> Event {
 fn error() -> Box<ErrorData> {
     Box::new(ErrorData {
         code: ErrorCode::Model,
+        id: Some(ErrorId::MODEL_OVERLOADED),
         message: "the model is busy".into(),
         retryable: true,
         causes: vec!["429 Too Many Requests".into()],

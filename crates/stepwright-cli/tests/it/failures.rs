@@ -14,7 +14,7 @@ fn a_failing_step_fails_the_run() {
     assert_eq!(
         ran.stderr,
         format!(
-            "run {} failed\nerror: step `second` failed after 2 attempts: the command failed \
+            "run {} failed\nerror[SW0605]: step `second` failed after 2 attempts: the command failed \
              (exit status: 3): oops\n",
             run.0
         )
@@ -25,7 +25,7 @@ fn a_failing_step_fails_the_run() {
     // The same as events.
     let events = place.run(["--allow-shell", "--json", "--events"]).ended(1);
     stepwright_testing::grammar::check(&events.events());
-    assert!(events.stderr.starts_with("error: step `second` failed"), "{events:#?}");
+    assert!(events.stderr.starts_with("error[SW0605]: step `second` failed"), "{events:#?}");
 }
 
 #[test]
@@ -39,8 +39,8 @@ steps: [{agent: writer}]
 ";
     let place = Place::with(flow);
     let ran = place.run([""]).ended(1);
-    assert!(ran.stderr.contains("error: step `writer` failed"), "{ran:#?}");
-    assert!(ran.stderr.contains("hint: "), "{ran:#?}");
+    assert!(ran.stderr.contains("error[SW0504]: step `writer` failed"), "{ran:#?}");
+    assert!(ran.stderr.contains("help: "), "{ran:#?}");
 }
 
 #[test]
@@ -52,7 +52,7 @@ steps: [{name: slow, shell: sleep 60, timeout: 200ms}]
 ";
     let place = Place::with(flow);
     let ran = place.run(["--allow-shell", "--db", "a.db"]).ended(1);
-    assert!(ran.stderr.contains("error: step `slow` failed: "), "{ran:#?}");
+    assert!(ran.stderr.contains("error[SW0403]: step `slow` failed: "), "{ran:#?}");
     assert!(ran.stderr.contains("200ms"), "{ran:#?}");
     let facts = place.facts_in("a.db");
     assert!(facts.iter().any(|fact| matches!(fact.kind, EventKind::StepError { .. })));
@@ -101,7 +101,7 @@ steps: [{write_file: {path: out.txt, text: ran}}]
     assert!(unfit.stderr.contains("does not fit workflow `Strict`: "), "{unfit:#?}");
     assert!(place.runs_in("a.db").is_empty());
     let missing = place.run::<&str>([]).ended(2);
-    assert!(missing.stderr.contains("hint: give the run an input"), "{missing:#?}");
+    assert!(missing.stderr.contains("help: give the run an input"), "{missing:#?}");
     assert!(!place.path("out.txt").exists());
 }
 
@@ -116,7 +116,10 @@ fn files_that_cannot_be_read_are_named() {
             assert!(ran.stderr.contains(part), "{part}: {ran:#?}");
         }
     };
-    fails(&["run", "none.yaml"], &["error: none.yaml: cannot be read: there is no such file\n"]);
+    fails(
+        &["run", "none.yaml"],
+        &["error[SW0202]: none.yaml: cannot be read: there is no such file\n"],
+    );
     fails(&["run", "."], &["cannot be read", "directory"]);
     fails(&["run", "latin.yaml"], &["latin.yaml", "UTF-8"]);
     let input = ["run", "flow.yaml", "--input-file"];
@@ -131,21 +134,22 @@ fn files_that_cannot_be_read_are_named() {
 fn names_that_cannot_be_are_refused() {
     let place = Place::with(GREETING);
     let ran = place.run(["Ada", "--db", "a.db", "--session-id", ""]).ended(2);
-    assert!(ran.stderr.starts_with("error: "), "{ran:#?}");
+    assert!(ran.stderr.starts_with("error[SW0303]: "), "{ran:#?}");
 }
 
 #[test]
 fn a_database_that_cannot_be_opened_is_named() {
     let place = Place::with(GREETING);
     place.write("other.db", "This is no database, however long it may be. ".repeat(100));
-    for (db, part) in [
-        (".", "is a directory"),
-        ("none/a.db", "create the directory `none`"),
-        ("other.db", "is not an SQLite database"),
-        ("flow.yaml/a.db", "`flow.yaml` is not a directory"),
+    for (db, code, part) in [
+        (".", "SW0807", "is a directory"),
+        ("none/a.db", "SW0807", "create the directory `none`"),
+        ("other.db", "SW0810", "is not an SQLite database"),
+        ("flow.yaml/a.db", "SW0807", "`flow.yaml` is not a directory"),
     ] {
         let ran = place.run(["Ada", "--db", db]).ended(5);
-        assert!(ran.stderr.contains("error: cannot open the database"), "{ran:#?}");
+        let told = format!("error[{code}]: cannot open the database");
+        assert!(ran.stderr.contains(&told), "{ran:#?}");
         assert!(ran.stderr.contains(part), "{part}: {ran:#?}");
         assert_eq!(ran.stdout, "");
     }
@@ -166,7 +170,7 @@ fn a_database_that_cannot_be_written_is_named() {
         return;
     }
     let ran = place.run(["Ada", "--db", "a.db"]).ended(5);
-    assert!(ran.stderr.contains("hint: allow this program to write to"), "{ran:#?}");
+    assert!(ran.stderr.contains("help: allow this program to write to"), "{ran:#?}");
     allow(0o644);
     assert_eq!(place.runs_in("a.db").len(), 1);
 }
@@ -191,8 +195,8 @@ steps:
     let arguments = ["run", "flow.yaml", "--allow-shell", "--db", "a.db"];
     command.args(["-c", script, "sh", binary]).args(arguments).current_dir(place.path("."));
     let ran = Ran::of(&mut command).ended(5);
-    assert!(ran.stderr.contains("error: cannot write to the database `a.db`"), "{ran:#?}");
-    assert!(ran.stderr.contains("hint: "), "{ran:#?}");
+    assert!(ran.stderr.contains("error[SW0814]: cannot write to the database `a.db`"), "{ran:#?}");
+    assert!(ran.stderr.contains("help: "), "{ran:#?}");
     assert!(ran.stderr.contains("interrupted"), "{ran:#?}");
     assert_eq!(ran.stdout, "");
     assert_eq!(place.runs_in("a.db")[0].1, RunStatus::Running);

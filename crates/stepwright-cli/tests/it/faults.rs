@@ -99,8 +99,8 @@ cp disk/a.db* .
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert_eq!(ran.stdout, "run: 5\nshown: 0\nresume: 5\nafter first\nresumed: 0\n", "{ran:#?}");
     for part in [
-        "error: cannot write to the database `disk/a.db`\n  caused by: database or disk is full",
-        "hint: free some space on the disk that holds `disk/a.db`",
+        "error[SW0814]: cannot write to the database `disk/a.db`\n  caused by: database or disk is full",
+        "help: free some space on the disk that holds `disk/a.db`",
     ] {
         assert_eq!(ran.stderr.matches(part).count(), 2, "{part}: {ran:#?}");
     }
@@ -137,14 +137,17 @@ fn a_database_that_may_not_be_written_is_told_and_stays_as_it_is() {
         };
         for arguments in CHANGE {
             let ran = ran(arguments).ended(5);
-            assert!(ran.stderr.starts_with("error: cannot "), "{directory:o} {file:o} {ran:#?}");
+            assert!(
+                ran.stderr.starts_with("error[SW0809]: cannot "),
+                "{directory:o} {file:o} {ran:#?}"
+            );
             assert!(ran.stderr.contains(" the database `kept/a.db`\n"), "{ran:#?}");
-            assert!(ran.stderr.contains("hint: allow this program to write to "), "{ran:#?}");
+            assert!(ran.stderr.contains("help: allow this program to write to "), "{ran:#?}");
         }
         // Looking is not writing; but SQLite makes its log for that too, if that is not there.
         for arguments in LOOK {
             let ran = ran(arguments);
-            let is_told = ran.code == 5 && ran.stderr.contains("hint: allow this program to write");
+            let is_told = ran.code == 5 && ran.stderr.contains("help: allow this program to write");
             assert!(is_told || ran.code == 0, "{ran:#?}");
         }
         allow(&place.path("kept"), 0o755);
@@ -170,7 +173,8 @@ fn a_disk_that_cannot_be_written_is_told() {
     }
     let Some(ran) = in_own_mounts(&place, &script) else { return };
     assert_eq!(ran.stdout, "5\n".repeat(5), "{ran:#?}");
-    for part in ["error: cannot open the database `a.db`\n", "hint: allow this program to write to"]
+    for part in
+        ["error[SW0809]: cannot open the database `a.db`\n", "help: allow this program to write to"]
     {
         assert_eq!(ran.stderr.matches(part).count(), 5, "{part}: {ran:#?}");
     }
@@ -215,9 +219,9 @@ fn a_damaged_session_is_named_and_stays_as_it_is() {
         assert_eq!(db.execute("UPDATE sessions SET state = ?1", [state]), Ok(1));
         let before = rows(&place);
         let ran = run().ended(5);
-        let told = "error: what is stored of session `s-1` is damaged\n";
+        let told = "error[SW0805]: what is stored of session `s-1` is damaged\n";
         assert!(ran.stderr.starts_with(told), "{state}: {ran:#?}");
-        assert!(ran.stderr.contains("hint: "), "{state}: {ran:#?}");
+        assert!(ran.stderr.contains("help: "), "{state}: {ran:#?}");
         assert_eq!(ran.stdout, "", "{state}: {ran:#?}");
         assert_eq!(rows(&place), before, "{state}: {ran:#?}");
         // Other sessions are as they were.
@@ -244,7 +248,10 @@ steps:
     assert_eq!(db.execute("UPDATE sessions SET state = '[]'", []), Ok(1));
     let go_on = ["continue", "r-1", "--db", "a.db", "--allow-shell", "--approve", "publish"];
     let ran = place.ran(go_on).ended(5);
-    assert!(ran.stderr.contains("error: what is stored of session `s-1` is damaged"), "{ran:#?}");
+    assert!(
+        ran.stderr.contains("error[SW0805]: what is stored of session `s-1` is damaged"),
+        "{ran:#?}"
+    );
     assert!(!ran.stderr.contains("completed") && ran.stdout.is_empty(), "{ran:#?}");
     assert_eq!(std::fs::read_to_string(place.path("done.txt")).unwrap(), "x\n");
     // It can be taken up when the session is what it was.
@@ -282,7 +289,7 @@ fn a_damaged_fact_in_a_server_is_named_and_nothing_becomes_worse() {
 #[track_caller]
 fn is_told(damage: &str, sequence: u64, ran: &Ran) {
     assert_eq!(ran.code, 5, "{damage}: {ran:#?}");
-    let told = format!("error: the journal of run `r-1` is damaged at fact {sequence}");
+    let told = format!("error[SW0804]: the journal of run `r-1` is damaged at fact {sequence}");
     assert!(ran.stderr.starts_with(&told), "{damage}: {ran:#?}");
 }
 
@@ -299,7 +306,7 @@ fn a_damaged_file_is_told_and_stays_as_it_is() {
         let ran = place.on_db(arguments).ended(5);
         assert!(ran.stderr.contains(" the database `a.db`\n"), "{ran:#?}");
         assert!(ran.stderr.contains("it is damaged"), "{ran:#?}");
-        assert!(ran.stderr.contains("hint: "), "{ran:#?}");
+        assert!(ran.stderr.contains("help: "), "{ran:#?}");
         assert!(std::fs::read(place.path("a.db")).unwrap() == bytes);
     }
 }

@@ -301,7 +301,7 @@ fn an_answer_after_the_deadline_is_refused_and_the_run_goes_its_way() {
     let place = at_the_gate(3_700);
     let late = on_run(&place, &["continue", "--approve", "gate", "--by", "ada"]).ended(2);
     let told = "the answer to `gate!confirm` came too late: its deadline was ";
-    assert!(late.stderr.contains(&format!("error: {told}")), "{late:#?}");
+    assert!(late.stderr.contains(&format!("error[SW0712]: {told}")), "{late:#?}");
     assert!(late.stderr.contains("`approve` by ada came at "), "{late:#?}");
     assert_eq!(late.stdout, "");
     assert!(!place.path("deployed.txt").exists(), "it is deployed");

@@ -103,7 +103,10 @@ fn a_run_is_shown_with_its_steps_and_what_it_waits_for() {
     let failed = place.on_db(&["show", "r-2"]).ended(0).stdout;
     assert!(failed.contains("✓ first"), "{failed}");
     assert!(failed.contains("✗ second  failed  "), "{failed}");
-    assert!(failed.contains("\nerror: step `second` failed after 2 attempts: "), "{failed}");
+    assert!(
+        failed.contains("\nerror[SW0605]: step `second` failed after 2 attempts: "),
+        "{failed}"
+    );
     let done = place.on_db(&["show", "r-1"]).ended(0).stdout;
     assert!(
         done.contains("\ninput\n  Ada\n") && done.contains("\noutput\n  Hello Ada!\n"),
@@ -173,17 +176,20 @@ fn what_is_not_there_is_not_found_and_nothing_is_made() {
         let nowhere = place.ran(command).ended(2);
         assert!(
             nowhere.stderr.contains("no database specified")
-                && nowhere.stderr.contains("hint: pass `--db DB`, or set `STEPWRIGHT_DB`"),
+                && nowhere.stderr.contains("help: pass `--db DB`, or set `STEPWRIGHT_DB`"),
             "{nowhere:#?}"
         );
         let none = place.on_db(command).ended(5);
-        assert!(none.stderr.contains("error: there is no database `a.db`"), "{none:#?}");
+        assert!(none.stderr.contains("error[SW0807]: there is no database `a.db`"), "{none:#?}");
         assert!(!place.path("a.db").exists());
     }
     place.run(["Ada", "--db", "a.db"]).ended(0);
     for command in ["show", "events", "resume", "continue", "cancel"] {
         let unknown = place.on_db(&[command, "r-9"]).ended(2);
-        assert!(unknown.stderr.contains("error: run `r-9` was not found\nhint: "), "{unknown:#?}");
+        assert!(
+            unknown.stderr.contains("error[SW0701]: run `r-9` was not found\nhelp: "),
+            "{unknown:#?}"
+        );
     }
 }
 

@@ -13,6 +13,7 @@ mod databases;
 #[cfg(unix)]
 mod doors;
 mod events;
+mod explaining;
 mod failures;
 mod faults;
 mod interrupting;

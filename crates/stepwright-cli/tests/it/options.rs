@@ -60,7 +60,7 @@ steps:
     assert_eq!(run("two", "ada").ended(0).stdout, "{\n  \"before\": \"one\"\n}\n");
     let stranger = run("three", "bob").ended(2);
     assert!(stranger.stderr.contains("session `s-1` was not found"), "{stranger:#?}");
-    assert!(stranger.stderr.contains("hint: choose another `--session-id`"), "{stranger:#?}");
+    assert!(stranger.stderr.contains("help: choose another `--session-id`"), "{stranger:#?}");
     let session = place.session_in("a.db", "s-1").unwrap();
     assert_eq!(session.state["at"], "two");
     assert_eq!(session.user_id.unwrap().as_str(), "ada");
@@ -71,7 +71,7 @@ steps:
 fn a_session_needs_a_database() {
     let ran = Place::with(GREETING).run(["Ada", "--session-id", "s-1"]).ended(2);
     assert!(ran.stderr.contains("`--session-id` needs a database"), "{ran:#?}");
-    assert!(ran.stderr.contains("hint: add `--db DB`"), "{ran:#?}");
+    assert!(ran.stderr.contains("help: add `--db DB`"), "{ran:#?}");
     assert_eq!(ran.stdout, "");
 }
 
@@ -101,7 +101,7 @@ fn the_model_of_all_agents_can_be_another() {
     };
     assert_eq!(model(&["--model", "offline"]).as_deref(), Some("offline:extract"));
     let unknown = place.run(["--model", "offlin:x"]).ended(2);
-    assert!(unknown.stderr.starts_with("error: `--model`: "), "{unknown:#?}");
+    assert!(unknown.stderr.starts_with("error[SW0211]: `--model`: "), "{unknown:#?}");
     assert!(unknown.stderr.contains("did you mean `offline"), "{unknown:#?}");
     // Whatever the file says: what is wrong with that does not matter then.
     let missing = Place::with(&AGENTS.replace("model: offline\n", ""));

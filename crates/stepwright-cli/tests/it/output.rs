@@ -139,7 +139,7 @@ fn an_output_that_cannot_be_written_is_a_failure() {
     let place = Place::with(GREETING);
     let mut command = place.command(["run", "flow.yaml", "Ada", "--db", "a.db"]);
     let ran = Ran::of(command.stdout(full)).ended(1);
-    assert!(ran.stderr.contains("error: the output could not be written"), "{ran:#?}");
+    assert!(ran.stderr.contains("error[SW0116]: the output could not be written"), "{ran:#?}");
     assert!(ran.stderr.contains("caused by: No space left on device"), "{ran:#?}");
     assert_eq!(place.runs_in("a.db")[0].1, stepwright::RunStatus::Completed);
 }

@@ -99,10 +99,11 @@ fn a_file_that_is_gone_can_be_said() {
     let go_on = ["continue", "r-1", "--allow-shell", "--approve", "publish"];
     let gone = place.on_db(&go_on).ended(2);
     let flow = place.path("flow.yaml").display().to_string();
-    let told =
-        format!("error: the workflow file `{flow}`, with which run `r-1` began, is not there");
+    let told = format!(
+        "error[SW0110]: the workflow file `{flow}`, with which run `r-1` began, is not there"
+    );
     assert!(gone.stderr.starts_with(&told), "{gone:#?}");
-    assert!(gone.stderr.contains("hint: say where it is now: `--file FILE`"), "{gone:#?}");
+    assert!(gone.stderr.contains("help: say where it is now: `--file FILE`"), "{gone:#?}");
     let moved = place.on_db(&[&go_on[..], &["--file", "moved.yaml"]].concat()).ended(3);
     assert!(moved.stderr.contains("continue r-1 --db a.db --file moved.yaml"), "{moved:#?}");
 }
@@ -118,7 +119,7 @@ fn a_changed_file_is_told_and_can_be_accepted() {
         "workflow `Publish` has changed since run `r-1` began",
         "- `letter` is not there any more",
         "+ `note` is new",
-        "hint: `--accept-changes` accepts it",
+        "or accept the change with `--accept-changes`",
     ] {
         assert!(changed.stderr.contains(part), "{part}: {changed:#?}");
     }
@@ -145,7 +146,7 @@ fn a_run_that_is_driven_elsewhere_is_not_taken_up_and_that_is_said() {
     assert!(shown.contains(&format!("running, driven by {driver}")), "{shown}");
     let refused = place.on_db(&["resume", "r-1", "--allow-shell"]).ended(5);
     assert!(
-        refused.stderr.contains(&format!("error: run `r-1` is driven by {driver}")),
+        refused.stderr.contains(&format!("error[SW0704]: run `r-1` is driven by {driver}")),
         "{refused:#?}"
     );
     let nobody = place.on_db(&["continue", "r-1", "--allow-shell", "--approve", "held"]).ended(2);
@@ -181,7 +182,7 @@ steps:
     let id = "both/ask!confirm";
     let unknown = ["continue", "r-1", "--allow-shell", "--approve", "ask"];
     let unknown = place.on_db(&unknown).ended(2);
-    assert!(unknown.stderr.contains(&format!("hint: it waits for `{id}`")), "{unknown:#?}");
+    assert!(unknown.stderr.contains(&format!("help: it waits for `{id}`")), "{unknown:#?}");
     let answer = ["continue", "r-1", "--allow-shell", "--db", "a.db", "--approve", id];
     let answering = piped(place.command(answer));
     place.waits_for("r-1", |_| place.path("asked.txt").exists());
@@ -250,7 +251,7 @@ fn a_run_that_has_ended_is_not_cancelled() {
     place.write("go.txt", "");
     place.run(["--allow-shell", "--db", "a.db", "--run-id", "r-1"]).ended(0);
     let over = place.on_db(&["cancel", "r-1"]).ended(2);
-    assert_eq!(over.stderr, "error: run `r-1` has ended already: it completed\n");
+    assert_eq!(over.stderr, "error[SW0707]: run `r-1` has ended already: it completed\n");
 }
 
 #[test]
@@ -274,7 +275,7 @@ steps:
         "workflow `Chg` has changed since run `g` began",
         r#"~ `plan`: `template` was "deploy v1" and is "deploy v9""#,
         r#"~ `gate`: `shell` was "echo deploy v1" and is "echo RM -RF v9""#,
-        "hint: `--accept-changes` accepts it",
+        "or accept the change with `--accept-changes`",
     ] {
         assert!(changed.stderr.contains(part), "{part}: {changed:#?}");
     }

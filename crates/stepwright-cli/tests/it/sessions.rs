@@ -41,7 +41,10 @@ fn sessions_are_listed_and_shown() {
     let one = json_of(&place, &["show", "s-1", "--json"]);
     assert_eq!((&one["metrics"]["runs"], &one["user_id"]), (&json!(2), &json!("ada")));
     let none = place.on_db(&["sessions", "show", "s-9"]).ended(2);
-    assert!(none.stderr.contains("error: session `s-9` was not found\nhint: "), "{none:#?}");
+    assert!(
+        none.stderr.contains("error[SW0702]: session `s-9` was not found\nhelp: "),
+        "{none:#?}"
+    );
 }
 
 #[test]

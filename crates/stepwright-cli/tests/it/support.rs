@@ -208,6 +208,11 @@ impl Ran {
     #[track_caller]
     pub(crate) fn ended(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:#?}");
+        let has_old_form = |line: &str| line.starts_with("error:") || line.starts_with("hint:");
+        assert!(!self.stderr.lines().any(has_old_form), "an error without a code: {self:#?}");
+        if code == 5 {
+            assert!(self.stderr.contains("error[SW"), "an error without a code: {self:#?}");
+        }
         self
     }
 }

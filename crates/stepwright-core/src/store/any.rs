@@ -65,8 +65,8 @@ impl RunStore for AnyStore {
         self.0.append(append)
     }
 
-    fn load<'a>(&'a self, run: &'a RunId, after: u64, limit: usize) -> Answer<'a, Vec<Event>> {
-        self.0.load(run, after, limit)
+    fn load<'a>(&'a self, run: &'a RunId, from: u64, limit: usize) -> Answer<'a, Vec<Event>> {
+        self.0.load(run, from, limit)
     }
 
     fn run<'a>(&'a self, run: &'a RunId) -> Answer<'a, Option<RunRow>> {

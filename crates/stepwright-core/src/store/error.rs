@@ -1,5 +1,6 @@
 //! The errors of a store.
 
+use crate::codes::ErrorId;
 use crate::id::RunId;
 use crate::path::StepPath;
 use crate::state::PatchError;
@@ -55,6 +56,9 @@ pub enum StoreError {
         source: Box<dyn StdError + Send + Sync>,
         /// Advice for the user.
         hint: Option<String>,
+        /// The id of the kind of error. A store of your own uses
+        /// [`ErrorId::STORE_UNAVAILABLE`] if no other fits.
+        id: ErrorId,
     },
 }
 
@@ -63,6 +67,17 @@ fn at(path: Option<&StepPath>) -> String {
 }
 
 impl StoreError {
+    /// Returns the id of the kind of error.
+    pub fn id(&self) -> ErrorId {
+        match self {
+            Self::Taken { .. } => ErrorId::FACT_TAKEN,
+            Self::NotFound(_) => ErrorId::NOT_FOUND,
+            Self::Patch(_) => ErrorId::STATE_CHANGE_INVALID,
+            Self::Corrupt { .. } => ErrorId::JOURNAL_DAMAGED,
+            Self::Unavailable { id, .. } => *id,
+        }
+    }
+
     /// Returns advice for the user, if there is any.
     pub fn hint(&self) -> Option<String> {
         match self {

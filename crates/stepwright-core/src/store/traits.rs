@@ -38,8 +38,8 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 ///         self.0.append(append)
 ///     }
 ///     // The other methods ask the store within.
-/// #     fn load<'a>(&'a self, r: &'a RunId, after: u64, limit: usize) -> Answer<'a, Vec<Event>> {
-/// #         self.0.load(r, after, limit)
+/// #     fn load<'a>(&'a self, r: &'a RunId, from: u64, limit: usize) -> Answer<'a, Vec<Event>> {
+/// #         self.0.load(r, from, limit)
 /// #     }
 /// #     fn run<'a>(&'a self, r: &'a RunId) -> Answer<'a, Option<RunRow>> { self.0.run(r) }
 /// #     fn runs(&self, filter: RunFilter) -> Answer<'_, Vec<RunRow>> { self.0.runs(filter) }
@@ -77,9 +77,9 @@ pub trait RunStore: Send + Sync {
     /// [`StoreError::NotFound`] if the run begins in a session of another user.
     fn append(&self, append: Append) -> Answer<'_, ()>;
 
-    /// Loads the facts of a run numbered `after` and above, in order, at most `limit` of them.
+    /// Loads the facts of a run numbered `from` and above, in order, at most `limit` of them.
     /// Empty for an unknown run.
-    fn load<'a>(&'a self, run: &'a RunId, after: u64, limit: usize) -> Answer<'a, Vec<Event>>;
+    fn load<'a>(&'a self, run: &'a RunId, from: u64, limit: usize) -> Answer<'a, Vec<Event>>;
 
     /// Returns the row of a run.
     fn run<'a>(&'a self, run: &'a RunId) -> Answer<'a, Option<RunRow>>;
@@ -140,7 +140,7 @@ const VERIFY_PAGE: usize = 1_000;
 /// # use stepwright_core::store::SessionFilter;
 /// # use stepwright_core::{Memory, Patch, Session, Timestamp};
 /// use std::future::ready;
-/// use stepwright_core::{BoxFuture, SessionId, StoreError, store::SessionStore};
+/// use stepwright_core::{BoxFuture, ErrorId, SessionId, StoreError, store::SessionStore};
 /// # type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// /// Deletes nothing.
 /// struct Archive(Memory);
@@ -151,7 +151,8 @@ const VERIFY_PAGE: usize = 1_000;
 ///     ) -> BoxFuture<'a, Result<bool, StoreError>> {
 ///         let what = format!("session `{session}` cannot be deleted");
 ///         let source = "this store is an archive".into();
-///         Box::pin(ready(Err(StoreError::Unavailable { what, source, hint: None })))
+///         let (hint, id) = (None, ErrorId::STORE_UNAVAILABLE);
+///         Box::pin(ready(Err(StoreError::Unavailable { what, source, hint, id })))
 ///     }
 ///     // The other methods ask the store within.
 /// #     fn session<'a>(&'a self, s: &'a SessionId) -> Answer<'a, Option<Session>> {

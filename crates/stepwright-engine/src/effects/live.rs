@@ -10,7 +10,7 @@ use stepwright_core::context::StepHost;
 use stepwright_core::event::Decision;
 use stepwright_core::plan::{ITEMS_MAX, Node, NodeKind};
 use stepwright_core::{
-    Content, ErrorCode, RunId, StepContext, StepError, StepInput, StepOutput, StepPath,
+    Content, ErrorCode, ErrorId, RunId, StepContext, StepError, StepInput, StepOutput, StepPath,
 };
 use tracing::Instrument as _;
 
@@ -74,10 +74,14 @@ impl Effects for Live<'_> {
                 });
                 match work.await {
                     Ok(answer) => answer,
-                    Err(_) => Ok(Err(StepError::new("the runtime is shutting down"))),
+                    Err(_) => Ok(Err(StepError::new("the runtime is shutting down")
+                        .with_id(ErrorId::STEP_STOPPED))),
                 }
             }
-            _ => Ok(Err(StepError::terminal("the plan and the table do not fit"))),
+            _ => {
+                Ok(Err(StepError::terminal("the plan and the table do not fit")
+                    .with_id(ErrorId::INTERNAL)))
+            }
         };
         match answer {
             Ok(Ok(output)) => Ok(Arc::new(output)),
@@ -156,11 +160,11 @@ fn check_route(node: &Node, names: &[Arc<str>]) -> Result<(), StepError> {
         if !choices.iter().any(|choice| choice.name == *name) {
             let known: Vec<_> = choices.iter().map(|choice| format!("`{}`", choice.name)).collect();
             let message = format!("`{name}` is no choice; there are {}", known.join(", "));
-            return Err(StepError::terminal(message));
+            return Err(StepError::terminal(message).with_id(ErrorId::CHOICE_INVALID));
         }
         if names[..place].contains(name) {
             let message = format!("`{name}` is chosen twice; a step runs once in a router");
-            return Err(StepError::terminal(message));
+            return Err(StepError::terminal(message).with_id(ErrorId::CHOICE_INVALID));
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 use stepwright_core::event::Decision;
 use stepwright_core::plan::{Node, NodeKind};
-use stepwright_core::{ErrorCode, StepError, StepInput, StepOutput, StepPath, World};
+use stepwright_core::{ErrorCode, ErrorId, StepError, StepInput, StepOutput, StepPath, World};
 
 /// Ends an attempt that takes longer than its step's timeout, or is idle for longer than its idle
 /// timeout.
@@ -70,7 +70,7 @@ fn idle_for(limit: Duration) -> StepError {
     let error = StepError::new(format!(
         "it was idle for {limit:?}: no output, no tool call and no progress in that time"
     ));
-    error.with_code(ErrorCode::TimedOut).with_hint(
+    error.with_code(ErrorCode::TimedOut).with_id(ErrorId::STEP_IDLE).with_hint(
         "if it is slow and not stuck, give it a longer idle timeout, or let it report progress",
     )
 }

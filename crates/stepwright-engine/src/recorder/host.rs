@@ -12,7 +12,7 @@ use stepwright_core::calls::CallPast;
 use stepwright_core::context::{RunInfo, StepHost};
 use stepwright_core::message::ToolCall;
 use stepwright_core::{
-    Answer, ErrorCode, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
+    Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +41,7 @@ impl StepHost for Recorder {
             let is_process = matches!(fact, EventKind::StepProcessStarted { .. });
             if !fact.is_of_executor() && !is_effect && !is_process {
                 let message = format!("`{}` is not for an executor to record", fact.name());
-                return Err(StepError::terminal(message));
+                return Err(StepError::terminal(message).with_id(ErrorId::RECORD_REFUSED));
             }
             let is_open = {
                 let fold = &self.state().fold;
@@ -53,9 +53,12 @@ impl StepHost for Recorder {
                 }
             };
             if !is_open {
-                return Err(StepError::terminal(format!("step `{step}` has ended")));
+                let error = StepError::terminal(format!("step `{step}` has ended"));
+                return Err(error.with_id(ErrorId::RECORD_REFUSED));
             }
-            let stopped = |_| StepError::terminal("the journal of the run is lost");
+            let stopped = |_| {
+                StepError::terminal("the journal of the run is lost").with_id(ErrorId::STEP_STOPPED)
+            };
             // A step that waits for a busy model is not idle until the announced wait is over.
             let pause = match &fact {
                 EventKind::ModelRequestRetrying { delay_ms, .. } => {
@@ -101,7 +104,8 @@ impl StepHost for Recorder {
                 history::of(&journal.store, (session, workflow), began, (runs, completed_only))
                     .await;
             earlier.map(Into::into).map_err(|error| {
-                let failed = StepError::new(format!("the session's history: {error}"));
+                let failed = StepError::new(format!("the session's history: {error}"))
+                    .with_id(ErrorId::HISTORY_UNREADABLE);
                 match error.hint() {
                     Some(hint) => failed.with_hint(hint),
                     None => failed,
@@ -121,7 +125,8 @@ impl StepHost for Recorder {
             let reply =
                 Self::ask(self, requirement, Some(step)).await.map_err(|stop| match stop {
                     Stop::Failed(failure) => StepError { data: Box::new(failure.error.clone()) },
-                    _ => StepError::terminal(format!("step `{step}` was stopped")),
+                    _ => StepError::terminal(format!("step `{step}` was stopped"))
+                        .with_id(ErrorId::STEP_STOPPED),
                 })?;
             if reply.timed_out && fails {
                 return Err(too_late(&id));
@@ -173,5 +178,6 @@ impl StepHost for Recorder {
 pub(crate) fn too_late(id: &str) -> StepError {
     StepError::terminal(format!("no answer to `{id}` came in time"))
         .with_code(ErrorCode::Rejected)
+        .with_id(ErrorId::ANSWER_NOT_IN_TIME)
         .with_hint("give it more time, or say what counts as the answer with `on_timeout`")
 }

@@ -5,7 +5,7 @@ use crate::stop::Stop;
 use std::sync::Arc;
 use stepwright_core::event::Reply;
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::{Answer, ErrorCode, EventKind, Requirement, StepError, StepPath};
+use stepwright_core::{Answer, ErrorCode, ErrorId, EventKind, Requirement, StepError, StepPath};
 
 /// The largest number of pending requests in a run.
 const REQUIREMENTS_MAX: usize = 10_000;
@@ -43,7 +43,8 @@ impl Recorder {
             if requirement.needs_person() && self.journal.is_none() {
                 let what = format!("the run needs an answer to `{id}`, but it is not stored");
                 let hint = "give the workflow a store with `.store(…)`";
-                return Err(Stop::failed(&path, StepError::terminal(what).with_hint(hint), 1));
+                let unstored = StepError::terminal(what).with_id(ErrorId::REQUEST_UNSTORED);
+                return Err(Stop::failed(&path, unstored.with_hint(hint), 1));
             }
             if self.pending.count() >= REQUIREMENTS_MAX {
                 let what = format!("a run waits for at most {REQUIREMENTS_MAX} answers at once");
@@ -65,7 +66,8 @@ impl Recorder {
         }
         if self.pending.is_open(&id) {
             let what = format!("`{id}` is waited for already; give each wait a name of its own");
-            return Err(Stop::failed(&path, StepError::terminal(what), 1));
+            let error = StepError::terminal(what).with_id(ErrorId::WAIT_INVALID);
+            return Err(Stop::failed(&path, error, 1));
         }
         let waiting = self.pending.wait(id, inside.cloned());
         self.settle().await?;

@@ -4,7 +4,7 @@ use super::RunStream;
 use futures_util::StreamExt as _;
 use std::cell::RefCell;
 use std::fmt;
-use stepwright_core::{Error, Event, RunOutput};
+use stepwright_core::{Error, ErrorId, Event, RunOutput};
 use tokio::runtime::Runtime;
 
 thread_local! {
@@ -23,7 +23,9 @@ pub(super) struct ThreadRuntime(Option<Runtime>);
 pub(super) fn runtime() -> Result<ThreadRuntime, Error> {
     if tokio::runtime::Handle::try_current().is_ok() {
         let error = Error::usage("`blocking` was called inside of async code");
-        return Err(error.with_hint("await the run, or its stream, instead"));
+        return Err(error
+            .with_id(ErrorId::BLOCKING_IN_ASYNC)
+            .with_hint("await the run, or its stream, instead"));
     }
     match IDLE.with_borrow_mut(Option::take) {
         Some((process, runtime)) if process == std::process::id() => {
@@ -35,7 +37,9 @@ pub(super) fn runtime() -> Result<ThreadRuntime, Error> {
     }
     let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
     made.map(|runtime| ThreadRuntime(Some(runtime))).map_err(|error| {
-        Error::usage("the runtime for a blocking run could not be started").with_source(error)
+        Error::usage("the runtime for a blocking run could not be started")
+            .with_id(ErrorId::THREADS_UNAVAILABLE)
+            .with_source(error)
     })
 }
 

@@ -18,7 +18,7 @@ use stepwright_core::event::WorkflowStarted;
 use stepwright_core::executor::RunInput;
 use stepwright_core::state::State;
 use stepwright_core::{
-    AnyStore, Error, IdError, Media, Patch, RunId, RunOutput, Session, SessionId, UserId,
+    AnyStore, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, Session, SessionId, UserId,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +65,8 @@ impl Options {
         match (&self.owner, given) {
             (Some(owner), Some(given)) if *owner != given => {
                 let what = format!("a run of user `{owner}` cannot be begun as user `{given}`");
-                Err(Error::usage(what).with_hint("leave out `user_id`: `as_user` says who it is"))
+                let error = Error::usage(what).with_id(ErrorId::USER_REFUSED);
+                Err(error.with_hint("leave out `user_id`: `as_user` says who it is"))
             }
             (owner, given) => Ok(owner.clone().or(given)),
         }
@@ -80,7 +81,7 @@ impl Options {
         {
             let what = format!("user `{owner}` cannot choose the run id `{run}`");
             let hint = format!("begin it with `{owner}:`, or leave it out");
-            return Err(Error::usage(what).with_hint(hint));
+            return Err(Error::usage(what).with_id(ErrorId::USER_REFUSED).with_hint(hint));
         }
         Ok(run)
     }
@@ -364,7 +365,9 @@ impl Run {
         }
         patches.extend(sets(&options.session_state));
         for patch in &patches {
-            patch.apply(&mut state).map_err(|error| Error::usage(error.to_string()))?;
+            patch.apply(&mut state).map_err(|error| {
+                Error::usage(error.to_string()).with_id(ErrorId::STATE_CHANGE_INVALID)
+            })?;
         }
         let timeout = options.timeout.or(definition.timeout);
         let started = Arc::new(WorkflowStarted {
@@ -420,6 +423,7 @@ fn sets(state: &State) -> impl Iterator<Item = Patch> {
 
 fn taken(run: &RunId) -> Error {
     Error::usage(format!("there is a run `{run}` already"))
+        .with_id(ErrorId::RUN_ID_TAKEN)
         .with_hint("give each run a name of its own, or none")
 }
 
@@ -437,7 +441,7 @@ pub(crate) async fn find_session(
 
 fn no_session(session: &SessionId) -> Error {
     let what = format!("session `{session}` was not found");
-    Error::new(stepwright_core::ErrorKind::NotFound, what)
+    Error::new(stepwright_core::ErrorKind::NotFound, what).with_id(ErrorId::SESSION_NOT_FOUND)
 }
 
 struct Prepared {

@@ -16,7 +16,8 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 use stepwright_core::store::Watched;
 use stepwright_core::{
-    Answer, AnyStore, Error, ErrorKind, Event, OnInterrupted, RunId, RunOutput, RunStatus, UserId,
+    Answer, AnyStore, Error, ErrorId, ErrorKind, Event, OnInterrupted, RunId, RunOutput, RunStatus,
+    UserId,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -148,7 +149,8 @@ impl Resume {
     pub async fn background(self) -> Result<super::RunHandle, Error> {
         if self.interrupted.is_some() {
             let what = "`interrupted` is not possible in the background";
-            return Err(Error::usage(what).with_hint("await the run, or stream it"));
+            let error = Error::usage(what).with_id(ErrorId::BACKGROUND_UNSUPPORTED);
+            return Err(error.with_hint("await the run, or stream it"));
         }
         let run = RunId::new(&self.run)?;
         self.workflow.permit(&run, self.owner.as_ref()).await?;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use stepwright_core::{Error, Event, RunOutput};
+use stepwright_core::{Error, ErrorId, Event, RunOutput};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -102,7 +102,8 @@ impl RunStream {
         while self.next().await.is_some() {}
         match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Read(task) => joined(task.await),
-            _ => Err(Error::usage("the output of this stream has been taken")),
+            _ => Err(Error::usage("the output of this stream has been taken")
+                .with_id(ErrorId::OUTPUT_TAKEN)),
         }
     }
 }
@@ -112,6 +113,7 @@ fn joined(
 ) -> Result<RunOutput, Error> {
     answer.unwrap_or_else(|error| {
         Err(Error::new(stepwright_core::ErrorKind::Run, "the run's task was stopped")
+            .with_id(ErrorId::RUN_STOPPED)
             .with_source(error))
     })
 }

@@ -8,7 +8,9 @@ use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwright_core::dispatch::{Dispatcher, Drive, Driven};
-use stepwright_core::{BoxFuture, Error, ErrorKind, RunId, RunOutput, RunStatus, Timestamp};
+use stepwright_core::{
+    BoxFuture, Error, ErrorId, ErrorKind, RunId, RunOutput, RunStatus, Timestamp,
+};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +41,7 @@ impl Runner {
         };
         woken.map_err(|error| {
             Error::new(ErrorKind::Store, "the run could not be handed to the dispatcher")
+                .with_id(ErrorId::DISPATCHER_FAILED)
                 .with_source(error)
         })
     }
@@ -70,14 +73,18 @@ impl Runner {
         };
         if self.remembering().is_none() {
             let error = Error::usage("a workflow without a store has no runs to be served");
-            return Err(error.with_hint("add one with `.store(…)`"));
+            return Err(error
+                .with_id(ErrorId::STORE_MISSING)
+                .with_hint("add one with `.store(…)`"));
         }
         let drive = Arc::new(Background(self.clone()));
         let serving = pin!(dispatcher.clone().serve(drive, self.limits, stop));
         let supervising = pin!(supervise(Arc::downgrade(self)));
         match select(serving, supervising).await {
             Either::Left((served, _)) => served.map_err(|error| {
-                Error::new(ErrorKind::Store, "the dispatcher failed").with_source(error)
+                Error::new(ErrorKind::Store, "the dispatcher failed")
+                    .with_id(ErrorId::DISPATCHER_FAILED)
+                    .with_source(error)
             }),
             Either::Right(_) => Ok(()),
         }

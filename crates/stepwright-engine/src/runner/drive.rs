@@ -12,8 +12,8 @@ use crate::stop::stop_error;
 use std::sync::Arc;
 use stepwright_core::store::{Claim, Claimed, SignalKind};
 use stepwright_core::{
-    AnyStore, Error, ErrorKind, Event, EventKind, OnInterrupted, RunId, RunOutput, RunStatus,
-    Timestamp,
+    AnyStore, Error, ErrorId, ErrorKind, Event, EventKind, OnInterrupted, RunId, RunOutput,
+    RunStatus, Timestamp,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,7 @@ pub(crate) struct TakeUp {
 
 pub(crate) fn driven_here(run: &RunId) -> Error {
     Error::usage(format!("run `{run}` is being driven by this process"))
+        .with_id(ErrorId::RUN_DRIVEN_HERE)
 }
 
 impl Runner {
@@ -61,7 +62,7 @@ impl Runner {
                 // The caller may have left a signal in the run's inbox.
                 local.poke();
                 let what = format!("run `{run}` is being driven by this process");
-                Err(Error::new(ErrorKind::Store, what))
+                Err(Error::new(ErrorKind::Store, what).with_id(ErrorId::RUN_DRIVEN_HERE))
             }
         }
     }
@@ -231,7 +232,8 @@ impl Runner {
                     );
                     let hint = "let it finish, or stop it; a driver that is silent for 10 s is \
                                 taken for dead";
-                    return Err(Error::new(ErrorKind::Store, what).with_hint(hint));
+                    let error = Error::new(ErrorKind::Store, what);
+                    return Err(error.with_id(ErrorId::RUN_DRIVEN_ELSEWHERE).with_hint(hint));
                 }
             }
         }

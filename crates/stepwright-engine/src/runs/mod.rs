@@ -21,7 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use stepwright_core::store::{RunFilter, RunRow, Signal, Verified, Watched};
 use stepwright_core::{
-    AnyStore, BoxFuture, Error, ErrorKind, RunId, RunOutput, UserId, WorkflowId, World,
+    AnyStore, BoxFuture, Error, ErrorId, ErrorKind, RunId, RunOutput, UserId, WorkflowId, World,
 };
 
 /// The runs and sessions in a store: load, list, follow, answer and cancel them without their
@@ -213,7 +213,9 @@ impl Runs {
 /// Makes the error for a run or a session that is not stored. `volatile` says that the workflow has
 /// no store.
 pub(crate) fn not_found(kind: &str, name: &dyn fmt::Display, volatile: bool) -> Error {
-    let error = Error::new(ErrorKind::NotFound, format!("{kind} `{name}` was not found"));
+    let id = if kind == "run" { ErrorId::RUN_NOT_FOUND } else { ErrorId::SESSION_NOT_FOUND };
+    let error =
+        Error::new(ErrorKind::NotFound, format!("{kind} `{name}` was not found")).with_id(id);
     if volatile {
         return error.with_hint(
             "the workflow has no store: only sessions and background runs of this process are \

@@ -4,7 +4,9 @@ use crate::journal::{PAGE, corrupt};
 use stepwright_core::event::Event;
 use stepwright_core::fold::Fold;
 use stepwright_core::store::{RunRow, Signal, SignalKind};
-use stepwright_core::{AnyStore, Error, ErrorKind, Requirement, RunOutput, RunStatus, Timestamp};
+use stepwright_core::{
+    AnyStore, Error, ErrorId, ErrorKind, Requirement, RunOutput, RunStatus, Timestamp,
+};
 
 /// A run as it stood in its store when it was loaded: see [`Runs::load`](super::Runs::load).
 ///
@@ -55,7 +57,7 @@ impl Snapshot {
         }
         if fold.started().is_none() {
             let what = format!("the journal of run `{run}` has no beginning");
-            return Err(Error::new(ErrorKind::Store, what));
+            return Err(Error::new(ErrorKind::Store, what).with_id(ErrorId::JOURNAL_DAMAGED));
         }
         let inbox = if fold.status().is_terminal() { Vec::new() } else { store.inbox(run).await? };
         Ok(Self { row, fold, facts, inbox })

@@ -5,7 +5,7 @@ use super::snapshot::{Snapshot, answer_in};
 use std::sync::Arc;
 use stepwright_core::event::{RefusedAnswer, Reply};
 use stepwright_core::store::{Signal, SignalKind};
-use stepwright_core::{Answer, Error, Requirement, RunId};
+use stepwright_core::{Answer, Error, ErrorId, Requirement, RunId};
 
 impl Runs {
     /// Leaves answers in the inbox of a run. Each answer names a pending request by its id, or by
@@ -48,9 +48,10 @@ impl Runs {
         for (key, answer) in answers {
             let asked = find(run, fold.requirements(), snapshot.facts(), key)?;
             let answer = asked.filled_in(answer);
-            asked.check(&answer).map_err(Error::usage)?;
+            asked.check(&answer).map_err(|why| Error::usage(why).with_id(ErrorId::ANSWER_UNFIT))?;
             if wanted.iter().any(|(other, _)| other.id == asked.id) {
-                return Err(Error::usage(format!("`{}` is answered twice", asked.id)));
+                let error = Error::usage(format!("`{}` is answered twice", asked.id));
+                return Err(error.with_id(ErrorId::ANSWERED_BEFORE));
             }
             wanted.push((asked, answer));
         }
@@ -88,7 +89,8 @@ impl Runs {
         if let Some(refused) = late {
             let hint = "no answer of this call counts: the run goes on as it does without an \
                         answer in time";
-            return Ok(Submitted::Late(Error::usage(refused.to_string()).with_hint(hint)));
+            let late = Error::usage(refused.to_string()).with_id(ErrorId::ANSWER_TOO_LATE);
+            return Ok(Submitted::Late(late.with_hint(hint)));
         }
         for (asked, answer) in given {
             let signal = Signal::answer(run.clone(), reply(asked, answer), now);
@@ -115,7 +117,7 @@ impl Snapshot {
         if status.is_terminal() {
             let run = &self.row().run_id;
             let what = format!("run `{run}` has ended ({status}), and waits for nothing");
-            return Err(Error::usage(what));
+            return Err(Error::usage(what).with_id(ErrorId::RUN_ENDED));
         }
         Ok(())
     }
@@ -169,6 +171,7 @@ fn find<'a>(
             let names = several.iter().map(|asked| format!("`{}`", asked.id));
             let names = names.collect::<Vec<_>>().join(", ");
             return Err(Error::usage(format!("`{key}` waits for several things: {names}"))
+                .with_id(ErrorId::REQUEST_AMBIGUOUS)
                 .with_hint("answer each by its name"));
         }
     }
@@ -191,7 +194,8 @@ fn find<'a>(
         };
         return Err(late_for(id, &why));
     }
-    let error = Error::usage(format!("run `{run}` does not wait for `{key}`"));
+    let error = Error::usage(format!("run `{run}` does not wait for `{key}`"))
+        .with_id(ErrorId::REQUEST_UNKNOWN);
     Err(match open {
         [] => error.with_hint("it waits for nothing"),
         open => {
@@ -203,9 +207,11 @@ fn find<'a>(
 
 fn already(id: &str, answer: &Answer) -> Error {
     Error::usage(format!("`{id}` is already answered: the answer `{answer}` waits for the run"))
+        .with_id(ErrorId::ANSWERED_BEFORE)
         .with_hint("`resume` takes the run up with that answer")
 }
 
 fn late_for(id: &str, why: &str) -> Error {
     Error::usage(format!("the answer to `{id}` comes too late: {why}"))
+        .with_id(ErrorId::ANSWER_TOO_LATE)
 }

@@ -361,7 +361,7 @@ async fn the_causes_of_an_error_are_kept() {
     let error = of(step).build().unwrap().run("in").await.unwrap_err();
     assert_eq!(
         error.report(),
-        "error: step `ask` failed: no answer from the archive\n  caused by: connection refused"
+        "error[SW0401]: step `ask` failed: no answer from the archive\n  caused by: connection refused"
     );
 }
 

@@ -12,7 +12,9 @@ use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::{BoxFuture, OnInterrupted, StepContext, StepError, StepInput, StepOutput};
+use stepwright_core::{
+    BoxFuture, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+};
 
 pub(super) const KIND: BuiltinKind = BuiltinKind { key: "shell", read, without: &[] };
 
@@ -37,7 +39,9 @@ enum Program {
 
 fn read(reader: &mut Reader<'_>, key: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
     if !reader.options.allow_shell {
-        let mistake = reader.mistake(key.span, "this file runs commands, which is not allowed");
+        let mistake = reader
+            .mistake(key.span, "this file runs commands, which is not allowed")
+            .coded(ErrorId::SHELL_REFUSED);
         let help = "to run a file that you trust, allow it: `--allow-shell`, or \
                     `Options::allow_shell`";
         reader.push(mistake.label("runs a command").help(help));

@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::{
-    BoxFuture, OnInterrupted, Patch, StepContext, StepError, StepInput, StepOutput,
+    BoxFuture, ErrorId, OnInterrupted, Patch, StepContext, StepError, StepInput, StepOutput,
 };
 
 pub(super) const SET: BuiltinKind = BuiltinKind {
@@ -189,7 +189,8 @@ impl Change {
                 None => format!("`set_state` reads all of `state`, and sets `{key}` in it"),
             };
             let span = expr.written.place(reference.span);
-            let mistake = Diagnostic::new(&expr.written.source, span, message);
+            let mistake =
+                Diagnostic::new(ErrorId::NAME_UNKNOWN, &expr.written.source, span, message);
             let shown = if key.chars().all(|c| c.is_alphanumeric() || c == '_') {
                 key.to_owned()
             } else {

@@ -9,7 +9,7 @@ use crate::source::Span;
 use crate::suggest::did_you_mean;
 use serde_json::Value;
 use std::collections::HashMap;
-use stepwright_core::OnReject;
+use stepwright_core::{ErrorId, OnReject};
 
 /// Checks a file and the files within it. `model` is the default model of its agents.
 pub(crate) fn check(file: &File, model: Option<&str>, mistakes: &mut Diagnostics) {
@@ -103,7 +103,7 @@ struct Checker<'a, 'm> {
 
 impl<'a> Checker<'a, '_> {
     fn at(&self, span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::new(&self.file.source, span, message)
+        Diagnostic::new(ErrorId::NAME_UNKNOWN, &self.file.source, span, message)
     }
 
     fn agents(&mut self) {
@@ -112,7 +112,8 @@ impl<'a> Checker<'a, '_> {
                 let message = format!("the agent `{}` has no model", agent.name.text);
                 let help = "give it one, or give one to all agents with `model:` at the top; \
                             `model: offline` needs no key";
-                self.mistakes.push(self.at(agent.name.span, message).help(help));
+                let mistake = self.at(agent.name.span, message).coded(ErrorId::KEY_INVALID);
+                self.mistakes.push(mistake.help(help));
             }
         }
     }
@@ -133,7 +134,8 @@ impl<'a> Checker<'a, '_> {
             let name = &item.name;
             if let Some(first) = seen.get(name.text.as_str()) {
                 let message = format!("two steps in this place are called `{}`", name.text);
-                let mistake = self.at(name.span, message).label("again here");
+                let mistake =
+                    self.at(name.span, message).coded(ErrorId::KEY_INVALID).label("again here");
                 let mistake = mistake.also(*first, "first here");
                 self.mistakes.push(mistake.help("give one of them another `name`"));
             } else {

@@ -7,12 +7,15 @@ use crate::reference::{ROOTS, Reference};
 use crate::suggest::{closest, did_you_mean, listed};
 use serde_json::Value;
 use std::sync::Arc;
+use stepwright_core::ErrorId;
 
 impl<'a> Checker<'a, '_> {
     pub(super) fn references(&mut self, what: Referring<'_>, place: &Place<'a>) {
         for reference in what.references {
             let span = what.written.place(reference.span);
-            let at = |message: String| Diagnostic::new(&what.written.source, span, message);
+            let at = |message: String| {
+                Diagnostic::new(ErrorId::NAME_UNKNOWN, &what.written.source, span, message)
+            };
             // A message can point at the step only if both are in one file.
             let here = Arc::ptr_eq(&what.written.source, &self.file.source);
             let mistake = match reference.root.as_str() {

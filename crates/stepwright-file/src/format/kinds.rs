@@ -10,7 +10,7 @@ use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{ErrorPolicy, OnError, RETRIES_MAX, Retry};
-use stepwright_core::{ErrorCode, Fingerprint, OnInterrupted};
+use stepwright_core::{ErrorCode, ErrorId, Fingerprint, OnInterrupted};
 
 const AGENT: &str = "agent";
 
@@ -220,7 +220,8 @@ impl Reader<'_> {
             Ok(file) => Some(Kind::Workflow { path, file: Box::new(file?) }),
             Err(Refused { why, help }) => {
                 let message = format!("cannot use `{}`: {why}", path.text);
-                let mistake = self.mistake(path.span, message).maybe_help(help);
+                let mistake = self.mistake(path.span, message).coded(ErrorId::INCLUDE_REFUSED);
+                let mistake = mistake.maybe_help(help);
                 self.push(mistake);
                 None
             }
@@ -260,7 +261,9 @@ impl Reader<'_> {
         }
         if let Some((key, node)) = settings.take("on") {
             if is_said && retry.retries == 0 {
-                let mistake = self.mistake(key.span, "a step with `on` is tried again");
+                let mistake = self
+                    .mistake(key.span, "a step with `on` is tried again")
+                    .coded(ErrorId::SETTING_USELESS);
                 self.push(mistake.help("set `max` to at least 1"));
             }
             let codes = self.list(node, "on").unwrap_or_default();

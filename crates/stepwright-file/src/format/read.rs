@@ -14,6 +14,7 @@ use crate::tree::{self, Node, Yaml};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use stepwright_core::ErrorId;
 
 /// The supported version of the format.
 const FORMAT: u64 = 1;
@@ -206,7 +207,8 @@ impl Reader<'_> {
         if let Err(wrong) = schema::check(&schema, purpose, &self.state.schemas) {
             let place = node.at_pointer(&wrong.pointer).span;
             let message = format!("not a valid JSON Schema: {}", wrong.message);
-            let mistake = self.mistake(place, message).maybe_help(wrong.help);
+            let mistake = self.mistake(place, message).coded(ErrorId::SCHEMA_INVALID);
+            let mistake = mistake.maybe_help(wrong.help);
             self.push(mistake);
             return None;
         }
@@ -261,7 +263,8 @@ impl Reader<'_> {
 
     fn check_model(&mut self, model: &Word) {
         if let Err((message, help)) = crate::models::check(&model.text) {
-            let mistake = self.mistake(model.span, message).maybe_help(help);
+            let mistake = self.mistake(model.span, message).coded(ErrorId::MODEL_UNKNOWN);
+            let mistake = mistake.maybe_help(help);
             self.push(mistake);
         }
     }
@@ -287,7 +290,8 @@ impl Reader<'_> {
             }
             Err(Refused { why, help }) => {
                 let message = format!("cannot read `{}`: {why}", file.text);
-                let mistake = self.mistake(file.span, message).maybe_help(help);
+                let mistake = self.mistake(file.span, message).coded(ErrorId::INCLUDE_REFUSED);
+                let mistake = mistake.maybe_help(help);
                 self.push(mistake);
                 None
             }

@@ -17,8 +17,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::HumanReview;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
+use stepwright_core::{ErrorId, HumanReview};
 
 /// Reads a file, and has access to the files that it refers to.
 pub(crate) struct Reader<'a> {
@@ -331,7 +331,7 @@ impl Reader<'_> {
     }
 
     pub(crate) fn mistake(&self, span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::new(&self.source, span, message)
+        Diagnostic::new(ErrorId::KEY_INVALID, &self.source, span, message)
     }
 
     pub(crate) fn wrong_type(&mut self, node: &Node, expected: &str) {
@@ -489,7 +489,8 @@ impl Reader<'_> {
         };
         for mistake in mistakes {
             let span = written.place_of(&mistake);
-            let diagnostic = Diagnostic::new(&written.source, span, mistake.message);
+            let code = ErrorId::EXPRESSION_INVALID;
+            let diagnostic = Diagnostic::new(code, &written.source, span, mistake.message);
             self.push(diagnostic.label("here").maybe_help(mistake.help));
         }
         parsed

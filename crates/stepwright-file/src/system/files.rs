@@ -1,11 +1,11 @@
 //! The files of one directory.
 
-use super::{glob, over, refused, text_of};
+use super::{glob, over, text_of};
 use crate::beneath::{Beneath, Denied, Found};
 use serde_json::{Value, json};
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use stepwright_core::StepError;
+use stepwright_core::{ErrorId, StepError};
 
 /// A directory that steps and tools cannot leave: not with `..`, an absolute path or a symbolic
 /// link.
@@ -118,8 +118,12 @@ fn failed(what: &str, error: &io::Error) -> StepError {
     match error.kind() {
         io::ErrorKind::NotFound => refused(format!("{what}: it does not exist")),
         io::ErrorKind::PermissionDenied => refused(format!("{what}: permission denied")),
-        _ => StepError::new(format!("{what}: {error}")),
+        _ => StepError::new(format!("{what}: {error}")).with_id(ErrorId::FILE_REFUSED),
     }
+}
+
+fn refused(message: impl Into<String>) -> StepError {
+    super::refused(message).with_id(ErrorId::FILE_REFUSED)
 }
 
 fn outside(path: &str) -> StepError {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::json::{self, JsonError};
-use stepwright_core::{Content, StepContext, StepError};
+use stepwright_core::{Content, ErrorId, StepContext, StepError};
 use stepwright_http::reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use stepwright_http::reqwest::redirect::Policy;
 use stepwright_http::reqwest::{self, Client, Response, Url};
@@ -72,7 +72,8 @@ pub(crate) async fn fetch(what: &Fetch, cx: &StepContext) -> Result<Page, StepEr
     });
     in_time.await.unwrap_or_else(|| {
         let message = format!("`{text}` took longer than {:?}", what.timeout);
-        Err(StepError::new(message).with_code(ErrorCode::TimedOut).with_hint("raise `timeout`"))
+        let late = StepError::new(message).with_code(ErrorCode::TimedOut);
+        Err(late.with_id(ErrorId::HTTP_TIMED_OUT).with_hint("raise `timeout`"))
     })
 }
 
@@ -80,7 +81,8 @@ pub(crate) async fn fetch(what: &Fetch, cx: &StepContext) -> Result<Page, StepEr
 /// one that the text names: such an address is an error here.
 fn address(text: &str) -> Result<Url, StepError> {
     if !text.starts_with("http://") && !text.starts_with("https://") {
-        return Err(refused(format!("`{text}` is no address that begins with `https://`")));
+        let error = refused(format!("`{text}` is no address that begins with `https://`"));
+        return Err(error.with_id(ErrorId::HTTP_ADDRESS_REFUSED));
     }
     let is_repaired = |c: &char| c.is_whitespace() || c.is_control() || *c == '\\';
     if let Some(character) = text.chars().find(is_repaired) {
@@ -89,9 +91,13 @@ fn address(text: &str) -> Result<Url, StepError> {
         for byte in character.encode_utf8(&mut [0; 4]).bytes() {
             let _ = write!(encoded, "%{byte:02X}");
         }
-        return Err(refused(message).with_hint(format!("write `{encoded}` instead")));
+        let error = refused(message).with_id(ErrorId::HTTP_ADDRESS_REFUSED);
+        return Err(error.with_hint(format!("write `{encoded}` instead")));
     }
-    Url::parse(text).map_err(|error| refused(format!("`{text}` is not a valid address: {error}")))
+    Url::parse(text).map_err(|error| {
+        refused(format!("`{text}` is not a valid address: {error}"))
+            .with_id(ErrorId::HTTP_ADDRESS_REFUSED)
+    })
 }
 
 async fn read(mut response: Response, what: &Fetch, cx: &StepContext) -> Result<Page, StepError> {
@@ -101,11 +107,11 @@ async fn read(mut response: Response, what: &Fetch, cx: &StepContext) -> Result<
         let message = format!("`{text}` answered {status}");
         // A retry may help after too many requests and after errors of the server.
         if status.as_u16() != 429 && !status.is_server_error() {
-            return Err(StepError::terminal(message));
+            return Err(StepError::terminal(message).with_id(ErrorId::HTTP_STATUS));
         }
         let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let after = after.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
-        let error = StepError::new(message);
+        let error = StepError::new(message).with_id(ErrorId::HTTP_STATUS);
         return Err(match after {
             Some(after) => error.with_retry_after(after),
             None => error,
@@ -132,4 +138,5 @@ async fn read(mut response: Response, what: &Fetch, cx: &StepContext) -> Result<
 
 fn failed(text: &str, error: &reqwest::Error) -> StepError {
     StepError::new(format!("`{text}` cannot be fetched: {}", causes(error)))
+        .with_id(ErrorId::HTTP_UNREACHABLE)
 }

@@ -14,8 +14,8 @@ pub(crate) use files::{Folder, Limits};
 pub(crate) use http::{Fetch, fetch};
 
 use std::sync::Arc;
-use stepwright_core::StepError;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::{ErrorId, StepError};
 
 /// The access of the steps and tools of a file to this machine.
 #[derive(Debug)]
@@ -56,5 +56,6 @@ pub(crate) fn refused(message: impl Into<String>) -> StepError {
 pub(crate) fn over(message: impl Into<String>, limit: &str) -> StepError {
     StepError::terminal(message)
         .with_code(ErrorCode::Limit)
+        .with_id(ErrorId::RESULT_TOO_LARGE)
         .with_hint(format!("raise `{limit}`, or ask for less"))
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
-use stepwright_core::{StepContext, StepError};
+use stepwright_core::{ErrorId, StepContext, StepError};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The maximum number of characters of stderr in the error of a command.
@@ -41,6 +41,7 @@ pub(crate) async fn run(command: Command, cx: &StepContext) -> Result<String, St
         Ok(result) => result,
         Err(_) => Err(StepError::new(format!("the command took longer than {timeout:?}"))
             .with_code(ErrorCode::TimedOut)
+            .with_id(ErrorId::COMMAND_TIMED_OUT)
             .with_hint("raise `timeout`")),
     }
 }
@@ -88,10 +89,10 @@ fn check_nul(
 fn not_started(program: &str, error: &io::Error) -> StepError {
     let message = format!("`{program}` cannot be started: {error}");
     match error.kind() {
-        io::ErrorKind::ArgumentListTooLong => {
-            refused(message).with_hint("pass long texts with `stdin:`")
-        }
-        _ => StepError::new(message),
+        io::ErrorKind::ArgumentListTooLong => refused(message)
+            .with_id(ErrorId::COMMAND_LOST)
+            .with_hint("pass long texts with `stdin:`"),
+        _ => StepError::new(message).with_id(ErrorId::COMMAND_LOST),
     }
 }
 
@@ -132,7 +133,9 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<String, StepEr
     // Write and read concurrently, because the command may block until its output is read.
     let ((), out, complaint) =
         tokio::join!(write, drain(stdout, command.max_bytes), drain(stderr, command.max_bytes));
-    let lost = |error: std::io::Error| StepError::new(format!("the command was lost: {error}"));
+    let lost = |error: std::io::Error| {
+        StepError::new(format!("the command was lost: {error}")).with_id(ErrorId::COMMAND_LOST)
+    };
     let (out, out_over) = out.map_err(lost)?;
     let (complaint, _) = complaint.map_err(lost)?;
     let status = child.wait().await.map_err(lost)?;
@@ -148,7 +151,7 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<String, StepEr
         } else {
             format!("the command failed ({status}): {complaint}")
         };
-        return Err(StepError::new(message));
+        return Err(StepError::new(message).with_id(ErrorId::COMMAND_FAILED));
     }
     if out_over {
         let message = format!("the command wrote more than {} bytes", command.max_bytes);

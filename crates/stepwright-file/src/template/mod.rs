@@ -16,8 +16,8 @@ use minijinja::Environment;
 use minijinja::machinery::{self, CodeGenerator};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use stepwright_core::StepError;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::{ErrorId, StepError};
 
 /// The kind of text that a template gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +167,7 @@ impl Template {
             _ => format!("fails: {}", words::failure(error)),
         };
         let error = StepError::terminal(format!("`{place}` in a template {what}"));
-        error.with_code(ErrorCode::BadInput)
+        error.with_code(ErrorCode::BadInput).with_id(ErrorId::TEMPLATE_FAILED)
     }
 }
 

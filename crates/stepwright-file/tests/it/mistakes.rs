@@ -44,14 +44,14 @@ steps:
     let mistakes = Definition::parse(text, "digest.yaml", &Options::default()).unwrap_err();
     assert_eq!(
         mistakes.to_string(),
-        "  × there is no step `sorces`
+        "error[SW0205]: there is no step `sorces`
    ╭─[digest.yaml:7:20]
  6 │   - name: notes
  7 │     map: {over: \"= steps.sorces\"}
    ·                    ────────────
  8 │     do: [{name: note, template: \"{{ item }}\"}]
    ╰────
-  help: did you mean `steps.sources`?
+help: did you mean `steps.sources`?
 "
     );
     let ascii = mistakes.report(ReportStyle { unicode: false, ..ReportStyle::default() });
@@ -86,6 +86,7 @@ fn mistakes_are_data_too() {
     assert_eq!(
         serde_json::to_value(&mistakes).unwrap(),
         serde_json::json!([{
+            "code": "SW0204",
             "message": "a step has no key `tmeout`",
             "file": "a.yaml",
             "line": 4,

@@ -158,10 +158,13 @@ fn only_regular_files_are_read_and_none_without_an_end() {
     ];
     for (name, said) in cases {
         for mistakes in place.refused(name, &Options::default()) {
-            assert!(mistakes.to_string().contains(said), "{name}: {mistakes}");
+            let told = mistakes.iter().any(|mistake| mistake.to_string().contains(said));
+            assert!(told, "{name}: {mistakes}");
         }
+        // A report breaks long messages into lines.
         let named = Definition::read(path(name), &Options::default()).unwrap_err();
-        assert!(named.to_string().contains(said), "{name}: {named}");
+        let told = named.iter().any(|mistake| mistake.to_string().contains(said));
+        assert!(told, "{name}: {named}");
     }
     let devices = Options { allow_path: vec!["/dev".into()], ..Options::default() };
     for mistakes in place.refused("/dev/zero", &devices) {

@@ -57,10 +57,10 @@ pub(crate) struct Whole {
 pub(crate) async fn load<C: Connection>(
     c: &mut C,
     run: &RunId,
-    after: u64,
+    from: u64,
     limit: usize,
 ) -> Result<Vec<Whole>, Failure<C::Error>> {
-    let from = i64::try_from(after).unwrap_or(i64::MAX);
+    let first = i64::try_from(from).unwrap_or(i64::MAX);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let read = |row: &C::Row<'_>| {
         Ok(Kept {
@@ -75,9 +75,9 @@ pub(crate) async fn load<C: Connection>(
             key_id: row.maybe_text(8)?,
         })
     };
-    let values = [run.as_str().into(), from.into(), limit.into()];
+    let values = [run.as_str().into(), first.into(), limit.into()];
     let kept = c.select(LOAD, &values, read).await?;
-    let others = Others::of(c, run, after, &kept).await?;
+    let others = Others::of(c, run, from, &kept).await?;
     let mut facts = Vec::with_capacity(kept.len());
     for Kept { sequence, path, at, body, shared, blob, sum, chain, key_id } in kept {
         if let Some(key) = key_id {
@@ -97,7 +97,7 @@ pub(crate) async fn load<C: Connection>(
 /// Loads facts.
 pub(crate) struct Load {
     pub(crate) run: RunId,
-    pub(crate) after: u64,
+    pub(crate) from: u64,
     pub(crate) limit: usize,
 }
 
@@ -107,9 +107,9 @@ impl<C: Connection> Work<C> for Load {
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
         let (run, sums) = (&self.run, c.sums());
         let mut facts = Vec::new();
-        for fact in load(c, run, self.after, self.limit).await? {
+        for fact in load(c, run, self.from, self.limit).await? {
             let Whole { sequence, path, at, body, sum, .. } = fact;
-            let expected = self.after + facts.len() as u64;
+            let expected = self.from + facts.len() as u64;
             facts.push(rows::fact(run, expected, (sequence, &path, at), &body, sums, sum)?);
         }
         if facts.len() < self.limit {
@@ -153,7 +153,7 @@ impl Others {
     async fn of<C: Connection>(
         c: &mut C,
         run: &RunId,
-        after: u64,
+        from: u64,
         page: &[Kept],
     ) -> Result<Self, Failure<C::Error>> {
         let (mut others, mut before) = (Self::default(), BTreeSet::new());
@@ -163,7 +163,7 @@ impl Others {
             // A column that cannot be read is reported when the fact is put together.
             let sources = row.shared.as_deref().and_then(|shared| shared::sources(shared).ok());
             for source in sources.unwrap_or_default() {
-                let at = source.checked_sub(after).and_then(|at| usize::try_from(at).ok());
+                let at = source.checked_sub(from).and_then(|at| usize::try_from(at).ok());
                 match at.and_then(|at| page.get(at)) {
                     Some(row) => {
                         others.facts.insert(source, (row.body.clone(), row.blob.clone()));

@@ -6,7 +6,7 @@ use crate::query::Query;
 use crate::rows::{SessionColumns, WrittenSession, apply};
 use crate::sums::Sums;
 use stepwright_core::store::SessionFilter;
-use stepwright_core::{Patch, Session, SessionId, StoreError, Timestamp, UserId};
+use stepwright_core::{ErrorId, Patch, Session, SessionId, StoreError, Timestamp, UserId};
 
 /// A session, and the mark of its last change where there are marks.
 pub(crate) struct Kept {
@@ -220,6 +220,7 @@ impl PatchState {
             what: format!("it is not known whether session `{}` was changed", self.id),
             source: Box::new(Said("the connection was lost before the server answered".to_owned())),
             hint: Some("look at the state of the session before changing it again".to_owned()),
+            id: ErrorId::CHANGE_UNKNOWN,
         }
     }
 }

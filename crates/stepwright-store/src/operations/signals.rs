@@ -5,7 +5,7 @@ use crate::errors::{Failure, Said, missing_run};
 use crate::query::{DRIVER_KEPT_MS, inbox, open_signals};
 use crate::rows::{SignalColumns, SignalValues, driven_by, from_column, moment, to_column, wish};
 use stepwright_core::store::{Claim, Claimed, Signal};
-use stepwright_core::{RunId, RunStatus, StoreError, Timestamp};
+use stepwright_core::{ErrorId, RunId, RunStatus, StoreError, Timestamp};
 
 /// The largest number of attempts to claim a run that other drivers claim and release meanwhile.
 const CLAIM_ATTEMPTS_MAX: u32 = 10;
@@ -120,6 +120,7 @@ impl<C: Connection> Work<C> for ClaimRun {
             what: format!("cannot claim run `{run}`"),
             source: Box::new(Said("other drivers claim and release it all the time".to_owned())),
             hint: None,
+            id: ErrorId::STORE_CONTENDED,
         }
         .into())
     }

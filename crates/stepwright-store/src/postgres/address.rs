@@ -4,7 +4,7 @@ use crate::errors::Said;
 use sqlx::postgres::PgConnectOptions;
 use std::path::PathBuf;
 use std::time::Duration;
-use stepwright_core::StoreError;
+use stepwright_core::{ErrorId, StoreError};
 
 /// The parameters behind `?` that the driver reads.
 const PARAMETERS: [&str; 12] = [
@@ -153,6 +153,7 @@ fn mistake(what: impl Into<String>, hint: impl Into<String>) -> StoreError {
         what: "cannot read the address of the database".to_owned(),
         source: Box::new(Said(what.into())),
         hint: Some(hint.into()),
+        id: ErrorId::ADDRESS_INVALID,
     }
 }
 

@@ -13,7 +13,7 @@ use sqlx::query::Query;
 use sqlx::{Postgres, Row};
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunRow;
-use stepwright_core::{RunId, Session, StoreError, UserId};
+use stepwright_core::{ErrorId, RunId, Session, StoreError, UserId};
 
 const SUMS: Sums = Sums::SERVER;
 
@@ -266,6 +266,7 @@ impl Append<'_> {
             what: format!("cannot append to the journal of run `{}`", self.run),
             source: Box::new(Said("the chain hash of its last fact cannot be read".to_owned())),
             hint: Some("restore the database from a backup".to_owned()),
+            id: ErrorId::JOURNAL_DAMAGED,
         }
     }
 
@@ -282,6 +283,7 @@ fn too_large(run: &RunId, bytes: usize) -> StoreError {
             "its facts have {bytes} bytes, and at most {APPEND_BYTES_MAX} are possible at once"
         ))),
         hint: Some("keep large values elsewhere, and hand on where they are".to_owned()),
+        id: ErrorId::FACT_UNWRITABLE,
     }
 }
 
@@ -410,6 +412,7 @@ async fn begin(connection: &mut Link, append: &Append<'_>, row: &RunRow) -> Resu
         what: format!("cannot begin run `{}` in session `{}`", append.run, row.session_id),
         source: Box::new(Said("others open and delete that session all the time".to_owned())),
         hint: None,
+        id: ErrorId::STORE_CONTENDED,
     }
     .into())
 }

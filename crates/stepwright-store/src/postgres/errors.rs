@@ -4,7 +4,7 @@ use super::target::Target;
 use crate::errors::{Said, unusable};
 use sqlx::Error as SqlError;
 use std::io::ErrorKind;
-use stepwright_core::StoreError;
+use stepwright_core::{ErrorId, StoreError};
 
 /// The failure of some work on a connection.
 pub(super) type Failure = crate::errors::Failure<SqlError>;
@@ -75,6 +75,27 @@ pub(super) fn unavailable(what: &str, target: &Target, error: &SqlError) -> Stor
         what: format!("cannot {what} the database `{}`", target.shown),
         source: Box::new(Said(said(error))),
         hint: hint(target, error),
+        id: id(error),
+    }
+}
+
+/// Returns the id of the kind of error.
+fn id(error: &SqlError) -> ErrorId {
+    let code = match error {
+        SqlError::Io(_) | SqlError::Tls(_) => return ErrorId::SERVER_UNREACHABLE,
+        error => code(error).unwrap_or_default(),
+    };
+    match &*code {
+        "28P01" | "28000" | "3D000" => ErrorId::LOGIN_REFUSED,
+        "42501" | "25006" => ErrorId::DATABASE_FORBIDDEN,
+        "42P01" | "3F000" => ErrorId::DATABASE_DAMAGED,
+        "53100" => ErrorId::DISK_FULL,
+        "55P03" | "40P01" => ErrorId::DATABASE_LOCKED,
+        "40001" => ErrorId::STORE_CONTENDED,
+        "54000" => ErrorId::FACT_UNWRITABLE,
+        "53300" => ErrorId::SERVER_UNREACHABLE,
+        code if code.starts_with("57P") || code.starts_with("08") => ErrorId::SERVER_UNREACHABLE,
+        _ => ErrorId::STORE_UNAVAILABLE,
     }
 }
 
@@ -164,6 +185,7 @@ fn network(target: &Target, kind: ErrorKind) -> String {
 pub(super) fn newer(target: &Target, version: i64, known: usize) -> StoreError {
     let source = format!("its tables are of version {version}, and this program knows {known}");
     unusable(
+        ErrorId::DATABASE_NEWER,
         &target.shown,
         source,
         "use the newer program that made them, or choose another `schema` or database",
@@ -173,7 +195,8 @@ pub(super) fn newer(target: &Target, version: i64, known: usize) -> StoreError {
 /// The schema belongs to something else.
 pub(super) fn foreign(target: &Target) -> StoreError {
     let source = format!("its schema `{}` holds tables of another program", target.schema);
-    unusable(&target.shown, source, "choose another `schema`: a store has one of its own")
+    let hint = "choose another `schema`: a store has one of its own";
+    unusable(ErrorId::DATABASE_FOREIGN, &target.shown, source, hint)
 }
 
 /// Text in it cannot be what it was.
@@ -183,11 +206,12 @@ pub(super) fn encoding(target: &Target, encoding: &str) -> StoreError {
     let hint = format!(
         "use a database in UTF-8: `createdb --encoding=UTF8 --template=template0 {database}`"
     );
-    unusable(&target.shown, source, &hint)
+    unusable(ErrorId::DATABASE_FOREIGN, &target.shown, source, &hint)
 }
 
 /// The server is one that follows another.
 pub(super) fn read_only(target: &Target) -> StoreError {
     let source = "the server only reads".to_owned();
-    unusable(&target.shown, source, "connect to the primary, or to a user who may write")
+    let hint = "connect to the primary, or to a user who may write";
+    unusable(ErrorId::DATABASE_FORBIDDEN, &target.shown, source, hint)
 }

@@ -11,7 +11,7 @@ use crate::errors::Said;
 use sqlx::ConnectOptions;
 use std::fmt;
 use std::time::Duration;
-use stepwright_core::StoreError;
+use stepwright_core::{ErrorId, StoreError};
 
 /// The default for the number of connections of a store.
 const CONNECTIONS: u32 = 8;
@@ -229,5 +229,6 @@ fn check(schema: &str) -> Result<(), StoreError> {
         what: format!("`{}` cannot be the name of a schema", schema.escape_debug()),
         source: Box::new(Said(what)),
         hint: Some("choose a short name, such as `stepwright`".to_owned()),
+        id: ErrorId::ADDRESS_INVALID,
     })
 }

@@ -4,7 +4,7 @@ use crate::errors::unusable;
 use rusqlite::{Error as SqlError, ErrorCode};
 use std::path::Path;
 use std::sync::Arc;
-use stepwright_core::StoreError;
+use stepwright_core::{ErrorId, StoreError};
 
 /// The failure of some work on a connection.
 pub(super) type Failure = crate::errors::Failure<SqlError>;
@@ -31,6 +31,24 @@ pub(super) fn unavailable(what: &str, path: &Path, error: &Arc<SqlError>) -> Sto
         what: format!("cannot {what} the database `{}`", path.display()),
         source: Box::new(error.clone()),
         hint: hint(path, error),
+        id: id(path, error),
+    }
+}
+
+/// Returns the id of the kind of error.
+fn id(path: &Path, error: &SqlError) -> ErrorId {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => ErrorId::DISK_FULL,
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => ErrorId::DATABASE_FORBIDDEN,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorId::DATABASE_LOCKED,
+        Some(ErrorCode::NotADatabase) => ErrorId::DATABASE_FOREIGN,
+        Some(ErrorCode::DatabaseCorrupt) => ErrorId::DATABASE_DAMAGED,
+        Some(ErrorCode::CannotOpen) if path.is_dir() || !directory_of(path).is_dir() => {
+            ErrorId::DATABASE_MISSING
+        }
+        Some(ErrorCode::CannotOpen) => ErrorId::DATABASE_FORBIDDEN,
+        Some(ErrorCode::TooBig) => ErrorId::FACT_UNWRITABLE,
+        _ => ErrorId::STORE_UNAVAILABLE,
     }
 }
 
@@ -63,12 +81,16 @@ fn hint(path: &Path, error: &SqlError) -> Option<String> {
     })
 }
 
-/// SQLite says only that it cannot; the file system knows more.
-fn cannot_open(path: &Path) -> String {
-    let directory = match path.parent() {
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// SQLite says only that it cannot; the file system knows more.
+fn cannot_open(path: &Path) -> String {
+    let directory = directory_of(path);
     if path.is_dir() {
         format!("`{}` is a directory: choose a file in it", path.display())
     } else if !directory.exists() {
@@ -83,7 +105,8 @@ fn cannot_open(path: &Path) -> String {
 /// The database has been through migrations that this program does not know.
 pub(super) fn newer(path: &Path, version: usize, known: usize) -> StoreError {
     let source = format!("its tables are of version {version}, and this program knows {known}");
-    unusable(path.display(), source, "use the newer program that wrote it, or choose another path")
+    let hint = "use the newer program that wrote it, or choose another path";
+    unusable(ErrorId::DATABASE_NEWER, path.display(), source, hint)
 }
 
 /// The structure of the database is damaged.
@@ -92,18 +115,20 @@ pub(super) fn damaged_file(path: &Path, what: &str) -> StoreError {
     let hint = format!(
         "restore `{file}` from a backup, or save what can be saved with `sqlite3 {file} .recover`"
     );
-    unusable(file, format!("it is damaged: {what}"), &hint)
+    unusable(ErrorId::DATABASE_DAMAGED, file, format!("it is damaged: {what}"), &hint)
 }
 
 /// The database belongs to something else.
 pub(super) fn foreign(path: &Path) -> StoreError {
     let source = "it holds tables of another program".to_owned();
-    unusable(path.display(), source, "choose another path: a store has a database of its own")
+    let hint = "choose another path: a store has a database of its own";
+    unusable(ErrorId::DATABASE_FOREIGN, path.display(), source, hint)
 }
 
 /// The writer's thread is gone, which takes a panic.
 pub(super) fn closed(path: &Path) -> StoreError {
     unusable(
+        ErrorId::STORE_CLOSED,
         path.display(),
         "its writer has stopped".to_owned(),
         "open it again, then resume the run",

@@ -4,7 +4,7 @@ use crate::errors::Said;
 use crate::process::Opener;
 use std::path::Path;
 use std::sync::Arc;
-use stepwright_core::StoreError;
+use stepwright_core::{ErrorId, StoreError};
 
 /// A database file that was opened by this process.
 #[derive(Clone, Debug)]
@@ -61,6 +61,7 @@ impl DatabaseFile {
                  run, or start again with the file that is there now"
                     .to_owned(),
             ),
+            id: ErrorId::DATABASE_MOVED,
         }
     }
 }

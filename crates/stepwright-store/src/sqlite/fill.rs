@@ -6,7 +6,7 @@ use crate::operations::journal::{self, Whole};
 use crate::rows::to_column;
 use crate::sums::{Chain, RunIdentity, RunState, SessionValues, Sums};
 use rusqlite::{Connection, params};
-use stepwright_core::{RunId, StoreError};
+use stepwright_core::{ErrorId, RunId, StoreError};
 
 /// The number of facts that are read at once.
 const PAGE: usize = 1_000;
@@ -159,5 +159,6 @@ fn unreadable(run: &str, error: stepwright_core::IdError) -> StoreError {
         what: format!("the database has a run with the name `{}`", run.escape_debug()),
         source: error.into(),
         hint: None,
+        id: ErrorId::ROW_DAMAGED,
     }
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use stepwright_core::StoreError;
+use stepwright_core::{ErrorId, StoreError};
 use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::sync::oneshot;
 use tokio::task::coop;
@@ -160,6 +160,7 @@ impl Writer {
                 what: "cannot start the thread that writes to the database".to_owned(),
                 source: error.into(),
                 hint: None,
+                id: ErrorId::THREADS_UNAVAILABLE,
             })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), shared, lock_wait })
     }

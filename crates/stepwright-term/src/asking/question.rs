@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use stepwright_core::message::Arguments;
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::{Answer, Content, Error, Requirement};
+use stepwright_core::{Answer, Content, Error, ErrorId, Requirement};
 
 /// The commands accepted at every question.
 pub(super) const COMMANDS: [&str; 2] = ["/later", "/reject"];
@@ -333,7 +333,7 @@ impl Question<'_> {
     }
 
     fn complain(&mut self, what: &str) {
-        self.display.complaint(&Error::usage(what));
+        self.display.complaint(&Error::usage(what).with_id(ErrorId::LINE_UNKNOWN));
     }
 }
 

@@ -15,7 +15,7 @@ use anstyle::Style;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::store::RunFilter;
-use stepwright_core::{Error, ErrorKind, RunOutput, Session, SessionId, UserId};
+use stepwright_core::{Error, ErrorId, ErrorKind, RunOutput, Session, SessionId, UserId};
 use stepwright_engine::{Workflow, real_world};
 
 /// The largest number of earlier runs shown by `/history`.
@@ -192,7 +192,7 @@ impl ChatSession {
                 LoopControl::Continue
             }
             Some(Err(why)) => {
-                self.error(&Error::usage(why));
+                self.error(&Error::usage(why).with_id(ErrorId::LINE_UNKNOWN));
                 LoopControl::Continue
             }
             None => {
@@ -316,7 +316,8 @@ impl ChatSession {
         let id = &self.conversation.session_id;
         match self.workflow.get_session(id).await {
             Ok(session) if session.belongs_to(self.user_id.as_ref()) => Ok(Some(session)),
-            Ok(_) => Err(Error::new(ErrorKind::NotFound, format!("session `{id}` was not found"))),
+            Ok(_) => Err(Error::new(ErrorKind::NotFound, format!("session `{id}` was not found"))
+                .with_id(ErrorId::SESSION_NOT_FOUND)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

@@ -228,7 +228,7 @@ impl View {
                     lines.extend(wrap(&[StyledSpan::new(cause, self.dim())], width));
                 }
                 if let Some(hint) = &error.hint {
-                    let hint = format!("hint: {}", clean(hint));
+                    let hint = format!("help: {}", clean(hint));
                     lines.extend(wrap(&[StyledSpan::plain(hint)], width));
                 }
                 let tried = counted(u64::from(*attempts), "attempt", "attempts");

@@ -11,6 +11,7 @@ use crate::text::harmless;
 use anstyle::{AnsiColor, Style};
 use std::time::Duration;
 use stepwright_core::message::{Part, ToolOutcome, Usage};
+use stepwright_core::report::label;
 use stepwright_core::{Content, ErrorCode, ErrorData, Event, EventKind, StepPath, StepStatus};
 
 /// The result of a step.
@@ -197,7 +198,7 @@ impl View {
         }
         let why = std::iter::once(&error.message).chain(&error.causes);
         for (at, why) in why.enumerate() {
-            let before = if at == 0 { "error:" } else { "  caused by:" };
+            let before = if at == 0 { label(error.id()) } else { "  caused by:".to_owned() };
             let style = if is_skipped || at > 0 { self.dim() } else { color(AnsiColor::Red) };
             let note =
                 vec![StyledSpan::new(before, style), StyledSpan::plain(format!(" {}", short(why)))];

@@ -64,7 +64,7 @@ async fn what_is_asked_first_needs_nobody() {
 #[tokio::test]
 async fn a_failure_is_shown_and_the_conversation_goes_on() {
     let (conversation, written) = said(workflow().cli_app(), "fail\nAda\nfail\n").await;
-    let failure = "error: step `greet` failed: it was asked to\n";
+    let failure = "error[SW0401]: step `greet` failed: it was asked to\n";
     assert_eq!(written, format!("{failure}\nHello *Ada*\n\n{failure}"));
     assert_eq!(conversation.answers, 3);
     assert_eq!(conversation.last.unwrap().unwrap_err().kind(), ErrorKind::Run);
@@ -88,7 +88,10 @@ async fn lines_are_read_as_somebody_says() {
     });
     let app = app.each_run(|run| run.run_id("the-run"));
     let (conversation, written) = said(app, "one\n1\n1\n").await;
-    assert!(written.starts_with("error: that is no number\nHello *number 1*\n"), "{written}");
+    assert!(
+        written.starts_with("error[SW0302]: that is no number\nHello *number 1*\n"),
+        "{written}"
+    );
     // Each run is told the same, so that there are two of one name.
     assert!(written.contains("there is a run `the-run` already"), "{written}");
     assert_eq!(conversation.answers, 2);

@@ -148,7 +148,7 @@ async fn a_form_is_asked_again_as_a_whole_if_the_whole_does_not_fit() {
     let open = paused(&of(step)).await.requirements;
     let (answers, written) = asked(&open, "1\n2\n\n9\n").await;
     assert_eq!(answers.unwrap()[0].1, Answer::submit(json!({ "from": 1, "to": 9 })));
-    assert!(written.contains("error: the answer to `a!input` does not fit"), "{written}");
+    assert!(written.contains("error[SW0118]: the answer to `a!input` does not fit"), "{written}");
     assert!(written.contains("from (a number) [1] ›"), "{written}");
     let (answers, _) = asked(&open, "1\n/reject no idea\n").await;
     assert_eq!(answers.unwrap()[0].1, Answer::reject("no idea"));
@@ -225,7 +225,7 @@ async fn what_is_rejected_is_told_as_left_out_or_as_a_failure() {
     let (answer, text) = ended(OnReject::Skip).await;
     assert!(answer.is_ok() && text.contains("[a] rejected: no time\n[a] skipped\n"), "{text}");
     let (answer, text) = ended(OnReject::Fail).await;
-    assert!(answer.is_err() && text.contains("error: it was rejected: no time"), "{text}");
+    assert!(answer.is_err() && text.contains("error[SW0412]: it was rejected: no time"), "{text}");
     let (answer, _) = ended(OnReject::Cancel).await;
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Cancelled);
 }
@@ -258,7 +258,7 @@ async fn an_answer_that_comes_too_late_is_told_and_the_run_is_shown_to_its_end()
     assert_eq!(output.status, RunStatus::Completed);
     let text = written.text();
     assert!(
-        text.contains("error: run `r-1` has ended (COMPLETED), and waits for nothing"),
+        text.contains("error[SW0707]: run `r-1` has ended (COMPLETED), and waits for nothing"),
         "{text}"
     );
     assert!(text.contains("[a] approved\n\n[a]\na is done\n[a] completed\n"), "{text}");

@@ -60,7 +60,7 @@ async fn a_run_that_cannot_begin_is_told() {
     let written = Written::default();
     let printing = workflow().print_response("Ada").session_id("").to(written.clone());
     assert_eq!(printing.await.unwrap_err().kind(), ErrorKind::Usage);
-    assert!(written.text().starts_with("error: "), "{}", written.text());
+    assert!(written.text().starts_with("error[SW"), "{}", written.text());
 }
 
 #[tokio::test]

@@ -212,7 +212,8 @@ fn a_text_is_changed_where_it_is_typed_or_in_an_editor() {
     person.answers("y/n/e ›", "e\r");
     person.answers("› Ants.", "\r");
     person.sees(|screen| {
-        screen.contains("error: `false` ended with") && screen.contains("nothing was changed\n")
+        screen.contains("error[SW0118]: `false` ended with")
+            && screen.contains("nothing was changed\n")
     });
     person.answers("y/n/e ›", CTRL_D);
     person.leaves("PAUSED");

@@ -32,10 +32,10 @@ async fn what_is_appended_is_loaded_by_pages(store: &dyn Store) -> Outcome {
     same("numbers", all.iter().map(|fact| fact.sequence).collect(), (0..9).collect::<Vec<_>>())?;
     let limits = [(0, 9, 0..9), (0, 4, 0..4), (3, 3, 3..6), (7, 100, 7..9), (8, usize::MAX, 8..9)];
     let nothing = [(9, 10, 0..0), (1_000, 10, 0..0), (u64::MAX, 10, 0..0), (2, 0, 0..0)];
-    for (after, limit, wanted) in limits.into_iter().chain(nothing) {
-        let page = store.load(&run.run, after, limit).await?;
+    for (from, limit, wanted) in limits.into_iter().chain(nothing) {
+        let page = store.load(&run.run, from, limit).await?;
         if page != all[wanted.clone()] {
-            let asked = format!("the page of {limit} from {after}");
+            let asked = format!("the page of {limit} from {from}");
             return Err(wrong(&asked, &page, &&all[wanted]));
         }
     }

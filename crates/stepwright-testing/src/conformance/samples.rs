@@ -12,8 +12,8 @@ use stepwright_core::message::{
 use stepwright_core::model::StopReason;
 use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
 use stepwright_core::{
-    Content, ErrorCode, EventKind, Media, MediaKind, Patch, StepOutput, StepStatus, Timestamp,
-    UserId,
+    Content, ErrorCode, ErrorId, EventKind, Media, MediaKind, Patch, StepOutput, StepStatus,
+    Timestamp, UserId,
 };
 
 /// Characters of one to four bytes, combining marks, both directions, quotes, a NUL.
@@ -37,6 +37,7 @@ fn object() -> Map<String, Value> {
 fn error() -> ErrorData {
     ErrorData {
         code: ErrorCode::Model,
+        id: Some(ErrorId::MODEL_OVERLOADED),
         message: TEXT.to_owned(),
         retryable: true,
         causes: vec!["connection lost".to_owned(), TEXT.to_owned()],

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::{FunctionTool, Toolkit};
 use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
-use stepwright_core::{BoxFuture, Error, ErrorKind, StepContext};
+use stepwright_core::{BoxFuture, Error, ErrorId, ErrorKind, StepContext};
 use stepwright_http::reqwest::{Proxy, Url};
 
 /// The default number of results.
@@ -309,7 +309,7 @@ impl DuckDuckGo {
 }
 
 fn mistake(what: String) -> Error {
-    Error::new(ErrorKind::Definition, what)
+    Error::new(ErrorKind::Definition, what).with_id(ErrorId::TOOL_MISCONFIGURED)
 }
 
 fn unusable(error: impl std::error::Error) -> Error {

@@ -8,6 +8,7 @@ mod complete;
 mod damage;
 mod debug;
 mod documented;
+mod errors;
 mod examples;
 mod figures;
 mod files;

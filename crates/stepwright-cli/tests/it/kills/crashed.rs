@@ -10,7 +10,7 @@ use stepwright_testing::postgres::Server;
 const RUNS: usize = 50;
 
 /// The message of a process that finds no server.
-const AWAY: &str = "error: cannot connect to the database `127.0.0.1:";
+const AWAY: &str = "error[SW0815]: cannot connect to the database `127.0.0.1:";
 
 /// The number of runs that are under way at once.
 const LANES: usize = 5;

@@ -96,7 +96,8 @@ fn wakes(provider: &Provider, run: &str, frozen: Process) {
     signal(&frozen, "-CONT");
     let ran = frozen.ended().ended(5);
     assert_eq!(ran.stdout, "");
-    let told = format!("run {run} interrupted\nerror: run `{run}` is driven by another process: ");
+    let told =
+        format!("run {run} interrupted\nerror[SW0802]: run `{run}` is driven by another process: ");
     assert!(ran.stderr.starts_with(&told), "{ran:#?}");
 }
 

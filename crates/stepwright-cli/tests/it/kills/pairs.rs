@@ -57,7 +57,7 @@ fn one_drives(place: &Place, kept: &Kept) {
         });
         let mut driver = pair[driving].take().unwrap();
         let refused = pair[1 - driving].take().unwrap().ended().ended(5);
-        let told = format!("error: run `r-1` is driven by process {} on ", driver.id());
+        let told = format!("error[SW0704]: run `r-1` is driven by process {} on ", driver.id());
         assert!(refused.stderr.contains(&told), "pair {nth}, {}: {refused:#?}", driver.id());
         assert_eq!(provider.count(&names[driving]), 1, "pair {nth}");
         assert_eq!(provider.count(&names[1 - driving]), 0, "pair {nth}");

@@ -9,8 +9,8 @@ use stepwright_core::store::{
     Signal, Watched,
 };
 use stepwright_core::{
-    BoxFuture, Event, Memory, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
-    World,
+    BoxFuture, ErrorId, Event, Memory, Patch, RunId, Session, SessionId, StoreError, Timestamp,
+    WorkflowId, World,
 };
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -59,6 +59,7 @@ impl Slow {
                 what: "the disk is full".into(),
                 source: "no space left".into(),
                 hint: None,
+                id: ErrorId::DISK_FULL,
             }),
         }
     }

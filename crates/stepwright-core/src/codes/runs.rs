@@ -1,0 +1,97 @@
+//! SW07xx: runs, answers and sessions.
+
+super::entry::catalogue! {
+    /// There is no such run in the store, or it belongs to another user. Runs of other users look
+    /// as if they did not exist.
+    ///
+    /// ```sh
+    /// stepwright runs --db runs.db
+    /// ```
+    RUN_NOT_FOUND = 701, "the run was not found";
+
+    /// There is no such session in the store, or it belongs to another user.
+    ///
+    /// ```sh
+    /// stepwright sessions list --db chat.db
+    /// ```
+    SESSION_NOT_FOUND = 702, "the session was not found";
+
+    /// This process drives the run already. Use the stream or the handle of the run that is under
+    /// way.
+    RUN_DRIVEN_HERE = 703, "this process drives the run";
+
+    /// Another process drives the run. Let it finish, or stop it and resume the run here.
+    /// `stepwright show RUN_ID` names the process, and `stepwright cancel RUN_ID` asks it to end
+    /// the run.
+    RUN_DRIVEN_ELSEWHERE = 704, "another process drives the run";
+
+    /// The definition of the workflow has changed since the run began. The message lists the
+    /// differences. All that the run has done is still there.
+    ///
+    /// Resume it with the definition it began with, or accept the change: with `--accept-changes`,
+    /// or with `accept_changed_definition(true)` in Rust.
+    DEFINITION_CHANGED = 705, "the definition has changed";
+
+    /// The definition of the workflow has changed, and a step that the run has executed is not
+    /// there any more or is of another kind. This change cannot be accepted: resume the run with
+    /// the definition it began with.
+    EXECUTED_STEP_GONE = 706, "an executed step is gone";
+
+    /// The run has completed, failed or was cancelled, so it cannot be answered, cancelled or
+    /// continued. `stepwright show RUN_ID` shows its end.
+    RUN_ENDED = 707, "the run has ended";
+
+    /// The run has no pending requests. If its process has died, `stepwright resume RUN_ID` resumes
+    /// it.
+    REQUESTS_NONE = 708, "the run has no pending requests";
+
+    /// The answer names a request that the run does not have. `stepwright show RUN_ID` lists the
+    /// pending requests with their ids.
+    REQUEST_UNKNOWN = 709, "the run does not wait for that";
+
+    /// The answer names a step that has several pending requests. Name the request itself, such as
+    /// `publish!confirm`.
+    REQUEST_AMBIGUOUS = 710, "the answer fits several requests";
+
+    /// The request has an answer, which the run takes when it goes on, or two answers of one call
+    /// name the same request. The first answer counts. `stepwright resume RUN_ID` resumes the run.
+    ANSWERED_BEFORE = 711, "the request is already answered";
+
+    /// The answer came after the deadline of its request. The run goes on as it does without an
+    /// answer in time.
+    ANSWER_TOO_LATE = 712, "the answer comes too late";
+
+    /// The answer does not fit its request: a value does not match the schema, or the request
+    /// cannot be answered with that word. The message says what is possible.
+    ANSWER_UNFIT = 713, "the answer does not fit the request";
+
+    /// The run was cancelled, by Ctrl-C, by a signal, by `stepwright cancel`, or by the program.
+    /// Completed steps are in the partial result.
+    RUN_CANCELLED = 714, "the run was cancelled";
+
+    /// There is a run with this id already. Choose another `--run-id`, or leave it out to get a new
+    /// id.
+    RUN_ID_TAKEN = 715, "the run id is taken";
+
+    /// A workflow that acts as one user was asked to begin a run for another user, or with a run id
+    /// that is not below the name of the user.
+    USER_REFUSED = 716, "not possible as this user";
+
+    /// A step of the interrupted run left processes running that cannot be killed, so the run is
+    /// not resumed beside them. End them as the help says, and resume the run.
+    PROCESSES_LEFT = 717, "processes of a step still run";
+
+    /// A dispatcher, which drives runs in the background, failed. The message has the cause.
+    DISPATCHER_FAILED = 718, "the dispatcher failed";
+
+    /// The process that drives the run was asked to end it, and has not done so in time. It ends
+    /// the run when it hears of the request: `stepwright show RUN_ID` tells.
+    CANCEL_UNHEARD = 719, "the driver has not ended the run yet";
+
+    /// The task that drove the run was stopped, by the end of its runtime or by a panic. Resume the
+    /// run if it is stored.
+    RUN_STOPPED = 720, "the task of the run was stopped";
+
+    /// The run has not completed, and the call needs its output. The message has its status.
+    RUN_NOT_COMPLETED = 721, "the run has not completed";
+}

@@ -1,0 +1,47 @@
+//! SW06xx: tools, HTTP, commands and files.
+
+super::entry::catalogue! {
+    /// A tool failed, and its agent or step with it. The message is the one of the tool.
+    TOOL_FAILED = 601, "a tool failed";
+
+    /// The server answered an `http_get` step with a status that is not a success. Statuses that
+    /// may pass, such as 503, are tried again if the step has retries.
+    HTTP_STATUS = 602, "the server answered with an error";
+
+    /// The address cannot be reached: its host does not exist, or the connection failed.
+    HTTP_UNREACHABLE = 603, "the address cannot be reached";
+
+    /// The address does not begin with `https://` or `http://`, or has a character that an address
+    /// cannot have. A typical cause is a value with spaces in a template: the help shows how the
+    /// character is written.
+    HTTP_ADDRESS_REFUSED = 604, "the address is not valid";
+
+    /// The command of a `shell` step ended with an exit code other than 0. The message has the code
+    /// and what the command wrote to stderr.
+    COMMAND_FAILED = 605, "the command failed";
+
+    /// The command could not be started, or the connection to it was lost. Check that the program
+    /// exists and is in `PATH`.
+    COMMAND_LOST = 606, "the command could not be run";
+
+    /// A step cannot read or write a file: it does not exist, this user may not use it, or it is
+    /// outside of the base directory.
+    FILE_REFUSED = 607, "a file cannot be used";
+
+    /// The result is larger than the step allows. Raise the limit that the message names, or ask
+    /// for less.
+    RESULT_TOO_LARGE = 608, "the result is too large";
+
+    /// The command of a `shell` step took longer than its `timeout`, and was killed with all that
+    /// it had started. Raise `timeout`, or let the command do less.
+    COMMAND_TIMED_OUT = 609, "the command took too long";
+
+    /// The server did not answer an `http_get` step within its `timeout`. Raise `timeout`, or give
+    /// the step retries.
+    HTTP_TIMED_OUT = 610, "the server took too long";
+
+    /// A template failed with the values of this run: for example, a filter got a value of another
+    /// type. The message names the place in the template. `default` helps where a value may be
+    /// missing.
+    TEMPLATE_FAILED = 611, "a template failed";
+}
