@@ -141,11 +141,12 @@ impl SqliteOptions {
     }
 }
 
-/// Writes the first page of an empty file, which says that there is a log. The tables go through the
-/// log then, and a new file costs one wait for the disk instead of eight: without a log there would
-/// be a journal for this page and another one for the tables.
+/// Writes the first page of an empty file, which says that there is a log. The tables go through
+/// the log then: without one, SQLite would make a journal for the tables and another one for this
+/// page, and wait four times for the disk for each.
 ///
-/// The journal of this one page is in memory: one write puts all of the page into the file or nothing.
+/// The journal of this one page is in memory: one write puts all of the page into the file, or
+/// nothing.
 fn begin(connection: &Connection) -> rusqlite::Result<()> {
     let set = |mode: &str| {
         connection
