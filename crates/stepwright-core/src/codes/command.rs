@@ -1,4 +1,4 @@
-//! SW01xx: the command line.
+//! `SW01xx`: the command line.
 
 super::entry::catalogue! {
     /// The command line has a command, an option or an argument that does not exist there. A

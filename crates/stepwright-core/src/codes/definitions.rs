@@ -1,4 +1,4 @@
-//! SW03xx: definitions in Rust, and inputs.
+//! `SW03xx`: definitions in Rust, and inputs.
 
 super::entry::catalogue! {
     /// A workflow or an agent is defined in a way that cannot work, such as two steps with one

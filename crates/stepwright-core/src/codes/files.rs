@@ -1,4 +1,4 @@
-//! SW02xx: workflow files.
+//! `SW02xx`: workflow files.
 
 super::entry::catalogue! {
     /// The workflow file has mistakes. Each is reported with its place and its own code. Nothing

@@ -1,4 +1,4 @@
-//! SW05xx: models.
+//! `SW05xx`: models.
 
 super::entry::catalogue! {
     /// A model failed in a way that has no code of its own. The message is the one of the provider.

@@ -1,4 +1,4 @@
-//! SW07xx: runs, answers and sessions.
+//! `SW07xx`: runs, answers and sessions.
 
 super::entry::catalogue! {
     /// There is no such run in the store, or it belongs to another user. Runs of other users look

@@ -1,4 +1,4 @@
-//! SW04xx: failures of steps.
+//! `SW04xx`: failures of steps.
 
 super::entry::catalogue! {
     /// The function of a step returned an error. The message is the one of the function.

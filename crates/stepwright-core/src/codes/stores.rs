@@ -1,4 +1,4 @@
-//! SW08xx: stores.
+//! `SW08xx`: stores.
 
 super::entry::catalogue! {
     /// The database cannot be opened, read or written, for a reason that has no code of its own.

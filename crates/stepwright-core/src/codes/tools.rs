@@ -1,4 +1,4 @@
-//! SW06xx: tools, HTTP, commands and files.
+//! `SW06xx`: tools, HTTP, commands and files.
 
 super::entry::catalogue! {
     /// A tool failed, and its agent or step with it. The message is the one of the tool.
