@@ -28,7 +28,10 @@ fn build(dir: &Path, text: &str, options: &Options, store: &Memory) -> Workflow 
     });
     let file = dir.join("flow.yaml");
     std::fs::write(&file, text).unwrap();
-    let read = Definition::read(&file, options).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"));
+    // Steps that are not refused write there.
+    let base_dir = options.base_dir.clone().or_else(|| Some(dir.to_owned()));
+    let options = Options { base_dir, ..options.clone() };
+    let read = Definition::read(&file, &options).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"));
     read.builder().unwrap().store(store.clone()).build().unwrap()
 }
 
