@@ -61,8 +61,8 @@ impl Report {
         label(self.id)
     }
 
-    /// Writes the report without the word `error`, for `fn main() -> Result<(), Error>`: Rust writes
-    /// that word itself.
+    /// Writes the report without the word `error`, for `fn main() -> Result<(), Error>`: Rust
+    /// writes that word itself.
     pub(crate) fn write_plain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.id, self.message)?;
         self.write_rest(f)

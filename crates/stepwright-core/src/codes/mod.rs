@@ -1,7 +1,8 @@
 //! The catalogue of errors: each kind of error that a person can meet has an id and a page.
 //!
 //! The catalogue is the one source of `stepwright explain`, of `docs/errors.md` and of the
-//! constants of [`ErrorId`]. To add a kind, add an entry to the file of its area, with the next number.
+//! constants of [`ErrorId`]. To add a kind, add an entry to the file of its area, with the next
+//! number.
 
 mod command;
 mod definitions;

@@ -88,6 +88,31 @@ pub struct BlockingEvents {
     stream: Option<RunStream>,
 }
 
+impl RunStream {
+    /// Returns the events for programs without async: an iterator that waits for each event on this
+    /// thread.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+    /// let mut events = workflow.run("Ada").stream().blocking()?;
+    /// for event in &mut events {
+    ///     if let Some(content) = event.content() {
+    ///         println!("{content}");
+    ///     }
+    /// }
+    /// assert_eq!(events.output()?.content.text(), "Hello Ada");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the caller is async code, which this would block.
+    pub fn blocking(self) -> Result<BlockingEvents, Error> {
+        BlockingEvents::new(self)
+    }
+}
+
 impl BlockingEvents {
     pub(super) fn new(stream: RunStream) -> Result<Self, Error> {
         Ok(Self { runtime: runtime()?, stream: Some(stream) })

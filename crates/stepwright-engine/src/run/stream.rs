@@ -1,6 +1,6 @@
 //! Streams of a run's events.
 
-use super::{BlockingEvents, Resume, Run};
+use super::{Resume, Run};
 use crate::outbox::{Outbox, Tail};
 use futures_util::stream::Stream;
 use std::fmt;
@@ -59,29 +59,6 @@ impl RunStream {
     pub(super) fn of_resume(resume: Resume) -> Self {
         let (cancel, all) = (resume.cancel_token(), resume.wants_all_events());
         Self { stage: Stage::Resumed(Box::new(resume)), tail: Tail::default(), all, cancel }
-    }
-
-    /// Returns the events for programs without async: an iterator that waits for each event on this
-    /// thread.
-    ///
-    /// ```
-    /// # use stepwright_engine::Workflow;
-    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
-    /// let workflow = Workflow::builder("Greeting").step(greet).build()?;
-    /// let mut events = workflow.run("Ada").stream().blocking()?;
-    /// for event in &mut events {
-    ///     if let Some(content) = event.content() {
-    ///         println!("{content}");
-    ///     }
-    /// }
-    /// assert_eq!(events.output()?.content.text(), "Hello Ada");
-    /// # Ok::<(), stepwright_core::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// If the caller is async code, which this would block.
-    pub fn blocking(self) -> Result<BlockingEvents, Error> {
-        BlockingEvents::new(self)
     }
 
     /// Cancels the run if it has begun, and waits for its end.

@@ -15,8 +15,8 @@ const PAGE: &str = "docs/errors.md";
 const HEAD: &str = "\
 # Errors
 
-Every error has one form: what is wrong, the causes, and what to do. The code in brackets is stable: a number keeps its
-meaning, and is not used again. The words of a message may change.
+Every error has one form: what is wrong, the causes, and what to do. The code in brackets is \
+stable: a number keeps its\nmeaning, and is not used again. The words of a message may change.
 
 ```text
 error[SW0705]: workflow `Publish` has changed since run `r-7` began
@@ -24,8 +24,9 @@ error[SW0705]: workflow `Publish` has changed since run `r-7` began
 help: resume it with the workflow file it began with, or accept the change with `--accept-changes`
 ```
 
-`stepwright explain SW0705` prints the page of a code, and `stepwright explain` lists all of them. In Rust, `Error::id`,
-`ErrorData::id` and `Diagnostic::code` return the code; as JSON it is the text, such as `\"SW0705\"`.
+`stepwright explain SW0705` prints the page of a code, and `stepwright explain` lists all of \
+them. In Rust, `Error::id`,\n`ErrorData::id` and `Diagnostic::code` return the code; as JSON it is \
+the text, such as `\"SW0705\"`.
 ";
 
 /// Returns the page as the catalogue says it.
