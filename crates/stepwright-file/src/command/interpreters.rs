@@ -10,6 +10,9 @@ const SED_BYTES_MAX: usize = 10_000;
 
 /// Checks that a program that runs its input has a constant one.
 pub(super) fn constant_input(name: &str, at: Span, input: &Command) -> Checked {
+    if input.is_input_unclear {
+        return Err((at, Wrong::Input(name.to_owned())));
+    }
     if let Some(here) = &input.here {
         return if here.is_dynamic() {
             Err((here.span, Wrong::Code(name.to_owned())))

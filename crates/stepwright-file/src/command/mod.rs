@@ -28,6 +28,10 @@ const SHOWN_MAX: usize = 40;
 /// The maximum length of a command that a message shows in its safe form, in characters.
 const COMMAND_SHOWN_MAX: usize = 120;
 
+/// Constructs for which a plainer one exists.
+const WORDS_OF_SHELLS: [&str; 6] =
+    ["`alias`", "`coproc`", "`enable`", "`function`", "`hash -p`", "`jobs -x`"];
+
 /// The values of a command outside of its text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Given {
@@ -295,6 +299,12 @@ fn message(wrong: &Wrong, expression: &str, way: Way) -> (String, String) {
                 _ => "write the names of variables out, and quote their values",
             }
             .to_owned(),
+        ),
+        Wrong::Construct(what) if WORDS_OF_SHELLS.contains(what) => (
+            format!("{what} can run a value as code"),
+            "write plain commands, and functions as `name() { …; }`; or write a script file: \
+             `command: sh script.sh \"$1\"`"
+                .to_owned(),
         ),
         Wrong::Construct(what) => (
             format!("{what} can evaluate a value as code"),

@@ -16,8 +16,10 @@ impl Rules {
         {
             return Ok(());
         }
+        if matches!(name, "xargs" | "gxargs") {
+            return self.xargs(name, words, input);
+        }
         let mut at = 1;
-        let mut replaced = None;
         while let Some(word) = words.get(at) {
             let text = word.text.as_str();
             if text == "--" {
@@ -40,16 +42,6 @@ impl Rules {
                 break;
             }
             let option = text.chars().nth(1).unwrap_or_default();
-            if matches!(name, "xargs" | "gxargs") {
-                let next = words.get(at + 1).map(|word| word.text.clone()).unwrap_or_default();
-                match text {
-                    "-I" | "-J" => replaced = Some(next),
-                    "-i" | "--replace" => replaced = Some("{}".to_owned()),
-                    _ if matches!(option, 'I' | 'J' | 'i') => replaced = Some(text[2..].to_owned()),
-                    _ if text.starts_with("--replace=") => replaced = Some(text[10..].to_owned()),
-                    _ => {}
-                }
-            }
             let is_split = name == "env" && (text.contains('S') || text.starts_with("--split"));
             let is_code = name == "flock" && matches!(text, "-c" | "--command");
             if is_split || is_code || word.is_dynamic() {
@@ -59,7 +51,6 @@ impl Rules {
             let is_long = text.starts_with("--");
             if text.contains('=') && is_long
                 || !is_long && text[1..].chars().all(|c| row.flags.contains(c))
-                || name.ends_with("xargs") && (text == "--replace" || "iel".contains(option))
             {
                 at += 1;
             } else if !is_long && row.args.contains(option) {
@@ -95,23 +86,6 @@ impl Rules {
             "-c".clone_into(&mut inner[0].text);
             inner.insert(0, shell);
         }
-        if matches!(name, "xargs" | "gxargs") {
-            // The input becomes arguments.
-            let of_input = DYNAMIC.to_string();
-            match replaced.filter(|text| !text.is_empty()) {
-                Some(text) => {
-                    for word in &mut inner {
-                        word.text = word.text.replace(&text, &of_input);
-                    }
-                }
-                None if inner.is_empty() => return Ok(()),
-                None => {
-                    let mut word = Word::at(words[0].span);
-                    (word.text, word.splits) = (of_input, true);
-                    inner.push(word);
-                }
-            }
-        }
         if inner.is_empty() && matches!(name, "sudo" | "doas" | "chroot") {
             return Err((words[0].span, Wrong::Input(name.to_owned())));
         }
@@ -119,6 +93,79 @@ impl Rules {
         {
             assignment(&inner[0], variable, is_element)?;
             inner.remove(0);
+        }
+        self.program(&inner, input)
+    }
+
+    /// Checks `xargs`: its input becomes arguments, or replaces a text in them.
+    fn xargs(&mut self, name: &str, words: &[Word], input: &Command) -> Checked {
+        let mut replaced = Vec::new();
+        let (mut at, mut appends) = (1, false);
+        while let Some(word) = words.get(at).filter(|word| word.text.len() > 1) {
+            let refused = Err((word.span, Wrong::Option(name.to_owned())));
+            let Some(letters) = word.text.strip_prefix('-') else { break };
+            at += 1;
+            if word.is_dynamic() && !word.text.starts_with("--arg-file=") {
+                return refused;
+            }
+            if let Some(long) = letters.strip_prefix('-') {
+                let (option, argument) = long.split_once('=').unwrap_or((long, ""));
+                match option {
+                    "" => break,
+                    // A beginning of the name is enough.
+                    _ if "replace".starts_with(option) => {
+                        replaced.push(if argument.is_empty() { "{}" } else { argument });
+                    }
+                    "null" | "no-run-if-empty" | "verbose" | "exit" | "interactive"
+                    | "open-tty" | "show-limits" | "eof" => {}
+                    "max-lines" => appends = true,
+                    "max-args" | "max-procs" | "max-chars" | "arg-file" | "delimiter" => {
+                        appends |= matches!(option, "max-args" | "max-chars");
+                        at += usize::from(!long.contains('='));
+                    }
+                    _ => return refused,
+                }
+                continue;
+            }
+            for (index, letter) in letters.char_indices() {
+                let attached = &letters[index + letter.len_utf8()..];
+                appends |= "Lln".contains(letter);
+                match letter {
+                    '0' | 'r' | 't' | 'x' | 'p' | 'o' => continue,
+                    'i' => replaced.push(if attached.is_empty() { "{}" } else { attached }),
+                    'e' | 'l' => {}
+                    'a' | 'd' | 'E' | 'I' | 'J' | 'L' | 'n' | 'P' | 's' | 'R' | 'S' => {
+                        let next = words.get(at).filter(|_| attached.is_empty());
+                        if next
+                            .is_some_and(|next| next.splits || next.is_dynamic() && letter != 'a')
+                        {
+                            return refused;
+                        }
+                        at += usize::from(attached.is_empty());
+                        if matches!(letter, 'I' | 'J') {
+                            replaced.push(next.map_or(attached, |next| &next.text));
+                        }
+                    }
+                    _ => return refused,
+                }
+                break;
+            }
+        }
+        let mut inner = words.get(at..).unwrap_or_default().to_vec();
+        if inner.is_empty() {
+            return Ok(());
+        }
+        let of_input = DYNAMIC.to_string();
+        replaced.retain(|text| !text.is_empty());
+        for text in &replaced {
+            for word in &mut inner {
+                word.text = word.text.replace(text, &of_input);
+            }
+        }
+        if replaced.is_empty() || appends {
+            let mut word = Word::at(words[0].span);
+            (word.text, word.splits) = (of_input, true);
+            inner.push(word);
         }
         self.program(&inner, input)
     }

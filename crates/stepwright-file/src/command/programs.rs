@@ -123,7 +123,7 @@ const fn runner(
 
 pub(super) const RUNNERS: &[Runner] = &[
     runner("command", "p", "", 0),
-    runner("builtin nohup busybox toybox coproc", "", "", 0),
+    runner("builtin nohup busybox toybox", "", "", 0),
     runner("exec", "cl", "a", 0),
     runner("env", "i0v", "u", 0),
     runner("sudo", "nEHkKSbPA", "ugpCDRThUrt", 0),
@@ -138,7 +138,8 @@ pub(super) const RUNNERS: &[Runner] = &[
     runner("chroot", "", "", 1),
     // The first argument says what they do: `uv run`, `npm exec`, `cargo install`.
     runner("bundle cargo go npm pnpm poetry uv yarn", "", "", 1),
-    runner("xargs gxargs", "0rtxpo", "adEILnPsJR", 0),
+    // It has rules of its own.
+    runner("xargs gxargs", "", "", 0),
 ];
 
 pub(super) const SHELLS: &str = "\
@@ -183,7 +184,7 @@ pub(super) const LANGUAGES: &[Language] = &[
 
 /// The programs whose arguments are code or name code, wholly or in part. They take no values.
 pub(super) const CODE: &str = "\
-    alias ansible ansible-playbook apk apt apt-get aria2c at batch bind blender bpftrace brew \
+    ansible ansible-playbook apk apt apt-get aria2c at batch bind blender bpftrace brew \
     bwrap c++ c89 c99 capsh catchsegv cc choom chrt clang clang++ cmd compgen complete convert \
     cpan cpulimit crash crontab csvtool dbus-run-session dc dmsetup dnf docker dosbox dpkg \
     duckdb dvips easy_install ed emacs enable enscript entr ex exiftool exim expect fakeroot \

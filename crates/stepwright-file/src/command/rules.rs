@@ -59,6 +59,8 @@ impl Rules {
         while let [first, rest @ ..] = words {
             if !first.is_quoted && lists(KEYWORDS, &first.text) {
                 words = rest;
+            } else if let Some(rest) = after_time(first, rest) {
+                words = rest;
             } else if let Some((name, is_element)) = assigned(&first.text) {
                 assignment(first, name, is_element)?;
                 words = rest;
@@ -77,11 +79,8 @@ impl Rules {
                 self.program(&words[3..], command)
             }
             Some("for" | "select") => Ok(()),
-            Some("function") => {
-                let rest = words.get(2..).unwrap_or_default();
-                let is_brace = rest.first().is_some_and(|word| word.text == "{");
-                self.program(&rest[usize::from(is_brace)..], command)
-            }
+            // Any command can be its body: `function f while …`.
+            Some("function") => Err((words[0].span, Wrong::Construct("`function`"))),
             _ => self.program(words, command),
         }
     }
@@ -262,6 +261,21 @@ impl Rules {
         }
         Ok(())
     }
+}
+
+/// Returns the words after the keyword `time`, which keywords may follow.
+fn after_time<'a>(first: &Word, rest: &'a [Word]) -> Option<&'a [Word]> {
+    if first.is_quoted || first.text != "time" {
+        return None;
+    }
+    let mut rest = rest;
+    while let [option, inner @ ..] = rest
+        && matches!(&*option.text, "-p" | "--")
+    {
+        rest = inner;
+    }
+    // Other options belong to the program of this name.
+    rest.first().is_none_or(|word| !word.text.starts_with('-')).then_some(rest)
 }
 
 /// Checks that a program that runs its input has other code.

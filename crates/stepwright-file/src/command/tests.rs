@@ -1,10 +1,12 @@
 //! Tests of the checks of commands.
 
+mod kinds;
 mod rows;
 
 use super::programs::CONSTANT;
 use super::rules::BYTES_MAX;
 use super::*;
+use kinds::{SAFE_KINDS, UNSAFE_KINDS};
 use rows::{SAFE_SCRIPTS, UNSAFE_SCRIPTS, UNSAFE_TEXTS};
 
 /// The mistake of a command with values in its text alone.
@@ -142,6 +144,15 @@ fn no_script_runs_a_value_that_it_gets() {
         let message = script(wrong).unwrap_or_default();
         assert!(message.contains(said), "{wrong}: {message}");
     }
+}
+
+#[test]
+fn no_script_runs_a_value_by_another_way_of_the_same_kind() {
+    let wrong: Vec<_> = UNSAFE_KINDS.iter().filter(|row| script(row).is_none()).collect();
+    assert!(wrong.is_empty(), "accepted: {wrong:#?}");
+    let right: Vec<_> =
+        SAFE_KINDS.iter().filter_map(|row| script(row).map(|said| (row, said))).collect();
+    assert!(right.is_empty(), "refused: {right:#?}");
 }
 
 #[test]
