@@ -277,6 +277,13 @@ fn message(wrong: &Wrong, expression: &str, way: Way) -> (String, String) {
             format!("`{name}` could take a value here for an option"),
             match name.as_str() {
                 "find" => "write `./` before the value, or give it to a test such as `-name`",
+                "git checkout" => {
+                    "write `git switch -- \"$1\"` for a branch, and `git checkout -- \"$1\"` for files"
+                }
+                "tar" | "gtar" | "bsdtar" => {
+                    "write `--` before files, and `./` before the name of an archive: `tar -xzf \
+                     \"./$1\"`"
+                }
                 "grep" | "egrep" | "fgrep" => {
                     "write `-e` before a value that is the pattern, and `--` before files"
                 }

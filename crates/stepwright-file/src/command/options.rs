@@ -1,6 +1,6 @@
 //! The rules for programs whose options run code, and for programs that run other programs.
 
-use super::programs::{DYNAMIC, FIND_TESTS, GIT, GIT_COMMANDS, Guarded, Runner, assigned, lists};
+use super::programs::{DYNAMIC, FIND_TESTS, GIT, Guarded, Runner, assigned, lists};
 use super::script::{Command, Word, Wrong};
 use super::state::{Checked, Rules, assignment};
 
@@ -66,6 +66,16 @@ impl Rules {
                 }
                 at += 2;
             }
+        }
+        if lists("cargo go", name)
+            && words
+                .get(at)
+                .is_some_and(|word| lists("bench build check clippy run test", &word.text))
+            && let Some(end) = words.iter().position(|word| word.text == "--")
+            && !words[..end].iter().any(Word::is_dynamic)
+        {
+            // The project's own program gets them.
+            return Ok(());
         }
         for word in words.iter().skip(at).take(row.operands) {
             if word.is_dynamic() {
@@ -212,14 +222,23 @@ impl Rules {
         }
         let rest = words.get(at..).unwrap_or_default();
         let Some(command) = rest.first() else { return Ok(()) };
-        let is_listed = lists(GIT_COMMANDS, &command.text);
-        if let Some(word) = rest.iter().find(|word| word.is_dynamic() && !is_listed) {
-            return Err((word.span, Wrong::Code(format!("git {}", command.text))));
+        for word in before {
+            // `-c alias.a='!command'`
+            if let Some((_, setting)) = word.text.split_once('=') {
+                let mut code = word.clone();
+                setting.trim_start_matches('!').clone_into(&mut code.text);
+                self.suspects(std::slice::from_ref(&code))?;
+            }
         }
-        if !is_listed {
+        let Some(row) = GIT.iter().find(|row| lists(row.names, &command.text)) else {
             self.nested(words, words.len(), input)?;
-        }
-        self.guarded(&GIT, "git", rest, false)
+            return match rest.iter().find(|word| word.is_dynamic()) {
+                Some(word) => Err((word.span, Wrong::Code(format!("git {}", command.text)))),
+                None => self.suspects(rest),
+            };
+        };
+        let name = if command.text == "checkout" { "git checkout" } else { "git" };
+        self.guarded(row, name, rest, false)
     }
 
     /// Checks the arguments of a program whose options are not data. The first word is its name.
@@ -231,6 +250,14 @@ impl Rules {
         strict: bool,
     ) -> Checked {
         let refuse = |word: &Word| Err((word.span, Wrong::Option(name.to_owned())));
+        let is_tar = row.names.starts_with("tar");
+        // The name of an archive can be `host:file`, but not behind a folder.
+        let is_local = |word: &Word, text: &str| {
+            is_tar
+                && !word.splits
+                && (text.starts_with(['.', '/']) && text.contains('/') && slash_is_first(text)
+                    || words.iter().any(|word| word.text == "--force-local"))
+        };
         // `true` after an option that may take the next word, such as `--`.
         let mut is_open = false;
         let mut at = 1;
@@ -238,9 +265,10 @@ impl Rules {
             at += 1;
             let text = word.text.as_str();
             if word.is_dynamic() {
-                let is_data = text
-                    .split_once('=')
-                    .is_some_and(|(option, _)| lists(row.data, option) && !word.splits);
+                let is_data = text.split_once('=').is_some_and(|(option, argument)| {
+                    lists(row.data, option) && !word.splits
+                        || option == "--file" && is_local(word, argument)
+                });
                 if !is_data && (is_open || !is_operand(word)) {
                     return refuse(word);
                 }
@@ -251,8 +279,7 @@ impl Rules {
                 return Ok(());
             }
             // `tar cf name`
-            let is_tar = at == 2 && row.names.starts_with("tar");
-            let is_bundle = is_tar && !text.starts_with('-');
+            let is_bundle = is_tar && at == 2 && !text.starts_with('-');
             let takes_next = match text.strip_prefix('-').or(is_bundle.then_some(text)) {
                 None | Some("") => Some(false),
                 Some(_) if text.starts_with("--") => {
@@ -276,6 +303,8 @@ impl Rules {
                 let last = text.chars().last().unwrap_or_default();
                 let is_data = lists(row.data, text) || lists(row.data, &format!("-{last}"));
                 let next = words.get(at);
+                let is_data =
+                    is_data || last == 'f' && next.is_some_and(|next| is_local(next, &next.text));
                 if let Some(next) =
                     next.filter(|next| next.is_dynamic() && (!is_data || next.splits))
                 {
@@ -288,6 +317,11 @@ impl Rules {
         }
         Ok(())
     }
+}
+
+/// Returns `true` if a slash stands before the first value.
+fn slash_is_first(text: &str) -> bool {
+    text.split(DYNAMIC).next().is_some_and(|constant| constant.contains('/'))
 }
 
 /// Returns `true` if a word is no option, whatever its value is.

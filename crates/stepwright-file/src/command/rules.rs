@@ -126,7 +126,9 @@ impl Rules {
             return interpreters::language(self, language, &name, words, input);
         }
         match kind {
-            "awk" | "gawk" | "mawk" | "nawk" => return interpreters::awk(self, &name, words),
+            "awk" | "gawk" | "mawk" | "nawk" | "goawk" => {
+                return interpreters::awk(self, &name, words);
+            }
             "sed" | "gsed" => return interpreters::sed(self, &name, words),
             "jq" | "gojq" => return interpreters::jq(&name, words),
             _ => {}
