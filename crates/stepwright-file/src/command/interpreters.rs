@@ -153,6 +153,7 @@ pub(super) fn language(
     words: &[Word],
     input: &Command,
 ) -> Checked {
+    rules.loads_nothing_written(name, words[0].span)?;
     let code = |word: &Word| Err((word.span, Wrong::Code(name.to_owned())));
     let mut at = 1;
     // `true` if the code reads the files that its arguments name, as `perl -n` does.

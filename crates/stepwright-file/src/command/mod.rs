@@ -14,6 +14,7 @@ mod programs;
 mod rules;
 mod script;
 mod state;
+mod written;
 
 use crate::expression::Mistake;
 use crate::source::Span;
@@ -322,6 +323,12 @@ fn message(wrong: &Wrong, expression: &str, way: Way) -> (String, String) {
         Wrong::Written(name) => (
             format!("the command writes `{name}`, perhaps with a value, and runs it"),
             "pass values to a constant script with `args:`, `env:` or `stdin:`".to_owned(),
+        ),
+        Wrong::MayRun(name) => (
+            format!("the command writes a file, perhaps with a value, and `{name}` may run it"),
+            "write only files with constant names of data, such as `out.txt`, or pass values to a \
+             constant script with `args:`, `env:` or `stdin:`"
+                .to_owned(),
         ),
         Wrong::Unclear(what) => (
             format!("shells read {what} in different ways, so values in this command are not safe"),

@@ -23,9 +23,6 @@ const WORDS_MAX: usize = 1000;
 /// The words of the shell before a command.
 const KEYWORDS: &str = "if then else elif fi while until do done esac ! { }";
 
-/// The programs that write the files that they name.
-const WRITERS: &str = "cp curl dd install ln mv rsync sponge tee wget";
-
 /// The maximum length of the name of an interpreter.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -39,14 +36,7 @@ impl Rules {
         }
         let commands = script::commands(text, whole)?;
         for command in &commands {
-            self.written.extend(command.targets.iter().map(|word| file_name(&word.text)));
-            let name = command.words.first().map(|word| base(&word.text)).unwrap_or_default();
-            if lists(WRITERS, &name) {
-                // `of=file`
-                let files =
-                    command.words[1..].iter().filter_map(|word| word.text.rsplit('=').next());
-                self.written.extend(files.map(file_name));
-            }
+            self.written.add(command);
         }
         self.deeper(place, |rules| commands.iter().try_for_each(|command| rules.command(command)))
     }
@@ -103,9 +93,9 @@ impl Rules {
         if first.is_dynamic() || is_option || !first.is_quoted && (is_pattern || is_list) {
             return Err((at, Wrong::Program));
         }
-        self.not_written(first)?;
         let (kind, name) = (base(text), file_name(text));
         let kind = kind.as_str();
+        self.runs_nothing_written(kind, first)?;
         let place = dynamic.map_or(at, |word| word.span);
         if let Some(checked) = self.builtin(kind, first, rest) {
             return checked;

@@ -39,6 +39,8 @@ pub(super) enum Wrong {
     Construct(&'static str),
     /// The command writes the file of this name, and runs it.
     Written(String),
+    /// The command writes a file, and the program of this name may run it.
+    MayRun(String),
     /// Shells read this construct in different ways.
     Unclear(&'static str),
     TooIntricate,

@@ -602,7 +602,7 @@ pub(super) const SAFE_SCRIPTS: &[&str] = &[
     r#"mkdir -p out && printf '%s' "$1" > out/text.txt"#,
     "tmp=$(mktemp)\ntrap 'rm -f \"$tmp\"' EXIT\ncat > \"$tmp\"\nwc -c < \"$tmp\"",
     "name=$(basename -- \"$1\" .md)\necho \"${name%.txt}\"",
-    "set -eu\ncd work\nmake build\ncp -- \"$1\" out/",
+    "set -eu\ncd work\nmake build > log.txt\nwc -w -- \"$1\"",
     "sed -n 1p",
     "sed 's/a/b/g; s/c/d/'",
     "sed -e 's/[0-9]*//' -e '/^$/d'",
