@@ -286,7 +286,8 @@ pub(super) fn awk(rules: &Rules, name: &str, words: &[Word]) -> Checked {
 }
 
 fn awk_code(name: &str, word: &Word) -> Checked {
-    let text = word.text.replace("||", "");
+    let plain = without_literals(&word.text);
+    let text = plain.as_deref().unwrap_or(&word.text).replace("||", "");
     let runs = text.contains(['|', '@'])
         || text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| {
             // The input of `getline` may be another program, or a file that a value names.
@@ -296,6 +297,47 @@ fn awk_code(name: &str, word: &Word) -> Checked {
         return Err((word.span, Wrong::Code(name.to_owned())));
     }
     Ok(())
+}
+
+/// Returns code of `awk` without its texts, patterns and comments, or `None` if it is not certain
+/// where they end.
+fn without_literals(code: &str) -> Option<String> {
+    let mut plain = String::new();
+    let mut chars = code.chars();
+    while let Some(c) = chars.next() {
+        let before = plain.trim_end_matches([' ', '\t']).chars().next_back();
+        match c {
+            '#' => {
+                chars.find(|c| *c == '\n');
+                plain.push('\n');
+            }
+            '"' => {
+                literal(&mut chars, '"')?;
+                plain.push('"');
+            }
+            // Elsewhere it divides, or that is not certain.
+            '/' if before.is_none_or(|c| "{(;,!~&\n".contains(c)) => {
+                literal(&mut chars, '/')?;
+                plain.push('"');
+            }
+            '/' | '\\' => return None,
+            c => plain.push(c),
+        }
+    }
+    Some(plain)
+}
+
+/// Skips a literal after its beginning. Programs differ about its end in brackets.
+fn literal(chars: &mut std::str::Chars<'_>, end: char) -> Option<()> {
+    loop {
+        match chars.next()? {
+            '\\' => _ = chars.next()?,
+            c if c == end => return Some(()),
+            '\n' => return None,
+            '[' if end == '/' => return None,
+            _ => {}
+        }
+    }
 }
 
 /// Checks `sed`: its code is constant and runs no programs, and files stand behind `--`.
@@ -397,8 +439,7 @@ fn is_plain_sed(script: &str) -> bool {
             's' | 'y' => {
                 let Some(delimiter) = rest.chars().next() else { return false };
                 rest = &rest[delimiter.len_utf8()..];
-                let Some(after) = delimited(rest, delimiter) else { return false };
-                let Some(after) = delimited(after, delimiter) else { return false };
+                let Some(after) = both_parts(rest, delimiter) else { return false };
                 rest =
                     after.trim_start_matches(|c: char| c.is_ascii_digit() || "gpIiMm".contains(c));
             }
@@ -408,6 +449,25 @@ fn is_plain_sed(script: &str) -> bool {
             return false;
         }
     }
+}
+
+/// Returns the text after the pattern and the replacement of `s`.
+fn both_parts(text: &str, delimiter: char) -> Option<&str> {
+    if let Some(after) = delimited(text, delimiter) {
+        return delimited(after, delimiter);
+    }
+    // A delimiter inside brackets, as in `s/[^/]*$//`. Where it counts as one, flags must follow
+    // that no program knows, and then nothing runs.
+    let (first, rest) = text.split_once('[')?;
+    let (inside, rest) = rest.split_once(']')?;
+    if format!("{first}{inside}{rest}").contains(['\\', '[', ']']) || first.contains(delimiter) {
+        return None;
+    }
+    let (_, replaced) = rest.split_once(delimiter)?;
+    let (replacement, after) = replaced.split_once(delimiter)?;
+    let naive = inside.matches(delimiter).count() == 1 && replacement.is_empty();
+    // `s/[^/` and `]*$/` leave the last delimiter for the flags.
+    (naive && !after.starts_with(delimiter)).then_some(after)
 }
 
 /// Returns the text after the next delimiter that is neither escaped nor in brackets.

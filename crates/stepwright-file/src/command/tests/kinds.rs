@@ -117,6 +117,19 @@ pub(super) const UNSAFE_KINDS: &[&str] = &[
     r#"tar --file="$1" -x"#,
     // Files that the command writes, and programs that may run them.
     "cat > x.sh; sh ./*.sh",
+    // Code beside texts and patterns.
+    "awk '/a|b/ {print | \"sh\"}'",
+    "awk '{print \"a\" | \"sh\"}'",
+    "awk '{ x = a / 2 | \"sh\" / 2 }'",
+    "awk '{ print /\"/; system($0) } #\"'",
+    "awk '/[/]/ {print | \"sh\"} #/'",
+    "awk '/\"/ { system($0) } /\"/'",
+    "awk '# \"\n{ system($0) } # \"'",
+    "sed 's/[^/]*$/e'",
+    "sed 's/[/]x/e;s//'",
+    "sed 's/[^/]*/x/;1e'",
+    "sed 's/[^/]*$//e'",
+    "sed 's/[^/]/e/'",
     "cat > x.sh; sh ./?.sh",
     "cat > x.sh; . ./[x].sh",
     r#"cat > "$1"; sh script.sh"#,
@@ -193,4 +206,8 @@ pub(super) const SAFE_KINDS: &[&str] = &[
     "make build 2> /dev/null; wc -w",
     r#"python3 script.py "$1" > result"#,
     "sort -o out.txt; uniq - out.csv",
+    "awk '/a|b/ {print}'",
+    "awk '$1 ~ /a|b/ && !/c|d/ { print \"x|y @\" }'",
+    "sed 's/[^/]*$//'",
+    "sed -e 's,[^,]*$,,' -e 's/a/b/'",
 ];
