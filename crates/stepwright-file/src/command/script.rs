@@ -121,6 +121,8 @@ struct Lexer<'a> {
     text: &'a str,
     at: usize,
     whole: Option<Span>,
+    /// `true` if the script may go to another folder.
+    moves: bool,
     depth: usize,
     command: Command,
     commands: Vec<Command>,
@@ -130,7 +132,9 @@ struct Lexer<'a> {
 impl<'a> Lexer<'a> {
     fn new(text: &'a str, whole: Option<Span>, depth: usize) -> Self {
         let (command, commands, heredocs) = (Command::default(), Vec::new(), Vec::new());
-        Self { text, at: 0, whole, depth, command, commands, heredocs }
+        let mut parts = text.split(|c: char| !c.is_ascii_alphabetic());
+        let moves = parts.any(|part| matches!(part, "cd" | "pushd" | "popd"));
+        Self { text, at: 0, whole, moves, depth, command, commands, heredocs }
     }
 
     fn peek(&self) -> Option<char> {
@@ -356,6 +360,7 @@ impl<'a> Lexer<'a> {
                 word.text = body;
             } else {
                 let mut inner = Lexer::new(&body, Some(word.span), self.depth);
+                inner.moves |= self.moves;
                 inner.quoted(&mut word, None)?;
                 self.commands.append(&mut inner.commands);
             }
@@ -498,14 +503,24 @@ impl<'a> Lexer<'a> {
                 word.expansion(in_quotes);
             }
             Some(c) if c.is_ascii_alphabetic() || c == '_' => {
-                self.run(|c| c.is_ascii_alphanumeric() || c == '_');
-                word.expansion(in_quotes);
+                let name = self.run(|c| c.is_ascii_alphanumeric() || c == '_');
+                if in_quotes && self.is_folder(name) {
+                    word.text.push_str("/folder");
+                } else {
+                    word.expansion(in_quotes);
+                }
             }
             // `$"…"` is a translated text.
             Some('"') if !in_quotes => {}
             _ => word.text.push('$'),
         }
         Ok(())
+    }
+
+    /// Returns `true` for variables that hold folders which no value has named. Values cannot set
+    /// them, but `cd` can.
+    fn is_folder(&self, name: &str) -> bool {
+        name == "HOME" || name == "PWD" && !self.moves
     }
 
     /// Reads `${…}` after its opening brace.

@@ -117,6 +117,11 @@ pub(super) const UNSAFE_KINDS: &[&str] = &[
     r#"tar --file="$1" -x"#,
     // Files that the command writes, and programs that may run them.
     "cat > x.sh; sh ./*.sh",
+    r#"cd "$1"; sh "$PWD/x.sh""#,
+    r#"cd "$1"; "$PWD/x.sh""#,
+    r#""$OLDPWD/x.sh""#,
+    r#""$HOME$1""#,
+    "eval \"$HOME/x\"",
     // Code beside texts and patterns.
     "awk '/a|b/ {print | \"sh\"}'",
     "awk '{print \"a\" | \"sh\"}'",
@@ -206,6 +211,10 @@ pub(super) const SAFE_KINDS: &[&str] = &[
     "make build 2> /dev/null; wc -w",
     r#"python3 script.py "$1" > result"#,
     "sort -o out.txt; uniq - out.csv",
+    // Folders that no value has named.
+    r#"docker run -v "$PWD:/x" img"#,
+    r#""$HOME/bin/x" "$1""#,
+    r#"sh "$PWD/x.sh" "$1""#,
     "awk '/a|b/ {print}'",
     "awk '$1 ~ /a|b/ && !/c|d/ { print \"x|y @\" }'",
     "sed 's/[^/]*$//'",

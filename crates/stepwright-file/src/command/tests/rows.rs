@@ -487,7 +487,6 @@ pub(super) const UNSAFE_SCRIPTS: &[&str] = &[
     "${X}",
     "${X:-ls}",
     "$X/bin/x",
-    r#""$HOME/bin/x" "$1""#,
     r#"bash -ic 'echo "$1"' _ "$1""#,
     r#"bash --rcfile "$1" -c x"#,
     r#"bash -O "$1""#,
