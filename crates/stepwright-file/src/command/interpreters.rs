@@ -35,7 +35,7 @@ fn stays(language: &Language, text: &str) -> bool {
     let is = |name| lists(language.names, name);
     let Some(letters) = text.strip_prefix('-') else { return text == "inspect" && is("node") };
     if letters.starts_with('-') {
-        return matches!(&*text, "--interactive" | "--repl" | "--pry" | "--irb");
+        return matches!(text, "--interactive" | "--repl" | "--pry" | "--irb");
     }
     if is("perl") {
         let argument = letters.find(|c| "MmICFVix".contains(c)).unwrap_or(letters.len());

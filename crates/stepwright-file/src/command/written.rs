@@ -57,7 +57,9 @@ impl Written {
         let after = |list: &str| names.iter().position(|name| lists(list, name));
         let rest = |at: usize| &command.words[at + 1..];
         if let Some(at) = after(WRITERS) {
-            rest(at).iter().for_each(|word| self.file(word));
+            for word in rest(at) {
+                self.file(word);
+            }
         }
         if let Some(at) = after("sort gsort") {
             for (index, word) in rest(at).iter().enumerate() {
@@ -83,7 +85,9 @@ impl Written {
                 text.contains(['w', 'W']) || text.starts_with('-') && text.contains('i')
             };
             if rest(at).iter().any(writes) {
-                rest(at).iter().for_each(|word| self.file(word));
+                for word in rest(at) {
+                    self.file(word);
+                }
             }
         }
         if let Some(at) = after("awk gawk mawk nawk goawk") {
