@@ -213,6 +213,10 @@ fn the_words_of_a_program_without_a_shell_are_checked_too() {
     assert!(check_argv(&["cat"], true).is_none());
     assert!(check_argv(&["sh"], true).is_some());
     assert!(check_argv(&["sh"], false).is_none());
+    for option in ["-0I{}", "-tI{}", "-i", "--repl={}", "--re"] {
+        let words = ["xargs", option, "sh", "-c", "echo {}"];
+        assert_eq!(check_argv(&words, true).map(|(at, _)| at), Some(4), "{option}");
+    }
     assert!(check_argv(&["sh", "-c", "eval \"$X\""], true).is_some());
 }
 
