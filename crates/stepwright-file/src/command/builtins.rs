@@ -24,11 +24,21 @@ impl Rules {
             "eval" => Err((place, Wrong::Code(name))),
             "let" => Err((place, Wrong::Construct("arithmetic"))),
             "." | "source" => self.source(&name, at, rest),
-            "trap" => match rest.first() {
+            "trap" => match rest.iter().find(|word| word.text != "--") {
                 Some(code) if code.is_dynamic() => Err((code.span, Wrong::Code(name))),
                 Some(code) if code.text != "-" => self.script(&code.text, Some(code.span)),
                 Some(_) | None => Ok(()),
             },
+            // Later words mean what a value or a table of the shell makes of them.
+            "coproc" => Err((at, Wrong::Construct("`coproc`"))),
+            "alias" => Err((at, Wrong::Construct("`alias`"))),
+            "enable" => Err((at, Wrong::Construct("`enable`"))),
+            "jobs" if rest.iter().any(|word| word.is_dynamic() || word.text.contains('x')) => {
+                Err((at, Wrong::Construct("`jobs -x`")))
+            }
+            "hash" if rest.iter().any(|word| word.is_dynamic() || word.text.contains('p')) => {
+                Err((at, Wrong::Construct("`hash -p`")))
+            }
             "declare" | "typeset" | "local" | "export" | "readonly" | "integer" | "float" => {
                 declaration(kind, at, rest)
             }

@@ -8,8 +8,76 @@ use crate::source::Span;
 /// The maximum length of a script of `sed`.
 const SED_BYTES_MAX: usize = 10_000;
 
+/// The modules of Python that treat their arguments and their input as data.
+const MODULES: &str = "base64 calendar gzip json.tool tarfile zipfile";
+
+/// The modules of Python that may also stand in a command whose values are elsewhere.
+const MODULES_WITHOUT_VALUES: &str = "\
+    black build compileall ensurepip flake8 http.server isort mypy pip pylint pytest ruff sphinx \
+    twine unittest venv";
+
+/// Returns `true` if letters of options let Perl open the files that its arguments name.
+fn perl_reads_files(letters: &str) -> bool {
+    for letter in letters.chars() {
+        match letter {
+            'n' | 'p' | 'a' | 'i' | 'F' => return true,
+            // The rest is an argument.
+            'M' | 'm' | 'I' | 'D' | 'C' | 'V' | 'd' | '-' => return false,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Returns `true` if an option lets an interpreter read code from its input, although it has other
+/// code.
+fn stays(language: &Language, text: &str) -> bool {
+    let is = |name| lists(language.names, name);
+    let Some(letters) = text.strip_prefix('-') else { return text == "inspect" && is("node") };
+    if letters.starts_with('-') {
+        return matches!(text, "--interactive" | "--repl" | "--pry" | "--irb");
+    }
+    if is("perl") {
+        let argument = letters.find(|c| "MmICFVix".contains(c)).unwrap_or(letters.len());
+        return letters[..argument].contains('d');
+    }
+    if is("python") {
+        let argument = letters.find(|c| "cmWX".contains(c)).unwrap_or(letters.len());
+        return letters[..argument].contains('i');
+    }
+    let is_letter = letters.len() == 1;
+    is("php") && (letters.contains('a') && is_letter) || is_letter && letters == "i" && !is("ruby")
+}
+
+/// Checks the arguments behind code. Most interpreters go on to read options there, such as `-e`.
+fn after_code(language: &Language, name: &str, rest: &[Word]) -> Checked {
+    for word in rest {
+        if word.is_dynamic() {
+            let is_operand = !word.splits && !word.text.starts_with(['-', '+', DYNAMIC]);
+            if lists(language.names, "lua") {
+                return Err((word.span, Wrong::Code(name.to_owned())));
+            }
+            if is_operand {
+                continue;
+            }
+            return Err((word.span, Wrong::Option(name.to_owned())));
+        }
+        match word.text.as_str() {
+            "--" if !lists(language.names, "lua") => return Ok(()),
+            text if stays(language, text) => {
+                return Err((word.span, Wrong::Input(name.to_owned())));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Checks that a program that runs its input has a constant one.
 pub(super) fn constant_input(name: &str, at: Span, input: &Command) -> Checked {
+    if input.is_input_unclear {
+        return Err((at, Wrong::Input(name.to_owned())));
+    }
     if let Some(here) = &input.here {
         return if here.is_dynamic() {
             Err((here.span, Wrong::Code(name.to_owned())))
@@ -85,6 +153,7 @@ pub(super) fn language(
     words: &[Word],
     input: &Command,
 ) -> Checked {
+    rules.loads_nothing_written(name, words[0].span)?;
     let code = |word: &Word| Err((word.span, Wrong::Code(name.to_owned())));
     let mut at = 1;
     // `true` if the code reads the files that its arguments name, as `perl -n` does.
@@ -106,19 +175,31 @@ pub(super) fn language(
         // `-lne` is `-l -n -e`.
         let is_code = lists(language.code, text)
             || is_cluster(text) && text.len() > 2 && lists(language.code, &format!("-{last}"));
-        reads_files |= is_cluster(text) && text.contains(['n', 'p', 'i']) && text.len() < 8;
+        let is_perl = lists(language.names, "perl");
+        if is_perl && text.starts_with('-') {
+            reads_files |= perl_reads_files(&text[1..]);
+        }
+        if stays(language, text) {
+            return Err((word.span, Wrong::Input(name.to_owned())));
+        }
         if is_code {
             let Some(next) = words.get(at) else { return code(word) };
             if next.is_dynamic() {
                 return code(next);
             }
-            let reads_files =
-                reads_files || next.text.contains("<>") || next.text.contains("ARGV>");
+            let rest = &words[at + 1..];
+            let value = rest.iter().find(|word| word.is_dynamic());
+            if lists(language.names, "python") {
+                let is_module = text.ends_with('m');
+                let takes = if value.is_some() { MODULES } else { MODULES_WITHOUT_VALUES };
+                let is_known = lists(MODULES, &next.text) || lists(takes, &next.text);
+                return if is_module && !is_known { code(value.unwrap_or(next)) } else { Ok(()) };
+            }
             // Perl runs the name of a file that ends with `|`.
-            let value = words[at + 1..].iter().find(|word| word.is_dynamic());
+            reads_files |= next.text.contains("<>") || next.text.contains("ARGV>");
             return match value {
-                Some(value) if name.starts_with("perl") && reads_files => code(value),
-                _ => Ok(()),
+                Some(value) if is_perl && reads_files => code(value),
+                _ => after_code(language, name, rest),
             };
         }
         if text == "--" {
@@ -132,10 +213,11 @@ pub(super) fn language(
             }
         }
         let Some(letters) = text.strip_prefix('-') else {
-            return if is_stream(text) {
-                Err((word.span, Wrong::Input(name.to_owned())))
-            } else {
-                rules.not_written(word)
+            let value = words[at..].iter().find(|word| word.is_dynamic());
+            return match value {
+                _ if is_stream(text) => Err((word.span, Wrong::Input(name.to_owned()))),
+                Some(value) if reads_files && lists(language.names, "perl") => code(value),
+                Some(_) | None => rules.not_written(word),
             };
         };
         let is_attached =
@@ -204,7 +286,8 @@ pub(super) fn awk(rules: &Rules, name: &str, words: &[Word]) -> Checked {
 }
 
 fn awk_code(name: &str, word: &Word) -> Checked {
-    let text = word.text.replace("||", "");
+    let plain = without_literals(&word.text);
+    let text = plain.as_deref().unwrap_or(&word.text).replace("||", "");
     let runs = text.contains(['|', '@'])
         || text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| {
             // The input of `getline` may be another program, or a file that a value names.
@@ -214,6 +297,47 @@ fn awk_code(name: &str, word: &Word) -> Checked {
         return Err((word.span, Wrong::Code(name.to_owned())));
     }
     Ok(())
+}
+
+/// Returns code of `awk` without its texts, patterns and comments, or `None` if it is not certain
+/// where they end.
+fn without_literals(code: &str) -> Option<String> {
+    let mut plain = String::new();
+    let mut chars = code.chars();
+    while let Some(c) = chars.next() {
+        let before = plain.trim_end_matches([' ', '\t']).chars().next_back();
+        match c {
+            '#' => {
+                chars.find(|c| *c == '\n');
+                plain.push('\n');
+            }
+            '"' => {
+                literal(&mut chars, '"')?;
+                plain.push('"');
+            }
+            // Elsewhere it divides, or that is not certain.
+            '/' if before.is_none_or(|c| "{(;,!~&\n".contains(c)) => {
+                literal(&mut chars, '/')?;
+                plain.push('"');
+            }
+            '/' | '\\' => return None,
+            c => plain.push(c),
+        }
+    }
+    Some(plain)
+}
+
+/// Skips a literal after its beginning. Programs differ about its end in brackets.
+fn literal(chars: &mut std::str::Chars<'_>, end: char) -> Option<()> {
+    loop {
+        match chars.next()? {
+            '\\' => _ = chars.next()?,
+            c if c == end => return Some(()),
+            '\n' => return None,
+            '[' if end == '/' => return None,
+            _ => {}
+        }
+    }
 }
 
 /// Checks `sed`: its code is constant and runs no programs, and files stand behind `--`.
@@ -315,8 +439,7 @@ fn is_plain_sed(script: &str) -> bool {
             's' | 'y' => {
                 let Some(delimiter) = rest.chars().next() else { return false };
                 rest = &rest[delimiter.len_utf8()..];
-                let Some(after) = delimited(rest, delimiter) else { return false };
-                let Some(after) = delimited(after, delimiter) else { return false };
+                let Some(after) = both_parts(rest, delimiter) else { return false };
                 rest =
                     after.trim_start_matches(|c: char| c.is_ascii_digit() || "gpIiMm".contains(c));
             }
@@ -326,6 +449,25 @@ fn is_plain_sed(script: &str) -> bool {
             return false;
         }
     }
+}
+
+/// Returns the text after the pattern and the replacement of `s`.
+fn both_parts(text: &str, delimiter: char) -> Option<&str> {
+    if let Some(after) = delimited(text, delimiter) {
+        return delimited(after, delimiter);
+    }
+    // A delimiter inside brackets, as in `s/[^/]*$//`. Where it counts as one, flags must follow
+    // that no program knows, and then nothing runs.
+    let (first, rest) = text.split_once('[')?;
+    let (inside, rest) = rest.split_once(']')?;
+    if format!("{first}{inside}{rest}").contains(['\\', '[', ']']) || first.contains(delimiter) {
+        return None;
+    }
+    let (_, replaced) = rest.split_once(delimiter)?;
+    let (replacement, after) = replaced.split_once(delimiter)?;
+    let naive = inside.matches(delimiter).count() == 1 && replacement.is_empty();
+    // `s/[^/` and `]*$/` leave the last delimiter for the flags.
+    (naive && !after.starts_with(delimiter)).then_some(after)
 }
 
 /// Returns the text after the next delimiter that is neither escaped nor in brackets.

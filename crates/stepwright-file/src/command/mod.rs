@@ -14,6 +14,7 @@ mod programs;
 mod rules;
 mod script;
 mod state;
+mod written;
 
 use crate::expression::Mistake;
 use crate::source::Span;
@@ -27,6 +28,10 @@ const SHOWN_MAX: usize = 40;
 
 /// The maximum length of a command that a message shows in its safe form, in characters.
 const COMMAND_SHOWN_MAX: usize = 120;
+
+/// Constructs for which a plainer one exists.
+const WORDS_OF_SHELLS: [&str; 6] =
+    ["`alias`", "`coproc`", "`enable`", "`function`", "`hash -p`", "`jobs -x`"];
 
 /// The values of a command outside of its text.
 #[derive(Clone, Copy, Debug, Default)]
@@ -273,6 +278,13 @@ fn message(wrong: &Wrong, expression: &str, way: Way) -> (String, String) {
             format!("`{name}` could take a value here for an option"),
             match name.as_str() {
                 "find" => "write `./` before the value, or give it to a test such as `-name`",
+                "git checkout" => {
+                    "write `git switch -- \"$1\"` for a branch, and `git checkout -- \"$1\"` for files"
+                }
+                "tar" | "gtar" | "bsdtar" => {
+                    "write `--` before files, and `./` before the name of an archive: `tar -xzf \
+                     \"./$1\"`"
+                }
                 "grep" | "egrep" | "fgrep" => {
                     "write `-e` before a value that is the pattern, and `--` before files"
                 }
@@ -296,6 +308,12 @@ fn message(wrong: &Wrong, expression: &str, way: Way) -> (String, String) {
             }
             .to_owned(),
         ),
+        Wrong::Construct(what) if WORDS_OF_SHELLS.contains(what) => (
+            format!("{what} can run a value as code"),
+            "write plain commands, and functions as `name() { …; }`; or write a script file: \
+             `command: sh script.sh \"$1\"`"
+                .to_owned(),
+        ),
         Wrong::Construct(what) => (
             format!("{what} can evaluate a value as code"),
             "compute it in a step before, `value: = …`, and pass the result with `args:`; compare \
@@ -305,6 +323,12 @@ fn message(wrong: &Wrong, expression: &str, way: Way) -> (String, String) {
         Wrong::Written(name) => (
             format!("the command writes `{name}`, perhaps with a value, and runs it"),
             "pass values to a constant script with `args:`, `env:` or `stdin:`".to_owned(),
+        ),
+        Wrong::MayRun(name) => (
+            format!("the command writes a file, perhaps with a value, and `{name}` may run it"),
+            "write only files with constant names of data, such as `out.txt`, or pass values to a \
+             constant script with `args:`, `env:` or `stdin:`"
+                .to_owned(),
         ),
         Wrong::Unclear(what) => (
             format!("shells read {what} in different ways, so values in this command are not safe"),

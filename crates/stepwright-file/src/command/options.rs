@@ -1,6 +1,6 @@
 //! The rules for programs whose options run code, and for programs that run other programs.
 
-use super::programs::{DYNAMIC, FIND_TESTS, GIT, GIT_COMMANDS, Guarded, Runner, assigned, lists};
+use super::programs::{DYNAMIC, FIND_TESTS, GIT, Guarded, Runner, assigned, lists};
 use super::script::{Command, Word, Wrong};
 use super::state::{Checked, Rules, assignment};
 
@@ -16,8 +16,10 @@ impl Rules {
         {
             return Ok(());
         }
+        if matches!(name, "xargs" | "gxargs") {
+            return self.xargs(name, words, input);
+        }
         let mut at = 1;
-        let mut replaced = None;
         while let Some(word) = words.get(at) {
             let text = word.text.as_str();
             if text == "--" {
@@ -40,16 +42,6 @@ impl Rules {
                 break;
             }
             let option = text.chars().nth(1).unwrap_or_default();
-            if matches!(name, "xargs" | "gxargs") {
-                let next = words.get(at + 1).map(|word| word.text.clone()).unwrap_or_default();
-                match text {
-                    "-I" | "-J" => replaced = Some(next),
-                    "-i" | "--replace" => replaced = Some("{}".to_owned()),
-                    _ if matches!(option, 'I' | 'J' | 'i') => replaced = Some(text[2..].to_owned()),
-                    _ if text.starts_with("--replace=") => replaced = Some(text[10..].to_owned()),
-                    _ => {}
-                }
-            }
             let is_split = name == "env" && (text.contains('S') || text.starts_with("--split"));
             let is_code = name == "flock" && matches!(text, "-c" | "--command");
             if is_split || is_code || word.is_dynamic() {
@@ -59,7 +51,6 @@ impl Rules {
             let is_long = text.starts_with("--");
             if text.contains('=') && is_long
                 || !is_long && text[1..].chars().all(|c| row.flags.contains(c))
-                || name.ends_with("xargs") && (text == "--replace" || "iel".contains(option))
             {
                 at += 1;
             } else if !is_long && row.args.contains(option) {
@@ -75,6 +66,16 @@ impl Rules {
                 }
                 at += 2;
             }
+        }
+        if lists("cargo go", name)
+            && words
+                .get(at)
+                .is_some_and(|word| lists("bench build check clippy run test", &word.text))
+            && let Some(end) = words.iter().position(|word| word.text == "--")
+            && !words[..end].iter().any(Word::is_dynamic)
+        {
+            // The project's own program gets them.
+            return Ok(());
         }
         for word in words.iter().skip(at).take(row.operands) {
             if word.is_dynamic() {
@@ -95,23 +96,6 @@ impl Rules {
             "-c".clone_into(&mut inner[0].text);
             inner.insert(0, shell);
         }
-        if matches!(name, "xargs" | "gxargs") {
-            // The input becomes arguments.
-            let of_input = DYNAMIC.to_string();
-            match replaced.filter(|text| !text.is_empty()) {
-                Some(text) => {
-                    for word in &mut inner {
-                        word.text = word.text.replace(&text, &of_input);
-                    }
-                }
-                None if inner.is_empty() => return Ok(()),
-                None => {
-                    let mut word = Word::at(words[0].span);
-                    (word.text, word.splits) = (of_input, true);
-                    inner.push(word);
-                }
-            }
-        }
         if inner.is_empty() && matches!(name, "sudo" | "doas" | "chroot") {
             return Err((words[0].span, Wrong::Input(name.to_owned())));
         }
@@ -119,6 +103,79 @@ impl Rules {
         {
             assignment(&inner[0], variable, is_element)?;
             inner.remove(0);
+        }
+        self.program(&inner, input)
+    }
+
+    /// Checks `xargs`: its input becomes arguments, or replaces a text in them.
+    fn xargs(&mut self, name: &str, words: &[Word], input: &Command) -> Checked {
+        let mut replaced = Vec::new();
+        let (mut at, mut appends) = (1, false);
+        while let Some(word) = words.get(at).filter(|word| word.text.len() > 1) {
+            let refused = Err((word.span, Wrong::Option(name.to_owned())));
+            let Some(letters) = word.text.strip_prefix('-') else { break };
+            at += 1;
+            if word.is_dynamic() && !word.text.starts_with("--arg-file=") {
+                return refused;
+            }
+            if let Some(long) = letters.strip_prefix('-') {
+                let (option, argument) = long.split_once('=').unwrap_or((long, ""));
+                match option {
+                    "" => break,
+                    // A beginning of the name is enough.
+                    _ if "replace".starts_with(option) => {
+                        replaced.push(if argument.is_empty() { "{}" } else { argument });
+                    }
+                    "null" | "no-run-if-empty" | "verbose" | "exit" | "interactive"
+                    | "open-tty" | "show-limits" | "eof" => {}
+                    "max-lines" => appends = true,
+                    "max-args" | "max-procs" | "max-chars" | "arg-file" | "delimiter" => {
+                        appends |= matches!(option, "max-args" | "max-chars");
+                        at += usize::from(!long.contains('='));
+                    }
+                    _ => return refused,
+                }
+                continue;
+            }
+            for (index, letter) in letters.char_indices() {
+                let attached = &letters[index + letter.len_utf8()..];
+                appends |= "Lln".contains(letter);
+                match letter {
+                    '0' | 'r' | 't' | 'x' | 'p' | 'o' => continue,
+                    'i' => replaced.push(if attached.is_empty() { "{}" } else { attached }),
+                    'e' | 'l' => {}
+                    'a' | 'd' | 'E' | 'I' | 'J' | 'L' | 'n' | 'P' | 's' | 'R' | 'S' => {
+                        let next = words.get(at).filter(|_| attached.is_empty());
+                        if next
+                            .is_some_and(|next| next.splits || next.is_dynamic() && letter != 'a')
+                        {
+                            return refused;
+                        }
+                        at += usize::from(attached.is_empty());
+                        if matches!(letter, 'I' | 'J') {
+                            replaced.push(next.map_or(attached, |next| &next.text));
+                        }
+                    }
+                    _ => return refused,
+                }
+                break;
+            }
+        }
+        let mut inner = words.get(at..).unwrap_or_default().to_vec();
+        if inner.is_empty() {
+            return Ok(());
+        }
+        let of_input = DYNAMIC.to_string();
+        replaced.retain(|text| !text.is_empty());
+        for text in &replaced {
+            for word in &mut inner {
+                word.text = word.text.replace(text, &of_input);
+            }
+        }
+        if replaced.is_empty() || appends {
+            let mut word = Word::at(words[0].span);
+            (word.text, word.splits) = (of_input, true);
+            inner.push(word);
         }
         self.program(&inner, input)
     }
@@ -165,14 +222,23 @@ impl Rules {
         }
         let rest = words.get(at..).unwrap_or_default();
         let Some(command) = rest.first() else { return Ok(()) };
-        let is_listed = lists(GIT_COMMANDS, &command.text);
-        if let Some(word) = rest.iter().find(|word| word.is_dynamic() && !is_listed) {
-            return Err((word.span, Wrong::Code(format!("git {}", command.text))));
+        for word in before {
+            // `-c alias.a='!command'`
+            if let Some((_, setting)) = word.text.split_once('=') {
+                let mut code = word.clone();
+                setting.trim_start_matches('!').clone_into(&mut code.text);
+                self.suspects(std::slice::from_ref(&code))?;
+            }
         }
-        if !is_listed {
+        let Some(row) = GIT.iter().find(|row| lists(row.names, &command.text)) else {
             self.nested(words, words.len(), input)?;
-        }
-        self.guarded(&GIT, "git", rest, false)
+            return match rest.iter().find(|word| word.is_dynamic()) {
+                Some(word) => Err((word.span, Wrong::Code(format!("git {}", command.text)))),
+                None => self.suspects(rest),
+            };
+        };
+        let name = if command.text == "checkout" { "git checkout" } else { "git" };
+        self.guarded(row, name, rest, false)
     }
 
     /// Checks the arguments of a program whose options are not data. The first word is its name.
@@ -184,6 +250,14 @@ impl Rules {
         strict: bool,
     ) -> Checked {
         let refuse = |word: &Word| Err((word.span, Wrong::Option(name.to_owned())));
+        let is_tar = row.names.starts_with("tar");
+        // The name of an archive can be `host:file`, but not behind a folder.
+        let is_local = |word: &Word, text: &str| {
+            is_tar
+                && !word.splits
+                && (text.starts_with(['.', '/']) && text.contains('/') && slash_is_first(text)
+                    || words.iter().any(|word| word.text == "--force-local"))
+        };
         // `true` after an option that may take the next word, such as `--`.
         let mut is_open = false;
         let mut at = 1;
@@ -191,9 +265,10 @@ impl Rules {
             at += 1;
             let text = word.text.as_str();
             if word.is_dynamic() {
-                let is_data = text
-                    .split_once('=')
-                    .is_some_and(|(option, _)| lists(row.data, option) && !word.splits);
+                let is_data = text.split_once('=').is_some_and(|(option, argument)| {
+                    lists(row.data, option) && !word.splits
+                        || option == "--file" && is_local(word, argument)
+                });
                 if !is_data && (is_open || !is_operand(word)) {
                     return refuse(word);
                 }
@@ -204,8 +279,7 @@ impl Rules {
                 return Ok(());
             }
             // `tar cf name`
-            let is_tar = at == 2 && row.names.starts_with("tar");
-            let is_bundle = is_tar && !text.starts_with('-');
+            let is_bundle = is_tar && at == 2 && !text.starts_with('-');
             let takes_next = match text.strip_prefix('-').or(is_bundle.then_some(text)) {
                 None | Some("") => Some(false),
                 Some(_) if text.starts_with("--") => {
@@ -229,6 +303,8 @@ impl Rules {
                 let last = text.chars().last().unwrap_or_default();
                 let is_data = lists(row.data, text) || lists(row.data, &format!("-{last}"));
                 let next = words.get(at);
+                let is_data =
+                    is_data || last == 'f' && next.is_some_and(|next| is_local(next, &next.text));
                 if let Some(next) =
                     next.filter(|next| next.is_dynamic() && (!is_data || next.splits))
                 {
@@ -241,6 +317,11 @@ impl Rules {
         }
         Ok(())
     }
+}
+
+/// Returns `true` if a slash stands before the first value.
+fn slash_is_first(text: &str) -> bool {
+    text.split(DYNAMIC).next().is_some_and(|constant| constant.contains('/'))
 }
 
 /// Returns `true` if a word is no option, whatever its value is.

@@ -64,7 +64,6 @@ pub(super) const GUARDED: &[Guarded] = &[
     },
     Guarded { runs: false, ..guarded("diff", "abBcdeiNqrstTuwy", "UCIWxX", "-I -x -U") },
     guarded("sort gsort", "bcCdfghimMnrRsuVz", "koStT", "-t -k"),
-    GIT,
     guarded("tar gtar bsdtar", "cxtzjJvpkuahO", "fC", "-C"),
     guarded("rsync", "avznrtplogDuHxchPqi", "efT", "--include --exclude"),
     guarded("scp", "rpqCBv", "cFiJloPS", ""),
@@ -78,23 +77,59 @@ pub(super) const GUARDED: &[Guarded] = &[
     ),
     guarded("wget", "cNqSvx", "eioOPtTU", "--post-data"),
     guarded("rg", "cFHiIlLnNoqsSvwx", "ABCefgjmMrtT", "-e -g --regexp"),
+    guarded("hg", "qvAy", "mu", "-m -u --message --user"),
+    guarded("svn", "qv", "mF", "-m --message"),
+    guarded("gpg gpg2", "abdesqv", "oru", "-r -u --recipient --local-user"),
+    guarded("pylint", "", "", ""),
     guarded("zip unzip", "9jmqru", "", ""),
     guarded("split", "d", "abCln", ""),
     guarded("man less more install fd fdfind bat pandoc", "", "", ""),
 ];
 
-/// The options of git, which stand after one of [`GIT_COMMANDS`].
-pub(super) const GIT: Guarded = Guarded {
-    longs: "\
-    --all --amend --cached --force --name-only --no-edit --no-verify --oneline --patch \
-    --porcelain --quiet --short --staged --stat",
-    ..guarded("git", "ahipqvwz", "befmn", "-m --message -b -e --author --grep")
-};
+/// The options of the commands of git. The same letter has other meanings for other commands.
+pub(super) const GIT: &[Guarded] = &[
+    git("commit", "ahinopqsvz", "cCFmt", "-m -F --message --author --date --file"),
+    git("tag", "adfls", "Fmu", "-m -F --message --file"),
+    git(
+        "log",
+        "abEFhiPpqvwz",
+        "GLnS",
+        "-G -n -S --after --author --before --committer --grep --max-count --since --until",
+    ),
+    git(
+        "rev-list shortlog",
+        "q",
+        "",
+        "--after --author --before --committer --grep --max-count --since --until",
+    ),
+    git("grep", "acEFGhHiIlLnopqrvwWz", "ABCefm", "-A -B -C -e -m"),
+    git("checkout", "dflpqt", "bB", "-b -B"),
+    git("switch", "dfqt", "cC", "-c -C"),
+    git("clone", "lnqsv", "bcjou", "-b --branch"),
+    git("merge", "nqv", "FmsX", "-m"),
+    git("add", "AefinNpuv", "", ""),
+    git("rm mv", "fknqrv", "", ""),
+    git("branch", "acdDfilmMqrv", "u", ""),
+    git("fetch pull", "afkmnpqrtuv46", "jo", ""),
+    git("push", "dfnquv46", "o", ""),
+    git("status ls-files", "bcdkmostuvz", "xX", ""),
+    git("diff show", "abpqRwz", "", ""),
+    git("restore reset", "pqW", "s", ""),
+    git("blame", "befklnpstw", "LS", ""),
+    git("describe init rev-parse stash", "q", "", ""),
+];
 
-/// The commands of git to which a value may be passed.
-pub(super) const GIT_COMMANDS: &str = "\
-    add blame branch checkout clone commit describe diff fetch grep init log ls-files merge mv \
-    pull push reset restore rev-list rev-parse rm shortlog show stash status switch tag";
+const fn git(
+    names: &'static str,
+    flags: &'static str,
+    args: &'static str,
+    data: &'static str,
+) -> Guarded {
+    let longs = "\
+        --all --amend --cached --force --name-only --no-edit --no-verify --oneline --patch \
+        --porcelain --quiet --short --staged --stat";
+    Guarded { longs, ..guarded(names, flags, args, data) }
+}
 
 /// The tests of `find` whose argument is data.
 pub(super) const FIND_TESTS: &str = "\
@@ -123,7 +158,7 @@ const fn runner(
 
 pub(super) const RUNNERS: &[Runner] = &[
     runner("command", "p", "", 0),
-    runner("builtin nohup busybox toybox coproc", "", "", 0),
+    runner("builtin nohup busybox toybox", "", "", 0),
     runner("exec", "cl", "a", 0),
     runner("env", "i0v", "u", 0),
     runner("sudo", "nEHkKSbPA", "ugpCDRThUrt", 0),
@@ -138,7 +173,8 @@ pub(super) const RUNNERS: &[Runner] = &[
     runner("chroot", "", "", 1),
     // The first argument says what they do: `uv run`, `npm exec`, `cargo install`.
     runner("bundle cargo go npm pnpm poetry uv yarn", "", "", 1),
-    runner("xargs gxargs", "0rtxpo", "adEILnPsJR", 0),
+    // It has rules of its own.
+    runner("xargs gxargs", "", "", 0),
 ];
 
 pub(super) const SHELLS: &str = "\
@@ -165,12 +201,12 @@ const fn language(
 }
 
 pub(super) const LANGUAGES: &[Language] = &[
-    language("python pypy ipython", "BEIOPRSbdhiqsuvx", "", "-c -m"),
+    language("python pypy ipython jython micropython", "BEIOPRSbdhqsuvx", "", "-c -m"),
     language("perl raku", "acgilnpsStTuUvwWX0", "CDFIMm0il", "-e -E"),
     language("ruby jruby", "acgilnpsSUvwW", "FIrTKi", "-e"),
-    language("node nodejs deno bun tsx ts-node", "i", "", "-e -p -pe --eval --print eval"),
+    language("node nodejs deno bun tsx ts-node", "", "", "-e -p -pe --eval --print eval"),
     language("php", "nqsw", "d", "-r -f"),
-    language("lua luajit", "iv", "l", "-e"),
+    language("lua luajit", "v", "l", "-e"),
     language("rscript julia osascript guile racket", "", "", "-e -c"),
     language(
         "\
@@ -183,39 +219,46 @@ pub(super) const LANGUAGES: &[Language] = &[
 
 /// The programs whose arguments are code or name code, wholly or in part. They take no values.
 pub(super) const CODE: &str = "\
-    alias ansible ansible-playbook apk apt apt-get aria2c at batch bind blender bpftrace brew \
-    bwrap c++ c89 c99 capsh catchsegv cc choom chrt clang clang++ cmd compgen complete convert \
-    cpan cpulimit crash crontab csvtool dbus-run-session dc dmsetup dnf docker dosbox dpkg \
-    duckdb dvips easy_install ed emacs enable enscript entr ex exiftool exim expect fakeroot \
-    faketime fc firejail flatpak ftp fzf g++ gcc gcore gdb gem gimp gmake gnuplot gosu gradle gs \
-    hash helm history hyperfine i386 ifne irb java javac jjs journalctl jrunscript knife \
-    kubectl latex latexmk ld.so ldd lftp linux32 linux64 \
-    lldb logrotate logsave ltrace lualatex luatex lxc m4 \
-    magick mail mailx make mariadb mongosh mosh mount msgfilter mutt mvn mysql nc ncat nerdctl \
-    newgrp ninja nix nix-shell nmap npx nroff nsenter nvim octave openssl openvpn pacman \
-    pdflatex pdftex perf pexec pip pipx pkexec podman powershell prlimit proot proxychains pry \
-    psftp psql puppet pwsh qemu rake redis-cli restic rlwrap rpm rsh run-mailcap run-parts \
-    runcon runuser rustc rview rvim sash screen script sendmail service setarch setpriv sftp sg \
-    shopt socat softlimit sqlcmd sqlite3 ssh ssh-add ssh-agent ssh-keygen sshfs sshpass \
-    start-stop-daemon strace su su-exec systemctl systemd-run taskset tbl tcpdump terraform tex \
-    tic tini tmate tmux top torsocks troff uclampset uname26 unbuffer unshare uvx vagrant \
-    valgrind vi view vim vimdiff watch wsl x86_64 xdg-open xdotool xelatex xetex xvfb-run yum \
-    zathura zypper";
+    abduco act amm ammonite ansible ansible-playbook apk apt apt-get aria2c asdf at batch bind \
+    blender boot bpftrace brew bunx bwrap byobu c++ c89 c99 capsh catchsegv cc cgexec \
+    chibi-scheme choom chpst chronic chrt clang clang++ clisp cmake cmd compgen complete conda \
+    convert cpan cpio cpulimit crash crictl crontab crun csi csvtool ctr daemonize dagger \
+    dbus-run-session dc debugfs devbox dmsetup dnf docker dosbox dotnet dpkg dtach duckdb \
+    dumb-init dvips easy_install ecl ed elinks emacs enable enscript entr envdir envuidgid erl \
+    eslint ex exiftool exim expect fakeroot faketime fc firejail flatpak fsi ftp fzf g++ gcc \
+    gcore gdb gem gforth gimp gmake gnome-terminal gnuplot gosu gprolog gradle grunt gs gsi gulp \
+    gview gvim hash helm history hyperfine i386 ifne invoke ip irb java javac jest jjs \
+    journalctl jrunscript just kak kitty knife konsole kubectl latex latexmk lazygit ld.so ldd \
+    lftp links linux32 linux64 lldb logrotate logsave ltrace lualatex luatex lxc lxc-attach lynx \
+    m4 machinectl magick mail mailx make mamba mariadb mise mlr mocha mongosh mono mosh mount \
+    msgfilter mutt mvn mysql nc ncat nerdctl newgrp ninja nix nix-shell nmap nodemon nox npx \
+    nroff nsenter nsexec numactl nvim octave openssl openvpn pacman pdflatex pdftex pdm pee perf \
+    pexec pip pipenv pipx pkexec podman powershell pre-commit prlimit proot proxychains pry \
+    psftp psql puppet pwsh py.test pyenv pytest qemu rake rbenv rebar3 redis-cli restic rlwrap \
+    rpm rsh run-mailcap run-parts runcon runuser rush rustc rview rvim rxvt s6-setuidgid sash \
+    sbt schroot screen script sem sendmail service setarch setpriv setuidgid sftp sg shopt \
+    skopeo socat softlimit sqlcmd sqlite3 ssh ssh-add ssh-agent ssh-keygen sshfs sshpass \
+    start-stop-daemon strace su su-exec swipl systemctl systemd-cat systemd-inhibit \
+    systemd-nspawn systemd-run taskset tbl tcc tcpdump terraform tex tic tig tini tmate tmux top \
+    torify torsocks tox troff tsocks uclampset uname26 unbuffer unshare urxvt uvx vagrant \
+    valgrind vi view vim vimdiff vitest w3m watch watchexec webpack wezterm wsl x86_64 xdg-open \
+    xdotool xe xelatex xetex xterm xvfb-run yum zathura zellij zrun zypper";
 
 /// Those of [`CODE`] that install what their arguments name, and run nothing else.
 pub(super) const INSTALLERS: &str = "apk apt apt-get brew dnf gem pacman pip yum zypper";
 
 /// Those of [`CODE`] that run their input unless they are given code in another way.
 pub(super) const CODE_IN_INPUT: &str = "\
-    at batch cmd crontab dc duckdb ed ex expect ftp gdb gnuplot lftp lldb m4 mariadb mongosh \
-    mosh mysql newgrp octave powershell psql pwsh rsh runuser script sftp sqlcmd sqlite3 ssh su";
+    at batch clisp cmd crontab csi dc duckdb ed ex erl expect fsi ftp gdb gforth gnuplot gsi lftp lldb m4 mariadb mongosh \
+    mosh mysql newgrp octave powershell psql pwsh rsh runuser script sftp sqlcmd sqlite3 ssh su swipl";
 
 /// Options of any program whose argument is code or names a program.
 pub(super) const CODE_OPTIONS: &str = "\
     --exec --eval --command --rsh --to-command --use-compress-program --compress-program \
     --filter --checkpoint-action --rsync-path --open-files-in-pager --upload-pack --receive-pack \
     --exec-batch --ssh-command --preview --pager --editor --pre --info-script \
-    --new-volume-script --unzip-command --strip-program --use-askpass";
+    --new-volume-script --unzip-command --strip-program --use-askpass --init-hook --diff-cmd --diff3-cmd --merge-cmd --editor-cmd \
+    --config-option --rsh-command --photo-viewer --rulesdir";
 
 /// The name of a program without its folder and its version, in lower case.
 pub(super) fn base(word: &str) -> String {
@@ -236,7 +279,7 @@ fn is_known(name: &str) -> bool {
     lists(SHELLS, name)
         || language_of(name).is_some()
         || lists(CODE, name)
-        || matches!(name, "awk" | "gawk" | "mawk" | "nawk" | "sed" | "gsed")
+        || matches!(name, "awk" | "gawk" | "mawk" | "nawk" | "goawk" | "sed" | "gsed")
 }
 
 pub(super) fn language_of(name: &str) -> Option<&'static Language> {

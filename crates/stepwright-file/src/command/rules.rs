@@ -23,9 +23,6 @@ const WORDS_MAX: usize = 1000;
 /// The words of the shell before a command.
 const KEYWORDS: &str = "if then else elif fi while until do done esac ! { }";
 
-/// The programs that write the files that they name.
-const WRITERS: &str = "cp curl dd install ln mv rsync sponge tee wget";
-
 /// The maximum length of the name of an interpreter.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -39,14 +36,7 @@ impl Rules {
         }
         let commands = script::commands(text, whole)?;
         for command in &commands {
-            self.written.extend(command.targets.iter().map(|word| file_name(&word.text)));
-            let name = command.words.first().map(|word| base(&word.text)).unwrap_or_default();
-            if lists(WRITERS, &name) {
-                // `of=file`
-                let files =
-                    command.words[1..].iter().filter_map(|word| word.text.rsplit('=').next());
-                self.written.extend(files.map(file_name));
-            }
+            self.written.add(command);
         }
         self.deeper(place, |rules| commands.iter().try_for_each(|command| rules.command(command)))
     }
@@ -58,6 +48,8 @@ impl Rules {
         }
         while let [first, rest @ ..] = words {
             if !first.is_quoted && lists(KEYWORDS, &first.text) {
+                words = rest;
+            } else if let Some(rest) = after_time(first, rest) {
                 words = rest;
             } else if let Some((name, is_element)) = assigned(&first.text) {
                 assignment(first, name, is_element)?;
@@ -77,11 +69,8 @@ impl Rules {
                 self.program(&words[3..], command)
             }
             Some("for" | "select") => Ok(()),
-            Some("function") => {
-                let rest = words.get(2..).unwrap_or_default();
-                let is_brace = rest.first().is_some_and(|word| word.text == "{");
-                self.program(&rest[usize::from(is_brace)..], command)
-            }
+            // Any command can be its body: `function f while …`.
+            Some("function") => Err((words[0].span, Wrong::Construct("`function`"))),
             _ => self.program(words, command),
         }
     }
@@ -104,9 +93,9 @@ impl Rules {
         if first.is_dynamic() || is_option || !first.is_quoted && (is_pattern || is_list) {
             return Err((at, Wrong::Program));
         }
-        self.not_written(first)?;
         let (kind, name) = (base(text), file_name(text));
         let kind = kind.as_str();
+        self.runs_nothing_written(kind, first)?;
         let place = dynamic.map_or(at, |word| word.span);
         if let Some(checked) = self.builtin(kind, first, rest) {
             return checked;
@@ -127,7 +116,9 @@ impl Rules {
             return interpreters::language(self, language, &name, words, input);
         }
         match kind {
-            "awk" | "gawk" | "mawk" | "nawk" => return interpreters::awk(self, &name, words),
+            "awk" | "gawk" | "mawk" | "nawk" | "goawk" => {
+                return interpreters::awk(self, &name, words);
+            }
             "sed" | "gsed" => return interpreters::sed(self, &name, words),
             "jq" | "gojq" => return interpreters::jq(&name, words),
             _ => {}
@@ -262,6 +253,21 @@ impl Rules {
         }
         Ok(())
     }
+}
+
+/// Returns the words after the keyword `time`, which keywords may follow.
+fn after_time<'a>(first: &Word, rest: &'a [Word]) -> Option<&'a [Word]> {
+    if first.is_quoted || first.text != "time" {
+        return None;
+    }
+    let mut rest = rest;
+    while let [option, inner @ ..] = rest
+        && matches!(&*option.text, "-p" | "--")
+    {
+        rest = inner;
+    }
+    // Other options belong to the program of this name.
+    rest.first().is_none_or(|word| !word.text.starts_with('-')).then_some(rest)
 }
 
 /// Checks that a program that runs its input has other code.

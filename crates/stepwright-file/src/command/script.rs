@@ -39,6 +39,8 @@ pub(super) enum Wrong {
     Construct(&'static str),
     /// The command writes the file of this name, and runs it.
     Written(String),
+    /// The command writes a file, and the program of this name may run it.
+    MayRun(String),
     /// Shells read this construct in different ways.
     Unclear(&'static str),
     TooIntricate,
@@ -80,6 +82,8 @@ pub(super) struct Command {
     pub(super) file: Option<Word>,
     /// The text of a heredoc or here-string that is its input.
     pub(super) here: Option<Word>,
+    /// `true` if its input may be another one, as after `<&3`.
+    pub(super) is_input_unclear: bool,
 }
 
 type Finding = (Span, Wrong);
@@ -105,6 +109,8 @@ struct Heredoc {
     end: String,
     is_literal: bool,
     strips_tabs: bool,
+    /// `true` if it is the input, and no other descriptor.
+    is_input: bool,
     /// The depth of the list with its command.
     depth: usize,
     /// The index of its command, when that is complete.
@@ -115,6 +121,8 @@ struct Lexer<'a> {
     text: &'a str,
     at: usize,
     whole: Option<Span>,
+    /// `true` if the script may go to another folder.
+    moves: bool,
     depth: usize,
     command: Command,
     commands: Vec<Command>,
@@ -124,7 +132,9 @@ struct Lexer<'a> {
 impl<'a> Lexer<'a> {
     fn new(text: &'a str, whole: Option<Span>, depth: usize) -> Self {
         let (command, commands, heredocs) = (Command::default(), Vec::new(), Vec::new());
-        Self { text, at: 0, whole, depth, command, commands, heredocs }
+        let mut parts = text.split(|c: char| !c.is_ascii_alphabetic());
+        let moves = parts.any(|part| matches!(part, "cd" | "pushd" | "popd"));
+        Self { text, at: 0, whole, moves, depth, command, commands, heredocs }
     }
 
     fn peek(&self) -> Option<char> {
@@ -194,7 +204,7 @@ impl<'a> Lexer<'a> {
                 '\\' if self.take("\\\n") => {}
                 ')' if end == End::Bracket => break,
                 '`' if end == End::Backtick => break,
-                '<' | '>' if !self.starts("<(") && !self.starts(">(") => self.redirection(end)?,
+                '<' | '>' if !self.is_substitution() => self.redirection(end, true)?,
                 '(' => {
                     if self.starts("((") {
                         return self.refuse(self.at, Wrong::Construct("arithmetic"));
@@ -234,8 +244,14 @@ impl<'a> Lexer<'a> {
         let from = self.at;
         let word = self.word(end)?;
         let is_number = !word.is_quoted && word.text.bytes().all(|c| c.is_ascii_digit());
-        if is_number && matches!(self.peek(), Some('<' | '>')) {
-            return Ok(());
+        if matches!(self.peek(), Some('<' | '>')) && !self.is_substitution() {
+            if is_number && !word.text.is_empty() {
+                let is_input = word.text.bytes().all(|c| c == b'0');
+                return self.redirection(end, is_input);
+            }
+            if word.text.starts_with('{') && !word.is_quoted {
+                return self.refuse(from, Wrong::Unclear("`{name}` before a redirection"));
+            }
         }
         if end == End::Bracket && word.text == "case" && !word.is_quoted {
             return self.refuse(from, Wrong::Unclear("`case` inside `$(…)`"));
@@ -256,12 +272,27 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn redirection(&mut self, end: End) -> Result<(), Finding> {
+    fn is_substitution(&self) -> bool {
+        self.starts("<(") || self.starts(">(")
+    }
+
+    /// Reads a redirection. `is_input` is `true` if its descriptor is the one of the input, should
+    /// the redirection read.
+    fn redirection(&mut self, end: End, is_input: bool) -> Result<(), Finding> {
         let from = self.at;
+        if is_input && self.starts("<") {
+            // Of several redirections one counts, and a descriptor may hold anything.
+            let has_other = self.command.file.is_some()
+                || self.command.here.is_some()
+                || self.heredocs.iter().any(|other| other.command.is_none() && other.is_input);
+            self.command.is_input_unclear |= has_other || self.starts("<&") || self.starts("<>");
+        }
         if self.take("<<<") {
             self.blanks();
             let word = self.word(end)?;
-            self.command.here = Some(word);
+            if is_input {
+                self.command.here = Some(word);
+            }
             return Ok(());
         }
         if self.take("<<") {
@@ -279,7 +310,8 @@ impl<'a> Lexer<'a> {
             }
             let is_literal = quote.is_some();
             let (end, depth) = (name.to_owned(), self.depth);
-            self.heredocs.push(Heredoc { end, is_literal, strips_tabs, depth, command: None });
+            let command = None;
+            self.heredocs.push(Heredoc { end, is_literal, strips_tabs, is_input, depth, command });
             return Ok(());
         }
         let reads = self.take("<");
@@ -290,7 +322,7 @@ impl<'a> Lexer<'a> {
         let word = self.word(end)?;
         if writes {
             self.command.targets.push(word);
-        } else if reads && !copies {
+        } else if reads && !copies && is_input {
             self.command.file = Some(word);
         }
         Ok(())
@@ -328,10 +360,12 @@ impl<'a> Lexer<'a> {
                 word.text = body;
             } else {
                 let mut inner = Lexer::new(&body, Some(word.span), self.depth);
+                inner.moves |= self.moves;
                 inner.quoted(&mut word, None)?;
                 self.commands.append(&mut inner.commands);
             }
-            if let Some(command) = heredoc.command.and_then(|at| self.commands.get_mut(at)) {
+            let command = heredoc.command.filter(|_| heredoc.is_input);
+            if let Some(command) = command.and_then(|at| self.commands.get_mut(at)) {
                 command.here = Some(word);
             }
         }
@@ -469,14 +503,24 @@ impl<'a> Lexer<'a> {
                 word.expansion(in_quotes);
             }
             Some(c) if c.is_ascii_alphabetic() || c == '_' => {
-                self.run(|c| c.is_ascii_alphanumeric() || c == '_');
-                word.expansion(in_quotes);
+                let name = self.run(|c| c.is_ascii_alphanumeric() || c == '_');
+                if in_quotes && self.is_folder(name) {
+                    word.text.push_str("/folder");
+                } else {
+                    word.expansion(in_quotes);
+                }
             }
             // `$"…"` is a translated text.
             Some('"') if !in_quotes => {}
             _ => word.text.push('$'),
         }
         Ok(())
+    }
+
+    /// Returns `true` for variables that hold folders which no value has named. Values cannot set
+    /// them, but `cd` can.
+    fn is_folder(&self, name: &str) -> bool {
+        name == "HOME" || name == "PWD" && !self.moves
     }
 
     /// Reads `${…}` after its opening brace.

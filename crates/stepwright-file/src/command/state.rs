@@ -2,6 +2,7 @@
 
 use super::programs::is_setting;
 use super::script::{DEPTH_MAX, Word, Wrong};
+use super::written::Written;
 use crate::source::Span;
 
 pub(super) type Checked = Result<(), (Span, Wrong)>;
@@ -9,8 +10,8 @@ pub(super) type Checked = Result<(), (Span, Wrong)>;
 /// The state of the check of one command.
 #[derive(Default)]
 pub(super) struct Rules {
-    /// The names of the files that the script writes, without their folders.
-    pub(super) written: Vec<String>,
+    /// The files that the script writes.
+    pub(super) written: Written,
     pub(super) depth: usize,
     pub(super) bytes: usize,
 }
@@ -25,15 +26,6 @@ impl Rules {
         let done = work(self);
         self.depth -= 1;
         done
-    }
-
-    /// Refuses a program or script that the command itself writes.
-    pub(super) fn not_written(&self, file: &Word) -> Checked {
-        let name = file_name(&file.text);
-        if self.written.contains(&name) {
-            return Err((file.span, Wrong::Written(name)));
-        }
-        Ok(())
     }
 }
 

@@ -1,10 +1,12 @@
 //! Tests of the checks of commands.
 
+mod kinds;
 mod rows;
 
 use super::programs::CONSTANT;
 use super::rules::BYTES_MAX;
 use super::*;
+use kinds::{SAFE_KINDS, UNSAFE_KINDS};
 use rows::{SAFE_SCRIPTS, UNSAFE_SCRIPTS, UNSAFE_TEXTS};
 
 /// The mistake of a command with values in its text alone.
@@ -145,6 +147,15 @@ fn no_script_runs_a_value_that_it_gets() {
 }
 
 #[test]
+fn no_script_runs_a_value_by_another_way_of_the_same_kind() {
+    let wrong: Vec<_> = UNSAFE_KINDS.iter().filter(|row| script(row).is_none()).collect();
+    assert!(wrong.is_empty(), "accepted: {wrong:#?}");
+    let right: Vec<_> =
+        SAFE_KINDS.iter().filter_map(|row| script(row).map(|said| (row, said))).collect();
+    assert!(right.is_empty(), "refused: {right:#?}");
+}
+
+#[test]
 fn everyday_scripts_get_values() {
     assert!(SAFE_SCRIPTS.len() > 80);
     for right in SAFE_SCRIPTS {
@@ -202,6 +213,10 @@ fn the_words_of_a_program_without_a_shell_are_checked_too() {
     assert!(check_argv(&["cat"], true).is_none());
     assert!(check_argv(&["sh"], true).is_some());
     assert!(check_argv(&["sh"], false).is_none());
+    for option in ["-0I{}", "-tI{}", "-i", "--repl={}", "--re"] {
+        let words = ["xargs", option, "sh", "-c", "echo {}"];
+        assert_eq!(check_argv(&words, true).map(|(at, _)| at), Some(4), "{option}");
+    }
     assert!(check_argv(&["sh", "-c", "eval \"$X\""], true).is_some());
 }
 
@@ -298,13 +313,16 @@ fn settings_of_programs_are_told_from_names_of_authors() {
         INPUTRC ZDOTDIR TERMINFO TERMCAP WGETRC CURL_HOME BROWSER SHELL PROMPT_COMMAND \
         SUDO_ASKPASS SSH_ASKPASS SSH_AUTH_SOCK AWKPATH AWKLIBPATH LUA_INIT LUA_PATH \
         GCONV_PATH OPENSSL_CONF DOCKER_HOST npm_config_x http_proxy HTTPS_PROXY LANG \
-        PSQLRC";
+        PSQLRC MUTTRC X_RC SVN_SSH HGMERGE GVIMINIT MAILCAPS TEXEDIT RSH YACC LEX M4 NM F77 UNZIP \
+        ZIPOPT FLASK_APP IPYTHONDIR R_PROFILE_USER R_ENVIRON DJANGO_SETTINGS_MODULE X_MODULE_A \
+        FOO_PREFIX MY_COMPILER LC_NAME LD_X_NAME NODE_OPTIONS_NAME";
     for name in settings.split_whitespace() {
         assert!(programs::is_setting(name), "{name}");
     }
     let own = "TEXT NAME FILE TITLE BODY PROMPT URL QUERY MESSAGE COMMIT_MESSAGE ISSUE_TITLE \
         GREETING INPUT_TEXT INPUT_PATH VALUE_CONFIG INPUT_GIT_DIR MY_TITLE TARGET MANUAL LESSON \
-        SCRIPT_NAME ADDRESS KEYWORDS PAGE PAGES GOAL ARTICLE PSALM path home file title X A1";
+        SCRIPT_NAME ADDRESS KEYWORDS PAGE PAGES GOAL ARTICLE PSALM path home file title X A1 FILE_PATH NODE_NAME \
+        GO_VERSION PG_HOST HOME_PAGE CC_EMAIL AS_OF_DATE SRC SRC_DIR";
     for name in own.split_whitespace() {
         assert!(!programs::is_setting(name), "{name}");
     }
