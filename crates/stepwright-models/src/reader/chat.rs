@@ -88,10 +88,16 @@ impl Chat {
             event.insert("object".to_owned(), "chat.completion.chunk".into());
         }
         let above = above(event)?;
+        let was_finished = *judge.is_finished;
         for choice in list_mut(event, "choices") {
             self.choice(choice, above.as_deref(), judge)?;
         }
-        Ok(if judge.failure.is_some() { Verdict::Dropped } else { Verdict::Changed })
+        // The library reads all calls again with each end, and one is enough.
+        let is_repeated = was_finished
+            && !event.get("usage").is_some_and(Value::is_object)
+            && list(event, "choices").all(says_nothing);
+        let is_dropped = judge.failure.is_some() || is_repeated;
+        Ok(if is_dropped { Verdict::Dropped } else { Verdict::Changed })
     }
 
     /// Checks what stands beside the choices.
@@ -431,6 +437,17 @@ fn above(event: &Object) -> Result<Option<String>, Wrong> {
         }
     }
     Ok(None)
+}
+
+/// `true` if a choice has nothing but a reason for the end.
+fn says_nothing(choice: &Object) -> bool {
+    let Some(Value::Object(delta)) = choice.get("delta") else { return true };
+    delta.iter().all(|(name, value)| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty() || name == "role",
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    })
 }
 
 /// Makes a part of reasoning, as Databricks tells it, one of thinking, which the library reads.
