@@ -452,3 +452,28 @@ impl Heard {
         self.request_id.get().cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    #[test]
+    fn events_that_say_nothing_are_not_read_all_at_once() {
+        const COUNT: usize = 640;
+        let speaker = Speaker {
+            provider: "openai-chat",
+            model: "m".to_owned(),
+            key_variables: &[],
+            key: None,
+        };
+        let body = Bytes::from("data: {}\n\n".repeat(COUNT));
+        let body = stream::iter([Ok(body)]).boxed();
+        let mut events = pieces(body, Arc::new(speaker), Wire::OpenAiChat, Arc::default());
+        let mut breaks = 0;
+        while events.next().now_or_never().is_none() {
+            breaks += 1;
+        }
+        assert!(breaks >= COUNT / 64, "{breaks} breaks");
+    }
+}

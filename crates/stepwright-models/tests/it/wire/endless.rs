@@ -4,12 +4,13 @@ use super::seen::{hello, watch};
 use super::server::{Reply, Server};
 use super::speech::chat::{self, call_fragment, call_start};
 use super::speech::{Event, Script, Wire, anthropic, gemini, ollama, responses};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
-use stepwright_core::model::{Model as _, ModelErrorKind, ModelRequest};
+use stepwright_core::model::{Model, ModelErrorKind, ModelEvent, ModelRequest, ModelStream};
+use stepwright_models::guarded;
 
 /// More pieces than are read at once.
 const MANY: usize = 2_000;
@@ -76,6 +77,41 @@ async fn a_stream_of_fragments_lets_other_tasks_run() {
         assert!(all > MANY / 2, "{wire:?}: {all} events");
         assert!(most <= AT_ONCE, "{wire:?}: {most} of {all} events came at once");
     }
+}
+
+/// A model that says a word whenever it is asked for one, and never ends.
+#[derive(Clone, Debug)]
+struct Talkative;
+
+impl Model for Talkative {
+    fn id(&self) -> &'static str {
+        "talkative"
+    }
+    fn stream(&self, _: ModelRequest) -> ModelStream {
+        stream::repeat_with(|| Ok(ModelEvent::TextDelta("word ".into()))).boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_guarded_model_that_never_waits_can_be_stopped() {
+    let mut events = guarded(Talkative).stream(hello());
+    let mut count = 0;
+    let first_break = poll_fn(|cx| {
+        while count < MANY {
+            match events.poll_next_unpin(cx) {
+                Poll::Pending => return Poll::Ready(true),
+                Poll::Ready(_) => count += 1,
+            }
+        }
+        Poll::Ready(false)
+    });
+    assert!(first_break.await, "{count} events came without a break");
+    assert!(count <= AT_ONCE, "{count} events came at once");
+    let mut request = hello();
+    request.options.timeout = Some(Duration::from_millis(50));
+    let mut events = guarded(Talkative).stream(request);
+    let end = events.by_ref().skip_while(|event| std::future::ready(event.is_ok())).next().await;
+    assert_eq!(end.expect("an end").unwrap_err().kind, ModelErrorKind::Timeout);
 }
 
 /// The client reads all the time. The server ends only when it has said everything, which is too
