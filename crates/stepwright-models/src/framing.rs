@@ -42,8 +42,8 @@ pub(crate) struct Framer {
     line: Vec<u8>,
     /// `true` if a first line has come: a byte order mark may stand before it.
     begun: bool,
-    /// `true` if the last line ended in CR: a LF that follows belongs to that end.
-    is_behind_cr: bool,
+    /// The byte that the last line ended in. A LF behind a CR belongs to that end.
+    last_end: u8,
     frame: Frame,
     has_data: bool,
     /// The length that a long line may have, in bytes: room for it is made at once, because memory
@@ -54,8 +54,8 @@ pub(crate) struct Framer {
 impl Framer {
     pub(crate) fn new(is_lines: bool) -> Self {
         let (line, frame) = (Vec::new(), Frame::default());
-        let (begun, is_behind_cr, has_data) = (false, false, false);
-        Self { is_lines, line, begun, is_behind_cr, frame, has_data, expected: 0 }
+        let (begun, last_end, has_data) = (false, 0, false);
+        Self { is_lines, line, begun, last_end, frame, has_data, expected: 0 }
     }
 
     /// Reads on, and adds the frames that end here. The error says what is wrong with the body;
@@ -68,7 +68,7 @@ impl Framer {
         let mut rest = bytes;
         while !rest.is_empty() {
             // The second half of CR LF.
-            if std::mem::take(&mut self.is_behind_cr) && rest[0] == b'\n' {
+            if std::mem::take(&mut self.last_end) == b'\r' && rest[0] == b'\n' {
                 rest = &rest[1..];
                 continue;
             }
@@ -84,7 +84,7 @@ impl Framer {
             }
             self.line.extend_from_slice(piece);
             if end.is_some() {
-                self.is_behind_cr = piece.ends_with(b"\r");
+                self.last_end = *piece.last().unwrap_or(&0);
                 let line = self.take_line();
                 frames.extend(self.end_of_line(line)?);
             }

@@ -69,7 +69,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
         (
             "a tool call behind the end",
-            messages(&[&[well.clone()][..], &call, &[stop.clone()]].concat()),
+            messages(&[&[well.clone()][..], &call, std::slice::from_ref(&stop)].concat()),
             Error("after the end"),
         ),
         (

@@ -33,7 +33,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
         (
             "arguments of a call that have a key twice",
-            format!("{twice}{}", lines(&[end.clone()])),
+            format!("{twice}{}", lines(std::slice::from_ref(&end))),
             Error("the key `a` twice"),
         ),
         (
