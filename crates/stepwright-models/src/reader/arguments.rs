@@ -110,8 +110,8 @@ pub(super) struct ArgumentsScan {
     text: String,
     /// The last letter that is no white space.
     last: Option<char>,
-    /// The length of the white space at the end of what was handed on, in bytes, or at its beginning
-    /// while there is nothing else.
+    /// The length of the white space at the end of what was handed on, in bytes, or at its
+    /// beginning while there is nothing else.
     space: usize,
     /// White space that is not handed on yet.
     waiting: String,
@@ -147,9 +147,9 @@ impl ArgumentsScan {
         Ok(())
     }
 
-    /// Reads on as [`ArgumentsScan::push`] does, and returns the part of `fragment` that the library may read, with what
-    /// waited before it. Long white space waits for what follows it. At the beginning and at the end
-    /// it means nothing, and is left out.
+    /// Reads on as [`ArgumentsScan::push`] does, and returns the part of `fragment` that the
+    /// library may read, with what waited before it. Long white space waits for what follows it. At
+    /// the beginning and at the end it means nothing, and is left out.
     pub(super) fn hand_on(&mut self, fragment: &str) -> Result<String, String> {
         let is_begun = !self.is_blank();
         self.push(fragment)?;

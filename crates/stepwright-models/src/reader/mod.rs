@@ -543,8 +543,8 @@ impl Reader {
 
 type Object = Map<String, Value>;
 
-/// An event whose integers may be rounded: those in facts beside the answer. `None` if a number that
-/// counts has more than 64 bits, in the arguments of a call or as the place of a piece.
+/// An event whose integers may be rounded: those in facts beside the answer. `None` if a number
+/// that counts has more than 64 bits, in the arguments of a call or as the place of a piece.
 fn rounded(data: &str) -> Option<Value> {
     const EXACT: [&str; 5] = ["args", "arguments", "input", "index", "partialargs"];
     fn is_exact(value: &Value, counts: bool) -> bool {
