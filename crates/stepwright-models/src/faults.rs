@@ -9,18 +9,26 @@ use serde_json::{Map, Value, json};
 
 type Object = Map<String, Value>;
 
-/// Members that hold an error wherever they stand.
-const ERRORS: [&str; 9] = [
+/// Members that hold an error wherever they stand, in lower case and without separators.
+const ERRORS: [&str; 14] = [
     "error",
     "errors",
     "err",
+    "errmsg",
+    "errcode",
     "exception",
     "fault",
     "failure",
-    "error_message",
-    "error_msg",
-    "error_code",
+    "errormessage",
+    "errormsg",
+    "errorcode",
+    "errordetails",
+    "errorinfo",
+    "errortype",
 ];
+
+/// Codes of an outcome, in lower case and without separators.
+const CODES: [&str; 3] = ["code", "statuscode", "httpstatus"];
 
 /// Members that hold an error beside a text, and may stand for something else deeper inside.
 const DETAILS: [&str; 2] = ["detail", "details"];
@@ -96,8 +104,14 @@ fn objects<'a>(object: &'a Object, name: &str) -> impl Iterator<Item = &'a Objec
 
 /// The member of `object` that is an error.
 fn named(object: &Object, has_details: bool) -> Option<Value> {
-    let names = ERRORS.iter().chain(DETAILS.iter().filter(|_| has_details));
-    let error = names.filter_map(|name| object.get(*name)).find(|error| !is_blank(error))?;
+    let is_named = |name: &str, value: &Value| {
+        let plain = plain(name);
+        // AWS names its errors so, each after its kind.
+        let is_exception = plain.ends_with("exception") && !value.is_number();
+        is_exception || ERRORS.contains(&&*plain) || (has_details && DETAILS.contains(&&*plain))
+    };
+    let mut members = object.iter().filter(|(name, value)| is_named(name, value));
+    let (_, error) = members.find(|(_, error)| !is_blank(error))?;
     Some(match error {
         // One of several is enough.
         Value::Array(list) => json!({ "error": list.iter().find(|error| !is_blank(error)) }),
@@ -121,11 +135,11 @@ fn outcome(object: &Object, is_typed: bool) -> Option<Value> {
     let has_text = ["message", "msg", "status_msg"]
         .iter()
         .any(|name| object.get(*name).and_then(Value::as_str).is_some_and(|text| !text.is_empty()));
-    let codes = ["code", "status_code", "statusCode", "http_status"];
-    let is_failed = ["success", "ok"].iter().any(|name| object.get(*name) == Some(&false.into()))
-        || object.get("status").is_some_and(|status| is_bad(status, false))
-        || (!is_typed
-            && codes.iter().any(|name| object.get(*name).is_some_and(|c| is_bad(c, has_text))));
+    let is_failed = object.iter().any(|(name, value)| match &*plain(name) {
+        "success" | "ok" => *value == false,
+        "status" => is_bad(value, false),
+        name => !is_typed && CODES.contains(&name) && is_bad(value, has_text),
+    });
     is_failed.then(|| Value::Object(object.clone()))
 }
 
@@ -154,6 +168,12 @@ fn is_bad(code: &Value, has_text: bool) -> bool {
 fn parts_of(object: &Object) -> impl Iterator<Item = &Object> {
     let members = object.iter().filter(|(name, _)| !name.contains("filter"));
     members.filter_map(|(_, member)| member.as_object())
+}
+
+/// `name` in lower case and without separators: servers write one name in several ways.
+fn plain(name: &str) -> String {
+    let letters = name.chars().filter(|letter| !matches!(letter, '_' | '-'));
+    letters.map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
 fn word(object: &Object, name: &str) -> Option<String> {
@@ -189,6 +209,12 @@ mod tests {
             (chat, r#"{"error": "m"}"#),
             (chat, r#"{"errors": [{"message": "m"}]}"#),
             (chat, r#"{"errors": ["m"], "choices": []}"#),
+            (chat, r#"{"errorMessage": "m", "choices": []}"#),
+            (chat, r#"{"error-message": "m"}"#),
+            (chat, r#"{"internalServerException": {"message": "m"}}"#),
+            (chat, r#"{"choices": [{"delta": {"ThrottlingException": {"message": "m"}}}]}"#),
+            (Wire::Anthropic, r#"{"type": "x", "modelStreamErrorException": {"message": "m"}}"#),
+            (Wire::Ollama, r#"{"StatusCode": 500, "Status": "m"}"#),
             (chat, r#"{"detail": "m", "choices": []}"#),
             (chat, r#"{"detail": [{"loc": [], "msg": "m", "type": "x"}]}"#),
             (chat, r#"{"fault": {"faultstring": "m", "detail": {}}}"#),
@@ -234,6 +260,8 @@ mod tests {
             (chat, r#"{"code": "0", "message": "done", "choices": []}"#),
             (chat, r#"{"base_resp": {"status_code": 0, "status_msg": ""}, "choices": []}"#),
             (chat, r#"{"choices": [{"content_filter_results": {"error": {"code": "x"}}}]}"#),
+            (chat, r#"{"errorMessage": "", "throttlingException": null, "choices": []}"#),
+            (Wire::Ollama, r#"{"StatusCode": 200, "Status": "ok"}"#),
             (chat, r#"{"usage": {"detail": {"prompt": 1}}, "choices": []}"#),
             (Wire::OpenAi, r#"{"type": "x", "item": {"type": "mcp_call", "error": "m"}}"#),
             (Wire::OpenAi, r#"{"type": "x", "code": "print(1)"}"#),

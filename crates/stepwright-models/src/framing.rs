@@ -42,6 +42,8 @@ pub(crate) struct Framer {
     line: Vec<u8>,
     /// `true` if a first line has come: a byte order mark may stand before it.
     begun: bool,
+    /// The byte that the last line ended in. A LF behind a CR belongs to that end.
+    last_end: u8,
     frame: Frame,
     has_data: bool,
     /// The length that a long line may have, in bytes: room for it is made at once, because memory
@@ -52,7 +54,8 @@ pub(crate) struct Framer {
 impl Framer {
     pub(crate) fn new(is_lines: bool) -> Self {
         let (line, frame) = (Vec::new(), Frame::default());
-        Self { is_lines, line, begun: false, frame, has_data: false, expected: 0 }
+        let (begun, last_end, has_data) = (false, 0, false);
+        Self { is_lines, line, begun, last_end, frame, has_data, expected: 0 }
     }
 
     /// Reads on, and adds the frames that end here. The error says what is wrong with the body;
@@ -62,13 +65,17 @@ impl Framer {
         bytes: &[u8],
         frames: &mut impl Extend<Frame>,
     ) -> Result<(), String> {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            // No server ends lines so, and what stands between two of them would not be looked at.
-            let lone = |pair: &[u8]| pair[0] == b'\r' && pair[1] != b'\n';
-            let cut = self.line.last() == Some(&b'\r') && piece.first() != Some(&b'\n');
-            if cut || (piece.contains(&b'\r') && piece.windows(2).any(lone)) {
-                return Err("its lines end in CR alone".to_owned());
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            // The second half of CR LF.
+            if std::mem::take(&mut self.last_end) == b'\r' && rest[0] == b'\n' {
+                rest = &rest[1..];
+                continue;
             }
+            let is_end = |byte: &u8| *byte == b'\n' || (*byte == b'\r' && !self.is_lines);
+            let end = rest.iter().position(is_end);
+            let (piece, behind) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+            rest = behind;
             if self.line.len() + self.frame.data.len() + piece.len() > EVENT_BYTES_MAX {
                 return Err(format!("an event is longer than {EVENT_BYTES_MAX} bytes"));
             }
@@ -76,7 +83,8 @@ impl Framer {
                 self.line.reserve_exact(self.expected - self.line.len());
             }
             self.line.extend_from_slice(piece);
-            if piece.ends_with(b"\n") {
+            if end.is_some() {
+                self.last_end = *piece.last().unwrap_or(&0);
                 let line = self.take_line();
                 frames.extend(self.end_of_line(line)?);
             }
@@ -204,6 +212,14 @@ mod tests {
             assert_eq!(framer.end().unwrap(), Some(Frame { is_cut: true, ..frame("", "") }));
             assert_eq!(frames, [frame("x", "{\"a\":\n1}"), frame("", "2")], "in {size} bytes");
         }
+        let mixed = body.replace("\r\n", "\n").replace('\n', "\r");
+        for size in 1..=mixed.len() {
+            let (mut framer, mut frames) = (Framer::new(false), Vec::new());
+            for piece in mixed.as_bytes().chunks(size) {
+                framer.push(piece, &mut frames).unwrap();
+            }
+            assert_eq!(frames, [frame("x", "{\"a\":\n1}"), frame("", "2")], "CR, {size} bytes");
+        }
     }
 
     #[test]
@@ -218,7 +234,6 @@ mod tests {
     #[test]
     fn what_is_no_event_is_an_error() {
         let read = |bytes: &[u8]| Framer::new(false).push(bytes, &mut Vec::new()).unwrap_err();
-        assert_eq!(read(b"data: x\rdata: y\n"), "its lines end in CR alone");
         assert_eq!(read(b"data: \xff\n"), "an event is not UTF-8");
         let line = vec![b'x'; EVENT_BYTES_MAX];
         let mut framer = Framer { line, ..Framer::new(false) };

@@ -2,7 +2,9 @@
 
 use crate::Provider;
 use crate::rig::Recorded;
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use stepwright_core::message::Message;
 use stepwright_core::model::{Completion, ModelError, ModelErrorKind, ModelEvent, ModelRequest};
 
@@ -33,6 +35,8 @@ pub fn read_answer(
     let model = model.expect("a provider that is built in");
     let messages = vec![Message::user("hello")];
     let request = ModelRequest { messages, ..ModelRequest::default() };
+    // Each time that other tasks may run stands for a piece or an event.
+    let yields = pieces.iter().map(|piece| piece.len() + 1).sum::<usize>() + 1;
     let recorded = Recorded { content_type: content_type.to_owned(), pieces };
     let mut events = model.ask(request, Some(recorded));
     let answer = async {
@@ -43,7 +47,11 @@ pub fn read_answer(
         }
         Err(ModelError::new(ModelErrorKind::Truncated, "the answer ended without its end"))
     };
-    // A sign of life is a reason to look again, and none to wait.
-    let answer = answer.now_or_never();
-    answer.expect("an answer that is there is read without waiting")
+    let (mut answer, mut cx) = (pin!(answer), Context::from_waker(Waker::noop()));
+    for _ in 0..yields {
+        if let Poll::Ready(answer) = answer.as_mut().poll(&mut cx) {
+            return answer;
+        }
+    }
+    panic!("an answer that is there is read without waiting")
 }

@@ -3,7 +3,7 @@
 use futures_util::stream::{BoxStream, Stream};
 use futures_util::{FutureExt as _, StreamExt as _};
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use stepwright_core::model::{
@@ -15,6 +15,10 @@ use stepwright_core::{BoxFuture, Timestamp, World};
 /// The default limit of a model's silence. Models that think for long before
 /// they speak need more than a minute; a lost connection should not hold a run for an hour.
 pub const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// The number of events that a stream gives before it lets the other tasks of its thread run. A
+/// timeout around a stream that always has more could not end it otherwise.
+const EVENTS_AT_ONCE: u32 = 64;
 
 /// Holds `model` to the contract of [`Model`], whatever its adapter does:
 /// a stream that just ends is an error of kind `Truncated`, nothing comes after `Done` or an error,
@@ -95,7 +99,18 @@ pub(crate) fn enforce(
 ) -> ModelStream {
     let heard = Timestamp(0);
     let stream = Some(stream);
-    Enforced { stream, idle, timeout, world, alarm: None, heard, spoke: false, end: None }.boxed()
+    Enforced {
+        stream,
+        idle,
+        timeout,
+        world,
+        alarm: None,
+        heard,
+        spoke: false,
+        at_once: 0,
+        end: None,
+    }
+    .boxed()
 }
 
 struct Enforced {
@@ -111,6 +126,8 @@ struct Enforced {
     heard: Timestamp,
     /// `true` if it has spoken since.
     spoke: bool,
+    /// The number of events since the stream last had none.
+    at_once: u32,
     /// Set from the first poll, if the whole answer has a time.
     end: Option<BoxFuture<'static, ()>>,
 }
@@ -143,7 +160,10 @@ impl Stream for Enforced {
         if let (None, Some(timeout)) = (&this.end, this.timeout) {
             this.end = Some(this.world.sleep(timeout));
         }
-        let item = match stream.poll_next_unpin(cx) {
+        let polled =
+            if this.at_once < EVENTS_AT_ONCE { stream.poll_next_unpin(cx) } else { yielded(cx) };
+        this.at_once = if polled.is_ready() { this.at_once + 1 } else { 0 };
+        let item = match polled {
             Poll::Ready(Some(item)) => item,
             Poll::Ready(None) => Err(ModelError::new(
                 ModelErrorKind::Truncated,
@@ -166,6 +186,13 @@ impl Stream for Enforced {
         }
         Poll::Ready(Some(item))
     }
+}
+
+/// Returns `Pending`, and wakes the task when the runtime has looked at its timers.
+fn yielded<T>(cx: &mut Context<'_>) -> Poll<T> {
+    let polled = pin!(tokio::task::yield_now()).poll(cx);
+    debug_assert!(polled.is_pending(), "a new `yield_now` is pending once");
+    Poll::Pending
 }
 
 impl fmt::Debug for Enforced {

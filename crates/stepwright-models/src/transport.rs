@@ -278,6 +278,8 @@ struct Reading {
     broken: Option<ModelError>,
     /// `true` if a text has grown that is told before anything else is read.
     has_grown: bool,
+    /// `true` if other tasks run before anything else is read.
+    must_yield: bool,
 }
 
 impl Reading {
@@ -314,9 +316,10 @@ impl Reading {
 /// The events of a body, piece by piece, each judged. The first error is the end.
 fn pieces(body: Pieces, speaker: Arc<Speaker>, wire: Wire, heard: Arc<Heard>) -> Pieces {
     let reader = Reader::new(wire, speaker.clone(), heard.texts.clone());
-    let (grace, broken, has_grown) = (None, None, false);
-    let is_over = false;
-    let state = Some(Reading { body, reader, read: 0, grace, is_over, broken, has_grown });
+    let (grace, broken) = (None, None);
+    let (is_over, has_grown, must_yield) = (false, false, false);
+    let state =
+        Some(Reading { body, reader, read: 0, grace, is_over, broken, has_grown, must_yield });
     stream::unfold(state, move |state| {
         let (speaker, heard) = (speaker.clone(), heard.clone());
         async move {
@@ -329,9 +332,13 @@ fn pieces(body: Pieces, speaker: Arc<Speaker>, wire: Wire, heard: Arc<Heard>) ->
                 if std::mem::take(&mut reading.has_grown) {
                     heard.texts.pause().await;
                 }
+                if std::mem::take(&mut reading.must_yield) {
+                    tokio::task::yield_now().await;
+                }
                 match reading.reader.read(&mut events) {
                     Ok(Read::All) => {}
                     Ok(Read::Grown) => reading.has_grown = true,
+                    Ok(Read::Some) => reading.must_yield = true,
                     // What was said before counts, whether it came together or not.
                     Err(wrong) => reading.broken = Some(failed(wrong, &speaker)),
                 }
@@ -339,7 +346,7 @@ fn pieces(body: Pieces, speaker: Arc<Speaker>, wire: Wire, heard: Arc<Heard>) ->
                     break (Ok(events), false);
                 }
                 heard.note(reading.reader.notes());
-                if reading.has_grown || reading.broken.is_some() {
+                if reading.has_grown || reading.must_yield || reading.broken.is_some() {
                     continue;
                 }
                 break match reading.next(wire).await {
@@ -352,6 +359,7 @@ fn pieces(body: Pieces, speaker: Arc<Speaker>, wire: Wire, heard: Arc<Heard>) ->
                         }
                         heard.piece();
                         reading.reader.push(&piece);
+                        reading.must_yield = true;
                         continue;
                     }
                     // What the provider said before counts for more than how it went away.
@@ -442,5 +450,30 @@ impl Heard {
     /// Returns the provider's id of the request, if it sent one.
     pub(crate) fn request_id(&self) -> Option<String> {
         self.request_id.get().cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    #[test]
+    fn events_that_say_nothing_are_not_read_all_at_once() {
+        const COUNT: usize = 640;
+        let speaker = Speaker {
+            provider: "openai-chat",
+            model: "m".to_owned(),
+            key_variables: &[],
+            key: None,
+        };
+        let body = Bytes::from("data: {}\n\n".repeat(COUNT));
+        let body = stream::iter([Ok(body)]).boxed();
+        let mut events = pieces(body, Arc::new(speaker), Wire::OpenAiChat, Arc::default());
+        let mut breaks = 0;
+        while events.next().now_or_never().is_none() {
+            breaks += 1;
+        }
+        assert!(breaks >= COUNT / 64, "{breaks} breaks");
     }
 }

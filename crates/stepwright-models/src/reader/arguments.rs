@@ -1,6 +1,9 @@
 //! The arguments of a call, while they come in fragments.
 
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use std::collections::HashSet;
+use std::fmt;
 use stepwright_core::json::{self, DEPTH_MAX, ValueCounter};
 
 /// The longest arguments that are handed on although they are not JSON, in bytes, so that the model
@@ -8,9 +11,16 @@ use stepwright_core::json::{self, DEPTH_MAX, ValueCounter};
 /// memory that grow with each bracket.
 const BROKEN_BYTES_MAX: usize = 64 * 1024;
 
+/// The longest part of a key in an error, in bytes.
+const KEY_BYTES_MAX: usize = 100;
+
 /// The largest number of values in the arguments of a call. Several trees of them exist at a time
 /// between the wire and the tool, and a tree takes up to 350 bytes for each value.
 pub(super) const ARGUMENTS_VALUES_MAX: usize = 100_000;
+
+/// The longest white space at either end of the arguments so far that is handed on, in bytes. The
+/// library looks through it again with each fragment.
+const SPACE_BYTES: usize = 256;
 
 /// Checks the number of values in arguments that came as JSON within an event.
 pub(super) fn check_values(arguments: &Value) -> Result<(), String> {
@@ -24,6 +34,72 @@ pub(super) fn check_values(arguments: &Value) -> Result<(), String> {
     if count(arguments) > ARGUMENTS_VALUES_MAX { Err(too_many()) } else { Ok(()) }
 }
 
+/// Returns a key that one object in `json` has twice. A parser takes the last of them and does not
+/// tell, so that a reader before it may have seen another value.
+pub(super) fn twice(json: &str) -> Option<String> {
+    let mut found = None;
+    let mut reading = serde_json::Deserializer::from_str(json);
+    // What is no JSON is found elsewhere.
+    drop(Keys(&mut found).deserialize(&mut reading));
+    found
+}
+
+/// Reads a value for its keys alone.
+struct Keys<'a>(&'a mut Option<String>);
+
+impl<'de> DeserializeSeed<'de> for Keys<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Keys<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Keys(&mut *self.0))?.is_some() {}
+        Ok(())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut keys = HashSet::new();
+        while let Some(key) = members.next_key::<String>()? {
+            if keys.contains(&key) {
+                self.0.get_or_insert(key);
+            } else {
+                keys.insert(key);
+            }
+            members.next_value_seed(Keys(&mut *self.0))?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn repeated(key: &str) -> String {
+    let begin = &key[..key.floor_char_boundary(KEY_BYTES_MAX)];
+    format!("the arguments of a call have the key `{begin}` twice")
+}
+
 fn too_many() -> String {
     format!("the arguments of a call have more than {ARGUMENTS_VALUES_MAX} values")
 }
@@ -32,6 +108,13 @@ fn too_many() -> String {
 #[derive(Debug, Default)]
 pub(super) struct ArgumentsScan {
     text: String,
+    /// The last letter that is no white space.
+    last: Option<char>,
+    /// The length of the white space at the end of what was handed on, in bytes, or at its
+    /// beginning while there is nothing else.
+    space: usize,
+    /// White space that is not handed on yet.
+    waiting: String,
     depth: usize,
     in_string: bool,
     escaped: bool,
@@ -60,16 +143,55 @@ impl ArgumentsScan {
             return Err(too_many());
         }
         self.text.push_str(fragment);
+        self.last = fragment.trim_end().chars().next_back().or(self.last);
         Ok(())
+    }
+
+    /// Reads on as [`ArgumentsScan::push`] does, and returns the part of `fragment` that the
+    /// library may read, with what waited before it. Long white space waits for what follows it. At
+    /// the beginning and at the end it means nothing, and is left out.
+    pub(super) fn hand_on(&mut self, fragment: &str) -> Result<String, String> {
+        let is_begun = !self.is_blank();
+        self.push(fragment)?;
+        let body = fragment.trim();
+        let mut given = String::new();
+        let (before, after) = if body.is_empty() {
+            ("", fragment)
+        } else {
+            let begin = fragment.len() - fragment.trim_start().len();
+            (&fragment[..begin], &fragment[begin + body.len()..])
+        };
+        if !body.is_empty() {
+            if is_begun {
+                given.push_str(&std::mem::take(&mut self.waiting));
+                given.push_str(before);
+            } else {
+                self.waiting.clear();
+                let room = SPACE_BYTES.saturating_sub(self.space);
+                given.push_str(&before[..before.floor_char_boundary(room)]);
+            }
+            given.push_str(body);
+            self.space = 0;
+        }
+        let room = SPACE_BYTES.saturating_sub(self.space);
+        let (now, later) = after.split_at(after.floor_char_boundary(room));
+        if self.waiting.is_empty() {
+            given.push_str(now);
+            self.space += now.len();
+            self.waiting.push_str(later);
+        } else {
+            self.waiting.push_str(after);
+        }
+        Ok(given)
     }
 
     /// `true` if they are what a whole object looks like.
     pub(super) fn is_closed(&self) -> bool {
-        self.depth == 0 && !self.in_string && self.text.trim_end().ends_with(['}', ']'])
+        self.depth == 0 && !self.in_string && matches!(self.last, Some('}' | ']'))
     }
 
     pub(super) fn is_blank(&self) -> bool {
-        self.text.trim().is_empty()
+        self.last.is_none()
     }
 
     pub(super) fn text(&self) -> &str {
@@ -87,6 +209,9 @@ impl ArgumentsScan {
 
     /// Looks at them when the call is complete.
     pub(super) fn end(&self) -> Result<(), String> {
+        if let Some(key) = twice(&self.text) {
+            return Err(repeated(&key));
+        }
         if self.len() <= BROKEN_BYTES_MAX || self.is_whole() {
             return Ok(());
         }
@@ -120,6 +245,52 @@ mod tests {
         let list = |count| Value::Array(vec![Value::Null; count]);
         assert!(check_values(&list(ARGUMENTS_VALUES_MAX - 1)).is_ok());
         assert!(check_values(&list(ARGUMENTS_VALUES_MAX)).is_err());
+    }
+
+    /// The library trims what it has with each fragment. The bytes that it looks at are counted.
+    #[test]
+    fn trimming_the_arguments_with_each_fragment_stays_linear() {
+        const COUNT: usize = 20_000;
+        let looked_at =
+            |text: &str| 2 * text.len() - text.trim_start().len() - text.trim_end().len();
+        for (begin, end) in [("", "{}"), ("{\"a\": \"", "b\"}"), ("{", "}"), ("{}", ""), ("", "")] {
+            let (mut scan, mut given, mut work) = (ArgumentsScan::default(), String::new(), 0);
+            let spaces = std::iter::repeat_n(" ", COUNT);
+            for fragment in std::iter::once(begin).chain(spaces).chain([end]) {
+                given.push_str(&scan.hand_on(fragment).unwrap());
+                work += looked_at(&given);
+            }
+            assert!(work <= 2 * SPACE_BYTES * (COUNT + 2), "{begin:?}: {work}");
+            assert_eq!(scan.text(), format!("{begin}{}{end}", " ".repeat(COUNT)));
+            if !begin.is_empty() && !end.is_empty() {
+                assert_eq!(given, scan.text(), "{begin:?}");
+            }
+            assert_eq!(given.trim(), scan.text().trim(), "{begin:?}");
+        }
+    }
+
+    #[test]
+    fn white_space_is_handed_on_wherever_fragments_are_cut() {
+        let text = format!("\n{{\"a\":{}[1, \u{a0}2]{}}} ", " ".repeat(700), "\t".repeat(300));
+        for size in [1, 2, 7, 256, 300, 5_000] {
+            let (mut scan, mut given) = (ArgumentsScan::default(), String::new());
+            let letters: Vec<char> = text.chars().collect();
+            for fragment in letters.chunks(size) {
+                given.push_str(&scan.hand_on(&fragment.iter().collect::<String>()).unwrap());
+            }
+            assert_eq!(given, text, "in {size} letters");
+        }
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_is_found_at_any_depth() {
+        for json in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"c":[],"\u0061":2}}]"#, r#"{"a":1,"a":2"#]
+        {
+            assert_eq!(twice(json).as_deref(), Some("a"), "{json}");
+        }
+        for json in [r#"{"a":{"a":1},"b":[{"a":1},{"a":1}]}"#, "", "{\"a\"", r#"{"a":"a\",\"a"}"#] {
+            assert_eq!(twice(json), None, "{json}");
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) struct Chat {
 #[derive(Debug, Default)]
 struct Call {
     is_named: bool,
+    /// The identifier that it was given last.
+    id: Option<String>,
     arguments: ArgumentsScan,
 }
 
@@ -86,10 +88,16 @@ impl Chat {
             event.insert("object".to_owned(), "chat.completion.chunk".into());
         }
         let above = above(event)?;
+        let was_finished = *judge.is_finished;
         for choice in list_mut(event, "choices") {
             self.choice(choice, above.as_deref(), judge)?;
         }
-        Ok(if judge.failure.is_some() { Verdict::Dropped } else { Verdict::Changed })
+        // The library reads all calls again with each end, and one is enough.
+        let is_repeated = was_finished
+            && !event.get("usage").is_some_and(Value::is_object)
+            && list(event, "choices").all(says_nothing);
+        let is_dropped = judge.failure.is_some() || is_repeated;
+        Ok(if is_dropped { Verdict::Dropped } else { Verdict::Changed })
     }
 
     /// Checks what stands beside the choices.
@@ -255,12 +263,15 @@ impl Chat {
                     members::check(place, function, judge.notes)?;
                 }
             }
-            self.fragment(call)?;
+            self.fragment(call, judge)?;
         }
         Ok(())
     }
 
     fn part(&mut self, part: &mut Object, judge: &mut Judge<'_>) -> Result<(), Wrong> {
+        if said(part, "type") == Some("reasoning") {
+            reasoning(part)?;
+        }
         members::check(&CHAT_PART, part, judge.notes)?;
         if part.get("text").is_some_and(|text| !text.is_string() && !text.is_null()) {
             return Err("`text` of a part of `content` is not a string".to_owned().into());
@@ -280,7 +291,7 @@ impl Chat {
         Ok(())
     }
 
-    fn fragment(&mut self, call: &mut Object) -> Result<(), Wrong> {
+    fn fragment(&mut self, call: &mut Object, judge: &mut Judge<'_>) -> Result<(), Wrong> {
         let function = ["function", "custom"].iter().find_map(|kind| call.get(*kind)?.as_object());
         let is_named = function.is_some_and(|function| said(function, "name").is_some());
         let said_arguments = function.and_then(|function| {
@@ -296,12 +307,26 @@ impl Chat {
         };
         let number = match call.get("index").and_then(Value::as_u64) {
             Some(number) => number,
-            None => self.number(id, is_named)?,
+            None => self.number(id.clone(), is_named)?,
         };
         call.insert("index".to_owned(), number.into());
-        let call = self.calls.entry(number).or_default();
-        call.is_named |= is_named;
-        call.arguments.push(said_arguments.as_deref().unwrap_or_default())?;
+        let known = self.calls.get(&number);
+        // The library takes a new identifier for another call.
+        if known.is_none_or(|known| id.is_some() && known.id.is_some() && known.id != id) {
+            judge.call()?;
+        }
+        let known = self.calls.entry(number).or_default();
+        known.is_named |= is_named;
+        known.id = id.or(known.id.take());
+        let said_arguments = said_arguments.unwrap_or_default();
+        if !said_arguments.trim().is_empty() {
+            judge.open()?;
+        }
+        let function = call.get_mut("function").and_then(Value::as_object_mut);
+        match function.and_then(|function| function.get_mut("arguments")) {
+            Some(Value::String(text)) => *text = known.arguments.hand_on(&said_arguments)?,
+            _ => known.arguments.push(&said_arguments)?,
+        }
         Ok(())
     }
 
@@ -342,6 +367,7 @@ impl Chat {
         others: &[&str],
         judge: &mut Judge<'_>,
     ) -> Result<(), Wrong> {
+        let is_first = !*judge.is_finished;
         let message = ["finish_message", "stop_message"].iter().find_map(|name| said(choice, name));
         let is_whole = |ending| matches!(ending, Ending::End | Ending::Calls);
         let ended = crate::finish::ending(judge.wire, reason);
@@ -382,10 +408,10 @@ impl Chat {
             }
             Err(wrong) => return Err(wrong),
         };
-        if !self.calls.values().all(|call| call.is_named) {
+        if is_first && !self.calls.values().all(|call| call.is_named) {
             return Err("a call names no tool".to_owned().into());
         }
-        if ending != Ending::Length {
+        if is_first && ending != Ending::Length {
             for call in self.calls.values() {
                 call.arguments.end()?;
             }
@@ -411,6 +437,43 @@ fn above(event: &Object) -> Result<Option<String>, Wrong> {
         }
     }
     Ok(None)
+}
+
+/// `true` if a choice has nothing but a reason for the end.
+fn says_nothing(choice: &Object) -> bool {
+    let Some(Value::Object(delta)) = choice.get("delta") else { return true };
+    delta.iter().all(|(name, value)| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty() || name == "role",
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    })
+}
+
+/// Makes a part of reasoning, as Databricks tells it, one of thinking, which the library reads.
+fn reasoning(part: &mut Object) -> Result<(), Wrong> {
+    let mut thinking = Vec::new();
+    for name in ["summary", "content"] {
+        match part.remove(name) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) => thinking.push(json!({"type": "text", "text": text})),
+            Some(Value::Array(pieces)) => {
+                for piece in pieces {
+                    let Some(text) = piece.get("text").and_then(Value::as_str) else {
+                        return Err(format!("`{name}` of a part of reasoning has no text").into());
+                    };
+                    thinking.push(json!({"type": "text", "text": text}));
+                }
+            }
+            Some(_) => return Err(format!("`{name}` of a part of reasoning is no list").into()),
+        }
+    }
+    if let Some(Value::String(text)) = part.remove("text") {
+        thinking.push(json!({"type": "text", "text": text}));
+    }
+    part.insert("type".to_owned(), "thinking".into());
+    part.insert("thinking".to_owned(), thinking.into());
+    Ok(())
 }
 
 /// Leaves only the first choice in an event: the others are not read. A failure of one is that of

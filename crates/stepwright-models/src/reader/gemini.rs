@@ -77,6 +77,7 @@ impl Gemini {
         }
         members::check(&GEMINI_PART, part, judge.notes)?;
         let Some(call) = part.get("functionCall").and_then(Value::as_object) else { return Ok(()) };
+        judge.call()?;
         members::check(&GEMINI_CALL, call, judge.notes)?;
         call.get("args").map_or(Ok(()), check_values).map_err(Wrong::from)
     }

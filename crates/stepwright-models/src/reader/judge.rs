@@ -20,9 +20,15 @@ pub(crate) struct Notes {
     pub(crate) is_pause: bool,
     /// `true` if it is cut off, whatever it said of its end beside that.
     pub(crate) is_cut: bool,
+    /// The number of calls that have begun.
+    pub(crate) calls: usize,
     /// Of each message of a Responses answer, whether it is a commentary.
     pub(crate) commentary: Vec<bool>,
 }
+
+/// The largest number of tool calls in one answer. Each costs memory and time on its way from the
+/// wire to the journal, and no agent carries out as many.
+const ANSWER_CALLS_MAX: usize = 1_000;
 
 /// The longest warning about an answer, in bytes.
 const WARNING_BYTES_MAX: usize = 1_000;
@@ -57,6 +63,24 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// Counts a call that begins.
+    pub(super) fn call(&mut self) -> Result<(), Wrong> {
+        self.open()?;
+        self.notes.calls += 1;
+        if self.notes.calls > ANSWER_CALLS_MAX {
+            return Err(format!("it has more than {ANSWER_CALLS_MAX} tool calls").into());
+        }
+        Ok(())
+    }
+
+    /// Returns an error if the model has finished: a call that comes later contradicts that.
+    pub(super) fn open(&self) -> Result<(), Wrong> {
+        if *self.is_finished {
+            return Err("a tool call comes after the end of the answer".to_owned().into());
+        }
+        Ok(())
+    }
+
     /// Returns the outcome of the answer that ends with `reason`, or an error if it failed. `said`
     /// is the provider's message about it.
     pub(super) fn ending(&mut self, reason: &str, said: Option<&str>) -> Result<Ending, Wrong> {

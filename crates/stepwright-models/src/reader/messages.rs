@@ -32,6 +32,7 @@ const DELTAS: [&str; 6] = [
 #[derive(Debug, Default)]
 pub(super) struct Messages {
     inputs: HashMap<u64, ArgumentsScan>,
+    is_begun: bool,
     has_calls: bool,
     has_blocks: bool,
     /// A tool of the provider that has failed, if no text has come since.
@@ -50,6 +51,9 @@ impl Messages {
             None => return Ok(Verdict::Dropped),
             Some("message_start") => {
                 members::check(&typed(&["message"]), event, judge.notes)?;
+                if std::mem::replace(&mut self.is_begun, true) {
+                    return Err("a second message begins in it".to_owned().into());
+                }
                 if let Some(message) = part("message") {
                     Self::start(message, judge)?;
                 }
@@ -74,7 +78,12 @@ impl Messages {
                     self.failed_tool = None;
                 }
                 if let Some(json) = said(delta, "partial_json") {
-                    self.inputs.entry(index).or_default().push(json)?;
+                    judge.open()?;
+                    let given = self.inputs.entry(index).or_default().hand_on(json)?;
+                    if given != json {
+                        event["delta"]["partial_json"] = given.into();
+                        return Ok(Verdict::Changed);
+                    }
                 }
             }
             Some("content_block_stop") => {
@@ -135,6 +144,12 @@ impl Messages {
         if list(message, "content").next().is_some() {
             return Err("the message has content before its blocks begin".to_owned().into());
         }
+        let details = message.get("stop_details").and_then(Value::as_object);
+        if let Some(kind) = details.and_then(|details| said(details, "type"))
+            && crate::finish::ending(judge.wire, kind) == Ending::Refused
+        {
+            judge.ending(kind, details.and_then(|details| said(details, "explanation")))?;
+        }
         if let Some(said) = reason(message, "stop_reason")?
             && !matches!(crate::finish::ending(judge.wire, said), Ending::End | Ending::Calls)
         {
@@ -175,14 +190,24 @@ impl Messages {
             self.failed_tool = Some(format!("{tool}` failed with `{error}"));
         }
         self.has_blocks = true;
-        self.has_calls |= kind == "tool_use";
+        if kind == "tool_use" {
+            self.has_calls = true;
+            judge.call()?;
+        }
         Ok(())
     }
 
     fn end(&mut self, end: &Object, judge: &mut Judge<'_>) -> Result<(), Wrong> {
-        let Some(reason) = reason(end, "stop_reason")? else { return Ok(()) };
         let details = end.get("stop_details").and_then(Value::as_object);
         let why = details.and_then(|details| said(details, "explanation"));
+        // The details may say what the reason does not. The worst counts.
+        let kind = details.and_then(|details| said(details, "type"));
+        let refused =
+            kind.filter(|kind| crate::finish::ending(judge.wire, kind) == Ending::Refused);
+        if let Some(kind) = refused {
+            judge.ending(kind, why)?;
+        }
+        let Some(reason) = reason(end, "stop_reason")? else { return Ok(()) };
         let ending = judge.ending(reason, why)?;
         if ending == Ending::Calls && !self.has_calls {
             return Err("it stopped to call tools, and called none".to_owned().into());

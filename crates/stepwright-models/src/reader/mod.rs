@@ -46,6 +46,10 @@ const WHOLES: [&str; 3] = [".done\"", "response.completed\"", "response.incomple
 /// The longest part of a stray line in an error, in bytes.
 const STRAY_BYTES_MAX: usize = 100;
 
+/// The number of events that are read at once. Each can cost much, and the other tasks of the
+/// thread, which may be to end this one, run between them.
+const EVENTS_AT_ONCE: usize = 64;
+
 /// The length of the beginning of an event in which its kind is looked for, in bytes.
 const HEAD_BYTES: usize = 256;
 
@@ -56,6 +60,8 @@ pub(crate) enum Read {
     All,
     /// A text has grown.
     Grown,
+    /// As much as is read at once.
+    Some,
 }
 
 /// The reason why an answer is no answer.
@@ -190,10 +196,14 @@ impl Reader {
     /// Reads what has come, up to where a text has grown that does not go through the library, and
     /// adds the events that the library may read to `out`. An error stands behind those.
     pub(crate) fn read(&mut self, out: &mut Vec<u8>) -> Result<Read, Wrong> {
-        while let Some(frame) = self.frames.pop_front() {
+        for _ in 0..EVENTS_AT_ONCE {
+            let Some(frame) = self.frames.pop_front() else { break };
             if self.held_frame(frame, out)? {
                 return Ok(Read::Grown);
             }
+        }
+        if !self.frames.is_empty() {
+            return Ok(Read::Some);
         }
         match self.broken.take() {
             Some(mistake) => Err(mistake.into()),
@@ -363,6 +373,18 @@ impl Reader {
                 error => format!("the JSON of an event cannot be used: {error}"),
             })
         };
+        // Calls come whole within an event on these wires, and with their arguments as JSON.
+        let calls: &[&str] = match self.wire {
+            Wire::Gemini => &["\"functionCall\""],
+            Wire::Ollama => &["\"tool_calls\""],
+            Wire::Anthropic => &["\"tool_use\""],
+            _ => &["\"arguments\":{", "\"arguments\": {"],
+        };
+        if calls.iter().any(|call| data.contains(call))
+            && let Some(key) = arguments::twice(&data)
+        {
+            return Err(arguments::repeated(&key).into());
+        }
         let is_waiting = self.halves.is_waiting();
         // Texts that have come in pieces are told once more at the end.
         let head = &data[..data.floor_char_boundary(HEAD_BYTES)];
@@ -379,6 +401,12 @@ impl Reader {
         let mut value = match parsed {
             Ok(value) if !is_waiting => return Ok(value),
             Ok(value) => value,
+            // All else has been checked before the integers.
+            Err((data, error @ JsonError::Integer { .. })) => match rounded(&data) {
+                Some(value) if !is_waiting => return Ok(value),
+                Some(value) => value,
+                None => return Err(no_json(error)),
+            },
             Err((data, error @ JsonError::Syntax(_))) => match Halves::readable(&data) {
                 Some(readable) => {
                     drop(data);
@@ -514,6 +542,26 @@ impl Reader {
 }
 
 type Object = Map<String, Value>;
+
+/// An event whose integers may be rounded: those in facts beside the answer. `None` if a number
+/// that counts has more than 64 bits, in the arguments of a call or as the place of a piece.
+fn rounded(data: &str) -> Option<Value> {
+    const EXACT: [&str; 5] = ["args", "arguments", "input", "index", "partialargs"];
+    fn is_exact(value: &Value, counts: bool) -> bool {
+        match value {
+            Value::Number(number) => !counts || number.as_f64().is_none_or(|n| n.abs() < 9.2e18),
+            Value::Array(items) => items.iter().all(|item| is_exact(item, counts)),
+            Value::Object(members) => members.iter().all(|(name, member)| {
+                let name = name.to_ascii_lowercase().replace('_', "");
+                let counts = counts || EXACT.iter().any(|exact| name.ends_with(exact));
+                is_exact(member, counts)
+            }),
+            _ => true,
+        }
+    }
+    let value: Value = serde_json::from_str(data).ok()?;
+    is_exact(&value, false).then_some(value)
+}
 
 /// `true` if an event has the name of a failure.
 fn is_failure(name: &str) -> bool {

@@ -30,6 +30,7 @@ pub(super) fn event(event: &mut Object, judge: &mut Judge<'_>) -> Result<Verdict
     if let Some(message) = event.get("message").and_then(Value::as_object) {
         members::check(&OLLAMA_MESSAGE, message, judge.notes)?;
         for call in list(message, "tool_calls") {
+            judge.call()?;
             members::check(&OLLAMA_CALL, call, judge.notes)?;
             if let Some(function) = call.get("function").and_then(Value::as_object) {
                 members::check(&OLLAMA_FUNCTION, function, judge.notes)?;

@@ -48,10 +48,12 @@ const EVENTS: [&str; 18] = [
 /// The state of an answer.
 #[derive(Debug, Default)]
 pub(super) struct Responses {
+    is_begun: bool,
     /// The places of the messages that have begun.
     messages: HashSet<u64>,
     calls: HashMap<u64, Call>,
-    has_calls: bool,
+    /// The places of the calls that have begun.
+    begun: HashSet<u64>,
     /// The kinds and states of the items that are done: some servers do not repeat the items at the
     /// end.
     settling: Vec<Object>,
@@ -104,6 +106,9 @@ impl Responses {
         };
         let at = event.get("output_index").and_then(Value::as_u64);
         match kind.as_str() {
+            "response.created" if std::mem::replace(&mut self.is_begun, true) => {
+                return Err("a second response begins in it".to_owned().into());
+            }
             "response.output_item.added" => {
                 if let Some(item) = event.get("item").and_then(Value::as_object) {
                     self.item(at, item, judge)?;
@@ -165,12 +170,16 @@ impl Responses {
         let at = event.get("output_index").and_then(Value::as_u64).unwrap_or(0);
         let call = self.calls.entry(at).or_default();
         let delta = said(event, "delta").unwrap_or_default();
-        call.arguments.push(delta)?;
+        let given = call.arguments.hand_on(delta)?;
         let length = call.arguments.len();
         if length <= JOINED_BYTES {
-            return Ok(Verdict::Same);
+            if given == delta {
+                return Ok(Verdict::Same);
+            }
+            event.insert("delta".to_owned(), given.into());
+            return Ok(Verdict::Changed);
         }
-        call.waiting.push_str(delta);
+        call.waiting.push_str(&given);
         if call.waiting.len() < length / 16 {
             return Ok(Verdict::Dropped);
         }
@@ -200,7 +209,12 @@ impl Responses {
         if !is_hosted && !ITEMS.contains(&kind) {
             return Err(format!("an item has the unknown type `{kind}`").into());
         }
-        self.has_calls |= kind == "function_call";
+        if kind == "function_call" {
+            let number = at.unwrap_or(self.begun.len() as u64);
+            if self.begun.insert(number) {
+                judge.call()?;
+            }
+        }
         let place = at.unwrap_or(self.messages.len() as u64);
         if kind == "message" && self.messages.insert(place) {
             judge.notes.commentary.push(said(item, "phase") == Some("commentary"));

@@ -11,6 +11,7 @@ mod bearing;
 mod calling;
 mod contradicting;
 mod ending;
+mod endless;
 mod failing;
 mod framing;
 mod gateway;

@@ -46,12 +46,43 @@ pub(crate) fn ending(beside: &Value) -> String {
 /// The cases of this wire.
 pub(crate) fn cases() -> Vec<Case> {
     let boom = json!({"message": "boom", "code": 503});
+    let called = |name: &str, arguments: &str| {
+        let function = json!({"name": name, "arguments": arguments});
+        let call = json!({"index": 0, "id": "call_1", "type": "function", "function": function});
+        delta(&json!({"tool_calls": [call]}))
+    };
+    let big =
+        "data: {\"choices\": [{\"index\": 0, \"delta\": {}, \"seed\": 98765432109876543210}]}";
+    let reasoned =
+        json!({"type": "reasoning", "summary": [{"type": "summary_text", "text": "so"}]});
     let other = |index: u64, text: &str, reason: &Value| {
         json!({"choices": [{
             "index": index, "delta": {"content": text}, "finish_reason": reason,
         }]})
     };
     vec![
+        ("`errorMessage` in an event", between(&[json!({"errorMessage": "boom"})]), Error("boom")),
+        (
+            "an exception named as AWS names it",
+            between(&[json!({"internalServerException": {"message": "boom"}})]),
+            Error("boom"),
+        ),
+        ("a tool call behind its end", behind(&[called("add", "{}")]), Error("after the end")),
+        (
+            "arguments of a call that have a key twice",
+            sse(&[
+                called("add", "{\"path\": \"a\", \"path\": \"b\"}"),
+                end(&json!("tool_calls"), &json!({})),
+                done(),
+            ]),
+            Error("the key `path` twice"),
+        ),
+        ("an integer of more than 64 bits beside the text", between(&[json!(big)]), Whole),
+        (
+            "a part of reasoning, as Databricks tells it",
+            between(&[delta(&json!({"content": [reasoned]}))]),
+            Whole,
+        ),
         // Behind the end.
         ("an error behind the end", behind(&[json!({"error": boom})]), Error("boom")),
         ("`errors` behind the end", behind(&[json!({"errors": [boom]})]), Error("boom")),

@@ -25,7 +25,27 @@ pub(crate) fn cases() -> Vec<Case> {
     let ends = |events: &[Value]| sse(&[std::slice::from_ref(&half), events].concat());
     let block = json!({"promptFeedback": {"blockReason": "OTHER"}});
     let parts = |part: Value| ends(&[candidate(&json!([part]), &none), stops(&none)]);
+    let call = |args: Value| json!({"functionCall": {"name": "add", "args": args}});
+    let twice = candidate(&json!([call(json!({"a": 1, "b": 2}))]), &none).to_string();
+    let twice = json!(format!("data: {}", twice.replace("\"b\"", "\"a\"")));
+    let big = candidate(&json!([call(json!({"a": 7}))]), &none).to_string();
+    let big = json!(format!("data: {}", big.replace('7', "98765432109876543210")));
     vec![
+        (
+            "a tool call behind the end",
+            ends(&[stops(&none), candidate(&json!([call(json!({}))]), &none)]),
+            Error("after the end"),
+        ),
+        (
+            "arguments of a call that have a key twice",
+            ends(&[twice, stops(&none)]),
+            Error("the key `a` twice"),
+        ),
+        (
+            "an integer of more than 64 bits in the arguments of a call",
+            ends(&[big, stops(&none)]),
+            Error("does not fit into 64 bits"),
+        ),
         (
             "an error behind the end",
             { ends(&[stops(&none), json!({"error": {"code": 503, "message": "boom"}})]) },

@@ -49,7 +49,40 @@ pub(crate) fn cases() -> Vec<Case> {
     let grown = |delta: Value| json!({"type": "content_block_delta", "index": 0, "delta": delta});
     let whole = |events: &[Value]| messages(&[events, &[well.clone(), stop.clone()]].concat());
     let within = |event: Value| messages_with(&[event], &[well.clone(), stop.clone()]);
+    let refused = json!({"type": "refusal", "explanation": "boom"});
+    let delta = json!({"stop_reason": "end_turn", "stop_details": refused});
+    let start = json!({"type": "message_start", "message": message(&json!([]), &Value::Null)});
+    let call = block(json!({"type": "tool_use", "id": "t", "name": "add", "input": {}}));
+    let input = json!({"type": "input_json_delta", "partial_json": "{\"a\": 1, \"a\": 2}"});
+    let fragment = json!({"type": "content_block_delta", "index": 1, "delta": input});
+    let [call_start, call_stop] = call.clone();
     vec![
+        (
+            "`stop_details` of a refusal beside `end_turn`",
+            messages(&[json!({"type": "message_delta", "delta": delta}), stop.clone()]),
+            Error("boom"),
+        ),
+        (
+            "a second `message_start`",
+            messages(&[start, well.clone(), stop.clone()]),
+            Error("second message"),
+        ),
+        (
+            "a tool call behind the end",
+            messages(&[&[well.clone()][..], &call, std::slice::from_ref(&stop)].concat()),
+            Error("after the end"),
+        ),
+        (
+            "arguments of a call that have a key twice",
+            messages(&[
+                call_start,
+                fragment,
+                call_stop,
+                message_end(&json!("tool_use")),
+                stop.clone(),
+            ]),
+            Error("the key `a` twice"),
+        ),
         ("an error behind the end", messages(&[well.clone(), error.clone()]), Error("boom")),
         (
             "an error between the end and the end marker",

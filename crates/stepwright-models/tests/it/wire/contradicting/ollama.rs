@@ -16,7 +16,26 @@ pub(crate) fn cases() -> Vec<Case> {
         |lines: &[Value]| lines.iter().fold(String::new(), |body, line| format!("{body}{line}\n"));
     let ends = |beside: Value| lines(&[half.clone(), with(&end, &beside)]);
     let before = |said: Value| lines(&[half.clone(), line(said), end.clone()]);
+    let call = json!({"function": {"name": "add", "arguments": {"a": 1}}});
+    let called = line(json!({"content": "", "tool_calls": [call]}));
+    let twice = "{\"message\":{\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"add\",\
+                 \"arguments\":{\"a\":1,\"a\":2}}}]},\"done\":false}\n";
     vec![
+        (
+            "a status code behind the end",
+            lines(&[half.clone(), end.clone(), json!({"StatusCode": 500, "Status": "boom"})]),
+            Error("boom"),
+        ),
+        (
+            "a tool call behind the end",
+            lines(&[half.clone(), end.clone(), called]),
+            Error("after the end"),
+        ),
+        (
+            "arguments of a call that have a key twice",
+            format!("{twice}{}", lines(std::slice::from_ref(&end))),
+            Error("the key `a` twice"),
+        ),
         (
             "an error behind the end",
             lines(&[half.clone(), end.clone(), json!({"error": "boom"})]),

@@ -45,7 +45,22 @@ pub(crate) fn cases() -> Vec<Case> {
     let ends = |output: &[Value], beside: Value| responses(&[response(output, &beside)]);
     let tool = |kind: &str, beside: Value| with(&json!({"type": kind, "id": "z"}), &beside);
     let failed = |kind: &str| tool(kind, json!({"status": "failed"}));
+    let created = json!({"type": "response.created", "response": {"id": "r"}});
+    let call = json!({
+        "type": "function_call", "id": "f", "call_id": "call_1", "name": "add",
+        "arguments": "{\"a\": 1, \"a\": 2}", "status": "completed",
+    });
     vec![
+        (
+            "a second `response.created`",
+            responses(&[created.clone(), created, response(std::slice::from_ref(&whole), &none)]),
+            Error("second response"),
+        ),
+        (
+            "arguments of a call that have a key twice",
+            ends(&[whole.clone(), call], none.clone()),
+            Error("the key `a` twice"),
+        ),
         (
             "an error behind the end",
             {
