@@ -77,7 +77,7 @@ impl Wanted<'_> {
         exit.unwrap_or_else(|failed| match failed {
             Failed::Said(exit) => exit,
             Failed::Error(error) => {
-                self.explain(stderr, &error);
+                explain(stderr, &error);
                 Exit::of(&error)
             }
         })
@@ -138,7 +138,7 @@ impl Wanted<'_> {
         }
         let Some(given) = asked(asker, given, &open).await? else { return Ok(Exit::Paused) };
         let answer = self.drive(&workflow, &mut driving, &looked, given).await?;
-        Ok(driving.end(&answer, |stderr, error| self.explain(stderr, error)))
+        Ok(driving.end(&answer, explain))
     }
 
     /// Drives the run with the answers.
@@ -204,19 +204,19 @@ impl Wanted<'_> {
             },
         }
     }
+}
 
-    /// Reports an error and the next step.
-    fn explain(self, stderr: Stderr, error: &Error) {
-        let report = error.to_report();
-        stderr.report(&if error.id() == ErrorId::DEFINITION_CHANGED {
-            report.only_help(
-                "resume it with the workflow file it began with, or accept the change with \
-                 `--accept-changes`: all that the run has done so far is still there",
-            )
-        } else {
-            report
-        });
-    }
+/// Reports an error and the next step.
+fn explain(stderr: Stderr, error: &Error) {
+    let report = error.to_report();
+    stderr.report(&if error.id() == ErrorId::DEFINITION_CHANGED {
+        report.only_help(
+            "resume it with the workflow file it began with, or accept the change with \
+             `--accept-changes`: all that the run has done so far is still there",
+        )
+    } else {
+        report
+    });
 }
 
 /// Checks that the run has a pending request to answer.

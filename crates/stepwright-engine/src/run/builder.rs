@@ -1,7 +1,7 @@
 //! Runs before they begin: a builder that is a future.
 
 use super::blocking::runtime;
-use super::{IntoInput, RunHandle, RunStream};
+use super::{IntoInput, RunHandle};
 use crate::job::Job;
 use crate::local::{Local, Place};
 use crate::outbox::Outbox;
@@ -207,12 +207,6 @@ impl Run {
     pub fn stream_events(mut self, all: bool) -> Self {
         self.options.all_events = all;
         self
-    }
-
-    /// Returns the events of the run, as they happen. The run begins when the stream is first
-    /// polled. Dropping the stream cancels the run. [`RunStream`] has an example.
-    pub fn stream(self) -> RunStream {
-        RunStream::new(self)
     }
 
     /// Begins the run in the background, and returns a handle at once. Dropping the handle does not

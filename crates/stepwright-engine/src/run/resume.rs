@@ -1,6 +1,5 @@
 //! Resumed runs: a builder that is a future.
 
-use super::RunStream;
 use super::blocking::runtime;
 use super::handle::answer;
 use super::remote::RemoteFollower;
@@ -133,12 +132,6 @@ impl Resume {
     pub fn stream_events(mut self, all: bool) -> Self {
         self.all_events = all;
         self
-    }
-
-    /// Returns the events from now on, as they happen, in whichever process the run is driven.
-    /// Dropping the stream cancels the run. [`RunStream`] has an example.
-    pub fn stream(self) -> RunStream {
-        RunStream::of_resume(self)
     }
 
     /// Resumes the run in the background, and returns a handle to it at once.

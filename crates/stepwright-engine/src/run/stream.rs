@@ -50,6 +50,22 @@ enum Stage {
     Ended,
 }
 
+impl Run {
+    /// Returns the events of the run, as they happen. The run begins when the stream is first
+    /// polled. Dropping the stream cancels the run. [`RunStream`] has an example.
+    pub fn stream(self) -> RunStream {
+        RunStream::new(self)
+    }
+}
+
+impl Resume {
+    /// Returns the events from now on, as they happen, in whichever process the run is driven.
+    /// Dropping the stream cancels the run. [`RunStream`] has an example.
+    pub fn stream(self) -> RunStream {
+        RunStream::of_resume(self)
+    }
+}
+
 impl RunStream {
     pub(super) fn new(run: Run) -> Self {
         let (cancel, all) = (run.cancel_token(), run.wants_all_events());

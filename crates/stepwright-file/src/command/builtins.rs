@@ -1,8 +1,8 @@
 //! The rules for builtins of the shell, which can evaluate their arguments.
 
-use super::programs::{DYNAMIC, assigned, is_setting, lists};
-use super::script::{Word, Wrong};
-use super::state::{Checked, Rules, assignment, file_name, is_stream};
+use super::programs::{DYNAMIC, assigned, file_name, is_setting, is_stream, lists};
+use super::script::{Checked, Word, Wrong};
+use super::state::{Rules, assignment};
 use crate::source::Span;
 
 /// The unary operators of `test` that treat their argument as text or a file.
@@ -75,7 +75,7 @@ impl Rules {
         match rest.first() {
             Some(file) if file.is_dynamic() => Err((file.span, Wrong::Code(name.to_owned()))),
             Some(file) if is_stream(&file.text) => Err((file.span, Wrong::Input(name.to_owned()))),
-            Some(file) => self.not_written(file),
+            Some(file) => self.written.not_written(file),
             None => Err((at, Wrong::Input(name.to_owned()))),
         }
     }

@@ -1,8 +1,8 @@
 //! The rules for shells and interpreters: their code is constant, and values are arguments.
 
-use super::programs::{DYNAMIC, Language, lists};
-use super::script::{Command, Word, Wrong};
-use super::state::{Checked, Rules, is_stream};
+use super::programs::{DYNAMIC, Language, is_stream, lists};
+use super::script::{Checked, Command, Word, Wrong};
+use super::state::Rules;
 use crate::source::Span;
 
 /// The maximum length of a script of `sed`.
@@ -129,7 +129,7 @@ pub(super) fn shell(rules: &mut Rules, name: &str, words: &[Word], input: &Comma
     }
     match words.get(at) {
         Some(file) if file.is_dynamic() => code(file),
-        Some(file) if !is_stream(&file.text) => rules.not_written(file),
+        Some(file) if !is_stream(&file.text) => rules.written.not_written(file),
         Some(file) => Err((file.span, Wrong::Input(name.to_owned()))),
         None => here_script(rules, name, words[0].span, input),
     }
@@ -140,7 +140,7 @@ fn here_script(rules: &mut Rules, name: &str, at: Span, input: &Command) -> Chec
     constant_input(name, at, input)?;
     match (&input.here, &input.file) {
         (Some(here), _) => rules.script(&here.text, Some(here.span)),
-        (None, Some(file)) => rules.not_written(file),
+        (None, Some(file)) => rules.written.not_written(file),
         (None, None) => Ok(()),
     }
 }
@@ -153,7 +153,7 @@ pub(super) fn language(
     words: &[Word],
     input: &Command,
 ) -> Checked {
-    rules.loads_nothing_written(name, words[0].span)?;
+    rules.written.loads_nothing_written(name, words[0].span)?;
     let code = |word: &Word| Err((word.span, Wrong::Code(name.to_owned())));
     let mut at = 1;
     // `true` if the code reads the files that its arguments name, as `perl -n` does.
@@ -217,7 +217,7 @@ pub(super) fn language(
             return match value {
                 _ if is_stream(text) => Err((word.span, Wrong::Input(name.to_owned()))),
                 Some(value) if reads_files && lists(language.names, "perl") => code(value),
-                Some(_) | None => rules.not_written(word),
+                Some(_) | None => rules.written.not_written(word),
             };
         };
         let is_attached =
@@ -235,7 +235,7 @@ pub(super) fn language(
         }
     }
     constant_input(name, words[0].span, input)?;
-    input.file.as_ref().map_or(Ok(()), |file| rules.not_written(file))
+    input.file.as_ref().map_or(Ok(()), |file| rules.written.not_written(file))
 }
 
 /// Checks `awk`: its code is constant and runs no programs.
@@ -267,7 +267,7 @@ pub(super) fn awk(rules: &Rules, name: &str, words: &[Word]) -> Checked {
                 if let Some(next) = next.filter(|next| next.is_dynamic() || is_stream(&next.text)) {
                     return code(next);
                 }
-                next.map_or(Ok(()), |file| rules.not_written(file))?;
+                next.map_or(Ok(()), |file| rules.written.not_written(file))?;
                 (at, has_file) = (at + 1, true);
             }
             _ if word.splits => return code(word),
@@ -381,7 +381,7 @@ pub(super) fn sed(rules: &Rules, name: &str, words: &[Word]) -> Checked {
                     return code(next);
                 }
                 if is_file {
-                    rules.not_written(next)?;
+                    rules.written.not_written(next)?;
                 }
                 if is_code && (next.is_dynamic() || !is_plain_sed(&next.text)) {
                     return code(next);

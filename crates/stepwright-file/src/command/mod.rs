@@ -20,8 +20,8 @@ use crate::expression::Mistake;
 use crate::source::Span;
 use pieces::Piece;
 use programs::{BEHIND_DASHES, DATA, DYNAMIC, SHELLS, lists};
-use script::{Command, Word, Wrong};
-use state::{Checked, Rules};
+use script::{Checked, Command, Word, Wrong};
+use state::Rules;
 
 /// The maximum length of an expression in a message about it, in characters.
 const SHOWN_MAX: usize = 40;

@@ -1,8 +1,8 @@
 //! The rules for programs whose options run code, and for programs that run other programs.
 
 use super::programs::{DYNAMIC, FIND_TESTS, GIT, Guarded, Runner, assigned, lists};
-use super::script::{Command, Word, Wrong};
-use super::state::{Checked, Rules, assignment};
+use super::script::{Checked, Command, Word, Wrong};
+use super::state::{Rules, assignment};
 
 impl Rules {
     pub(super) fn runner(

@@ -260,6 +260,16 @@ pub(super) const CODE_OPTIONS: &str = "\
     --new-volume-script --unzip-command --strip-program --use-askpass --init-hook --diff-cmd --diff3-cmd --merge-cmd --editor-cmd \
     --config-option --rsh-command --photo-viewer --rulesdir";
 
+/// Returns the last part of a path.
+pub(super) fn file_name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}
+
+/// Returns `true` for the names of files that are the input of a process.
+pub(super) fn is_stream(path: &str) -> bool {
+    path == "-" || path.starts_with("/dev/") || path.starts_with("/proc/")
+}
+
 /// The name of a program without its folder and its version, in lower case.
 pub(super) fn base(word: &str) -> String {
     let name = word.rsplit(['/', '\\']).next().unwrap_or(word).to_ascii_lowercase();

@@ -7,10 +7,11 @@ use super::builtins::{NUMERIC, is_plain_format, printf, test};
 use super::interpreters;
 use super::programs::{
     BEHIND_DASHES, CODE, CODE_IN_INPUT, CODE_OPTIONS, CONSTANT, DATA, DATA_IN_SCRIPTS, DYNAMIC,
-    GUARDED, INSTALLERS, RUNNERS, SHELLS, assigned, base, is_setting, language_of, lists,
+    GUARDED, INSTALLERS, RUNNERS, SHELLS, assigned, base, file_name, is_setting, is_stream,
+    language_of, lists,
 };
-use super::script::{self, Command, Word, Wrong};
-use super::state::{Checked, Rules, assignment, file_name, is_stream};
+use super::script::{self, Checked, Command, Word, Wrong};
+use super::state::{Rules, assignment};
 use crate::source::Span;
 
 /// The maximum number of bytes of code that are read for one command. Code within code is read
@@ -95,7 +96,7 @@ impl Rules {
         }
         let (kind, name) = (base(text), file_name(text));
         let kind = kind.as_str();
-        self.runs_nothing_written(kind, first)?;
+        self.written.runs_nothing_written(kind, first)?;
         let place = dynamic.map_or(at, |word| word.span);
         if let Some(checked) = self.builtin(kind, first, rest) {
             return checked;

@@ -10,6 +10,9 @@ use crate::source::Span;
 /// The maximum nesting depth of substitutions, and of code within code.
 pub(super) const DEPTH_MAX: usize = 32;
 
+/// The result of a check: the place and the reason of the first mistake.
+pub(super) type Checked = Result<(), (Span, Wrong)>;
+
 /// The reason why a command is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wrong {

@@ -1,11 +1,9 @@
 //! The state of the check of one command, and the checks of single words.
 
 use super::programs::is_setting;
-use super::script::{DEPTH_MAX, Word, Wrong};
+use super::script::{Checked, DEPTH_MAX, Word, Wrong};
 use super::written::Written;
 use crate::source::Span;
-
-pub(super) type Checked = Result<(), (Span, Wrong)>;
 
 /// The state of the check of one command.
 #[derive(Default)]
@@ -27,15 +25,6 @@ impl Rules {
         self.depth -= 1;
         done
     }
-}
-
-pub(super) fn file_name(path: &str) -> String {
-    path.rsplit('/').next().unwrap_or(path).to_owned()
-}
-
-/// Returns `true` for the names of files that are the input of a process.
-pub(super) fn is_stream(path: &str) -> bool {
-    path == "-" || path.starts_with("/dev/") || path.starts_with("/proc/")
 }
 
 pub(super) fn assignment(word: &Word, name: &str, is_element: bool) -> Checked {

@@ -1,8 +1,7 @@
 //! The files that a command writes, and the programs that may run them.
 
-use super::programs::{base, lists};
-use super::script::{Command, Word, Wrong};
-use super::state::{Checked, Rules, file_name, is_stream};
+use super::programs::{base, file_name, is_stream, lists};
+use super::script::{Checked, Command, Word, Wrong};
 use crate::source::Span;
 
 /// The programs that write the files that they name.
@@ -120,15 +119,15 @@ fn is_open(path: &str) -> bool {
     path.contains([super::programs::DYNAMIC, '*', '?', '[', '{'])
 }
 
-impl Rules {
+impl Written {
     /// Refuses a program or script that the command itself writes.
     pub(super) fn not_written(&self, file: &Word) -> Checked {
         let name = file_name(&file.text);
-        let is_script = is_open(&file.text) && !self.written.paths.is_empty();
-        if self.written.paths.iter().any(|path| file_name(path) == name) {
+        let is_script = is_open(&file.text) && !self.paths.is_empty();
+        if self.paths.iter().any(|path| file_name(path) == name) {
             return Err((file.span, Wrong::Written(name)));
         }
-        if self.written.any || is_script {
+        if self.any || is_script {
             return Err((file.span, Wrong::MayRun(name)));
         }
         Ok(())
@@ -140,12 +139,12 @@ impl Rules {
             let path = path.to_ascii_lowercase();
             CODE_ENDS.iter().any(|end| path.ends_with(end))
         };
-        self.refuse_if(self.written.paths.iter().any(is_code), name, at)
+        self.refuse_if(self.paths.iter().any(is_code), name, at)
     }
 
     /// Refuses a program that may run a file that the command itself writes.
     pub(super) fn runs_nothing_written(&self, kind: &str, first: &Word) -> Checked {
-        let paths = &self.written.paths;
+        let paths = &self.paths;
         let name = file_name(&first.text);
         let is_build = |path: &String| {
             let is_data = DATA_ENDS.iter().any(|end| path.ends_with(end));
@@ -168,7 +167,7 @@ impl Rules {
     }
 
     fn refuse_if(&self, is_written: bool, name: &str, at: Span) -> Checked {
-        if is_written || self.written.any {
+        if is_written || self.any {
             return Err((at, Wrong::MayRun(name.to_owned())));
         }
         Ok(())
