@@ -4,7 +4,7 @@ super::entry::catalogue! {
     /// The command line has a command, an option or an argument that does not exist there. A
     /// typical cause is a spelling mistake, or an option of another command.
     ///
-    /// `stepwright --help` lists the commands, and `stepwright COMMAND --help` the options of one.
+    /// `stepwright --help` lists the commands, and `stepwright run --help` the options of one.
     ARGUMENT_UNKNOWN = 101, "unknown command or option";
 
     /// The value of an option cannot be used: it is of another form than the option takes, or it is
@@ -16,7 +16,7 @@ super::entry::catalogue! {
     VALUE_INVALID = 102, "invalid value of an option";
 
     /// The command needs an argument that is not there. The message names it, and
-    /// `stepwright COMMAND --help` has examples.
+    /// `stepwright run --help` has examples.
     ARGUMENT_MISSING = 103, "missing argument";
 
     /// Two of the options exclude each other, or an option was given twice. The message names them:

@@ -1,6 +1,6 @@
 //! Runs before they begin: a builder that is a future.
 
-use super::blocking::runtime;
+use super::runtime::runtime;
 use super::{IntoInput, RunHandle};
 use crate::job::Job;
 use crate::local::{Local, Place};

@@ -6,11 +6,13 @@ mod handle;
 mod input;
 mod remote;
 mod resume;
+mod runtime;
 mod stream;
 
-pub use blocking::{BlockingEvents, block_on};
+pub use blocking::BlockingEvents;
 pub use builder::Run;
 pub use handle::RunHandle;
 pub use input::{IntoInput, Parts};
 pub use resume::Resume;
+pub use runtime::block_on;
 pub use stream::RunStream;

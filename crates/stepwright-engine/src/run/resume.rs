@@ -1,8 +1,8 @@
 //! Resumed runs: a builder that is a future.
 
-use super::blocking::runtime;
 use super::handle::answer;
 use super::remote::RemoteFollower;
+use super::runtime::runtime;
 use crate::journal::{fold_all, load_all};
 use crate::local::{Local, Outcome};
 use crate::outbox::Outbox;

@@ -249,15 +249,18 @@ pub(super) const INSTALLERS: &str = "apk apt apt-get brew dnf gem pacman pip yum
 
 /// Those of [`CODE`] that run their input unless they are given code in another way.
 pub(super) const CODE_IN_INPUT: &str = "\
-    at batch clisp cmd crontab csi dc duckdb ed ex erl expect fsi ftp gdb gforth gnuplot gsi lftp lldb m4 mariadb mongosh \
-    mosh mysql newgrp octave powershell psql pwsh rsh runuser script sftp sqlcmd sqlite3 ssh su swipl";
+    at batch clisp cmd crontab csi dc duckdb ed ex erl expect fsi ftp gdb gforth gnuplot gsi \
+    lftp lldb m4 mariadb mongosh \
+    mosh mysql newgrp octave powershell psql pwsh rsh runuser script sftp sqlcmd sqlite3 ssh su \
+    swipl";
 
 /// Options of any program whose argument is code or names a program.
 pub(super) const CODE_OPTIONS: &str = "\
     --exec --eval --command --rsh --to-command --use-compress-program --compress-program \
     --filter --checkpoint-action --rsync-path --open-files-in-pager --upload-pack --receive-pack \
     --exec-batch --ssh-command --preview --pager --editor --pre --info-script \
-    --new-volume-script --unzip-command --strip-program --use-askpass --init-hook --diff-cmd --diff3-cmd --merge-cmd --editor-cmd \
+    --new-volume-script --unzip-command --strip-program --use-askpass --init-hook --diff-cmd \
+    --diff3-cmd --merge-cmd --editor-cmd \
     --config-option --rsh-command --photo-viewer --rulesdir";
 
 /// Returns the last part of a path.

@@ -321,7 +321,8 @@ fn settings_of_programs_are_told_from_names_of_authors() {
     }
     let own = "TEXT NAME FILE TITLE BODY PROMPT URL QUERY MESSAGE COMMIT_MESSAGE ISSUE_TITLE \
         GREETING INPUT_TEXT INPUT_PATH VALUE_CONFIG INPUT_GIT_DIR MY_TITLE TARGET MANUAL LESSON \
-        SCRIPT_NAME ADDRESS KEYWORDS PAGE PAGES GOAL ARTICLE PSALM path home file title X A1 FILE_PATH NODE_NAME \
+        SCRIPT_NAME ADDRESS KEYWORDS PAGE PAGES GOAL ARTICLE PSALM path home file title X A1 \
+        FILE_PATH NODE_NAME \
         GO_VERSION PG_HOST HOME_PAGE CC_EMAIL AS_OF_DATE SRC SRC_DIR";
     for name in own.split_whitespace() {
         assert!(!programs::is_setting(name), "{name}");

@@ -210,7 +210,10 @@ pub(crate) fn is_setting(name: &str) -> bool {
             && (SETTING_FAMILIES.contains(&family)
                 || SETTING_ENDS.iter().any(|end| first.ends_with(end)))
         || parts.any(|part| {
-            is_loaded(part) || part.starts_with("MODULE") || SETTING_PARTS.contains(&part) || SETTING_ENDS.iter().any(|end| part.ends_with(end))
+            is_loaded(part)
+                || part.starts_with("MODULE")
+                || SETTING_PARTS.contains(&part)
+                || SETTING_ENDS.iter().any(|end| part.ends_with(end))
         })
         // `RSYNCOPT`, `PSQLRC`
         || SETTING_FAMILIES.iter().any(|family| {

@@ -5,7 +5,7 @@ use super::database::Database;
 use super::errors::Failure;
 use super::file::DatabaseFile;
 use super::read::{Readers, blocking};
-use super::schema::{is_empty, migrate};
+use super::schema::migrate;
 use super::store::{Sqlite, SqliteBackend};
 use super::write::Writer;
 use crate::Durability;
@@ -113,9 +113,6 @@ impl SqliteOptions {
             connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         connection.busy_timeout(self.lock_wait)?;
         // Reads what is there before it changes anything: a file of another program stays as it is.
-        if is_empty(&connection, &self.path)? {
-            begin(&connection)?;
-        }
         let connection = migrate(connection, &self.path)?;
         write_ahead(&connection)?;
         connection.pragma_update(
@@ -139,27 +136,6 @@ impl SqliteOptions {
         }
         Ok(connection)
     }
-}
-
-/// Writes the first page of an empty file, which says that there is a log. The tables go through
-/// the log then: without one, SQLite would make a journal for the tables and another one for this
-/// page, and wait four times for the disk for each.
-///
-/// The journal of this one page is in memory: one write puts all of the page into the file, or
-/// nothing.
-fn begin(connection: &Connection) -> rusqlite::Result<()> {
-    let set = |mode: &str| {
-        connection
-            .pragma_update_and_check(None, "journal_mode", mode, |row| row.get::<_, String>(0))
-    };
-    set("MEMORY")?;
-    write_ahead(connection)?;
-    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    if mode != "wal" {
-        // A file system without shared memory. Its journal has to survive this process.
-        set("DELETE")?;
-    }
-    Ok(())
 }
 
 /// Readers and the writer do not wait for each other. The file remembers it.
@@ -186,28 +162,6 @@ fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_new_file_has_a_log_before_it_has_tables() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.db");
-        let connection =
-            connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE);
-        let connection = connection.unwrap_or_else(|_| panic!());
-        assert!(is_empty(&connection, &path).unwrap_or_else(|_| panic!()));
-        begin(&connection).unwrap();
-        let journal = directory.path().join("a.db-journal");
-        assert!(!journal.exists());
-        // Here the process may be killed: the next one goes on.
-        drop(connection);
-        assert_eq!(std::fs::metadata(&path).unwrap().len(), 4096);
-        let opened = SqliteOptions::new(&path).writer().unwrap_or_else(|_| panic!());
-        let mode: String =
-            opened.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
-        assert_eq!(mode, "wal");
-        assert!(!journal.exists());
-        assert!(!is_empty(&opened, &path).unwrap_or_else(|_| panic!()));
-    }
 
     /// Each connection has its own setting, so that no test from outside sees it.
     #[test]

@@ -61,12 +61,6 @@ pub(super) fn migrate(connection: Connection, path: &Path) -> Result<Database, F
     Ok(database)
 }
 
-/// Returns `true` if the file has no bytes. Refuses one of another program or a newer version.
-pub(super) fn is_empty(connection: &Connection, path: &Path) -> Result<bool, Failure> {
-    let pages = || connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0));
-    Ok(version(connection, path)? == 0 && pages()? == 0)
-}
-
 /// Looks for damage of the structure of a small file, where rows can get lost that no checksum
 /// would miss. A large one would take too long.
 fn check(connection: &Connection, path: &Path) -> Result<(), Failure> {
