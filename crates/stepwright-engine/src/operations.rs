@@ -162,7 +162,7 @@ impl Workflow {
     }
 
     /// Returns the events of a run from the fact with sequence number `from` on. The stream goes on
-    /// until the run has ended: see [`Runs::follow`].
+    /// until the run has ended: see [`Runs::follow`](crate::Runs::follow).
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no run of that name, or the run is not stored.
@@ -182,7 +182,7 @@ impl Workflow {
     /// Drives runs in the background until `stop` is cancelled: runs that the
     /// [dispatcher](crate::WorkflowBuilder::dispatcher) hands to this process, and runs that other
     /// processes left behind. The dispatcher decides about runs that are still under way then:
-    /// [`LocalDispatcher`] drops them, which cancels them.
+    /// [`LocalDispatcher`](crate::LocalDispatcher) drops them, which cancels them.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] if the workflow has a dispatcher and no store. [`ErrorKind::Store`] if

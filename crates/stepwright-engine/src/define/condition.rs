@@ -81,7 +81,7 @@ container!(Condition, self => Body::Condition {
 });
 
 /// A result of a condition: `bool`, or a `Result` of it. See [`Condition::new`] and
-/// [`Loop::until`](super::Loop::until).
+/// [`Loop::until`](crate::Loop::until).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether a condition holds",
     note = "return `bool`, or `Result<bool, E>`"

@@ -48,7 +48,7 @@ impl Parallel {
     }
 
     /// Sets the policy for a branch that fails. By default the other branches finish, and then the
-    /// container fails. [`Map::join`](super::Map::join) has an example.
+    /// container fails. [`Map::join`](crate::Map::join) has an example.
     pub fn join(mut self, join: Join) -> Self {
         self.join = join;
         self

@@ -156,7 +156,7 @@ fn an_unknown_provider_is_told_with_what_there_is() {
     assert_eq!(
         error.report(),
         format!(
-            "error: there is no model provider `acme`\nhint: a model is named `provider:model`, \
+            "error[SW0211]: there is no model provider `acme`\nhelp: a model is named `provider:model`, \
              and the providers are {}; add others with `stepwright_models::register`",
             providers.join(", ")
         ),

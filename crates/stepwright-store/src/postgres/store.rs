@@ -23,8 +23,8 @@ use stepwright_core::{BoxFuture, StoreError};
 /// appends at a number that another has taken gets an error.
 ///
 /// When the server restarts or the network fails, the call is tried again on a new connection, for
-/// as long as [`PostgresOptions::retry_for`] says. An append whose answer got lost is recognised in
-/// the journal, so that nothing is recorded twice.
+/// as long as [`PostgresOptions::retry_for`](crate::PostgresOptions::retry_for) says. An append
+/// whose answer got lost is recognised in the journal, so that nothing is recorded twice.
 ///
 /// Its methods must be called within a Tokio runtime with I/O and time.
 ///
