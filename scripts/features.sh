@@ -25,9 +25,6 @@ crates_with_features | while read -r package features; do
     done
 done
 
-# The words of a command without the optional parts.
-cargo test --quiet -p stepwright-cli --no-default-features --bins
-
 promised=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 used=$(rustc --version | cut -d ' ' -f 2)
 case "$used" in

@@ -103,6 +103,7 @@ async fn connect(address: &str) -> Result<Opened, Error> {
 }
 
 #[cfg(not(feature = "postgres"))]
+#[expect(clippy::unused_async, reason = "as the one with PostgreSQL")]
 async fn connect(_: &str) -> Result<Opened, Error> {
     let what = "this `stepwright` was built without PostgreSQL, and cannot open database servers";
     Err(Error::new(ErrorKind::Store, what)
