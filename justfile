@@ -42,9 +42,9 @@ composition:
 doc *ARGS:
     RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace --all-features {{ ARGS }}
 
-# Runs the benchmarks of the engine
-bench *FILTER:
-    cargo bench -p stepwright-engine --bench runs -- {{ FILTER }}
+# Measures TABLES of docs/benchmarks.md, such as `engine`, and prints them
+bench *TABLES:
+    scripts/figures.py --print {{ TABLES }}
 
 # Runs an example of the facade
 example NAME *ARGS:

@@ -3,8 +3,7 @@
 use crate::codes::ErrorId;
 use std::fmt;
 
-/// An error in the form in which people see it everywhere: the message with its id, the causes, and
-/// what to do.
+/// An error in its printed form: the message with its id, the causes, and the help.
 ///
 /// ```
 /// use stepwright_core::{Error, ErrorId, Report};

@@ -43,12 +43,12 @@ super::entry::catalogue! {
     /// loop complete with what it has.
     LOOP_EXHAUSTED = 411, "the loop ran out of turns";
 
-    /// A person rejected the step. The message has the feedback, if there is any. `on_reject` says
-    /// what happens then.
+    /// A person rejected the step. The message has the feedback, if there is any. `on_reject` decides
+    /// how the run goes on.
     STEP_REJECTED = 412, "a person rejected it";
 
-    /// No answer to a request came before its deadline. Give it more time, or say with `on_timeout`
-    /// what counts as the answer.
+    /// No answer to a request came before its deadline. Give it more time, or set an answer
+    /// for that case with `on_timeout`.
     ANSWER_NOT_IN_TIME = 413, "no answer came in time";
 
     /// An effect, such as a command or the call of a tool, had begun when its process died, so it

@@ -1,7 +1,7 @@
 //! The rules for each command: where its words may contain values.
 //!
-//! Every expansion of the shell counts as a value, wherever it comes from. So it does not matter
-//! how a value flows through variables, functions and pipes.
+//! Every expansion of the shell counts as a value, wherever it comes from. So the path of a value
+//! through variables, functions and pipes does not matter.
 
 use super::builtins::{NUMERIC, is_plain_format, printf, test};
 use super::interpreters;

@@ -1,5 +1,5 @@
 //! Figures of the documents that the sources have too: a page that is not true any more fails.
-//! What must be measured is written by `scripts/figures.py`, with its date.
+//! `scripts/figures.py` writes the measured figures, with their date.
 
 use std::collections::HashMap;
 use std::fs;

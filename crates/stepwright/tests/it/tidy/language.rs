@@ -221,7 +221,7 @@ fn sources_tests_examples_and_scripts_are_read_and_fixtures_are_not() {
         "crates/stepwright/src/lib.rs",
         "crates/stepwright/tests/it/tidy.rs",
         "crates/stepwright-engine/tests/ui/not_a_step.rs",
-        "crates/stepwright-engine/benches/runs.rs",
+        "crates/stepwright-engine/benches/figures.rs",
         "examples/01_basic.rs",
         "fuzz/fuzz_targets/file.rs",
     ] {
