@@ -43,8 +43,8 @@ super::entry::catalogue! {
     /// loop complete with what it has.
     LOOP_EXHAUSTED = 411, "the loop ran out of turns";
 
-    /// A person rejected the step. The message has the feedback, if there is any. `on_reject` decides
-    /// how the run goes on.
+    /// A person rejected the step. The message has the feedback, if there is any. `on_reject`
+    /// decides how the run goes on.
     STEP_REJECTED = 412, "a person rejected it";
 
     /// No answer to a request came before its deadline. Give it more time, or set an answer
