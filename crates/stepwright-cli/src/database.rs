@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 #[cfg(feature = "postgres")]
 use stepwright::Postgres;
 use stepwright::{AnyStore, Error, ErrorId, ErrorKind, Sqlite, UserId, WorkflowBuilder};
@@ -14,7 +15,11 @@ const VARIABLE: &str = "STEPWRIGHT_DB";
 /// The database that `--db` names.
 #[derive(Clone)]
 pub(crate) enum Database {
-    File(PathBuf),
+    File {
+        path: PathBuf,
+        /// The time to wait while another process writes, if it is not the default.
+        lock_wait: Option<Duration>,
+    },
     /// The URL of a server, which may contain a password.
     Server(String),
 }
@@ -32,8 +37,8 @@ impl Database {
     pub(crate) fn named(name: OsString) -> Self {
         match name.into_string() {
             Ok(address) if address.contains("://") => Self::Server(address),
-            Ok(path) => Self::File(path.into()),
-            Err(path) => Self::File(path.into()),
+            Ok(path) => Self::File { path: path.into(), lock_wait: None },
+            Err(path) => Self::File { path: path.into(), lock_wait: None },
         }
     }
 
@@ -42,17 +47,36 @@ impl Database {
         std::env::var_os(VARIABLE).filter(|name| !name.is_empty()).map(Self::named)
     }
 
+    /// Sets the time to wait while another process writes.
+    ///
+    /// # Errors
+    /// Fails for a server.
+    pub(crate) fn with_lock_wait(mut self, wait: Option<Duration>) -> Result<Self, Error> {
+        match (&mut self, wait) {
+            (_, None) => {}
+            (Self::File { lock_wait, .. }, wait) => *lock_wait = wait,
+            (Self::Server(_), Some(_)) => {
+                let what = "`--lock-wait` is for SQLite files, and the database is a server";
+                let hint = "leave it out: PostgreSQL locks single rows";
+                return Err(Error::usage(what).with_hint(hint));
+            }
+        }
+        Ok(self)
+    }
+
     /// Opens the database. Creates the file if it does not exist.
     pub(crate) async fn open(&self) -> Result<Opened, Error> {
         match self {
-            Self::File(path) => Ok(Opened::File(Sqlite::open(path).await?)),
+            Self::File { path, lock_wait } => {
+                Ok(Opened::File(open_file(path, *lock_wait, false).await?))
+            }
             Self::Server(address) => connect(address).await,
         }
     }
 
     /// Opens an existing database, because a command that only reads must not create a file.
     pub(crate) async fn open_existing(&self) -> Result<Opened, Error> {
-        if let Self::File(path) = self
+        if let Self::File { path, .. } = self
             && !path.exists()
         {
             let what = format!("there is no database `{self}`");
@@ -60,7 +84,7 @@ impl Database {
                 .with_id(ErrorId::DATABASE_MISSING)
                 .with_hint("`stepwright run FILE --db DB` makes one"));
         }
-        if let Self::File(path) = self
+        if let Self::File { path, .. } = self
             && path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0)
         {
             let what = format!("the database `{self}` is empty: the file has no bytes");
@@ -71,6 +95,33 @@ impl Database {
         }
         self.open().await
     }
+
+    /// Opens an existing database that this program may have no right to write.
+    pub(crate) async fn open_to_read(&self) -> Result<Opened, Error> {
+        match (self.open_existing().await, self) {
+            (Err(error), Self::File { path, lock_wait })
+                if error.id() == ErrorId::DATABASE_FORBIDDEN =>
+            {
+                Ok(Opened::File(open_file(path, *lock_wait, true).await?))
+            }
+            (opened, _) => opened,
+        }
+    }
+}
+
+async fn open_file(
+    path: &Path,
+    lock_wait: Option<Duration>,
+    read_only: bool,
+) -> Result<Sqlite, Error> {
+    let mut options = Sqlite::options(path);
+    if let Some(wait) = lock_wait {
+        options = options.lock_wait(wait);
+    }
+    if read_only {
+        options = options.read_only();
+    }
+    Ok(options.open().await?)
 }
 
 impl Opened {
@@ -146,7 +197,7 @@ impl fmt::Display for Database {
     /// Shows the database without its password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => path.display().fmt(f),
+            Self::File { path, .. } => path.display().fmt(f),
             Self::Server(address) => {
                 f.write_str(&shown(address).unwrap_or_else(|| "a database server".to_owned()))
             }

@@ -60,7 +60,7 @@ fn parse(text: &str, shown: &str, form: Form) -> Result<Content, Error> {
         (Ok(value), Form::Json) => Ok(value.into()),
         (Ok(value), _) if value.is_object() || value.is_array() => Ok(value.into()),
         // This is JSON, but its parsed form would differ from the text.
-        (Err(error @ (JsonError::Integer { .. } | JsonError::TooDeep { .. })), _)
+        (Err(error @ (JsonError::Number { .. } | JsonError::TooDeep { .. })), _)
             if form == Form::Json || matches!(text.trim_start().as_bytes(), [b'{' | b'[', ..]) =>
         {
             Err(Error::usage(format!("{shown} cannot be used: {error}"))

@@ -58,6 +58,11 @@ pub(crate) async fn workflow(
 
 /// Opens a database to read, restricted to `user` if there is one.
 pub(crate) async fn runs(kept: &In, user: Option<&UserId>) -> Result<Runs, Error> {
+    kept.database()?.open_to_read().await?.runs(user)
+}
+
+/// Opens a database to change, restricted to `user` if there is one.
+pub(crate) async fn runs_to_change(kept: &In, user: Option<&UserId>) -> Result<Runs, Error> {
     kept.database()?.open_existing().await?.runs(user)
 }
 

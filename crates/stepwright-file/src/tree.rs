@@ -7,10 +7,11 @@ use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use serde_saphyr::{DuplicateKeyPolicy, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Spanned};
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::ErrorId;
+use stepwright_core::number::{self, Inexact};
 
 /// The maximum depth of a document.
 const DEPTH_MAX: usize = 100;
@@ -99,6 +100,8 @@ pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
         underscored_numbers_as_strings: true,
         // Duplicates are reported later, with both places.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        // Refused here, with the place.
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
         emit_comments: false,
     };
@@ -106,29 +109,36 @@ pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     let node = read
         .map(|raw| place(source, raw))
         .map_err(|error| Box::new(syntax_mistake(source, &error)))?;
-    match rounded_integer(source, &node) {
+    match inexact_number(source, &node) {
         None => Ok(node),
-        Some((span, integer)) => {
-            let what = format!("the integer {integer} does not fit into 64 bits");
+        Some((span, why)) => {
+            let kind = if why == Inexact::Integer { "integer" } else { "number" };
+            let what = format!("the {kind} {} {why}", source.slice(span));
             let mistake = Diagnostic::new(ErrorId::KEY_INVALID, source, span, what);
-            Err(Box::new(mistake.help("write it as a text, in quotes")))
+            Err(Box::new(mistake.help(why.help())))
         }
     }
 }
 
-/// The first integer that the parser has rounded to a double, with its place.
-fn rounded_integer<'s>(source: &'s Source, node: &Node) -> Option<(Span, &'s str)> {
+/// The first number that the parser has changed, with its place.
+fn inexact_number(source: &Source, node: &Node) -> Option<(Span, Inexact)> {
     match &node.value {
         Yaml::Number(number) if number.is_f64() => {
-            let text = &source.text[node.span.start..];
-            let end = text.find(|c: char| !c.is_ascii_digit() && !"+-.eE_".contains(c));
+            let mut text = &source.text[node.span.start..];
+            // A tag or the name of an anchor may stand before the number.
+            while let Some(rest) = text.strip_prefix(['!', '&']) {
+                let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+                text = rest[end..].trim_start();
+            }
+            let start = source.text.len() - text.len();
+            let end = text.find(|c: char| !c.is_ascii_digit() && !"+-.eE".contains(c));
             let text = &text[..end.unwrap_or(text.len())];
-            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-            let is_integer = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-            is_integer.then(|| (Span::new(node.span.start, text.len()), text))
+            // With a tag, an integer is a double too.
+            let checked = number::check_literal(text).and_then(|()| number::check_double(text));
+            checked.err().map(|why| (Span::new(start, text.len()), why))
         }
-        Yaml::List(list) => list.iter().find_map(|node| rounded_integer(source, node)),
-        Yaml::Map(map) => map.iter().find_map(|(_, node)| rounded_integer(source, node)),
+        Yaml::List(list) => list.iter().find_map(|node| inexact_number(source, node)),
+        Yaml::Map(map) => map.iter().find_map(|(_, node)| inexact_number(source, node)),
         _ => None,
     }
 }
@@ -148,7 +158,9 @@ fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnost
     let (span, text) = (Span::new(start, len), format!("not valid YAML: {what}"));
     let mistake = Diagnostic::new(ErrorId::SYNTAX_INVALID, source, span, text);
     let value = here.split_once(": ").map_or(here, |(_, value)| value).trim_start();
-    if value.trim_start_matches("- ").starts_with("{{") {
+    if what == NOT_FINITE {
+        mistake.help("write it as a text, in quotes")
+    } else if value.trim_start_matches("- ").starts_with("{{") {
         mistake.help("put a text that begins with `{{` in quotes: `\"{{ … }}\"`")
     } else if here.starts_with('\t') || here.trim_start_matches(' ').starts_with('\t') {
         mistake.help("indent with spaces, not with tabs")
@@ -159,11 +171,14 @@ fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnost
     }
 }
 
+/// The mistake of a number that a double cannot hold.
+const NOT_FINITE: &str = "a number must be finite";
+
 /// Returns the parser's message in plain words.
 fn plain_syntax(message: &str) -> &'static str {
     const KNOWN: [(&str, &str); 35] = [
         // Messages of this module.
-        ("a number must be finite", "a number must be finite"),
+        (NOT_FINITE, NOT_FINITE),
         ("the number is too large", "a number does not fit into 64 bits"),
         ("binary data", "binary data has no place here"),
         // Messages of the parser.
@@ -295,7 +310,7 @@ impl<'de> Visitor<'de> for RawVisitor {
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Raw, E> {
         let number = Number::from_f64(value);
-        number.map(Raw::Number).ok_or_else(|| E::custom("a number must be finite"))
+        number.map(Raw::Number).ok_or_else(|| E::custom(NOT_FINITE))
     }
 
     fn visit_i128<E: serde::de::Error>(self, _: i128) -> Result<Raw, E> {

@@ -166,6 +166,9 @@ pub(crate) struct Kept {
     /// is `STEPWRIGHT_DB`; without both, nothing is stored
     #[arg(long, value_name = "DB", value_parser = database())]
     db: Option<Database>,
+    /// Wait so long while another process writes to the SQLite file; the default is `5s`
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    lock_wait: Option<Duration>,
 }
 
 /// The database to read.
@@ -175,6 +178,9 @@ pub(crate) struct In {
     /// `STEPWRIGHT_DB`
     #[arg(long, value_name = "DB", value_parser = database())]
     db: Option<Database>,
+    /// Wait so long while another process writes to the SQLite file; the default is `5s`
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    lock_wait: Option<Duration>,
 }
 
 /// A run in a database.
@@ -217,8 +223,17 @@ fn database() -> impl TypedValueParser<Value = Database> {
 
 impl Kept {
     /// Returns the database that stores the run, if there is one.
-    pub(crate) fn database(&self) -> Option<Database> {
-        self.db.clone().or_else(Database::of_environment)
+    ///
+    /// # Errors
+    /// Fails if there is none with a lock to wait for.
+    pub(crate) fn database(&self) -> Result<Option<Database>, Error> {
+        let database = self.db.clone().or_else(Database::of_environment);
+        if self.lock_wait.is_some() && database.is_none() {
+            return Err(Error::usage("`--lock-wait` needs a database")
+                .with_id(ErrorId::DATABASE_UNSPECIFIED)
+                .with_hint("add `--db DB`; a file is made if there is none"));
+        }
+        database.map(|database| database.with_lock_wait(self.lock_wait)).transpose()
     }
 
     /// Returns the database from the command line, ignoring the environment.
@@ -233,11 +248,12 @@ impl In {
     /// # Errors
     /// Fails if neither the command line nor the environment names one.
     pub(crate) fn database(&self) -> Result<Database, Error> {
-        self.db.clone().or_else(Database::of_environment).ok_or_else(|| {
+        let database = self.db.clone().or_else(Database::of_environment).ok_or_else(|| {
             Error::usage("no database specified")
                 .with_id(ErrorId::DATABASE_UNSPECIFIED)
                 .with_hint("pass `--db DB`, or set `STEPWRIGHT_DB`")
-        })
+        })?;
+        database.with_lock_wait(self.lock_wait)
     }
 
     /// Returns the database from the command line, ignoring the environment.

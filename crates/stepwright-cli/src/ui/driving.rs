@@ -29,6 +29,8 @@ pub(crate) struct Driving<'a> {
     pub(crate) db: Option<Database>,
     /// The command that resumes the run.
     pub(crate) words: ResumeCommand,
+    /// `true` if the run is a new one, which has not begun while its input is checked.
+    pub(crate) is_new: bool,
     printer: Printer,
     progress: Progress,
     /// The running steps.
@@ -54,7 +56,8 @@ impl<'a> Driving<'a> {
         };
         let printer = Printer { form, stdout: Stdout::new() };
         let progress = Progress::new(stderr, shown);
-        Self { shown, stderr, cancel, db, words, printer, progress, open: BTreeSet::new() }
+        let (is_new, open) = (false, BTreeSet::new());
+        Self { shown, stderr, cancel, db, words, is_new, printer, progress, open }
     }
 
     /// Drives the run until it ends, or until it waits and there is no person to ask.
@@ -114,7 +117,7 @@ impl<'a> Driving<'a> {
                         let run = event.run.as_str();
                         let resume = self.db.as_ref().map(|_| self.words.resume(run));
                         self.cancel.begun(workflow, &event.run, resume);
-                        begun = true;
+                        (begun, self.is_new) = (true, false);
                     }
                     self.note_open(&event);
                     if let Some(text) = self.printer.text_of(&event) {
@@ -124,6 +127,11 @@ impl<'a> Driving<'a> {
                 }
                 () = ticks.next() => self.progress.tick(),
                 () = self.cancel.requested() => {
+                    // A large input takes time, and nothing of the run is stored yet.
+                    if self.is_new {
+                        let what = "stopped while the input was checked; no step has begun";
+                        return Err(Error::new(ErrorKind::Cancelled, what));
+                    }
                     let what = cancelling(&self.open);
                     self.progress.note(&what);
                 }

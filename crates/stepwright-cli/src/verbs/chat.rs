@@ -40,7 +40,7 @@ fn started(arguments: &Chat, stderr: Stderr) -> Result<Exit, Exit> {
 }
 
 async fn talk(arguments: &Chat, definition: &Definition) -> Result<Conversation, Error> {
-    let db = arguments.kept.database();
+    let db = arguments.kept.database()?;
     let workflow = open::workflow(definition, db.as_ref()).await?;
     let words = ResumeCommand {
         db: arguments.kept.said().cloned(),

@@ -1,6 +1,7 @@
 //! `stepwright run`.
 
 use crate::args::Run;
+use crate::database::Database;
 use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
 use crate::ui::cancel::Cancel;
@@ -35,8 +36,9 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
         allow_shell: arguments.definition.allow_shell,
         doors: arguments.definition.doors.clone(),
     };
-    let db = arguments.kept.database();
+    let db = database(arguments, stderr)?;
     let mut driving = Driving::new(&arguments.shown, stderr, &cancel, db, words);
+    driving.is_new = true;
     let answer = runtime.block_on(drive(arguments, &definition, content, &mut driving));
     let exit = driving.end(&answer, |stderr, error| explain(arguments, stderr, error));
     // Do not wait for blocking work, such as a download, of a run that has ended.
@@ -44,9 +46,17 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     Ok(exit)
 }
 
+/// Returns the database that stores the run, if there is one.
+fn database(arguments: &Run, stderr: Stderr) -> Result<Option<Database>, Exit> {
+    arguments.kept.database().map_err(|error| {
+        stderr.error(&error);
+        Exit::of(&error)
+    })
+}
+
 /// Checks that a session has a database.
 fn check_session(arguments: &Run, stderr: Stderr) -> Result<(), Exit> {
-    if arguments.kept.session_id.is_some() && arguments.kept.database().is_none() {
+    if arguments.kept.session_id.is_some() && database(arguments, stderr)?.is_none() {
         let what =
             "`--session-id` needs a database: without one, the session ends with this command";
         let report = Report::new(ErrorId::DATABASE_UNSPECIFIED, what);

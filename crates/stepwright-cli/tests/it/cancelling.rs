@@ -45,6 +45,30 @@ fn ended(child: Child, mut stderr: impl std::io::Read) -> Ran {
     ran
 }
 
+/// A check of an input that takes seconds is no reason to stay.
+#[test]
+fn a_signal_ends_the_check_of_a_large_input() {
+    let place = Place::with(
+        "format: 1\nname: Large\ninput:\n  type: array\n  items: {not: {not: {not: {not: {type: \
+         string}}}}}\nsteps: [{name: a, template: x}]\n",
+    );
+    place.write("input.json", format!("[{}0]", "0,".repeat(900_000)).replace('0', "\"\""));
+    let mut child =
+        place.command(["run", "flow.yaml", "--input-file", "input.json", "--db", "a.db"]);
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The database is opened before the input is checked.
+    let asked = Instant::now();
+    while !place.path("a.db").exists() {
+        assert!(asked.elapsed() < PATIENCE && child.try_wait().unwrap().is_none(), "no database");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&child, "-TERM");
+    let stderr = child.stderr.take().unwrap();
+    let ran = ended(child, stderr).ended(4);
+    assert!(ran.stderr.contains("stopped while the input was checked"), "{ran:#?}");
+    assert!(place.runs_in("a.db").is_empty());
+}
+
 #[test]
 fn ctrl_c_cancels_the_run() {
     for (name, arguments) in [("-INT", &["--stream"][..]), ("-TERM", &[])] {

@@ -197,6 +197,7 @@ impl Reader<'_> {
     fn check_command(&mut self, shell: &Shell) {
         let has_stdin = shell.stdin.as_ref().is_some_and(Text::has_expressions);
         let has_values = has_stdin || shell.env.iter().any(|(_, text)| text.has_expressions());
+        self.note_paths(&shell.program, has_values);
         match &shell.program {
             Program::Line { command, args } => {
                 let has_values = has_values || args.iter().any(Text::has_expressions);
@@ -213,6 +214,33 @@ impl Reader<'_> {
                     self.told(&words[at], vec![mistake]);
                 }
             }
+        }
+    }
+
+    /// Notes the files that a command writes and runs.
+    fn note_paths(&mut self, program: &Program, has_values: bool) {
+        let (paths, texts) = match program {
+            Program::Line { command, args } => {
+                let texts: Vec<&Text> = std::iter::once(command).chain(args).collect();
+                (command::paths_of_line(command.template.text()), texts)
+            }
+            Program::Argv(words) => {
+                let texts: Vec<&str> = words.iter().map(|word| word.template.text()).collect();
+                (command::paths_of_words(&texts), words.iter().collect())
+            }
+        };
+        let Some(place) = texts.first().map(|text| text.written.scalar) else { return };
+        if has_values || texts.iter().any(|text| text.has_expressions()) {
+            for path in paths.written {
+                self.writes(path, place);
+            }
+        }
+        for (path, span) in paths.run {
+            let at = match program {
+                Program::Line { command, .. } if span.len > 0 => command.written.place(span),
+                _ => place,
+            };
+            self.runs(path, at);
         }
     }
 

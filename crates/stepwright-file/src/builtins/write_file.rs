@@ -1,6 +1,7 @@
 //! `write_file`: a text as a file.
 
 use super::{as_written, rendered};
+use crate::command;
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Referring, Text};
 use crate::reference::OwnedValues;
@@ -24,6 +25,7 @@ struct WriteFile {
 fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
     if let Yaml::Text(_) = value.value {
         let path = reader.template(value, "write_file", Flavour::Plain)?;
+        writes(reader, &path, None, value);
         return Some(Arc::new(WriteFile { path, text: None }));
     }
     let mut fields = Fields::of(reader, value, "`write_file`")?;
@@ -33,7 +35,17 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
     let path = fields.template(reader, "path", Flavour::Plain);
     let text = fields.template(reader, "text", Flavour::Plain);
     fields.finish(reader);
+    if let Some(path) = &path {
+        writes(reader, path, text.as_ref(), value);
+    }
     Some(Arc::new(WriteFile { path: path?, text }))
+}
+
+/// Notes the path, unless the text is constant.
+fn writes(reader: &mut Reader<'_>, path: &Text, text: Option<&Text>, node: &Node) {
+    if !path.has_expressions() && text.is_none_or(Text::has_expressions) {
+        reader.writes(command::Path::new(path.template.text().trim()), node.span);
+    }
 }
 
 impl Builtin for WriteFile {

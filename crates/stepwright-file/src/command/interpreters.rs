@@ -16,6 +16,45 @@ const MODULES_WITHOUT_VALUES: &str = "\
     black build compileall ensurepip flake8 http.server isort mypy pip pylint pytest ruff sphinx \
     twine unittest venv";
 
+/// The modules of Python's own library, and programs that come as modules, which run code that their
+/// arguments name. Other modules may be the author's own, like programs that are not known.
+const LOADERS: &str = "\
+    IPython Cython PyInstaller abc accelerate aiohttp ansible antigravity argparse ast asyncio \
+    asyncore bdb behave bpython bz2 cProfile celery cgi cgitb cmd code codecs codeop collections \
+    concurrent conda contextlib coverage ctypes curses dask dataclasses dbm debugpy difflib dis distutils \
+    django doctest encodings enum fabric faulthandler filecmp fileinput fire flask fnmatch ftplib \
+    functools getopt getpass gettext glob gunicorn heapq hypercorn idlelib imaplib imp importlib \
+    inspect invoke io ipdb ipykernel itertools jupyter jupyterlab kernprof lib2to3 linecache \
+    line_profiler locale locust logging lzma mailbox mailcap marshal memory_profiler mimetypes \
+    modulefinder multiprocessing mypyc nbconvert netrc nntplib nose nose2 notebook nox ntpath \
+    nuitka numpy operator optparse os papermill pathlib pdb pickle pickletools pipenv pipes pipx \
+    pkgutil platform plistlib poetry poplib posixpath pprint profile pstats ptpython pty pudb \
+    py_compile pyclbr pydoc pyperf queue quopri random ray re readline robot rlcompleter runpy \
+    scalene sched scrapy secrets select shelve shlex shutil signal site smtpd smtplib socket \
+    socketserver sqlite3 ssl stat statistics streamlit string struct subprocess symtable sys \
+    sysconfig tabnanny telnetlib tempfile test textwrap this threading timeit tkinter token \
+    tokenize tomllib torch tox trace traceback tracemalloc turtle turtledemo types typing urllib \
+    uu uuid uv uvicorn virtualenv viztracer waitress warnings wave weakref webbrowser wsgiref xml \
+    xmlrpc zipapp zipimport zoneinfo";
+
+/// Returns `true` for a module that nothing but its author knows.
+fn is_own_module(name: &str) -> bool {
+    let is_name = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let of = |list: &str| {
+        let first = name.split('.').next().unwrap_or_default();
+        list.split_whitespace().any(|known| {
+            known.split('.').next().is_some_and(|known| known.eq_ignore_ascii_case(first))
+        })
+    };
+    let is_private = name.starts_with('_');
+    name.split('.').all(is_name)
+        && !is_private
+        && ![LOADERS, MODULES, MODULES_WITHOUT_VALUES].into_iter().any(of)
+}
+
 /// Returns `true` if letters of options let Perl open the files that its arguments name.
 fn perl_reads_files(letters: &str) -> bool {
     for letter in letters.chars() {
@@ -192,8 +231,14 @@ pub(super) fn language(
             if lists(language.names, "python") {
                 let is_module = text.ends_with('m');
                 let takes = if value.is_some() { MODULES } else { MODULES_WITHOUT_VALUES };
-                let is_known = lists(MODULES, &next.text) || lists(takes, &next.text);
-                return if is_module && !is_known { code(value.unwrap_or(next)) } else { Ok(()) };
+                let is_known = lists(MODULES, &next.text)
+                    || lists(takes, &next.text)
+                    || is_own_module(&next.text);
+                if is_module && !is_known {
+                    return code(value.unwrap_or(next));
+                }
+                // A module is found in the folder of the command.
+                return if is_module { rules.written.not_module(next) } else { Ok(()) };
             }
             // Perl runs the name of a file that ends with `|`.
             reads_files |= next.text.contains("<>") || next.text.contains("ARGV>");
@@ -303,10 +348,22 @@ fn awk_code(name: &str, word: &Word) -> Checked {
 /// where they end.
 fn without_literals(code: &str) -> Option<String> {
     let mut plain = String::new();
+    let (mut brackets, mut is_condition) = (Vec::new(), false);
     let mut chars = code.chars();
     while let Some(c) = chars.next() {
-        let before = plain.trim_end_matches([' ', '\t']).chars().next_back();
+        let trimmed = plain.trim_end_matches([' ', '\t']);
+        let before = trimmed.chars().next_back();
         match c {
+            '(' => {
+                // Behind the condition of a statement stands a pattern, and behind a value a sign.
+                brackets.push(matches!(last_name(trimmed), "if" | "while" | "for" | "switch"));
+                plain.push(c);
+            }
+            ')' => {
+                is_condition = brackets.pop()?;
+                plain.push(c);
+            }
+            '/' if is_value(trimmed, is_condition) => plain.push(c),
             '#' => {
                 chars.find(|c| *c == '\n');
                 plain.push('\n');
@@ -316,7 +373,7 @@ fn without_literals(code: &str) -> Option<String> {
                 plain.push('"');
             }
             // Elsewhere it divides, or that is not certain.
-            '/' if before.is_none_or(|c| "{(;,!~&\n".contains(c)) => {
+            '/' if before.is_none_or(|c| "{}(;,!~&\n".contains(c)) => {
                 literal(&mut chars, '/')?;
                 plain.push('"');
             }
@@ -325,6 +382,25 @@ fn without_literals(code: &str) -> Option<String> {
         }
     }
     Some(plain)
+}
+
+/// Returns the name or number at the end of code of `awk`.
+fn last_name(code: &str) -> &str {
+    let start = code.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1);
+    &code[start..]
+}
+
+/// Returns `true` if code of `awk` certainly ends with a value, so that `/` divides it.
+fn is_value(code: &str, is_condition: bool) -> bool {
+    const STATEMENTS: &str = "\
+        BEGIN END case continue default delete do else exit getline in next nextfile print printf \
+        return";
+    match code.chars().next_back() {
+        Some(']') => true,
+        Some(')') => !is_condition,
+        Some(c) if c.is_ascii_alphanumeric() || c == '_' => !lists(STATEMENTS, last_name(code)),
+        _ => false,
+    }
 }
 
 /// Skips a literal after its beginning. Programs differ about its end in brackets.

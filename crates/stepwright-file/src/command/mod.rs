@@ -6,8 +6,10 @@
 //! and [`rules`] refuse what would read it later: `eval`, arithmetic, other interpreters.
 
 mod builtins;
+mod files;
 mod inline;
 mod interpreters;
+mod known;
 mod options;
 mod pieces;
 mod programs;
@@ -18,6 +20,7 @@ mod written;
 
 use crate::expression::Mistake;
 use crate::source::Span;
+pub(crate) use files::{Path, of_line as paths_of_line, of_words as paths_of_words};
 use pieces::Piece;
 use programs::{BEHIND_DASHES, DATA, DYNAMIC, SHELLS, lists};
 use script::{Checked, Command, Word, Wrong};

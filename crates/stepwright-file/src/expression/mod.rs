@@ -319,7 +319,7 @@ fn known_syntax(message: &str) -> &'static str {
         ("uint literal", "a number does not fit into 64 bits"),
         ("invalid int", "a number does not fit into 64 bits"),
         ("invalid uint", "a number does not fit into 64 bits"),
-        ("double", "a number is not valid"),
+        ("double", "a number is not valid, or too large"),
         ("escape", "a text has an escape that is not known"),
         ("string literal", "a text in quotes is not valid"),
         ("bytes", "bytes in quotes are not valid"),

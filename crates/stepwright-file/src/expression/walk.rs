@@ -7,6 +7,7 @@ use crate::source::Span;
 use crate::suggest::closest;
 use cel::Program;
 use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue};
+use stepwright_core::number::{Inexact, check_literal};
 
 pub(super) struct Walk<'a> {
     program: &'a Program,
@@ -51,6 +52,7 @@ impl<'a> Walk<'a> {
             return;
         }
         match &expr.expr {
+            Expr::Literal(LiteralValue::Double(number)) => self.number(expr.id, *number.inner()),
             Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => {}
             Expr::Select(select) => self.expr(&select.operand),
             Expr::Call(call) => {
@@ -136,6 +138,33 @@ impl<'a> Walk<'a> {
         };
         let message = format!("there is no function `{name}`");
         self.mistakes.push(Mistake { message, span, help });
+    }
+
+    /// Checks that a number is held as it is written.
+    fn number(&mut self, id: u64, value: f64) {
+        let start = self.start(id);
+        // A negative number begins at its sign, which spaces may follow.
+        let sign =
+            self.text[start..].len() - self.text[start..].trim_start_matches(['-', ' ']).len();
+        let start = start + sign;
+        let (mut end, bytes) = (start, self.text.as_bytes());
+        while let Some(byte) = bytes.get(end)
+            && (byte.is_ascii_digit()
+                || matches!(byte, b'.' | b'e' | b'E')
+                || (matches!(byte, b'+' | b'-') && matches!(bytes[end - 1], b'e' | b'E')))
+        {
+            end += 1;
+        }
+        let written = &self.text[start..end];
+        let is_it = written.parse::<f64>().is_ok_and(|written| written == value.abs());
+        debug_assert!(is_it, "{written} is not {value} in {}", self.text);
+        if let Err(why) = check_literal(written) {
+            let (message, span) =
+                (format!("the number {written} {why}"), Span::new(start, end - start));
+            let help = "write it without fraction and exponent".to_owned();
+            let help = Some(help).filter(|_| why == Inexact::Rounded);
+            self.mistakes.push(Mistake { message, span, help });
+        }
     }
 
     /// Returns the start of a node according to the parser, in bytes.

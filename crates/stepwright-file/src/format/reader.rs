@@ -5,6 +5,7 @@ use super::values::{Computed, Expr, Text, Written};
 use super::{AgentTool, Builtin, Container, Earlier, Limits, Word};
 use crate::access::Home;
 use crate::budget::Budget;
+use crate::command::Path;
 use crate::diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX};
 use crate::duration;
 use crate::expression::{Expression, Mistake};
@@ -19,6 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::{ErrorId, HumanReview};
+
+/// The advice about a script that a step writes.
+const OWN_SCRIPT: &str = "write the values to a file of data, and give its name to a constant script: \
+                          `sh script.sh data.txt`";
 
 /// Reads a file, and has access to the files that it refers to.
 pub(crate) struct Reader<'a> {
@@ -45,6 +50,10 @@ pub(crate) struct State {
     pub(super) bytes: u64,
     /// The limits of the checks of all schemas.
     pub(super) schemas: Budget<'static>,
+    /// The files that steps write, with values in them.
+    written: Vec<Path>,
+    /// The scripts and programs that commands run.
+    run: Vec<Path>,
 }
 
 impl State {
@@ -58,6 +67,8 @@ impl State {
             texts: Vec::new(),
             bytes: 0,
             schemas: Budget::default(),
+            written: Vec::new(),
+            run: Vec::new(),
         }
     }
 }
@@ -326,6 +337,27 @@ impl<'n> Fields<'n> {
 }
 
 impl Reader<'_> {
+    /// Notes that a step writes a file in which values may stand. A command must not run it: then
+    /// the values would be its code.
+    pub(crate) fn writes(&mut self, path: Path, span: Span) {
+        if self.state.run.iter().any(|run| run.may_be(&path)) {
+            let message =
+                format!("this step writes `{}` with values, and a command runs it", path.text);
+            self.push(self.mistake(span, message).label("written here").help(OWN_SCRIPT));
+        }
+        self.state.written.push(path);
+    }
+
+    /// Notes that a command runs a file.
+    pub(crate) fn runs(&mut self, path: Path, span: Span) {
+        if self.state.written.iter().any(|written| written.may_be(&path)) {
+            let message =
+                format!("this command runs `{}`, which a step writes with values", path.text);
+            self.push(self.mistake(span, message).label("run here").help(OWN_SCRIPT));
+        }
+        self.state.run.push(path);
+    }
+
     pub(crate) fn push(&mut self, mistake: Diagnostic) {
         self.state.mistakes.push(mistake);
     }

@@ -5,6 +5,7 @@
 //! not be stopped.
 
 mod compile;
+mod contradictions;
 mod defaults;
 mod explain;
 mod formats;
@@ -60,10 +61,12 @@ impl From<Spent> for Refusal {
     }
 }
 
-/// Checks that `schema` is a valid JSON Schema, and that all of its keywords have an effect.
+/// Checks that `schema` is a valid JSON Schema, that all of its keywords have an effect, and that
+/// values can fit them together.
 pub(crate) fn check(schema: &Value, purpose: Purpose, budget: &Budget<'_>) -> Result<(), Mistake> {
     let places = keywords::walk(schema, purpose, Some(budget))?;
     let (compiled, ids) = compile::compile(schema, &places)?;
+    contradictions::check(schema, &places, (&compiled, &ids), budget)?;
     defaults::check(schema, purpose, &places, (&compiled, &ids), budget)
 }
 

@@ -17,6 +17,7 @@ use minijinja::machinery::{self, CodeGenerator};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::number::{self, Inexact};
 use stepwright_core::{ErrorId, StepError};
 
 /// The kind of text that a template gives.
@@ -64,7 +65,8 @@ impl Template {
         let mut undeclared = template.undeclared_variables(false);
         undeclared.extend(guard.sliced.into_iter().filter(|name| !guard.set.contains(name)));
         let tags = tags::scan(text);
-        let mistakes = unknown_words(env, text, &tags.filters, &tags.tests);
+        let mut mistakes = unknown_words(env, text, &tags.filters, &tags.tests);
+        mistakes.extend(tags.numbers.iter().filter_map(|span| inexact(text, *span)));
         let references = tags.paths.into_iter().filter(|reference| {
             let root = reference.root.as_str();
             undeclared.contains(root) && !(GLOBALS.contains(&root) && reference.path.is_empty())
@@ -215,6 +217,16 @@ fn syntax_mistake(text: &str, error: &minijinja::Error) -> Mistake {
         "close every `{{` with `}}`, and every `{% if … %}` with `{% endif %}`".to_owned()
     });
     Mistake { message: format!("not a valid template: {what}"), span, help }
+}
+
+/// Returns the mistake of a number that is not held as it is written.
+fn inexact(text: &str, span: Span) -> Option<Mistake> {
+    let written = text[span.start..span.end()].replace('_', "");
+    // Integers have 128 bits here.
+    let why = number::check_literal(&written).err().filter(|why| *why != Inexact::Integer)?;
+    let help =
+        (why == Inexact::Rounded).then(|| "write it without fraction and exponent".to_owned());
+    Some(Mistake { message: format!("the number {written} {why}"), span, help })
 }
 
 fn unknown_words(

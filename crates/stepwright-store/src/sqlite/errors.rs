@@ -102,6 +102,41 @@ fn cannot_open(path: &Path) -> String {
     }
 }
 
+/// The log of the database has changes, and SQLite may not write what it needs to read them.
+pub(super) fn log_unreadable(path: &Path, error: SqlError) -> StoreError {
+    let file = path.display();
+    StoreError::Unavailable {
+        what: format!(
+            "cannot read all of the database `{file}`: its log `{file}-wal` holds changes, and \
+             SQLite reads it only where it may write"
+        ),
+        source: Box::new(error),
+        hint: Some(format!(
+            "copy `{file}` and `{file}-wal` to a directory that this program may write to, and open \
+             the copy"
+        )),
+        id: ErrorId::DATABASE_FORBIDDEN,
+    }
+}
+
+/// The tables are those of an older version, and may not be changed.
+pub(super) fn older(path: &Path, version: usize, known: usize) -> StoreError {
+    let source =
+        format!("its tables are of version {version}, and reading alone needs version {known}");
+    let hint = "open it once where this program may write to it, which updates its tables";
+    unusable(ErrorId::DATABASE_FORBIDDEN, path.display(), source, hint)
+}
+
+/// The store was opened for reading only.
+pub(super) fn only_read(path: &Path) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("cannot write to the database `{}`", path.display()),
+        source: Box::new(crate::errors::Said("it was opened for reading only".to_owned())),
+        hint: Some("open it without `read_only`".to_owned()),
+        id: ErrorId::DATABASE_FORBIDDEN,
+    }
+}
+
 /// The database has been through migrations that this program does not know.
 pub(super) fn newer(path: &Path, version: usize, known: usize) -> StoreError {
     let source = format!("its tables are of version {version}, and this program knows {known}");

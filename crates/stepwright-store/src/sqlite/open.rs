@@ -1,11 +1,11 @@
 //! Opening a database file.
 
-use super::connect::{LOCK_WAIT, connect};
+use super::connect::{LOCK_WAIT, connect, reader_without_log};
 use super::database::Database;
 use super::errors::Failure;
 use super::file::DatabaseFile;
 use super::read::{Readers, blocking};
-use super::schema::migrate;
+use super::schema::{look, migrate};
 use super::store::{Sqlite, SqliteBackend};
 use super::write::Writer;
 use crate::Durability;
@@ -52,6 +52,7 @@ pub struct SqliteOptions {
     durability: Durability,
     bytes_max: Option<u64>,
     lock_wait: Duration,
+    read_only: bool,
 }
 
 impl SqliteOptions {
@@ -61,6 +62,7 @@ impl SqliteOptions {
             durability: Durability::default(),
             bytes_max: None,
             lock_wait: LOCK_WAIT,
+            read_only: false,
         }
     }
 
@@ -89,6 +91,24 @@ impl SqliteOptions {
         self
     }
 
+    /// Opens the file for reading only. It must exist, and its tables must be those of this version.
+    /// This program needs no right to write to the file or to its directory: if SQLite cannot create
+    /// the files that it uses beside the database, the file must not change while a call reads it.
+    ///
+    /// A call that writes fails.
+    ///
+    /// ```no_run
+    /// # use stepwright_store::Sqlite;
+    /// # async fn f() -> Result<(), stepwright_core::StoreError> {
+    /// let archive = Sqlite::options("/archive/2026.db").read_only().open().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
     /// Opens the file. Creates it if there is none. Must be called within a Tokio runtime.
     ///
     /// # Errors
@@ -98,14 +118,27 @@ impl SqliteOptions {
         let path: Arc<Path> = self.path.as_path().into();
         let shown = path.clone();
         let opened = blocking(&path, move || {
+            if self.read_only {
+                return self.reading(shown);
+            }
             let database = self.writer().map_err(|error| error.into_error("open", &shown))?;
             let (file, sums) = (DatabaseFile::opened(shown), database.sums);
             let watchers = Arc::<Watchers>::default();
-            let readers = Readers::new(file.clone(), sums);
+            let readers = Readers::new(file.clone(), sums, self.lock_wait, false);
             let writer = Writer::start(database, file.clone(), watchers.clone(), self.lock_wait)?;
-            Ok(Sqlite::new(SqliteBackend { file, sums, readers, writer, watchers }))
+            Ok(Sqlite::new(SqliteBackend { file, sums, readers, writer: Some(writer), watchers }))
         });
         opened.await
+    }
+
+    fn reading(&self, path: Arc<Path>) -> Result<Sqlite, StoreError> {
+        let file = DatabaseFile::opened(path);
+        let (connection, _) = reader_without_log(&file)?;
+        let sums = look(&connection, &file.path)
+            .map_err(|error: Failure| error.into_error("open", &file.path))?;
+        let readers = Readers::new(file.clone(), sums, self.lock_wait, true);
+        let watchers = Arc::default();
+        Ok(Sqlite::new(SqliteBackend { file, sums, readers, writer: None, watchers }))
     }
 
     fn writer(&self) -> Result<Database, Failure> {

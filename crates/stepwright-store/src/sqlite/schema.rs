@@ -1,7 +1,7 @@
 //! The tables, and the migrations from older versions.
 
 use super::database::Database;
-use super::errors::{Failure, damaged_file, foreign, newer};
+use super::errors::{Failure, damaged_file, foreign, newer, older};
 use super::fill;
 use crate::sums::Sums;
 use rusqlite::{Connection, OptionalExtension};
@@ -59,6 +59,17 @@ pub(super) fn migrate(connection: Connection, path: &Path) -> Result<Database, F
         check(&database, path)?;
     }
     Ok(database)
+}
+
+/// Returns the checksums of a database that is only read. It must have the version of this program.
+pub(super) fn look(connection: &Connection, path: &Path) -> Result<Sums, Failure> {
+    match version(connection, path)? {
+        version if version == MIGRATIONS.len() => {
+            check(connection, path)?;
+            sums(connection, path)
+        }
+        version => Err(older(path, version, MIGRATIONS.len()).into()),
+    }
 }
 
 /// Looks for damage of the structure of a small file, where rows can get lost that no checksum

@@ -1,9 +1,10 @@
 //! The backend of SQLite: one writer and a few readers.
 
 use super::database::Database;
+use super::errors::only_read;
 use super::file::DatabaseFile;
 use super::read::Readers;
-use super::write::Writer;
+use super::write::{LOOK_EVERY, Writer};
 use crate::SqlStore;
 use crate::backend::{Backend, Told, Work};
 use crate::sums::Sums;
@@ -51,7 +52,8 @@ pub struct SqliteBackend {
     pub(super) sums: Sums,
     // Before the writer: the last connection that closes, and may write, tidies the file up.
     pub(super) readers: Readers,
-    pub(super) writer: Writer,
+    /// `None` if the file was opened for reading only.
+    pub(super) writer: Option<Writer>,
     pub(super) watchers: Arc<Watchers>,
 }
 
@@ -84,7 +86,10 @@ impl Backend for SqliteBackend {
     }
 
     async fn write<W: Work<Database>>(&self, told: Told, work: W) -> Result<W::Made, StoreError> {
-        self.writer.write(told, work).await
+        match &self.writer {
+            Some(writer) => writer.write(told, work).await,
+            None => Err(only_read(&self.file.path)),
+        }
     }
 
     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
@@ -92,9 +97,16 @@ impl Backend for SqliteBackend {
             // A watcher in a forked child gets the error when it looks.
             return Box::pin(std::future::ready(()));
         }
+        let Some(writer) = &self.writer else {
+            // Only other processes change it: the watcher looks again after a while.
+            return Box::pin(async {
+                let pause = tokio::task::spawn_blocking(|| std::thread::sleep(LOOK_EVERY));
+                let _ = pause.await;
+            });
+        };
         let (woken, begin) = self.watchers.watch(watched);
         if begin {
-            self.writer.look_out(&self.watchers);
+            writer.look_out(&self.watchers);
         }
         woken
     }
