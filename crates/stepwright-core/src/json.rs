@@ -112,8 +112,8 @@ fn keys(text: &[u8]) -> impl Iterator<Item = String> {
 /// memory are linear in the length of the text.
 ///
 /// # Errors
-/// Fails if the text is nested deeper, has more values, has a number that [`check_literal`] refuses,
-/// or is not JSON.
+/// Fails if the text is nested deeper, has more values, has a number that [`check_literal`]
+/// refuses, or is not JSON.
 pub fn parse(text: &str) -> Result<Value, JsonError> {
     read(text)
 }

@@ -117,10 +117,10 @@ impl fmt::Display for Inexact {
 /// Checks that a number can be held as it is written: digits, and maybe a sign, a fraction and an
 /// exponent. Other texts pass.
 ///
-/// Every double is binary, so a fraction such as `0.1` is never exact, and passes. An integer passes
-/// if 64 bits hold it. A number with a fraction or an exponent passes up to 2^53. Beyond that it
-/// denotes a whole number, and passes if a double holds that one, or if it has more than 64 bits and
-/// the double is written with the same digits: `1e23`.
+/// Every double is binary, so a fraction such as `0.1` is never exact, and passes. An integer
+/// passes if 64 bits hold it. A number with a fraction or an exponent passes up to 2^53. Beyond
+/// that it denotes a whole number, and passes if a double holds that one, or if it has more than 64
+/// bits and the double is written with the same digits: `1e23`.
 ///
 /// # Errors
 /// Fails if the number would be rounded to another whole number, to zero, or to infinity.
@@ -156,8 +156,8 @@ pub fn check_literal(text: &str) -> Result<(), Inexact> {
     if is_held { Ok(()) } else { Err(Inexact::Rounded) }
 }
 
-/// Checks that a double holds the number in a text, like [`check_literal`]. An integer is one with a
-/// fraction of zero.
+/// Checks that a double holds the number in a text, like [`check_literal`]. An integer is one with
+/// a fraction of zero.
 ///
 /// # Errors
 /// Fails if the number would be rounded to another whole number, to zero, or to infinity.
@@ -176,7 +176,8 @@ pub fn check_double(text: &str) -> Result<(), Inexact> {
 /// The first double beyond the integers of 64 bits: 2^64.
 const BEYOND_64_BITS: f64 = 18_446_744_073_709_551_616.0;
 
-/// The size of a number as it is written: digits without zeros at both ends, and an exponent of ten.
+/// The size of a number as it is written: digits without zeros at both ends, and an exponent of
+/// ten.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     digits: String,

@@ -1,5 +1,5 @@
-//! The variables of a script whose values are known to be harmless, from the beginning of the script
-//! on: numbers, for arithmetic, and names of fresh temporary files.
+//! The variables of a script whose values are known from its beginning on: numbers, for arithmetic,
+//! and names of fresh temporary files.
 
 /// The variables that hold nothing but what the script itself puts there.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +63,7 @@ impl Known {
         self.files.iter().any(|file| file == name)
     }
 
-    /// Returns the length of arithmetic up to and with its `))`, if all variables in it are numbers.
+    /// Returns the length of arithmetic up to and with its `))`, if all its variables are numbers.
     /// `text` begins behind `$((`.
     pub(super) fn arithmetic(&self, text: &str) -> Option<usize> {
         let len = arithmetic(text)?;
@@ -97,8 +97,8 @@ fn arithmetic(text: &str) -> Option<usize> {
     None
 }
 
-/// Returns `true` if a script mentions a variable only to read it and to set it: to numbers if it is
-/// one, and otherwise once, at the beginning.
+/// Returns `true` if a script mentions a variable only to read it and to set it: to numbers if it
+/// is one, and otherwise once, at the beginning.
 fn keeps(script: &str, name: &str, is_number: bool) -> bool {
     let mut is_first = true;
     let mut at = 0;

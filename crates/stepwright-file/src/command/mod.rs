@@ -10,6 +10,7 @@ mod files;
 mod inline;
 mod interpreters;
 mod known;
+mod modules;
 mod options;
 mod pieces;
 mod programs;

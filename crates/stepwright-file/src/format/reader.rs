@@ -22,8 +22,8 @@ use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::{ErrorId, HumanReview};
 
 /// The advice about a script that a step writes.
-const OWN_SCRIPT: &str = "write the values to a file of data, and give its name to a constant script: \
-                          `sh script.sh data.txt`";
+const OWN_SCRIPT: &str = "write the values to a file of data, and give its name to a constant \
+                          script: `sh script.sh data.txt`";
 
 /// Reads a file, and has access to the files that it refers to.
 pub(crate) struct Reader<'a> {

@@ -135,8 +135,8 @@ pub(super) fn add_filters(env: &mut Environment<'static>) {
     );
 }
 
-/// Checks that `int` gives the whole part of a number, which it would round, cut off at 128 bits, or
-/// take for zero.
+/// Checks that `int` gives the whole part of a number, which it would round, cut off at 128 bits,
+/// or take for zero.
 fn check_whole(value: &Value, base: u32) -> Result<(), Error> {
     let wrong =
         |why: &dyn std::fmt::Display| Err(said(format!("the number `{}` {why}", excerpt(value))));

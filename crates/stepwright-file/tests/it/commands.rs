@@ -188,7 +188,7 @@ fn no_command_runs_a_file_that_a_step_writes_with_values() {
         "{name: r, shell: {argv: [sh, tools/go.sh]}}",
         "{name: r, shell: {argv: [./tools/go.sh, \"{{ input }}\"]}}",
         "{name: r, shell: \"bash -c 'sh tools/go.sh'\"}",
-        "{name: r, parallel: [{name: a, shell: sh tools/go.sh}, {name: b, template: x}]}",
+        "{name: r, parallel: {}, branches: [{name: a, shell: sh tools/go.sh}, {name: b, template: x}]}",
     ];
     for write in writes {
         for run in runs {

@@ -21,8 +21,9 @@ pub(super) fn reader(file: &DatabaseFile) -> Result<Connection, StoreError> {
         .map_err(|error| unavailable("open", &file.path, &Arc::new(error)))
 }
 
-/// Opens a connection that only reads, also where this program may write to neither the file nor its
-/// directory. Returns `true` beside it if the file must not change while the connection is open.
+/// Opens a connection that only reads, also where this program may write to neither the file nor
+/// its directory. Returns `true` beside it if the file must not change while the connection is
+/// open.
 ///
 /// SQLite keeps the index of its log in a file beside the database. If it cannot create that one, a
 /// database without a log can still be read as one that does not change.

@@ -91,9 +91,10 @@ impl SqliteOptions {
         self
     }
 
-    /// Opens the file for reading only. It must exist, and its tables must be those of this version.
-    /// This program needs no right to write to the file or to its directory: if SQLite cannot create
-    /// the files that it uses beside the database, the file must not change while a call reads it.
+    /// Opens the file for reading only. It must exist, and its tables must be those of this
+    /// version. This program needs no right to write to the file or to its directory: if SQLite
+    /// cannot create the files that it uses beside the database, the file must not change while a
+    /// call reads it.
     ///
     /// A call that writes fails.
     ///
