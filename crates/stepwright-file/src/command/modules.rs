@@ -14,20 +14,20 @@ const LOADERS: &str = "\
     IPython Cython PyInstaller abc accelerate aiohttp ansible antigravity argparse ast asyncio \
     asyncore bdb behave bpython bz2 cProfile celery cgi cgitb cmd code codecs codeop collections \
     concurrent conda contextlib coverage ctypes curses dask dataclasses dbm debugpy difflib dis \
-    distutils django doctest encodings enum fabric faulthandler filecmp fileinput fire flask fnmatch ftplib \
-    functools getopt getpass gettext glob gunicorn heapq hypercorn idlelib imaplib imp importlib \
-    inspect invoke io ipdb ipykernel itertools jupyter jupyterlab kernprof lib2to3 linecache \
-    line_profiler locale locust logging lzma mailbox mailcap marshal memory_profiler mimetypes \
-    modulefinder multiprocessing mypyc nbconvert netrc nntplib nose nose2 notebook nox ntpath \
-    nuitka numpy operator optparse os papermill pathlib pdb pickle pickletools pipenv pipes pipx \
-    pkgutil platform plistlib poetry poplib posixpath pprint profile pstats ptpython pty pudb \
-    py_compile pyclbr pydoc pyperf queue quopri random ray re readline robot rlcompleter runpy \
-    scalene sched scrapy secrets select shelve shlex shutil signal site smtpd smtplib socket \
-    socketserver sqlite3 ssl stat statistics streamlit string struct subprocess symtable sys \
-    sysconfig tabnanny telnetlib tempfile test textwrap this threading timeit tkinter token \
-    tokenize tomllib torch tox trace traceback tracemalloc turtle turtledemo types typing urllib \
-    uu uuid uv uvicorn virtualenv viztracer waitress warnings wave weakref webbrowser wsgiref xml \
-    xmlrpc zipapp zipimport zoneinfo";
+    distutils django doctest encodings enum fabric faulthandler filecmp fileinput fire flask \
+    fnmatch ftplib functools getopt getpass gettext glob gunicorn heapq hypercorn idlelib \
+    imaplib imp importlib inspect invoke io ipdb ipykernel itertools jupyter jupyterlab kernprof \
+    lib2to3 linecache line_profiler locale locust logging lzma mailbox mailcap marshal \
+    memory_profiler mimetypes modulefinder multiprocessing mypyc nbconvert netrc nntplib nose \
+    nose2 notebook nox ntpath nuitka numpy operator optparse os papermill pathlib pdb pickle \
+    pickletools pipenv pipes pipx pkgutil platform plistlib poetry poplib posixpath pprint \
+    profile pstats ptpython pty pudb py_compile pyclbr pydoc pyperf queue quopri random ray re \
+    readline robot rlcompleter runpy scalene sched scrapy secrets select shelve shlex shutil \
+    signal site smtpd smtplib socket socketserver sqlite3 ssl stat statistics streamlit string \
+    struct subprocess symtable sys sysconfig tabnanny telnetlib tempfile test textwrap this \
+    threading timeit tkinter token tokenize tomllib torch tox trace traceback tracemalloc turtle \
+    turtledemo types typing urllib uu uuid uv uvicorn virtualenv viztracer waitress warnings \
+    wave weakref webbrowser wsgiref xml xmlrpc zipapp zipimport zoneinfo";
 
 /// Returns `true` for a module that nothing but its author knows.
 pub(super) fn is_own_module(name: &str) -> bool {
