@@ -246,6 +246,7 @@ mod tests {
 
     #[test]
     fn written_numbers_are_held_or_refused() {
+        use Inexact::{Integer, Rounded, TooLarge, TooSmall};
         for number in [
             "0",
             "-0",
@@ -286,7 +287,6 @@ mod tests {
         ] {
             assert_eq!(check_literal(number), Ok(()), "{number}");
         }
-        use Inexact::{Integer, Rounded, TooLarge, TooSmall};
         for (number, why) in [
             ("18446744073709551616", Integer),
             ("-9223372036854775809", Integer),
