@@ -140,9 +140,7 @@ impl Written {
     /// Refuses a module of Python that the command itself writes.
     pub(super) fn not_module(&self, module: &Word) -> Checked {
         let parts: Vec<&str> = module.text.split('.').collect();
-        let is_part = |path: &String| {
-            path.split(['/', '.']).any(|piece| parts.iter().any(|part| *part == piece))
-        };
+        let is_part = |path: &String| path.split(['/', '.']).any(|piece| parts.contains(&piece));
         if self.paths.iter().any(is_part) {
             return Err((module.span, Wrong::Written(module.text.clone())));
         }

@@ -156,8 +156,10 @@ impl<'a> Walk<'a> {
             end += 1;
         }
         let written = &self.text[start..end];
-        let is_it = written.parse::<f64>().is_ok_and(|written| written == value.abs());
-        debug_assert!(is_it, "{written} is not {value} in {}", self.text);
+        let is_it = |read: f64| read.to_bits() == value.abs().to_bits();
+        if !written.parse().is_ok_and(is_it) {
+            return;
+        }
         if let Err(why) = check_literal(written) {
             let (message, span) =
                 (format!("the number {written} {why}"), Span::new(start, end - start));
