@@ -165,7 +165,7 @@ fn what_is_wrong_with_a_command_is_told_with_the_safe_form() {
 #[test]
 fn no_command_runs_a_file_that_a_step_writes_with_values() {
     let parse = |steps: &[&str]| {
-        let steps: String = steps.iter().map(|step| format!("  - {step}\n")).collect();
+        let steps = steps.iter().fold(String::new(), |all, step| all + "  - " + step + "\n");
         let text = format!("format: 1\nname: Test\nsteps:\n{steps}");
         Definition::parse(&text, "test.yaml", &options(Path::new("."))).map_err(|e| e.to_string())
     };
