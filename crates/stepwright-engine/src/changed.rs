@@ -16,6 +16,7 @@ const DIFFERENCES_MAX: usize = 20;
 pub(crate) fn digest_of<'e>(past: impl DoubleEndedIterator<Item = &'e Event>) -> Option<Arc<str>> {
     past.rev().find_map(|fact| match &fact.kind {
         EventKind::WorkflowContinued { digest: Some(digest), .. } => Some(digest.clone()),
+        EventKind::WorkflowForked(forked) => Some(forked.digest.clone()),
         EventKind::WorkflowStarted(started) => Some(started.digest.clone()),
         _ => None,
     })

@@ -421,6 +421,6 @@ pub(crate) fn close(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     apply(session, &close.patches, now)?;
-    session.metrics.add(&close.metrics);
+    close.count(&mut session.metrics);
     Ok(())
 }

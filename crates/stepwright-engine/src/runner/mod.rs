@@ -28,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 use stepwright_core::dispatch::Limits;
 use stepwright_core::event::Event;
 use stepwright_core::plan::Plan;
+use stepwright_core::rewind::effective;
 use stepwright_core::{AnyStore, Error, Memory, RunId, RunOutput, StoreError, World};
 
 /// A definition, the store of its runs, and the runs of this process.
@@ -159,7 +160,7 @@ impl Runner {
         if *digest != *compiled.plan.without_content().digest() {
             let before = store.plan(&digest).await?;
             let before = before.and_then(|plan| serde_json::from_str::<Plan>(&plan).ok());
-            difference(name, before.as_ref(), &compiled.plan, past, accept)?;
+            difference(name, before.as_ref(), &compiled.plan, &effective(past), accept)?;
         }
         self.remember_plan(store).await?;
         Ok(Some(now.clone()))

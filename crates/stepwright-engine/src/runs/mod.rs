@@ -5,6 +5,7 @@
 
 mod follow;
 pub(crate) mod history;
+pub(crate) mod near;
 mod sessions;
 mod snapshot;
 mod submit;
