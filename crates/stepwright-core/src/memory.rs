@@ -215,12 +215,13 @@ impl Tables {
                 break;
             }
             journal = found.origin.map(|(origin, _)| origin);
-            until = first;
+            // A fork may leave where its origin had no facts of its own.
+            until = until.min(first);
         }
         let place = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let facts = parts.into_iter().rev().flat_map(|(first, until, facts)| {
             let begin = place(from.saturating_sub(first)).min(facts.len());
-            let end = place(until - first).min(facts.len());
+            let end = place(until.saturating_sub(first)).min(facts.len());
             facts.get(begin..end).unwrap_or_default()
         });
         let named = |fact: &Event| Event { run: run.clone(), ..fact.clone() };

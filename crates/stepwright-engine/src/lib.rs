@@ -57,5 +57,5 @@ pub use run::{
     BlockingEvents, Fork, IntoInput, Parts, Resume, Retry, Run, RunHandle, RunStream, block_on,
 };
 pub use runner::LocalDispatcher;
-pub use runs::{Events, Runs, Sessions, Snapshot};
+pub use runs::{Compared, Comparison, Difference, Events, Runs, Sessions, Snapshot};
 pub use workflow::Workflow;

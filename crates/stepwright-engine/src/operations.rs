@@ -159,6 +159,42 @@ impl Workflow {
         Retry::new(self.clone(), run.as_ref())
     }
 
+    /// Moves a run that waits, or whose process died, to this definition, and drives it until it
+    /// waits again or ends. Everything that the run has done so far must be the same in this
+    /// definition; steps that it has not begun may have changed.
+    ///
+    /// # Errors
+    /// The first difference in what the run has done; the run stays as it is then. The errors of
+    /// [`Workflow::resume`].
+    pub async fn upgrade(&self, run: impl AsRef<str>) -> Result<RunOutput, Error> {
+        self.check_upgrade(run.as_ref()).await?;
+        self.resume(run).accept_changed_definition(true).await
+    }
+
+    /// Checks that [`Workflow::upgrade`] can move a run to this definition. Returns `false` if it
+    /// goes on with this definition already.
+    ///
+    /// # Errors
+    /// The errors of [`Workflow::upgrade`].
+    pub async fn check_upgrade(&self, run: impl AsRef<str>) -> Result<bool, Error> {
+        let run = RunId::new(run)?;
+        let runs = self.runner().reader(&run)?;
+        let snapshot = runs.load_with_facts(&run).await?;
+        snapshot.check_open()?;
+        self.runner().check_past(runs.store(), snapshot.facts()).await
+    }
+
+    /// Checks that a run may go on with this definition as it is, without accepting a change.
+    ///
+    /// # Errors
+    /// The differences.
+    pub async fn check_definition(&self, run: impl AsRef<str>) -> Result<(), Error> {
+        let run = RunId::new(run)?;
+        let runs = self.runner().reader(&run)?;
+        let snapshot = runs.load_with_facts(&run).await?;
+        self.runner().check_plan(runs.store(), snapshot.facts(), false).await.map(drop)
+    }
+
     /// Begins a new run that shares the beginning of another one, and goes on by itself from the
     /// step at [`Fork::at`]. The facts before are not copied. The origin may be under way or have
     /// ended, and stays as it is.

@@ -18,7 +18,7 @@ pub use local_dispatcher::LocalDispatcher;
 pub(crate) use supervise::HEARTBEAT;
 pub(crate) use supervision::Supervision;
 
-use crate::changed::{difference, digest_of};
+use crate::changed::{difference, digest_of, same_past};
 use crate::definition::Definition;
 use crate::local::LocalRuns;
 use crate::process::PerProcess;
@@ -164,6 +164,22 @@ impl Runner {
         }
         self.remember_plan(store).await?;
         Ok(Some(now.clone()))
+    }
+
+    /// Checks that all that a run has done is the same in this plan. Returns `false` if the run uses
+    /// this plan already.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(crate) async fn check_past(&self, store: &AnyStore, past: &[Event]) -> Result<bool, Error> {
+        let Definition { name, compiled, digest: now, .. } = &self.definition;
+        let Some(digest) = digest_of(past.iter()).filter(|digest| digest != now) else {
+            return Ok(false);
+        };
+        let before = store.plan(&digest).await?;
+        let before = before.and_then(|plan| serde_json::from_str::<Plan>(&plan).ok());
+        same_past(name, before.as_ref(), &compiled.plan, &effective(past))?;
+        Ok(true)
     }
 
     /// Returns the result of a run with the events that its output may have.

@@ -3,6 +3,7 @@
 //! The journal says what happened in a run, and the plan is stored beside it. So listing, showing,
 //! following, answering and cancelling runs take a store and a clock only.
 
+mod compare;
 mod follow;
 pub(crate) mod history;
 pub(crate) mod near;
@@ -10,6 +11,7 @@ mod sessions;
 mod snapshot;
 mod submit;
 
+pub use compare::{Compared, Comparison, Difference};
 pub use follow::Events;
 pub use sessions::Sessions;
 pub use snapshot::Snapshot;

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunFilter;
 use stepwright_core::store::{Inbox as _, RunStore as _, SessionStore as _};
-use stepwright_core::{Metrics, Patch, RunStatus, StoreError};
+use stepwright_core::{Patch, RunStatus, StoreError};
 use stepwright_store::{Durability, Sqlite};
 
 #[tokio::test]
