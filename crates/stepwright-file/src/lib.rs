@@ -60,5 +60,5 @@ mod work;
 pub use definition::Definition;
 pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle};
 pub use duration::parse as parse_duration;
-pub use options::Options;
+pub use options::{ChangedPrompt, Options};
 pub use outline::Outline;

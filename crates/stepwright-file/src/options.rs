@@ -36,4 +36,33 @@ pub struct Options {
     pub pass_env: Vec<String>,
     /// The model of all agents. Overrides those in the file.
     pub model: Option<String>,
+    /// Another prompt for one step of the file.
+    pub prompt: Option<ChangedPrompt>,
+}
+
+/// A prompt that replaces the one of a step: see [`Options::prompt`].
+///
+/// ```
+/// use stepwright_file::{ChangedPrompt, Definition, Options};
+/// let text = "
+/// format: 1
+/// name: News
+/// model: offline
+/// agents: {writer: {}}
+/// steps:
+///   - {name: write, agent: writer, prompt: 'Write about {{ input }}.'}
+/// ";
+/// let changed = ChangedPrompt { step: vec!["write".into()], text: "Sing of {{ input }}.".into() };
+/// let options = Options { prompt: Some(changed), ..Options::default() };
+/// let definition = Definition::parse(text, "news.yaml", &options)?;
+/// let plain = Definition::parse(text, "news.yaml", &Options::default())?;
+/// assert_ne!(definition.builder()?.build()?.digest(), plain.builder()?.build()?.digest());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedPrompt {
+    /// The names from the outside in to the step, without numbers of turns and items.
+    pub step: Vec<String>,
+    /// The prompt: a template, as in a file.
+    pub text: String,
 }

@@ -19,7 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
-use stepwright::file::Options;
+use stepwright::file::{ChangedPrompt, Options};
 use stepwright::{Error, ErrorId, RunId, UserId};
 
 pub(crate) const EXIT_CODES: &str = "\
@@ -153,6 +153,9 @@ pub(crate) struct Definition {
     /// directory
     #[arg(long, value_name = "DIR")]
     pub(crate) base_dir: Option<PathBuf>,
+    /// Another prompt for one step, of a fork
+    #[arg(skip)]
+    pub(crate) prompt: Option<ChangedPrompt>,
 }
 
 /// The permissions of a workflow file. They must be granted again to resume a run.
@@ -362,6 +365,7 @@ impl Definition {
             pass_env: self.doors.pass_env.clone(),
             base_dir: self.base_dir.clone(),
             model: self.model.clone(),
+            prompt: self.prompt.clone(),
         }
     }
 }

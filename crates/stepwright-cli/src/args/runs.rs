@@ -73,11 +73,12 @@ Examples:
   stepwright rerun r-7 --db runs.db";
 
 pub(super) const FORK: &str = "\
-As `stepwright rerun`, with something changed: the input, the model, or the workflow file. What
+As `stepwright rerun`, with something changed: the input, the model, the prompt, or the workflow file. What
 comes before the step at PATH keeps what it made of the earlier input.
 
 Examples:
   stepwright fork r-7 --db runs.db --at write --model openai:gpt-5
+  stepwright fork r-7 --db runs.db --at write --prompt 'Sing of {{ previous }}.'
   stepwright fork r-7 --db runs.db --at write --set input.topic=bridges
   stepwright fork r-7 --db runs.db --at revise#2/write --file edited.yaml --accept-changes
   stepwright fork r-7 --db runs.db --set input=ants --run-id ants";
@@ -256,6 +257,9 @@ pub(crate) struct Fork {
     /// without it, the new run begins anew
     #[arg(long, value_name = "PATH")]
     pub(crate) at: Option<String>,
+    /// Another prompt for the step at PATH: a template, as in the file
+    #[arg(long, value_name = "TEXT", requires = "at")]
+    pub(crate) prompt: Option<String>,
     /// Change the input: `input=VALUE`, or a member of it, such as `input.topic=bridges`. Can be
     /// given several times
     #[arg(long, value_name = "input.NAME=VALUE")]

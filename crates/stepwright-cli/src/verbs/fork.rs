@@ -11,27 +11,30 @@ use crate::ui::driving::Driving;
 use crate::ui::terminal::Stderr;
 use crate::verbs::resume::{check_workflow, definition, explain, of_program, words};
 use serde_json::Value;
+use stepwright::file::ChangedPrompt;
 use stepwright::{Content, Error, ErrorId, RunOutput, Workflow};
-use stepwright_core::json;
+use stepwright_core::{StepPath, json};
 use stepwright_engine::Snapshot;
 
 /// Begins a step of a run and all that follows again, in a new run.
 pub(crate) fn rerun(arguments: &args::Rerun, stderr: Stderr) -> Exit {
     let at = arguments.from.as_deref();
-    Forking { again: &arguments.again, at, set: &[], new: &arguments.new, stderr }.drive()
+    let (again, new) = (&arguments.again, &arguments.new);
+    Forking { again, at, set: &[], prompt: None, new, stderr }.drive()
 }
 
 /// Begins a new run that shares the beginning of another one.
 pub(crate) fn fork(arguments: &args::Fork, stderr: Stderr) -> Exit {
     let (at, set) = (arguments.at.as_deref(), &*arguments.set);
-    Forking { again: &arguments.again, at, set, new: &arguments.new, stderr }.drive()
+    let (again, new, prompt) = (&arguments.again, &arguments.new, arguments.prompt.as_deref());
+    Forking { again, at, set, prompt, new, stderr }.drive()
 }
 
 /// Moves a waiting run to a changed workflow file.
 pub(crate) fn upgrade(arguments: &args::Upgrade, stderr: Stderr) -> Exit {
     let again = &arguments.again;
     driven(again, stderr, async |cancel: &Cancel| {
-        let Taken { snapshot, workflow, origin, .. } = taken(again, stderr).await?;
+        let Taken { snapshot, workflow, origin, .. } = taken(again, None, stderr).await?;
         let db = again.run.kept.database().map_err(Failed::Error)?;
         let words = words(again, origin.as_ref());
         let mut driving = Driving::new(&again.shown, stderr, cancel, Some(db), words);
@@ -70,7 +73,11 @@ struct Taken {
 }
 
 /// Loads a run, and builds the workflow with which it goes on.
-async fn taken(again: &Again, stderr: Stderr) -> Result<Taken, Failed> {
+async fn taken(
+    again: &Again,
+    prompt: Option<ChangedPrompt>,
+    stderr: Stderr,
+) -> Result<Taken, Failed> {
     let opened = again.run.kept.database()?.open_existing().await?;
     let runs = opened.runs(again.run.user.as_ref())?;
     let snapshot = runs.load(&again.run.run).await.map_err(run_error)?;
@@ -79,7 +86,10 @@ async fn taken(again: &Again, stderr: Stderr) -> Result<Taken, Failed> {
     if origin.is_none() && again.file.is_none() {
         return Err(of_program(&output.run_id).into());
     }
-    let definition = definition(again, origin.as_ref(), &output)?;
+    let mut definition = definition(again, origin.as_ref(), &output)?;
+    if prompt.is_some() {
+        definition.prompt = prompt;
+    }
     let read = open::definition(&definition, stderr).map_err(Failed::Said)?;
     let schema = read.input_schema().cloned();
     let workflow = opened.beneath(read.builder()?).build()?;
@@ -119,6 +129,7 @@ struct Forking<'a> {
     again: &'a Again,
     at: Option<&'a str>,
     set: &'a [String],
+    prompt: Option<&'a str>,
     new: &'a NewRun,
     stderr: Stderr,
 }
@@ -130,14 +141,17 @@ impl Forking<'_> {
     }
 
     async fn go(self, cancel: &Cancel) -> Result<Exit, Failed> {
-        let Self { again, at, set, new, stderr } = self;
-        let Taken { snapshot, definition, workflow, origin, schema } = taken(again, stderr).await?;
+        let Self { again, at, set, new, stderr, .. } = self;
+        let prompt = self.prompt().transpose()?;
+        let taken = taken(again, prompt.clone(), stderr).await?;
+        let Taken { snapshot, definition, workflow, origin, schema } = taken;
         let db = again.run.kept.database()?;
         let mut accept = again.accept_changes;
         let model = origin.as_ref().and_then(|origin| origin.model.as_ref());
-        if again.model.is_some() && again.model.as_ref() != model && !accept {
-            // Another model is a wanted change; everything else is judged as without it.
-            self.check_the_rest(&definition, model, &snapshot).await?;
+        let other_model = again.model.is_some() && again.model.as_ref() != model;
+        if (other_model || prompt.is_some()) && !accept {
+            // These changes are wanted; everything else is judged as without them.
+            self.check_the_rest(&definition, origin.as_ref(), &snapshot).await?;
             accept = true;
         }
         let words = words(again, origin.as_ref());
@@ -165,19 +179,35 @@ impl Forking<'_> {
         Ok(driving.end(&answer, explain))
     }
 
-    /// Checks that the workflow file is the one with which the run began, apart from the model.
+    /// Returns the prompt for the step at which the fork leaves its origin.
+    fn prompt(&self) -> Option<Result<ChangedPrompt, Error>> {
+        let path = match self.at?.parse::<StepPath>() {
+            Ok(path) => path,
+            Err(error) => {
+                let error = Error::usage(error.to_string()).with_id(ErrorId::PATH_NOT_BEGUN);
+                return self.prompt.map(|_| Err(error));
+            }
+        };
+        let name = |segment: &str| segment.split('#').next().unwrap_or_default().to_owned();
+        let step = path.as_str().split('/').map(name).collect();
+        self.prompt.map(|text| Ok(ChangedPrompt { step, text: text.to_owned() }))
+    }
+
+    /// Checks that the workflow file is the one with which the run began, apart from the model and
+    /// the prompt.
     async fn check_the_rest(
         &self,
         definition: &args::Definition,
-        model: Option<&String>,
+        origin: Option<&DefinitionSource>,
         snapshot: &Snapshot,
     ) -> Result<(), Failed> {
         let same = args::Definition {
             file: definition.file.clone(),
-            model: model.cloned(),
+            model: origin.and_then(|origin| origin.model.clone()),
             allow_shell: definition.allow_shell,
             doors: definition.doors.clone(),
             base_dir: definition.base_dir.clone(),
+            prompt: origin.and_then(DefinitionSource::prompt),
         };
         let read = open::definition(&same, self.stderr).map_err(Failed::Said)?;
         let opened = self.again.run.kept.database()?.open_existing().await?;

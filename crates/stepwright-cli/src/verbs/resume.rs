@@ -196,7 +196,8 @@ pub(super) fn definition(
     let base_dir = again.base_dir.clone().or(origin.map(|origin| origin.base_dir.clone()));
     let model = again.model.clone().or(origin.and_then(|origin| origin.model.clone()));
     let (allow_shell, doors) = (again.allow_shell, again.doors.clone());
-    Ok(args::Definition { file: file.clone(), model, allow_shell, doors, base_dir })
+    let prompt = origin.and_then(DefinitionSource::prompt);
+    Ok(args::Definition { file: file.clone(), model, allow_shell, doors, base_dir, prompt })
 }
 
 /// Checks that a run belongs to a workflow.

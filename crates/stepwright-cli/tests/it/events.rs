@@ -14,7 +14,7 @@ use stepwright::{
     WorkflowId,
 };
 use stepwright_core::event::{
-    End, NAMES, ProcessGroup, RefusedAnswer, Reply, Turns, WorkflowStarted,
+    End, NAMES, Origin, ProcessGroup, RefusedAnswer, Reply, Turns, WorkflowForked, WorkflowStarted,
 };
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
@@ -138,6 +138,8 @@ fn event(kind: EventKind) -> Event {
             | EventKind::WorkflowCancelled { .. }
             | EventKind::WorkflowPaused { .. }
             | EventKind::WorkflowContinued { .. }
+            | EventKind::WorkflowRetried { .. }
+            | EventKind::WorkflowForked(_)
     );
     let path = if of_run { "" } else { "facts/web" };
     Event {
@@ -256,7 +258,31 @@ fn waits() -> Vec<EventKind> {
             driver: "harbour/1c2d/4026531836/311/90210/1".into(),
             digest: Some("3f1c".into()),
         },
+        E::WorkflowRetried {
+            steps: vec!["facts/web".into()],
+            withdrawn: vec!["facts/web!review".into()],
+        },
+        E::WorkflowForked(Arc::new(forked())),
     ]
+}
+
+fn forked() -> WorkflowForked {
+    let object = |value: Value| value.as_object().unwrap().clone();
+    WorkflowForked {
+        origin: Origin { run: RunId::new("r-0").unwrap(), until: 7 },
+        at: "facts/web".into(),
+        steps: vec!["facts/web".into()],
+        open: vec!["facts/archive".into()],
+        workflow_id: "digest".parse().unwrap(),
+        digest: "3f1c".into(),
+        session_id: "s-1".parse().unwrap(),
+        user_id: Some("ada".parse().unwrap()),
+        input: Some(Arc::new(RunInput { content: "tunnels".into(), ..Default::default() })),
+        metadata: object(json!({"by": "cron"})),
+        debug: true,
+        timeout_ms: Some(60_000),
+        background: true,
+    }
 }
 
 /// An event of each kind, with every field that it can have. No `..`: a new field is missed here.

@@ -240,3 +240,45 @@ fn another_users_run_is_neither_retried_nor_forked_nor_compared() {
     let shown = place.on_db(&["show", "r-2", "--user", "anna"]).ended(0).stdout;
     assert!(shown.contains("user        anna\n"), "{shown}");
 }
+
+/// Two agents, who quote what they are told.
+const TOLD: &str = "\
+format: 1
+name: Told
+model: offline
+agents: {writer: {instructions: One sentence.}}
+steps:
+  - {name: draft, agent: writer, prompt: 'Rust is fast.'}
+  - steps:
+      - {name: page, agent: writer, prompt: 'Rust is small.'}
+    name: pages
+";
+
+#[test]
+fn a_fork_has_another_prompt_and_keeps_it_when_it_is_resumed() {
+    let place = Place::with(TOLD);
+    let first = place.run(["in", "--db", "a.db", "--run-id", "r-1"]).ended(0).stdout;
+    let fork = |more: &[&str]| place.on_db(&[&["fork", "r-1"][..], more].concat());
+    let at = ["--at", "pages/page", "--prompt", "Rust is {{ previous.content }} old."];
+    let other = fork(&[&at[..], &["--run-id", "r-2"]].concat());
+    let other = if other.code == 2 {
+        // The template is checked as in a file.
+        assert!(other.stderr.contains("--prompt"), "{other:#?}");
+        fork(&["--at", "pages/page", "--prompt", "Rust is old.", "--run-id", "r-2"])
+    } else {
+        other
+    };
+    let other = other.ended(0).stdout;
+    assert_ne!(first, other);
+    let events = steps(&place, "r-2");
+    assert_eq!(events.matches("started draft").count(), 1, "{events}");
+    // The same prompt is there when the fork is taken up again.
+    let again = place.on_db(&["rerun", "r-2", "--from", "pages/page"]).ended(0).stdout;
+    assert_eq!(again, other);
+    let wrong = fork(&["--at", "draft", "--prompt", "Rust is {{ nothing"]).ended(2);
+    assert!(wrong.stderr.contains("--prompt"), "{wrong:#?}");
+    let nowhere = fork(&["--at", "pages", "--prompt", "x"]).ended(2);
+    assert!(nowhere.stderr.contains("step `pages` has no agent"), "{nowhere:#?}");
+    let unbegun = fork(&["--prompt", "x"]).ended(2);
+    assert!(unbegun.stderr.contains("--at"), "{unbegun:#?}");
+}

@@ -157,6 +157,9 @@ impl Runner {
                     )
                 });
                 outbox.begins_at(past.len() as u64 - u64::from(told));
+                if let Some(first) = past.last().filter(|_| told) {
+                    outbox.push(first.clone());
+                }
             }
             if !mine {
                 if let Some(outbox) = &outbox {

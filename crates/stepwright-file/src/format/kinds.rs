@@ -1,5 +1,6 @@
 //! Steps and containers. One key determines the kind.
 
+use super::changed_prompt;
 use super::content;
 use super::reader::{BuiltinKind, Fields, ReadContainer, Reader, WrittenContainer};
 use super::review::Asked;
@@ -8,11 +9,12 @@ use crate::access::Refused;
 use crate::suggest::listed;
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
+use std::sync::Arc;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{ErrorPolicy, OnError, RETRIES_MAX, Retry};
 use stepwright_core::{ErrorCode, ErrorId, Fingerprint, OnInterrupted};
 
-const AGENT: &str = "agent";
+pub(super) const AGENT: &str = "agent";
 
 /// The key of a file that is a step.
 const WORKFLOW: &str = "workflow";
@@ -207,7 +209,12 @@ impl Reader<'_> {
     }
 
     fn prompt(&mut self, node: &Node) -> Option<Text> {
-        let (word, source) = self.text_or_file(node, "prompt")?;
+        let (mut word, mut source) = self.text_or_file(node, "prompt")?;
+        let changed = self.options.prompt.as_ref().is_some_and(|prompt| prompt.text == word.text);
+        if changed {
+            let (given, span) = changed_prompt::source(&word.text);
+            (word.span, source) = (span, Arc::new(given));
+        }
         let mut written = self.written(&word, 0);
         written.source = source;
         let template = self.parsed(Template::parse(&word.text, Flavour::Plain), &written)?;

@@ -1,5 +1,6 @@
 //! The format: the content of a file after reading.
 
+mod changed_prompt;
 mod content;
 mod kinds;
 mod read;

@@ -1,9 +1,9 @@
 //! Reads a workflow file.
 
-use super::content;
 use super::kinds::ON_INTERRUPTED;
 use super::reader::{Fields, Reader, State};
 use super::{Agent, File, Item, Word};
+use super::{changed_prompt, content};
 use crate::access::{self, ALL_BYTES_MAX, Home, Referred, Refused};
 use crate::beneath::open_regular;
 use crate::diagnostic::Diagnostic;
@@ -54,7 +54,7 @@ pub(crate) fn read_text(
     state: &mut State,
 ) -> Option<File> {
     let source = Arc::new(source);
-    let root = tree::read(&source);
+    let root = with_prompt(tree::read(&source), options);
     let opened = Opened { source, home: Home::of(path), dir: folder_of(path) };
     read_opened(opened, root, options, state)
 }
@@ -77,14 +77,28 @@ fn read(
         return Err(Refused::new(why));
     }
     state.bytes += u64::try_from(opened.source.text.len()).unwrap_or(u64::MAX);
-    let root = tree::read(&opened.source);
-    if !is_named {
+    let mut root = tree::read(&opened.source);
+    if is_named {
+        root = with_prompt(root, options);
+    } else {
         check_referred(&opened.source.name, &root)?;
     }
     state.around.push(whole);
     let file = read_opened(opened, root, options, state);
     state.around.pop();
     Ok(file)
+}
+
+/// Replaces the prompt of a step, if the options say so.
+fn with_prompt(
+    root: Result<Node, Box<Diagnostic>>,
+    options: &Options,
+) -> Result<Node, Box<Diagnostic>> {
+    let mut root = root?;
+    if let Some(changed) = &options.prompt {
+        changed_prompt::replace(&mut root, changed)?;
+    }
+    Ok(root)
 }
 
 fn read_opened(

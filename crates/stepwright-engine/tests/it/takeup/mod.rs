@@ -1,6 +1,5 @@
 //! Runs that are taken up again: retries and forks.
 
-mod agents;
 mod forks;
 mod plans;
 mod retries;
