@@ -31,11 +31,14 @@ pub(crate) struct Places<'p> {
     again: FxHashSet<&'p str>,
     around: FxHashSet<&'p str>,
     after: FxHashSet<&'p str>,
+    /// Containers that failed on their own and begin again with all that is in them.
+    holding: FxHashSet<&'p str>,
 }
 
 impl<'p> Places<'p> {
     /// Computes the places from the executions so far, in the order in which they began, the paths
-    /// of those that begin again, and the paths of containers that go on.
+    /// of those that begin again, and the paths of containers that go on. With `gently`, a container
+    /// that begins again keeps what is in it.
     ///
     /// What follows in a sequence or in a later turn comes after them. Branches of a parallel and
     /// items of a map do not depend on each other.
@@ -43,6 +46,7 @@ impl<'p> Places<'p> {
         executions: impl Iterator<Item = (&'p StepPath, StepType)>,
         again: &'p [StepPath],
         open: &'p [StepPath],
+        gently: bool,
     ) -> Self {
         let mut known: FxHashMap<&str, (usize, StepType)> = FxHashMap::default();
         let mut inside: FxHashMap<&str, Vec<&str>> = FxHashMap::default();
@@ -56,8 +60,12 @@ impl<'p> Places<'p> {
             again: again.iter().map(StepPath::as_str).collect(),
             around: FxHashSet::default(),
             after: FxHashSet::default(),
+            holding: FxHashSet::default(),
         };
         for path in again {
+            if gently && inside.contains_key(path.as_str()) {
+                places.holding.insert(path.as_str());
+            }
             let mut at = path.as_str();
             while let Some(parent) = parent_of(at) {
                 let concurrent = known.get(parent).is_some_and(|(_, step_type)| {
@@ -86,6 +94,11 @@ impl<'p> Places<'p> {
         places
     }
 
+    /// Returns `true` if this is a container that begins again with all that is in it.
+    fn holds(&self, path: &StepPath) -> bool {
+        self.holding.contains(path.as_str())
+    }
+
     /// Returns `true` if the execution at exactly this path begins again.
     pub(crate) fn begins_again(&self, path: &StepPath) -> bool {
         self.again.contains(path.as_str())
@@ -94,12 +107,13 @@ impl<'p> Places<'p> {
     /// Returns the place of a path.
     pub(crate) fn of_path(&self, path: &StepPath) -> Place {
         let mut place = Place::Kept;
-        let mut at = Some(path.as_str());
+        let whole = path.as_str();
+        let mut at = Some(whole);
         while let Some(path) = at {
             if self.after.contains(path) {
                 return Place::After;
             }
-            if self.again.contains(path) {
+            if self.again.contains(path) && (path == whole || !self.holding.contains(path)) {
                 place = Place::Again;
             }
             at = parent_of(path);
@@ -161,7 +175,7 @@ pub fn started(past: &[Event]) -> Option<Arc<WorkflowStarted>> {
 /// Returns the ids of the requests that no longer count if these executions are retried.
 pub fn withdrawn(past: &[Event], again: &[StepPath]) -> Vec<Arc<str>> {
     let past = effective(past);
-    let places = Places::of(executions(&past), again, &[]);
+    let places = Places::of(executions(&past), again, &[], true);
     let void = void_requests(&past, &places, true);
     let asked = past.iter().filter_map(|event| event.kind.requirement());
     let open = open_requests(&past);
@@ -200,7 +214,7 @@ pub fn needed(past: &[Event], again: &[StepPath], open: &[StepPath]) -> u64 {
 /// With `gently`, as for a retry, they go on where they failed: what happened once in them is not
 /// done again, and a model's answers are not paid for again.
 fn rewind(kept: &mut Vec<Event>, again: &[StepPath], open: &[StepPath], gently: bool) {
-    let places = Places::of(executions(kept), again, open);
+    let places = Places::of(executions(kept), again, open, gently);
     let void = void_requests(kept, &places, gently);
     let mut gone = FxHashSet::default();
     if gently {
@@ -336,9 +350,7 @@ fn go_back(past: &[Event], path: &StepPath, places: &Places<'_>, gone: &mut FxHa
         .collect();
     let own = |at: &&usize| past[**at].path == *path;
     // A container that has begun something keeps its decision.
-    let holds = inside.iter().any(|at| {
-        past[*at].path != *path && matches!(past[*at].kind.class(), EventClass::Started(_))
-    });
+    let holds = places.holds(path);
     let asked_about = inside.iter().filter(own).any(|at| {
         let asked = past[*at].kind.requirement();
         asked.is_some_and(|asked| matches!(asked.kind, RequirementKind::Interrupted { .. }))

@@ -159,7 +159,12 @@ impl Wanted<'_> {
         }
         if looked.output.is_terminal() {
             let how = how_ended(looked.output.status);
-            self.stderr.note(&format!("run `{run}` has ended already: {how}"));
+            let more = match looked.output.status {
+                RunStatus::Error => "; `--retry` takes it up again",
+                RunStatus::Cancelled => "; `--retry=cancelled` takes it up again",
+                _ => "",
+            };
+            self.stderr.note(&format!("run `{run}` has ended already: {how}{more}"));
         }
         let mut resumed = workflow.continue_run(run, given).accept_changed_definition(accept);
         if let Some(policy) = self.interrupted {

@@ -539,6 +539,20 @@ steps: [{agent: reader, prompt: 'What does flow.md say?'}]
             kinds.insert(event["event"].as_str().unwrap().to_owned());
         }
     }
+    let place = Place::with(FAILING);
+    let on_db = ["--allow-shell", "--db", "a.db", "--json", "--events"];
+    let steps: [&[&str]; 3] = [
+        &["run", "flow.yaml", "--run-id", "r-1"],
+        &["resume", "r-1", "--retry"],
+        &["rerun", "r-1", "--from", "second"],
+    ];
+    for arguments in steps {
+        for line in place.ran([arguments, &on_db[..]].concat()).ended(1).stdout.lines() {
+            let event: Value = serde_json::from_str(line).unwrap();
+            page.check_event(&event, &mut BTreeSet::new());
+            kinds.insert(event["event"].as_str().unwrap().to_owned());
+        }
+    }
     // Cancelling, and what functions of Rust may say, is tested elsewhere.
     let rare = [
         "ModelRequestRetrying",

@@ -107,7 +107,7 @@ impl Fold {
             .map(|slot| (slot.path.clone(), slot.step_type))
             .collect::<Vec<_>>();
         let executions = executions.iter().map(|(path, step_type)| (path, *step_type));
-        let places = Places::of(executions, steps, open);
+        let places = Places::of(executions, steps, open, gently);
         for slot in self.slots.iter_mut().filter(|slot| slot.mark != Mark::Gone) {
             let again = gently && places.begins_again(&slot.path);
             let reopens = match places.of_path(&slot.path) {

@@ -71,10 +71,17 @@ pub trait RunStore: Send + Sync {
     /// A [`EventKind::WorkflowStarted`](crate::EventKind) also creates the run, and its session if
     /// there is none of that name.
     ///
+    /// A [`EventKind::WorkflowForked`](crate::EventKind), which comes alone, does the same for a
+    /// fork: the first facts of its origin are its own from then on, under its id. They need not be
+    /// copied, and stay if the origin is deleted. A [`EventKind::WorkflowRetried`](crate::EventKind),
+    /// which comes alone, takes up a run that has ended: it has no driver, and the signals of
+    /// [`Signal::void_after_retry`] are gone from its inbox.
+    ///
     /// # Errors
     /// [`StoreError::Taken`] if the first number is not the next free one: another process drives
     /// this run. The driver must stop at once, and record nothing.
-    /// [`StoreError::NotFound`] if the run begins in a session of another user.
+    /// [`StoreError::NotFound`] if the run begins in a session of another user, or if the origin of
+    /// a fork does not exist or has fewer facts.
     fn append(&self, append: Append) -> Answer<'_, ()>;
 
     /// Loads the facts of a run numbered `from` and above, in order, at most `limit` of them.

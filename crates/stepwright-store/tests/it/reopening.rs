@@ -67,7 +67,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 4);
+    assert_eq!(version, 5);
 }
 
 #[tokio::test]
@@ -295,7 +295,12 @@ async fn a_file_of_the_second_version_gets_checksums_and_keeps_what_it_has() {
         let (table, column) = column.split_once('.').unwrap();
         old.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
     }
-    old.execute_batch("DROP TABLE identity; PRAGMA user_version = 2").unwrap();
+    old.execute_batch(
+        "DROP INDEX runs_origin; ALTER TABLE runs DROP COLUMN origin; ALTER TABLE runs DROP COLUMN \
+         origin_run; ALTER TABLE runs DROP COLUMN origin_until; DROP TABLE kept; \
+         DROP TABLE identity; PRAGMA user_version = 2",
+    )
+    .unwrap();
     drop(old);
 
     let store = Sqlite::open(&path).await.unwrap();

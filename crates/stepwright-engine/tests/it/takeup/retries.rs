@@ -12,7 +12,7 @@ use stepwright_core::{
     Answer, ErrorId, ErrorKind, HumanReview, Memory, OnReject, RunStatus, StepContext, StepError,
     StepInput, World,
 };
-use stepwright_engine::{Parallel, Step};
+use stepwright_engine::{Loop, LoopView, Parallel, Step};
 use stepwright_testing::grammar;
 
 /// A step that fails until it is repaired, and the number of its attempts.
@@ -184,4 +184,29 @@ async fn a_run_that_fails_again_can_be_retried_again() {
         assert_eq!(output.status, RunStatus::Error);
         assert_eq!(output.walk().count(), 2);
     }
+}
+
+#[tokio::test]
+async fn a_loop_that_ran_out_keeps_its_turns_and_goes_on_with_more_of_them() {
+    let review = HumanReview::new().requires_output_review("Good?");
+    let memory = Memory::default();
+    let looped = |at_most| {
+        let revise = Loop::new("revise")
+            .step(mark("w").human_review(review.clone()))
+            .forward()
+            .until(|turn: &LoopView| turn.text().len() > 3)
+            .at_most(at_most);
+        of(revise).store(memory.clone()).build().unwrap()
+    };
+    let workflow = looped(1);
+    workflow.run("-").run_id("r").await.unwrap();
+    let review = || [("revise#1/w!review", Answer::Approve)];
+    workflow.continue_run("r", review()).await.unwrap_err();
+    let again = workflow.retry("r").await.unwrap_err();
+    let ran_out = again.output().unwrap().error.clone().unwrap();
+    assert_eq!(ran_out.error.code, stepwright_core::ErrorCode::Exhausted, "nothing is done again");
+    let more = looped(3);
+    let asked = more.retry("r").accept_changed_definition(true).await.unwrap();
+    assert_eq!(&*asked.requirements[0].id, "revise#2/w!review", "the next turn follows");
+    assert_eq!(asked.requirements.len(), 1);
 }
