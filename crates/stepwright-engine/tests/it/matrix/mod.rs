@@ -99,7 +99,7 @@ columns! {
         "it fails, and the run with it; repaired and retried, the run ends as if nothing had \
          failed, and nothing completed is repeated, also if the process dies after any entry",
         takeup::retried;
-    a_run_is_forked_at_every_step: "fork",
+    a_run_is_forked_at_every_step: "forked run",
         "the run is forked at each of its steps: the fork ends as its origin, without repeating \
          what came before, also if the process dies before the fork goes on",
         takeup::forked;
