@@ -37,8 +37,8 @@ pub(crate) struct Places<'p> {
 
 impl<'p> Places<'p> {
     /// Computes the places from the executions so far, in the order in which they began, the paths
-    /// of those that begin again, and the paths of containers that go on. With `gently`, a container
-    /// that begins again keeps what is in it.
+    /// of those that begin again, and the paths of containers that go on. With `gently`, containers
+    /// that begin again keep what is in them.
     ///
     /// What follows in a sequence or in a later turn comes after them. Branches of a parallel and
     /// items of a map do not depend on each other.

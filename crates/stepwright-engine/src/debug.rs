@@ -33,7 +33,8 @@ pub(crate) fn log_trouble(event: &Event) {
             tracing::info!(target: "stepwright", %run, "the run is retried");
         }
         EventKind::WorkflowForked(forked) => {
-            tracing::info!(target: "stepwright", %run, origin = %forked.origin.run, "the run was forked");
+            let origin = &forked.origin.run;
+            tracing::info!(target: "stepwright", %run, %origin, "the run was forked");
         }
         _ => {}
     }

@@ -73,8 +73,8 @@ Examples:
   stepwright rerun r-7 --db runs.db";
 
 pub(super) const FORK: &str = "\
-As `stepwright rerun`, with something changed: the input, the model, the prompt, or the workflow file. What
-comes before the step at PATH keeps what it made of the earlier input.
+As `stepwright rerun`, with something changed: the input, the model, the prompt, or the workflow
+file. What comes before the step at PATH keeps what it made of the earlier input.
 
 Examples:
   stepwright fork r-7 --db runs.db --at write --model openai:gpt-5

@@ -116,7 +116,8 @@ impl EventKind {
     }
 
     /// Returns `true` if readers without `stream_events` get this event: the start, the pauses and
-    /// the end of the run, its retries and its origin, and the text and the pending requests in between.
+    /// the end of the run, its retries and its origin, and the text and the pending requests in
+    /// between.
     pub fn is_content(&self) -> bool {
         match self.class() {
             EventClass::RunStarted(_)

@@ -73,9 +73,11 @@ pub trait RunStore: Send + Sync {
     ///
     /// A [`EventKind::WorkflowForked`](crate::EventKind), which comes alone, does the same for a
     /// fork: the first facts of its origin are its own from then on, under its id. They need not be
-    /// copied, and stay if the origin is deleted. A [`EventKind::WorkflowRetried`](crate::EventKind),
-    /// which comes alone, takes up a run that has ended: it has no driver, and the signals of
-    /// [`Signal::void_after_retry`] are gone from its inbox.
+    /// copied, and stay if the origin is deleted.
+    ///
+    /// A [`EventKind::WorkflowRetried`](crate::EventKind), which comes alone, takes up a run that
+    /// has ended: it has no driver, and the signals of [`Signal::void_after_retry`] are gone from
+    /// its inbox.
     ///
     /// # Errors
     /// [`StoreError::Taken`] if the first number is not the next free one: another process drives

@@ -166,8 +166,8 @@ impl Runner {
         Ok(Some(now.clone()))
     }
 
-    /// Checks that all that a run has done is the same in this plan. Returns `false` if the run uses
-    /// this plan already.
+    /// Checks that all that a run has done is the same in this plan. Returns `false` if the run
+    /// uses this plan already.
     ///
     /// # Errors
     /// The first difference.
