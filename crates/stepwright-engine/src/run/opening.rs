@@ -1,8 +1,8 @@
 //! The first fact of a retry and of a fork. After it, the run is resumed as any other.
 
-use super::Resume;
 use super::builder::{find_session, is_below, no_session, taken};
 use crate::runs::near;
+use crate::workflow::Workflow;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,22 +37,28 @@ pub(super) struct ForkOptions {
     pub(super) debug: bool,
 }
 
-impl Resume {
-    /// Records that the run is retried, or begins the fork. Afterwards this resumes that run.
-    pub(super) async fn open(&mut self, background: bool) -> Result<(), Error> {
-        match self.opening.take() {
-            None => Ok(()),
-            Some(Opening::Retry { cancelled_too }) => self.reopen(cancelled_too).await,
-            Some(Opening::Fork(options)) => {
-                self.run = self.fork(*options, background).await?.to_string();
-                Ok(())
-            }
+/// The run that is taken up, and the way in which that is wanted.
+pub(super) struct Opener<'a> {
+    pub(super) workflow: &'a Workflow,
+    pub(super) run: &'a str,
+    pub(super) owner: Option<&'a UserId>,
+    /// `true` if a changed definition is accepted.
+    pub(super) accept: bool,
+    pub(super) background: bool,
+}
+
+impl Opener<'_> {
+    /// Records that the run is retried, or begins the fork. Returns the run to resume.
+    pub(super) async fn open(&self, opening: Opening) -> Result<RunId, Error> {
+        match opening {
+            Opening::Retry { cancelled_too } => self.reopen(cancelled_too).await,
+            Opening::Fork(options) => self.fork(*options).await,
         }
     }
 
-    async fn reopen(&mut self, cancelled_too: bool) -> Result<(), Error> {
-        let run = RunId::new(&self.run)?;
-        self.workflow.permit(&run, self.owner.as_ref()).await?;
+    async fn reopen(&self, cancelled_too: bool) -> Result<RunId, Error> {
+        let run = RunId::new(self.run)?;
+        self.workflow.permit(&run, self.owner).await?;
         let runner = self.workflow.runner();
         let runs = runner.reader(&run)?;
         let snapshot = runs.load_with_facts(&run).await?;
@@ -72,13 +78,16 @@ impl Resume {
                 let error = Error::usage(what).with_id(ErrorId::RUN_NOT_FAILED);
                 Err(error.with_hint("let it go on, or resume it"))
             }
-            answer => Ok(answer?),
+            answer => {
+                answer?;
+                Ok(run)
+            }
         }
     }
 
-    async fn fork(&self, options: ForkOptions, background: bool) -> Result<RunId, Error> {
-        let origin = RunId::new(&self.run)?;
-        self.workflow.permit(&origin, self.owner.as_ref()).await?;
+    async fn fork(&self, options: ForkOptions) -> Result<RunId, Error> {
+        let origin = RunId::new(self.run)?;
+        self.workflow.permit(&origin, self.owner).await?;
         let (runner, definition) = (self.workflow.runner(), self.workflow.definition());
         let runs = runner.reader(&origin)?;
         let at = match &*options.at {
@@ -110,7 +119,7 @@ impl Resume {
         };
         let now = runner.world.now();
         let run = match &options.run_id {
-            Some(run) => chosen(run, self.owner.as_ref())?,
+            Some(run) => chosen(run, self.owner)?,
             None => runner.world.run_id_in(runner.local().process(&runner.world), now),
         };
         if store.run(&run).await?.is_some() {
@@ -118,7 +127,7 @@ impl Resume {
         }
         let session_id = match &options.session_id {
             Some(session) => {
-                let (user, owner) = (started.user_id.as_ref(), self.owner.as_ref());
+                let (user, owner) = (started.user_id.as_ref(), self.owner);
                 self.session(store, SessionId::new(session)?, user, owner).await?
             }
             None => started.session_id.clone(),
@@ -140,7 +149,7 @@ impl Resume {
                 Some(limit) => Some(limit.unwrap_or(u64::MAX)),
                 None => started.timeout_ms,
             },
-            background,
+            background: self.background,
         }));
         let fact = self.next_fact(&run, &past, until, kind);
         match append(store, fact).await {

@@ -1,7 +1,7 @@
 //! Resumed runs: a builder that is a future.
 
 use super::handle::answer;
-use super::opening::Opening;
+use super::opening::{Opener, Opening};
 use super::remote::RemoteFollower;
 use super::runtime::runtime;
 use crate::journal::{fold_all, load_all};
@@ -84,6 +84,17 @@ impl Resume {
     pub(super) fn opened_by(mut self, opening: Opening) -> Self {
         self.opening = Some(opening);
         self
+    }
+
+    /// Records what is recorded before the run is resumed. Afterwards this resumes that run.
+    pub(super) async fn open(&mut self, background: bool) -> Result<(), Error> {
+        let Some(opening) = self.opening.take() else { return Ok(()) };
+        let Self { workflow, run, owner, accept, .. } = self;
+        let (owner, accept) = (owner.as_ref(), *accept);
+        let opener = Opener { workflow, run, owner, accept, background };
+        let opened = opener.open(opening).await?;
+        self.run = opened.to_string();
+        Ok(())
     }
 
     pub(super) fn run(&self) -> &str {

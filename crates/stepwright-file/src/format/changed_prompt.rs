@@ -1,6 +1,6 @@
 //! Replaces the prompt of one step of a file, for a run that tries another one.
 
-use super::kinds::AGENT;
+use super::AGENT;
 use crate::diagnostic::Diagnostic;
 use crate::options::ChangedPrompt;
 use crate::source::{Source, Span};

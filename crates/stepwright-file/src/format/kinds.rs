@@ -4,7 +4,7 @@ use super::changed_prompt;
 use super::content;
 use super::reader::{BuiltinKind, Fields, ReadContainer, Reader, WrittenContainer};
 use super::review::Asked;
-use super::{Item, Kind, Limits, Text, Word};
+use super::{AGENT, Item, Kind, Limits, Text, Word};
 use crate::access::Refused;
 use crate::suggest::listed;
 use crate::template::{Flavour, Template};
@@ -13,8 +13,6 @@ use std::sync::Arc;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{ErrorPolicy, OnError, RETRIES_MAX, Retry};
 use stepwright_core::{ErrorCode, ErrorId, Fingerprint, OnInterrupted};
-
-pub(super) const AGENT: &str = "agent";
 
 /// The key of a file that is a step.
 const WORKFLOW: &str = "workflow";

@@ -28,6 +28,9 @@ use stepwright_core::{
 };
 use stepwright_engine::AnyStep;
 
+/// The key of a step with an agent.
+const AGENT: &str = "agent";
+
 /// A text and its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Word {
