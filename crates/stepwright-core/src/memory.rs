@@ -97,15 +97,9 @@ impl Tables {
     fn append(&mut self, append: Append, keep: usize) -> Result<(), StoreError> {
         let Append { run, facts, close, driver } = append;
         let (Some(first), Some(last)) = (facts.first(), facts.last()) else { return Ok(()) };
-        let (begun, origin) = match self.runs.get(&run) {
-            Some(_) => (None, None),
-            None => {
-                let begun = RunRow::begun_by(first);
-                let origin = begun.as_ref().and_then(|row| row.origin.as_ref());
-                let origin = origin.map(|origin| self.shared(origin)).transpose()?;
-                (begun, origin)
-            }
-        };
+        let begun = RunRow::begun_by(first).filter(|_| !self.runs.contains_key(&run));
+        let origin = begun.as_ref().and_then(|row| row.origin.as_ref());
+        let origin = origin.map(|origin| self.shared(origin)).transpose()?;
         let next = match self.runs.get(&run) {
             Some((_, journal)) => self.length(*journal),
             None => origin.map_or(0, |(_, until)| until),

@@ -47,7 +47,7 @@ pub(crate) fn unusable(
 }
 
 /// The row of a run is damaged.
-pub(crate) fn corrupt_row(run: &RunId, what: String) -> StoreError {
+pub(crate) fn corrupt_row(run: &RunId, what: &str) -> StoreError {
     let what = format!("in its row of `runs`: {what}");
     StoreError::Corrupt { run: run.clone(), sequence: 0, path: None, what }
 }

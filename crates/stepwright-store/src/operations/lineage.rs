@@ -39,17 +39,17 @@ pub(crate) async fn parts<C: Connection>(
     let mut until = u64::MAX;
     while let Some((journal, name, origin, origin_until)) = found {
         let first = from_column(origin_until.filter(|_| origin.is_some()).unwrap_or_default());
-        let name = RunId::new(&name).map_err(|error| corrupt_row(run, error.to_string()))?;
+        let name = RunId::new(&name).map_err(|error| corrupt_row(run, &error.to_string()))?;
         parts.push(Part { journal, run: name, first, until });
         let Some(origin) = origin else { break };
         if parts.len() > ORIGINS_MAX {
-            return Err(corrupt_row(run, "it has too many origins".to_owned()).into());
+            return Err(corrupt_row(run, "it has too many origins").into());
         }
         // A fork may leave where its origin had no facts of its own.
         until = until.min(first);
         found = c.select(OF_JOURNAL, &[origin.into()], read).await?.pop();
         if found.is_none() {
-            return Err(corrupt_row(run, "the facts of its origin are missing".to_owned()).into());
+            return Err(corrupt_row(run, "the facts of its origin are missing").into());
         }
     }
     parts.reverse();

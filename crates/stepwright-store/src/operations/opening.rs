@@ -89,7 +89,7 @@ impl Opening {
         let (sums, run) = (c.sums(), &self.prepared.run);
         // The origin must not be deleted before this fork is seen to share its facts.
         let lock = format!("SELECT id FROM runs WHERE run_id = $1{}", C::DIALECT.lock);
-        let read = |row: &C::Row<'_>| Ok(row.number(0)?);
+        let read = |row: &C::Row<'_>| row.number(0);
         let shared = c.select(lock, &[origin.run.as_str().into()], read).await?.pop();
         let shared = shared.ok_or_else(|| missing_run(&origin.run))?;
         let parts = lineage::parts(c, &origin.run).await?;
@@ -154,7 +154,7 @@ impl Opening {
     ) -> Result<(), Failure<C::Error>> {
         let (sums, run) = (c.sums(), &self.prepared.run);
         let lock = format!("SELECT id FROM runs WHERE run_id = $1{}", C::DIALECT.lock);
-        let read = |row: &C::Row<'_>| Ok(row.number(0)?);
+        let read = |row: &C::Row<'_>| row.number(0);
         let id = c.select(lock, &[run.as_str().into()], read).await?.pop();
         let id = id.ok_or_else(|| missing_run(run))?;
         let last = "SELECT seq, chain FROM journal WHERE run = $1 ORDER BY seq DESC LIMIT 1";
@@ -162,10 +162,8 @@ impl Opening {
             let chain = row.maybe_blob(1)?.as_deref().and_then(Chain::read);
             Ok((from_column(row.number(0)?), chain))
         };
-        let (last, chain) = match c.select(last, &[id.into()], read).await?.pop() {
-            Some(last) => last,
-            None => return Err(missing_run(run).into()),
-        };
+        let found = c.select(last, &[id.into()], read).await?.pop();
+        let (last, chain) = found.ok_or_else(|| missing_run(run))?;
         if fact.sequence != last + 1 {
             let mine = attempt.lost && is_recorded(c, id, fact).await?;
             return if mine { Ok(()) } else { Err(self.taken(fact).into()) };
@@ -193,7 +191,7 @@ async fn number_of<C: Connection>(
     c: &mut C,
     run: &RunId,
 ) -> Result<Option<i64>, Failure<C::Error>> {
-    let read = |row: &C::Row<'_>| Ok(row.number(0)?);
+    let read = |row: &C::Row<'_>| row.number(0);
     let sql = "SELECT id FROM runs WHERE run_id = $1";
     Ok(c.select(sql, &[run.as_str().into()], read).await?.pop())
 }
@@ -204,7 +202,7 @@ async fn is_recorded<C: Connection>(
     journal: i64,
     fact: &FactRow,
 ) -> Result<bool, Failure<C::Error>> {
-    let read = |row: &C::Row<'_>| Ok(row.maybe_number(0)?);
+    let read = |row: &C::Row<'_>| row.maybe_number(0);
     let sql = "SELECT sum FROM journal WHERE run = $1 AND seq = $2";
     let values = [journal.into(), to_column(fact.sequence).into()];
     Ok(c.select(sql, &values, read).await?.pop().flatten() == Some(fact.digest.sum()))

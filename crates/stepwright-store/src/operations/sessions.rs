@@ -282,7 +282,7 @@ impl<C: Connection> Work<C> for Delete {
         let deleted = c.execute("DELETE FROM sessions WHERE session_id = $1", &id).await?;
         // Each round may be the end of the last fork of another.
         loop {
-            let read = |row: &C::Row<'_>| Ok(row.number(0)?);
+            let read = |row: &C::Row<'_>| row.number(0);
             let unused = c.select(UNUSED, &[], read).await?;
             if unused.is_empty() {
                 break;
