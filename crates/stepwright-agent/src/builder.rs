@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::model::{AnyModel, Model, ModelOptions};
@@ -20,7 +20,9 @@ use stepwright_core::path::name_mistake;
 use stepwright_core::tool::{AnyTool, Tool, ToolSpec};
 use stepwright_core::{
     Error, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput, StepOutput,
+    WorkflowId,
 };
+use stepwright_engine::{IntoInput, Run, Workflow};
 use stepwright_models::guard::IDLE_TIMEOUT;
 use stepwright_models::{RetryPolicy, UnknownModel, model};
 
@@ -36,22 +38,23 @@ pub const TOOL_NAME_BYTES_MAX: usize = 64;
 ///
 /// ```
 /// use stepwright_agent::Agent;
-/// # use stepwright_core::{Executor as _, StepContext, StepInput};
 /// # use stepwright_testing::model::ScriptedModel;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), stepwright_core::Error> {
 /// # let model = ScriptedModel::new(["Rust is fast."]);
 /// # let asked = model.clone();
 /// let agent = Agent::builder("Editor").model(model)?.instructions("Be short.").build()?;
-/// // A workflow calls `execute` for its steps; here the example calls it directly.
-/// let input = StepInput::of("Programs in Rust take little time.");
-/// let output = agent.execute(input, StepContext::detached("shorten")).await;
-/// assert_eq!(output.unwrap().content.text(), "Rust is fast.");
+/// let output = agent.run("Programs in Rust take little time.").await?;
+/// assert_eq!(output.content.text(), "Rust is fast.");
 /// # assert_eq!(asked.requests()[0].instructions.as_deref(), Some("Be short."));
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Agent(pub(crate) Arc<AgentDefinition>);
+pub struct Agent {
+    pub(crate) definition: Arc<AgentDefinition>,
+    /// The workflow of [`Agent::run`]. The agent inside it has none, so there is no cycle.
+    alone: Arc<OnceLock<Workflow>>,
+}
 
 impl Agent {
     /// Starts the definition of an agent.
@@ -87,23 +90,60 @@ impl Agent {
 
     /// Returns the agent's name.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.definition.name
+    }
+
+    fn of(definition: Arc<AgentDefinition>) -> Self {
+        Self { definition, alone: Arc::default() }
+    }
+
+    /// Returns a run of the agent on its own, outside of a workflow of yours. It has what every
+    /// run has: a real clock, a stream of events, sessions, a timeout.
+    ///
+    /// ```
+    /// # use stepwright_agent::Agent;
+    /// # use stepwright_testing::model::ScriptedModel;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let model = ScriptedModel::new(["Rust is fast."]);
+    /// let agent = Agent::builder("Editor").model(model)?.instructions("Be short.").build()?;
+    /// let output = agent.run("Programs in Rust take little time.").await?;
+    /// assert_eq!(output.content.text(), "Rust is fast.");
+    /// # Ok(()) }
+    /// ```
+    pub fn run(&self, input: impl IntoInput) -> Run {
+        self.workflow().run(input)
+    }
+
+    /// Returns the workflow of [`Agent::run`]: its only step is this agent. Use it to continue a
+    /// run that waits for a person. It has no store: sessions and waiting runs are kept in the
+    /// memory of this process.
+    pub fn workflow(&self) -> &Workflow {
+        self.alone.get_or_init(|| {
+            let builder = Workflow::builder(self.name()).step(Self::of(self.definition.clone()));
+            let built = match WorkflowId::from_name(self.name()) {
+                Ok(_) => builder.build(),
+                // A name without a letter or a digit.
+                Err(_) => builder.id("agent").build(),
+            };
+            built.expect("the name of an agent is checked, and one step has no other mistake")
+        })
     }
 
     /// Returns the agent's model.
     pub fn model(&self) -> &AnyModel {
-        &self.0.model
+        &self.definition.model
     }
 
     /// Returns the specifications of the tools, as the model sees them.
     pub fn tools(&self) -> &[ToolSpec] {
-        &self.0.specs
+        &self.definition.specs
     }
 }
 
 impl Executor for Agent {
     fn name(&self) -> &str {
-        &self.0.name
+        &self.definition.name
     }
 
     fn executor_type(&self) -> ExecutorType {
@@ -111,24 +151,24 @@ impl Executor for Agent {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        self.0.fingerprint.clone()
+        self.definition.fingerprint.clone()
     }
 
     fn asks(&self) -> bool {
-        !self.0.confirmed.is_empty() || self.0.tools.iter().any(Tool::asks)
+        !self.definition.confirmed.is_empty() || self.definition.tools.iter().any(Tool::asks)
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
-        turn::run(&self.0, &input, &cx).await
+        turn::run(&self.definition, &input, &cx).await
     }
 }
 
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agent")
-            .field("name", &self.0.name)
-            .field("model", &self.0.model.id())
-            .field("tools", &self.0.tools)
+            .field("name", &self.definition.name)
+            .field("model", &self.definition.model.id())
+            .field("tools", &self.definition.tools)
             .finish_non_exhaustive()
     }
 }
@@ -368,7 +408,7 @@ impl AgentBuilder {
             limits: &self.limits,
         };
         let fingerprint = made_of.fingerprint().and(self.content);
-        Ok(Agent(Arc::new(AgentDefinition {
+        Ok(Agent::of(Arc::new(AgentDefinition {
             fingerprint,
             name: self.name.into(),
             model,

@@ -289,7 +289,7 @@ async fn answer(
 async fn in_time<T>(limit: Duration, cx: &StepContext, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     loop {
-        match select(work.as_mut(), cx.world().sleep(limit)).await {
+        match select(work.as_mut(), cx.world().deadline(limit)).await {
             Either::Left((done, _)) => return Some(done),
             Either::Right(_) if cx.is_waiting() => {}
             Either::Right(_) => return None,

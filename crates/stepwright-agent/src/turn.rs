@@ -3,6 +3,7 @@
 use crate::calls::call_tools;
 use crate::definition::AgentDefinition;
 use crate::replay::{ReplayLog, TurnError};
+use crate::shape::OutputSchema;
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -226,7 +227,7 @@ async fn ask(
         messages,
         tools: agent.specs.clone(),
         tool_choice: ToolChoice::Auto,
-        output_schema: agent.output.as_ref().map(|shape| shape.schema.clone()),
+        output_schema: agent.output.as_ref().map(OutputSchema::sent),
         options: agent.options.clone(),
     };
     let (recording, model) = (cx.clone(), agent.model.id().to_owned());

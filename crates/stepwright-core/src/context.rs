@@ -12,7 +12,8 @@ use crate::message::ToolCall;
 use crate::path::{StepPath, is_call};
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementId, RequirementKind};
 use crate::session::Exchange;
-use crate::world::{Timestamp, World};
+use crate::values::HostValues;
+use crate::world::{ImpatientClock, Timestamp, World};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
@@ -130,18 +131,25 @@ pub struct StepContext {
     path: StepPath,
     attempt: u32,
     host: Arc<dyn StepHost>,
+    values: HostValues,
 }
 
 impl StepContext {
     /// Creates the context of an attempt of the step at `path`. Attempts count from 1. Only the
     /// engine needs this.
     pub fn new(path: StepPath, attempt: u32, host: Arc<dyn StepHost>) -> Self {
-        Self { path, attempt, host }
+        Self { path, attempt, host, values: HostValues::default() }
     }
 
     /// Creates a context without an engine, for tests of executors. Events that it emits are
-    /// dropped.
+    /// dropped. Its time is virtual, and passes at once when the executor waits. For a real clock,
+    /// use [`StepContext::detached_in`].
     pub fn detached(step: &str) -> Self {
+        Self::detached_in(step, World::new(ImpatientClock::default(), 0))
+    }
+
+    /// Creates a context without an engine in this world. Events that it emits are dropped.
+    pub fn detached_in(step: &str, world: World) -> Self {
         let run = RunInfo {
             run_id: RunId::new("detached").expect("a valid identifier"),
             session_id: SessionId::new("detached").expect("a valid identifier"),
@@ -150,12 +158,21 @@ impl StepContext {
             workflow_name: "detached".into(),
             debug: false,
         };
-        let (world, cancelled) = (World::seeded(0), CancellationToken::new());
-        Self::new(
-            step.into(),
-            1,
-            Arc::new(Detached { run, world, cancelled, calls: Mutex::default() }),
-        )
+        let (cancelled, calls) = (CancellationToken::new(), Mutex::default());
+        let host = Detached { run, world, cancelled, calls };
+        Self::new(step.into(), 1, Arc::new(host))
+    }
+
+    /// Returns the context with these values of the host program in place of its own.
+    #[must_use]
+    pub fn with_state(self, values: HostValues) -> Self {
+        Self { values, ..self }
+    }
+
+    /// Returns the value of the host program of type `T`, if the workflow or the run has one. See
+    /// [`State`](crate::State).
+    pub fn state<T: 'static>(&self) -> Option<&T> {
+        self.values.get()
     }
 
     /// Returns the path of the step, or of the tool call, such as `order/charge#2`.
@@ -165,7 +182,7 @@ impl StepContext {
 
     /// Returns the context of an execution beneath this one, such as a tool call.
     pub(crate) fn beneath(&self, path: StepPath) -> Self {
-        Self { path, attempt: self.attempt, host: self.host.clone() }
+        Self { path, ..self.clone() }
     }
 
     pub(crate) fn host(&self) -> &dyn StepHost {

@@ -41,13 +41,14 @@ pub mod status;
 pub mod step;
 pub mod store;
 pub mod tool;
+pub mod values;
 pub mod world;
 
 pub use codes::ErrorId;
 pub use container::{ContainerKind, Decision, Turns};
 pub use content::{Content, Json};
 pub use context::StepContext;
-pub use error::{Error, ErrorCode, ErrorData, ErrorKind, StepError};
+pub use error::{Error, ErrorCode, ErrorData, ErrorKind, LiveSource, StepError};
 pub use event::{Event, EventKind};
 pub use executor::{AnyExecutor, Executor, Feedback, StepInput, StepOutput};
 pub use fingerprint::Fingerprint;
@@ -64,7 +65,26 @@ pub use review::{HumanReview, OnReject};
 pub use session::{Exchange, Session};
 pub use state::Patch;
 pub use store::{AnyStore, Store, StoreError};
+pub use values::State;
 pub use world::{Timestamp, World};
+
+/// Any error, as a step's function may return it: `?` converts errors of every type, and texts.
+///
+/// A [`StepError`] stays what it is, so a function can still say that an error is not retried.
+///
+/// ```
+/// use stepwright_core::{BoxError, StepError};
+/// fn price(text: &str) -> Result<u32, BoxError> {
+///     let price: u32 = text.trim().parse()?;
+///     if price == 0 {
+///         return Err(StepError::terminal("the price is zero").into());
+///     }
+///     Ok(price)
+/// }
+/// assert!(StepError::from_error(price("many").unwrap_err()).data.retryable);
+/// assert!(!StepError::from_error(price("0").unwrap_err()).data.retryable);
+/// ```
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A boxed future that is `Send`, as trait objects return it.
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;

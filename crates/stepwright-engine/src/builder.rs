@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::dispatch::{Dispatcher, Limits};
 use stepwright_core::state::{Reducer, Reducers, State};
+use stepwright_core::values::HostValues;
 use stepwright_core::{
     AnyStore, Content, Error, ErrorKind, Fingerprint, OnInterrupted, Store, WorkflowId, World,
 };
@@ -55,6 +56,7 @@ pub struct WorkflowBuilder {
     reducers: Reducers,
     content: Fingerprint,
     on_interrupted: Option<OnInterrupted>,
+    values: HostValues,
 }
 
 impl Workflow {
@@ -79,6 +81,7 @@ impl Workflow {
             reducers: Reducers::new(),
             content: Fingerprint::default(),
             on_interrupted: None,
+            values: HostValues::default(),
         }
     }
 }
@@ -221,6 +224,32 @@ impl WorkflowBuilder {
     /// ```
     pub fn session_state(mut self, state: State) -> Self {
         self.state = state;
+        self
+    }
+
+    /// Adds a value of the host program, such as a pool of connections, for all runs. Steps,
+    /// deciders and tools take it as an argument of type [`State`](stepwright_core::State). There
+    /// is one value of each type: a second one replaces the first. Values are not recorded.
+    ///
+    /// A value of the run ([`Run::state`](crate::Run::state)) takes precedence. A workflow used as
+    /// a step brings its values along, unless the workflow around it has a value of that type.
+    ///
+    /// ```
+    /// use stepwright_core::State;
+    /// use stepwright_engine::Workflow;
+    /// #[derive(Clone)]
+    /// struct Prices { apple: u32 }
+    /// async fn price(fruit: String, State(prices): State<Prices>) -> String {
+    ///     format!("{fruit}: {} cents", prices.apple)
+    /// }
+    /// let workflow = Workflow::builder("Shop").step(price).state(Prices { apple: 40 }).build()?;
+    /// assert_eq!(workflow.run("apple").blocking()?.content.text(), "apple: 40 cents");
+    /// let sale = workflow.run("apple").state(Prices { apple: 30 }).blocking()?;
+    /// assert_eq!(sale.content.text(), "apple: 30 cents");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.values.set(value);
         self
     }
 
@@ -399,6 +428,7 @@ impl WorkflowBuilder {
             history: self.history,
             reducers: self.reducers,
             on_interrupted: self.on_interrupted,
+            values: self.values,
         };
         let mut compiled = compile(&self.name, self.steps, settings)?;
         compiled.plan.content = Some(self.content);

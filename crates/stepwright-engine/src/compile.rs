@@ -11,6 +11,7 @@ use stepwright_core::plan::{
     DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, RETRIES_MAX, Retry,
     children, for_each_node_mut,
 };
+use stepwright_core::values::HostValues;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
 use stepwright_core::{AnyExecutor, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath};
@@ -22,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) history: History,
     pub(crate) reducers: Reducers,
     pub(crate) on_interrupted: Option<OnInterrupted>,
+    pub(crate) values: HostValues,
 }
 
 /// Compiles the steps of the workflow `name`.
@@ -33,8 +35,9 @@ pub(crate) fn compile(
     steps: Vec<AnyStep>,
     settings: Settings,
 ) -> Result<Compiled, Error> {
-    let Settings { input, history, reducers, on_interrupted } = settings;
+    let Settings { input, history, reducers, on_interrupted, values } = settings;
     let mut compiler = Compiler { history, reducers, on_interrupted, ..Compiler::default() };
+    compiler.values = Values { own: values, inner: HostValues::default() };
     if name.trim().is_empty() {
         compiler.mistake(&StepPath::root(), "the workflow has no name", "give it one");
     }
@@ -56,6 +59,16 @@ struct Compiler {
     /// The policy of the nearest container or workflow that has one.
     on_interrupted: Option<OnInterrupted>,
     by_executor: HashSet<u32>,
+    values: Values,
+}
+
+/// The values of the host program.
+#[derive(Default)]
+struct Values {
+    /// Those of the workflow, which override the others.
+    own: HostValues,
+    /// Those of workflows that are steps.
+    inner: HostValues,
 }
 
 impl Compiler {
@@ -81,7 +94,10 @@ impl Compiler {
             let asking = |entry: &Entry| matches!(entry, Entry::Executor(it) if it.asks());
             let asks = asks(&plan.body) || self.table.iter().any(asking);
             let (table, by_executor) = (self.table, self.by_executor);
-            return Ok(Compiled { plan, table, input, asks, by_executor });
+            let mut values = self.values.own;
+            // The workflow's own values take precedence.
+            values.add_missing(&self.values.inner);
+            return Ok(Compiled { plan, table, input, asks, by_executor, values });
         }
         let mut message = match self.mistakes.len() {
             1 => format!("workflow `{name}` has a mistake"),
@@ -304,6 +320,12 @@ impl Compiler {
                     if self.reducers.insert(key.clone(), *reducer).is_some_and(|r| r != *reducer) {
                         let what = format!("state key `{key}` has another reducer around it");
                         self.mistake(path, what, "choose one of them");
+                    }
+                }
+                for of in self.values.inner.add_missing(&compiled.values) {
+                    if !self.values.own.has(of) {
+                        let what = format!("another workflow in a step has a state of type `{of}`");
+                        self.mistake(path, what, "set it on the workflow around both");
                     }
                 }
                 self.table[index] = Entry::Workflow(compiled.input.clone());

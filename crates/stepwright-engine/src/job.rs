@@ -16,6 +16,7 @@ use std::time::Duration;
 use stepwright_core::event::{Event, Reply, WorkflowStarted};
 use stepwright_core::scope::Scope;
 use stepwright_core::store::{Signal, SignalKind};
+use stepwright_core::values::HostValues;
 use stepwright_core::{
     Answer, Error, ErrorCode, ErrorData, ErrorId, EventKind, RunOutput, RunStatus, StepPath,
     StoreError, Timestamp, World,
@@ -36,6 +37,8 @@ pub(crate) struct Job {
     /// `true` if the driver leaves the run when only deadlines are pending: the dispatcher wakes
     /// the run again.
     pub(crate) leaves: bool,
+    /// The values of the host program.
+    values: HostValues,
 }
 
 /// Reasons why a walk over the plan ended.
@@ -69,7 +72,14 @@ impl Job {
         let recorder = Arc::new(Recorder::new(recording, &started, past)?);
         let recalled = (!past.is_empty()).then(|| Box::new(Recalled::of(past)));
         let began = past.first().map(|event| event.time);
-        Ok(Self { compiled, started, began, recorder, recalled, world, leaves: false })
+        let values = compiled.values.clone();
+        Ok(Self { compiled, started, began, recorder, recalled, world, leaves: false, values })
+    }
+
+    /// Adds values of the host program for this run, which override those of the workflow.
+    pub(crate) fn add_values(&mut self, mut values: HostValues) {
+        values.add_missing(&self.compiled.values);
+        self.values = values;
     }
 
     /// Records that this driver resumes the run. Once this returns, the previous driver can record
@@ -211,7 +221,7 @@ impl Job {
         let Self { compiled, recorder, world, .. } = self;
         let reducers = &compiled.plan.reducers;
         let facts = Facts::new(recorder.clone(), self.recalled.as_deref(), reducers);
-        let live = Live { table: &compiled.table, facts };
+        let live = Live { table: &compiled.table, facts, values: &self.values };
         let (pending, activity) = (recorder.pending(), recorder.activity());
         let journaled = Journaled { inner: Timed { inner: live, world, pending, activity } };
         Retrying { inner: journaled, world, pending }

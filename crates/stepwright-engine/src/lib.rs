@@ -49,7 +49,7 @@ pub use builder::WorkflowBuilder;
 pub use define::containers;
 pub use define::containers::*;
 pub use define::{
-    AnyStep, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoPrompt, IntoRoute,
+    AnyStep, BlockingFn, DeciderFn, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoPrompt, IntoRoute,
     IntoStep, Json, LoopView, Step,
 };
 pub use real::real_world;

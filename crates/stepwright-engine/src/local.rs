@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use stepwright_core::values::HostValues;
 use stepwright_core::{Error, RunId, RunOutput, RunStatus, World};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -147,13 +148,17 @@ type Registry = Mutex<FxHashMap<RunId, Local>>;
 /// The runs of one process. A child that was forked has a registry of its own.
 pub(crate) struct LocalRuns {
     runs: Arc<Registry>,
+    /// The values of the host program for runs that have values of their own. A run that pauses
+    /// keeps them, for the driver of this process that takes it up.
+    values: Mutex<FxHashMap<RunId, HostValues>>,
     pid: u32,
     chance: OnceLock<u64>,
 }
 
 impl Default for LocalRuns {
     fn default() -> Self {
-        Self { runs: Arc::default(), pid: std::process::id(), chance: OnceLock::new() }
+        let (runs, values) = (Arc::default(), Mutex::default());
+        Self { runs, values, pid: std::process::id(), chance: OnceLock::new() }
     }
 }
 
@@ -166,6 +171,25 @@ impl LocalRuns {
     /// system call: the cached value saves a second one.
     pub(crate) fn process(&self, world: &World) -> u64 {
         *self.chance.get_or_init(|| world.process())
+    }
+
+    fn values(&self) -> MutexGuard<'_, FxHashMap<RunId, HostValues>> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the values of the host program for a run until it ends.
+    pub(crate) fn keep_values(&self, run: &RunId, values: &HostValues) {
+        if !values.is_empty() {
+            self.values().insert(run.clone(), values.clone());
+        }
+    }
+
+    pub(crate) fn values_of(&self, run: &RunId) -> HostValues {
+        self.values().get(run).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn forget_values(&self, run: &RunId) {
+        self.values().remove(run);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 use std::collections::HashSet;
 use std::sync::Arc;
 use stepwright_core::plan::Plan;
+use stepwright_core::values::HostValues;
 use stepwright_core::{AnyExecutor, Content, StepContext, StepError, StepInput, StepOutput};
 
 /// Checks an input. Returns an error message for an input that it refuses, or the content that
@@ -33,6 +34,8 @@ pub(crate) struct Compiled {
     /// Indices of the steps whose policy for unknown outcomes is their executor's default. A policy
     /// around this workflow overrides it.
     pub(crate) by_executor: HashSet<u32>,
+    /// The values of the host program that all runs share.
+    pub(crate) values: HostValues,
 }
 
 /// A function that blocks its thread. Its arguments are taken from the step, and its result becomes
@@ -54,7 +57,8 @@ pub(crate) enum Decider<T> {
 }
 
 type SyncDecider<T> = dyn Fn(&StepInput) -> Result<T, StepError> + Send + Sync;
-type AsyncDecider<T> = dyn Fn(StepInput) -> BoxFuture<'static, Result<T, StepError>> + Send + Sync;
+type AsyncDecider<T> =
+    dyn Fn(StepInput, StepContext) -> BoxFuture<'static, Result<T, StepError>> + Send + Sync;
 
 impl<T> Clone for Decider<T>
 where

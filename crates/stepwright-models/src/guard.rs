@@ -140,13 +140,13 @@ impl Enforced {
             self.spoke = false;
         }
         loop {
-            let alarm = self.alarm.get_or_insert_with(|| self.world.sleep(self.idle));
+            let alarm = self.alarm.get_or_insert_with(|| self.world.deadline(self.idle));
             std::task::ready!(alarm.poll_unpin(cx));
             let silent = self.world.now().since(self.heard);
             if silent >= self.idle {
                 return Poll::Ready(());
             }
-            self.alarm = Some(self.world.sleep(self.idle.saturating_sub(silent)));
+            self.alarm = Some(self.world.deadline(self.idle.saturating_sub(silent)));
         }
     }
 }
@@ -158,7 +158,7 @@ impl Stream for Enforced {
         let this = &mut *self;
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
         if let (None, Some(timeout)) = (&this.end, this.timeout) {
-            this.end = Some(this.world.sleep(timeout));
+            this.end = Some(this.world.deadline(timeout));
         }
         let polled =
             if this.at_once < EVENTS_AT_ONCE { stream.poll_next_unpin(cx) } else { yielded(cx) };

@@ -160,6 +160,7 @@ fn error() -> Box<ErrorData> {
         causes: vec!["429 Too Many Requests".into()],
         retry_after_ms: Some(2000),
         hint: Some("raise `retry`".into()),
+        ..ErrorData::default()
     })
 }
 

@@ -84,4 +84,11 @@ super::entry::catalogue! {
     /// The engine contradicts itself, which is a mistake in Stepwright and not in your workflow.
     /// Please report it, with the message and the workflow.
     INTERNAL = 421, "internal error";
+
+    /// A step, a decider or a tool takes a `State<T>`, and neither the workflow nor the run has a
+    /// value of the type `T`. The types must be the same: `Arc<Pool>` is another type than `Pool`.
+    ///
+    /// Add the value to the workflow with `.state(…)`, or to the run. A process that resumes a run
+    /// brings its own values, because they are not recorded.
+    HOST_STATE_MISSING = 431, "a value of the host program is missing";
 }

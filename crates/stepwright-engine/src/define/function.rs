@@ -5,12 +5,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use stepwright_core::executor::ExecutorType;
-use stepwright_core::{
+use stepwright_core::values::{FromContext as _, State};
+use stepwright_core::{BoxError, 
     AnyExecutor, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput, StepOutput,
 };
 
 /// An argument of a step's function: the input as text, the input as a typed value, the whole
-/// input, or the step's context.
+/// input, the step's context, or a value of the host program.
 ///
 /// ```
 /// use stepwright_core::{StepContext, StepInput};
@@ -28,7 +29,8 @@ use stepwright_core::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be taken from a step's input",
     note = "take `String` for text, `Json<T>` for a typed value, `Content` for either, \
-            `StepInput` for all of it, `StepContext` for the surroundings"
+            `StepInput` for all of it, `StepContext` for the surroundings, \
+            `State<T>` for a value of the host program"
 )]
 pub trait FromStep: Sized {
     /// Makes the argument from the input and the context of the step.
@@ -44,6 +46,12 @@ impl FromStep for StepInput {
 impl FromStep for StepContext {
     fn from_step(_: &StepInput, cx: &StepContext) -> Result<Self, StepError> {
         Ok(cx.clone())
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> FromStep for State<T> {
+    fn from_step(_: &StepInput, cx: &StepContext) -> Result<Self, StepError> {
+        Self::from_context(cx)
     }
 }
 
@@ -137,9 +145,9 @@ impl<T: Serialize> IntoOutput for Json<T> {
     }
 }
 
-impl<T: IntoOutput, E: Into<StepError>> IntoOutput for Result<T, E> {
+impl<T: IntoOutput, E: Into<BoxError>> IntoOutput for Result<T, E> {
     fn into_output(self) -> Result<StepOutput, StepError> {
-        self.map_err(Into::into).and_then(T::into_output)
+        self.map_err(StepError::from_error).and_then(T::into_output)
     }
 }
 
@@ -174,7 +182,7 @@ pub struct Function<A>(std::marker::PhantomData<A>);
     message = "`{Self}` cannot carry out a step",
     label = "an `Agent`, an `async fn`, or anything that implements `Executor` can",
     note = "an `async fn` takes up to three of \
-            `String`, `Json<T>`, `Content`, `StepInput` and `StepContext`",
+            `String`, `Json<T>`, `Content`, `StepInput`, `StepContext` and `State<T>`",
     note = "it returns `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
             or a `Result` of one of them",
     note = "a number, say, is `Json<u64>`: `async fn double(Json(n): Json<u64>) -> Json<u64>`"
@@ -236,7 +244,8 @@ fn function_name<F>() -> String {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no blocking function for a step",
     label = "such a function is not `async`, and takes and returns what a step can have",
-    note = "it takes up to three of `String`, `Json<T>`, `Content`, `StepInput` and `StepContext`",
+    note = "it takes up to three of \
+            `String`, `Json<T>`, `Content`, `StepInput`, `StepContext` and `State<T>`",
     note = "it returns `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
             or a `Result` of one of them"
 )]
@@ -246,8 +255,58 @@ pub trait BlockingFn<A>: Send + Sync + 'static {
     fn into_call(self) -> (String, BlockingCall);
 }
 
+/// An async function that decides for a container, of up to three arguments that implement
+/// [`FromStep`], as those of a step's function. See [`Condition::new_async`](crate::Condition).
+///
+/// Its [`StepContext`] has the run, the state and the history. It records nothing and asks nobody,
+/// because the decision itself is what is recorded.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot decide for a container",
+    label = "such a function is `async`, and takes what a step's function takes",
+    note = "it takes up to three of \
+            `String`, `Json<T>`, `Content`, `StepInput`, `StepContext` and `State<T>`",
+    note = "a closure names the types of its arguments: `|input: StepInput| async move {{ … }}`",
+    note = "it is called again for each decision: a closure clones what it uses, \
+            and moves the clone into its `async move` block"
+)]
+pub trait DeciderFn<A>: Send + Sync + 'static {
+    /// The type of the decision.
+    type Decision: 'static;
+
+    /// Decides.
+    #[doc(hidden)]
+    fn decide(
+        &self,
+        input: StepInput,
+        cx: StepContext,
+    ) -> impl Future<Output = Result<Self::Decision, StepError>> + Send + 'static;
+}
+
 macro_rules! functions {
     ($(($($arg:ident),*)),*) => { $(
+        #[diagnostic::do_not_recommend]
+        impl<Fun, Fut, $($arg),*> DeciderFn<($($arg,)*)> for Fun
+        where
+            Fun: Fn($($arg),*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output: 'static> + Send + 'static,
+            $($arg: FromStep + Send + 'static),*
+        {
+            type Decision = Fut::Output;
+
+            #[allow(non_snake_case, unused_variables)]
+            fn decide(
+                &self,
+                input: StepInput,
+                cx: StepContext,
+            ) -> impl Future<Output = Result<Fut::Output, StepError>> + Send + 'static {
+                let deciding = (|| {
+                    $(let $arg = $arg::from_step(&input, &cx)?;)*
+                    Ok::<_, StepError>(self($($arg),*))
+                })();
+                async move { Ok(deciding?.await) }
+            }
+        }
+
         #[diagnostic::do_not_recommend]
         impl<Fun, Fut, $($arg),*> IntoExecutor<Function<($($arg,)*)>> for Fun
         where

@@ -1,9 +1,9 @@
 //! Maps: steps for each item of a list.
 
-use super::{AnyStep, Body, Common, Decider, IntoStep, container};
+use super::{AnyStep, Body, Common, Decider, DeciderFn, IntoStep, asynchronous, container};
 use std::sync::Arc;
 use stepwright_core::plan::Join;
-use stepwright_core::{Content, StepError, StepInput};
+use stepwright_core::{BoxError, Content, StepError, StepInput};
 
 /// The number of items that a map works on at the same time by default.
 pub(crate) const CONCURRENCY: u32 = 8;
@@ -55,15 +55,13 @@ impl Map {
         self
     }
 
-    /// Sets the items, as an async function of the map's input: see [`Map::over`].
-    pub fn over_async<F>(mut self, items: impl Fn(StepInput) -> F + Send + Sync + 'static) -> Self
+    /// Sets the items with an async function. It takes what a step's function takes: see
+    /// [`Condition::new_async`](crate::Condition::new_async).
+    pub fn over_async<A, F>(mut self, items: F) -> Self
     where
-        F: Future<Output: IntoItems> + Send + 'static,
+        F: DeciderFn<A, Decision: IntoItems>,
     {
-        self.over = Some(Decider::Async(Arc::new(move |input| {
-            let items = items(input);
-            Box::pin(async move { items.await.into_items() })
-        })));
+        self.over = Some(asynchronous(items, F::Decision::into_items));
         self
     }
 
@@ -122,8 +120,8 @@ impl<C: Into<Content>> IntoItems for Vec<C> {
     }
 }
 
-impl<I: IntoItems, E: Into<StepError>> IntoItems for Result<I, E> {
+impl<I: IntoItems, E: Into<BoxError>> IntoItems for Result<I, E> {
     fn into_items(self) -> Result<Vec<Content>, StepError> {
-        self.map_err(Into::into).and_then(I::into_items)
+        self.map_err(StepError::from_error).and_then(I::into_items)
     }
 }

@@ -12,7 +12,7 @@ mod step;
 mod steps;
 
 pub use condition::IntoHolds;
-pub use function::{FromStep, IntoExecutor, IntoOutput};
+pub use function::{BlockingFn, DeciderFn, FromStep, IntoExecutor, IntoOutput};
 pub use into_step::IntoStep;
 pub use loops::LoopView;
 pub use map::IntoItems;
@@ -38,9 +38,24 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::plan::{ErrorPolicy, Join, OnExhausted, Retry};
-use stepwright_core::{AnyExecutor, Content, Fingerprint, OnInterrupted};
+use stepwright_core::{AnyExecutor, Content, Fingerprint, OnInterrupted, StepError};
 
 pub(crate) use prompt::{Prompt, Prompted, prompted};
+
+/// Makes a decider of an async function.
+fn asynchronous<A, F, T>(
+    function: F,
+    read: fn(F::Decision) -> Result<T, StepError>,
+) -> Decider<T>
+where
+    F: DeciderFn<A>,
+    T: 'static,
+{
+    Decider::Async(Arc::new(move |input, cx| {
+        let deciding = function.decide(input, cx);
+        Box::pin(async move { read(deciding.await?) })
+    }))
+}
 
 /// A step or a container of any kind, as part of a definition.
 ///

@@ -4,7 +4,7 @@ use crate::table::Blocking;
 use serde::Serialize;
 use std::sync::Arc;
 use stepwright_core::executor::ExecutorType;
-use stepwright_core::{
+use stepwright_core::{BoxError, 
     AnyExecutor, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput, StepOutput,
 };
 
@@ -46,9 +46,9 @@ impl<T: Serialize> IntoPrompt for Json<T> {
     }
 }
 
-impl<T: IntoPrompt, E: Into<StepError>> IntoPrompt for Result<T, E> {
+impl<T: IntoPrompt, E: Into<BoxError>> IntoPrompt for Result<T, E> {
     fn into_prompt(self) -> Result<Content, StepError> {
-        self.map_err(Into::into).and_then(T::into_prompt)
+        self.map_err(StepError::from_error).and_then(T::into_prompt)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The innermost layer, where effects happen.
 
+use super::decider::DeciderHost;
 use super::{Attempt, Effects, Facts, Stop};
 use crate::table::{Decider, Entry};
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use stepwright_core::context::StepHost;
 use stepwright_core::event::Decision;
 use stepwright_core::plan::{ITEMS_MAX, Node, NodeKind};
+use stepwright_core::values::HostValues;
 use stepwright_core::{
     Content, ErrorCode, ErrorId, RunId, StepContext, StepError, StepInput, StepOutput, StepPath,
 };
@@ -18,11 +20,17 @@ use tracing::Instrument as _;
 pub(crate) struct Live<'w> {
     pub(crate) table: &'w [Entry],
     pub(crate) facts: Facts<'w>,
+    pub(crate) values: &'w HostValues,
 }
 
 impl Live<'_> {
     fn entry(&self, node: &Node) -> &Entry {
         &self.table[node.index as usize]
+    }
+
+    fn decider_context(&self, at: &StepPath) -> StepContext {
+        let host = DeciderHost(self.facts.recorder.clone());
+        StepContext::new(at.clone(), 1, Arc::new(host)).with_state(self.values.clone())
     }
 }
 
@@ -34,7 +42,7 @@ impl Effects for Live<'_> {
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
         let Attempt { node, step, number, input, .. } = *attempt;
         let host: Arc<dyn StepHost> = self.facts.recorder.clone();
-        let cx = StepContext::new(step.clone(), number, host);
+        let cx = StepContext::new(step.clone(), number, host).with_state(self.values.clone());
         let told;
         let input = match node.kind {
             NodeKind::Step { history_runs: 0, .. } => input,
@@ -96,13 +104,14 @@ impl Effects for Live<'_> {
         at: &StepPath,
         input: &StepInput,
     ) -> Result<Decision, Stop> {
+        let cx = || self.decider_context(at);
         let decided = match self.entry(node) {
-            Entry::Holds(decider) => ask(decider, input).await.map(Decision::answer),
-            Entry::Chosen(decider) => ask(decider, input).await.and_then(|names| {
+            Entry::Holds(decider) => ask(decider, input, cx).await.map(Decision::answer),
+            Entry::Chosen(decider) => ask(decider, input, cx).await.and_then(|names| {
                 check_route(node, &names).map(|()| Decision::Names(names.into()))
             }),
             Entry::Items(decider) => match decider {
-                Some(decider) => ask(decider, input).await,
+                Some(decider) => ask(decider, input, cx).await,
                 None => list(input.content()),
             }
             .and_then(check_items)
@@ -139,13 +148,17 @@ fn within_span<'w, T: 'w>(
     if span.is_disabled() { work } else { Box::pin(work.instrument(span)) }
 }
 
-async fn ask<T: Clone>(decider: &Decider<T>, input: &StepInput) -> Result<T, StepError> {
+async fn ask<T: Clone>(
+    decider: &Decider<T>,
+    input: &StepInput,
+    cx: impl FnOnce() -> StepContext,
+) -> Result<T, StepError> {
     let asked = match decider {
         Decider::Constant(value) => return Ok(value.clone()),
         Decider::Sync(decide) => std::panic::catch_unwind(AssertUnwindSafe(|| decide(input))),
         Decider::Async(decide) => {
-            let input = input.clone();
-            match std::panic::catch_unwind(AssertUnwindSafe(|| decide(input))) {
+            let (input, cx) = (input.clone(), cx());
+            match std::panic::catch_unwind(AssertUnwindSafe(|| decide(input, cx))) {
                 Ok(deciding) => AssertUnwindSafe(deciding).catch_unwind().await,
                 Err(panic) => Err(panic),
             }

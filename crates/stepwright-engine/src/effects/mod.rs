@@ -3,6 +3,7 @@
 //! The layers are `Retrying(Journaled(Timed(Live)))`. A retry is outside the journal, so that every
 //! attempt is a fact. A timeout is inside, so that it belongs to one attempt.
 
+mod decider;
 mod facts;
 mod interrupted;
 mod journaled;

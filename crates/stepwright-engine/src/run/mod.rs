@@ -2,6 +2,7 @@
 
 mod blocking;
 mod builder;
+mod driven;
 mod handle;
 mod input;
 mod remote;

@@ -1,5 +1,7 @@
 //! Resumed runs: a builder that is a future.
 
+use super::builder::state_of_dispatched;
+use super::driven::Driven;
 use super::handle::answer;
 use super::remote::RemoteFollower;
 use super::runtime::runtime;
@@ -9,11 +11,12 @@ use crate::outbox::Outbox;
 use crate::runner::{HEARTBEAT, TakeUp, driven_here};
 use crate::runs::{Runs, Submitted};
 use crate::workflow::Workflow;
-use futures_util::future::BoxFuture;
 use std::fmt;
-use std::future::IntoFuture;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use stepwright_core::store::Watched;
+use stepwright_core::values::HostValues;
 use stepwright_core::{
     Answer, AnyStore, Error, ErrorId, ErrorKind, Event, OnInterrupted, RunId, RunOutput, RunStatus,
     UserId,
@@ -59,7 +62,10 @@ pub struct Resume {
     pub(super) accept: bool,
     interrupted: Option<OnInterrupted>,
     all_events: bool,
+    values: HostValues,
     cancel: CancellationToken,
+    /// Set when it is first polled. The other fields have moved into the future then.
+    driven: Option<Driven>,
 }
 
 impl Resume {
@@ -73,7 +79,9 @@ impl Resume {
             accept: false,
             interrupted: None,
             all_events: false,
+            values: HostValues::default(),
             cancel: CancellationToken::new(),
+            driven: None,
         }
     }
 
@@ -127,6 +135,34 @@ impl Resume {
         self
     }
 
+    /// Adds a value of the host program for the rest of this run: see
+    /// [`Run::state`](super::Run::state). The values that this process has for the run are replaced
+    /// together.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if a dispatcher may hand the run to another process, or if this process
+    /// drives the run already.
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.values.set(value);
+        self
+    }
+
+    /// Keeps the values of the host program for the driver of the run.
+    fn keep_values(&self, run: &RunId) -> Result<(), Error> {
+        let runner = self.workflow.runner();
+        if self.values.is_empty() {
+            return Ok(());
+        }
+        if runner.is_dispatched() {
+            return Err(state_of_dispatched());
+        }
+        if runner.local().get(run.as_str()).is_some() {
+            return Err(driven_here(run).with_hint("its `state` was set when it began"));
+        }
+        runner.local().keep_values(run, &self.values);
+        Ok(())
+    }
+
     /// Sets whether a stream has all events, or only those with content: see
     /// [`Run::stream_events`](super::Run::stream_events).
     pub fn stream_events(mut self, all: bool) -> Self {
@@ -147,6 +183,7 @@ impl Resume {
         }
         let run = RunId::new(&self.run)?;
         self.workflow.permit(&run, self.owner.as_ref()).await?;
+        self.keep_values(&run)?;
         let handle = self.workflow.handle(&run).await?;
         let runner = self.workflow.runner();
         let runs = runner.reader(&run)?;
@@ -168,7 +205,7 @@ impl Resume {
     /// # Errors
     /// The errors of awaiting it. An error if the caller is async code, which this would block.
     pub fn blocking(self) -> Result<RunOutput, Error> {
-        runtime()?.block_on(self.carry_on(None))
+        runtime()?.block_on(self)
     }
 
     pub(super) fn cancel_token(&self) -> CancellationToken {
@@ -177,6 +214,11 @@ impl Resume {
 
     pub(super) fn wants_all_events(&self) -> bool {
         self.all_events
+    }
+
+    /// Returns the id of the run, if it is one.
+    pub(super) fn chosen_run_id(&self) -> Option<RunId> {
+        RunId::new(&self.run).ok()
     }
 
     /// Leaves the answers in the inbox of the run. Returns the facts that were read for it, too.
@@ -199,6 +241,7 @@ impl Resume {
     ) -> Result<RunOutput, Error> {
         let run = RunId::new(&self.run)?;
         self.workflow.permit(&run, self.owner.as_ref()).await?;
+        self.keep_values(&run)?;
         let runs = self.workflow.runner().reader(&run)?;
         let store = runs.store();
         let (submitted, mut past) = self.submit(&runs, &run).await?;
@@ -331,12 +374,16 @@ impl Resume {
     }
 }
 
-impl IntoFuture for Resume {
+impl Future for Resume {
     type Output = Result<RunOutput, Error>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.carry_on(None))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.driven.is_none() {
+            let rest = Self::new(self.workflow.clone(), &self.run, Vec::new());
+            let resume = std::mem::replace(&mut *self, rest);
+            self.driven = Some(Driven::new(resume.carry_on(None)));
+        }
+        self.driven.as_mut().expect("it is driven since it was first polled").poll(cx)
     }
 }
 

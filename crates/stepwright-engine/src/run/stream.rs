@@ -1,5 +1,6 @@
 //! Streams of a run's events.
 
+use super::builder::Setup;
 use super::{Resume, Run};
 use crate::outbox::{Outbox, Tail};
 use futures_util::stream::Stream;
@@ -7,7 +8,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use stepwright_core::{Error, ErrorId, Event, RunOutput};
+use stepwright_core::{Error, ErrorId, Event, EventKind, RunId, RunOutput, StepPath, World};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 ///
 /// The run begins when the stream is first polled. Then it goes on by itself, however slowly the
 /// stream is read. Dropping the stream cancels the run.
+///
+/// A run that cannot begin, or cannot be resumed, has one event: a
+/// [`WorkflowError`](stepwright_core::EventKind::WorkflowError) that is in no journal.
 ///
 /// ```
 /// # use futures_util::StreamExt as _;
@@ -40,13 +44,21 @@ pub struct RunStream {
     tail: Tail,
     all: bool,
     cancel: CancellationToken,
+    /// The id of the run, and the time, for the error of a run that cannot begin.
+    run: Option<RunId>,
+    world: World,
+    begun: bool,
 }
 
 enum Stage {
-    Ready(Box<Run>),
+    Ready(Box<Setup>),
     Resumed(Box<Resume>),
     Running { outbox: Arc<Outbox>, task: JoinHandle<Result<RunOutput, Error>> },
+    /// The events have ended before the first one.
+    Unbegun(JoinHandle<Result<RunOutput, Error>>),
     Read(JoinHandle<Result<RunOutput, Error>>),
+    /// The outcome of a run without events.
+    Known(Box<Result<RunOutput, Error>>),
     Ended,
 }
 
@@ -68,13 +80,18 @@ impl Resume {
 
 impl RunStream {
     pub(super) fn new(run: Run) -> Self {
-        let (cancel, all) = (run.cancel_token(), run.wants_all_events());
-        Self { stage: Stage::Ready(Box::new(run)), tail: Tail::default(), all, cancel }
+        let setup = run.into_setup();
+        let (cancel, all) = (setup.cancel_token(), setup.wants_all_events());
+        let (run, world) = (setup.chosen_run_id(), setup.world());
+        let stage = Stage::Ready(Box::new(setup));
+        Self { stage, tail: Tail::default(), all, cancel, run, world, begun: false }
     }
 
     pub(super) fn of_resume(resume: Resume) -> Self {
         let (cancel, all) = (resume.cancel_token(), resume.wants_all_events());
-        Self { stage: Stage::Resumed(Box::new(resume)), tail: Tail::default(), all, cancel }
+        let (run, world) = (resume.chosen_run_id(), resume.workflow.runner().world.clone());
+        let stage = Stage::Resumed(Box::new(resume));
+        Self { stage, tail: Tail::default(), all, cancel, run, world, begun: false }
     }
 
     /// Cancels the run if it has begun, and waits for its end.
@@ -95,8 +112,24 @@ impl RunStream {
         while self.next().await.is_some() {}
         match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Read(task) => joined(task.await),
+            Stage::Known(outcome) => *outcome,
             _ => Err(Error::usage("the output of this stream has been taken")
                 .with_id(ErrorId::OUTPUT_TAKEN)),
+        }
+    }
+}
+
+impl RunStream {
+    /// Makes the only event of a run that cannot begin. It is in no journal.
+    fn cannot_begin(&self, error: &Error) -> Event {
+        let error = Box::new(error.to_data());
+        Event {
+            sequence: 0,
+            delta: 1,
+            time: self.world.now(),
+            run: self.run.clone().unwrap_or_else(|| self.world.run_id()),
+            path: StepPath::root(),
+            kind: EventKind::WorkflowError { error, step: None, attempts: 0 },
         }
     }
 }
@@ -129,17 +162,34 @@ impl Stream for RunStream {
                     let next = this.tail.poll(cx, &outbox);
                     this.stage = match next {
                         // The output reports a journal that cannot be read.
-                        Poll::Ready(None | Some(Err(_))) => {
+                        Poll::Ready(None | Some(Err(_))) if this.begun => {
                             this.stage = Stage::Read(task);
                             return Poll::Ready(None);
                         }
+                        Poll::Ready(None | Some(Err(_))) => {
+                            this.stage = Stage::Unbegun(task);
+                            continue;
+                        }
                         _ => Stage::Running { outbox, task },
                     };
-                    if let Some(Ok(event)) = ready!(next)
-                        && (this.all || event.is_content())
-                    {
-                        return Poll::Ready(Some(event));
+                    if let Some(Ok(event)) = ready!(next) {
+                        this.begun = true;
+                        if this.all || event.is_content() {
+                            return Poll::Ready(Some(event));
+                        }
                     }
+                }
+                Stage::Unbegun(mut task) => {
+                    let Poll::Ready(outcome) = Pin::new(&mut task).poll(cx) else {
+                        this.stage = Stage::Unbegun(task);
+                        return Poll::Pending;
+                    };
+                    let outcome = joined(outcome);
+                    // A run with an output has a journal, and the end of it is there.
+                    let unbegun = outcome.as_ref().err().filter(|error| error.output().is_none());
+                    let event = unbegun.map(|error| this.cannot_begin(error));
+                    this.stage = Stage::Known(Box::new(outcome));
+                    return Poll::Ready(event);
                 }
                 ended => {
                     this.stage = ended;

@@ -187,6 +187,7 @@ impl Runner {
             let compiled = self.definition.compiled.clone();
             let mut job = Job::new(compiled, started, recording, &past)?;
             job.leaves = leaves;
+            job.add_values(self.local().values_of(run));
             if !fresh {
                 let took = job.take_over(self.driver_name().clone(), changed, &inbox).await;
                 took.map_err(|stop| stop_error(&stop))?;

@@ -167,6 +167,10 @@ impl Runner {
 
     /// Returns the result of a run with the events that its output may have.
     pub(crate) fn finished(&self, answer: Result<RunOutput, Error>) -> Result<RunOutput, Error> {
+        let output = answer.as_ref().map_or_else(|error| error.output(), Some);
+        if let Some(output) = output.filter(|output| output.is_terminal()) {
+            self.local().forget_values(&output.run_id);
+        }
         answer.map(|output| self.definition.without_skipped(output))
     }
 }

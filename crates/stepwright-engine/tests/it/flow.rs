@@ -349,7 +349,7 @@ async fn deciders_may_be_async() {
             Condition::new_async("c", |i: StepInput| async move { !i.text().is_empty() })
                 .then(mark("a")),
         )
-        .step(Router::new_async("r", |_| async { "b" }).choice(mark("b")))
+        .step(Router::new_async("r", || async { "b" }).choice(mark("b")))
         .step(
             Map::new("m").over_async(|i: StepInput| async move { vec![i.text()] }).step(mark("c")),
         )

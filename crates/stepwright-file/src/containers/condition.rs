@@ -6,6 +6,7 @@ use crate::format::{Container, Expr, Inside, Item};
 use crate::reference::OwnedValues;
 use crate::tree::Yaml;
 use crate::work::evaluate;
+use stepwright_core::StepInput;
 use stepwright_engine::{AnyStep, IntoStep as _};
 
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Container for Condition {
             Test::Constant(holds) => Condition::constant(name, *holds),
             Test::Expression(test) => {
                 let test = test.expression.clone();
-                Condition::new_async(name, move |input| {
+                Condition::new_async(name, move |input: StepInput| {
                     let test = test.clone();
                     evaluate(OwnedValues::of(input), move |values, budget| {
                         test.decide(values, budget)

@@ -49,7 +49,7 @@ impl Container for Map {
         let map = stepwright_engine::Map::new(&item.name.text).join(self.join);
         let mut map = with_common!(map, item);
         if let Some(over) = self.over.clone() {
-            map = map.over_async(move |input| items_of(over.clone(), input));
+            map = map.over_async(move |input: StepInput| items_of(over.clone(), input));
         }
         if let Some(concurrency) = self.concurrency {
             map = map.concurrency(concurrency);

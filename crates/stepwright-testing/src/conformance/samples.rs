@@ -43,6 +43,7 @@ fn error() -> ErrorData {
         causes: vec!["connection lost".to_owned(), TEXT.to_owned()],
         retry_after_ms: Some(u64::MAX),
         hint: Some("try again".to_owned()),
+        ..ErrorData::default()
     }
 }
 
