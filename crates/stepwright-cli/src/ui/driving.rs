@@ -4,7 +4,7 @@
 use crate::args::Shown;
 use crate::database::Database;
 use crate::exit::Exit;
-use crate::ui::cancel::Cancel;
+use crate::ui::cancel::{Cancel, Requested};
 use crate::ui::print::{Form, Printer, Stdout};
 use crate::ui::progress::{Progress, has_panels};
 use crate::ui::resume_command::{FORGOTTEN, ResumeCommand};
@@ -12,13 +12,23 @@ use crate::ui::summary::{kept, summary};
 use crate::ui::terminal::{Stderr, write};
 use futures_util::StreamExt as _;
 use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::time::Duration;
 use stepwright::Workflow;
 use stepwright::term::Speech;
 use stepwright::{Error, ErrorKind, Event, EventKind, RunOutput, RunStatus, RunStream, StepPath};
 use stepwright_term::{Asker, waiting};
+use tokio::time::Sleep;
 
 /// The maximum number of steps in the message about a cancellation.
 const NAMED_MAX: usize = 5;
+
+/// The time in which a run ends that cannot be released because it has just ended. A run of another
+/// process goes on there.
+const LEAVE_AFTER: Duration = Duration::from_secs(2);
+
+/// The message after a SIGTERM.
+const STOPPING: &str = "stopping: the run is left so that it can be resumed";
 
 /// Drives a run and shows its events.
 pub(crate) struct Driving<'a> {
@@ -70,8 +80,14 @@ impl<'a> Driving<'a> {
                     Ok(output) if output.is_paused() => output,
                     _ => return answer,
                 };
+                if self.cancel.is_stopped() {
+                    return answer;
+                }
                 let Some(mut asker) = self.asker()? else { return answer };
-                let Some(answers) = asker.ask(&output.requirements).await? else { return answer };
+                self.cancel.asking(Some(self.go_on(output)));
+                let answers = asker.ask(&output.requirements).await;
+                self.cancel.asking(None);
+                let Some(answers) = answers? else { return answer };
                 // Meanwhile its timer may have ended, or another process may have answered.
                 let handle = workflow.handle(&output.run_id).await?;
                 let now = handle.settled().await;
@@ -106,6 +122,7 @@ impl<'a> Driving<'a> {
     ) -> Result<RunOutput, Error> {
         let mut begun = false;
         let mut ticks = self.progress.ticks();
+        let mut leave_at = None;
         loop {
             tokio::select! {
                 event = events.next() => {
@@ -123,15 +140,24 @@ impl<'a> Driving<'a> {
                     self.progress.event(&event);
                 }
                 () = ticks.next() => self.progress.tick(),
-                () = self.cancel.requested() => {
-                    let what = cancelling(&self.open);
-                    self.progress.note(&what);
-                }
+                requested = self.cancel.requested() => match requested {
+                    Requested::Cancel => self.progress.note(&cancelling(&self.open)),
+                    Requested::Stop => self.progress.note(STOPPING),
+                    Requested::Leave => leave_at = Some(Box::pin(tokio::time::sleep(LEAVE_AFTER))),
+                },
+                () = after(&mut leave_at) => self.leave(),
             }
         }
         let answer = events.output().await;
         self.cancel.ended();
         answer
+    }
+
+    /// Ends this command beside a run that another process drives.
+    fn leave(&mut self) {
+        self.progress.clear();
+        self.progress.note("this command ends; the run goes on in the process that drives it");
+        std::process::exit(Exit::Stopped as i32);
     }
 
     fn note_open(&mut self, event: &Event) {
@@ -169,13 +195,27 @@ impl<'a> Driving<'a> {
         if let Some(output) = output {
             self.conclude(output);
         }
-        if let Err(error) = answer
+        match answer {
+            Err(error) if error.kind() == ErrorKind::Released => self.explain_stop(error),
             // A person at the terminal has seen the cancellation in the last line.
-            && !(error.kind() == ErrorKind::Cancelled && self.progress.is_watched())
-        {
-            explain(self.stderr, error);
+            Err(error)
+                if error.kind() == ErrorKind::Cancelled && self.progress.is_watched() => {}
+            Err(error) => explain(self.stderr, error),
+            Ok(_) => {}
         }
         self.printer.stdout.end(self.stderr, Exit::of_answer(answer))
+    }
+
+    /// Says how to go on with a run that was stopped.
+    fn explain_stop(&self, error: &Error) {
+        let report = error.to_report();
+        self.stderr.report(&match error.output() {
+            Some(output) => {
+                let resume = self.words.resume(output.run_id.as_str());
+                report.only_help(format!("to go on: {resume}"))
+            }
+            None => report,
+        });
     }
 
     /// Writes the last lines: for people who watch, and to find or answer the run later.
@@ -195,12 +235,23 @@ impl<'a> Driving<'a> {
 
     /// Shows the pending requests of the run and how to answer them.
     pub(crate) fn say_open(&self, output: &RunOutput) {
-        let go_on = match self.db {
+        let open = waiting(output, self.stderr.terminal, Some(&self.go_on(output)));
+        write(open.trim_end_matches('\n'));
+    }
+
+    fn go_on(&self, output: &RunOutput) -> String {
+        match self.db {
             Some(_) => self.words.go_on(output),
             None => FORGOTTEN.to_owned(),
-        };
-        let open = waiting(output, self.stderr.terminal, Some(&go_on));
-        write(open.trim_end_matches('\n'));
+        }
+    }
+}
+
+/// Waits for a timer, if there is one.
+async fn after(timer: &mut Option<Pin<Box<Sleep>>>) {
+    match timer {
+        Some(timer) => timer.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::ui::resume_command::{FORGOTTEN, ResumeCommand};
 use crate::ui::terminal::Stderr;
 use crate::{input, open};
 use std::path::PathBuf;
-use stepwright::Error;
+use stepwright::{Error, RunStatus};
 use stepwright::file::Definition;
 use stepwright::prelude::PrintResponse as _;
 use stepwright::term::{Conversation, Terminal};
@@ -29,7 +29,14 @@ fn started(arguments: &Chat, stderr: Stderr) -> Result<Exit, Exit> {
     runtime.shutdown_background();
     Ok(match ended {
         Ok(conversation) => match conversation.last {
-            Some(answer) => Exit::of_answer(&answer),
+            Some(answer) => {
+                let output = answer.as_ref().err().and_then(Error::output);
+                if let Some(left) = output.filter(|output| output.status == RunStatus::Pending) {
+                    let go_on = words(arguments).resume(left.run_id.as_str());
+                    stderr.help(&format!("to go on: {go_on}"));
+                }
+                Exit::of_answer(&answer)
+            }
             None => Exit::Completed,
         },
         Err(error) => {
@@ -39,15 +46,19 @@ fn started(arguments: &Chat, stderr: Stderr) -> Result<Exit, Exit> {
     })
 }
 
-async fn talk(arguments: &Chat, definition: &Definition) -> Result<Conversation, Error> {
-    let db = arguments.kept.database();
-    let workflow = open::workflow(definition, db.as_ref()).await?;
-    let words = ResumeCommand {
+fn words(arguments: &Chat) -> ResumeCommand {
+    ResumeCommand {
         db: arguments.kept.said().cloned(),
         file: None,
         allow_shell: arguments.definition.allow_shell,
         doors: arguments.definition.doors.clone(),
-    };
+    }
+}
+
+async fn talk(arguments: &Chat, definition: &Definition) -> Result<Conversation, Error> {
+    let db = arguments.kept.database();
+    let workflow = open::workflow(definition, db.as_ref()).await?;
+    let words = words(arguments);
     let go_on = db.as_ref().map_or_else(|| FORGOTTEN.to_owned(), |_| words.any());
     let origin = db.map(|_| DefinitionSource::metadata(&arguments.definition)).unwrap_or_default();
     let (timeout, debug) = (arguments.timeout, arguments.debug);

@@ -31,6 +31,14 @@ pub(super) enum Start {
     Paused(Box<RunOutput>),
 }
 
+/// Cancels a run. If the process was asked to end, it leaves a stored run so that the run can be
+/// resumed.
+fn stop(workflow: &Workflow, run: &RunId, quits: bool) {
+    if !(quits && workflow.release_now(run)) {
+        workflow.cancel_now(run);
+    }
+}
+
 /// Runs the workflow and shows its events, and continues it as long as its pending requests are
 /// answered. The first Ctrl-C cancels the run and keeps what was said so far; the second stops
 /// waiting for that. Notices about models go to the error output.
@@ -49,7 +57,7 @@ pub(super) async fn answer(
             state.interrupts += 1;
             state.quits |= interrupt == Interrupt::Terminate;
             if let Some((workflow, run)) = &state.run {
-                workflow.cancel_now(run);
+                stop(workflow, run, state.quits);
             }
             notify.notify_one();
         })
@@ -96,7 +104,7 @@ pub(super) async fn answer(
                     begun = true;
                     let mut state = locked();
                     if state.interrupts > 0 {
-                        workflow.cancel_now(&event.run);
+                        stop(&workflow, &event.run, state.quits);
                     }
                     state.run = Some((workflow.clone(), event.run.clone()));
                 }
