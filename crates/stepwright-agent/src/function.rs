@@ -134,6 +134,15 @@ impl fmt::Debug for FunctionTool {
 }
 
 /// An async function that can be a tool. `K` distinguishes the function signatures and is inferred.
+///
+/// ```
+/// use stepwright_agent::{FunctionTool, ToolFunction};
+/// /// How this program makes its tools.
+/// fn harmless<K>(name: &str, function: impl ToolFunction<K>) -> FunctionTool {
+///     FunctionTool::new(name, "Changes nothing.", function).read_only()
+/// }
+/// let _ = harmless("echo", |text: serde_json::Value| async move { text });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "this function cannot be a tool",
     note = "it must be async and take one struct that is `Deserialize` and `JsonSchema`, and \

@@ -24,6 +24,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// The identity of a run, the same for all of its steps.
+///
+/// ```
+/// use stepwright_core::{StepContext, context::RunInfo};
+/// fn log_line(run: &RunInfo) -> String {
+///     format!("{} of {}", run.run_id, run.workflow_name)
+/// }
+/// assert_eq!(log_line(StepContext::detached("s").run()), "detached of detached");
+/// ```
 #[derive(Clone, Debug)]
 pub struct RunInfo {
     /// The id of the run.

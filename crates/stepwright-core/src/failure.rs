@@ -1,8 +1,8 @@
 //! Failures as data, as the journal stores them.
 
+use crate::BoxError;
 use crate::codes::ErrorId;
 use serde::{Deserialize, Serialize};
-use crate::BoxError;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;

@@ -87,4 +87,10 @@ pub use world::{Timestamp, World};
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A boxed future that is `Send`, as trait objects return it.
+///
+/// ```
+/// use stepwright_core::BoxFuture;
+/// fn double(n: u32) -> BoxFuture<'static, u32> { Box::pin(async move { 2 * n }) }
+/// assert_eq!(futures_util::FutureExt::now_or_never(double(4)), Some(8));
+/// ```
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;

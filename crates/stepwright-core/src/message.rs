@@ -190,6 +190,14 @@ pub struct ToolCall {
 }
 
 /// The arguments of a tool call.
+///
+/// ```
+/// use stepwright_core::message::Arguments;
+/// let read = Arguments::json(serde_json::json!({ "city": "Bergen" }));
+/// assert!(matches!(&read, Arguments::Json(value) if value["city"] == "Bergen"));
+/// let unread = Arguments::Invalid("{city:".into());
+/// assert_ne!(read, unread);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Arguments {
@@ -207,6 +215,15 @@ impl Arguments {
 }
 
 /// The answer of a tool.
+///
+/// ```
+/// use stepwright_core::message::ToolOutcome;
+/// let outcome: ToolOutcome = serde_json::from_value(serde_json::json!({
+///     "call_id": "c-1", "name": "weather", "text": "it rains",
+/// }))?;
+/// assert!(!outcome.is_error);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolOutcome {
     /// The id of the call.

@@ -43,6 +43,19 @@ pub struct ModelRequest {
 }
 
 /// The permission or obligation of a model to call a tool.
+///
+/// ```
+/// use stepwright_core::model::{ModelRequest, ToolChoice};
+/// /// The word that a provider has for it.
+/// fn word(request: &ModelRequest) -> &'static str {
+///     match request.tool_choice {
+///         ToolChoice::Auto => "auto",
+///         ToolChoice::None => "none",
+///         ToolChoice::Required => "any",
+///     }
+/// }
+/// # assert_eq!(ToolChoice::default(), ToolChoice::Auto);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ToolChoice {
     /// The model may call tools.

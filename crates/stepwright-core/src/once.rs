@@ -106,6 +106,13 @@ impl<'a, T, W> Once<'a, T, W> {
 }
 
 /// The answer of a probe: an `Option<T>`, or a `Result` of one. See [`Once::reconcile`].
+///
+/// ```
+/// use stepwright_core::once::ProbeAnswer;
+/// // A probe answers with the result of the effect, or with nothing if it did not happen.
+/// let found: Result<Option<u32>, std::io::Error> = Ok(Some(7));
+/// assert_eq!(found.into_answer().unwrap(), Some(7));
+/// ```
 pub trait ProbeAnswer<T> {
     /// Returns the result of the effect, or `None` if it did not happen.
     ///

@@ -112,6 +112,13 @@ impl StepResult {
 }
 
 /// The work of one agent in one attempt of a step, or in a tool call.
+///
+/// ```
+/// use stepwright_core::{RunOutput, output::ExecutorRun};
+/// fn models(output: &RunOutput) -> Vec<&str> {
+///     output.step_executor_runs.iter().map(|run: &ExecutorRun| &*run.model).collect()
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExecutorRun {
     /// The path of the step or of the tool call, such as `order/ask#1`.
@@ -140,6 +147,13 @@ pub struct ExecutorRun {
 }
 
 /// A piece of a conversation between an agent's model and its tools.
+///
+/// ```
+/// use stepwright_core::output::{ExecutorRun, Turn};
+/// fn tool_answers(run: &ExecutorRun) -> usize {
+///     run.messages.iter().filter(|turn| matches!(turn, Turn::Tool(_))).count()
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Turn {
@@ -182,6 +196,14 @@ impl Metrics {
 }
 
 /// The failure of a run.
+///
+/// ```
+/// use stepwright_core::{RunOutput, output::RunFailure};
+/// fn may_be_retried(output: &RunOutput) -> bool {
+///     let failure: Option<&RunFailure> = output.error.as_ref();
+///     failure.is_some_and(|failure| failure.error.retryable)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunFailure {
     /// The error.

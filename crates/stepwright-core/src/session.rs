@@ -138,6 +138,14 @@ impl SessionMetrics {
 }
 
 /// The input and the output of a run of a session.
+///
+/// ```
+/// use stepwright_core::Exchange;
+/// fn transcript(earlier: &[Exchange]) -> String {
+///     earlier.iter().map(|e| format!("> {}\n{}\n", e.input.text(), e.output.text())).collect()
+/// }
+/// assert_eq!(transcript(&[]), "");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
     /// The run.

@@ -33,6 +33,15 @@ pub enum ExecutorType {
 }
 
 /// The input of a run, the same for all of its steps.
+///
+/// ```
+/// use stepwright_core::{StepInput, executor::RunInput};
+/// fn language(input: &StepInput) -> Option<&str> {
+///     let run: &RunInput = &input.run;
+///     run.additional_data.get("language")?.as_str()
+/// }
+/// assert_eq!(language(&StepInput::of("bridges")), None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunInput {
     /// The main content.

@@ -12,6 +12,14 @@ use std::sync::Arc;
 /// Values of the host program, at most one of each type. Cheap to clone.
 ///
 /// They are not recorded: a process that resumes a run brings its own.
+///
+/// ```
+/// use stepwright_core::values::HostValues;
+/// let mut values = HostValues::default();
+/// values.set(7_u64);
+/// values.set("seven");
+/// assert_eq!((values.get::<u64>(), values.get::<u8>()), (Some(&7), None));
+/// ```
 #[derive(Clone, Default)]
 pub struct HostValues(Option<Arc<BTreeMap<TypeId, HostValue>>>);
 
@@ -75,6 +83,22 @@ impl fmt::Debug for HostValues {
 
 /// An argument of a step's function or a tool that the context provides: a [`State`], or the
 /// [`StepContext`] itself.
+///
+/// ```
+/// use stepwright_core::values::FromContext;
+/// use stepwright_core::{StepContext, StepError};
+/// /// The name of the user of the run.
+/// struct User(String);
+/// impl FromContext for User {
+///     fn from_context(cx: &StepContext) -> Result<Self, StepError> {
+///         match &cx.run().user_id {
+///             Some(user) => Ok(Self(user.to_string())),
+///             None => Err(StepError::terminal("the run has no user")),
+///         }
+///     }
+/// }
+/// assert!(User::from_context(&StepContext::detached("s")).is_err());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be taken from the context of a step",
     note = "take `State<T>` for a value of the host program, or `StepContext`"

@@ -71,6 +71,19 @@ impl fmt::Display for Timestamp {
 }
 
 /// A clock. The engine implements the real one, and this module has a virtual one.
+///
+/// ```
+/// use stepwright_core::{BoxFuture, Timestamp, World, world::Clock};
+/// /// Stands still.
+/// struct Noon;
+/// impl Clock for Noon {
+///     fn now(&self) -> Timestamp { Timestamp(43_200_000) }
+///     fn sleep(&self, _: std::time::Duration) -> BoxFuture<'static, ()> {
+///         Box::pin(std::future::pending())
+///     }
+/// }
+/// assert_eq!(World::new(Noon, 7).now().seconds(), 43_200);
+/// ```
 pub trait Clock: Send + Sync + 'static {
     /// Returns the current time. It never goes backwards and never stops while the process lives,
     /// because durations are measured with it.
@@ -221,6 +234,16 @@ impl fmt::Debug for World {
 }
 
 /// A clock that stands still until all tasks wait, and then jumps to the next alarm.
+///
+/// ```
+/// use std::time::Duration;
+/// use stepwright_core::{World, world::VirtualClock};
+/// let clock = VirtualClock::default();
+/// let world = World::new(clock.clone(), 7);
+/// let begun = world.now();
+/// clock.run(world.sleep(Duration::from_secs(3_600)));
+/// assert_eq!(world.now().since(begun), Duration::from_secs(3_600));
+/// ```
 #[derive(Clone, Default)]
 pub struct VirtualClock(Arc<Mutex<Alarms>>);
 

@@ -11,9 +11,9 @@ use stepwright_core::plan::{
     DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, RETRIES_MAX, Retry,
     children, for_each_node_mut,
 };
-use stepwright_core::values::HostValues;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
+use stepwright_core::values::HostValues;
 use stepwright_core::{AnyExecutor, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath};
 
 /// The settings of a workflow, besides its steps.

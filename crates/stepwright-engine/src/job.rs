@@ -18,8 +18,8 @@ use stepwright_core::scope::Scope;
 use stepwright_core::store::{Signal, SignalKind};
 use stepwright_core::values::HostValues;
 use stepwright_core::{
-    Answer, Error, ErrorCode, ErrorData, ErrorId, ErrorKind, EventKind, RunOutput, RunStatus, StepPath,
-    StoreError, Timestamp, World,
+    Answer, Error, ErrorCode, ErrorData, ErrorId, ErrorKind, EventKind, RunOutput, RunStatus,
+    StepPath, StoreError, Timestamp, World,
 };
 
 /// The longest wait for a deadline during which a background run stays with its driver.

@@ -49,8 +49,8 @@ pub use builder::WorkflowBuilder;
 pub use define::containers;
 pub use define::containers::*;
 pub use define::{
-    AnyStep, BlockingFn, DeciderFn, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoPrompt, IntoRoute,
-    IntoStep, Json, LoopView, Step,
+    AnyStep, BlockingFn, DeciderFn, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput,
+    IntoPrompt, IntoRoute, IntoStep, Json, LoopView, Step,
 };
 pub use real::real_world;
 pub use run::{BlockingEvents, IntoInput, Parts, Resume, Run, RunHandle, RunStream, block_on};

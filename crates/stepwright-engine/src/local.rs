@@ -4,11 +4,13 @@ use crate::recorder::Recorder;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use stepwright_core::values::HostValues;
 use stepwright_core::{Error, RunId, RunOutput, RunStatus, World};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 use tokio_util::sync::CancellationToken;
 
 /// The stage of a run in this process. A run that has ended here is no longer in the registry: its
@@ -160,14 +162,23 @@ pub(crate) struct LocalRuns {
     /// The values of the host program for runs that have values of their own. A run that pauses
     /// keeps them, for the driver of this process that takes it up.
     values: Mutex<FxHashMap<RunId, HostValues>>,
+    closed: AtomicBool,
+    /// Notified when a run leaves the registry.
+    left: Arc<Notify>,
     pid: u32,
     chance: OnceLock<u64>,
 }
 
 impl Default for LocalRuns {
     fn default() -> Self {
-        let (runs, values) = (Arc::default(), Mutex::default());
-        Self { runs, values, pid: std::process::id(), chance: OnceLock::new() }
+        Self {
+            runs: Arc::default(),
+            values: Mutex::default(),
+            closed: AtomicBool::new(false),
+            left: Arc::default(),
+            pid: std::process::id(),
+            chance: OnceLock::new(),
+        }
     }
 }
 
@@ -201,6 +212,39 @@ impl LocalRuns {
         self.values().remove(run);
     }
 
+    /// Accepts no more runs.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Returns the runs, with their ids.
+    pub(crate) fn all(&self) -> Vec<(RunId, Local)> {
+        self.lock().iter().map(|(run, local)| (run.clone(), local.clone())).collect()
+    }
+
+    /// Waits until a run leaves the registry after this call.
+    pub(crate) fn next_left(&self) -> OwnedNotified {
+        self.left.clone().notified_owned()
+    }
+
+    /// Removes a run that no driver of this process has taken yet. Returns `false` if one has.
+    pub(crate) fn remove_queued(&self, run: &RunId) -> bool {
+        let mut runs = self.lock();
+        let queued =
+            runs.get(run).is_some_and(|local| matches!(local.run, LocalRun::Queued { .. }));
+        let local = if queued { runs.remove(run) } else { None };
+        drop(runs);
+        if let Some(waiters) = local.and_then(|local| local.waiters) {
+            waiters.end(Outcome::Lost("the workflow was shut down".into()));
+            self.left.notify_waiters();
+        }
+        queued
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
@@ -210,7 +254,8 @@ impl LocalRuns {
     }
 
     fn place(&self, run: &RunId) -> Place {
-        Place { runs: self.runs.clone(), pid: self.pid, run: run.clone(), stays: false }
+        let (runs, left) = (self.runs.clone(), self.left.clone());
+        Place { runs, left, pid: self.pid, run: run.clone(), stays: false }
     }
 
     /// Registers a run until its place is dropped. Returns `None` if the registry has a run with
@@ -262,6 +307,7 @@ impl LocalRuns {
 /// dropped early.
 pub(crate) struct Place {
     runs: Arc<Registry>,
+    left: Arc<Notify>,
     pid: u32,
     run: RunId,
     stays: bool,
@@ -292,6 +338,8 @@ impl Drop for Place {
             && let Some(mut runs) = self.lock()
         {
             runs.remove(&self.run);
+            drop(runs);
+            self.left.notify_waiters();
         }
     }
 }

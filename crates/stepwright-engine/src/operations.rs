@@ -3,6 +3,7 @@
 use crate::run::{IntoInput, Resume, Run, RunHandle};
 use crate::runs::{Events, Sessions, Snapshot};
 use crate::workflow::Workflow;
+use std::time::Duration;
 use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
 use stepwright_core::store::{RunFilter, RunRow};
@@ -148,6 +149,33 @@ impl Workflow {
     pub fn release_now(&self, run: impl AsRef<str>) -> bool {
         self.runner().has_store()
             && self.runner().local().get(run.as_ref()).is_some_and(|local| local.release())
+    }
+
+    /// Ends what this process drives, for a program that ends. From now on no run of this workflow
+    /// begins or is resumed here. Runs under way have `patience` to end. After that, runs in a
+    /// store are left as [`Workflow::release_now`] leaves them, so that another process can resume
+    /// them, and other runs are cancelled. When it returns, no task of this workflow is left, except
+    /// functions of [`Step::blocking`](crate::Step::blocking), which end by themselves.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// use std::time::Duration;
+    /// # async fn think(topic: String) -> String { topic }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("Deep Research").step(think).build()?;
+    /// let handle = workflow.run("ants").background().await?;
+    /// workflow.shutdown(Duration::from_secs(30)).await?;
+    /// assert!(handle.status().await?.is_terminal());
+    /// assert!(workflow.run("bees").await.is_err());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If a run does not end although it was told to: for instance one that is awaited by code that
+    /// no longer polls it. If the store fails.
+    pub async fn shutdown(&self, patience: Duration) -> Result<(), Error> {
+        self.runner().shut_down(patience).await
     }
 
     /// Resumes a run at the end of its journal: one whose process died, or a paused one whose time

@@ -122,6 +122,13 @@ impl Steady {
 /// let (before, after) = (world.now(), world.now());
 /// assert!(before <= after);
 /// ```
+///
+/// ```
+/// use stepwright_core::StepContext;
+/// // An executor on its own, with a real clock.
+/// let cx = StepContext::detached_in("shorten", stepwright_engine::real_world());
+/// assert!(cx.world().now().seconds() > 1_700_000_000);
+/// ```
 pub fn real_world() -> World {
     static REAL: LazyLock<World> = LazyLock::new(|| {
         let seed = RandomState::new().hash_one((std::process::id(), wall_ms()));

@@ -53,7 +53,8 @@ pub(crate) fn read<'a>(
         let before = mistakes.len();
         let context = context(&typed.ty);
         if let Some(context) = context {
-            let twice = |other: &Argument| matches!(other, Argument::Context(of) if **of == *typed.ty);
+            let twice =
+                |other: &Argument| matches!(other, Argument::Context(of) if **of == *typed.ty);
             if arguments.iter().any(twice) {
                 let message = format!("a tool takes one `{context}` of a type; remove this one");
                 mistakes.push(Error::new_spanned(&*typed, message));

@@ -5,20 +5,22 @@ pub mod prelude;
 #[doc(hidden)]
 pub use stepwright_agent::__private;
 pub use stepwright_agent::{
-    Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, ToolReply, Toolkit, tool,
+    Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, ToolFunction, ToolReply,
+    Toolkit, tool,
 };
 pub use stepwright_core::{
-    Answer, AnyExecutor, AnyStore, ContainerKind, Content, Decision, Error, ErrorCode, ErrorData,
-    ErrorId, ErrorKind, Event, EventKind, Executor, Feedback, Fingerprint, HumanReview, Json,
-    Media, MediaKind, MediaSource, Memory, Metrics, OnInterrupted, OnReject, OnTimeout, Once,
-    Patch, Report, Requirement, RunId, RunOutput, RunStatus, Session, SessionId, StepContext,
-    StepError, StepInput, StepOutput, StepPath, StepResult, StepStatus, Store, StoreError,
-    Timestamp, UserId, WorkflowId, World,
+    Answer, AnyExecutor, AnyStore, BoxError, BoxFuture, ContainerKind, Content, Decision, Error,
+    ErrorCode, ErrorData, ErrorId, ErrorKind, Event, EventKind, Exchange, Executor, Feedback,
+    Fingerprint, HumanReview, IdError, Json, LiveSource, Media, MediaKind, MediaSource, Memory,
+    Metrics, OnInterrupted, OnReject, OnTimeout, Once, Patch, Report, Requirement, RunId,
+    RunOutput, RunStatus, Session, SessionId, State, StepContext, StepError, StepInput, StepOutput,
+    StepPath, StepResult, StepStatus, Store, StoreError, Timestamp, UserId, WorkflowId, World,
 };
 pub use stepwright_engine::{
-    AnyStep, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep, LocalDispatcher,
-    LoopView, Parts, Resume, Run, RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess,
-    Workflow, WorkflowBuilder,
+    AnyStep, BlockingEvents, BlockingFn, DeciderFn, Events, FromStep, IntoExecutor, IntoHolds,
+    IntoInput, IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep, LocalDispatcher, LoopView,
+    Parts, Resume, Run, RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess, Workflow,
+    WorkflowBuilder, block_on, real_world,
 };
 /// The catalogue of errors: an id and a page for each kind. See `docs/errors.md`.
 pub mod codes {
@@ -40,10 +42,12 @@ pub use containers::*;
 
 /// Language models: the trait, providers, the registry, retries, and the keyless `offline` model.
 pub mod models {
-    pub use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
+    pub use stepwright_core::message::{
+        Arguments, AssistantTurn, Message, Part, ToolCall, ToolOutcome, Usage,
+    };
     pub use stepwright_core::model::{
         AnyModel, Completion, Model, ModelError, ModelErrorKind, ModelEvent, ModelOptions,
-        ModelRequest, ModelStream, ReasoningEffort, StopReason,
+        ModelRequest, ModelStream, ReasoningEffort, StopReason, ToolChoice,
     };
     #[cfg(feature = "providers")]
     pub use stepwright_models::Provider;
@@ -69,10 +73,27 @@ pub mod plan {
     pub use stepwright_core::state::Reducer;
 }
 
+/// What executors find in their input and in their context.
+pub mod execution {
+    pub use stepwright_core::context::RunInfo;
+    pub use stepwright_core::executor::RunInput;
+    pub use stepwright_core::once::{Once, ProbeAnswer};
+    pub use stepwright_core::output::{ExecutorRun, RunFailure, Turn};
+    pub use stepwright_core::scope::LoopOutcome;
+    pub use stepwright_core::status::StepType;
+    pub use stepwright_core::values::{FromContext, HostValues, State};
+}
+
+/// Time: the clock behind a [`World`](crate::World).
+pub mod time {
+    pub use stepwright_core::world::{Clock, Timestamp, VirtualClock, World};
+}
+
 /// Stores: the four traits of a store, and their types.
 pub mod store {
     pub use stepwright_core::journal::{Append, SessionClose};
     pub use stepwright_core::session::SessionMetrics;
+    pub use stepwright_core::state::PatchError;
     pub use stepwright_core::store::{
         Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
         Signal, SignalKind, Store, StoreError, Verified, Watched,

@@ -198,8 +198,7 @@ impl<'a> Driving<'a> {
         match answer {
             Err(error) if error.kind() == ErrorKind::Released => self.explain_stop(error),
             // A person at the terminal has seen the cancellation in the last line.
-            Err(error)
-                if error.kind() == ErrorKind::Cancelled && self.progress.is_watched() => {}
+            Err(error) if error.kind() == ErrorKind::Cancelled && self.progress.is_watched() => {}
             Err(error) => explain(self.stderr, error),
             Ok(_) => {}
         }

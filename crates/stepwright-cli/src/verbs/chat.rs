@@ -8,10 +8,10 @@ use crate::ui::resume_command::{FORGOTTEN, ResumeCommand};
 use crate::ui::terminal::Stderr;
 use crate::{input, open};
 use std::path::PathBuf;
-use stepwright::{Error, RunStatus};
 use stepwright::file::Definition;
 use stepwright::prelude::PrintResponse as _;
 use stepwright::term::{Conversation, Terminal};
+use stepwright::{Error, RunStatus};
 
 /// Chats with a workflow file.
 pub(crate) fn chat(arguments: &Chat, stderr: Stderr) -> Exit {

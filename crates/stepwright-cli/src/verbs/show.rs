@@ -43,7 +43,9 @@ pub(crate) fn standing(row: &RunRow) -> (&'static str, String) {
         (RunStatus::Running, Some(driver)) => {
             ("running", format!("running, driven by {}", drivers::shown(driver)))
         }
-        (RunStatus::Pending, _) => ("pending", "pending: no process drives it, and it can be resumed".to_owned()),
+        (RunStatus::Pending, _) => {
+            ("pending", "pending: no process drives it, and it can be resumed".to_owned())
+        }
         (status, _) => (status_word(status), status_word(status).to_owned()),
     }
 }

@@ -103,4 +103,9 @@ super::entry::catalogue! {
     /// stepwright resume r-7 --db runs.db
     /// ```
     RUN_RELEASED = 730, "the run was stopped, and waits to be resumed";
+
+    /// The program has called `Workflow::shutdown`, and begins or resumes a run of the workflow
+    /// after that; or a run has not ended although the shutdown asked it to. Build the workflow
+    /// again to begin further runs.
+    WORKFLOW_SHUT_DOWN = 731, "the workflow was shut down";
 }

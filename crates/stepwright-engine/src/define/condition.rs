@@ -91,6 +91,14 @@ container!(Condition, self => Body::Condition {
 
 /// A result of a condition: `bool`, or a `Result` of it. See [`Condition::new`] and
 /// [`Loop::until`](crate::Loop::until).
+///
+/// ```
+/// use stepwright_core::StepInput;
+/// use stepwright_engine::{Condition, IntoHolds};
+/// fn asked<R: IntoHolds>(holds: fn(&StepInput) -> R) -> Condition { Condition::new("Asked?", holds) }
+/// let _ = asked(|input| input.text().ends_with('?'));
+/// let _ = asked(|input| input.text().parse::<bool>());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether a condition holds",
     note = "return `bool`, or `Result<bool, E>`"

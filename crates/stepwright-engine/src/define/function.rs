@@ -6,8 +6,9 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::values::{FromContext as _, State};
-use stepwright_core::{BoxError, 
-    AnyExecutor, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput, StepOutput,
+use stepwright_core::{
+    AnyExecutor, BoxError, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput,
+    StepOutput,
 };
 
 /// An argument of a step's function: the input as text, the input as a typed value, the whole
@@ -99,7 +100,8 @@ impl<T: DeserializeOwned> FromStep for Json<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a step's output",
     note = "return `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
-            or a `Result` of one of them"
+            or a `Result` of one of them",
+    note = "a future gives its value with `.await`"
 )]
 pub trait IntoOutput {
     /// Converts the result into the output of the step.
@@ -185,7 +187,12 @@ pub struct Function<A>(std::marker::PhantomData<A>);
             `String`, `Json<T>`, `Content`, `StepInput`, `StepContext` and `State<T>`",
     note = "it returns `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
             or a `Result` of one of them",
-    note = "a number, say, is `Json<u64>`: `async fn double(Json(n): Json<u64>) -> Json<u64>`"
+    note = "a number, say, is `Json<u64>`: `async fn double(Json(n): Json<u64>) -> Json<u64>`",
+    note = "its future is `Send`: it keeps no `Rc`, `RefCell` or guard of a lock over an `.await`",
+    note = "it is called again for each run and retry: a closure clones what it uses, \
+            and moves the clone into its `async move` block",
+    note = "pass the function and not its future: `outline`, not `outline(…)`",
+    note = "an `AgentBuilder` becomes an `Agent` with `.build()?`"
 )]
 pub trait IntoExecutor<M> {
     /// Converts the value into an executor.
@@ -241,13 +248,22 @@ fn function_name<F>() -> String {
 
 /// A function that is not async, of up to three arguments that implement [`FromStep`], with a
 /// result that implements [`IntoOutput`]. See [`Step::blocking`](crate::Step::blocking).
+///
+/// ```
+/// use stepwright_engine::{BlockingFn, Step};
+/// fn careful<A>(name: &str, work: impl BlockingFn<A>) -> Step {
+///     Step::blocking(name, work).retries(3)
+/// }
+/// let _ = careful("count", |text: String| text.len().to_string());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no blocking function for a step",
     label = "such a function is not `async`, and takes and returns what a step can have",
     note = "it takes up to three of \
             `String`, `Json<T>`, `Content`, `StepInput`, `StepContext` and `State<T>`",
     note = "it returns `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
-            or a `Result` of one of them"
+            or a `Result` of one of them",
+    note = "it is called again for each run and retry: a closure borrows or clones what it uses"
 )]
 pub trait BlockingFn<A>: Send + Sync + 'static {
     /// Returns the function's name, and a call that takes the arguments from the step.
@@ -260,12 +276,21 @@ pub trait BlockingFn<A>: Send + Sync + 'static {
 ///
 /// Its [`StepContext`] has the run, the state and the history. It records nothing and asks nobody,
 /// because the decision itself is what is recorded.
+///
+/// ```
+/// use stepwright_engine::{Condition, DeciderFn};
+/// fn unless<A>(name: &str, holds: impl DeciderFn<A, Decision = bool>) -> Condition {
+///     Condition::new_async(name, holds)
+/// }
+/// let _ = unless("Long?", |text: String| async move { text.len() > 80 });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot decide for a container",
     label = "such a function is `async`, and takes what a step's function takes",
     note = "it takes up to three of \
             `String`, `Json<T>`, `Content`, `StepInput`, `StepContext` and `State<T>`",
     note = "a closure names the types of its arguments: `|input: StepInput| async move {{ … }}`",
+    note = "its future is `Send`: it keeps no `Rc`, `RefCell` or guard of a lock over an `.await`",
     note = "it is called again for each decision: a closure clones what it uses, \
             and moves the clone into its `async move` block"
 )]

@@ -105,6 +105,13 @@ container!(Map, self => Body::Map {
 });
 
 /// A list of items for a map: a `Vec`, or a `Result` of one. See [`Map::over`].
+///
+/// ```
+/// use stepwright_core::StepInput;
+/// use stepwright_engine::{IntoItems, Map};
+/// fn each<R: IntoItems>(items: fn(&StepInput) -> R) -> Map { Map::new("Each").over(items) }
+/// let _ = each(|input| input.text().lines().map(String::from).collect::<Vec<_>>());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no list of items",
     note = "return a `Vec` of texts, JSON values or `Content`, or a `Result` of one"

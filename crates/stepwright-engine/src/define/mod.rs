@@ -43,10 +43,7 @@ use stepwright_core::{AnyExecutor, Content, Fingerprint, OnInterrupted, StepErro
 pub(crate) use prompt::{Prompt, Prompted, prompted};
 
 /// Makes a decider of an async function.
-fn asynchronous<A, F, T>(
-    function: F,
-    read: fn(F::Decision) -> Result<T, StepError>,
-) -> Decider<T>
+fn asynchronous<A, F, T>(function: F, read: fn(F::Decision) -> Result<T, StepError>) -> Decider<T>
 where
     F: DeciderFn<A>,
     T: 'static,

@@ -4,8 +4,9 @@ use crate::table::Blocking;
 use serde::Serialize;
 use std::sync::Arc;
 use stepwright_core::executor::ExecutorType;
-use stepwright_core::{BoxError, 
-    AnyExecutor, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput, StepOutput,
+use stepwright_core::{
+    AnyExecutor, BoxError, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput,
+    StepOutput,
 };
 
 /// Makes the message of a step.
@@ -13,6 +14,14 @@ pub(crate) type Prompt = Arc<dyn Fn(&StepInput) -> Result<Content, StepError> + 
 
 /// A result of a prompt function: text, `Json<T>`, `Content`, or a `Result` of these. See
 /// [`Step::prompt`](crate::Step::prompt).
+///
+/// ```
+/// use stepwright_core::StepInput;
+/// use stepwright_engine::{IntoPrompt, Step};
+/// fn told<R: IntoPrompt>(step: Step, prompt: fn(&StepInput) -> R) -> Step { step.prompt(prompt) }
+/// # async fn write(text: String) -> String { text }
+/// let _ = told(Step::new("write", write), |input| format!("In one line: {}", input.text()));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the message of a step",
     note = "return `String`, `Json<T>`, `Content`, or a `Result` of one of them"

@@ -68,6 +68,13 @@ container!(Router, self => Body::Router { choose: self.choose, choices: self.cho
 
 /// A choice of a router: a name, a list of names, or an `Option` or `Result` of these. See
 /// [`Router::new`].
+///
+/// ```
+/// use stepwright_core::StepInput;
+/// use stepwright_engine::{IntoRoute, Router};
+/// fn by<R: IntoRoute>(choose: fn(&StepInput) -> R) -> Router { Router::new("By", choose) }
+/// let _ = by(|input| if input.text().is_empty() { None } else { Some("answer") });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not name the choices of a router",
     note = "return a `&'static str` or `String`, a `Vec` or an `Option` of it, \

@@ -26,11 +26,7 @@ fn refused<T>(what: &str) -> Result<T, StepError> {
 impl StepHost for DeciderHost {
     fn emit(&self, _: &StepPath, _: EventKind) {}
 
-    fn record<'a>(
-        &'a self,
-        _: &'a StepPath,
-        _: EventKind,
-    ) -> BoxFuture<'a, Result<(), StepError>> {
+    fn record<'a>(&'a self, _: &'a StepPath, _: EventKind) -> BoxFuture<'a, Result<(), StepError>> {
         Box::pin(ready(refused("record anything but its decision")))
     }
 

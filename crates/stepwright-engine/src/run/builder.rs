@@ -1,13 +1,13 @@
 //! Runs before they begin: a builder that is a future.
 
 use super::driven::Driven;
-use super::runtime::runtime;
+use super::runtime::{block_on_given, runtime};
 use super::{IntoInput, RunHandle};
 use crate::job::Job;
 use crate::local::{Local, Place};
 use crate::outbox::Outbox;
 use crate::recorder::{Recorder, Recording};
-use crate::runner::Runner;
+use crate::runner::{Runner, shut_down};
 use crate::workflow::Workflow;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -20,8 +20,8 @@ use stepwright_core::executor::RunInput;
 use stepwright_core::state::State;
 use stepwright_core::values::HostValues;
 use stepwright_core::{
-    AnyStore, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, Session, SessionId, UserId,
-    World,
+    AnyStore, BoxFuture, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, Session,
+    SessionId, UserId, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -303,6 +303,25 @@ impl Run {
     pub fn blocking(self) -> Result<RunOutput, Error> {
         runtime()?.block_on(self)
     }
+
+    /// Drives the run to its end like [`Run::blocking`], on a runtime of yours. `block_on` drives
+    /// the work that it is given to its end, as the `block_on` of a runtime does.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// let runtime = tokio::runtime::Runtime::new()?;
+    /// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+    /// let output = workflow.run("Ada").blocking_on(|work| runtime.block_on(work))?;
+    /// assert_eq!(output.content.text(), "Hello Ada");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The errors of awaiting the run. An error if `block_on` returns before the work has ended.
+    pub fn blocking_on(self, block_on: impl FnOnce(BoxFuture<'_, ()>)) -> Result<RunOutput, Error> {
+        block_on_given(block_on, self)
+    }
 }
 
 impl Setup {
@@ -358,6 +377,9 @@ impl Setup {
         outbox: Option<Arc<Outbox>>,
         remembered: bool,
     ) -> Result<Prepared, Error> {
+        if self.workflow.runner().local().is_closed() {
+            return Err(shut_down());
+        }
         let named = self.options.session_id.is_some();
         let store = self.workflow.runner().store_for(remembered || named);
         let session = match &store {

@@ -4,11 +4,11 @@ use super::builder::state_of_dispatched;
 use super::driven::Driven;
 use super::handle::answer;
 use super::remote::RemoteFollower;
-use super::runtime::runtime;
+use super::runtime::{block_on_given, runtime};
 use crate::journal::{fold_all, load_all};
 use crate::local::{Local, Outcome};
 use crate::outbox::Outbox;
-use crate::runner::{HEARTBEAT, TakeUp, driven_here};
+use crate::runner::{HEARTBEAT, TakeUp, driven_here, shut_down};
 use crate::runs::{Runs, Submitted};
 use crate::workflow::Workflow;
 use std::fmt;
@@ -18,8 +18,8 @@ use std::task::{Context, Poll};
 use stepwright_core::store::Watched;
 use stepwright_core::values::HostValues;
 use stepwright_core::{
-    Answer, AnyStore, Error, ErrorId, ErrorKind, Event, OnInterrupted, RunId, RunOutput, RunStatus,
-    UserId,
+    Answer, AnyStore, BoxFuture, Error, ErrorId, ErrorKind, Event, OnInterrupted, RunId, RunOutput,
+    RunStatus, UserId,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -181,6 +181,9 @@ impl Resume {
             let error = Error::usage(what).with_id(ErrorId::BACKGROUND_UNSUPPORTED);
             return Err(error.with_hint("await the run, or stream it"));
         }
+        if self.workflow.runner().local().is_closed() {
+            return Err(shut_down());
+        }
         let run = RunId::new(&self.run)?;
         self.workflow.permit(&run, self.owner.as_ref()).await?;
         self.keep_values(&run)?;
@@ -206,6 +209,14 @@ impl Resume {
     /// The errors of awaiting it. An error if the caller is async code, which this would block.
     pub fn blocking(self) -> Result<RunOutput, Error> {
         runtime()?.block_on(self)
+    }
+
+    /// Resumes the run on a runtime of yours: see [`Run::blocking_on`](super::Run::blocking_on).
+    ///
+    /// # Errors
+    /// The errors of awaiting it. An error if `block_on` returns before the work has ended.
+    pub fn blocking_on(self, block_on: impl FnOnce(BoxFuture<'_, ()>)) -> Result<RunOutput, Error> {
+        block_on_given(block_on, self)
     }
 
     pub(super) fn cancel_token(&self) -> CancellationToken {

@@ -53,7 +53,10 @@ pub struct RunStream {
 enum Stage {
     Ready(Box<Setup>),
     Resumed(Box<Resume>),
-    Running { outbox: Arc<Outbox>, task: JoinHandle<Result<RunOutput, Error>> },
+    Running {
+        outbox: Arc<Outbox>,
+        task: JoinHandle<Result<RunOutput, Error>>,
+    },
     /// The events have ended before the first one.
     Unbegun(JoinHandle<Result<RunOutput, Error>>),
     Read(JoinHandle<Result<RunOutput, Error>>),

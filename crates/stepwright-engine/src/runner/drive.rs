@@ -1,5 +1,6 @@
 //! Takes up a stored run, and drives it until it ends or waits.
 
+use super::shutdown::shut_down;
 use super::supervise::LEASE;
 use super::{Runner, is_dead, shown};
 use crate::job::Job;
@@ -44,6 +45,9 @@ impl Runner {
         cancel: CancellationToken,
         how: TakeUp,
     ) -> Result<RunOutput, Error> {
+        if self.local().is_closed() {
+            return Err(shut_down());
+        }
         match self.local().claim_new(run, cancel) {
             Some(hold) => self.drive_held(run, hold, how).await,
             None => Err(driven_here(run)),

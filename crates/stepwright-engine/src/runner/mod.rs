@@ -7,6 +7,7 @@ mod dispatching;
 mod drive;
 mod driver;
 mod local_dispatcher;
+mod shutdown;
 mod supervise;
 mod supervision;
 
@@ -15,6 +16,7 @@ pub(crate) use drive::{TakeUp, driven_here};
 pub(crate) use driver::Driver;
 pub use driver::{is_dead, shown};
 pub use local_dispatcher::LocalDispatcher;
+pub(crate) use shutdown::shut_down;
 pub(crate) use supervise::HEARTBEAT;
 pub(crate) use supervision::Supervision;
 

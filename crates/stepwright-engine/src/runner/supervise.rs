@@ -26,7 +26,7 @@ const CLAIM_EVERY: u64 = 5;
 impl Runner {
     /// Starts the supervisor unless it runs already or there is no store to watch.
     pub(crate) fn supervise(self: &Arc<Self>) {
-        if self.remembering().is_some() {
+        if self.remembering().is_some() && !self.local().is_closed() {
             self.supervision.here().start(|| supervise(Arc::downgrade(self)));
         }
     }

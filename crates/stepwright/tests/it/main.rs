@@ -19,6 +19,7 @@ mod fork;
 mod gateway;
 mod limits;
 mod mutants;
+mod own;
 mod pages;
 mod parity;
 mod partial_failure;
