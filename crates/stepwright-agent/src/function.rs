@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use stepwright_core::provided::FromContext;
 use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
-use stepwright_core::values::FromContext;
 use stepwright_core::{BoxFuture, Content, Json, OnInterrupted, StepContext};
 
 /// A tool built from an async function or a closure that may capture state. For a function that

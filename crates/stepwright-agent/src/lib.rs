@@ -59,8 +59,8 @@ pub mod __private {
     pub use schemars;
     pub use serde;
     pub use serde_json::Value;
+    pub use stepwright_core::provided::FromContext;
     pub use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
-    pub use stepwright_core::values::FromContext;
     pub use stepwright_core::{OnInterrupted, StepContext};
 
     /// The future that a tool call returns.

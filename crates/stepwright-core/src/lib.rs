@@ -30,6 +30,7 @@ pub mod once;
 pub mod output;
 pub mod path;
 pub mod plan;
+pub mod provided;
 pub mod redact;
 pub mod report;
 pub mod requirement;
@@ -59,13 +60,13 @@ pub use memory::Memory;
 pub use once::Once;
 pub use output::{Metrics, RunOutput, RunStatus, StepResult, StepStatus};
 pub use path::StepPath;
+pub use provided::{FromContext, State};
 pub use report::Report;
 pub use requirement::{Answer, OnTimeout, Requirement};
 pub use review::{HumanReview, OnReject};
 pub use session::{Exchange, Session};
 pub use state::Patch;
 pub use store::{AnyStore, Store, StoreError};
-pub use values::State;
 pub use world::{Timestamp, World};
 
 /// Any error, as a step's function may return it: `?` converts errors of every type, and texts.

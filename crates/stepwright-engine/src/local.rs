@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use stepwright_core::values::HostValues;
-use stepwright_core::{Error, RunId, RunOutput, RunStatus, World};
+use stepwright_core::{Error, ErrorId, RunId, RunOutput, RunStatus, World};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
@@ -219,6 +219,16 @@ impl LocalRuns {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Refuses a run that begins or is resumed after the end.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if !self.is_closed() {
+            return Ok(());
+        }
+        Err(Error::usage("the workflow was shut down")
+            .with_id(ErrorId::WORKFLOW_SHUT_DOWN)
+            .with_hint("build the workflow again to begin further runs"))
     }
 
     /// Returns the runs, with their ids.

@@ -154,8 +154,8 @@ impl Workflow {
     /// Ends what this process drives, for a program that ends. From now on no run of this workflow
     /// begins or is resumed here. Runs under way have `patience` to end. After that, runs in a
     /// store are left as [`Workflow::release_now`] leaves them, so that another process can resume
-    /// them, and other runs are cancelled. When it returns, no task of this workflow is left, except
-    /// functions of [`Step::blocking`](crate::Step::blocking), which end by themselves.
+    /// them, and other runs are cancelled. When it returns, no task of this workflow is left,
+    /// except functions of [`Step::blocking`](crate::Step::blocking), which end by themselves.
     ///
     /// ```
     /// # use stepwright_engine::Workflow;

@@ -27,7 +27,7 @@ pub mod codes {
     pub use stepwright_core::codes::{AREAS, Area, Entry, ErrorIdError, all, find};
 }
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use stepwright_store::Durability;
+pub use stepwright_store::{Durability, LazyStore};
 #[cfg(feature = "postgres")]
 pub use stepwright_store::Postgres;
 #[cfg(feature = "sqlite")]
@@ -73,15 +73,16 @@ pub mod plan {
     pub use stepwright_core::state::Reducer;
 }
 
-/// What executors find in their input and in their context.
+/// The input and the context of executors.
 pub mod execution {
     pub use stepwright_core::context::RunInfo;
     pub use stepwright_core::executor::RunInput;
     pub use stepwright_core::once::{Once, ProbeAnswer};
     pub use stepwright_core::output::{ExecutorRun, RunFailure, Turn};
+    pub use stepwright_core::provided::{FromContext, State};
     pub use stepwright_core::scope::LoopOutcome;
     pub use stepwright_core::status::StepType;
-    pub use stepwright_core::values::{FromContext, HostValues, State};
+    pub use stepwright_core::values::HostValues;
 }
 
 /// Time: the clock behind a [`World`](crate::World).

@@ -48,7 +48,8 @@ impl Condition {
     ///     accounts.0.contains(&&*name)
     /// }
     /// let known = Condition::new_async("Known?", is_known).otherwise(escalate);
-    /// let workflow = Workflow::builder("Triage").state(Accounts(vec!["ada"])).step(known).build()?;
+    /// let accounts = Accounts(vec!["ada"]);
+    /// let workflow = Workflow::builder("Triage").state(accounts).step(known).build()?;
     /// assert_eq!(workflow.run("ada").blocking()?.content.text(), "ada");
     /// assert_eq!(workflow.run("ben").blocking()?.content.text(), "to a person: ben");
     /// # Ok::<(), stepwright_core::Error>(())
@@ -95,7 +96,9 @@ container!(Condition, self => Body::Condition {
 /// ```
 /// use stepwright_core::StepInput;
 /// use stepwright_engine::{Condition, IntoHolds};
-/// fn asked<R: IntoHolds>(holds: fn(&StepInput) -> R) -> Condition { Condition::new("Asked?", holds) }
+/// fn asked<R: IntoHolds>(holds: fn(&StepInput) -> R) -> Condition {
+///     Condition::new("Asked?", holds)
+/// }
 /// let _ = asked(|input| input.text().ends_with('?'));
 /// let _ = asked(|input| input.text().parse::<bool>());
 /// ```

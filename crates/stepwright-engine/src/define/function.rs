@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use stepwright_core::executor::ExecutorType;
-use stepwright_core::values::{FromContext as _, State};
+use stepwright_core::provided::{FromContext as _, State};
 use stepwright_core::{
     AnyExecutor, BoxError, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput,
     StepOutput,
@@ -274,8 +274,8 @@ pub trait BlockingFn<A>: Send + Sync + 'static {
 /// An async function that decides for a container, of up to three arguments that implement
 /// [`FromStep`], as those of a step's function. See [`Condition::new_async`](crate::Condition).
 ///
-/// Its [`StepContext`] has the run, the state and the history. It records nothing and asks nobody,
-/// because the decision itself is what is recorded.
+/// Its [`StepContext`] has the run, the state and the history. It records nothing and
+/// waits for no person, because the decision itself is what is recorded.
 ///
 /// ```
 /// use stepwright_engine::{Condition, DeciderFn};

@@ -10,6 +10,15 @@ use stepwright_core::{BoxFuture, Error, ErrorId, Event, RunOutput};
 ///
 /// The run makes progress only while the program waits for the next event. Dropping the iterator
 /// cancels the run.
+///
+/// ```
+/// # use stepwright_engine::{BlockingEvents, Workflow};
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// let events: BlockingEvents = workflow.run("Ada").stream().blocking()?;
+/// assert_eq!(events.filter_map(|event| event.content()).last().unwrap().text(), "Hello Ada");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
 #[must_use = "the run does nothing until its events are read"]
 pub struct BlockingEvents {
     runtime: Blocker,

@@ -7,7 +7,7 @@ use crate::job::Job;
 use crate::local::{Local, Place};
 use crate::outbox::Outbox;
 use crate::recorder::{Recorder, Recording};
-use crate::runner::{Runner, shut_down};
+use crate::runner::Runner;
 use crate::workflow::Workflow;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -377,9 +377,7 @@ impl Setup {
         outbox: Option<Arc<Outbox>>,
         remembered: bool,
     ) -> Result<Prepared, Error> {
-        if self.workflow.runner().local().is_closed() {
-            return Err(shut_down());
-        }
+        self.workflow.runner().local().check_open()?;
         let named = self.options.session_id.is_some();
         let store = self.workflow.runner().store_for(remembered || named);
         let session = match &store {

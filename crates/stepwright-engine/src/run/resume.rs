@@ -8,7 +8,7 @@ use super::runtime::{block_on_given, runtime};
 use crate::journal::{fold_all, load_all};
 use crate::local::{Local, Outcome};
 use crate::outbox::Outbox;
-use crate::runner::{HEARTBEAT, TakeUp, driven_here, shut_down};
+use crate::runner::{HEARTBEAT, TakeUp, driven_here};
 use crate::runs::{Runs, Submitted};
 use crate::workflow::Workflow;
 use std::fmt;
@@ -181,9 +181,7 @@ impl Resume {
             let error = Error::usage(what).with_id(ErrorId::BACKGROUND_UNSUPPORTED);
             return Err(error.with_hint("await the run, or stream it"));
         }
-        if self.workflow.runner().local().is_closed() {
-            return Err(shut_down());
-        }
+        self.workflow.runner().local().check_open()?;
         let run = RunId::new(&self.run)?;
         self.workflow.permit(&run, self.owner.as_ref()).await?;
         self.keep_values(&run)?;

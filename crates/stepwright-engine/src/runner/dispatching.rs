@@ -1,5 +1,6 @@
 //! Hands background runs to a dispatcher, and drives those that a dispatcher hands over.
 
+use super::drive::Held;
 use super::supervise::supervise;
 use super::{LocalDispatcher, Runner, TakeUp};
 use crate::local::{Local, Outcome};
@@ -167,7 +168,10 @@ impl Drive for Background {
                 Ok(output) if output.is_paused() => {
                     Driven::Parked { until: self.0.wakes_at(run, &output).await }
                 }
-                Err(error) if error.kind() == ErrorKind::Store => Driven::Lost,
+                Err(error) if error.kind() == ErrorKind::Store => match Held::retry_after(&error) {
+                    Some(after) => Driven::Retry { after },
+                    None => Driven::Lost,
+                },
                 Err(error) if error.output().is_none() => {
                     self.0.supervision.here().refuse(run, &error);
                     Driven::Done

@@ -1,7 +1,6 @@
 //! Takes up a stored run, and drives it until it ends or waits.
 
-use super::shutdown::shut_down;
-use super::supervise::LEASE;
+use super::supervise::{HEARTBEAT, LEASE};
 use super::{Runner, is_dead, shown};
 use crate::job::Job;
 use crate::journal::{fold_all, load_after, load_all};
@@ -10,7 +9,9 @@ use crate::outbox::Outbox;
 use crate::processes::end_leftovers;
 use crate::recorder::Recording;
 use crate::stop::stop_error;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use stepwright_core::store::{Claim, Claimed, SignalKind};
 use stepwright_core::{
     AnyStore, Error, ErrorId, ErrorKind, Event, EventKind, OnInterrupted, RunId, RunOutput,
@@ -45,9 +46,7 @@ impl Runner {
         cancel: CancellationToken,
         how: TakeUp,
     ) -> Result<RunOutput, Error> {
-        if self.local().is_closed() {
-            return Err(shut_down());
-        }
+        self.local().check_open()?;
         match self.local().claim_new(run, cancel) {
             Some(hold) => self.drive_held(run, hold, how).await,
             None => Err(driven_here(run)),
@@ -237,13 +236,38 @@ impl Runner {
                     );
                     let hint = "let it finish, or stop it; a driver that is silent for 10 s is \
                                 taken for dead";
-                    let error = Error::new(ErrorKind::Store, what);
+                    let lease = seen_at.plus(LEASE).since(now);
+                    let error = Error::new(ErrorKind::Store, what).with_source(Held { lease });
                     return Err(error.with_id(ErrorId::RUN_DRIVEN_ELSEWHERE).with_hint(hint));
                 }
             }
         }
     }
 }
+
+/// The lease that another driver has on a run.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// The rest of it, unless the driver renews it.
+    lease: Duration,
+}
+
+impl Held {
+    /// Returns the time to wait before the next claim, if this is the reason of an error.
+    pub(super) fn retry_after(error: &Error) -> Option<Duration> {
+        let held = std::error::Error::source(error)?.downcast_ref::<Self>()?;
+        // The lease must have ended then, and a driver that lives has renewed it.
+        Some(held.lease.max(HEARTBEAT) + Duration::from_millis(1))
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "its lease ends in {} s unless it is renewed", self.lease.as_secs())
+    }
+}
+
+impl std::error::Error for Held {}
 
 /// The result of taking up a run.
 enum Taken {

@@ -16,7 +16,6 @@ pub(crate) use drive::{TakeUp, driven_here};
 pub(crate) use driver::Driver;
 pub use driver::{is_dead, shown};
 pub use local_dispatcher::LocalDispatcher;
-pub(crate) use shutdown::shut_down;
 pub(crate) use supervise::HEARTBEAT;
 pub(crate) use supervision::Supervision;
 

@@ -14,13 +14,6 @@ pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// told only when it begins to walk.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// Makes the error of a run that begins after the end.
-pub(crate) fn shut_down() -> Error {
-    Error::usage("the workflow was shut down")
-        .with_id(ErrorId::WORKFLOW_SHUT_DOWN)
-        .with_hint("build the workflow again to begin further runs")
-}
-
 impl Runner {
     /// Accepts no more runs, waits for those of this process, and ends those that take longer.
     pub(crate) async fn shut_down(self: &Arc<Self>, patience: Duration) -> Result<(), Error> {

@@ -8,6 +8,7 @@ mod content;
 mod cut;
 mod decisions;
 mod definition;
+mod dispatching;
 mod failure;
 mod faults;
 mod flow;

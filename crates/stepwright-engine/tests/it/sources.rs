@@ -138,7 +138,7 @@ fn a_step_error_is_an_error() {
     }
     let cx = StepContext::detached("s");
     let missing =
-        <stepwright_core::State<u8> as stepwright_core::values::FromContext>::from_context(&cx);
+        <stepwright_core::State<u8> as stepwright_core::provided::FromContext>::from_context(&cx);
     let error = boxed(missing.unwrap_err());
     assert_eq!(error.to_string(), "the run has no state of type `u8`");
 }

@@ -3,10 +3,11 @@
 use super::address::Address;
 use super::channels::Channels;
 use super::connections::Connections;
-use super::schema::{self, quoted};
+use super::schema;
 use super::store::{Postgres, PostgresBackend};
-use super::target::Target;
+use super::target::{Target, quoted};
 use crate::Durability;
+use crate::LazyStore;
 use crate::errors::Said;
 use sqlx::ConnectOptions;
 use std::fmt;
@@ -159,6 +160,22 @@ impl PostgresOptions {
         let connections = Connections::new(target, self.connections);
         schema::prepare(&connections).await?;
         Ok(Postgres::new(PostgresBackend::new(connections)))
+    }
+
+    /// Returns a store that connects at its first use, for a program that begins before its server
+    /// does. A call fails while the server cannot be reached, and the next one tries again.
+    ///
+    /// ```
+    /// # use stepwright_store::Postgres;
+    /// let store = Postgres::options("postgres://anna@db.example/agents").lazy()?;
+    /// # Ok::<(), stepwright_core::StoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the address cannot be read.
+    pub fn lazy(self) -> Result<LazyStore, StoreError> {
+        self.target()?;
+        Ok(LazyStore::new(move || self.clone().connect()))
     }
 
     pub(super) fn target(&self) -> Result<Target, StoreError> {

@@ -1,9 +1,9 @@
 //! The tables, and the migrations from older versions.
 
 use super::connections::{Connections, Server};
-use super::errors::{Failure, encoding, foreign, newer, read_only};
+use super::errors::{Failure, encoding, foreign, newer, read_only, unprivileged};
 use super::link::Link;
-use super::target::Target;
+use super::target::{Target, quoted};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 
@@ -52,11 +52,41 @@ const LOOK: &str = "SELECT coalesce(bool_or(relname = 'stepwright_migrations'), 
     WHERE nspname = $1 AND relname IN ('stepwright_migrations', 'runs', 'journal', 'sessions',
         'blobs', 'inbox', 'drivers', 'plans')";
 
+/// Asks for privileges that even reading takes. `USAGE` on a schema first: without it, its tables
+/// are as if they were not there.
+const MAY_READ: &str = "SELECT has_schema_privilege(oid, 'USAGE'),
+    (SELECT min(relname::text) FROM pg_class
+        WHERE relnamespace = pg_namespace.oid AND relkind = 'r'
+        AND relname IN ('stepwright_migrations', 'runs', 'journal', 'sessions',
+            'blobs', 'inbox', 'drivers', 'plans')
+        AND NOT has_table_privilege(pg_class.oid, 'SELECT'))
+    FROM pg_namespace WHERE nspname = $1";
+
+/// Refuses a user who may not read the tables that are there.
+async fn check_privileges(connection: &mut PgConnection, target: &Target) -> Result<(), Failure> {
+    let found = sqlx::query(MAY_READ).bind(&*target.schema).fetch_optional(connection).await?;
+    let Some(row) = found else { return Ok(()) };
+    let schema = quoted(&target.schema);
+    if !row.try_get::<bool, _>(0)? {
+        let object = format!("schema {schema}");
+        return Err(unprivileged(target, "USAGE", &object, &format!("SCHEMA {schema}")).into());
+    }
+    match row.try_get::<Option<String>, _>(1)? {
+        Some(table) => {
+            let (object, all) =
+                (format!("table {schema}.{table}"), format!("ALL TABLES IN SCHEMA {schema}"));
+            Err(unprivileged(target, "SELECT", &object, &all).into())
+        }
+        None => Ok(()),
+    }
+}
+
 /// Checks the server, and brings the tables to the version of this program.
 pub(super) async fn prepare(connections: &Connections) -> Result<(), stepwright_core::StoreError> {
     let target = connections.target.clone();
     let work = async move |link: &mut Link, _| {
         let token = check(&mut link.connection, &target).await?;
+        check_privileges(&mut link.connection, &target).await?;
         migrate(&mut link.connection, &target, MIGRATIONS).await?;
         Ok(token)
     };
@@ -156,11 +186,6 @@ async fn version(
         Ok(version) if version <= known => Ok(version),
         _ => Err(newer(target, version, known).into()),
     }
-}
-
-/// A name as SQL has it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(all(test, unix))]
