@@ -23,7 +23,9 @@ use stepwright::Error;
 use ui::print::Stdout;
 use ui::terminal::Stderr;
 use ui::usage;
-use verbs::{cancel, chat, check, events, explain, resume, run, runs, sessions, show, verify};
+use verbs::{
+    cancel, chat, check, events, explain, keeping, resume, run, runs, sessions, show, verify,
+};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -43,6 +45,11 @@ fn main() -> ExitCode {
         Command::Continue(wanted) => resume::continue_run(wanted, stderr),
         Command::Verify(wanted) => finish(stderr, verify::verify(wanted, stderr)),
         Command::Cancel(wanted) => finish(stderr, cancel::cancel_run(wanted, stderr)),
+        Command::Prune(wanted) => finish(stderr, keeping::prune(wanted, stderr)),
+        Command::Vacuum(wanted) => finish(stderr, keeping::vacuum(wanted, stderr)),
+        Command::Export(wanted) => finish(stderr, keeping::export(wanted, stderr)),
+        Command::Import(wanted) => finish(stderr, keeping::import(wanted, stderr)),
+        Command::Erase(wanted) => finish(stderr, keeping::erase(wanted, stderr)),
         Command::Sessions(wanted) => finish(stderr, sessions::sessions(wanted, stderr)),
         Command::Explain(wanted) => explain::explain(wanted, stderr),
         Command::Completions { shell } => completions(*shell, stderr),

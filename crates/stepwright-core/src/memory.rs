@@ -8,8 +8,8 @@ use crate::session::Session;
 use crate::state::Patch;
 use crate::status::RunStatus;
 use crate::store::{
-    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-    Signal, StoreError, Watched, page,
+    Claim, Claimed, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow, RunStore,
+    SessionFilter, SessionStore, Signal, StoreError, Watched, page,
 };
 use crate::world::Timestamp;
 use std::cmp::Reverse;
@@ -227,6 +227,27 @@ fn missing(session: &SessionId) -> StoreError {
     StoreError::NotFound(format!("session `{session}`"))
 }
 
+impl Tables {
+    fn delete_run(&mut self, delete: &DeleteRun) -> Option<DeletedRun> {
+        let run = &delete.run;
+        let (_, facts) = self.runs.get(run).filter(|(row, _)| delete.allows(row.status))?;
+        let bytes =
+            |fact: &Event| serde_json::to_vec(&fact.kind).map_or(0, |body| body.len() as u64);
+        let signals = self.inboxes.get(run).map_or(0, |inbox| inbox.len() as u64);
+        let deleted =
+            DeletedRun { facts: facts.len() as u64, signals, bytes: facts.iter().map(bytes).sum() };
+        if !delete.dry_run {
+            self.runs.remove(run);
+            self.order.retain(|kept| kept != run);
+            self.inboxes.remove(run);
+            if let Some(followed) = self.followed.remove(run) {
+                followed.cancel();
+            }
+        }
+        Some(deleted)
+    }
+}
+
 impl RunStore for Memory {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(ready(self.tables().append(append, self.keep)))
@@ -271,6 +292,13 @@ impl RunStore for Memory {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn delete_run(
+        &self,
+        delete: DeleteRun,
+    ) -> BoxFuture<'_, Result<Option<DeletedRun>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().delete_run(&delete))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Stores: runs, their journals, sessions, inboxes and leases.
 
 mod any;
+mod deleting;
 mod error;
 mod traits;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 pub use any::AnyStore;
+pub use deleting::{Compacted, DeleteRun, DeletedRun};
 pub use error::StoreError;
 pub use traits::{Inbox, Leases, RunStore, SessionStore, Store};
 

@@ -55,5 +55,8 @@ pub use define::{
 pub use real::real_world;
 pub use run::{BlockingEvents, IntoInput, Parts, Resume, Run, RunHandle, RunStream, block_on};
 pub use runner::LocalDispatcher;
-pub use runs::{Events, Runs, Sessions, Snapshot};
+pub use runs::{
+    Archived, Erase, Events, Export, IMPORT_LINE_BYTES_MAX, Prune, Removed, Runs, Sessions,
+    Snapshot,
+};
 pub use workflow::Workflow;

@@ -10,7 +10,7 @@ use crate::sums::Sums;
 use std::borrow::Cow;
 use std::fmt::Debug;
 use stepwright_core::journal::SessionClose;
-use stepwright_core::store::Watched;
+use stepwright_core::store::{Compacted, Watched};
 use stepwright_core::{BoxFuture, RunId, StoreError};
 
 /// A way to reach one database: connections, transactions, threads, retries and notifications.
@@ -36,6 +36,12 @@ pub(crate) trait Backend: Debug + Send + Sync + 'static {
         told: Told,
         work: W,
     ) -> impl Future<Output = Result<W::Made, StoreError>> + Send;
+
+    /// Forgets what is remembered of a run outside of the database.
+    fn forget(&self, run: &RunId);
+
+    /// Gives the space of deleted rows back.
+    fn compact(&self) -> impl Future<Output = Result<Compacted, StoreError>> + Send;
 
     /// Returns a future that is ready when this process or another changes what is watched.
     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()>;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-    Signal, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow, RunStore,
+    SessionFilter, SessionStore, Signal, Verified, Watched,
 };
 use stepwright_core::{
     AnyStore, BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, Timestamp,
@@ -105,6 +105,14 @@ impl RunStore for LazyStore {
 
     fn verify<'a>(&'a self, run: &'a RunId) -> Answer<'a, Verified> {
         Box::pin(async move { self.store().await?.verify(run).await })
+    }
+
+    fn delete_run(&self, delete: DeleteRun) -> Answer<'_, Option<DeletedRun>> {
+        Box::pin(async move { self.store().await?.delete_run(delete).await })
+    }
+
+    fn compact(&self) -> Answer<'_, Compacted> {
+        Box::pin(async move { self.store().await?.compact().await })
     }
 }
 

@@ -2,15 +2,15 @@
 
 use crate::backend::{Backend, Prepared, Told};
 use crate::bodies::{self, FactRow};
-use crate::operations::{journal, runs, sessions, signals, verify};
+use crate::operations::{deleting, journal, runs, sessions, signals, verify};
 use crate::rows::Effect;
 use crate::shared::Texts;
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-    Signal, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow, RunStore,
+    SessionFilter, SessionStore, Signal, Verified, Watched,
 };
 use stepwright_core::{
     BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
@@ -119,6 +119,26 @@ impl<B: Backend> RunStore for SqlStore<B> {
 
     fn verify<'a>(&'a self, run: &'a RunId) -> Answer<'a, Verified> {
         Box::pin(self.backend().read(verify::Verify(run.clone())))
+    }
+
+    fn delete_run(&self, delete: DeleteRun) -> Answer<'_, Option<DeletedRun>> {
+        Box::pin(async move {
+            let Shared { backend, texts } = &*self.shared;
+            let run = delete.run.clone();
+            if delete.dry_run {
+                return backend.read(deleting::Delete(delete)).await;
+            }
+            let told = Told::Those(Watched::Facts(run.clone()));
+            let deleted = backend.write(told, deleting::Delete(delete)).await;
+            // Also after an error: the run may be gone all the same.
+            texts.forget(&run);
+            backend.forget(&run);
+            deleted
+        })
+    }
+
+    fn compact(&self) -> Answer<'_, Compacted> {
+        Box::pin(self.backend().compact())
     }
 }
 

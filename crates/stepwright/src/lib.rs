@@ -17,21 +17,21 @@ pub use stepwright_core::{
     StepPath, StepResult, StepStatus, Store, StoreError, Timestamp, UserId, WorkflowId, World,
 };
 pub use stepwright_engine::{
-    AnyStep, BlockingEvents, BlockingFn, DeciderFn, Events, FromStep, IntoExecutor, IntoHolds,
-    IntoInput, IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep, LocalDispatcher, LoopView,
-    Parts, Resume, Run, RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess, Workflow,
-    WorkflowBuilder, block_on, real_world,
+    AnyStep, Archived, BlockingEvents, BlockingFn, DeciderFn, Erase, Events, Export, FromStep,
+    IntoExecutor, IntoHolds, IntoInput, IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep,
+    LocalDispatcher, LoopView, Parts, Prune, Removed, Resume, Run, RunHandle, RunStream, Runs,
+    Sessions, Snapshot, Step, UserAccess, Workflow, WorkflowBuilder, block_on, real_world,
 };
 /// The catalogue of errors: an id and a page for each kind. See `docs/errors.md`.
 pub mod codes {
     pub use stepwright_core::codes::{AREAS, Area, Entry, ErrorIdError, all, find};
 }
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use stepwright_store::{Durability, LazyStore};
 #[cfg(feature = "postgres")]
 pub use stepwright_store::Postgres;
 #[cfg(feature = "sqlite")]
 pub use stepwright_store::Sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use stepwright_store::{Durability, LazyStore};
 
 /// The containers: steps that hold steps.
 pub mod containers {
@@ -96,8 +96,9 @@ pub mod store {
     pub use stepwright_core::session::SessionMetrics;
     pub use stepwright_core::state::PatchError;
     pub use stepwright_core::store::{
-        Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-        Signal, SignalKind, Store, StoreError, Verified, Watched,
+        Claim, Claimed, Compacted, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow,
+        RunStore, SessionFilter, SessionStore, Signal, SignalKind, Store, StoreError, Verified,
+        Watched,
     };
 }
 

@@ -2,9 +2,11 @@
 
 #[cfg(test)]
 mod docs;
+mod keeping;
 mod runs;
 mod sessions;
 
+pub(crate) use keeping::{Erase, Export, Import, Prune, Told, Vacuum};
 pub(crate) use runs::{Again, CancelRun, Continue, Events, Resume, Runs, Show, Verify};
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 
@@ -106,6 +108,21 @@ pub(crate) enum Command {
     /// Cancel a run in any process
     #[command(after_help = runs::CANCEL)]
     Cancel(CancelRun),
+    /// Delete old runs that have ended
+    #[command(after_help = keeping::PRUNE)]
+    Prune(Prune),
+    /// Give the space of deleted data back to the system
+    #[command(after_help = keeping::VACUUM)]
+    Vacuum(Vacuum),
+    /// Write runs as JSON lines, to move or to keep them
+    #[command(after_help = keeping::EXPORT)]
+    Export(Export),
+    /// Read runs that `export` has written
+    #[command(after_help = keeping::IMPORT)]
+    Import(Import),
+    /// Erase everything that is stored of a run, a session or a user
+    #[command(after_help = keeping::ERASE)]
+    Erase(Erase),
     /// Manage sessions: list, show, rename and delete them, change their state
     #[command(subcommand, after_help = sessions::EXAMPLES)]
     Sessions(Sessions),

@@ -5,6 +5,7 @@ pub(crate) mod chat;
 pub(crate) mod check;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod keeping;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -17,6 +17,7 @@ mod explaining;
 mod failures;
 mod faults;
 mod interrupting;
+mod keeping;
 mod kills;
 mod looking;
 mod options;

@@ -108,4 +108,19 @@ super::entry::catalogue! {
     /// after that; or a run has not ended although the shutdown asked it to. Build the workflow
     /// again to begin further runs.
     WORKFLOW_SHUT_DOWN = 731, "the workflow was shut down";
+
+    /// A run that is to be erased is under way. Cancel it, or wait for its end; nothing was erased.
+    ///
+    /// ```sh
+    /// stepwright cancel r-7 --db runs.db
+    /// ```
+    RUN_UNDER_WAY = 732, "the run is under way";
+
+    /// The lines that are imported are not those that an export has written: a line is missing, was
+    /// changed, or is none of an export. The message has its number. Export the runs again.
+    IMPORT_INVALID = 733, "the import is damaged";
+
+    /// The file or the pipe that an export is written to cannot be written. The message has the
+    /// reason.
+    EXPORT_UNWRITABLE = 734, "the export cannot be written";
 }

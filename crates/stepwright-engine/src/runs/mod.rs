@@ -3,13 +3,17 @@
 //! The journal says what happened in a run, and the plan is stored beside it. So listing, showing,
 //! following, answering and cancelling runs take a store and a clock only.
 
+mod archive;
 mod follow;
 pub(crate) mod history;
+mod keeping;
 mod sessions;
 mod snapshot;
 mod submit;
 
+pub use archive::{Archived, Export, IMPORT_LINE_BYTES_MAX};
 pub use follow::Events;
+pub use keeping::{Erase, Prune, Removed};
 pub use sessions::Sessions;
 pub use snapshot::Snapshot;
 pub(crate) use submit::Submitted;

@@ -17,6 +17,7 @@ mod history;
 mod host_state;
 mod idle;
 mod interrupted;
+mod keeping;
 mod loops;
 mod matrix;
 mod messages;

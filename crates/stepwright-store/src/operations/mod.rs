@@ -1,5 +1,6 @@
 //! The operations of a store, in the SQL that the databases share.
 
+pub(crate) mod deleting;
 pub(crate) mod journal;
 pub(crate) mod runs;
 pub(crate) mod sessions;

@@ -1,18 +1,21 @@
 //! The backend of SQLite: one writer and a few readers.
 
+use super::connect::connect;
 use super::database::Database;
+use super::errors::Failure;
 use super::file::DatabaseFile;
-use super::read::Readers;
+use super::read::{Readers, blocking};
 use super::write::Writer;
 use crate::SqlStore;
 use crate::backend::{Backend, Told, Work};
 use crate::sums::Sums;
 use crate::watch::Watchers;
+use rusqlite::OpenFlags;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use stepwright_core::store::Watched;
-use stepwright_core::{BoxFuture, StoreError};
+use stepwright_core::store::{Compacted, Watched};
+use stepwright_core::{BoxFuture, RunId, StoreError};
 
 /// A store in one SQLite file, for one machine. Cheap to clone; clones share one writer.
 ///
@@ -68,6 +71,25 @@ impl fmt::Debug for SqliteBackend {
     }
 }
 
+/// Rewrites the file without the space of deleted rows, and empties its log: what was deleted is in
+/// neither of them then. No transaction can be open, so it has a connection of its own.
+fn compact(file: &DatabaseFile) -> Result<Compacted, Failure> {
+    let before = size(file);
+    let connection = connect(&file.place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.execute_batch("VACUUM")?;
+    // Readers may keep the log from being emptied: it is overwritten later then.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    drop(connection);
+    Ok(Compacted { before, after: size(file) })
+}
+
+fn size(file: &DatabaseFile) -> u64 {
+    let mut log = file.place.as_os_str().to_owned();
+    log.push("-wal");
+    let of = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    of(&file.place) + of(Path::new(&log))
+}
+
 impl Backend for SqliteBackend {
     type Connection = Database;
 
@@ -85,6 +107,18 @@ impl Backend for SqliteBackend {
 
     async fn write<W: Work<Database>>(&self, told: Told, work: W) -> Result<W::Made, StoreError> {
         self.writer.write(told, work).await
+    }
+
+    fn forget(&self, _: &RunId) {}
+
+    async fn compact(&self) -> Result<Compacted, StoreError> {
+        self.file.check_process()?;
+        let file = self.file.clone();
+        blocking(&self.file.path, move || {
+            file.check_place()?;
+            compact(&file).map_err(|error| error.into_error("compact", &file.path))
+        })
+        .await
     }
 
     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
