@@ -53,8 +53,10 @@ pub(crate) fn read<'a>(
         let before = mistakes.len();
         let context = context(&typed.ty);
         if let Some(context) = context {
+            let written_as = |of: &Type| of.to_token_stream().to_string();
+            let this = written_as(&typed.ty);
             let twice =
-                |other: &Argument| matches!(other, Argument::Context(of) if **of == *typed.ty);
+                |other: &Argument| matches!(other, Argument::Context(of) if written_as(of) == this);
             if arguments.iter().any(twice) {
                 let message = format!("a tool takes one `{context}` of a type; remove this one");
                 mistakes.push(Error::new_spanned(&*typed, message));

@@ -1,5 +1,6 @@
 //! Errors of SQLite, with advice.
 
+use super::locks::lock_holder;
 use crate::errors::unusable;
 use rusqlite::{Error as SqlError, ErrorCode};
 use std::path::Path;
@@ -63,9 +64,16 @@ fn hint(path: &Path, error: &SqlError) -> Option<String> {
             "allow this program to write to `{file}` and to the directory that it is in, where \
              SQLite keeps its log"
         ),
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
-            format!("close the program that keeps `{file}` locked, then resume the run")
-        }
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => match lock_holder(path) {
+            Some((process, true)) => format!(
+                "process {process} keeps `{file}` locked and is stopped: let it go on with \
+                 `kill -CONT {process}`, or end it with `kill -KILL {process}`; then resume the run"
+            ),
+            Some((process, false)) => format!(
+                "process {process} keeps `{file}` locked: wait for it or end it, then resume the run"
+            ),
+            None => format!("close the program that keeps `{file}` locked, then resume the run"),
+        },
         ErrorCode::NotADatabase => {
             format!("choose another path: `{file}` is not an SQLite database")
         }

@@ -1,4 +1,4 @@
-//! Many processes that open one file at the same time.
+//! Other processes that use the same file.
 
 use crate::support::{facts, id, start};
 use std::process::{Command, Stdio};
@@ -41,4 +41,49 @@ async fn fifty_processes_open_one_new_file_at_once() {
     }
     let store = Sqlite::open(&path).await.unwrap();
     assert_eq!(store.runs(Default::default()).await.unwrap().len(), PROCESSES);
+}
+
+/// The variable that makes this program keep a file locked until it is killed.
+const LOCKS: &str = "STEPWRIGHT_TEST_LOCKS";
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_stopped_process_that_keeps_the_file_locked_is_named() {
+    use std::io::{BufRead as _, BufReader};
+    if let Some(path) = std::env::var_os(LOCKS) {
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        println!("locked");
+        std::thread::sleep(std::time::Duration::from_secs(600));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let wait = std::time::Duration::from_millis(50);
+    let store = Sqlite::options(&path).lock_wait(wait).open().await.unwrap();
+    let test = "crowds::a_stopped_process_that_keeps_the_file_locked_is_named";
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--nocapture"]).env(LOCKS, &path).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.ends_with("locked")));
+    let process = child.id().to_string();
+    let refused = async || {
+        let append = store.append(facts("r", 0, vec![start()])).await;
+        append.unwrap_err().hint().unwrap()
+    };
+    let hint = refused().await;
+    assert!(hint.starts_with(&format!("process {process} keeps `")), "{hint}");
+    let signal = |name: &str| Command::new("kill").args([name, &process]).status().unwrap();
+    assert!(signal("-STOP").success());
+    loop {
+        let hint = refused().await;
+        if hint.contains("is stopped") {
+            assert!(hint.contains(&format!("`kill -CONT {process}`")), "{hint}");
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // What it had begun is taken back.
+    store.append(facts("r", 0, vec![start()])).await.unwrap();
 }
