@@ -318,6 +318,32 @@ impl StdError for Error {
     }
 }
 
+/// The id and the hint stay: a step that runs another workflow tells what that one told.
+impl From<Error> for StepError {
+    fn from(error: Error) -> Self {
+        let (id, hint) = (error.id(), error.0.hint.clone());
+        let mut made = Self::from_error(error);
+        made.data.id = made.data.id.or(Some(id));
+        made.data.hint = made.data.hint.take().or(hint);
+        made
+    }
+}
+
+impl From<StoreError> for StepError {
+    fn from(error: StoreError) -> Self {
+        let (id, hint) = (error.id(), error.hint());
+        let mut made = Self::from_error(error).with_id(id);
+        made.data.hint = hint;
+        made
+    }
+}
+
+impl From<crate::id::IdError> for StepError {
+    fn from(error: crate::id::IdError) -> Self {
+        Self::from_error(error).with_id(ErrorId::ID_INVALID)
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Self::from_store(&error)

@@ -347,8 +347,7 @@ macro_rules! converted {
 // One conversion for every error is impossible beside the trait `Error`: it would cover
 // `StepError` itself.
 converted! {
-    BoxError, String, &str, std::borrow::Cow<'_, str>,
-    crate::error::Error, crate::store::StoreError, crate::id::IdError, serde_json::Error,
+    BoxError, String, &str, std::borrow::Cow<'_, str>, serde_json::Error,
     std::array::TryFromSliceError, std::cell::BorrowError, std::cell::BorrowMutError,
     std::char::CharTryFromError, std::char::ParseCharError, std::env::VarError, std::fmt::Error,
     std::io::Error, std::net::AddrParseError, std::num::ParseFloatError,

@@ -18,6 +18,11 @@ fn busy() -> Reply {
     Reply::text("").and_error(ModelError::new(ModelErrorKind::Overloaded, "busy"))
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct By {
+    by: Option<u32>,
+}
+
 fn agent(model: ScriptedModel) -> Agent {
     Agent::builder("Editor").model(model).unwrap().build().unwrap()
 }
@@ -58,7 +63,7 @@ fn a_retry_does_not_hang_on_the_time_of_a_detached_context() {
 
 #[tokio::test]
 async fn an_agent_that_asks_is_continued_on_its_own() {
-    let pay = FunctionTool::new("pay", "Pays.", |_: Value| async { "paid" });
+    let pay = FunctionTool::new("pay", "Pays.", |_: By| async { "paid" });
     let model = ScriptedModel::new([Reply::call("pay", json!({})), Reply::text("Done.")]);
     let builder = Agent::builder("Till").model(model).unwrap().tool(pay.requires_confirmation());
     let agent = builder.build().unwrap();
@@ -139,8 +144,8 @@ async fn tools_take_values_of_the_host() {
     let closure = FunctionTool::new(
         "add",
         "Adds.",
-        |by: Value, total: State<Arc<AtomicU32>>, _: StepContext| async move {
-            total.fetch_add(u32::try_from(by["by"].as_u64().unwrap()).unwrap(), Ordering::SeqCst);
+        |by: By, total: State<Arc<AtomicU32>>, _: StepContext| async move {
+            total.fetch_add(by.by.unwrap_or_default(), Ordering::SeqCst);
         },
     );
     let calls = || {

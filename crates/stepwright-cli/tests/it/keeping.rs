@@ -68,12 +68,12 @@ fn runs_are_moved_from_one_database_to_another() {
     let lines = place.on_db(&["export", "r-1", "r-3"]).ended(0);
     assert!(lines.stderr.contains("2 runs with"), "{lines:#?}");
     place.write("two.jsonl", &lines.stdout);
-    place.run(["import", "two.jsonl", "--db", "b.db", "--dry-run"]).ended(5);
-    let told = place.run(["import", "two.jsonl", "--db", "b.db"]).ended(0).stdout;
+    place.ran(["import", "two.jsonl", "--db", "b.db", "--dry-run"]).ended(5);
+    let told = place.ran(["import", "two.jsonl", "--db", "b.db"]).ended(0).stdout;
     assert!(told.starts_with("2 runs with") && told.ends_with(" imported\n"), "{told}");
     assert_eq!(place.runs_in("b.db").len(), 2);
-    place.run(["verify", "r-1", "--db", "b.db"]).ended(0);
-    let again = place.run(["import", "two.jsonl", "--db", "b.db", "--json"]).ended(0).stdout;
+    place.ran(["verify", "r-1", "--db", "b.db"]).ended(0);
+    let again = place.ran(["import", "two.jsonl", "--db", "b.db", "--json"]).ended(0).stdout;
     assert_eq!(serde_json::from_str::<Value>(&again).unwrap()["known"], 2);
 
     let summary = json_of(&place, &["export", "--output", "all.jsonl"]);
@@ -96,5 +96,5 @@ fn a_database_is_compacted() {
     let compacted = json_of(&place, &["vacuum"]);
     assert!(compacted["after"].as_u64() <= compacted["before"].as_u64(), "{compacted}");
     assert_eq!(place.runs_in("a.db").len(), 3);
-    place.run(["vacuum", "--db", "nowhere.db"]).ended(5);
+    place.ran(["vacuum", "--db", "nowhere.db"]).ended(5);
 }

@@ -498,12 +498,12 @@ impl Setup {
             if dispatched {
                 return Err(state_of_dispatched());
             }
-            local.keep_values(&run, &options.values);
-            job.add_values(options.values);
+            job.add_values(options.values.clone());
         }
         let recorder = job.recorder.clone();
         let entry = if background { Local::queued(recorder) } else { Local::awaited(recorder) };
         let place = local.register(&run, entry).ok_or_else(|| taken(&run))?;
+        local.keep_values(&run, &options.values);
         Ok(Prepared { job, run, workflow, place })
     }
 }
