@@ -90,5 +90,5 @@ super::entry::catalogue! {
     ///
     /// Add the value to the workflow with `.state(…)`, or to the run. A process that resumes a run
     /// brings its own values, because they are not recorded.
-    HOST_STATE_MISSING = 431, "a value of the host program is missing";
+    HOST_STATE_MISSING = 422, "a value of the host program is missing";
 }

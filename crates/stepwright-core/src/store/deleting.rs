@@ -37,7 +37,7 @@ impl DeleteRun {
     }
 }
 
-/// What was deleted of a run.
+/// The amount that was deleted of a run.
 ///
 /// ```
 /// use stepwright_core::store::DeletedRun;

@@ -39,7 +39,7 @@ pub struct Export {
     pub user: Option<UserId>,
 }
 
-/// What was exported or imported.
+/// The amount that was exported or imported.
 ///
 /// ```
 /// use stepwright_engine::Archived;
@@ -137,7 +137,8 @@ fn unwritable(why: &str) -> Error {
 
 impl Runs {
     /// Writes runs as lines of JSON, each with the facts of its journal, its inbox, its session and
-    /// its plan. `write` gets one line at a time, without a line break. [`Runs::import`] reads them.
+    /// its plan. `write` gets one line at a time, without a line break. [`Runs::import`] reads
+    /// them.
     ///
     /// A run that is under way is written as far as it is now.
     ///

@@ -65,7 +65,7 @@ impl std::fmt::Display for Erase {
     }
 }
 
-/// What was deleted by [`Runs::prune`] or [`Runs::erase`].
+/// The data deleted by [`Runs::prune`] or [`Runs::erase`].
 ///
 /// ```
 /// use stepwright_engine::Removed;

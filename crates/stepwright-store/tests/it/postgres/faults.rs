@@ -92,7 +92,7 @@ async fn who_may_not_make_tables_is_told_what_an_administrator_must_do() {
     store.append(facts("r", 0, vec![start()])).await.unwrap();
 }
 
-/// What the advice tells the owner to run: the first text in backticks.
+/// The statement that the advice tells the owner to run: it is in backticks.
 fn advised(told: &str) -> &str {
     told.split('`').nth(3).unwrap()
 }
