@@ -100,7 +100,7 @@ impl RunStore for LazyStore {
 
     /// `true`, because it is not known before the store is opened.
     fn is_shared(&self) -> bool {
-        self.0.store.get().is_none_or(|store| store.is_shared())
+        self.0.store.get().is_none_or(RunStore::is_shared)
     }
 
     fn verify<'a>(&'a self, run: &'a RunId) -> Answer<'a, Verified> {

@@ -324,10 +324,12 @@ macro_rules! functions {
                 input: StepInput,
                 cx: StepContext,
             ) -> impl Future<Output = Result<Fut::Output, StepError>> + Send + 'static {
-                let deciding = (|| {
+                // Called at once, so that the future borrows nothing of the function.
+                let decide = || {
                     $(let $arg = $arg::from_step(&input, &cx)?;)*
                     Ok::<_, StepError>(self($($arg),*))
-                })();
+                };
+                let deciding = decide();
                 async move { Ok(deciding?.await) }
             }
         }

@@ -26,9 +26,12 @@ pub struct BlockingEvents {
     stream: Option<RunStream>,
 }
 
+/// A function of the caller that drives work to its end.
+type BlockOn = dyn FnMut(BoxFuture<'_, ()>) + Send;
+
 enum Blocker {
     Thread(ThreadRuntime),
-    Given(Box<dyn FnMut(BoxFuture<'_, ()>) + Send>),
+    Given(Box<BlockOn>),
 }
 
 impl Blocker {

@@ -1,7 +1,7 @@
 //! Ends what this process drives.
 
 use super::{Dispatching, Runner};
-use crate::local::LocalRun;
+use crate::local::{Local, LocalRun};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::{Error, ErrorId, ErrorKind, RunId};
@@ -13,6 +13,10 @@ pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// The interval at which runs are told to end again. A driver that has just claimed a run can be
 /// told only when it begins to walk.
 const AGAIN: Duration = Duration::from_millis(20);
+
+fn is_stored(local: &Local) -> bool {
+    local.recorder().is_some_and(|recorder| recorder.store().is_some())
+}
 
 impl Runner {
     /// Accepts no more runs, waits for those of this process, and ends those that take longer.
@@ -64,17 +68,13 @@ impl Runner {
                     }
                 }
                 LocalRun::Claimed { .. } => {}
-                LocalRun::Driving(_) if local.waiters.is_some() || self.is_stored(&local) => {
+                LocalRun::Driving(_) if local.waiters.is_some() || is_stored(&local) => {
                     local.release();
                 }
                 LocalRun::Driving(_) => local.cancel(),
             }
         }
         Ok(())
-    }
-
-    fn is_stored(&self, local: &crate::local::Local) -> bool {
-        local.recorder().is_some_and(|recorder| recorder.store().is_some())
     }
 
     /// Stops the dispatcher and the supervisor of this process.

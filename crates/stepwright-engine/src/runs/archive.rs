@@ -297,14 +297,13 @@ impl Import {
             return Err(self.wrong("it comes after the end of the export"));
         }
         match (&line, self.number) {
+            (Line::Begin { format, version }, 1) if format == FORMAT && *version == VERSION => {}
             (Line::Begin { format, version }, 1) => {
-                if format != FORMAT || *version != VERSION {
-                    let what = format!(
-                        "its format is `{format}` {version}, and this program reads `{FORMAT}` \
-                         {VERSION}"
-                    );
-                    return Err(self.wrong(&what));
-                }
+                let what = format!(
+                    "its format is `{format}` {version}, and this program reads `{FORMAT}` \
+                     {VERSION}"
+                );
+                return Err(self.wrong(&what));
             }
             (_, 1) => return Err(self.wrong("it does not begin an export")),
             (Line::Begin { .. }, _) => return Err(self.wrong("a second export begins here")),
@@ -410,12 +409,12 @@ impl Import {
             let mut next = 0;
             for page in facts.chunks(PAGE) {
                 if runs.store.load(&run, next, PAGE).await? != *page {
-                    return Err(self.taken(&run));
+                    return Err(taken(&run));
                 }
                 next += page.len() as u64;
             }
             if !runs.store.load(&run, next, 1).await?.is_empty() {
-                return Err(self.taken(&run));
+                return Err(taken(&run));
             }
             self.archived.known += 1;
             return Ok(());
@@ -435,18 +434,18 @@ impl Import {
         Ok(())
     }
 
-    fn taken(&self, run: &RunId) -> Error {
-        Error::usage(format!("this store has a run `{run}` with other facts"))
-            .with_id(ErrorId::RUN_ID_TAKEN)
-            .with_hint("erase it first, or import into another store")
-    }
-
     fn end(self) -> Result<Archived, Error> {
         if !self.ended {
             return Err(self.wrong("the export ends here, and is not complete"));
         }
         Ok(self.archived)
     }
+}
+
+fn taken(run: &RunId) -> Error {
+    Error::usage(format!("this store has a run `{run}` with other facts"))
+        .with_id(ErrorId::RUN_ID_TAKEN)
+        .with_hint("erase it first, or import into another store")
 }
 
 impl Part {

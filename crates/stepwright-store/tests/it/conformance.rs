@@ -1,7 +1,7 @@
 //! The store in SQLite is a store.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use stepwright_core::store::RunStore as _;
+use stepwright_core::store::{RunFilter, RunStore as _};
 use stepwright_store::{Durability, Sqlite};
 use stepwright_testing::conformance;
 
@@ -44,7 +44,7 @@ async fn a_lazy_store_tries_again_after_a_failure() {
     let directory = tempfile::tempdir().unwrap();
     let later = directory.path().join("disk");
     let store = Sqlite::options(later.join("a.db")).lazy();
-    store.runs(Default::default()).await.unwrap_err();
+    store.runs(RunFilter::default()).await.unwrap_err();
     std::fs::create_dir(&later).unwrap();
-    assert!(store.runs(Default::default()).await.unwrap().is_empty());
+    assert!(store.runs(RunFilter::default()).await.unwrap().is_empty());
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{facts, id, start};
 use std::process::{Command, Stdio};
-use stepwright_core::store::RunStore as _;
+use stepwright_core::store::{RunFilter, RunStore as _};
 use stepwright_store::Sqlite;
 
 /// The variable that makes this program a process of the crowd.
@@ -40,7 +40,7 @@ async fn fifty_processes_open_one_new_file_at_once() {
         panic!("{} of {PROCESSES} failed, the first: {said}", failed.len());
     }
     let store = Sqlite::open(&path).await.unwrap();
-    assert_eq!(store.runs(Default::default()).await.unwrap().len(), PROCESSES);
+    assert_eq!(store.runs(RunFilter::default()).await.unwrap().len(), PROCESSES);
 }
 
 /// The variable that makes this program keep a file locked until it is killed.
@@ -49,12 +49,12 @@ const LOCKS: &str = "STEPWRIGHT_TEST_LOCKS";
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_stopped_process_that_keeps_the_file_locked_is_named() {
-    use std::io::{BufRead as _, BufReader};
+    use std::io::{BufRead as _, BufReader, Write as _};
     if let Some(path) = std::env::var_os(LOCKS) {
         let connection = rusqlite::Connection::open(path).unwrap();
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-        println!("locked");
-        std::thread::sleep(std::time::Duration::from_secs(600));
+        std::io::stdout().write_all(b"locked\n").unwrap();
+        std::thread::sleep(std::time::Duration::from_mins(10));
     }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.db");

@@ -5,7 +5,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use std::error::Error as _;
 use std::time::Duration;
 use stepwright_core::StoreError;
-use stepwright_core::store::{RunStore as _, SessionStore as _};
+use stepwright_core::store::{RunFilter, RunStore as _, SessionStore as _};
 use stepwright_store::{Postgres, PostgresOptions};
 use stepwright_testing::postgres;
 
@@ -137,7 +137,7 @@ async fn a_lazy_store_connects_when_the_server_is_there() {
     let store = Postgres::options(server.database()).lazy().unwrap();
     let appends = (0..8).map(|n| store.append(facts(&format!("r-{n}"), 0, vec![start()])));
     futures_util::future::try_join_all(appends).await.unwrap();
-    assert_eq!(store.clone().runs(Default::default()).await.unwrap().len(), 8);
+    assert_eq!(store.clone().runs(RunFilter::default()).await.unwrap().len(), 8);
 }
 
 #[tokio::test]
