@@ -64,7 +64,7 @@ fn an_option_that_comes_too_late_is_no_silent_one() {
     let hangs = Workflow::builder("h").step(Step::new("h", never)).build().unwrap();
     let mut run = hangs.run("x");
     let _ = futures_util::FutureExt::now_or_never(&mut run);
-    let _ = run.session_id("s");
+    drop(run.session_id("s"));
 }
 
 async fn only(mut events: RunStream) -> (Event, ErrorId) {

@@ -3,7 +3,9 @@
 use crate::support::mark;
 use serde_json::Value;
 use std::time::Duration;
-use stepwright_core::store::{DeleteRun, RunStore as _, SessionStore as _};
+use stepwright_core::store::{
+    DeleteRun, RunFilter, RunStore as _, SessionFilter, SessionStore as _,
+};
 use stepwright_core::{
     Answer, AnyStore, ErrorId, ErrorKind, HumanReview, Memory, Patch, RunId, StepInput, StepOutput,
     Timestamp,
@@ -29,7 +31,7 @@ fn ids(runs: &[RunId]) -> Vec<&str> {
 }
 
 fn later() -> Timestamp {
-    real_world().wall().plus(Duration::from_secs(60))
+    real_world().wall().plus(Duration::from_mins(1))
 }
 
 async fn some() -> (Memory, Workflow, Runs) {
@@ -66,7 +68,7 @@ async fn old_runs_are_pruned_and_what_waits_or_is_under_way_stays() {
     assert!(runs.prune(&elsewhere).await.unwrap().runs.is_empty());
     let rest = runs.prune(&Prune::ended_before(later())).await.unwrap();
     assert_eq!(ids(&rest.runs), ["r-2", "r-4"]);
-    let mut left = runs.list(Default::default()).await.unwrap();
+    let mut left = runs.list(RunFilter::default()).await.unwrap();
     left.sort_by(|a, b| a.run_id.cmp(&b.run_id));
     assert_eq!(left.iter().map(|row| row.run_id.as_str()).collect::<Vec<_>>(), ["r-3", "r-5"]);
     // The session keeps its state, and the run that waits goes on.
@@ -80,12 +82,12 @@ async fn a_user_is_erased_with_everything_and_others_stay() {
     let (store, workflow, runs) = some().await;
     let ada = Erase::User("ada".parse().unwrap());
     let would = runs.erase(&ada, true).await.unwrap();
-    assert_eq!(runs.list(Default::default()).await.unwrap().len(), 4);
+    assert_eq!(runs.list(RunFilter::default()).await.unwrap().len(), 4);
     let removed = runs.erase(&ada, false).await.unwrap();
     assert_eq!((removed.runs.len(), removed.sessions.len()), (3, 2));
     assert_eq!((&would.runs, would.content), (&removed.runs, removed.content));
-    assert_eq!(store.runs(Default::default()).await.unwrap().len(), 1);
-    assert_eq!(store.sessions(Default::default()).await.unwrap().len(), 1);
+    assert_eq!(store.runs(RunFilter::default()).await.unwrap().len(), 1);
+    assert_eq!(store.sessions(SessionFilter::default()).await.unwrap().len(), 1);
     assert_eq!(workflow.get_run("r-4").await.unwrap().content.text(), "four");
     assert!(runs.erase(&ada, false).await.unwrap().runs.is_empty());
 }
@@ -113,7 +115,7 @@ async fn nothing_is_erased_while_a_run_of_it_is_under_way() {
     other.run("-").run_id("r-5").user_id("ada").background().await.unwrap();
     let error = runs.erase(&Erase::User("ada".parse().unwrap()), false).await.unwrap_err();
     assert_eq!(error.id(), ErrorId::RUN_UNDER_WAY);
-    assert_eq!(runs.list(Default::default()).await.unwrap().len(), 5);
+    assert_eq!(runs.list(RunFilter::default()).await.unwrap().len(), 5);
 }
 
 #[tokio::test]
@@ -128,7 +130,7 @@ async fn a_user_erases_only_what_is_theirs() {
         let error = ben.erase(&others, false).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{others}");
     }
-    assert_eq!(runs.list(Default::default()).await.unwrap().len(), 4);
+    assert_eq!(runs.list(RunFilter::default()).await.unwrap().len(), 4);
     let own = ben.erase(&Erase::User("ben".parse().unwrap()), false).await.unwrap();
     assert_eq!(ids(&own.runs), ["r-4"]);
 }
@@ -152,7 +154,7 @@ async fn exported_runs_are_imported_as_they_were_and_go_on() {
     let store = Memory::default();
     let there = Runs::of(AnyStore::new(store.clone()));
     let would = there.import(&lines, true).await.unwrap();
-    assert!(store.runs(Default::default()).await.unwrap().is_empty());
+    assert!(store.runs(RunFilter::default()).await.unwrap().is_empty());
     let done = there.import(&lines, false).await.unwrap();
     assert_eq!((done.runs, done.sessions), (4, 3));
     assert_eq!(would, done);
@@ -210,7 +212,7 @@ async fn a_changed_export_is_refused_whatever_was_changed() {
         refused(&[wrong.to_owned()], wrong).await;
     }
     refused(&[format!("{{\"line\":\"fact\",\"fact\":{}", "[".repeat(100_000))], "deep").await;
-    assert!(store.runs(Default::default()).await.unwrap().is_empty());
+    assert!(store.runs(RunFilter::default()).await.unwrap().is_empty());
 }
 
 #[tokio::test]

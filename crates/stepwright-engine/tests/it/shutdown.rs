@@ -10,7 +10,7 @@ use stepwright_engine::{RunStream, Step, Workflow, WorkflowBuilder};
 use tokio::sync::Semaphore;
 
 const NONE: Duration = Duration::ZERO;
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 /// A workflow whose step works until it may end.
 struct Gate {
