@@ -58,7 +58,10 @@ pub(crate) fn read<'a>(
             let twice =
                 |other: &Argument| matches!(other, Argument::Context(of) if written_as(of) == this);
             if arguments.iter().any(twice) {
-                let message = format!("a tool takes one `{context}` of a type; remove this one");
+                let message = match context {
+                    "State" => "a tool takes one `State` of each type; remove this one",
+                    _ => "a tool takes one `StepContext`; remove this one",
+                };
                 mistakes.push(Error::new_spanned(&*typed, message));
             }
             let (_, default) = own_attributes(typed, mistakes);
