@@ -151,7 +151,7 @@ pub struct ExecutorRun {
 /// ```
 /// use stepwright_core::output::{ExecutorRun, Turn};
 /// fn tool_answers(run: &ExecutorRun) -> usize {
-///     run.messages.iter().filter(|turn| matches!(turn, Turn::Tool(_))).count()
+///     run.turns.iter().filter(|turn| matches!(turn, Turn::Tool(_))).count()
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
