@@ -109,6 +109,12 @@ pub trait StepHost: Send + Sync {
 
     /// Returns a token that is cancelled together with the run.
     fn cancelled(&self) -> &CancellationToken;
+
+    /// Returns `true` if this step is cancelled. Steps that run after others, such as those of a
+    /// `finally`, are not cancelled together with them.
+    fn is_cancelled(&self, _step: &StepPath) -> bool {
+        self.cancelled().is_cancelled()
+    }
 }
 
 /// The context of a running step. Cheap to clone.
@@ -443,7 +449,7 @@ impl StepContext {
     /// Returns `true` if the run has been cancelled. Async executors need not check this, because
     /// they are dropped. Blocking functions should check it regularly.
     pub fn is_cancelled(&self) -> bool {
-        self.host.cancelled().is_cancelled()
+        self.host.is_cancelled(&self.path)
     }
 }
 

@@ -223,6 +223,13 @@ impl Error {
         for cause in &self.0.causes {
             report = report.cause(cause);
         }
+        for step in self.output().into_iter().flat_map(RunOutput::also_failed) {
+            let path = &step.path;
+            report = report.also(match &step.error {
+                Some(error) => format!("step `{path}` failed: {error}"),
+                None => format!("step `{path}` was stopped"),
+            });
+        }
         let mut source = StdError::source(self);
         while let Some(cause) = source {
             report = report.cause(cause.to_string());

@@ -56,7 +56,7 @@ pub struct Append {
 /// #     "workflow_id": "news", "workflow_name": "News", "digest": "", "session_id": "s-1",
 /// #     "input": { "content": "bridges" },
 /// # })).unwrap();
-/// # let kind = EventKind::WorkflowCompleted { content: "done".into() };
+/// # let kind = EventKind::WorkflowCompleted { content: "done".into(), stopped_at: None };
 /// # let facts = vec![fact.clone(), Event { sequence: 1, kind, ..fact.clone() }];
 /// # let (store, run) = (Memory::default(), fact.run);
 /// // `facts` are all that happened in the run.

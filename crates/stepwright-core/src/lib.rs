@@ -49,7 +49,7 @@ pub use content::{Content, Json};
 pub use context::StepContext;
 pub use error::{Error, ErrorCode, ErrorData, ErrorKind, StepError};
 pub use event::{Event, EventKind};
-pub use executor::{AnyExecutor, Executor, Feedback, StepInput, StepOutput};
+pub use executor::{AnyExecutor, Executor, FailureInfo, Feedback, StepInput, StepOutput};
 pub use fingerprint::Fingerprint;
 pub use id::{IdError, RunId, SessionId, UserId, WorkflowId};
 pub use interrupted::OnInterrupted;

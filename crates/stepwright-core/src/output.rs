@@ -265,6 +265,10 @@ pub struct RunOutput {
     /// The answers that were refused because they arrived after their deadlines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_answers: Vec<RefusedAnswer>,
+    /// The step that ended the run early with its output, if one did: see
+    /// [`StepOutput::stop`](crate::StepOutput::stop).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<StepPath>,
 }
 
 impl RunOutput {
@@ -306,6 +310,45 @@ impl RunOutput {
     /// Returns the step result at this path.
     pub fn step_at(&self, path: &str) -> Option<&StepResult> {
         self.walk().find(|step| step.path.as_str() == path)
+    }
+
+    /// Returns the steps that did not complete among those that run when others have ended: under
+    /// `undo`, `on_failure` and `finally`. They never hide the failure of the run.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use stepwright_core::RunOutput;
+    /// # let output: RunOutput = serde_json::from_value(json!({
+    /// #     "run_id": "r-1", "session_id": "s-1", "workflow_id": "news", "workflow_name": "News",
+    /// #     "status": "CANCELLED", "input": "", "content": "", "created_at": 0,
+    /// #     "metrics": { "duration_ms": 9, "steps": 1, "retries": 0, "model_calls": 0,
+    /// #                  "tool_calls": 0 },
+    /// #     "step_results": [{ "path": "finally", "step_type": "Finally", "status": "failed",
+    /// #         "started_at": 0, "steps": [{ "path": "finally/clean", "step_type": "Step",
+    /// #         "started_at": 0, "status": "failed", "error": { "code": "failed",
+    /// #         "message": "the disk is full", "retryable": true } }] }],
+    /// # })).unwrap();
+    /// // `output` belongs to a cancelled run whose step `finally/clean` failed.
+    /// let also: Vec<_> = output.also_failed().map(|step| step.path.as_str()).collect();
+    /// assert_eq!(also, ["finally/clean"]);
+    /// ```
+    pub fn also_failed(&self) -> impl Iterator<Item = &StepResult> {
+        let own = self.error.as_ref().and_then(|failure| failure.step.as_ref());
+        let after = self.walk().filter(|step| match step.step_type {
+            StepType::Container(kind) => kind.is_after(),
+            _ => false,
+        });
+        let failed =
+            after.filter(|step| matches!(step.status, StepStatus::Failed | StepStatus::Cancelled));
+        // The innermost step that has an error, or was stopped.
+        let cause = failed.map(|after| {
+            let inside = after.walk().filter(|step| step.status == after.status);
+            inside
+                .filter(|step| step.error.is_some() || step.steps.is_empty())
+                .last()
+                .unwrap_or(after)
+        });
+        cause.filter(move |step| Some(&step.path) != own)
     }
 
     /// Returns the images that its steps returned.

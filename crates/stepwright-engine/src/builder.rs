@@ -1,7 +1,7 @@
 //! Builds workflows.
 
 use crate::compile::{Settings, compile};
-use crate::define::{AnyStep, History, IntoStep};
+use crate::define::{AfterSteps, AnyStep, History, IntoStep, add_after};
 use crate::definition::Definition;
 use crate::process::PerProcess;
 use crate::real::real_world;
@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::dispatch::{Dispatcher, Limits};
+use stepwright_core::plan::After;
 use stepwright_core::state::{Reducer, Reducers, State};
 use stepwright_core::{
     AnyStore, Content, Error, ErrorKind, Fingerprint, OnInterrupted, Store, WorkflowId, World,
@@ -55,6 +56,8 @@ pub struct WorkflowBuilder {
     reducers: Reducers,
     content: Fingerprint,
     on_interrupted: Option<OnInterrupted>,
+    after: AfterSteps,
+    after_timeout: Option<Duration>,
 }
 
 impl Workflow {
@@ -79,6 +82,8 @@ impl Workflow {
             reducers: Reducers::new(),
             content: Fingerprint::default(),
             on_interrupted: None,
+            after: Vec::new(),
+            after_timeout: None,
         }
     }
 }
@@ -87,6 +92,87 @@ impl WorkflowBuilder {
     /// Adds a step at the end: an `Agent`, an `async fn`, a `Workflow`, a `Step` or a container.
     pub fn step<M>(mut self, step: impl IntoStep<M>) -> Self {
         self.steps.push(step.into_step());
+        self
+    }
+
+    /// Adds a step that runs when all others have ended, however that was: the run completed,
+    /// failed, timed out or was cancelled, also after a crash. For work such as cleaning up. The
+    /// output of the run stays that of the steps before.
+    ///
+    /// The step sees the outputs of the steps that completed, and the reason that others did not in
+    /// [`StepInput::failure`](stepwright_core::StepInput). If it fails itself, the run fails. If
+    /// the run had failed before, that failure stays the run's error, and
+    /// [`RunOutput::also_failed`](stepwright_core::RunOutput::also_failed) and the report of the
+    /// error tell of this one.
+    ///
+    /// When the run is cancelled or times out, these steps have 60 seconds: see
+    /// [`WorkflowBuilder::after_timeout`]. Cancelling the run a second time ends them as well. A
+    /// run that is cancelled without its definition, such as by another program, ends without them.
+    ///
+    /// ```
+    /// use stepwright_core::StepInput;
+    /// use stepwright_engine::{Step, Workflow};
+    /// async fn work() -> Result<String, std::io::Error> {
+    ///     Err(std::io::Error::other("connection lost"))
+    /// }
+    /// let clean = Step::new("Clean", |input: StepInput| async move {
+    ///     match &input.failure {
+    ///         Some(failure) => format!("cleaned after `{}`: {}", failure.path, failure.message),
+    ///         None => "cleaned".to_owned(),
+    ///     }
+    /// });
+    /// let workflow = Workflow::builder("Job").step(work).finally(clean).build()?;
+    /// let error = workflow.run("go").blocking().unwrap_err();
+    /// assert_eq!(error.to_string(), "step `work` failed: connection lost");
+    /// let clean = error.output().unwrap().step_at("finally/Clean").unwrap();
+    /// assert_eq!(clean.content.text(), "cleaned after `work`: connection lost");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn finally<M>(mut self, step: impl IntoStep<M>) -> Self {
+        add_after(&mut self.after, After::Always, step.into_step());
+        self
+    }
+
+    /// Adds a step that runs when the run has failed, timed out or been cancelled, before the steps
+    /// of [`WorkflowBuilder::finally`]. It does not make the run complete: for that, see
+    /// [`Step::on_error`](crate::Step::on_error).
+    ///
+    /// ```
+    /// # use stepwright_engine::{Step, Workflow};
+    /// # use stepwright_core::StepInput;
+    /// # async fn work(text: String) -> String { text }
+    /// let tell = Step::new("Tell", |input: StepInput| async move {
+    ///     let failure = input.failure.as_ref().expect("it is there after a failure");
+    ///     format!("{}: {}", failure.kind, failure.message)
+    /// });
+    /// let workflow = Workflow::builder("Job").step(work).on_failure(tell).build()?;
+    /// assert!(workflow.run("go").blocking()?.step_at("on_failure").is_none());
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn on_failure<M>(mut self, step: impl IntoStep<M>) -> Self {
+        add_after(&mut self.after, After::Failure, step.into_step());
+        self
+    }
+
+    /// Sets the time that the steps under `finally`, under `on_failure`, and those that undo one
+    /// step have when the steps before them were stopped: the run was cancelled or timed out, a
+    /// sibling failed, or a container timed out. The default is 60 seconds. Otherwise their time is
+    /// not limited.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// # async fn work(text: String) -> String { text }
+    /// # async fn upload_logs(text: String) -> String { text }
+    /// use std::time::Duration;
+    /// let workflow = Workflow::builder("Job")
+    ///     .step(work)
+    ///     .finally(upload_logs)
+    ///     .after_timeout(Duration::from_secs(600))
+    ///     .build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn after_timeout(mut self, timeout: Duration) -> Self {
+        self.after_timeout = Some(timeout);
         self
     }
 
@@ -399,6 +485,8 @@ impl WorkflowBuilder {
             history: self.history,
             reducers: self.reducers,
             on_interrupted: self.on_interrupted,
+            after: self.after,
+            after_timeout: self.after_timeout,
         };
         let mut compiled = compile(&self.name, self.steps, settings)?;
         compiled.plan.content = Some(self.content);

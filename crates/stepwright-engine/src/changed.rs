@@ -66,7 +66,8 @@ pub(crate) fn difference(
 
 /// Returns the paths that the run has executed and that the plan does not have.
 fn gone(now: &Plan, past: &[Event]) -> Vec<StepPath> {
-    let nodes = addresses(&now.body);
+    let mut nodes = addresses(&now.body);
+    nodes.extend(addresses(&now.after));
     let mut gone = Vec::new();
     for event in past.iter().filter(|event| event.name().ends_with("Started")) {
         let of_step = matches!(
@@ -133,6 +134,7 @@ fn compare(before: &Plan, now: &Plan) -> Vec<String> {
         contents(before, now, "the workflow", &mut lines);
     }
     bodies(&before.body, &now.body, "", &mut lines);
+    bodies(&before.after, &now.after, "", &mut lines);
     if lines.is_empty() {
         lines.push("the order of its steps, or a setting of the whole".to_owned());
     }
@@ -211,7 +213,7 @@ fn values(
 fn flat(node: &Node) -> Value {
     let mut all = serde_json::to_value(node).unwrap_or_default();
     let Some(members) = all.as_object_mut() else { return all };
-    for key in ["index", "name", "content"] {
+    for key in ["index", "name", "content", "after"] {
         members.shift_remove(key);
     }
     let kind = members.shift_remove("kind").unwrap_or_default();

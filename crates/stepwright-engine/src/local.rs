@@ -1,12 +1,12 @@
 //! The runs that this process drives or is about to drive.
 
+use crate::job::Left;
 use crate::recorder::Recorder;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use stepwright_core::{Error, RunId, RunOutput, RunStatus, World};
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -101,7 +101,17 @@ impl Local {
     pub(crate) fn cancel(&self) {
         match &self.run {
             LocalRun::Queued { cancel, .. } | LocalRun::Claimed { cancel } => cancel.cancel(),
+            LocalRun::Driving(recorder) => recorder.cancel(),
+        }
+    }
+
+    /// Cancels the run, as a signal in its inbox asks. Such a signal is met again and again until
+    /// the run ends, so only `is_second` tells that there are two.
+    pub(crate) fn cancel_signalled(&self, is_second: bool) {
+        match &self.run {
+            LocalRun::Driving(recorder) if is_second => recorder.cancel(),
             LocalRun::Driving(recorder) => recorder.cancel_token().cancel(),
+            _ => self.cancel(),
         }
     }
 
@@ -197,7 +207,7 @@ impl LocalRuns {
         let local = Local::claimed(cancel.clone());
         let waiters = local.waiters.clone()?;
         let place = self.register(run, local)?;
-        Some(Hold { place, cancel, waiters, recorder: None, is_fresh: false, is_over: false })
+        Some(Hold { place, cancel, waiters, left: None, is_fresh: false, is_over: false })
     }
 
     /// Acquires a run that waits for a driver, or that the registry does not have.
@@ -221,7 +231,7 @@ impl LocalRuns {
         let (cancel, is_fresh, waiters) = (cancel.clone(), begun.is_some(), waiters.clone());
         local.run = LocalRun::Claimed { cancel: cancel.clone() };
         let place = self.place(run);
-        Ok(Hold { place, cancel, waiters, recorder: None, is_fresh, is_over: false })
+        Ok(Hold { place, cancel, waiters, left: None, is_fresh, is_over: false })
     }
 }
 
@@ -269,7 +279,7 @@ pub(crate) struct Hold {
     place: Place,
     cancel: CancellationToken,
     waiters: Arc<Waiters>,
-    recorder: Option<Arc<Recorder>>,
+    left: Option<Left>,
     is_fresh: bool,
     is_over: bool,
 }
@@ -285,8 +295,8 @@ impl Hold {
     }
 
     /// Notes that a driver walks the plan now.
-    pub(crate) fn drives(&mut self, recorder: Arc<Recorder>) {
-        self.recorder = Some(recorder.clone());
+    pub(crate) fn drives(&mut self, recorder: Arc<Recorder>, left: Left) {
+        self.left = Some(left);
         if let Some(mut runs) = self.place.lock()
             && let Some(local) = runs.get_mut(&self.place.run)
         {
@@ -307,10 +317,8 @@ impl Drop for Hold {
             return;
         }
         self.waiters.end(Outcome::Lost("the driver of the run has left it".into()));
-        if let (Some(recorder), Ok(runtime)) = (&self.recorder, Handle::try_current()) {
-            recorder.cancel_token().cancel();
-            let recorder = recorder.clone();
-            runtime.spawn(async move { recorder.abandon().await });
+        if let Some(left) = self.left.take() {
+            left.abandon();
         }
     }
 }

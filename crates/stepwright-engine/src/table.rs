@@ -33,6 +33,8 @@ pub(crate) struct Compiled {
     /// Indices of the steps whose policy for unknown outcomes is their executor's default. A policy
     /// around this workflow overrides it.
     pub(crate) by_executor: HashSet<u32>,
+    /// `true` if steps run when others have ended, so that those are stopped and not dropped.
+    pub(crate) unwinds: bool,
 }
 
 /// A function that blocks its thread. Its arguments are taken from the step, and its result becomes

@@ -4,7 +4,7 @@ use crate::budget::Budget;
 use crate::builtins::BuiltinStep;
 use crate::containers::with_common;
 use crate::definition::Definition;
-use crate::format::{Agent as AgentOf, Chosen, Earlier, File, Item, Kind, Text};
+use crate::format::{AfterItems, Agent as AgentOf, Chosen, Earlier, File, Item, Kind, Text};
 use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};
 use crate::stack::with_stack;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::executor::ExecutorType;
+use stepwright_core::plan::After;
 use stepwright_core::{
     Content, Error, ErrorCode, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput,
     StepOutput,
@@ -81,6 +82,17 @@ impl<'a> Builder<'a> {
         for step in self.items(&self.file.steps)? {
             builder = builder.step(step);
         }
+        for AfterItems { on, items } in &self.file.after {
+            for step in self.items(items)? {
+                builder = match on {
+                    After::Failure => builder.on_failure(step),
+                    _ => builder.finally(step),
+                };
+            }
+        }
+        if let Some(timeout) = self.file.after_timeout {
+            builder = builder.after_timeout(timeout);
+        }
         Ok(builder)
     }
 
@@ -89,6 +101,21 @@ impl<'a> Builder<'a> {
     }
 
     fn item(&self, item: &Item) -> Result<AnyStep, Error> {
+        let mut built = self.alone(item)?;
+        for AfterItems { on, items } in &item.after {
+            for step in self.items(items)? {
+                built = match on {
+                    After::Failure => built.on_failure(step),
+                    After::Always => built.finally(step),
+                    After::Undo => built.undo(step),
+                };
+            }
+        }
+        Ok(built)
+    }
+
+    /// Builds a step without those that run after it.
+    fn alone(&self, item: &Item) -> Result<AnyStep, Error> {
         let name = item.name.text.as_str();
         Ok(match &item.kind {
             Kind::Agent { agent, prompt } => {

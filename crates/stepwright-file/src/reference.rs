@@ -5,10 +5,10 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use stepwright_core::scope::LoopOutcome;
-use stepwright_core::{Content, StepInput};
+use stepwright_core::{Content, FailureInfo, StepInput};
 
 /// The first words of references.
-pub(crate) const ROOTS: [&str; 13] = [
+pub(crate) const ROOTS: [&str; 14] = [
     "input",
     "previous",
     "content",
@@ -22,6 +22,7 @@ pub(crate) const ROOTS: [&str; 13] = [
     "user_input",
     "feedback",
     "rejected",
+    "error",
 ];
 
 /// A reference such as `steps.sources.text`.
@@ -90,6 +91,7 @@ impl<'a> Values<'a> {
                 let feedback = self.input.feedback.as_ref();
                 feedback.map_or(Root::Nothing, |said| Root::Content(&said.previous))
             }
+            "error" => self.input.failure.as_deref().map_or(Root::Nothing, Root::Failure),
             _ => Root::Nothing,
         }
     }
@@ -144,6 +146,8 @@ pub(crate) enum Root<'a> {
     Object(&'a Map<String, Value>),
     Text(&'a str),
     Number(u32),
+    /// The reason that the steps before did not complete.
+    Failure(&'a FailureInfo),
     /// The outputs of earlier steps by name. `None` for those without an output.
     Steps(BTreeMap<String, Option<&'a Content>>),
     /// The outcomes of loops by name.
@@ -156,6 +160,7 @@ impl Root<'_> {
         match self {
             Self::Nothing | Self::Number(_) | Self::Loops(_) => 0,
             Self::Text(text) => text.len(),
+            Self::Failure(failure) => failure.message.len() + failure.path.as_str().len(),
             Self::Content(content) => content_bytes(content, most),
             Self::Json(value) => json_bytes(value, most),
             Self::Object(members) => members_bytes(members, most),
@@ -211,6 +216,7 @@ impl Serialize for Root<'_> {
             Self::Json(value) => value.serialize(serializer),
             Self::Object(members) => members.serialize(serializer),
             Self::Text(text) => serializer.serialize_str(text),
+            Self::Failure(failure) => failure.serialize(serializer),
             Self::Number(number) => serializer.serialize_u32(*number),
             Self::Steps(steps) => steps.serialize(serializer),
             Self::Loops(loops) => loops.serialize(serializer),

@@ -34,7 +34,11 @@ pub fn line(event: &Event) -> Option<String> {
         E::WorkflowStarted(started) => {
             format!("workflow started: {}", short(&started.workflow_name))
         }
-        E::WorkflowCompleted { .. } => "workflow completed".to_owned(),
+        E::WorkflowCompleted { stopped_at: Some(step), .. } => {
+            format!("workflow completed: stopped by {}", harmless(step.as_str()))
+        }
+        E::WorkflowCompleted { stopped_at: None, .. } => "workflow completed".to_owned(),
+        E::WorkflowStopping { reason, .. } => format!("workflow stopping: {}", short(reason)),
         E::WorkflowError { error, .. } => format!("workflow failed: {}", short(&error.message)),
         E::WorkflowCancelled { reason } => format!("workflow cancelled: {}", short(reason)),
 

@@ -214,7 +214,7 @@ fn started(count: u32) -> EventKind {
 }
 
 fn completed(text: &str) -> EventKind {
-    EventKind::WorkflowCompleted { content: text.into() }
+    EventKind::WorkflowCompleted { content: text.into(), stopped_at: None }
 }
 
 fn metrics() -> Metrics {

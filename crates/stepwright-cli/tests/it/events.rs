@@ -19,7 +19,7 @@ use stepwright_core::event::{
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::{Answer, OnTimeout, Requirement};
+use stepwright_core::{Answer, OnTimeout, Requirement, RunStatus};
 
 /// Asks for a confirmation, for a review and for a choice.
 const WAITING: &str = "\
@@ -136,6 +136,7 @@ fn event(kind: EventKind) -> Event {
             | EventKind::WorkflowCompleted { .. }
             | EventKind::WorkflowError { .. }
             | EventKind::WorkflowCancelled { .. }
+            | EventKind::WorkflowStopping { .. }
             | EventKind::WorkflowPaused { .. }
             | EventKind::WorkflowContinued { .. }
     );
@@ -251,6 +252,7 @@ fn waits() -> Vec<EventKind> {
                 parent: "311/90210".into(),
             }),
         },
+        E::WorkflowStopping { status: RunStatus::Cancelled, reason: "it was asked for".into() },
         E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
         E::WorkflowContinued {
             driver: "harbour/1c2d/4026531836/311/90210/1".into(),
@@ -308,7 +310,7 @@ fn samples() -> Vec<Event> {
             timeout_ms: Some(60_000),
             background: true,
         })),
-        E::WorkflowCompleted { content: content() },
+        E::WorkflowCompleted { content: content(), stopped_at: Some(StepPath::from("known")) },
         E::WorkflowError { error: error(), step: Some(StepPath::from("facts/web")), attempts: 3 },
         E::WorkflowCancelled { reason: "it was asked for".into() },
         E::StepStarted { executor_type: ExecutorType::Agent, executor_name: "writer".into() },
@@ -341,6 +343,12 @@ fn samples() -> Vec<Event> {
         ends(K::Condition, Turns::default()),
         begins(K::Router, D::Names(names(&["blog"]))),
         ends(K::Router, Turns::default()),
+        begins(K::OnFailure, D::Count(1)),
+        ends(K::OnFailure, Turns::default()),
+        begins(K::Finally, D::Count(1)),
+        ends(K::Finally, Turns::default()),
+        begins(K::Undo, D::Count(1)),
+        ends(K::Undo, Turns::default()),
         begins(K::Map, D::Items { items: Arc::new(["a".into(), "b".into()]), concurrency: 2 }),
         begins(K::Item, D::Turn { number: 1, at_most: None }),
         ends(K::Item, Turns { number: 1, ..Turns::default() }),
@@ -484,9 +492,25 @@ model: offline
 agents: {reader: {tools: [read_file]}}
 steps: [{agent: reader, prompt: 'What does flow.md say?'}]
 ";
+    let late = "\
+format: 1
+name: Late
+timeout: 300ms
+steps:
+  - {name: seat, value: 7, undo: {name: free, value: = previous}}
+  - {name: slow, steps: [{name: s, shell: sleep 9}], finally: [{name: f, value: = error.kind}]}
+on_failure: [{name: tell, value: = error.message}]
+finally: [{name: clean, template: cleaned}]
+";
+    let stopped = "\
+format: 1
+name: Stopped
+steps: [{name: known, stop: nothing to do}, {name: never, value: 1}]
+";
     let page = read();
     let mut kinds = BTreeSet::new();
-    for (flow, code) in [(containers, 0), (AGENTS, 0), (FAILING, 1), (tools, 0)] {
+    let flows = [(containers, 0), (AGENTS, 0), (FAILING, 1), (tools, 0), (late, 1), (stopped, 0)];
+    for (flow, code) in flows {
         let place = Place::with(flow);
         place.write("flow.md", "The bridge was opened in 1932. Many painters like the harbour.");
         let ran = place.run(["--json", "--events", "--allow-shell"]).ended(code);

@@ -84,4 +84,15 @@ super::entry::catalogue! {
     /// The engine contradicts itself, which is a mistake in Stepwright and not in your workflow.
     /// Please report it, with the message and the workflow.
     INTERNAL = 421, "internal error";
+
+    /// The run failed or was cancelled, and its completed steps are undone in reverse order. One of
+    /// them has begun and not ended, so it may have had its effect or not. Nothing is undone from
+    /// there on, because the steps before may still be needed.
+    ///
+    /// Find out what the step did, and undo the named steps by hand.
+    UNDO_STOPPED = 422, "the steps are not undone";
+
+    /// A `parallel` or a `map` with `join: first` or a quorum has too few branches with an output:
+    /// the others failed, or were skipped. `stepwright show` has the result of each branch.
+    BRANCHES_TOO_FEW = 423, "too few branches have an output";
 }

@@ -16,6 +16,8 @@ pub enum EventClass<'e> {
     RunStarted(&'e Arc<WorkflowStarted>),
     /// The last fact of a run, with its final status.
     RunEnded(RunStatus),
+    /// The run is about to end early.
+    RunStopping,
     /// The run waits, and its driver has released it.
     RunPaused,
     /// A driver has resumed the run.
@@ -48,7 +50,8 @@ impl EventKind {
     /// ```
     /// use stepwright_core::event::{EventClass, EventKind};
     /// use stepwright_core::output::RunStatus;
-    /// let completed = EventKind::WorkflowCompleted { content: "done".into() };
+    /// let completed =
+    ///     EventKind::WorkflowCompleted { content: "done".into(), stopped_at: None };
     /// assert!(matches!(completed.class(), EventClass::RunEnded(RunStatus::Completed)));
     /// ```
     pub fn class(&self) -> EventClass<'_> {
@@ -58,6 +61,7 @@ impl EventKind {
             Self::WorkflowCompleted { .. } => C::RunEnded(RunStatus::Completed),
             Self::WorkflowError { .. } => C::RunEnded(RunStatus::Error),
             Self::WorkflowCancelled { .. } => C::RunEnded(RunStatus::Cancelled),
+            Self::WorkflowStopping { .. } => C::RunStopping,
             Self::WorkflowPaused { .. } => C::RunPaused,
             Self::WorkflowContinued { .. } => C::RunContinued,
 
@@ -114,6 +118,7 @@ impl EventKind {
         match self.class() {
             EventClass::RunStarted(_)
             | EventClass::RunEnded(_)
+            | EventClass::RunStopping
             | EventClass::RunPaused
             | EventClass::Asked(_) => true,
             _ => matches!(self, Self::StepOutput { .. } | Self::RunContent { .. }),

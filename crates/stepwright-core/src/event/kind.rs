@@ -7,6 +7,7 @@ use crate::failure::ErrorData;
 use crate::message::{AssistantTurn, StopReason, ToolCall, ToolOutcome, Usage};
 use crate::path::StepPath;
 use crate::requirement::Requirement;
+use crate::status::RunStatus;
 use crate::step::{ExecutorType, StepOutput};
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -95,7 +96,7 @@ kinds! {
     /// fn line(kind: &EventKind) -> Option<String> {
     ///     match kind {
     ///         EventKind::StepProgress { content, .. } => Some(format!("... {content}")),
-    ///         EventKind::WorkflowCompleted { content } => Some(content.to_string()),
+    ///         EventKind::WorkflowCompleted { content, .. } => Some(content.to_string()),
     ///         _ => None,
     ///     }
     /// }
@@ -113,6 +114,10 @@ kinds! {
     WorkflowCompleted {
         /// The output of the run.
         content: Content,
+        /// The step that ended the run early, if one did: see
+        /// [`StepOutput::stop`](crate::StepOutput::stop).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stopped_at: Option<StepPath>,
     },
     /// The run failed. Its last event.
     WorkflowError {
@@ -127,6 +132,15 @@ kinds! {
     },
     /// The run was cancelled. Its last event.
     WorkflowCancelled {
+        /// The reason.
+        reason: Arc<str>,
+    },
+    /// The run was cancelled or timed out. Its steps were stopped, and the steps run that undo
+    /// completed ones, that follow a failure, and that run in any case. Recorded only if the
+    /// workflow has such steps.
+    WorkflowStopping {
+        /// The status with which the run will end: cancelled, or failed because it timed out.
+        status: RunStatus,
         /// The reason.
         reason: Arc<str>,
     },
@@ -427,7 +441,7 @@ impl EventKind {
     /// Returns the text of the event, if it has any.
     pub fn content(&self) -> Option<Content> {
         match self {
-            Self::WorkflowCompleted { content }
+            Self::WorkflowCompleted { content, .. }
             | Self::StepOutput { content }
             | Self::StepProgress { content, .. }
             | Self::RunCompleted { content, .. } => Some(content.clone()),

@@ -47,7 +47,8 @@ pub struct IllegalEvent {
 /// };
 /// let mut fold = Fold::default();
 /// fold.apply(&event(0, started()))?;
-/// fold.apply(&event(1, EventKind::WorkflowCompleted { content: "done".into() }))?;
+/// let ended = EventKind::WorkflowCompleted { content: "done".into(), stopped_at: None };
+/// fold.apply(&event(1, ended))?;
 /// assert_eq!(fold.output().unwrap().content.text(), "done");
 /// # Ok::<(), fold::IllegalEvent>(())
 /// ```
@@ -102,6 +103,8 @@ impl Fold {
                 failure: None,
                 metrics: Metrics::default(),
                 refused: Vec::new(),
+                stopped_at: None,
+                stopping: false,
             }));
             self.status = RunStatus::Running;
             self.next = 1;
@@ -128,6 +131,12 @@ impl Fold {
                 self.note_end(&event.kind);
                 Ok(())
             }
+            C::RunStopping => {
+                if let Some(run) = &mut self.run {
+                    run.stopping = true;
+                }
+                Ok(())
+            }
             C::RunPaused => {
                 self.status = RunStatus::Paused;
                 Ok(())
@@ -152,7 +161,9 @@ impl Fold {
     fn note_end(&mut self, kind: &EventKind) {
         let Some(run) = &mut self.run else { return };
         match kind {
-            EventKind::WorkflowCompleted { content } => run.content = content.clone(),
+            EventKind::WorkflowCompleted { content, stopped_at } => {
+                (run.content, run.stopped_at) = (content.clone(), stopped_at.clone());
+            }
             EventKind::WorkflowError { error, step, attempts } => {
                 let (error, step) = ((**error).clone(), step.clone());
                 run.failure = Some(Box::new(RunFailure { error, step, attempts: *attempts }));
@@ -183,7 +194,13 @@ impl Fold {
     }
 
     fn begun(&mut self, event: &Event, step_type: StepType) -> Result<(), &'static str> {
-        let slot = self.start(event, step_type)?;
+        // What undoes a step stands beside the steps: the containers of that step have ended.
+        let undoes = step_type == StepType::Container(ContainerKind::Undo);
+        let slot = if undoes {
+            self.start_in(event, step_type, "")?
+        } else {
+            self.start(event, step_type)?
+        };
         match &event.kind {
             EventKind::StepStarted { executor_type, executor_name } => {
                 slot.executor = Some((*executor_type, executor_name.clone()));
@@ -197,9 +214,21 @@ impl Fold {
             {
                 slot.more().order = Some(branches.clone());
             }
+            EventKind::ContainerStarted { kind, .. } if kind.is_after() => {
+                // The steps before have ended, and no answer to their requests counts any more.
+                self.withdraw(if undoes { None } else { event.path.parent_str() });
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Drops the pending requests inside of `path`, or all of them.
+    fn withdraw(&mut self, path: Option<&str>) {
+        let path = path.map_or_else(StepPath::root, StepPath::from);
+        if let Some(waits) = self.waits.as_deref_mut() {
+            waits.retain(|wait| !path.contains(&wait.path));
+        }
     }
 
     fn step_ended(&mut self, event: &Event, status: StepStatus) -> Result<(), &'static str> {
@@ -402,6 +431,11 @@ impl Fold {
         self.status
     }
 
+    /// Returns `true` if the run was cancelled or timed out, and the steps run that follow.
+    pub fn is_stopping(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.stopping)
+    }
+
     /// Returns the start of the run, once it has started.
     pub fn started(&self) -> Option<&WorkflowStarted> {
         self.run.as_ref().map(|run| &*run.started)
@@ -413,7 +447,7 @@ impl Fold {
             self.status = RunStatus::Running;
             self.next -= 1;
             if let Some(run) = &mut self.run {
-                (run.content, run.failure) = (Content::default(), None);
+                (run.content, run.failure, run.stopped_at) = (Content::default(), None, None);
             }
         }
     }
@@ -465,7 +499,9 @@ impl Fold {
             other.kind == RequirementKind::Deadline && other.path.contains(&asked.path)
         });
         let run = self.run.as_ref().and_then(|head| {
-            let limit = Duration::from_millis(head.started.timeout_ms?);
+            // The steps that run after the timeout have a time of their own.
+            let limit = head.started.timeout_ms.filter(|_| !head.stopping)?;
+            let limit = Duration::from_millis(limit);
             Some(head.created_at.plus(limit))
         });
         around.filter_map(|around| around.due).chain(asked.due).chain(run).min()
@@ -492,6 +528,16 @@ impl Fold {
         let index = self.open.get(path.as_str(), &self.slots)?;
         let slot = &self.slots[index as usize];
         slot.executor.as_ref().map(|(executor_type, _)| *executor_type)
+    }
+
+    /// Returns `true` if this path is inside of steps that run when others have ended, such as
+    /// those of a `finally`, and these are running.
+    pub fn runs_after(&self, path: &StepPath) -> bool {
+        self.open.all().any(|index| {
+            let slot = &self.slots[index as usize];
+            let is_after = matches!(slot.step_type, StepType::Container(kind) if kind.is_after());
+            is_after && slot.path.contains(path)
+        })
     }
 
     /// Returns `true` if anything is running at `path`.

@@ -6,6 +6,7 @@ use crate::event::{RefusedAnswer, WorkflowStarted};
 use crate::id::RunId;
 use crate::media::Media;
 use crate::output::{ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepResult, StepType};
+use crate::path::StepPath;
 use crate::requirement::{Requirement, RequirementKind};
 use crate::world::Timestamp;
 use rustc_hash::FxHashMap;
@@ -23,6 +24,10 @@ pub(super) struct Head {
     pub(super) failure: Option<Box<RunFailure>>,
     pub(super) metrics: Metrics,
     pub(super) refused: Vec<RefusedAnswer>,
+    /// The step that ended the run early.
+    pub(super) stopped_at: Option<StepPath>,
+    /// `true` if the run is about to end early.
+    pub(super) stopping: bool,
 }
 
 impl Head {
@@ -74,6 +79,7 @@ pub(super) fn output(
         media,
         requirements,
         refused_answers: head.refused.clone(),
+        stopped_at: head.stopped_at.clone(),
     }
 }
 
@@ -124,12 +130,16 @@ fn in_order(steps: &mut [StepResult], step_type: StepType, order: Option<&[Arc<s
         return;
     }
     let Some(order) = order else {
-        steps.sort_by_cached_key(|step| step.path.number());
+        // The steps that run in any case come last.
+        steps.sort_by_cached_key(|step| step.path.number().unwrap_or(u32::MAX));
         return;
     };
     if steps.iter().map(StepResult::name).ne(order.iter().map(|name| &**name)) {
         let place: FxHashMap<&str, usize> =
             order.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
-        steps.sort_by_cached_key(|step| place.get(step.name()).copied());
+        steps.sort_by_cached_key(|step| match step.step_type {
+            StepType::Container(kind) if kind.is_after() => usize::MAX,
+            _ => place.get(step.name()).copied().unwrap_or(usize::MAX),
+        });
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{AnyStep, Body, Common, Decider, IntoStep, container};
 use std::sync::Arc;
-use stepwright_core::plan::Join;
+use std::time::Duration;
+use stepwright_core::plan::{Join, Rate};
 use stepwright_core::{Content, StepError, StepInput};
 
 /// The number of items that a map works on at the same time by default.
@@ -32,6 +33,8 @@ pub struct Map {
     body: Vec<AnyStep>,
     concurrency: u32,
     join: Join,
+    batch: Option<u32>,
+    rate: Option<Rate>,
 }
 
 impl Map {
@@ -43,6 +46,8 @@ impl Map {
             body: Vec::new(),
             concurrency: CONCURRENCY,
             join: Join::default(),
+            batch: None,
+            rate: None,
         }
     }
 
@@ -79,6 +84,43 @@ impl Map {
         self
     }
 
+    /// Makes the map work on several items as one: each execution of its steps gets a list of this
+    /// many items, and the last one what is left.
+    ///
+    /// ```
+    /// use stepwright_engine::{Json, Map, Workflow};
+    /// async fn sum(Json(numbers): Json<Vec<u32>>) -> Json<u32> {
+    ///     Json(numbers.iter().sum())
+    /// }
+    /// let numbers = [1, 2, 3].map(serde_json::Value::from).to_vec();
+    /// let each = Map::new("Each").over(move |_| numbers.clone()).step(sum);
+    /// let output = Workflow::builder("Sums").step(each.batch(2)).build()?.run("all").blocking()?;
+    /// assert_eq!(output.content.text(), "[3,3]");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn batch(mut self, items: u32) -> Self {
+        self.batch = Some(items);
+        self
+    }
+
+    /// Limits the items, or batches, that begin within a time. They begin at equal distances.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stepwright_engine::{Map, Workflow};
+    /// # async fn look_up(name: String) -> String { name }
+    /// // At most five requests a second.
+    /// let each = Map::new("Each").step(look_up).rate(5, Duration::from_secs(1));
+    /// # let each = each.over(|_| Vec::<String>::new());
+    /// Workflow::builder("Addresses").step(each).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn rate(mut self, items: u32, per: Duration) -> Self {
+        let per_ms = u64::try_from(per.as_millis()).unwrap_or(u64::MAX);
+        self.rate = Some(Rate { items, per_ms });
+        self
+    }
+
     /// Sets the policy for an item that fails. By default the other items finish, and then the map
     /// fails.
     ///
@@ -104,6 +146,8 @@ container!(Map, self => Body::Map {
     body: self.body,
     concurrency: self.concurrency,
     join: self.join,
+    batch: self.batch,
+    rate: self.rate,
 });
 
 /// A list of items for a map: a `Vec`, or a `Result` of one. See [`Map::over`].

@@ -3,13 +3,13 @@
 use super::function::{BlockingFn, IntoExecutor};
 use super::into_step::{Made, Whole};
 use super::prompt::IntoPrompt;
-use super::{AnyStep, Body, Common, History, IntoStep, StepBody, Work};
+use super::{AnyStep, Body, Common, History, IntoStep, StepBody, Work, add_after};
 use crate::table::Blocking;
 use crate::workflow::Workflow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::plan::{ErrorPolicy, Retry};
+use stepwright_core::plan::{After, ErrorPolicy, Retry};
 use stepwright_core::{AnyExecutor, ErrorCode, Fingerprint, HumanReview, OnInterrupted, StepInput};
 
 /// A named step: an executor, and policies for its failures.
@@ -274,6 +274,44 @@ impl Step {
     /// ```
     pub fn human_review(mut self, review: HumanReview) -> Self {
         self.common.review = Some(review);
+        self
+    }
+
+    /// Adds a step that undoes this one. If the run fails or is cancelled after this step
+    /// completed, the undo steps of all completed steps run in reverse order of completion. They
+    /// find the output of their step as their input, and the failure in
+    /// [`StepInput::failure`](stepwright_core::StepInput). Without a failure of the run they never
+    /// run.
+    ///
+    /// Undoing stops at a step whose outcome is unknown, and at an undo step that fails: the steps
+    /// before may depend on them. The report of the run's error says so.
+    ///
+    /// ```
+    /// use stepwright_engine::{Step, Workflow};
+    /// # use std::sync::{Arc, Mutex};
+    /// # let released = Arc::new(Mutex::new(Vec::new()));
+    /// # let seen = released.clone();
+    /// async fn reserve(item: String) -> String {
+    ///     format!("reservation of {item}")
+    /// }
+    /// async fn pay() -> Result<String, std::io::Error> {
+    ///     Err(std::io::Error::other("the card was declined"))
+    /// }
+    /// let release = move |reservation: String| {
+    ///     released.lock().unwrap().push(reservation);
+    ///     async { "released" }
+    /// };
+    /// let reserve = Step::new("Reserve", reserve).undo(Step::new("Release", release));
+    /// let workflow = Workflow::builder("Order").step(reserve).step(pay).build()?;
+    /// let error = workflow.run("a book").blocking().unwrap_err();
+    /// assert_eq!(error.to_string(), "step `pay` failed: the card was declined");
+    /// # assert_eq!(*seen.lock().unwrap(), ["reservation of a book"]);
+    /// let undone = error.output().unwrap().step_at("Reserve/undo/Release").unwrap();
+    /// assert!(undone.success());
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn undo<M>(mut self, step: impl IntoStep<M>) -> Self {
+        add_after(&mut self.common.after, After::Undo, step.into_step());
         self
     }
 

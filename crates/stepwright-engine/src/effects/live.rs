@@ -106,6 +106,7 @@ impl Effects for Live<'_> {
                 None => list(input.content()),
             }
             .and_then(check_items)
+            .map(|items| batched(node, items))
             .map(|items| Decision::Items { items: items.into(), concurrency: 0 }),
             Entry::Workflow(Some(check)) => {
                 let prepared = check(input.message()).await.map_err(bad_input);
@@ -125,6 +126,14 @@ impl Effects for Live<'_> {
             Stop::failed(at, error, 1)
         })
     }
+}
+
+/// Puts the items of a map together that it works on as one.
+fn batched(node: &Node, items: Vec<Content>) -> Vec<Content> {
+    let NodeKind::Map { batch: Some(size), .. } = node.kind else { return items };
+    let size = usize::try_from(size).unwrap_or(usize::MAX).max(1);
+    let lists = items.chunks(size).map(|items| items.iter().map(Content::to_value).collect());
+    lists.map(|list: Vec<_>| Content::from(serde_json::Value::Array(list))).collect()
 }
 
 /// Lets the log lines of an executor, and of everything that it calls, name their run, step and

@@ -12,7 +12,7 @@ mod retrying;
 mod timed;
 
 pub(crate) use crate::stop::{Failure, Stop};
-pub(crate) use facts::{Facts, Fan};
+pub(crate) use facts::{Done, Facts};
 pub(crate) use journaled::Journaled;
 pub(crate) use live::Live;
 pub(crate) use recalled::Recalled;

@@ -1,13 +1,15 @@
 //! The flow: data that one step passes to the next.
 
-use crate::effects::Failure;
+use super::halt::Halt;
+use crate::effects::{Effects, Failure, Stop};
 use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::executor::RunInput;
 use stepwright_core::scope::{LoopOutcome, Scope};
 use stepwright_core::state::State;
 use stepwright_core::{
-    Content, ErrorCode, Feedback, Patch, StepError, StepInput, StepOutput, StepPath, StepStatus,
+    Content, ErrorCode, FailureInfo, Feedback, Patch, StepError, StepInput, StepOutput, StepPath,
+    StepStatus,
 };
 
 /// The data that one step passes to the next.
@@ -21,8 +23,8 @@ pub(crate) struct Flow {
     pub(crate) patches: Vec<Patch>,
     pub(crate) item: Option<Content>,
     pub(crate) nth: u32,
-    /// `true` if a step asked to end the run.
-    pub(crate) ended: bool,
+    /// The step that asked to end the run.
+    pub(crate) ended: Option<StepPath>,
     /// The first failure that was tolerated by `on_error: continue`.
     pub(crate) broken: Option<Arc<Failure>>,
     /// The form that a person filled in for a container around this place.
@@ -31,6 +33,12 @@ pub(crate) struct Flow {
     pub(crate) feedback: Option<Arc<Feedback>>,
     /// The previous turn of the innermost loop around this place.
     pub(crate) turn_before: Scope,
+    /// The part of the walk to which this flow belongs.
+    pub(crate) halt: Halt,
+    /// The reason that the steps before did not complete, for steps that run afterwards.
+    pub(crate) failure: Option<Arc<FailureInfo>>,
+    /// `true` for steps that run after others were stopped, and have little time.
+    pub(crate) is_hurried: bool,
 }
 
 impl Flow {
@@ -46,6 +54,7 @@ impl Flow {
             user_input: self.user_input.clone(),
             feedback: self.feedback.clone(),
             turn_before: self.turn_before.clone(),
+            failure: self.failure.clone(),
         }
     }
 
@@ -59,12 +68,59 @@ impl Flow {
             patches: Vec::new(),
             item: self.item.clone(),
             nth: self.nth,
-            ended: false,
+            ended: None,
             broken: None,
             user_input: self.user_input.clone(),
             feedback: self.feedback.clone(),
             turn_before: self.turn_before.clone(),
+            halt: self.halt.clone(),
+            failure: self.failure.clone(),
+            is_hurried: self.is_hurried,
         }
+    }
+
+    /// Checks that a node may begin, in a part of the walk that may have been stopped.
+    ///
+    /// # Errors
+    /// [`Stop::Sibling`] if it was stopped and the node had not begun. What had begun is replayed.
+    pub(super) fn enter<E: Effects>(
+        &mut self,
+        fx: &E,
+        path: &StepPath,
+        started: &'static str,
+    ) -> Result<(), Stop> {
+        if fx.facts().past(path).stopped {
+            // It was stopped before the run was resumed: what it had done is replayed.
+            self.halt = self.halt.inside();
+            self.halt.stop(FailureInfo::cancelled("it was stopped", path.clone()));
+        } else if self.halt.is_stopped() && !fx.facts().has_noted(path, started) {
+            return Err(Stop::Sibling);
+        }
+        Ok(())
+    }
+
+    /// Checks that a node may complete.
+    ///
+    /// # Errors
+    /// [`Stop::Sibling`] if this part of the walk was stopped before.
+    pub(super) fn complete<E: Effects>(
+        &self,
+        fx: &E,
+        path: &StepPath,
+        completed: &'static str,
+    ) -> Result<(), Stop> {
+        if self.is_stopped_before(fx, path, completed) { Err(Stop::Sibling) } else { Ok(()) }
+    }
+
+    /// Returns `true` if this part of the walk was stopped before the node at `path` completed.
+    pub(super) fn is_stopped_before<E: Effects>(
+        &self,
+        fx: &E,
+        path: &StepPath,
+        completed: &'static str,
+    ) -> bool {
+        let facts = fx.facts();
+        self.halt.is_stopped() && (facts.past(path).stopped || !facts.has_noted(path, completed))
     }
 
     /// Sets the feedback of a person on the last turn.

@@ -172,6 +172,11 @@ impl StepHost for Recorder {
     fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
     }
+
+    fn is_cancelled(&self, step: &StepPath) -> bool {
+        self.cancelled.is_cancelled()
+            && (self.is_ended_early() || !self.state().fold.runs_after(step))
+    }
 }
 
 /// Makes the failure of a request without a reply in time.

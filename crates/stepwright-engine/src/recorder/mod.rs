@@ -23,11 +23,11 @@ use done::{Once, is_of_call, note_effect};
 use readers::Readers;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use stepwright_core::Timestamp;
 use stepwright_core::calls::Calls;
 use stepwright_core::context::RunInfo;
-use stepwright_core::event::{Event, EventClass, Turns, WorkflowStarted};
+use stepwright_core::event::{ContainerKind, Event, EventClass, Turns, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
@@ -47,6 +47,8 @@ pub(crate) struct Recorder {
     run: RunInfo,
     clock: FactClock,
     cancelled: CancellationToken,
+    /// Cancelled by the second request to cancel, which ends also the steps that run after others.
+    cancelled_again: OnceLock<CancellationToken>,
     state: Mutex<RecorderState>,
     journal: Option<Box<Journal>>,
     pending: PendingRequests,
@@ -157,7 +159,8 @@ impl Recorder {
         let pending = PendingRequests::of(past);
         let state = Mutex::new(state);
         let activity = Activity::default();
-        Ok(Self { run, clock, cancelled, state, journal, pending, activity })
+        let cancelled_again = OnceLock::new();
+        Ok(Self { run, clock, cancelled, cancelled_again, state, journal, pending, activity })
     }
 
     fn state(&self) -> MutexGuard<'_, RecorderState> {
@@ -319,6 +322,25 @@ impl Recorder {
         Ok(())
     }
 
+    /// Records that everything under way inside `at` was stopped, besides the steps that run when
+    /// others have ended, such as those of a `finally`.
+    pub(crate) fn stop_before(&self, at: &StepPath) -> Result<(), Stop> {
+        let open = self.state().fold.open_within(at);
+        let after = open.iter().filter(|(path, kind, _)| path != at && is_after(*kind));
+        let after: Vec<StepPath> = after.map(|(path, ..)| path.clone()).collect();
+        for (path, step_type, partial) in open {
+            if path != *at && !after.iter().any(|after| after.contains(&path)) {
+                self.record(&path, stopped(&path, step_type, partial))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the number of the next fact.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.state().fold.next_sequence()
+    }
+
     /// Returns the output so far, once the run has begun.
     pub(crate) fn output(&self) -> Option<RunOutput> {
         let state = self.state();
@@ -385,6 +407,24 @@ impl Recorder {
     pub(crate) fn cancel_token(&self) -> &CancellationToken {
         &self.cancelled
     }
+
+    /// Returns the token of the second request to cancel.
+    pub(crate) fn second_cancel_token(&self) -> &CancellationToken {
+        self.cancelled_again.get_or_init(CancellationToken::new)
+    }
+
+    /// Returns `true` if the run was cancelled a second time.
+    fn is_ended_early(&self) -> bool {
+        self.cancelled_again.get().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// Cancels the run. If it is about to end already, ends the steps that run after others.
+    pub(crate) fn cancel(&self) {
+        if self.state().fold.is_stopping() {
+            self.second_cancel_token().cancel();
+        }
+        self.cancelled.cancel();
+    }
 }
 
 impl RecorderState {
@@ -410,6 +450,16 @@ impl RecorderState {
 fn closes(kind: &EventKind) -> bool {
     use EventClass as C;
     matches!(kind.class(), C::RunEnded(_) | C::StepEnded(_) | C::ContainerEnded(_))
+}
+
+/// Returns `true` for the steps that run when others have ended.
+fn is_after(step_type: StepType) -> bool {
+    matches!(
+        step_type,
+        StepType::Container(
+            ContainerKind::OnFailure | ContainerKind::Finally | ContainerKind::Undo
+        )
+    )
 }
 
 /// Makes the fact that a step or a container was stopped. Tool calls have no such fact: they end

@@ -2,10 +2,10 @@
 
 use super::runtime::runtime;
 use super::{IntoInput, RunHandle};
-use crate::job::Job;
+use crate::job::{Job, Left};
 use crate::local::{Local, Place};
 use crate::outbox::Outbox;
-use crate::recorder::{Recorder, Recording};
+use crate::recorder::Recording;
 use crate::runner::Runner;
 use crate::workflow::Workflow;
 use futures_util::future::BoxFuture;
@@ -264,7 +264,7 @@ impl Run {
     /// Drives the run to its end in the calling task.
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
         let Prepared { job, workflow, place, .. } = self.prepare(outbox, false).await?;
-        let mut guard = AbandonGuard(Some(job.recorder.clone()));
+        let mut guard = AbandonGuard(Some(job.left()));
         // The output must not take space in the future of a run that waits.
         let answer = job.drive().await;
         guard.0 = None;
@@ -454,16 +454,12 @@ async fn paused(runner: &Arc<Runner>, place: Place, output: RunOutput) -> Result
 }
 
 /// Cancels a run whose future is dropped before the run has ended.
-struct AbandonGuard(Option<Arc<Recorder>>);
+struct AbandonGuard(Option<Left>);
 
 impl Drop for AbandonGuard {
     fn drop(&mut self) {
-        let Some(recorder) = self.0.take() else { return };
-        recorder.cancel_token().cancel();
-        // The future took the steps under way with it. With a runtime, the journal gets the end of
-        // the run. Without one, the run stays as after a crash.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { recorder.abandon().await });
+        if let Some(left) = self.0.take() {
+            left.abandon();
         }
     }
 }

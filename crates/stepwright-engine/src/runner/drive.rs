@@ -8,6 +8,7 @@ use crate::local::{Hold, Outcome};
 use crate::outbox::Outbox;
 use crate::processes::end_leftovers;
 use crate::recorder::Recording;
+use crate::runs::SECOND_CANCEL;
 use crate::stop::stop_error;
 use std::sync::Arc;
 use stepwright_core::store::{Claim, Claimed, SignalKind};
@@ -167,8 +168,12 @@ impl Runner {
             let inbox = if fresh { Vec::new() } else { store.inbox(run).await? };
             let mut changed = None;
             // A run that must end need not match the definition.
-            if inbox.iter().any(|signal| matches!(signal.kind, SignalKind::Cancel { .. })) {
+            let ends = inbox.iter().any(|signal| matches!(signal.kind, SignalKind::Cancel { .. }));
+            let mut fits = true;
+            if ends {
                 hold.cancel_token().cancel();
+                // The steps that run afterwards are those of the definition.
+                fits = matches!(self.check_plan(&store, &past, accept).await, Ok(None));
             } else {
                 changed = self.check_plan(&store, &past, accept).await?;
             }
@@ -187,6 +192,10 @@ impl Runner {
             let compiled = self.definition.compiled.clone();
             let mut job = Job::new(compiled, started, recording, &past)?;
             job.leaves = leaves;
+            job.unwinds &= fits;
+            if job.is_stopping() && inbox.iter().any(|signal| *signal.id == *SECOND_CANCEL) {
+                job.recorder.second_cancel_token().cancel();
+            }
             if !fresh {
                 let took = job.take_over(self.driver_name().clone(), changed, &inbox).await;
                 took.map_err(|stop| stop_error(&stop))?;
@@ -195,7 +204,7 @@ impl Runner {
                 end_leftovers(run, &past, |step| recorder.is_open(step)).await?;
             }
             self.supervision.here().forgive(run);
-            hold.drives(job.recorder.clone());
+            hold.drives(job.recorder.clone(), job.left());
             Ok(Taken::Job(Box::new(job)))
         };
         let answer = answer.await;

@@ -19,10 +19,13 @@ use crate::process::PerProcess;
 use crate::real::real_world;
 use std::fmt;
 use std::sync::Arc;
-use stepwright_core::store::{RunFilter, RunRow, Signal, Verified, Watched};
+use stepwright_core::store::{RunFilter, RunRow, Signal, SignalKind, Verified, Watched};
 use stepwright_core::{
     AnyStore, BoxFuture, Error, ErrorId, ErrorKind, RunId, RunOutput, UserId, WorkflowId, World,
 };
+
+/// The id of the second request to cancel a run.
+pub(crate) const SECOND_CANCEL: &str = "cancel again";
 
 /// The runs and sessions in a store: load, list, follow, answer and cancel them without their
 /// definitions.
@@ -187,7 +190,8 @@ impl Runs {
     }
 
     /// Asks the driver of a run to cancel it, or the next driver if the run has none. Returns
-    /// `false` if the run has ended.
+    /// `false` if the run has ended. A second request also ends the steps that run when the others
+    /// were stopped, such as those of a `finally`.
     ///
     /// # Errors
     /// The errors of [`Runs::row`].
@@ -195,7 +199,12 @@ impl Runs {
         if self.row(run).await?.status.is_terminal() {
             return Ok(false);
         }
-        let signal = Signal::cancel(run.clone(), "cancelled by request", self.world.now());
+        let mut signal = Signal::cancel(run.clone(), "cancelled by request", self.world.now());
+        let inbox = self.store.inbox(run).await?;
+        if inbox.iter().any(|earlier| matches!(earlier.kind, SignalKind::Cancel { .. })) {
+            // A store keeps one signal of each id.
+            signal.id = SECOND_CANCEL.into();
+        }
         self.store.submit(signal).await?;
         Ok(true)
     }

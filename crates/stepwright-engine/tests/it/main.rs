@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
+mod after;
 mod beside;
+mod branches;
 mod composition;
 mod content;
 mod cut;

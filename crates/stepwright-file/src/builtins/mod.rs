@@ -6,6 +6,7 @@ mod read_files;
 mod shell;
 mod sleep;
 mod state;
+mod stop;
 mod template;
 mod value;
 mod write_file;
@@ -33,6 +34,7 @@ pub(crate) const BUILTINS: &[BuiltinKind] = &[
     http_get::KIND,
     shell::KIND,
     sleep::KIND,
+    stop::KIND,
 ];
 
 /// The default number of bytes that a function reads.

@@ -3,7 +3,7 @@
 mod references;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::format::{Container, File, Inside, Item, Kind, Referring, Word};
+use crate::format::{AfterItems, Container, File, Inside, Item, Kind, Referring, Word};
 use crate::reference::ROOTS;
 use crate::source::Span;
 use crate::suggest::did_you_mean;
@@ -15,18 +15,22 @@ use stepwright_core::{ErrorId, OnReject};
 pub(crate) fn check(file: &File, model: Option<&str>, mistakes: &mut Diagnostics) {
     let model = file.model.as_ref().map(|model| model.text.as_str()).or(model);
     let mut all = Vec::new();
-    collect(&file.steps, &mut all);
     let mut loops = Vec::new();
-    collect_loops(&file.steps, &mut loops);
+    let after = file.after.iter().map(|after| &after.items[..]);
+    for items in std::iter::once(&file.steps[..]).chain(after) {
+        collect(items, &mut all);
+        collect_loops(items, &mut loops);
+    }
     let mut checker = Checker { file, model, all, loops, mistakes };
     checker.agents();
-    checker.items(&file.steps, &Place::default());
+    let end = checker.items(&file.steps, &Place::default());
+    checker.after(&file.steps, &file.after, &end);
 }
 
 fn collect<'a>(items: &'a [Item], all: &mut Vec<(&'a str, Span)>) {
     for item in items {
         all.push((&item.name.text, item.name.span));
-        for body in item.kind.bodies() {
+        for body in item.inside() {
             collect(body, all);
         }
     }
@@ -37,7 +41,7 @@ fn collect_loops<'a>(items: &'a [Item], loops: &mut Vec<&'a str>) {
         if let Some(Inside::Turns { .. }) = item.kind.inside() {
             loops.push(&item.name.text);
         }
-        for body in item.kind.bodies() {
+        for body in item.inside() {
             collect_loops(body, loops);
         }
     }
@@ -67,6 +71,8 @@ struct Place<'a> {
     form: Option<&'a Value>,
     /// `true` if a person may have rejected a previous output.
     feedback: bool,
+    /// `true` if other steps may have failed or been stopped before.
+    error: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,6 +134,26 @@ impl<'a> Checker<'a, '_> {
         place
     }
 
+    /// Checks the steps that run when `body` has ended, from the place `end`.
+    fn after(&mut self, body: &'a [Item], after: &'a [AfterItems], end: &Place<'a>) {
+        self.names_of_after(body, after);
+        for AfterItems { items, .. } in after {
+            self.items(items, &Place { error: true, ..end.clone() });
+        }
+    }
+
+    /// Checks that no step has the name that the path of other steps needs.
+    fn names_of_after(&mut self, body: &'a [Item], after: &'a [AfterItems]) {
+        for AfterItems { on, .. } in after {
+            for item in body.iter().filter(|item| item.name.text == on.key()) {
+                let message =
+                    format!("a step is called `{}`, as the steps under that key", on.key());
+                let mistake = self.at(item.name.span, message).coded(ErrorId::KEY_INVALID);
+                self.mistakes.push(mistake.help("give the step another `name`"));
+            }
+        }
+    }
+
     fn names(&mut self, items: impl Iterator<Item = &'a Item>) {
         let mut seen: HashMap<&str, Span> = HashMap::new();
         for item in items {
@@ -165,12 +191,26 @@ impl<'a> Checker<'a, '_> {
                 work.check(self.mistakes);
             }
             Kind::Container(container) => {
-                self.container(&item.name.text, &**container, inside, after);
+                self.container(&item.name.text, &**container, inside.clone(), after);
             }
             Kind::Workflow { file, .. } => check(file, self.model, self.mistakes),
             Kind::Unreadable => {}
         }
         after.visible.push(&item.name.text);
+        if !item.after.is_empty() {
+            // The steps inside may have run or not. Those of a loop or a map run many times.
+            let mut end = if item.is_leaf() { place.clone() } else { inside };
+            for body in item.kind.bodies() {
+                if !matches!(item.kind.inside(), Some(Inside::Items { .. })) {
+                    let mut names = Vec::new();
+                    visible(body, &mut names);
+                    end.visible.append(&mut names);
+                }
+            }
+            let [body, other] = item.kind.bodies();
+            self.after(body, &item.after, &end);
+            self.names_of_after(other, &item.after);
+        }
         (place.form, place.feedback) = outer;
         place
     }
@@ -270,6 +310,18 @@ impl<'a> Checker<'a, '_> {
 
     fn all_of<'r>(&mut self, all: impl Iterator<Item = Referring<'r>>, place: &Place<'a>) {
         all.for_each(|one| self.references(one, place));
+    }
+}
+
+/// Collects the names of steps that steps after these can refer to.
+fn visible<'a>(items: &'a [Item], all: &mut Vec<&'a str>) {
+    for item in items {
+        all.push(&item.name.text);
+        if !matches!(item.kind.inside(), Some(Inside::Items { .. })) {
+            for body in item.kind.bodies() {
+                visible(body, all);
+            }
+        }
     }
 }
 

@@ -66,6 +66,17 @@ impl<'a> Checker<'a, '_> {
                         _ => mistake,
                     })
                 }
+                "error" if !place.error => Some(
+                    at("`error` is only there in steps that run when others have ended".into())
+                        .help("use it under `on_failure`, `finally` or `undo`"),
+                ),
+                "error" => match reference.path.first().map(String::as_str) {
+                    None | Some("message" | "code" | "path" | "kind") => None,
+                    Some(field) => Some(
+                        at(format!("`error` has no `{field}`"))
+                            .help("it has `message`, `code`, `path` and `kind`"),
+                    ),
+                },
                 root if ROOTS.contains(&root) => None,
                 root => Some(unknown_root(root, place, &at)),
             };

@@ -20,6 +20,16 @@ pub(super) fn of_root(root: Root<'_>) -> Val<'_> {
         Root::Object(members) => Val::Map(Map::Json(members)),
         Root::Text(text) => Val::borrowed(text),
         Root::Number(number) => Val::Int(number.into()),
+        Root::Failure(failure) => {
+            let told = [
+                ("message", Val::borrowed(&failure.message)),
+                ("code", Val::text(failure.code.to_string())),
+                ("path", Val::borrowed(failure.path.as_str())),
+                ("kind", Val::borrowed(&failure.kind)),
+            ];
+            let told = told.map(|(word, value)| (Key::Text(word.into()), value));
+            Val::Map(Map::Built(Arc::new(BTreeMap::from(told))))
+        }
         Root::Steps(steps) => {
             let members = steps.into_iter().map(|(name, content)| {
                 let value = content.map_or(Val::Null, Val::of_content);

@@ -8,7 +8,7 @@ use stepwright_core::Fingerprint;
 use stepwright_core::redact::redact;
 
 /// The keys of a step that are in the plan already, and those with nested steps.
-const IN_THE_PLAN: [&str; 14] = [
+const IN_THE_PLAN: [&str; 17] = [
     "name",
     "on_error",
     "retry",
@@ -23,10 +23,14 @@ const IN_THE_PLAN: [&str; 14] = [
     "else",
     "branches",
     "choices",
+    "finally",
+    "on_failure",
+    "undo",
 ];
 
 /// The settings of containers that are in the plan already.
-const SETTINGS_IN_THE_PLAN: [&str; 4] = ["join", "concurrency", "at_most", "forward"];
+const SETTINGS_IN_THE_PLAN: [&str; 6] =
+    ["join", "concurrency", "at_most", "forward", "batch", "rate"];
 
 /// The keys of an agent that the agent adds to its fingerprint itself.
 const OF_THE_AGENT: [&str; 5] =

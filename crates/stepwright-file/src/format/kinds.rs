@@ -9,7 +9,7 @@ use crate::suggest::listed;
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
 use stepwright_core::path::name_mistake;
-use stepwright_core::plan::{ErrorPolicy, OnError, RETRIES_MAX, Retry};
+use stepwright_core::plan::{After, ErrorPolicy, OnError, RETRIES_MAX, Retry};
 use stepwright_core::{ErrorCode, ErrorId, Fingerprint, OnInterrupted};
 
 const AGENT: &str = "agent";
@@ -80,6 +80,13 @@ impl Reader<'_> {
         let retry = if is_step && has("retry") { self.retry(&mut fields) } else { None };
         let limits = if has("timeout") { fields.limits(self, is_step) } else { Limits::default() };
         let history = if is_step && has("history") { fields.history(self) } else { None };
+        let is_container = matches!(kind_of, KindOf::Container(_));
+        let on = match is_container {
+            true => &[After::Failure, After::Always][..],
+            false if has(After::Undo.key()) => &[After::Undo],
+            false => &[],
+        };
+        let after = self.after(&mut fields, on);
         let (_, value) = fields.take(word)?;
         let kind = match kind_of {
             KindOf::Agent => self.agent_step(value, &mut fields),
@@ -100,6 +107,13 @@ impl Reader<'_> {
                 "retry" | "history" if !is_step => Some(format!(
                     "only steps have a `{unknown}`: give it to those in this `{word}`"
                 )),
+                "undo" if !is_step => Some(format!("give it to the steps in this `{word}`")),
+                "finally" | "on_failure" if matches!(kind_of, KindOf::Workflow) => {
+                    Some(format!("write `{unknown}` at the top of that file"))
+                }
+                "finally" | "on_failure" => {
+                    Some(format!("put the step into `steps: […]`, and `{unknown}` beside that"))
+                }
                 _ => reason.map(|(_, reason)| (*reason).to_owned()),
             }
         });
@@ -126,6 +140,7 @@ impl Reader<'_> {
             on_interrupted,
             review,
             content,
+            after,
         })
     }
 
@@ -166,6 +181,9 @@ impl Reader<'_> {
                 "do",
                 "then",
                 "else",
+                "finally",
+                "on_failure",
+                "undo",
             ];
             let odd = keys.clone().find(|key| !known.contains(&key.name.as_str()));
             let meant = odd.and_then(|key| crate::suggest::closest(&key.name, self.words()));
@@ -326,5 +344,17 @@ fn unreadable(name: Word) -> Item {
     let (retry, timeout, idle, history) = (None, None, None, None);
     let (kind, on_error) = (Kind::Unreadable, ErrorPolicy::default());
     let (content, on_interrupted, review) = (Fingerprint::default(), None, None);
-    Item { name, kind, retry, timeout, idle, history, on_error, on_interrupted, review, content }
+    Item {
+        name,
+        kind,
+        retry,
+        timeout,
+        idle,
+        history,
+        on_error,
+        on_interrupted,
+        review,
+        content,
+        after: Vec::new(),
+    }
 }

@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::AgentBuilder;
-use stepwright_core::plan::{ErrorPolicy, Retry};
+use stepwright_core::plan::{After, ErrorPolicy, Retry};
 use stepwright_core::review::Reviewed;
 use stepwright_core::{
     BoxFuture, Fingerprint, HumanReview, OnInterrupted, StepContext, StepError, StepInput,
@@ -49,6 +49,17 @@ pub(crate) struct File {
     pub(crate) input: Option<Value>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) steps: Vec<Item>,
+    /// The steps that run when the others have ended.
+    pub(crate) after: Vec<AfterItems>,
+    /// The time that they have after the others were stopped.
+    pub(crate) after_timeout: Option<Duration>,
+}
+
+/// Steps that run when others have ended.
+#[derive(Debug)]
+pub(crate) struct AfterItems {
+    pub(crate) on: After,
+    pub(crate) items: Vec<Item>,
 }
 
 /// The history that a step gets: earlier runs of its session.
@@ -101,12 +112,20 @@ pub(crate) struct Item {
     pub(crate) review: Option<HumanReview>,
     /// The content as written.
     pub(crate) content: Fingerprint,
+    /// The steps that run when it has ended, or that undo it.
+    pub(crate) after: Vec<AfterItems>,
 }
 
 impl Item {
     /// Returns `true` for a step, and `false` for a container.
     pub(crate) fn is_leaf(&self) -> bool {
         matches!(self.kind, Kind::Agent { .. } | Kind::Builtin { .. })
+    }
+
+    /// Returns the steps directly inside, and those that run afterwards.
+    pub(crate) fn inside(&self) -> impl Iterator<Item = &[Self]> {
+        let after = self.after.iter().map(|after| &after.items[..]);
+        self.kind.bodies().into_iter().chain(after)
     }
 
     /// Returns the schema of the form to fill in before the step starts.

@@ -3,7 +3,7 @@
 use super::content;
 use super::kinds::ON_INTERRUPTED;
 use super::reader::{Fields, Reader, State};
-use super::{Agent, File, Item, Word};
+use super::{AfterItems, Agent, File, Item, Word};
 use crate::access::{self, ALL_BYTES_MAX, Home, Referred, Refused};
 use crate::beneath::open_regular;
 use crate::diagnostic::Diagnostic;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stepwright_core::ErrorId;
+use stepwright_core::plan::After;
 
 /// The supported version of the format.
 const FORMAT: u64 = 1;
@@ -163,6 +164,8 @@ impl Reader<'_> {
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
         let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
+        let after = self.after(&mut fields, &[After::Failure, After::Always]);
+        let after_timeout = fields.duration(self, "after_timeout");
         fields.finish(self);
         Some(File {
             source: self.source.clone(),
@@ -175,6 +178,8 @@ impl Reader<'_> {
             input,
             agents,
             steps: steps?,
+            after,
+            after_timeout,
         })
     }
 
@@ -312,6 +317,23 @@ impl Reader<'_> {
         let source = Arc::new(Source::new(shown, text));
         let opened = Opened { source, home, dir: folder_of(&named) };
         read(opened, path, self.options, self.state, false)
+    }
+
+    /// Takes the steps that run on these occasions.
+    pub(super) fn after(&mut self, fields: &mut Fields<'_>, on: &[After]) -> Vec<AfterItems> {
+        let taken = on.iter().filter_map(|on| {
+            let (key, node) = fields.take(on.key())?;
+            let items = match &node.value {
+                // What undoes a step is mostly one step.
+                Yaml::Map(_) if *on == After::Undo => {
+                    self.state.steps += 1;
+                    self.item(node).into_iter().collect()
+                }
+                _ => self.items(node, on.key(), key.span),
+            };
+            Some(AfterItems { on: *on, items })
+        });
+        taken.collect()
     }
 
     pub(crate) fn items(&mut self, node: &Node, name: &str, key: Span) -> Vec<Item> {

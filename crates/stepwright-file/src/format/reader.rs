@@ -151,6 +151,11 @@ impl<'n> Fields<'n> {
         self.left.iter().any(|(key, _)| key.name == name)
     }
 
+    /// Returns the place of the value of a key.
+    pub(crate) fn place(&self, name: &str) -> Option<Span> {
+        self.left.iter().find(|(key, _)| key.name == name).map(|(_, node)| node.span)
+    }
+
     /// Takes a required key. Reports a mistake if it is missing.
     pub(crate) fn need(
         &mut self,

@@ -6,8 +6,9 @@ use stepwright_file::{Definition, Diagnostics, Options};
 const OTHERS: [&str; 8] = ["agent", "steps", "parallel", "loop", "if", "router", "map", "workflow"];
 
 /// Each place of a built-in function for expressions, with a reference that is wrong.
-const WRONG: [&str; 19] = [
+const WRONG: [&str; 20] = [
     "template: '{{ steps.nowhere }}'",
+    "stop: = steps.nowhere",
     "value: = steps.nowhere",
     "value: {a: [1, {b: = steps.nowhere}], c: = steps.nowhere}",
     "set_state: {a: 1, b: = steps.nowhere}",

@@ -12,8 +12,8 @@ use stepwright_core::message::{
 use stepwright_core::model::StopReason;
 use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
 use stepwright_core::{
-    Content, ErrorCode, ErrorId, EventKind, Media, MediaKind, Patch, StepOutput, StepStatus,
-    Timestamp, UserId,
+    Content, ErrorCode, ErrorId, EventKind, Media, MediaKind, Patch, RunStatus, StepOutput,
+    StepStatus, Timestamp, UserId,
 };
 
 /// Characters of one to four bytes, combining marks, both directions, quotes, a NUL.
@@ -149,6 +149,7 @@ pub(super) fn middle() -> Vec<EventKind> {
         E::StepSkipped { error: error().into(), attempts: 2 },
         E::StepCancelled { partial: TEXT.into() },
         E::StepCancelled { partial: Content::default() },
+        E::WorkflowStopping { status: RunStatus::Cancelled, reason: TEXT.into() },
         E::WorkflowPaused { until: None },
         E::WorkflowPaused { until: Some(Timestamp(u64::MAX)) },
         E::WorkflowContinued { driver: TEXT.into(), digest: None },
@@ -231,6 +232,12 @@ pub(super) fn middle() -> Vec<EventKind> {
         begins(ContainerKind::Item, Decision::Turn { number: 1, at_most: None }),
         ends(ContainerKind::Item, Turns { number: 1, ..Turns::default() }, end()),
         ends(ContainerKind::Map, Turns::default(), status.into()),
+        begins(ContainerKind::OnFailure, Decision::Count(1)),
+        ends(ContainerKind::OnFailure, Turns::default(), end()),
+        begins(ContainerKind::Finally, Decision::Count(2)),
+        ends(ContainerKind::Finally, Turns::default(), status.into()),
+        begins(ContainerKind::Undo, Decision::Count(0)),
+        ends(ContainerKind::Undo, Turns::default(), end()),
         E::RunStarted {
             agent: TEXT.into(),
             model: "openai:gpt".into(),
@@ -264,7 +271,8 @@ pub(super) fn middle() -> Vec<EventKind> {
 /// One event of each kind that ends a run.
 pub(super) fn terminal() -> Vec<EventKind> {
     vec![
-        EventKind::WorkflowCompleted { content: value().into() },
+        EventKind::WorkflowCompleted { content: value().into(), stopped_at: None },
+        EventKind::WorkflowCompleted { content: value().into(), stopped_at: Some("ä/b#2".into()) },
         EventKind::WorkflowError {
             error: error().into(), step: Some("ä/b#2".into()), attempts: 3
         },

@@ -98,6 +98,17 @@ columns! {
         "a deadline passes while no process drives the run: a later answer is refused and \
          recorded, and the run continues as `on_timeout` says",
         options::late;
+    every_completed_step_is_undone: "undo",
+        "a later step fails: each execution of it is undone once, the last that completed first, \
+         also if the process dies after any entry",
+        options::undo;
+    everything_runs_inside_a_finally: "in finally",
+        "it runs in the `finally` of a run that failed, waits there for an approval, and ends the \
+         same if the process dies after any entry",
+        options::inside_finally;
+    every_container_has_a_finally: "finally",
+        "it fails, and it is cancelled: its own `finally` runs once",
+        options::finally;
 }
 
 impl Column {

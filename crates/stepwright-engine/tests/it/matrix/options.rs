@@ -55,6 +55,18 @@ impl Case {
         options: &Options,
         probe: &Arc<Probe>,
     ) -> Result<Workflow, Cell> {
+        self.definition_in(scene, act, options, probe, &workflow)
+    }
+
+    /// Like [`Case::definition`], with the workflow that `last` makes.
+    fn definition_in(
+        &self,
+        scene: &Scene,
+        act: Act,
+        options: &Options,
+        probe: &Arc<Probe>,
+        last: &dyn Fn(AnyStep) -> stepwright_engine::WorkflowBuilder,
+    ) -> Result<Workflow, Cell> {
         let refused = |error: Error| {
             assert_eq!(error.kind(), ErrorKind::Definition);
             let text = error.to_string();
@@ -63,7 +75,7 @@ impl Case {
         };
         let subject = subject(self.kind, act, options, probe).map_err(refused)?;
         let whole = self.place.put(subject.ok_or(Cell::NotOffered)?).map_err(refused)?;
-        scene.build(workflow(whole)).map_err(refused)
+        scene.build(last(whole)).map_err(refused)
     }
 
     fn build(&self, act: Act, options: &Options) -> Result<Built, Cell> {
@@ -142,6 +154,11 @@ macro_rules! built {
         }
     };
 }
+
+// Behind the macro, which it uses.
+mod after;
+
+pub(super) use after::{finally, inside_finally, undo};
 
 pub(super) fn approve(case: &Case) -> Cell {
     let built = built!(case.build(Act::Works, &Options::review(confirm())));
