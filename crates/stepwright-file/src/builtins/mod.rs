@@ -1,7 +1,7 @@
 //! The built-in functions of a file: steps that need no model. A kind is a file, with its reading,
 //! its references and its execution, and a line in [`BUILTINS`].
 
-mod http_get;
+mod http;
 mod read_files;
 mod shell;
 mod sleep;
@@ -30,7 +30,8 @@ pub(crate) const BUILTINS: &[BuiltinKind] = &[
     state::MERGE,
     read_files::KIND,
     write_file::KIND,
-    http_get::KIND,
+    http::KIND,
+    http::GET,
     shell::KIND,
     sleep::KIND,
 ];
@@ -39,7 +40,7 @@ pub(crate) const BUILTINS: &[BuiltinKind] = &[
 const BYTES_DEFAULT: u64 = 10_000_000;
 /// The maximum number of bytes that a file may set, because memory and the journal keep outputs.
 const BYTES_MAX: u64 = 1_000_000_000;
-/// The default timeout of `http_get` and `shell`.
+/// The default timeout of `http`, `http_get` and `shell`.
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
 /// A step that executes a built-in function.

@@ -33,7 +33,7 @@ const OF_THE_AGENT: [&str; 5] =
     ["instructions", "model", "output", "requires_confirmation", "max_turns"];
 
 /// The keys whose values may be secrets under any name.
-const PRIVATE: [&str; 2] = ["env", "headers"];
+const PRIVATE: [&str; 3] = ["env", "headers", "auth"];
 
 /// The maximum number of members of a mapping that are listed separately.
 const MEMBERS_MAX: usize = 32;

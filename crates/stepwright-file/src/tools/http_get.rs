@@ -3,7 +3,7 @@
 use super::{BYTES_MAX, argument, spec, told, with_note};
 use crate::format::reader::{Reader, ToolKind};
 use crate::format::{AgentTool, Word};
-use crate::system::{Fetch, Granted, fetch};
+use crate::system::{Granted, Request, fetch};
 use crate::tree::Node;
 use serde_json::Value;
 use std::time::Duration;
@@ -59,8 +59,8 @@ impl Tool for HttpTool {
     fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         Box::pin(async move {
             let url = argument(&arguments, "url")?;
-            let what = Fetch { url, timeout: TIMEOUT, max_bytes: BYTES_MAX };
-            let page = fetch(&what, &cx).await.map_err(told)?;
+            let what = Request::get(url, TIMEOUT, BYTES_MAX);
+            let page = fetch(what, &cx).await.map_err(told)?;
             Ok(with_note(page.text, page.note))
         })
     }

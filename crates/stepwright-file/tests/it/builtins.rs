@@ -6,7 +6,7 @@ use stepwright_file::{Definition, Diagnostics, Options};
 const OTHERS: [&str; 8] = ["agent", "steps", "parallel", "loop", "if", "router", "map", "workflow"];
 
 /// Each place of a built-in function for expressions, with a reference that is wrong.
-const WRONG: [&str; 19] = [
+const WRONG: [&str; 25] = [
     "template: '{{ steps.nowhere }}'",
     "value: = steps.nowhere",
     "value: {a: [1, {b: = steps.nowhere}], c: = steps.nowhere}",
@@ -20,6 +20,12 @@ const WRONG: [&str; 19] = [
     "write_file: {path: '{{ steps.nowhere }}', text: '{{ steps.nowhere }}'}",
     "http_get: 'https://example.org/{{ steps.nowhere }}'",
     "http_get: {url: 'https://example.org/{{ steps.nowhere }}', timeout: 1s}",
+    "http: {url: 'https://example.org/{{ steps.nowhere }}'}",
+    "http: {url: a, query: {q: ['{{ steps.nowhere }}', b]}, headers: {x: '{{ steps.nowhere }}'}}",
+    "http: {url: a, query: '= steps.nowhere', auth: {bearer: '{{ steps.nowhere }}'}}",
+    "http: {url: a, auth: {basic: {user: '{{ steps.nowhere }}', password: '{{ steps.nowhere }}'}}}",
+    "http: {url: a, method: PUT, json: {a: [= steps.nowhere]}}",
+    "http: {url: a, method: PUT, form: {a: '{{ steps.nowhere }}'}, headers: {a: b}}",
     "shell: echo {{ steps.nowhere }}",
     "shell: {command: 'echo \"$1\"', args: ['{{ steps.nowhere }}', '{{ steps.nowhere }}']}",
     "shell: {command: cat, stdin: '{{ steps.nowhere }}'}",

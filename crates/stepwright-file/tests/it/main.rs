@@ -15,6 +15,7 @@ mod mistakes;
 mod mutations;
 mod outline;
 mod people;
+mod requests;
 mod runs;
 mod schemas;
 mod tools;

@@ -1,18 +1,22 @@
-//! Fetches pages over HTTP.
+//! Sends requests over HTTP.
 
-use super::{over, refused, text_of};
+mod charset;
+mod redirect;
+
+use super::{over, refused};
+use charset::decoded;
+use redirect::Redirect;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::json::{self, JsonError};
 use stepwright_core::{Content, ErrorId, StepContext, StepError};
-use stepwright_http::reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use stepwright_http::reqwest::redirect::Policy;
-use stepwright_http::reqwest::{self, Client, Response, Url};
+use stepwright_http::reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use stepwright_http::reqwest::{self, Client, Method, Response, Url};
 use stepwright_http::{builder, causes};
 
-/// The maximum number of redirects that a fetch follows, as in browsers and other clients.
+/// The maximum number of redirects that a request follows, as in browsers and other clients.
 const REDIRECTS_MAX: usize = 10;
 
 static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
@@ -20,7 +24,6 @@ static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
     let builder = builder().map_err(|error| unusable(&error))?;
     let builder = builder
         .gzip(true)
-        .redirect(Policy::limited(REDIRECTS_MAX))
         // An address may hold a key, and the next server must not see it.
         .referer(false)
         // A connection belongs to the runtime that opened it, and the next run may have another.
@@ -28,16 +31,41 @@ static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
     builder.build().map_err(|error| unusable(&error))
 });
 
-/// A request for a page.
+/// A request.
 #[derive(Clone, Debug)]
-pub(crate) struct Fetch {
+pub(crate) struct Request {
+    pub(crate) method: Method,
     pub(crate) url: String,
+    /// Pairs to add to the query of the address.
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Vec<u8>>,
     pub(crate) timeout: Duration,
     pub(crate) max_bytes: u64,
+    /// `true` if an answer with any status is a result.
+    pub(crate) any_status: bool,
 }
 
-/// A fetched page.
+impl Request {
+    /// Returns the request for a page.
+    pub(crate) fn get(url: String, timeout: Duration, max_bytes: u64) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            body: None,
+            timeout,
+            max_bytes,
+            any_status: false,
+        }
+    }
+}
+
+/// The answer to a request.
 pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     pub(crate) text: String,
     pub(crate) note: Option<String>,
     json: bool,
@@ -60,21 +88,61 @@ impl Page {
     }
 }
 
-/// Fetches a page. Each piece of the answer is a sign of life of the step.
-pub(crate) async fn fetch(what: &Fetch, cx: &StepContext) -> Result<Page, StepError> {
+/// Sends a request. Each piece of the answer is a sign of life of the step.
+pub(crate) async fn fetch(what: Request, cx: &StepContext) -> Result<Page, StepError> {
     let text = what.url.trim();
-    let url = address(text)?;
+    let mut url = address(text)?;
+    if !what.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&what.query);
+    }
     let in_time = cx.world().timeout(what.timeout, async {
-        let client = CLIENT.as_ref().map_err(|reason| StepError::terminal(reason.clone()))?;
-        let response = client.get(url).send().await.map_err(|error| failed(text, &error))?;
-        cx.keep_alive();
-        read(response, what, cx).await
+        let response = send(&what, url, cx).await?;
+        read(response, &what, cx).await
     });
     in_time.await.unwrap_or_else(|| {
         let message = format!("`{text}` took longer than {:?}", what.timeout);
         let late = StepError::new(message).with_code(ErrorCode::TimedOut);
         Err(late.with_id(ErrorId::HTTP_TIMED_OUT).with_hint("raise `timeout`"))
     })
+}
+
+/// Sends a request, and follows redirects. See [`Redirect`].
+async fn send(what: &Request, url: Url, cx: &StepContext) -> Result<Response, StepError> {
+    let client = CLIENT.as_ref().map_err(|reason| StepError::terminal(reason.clone()))?;
+    let text = what.url.trim();
+    let (mut url, mut method) = (url, what.method.clone());
+    let (mut headers, mut body) = (what.headers.clone(), what.body.clone());
+    for _ in 0..=REDIRECTS_MAX {
+        let mut request = client.request(method.clone(), url.clone()).headers(headers.clone());
+        if let Some(body) = &body {
+            request = request.body(body.clone());
+        }
+        let response = request.send().await.map_err(|error| failed(text, &error))?;
+        cx.keep_alive();
+        match Redirect::of(&response, &url, &method) {
+            None => return Ok(response),
+            Some(Redirect::Refused(host)) => {
+                let status = response.status();
+                let message = format!("`{text}` answered {status}, to another server: `{host}`");
+                let error = StepError::terminal(message).with_id(ErrorId::HTTP_STATUS);
+                let help = "a request that changes something is sent only to the server that it \
+                            names: if you trust the other one, write its address as `url`";
+                return Err(error.with_hint(help));
+            }
+            Some(Redirect::To { url: next, as_get, elsewhere }) => {
+                if as_get {
+                    (method, body) = (Method::GET, None);
+                    redirect::without_body(&mut headers);
+                }
+                if elsewhere {
+                    redirect::without_secrets(&mut headers);
+                }
+                url = next;
+            }
+        }
+    }
+    Err(StepError::new(format!("`{text}` cannot be fetched: too many redirects"))
+        .with_id(ErrorId::HTTP_UNREACHABLE))
 }
 
 /// Parses an address. Browsers repair some wrong addresses, and then visit another place than the
@@ -100,10 +168,10 @@ fn address(text: &str) -> Result<Url, StepError> {
     })
 }
 
-async fn read(mut response: Response, what: &Fetch, cx: &StepContext) -> Result<Page, StepError> {
+async fn read(mut response: Response, what: &Request, cx: &StepContext) -> Result<Page, StepError> {
     let text = what.url.trim();
     let status = response.status();
-    if !status.is_success() {
+    if !status.is_success() && !what.any_status {
         let message = format!("`{text}` answered {status}");
         // A retry may help after too many requests and after errors of the server.
         if status.as_u16() != 429 && !status.is_server_error() {
@@ -117,11 +185,12 @@ async fn read(mut response: Response, what: &Fetch, cx: &StepContext) -> Result<
             None => error,
         });
     }
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let json = kind.is_some_and(|kind| {
-        let kind = kind.split(';').next().unwrap_or_default().trim();
+    let headers = response.headers().clone();
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let json = {
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         kind == "application/json" || kind.ends_with("+json")
-    });
+    };
     let mut bytes = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(|error| failed(text, &error))? {
         cx.keep_alive();
@@ -131,9 +200,9 @@ async fn read(mut response: Response, what: &Fetch, cx: &StepContext) -> Result<
             return Err(over(message, "max_bytes"));
         }
     }
-    let (page, note) = text_of(bytes);
+    let (page, note) = decoded(bytes, kind);
     let note = note.map(|note| format!("`{text}`: {note}"));
-    Ok(Page { text: page, note, json })
+    Ok(Page { status: status.as_u16(), headers, text: page, note, json })
 }
 
 fn failed(text: &str, error: &reqwest::Error) -> StepError {
