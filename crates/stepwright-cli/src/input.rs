@@ -1,6 +1,7 @@
 //! The input of the run.
 
 use crate::args::Run;
+use crate::input_pairs;
 use serde_json::Value;
 use std::fs::File;
 use std::io::Read;
@@ -27,6 +28,9 @@ enum Form {
 
 /// Reads the input of the run as the schema demands.
 pub(crate) fn read(arguments: &Run, schema: Option<&Value>) -> Result<Content, Error> {
+    if !arguments.pairs.is_empty() {
+        return input_pairs::of_pairs(&arguments.pairs, schema);
+    }
     match (&arguments.input, &arguments.input_file) {
         (Some(text), _) => parse(text, "INPUT", Form::of(schema)),
         (None, Some(path)) => {
@@ -108,7 +112,7 @@ fn read_all(from: impl Read) -> std::io::Result<Vec<u8>> {
 }
 
 /// Removes the line break that programs write at the end of their output.
-fn without_line_break(text: &str) -> &str {
+pub(crate) fn without_line_break(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)
 }

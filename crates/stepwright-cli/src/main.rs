@@ -10,6 +10,7 @@ mod definition_source;
 mod duration;
 mod exit;
 mod input;
+mod input_pairs;
 mod open;
 mod ui;
 mod verbs;

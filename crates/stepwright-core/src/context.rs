@@ -139,6 +139,14 @@ impl StepContext {
         Self { path, attempt, host }
     }
 
+    /// Returns the context with another host around its own.
+    pub(crate) fn with_host(
+        &self,
+        around: impl FnOnce(Arc<dyn StepHost>) -> Arc<dyn StepHost>,
+    ) -> Self {
+        Self { path: self.path.clone(), attempt: self.attempt, host: around(self.host.clone()) }
+    }
+
     /// Creates a context without an engine, for tests of executors. Events that it emits are
     /// dropped.
     pub fn detached(step: &str) -> Self {

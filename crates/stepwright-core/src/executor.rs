@@ -11,6 +11,7 @@ use crate::scope::{LoopOutcome, Scope};
 use crate::session::{Exchange, history_text};
 use crate::state::State;
 pub use crate::step::{ExecutorType, RunInput, StepOutput};
+use crate::world::Timestamp;
 use serde_json::Value;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -229,6 +230,8 @@ pub struct StepInput {
     /// The outputs of the previous turn of the innermost loop around the step. Empty in the first
     /// turn and outside of loops. See [`StepInput::last_turn`].
     pub turn_before: Scope,
+    /// The time at which this attempt, or this decision, began.
+    pub now: Timestamp,
 }
 
 /// The feedback of a person who wants a better output.

@@ -31,6 +31,7 @@ pub mod output;
 pub mod path;
 pub mod plan;
 pub mod redact;
+mod redacting;
 pub mod report;
 pub mod requirement;
 pub mod review;

@@ -42,6 +42,16 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// Returns the moment as RFC 3339 writes it, in UTC.
+    ///
+    /// ```
+    /// use stepwright_core::Timestamp;
+    /// assert_eq!(Timestamp(1_780_000_002_500).to_rfc3339(), "2026-05-28T20:26:42.500Z");
+    /// ```
+    pub fn to_rfc3339(self) -> String {
+        self.to_string().replacen(' ', "T", 1).replace(" UTC", "Z")
+    }
+
     /// Returns whole seconds since 1970-01-01, as Agno writes times.
     pub fn seconds(self) -> u64 {
         self.0 / 1000

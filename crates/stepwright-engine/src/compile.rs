@@ -251,7 +251,11 @@ impl Compiler {
         depth: usize,
         index: usize,
     ) -> NodeKind {
-        let StepBody { work, retry, history, prompt, idle } = step;
+        let StepBody { work, retry, history, prompt, idle, input } = step;
+        if input.is_some() && !matches!(work, Work::Workflow(_)) {
+            let what = "only a workflow as a step has an input of its own";
+            self.mistake(path, what, "make the message of this step with `.prompt(…)`");
+        }
         self.check_retry(&retry, path);
         let idle_ms = self.idle(idle, timeout_ms, path);
         let history_runs = self.history_runs(history, path);
@@ -281,7 +285,7 @@ impl Compiler {
             Work::Workflow(workflow) => {
                 if prompt.is_some() {
                     let what = "a workflow as a step has no prompt of its own";
-                    self.mistake(path, what, "put a step before it, or set it on its steps");
+                    self.mistake(path, what, "make its input with `.input(…)`");
                 }
                 if idle.is_some() {
                     let what = "a workflow as a step has no idle timeout of its own";
@@ -306,7 +310,7 @@ impl Compiler {
                         self.mistake(path, what, "choose one of them");
                     }
                 }
-                self.table[index] = Entry::Workflow(compiled.input.clone());
+                self.table[index] = Entry::Workflow { check: compiled.input.clone(), input };
                 return self.inline(compiled, path, depth);
             }
         };

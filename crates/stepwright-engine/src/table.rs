@@ -18,7 +18,11 @@ pub(crate) enum Entry {
     Nothing,
     Executor(AnyExecutor),
     Blocking(Blocking),
-    Workflow(Option<InputCheck>),
+    Workflow {
+        check: Option<InputCheck>,
+        /// Makes its input, in place of the message of its step.
+        input: Option<Decider<Content>>,
+    },
     Holds(Decider<bool>),
     Chosen(Decider<Vec<Arc<str>>>),
     Items(Option<Decider<Vec<Content>>>),

@@ -34,6 +34,7 @@ mod command;
 mod containers;
 #[cfg(test)]
 mod corpus;
+mod declared;
 mod definition;
 mod diagnostic;
 mod format;
@@ -60,5 +61,5 @@ mod work;
 pub use definition::Definition;
 pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle};
 pub use duration::parse as parse_duration;
-pub use options::Options;
+pub use options::{Options, Variables};
 pub use outline::Outline;

@@ -101,7 +101,7 @@ fn of_item(file: &File, item: &Item) -> Outline {
                 | Inside::Items { .. } => of_items(file, body),
             }
         }
-        Kind::Workflow { path, file } => {
+        Kind::Workflow { path, file, .. } => {
             details.push(path.text.clone());
             of_items(file, &file.steps)
         }

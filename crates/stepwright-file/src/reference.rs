@@ -1,5 +1,6 @@
 //! The references of expressions and templates, and their values.
 
+use crate::declared::Declared;
 use crate::source::Span;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -8,7 +9,7 @@ use stepwright_core::scope::LoopOutcome;
 use stepwright_core::{Content, StepInput};
 
 /// The first words of references.
-pub(crate) const ROOTS: [&str; 13] = [
+pub(crate) const ROOTS: [&str; 17] = [
     "input",
     "previous",
     "content",
@@ -22,6 +23,10 @@ pub(crate) const ROOTS: [&str; 13] = [
     "user_input",
     "feedback",
     "rejected",
+    "vars",
+    "env",
+    "secrets",
+    "now",
 ];
 
 /// A reference such as `steps.sources.text`.
@@ -64,7 +69,15 @@ impl<'a> Values<'a> {
     }
 
     /// Returns the value of one of the [`ROOTS`]. Includes only the steps that `references` name.
-    pub(crate) fn root(&self, name: &str, references: &[Reference]) -> Root<'a> {
+    pub(crate) fn root<'r>(
+        &self,
+        name: &str,
+        references: &[Reference],
+        declared: &'r Declared,
+    ) -> Root<'r>
+    where
+        'a: 'r,
+    {
         match name {
             "input" => Root::Content(&self.input.run.content),
             "previous" => {
@@ -90,17 +103,28 @@ impl<'a> Values<'a> {
                 let feedback = self.input.feedback.as_ref();
                 feedback.map_or(Root::Nothing, |said| Root::Content(&said.previous))
             }
+            "vars" => Root::Object(&declared.vars),
+            "env" => Root::Object(&declared.env),
+            "secrets" => Root::Object(&declared.secrets),
+            "now" => Root::Now(self.input.now.to_rfc3339()),
             _ => Root::Nothing,
         }
     }
 
     /// Returns all roots that `references` name.
-    pub(crate) fn roots<'r>(&self, references: &'r [Reference]) -> Vec<(&'r str, Root<'a>)> {
-        let mut roots: Vec<(&str, Root<'a>)> = Vec::new();
+    pub(crate) fn roots<'r>(
+        &self,
+        references: &'r [Reference],
+        declared: &'r Declared,
+    ) -> Vec<(&'r str, Root<'r>)>
+    where
+        'a: 'r,
+    {
+        let mut roots: Vec<(&str, Root<'r>)> = Vec::new();
         for reference in references {
             let root = reference.root.as_str();
             if !roots.iter().any(|(seen, _)| *seen == root) {
-                roots.push((root, self.root(root, references)));
+                roots.push((root, self.root(root, references, declared)));
             }
         }
         roots
@@ -148,13 +172,15 @@ pub(crate) enum Root<'a> {
     Steps(BTreeMap<String, Option<&'a Content>>),
     /// The outcomes of loops by name.
     Loops(BTreeMap<String, LoopOutcome>),
+    /// A moment, as RFC 3339 writes it.
+    Now(String),
 }
 
 impl Root<'_> {
     /// Returns the approximate size in bytes. Stops counting at `most`.
     pub(crate) fn bytes(&self, most: usize) -> usize {
         match self {
-            Self::Nothing | Self::Number(_) | Self::Loops(_) => 0,
+            Self::Nothing | Self::Number(_) | Self::Loops(_) | Self::Now(_) => 0,
             Self::Text(text) => text.len(),
             Self::Content(content) => content_bytes(content, most),
             Self::Json(value) => json_bytes(value, most),
@@ -214,6 +240,7 @@ impl Serialize for Root<'_> {
             Self::Number(number) => serializer.serialize_u32(*number),
             Self::Steps(steps) => steps.serialize(serializer),
             Self::Loops(loops) => loops.serialize(serializer),
+            Self::Now(moment) => serializer.serialize_str(moment),
         }
     }
 }

@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
-use stepwright::file::Options;
+use stepwright::file::{Options, Variables};
 use stepwright::{Error, ErrorId, RunId, UserId};
 
 pub(crate) const EXIT_CODES: &str = "\
@@ -146,8 +146,8 @@ pub(crate) struct Doors {
     /// from its own folder. Can be given several times
     #[arg(long, value_name = "DIR")]
     pub(crate) allow_path: Vec<PathBuf>,
-    /// Pass this environment variable to commands; by default they get `PATH`, `HOME` and a few
-    /// others, and no keys. Can be given several times
+    /// Let the file read this environment variable, and pass it to commands; by default they get
+    /// `PATH`, `HOME` and a few others, and no keys. Can be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) pass_env: Vec<String>,
 }
@@ -257,6 +257,14 @@ pub(crate) struct Run {
     /// Read the input from a file; `-` is stdin. One line break at the end of a text is removed
     #[arg(long, value_name = "FILE", conflicts_with = "input")]
     pub(crate) input_file: Option<PathBuf>,
+    /// A member of the input: a text or JSON, as the file declares it. `@FILE` reads the value from
+    /// a file, `@-` from stdin; `@@` stands for an `@`. Can be given several times
+    #[arg(
+        short = 'i',
+        value_name = "NAME=VALUE",
+        conflicts_with_all = ["input", "input_file"]
+    )]
+    pub(crate) pairs: Vec<String>,
     #[command(flatten)]
     pub(crate) kept: Kept,
     /// The id of the run, to find it again; must be unique
@@ -339,6 +347,7 @@ impl Definition {
             allow_path: self.doors.allow_path.clone(),
             pass_env: self.doors.pass_env.clone(),
             base_dir: self.base_dir.clone(),
+            variables: Variables::default(),
             model: self.model.clone(),
         }
     }

@@ -8,9 +8,11 @@ use crate::ui::debug;
 use crate::ui::driving::Driving;
 use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;
-use crate::{input, open};
+use crate::{input, input_pairs, open};
 use stepwright::file::Definition;
-use stepwright::{Content, Error, ErrorId, ErrorKind, Report, RunOutput};
+use stepwright::{Answer, Content, Error, ErrorId, ErrorKind, Report, RunOutput};
+use stepwright_term::Asker;
+use tokio::runtime::Runtime;
 
 /// Runs a workflow file.
 pub(crate) fn run(arguments: &Run, stderr: Stderr) -> Exit {
@@ -28,6 +30,10 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
         Exit::of(&error)
     })?;
     let runtime = open::runtime(stderr)?;
+    let content = complete(arguments, &definition, content, &runtime).map_err(|error| {
+        stderr.error(&error);
+        Exit::of(&error)
+    })?;
     let (cancel, _signals) = Cancel::on_signals(stderr);
     let words = ResumeCommand {
         db: arguments.kept.said().cloned(),
@@ -42,6 +48,23 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     // Do not wait for blocking work, such as a download, of a run that has ended.
     runtime.shutdown_background();
     Ok(exit)
+}
+
+/// Asks the person at the terminal, if there is one, for what the input lacks.
+fn complete(
+    arguments: &Run,
+    definition: &Definition,
+    content: Content,
+    runtime: &Runtime,
+) -> Result<Content, Error> {
+    let missing = input_pairs::missing(&content, definition.input_schema());
+    let Some(missing) = missing.filter(|_| !arguments.shown.json) else { return Ok(content) };
+    let Some(mut asker) = Asker::at_terminal()? else { return Ok(content) };
+    let answers = runtime.block_on(asker.ask(&[missing]))?;
+    match answers.into_iter().flatten().next() {
+        Some((_, Answer::Submit { value })) => Ok(input_pairs::completed(&content, value)),
+        _ => Ok(content),
+    }
 }
 
 /// Checks that a session has a database.
@@ -89,8 +112,12 @@ fn explain(arguments: &Run, stderr: Stderr, error: &Error) {
     let report = error.to_report();
     stderr.report(&match error.kind() {
         ErrorKind::Usage if report.has_help() => report,
-        ErrorKind::Usage if arguments.input.is_none() && arguments.input_file.is_none() => {
-            report.help("give the run an input: INPUT, or `--input-file FILE`")
+        ErrorKind::Usage
+            if arguments.input.is_none()
+                && arguments.input_file.is_none()
+                && arguments.pairs.is_empty() =>
+        {
+            report.help("give the run an input: INPUT, `-i NAME=VALUE`, or `--input-file FILE`")
         }
         ErrorKind::NotFound if arguments.kept.session_id.is_some() => {
             report.help("choose another `--session-id`, or say whose it is with `--user-id`")

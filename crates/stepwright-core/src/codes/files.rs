@@ -73,4 +73,12 @@ super::entry::catalogue! {
     /// A permission for the file cannot be granted: `--allow-path` names no directory, or
     /// `--pass-env` is not the name of a variable.
     PERMISSION_INVALID = 212, "a permission cannot be granted";
+
+    /// A variable or a secret that the file declares has no value here: the file may not read it,
+    /// or it is not set. `--pass-env` allows a file to read a variable of the environment.
+    ///
+    /// ```sh
+    /// API_KEY=… stepwright run notify.yaml --pass-env API_KEY
+    /// ```
+    VARIABLE_UNAVAILABLE = 213, "a variable has no value";
 }

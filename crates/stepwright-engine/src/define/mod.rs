@@ -126,6 +126,8 @@ pub(crate) struct StepBody {
     pub(crate) history: History,
     pub(crate) prompt: Option<Prompt>,
     pub(crate) idle: Option<Duration>,
+    /// Makes the input of a nested workflow.
+    pub(crate) input: Option<Decider<Content>>,
 }
 
 /// The history settings of a step, or of a workflow for its steps that have none.

@@ -4,7 +4,7 @@ use super::function::{BlockingFn, IntoExecutor};
 use super::into_step::{Made, Whole};
 use super::prompt::IntoPrompt;
 use super::{AnyStep, Body, Common, History, IntoStep, StepBody, Work};
-use crate::table::Blocking;
+use crate::table::{Blocking, Decider};
 use crate::workflow::Workflow;
 use std::fmt;
 use std::sync::Arc;
@@ -68,7 +68,8 @@ impl Step {
 
     fn made(name: String, work: Work) -> Self {
         let history = History::default();
-        let body = StepBody { work, retry: Retry::default(), history, prompt: None, idle: None };
+        let (prompt, idle, input) = (None, None, None);
+        let body = StepBody { work, retry: Retry::default(), history, prompt, idle, input };
         Self { common: Common::named(name), body }
     }
 
@@ -183,6 +184,54 @@ impl Step {
         prompt: impl Fn(&StepInput) -> R + Send + Sync + 'static,
     ) -> Self {
         self.body.prompt = Some(Arc::new(move |input| prompt(input).into_prompt()));
+        self
+    }
+
+    /// Makes the input of a nested workflow from the whole input of this step, in place of the
+    /// output of the previous step. A failure fails the step. Only for steps that are workflows.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use stepwright_core::{Json, StepInput};
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn greet(name: Json<serde_json::Value>) -> String { format!("Dear {}", name.0["name"]) }
+    /// let letter = Workflow::builder("Letter").step(greet).build()?;
+    /// let letter = Step::workflow("Letter", letter)
+    ///     .input(|cx: &StepInput| Json(json!({"name": cx.run.content.to_value()})));
+    /// let workflow = Workflow::builder("Mail").step(letter).build()?;
+    /// assert_eq!(workflow.run("Ada").blocking()?.content.text(), "Dear \"Ada\"");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn input<R: IntoPrompt>(
+        mut self,
+        input: impl Fn(&StepInput) -> R + Send + Sync + 'static,
+    ) -> Self {
+        let decide = move |given: &StepInput| input(given).into_prompt();
+        self.body.input = Some(Decider::Sync(Arc::new(decide)));
+        self
+    }
+
+    /// Makes the input of a nested workflow with an async function: see [`Step::input`].
+    ///
+    /// ```
+    /// use stepwright_core::StepInput;
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn shout(text: String) -> String { text.to_uppercase() }
+    /// let loud = Workflow::builder("Loud").step(shout).build()?;
+    /// let loud = Step::workflow("Loud", loud)
+    ///     .input_async(|cx: StepInput| async move { format!("{}!", cx.text()) });
+    /// let workflow = Workflow::builder("Call").step(loud).build()?;
+    /// assert_eq!(workflow.run("hey").blocking()?.content.text(), "HEY!");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn input_async<F>(mut self, input: impl Fn(StepInput) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output: IntoPrompt> + Send + 'static,
+    {
+        self.body.input = Some(Decider::Async(Arc::new(move |given| {
+            let input = input(given);
+            Box::pin(async move { input.await.into_prompt() })
+        })));
         self
     }
 

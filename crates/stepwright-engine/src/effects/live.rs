@@ -1,7 +1,7 @@
 //! The innermost layer, where effects happen.
 
 use super::{Attempt, Effects, Facts, Stop};
-use crate::table::{Decider, Entry};
+use crate::table::{Decider, Entry, InputCheck};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -11,6 +11,7 @@ use stepwright_core::event::Decision;
 use stepwright_core::plan::{ITEMS_MAX, Node, NodeKind};
 use stepwright_core::{
     Content, ErrorCode, ErrorId, RunId, StepContext, StepError, StepInput, StepOutput, StepPath,
+    World,
 };
 use tracing::Instrument as _;
 
@@ -58,7 +59,7 @@ impl Effects for Live<'_> {
             // The call itself can panic before it returns a future.
             Entry::Executor(executor) => {
                 match std::panic::catch_unwind(AssertUnwindSafe(|| {
-                    executor.execute(input.clone(), cx)
+                    executor.execute(at(input, cx.world()), cx)
                 })) {
                     Ok(work) => {
                         let work = within_span(work, self.facts.recorder.run_id(), step, number);
@@ -68,7 +69,7 @@ impl Effects for Live<'_> {
                 }
             }
             Entry::Blocking(function) => {
-                let (function, input) = (function.clone(), input.clone());
+                let (function, input) = (function.clone(), at(input, cx.world()));
                 let work = tokio::task::spawn_blocking(move || {
                     std::panic::catch_unwind(AssertUnwindSafe(|| (function.call)(&input, &cx)))
                 });
@@ -93,9 +94,10 @@ impl Effects for Live<'_> {
     async fn decide(
         &self,
         node: &Node,
-        at: &StepPath,
+        path: &StepPath,
         input: &StepInput,
     ) -> Result<Decision, Stop> {
+        let input = &at(input, self.facts.recorder.world());
         let decided = match self.entry(node) {
             Entry::Holds(decider) => ask(decider, input).await.map(Decision::answer),
             Entry::Chosen(decider) => ask(decider, input).await.and_then(|names| {
@@ -107,9 +109,8 @@ impl Effects for Live<'_> {
             }
             .and_then(check_items)
             .map(|items| Decision::Items { items: items.into(), concurrency: 0 }),
-            Entry::Workflow(Some(check)) => {
-                let prepared = check(input.message()).await.map_err(bad_input);
-                prepared.map(|prepared| match prepared {
+            Entry::Workflow { check, input: own } => {
+                nested_input(check, own, input).await.map(|prepared| match prepared {
                     Some(input) => Decision::Items { items: [input].into(), concurrency: 0 },
                     None => Decision::answer(true),
                 })
@@ -122,9 +123,14 @@ impl Effects for Live<'_> {
                 ErrorCode::Failed => error.with_code(ErrorCode::Decision),
                 _ => error,
             };
-            Stop::failed(at, error, 1)
+            Stop::failed(path, error, 1)
         })
     }
+}
+
+/// Returns the input of an attempt or a decision that begins now.
+fn at(input: &StepInput, world: &World) -> StepInput {
+    StepInput { now: world.now(), ..input.clone() }
 }
 
 /// Lets the log lines of an executor, and of everything that it calls, name their run, step and
@@ -152,6 +158,21 @@ async fn ask<T: Clone>(decider: &Decider<T>, input: &StepInput) -> Result<T, Ste
         }
     };
     asked.unwrap_or_else(|panic| Err(panicked(&*panic)))
+}
+
+/// Returns the input of a nested workflow if it is another one than the message of its step.
+async fn nested_input(
+    check: &Option<InputCheck>,
+    own: &Option<Decider<Content>>,
+    input: &StepInput,
+) -> Result<Option<Content>, StepError> {
+    let own = match own {
+        Some(decider) => Some(ask(decider, input).await?),
+        None => None,
+    };
+    let Some(check) = check else { return Ok(own) };
+    let prepared = check(own.clone().unwrap_or_else(|| input.message())).await;
+    Ok(prepared.map_err(bad_input)?.or(own))
 }
 
 fn check_route(node: &Node, names: &[Arc<str>]) -> Result<(), StepError> {

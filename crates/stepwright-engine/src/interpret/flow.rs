@@ -8,6 +8,7 @@ use stepwright_core::scope::{LoopOutcome, Scope};
 use stepwright_core::state::State;
 use stepwright_core::{
     Content, ErrorCode, Feedback, Patch, StepError, StepInput, StepOutput, StepPath, StepStatus,
+    Timestamp,
 };
 
 /// The data that one step passes to the next.
@@ -46,6 +47,7 @@ impl Flow {
             user_input: self.user_input.clone(),
             feedback: self.feedback.clone(),
             turn_before: self.turn_before.clone(),
+            now: Timestamp::default(),
         }
     }
 

@@ -65,7 +65,12 @@ impl Executor for BuiltinStep {
         input: StepInput,
         cx: StepContext,
     ) -> impl Future<Output = Result<StepOutput, StepError>> + Send {
-        self.work.execute(input, cx, &self.granted)
+        async move {
+            let references = self.work.referring().into_iter().flat_map(|one| one.references);
+            let is_timed = references.into_iter().any(|reference| reference.root == "now");
+            let input = if is_timed { at_recorded_time(input, &cx).await? } else { input };
+            self.work.execute(input, cx, &self.granted).await
+        }
     }
 }
 
@@ -75,6 +80,16 @@ impl Reader<'_> {
         let mistake = self.mistake(value.span, format!("`{what}` needs `{key}`"));
         self.push(mistake.help(format!("say {help}")));
     }
+}
+
+/// Sets the time that expressions and templates see. It is recorded, so that each attempt, and the
+/// step after a crash, sees the same.
+pub(crate) async fn at_recorded_time(
+    input: StepInput,
+    cx: &StepContext,
+) -> Result<StepInput, StepError> {
+    let now = async { Ok::<_, StepError>(cx.world().now()) };
+    Ok(StepInput { now: cx.once("now", now).await?, ..input })
 }
 
 /// Renders a template.

@@ -72,9 +72,11 @@ impl Builtin for Shell {
             Program::Line { command, args } => (Some(command), args),
             Program::Argv(words) => (None, words),
         };
+        // Other processes can read the arguments of a command.
+        let seen = command.into_iter().chain(words).map(Referring::from);
         let env = self.env.iter().map(|(_, value)| value);
-        let texts = command.into_iter().chain(words).chain(env).chain(&self.stdin);
-        texts.map(Into::into).collect()
+        let unseen = env.chain(&self.stdin).map(Referring::from);
+        seen.chain(unseen.map(Referring::taking_secrets)).collect()
     }
 
     fn details(&self) -> Option<String> {

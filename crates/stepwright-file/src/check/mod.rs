@@ -1,9 +1,10 @@
 //! Checks across a whole file, such as the existence of the names that it uses.
 
 mod references;
+mod with;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::format::{Container, File, Inside, Item, Kind, Referring, Word};
+use crate::format::{Container, Expr, File, Inside, Item, Kind, Referring, Word};
 use crate::reference::ROOTS;
 use crate::source::Span;
 use crate::suggest::did_you_mean;
@@ -167,12 +168,37 @@ impl<'a> Checker<'a, '_> {
             Kind::Container(container) => {
                 self.container(&item.name.text, &**container, inside, after);
             }
-            Kind::Workflow { file, .. } => check(file, self.model, self.mistakes),
+            Kind::Workflow { file, with, .. } => {
+                if let Some((with, span)) = with {
+                    after.hidden.push((&item.name.text, Hidden::Itself));
+                    let expressions = with.expressions();
+                    for expr in &expressions {
+                        self.recorded_only(expr);
+                    }
+                    self.all_of(expressions.into_iter().map(Into::into), after);
+                    after.hidden.pop();
+                    for (message, help) in with::mistakes(with, file.input.as_ref()) {
+                        let mistake = self.at(*span, message).coded(ErrorId::INPUT_MISMATCH);
+                        self.mistakes.push(mistake.maybe_help(help));
+                    }
+                }
+                check(file, self.model, self.mistakes);
+            }
             Kind::Unreadable => {}
         }
         after.visible.push(&item.name.text);
         (place.form, place.feedback) = outer;
         place
+    }
+
+    /// Refuses the time in the input of a nested workflow, which is computed again after a crash.
+    fn recorded_only(&mut self, expr: &Expr) {
+        let what = Referring::from(expr);
+        for reference in what.references.iter().filter(|reference| reference.root == "now") {
+            let mistake =
+                self.at(what.written.place(reference.span), "`with` cannot refer to `now`");
+            self.mistakes.push(mistake.help("compute it in a `value` step before this one"));
+        }
     }
 
     /// Checks the steps inside a container, from the place `inside`. Changes `after` to the place

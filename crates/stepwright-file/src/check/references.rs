@@ -1,6 +1,7 @@
 //! Checks the references of expressions and templates.
 
 use super::{Checker, Counts, Hidden, Place};
+use crate::declared::Declared;
 use crate::diagnostic::Diagnostic;
 use crate::format::{Inside, Item, Referring};
 use crate::reference::{ROOTS, Reference};
@@ -65,6 +66,13 @@ impl<'a> Checker<'a, '_> {
                         Counts::Items => mistake.help("the items of a map are counted by `index`"),
                         _ => mistake,
                     })
+                }
+                "vars" => declared(reference, Declared::vars_named, &self.file.declared, &at),
+                "env" => declared(reference, Declared::env_named, &self.file.declared, &at),
+                "secrets" => {
+                    let mistake =
+                        declared(reference, Declared::secret_named, &self.file.declared, &at);
+                    mistake.or_else(|| misplaced(what, &at))
                 }
                 root if ROOTS.contains(&root) => None,
                 root => Some(unknown_root(root, place, &at)),
@@ -224,6 +232,54 @@ fn property(
     Some(match closest(name, names.iter().copied()) {
         Some(meant) => mistake.help(format!("did you mean `{root}.{meant}`?")),
         None => mistake.maybe_help(did_you_mean(name, &names, "there is")),
+    })
+}
+
+/// Returns the mistake in a reference to a value that the file declares.
+fn declared(
+    reference: &Reference,
+    names: fn(&Declared) -> Vec<&str>,
+    declared: &Declared,
+    at: &dyn Fn(String) -> Diagnostic,
+) -> Option<Diagnostic> {
+    let root = reference.root.as_str();
+    let names = names(declared);
+    let Some(name) = reference.path.first() else {
+        // All variables together are a value like any other.
+        return (root != "vars").then(|| {
+            let mistake = at(format!("`{root}` needs a name, written out"));
+            mistake.help(format!("write `{root}.NAME`"))
+        });
+    };
+    if names.contains(&name.as_str()) {
+        return None;
+    }
+    let mistake = at(format!("the file declares no `{name}` under `{root}`"));
+    if root == "env" && declared.secret_named().contains(&name.as_str()) {
+        return Some(mistake.help(format!("it is a secret: write `secrets.{name}`")));
+    }
+    if root == "secrets" && declared.env_named().contains(&name.as_str()) {
+        return Some(mistake.help(format!("it is under `env`: write `env.{name}`")));
+    }
+    if let Some(meant) = closest(name, names.iter().copied()) {
+        return Some(mistake.help(format!("did you mean `{root}.{meant}`?")));
+    }
+    Some(mistake.help(match root {
+        "vars" => format!("add it at the top: `vars: {{{name}: …}}`"),
+        "env" => format!(
+            "add `env: [{name}]` at the top, or `secrets: [{name}]` and write `secrets.{name}`"
+        ),
+        _ => format!("add it at the top: `secrets: [{name}]`"),
+    }))
+}
+
+/// Returns the mistake in a reference to a secret where its value would be stored or shown.
+fn misplaced(what: Referring<'_>, at: &dyn Fn(String) -> Diagnostic) -> Option<Diagnostic> {
+    (!what.takes_secrets).then(|| {
+        at("a secret cannot be used here, where it would be stored or shown".into()).help(
+            "use it in the keys of `http`, or in `env` and `stdin` of `shell`: `env: {TOKEN: \
+             \"{{ secrets.TOKEN }}\"}`",
+        )
     })
 }
 

@@ -16,6 +16,7 @@ mod walk;
 use crate::budget::{
     BUILT_BYTES_MAX, Budget, GIVEN_BYTES_MAX, GIVEN_DEPTH_MAX, STEPS_MAX, Spent, Unfinished,
 };
+use crate::declared::Declared;
 use crate::reference::{Reference, Values};
 use crate::source::Span;
 use crate::stack::with_stack;
@@ -48,7 +49,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 
 /// A parsed expression. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Expression(Arc<Inner>);
+pub(crate) struct Expression(Arc<Inner>, Arc<Declared>);
 
 #[derive(Debug)]
 struct Inner {
@@ -87,7 +88,12 @@ impl Expression {
             path,
             deep: deepest > NODES_SHALLOW_MAX,
         };
-        Ok((Self(Arc::new(inner)), mistakes))
+        Ok((Self(Arc::new(inner), Arc::default()), mistakes))
+    }
+
+    /// Sets the values that the file of the expression declares.
+    pub(crate) fn within(self, declared: Arc<Declared>) -> Self {
+        Self(self.0, declared)
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -113,7 +119,7 @@ impl Expression {
     }
 
     fn evaluate(&self, values: &Values<'_>, budget: &Budget<'_>) -> Result<Value, Failure> {
-        let roots = values.roots(&self.0.references);
+        let roots = values.roots(&self.0.references, &self.1);
         let roots: Vec<_> =
             roots.into_iter().map(|(name, root)| (name, values::of_root(root))).collect();
         let mut evaluator = Evaluator::new(&roots, budget);
@@ -176,7 +182,7 @@ impl Expression {
         budget: &Budget<'_>,
     ) -> Result<Value, Failure> {
         let said = |what: String| Err(Failure::Said(what));
-        let mut value = values::of_root(values.root(&path[0], &self.0.references));
+        let mut value = values::of_root(values.root(&path[0], &self.0.references, &self.1));
         for (at, name) in path.iter().enumerate().skip(1) {
             let of = || path[..at].join(".");
             let Val::Map(members) = &value else {

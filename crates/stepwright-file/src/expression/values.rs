@@ -20,6 +20,7 @@ pub(super) fn of_root(root: Root<'_>) -> Val<'_> {
         Root::Object(members) => Val::Map(Map::Json(members)),
         Root::Text(text) => Val::borrowed(text),
         Root::Number(number) => Val::Int(number.into()),
+        Root::Now(moment) => Val::text(moment),
         Root::Steps(steps) => {
             let members = steps.into_iter().map(|(name, content)| {
                 let value = content.map_or(Val::Null, Val::of_content);

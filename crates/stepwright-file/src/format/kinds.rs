@@ -6,7 +6,7 @@ use super::review::Asked;
 use super::{Item, Kind, Limits, Text, Word};
 use crate::access::Refused;
 use crate::suggest::listed;
-use crate::template::{Flavour, Template};
+use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{ErrorPolicy, OnError, RETRIES_MAX, Retry};
@@ -92,7 +92,7 @@ impl Reader<'_> {
                 let mut written = WrittenContainer { key, value, fields, review };
                 read(self, &mut written).map(Kind::Container)
             }
-            KindOf::Workflow => self.workflow(value),
+            KindOf::Workflow => self.workflow(value, &mut fields),
         };
         fields.finish_with(self, |unknown| {
             let reason = without.iter().find(|(lacking, _)| *lacking == unknown);
@@ -166,6 +166,7 @@ impl Reader<'_> {
                 "do",
                 "then",
                 "else",
+                "with",
             ];
             let odd = keys.clone().find(|key| !known.contains(&key.name.as_str()));
             let meant = odd.and_then(|key| crate::suggest::closest(&key.name, self.words()));
@@ -210,14 +211,15 @@ impl Reader<'_> {
         let (word, source) = self.text_or_file(node, "prompt")?;
         let mut written = self.written(&word, 0);
         written.source = source;
-        let template = self.parsed(Template::parse(&word.text, Flavour::Plain), &written)?;
-        Some(Text { template, written })
+        self.text(&word.text, Flavour::Plain, written)
     }
 
-    fn workflow(&mut self, value: &Node) -> Option<Kind> {
+    fn workflow(&mut self, value: &Node, fields: &mut Fields<'_>) -> Option<Kind> {
+        let with = fields.take("with");
+        let with = with.and_then(|(_, node)| self.computed(node).map(|value| (value, node.span)));
         let path = self.word(value, "workflow")?;
         match self.referred_workflow(&path.text) {
-            Ok(file) => Some(Kind::Workflow { path, file: Box::new(file?) }),
+            Ok(file) => Some(Kind::Workflow { path, file: Box::new(file?), with }),
             Err(Refused { why, help }) => {
                 let message = format!("cannot use `{}`: {why}", path.text);
                 let mistake = self.mistake(path.span, message).coded(ErrorId::INCLUDE_REFUSED);

@@ -1,6 +1,7 @@
 //! The format: the content of a file after reading.
 
 mod content;
+mod declare;
 mod kinds;
 mod read;
 pub(crate) mod reader;
@@ -11,6 +12,7 @@ mod values;
 pub(crate) use read::{read_named, read_text};
 pub(crate) use values::{Computed, Expr, Referring, Text};
 
+use crate::declared::Declared;
 use crate::diagnostic::Diagnostics;
 use crate::source::{Source, Span};
 use crate::system::Granted;
@@ -47,6 +49,8 @@ pub(crate) struct File {
     /// The policy of its steps for interrupted attempts.
     pub(crate) on_interrupted: Option<OnInterrupted>,
     pub(crate) input: Option<Value>,
+    /// Its variables, environment and secrets.
+    pub(crate) declared: Arc<Declared>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) steps: Vec<Item>,
 }
@@ -130,6 +134,8 @@ pub(crate) enum Kind {
     Workflow {
         path: Word,
         file: Box<File>,
+        /// Its input, and the place of that.
+        with: Option<(Computed, Span)>,
     },
     /// A step with mistakes. A file with mistakes is never built.
     Unreadable,

@@ -101,7 +101,8 @@ fn read_opened(
             return None;
         }
     };
-    Reader { source, home, dir, options, state }.file(&root)
+    let declared = Arc::default();
+    Reader { source, home, dir, options, declared, state }.file(&root)
 }
 
 /// Checks that a file that another one refers to is a workflow file. Messages never show the text
@@ -159,6 +160,7 @@ impl Reader<'_> {
         let timeout = fields.limits(self, false).total;
         let history = fields.history(self);
         let on_interrupted = fields.choice(self, "on_interrupted", &ON_INTERRUPTED);
+        self.declare(&mut fields);
         let input = fields.take("input").and_then(|(_, node)| self.schema(node, "input"));
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
@@ -173,6 +175,7 @@ impl Reader<'_> {
             history,
             on_interrupted,
             input,
+            declared: self.declared.clone(),
             agents,
             steps: steps?,
         })

@@ -5,6 +5,7 @@ use super::values::{Computed, Expr, Text, Written};
 use super::{AgentTool, Builtin, Container, Earlier, Limits, Word};
 use crate::access::Home;
 use crate::budget::Budget;
+use crate::declared::Declared;
 use crate::diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX};
 use crate::duration;
 use crate::expression::{Expression, Mistake};
@@ -28,6 +29,8 @@ pub(crate) struct Reader<'a> {
     /// The path of the folder for messages.
     pub(super) dir: PathBuf,
     pub(crate) options: &'a Options,
+    /// The values that the file declares.
+    pub(crate) declared: Arc<Declared>,
     pub(crate) state: &'a mut State,
 }
 
@@ -411,8 +414,13 @@ impl Reader<'_> {
     pub(crate) fn template(&mut self, node: &Node, name: &str, flavour: Flavour) -> Option<Text> {
         let word = self.word(node, name)?;
         let written = self.written(&word, 0);
-        let template = self.parsed(Template::parse(&word.text, flavour), &written)?;
-        Some(Text { template, written })
+        self.text(&word.text, flavour, written)
+    }
+
+    /// Parses a template.
+    pub(crate) fn text(&mut self, text: &str, flavour: Flavour, written: Written) -> Option<Text> {
+        let template = self.parsed(Template::parse(text, flavour), &written)?;
+        Some(Text { template: template.within(self.declared.clone()), written })
     }
 
     /// Parses a value that must be an expression.
@@ -444,7 +452,7 @@ impl Reader<'_> {
         let word = Word { text: text.to_owned(), span: node.span };
         let written = self.written(&word, offset);
         let expression = self.parsed(Expression::parse(&text[offset..]), &written)?;
-        Some(Expr { expression, written })
+        Some(Expr { expression: expression.within(self.declared.clone()), written })
     }
 
     /// Parses any value, in which texts that begin with `=` are expressions.

@@ -110,16 +110,28 @@ impl Computed {
 pub(crate) struct Referring<'a> {
     pub(crate) references: &'a [Reference],
     pub(crate) written: &'a Written,
+    /// `true` if it may refer to secrets: its value goes to a server or a command, and nowhere
+    /// else.
+    pub(crate) takes_secrets: bool,
+}
+
+impl Referring<'_> {
+    /// Allows references to secrets.
+    pub(crate) fn taking_secrets(self) -> Self {
+        Self { takes_secrets: true, ..self }
+    }
 }
 
 impl<'a> From<&'a Expr> for Referring<'a> {
     fn from(expr: &'a Expr) -> Self {
-        Self { references: expr.expression.references(), written: &expr.written }
+        let references = expr.expression.references();
+        Self { references, written: &expr.written, takes_secrets: false }
     }
 }
 
 impl<'a> From<&'a Text> for Referring<'a> {
     fn from(text: &'a Text) -> Self {
-        Self { references: text.template.references(), written: &text.written }
+        let references = text.template.references();
+        Self { references, written: &text.written, takes_secrets: false }
     }
 }

@@ -8,6 +8,7 @@ mod tags;
 mod words;
 
 use crate::budget::{Budget, READ_BYTES_INLINE_MAX, Unfinished};
+use crate::declared::Declared;
 use crate::expression::Mistake;
 use crate::reference::{Reference, Root, Values};
 use crate::source::Span;
@@ -30,7 +31,7 @@ pub(crate) enum Flavour {
 
 /// A parsed template. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Template(Arc<Inner>);
+pub(crate) struct Template(Arc<Inner>, Arc<Declared>);
 
 #[derive(Debug)]
 struct Inner {
@@ -70,7 +71,13 @@ impl Template {
             undeclared.contains(root) && !(GLOBALS.contains(&root) && reference.path.is_empty())
         });
         let references = references.collect();
-        Ok((Self(Arc::new(Inner { text: text.into(), flavour, references })), mistakes))
+        let inner = Inner { text: text.into(), flavour, references };
+        Ok((Self(Arc::new(inner), Arc::default()), mistakes))
+    }
+
+    /// Sets the values that the file of the template declares.
+    pub(crate) fn within(self, declared: Arc<Declared>) -> Self {
+        Self(self.0, declared)
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -97,7 +104,7 @@ impl Template {
         budget: &Budget<'_>,
         fuel: u64,
     ) -> Result<String, Unfinished> {
-        let roots = values.roots(&self.0.references);
+        let roots = values.roots(&self.0.references, &self.1);
         let read = |bytes, (_, root): &(_, Root<'_>)| bytes + root.bytes(READ_BYTES_INLINE_MAX);
         if budget.is_inline() && roots.iter().fold(0, read) > READ_BYTES_INLINE_MAX {
             return Err(Unfinished::NotHere);

@@ -5,6 +5,7 @@
 mod builtins;
 mod commands;
 mod content;
+mod declared;
 mod docs;
 mod files;
 mod hostile;

@@ -90,7 +90,8 @@ impl Builtin for Http {
             Some(Body::Form(pairs)) => pairs.referring(),
         };
         let url = std::iter::once((&self.url).into());
-        url.chain(query).chain(headers).chain(auth).chain(body).collect()
+        let all = url.chain(query).chain(headers).chain(auth).chain(body);
+        all.map(Referring::taking_secrets).collect()
     }
 
     fn details(&self) -> Option<String> {

@@ -4,7 +4,7 @@ use super::super::{BYTES_DEFAULT, BYTES_MAX, TIMEOUT_DEFAULT};
 use super::{Auth, Body, Http, IDEMPOTENCY_KEY, Pairs, Whole};
 use crate::format::reader::{Fields, Reader};
 use crate::format::{Builtin, Text, Word};
-use crate::template::{Flavour, Template};
+use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::sync::Arc;
 use stepwright_http::reqwest::Method;
@@ -194,8 +194,7 @@ impl Reader<'_> {
         };
         let word = Word { text, span: node.span };
         let written = self.written(&word, 0);
-        let template = self.parsed(Template::parse(&word.text, Flavour::Plain), &written)?;
-        Some(Text { template, written })
+        self.text(&word.text, Flavour::Plain, written)
     }
 
     fn headers(&mut self, node: &Node) -> Vec<(HeaderName, Text)> {
