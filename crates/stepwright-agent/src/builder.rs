@@ -15,14 +15,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::executor::ExecutorType;
-use stepwright_core::model::{AnyModel, Model, ModelOptions};
+use stepwright_core::message::Message;
+use stepwright_core::model::{AnyModel, Model, ModelOptions, ModelRequest, ToolChoice};
 use stepwright_core::path::name_mistake;
 use stepwright_core::tool::{AnyTool, Tool, ToolSpec};
 use stepwright_core::{
     Error, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput, StepOutput,
 };
 use stepwright_models::guard::IDLE_TIMEOUT;
-use stepwright_models::{RetryPolicy, UnknownModel, model};
+use stepwright_models::{Fallback, RetryPolicy, UnknownModel, model};
 
 /// The longest name of a tool, in bytes, that every provider accepts.
 pub const TOOL_NAME_BYTES_MAX: usize = 64;
@@ -73,6 +74,7 @@ impl Agent {
             confirmed: BTreeSet::new(),
             toolkit_mistakes: Vec::new(),
             options: ModelOptions::default(),
+            tool_choice: ToolChoice::default(),
             output: None,
             content: Fingerprint::default(),
             retry: RetryPolicy::default(),
@@ -162,6 +164,7 @@ pub struct AgentBuilder {
     /// Errors of toolkits, reported by `build`.
     toolkit_mistakes: Vec<String>,
     options: ModelOptions,
+    tool_choice: ToolChoice,
     output: Option<OutputSchema>,
     content: Fingerprint,
     retry: RetryPolicy,
@@ -169,12 +172,14 @@ pub struct AgentBuilder {
 }
 
 impl AgentBuilder {
-    /// Sets the model: `"provider:model"`, or a model of your own.
+    /// Sets the model: `"provider:model"`, a model of your own, or a list of names. Of a list, the
+    /// next model answers where one is overloaded, out of quota or not reachable: see
+    /// [`Fallback`](stepwright_models::Fallback).
     ///
     /// # Errors
     /// Returns an error if the text names no known model.
     pub fn model<K>(mut self, model: impl IntoModel<K>) -> Result<Self, Error> {
-        self.content = fingerprint::of_address(self.content, model.written());
+        self.content = model.written().into_iter().fold(self.content, fingerprint::of_address);
         self.model = Some(model.into_model()?);
         Ok(self)
     }
@@ -329,6 +334,13 @@ impl AgentBuilder {
         self
     }
 
+    /// Sets whether the model may or must call a tool. With [`ToolChoice::Required`], it must call
+    /// one before it answers; when it has, it may answer.
+    pub fn tool_choice(mut self, choice: ToolChoice) -> Self {
+        self.tool_choice = choice;
+        self
+    }
+
     /// Builds the agent.
     ///
     /// # Errors
@@ -363,6 +375,7 @@ impl AgentBuilder {
             tools: &self.tools,
             confirmed: &confirmed,
             options: &self.options,
+            tool_choice: &self.tool_choice,
             output: self.output.as_ref(),
             retry: &self.retry,
             limits: &self.limits,
@@ -377,10 +390,27 @@ impl AgentBuilder {
             specs,
             confirmed,
             options: self.options,
+            tool_choice: self.tool_choice,
             output: self.output,
             retry: self.retry,
             limits: self.limits,
         })))
+    }
+
+    /// Returns the setting that the model does not have.
+    fn unsupported(&self) -> Option<String> {
+        let request = ModelRequest {
+            messages: vec![Message::user("a check of settings, which is not sent")],
+            tools: self.tools.iter().map(|tool| tool.spec().clone()).collect(),
+            tool_choice: self.tool_choice.clone(),
+            options: self.options.clone(),
+            ..ModelRequest::default()
+        };
+        let error = self.model.as_ref()?.check(&request).err()?;
+        Some(match &error.hint {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        })
     }
 
     fn mistakes(&self) -> Vec<String> {
@@ -388,6 +418,10 @@ impl AgentBuilder {
         if self.model.is_none() {
             mistakes.push("it has no model; add one, such as `.model(\"offline\")?`".into());
         }
+        if self.tool_choice == ToolChoice::Required && self.tools.is_empty() {
+            mistakes.push("it must call a tool but has none; add one".into());
+        }
+        mistakes.extend(self.unsupported());
         mistakes.extend(self.toolkit_mistakes.iter().cloned());
         let mut names = BTreeSet::new();
         for tool in &self.tools {
@@ -460,9 +494,9 @@ pub trait IntoModel<K> {
     /// Returns an error if a text names no known model.
     fn into_model(self) -> Result<AnyModel, UnknownModel>;
 
-    /// Returns the text if the model is given by name.
-    fn written(&self) -> Option<&str> {
-        None
+    /// Returns the names if the model is given by name.
+    fn written(&self) -> Vec<&str> {
+        Vec::new()
     }
 }
 
@@ -479,8 +513,8 @@ impl IntoModel<ByName> for &str {
         model(self)
     }
 
-    fn written(&self) -> Option<&str> {
-        Some(self)
+    fn written(&self) -> Vec<&str> {
+        vec![self]
     }
 }
 
@@ -489,8 +523,8 @@ impl IntoModel<ByName> for String {
         model(&self)
     }
 
-    fn written(&self) -> Option<&str> {
-        Some(self)
+    fn written(&self) -> Vec<&str> {
+        vec![self]
     }
 }
 
@@ -499,9 +533,44 @@ impl IntoModel<ByName> for &String {
         model(self)
     }
 
-    fn written(&self) -> Option<&str> {
-        Some(self)
+    fn written(&self) -> Vec<&str> {
+        vec![self]
     }
+}
+
+/// Marks several models given by name.
+#[derive(Debug)]
+pub struct ByNames(());
+
+impl<const COUNT: usize> IntoModel<ByNames> for [&str; COUNT] {
+    fn into_model(self) -> Result<AnyModel, UnknownModel> {
+        chain(&self)
+    }
+
+    fn written(&self) -> Vec<&str> {
+        self.to_vec()
+    }
+}
+
+impl IntoModel<ByNames> for Vec<String> {
+    fn into_model(self) -> Result<AnyModel, UnknownModel> {
+        chain(&self)
+    }
+
+    fn written(&self) -> Vec<&str> {
+        self.iter().map(String::as_str).collect()
+    }
+}
+
+/// Returns a chain of models, of which the next one answers where one is down.
+fn chain<N: AsRef<str>>(names: &[N]) -> Result<AnyModel, UnknownModel> {
+    let models: Result<Vec<_>, _> = names.iter().map(|name| model(name.as_ref())).collect();
+    let mut models = models?.into_iter();
+    let Some(first) = models.next() else { return model("") };
+    if models.len() == 0 {
+        return Ok(first);
+    }
+    Ok(AnyModel::new(Fallback::new(first, models)))
 }
 
 impl<M: Model> IntoModel<ByValue> for M {

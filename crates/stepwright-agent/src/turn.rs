@@ -223,9 +223,9 @@ async fn ask(
     }
     let request = ModelRequest {
         instructions: agent.instructions.clone(),
+        tool_choice: tool_choice(agent, &messages),
         messages,
         tools: agent.specs.clone(),
-        tool_choice: ToolChoice::Auto,
         output_schema: agent.output.as_ref().map(|shape| shape.schema.clone()),
         options: agent.options.clone(),
     };
@@ -269,6 +269,7 @@ async fn ask(
                     stop: completion.stop,
                     usage: completion.usage,
                     warning: completion.warning.map(Into::into),
+                    model: completion.model.map(Into::into),
                 });
             }
             // The completed answer contains the calls.
@@ -276,6 +277,16 @@ async fn ask(
         }
     }
     unreachable!("a guarded stream ends with an answer or an error")
+}
+
+/// Returns the choice of tools for a request. An agent that must call a tool has done so when it
+/// has the result of one; then it may answer.
+fn tool_choice(agent: &AgentDefinition, messages: &[Message]) -> ToolChoice {
+    let has_called = messages.iter().any(|message| matches!(message, Message::Tool { .. }));
+    match agent.tool_choice {
+        ToolChoice::Required if has_called => ToolChoice::Auto,
+        ref choice => choice.clone(),
+    }
 }
 
 /// Returns `true` if the provider paused the turn and wants the same request again, with what the

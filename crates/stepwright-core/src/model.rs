@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +74,12 @@ pub struct ModelOptions {
     pub max_output_tokens: Option<u64>,
     /// The sampling temperature, from 0.
     pub temperature: Option<f64>,
+    /// The probability mass of nucleus sampling, from 0 to 1.
+    pub top_p: Option<f64>,
+    /// The texts that end the answer. They are not part of it.
+    pub stop: Vec<String>,
+    /// The seed of the sampling, for providers that then answer the same as far as they can.
+    pub seed: Option<u64>,
     /// The reasoning effort.
     pub reasoning_effort: Option<ReasoningEffort>,
     /// `true` to ask the provider to cache the input for later requests. Most providers do this
@@ -85,6 +92,8 @@ pub struct ModelOptions {
     /// Parameters that are specific to the provider. They are sent unchanged, and override standard
     /// parameters of the same name.
     pub extra: Map<String, Value>,
+    /// HTTP headers to send with each request. They cannot replace those of the key.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// The amount of reasoning that a model does before it answers.
@@ -202,6 +211,8 @@ pub struct Completion {
     /// A warning for people about an answer that is still used. For example, its stream ended
     /// without an end marker.
     pub warning: Option<String>,
+    /// The id of the model that answered, if it is one of several.
+    pub model: Option<String>,
 }
 
 /// The class of a [`ModelError`].
@@ -365,6 +376,16 @@ pub trait Model: Send + Sync + 'static {
     fn notice(&self) -> Option<&str> {
         None
     }
+
+    /// Checks that the model supports the settings of a request, before anything is sent. An agent
+    /// calls this when it is built. A model without the method refuses such a request when it gets
+    /// it.
+    ///
+    /// # Errors
+    /// Returns the error of the setting that the model does not have.
+    fn check(&self, _request: &ModelRequest) -> Result<(), ModelError> {
+        Ok(())
+    }
 }
 
 /// A type-erased model that is cheap to clone.
@@ -428,6 +449,9 @@ impl Model for AnyModel {
     }
     fn notice(&self) -> Option<&str> {
         self.0.notice()
+    }
+    fn check(&self, request: &ModelRequest) -> Result<(), ModelError> {
+        self.0.check(request)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::builtins::{BuiltinStep, at_recorded_time};
 use crate::containers::with_common;
 use crate::declared::Declared;
 use crate::definition::Definition;
-use crate::format::{Agent as AgentOf, Chosen, Earlier, File, Item, Kind, Text};
+use crate::format::{Agent as AgentOf, Chosen, Earlier, File, Item, Kind, Text, Word};
 use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};
 use crate::stack::with_stack;
@@ -91,7 +91,7 @@ struct Builder<'a> {
     /// The model that overrides those of the file.
     forced: Option<&'a str>,
     /// The model of the file that contains this one.
-    inherited: Option<&'a str>,
+    inherited: Option<&'a [Word]>,
 }
 
 impl<'a> Builder<'a> {
@@ -166,7 +166,7 @@ impl<'a> Builder<'a> {
                 limited(self.discreet(name, step), item).into_step()
             }
             Kind::Workflow { file, with, .. } => {
-                let inherited = self.file.model.as_ref().map(|model| model.text.as_str());
+                let inherited = self.file.model.as_deref();
                 let inner = Builder {
                     file,
                     granted: self.granted.clone(),
@@ -202,11 +202,20 @@ impl<'a> Builder<'a> {
         let agent = self.file.agents.iter().find(|agent| agent.name.text == name);
         let agent: &'a AgentOf = agent.ok_or_else(missing)?;
         let own = [&agent.model, &self.file.model];
-        let own = own.into_iter().flatten().map(|model| model.text.as_str()).next();
-        let mut builder = Agent::builder(name).fingerprint(agent.content.clone());
-        if let Some(model) = self.forced.or(own).or(self.inherited) {
-            builder = builder.model(model)?;
-        }
+        let own = own.into_iter().flatten().next().map(Vec::as_slice);
+        let mut builder = Agent::builder(name)
+            .fingerprint(agent.content.clone())
+            .options(agent.settings.options.clone())
+            .tool_choice(agent.settings.tool_choice.clone());
+        builder = match (self.forced, own.or(self.inherited)) {
+            (Some(model), _) => builder.model(model)?,
+            (None, Some([model])) => builder.model(&model.text)?,
+            (None, Some(models)) => {
+                let names: Vec<String> = models.iter().map(|model| model.text.clone()).collect();
+                builder.model(names)?
+            }
+            (None, None) => builder,
+        };
         if let Some(instructions) = &agent.instructions {
             builder = builder.instructions(instructions);
         }

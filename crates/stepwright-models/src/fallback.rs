@@ -42,8 +42,7 @@ impl Fallback {
     /// Creates a chain that begins with `first`. Models after the first [`MODELS_MAX`] are left
     /// out.
     pub fn new(first: AnyModel, others: impl IntoIterator<Item = AnyModel>) -> Self {
-        let models: Vec<AnyModel> =
-            std::iter::once(first).chain(others).take(MODELS_MAX).collect();
+        let models: Vec<AnyModel> = std::iter::once(first).chain(others).take(MODELS_MAX).collect();
         let ids: Vec<&str> = models.iter().map(Model::id).collect();
         let id = ids.join(", else ").into();
         // A stand-in may answer, even if it is not the first choice.
@@ -126,7 +125,7 @@ impl Stream for Chain {
                     return Poll::Ready(Some(Ok(ModelEvent::Done(completion))));
                 }
                 Some(Ok(event)) => {
-                    if !matches!(event, ModelEvent::Heartbeat) {
+                    if !matches!(event, ModelEvent::Heartbeat) && !this.request_is_spent() {
                         // It has spoken: what it said cannot be taken back.
                         this.models = this.models[..this.next].into();
                     }

@@ -71,6 +71,9 @@ impl<M: Model> Model for Guarded<M> {
     fn notice(&self) -> Option<&str> {
         self.model.notice()
     }
+    fn check(&self, request: &ModelRequest) -> Result<(), ModelError> {
+        self.model.check(request)
+    }
 }
 
 /// Tells how long ago it was made, not what day it is: it is there to wait by.

@@ -27,6 +27,7 @@ mod connection;
 mod environment;
 #[cfg(feature = "providers")]
 mod failure;
+mod fallback;
 #[cfg(feature = "providers")]
 mod faults;
 #[cfg(feature = "providers")]
@@ -62,6 +63,7 @@ mod think;
 mod transport;
 mod unknown;
 
+pub use fallback::{Fallback, MODELS_MAX};
 pub use guard::{Guarded, guarded, guarded_stream};
 pub use offline::Offline;
 #[cfg(feature = "providers")]

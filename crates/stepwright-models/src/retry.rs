@@ -158,6 +158,9 @@ impl Model for Retrying {
     fn notice(&self) -> Option<&str> {
         self.model.notice()
     }
+    fn check(&self, request: &ModelRequest) -> Result<(), ModelError> {
+        self.model.check(request)
+    }
 }
 
 /// Asks `model`, and asks again when an attempt fails before its first event was handed on. Each

@@ -375,6 +375,7 @@ fn samples() -> Vec<Event> {
             stop: StopReason::ToolCalls,
             usage: usage(),
             warning: Some("`openai` ended the answer with [DONE] and gave no finish reason".into()),
+            model: Some("openai:gpt-5-mini".into()),
         },
         E::ToolCallStarted { tool: Box::new(call(Arguments::json(json!({"path": "bridges.md"})))) },
         E::ToolCallCompleted { tool: outcome(false) },

@@ -352,6 +352,9 @@ kinds! {
         /// end marker.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         warning: Option<Arc<str>>,
+        /// The id of the model that answered, if the agent has several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<Arc<str>>,
     },
     /// A tool call started. Its path consists of the step's path, the tool's name and the number of
     /// the call, such as `order/charge#2`. A call that was interrupted, and is known not to have

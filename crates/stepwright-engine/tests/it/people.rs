@@ -270,8 +270,15 @@ async fn what_a_step_has_consumed_is_told_while_it_waits() {
             let usage = Usage { input_tokens: Some(10), ..Usage::default() };
             let stop = StopReason::EndTurn;
             let warning = None;
-            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage, warning })
-                .await?;
+            cx.record(EventKind::ModelRequestCompleted {
+                turn: 1,
+                answer,
+                stop,
+                usage,
+                warning,
+                model: None,
+            })
+            .await?;
         }
         let price: u32 = cx.wait("price").await?;
         Ok::<_, StepError>(price.to_string())

@@ -30,6 +30,7 @@ pub(crate) const BUILTINS: &[BuiltinKind] = &[
     state::MERGE,
     read_files::KIND,
     write_file::KIND,
+    write_file::APPEND,
     http::KIND,
     http::GET,
     shell::KIND,

@@ -1,10 +1,10 @@
 //! `read_files`: the files that match a pattern.
 
-use super::{BYTES_DEFAULT, BYTES_MAX, as_written, rendered};
+use super::{BYTES_DEFAULT, BYTES_MAX, all_rendered, as_written, rendered};
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Referring, Text};
 use crate::reference::OwnedValues;
-use crate::system::{Granted, Limits, blocking};
+use crate::system::{Except, Granted, Limits, blocking};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::sync::Arc;
@@ -20,10 +20,17 @@ const FILES_DEFAULT: u64 = 1000;
 #[derive(Debug)]
 struct ReadFiles {
     glob: Text,
+    /// Patterns of files to leave out.
+    exclude: Vec<Text>,
+    skip_unreadable: bool,
     limits: Limits,
 }
 
+/// The values of `on_unreadable`: whether a file that cannot be read is left out.
+const ON_UNREADABLE: [(&str, bool); 2] = [("fail", false), ("skip", true)];
+
 fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
+    let (mut exclude, mut skip_unreadable) = (Vec::new(), false);
     let (glob, max_files, max_bytes) = if let Yaml::Text(_) = value.value {
         (reader.template(value, "read_files", Flavour::Plain), None, None)
     } else {
@@ -32,6 +39,17 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
             reader.lacks(value, "read_files", "glob", "which files: `glob: \"docs/**/*.md\"`");
         }
         let glob = fields.template(reader, "glob", Flavour::Plain);
+        if let Some((_, node)) = fields.take("exclude") {
+            let nodes = match &node.value {
+                Yaml::List(list) => list.as_slice(),
+                _ => std::slice::from_ref(node),
+            };
+            let texts = nodes.iter();
+            exclude =
+                texts.filter_map(|one| reader.template(one, "exclude", Flavour::Plain)).collect();
+        }
+        skip_unreadable =
+            fields.choice(reader, "on_unreadable", &ON_UNREADABLE).unwrap_or_default();
         let max_files = fields.number(reader, "max_files", (1, 100_000));
         let max_bytes = fields.number(reader, "max_bytes", (1, BYTES_MAX));
         fields.finish(reader);
@@ -39,12 +57,12 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
     };
     let max_files = usize::try_from(max_files.unwrap_or(FILES_DEFAULT)).unwrap_or(usize::MAX);
     let limits = Limits { max_files, max_bytes: max_bytes.unwrap_or(BYTES_DEFAULT) };
-    Some(Arc::new(ReadFiles { glob: glob?, limits }))
+    Some(Arc::new(ReadFiles { glob: glob?, exclude, skip_unreadable, limits }))
 }
 
 impl Builtin for ReadFiles {
     fn referring(&self) -> Vec<Referring<'_>> {
-        vec![(&self.glob).into()]
+        std::iter::once(&self.glob).chain(&self.exclude).map(Into::into).collect()
     }
 
     fn details(&self) -> Option<String> {
@@ -62,10 +80,16 @@ impl Builtin for ReadFiles {
         granted: &'a Granted,
     ) -> BoxFuture<'a, Result<StepOutput, StepError>> {
         Box::pin(async move {
-            let pattern = rendered(OwnedValues::of(input), &self.glob).await?;
+            let values = OwnedValues::of(input);
+            let patterns = all_rendered(&values, &self.exclude).await?;
+            let except = Except { patterns, unreadable: self.skip_unreadable };
+            let pattern = rendered(values, &self.glob).await?;
             let (folder, limits) = (granted.folder.clone(), self.limits);
-            let read = blocking(move || folder.read_all(&pattern, limits)).await?;
+            let read = blocking(move || folder.read_all(&pattern, &except, limits)).await?;
             cx.note(format!("read {} files, {} bytes", read.files, read.bytes));
+            if !read.skipped.is_empty() {
+                cx.note(format!("left out: {}", read.skipped.join("; ")));
+            }
             Ok(Content::from(read.list).into())
         })
     }

@@ -10,10 +10,11 @@ use crate::source::Span;
 use crate::system::{Granted, is_setting, is_variable, shell};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::{
-    BoxFuture, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+    BoxFuture, Content, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
 pub(super) const KIND: BuiltinKind = BuiltinKind { key: "shell", read, without: &[] };
@@ -26,7 +27,12 @@ struct Shell {
     stdin: Option<Text>,
     timeout: Duration,
     max_bytes: u64,
+    /// `true` to return the streams and the exit code, whatever that is.
+    is_full: bool,
 }
+
+/// The values of `result`.
+const RESULTS: [(&str, bool); 2] = [("stdout", false), ("full", true)];
 
 /// The program of a command.
 #[derive(Debug)]
@@ -47,7 +53,7 @@ fn read(reader: &mut Reader<'_>, key: &Key, value: &Node) -> Option<Arc<dyn Buil
         reader.push(mistake.label("runs a command").help(help));
     }
     let (mut timeout, mut max_bytes, mut stdin) = (TIMEOUT_DEFAULT, BYTES_DEFAULT, None);
-    let mut env = Vec::new();
+    let (mut env, mut is_full) = (Vec::new(), false);
     let program = if let Yaml::Text(_) = value.value {
         let command = reader.template(value, "shell", Flavour::Shell)?;
         Program::Line { command, args: Vec::new() }
@@ -58,10 +64,11 @@ fn read(reader: &mut Reader<'_>, key: &Key, value: &Node) -> Option<Arc<dyn Buil
         stdin = fields.template(reader, "stdin", Flavour::Plain);
         timeout = fields.duration(reader, "timeout").unwrap_or(timeout);
         max_bytes = fields.number(reader, "max_bytes", (1, BYTES_MAX)).unwrap_or(max_bytes);
+        is_full = fields.choice(reader, "result", &RESULTS).unwrap_or_default();
         fields.finish(reader);
         program?
     };
-    let shell = Shell { program, env, stdin, timeout, max_bytes };
+    let shell = Shell { program, env, stdin, timeout, max_bytes, is_full };
     reader.check_command(&shell);
     Some(Arc::new(shell))
 }
@@ -125,8 +132,15 @@ impl Builtin for Shell {
                 dir: granted.folder.root()?,
                 timeout: self.timeout,
                 max_bytes: self.max_bytes,
+                any_status: self.is_full,
             };
-            Ok(shell::run(command, &cx).await?.into())
+            let done = shell::run(command, &cx).await?;
+            if !self.is_full {
+                return Ok(done.stdout.into());
+            }
+            let shell::Done { stdout, stderr, status } = done;
+            let full = json!({"stdout": stdout, "stderr": stderr, "status": status});
+            Ok(Content::from(full).into())
         })
     }
 }

@@ -4,22 +4,36 @@ mod references;
 mod with;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::format::{Container, Expr, File, Inside, Item, Kind, Referring, Word};
+use crate::format::{Agent, Container, Expr, File, Inside, Item, Kind, Referring, Word};
 use crate::reference::ROOTS;
 use crate::source::Span;
 use crate::suggest::did_you_mean;
 use serde_json::Value;
 use std::collections::HashMap;
+use stepwright_core::model::{Model as _, ToolChoice};
 use stepwright_core::{ErrorId, OnReject};
 
 /// Checks a file and the files within it. `model` is the default model of its agents.
 pub(crate) fn check(file: &File, model: Option<&str>, mistakes: &mut Diagnostics) {
-    let model = file.model.as_ref().map(|model| model.text.as_str()).or(model);
+    check_within(file, model, &[], mistakes);
+}
+
+/// Checks a file whose agents use the models `around` it if it has none.
+fn check_within(file: &File, model: Option<&str>, around: &[&str], mistakes: &mut Diagnostics) {
+    // A model of the caller overrides those of the file.
+    let forced = model;
+    let own = file.model.iter().flatten().map(|model| model.text.as_str());
+    let own: Vec<&str> = own.collect();
+    let models = match forced {
+        Some(model) => vec![model],
+        None if own.is_empty() => around.to_vec(),
+        None => own,
+    };
     let mut all = Vec::new();
     collect(&file.steps, &mut all);
     let mut loops = Vec::new();
     collect_loops(&file.steps, &mut loops);
-    let mut checker = Checker { file, model, all, loops, mistakes };
+    let mut checker = Checker { file, forced, models, all, loops, mistakes };
     checker.agents();
     checker.items(&file.steps, &Place::default());
 }
@@ -95,7 +109,10 @@ impl<'a> Place<'a> {
 
 struct Checker<'a, 'm> {
     file: &'a File,
-    model: Option<&'a str>,
+    /// The model that the caller chose for all agents.
+    forced: Option<&'a str>,
+    /// The models of agents without one.
+    models: Vec<&'a str>,
     all: Vec<(&'a str, Span)>,
     /// The names of the loops.
     loops: Vec<&'a str>,
@@ -109,7 +126,8 @@ impl<'a> Checker<'a, '_> {
 
     fn agents(&mut self) {
         for agent in &self.file.agents {
-            if agent.model.is_none() && self.model.is_none() {
+            self.settings(agent);
+            if agent.model.is_none() && self.models.is_empty() {
                 let message = format!("the agent `{}` has no model", agent.name.text);
                 let help = "give it one, or give one to all agents with `model:` at the top; \
                             `model: offline` needs no key";
@@ -117,6 +135,38 @@ impl<'a> Checker<'a, '_> {
                 self.mistakes.push(mistake.help(help));
             }
         }
+    }
+
+    /// Checks that the models of an agent have its settings.
+    fn settings(&mut self, agent: &Agent) {
+        let settings = &agent.settings;
+        if settings.tool_choice == ToolChoice::Required && agent.tools.is_empty() {
+            let message = format!("the agent `{}` must call a tool but has none", agent.name.text);
+            let mistake = self.at(agent.name.span, message).coded(ErrorId::SETTING_USELESS);
+            self.mistakes.push(mistake.help("list its `tools`, or leave `tool_choice` out"));
+        }
+        let own = agent.model.iter().flatten().map(|model| model.text.as_str());
+        let own: Vec<&str> = own.collect();
+        let models = match self.forced {
+            Some(_) => &self.models,
+            None if own.is_empty() => &self.models,
+            None => &own,
+        };
+        let mut told = Vec::new();
+        for name in models {
+            // A model that cannot be made here has been reported, or its key is missing.
+            let Ok(model) = stepwright_models::model(name) else { continue };
+            for (key, span) in &settings.places {
+                let Err(error) = model.check(&settings.only(key)) else { continue };
+                let message = format!("the model `{name}` does not take `{key}`: {error}");
+                let help = error
+                    .hint
+                    .unwrap_or_else(|| "leave it out, or choose another model".to_owned());
+                let mistake = self.at(*span, message).coded(ErrorId::SETTING_USELESS);
+                told.push(mistake.help(help));
+            }
+        }
+        told.into_iter().for_each(|mistake| self.mistakes.push(mistake));
     }
 
     /// Checks a sequence. Returns the place after it.
@@ -182,7 +232,7 @@ impl<'a> Checker<'a, '_> {
                         self.mistakes.push(mistake.maybe_help(help));
                     }
                 }
-                check(file, self.model, self.mistakes);
+                check_within(file, self.forced, &self.models, self.mistakes);
             }
             Kind::Unreadable => {}
         }

@@ -29,8 +29,22 @@ const IN_THE_PLAN: [&str; 14] = [
 const SETTINGS_IN_THE_PLAN: [&str; 4] = ["join", "concurrency", "at_most", "forward"];
 
 /// The keys of an agent that the agent adds to its fingerprint itself.
-const OF_THE_AGENT: [&str; 5] =
-    ["instructions", "model", "output", "requires_confirmation", "max_turns"];
+const OF_THE_AGENT: [&str; 14] = [
+    "instructions",
+    "model",
+    "output",
+    "requires_confirmation",
+    "max_turns",
+    "temperature",
+    "top_p",
+    "max_output_tokens",
+    "seed",
+    "reasoning_effort",
+    "stop",
+    "tool_choice",
+    "extra",
+    "headers",
+];
 
 /// The keys whose values may be secrets under any name.
 const PRIVATE: [&str; 3] = ["env", "headers", "auth"];

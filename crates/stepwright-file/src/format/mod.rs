@@ -3,6 +3,7 @@
 mod content;
 mod declare;
 mod kinds;
+mod model;
 mod read;
 pub(crate) mod reader;
 mod review;
@@ -21,6 +22,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::AgentBuilder;
+use stepwright_core::message::Message;
+use stepwright_core::model::{ModelOptions, ModelRequest, ToolChoice};
 use stepwright_core::plan::{ErrorPolicy, Retry};
 use stepwright_core::review::Reviewed;
 use stepwright_core::{
@@ -42,7 +45,8 @@ pub(crate) struct File {
     pub(crate) source: Arc<Source>,
     pub(crate) name: Word,
     pub(crate) description: Option<String>,
-    pub(crate) model: Option<Word>,
+    /// The models of its agents, in order of preference.
+    pub(crate) model: Option<Vec<Word>>,
     pub(crate) timeout: Option<Duration>,
     /// The history that its steps get.
     pub(crate) history: Option<Earlier>,
@@ -76,7 +80,8 @@ pub(crate) struct Limits {
 pub(crate) struct Agent {
     pub(crate) name: Word,
     pub(crate) instructions: Option<String>,
-    pub(crate) model: Option<Word>,
+    pub(crate) model: Option<Vec<Word>>,
+    pub(crate) settings: Settings,
     pub(crate) tools: Vec<Chosen>,
     pub(crate) max_turns: Option<u32>,
     /// The tools whose calls a person must confirm, by the names that models see.
@@ -85,6 +90,39 @@ pub(crate) struct Agent {
     pub(crate) output: Option<Value>,
     /// The rest of its content as written.
     pub(crate) content: Fingerprint,
+}
+
+/// The settings of an agent's model.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) options: ModelOptions,
+    pub(crate) tool_choice: ToolChoice,
+    /// The keys that are set, with their places.
+    pub(crate) places: Vec<(&'static str, Span)>,
+}
+
+impl Settings {
+    /// Returns a request with one of the settings alone, to find out if a model has it.
+    pub(crate) fn only(&self, key: &str) -> ModelRequest {
+        let all = &self.options;
+        let mut request = ModelRequest {
+            messages: vec![Message::user("a check of settings, which is not sent")],
+            ..ModelRequest::default()
+        };
+        let options = &mut request.options;
+        match key {
+            "temperature" => options.temperature = all.temperature,
+            "top_p" => options.top_p = all.top_p,
+            "max_output_tokens" => options.max_output_tokens = all.max_output_tokens,
+            "seed" => options.seed = all.seed,
+            "reasoning_effort" => options.reasoning_effort = all.reasoning_effort,
+            "stop" => options.stop.clone_from(&all.stop),
+            "extra" => options.extra.clone_from(&all.extra),
+            "headers" => options.headers.clone_from(&all.headers),
+            _ => request.tool_choice = self.tool_choice.clone(),
+        }
+        request
+    }
 }
 
 /// A step or a container.

@@ -153,10 +153,7 @@ impl Reader<'_> {
             self.push(mistake);
         }
         let description = fields.word(self, "description").map(|word| word.text);
-        let model = fields.word(self, "model");
-        if let Some(model) = &model {
-            self.check_model(model);
-        }
+        let model = self.models(&mut fields);
         let timeout = fields.limits(self, false).total;
         let history = fields.history(self);
         let on_interrupted = fields.choice(self, "on_interrupted", &ON_INTERRUPTED);
@@ -249,10 +246,8 @@ impl Reader<'_> {
             Some((_, node)) => self.text_or_file(node, "instructions").map(|(word, _)| word.text),
             None => None,
         };
-        let model = fields.word(self, "model");
-        if let Some(model) = &model {
-            self.check_model(model);
-        }
+        let model = self.models(&mut fields);
+        let settings = self.settings_of_model(&mut fields);
         let tools = fields.take("tools").map(|(_, node)| self.tools(node)).unwrap_or_default();
         let confirmed = fields.take("requires_confirmation");
         let confirmed = confirmed.map(|(_, node)| self.confirmed(node, &tools)).unwrap_or_default();
@@ -261,15 +256,17 @@ impl Reader<'_> {
         let output = fields.take("output").and_then(|(_, node)| self.schema(node, "output"));
         fields.finish(self);
         let content = content::of_agent(node, std::mem::take(&mut self.state.texts));
-        Some(Agent { name, instructions, model, tools, max_turns, confirmed, output, content })
-    }
-
-    fn check_model(&mut self, model: &Word) {
-        if let Err((message, help)) = crate::models::check(&model.text) {
-            let mistake = self.mistake(model.span, message).coded(ErrorId::MODEL_UNKNOWN);
-            let mistake = mistake.maybe_help(help);
-            self.push(mistake);
-        }
+        Some(Agent {
+            name,
+            instructions,
+            model,
+            settings,
+            tools,
+            max_turns,
+            confirmed,
+            output,
+            content,
+        })
     }
 
     /// Parses a text, or `{file: …}` with the text in that file. Returns the text and its source.

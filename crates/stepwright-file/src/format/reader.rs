@@ -150,6 +150,11 @@ impl<'n> Fields<'n> {
         Some(self.left.remove(at))
     }
 
+    /// Returns the place of a key.
+    pub(crate) fn place(&self, name: &str) -> Option<Span> {
+        self.left.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.span)
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.left.iter().any(|(key, _)| key.name == name)
     }

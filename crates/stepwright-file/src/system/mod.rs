@@ -10,7 +10,8 @@ mod http;
 pub(crate) mod shell;
 
 pub(crate) use environment::{is_setting, is_variable, variable};
-pub(crate) use files::{Folder, Limits};
+pub(crate) use files::{Folder, Limits, Lines};
+pub(crate) use glob::Except;
 pub(crate) use http::{Page, Request, fetch};
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use stepwright_file::{Definition, Diagnostics, Options};
 const OTHERS: [&str; 8] = ["agent", "steps", "parallel", "loop", "if", "router", "map", "workflow"];
 
 /// Each place of a built-in function for expressions, with a reference that is wrong.
-const WRONG: [&str; 25] = [
+const WRONG: [&str; 28] = [
     "template: '{{ steps.nowhere }}'",
     "value: = steps.nowhere",
     "value: {a: [1, {b: = steps.nowhere}], c: = steps.nowhere}",
@@ -18,6 +18,9 @@ const WRONG: [&str; 25] = [
     "read_files: {glob: '{{ steps.nowhere }}/*', max_files: 3}",
     "write_file: '{{ steps.nowhere }}'",
     "write_file: {path: '{{ steps.nowhere }}', text: '{{ steps.nowhere }}'}",
+    "append_file: '{{ steps.nowhere }}'",
+    "append_file: {path: '{{ steps.nowhere }}', text: '{{ steps.nowhere }}'}",
+    "read_files: {glob: a, exclude: ['{{ steps.nowhere }}']}",
     "http_get: 'https://example.org/{{ steps.nowhere }}'",
     "http_get: {url: 'https://example.org/{{ steps.nowhere }}', timeout: 1s}",
     "http: {url: 'https://example.org/{{ steps.nowhere }}'}",

@@ -4,6 +4,7 @@
 #[cfg(feature = "providers")]
 mod abilities;
 #[cfg(feature = "providers")]
+mod fallback;
 mod mutations;
 mod retrying;
 #[cfg(feature = "providers")]

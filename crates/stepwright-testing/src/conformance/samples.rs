@@ -251,6 +251,7 @@ pub(super) fn middle() -> Vec<EventKind> {
             stop: StopReason::Other(TEXT.to_owned()),
             usage: usage(),
             warning: Some(TEXT.into()),
+            model: Some(TEXT.into()),
         },
         E::ToolCallStarted { tool: call(Arguments::json(value())).into() },
         E::ToolCallCompleted { tool: outcome(false).into() },

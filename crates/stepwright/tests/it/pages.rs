@@ -169,7 +169,8 @@ mod workflows {
         write("prompts/review.md", "Review:\n{{ previous }}\n");
         write("other.yaml", "format: 1\nname: Other\nsteps: [{name: a, template: x}]\n");
         let name = folder.path().join("page.yaml").display().to_string();
-        let options = Options { allow_shell: true, ..Options::default() };
+        let variables = Variables::from([("REGION", "eu"), ("API_KEY", "hunter2")]);
+        let options = Options { allow_shell: true, variables, ..Options::default() };
         let (mut wrong, mut counts) = (Vec::new(), BTreeMap::<String, u32>::new());
         for page in pages() {
             for block in blocks(&page.text) {

@@ -150,8 +150,15 @@ impl Executor for Agent {
             let answer = std::sync::Arc::new(AssistantTurn::text_only(said.clone()));
             let (stop, usage) = (StopReason::EndTurn, Usage::default());
             let warning = None;
-            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage, warning })
-                .await?;
+            cx.record(EventKind::ModelRequestCompleted {
+                turn: 1,
+                answer,
+                stop,
+                usage,
+                warning,
+                model: None,
+            })
+            .await?;
             said
         };
         self.probe.calls(self.act, &cx).await?;
