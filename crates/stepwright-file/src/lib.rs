@@ -38,6 +38,7 @@ mod declared;
 mod definition;
 mod diagnostic;
 mod format;
+mod functions;
 mod options;
 mod outline;
 

@@ -107,9 +107,10 @@ impl<'a> Walk<'a> {
             _ => None,
         });
         let known = match target {
-            None => GLOBAL.contains(&name),
+            None => GLOBAL.contains(&name) || crate::functions::named(name).is_some(),
             Some(_) => {
                 METHODS.contains(&name)
+                    || crate::functions::named(name).is_some()
                     || namespace.as_ref().is_some_and(|n| QUALIFIED.contains(&n.as_str()))
             }
         };
@@ -131,7 +132,9 @@ impl<'a> Walk<'a> {
             Some(format!("CEL calls it `{here}`"))
         } else {
             let macros = MACROS.iter().map(|(word, _)| *word);
+            let shared = crate::functions::FUNCTIONS.iter().map(|function| function.name);
             let all = GLOBAL.into_iter().chain(METHODS).chain(macros).chain(QUALIFIED);
+            let all = all.chain(shared);
             closest(name, all).map(|found| format!("did you mean `{found}`?"))
         };
         let message = format!("there is no function `{name}`");

@@ -98,7 +98,8 @@ pub(super) fn to_csv(args: &[Value]) -> Given {
     for one in list {
         match one {
             Value::Object(members) => {
-                let cells = names.iter().map(|name| members.get(*name).map(cell).unwrap_or_default());
+                let cells =
+                    names.iter().map(|name| members.get(*name).map(cell).unwrap_or_default());
                 line(cells, by, &mut written);
             }
             Value::Array(cells) if names.is_empty() => {

@@ -8,9 +8,35 @@ const HIDDEN: [&str; 6] = ["script", "style", "noscript", "template", "svg", "he
 
 /// The elements that begin a line.
 const BLOCKS: [&str; 29] = [
-    "address", "article", "aside", "blockquote", "br", "dd", "div", "dl", "dt", "figcaption",
-    "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main",
-    "nav", "ol", "p", "section", "table", "ul",
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "br",
+    "dd",
+    "div",
+    "dl",
+    "dt",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "li",
+    "main",
+    "nav",
+    "ol",
+    "p",
+    "section",
+    "table",
+    "ul",
 ];
 
 const ENTITIES: [(&str, &str); 14] = [
@@ -133,7 +159,8 @@ fn pieces(html: &str) -> impl Iterator<Item = Piece<'_>> {
                 rest = comment.split_once("-->").map_or("", |(_, after)| after);
                 continue;
             }
-            let begins = rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c));
+            let begins =
+                rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c));
             if !begins {
                 // A sign of comparison.
                 let (text, after) = rest.split_at(1);

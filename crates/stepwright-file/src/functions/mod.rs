@@ -11,6 +11,8 @@ mod texts;
 
 use serde_json::Value;
 
+pub(crate) use dates::{moment, zone};
+
 /// The maximum length of the result of a function, in bytes.
 pub(crate) const RESULT_BYTES_MAX: usize = 20_000_000;
 
@@ -51,15 +53,23 @@ pub(crate) fn named(name: &str) -> Option<&'static Function> {
 }
 
 impl Function {
+    /// Returns the operations that a call takes.
+    pub(crate) fn cost(&self, args: &[Value]) -> usize {
+        let read = args.iter().map(bytes).sum::<usize>() / 16 + 1;
+        match args {
+            [_, Value::String(pattern), ..] if self.name == "regex_replace" => {
+                read.saturating_add(texts::regex_cost(pattern))
+            }
+            _ => read,
+        }
+    }
+
     /// Calls the function.
     pub(crate) fn call(&self, args: &[Value]) -> Given {
         let (least, most) = self.args;
         if !(least..=most).contains(&args.len()) {
-            let wanted = if least == most {
-                least.to_string()
-            } else {
-                format!("{least} to {most}")
-            };
+            let wanted =
+                if least == most { least.to_string() } else { format!("{least} to {most}") };
             let name = self.name;
             return Err(format!("`{name}` takes {wanted} values, and was given {}", args.len()));
         }

@@ -20,9 +20,8 @@ pub(super) fn to_json(args: &[Value]) -> Given {
 pub(super) fn from_yaml(args: &[Value]) -> Given {
     let source = Arc::new(Source::new("the text", text(&args[0])?));
     let read = tree::read(&source);
-    read.map(|node| node.value.to_json()).map_err(|error| {
-        format!("the text is not YAML: {}", error.message)
-    })
+    read.map(|node| node.value.to_json())
+        .map_err(|error| format!("the text is not YAML: {}", error.message))
 }
 
 pub(super) fn to_yaml(args: &[Value]) -> Given {
@@ -115,6 +114,11 @@ pub(super) fn regex_replace(args: &[Value]) -> Given {
     }
     replaced.push_str(&whole[at..]);
     Ok(replaced.into())
+}
+
+/// Returns the operations to compile a regular expression.
+pub(super) fn regex_cost(pattern: &str) -> usize {
+    regular::weight(pattern).saturating_mul(16).saturating_add(500)
 }
 
 /// Adds the numbers of a list. Whole numbers stay exact.

@@ -237,7 +237,9 @@ fn unknown_words(
             let name = &text[span.start..span.end()];
             if !render::knows(env, kind, name) {
                 let message = format!("there is no {kind} `{name}`");
-                let help = closest(name, all.iter().copied());
+                let shared = crate::functions::FUNCTIONS.iter().map(|function| function.name);
+                let shared = shared.filter(|_| kind == "filter");
+                let help = closest(name, all.iter().copied().chain(shared));
                 let help = help.map(|found| format!("did you mean `{found}`?"));
                 mistakes.push(Mistake { message, span: *span, help });
             }

@@ -6,7 +6,7 @@ use stepwright_file::{Definition, Diagnostics, Options};
 const OTHERS: [&str; 8] = ["agent", "steps", "parallel", "loop", "if", "router", "map", "workflow"];
 
 /// Each place of a built-in function for expressions, with a reference that is wrong.
-const WRONG: [&str; 28] = [
+const WRONG: [&str; 30] = [
     "template: '{{ steps.nowhere }}'",
     "value: = steps.nowhere",
     "value: {a: [1, {b: = steps.nowhere}], c: = steps.nowhere}",
@@ -18,6 +18,8 @@ const WRONG: [&str; 28] = [
     "read_files: {glob: '{{ steps.nowhere }}/*', max_files: 3}",
     "write_file: '{{ steps.nowhere }}'",
     "write_file: {path: '{{ steps.nowhere }}', text: '{{ steps.nowhere }}'}",
+    "sleep: = steps.nowhere",
+    "sleep: {until: = steps.nowhere}",
     "append_file: '{{ steps.nowhere }}'",
     "append_file: {path: '{{ steps.nowhere }}', text: '{{ steps.nowhere }}'}",
     "read_files: {glob: a, exclude: ['{{ steps.nowhere }}']}",
@@ -60,8 +62,7 @@ fn every_expression_of_a_built_in_function_is_checked() {
         let count = step.matches("nowhere").count();
         assert_eq!(messages, vec!["there is no step `nowhere`"; count], "{step}");
     }
-    // A `sleep` has no expressions.
-    for kind in kinds_of_steps().iter().filter(|kind| *kind != "sleep") {
+    for kind in &kinds_of_steps() {
         let is_here = WRONG.iter().any(|step| step.starts_with(&format!("{kind}: ")));
         assert!(is_here || OTHERS.contains(&&**kind), "`{kind}` is not in the list");
     }

@@ -8,6 +8,7 @@ mod content;
 mod declared;
 mod docs;
 mod files;
+mod functions;
 mod hostile;
 mod http;
 mod limits;

@@ -2,7 +2,9 @@
 
 use futures_util::StreamExt as _;
 use stepwright_core::EventKind;
-use stepwright_core::model::{ModelError, ModelErrorKind, ReasoningEffort, ToolChoice};
+use stepwright_core::model::{
+    Model, ModelError, ModelErrorKind, ModelRequest, ModelStream, ReasoningEffort, ToolChoice,
+};
 use stepwright_file::{Definition, Options};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
@@ -38,7 +40,6 @@ async fn settings_reach_the_model() {
 
 #[test]
 fn a_setting_that_is_wrong_or_that_a_model_does_not_have_is_a_mistake() {
-    let server = "model: 'openai:m@http://127.0.0.1:1/v1'";
     for (agent, message, help) in [
         ("{model: offline, temperature: 3}", "`temperature` is a number from 0 to 2", ""),
         ("{model: offline, top_p: '0.5'}", "`top_p` is a number", ""),
@@ -64,14 +65,37 @@ fn a_setting_that_is_wrong_or_that_a_model_does_not_have_is_a_mistake() {
         let mistakes = read(agent).unwrap_err();
         assert_eq!(mistakes[0], (message.to_owned(), help.to_owned()), "{agent}");
     }
-    // OpenAI's Responses have neither.
+    // A model says what it does not have.
+    stepwright_models::register("picky", |_| Ok(Picky));
     for (setting, key) in [("seed: 7", "seed"), ("stop: END", "stop")] {
-        let mistakes = read(&format!("{{{server}, {setting}}}")).unwrap_err();
-        let begin = format!("the model `openai:m@http://127.0.0.1:1/v1` does not take `{key}`: ");
-        assert!(mistakes[0].0.starts_with(&begin), "{mistakes:?}");
-        assert_eq!(mistakes[0].1, "leave it out, or choose another model");
+        for model in ["'picky:m'", "[offline, 'picky:m']"] {
+            let mistakes = read(&format!("{{model: {model}, top_p: 0.5, {setting}}}")).unwrap_err();
+            let message = format!("the model `picky:m` does not take `{key}`: not here");
+            let help = "leave it out, or choose another model".to_owned();
+            assert_eq!(mistakes, [(message, help)]);
+        }
     }
-    read(&format!("{{{server}, top_p: 0.5, temperature: 1}}")).unwrap();
+    read("{model: 'picky:m', top_p: 0.5, temperature: 1}").unwrap();
+}
+
+/// A model that has neither a seed nor texts that end an answer.
+struct Picky;
+
+impl Model for Picky {
+    fn id(&self) -> &'static str {
+        "picky:m"
+    }
+
+    fn stream(&self, _: ModelRequest) -> ModelStream {
+        unreachable!("nothing is sent")
+    }
+
+    fn check(&self, request: &ModelRequest) -> Result<(), ModelError> {
+        match request.options.seed.is_some() || !request.options.stop.is_empty() {
+            true => Err(ModelError::new(ModelErrorKind::BadRequest, "not here")),
+            false => Ok(()),
+        }
+    }
 }
 
 #[tokio::test]

@@ -312,3 +312,27 @@ fn requests_that_cannot_be_are_refused_with_a_help() {
     assert_eq!(message, "`http` is a mapping, with at least a `url`");
     assert_eq!(help, "write `http: {method: POST, url: …}`, or `http_get: https://a.example`");
 }
+
+/// Returns the policies of steps for attempts that a crash interrupted.
+fn policies(steps: &str) -> Vec<String> {
+    let text = format!("format: 1\nname: Example\nsteps:\n{steps}");
+    let definition = Definition::parse(&text, "e.yaml", &Options::default()).unwrap();
+    let plan = serde_json::to_string(definition.build().unwrap().plan()).unwrap();
+    let policies = plan.split("\"on_interrupted\":\"").skip(1);
+    policies.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_request_that_may_have_changed_something_is_not_repeated_by_itself() {
+    let request =
+        |keys: &str| format!("  - {{name: s, http: {{url: 'http://a.example'{keys}}}}}\n");
+    for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        assert_eq!(policies(&request(&format!(", method: {method}"))), ["ask"], "{method}");
+    }
+    // The default is left out of a plan.
+    let unless = |policies: Vec<String>| policies.iter().all(|policy| policy == "retry");
+    for keys in ["", ", method: HEAD", ", method: POST, idempotency_key: true"] {
+        assert!(unless(policies(&request(keys))), "{keys}");
+    }
+    assert_eq!(policies("  - {append_file: log.txt}\n"), ["ask"]);
+}

@@ -121,7 +121,7 @@ mod workflows {
     use super::{blocks, none, pages};
     use std::collections::BTreeMap;
     use std::fs;
-    use stepwright::file::{Definition, Options};
+    use stepwright::file::{Definition, Options, Variables};
 
     /// Returns the whole file for a block, or `None` for a block that is no workflow. `Err` says
     /// what is wrong with its marker.
