@@ -111,13 +111,12 @@ impl<'a> Builder<'a> {
                 let (schema, secrets) = (schema.clone(), secrets.clone());
                 async move {
                     let prepared = prepare(content.clone(), schema).await?;
-                    Ok(clean(content, prepared, &secrets))
+                    Ok(clean(&content, prepared, &secrets))
                 }
             });
         } else if !self.granted.secrets.is_empty() {
             let secrets = self.granted.secrets.clone();
-            builder =
-                builder.prepare_input(move |content| Ok(clean(content.clone(), None, &secrets)));
+            builder = builder.prepare_input(move |content| Ok(clean(content, None, &secrets)));
         }
         if !self.file.declared.vars.is_empty() {
             let vars = Value::Object(self.file.declared.vars.clone());
@@ -237,15 +236,15 @@ impl<'a> Builder<'a> {
 
 /// Removes the secrets from an input, which the journal keeps. Returns the input that replaces
 /// `given`, if there is one.
-fn clean(given: Content, prepared: Option<Content>, secrets: &Secrets) -> Option<Content> {
+fn clean(given: &Content, prepared: Option<Content>, secrets: &Secrets) -> Option<Content> {
     if secrets.is_empty() {
         return prepared;
     }
-    let clean = match prepared.as_ref().unwrap_or(&given) {
+    let clean = match prepared.as_ref().unwrap_or(given) {
         Content::Text(text) => secrets.redact(text).into_owned().into(),
         Content::Json(value) => secrets.redact_value(Value::clone(value)).into(),
     };
-    (clean != given).then_some(clean)
+    (clean != *given).then_some(clean)
 }
 
 fn compiled(schema: &Value) -> Result<Schema, Error> {

@@ -1,7 +1,7 @@
 //! The values that a file declares at its top: variables, the environment, and secrets.
 
 use crate::options::Options;
-use crate::system::variable;
+use crate::system::{may_read, variable};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
@@ -83,8 +83,10 @@ fn value(name: &str, options: &Options) -> Result<String, Why> {
     if let Some(value) = options.variables.get(name) {
         return Ok(value.to_owned());
     }
-    let value = variable(name, &options.pass_env).ok_or(Why::NotAllowed)?;
-    let value = value.ok_or(Why::NotSet)?.into_string().map_err(|_| Why::NotText)?;
+    if !may_read(name, &options.pass_env) {
+        return Err(Why::NotAllowed);
+    }
+    let value = variable(name).ok_or(Why::NotSet)?.into_string().map_err(|_| Why::NotText)?;
     if value.is_empty() { Err(Why::NotSet) } else { Ok(value) }
 }
 

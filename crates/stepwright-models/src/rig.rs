@@ -246,7 +246,7 @@ impl Inner {
     ) -> Result<Answer, ModelError> {
         let headers = headers(&request.options.headers, &self.speaker)?;
         let request = self.request(request).await?;
-        let line = Line { recorded, headers, ..Line::new(&self.speaker, self.spec.wire) };
+        let line = Line { headers, recorded, ..Line::new(&self.speaker, self.spec.wire) };
         let heard = line.heard.clone();
         let events = (self.open)(line, request).map_err(|e| failure(e, &self.speaker))?;
         Ok(Answer::new(self.id.clone(), self.speaker.clone(), events, heard))

@@ -110,9 +110,11 @@ impl Effects for Live<'_> {
             .and_then(check_items)
             .map(|items| Decision::Items { items: items.into(), concurrency: 0 }),
             Entry::Workflow { check, input: own } => {
-                nested_input(check, own, input).await.map(|prepared| match prepared {
-                    Some(input) => Decision::Items { items: [input].into(), concurrency: 0 },
-                    None => Decision::answer(true),
+                nested_input(check.as_ref(), own.as_ref(), input).await.map(|prepared| {
+                    match prepared {
+                        Some(input) => Decision::Items { items: [input].into(), concurrency: 0 },
+                        None => Decision::answer(true),
+                    }
                 })
             }
             // A loop without `until` makes all its turns.
@@ -162,8 +164,8 @@ async fn ask<T: Clone>(decider: &Decider<T>, input: &StepInput) -> Result<T, Ste
 
 /// Returns the input of a nested workflow if it is another one than the message of its step.
 async fn nested_input(
-    check: &Option<InputCheck>,
-    own: &Option<Decider<Content>>,
+    check: Option<&InputCheck>,
+    own: Option<&Decider<Content>>,
     input: &StepInput,
 ) -> Result<Option<Content>, StepError> {
     let own = match own {

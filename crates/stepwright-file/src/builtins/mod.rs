@@ -61,17 +61,14 @@ impl Executor for BuiltinStep {
         self.work.on_interrupted()
     }
 
-    fn execute(
-        &self,
-        input: StepInput,
-        cx: StepContext,
-    ) -> impl Future<Output = Result<StepOutput, StepError>> + Send {
-        async move {
-            let references = self.work.referring().into_iter().flat_map(|one| one.references);
-            let is_timed = references.into_iter().any(|reference| reference.root == "now");
-            let input = if is_timed { at_recorded_time(input, &cx).await? } else { input };
-            self.work.execute(input, cx, &self.granted).await
-        }
+    async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
+        // Not held across an await.
+        let is_timed = {
+            let mut references = self.work.referring().into_iter().flat_map(|one| one.references);
+            references.any(|reference| reference.root == "now")
+        };
+        let input = if is_timed { at_recorded_time(input, &cx).await? } else { input };
+        self.work.execute(input, cx, &self.granted).await
     }
 }
 

@@ -166,7 +166,9 @@ impl<'a> Checker<'a, '_> {
                 told.push(mistake.help(help));
             }
         }
-        told.into_iter().for_each(|mistake| self.mistakes.push(mistake));
+        for mistake in told {
+            self.mistakes.push(mistake);
+        }
     }
 
     /// Checks a sequence. Returns the place after it.

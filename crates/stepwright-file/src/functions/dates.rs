@@ -58,7 +58,7 @@ pub(super) fn date_add(args: &[Value]) -> Given {
         duration::parse(plain).map_err(|why| format!("the duration `{written}` {why}"))?;
     let range = |_| format!("`{written}` leads out of the calendar");
     let days = duration.as_secs() / 86_400;
-    let rest = duration - std::time::Duration::from_secs(days * 86_400);
+    let rest = duration.saturating_sub(std::time::Duration::from_secs(days * 86_400));
     let days = i64::try_from(days).map_err(|_| format!("`{written}` is too long"))? * sign;
     let days = jiff::Span::new().try_days(days).map_err(range)?;
     let zoned = moment.to_zoned(zone).checked_add(days).map_err(range)?;

@@ -205,15 +205,12 @@ fn decoded(text: &str) -> String {
         rest = &rest[at..];
         let end = rest.bytes().take(12).position(|byte| byte == b';');
         let known = end.and_then(|end| Some((entity(&rest[1..end])?, end)));
-        match known {
-            Some((character, end)) => {
-                plain.push_str(&character);
-                rest = &rest[end + 1..];
-            }
-            None => {
-                plain.push('&');
-                rest = &rest[1..];
-            }
+        if let Some((character, end)) = known {
+            plain.push_str(&character);
+            rest = &rest[end + 1..];
+        } else {
+            plain.push('&');
+            rest = &rest[1..];
         }
     }
     plain.push_str(rest);

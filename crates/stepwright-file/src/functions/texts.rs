@@ -13,6 +13,7 @@ pub(super) fn from_json(args: &[Value]) -> Given {
     json::parse(text(&args[0])?).map_err(|error| format!("the text is not JSON: {error}"))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "functions have one type")]
 pub(super) fn to_json(args: &[Value]) -> Given {
     Ok(args[0].to_string().into())
 }

@@ -228,9 +228,14 @@ pub(super) fn passed(named: &[String]) -> Vec<(OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| is_one(name)).collect()
 }
 
-/// Returns the value of a variable, if it is set. `None` for one that may not be read.
-pub(crate) fn variable(name: &str, named: &[String]) -> Option<Option<OsString>> {
-    is_passed(name, named).then(|| std::env::var_os(name))
+/// Returns `true` for a variable that a file may read.
+pub(crate) fn may_read(name: &str, named: &[String]) -> bool {
+    is_passed(name, named)
+}
+
+/// Returns the value of a variable, if it is set.
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 /// Returns `true` for the variables that every program needs, and for those that were named.

@@ -9,7 +9,7 @@ mod heard;
 mod http;
 pub(crate) mod shell;
 
-pub(crate) use environment::{is_setting, is_variable, variable};
+pub(crate) use environment::{is_setting, is_variable, may_read, variable};
 pub(crate) use files::{Folder, Limits, Lines};
 pub(crate) use glob::Except;
 pub(crate) use http::{Page, Request, fetch};
