@@ -32,8 +32,8 @@ pub struct Options {
     /// The directories from which a file may include prompts and other workflows, besides its own
     /// folder. References cannot lead elsewhere, because a workflow file may not be trustworthy.
     pub allow_path: Vec<PathBuf>,
-    /// The names of environment variables that the file may read and pass to commands. It may always
-    /// have the few that every program needs (`PATH`, `HOME`, `LANG`, `TZ` and the like). Other
+    /// The names of environment variables that the file may read and pass to commands. It always
+    /// has the few that every program needs (`PATH`, `HOME`, `LANG`, `TZ` and the like). Other
     /// variables are withheld, because they may contain API keys.
     pub pass_env: Vec<String>,
     /// Values for the names that the file declares under `env` and `secrets`, in place of the

@@ -27,7 +27,8 @@ pub const MODELS_MAX: usize = 16;
 /// let second = AnyModel::new(ScriptedModel::new(["hello"]).named("second"));
 /// let model = AnyModel::new(Fallback::new(first, [second]));
 /// let answer = model.complete(ModelRequest::default()).await.unwrap();
-/// assert_eq!((answer.turn.text().as_str(), &*answer.model.unwrap()), ("hello", "scripted:second"));
+/// assert_eq!(answer.turn.text(), "hello");
+/// assert_eq!(answer.model.unwrap(), "scripted:second");
 /// assert_eq!(answer.warning.unwrap(), "`scripted:first` did not answer: too busy");
 /// # }
 /// ```

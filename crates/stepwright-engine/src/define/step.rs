@@ -194,7 +194,9 @@ impl Step {
     /// use serde_json::json;
     /// use stepwright_core::{Json, StepInput};
     /// use stepwright_engine::{Step, Workflow};
-    /// # async fn greet(name: Json<serde_json::Value>) -> String { format!("Dear {}", name.0["name"]) }
+    /// # async fn greet(name: Json<serde_json::Value>) -> String {
+    /// #     format!("Dear {}", name.0["name"])
+    /// # }
     /// let letter = Workflow::builder("Letter").step(greet).build()?;
     /// let letter = Step::workflow("Letter", letter)
     ///     .input(|cx: &StepInput| Json(json!({"name": cx.run.content.to_value()})));

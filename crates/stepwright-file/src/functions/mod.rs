@@ -1,8 +1,8 @@
-//! The functions that expressions and templates have in common: `f(x)` and `x.f()` in an expression,
-//! `x | f` in a template.
+//! The functions that expressions and templates have in common: `f(x)` and `x.f()` in an
+//! expression, `x | f` in a template.
 //!
-//! Each gets and gives JSON values. The callers charge for what it reads and builds; a function that
-//! could build much more than it reads stops at [`RESULT_BYTES_MAX`].
+//! Each gets and gives JSON values. The callers charge for what it reads and builds; a function
+//! that could build much more than it reads stops at [`RESULT_BYTES_MAX`].
 
 mod csv;
 mod dates;

@@ -133,7 +133,6 @@ fn a_secret_is_usable_only_where_it_goes_out() {
         "{write_file: {path: x, text: '{{ secrets.KEY }}'}}",
         "{write_file: '{{ secrets.KEY }}'}",
         "{read_files: '{{ secrets.KEY }}'}",
-        "{http_get: 'http://a/{{ steps.b }}{{ input }}', name: z, human_review: {requires_confirmation: x}, timeout: 1s, on_error: skip, retry: 1}",
         "{shell: {command: 'echo \"$1\"', args: ['{{ secrets.KEY }}']}}",
         "{shell: {argv: [echo, '{{ secrets.KEY }}']}}",
         "{shell: 'echo {{ secrets.KEY }}'}",
@@ -147,10 +146,6 @@ fn a_secret_is_usable_only_where_it_goes_out() {
             "secrets: [KEY]\nmodel: offline\nagents: {{writer: {{}}}}\nsteps:\n  - {step}\n"
         );
         let told = mistakes(&text);
-        if step.starts_with("{http_get") {
-            assert!(told[0].0.contains("there is no step `b`"), "{told:?}");
-            continue;
-        }
         let expected = "a secret cannot be used here, where it would be stored or shown";
         assert_eq!(told.len(), 1, "{step}: {told:?}");
         assert_eq!(told[0].0, expected, "{step}");
@@ -214,7 +209,9 @@ steps:
     shell: {{command: 'echo \"$KEY\" >&2; exit 3', env: {{KEY: '{{{{ secrets.KEY }}}}'}}}}
     on_error: skip
   - {{name: wrong, http: {{url: '{address}/{{{{ secrets.KEY }}}}'}}, on_error: skip}}
-  - {{name: down, http: {{url: '{failing}', query: {{k: '{{{{ secrets.KEY }}}}'}}}}, retry: {{max: 1, backoff: 1ms}}}}
+  - name: down
+    http: {{url: '{failing}', query: {{k: '{{{{ secrets.KEY }}}}'}}}}
+    retry: {{max: 1, backoff: 1ms}}
 "
     );
     let input = json!({"text": format!("I know {KEY}")});
