@@ -1,18 +1,28 @@
 //! The database of runs and sessions: a file or a server.
 
+use crate::folders;
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 #[cfg(feature = "postgres")]
 use stepwright::Postgres;
 use stepwright::{AnyStore, Error, ErrorId, ErrorKind, Sqlite, UserId, WorkflowBuilder};
 use stepwright_engine::Runs;
 
 /// The environment variable with the default database.
-const VARIABLE: &str = "STEPWRIGHT_DB";
+pub(crate) const VARIABLE: &str = "STEPWRIGHT_DB";
+
+/// The folder in which a project keeps its runs, beside its workflow files.
+const PROJECT: &str = ".stepwright";
+
+/// The database file in the folder of a project or of the user.
+const FILE: &str = "runs.db";
+
+/// The scheme of an address that names a SQLite file.
+const SQLITE: &str = "sqlite:";
 
 /// The database that `--db` names.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Database {
     File(PathBuf),
     /// The URL of a server, which may contain a password.
@@ -28,9 +38,14 @@ pub(crate) enum Opened {
 }
 
 impl Database {
-    /// Parses a name: a text with `://` is a URL, everything else is a path.
+    /// Parses a name: a text with `://` is a URL, everything else is a path. `sqlite://runs.db` and
+    /// `sqlite:runs.db` are paths too, as other programs write them.
     pub(crate) fn named(name: OsString) -> Self {
         match name.into_string() {
+            Ok(address) if address.starts_with(SQLITE) => {
+                let path = &address[SQLITE.len()..];
+                Self::File(path.strip_prefix("//").unwrap_or(path).into())
+            }
             Ok(address) if address.contains("://") => Self::Server(address),
             Ok(path) => Self::File(path.into()),
             Err(path) => Self::File(path.into()),
@@ -40,6 +55,33 @@ impl Database {
     /// Returns the database that the environment names, if it names one.
     pub(crate) fn of_environment() -> Option<Self> {
         std::env::var_os(VARIABLE).filter(|name| !name.is_empty()).map(Self::named)
+    }
+
+    /// Returns the database of a project or of the user: `.stepwright/runs.db` beside the workflow
+    /// file or in the current directory, if that folder exists, and otherwise in the state folder
+    /// of the user. `None` if the user has no such folder.
+    pub(crate) fn usual(file: Option<&Path>) -> Option<Self> {
+        let beside = file.filter(|file| *file != Path::new("-")).and_then(Path::parent);
+        let mut projects = [beside, Some(Path::new(""))].into_iter().flatten();
+        let project = projects.find_map(|folder| {
+            let project = folder.join(PROJECT);
+            project.is_dir().then(|| project.join(FILE))
+        });
+        let file = project.or_else(|| Some(folders::state()?.join(FILE)));
+        file.map(Self::File)
+    }
+
+    /// Makes the folder of a file that [`Self::usual`] has named. Other users cannot read it.
+    pub(crate) fn make_folder(&self) -> std::io::Result<()> {
+        let Self::File(path) = self else { return Ok(()) };
+        let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+            return Ok(());
+        };
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder)
     }
 
     /// Opens the database. Creates the file if it does not exist.
@@ -58,7 +100,7 @@ impl Database {
             let what = format!("there is no database `{self}`");
             return Err(Error::new(ErrorKind::Store, what)
                 .with_id(ErrorId::DATABASE_MISSING)
-                .with_hint("`stepwright run FILE --db DB` makes one"));
+                .with_hint("`stepwright run FILE` makes one, or pass another with `--db DB`"));
         }
         if let Self::File(path) = self
             && path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0)

@@ -38,6 +38,8 @@ pub enum ErrorKind {
     NotFound,
     /// The store failed, or another process drives this run.
     Store,
+    /// The run was left so that it can be resumed, in this process or another.
+    Released,
 }
 
 /// An error from building, running or looking up a workflow.
@@ -183,6 +185,7 @@ impl Error {
             ErrorKind::Cancelled => ErrorId::RUN_CANCELLED,
             ErrorKind::NotFound => ErrorId::NOT_FOUND,
             ErrorKind::Store => ErrorId::STORE_UNAVAILABLE,
+            ErrorKind::Released => ErrorId::RUN_RELEASED,
         })
     }
 

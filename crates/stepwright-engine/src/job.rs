@@ -17,8 +17,8 @@ use stepwright_core::event::{Event, Reply, WorkflowStarted};
 use stepwright_core::scope::Scope;
 use stepwright_core::store::{Signal, SignalKind};
 use stepwright_core::{
-    Answer, Error, ErrorCode, ErrorData, ErrorId, EventKind, RunOutput, RunStatus, StepPath,
-    StoreError, Timestamp, World,
+    Answer, Error, ErrorCode, ErrorData, ErrorId, ErrorKind, EventKind, RunOutput, RunStatus,
+    StepPath, StoreError, Timestamp, World,
 };
 
 /// The longest wait for a deadline during which a background run stays with its driver.
@@ -131,8 +131,12 @@ impl Job {
             // The facts that end a run are accepted at every limit.
             Err(_) => {}
         }
-        let output = recorder.take_output().expect("the run has begun");
+        let mut output = recorder.take_output().expect("the run has begun");
         match output.status {
+            RunStatus::Running if recorder.is_released() => {
+                output.status = RunStatus::Pending;
+                Err(released(output))
+            }
             RunStatus::Completed | RunStatus::Paused => Ok(output),
             _ => Err(Error::of_run(output)),
         }
@@ -147,6 +151,9 @@ impl Job {
         let ending = self.walk(&mut flow).await;
         if !matches!(ending, Ending::Walked(_)) {
             self.recorder.time_passes();
+        }
+        if matches!(ending, Ending::Cancelled) && self.recorder.is_released() {
+            return self.recorder.leave().await;
         }
         let (recorder, root) = (&self.recorder, StepPath::root());
         let (kind, patches) = match ending {
@@ -385,6 +392,12 @@ fn lost(error: &StoreError, output: Option<RunOutput>) -> Error {
         Some(output) => made.with_output(output),
         None => made,
     }
+}
+
+fn released(output: RunOutput) -> Error {
+    let run = &output.run_id;
+    let what = format!("run `{run}` was stopped, and waits to be resumed");
+    Error::new(ErrorKind::Released, what).with_output(output)
 }
 
 /// Makes the error of a run that the store does not know: there is nothing to resume.

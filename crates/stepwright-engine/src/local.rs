@@ -105,6 +105,15 @@ impl Local {
         }
     }
 
+    /// Asks the driver to leave the run. Returns `false` if no driver walks the plan.
+    pub(crate) fn release(&self) -> bool {
+        let Some(recorder) = self.recorder().filter(|run| !run.status().is_terminal()) else {
+            return false;
+        };
+        recorder.release();
+        true
+    }
+
     /// Tells the driver that the run's inbox has a new signal.
     pub(crate) fn poke(&self) {
         if let Some(recorder) = self.recorder() {

@@ -111,6 +111,46 @@ impl Workflow {
         }
     }
 
+    /// Leaves a run that this process drives, so that this or another process can resume it. For a
+    /// process that must end and whose runs must not: a server at a deployment, or at SIGTERM.
+    /// Returns `false` if this process does not drive the run, or if the workflow has no store.
+    ///
+    /// Nothing is recorded as cancelled. Work under way is dropped, and the commands that it has
+    /// started are ended. The run goes on as after a crash: completed steps are recalled, and a
+    /// step that was under way follows its policy
+    /// [`OnInterrupted`](stepwright_core::OnInterrupted).
+    /// The future or stream of the run ends with an error of kind [`ErrorKind::Released`].
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// use futures_util::StreamExt as _;
+    /// use stepwright_core::{ErrorKind, EventKind, Memory};
+    /// # async fn slow(_: String) -> &'static str {
+    /// #     static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    /// #     if CALLS.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+    /// #         std::future::pending::<()>().await;
+    /// #     }
+    /// #     "done"
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("W").store(Memory::default()).step(slow).build()?;
+    /// let mut events = workflow.run("in").run_id("r-1").stream_events(true).stream();
+    /// while let Some(event) = events.next().await {
+    ///     if matches!(event.kind, EventKind::StepStarted { .. }) {
+    ///         // The process is asked to end.
+    ///         assert!(workflow.release_now("r-1"));
+    ///     }
+    /// }
+    /// assert_eq!(events.output().await.unwrap_err().kind(), ErrorKind::Released);
+    /// assert_eq!(workflow.resume("r-1").await?.content.text(), "done");
+    /// # Ok(()) }
+    /// ```
+    pub fn release_now(&self, run: impl AsRef<str>) -> bool {
+        self.runner().has_store()
+            && self.runner().local().get(run.as_ref()).is_some_and(|local| local.release())
+    }
+
     /// Resumes a run at the end of its journal: one whose process died, or a paused one whose time
     /// has come. Completed steps are replayed from the journal, and the rest is executed. A run
     /// that has ended is not driven again: you get its output, or its error.

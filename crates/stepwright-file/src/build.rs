@@ -36,6 +36,10 @@ impl Definition {
     /// # Errors
     /// Fails for the reasons of [`Definition::build`].
     pub fn builder(&self) -> Result<WorkflowBuilder, Error> {
+        if self.options.only_checks {
+            let error = Error::usage("a definition that was only checked cannot be built");
+            return Err(error.with_hint("read the file without `only_checks`"));
+        }
         let folder = Arc::new(Folder::new(self.options.base_dir.clone()));
         let forced = self.options.model.as_deref();
         let granted = Arc::new(Granted { folder, pass_env: self.options.pass_env.clone() });

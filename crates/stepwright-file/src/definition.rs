@@ -92,7 +92,7 @@ impl Definition {
             mistakes.push(mistake.help("`--pass-env` takes a name alone, without `=` and a value"));
         }
         if let Some(model) = &options.model
-            && let Err((message, help)) = crate::models::check(model)
+            && let Err((message, help)) = crate::models::check(model, options)
         {
             let mistake = Diagnostic::of_file(ErrorId::MODEL_UNKNOWN, "model", message);
             mistakes.push(mistake.maybe_help(help));

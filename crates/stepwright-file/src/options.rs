@@ -36,4 +36,7 @@ pub struct Options {
     pub pass_env: Vec<String>,
     /// The model of all agents. Overrides those in the file.
     pub model: Option<String>,
+    /// `true` if the file is checked and not run. A check accepts steps that run commands, and
+    /// models whose key is missing. The definition then shows its steps, and cannot be built.
+    pub only_checks: bool,
 }

@@ -80,6 +80,8 @@ pub fn status_word(status: RunStatus) -> &'static str {
         RunStatus::Error => "failed",
         RunStatus::Cancelled => "cancelled",
         RunStatus::Paused => "paused",
+        // Its driver has left it, so that it can be resumed.
+        RunStatus::Pending => "stopped",
         // A run is left in another status only if its journal was lost.
         _ => "interrupted",
     }

@@ -4,17 +4,25 @@
 mod docs;
 mod runs;
 mod sessions;
+mod tools;
+
+pub(crate) use tools::{
+    Attach, Capabilities, Check, Docs, Init, Man, ShowConfig, Skill, SkillInstall, Top,
+};
 
 pub(crate) use runs::{Again, CancelRun, Continue, Events, Resume, Runs, Show, Verify};
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 
-use crate::database::Database;
+use crate::completion;
+use crate::database::{Database, run_error};
 use crate::duration;
+use crate::run_reference::{RunReference, no_runs};
 use anstream::ColorChoice;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use std::path::PathBuf;
+use clap_complete::engine::ArgValueCandidates;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use stepwright::file::Options;
 use stepwright::{Error, ErrorId, RunId, UserId};
@@ -27,6 +35,8 @@ Exit codes:
   3  the run is paused: it waits for an answer or a moment
   4  the run was cancelled, by Ctrl-C or by another process
   5  the database cannot be opened or written or is damaged, or another process drives the run
+  6  the run was stopped by SIGTERM: `stepwright resume` goes on with it
+  7  the run is paused: it waits for a decision about a step whose outcome is unknown
 
 Of `chat`, the last answer counts.
 
@@ -72,6 +82,10 @@ pub(crate) struct Arguments {
     /// When to use colours; `auto` honours `NO_COLOR` and `CLICOLOR_FORCE`
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
+    /// Read variables such as API keys from this file, with `NAME=VALUE` on each line; variables of
+    /// the environment win. Can be given several times
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -82,8 +96,8 @@ pub(crate) enum Command {
     /// Chat with a workflow file at a prompt: each line is a run of the same session
     #[command(after_help = EXIT_CODES)]
     Chat(Box<Chat>),
-    /// Check a workflow file without running it, and show its steps
-    #[command(after_help = EXIT_CODES)]
+    /// Check workflow files without running them, and show their steps
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", tools::CHECK))]
     Check(Check),
     /// List the runs in a database, newest first
     #[command(after_help = runs::RUNS)]
@@ -100,6 +114,11 @@ pub(crate) enum Command {
     /// Answer the pending requests of a run, and continue it
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::CONTINUE))]
     Continue(Box<Continue>),
+    /// Show a run from its beginning, and follow it until it ends, in any process
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", tools::ATTACH))]
+    Attach(Attach),
+    /// Show all runs, those under way first; at a terminal it is redrawn until Ctrl-C
+    Top(Top),
     /// Verify that everything stored of a run is as it was written
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::VERIFY))]
     Verify(Verify),
@@ -112,7 +131,22 @@ pub(crate) enum Command {
     /// Explain an error code such as `SW0701`; without a code, list all of them
     #[command(after_help = EXPLAIN)]
     Explain(Explain),
-    /// Write a completion script for a shell
+    /// Show a page of the documentation; without a topic, list all of them
+    #[command(after_help = tools::DOCS)]
+    Docs(Docs),
+    /// Show the settings that hold, and the file and line of each
+    #[command(after_help = tools::CONFIG)]
+    Config(ShowConfig),
+    /// Write a first workflow, and instructions for coding assistants
+    Init(Init),
+    /// Teach a coding assistant to write workflow files
+    #[command(subcommand, after_help = tools::SKILL)]
+    Skill(Skill),
+    /// Describe this version for programs: commands, options, exit codes, providers
+    Capabilities(Capabilities),
+    /// Write the manual page, or one for each command
+    Man(Man),
+    /// Write a completion script for a shell; it completes the ids of runs too
     #[command(after_help = COMPLETIONS)]
     Completions {
         /// The shell
@@ -121,7 +155,7 @@ pub(crate) enum Command {
 }
 
 /// A workflow file and its permissions.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Definition {
     /// The workflow file: YAML or JSON
     pub(crate) file: PathBuf,
@@ -163,16 +197,21 @@ pub(crate) struct Kept {
     pub(crate) user_id: Option<String>,
     /// Store runs and sessions in this SQLite file, which is created if it does not exist, or in
     /// the PostgreSQL database at this URL: `postgres://user:password@host/database`. The default
-    /// is `STEPWRIGHT_DB`; without both, nothing is stored
+    /// is `STEPWRIGHT_DB`, then `.stepwright/runs.db` beside the workflow file or in the current
+    /// directory if that folder exists, then a file in your state folder
     #[arg(long, value_name = "DB", value_parser = database())]
     db: Option<Database>,
+    /// Store nothing: the run ends with this command
+    #[arg(long, conflicts_with = "db")]
+    no_db: bool,
 }
 
 /// The database to read.
 #[derive(Debug, Args)]
 pub(crate) struct In {
     /// The SQLite file with the runs, or the URL of the PostgreSQL database; the default is
-    /// `STEPWRIGHT_DB`
+    /// `STEPWRIGHT_DB`, then `.stepwright/runs.db` in the current directory if that folder exists,
+    /// then the file in your state folder
     #[arg(long, value_name = "DB", value_parser = database())]
     db: Option<Database>,
 }
@@ -180,14 +219,26 @@ pub(crate) struct In {
 /// A run in a database.
 #[derive(Debug, Args)]
 pub(crate) struct OneRun {
-    /// The id of the run; `stepwright runs` lists them
-    #[arg(value_name = "RUN_ID")]
-    pub(crate) run: RunId,
+    /// The id of the run, the beginning or the end of an id, or `last`; `stepwright runs` lists
+    /// them
+    #[arg(value_name = "RUN_ID", required = true, add = ArgValueCandidates::new(completion::runs))]
+    pub(crate) run: Option<RunReference>,
     /// Act as this user: runs of other users, or without a user, are not found
     #[arg(long, value_name = "ID", alias = "user-id")]
     pub(crate) user: Option<UserId>,
     #[command(flatten)]
     pub(crate) kept: In,
+}
+
+impl OneRun {
+    /// Finds the run.
+    pub(crate) async fn find(&self, runs: &stepwright_engine::Runs) -> Result<RunId, Error> {
+        match &self.run {
+            Some(run) => run.find(runs).await.map_err(run_error),
+            // The parser demands one, except where the command offers a choice.
+            None => Err(no_runs()),
+        }
+    }
 }
 
 /// The output options.
@@ -215,15 +266,32 @@ fn database() -> impl TypedValueParser<Value = Database> {
     OsStringValueParser::new().map(Database::named)
 }
 
-impl Kept {
-    /// Returns the database that stores the run, if there is one.
-    pub(crate) fn database(&self) -> Option<Database> {
-        self.db.clone().or_else(Database::of_environment)
-    }
+/// The database that stores a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Storage {
+    pub(crate) db: Database,
+    /// `true` if the user named it, with an option or a variable.
+    pub(crate) is_named: bool,
+    /// The database to name in a command line that continues the run, if it must be named.
+    pub(crate) said: Option<Database>,
+}
 
-    /// Returns the database from the command line, ignoring the environment.
-    pub(crate) fn said(&self) -> Option<&Database> {
-        self.db.as_ref()
+impl Kept {
+    /// Returns the database that stores the run of this file, if there is one.
+    pub(crate) fn storage(&self, file: &Path) -> Option<Storage> {
+        if self.no_db {
+            return None;
+        }
+        if let Some(db) = &self.db {
+            return Some(Storage { db: db.clone(), is_named: true, said: Some(db.clone()) });
+        }
+        if let Some(db) = Database::of_environment() {
+            return Some(Storage { db, is_named: true, said: None });
+        }
+        let db = Database::usual(Some(file))?;
+        // Commands without a workflow file look into the current directory.
+        let said = (Database::usual(None).as_ref() != Some(&db)).then(|| db.clone());
+        Some(Storage { db, is_named: false, said })
     }
 }
 
@@ -231,10 +299,11 @@ impl In {
     /// Returns the database to read.
     ///
     /// # Errors
-    /// Fails if neither the command line nor the environment names one.
+    /// Fails if the user has no folder for one, and names none.
     pub(crate) fn database(&self) -> Result<Database, Error> {
-        self.db.clone().or_else(Database::of_environment).ok_or_else(|| {
-            Error::usage("no database specified")
+        let named = self.db.clone().or_else(Database::of_environment);
+        named.or_else(|| Database::usual(None)).ok_or_else(|| {
+            Error::usage("no database specified, and there is no home folder to look into")
                 .with_id(ErrorId::DATABASE_UNSPECIFIED)
                 .with_hint("pass `--db DB`, or set `STEPWRIGHT_DB`")
         })
@@ -315,15 +384,6 @@ pub(crate) struct Explain {
     pub(crate) code: Option<String>,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Check {
-    #[command(flatten)]
-    pub(crate) definition: Definition,
-    /// Write the mistakes, or the tree of steps, as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 impl Doors {
     /// Returns `true` if there are no permissions.
     pub(crate) fn is_closed(&self) -> bool {
@@ -340,6 +400,7 @@ impl Definition {
             pass_env: self.doors.pass_env.clone(),
             base_dir: self.base_dir.clone(),
             model: self.model.clone(),
+            only_checks: false,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The arguments about stored runs.
 
 use super::{Doors, In, OneRun, Shown};
+use crate::completion;
 use clap::{ArgGroup, Args};
+use clap_complete::engine::ArgValueCandidates;
 use std::path::PathBuf;
 use stepwright::{OnInterrupted, RunStatus, SessionId, UserId, WorkflowId};
 
@@ -177,35 +179,39 @@ pub(crate) struct Resume {
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("answer").multiple(true).conflicts_with("answers"))]
+#[command(mut_arg("run", |run| run.required(false).help(
+    "The id of the run, the beginning or the end of an id, or `last`; without it, you choose one \
+     at the terminal",
+)))]
 pub(crate) struct Continue {
     #[command(flatten)]
     pub(crate) again: Again,
     /// Approve
-    #[arg(long, value_name = "ID", group = "answer")]
+    #[arg(long, value_name = "ID", group = "answer", add = requests())]
     pub(crate) approve: Vec<String>,
     /// Reject, with feedback
-    #[arg(long, value_name = "ID[=FEEDBACK]", group = "answer")]
+    #[arg(long, value_name = "ID[=FEEDBACK]", group = "answer", add = requests())]
     pub(crate) reject: Vec<String>,
     /// Approve with changes: a text, or JSON if the reviewed content is JSON
-    #[arg(long, value_name = "ID=CONTENT", group = "answer")]
+    #[arg(long, value_name = "ID=CONTENT", group = "answer", add = requests())]
     pub(crate) edit: Vec<String>,
     /// The requested value, as JSON; a text is enough where one is requested
-    #[arg(long, value_name = "ID=JSON", group = "answer")]
+    #[arg(long, value_name = "ID=JSON", group = "answer", add = requests())]
     pub(crate) submit: Vec<String>,
     /// The requested value, field by field
-    #[arg(long, value_name = "ID.FIELD=VALUE", group = "answer")]
+    #[arg(long, value_name = "ID.FIELD=VALUE", group = "answer", add = requests())]
     pub(crate) set: Vec<String>,
     /// The selected routes
-    #[arg(long, value_name = "ID=CHOICE,…", group = "answer")]
+    #[arg(long, value_name = "ID=CHOICE,…", group = "answer", add = requests())]
     pub(crate) select: Vec<String>,
     /// An interrupted step was done, with this text as output
-    #[arg(long, value_name = "ID[=OUTPUT]", group = "answer")]
+    #[arg(long, value_name = "ID[=OUTPUT]", group = "answer", add = requests())]
     pub(crate) done: Vec<String>,
     /// Retry a failed step, or run an interrupted step that was not done
-    #[arg(long, value_name = "ID", group = "answer")]
+    #[arg(long, value_name = "ID", group = "answer", add = requests())]
     pub(crate) retry: Vec<String>,
     /// Skip a failed step
-    #[arg(long, value_name = "ID", group = "answer")]
+    #[arg(long, value_name = "ID", group = "answer", add = requests())]
     pub(crate) skip: Vec<String>,
     /// Read the answers from a JSON file; `-` is stdin
     #[arg(long, value_name = "FILE")]
@@ -213,6 +219,11 @@ pub(crate) struct Continue {
     /// The name of the person who answers, for the journal; by default the `--user`
     #[arg(long, value_name = "WHO")]
     pub(crate) by: Option<String>,
+}
+
+/// Returns the completions of the id of a request.
+fn requests() -> ArgValueCandidates {
+    ArgValueCandidates::new(completion::requests)
 }
 
 fn interrupted(word: &str) -> Result<OnInterrupted, String> {

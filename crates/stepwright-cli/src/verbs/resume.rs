@@ -1,22 +1,27 @@
 //! `stepwright resume` and `stepwright continue`.
 
 use crate::answers::{self, Answers};
-use crate::args::{self, Again, Continue, Resume};
+use crate::args::{self, Again, Continue, Resume, Storage};
 use crate::database::run_error;
 use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
 use crate::open;
+use crate::run_reference::short;
 use crate::ui::cancel::Cancel;
 use crate::ui::debug;
 use crate::ui::driving::Driving;
 use crate::ui::resume_command::ResumeCommand;
 use crate::ui::summary::how_ended;
 use crate::ui::terminal::Stderr;
-use stepwright::store::RunRow;
-use stepwright::{Error, ErrorId, OnInterrupted, RunOutput, RunStatus, UserId, Workflow};
+use std::io::IsTerminal as _;
+use stepwright::store::{RunFilter, RunRow};
+use stepwright::{Error, ErrorId, OnInterrupted, RunId, RunOutput, RunStatus, UserId, Workflow};
 use stepwright_core::Requirement;
-use stepwright_engine::drivers;
-use stepwright_term::Asker;
+use stepwright_engine::{Runs, drivers, real_world};
+use stepwright_term::{Asker, ago, pick};
+
+/// The largest number of waiting runs to choose from, the newest first.
+const PICKED_MAX: usize = 20;
 
 /// A run as it was loaded.
 struct Looked<'a> {
@@ -88,7 +93,14 @@ impl Wanted<'_> {
         let db = again.run.kept.database()?;
         let opened = db.open_existing().await?;
         let runs = opened.runs(again.run.user.as_ref())?;
-        let snapshot = runs.load(&again.run.run).await.map_err(run_error)?;
+        let run = match (&again.run.run, self.answers) {
+            (None, Some(_)) => match picked(&runs).await? {
+                Some(run) => run,
+                None => return Ok(Exit::Usage),
+            },
+            _ => again.run.find(&runs).await?,
+        };
+        let snapshot = runs.load(&run).await.map_err(run_error)?;
         let looked = Looked { row: snapshot.row(), output: snapshot.output() };
         let given = match self.answers {
             Some(arguments) => {
@@ -100,7 +112,8 @@ impl Wanted<'_> {
         let origin = DefinitionSource::of(&looked.output.metadata);
         let (cancel, _signals) = Cancel::on_signals(stderr);
         let words = self.words(origin.as_ref());
-        let mut driving = Driving::new(&again.shown, stderr, &cancel, Some(db), words);
+        let storage = Storage { db, is_named: true, said: words.db.clone() };
+        let mut driving = Driving::new(&again.shown, stderr, &cancel, Some(storage), words);
         let mut asker = None;
         // Requests with an answer in the inbox, not taken because a process died, are not asked
         // again.
@@ -118,7 +131,9 @@ impl Wanted<'_> {
         }
         if origin.is_none() && again.file.is_none() {
             let Some(arguments) = self.answers else { return Err(of_program(&looked).into()) };
-            let Some(given) = asked(asker, given, &open).await? else { return Ok(Exit::Paused) };
+            let Some(given) = asked(asker, given, &open).await? else {
+                return Ok(Exit::of_paused(&looked.output));
+            };
             let run = &looked.row.run_id;
             runs.submit(run, given, arguments.by.as_deref()).await?;
             stderr.note(&format!(
@@ -136,7 +151,10 @@ impl Wanted<'_> {
             let what = what.with_hint("give its workflow file: `--file FILE`");
             return Err(what.into());
         }
-        let Some(given) = asked(asker, given, &open).await? else { return Ok(Exit::Paused) };
+        let Some(given) = asked(asker, given, &open).await? else {
+            return Ok(Exit::of_paused(&looked.output));
+        };
+        driving.recall(&runs, &run).await?;
         let answer = self.drive(&workflow, &mut driving, &looked, given).await?;
         Ok(driving.end(&answer, explain))
     }
@@ -204,6 +222,38 @@ impl Wanted<'_> {
             },
         }
     }
+}
+
+/// Lets the person at the terminal choose one of the waiting runs. `None` if the person quits.
+///
+/// # Errors
+/// If there is no terminal, or no run that waits.
+async fn picked(runs: &Runs) -> Result<Option<RunId>, Error> {
+    let is_attended = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if !is_attended {
+        let error = Error::usage("no run given, and no terminal to choose one at");
+        return Err(error
+            .with_id(ErrorId::ARGUMENT_MISSING)
+            .with_hint("`stepwright runs --status paused` lists those that wait"));
+    }
+    let filter =
+        RunFilter { status: Some(RunStatus::Paused), limit: PICKED_MAX, ..RunFilter::default() };
+    let waiting = runs.list(filter).await?;
+    if waiting.is_empty() {
+        let error = Error::usage("no run of this database waits for an answer");
+        return Err(error.with_id(ErrorId::REQUESTS_NONE).with_hint("`stepwright runs` lists all"));
+    }
+    let now = real_world().wall();
+    let mut lines = Vec::new();
+    for row in &waiting {
+        let asked = runs.load(&row.run_id).await?.output().requirements;
+        let asked = asked.iter().find(|asked| asked.needs_person());
+        let question = asked.map(|asked| asked.message.to_string()).unwrap_or_default();
+        let (id, workflow) = (short(&row.run_id), &row.workflow_id);
+        lines.push(format!("{id}  {workflow}  {}  {question}", ago(row.updated_at, now)));
+    }
+    let chosen = pick("Which run?", &lines).await?;
+    Ok(chosen.map(|chosen| waiting[chosen].run_id.clone()))
 }
 
 /// Reports an error and the next step.

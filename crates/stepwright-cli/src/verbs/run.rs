@@ -21,7 +21,8 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     if arguments.shown.debug {
         debug::show(stderr.terminal);
     }
-    check_session(arguments, stderr)?;
+    let storage = arguments.kept.storage(&arguments.definition.file);
+    check_session(arguments, storage.is_some(), stderr)?;
     let definition = open::definition(&arguments.definition, stderr)?;
     let content = input::read(arguments, definition.input_schema()).map_err(|error| {
         stderr.error(&error);
@@ -29,14 +30,14 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     })?;
     let runtime = open::runtime(stderr)?;
     let (cancel, _signals) = Cancel::on_signals(stderr);
+    let storage = open::storage(storage, stderr);
     let words = ResumeCommand {
-        db: arguments.kept.said().cloned(),
+        db: storage.as_ref().and_then(|storage| storage.said.clone()),
         file: None,
         allow_shell: arguments.definition.allow_shell,
         doors: arguments.definition.doors.clone(),
     };
-    let db = arguments.kept.database();
-    let mut driving = Driving::new(&arguments.shown, stderr, &cancel, db, words);
+    let mut driving = Driving::new(&arguments.shown, stderr, &cancel, storage, words);
     let answer = runtime.block_on(drive(arguments, &definition, content, &mut driving));
     let exit = driving.end(&answer, |stderr, error| explain(arguments, stderr, error));
     // Do not wait for blocking work, such as a download, of a run that has ended.
@@ -45,12 +46,12 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
 }
 
 /// Checks that a session has a database.
-fn check_session(arguments: &Run, stderr: Stderr) -> Result<(), Exit> {
-    if arguments.kept.session_id.is_some() && arguments.kept.database().is_none() {
+fn check_session(arguments: &Run, is_stored: bool, stderr: Stderr) -> Result<(), Exit> {
+    if arguments.kept.session_id.is_some() && !is_stored {
         let what =
             "`--session-id` needs a database: without one, the session ends with this command";
         let report = Report::new(ErrorId::DATABASE_UNSPECIFIED, what);
-        stderr.report(&report.help("add `--db DB`; a file is made if there is none"));
+        stderr.report(&report.help("leave out `--no-db`, or pass `--db DB`"));
         return Err(Exit::Usage);
     }
     Ok(())
@@ -63,7 +64,7 @@ async fn drive(
     content: Content,
     driving: &mut Driving<'_>,
 ) -> Result<RunOutput, Error> {
-    let workflow = open::workflow(definition, driving.db.as_ref()).await?;
+    let workflow = open::workflow(definition, driving.db()).await?;
     // Request all events, because the progress display needs them even if stdout does not.
     let mut run = workflow.run(content).debug_mode(arguments.shown.debug).stream_events(true);
     if let Some(session) = &arguments.kept.session_id {
@@ -78,7 +79,7 @@ async fn drive(
     if let Some(timeout) = arguments.timeout {
         run = run.timeout(timeout);
     }
-    if driving.db.is_some() {
+    if driving.db().is_some() {
         run = run.metadata(DefinitionSource::metadata(&arguments.definition));
     }
     driving.drive(&workflow, run.stream()).await

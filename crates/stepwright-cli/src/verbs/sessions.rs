@@ -104,7 +104,7 @@ async fn show(wanted: &OneSession, json: bool, stderr: Stderr) -> Result<Exit, E
     };
     let last = runs.list(filter).await?;
     if !last.is_empty() {
-        let _ = write!(text, "\nlast runs\n{}", listed(&last));
+        let _ = write!(text, "\nlast runs\n{}", listed(&last, stdout.is_read_by_people()));
     }
     stdout.write(&stdout.readable(text));
     Ok(stdout.end(stderr, Exit::Completed))

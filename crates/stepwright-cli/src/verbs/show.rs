@@ -21,8 +21,8 @@ const GAVE_CHARS_MAX: usize = 60;
 
 /// Shows a run.
 pub(crate) async fn show(arguments: &Show, stderr: Stderr) -> Result<Exit, Error> {
-    let runs = runs_with(&arguments.run).await?;
-    let snapshot = runs.load(&arguments.run.run).await.map_err(run_error)?;
+    let (runs, run) = runs_with(&arguments.run).await?;
+    let snapshot = runs.load(&run).await.map_err(run_error)?;
     let mut stdout = Stdout::new();
     if arguments.json {
         stdout.write_json_pretty(&snapshot.output());
@@ -43,7 +43,9 @@ pub(crate) fn standing(row: &RunRow) -> (&'static str, String) {
         (RunStatus::Running, Some(driver)) => {
             ("running", format!("running, driven by {}", drivers::shown(driver)))
         }
-        (RunStatus::Pending, _) => ("pending", "pending: no process drives it".to_owned()),
+        (RunStatus::Pending, _) => {
+            ("pending", "pending: no process drives it, and it can be resumed".to_owned())
+        }
         (status, _) => (status_word(status), status_word(status).to_owned()),
     }
 }

@@ -47,7 +47,7 @@ fn ended(child: Child, mut stderr: impl std::io::Read) -> Ran {
 
 #[test]
 fn ctrl_c_cancels_the_run() {
-    for (name, arguments) in [("-INT", &["--stream"][..]), ("-TERM", &[])] {
+    for (name, arguments) in [("-INT", &["--stream"][..]), ("-INT", &[])] {
         let place = Place::with(HANGING);
         let (child, stderr) = hanging(&place, &[&["--db", "a.db"], arguments].concat());
         let asked = Instant::now();
@@ -143,6 +143,7 @@ fn a_command_that_ignores_its_terminal_goes_on() {
     let script = "trap '' HUP; exec \"$@\"";
     let arguments = ["run", "flow.yaml", "--allow-shell", "--events"];
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_stepwright")]).args(arguments);
+    command.envs(place.folders_of_user());
     command.current_dir(place.path(".")).stdout(Stdio::piped()).stderr(Stdio::piped());
     let (child, stderr) = wait_for_hang(command.spawn().unwrap());
     signal(&child, "-HUP");

@@ -48,7 +48,7 @@ fn in_own_mounts(place: &Place, script: &str) -> Option<Ran> {
     let script = format!("stepwright() {{ \"$0\" \"$@\"; }}\n{script}");
     let mut command = Command::new("unshare");
     command.args(own).args(["sh", "-ec", &script, env!("CARGO_BIN_EXE_stepwright")]);
-    command.current_dir(place.path("."));
+    command.current_dir(place.path(".")).envs(place.folders_of_user());
     Some(Ran::of(&mut command))
 }
 
@@ -133,7 +133,7 @@ fn a_database_that_may_not_be_written_is_told_and_stays_as_it_is() {
         let ran = |arguments: &[&str]| {
             let mut command = Command::new(program[0]);
             command.args(&program[1..]).args(arguments).args(kept);
-            Ran::of(command.current_dir(place.path(".")))
+            Ran::of(command.current_dir(place.path(".")).envs(place.folders_of_user()))
         };
         for arguments in CHANGE {
             let ran = ran(arguments).ended(5);
@@ -257,7 +257,7 @@ steps:
     // It can be taken up when the session is what it was.
     db.execute("UPDATE sessions SET state = '{}'", []).unwrap();
     // No journal says that the command ended, so that a person says what came of it.
-    let asked = place.on_db(&["resume", "r-1", "--allow-shell"]).ended(3);
+    let asked = place.on_db(&["resume", "r-1", "--allow-shell"]).ended(7);
     assert!(asked.stderr.contains("publish!interrupted"), "{asked:#?}");
     let done = ["continue", "r-1", "--allow-shell", "--done", "publish=published"];
     assert_eq!(place.on_db(&done).ended(0).stdout, "published\n");

@@ -8,6 +8,7 @@ mod cases;
 #[cfg(unix)]
 mod chat;
 mod checking;
+mod configuration;
 mod damage;
 mod databases;
 #[cfg(unix)]
@@ -24,7 +25,14 @@ mod output;
 mod ownership;
 #[cfg(unix)]
 mod person;
+#[cfg(unix)]
+mod places;
 mod resuming;
 mod sessions;
+mod starting;
+#[cfg(unix)]
+mod stopping;
 mod support;
 mod terminals;
+#[cfg(unix)]
+mod watching;

@@ -94,4 +94,13 @@ super::entry::catalogue! {
 
     /// The run has not completed, and the call needs its output. The message has its status.
     RUN_NOT_COMPLETED = 721, "the run has not completed";
+
+    /// The process that drove the run was asked to end, by SIGTERM or by the program, and left the
+    /// run so that it can be resumed. Nothing was cancelled: completed steps are recorded, and the
+    /// commands of steps were ended with the process.
+    ///
+    /// ```sh
+    /// stepwright resume r-7 --db runs.db
+    /// ```
+    RUN_RELEASED = 722, "the run was stopped, and waits to be resumed";
 }

@@ -20,6 +20,7 @@ mod messages;
 mod ownership;
 mod people;
 mod purity;
+mod releasing;
 mod running;
 mod runs;
 mod sessions;

@@ -262,7 +262,7 @@ impl Reader<'_> {
     }
 
     fn check_model(&mut self, model: &Word) {
-        if let Err((message, help)) = crate::models::check(&model.text) {
+        if let Err((message, help)) = crate::models::check(&model.text, self.options) {
             let mistake = self.mistake(model.span, message).coded(ErrorId::MODEL_UNKNOWN);
             let mistake = mistake.maybe_help(help);
             self.push(mistake);
