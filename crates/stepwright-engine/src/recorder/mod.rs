@@ -23,7 +23,9 @@ use done::{Once, is_of_call, note_effect};
 use readers::Readers;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use stepwright_core::Timestamp;
 use stepwright_core::calls::Calls;
 use stepwright_core::context::RunInfo;
@@ -51,6 +53,8 @@ pub(crate) struct Recorder {
     journal: Option<Box<Journal>>,
     pending: PendingRequests,
     activity: Activity,
+    /// `true` if the run has had a reader from its beginning.
+    is_read: bool,
 }
 
 struct RecorderState {
@@ -110,6 +114,7 @@ impl Recorder {
         let Recording { run, world, store, cancelled, outbox, keep_events, debug, .. } = recording;
         let (driver, interrupted) = (recording.driver, recording.interrupted);
         let clock = FactClock::new(world, recording.now);
+        let is_read = outbox.is_some();
         let fold = fold_all(&run, past)?;
         let mut notes: FxHashMap<StepPath, Vec<Event>> = FxHashMap::default();
         let mut once: Option<Box<Once>> = None;
@@ -157,7 +162,7 @@ impl Recorder {
         let pending = PendingRequests::of(past);
         let state = Mutex::new(state);
         let activity = Activity::default();
-        Ok(Self { run, clock, cancelled, state, journal, pending, activity })
+        Ok(Self { run, clock, cancelled, state, journal, pending, activity, is_read })
     }
 
     fn state(&self) -> MutexGuard<'_, RecorderState> {
@@ -355,6 +360,27 @@ impl Recorder {
     /// Tells readers that no more events will come.
     pub(crate) fn close_readers(&self) {
         self.state().readers.close();
+    }
+
+    /// Interrupts a run that is driven by the task of its reader, if the reader would have to wait
+    /// too long for the events so far. From then on the run has a task of its own.
+    pub(crate) async fn give_way(&self) {
+        if self.is_read && self.are_readers_overdue() {
+            let mut interrupted = false;
+            poll_fn(|cx| {
+                if std::mem::replace(&mut interrupted, true) {
+                    return Poll::Ready(());
+                }
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+        }
+    }
+
+    fn are_readers_overdue(&self) -> bool {
+        let now = self.clock.now();
+        self.state().readers.are_overdue(now)
     }
 
     /// Adds a reader, which gets the events from now on.

@@ -2,12 +2,14 @@
 
 use super::{Resume, Run};
 use crate::outbox::{Outbox, Tail};
+use futures_util::future::FutureExt as _;
 use futures_util::stream::Stream;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use stepwright_core::{Error, ErrorId, Event, RunOutput};
+use stepwright_core::{Error, ErrorId, ErrorKind, Event, RunOutput};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -45,9 +47,25 @@ pub struct RunStream {
 enum Stage {
     Ready(Box<Run>),
     Resumed(Box<Resume>),
-    Running { outbox: Arc<Outbox>, task: JoinHandle<Result<RunOutput, Error>> },
-    Read(JoinHandle<Result<RunOutput, Error>>),
+    Running { outbox: Arc<Outbox>, driver: Driver },
+    Read(Driver),
     Ended,
+}
+
+/// The driver of a run that has begun.
+enum Driver {
+    Task(JoinHandle<Result<RunOutput, Error>>),
+    /// It has left the run, with this answer.
+    Done(Box<Result<RunOutput, Error>>),
+}
+
+impl Driver {
+    async fn answer(self) -> Result<RunOutput, Error> {
+        match self {
+            Self::Task(task) => task.await.unwrap_or_else(|error| Err(stopped().with_source(error))),
+            Self::Done(answer) => *answer,
+        }
+    }
 }
 
 impl Run {
@@ -94,21 +112,15 @@ impl RunStream {
         use futures_util::StreamExt as _;
         while self.next().await.is_some() {}
         match std::mem::replace(&mut self.stage, Stage::Ended) {
-            Stage::Read(task) => joined(task.await),
+            Stage::Read(driver) => driver.answer().await,
             _ => Err(Error::usage("the output of this stream has been taken")
                 .with_id(ErrorId::OUTPUT_TAKEN)),
         }
     }
 }
 
-fn joined(
-    answer: Result<Result<RunOutput, Error>, tokio::task::JoinError>,
-) -> Result<RunOutput, Error> {
-    answer.unwrap_or_else(|error| {
-        Err(Error::new(stepwright_core::ErrorKind::Run, "the run's task was stopped")
-            .with_id(ErrorId::RUN_STOPPED)
-            .with_source(error))
-    })
+fn stopped() -> Error {
+    Error::new(ErrorKind::Run, "the run's task was stopped").with_id(ErrorId::RUN_STOPPED)
 }
 
 impl Stream for RunStream {
@@ -119,21 +131,21 @@ impl Stream for RunStream {
         loop {
             match std::mem::replace(&mut this.stage, Stage::Ended) {
                 Stage::Ready(run) => {
-                    this.stage = begin(move |outbox| run.drive(Some(outbox)));
+                    this.stage = begin(cx, move |outbox| run.drive(Some(outbox)));
                 }
                 Stage::Resumed(resume) => {
                     this.tail = Tail::anywhere();
-                    this.stage = begin(move |outbox| resume.carry_on(Some(outbox)));
+                    this.stage = begin(cx, move |outbox| resume.carry_on(Some(outbox)));
                 }
-                Stage::Running { outbox, task } => {
+                Stage::Running { outbox, driver } => {
                     let next = this.tail.poll(cx, &outbox);
                     this.stage = match next {
                         // The output reports a journal that cannot be read.
                         Poll::Ready(None | Some(Err(_))) => {
-                            this.stage = Stage::Read(task);
+                            this.stage = Stage::Read(driver);
                             return Poll::Ready(None);
                         }
-                        _ => Stage::Running { outbox, task },
+                        _ => Stage::Running { outbox, driver },
                     };
                     if let Some(Ok(event)) = ready!(next)
                         && (this.all || event.is_content())
@@ -150,20 +162,38 @@ impl Stream for RunStream {
     }
 }
 
-/// Begins to drive a run with a reader.
-fn begin<F>(drive: impl FnOnce(Arc<Outbox>) -> F) -> Stage
+/// Begins to drive a run with a reader: on the reader's own task, until the run waits for the first
+/// time, and from then on in a task of its own. A run that never waits needs no second task, and
+/// wakes no reader.
+fn begin<F>(cx: &mut Context<'_>, drive: impl FnOnce(Arc<Outbox>) -> F) -> Stage
 where
     F: Future<Output = Result<RunOutput, Error>> + Send + 'static,
 {
-    let outbox = Arc::new(Outbox::default());
-    let (driving, shown) = (drive(outbox.clone()), outbox.clone());
-    let task = tokio::spawn(async move {
-        let answer = driving.await;
-        // A run that could not begin has not closed the outbox.
-        shown.close();
-        answer
-    });
-    Stage::Running { outbox, task }
+    let outbox = Arc::new(Outbox::beside_reader());
+    let mut driving = Box::pin(drive(outbox.clone()));
+    // A panic ends the run, as it does in a task, and not its reader.
+    let poll = AssertUnwindSafe(|| driving.poll_unpin(cx));
+    let driver = match std::panic::catch_unwind(poll) {
+        Ok(Poll::Ready(answer)) => {
+            // A run that could not begin has not closed the outbox.
+            outbox.close();
+            Driver::Done(Box::new(answer))
+        }
+        Ok(Poll::Pending) => {
+            outbox.leave_reader();
+            let shown = outbox.clone();
+            Driver::Task(tokio::spawn(async move {
+                let answer = driving.await;
+                shown.close();
+                answer
+            }))
+        }
+        Err(_) => {
+            outbox.close();
+            Driver::Done(Box::new(Err(stopped())))
+        }
+    };
+    Stage::Running { outbox, driver }
 }
 
 impl Drop for RunStream {
