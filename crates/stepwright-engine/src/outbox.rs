@@ -67,8 +67,8 @@ impl Outbox {
         self.change(|unread| unread.beside = false);
     }
 
-    /// Returns `true` if the task of the reader drives the run, and has an event to read that is old
-    /// at `now`.
+    /// Returns `true` if the task of the reader drives the run, and has an event to read that is
+    /// old at `now`.
     pub(crate) fn is_overdue(&self, now: Timestamp) -> bool {
         let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = unread.events.front().filter(|_| unread.beside);

@@ -85,7 +85,7 @@ impl<'a> Driving<'a> {
             };
             let Ok(output) = answer else { return answer };
             let resumed = workflow.continue_run(&output.run_id, answers);
-            events = resumed.stream_events(true).stream();
+            events = resumed.stream_events(true).stream().in_task();
         }
     }
 

@@ -162,7 +162,7 @@ impl Wanted<'_> {
         if let Some(by) = by.or(self.again.run.user.as_ref().map(UserId::as_str)) {
             resumed = resumed.answered_by(by);
         }
-        Ok(driving.drive(workflow, resumed.stream_events(true).stream()).await)
+        Ok(driving.drive(workflow, resumed.stream_events(true).stream().in_task()).await)
     }
 
     /// Returns the workflow file of the run, with the options to read it.

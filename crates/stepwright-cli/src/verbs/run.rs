@@ -81,7 +81,7 @@ async fn drive(
     if driving.db.is_some() {
         run = run.metadata(DefinitionSource::metadata(&arguments.definition));
     }
-    driving.drive(&workflow, run.stream()).await
+    driving.drive(&workflow, run.stream().in_task()).await
 }
 
 /// Reports an error and the next step.

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The events of a run, as they happen.
 ///
-/// The run begins when the stream is first polled. Then it goes on by itself, however slowly the
-/// stream is read. Dropping the stream cancels the run.
+/// The run begins when the stream is first polled: in that poll, until it first waits. Then it goes
+/// on by itself, however slowly the stream is read. Dropping the stream cancels the run.
 ///
 /// ```
 /// # use futures_util::StreamExt as _;
@@ -41,6 +41,8 @@ pub struct RunStream {
     stage: Stage,
     tail: Tail,
     all: bool,
+    /// `true` if the run has a task of its own from its beginning.
+    in_task: bool,
     cancel: CancellationToken,
 }
 
@@ -62,7 +64,9 @@ enum Driver {
 impl Driver {
     async fn answer(self) -> Result<RunOutput, Error> {
         match self {
-            Self::Task(task) => task.await.unwrap_or_else(|error| Err(stopped().with_source(error))),
+            Self::Task(task) => {
+                task.await.unwrap_or_else(|error| Err(stopped().with_source(error)))
+            }
             Self::Done(answer) => *answer,
         }
     }
@@ -87,12 +91,44 @@ impl Resume {
 impl RunStream {
     pub(super) fn new(run: Run) -> Self {
         let (cancel, all) = (run.cancel_token(), run.wants_all_events());
-        Self { stage: Stage::Ready(Box::new(run)), tail: Tail::default(), all, cancel }
+        Self::at(Stage::Ready(Box::new(run)), all, cancel)
     }
 
     pub(super) fn of_resume(resume: Resume) -> Self {
         let (cancel, all) = (resume.cancel_token(), resume.wants_all_events());
-        Self { stage: Stage::Resumed(Box::new(resume)), tail: Tail::default(), all, cancel }
+        Self::at(Stage::Resumed(Box::new(resume)), all, cancel)
+    }
+
+    fn at(stage: Stage, all: bool, cancel: CancellationToken) -> Self {
+        Self { stage, tail: Tail::default(), all, in_task: false, cancel }
+    }
+
+    /// Gives the run a task of its own from its beginning, and not only when it first waits. For
+    /// readers that show a run while its first step computes for long without waiting.
+    ///
+    /// ```
+    /// # use futures_util::StreamExt as _;
+    /// # use stepwright_engine::Workflow;
+    /// # async fn primes(_: String) -> String { "2 3 5 7".into() }
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("Primes").step(primes).build()?;
+    /// let mut events = workflow.run("below 10").stream_events(true).stream().in_task();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{} {}", event.name(), event.path);
+    /// }
+    /// # assert_eq!(events.output().await?.content.text(), "2 3 5 7");
+    /// # Ok(()) }
+    /// ```
+    pub fn in_task(mut self) -> Self {
+        self.in_task = true;
+        self
+    }
+
+    /// Returns the context in which the run begins, unless it has a task of its own from its
+    /// beginning.
+    fn reader<'c, 'w>(&self, cx: &'c mut Context<'w>) -> Option<&'c mut Context<'w>> {
+        (!self.in_task).then_some(cx)
     }
 
     /// Cancels the run if it has begun, and waits for its end.
@@ -131,11 +167,12 @@ impl Stream for RunStream {
         loop {
             match std::mem::replace(&mut this.stage, Stage::Ended) {
                 Stage::Ready(run) => {
-                    this.stage = begin(cx, move |outbox| run.drive(Some(outbox)));
+                    this.stage = begin(this.reader(cx), move |outbox| run.drive(Some(outbox)));
                 }
                 Stage::Resumed(resume) => {
                     this.tail = Tail::anywhere();
-                    this.stage = begin(cx, move |outbox| resume.carry_on(Some(outbox)));
+                    this.stage =
+                        begin(this.reader(cx), move |outbox| resume.carry_on(Some(outbox)));
                 }
                 Stage::Running { outbox, driver } => {
                     let next = this.tail.poll(cx, &outbox);
@@ -162,17 +199,20 @@ impl Stream for RunStream {
     }
 }
 
-/// Begins to drive a run with a reader: on the reader's own task, until the run waits for the first
-/// time, and from then on in a task of its own. A run that never waits needs no second task, and
-/// wakes no reader.
-fn begin<F>(cx: &mut Context<'_>, drive: impl FnOnce(Arc<Outbox>) -> F) -> Stage
+/// Begins to drive a run: on the task of its `reader`, until the run waits for the first time, and
+/// from then on in a task of its own. A run that never waits needs no second task, and wakes no
+/// reader. Without a reader, the run has a task of its own from its beginning.
+fn begin<F>(reader: Option<&mut Context<'_>>, drive: impl FnOnce(Arc<Outbox>) -> F) -> Stage
 where
     F: Future<Output = Result<RunOutput, Error>> + Send + 'static,
 {
     let outbox = Arc::new(Outbox::beside_reader());
     let mut driving = Box::pin(drive(outbox.clone()));
     // A panic ends the run, as it does in a task, and not its reader.
-    let poll = AssertUnwindSafe(|| driving.poll_unpin(cx));
+    let poll = AssertUnwindSafe(|| match reader {
+        Some(cx) => driving.poll_unpin(cx),
+        None => Poll::Pending,
+    });
     let driver = match std::panic::catch_unwind(poll) {
         Ok(Poll::Ready(answer)) => {
             // A run that could not begin has not closed the outbox.

@@ -24,4 +24,5 @@ mod running;
 mod runs;
 mod sessions;
 mod simulation;
+mod streams;
 mod support;

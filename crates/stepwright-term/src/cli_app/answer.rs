@@ -58,7 +58,7 @@ pub(super) async fn answer(
     let locked = || state.lock().unwrap_or_else(PoisonError::into_inner);
     let workflow = continuation.workflow().clone();
     let (mut events, mut answer) = match start {
-        Start::Run(run) => (Some(run.stream_events(true).stream()), None),
+        Start::Run(run) => (Some(run.stream_events(true).stream().in_task()), None),
         Start::Paused(output) => (None, Some(Ok(*output))),
     };
     let mut ticks = display.ticks();
