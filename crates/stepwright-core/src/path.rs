@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::fmt;
+use std::cell::RefCell;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, LazyLock};
 
 /// The maximum length of a step's name, in bytes. Every event contains a path made of names.
@@ -40,11 +41,27 @@ impl StepPath {
         if self.0.is_empty() {
             return Self(name.into());
         }
-        let mut text = String::with_capacity(self.0.len() + 1 + name.len());
-        text.push_str(&self.0);
-        text.push('/');
-        text.push_str(name);
-        Self(text.into())
+        Self::written(|text| {
+            text.push_str(&self.0);
+            text.push('/');
+            text.push_str(name);
+        })
+    }
+
+    /// Makes a path of what `write` adds to an empty text.
+    fn written(write: impl FnOnce(&mut String)) -> Self {
+        thread_local! {
+            /// The text of the last path. The next one uses its memory, because loops make many
+            /// paths.
+            static LAST: RefCell<String> = const { RefCell::new(String::new()) };
+        }
+        // Not there while the thread ends.
+        let mut text = LAST.try_with(RefCell::take).unwrap_or_default();
+        text.clear();
+        write(&mut text);
+        let path = Self(text.as_str().into());
+        let _ = LAST.try_with(|last| last.replace(text));
+        path
     }
 
     /// Like [`StepPath::child`], but a path at the top level shares the text of the name.
@@ -56,7 +73,9 @@ impl StepPath {
     /// Returns the path of the `n`-th turn of a loop or item of a map, counted from 1.
     #[must_use]
     pub fn nth(&self, n: u32) -> Self {
-        Self(format!("{}#{n}", self.0).into())
+        Self::written(|text| {
+            let _ = write!(text, "{}#{n}", self.0);
+        })
     }
 
     /// Returns the path of the `n`-th call of the tool `name` by this step, counted from 1.

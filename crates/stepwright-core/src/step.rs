@@ -111,6 +111,14 @@ impl StepOutput {
 
 impl<C: Into<Content>> From<C> for StepOutput {
     fn from(content: C) -> Self {
-        Self { content: content.into(), ..Self::default() }
+        // Field by field: the default makes a content of its own, and drops it.
+        Self {
+            content: content.into(),
+            media: Vec::new(),
+            patches: Vec::new(),
+            stop: false,
+            headed: false,
+            usage: Usage::default(),
+        }
     }
 }

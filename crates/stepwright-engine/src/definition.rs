@@ -39,10 +39,9 @@ impl Definition {
     }
 
     /// Removes the kinds of events that outputs leave out.
-    pub(crate) fn without_skipped(&self, mut output: RunOutput) -> RunOutput {
+    pub(crate) fn leave_out_skipped(&self, output: &mut RunOutput) {
         if let (Some(events), Some(skip)) = (&mut output.events, &self.events_to_skip) {
             events.retain(|event| !skip.iter().any(|name| name == event.name()));
         }
-        output
     }
 }

@@ -7,9 +7,9 @@ use crate::pending::Look;
 use crate::recorder::{Recorder, Recording};
 use crate::stop::{Failure, Stop, stop_error};
 use crate::table::Compiled;
-use futures_util::future::{BoxFuture, Either, select};
+use futures_util::future::BoxFuture;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use stepwright_core::{
     Answer, Error, ErrorCode, ErrorData, ErrorId, EventKind, RunOutput, RunStatus, StepPath,
     StoreError, Timestamp, World,
 };
+use tokio_util::sync::CancellationToken;
 
 /// The longest wait for a deadline during which a background run stays with its driver.
 const LINGER: Duration = Duration::from_secs(5);
@@ -110,31 +111,39 @@ impl Job {
         begun.map_err(|stop| stop_error(&stop))
     }
 
-    /// Drives the run until it ends, or until everything in it waits.
+    /// Drives the run until it ends, or until everything in it waits. Then [`Job::output`] has its
+    /// output, which would take space in the future of a run that waits.
     ///
     /// # Errors
-    /// If the run did not complete: the error has its output. If the journal is lost, or another
-    /// driver has the run.
-    pub(crate) async fn drive(&self) -> Result<RunOutput, Error> {
+    /// If the journal is lost, or another driver has the run.
+    pub(crate) async fn drive(&self) -> Result<(), Error> {
         let recorder = &self.recorder;
         let ended = self.walk_to_the_end().await;
         recorder.close_readers();
         match ended {
-            Ok(()) => {}
             Err(Stop::Lost(error)) => {
                 recorder.forget_end();
                 if recorder.was_never_begun().await {
                     return Err(not_begun(&error));
                 }
-                return Err(lost(&error, recorder.take_output()));
+                Err(lost(&error, recorder.take_output()))
             }
             // The facts that end a run are accepted at every limit.
-            Err(_) => {}
+            Ok(()) | Err(_) => Ok(()),
         }
-        let output = recorder.take_output().expect("the run has begun");
-        match output.status {
-            RunStatus::Completed | RunStatus::Paused => Ok(output),
-            _ => Err(Error::of_run(output)),
+    }
+
+    /// Returns the output of a run that has been driven. The job has it once.
+    ///
+    /// # Errors
+    /// If the run did not complete: the error has its output.
+    pub(crate) fn output(&self) -> Result<RunOutput, Error> {
+        match self.recorder.take_output() {
+            Some(output) if matches!(output.status, RunStatus::Completed | RunStatus::Paused) => {
+                Ok(output)
+            }
+            Some(output) => Err(Error::of_run(output)),
+            None => unreachable!("a run that was driven has begun"),
         }
     }
 
@@ -245,14 +254,9 @@ impl Job {
             }
         };
         let stages = pin!(stages);
-        // Polled first, so that a run that is cancelled before it begins does nothing.
-        let cancelled = pin!(recorder.cancel_token().cancelled());
-        let cancellable = select(cancelled, stages);
+        let cancellable = cancellable(recorder.cancel_token(), stages);
         let Some(limit) = started.timeout_ms.map(Duration::from_millis) else {
-            return match cancellable.await {
-                Either::Left(_) => Ending::Cancelled,
-                Either::Right((ending, _)) => ending,
-            };
+            return cancellable.await.unwrap_or(Ending::Cancelled);
         };
         let gone = self.began.map_or(Duration::ZERO, |began| world.now().since(began));
         let left = limit.saturating_sub(gone);
@@ -262,8 +266,7 @@ impl Job {
         }
         match Box::pin(world.timeout(left, cancellable)).await {
             None => Ending::TimedOut(limit),
-            Some(Either::Left(_)) => Ending::Cancelled,
-            Some(Either::Right((ending, _))) => ending,
+            Some(ended) => ended.unwrap_or(Ending::Cancelled),
         }
     }
 
@@ -355,6 +358,33 @@ impl Job {
         recorder.settle().await?;
         Ok(true)
     }
+}
+
+/// Returns the output of `work`, or `None` if `token` is cancelled first. A run that is cancelled
+/// before it begins does nothing. The token is watched only when the work waits, because that costs
+/// as much as a step.
+async fn cancellable<T>(
+    token: &CancellationToken,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
+    if token.is_cancelled() {
+        return None;
+    }
+    let mut cancelled = pin!(token.cancelled());
+    let mut waited = false;
+    poll_fn(|cx| {
+        if waited && cancelled.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(output) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        if !std::mem::replace(&mut waited, true) && cancelled.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// A deadline, and the timer for it.

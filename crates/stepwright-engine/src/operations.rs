@@ -194,7 +194,8 @@ impl Workflow {
     fn output_of(&self, snapshot: Snapshot) -> RunOutput {
         let (mut output, facts) = snapshot.into_parts();
         output.events = self.definition().keeps_events().then_some(facts);
-        self.definition().without_skipped(output)
+        self.definition().leave_out_skipped(&mut output);
+        output
     }
 
     // --- sessions ---

@@ -96,6 +96,49 @@ impl Event {
     }
 }
 
+/// An event whose parts belong to another owner. [`Fold`](crate::fold::Fold) reads it without a
+/// copy.
+///
+/// ```
+/// use stepwright_core::event::{EventKind, EventRef};
+/// use stepwright_core::{RunId, StepPath, Timestamp};
+/// let (run, path) = (RunId::new("r-1")?, StepPath::from("Write"));
+/// let kind = EventKind::RunContent { content: "Once".into() };
+/// let (sequence, delta, time) = (4, 1, Timestamp(1_780_000_000_000));
+/// let event = EventRef { sequence, delta, time, run: &run, path: &path, kind: &kind };
+/// assert!(!event.is_fact());
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct EventRef<'e> {
+    /// See [`Event::sequence`].
+    pub sequence: u64,
+    /// See [`Event::delta`].
+    pub delta: u32,
+    /// See [`Event::time`].
+    pub time: Timestamp,
+    /// See [`Event::run`].
+    pub run: &'e RunId,
+    /// See [`Event::path`].
+    pub path: &'e StepPath,
+    /// See [`Event::kind`].
+    pub kind: &'e EventKind,
+}
+
+impl EventRef<'_> {
+    /// Returns `true` if the event is in the journal.
+    pub fn is_fact(&self) -> bool {
+        self.delta == 0
+    }
+}
+
+impl<'e> From<&'e Event> for EventRef<'e> {
+    fn from(event: &'e Event) -> Self {
+        let Event { sequence, delta, time, ref run, ref path, ref kind } = *event;
+        Self { sequence, delta, time, run, path, kind }
+    }
+}
+
 /// The start of a run, with everything that is needed to resume it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkflowStarted {

@@ -6,7 +6,7 @@ mod slots;
 
 use crate::content::Content;
 use crate::event::{
-    ContainerKind, Decision, End, Event, EventClass, EventKind, RefusedAnswer, Reply,
+    ContainerKind, Decision, End, Event, EventClass, EventKind, EventRef, RefusedAnswer, Reply,
     WorkflowStarted,
 };
 use crate::output::{Metrics, RunFailure, RunOutput, RunStatus, StepStatus, StepType};
@@ -73,9 +73,17 @@ impl Fold {
     /// start the run, a number is missing, a step ends that has not started, or the run has already
     /// ended.
     pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
+        self.apply_ref(&event.into())
+    }
+
+    /// Applies one event whose parts belong to another owner. See [`Fold::apply`].
+    ///
+    /// # Errors
+    /// Fails if the event cannot follow the previous ones.
+    pub fn apply_ref(&mut self, event: &EventRef<'_>) -> Result<(), IllegalEvent> {
         let illegal = |why| IllegalEvent {
             sequence: event.sequence,
-            event: event.name(),
+            event: event.kind.name(),
             path: event.path.clone(),
             why,
         };
@@ -89,7 +97,7 @@ impl Fold {
         if self.status.is_terminal() {
             return Err(illegal("the run has ended"));
         }
-        if let EventKind::WorkflowStarted(started) = &event.kind {
+        if let EventKind::WorkflowStarted(started) = event.kind {
             if self.run.is_some() {
                 return Err(illegal("the run has begun already"));
             }
@@ -119,13 +127,13 @@ impl Fold {
     }
 
     /// Applies a fact of a running run.
-    fn transition(&mut self, event: &Event) -> Result<(), &'static str> {
+    fn transition(&mut self, event: &EventRef<'_>) -> Result<(), &'static str> {
         use EventClass as C;
         match event.kind.class() {
             C::RunStarted(_) | C::Delta => Err("it is no fact of a run under way"),
             C::RunEnded(status) => {
                 self.end(status)?;
-                self.note_end(&event.kind);
+                self.note_end(event.kind);
                 Ok(())
             }
             C::RunPaused => {
@@ -182,9 +190,9 @@ impl Fold {
         Ok(())
     }
 
-    fn begun(&mut self, event: &Event, step_type: StepType) -> Result<(), &'static str> {
+    fn begun(&mut self, event: &EventRef<'_>, step_type: StepType) -> Result<(), &'static str> {
         let slot = self.start(event, step_type)?;
-        match &event.kind {
+        match event.kind {
             EventKind::StepStarted { executor_type, executor_name } => {
                 slot.executor = Some((*executor_type, executor_name.clone()));
                 slot.attempts = 1;
@@ -202,9 +210,9 @@ impl Fold {
         Ok(())
     }
 
-    fn step_ended(&mut self, event: &Event, status: StepStatus) -> Result<(), &'static str> {
+    fn step_ended(&mut self, event: &EventRef<'_>, status: StepStatus) -> Result<(), &'static str> {
         let slot = self.finish(event, status)?;
-        match &event.kind {
+        match event.kind {
             EventKind::StepCompleted { output } => slot.output = Some(output.clone()),
             EventKind::StepCancelled { partial } => {
                 slot.output = Some(Arc::new(StepOutput::from(partial.clone())));
@@ -219,8 +227,8 @@ impl Fold {
         Ok(())
     }
 
-    fn attempt(&mut self, event: &Event) -> Result<(), &'static str> {
-        match event.kind {
+    fn attempt(&mut self, event: &EventRef<'_>) -> Result<(), &'static str> {
+        match *event.kind {
             EventKind::StepRetrying { attempt, .. } => {
                 self.stop_calls(event);
                 let slot = self.slot(event)?;
@@ -249,7 +257,11 @@ impl Fold {
         Ok(())
     }
 
-    fn wait(&mut self, event: &Event, requirement: &Requirement) -> Result<(), &'static str> {
+    fn wait(
+        &mut self,
+        event: &EventRef<'_>,
+        requirement: &Requirement,
+    ) -> Result<(), &'static str> {
         // A step or tool call may wait before it starts. Then what encloses it must be running.
         let is_open = |path: &str| path.is_empty() || self.open.get(path, &self.slots).is_some();
         let parent = event.path.parent_str().ok_or("it has no address")?;
@@ -274,14 +286,18 @@ impl Fold {
         Ok(())
     }
 
-    fn start(&mut self, event: &Event, step_type: StepType) -> Result<&mut Slot, &'static str> {
+    fn start(
+        &mut self,
+        event: &EventRef<'_>,
+        step_type: StepType,
+    ) -> Result<&mut Slot, &'static str> {
         let parent = event.path.parent_str().ok_or("it has no address")?;
         self.start_in(event, step_type, parent)
     }
 
     fn start_in(
         &mut self,
-        event: &Event,
+        event: &EventRef<'_>,
         step_type: StepType,
         parent: &str,
     ) -> Result<&mut Slot, &'static str> {
@@ -303,7 +319,7 @@ impl Fold {
         if self.open.get(event.path.as_str(), &self.slots).is_some() {
             return Err("it has begun already");
         }
-        self.open.add(event.path.clone(), index);
+        self.open.add(event.path, index);
         if self.slots.is_empty() {
             // Reserve one slot only, because many runs wait in their first step.
             self.slots.reserve_exact(1);
@@ -323,7 +339,7 @@ impl Fold {
         Ok(&mut self.slots[index as usize])
     }
 
-    fn slot(&mut self, event: &Event) -> Result<&mut Slot, &'static str> {
+    fn slot(&mut self, event: &EventRef<'_>) -> Result<&mut Slot, &'static str> {
         match self.open.get(event.path.as_str(), &self.slots) {
             Some(index) => Ok(&mut self.slots[index as usize]),
             None => Err("it has not begun, or has ended"),
@@ -331,13 +347,13 @@ impl Fold {
     }
 
     /// Closes the calls inside a step. They have no end of their own, because the step ended first.
-    fn stop_calls(&mut self, event: &Event) {
+    fn stop_calls(&mut self, event: &EventRef<'_>) {
         if self.calls == 0 {
             return;
         }
         for index in self.open.all().collect::<Vec<_>>() {
             let slot = &mut self.slots[index as usize];
-            let is_inside = event.path != slot.path && event.path.contains(&slot.path);
+            let is_inside = *event.path != slot.path && event.path.contains(&slot.path);
             if slot.step_type == StepType::ToolCall && is_inside {
                 (slot.status, slot.ended_at) = (StepStatus::Cancelled, Some(event.time));
                 let path = slot.path.clone();
@@ -347,7 +363,11 @@ impl Fold {
         }
     }
 
-    fn finish(&mut self, event: &Event, status: StepStatus) -> Result<&mut Slot, &'static str> {
+    fn finish(
+        &mut self,
+        event: &EventRef<'_>,
+        status: StepStatus,
+    ) -> Result<&mut Slot, &'static str> {
         self.stop_calls(event);
         let index = self.open.remove(event.path.as_str(), &self.slots);
         let index = index.ok_or("it has not begun, or has ended")?;
@@ -366,9 +386,9 @@ impl Fold {
         Ok(slot)
     }
 
-    fn close(&mut self, event: &Event, end: &End) -> Result<(), &'static str> {
+    fn close(&mut self, event: &EventRef<'_>, end: &End) -> Result<(), &'static str> {
         let slot = self.finish(event, end.status)?;
-        if let EventKind::ContainerCompleted { kind: ContainerKind::Loop, turns, .. } = event.kind
+        if let EventKind::ContainerCompleted { kind: ContainerKind::Loop, turns, .. } = *event.kind
             && turns.exhausted
         {
             slot.more().exhausted = true;
@@ -379,8 +399,8 @@ impl Fold {
         Ok(())
     }
 
-    fn delta(&mut self, event: &Event) {
-        if let EventKind::RunContent { content } = &event.kind
+    fn delta(&mut self, event: &EventRef<'_>) {
+        if let EventKind::RunContent { content } = event.kind
             && let Ok(slot) = self.slot(event)
         {
             slot.more().partial.push_str(content);
@@ -421,6 +441,9 @@ impl Fold {
     /// Returns the running steps and containers at or beneath `path`, innermost first, with their
     /// partial outputs. Tool calls are left out, because they end with their steps.
     pub fn open_within(&self, path: &StepPath) -> Vec<(StepPath, StepType, Content)> {
+        if self.open.is_empty() {
+            return Vec::new();
+        }
         let mut open: Vec<u32> = self.open.all().collect();
         open.retain(|index| {
             let slot = &self.slots[*index as usize];
@@ -442,13 +465,14 @@ impl Fold {
     /// Returns the output so far, or `None` before the run has started.
     pub fn output(&self) -> Option<RunOutput> {
         let waits = self.requirements().to_vec();
-        self.run.as_ref().map(|head| output(head, self.status, self.slots.clone(), waits))
+        let head = self.run.as_deref().cloned()?;
+        Some(output(head, self.status, self.slots.clone(), waits))
     }
 
     /// Returns the output without a copy, or `None` before the run has started.
     pub fn into_output(self) -> Option<RunOutput> {
         let waits = self.waits.map(|waits| *waits).unwrap_or_default();
-        self.run.map(|head| output(&head, self.status, self.slots, waits))
+        self.run.map(|head| output(*head, self.status, self.slots, waits))
     }
 
     /// Returns the pending requests, in the order in which they were made.

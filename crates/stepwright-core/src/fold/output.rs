@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The data of the run itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Head {
     pub(super) id: RunId,
     pub(super) started: Arc<WorkflowStarted>,
@@ -36,14 +36,14 @@ impl Head {
 
 /// Computes the output of a run from its head and its slots.
 pub(super) fn output(
-    head: &Head,
+    head: Head,
     status: RunStatus,
     slots: Vec<Slot>,
     mut requirements: Vec<Requirement>,
 ) -> RunOutput {
     let metrics = head.metrics_now(&slots);
     let (step_results, step_executor_runs, media) = tree(slots);
-    let started = &head.started;
+    let Head { id, started, created_at, content, failure, refused, .. } = head;
     let mut metadata = started.metadata.clone();
     for run in &step_executor_runs {
         if let Some(notice) = &run.notice {
@@ -56,24 +56,24 @@ pub(super) fn output(
     // Deadlines limit the run; it does not wait for them.
     requirements.retain(|asked| asked.kind != RequirementKind::Deadline);
     RunOutput {
-        run_id: head.id.clone(),
+        run_id: id,
         session_id: started.session_id.clone(),
         user_id: started.user_id.clone(),
         workflow_id: started.workflow_id.clone(),
         workflow_name: started.workflow_name.clone(),
         status,
         input: started.input.content.clone(),
-        content: head.content.clone(),
+        content,
         step_results,
         step_executor_runs,
         events: None,
         metrics,
         metadata,
-        created_at: head.created_at,
-        error: head.failure.as_deref().cloned(),
+        created_at,
+        error: failure.map(|failure| *failure),
         media,
         requirements,
-        refused_answers: head.refused.clone(),
+        refused_answers: refused,
     }
 }
 
@@ -81,11 +81,13 @@ pub(super) fn output(
 fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>) {
     let more = slots.iter_mut().filter_map(|slot| slot.more.as_mut());
     let runs = more.flat_map(|more| std::mem::take(&mut more.runs)).collect();
-    let mut inside: FxHashMap<u32, Vec<StepResult>> = FxHashMap::default();
-    let mut top = Vec::new();
+    let mut inside: Vec<Vec<StepResult>> = Vec::new();
+    let mut top = Vec::with_capacity(slots.iter().filter(|slot| slot.parent.is_none()).count());
+    if top.capacity() < slots.len() {
+        inside.resize_with(slots.len(), Vec::new);
+    }
     while let Some(mut slot) = slots.pop() {
-        let index = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-        let mut steps = inside.remove(&index).unwrap_or_default();
+        let mut steps = inside.pop().unwrap_or_default();
         steps.reverse();
         let order = slot.more.as_mut().and_then(|more| more.order.take());
         in_order(&mut steps, slot.step_type, order.as_deref());
@@ -99,7 +101,7 @@ fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>)
             continue;
         }
         let siblings = match slot.parent {
-            Some(parent) => inside.entry(parent).or_default(),
+            Some(parent) => &mut inside[parent as usize],
             None => &mut top,
         };
         siblings.push(slot.into_result(steps));

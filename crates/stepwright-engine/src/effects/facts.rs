@@ -77,6 +77,11 @@ impl<'w> Facts<'w> {
         self.recorder.pending().asked(id)
     }
 
+    /// Returns `true` if the journal may have effects of this walk.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.recalled.is_some()
+    }
+
     /// Returns the reducers for keys of the state that several branches set.
     pub(crate) fn reducers(&self) -> &Reducers {
         self.reducers

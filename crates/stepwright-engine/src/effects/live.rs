@@ -35,31 +35,27 @@ impl Effects for Live<'_> {
         let Attempt { node, step, number, input, .. } = *attempt;
         let host: Arc<dyn StepHost> = self.facts.recorder.clone();
         let cx = StepContext::new(step.clone(), number, host);
-        let told;
-        let input = match node.kind {
-            NodeKind::Step { history_runs: 0, .. } => input,
-            NodeKind::Step { history_runs, history_completed_only, .. } => {
-                // Boxed, so that a step at work does not keep space for this.
-                let earlier = Box::pin(async {
-                    if history_completed_only {
-                        cx.completed_history(history_runs).await
-                    } else {
-                        cx.history(history_runs).await
-                    }
-                })
-                .await;
-                let history = earlier.map_err(|error| Stop::failed(step, error, number))?;
-                told = StepInput { history: Some(history), ..input.clone() };
-                &told
-            }
-            _ => input,
-        };
+        let mut history = None;
+        if let NodeKind::Step { history_runs, history_completed_only, .. } = node.kind
+            && history_runs > 0
+        {
+            // Boxed, so that a step at work does not keep space for this.
+            let earlier = Box::pin(async {
+                if history_completed_only {
+                    cx.completed_history(history_runs).await
+                } else {
+                    cx.history(history_runs).await
+                }
+            })
+            .await;
+            history = Some(earlier.map_err(|error| Stop::failed(step, error, number))?);
+        }
+        // Made after that, so that the future has no place for it.
+        let input = StepInput { history, ..input() };
         let answer = match self.entry(node) {
             // The call itself can panic before it returns a future.
             Entry::Executor(executor) => {
-                match std::panic::catch_unwind(AssertUnwindSafe(|| {
-                    executor.execute(input.clone(), cx)
-                })) {
+                match std::panic::catch_unwind(AssertUnwindSafe(|| executor.execute(input, cx))) {
                     Ok(work) => {
                         let work = within_span(work, self.facts.recorder.run_id(), step, number);
                         AssertUnwindSafe(work).catch_unwind().await
@@ -68,7 +64,7 @@ impl Effects for Live<'_> {
                 }
             }
             Entry::Blocking(function) => {
-                let (function, input) = (function.clone(), input.clone());
+                let function = function.clone();
                 let work = tokio::task::spawn_blocking(move || {
                     std::panic::catch_unwind(AssertUnwindSafe(|| (function.call)(&input, &cx)))
                 });

@@ -32,7 +32,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) step: &'a StepPath,
     /// The number of the attempt, from 1.
     pub(crate) number: u32,
-    pub(crate) input: &'a StepInput,
+    /// Makes the input when the executor takes it, so that a waiting step does not hold it twice.
+    pub(crate) input: &'a (dyn Fn() -> StepInput + Send + Sync),
     /// Receives the number of the last attempt, for callers that need it.
     pub(crate) last: Option<&'a AtomicU32>,
 }

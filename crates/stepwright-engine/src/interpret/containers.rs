@@ -222,7 +222,7 @@ enum After {
 /// Returns the scope in which the next turn finds the outputs of this one.
 fn turn_before(outside: &Scope, turn: StepPath, flow: &Flow) -> Scope {
     let output = flow.previous.clone().unwrap_or_default();
-    outside.with(turn, StepStatus::Completed, output, vec![flow.scope.clone()])
+    outside.clone().with(turn, StepStatus::Completed, output, vec![flow.scope.clone()])
 }
 
 /// Makes the failure of a loop whose last turn did not meet the condition.
@@ -254,13 +254,17 @@ async fn one_turn<E: Effects>(
         return Ok(After::Ended);
     }
     let not_met = if last { After::Exhausted } else { After::Another };
+    let review = node.review.as_deref().filter(|review| review.iteration_review.is_some());
+    if !has_condition && review.is_none() && !fx.facts().is_resumed() {
+        // Nothing decides here, and the journal has no decision.
+        return Ok(not_met);
+    }
     // If every step of the turn was skipped, the turn has no output. Its input is no result, so the
     // condition must not see it.
     let mut looked_at = flow.input();
     if same(given.as_ref(), looked_at.previous.as_ref()) {
         looked_at.previous = Some(Arc::default());
     }
-    let review = node.review.as_deref().filter(|review| review.iteration_review.is_some());
     let Some(review) = review else {
         let ends = fx.decide(node, turn, &looked_at).await?;
         return Ok(if ends.is_met() { After::Ended } else { not_met });

@@ -89,13 +89,24 @@ impl Flow {
 
     /// Passes on the output of a node.
     pub(super) fn passed(&mut self, path: StepPath, output: Arc<StepOutput>, inside: Vec<Scope>) {
-        self.scope = self.scope.with(path, StepStatus::Completed, output.clone(), inside);
+        self.enters(path, StepStatus::Completed, output.clone(), inside);
         self.previous = Some(output);
     }
 
     /// Notes a node without an output: the previous output flows on.
     pub(super) fn skipped(&mut self, path: StepPath, inside: Vec<Scope>) {
-        self.scope = self.scope.with(path, StepStatus::Skipped, Arc::default(), inside);
+        self.enters(path, StepStatus::Skipped, Arc::default(), inside);
+    }
+
+    /// Adds an entry to the scope.
+    fn enters(
+        &mut self,
+        path: StepPath,
+        status: StepStatus,
+        output: Arc<StepOutput>,
+        inside: Vec<Scope>,
+    ) {
+        self.scope = std::mem::take(&mut self.scope).with(path, status, output, inside);
     }
 
     /// Notes the outcome of a loop whose entry was just added to the scope.
@@ -108,7 +119,7 @@ impl Flow {
     /// Notes a failed node, after which the run goes on without an output.
     pub(super) fn failed(&mut self, path: StepPath, failure: Arc<Failure>) {
         let nothing = Arc::<StepOutput>::default();
-        self.scope = self.scope.with(path, StepStatus::Failed, nothing.clone(), Vec::new());
+        self.enters(path, StepStatus::Failed, nothing.clone(), Vec::new());
         self.previous = Some(nothing);
         self.broken.get_or_insert(failure);
     }

@@ -58,9 +58,11 @@ async fn visit<E: Effects>(
         return Box::pin(step::asking(fx, node, path, flow)).await;
     }
     fx.facts().record(&path, started(node))?;
-    let input = flow.input();
-    let first = Attempt { node, step: &path, number: 1, input: &input, last: None };
-    let answer = fx.execute(&first).await;
+    let answer = {
+        let input = || flow.input();
+        let first = Attempt { node, step: &path, number: 1, input: &input, last: None };
+        fx.execute(&first).await
+    };
     step_ended(fx, node, path, flow, answer)
 }
 

@@ -79,7 +79,8 @@ async fn one_round<E: Effects>(
         let number = rounds.attempts + 1;
         let last = AtomicU32::new(number);
         let input = &rounds.input;
-        let first = Attempt { node, step: path, number, input, last: Some(&last) };
+        let input = || input.clone();
+        let first = Attempt { node, step: path, number, input: &input, last: Some(&last) };
         let answer = fx.execute(&first).await;
         rounds.attempts = last.load(Ordering::Relaxed);
         answer

@@ -81,13 +81,14 @@ impl StepHost for Recorder {
 
     fn past(&self, step: &StepPath) -> Vec<Event> {
         let mut state = self.state();
-        let Some(notes) = state.notes.get_mut(step) else { return Vec::new() };
+        let Some(all) = &mut state.notes else { return Vec::new() };
+        let Some(notes) = all.get_mut(step) else { return Vec::new() };
         // A function may call several agents, one after the other. Each has its own facts.
         let is_begin = |note: &Event| matches!(note.kind, EventKind::RunStarted { .. });
         let next = notes.iter().skip(1).position(is_begin).map(|next| next + 1);
         match next {
             Some(next) => notes.drain(..next).collect(),
-            None => state.notes.remove(step).unwrap_or_default(),
+            None => all.remove(step).unwrap_or_default(),
         }
     }
 

@@ -24,12 +24,13 @@ use readers::Readers;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use stepwright_core::Timestamp;
 use stepwright_core::calls::Calls;
 use stepwright_core::context::RunInfo;
-use stepwright_core::event::{Event, EventClass, Turns, WorkflowStarted};
+use stepwright_core::event::{Event, EventClass, EventRef, Turns, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
@@ -55,7 +56,11 @@ pub(crate) struct Recorder {
     activity: Activity,
     /// `true` if the run has had a reader from its beginning.
     is_read: bool,
+    /// `true` if the journal has ever been lost.
+    was_lost: AtomicBool,
 }
+
+type Notes = FxHashMap<StepPath, Vec<Event>>;
 
 struct RecorderState {
     fold: Fold,
@@ -74,7 +79,7 @@ struct RecorderState {
     readers: Readers,
     events: Option<Vec<Event>>,
     /// Facts of executors that were at work when the run's process died.
-    notes: FxHashMap<StepPath, Vec<Event>>,
+    notes: Option<Box<Notes>>,
     /// The recorded effects of steps.
     once: Option<Box<Once>>,
     /// The tool calls of steps under way.
@@ -116,16 +121,19 @@ impl Recorder {
         let clock = FactClock::new(world, recording.now);
         let is_read = outbox.is_some();
         let fold = fold_all(&run, past)?;
-        let mut notes: FxHashMap<StepPath, Vec<Event>> = FxHashMap::default();
+        let mut notes: Option<Box<Notes>> = None;
         let mut once: Option<Box<Once>> = None;
         for event in past {
             match event.kind {
                 EventKind::StepRetrying { .. } => {
-                    notes.retain(|step, _| !event.path.contains(step));
+                    if let Some(notes) = &mut notes {
+                        notes.retain(|step, _| !event.path.contains(step));
+                    }
                 }
                 // Facts of a tool call are looked up by its path, in any order.
                 ref kind if is_of_call(kind, &event.path) => {}
                 ref kind if kind.is_of_executor() => {
+                    let notes = notes.get_or_insert_default();
                     notes.entry(event.path.clone()).or_default().push(event.clone());
                 }
                 ref kind => note_effect(&mut once, &event.path, kind),
@@ -162,7 +170,8 @@ impl Recorder {
         let pending = PendingRequests::of(past);
         let state = Mutex::new(state);
         let activity = Activity::default();
-        Ok(Self { run, clock, cancelled, state, journal, pending, activity, is_read })
+        let was_lost = AtomicBool::new(false);
+        Ok(Self { run, clock, cancelled, state, journal, pending, activity, is_read, was_lost })
     }
 
     fn state(&self) -> MutexGuard<'_, RecorderState> {
@@ -190,14 +199,14 @@ impl Recorder {
             return Err(Stop::failed(at, error, 1));
         }
         let shown_before = state.shown_before(at, &kind);
-        let run = self.run.run_id.clone();
-        let fact = Event { sequence, delta: 0, time, run, path: at.clone(), kind };
-        if let Err(illegal) = state.fold.apply(&fact) {
+        let run = &self.run.run_id;
+        let fact = EventRef { sequence, delta: 0, time, run, path: at, kind: &kind };
+        if let Err(illegal) = state.fold.apply_ref(&fact) {
             // An invalid fact would make the journal unreadable: stop before it is written.
             let what = illegal.to_string();
             let (run, path) = (self.run.run_id.clone(), Some(at.clone()));
             let corrupt = Arc::new(StoreError::Corrupt { run, sequence, path, what });
-            state.lost = Some(corrupt.clone());
+            self.lose(&mut state, corrupt.clone());
             return Err(Stop::Lost(corrupt));
         }
         if let Some(content) = shown_before {
@@ -205,18 +214,26 @@ impl Recorder {
             self.delta(&mut state, sequence.saturating_sub(1), time, at, kind);
         }
         state.deltas = 0;
-        if let EventKind::StepRetrying { .. } = fact.kind {
+        if let EventKind::StepRetrying { .. } = kind
+            && let Some(notes) = &mut state.notes
+        {
             // Facts of executors belong to the failed attempt.
-            state.notes.retain(|step, _| !at.contains(step));
+            notes.retain(|step, _| !at.contains(step));
         }
+        let logs = tracing::enabled!(target: "stepwright", tracing::Level::INFO);
+        let kept = self.journal.is_some() || state.calls.is_some() || state.events.is_some();
+        if !kept && !logs && state.readers.is_idle() {
+            return Ok(());
+        }
+        let run = self.run.run_id.clone();
+        let fact = Event { sequence, delta: 0, time, run, path: at.clone(), kind };
         if let Some(calls) = &mut state.calls {
             calls.apply(&fact);
         }
         if let Some(events) = &mut state.events {
             events.push(fact.clone());
         }
-        if tracing::enabled!(target: "stepwright", tracing::Level::INFO) && !state.readers.log_all()
-        {
+        if logs && !state.readers.log_all() {
             log_trouble(&fact);
         }
         if self.journal.is_some() {
@@ -285,14 +302,14 @@ impl Recorder {
         kind: EventKind,
     ) {
         state.deltas += 1;
-        let delta = state.deltas;
-        let event =
-            Event { sequence, delta, time, run: self.run.run_id.clone(), path: at.clone(), kind };
+        let (delta, run) = (state.deltas, &self.run.run_id);
         // The fold keeps the partial text of a step, in case it is stopped.
-        let _ = state.fold.apply(&event);
+        let event = EventRef { sequence, delta, time, run, path: at, kind: &kind };
+        let _ = state.fold.apply_ref(&event);
         if state.readers.is_empty() {
             return;
         }
+        let event = Event { sequence, delta, time, run: run.clone(), path: at.clone(), kind };
         if state.queue.is_empty() && !state.appending {
             state.readers.show(event);
         } else {
@@ -305,8 +322,16 @@ impl Recorder {
         self.state().fold.is_open(at)
     }
 
+    fn lose(&self, state: &mut RecorderState, error: Arc<StoreError>) {
+        state.lost = Some(error);
+        self.was_lost.store(true, Ordering::Release);
+    }
+
     /// Checks that the journal is not lost.
     pub(crate) fn check(&self) -> Result<(), Stop> {
+        if !self.was_lost.load(Ordering::Acquire) {
+            return Ok(());
+        }
         match &self.state().lost {
             Some(lost) => Err(Stop::Lost(lost.clone())),
             None => Ok(()),
@@ -335,9 +360,12 @@ impl Recorder {
     /// Returns the final output without a copy. The recorder is empty afterwards.
     pub(crate) fn take_output(&self) -> Option<RunOutput> {
         let mut state = self.state();
-        let mut output = std::mem::take(&mut state.fold).into_output()?;
-        output.events = state.events.take();
-        Some(output)
+        // In place: an output is large, and each step of its way would copy it.
+        let mut output = std::mem::take(&mut state.fold).into_output();
+        if let Some(output) = &mut output {
+            output.events = state.events.take();
+        }
+        output
     }
 
     /// Returns the status of the run.

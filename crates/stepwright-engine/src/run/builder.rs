@@ -18,7 +18,8 @@ use stepwright_core::event::WorkflowStarted;
 use stepwright_core::executor::RunInput;
 use stepwright_core::state::State;
 use stepwright_core::{
-    AnyStore, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, Session, SessionId, UserId,
+    AnyStore, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, RunStatus, Session,
+    SessionId, UserId,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -265,16 +266,14 @@ impl Run {
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
         let Prepared { job, workflow, place, .. } = self.prepare(outbox, false).await?;
         let mut guard = AbandonGuard(Some(job.recorder.clone()));
-        // The output must not take space in the future of a run that waits.
-        let answer = job.drive().await;
+        let driven = job.drive().await;
         guard.0 = None;
-        match answer {
+        driven?;
+        if job.recorder.status() == RunStatus::Paused {
             // Boxed, because every run would keep the space, and few pause.
-            Ok(output) if output.is_paused() => {
-                Box::pin(paused(workflow.runner(), place, output)).await
-            }
-            answer => workflow.runner().finished(answer),
+            return Box::pin(paused(workflow.runner(), place, job.output()?)).await;
         }
+        workflow.runner().finished(job.output())
     }
 
     async fn prepare(

@@ -75,7 +75,10 @@ impl Runner {
     ) -> Result<RunOutput, Error> {
         let leaves = how.leaves;
         let answer = match self.take_up(run, &mut hold, how).await {
-            Ok(Taken::Job(job)) => self.finished(job.drive().await),
+            Ok(Taken::Job(job)) => match job.drive().await {
+                Ok(()) => self.finished(job.output()),
+                Err(error) => Err(error),
+            },
             Ok(Taken::Over(output)) => self.finished(*output),
             Err(error) => Err(error),
         };

@@ -166,7 +166,13 @@ impl Runner {
     }
 
     /// Returns the result of a run with the events that its output may have.
-    pub(crate) fn finished(&self, answer: Result<RunOutput, Error>) -> Result<RunOutput, Error> {
-        answer.map(|output| self.definition.without_skipped(output))
+    pub(crate) fn finished(
+        &self,
+        mut answer: Result<RunOutput, Error>,
+    ) -> Result<RunOutput, Error> {
+        if let Ok(output) = &mut answer {
+            self.definition.leave_out_skipped(output);
+        }
+        answer
     }
 }
