@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::budget::{AtLimit, Budget};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::model::{AnyModel, Model, ModelOptions};
 use stepwright_core::path::name_mistake;
@@ -76,6 +77,7 @@ impl Agent {
             output: None,
             content: Fingerprint::default(),
             retry: RetryPolicy::default(),
+            budget: None,
             limits: AgentLimits {
                 turns: TURNS,
                 tool_timeout: TOOL_TIMEOUT,
@@ -115,7 +117,10 @@ impl Executor for Agent {
     }
 
     fn asks(&self) -> bool {
-        !self.0.confirmed.is_empty() || self.0.tools.iter().any(Tool::asks)
+        let pauses = |budget: &Budget| budget.at_limit == AtLimit::Pause;
+        !self.0.confirmed.is_empty()
+            || self.0.tools.iter().any(Tool::asks)
+            || self.0.budget.as_ref().is_some_and(pauses)
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
@@ -165,6 +170,7 @@ pub struct AgentBuilder {
     output: Option<OutputSchema>,
     content: Fingerprint,
     retry: RetryPolicy,
+    budget: Option<Budget>,
     limits: AgentLimits,
 }
 
@@ -323,6 +329,21 @@ impl AgentBuilder {
         self
     }
 
+    /// Sets the budget of the agent, for each time that it is executed: for a step with all its
+    /// attempts, or for a call of the agent as a tool. Budgets around it hold too.
+    ///
+    /// ```
+    /// use stepwright_core::budget::{AtLimit, Budget};
+    /// use stepwright_agent::Agent;
+    /// let budget = Budget::default().tokens(20_000).at_limit(AtLimit::WrapUp);
+    /// let agent = Agent::builder("Scout").model("offline")?.budget(budget).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
     /// Sets the options of the model, such as its temperature.
     pub fn options(mut self, options: ModelOptions) -> Self {
         self.options = options;
@@ -365,6 +386,7 @@ impl AgentBuilder {
             options: &self.options,
             output: self.output.as_ref(),
             retry: &self.retry,
+            budget: self.budget.as_ref(),
             limits: &self.limits,
         };
         let fingerprint = made_of.fingerprint().and(self.content);
@@ -379,6 +401,7 @@ impl AgentBuilder {
             options: self.options,
             output: self.output,
             retry: self.retry,
+            budget: self.budget,
             limits: self.limits,
         })))
     }
@@ -414,6 +437,9 @@ impl AgentBuilder {
                 "`requires_confirmation` names `{name}`, but the agent has no such tool; add it \
                  with `.tool(…)`, or correct the name"
             ));
+        }
+        if let Some(mistake) = self.budget.as_ref().and_then(Budget::mistake) {
+            mistakes.push(format!("{mistake}; set a limit of its `budget`"));
         }
         let AgentLimits { turns, tool_timeout, tool_concurrency, idle } = self.limits;
         if !(1..=TURNS_MAX).contains(&turns) {

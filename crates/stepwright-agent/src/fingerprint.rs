@@ -5,6 +5,7 @@ use crate::shape::OutputSchema;
 use serde_json::json;
 use std::collections::BTreeSet;
 use stepwright_core::Fingerprint;
+use stepwright_core::budget::Budget;
 use stepwright_core::model::{AnyModel, Model as _, ModelOptions};
 use stepwright_core::tool::{AnyTool, Tool as _, ToolSpec};
 use stepwright_models::RetryPolicy;
@@ -19,6 +20,7 @@ pub(crate) struct AgentParts<'a> {
     pub(crate) options: &'a ModelOptions,
     pub(crate) output: Option<&'a OutputSchema>,
     pub(crate) retry: &'a RetryPolicy,
+    pub(crate) budget: Option<&'a Budget>,
     pub(crate) limits: &'a AgentLimits,
 }
 
@@ -44,6 +46,8 @@ impl AgentParts<'_> {
             )
         });
         let all = set(all, "model_retry", retry);
+        let budget = self.budget.map(|budget| json!(budget).to_string());
+        let all = set(all, "budget", budget);
         let all = self.options(all);
         self.tools.iter().fold(all, |all, tool| {
             let ToolSpec { name, description, parameters } = tool.spec();

@@ -25,6 +25,9 @@ pub(crate) fn given(arguments: &Continue, open: &[Requirement]) -> Result<Answer
     for key in &arguments.approve {
         say(key, Answer::Approve);
     }
+    for key in &arguments.always {
+        say(key, Answer::Always);
+    }
     for key in &arguments.retry {
         say(key, Answer::Retry);
     }

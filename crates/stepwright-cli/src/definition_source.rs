@@ -30,6 +30,11 @@ pub(crate) struct DefinitionSource {
     pub(crate) allow_path: Vec<PathBuf>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) pass_env: Vec<String>,
+    /// The file of permissions and that of prices, for the same purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) permissions: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) prices: Option<PathBuf>,
 }
 
 impl DefinitionSource {
@@ -45,6 +50,8 @@ impl DefinitionSource {
             allow_shell: definition.allow_shell,
             allow_path: definition.doors.allow_path.iter().map(|path| absolute(path)).collect(),
             pass_env: definition.doors.pass_env.clone(),
+            permissions: definition.doors.permissions.as_deref().map(absolute),
+            prices: definition.doors.prices.as_deref().map(absolute),
         };
         let origin = serde_json::to_value(origin).ok();
         origin.map(|origin| (KEY.to_owned(), origin)).into_iter().collect()
@@ -52,7 +59,12 @@ impl DefinitionSource {
 
     /// Returns the permissions that the file had.
     pub(crate) fn doors(&self) -> Doors {
-        Doors { allow_path: self.allow_path.clone(), pass_env: self.pass_env.clone() }
+        Doors {
+            allow_path: self.allow_path.clone(),
+            pass_env: self.pass_env.clone(),
+            permissions: self.permissions.clone(),
+            prices: self.prices.clone(),
+        }
     }
 
     /// Reads the source from the metadata of a run. `None` if a Rust program started the run.

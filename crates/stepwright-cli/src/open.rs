@@ -14,7 +14,12 @@ use tokio::runtime::Runtime;
 const THREADS: usize = 2;
 
 /// Reads the file, or reports its mistakes.
-pub(crate) fn definition(arguments: &args::Definition, stderr: Stderr) -> Result<Definition, Exit> {
+/// With `unattended`, effects that need a person's permission are refused.
+pub(crate) fn definition(
+    arguments: &args::Definition,
+    stderr: Stderr,
+    unattended: bool,
+) -> Result<Definition, Exit> {
     if let Some(model) = &arguments.model
         && let Err(unknown) = stepwright::models::model(model)
     {
@@ -25,7 +30,11 @@ pub(crate) fn definition(arguments: &args::Definition, stderr: Stderr) -> Result
         });
         return Err(Exit::Usage);
     }
-    Definition::read(&arguments.file, &arguments.options()).map_err(|mistakes| {
+    let read = arguments.options().and_then(|mut options| {
+        options.unattended = unattended;
+        Definition::read(&arguments.file, &options)
+    });
+    read.map_err(|mistakes| {
         stderr.mistakes(&mistakes);
         Exit::Usage
     })

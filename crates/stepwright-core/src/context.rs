@@ -1,15 +1,19 @@
 //! The context of a running step: its access to the engine.
 
 use crate::BoxFuture;
+use crate::budget::Budget;
 use crate::calls::{CallPast, Calls};
 use crate::codes::ErrorId;
 use crate::content::Content;
+use crate::cost::Cost;
 use crate::event::{Event, EventKind};
 use crate::failure::{ErrorCode, StepError};
+use crate::gate::{Admission, Demand, Permit, Reservation};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::interrupted::{OnInterrupted, Resolved, outcome_unknown};
-use crate::message::ToolCall;
+use crate::message::{ToolCall, Usage};
 use crate::path::{StepPath, is_call};
+use crate::permission::{Effect, Verdict};
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementId, RequirementKind};
 use crate::session::Exchange;
 use crate::world::{Timestamp, World};
@@ -101,6 +105,40 @@ pub trait StepHost: Send + Sync {
         false
     }
 
+    /// Decides about an effect, and asks a person if need be. `asks` is the path of the step or the
+    /// call that waits meanwhile, and `at` the path of the effect.
+    fn permit<'a>(
+        &'a self,
+        _asks: &'a StepPath,
+        _at: &'a StepPath,
+        _attempt: u32,
+        _effect: &'a Effect,
+    ) -> BoxFuture<'a, Result<Permit, StepError>> {
+        Box::pin(std::future::ready(Ok(Permit::Granted)))
+    }
+
+    /// Returns the verdict about an effect, without asking and without recording it.
+    fn verdict(&self, _at: &StepPath, _effect: &Effect) -> Verdict {
+        Verdict::Allow
+    }
+
+    /// Reserves what an effect of this step takes from budgets.
+    fn reserve<'a>(
+        self: Arc<Self>,
+        _step: &'a StepPath,
+        _demand: &'a Demand,
+    ) -> BoxFuture<'a, Result<Admission, StepError>> {
+        Box::pin(std::future::ready(Ok(Admission::Granted(Reservation::free()))))
+    }
+
+    /// Adds a budget for everything at or beneath `path`, for executors that have one.
+    fn limit(&self, _path: &StepPath, _budget: &Budget) {}
+
+    /// Returns the cost of a request to a model.
+    fn cost(&self, _model: &str, _usage: &Usage) -> Cost {
+        Cost::UNPRICED
+    }
+
     /// Returns the identity of the run.
     fn run(&self) -> &RunInfo;
 
@@ -170,6 +208,15 @@ impl StepContext {
 
     pub(crate) fn host(&self) -> &dyn StepHost {
         &*self.host
+    }
+
+    pub(crate) fn shared_host(&self) -> Arc<dyn StepHost> {
+        self.host.clone()
+    }
+
+    /// Returns the cost of a request to a model, by the prices of the workflow. For agents.
+    pub fn cost(&self, model: &str, usage: &Usage) -> Cost {
+        self.host.cost(model, usage)
     }
 
     /// Returns the number of this attempt, from 1.

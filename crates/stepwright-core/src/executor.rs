@@ -1,6 +1,7 @@
 //! The interface to executors, which carry out steps: agents, teams and functions.
 
 use crate::BoxFuture;
+use crate::budget::BudgetLeft;
 use crate::content::Content;
 use crate::context::StepContext;
 use crate::failure::StepError;
@@ -229,6 +230,8 @@ pub struct StepInput {
     /// The outputs of the previous turn of the innermost loop around the step. Empty in the first
     /// turn and outside of loops. See [`StepInput::last_turn`].
     pub turn_before: Scope,
+    /// The amounts that are left of the budgets around this step. `None` without a budget.
+    pub budget: Option<Arc<BudgetLeft>>,
 }
 
 /// The feedback of a person who wants a better output.

@@ -3,12 +3,14 @@
 //! This crate contains plain data and traits that other crates implement. It does no I/O, starts no
 //! task and reads no clock.
 
+pub mod budget;
 pub mod call;
 pub mod calls;
 pub mod codes;
 pub mod container;
 pub mod content;
 pub mod context;
+pub mod cost;
 pub mod dispatch;
 pub mod error;
 pub mod event;
@@ -17,6 +19,7 @@ pub mod failure;
 pub mod fingerprint;
 pub mod fold;
 pub mod form;
+pub mod gate;
 pub mod id;
 pub mod interrupted;
 pub mod journal;
@@ -28,7 +31,9 @@ pub mod model;
 pub mod number;
 pub mod once;
 pub mod output;
+mod passage;
 pub mod path;
+pub mod permission;
 pub mod plan;
 pub mod redact;
 pub mod report;

@@ -1,6 +1,7 @@
 //! The output of a run, with the tree of its steps.
 
 use crate::content::Content;
+use crate::cost::Cost;
 use crate::event::{Event, RefusedAnswer};
 use crate::failure::ErrorData;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
@@ -172,6 +173,9 @@ pub struct Metrics {
     /// The usage of models.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
+    /// The cost of models.
+    #[serde(default, skip_serializing_if = "Cost::is_zero")]
+    pub cost: Cost,
 }
 
 impl Metrics {

@@ -6,6 +6,7 @@ pub(crate) mod policies;
 pub use kind::NodeKind;
 pub use policies::{ErrorPolicy, Join, OnError, OnExhausted, Retry};
 
+use crate::budget::Budget;
 use crate::fingerprint::{Fingerprint, hex};
 use crate::review::HumanReview;
 use crate::state::Reducers;
@@ -33,10 +34,11 @@ pub const RETRIES_MAX: u32 = 1_000;
 /// let on_error = OnError::Fail.into();
 /// let name = "Draft".into();
 /// let content = Fingerprint::default();
-/// let node = Node { index: 0, name, kind, on_error, timeout_ms: None, review: None, content };
+/// let (timeout_ms, review, budgets) = (None, None, Vec::new());
+/// let node = Node { index: 0, name, kind, on_error, timeout_ms, review, content, budgets };
 /// let (body, reducers) = (vec![node], Default::default());
-/// let content = Some(Fingerprint::default());
-/// let plan = Plan { name: "News".into(), body, nodes: 1, reducers, content };
+/// let (content, budget) = (Some(Fingerprint::default()), None);
+/// let plan = Plan { name: "News".into(), body, nodes: 1, reducers, content, budget };
 /// let mut changed = plan.clone();
 /// changed.body[0].content = Fingerprint::default().with("version", "2");
 /// // A run that began with one of them is not resumed with the other.
@@ -56,6 +58,9 @@ pub struct Plan {
     /// The content of the workflow itself. `None` in old plans, which had no content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Fingerprint>,
+    /// The budget of the workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
 }
 
 impl Plan {
@@ -135,6 +140,10 @@ pub struct Node {
     /// The texts and settings that determine its behaviour, as far as they are known.
     #[serde(default, skip_serializing_if = "Fingerprint::is_empty")]
     pub content: Fingerprint,
+    /// The budgets of the node. A workflow that is a step can have two: its own, and that of the
+    /// step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Budget>,
 }
 
 /// Returns the nodes directly inside a node: its body, and the second branch of a condition.

@@ -1,6 +1,7 @@
 //! Sessions: runs that share history and state.
 
 use crate::content::Content;
+use crate::cost::Cost;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::message::Usage;
 use crate::output::{Metrics, RunOutput, RunStatus, StepStatus};
@@ -118,6 +119,9 @@ pub struct SessionMetrics {
     /// The tokens of the models.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
+    /// The cost of the models.
+    #[serde(default, skip_serializing_if = "Cost::is_zero")]
+    pub cost: Cost,
 }
 
 impl SessionMetrics {
@@ -134,6 +138,7 @@ impl SessionMetrics {
         self.model_calls += run.model_calls;
         self.tool_calls += run.tool_calls;
         self.usage += run.usage;
+        self.cost += run.cost;
     }
 }
 

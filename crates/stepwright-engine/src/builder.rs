@@ -3,6 +3,7 @@
 use crate::compile::{Settings, compile};
 use crate::define::{AnyStep, History, IntoStep};
 use crate::definition::Definition;
+use crate::gate::{GateSettings, Guard};
 use crate::process::PerProcess;
 use crate::real::real_world;
 use crate::runner::{Dispatching, Runner};
@@ -12,7 +13,10 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::budget::{AtLimit, Budget};
+use stepwright_core::cost::Prices;
 use stepwright_core::dispatch::{Dispatcher, Limits};
+use stepwright_core::permission::Permissions;
 use stepwright_core::state::{Reducer, Reducers, State};
 use stepwright_core::{
     AnyStore, Content, Error, ErrorKind, Fingerprint, OnInterrupted, Store, WorkflowId, World,
@@ -55,6 +59,11 @@ pub struct WorkflowBuilder {
     reducers: Reducers,
     content: Fingerprint,
     on_interrupted: Option<OnInterrupted>,
+    guards: Vec<Guard>,
+    is_unattended: bool,
+    budget: Option<Budget>,
+    session_budget: Option<Budget>,
+    prices: Option<Prices>,
 }
 
 impl Workflow {
@@ -79,6 +88,11 @@ impl Workflow {
             reducers: Reducers::new(),
             content: Fingerprint::default(),
             on_interrupted: None,
+            guards: Vec::new(),
+            is_unattended: false,
+            budget: None,
+            session_budget: None,
+            prices: None,
         }
     }
 }
@@ -316,6 +330,84 @@ impl WorkflowBuilder {
         self
     }
 
+    /// Sets the permissions of the workflow's effects: commands, files, addresses, tools and
+    /// models. If it is called several times, the strictest permissions decide. Without it,
+    /// everything is allowed.
+    ///
+    /// A person is asked about an effect that no rule names, and the run waits for the answer.
+    ///
+    /// ```
+    /// use stepwright_core::permission::{Effect, Permissions};
+    /// use stepwright_core::{ErrorId, StepContext, StepError};
+    /// use stepwright_engine::Workflow;
+    /// async fn charge(card: String, cx: StepContext) -> Result<String, StepError> {
+    ///     let _running = cx.begin_effect(&Effect::tool("charge")).await?;
+    ///     Ok(format!("charged {card}"))
+    /// }
+    /// let permissions = Permissions::default().deny("charge")?;
+    /// let workflow = Workflow::builder("Shop").permissions(permissions).step(charge).build()?;
+    /// let error = workflow.run("4000").blocking().unwrap_err();
+    /// assert_eq!(error.id(), ErrorId::EFFECT_REFUSED);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn permissions(self, permissions: Permissions) -> Self {
+        self.permissions_of("the workflow", permissions)
+    }
+
+    /// Sets permissions as [`WorkflowBuilder::permissions`] does. Messages and events name their
+    /// owner, such as `the user`.
+    pub fn permissions_of(mut self, by: impl Into<Arc<str>>, permissions: Permissions) -> Self {
+        let (by, permissions) = (by.into(), Arc::new(permissions));
+        self.guards.push(Guard { node: None, by, permissions });
+        self
+    }
+
+    /// Sets whether effects that need a person's permission are refused in place of a question. For
+    /// programs that run where no person looks.
+    pub fn unattended(mut self, unattended: bool) -> Self {
+        self.is_unattended = unattended;
+        self
+    }
+
+    /// Sets the budget of a run: what all its agents may consume together. On a workflow that is a
+    /// step, it holds for that step.
+    ///
+    /// ```
+    /// use stepwright_core::budget::{AtLimit, Budget};
+    /// use stepwright_engine::Workflow;
+    /// # async fn research(topic: String) -> String { topic }
+    /// let budget = Budget::default().tokens(200_000).model_calls(50).at_limit(AtLimit::Pause);
+    /// let workflow = Workflow::builder("Research").budget(budget).step(research).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Sets the budget of a session: what all its runs may consume together. Runs that have ended
+    /// count. Of runs at the same time, each counts those that had ended when it began.
+    pub fn session_budget(mut self, budget: Budget) -> Self {
+        self.session_budget = Some(budget);
+        self
+    }
+
+    /// Sets prices of models. They override the built-in ones.
+    ///
+    /// ```
+    /// use stepwright_core::cost::{Price, Prices};
+    /// use stepwright_engine::Workflow;
+    /// # async fn research(topic: String) -> String { topic }
+    /// let mut prices = Prices::default();
+    /// prices.set("openai-chat:in-house", Price::new(0.1, 0.2));
+    /// let workflow = Workflow::builder("Research").prices(prices).step(research).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn prices(mut self, prices: Prices) -> Self {
+        self.prices.get_or_insert_with(Prices::built_in).extend(prices);
+        self
+    }
+
     /// Leaves failed and cancelled runs out of the history of steps. By default the history has
     /// them, and marks them: a person who interrupts an answer has asked the question all the same.
     ///
@@ -399,8 +491,16 @@ impl WorkflowBuilder {
             history: self.history,
             reducers: self.reducers,
             on_interrupted: self.on_interrupted,
+            budget: self.budget,
         };
+        if let Some(mistake) = self.session_budget.as_ref().and_then(Budget::mistake) {
+            let error = Error::new(ErrorKind::Definition, format!("session budget: {mistake}"));
+            return Err(error.with_hint("set a limit of the `session_budget`"));
+        }
         let mut compiled = compile(&self.name, self.steps, settings)?;
+        let guards: Vec<Guard> = self.guards.into_iter().chain(compiled.guards.drain(..)).collect();
+        let pauses = self.session_budget.as_ref().is_some_and(|b| b.at_limit == AtLimit::Pause);
+        compiled.asks |= pauses || !(guards.is_empty() || self.is_unattended);
         compiled.plan.content = Some(self.content);
         let compiled = Arc::new(compiled);
         let id = match &self.id {
@@ -423,6 +523,12 @@ impl WorkflowBuilder {
             state: self.state,
             events_to_skip: self.store_events.then_some(self.events_to_skip),
             debug: self.debug,
+            gate: GateSettings {
+                guards: guards.into(),
+                is_unattended: self.is_unattended,
+                prices: self.prices.map(Arc::new),
+                session: self.session_budget.map(Arc::new),
+            },
         };
         let world = self.world.unwrap_or_else(real_world);
         let dispatching = match self.dispatcher {

@@ -1,10 +1,12 @@
 //! Compiles a definition into a plan and a table, and reports every mistake in it.
 
 use crate::define::{AnyStep, Body, Common, History, Prompted, StepBody, Work, prompted};
+use crate::gate::Guard;
 use crate::table::{Compiled, Decider, Entry, InputCheck};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
+use stepwright_core::budget::{AtLimit, Budget};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{
@@ -22,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) history: History,
     pub(crate) reducers: Reducers,
     pub(crate) on_interrupted: Option<OnInterrupted>,
+    pub(crate) budget: Option<Budget>,
 }
 
 /// Compiles the steps of the workflow `name`.
@@ -33,7 +36,7 @@ pub(crate) fn compile(
     steps: Vec<AnyStep>,
     settings: Settings,
 ) -> Result<Compiled, Error> {
-    let Settings { input, history, reducers, on_interrupted } = settings;
+    let Settings { input, history, reducers, on_interrupted, budget } = settings;
     let mut compiler = Compiler { history, reducers, on_interrupted, ..Compiler::default() };
     if name.trim().is_empty() {
         compiler.mistake(&StepPath::root(), "the workflow has no name", "give it one");
@@ -42,7 +45,10 @@ pub(crate) fn compile(
         compiler.mistake(&StepPath::root(), "the workflow has no steps", "add one with `.step(…)`");
     }
     let body = compiler.body(steps, &StepPath::root(), 1);
-    compiler.finish(name, body, input)
+    if let Some(mistake) = budget.as_ref().and_then(Budget::mistake) {
+        compiler.mistake(&StepPath::root(), mistake, "set a limit of the workflow's `budget`");
+    }
+    compiler.finish(name, body, input, budget)
 }
 
 #[derive(Default)]
@@ -56,6 +62,8 @@ struct Compiler {
     /// The policy of the nearest container or workflow that has one.
     on_interrupted: Option<OnInterrupted>,
     by_executor: HashSet<u32>,
+    /// The permissions of nested workflows.
+    guards: Vec<Guard>,
 }
 
 impl Compiler {
@@ -73,15 +81,18 @@ impl Compiler {
         name: &str,
         body: Vec<Node>,
         input: Option<InputCheck>,
+        budget: Option<Budget>,
     ) -> Result<Compiled, Error> {
         if self.mistakes.is_empty() {
             let nodes = u32::try_from(self.table.len()).expect("at most `NODES_MAX` nodes");
             let reducers = self.reducers;
-            let plan = Plan { name: name.into(), body, nodes, reducers, content: None };
+            let (content, budget) = (None, budget);
+            let plan = Plan { name: name.into(), body, nodes, reducers, content, budget };
             let asking = |entry: &Entry| matches!(entry, Entry::Executor(it) if it.asks());
-            let asks = asks(&plan.body) || self.table.iter().any(asking);
-            let (table, by_executor) = (self.table, self.by_executor);
-            return Ok(Compiled { plan, table, input, asks, by_executor });
+            let pauses = plan.budget.iter().any(|budget| budget.at_limit == AtLimit::Pause);
+            let asks = pauses || asks(&plan.body) || self.table.iter().any(asking);
+            let (table, by_executor, guards) = (self.table, self.by_executor, self.guards);
+            return Ok(Compiled { plan, table, input, asks, by_executor, guards });
         }
         let mut message = match self.mistakes.len() {
             1 => format!("workflow `{name}` has a mistake"),
@@ -108,7 +119,11 @@ impl Compiler {
 
     fn node(&mut self, step: AnyStep, path: &StepPath, depth: usize) -> Node {
         let AnyStep { common, body } = step;
-        let Common { name, on_error, timeout, review, content, on_interrupted } = common;
+        let Common { name, on_error, timeout, review, content, on_interrupted, budget } = common;
+        if let Some(mistake) = budget.as_ref().and_then(Budget::mistake) {
+            self.mistake(path, mistake, "set a limit of its `budget`");
+        }
+        let budgets = own_budget(&body).into_iter().chain(budget).collect();
         if timeout == Some(Duration::ZERO) {
             self.mistake(path, "a timeout of nothing lets nothing happen", "give it more time");
         }
@@ -150,7 +165,7 @@ impl Compiler {
         for mistake in wrong.into_iter().flatten() {
             self.mistake(path, mistake.what, mistake.fix);
         }
-        Node { index, name: name.into(), kind, on_error, timeout_ms, review, content }
+        Node { index, name: name.into(), kind, on_error, timeout_ms, review, content, budgets }
     }
 
     fn reserve(&mut self, path: &StepPath) -> usize {
@@ -306,6 +321,16 @@ impl Compiler {
                         self.mistake(path, what, "choose one of them");
                     }
                 }
+                if workflow.definition().gate.session.is_some() {
+                    let what = "a nested workflow cannot set the budget of the session";
+                    self.mistake(path, what, "set it on the workflow around it");
+                }
+                let node = u32::try_from(index).unwrap_or(u32::MAX);
+                let offset = u32::try_from(self.table.len()).unwrap_or(u32::MAX);
+                self.guards.extend(workflow.definition().gate.guards.iter().map(|guard| {
+                    let inner = guard.node.map(|inner| inner.saturating_add(offset));
+                    Guard { node: Some(inner.unwrap_or(node)), ..guard.clone() }
+                }));
                 self.table[index] = Entry::Workflow(compiled.input.clone());
                 return self.inline(compiled, path, depth);
             }
@@ -444,6 +469,16 @@ fn own_timeout(body: &Body) -> Option<Duration> {
     }
 }
 
+/// Returns the budget that a nested workflow sets for itself.
+fn own_budget(body: &Body) -> Option<Budget> {
+    match body {
+        Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => {
+            workflow.plan().budget.clone()
+        }
+        _ => None,
+    }
+}
+
 /// Returns the content of a nested workflow itself.
 fn own_content(body: &Body) -> Fingerprint {
     match body {
@@ -476,6 +511,7 @@ fn asks(body: &[Node]) -> bool {
     body.iter().any(|node| {
         node.review.is_some()
             || node.on_error.may(OnError::Pause)
+            || node.budgets.iter().any(|budget| budget.at_limit == AtLimit::Pause)
             || asks_about_retries(node)
             || children(node).into_iter().any(asks)
     })

@@ -223,6 +223,9 @@ impl Job {
         let Self { compiled, started, recorder, world, .. } = self;
         let fx = self.effects();
         let root = StepPath::root();
+        if let Some(budget) = &compiled.plan.budget {
+            recorder.enter(None, &root, std::slice::from_ref(budget));
+        }
         let mut walk = pin!(sequence(&fx, &compiled.plan.body, &root, flow));
         let stages = async {
             let mut alarm = None;

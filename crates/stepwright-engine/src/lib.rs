@@ -14,6 +14,7 @@ mod debug;
 mod define;
 mod definition;
 mod effects;
+mod gate;
 mod interpret;
 mod job;
 mod journal;

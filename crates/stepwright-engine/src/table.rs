@@ -1,5 +1,6 @@
 //! The table of a definition: the code that belongs to the nodes of its plan.
 
+use crate::gate::Guard;
 use futures_util::future::BoxFuture;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(crate) struct Compiled {
     /// Indices of the steps whose policy for unknown outcomes is their executor's default. A policy
     /// around this workflow overrides it.
     pub(crate) by_executor: HashSet<u32>,
+    /// The permissions of nested workflows.
+    pub(crate) guards: Vec<Guard>,
 }
 
 /// A function that blocks its thread. Its arguments are taken from the step, and its result becomes

@@ -4,21 +4,25 @@ use crate::budget::Budget;
 use crate::builtins::BuiltinStep;
 use crate::containers::with_common;
 use crate::definition::Definition;
+use crate::effects::SHELL;
 use crate::format::{Agent as AgentOf, Chosen, Earlier, File, Item, Kind, Text};
 use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};
 use crate::stack::with_stack;
 use crate::system::{Folder, Granted};
 use crate::work::{compute, evaluate};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::executor::ExecutorType;
+use stepwright_core::model::Model as _;
+use stepwright_core::permission::Rule;
 use stepwright_core::{
     Content, Error, ErrorCode, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput,
     StepOutput,
 };
 use stepwright_engine::{AnyStep, IntoStep, Step, Workflow, WorkflowBuilder};
+use stepwright_models::limit;
 
 impl Definition {
     /// Builds the workflow.
@@ -39,7 +43,19 @@ impl Definition {
         let folder = Arc::new(Folder::new(self.options.base_dir.clone()));
         let forced = self.options.model.as_deref();
         let granted = Arc::new(Granted { folder, pass_env: self.options.pass_env.clone() });
-        Builder { file: &self.file, granted, forced, inherited: None }.workflow()
+        let mut builder =
+            Builder { file: &self.file, granted, forced, inherited: None }.workflow()?;
+        if let Some(mut permissions) = self.options.permissions.clone() {
+            if self.options.allow_shell {
+                let all = Rule::new(SHELL[0], None);
+                permissions.allow.extend(all.ok());
+            }
+            builder = builder.permissions_of("the user", permissions);
+        }
+        if let Some(prices) = self.options.prices.clone() {
+            builder = builder.prices(prices);
+        }
+        Ok(builder.unattended(self.options.unattended))
     }
 }
 
@@ -77,6 +93,19 @@ impl<'a> Builder<'a> {
         }
         if let Some(policy) = self.file.on_interrupted {
             builder = builder.on_interrupted(policy);
+        }
+        if let Some(permissions) = &self.file.permissions {
+            let by = format!("the file `{}`", self.file.source.name);
+            builder = builder
+                .source("permissions", json!(permissions).to_string())
+                .permissions_of(by, permissions.clone());
+        }
+        if let Some(budget) = self.file.budget.clone() {
+            builder = builder.budget(budget);
+        }
+        if let Some((budget, _)) = self.file.session_budget.clone() {
+            builder =
+                builder.source("session_budget", json!(budget).to_string()).session_budget(budget);
         }
         for step in self.items(&self.file.steps)? {
             builder = builder.step(step);
@@ -136,6 +165,9 @@ impl<'a> Builder<'a> {
         if let Some(instructions) = &agent.instructions {
             builder = builder.instructions(instructions);
         }
+        if let Some(budget) = agent.budget.clone() {
+            builder = builder.budget(budget);
+        }
         if let Some(turns) = agent.max_turns {
             builder = builder.max_turns(turns);
         }
@@ -148,7 +180,12 @@ impl<'a> Builder<'a> {
         }
         let with = |builder, chosen: &Chosen| chosen.tool.give_to(builder, &self.granted);
         let builder = agent.tools.iter().fold(builder, with);
-        agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation).build()
+        let agent = agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation);
+        let agent = agent.build()?;
+        if let Some(limits) = self.file.limits {
+            limit(agent.model().id(), limits);
+        }
+        Ok(agent)
     }
 }
 

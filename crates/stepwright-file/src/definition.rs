@@ -1,7 +1,7 @@
 //! A workflow file that was read and checked.
 
 use crate::builtins::BUILTINS;
-use crate::check::check;
+use crate::check::{check, warnings};
 use crate::containers::CONTAINERS;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::format::reader::{Kinds, State};
@@ -15,6 +15,20 @@ use crate::tools::TOOLS;
 use std::path::Path;
 use std::sync::Arc;
 use stepwright_core::ErrorId;
+
+/// Returns the built-in functions and tools of files, each with the names of its effects. Rules of
+/// permissions use these names. Functions without effects have none.
+///
+/// ```
+/// let shell = stepwright_file::effects().find(|(name, _)| *name == "shell").unwrap();
+/// assert_eq!(shell.1, ["shell"]);
+/// let template = stepwright_file::effects().find(|(name, _)| *name == "template").unwrap();
+/// assert!(template.1.is_empty());
+/// ```
+pub fn effects() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    let functions = BUILTINS.iter().map(|kind| (kind.key, kind.effects));
+    functions.chain(TOOLS.iter().map(|kind| (kind.name, kind.effects)))
+}
 
 const KINDS: Kinds = Kinds { containers: CONTAINERS, builtins: BUILTINS, tools: TOOLS };
 
@@ -120,6 +134,31 @@ impl Definition {
     /// Returns the JSON Schema of the input, if the file declares one.
     pub fn input_schema(&self) -> Option<&serde_json::Value> {
         self.file.input.as_ref()
+    }
+
+    /// Returns warnings: a file with these is valid and runs, and may not do what its author wants.
+    ///
+    /// ```
+    /// use stepwright_file::{Definition, Options};
+    /// let text = "
+    /// format: 1
+    /// name: Research
+    /// agents: {scout: {model: offline, tools: [http_get, read_file]}}
+    /// steps: [{agent: scout}]
+    /// ";
+    /// let definition = Definition::parse(text, "research.yaml", &Options::default())?;
+    /// assert!(definition.warnings().iter().next().unwrap().message.contains("send files away"));
+    /// # Ok::<(), stepwright_file::Diagnostics>(())
+    /// ```
+    pub fn warnings(&self) -> Diagnostics {
+        let mut all = Diagnostics::default();
+        for warning in warnings(&self.file) {
+            all.push(warning);
+        }
+        match all.finish() {
+            Ok(()) => Diagnostics::default(),
+            Err(warnings) => warnings,
+        }
     }
 
     /// Returns the steps as a tree for people.

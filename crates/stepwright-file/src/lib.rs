@@ -36,6 +36,7 @@ mod containers;
 mod corpus;
 mod definition;
 mod diagnostic;
+mod effects;
 mod format;
 mod options;
 mod outline;
@@ -57,8 +58,9 @@ mod template;
 mod tools;
 mod work;
 
-pub use definition::Definition;
+pub use definition::{Definition, effects};
 pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle};
 pub use duration::parse as parse_duration;
+pub use format::{read_permissions, read_prices};
 pub use options::Options;
 pub use outline::Outline;

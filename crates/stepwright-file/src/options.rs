@@ -1,6 +1,8 @@
 //! Options for reading files.
 
 use std::path::PathBuf;
+use stepwright_core::cost::Prices;
+use stepwright_core::permission::Permissions;
 
 /// Options for reading files, with their permissions.
 ///
@@ -36,4 +38,11 @@ pub struct Options {
     pub pass_env: Vec<String>,
     /// The model of all agents. Overrides those in the file.
     pub model: Option<String>,
+    /// The permissions of the caller. A file can only narrow them with its own. With them, commands
+    /// are judged one by one, and [`Options::allow_shell`] allows all of them.
+    pub permissions: Option<Permissions>,
+    /// `true` if no person can be asked: an effect that needs a permission is refused then.
+    pub unattended: bool,
+    /// The prices of models. They override the built-in ones.
+    pub prices: Option<Prices>,
 }

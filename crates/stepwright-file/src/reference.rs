@@ -2,13 +2,15 @@
 
 use crate::source::Span;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
+use std::time::Duration;
+use stepwright_core::budget::BudgetLeft;
 use stepwright_core::scope::LoopOutcome;
 use stepwright_core::{Content, StepInput};
 
 /// The first words of references.
-pub(crate) const ROOTS: [&str; 13] = [
+pub(crate) const ROOTS: [&str; 14] = [
     "input",
     "previous",
     "content",
@@ -22,7 +24,11 @@ pub(crate) const ROOTS: [&str; 13] = [
     "user_input",
     "feedback",
     "rejected",
+    "budget",
 ];
+
+/// The names after the root `budget`.
+pub(crate) const BUDGET: [&str; 5] = ["tokens", "usd", "time", "model_calls", "tool_calls"];
 
 /// A reference such as `steps.sources.text`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +96,7 @@ impl<'a> Values<'a> {
                 let feedback = self.input.feedback.as_ref();
                 feedback.map_or(Root::Nothing, |said| Root::Content(&said.previous))
             }
+            "budget" => self.input.budget.as_deref().map_or(Root::Nothing, Root::Budget),
             _ => Root::Nothing,
         }
     }
@@ -110,6 +117,20 @@ impl<'a> Values<'a> {
     pub(crate) fn owned(&self) -> OwnedValues {
         OwnedValues { input: self.input.clone(), content: self.content.clone(), nth: self.nth }
     }
+}
+
+/// Returns the amounts that are left of the budgets, in tokens, US dollars, seconds and calls.
+pub(crate) fn amounts(left: &BudgetLeft) -> [(&'static str, Option<Number>); 5] {
+    let seconds = left.time_ms.map(|ms| Duration::from_millis(ms).as_secs_f64());
+    let amounts = [
+        left.tokens.map(Number::from),
+        left.usd.and_then(|cost| Number::from_f64(cost.as_usd())),
+        seconds.and_then(Number::from_f64),
+        left.model_calls.map(Number::from),
+        left.tool_calls.map(Number::from),
+    ];
+    let mut names = BUDGET.into_iter();
+    amounts.map(|amount| (names.next().unwrap_or_default(), amount))
 }
 
 /// [`Values`] for another thread. Cheap to create.
@@ -144,6 +165,7 @@ pub(crate) enum Root<'a> {
     Object(&'a Map<String, Value>),
     Text(&'a str),
     Number(u32),
+    Budget(&'a BudgetLeft),
     /// The outputs of earlier steps by name. `None` for those without an output.
     Steps(BTreeMap<String, Option<&'a Content>>),
     /// The outcomes of loops by name.
@@ -154,7 +176,7 @@ impl Root<'_> {
     /// Returns the approximate size in bytes. Stops counting at `most`.
     pub(crate) fn bytes(&self, most: usize) -> usize {
         match self {
-            Self::Nothing | Self::Number(_) | Self::Loops(_) => 0,
+            Self::Nothing | Self::Number(_) | Self::Budget(_) | Self::Loops(_) => 0,
             Self::Text(text) => text.len(),
             Self::Content(content) => content_bytes(content, most),
             Self::Json(value) => json_bytes(value, most),
@@ -212,6 +234,7 @@ impl Serialize for Root<'_> {
             Self::Object(members) => members.serialize(serializer),
             Self::Text(text) => serializer.serialize_str(text),
             Self::Number(number) => serializer.serialize_u32(*number),
+            Self::Budget(left) => serializer.collect_map(amounts(left)),
             Self::Steps(steps) => steps.serialize(serializer),
             Self::Loops(loops) => loops.serialize(serializer),
         }

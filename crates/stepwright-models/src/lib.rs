@@ -41,6 +41,7 @@ pub mod guard;
 mod halves;
 #[cfg(feature = "providers")]
 mod key;
+mod limits;
 #[cfg(feature = "providers")]
 mod literals;
 #[cfg(feature = "providers")]
@@ -63,6 +64,7 @@ mod transport;
 mod unknown;
 
 pub use guard::{Guarded, guarded, guarded_stream};
+pub use limits::{ModelLimits, Slot, close, limit, slot};
 pub use offline::Offline;
 #[cfg(feature = "providers")]
 pub use provider::Provider;

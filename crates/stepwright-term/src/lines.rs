@@ -4,6 +4,7 @@ use crate::excerpt::{short, value_of};
 use crate::moment::utc;
 use crate::text::{harmless, percent};
 use crate::waiting::{replied, waits};
+use stepwright_core::permission::Verdict;
 use stepwright_core::{ContainerKind, Decision, Event, EventKind, StepStatus};
 
 /// Formats an event as one line. Returns `None` for pieces of text: their number depends on the
@@ -59,6 +60,14 @@ pub fn line(event: &Event) -> Option<String> {
 
         E::AnswerRefused { refused } => format!("refused {path}: {}", short(&refused.to_string())),
 
+        E::EffectJudged { effect, verdict, .. } => {
+            format!("{} {path}: {}", judged(*verdict), short(effect))
+        }
+        E::BudgetWarning { limit, used, of, .. } => {
+            let whose = if event.path.is_root() { "run".to_owned() } else { path };
+            let (used, of) = (limit.amount(*used), limit.amount(*of));
+            format!("budget {whose}: {used} of {of} are used")
+        }
         E::StepStarted { .. } => format!("started {path}"),
         E::StepAttemptStarted { attempt } => format!("started {path}: attempt {attempt}"),
         E::StepProcessStarted { process } => {
@@ -90,7 +99,7 @@ pub fn line(event: &Event) -> Option<String> {
         E::RunStarted { agent, model, .. } => {
             format!("agent {path}: {} with {}", short(agent), short(model))
         }
-        E::ModelRequestStarted { turn } => format!("asked {path}: turn {turn}"),
+        E::ModelRequestStarted { turn, .. } => format!("asked {path}: turn {turn}"),
         E::ModelRequestRetrying { attempt, error, .. } => {
             format!("asking again {path}: request {attempt} failed: {}", short(&error.message))
         }
@@ -110,6 +119,14 @@ pub fn line(event: &Event) -> Option<String> {
         }
         _ => format!("{} {path}", event.name()),
     })
+}
+
+fn judged(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allowed",
+        Verdict::Deny => "denied",
+        _ => "asking about",
+    }
 }
 
 /// Formats the start of a container.

@@ -48,6 +48,9 @@ pub fn metrics(output: &RunOutput, time: bool) -> String {
     if !metrics.usage.is_empty() {
         parts.push(tokens(metrics.usage));
     }
+    if metrics.cost.nano_usd() > 0 {
+        parts.push(metrics.cost.to_string());
+    }
     let took = if time { format!(" in {}", about(metrics.duration())) } else { String::new() };
     format!("{took} · {}", parts.join(" · "))
 }

@@ -21,6 +21,7 @@ mod waiting;
 use futures_util::future::BoxFuture;
 use std::error::Error as StdError;
 use std::fmt::{self, Debug};
+use stepwright_core::cost::Cost;
 use stepwright_core::event::WorkflowStarted;
 use stepwright_core::journal::{Append, SessionClose};
 use stepwright_core::{
@@ -223,7 +224,15 @@ fn metrics() -> Metrics {
         output_tokens: Some(7),
         ..Default::default()
     };
-    Metrics { duration_ms: 1_500, steps: 4, retries: 1, model_calls: 3, tool_calls: 2, usage }
+    Metrics {
+        duration_ms: 1_500,
+        steps: 4,
+        retries: 1,
+        model_calls: 3,
+        tool_calls: 2,
+        usage,
+        cost: Cost::usd(0.25),
+    }
 }
 
 async fn session(store: &dyn Store, id: &str) -> Result<Session, Nonconformance> {

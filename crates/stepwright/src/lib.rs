@@ -48,7 +48,8 @@ pub mod models {
     #[cfg(feature = "providers")]
     pub use stepwright_models::Provider;
     pub use stepwright_models::{
-        Models, Offline, RetryPolicy, UnknownModel, guarded, model, register, retrying,
+        ModelLimits, Models, Offline, RetryPolicy, UnknownModel, guarded, limit, model, register,
+        retrying,
     };
 }
 
@@ -58,6 +59,21 @@ pub mod tools {
     pub use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
     #[cfg(feature = "duckduckgo")]
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};
+}
+
+/// Permissions: rules for the effects of a workflow, and the gate that every effect passes.
+pub mod permissions {
+    pub use stepwright_core::gate::{Admission, Demand, Permit, Reservation};
+    pub use stepwright_core::permission::{
+        Address, CommandLine, Effect, EffectWord, Judgement, PathForm, PathForms, Permissions,
+        Rule, RuleError, Subject, Verdict,
+    };
+}
+
+/// Budgets: limits of what runs may consume, and prices of models.
+pub mod budgets {
+    pub use stepwright_core::budget::{AtLimit, Budget, BudgetLeft, Limit};
+    pub use stepwright_core::cost::{Cost, PRICES_AS_OF, Price, Prices};
 }
 
 /// Plans: a workflow as data, with its policies.
@@ -98,7 +114,8 @@ pub mod dispatch {
 #[cfg(feature = "file")]
 pub mod file {
     pub use stepwright_file::{
-        Definition, Diagnostic, Diagnostics, Options, Outline, ReportStyle, parse_duration,
+        Definition, Diagnostic, Diagnostics, Options, Outline, ReportStyle, effects,
+        parse_duration, read_permissions, read_prices,
     };
 }
 

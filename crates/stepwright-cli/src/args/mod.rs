@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
-use stepwright::file::Options;
+use stepwright::file::{Diagnostics, Options, read_permissions, read_prices};
 use stepwright::{Error, ErrorId, RunId, UserId};
 
 pub(crate) const EXIT_CODES: &str = "\
@@ -150,6 +150,13 @@ pub(crate) struct Doors {
     /// others, and no keys. Can be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) pass_env: Vec<String>,
+    /// Allow, ask about and deny effects by the rules in this YAML or JSON file; the workflow file
+    /// can only narrow them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) permissions: Option<PathBuf>,
+    /// Read prices of models from this YAML or JSON file; they override the built-in ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
 }
 
 /// The owner and the database of a run.
@@ -327,20 +334,31 @@ pub(crate) struct Check {
 impl Doors {
     /// Returns `true` if there are no permissions.
     pub(crate) fn is_closed(&self) -> bool {
-        self.allow_path.is_empty() && self.pass_env.is_empty()
+        self.allow_path.is_empty()
+            && self.pass_env.is_empty()
+            && self.permissions.is_none()
+            && self.prices.is_none()
     }
 }
 
 impl Definition {
     /// Returns the options to read the file with.
-    pub(crate) fn options(&self) -> Options {
-        Options {
+    ///
+    /// # Errors
+    /// Fails with the mistakes in the files of permissions and prices.
+    pub(crate) fn options(&self) -> Result<Options, Diagnostics> {
+        let permissions = self.doors.permissions.as_deref().map(read_permissions).transpose()?;
+        let prices = self.doors.prices.as_deref().map(read_prices).transpose()?;
+        Ok(Options {
+            permissions,
+            prices,
+            unattended: false,
             allow_shell: self.allow_shell,
             allow_path: self.doors.allow_path.clone(),
             pass_env: self.doors.pass_env.clone(),
             base_dir: self.base_dir.clone(),
             model: self.model.clone(),
-        }
+        })
     }
 }
 

@@ -183,6 +183,9 @@ pub(crate) struct Continue {
     /// Approve
     #[arg(long, value_name = "ID", group = "answer")]
     pub(crate) approve: Vec<String>,
+    /// Permit an effect, now and for the rest of the session
+    #[arg(long, value_name = "ID", group = "answer")]
+    pub(crate) always: Vec<String>,
     /// Reject, with feedback
     #[arg(long, value_name = "ID[=FEEDBACK]", group = "answer")]
     pub(crate) reject: Vec<String>,

@@ -7,6 +7,7 @@ use crate::ui::debug;
 use crate::ui::resume_command::{FORGOTTEN, ResumeCommand};
 use crate::ui::terminal::Stderr;
 use crate::{input, open};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use stepwright::Error;
 use stepwright::file::Definition;
@@ -22,7 +23,8 @@ fn started(arguments: &Chat, stderr: Stderr) -> Result<Exit, Exit> {
     if arguments.debug {
         debug::show(stderr.terminal);
     }
-    let definition = open::definition(&arguments.definition, stderr)?;
+    let unattended = !std::io::stdin().is_terminal() && arguments.kept.database().is_none();
+    let definition = open::definition(&arguments.definition, stderr, unattended)?;
     let runtime = open::runtime(stderr)?;
     let ended = runtime.block_on(talk(arguments, &definition));
     // Do not wait for blocking work of runs that have ended.

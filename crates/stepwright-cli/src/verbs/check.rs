@@ -10,27 +10,34 @@ use stepwright::file::Definition;
 pub(crate) fn check(arguments: &Check, stderr: Stderr) -> Exit {
     let mut stdout = Stdout::new();
     let file = &arguments.definition.file;
-    let exit = match Definition::read(file, &arguments.definition.options()) {
-        Ok(definition) => {
-            let outline = definition.explain();
-            if arguments.json {
-                stdout.write_json_pretty(&outline);
-            } else {
-                stdout.write(&format!("{}: ok\n{outline}", file.display()));
+    let exit =
+        match arguments.definition.options().and_then(|options| Definition::read(file, &options)) {
+            Ok(definition) => {
+                for warning in &definition.warnings() {
+                    stderr.note(&format!("warning: {warning}"));
+                    if let Some(help) = &warning.help {
+                        stderr.help(help);
+                    }
+                }
+                let outline = definition.explain();
+                if arguments.json {
+                    stdout.write_json_pretty(&outline);
+                } else {
+                    stdout.write(&format!("{}: ok\n{outline}", file.display()));
+                }
+                Exit::Completed
             }
-            Exit::Completed
-        }
-        Err(mistakes) if arguments.json => {
-            stdout.write_json_pretty(&mistakes);
-            if mistakes.left_out() > 0 {
-                stderr.help(&format!("there are {} more mistakes", mistakes.left_out()));
+            Err(mistakes) if arguments.json => {
+                stdout.write_json_pretty(&mistakes);
+                if mistakes.left_out() > 0 {
+                    stderr.help(&format!("there are {} more mistakes", mistakes.left_out()));
+                }
+                Exit::Usage
             }
-            Exit::Usage
-        }
-        Err(mistakes) => {
-            stderr.mistakes(&mistakes);
-            Exit::Usage
-        }
-    };
+            Err(mistakes) => {
+                stderr.mistakes(&mistakes);
+                Exit::Usage
+            }
+        };
     stdout.end(stderr, exit)
 }

@@ -127,7 +127,7 @@ impl Wanted<'_> {
             return Ok(Exit::Paused);
         }
         let definition = self.definition(origin.as_ref(), &looked.output)?;
-        let definition = open::definition(&definition, stderr).map_err(Failed::Said)?;
+        let definition = open::definition(&definition, stderr, false).map_err(Failed::Said)?;
         let workflow = opened.beneath(definition.builder()?).build()?;
         if *workflow.id() != looked.row.workflow_id {
             let (run, theirs) = (&looked.row.run_id, &looked.row.workflow_id);

@@ -9,6 +9,7 @@ use crate::ui::driving::Driving;
 use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;
 use crate::{input, open};
+use std::io::IsTerminal as _;
 use stepwright::file::Definition;
 use stepwright::{Content, Error, ErrorId, ErrorKind, Report, RunOutput};
 
@@ -22,7 +23,10 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
         debug::show(stderr.terminal);
     }
     check_session(arguments, stderr)?;
-    let definition = open::definition(&arguments.definition, stderr)?;
+    // Without a database and a terminal, no answer can reach the run.
+    let is_watched = !arguments.shown.json && std::io::stdin().is_terminal();
+    let unattended = !is_watched && arguments.kept.database().is_none();
+    let definition = open::definition(&arguments.definition, stderr, unattended)?;
     let content = input::read(arguments, definition.input_schema()).map_err(|error| {
         stderr.error(&error);
         Exit::of(&error)

@@ -92,6 +92,7 @@ async fn show(wanted: &OneSession, json: bool, stderr: Stderr) -> Result<Exit, E
     line("runs", &format!("{} in {took}", metrics.runs));
     if metrics.model_calls > 0 {
         line("models", &format!("{} answers", metrics.model_calls));
+        line("cost", &metrics.cost.to_string());
     }
     if !session.state.is_empty() {
         let _ = writeln!(text, "\nstate\n{:#}", Value::from(session.state.clone()));

@@ -155,6 +155,9 @@ fn metrics(row: &RunRow, output: &RunOutput) -> String {
             let _ = write!(text, " · {count} {}", if count == 1 { one } else { many });
         }
     }
+    if metrics.cost.nano_usd() == 0 && metrics.cost.unpriced_requests() > 0 {
+        text.push_str(" · cost unknown");
+    }
     text
 }
 

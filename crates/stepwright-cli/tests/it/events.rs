@@ -13,11 +13,14 @@ use stepwright::{
     MediaKind, Patch, RunId, SessionId, StepOutput, StepPath, StepStatus, Timestamp, UserId,
     WorkflowId,
 };
+use stepwright_core::budget::Limit;
+use stepwright_core::cost::Cost;
 use stepwright_core::event::{
-    End, NAMES, ProcessGroup, RefusedAnswer, Reply, Turns, WorkflowStarted,
+    End, NAMES, ProcessGroup, RefusedAnswer, Reply, SessionUsed, Turns, WorkflowStarted,
 };
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
+use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{Answer, OnTimeout, Requirement};
 
@@ -230,6 +233,7 @@ fn waits() -> Vec<EventKind> {
         said(Answer::submit(json!({"tone": "plain"}))),
         said(Answer::select(["blog"])),
         said(Answer::Approve),
+        said(Answer::Always),
         E::StepExecutorContinued { reply: reply(Answer::Approve, true) },
         E::DeadlineSet { requirement: asked(K::Deadline) },
         E::DeadlinePassed { reply: Box::new(Reply { by: None, ..*reply(Answer::Elapsed, false) }) },
@@ -251,6 +255,24 @@ fn waits() -> Vec<EventKind> {
                 parent: "311/90210".into(),
             }),
         },
+        step(K::Permission {
+            effect: "shell: git push".into(),
+            rule: Some("shell: git push".into()),
+        }),
+        step(K::Budget {
+            scope: "facts".into(),
+            of_session: true,
+            limit: Limit::Tokens,
+            used: 198_000,
+            of: 200_000,
+        }),
+        E::EffectJudged {
+            effect: "shell: git push".into(),
+            verdict: Verdict::Ask,
+            rule: Some("shell: git *".into()),
+            by: "the user".into(),
+        },
+        E::BudgetWarning { of_session: true, limit: Limit::Tokens, used: 161_000, of: 200_000 },
         E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
         E::WorkflowContinued {
             driver: "harbour/1c2d/4026531836/311/90210/1".into(),
@@ -289,6 +311,8 @@ fn samples() -> Vec<Event> {
     let content = || Content::from("The bridge was opened in 1932.");
     let begins = |kind, decision| E::ContainerStarted { kind, decision };
     let ends = |kind, turns| E::ContainerCompleted { kind, turns, end: end() };
+    let mut cost = Cost::usd(0.0042);
+    cost += Cost::UNPRICED;
     let kinds = vec![
         E::WorkflowStarted(Arc::new(WorkflowStarted {
             workflow_id: WorkflowId::new("digest").unwrap(),
@@ -307,6 +331,13 @@ fn samples() -> Vec<Event> {
             debug: true,
             timeout_ms: Some(60_000),
             background: true,
+            session_used: Some(SessionUsed {
+                tokens: 12_000,
+                cost,
+                model_calls: 4,
+                tool_calls: 2,
+                time_ms: 9_000,
+            }),
         })),
         E::WorkflowCompleted { content: content() },
         E::WorkflowError { error: error(), step: Some(StepPath::from("facts/web")), attempts: 3 },
@@ -351,7 +382,7 @@ fn samples() -> Vec<Event> {
             notice: Some("offline is not a language model".into()),
             message: "What is known about the bridge?".into(),
         },
-        E::ModelRequestStarted { turn: 1 },
+        E::ModelRequestStarted { turn: 1, reserved: Some([900, 4000]) },
         E::ModelRequestRetrying {
             turn: 1,
             attempt: 1,
@@ -375,6 +406,7 @@ fn samples() -> Vec<Event> {
             stop: StopReason::ToolCalls,
             usage: usage(),
             warning: Some("`openai` ended the answer with [DONE] and gave no finish reason".into()),
+            cost: Some(Cost::usd(0.0042)),
         },
         E::ToolCallStarted { tool: Box::new(call(Arguments::json(json!({"path": "bridges.md"})))) },
         E::ToolCallCompleted { tool: outcome(false) },
@@ -529,6 +561,8 @@ steps: [{agent: reader, prompt: 'What does flow.md say?'}]
         "StepEffectStarted",
         "StepEffectFailed",
         "StepProcessStarted",
+        "EffectJudged",
+        "BudgetWarning",
     ];
     let missing: Vec<&&str> =
         NAMES.iter().filter(|name| !kinds.contains(**name) && !rare.contains(name)).collect();

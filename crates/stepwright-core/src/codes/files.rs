@@ -73,4 +73,11 @@ super::entry::catalogue! {
     /// A permission for the file cannot be granted: `--allow-path` names no directory, or
     /// `--pass-env` is not the name of a variable.
     PERMISSION_INVALID = 212, "a permission cannot be granted";
+
+    /// A warning of `stepwright check`: an agent reads texts of strangers, such as pages, reads
+    /// files, and can send what it has read to any address. A page can tell it to send files away.
+    ///
+    /// Give the tools to two agents, ask a person before each request with
+    /// `requires_confirmation`, or allow few addresses with `permissions`.
+    AGENT_EXPOSED = 213, "an agent can be made to send files away";
 }

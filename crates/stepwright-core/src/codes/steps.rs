@@ -84,4 +84,25 @@ super::entry::catalogue! {
     /// The engine contradicts itself, which is a mistake in Stepwright and not in your workflow.
     /// Please report it, with the message and the workflow.
     INTERNAL = 421, "internal error";
+
+    /// The permissions of the run refuse an effect of the step, such as a command, a file, a page
+    /// or the call of a tool. Either a rule denies it, or no rule allows it and no person could be
+    /// asked, or a person said no.
+    ///
+    /// If you trust the workflow, add a rule for the effect to `allow`.
+    ///
+    /// ```text
+    /// permissions:
+    ///   allow: ["shell: git *", "write_file: out/**"]
+    /// ```
+    EFFECT_REFUSED = 422, "the effect is not permitted";
+
+    /// A budget of the run, of a container, a step, an agent or the session is spent. The message
+    /// names the limit and its path. Raise the limit, or set `at_limit: pause` to be asked, or
+    /// `at_limit: wrap_up` to let an agent finish with what it has.
+    BUDGET_SPENT = 423, "a budget is spent";
+
+    /// A budget limits the cost, and the price of the model is not known. Add its price to the
+    /// prices of the workflow, or limit `tokens` in place of `usd`.
+    PRICE_UNKNOWN = 424, "the price of the model is unknown";
 }

@@ -36,6 +36,8 @@ pub enum EventClass<'e> {
     Attempt,
     /// A step started, completed or failed an effect that happens once, or started processes.
     Effect,
+    /// A part of a budget is used.
+    Budget,
     /// An agent recorded its work: a request, an answer or a tool call.
     Agent,
     /// A delta, which is in no journal.
@@ -84,7 +86,9 @@ impl EventKind {
             Self::StepRecorded { .. }
             | Self::StepEffectStarted { .. }
             | Self::StepEffectFailed { .. }
-            | Self::StepProcessStarted { .. } => C::Effect,
+            | Self::StepProcessStarted { .. }
+            | Self::EffectJudged { .. } => C::Effect,
+            Self::BudgetWarning { .. } => C::Budget,
             Self::RunStarted { .. }
             | Self::ModelRequestStarted { .. }
             | Self::ModelRequestRetrying { .. }

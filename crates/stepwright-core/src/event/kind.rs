@@ -1,11 +1,14 @@
 //! The kinds of events.
 
 use super::{End, ProcessGroup, RefusedAnswer, Reply, WorkflowStarted};
+use crate::budget::Limit;
 use crate::container::{ContainerKind, Decision, Turns};
 use crate::content::Content;
+use crate::cost::Cost;
 use crate::failure::ErrorData;
 use crate::message::{AssistantTurn, StopReason, ToolCall, ToolOutcome, Usage};
 use crate::path::StepPath;
+use crate::permission::Verdict;
 use crate::requirement::Requirement;
 use crate::step::{ExecutorType, StepOutput};
 use crate::world::Timestamp;
@@ -295,6 +298,33 @@ kinds! {
         process: Box<ProcessGroup>,
     },
 
+    /// A decision about an effect: the permissions allow it, refuse it, or a person is asked.
+    /// Recorded for the step, or for the step that makes the call.
+    EffectJudged {
+        /// The effect, such as `shell: git push`.
+        effect: Arc<str>,
+        /// The verdict.
+        verdict: Verdict,
+        /// The rule that decided. `None` if no rule names the effect.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<Arc<str>>,
+        /// The permissions that decided, such as `the user` or `the workflow`.
+        by: Arc<str>,
+    },
+    /// A part of a budget is used: [`WARNING_PERCENT`](crate::budget::WARNING_PERCENT). Recorded
+    /// once for each limit, at the path that the budget belongs to.
+    BudgetWarning {
+        /// `true` for the budget of the session.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        of_session: bool,
+        /// The limit.
+        limit: Limit,
+        /// The amount that is used, in the unit of the limit.
+        used: u64,
+        /// The whole amount.
+        of: u64,
+    },
+
     // --- an agent ---
     /// An agent started.
     RunStarted {
@@ -312,6 +342,10 @@ kinds! {
     ModelRequestStarted {
         /// The turn of the conversation, from 1.
         turn: u32,
+        /// The input and output tokens that budgets reserve for the request. If its process dies,
+        /// they count as used, because the provider may have answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reserved: Option<[u64; 2]>,
     },
     /// A request to a model failed before any output, and is sent again.
     ModelRequestRetrying {
@@ -352,6 +386,9 @@ kinds! {
         /// end marker.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         warning: Option<Arc<str>>,
+        /// The cost of the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<Cost>,
     },
     /// A tool call started. Its path consists of the step's path, the tool's name and the number of
     /// the call, such as `order/charge#2`. A call that was interrupted, and is known not to have

@@ -13,6 +13,7 @@ pub use kind::{EventKind, NAMES};
 pub use process::ProcessGroup;
 
 use crate::content::Content;
+use crate::cost::Cost;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::path::{StepPath, is_call};
 use crate::state::{Patch, State};
@@ -96,6 +97,21 @@ impl Event {
     }
 }
 
+/// The consumption of a session before a run, for the budget of the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionUsed {
+    /// The tokens of models.
+    pub tokens: u64,
+    /// The cost of models.
+    pub cost: Cost,
+    /// The answers of models.
+    pub model_calls: u64,
+    /// The tool calls.
+    pub tool_calls: u64,
+    /// The duration of the runs, in milliseconds.
+    pub time_ms: u64,
+}
+
 /// The start of a run, with everything that is needed to resume it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkflowStarted {
@@ -130,6 +146,9 @@ pub struct WorkflowStarted {
     /// `true` for a background run. If its process dies, another process resumes it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
+    /// The consumption of the session before this run, if the session has a budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_used: Option<SessionUsed>,
 }
 
 fn no_state(state: &Arc<State>) -> bool {

@@ -2,6 +2,7 @@
 
 use super::Fold;
 use crate::content::Content;
+use crate::cost::Cost;
 use crate::event::{Event, EventKind};
 use crate::message::{ToolOutcome, Usage};
 use crate::output::{ExecutorRun, StepStatus, StepType, Turn};
@@ -25,7 +26,7 @@ impl Fold {
                 self.slot(event)?.more().runs.push(run);
             }
             E::ModelRequestRetrying { usage, .. } => self.consumed(event, *usage)?,
-            E::ModelRequestCompleted { answer, usage, .. } => {
+            E::ModelRequestCompleted { answer, usage, cost, .. } => {
                 let more = self.slot(event)?.more();
                 more.usage += *usage;
                 if let Some(run) = more.runs.last_mut() {
@@ -34,6 +35,7 @@ impl Fold {
                 }
                 if let Some(metrics) = self.metrics_mut() {
                     metrics.model_calls += 1;
+                    metrics.cost += cost.unwrap_or(Cost::UNPRICED);
                 }
             }
             // A call may begin again. In older journals it has the path of its step.

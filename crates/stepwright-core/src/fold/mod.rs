@@ -40,7 +40,7 @@ pub struct IllegalEvent {
 /// # fn started() -> EventKind { EventKind::WorkflowStarted(std::sync::Arc::new(WorkflowStarted {
 /// #     workflow_id: WorkflowId::new("w").unwrap(), workflow_name: "W".into(), digest: "".into(),
 /// #     session_id: SessionId::new("s").unwrap(), user_id: None, input: Default::default(),
-/// #     state: Default::default(), patches: Vec::new(), metadata: Default::default(), debug: false, timeout_ms: None, background: false })) }
+/// #     state: Default::default(), patches: Vec::new(), metadata: Default::default(), debug: false, timeout_ms: None, background: false, session_used: None })) }
 /// let event = |sequence, kind| Event {
 ///     sequence, delta: 0, time: Timestamp(0), run: RunId::new("r").unwrap(),
 ///     path: StepPath::root(), kind,
@@ -144,6 +144,8 @@ impl Fold {
             C::ContainerEnded(end) => self.close(event, end),
             C::Attempt => self.attempt(event),
             C::Effect => self.slot(event).map(drop),
+            C::Budget if event.path.is_root() => Ok(()),
+            C::Budget => self.slot(event).map(drop),
             C::Agent => self.agent(event),
         }
     }
@@ -492,6 +494,16 @@ impl Fold {
         let index = self.open.get(path.as_str(), &self.slots)?;
         let slot = &self.slots[index as usize];
         slot.executor.as_ref().map(|(executor_type, _)| *executor_type)
+    }
+
+    /// Returns the time at which the step or container that is running at `path` started. For the
+    /// root, that of the run.
+    pub fn started_at(&self, path: &StepPath) -> Option<Timestamp> {
+        if path.is_root() {
+            return self.run.as_ref().map(|run| run.created_at);
+        }
+        let index = self.open.get(path.as_str(), &self.slots)?;
+        Some(self.slots[index as usize].started_at)
     }
 
     /// Returns `true` if anything is running at `path`.

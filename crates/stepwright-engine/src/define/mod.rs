@@ -37,6 +37,7 @@ use crate::workflow::Workflow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::budget::Budget;
 use stepwright_core::plan::{ErrorPolicy, Join, OnExhausted, Retry};
 use stepwright_core::{AnyExecutor, Content, Fingerprint, OnInterrupted};
 
@@ -77,14 +78,15 @@ pub(crate) struct Common {
     pub(crate) content: Fingerprint,
     /// The policy of this step, or of the steps inside this container that have none.
     pub(crate) on_interrupted: Option<OnInterrupted>,
+    pub(crate) budget: Option<Budget>,
 }
 
 impl Common {
     pub(crate) fn named(name: impl Into<String>) -> Self {
         let on_error = ErrorPolicy::default();
         let content = Fingerprint::default();
-        let (timeout, review, on_interrupted) = (None, None, None);
-        Self { name: name.into(), on_error, timeout, review, content, on_interrupted }
+        let (timeout, review, on_interrupted, budget) = (None, None, None, None);
+        Self { name: name.into(), on_error, timeout, review, content, on_interrupted, budget }
     }
 }
 
@@ -180,6 +182,13 @@ macro_rules! container {
             /// [`Step::on_interrupted`]: crate::Step::on_interrupted
             pub fn on_interrupted(mut self, policy: stepwright_core::OnInterrupted) -> Self {
                 self.common.on_interrupted = Some(policy);
+                self
+            }
+
+            /// Sets the budget of the container, for everything in it: see
+            /// [`Step::budget`](crate::Step::budget).
+            pub fn budget(mut self, budget: stepwright_core::budget::Budget) -> Self {
+                self.common.budget = Some(budget);
                 self
             }
 

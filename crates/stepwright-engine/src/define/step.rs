@@ -9,6 +9,7 @@ use crate::workflow::Workflow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::budget::Budget;
 use stepwright_core::plan::{ErrorPolicy, Retry};
 use stepwright_core::{AnyExecutor, ErrorCode, Fingerprint, HumanReview, OnInterrupted, StepInput};
 
@@ -249,6 +250,22 @@ impl Step {
     /// ```
     pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {
         self.common.on_interrupted = Some(policy);
+        self
+    }
+
+    /// Sets the budget of the step, with all its attempts: what its agent may consume. On a nested
+    /// workflow it holds for everything in it. Budgets around the step hold too.
+    ///
+    /// ```
+    /// use stepwright_core::budget::Budget;
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn research(topic: String) -> String { topic }
+    /// let research = Step::new("Research", research).budget(Budget::default().tokens(50_000));
+    /// # Workflow::builder("News").step(research).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.common.budget = Some(budget);
         self
     }
 

@@ -7,8 +7,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::budget::BudgetLeft;
 use stepwright_core::context::StepHost as _;
 use stepwright_core::event::Reply;
+use stepwright_core::plan::Node;
 use stepwright_core::state::Reducers;
 use stepwright_core::{EventKind, Requirement, StepPath};
 
@@ -75,6 +77,26 @@ impl<'w> Facts<'w> {
     /// Returns the request with this id, also if it was made before the run was resumed.
     pub(crate) fn asked(&self, id: &str) -> Option<Arc<Requirement>> {
         self.recorder.pending().asked(id)
+    }
+
+    /// Notes that a node begins, with the budgets that belong to it.
+    pub(crate) fn enter(&self, node: &Node, at: &StepPath) {
+        self.recorder.enter(None, at, &node.budgets);
+    }
+
+    /// Notes that a nested workflow begins, with the permissions that belong to it.
+    pub(crate) fn guard(&self, node: &Node, at: &StepPath) {
+        self.recorder.enter(Some(node.index), at, &[]);
+    }
+
+    /// Returns `true` if a budget holds at `at`.
+    pub(crate) fn is_limited(&self, at: &StepPath) -> bool {
+        self.recorder.is_limited(at)
+    }
+
+    /// Returns the amounts that are left of the budgets around `at`.
+    pub(crate) fn budget_left(&self, at: &StepPath) -> Option<Arc<BudgetLeft>> {
+        self.recorder.budget_left(at)
     }
 
     /// Returns the reducers for keys of the state that several branches set.

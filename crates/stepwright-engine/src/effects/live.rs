@@ -8,6 +8,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use stepwright_core::context::StepHost;
 use stepwright_core::event::Decision;
+use stepwright_core::executor::ExecutorType;
+use stepwright_core::gate::{Admission, Demand};
 use stepwright_core::plan::{ITEMS_MAX, Node, NodeKind};
 use stepwright_core::{
     Content, ErrorCode, ErrorId, RunId, StepContext, StepError, StepInput, StepOutput, StepPath,
@@ -35,6 +37,16 @@ impl Effects for Live<'_> {
         let Attempt { node, step, number, input, .. } = *attempt;
         let host: Arc<dyn StepHost> = self.facts.recorder.clone();
         let cx = StepContext::new(step.clone(), number, host);
+        if self.facts.is_limited(step) {
+            // Nothing begins after the time of a budget. Boxed, because few steps have a budget.
+            let admitted = Box::pin(cx.reserve(&Demand::Nothing)).await;
+            match admitted.map_err(|error| Stop::failed(step, error, number))? {
+                Admission::Spent(error) if !is_agent(node) => {
+                    return Err(Stop::failed(step, error, number));
+                }
+                _ => {}
+            }
+        }
         let told;
         let input = match node.kind {
             NodeKind::Step { history_runs: 0, .. } => input,
@@ -125,6 +137,11 @@ impl Effects for Live<'_> {
             Stop::failed(at, error, 1)
         })
     }
+}
+
+/// Returns `true` if the executor can end with what it has.
+fn is_agent(node: &Node) -> bool {
+    matches!(node.kind, NodeKind::Step { executor_type: ExecutorType::Agent, .. })
 }
 
 /// Lets the log lines of an executor, and of everything that it calls, name their run, step and

@@ -76,7 +76,8 @@ async fn nested<E: Effects>(
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
     fx.facts().record(path, started(node))?;
-    let input = flow.input();
+    fx.facts().guard(node, path);
+    let input = super::limited(fx, path, flow);
     // The check of the workflow's input may also complete the input.
     let content = match fx.decide(node, path, &input).await? {
         Decision::Items { items: prepared, .. } if !prepared.is_empty() => prepared[0].clone(),
@@ -256,7 +257,7 @@ async fn one_turn<E: Effects>(
     let not_met = if last { After::Exhausted } else { After::Another };
     // If every step of the turn was skipped, the turn has no output. Its input is no result, so the
     // condition must not see it.
-    let mut looked_at = flow.input();
+    let mut looked_at = super::limited(fx, turn, flow);
     if same(given.as_ref(), looked_at.previous.as_ref()) {
         looked_at.previous = Some(Arc::default());
     }

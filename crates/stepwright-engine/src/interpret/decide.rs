@@ -19,7 +19,7 @@ pub(super) async fn decide<E: Effects>(
     if let Some(known) = known {
         return Ok(known);
     }
-    match fx.decide(node, path, &flow.input()).await {
+    match fx.decide(node, path, &super::limited(fx, path, flow)).await {
         Ok(decision) => Ok(decision),
         Err(stop) => {
             fx.facts().record(path, started(node))?;

@@ -4,6 +4,7 @@ use crate::effects::Failure;
 use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::executor::RunInput;
+use stepwright_core::permission::ALLOWED_KEY;
 use stepwright_core::scope::{LoopOutcome, Scope};
 use stepwright_core::state::State;
 use stepwright_core::{
@@ -46,6 +47,7 @@ impl Flow {
             user_input: self.user_input.clone(),
             feedback: self.feedback.clone(),
             turn_before: self.turn_before.clone(),
+            budget: None,
         }
     }
 
@@ -80,6 +82,12 @@ impl Flow {
         let mut state = self.state.clone();
         let changed = Arc::make_mut(&mut state);
         for patch in patches {
+            if patch.key() == ALLOWED_KEY {
+                let what =
+                    format!("the key `{ALLOWED_KEY}` belongs to the permissions of the session");
+                let error = StepError::terminal(what).with_code(ErrorCode::State);
+                return Err(error.with_hint("use another key"));
+            }
             patch.apply(changed).map_err(state_error)?;
         }
         self.state = state;

@@ -24,7 +24,7 @@ use stepwright_core::event::{ContainerKind, End, Turns};
 use stepwright_core::plan::{ErrorPolicy, Node, NodeKind, OnError};
 use stepwright_core::scope::LoopOutcome;
 use stepwright_core::{
-    Answer, ErrorCode, ErrorData, EventKind, StepError, StepOutput, StepPath, StepStatus,
+    Answer, ErrorCode, ErrorData, EventKind, StepError, StepInput, StepOutput, StepPath, StepStatus,
 };
 
 /// Walks `nodes`, which lie beneath the path `at`, one after the other.
@@ -50,6 +50,9 @@ async fn visit<E: Effects>(
     flow: &mut Flow,
 ) -> Result<(), Stop> {
     let path = at.child_shared(&node.name);
+    if !node.budgets.is_empty() {
+        fx.facts().enter(node, &path);
+    }
     if !matches!(node.kind, NodeKind::Step { .. }) {
         return container(fx, node, path, flow).await;
     }
@@ -58,10 +61,15 @@ async fn visit<E: Effects>(
         return Box::pin(step::asking(fx, node, path, flow)).await;
     }
     fx.facts().record(&path, started(node))?;
-    let input = flow.input();
+    let input = limited(fx, &path, flow);
     let first = Attempt { node, step: &path, number: 1, input: &input, last: None };
     let answer = fx.execute(&first).await;
     step_ended(fx, node, path, flow, answer)
+}
+
+/// Returns the input of a step or a decision at `path`, with what is left of the budgets there.
+fn limited<E: Effects>(fx: &E, path: &StepPath, flow: &Flow) -> StepInput {
+    StepInput { budget: fx.facts().budget_left(path), ..flow.input() }
 }
 
 /// Returns `true` if people are asked about this node.

@@ -25,7 +25,7 @@ pub(super) async fn asking<E: Effects>(
         return not_done(fx, node, path, flow, no);
     }
     fx.facts().record(&path, started(node))?;
-    let input = flow.input();
+    let input = super::limited(fx, &path, flow);
     flow.user_input = outer;
     let mut rounds = Rounds { input, attempts: 0, reviews: 1, failures: 1 };
     let answer = loop {

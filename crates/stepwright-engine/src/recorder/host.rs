@@ -8,13 +8,25 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::budget::Budget;
 use stepwright_core::calls::CallPast;
 use stepwright_core::context::{RunInfo, StepHost};
-use stepwright_core::message::ToolCall;
+use stepwright_core::cost::Cost;
+use stepwright_core::gate::{Admission, Demand, Permit, Release};
+use stepwright_core::message::{ToolCall, Usage};
+use stepwright_core::permission::{Effect, Verdict};
 use stepwright_core::{
     Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
 };
 use tokio_util::sync::CancellationToken;
+
+impl Release for Recorder {
+    fn release(&self, number: u64) {
+        if let Some(ledger) = &mut self.state().ledger {
+            ledger.release(number);
+        }
+    }
+}
 
 impl StepHost for Recorder {
     fn emit(&self, step: &StepPath, delta: EventKind) {
@@ -159,6 +171,38 @@ impl StepHost for Recorder {
 
     fn is_waiting(&self, step: &StepPath) -> bool {
         self.pending.is_waiting(step)
+    }
+
+    fn permit<'a>(
+        &'a self,
+        asks: &'a StepPath,
+        at: &'a StepPath,
+        attempt: u32,
+        effect: &'a Effect,
+    ) -> BoxFuture<'a, Result<Permit, StepError>> {
+        Box::pin(self.permitted((asks, at), attempt, effect))
+    }
+
+    fn verdict(&self, at: &StepPath, effect: &Effect) -> Verdict {
+        let state = self.state();
+        let judged = state.guards.as_ref().and_then(|guards| guards.judge(at, effect));
+        judged.map_or(Verdict::Allow, |judged| judged.verdict)
+    }
+
+    fn reserve<'a>(
+        self: Arc<Self>,
+        step: &'a StepPath,
+        demand: &'a Demand,
+    ) -> BoxFuture<'a, Result<Admission, StepError>> {
+        Box::pin(async move { self.reserved(step, demand).await })
+    }
+
+    fn limit(&self, path: &StepPath, budget: &Budget) {
+        self.enter(None, path, std::slice::from_ref(budget));
+    }
+
+    fn cost(&self, model: &str, usage: &Usage) -> Cost {
+        self.prices.cost(model, usage)
     }
 
     fn run(&self) -> &RunInfo {

@@ -5,6 +5,7 @@ mod append;
 mod clock;
 mod done;
 mod host;
+mod permits;
 mod readers;
 mod requests;
 
@@ -12,6 +13,7 @@ pub(crate) use host::too_late;
 
 use crate::activity::Activity;
 use crate::debug::log_trouble;
+use crate::gate::{GateSettings, Guards, Ledger};
 use crate::journal::fold_all;
 use crate::outbox::{Outbox, push_joining};
 use crate::pending::PendingRequests;
@@ -23,10 +25,11 @@ use done::{Once, is_of_call, note_effect};
 use readers::Readers;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use stepwright_core::Timestamp;
 use stepwright_core::calls::Calls;
 use stepwright_core::context::RunInfo;
+use stepwright_core::cost::Prices;
 use stepwright_core::event::{Event, EventClass, Turns, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
@@ -51,6 +54,8 @@ pub(crate) struct Recorder {
     journal: Option<Box<Journal>>,
     pending: PendingRequests,
     activity: Activity,
+    settings: GateSettings,
+    prices: Arc<Prices>,
 }
 
 struct RecorderState {
@@ -78,6 +83,10 @@ struct RecorderState {
     driver: Option<Arc<str>>,
     /// `None` if people are asked about effects whose outcome is unknown.
     interrupted: Option<Box<Standing>>,
+    /// `None` if no permissions hold in the run.
+    guards: Option<Box<Guards>>,
+    /// `None` before the first budget or agent.
+    ledger: Option<Box<Ledger>>,
 }
 
 /// The parts of a recorder.
@@ -95,6 +104,8 @@ pub(crate) struct Recording {
     pub(crate) interrupted: Option<OnInterrupted>,
     /// The current time, for a run that begins now.
     pub(crate) now: Option<Timestamp>,
+    /// The permissions, prices and the session's budget.
+    pub(crate) gate: GateSettings,
 }
 
 impl Recorder {
@@ -109,6 +120,8 @@ impl Recorder {
     ) -> Result<Self, StoreError> {
         let Recording { run, world, store, cancelled, outbox, keep_events, debug, .. } = recording;
         let (driver, interrupted) = (recording.driver, recording.interrupted);
+        let settings = recording.gate;
+        let prices = settings.prices.clone().unwrap_or_else(built_in_prices);
         let clock = FactClock::new(world, recording.now);
         let fold = fold_all(&run, past)?;
         let mut notes: FxHashMap<StepPath, Vec<Event>> = FxHashMap::default();
@@ -144,6 +157,8 @@ impl Recorder {
             calls,
             driver,
             interrupted: interrupted.and_then(Standing::new),
+            guards: permits::guards(&settings, started, past),
+            ledger: permits::ledger(&settings, started, past, (&prices, clock.now())),
         };
         let run = RunInfo {
             run_id: run,
@@ -157,7 +172,7 @@ impl Recorder {
         let pending = PendingRequests::of(past);
         let state = Mutex::new(state);
         let activity = Activity::default();
-        Ok(Self { run, clock, cancelled, state, journal, pending, activity })
+        Ok(Self { run, clock, cancelled, state, journal, pending, activity, settings, prices })
     }
 
     fn state(&self) -> MutexGuard<'_, RecorderState> {
@@ -207,6 +222,7 @@ impl Recorder {
         if let Some(calls) = &mut state.calls {
             calls.apply(&fact);
         }
+        let warnings = state.note_use(&fact, &self.prices);
         if let Some(events) = &mut state.events {
             events.push(fact.clone());
         }
@@ -219,15 +235,17 @@ impl Recorder {
         } else if !state.readers.is_idle() {
             state.readers.show(fact);
         }
-        Ok(())
+        drop(state);
+        warnings.into_iter().try_for_each(|(path, warning)| self.record(&path, warning))
     }
 
     /// Records the last fact of the run, with its changes of the session.
-    pub(crate) fn end(&self, kind: EventKind, patches: Vec<Patch>) -> Result<(), Stop> {
+    pub(crate) fn end(&self, kind: EventKind, mut patches: Vec<Patch>) -> Result<(), Stop> {
         self.record(&StepPath::root(), kind)?;
         if self.journal.is_none() {
             return Ok(());
         }
+        patches.extend(self.remembered());
         let mut state = self.state();
         let metrics = state.fold.metrics();
         state.close = Some(Box::new(SessionClose { patches, metrics }));
@@ -388,6 +406,14 @@ impl Recorder {
 }
 
 impl RecorderState {
+    /// Counts a fact in the ledger. Returns the warnings that follow from it.
+    fn note_use(&mut self, fact: &Event, prices: &Prices) -> Vec<(StepPath, EventKind)> {
+        if self.ledger.is_none() && !matches!(fact.kind, EventKind::RunStarted { .. }) {
+            return Vec::new();
+        }
+        self.ledger.get_or_insert_default().apply(fact, prices)
+    }
+
     fn at(&mut self, now: Timestamp) -> Timestamp {
         self.last = self.last.max(now);
         self.last
@@ -403,6 +429,12 @@ impl RecorderState {
         let function = self.fold.executor_of(at) == Some(ExecutorType::Function);
         function.then(|| output.content.clone())
     }
+}
+
+/// Returns the built-in prices, which all runs share.
+fn built_in_prices() -> Arc<Prices> {
+    static PRICES: LazyLock<Arc<Prices>> = LazyLock::new(|| Arc::new(Prices::built_in()));
+    PRICES.clone()
 }
 
 /// Returns `true` if a fact ends a step, a container or the run. Such facts are accepted at the

@@ -14,8 +14,9 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
-use stepwright_core::event::WorkflowStarted;
+use stepwright_core::event::{SessionUsed, WorkflowStarted};
 use stepwright_core::executor::RunInput;
+use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
 use stepwright_core::{
     AnyStore, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, Session, SessionId, UserId,
@@ -351,6 +352,9 @@ impl Run {
         let run = chosen.unwrap_or_else(|| world.run_id_in(process, now));
         let session_id = options.session_id.transpose()?;
         let session_id = session_id.unwrap_or_else(|| world.session_id_in(process, now));
+        let session_used = definition.gate.session.is_some().then(|| {
+            session.as_ref().map(|session| session_used(&session.metrics)).unwrap_or_default()
+        });
         let (mut state, version) = session.map(|s| (s.state, s.version)).unwrap_or_default();
         let mut patches = Vec::new();
         if version == 0 {
@@ -377,6 +381,7 @@ impl Run {
             debug: options.debug,
             timeout_ms: timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
             background,
+            session_used,
         });
         if let (Some(outbox), Some(store)) = (&outbox, &store) {
             outbox.found_in(store.clone(), run.clone());
@@ -396,12 +401,25 @@ impl Run {
             driver,
             interrupted: None,
             now: Some(now),
+            gate: definition.gate.clone(),
         };
         let job = Job::new(definition.compiled.clone(), started, recording, &[])?;
         let recorder = job.recorder.clone();
         let entry = if background { Local::queued(recorder) } else { Local::awaited(recorder) };
         let place = local.register(&run, entry).ok_or_else(|| taken(&run))?;
         Ok(Prepared { job, run, workflow, place })
+    }
+}
+
+/// Returns the consumption of the earlier runs of a session.
+fn session_used(metrics: &SessionMetrics) -> SessionUsed {
+    let SessionMetrics { usage, cost, model_calls, tool_calls, duration_ms, .. } = *metrics;
+    SessionUsed {
+        tokens: usage.total_tokens(),
+        cost,
+        model_calls,
+        tool_calls,
+        time_ms: duration_ms,
     }
 }
 

@@ -183,6 +183,7 @@ impl Runner {
                 driver: Some(self.driver_name().clone()),
                 interrupted,
                 now: None,
+                gate: self.definition.gate.clone(),
             };
             let compiled = self.definition.compiled.clone();
             let mut job = Job::new(compiled, started, recording, &past)?;

@@ -1,17 +1,19 @@
 //! `http_get`: a page over HTTP.
 
 use super::{BYTES_DEFAULT, BYTES_MAX, TIMEOUT_DEFAULT, as_written, rendered};
+use crate::effects;
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Referring, Text};
 use crate::reference::OwnedValues;
-use crate::system::{Fetch, Granted, blocking, fetch};
+use crate::system::{Fetch, Granted, address, blocking, fetch};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::{BoxFuture, OnInterrupted, StepContext, StepError, StepInput, StepOutput};
 
-pub(super) const KIND: BuiltinKind = BuiltinKind { key: "http_get", read, without: &[] };
+pub(super) const KIND: BuiltinKind =
+    BuiltinKind { key: "http_get", read, effects: effects::HTTP, without: &[] };
 
 #[derive(Debug)]
 struct HttpGet {
@@ -59,6 +61,8 @@ impl Builtin for HttpGet {
         Box::pin(async move {
             let url = rendered(OwnedValues::of(input), &self.url).await?;
             let what = Fetch { url, timeout: self.timeout, max_bytes: self.max_bytes };
+            let effect = effects::request(effects::HTTP, "GET", &address(&what.url)?);
+            let _running = cx.begin_effect(&effect).await?;
             let mut page = fetch(&what, &cx).await?;
             if let Some(note) = page.note.take() {
                 cx.note(note);

@@ -1,18 +1,22 @@
 //! `read_files`: the files that match a pattern.
 
 use super::{BYTES_DEFAULT, BYTES_MAX, as_written, rendered};
+use crate::effects;
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Referring, Text};
 use crate::reference::OwnedValues;
-use crate::system::{Granted, Limits, blocking};
+use crate::system::{Folder, Granted, Limits, acts, blocking};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::sync::Arc;
+use stepwright_core::error::ErrorCode;
+use stepwright_core::permission::Verdict;
 use stepwright_core::{
-    BoxFuture, Content, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+    BoxFuture, Content, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
-pub(super) const KIND: BuiltinKind = BuiltinKind { key: "read_files", read, without: &[] };
+pub(super) const KIND: BuiltinKind =
+    BuiltinKind { key: "read_files", read, effects: effects::READ, without: &[] };
 
 /// The default number of files that `read_files` reads.
 const FILES_DEFAULT: u64 = 1000;
@@ -64,9 +68,31 @@ impl Builtin for ReadFiles {
         Box::pin(async move {
             let pattern = rendered(OwnedValues::of(input), &self.glob).await?;
             let (folder, limits) = (granted.folder.clone(), self.limits);
-            let read = blocking(move || folder.read_all(&pattern, limits)).await?;
+            let effect = acts::file(effects::READ, &folder, &pattern, true)?;
+            let _running = cx.begin_effect(&effect).await?;
+            let context = cx.clone();
+            let read = blocking(move || {
+                folder.read_all(&pattern, limits, &|path| permitted(&folder, path, &context))
+            });
+            let read = read.await?;
             cx.note(format!("read {} files, {} bytes", read.files, read.bytes));
             Ok(Content::from(read.list).into())
         })
+    }
+}
+
+/// Checks a file that the permitted pattern has found: a rule may deny it, and a link may lead to a
+/// file that the pattern does not name.
+fn permitted(folder: &Folder, path: &str, cx: &StepContext) -> Result<(), StepError> {
+    let effect = acts::file(effects::READ, folder, path, false)?;
+    match cx.verdict(&effect) {
+        Verdict::Allow => Ok(()),
+        Verdict::Ask if !acts::is_link(&effect) => Ok(()),
+        verdict => {
+            let why = if verdict == Verdict::Deny { "is denied" } else { "leads to another file" };
+            let error = StepError::terminal(format!("`{effect}` {why}"));
+            let error = error.with_code(ErrorCode::Rejected).with_id(ErrorId::EFFECT_REFUSED);
+            Err(error.with_hint("narrow the pattern, or allow the file in the permissions"))
+        }
     }
 }

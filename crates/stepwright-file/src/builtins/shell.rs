@@ -2,12 +2,13 @@
 
 use super::{BYTES_DEFAULT, BYTES_MAX, TIMEOUT_DEFAULT, all_rendered, rendered};
 use crate::command;
+use crate::effects;
 use crate::expression::Mistake;
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Referring, Text};
 use crate::reference::OwnedValues;
 use crate::source::Span;
-use crate::system::{Granted, is_setting, is_variable, shell};
+use crate::system::{Granted, acts, is_setting, is_variable, shell};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use stepwright_core::{
     BoxFuture, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
-pub(super) const KIND: BuiltinKind = BuiltinKind { key: "shell", read, without: &[] };
+pub(super) const KIND: BuiltinKind =
+    BuiltinKind { key: "shell", read, effects: effects::SHELL, without: &[] };
 
 #[derive(Debug)]
 struct Shell {
@@ -38,12 +40,13 @@ enum Program {
 }
 
 fn read(reader: &mut Reader<'_>, key: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
-    if !reader.options.allow_shell {
+    // With permissions, each command is judged when it is about to run.
+    if !reader.options.allow_shell && reader.options.permissions.is_none() {
         let mistake = reader
             .mistake(key.span, "this file runs commands, which is not allowed")
             .coded(ErrorId::SHELL_REFUSED);
         let help = "to run a file that you trust, allow it: `--allow-shell`, or \
-                    `Options::allow_shell`";
+                    `Options::allow_shell`; to allow some commands, use `--permissions FILE`";
         reader.push(mistake.label("runs a command").help(help));
     }
     let (mut timeout, mut max_bytes, mut stdin) = (TIMEOUT_DEFAULT, BYTES_DEFAULT, None);
@@ -115,6 +118,8 @@ impl Builtin for Shell {
                 Some(stdin) => rendered(values, stdin).await?,
                 None => String::new(),
             };
+            let effect = acts::command(&program, &env, &stdin);
+            let _running = cx.begin_effect(&effect).await?;
             let command = shell::Command {
                 program,
                 env,

@@ -2,6 +2,7 @@
 
 use super::passed_on;
 use crate::duration::display;
+use crate::effects;
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Referring};
 use crate::system::Granted;
@@ -15,6 +16,7 @@ const WAITS: &str = "a `sleep` does nothing but wait: it cannot fail or take too
 pub(super) const KIND: BuiltinKind = BuiltinKind {
     key: "sleep",
     read,
+    effects: effects::NONE,
     without: &[
         ("on_interrupted", "a `sleep` has no effect that could be repeated"),
         ("retry", WAITS),

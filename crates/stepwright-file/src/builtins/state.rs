@@ -3,6 +3,7 @@
 use super::passed_on;
 use crate::budget::Unfinished;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::effects;
 use crate::format::reader::{BuiltinKind, Reader};
 use crate::format::{Builtin, Computed, Referring, Word};
 use crate::reference::OwnedValues;
@@ -20,21 +21,25 @@ use stepwright_core::{
 pub(super) const SET: BuiltinKind = BuiltinKind {
     key: "set_state",
     read: |reader, _, value| read(reader, Operation::Set, SET.key, value),
+    effects: effects::NONE,
     without: &[],
 };
 pub(super) const INCREMENT: BuiltinKind = BuiltinKind {
     key: "increment_state",
     read: |reader, _, value| read(reader, Operation::Increment, INCREMENT.key, value),
+    effects: effects::NONE,
     without: &[],
 };
 pub(super) const APPEND: BuiltinKind = BuiltinKind {
     key: "append_state",
     read: |reader, _, value| read(reader, Operation::Append, APPEND.key, value),
+    effects: effects::NONE,
     without: &[],
 };
 pub(super) const MERGE: BuiltinKind = BuiltinKind {
     key: "merge_state",
     read: |reader, _, value| read(reader, Operation::Merge, MERGE.key, value),
+    effects: effects::NONE,
     without: &[],
 };
 

@@ -1,6 +1,7 @@
 //! `template`: a text from values.
 
 use super::rendered;
+use crate::effects;
 use crate::format::reader::{BuiltinKind, Reader};
 use crate::format::{Builtin, Referring, Text};
 use crate::reference::OwnedValues;
@@ -10,7 +11,8 @@ use crate::tree::{Key, Node};
 use std::sync::Arc;
 use stepwright_core::{BoxFuture, OnInterrupted, StepContext, StepError, StepInput, StepOutput};
 
-pub(super) const KIND: BuiltinKind = BuiltinKind { key: "template", read, without: &[] };
+pub(super) const KIND: BuiltinKind =
+    BuiltinKind { key: "template", read, effects: effects::NONE, without: &[] };
 
 #[derive(Debug)]
 struct RenderText {

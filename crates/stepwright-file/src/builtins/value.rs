@@ -1,5 +1,6 @@
 //! `value`: a JSON value, in which texts that begin with `=` are expressions.
 
+use crate::effects;
 use crate::format::reader::{BuiltinKind, Reader};
 use crate::format::{Builtin, Computed, Referring};
 use crate::reference::OwnedValues;
@@ -11,7 +12,8 @@ use stepwright_core::{
     BoxFuture, Content, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
-pub(super) const KIND: BuiltinKind = BuiltinKind { key: "value", read, without: &[] };
+pub(super) const KIND: BuiltinKind =
+    BuiltinKind { key: "value", read, effects: effects::NONE, without: &[] };
 
 #[derive(Debug)]
 struct ComputeValue {

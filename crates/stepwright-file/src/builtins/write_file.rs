@@ -1,10 +1,11 @@
 //! `write_file`: a text as a file.
 
 use super::{as_written, rendered};
+use crate::effects;
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Referring, Text};
 use crate::reference::OwnedValues;
-use crate::system::{Granted, blocking};
+use crate::system::{Granted, acts, blocking};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use stepwright_core::{
     BoxFuture, Content, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
-pub(super) const KIND: BuiltinKind = BuiltinKind { key: "write_file", read, without: &[] };
+pub(super) const KIND: BuiltinKind =
+    BuiltinKind { key: "write_file", read, effects: effects::WRITE, without: &[] };
 
 #[derive(Debug)]
 struct WriteFile {
@@ -53,7 +55,7 @@ impl Builtin for WriteFile {
     fn execute<'a>(
         &'a self,
         input: StepInput,
-        _: StepContext,
+        cx: StepContext,
         granted: &'a Granted,
     ) -> BoxFuture<'a, Result<StepOutput, StepError>> {
         Box::pin(async move {
@@ -64,6 +66,8 @@ impl Builtin for WriteFile {
                 None => input.content().pretty().into_owned(),
             };
             let folder = granted.folder.clone();
+            let effect = acts::file(effects::WRITE, &folder, &path, false)?;
+            let _running = cx.begin_effect(&effect).await?;
             let written = blocking(move || folder.write(&path, &text)).await?;
             Ok(Content::from(written).into())
         })

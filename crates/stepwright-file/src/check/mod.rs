@@ -20,7 +20,31 @@ pub(crate) fn check(file: &File, model: Option<&str>, mistakes: &mut Diagnostics
     collect_loops(&file.steps, &mut loops);
     let mut checker = Checker { file, model, all, loops, mistakes };
     checker.agents();
-    checker.items(&file.steps, &Place::default());
+    let budget = file.budget.is_some() || file.session_budget.is_some();
+    checker.items(&file.steps, &Place { budget, ..Place::default() });
+}
+
+/// Returns warnings about agents that a text from outside can make send files away: those that read
+/// pages, read files, and can send what they have read to any address.
+pub(crate) fn warnings(file: &File) -> Vec<Diagnostic> {
+    let mut warnings = Vec::new();
+    for agent in &file.agents {
+        let has = |name: &str| agent.tools.iter().any(|chosen| chosen.word == name);
+        let is_asked = |name: &str| agent.confirmed.iter().any(|confirmed| confirmed == name);
+        if has("http_get") && has("read_file") && !is_asked("http_get") {
+            let name = &agent.name;
+            let message = format!(
+                "agent `{}` reads pages and files, and fetches addresses: a page can make it send \
+                 files away",
+                name.text
+            );
+            let help = "give the tools to two agents, ask with `requires_confirmation`, or allow \
+                        few addresses with `permissions`";
+            let code = ErrorId::AGENT_EXPOSED;
+            warnings.push(Diagnostic::new(code, &file.source, name.span, message).help(help));
+        }
+    }
+    warnings
 }
 
 fn collect<'a>(items: &'a [Item], all: &mut Vec<(&'a str, Span)>) {
@@ -67,6 +91,8 @@ struct Place<'a> {
     form: Option<&'a Value>,
     /// `true` if a person may have rejected a previous output.
     feedback: bool,
+    /// `true` if a budget holds here.
+    budget: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -146,7 +172,8 @@ impl<'a> Checker<'a, '_> {
 
     /// Checks a step. Returns the place after it.
     fn item(&mut self, item: &'a Item, mut place: Place<'a>) -> Place<'a> {
-        let outer = (place.form, place.feedback);
+        let outer = (place.form, place.feedback, place.budget);
+        place.budget |= item.budget.is_some();
         place.form = item.form().or(place.form);
         place.feedback |= may_be_rejected(item);
         let inside = if item.is_leaf() { Place::default() } else { place.inside(item) };
@@ -171,7 +198,7 @@ impl<'a> Checker<'a, '_> {
             Kind::Unreadable => {}
         }
         after.visible.push(&item.name.text);
-        (place.form, place.feedback) = outer;
+        (place.form, place.feedback, place.budget) = outer;
         place
     }
 

@@ -3,7 +3,7 @@
 use super::{Checker, Counts, Hidden, Place};
 use crate::diagnostic::Diagnostic;
 use crate::format::{Inside, Item, Referring};
-use crate::reference::{ROOTS, Reference};
+use crate::reference::{BUDGET, ROOTS, Reference};
 use crate::suggest::{closest, did_you_mean, listed};
 use serde_json::Value;
 use std::sync::Arc;
@@ -66,6 +66,18 @@ impl<'a> Checker<'a, '_> {
                         _ => mistake,
                     })
                 }
+                "budget" if !place.budget => {
+                    Some(at("no budget is set for this".into()).help(
+                        "set one here, around this, or at the top: `budget: {tokens: 200000}`",
+                    ))
+                }
+                "budget" => match reference.path.first() {
+                    Some(name) if !BUDGET.contains(&name.as_str()) => {
+                        let help = did_you_mean(name, &BUDGET, "a budget has");
+                        Some(at(format!("a budget has no `{name}`")).maybe_help(help))
+                    }
+                    _ => None,
+                },
                 root if ROOTS.contains(&root) => None,
                 root => Some(unknown_root(root, place, &at)),
             };

@@ -6,6 +6,7 @@
 //! and [`rules`] refuse what would read it later: `eval`, arithmetic, other interpreters.
 
 mod builtins;
+mod effects;
 mod inline;
 mod interpreters;
 mod options;
@@ -15,6 +16,8 @@ mod rules;
 mod script;
 mod state;
 mod written;
+
+pub(crate) use effects::{argv, line};
 
 use crate::expression::Mistake;
 use crate::source::Span;

@@ -36,6 +36,10 @@ macro_rules! with_common {
             Some(policy) => step.on_interrupted(policy),
             None => step,
         };
+        let step = match $item.budget.clone() {
+            Some(budget) => step.budget(budget),
+            None => step,
+        };
         match $item.review.clone() {
             Some(review) => step.human_review(review),
             None => step,

@@ -8,13 +8,14 @@ use stepwright_core::Fingerprint;
 use stepwright_core::redact::redact;
 
 /// The keys of a step that are in the plan already, and those with nested steps.
-const IN_THE_PLAN: [&str; 14] = [
+const IN_THE_PLAN: [&str; 15] = [
     "name",
     "on_error",
     "retry",
     "timeout",
     "history",
     "human_review",
+    "budget",
     "agent",
     "workflow",
     "steps",
@@ -29,8 +30,8 @@ const IN_THE_PLAN: [&str; 14] = [
 const SETTINGS_IN_THE_PLAN: [&str; 4] = ["join", "concurrency", "at_most", "forward"];
 
 /// The keys of an agent that the agent adds to its fingerprint itself.
-const OF_THE_AGENT: [&str; 5] =
-    ["instructions", "model", "output", "requires_confirmation", "max_turns"];
+const OF_THE_AGENT: [&str; 6] =
+    ["instructions", "model", "output", "requires_confirmation", "max_turns", "budget"];
 
 /// The keys whose values may be secrets under any name.
 const PRIVATE: [&str; 2] = ["env", "headers"];

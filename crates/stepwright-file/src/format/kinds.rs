@@ -80,6 +80,7 @@ impl Reader<'_> {
         let retry = if is_step && has("retry") { self.retry(&mut fields) } else { None };
         let limits = if has("timeout") { fields.limits(self, is_step) } else { Limits::default() };
         let history = if is_step && has("history") { fields.history(self) } else { None };
+        let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));
         let (_, value) = fields.take(word)?;
         let kind = match kind_of {
             KindOf::Agent => self.agent_step(value, &mut fields),
@@ -124,6 +125,7 @@ impl Reader<'_> {
             history,
             on_error,
             on_interrupted,
+            budget,
             review,
             content,
         })
@@ -162,6 +164,7 @@ impl Reader<'_> {
                 "timeout",
                 "history",
                 "human_review",
+                "budget",
                 "prompt",
                 "do",
                 "then",
@@ -326,5 +329,18 @@ fn unreadable(name: Word) -> Item {
     let (retry, timeout, idle, history) = (None, None, None, None);
     let (kind, on_error) = (Kind::Unreadable, ErrorPolicy::default());
     let (content, on_interrupted, review) = (Fingerprint::default(), None, None);
-    Item { name, kind, retry, timeout, idle, history, on_error, on_interrupted, review, content }
+    let budget = None;
+    Item {
+        name,
+        kind,
+        retry,
+        timeout,
+        idle,
+        history,
+        on_error,
+        on_interrupted,
+        budget,
+        review,
+        content,
+    }
 }

@@ -2,6 +2,7 @@
 
 mod content;
 mod kinds;
+mod permissions;
 mod read;
 pub(crate) mod reader;
 mod review;
@@ -9,6 +10,7 @@ mod tools;
 mod values;
 
 pub(crate) use read::{read_named, read_text};
+pub use read::{read_permissions, read_prices};
 pub(crate) use values::{Computed, Expr, Referring, Text};
 
 use crate::diagnostic::Diagnostics;
@@ -19,6 +21,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::AgentBuilder;
+use stepwright_core::budget::Budget;
+use stepwright_core::permission::Permissions;
 use stepwright_core::plan::{ErrorPolicy, Retry};
 use stepwright_core::review::Reviewed;
 use stepwright_core::{
@@ -26,6 +30,7 @@ use stepwright_core::{
     StepOutput,
 };
 use stepwright_engine::AnyStep;
+use stepwright_models::ModelLimits;
 
 /// A text and its place.
 #[derive(Clone, Debug)]
@@ -47,6 +52,13 @@ pub(crate) struct File {
     /// The policy of its steps for interrupted attempts.
     pub(crate) on_interrupted: Option<OnInterrupted>,
     pub(crate) input: Option<Value>,
+    /// The permissions that the file narrows its effects to.
+    pub(crate) permissions: Option<Permissions>,
+    pub(crate) budget: Option<Budget>,
+    /// The limits of each model of its agents.
+    pub(crate) limits: Option<ModelLimits>,
+    /// The budget of the session, and its place.
+    pub(crate) session_budget: Option<(Budget, Span)>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) steps: Vec<Item>,
 }
@@ -77,6 +89,8 @@ pub(crate) struct Agent {
     pub(crate) max_turns: Option<u32>,
     /// The tools whose calls a person must confirm, by the names that models see.
     pub(crate) confirmed: Vec<String>,
+    /// The budget for each time that it is executed.
+    pub(crate) budget: Option<Budget>,
     /// The JSON Schema of the answer.
     pub(crate) output: Option<Value>,
     /// The rest of its content as written.
@@ -97,6 +111,8 @@ pub(crate) struct Item {
     pub(crate) on_error: ErrorPolicy,
     /// The policy for interrupted attempts, of this step or of the steps inside it.
     pub(crate) on_interrupted: Option<OnInterrupted>,
+    /// The budget of this step, or of everything inside it.
+    pub(crate) budget: Option<Budget>,
     /// The human review.
     pub(crate) review: Option<HumanReview>,
     /// The content as written.

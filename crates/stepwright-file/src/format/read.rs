@@ -2,19 +2,22 @@
 
 use super::content;
 use super::kinds::ON_INTERRUPTED;
-use super::reader::{Fields, Reader, State};
+use super::reader::{Fields, Kinds, Reader, State};
 use super::{Agent, File, Item, Word};
 use crate::access::{self, ALL_BYTES_MAX, Home, Referred, Refused};
 use crate::beneath::open_regular;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::options::Options;
 use crate::schema::{self, Purpose};
 use crate::source::{Source, Span};
+use crate::stack::with_stack;
 use crate::tree::{self, Node, Yaml};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stepwright_core::ErrorId;
+use stepwright_core::cost::Prices;
+use stepwright_core::permission::Permissions;
 
 /// The supported version of the format.
 const FORMAT: u64 = 1;
@@ -57,6 +60,84 @@ pub(crate) fn read_text(
     let root = tree::read(&source);
     let opened = Opened { source, home: Home::of(path), dir: folder_of(path) };
     read_opened(opened, root, options, state)
+}
+
+/// Reads a file of permissions: the lists, or a mapping with the key `permissions`.
+///
+/// # Errors
+/// Returns all mistakes in it.
+///
+/// ```
+/// use stepwright_core::permission::{Effect, Verdict};
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("permissions.yaml");
+/// # std::fs::write(&path, "allow:\n  - shell: git *\n  - web_search\n").unwrap();
+/// // allow:
+/// //   - shell: git *
+/// //   - web_search
+/// let permissions = stepwright_file::read_permissions(&path)?;
+/// assert_eq!(permissions.judge(&Effect::tool("web_search")).verdict, Verdict::Allow);
+/// # Ok::<(), stepwright_file::Diagnostics>(())
+/// ```
+pub fn read_permissions(path: &Path) -> Result<Permissions, Diagnostics> {
+    read_alone(path, |reader, root| {
+        let inside = match &root.value {
+            Yaml::Map(map) => map.iter().find(|(key, _)| key.name == "permissions"),
+            _ => None,
+        };
+        reader.permissions(inside.map_or(root, |(_, node)| node), None)
+    })
+}
+
+/// Reads a file of prices: a mapping of models to their prices in US dollars for a million tokens.
+///
+/// # Errors
+/// Returns the mistake in it.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("prices.yaml");
+/// # std::fs::write(&path, "\"openai-chat:in-house\": {input: 0.1, output: 0.2}").unwrap();
+/// // "openai-chat:in-house": {input: 0.1, output: 0.2}
+/// let prices = stepwright_file::read_prices(&path)?;
+/// assert_eq!(prices.of("openai-chat:in-house").unwrap().output, 0.2);
+/// # Ok::<(), stepwright_file::Diagnostics>(())
+/// ```
+pub fn read_prices(path: &Path) -> Result<Prices, Diagnostics> {
+    read_alone(path, |reader, root| match serde_json::from_value(root.value.to_json()) {
+        Ok(prices) => Some(prices),
+        Err(error) => {
+            let mistake = reader.mistake(root.span, format!("not a file of prices: {error}"));
+            reader.push(mistake.help("write `\"openai:gpt-5\": {input: 1.25, output: 10}`"));
+            None
+        }
+    })
+}
+
+/// Reads a file that is not a workflow file.
+fn read_alone<T: Send + Sync>(
+    path: &Path,
+    read: impl Fn(&mut Reader<'_>, &Node) -> Option<T> + Send + Sync,
+) -> Result<T, Diagnostics> {
+    let shown = path.display().to_string();
+    let unreadable = |refused: Refused| {
+        let message = format!("cannot be read: {}", refused.why);
+        Diagnostic::of_file(ErrorId::FILE_UNREADABLE, shown.as_str(), message)
+    };
+    let opened = open_regular(path).map_err(|denied| unreadable(Refused::new(denied.why())))?;
+    let text = access::read_text(opened, ALL_BYTES_MAX).map_err(unreadable)?;
+    let source = Arc::new(Source::new(shown.as_str(), text));
+    with_stack(|| {
+        let root = tree::read(&source).map_err(|mistake| Diagnostics::from(*mistake))?;
+        let kinds = Kinds { containers: &[], builtins: &[], tools: &[] };
+        let (mut state, options) = (State::new(kinds), Options::default());
+        let (home, dir) = (Home::of(path), folder_of(path));
+        let mut reader =
+            Reader { source: source.clone(), home, dir, options: &options, state: &mut state };
+        let value = read(&mut reader, &root);
+        state.mistakes.finish()?;
+        value.ok_or_else(|| unreadable(Refused::new("nothing was read")).into())
+    })
 }
 
 fn read(
@@ -160,6 +241,14 @@ impl Reader<'_> {
         let history = fields.history(self);
         let on_interrupted = fields.choice(self, "on_interrupted", &ON_INTERRUPTED);
         let input = fields.take("input").and_then(|(_, node)| self.schema(node, "input"));
+        let names = self.effects();
+        let permissions = fields.take("permissions");
+        let permissions = permissions.and_then(|(_, node)| self.permissions(node, Some(&names)));
+        let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));
+        let session_budget = fields.take("session_budget").and_then(|(key, node)| {
+            self.budget(node, "session_budget").map(|budget| (budget, key.span))
+        });
+        let limits = fields.take("limits").and_then(|(_, node)| self.model_limits(node));
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
         let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
@@ -173,6 +262,10 @@ impl Reader<'_> {
             history,
             on_interrupted,
             input,
+            permissions,
+            budget,
+            session_budget,
+            limits,
             agents,
             steps: steps?,
         })
@@ -256,9 +349,20 @@ impl Reader<'_> {
         let max_turns = fields.number(self, "max_turns", (1, 1000));
         let max_turns = max_turns.and_then(|turns| u32::try_from(turns).ok());
         let output = fields.take("output").and_then(|(_, node)| self.schema(node, "output"));
+        let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));
         fields.finish(self);
         let content = content::of_agent(node, std::mem::take(&mut self.state.texts));
-        Some(Agent { name, instructions, model, tools, max_turns, confirmed, output, content })
+        Some(Agent {
+            name,
+            instructions,
+            model,
+            tools,
+            max_turns,
+            confirmed,
+            budget,
+            output,
+            content,
+        })
     }
 
     fn check_model(&mut self, model: &Word) {

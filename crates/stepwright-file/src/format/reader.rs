@@ -7,6 +7,7 @@ use crate::access::Home;
 use crate::budget::Budget;
 use crate::diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX};
 use crate::duration;
+use crate::effects::Names;
 use crate::expression::{Expression, Mistake};
 use crate::options::Options;
 use crate::source::{Source, Span};
@@ -94,6 +95,8 @@ pub(crate) struct BuiltinKind {
     /// Its key in the file.
     pub(crate) key: &'static str,
     pub(crate) read: ReadBuiltin,
+    /// The names of its effects, for permissions. A function without effects has none.
+    pub(crate) effects: Names,
     /// The options of steps that it does not have, each with the reason.
     pub(crate) without: &'static [(&'static str, &'static str)],
 }
@@ -108,6 +111,8 @@ pub(crate) struct ToolKind {
     /// Its name in the file.
     pub(crate) name: &'static str,
     pub(crate) read: ReadTool,
+    /// The names of its effects, for permissions.
+    pub(crate) effects: Names,
 }
 
 /// The keys of a mapping that were not taken yet.

@@ -59,7 +59,15 @@ impl Folder {
     }
 
     /// Reads all files that match a pattern, sorted by path.
-    pub(crate) fn read_all(&self, pattern: &str, limits: Limits) -> Result<Read, StepError> {
+    ///
+    /// # Errors
+    /// Fails for the reasons of `permit`, which is asked about each file.
+    pub(crate) fn read_all(
+        &self,
+        pattern: &str,
+        limits: Limits,
+        permit: &dyn Fn(&str) -> Result<(), StepError>,
+    ) -> Result<Read, StepError> {
         let root = self.open()?;
         let within = relative(root.path(), pattern)?;
         let max_files = limits.max_files;
@@ -80,6 +88,7 @@ impl Folder {
         let mut list = Vec::new();
         let mut bytes = 0;
         for path in paths {
+            permit(&path)?;
             let left = limits.max_bytes - bytes;
             let (text, note, size) = read_text(&root, &path, &path, (left, limits.max_bytes))?;
             bytes += size;

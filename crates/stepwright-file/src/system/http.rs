@@ -1,14 +1,16 @@
 //! Fetches pages over HTTP.
 
 use super::{over, refused, text_of};
+use crate::effects;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::json::{self, JsonError};
+use stepwright_core::permission::Verdict;
 use stepwright_core::{Content, ErrorId, StepContext, StepError};
 use stepwright_http::reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use stepwright_http::reqwest::redirect::Policy;
+use stepwright_http::reqwest::redirect::{Action, Attempt, Policy};
 use stepwright_http::reqwest::{self, Client, Response, Url};
 use stepwright_http::{builder, causes};
 
@@ -20,7 +22,7 @@ static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
     let builder = builder().map_err(|error| unusable(&error))?;
     let builder = builder
         .gzip(true)
-        .redirect(Policy::limited(REDIRECTS_MAX))
+        .redirect(Policy::custom(followed))
         // An address may hold a key, and the next server must not see it.
         .referer(false)
         // A connection belongs to the runtime that opened it, and the next run may have another.
@@ -66,7 +68,8 @@ pub(crate) async fn fetch(what: &Fetch, cx: &StepContext) -> Result<Page, StepEr
     let url = address(text)?;
     let in_time = cx.world().timeout(what.timeout, async {
         let client = CLIENT.as_ref().map_err(|reason| StepError::terminal(reason.clone()))?;
-        let response = client.get(url).send().await.map_err(|error| failed(text, &error))?;
+        let sent = REDIRECTED.scope(cx.clone(), client.get(url).send());
+        let response = sent.await.map_err(|error| not_sent(text, &error))?;
         cx.keep_alive();
         read(response, what, cx).await
     });
@@ -77,9 +80,55 @@ pub(crate) async fn fetch(what: &Fetch, cx: &StepContext) -> Result<Page, StepEr
     })
 }
 
+tokio::task_local! {
+    /// The context of the step whose request is under way. The client, which all steps share, calls
+    /// the policy for redirects from the task of the request.
+    static REDIRECTED: StepContext;
+}
+
+/// A redirect to an address that the permissions do not allow.
+#[derive(Debug)]
+struct NotPermitted(String);
+
+impl std::fmt::Display for NotPermitted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "it redirects to `{}`, which is not permitted", self.0)
+    }
+}
+
+impl std::error::Error for NotPermitted {}
+
+/// Follows a redirect if the permissions allow its address: a page that is permitted may lead to
+/// one that is not. Nothing is asked in the middle of a request.
+fn followed(attempt: Attempt<'_>) -> Action {
+    if attempt.previous().len() > REDIRECTS_MAX {
+        return attempt.error("too many redirects");
+    }
+    let effect = effects::request(effects::HTTP, "GET", attempt.url());
+    match REDIRECTED.try_with(|cx| cx.verdict(&effect)) {
+        Ok(Verdict::Allow) | Err(_) => attempt.follow(),
+        Ok(_) => attempt.error(NotPermitted(effect.detail())),
+    }
+}
+
+/// Makes the error of a request without an answer.
+fn not_sent(text: &str, error: &reqwest::Error) -> StepError {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if let Some(NotPermitted(address)) = inner.downcast_ref() {
+            let refused = StepError::terminal(format!("`{text}`: {inner}"));
+            let refused = refused.with_code(ErrorCode::Rejected).with_id(ErrorId::EFFECT_REFUSED);
+            return refused.with_hint(format!("allow it in the permissions: `http: {address}`"));
+        }
+        cause = inner.source();
+    }
+    failed(text, error)
+}
+
 /// Parses an address. Browsers repair some wrong addresses, and then visit another place than the
 /// one that the text names: such an address is an error here.
-fn address(text: &str) -> Result<Url, StepError> {
+pub(crate) fn address(text: &str) -> Result<Url, StepError> {
+    let text = text.trim();
     if !text.starts_with("http://") && !text.starts_with("https://") {
         let error = refused(format!("`{text}` is no address that begins with `https://`"));
         return Err(error.with_id(ErrorId::HTTP_ADDRESS_REFUSED));

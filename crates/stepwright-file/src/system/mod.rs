@@ -1,5 +1,6 @@
 //! The parts of this machine that steps and tools use: files, pages and commands.
 
+pub(crate) mod acts;
 mod environment;
 mod files;
 mod glob;
@@ -11,7 +12,7 @@ pub(crate) mod shell;
 
 pub(crate) use environment::{is_setting, is_variable};
 pub(crate) use files::{Folder, Limits};
-pub(crate) use http::{Fetch, fetch};
+pub(crate) use http::{Fetch, address, fetch};
 
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;

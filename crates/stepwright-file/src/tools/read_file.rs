@@ -1,17 +1,19 @@
 //! `read_file`: a text file of the base directory.
 
 use super::{BYTES_MAX, argument, spec, told, with_note};
+use crate::effects;
 use crate::format::reader::{Reader, ToolKind};
 use crate::format::{AgentTool, Word};
-use crate::system::{Folder, Granted, blocking};
+use crate::system::{Folder, Granted, acts, blocking};
 use crate::tree::Node;
 use serde_json::Value;
 use std::sync::Arc;
 use stepwright_agent::AgentBuilder;
+use stepwright_core::permission::Effect;
 use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, StepContext};
 
-pub(super) const KIND: ToolKind = ToolKind { name: "read_file", read };
+pub(super) const KIND: ToolKind = ToolKind { name: "read_file", read, effects: effects::READ };
 
 #[derive(Debug)]
 struct ReadFile;
@@ -52,6 +54,12 @@ struct FileTool {
 impl Tool for FileTool {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    fn access(&self, arguments: &Value) -> Effect {
+        let path = arguments["path"].as_str().unwrap_or_default();
+        acts::file(effects::READ, &self.folder, path, false)
+            .unwrap_or_else(|_| Effect::call(self.spec.name.as_str(), arguments))
     }
 
     fn effect(&self) -> ToolEffect {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod budgets;
 mod builtins;
 mod commands;
 mod content;
@@ -15,6 +16,7 @@ mod mistakes;
 mod mutations;
 mod outline;
 mod people;
+mod permissions;
 mod runs;
 mod schemas;
 mod tools;

@@ -4,6 +4,7 @@
 #[cfg(feature = "providers")]
 mod abilities;
 #[cfg(feature = "providers")]
+mod limits;
 mod mutations;
 mod retrying;
 #[cfg(feature = "providers")]

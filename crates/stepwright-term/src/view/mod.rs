@@ -422,6 +422,7 @@ fn is_of_step(kind: &EventKind) -> bool {
                 | E::StepEffectStarted { .. }
                 | E::StepEffectFailed { .. }
                 | E::StepProcessStarted { .. }
+                | E::EffectJudged { .. }
                 | E::StepExecutorPaused { .. }
                 | E::StepExecutorContinued { .. }
                 | E::StepRetrying { .. }

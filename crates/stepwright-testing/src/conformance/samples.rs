@@ -1,6 +1,8 @@
 //! One event of each recorded kind, with values that are hard to store.
 
 use serde_json::{Map, Value, json};
+use stepwright_core::budget::Limit;
+use stepwright_core::cost::Cost;
 use stepwright_core::error::ErrorData;
 use stepwright_core::event::{
     ContainerKind, Decision, End, ProcessGroup, RefusedAnswer, Reply, Turns, WorkflowStarted,
@@ -10,6 +12,7 @@ use stepwright_core::message::{
     Arguments, AssistantTurn, Native, Part, ToolCall, ToolOutcome, Usage,
 };
 use stepwright_core::model::StopReason;
+use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
 use stepwright_core::{
     Content, ErrorCode, ErrorId, EventKind, Media, MediaKind, Patch, StepOutput, StepStatus,
@@ -197,6 +200,31 @@ pub(super) fn middle() -> Vec<EventKind> {
                 parent: TEXT.into(),
             }),
         },
+        E::StepPaused {
+            requirement: requirement(RequirementKind::Permission {
+                effect: TEXT.into(),
+                rule: Some("shell: git *".into()),
+            })
+            .into(),
+        },
+        E::StepPaused {
+            requirement: requirement(RequirementKind::Budget {
+                scope: "ä/b#2".into(),
+                of_session: true,
+                limit: Limit::Usd,
+                used: u64::MAX,
+                of: 7,
+            })
+            .into(),
+        },
+        E::StepContinued { reply: reply(Answer::Always).into() },
+        E::EffectJudged {
+            effect: TEXT.into(),
+            verdict: Verdict::Deny,
+            rule: Some(TEXT.into()),
+            by: "the user".into(),
+        },
+        E::BudgetWarning { of_session: true, limit: Limit::Tokens, used: 8, of: u64::MAX },
         begins(ContainerKind::Steps, Decision::Count(3)),
         ends(ContainerKind::Steps, Turns::default(), status.into()),
         begins(ContainerKind::Parallel, Decision::Names(["web".into(), TEXT.into()].into())),
@@ -237,7 +265,8 @@ pub(super) fn middle() -> Vec<EventKind> {
             notice: Some(TEXT.into()),
             message: value().into(),
         },
-        E::ModelRequestStarted { turn: 1 },
+        E::ModelRequestStarted { turn: 1, reserved: Some([u64::MAX, 7]) },
+        E::ModelRequestStarted { turn: 2, reserved: None },
         E::ModelRequestRetrying {
             turn: 1,
             attempt: 2,
@@ -251,6 +280,7 @@ pub(super) fn middle() -> Vec<EventKind> {
             stop: StopReason::Other(TEXT.to_owned()),
             usage: usage(),
             warning: Some(TEXT.into()),
+            cost: Some(Cost::usd(0.000_123)),
         },
         E::ToolCallStarted { tool: call(Arguments::json(value())).into() },
         E::ToolCallCompleted { tool: outcome(false).into() },

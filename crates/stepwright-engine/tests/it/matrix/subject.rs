@@ -139,7 +139,7 @@ impl Executor for Agent {
         let said = if let Some(said) = said {
             said
         } else {
-            cx.record(EventKind::ModelRequestStarted { turn: 1 }).await?;
+            cx.record(EventKind::ModelRequestStarted { turn: 1, reserved: None }).await?;
             if self.act != Act::CallsTools {
                 self.probe.asked.lock().unwrap().push(cx.path().to_string());
             }
@@ -150,8 +150,15 @@ impl Executor for Agent {
             let answer = std::sync::Arc::new(AssistantTurn::text_only(said.clone()));
             let (stop, usage) = (StopReason::EndTurn, Usage::default());
             let warning = None;
-            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage, warning })
-                .await?;
+            cx.record(EventKind::ModelRequestCompleted {
+                turn: 1,
+                answer,
+                stop,
+                usage,
+                warning,
+                cost: None,
+            })
+            .await?;
             said
         };
         self.probe.calls(self.act, &cx).await?;
