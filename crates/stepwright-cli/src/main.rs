@@ -23,7 +23,9 @@ use stepwright::Error;
 use ui::print::Stdout;
 use ui::terminal::Stderr;
 use ui::usage;
-use verbs::{cancel, chat, check, events, explain, resume, run, runs, sessions, show, verify};
+use verbs::{
+    cancel, chat, check, compare, events, explain, fork, resume, run, runs, sessions, show, verify,
+};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -40,6 +42,10 @@ fn main() -> ExitCode {
         Command::Show(wanted) => finish(stderr, show::show(wanted, stderr)),
         Command::Events(wanted) => finish(stderr, events::events(wanted, stderr)),
         Command::Resume(wanted) => resume::resume(wanted, stderr),
+        Command::Rerun(wanted) => fork::rerun(wanted, stderr),
+        Command::Fork(wanted) => fork::fork(wanted, stderr),
+        Command::Upgrade(wanted) => fork::upgrade(wanted, stderr),
+        Command::Compare(wanted) => finish(stderr, compare::compare(wanted, stderr)),
         Command::Continue(wanted) => resume::continue_run(wanted, stderr),
         Command::Verify(wanted) => finish(stderr, verify::verify(wanted, stderr)),
         Command::Cancel(wanted) => finish(stderr, cancel::cancel_run(wanted, stderr)),

@@ -3,6 +3,7 @@
 use crate::event::Event;
 use crate::id::RunId;
 use crate::output::Metrics;
+use crate::session::SessionMetrics;
 use crate::state::Patch;
 use std::sync::Arc;
 
@@ -71,6 +72,16 @@ pub struct Append {
 pub struct SessionClose {
     /// Changes of the session state, applied to it as it is at that moment.
     pub patches: Vec<Patch>,
-    /// The consumption of the run.
+    /// The consumption of the run. Of a run that was retried, that since the retry.
     pub metrics: Metrics,
+    /// `true` if the run had ended before, and was counted then.
+    pub retried: bool,
+}
+
+impl SessionClose {
+    /// Adds the consumption of the run to that of its session.
+    pub fn count(&self, session: &mut SessionMetrics) {
+        session.add(&self.metrics);
+        session.runs -= u64::from(self.retried);
+    }
 }

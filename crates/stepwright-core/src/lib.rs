@@ -34,6 +34,7 @@ pub mod redact;
 pub mod report;
 pub mod requirement;
 pub mod review;
+pub mod rewind;
 pub mod scope;
 pub mod session;
 pub mod state;

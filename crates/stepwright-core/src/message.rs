@@ -262,6 +262,21 @@ impl Usage {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Returns the usage since it was `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        let since = |now: Option<u64>, before: Option<u64>| {
+            now.filter(|_| now != before).map(|now| now.saturating_sub(before.unwrap_or(0)))
+        };
+        Self {
+            input_tokens: since(self.input_tokens, before.input_tokens),
+            output_tokens: since(self.output_tokens, before.output_tokens),
+            cache_read_tokens: since(self.cache_read_tokens, before.cache_read_tokens),
+            cache_write_tokens: since(self.cache_write_tokens, before.cache_write_tokens),
+            reasoning_tokens: since(self.reasoning_tokens, before.reasoning_tokens),
+        }
+    }
 }
 
 impl AddAssign for Usage {

@@ -1,7 +1,7 @@
 //! The output of a run, with the tree of its steps.
 
 use crate::content::Content;
-use crate::event::{Event, RefusedAnswer};
+use crate::event::{Event, Origin, RefusedAnswer};
 use crate::failure::ErrorData;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::media::{Media, MediaKind};
@@ -252,6 +252,10 @@ pub struct RunOutput {
     pub metadata: Map<String, Value>,
     /// The start time.
     pub created_at: Timestamp,
+    /// The run from which it was forked, if it was. The shared steps are in its results, and not
+    /// in its metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The failure, if the run failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<RunFailure>,

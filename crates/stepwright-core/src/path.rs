@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 /// The maximum length of a step's name, in bytes. Every event contains a path made of names.
@@ -150,6 +151,54 @@ impl StepPath {
             || other.0.strip_prefix(&*self.0).is_some_and(|rest| {
                 rest.is_empty() || rest.starts_with('/') || rest.starts_with('#')
             })
+    }
+}
+
+/// A text that is not the path of a step.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not the path of a step: {why}")]
+pub struct PathError {
+    text: String,
+    why: String,
+}
+
+/// Parses a path as it stands in events and in `stepwright show`: names with `/` between them, and
+/// `#` with a number from 1 for a turn of a loop, an item of a map or a tool call.
+///
+/// ```
+/// use stepwright_core::StepPath;
+/// let path: StepPath = "revise#2/write".parse()?;
+/// assert_eq!((path.name(), path.parent().unwrap().number()), ("write", Some(2)));
+/// let error = "revise#0".parse::<StepPath>().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "`revise#0` is not the path of a step: `0` in `revise#0` is not a number from 1",
+/// );
+/// # Ok::<(), stepwright_core::path::PathError>(())
+/// ```
+impl FromStr for StepPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        let wrong = |why: String| PathError { text: text.to_owned(), why };
+        for segment in text.split('/') {
+            let (name, number) = match segment.split_once('#') {
+                Some((name, number)) => (name, Some(number)),
+                None => (segment, None),
+            };
+            if let Some(mistake) = name_mistake(name) {
+                return Err(wrong(mistake));
+            }
+            let digits = |number: &str| number.bytes().all(|byte| byte.is_ascii_digit());
+            if let Some(number) = number
+                && !(digits(number)
+                    && !number.starts_with('0')
+                    && number.parse::<u32>().is_ok_and(|number| number > 0))
+            {
+                return Err(wrong(format!("`{number}` in `{segment}` is not a number from 1")));
+            }
+        }
+        Ok(Self(text.into()))
     }
 }
 

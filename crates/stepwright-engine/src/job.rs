@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use stepwright_core::event::{Event, Reply, WorkflowStarted};
+use stepwright_core::rewind::effective;
 use stepwright_core::scope::Scope;
 use stepwright_core::store::{Signal, SignalKind};
 use stepwright_core::{
@@ -28,7 +29,7 @@ const LINGER: Duration = Duration::from_secs(5);
 pub(crate) struct Job {
     pub(crate) compiled: Arc<Compiled>,
     pub(crate) started: Arc<WorkflowStarted>,
-    /// When a run began that is resumed.
+    /// Of a run that is resumed, the time from which its timeout counts.
     pub(crate) began: Option<Timestamp>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) recalled: Option<Box<Recalled>>,
@@ -67,8 +68,8 @@ impl Job {
     ) -> Result<Self, StoreError> {
         let world = recording.world.clone();
         let recorder = Arc::new(Recorder::new(recording, &started, past)?);
-        let recalled = (!past.is_empty()).then(|| Box::new(Recalled::of(past)));
-        let began = past.first().map(|event| event.time);
+        let recalled = (!past.is_empty()).then(|| Box::new(Recalled::of(&effective(past))));
+        let began = (!past.is_empty()).then(|| recorder.timed_from());
         Ok(Self { compiled, started, began, recorder, recalled, world, leaves: false })
     }
 
@@ -349,7 +350,7 @@ impl Job {
         }
         // The run's timeout passes even while a person is asked.
         let limit = self.started.timeout_ms.map(Duration::from_millis);
-        let end = limit.map(|limit| recorder.began().plus(limit));
+        let end = limit.map(|limit| recorder.timed_from().plus(limit));
         let until = due.into_iter().chain(end).min();
         recorder.record(&StepPath::root(), EventKind::WorkflowPaused { until })?;
         recorder.settle().await?;

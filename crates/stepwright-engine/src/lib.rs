@@ -53,7 +53,9 @@ pub use define::{
     IntoStep, Json, LoopView, Step,
 };
 pub use real::real_world;
-pub use run::{BlockingEvents, IntoInput, Parts, Resume, Run, RunHandle, RunStream, block_on};
+pub use run::{
+    BlockingEvents, Fork, IntoInput, Parts, Resume, Retry, Run, RunHandle, RunStream, block_on,
+};
 pub use runner::LocalDispatcher;
-pub use runs::{Events, Runs, Sessions, Snapshot};
+pub use runs::{Compared, Comparison, Difference, Events, Runs, Sessions, Snapshot};
 pub use workflow::Workflow;

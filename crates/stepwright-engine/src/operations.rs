@@ -1,6 +1,6 @@
 //! The operations on a workflow: to run, resume, read and cancel runs, and to read sessions.
 
-use crate::run::{IntoInput, Resume, Run, RunHandle};
+use crate::run::{Fork, IntoInput, Resume, Retry, Run, RunHandle};
 use crate::runs::{Events, Sessions, Snapshot};
 use crate::workflow::Workflow;
 use stepwright_core::session::SessionMetrics;
@@ -129,6 +129,92 @@ impl Workflow {
     /// ```
     pub fn resume(&self, run: impl AsRef<str>) -> Resume {
         Resume::new(self.clone(), run.as_ref(), Vec::new())
+    }
+
+    /// Takes up a run that has failed: the steps that failed or were stopped begin again, and what
+    /// completed is not done again. It is the same run with the same id. See [`Retry`] for more
+    /// options.
+    ///
+    /// An agent goes on where it failed: the answers of its model and its tools from before the
+    /// failure are used again. Timeouts and deadlines count anew. To begin a step from its start,
+    /// use [`Workflow::fork`].
+    ///
+    /// ```
+    /// # use stepwright_core::Memory;
+    /// # use stepwright_engine::Workflow;
+    /// # use std::sync::atomic::{AtomicBool, Ordering};
+    /// # static UP: AtomicBool = AtomicBool::new(false);
+    /// async fn publish(text: String) -> Result<String, &'static str> {
+    ///     if UP.load(Ordering::Relaxed) { Ok(format!("published {text}")) } else { Err("down") }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("News").store(Memory::default()).step(publish).build()?;
+    /// assert!(workflow.run("it").run_id("r-7").await.is_err());
+    /// UP.store(true, Ordering::Relaxed);
+    /// assert_eq!(workflow.retry("r-7").await?.content.text(), "published it");
+    /// # Ok(()) }
+    /// ```
+    pub fn retry(&self, run: impl AsRef<str>) -> Retry {
+        Retry::new(self.clone(), run.as_ref())
+    }
+
+    /// Moves a run that waits, or whose process died, to this definition, and drives it until it
+    /// waits again or ends. Everything that the run has done so far must be the same in this
+    /// definition; steps that it has not begun may have changed.
+    ///
+    /// # Errors
+    /// The first difference in what the run has done; the run stays as it is then. The errors of
+    /// [`Workflow::resume`].
+    pub async fn upgrade(&self, run: impl AsRef<str>) -> Result<RunOutput, Error> {
+        self.check_upgrade(run.as_ref()).await?;
+        self.resume(run).accept_changed_definition(true).await
+    }
+
+    /// Checks that [`Workflow::upgrade`] can move a run to this definition. Returns `false` if it
+    /// goes on with this definition already.
+    ///
+    /// # Errors
+    /// The errors of [`Workflow::upgrade`].
+    pub async fn check_upgrade(&self, run: impl AsRef<str>) -> Result<bool, Error> {
+        let run = RunId::new(run)?;
+        let runs = self.runner().reader(&run)?;
+        let snapshot = runs.load_with_facts(&run).await?;
+        snapshot.check_open()?;
+        self.runner().check_past(runs.store(), snapshot.facts()).await
+    }
+
+    /// Checks that a run may go on with this definition as it is, without accepting a change.
+    ///
+    /// # Errors
+    /// The differences.
+    pub async fn check_definition(&self, run: impl AsRef<str>) -> Result<(), Error> {
+        let run = RunId::new(run)?;
+        let runs = self.runner().reader(&run)?;
+        let snapshot = runs.load_with_facts(&run).await?;
+        self.runner().check_plan(runs.store(), snapshot.facts(), false).await.map(drop)
+    }
+
+    /// Begins a new run that shares the beginning of another one, and goes on by itself from the
+    /// step at [`Fork::at`]. The facts before are not copied. The origin may be under way or have
+    /// ended, and stays as it is.
+    ///
+    /// ```
+    /// # use stepwright_core::Memory;
+    /// # use stepwright_engine::{Step, Workflow};
+    /// # async fn look_up(topic: String) -> String { format!("facts about {topic}") }
+    /// # async fn write(facts: String) -> String { format!("text with {facts}") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let workflow = Workflow::builder("News").store(Memory::default())
+    /// #     .step(Step::new("look up", look_up)).step(Step::new("write", write)).build()?;
+    /// # workflow.run("ants").run_id("r-7").await?;
+    /// let fork = workflow.fork("r-7").at("write").run_id("r-8").await?;
+    /// assert_eq!(fork.origin.unwrap().run.as_str(), "r-7");
+    /// # Ok(()) }
+    /// ```
+    pub fn fork(&self, run: impl AsRef<str>) -> Fork {
+        Fork::new(self.clone(), run.as_ref())
     }
 
     /// Answers pending requests of a run, and drives the run until it ends or pauses again. Each

@@ -164,7 +164,9 @@ pub(crate) struct Dialect {
     pub(crate) lock_session: &'static [&'static str],
     /// Deletes drivers that were last seen before `$1` and drive nothing.
     pub(crate) forget_drivers: &'static str,
-    /// Selects number, body, blob and key of the facts of run `$1` that have the numbers `$2`.
+    /// Inserts a fact. The mark of the change, where there are marks, is its last value.
+    pub(crate) insert_fact: &'static str,
+    /// Selects number, body, blob and key of the facts of journal `$1` that have the numbers `$2`.
     pub(crate) select_sources: &'static str,
     /// Selects hash, body and key of the blobs with the hashes `$1`.
     pub(crate) select_blobs: &'static str,
@@ -177,6 +179,7 @@ pub(crate) enum Value<'v> {
     MaybeText(Option<&'v str>),
     Number(i64),
     Numbers(&'v [i64]),
+    Bytes(&'v [u8]),
     Texts(&'v [String]),
 }
 

@@ -2,7 +2,7 @@
 
 use crate::backend::{Backend, Prepared, Told};
 use crate::bodies::{self, FactRow};
-use crate::operations::{journal, runs, sessions, signals, verify};
+use crate::operations::{journal, opening, runs, sessions, signals, verify};
 use crate::rows::Effect;
 use crate::shared::Texts;
 use std::fmt;
@@ -71,12 +71,21 @@ impl<B: Backend> RunStore for SqlStore<B> {
             backend.check_process()?;
             let Append { run, facts, close, driver } = append;
             let Some(effect) = Effect::of(&facts, driver) else { return Ok(()) };
+            let void = opening::void_signals(&facts);
             let mut facts = FactRow::all(&facts, backend.sums())?;
+            if void.is_some() {
+                // Texts of another run of that name, or of a journal that another process went on
+                // with, must not be taken for known ones.
+                texts.forget(&run);
+            }
             let places = texts.share(&run, &mut facts);
             let (facts, blobs) = bodies::apart(facts).await?;
             let (name, rests) = (run.clone(), effect.rests());
             let told = Told::Those(Watched::Facts(run.clone()));
             let prepared = Prepared { run, facts, effect, close, blobs };
+            if let Some(void) = void {
+                return backend.write(told, opening::Opening { prepared, void }).await;
+            }
             let appended = backend.write(told, prepared).await;
             match appended {
                 Ok(()) if !rests => texts.learn(&name, places),

@@ -43,6 +43,21 @@ pub fn line(event: &Event) -> Option<String> {
         }
         E::WorkflowPaused { until: None } => "workflow paused".to_owned(),
         E::WorkflowContinued { .. } => "workflow continued".to_owned(),
+        E::WorkflowRetried { steps, .. } => match &steps[..] {
+            [] => "workflow retried".to_owned(),
+            [one] => format!("workflow retried: {} begins again", harmless(one.as_str())),
+            [one, more @ ..] => {
+                let (one, more) = (harmless(one.as_str()), more.len());
+                format!("workflow retried: {one} and {more} more begin again")
+            }
+        },
+        E::WorkflowForked(forked) if forked.at.is_root() => {
+            format!("workflow forked from {}", harmless(forked.origin.run.as_str()))
+        }
+        E::WorkflowForked(forked) => {
+            let origin = harmless(forked.origin.run.as_str());
+            format!("workflow forked from {origin} at {}", harmless(forked.at.as_str()))
+        }
 
         E::DeadlineSet { requirement } => match requirement.due {
             Some(due) => format!("limited {path}: until {}", utc(due)),

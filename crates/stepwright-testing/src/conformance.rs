@@ -13,6 +13,7 @@
 //! ```
 
 mod appends;
+mod forks;
 mod runs;
 mod samples;
 mod sessions;
@@ -37,7 +38,7 @@ const START: u64 = 1_780_000_000_000;
 /// Panics if the store does not conform, with the case and the difference.
 pub async fn store<S: Store, F: Future<Output = S>>(open: impl Fn() -> F) {
     let cases = appends::CASES.iter().chain(runs::CASES).chain(sessions::CASES);
-    for (name, case) in cases.chain(waiting::CASES) {
+    for (name, case) in cases.chain(waiting::CASES).chain(forks::CASES) {
         let store = open().await;
         if let Err(wrong) = case(&store).await {
             panic!("the store does not conform, case `{name}`: {wrong}");
@@ -181,7 +182,7 @@ impl<'a> TestRun<'a> {
     /// Ends the run as completed, and updates its session.
     async fn close(&mut self, patches: Vec<Patch>) -> Result<(), stepwright_core::StoreError> {
         let mut append = self.append_at(self.next, vec![completed("done")]);
-        append.close = Some(SessionClose { patches, metrics: metrics() });
+        append.close = Some(SessionClose { patches, metrics: metrics(), retried: false });
         self.store.append(append).await?;
         self.next += 1;
         Ok(())

@@ -5,7 +5,10 @@ mod docs;
 mod runs;
 mod sessions;
 
-pub(crate) use runs::{Again, CancelRun, Continue, Events, Resume, Runs, Show, Verify};
+pub(crate) use runs::{
+    Again, CancelRun, Compare, Continue, Events, Fork, NewRun, Rerun, Resume, Retried, Runs, Show,
+    Upgrade, Verify,
+};
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 
 use crate::database::Database;
@@ -54,7 +57,8 @@ const EXPLAIN: &str = "\
 Examples:
   stepwright explain SW0701
   stepwright explain 701
-  stepwright explain";
+  stepwright explain
+  stepwright explain r-7 --db runs.db";
 
 const COMPLETIONS: &str = "\
 Examples:
@@ -97,6 +101,18 @@ pub(crate) enum Command {
     /// Resume a run whose process has died, from the end of its journal
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::RESUME))]
     Resume(Box<Resume>),
+    /// Begin a new run that does a step of another run again, and all that follows
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::RERUN))]
+    Rerun(Box<Rerun>),
+    /// Begin a new run that shares the beginning of another one, with something changed
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::FORK))]
+    Fork(Box<Fork>),
+    /// Move a waiting run to a changed workflow file, if all that it has done is the same there
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::UPGRADE))]
+    Upgrade(Box<Upgrade>),
+    /// Compare two runs: outputs, tokens, time, and the first difference
+    #[command(after_help = runs::COMPARE)]
+    Compare(Compare),
     /// Answer the pending requests of a run, and continue it
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::CONTINUE))]
     Continue(Box<Continue>),
@@ -109,7 +125,7 @@ pub(crate) enum Command {
     /// Manage sessions: list, show, rename and delete them, change their state
     #[command(subcommand, after_help = sessions::EXAMPLES)]
     Sessions(Sessions),
-    /// Explain an error code such as `SW0701`; without a code, list all of them
+    /// Explain an error code such as `SW0701`, or a run: why it failed, and what to do next
     #[command(after_help = EXPLAIN)]
     Explain(Explain),
     /// Write a completion script for a shell
@@ -326,9 +342,15 @@ pub(crate) struct Chat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The code, as an error prints it; a number alone will do
-    #[arg(value_name = "CODE")]
+    /// The code, as an error prints it, where a number alone will do; or the id of a run. Without
+    /// it, all codes are listed
+    #[arg(value_name = "CODE|RUN_ID")]
     pub(crate) code: Option<String>,
+    /// Act as this user: runs of other users, or without a user, are not found
+    #[arg(long, value_name = "ID", alias = "user-id")]
+    pub(crate) user: Option<UserId>,
+    #[command(flatten)]
+    pub(crate) kept: In,
 }
 
 #[derive(Debug, Args)]

@@ -3,8 +3,11 @@
 pub(crate) mod cancel;
 pub(crate) mod chat;
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod events;
 pub(crate) mod explain;
+mod explained_run;
+pub(crate) mod fork;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -13,7 +13,7 @@ use crate::ui::resume_command::ResumeCommand;
 use crate::ui::summary::how_ended;
 use crate::ui::terminal::Stderr;
 use stepwright::store::RunRow;
-use stepwright::{Error, ErrorId, OnInterrupted, RunOutput, RunStatus, UserId, Workflow};
+use stepwright::{Error, ErrorId, OnInterrupted, RunId, RunOutput, RunStatus, UserId, Workflow};
 use stepwright_core::Requirement;
 use stepwright_engine::drivers;
 use stepwright_term::Asker;
@@ -44,6 +44,8 @@ struct Wanted<'a> {
     again: &'a Again,
     /// The answer to all questions about interrupted steps.
     interrupted: Option<OnInterrupted>,
+    /// Set if a failed run is retried: `true` if a cancelled one is, too.
+    retry: Option<bool>,
     /// The answers on the command line, for `continue`.
     answers: Option<&'a Continue>,
     stderr: Stderr,
@@ -52,13 +54,14 @@ struct Wanted<'a> {
 /// Resumes a run.
 pub(crate) fn resume(arguments: &Resume, stderr: Stderr) -> Exit {
     let (again, interrupted) = (&arguments.again, arguments.interrupted);
-    Wanted { again, interrupted, answers: None, stderr }.carry_on()
+    let retry = arguments.retry.map(|what| what == args::Retried::Cancelled);
+    Wanted { again, interrupted, retry, answers: None, stderr }.carry_on()
 }
 
 /// Answers the pending requests of a run, and continues it.
 pub(crate) fn continue_run(arguments: &Continue, stderr: Stderr) -> Exit {
     let (again, interrupted) = (&arguments.again, None);
-    Wanted { again, interrupted, answers: Some(arguments), stderr }.carry_on()
+    Wanted { again, interrupted, retry: None, answers: Some(arguments), stderr }.carry_on()
 }
 
 impl Wanted<'_> {
@@ -99,7 +102,7 @@ impl Wanted<'_> {
         };
         let origin = DefinitionSource::of(&looked.output.metadata);
         let (cancel, _signals) = Cancel::on_signals(stderr);
-        let words = self.words(origin.as_ref());
+        let words = words(again, origin.as_ref());
         let mut driving = Driving::new(&again.shown, stderr, &cancel, Some(db), words);
         let mut asker = None;
         // Requests with an answer in the inbox, not taken because a process died, are not asked
@@ -117,7 +120,9 @@ impl Wanted<'_> {
             }
         }
         if origin.is_none() && again.file.is_none() {
-            let Some(arguments) = self.answers else { return Err(of_program(&looked).into()) };
+            let Some(arguments) = self.answers else {
+                return Err(of_program(&looked.row.run_id).into());
+            };
             let Some(given) = asked(asker, given, &open).await? else { return Ok(Exit::Paused) };
             let run = &looked.row.run_id;
             runs.submit(run, given, arguments.by.as_deref()).await?;
@@ -126,16 +131,10 @@ impl Wanted<'_> {
             ));
             return Ok(Exit::Paused);
         }
-        let definition = self.definition(origin.as_ref(), &looked.output)?;
+        let definition = definition(again, origin.as_ref(), &looked.output)?;
         let definition = open::definition(&definition, stderr).map_err(Failed::Said)?;
         let workflow = opened.beneath(definition.builder()?).build()?;
-        if *workflow.id() != looked.row.workflow_id {
-            let (run, theirs) = (&looked.row.run_id, &looked.row.workflow_id);
-            let what = format!("run `{run}` is one of `{theirs}`, and not of `{}`", workflow.id());
-            let what = Error::usage(what).with_id(ErrorId::OTHER_WORKFLOW);
-            let what = what.with_hint("give its workflow file: `--file FILE`");
-            return Err(what.into());
-        }
+        check_workflow(&workflow, looked.row)?;
         let Some(given) = asked(asker, given, &open).await? else { return Ok(Exit::Paused) };
         let answer = self.drive(&workflow, &mut driving, &looked, given).await?;
         Ok(driving.end(&answer, explain))
@@ -150,6 +149,14 @@ impl Wanted<'_> {
         given: Answers,
     ) -> Result<Result<RunOutput, Error>, Error> {
         let (run, accept) = (&looked.row.run_id, self.again.accept_changes);
+        if let Some(cancelled_too) = self.retry {
+            let mut retried = workflow.retry(run).cancelled_too(cancelled_too);
+            retried = retried.accept_changed_definition(accept).stream_events(true);
+            if let Some(policy) = self.interrupted {
+                retried = retried.interrupted(policy);
+            }
+            return Ok(driving.drive(workflow, retried.stream()).await);
+        }
         if looked.output.is_terminal() {
             let how = how_ended(looked.output.status);
             self.stderr.note(&format!("run `{run}` has ended already: {how}"));
@@ -164,50 +171,59 @@ impl Wanted<'_> {
         }
         Ok(driving.drive(workflow, resumed.stream_events(true).stream()).await)
     }
+}
 
-    /// Returns the workflow file of the run, with the options to read it.
-    fn definition(
-        self,
-        origin: Option<&DefinitionSource>,
-        output: &RunOutput,
-    ) -> Result<args::Definition, Error> {
-        let Self { again, .. } = self;
-        let file = match (&again.file, origin) {
-            (Some(file), _) => file,
-            (None, Some(origin)) if origin.file.exists() => &origin.file,
-            (None, origin) => {
-                let file = origin.map(|origin| origin.file.display().to_string());
-                let file = file.unwrap_or_default();
-                let what = format!(
-                    "the workflow file `{file}`, with which run `{}` began, is not there any more",
-                    output.run_id
-                );
-                let error = Error::usage(what).with_id(ErrorId::WORKFLOW_FILE_GONE);
-                return Err(error.with_hint("say where it is now: `--file FILE`"));
-            }
-        };
-        let base_dir = again.base_dir.clone().or(origin.map(|origin| origin.base_dir.clone()));
-        let model = again.model.clone().or(origin.and_then(|origin| origin.model.clone()));
-        let (allow_shell, doors) = (again.allow_shell, again.doors.clone());
-        Ok(args::Definition { file: file.clone(), model, allow_shell, doors, base_dir })
-    }
-
-    fn words(self, origin: Option<&DefinitionSource>) -> ResumeCommand {
-        let again = self.again;
-        ResumeCommand {
-            db: again.run.kept.said().cloned(),
-            file: again.file.as_ref().map(|file| file.display().to_string()),
-            allow_shell: again.allow_shell || origin.is_some_and(|origin| origin.allow_shell),
-            doors: match origin {
-                Some(origin) if again.doors.is_closed() => origin.doors(),
-                _ => again.doors.clone(),
-            },
+/// Returns the workflow file of the run, with the options to read it.
+pub(super) fn definition(
+    again: &Again,
+    origin: Option<&DefinitionSource>,
+    output: &RunOutput,
+) -> Result<args::Definition, Error> {
+    let file = match (&again.file, origin) {
+        (Some(file), _) => file,
+        (None, Some(origin)) if origin.file.exists() => &origin.file,
+        (None, origin) => {
+            let file = origin.map(|origin| origin.file.display().to_string());
+            let file = file.unwrap_or_default();
+            let what = format!(
+                "the workflow file `{file}`, with which run `{}` began, is not there any more",
+                output.run_id
+            );
+            let error = Error::usage(what).with_id(ErrorId::WORKFLOW_FILE_GONE);
+            return Err(error.with_hint("say where it is now: `--file FILE`"));
         }
+    };
+    let base_dir = again.base_dir.clone().or(origin.map(|origin| origin.base_dir.clone()));
+    let model = again.model.clone().or(origin.and_then(|origin| origin.model.clone()));
+    let (allow_shell, doors) = (again.allow_shell, again.doors.clone());
+    Ok(args::Definition { file: file.clone(), model, allow_shell, doors, base_dir })
+}
+
+/// Checks that a run belongs to a workflow.
+pub(super) fn check_workflow(workflow: &Workflow, row: &RunRow) -> Result<(), Error> {
+    if *workflow.id() == row.workflow_id {
+        return Ok(());
+    }
+    let (run, theirs) = (&row.run_id, &row.workflow_id);
+    let what = format!("run `{run}` is one of `{theirs}`, and not of `{}`", workflow.id());
+    let what = Error::usage(what).with_id(ErrorId::OTHER_WORKFLOW);
+    Err(what.with_hint("give its workflow file: `--file FILE`"))
+}
+
+pub(super) fn words(again: &Again, origin: Option<&DefinitionSource>) -> ResumeCommand {
+    ResumeCommand {
+        db: again.run.kept.said().cloned(),
+        file: again.file.as_ref().map(|file| file.display().to_string()),
+        allow_shell: again.allow_shell || origin.is_some_and(|origin| origin.allow_shell),
+        doors: match origin {
+            Some(origin) if again.doors.is_closed() => origin.doors(),
+            _ => again.doors.clone(),
+        },
     }
 }
 
 /// Reports an error and the next step.
-fn explain(stderr: Stderr, error: &Error) {
+pub(super) fn explain(stderr: Stderr, error: &Error) {
     let report = error.to_report();
     stderr.report(&if error.id() == ErrorId::DEFINITION_CHANGED {
         report.only_help(
@@ -254,8 +270,7 @@ async fn asked(
     }
 }
 
-fn of_program(looked: &Looked<'_>) -> Error {
-    let run = &looked.row.run_id;
+pub(super) fn of_program(run: &RunId) -> Error {
     Error::usage(format!("run `{run}` was begun by a program: there is no definition of it here"))
         .with_id(ErrorId::BEGUN_BY_PROGRAM)
         .with_hint("resume it with that program, or give the workflow file: `--file FILE`")

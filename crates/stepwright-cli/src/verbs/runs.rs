@@ -52,5 +52,15 @@ pub(crate) fn listed(rows: &[RunRow]) -> String {
         ]
     };
     let names = ["RUN", "STATUS", "WORKFLOW", "BEGAN", "TOOK", "SESSION", "USER"];
-    table(names, rows.iter().map(row).collect())
+    if rows.iter().all(|row| row.origin.is_none()) {
+        return table(names, rows.iter().map(row).collect());
+    }
+    let with_origin = |it: &RunRow| {
+        let origin = it.origin.as_ref().map(|origin| origin.run.to_string()).unwrap_or_default();
+        let [run, status, workflow, began, took, session, user] = row(it);
+        [run, status, workflow, began, took, session, user, origin]
+    };
+    let [run, status, workflow, began, took, session, user] = names;
+    let names = [run, status, workflow, began, took, session, user, "ORIGIN"];
+    table(names, rows.iter().map(with_origin).collect())
 }

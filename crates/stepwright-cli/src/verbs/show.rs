@@ -71,6 +71,9 @@ fn shown(snapshot: &Snapshot, arguments: &Show) -> String {
     if let Some(user) = &output.user_id {
         line("user", user.as_str());
     }
+    if let Some(origin) = &output.origin {
+        line("origin", &origin.to_string());
+    }
     line("began", &utc(output.created_at));
     line("last event", &utc(row.updated_at));
     match &origin {
@@ -107,6 +110,9 @@ fn shown(snapshot: &Snapshot, arguments: &Show) -> String {
     if output.error.is_some() {
         text.push('\n');
         text.push_str(&ended(&Error::of_run(output.clone()).report()));
+    }
+    if output.status == RunStatus::Error {
+        let _ = writeln!(text, "\nto retry it: {}", words.retry(output.run_id.as_str()));
     }
     if !output.content.is_empty() {
         block(&mut text, "output", &output.content.pretty());

@@ -27,4 +27,5 @@ mod person;
 mod resuming;
 mod sessions;
 mod support;
+mod takingup;
 mod terminals;

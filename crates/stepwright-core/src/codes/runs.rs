@@ -94,4 +94,14 @@ super::entry::catalogue! {
 
     /// The run has not completed, and the call needs its output. The message has its status.
     RUN_NOT_COMPLETED = 721, "the run has not completed";
+
+    /// Only a run that has failed can be retried. One that was cancelled is retried if that is
+    /// asked for: with `--retry=cancelled`, or with `cancelled_too(true)` in Rust. A run that is
+    /// under way or waits is resumed, and one that has completed is run again with
+    /// `stepwright rerun`.
+    RUN_NOT_FAILED = 722, "the run has not failed";
+
+    /// The run has not begun a step at this path, so it cannot go on from there. `stepwright show`
+    /// shows the steps of a run. A turn of a loop and an item of a map have a number: `revise#2`.
+    PATH_NOT_BEGUN = 723, "the run has not begun that step";
 }

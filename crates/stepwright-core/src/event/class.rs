@@ -3,7 +3,8 @@
 //! [`EventKind::class`] has no catch-all arm, so the compiler demands a class for each new kind of
 //! event. All other sorting of events is derived from it.
 
-use super::{End, EventKind, RefusedAnswer, Reply, WorkflowStarted};
+use super::{End, EventKind, RefusedAnswer, Reply, WorkflowForked, WorkflowStarted};
+use crate::path::StepPath;
 use crate::requirement::Requirement;
 use crate::status::{RunStatus, StepStatus, StepType};
 use std::sync::Arc;
@@ -20,6 +21,10 @@ pub enum EventClass<'e> {
     RunPaused,
     /// A driver has resumed the run.
     RunContinued,
+    /// The run was taken up again after its end. The executions that begin again.
+    RunRetried(&'e [StepPath]),
+    /// The run left its origin.
+    RunForked(&'e Arc<WorkflowForked>),
     /// A pending request was made, or a deadline set.
     Asked(&'e Requirement),
     /// A pending request was answered, or a deadline has passed.
@@ -60,6 +65,8 @@ impl EventKind {
             Self::WorkflowCancelled { .. } => C::RunEnded(RunStatus::Cancelled),
             Self::WorkflowPaused { .. } => C::RunPaused,
             Self::WorkflowContinued { .. } => C::RunContinued,
+            Self::WorkflowRetried { steps, .. } => C::RunRetried(steps),
+            Self::WorkflowForked(forked) => C::RunForked(forked),
 
             Self::StepPaused { requirement }
             | Self::RouterPaused { requirement }
@@ -109,12 +116,14 @@ impl EventKind {
     }
 
     /// Returns `true` if readers without `stream_events` get this event: the start, the pauses and
-    /// the end of the run, and the text and the pending requests in between.
+    /// the end of the run, its retries and its origin, and the text and the pending requests in between.
     pub fn is_content(&self) -> bool {
         match self.class() {
             EventClass::RunStarted(_)
             | EventClass::RunEnded(_)
             | EventClass::RunPaused
+            | EventClass::RunRetried(_)
+            | EventClass::RunForked(_)
             | EventClass::Asked(_) => true,
             _ => matches!(self, Self::StepOutput { .. } | Self::RunContent { .. }),
         }

@@ -1,6 +1,6 @@
 //! The kinds of events.
 
-use super::{End, ProcessGroup, RefusedAnswer, Reply, WorkflowStarted};
+use super::{End, ProcessGroup, RefusedAnswer, Reply, WorkflowForked, WorkflowStarted};
 use crate::container::{ContainerKind, Decision, Turns};
 use crate::content::Content;
 use crate::failure::ErrorData;
@@ -145,6 +145,19 @@ kinds! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<Arc<str>>,
     },
+
+    /// The run had failed or was cancelled, and is taken up again. The named executions begin
+    /// again, and so does everything around them; all else stays as it was.
+    WorkflowRetried {
+        /// The executions that begin again.
+        steps: Vec<StepPath>,
+        /// The ids of the requests that are void: they are made again when their steps need them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        withdrawn: Vec<Arc<str>>,
+    },
+    /// The run shares the facts before this one with its origin, and goes on by itself from here.
+    /// The first fact that a fork has of its own.
+    WorkflowForked(Arc<WorkflowForked>),
 
     // --- a step ---
     /// A step started. Recorded once per step, not once per attempt.

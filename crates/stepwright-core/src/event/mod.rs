@@ -2,6 +2,7 @@
 
 mod class;
 mod end;
+mod fork;
 mod kind;
 mod process;
 mod wire;
@@ -9,6 +10,7 @@ mod wire;
 pub use crate::container::{ContainerKind, Decision, Turns};
 pub use class::EventClass;
 pub use end::{End, RefusedAnswer, Reply};
+pub use fork::{Origin, WorkflowForked};
 pub use kind::{EventKind, NAMES};
 pub use process::ProcessGroup;
 

@@ -2,6 +2,7 @@
 
 mod agent;
 mod output;
+mod rewind;
 mod slots;
 
 use crate::content::Content;
@@ -15,7 +16,7 @@ use crate::requirement::{Requirement, RequirementKind};
 use crate::step::{ExecutorType, StepOutput};
 use crate::world::Timestamp;
 use output::{Head, output};
-use slots::{Open, Slot, at_least};
+use slots::{Mark, Open, Slot, at_least};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +87,9 @@ impl Fold {
         if event.sequence != self.next {
             return Err(illegal("its number is not the next one"));
         }
-        if self.status.is_terminal() {
+        let retries = matches!(event.kind, EventKind::WorkflowRetried { .. });
+        let forks = matches!(event.kind, EventKind::WorkflowForked(_));
+        if self.status.is_terminal() && !retries && !forks {
             return Err(illegal("the run has ended"));
         }
         if let EventKind::WorkflowStarted(started) = &event.kind {
@@ -102,6 +105,7 @@ impl Fold {
                 failure: None,
                 metrics: Metrics::default(),
                 refused: Vec::new(),
+                past: None,
             }));
             self.status = RunStatus::Running;
             self.next = 1;
@@ -109,7 +113,7 @@ impl Fold {
         }
         let Some(run) = self.run.as_mut() else { return Err(illegal("the run has not begun")) };
         let continues = matches!(event.kind, EventKind::WorkflowContinued { .. });
-        if self.status == RunStatus::Paused && !continues {
+        if self.status == RunStatus::Paused && !continues && !forks {
             return Err(illegal("the run is paused"));
         }
         run.ended_at = event.time;
@@ -136,6 +140,8 @@ impl Fold {
                 self.status = RunStatus::Running;
                 Ok(())
             }
+            C::RunRetried(steps) => self.retried(event, steps),
+            C::RunForked(forked) => self.forked(event, forked),
             C::Asked(requirement) => self.wait(event, requirement),
             C::Answered(reply) => self.answered(reply),
             C::AnswerRefused(refused) => self.refused(refused),
@@ -300,8 +306,13 @@ impl Fold {
             self.calls += 1;
         }
         let index = u32::try_from(self.slots.len()).map_err(|_| "there are too many steps")?;
-        if self.open.get(event.path.as_str(), &self.slots).is_some() {
-            return Err("it has begun already");
+        if let Some(index) = self.open.get(event.path.as_str(), &self.slots) {
+            let slot = &mut self.slots[index as usize];
+            if std::mem::take(&mut slot.mark) != Mark::Again {
+                return Err("it has begun already");
+            }
+            (slot.step_type, slot.started_at) = (step_type, event.time);
+            return Ok(slot);
         }
         self.open.add(event.path.clone(), index);
         if self.slots.is_empty() {
@@ -319,6 +330,7 @@ impl Fold {
             ended_at: None,
             output: None,
             more: None,
+            mark: Mark::None,
         });
         Ok(&mut self.slots[index as usize])
     }
@@ -397,6 +409,34 @@ impl Fold {
         self.run.as_ref().map_or(Timestamp::default(), |head| head.created_at)
     }
 
+    /// Returns the time from which the timeout of the run counts: its start, or its last retry.
+    pub fn timed_from(&self) -> Timestamp {
+        self.run.as_ref().map_or(Timestamp::default(), |head| head.timed_from())
+    }
+
+    /// Returns the time up to which the run sees the history of its session: its start, or that of
+    /// its origin.
+    pub fn history_until(&self) -> Timestamp {
+        let head = self.run.as_ref();
+        head.map_or(Timestamp::default(), |head| {
+            head.past.as_ref().and_then(|past| past.history_until).unwrap_or(head.created_at)
+        })
+    }
+
+    /// Returns the metrics since the run ended last, if it was retried.
+    pub fn metrics_since_retry(&self) -> Option<Metrics> {
+        let ended = self.run.as_ref()?.past.as_ref()?.ended?;
+        let now = self.metrics();
+        Some(Metrics {
+            duration_ms: now.duration_ms.saturating_sub(ended.duration_ms),
+            steps: now.steps - ended.steps,
+            retries: now.retries - ended.retries,
+            model_calls: now.model_calls - ended.model_calls,
+            tool_calls: now.tool_calls - ended.tool_calls,
+            usage: now.usage.since(ended.usage),
+        })
+    }
+
     /// Returns the status of the run.
     pub fn status(&self) -> RunStatus {
         self.status
@@ -466,7 +506,7 @@ impl Fold {
         });
         let run = self.run.as_ref().and_then(|head| {
             let limit = Duration::from_millis(head.started.timeout_ms?);
-            Some(head.created_at.plus(limit))
+            Some(head.timed_from().plus(limit))
         });
         around.filter_map(|around| around.due).chain(asked.due).chain(run).min()
     }

@@ -1,10 +1,11 @@
 //! The output of a run: its own data, and the tree of the results of its steps.
 
-use super::slots::Slot;
+use super::slots::{Mark, Slot};
 use crate::content::Content;
-use crate::event::{RefusedAnswer, WorkflowStarted};
+use crate::event::{Origin, RefusedAnswer, WorkflowStarted};
 use crate::id::RunId;
 use crate::media::Media;
+use crate::message::Usage;
 use crate::output::{ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepResult, StepType};
 use crate::requirement::{Requirement, RequirementKind};
 use crate::world::Timestamp;
@@ -23,13 +24,37 @@ pub(super) struct Head {
     pub(super) failure: Option<Box<RunFailure>>,
     pub(super) metrics: Metrics,
     pub(super) refused: Vec<RefusedAnswer>,
+    /// Of a run that was retried or forked.
+    pub(super) past: Option<Box<Past>>,
+}
+
+/// The times and the metrics of a run from before it was retried or forked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Past {
+    pub(super) origin: Option<Origin>,
+    /// The start of the origin.
+    pub(super) history_until: Option<Timestamp>,
+    /// The time of the last retry.
+    pub(super) retried_at: Option<Timestamp>,
+    /// The usage of the origin.
+    pub(super) shared: Usage,
+    /// The metrics at the last end.
+    pub(super) ended: Option<Metrics>,
 }
 
 impl Head {
+    pub(super) fn timed_from(&self) -> Timestamp {
+        let retried = self.past.as_ref().and_then(|past| past.retried_at);
+        retried.unwrap_or(self.created_at)
+    }
+
     pub(super) fn metrics_now(&self, slots: &[Slot]) -> Metrics {
         let duration = self.ended_at.since(self.created_at).as_millis();
         let duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
-        let usage = slots.iter().map(Slot::usage).sum();
+        let mut usage: Usage = slots.iter().map(Slot::usage).sum();
+        if let Some(past) = &self.past {
+            usage = usage.since(past.shared);
+        }
         Metrics { duration_ms, usage, ..self.metrics }
     }
 }
@@ -70,6 +95,7 @@ pub(super) fn output(
         metrics,
         metadata,
         created_at: head.created_at,
+        origin: head.past.as_ref().and_then(|past| past.origin.clone()),
         error: head.failure.as_deref().cloned(),
         media,
         requirements,
@@ -79,12 +105,16 @@ pub(super) fn output(
 
 /// Builds the tree of results. Each slot follows the slot that contains it.
 fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>) {
-    let more = slots.iter_mut().filter_map(|slot| slot.more.as_mut());
+    let counts = slots.iter_mut().filter(|slot| slot.mark != Mark::Gone);
+    let more = counts.filter_map(|slot| slot.more.as_mut());
     let runs = more.flat_map(|more| std::mem::take(&mut more.runs)).collect();
     let mut inside: FxHashMap<u32, Vec<StepResult>> = FxHashMap::default();
     let mut top = Vec::new();
     while let Some(mut slot) = slots.pop() {
         let index = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+        if slot.mark == Mark::Gone {
+            continue;
+        }
         let mut steps = inside.remove(&index).unwrap_or_default();
         steps.reverse();
         let order = slot.more.as_mut().and_then(|more| more.order.take());

@@ -23,6 +23,18 @@ pub(super) struct Slot {
     pub(super) ended_at: Option<Timestamp>,
     pub(super) output: Option<Arc<StepOutput>>,
     pub(super) more: Option<Box<More>>,
+    pub(super) mark: Mark,
+}
+
+/// The effect of a retry or a fork on a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mark {
+    #[default]
+    None,
+    /// It is open, and may begin once more.
+    Again,
+    /// It no longer counts. Its usage does: it was paid.
+    Gone,
 }
 
 /// The data that only few steps have.

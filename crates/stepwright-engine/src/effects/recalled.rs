@@ -71,6 +71,11 @@ impl Recalled {
                         recalled.decisions.insert(path(), decision.clone());
                     }
                 }
+                E::WorkflowRetried { steps, .. } => {
+                    for step in steps {
+                        recalled.attempts.remove(step);
+                    }
+                }
                 kind => {
                     if let Some(end) = kind.end() {
                         idle.remove(&event.path);

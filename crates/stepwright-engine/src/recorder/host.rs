@@ -98,7 +98,7 @@ impl StepHost for Recorder {
     ) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
         Box::pin(async move {
             let Some(journal) = &self.journal else { return Ok(Arc::from([])) };
-            let began = self.state().fold.created_at();
+            let began = self.state().fold.history_until();
             let (session, workflow) = (&self.run.session_id, Some(&self.run.workflow_id));
             let earlier =
                 history::of(&journal.store, (session, workflow), began, (runs, completed_only))

@@ -32,6 +32,7 @@ use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
 use stepwright_core::output::StepType;
+use stepwright_core::rewind::effective;
 use stepwright_core::{
     AnyStore, Content, ErrorCode, EventKind, OnInterrupted, Patch, RunId, RunOutput, RunStatus,
     StepError, StepPath, StepStatus, StoreError, World,
@@ -113,7 +114,8 @@ impl Recorder {
         let fold = fold_all(&run, past)?;
         let mut notes: FxHashMap<StepPath, Vec<Event>> = FxHashMap::default();
         let mut once: Option<Box<Once>> = None;
-        for event in past {
+        let counts = effective(past);
+        for event in &*counts {
             match event.kind {
                 EventKind::StepRetrying { .. } => {
                     notes.retain(|step, _| !event.path.contains(step));
@@ -126,8 +128,8 @@ impl Recorder {
                 ref kind => note_effect(&mut once, &event.path, kind),
             }
         }
-        let calls = past.iter().any(|event| is_of_call(&event.kind, &event.path));
-        let calls = calls.then(|| Box::new(Calls::of(past)));
+        let calls = counts.iter().any(|event| is_of_call(&event.kind, &event.path));
+        let calls = calls.then(|| Box::new(Calls::of(&counts)));
         let state = RecorderState {
             durable: fold.next_sequence(),
             fold,
@@ -154,7 +156,7 @@ impl Recorder {
             debug,
         };
         let journal = store.map(|store| Box::new(Journal::of(store)));
-        let pending = PendingRequests::of(past);
+        let pending = PendingRequests::of(&counts);
         let state = Mutex::new(state);
         let activity = Activity::default();
         Ok(Self { run, clock, cancelled, state, journal, pending, activity })
@@ -229,8 +231,10 @@ impl Recorder {
             return Ok(());
         }
         let mut state = self.state();
-        let metrics = state.fold.metrics();
-        state.close = Some(Box::new(SessionClose { patches, metrics }));
+        let since = state.fold.metrics_since_retry();
+        let retried = since.is_some();
+        let metrics = since.unwrap_or_else(|| state.fold.metrics());
+        state.close = Some(Box::new(SessionClose { patches, metrics, retried }));
         Ok(())
     }
 
@@ -362,9 +366,9 @@ impl Recorder {
         self.state().readers.add(outbox);
     }
 
-    /// Returns when the run began.
-    pub(crate) fn began(&self) -> Timestamp {
-        self.state().fold.created_at()
+    /// Returns the time from which the timeout of the run counts.
+    pub(crate) fn timed_from(&self) -> Timestamp {
+        self.state().fold.timed_from()
     }
 
     /// Returns the run's id.

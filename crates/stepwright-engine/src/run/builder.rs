@@ -89,7 +89,7 @@ impl Options {
 
 /// `true` if an id is the name of a user, a colon, and a rest without one. So no id is below the
 /// names of two users.
-fn is_below(id: &str, user: &UserId) -> bool {
+pub(super) fn is_below(id: &str, user: &UserId) -> bool {
     id.rsplit_once(':').is_some_and(|(name, rest)| name == user.as_str() && !rest.is_empty())
 }
 
@@ -415,7 +415,7 @@ fn sets(state: &State) -> impl Iterator<Item = Patch> {
     state.iter().map(|(key, value)| Patch::set(key, value.clone()))
 }
 
-fn taken(run: &RunId) -> Error {
+pub(super) fn taken(run: &RunId) -> Error {
     Error::usage(format!("there is a run `{run}` already"))
         .with_id(ErrorId::RUN_ID_TAKEN)
         .with_hint("give each run a name of its own, or none")
@@ -433,7 +433,7 @@ pub(crate) async fn find_session(
     }
 }
 
-fn no_session(session: &SessionId) -> Error {
+pub(super) fn no_session(session: &SessionId) -> Error {
     let what = format!("session `{session}` was not found");
     Error::new(stepwright_core::ErrorKind::NotFound, what).with_id(ErrorId::SESSION_NOT_FOUND)
 }

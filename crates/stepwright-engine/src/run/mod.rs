@@ -4,10 +4,12 @@ mod blocking;
 mod builder;
 mod handle;
 mod input;
+mod opening;
 mod remote;
 mod resume;
 mod runtime;
 mod stream;
+mod takeup;
 
 pub use blocking::BlockingEvents;
 pub use builder::Run;
@@ -16,3 +18,4 @@ pub use input::{IntoInput, Parts};
 pub use resume::Resume;
 pub use runtime::block_on;
 pub use stream::RunStream;
+pub use takeup::{Fork, Retry};

@@ -1,6 +1,7 @@
 //! Resumed runs: a builder that is a future.
 
 use super::handle::answer;
+use super::opening::Opening;
 use super::remote::RemoteFollower;
 use super::runtime::runtime;
 use crate::journal::{fold_all, load_all};
@@ -51,11 +52,12 @@ use tokio_util::sync::CancellationToken;
 #[must_use = "nothing happens until it is awaited, streamed, put into the background or blocked on"]
 pub struct Resume {
     pub(super) workflow: Workflow,
-    run: String,
+    pub(super) run: String,
+    pub(super) opening: Option<Opening>,
     pub(super) answers: Vec<(String, Answer)>,
     pub(super) by: Option<Arc<str>>,
     /// The user to whom the run must belong.
-    owner: Option<UserId>,
+    pub(super) owner: Option<UserId>,
     pub(super) accept: bool,
     interrupted: Option<OnInterrupted>,
     all_events: bool,
@@ -67,6 +69,7 @@ impl Resume {
         Self {
             workflow,
             run: run.to_owned(),
+            opening: None,
             answers,
             by: None,
             owner: None,
@@ -75,6 +78,16 @@ impl Resume {
             all_events: false,
             cancel: CancellationToken::new(),
         }
+    }
+
+    /// Sets what is recorded before the run is resumed.
+    pub(super) fn opened_by(mut self, opening: Opening) -> Self {
+        self.opening = Some(opening);
+        self
+    }
+
+    pub(super) fn run(&self) -> &str {
+        &self.run
     }
 
     /// Limits it to runs of this user.
@@ -139,12 +152,13 @@ impl Resume {
     /// # Errors
     /// If an answer does not fit its request, comes too late, comes twice or differs from an
     /// earlier one. If there is no such run.
-    pub async fn background(self) -> Result<super::RunHandle, Error> {
+    pub async fn background(mut self) -> Result<super::RunHandle, Error> {
         if self.interrupted.is_some() {
             let what = "`interrupted` is not possible in the background";
             let error = Error::usage(what).with_id(ErrorId::BACKGROUND_UNSUPPORTED);
             return Err(error.with_hint("await the run, or stream it"));
         }
+        self.open(true).await?;
         let run = RunId::new(&self.run)?;
         self.workflow.permit(&run, self.owner.as_ref()).await?;
         let handle = self.workflow.handle(&run).await?;
@@ -197,6 +211,7 @@ impl Resume {
         mut self,
         outbox: Option<Arc<Outbox>>,
     ) -> Result<RunOutput, Error> {
+        self.open(false).await?;
         let run = RunId::new(&self.run)?;
         self.workflow.permit(&run, self.owner.as_ref()).await?;
         let runs = self.workflow.runner().reader(&run)?;

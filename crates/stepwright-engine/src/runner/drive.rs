@@ -10,6 +10,7 @@ use crate::processes::end_leftovers;
 use crate::recorder::Recording;
 use crate::stop::stop_error;
 use std::sync::Arc;
+use stepwright_core::rewind;
 use stepwright_core::store::{Claim, Claimed, SignalKind};
 use stepwright_core::{
     AnyStore, Error, ErrorId, ErrorKind, Event, EventKind, OnInterrupted, RunId, RunOutput,
@@ -146,13 +147,16 @@ impl Runner {
         let mine = fresh || self.claim(&store, run).await?;
         let answer = async {
             past.extend(load_after(&store, run, past.len() as u64).await?);
-            let started = past.first().and_then(|first| match &first.kind {
-                EventKind::WorkflowStarted(started) => Some(started.clone()),
-                _ => None,
-            });
-            let started = started.ok_or_else(unknown)?;
+            let started = rewind::started(&past).ok_or_else(unknown)?;
             if let Some(outbox) = &outbox {
-                outbox.begins_at(past.len() as u64);
+                // The stream of a retry or a fork begins with the fact that says so.
+                let told = past.last().is_some_and(|last| {
+                    matches!(
+                        last.kind,
+                        EventKind::WorkflowRetried { .. } | EventKind::WorkflowForked(_)
+                    )
+                });
+                outbox.begins_at(past.len() as u64 - u64::from(told));
             }
             if !mine {
                 if let Some(outbox) = &outbox {
@@ -192,7 +196,8 @@ impl Runner {
                 took.map_err(|stop| stop_error(&stop))?;
                 // Before a step runs again, or a person is asked if it was done.
                 let recorder = &job.recorder;
-                end_leftovers(run, &past, |step| recorder.is_open(step)).await?;
+                let counts = rewind::effective(&past);
+                end_leftovers(run, &counts, |step| recorder.is_open(step)).await?;
             }
             self.supervision.here().forgive(run);
             hold.drives(job.recorder.clone());

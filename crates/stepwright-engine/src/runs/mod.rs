@@ -3,12 +3,15 @@
 //! The journal says what happened in a run, and the plan is stored beside it. So listing, showing,
 //! following, answering and cancelling runs take a store and a clock only.
 
+mod compare;
 mod follow;
 pub(crate) mod history;
+pub(crate) mod near;
 mod sessions;
 mod snapshot;
 mod submit;
 
+pub use compare::{Compared, Comparison, Difference};
 pub use follow::Events;
 pub use sessions::Sessions;
 pub use snapshot::Snapshot;

@@ -25,3 +25,4 @@ mod runs;
 mod sessions;
 mod simulation;
 mod support;
+mod takeup;

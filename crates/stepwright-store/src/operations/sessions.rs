@@ -225,18 +225,46 @@ impl PatchState {
     }
 }
 
-/// Counts down the uses of the large bodies that facts of a session have.
-const UNUSE_BLOBS: &str = "UPDATE blobs SET uses = blobs.uses - gone.count
-    FROM (SELECT blob, count(*) AS count FROM journal
-        WHERE run IN (SELECT id FROM runs WHERE session_id = $1) AND blob IS NOT NULL
-        GROUP BY blob) AS gone
-    WHERE blobs.hash = gone.blob";
+/// Keeps the runs of a session whose facts forks share.
+const KEEP: &str = "INSERT INTO kept (id, run_id, origin, origin_until)
+    SELECT id, run_id, origin, origin_until FROM runs
+    WHERE session_id = $1 AND EXISTS (SELECT 1 FROM runs AS fork WHERE fork.origin = runs.id)";
 
-const DELETE_OF_RUNS: [&str; 4] = [
+macro_rules! unuse_blobs {
+    ($runs:literal) => {
+        concat!(
+            "UPDATE blobs SET uses = blobs.uses - gone.count
+            FROM (SELECT blob, count(*) AS count FROM journal
+                WHERE run IN (",
+            $runs,
+            ") AND blob IS NOT NULL GROUP BY blob) AS gone
+            WHERE blobs.hash = gone.blob"
+        )
+    };
+}
+
+/// Counts down the uses of the large bodies that facts of a session have.
+const UNUSE_BLOBS: &str =
+    unuse_blobs!("SELECT id FROM runs WHERE session_id = $1 AND id NOT IN (SELECT id FROM kept)");
+
+const DELETE_OF_RUNS: [&str; 5] = [
+    KEEP,
     UNUSE_BLOBS,
-    "DELETE FROM journal WHERE run IN (SELECT id FROM runs WHERE session_id = $1)",
+    "DELETE FROM journal WHERE run IN (SELECT id FROM runs
+        WHERE session_id = $1 AND id NOT IN (SELECT id FROM kept))",
     "DELETE FROM inbox WHERE run IN (SELECT id FROM runs WHERE session_id = $1)",
     "DELETE FROM runs WHERE session_id = $1",
+];
+
+/// Selects kept runs whose facts no fork shares any more.
+const UNUSED: &str = "SELECT id FROM kept
+    WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.origin = kept.id)
+      AND NOT EXISTS (SELECT 1 FROM kept AS other WHERE other.origin = kept.id)";
+
+const DELETE_KEPT: [&str; 3] = [
+    unuse_blobs!("SELECT id FROM kept WHERE id = $1"),
+    "DELETE FROM journal WHERE run = $1",
+    "DELETE FROM kept WHERE id = $1",
 ];
 
 /// Deletes a session, its runs, their journals and inboxes, and the bodies that only they had.
@@ -252,6 +280,19 @@ impl<C: Connection> Work<C> for Delete {
             c.execute(sql, &id).await?;
         }
         let deleted = c.execute("DELETE FROM sessions WHERE session_id = $1", &id).await?;
+        // Each round may be the end of the last fork of another.
+        loop {
+            let read = |row: &C::Row<'_>| Ok(row.number(0)?);
+            let unused = c.select(UNUSED, &[], read).await?;
+            if unused.is_empty() {
+                break;
+            }
+            for journal in unused {
+                for sql in DELETE_KEPT {
+                    c.execute(sql, &[journal.into()]).await?;
+                }
+            }
+        }
         c.execute("DELETE FROM blobs WHERE uses <= 0", &[]).await?;
         Ok(deleted > 0)
     }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunFilter;
 use stepwright_core::store::{Inbox as _, RunStore as _, SessionStore as _};
-use stepwright_core::{Metrics, Patch, RunStatus, StoreError};
+use stepwright_core::{Patch, RunStatus, StoreError};
 use stepwright_store::{Durability, Sqlite};
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn a_file_that_is_opened_again_has_everything() {
     store.append(facts("r2", 0, vec![start()])).await.unwrap();
     let mut end = facts("r", 2, vec![completed("done")]);
     let patches = vec![Patch::set("seen", 1)];
-    end.close = Some(SessionClose { patches, metrics: Metrics::default() });
+    end.close = Some(SessionClose { patches, ..SessionClose::default() });
     store.append(end).await.unwrap();
     let session = "s".parse().unwrap();
     let before = (

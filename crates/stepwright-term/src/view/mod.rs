@@ -151,6 +151,9 @@ impl View {
             }
             E::WorkflowPaused { .. } => self.rests(event, screen),
             E::WorkflowContinued { .. } => self.goes_on(event, screen),
+            E::WorkflowRetried { .. } | E::WorkflowForked(_) => {
+                self.note(&crate::lines::line(event).unwrap_or_default(), screen);
+            }
             E::StepPaused { requirement }
             | E::RouterPaused { requirement }
             | E::StepOutputReview { requirement }

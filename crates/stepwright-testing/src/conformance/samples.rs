@@ -153,6 +153,7 @@ pub(super) fn middle() -> Vec<EventKind> {
         E::WorkflowPaused { until: Some(Timestamp(u64::MAX)) },
         E::WorkflowContinued { driver: TEXT.into(), digest: None },
         E::WorkflowContinued { driver: TEXT.into(), digest: Some(TEXT.into()) },
+        E::WorkflowRetried { steps: vec!["a/b#2".into()], withdrawn: vec!["a!review".into()] },
         E::StepPaused { requirement: requirement(RequirementKind::Confirmation).into() },
         E::RouterPaused {
             requirement: requirement(RequirementKind::RouteSelection {

@@ -29,5 +29,6 @@ mod readme;
 mod reloading;
 #[cfg(feature = "sqlite")]
 mod supervision;
+mod takeup;
 mod tidy;
 mod tools;

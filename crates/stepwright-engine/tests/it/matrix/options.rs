@@ -48,7 +48,7 @@ struct Built {
 }
 
 impl Case {
-    fn definition(
+    pub(super) fn definition(
         &self,
         scene: &Scene,
         act: Act,
@@ -120,7 +120,9 @@ fn subjects(output: &RunOutput) -> Vec<&StepResult> {
 }
 
 /// Returns the parts of a run that must be the same in two runs.
-fn same(output: &RunOutput) -> (RunStatus, &Content, Vec<(String, StepStatus, &Content)>) {
+pub(super) fn same(
+    output: &RunOutput,
+) -> (RunStatus, &Content, Vec<(String, StepStatus, &Content)>) {
     let steps = output.walk().map(|step| (step.path.to_string(), step.status, &step.content));
     (output.status, &output.content, steps.collect())
 }
