@@ -131,6 +131,7 @@ impl<'a> Builder<'a> {
         let own = own.into_iter().flatten().map(|model| model.text.as_str()).next();
         let mut builder = Agent::builder(name).fingerprint(agent.content.clone());
         if let Some(model) = self.forced.or(own).or(self.inherited) {
+            crate::models::usable(model)?;
             builder = builder.model(model)?;
         }
         if let Some(instructions) = &agent.instructions {

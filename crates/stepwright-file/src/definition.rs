@@ -38,6 +38,7 @@ const KINDS: Kinds = Kinds { containers: CONTAINERS, builtins: BUILTINS, tools: 
 pub struct Definition {
     pub(crate) file: Arc<File>,
     pub(crate) options: Options,
+    warnings: Arc<Diagnostics>,
 }
 
 impl Definition {
@@ -100,11 +101,16 @@ impl Definition {
         if let Some(file) = &file {
             check(file, options.model.as_deref(), &mut mistakes);
         }
-        mistakes.finish()?;
+        let warnings = Arc::new(mistakes.finish()?);
         let file = file.ok_or_else(|| {
             Diagnostic::of_file(ErrorId::FILE_UNREADABLE, "workflow", "nothing was read")
         })?;
-        Ok(Self { file: Arc::new(file), options: options.clone() })
+        Ok(Self { file: Arc::new(file), options: options.clone(), warnings })
+    }
+
+    /// Returns the warnings about parts that may be mistakes, such as an agent that no step uses.
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
     }
 
     /// Returns the name of the workflow.

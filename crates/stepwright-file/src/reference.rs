@@ -3,7 +3,7 @@
 use crate::source::Span;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use stepwright_core::scope::LoopOutcome;
 use stepwright_core::{Content, StepInput};
 
@@ -32,6 +32,49 @@ pub(crate) struct Reference {
     pub(crate) path: Vec<String>,
     /// The place in the text of the expression or template.
     pub(crate) span: Span,
+    /// The care that the text takes of a value that is not there.
+    pub(crate) care: Care,
+}
+
+impl Reference {
+    /// Returns `true` if `other` is the same value or a part of it.
+    pub(crate) fn contains(&self, other: &Self) -> bool {
+        self.root == other.root && other.path.starts_with(&self.path)
+    }
+}
+
+/// The care that a text takes of a value that is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Care {
+    #[default]
+    None,
+    /// It looks at the whole too, as in `"n" in state` or `steps.a != null`.
+    Whole,
+    /// It says what to do then, as in `has(state.n)` or `state.n | default(0)`.
+    Optional,
+}
+
+/// Extends the care that a text takes of a value to its other references to the same value and to
+/// parts of it, as in `has(state.n) ? state.n : 0`.
+pub(crate) fn take_care(references: &mut [Reference]) {
+    let mut cares: HashMap<(String, Vec<String>), Care> = HashMap::new();
+    for reference in references.iter() {
+        let care = cares.entry((reference.root.clone(), reference.path.clone())).or_default();
+        *care = (*care).max(reference.care);
+    }
+    for reference in references {
+        let mut place = (reference.root.clone(), reference.path.clone());
+        loop {
+            let is_shorter = place.1.len() < reference.path.len();
+            if let Some(care) = cares.get(&place) {
+                let care = if is_shorter { Care::Whole.max(*care) } else { *care };
+                reference.care = reference.care.max(care);
+            }
+            if place.1.pop().is_none() {
+                break;
+            }
+        }
+    }
 }
 
 /// Returns a map with a value for each name that `references` have after this root.

@@ -155,15 +155,23 @@ fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnost
         plain_syntax(&message).to_owned()
     };
     let len = source.text[start..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
+    let value = here.split_once(": ").map_or(here, |(_, value)| value).trim_start();
+    let is_braces = value.trim_start_matches("- ").starts_with("{{");
+    let what = if is_braces { "a text that begins with `{{` needs quotes".into() } else { what };
     let (span, text) = (Span::new(start, len), format!("not valid YAML: {what}"));
     let mistake = Diagnostic::new(ErrorId::SYNTAX_INVALID, source, span, text);
-    let value = here.split_once(": ").map_or(here, |(_, value)| value).trim_start();
-    if what == NOT_FINITE {
+    if what == MANY_DOCUMENTS {
+        mistake.help("a file has one workflow: remove the `---` line, or make two files")
+    } else if what == MANY_ALIASES {
+        mistake.help("write less with aliases, or make a list in a `value` step")
+    } else if what == NOT_FINITE {
         mistake.help("write it as a text, in quotes")
-    } else if value.trim_start_matches("- ").starts_with("{{") {
+    } else if is_braces {
         mistake.help("put a text that begins with `{{` in quotes: `\"{{ … }}\"`")
     } else if here.starts_with('\t') || here.trim_start_matches(' ').starts_with('\t') {
         mistake.help("indent with spaces, not with tabs")
+    } else if message.contains("nchor") {
+        mistake.help("`&name` before a value makes the anchor that `*name` stands for")
     } else if message.contains("':'") || here.matches(": ").count() > 1 {
         mistake.help("put a text that contains `: ` in quotes, or write it as a block after `|`")
     } else {
@@ -174,14 +182,23 @@ fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnost
 /// The mistake of a number that a double cannot hold.
 const NOT_FINITE: &str = "a number must be finite";
 
+/// The mistake of a file with several documents.
+const MANY_DOCUMENTS: &str = "there is more than one document";
+
+/// The mistake of a file whose aliases stand for too much.
+const MANY_ALIASES: &str = "the aliases (`*name`) of this file make more than 250 000 values";
+
 /// Returns the parser's message in plain words.
 fn plain_syntax(message: &str) -> &'static str {
-    const KNOWN: [(&str, &str); 35] = [
+    const KNOWN: [(&str, &str); 37] = [
         // Messages of this module.
         (NOT_FINITE, NOT_FINITE),
         ("the number is too large", "a number does not fit into 64 bits"),
         ("binary data", "binary data has no place here"),
         // Messages of the parser.
+        ("multiple documents", MANY_DOCUMENTS),
+        ("multiple yaml documents", MANY_DOCUMENTS),
+        ("nodes {", MANY_ALIASES),
         ("string scalar", "a key must be a text"),
         ("'-'", "the indentation does not match that of the list"),
         ("bracket '['", "a `[` is not closed"),
@@ -208,7 +225,6 @@ fn plain_syntax(message: &str) -> &'static str {
         ("block mapping", "the indentation does not match that of the mapping"),
         ("indent", "the indentation is not valid"),
         ("directive", "a directive (`%…`) is not expected here"),
-        ("multiple documents", "there is more than one document"),
         ("document", "a document is not expected to begin or end here"),
         ("tag", "a tag (`!…`) is not valid here"),
         ("ontrol character", "there is a character that is not allowed"),

@@ -98,7 +98,8 @@ pub mod dispatch {
 #[cfg(feature = "file")]
 pub mod file {
     pub use stepwright_file::{
-        Definition, Diagnostic, Diagnostics, Options, Outline, ReportStyle, parse_duration,
+        Definition, Diagnostic, Diagnostics, Options, Outline, ReportStyle, Severity,
+        parse_duration,
     };
 }
 

@@ -4,19 +4,32 @@ use crate::args::Check;
 use crate::exit::Exit;
 use crate::ui::print::Stdout;
 use crate::ui::terminal::Stderr;
-use stepwright::file::Definition;
+use serde::Serialize;
+use stepwright::file::{Definition, Diagnostics, Options, Outline};
+
+/// The steps of a file without mistakes, and the warnings about it.
+#[derive(Serialize)]
+struct Checked<'a> {
+    #[serde(flatten)]
+    outline: &'a Outline,
+    #[serde(skip_serializing_if = "Diagnostics::is_empty")]
+    warnings: &'a Diagnostics,
+}
 
 /// Checks a file, and shows its steps or its mistakes.
 pub(crate) fn check(arguments: &Check, stderr: Stderr) -> Exit {
     let mut stdout = Stdout::new();
     let file = &arguments.definition.file;
-    let exit = match Definition::read(file, &arguments.definition.options()) {
+    // Nothing runs, so a check needs no permission.
+    let options = Options { allow_shell: true, ..arguments.definition.options() };
+    let exit = match Definition::read(file, &options) {
         Ok(definition) => {
-            let outline = definition.explain();
+            let (outline, warnings) = (definition.explain(), definition.warnings());
             if arguments.json {
-                stdout.write_json_pretty(&outline);
+                stdout.write_json_pretty(&Checked { outline: &outline, warnings });
             } else {
                 stdout.write(&format!("{}: ok\n{outline}", file.display()));
+                stderr.warnings(warnings);
             }
             Exit::Completed
         }

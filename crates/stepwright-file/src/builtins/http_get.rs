@@ -1,15 +1,19 @@
 //! `http_get`: a page over HTTP.
 
 use super::{BYTES_DEFAULT, BYTES_MAX, TIMEOUT_DEFAULT, as_written, rendered};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Referring, Text};
 use crate::reference::OwnedValues;
-use crate::system::{Fetch, Granted, blocking, fetch};
+use crate::source::Span;
+use crate::system::{Fetch, Granted, blocking, check_address, fetch};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::{BoxFuture, OnInterrupted, StepContext, StepError, StepInput, StepOutput};
+use stepwright_core::{
+    BoxFuture, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+};
 
 pub(super) const KIND: BuiltinKind = BuiltinKind { key: "http_get", read, without: &[] };
 
@@ -40,6 +44,21 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
 impl Builtin for HttpGet {
     fn referring(&self) -> Vec<Referring<'_>> {
         vec![(&self.url).into()]
+    }
+
+    fn check(&self, mistakes: &mut Diagnostics) {
+        if self.url.has_expressions() {
+            return;
+        }
+        let url = self.url.template.text();
+        if let Err(error) = check_address(url) {
+            let error = error.data;
+            let span = self.url.written.place(Span::new(0, url.len()));
+            let code = ErrorId::HTTP_ADDRESS_REFUSED;
+            let mistake = Diagnostic::new(code, &self.url.written.source, span, error.message);
+            let help = "an address begins with `https://` or `http://`: `https://example.org/a`";
+            mistakes.push(mistake.help(error.hint.unwrap_or_else(|| help.to_owned())));
+        }
     }
 
     fn details(&self) -> Option<String> {

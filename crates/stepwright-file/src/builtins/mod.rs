@@ -13,12 +13,15 @@ mod write_file;
 use crate::format::reader::{BuiltinKind, Reader};
 use crate::format::{Builtin, Text};
 use crate::reference::OwnedValues;
-use crate::system::Granted;
+use crate::source::Span;
+use crate::system::{Folder, Granted};
 use crate::tree::Node;
 use crate::work::evaluate;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::{Executor, OnInterrupted, StepContext, StepError, StepInput, StepOutput};
+use stepwright_core::{
+    ErrorId, Executor, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+};
 
 /// The kinds of built-in functions.
 pub(crate) const BUILTINS: &[BuiltinKind] = &[
@@ -73,6 +76,21 @@ impl Reader<'_> {
     fn lacks(&mut self, value: &Node, what: &str, key: &str, help: &str) {
         let mistake = self.mistake(value.span, format!("`{what}` needs `{key}`"));
         self.push(mistake.help(format!("say {help}")));
+    }
+
+    /// Reports a constant path that leads out of the base directory.
+    fn check_path(&mut self, text: &Text) {
+        if text.has_expressions() {
+            return;
+        }
+        let path = text.template.text();
+        let folder = Folder::new(self.options.base_dir.clone());
+        if let Err(error) = folder.check_path(path) {
+            let error = error.data;
+            let span = text.written.place(Span::new(0, path.len()));
+            let mistake = self.mistake(span, error.message).coded(ErrorId::FILE_REFUSED);
+            self.push(mistake.maybe_help(error.hint));
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::{BYTES_DEFAULT, BYTES_MAX, as_written, rendered};
 use crate::format::reader::{BuiltinKind, Fields, Reader};
-use crate::format::{Builtin, Referring, Text};
+use crate::format::{Builtin, Expr, Referring, Text};
 use crate::reference::OwnedValues;
+use crate::shape::Shape;
 use crate::system::{Granted, Limits, blocking};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
@@ -37,6 +38,9 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
         fields.finish(reader);
         (glob, max_files, max_bytes)
     };
+    if let Some(glob) = &glob {
+        reader.check_path(glob);
+    }
     let max_files = usize::try_from(max_files.unwrap_or(FILES_DEFAULT)).unwrap_or(usize::MAX);
     let limits = Limits { max_files, max_bytes: max_bytes.unwrap_or(BYTES_DEFAULT) };
     Some(Arc::new(ReadFiles { glob: glob?, limits }))
@@ -45,6 +49,10 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
 impl Builtin for ReadFiles {
     fn referring(&self) -> Vec<Referring<'_>> {
         vec![(&self.glob).into()]
+    }
+
+    fn gives(&self, _: &dyn Fn(&Expr) -> Shape) -> Shape {
+        Shape::List(Box::new(Shape::Object))
     }
 
     fn details(&self) -> Option<String> {

@@ -42,8 +42,7 @@ fn read(reader: &mut Reader<'_>, key: &Key, value: &Node) -> Option<Arc<dyn Buil
         let mistake = reader
             .mistake(key.span, "this file runs commands, which is not allowed")
             .coded(ErrorId::SHELL_REFUSED);
-        let help = "to run a file that you trust, allow it: `--allow-shell`, or \
-                    `Options::allow_shell`";
+        let help = "to run a file that you trust, allow it with `--allow-shell`";
         reader.push(mistake.label("runs a command").help(help));
     }
     let (mut timeout, mut max_bytes, mut stdin) = (TIMEOUT_DEFAULT, BYTES_DEFAULT, None);

@@ -118,6 +118,10 @@ impl Builtin for ChangeState {
         }
     }
 
+    fn sets(&self) -> Vec<&str> {
+        self.changes.iter().map(|change| change.key.text.as_str()).collect()
+    }
+
     fn details(&self) -> Option<String> {
         let keys: Vec<&str> = self.changes.iter().map(|change| &*change.key.text).collect();
         Some(listed(&keys))

@@ -2,8 +2,9 @@
 
 use super::rendered;
 use crate::format::reader::{BuiltinKind, Reader};
-use crate::format::{Builtin, Referring, Text};
+use crate::format::{Builtin, Expr, Referring, Text};
 use crate::reference::OwnedValues;
+use crate::shape::Shape;
 use crate::system::Granted;
 use crate::template::Flavour;
 use crate::tree::{Key, Node};
@@ -25,6 +26,10 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
 impl Builtin for RenderText {
     fn referring(&self) -> Vec<Referring<'_>> {
         vec![(&self.text).into()]
+    }
+
+    fn gives(&self, _: &dyn Fn(&Expr) -> Shape) -> Shape {
+        Shape::Text
     }
 
     fn details(&self) -> Option<String> {

@@ -1,8 +1,9 @@
 //! `value`: a JSON value, in which texts that begin with `=` are expressions.
 
 use crate::format::reader::{BuiltinKind, Reader};
-use crate::format::{Builtin, Computed, Referring};
+use crate::format::{Builtin, Computed, Expr, Referring};
 use crate::reference::OwnedValues;
+use crate::shape::Shape;
 use crate::system::Granted;
 use crate::tree::{Key, Node};
 use crate::work::evaluate;
@@ -26,6 +27,10 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
 impl Builtin for ComputeValue {
     fn referring(&self) -> Vec<Referring<'_>> {
         self.value.expressions().into_iter().map(Into::into).collect()
+    }
+
+    fn gives(&self, of: &dyn Fn(&Expr) -> Shape) -> Shape {
+        self.value.shape(of)
     }
 
     fn details(&self) -> Option<String> {

@@ -3,8 +3,9 @@
 use super::{as_written, rendered};
 use crate::command;
 use crate::format::reader::{BuiltinKind, Fields, Reader};
-use crate::format::{Builtin, Referring, Text};
+use crate::format::{Builtin, Expr, Referring, Text};
 use crate::reference::OwnedValues;
+use crate::shape::Shape;
 use crate::system::{Granted, blocking};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
@@ -25,6 +26,7 @@ struct WriteFile {
 fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
     if let Yaml::Text(_) = value.value {
         let path = reader.template(value, "write_file", Flavour::Plain)?;
+        reader.check_path(&path);
         writes(reader, &path, None, value);
         return Some(Arc::new(WriteFile { path, text: None }));
     }
@@ -36,6 +38,7 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
     let text = fields.template(reader, "text", Flavour::Plain);
     fields.finish(reader);
     if let Some(path) = &path {
+        reader.check_path(path);
         writes(reader, path, text.as_ref(), value);
     }
     Some(Arc::new(WriteFile { path: path?, text }))
@@ -51,6 +54,11 @@ fn writes(reader: &mut Reader<'_>, path: &Text, text: Option<&Text>, node: &Node
 impl Builtin for WriteFile {
     fn referring(&self) -> Vec<Referring<'_>> {
         std::iter::once(&self.path).chain(&self.text).map(Into::into).collect()
+    }
+
+    fn gives(&self, _: &dyn Fn(&Expr) -> Shape) -> Shape {
+        let members = [("path".to_owned(), Shape::Text), ("bytes".to_owned(), Shape::Number)];
+        Shape::object_of(members.into())
     }
 
     fn details(&self) -> Option<String> {

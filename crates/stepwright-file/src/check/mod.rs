@@ -1,31 +1,55 @@
 //! Checks across a whole file, such as the existence of the names that it uses.
 
+mod given;
 mod references;
+mod unused;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::format::{Container, File, Inside, Item, Kind, Referring, Word};
-use crate::reference::ROOTS;
+use crate::reference::{ROOTS, Reference};
+use crate::shape::Shape;
 use crate::source::Span;
 use crate::suggest::did_you_mean;
+use given::{Decision, Output};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use stepwright_core::plan::ErrorPolicy;
 use stepwright_core::{ErrorId, OnReject};
 
 /// Checks a file and the files within it. `model` is the default model of its agents.
 pub(crate) fn check(file: &File, model: Option<&str>, mistakes: &mut Diagnostics) {
+    let mut keys = HashSet::new();
+    unused::collect_keys(&file.steps, &mut keys);
+    check_file(file, model, &keys, Shape::Unknown, mistakes);
+}
+
+/// Checks a file within a workflow whose steps set the `keys` of the session state. `content` is
+/// the shape of its input.
+fn check_file(
+    file: &File,
+    model: Option<&str>,
+    keys: &HashSet<&str>,
+    content: Shape,
+    mistakes: &mut Diagnostics,
+) {
     let model = file.model.as_ref().map(|model| model.text.as_str()).or(model);
-    let mut all = Vec::new();
+    let mut all = HashMap::new();
     collect(&file.steps, &mut all);
     let mut loops = Vec::new();
     collect_loops(&file.steps, &mut loops);
-    let mut checker = Checker { file, model, all, loops, mistakes };
+    let outputs = HashMap::new();
+    let mut checker = Checker { file, model, keys, all, loops, outputs, mistakes };
     checker.agents();
-    checker.items(&file.steps, &Place::default());
+    let input = file.input.as_ref().map(Shape::of_schema);
+    let place = Place { content: input.unwrap_or(content), ..Place::default() };
+    checker.items(&file.steps, &place);
+    checker.unused_agents();
 }
 
-fn collect<'a>(items: &'a [Item], all: &mut Vec<(&'a str, Span)>) {
+/// Collects the steps by name, with their places and the number of steps with that name.
+fn collect<'a>(items: &'a [Item], all: &mut HashMap<&'a str, (Span, usize)>) {
     for item in items {
-        all.push((&item.name.text, item.name.span));
+        all.entry(&item.name.text).or_insert((item.name.span, 0)).1 += 1;
         for body in item.kind.bodies() {
             collect(body, all);
         }
@@ -67,6 +91,14 @@ struct Place<'a> {
     form: Option<&'a Value>,
     /// `true` if a person may have rejected a previous output.
     feedback: bool,
+    /// The shape of the output of the step before, or of the input.
+    content: Shape,
+    /// The shape of the item of the innermost map.
+    item_shape: Shape,
+    /// The decisions of the containers around this place.
+    decisions: Vec<Decision<'a>>,
+    /// The values that the conditions around this place look at.
+    looked_at: Vec<&'a Reference>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,9 +112,12 @@ enum Hidden<'a> {
 
 impl<'a> Place<'a> {
     fn hide(&mut self, items: &'a [Item], why: Hidden<'a>) {
-        let mut all = Vec::new();
-        collect(items, &mut all);
-        self.hidden.extend(all.into_iter().map(|(name, _)| (name, why)));
+        for item in items {
+            self.hidden.push((&item.name.text, why));
+            for body in item.kind.bodies() {
+                self.hide(body, why);
+            }
+        }
     }
 
     fn inside(&self, item: &'a Item) -> Self {
@@ -95,9 +130,14 @@ impl<'a> Place<'a> {
 struct Checker<'a, 'm> {
     file: &'a File,
     model: Option<&'a str>,
-    all: Vec<(&'a str, Span)>,
+    /// The keys of the session state that steps set.
+    keys: &'m HashSet<&'m str>,
+    /// The steps by name, with their places and the number of steps with that name.
+    all: HashMap<&'a str, (Span, usize)>,
     /// The names of the loops.
     loops: Vec<&'a str>,
+    /// The outputs of the steps so far.
+    outputs: HashMap<&'a str, Output<'a>>,
     mistakes: &'m mut Diagnostics,
 }
 
@@ -151,56 +191,78 @@ impl<'a> Checker<'a, '_> {
         place.feedback |= may_be_rejected(item);
         let inside = if item.is_leaf() { Place::default() } else { place.inside(item) };
         let after = &mut place;
-        match &item.kind {
+        let gives = match &item.kind {
             Kind::Agent { agent, prompt } => {
                 self.agent(agent);
                 after.hidden.push((&item.name.text, Hidden::Itself));
                 self.all_of(prompt.iter().map(Into::into), after);
                 after.hidden.pop();
+                self.answer(agent)
             }
             Kind::Builtin { work, .. } => {
                 after.hidden.push((&item.name.text, Hidden::Itself));
                 self.all_of(work.referring().into_iter(), after);
                 after.hidden.pop();
                 work.check(self.mistakes);
+                work.gives(&|expr| self.shape(expr, after))
             }
-            Kind::Container(container) => {
-                self.container(&item.name.text, &**container, inside, after);
+            Kind::Container(container) => self.container(item, &**container, inside, after),
+            Kind::Workflow { path, file } => {
+                self.input_of(path, file, &after.content);
+                check_file(file, self.model, self.keys, after.content.clone(), self.mistakes);
+                Shape::Unknown
             }
-            Kind::Workflow { file, .. } => check(file, self.model, self.mistakes),
-            Kind::Unreadable => {}
-        }
-        after.visible.push(&item.name.text);
+            Kind::Unreadable => Shape::Unknown,
+        };
+        // A person or a policy may replace the output.
+        let is_sure = item.on_error == ErrorPolicy::default() && item.review.is_none();
+        place.content = if is_sure { gives } else { Shape::Unknown };
+        let output = Output { shape: place.content.clone(), decisions: place.decisions.clone() };
+        self.outputs.insert(&item.name.text, output);
+        place.visible.push(&item.name.text);
         (place.form, place.feedback) = outer;
         place
     }
 
     /// Checks the steps inside a container, from the place `inside`. Changes `after` to the place
-    /// after the container.
+    /// after the container. Returns the shape of its output.
     fn container(
         &mut self,
-        name: &'a str,
+        item: &'a Item,
         container: &'a dyn Container,
         mut inside: Place<'a>,
         after: &mut Place<'a>,
-    ) {
+    ) -> Shape {
+        let name = item.name.text.as_str();
         let [body, other] = container.bodies();
         match container.inside() {
-            Inside::Sequence => after.visible = self.items(body, &inside).visible,
+            Inside::Sequence => {
+                let end = self.items(body, &inside);
+                after.visible = end.visible;
+                return end.content;
+            }
             Inside::Branches => self.parallel(body, &inside, after),
             Inside::Turns { until } => {
                 (inside.counts, inside.turn) = (Counts::Turns, Some(body));
+                // The turns after the first begin with the output of another turn.
+                inside.content = Shape::Unknown;
                 let mut end = self.items(body, &inside);
                 self.all_of(until.into_iter().map(Into::into), &end);
+                self.condition("until", until, &end);
                 after.visible.append(&mut end.visible.split_off(after.visible.len()));
             }
-            Inside::Arms { test } => {
+            Inside::Arms { test, holds } => {
                 self.all_of(test.into_iter().map(Into::into), after);
+                let holds = holds.or_else(|| self.condition("if", test, after));
                 self.names(body.iter().chain(other));
+                self.unreachable_arms(item, [body, other], holds);
                 let known = after.visible.len();
-                for (arm, other) in [(body, other), (other, body)] {
+                for (arm, other, is_then) in [(body, other, true), (other, body, false)] {
                     let mut inside = inside.clone();
                     inside.hide(other, Hidden::OtherArm);
+                    if holds.is_none() {
+                        inside.decide(Decision::of_arm(item, test, is_then), test);
+                    }
                     let mut end = inside;
                     for item in arm {
                         end = self.item(item, end);
@@ -211,12 +273,17 @@ impl<'a> Checker<'a, '_> {
             Inside::Choices { choose, chosen } => {
                 self.all_of(choose.into_iter().map(Into::into), after);
                 self.chosen(chosen, body);
+                self.route(choose, body, after);
                 self.names(body.iter());
+                self.unreachable_choices(chosen, body);
                 for choice in body {
                     // Any of the other choices may have run before.
                     let mut inside = inside.clone();
                     let others = body.iter().filter(|other| !std::ptr::eq(*other, choice));
                     inside.visible.extend(others.map(|other| other.name.text.as_str()));
+                    if !chosen.iter().any(|word| word.text == choice.name.text) {
+                        inside.decide(Decision::of_choice(item, choice), choose);
+                    }
                     let from = inside.visible.len();
                     let mut end = self.item(choice, inside);
                     after.visible.append(&mut end.visible.split_off(from));
@@ -224,11 +291,15 @@ impl<'a> Checker<'a, '_> {
             }
             Inside::Items { over } => {
                 self.all_of(over.into_iter().map(Into::into), after);
+                let items = self.over(item, over, after);
                 (inside.item, inside.counts) = (true, Counts::Items);
+                (inside.content, inside.item_shape) = (items.clone(), items);
                 self.items(body, &inside);
                 after.hide(body, Hidden::InMap(name));
+                return Shape::list();
             }
         }
+        Shape::Unknown
     }
 
     fn parallel(&mut self, branches: &'a [Item], inside: &Place<'a>, after: &mut Place<'a>) {
@@ -259,7 +330,9 @@ impl<'a> Checker<'a, '_> {
         let names: Vec<&str> = choices.iter().map(|c| c.name.text.as_str()).collect();
         for word in words.iter().filter(|word| !names.contains(&word.text.as_str())) {
             let message = format!("`{}` is no choice of this router", word.text);
-            let help = if ROOTS.iter().any(|root| word.text.starts_with(root)) {
+            let help = if let Some(inner) = crate::suggest::without_braces(&word.text) {
+                Some(format!("an expression needs no braces: `router: \"= {inner}\"`"))
+            } else if ROOTS.iter().any(|root| word.text.starts_with(root)) {
                 Some(format!("an expression begins with `=`: `= {}`", word.text))
             } else {
                 did_you_mean(&word.text, &names, "its choices are")

@@ -4,20 +4,31 @@ use super::{Checker, Counts, Hidden, Place};
 use crate::diagnostic::Diagnostic;
 use crate::format::{Inside, Item, Referring};
 use crate::reference::{ROOTS, Reference};
-use crate::suggest::{closest, did_you_mean, listed};
+use crate::suggest::{closest, did_you_mean, listed, step_reference};
 use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::ErrorId;
 
 impl<'a> Checker<'a, '_> {
     pub(super) fn references(&mut self, what: Referring<'_>, place: &Place<'a>) {
+        let before = self.mistakes.len();
+        let mut behind = 0;
         for reference in what.references {
+            // The rest of a name with dashes, which has been reported.
+            if reference.span.start < behind {
+                continue;
+            }
             let span = what.written.place(reference.span);
             let at = |message: String| {
                 Diagnostic::new(ErrorId::NAME_UNKNOWN, &what.written.source, span, message)
             };
             // A message can point at the step only if both are in one file.
             let here = Arc::ptr_eq(&what.written.source, &self.file.source);
+            if let Some((mistake, end)) = self.dashed(reference, &what, &at) {
+                behind = end;
+                self.mistakes.push(mistake);
+                continue;
+            }
             let mistake = match reference.root.as_str() {
                 "steps" => match reference.path.first() {
                     Some(name) => self.step(name, place, here, &at),
@@ -69,10 +80,38 @@ impl<'a> Checker<'a, '_> {
                 root if ROOTS.contains(&root) => None,
                 root => Some(unknown_root(root, place, &at)),
             };
+            let is_template = what.expression.is_none();
+            let mistake = mistake.or_else(|| self.member(reference, is_template, place, &at));
             if let Some(mistake) = mistake {
                 self.mistakes.push(mistake);
             }
         }
+        if self.mistakes.len() == before {
+            self.types(&what, place);
+        }
+    }
+
+    /// Returns the mistake in `steps.my-step`, which is a difference, and the end of the name.
+    fn dashed(
+        &self,
+        reference: &Reference,
+        what: &Referring<'_>,
+        at: &dyn Fn(String) -> Diagnostic,
+    ) -> Option<(Diagnostic, usize)> {
+        let root = reference.root.as_str();
+        let name = reference.path.first().filter(|_| matches!(root, "steps" | "last" | "loops"))?;
+        let text = what.written.value.get(what.written.offset + reference.span.start..)?;
+        let rest = text.strip_prefix(root)?.strip_prefix('.')?;
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+        let whole = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
+        if !whole.contains('-') || self.all.contains_key(name.as_str()) {
+            return None;
+        }
+        self.all.get(whole)?;
+        let end = reference.span.start + root.len() + 1 + whole.len();
+        let mistake = at(format!("`{root}.{whole}` is `{root}.{name}` minus something"));
+        let help = format!("write the name in brackets: `{root}['{whole}']`");
+        Some((mistake.help(help), end))
     }
 
     /// Returns the mistake in a reference to a loop or to a field of its outcome.
@@ -118,13 +157,15 @@ impl<'a> Checker<'a, '_> {
         }
         let hidden =
             place.hidden.iter().rev().find(|(other, _)| *other == name).map(|(_, why)| why);
-        let there = self.all.iter().find(|(other, _)| *other == name).map(|(_, span)| *span);
+        let there = self.all.get(name).map(|(span, _)| *span);
         let Some(there) = there else {
             let mistake = at(format!("there is no step `{name}`"));
             // Suggest the steps that ran last first.
             let near: Vec<&str> = place.visible.iter().rev().copied().collect();
             return Some(match closest(name, near.iter().copied()) {
-                Some(meant) => mistake.help(format!("did you mean `steps.{meant}`?")),
+                Some(meant) => {
+                    mistake.help(format!("did you mean `{}`?", step_reference("steps", meant)))
+                }
                 None => mistake.help(
                     did_you_mean(name, &near, "steps that ran before are")
                         .unwrap_or_else(|| "no step runs before this one".into()),
@@ -186,7 +227,7 @@ fn last(
     }
     let mistake = at(format!("no step `{name}` is in this loop"));
     Some(match closest(name, steps.iter().copied()) {
-        Some(meant) => mistake.help(format!("did you mean `last.{meant}`?")),
+        Some(meant) => mistake.help(format!("did you mean `{}`?", step_reference("last", meant))),
         None => mistake.maybe_help(did_you_mean(name, &steps, "it has")),
     })
 }

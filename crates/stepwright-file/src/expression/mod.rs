@@ -9,6 +9,7 @@ mod functions;
 mod names;
 mod operators;
 pub(crate) mod regular;
+mod shapes;
 mod value;
 mod values;
 mod walk;
@@ -272,7 +273,11 @@ fn syntax_mistakes(text: &str, errors: &cel::ParseErrors) -> Vec<Mistake> {
             _ => 0,
         };
         let len = text[start..].chars().next().map_or(0, char::len_utf8);
-        let message = format!("not a valid expression: {}", plain_syntax(&error.msg));
+        let what = match BINARY.iter().find(|sign| text.trim().starts_with(*sign)) {
+            Some(sign) => format!("the left side of `{}` is missing", operator(sign)),
+            None => plain_syntax(&error.msg),
+        };
+        let message = format!("not a valid expression: {what}");
         Mistake { message, span: Span::new(start, len), help: syntax_help(text) }
     });
     // After one mistake the parser reports several, and the first is the most precise. Some are
@@ -335,10 +340,50 @@ fn known_syntax(message: &str) -> &'static str {
     found.map_or(NOT_COMPLETE, |(_, plain)| plain)
 }
 
+/// The operators that need a left side.
+const BINARY: [&str; 12] = ["==", "!=", "<=", ">=", "<", ">", "&&", "||", "+", "*", "/", "="];
+
+/// Returns the operator that a sign at the start of an expression is the rest of. The first `=` of
+/// `== 3` begins the expression.
+fn operator(sign: &str) -> &str {
+    if sign == "=" { "==" } else { sign }
+}
+
+/// Returns the call for an operator in words, such as `content contains 'x'`.
+fn in_words(text: &str) -> Option<String> {
+    let calls = [
+        (" contains ", "contains"),
+        (" includes ", "contains"),
+        (" matches ", "matches"),
+        (" starts with ", "startsWith"),
+        (" ends with ", "endsWith"),
+    ];
+    calls.iter().find_map(|(words, method)| {
+        let (of, what) = text.trim().split_once(words)?;
+        let meant = format!("{}.{method}({})", of.trim(), what.trim());
+        ENV.compile(&meant).is_ok().then_some(meant)
+    })
+}
+
 fn syntax_help(text: &str) -> Option<String> {
     let words = |word: &str| text.split_whitespace().any(|other| other == word);
-    if text.contains("{{") {
-        Some("expressions refer to values directly, without `{{ }}`".into())
+    let trimmed = text.trim();
+    let begins = BINARY.iter().find(|sign| trimmed.starts_with(*sign));
+    if let Some(inner) = crate::suggest::without_braces(text) {
+        Some(format!("an expression needs no braces: `= {inner}`"))
+    } else if let Some(reference) = crate::suggest::spaced_step(text) {
+        Some(format!("a name with spaces stands in brackets: `{reference}`"))
+    } else if let Some(sign) = begins {
+        let right = trimmed[sign.len()..].trim_start_matches('=').trim();
+        let sign = operator(sign);
+        let left =
+            if matches!(sign, "==" | "!=" | "&&" | "||") { "content" } else { "size(content)" };
+        let right = if right.is_empty() { "3" } else { right };
+        Some(format!("write `= {left} {sign} {right}`"))
+    } else if let Some(sign) = BINARY.iter().find(|sign| trimmed.ends_with(*sign)) {
+        Some(format!("the right side of `{sign}` is missing"))
+    } else if let Some(meant) = in_words(text) {
+        Some(format!("write `= {meant}`"))
     } else if words("and") || words("or") || words("not") {
         Some("CEL writes `&&`, `||` and `!` for and, or and not".into())
     } else if text

@@ -93,6 +93,11 @@ impl<'a> Val<'a> {
         Self::List(List::Built(Arc::new(list)))
     }
 
+    /// Returns an object without members.
+    pub(super) fn object() -> Self {
+        Self::Map(Map::Built(Arc::default()))
+    }
+
     pub(super) fn some(self) -> Self {
         Self::Optional(Some(Arc::new(self)))
     }

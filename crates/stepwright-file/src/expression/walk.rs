@@ -2,7 +2,7 @@
 
 use super::Mistake;
 use super::names::{ELSEWHERE, GLOBAL, MACROS, METHODS, QUALIFIED};
-use crate::reference::Reference;
+use crate::reference::{Care, Reference, take_care};
 use crate::source::Span;
 use crate::suggest::closest;
 use cel::Program;
@@ -32,6 +32,7 @@ impl<'a> Walk<'a> {
             deepest: 0,
         };
         walk.expr(program.expression());
+        take_care(&mut walk.references);
         walk
     }
 
@@ -47,7 +48,8 @@ impl<'a> Walk<'a> {
             self.deepest = self.deepest.max(self.depth + names.len());
             if !self.bound.contains(&root.1) && !root.1.starts_with('@') {
                 let span = self.span_of_path(root.0, &root.1, &names);
-                self.references.push(Reference { root: root.1, path: names, span });
+                let care = if is_optional(expr) { Care::Optional } else { Care::None };
+                self.references.push(Reference { root: root.1, path: names, span, care });
             }
             return;
         }
@@ -205,7 +207,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Splits `a.b["c"]` into the node of `a`, the name `a`, and the names after it.
-fn path(expr: &IdedExpr) -> Option<((u64, String), Vec<String>)> {
+pub(super) fn path(expr: &IdedExpr) -> Option<((u64, String), Vec<String>)> {
     let mut names = Vec::new();
     let mut node = expr;
     loop {
@@ -226,6 +228,18 @@ fn path(expr: &IdedExpr) -> Option<((u64, String), Vec<String>)> {
             }
             _ => return None,
         }
+    }
+}
+
+/// Returns `true` if a path allows for a value that is not there: `has(a.b)`, `a.?b` or `a[?"b"]`.
+pub(super) fn is_optional(path: &IdedExpr) -> bool {
+    match &path.expr {
+        Expr::Select(select) => select.test || is_optional(&select.operand),
+        Expr::Call(call) => {
+            matches!(call.func_name.as_str(), "_?._" | "_[?_]")
+                || call.args.first().is_some_and(is_optional)
+        }
+        _ => false,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::access::Refused;
 use crate::suggest::listed;
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
+use std::sync::Arc;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{ErrorPolicy, OnError, RETRIES_MAX, Retry};
 use stepwright_core::{ErrorCode, ErrorId, Fingerprint, OnInterrupted};
@@ -100,7 +101,9 @@ impl Reader<'_> {
                 "retry" | "history" if !is_step => Some(format!(
                     "only steps have a `{unknown}`: give it to those in this `{word}`"
                 )),
-                _ => reason.map(|(_, reason)| (*reason).to_owned()),
+                _ => reason
+                    .map(|(_, reason)| (*reason).to_owned())
+                    .or_else(|| crate::suggest::other_way(unknown).map(str::to_owned)),
             }
         });
         let Some(kind) = kind else {
@@ -168,7 +171,19 @@ impl Reader<'_> {
                 "else",
             ];
             let odd = keys.clone().find(|key| !known.contains(&key.name.as_str()));
+            let words = self.words();
+            let known = |meant: &&'static str| words.contains(meant);
+            let mut keys = map.iter().map(|(key, _)| key.name.as_str());
+            let elsewhere = keys.find_map(|key| crate::suggest::elsewhere(key).filter(known));
+            let odd = match elsewhere {
+                Some(meant) => {
+                    let is_meant = |key: &str| crate::suggest::elsewhere(key) == Some(meant);
+                    map.iter().map(|(key, _)| key).find(|key| is_meant(&key.name)).or(odd)
+                }
+                None => odd,
+            };
             let meant = odd.and_then(|key| crate::suggest::closest(&key.name, self.words()));
+            let meant = elsewhere.or(meant);
             let (span, message) = match odd {
                 Some(key) => (key.span, format!("there is no kind of step `{}`", key.name)),
                 None => (fields.span, "nothing says what kind of step this is".to_owned()),
@@ -208,6 +223,9 @@ impl Reader<'_> {
 
     fn prompt(&mut self, node: &Node) -> Option<Text> {
         let (word, source) = self.text_or_file(node, "prompt")?;
+        if Arc::ptr_eq(&source, &self.source) && self.is_expression(&word, "prompt") {
+            return None;
+        }
         let mut written = self.written(&word, 0);
         written.source = source;
         let template = self.parsed(Template::parse(&word.text, Flavour::Plain), &written)?;

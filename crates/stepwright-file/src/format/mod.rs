@@ -2,6 +2,7 @@
 
 mod content;
 mod kinds;
+mod literals;
 mod read;
 pub(crate) mod reader;
 mod review;
@@ -12,6 +13,7 @@ pub(crate) use read::{read_named, read_text};
 pub(crate) use values::{Computed, Expr, Referring, Text};
 
 use crate::diagnostic::Diagnostics;
+use crate::shape::Shape;
 use crate::source::{Source, Span};
 use crate::system::Granted;
 use serde_json::Value;
@@ -144,6 +146,16 @@ pub(crate) trait Builtin: fmt::Debug + Send + Sync {
     /// Reports mistakes that its references make, beyond names that do not exist.
     fn check(&self, _: &mut Diagnostics) {}
 
+    /// Returns the shape of its output. `of` tells the shape of an expression.
+    fn gives(&self, _: &dyn Fn(&Expr) -> Shape) -> Shape {
+        Shape::Unknown
+    }
+
+    /// Returns the keys of the session state that it changes.
+    fn sets(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Returns its settings in words, for the tree of steps.
     fn details(&self) -> Option<String>;
 
@@ -203,8 +215,8 @@ pub(crate) enum Inside<'a> {
     Turns { until: Option<&'a Expr> },
     /// At once, so that they do not see each other.
     Branches,
-    /// One of two sequences.
-    Arms { test: Option<&'a Expr> },
+    /// One of two sequences. `holds` is the decision if it is always the same.
+    Arms { test: Option<&'a Expr>, holds: Option<bool> },
     /// Any of them, in any order: those that the expression chooses, or these.
     Choices { choose: Option<&'a Expr>, chosen: &'a [Word] },
     /// One after the other, for each item of a list.

@@ -1,9 +1,9 @@
 //! Reads a workflow file.
 
-use super::content;
 use super::kinds::ON_INTERRUPTED;
 use super::reader::{Fields, Reader, State};
 use super::{Agent, File, Item, Word};
+use super::{content, literals};
 use crate::access::{self, ALL_BYTES_MAX, Home, Referred, Refused};
 use crate::beneath::open_regular;
 use crate::diagnostic::Diagnostic;
@@ -144,6 +144,7 @@ impl Reader<'_> {
             return None;
         }
         let mut fields = Fields::of(self, root, "a workflow file")?;
+        fields.pass_over_extensions();
         self.format(&mut fields);
         let name = fields.need(self, "name", "name the workflow: `name: Digest`");
         let name = name.and_then(|(_, node)| self.word(node, "name"));
@@ -188,6 +189,11 @@ impl Reader<'_> {
                 let message = format!("format {number} is not known here");
                 let mistake = self.mistake(node.span, message).label("this reads format 1");
                 self.push(mistake.help("use a newer version, or write `format: 1`"));
+            }
+            Yaml::Text(text) if text.trim() == "1" => {
+                let mistake = self.mistake(node.span, "`format` is the number 1");
+                let mistake = mistake.label("this is a text");
+                self.push(mistake.help("write `format: 1`, without quotes"));
             }
             _ => self.wrong_type(node, "`format` is the number 1"),
         }
@@ -243,7 +249,10 @@ impl Reader<'_> {
     fn agent(&mut self, name: Word, node: &Node) -> Option<Agent> {
         let mut fields = Fields::of(self, node, "an agent")?;
         let instructions = match fields.take("instructions") {
-            Some((_, node)) => self.text_or_file(node, "instructions").map(|(word, _)| word.text),
+            Some((_, node)) => {
+                self.check_instructions(node);
+                self.text_or_file(node, "instructions").map(|(word, _)| word.text)
+            }
             None => None,
         };
         let model = fields.word(self, "model");
@@ -259,6 +268,21 @@ impl Reader<'_> {
         fields.finish(self);
         let content = content::of_agent(node, std::mem::take(&mut self.state.texts));
         Some(Agent { name, instructions, model, tools, max_turns, confirmed, output, content })
+    }
+
+    /// Reports instructions that are meant as a template or an expression: the model would get them
+    /// as they stand.
+    fn check_instructions(&mut self, node: &Node) {
+        let Yaml::Text(text) = &node.value else { return };
+        let is_template = literals::names_values(text);
+        if is_template || literals::expression_in(text).is_some() {
+            let what = if is_template { "template" } else { "expression" };
+            let message = format!("`instructions` is a text, and this is a {what}");
+            let message = message.replace("a expression", "an expression");
+            let help = "give values to the model with `prompt`, beside `agent` in the step; a text \
+                        from a file, `instructions: {file: …}`, may have braces";
+            self.push(self.mistake(node.span, message).label("used as it stands").help(help));
+        }
     }
 
     fn check_model(&mut self, model: &Word) {

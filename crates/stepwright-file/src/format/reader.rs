@@ -1,6 +1,7 @@
 //! The reader of a file and the keys of its mappings. Each key is taken once, and the rest are
 //! mistakes.
 
+use super::literals;
 use super::values::{Computed, Expr, Text, Written};
 use super::{AgentTool, Builtin, Container, Earlier, Limits, Word};
 use crate::access::Home;
@@ -11,7 +12,7 @@ use crate::duration;
 use crate::expression::{Expression, Mistake};
 use crate::options::Options;
 use crate::source::{Source, Span};
-use crate::suggest::{did_you_mean, listed};
+use crate::suggest::{closest, did_you_mean, elsewhere, listed, without_braces};
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
 use std::collections::HashMap;
@@ -170,11 +171,28 @@ impl<'n> Fields<'n> {
         help: &str,
     ) -> Option<(&'n Key, &'n Node)> {
         let taken = self.take(name);
-        if taken.is_none() {
-            let message = format!("{} needs `{name}`", self.what);
-            reader.push(reader.mistake(self.span, message).help(help));
+        if taken.is_some() {
+            return taken;
         }
-        taken
+        // A misspelled key is one mistake, and its value is checked too.
+        let is_meant = |key: &str| {
+            closest(key, [name]).is_some() || elsewhere(key).is_some_and(|meant| meant == name)
+        };
+        if let Some(at) = self.left.iter().position(|(key, _)| is_meant(&key.name)) {
+            let (key, node) = self.left.remove(at);
+            let message = format!("{} has no key `{}`", self.what, key.name);
+            let mistake = reader.mistake(key.span, message).label("unknown");
+            reader.push(mistake.help(format!("did you mean `{name}`?")));
+            return Some((key, node));
+        }
+        let message = format!("{} needs `{name}`", self.what);
+        reader.push(reader.mistake(self.span, message).help(help));
+        None
+    }
+
+    /// Leaves out the keys that begin with `x-`, where anchors can stand.
+    pub(crate) fn pass_over_extensions(&mut self) {
+        self.left.retain(|(key, _)| !key.name.starts_with("x-"));
     }
 
     /// Reports all keys that were not taken.
@@ -186,7 +204,10 @@ impl<'n> Fields<'n> {
     pub(crate) fn finish_with(self, reader: &mut Reader<'_>, why: impl Fn(&str) -> Option<String>) {
         for (key, _) in self.left.iter().take(MISTAKES_MAX) {
             let message = format!("{} has no key `{}`", self.what, key.name);
-            let help = why(&key.name).or_else(|| did_you_mean(&key.name, &self.asked, "it has"));
+            let meant = elsewhere(&key.name).filter(|meant| self.asked.contains(meant));
+            let meant = meant.map(|meant| format!("did you mean `{meant}`?"));
+            let help = why(&key.name).or(meant);
+            let help = help.or_else(|| did_you_mean(&key.name, &self.asked, "it has"));
             reader.push(reader.mistake(key.span, message).label("unknown").maybe_help(help));
         }
     }
@@ -373,6 +394,9 @@ impl Reader<'_> {
             Yaml::Number(_) | Yaml::Bool(_) if expected.ends_with("a text") => {
                 mistake.help("put it in quotes")
             }
+            Yaml::Text(ref text) if text.trim_start().starts_with('=') || text.contains("{{") => {
+                mistake.help("it is the same for every run: write the value itself")
+            }
             _ => mistake,
         };
         self.push(mistake);
@@ -415,13 +439,18 @@ impl Reader<'_> {
                 Ok(duration) => Some(duration),
                 Err(why) => {
                     let message = format!("`{name}` is a duration, but `{text}` {why}");
-                    self.push(self.mistake(node.span, message).help(HELP));
+                    let help = match duration::meant(text) {
+                        Some(meant) => format!("write `{name}: {meant}`"),
+                        None => HELP.to_owned(),
+                    };
+                    self.push(self.mistake(node.span, message).help(help));
                     None
                 }
             },
             Yaml::Number(number) => {
                 let message = format!("`{name}` is a duration, but `{number}` has no unit");
-                self.push(self.mistake(node.span, message).help(HELP));
+                let help = format!("{HELP}; `{name}: {number}s` is seconds");
+                self.push(self.mistake(node.span, message).help(help));
                 None
             }
             _ => {
@@ -442,9 +471,21 @@ impl Reader<'_> {
 
     pub(crate) fn template(&mut self, node: &Node, name: &str, flavour: Flavour) -> Option<Text> {
         let word = self.word(node, name)?;
+        if self.is_expression(&word, name) {
+            return None;
+        }
         let written = self.written(&word, 0);
         let template = self.parsed(Template::parse(&word.text, flavour), &written)?;
         Some(Text { template, written })
+    }
+
+    /// Reports an expression where a template is expected, which would be used as it stands.
+    pub(super) fn is_expression(&mut self, word: &Word, name: &str) -> bool {
+        let Some(expression) = literals::expression_in(&word.text) else { return false };
+        let message = format!("`{name}` is a template, and this is an expression");
+        let help = literals::as_template(&expression, name);
+        self.push(self.mistake(word.span, message).label("used as it stands").help(help));
+        true
     }
 
     /// Parses a value that must be an expression.
@@ -453,10 +494,17 @@ impl Reader<'_> {
             Yaml::Text(text) if text.trim_start().starts_with('=') => self.after_equals(node, text),
             Yaml::Text(text) => {
                 let message = format!("`{name}` is an expression, which begins with `=`");
-                let help = if text.contains("{{") {
-                    format!("expressions need no braces: `{name}: = previous.kind`")
+                let help = if let Some(inner) = without_braces(text) {
+                    format!("an expression needs no braces: {}", literals::shown(name, &inner))
+                } else if let Some(meant) = literals::boolean(text) {
+                    match name {
+                        "if" => {
+                            format!("YAML 1.2 reads `{}` as a text: write `{meant}`", text.trim())
+                        }
+                        _ => format!("write `{name}: = {meant}`"),
+                    }
                 } else {
-                    format!("write `{name}: = {}`", text.trim())
+                    format!("write {}", literals::shown(name, &literals::repaired(text)))
                 };
                 self.push(self.mistake(node.span, message).label("no `=`").help(help));
                 None
@@ -496,8 +544,30 @@ impl Reader<'_> {
                     .collect();
                 members.into_iter().collect::<Option<_>>().map(Computed::Object)
             }
+            Yaml::Text(text) if self.is_template(node, text) => None,
             other => Some(Computed::Literal(other.to_json())),
         }
+    }
+
+    /// Reports a template where a value is expected, which would be used as it stands.
+    fn is_template(&mut self, node: &Node, text: &str) -> bool {
+        if let Some(meant) = literals::boolean(text) {
+            let message = format!("`{text}` is a text in YAML 1.2, not {meant}");
+            let help = format!("write `{meant}`, or `= \"{text}\"` for the text");
+            // A text in quotes is meant as one.
+            if self.source.slice(node.span) == text {
+                self.push(self.mistake(node.span, message).help(help));
+                return true;
+            }
+            return false;
+        }
+        if !crate::command::depends_on_values(text) {
+            return false;
+        }
+        let message = "this is a template, and a value is expected";
+        let help = literals::as_expression(text);
+        self.push(self.mistake(node.span, message).label("used as it stands").help(help));
+        true
     }
 
     pub(crate) fn written(&self, word: &Word, offset: usize) -> Written {

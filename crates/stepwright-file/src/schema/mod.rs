@@ -114,6 +114,14 @@ pub(crate) fn complete(
 
 impl Refusal {
     /// Returns the reasons, or the reason that there is no answer.
+    /// Returns the reasons why the value does not fit. `None` if a limit was reached.
+    pub(crate) fn said(self) -> Option<String> {
+        match self {
+            Self::Unfit(why) => Some(why),
+            Self::Spent(_) => None,
+        }
+    }
+
     pub(crate) fn into_unfinished(self, budget: &Budget<'_>) -> Result<String, Unfinished> {
         let spent = match self {
             Self::Unfit(reasons) => return Ok(reasons),

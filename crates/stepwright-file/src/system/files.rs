@@ -39,6 +39,18 @@ impl Folder {
         Ok(self.open()?.path().to_owned())
     }
 
+    /// Checks that a path stays beneath the directory, as far as the path alone tells it.
+    pub(crate) fn check_path(&self, path: &str) -> Result<(), StepError> {
+        if !Path::new(path).is_absolute() {
+            return relative(Path::new(""), path).map(drop);
+        }
+        match self.root() {
+            Ok(root) => relative(&root, path).map(drop),
+            // The directory may exist by the time that the workflow runs.
+            Err(_) => Ok(()),
+        }
+    }
+
     fn open(&self) -> Result<Beneath, StepError> {
         Beneath::open(&self.dir).map_err(|error| {
             let message = format!("the base directory {} cannot be used", self.dir.display());
@@ -128,7 +140,7 @@ fn refused(message: impl Into<String>) -> StepError {
 
 fn outside(path: &str) -> StepError {
     refused(format!("`{path}` is outside of the base directory"))
-        .with_hint("choose that directory with `--base-dir`, or `Options::base_dir`")
+        .with_hint("a path stays beneath that directory, which `--base-dir` names")
 }
 
 /// Makes a path relative to `root`. Refuses `..`.

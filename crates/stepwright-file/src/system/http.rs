@@ -77,11 +77,17 @@ pub(crate) async fn fetch(what: &Fetch, cx: &StepContext) -> Result<Page, StepEr
     })
 }
 
+/// Checks that an address can be fetched.
+pub(crate) fn check_address(text: &str) -> Result<(), StepError> {
+    address(text.trim()).map(drop)
+}
+
 /// Parses an address. Browsers repair some wrong addresses, and then visit another place than the
 /// one that the text names: such an address is an error here.
 fn address(text: &str) -> Result<Url, StepError> {
     if !text.starts_with("http://") && !text.starts_with("https://") {
-        let error = refused(format!("`{text}` is no address that begins with `https://`"));
+        let error =
+            refused(format!("`{text}` is no address that begins with `https://` or `http://`"));
         return Err(error.with_id(ErrorId::HTTP_ADDRESS_REFUSED));
     }
     let is_repaired = |c: &char| c.is_whitespace() || c.is_control() || *c == '\\';

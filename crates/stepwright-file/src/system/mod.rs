@@ -11,7 +11,7 @@ pub(crate) mod shell;
 
 pub(crate) use environment::{is_setting, is_variable};
 pub(crate) use files::{Folder, Limits};
-pub(crate) use http::{Fetch, fetch};
+pub(crate) use http::{Fetch, check_address, fetch};
 
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;

@@ -11,7 +11,7 @@ use crate::budget::{Budget, READ_BYTES_INLINE_MAX, Unfinished};
 use crate::expression::Mistake;
 use crate::reference::{Reference, Root, Values};
 use crate::source::Span;
-use crate::suggest::closest;
+use crate::suggest::{closest, spaced_step};
 use minijinja::Environment;
 use minijinja::machinery::{self, CodeGenerator};
 use std::collections::BTreeMap;
@@ -201,7 +201,7 @@ fn is_caused_by(error: &minijinja::Error, is_it: impl Fn(&minijinja::Error) -> b
 }
 
 fn syntax_mistake(text: &str, error: &minijinja::Error) -> Mistake {
-    let what = words::syntax(error);
+    let mut what = words::syntax(error);
     let at_end = error.detail().is_some_and(|detail| detail.contains("unexpected end of"));
     // The last tag that was opened is the one that was not closed.
     let opened = text.rfind("{{").max(text.rfind("{%")).filter(|_| at_end);
@@ -210,12 +210,27 @@ fn syntax_mistake(text: &str, error: &minijinja::Error) -> Mistake {
         let end = ["}}", "%}"].iter().filter_map(|close| tag.find(close)).min();
         Span::new(start, end.map_or(2, |end| end + 2))
     });
+    if let Some(span) = opened {
+        let tag = &text[span.start..span.end()];
+        let open = &tag[..2];
+        what = if tag.len() > 2 && tag.ends_with('}') {
+            format!("`{tag}` has no end")
+        } else {
+            format!("`{open}` is not closed")
+        };
+    }
     let range = error.range().filter(|range| !range.is_empty() && range.end <= text.len());
     let range = range.map(|range| Span::new(range.start, range.len()));
     let span = opened.or(range).unwrap_or(Span::new(0, text.len()));
-    let help = at_end.then(|| {
-        "close every `{{` with `}}`, and every `{% if … %}` with `{% endif %}`".to_owned()
-    });
+    let spaced = spaced_step(text).filter(|_| !at_end);
+    let help = match spaced {
+        Some(reference) => {
+            Some(format!("a name with spaces stands in brackets: `{{{{ {reference} }}}}`"))
+        }
+        None => at_end.then(|| {
+            "close every `{{` with `}}`, and every `{% if … %}` with `{% endif %}`".to_owned()
+        }),
+    };
     Mistake { message: format!("not a valid template: {what}"), span, help }
 }
 

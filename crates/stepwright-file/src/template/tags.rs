@@ -3,7 +3,7 @@
 //! minijinja reports undeclared variables without places, and unknown filters only when they run.
 //! This scan finds the candidates, and minijinja confirms them.
 
-use crate::reference::Reference;
+use crate::reference::{Care, Reference, take_care};
 use crate::source::Span;
 
 #[derive(Debug, Default)]
@@ -54,6 +54,7 @@ pub(super) fn scan(text: &str) -> Tags {
             at = text[at..].find("endraw").map_or(text.len(), |raw| at + raw);
         }
     }
+    take_care(&mut tags.paths);
     tags
 }
 
@@ -150,11 +151,26 @@ fn look(tokens: &[(Token<'_>, Span)], tags: &mut Tags) {
         } else if before != Some(Token::Sign('.')) {
             let (path, after, end) = path(&tokens[at + 1..], *span);
             let span = Span::new(span.start, end - span.start);
-            tags.paths.push(Reference { root: (*word).to_owned(), path, span });
+            let care = care(&tokens[at + 1 + after..]);
+            tags.paths.push(Reference { root: (*word).to_owned(), path, span, care });
             at += after;
         }
         at += 1;
     }
+}
+
+/// Returns the care that a filter or a test behind a variable takes.
+fn care(after: &[(Token<'_>, Span)]) -> Care {
+    let after: Vec<Token<'_>> = after.iter().take(3).map(|(token, _)| *token).collect();
+    let is_careful = match after.as_slice() {
+        [Token::Sign('|'), Token::Word("default" | "d"), ..] => true,
+        [Token::Word("is"), Token::Word("not"), Token::Word(test)]
+        | [Token::Word("is"), Token::Word(test), ..] => {
+            matches!(*test, "defined" | "undefined" | "none")
+        }
+        _ => false,
+    };
+    if is_careful { Care::Optional } else { Care::None }
 }
 
 /// Returns the names that follow a variable, the number of their tokens, and their end.
@@ -164,6 +180,10 @@ fn path(tokens: &[(Token<'_>, Span)], root: Span) -> (Vec<String>, usize, usize)
     let mut end = root.end();
     loop {
         match &tokens[at.min(tokens.len())..] {
+            // The last name of `a.b()` is a function.
+            [(Token::Sign('.'), _), (Token::Word(_), _), (Token::Sign('('), _), ..] => {
+                return (names, at, end);
+            }
             [(Token::Sign('.'), _), (Token::Word(name), span), ..] => {
                 names.push((*name).to_owned());
                 end = span.end();

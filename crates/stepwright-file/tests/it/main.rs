@@ -19,3 +19,4 @@ mod runs;
 mod schemas;
 mod tools;
 mod untrusted;
+mod wrong;
