@@ -8,6 +8,7 @@ use crate::schema;
 use crate::shape::{NoMember, Shape};
 use crate::source::Span;
 use crate::suggest::{closest, did_you_mean, step_reference};
+use crate::template::Template;
 use serde_json::Value;
 use stepwright_core::ErrorId;
 
@@ -244,12 +245,16 @@ impl<'a> Checker<'a, '_> {
 
     /// Reports the mistakes of the types in an expression.
     pub(super) fn types(&mut self, what: &crate::format::Referring<'_>, place: &Place<'a>) {
+        let code = ErrorId::EXPRESSION_INVALID;
+        let source = &what.written.source;
+        if let Some(why) = what.template.and_then(Template::constant_failure) {
+            let span = what.written.scalar;
+            self.mistakes.push(Diagnostic::new(code, source, span, why));
+        }
         let Some(expression) = what.expression else { return };
         let (_, found) = expression.shape(&|reference| self.value(reference, place));
         for mistake in found {
             let span = what.written.place_of(&mistake);
-            let code = ErrorId::EXPRESSION_INVALID;
-            let source = &what.written.source;
             self.mistakes.push(
                 Diagnostic::new(code, source, span, mistake.message).maybe_help(mistake.help),
             );

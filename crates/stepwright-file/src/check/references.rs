@@ -148,7 +148,8 @@ impl<'a> Checker<'a, '_> {
         here: bool,
         at: &dyn Fn(String) -> Diagnostic,
     ) -> Option<Diagnostic> {
-        if place.visible.contains(&name) {
+        // Most references are to steps that ran just before.
+        if place.visible.iter().rev().any(|visible| *visible == name) {
             return None;
         }
         if self.mistakes.is_full() {

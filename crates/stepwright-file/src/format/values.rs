@@ -126,18 +126,22 @@ pub(crate) struct Referring<'a> {
     pub(crate) written: &'a Written,
     /// `None` for a template.
     pub(crate) expression: Option<&'a Expression>,
+    /// `None` for an expression.
+    pub(crate) template: Option<&'a Template>,
 }
 
 impl<'a> From<&'a Expr> for Referring<'a> {
     fn from(expr: &'a Expr) -> Self {
         let expression = Some(&expr.expression);
-        Self { references: expr.expression.references(), written: &expr.written, expression }
+        let references = expr.expression.references();
+        Self { references, written: &expr.written, expression, template: None }
     }
 }
 
 impl<'a> From<&'a Text> for Referring<'a> {
     fn from(text: &'a Text) -> Self {
         let references = text.template.references();
-        Self { references, written: &text.written, expression: None }
+        let template = Some(&text.template);
+        Self { references, written: &text.written, expression: None, template }
     }
 }

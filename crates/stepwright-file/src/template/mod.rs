@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::number::{self, Inexact};
-use stepwright_core::{ErrorId, StepError};
+use stepwright_core::{ErrorId, StepError, StepInput};
 
 /// The kind of text that a template gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,18 @@ impl Template {
 
     pub(crate) fn text(&self) -> &str {
         &self.0.text
+    }
+
+    /// Renders a template without references. Returns its failure, if it always fails.
+    pub(crate) fn constant_failure(&self) -> Option<String> {
+        if !self.0.references.is_empty() || !self.0.text.contains('{') {
+            return None;
+        }
+        let input = StepInput::of("");
+        match self.render(&Values::of(&input), &Budget::inline()) {
+            Err(Unfinished::Failed(error)) => Some(error.data.message),
+            _ => None,
+        }
     }
 
     pub(crate) fn references(&self) -> &[Reference] {

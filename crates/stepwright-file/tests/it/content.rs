@@ -95,7 +95,7 @@ async fn every_key_of_a_step_is_compared() {
         ("{name: x, if: '= true', then: [{template: a}]}", "true", "false", "`x`: `if` was"),
         ("{name: x, if: true, then: [{template: a}]}", "if: true", "if: false", "`x`: `if` was"),
         (
-            "{name: x, router: '= \"a\"', choices: [{name: a, template: a}]}",
+            "{name: x, router: '= \"a\"', choices: [{name: a, template: a}, {name: b, template: b}]}",
             "= \"a",
             "= \"b",
             "`x`: `router` was",

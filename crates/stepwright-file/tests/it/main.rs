@@ -19,4 +19,5 @@ mod runs;
 mod schemas;
 mod tools;
 mod untrusted;
+mod workflows;
 mod wrong;
