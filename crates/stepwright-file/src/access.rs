@@ -74,19 +74,26 @@ impl Home {
     /// Returns the help for a missing file: the folder that was searched, and a file with a similar
     /// name that exists.
     fn looked_for(&self, reference: &str, shown: &str) -> String {
-        let looked_for = format!("looked for {shown}");
         let path = Path::new(reference);
+        let own = match self {
+            Self::Named(dir) => Beneath::open(dir),
+            Self::Opened(dir) => Ok(dir.clone()),
+        };
+        // A file in the current directory has no folder in its path.
+        let is_shown = Path::new(shown).parent().is_some_and(|folder| {
+            folder.components().any(|part| !matches!(part, Component::CurDir))
+        });
+        let looked_for = match &own {
+            Ok(own) if !is_shown => format!("looked for {shown} in {}", own.path().display()),
+            _ => format!("looked for {shown}"),
+        };
         let (Some(name), true) = (path.file_name().and_then(|name| name.to_str()), goes_down(path))
         else {
             return looked_for;
         };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let within = folder.unwrap_or(Path::new("."));
-        let dir = match self {
-            Self::Named(dir) => Beneath::open(dir),
-            Self::Opened(dir) => Ok(dir.clone()),
-        };
-        let entries = dir.ok().and_then(|dir| dir.entries(within).ok()).unwrap_or_default();
+        let entries = own.ok().and_then(|dir| dir.entries(within).ok()).unwrap_or_default();
         let names: Vec<&str> = entries.iter().filter_map(|entry| entry.name.to_str()).collect();
         match closest(name, names.iter().copied()) {
             Some(meant) => {

@@ -257,7 +257,8 @@ impl Default for ReportStyle {
     }
 }
 
-/// The mistakes in a file or the warnings about it, in the order of the text. At most [`MISTAKES_MAX`].
+/// The mistakes in a file or the warnings about it, in the order of the text. At most
+/// [`MISTAKES_MAX`].
 ///
 /// ```
 /// use stepwright_file::{Definition, Options};

@@ -4,7 +4,7 @@ use super::passed_on;
 use crate::budget::Unfinished;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::format::reader::{BuiltinKind, Reader};
-use crate::format::{Builtin, Computed, Referring, Word};
+use crate::format::{Builtin, Computed, Expr, Referring, Word};
 use crate::reference::OwnedValues;
 use crate::suggest::listed;
 use crate::system::Granted;
@@ -116,6 +116,19 @@ impl Builtin for ChangeState {
         if self.by == Operation::Set {
             self.changes.iter().for_each(|change| change.check_set(mistakes));
         }
+    }
+
+    fn needs(&self) -> Vec<(&Expr, &str, &'static str)> {
+        let wanted = match self.by {
+            Operation::Increment => "a number",
+            Operation::Merge => "an object",
+            Operation::Set | Operation::Append => return Vec::new(),
+        };
+        let whole = self.changes.iter().filter_map(|change| match &change.value {
+            Computed::Expression(expr) => Some((expr, change.key.text.as_str(), wanted)),
+            _ => None,
+        });
+        whole.collect()
     }
 
     fn sets(&self) -> Vec<&str> {

@@ -2,7 +2,7 @@
 
 use super::{Checker, Place};
 use crate::diagnostic::Diagnostic;
-use crate::format::{Expr, File, Item, Word};
+use crate::format::{Builtin, Expr, File, Item, Word};
 use crate::reference::{Care, Reference};
 use crate::schema;
 use crate::shape::{NoMember, Shape};
@@ -286,9 +286,14 @@ impl<'a> Checker<'a, '_> {
         None
     }
 
-    /// Checks that the choices of a router exist, if they are always the same.
-    pub(super) fn route(&mut self, choose: Option<&Expr>, choices: &[Item], place: &Place<'a>) {
-        let Some(choose) = choose else { return };
+    /// Checks that the choices of a router exist, if they are always the same. Returns their names.
+    pub(super) fn route(
+        &mut self,
+        choose: Option<&Expr>,
+        choices: &[Item],
+        place: &Place<'a>,
+    ) -> Vec<String> {
+        let Some(choose) = choose else { return Vec::new() };
         let shape = self.shape(choose, place);
         let named = match &shape {
             Shape::Constant(Value::String(name)) => vec![name.as_str()],
@@ -296,7 +301,7 @@ impl<'a> Checker<'a, '_> {
                 names.iter().filter_map(Value::as_str).collect()
             }
             Shape::Constant(Value::Null) | Shape::Unknown | Shape::Text | Shape::List(_) => {
-                return;
+                return Vec::new();
             }
             other => {
                 let what = other.what().unwrap_or("another value");
@@ -306,15 +311,16 @@ impl<'a> Checker<'a, '_> {
                 let text = choose.expression.text().trim();
                 let help = format!("give a name, as in `= {text} == … ? \"{choice}\" : …`");
                 self.decision(choose, message, help);
-                return;
+                return Vec::new();
             }
         };
         let choices: Vec<&str> = choices.iter().map(|choice| choice.name.text.as_str()).collect();
-        for name in named.into_iter().filter(|name| !choices.contains(name)) {
+        for name in named.iter().filter(|name| !choices.contains(name)) {
             let message = format!("`{name}` is no choice of this router");
             let help = did_you_mean(name, &choices, "its choices are").unwrap_or_default();
             self.decision(choose, message, help);
         }
+        named.into_iter().map(str::to_owned).collect()
     }
 
     /// Checks that a map has a list. Returns the shape of its items.
@@ -356,6 +362,23 @@ impl<'a> Checker<'a, '_> {
                 items.reduce(Shape::or).unwrap_or_default()
             }
             _ => Shape::Unknown,
+        }
+    }
+
+    /// Checks that the expressions of a function give what it needs.
+    pub(super) fn needs(&mut self, word: &str, work: &dyn Builtin, place: &Place<'a>) {
+        for (expr, key, wanted) in work.needs() {
+            let what = self.shape(expr, place).what();
+            if let Some(what) = what.filter(|what| *what != wanted) {
+                let message = format!("`{word}` needs {wanted} for `{key}`, and this gives {what}");
+                let help = match wanted {
+                    "a number" => {
+                        "`set_state` takes any value; `double(…)` makes a number of a text"
+                    }
+                    _ => "`set_state` takes any value",
+                };
+                self.decision(expr, message, help.to_owned());
+            }
         }
     }
 

@@ -199,11 +199,12 @@ impl<'a> Checker<'a, '_> {
                 after.hidden.pop();
                 self.answer(agent)
             }
-            Kind::Builtin { work, .. } => {
+            Kind::Builtin { work, word } => {
                 after.hidden.push((&item.name.text, Hidden::Itself));
                 self.all_of(work.referring().into_iter(), after);
                 after.hidden.pop();
                 work.check(self.mistakes);
+                self.needs(word, &**work, after);
                 work.gives(&|expr| self.shape(expr, after))
             }
             Kind::Container(container) => self.container(item, &**container, inside, after),
@@ -254,6 +255,8 @@ impl<'a> Checker<'a, '_> {
             Inside::Arms { test, holds } => {
                 self.all_of(test.into_iter().map(Into::into), after);
                 let holds = holds.or_else(|| self.condition("if", test, after));
+                // A person may decide in another way.
+                let holds = holds.filter(|_| item.review.is_none());
                 self.names(body.iter().chain(other));
                 self.unreachable_arms(item, [body, other], holds);
                 let known = after.visible.len();
@@ -273,15 +276,19 @@ impl<'a> Checker<'a, '_> {
             Inside::Choices { choose, chosen } => {
                 self.all_of(choose.into_iter().map(Into::into), after);
                 self.chosen(chosen, body);
-                self.route(choose, body, after);
+                let constant = self.route(choose, body, after);
                 self.names(body.iter());
-                self.unreachable_choices(chosen, body);
+                let mut always: Vec<&str> = chosen.iter().map(|word| word.text.as_str()).collect();
+                always.extend(constant.iter().map(String::as_str));
+                // A person may decide in another way.
+                always.retain(|_| item.review.is_none());
+                self.unreachable_choices(&always, body);
                 for choice in body {
                     // Any of the other choices may have run before.
                     let mut inside = inside.clone();
                     let others = body.iter().filter(|other| !std::ptr::eq(*other, choice));
                     inside.visible.extend(others.map(|other| other.name.text.as_str()));
-                    if !chosen.iter().any(|word| word.text == choice.name.text) {
+                    if !always.contains(&choice.name.text.as_str()) {
                         inside.decide(Decision::of_choice(item, choice), choose);
                     }
                     let from = inside.visible.len();

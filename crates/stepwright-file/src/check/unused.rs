@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::diagnostic::Diagnostic;
-use crate::format::{Item, Kind, Word};
+use crate::format::{Item, Kind};
 use crate::source::Span;
 use std::collections::HashSet;
 use stepwright_core::ErrorId;
@@ -85,8 +85,8 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// Warns about the choices of a router that always takes others.
-    pub(super) fn unreachable_choices(&mut self, chosen: &[Word], choices: &'a [Item]) {
-        let is_chosen = |choice: &&Item| chosen.iter().any(|word| word.text == choice.name.text);
+    pub(super) fn unreachable_choices(&mut self, chosen: &[&str], choices: &'a [Item]) {
+        let is_chosen = |choice: &&Item| chosen.contains(&choice.name.text.as_str());
         if chosen.is_empty() || !choices.iter().any(|choice| is_chosen(&choice)) {
             return;
         }

@@ -151,6 +151,12 @@ pub(crate) trait Builtin: fmt::Debug + Send + Sync {
         Shape::Unknown
     }
 
+    /// Returns its expressions that must give a value of one kind: each with the key of its value
+    /// and the kind, with an article.
+    fn needs(&self) -> Vec<(&Expr, &str, &'static str)> {
+        Vec::new()
+    }
+
     /// Returns the keys of the session state that it changes.
     fn sets(&self) -> Vec<&str> {
         Vec::new()

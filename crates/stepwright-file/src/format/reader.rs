@@ -553,7 +553,7 @@ impl Reader<'_> {
     fn is_template(&mut self, node: &Node, text: &str) -> bool {
         if let Some(meant) = literals::boolean(text) {
             let message = format!("`{text}` is a text in YAML 1.2, not {meant}");
-            let help = format!("write `{meant}`, or `= \"{text}\"` for the text");
+            let help = format!("write `{meant}`, or `\"{text}\"` for the text");
             // A text in quotes is meant as one.
             if self.source.slice(node.span) == text {
                 self.push(self.mistake(node.span, message).help(help));

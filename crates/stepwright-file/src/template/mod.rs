@@ -86,7 +86,10 @@ impl Template {
         }
         let input = StepInput::of("");
         match self.render(&Values::of(&input), &Budget::inline()) {
-            Err(Unfinished::Failed(error)) => Some(error.data.message),
+            // A value that is missing here may be one that the scan of the tags has not found.
+            Err(Unfinished::Failed(error)) => {
+                Some(error.data.message).filter(|why| !why.ends_with("has no value"))
+            }
             _ => None,
         }
     }

@@ -190,7 +190,7 @@ async fn changes_of_the_state_add_up() {
                  \x20 - {name: t, value: '= [state.n, state.by, size(state.seen), \
                  size(state.profile)]'}\n";
     gives(steps, Value::Null, json!([10, 45, 10, 10])).await;
-    let error = fails("  - increment_state: {n: '= \"x\"'}\n", Value::Null).await.to_string();
+    let error = fails("  - increment_state: {n: '= input'}\n", json!("x")).await.to_string();
     assert!(error.contains("`increment_state` needs a number for `n`"), "{error}");
     // A fraction never rounds a counter.
     let steps = "  - set_state: {n: 9007199254740993}\n  - increment_state: {n: 0.5}\n";
@@ -277,9 +277,9 @@ fn numbers_that_a_double_rounds_are_refused_with_their_place() {
 
 #[tokio::test]
 async fn an_indentation_without_an_end_fails_the_template() {
-    let wide = "\n  - {name: v, template: '{{ [[[1]]]|tojson(indent=1000000000) }}'}\n";
+    let wide = "\n  - {name: v, template: '{{ [[[input]]]|tojson(indent=1000000000) }}'}\n";
     let error = fails(wide, json!("in")).await;
     assert!(error.report().contains("`indent` is at most 100"), "{}", error.report());
     let fine = wide.replace("1000000000", "1");
-    gives(&fine, json!("in"), json!("[\n [\n  [\n   1\n  ]\n ]\n]")).await;
+    gives(&fine, json!(1), json!("[\n [\n  [\n   1\n  ]\n ]\n]")).await;
 }

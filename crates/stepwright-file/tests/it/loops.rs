@@ -108,7 +108,10 @@ async fn a_skipped_item_of_a_map_is_null() {
     let steps = r#"
   - name: each
     map: {over: "= ['doc-a', 'doc-b', 'doc-c']"}
-    do: [{name: sum, value: "= item == 'doc-b' ? 1/(size(item) * 0) : 'summary of ' + item", on_error: skip}]
+    do:
+      - name: sum
+        value: "= item == 'doc-b' ? 1/(size(item) * 0) : 'summary of ' + item"
+        on_error: skip
 "#;
     gives(steps, json!(""), json!(["summary of doc-a", null, "summary of doc-c"])).await;
 }

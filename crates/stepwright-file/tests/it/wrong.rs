@@ -119,6 +119,8 @@ fn definitions_that_are_right_are_accepted() {
          - {name: d, if: '= has(steps.i.x)', then: [{name: u, value: '= steps.i.x'}]}",
         "  - {name: c, if: true, then: [{name: i, value: {x: 1}}]}\n  \
          - {name: u, value: '= steps.i.x'}",
+        "  - {name: c, if: true, then: [{name: i, template: x}], else: [{name: j, template: y}], \
+         human_review: {requires_confirmation: true, on_reject: else}}",
         "  - {name: a, value: '= [1, 2][?5].orValue(0)'}",
         "  - {name: a, value: '= true || 1 / 0 == 1'}",
         "  - {name: a, value: '= \"{{ x }}\"'}",
@@ -139,8 +141,9 @@ fn definitions_that_are_right_are_accepted() {
     ];
     for steps in right {
         let text = format!("{HEAD}{steps}\n");
-        if let Err(mistakes) = Definition::parse(&text, "flow.yaml", &options()) {
-            panic!("{steps}:\n{mistakes}");
+        match Definition::parse(&text, "flow.yaml", &options()) {
+            Err(mistakes) => panic!("{steps}:\n{mistakes}"),
+            Ok(definition) => assert!(definition.warnings().is_empty(), "{steps}"),
         }
     }
 }
