@@ -93,10 +93,9 @@ impl Shape {
     /// Returns the shape of a value that has one of two shapes.
     pub(crate) fn or(self, other: Self) -> Self {
         if self == other {
-            return self;
+            return other;
         }
-        let (one, other) = (self.kind(), other.kind());
-        match (one, other) {
+        match (self.kind(), other.kind()) {
             (Self::List(_), Self::List(_)) => Self::list(),
             (Self::Closed(_) | Self::Object, Self::Closed(_) | Self::Object) => Self::Object,
             (one, other) if one == other => one,

@@ -108,7 +108,7 @@ impl<'a> Checker<'a, '_> {
                 // Steps of one name may stand in several places.
                 let is_one = self.all.get(name).is_some_and(|(_, count)| *count == 1);
                 let output = self.outputs.get(name).filter(|_| is_one);
-                let shape = output.filter(|output| self.has_run(output, place));
+                let shape = output.filter(|output| has_run(output, place));
                 (shape.map(|output| output.shape.clone()).unwrap_or_default(), 1)
             }
             "loops" if reference.path.len() == 2 => match reference.path[1].as_str() {
@@ -117,10 +117,6 @@ impl<'a> Checker<'a, '_> {
             },
             _ => (Shape::Unknown, 0),
         }
-    }
-
-    fn has_run(&self, output: &Output<'a>, place: &Place<'a>) -> bool {
-        output.decisions.iter().all(|decision| place.decisions.contains(decision))
     }
 
     /// Returns the mistake in a reference to a value that is not there, or may not be.
@@ -330,29 +326,25 @@ impl<'a> Checker<'a, '_> {
             None => place.content.clone(),
         };
         if let Some(what) = shape.what().filter(|_| !shape.may_be_list()) {
-            match over {
-                Some(over) => {
-                    let message = format!("`over` needs a list, and this gives {what}");
-                    let help = match shape.kind() {
-                        Shape::Text => {
-                            let text = over.expression.text().trim();
-                            format!("split it: `= {text}.split(\"\\n\")`")
-                        }
-                        _ => "name a list, as in `over: = steps.files`".to_owned(),
-                    };
-                    self.decision(over, message, help);
-                }
-                None => {
-                    let message =
-                        format!("a `map` needs a list, and gets {what} from the step before");
-                    let mistake = Diagnostic::new(
-                        ErrorId::KEY_INVALID,
-                        &self.file.source,
-                        map.name.span,
-                        message,
-                    );
-                    self.mistakes.push(mistake.help("name the list: `map: {over: = steps.files}`"));
-                }
+            if let Some(over) = over {
+                let message = format!("`over` needs a list, and this gives {what}");
+                let help = match shape.kind() {
+                    Shape::Text => {
+                        let text = over.expression.text().trim();
+                        format!("split it: `= {text}.split(\"\\n\")`")
+                    }
+                    _ => "name a list, as in `over: = steps.files`".to_owned(),
+                };
+                self.decision(over, message, help);
+            } else {
+                let message = format!("a `map` needs a list, and gets {what} from the step before");
+                let mistake = Diagnostic::new(
+                    ErrorId::KEY_INVALID,
+                    &self.file.source,
+                    map.name.span,
+                    message,
+                );
+                self.mistakes.push(mistake.help("name the list: `map: {over: = steps.files}`"));
             }
         }
         match shape {
@@ -423,4 +415,9 @@ impl<'a> Checker<'a, '_> {
             self.mistakes.push(mistake.help(help));
         }
     }
+}
+
+/// Returns `true` if a step has run wherever this place is reached.
+fn has_run(output: &Output<'_>, place: &Place<'_>) -> bool {
+    output.decisions.iter().all(|decision| place.decisions.contains(decision))
 }

@@ -17,7 +17,6 @@ use crate::source::Span;
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators as names,
 };
-use serde_json::Value;
 
 /// The functions and operators that give true or false.
 const GIVE_BOOL: [&str; 17] = [
@@ -68,7 +67,7 @@ struct Shapes<'a> {
 
 impl Shapes<'_> {
     fn expr(&mut self, expr: &IdedExpr) -> Shape {
-        if self.is_constant(expr) {
+        if is_constant(expr, &mut Vec::new()) {
             return self.constant(expr);
         }
         if let Some(((_, root), names)) = path(expr) {
@@ -137,12 +136,6 @@ impl Shapes<'_> {
         known.map_or(Shape::Unknown, self.of)
     }
 
-    /// Returns `true` if an expression refers to nothing.
-    fn is_constant(&self, expr: &IdedExpr) -> bool {
-        let mut bound = Vec::new();
-        is_constant(expr, &mut bound)
-    }
-
     /// Evaluates an expression without references. If it fails, the smallest part that fails is
     /// the mistake.
     fn constant(&mut self, expr: &IdedExpr) -> Shape {
@@ -203,7 +196,7 @@ impl Shapes<'_> {
         if !matches!(name, names::INDEX | names::OPT_INDEX | names::OPT_SELECT) {
             let samples: Option<Vec<Val<'_>>> = shapes.iter().map(sample).collect();
             if let Some(samples) = samples
-                && let Err(Failure::Said(why)) = self.tried(call, namespace, target, &samples)
+                && let Err(Failure::Said(why)) = tried(call, namespace, target, &samples)
                 && why.starts_with("uses ")
             {
                 self.push(expr, failed(&why, expr));
@@ -223,32 +216,6 @@ impl Shapes<'_> {
             ) => Shape::Number,
             _ => Shape::Unknown,
         }
-    }
-
-    /// Calls a function with one value of each kind.
-    fn tried<'v>(
-        &self,
-        call: &CallExpr,
-        namespace: Option<&str>,
-        target: Option<&IdedExpr>,
-        samples: &[Val<'v>],
-    ) -> Result<(), Failure> {
-        let budget = Budget::inline();
-        let name = call.func_name.as_str();
-        let mut regexes = functions::Regexes::default();
-        match (namespace, target, samples) {
-            (Some(space), ..) => {
-                let name = format!("{space}.{name}");
-                functions::call(&name, samples, &budget, &mut regexes)?;
-            }
-            (None, Some(_), _) => {
-                functions::call_method(name, samples, &budget, &mut regexes)?;
-            }
-            (None, None, samples) => {
-                Evaluator::new(&[], &budget).applied(name, samples)?;
-            }
-        }
-        Ok(())
     }
 
     fn pattern(&mut self, pattern: &IdedExpr) {
@@ -343,6 +310,31 @@ impl Shapes<'_> {
     }
 }
 
+/// Calls a function with one value of each kind.
+fn tried(
+    call: &CallExpr,
+    namespace: Option<&str>,
+    target: Option<&IdedExpr>,
+    samples: &[Val<'_>],
+) -> Result<(), Failure> {
+    let budget = Budget::inline();
+    let name = call.func_name.as_str();
+    let mut regexes = functions::Regexes::default();
+    match (namespace, target, samples) {
+        (Some(space), ..) => {
+            let name = format!("{space}.{name}");
+            functions::call(&name, samples, &budget, &mut regexes)?;
+        }
+        (None, Some(_), _) => {
+            functions::call_method(name, samples, &budget, &mut regexes)?;
+        }
+        (None, None, samples) => {
+            Evaluator::new(&[], &budget).applied(name, samples)?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns the message for a failure at a part of an expression.
 fn failed(why: &str, expr: &IdedExpr) -> String {
     if let Expr::Call(call) = &expr.expr
@@ -390,10 +382,11 @@ fn sample<'v>(shape: &Shape) -> Option<Val<'v>> {
         Shape::Text => Val::text("a"),
         Shape::List(_) => Val::list(Vec::new()),
         Shape::Object | Shape::Closed(_) => Val::object(),
-        Shape::Constant(Value::Null) | Shape::Constant(_) | Shape::Unknown => return None,
+        Shape::Constant(_) | Shape::Unknown => return None,
     })
 }
 
+/// Returns `true` if an expression refers to nothing but the `bound` variables.
 fn is_constant(expr: &IdedExpr, bound: &mut Vec<String>) -> bool {
     match &expr.expr {
         Expr::Ident(name) => bound.contains(name) || super::value::known_type(name).is_some(),

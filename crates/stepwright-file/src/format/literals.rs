@@ -77,20 +77,22 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// The operators in words, and the functions that they stand for.
+const METHODS: [(&str, &str); 6] = [
+    (" contains ", "contains"),
+    (" includes ", "contains"),
+    (" matches ", "matches"),
+    (" starts with ", "startsWith"),
+    (" startsWith ", "startsWith"),
+    (" ends with ", "endsWith"),
+];
+
 /// Returns the expression that a condition in words stands for, such as `content contains 'x'`.
 pub(super) fn repaired(text: &str) -> String {
     let text = text.trim();
     if Expression::parse(text).is_ok() {
         return text.to_owned();
     }
-    const METHODS: [(&str, &str); 6] = [
-        (" contains ", "contains"),
-        (" includes ", "contains"),
-        (" matches ", "matches"),
-        (" starts with ", "startsWith"),
-        (" startsWith ", "startsWith"),
-        (" ends with ", "endsWith"),
-    ];
     let called = METHODS.iter().find_map(|(word, method)| {
         let (of, what) = text.split_once(word)?;
         let what = what.trim();

@@ -4,6 +4,7 @@
 //! or a whole file if it begins with a key. `UPDATE_REPORTS=1 cargo test -p stepwright-file` writes
 //! the reports anew: read them before you keep them.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use stepwright_file::{Definition, Options};
 
@@ -49,7 +50,7 @@ fn every_wrong_definition_has_its_whole_report() {
             if report == "ACCEPTED\n" {
                 wrong.push(format!("{}: {title}: it is accepted", file.display()));
             }
-            reports.push_str(&format!("### {title}\n{report}\n"));
+            let _ = writeln!(reports, "### {title}\n{report}");
         }
         let expected = file.with_extension("txt");
         if std::env::var_os("UPDATE_REPORTS").is_some() {
@@ -160,7 +161,7 @@ fn an_excerpt_of_a_long_line_is_as_wide_as_the_report() {
     let brackets = format!("format: 1\nname: T\nsteps: {}\n", "[".repeat(5_000));
     let long = format!(
         "{{\"format\": 1, \"name\": \"T\", \"steps\": [{}{{\"name\": \"z\", \"valu\": 1}}]}}",
-        "{\"name\": \"a\", \"value\": 1}, ".repeat(1)
+        "{\"name\": \"a\", \"value\": 1}, ".repeat(9)
     );
     let wide = format!(
         "format: 1\nname: T\nsteps:\n  - {{name: a, template: \"{}{{{{ imput }}}}{}\"}}\n",
