@@ -1,4 +1,4 @@
-//! The time that a check takes, for 1 000 and for 2 000 steps, and the ratio of both: it is 2 if the
+//! The time that a check takes, for 1 000 and for 2 000 steps, and the ratio of both: about 2 if the
 //! time is linear. `cargo bench -p stepwright-file --bench checks`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
