@@ -64,7 +64,9 @@ async fn main() -> Result<(), Error> {
             EventKind::ContainerCompleted { kind: ContainerKind::Condition, .. } => {
                 println!("  {} is done", event.path);
             }
-            EventKind::WorkflowCompleted { content } => println!("Workflow finished: {content}"),
+            EventKind::WorkflowCompleted { content, .. } => {
+                println!("Workflow finished: {content}");
+            }
             EventKind::WorkflowError { error, .. } => {
                 println!("Workflow failed: {}", error.message);
             }

@@ -12,17 +12,21 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use stepwright_core::budget::{AtLimit, Budget};
 use stepwright_core::executor::ExecutorType;
-use stepwright_core::model::{AnyModel, Model, ModelOptions};
+use stepwright_core::message::Message;
+use stepwright_core::model::{AnyModel, Model, ModelOptions, ModelRequest, ToolChoice};
 use stepwright_core::path::name_mistake;
 use stepwright_core::tool::{AnyTool, Tool, ToolSpec};
 use stepwright_core::{
     Error, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput, StepOutput,
+    WorkflowId,
 };
+use stepwright_engine::{IntoInput, Run, Workflow};
 use stepwright_models::guard::IDLE_TIMEOUT;
-use stepwright_models::{RetryPolicy, UnknownModel, model};
+use stepwright_models::{Fallback, RetryPolicy, UnknownModel, model};
 
 /// The longest name of a tool, in bytes, that every provider accepts.
 pub const TOOL_NAME_BYTES_MAX: usize = 64;
@@ -36,22 +40,23 @@ pub const TOOL_NAME_BYTES_MAX: usize = 64;
 ///
 /// ```
 /// use stepwright_agent::Agent;
-/// # use stepwright_core::{Executor as _, StepContext, StepInput};
 /// # use stepwright_testing::model::ScriptedModel;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), stepwright_core::Error> {
 /// # let model = ScriptedModel::new(["Rust is fast."]);
 /// # let asked = model.clone();
 /// let agent = Agent::builder("Editor").model(model)?.instructions("Be short.").build()?;
-/// // A workflow calls `execute` for its steps; here the example calls it directly.
-/// let input = StepInput::of("Programs in Rust take little time.");
-/// let output = agent.execute(input, StepContext::detached("shorten")).await;
-/// assert_eq!(output.unwrap().content.text(), "Rust is fast.");
+/// let output = agent.run("Programs in Rust take little time.").await?;
+/// assert_eq!(output.content.text(), "Rust is fast.");
 /// # assert_eq!(asked.requests()[0].instructions.as_deref(), Some("Be short."));
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Agent(pub(crate) Arc<AgentDefinition>);
+pub struct Agent {
+    pub(crate) definition: Arc<AgentDefinition>,
+    /// The workflow of [`Agent::run`]. The agent inside it has none, so there is no cycle.
+    alone: Arc<OnceLock<Workflow>>,
+}
 
 impl Agent {
     /// Starts the definition of an agent.
@@ -73,9 +78,11 @@ impl Agent {
             confirmed: BTreeSet::new(),
             toolkit_mistakes: Vec::new(),
             options: ModelOptions::default(),
+            tool_choice: ToolChoice::default(),
             output: None,
             content: Fingerprint::default(),
             retry: RetryPolicy::default(),
+            budget: None,
             limits: AgentLimits {
                 turns: TURNS,
                 tool_timeout: TOOL_TIMEOUT,
@@ -87,23 +94,60 @@ impl Agent {
 
     /// Returns the agent's name.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.definition.name
+    }
+
+    fn of(definition: Arc<AgentDefinition>) -> Self {
+        Self { definition, alone: Arc::default() }
+    }
+
+    /// Returns a run of the agent on its own, outside of a workflow of yours. It has what every
+    /// run has: a real clock, a stream of events, sessions, a timeout.
+    ///
+    /// ```
+    /// # use stepwright_agent::Agent;
+    /// # use stepwright_testing::model::ScriptedModel;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let model = ScriptedModel::new(["Rust is fast."]);
+    /// let agent = Agent::builder("Editor").model(model)?.instructions("Be short.").build()?;
+    /// let output = agent.run("Programs in Rust take little time.").await?;
+    /// assert_eq!(output.content.text(), "Rust is fast.");
+    /// # Ok(()) }
+    /// ```
+    pub fn run(&self, input: impl IntoInput) -> Run {
+        self.workflow().run(input)
+    }
+
+    /// Returns the workflow of [`Agent::run`]: its only step is this agent. Use it to continue a
+    /// run that waits for a person. It has no store: sessions and waiting runs are kept in the
+    /// memory of this process.
+    pub fn workflow(&self) -> &Workflow {
+        self.alone.get_or_init(|| {
+            let builder = Workflow::builder(self.name()).step(Self::of(self.definition.clone()));
+            let built = match WorkflowId::from_name(self.name()) {
+                Ok(_) => builder.build(),
+                // A name without a letter or a digit.
+                Err(_) => builder.id("agent").build(),
+            };
+            built.expect("the name of an agent is checked, and one step has no other mistake")
+        })
     }
 
     /// Returns the agent's model.
     pub fn model(&self) -> &AnyModel {
-        &self.0.model
+        &self.definition.model
     }
 
     /// Returns the specifications of the tools, as the model sees them.
     pub fn tools(&self) -> &[ToolSpec] {
-        &self.0.specs
+        &self.definition.specs
     }
 }
 
 impl Executor for Agent {
     fn name(&self) -> &str {
-        &self.0.name
+        &self.definition.name
     }
 
     fn executor_type(&self) -> ExecutorType {
@@ -111,24 +155,27 @@ impl Executor for Agent {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        self.0.fingerprint.clone()
+        self.definition.fingerprint.clone()
     }
 
     fn asks(&self) -> bool {
-        !self.0.confirmed.is_empty() || self.0.tools.iter().any(Tool::asks)
+        let pauses = |budget: &Budget| budget.at_limit == AtLimit::Pause;
+        !self.definition.confirmed.is_empty()
+            || self.definition.tools.iter().any(Tool::asks)
+            || self.definition.budget.as_ref().is_some_and(pauses)
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
-        turn::run(&self.0, &input, &cx).await
+        turn::run(&self.definition, &input, &cx).await
     }
 }
 
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agent")
-            .field("name", &self.0.name)
-            .field("model", &self.0.model.id())
-            .field("tools", &self.0.tools)
+            .field("name", &self.definition.name)
+            .field("model", &self.definition.model.id())
+            .field("tools", &self.definition.tools)
             .finish_non_exhaustive()
     }
 }
@@ -162,19 +209,23 @@ pub struct AgentBuilder {
     /// Errors of toolkits, reported by `build`.
     toolkit_mistakes: Vec<String>,
     options: ModelOptions,
+    tool_choice: ToolChoice,
     output: Option<OutputSchema>,
     content: Fingerprint,
     retry: RetryPolicy,
+    budget: Option<Budget>,
     limits: AgentLimits,
 }
 
 impl AgentBuilder {
-    /// Sets the model: `"provider:model"`, or a model of your own.
+    /// Sets the model: `"provider:model"`, a model of your own, or a list of names. Of a list, the
+    /// next model answers where one is overloaded, out of quota or not reachable: see
+    /// [`Fallback`](stepwright_models::Fallback).
     ///
     /// # Errors
     /// Returns an error if the text names no known model.
     pub fn model<K>(mut self, model: impl IntoModel<K>) -> Result<Self, Error> {
-        self.content = fingerprint::of_address(self.content, model.written());
+        self.content = model.written().into_iter().fold(self.content, fingerprint::of_address);
         self.model = Some(model.into_model()?);
         Ok(self)
     }
@@ -323,9 +374,31 @@ impl AgentBuilder {
         self
     }
 
+    /// Sets the budget of the agent, for each time that it is executed: for a step with all its
+    /// attempts, or for a call of the agent as a tool. Budgets around it hold too.
+    ///
+    /// ```
+    /// use stepwright_core::budget::{AtLimit, Budget};
+    /// use stepwright_agent::Agent;
+    /// let budget = Budget::default().tokens(20_000).at_limit(AtLimit::WrapUp);
+    /// let agent = Agent::builder("Scout").model("offline")?.budget(budget).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
     /// Sets the options of the model, such as its temperature.
     pub fn options(mut self, options: ModelOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Sets whether the model may or must call a tool. With [`ToolChoice::Required`], it must call
+    /// one before it answers; when it has, it may answer.
+    pub fn tool_choice(mut self, choice: ToolChoice) -> Self {
+        self.tool_choice = choice;
         self
     }
 
@@ -363,12 +436,14 @@ impl AgentBuilder {
             tools: &self.tools,
             confirmed: &confirmed,
             options: &self.options,
+            tool_choice: &self.tool_choice,
             output: self.output.as_ref(),
             retry: &self.retry,
+            budget: self.budget.as_ref(),
             limits: &self.limits,
         };
         let fingerprint = made_of.fingerprint().and(self.content);
-        Ok(Agent(Arc::new(AgentDefinition {
+        Ok(Agent::of(Arc::new(AgentDefinition {
             fingerprint,
             name: self.name.into(),
             model,
@@ -377,10 +452,28 @@ impl AgentBuilder {
             specs,
             confirmed,
             options: self.options,
+            tool_choice: self.tool_choice,
             output: self.output,
             retry: self.retry,
+            budget: self.budget,
             limits: self.limits,
         })))
+    }
+
+    /// Returns the setting that the model does not have.
+    fn unsupported(&self) -> Option<String> {
+        let request = ModelRequest {
+            messages: vec![Message::user("a check of settings, which is not sent")],
+            tools: self.tools.iter().map(|tool| tool.spec().clone()).collect(),
+            tool_choice: self.tool_choice.clone(),
+            options: self.options.clone(),
+            ..ModelRequest::default()
+        };
+        let error = self.model.as_ref()?.check(&request).err()?;
+        Some(match &error.hint {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        })
     }
 
     fn mistakes(&self) -> Vec<String> {
@@ -388,6 +481,10 @@ impl AgentBuilder {
         if self.model.is_none() {
             mistakes.push("it has no model; add one, such as `.model(\"offline\")?`".into());
         }
+        if self.tool_choice == ToolChoice::Required && self.tools.is_empty() {
+            mistakes.push("it must call a tool but has none; add one".into());
+        }
+        mistakes.extend(self.unsupported());
         mistakes.extend(self.toolkit_mistakes.iter().cloned());
         let mut names = BTreeSet::new();
         for tool in &self.tools {
@@ -414,6 +511,9 @@ impl AgentBuilder {
                 "`requires_confirmation` names `{name}`, but the agent has no such tool; add it \
                  with `.tool(…)`, or correct the name"
             ));
+        }
+        if let Some(mistake) = self.budget.as_ref().and_then(Budget::mistake) {
+            mistakes.push(format!("{mistake}; set a limit of its `budget`"));
         }
         let AgentLimits { turns, tool_timeout, tool_concurrency, idle } = self.limits;
         if !(1..=TURNS_MAX).contains(&turns) {
@@ -460,9 +560,9 @@ pub trait IntoModel<K> {
     /// Returns an error if a text names no known model.
     fn into_model(self) -> Result<AnyModel, UnknownModel>;
 
-    /// Returns the text if the model is given by name.
-    fn written(&self) -> Option<&str> {
-        None
+    /// Returns the names if the model is given by name.
+    fn written(&self) -> Vec<&str> {
+        Vec::new()
     }
 }
 
@@ -479,8 +579,8 @@ impl IntoModel<ByName> for &str {
         model(self)
     }
 
-    fn written(&self) -> Option<&str> {
-        Some(self)
+    fn written(&self) -> Vec<&str> {
+        vec![self]
     }
 }
 
@@ -489,8 +589,8 @@ impl IntoModel<ByName> for String {
         model(&self)
     }
 
-    fn written(&self) -> Option<&str> {
-        Some(self)
+    fn written(&self) -> Vec<&str> {
+        vec![self]
     }
 }
 
@@ -499,9 +599,44 @@ impl IntoModel<ByName> for &String {
         model(self)
     }
 
-    fn written(&self) -> Option<&str> {
-        Some(self)
+    fn written(&self) -> Vec<&str> {
+        vec![self]
     }
+}
+
+/// Marks several models given by name.
+#[derive(Debug)]
+pub struct ByNames(());
+
+impl<const COUNT: usize> IntoModel<ByNames> for [&str; COUNT] {
+    fn into_model(self) -> Result<AnyModel, UnknownModel> {
+        chain(&self)
+    }
+
+    fn written(&self) -> Vec<&str> {
+        self.to_vec()
+    }
+}
+
+impl IntoModel<ByNames> for Vec<String> {
+    fn into_model(self) -> Result<AnyModel, UnknownModel> {
+        chain(&self)
+    }
+
+    fn written(&self) -> Vec<&str> {
+        self.iter().map(String::as_str).collect()
+    }
+}
+
+/// Returns a chain of models, of which the next one answers where one is down.
+fn chain<N: AsRef<str>>(names: &[N]) -> Result<AnyModel, UnknownModel> {
+    let models: Result<Vec<_>, _> = names.iter().map(|name| model(name.as_ref())).collect();
+    let mut models = models?.into_iter();
+    let Some(first) = models.next() else { return model("") };
+    if models.len() == 0 {
+        return Ok(first);
+    }
+    Ok(AnyModel::new(Fallback::new(first, models)))
 }
 
 impl<M: Model> IntoModel<ByValue> for M {

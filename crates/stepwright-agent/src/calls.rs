@@ -16,6 +16,7 @@ use std::time::Duration;
 use stepwright_core::call::Call;
 use stepwright_core::calls::CallPast;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::gate::{Admission, Demand, Permit};
 use stepwright_core::interrupted::Resolved;
 use stepwright_core::json;
 use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
@@ -143,6 +144,10 @@ async fn prepared(
         Ok(made) => made,
         Err(refused) => return Ok(PreparedCall::Ready(ReadyCall::Answered(refused))),
     };
+    // After the confirmation, which may change the arguments: what is permitted is what is done.
+    if let Some(refused) = refused(agent, call, &made).await? {
+        return Ok(PreparedCall::Ready(ReadyCall::Answered(refused)));
+    }
     if goes_on {
         return Ok(PreparedCall::Ready(ReadyCall::Continue(made)));
     }
@@ -190,8 +195,22 @@ async fn carry_out(
     ready: ReadyCall,
 ) -> Result<ToolOutcome, TurnError> {
     let begins = matches!(ready, ReadyCall::Begin(_) | ReadyCall::Answered(_));
+    let (mut ready, mut admitted) = (ready, None);
+    if let ReadyCall::Begin(made) = &ready {
+        // A person may be asked for more. Only this call waits then, and others go on.
+        let _waiting = call.go_on();
+        match call.context().reserve(&Demand::ToolCall).await? {
+            Admission::Granted(held) | Admission::Last(held) => admitted = Some(held),
+            Admission::Spent(error) => {
+                let text = format!("not called: {}; answer with what you have", error.data.message);
+                ready = ReadyCall::Answered(outcome(made, text, true));
+            }
+        }
+    }
     let begun =
         if begins { call.begin().await.map_err(TurnError::Recorded)? } else { call.go_on() };
+    // The fact of its beginning counts the call.
+    drop(admitted);
     let made = match ready {
         ReadyCall::Begin(made) | ReadyCall::Continue(made) => made,
         ReadyCall::Answered(told) | ReadyCall::Done(told) => {
@@ -289,12 +308,30 @@ async fn answer(
 async fn in_time<T>(limit: Duration, cx: &StepContext, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     loop {
-        match select(work.as_mut(), cx.world().sleep(limit)).await {
+        match select(work.as_mut(), cx.world().deadline(limit)).await {
             Either::Left((done, _)) => return Some(done),
             Either::Right(_) if cx.is_waiting() => {}
             Either::Right(_) => return None,
         }
     }
+}
+
+/// Asks the permissions of the run for a call. Returns the outcome that tells the model about a
+/// refusal.
+async fn refused(
+    agent: &AgentDefinition,
+    call: &Call,
+    made: &ToolCall,
+) -> Result<Option<ToolOutcome>, StepError> {
+    // A call that fails before its tool acts needs no permission.
+    let Some(tool) = agent.tool(&made.name) else { return Ok(None) };
+    let Ok(arguments) = arguments(&made.arguments) else { return Ok(None) };
+    Ok(match call.permit(&tool.access(&arguments)).await? {
+        Permit::Granted => None,
+        Permit::Refused(error) => {
+            Some(outcome(made, format!("not called: {}", error.data.message), true))
+        }
+    })
 }
 
 /// Requests confirmation if the tool needs it. Returns the call to make, or the outcome that tells

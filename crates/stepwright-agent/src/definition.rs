@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::Fingerprint;
-use stepwright_core::model::{AnyModel, ModelOptions};
+use stepwright_core::budget::Budget;
+use stepwright_core::model::{AnyModel, ModelOptions, ToolChoice};
 use stepwright_core::tool::{AnyTool, Tool as _, ToolSpec};
 use stepwright_models::RetryPolicy;
 
@@ -34,8 +35,10 @@ pub(crate) struct AgentDefinition {
     /// The tools whose calls need a confirmation.
     pub(crate) confirmed: BTreeSet<String>,
     pub(crate) options: ModelOptions,
+    pub(crate) tool_choice: ToolChoice,
     pub(crate) output: Option<OutputSchema>,
     pub(crate) retry: RetryPolicy,
+    pub(crate) budget: Option<Budget>,
     pub(crate) limits: AgentLimits,
     /// The content that must be unchanged when a run resumes.
     pub(crate) fingerprint: Fingerprint,

@@ -5,7 +5,8 @@ use crate::shape::OutputSchema;
 use serde_json::json;
 use std::collections::BTreeSet;
 use stepwright_core::Fingerprint;
-use stepwright_core::model::{AnyModel, Model as _, ModelOptions};
+use stepwright_core::budget::Budget;
+use stepwright_core::model::{AnyModel, Model as _, ModelOptions, ToolChoice};
 use stepwright_core::tool::{AnyTool, Tool as _, ToolSpec};
 use stepwright_models::RetryPolicy;
 use stepwright_models::guard::IDLE_TIMEOUT;
@@ -17,8 +18,10 @@ pub(crate) struct AgentParts<'a> {
     pub(crate) tools: &'a [AnyTool],
     pub(crate) confirmed: &'a BTreeSet<String>,
     pub(crate) options: &'a ModelOptions,
+    pub(crate) tool_choice: &'a ToolChoice,
     pub(crate) output: Option<&'a OutputSchema>,
     pub(crate) retry: &'a RetryPolicy,
+    pub(crate) budget: Option<&'a Budget>,
     pub(crate) limits: &'a AgentLimits,
 }
 
@@ -44,6 +47,8 @@ impl AgentParts<'_> {
             )
         });
         let all = set(all, "model_retry", retry);
+        let budget = self.budget.map(|budget| json!(budget).to_string());
+        let all = set(all, "budget", budget);
         let all = self.options(all);
         self.tools.iter().fold(all, |all, tool| {
             let ToolSpec { name, description, parameters } = tool.spec();
@@ -67,6 +72,10 @@ impl AgentParts<'_> {
             timeout,
             idle_timeout,
             extra,
+            top_p,
+            stop,
+            seed,
+            headers,
         } = self.options;
         let all = set(all, "max_output_tokens", max_output_tokens.map(|most| most.to_string()));
         let all = set(all, "temperature", temperature.map(|value| value.to_string()));
@@ -75,6 +84,19 @@ impl AgentParts<'_> {
         let all = set(all, "cache", cache.then(|| "true".to_owned()));
         let all = set(all, "timeout", timeout.map(|limit| format!("{limit:?}")));
         let all = set(all, "idle_timeout of the model", idle_timeout.map(|t| format!("{t:?}")));
+        let all = set(all, "top_p", top_p.map(|value| value.to_string()));
+        let all = set(all, "stop", (!stop.is_empty()).then(|| json!(stop).to_string()));
+        let all = set(all, "seed", seed.map(|seed| seed.to_string()));
+        let choice = match self.tool_choice {
+            ToolChoice::Auto => None,
+            ToolChoice::None => Some("none".to_owned()),
+            ToolChoice::Required => Some("required".to_owned()),
+        };
+        let all = set(all, "tool_choice", choice);
+        // A header of any name may hold a key.
+        let all = headers.iter().fold(all, |all, (name, value)| {
+            all.with_hidden(format!("header {name}"), value.clone())
+        });
         extra.iter().fold(all, |all, (name, value)| {
             // Keeping the name lets redaction recognize secrets.
             let text = json!({ name: value }).to_string();
@@ -92,8 +114,8 @@ fn set(all: Fingerprint, name: &str, text: Option<String>) -> Fingerprint {
 
 /// Adds the address of a model named with one, because the model's id does not contain it. The
 /// query after `?` may contain a key and is kept as a hash.
-pub(crate) fn of_address(content: Fingerprint, written: Option<&str>) -> Fingerprint {
-    let Some((_, address)) = written.and_then(|text| text.split_once("@http")) else {
+pub(crate) fn of_address(content: Fingerprint, written: &str) -> Fingerprint {
+    let Some((_, address)) = written.split_once("@http") else {
         return content;
     };
     match address.split_once('?') {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use stepwright_core::provided::FromContext;
 use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, Content, Json, OnInterrupted, StepContext};
 
@@ -15,7 +16,8 @@ use stepwright_core::{BoxFuture, Content, Json, OnInterrupted, StepContext};
 /// needs only its arguments, [`#[tool]`](crate::tool) is shorter.
 ///
 /// The arguments are a struct, and the comments on its fields describe them to the model. The
-/// function may also take the [`StepContext`]. It returns a text, `Json<T>`, a `Value`, nothing, or
+/// function may also take the [`StepContext`], or a [`State`](stepwright_core::State) of the host
+/// program, or both. It returns a text, `Json<T>`, a `Value`, nothing, or
 /// a `Result` of one of these with any error. Errors are returned to the model, which may try
 /// something else; only [`ToolError::Fatal`] fails the step.
 ///
@@ -132,11 +134,22 @@ impl fmt::Debug for FunctionTool {
 }
 
 /// An async function that can be a tool. `K` distinguishes the function signatures and is inferred.
+///
+/// ```
+/// use stepwright_agent::{FunctionTool, ToolFunction};
+/// /// How this program makes its tools.
+/// fn harmless<K>(name: &str, function: impl ToolFunction<K>) -> FunctionTool {
+///     FunctionTool::new(name, "Changes nothing.", function).read_only()
+/// }
+/// let _ = harmless("echo", |text: serde_json::Value| async move { text });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "this function cannot be a tool",
     note = "it must be async and take one struct that is `Deserialize` and `JsonSchema`, and \
-            perhaps a `StepContext`",
-    note = "write the type of its argument: `|args: Search| async move {{ .. }}`"
+            perhaps a `StepContext` or a `State<T>`, or both",
+    note = "write the type of its argument: `|args: Search| async move {{ .. }}`",
+    note = "it is called again for each call of the model: a closure clones what it uses, \
+            and moves the clone into its `async move` block"
 )]
 pub trait ToolFunction<K>: Send + Sync + 'static {
     /// Returns the JSON Schema of the arguments.
@@ -171,10 +184,11 @@ where
     }
 }
 
-impl<F, A, W> ToolFunction<(A, StepContext)> for F
+impl<F, A, C, W> ToolFunction<(A, C)> for F
 where
-    F: Fn(A, StepContext) -> W + Send + Sync + 'static,
+    F: Fn(A, C) -> W + Send + Sync + 'static,
     A: DeserializeOwned + JsonSchema,
+    C: FromContext,
     W: Future<Output: ToolReply> + Send + 'static,
 {
     fn parameters() -> Value {
@@ -185,11 +199,41 @@ where
         arguments: Value,
         cx: StepContext,
     ) -> BoxFuture<'static, Result<String, ToolError>> {
-        match read(arguments) {
-            Ok(arguments) => reply(self(arguments, cx)),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
+        match (read(arguments), given(&cx)) {
+            (Ok(arguments), Ok(first)) => reply(self(arguments, first)),
+            (Err(error), _) | (_, Err(error)) => Box::pin(std::future::ready(Err(error))),
         }
     }
+}
+
+impl<F, A, C, D, W> ToolFunction<(A, C, D)> for F
+where
+    F: Fn(A, C, D) -> W + Send + Sync + 'static,
+    A: DeserializeOwned + JsonSchema,
+    C: FromContext,
+    D: FromContext,
+    W: Future<Output: ToolReply> + Send + 'static,
+{
+    fn parameters() -> Value {
+        shape::schema_of::<A>()
+    }
+    fn call(
+        &self,
+        arguments: Value,
+        cx: StepContext,
+    ) -> BoxFuture<'static, Result<String, ToolError>> {
+        match (read(arguments), given(&cx), given(&cx)) {
+            (Ok(arguments), Ok(first), Ok(second)) => reply(self(arguments, first, second)),
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+                Box::pin(std::future::ready(Err(error)))
+            }
+        }
+    }
+}
+
+/// Takes an argument from the context. No model can provide one that is missing.
+fn given<C: FromContext>(cx: &StepContext) -> Result<C, ToolError> {
+    C::from_context(cx).map_err(ToolError::Fatal)
 }
 
 fn reply<W>(work: W) -> BoxFuture<'static, Result<String, ToolError>>

@@ -4,7 +4,6 @@
 //! use schemars::JsonSchema;
 //! use serde::Deserialize;
 //! use stepwright_agent::{Agent, FunctionTool};
-//! use stepwright_core::{Executor as _, StepContext, StepInput};
 //! use stepwright_testing::model::{Reply, ScriptedModel};
 //!
 //! #[derive(Deserialize, JsonSchema)]
@@ -28,8 +27,8 @@
 //!     .tool(weather)
 //!     .build()?;
 //!
-//! let output = agent.execute(StepInput::of("Bergen?"), StepContext::detached("advise")).await;
-//! assert_eq!(output.unwrap().content.text(), "Take an umbrella.");
+//! let output = agent.run("Bergen?").await?;
+//! assert_eq!(output.content.text(), "Take an umbrella.");
 //! # Ok(()) }
 //! ```
 
@@ -60,6 +59,7 @@ pub mod __private {
     pub use schemars;
     pub use serde;
     pub use serde_json::Value;
+    pub use stepwright_core::provided::FromContext;
     pub use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
     pub use stepwright_core::{OnInterrupted, StepContext};
 

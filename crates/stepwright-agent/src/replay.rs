@@ -68,6 +68,16 @@ impl<'a> ReplayLog<'a> {
         }
     }
 
+    /// Returns `true` if there are no more recorded facts.
+    pub(crate) fn is_over(&self) -> bool {
+        self.past.is_empty()
+    }
+
+    /// Returns `true` if the next recorded fact is of this kind.
+    pub(crate) fn is_next(&self, kind: &str) -> bool {
+        self.past.front().is_some_and(|event| event.kind.name() == kind)
+    }
+
     /// Records a fact whose content the agent does not need.
     pub(crate) async fn note(&mut self, fact: EventKind) -> Result<(), TurnError> {
         let kind = fact.name();

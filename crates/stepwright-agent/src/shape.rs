@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
-use stepwright_core::{BoxFuture, json};
+use stepwright_core::{BoxFuture, json as strict};
 
 /// Returns the JSON Schema of a type in the form sent to models.
 pub(crate) fn schema_of<T: JsonSchema>() -> Value {
@@ -33,10 +33,16 @@ pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     })
 }
 
+/// The name of the member that holds an output which is no object.
+const WRAPPED: &str = "value";
+
 /// The schema of an agent's output, with the check that a value passes.
 #[derive(Clone)]
 pub(crate) struct OutputSchema {
     pub(crate) schema: Value,
+    /// `true` if the model writes an object with the output in it: providers refuse a schema whose
+    /// root is an enum, a list or a number.
+    wrapped: bool,
     check: Arc<Check>,
 }
 
@@ -57,7 +63,27 @@ impl OutputSchema {
     where
         Checked: Future<Output = Result<(), String>> + Send + 'static,
     {
-        Self { schema, check: Arc::new(move |value| Box::pin(check(value))) }
+        let wrapped = !is_object(&schema);
+        Self { schema, wrapped, check: Arc::new(move |value| Box::pin(check(value))) }
+    }
+
+    /// Returns the schema as the model gets it. Its root is an object.
+    pub(crate) fn sent(&self) -> Value {
+        if !self.wrapped {
+            return self.schema.clone();
+        }
+        let mut schema = self.schema.clone();
+        let mut root = json!({ "type": "object" });
+        // References begin at the root.
+        for definitions in ["$defs", "definitions"] {
+            if let Some(moved) = schema.as_object_mut().and_then(|s| s.remove(definitions)) {
+                root[definitions] = moved;
+            }
+        }
+        root["properties"] = json!({ WRAPPED: schema });
+        root["required"] = json!([WRAPPED]);
+        root["additionalProperties"] = false.into();
+        root
     }
 
     pub(crate) fn of<T: DeserializeOwned + JsonSchema>() -> Self {
@@ -66,11 +92,33 @@ impl OutputSchema {
 
     /// Parses the value in an answer.
     pub(crate) async fn read(&self, answer: &str) -> Result<Value, String> {
-        let value = json::parse(the_json(answer)).map_err(|e| format!("it is not JSON ({e})"))?;
+        let value = strict::parse(the_json(answer)).map_err(|e| format!("it is not JSON ({e})"))?;
+        let inner = match &value {
+            Value::Object(members) if self.wrapped && members.len() == 1 => members.get(WRAPPED),
+            _ => None,
+        };
+        let Some(inner) = inner.cloned() else { return self.checked(value).await };
+        match self.checked(inner).await {
+            Ok(inner) => Ok(inner),
+            // An output may be such an object itself, and the model may have left out the wrapping.
+            Err(why) => self.checked(value).await.map_err(|_| why),
+        }
+    }
+
+    async fn checked(&self, value: Value) -> Result<Value, String> {
         let value = Arc::new(value);
         (self.check)(value.clone()).await?;
         Ok(Arc::unwrap_or_clone(value))
     }
+}
+
+/// Returns `true` if a schema describes objects and nothing else, in the form that every provider
+/// accepts at the root.
+fn is_object(schema: &Value) -> bool {
+    let choices = ["anyOf", "oneOf", "allOf", "enum", "const", "not", "$ref"];
+    // Without any restriction, as for tests.
+    schema.is_null()
+        || (schema["type"] == "object" && !choices.iter().any(|key| schema.get(key).is_some()))
 }
 
 impl fmt::Debug for OutputSchema {

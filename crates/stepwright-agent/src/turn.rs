@@ -3,20 +3,23 @@
 use crate::calls::call_tools;
 use crate::definition::AgentDefinition;
 use crate::replay::{ReplayLog, TurnError};
+use crate::shape::OutputSchema;
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::gate::{Admission, Demand, Permit, Reservation};
 use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
 use stepwright_core::model::{
     Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest, StopReason, ToolChoice,
 };
+use stepwright_core::permission::Effect;
 use stepwright_core::redact::redact;
 use stepwright_core::{
     Content, ErrorId, EventKind, Media, StepContext, StepError, StepInput, StepOutput, Timestamp,
 };
-use stepwright_models::retrying_stream;
+use stepwright_models::{Slot, close, retrying_stream, slot};
 
 /// Runs one attempt, or resumes it after a crash.
 pub(crate) async fn run(
@@ -61,21 +64,47 @@ async fn converse(
     let mut usage = Usage::default();
     let mut corrected = false;
     let mut turn = 1;
+    let mut before = None;
+    if let Some(budget) = &agent.budget {
+        cx.limit(budget);
+    }
     let (content, media) = loop {
-        log.note(EventKind::ModelRequestStarted { turn }).await?;
+        let mut request = request(agent, messages.clone());
+        // A run that goes on from its journal reserves only what is still to be asked.
+        let mut admitted = None;
+        if log.is_over() {
+            match admit(agent, &mut request, before, cx).await? {
+                Admitted::Yes(held) => admitted = Some(held),
+                Admitted::Spent(error) => break ended_early(agent, &messages, error)?,
+            }
+        } else if log.is_next("RunCompleted") {
+            // The budget was spent here, and the agent ended with what it had.
+            break ended_early(agent, &messages, no_answer(agent))?;
+        }
+        let reserved = admitted.as_ref().and_then(Reservation::tokens);
+        log.note(EventKind::ModelRequestStarted { turn, reserved }).await?;
         let again = log.recorded_retries();
+        if log.is_over() && admitted.is_none() {
+            match admit(agent, &mut request, before, cx).await? {
+                Admitted::Yes(held) => admitted = Some(held),
+                Admitted::Spent(error) => return Err(TurnError::Failed(error)),
+            }
+        }
         let mut lost = Usage::default();
-        let asked = ask(agent, turn, messages.clone(), again, cx, &mut lost);
+        let asked = ask(agent, turn, request, again, cx, &mut lost);
         let fact = match log.next(&["ModelRequestCompleted"], asked).await {
             Err(TurnError::Failed(error)) => {
                 return Err(TurnError::FailedAfterUsage(error, lost));
             }
             fact => fact?,
         };
+        // The fact has settled what was reserved.
+        drop(admitted);
         let EventKind::ModelRequestCompleted { answer, stop, usage: used, .. } = fact else {
             unreachable!("`next` returns one of the requested kinds");
         };
         usage += used;
+        before = Some(used);
         check_stop(agent, &answer, &stop)?;
 
         let calls: Vec<ToolCall> = answer.tool_calls().cloned().collect();
@@ -121,6 +150,83 @@ async fn converse(
     };
     log.next(&["RunCompleted"], completed).await?;
     Ok(StepOutput { content, media, usage, ..StepOutput::default() })
+}
+
+/// Makes the request of a turn.
+fn request(agent: &AgentDefinition, messages: Vec<Message>) -> ModelRequest {
+    ModelRequest {
+        instructions: agent.instructions.clone(),
+        tool_choice: tool_choice(agent, &messages),
+        messages,
+        tools: agent.specs.clone(),
+        output_schema: agent.output.as_ref().map(OutputSchema::sent),
+        options: agent.options.clone(),
+    }
+}
+
+/// The answer of the gate to a request.
+enum Admitted {
+    Yes(Reservation),
+    /// A budget is spent, and the agent should end with what it has.
+    Spent(StepError),
+}
+
+/// Passes the gate with a request: its model must be permitted, and budgets must hold it. If the
+/// budgets make it the last request of the agent, it gets no tools.
+async fn admit(
+    agent: &AgentDefinition,
+    request: &mut ModelRequest,
+    before: Option<Usage>,
+    cx: &StepContext,
+) -> Result<Admitted, TurnError> {
+    // Each of a chain, because each may get the request.
+    for model in agent.model.ids() {
+        match cx.permit(&Effect::model(model)).await.map_err(TurnError::Recorded)? {
+            Permit::Granted => {}
+            Permit::Refused(error) => return Err(TurnError::Failed(error)),
+        }
+    }
+    let models = agent.model.ids();
+    let demand = Demand::of_request(agent.model.id(), request).among(models).after(before);
+    Ok(match cx.reserve(&demand).await? {
+        Admission::Granted(held) => Admitted::Yes(held),
+        Admission::Last(held) => {
+            if !request.tools.is_empty() {
+                request.tool_choice = ToolChoice::None;
+                request.messages.push(Message::user(LAST_TURN));
+            }
+            Admitted::Yes(held)
+        }
+        Admission::Spent(error) => Admitted::Spent(error),
+    })
+}
+
+/// The message with which an agent is asked to finish.
+const LAST_TURN: &str = "Your budget is nearly spent, and this is your last turn. Answer now with \
+                         what you have found out or done.";
+
+/// Returns the output of an agent whose budget is spent: the last text that its model has written.
+///
+/// # Errors
+/// Fails with `error` if there is none, or if the output has a schema that a text does not match.
+fn ended_early(
+    agent: &AgentDefinition,
+    messages: &[Message],
+    error: StepError,
+) -> Result<(Content, Vec<Media>), TurnError> {
+    let texts = messages.iter().rev().filter_map(|message| match message {
+        Message::Assistant(turn) => Some(turn.as_text().trim().to_owned()),
+        _ => None,
+    });
+    let mut texts = texts.filter(|text| !text.is_empty());
+    match texts.next() {
+        Some(text) if agent.output.is_none() => Ok((text.into(), Vec::new())),
+        _ => Err(TurnError::Failed(error)),
+    }
+}
+
+fn no_answer(agent: &AgentDefinition) -> StepError {
+    InvalidAnswer::Empty.into_error(agent)
 }
 
 /// The reason an answer cannot be used.
@@ -207,33 +313,26 @@ fn user_message(message: &Content, input: &StepInput) -> Message {
 async fn ask(
     agent: &AgentDefinition,
     turn: u32,
-    messages: Vec<Message>,
+    request: ModelRequest,
     (retries, due): (u32, Option<Timestamp>),
     cx: &StepContext,
     lost: &mut Usage,
 ) -> Result<EventKind, StepError> {
     if cx.run().debug {
-        let text = messages.last().map(Message::text).unwrap_or_default();
+        let text = request.messages.last().map(Message::text).unwrap_or_default();
         let instructions = agent.instructions.as_deref().unwrap_or_default();
         tracing::debug!(
             target: "stepwright", agent = &*agent.name, step = %cx.path(), turn,
-            messages = messages.len(), tools = agent.specs.len(),
+            messages = request.messages.len(), tools = agent.specs.len(),
             instructions = &*redact(instructions), prompt = &*redact(&text), "asking the model"
         );
     }
-    let request = ModelRequest {
-        instructions: agent.instructions.clone(),
-        messages,
-        tools: agent.specs.clone(),
-        tool_choice: ToolChoice::Auto,
-        output_schema: agent.output.as_ref().map(|shape| shape.schema.clone()),
-        options: agent.options.clone(),
-    };
     let (recording, model) = (cx.clone(), agent.model.id().to_owned());
     let requests = Arc::new(AtomicU32::new(retries + 1));
     let sent = requests.clone();
     let on_retry = move |error: &ModelError, attempt: u32, delay: Duration| {
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        hold_off(&model, error, &recording);
         sent.store(retries + attempt + 1, Ordering::Relaxed);
         let (attempt, usage) = (retries + attempt, *error.usage);
         let error = model_failed(&model, error, 1, recording.attempt()).data;
@@ -247,11 +346,13 @@ async fn ask(
     if let Some(due) = due {
         cx.world().sleep(due.since(cx.world().now())).await;
     }
+    let _slot = enter(agent, &request, cx).await;
     let (retry, idle) = (agent.retry.after(retries), agent.limits.idle);
     let mut stream = retrying_stream(&agent.model, request, retry, idle, cx.world(), on_retry);
     while let Some(event) = stream.next().await {
         let event = event.map_err(|error| {
             *lost = *error.usage;
+            hold_off(agent.model.id(), &error, cx);
             let requests = requests.load(Ordering::Relaxed);
             model_failed(agent.model.id(), &error, requests, cx.attempt())
         });
@@ -263,12 +364,16 @@ async fn ask(
                 cx.emit_event(EventKind::ReasoningContentDelta { reasoning_content: text.into() });
             }
             ModelEvent::Done(completion) => {
+                let who = completion.model.as_deref().unwrap_or(agent.model.id());
+                let cost = cx.cost(who, &completion.usage);
                 return Ok(EventKind::ModelRequestCompleted {
+                    cost: Some(cost),
                     turn,
                     answer: Arc::new(completion.turn),
                     stop: completion.stop,
                     usage: completion.usage,
                     warning: completion.warning.map(Into::into),
+                    model: completion.model.map(Into::into),
                 });
             }
             // The completed answer contains the calls.
@@ -277,6 +382,46 @@ async fn ask(
     }
     unreachable!("a guarded stream ends with an answer or an error")
 }
+
+/// Returns the choice of tools for a request. An agent that must call a tool has done so when it
+/// has the result of one; then it may answer.
+fn tool_choice(agent: &AgentDefinition, messages: &[Message]) -> ToolChoice {
+    let has_called = messages.iter().any(|message| matches!(message, Message::Tool { .. }));
+    match agent.tool_choice {
+        ToolChoice::Required if has_called => ToolChoice::Auto,
+        ref choice => choice.clone(),
+    }
+}
+
+/// Waits for the limits of the model, which all agents of the process share. Readers see that the
+/// step waits, and it is not idle meanwhile.
+async fn enter(agent: &AgentDefinition, request: &ModelRequest, cx: &StepContext) -> Slot {
+    // Of a chain it is the first, which gets the request unless it is down.
+    let model = agent.model.ids().first().copied().unwrap_or_else(|| agent.model.id());
+    let tokens = match Demand::of_request(model, request) {
+        Demand::Request { tokens: (input, _), .. } => input / BYTES_OF_TOKEN,
+        _ => 0,
+    };
+    let tokens = tokens.saturating_add(request.options.max_output_tokens.unwrap_or(0));
+    let waits = |is_first| {
+        if is_first {
+            cx.note(format!("waits for the limits of model `{model}`"));
+        } else {
+            cx.keep_alive();
+        }
+    };
+    slot(model, tokens, cx.world(), waits).await
+}
+
+/// Keeps all agents of the process from sending requests to a model before its provider wants them.
+fn hold_off(model: &str, error: &ModelError, cx: &StepContext) {
+    if let Some(wait) = error.retry_after {
+        close(model, cx.world().now().plus(wait));
+    }
+}
+
+/// The bytes of text that are taken for a token.
+const BYTES_OF_TOKEN: u64 = 4;
 
 /// Returns `true` if the provider paused the turn and wants the same request again, with what the
 /// model has said so far. Providers that run tools themselves do this when a turn takes long.

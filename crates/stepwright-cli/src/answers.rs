@@ -1,7 +1,7 @@
 //! Answers from the command line and from files.
 
 use crate::args::Continue;
-use crate::input;
+use crate::input_text;
 use serde_json::{Map, Value};
 use stepwright::{Content, Error, ErrorId};
 use stepwright_core::json::JsonError;
@@ -17,13 +17,16 @@ type Forms = Vec<(String, Map<String, Value>)>;
 /// Reads the answers to the pending requests `open` from the command line.
 pub(crate) fn given(arguments: &Continue, open: &[Requirement]) -> Result<Answers, Error> {
     if let Some(path) = &arguments.answers {
-        let (text, shown) = input::read_file(path)?;
+        let (text, shown) = input_text::read_file(path)?;
         return of_json(&text, &shown);
     }
     let mut answers = Answers::new();
     let mut say = |key: &str, answer| answers.push((key.to_owned(), answer));
     for key in &arguments.approve {
         say(key, Answer::Approve);
+    }
+    for key in &arguments.always {
+        say(key, Answer::Always);
     }
     for key in &arguments.retry {
         say(key, Answer::Retry);

@@ -4,6 +4,7 @@ use crate::args::{self, Doors};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
+use stepwright::file::ChangedPrompt;
 
 /// The key in the metadata of a run.
 const KEY: &str = "definition";
@@ -30,6 +31,21 @@ pub(crate) struct DefinitionSource {
     pub(crate) allow_path: Vec<PathBuf>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) pass_env: Vec<String>,
+    /// The file of permissions and that of prices, for the same purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) permissions: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) prices: Option<PathBuf>,
+    /// The prompt that replaces the one of a step, of a fork.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prompt: Option<Prompt>,
+}
+
+/// A prompt that replaces the one of a step.
+#[derive(Debug, Deserialize, Serialize)]
+struct Prompt {
+    step: Vec<String>,
+    text: String,
 }
 
 impl DefinitionSource {
@@ -45,14 +61,31 @@ impl DefinitionSource {
             allow_shell: definition.allow_shell,
             allow_path: definition.doors.allow_path.iter().map(|path| absolute(path)).collect(),
             pass_env: definition.doors.pass_env.clone(),
+            permissions: definition.doors.permissions.as_deref().map(absolute),
+            prices: definition.doors.prices.as_deref().map(absolute),
+            prompt: definition
+                .prompt
+                .clone()
+                .map(|ChangedPrompt { step, text }| Prompt { step, text }),
         };
         let origin = serde_json::to_value(origin).ok();
         origin.map(|origin| (KEY.to_owned(), origin)).into_iter().collect()
     }
 
+    /// Returns the prompt that replaces the one of a step.
+    pub(crate) fn prompt(&self) -> Option<ChangedPrompt> {
+        let Prompt { step, text } = self.prompt.as_ref()?;
+        Some(ChangedPrompt { step: step.clone(), text: text.clone() })
+    }
+
     /// Returns the permissions that the file had.
     pub(crate) fn doors(&self) -> Doors {
-        Doors { allow_path: self.allow_path.clone(), pass_env: self.pass_env.clone() }
+        Doors {
+            allow_path: self.allow_path.clone(),
+            pass_env: self.pass_env.clone(),
+            permissions: self.permissions.clone(),
+            prices: self.prices.clone(),
+        }
     }
 
     /// Reads the source from the metadata of a run. `None` if a Rust program started the run.

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 use stepwright::{Error, ErrorKind, RunOutput};
+use stepwright_core::Requirement;
+use stepwright_core::requirement::RequirementKind;
 
 /// An exit code. The numbers are stable, because scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +20,17 @@ pub(crate) enum Exit {
     Cancelled = 4,
     /// The database cannot be opened or written, or another process drives the run.
     Store = 5,
+    /// The run was stopped by SIGTERM, and can be resumed.
+    Stopped = 6,
+    /// The run waits for a decision about a step whose outcome is unknown.
+    OutcomeUnknown = 7,
 }
 
 /// The exit code that shells use for a program that Ctrl-C has stopped.
 pub(crate) const STOPPED_AT_ONCE: i32 = 130;
+
+/// The exit code that shells use for a program that SIGTERM has stopped.
+pub(crate) const TERMINATED_AT_ONCE: i32 = 143;
 
 impl Exit {
     pub(crate) fn of(error: &Error) -> Self {
@@ -29,6 +38,7 @@ impl Exit {
             ErrorKind::Definition | ErrorKind::Usage | ErrorKind::NotFound => Self::Usage,
             ErrorKind::Cancelled => Self::Cancelled,
             ErrorKind::Store => Self::Store,
+            ErrorKind::Released => Self::Stopped,
             _ => Self::Failed,
         }
     }
@@ -36,10 +46,20 @@ impl Exit {
     /// Returns the exit code for the result of a run.
     pub(crate) fn of_answer(answer: &Result<RunOutput, Error>) -> Self {
         match answer {
-            Ok(output) if output.is_paused() => Self::Paused,
+            Ok(output) if output.is_paused() => Self::of_paused(output),
             Ok(_) => Self::Completed,
             Err(error) => Self::of(error),
         }
+    }
+}
+
+impl Exit {
+    /// Returns the exit code for a run that waits.
+    pub(crate) fn of_paused(output: &RunOutput) -> Self {
+        let is_unknown =
+            |asked: &Requirement| matches!(asked.kind, RequirementKind::Interrupted { .. });
+        let is_unknown = output.requirements.iter().any(is_unknown);
+        if is_unknown { Self::OutcomeUnknown } else { Self::Paused }
     }
 }
 

@@ -1,15 +1,11 @@
 //! The input of the run.
 
 use crate::args::Run;
+use crate::input_pairs;
+use crate::input_text::{read_file, without_line_break};
 use serde_json::Value;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 use stepwright::{Content, Error, ErrorId};
 use stepwright_core::json::{self, JsonError};
-
-/// The maximum size of an input. The first fact of the run contains it, and memory several copies.
-const INPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Parses typed input as the schema demands.
 pub(crate) fn typed(text: &str, schema: Option<&Value>) -> Result<Content, Error> {
@@ -27,6 +23,9 @@ enum Form {
 
 /// Reads the input of the run as the schema demands.
 pub(crate) fn read(arguments: &Run, schema: Option<&Value>) -> Result<Content, Error> {
+    if !arguments.pairs.is_empty() {
+        return input_pairs::of_pairs(&arguments.pairs, schema);
+    }
     match (&arguments.input, &arguments.input_file) {
         (Some(text), _) => parse(text, "INPUT", Form::of(schema)),
         (None, Some(path)) => {
@@ -60,7 +59,7 @@ fn parse(text: &str, shown: &str, form: Form) -> Result<Content, Error> {
         (Ok(value), Form::Json) => Ok(value.into()),
         (Ok(value), _) if value.is_object() || value.is_array() => Ok(value.into()),
         // This is JSON, but its parsed form would differ from the text.
-        (Err(error @ (JsonError::Integer { .. } | JsonError::TooDeep { .. })), _)
+        (Err(error @ (JsonError::Number { .. } | JsonError::TooDeep { .. })), _)
             if form == Form::Json || matches!(text.trim_start().as_bytes(), [b'{' | b'[', ..]) =>
         {
             Err(Error::usage(format!("{shown} cannot be used: {error}"))
@@ -73,44 +72,6 @@ fn parse(text: &str, shown: &str, form: Form) -> Result<Content, Error> {
         }
         _ => Ok(text.into()),
     }
-}
-
-/// Reads a file, or stdin. Returns its text and its name for messages.
-pub(crate) fn read_file(path: &Path) -> Result<(String, String), Error> {
-    let (read, shown) = if path == Path::new("-") {
-        (read_all(std::io::stdin().lock()), "the input from stdin".to_owned())
-    } else {
-        (File::open(path).and_then(read_all), format!("the input file `{}`", path.display()))
-    };
-    let bytes = read.map_err(|error| {
-        Error::usage(format!("{shown} cannot be read: {error}")).with_id(ErrorId::INPUT_UNREADABLE)
-    })?;
-    if bytes.len() as u64 > INPUT_BYTES_MAX {
-        let message = format!("{shown} has more than {INPUT_BYTES_MAX} bytes");
-        let error = Error::usage(message).with_id(ErrorId::INPUT_UNREADABLE);
-        return Err(error.with_hint("let a step read it instead: `read_files`"));
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok((text, shown)),
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            Err(Error::usage(format!("{shown} is not UTF-8 text: byte {at} is none"))
-                .with_id(ErrorId::INPUT_UNREADABLE)
-                .with_hint("convert it first, with `iconv` for one"))
-        }
-    }
-}
-
-fn read_all(from: impl Read) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    from.take(INPUT_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Removes the line break that programs write at the end of their output.
-fn without_line_break(text: &str) -> &str {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -148,11 +109,5 @@ mod tests {
             assert_eq!(read_as(Some(&schema), "3"), Ok(json!("3")));
             assert_eq!(read_as(Some(&schema), "{a}"), Ok(json!("{a}")));
         }
-    }
-
-    #[test]
-    fn one_line_break_at_the_end_is_not_part_of_the_text() {
-        let shown = ["a", "a\n", "a\r\n", "a\n\n"].map(without_line_break);
-        assert_eq!(shown, ["a", "a", "a", "a\n"]);
     }
 }

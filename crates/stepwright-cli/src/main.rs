@@ -5,34 +5,69 @@
 
 mod answers;
 mod args;
+mod completion;
+mod config;
 mod database;
 mod definition_source;
 mod duration;
+mod env_file;
 mod exit;
+mod folders;
 mod input;
+mod input_pairs;
+mod input_text;
 mod open;
+mod run_reference;
 mod ui;
 mod verbs;
 
 use args::{Arguments, Command};
 use clap::{CommandFactory as _, Parser as _};
 use clap_complete::Shell;
+use config::Found;
 use exit::Exit;
 use std::process::ExitCode;
 use stepwright::Error;
 use ui::print::Stdout;
 use ui::terminal::Stderr;
 use ui::usage;
-use verbs::{cancel, chat, check, events, explain, resume, run, runs, sessions, show, verify};
+use verbs::{
+    attach, cancel, capabilities, chat, check, compare, docs, events, explain, fork, init, keeping,
+    man, resume, run, runs, sessions, show, top, verify,
+};
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => return usage::report(&error).into(),
+    completion::answer(Arguments::command);
+    started().unwrap_or_else(|exit| exit).into()
+}
+
+fn started() -> Result<Exit, Exit> {
+    let given: Vec<_> = std::env::args_os().collect();
+    let parse =
+        |given: &[_]| Arguments::try_parse_from(given).map_err(|error| usage::report(&error));
+    // A mistake on the command line is told before one in a file.
+    let mut arguments = parse(&given)?;
+    let stderr = |arguments: &Arguments| {
+        arguments.color.into_choice().write_global();
+        Stderr::new()
     };
-    arguments.color.into_choice().write_global();
-    let stderr = Stderr::new();
-    let exit = match &arguments.command {
+    let reported = |error: &Error, stderr: Stderr| {
+        stderr.error(error);
+        Exit::of(error)
+    };
+    let found = config::load().map_err(|error| reported(&error, stderr(&arguments)))?;
+    if !found.settings.is_empty() {
+        let with_settings = config::arguments(&Arguments::command(), &given, &found)
+            .map_err(|error| reported(&error, stderr(&arguments)))?;
+        arguments = parse(&with_settings)?;
+    }
+    let stderr = stderr(&arguments);
+    env_file::apply(&arguments.env_file).map_err(|error| reported(&error, stderr))?;
+    Ok(carry_out(&arguments.command, &found, stderr))
+}
+
+fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
+    match command {
         Command::Run(wanted) => run::run(wanted, stderr),
         Command::Check(wanted) => check::check(wanted, stderr),
         Command::Chat(wanted) => chat::chat(wanted, stderr),
@@ -40,14 +75,30 @@ fn main() -> ExitCode {
         Command::Show(wanted) => finish(stderr, show::show(wanted, stderr)),
         Command::Events(wanted) => finish(stderr, events::events(wanted, stderr)),
         Command::Resume(wanted) => resume::resume(wanted, stderr),
+        Command::Rerun(wanted) => fork::rerun(wanted, stderr),
+        Command::Fork(wanted) => fork::fork(wanted, stderr),
+        Command::Upgrade(wanted) => fork::upgrade(wanted, stderr),
+        Command::Compare(wanted) => finish(stderr, compare::compare(wanted, stderr)),
         Command::Continue(wanted) => resume::continue_run(wanted, stderr),
+        Command::Attach(wanted) => finish(stderr, attach::attach(wanted, stderr)),
+        Command::Top(wanted) => finish(stderr, top::top(wanted, stderr)),
         Command::Verify(wanted) => finish(stderr, verify::verify(wanted, stderr)),
         Command::Cancel(wanted) => finish(stderr, cancel::cancel_run(wanted, stderr)),
+        Command::Prune(wanted) => finish(stderr, keeping::prune(wanted, stderr)),
+        Command::Vacuum(wanted) => finish(stderr, keeping::vacuum(wanted, stderr)),
+        Command::Export(wanted) => finish(stderr, keeping::export(wanted, stderr)),
+        Command::Import(wanted) => finish(stderr, keeping::import(wanted, stderr)),
+        Command::Erase(wanted) => finish(stderr, keeping::erase(wanted, stderr)),
         Command::Sessions(wanted) => finish(stderr, sessions::sessions(wanted, stderr)),
         Command::Explain(wanted) => explain::explain(wanted, stderr),
+        Command::Docs(wanted) => docs::docs(wanted, stderr),
+        Command::Config(wanted) => verbs::config::config(wanted, found, stderr),
+        Command::Init(wanted) => init::init(wanted, stderr),
+        Command::Skill(wanted) => init::skill(wanted, stderr),
+        Command::Capabilities(wanted) => capabilities::capabilities(wanted, stderr),
+        Command::Man(wanted) => man::man(wanted, stderr),
         Command::Completions { shell } => completions(*shell, stderr),
-    };
-    exit.into()
+    }
 }
 
 /// Runs a verb that drives no run.
@@ -64,9 +115,7 @@ fn finish(stderr: Stderr, work: impl Future<Output = Result<Exit, Error>>) -> Ex
 
 /// Writes the completion script of a shell.
 fn completions(shell: Shell, stderr: Stderr) -> Exit {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "stepwright", &mut script);
     let mut stdout = Stdout::new();
-    stdout.write(&String::from_utf8_lossy(&script));
+    stdout.write(&completion::script(&shell.to_string()));
     stdout.end(stderr, Exit::Completed)
 }

@@ -1,11 +1,11 @@
 //! Opens the workflow file or the database that the arguments name.
 
-use crate::args::{self, In, OneRun};
+use crate::args::{self, In, OneRun, Storage};
 use crate::database::Database;
 use crate::exit::Exit;
 use crate::ui::terminal::Stderr;
 use stepwright::file::Definition;
-use stepwright::{Error, ErrorId, ErrorKind, UserId, Workflow};
+use stepwright::{Error, ErrorId, ErrorKind, Memory, RunId, UserId, Workflow};
 use stepwright_engine::Runs;
 use tokio::runtime::Runtime;
 
@@ -14,20 +14,33 @@ use tokio::runtime::Runtime;
 const THREADS: usize = 2;
 
 /// Reads the file, or reports its mistakes.
-pub(crate) fn definition(arguments: &args::Definition, stderr: Stderr) -> Result<Definition, Exit> {
-    if let Some(model) = &arguments.model
-        && let Err(unknown) = stepwright::models::model(model)
-    {
-        let error = Error::usage(format!("`--model`: {unknown}")).with_id(unknown.id());
-        stderr.error(&match unknown.hint() {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        });
-        return Err(Exit::Usage);
-    }
-    Definition::read(&arguments.file, &arguments.options()).map_err(|mistakes| {
+/// With `unattended`, effects that need a person's permission are refused.
+pub(crate) fn definition(
+    arguments: &args::Definition,
+    stderr: Stderr,
+    unattended: bool,
+) -> Result<Definition, Exit> {
+    check_model(arguments.model.as_deref(), "--model").map_err(|error| {
+        stderr.error(&error);
+        Exit::Usage
+    })?;
+    let read = arguments.options().and_then(|mut options| {
+        options.unattended = unattended;
+        Definition::read(&arguments.file, &options)
+    });
+    read.map_err(|mistakes| {
         stderr.mistakes(&mistakes);
         Exit::Usage
+    })
+}
+
+/// Checks that a model exists. `option` is where the user wrote it.
+pub(crate) fn check_model(model: Option<&str>, option: &str) -> Result<(), Error> {
+    let Some(Err(unknown)) = model.map(stepwright::models::model) else { return Ok(()) };
+    let error = Error::usage(format!("`{option}`: {unknown}")).with_id(unknown.id());
+    Err(match unknown.hint() {
+        Some(hint) => error.with_hint(hint),
+        None => error,
     })
 }
 
@@ -44,7 +57,8 @@ pub(crate) fn runtime(stderr: Stderr) -> Result<Runtime, Exit> {
     })
 }
 
-/// Builds the workflow, with its database if there is one.
+/// Builds the workflow, with its database if there is one. Without one, the run is kept in memory
+/// until this command ends, so that its questions can be asked.
 pub(crate) async fn workflow(
     definition: &Definition,
     db: Option<&Database>,
@@ -52,16 +66,38 @@ pub(crate) async fn workflow(
     let builder = definition.builder()?;
     match db {
         Some(db) => db.open().await?.beneath(builder).build(),
-        None => builder.build(),
+        None => builder.store(Memory::default()).build(),
     }
+}
+
+/// Makes the folder of a database that the user did not name. Returns the database to use: none if
+/// the folder cannot be made, as in a container without a home, with a note that says so.
+pub(crate) fn storage(storage: Option<Storage>, stderr: Stderr) -> Option<Storage> {
+    let storage = storage?;
+    if !storage.is_named
+        && let Err(error) = storage.db.make_folder()
+    {
+        let db = &storage.db;
+        stderr
+            .note(&format!("the run is not stored: the folder of `{db}` cannot be made: {error}"));
+        return None;
+    }
+    Some(storage)
 }
 
 /// Opens a database to read, restricted to `user` if there is one.
 pub(crate) async fn runs(kept: &In, user: Option<&UserId>) -> Result<Runs, Error> {
+    kept.database()?.open_to_read().await?.runs(user)
+}
+
+/// Opens a database to change, restricted to `user` if there is one.
+pub(crate) async fn runs_to_change(kept: &In, user: Option<&UserId>) -> Result<Runs, Error> {
     kept.database()?.open_existing().await?.runs(user)
 }
 
-/// Opens the database of a run.
-pub(crate) async fn runs_with(wanted: &OneRun) -> Result<Runs, Error> {
-    runs(&wanted.kept, wanted.user.as_ref()).await
+/// Opens the database of a run, and finds the run.
+pub(crate) async fn runs_with(wanted: &OneRun) -> Result<(Runs, RunId), Error> {
+    let runs = runs(&wanted.kept, wanted.user.as_ref()).await?;
+    let run = wanted.find(&runs).await?;
+    Ok((runs, run))
 }

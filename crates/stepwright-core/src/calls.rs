@@ -170,6 +170,7 @@ impl Calls {
                 self.waits.retain(|(_, at)| !fact.path.contains(at));
             }
             E::StepRetrying { .. } if !self.made.is_empty() => self.begin_again(&fact.path),
+            E::WorkflowRetried { steps, .. } => self.retried(steps),
             E::StepCompleted { .. }
             | E::StepError { .. }
             | E::StepSkipped { .. }
@@ -213,6 +214,18 @@ impl Calls {
                 }
             }
         }
+    }
+
+    /// Goes on after a retry of the run. The steps that are retried go on where they failed; every
+    /// other step of which calls are known begins anew.
+    fn retried(&mut self, steps: &[StepPath]) {
+        let goes_on = |at: &StepPath| steps.iter().any(|step| step.contains(at));
+        let anew: Vec<_> = self.made.keys().filter(|at| !goes_on(at)).map(StepPath::step).collect();
+        for step in anew {
+            self.begin_again(&step);
+        }
+        // They ended together with their step, so they begin again in the journal.
+        self.known.values_mut().for_each(|known| known.open = false);
     }
 
     /// Resets the calls of `step`, because its next attempt makes them again.

@@ -183,6 +183,49 @@ containers! {
         parts: ["step", "steps"],
         shows_end: false,
     },
+    /// The steps after a failure: `on_failure`.
+    OnFailure: Row {
+        name: "OnFailure",
+        events: ["OnFailureStarted", "OnFailureCompleted"],
+        starts: Starts::Count("steps_count"),
+        ends: NO_TURNS,
+        decides: false,
+        concurrent: false,
+        word: "after the failure",
+        parts: ["step", "steps"],
+        shows_end: false,
+    },
+    /// The steps that run in any case: `finally`.
+    Finally: Row {
+        name: "Finally",
+        events: ["FinallyStarted", "FinallyCompleted"],
+        starts: Starts::Count("steps_count"),
+        ends: NO_TURNS,
+        decides: false,
+        concurrent: false,
+        word: "finally",
+        parts: ["step", "steps"],
+        shows_end: false,
+    },
+    /// The steps that undo a step: `undo`. Its path is that of the step, and `undo`.
+    Undo: Row {
+        name: "Undo",
+        events: ["UndoStarted", "UndoCompleted"],
+        starts: Starts::Count("steps_count"),
+        ends: NO_TURNS,
+        decides: false,
+        concurrent: false,
+        word: "undo",
+        parts: ["step", "steps"],
+        shows_end: false,
+    },
+}
+
+impl ContainerKind {
+    /// Returns `true` for steps that run after others, such as `finally`.
+    pub(crate) const fn is_after(self) -> bool {
+        matches!(self, Self::OnFailure | Self::Finally | Self::Undo)
+    }
 }
 
 impl ContainerKind {

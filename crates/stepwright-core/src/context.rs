@@ -1,18 +1,23 @@
 //! The context of a running step: its access to the engine.
 
 use crate::BoxFuture;
+use crate::budget::Budget;
 use crate::calls::{CallPast, Calls};
 use crate::codes::ErrorId;
 use crate::content::Content;
+use crate::cost::Cost;
 use crate::event::{Event, EventKind};
 use crate::failure::{ErrorCode, StepError};
+use crate::gate::{Admission, Demand, Permit, Reservation};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::interrupted::{OnInterrupted, Resolved, outcome_unknown};
-use crate::message::ToolCall;
+use crate::message::{ToolCall, Usage};
 use crate::path::{StepPath, is_call};
+use crate::permission::{Effect, Verdict};
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementId, RequirementKind};
 use crate::session::Exchange;
-use crate::world::{Timestamp, World};
+use crate::values::HostValues;
+use crate::world::{ImpatientClock, Timestamp, World};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
@@ -23,6 +28,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// The identity of a run, the same for all of its steps.
+///
+/// ```
+/// use stepwright_core::{StepContext, context::RunInfo};
+/// fn log_line(run: &RunInfo) -> String {
+///     format!("{} of {}", run.run_id, run.workflow_name)
+/// }
+/// assert_eq!(log_line(StepContext::detached("s").run()), "detached of detached");
+/// ```
 #[derive(Clone, Debug)]
 pub struct RunInfo {
     /// The id of the run.
@@ -101,6 +114,40 @@ pub trait StepHost: Send + Sync {
         false
     }
 
+    /// Decides about an effect, and asks a person if need be. `asks` is the path of the step or the
+    /// call that waits meanwhile, and `at` the path of the effect.
+    fn permit<'a>(
+        &'a self,
+        _asks: &'a StepPath,
+        _at: &'a StepPath,
+        _attempt: u32,
+        _effect: &'a Effect,
+    ) -> BoxFuture<'a, Result<Permit, StepError>> {
+        Box::pin(std::future::ready(Ok(Permit::Granted)))
+    }
+
+    /// Returns the verdict about an effect, without asking and without recording it.
+    fn verdict(&self, _at: &StepPath, _effect: &Effect) -> Verdict {
+        Verdict::Allow
+    }
+
+    /// Reserves what an effect of this step takes from budgets.
+    fn reserve<'a>(
+        self: Arc<Self>,
+        _step: &'a StepPath,
+        _demand: &'a Demand,
+    ) -> BoxFuture<'a, Result<Admission, StepError>> {
+        Box::pin(std::future::ready(Ok(Admission::Granted(Reservation::free()))))
+    }
+
+    /// Adds a budget for everything at or beneath `path`, for executors that have one.
+    fn limit(&self, _path: &StepPath, _budget: &Budget) {}
+
+    /// Returns the cost of a request to a model.
+    fn cost(&self, _model: &str, _usage: &Usage) -> Cost {
+        Cost::UNPRICED
+    }
+
     /// Returns the identity of the run.
     fn run(&self) -> &RunInfo;
 
@@ -109,6 +156,12 @@ pub trait StepHost: Send + Sync {
 
     /// Returns a token that is cancelled together with the run.
     fn cancelled(&self) -> &CancellationToken;
+
+    /// Returns `true` if this step is cancelled. Steps that run after others, such as those of a
+    /// `finally`, are not cancelled together with them.
+    fn is_cancelled(&self, _step: &StepPath) -> bool {
+        self.cancelled().is_cancelled()
+    }
 }
 
 /// The context of a running step. Cheap to clone.
@@ -130,18 +183,33 @@ pub struct StepContext {
     path: StepPath,
     attempt: u32,
     host: Arc<dyn StepHost>,
+    values: HostValues,
 }
 
 impl StepContext {
     /// Creates the context of an attempt of the step at `path`. Attempts count from 1. Only the
     /// engine needs this.
     pub fn new(path: StepPath, attempt: u32, host: Arc<dyn StepHost>) -> Self {
-        Self { path, attempt, host }
+        Self { path, attempt, host, values: HostValues::default() }
+    }
+
+    /// Returns the context with another host around its own.
+    pub(crate) fn with_host(
+        &self,
+        around: impl FnOnce(Arc<dyn StepHost>) -> Arc<dyn StepHost>,
+    ) -> Self {
+        Self { host: around(self.host.clone()), ..self.clone() }
     }
 
     /// Creates a context without an engine, for tests of executors. Events that it emits are
-    /// dropped.
+    /// dropped. Its time is virtual, and passes at once when the executor waits. For a real clock,
+    /// use [`StepContext::detached_in`].
     pub fn detached(step: &str) -> Self {
+        Self::detached_in(step, World::new(ImpatientClock::default(), 0))
+    }
+
+    /// Creates a context without an engine in this world. Events that it emits are dropped.
+    pub fn detached_in(step: &str, world: World) -> Self {
         let run = RunInfo {
             run_id: RunId::new("detached").expect("a valid identifier"),
             session_id: SessionId::new("detached").expect("a valid identifier"),
@@ -150,12 +218,21 @@ impl StepContext {
             workflow_name: "detached".into(),
             debug: false,
         };
-        let (world, cancelled) = (World::seeded(0), CancellationToken::new());
-        Self::new(
-            step.into(),
-            1,
-            Arc::new(Detached { run, world, cancelled, calls: Mutex::default() }),
-        )
+        let (cancelled, calls) = (CancellationToken::new(), Mutex::default());
+        let host = Detached { run, world, cancelled, calls };
+        Self::new(step.into(), 1, Arc::new(host))
+    }
+
+    /// Returns the context with these values of the host program in place of its own.
+    #[must_use]
+    pub fn with_state(self, values: HostValues) -> Self {
+        Self { values, ..self }
+    }
+
+    /// Returns the value of the host program of type `T`, if the workflow or the run has one. See
+    /// [`State`](crate::State).
+    pub fn state<T: 'static>(&self) -> Option<&T> {
+        self.values.get()
     }
 
     /// Returns the path of the step, or of the tool call, such as `order/charge#2`.
@@ -165,11 +242,20 @@ impl StepContext {
 
     /// Returns the context of an execution beneath this one, such as a tool call.
     pub(crate) fn beneath(&self, path: StepPath) -> Self {
-        Self { path, attempt: self.attempt, host: self.host.clone() }
+        Self { path, ..self.clone() }
     }
 
     pub(crate) fn host(&self) -> &dyn StepHost {
         &*self.host
+    }
+
+    pub(crate) fn shared_host(&self) -> Arc<dyn StepHost> {
+        self.host.clone()
+    }
+
+    /// Returns the cost of a request to a model, by the prices of the workflow. For agents.
+    pub fn cost(&self, model: &str, usage: &Usage) -> Cost {
+        self.host.cost(model, usage)
     }
 
     /// Returns the number of this attempt, from 1.
@@ -443,7 +529,7 @@ impl StepContext {
     /// Returns `true` if the run has been cancelled. Async executors need not check this, because
     /// they are dropped. Blocking functions should check it regularly.
     pub fn is_cancelled(&self) -> bool {
-        self.host.cancelled().is_cancelled()
+        self.host.is_cancelled(&self.path)
     }
 }
 

@@ -54,9 +54,9 @@ pub enum Driven {
         /// The time at which its timer ends, if the run waits for one.
         until: Option<Timestamp>,
     },
-    /// Another process drives the run.
+    /// This process drives the run already, or the journal is lost.
     Lost,
-    /// The run could not be driven now.
+    /// Another driver, perhaps a dead one of another machine, holds the run until its lease ends.
     Retry {
         /// The time to wait before the next try.
         after: Duration,

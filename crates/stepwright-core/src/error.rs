@@ -1,7 +1,8 @@
 //! The one error type for callers.
 
+use crate::BoxError;
 use crate::codes::ErrorId;
-pub use crate::failure::{ErrorCode, ErrorData, StepError};
+pub use crate::failure::{ErrorCode, ErrorData, LiveSource, StepError};
 use crate::output::RunOutput;
 use crate::path::StepPath;
 use crate::report::Report;
@@ -38,6 +39,8 @@ pub enum ErrorKind {
     NotFound,
     /// The store failed, or another process drives this run.
     Store,
+    /// The run was left so that it can be resumed, in this process or another.
+    Released,
 }
 
 /// An error from building, running or looking up a workflow.
@@ -52,6 +55,19 @@ pub enum ErrorKind {
 /// assert_eq!(error.to_string(), "step `Facts/web` failed: connection lost");
 /// assert_eq!(error.hint(), Some("raise `retries`"));
 /// ```
+///
+/// The error value that a step returned is the [`source`](std::error::Error::source) of the run's
+/// error, in the process in which the step failed. So a caller can handle its own errors:
+///
+/// ```
+/// use std::error::Error as _;
+/// use std::io;
+/// fn is_busy(error: &stepwright_core::Error) -> bool {
+///     let lost = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+///     lost.is_some_and(|lost| lost.kind() == io::ErrorKind::ResourceBusy)
+/// }
+/// # assert!(!is_busy(&stepwright_core::Error::usage("there is no input")));
+/// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -61,8 +77,15 @@ struct Inner {
     step: Option<StepPath>,
     hint: Option<String>,
     causes: Vec<String>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Source,
     output: Option<Box<RunOutput>>,
+}
+
+enum Source {
+    None,
+    Cause(BoxError),
+    /// The error of the step that failed. The message and the causes are its texts already.
+    Live(LiveSource),
 }
 
 impl Error {
@@ -75,7 +98,7 @@ impl Error {
             step: None,
             hint: None,
             causes: Vec::new(),
-            source: None,
+            source: Source::None,
             output: None,
         }))
     }
@@ -108,8 +131,8 @@ impl Error {
 
     /// Sets the cause.
     #[must_use]
-    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Source::Cause(source.into());
         self
     }
 
@@ -123,6 +146,7 @@ impl Error {
                 error.0.step.clone_from(&failure.step);
                 error.0.hint.clone_from(&failure.error.hint);
                 error.0.causes.clone_from(&failure.error.causes);
+                error.0.source = Source::Live(failure.error.source.clone());
                 error
             }
             (None, RunStatus::Cancelled) => {
@@ -183,6 +207,7 @@ impl Error {
             ErrorKind::Cancelled => ErrorId::RUN_CANCELLED,
             ErrorKind::NotFound => ErrorId::NOT_FOUND,
             ErrorKind::Store => ErrorId::STORE_UNAVAILABLE,
+            ErrorKind::Released => ErrorId::RUN_RELEASED,
         })
     }
 
@@ -217,21 +242,53 @@ impl Error {
         self.to_report().to_string()
     }
 
+    /// Returns the error as data, as events show it.
+    ///
+    /// ```
+    /// use stepwright_core::{Error, ErrorId};
+    /// let data = Error::usage("there is no input").with_hint("pass one").to_data();
+    /// assert_eq!((data.id(), &*data.message), (ErrorId::ARGUMENT_INVALID, "there is no input"));
+    /// ```
+    pub fn to_data(&self) -> ErrorData {
+        ErrorData {
+            id: Some(self.id()),
+            message: self.to_string(),
+            causes: self.causes(),
+            hint: self.0.hint.clone(),
+            ..ErrorData::default()
+        }
+    }
+
     /// Returns the report, to add causes or help to it.
     pub fn to_report(&self) -> Report {
         let mut report = Report::new(self.id(), self.to_string());
-        for cause in &self.0.causes {
+        for cause in self.causes() {
             report = report.cause(cause);
         }
-        let mut source = StdError::source(self);
-        while let Some(cause) = source {
-            report = report.cause(cause.to_string());
-            source = cause.source();
+        for step in self.output().into_iter().flat_map(RunOutput::also_failed) {
+            let path = &step.path;
+            report = report.also(match &step.error {
+                Some(error) => format!("step `{path}` failed: {error}"),
+                None => format!("step `{path}` was stopped"),
+            });
         }
         match self.hint() {
             Some(hint) => report.help(hint),
             None => report,
         }
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let mut causes = self.0.causes.clone();
+        let mut source = match &self.0.source {
+            Source::Cause(cause) => Some(&**cause as &(dyn StdError + 'static)),
+            Source::None | Source::Live(_) => None,
+        };
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        causes
     }
 }
 
@@ -260,7 +317,37 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
+        match &self.0.source {
+            Source::None => None,
+            Source::Cause(cause) => Some(&**cause),
+            Source::Live(source) => source.get(),
+        }
+    }
+}
+
+/// The id and the hint stay: a step that runs another workflow tells what that one told.
+impl From<Error> for StepError {
+    fn from(error: Error) -> Self {
+        let (id, hint) = (error.id(), error.0.hint.clone());
+        let mut made = Self::from_error(error);
+        made.data.id = made.data.id.or(Some(id));
+        made.data.hint = made.data.hint.take().or(hint);
+        made
+    }
+}
+
+impl From<StoreError> for StepError {
+    fn from(error: StoreError) -> Self {
+        let (id, hint) = (error.id(), error.hint());
+        let mut made = Self::from_error(error).with_id(id);
+        made.data.hint = hint;
+        made
+    }
+}
+
+impl From<crate::id::IdError> for StepError {
+    fn from(error: crate::id::IdError) -> Self {
+        Self::from_error(error).with_id(ErrorId::ID_INVALID)
     }
 }
 

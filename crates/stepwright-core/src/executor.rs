@@ -1,16 +1,21 @@
 //! The interface to executors, which carry out steps: agents, teams and functions.
 
 use crate::BoxFuture;
+use crate::budget::BudgetLeft;
+use crate::codes::ErrorId;
 use crate::content::Content;
 use crate::context::StepContext;
-use crate::failure::StepError;
+use crate::failure::{ErrorData, StepError};
 use crate::fingerprint::Fingerprint;
 use crate::interrupted::OnInterrupted;
 use crate::media::Media;
+use crate::path::StepPath;
 use crate::scope::{LoopOutcome, Scope};
 use crate::session::{Exchange, history_text};
 use crate::state::State;
 pub use crate::step::{ExecutorType, RunInput, StepOutput};
+use crate::world::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -229,6 +234,58 @@ pub struct StepInput {
     /// The outputs of the previous turn of the innermost loop around the step. Empty in the first
     /// turn and outside of loops. See [`StepInput::last_turn`].
     pub turn_before: Scope,
+    /// The reason that the steps before did not complete, for steps that run afterwards: under
+    /// `on_failure`, `finally` and `undo`. `None` elsewhere, and if the steps before completed.
+    pub failure: Option<Arc<FailureInfo>>,
+    /// The amounts that are left of the budgets around this step. `None` without a budget.
+    pub budget: Option<Arc<BudgetLeft>>,
+    /// The time at which this attempt, or this decision, began.
+    pub now: Timestamp,
+}
+
+/// The reason that steps did not complete, for the steps that run afterwards.
+///
+/// ```
+/// use std::sync::Arc;
+/// use stepwright_core::{ErrorCode, ErrorData, FailureInfo, StepInput};
+/// fn report(input: &StepInput) -> String {
+///     match &input.failure {
+///         Some(failure) => format!("{} ({}): {}", failure.path, failure.kind, failure.message),
+///         None => "done".to_owned(),
+///     }
+/// }
+/// let code = ErrorCode::TimedOut;
+/// let late = ErrorData { code, message: "slow".into(), ..ErrorData::default() };
+/// let failure = FailureInfo::of(&late, "load".into());
+/// let input = StepInput { failure: Some(Arc::new(failure)), ..StepInput::of("") };
+/// assert_eq!(report(&input), "load (timed_out): slow");
+/// assert_eq!(report(&StepInput::of("")), "done");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureInfo {
+    /// The message.
+    pub message: Arc<str>,
+    /// The id of the kind of error.
+    pub code: ErrorId,
+    /// The path of the step or container that failed, or that was stopped. Empty for the run.
+    pub path: StepPath,
+    /// The class of the failure, as `retry: {on: …}` has it, such as `timed_out`; or `cancelled`.
+    pub kind: Arc<str>,
+}
+
+impl FailureInfo {
+    /// Describes the failure of the step or container at `path`.
+    pub fn of(error: &ErrorData, path: StepPath) -> Self {
+        let kind = serde_json::to_value(error.code).unwrap_or_default();
+        let kind = kind.as_str().unwrap_or_default().into();
+        Self { message: error.message.as_str().into(), code: error.id(), path, kind }
+    }
+
+    /// Describes that `path` was cancelled.
+    pub fn cancelled(reason: impl Into<Arc<str>>, path: StepPath) -> Self {
+        let (message, kind) = (reason.into(), "cancelled".into());
+        Self { message, code: ErrorId::RUN_CANCELLED, path, kind }
+    }
 }
 
 /// The feedback of a person who wants a better output.

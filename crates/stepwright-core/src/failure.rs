@@ -1,9 +1,11 @@
 //! Failures as data, as the journal stores them.
 
+use crate::BoxError;
 use crate::codes::ErrorId;
 use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The class of a failure inside a run.
@@ -117,6 +119,49 @@ pub struct ErrorData {
     /// A hint at what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The error value itself, in the process in which it occurred. The journal does not have it.
+    #[serde(skip)]
+    pub source: LiveSource,
+}
+
+/// The error value behind a failure, for the process in which it occurred.
+///
+/// The journal stores the texts of a failure and not the value, so a source read from a journal is
+/// empty. For the same reason all sources are equal.
+///
+/// ```
+/// use stepwright_core::StepError;
+/// let failed = StepError::from(std::io::Error::from(std::io::ErrorKind::NotFound));
+/// let lost = failed.data.source.get().and_then(|e| e.downcast_ref::<std::io::Error>()).unwrap();
+/// assert_eq!(lost.kind(), std::io::ErrorKind::NotFound);
+/// ```
+#[derive(Clone, Default)]
+pub struct LiveSource(Option<Arc<BoxError>>);
+
+impl LiveSource {
+    /// Keeps an error value.
+    pub fn new(error: impl Into<BoxError>) -> Self {
+        Self(Some(Arc::new(error.into())))
+    }
+
+    /// Returns the error value, if the failure occurred in this process.
+    pub fn get(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.as_ref().map(|error| &***error as _)
+    }
+}
+
+impl PartialEq for LiveSource {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for LiveSource {}
+
+impl fmt::Debug for LiveSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "LiveSource(..)" } else { "LiveSource(None)" })
+    }
 }
 
 impl ErrorData {
@@ -138,7 +183,13 @@ impl fmt::Display for ErrorData {
     }
 }
 
-/// The error of a failed step. Any error converts to it, and is retryable by default.
+/// The error of a failed step. It is retryable, unless made by [`StepError::terminal`].
+///
+/// A step's function may return any error: see [`BoxError`]. A function that
+/// returns a `StepError` converts other errors with `?` if they are of the standard library, and
+/// with [`StepError::from_error`] otherwise. The error value stays reachable while the process
+/// lives: as the [`source`](std::error::Error::source) of this error and of the
+/// [`Error`](crate::Error) of the run.
 ///
 /// ```
 /// use stepwright_core::StepError;
@@ -146,6 +197,29 @@ impl fmt::Display for ErrorData {
 /// assert!(lost.data.retryable);
 /// let wrong = StepError::terminal("the account does not exist").with_hint("create it first");
 /// assert!(!wrong.data.retryable);
+/// ```
+///
+/// An error type of your own says what is retried by its conversion:
+///
+/// ```
+/// # use stepwright_core::StepError;
+/// #[derive(Debug)]
+/// enum BankError { Busy, Closed }
+/// # impl std::fmt::Display for BankError {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { write!(f, "{self:?}") }
+/// # }
+/// # impl std::error::Error for BankError {}
+/// impl From<BankError> for StepError {
+///     fn from(error: BankError) -> Self {
+///         let closed = matches!(error, BankError::Closed);
+///         let made = StepError::from_error(error);
+///         if closed { made.and_terminal() } else { made }
+///     }
+/// }
+/// fn charge() -> Result<(), StepError> {
+///     Err(BankError::Closed)?
+/// }
+/// assert!(!charge().unwrap_err().data.retryable);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepError {
@@ -196,16 +270,49 @@ impl StepError {
     }
 }
 
-impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for StepError {
-    fn from(error: E) -> Self {
-        let error = error.into();
-        let mut made = Self::new(error.to_string());
-        let mut cause = error.source();
-        while let Some(next) = cause {
-            made.data.causes.push(next.to_string());
-            cause = next.source();
+impl StepError {
+    /// Creates an error from any error, with its causes. The error stays reachable as the source.
+    ///
+    /// If it is a `StepError`, or one of its causes is, the policy of that error stays: its class,
+    /// id and hint, and whether it is retried.
+    ///
+    /// ```
+    /// use stepwright_core::{BoxError, StepError};
+    /// fn look_up() -> Result<String, BoxError> {
+    ///     Err(StepError::terminal("the account does not exist"))?
+    /// }
+    /// let error = StepError::from_error(look_up().unwrap_err());
+    /// assert!(!error.data.retryable);
+    /// ```
+    pub fn from_error(error: impl Into<BoxError>) -> Self {
+        let error = match error.into().downcast::<Self>() {
+            Ok(same) => return *same,
+            Err(other) => other,
+        };
+        let mut data = ErrorData { retryable: true, ..ErrorData::default() };
+        let mut causes = Vec::new();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            if let Some(inner) = cause.downcast_ref::<Self>() {
+                data = (*inner.data).clone();
+                causes.push(inner.data.message.clone());
+                causes.append(&mut data.causes);
+                break;
+            }
+            causes.push(cause.to_string());
+            next = cause.source();
         }
-        made
+        data.causes = causes;
+        data.message = error.to_string();
+        data.source = LiveSource::new(error);
+        Self { data: Box::new(data) }
+    }
+
+    /// Makes the error one that is not retried.
+    #[must_use]
+    pub fn and_terminal(mut self) -> Self {
+        self.data.retryable = false;
+        self
     }
 }
 
@@ -213,4 +320,38 @@ impl fmt::Display for StepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.data.fmt(f)
     }
+}
+
+impl StdError for StepError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.data.source.get()
+    }
+}
+
+impl From<ErrorData> for StepError {
+    fn from(data: ErrorData) -> Self {
+        Self { data: Box::new(data) }
+    }
+}
+
+macro_rules! converted {
+    ($($error:ty),* $(,)?) => { $(
+        impl From<$error> for StepError {
+            fn from(error: $error) -> Self {
+                Self::from_error(error)
+            }
+        }
+    )* }
+}
+
+// One conversion for every error is impossible beside the trait `Error`: it would cover
+// `StepError` itself.
+converted! {
+    BoxError, String, &str, std::borrow::Cow<'_, str>, serde_json::Error,
+    std::array::TryFromSliceError, std::cell::BorrowError, std::cell::BorrowMutError,
+    std::char::CharTryFromError, std::char::ParseCharError, std::env::VarError, std::fmt::Error,
+    std::io::Error, std::net::AddrParseError, std::num::ParseFloatError,
+    std::num::ParseIntError, std::num::TryFromIntError, std::path::StripPrefixError,
+    std::str::ParseBoolError, std::str::Utf8Error, std::string::FromUtf8Error,
+    std::sync::mpsc::RecvError, std::time::SystemTimeError,
 }

@@ -9,6 +9,11 @@ use std::sync::Arc;
 pub const ID_BYTES_MAX: usize = 256;
 
 /// The reason that a text is not a valid identifier.
+///
+/// ```
+/// use stepwright_core::{IdError, RunId};
+/// assert_eq!(RunId::new("").unwrap_err(), IdError::Empty);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdError {

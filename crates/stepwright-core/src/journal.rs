@@ -3,6 +3,7 @@
 use crate::event::Event;
 use crate::id::RunId;
 use crate::output::Metrics;
+use crate::session::SessionMetrics;
 use crate::state::Patch;
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ pub struct Append {
 /// #     "workflow_id": "news", "workflow_name": "News", "digest": "", "session_id": "s-1",
 /// #     "input": { "content": "bridges" },
 /// # })).unwrap();
-/// # let kind = EventKind::WorkflowCompleted { content: "done".into() };
+/// # let kind = EventKind::WorkflowCompleted { content: "done".into(), stopped_at: None };
 /// # let facts = vec![fact.clone(), Event { sequence: 1, kind, ..fact.clone() }];
 /// # let (store, run) = (Memory::default(), fact.run);
 /// // `facts` are all that happened in the run.
@@ -71,6 +72,16 @@ pub struct Append {
 pub struct SessionClose {
     /// Changes of the session state, applied to it as it is at that moment.
     pub patches: Vec<Patch>,
-    /// The consumption of the run.
+    /// The consumption of the run. Of a run that was retried, that since the retry.
     pub metrics: Metrics,
+    /// `true` if the run had ended before, and was counted then.
+    pub retried: bool,
+}
+
+impl SessionClose {
+    /// Adds the consumption of the run to that of its session.
+    pub fn count(&self, session: &mut SessionMetrics) {
+        session.add(&self.metrics);
+        session.runs -= u64::from(self.retried);
+    }
 }

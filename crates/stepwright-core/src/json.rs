@@ -15,6 +15,7 @@
 //! # Ok::<(), json::JsonError>(())
 //! ```
 
+use crate::number::{Inexact, check_literal};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -42,11 +43,18 @@ pub enum JsonError {
     /// The text has more than [`VALUES_MAX`] values.
     #[error("more than {VALUES_MAX} values")]
     TooMany,
-    /// The text has an integer that does not fit into 64 bits and would be rounded.
-    #[error("the integer {number} does not fit into 64 bits; write it as a text, in quotes")]
-    Integer {
-        /// The integer as written, shortened if it is long.
+    /// The text has a number that cannot be held as it is written.
+    #[error("the {kind} {number} {why} at line {line} column {column}; {help}",
+        kind = if *why == Inexact::Integer { "integer" } else { "number" }, help = why.help())]
+    Number {
+        /// The number as written, shortened if it is long.
         number: String,
+        /// The reason.
+        why: Inexact,
+        /// The line of the number, from 1.
+        line: usize,
+        /// The column of its beginning, in bytes from 1.
+        column: usize,
     },
     /// A key begins like the private markers of `serde_json`, which replaces an object with such a
     /// key by something else.
@@ -104,8 +112,8 @@ fn keys(text: &[u8]) -> impl Iterator<Item = String> {
 /// memory are linear in the length of the text.
 ///
 /// # Errors
-/// Fails if the text is nested deeper, has more values, has an integer that does not fit into 64
-/// bits, or is not JSON.
+/// Fails if the text is nested deeper, has more values, has a number that [`check_literal`]
+/// refuses, or is not JSON.
 pub fn parse(text: &str) -> Result<Value, JsonError> {
     read(text)
 }
@@ -124,8 +132,8 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
     check_size(text.as_bytes())?;
     check_keys(text.as_bytes())?;
-    let value = serde_json::from_str(text)?;
-    check_integers(text.as_bytes())?;
+    let value = serde_json::from_str(text).map_err(|error| too_large(text.as_bytes(), error))?;
+    check_numbers(text.as_bytes())?;
     Ok(value)
 }
 
@@ -136,8 +144,8 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
 pub fn parse_slice(bytes: &[u8]) -> Result<Value, JsonError> {
     check_size(bytes)?;
     check_keys(bytes)?;
-    let value = serde_json::from_slice(bytes)?;
-    check_integers(bytes)?;
+    let value = serde_json::from_slice(bytes).map_err(|error| too_large(bytes, error))?;
+    check_numbers(bytes)?;
     Ok(value)
 }
 
@@ -241,12 +249,20 @@ pub fn check_depth(text: &[u8]) -> Result<(), JsonError> {
     Ok(())
 }
 
-/// The maximum number of characters of an integer in an error.
-const INTEGER_CHARS_MAX: usize = 60;
+/// The maximum number of characters of a number in an error.
+const NUMBER_CHARS_MAX: usize = 60;
 
-/// Checks that all integers fit into 64 bits. `serde_json` would read larger ones as a double and
-/// round them.
-fn check_integers(text: &[u8]) -> Result<(), JsonError> {
+/// Describes a number that `serde_json` cannot read because a double cannot hold it.
+fn too_large(text: &[u8], error: serde_json::Error) -> JsonError {
+    let is_range = error.is_syntax() && error.to_string().starts_with("number out of range");
+    match check_numbers(text) {
+        Err(number) if is_range => number,
+        _ => JsonError::Syntax(error),
+    }
+}
+
+/// Checks that all numbers can be held as they are written. `serde_json` would round them.
+fn check_numbers(text: &[u8]) -> Result<(), JsonError> {
     let (mut in_string, mut escaped, mut at) = (false, false, 0);
     while let Some(byte) = text.get(at) {
         match byte {
@@ -259,17 +275,13 @@ fn check_integers(text: &[u8]) -> Result<(), JsonError> {
                     !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')
                 });
                 let number = &text[at..end.map_or(text.len(), |end| at + end)];
-                at += number.len();
-                let number = std::str::from_utf8(number).unwrap_or_default();
-                let is_integer = number.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit());
-                // Eighteen digits and a sign always fit.
-                let fits = number.len() <= 18
-                    || number.parse::<i64>().is_ok()
-                    || number.parse::<u64>().is_ok();
-                if is_integer && !fits {
-                    let number = number.chars().take(INTEGER_CHARS_MAX).collect();
-                    return Err(JsonError::Integer { number });
+                let written = std::str::from_utf8(number).unwrap_or_default();
+                if let Err(why) = check_literal(written) {
+                    let (line, column) = place(text, at);
+                    let number = written.chars().take(NUMBER_CHARS_MAX).collect();
+                    return Err(JsonError::Number { number, why, line, column });
                 }
+                at += number.len();
                 continue;
             }
             _ => {}
@@ -280,12 +292,17 @@ fn check_integers(text: &[u8]) -> Result<(), JsonError> {
 }
 
 fn too_deep(text: &[u8], at: usize) -> JsonError {
+    let (line, column) = place(text, at);
+    JsonError::TooDeep { line, column }
+}
+
+/// Returns the line and the column of a byte, from 1.
+fn place(text: &[u8], at: usize) -> (usize, usize) {
     let before = &text[..at];
     let line = before.split(|byte| *byte == b'\n').count();
     let begin = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    JsonError::TooDeep { line, column: at - begin + 1 }
+    (line, at - begin + 1)
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,6 +377,24 @@ mod tests {
             assert!(error.to_string().starts_with(&said), "{error}");
             assert!(parse_slice(number.as_bytes()).is_err());
         }
+    }
+
+    #[test]
+    fn numbers_that_a_double_rounds_are_refused_with_their_place() {
+        let of = |text: &str| parse(text).unwrap_err().to_string();
+        assert_eq!(
+            of("{\n \"a\": [1, 9007199254740993.0]}"),
+            "the number 9007199254740993.0 would be rounded at line 2 column 11; write it without \
+             fraction and exponent, or as a text, in quotes"
+        );
+        assert!(of("[1e400]").starts_with("the number 1e400 is too large at line 1 column 2"));
+        assert!(of("[1e-400]").starts_with("the number 1e-400 is too small"));
+        assert!(parse_slice(b"[9007199254740993e0]").is_err());
+        assert!(parse_slice(b"1e400").unwrap_err().to_string().contains("too large"));
+        // A text with a number is still a text, and one that is not JSON is not.
+        assert!(parse("[\"1e400\", \"9007199254740993.0\"]").is_ok());
+        assert!(matches!(parse("[1e400"), Err(JsonError::Number { .. })));
+        assert!(matches!(parse("[nope, 1e400]"), Err(JsonError::Syntax(_))));
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! This crate contains plain data and traits that other crates implement. It does no I/O, starts no
 //! task and reads no clock.
 
+pub mod budget;
 pub mod call;
 pub mod calls;
 pub mod codes;
 pub mod container;
 pub mod content;
 pub mod context;
+pub mod cost;
 pub mod dispatch;
 pub mod error;
 pub mod event;
@@ -17,6 +19,7 @@ pub mod failure;
 pub mod fingerprint;
 pub mod fold;
 pub mod form;
+pub mod gate;
 pub mod id;
 pub mod interrupted;
 pub mod journal;
@@ -28,12 +31,17 @@ pub mod model;
 pub mod number;
 pub mod once;
 pub mod output;
+mod passage;
 pub mod path;
+pub mod permission;
 pub mod plan;
+pub mod provided;
 pub mod redact;
+mod redacting;
 pub mod report;
 pub mod requirement;
 pub mod review;
+pub mod rewind;
 pub mod scope;
 pub mod session;
 pub mod state;
@@ -41,15 +49,16 @@ pub mod status;
 pub mod step;
 pub mod store;
 pub mod tool;
+pub mod values;
 pub mod world;
 
 pub use codes::ErrorId;
 pub use container::{ContainerKind, Decision, Turns};
 pub use content::{Content, Json};
 pub use context::StepContext;
-pub use error::{Error, ErrorCode, ErrorData, ErrorKind, StepError};
+pub use error::{Error, ErrorCode, ErrorData, ErrorKind, LiveSource, StepError};
 pub use event::{Event, EventKind};
-pub use executor::{AnyExecutor, Executor, Feedback, StepInput, StepOutput};
+pub use executor::{AnyExecutor, Executor, FailureInfo, Feedback, StepInput, StepOutput};
 pub use fingerprint::Fingerprint;
 pub use id::{IdError, RunId, SessionId, UserId, WorkflowId};
 pub use interrupted::OnInterrupted;
@@ -58,6 +67,7 @@ pub use memory::Memory;
 pub use once::Once;
 pub use output::{Metrics, RunOutput, RunStatus, StepResult, StepStatus};
 pub use path::StepPath;
+pub use provided::{FromContext, State};
 pub use report::Report;
 pub use requirement::{Answer, OnTimeout, Requirement};
 pub use review::{HumanReview, OnReject};
@@ -66,5 +76,29 @@ pub use state::Patch;
 pub use store::{AnyStore, Store, StoreError};
 pub use world::{Timestamp, World};
 
+/// Any error, as a step's function may return it: `?` converts errors of every type, and texts.
+///
+/// A [`StepError`] stays what it is, so a function can still say that an error is not retried.
+///
+/// ```
+/// use stepwright_core::{BoxError, StepError};
+/// fn price(text: &str) -> Result<u32, BoxError> {
+///     let price: u32 = text.trim().parse()?;
+///     if price == 0 {
+///         return Err(StepError::terminal("the price is zero").into());
+///     }
+///     Ok(price)
+/// }
+/// assert!(StepError::from_error(price("many").unwrap_err()).data.retryable);
+/// assert!(!StepError::from_error(price("0").unwrap_err()).data.retryable);
+/// ```
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A boxed future that is `Send`, as trait objects return it.
+///
+/// ```
+/// use stepwright_core::BoxFuture;
+/// fn double(n: u32) -> BoxFuture<'static, u32> { Box::pin(async move { 2 * n }) }
+/// assert_eq!(futures_util::FutureExt::now_or_never(double(4)), Some(8));
+/// ```
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;

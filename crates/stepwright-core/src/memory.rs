@@ -1,15 +1,15 @@
 //! A store in the memory of this process: for tests, and for runs that end with the process.
 
 use crate::BoxFuture;
-use crate::event::Event;
+use crate::event::{Event, EventKind, Origin};
 use crate::id::{RunId, SessionId, WorkflowId};
 use crate::journal::Append;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::status::RunStatus;
 use crate::store::{
-    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-    Signal, StoreError, Watched, page,
+    Claim, Claimed, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow, RunStore,
+    SessionFilter, SessionStore, Signal, StoreError, Watched, page,
 };
 use crate::world::Timestamp;
 use std::cmp::Reverse;
@@ -35,7 +35,11 @@ pub struct Memory {
 
 #[derive(Debug, Default)]
 struct Tables {
-    runs: HashMap<RunId, (RunRow, Vec<Event>)>,
+    runs: HashMap<RunId, (RunRow, u64)>,
+    /// The journals by number. A run that was deleted leaves its journal while forks share it.
+    journals: HashMap<u64, Journal>,
+    /// The number of the next journal.
+    next: u64,
     order: VecDeque<RunId>,
     sessions: HashMap<SessionId, Session>,
     inboxes: HashMap<RunId, Vec<Letter>>,
@@ -45,6 +49,18 @@ struct Tables {
     signalled: Option<CancellationToken>,
     /// Is cancelled at the next facts of a run; the watchers wait for that.
     followed: HashMap<RunId, CancellationToken>,
+}
+
+/// The facts that a run has of its own.
+#[derive(Debug)]
+struct Journal {
+    facts: Vec<Event>,
+    /// The journal whose facts come before them, and how many of those.
+    origin: Option<(u64, u64)>,
+    /// The number of forks that share these facts.
+    forks: usize,
+    /// `true` once its run was deleted.
+    deleted: bool,
 }
 
 /// A signal in an inbox.
@@ -81,14 +97,16 @@ impl Tables {
     fn append(&mut self, append: Append, keep: usize) -> Result<(), StoreError> {
         let Append { run, facts, close, driver } = append;
         let (Some(first), Some(last)) = (facts.first(), facts.last()) else { return Ok(()) };
-        let next = self.runs.get(&run).map_or(0, |(_, facts)| facts.len() as u64);
+        let begun = RunRow::begun_by(first).filter(|_| !self.runs.contains_key(&run));
+        let origin = begun.as_ref().and_then(|row| row.origin.as_ref());
+        let origin = origin.map(|origin| self.shared(origin)).transpose()?;
+        let next = match self.runs.get(&run) {
+            Some((_, journal)) => self.length(*journal),
+            None => origin.map_or(0, |(_, until)| until),
+        };
         if let Some((_, stray)) = (next..).zip(&facts).find(|(next, f)| f.sequence != *next) {
             return Err(StoreError::Taken { run, sequence: stray.sequence });
         }
-        let begun = match self.runs.get(&run) {
-            Some(_) => None,
-            None => RunRow::begun_by(first),
-        };
         let Some(row) = begun.as_ref().or(self.runs.get(&run).map(|(row, _)| row)) else {
             return Err(StoreError::NotFound(format!("run `{run}`")));
         };
@@ -108,7 +126,7 @@ impl Tables {
         }
         if let (Some(close), Some(session)) = (close, &mut session) {
             patch(session, &close.patches, last.time)?;
-            session.metrics.add(&close.metrics);
+            close.count(&mut session.metrics);
         }
         if let Some(session) = session {
             self.sessions.insert(session.session_id.clone(), session);
@@ -116,10 +134,23 @@ impl Tables {
         if let Some(mut row) = begun {
             row.drive(driver);
             self.order.push_back(run.clone());
-            self.runs.insert(run.clone(), (row, Vec::new()));
+            let number = self.next;
+            self.next += 1;
+            if let Some(shared) = origin.and_then(|(shared, _)| self.journals.get_mut(&shared)) {
+                shared.forks += 1;
+            }
+            let journal = Journal { facts: Vec::new(), origin, forks: 0, deleted: false };
+            self.journals.insert(number, journal);
+            self.runs.insert(run.clone(), (row, number));
             self.forget(keep);
         }
-        if let Some((row, journal)) = self.runs.get_mut(&run) {
+        if let EventKind::WorkflowRetried { withdrawn, .. } = &first.kind
+            && let Some(inbox) = self.inboxes.get_mut(&run)
+        {
+            let void = Signal::void_after_retry(withdrawn);
+            inbox.retain(|letter| !void.contains(&letter.id));
+        }
+        if let Some((row, number)) = self.runs.get_mut(&run) {
             row.updated_at = last.time;
             let told = facts.iter().rev().find(|fact| RunRow::status_after(fact).is_some());
             if let Some(told) = told {
@@ -136,7 +167,9 @@ impl Tables {
                     None => inbox.push(Letter { id, signal: None, done: true }),
                 }
             }
-            journal.extend(facts);
+            if let Some(journal) = self.journals.get_mut(number) {
+                journal.facts.extend(facts);
+            }
         }
         if !self.followed.is_empty()
             && let Some(followed) = self.followed.remove(&run)
@@ -144,6 +177,68 @@ impl Tables {
             followed.cancel();
         }
         Ok(())
+    }
+
+    /// Returns the journal that a fork shares, and the number of facts.
+    fn shared(&self, origin: &Origin) -> Result<(u64, u64), StoreError> {
+        match self.runs.get(&origin.run) {
+            Some((_, journal)) if self.length(*journal) >= origin.until => {
+                Ok((*journal, origin.until))
+            }
+            _ => Err(StoreError::NotFound(format!("run `{}`", origin.run))),
+        }
+    }
+
+    /// Returns the number of facts of a journal, with those that it shares.
+    fn length(&self, journal: u64) -> u64 {
+        self.journals.get(&journal).map_or(0, |journal| {
+            journal.origin.map_or(0, |(_, until)| until) + journal.facts.len() as u64
+        })
+    }
+
+    /// Returns facts of a run, with those that it shares.
+    fn load(&self, run: &RunId, from: u64, limit: usize) -> Vec<Event> {
+        // The journals from the run's own back to the first, each with the numbers of its facts.
+        let mut parts = Vec::new();
+        let mut journal = self.runs.get(run).map(|(_, journal)| *journal);
+        let mut until = u64::MAX;
+        while let Some(found) = journal.and_then(|number| self.journals.get(&number)) {
+            let first = found.origin.map_or(0, |(_, until)| until);
+            parts.push((first, until, &found.facts));
+            if from >= first {
+                break;
+            }
+            journal = found.origin.map(|(origin, _)| origin);
+            // A fork may leave where its origin had no facts of its own.
+            until = until.min(first);
+        }
+        let place = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let facts = parts.into_iter().rev().flat_map(|(first, until, facts)| {
+            let begin = place(from.saturating_sub(first)).min(facts.len());
+            let end = place(until.saturating_sub(first)).min(facts.len());
+            facts.get(begin..end).unwrap_or_default()
+        });
+        let named = |fact: &Event| Event { run: run.clone(), ..fact.clone() };
+        facts.take(limit).map(named).collect()
+    }
+
+    /// Drops the journal of a run, unless forks share it. Then it goes with the last of them.
+    fn drop_journal(&mut self, journal: u64) {
+        let mut next = Some(journal);
+        if let Some(journal) = self.journals.get_mut(&journal) {
+            journal.deleted = true;
+        }
+        while let Some(number) = next {
+            let unused = |journal: &Journal| journal.deleted && journal.forks == 0;
+            if !self.journals.get(&number).is_some_and(unused) {
+                return;
+            }
+            let origin = self.journals.remove(&number).and_then(|journal| journal.origin);
+            next = origin.map(|(origin, _)| origin);
+            if let Some(origin) = next.and_then(|origin| self.journals.get_mut(&origin)) {
+                origin.forks -= 1;
+            }
+        }
     }
 
     fn open_signals(&self, run: &RunId) -> impl Iterator<Item = &Signal> {
@@ -203,7 +298,9 @@ impl Tables {
                 |run: &RunId| self.runs.get(run).is_none_or(|(r, _)| r.status.is_terminal());
             let Some(place) = self.order.iter().position(ended) else { break };
             if let Some(run) = self.order.remove(place) {
-                self.runs.remove(&run);
+                if let Some((_, journal)) = self.runs.remove(&run) {
+                    self.drop_journal(journal);
+                }
                 self.inboxes.remove(&run);
             }
         }
@@ -227,6 +324,35 @@ fn missing(session: &SessionId) -> StoreError {
     StoreError::NotFound(format!("session `{session}`"))
 }
 
+impl Tables {
+    fn delete_run(&mut self, delete: &DeleteRun) -> Option<DeletedRun> {
+        let run = &delete.run;
+        let (_, number) = self.runs.get(run).filter(|(row, _)| delete.allows(row.status))?;
+        let (number, journal) = (*number, self.journals.get(number)?);
+        let facts = journal.facts.len() as u64;
+        let bytes =
+            |fact: &Event| serde_json::to_vec(&fact.kind).map_or(0, |body| body.len() as u64);
+        let signals = self.inboxes.get(run).map_or(0, |inbox| inbox.len() as u64);
+        let deleted = match journal.forks {
+            0 => {
+                let bytes = journal.facts.iter().map(bytes).sum();
+                DeletedRun { facts, signals, bytes, shared: 0 }
+            }
+            _ => DeletedRun { facts: 0, signals, bytes: 0, shared: facts },
+        };
+        if !delete.dry_run {
+            self.runs.remove(run);
+            self.drop_journal(number);
+            self.order.retain(|kept| kept != run);
+            self.inboxes.remove(run);
+            if let Some(followed) = self.followed.remove(run) {
+                followed.cancel();
+            }
+        }
+        Some(deleted)
+    }
+}
+
 impl RunStore for Memory {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(ready(self.tables().append(append, self.keep)))
@@ -238,10 +364,7 @@ impl RunStore for Memory {
         from: u64,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>> {
-        let tables = self.tables();
-        let facts = tables.runs.get(run).map_or(&[][..], |(_, facts)| facts);
-        let from = usize::try_from(from).unwrap_or(usize::MAX).min(facts.len());
-        Box::pin(ready(Ok(facts[from..].iter().take(limit).cloned().collect())))
+        Box::pin(ready(Ok(self.tables().load(run, from, limit))))
     }
 
     fn run<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunRow>, StoreError>> {
@@ -271,6 +394,13 @@ impl RunStore for Memory {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn delete_run(
+        &self,
+        delete: DeleteRun,
+    ) -> BoxFuture<'_, Result<Option<DeletedRun>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().delete_run(&delete))))
     }
 }
 
@@ -331,7 +461,17 @@ impl SessionStore for Memory {
         let mut guard = self.tables();
         let tables = &mut *guard;
         let existed = tables.sessions.remove(session).is_some();
-        tables.runs.retain(|_, (row, _)| row.session_id != *session);
+        let mut gone = Vec::new();
+        tables.runs.retain(|_, (row, journal)| {
+            let stays = row.session_id != *session;
+            if !stays {
+                gone.push(*journal);
+            }
+            stays
+        });
+        for journal in gone {
+            tables.drop_journal(journal);
+        }
         tables.order.retain(|run| tables.runs.contains_key(run));
         tables.inboxes.retain(|run, _| tables.runs.contains_key(run));
         for (_, followed) in tables.followed.drain() {

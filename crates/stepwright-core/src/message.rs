@@ -190,6 +190,14 @@ pub struct ToolCall {
 }
 
 /// The arguments of a tool call.
+///
+/// ```
+/// use stepwright_core::message::Arguments;
+/// let read = Arguments::json(serde_json::json!({ "city": "Bergen" }));
+/// assert!(matches!(&read, Arguments::Json(value) if value["city"] == "Bergen"));
+/// let unread = Arguments::Invalid("{city:".into());
+/// assert_ne!(read, unread);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Arguments {
@@ -207,6 +215,15 @@ impl Arguments {
 }
 
 /// The answer of a tool.
+///
+/// ```
+/// use stepwright_core::message::ToolOutcome;
+/// let outcome: ToolOutcome = serde_json::from_value(serde_json::json!({
+///     "call_id": "c-1", "name": "weather", "text": "it rains",
+/// }))?;
+/// assert!(!outcome.is_error);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolOutcome {
     /// The id of the call.
@@ -261,6 +278,21 @@ impl Usage {
     /// Returns `true` if nothing was reported.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Returns the usage since it was `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        let since = |now: Option<u64>, before: Option<u64>| {
+            now.filter(|_| now != before).map(|now| now.saturating_sub(before.unwrap_or(0)))
+        };
+        Self {
+            input_tokens: since(self.input_tokens, before.input_tokens),
+            output_tokens: since(self.output_tokens, before.output_tokens),
+            cache_read_tokens: since(self.cache_read_tokens, before.cache_read_tokens),
+            cache_write_tokens: since(self.cache_write_tokens, before.cache_write_tokens),
+            reasoning_tokens: since(self.reasoning_tokens, before.reasoning_tokens),
+        }
     }
 }
 

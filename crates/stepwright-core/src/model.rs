@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,19 @@ pub struct ModelRequest {
 }
 
 /// The permission or obligation of a model to call a tool.
+///
+/// ```
+/// use stepwright_core::model::{ModelRequest, ToolChoice};
+/// /// The word that a provider has for it.
+/// fn word(request: &ModelRequest) -> &'static str {
+///     match request.tool_choice {
+///         ToolChoice::Auto => "auto",
+///         ToolChoice::None => "none",
+///         ToolChoice::Required => "any",
+///     }
+/// }
+/// # assert_eq!(ToolChoice::default(), ToolChoice::Auto);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ToolChoice {
     /// The model may call tools.
@@ -73,6 +87,12 @@ pub struct ModelOptions {
     pub max_output_tokens: Option<u64>,
     /// The sampling temperature, from 0.
     pub temperature: Option<f64>,
+    /// The probability mass of nucleus sampling, from 0 to 1.
+    pub top_p: Option<f64>,
+    /// The texts that end the answer. They are not part of it.
+    pub stop: Vec<String>,
+    /// The seed of the sampling, for providers that then answer the same as far as they can.
+    pub seed: Option<u64>,
     /// The reasoning effort.
     pub reasoning_effort: Option<ReasoningEffort>,
     /// `true` to ask the provider to cache the input for later requests. Most providers do this
@@ -85,6 +105,8 @@ pub struct ModelOptions {
     /// Parameters that are specific to the provider. They are sent unchanged, and override standard
     /// parameters of the same name.
     pub extra: Map<String, Value>,
+    /// HTTP headers to send with each request. They cannot replace those of the key.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// The amount of reasoning that a model does before it answers.
@@ -202,6 +224,8 @@ pub struct Completion {
     /// A warning for people about an answer that is still used. For example, its stream ended
     /// without an end marker.
     pub warning: Option<String>,
+    /// The id of the model that answered, if it is one of several.
+    pub model: Option<String>,
 }
 
 /// The class of a [`ModelError`].
@@ -357,6 +381,12 @@ pub trait Model: Send + Sync + 'static {
     /// Returns the id in the form `provider:model`, such as `openai:gpt-5-mini`.
     fn id(&self) -> &str;
 
+    /// Returns the ids of all models that a request may go to. They are several for a chain of
+    /// models. Permissions, prices and limits belong to each of them.
+    fn ids(&self) -> Vec<&str> {
+        vec![self.id()]
+    }
+
     /// Requests an answer. Nothing happens until the stream is polled.
     fn stream(&self, request: ModelRequest) -> ModelStream;
 
@@ -364,6 +394,16 @@ pub trait Model: Send + Sync + 'static {
     /// the model is a stand-in and not a language model.
     fn notice(&self) -> Option<&str> {
         None
+    }
+
+    /// Checks that the model supports the settings of a request, before anything is sent. An agent
+    /// calls this when it is built. A model without the method refuses such a request when it gets
+    /// it.
+    ///
+    /// # Errors
+    /// Returns the error of the setting that the model does not have.
+    fn check(&self, _request: &ModelRequest) -> Result<(), ModelError> {
+        Ok(())
     }
 }
 
@@ -423,11 +463,17 @@ impl Model for AnyModel {
     fn id(&self) -> &str {
         self.0.id()
     }
+    fn ids(&self) -> Vec<&str> {
+        self.0.ids()
+    }
     fn stream(&self, request: ModelRequest) -> ModelStream {
         self.0.stream(request)
     }
     fn notice(&self) -> Option<&str> {
         self.0.notice()
+    }
+    fn check(&self, request: &ModelRequest) -> Result<(), ModelError> {
+        self.0.check(request)
     }
 }
 

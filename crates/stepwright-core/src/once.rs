@@ -1,11 +1,11 @@
 //! Effects that happen once.
 
-use crate::BoxFuture;
 use crate::codes::ErrorId;
 use crate::context::StepContext;
 use crate::event::EventKind;
 use crate::failure::{ErrorCode, StepError};
 use crate::interrupted::{OnInterrupted, Resolved};
+use crate::{BoxError, BoxFuture};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -44,7 +44,7 @@ impl StepContext {
     pub fn once<T, E, W>(&self, key: &str, work: W) -> Once<'_, T, W>
     where
         T: Serialize + DeserializeOwned,
-        E: Into<StepError>,
+        E: Into<BoxError>,
         W: Future<Output = Result<T, E>>,
     {
         Once::new(self, key, work)
@@ -106,6 +106,13 @@ impl<'a, T, W> Once<'a, T, W> {
 }
 
 /// The answer of a probe: an `Option<T>`, or a `Result` of one. See [`Once::reconcile`].
+///
+/// ```
+/// use stepwright_core::once::ProbeAnswer;
+/// // A probe answers with the result of the effect, or with nothing if it did not happen.
+/// let found: Result<Option<u32>, std::io::Error> = Ok(Some(7));
+/// assert_eq!(found.into_answer().unwrap(), Some(7));
+/// ```
 pub trait ProbeAnswer<T> {
     /// Returns the result of the effect, or `None` if it did not happen.
     ///
@@ -120,16 +127,16 @@ impl<T> ProbeAnswer<T> for Option<T> {
     }
 }
 
-impl<T, E: Into<StepError>> ProbeAnswer<T> for Result<Option<T>, E> {
+impl<T, E: Into<BoxError>> ProbeAnswer<T> for Result<Option<T>, E> {
     fn into_answer(self) -> Result<Option<T>, StepError> {
-        self.map_err(Into::into)
+        self.map_err(StepError::from_error)
     }
 }
 
 impl<'a, T, E, W> IntoFuture for Once<'a, T, W>
 where
     T: Serialize + DeserializeOwned + Send + 'a,
-    E: Into<StepError> + 'a,
+    E: Into<BoxError> + 'a,
     W: Future<Output = Result<T, E>> + Send + 'a,
 {
     type Output = Result<T, StepError>;
@@ -143,7 +150,7 @@ where
 impl<T: Serialize + DeserializeOwned + Send, W> Once<'_, T, W> {
     async fn done<E>(self) -> Result<T, StepError>
     where
-        E: Into<StepError>,
+        E: Into<BoxError>,
         W: Future<Output = Result<T, E>> + Send,
     {
         let Self { cx, key, work, probe, policy } = self;
@@ -173,7 +180,7 @@ impl<T: Serialize + DeserializeOwned + Send, W> Once<'_, T, W> {
             }
             cx.record(EventKind::StepEffectStarted { key: key.clone() }).await?;
         }
-        let done: Result<T, StepError> = work.await.map_err(Into::into);
+        let done: Result<T, StepError> = work.await.map_err(StepError::from_error);
         match done {
             Ok(done) => {
                 cx.record(recorded(&key, &done)?).await?;

@@ -1,7 +1,8 @@
 //! The output of a run, with the tree of its steps.
 
 use crate::content::Content;
-use crate::event::{Event, RefusedAnswer};
+use crate::cost::Cost;
+use crate::event::{Event, Origin, RefusedAnswer};
 use crate::failure::ErrorData;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::media::{Media, MediaKind};
@@ -112,6 +113,13 @@ impl StepResult {
 }
 
 /// The work of one agent in one attempt of a step, or in a tool call.
+///
+/// ```
+/// use stepwright_core::{RunOutput, output::ExecutorRun};
+/// fn models(output: &RunOutput) -> Vec<&str> {
+///     output.step_executor_runs.iter().map(|run: &ExecutorRun| &*run.model).collect()
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExecutorRun {
     /// The path of the step or of the tool call, such as `order/ask#1`.
@@ -140,6 +148,14 @@ pub struct ExecutorRun {
 }
 
 /// A piece of a conversation between an agent's model and its tools.
+///
+/// ```
+/// use stepwright_core::output::Turn;
+/// fn tool_answers(turns: &[Turn]) -> usize {
+///     turns.iter().filter(|turn| matches!(turn, Turn::Tool(_))).count()
+/// }
+/// assert_eq!(tool_answers(&[]), 0);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Turn {
@@ -172,6 +188,9 @@ pub struct Metrics {
     /// The usage of models.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
+    /// The cost of models.
+    #[serde(default, skip_serializing_if = "Cost::is_zero")]
+    pub cost: Cost,
 }
 
 impl Metrics {
@@ -182,6 +201,14 @@ impl Metrics {
 }
 
 /// The failure of a run.
+///
+/// ```
+/// use stepwright_core::{RunOutput, output::RunFailure};
+/// fn may_be_retried(output: &RunOutput) -> bool {
+///     let failure: Option<&RunFailure> = output.error.as_ref();
+///     failure.is_some_and(|failure| failure.error.retryable)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunFailure {
     /// The error.
@@ -252,6 +279,10 @@ pub struct RunOutput {
     pub metadata: Map<String, Value>,
     /// The start time.
     pub created_at: Timestamp,
+    /// The run from which it was forked, if it was. The shared steps are in its results, and not
+    /// in its metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The failure, if the run failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<RunFailure>,
@@ -265,6 +296,10 @@ pub struct RunOutput {
     /// The answers that were refused because they arrived after their deadlines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_answers: Vec<RefusedAnswer>,
+    /// The step that ended the run early with its output, if one did: see
+    /// [`StepOutput::stop`](crate::StepOutput::stop).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<StepPath>,
 }
 
 impl RunOutput {
@@ -306,6 +341,45 @@ impl RunOutput {
     /// Returns the step result at this path.
     pub fn step_at(&self, path: &str) -> Option<&StepResult> {
         self.walk().find(|step| step.path.as_str() == path)
+    }
+
+    /// Returns the steps that did not complete among those that run when others have ended: under
+    /// `undo`, `on_failure` and `finally`. They never hide the failure of the run.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use stepwright_core::RunOutput;
+    /// # let output: RunOutput = serde_json::from_value(json!({
+    /// #     "run_id": "r-1", "session_id": "s-1", "workflow_id": "news", "workflow_name": "News",
+    /// #     "status": "CANCELLED", "input": "", "content": "", "created_at": 0,
+    /// #     "metrics": { "duration_ms": 9, "steps": 1, "retries": 0, "model_calls": 0,
+    /// #                  "tool_calls": 0 },
+    /// #     "step_results": [{ "path": "finally", "step_type": "Finally", "status": "failed",
+    /// #         "started_at": 0, "steps": [{ "path": "finally/clean", "step_type": "Step",
+    /// #         "started_at": 0, "status": "failed", "error": { "code": "failed",
+    /// #         "message": "the disk is full", "retryable": true } }] }],
+    /// # })).unwrap();
+    /// // `output` belongs to a cancelled run whose step `finally/clean` failed.
+    /// let also: Vec<_> = output.also_failed().map(|step| step.path.as_str()).collect();
+    /// assert_eq!(also, ["finally/clean"]);
+    /// ```
+    pub fn also_failed(&self) -> impl Iterator<Item = &StepResult> {
+        let own = self.error.as_ref().and_then(|failure| failure.step.as_ref());
+        let after = self.walk().filter(|step| match step.step_type {
+            StepType::Container(kind) => kind.is_after(),
+            _ => false,
+        });
+        let failed =
+            after.filter(|step| matches!(step.status, StepStatus::Failed | StepStatus::Cancelled));
+        // The innermost step that has an error, or was stopped.
+        let cause = failed.map(|after| {
+            let inside = after.walk().filter(|step| step.status == after.status);
+            inside
+                .filter(|step| step.error.is_some() || step.steps.is_empty())
+                .last()
+                .unwrap_or(after)
+        });
+        cause.filter(move |step| Some(&step.path) != own)
     }
 
     /// Returns the images that its steps returned.

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::fmt;
+use std::cell::RefCell;
+use std::fmt::{self, Write as _};
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 /// The maximum length of a step's name, in bytes. Every event contains a path made of names.
@@ -24,6 +26,7 @@ pub const NAME_BYTES_MAX: usize = 128;
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
+#[expect(clippy::unsafe_derive_deserialize, reason = "the code is that of `thread_local!`")]
 pub struct StepPath(Arc<str>);
 
 static ROOT: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
@@ -40,11 +43,27 @@ impl StepPath {
         if self.0.is_empty() {
             return Self(name.into());
         }
-        let mut text = String::with_capacity(self.0.len() + 1 + name.len());
-        text.push_str(&self.0);
-        text.push('/');
-        text.push_str(name);
-        Self(text.into())
+        Self::written(|text| {
+            text.push_str(&self.0);
+            text.push('/');
+            text.push_str(name);
+        })
+    }
+
+    /// Makes a path of what `write` adds to an empty text.
+    fn written(write: impl FnOnce(&mut String)) -> Self {
+        thread_local! {
+            /// The text of the last path. The next one uses its memory, because loops make many
+            /// paths.
+            static LAST: RefCell<String> = const { RefCell::new(String::new()) };
+        }
+        // Not there while the thread ends.
+        let mut text = LAST.try_with(RefCell::take).unwrap_or_default();
+        text.clear();
+        write(&mut text);
+        let path = Self(text.as_str().into());
+        let _ = LAST.try_with(|last| last.replace(text));
+        path
     }
 
     /// Like [`StepPath::child`], but a path at the top level shares the text of the name.
@@ -56,7 +75,9 @@ impl StepPath {
     /// Returns the path of the `n`-th turn of a loop or item of a map, counted from 1.
     #[must_use]
     pub fn nth(&self, n: u32) -> Self {
-        Self(format!("{}#{n}", self.0).into())
+        Self::written(|text| {
+            let _ = write!(text, "{}#{n}", self.0);
+        })
     }
 
     /// Returns the path of the `n`-th call of the tool `name` by this step, counted from 1.
@@ -150,6 +171,54 @@ impl StepPath {
             || other.0.strip_prefix(&*self.0).is_some_and(|rest| {
                 rest.is_empty() || rest.starts_with('/') || rest.starts_with('#')
             })
+    }
+}
+
+/// A text that is not the path of a step.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not the path of a step: {why}")]
+pub struct PathError {
+    text: String,
+    why: String,
+}
+
+/// Parses a path as it stands in events and in `stepwright show`: names with `/` between them, and
+/// `#` with a number from 1 for a turn of a loop, an item of a map or a tool call.
+///
+/// ```
+/// use stepwright_core::StepPath;
+/// let path: StepPath = "revise#2/write".parse()?;
+/// assert_eq!((path.name(), path.parent().unwrap().number()), ("write", Some(2)));
+/// let error = "revise#0".parse::<StepPath>().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "`revise#0` is not the path of a step: `0` in `revise#0` is not a number from 1",
+/// );
+/// # Ok::<(), stepwright_core::path::PathError>(())
+/// ```
+impl FromStr for StepPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        let wrong = |why: String| PathError { text: text.to_owned(), why };
+        for segment in text.split('/') {
+            let (name, number) = match segment.split_once('#') {
+                Some((name, number)) => (name, Some(number)),
+                None => (segment, None),
+            };
+            if let Some(mistake) = name_mistake(name) {
+                return Err(wrong(mistake));
+            }
+            let digits = |number: &str| number.bytes().all(|byte| byte.is_ascii_digit());
+            if let Some(number) = number
+                && !(digits(number)
+                    && !number.starts_with('0')
+                    && number.parse::<u32>().is_ok_and(|number| number > 0))
+            {
+                return Err(wrong(format!("`{number}` in `{segment}` is not a number from 1")));
+            }
+        }
+        Ok(Self(text.into()))
     }
 }
 

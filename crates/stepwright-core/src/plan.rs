@@ -4,8 +4,9 @@ mod kind;
 pub(crate) mod policies;
 
 pub use kind::NodeKind;
-pub use policies::{ErrorPolicy, Join, OnError, OnExhausted, Retry};
+pub use policies::{After, ErrorPolicy, Join, OnError, OnExhausted, Rate, Retry};
 
+use crate::budget::Budget;
 use crate::fingerprint::{Fingerprint, hex};
 use crate::review::HumanReview;
 use crate::state::Reducers;
@@ -33,10 +34,12 @@ pub const RETRIES_MAX: u32 = 1_000;
 /// let on_error = OnError::Fail.into();
 /// let name = "Draft".into();
 /// let content = Fingerprint::default();
-/// let node = Node { index: 0, name, kind, on_error, timeout_ms: None, review: None, content };
-/// let (body, reducers) = (vec![node], Default::default());
-/// let content = Some(Fingerprint::default());
-/// let plan = Plan { name: "News".into(), body, nodes: 1, reducers, content };
+/// let (timeout_ms, review, budgets, after) = (None, None, Vec::new(), Vec::new());
+/// let node =
+///     Node { index: 0, name, kind, on_error, timeout_ms, review, content, budgets, after };
+/// let (body, reducers, after) = (vec![node], Default::default(), Vec::new());
+/// let (content, budget) = (Some(Fingerprint::default()), None);
+/// let plan = Plan { name: "News".into(), body, nodes: 1, reducers, content, budget, after };
 /// let mut changed = plan.clone();
 /// changed.body[0].content = Fingerprint::default().with("version", "2");
 /// // A run that began with one of them is not resumed with the other.
@@ -56,6 +59,12 @@ pub struct Plan {
     /// The content of the workflow itself. `None` in old plans, which had no content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Fingerprint>,
+    /// The nodes to run when the body has ended, as in [`Node::after`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Node>,
+    /// The budget of the workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
 }
 
 impl Plan {
@@ -69,10 +78,12 @@ impl Plan {
             // secrets.
             hash.update(b"content");
             content.hash_into(&mut hash);
-            for_each_node(&self.body, &mut |node| {
-                hash.update(node.index.to_le_bytes());
-                node.content.hash_into(&mut hash);
-            });
+            for nodes in [&self.body, &self.after] {
+                for_each_node(nodes, &mut |node| {
+                    hash.update(node.index.to_le_bytes());
+                    node.content.hash_into(&mut hash);
+                });
+            }
         }
         hex(&hash.finalize())
     }
@@ -82,7 +93,9 @@ impl Plan {
     pub fn without_content(&self) -> Self {
         let mut plan = self.clone();
         plan.content = None;
-        for_each_node_mut(&mut plan.body, &mut |node| node.content = Fingerprint::default());
+        for nodes in [&mut plan.body, &mut plan.after] {
+            for_each_node_mut(nodes, &mut |node| node.content = Fingerprint::default());
+        }
         plan
     }
 }
@@ -103,6 +116,7 @@ pub fn for_each_node_mut(body: &mut [Node], change: &mut dyn FnMut(&mut Node)) {
         for inner in node.kind.bodies_mut() {
             for_each_node_mut(inner, change);
         }
+        for_each_node_mut(&mut node.after, change);
     }
 }
 
@@ -135,9 +149,29 @@ pub struct Node {
     /// The texts and settings that determine its behaviour, as far as they are known.
     #[serde(default, skip_serializing_if = "Fingerprint::is_empty")]
     pub content: Fingerprint,
+    /// The nodes to run when it has ended, each an [`NodeKind::After`]: for a container after a
+    /// failure and in any case, and for a step to undo it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Self>,
+    /// The budgets of the node. A workflow that is a step can have two: its own, and that of the
+    /// step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Budget>,
 }
 
-/// Returns the nodes directly inside a node: its body, and the second branch of a condition.
-pub fn children(node: &Node) -> [&[Node]; 2] {
-    node.kind.bodies()
+/// Returns the nodes directly inside a node: its body, the second branch of a condition, and the
+/// nodes after it.
+pub fn children(node: &Node) -> [&[Node]; 3] {
+    let [body, other] = node.kind.bodies();
+    [body, other, &node.after]
+}
+
+/// Returns the node to run on this occasion.
+///
+/// ```
+/// use stepwright_core::plan::{After, after};
+/// assert!(after(&[], After::Always).is_none());
+/// ```
+pub fn after(nodes: &[Node], on: After) -> Option<&Node> {
+    nodes.iter().find(|node| matches!(&node.kind, NodeKind::After { on: own, .. } if *own == on))
 }

@@ -1,6 +1,10 @@
 //! Removes secrets from texts for people and logs.
 
+mod secrets;
+
 use std::borrow::Cow;
+
+pub use secrets::{SECRET_BYTES_MIN, Secrets};
 
 /// The text that replaces a secret.
 pub const REDACTED: &str = "[redacted]";

@@ -20,19 +20,33 @@ pub struct Report {
     id: ErrorId,
     message: String,
     causes: Vec<String>,
+    also: Vec<String>,
     helps: Vec<String>,
 }
 
 impl Report {
     /// Creates a report without causes and help.
     pub fn new(id: ErrorId, message: impl Into<String>) -> Self {
-        Self { id, message: message.into(), causes: Vec::new(), helps: Vec::new() }
+        Self {
+            id,
+            message: message.into(),
+            causes: Vec::new(),
+            also: Vec::new(),
+            helps: Vec::new(),
+        }
     }
 
     /// Adds a cause. The nearest comes first.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
+        self
+    }
+
+    /// Adds something that went wrong besides.
+    #[must_use]
+    pub fn also(mut self, also: impl Into<String>) -> Self {
+        self.also.push(also.into());
         self
     }
 
@@ -70,6 +84,9 @@ impl Report {
     fn write_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for cause in &self.causes {
             write!(f, "\n  caused by: {cause}")?;
+        }
+        for also in &self.also {
+            write!(f, "\n  also: {also}")?;
         }
         for help in &self.helps {
             write!(f, "\nhelp: {help}")?;

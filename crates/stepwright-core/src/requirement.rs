@@ -1,5 +1,6 @@
 //! The pending requests of a paused run, and the answers to them.
 
+use crate::budget::Limit;
 use crate::content::Content;
 use crate::failure::ErrorData;
 use crate::form;
@@ -134,6 +135,32 @@ pub enum RequirementKind {
         /// The attempt that was running, from 1.
         attempt: u32,
     },
+    /// A permission for an effect. See [`Permissions`](crate::permission::Permissions). The answers
+    /// are [`Answer::Approve`] for this time, [`Answer::Always`] for the rest of the session, and
+    /// [`Answer::Reject`].
+    Permission {
+        /// The effect, such as `shell: git push`.
+        effect: Arc<str>,
+        /// The rule that [`Answer::Always`] remembers. `None` if no rule describes the effect.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<Arc<str>>,
+    },
+    /// More of a budget that is spent. The answers are [`Answer::Approve`] for the same amount
+    /// again, [`Answer::Submit`] for another amount, in tokens, US dollars, seconds or calls, and
+    /// [`Answer::Reject`].
+    Budget {
+        /// The path that the budget belongs to. The root for the budget of the run.
+        scope: StepPath,
+        /// `true` for the budget of the session.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        of_session: bool,
+        /// The limit that is reached.
+        limit: Limit,
+        /// The amount that is used and reserved, in the unit of the limit.
+        used: u64,
+        /// The whole amount.
+        of: u64,
+    },
     /// A timer. It needs no answer.
     Sleep,
     /// The deadline of a container. It needs no answer.
@@ -239,7 +266,8 @@ pub enum OnTimeout {
 ///
 /// As JSON: `{"decision": "approve"}`, `{"decision": "reject", "feedback": "too long"}`,
 /// `{"decision": "edit", "content": "…"}`, `{"decision": "submit", "value": {…}}`,
-/// `{"decision": "select", "choices": ["blog"]}`, `{"decision": "retry"}`, `{"decision": "skip"}`.
+/// `{"decision": "select", "choices": ["blog"]}`, `{"decision": "retry"}`, `{"decision": "skip"}`,
+/// `{"decision": "always"}`.
 ///
 /// ```
 /// use stepwright_core::Answer;
@@ -253,6 +281,8 @@ pub enum OnTimeout {
 pub enum Answer {
     /// Yes. For a turn of a loop: the loop ends.
     Approve,
+    /// Yes, now and for the rest of the session. For a permission.
+    Always,
     /// No. For a turn of a loop: run another turn.
     Reject {
         /// The reason, and what to improve.
@@ -308,6 +338,7 @@ impl Answer {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Approve => "approve",
+            Self::Always => "always",
             Self::Reject { .. } => "reject",
             Self::Edit { .. } => "edit",
             Self::Submit { .. } => "submit",
@@ -349,6 +380,9 @@ impl Requirement {
             K::Interrupted { .. } => &["submit", "retry", "reject"],
             K::ErrorDecision { retries: true, .. } => &["retry", "skip", "reject"],
             K::ErrorDecision { retries: false, .. } => &["skip", "reject"],
+            K::Permission { rule: Some(_), .. } => &["approve", "always", "reject"],
+            K::Permission { rule: None, .. } => &["approve", "reject"],
+            K::Budget { .. } => &["approve", "submit", "reject"],
             K::Sleep | K::Deadline => &[],
         }
     }
@@ -393,6 +427,12 @@ impl Requirement {
                 match content.to_value() {
                     Value::Object(_) => Ok(()),
                     _ => Err(format!("the arguments of the call in `{id}` must be an object")),
+                }
+            }
+            (RequirementKind::Budget { limit, .. }, Answer::Submit { value }) => {
+                match limit.amount_of(value) {
+                    Some(_) => Ok(()),
+                    None => Err(format!("the answer to `{id}` must be a number above zero")),
                 }
             }
             _ => Ok(()),

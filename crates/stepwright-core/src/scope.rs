@@ -47,14 +47,13 @@ impl Scope {
     /// a container: one for a sequence, one per branch, one per turn.
     #[must_use]
     pub fn with(
-        &self,
+        self,
         path: StepPath,
         status: StepStatus,
         output: Arc<StepOutput>,
         inside: Vec<Self>,
     ) -> Self {
-        let before = self.clone();
-        Self(Some(Arc::new(Entry { before, path, status, output, inside, outcome: None })))
+        Self(Some(Arc::new(Entry { before: self, path, status, output, inside, outcome: None })))
     }
 
     /// Sets the outcome of the loop that this scope was just extended by.
@@ -214,8 +213,8 @@ mod tests {
     #[test]
     fn names_are_found_beside_first_and_then_inside() {
         let outer = Scope::default().with("a".into(), StepStatus::Completed, out("1"), vec![]);
-        let web = outer.with("facts/web".into(), StepStatus::Completed, out("2"), vec![]);
-        let deep = outer.with("facts/a".into(), StepStatus::Completed, out("3"), vec![]);
+        let web = outer.clone().with("facts/web".into(), StepStatus::Completed, out("2"), vec![]);
+        let deep = outer.clone().with("facts/a".into(), StepStatus::Completed, out("3"), vec![]);
         let after = outer.with("facts".into(), StepStatus::Completed, out("4"), vec![web, deep]);
         assert_eq!(text(after.named("a")).as_deref(), Some("1"));
         assert_eq!(text(after.named("web")).as_deref(), Some("2"));

@@ -1,6 +1,7 @@
 //! Sessions: runs that share history and state.
 
 use crate::content::Content;
+use crate::cost::Cost;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::message::Usage;
 use crate::output::{Metrics, RunOutput, RunStatus, StepStatus};
@@ -118,6 +119,9 @@ pub struct SessionMetrics {
     /// The tokens of the models.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
+    /// The cost of the models.
+    #[serde(default, skip_serializing_if = "Cost::is_zero")]
+    pub cost: Cost,
 }
 
 impl SessionMetrics {
@@ -134,10 +138,19 @@ impl SessionMetrics {
         self.model_calls += run.model_calls;
         self.tool_calls += run.tool_calls;
         self.usage += run.usage;
+        self.cost += run.cost;
     }
 }
 
 /// The input and the output of a run of a session.
+///
+/// ```
+/// use stepwright_core::Exchange;
+/// fn transcript(earlier: &[Exchange]) -> String {
+///     earlier.iter().map(|e| format!("> {}\n{}\n", e.input.text(), e.output.text())).collect()
+/// }
+/// assert_eq!(transcript(&[]), "");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
     /// The run.

@@ -58,6 +58,13 @@ pub enum Patch {
 pub type State = Map<String, Value>;
 
 /// The reason that patches cannot be applied.
+///
+/// ```
+/// use stepwright_core::{Patch, state::State};
+/// let mut state = State::from_iter([("visits".to_owned(), "many".into())]);
+/// let error = Patch::increment("visits", 1).apply(&mut state).unwrap_err();
+/// assert!(error.to_string().starts_with("state key `visits` holds"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatchError {

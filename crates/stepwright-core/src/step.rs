@@ -33,6 +33,15 @@ pub enum ExecutorType {
 }
 
 /// The input of a run, the same for all of its steps.
+///
+/// ```
+/// use stepwright_core::{StepInput, executor::RunInput};
+/// fn language(input: &StepInput) -> Option<&str> {
+///     let run: &RunInput = &input.run;
+///     run.additional_data.get("language")?.as_str()
+/// }
+/// assert_eq!(language(&StepInput::of("bridges")), None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunInput {
     /// The main content.
@@ -111,6 +120,14 @@ impl StepOutput {
 
 impl<C: Into<Content>> From<C> for StepOutput {
     fn from(content: C) -> Self {
-        Self { content: content.into(), ..Self::default() }
+        // Field by field: the default makes a content of its own, and drops it.
+        Self {
+            content: content.into(),
+            media: Vec::new(),
+            patches: Vec::new(),
+            stop: false,
+            headed: false,
+            usage: Usage::default(),
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Stores: runs, their journals, sessions, inboxes and leases.
 
 mod any;
+mod deleting;
 mod error;
 mod traits;
 
-use crate::event::{Event, EventKind, Reply};
+use crate::event::{Event, EventKind, Origin, Reply};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::output::{RunOutput, RunStatus};
 use crate::session::Session;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 pub use any::AnyStore;
+pub use deleting::{Compacted, DeleteRun, DeletedRun};
 pub use error::StoreError;
 pub use traits::{Inbox, Leases, RunStore, SessionStore, Store};
 
@@ -60,24 +62,49 @@ pub struct RunRow {
     pub background: bool,
     /// Its driver, or the last one if its process died.
     pub driver: Option<Arc<str>>,
+    /// The run from which it was forked, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 impl RunRow {
-    /// Returns the row of the run that begins with this fact; `None` for any other fact.
+    /// Returns the row of the run or the fork that begins with this fact; `None` for any other
+    /// fact.
     pub fn begun_by(fact: &Event) -> Option<Self> {
-        let EventKind::WorkflowStarted(started) = &fact.kind else { return None };
+        let (session_id, user_id, workflow_id, digest, background) = match &fact.kind {
+            EventKind::WorkflowStarted(begun) => (
+                &begun.session_id,
+                &begun.user_id,
+                &begun.workflow_id,
+                &begun.digest,
+                begun.background,
+            ),
+            EventKind::WorkflowForked(begun) => (
+                &begun.session_id,
+                &begun.user_id,
+                &begun.workflow_id,
+                &begun.digest,
+                begun.background,
+            ),
+            _ => return None,
+        };
+        let origin = match &fact.kind {
+            EventKind::WorkflowForked(forked) => Some(forked.origin.clone()),
+            _ => None,
+        };
         Some(Self {
             run_id: fact.run.clone(),
-            session_id: started.session_id.clone(),
-            user_id: started.user_id.clone(),
-            workflow_id: started.workflow_id.clone(),
-            digest: started.digest.clone(),
+            session_id: session_id.clone(),
+            user_id: user_id.clone(),
+            workflow_id: workflow_id.clone(),
+            digest: digest.clone(),
             status: RunStatus::Pending,
             created_at: fact.time,
             updated_at: fact.time,
             wake_at: None,
-            background: started.background,
+            background,
             driver: None,
+            origin,
         })
     }
 
@@ -118,7 +145,9 @@ impl RunRow {
             EventKind::WorkflowError { .. } => Some(RunStatus::Error),
             EventKind::WorkflowCancelled { .. } => Some(RunStatus::Cancelled),
             EventKind::WorkflowPaused { .. } => Some(RunStatus::Paused),
-            EventKind::WorkflowContinued { .. } => Some(RunStatus::Running),
+            EventKind::WorkflowContinued { .. }
+            | EventKind::WorkflowRetried { .. }
+            | EventKind::WorkflowForked(_) => Some(RunStatus::Running),
             _ => None,
         }
     }
@@ -269,6 +298,13 @@ impl Signal {
     /// Returns the name of the signal that answers this requirement.
     pub fn answer_id(requirement: &str) -> Arc<str> {
         format!("answer:{requirement}").into()
+    }
+
+    /// Returns the names of the signals that are void once a run is retried: requests to cancel it,
+    /// and answers to these requests. A store drops them together with the retry.
+    pub fn void_after_retry(withdrawn: &[Arc<str>]) -> Vec<Arc<str>> {
+        let answers = withdrawn.iter().map(|id| Self::answer_id(id));
+        answers.chain(["cancel".into()]).collect()
     }
 
     /// Creates a request to cancel the run.

@@ -4,6 +4,7 @@ use crate::BoxFuture;
 use crate::context::StepContext;
 use crate::failure::StepError;
 use crate::interrupted::OnInterrupted;
+use crate::permission::Effect;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -114,6 +115,15 @@ pub trait Tool: Send + Sync + 'static {
         None
     }
 
+    /// Returns the effect of a call with these arguments, for the permissions of the run. By
+    /// default it is a call of this tool by its name.
+    ///
+    /// A tool that reads a file or fetches a page names these, so that rules for files and
+    /// addresses hold for it too.
+    fn access(&self, arguments: &Value) -> Effect {
+        Effect::call(self.spec().name.as_str(), arguments)
+    }
+
     /// Returns `true` if a call may ask a person, which requires that its run is stored.
     fn asks(&self) -> bool {
         self.requires_confirmation()
@@ -202,6 +212,9 @@ impl Tool for AnyTool {
     }
     fn on_interrupted(&self) -> Option<OnInterrupted> {
         self.0.on_interrupted()
+    }
+    fn access(&self, arguments: &Value) -> Effect {
+        self.0.access(arguments)
     }
     fn asks(&self) -> bool {
         self.0.asks()

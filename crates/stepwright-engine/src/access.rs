@@ -1,6 +1,6 @@
 //! Access to the runs and sessions of one user only.
 
-use crate::run::{IntoInput, Resume, Run, RunHandle};
+use crate::run::{Fork, IntoInput, Resume, Retry, Run, RunHandle};
 use crate::runs::{Events, Sessions};
 use crate::workflow::Workflow;
 use stepwright_core::session::SessionMetrics;
@@ -125,6 +125,16 @@ impl UserAccess {
     /// Resumes a run of the user: see [`Workflow::resume`].
     pub fn resume(&self, run: impl AsRef<str>) -> Resume {
         self.workflow.resume(run).owned_by(&self.user)
+    }
+
+    /// Takes up a failed run of the user: see [`Workflow::retry`].
+    pub fn retry(&self, run: impl AsRef<str>) -> Retry {
+        self.workflow.retry(run).owned_by(&self.user)
+    }
+
+    /// Begins a new run that shares the beginning of a run of the user: see [`Workflow::fork`].
+    pub fn fork(&self, run: impl AsRef<str>) -> Fork {
+        self.workflow.fork(run).owned_by(&self.user)
     }
 
     /// Answers pending requests of a run of the user: see [`Workflow::continue_run`]. The journal

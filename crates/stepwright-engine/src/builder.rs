@@ -1,8 +1,9 @@
 //! Builds workflows.
 
 use crate::compile::{Settings, compile};
-use crate::define::{AnyStep, History, IntoStep};
+use crate::define::{AfterSteps, AnyStep, History, IntoStep, add_after};
 use crate::definition::Definition;
+use crate::gate::{GateSettings, Guard};
 use crate::process::PerProcess;
 use crate::real::real_world;
 use crate::runner::{Dispatching, Runner};
@@ -12,8 +13,13 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::budget::{AtLimit, Budget};
+use stepwright_core::cost::Prices;
 use stepwright_core::dispatch::{Dispatcher, Limits};
+use stepwright_core::permission::Permissions;
+use stepwright_core::plan::After;
 use stepwright_core::state::{Reducer, Reducers, State};
+use stepwright_core::values::HostValues;
 use stepwright_core::{
     AnyStore, Content, Error, ErrorKind, Fingerprint, OnInterrupted, Store, WorkflowId, World,
 };
@@ -55,6 +61,14 @@ pub struct WorkflowBuilder {
     reducers: Reducers,
     content: Fingerprint,
     on_interrupted: Option<OnInterrupted>,
+    values: HostValues,
+    after: AfterSteps,
+    after_timeout: Option<Duration>,
+    guards: Vec<Guard>,
+    is_unattended: bool,
+    budget: Option<Budget>,
+    session_budget: Option<Budget>,
+    prices: Option<Prices>,
 }
 
 impl Workflow {
@@ -79,6 +93,14 @@ impl Workflow {
             reducers: Reducers::new(),
             content: Fingerprint::default(),
             on_interrupted: None,
+            values: HostValues::default(),
+            after: Vec::new(),
+            after_timeout: None,
+            guards: Vec::new(),
+            is_unattended: false,
+            budget: None,
+            session_budget: None,
+            prices: None,
         }
     }
 }
@@ -87,6 +109,87 @@ impl WorkflowBuilder {
     /// Adds a step at the end: an `Agent`, an `async fn`, a `Workflow`, a `Step` or a container.
     pub fn step<M>(mut self, step: impl IntoStep<M>) -> Self {
         self.steps.push(step.into_step());
+        self
+    }
+
+    /// Adds a step that runs when all others have ended, however that was: the run completed,
+    /// failed, timed out or was cancelled, also after a crash. For work such as cleaning up. The
+    /// output of the run stays that of the steps before.
+    ///
+    /// The step sees the outputs of the steps that completed, and the reason that others did not in
+    /// [`StepInput::failure`](stepwright_core::StepInput). If it fails itself, the run fails. If
+    /// the run had failed before, that failure stays the run's error, and
+    /// [`RunOutput::also_failed`](stepwright_core::RunOutput::also_failed) and the report of the
+    /// error tell of this one.
+    ///
+    /// When the run is cancelled or times out, these steps have 60 seconds: see
+    /// [`WorkflowBuilder::after_timeout`]. Cancelling the run a second time ends them as well. A
+    /// run that is cancelled without its definition, such as by another program, ends without them.
+    ///
+    /// ```
+    /// use stepwright_core::StepInput;
+    /// use stepwright_engine::{Step, Workflow};
+    /// async fn work() -> Result<String, std::io::Error> {
+    ///     Err(std::io::Error::other("connection lost"))
+    /// }
+    /// let clean = Step::new("Clean", |input: StepInput| async move {
+    ///     match &input.failure {
+    ///         Some(failure) => format!("cleaned after `{}`: {}", failure.path, failure.message),
+    ///         None => "cleaned".to_owned(),
+    ///     }
+    /// });
+    /// let workflow = Workflow::builder("Job").step(work).finally(clean).build()?;
+    /// let error = workflow.run("go").blocking().unwrap_err();
+    /// assert_eq!(error.to_string(), "step `work` failed: connection lost");
+    /// let clean = error.output().unwrap().step_at("finally/Clean").unwrap();
+    /// assert_eq!(clean.content.text(), "cleaned after `work`: connection lost");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn finally<M>(mut self, step: impl IntoStep<M>) -> Self {
+        add_after(&mut self.after, After::Always, step.into_step());
+        self
+    }
+
+    /// Adds a step that runs when the run has failed, timed out or been cancelled, before the steps
+    /// of [`WorkflowBuilder::finally`]. It does not make the run complete: for that, see
+    /// [`Step::on_error`](crate::Step::on_error).
+    ///
+    /// ```
+    /// # use stepwright_engine::{Step, Workflow};
+    /// # use stepwright_core::StepInput;
+    /// # async fn work(text: String) -> String { text }
+    /// let tell = Step::new("Tell", |input: StepInput| async move {
+    ///     let failure = input.failure.as_ref().expect("it is there after a failure");
+    ///     format!("{}: {}", failure.kind, failure.message)
+    /// });
+    /// let workflow = Workflow::builder("Job").step(work).on_failure(tell).build()?;
+    /// assert!(workflow.run("go").blocking()?.step_at("on_failure").is_none());
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn on_failure<M>(mut self, step: impl IntoStep<M>) -> Self {
+        add_after(&mut self.after, After::Failure, step.into_step());
+        self
+    }
+
+    /// Sets the time that the steps under `finally`, under `on_failure`, and those that undo one
+    /// step have when the steps before them were stopped: the run was cancelled or timed out, a
+    /// sibling failed, or a container timed out. The default is 60 seconds. Otherwise their time is
+    /// not limited.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// # async fn work(text: String) -> String { text }
+    /// # async fn upload_logs(text: String) -> String { text }
+    /// use std::time::Duration;
+    /// let workflow = Workflow::builder("Job")
+    ///     .step(work)
+    ///     .finally(upload_logs)
+    ///     .after_timeout(Duration::from_secs(600))
+    ///     .build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn after_timeout(mut self, timeout: Duration) -> Self {
+        self.after_timeout = Some(timeout);
         self
     }
 
@@ -224,6 +327,32 @@ impl WorkflowBuilder {
         self
     }
 
+    /// Adds a value of the host program, such as a pool of connections, for all runs. Steps,
+    /// deciders and tools take it as an argument of type [`State`](stepwright_core::State). There
+    /// is one value of each type: a second one replaces the first. Values are not recorded.
+    ///
+    /// A value of the run ([`Run::state`](crate::Run::state)) takes precedence. A workflow used as
+    /// a step brings its values along, unless the workflow around it has a value of that type.
+    ///
+    /// ```
+    /// use stepwright_core::State;
+    /// use stepwright_engine::Workflow;
+    /// #[derive(Clone)]
+    /// struct Prices { apple: u32 }
+    /// async fn price(fruit: String, State(prices): State<Prices>) -> String {
+    ///     format!("{fruit}: {} cents", prices.apple)
+    /// }
+    /// let workflow = Workflow::builder("Shop").step(price).state(Prices { apple: 40 }).build()?;
+    /// assert_eq!(workflow.run("apple").blocking()?.content.text(), "apple: 40 cents");
+    /// let sale = workflow.run("apple").state(Prices { apple: 30 }).blocking()?;
+    /// assert_eq!(sale.content.text(), "apple: 30 cents");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.values.set(value);
+        self
+    }
+
     /// Sets how the values are combined that parallel branches, or items of a map, set one key of
     /// the session state to. Without a reducer, different values fail the container.
     ///
@@ -316,6 +445,84 @@ impl WorkflowBuilder {
         self
     }
 
+    /// Sets the permissions of the workflow's effects: commands, files, addresses, tools and
+    /// models. If it is called several times, the strictest permissions decide. Without it,
+    /// everything is allowed.
+    ///
+    /// A person is asked about an effect that no rule names, and the run waits for the answer.
+    ///
+    /// ```
+    /// use stepwright_core::permission::{Effect, Permissions};
+    /// use stepwright_core::{ErrorId, StepContext, StepError};
+    /// use stepwright_engine::Workflow;
+    /// async fn charge(card: String, cx: StepContext) -> Result<String, StepError> {
+    ///     let _running = cx.begin_effect(&Effect::tool("charge")).await?;
+    ///     Ok(format!("charged {card}"))
+    /// }
+    /// let permissions = Permissions::default().deny("charge")?;
+    /// let workflow = Workflow::builder("Shop").permissions(permissions).step(charge).build()?;
+    /// let error = workflow.run("4000").blocking().unwrap_err();
+    /// assert_eq!(error.id(), ErrorId::EFFECT_REFUSED);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn permissions(self, permissions: Permissions) -> Self {
+        self.permissions_of("the workflow", permissions)
+    }
+
+    /// Sets permissions as [`WorkflowBuilder::permissions`] does. Messages and events name their
+    /// owner, such as `the user`.
+    pub fn permissions_of(mut self, by: impl Into<Arc<str>>, permissions: Permissions) -> Self {
+        let (by, permissions) = (by.into(), Arc::new(permissions));
+        self.guards.push(Guard { node: None, by, permissions });
+        self
+    }
+
+    /// Sets whether effects that need a person's permission are refused in place of a question. For
+    /// programs that run where no person looks.
+    pub fn unattended(mut self, unattended: bool) -> Self {
+        self.is_unattended = unattended;
+        self
+    }
+
+    /// Sets the budget of a run: what all its agents may consume together. On a workflow that is a
+    /// step, it holds for that step.
+    ///
+    /// ```
+    /// use stepwright_core::budget::{AtLimit, Budget};
+    /// use stepwright_engine::Workflow;
+    /// # async fn research(topic: String) -> String { topic }
+    /// let budget = Budget::default().tokens(200_000).model_calls(50).at_limit(AtLimit::Pause);
+    /// let workflow = Workflow::builder("Research").budget(budget).step(research).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Sets the budget of a session: what all its runs may consume together. Runs that have ended
+    /// count. Of runs at the same time, each counts those that had ended when it began.
+    pub fn session_budget(mut self, budget: Budget) -> Self {
+        self.session_budget = Some(budget);
+        self
+    }
+
+    /// Sets prices of models. They override the built-in ones.
+    ///
+    /// ```
+    /// use stepwright_core::cost::{Price, Prices};
+    /// use stepwright_engine::Workflow;
+    /// # async fn research(topic: String) -> String { topic }
+    /// let mut prices = Prices::default();
+    /// prices.set("openai-chat:in-house", Price::new(0.1, 0.2));
+    /// let workflow = Workflow::builder("Research").prices(prices).step(research).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn prices(mut self, prices: Prices) -> Self {
+        self.prices.get_or_insert_with(Prices::built_in).extend(prices);
+        self
+    }
+
     /// Leaves failed and cancelled runs out of the history of steps. By default the history has
     /// them, and marks them: a person who interrupts an answer has asked the question all the same.
     ///
@@ -399,8 +606,19 @@ impl WorkflowBuilder {
             history: self.history,
             reducers: self.reducers,
             on_interrupted: self.on_interrupted,
+            values: self.values,
+            after: self.after,
+            after_timeout: self.after_timeout,
+            budget: self.budget,
         };
+        if let Some(mistake) = self.session_budget.as_ref().and_then(Budget::mistake) {
+            let error = Error::new(ErrorKind::Definition, format!("session budget: {mistake}"));
+            return Err(error.with_hint("set a limit of the `session_budget`"));
+        }
         let mut compiled = compile(&self.name, self.steps, settings)?;
+        let guards: Vec<Guard> = self.guards.into_iter().chain(compiled.guards.drain(..)).collect();
+        let pauses = self.session_budget.as_ref().is_some_and(|b| b.at_limit == AtLimit::Pause);
+        compiled.asks |= pauses || !(guards.is_empty() || self.is_unattended);
         compiled.plan.content = Some(self.content);
         let compiled = Arc::new(compiled);
         let id = match &self.id {
@@ -423,6 +641,12 @@ impl WorkflowBuilder {
             state: self.state,
             events_to_skip: self.store_events.then_some(self.events_to_skip),
             debug: self.debug,
+            gate: GateSettings {
+                guards: guards.into(),
+                is_unattended: self.is_unattended,
+                prices: self.prices.map(Arc::new),
+                session: self.session_budget.map(Arc::new),
+            },
         };
         let world = self.world.unwrap_or_else(real_world);
         let dispatching = match self.dispatcher {

@@ -1,10 +1,10 @@
 //! Differences between a definition and the one with which a run began.
 
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
-use stepwright_core::event::{ContainerKind, Event, EventKind};
+use stepwright_core::event::{ContainerKind, Event, EventClass, EventKind};
 use stepwright_core::plan::{Node, NodeKind, Plan, children};
 use stepwright_core::{Error, ErrorId, Fingerprint, StepPath};
 
@@ -16,6 +16,7 @@ const DIFFERENCES_MAX: usize = 20;
 pub(crate) fn digest_of<'e>(past: impl DoubleEndedIterator<Item = &'e Event>) -> Option<Arc<str>> {
     past.rev().find_map(|fact| match &fact.kind {
         EventKind::WorkflowContinued { digest: Some(digest), .. } => Some(digest.clone()),
+        EventKind::WorkflowForked(forked) => Some(forked.digest.clone()),
         EventKind::WorkflowStarted(started) => Some(started.digest.clone()),
         _ => None,
     })
@@ -64,9 +65,91 @@ pub(crate) fn difference(
     Err(Error::usage(message).with_id(id).with_hint(hint))
 }
 
+/// Checks that everything that a run has done so far is the same in the plan `now`, so that its
+/// replay gives the same.
+///
+/// # Errors
+/// The first difference. Steps that the run has not begun may differ.
+pub(crate) fn same_past(
+    workflow: &str,
+    before: Option<&Plan>,
+    now: &Plan,
+    past: &[Event],
+) -> Result<(), Error> {
+    let run = past.first().map_or("", |fact| fact.run.as_str());
+    let begun: HashSet<String> = past
+        .iter()
+        .filter(|fact| matches!(fact.kind.class(), EventClass::Started(_)))
+        .map(|fact| without_numbers(fact.path.as_str()))
+        .collect();
+    let first = match before {
+        Some(before) => first_difference(&before.body, &now.body, "", true, &begun),
+        None => Some("the definition with which it began is not known".to_owned()),
+    };
+    let Some(first) = first else { return Ok(()) };
+    let message = format!(
+        "run `{run}` cannot be moved to the changed workflow `{workflow}`: it has done something \
+         that is another thing there\n  {first}"
+    );
+    let hint = "take the change back for what the run has done, or accept it: all that the run has \
+                done so far stays as it is";
+    Err(Error::usage(message).with_id(ErrorId::DEFINITION_CHANGED).with_hint(hint))
+}
+
+/// Returns the first difference among the nodes that have begun.
+fn first_difference(
+    before: &[Node],
+    now: &[Node],
+    at: &str,
+    in_sequence: bool,
+    begun: &HashSet<String>,
+) -> Option<String> {
+    let path = |name: &str| match at {
+        "" => name.to_owned(),
+        at => format!("{at}/{name}"),
+    };
+    let has_begun = |node: &&Node| begun.contains(&path(&node.name));
+    for (nth, old) in before.iter().enumerate().filter(|(_, node)| has_begun(node)) {
+        let path = path(&old.name);
+        let new = if in_sequence {
+            match now.get(nth) {
+                Some(new) if new.name == old.name => new,
+                Some(new) => return Some(format!("`{}` stands where `{path}` was", new.name)),
+                None => return Some(format!("- `{path}` is not there any more")),
+            }
+        } else {
+            match now.iter().find(|new| new.name == old.name) {
+                Some(new) => new,
+                None => return Some(format!("- `{path}` is not there any more")),
+            }
+        };
+        let mut lines = Vec::new();
+        settings(old, new, &path, &mut lines);
+        contents(&old.content, &new.content, &format!("`{path}`"), &mut lines);
+        if let Some(first) = lines.into_iter().next() {
+            return Some(first);
+        }
+        let sequence = !matches!(old.kind, NodeKind::Parallel { .. } | NodeKind::Router { .. });
+        if let NodeKind::Parallel { branches, .. } = &old.kind
+            && let NodeKind::Parallel { branches: others, .. } = &new.kind
+            && let Some(more) =
+                others.iter().find(|new| !branches.iter().any(|old| old.name == new.name))
+        {
+            return Some(format!("+ `{path}/{}` is new in a parallel that has begun", more.name));
+        }
+        for (old, new) in children(old).into_iter().zip(children(new)) {
+            if let Some(first) = first_difference(old, new, &path, sequence, begun) {
+                return Some(first);
+            }
+        }
+    }
+    None
+}
+
 /// Returns the paths that the run has executed and that the plan does not have.
 fn gone(now: &Plan, past: &[Event]) -> Vec<StepPath> {
-    let nodes = addresses(&now.body);
+    let mut nodes = addresses(&now.body);
+    nodes.extend(addresses(&now.after));
     let mut gone = Vec::new();
     for event in past.iter().filter(|event| event.name().ends_with("Started")) {
         let of_step = matches!(
@@ -133,6 +216,7 @@ fn compare(before: &Plan, now: &Plan) -> Vec<String> {
         contents(before, now, "the workflow", &mut lines);
     }
     bodies(&before.body, &now.body, "", &mut lines);
+    bodies(&before.after, &now.after, "", &mut lines);
     if lines.is_empty() {
         lines.push("the order of its steps, or a setting of the whole".to_owned());
     }
@@ -211,7 +295,7 @@ fn values(
 fn flat(node: &Node) -> Value {
     let mut all = serde_json::to_value(node).unwrap_or_default();
     let Some(members) = all.as_object_mut() else { return all };
-    for key in ["index", "name", "content"] {
+    for key in ["index", "name", "content", "after"] {
         members.shift_remove(key);
     }
     let kind = members.shift_remove("kind").unwrap_or_default();

@@ -1,18 +1,23 @@
 //! Compiles a definition into a plan and a table, and reports every mistake in it.
 
-use crate::define::{AnyStep, Body, Common, History, Prompted, StepBody, Work, prompted};
+use crate::define::{
+    AfterSteps, AnyStep, Body, Common, History, Prompted, StepBody, Work, prompted,
+};
+use crate::gate::Guard;
 use crate::table::{Compiled, Decider, Entry, InputCheck};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
+use stepwright_core::budget::{AtLimit, Budget};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{
-    DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, RETRIES_MAX, Retry,
-    children, for_each_node_mut,
+    After, DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, RETRIES_MAX,
+    Rate, Retry, children, for_each_node_mut,
 };
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
+use stepwright_core::values::HostValues;
 use stepwright_core::{AnyExecutor, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath};
 
 /// The settings of a workflow, besides its steps.
@@ -22,7 +27,19 @@ pub(crate) struct Settings {
     pub(crate) history: History,
     pub(crate) reducers: Reducers,
     pub(crate) on_interrupted: Option<OnInterrupted>,
+    pub(crate) values: HostValues,
+    /// The steps that run when the others have ended.
+    pub(crate) after: AfterSteps,
+    /// The time that they have after the others were stopped.
+    pub(crate) after_timeout: Option<Duration>,
+    pub(crate) budget: Option<Budget>,
 }
+
+/// The time that the steps under `finally`, `on_failure` or `undo` have by default when the steps
+/// before were stopped.
+const AFTER_TIMEOUT: Duration = Duration::from_mins(1);
+/// The largest number of items that a map works on as one.
+const BATCH_MAX: u32 = 100_000;
 
 /// Compiles the steps of the workflow `name`.
 ///
@@ -33,8 +50,16 @@ pub(crate) fn compile(
     steps: Vec<AnyStep>,
     settings: Settings,
 ) -> Result<Compiled, Error> {
-    let Settings { input, history, reducers, on_interrupted } = settings;
-    let mut compiler = Compiler { history, reducers, on_interrupted, ..Compiler::default() };
+    let Settings { input, history, reducers, on_interrupted, .. } = settings;
+    let Settings { values, after, after_timeout, budget, .. } = settings;
+    let after_ms = millis(after_timeout.unwrap_or(AFTER_TIMEOUT));
+    let mut compiler =
+        Compiler { history, reducers, on_interrupted, after_ms, ..Compiler::default() };
+    compiler.values = Values { own: values, inner: HostValues::default() };
+    if after_timeout == Some(Duration::ZERO) {
+        let what = "`after_timeout` must be greater than zero";
+        compiler.mistake(&StepPath::root(), what, "give the steps more time");
+    }
     if name.trim().is_empty() {
         compiler.mistake(&StepPath::root(), "the workflow has no name", "give it one");
     }
@@ -42,7 +67,15 @@ pub(crate) fn compile(
         compiler.mistake(&StepPath::root(), "the workflow has no steps", "add one with `.step(…)`");
     }
     let body = compiler.body(steps, &StepPath::root(), 1);
-    compiler.finish(name, body, input)
+    let after = compiler.after(after, &body, &StepPath::root(), 1);
+    if after_timeout.is_some() && !has_after(&body) && after.is_empty() {
+        let what = "`after_timeout` is set, but no step has `finally`, `on_failure` or `undo`";
+        compiler.mistake(&StepPath::root(), what, "leave it out");
+    }
+    if let Some(mistake) = budget.as_ref().and_then(Budget::mistake) {
+        compiler.mistake(&StepPath::root(), mistake, "set a limit of the workflow's `budget`");
+    }
+    compiler.finish(name, (body, after), input, budget)
 }
 
 #[derive(Default)]
@@ -56,6 +89,19 @@ struct Compiler {
     /// The policy of the nearest container or workflow that has one.
     on_interrupted: Option<OnInterrupted>,
     by_executor: HashSet<u32>,
+    after_ms: u64,
+    values: Values,
+    /// The permissions of nested workflows.
+    guards: Vec<Guard>,
+}
+
+/// The values of the host program.
+#[derive(Default)]
+struct Values {
+    /// Those of the workflow, which override the others.
+    own: HostValues,
+    /// Those of workflows that are steps.
+    inner: HostValues,
 }
 
 impl Compiler {
@@ -71,17 +117,25 @@ impl Compiler {
     fn finish(
         self,
         name: &str,
-        body: Vec<Node>,
+        (body, after): (Vec<Node>, Vec<Node>),
         input: Option<InputCheck>,
+        budget: Option<Budget>,
     ) -> Result<Compiled, Error> {
         if self.mistakes.is_empty() {
             let nodes = u32::try_from(self.table.len()).expect("at most `NODES_MAX` nodes");
             let reducers = self.reducers;
-            let plan = Plan { name: name.into(), body, nodes, reducers, content: None };
+            let content = None;
+            let plan = Plan { name: name.into(), body, nodes, reducers, content, budget, after };
             let asking = |entry: &Entry| matches!(entry, Entry::Executor(it) if it.asks());
-            let asks = asks(&plan.body) || self.table.iter().any(asking);
-            let (table, by_executor) = (self.table, self.by_executor);
-            return Ok(Compiled { plan, table, input, asks, by_executor });
+            let pauses = plan.budget.iter().any(|budget| budget.at_limit == AtLimit::Pause);
+            let asks = pauses || asks(&plan.body) || asks(&plan.after);
+            let asks = asks || self.table.iter().any(asking);
+            let (table, by_executor, guards) = (self.table, self.by_executor, self.guards);
+            let unwinds = has_after(&plan.body) || !plan.after.is_empty();
+            let mut values = self.values.own;
+            // The workflow's own values take precedence.
+            values.add_missing(&self.values.inner);
+            return Ok(Compiled { plan, table, input, asks, by_executor, values, unwinds, guards });
         }
         let mut message = match self.mistakes.len() {
             1 => format!("workflow `{name}` has a mistake"),
@@ -108,17 +162,27 @@ impl Compiler {
 
     fn node(&mut self, step: AnyStep, path: &StepPath, depth: usize) -> Node {
         let AnyStep { common, body } = step;
-        let Common { name, on_error, timeout, review, content, on_interrupted } = common;
+        let Common { name, on_error, timeout, review, content, on_interrupted, budget, after } =
+            common;
+        if let Some(mistake) = budget.as_ref().and_then(Budget::mistake) {
+            self.mistake(path, mistake, "set a limit of its `budget`");
+        }
+        let budgets = own_budget(&body).into_iter().chain(budget).collect();
         if timeout == Some(Duration::ZERO) {
             self.mistake(path, "a timeout of nothing lets nothing happen", "give it more time");
         }
         // A workflow that is a step keeps its own timeout: the shorter one counts.
         let timeout = timeout.into_iter().chain(own_timeout(&body)).min();
-        let timeout_ms = timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX).max(1));
+        let timeout_ms = timeout.map(millis);
         if let Some(what) = name_mistake(&name) {
             self.mistake(path, what, "choose another name");
         }
         let content = own_content(&body).and(content);
+        let nested = match &body {
+            Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => Some(workflow.clone()),
+            _ => None,
+        };
+        self.check_after(&body, &after, path);
         let index = self.reserve(path);
         let mut kind = if depth > DEPTH_MAX {
             let what = format!("it is nested deeper than {DEPTH_MAX}");
@@ -144,13 +208,72 @@ impl Compiler {
         // A step stores the timeout of an attempt in its kind. Here it would count for all
         // attempts.
         let timeout_ms = timeout_ms.filter(|_| !matches!(kind, NodeKind::Step { .. }));
+        let first = index + 1;
         let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let mut after = self.after(after, &kind.bodies().concat(), path, depth);
+        if let Some(nested) = nested {
+            // The steps after a nested workflow are those of that workflow.
+            let compiled = &nested.definition().compiled;
+            after.extend(self.included(compiled, &compiled.plan.after, first));
+        }
         let review = review.map(Box::new);
         let wrong = review.as_deref().map(|r| r.mistakes(&kind.reviewed(), &on_error));
         for mistake in wrong.into_iter().flatten() {
             self.mistake(path, mistake.what, mistake.fix);
         }
-        Node { index, name: name.into(), kind, on_error, timeout_ms, review, content }
+        let name = name.into();
+        Node { index, name, kind, on_error, timeout_ms, review, content, budgets, after }
+    }
+
+    /// Checks on which occasions steps run after this one.
+    fn check_after(&mut self, body: &Body, after: &AfterSteps, path: &StepPath) {
+        for (on, _) in after {
+            match (body, on) {
+                (Body::Step(_), After::Always | After::Failure) => {
+                    let what = format!("a step has no `{}`", on.key());
+                    self.mistake(path, what, "put the step into `Steps`, and add it there");
+                }
+                (Body::Step(_), After::Undo) | (_, After::Always | After::Failure) => {}
+                (_, After::Undo) => {
+                    self.mistake(path, "a container has no `undo`", "add it to the steps inside");
+                }
+            }
+        }
+    }
+
+    /// Compiles the steps that run when the steps `body` at `at` have ended.
+    fn after(
+        &mut self,
+        after: AfterSteps,
+        body: &[Node],
+        at: &StepPath,
+        depth: usize,
+    ) -> Vec<Node> {
+        let nodes = after.into_iter().map(|(on, steps)| {
+            let path = at.child(on.key());
+            if body.iter().any(|node| *node.name == *on.key()) {
+                let what = format!("a step has the name `{}`, which its path needs", on.key());
+                self.mistake(&path, what, "give that step another name");
+            }
+            let index = u32::try_from(self.reserve(&path)).unwrap_or(u32::MAX);
+            let body = self.body(steps, &path, depth + 1);
+            if depth + 1 > DEPTH_MAX {
+                let what = format!("it is nested deeper than {DEPTH_MAX}");
+                self.mistake(&path, what, "nest less deeply");
+            }
+            Node {
+                index,
+                name: on.key().into(),
+                kind: NodeKind::After { on, body },
+                on_error: OnError::Fail.into(),
+                timeout_ms: Some(self.after_ms),
+                review: None,
+                content: Fingerprint::default(),
+                budgets: Vec::new(),
+                after: Vec::new(),
+            }
+        });
+        nodes.collect()
     }
 
     fn reserve(&mut self, path: &StepPath) -> usize {
@@ -182,7 +305,8 @@ impl Compiler {
                 if concurrency == Some(0) {
                     self.mistake(path, "no branch may run", "set `concurrency` to at least 1");
                 }
-                if join == Join::BestEffort {
+                self.check_join(join, Some(branches.len()), path);
+                if join.tolerates() {
                     for branch in &mut branches {
                         let otherwise = &mut branch.common.on_error.otherwise;
                         if *otherwise == OnError::Fail {
@@ -228,7 +352,18 @@ impl Compiler {
                 self.table[index] = Entry::Chosen(choose);
                 NodeKind::Router { choices: self.body(choices, path, depth + 1) }
             }
-            Body::Map { over, body, concurrency, join } => {
+            Body::Map { over, body, concurrency, join, batch, rate } => {
+                self.check_join(join, None, path);
+                if batch.is_some_and(|batch| !(1..=BATCH_MAX).contains(&batch)) {
+                    let what = format!("`batch` is {}", batch.unwrap_or_default());
+                    self.mistake(path, what, &format!("set it to 1 to {BATCH_MAX}"));
+                }
+                if let Some(Rate { items, per_ms }) = rate
+                    && (items == 0 || per_ms == 0)
+                {
+                    let what = format!("`rate` is {items} items in {per_ms} ms");
+                    self.mistake(path, what, "set both to at least 1");
+                }
                 self.not_empty(&body, path, "the map", "`.step(…)`");
                 if concurrency == 0 {
                     self.mistake(
@@ -238,7 +373,8 @@ impl Compiler {
                     );
                 }
                 self.table[index] = Entry::Items(over);
-                NodeKind::Map { body: self.body(body, path, depth + 1), concurrency, join }
+                let body = self.body(body, path, depth + 1);
+                NodeKind::Map { body, concurrency, join, batch, rate }
             }
         }
     }
@@ -251,7 +387,11 @@ impl Compiler {
         depth: usize,
         index: usize,
     ) -> NodeKind {
-        let StepBody { work, retry, history, prompt, idle } = step;
+        let StepBody { work, retry, history, prompt, idle, input } = step;
+        if input.is_some() && !matches!(work, Work::Workflow(_)) {
+            let what = "only a workflow as a step has an input of its own";
+            self.mistake(path, what, "make the message of this step with `.prompt(…)`");
+        }
         self.check_retry(&retry, path);
         let idle_ms = self.idle(idle, timeout_ms, path);
         let history_runs = self.history_runs(history, path);
@@ -281,7 +421,7 @@ impl Compiler {
             Work::Workflow(workflow) => {
                 if prompt.is_some() {
                     let what = "a workflow as a step has no prompt of its own";
-                    self.mistake(path, what, "put a step before it, or set it on its steps");
+                    self.mistake(path, what, "make its input with `.input(…)`");
                 }
                 if idle.is_some() {
                     let what = "a workflow as a step has no idle timeout of its own";
@@ -306,7 +446,23 @@ impl Compiler {
                         self.mistake(path, what, "choose one of them");
                     }
                 }
-                self.table[index] = Entry::Workflow(compiled.input.clone());
+                for of in self.values.inner.add_missing(&compiled.values) {
+                    if !self.values.own.has(of) {
+                        let what = format!("another workflow in a step has a state of type `{of}`");
+                        self.mistake(path, what, "set it on the workflow around both");
+                    }
+                }
+                if workflow.definition().gate.session.is_some() {
+                    let what = "a nested workflow cannot set the budget of the session";
+                    self.mistake(path, what, "set it on the workflow around it");
+                }
+                let node = u32::try_from(index).unwrap_or(u32::MAX);
+                let offset = u32::try_from(self.table.len()).unwrap_or(u32::MAX);
+                self.guards.extend(workflow.definition().gate.guards.iter().map(|guard| {
+                    let inner = guard.node.map(|inner| inner.saturating_add(offset));
+                    Guard { node: Some(inner.unwrap_or(node)), ..guard.clone() }
+                }));
+                self.table[index] = Entry::Workflow { check: compiled.input.clone(), input };
                 return self.inline(compiled, path, depth);
             }
         };
@@ -379,8 +535,14 @@ impl Compiler {
             self.mistake(path, what, "use a `Map` or a `Loop` for what repeats itself");
             return NodeKind::Workflow { body: Vec::new() };
         }
+        let body = self.included(compiled, &compiled.plan.body, offset);
         self.table.extend(compiled.table.iter().cloned());
-        let mut body = compiled.plan.body.clone();
+        NodeKind::Workflow { body }
+    }
+
+    /// Returns nodes of a nested workflow whose table begins at `offset` in this one.
+    fn included(&mut self, compiled: &Compiled, nodes: &[Node], offset: usize) -> Vec<Node> {
+        let mut body = nodes.to_vec();
         let offset = u32::try_from(offset).expect("at most `NODES_MAX` nodes");
         let around = self.on_interrupted;
         for_each_node_mut(&mut body, &mut |node| {
@@ -396,7 +558,18 @@ impl Compiler {
                 _ => {}
             }
         });
-        NodeKind::Workflow { body }
+        body
+    }
+
+    /// Checks how many branches a container needs.
+    fn check_join(&mut self, join: Join, branches: Option<usize>, path: &StepPath) {
+        let Join::Quorum(needed) = join else { return };
+        let most = branches.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        if needed == 0 || most.is_some_and(|most| needed > most) {
+            let what = format!("the quorum is {needed}");
+            let most = most.map_or(String::new(), |most| format!(" and at most {most}"));
+            self.mistake(path, what, &format!("set it to at least 1{most}"));
+        }
     }
 
     fn not_empty(&mut self, body: &[AnyStep], path: &StepPath, what: &str, how: &str) {
@@ -444,6 +617,16 @@ fn own_timeout(body: &Body) -> Option<Duration> {
     }
 }
 
+/// Returns the budget that a nested workflow sets for itself.
+fn own_budget(body: &Body) -> Option<Budget> {
+    match body {
+        Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => {
+            workflow.plan().budget.clone()
+        }
+        _ => None,
+    }
+}
+
 /// Returns the content of a nested workflow itself.
 fn own_content(body: &Body) -> Fingerprint {
     match body {
@@ -476,6 +659,7 @@ fn asks(body: &[Node]) -> bool {
     body.iter().any(|node| {
         node.review.is_some()
             || node.on_error.may(OnError::Pause)
+            || node.budgets.iter().any(|budget| budget.at_limit == AtLimit::Pause)
             || asks_about_retries(node)
             || children(node).into_iter().any(asks)
     })
@@ -489,6 +673,15 @@ fn asks_about_retries(node: &Node) -> bool {
         }
         _ => false,
     }
+}
+
+/// Returns `true` if any of these nodes, or of those inside, has steps that run afterwards.
+fn has_after(body: &[Node]) -> bool {
+    body.iter().any(|node| !node.after.is_empty() || children(node).into_iter().any(has_after))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 fn deepest(body: &[Node]) -> usize {

@@ -29,6 +29,13 @@ pub(crate) fn log_trouble(event: &Event) {
         EventKind::WorkflowContinued { driver, .. } => {
             tracing::info!(target: "stepwright", %run, driver = &**driver, "the run goes on");
         }
+        EventKind::WorkflowRetried { .. } => {
+            tracing::info!(target: "stepwright", %run, "the run is retried");
+        }
+        EventKind::WorkflowForked(forked) => {
+            let origin = &forked.origin.run;
+            tracing::info!(target: "stepwright", %run, %origin, "the run was forked");
+        }
         _ => {}
     }
 }

@@ -1,5 +1,6 @@
 //! A checked definition: plan, table, names and digest. It has no store and no runtime.
 
+use crate::gate::GateSettings;
 use crate::table::Compiled;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub(crate) struct Definition {
     /// The kinds of events that outputs leave out. `None` if outputs have no events.
     pub(crate) events_to_skip: Option<Vec<String>>,
     pub(crate) debug: bool,
+    /// The permissions, prices and the budget of the session.
+    pub(crate) gate: GateSettings,
 }
 
 impl Definition {
@@ -39,10 +42,9 @@ impl Definition {
     }
 
     /// Removes the kinds of events that outputs leave out.
-    pub(crate) fn without_skipped(&self, mut output: RunOutput) -> RunOutput {
+    pub(crate) fn leave_out_skipped(&self, output: &mut RunOutput) {
         if let (Some(events), Some(skip)) = (&mut output.events, &self.events_to_skip) {
             events.retain(|event| !skip.iter().any(|name| name == event.name()));
         }
-        output
     }
 }

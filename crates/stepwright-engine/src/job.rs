@@ -2,24 +2,28 @@
 //! running and resuming are the same.
 
 use crate::effects::{Effects, Facts, Journaled, Live, Recalled, Retrying, Timed};
-use crate::interpret::{Flow, sequence};
+use crate::interpret::{Flow, Halt, Walk, whole};
+use crate::journal::load_all;
 use crate::pending::Look;
 use crate::recorder::{Recorder, Recording};
 use crate::stop::{Failure, Stop, stop_error};
 use crate::table::Compiled;
-use futures_util::future::{BoxFuture, Either, select};
+use futures_util::future::BoxFuture;
 use std::future::poll_fn;
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use stepwright_core::event::{Event, Reply, WorkflowStarted};
+use stepwright_core::rewind::effective;
 use stepwright_core::scope::Scope;
 use stepwright_core::store::{Signal, SignalKind};
+use stepwright_core::values::HostValues;
 use stepwright_core::{
-    Answer, Error, ErrorCode, ErrorData, ErrorId, EventKind, RunOutput, RunStatus, StepPath,
-    StoreError, Timestamp, World,
+    Answer, Error, ErrorCode, ErrorData, ErrorId, ErrorKind, EventKind, FailureInfo, RunOutput,
+    RunStatus, StepPath, StoreError, Timestamp, World,
 };
+use tokio_util::sync::CancellationToken;
 
 /// The longest wait for a deadline during which a background run stays with its driver.
 const LINGER: Duration = Duration::from_secs(5);
@@ -28,7 +32,7 @@ const LINGER: Duration = Duration::from_secs(5);
 pub(crate) struct Job {
     pub(crate) compiled: Arc<Compiled>,
     pub(crate) started: Arc<WorkflowStarted>,
-    /// When a run began that is resumed.
+    /// Of a run that is resumed, the time from which its timeout counts.
     pub(crate) began: Option<Timestamp>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) recalled: Option<Box<Recalled>>,
@@ -36,11 +40,38 @@ pub(crate) struct Job {
     /// `true` if the driver leaves the run when only deadlines are pending: the dispatcher wakes
     /// the run again.
     pub(crate) leaves: bool,
+    /// The values of the host program.
+    values: HostValues,
+    /// `true` if the steps are stopped, and not dropped, when the run is cancelled or times out:
+    /// some run afterwards.
+    pub(crate) unwinds: bool,
+    /// The reason for which the run is about to end early.
+    cause: OnceLock<Cause>,
+    /// The reason of a request to cancel, from the inbox.
+    asked: OnceLock<Arc<str>>,
+}
+
+/// The reason for which the steps of a run were stopped.
+#[derive(Clone)]
+enum Cause {
+    Cancelled(Arc<str>),
+    TimedOut(Duration),
+}
+
+impl Cause {
+    /// Returns the reason as the steps that run afterwards find it.
+    fn info(&self) -> FailureInfo {
+        let root = StepPath::root();
+        match self {
+            Self::Cancelled(reason) => FailureInfo::cancelled(reason.clone(), root),
+            Self::TimedOut(limit) => FailureInfo::of(&too_late(*limit), root),
+        }
+    }
 }
 
 /// Reasons why a walk over the plan ended.
 enum Ending {
-    Walked(Result<(), Stop>),
+    Walked(Walk),
     Cancelled,
     TimedOut(Duration),
     /// Everything in the run waits. The run is left, and its journal says so.
@@ -49,7 +80,7 @@ enum Ending {
 
 /// Reasons why a walk is interrupted.
 enum Stage {
-    Walked(Result<(), Stop>),
+    Walked(Result<Walk, Stop>),
     /// The inbox has a signal, or a deadline has passed.
     Look,
     /// Everything in the run waits.
@@ -67,9 +98,48 @@ impl Job {
     ) -> Result<Self, StoreError> {
         let world = recording.world.clone();
         let recorder = Arc::new(Recorder::new(recording, &started, past)?);
-        let recalled = (!past.is_empty()).then(|| Box::new(Recalled::of(past)));
-        let began = past.first().map(|event| event.time);
-        Ok(Self { compiled, started, began, recorder, recalled, world, leaves: false })
+        Ok(Self::of((compiled, started, recorder, world), past))
+    }
+
+    fn of(
+        (compiled, started, recorder, world): (
+            Arc<Compiled>,
+            Arc<WorkflowStarted>,
+            Arc<Recorder>,
+            World,
+        ),
+        past: &[Event],
+    ) -> Self {
+        let recalled = (!past.is_empty()).then(|| Box::new(Recalled::of(&effective(past))));
+        let began = (!past.is_empty()).then(|| recorder.timed_from());
+        let (unwinds, cause, asked) = (compiled.unwinds, OnceLock::new(), OnceLock::new());
+        if let Some((status, reason)) = recalled.as_ref().and_then(|past| past.stopping.clone()) {
+            let limit = Duration::from_millis(started.timeout_ms.unwrap_or(0));
+            let _ = cause.set(match status {
+                RunStatus::Cancelled => Cause::Cancelled(reason),
+                _ => Cause::TimedOut(limit),
+            });
+        }
+        let (leaves, values) = (false, compiled.values.clone());
+        Self {
+            compiled,
+            started,
+            began,
+            recorder,
+            recalled,
+            world,
+            leaves,
+            values,
+            unwinds,
+            cause,
+            asked,
+        }
+    }
+
+    /// Adds values of the host program for this run, which override those of the workflow.
+    pub(crate) fn add_values(&mut self, mut values: HostValues) {
+        values.add_missing(&self.compiled.values);
+        self.values = values;
     }
 
     /// Records that this driver resumes the run. Once this returns, the previous driver can record
@@ -110,29 +180,54 @@ impl Job {
         begun.map_err(|stop| stop_error(&stop))
     }
 
-    /// Drives the run until it ends, or until everything in it waits.
+    /// Returns `true` if the run is about to end early.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.cause.get().is_some()
+    }
+
+    /// Returns what is needed to end the run if the future that drives it is dropped.
+    pub(crate) fn left(&self) -> Left {
+        let (recorder, unwinds) = (self.recorder.clone(), self.unwinds);
+        let parts = || {
+            let Self { compiled, started, world, values, .. } = self;
+            Box::new((compiled.clone(), started.clone(), world.clone(), values.clone()))
+        };
+        Left { recorder, unwinds: unwinds.then(parts) }
+    }
+
+    /// Drives the run until it ends, or until everything in it waits. Then [`Job::output`] has its
+    /// output, which would take space in the future of a run that waits.
     ///
     /// # Errors
-    /// If the run did not complete: the error has its output. If the journal is lost, or another
-    /// driver has the run.
-    pub(crate) async fn drive(&self) -> Result<RunOutput, Error> {
+    /// If the journal is lost, or another driver has the run.
+    pub(crate) async fn drive(&self) -> Result<(), Error> {
         let recorder = &self.recorder;
         let ended = self.walk_to_the_end().await;
         recorder.close_readers();
         match ended {
-            Ok(()) => {}
             Err(Stop::Lost(error)) => {
                 recorder.forget_end();
                 if recorder.was_never_begun().await {
                     return Err(not_begun(&error));
                 }
-                return Err(lost(&error, recorder.take_output()));
+                Err(lost(&error, recorder.take_output()))
             }
             // The facts that end a run are accepted at every limit.
-            Err(_) => {}
+            Ok(()) | Err(_) => Ok(()),
         }
-        let output = recorder.take_output().expect("the run has begun");
+    }
+
+    /// Returns the output of a run that has been driven. The job has it once.
+    ///
+    /// # Errors
+    /// If the run did not complete: the error has its output.
+    pub(crate) fn output(&self) -> Result<RunOutput, Error> {
+        let mut output = self.recorder.take_output().expect("a run that was driven has begun");
         match output.status {
+            RunStatus::Running if self.recorder.is_released() => {
+                output.status = RunStatus::Pending;
+                Err(released(output))
+            }
             RunStatus::Completed | RunStatus::Paused => Ok(output),
             _ => Err(Error::of_run(output)),
         }
@@ -148,28 +243,43 @@ impl Job {
         if !matches!(ending, Ending::Walked(_)) {
             self.recorder.time_passes();
         }
+        if matches!(ending, Ending::Cancelled) && self.recorder.is_released() {
+            return self.recorder.leave().await;
+        }
         let (recorder, root) = (&self.recorder, StepPath::root());
         let (kind, patches) = match ending {
-            Ending::Walked(Ok(())) => {
-                // If no step had an output, the input of the run becomes its output.
-                let content = flow.previous.as_ref().map_or(&flow.run.content, |p| &p.content);
-                let kind = match &flow.broken {
-                    Some(failure) => failed(failure),
-                    None => EventKind::WorkflowCompleted { content: content.clone() },
-                };
-                (kind, flow.patches)
-            }
-            Ending::Walked(Err(Stop::Failed(failure))) => (failed(&failure), Vec::new()),
-            Ending::Walked(Err(Stop::Lost(error))) => return Err(Stop::Lost(error)),
-            Ending::Walked(Err(Stop::Sibling)) | Ending::Cancelled => {
-                let reason = "cancelled by request".into();
-                (EventKind::WorkflowCancelled { reason }, Vec::new())
-            }
-            Ending::Walked(Err(Stop::Cancelled(reason))) => {
-                (EventKind::WorkflowCancelled { reason }, Vec::new())
-            }
             Ending::Parked => return Ok(()),
+            Ending::Cancelled => (cancelled(self.asked.get().cloned()), Vec::new()),
             Ending::TimedOut(limit) => (timed_out(limit), Vec::new()),
+            Ending::Walked(Walk { body: Err(Stop::Lost(error)), .. }) => {
+                return Err(Stop::Lost(error));
+            }
+            Ending::Walked(Walk { body: Err(Stop::Failed(failure)), .. }) => {
+                (failed(&failure), Vec::new())
+            }
+            Ending::Walked(Walk { body: Err(Stop::Cancelled(reason)), .. }) => {
+                (cancelled(Some(reason)), Vec::new())
+            }
+            Ending::Walked(Walk { body, after }) => match (self.cause.get(), body, after) {
+                (Some(Cause::Cancelled(reason)), ..) => {
+                    (cancelled(Some(reason.clone())), Vec::new())
+                }
+                (Some(Cause::TimedOut(limit)), ..) => (timed_out(*limit), Vec::new()),
+                (None, Err(_), _) => (cancelled(None), Vec::new()),
+                (None, Ok(()), Some(failure)) if flow.broken.is_none() => {
+                    (failed(&failure), Vec::new())
+                }
+                (None, Ok(()), _) => {
+                    // If no step had an output, the input of the run becomes its output.
+                    let content = flow.previous.as_ref().map_or(&flow.run.content, |p| &p.content);
+                    let (content, stopped_at) = (content.clone(), flow.ended.take());
+                    let kind = match &flow.broken {
+                        Some(failure) => failed(failure),
+                        None => EventKind::WorkflowCompleted { content, stopped_at },
+                    };
+                    (kind, flow.patches)
+                }
+            },
         };
         recorder.stop_within(&root)?;
         if !patches.is_empty() {
@@ -198,11 +308,14 @@ impl Job {
             patches: started.patches.clone(),
             item: None,
             nth: 0,
-            ended: false,
+            ended: None,
             broken: None,
             turn_before: Scope::default(),
             user_input: None,
             feedback: None,
+            halt: Halt::default(),
+            failure: None,
+            is_hurried: false,
         }
     }
 
@@ -211,7 +324,7 @@ impl Job {
         let Self { compiled, recorder, world, .. } = self;
         let reducers = &compiled.plan.reducers;
         let facts = Facts::new(recorder.clone(), self.recalled.as_deref(), reducers);
-        let live = Live { table: &compiled.table, facts };
+        let live = Live { table: &compiled.table, facts, values: &self.values };
         let (pending, activity) = (recorder.pending(), recorder.activity());
         let journaled = Journaled { inner: Timed { inner: live, world, pending, activity } };
         Retrying { inner: journaled, world, pending }
@@ -220,10 +333,16 @@ impl Job {
     /// Walks the plan until its end, until everything waits, or until the run is cancelled or its
     /// timeout passes.
     async fn walk(&self, flow: &mut Flow) -> Ending {
-        let Self { compiled, started, recorder, world, .. } = self;
         let fx = self.effects();
-        let root = StepPath::root();
-        let mut walk = pin!(sequence(&fx, &compiled.plan.body, &root, flow));
+        if let Some(budget) = &self.compiled.plan.budget {
+            self.recorder.enter(None, &StepPath::root(), std::slice::from_ref(budget));
+        }
+        // A second request to cancel stops everything, the first one the steps and not those that
+        // run afterwards.
+        let everything = flow.halt.clone();
+        let steps = everything.inside();
+        flow.halt = steps.clone();
+        let mut walk = pin!(whole(&fx, &self.compiled.plan, flow));
         let stages = async {
             let mut alarm = None;
             loop {
@@ -232,7 +351,8 @@ impl Job {
                     Poll::Pending => self.look(cx, &mut alarm),
                 });
                 let left = match stage.await {
-                    Stage::Walked(walked) => return Ending::Walked(walked),
+                    Stage::Walked(Ok(walked)) => return Ending::Walked(walked),
+                    Stage::Walked(Err(stop)) => Err(stop),
                     // Boxed, because most runs have no pending requests.
                     Stage::Look => Box::pin(self.drain_inbox()).await.map(|_| false),
                     Stage::Idle => Box::pin(self.park()).await,
@@ -240,19 +360,54 @@ impl Job {
                 match left {
                     Ok(false) => {}
                     Ok(true) => return Ending::Parked,
-                    Err(stop) => return Ending::Walked(Err(stop)),
+                    Err(stop) => return Ending::Walked(Walk { body: Err(stop), after: None }),
                 }
             }
         };
-        let stages = pin!(stages);
-        // Polled first, so that a run that is cancelled before it begins does nothing.
-        let cancelled = pin!(recorder.cancel_token().cancelled());
-        let cancellable = select(cancelled, stages);
-        let Some(limit) = started.timeout_ms.map(Duration::from_millis) else {
-            return match cancellable.await {
-                Either::Left(_) => Ending::Cancelled,
-                Either::Right((ending, _)) => ending,
+        let mut stages = pin!(stages);
+        if self.cause.get().is_none() {
+            let ending = self.until_stopped(stages.as_mut()).await;
+            let cause = match ending {
+                Ending::Cancelled if self.recorder.is_released() => return ending,
+                Ending::Cancelled => {
+                    let reason = self.asked.get().cloned();
+                    Cause::Cancelled(reason.unwrap_or_else(|| BY_REQUEST.into()))
+                }
+                Ending::TimedOut(limit) => Cause::TimedOut(limit),
+                ending => return ending,
             };
+            if !self.unwinds {
+                return ending;
+            }
+            if let Err(stop) = self.note_stopping(&cause) {
+                return Ending::Walked(Walk { body: Err(stop), after: None });
+            }
+            let _ = self.cause.set(cause);
+        }
+        if let Some(cause) = self.cause.get() {
+            if !self.unwinds {
+                // The definition has changed since.
+                return match cause {
+                    Cause::Cancelled(_) => Ending::Cancelled,
+                    Cause::TimedOut(limit) => Ending::TimedOut(*limit),
+                };
+            }
+            steps.stop(cause.info());
+        }
+        let again = self.recorder.second_cancel_token();
+        if let Some(ending) = cancellable(again, stages.as_mut()).await {
+            return ending;
+        }
+        everything.stop(FailureInfo::cancelled(AGAIN, StepPath::root()));
+        stages.await
+    }
+
+    /// Waits for the end of the walk, unless the run is cancelled or its timeout passes before.
+    async fn until_stopped(&self, stages: Pin<&mut impl Future<Output = Ending>>) -> Ending {
+        let Self { started, recorder, world, .. } = self;
+        let cancellable = cancellable(recorder.cancel_token(), stages);
+        let Some(limit) = started.timeout_ms.map(Duration::from_millis) else {
+            return cancellable.await.unwrap_or(Ending::Cancelled);
         };
         let gone = self.began.map_or(Duration::ZERO, |began| world.now().since(began));
         let left = limit.saturating_sub(gone);
@@ -262,9 +417,18 @@ impl Job {
         }
         match Box::pin(world.timeout(left, cancellable)).await {
             None => Ending::TimedOut(limit),
-            Some(Either::Left(_)) => Ending::Cancelled,
-            Some(Either::Right((ending, _))) => ending,
+            Some(ended) => ended.unwrap_or(Ending::Cancelled),
         }
+    }
+
+    /// Records that the run is about to end early.
+    fn note_stopping(&self, cause: &Cause) -> Result<(), Stop> {
+        let (status, reason) = match cause {
+            Cause::Cancelled(reason) => (RunStatus::Cancelled, reason.clone()),
+            Cause::TimedOut(limit) => (RunStatus::Error, too_late(*limit).message.into()),
+        };
+        self.recorder.time_passes();
+        self.recorder.record(&StepPath::root(), EventKind::WorkflowStopping { status, reason })
     }
 
     /// Decides if a waiting walk must be interrupted.
@@ -300,6 +464,10 @@ impl Job {
             let late = recorder.refuse_late(&inbox)?;
             for signal in inbox {
                 match signal.kind {
+                    SignalKind::Cancel { reason } if self.unwinds => {
+                        let _ = self.asked.set(reason);
+                        recorder.cancel_token().cancel();
+                    }
                     SignalKind::Cancel { reason } => return Err(Stop::Cancelled(reason)),
                     SignalKind::Answer(reply) => {
                         let asked = open.iter().find(|asked| asked.id == reply.requirement_id);
@@ -349,7 +517,8 @@ impl Job {
         }
         // The run's timeout passes even while a person is asked.
         let limit = self.started.timeout_ms.map(Duration::from_millis);
-        let end = limit.map(|limit| recorder.began().plus(limit));
+        let limit = limit.filter(|_| self.cause.get().is_none());
+        let end = limit.map(|limit| recorder.timed_from().plus(limit));
         let until = due.into_iter().chain(end).min();
         recorder.record(&StepPath::root(), EventKind::WorkflowPaused { until })?;
         recorder.settle().await?;
@@ -357,18 +526,98 @@ impl Job {
     }
 }
 
+/// Returns the output of `work`, or `None` if `token` is cancelled first. A run that is cancelled
+/// before it begins does nothing. The token is watched only when the work waits, because that costs
+/// as much as a step.
+async fn cancellable<T>(
+    token: &CancellationToken,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
+    if token.is_cancelled() {
+        return None;
+    }
+    let mut cancelled = pin!(token.cancelled());
+    let mut waited = false;
+    poll_fn(|cx| {
+        if waited && cancelled.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(output) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        if !std::mem::replace(&mut waited, true) && cancelled.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// A run whose future may be dropped.
+pub(crate) struct Left {
+    recorder: Arc<Recorder>,
+    /// The parts of the job, if steps run after the others were stopped.
+    unwinds: Option<Box<Parts>>,
+}
+
+/// The parts of a job besides its recorder.
+type Parts = (Arc<Compiled>, Arc<WorkflowStarted>, World, HostValues);
+
+impl Left {
+    /// Cancels the run, whose future was dropped, and ends it. The steps under way are gone with
+    /// the future. Without a runtime, the run stays as after a crash.
+    pub(crate) fn abandon(self) {
+        self.recorder.cancel_token().cancel();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(self.end());
+        }
+    }
+
+    async fn end(self) {
+        let Self { recorder, unwinds } = self;
+        let Some((parts, store)) = unwinds.zip(recorder.store().cloned()) else {
+            return recorder.abandon().await;
+        };
+        let past = match recorder.settle().await {
+            Ok(()) => load_all(&store, recorder.run_id()).await,
+            Err(_) => return,
+        };
+        let Ok(past) = past else { return recorder.abandon().await };
+        let (compiled, started, world, values) = *parts;
+        let mut job = Job::of((compiled, started, recorder, world), &past);
+        job.values = values;
+        let _ = job.asked.set(DROPPED.into());
+        let _ = job.drive().await;
+    }
+}
+
+/// The reason of a run whose future was dropped.
+pub(crate) const DROPPED: &str = "its future was dropped";
+
 /// A deadline, and the timer for it.
 type Alarm = (Timestamp, BoxFuture<'static, ()>);
 
+/// The reason of a run that was cancelled without another one.
+const BY_REQUEST: &str = "cancelled by request";
+/// The reason for which also the steps are stopped that run after others.
+const AGAIN: &str = "cancelled again";
+
+fn cancelled(reason: Option<Arc<str>>) -> EventKind {
+    EventKind::WorkflowCancelled { reason: reason.unwrap_or_else(|| BY_REQUEST.into()) }
+}
+
 fn timed_out(limit: Duration) -> EventKind {
-    let error = ErrorData {
+    EventKind::WorkflowError { error: Box::new(too_late(limit)), step: None, attempts: 0 }
+}
+
+fn too_late(limit: Duration) -> ErrorData {
+    ErrorData {
         code: ErrorCode::TimedOut,
         id: Some(ErrorId::RUN_TIMED_OUT),
         message: format!("the run took longer than {limit:?}"),
         hint: Some("give the run a longer `timeout`".into()),
         ..ErrorData::default()
-    };
-    EventKind::WorkflowError { error: Box::new(error), step: None, attempts: 0 }
+    }
 }
 
 fn failed(failure: &Failure) -> EventKind {
@@ -385,6 +634,12 @@ fn lost(error: &StoreError, output: Option<RunOutput>) -> Error {
         Some(output) => made.with_output(output),
         None => made,
     }
+}
+
+fn released(output: RunOutput) -> Error {
+    let run = &output.run_id;
+    let what = format!("run `{run}` was stopped, and waits to be resumed");
+    Error::new(ErrorKind::Released, what).with_output(output)
 }
 
 /// Makes the error of a run that the store does not know: there is nothing to resume.

@@ -14,6 +14,7 @@ mod debug;
 mod define;
 mod definition;
 mod effects;
+mod gate;
 mod interpret;
 mod job;
 mod journal;
@@ -49,11 +50,16 @@ pub use builder::WorkflowBuilder;
 pub use define::containers;
 pub use define::containers::*;
 pub use define::{
-    AnyStep, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput, IntoPrompt, IntoRoute,
-    IntoStep, Json, LoopView, Step,
+    AnyStep, BlockingFn, DeciderFn, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput,
+    IntoPrompt, IntoRoute, IntoStep, Json, LoopView, Step,
 };
 pub use real::real_world;
-pub use run::{BlockingEvents, IntoInput, Parts, Resume, Run, RunHandle, RunStream, block_on};
+pub use run::{
+    BlockingEvents, Fork, IntoInput, Parts, Resume, Retry, Run, RunHandle, RunStream, block_on,
+};
 pub use runner::LocalDispatcher;
-pub use runs::{Events, Runs, Sessions, Snapshot};
+pub use runs::{
+    Archived, Compared, Comparison, Difference, Erase, Events, Export, IMPORT_LINE_BYTES_MAX,
+    Prune, Removed, Runs, Sessions, Snapshot,
+};
 pub use workflow::Workflow;

@@ -1,13 +1,16 @@
 //! The runs that this process drives or is about to drive.
 
+use crate::job::Left;
 use crate::recorder::Recorder;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
-use stepwright_core::{Error, RunId, RunOutput, RunStatus, World};
-use tokio::runtime::Handle;
+use stepwright_core::values::HostValues;
+use stepwright_core::{Error, ErrorId, RunId, RunOutput, RunStatus, World};
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 use tokio_util::sync::CancellationToken;
 
 /// The stage of a run in this process. A run that has ended here is no longer in the registry: its
@@ -101,8 +104,27 @@ impl Local {
     pub(crate) fn cancel(&self) {
         match &self.run {
             LocalRun::Queued { cancel, .. } | LocalRun::Claimed { cancel } => cancel.cancel(),
-            LocalRun::Driving(recorder) => recorder.cancel_token().cancel(),
+            LocalRun::Driving(recorder) => recorder.cancel(),
         }
+    }
+
+    /// Cancels the run, as a signal in its inbox asks. Such a signal is met again and again until
+    /// the run ends, so only `is_second` tells that there are two.
+    pub(crate) fn cancel_signalled(&self, is_second: bool) {
+        match &self.run {
+            LocalRun::Driving(recorder) if is_second => recorder.cancel(),
+            LocalRun::Driving(recorder) => recorder.cancel_token().cancel(),
+            _ => self.cancel(),
+        }
+    }
+
+    /// Asks the driver to leave the run. Returns `false` if no driver walks the plan.
+    pub(crate) fn release(&self) -> bool {
+        let Some(recorder) = self.recorder().filter(|run| !run.status().is_terminal()) else {
+            return false;
+        };
+        recorder.release();
+        true
     }
 
     /// Tells the driver that the run's inbox has a new signal.
@@ -147,13 +169,26 @@ type Registry = Mutex<FxHashMap<RunId, Local>>;
 /// The runs of one process. A child that was forked has a registry of its own.
 pub(crate) struct LocalRuns {
     runs: Arc<Registry>,
+    /// The values of the host program for runs that have values of their own. A run that pauses
+    /// keeps them, for the driver of this process that takes it up.
+    values: Mutex<FxHashMap<RunId, HostValues>>,
+    closed: AtomicBool,
+    /// Notified when a run leaves the registry.
+    left: Arc<Notify>,
     pid: u32,
     chance: OnceLock<u64>,
 }
 
 impl Default for LocalRuns {
     fn default() -> Self {
-        Self { runs: Arc::default(), pid: std::process::id(), chance: OnceLock::new() }
+        Self {
+            runs: Arc::default(),
+            values: Mutex::default(),
+            closed: AtomicBool::new(false),
+            left: Arc::default(),
+            pid: std::process::id(),
+            chance: OnceLock::new(),
+        }
     }
 }
 
@@ -168,6 +203,68 @@ impl LocalRuns {
         *self.chance.get_or_init(|| world.process())
     }
 
+    fn values(&self) -> MutexGuard<'_, FxHashMap<RunId, HostValues>> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the values of the host program for a run until it ends.
+    pub(crate) fn keep_values(&self, run: &RunId, values: &HostValues) {
+        if !values.is_empty() {
+            self.values().insert(run.clone(), values.clone());
+        }
+    }
+
+    pub(crate) fn values_of(&self, run: &RunId) -> HostValues {
+        self.values().get(run).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn forget_values(&self, run: &RunId) {
+        self.values().remove(run);
+    }
+
+    /// Accepts no more runs.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Refuses a run that begins or is resumed after the end.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if !self.is_closed() {
+            return Ok(());
+        }
+        Err(Error::usage("the workflow was shut down")
+            .with_id(ErrorId::WORKFLOW_SHUT_DOWN)
+            .with_hint("build the workflow again to begin further runs"))
+    }
+
+    /// Returns the runs, with their ids.
+    pub(crate) fn all(&self) -> Vec<(RunId, Local)> {
+        self.lock().iter().map(|(run, local)| (run.clone(), local.clone())).collect()
+    }
+
+    /// Waits until a run leaves the registry after this call.
+    pub(crate) fn next_left(&self) -> OwnedNotified {
+        self.left.clone().notified_owned()
+    }
+
+    /// Removes a run that no driver of this process has taken yet. Returns `false` if one has.
+    pub(crate) fn remove_queued(&self, run: &RunId) -> bool {
+        let mut runs = self.lock();
+        let queued =
+            runs.get(run).is_some_and(|local| matches!(local.run, LocalRun::Queued { .. }));
+        let local = if queued { runs.remove(run) } else { None };
+        drop(runs);
+        if let Some(waiters) = local.and_then(|local| local.waiters) {
+            waiters.end(Outcome::Lost("the workflow was shut down".into()));
+            self.left.notify_waiters();
+        }
+        queued
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
@@ -177,7 +274,8 @@ impl LocalRuns {
     }
 
     fn place(&self, run: &RunId) -> Place {
-        Place { runs: self.runs.clone(), pid: self.pid, run: run.clone(), stays: false }
+        let (runs, left) = (self.runs.clone(), self.left.clone());
+        Place { runs, left, pid: self.pid, run: run.clone(), stays: false }
     }
 
     /// Registers a run until its place is dropped. Returns `None` if the registry has a run with
@@ -197,7 +295,7 @@ impl LocalRuns {
         let local = Local::claimed(cancel.clone());
         let waiters = local.waiters.clone()?;
         let place = self.register(run, local)?;
-        Some(Hold { place, cancel, waiters, recorder: None, is_fresh: false, is_over: false })
+        Some(Hold { place, cancel, waiters, left: None, is_fresh: false, is_over: false })
     }
 
     /// Acquires a run that waits for a driver, or that the registry does not have.
@@ -221,7 +319,7 @@ impl LocalRuns {
         let (cancel, is_fresh, waiters) = (cancel.clone(), begun.is_some(), waiters.clone());
         local.run = LocalRun::Claimed { cancel: cancel.clone() };
         let place = self.place(run);
-        Ok(Hold { place, cancel, waiters, recorder: None, is_fresh, is_over: false })
+        Ok(Hold { place, cancel, waiters, left: None, is_fresh, is_over: false })
     }
 }
 
@@ -229,6 +327,7 @@ impl LocalRuns {
 /// dropped early.
 pub(crate) struct Place {
     runs: Arc<Registry>,
+    left: Arc<Notify>,
     pid: u32,
     run: RunId,
     stays: bool,
@@ -259,6 +358,8 @@ impl Drop for Place {
             && let Some(mut runs) = self.lock()
         {
             runs.remove(&self.run);
+            drop(runs);
+            self.left.notify_waiters();
         }
     }
 }
@@ -269,7 +370,7 @@ pub(crate) struct Hold {
     place: Place,
     cancel: CancellationToken,
     waiters: Arc<Waiters>,
-    recorder: Option<Arc<Recorder>>,
+    left: Option<Left>,
     is_fresh: bool,
     is_over: bool,
 }
@@ -285,8 +386,8 @@ impl Hold {
     }
 
     /// Notes that a driver walks the plan now.
-    pub(crate) fn drives(&mut self, recorder: Arc<Recorder>) {
-        self.recorder = Some(recorder.clone());
+    pub(crate) fn drives(&mut self, recorder: Arc<Recorder>, left: Left) {
+        self.left = Some(left);
         if let Some(mut runs) = self.place.lock()
             && let Some(local) = runs.get_mut(&self.place.run)
         {
@@ -307,10 +408,8 @@ impl Drop for Hold {
             return;
         }
         self.waiters.end(Outcome::Lost("the driver of the run has left it".into()));
-        if let (Some(recorder), Ok(runtime)) = (&self.recorder, Handle::try_current()) {
-            recorder.cancel_token().cancel();
-            let recorder = recorder.clone();
-            runtime.spawn(async move { recorder.abandon().await });
+        if let Some(left) = self.left.take() {
+            left.abandon();
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The operations on a workflow: to run, resume, read and cancel runs, and to read sessions.
 
-use crate::run::{IntoInput, Resume, Run, RunHandle};
+use crate::run::{Fork, IntoInput, Resume, Retry, Run, RunHandle};
 use crate::runs::{Events, Sessions, Snapshot};
 use crate::workflow::Workflow;
+use std::time::Duration;
 use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
 use stepwright_core::store::{RunFilter, RunRow};
@@ -111,6 +112,73 @@ impl Workflow {
         }
     }
 
+    /// Leaves a run that this process drives, so that this or another process can resume it. For a
+    /// process that must end and whose runs must not: a server at a deployment, or at SIGTERM.
+    /// Returns `false` if this process does not drive the run, or if the workflow has no store.
+    ///
+    /// Nothing is recorded as cancelled. Work under way is dropped, and the commands that it has
+    /// started are ended. The run goes on as after a crash: completed steps are recalled, and a
+    /// step that was under way follows its policy
+    /// [`OnInterrupted`](stepwright_core::OnInterrupted).
+    /// The future or stream of the run ends with an error of kind [`ErrorKind::Released`].
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// use futures_util::StreamExt as _;
+    /// use stepwright_core::{ErrorKind, EventKind, Memory};
+    /// # async fn slow(_: String) -> &'static str {
+    /// #     static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    /// #     if CALLS.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+    /// #         std::future::pending::<()>().await;
+    /// #     }
+    /// #     "done"
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("W").store(Memory::default()).step(slow).build()?;
+    /// let mut events = workflow.run("in").run_id("r-1").stream_events(true).stream();
+    /// while let Some(event) = events.next().await {
+    ///     if matches!(event.kind, EventKind::StepStarted { .. }) {
+    ///         // The process is asked to end.
+    ///         assert!(workflow.release_now("r-1"));
+    ///     }
+    /// }
+    /// assert_eq!(events.output().await.unwrap_err().kind(), ErrorKind::Released);
+    /// assert_eq!(workflow.resume("r-1").await?.content.text(), "done");
+    /// # Ok(()) }
+    /// ```
+    pub fn release_now(&self, run: impl AsRef<str>) -> bool {
+        self.runner().has_store()
+            && self.runner().local().get(run.as_ref()).is_some_and(|local| local.release())
+    }
+
+    /// Ends what this process drives, for a program that ends. From now on no run of this workflow
+    /// begins or is resumed here. Runs under way have `patience` to end. After that, runs in a
+    /// store are left as [`Workflow::release_now`] leaves them, so that another process can resume
+    /// them, and other runs are cancelled. When it returns, no task of this workflow is left,
+    /// except functions of [`Step::blocking`](crate::Step::blocking), which end by themselves.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// use std::time::Duration;
+    /// # async fn think(topic: String) -> String { topic }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("Deep Research").step(think).build()?;
+    /// let handle = workflow.run("ants").background().await?;
+    /// workflow.shutdown(Duration::from_secs(30)).await?;
+    /// assert!(handle.status().await?.is_terminal());
+    /// assert!(workflow.run("bees").await.is_err());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If a run does not end although it was told to: for instance one that is awaited by code that
+    /// no longer polls it. If the store fails.
+    pub async fn shutdown(&self, patience: Duration) -> Result<(), Error> {
+        self.runner().shut_down(patience).await
+    }
+
     /// Resumes a run at the end of its journal: one whose process died, or a paused one whose time
     /// has come. Completed steps are replayed from the journal, and the rest is executed. A run
     /// that has ended is not driven again: you get its output, or its error.
@@ -129,6 +197,92 @@ impl Workflow {
     /// ```
     pub fn resume(&self, run: impl AsRef<str>) -> Resume {
         Resume::new(self.clone(), run.as_ref(), Vec::new())
+    }
+
+    /// Takes up a run that has failed: the steps that failed or were stopped begin again, and what
+    /// completed is not done again. It is the same run with the same id. See [`Retry`] for more
+    /// options.
+    ///
+    /// An agent goes on where it failed: the answers of its model and its tools from before the
+    /// failure are used again. Timeouts and deadlines count anew. To begin a step from its start,
+    /// use [`Workflow::fork`].
+    ///
+    /// ```
+    /// # use stepwright_core::Memory;
+    /// # use stepwright_engine::Workflow;
+    /// # use std::sync::atomic::{AtomicBool, Ordering};
+    /// # static UP: AtomicBool = AtomicBool::new(false);
+    /// async fn publish(text: String) -> Result<String, &'static str> {
+    ///     if UP.load(Ordering::Relaxed) { Ok(format!("published {text}")) } else { Err("down") }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("News").store(Memory::default()).step(publish).build()?;
+    /// assert!(workflow.run("it").run_id("r-7").await.is_err());
+    /// UP.store(true, Ordering::Relaxed);
+    /// assert_eq!(workflow.retry("r-7").await?.content.text(), "published it");
+    /// # Ok(()) }
+    /// ```
+    pub fn retry(&self, run: impl AsRef<str>) -> Retry {
+        Retry::new(self.clone(), run.as_ref())
+    }
+
+    /// Moves a run that waits, or whose process died, to this definition, and drives it until it
+    /// waits again or ends. Everything that the run has done so far must be the same in this
+    /// definition; steps that it has not begun may have changed.
+    ///
+    /// # Errors
+    /// The first difference in what the run has done; the run stays as it is then. The errors of
+    /// [`Workflow::resume`].
+    pub async fn upgrade(&self, run: impl AsRef<str>) -> Result<RunOutput, Error> {
+        self.check_upgrade(run.as_ref()).await?;
+        self.resume(run).accept_changed_definition(true).await
+    }
+
+    /// Checks that [`Workflow::upgrade`] can move a run to this definition. Returns `false` if it
+    /// goes on with this definition already.
+    ///
+    /// # Errors
+    /// The errors of [`Workflow::upgrade`].
+    pub async fn check_upgrade(&self, run: impl AsRef<str>) -> Result<bool, Error> {
+        let run = RunId::new(run)?;
+        let runs = self.runner().reader(&run)?;
+        let snapshot = runs.load_with_facts(&run).await?;
+        snapshot.check_open()?;
+        self.runner().check_past(runs.store(), snapshot.facts()).await
+    }
+
+    /// Checks that a run may go on with this definition as it is, without accepting a change.
+    ///
+    /// # Errors
+    /// The differences.
+    pub async fn check_definition(&self, run: impl AsRef<str>) -> Result<(), Error> {
+        let run = RunId::new(run)?;
+        let runs = self.runner().reader(&run)?;
+        let snapshot = runs.load_with_facts(&run).await?;
+        self.runner().check_plan(runs.store(), snapshot.facts(), false).await.map(drop)
+    }
+
+    /// Begins a new run that shares the beginning of another one, and goes on by itself from the
+    /// step at [`Fork::at`]. The facts before are not copied. The origin may be under way or have
+    /// ended, and stays as it is.
+    ///
+    /// ```
+    /// # use stepwright_core::Memory;
+    /// # use stepwright_engine::{Step, Workflow};
+    /// # async fn look_up(topic: String) -> String { format!("facts about {topic}") }
+    /// # async fn write(facts: String) -> String { format!("text with {facts}") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let workflow = Workflow::builder("News").store(Memory::default())
+    /// #     .step(Step::new("look up", look_up)).step(Step::new("write", write)).build()?;
+    /// # workflow.run("ants").run_id("r-7").await?;
+    /// let fork = workflow.fork("r-7").at("write").run_id("r-8").await?;
+    /// assert_eq!(fork.origin.unwrap().run.as_str(), "r-7");
+    /// # Ok(()) }
+    /// ```
+    pub fn fork(&self, run: impl AsRef<str>) -> Fork {
+        Fork::new(self.clone(), run.as_ref())
     }
 
     /// Answers pending requests of a run, and drives the run until it ends or pauses again. Each
@@ -194,7 +348,8 @@ impl Workflow {
     fn output_of(&self, snapshot: Snapshot) -> RunOutput {
         let (mut output, facts) = snapshot.into_parts();
         output.events = self.definition().keeps_events().then_some(facts);
-        self.definition().without_skipped(output)
+        self.definition().leave_out_skipped(&mut output);
+        output
     }
 
     // --- sessions ---

@@ -4,8 +4,9 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 use stepwright_core::event::Event;
-use stepwright_core::{AnyStore, EventKind, RunId, StoreError};
+use stepwright_core::{AnyStore, EventKind, RunId, StoreError, Timestamp};
 
 /// The largest number of unread events. Beyond it, a reader of a stored run gets the facts from the
 /// journal, and misses deltas.
@@ -16,6 +17,12 @@ const UNJOINED_MAX: usize = 1_024;
 
 /// The largest size of a joined piece of text, in bytes.
 const JOINED_BYTES_MAX: usize = 4_096;
+
+/// The room of a queue when its first event comes: enough for the events of a few steps.
+const FIRST_ROOM: usize = 16;
+
+/// The longest time that an event lies unread while the reader's own task drives the run.
+const OVERDUE: Duration = Duration::from_millis(1);
 
 /// The number of facts that are read from the journal at a time.
 const PAGE: usize = 1_000;
@@ -35,6 +42,8 @@ struct Unread {
     events: VecDeque<Event>,
     reader: Option<Waker>,
     closed: bool,
+    /// `true` while the task of the reader drives the run, so that it cannot read.
+    beside: bool,
     /// `true` if events were left out that are in the journal.
     missed: bool,
 }
@@ -45,6 +54,25 @@ impl Outbox {
         let outbox = Self::default();
         outbox.found_in(store, run);
         outbox
+    }
+
+    /// Creates an outbox for a run that the task of its reader begins to drive.
+    pub(crate) fn beside_reader() -> Self {
+        let unread = Unread { beside: true, ..Unread::default() };
+        Self { unread: unread.into(), ..Self::default() }
+    }
+
+    /// Notes that the run is driven by a task of its own from now on.
+    pub(crate) fn leave_reader(&self) {
+        self.change(|unread| unread.beside = false);
+    }
+
+    /// Returns `true` if the task of the reader drives the run, and has an event to read that is
+    /// old at `now`.
+    pub(crate) fn is_overdue(&self, now: Timestamp) -> bool {
+        let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = unread.events.front().filter(|_| unread.beside);
+        oldest.is_some_and(|oldest| now.since(oldest.time) >= OVERDUE)
     }
 
     /// Sets the journal of the run.
@@ -74,6 +102,9 @@ impl Outbox {
                 unread.missed = true;
             }
             if !unread.missed {
+                if unread.events.capacity() == 0 {
+                    unread.events.reserve(FIRST_ROOM);
+                }
                 push_joining(&mut unread.events, event);
             }
         });

@@ -80,6 +80,9 @@ pub(crate) enum Look {
 impl PendingRequests {
     /// Collects the requests and replies of a resumed run.
     pub(crate) fn of(past: &[Event]) -> Self {
+        if past.is_empty() {
+            return Self::default();
+        }
         let mut table = Table::default();
         for event in past {
             if let Some(requirement) = event.kind.requirement() {

@@ -1,9 +1,11 @@
 //! The table of a definition: the code that belongs to the nodes of its plan.
 
+use crate::gate::Guard;
 use futures_util::future::BoxFuture;
 use std::collections::HashSet;
 use std::sync::Arc;
 use stepwright_core::plan::Plan;
+use stepwright_core::values::HostValues;
 use stepwright_core::{AnyExecutor, Content, StepContext, StepError, StepInput, StepOutput};
 
 /// Checks an input. Returns an error message for an input that it refuses, or the content that
@@ -18,7 +20,11 @@ pub(crate) enum Entry {
     Nothing,
     Executor(AnyExecutor),
     Blocking(Blocking),
-    Workflow(Option<InputCheck>),
+    Workflow {
+        check: Option<InputCheck>,
+        /// Makes its input, in place of the message of its step.
+        input: Option<Decider<Content>>,
+    },
     Holds(Decider<bool>),
     Chosen(Decider<Vec<Arc<str>>>),
     Items(Option<Decider<Vec<Content>>>),
@@ -33,6 +39,12 @@ pub(crate) struct Compiled {
     /// Indices of the steps whose policy for unknown outcomes is their executor's default. A policy
     /// around this workflow overrides it.
     pub(crate) by_executor: HashSet<u32>,
+    /// The values of the host program that all runs share.
+    pub(crate) values: HostValues,
+    /// `true` if steps run when others have ended, so that those are stopped and not dropped.
+    pub(crate) unwinds: bool,
+    /// The permissions of nested workflows.
+    pub(crate) guards: Vec<Guard>,
 }
 
 /// A function that blocks its thread. Its arguments are taken from the step, and its result becomes
@@ -54,7 +66,8 @@ pub(crate) enum Decider<T> {
 }
 
 type SyncDecider<T> = dyn Fn(&StepInput) -> Result<T, StepError> + Send + Sync;
-type AsyncDecider<T> = dyn Fn(StepInput) -> BoxFuture<'static, Result<T, StepError>> + Send + Sync;
+type AsyncDecider<T> =
+    dyn Fn(StepInput, StepContext) -> BoxFuture<'static, Result<T, StepError>> + Send + Sync;
 
 impl<T> Clone for Decider<T>
 where

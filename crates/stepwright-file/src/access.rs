@@ -2,6 +2,7 @@
 //! directories that the caller allows.
 
 use crate::beneath::{Beneath, Denied, Found, MISSING, goes_down};
+use crate::suggest::closest;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
@@ -14,8 +15,7 @@ pub(crate) const ALL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The hint for a file in another folder.
 const HELP: &str = "references stay beneath the folder of their file: move the file there; if you \
-                    trust the workflow file, allow another directory with `--allow-path DIR`, or \
-                    `Options::allow_path`";
+                    trust the workflow file, allow another directory with `--allow-path DIR`";
 
 /// The folder of a workflow file.
 #[derive(Clone, Debug)]
@@ -63,12 +63,46 @@ impl Home {
     ) -> Result<Referred, Refused> {
         let found = self.find(reference, allowed).map_err(|refused| match refused.help {
             None if refused.why == MISSING => {
-                Refused { help: Some(format!("looked for {shown}")), ..refused }
+                Refused { help: Some(self.looked_for(reference, shown)), ..refused }
             }
             _ => refused,
         })?;
         let text = read_text(found.file, left)?;
         Ok(Referred { text, path: found.path, home: Self::Opened(found.dir) })
+    }
+
+    /// Returns the help for a missing file: the folder that was searched, and a file with a similar
+    /// name that exists.
+    fn looked_for(&self, reference: &str, shown: &str) -> String {
+        let path = Path::new(reference);
+        let own = match self {
+            Self::Named(dir) => Beneath::open(dir),
+            Self::Opened(dir) => Ok(dir.clone()),
+        };
+        // A file in the current directory has no folder in its path.
+        let is_shown = Path::new(shown).parent().is_some_and(|folder| {
+            folder.components().any(|part| !matches!(part, Component::CurDir))
+        });
+        let looked_for = match &own {
+            Ok(own) if !is_shown => format!("looked for {shown} in {}", own.path().display()),
+            _ => format!("looked for {shown}"),
+        };
+        let (Some(name), true) = (path.file_name().and_then(|name| name.to_str()), goes_down(path))
+        else {
+            return looked_for;
+        };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let within = folder.unwrap_or(Path::new("."));
+        let entries = own.ok().and_then(|dir| dir.entries(within).ok()).unwrap_or_default();
+        let names: Vec<&str> = entries.iter().filter_map(|entry| entry.name.to_str()).collect();
+        match closest(name, names.iter().copied()) {
+            Some(meant) => {
+                let meant =
+                    folder.map_or_else(|| PathBuf::from(meant), |folder| folder.join(meant));
+                format!("did you mean `{}`? {looked_for}", meant.display())
+            }
+            None => looked_for,
+        }
     }
 
     fn find(&self, reference: &str, allowed: &[PathBuf]) -> Result<Found, Refused> {
@@ -136,5 +170,14 @@ pub(crate) fn read_text(file: File, left: u64) -> Result<String, Refused> {
             _ => format!("all files of the workflow together have more than {ALL_BYTES_MAX} bytes"),
         }));
     }
-    String::from_utf8(bytes).map_err(|_| Refused::new("it is not UTF-8 text"))
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let valid = String::from_utf8_lossy(valid);
+        let line = valid.matches('\n').count() + 1;
+        let column = valid.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let byte = error.as_bytes()[error.utf8_error().valid_up_to()];
+        let why =
+            format!("it is not UTF-8 text: line {line}, column {column} has the byte {byte:#04x}");
+        Refused { why, help: Some("save it as UTF-8".into()) }
+    })
 }

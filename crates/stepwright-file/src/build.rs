@@ -1,24 +1,31 @@
 //! Builds a workflow of the engine from a file.
 
 use crate::budget::Budget;
-use crate::builtins::BuiltinStep;
+use crate::builtins::{BuiltinStep, at_recorded_time};
 use crate::containers::with_common;
+use crate::declared::Declared;
 use crate::definition::Definition;
-use crate::format::{Agent as AgentOf, Chosen, Earlier, File, Item, Kind, Text};
+use crate::effects::SHELL;
+use crate::format::{AfterItems, Agent as AgentOf, Chosen, Earlier, File, Item, Kind, Text, Word};
 use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};
 use crate::stack::with_stack;
 use crate::system::{Folder, Granted};
 use crate::work::{compute, evaluate};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::executor::ExecutorType;
+use stepwright_core::model::Model as _;
+use stepwright_core::permission::Rule;
+use stepwright_core::plan::After;
+use stepwright_core::redact::Secrets;
 use stepwright_core::{
-    Content, Error, ErrorCode, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput,
-    StepOutput,
+    Content, Error, ErrorCode, ErrorId, ErrorKind, Executor, Fingerprint, OnInterrupted,
+    StepContext, StepError, StepInput, StepOutput,
 };
 use stepwright_engine::{AnyStep, IntoStep, Step, Workflow, WorkflowBuilder};
+use stepwright_models::limit;
 
 impl Definition {
     /// Builds the workflow.
@@ -36,11 +43,67 @@ impl Definition {
     /// # Errors
     /// Fails for the reasons of [`Definition::build`].
     pub fn builder(&self) -> Result<WorkflowBuilder, Error> {
+        if self.options.only_checks {
+            let error = Error::usage("a definition that was only checked cannot be built");
+            return Err(error.with_hint("read the file without `only_checks`"));
+        }
         let folder = Arc::new(Folder::new(self.options.base_dir.clone()));
         let forced = self.options.model.as_deref();
-        let granted = Arc::new(Granted { folder, pass_env: self.options.pass_env.clone() });
-        Builder { file: &self.file, granted, forced, inherited: None }.workflow()
+        let mut declared = Vec::new();
+        all_declared(&self.file, &mut declared);
+        check_declared(&declared)?;
+        let secrets = declared.iter().flat_map(|declared| declared.secrets.values());
+        let secrets = Secrets::new(secrets.filter_map(Value::as_str));
+        // A command gets a secret only where the file passes it on.
+        let is_secret = |name: &String| declared.iter().any(|d| d.secret_names.contains(name));
+        let pass_env = self.options.pass_env.iter().filter(|name| !is_secret(name));
+        let pass_env = pass_env.cloned().collect();
+        let granted = Arc::new(Granted { folder, pass_env, secrets });
+        let mut builder =
+            Builder { file: &self.file, granted, forced, inherited: None }.workflow()?;
+        if let Some(mut permissions) = self.options.permissions.clone() {
+            if self.options.allow_shell {
+                let all = Rule::new(SHELL[0], None);
+                permissions.allow.extend(all.ok());
+            }
+            builder = builder.permissions_of("the user", permissions);
+        }
+        if let Some(prices) = self.options.prices.clone() {
+            builder = builder.prices(prices);
+        }
+        Ok(builder.unattended(self.options.unattended))
     }
+}
+
+/// Collects what a file and the files within it declare.
+fn all_declared(file: &File, all: &mut Vec<Arc<Declared>>) {
+    fn of_items(items: &[Item], all: &mut Vec<Arc<Declared>>) {
+        for item in items {
+            if let Kind::Workflow { file, .. } = &item.kind {
+                all_declared(file, all);
+            }
+            for body in item.kind.bodies() {
+                of_items(body, all);
+            }
+        }
+    }
+    all.push(file.declared.clone());
+    of_items(&file.steps, all);
+}
+
+/// Checks that all variables and secrets have values.
+fn check_declared(all: &[Arc<Declared>]) -> Result<(), Error> {
+    let mut told: Vec<(String, String)> = Vec::new();
+    for lacking in all.iter().flat_map(|declared| &declared.lacking) {
+        let one = lacking.told();
+        if !told.contains(&one) {
+            told.push(one);
+        }
+    }
+    let Some((_, hint)) = told.first().cloned() else { return Ok(()) };
+    let messages: Vec<String> = told.into_iter().map(|(message, _)| message).collect();
+    let error = Error::new(ErrorKind::Usage, messages.join("\n"));
+    Err(error.with_id(ErrorId::VARIABLE_UNAVAILABLE).with_hint(hint))
 }
 
 struct Builder<'a> {
@@ -49,7 +112,7 @@ struct Builder<'a> {
     /// The model that overrides those of the file.
     forced: Option<&'a str>,
     /// The model of the file that contains this one.
-    inherited: Option<&'a str>,
+    inherited: Option<&'a [Word]>,
 }
 
 impl<'a> Builder<'a> {
@@ -64,10 +127,21 @@ impl<'a> Builder<'a> {
         if let Some(input) = &self.file.input {
             builder = builder.source("input", input.to_string());
             let schema = Arc::new((input.clone(), compiled(input)?));
+            let secrets = self.granted.secrets.clone();
             builder = builder.prepare_input_async(move |content| {
-                let schema = schema.clone();
-                async move { prepare(content, schema).await }
+                let (schema, secrets) = (schema.clone(), secrets.clone());
+                async move {
+                    let prepared = prepare(content.clone(), schema).await?;
+                    Ok(clean(&content, prepared, &secrets))
+                }
             });
+        } else if !self.granted.secrets.is_empty() {
+            let secrets = self.granted.secrets.clone();
+            builder = builder.prepare_input(move |content| Ok(clean(content, None, &secrets)));
+        }
+        if !self.file.declared.vars.is_empty() {
+            let vars = Value::Object(self.file.declared.vars.clone());
+            builder = builder.source("vars", vars.to_string());
         }
         if let Some(earlier) = self.file.history.filter(|earlier| earlier.runs > 0) {
             builder = builder.add_workflow_history_to_steps(true).num_history_runs(earlier.runs);
@@ -78,10 +152,44 @@ impl<'a> Builder<'a> {
         if let Some(policy) = self.file.on_interrupted {
             builder = builder.on_interrupted(policy);
         }
+        if let Some(permissions) = &self.file.permissions {
+            let by = format!("the file `{}`", self.file.source.name);
+            builder = builder
+                .source("permissions", json!(permissions).to_string())
+                .permissions_of(by, permissions.clone());
+        }
+        if let Some(budget) = self.file.budget.clone() {
+            builder = builder.budget(budget);
+        }
+        if let Some((budget, _)) = self.file.session_budget.clone() {
+            builder =
+                builder.source("session_budget", json!(budget).to_string()).session_budget(budget);
+        }
         for step in self.items(&self.file.steps)? {
             builder = builder.step(step);
         }
+        for AfterItems { on, items } in &self.file.after {
+            for step in self.items(items)? {
+                builder = match on {
+                    After::Failure => builder.on_failure(step),
+                    _ => builder.finally(step),
+                };
+            }
+        }
+        if let Some(timeout) = self.file.after_timeout {
+            builder = builder.after_timeout(timeout);
+        }
         Ok(builder)
+    }
+
+    /// Makes a step that says no secret.
+    fn discreet(&self, name: &str, work: impl Executor) -> Step {
+        let secrets = self.granted.secrets.clone();
+        if secrets.is_empty() {
+            Step::new(name, work)
+        } else {
+            Step::new(name, Discreet { work, secrets })
+        }
     }
 
     fn items(&self, items: &[Item]) -> Result<Vec<AnyStep>, Error> {
@@ -89,20 +197,35 @@ impl<'a> Builder<'a> {
     }
 
     fn item(&self, item: &Item) -> Result<AnyStep, Error> {
+        let mut built = self.alone(item)?;
+        for AfterItems { on, items } in &item.after {
+            for step in self.items(items)? {
+                built = match on {
+                    After::Failure => built.on_failure(step),
+                    After::Always => built.finally(step),
+                    After::Undo => built.undo(step),
+                };
+            }
+        }
+        Ok(built)
+    }
+
+    /// Builds a step without those that run after it.
+    fn alone(&self, item: &Item) -> Result<AnyStep, Error> {
         let name = item.name.text.as_str();
         Ok(match &item.kind {
             Kind::Agent { agent, prompt } => {
                 let agent = self.agent(&agent.text)?;
                 let step = Prompted { agent, prompt: prompt.clone() };
-                limited(Step::new(name, step), item).into_step()
+                limited(self.discreet(name, step), item).into_step()
             }
             Kind::Builtin { word, work } => {
                 let (work, granted) = (work.clone(), self.granted.clone());
                 let step = BuiltinStep { word, work, granted };
-                limited(Step::new(name, step), item).into_step()
+                limited(self.discreet(name, step), item).into_step()
             }
-            Kind::Workflow { file, .. } => {
-                let inherited = self.file.model.as_ref().map(|model| model.text.as_str());
+            Kind::Workflow { file, with, .. } => {
+                let inherited = self.file.model.as_deref();
                 let inner = Builder {
                     file,
                     granted: self.granted.clone(),
@@ -110,7 +233,17 @@ impl<'a> Builder<'a> {
                     inherited: inherited.or(self.inherited),
                 };
                 let workflow = inner.workflow()?.build()?;
-                with_common!(Step::workflow(name, workflow), item).into_step()
+                let step = Step::workflow(name, workflow);
+                let step = match with.clone() {
+                    Some((with, _)) => step.input_async(move |input| {
+                        let with = with.clone();
+                        evaluate(OwnedValues::of(input), move |values, budget| {
+                            with.value(values, budget).map(Content::from)
+                        })
+                    }),
+                    None => step,
+                };
+                with_common!(step, item).into_step()
             }
             Kind::Unreadable => {
                 let message = format!("the step `{name}` has mistakes");
@@ -128,13 +261,25 @@ impl<'a> Builder<'a> {
         let agent = self.file.agents.iter().find(|agent| agent.name.text == name);
         let agent: &'a AgentOf = agent.ok_or_else(missing)?;
         let own = [&agent.model, &self.file.model];
-        let own = own.into_iter().flatten().map(|model| model.text.as_str()).next();
-        let mut builder = Agent::builder(name).fingerprint(agent.content.clone());
-        if let Some(model) = self.forced.or(own).or(self.inherited) {
-            builder = builder.model(model)?;
-        }
+        let own = own.into_iter().flatten().next().map(Vec::as_slice);
+        let mut builder = Agent::builder(name)
+            .fingerprint(agent.content.clone())
+            .options(agent.settings.options.clone())
+            .tool_choice(agent.settings.tool_choice.clone());
+        builder = match (self.forced, own.or(self.inherited)) {
+            (Some(model), _) => builder.model(model)?,
+            (None, Some([model])) => builder.model(&model.text)?,
+            (None, Some(models)) => {
+                let names: Vec<String> = models.iter().map(|model| model.text.clone()).collect();
+                builder.model(names)?
+            }
+            (None, None) => builder,
+        };
         if let Some(instructions) = &agent.instructions {
             builder = builder.instructions(instructions);
+        }
+        if let Some(budget) = agent.budget.clone() {
+            builder = builder.budget(budget);
         }
         if let Some(turns) = agent.max_turns {
             builder = builder.max_turns(turns);
@@ -148,8 +293,28 @@ impl<'a> Builder<'a> {
         }
         let with = |builder, chosen: &Chosen| chosen.tool.give_to(builder, &self.granted);
         let builder = agent.tools.iter().fold(builder, with);
-        agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation).build()
+        let agent = agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation);
+        let agent = agent.build()?;
+        if let Some(limits) = self.file.limits {
+            for model in agent.model().ids() {
+                limit(model, limits);
+            }
+        }
+        Ok(agent)
     }
+}
+
+/// Removes the secrets from an input, which the journal keeps. Returns the input that replaces
+/// `given`, if there is one.
+fn clean(given: &Content, prepared: Option<Content>, secrets: &Secrets) -> Option<Content> {
+    if secrets.is_empty() {
+        return prepared;
+    }
+    let clean = match prepared.as_ref().unwrap_or(given) {
+        Content::Text(text) => secrets.redact(text).into_owned().into(),
+        Content::Json(value) => secrets.redact_value(Value::clone(value)).into(),
+    };
+    (clean != *given).then_some(clean)
 }
 
 fn compiled(schema: &Value) -> Result<Schema, Error> {
@@ -213,6 +378,41 @@ fn limited(step: Step, item: &Item) -> Step {
     }
 }
 
+/// Work whose outputs, errors and events have no secret in them.
+struct Discreet<W> {
+    work: W,
+    secrets: Secrets,
+}
+
+impl<W: Executor> Executor for Discreet<W> {
+    fn name(&self) -> &str {
+        self.work.name()
+    }
+
+    fn executor_type(&self) -> ExecutorType {
+        self.work.executor_type()
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.work.fingerprint()
+    }
+
+    fn on_interrupted(&self) -> OnInterrupted {
+        self.work.on_interrupted()
+    }
+
+    fn asks(&self) -> bool {
+        self.work.asks()
+    }
+
+    async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
+        match self.work.execute(input, self.secrets.within(&cx)).await {
+            Ok(output) => Ok(self.secrets.redact_output(output)),
+            Err(error) => Err(self.secrets.redact_error(error)),
+        }
+    }
+}
+
 /// An agent whose message is a template.
 struct Prompted {
     agent: Agent,
@@ -242,6 +442,9 @@ impl Executor for Prompted {
         cx: StepContext,
     ) -> Result<StepOutput, StepError> {
         if let Some(prompt) = &self.prompt {
+            if prompt.template.references().iter().any(|reference| reference.root == "now") {
+                input = at_recorded_time(input, &cx).await?;
+            }
             let template = prompt.clone();
             let text = evaluate(OwnedValues::of(input.clone()), move |values, budget| {
                 template.render(values, budget)

@@ -16,6 +16,20 @@ use std::path::Path;
 use std::sync::Arc;
 use stepwright_core::ErrorId;
 
+/// Returns the built-in functions and tools of files, each with the names of its effects. Rules of
+/// permissions use these names. Functions without effects have none.
+///
+/// ```
+/// let shell = stepwright_file::effects().find(|(name, _)| *name == "shell").unwrap();
+/// assert_eq!(shell.1, ["shell"]);
+/// let template = stepwright_file::effects().find(|(name, _)| *name == "template").unwrap();
+/// assert!(template.1.is_empty());
+/// ```
+pub fn effects() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    let functions = BUILTINS.iter().map(|kind| (kind.key, kind.effects));
+    functions.chain(TOOLS.iter().map(|kind| (kind.name, kind.effects)))
+}
+
 const KINDS: Kinds = Kinds { containers: CONTAINERS, builtins: BUILTINS, tools: TOOLS };
 
 /// A valid workflow file. Cheap to clone.
@@ -38,6 +52,7 @@ const KINDS: Kinds = Kinds { containers: CONTAINERS, builtins: BUILTINS, tools: 
 pub struct Definition {
     pub(crate) file: Arc<File>,
     pub(crate) options: Options,
+    warnings: Arc<Diagnostics>,
 }
 
 impl Definition {
@@ -92,7 +107,7 @@ impl Definition {
             mistakes.push(mistake.help("`--pass-env` takes a name alone, without `=` and a value"));
         }
         if let Some(model) = &options.model
-            && let Err((message, help)) = crate::models::check(model)
+            && let Err((message, help)) = crate::models::check(model, options)
         {
             let mistake = Diagnostic::of_file(ErrorId::MODEL_UNKNOWN, "model", message);
             mistakes.push(mistake.maybe_help(help));
@@ -100,11 +115,30 @@ impl Definition {
         if let Some(file) = &file {
             check(file, options.model.as_deref(), &mut mistakes);
         }
-        mistakes.finish()?;
+        let warnings = Arc::new(mistakes.finish()?);
         let file = file.ok_or_else(|| {
             Diagnostic::of_file(ErrorId::FILE_UNREADABLE, "workflow", "nothing was read")
         })?;
-        Ok(Self { file: Arc::new(file), options: options.clone() })
+        Ok(Self { file: Arc::new(file), options: options.clone(), warnings })
+    }
+
+    /// Returns the warnings about parts that may be mistakes, such as an agent that no step uses,
+    /// or one that a page can make send files away. A file with warnings is valid and runs.
+    ///
+    /// ```
+    /// use stepwright_file::{Definition, Options};
+    /// let text = "
+    /// format: 1
+    /// name: Research
+    /// agents: {scout: {model: offline, tools: [http_get, read_file]}}
+    /// steps: [{agent: scout}]
+    /// ";
+    /// let definition = Definition::parse(text, "research.yaml", &Options::default())?;
+    /// assert!(definition.warnings().iter().next().unwrap().message.contains("send files away"));
+    /// # Ok::<(), stepwright_file::Diagnostics>(())
+    /// ```
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
     }
 
     /// Returns the name of the workflow.

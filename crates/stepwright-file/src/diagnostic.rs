@@ -1,5 +1,6 @@
 //! The mistakes in a file, for people and programs.
 
+use crate::excerpt;
 use crate::source::{Source, Span};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
@@ -32,6 +33,9 @@ const FOUND_MAX: usize = 500;
 pub struct Diagnostic {
     /// The id of the kind of mistake.
     pub code: ErrorId,
+    /// The weight of the mistake.
+    #[serde(skip_serializing_if = "Severity::is_error")]
+    pub severity: Severity,
     /// The message: a fragment without a full stop.
     pub message: String,
     /// The file.
@@ -55,6 +59,42 @@ pub struct Diagnostic {
     place: Option<(Arc<Source>, Span)>,
     #[serde(skip)]
     places: Vec<Span>,
+}
+
+/// The weight of a mistake.
+///
+/// ```
+/// use stepwright_file::{Definition, Options, Severity};
+/// let text = "
+/// format: 1
+/// name: Greeting
+/// model: offline
+/// agents: {writer: {instructions: Write.}}
+/// steps:
+///   - {name: greet, template: 'Hello {{ input }}!'}
+/// ";
+/// let definition = Definition::parse(text, "greeting.yaml", &Options::default())?;
+/// let warning = definition.warnings().iter().next().unwrap();
+/// assert_eq!(warning.severity, Severity::Warning);
+/// assert_eq!(warning.message, "no step uses the agent `writer`");
+/// # Ok::<(), stepwright_file::Diagnostics>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Severity {
+    /// The file is refused.
+    #[default]
+    Error,
+    /// The file can run, but a part of it may be a mistake.
+    Warning,
+}
+
+impl Severity {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_error(&self) -> bool {
+        *self == Self::Error
+    }
 }
 
 /// A place in the same file that is related to a mistake.
@@ -89,6 +129,7 @@ impl Diagnostic {
     ) -> Self {
         Self {
             code,
+            severity: Severity::Error,
             message: message.into(),
             file: file.into(),
             line: 0,
@@ -119,6 +160,34 @@ impl Diagnostic {
                 (related.line, related.column) = source.position(span.start);
             }
         }
+    }
+
+    /// Turns the mistake into a warning.
+    pub(crate) fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    fn label_of_code(&self) -> String {
+        let label = label(self.code);
+        match self.severity {
+            Severity::Error => label,
+            Severity::Warning => label.replacen("error", "warning", 1),
+        }
+    }
+
+    /// Returns the report of a mistake on a line that is too long for the style.
+    fn narrow(&self, style: ReportStyle) -> Option<String> {
+        let (source, span) = self.place.as_ref().filter(|(source, _)| source.is_shown)?;
+        let related = self.related.iter().map(|related| (related.line, related.label.as_str()));
+        let related: Vec<_> = related.collect();
+        let style_of = (self.label.as_str(), style.width, style.unicode);
+        let excerpt = excerpt::of(source, *span, style_of, &related)?;
+        let mut text = format!("{} {}\n{excerpt}", self.label_of_code(), self.message);
+        if let Some(help) = &self.help {
+            let _ = writeln!(text, "help: {help}");
+        }
+        Some(text)
     }
 
     /// Replaces the id by a more exact one.
@@ -188,7 +257,8 @@ impl Default for ReportStyle {
     }
 }
 
-/// The mistakes in a file, in the order of the text. At most [`MISTAKES_MAX`].
+/// The mistakes in a file or the warnings about it, in the order of the text. At most
+/// [`MISTAKES_MAX`].
 ///
 /// ```
 /// use stepwright_file::{Definition, Options};
@@ -208,6 +278,9 @@ pub struct Diagnostics {
     list: Vec<Diagnostic>,
     #[serde(skip)]
     left_out: usize,
+    /// The warnings, until the end of the check.
+    #[serde(skip)]
+    warnings: Vec<Diagnostic>,
 }
 
 impl Diagnostics {
@@ -249,12 +322,16 @@ impl Diagnostics {
             }
             // The renderer writes a sign before the message. The label of an error takes its place.
             let mut theme = theme.clone();
-            theme.characters.error = label(diagnostic.code);
+            theme.characters.error = diagnostic.label_of_code();
             let handler = GraphicalReportHandler::new_themed(theme)
                 .with_width(style.width)
                 .with_links(false)
                 .with_context_lines(1)
                 .without_cause_chain();
+            if let Some(narrow) = diagnostic.narrow(style) {
+                text.push_str(&narrow);
+                continue;
+            }
             let mut rendered = String::new();
             let shown = Shown::of(diagnostic);
             if handler.render_report(&mut rendered, &shown).is_err() {
@@ -288,12 +365,23 @@ impl Diagnostics {
         }
     }
 
-    /// Sorts the mistakes by file, in the order of their first mistakes, and by place. Keeps the
-    /// first [`MISTAKES_MAX`].
-    pub(crate) fn finish(mut self) -> Result<(), Self> {
-        if self.list.is_empty() {
-            return Ok(());
+    pub(crate) fn warn(&mut self, warning: Diagnostic) {
+        if self.warnings.len() < FOUND_MAX {
+            self.warnings.push(warning);
         }
+    }
+
+    /// Returns the warnings if there are no mistakes. Sorts both by file, in the order of their
+    /// first mistakes, and by place, and keeps the first [`MISTAKES_MAX`].
+    pub(crate) fn finish(mut self) -> Result<Self, Self> {
+        let warnings = std::mem::take(&mut self.warnings);
+        if self.list.is_empty() {
+            return Ok(Self { list: warnings, ..Self::default() }.sorted());
+        }
+        Err(self.sorted())
+    }
+
+    fn sorted(mut self) -> Self {
         let mut files: Vec<String> = Vec::new();
         for diagnostic in &self.list {
             if !files.contains(&diagnostic.file) {
@@ -304,13 +392,13 @@ impl Diagnostics {
         self.left_out += self.list.len().saturating_sub(MISTAKES_MAX);
         self.list.truncate(MISTAKES_MAX);
         self.list.iter_mut().for_each(Diagnostic::find_lines);
-        Err(self)
+        self
     }
 }
 
 impl From<Diagnostic> for Diagnostics {
     fn from(diagnostic: Diagnostic) -> Self {
-        Self { list: vec![diagnostic], left_out: 0 }
+        Self { list: vec![diagnostic], ..Self::default() }
     }
 }
 

@@ -32,13 +32,19 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         let letters = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
         let seconds = match unit {
-            "ms" => 0.001,
-            "s" | "sec" => 1.0,
-            "m" | "min" => 60.0,
-            "h" => 3600.0,
-            "d" => 86400.0,
-            "" => return Err("has no unit".into()),
-            unit => return Err(format!("has an unknown unit `{unit}`")),
+            "" => {
+                let word = after.trim_start();
+                let end = word.find(|c: char| !c.is_alphabetic()).unwrap_or(word.len());
+                return Err(match &word[..end] {
+                    "" => "has no unit".into(),
+                    unit if seconds_of(unit).is_some() => "has a space before its unit".into(),
+                    unit => format!("has an unknown unit `{unit}`"),
+                });
+            }
+            unit => match seconds_of(unit) {
+                Some(seconds) => seconds,
+                None => return Err(format!("has an unknown unit `{unit}`")),
+            },
         };
         total += number * seconds;
         rest = after.trim_start();
@@ -48,6 +54,36 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         Ok(duration) if duration <= DURATION_MAX => Ok(duration),
         _ => Err("is longer than a year".into()),
     }
+}
+
+fn seconds_of(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "ms" => 0.001,
+        "s" | "sec" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return None,
+    })
+}
+
+/// Returns the duration that a text with the words of a language stands for: `5 minutes` is `5m`.
+pub(crate) fn meant(text: &str) -> Option<String> {
+    let mut short = String::new();
+    for word in text.to_lowercase().split(|c: char| c.is_whitespace() || c == ',') {
+        let unit = word.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        short.push_str(&word[..word.len() - unit.len()]);
+        short.push_str(match unit {
+            "millisecond" | "milliseconds" | "msec" | "msecs" => "ms",
+            "second" | "seconds" | "secs" => "s",
+            "minute" | "minutes" | "mins" => "m",
+            "hour" | "hours" | "hr" | "hrs" => "h",
+            "day" | "days" => "d",
+            "and" => "",
+            other => other,
+        });
+    }
+    parse(&short).is_ok().then_some(short)
 }
 
 /// Formats a duration so that [`parse`] can read it.
@@ -76,7 +112,10 @@ mod tests {
         }
         assert_eq!(display(parse("90m").unwrap()), "1h30m");
         assert_eq!(parse("10").unwrap_err(), "has no unit");
-        assert_eq!(parse("10 parsecs").unwrap_err(), "has no unit");
+        assert_eq!(parse("10 parsecs").unwrap_err(), "has an unknown unit `parsecs`");
+        assert_eq!(parse("10 s").unwrap_err(), "has a space before its unit");
+        assert_eq!(meant("1 hour and 5 minutes").as_deref(), Some("1h5m"));
+        assert_eq!(meant("soon"), None);
         assert_eq!(parse("10parsecs").unwrap_err(), "has an unknown unit `parsecs`");
         assert_eq!(parse("soon").unwrap_err(), "is not a duration");
         assert_eq!(parse("0s").unwrap_err(), "is zero");

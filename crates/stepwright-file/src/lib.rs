@@ -34,9 +34,13 @@ mod command;
 mod containers;
 #[cfg(test)]
 mod corpus;
+mod declared;
 mod definition;
 mod diagnostic;
+mod effects;
+mod excerpt;
 mod format;
+mod functions;
 mod options;
 mod outline;
 
@@ -45,6 +49,7 @@ mod duration;
 pub mod fuzz;
 mod models;
 mod schema;
+mod shape;
 mod source;
 mod stack;
 mod suggest;
@@ -57,8 +62,9 @@ mod template;
 mod tools;
 mod work;
 
-pub use definition::Definition;
-pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle};
+pub use definition::{Definition, effects};
+pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle, Severity};
 pub use duration::parse as parse_duration;
-pub use options::Options;
+pub use format::{read_permissions, read_prices};
+pub use options::{ChangedPrompt, Options, Variables};
 pub use outline::Outline;

@@ -1,7 +1,7 @@
 //! The steps of a file as a tree for people.
 
 use crate::duration::display;
-use crate::format::{File, Inside, Item, Kind};
+use crate::format::{AfterItems, File, Inside, Item, Kind};
 use crate::suggest::listed;
 use serde::Serialize;
 use std::fmt;
@@ -43,7 +43,8 @@ pub struct Outline {
 
 impl Outline {
     pub(crate) fn of(file: &File) -> Self {
-        let steps = of_items(file, &file.steps);
+        let mut steps = of_items(file, &file.steps);
+        steps.extend(of_after(file, &file.after));
         let detail = file.timeout.map(|t| format!("at most {}", display(t))).unwrap_or_default();
         Self { name: file.name.text.clone(), kind: String::new(), detail, steps }
     }
@@ -74,7 +75,7 @@ impl fmt::Display for Outline {
 
 fn of_item(file: &File, item: &Item) -> Outline {
     let mut details = Vec::new();
-    let steps = match &item.kind {
+    let mut steps = match &item.kind {
         Kind::Agent { agent, .. } => {
             details.push(agent.text.clone());
             let agent = file.agents.iter().find(|other| other.name.text == agent.text);
@@ -101,12 +102,15 @@ fn of_item(file: &File, item: &Item) -> Outline {
                 | Inside::Items { .. } => of_items(file, body),
             }
         }
-        Kind::Workflow { path, file } => {
+        Kind::Workflow { path, file, .. } => {
             details.push(path.text.clone());
-            of_items(file, &file.steps)
+            let mut steps = of_items(file, &file.steps);
+            steps.extend(of_after(file, &file.after));
+            steps
         }
         Kind::Unreadable => Vec::new(),
     };
+    steps.extend(of_after(file, &item.after));
     if let Some(retry) = item.retry.as_ref().filter(|retry| retry.retries > 0) {
         let times = if retry.retries == 1 { "retry" } else { "retries" };
         let on: Vec<String> = retry.on.iter().map(ToString::to_string).collect();
@@ -155,6 +159,19 @@ fn of_failures(policy: &ErrorPolicy) -> Vec<String> {
 
 fn of_items(file: &File, items: &[Item]) -> Vec<Outline> {
     items.iter().map(|item| of_item(file, item)).collect()
+}
+
+/// Returns the steps that run when others have ended.
+fn of_after<'a>(
+    file: &'a File,
+    after: &'a [AfterItems],
+) -> impl Iterator<Item = Outline> + use<'a> {
+    after.iter().map(|AfterItems { on, items }| Outline {
+        name: on.key().into(),
+        kind: String::new(),
+        detail: String::new(),
+        steps: of_items(file, items),
+    })
 }
 
 /// Returns the branches of a condition that have steps.

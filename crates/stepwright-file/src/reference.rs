@@ -1,14 +1,17 @@
 //! The references of expressions and templates, and their values.
 
+use crate::declared::Declared;
 use crate::source::Span;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use serde_json::{Map, Number, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use stepwright_core::budget::BudgetLeft;
 use stepwright_core::scope::LoopOutcome;
-use stepwright_core::{Content, StepInput};
+use stepwright_core::{Content, FailureInfo, StepInput};
 
 /// The first words of references.
-pub(crate) const ROOTS: [&str; 13] = [
+pub(crate) const ROOTS: [&str; 19] = [
     "input",
     "previous",
     "content",
@@ -22,7 +25,16 @@ pub(crate) const ROOTS: [&str; 13] = [
     "user_input",
     "feedback",
     "rejected",
+    "error",
+    "vars",
+    "env",
+    "secrets",
+    "now",
+    "budget",
 ];
+
+/// The names after the root `budget`.
+pub(crate) const BUDGET: [&str; 5] = ["tokens", "usd", "time", "model_calls", "tool_calls"];
 
 /// A reference such as `steps.sources.text`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +44,49 @@ pub(crate) struct Reference {
     pub(crate) path: Vec<String>,
     /// The place in the text of the expression or template.
     pub(crate) span: Span,
+    /// The care that the text takes of a value that is not there.
+    pub(crate) care: Care,
+}
+
+impl Reference {
+    /// Returns `true` if `other` is the same value or a part of it.
+    pub(crate) fn contains(&self, other: &Self) -> bool {
+        self.root == other.root && other.path.starts_with(&self.path)
+    }
+}
+
+/// The care that a text takes of a value that is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Care {
+    #[default]
+    None,
+    /// It looks at the whole too, as in `"n" in state` or `steps.a != null`.
+    Whole,
+    /// It says what to do then, as in `has(state.n)` or `state.n | default(0)`.
+    Optional,
+}
+
+/// Extends the care that a text takes of a value to its other references to the same value and to
+/// parts of it, as in `has(state.n) ? state.n : 0`.
+pub(crate) fn take_care(references: &mut [Reference]) {
+    let mut cares: HashMap<(String, Vec<String>), Care> = HashMap::new();
+    for reference in references.iter() {
+        let care = cares.entry((reference.root.clone(), reference.path.clone())).or_default();
+        *care = (*care).max(reference.care);
+    }
+    for reference in references {
+        let mut place = (reference.root.clone(), reference.path.clone());
+        loop {
+            let is_shorter = place.1.len() < reference.path.len();
+            if let Some(care) = cares.get(&place) {
+                let care = if is_shorter { Care::Whole.max(*care) } else { *care };
+                reference.care = reference.care.max(care);
+            }
+            if place.1.pop().is_none() {
+                break;
+            }
+        }
+    }
 }
 
 /// Returns a map with a value for each name that `references` have after this root.
@@ -64,7 +119,15 @@ impl<'a> Values<'a> {
     }
 
     /// Returns the value of one of the [`ROOTS`]. Includes only the steps that `references` name.
-    pub(crate) fn root(&self, name: &str, references: &[Reference]) -> Root<'a> {
+    pub(crate) fn root<'r>(
+        &self,
+        name: &str,
+        references: &[Reference],
+        declared: &'r Declared,
+    ) -> Root<'r>
+    where
+        'a: 'r,
+    {
         match name {
             "input" => Root::Content(&self.input.run.content),
             "previous" => {
@@ -90,17 +153,30 @@ impl<'a> Values<'a> {
                 let feedback = self.input.feedback.as_ref();
                 feedback.map_or(Root::Nothing, |said| Root::Content(&said.previous))
             }
+            "error" => self.input.failure.as_deref().map_or(Root::Nothing, Root::Failure),
+            "vars" => Root::Object(&declared.vars),
+            "env" => Root::Object(&declared.env),
+            "secrets" => Root::Object(&declared.secrets),
+            "now" => Root::Now(self.input.now.to_rfc3339()),
+            "budget" => self.input.budget.as_deref().map_or(Root::Nothing, Root::Budget),
             _ => Root::Nothing,
         }
     }
 
     /// Returns all roots that `references` name.
-    pub(crate) fn roots<'r>(&self, references: &'r [Reference]) -> Vec<(&'r str, Root<'a>)> {
-        let mut roots: Vec<(&str, Root<'a>)> = Vec::new();
+    pub(crate) fn roots<'r>(
+        &self,
+        references: &'r [Reference],
+        declared: &'r Declared,
+    ) -> Vec<(&'r str, Root<'r>)>
+    where
+        'a: 'r,
+    {
+        let mut roots: Vec<(&str, Root<'r>)> = Vec::new();
         for reference in references {
             let root = reference.root.as_str();
             if !roots.iter().any(|(seen, _)| *seen == root) {
-                roots.push((root, self.root(root, references)));
+                roots.push((root, self.root(root, references, declared)));
             }
         }
         roots
@@ -110,6 +186,20 @@ impl<'a> Values<'a> {
     pub(crate) fn owned(&self) -> OwnedValues {
         OwnedValues { input: self.input.clone(), content: self.content.clone(), nth: self.nth }
     }
+}
+
+/// Returns the amounts that are left of the budgets, in tokens, US dollars, seconds and calls.
+pub(crate) fn amounts(left: &BudgetLeft) -> [(&'static str, Option<Number>); 5] {
+    let seconds = left.time_ms.map(|ms| Duration::from_millis(ms).as_secs_f64());
+    let amounts = [
+        left.tokens.map(Number::from),
+        left.usd.and_then(|cost| Number::from_f64(cost.as_usd())),
+        seconds.and_then(Number::from_f64),
+        left.model_calls.map(Number::from),
+        left.tool_calls.map(Number::from),
+    ];
+    let mut names = BUDGET.into_iter();
+    amounts.map(|amount| (names.next().unwrap_or_default(), amount))
 }
 
 /// [`Values`] for another thread. Cheap to create.
@@ -144,18 +234,24 @@ pub(crate) enum Root<'a> {
     Object(&'a Map<String, Value>),
     Text(&'a str),
     Number(u32),
+    /// The reason that the steps before did not complete.
+    Failure(&'a FailureInfo),
+    Budget(&'a BudgetLeft),
     /// The outputs of earlier steps by name. `None` for those without an output.
     Steps(BTreeMap<String, Option<&'a Content>>),
     /// The outcomes of loops by name.
     Loops(BTreeMap<String, LoopOutcome>),
+    /// A moment, as RFC 3339 writes it.
+    Now(String),
 }
 
 impl Root<'_> {
     /// Returns the approximate size in bytes. Stops counting at `most`.
     pub(crate) fn bytes(&self, most: usize) -> usize {
         match self {
-            Self::Nothing | Self::Number(_) | Self::Loops(_) => 0,
+            Self::Nothing | Self::Number(_) | Self::Budget(_) | Self::Loops(_) | Self::Now(_) => 0,
             Self::Text(text) => text.len(),
+            Self::Failure(failure) => failure.message.len() + failure.path.as_str().len(),
             Self::Content(content) => content_bytes(content, most),
             Self::Json(value) => json_bytes(value, most),
             Self::Object(members) => members_bytes(members, most),
@@ -211,9 +307,12 @@ impl Serialize for Root<'_> {
             Self::Json(value) => value.serialize(serializer),
             Self::Object(members) => members.serialize(serializer),
             Self::Text(text) => serializer.serialize_str(text),
+            Self::Failure(failure) => failure.serialize(serializer),
             Self::Number(number) => serializer.serialize_u32(*number),
+            Self::Budget(left) => serializer.collect_map(amounts(left)),
             Self::Steps(steps) => steps.serialize(serializer),
             Self::Loops(loops) => loops.serialize(serializer),
+            Self::Now(moment) => serializer.serialize_str(moment),
         }
     }
 }

@@ -7,10 +7,11 @@ use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use serde_saphyr::{DuplicateKeyPolicy, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Spanned};
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::ErrorId;
+use stepwright_core::number::{self, Inexact};
 
 /// The maximum depth of a document.
 const DEPTH_MAX: usize = 100;
@@ -99,6 +100,8 @@ pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
         underscored_numbers_as_strings: true,
         // Duplicates are reported later, with both places.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        // Refused here, with the place.
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
         emit_comments: false,
     };
@@ -106,29 +109,36 @@ pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     let node = read
         .map(|raw| place(source, raw))
         .map_err(|error| Box::new(syntax_mistake(source, &error)))?;
-    match rounded_integer(source, &node) {
+    match inexact_number(source, &node) {
         None => Ok(node),
-        Some((span, integer)) => {
-            let what = format!("the integer {integer} does not fit into 64 bits");
+        Some((span, why)) => {
+            let kind = if why == Inexact::Integer { "integer" } else { "number" };
+            let what = format!("the {kind} {} {why}", source.slice(span));
             let mistake = Diagnostic::new(ErrorId::KEY_INVALID, source, span, what);
-            Err(Box::new(mistake.help("write it as a text, in quotes")))
+            Err(Box::new(mistake.help(why.help())))
         }
     }
 }
 
-/// The first integer that the parser has rounded to a double, with its place.
-fn rounded_integer<'s>(source: &'s Source, node: &Node) -> Option<(Span, &'s str)> {
+/// The first number that the parser has changed, with its place.
+fn inexact_number(source: &Source, node: &Node) -> Option<(Span, Inexact)> {
     match &node.value {
         Yaml::Number(number) if number.is_f64() => {
-            let text = &source.text[node.span.start..];
-            let end = text.find(|c: char| !c.is_ascii_digit() && !"+-.eE_".contains(c));
+            let mut text = &source.text[node.span.start..];
+            // A tag or the name of an anchor may stand before the number.
+            while let Some(rest) = text.strip_prefix(['!', '&']) {
+                let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+                text = rest[end..].trim_start();
+            }
+            let start = source.text.len() - text.len();
+            let end = text.find(|c: char| !c.is_ascii_digit() && !"+-.eE".contains(c));
             let text = &text[..end.unwrap_or(text.len())];
-            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-            let is_integer = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-            is_integer.then(|| (Span::new(node.span.start, text.len()), text))
+            // With a tag, an integer is a double too.
+            let checked = number::check_literal(text).and_then(|()| number::check_double(text));
+            checked.err().map(|why| (Span::new(start, text.len()), why))
         }
-        Yaml::List(list) => list.iter().find_map(|node| rounded_integer(source, node)),
-        Yaml::Map(map) => map.iter().find_map(|(_, node)| rounded_integer(source, node)),
+        Yaml::List(list) => list.iter().find_map(|node| inexact_number(source, node)),
+        Yaml::Map(map) => map.iter().find_map(|(_, node)| inexact_number(source, node)),
         _ => None,
     }
 }
@@ -145,13 +155,23 @@ fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnost
         plain_syntax(&message).to_owned()
     };
     let len = source.text[start..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
+    let value = here.split_once(": ").map_or(here, |(_, value)| value).trim_start();
+    let is_braces = value.trim_start_matches("- ").starts_with("{{");
+    let what = if is_braces { "a text that begins with `{{` needs quotes".into() } else { what };
     let (span, text) = (Span::new(start, len), format!("not valid YAML: {what}"));
     let mistake = Diagnostic::new(ErrorId::SYNTAX_INVALID, source, span, text);
-    let value = here.split_once(": ").map_or(here, |(_, value)| value).trim_start();
-    if value.trim_start_matches("- ").starts_with("{{") {
+    if what == MANY_DOCUMENTS {
+        mistake.help("a file has one workflow: remove the `---` line, or make two files")
+    } else if what == MANY_ALIASES {
+        mistake.help("write less with aliases, or make a list in a `value` step")
+    } else if what == NOT_FINITE {
+        mistake.help("write it as a text, in quotes")
+    } else if is_braces {
         mistake.help("put a text that begins with `{{` in quotes: `\"{{ … }}\"`")
     } else if here.starts_with('\t') || here.trim_start_matches(' ').starts_with('\t') {
         mistake.help("indent with spaces, not with tabs")
+    } else if message.contains("nchor") {
+        mistake.help("`&name` before a value makes the anchor that `*name` stands for")
     } else if message.contains("':'") || here.matches(": ").count() > 1 {
         mistake.help("put a text that contains `: ` in quotes, or write it as a block after `|`")
     } else {
@@ -159,14 +179,26 @@ fn syntax_mistake(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnost
     }
 }
 
+/// The mistake of a number that a double cannot hold.
+const NOT_FINITE: &str = "a number must be finite";
+
+/// The mistake of a file with several documents.
+const MANY_DOCUMENTS: &str = "there is more than one document";
+
+/// The mistake of a file whose aliases stand for too much.
+const MANY_ALIASES: &str = "the aliases (`*name`) of this file make more than 250 000 values";
+
 /// Returns the parser's message in plain words.
 fn plain_syntax(message: &str) -> &'static str {
-    const KNOWN: [(&str, &str); 35] = [
+    const KNOWN: [(&str, &str); 37] = [
         // Messages of this module.
-        ("a number must be finite", "a number must be finite"),
+        (NOT_FINITE, NOT_FINITE),
         ("the number is too large", "a number does not fit into 64 bits"),
         ("binary data", "binary data has no place here"),
         // Messages of the parser.
+        ("multiple documents", MANY_DOCUMENTS),
+        ("multiple yaml documents", MANY_DOCUMENTS),
+        ("nodes {", MANY_ALIASES),
         ("string scalar", "a key must be a text"),
         ("'-'", "the indentation does not match that of the list"),
         ("bracket '['", "a `[` is not closed"),
@@ -193,7 +225,6 @@ fn plain_syntax(message: &str) -> &'static str {
         ("block mapping", "the indentation does not match that of the mapping"),
         ("indent", "the indentation is not valid"),
         ("directive", "a directive (`%…`) is not expected here"),
-        ("multiple documents", "there is more than one document"),
         ("document", "a document is not expected to begin or end here"),
         ("tag", "a tag (`!…`) is not valid here"),
         ("ontrol character", "there is a character that is not allowed"),
@@ -295,7 +326,7 @@ impl<'de> Visitor<'de> for RawVisitor {
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Raw, E> {
         let number = Number::from_f64(value);
-        number.map(Raw::Number).ok_or_else(|| E::custom("a number must be finite"))
+        number.map(Raw::Number).ok_or_else(|| E::custom(NOT_FINITE))
     }
 
     fn visit_i128<E: serde::de::Error>(self, _: i128) -> Result<Raw, E> {

@@ -9,8 +9,8 @@ use syn::{
 
 /// An argument, in the order of the function.
 pub(crate) enum Argument {
-    /// The context of the step, which is not visible to the model.
-    Context,
+    /// The context of the step, or a value that it has. The model does not see it.
+    Context(Box<Type>),
     /// An argument that the model provides.
     FromModel(Box<ModelArgument>),
 }
@@ -51,17 +51,25 @@ pub(crate) fn read<'a>(
             }
         };
         let before = mistakes.len();
-        if is_context(&typed.ty) {
-            if arguments.iter().any(|other| matches!(other, Argument::Context)) {
-                let message = "a tool takes one `StepContext`; remove this one";
+        let context = context(&typed.ty);
+        if let Some(context) = context {
+            let written_as = |of: &Type| of.to_token_stream().to_string();
+            let this = written_as(&typed.ty);
+            let twice =
+                |other: &Argument| matches!(other, Argument::Context(of) if written_as(of) == this);
+            if arguments.iter().any(twice) {
+                let message = match context {
+                    "State" => "a tool takes one `State` of each type; remove this one",
+                    _ => "a tool takes one `StepContext`; remove this one",
+                };
                 mistakes.push(Error::new_spanned(&*typed, message));
             }
             let (_, default) = own_attributes(typed, mistakes);
             if default.is_some() {
-                let message = "the `StepContext` is always passed and takes no default";
+                let message = format!("the `{context}` is always passed and takes no default");
                 mistakes.push(Error::new_spanned(&*typed, message));
             }
-            arguments.push(Argument::Context);
+            arguments.push(Argument::Context(typed.ty.clone()));
             continue;
         }
         let (comments, default) = own_attributes(typed, mistakes);
@@ -90,10 +98,16 @@ pub(crate) fn read<'a>(
     arguments
 }
 
-/// Returns `true` for the `StepContext`, recognized by its name.
-fn is_context(of: &Type) -> bool {
-    let Type::Path(of) = of else { return false };
-    of.path.segments.last().is_some_and(|last| last.ident == "StepContext")
+/// Returns the name of a type that the context provides: `StepContext`, or `State` of something.
+fn context(of: &Type) -> Option<&'static str> {
+    let Type::Path(of) = of else { return None };
+    let last = of.path.segments.last()?;
+    if last.ident == "StepContext" {
+        return Some("StepContext");
+    }
+    let is_state = last.ident == "State"
+        && matches!(&last.arguments, PathArguments::AngleBracketed(list) if list.args.len() == 1);
+    is_state.then_some("State")
 }
 
 /// Takes the comments and the default from an argument and leaves other attributes in place.

@@ -48,7 +48,24 @@ use proc_macro::TokenStream;
 /// comment on an argument describes it to the model.
 /// An `Option<T>` may be left out, and so may an argument with `#[tool(default = …)]`, or
 /// `#[tool(default)]` for `Default::default()`.
-/// One argument may be the `StepContext`, written with this name. The model does not see it.
+/// Arguments of type `StepContext` and `State<T>`, written with these names, are not for the model:
+/// the context of the call, and values of the host program, such as a pool of connections.
+///
+/// ```
+/// use stepwright_agent::tool;
+/// use stepwright_core::State;
+/// # use std::collections::BTreeMap; use std::sync::Arc;
+/// #[derive(Clone)]
+/// struct Stock(Arc<BTreeMap<&'static str, u32>>);
+///
+/// /// The number of pieces of an article in stock.
+/// #[tool(crate = "stepwright_agent", read_only)]
+/// fn stock(article: String, State(stock): State<Stock>) -> Result<String, &'static str> {
+///     stock.0.get(&*article).map(u32::to_string).ok_or("there is no such article")
+/// }
+/// let here = Stock(Arc::new(BTreeMap::from([("lamp", 7)])));
+/// assert_eq!(stock::run("lamp".into(), State(here)).unwrap(), "7");
+/// ```
 ///
 /// A model that passes wrong or unknown arguments is told where the mistake is and may correct it.
 ///
@@ -74,7 +91,6 @@ use proc_macro::TokenStream;
 /// The macro generates a unit type with the function's name, which implements `Tool`. The function
 /// becomes `run` of this type, with the visibility that it was written with. As with every
 /// constant, no variable can have its name.
-/// variable can have its name.
 #[proc_macro_attribute]
 pub fn tool(settings: TokenStream, item: TokenStream) -> TokenStream {
     tool::expand(settings.into(), &item.into()).into()

@@ -64,7 +64,7 @@ impl ToolItem {
     fn given(&self) -> impl Iterator<Item = &ModelArgument> {
         self.arguments.iter().filter_map(|argument| match argument {
             Argument::FromModel(given) => Some(&**given),
-            Argument::Context => None,
+            Argument::Context(_) => None,
         })
     }
 
@@ -134,7 +134,14 @@ impl ToolItem {
             fields.push(quote!(#(#comments)* #setting #name: #of));
         }
         let values = self.arguments.iter().map(|argument| match argument {
-            Argument::Context => quote!(__cx),
+            Argument::Context(of) => quote_spanned! {of.span()=>
+                match <#of as #private::FromContext>::from_context(&__cx) {
+                    ::core::result::Result::Ok(given) => given,
+                    ::core::result::Result::Err(error) => {
+                        return ::core::result::Result::Err(#private::ToolError::Fatal(error));
+                    }
+                }
+            },
             Argument::FromModel(given) => {
                 let name = &given.name;
                 quote!(__arguments.#name)

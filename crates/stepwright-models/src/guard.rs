@@ -62,6 +62,10 @@ impl<M: Model> Model for Guarded<M> {
     fn id(&self) -> &str {
         self.model.id()
     }
+
+    fn ids(&self) -> Vec<&str> {
+        self.model.ids()
+    }
     fn stream(&self, request: ModelRequest) -> ModelStream {
         let idle = request.options.idle_timeout.unwrap_or(self.idle);
         let timeout = request.options.timeout;
@@ -70,6 +74,9 @@ impl<M: Model> Model for Guarded<M> {
     }
     fn notice(&self) -> Option<&str> {
         self.model.notice()
+    }
+    fn check(&self, request: &ModelRequest) -> Result<(), ModelError> {
+        self.model.check(request)
     }
 }
 
@@ -140,13 +147,13 @@ impl Enforced {
             self.spoke = false;
         }
         loop {
-            let alarm = self.alarm.get_or_insert_with(|| self.world.sleep(self.idle));
+            let alarm = self.alarm.get_or_insert_with(|| self.world.deadline(self.idle));
             std::task::ready!(alarm.poll_unpin(cx));
             let silent = self.world.now().since(self.heard);
             if silent >= self.idle {
                 return Poll::Ready(());
             }
-            self.alarm = Some(self.world.sleep(self.idle.saturating_sub(silent)));
+            self.alarm = Some(self.world.deadline(self.idle.saturating_sub(silent)));
         }
     }
 }
@@ -158,7 +165,7 @@ impl Stream for Enforced {
         let this = &mut *self;
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
         if let (None, Some(timeout)) = (&this.end, this.timeout) {
-            this.end = Some(this.world.sleep(timeout));
+            this.end = Some(this.world.deadline(timeout));
         }
         let polled =
             if this.at_once < EVENTS_AT_ONCE { stream.poll_next_unpin(cx) } else { yielded(cx) };

@@ -27,6 +27,7 @@ mod connection;
 mod environment;
 #[cfg(feature = "providers")]
 mod failure;
+mod fallback;
 #[cfg(feature = "providers")]
 mod faults;
 #[cfg(feature = "providers")]
@@ -41,6 +42,7 @@ pub mod guard;
 mod halves;
 #[cfg(feature = "providers")]
 mod key;
+mod limits;
 #[cfg(feature = "providers")]
 mod literals;
 #[cfg(feature = "providers")]
@@ -62,7 +64,9 @@ mod think;
 mod transport;
 mod unknown;
 
+pub use fallback::{Fallback, MODELS_MAX};
 pub use guard::{Guarded, guarded, guarded_stream};
+pub use limits::{ModelLimits, Slot, close, limit, slot};
 pub use offline::Offline;
 #[cfg(feature = "providers")]
 pub use provider::Provider;

@@ -150,6 +150,10 @@ impl Model for Retrying {
     fn id(&self) -> &str {
         self.model.id()
     }
+
+    fn ids(&self) -> Vec<&str> {
+        self.model.ids()
+    }
     fn stream(&self, request: ModelRequest) -> ModelStream {
         let idle = request.options.idle_timeout.unwrap_or(IDLE_TIMEOUT);
         let on_retry = |_: &ModelError, _, _| future::ok(()).boxed();
@@ -157,6 +161,9 @@ impl Model for Retrying {
     }
     fn notice(&self) -> Option<&str> {
         self.model.notice()
+    }
+    fn check(&self, request: &ModelRequest) -> Result<(), ModelError> {
+        self.model.check(request)
     }
 }
 

@@ -12,8 +12,8 @@ use crate::failure::{Failure, Speaker};
 use crate::long;
 use crate::transport::{self, Heard};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use futures_util::stream;
+use futures_util::{FutureExt as _, StreamExt as _};
 use rig_core::completion::{
     CacheRetention, CompletionRequest, Effort, Media as RigMedia, Place, Reasoning, ReplayTarget,
     ToolDefinition,
@@ -34,7 +34,7 @@ use rig_core::wire::document::{Reassemble, Serves};
 use rig_core::wire::{Descriptor, Encoded, Mode, Wire as RigWire, WireFrame};
 use serde::Deserialize as _;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use stepwright_core::media::{Media, MediaKind};
 use stepwright_core::message::{Arguments, AssistantTurn, Message, Part, ToolOutcome};
@@ -63,10 +63,17 @@ struct Inner {
     speaker: Arc<Speaker>,
     target: Box<dyn ReplayTarget + Send + Sync>,
     open: Box<Open>,
+    encode: Box<Encode>,
 }
 
 type Open =
     dyn Fn(Line, CompletionRequest) -> Result<CompletionStream, ProviderError> + Send + Sync;
+
+/// Encodes a request without sending it.
+type Encode = dyn Fn(CompletionRequest) -> Result<(), EncodeError> + Send + Sync;
+
+/// The parts of a wire that a model needs.
+type Wired = (Box<dyn ReplayTarget + Send + Sync>, Box<Open>, Box<Encode>);
 
 impl RigModel {
     pub(crate) fn new(id: String, connection: Connection) -> Self {
@@ -90,7 +97,7 @@ impl RigModel {
             wired(compatible(&dialect, base).chat(&model))
         };
         let base = || root("");
-        let (target, open) = match spec.wire {
+        let (target, open, encode) = match spec.wire {
             Wire::OpenAi => wired(Responses::new(compatible(&openai::OPENAI, base()), &model)),
             Wire::OpenAiChat => chat(openai::OPENAI, base()),
             Wire::Xai => wired(Responses::new(compatible(&xai::DIALECT, root("/v1")), &model)),
@@ -133,12 +140,12 @@ impl RigModel {
                 wired(client.completion(&model).wire)
             }
         };
-        Self(Arc::new(Inner { id, spec, speaker, target, open }))
+        Self(Arc::new(Inner { id, spec, speaker, target, open, encode }))
     }
 }
 
 #[expect(clippy::result_large_err, reason = "the library's own error, which ends here")]
-fn wired<W>(wire: W) -> (Box<dyn ReplayTarget + Send + Sync>, Box<Open>)
+fn wired<W>(wire: W) -> Wired
 where
     W: rig_core::wire::Wire<Op = CompletionOp, Payload = Encoded, Frame = WireFrame>
         + ReplayTarget
@@ -148,10 +155,13 @@ where
         + 'static,
 {
     let target = Box::new(wire.clone());
+    let sent = wire.clone();
     let open = move |line: Line, request: CompletionRequest| {
-        rig_core::Model::new(Plain(wire.clone()), line).stream(request)
+        rig_core::Model::new(Plain(sent.clone()), line).stream(request)
     };
-    (target, Box::new(open))
+    let encode =
+        move |request: CompletionRequest| wire.encode(request, Mode::Streaming).map(|_| ());
+    (target, Box::new(open), Box::new(encode))
 }
 
 /// A wire that does not put an answer together a second time, as the document that it would have
@@ -203,6 +213,13 @@ impl Model for RigModel {
     fn stream(&self, request: ModelRequest) -> ModelStream {
         self.ask(request, None)
     }
+
+    fn check(&self, request: &ModelRequest) -> Result<(), ModelError> {
+        // Nothing of a text is waited for.
+        let Some(request) = self.0.request(request.clone()).now_or_never() else { return Ok(()) };
+        (self.0.encode)(request?)
+            .map_err(|error| self.0.speaker.error(ModelErrorKind::BadRequest, error.to_string()))
+    }
 }
 
 impl RigModel {
@@ -227,8 +244,9 @@ impl Inner {
         request: ModelRequest,
         recorded: Option<Recorded>,
     ) -> Result<Answer, ModelError> {
+        let headers = headers(&request.options.headers, &self.speaker)?;
         let request = self.request(request).await?;
-        let line = Line { recorded, ..Line::new(&self.speaker, self.spec.wire) };
+        let line = Line { headers, recorded, ..Line::new(&self.speaker, self.spec.wire) };
         let heard = line.heard.clone();
         let events = (self.open)(line, request).map_err(|e| failure(e, &self.speaker))?;
         Ok(Answer::new(self.id.clone(), self.speaker.clone(), events, heard))
@@ -281,6 +299,10 @@ impl Inner {
         if request.options.cache && self.spec.wire == Wire::Anthropic {
             asked = asked.cache(CacheRetention::Short);
         }
+        headers(&request.options.headers, &self.speaker)?;
+        asked.options.top_p = request.options.top_p;
+        asked.options.seed = request.options.seed;
+        asked.options.stop = request.options.stop;
         let extra = request.options.extra;
         let extra: Option<Value> = (!extra.is_empty()).then(|| extra.into());
         Ok(asked
@@ -535,12 +557,49 @@ fn truncated(speaker: &Speaker) -> ModelError {
 
 // --- the line ---
 
+/// The headers that belong to the key, the body or the connection.
+const OWN_HEADERS: [&str; 8] = [
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+];
+
+/// Returns the headers of the options.
+fn headers(
+    written: &BTreeMap<String, String>,
+    speaker: &Speaker,
+) -> Result<http::HeaderMap, ModelError> {
+    let mut headers = http::HeaderMap::with_capacity(written.len());
+    for (name, value) in written {
+        let bad = |what: &str| {
+            speaker.error(ModelErrorKind::BadRequest, format!("the header `{name}` {what}"))
+        };
+        let known = http::HeaderName::from_bytes(name.as_bytes());
+        let known = known.map_err(|_| bad("has a name that is not valid"))?;
+        if OWN_HEADERS.contains(&known.as_str()) {
+            return Err(bad("is set by the request itself").with_hint("leave it out"));
+        }
+        let mut value =
+            http::HeaderValue::from_str(value).map_err(|_| bad("has a value that is not valid"))?;
+        value.set_sensitive(true);
+        headers.insert(known, value);
+    }
+    Ok(headers)
+}
+
 /// The HTTP of one request.
 #[derive(Clone, Debug)]
 struct Line {
     speaker: Arc<Speaker>,
     wire: Wire,
     heard: Arc<Heard>,
+    /// Headers of the request, besides those of the wire.
+    headers: http::HeaderMap,
     /// A recorded answer that is read instead of a server's.
     recorded: Option<Recorded>,
 }
@@ -566,7 +625,8 @@ impl Recorded {
 
 impl Line {
     fn new(speaker: &Arc<Speaker>, wire: Wire) -> Self {
-        Self { speaker: speaker.clone(), wire, heard: Arc::default(), recorded: None }
+        let (heard, headers) = (Arc::default(), http::HeaderMap::new());
+        Self { speaker: speaker.clone(), wire, heard, headers, recorded: None }
     }
 }
 
@@ -600,7 +660,10 @@ impl HttpClientExt for Line {
         T: Into<Bytes> + Send,
     {
         let line = self.clone();
-        let request = request.map(Into::into);
+        let mut request = request.map(Into::into);
+        for (name, value) in &line.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
         #[expect(clippy::result_large_err, reason = "the library's own error")]
         async move {
             let answer = match line.recorded.clone() {

@@ -32,7 +32,7 @@ fn append(run: &str, sequence: u64) -> Append {
 
 fn end(run: &str, sequence: u64) -> Append {
     let mut end = append(run, sequence);
-    end.facts[0].kind = EventKind::WorkflowCompleted { content: "done".into() };
+    end.facts[0].kind = EventKind::WorkflowCompleted { content: "done".into(), stopped_at: None };
     end.close = Some(SessionClose::default());
     end
 }

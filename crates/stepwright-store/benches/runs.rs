@@ -29,7 +29,7 @@ fn appends() -> [Vec<(EventKind, &'static str)>; 4] {
     let start = json!({"event": "WorkflowStarted", "workflow_id": "chain",
         "workflow_name": "chain", "digest": "d".repeat(64), "session_id": "s",
         "input": {"content": "in"}});
-    let end = (EventKind::WorkflowCompleted { content: "in".into() }, "");
+    let end = (EventKind::WorkflowCompleted { content: "in".into(), stopped_at: None }, "");
     [
         vec![(kind(start), ""), step(0)],
         vec![done(0), step(1)],

@@ -10,7 +10,7 @@ use crate::sums::Sums;
 use std::borrow::Cow;
 use std::fmt::Debug;
 use stepwright_core::journal::SessionClose;
-use stepwright_core::store::Watched;
+use stepwright_core::store::{Compacted, Watched};
 use stepwright_core::{BoxFuture, RunId, StoreError};
 
 /// A way to reach one database: connections, transactions, threads, retries and notifications.
@@ -36,6 +36,12 @@ pub(crate) trait Backend: Debug + Send + Sync + 'static {
         told: Told,
         work: W,
     ) -> impl Future<Output = Result<W::Made, StoreError>> + Send;
+
+    /// Forgets what is remembered of a run outside of the database.
+    fn forget(&self, run: &RunId);
+
+    /// Gives the space of deleted rows back.
+    fn compact(&self) -> impl Future<Output = Result<Compacted, StoreError>> + Send;
 
     /// Returns a future that is ready when this process or another changes what is watched.
     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()>;
@@ -164,7 +170,9 @@ pub(crate) struct Dialect {
     pub(crate) lock_session: &'static [&'static str],
     /// Deletes drivers that were last seen before `$1` and drive nothing.
     pub(crate) forget_drivers: &'static str,
-    /// Selects number, body, blob and key of the facts of run `$1` that have the numbers `$2`.
+    /// Inserts a fact. The mark of the change, where there are marks, is its last value.
+    pub(crate) insert_fact: &'static str,
+    /// Selects number, body, blob and key of the facts of journal `$1` that have the numbers `$2`.
     pub(crate) select_sources: &'static str,
     /// Selects hash, body and key of the blobs with the hashes `$1`.
     pub(crate) select_blobs: &'static str,
@@ -177,6 +185,7 @@ pub(crate) enum Value<'v> {
     MaybeText(Option<&'v str>),
     Number(i64),
     Numbers(&'v [i64]),
+    Bytes(&'v [u8]),
     Texts(&'v [String]),
 }
 

@@ -30,5 +30,5 @@ pub fn decode_row(bytes: &[u8]) -> Result<Event, StoreError> {
         }
         None => body,
     };
-    rows::fact(&run, 1, (1, path, Timestamp(0)), body, Sums::SERVER, None)
+    rows::fact((&run, &run), 1, (1, path, Timestamp(0)), body, Sums::SERVER, None)
 }

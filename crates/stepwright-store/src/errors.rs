@@ -46,6 +46,12 @@ pub(crate) fn unusable(
     }
 }
 
+/// The row of a run is damaged.
+pub(crate) fn corrupt_row(run: &RunId, what: &str) -> StoreError {
+    let what = format!("in its row of `runs`: {what}");
+    StoreError::Corrupt { run: run.clone(), sequence: 0, path: None, what }
+}
+
 /// There is no such session.
 pub(crate) fn missing(id: &SessionId) -> StoreError {
     StoreError::NotFound(format!("session `{id}`"))

@@ -28,6 +28,7 @@ mod bodies;
 mod decoding;
 mod durability;
 mod errors;
+mod lazy;
 mod operations;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -44,6 +45,7 @@ mod watch;
 #[doc(hidden)]
 pub use decoding::decode_row;
 pub use durability::Durability;
+pub use lazy::LazyStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresBackend, PostgresOptions};
 #[cfg(feature = "sqlite")]

@@ -12,7 +12,8 @@ use stepwright_core::{RunStatus, SessionId, UserId, WorkflowId};
 pub(crate) const SELECT_RUNS: &str = "SELECT run_id, session_id, user_id, workflow_id, digest, \
     status, created_at, CASE WHEN status IN ('COMPLETED', 'CANCELLED', 'ERROR') THEN updated_at
       ELSE (SELECT at FROM journal WHERE run = runs.id ORDER BY seq DESC LIMIT 1) END,
-    wake_at, background, driver, updated_at, facts, sum, status_sum, driver_sum FROM runs";
+    wake_at, background, driver, updated_at, facts, sum, status_sum, driver_sum, origin, \
+    origin_run, origin_until FROM runs";
 
 /// The columns of [`JournalColumns`](crate::rows::JournalColumns), in its order.
 pub(crate) const SELECT_JOURNAL: &str = "SELECT status, updated_at, wake_at, facts, status_sum,

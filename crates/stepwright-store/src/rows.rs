@@ -5,6 +5,7 @@ use crate::errors::{damaged, damaged_plan, damaged_signal, sealed};
 use crate::sums::{RunIdentity, RunState, SessionValues, Sums};
 use serde::Serialize;
 use std::sync::Arc;
+use stepwright_core::event::Origin;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
 use stepwright_core::store::{Claimed, RunRow, Signal};
 use stepwright_core::{
@@ -78,15 +79,16 @@ pub(crate) fn stray(run: &RunId, next: u64, facts: &[FactRow]) -> Option<StoreEr
 }
 
 /// The fact of a row. `expected` is the number that must come next, `sum` the checksum of the row.
+/// `stored` is the run whose fact it was first.
 pub(crate) fn fact(
-    run: &RunId,
+    (run, stored): (&RunId, &RunId),
     expected: u64,
     (sequence, path, at): (u64, &[u8], Timestamp),
     body: &[u8],
     sums: Sums,
     sum: Option<i64>,
 ) -> Result<Event, StoreError> {
-    let checked = sums.verify(sum, || sums.fact(run, sequence, path, at, body).sum());
+    let checked = sums.verify(sum, || sums.fact(stored, sequence, path, at, body).sum());
     let path = str::from_utf8(path).map(StepPath::from);
     let corrupt = |sequence, path: Option<&StepPath>, what| StoreError::Corrupt {
         run: run.clone(),
@@ -138,6 +140,9 @@ pub(crate) struct RunColumns {
     pub(crate) sum: Option<i64>,
     pub(crate) status_sum: Option<i64>,
     pub(crate) driver_sum: Option<i64>,
+    pub(crate) origin: Option<i64>,
+    pub(crate) origin_run: Option<String>,
+    pub(crate) origin_until: Option<i64>,
 }
 
 /// The columns of a run that describe its journal.
@@ -174,6 +179,11 @@ impl JournalColumns {
 }
 
 impl RunColumns {
+    /// Returns the origin of a fork: the number of its journal, its name, and the number of facts.
+    fn origin(&self) -> Option<(i64, &str, i64)> {
+        Some((self.origin?, self.origin_run.as_deref()?, self.origin_until?))
+    }
+
     /// Compares its checksums.
     fn check(&self, sums: Sums) -> Result<(), String> {
         let identity = RunIdentity {
@@ -184,6 +194,7 @@ impl RunColumns {
             digest: &self.digest,
             created_at: self.created_at,
             background: self.background,
+            origin: self.origin(),
         };
         let state = RunState {
             status: &self.status,
@@ -211,6 +222,12 @@ impl RunColumns {
         };
         self.check(sums).map_err(&corrupt)?;
         let odd = |error: stepwright_core::IdError| corrupt(error.to_string());
+        let origin = match self.origin() {
+            Some((_, run, until)) => {
+                Some(Origin { run: RunId::new(run).map_err(odd)?, until: from_column(until) })
+            }
+            None => None,
+        };
         let mut row = RunRow {
             session_id: SessionId::new(self.session_id).map_err(odd)?,
             user_id: self.user_id.map(UserId::new).transpose().map_err(odd)?,
@@ -225,6 +242,7 @@ impl RunColumns {
             wake_at: self.wake_at.map(|at| Timestamp(from_column(at))),
             background: self.background,
             driver: None,
+            origin,
             run_id,
         };
         row.drive(self.driver.map(Into::into));
@@ -382,7 +400,10 @@ impl SessionColumns {
 }
 
 /// The checksum of the row of a run that begins.
-pub(crate) fn run_sum(row: &RunRow, sums: Sums) -> i64 {
+///
+/// `shared` is the journal that a fork shares.
+pub(crate) fn run_sum(row: &RunRow, sums: Sums, shared: Option<i64>) -> i64 {
+    let origin = shared.zip(row.origin.as_ref());
     sums.run(&RunIdentity {
         run_id: row.run_id.as_str(),
         session_id: row.session_id.as_str(),
@@ -391,6 +412,7 @@ pub(crate) fn run_sum(row: &RunRow, sums: Sums) -> i64 {
         digest: &row.digest,
         created_at: to_column(row.created_at.0),
         background: row.background,
+        origin: origin.map(|(id, origin)| (id, origin.run.as_str(), to_column(origin.until))),
     })
 }
 
@@ -421,6 +443,6 @@ pub(crate) fn close(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     apply(session, &close.patches, now)?;
-    session.metrics.add(&close.metrics);
+    close.count(&mut session.metrics);
     Ok(())
 }

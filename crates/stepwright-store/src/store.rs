@@ -2,15 +2,15 @@
 
 use crate::backend::{Backend, Prepared, Told};
 use crate::bodies::{self, FactRow};
-use crate::operations::{journal, runs, sessions, signals, verify};
+use crate::operations::{deleting, journal, opening, runs, sessions, signals, verify};
 use crate::rows::Effect;
 use crate::shared::Texts;
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-    Signal, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow, RunStore,
+    SessionFilter, SessionStore, Signal, Verified, Watched,
 };
 use stepwright_core::{
     BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
@@ -71,12 +71,21 @@ impl<B: Backend> RunStore for SqlStore<B> {
             backend.check_process()?;
             let Append { run, facts, close, driver } = append;
             let Some(effect) = Effect::of(&facts, driver) else { return Ok(()) };
+            let void = opening::void_signals(&facts);
             let mut facts = FactRow::all(&facts, backend.sums())?;
+            if void.is_some() {
+                // Texts of another run of that name, or of a journal that another process went on
+                // with, must not be taken for known ones.
+                texts.forget(&run);
+            }
             let places = texts.share(&run, &mut facts);
             let (facts, blobs) = bodies::apart(facts).await?;
             let (name, rests) = (run.clone(), effect.rests());
             let told = Told::Those(Watched::Facts(run.clone()));
             let prepared = Prepared { run, facts, effect, close, blobs };
+            if let Some(void) = void {
+                return backend.write(told, opening::Opening { prepared, void }).await;
+            }
             let appended = backend.write(told, prepared).await;
             match appended {
                 Ok(()) if !rests => texts.learn(&name, places),
@@ -119,6 +128,26 @@ impl<B: Backend> RunStore for SqlStore<B> {
 
     fn verify<'a>(&'a self, run: &'a RunId) -> Answer<'a, Verified> {
         Box::pin(self.backend().read(verify::Verify(run.clone())))
+    }
+
+    fn delete_run(&self, delete: DeleteRun) -> Answer<'_, Option<DeletedRun>> {
+        Box::pin(async move {
+            let Shared { backend, texts } = &*self.shared;
+            let run = delete.run.clone();
+            if delete.dry_run {
+                return backend.read(deleting::Delete(delete)).await;
+            }
+            let told = Told::Those(Watched::Facts(run.clone()));
+            let deleted = backend.write(told, deleting::Delete(delete)).await;
+            // Also after an error: the run may be gone all the same.
+            texts.forget(&run);
+            backend.forget(&run);
+            deleted
+        })
+    }
+
+    fn compact(&self) -> Answer<'_, Compacted> {
+        Box::pin(self.backend().compact())
     }
 }
 

@@ -55,15 +55,20 @@ impl Sums {
 
     /// The checksum of what stays as it is in the row of a run.
     pub(crate) fn run(self, run: &RunIdentity<'_>) -> i64 {
-        self.begin("runs")
+        let sum = self
+            .begin("runs")
             .text(run.run_id)
             .text(run.session_id)
             .maybe(run.user_id)
             .text(run.workflow_id)
             .text(run.digest)
             .number(run.created_at)
-            .number(run.background.into())
-            .end()
+            .number(run.background.into());
+        // Rows that are no forks have the checksum that they had before there were forks.
+        match run.origin {
+            Some((journal, name, until)) => sum.number(journal).text(name).number(until).end(),
+            None => sum.end(),
+        }
     }
 
     /// The checksum of the status of a run, and of how many facts it had when that was written.
@@ -177,6 +182,8 @@ pub(crate) struct RunIdentity<'r> {
     pub(crate) digest: &'r str,
     pub(crate) created_at: i64,
     pub(crate) background: bool,
+    /// The origin of a fork: the number of its journal, its name, and the number of shared facts.
+    pub(crate) origin: Option<(i64, &'r str, i64)>,
 }
 
 /// The values of a run that change together.

@@ -4,6 +4,7 @@ use crate::options::{RequestedOptions, Style};
 use crate::screen::Screen;
 use crate::terminal::Terminal;
 use crate::text::{harmless, harmless_lines};
+use crate::tree::LiveTree;
 use crate::view::{View, WorkflowInfo};
 use std::fmt;
 use std::io::Write;
@@ -38,6 +39,8 @@ const TICK: Duration = Duration::from_millis(50);
 pub struct Display {
     screen: Screen,
     view: View,
+    /// The tree, in the style of that name.
+    tree: Option<LiveTree>,
 }
 
 impl Display {
@@ -58,13 +61,38 @@ impl Display {
         about: WorkflowInfo,
     ) -> Self {
         let view = View::new(options.resolve(terminal), about);
-        Self { screen: Screen::new(out, terminal, options.width), view }
+        let tree = (view.options().style == Style::Tree).then(LiveTree::new);
+        Self { screen: Screen::new(out, terminal, options.width), view, tree }
     }
 
     /// Shows an event.
     pub fn event(&mut self, event: &Event) {
-        self.view.event(event, &mut self.screen);
+        match &mut self.tree {
+            Some(tree) => {
+                self.view.remarks(event, &mut self.screen);
+                if tree.event(event) {
+                    self.settle();
+                }
+            }
+            None => self.view.event(event, &mut self.screen),
+        }
         self.flush();
+    }
+
+    /// Takes in an event of the run from before, as for a run that is resumed: the tree shows it,
+    /// and nothing is written. Does nothing in other styles.
+    pub fn past(&mut self, event: &Event) {
+        if let Some(tree) = &mut self.tree {
+            tree.event(event);
+        }
+    }
+
+    /// Makes the tree permanent, as the run ends or waits. Does nothing in other styles.
+    pub fn settle(&mut self) {
+        let Some(tree) = self.tree.as_ref().filter(|tree| !tree.is_empty()) else { return };
+        let lines = tree.settled(self.view.options(), self.view.inner_width(&self.screen));
+        self.view.panel_of(tree.name(), lines, &mut self.screen);
+        self.screen.frame(&[]);
     }
 
     /// Shows a note.
@@ -78,7 +106,7 @@ impl Display {
         if !self.view.options().redraws {
             return;
         }
-        let moving = self.view.moving(self.screen.size());
+        let moving = self.moving();
         if self.screen.is_drawn() || !moving.is_empty() {
             self.screen.frame(&moving);
         }
@@ -133,6 +161,7 @@ impl Display {
         self.clear();
         let options = options.resolve(self.screen.terminal());
         self.view.begin(options);
+        self.tree = (options.style == Style::Tree).then(LiveTree::new);
     }
 
     /// Shows a question, and the inputs that it accepts.
@@ -215,13 +244,21 @@ impl Display {
         Some(error.with_id(ErrorId::TERMINAL_FAILED).with_source(failure))
     }
 
+    /// Returns the redrawn lines with their widths.
+    fn moving(&mut self) -> Vec<(String, usize)> {
+        let size = self.screen.size();
+        match &self.tree {
+            Some(tree) => self.view.painted(tree.moving(self.view.options(), size)),
+            None => self.view.moving(size),
+        }
+    }
+
     fn flush(&mut self) {
         if !self.screen.has_kept() {
             return;
         }
         // The next tick draws steps that started since; steps that take no time do not flicker.
-        let size = self.screen.size();
-        let moving = if self.screen.is_drawn() { self.view.moving(size) } else { Vec::new() };
+        let moving = if self.screen.is_drawn() { self.moving() } else { Vec::new() };
         self.screen.frame(&moving);
     }
 }

@@ -16,6 +16,8 @@ mod asking;
 mod cli_app;
 mod display;
 mod interrupt;
+mod keys;
+mod pick;
 mod printing;
 mod prompt;
 
@@ -36,15 +38,18 @@ mod screen;
 mod styled;
 mod terminal;
 mod text;
+mod tree;
 
 pub use asking::{Asker, answer_inline};
 pub use cli_app::{CliApp, Conversation};
 pub use display::{Display, Ticks, rendered, waiting};
 pub use duration::about;
 pub use interrupt::{Interrupt, Interrupts, on_interrupt};
+pub use keys::TerminalMode;
 pub use lines::line;
-pub use moment::utc;
+pub use moment::{ago, utc};
 pub use options::Style;
+pub use pick::pick;
 pub use printing::{PrintResponse, Printing};
 pub use speech::Speech;
 pub use summary::{metrics, status_word, summary};

@@ -4,6 +4,7 @@ use crate::excerpt::{short, value_of};
 use crate::moment::utc;
 use crate::text::{harmless, percent};
 use crate::waiting::{replied, waits};
+use stepwright_core::permission::Verdict;
 use stepwright_core::{ContainerKind, Decision, Event, EventKind, StepStatus};
 
 /// Formats an event as one line. Returns `None` for pieces of text: their number depends on the
@@ -34,7 +35,11 @@ pub fn line(event: &Event) -> Option<String> {
         E::WorkflowStarted(started) => {
             format!("workflow started: {}", short(&started.workflow_name))
         }
-        E::WorkflowCompleted { .. } => "workflow completed".to_owned(),
+        E::WorkflowCompleted { stopped_at: Some(step), .. } => {
+            format!("workflow completed: stopped by {}", harmless(step.as_str()))
+        }
+        E::WorkflowCompleted { stopped_at: None, .. } => "workflow completed".to_owned(),
+        E::WorkflowStopping { reason, .. } => format!("workflow stopping: {}", short(reason)),
         E::WorkflowError { error, .. } => format!("workflow failed: {}", short(&error.message)),
         E::WorkflowCancelled { reason } => format!("workflow cancelled: {}", short(reason)),
 
@@ -43,6 +48,21 @@ pub fn line(event: &Event) -> Option<String> {
         }
         E::WorkflowPaused { until: None } => "workflow paused".to_owned(),
         E::WorkflowContinued { .. } => "workflow continued".to_owned(),
+        E::WorkflowRetried { steps, .. } => match &steps[..] {
+            [] => "workflow retried".to_owned(),
+            [one] => format!("workflow retried: {} begins again", harmless(one.as_str())),
+            [one, more @ ..] => {
+                let (one, more) = (harmless(one.as_str()), more.len());
+                format!("workflow retried: {one} and {more} more begin again")
+            }
+        },
+        E::WorkflowForked(forked) if forked.at.is_root() => {
+            format!("workflow forked from {}", harmless(forked.origin.run.as_str()))
+        }
+        E::WorkflowForked(forked) => {
+            let origin = harmless(forked.origin.run.as_str());
+            format!("workflow forked from {origin} at {}", harmless(forked.at.as_str()))
+        }
 
         E::DeadlineSet { requirement } => match requirement.due {
             Some(due) => format!("limited {path}: until {}", utc(due)),
@@ -59,6 +79,14 @@ pub fn line(event: &Event) -> Option<String> {
 
         E::AnswerRefused { refused } => format!("refused {path}: {}", short(&refused.to_string())),
 
+        E::EffectJudged { effect, verdict, .. } => {
+            format!("{} {path}: {}", judged(*verdict), short(effect))
+        }
+        E::BudgetWarning { limit, used, of, .. } => {
+            let whose = if event.path.is_root() { "run".to_owned() } else { path };
+            let (used, of) = (limit.amount(*used), limit.amount(*of));
+            format!("budget {whose}: {used} of {of} are used")
+        }
         E::StepStarted { .. } => format!("started {path}"),
         E::StepAttemptStarted { attempt } => format!("started {path}: attempt {attempt}"),
         E::StepProcessStarted { process } => {
@@ -90,7 +118,7 @@ pub fn line(event: &Event) -> Option<String> {
         E::RunStarted { agent, model, .. } => {
             format!("agent {path}: {} with {}", short(agent), short(model))
         }
-        E::ModelRequestStarted { turn } => format!("asked {path}: turn {turn}"),
+        E::ModelRequestStarted { turn, .. } => format!("asked {path}: turn {turn}"),
         E::ModelRequestRetrying { attempt, error, .. } => {
             format!("asking again {path}: request {attempt} failed: {}", short(&error.message))
         }
@@ -110,6 +138,14 @@ pub fn line(event: &Event) -> Option<String> {
         }
         _ => format!("{} {path}", event.name()),
     })
+}
+
+fn judged(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allowed",
+        Verdict::Deny => "denied",
+        _ => "asking about",
+    }
 }
 
 /// Formats the start of a container.

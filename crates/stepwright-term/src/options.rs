@@ -35,6 +35,9 @@ pub enum Style {
     Panels,
     /// A line for each step, and the output at the end.
     Compact,
+    /// A tree of all steps that is redrawn while the run goes on, and the output at the end. On a
+    /// terminal that cannot redraw, the same as [`Style::Compact`].
+    Tree,
     /// Undecorated lines to search and compare: without times, and with texts as they were
     /// produced. The default for files and pipes.
     Plain,
@@ -83,7 +86,10 @@ pub(crate) struct RenderOptions {
 impl RequestedOptions {
     pub(crate) fn resolve(self, terminal: Terminal) -> RenderOptions {
         let usual = if terminal.attended { Style::Panels } else { Style::Plain };
-        let style = self.style.unwrap_or(usual);
+        let style = match self.style.unwrap_or(usual) {
+            Style::Tree if !terminal.redraws => Style::Compact,
+            style => style,
+        };
         let is_plain = style == Style::Plain;
         let color = self.color.unwrap_or(terminal.color);
         let markdown = self.markdown.unwrap_or(!is_plain);
@@ -94,7 +100,7 @@ impl RequestedOptions {
             time: self.show_time.unwrap_or(!is_plain),
             details: self.show_step_details.unwrap_or(true),
             events: self.events,
-            info: self.info.unwrap_or(style != Style::Compact),
+            info: self.info.unwrap_or(!matches!(style, Style::Compact | Style::Tree)),
             summary: self.summary.unwrap_or(true),
             notes: self.notes.unwrap_or(true),
             redraws: terminal.redraws && !is_plain,
@@ -117,6 +123,6 @@ impl RenderOptions {
 
     /// Returns `true` if what steps say is shown step by step, not only at the end.
     pub(crate) fn shows_steps(&self) -> bool {
-        self.details && self.style != Style::Compact
+        self.details && !matches!(self.style, Style::Compact | Style::Tree)
     }
 }

@@ -249,7 +249,7 @@ impl Printing {
             None => None,
         };
         let mut continuation = Continuation::new(workflow, prompt.as_ref());
-        let mut events = self.run.stream_events(true).stream();
+        let mut events = self.run.stream_events(true).stream().in_task();
         let answer = loop {
             let mut answer = show(events, &mut display, &mut continuation).await;
             match continuation.next(&mut answer, &mut display).await {

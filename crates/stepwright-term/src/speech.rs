@@ -24,7 +24,7 @@ use stepwright_core::{Event, EventKind};
 /// let mut events = workflow.run("Ants").stream_events(true).stream();
 /// while let Some(event) = events.next().await {
 ///     written += &harmless_lines(&speech.hear(&event));
-///     if let EventKind::WorkflowCompleted { content } = &event.kind {
+///     if let EventKind::WorkflowCompleted { content, .. } = &event.kind {
 ///         written += &harmless_lines(&speech.end(&content.text()));
 ///     }
 /// }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn asks(path: &str) -> Event {
-        event(path, EventKind::ModelRequestStarted { turn: 2 })
+        event(path, EventKind::ModelRequestStarted { turn: 2, reserved: None })
     }
 
     fn written(events: &[Event], output: &str) -> String {

@@ -48,6 +48,9 @@ pub fn metrics(output: &RunOutput, time: bool) -> String {
     if !metrics.usage.is_empty() {
         parts.push(tokens(metrics.usage));
     }
+    if metrics.cost.nano_usd() > 0 {
+        parts.push(metrics.cost.to_string());
+    }
     let took = if time { format!(" in {}", about(metrics.duration())) } else { String::new() };
     format!("{took} · {}", parts.join(" · "))
 }
@@ -80,6 +83,8 @@ pub fn status_word(status: RunStatus) -> &'static str {
         RunStatus::Error => "failed",
         RunStatus::Cancelled => "cancelled",
         RunStatus::Paused => "paused",
+        // Its driver has left it, so that it can be resumed.
+        RunStatus::Pending => "stopped",
         // A run is left in another status only if its journal was lost.
         _ => "interrupted",
     }

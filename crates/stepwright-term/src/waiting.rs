@@ -24,6 +24,8 @@ pub(crate) fn wanted(requirement: &Requirement) -> String {
         K::Interrupted { effect, .. } => {
             format!("a decision about {}, whose outcome is unknown", harmless(effect))
         }
+        K::Permission { .. } => "a permission".to_owned(),
+        K::Budget { limit, .. } => format!("more of a budget: {limit}"),
         K::Sleep | K::Deadline => "a moment".to_owned(),
         _ => "something".to_owned(),
     }
@@ -101,6 +103,7 @@ pub(crate) fn replied(reply: &Reply) -> String {
 fn word(answer: &Answer) -> String {
     match answer {
         Answer::Approve => "approved",
+        Answer::Always => "approved for the session",
         Answer::Reject { .. } => "rejected",
         Answer::Edit { .. } => "edited",
         Answer::Submit { .. } => "answered",

@@ -13,6 +13,8 @@
 //! ```
 
 mod appends;
+mod deleting;
+mod forks;
 mod runs;
 mod samples;
 mod sessions;
@@ -21,6 +23,7 @@ mod waiting;
 use futures_util::future::BoxFuture;
 use std::error::Error as StdError;
 use std::fmt::{self, Debug};
+use stepwright_core::cost::Cost;
 use stepwright_core::event::WorkflowStarted;
 use stepwright_core::journal::{Append, SessionClose};
 use stepwright_core::{
@@ -37,7 +40,7 @@ const START: u64 = 1_780_000_000_000;
 /// Panics if the store does not conform, with the case and the difference.
 pub async fn store<S: Store, F: Future<Output = S>>(open: impl Fn() -> F) {
     let cases = appends::CASES.iter().chain(runs::CASES).chain(sessions::CASES);
-    for (name, case) in cases.chain(waiting::CASES) {
+    for (name, case) in cases.chain(waiting::CASES).chain(forks::CASES).chain(deleting::CASES) {
         let store = open().await;
         if let Err(wrong) = case(&store).await {
             panic!("the store does not conform, case `{name}`: {wrong}");
@@ -181,7 +184,7 @@ impl<'a> TestRun<'a> {
     /// Ends the run as completed, and updates its session.
     async fn close(&mut self, patches: Vec<Patch>) -> Result<(), stepwright_core::StoreError> {
         let mut append = self.append_at(self.next, vec![completed("done")]);
-        append.close = Some(SessionClose { patches, metrics: metrics() });
+        append.close = Some(SessionClose { patches, metrics: metrics(), retried: false });
         self.store.append(append).await?;
         self.next += 1;
         Ok(())
@@ -214,7 +217,7 @@ fn started(count: u32) -> EventKind {
 }
 
 fn completed(text: &str) -> EventKind {
-    EventKind::WorkflowCompleted { content: text.into() }
+    EventKind::WorkflowCompleted { content: text.into(), stopped_at: None }
 }
 
 fn metrics() -> Metrics {
@@ -223,7 +226,15 @@ fn metrics() -> Metrics {
         output_tokens: Some(7),
         ..Default::default()
     };
-    Metrics { duration_ms: 1_500, steps: 4, retries: 1, model_calls: 3, tool_calls: 2, usage }
+    Metrics {
+        duration_ms: 1_500,
+        steps: 4,
+        retries: 1,
+        model_calls: 3,
+        tool_calls: 2,
+        usage,
+        cost: Cost::usd(0.25),
+    }
 }
 
 async fn session(store: &dyn Store, id: &str) -> Result<Session, Nonconformance> {

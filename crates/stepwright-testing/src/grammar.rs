@@ -6,7 +6,8 @@ use stepwright_core::{Event, EventKind};
 
 /// Checks all events of one run in the order in which a reader received them. The run starts first
 /// and ends last. Facts are numbered from 0 without a gap. Deltas follow the fact that they name.
-/// Every step that starts ends once, inside of its container. Time does not run backwards.
+/// Every step that starts ends once, inside of its container. Time does not run backwards. A run
+/// that cannot begin has one event, its error, which is not a fact.
 ///
 /// # Panics
 /// Panics if the events break the grammar, with the mistake and the events.
@@ -17,6 +18,11 @@ pub fn check(events: &[Event]) {
 }
 
 fn mistake(events: &[Event]) -> Result<(), String> {
+    if let [Event { delta: 1, path, kind: EventKind::WorkflowError { .. }, .. }] = events
+        && path.is_root()
+    {
+        return Ok(());
+    }
     let mut fold = Fold::default();
     let mut last: Option<&Event> = None;
     for event in events {

@@ -5,31 +5,33 @@ pub mod prelude;
 #[doc(hidden)]
 pub use stepwright_agent::__private;
 pub use stepwright_agent::{
-    Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, ToolReply, Toolkit, tool,
+    Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, ToolFunction, ToolReply,
+    Toolkit, tool,
 };
 pub use stepwright_core::{
-    Answer, AnyExecutor, AnyStore, ContainerKind, Content, Decision, Error, ErrorCode, ErrorData,
-    ErrorId, ErrorKind, Event, EventKind, Executor, Feedback, Fingerprint, HumanReview, Json,
-    Media, MediaKind, MediaSource, Memory, Metrics, OnInterrupted, OnReject, OnTimeout, Once,
-    Patch, Report, Requirement, RunId, RunOutput, RunStatus, Session, SessionId, StepContext,
-    StepError, StepInput, StepOutput, StepPath, StepResult, StepStatus, Store, StoreError,
-    Timestamp, UserId, WorkflowId, World,
+    Answer, AnyExecutor, AnyStore, BoxError, BoxFuture, ContainerKind, Content, Decision, Error,
+    ErrorCode, ErrorData, ErrorId, ErrorKind, Event, EventKind, Exchange, Executor, Feedback,
+    Fingerprint, HumanReview, IdError, Json, LiveSource, Media, MediaKind, MediaSource, Memory,
+    Metrics, OnInterrupted, OnReject, OnTimeout, Once, Patch, Report, Requirement, RunId,
+    RunOutput, RunStatus, Session, SessionId, State, StepContext, StepError, StepInput, StepOutput,
+    StepPath, StepResult, StepStatus, Store, StoreError, Timestamp, UserId, WorkflowId, World,
 };
 pub use stepwright_engine::{
-    AnyStep, Events, FromStep, IntoExecutor, IntoInput, IntoOutput, IntoStep, LocalDispatcher,
-    LoopView, Parts, Resume, Run, RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess,
-    Workflow, WorkflowBuilder,
+    AnyStep, Archived, BlockingEvents, BlockingFn, DeciderFn, Erase, Events, Export, FromStep,
+    IntoExecutor, IntoHolds, IntoInput, IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep,
+    LocalDispatcher, LoopView, Parts, Prune, Removed, Resume, Run, RunHandle, RunStream, Runs,
+    Sessions, Snapshot, Step, UserAccess, Workflow, WorkflowBuilder, block_on, real_world,
 };
 /// The catalogue of errors: an id and a page for each kind. See `docs/errors.md`.
 pub mod codes {
     pub use stepwright_core::codes::{AREAS, Area, Entry, ErrorIdError, all, find};
 }
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use stepwright_store::Durability;
 #[cfg(feature = "postgres")]
 pub use stepwright_store::Postgres;
 #[cfg(feature = "sqlite")]
 pub use stepwright_store::Sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use stepwright_store::{Durability, LazyStore};
 
 /// The containers: steps that hold steps.
 pub mod containers {
@@ -40,15 +42,18 @@ pub use containers::*;
 
 /// Language models: the trait, providers, the registry, retries, and the keyless `offline` model.
 pub mod models {
-    pub use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
+    pub use stepwright_core::message::{
+        Arguments, AssistantTurn, Message, Part, ToolCall, ToolOutcome, Usage,
+    };
     pub use stepwright_core::model::{
         AnyModel, Completion, Model, ModelError, ModelErrorKind, ModelEvent, ModelOptions,
-        ModelRequest, ModelStream, ReasoningEffort, StopReason,
+        ModelRequest, ModelStream, ReasoningEffort, StopReason, ToolChoice,
     };
     #[cfg(feature = "providers")]
     pub use stepwright_models::Provider;
     pub use stepwright_models::{
-        Models, Offline, RetryPolicy, UnknownModel, guarded, model, register, retrying,
+        ModelLimits, Models, Offline, RetryPolicy, UnknownModel, guarded, limit, model, register,
+        retrying,
     };
 }
 
@@ -60,6 +65,21 @@ pub mod tools {
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};
 }
 
+/// Permissions: rules for the effects of a workflow, and the gate that every effect passes.
+pub mod permissions {
+    pub use stepwright_core::gate::{Admission, Demand, Permit, Reservation};
+    pub use stepwright_core::permission::{
+        Address, CommandLine, Effect, EffectWord, Judgement, PathForm, PathForms, Permissions,
+        Rule, RuleError, Subject, Verdict,
+    };
+}
+
+/// Budgets: limits of what runs may consume, and prices of models.
+pub mod budgets {
+    pub use stepwright_core::budget::{AtLimit, Budget, BudgetLeft, Limit};
+    pub use stepwright_core::cost::{Cost, PRICES_AS_OF, Price, Prices};
+}
+
 /// Plans: a workflow as data, with its policies.
 pub mod plan {
     pub use stepwright_core::executor::ExecutorType;
@@ -69,13 +89,32 @@ pub mod plan {
     pub use stepwright_core::state::Reducer;
 }
 
+/// The input and the context of executors.
+pub mod execution {
+    pub use stepwright_core::context::RunInfo;
+    pub use stepwright_core::executor::RunInput;
+    pub use stepwright_core::once::{Once, ProbeAnswer};
+    pub use stepwright_core::output::{ExecutorRun, RunFailure, Turn};
+    pub use stepwright_core::provided::{FromContext, State};
+    pub use stepwright_core::scope::LoopOutcome;
+    pub use stepwright_core::status::StepType;
+    pub use stepwright_core::values::HostValues;
+}
+
+/// Time: the clock behind a [`World`].
+pub mod time {
+    pub use stepwright_core::world::{Clock, Timestamp, VirtualClock, World};
+}
+
 /// Stores: the four traits of a store, and their types.
 pub mod store {
     pub use stepwright_core::journal::{Append, SessionClose};
     pub use stepwright_core::session::SessionMetrics;
+    pub use stepwright_core::state::PatchError;
     pub use stepwright_core::store::{
-        Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-        Signal, SignalKind, Store, StoreError, Verified, Watched,
+        Claim, Claimed, Compacted, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow,
+        RunStore, SessionFilter, SessionStore, Signal, SignalKind, Store, StoreError, Verified,
+        Watched,
     };
 }
 
@@ -98,7 +137,8 @@ pub mod dispatch {
 #[cfg(feature = "file")]
 pub mod file {
     pub use stepwright_file::{
-        Definition, Diagnostic, Diagnostics, Options, Outline, ReportStyle, parse_duration,
+        ChangedPrompt, Definition, Diagnostic, Diagnostics, Options, Outline, ReportStyle,
+        Severity, Variables, effects, parse_duration, read_permissions, read_prices,
     };
 }
 

@@ -3,9 +3,10 @@
 pub use crate::containers::*;
 pub use crate::plan::{Join, OnError, OnExhausted, Retry};
 pub use crate::{
-    Agent, Answer, ContainerKind, Content, Decision, Error, Event, EventKind, Executor,
+    Agent, Answer, BoxError, ContainerKind, Content, Decision, Error, Event, EventKind, Executor,
     FunctionTool, HumanReview, Json, Media, MediaKind, Memory, OnReject, OnTimeout, Parts, Patch,
-    RunOutput, RunStatus, Step, StepContext, StepError, StepInput, StepOutput, Workflow, tool,
+    RunOutput, RunStatus, State, Step, StepContext, StepError, StepInput, StepOutput, Workflow,
+    tool,
 };
 pub use futures_util::StreamExt;
 

@@ -147,3 +147,20 @@ fn a_mistake_in_a_toolkit_is_told_among_the_others() {
   - two tools are called `t1`; rename one of them",
     );
 }
+
+#[tokio::test]
+async fn an_agent_that_must_call_a_tool_may_answer_when_it_has() {
+    use stepwright_core::model::ToolChoice;
+    use stepwright_core::{StepContext, StepInput};
+    use stepwright_testing::model::Reply;
+    let arguments = json!({"query": "x", "filter": null});
+    let model = ScriptedModel::new([Reply::call("look", arguments), Reply::text("done")]);
+    let look = FunctionTool::new("look", "Looks.", |_: Search| async { "seen" });
+    let agent = Agent::builder("a").model(model.clone()).unwrap().tool(look);
+    let agent = agent.tool_choice(ToolChoice::Required).build().unwrap();
+    agent.execute(StepInput::of("x"), StepContext::detached("s")).await.unwrap();
+    let choices: Vec<_> = model.requests().into_iter().map(|one| one.tool_choice).collect();
+    assert_eq!(choices, [ToolChoice::Required, ToolChoice::Auto]);
+    let error = Agent::builder("a").model("offline").unwrap().tool_choice(ToolChoice::Required);
+    assert!(error.build().unwrap_err().to_string().contains("must call a tool but has none"));
+}

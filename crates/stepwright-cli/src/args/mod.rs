@@ -2,21 +2,38 @@
 
 #[cfg(test)]
 mod docs;
+mod keeping;
 mod runs;
 mod sessions;
+mod tools;
 
-pub(crate) use runs::{Again, CancelRun, Continue, Events, Resume, Runs, Show, Verify};
+pub(crate) use tools::{
+    Attach, Capabilities, Check, Docs, Init, Man, ShowConfig, Skill, SkillInstall, Top,
+};
+
+pub(crate) use keeping::{Erase, Export, Import, Prune, Told, Vacuum};
+pub(crate) use runs::{
+    Again, CancelRun, Compare, Continue, Events, Fork, NewRun, Rerun, Resume, Retried, Runs, Show,
+    Upgrade, Verify,
+};
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 
-use crate::database::Database;
+use crate::completion;
+use crate::database::{Database, run_error};
 use crate::duration;
+use crate::run_reference::{RunReference, no_runs};
 use anstream::ColorChoice;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use std::path::PathBuf;
+use clap_complete::engine::ArgValueCandidates;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use stepwright::file::Options;
+use stepwright::budgets::Prices;
+use stepwright::file::{
+    ChangedPrompt, Diagnostics, Options, Variables, read_permissions, read_prices,
+};
+use stepwright::permissions::Permissions;
 use stepwright::{Error, ErrorId, RunId, UserId};
 
 pub(crate) const EXIT_CODES: &str = "\
@@ -27,6 +44,8 @@ Exit codes:
   3  the run is paused: it waits for an answer or a moment
   4  the run was cancelled, by Ctrl-C or by another process
   5  the database cannot be opened or written or is damaged, or another process drives the run
+  6  the run was stopped by SIGTERM: `stepwright resume` goes on with it
+  7  the run is paused: it waits for a decision about a step whose outcome is unknown
 
 Of `chat`, the last answer counts.
 
@@ -54,7 +73,8 @@ const EXPLAIN: &str = "\
 Examples:
   stepwright explain SW0701
   stepwright explain 701
-  stepwright explain";
+  stepwright explain
+  stepwright explain r-7 --db runs.db";
 
 const COMPLETIONS: &str = "\
 Examples:
@@ -72,6 +92,10 @@ pub(crate) struct Arguments {
     /// When to use colours; `auto` honours `NO_COLOR` and `CLICOLOR_FORCE`
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
+    /// Read variables such as API keys from this file, with `NAME=VALUE` on each line; variables of
+    /// the environment win. Can be given several times
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -82,8 +106,8 @@ pub(crate) enum Command {
     /// Chat with a workflow file at a prompt: each line is a run of the same session
     #[command(after_help = EXIT_CODES)]
     Chat(Box<Chat>),
-    /// Check a workflow file without running it, and show its steps
-    #[command(after_help = EXIT_CODES)]
+    /// Check workflow files without running them, and show their steps
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", tools::CHECK))]
     Check(Check),
     /// List the runs in a database, newest first
     #[command(after_help = runs::RUNS)]
@@ -97,22 +121,69 @@ pub(crate) enum Command {
     /// Resume a run whose process has died, from the end of its journal
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::RESUME))]
     Resume(Box<Resume>),
+    /// Begin a new run that does a step of another run again, and all that follows
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::RERUN))]
+    Rerun(Box<Rerun>),
+    /// Begin a new run that shares the beginning of another one, with something changed
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::FORK))]
+    Fork(Box<Fork>),
+    /// Move a waiting run to a changed workflow file, if all that it has done is the same there
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::UPGRADE))]
+    Upgrade(Box<Upgrade>),
+    /// Compare two runs: outputs, tokens, time, and the first difference
+    #[command(after_help = runs::COMPARE)]
+    Compare(Compare),
     /// Answer the pending requests of a run, and continue it
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::CONTINUE))]
     Continue(Box<Continue>),
+    /// Show a run from its beginning, and follow it until it ends, in any process
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", tools::ATTACH))]
+    Attach(Attach),
+    /// Show all runs, those under way first; at a terminal it is redrawn until Ctrl-C
+    Top(Top),
     /// Verify that everything stored of a run is as it was written
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::VERIFY))]
     Verify(Verify),
     /// Cancel a run in any process
     #[command(after_help = runs::CANCEL)]
     Cancel(CancelRun),
+    /// Delete old runs that have ended
+    #[command(after_help = keeping::PRUNE)]
+    Prune(Prune),
+    /// Give the space of deleted data back to the system
+    #[command(after_help = keeping::VACUUM)]
+    Vacuum(Vacuum),
+    /// Write runs as JSON lines, to move or to keep them
+    #[command(after_help = keeping::EXPORT)]
+    Export(Export),
+    /// Read runs that `export` has written
+    #[command(after_help = keeping::IMPORT)]
+    Import(Import),
+    /// Erase everything that is stored of a run, a session or a user
+    #[command(after_help = keeping::ERASE)]
+    Erase(Erase),
     /// Manage sessions: list, show, rename and delete them, change their state
     #[command(subcommand, after_help = sessions::EXAMPLES)]
     Sessions(Sessions),
-    /// Explain an error code such as `SW0701`; without a code, list all of them
+    /// Explain an error code such as `SW0701`, or a run: why it failed, and what to do next
     #[command(after_help = EXPLAIN)]
     Explain(Explain),
-    /// Write a completion script for a shell
+    /// Show a page of the documentation; without a topic, list all of them
+    #[command(after_help = tools::DOCS)]
+    Docs(Docs),
+    /// Show the settings that hold, and the file and line of each
+    #[command(after_help = tools::CONFIG)]
+    Config(ShowConfig),
+    /// Write a first workflow, and instructions for coding assistants
+    Init(Init),
+    /// Teach a coding assistant to write workflow files
+    #[command(subcommand, after_help = tools::SKILL)]
+    Skill(Skill),
+    /// Describe this version for programs: commands, options, exit codes, providers
+    Capabilities(Capabilities),
+    /// Write the manual page, or one for each command
+    Man(Man),
+    /// Write a completion script for a shell; it completes the ids of runs too
     #[command(after_help = COMPLETIONS)]
     Completions {
         /// The shell
@@ -121,7 +192,7 @@ pub(crate) enum Command {
 }
 
 /// A workflow file and its permissions.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Definition {
     /// The workflow file: YAML or JSON
     pub(crate) file: PathBuf,
@@ -137,6 +208,9 @@ pub(crate) struct Definition {
     /// directory
     #[arg(long, value_name = "DIR")]
     pub(crate) base_dir: Option<PathBuf>,
+    /// Another prompt for one step, of a fork
+    #[arg(skip)]
+    pub(crate) prompt: Option<ChangedPrompt>,
 }
 
 /// The permissions of a workflow file. They must be granted again to resume a run.
@@ -146,10 +220,17 @@ pub(crate) struct Doors {
     /// from its own folder. Can be given several times
     #[arg(long, value_name = "DIR")]
     pub(crate) allow_path: Vec<PathBuf>,
-    /// Pass this environment variable to commands; by default they get `PATH`, `HOME` and a few
-    /// others, and no keys. Can be given several times
+    /// Let the file read this environment variable, and pass it to commands; by default they get
+    /// `PATH`, `HOME` and a few others, and no keys. Can be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) pass_env: Vec<String>,
+    /// Allow, ask about and deny effects by the rules in this YAML or JSON file; the workflow file
+    /// can only narrow them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) permissions: Option<PathBuf>,
+    /// Read prices of models from this YAML or JSON file; they override the built-in ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
 }
 
 /// The owner and the database of a run.
@@ -163,31 +244,54 @@ pub(crate) struct Kept {
     pub(crate) user_id: Option<String>,
     /// Store runs and sessions in this SQLite file, which is created if it does not exist, or in
     /// the PostgreSQL database at this URL: `postgres://user:password@host/database`. The default
-    /// is `STEPWRIGHT_DB`; without both, nothing is stored
+    /// is `STEPWRIGHT_DB`, then `.stepwright/runs.db` beside the workflow file or in the current
+    /// directory if that folder exists, then a file in your state folder
     #[arg(long, value_name = "DB", value_parser = database())]
     db: Option<Database>,
+    /// Wait so long while another process writes to the SQLite file; the default is `5s`
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    lock_wait: Option<Duration>,
+    /// Store nothing: the run ends with this command
+    #[arg(long, conflicts_with_all = ["db", "lock_wait"])]
+    no_db: bool,
 }
 
 /// The database to read.
 #[derive(Debug, Args)]
 pub(crate) struct In {
     /// The SQLite file with the runs, or the URL of the PostgreSQL database; the default is
-    /// `STEPWRIGHT_DB`
+    /// `STEPWRIGHT_DB`, then `.stepwright/runs.db` in the current directory if that folder exists,
+    /// then the file in your state folder
     #[arg(long, value_name = "DB", value_parser = database())]
     db: Option<Database>,
+    /// Wait so long while another process writes to the SQLite file; the default is `5s`
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    lock_wait: Option<Duration>,
 }
 
 /// A run in a database.
 #[derive(Debug, Args)]
 pub(crate) struct OneRun {
-    /// The id of the run; `stepwright runs` lists them
-    #[arg(value_name = "RUN_ID")]
-    pub(crate) run: RunId,
+    /// The id of the run, the beginning or the end of an id, or `last`; `stepwright runs` lists
+    /// them
+    #[arg(value_name = "RUN_ID", required = true, add = ArgValueCandidates::new(completion::runs))]
+    pub(crate) run: Option<RunReference>,
     /// Act as this user: runs of other users, or without a user, are not found
     #[arg(long, value_name = "ID", alias = "user-id")]
     pub(crate) user: Option<UserId>,
     #[command(flatten)]
     pub(crate) kept: In,
+}
+
+impl OneRun {
+    /// Finds the run.
+    pub(crate) async fn find(&self, runs: &stepwright_engine::Runs) -> Result<RunId, Error> {
+        match &self.run {
+            Some(run) => run.find(runs).await.map_err(run_error),
+            // The parser demands one, except where the command offers a choice.
+            None => Err(no_runs()),
+        }
+    }
 }
 
 /// The output options.
@@ -215,15 +319,41 @@ fn database() -> impl TypedValueParser<Value = Database> {
     OsStringValueParser::new().map(Database::named)
 }
 
+/// The database that stores a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Storage {
+    pub(crate) db: Database,
+    /// `true` if the user named it, with an option or a variable.
+    pub(crate) is_named: bool,
+    /// The database to name in a command line that continues the run, if it must be named.
+    pub(crate) said: Option<Database>,
+}
+
 impl Kept {
-    /// Returns the database that stores the run, if there is one.
-    pub(crate) fn database(&self) -> Option<Database> {
-        self.db.clone().or_else(Database::of_environment)
+    /// Returns the database that stores the run of this file, if there is one.
+    ///
+    /// # Errors
+    /// Fails for a server with a lock to wait for.
+    pub(crate) fn storage(&self, file: &Path) -> Result<Option<Storage>, Error> {
+        let Some(mut storage) = self.named(file) else { return Ok(None) };
+        storage.db = storage.db.with_lock_wait(self.lock_wait)?;
+        Ok(Some(storage))
     }
 
-    /// Returns the database from the command line, ignoring the environment.
-    pub(crate) fn said(&self) -> Option<&Database> {
-        self.db.as_ref()
+    fn named(&self, file: &Path) -> Option<Storage> {
+        if self.no_db {
+            return None;
+        }
+        if let Some(db) = &self.db {
+            return Some(Storage { db: db.clone(), is_named: true, said: Some(db.clone()) });
+        }
+        if let Some(db) = Database::of_environment() {
+            return Some(Storage { db, is_named: true, said: None });
+        }
+        let db = Database::usual(Some(file))?;
+        // Commands without a workflow file look into the current directory.
+        let said = (Database::usual(None).as_ref() != Some(&db)).then(|| db.clone());
+        Some(Storage { db, is_named: false, said })
     }
 }
 
@@ -231,13 +361,15 @@ impl In {
     /// Returns the database to read.
     ///
     /// # Errors
-    /// Fails if neither the command line nor the environment names one.
+    /// Fails if the user has no folder for one, and names none.
     pub(crate) fn database(&self) -> Result<Database, Error> {
-        self.db.clone().or_else(Database::of_environment).ok_or_else(|| {
-            Error::usage("no database specified")
+        let named = self.db.clone().or_else(Database::of_environment);
+        let database = named.or_else(|| Database::usual(None)).ok_or_else(|| {
+            Error::usage("no database specified, and there is no home folder to look into")
                 .with_id(ErrorId::DATABASE_UNSPECIFIED)
                 .with_hint("pass `--db DB`, or set `STEPWRIGHT_DB`")
-        })
+        })?;
+        database.with_lock_wait(self.lock_wait)
     }
 
     /// Returns the database from the command line, ignoring the environment.
@@ -257,6 +389,14 @@ pub(crate) struct Run {
     /// Read the input from a file; `-` is stdin. One line break at the end of a text is removed
     #[arg(long, value_name = "FILE", conflicts_with = "input")]
     pub(crate) input_file: Option<PathBuf>,
+    /// A member of the input: a text or JSON, as the file declares it. `@FILE` reads the value from
+    /// a file, `@-` from stdin; `@@` stands for an `@`. Can be given several times
+    #[arg(
+        short = 'i',
+        value_name = "NAME=VALUE",
+        conflicts_with_all = ["input", "input_file"]
+    )]
+    pub(crate) pairs: Vec<String>,
     #[command(flatten)]
     pub(crate) kept: Kept,
     /// The id of the run, to find it again; must be unique
@@ -310,37 +450,54 @@ pub(crate) struct Chat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The code, as an error prints it; a number alone will do
-    #[arg(value_name = "CODE")]
+    /// The code, as an error prints it, where a number alone will do; or the id of a run. Without
+    /// it, all codes are listed
+    #[arg(value_name = "CODE|RUN_ID")]
     pub(crate) code: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Check {
+    /// Act as this user: runs of other users, or without a user, are not found
+    #[arg(long, value_name = "ID", alias = "user-id")]
+    pub(crate) user: Option<UserId>,
     #[command(flatten)]
-    pub(crate) definition: Definition,
-    /// Write the mistakes, or the tree of steps, as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) kept: In,
 }
 
 impl Doors {
     /// Returns `true` if there are no permissions.
     pub(crate) fn is_closed(&self) -> bool {
-        self.allow_path.is_empty() && self.pass_env.is_empty()
+        self.allow_path.is_empty()
+            && self.pass_env.is_empty()
+            && self.permissions.is_none()
+            && self.prices.is_none()
+    }
+
+    /// Reads the files of permissions and of prices.
+    fn rules(&self) -> Result<(Option<Permissions>, Option<Prices>), Diagnostics> {
+        let permissions = self.permissions.as_deref().map(read_permissions).transpose()?;
+        let prices = self.prices.as_deref().map(read_prices).transpose()?;
+        Ok((permissions, prices))
     }
 }
 
 impl Definition {
     /// Returns the options to read the file with.
-    pub(crate) fn options(&self) -> Options {
-        Options {
+    ///
+    /// # Errors
+    /// Fails with the mistakes in the files of permissions and prices.
+    pub(crate) fn options(&self) -> Result<Options, Diagnostics> {
+        let (permissions, prices) = self.doors.rules()?;
+        Ok(Options {
+            permissions,
+            prices,
+            unattended: false,
             allow_shell: self.allow_shell,
             allow_path: self.doors.allow_path.clone(),
             pass_env: self.doors.pass_env.clone(),
             base_dir: self.base_dir.clone(),
+            variables: Variables::default(),
             model: self.model.clone(),
-        }
+            prompt: self.prompt.clone(),
+            only_checks: false,
+        })
     }
 }
 

@@ -1,9 +1,12 @@
 //! The arguments about stored runs.
 
 use super::{Doors, In, OneRun, Shown};
+use crate::completion;
+use crate::run_reference::RunReference;
 use clap::{ArgGroup, Args};
+use clap_complete::engine::ArgValueCandidates;
 use std::path::PathBuf;
-use stepwright::{OnInterrupted, RunStatus, SessionId, UserId, WorkflowId};
+use stepwright::{OnInterrupted, RunId, RunStatus, SessionId, UserId, WorkflowId};
 
 /// The default number of runs or sessions in a list.
 pub(crate) const LISTED: usize = 20;
@@ -40,9 +43,13 @@ the run began, unless --file says otherwise.
 A step that runs a command, and was under way when its process died, may have been done or not: the
 run asks, with exit code 3. --interrupted answers for all.
 
+A run that has failed is not resumed unless --retry says so: then the steps that failed begin again.
+An agent goes on where it failed. `stepwright rerun` begins a step from its start.
+
 Examples:
   stepwright resume r-7 --db runs.db
   stepwright resume r-7 --db runs.db --interrupted retry
+  stepwright resume r-7 --db runs.db --retry
   stepwright resume r-7 --db runs.db --file moved/publish.yaml --accept-changes";
 
 pub(super) const CONTINUE: &str = "\
@@ -58,6 +65,39 @@ Examples:
   stepwright continue r-7 --db runs.db --select format=blog,video
   stepwright continue r-7 --db runs.db --done 'deploy=version 1.2'
   echo '{\"publish\": {\"decision\": \"approve\"}}' | stepwright continue r-7 --answers -";
+
+pub(super) const RERUN: &str = "\
+A new run does the step at PATH and all that follows again. Everything before it stays as it was,
+and is not paid for again. The run that is named stays as it is.
+
+Examples:
+  stepwright rerun r-7 --db runs.db --from write
+  stepwright rerun r-7 --db runs.db --from revise#2/write --run-id r-8
+  stepwright rerun r-7 --db runs.db";
+
+pub(super) const FORK: &str = "\
+As `stepwright rerun`, with something changed: the input, the model, the prompt, or the workflow
+file. What comes before the step at PATH keeps what it made of the earlier input.
+
+Examples:
+  stepwright fork r-7 --db runs.db --at write --model openai:gpt-5
+  stepwright fork r-7 --db runs.db --at write --prompt 'Sing of {{ previous }}.'
+  stepwright fork r-7 --db runs.db --at write --set input.topic=bridges
+  stepwright fork r-7 --db runs.db --at revise#2/write --file edited.yaml --accept-changes
+  stepwright fork r-7 --db runs.db --set input=ants --run-id ants";
+
+pub(super) const UPGRADE: &str = "\
+A run that waits goes on with a changed workflow file if everything that it has done so far is the
+same in it. Otherwise the first difference is shown, and the run stays as it is.
+
+Examples:
+  stepwright upgrade r-7 --db runs.db
+  stepwright upgrade r-7 --db runs.db --file moved/publish.yaml";
+
+pub(super) const COMPARE: &str = "\
+Examples:
+  stepwright compare r-7 r-8 --db runs.db
+  stepwright compare r-7 r-8 --db runs.db --json | jq .first_difference";
 
 pub(super) const CANCEL: &str = "\
 Another process that drives the run hears of it at once. A run without a driver is ended here.
@@ -173,39 +213,126 @@ pub(crate) struct Resume {
     /// it, the run asks
     #[arg(long, value_name = "retry|fail", value_parser = interrupted)]
     pub(crate) interrupted: Option<OnInterrupted>,
+    /// Retry a run that has failed: the steps that failed or were stopped begin again, what
+    /// completed is not done again. `--retry=cancelled` retries a cancelled run too
+    #[arg(long, value_name = "failed|cancelled", num_args = 0..=1, require_equals = true,
+        default_missing_value = "failed", value_parser = retried)]
+    pub(crate) retry: Option<Retried>,
+}
+
+/// The end after which a run is retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retried {
+    /// It failed.
+    Failed,
+    /// It failed or was cancelled.
+    Cancelled,
+}
+
+/// The new run that shares the beginning of another one.
+#[derive(Debug, Args)]
+pub(crate) struct NewRun {
+    /// The id of the new run; must be unique
+    #[arg(long, value_name = "ID")]
+    pub(crate) run_id: Option<RunId>,
+    /// The session of the new run, which is created if it does not exist; by default that of its
+    /// origin
+    #[arg(long, value_name = "ID")]
+    pub(crate) session_id: Option<SessionId>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rerun {
+    #[command(flatten)]
+    pub(crate) again: Again,
+    /// The step that begins again, such as `write` or `revise#2/write`; without it, all of them
+    #[arg(long, value_name = "PATH")]
+    pub(crate) from: Option<String>,
+    #[command(flatten)]
+    pub(crate) new: NewRun,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fork {
+    #[command(flatten)]
+    pub(crate) again: Again,
+    /// The step at which the new run leaves its origin, such as `write` or `revise#2/write`;
+    /// without it, the new run begins anew
+    #[arg(long, value_name = "PATH")]
+    pub(crate) at: Option<String>,
+    /// Another prompt for the step at PATH: a template, as in the file
+    #[arg(long, value_name = "TEXT", requires = "at")]
+    pub(crate) prompt: Option<String>,
+    /// Change the input: `input=VALUE`, or a member of it, such as `input.topic=bridges`. Can be
+    /// given several times
+    #[arg(long, value_name = "input.NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+    #[command(flatten)]
+    pub(crate) new: NewRun,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Upgrade {
+    #[command(flatten)]
+    pub(crate) again: Again,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The id of the first run
+    #[arg(value_name = "RUN_ID")]
+    pub(crate) first: RunReference,
+    /// The id of the second run
+    #[arg(value_name = "OTHER_ID")]
+    pub(crate) second: RunReference,
+    /// Act as this user: runs of other users, or without a user, are not found
+    #[arg(long, value_name = "ID", alias = "user-id")]
+    pub(crate) user: Option<UserId>,
+    #[command(flatten)]
+    pub(crate) kept: In,
+    /// Write the comparison as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("answer").multiple(true).conflicts_with("answers"))]
+#[command(mut_arg("run", |run| run.required(false).help(
+    "The id of the run, the beginning or the end of an id, or `last`; without it, you choose one \
+     at the terminal",
+)))]
 pub(crate) struct Continue {
     #[command(flatten)]
     pub(crate) again: Again,
     /// Approve
-    #[arg(long, value_name = "ID", group = "answer")]
+    #[arg(long, value_name = "ID", group = "answer", add = requests())]
     pub(crate) approve: Vec<String>,
+    /// Permit an effect, now and for the rest of the session
+    #[arg(long, value_name = "ID", group = "answer")]
+    pub(crate) always: Vec<String>,
     /// Reject, with feedback
-    #[arg(long, value_name = "ID[=FEEDBACK]", group = "answer")]
+    #[arg(long, value_name = "ID[=FEEDBACK]", group = "answer", add = requests())]
     pub(crate) reject: Vec<String>,
     /// Approve with changes: a text, or JSON if the reviewed content is JSON
-    #[arg(long, value_name = "ID=CONTENT", group = "answer")]
+    #[arg(long, value_name = "ID=CONTENT", group = "answer", add = requests())]
     pub(crate) edit: Vec<String>,
     /// The requested value, as JSON; a text is enough where one is requested
-    #[arg(long, value_name = "ID=JSON", group = "answer")]
+    #[arg(long, value_name = "ID=JSON", group = "answer", add = requests())]
     pub(crate) submit: Vec<String>,
     /// The requested value, field by field
-    #[arg(long, value_name = "ID.FIELD=VALUE", group = "answer")]
+    #[arg(long, value_name = "ID.FIELD=VALUE", group = "answer", add = requests())]
     pub(crate) set: Vec<String>,
     /// The selected routes
-    #[arg(long, value_name = "ID=CHOICE,…", group = "answer")]
+    #[arg(long, value_name = "ID=CHOICE,…", group = "answer", add = requests())]
     pub(crate) select: Vec<String>,
     /// An interrupted step was done, with this text as output
-    #[arg(long, value_name = "ID[=OUTPUT]", group = "answer")]
+    #[arg(long, value_name = "ID[=OUTPUT]", group = "answer", add = requests())]
     pub(crate) done: Vec<String>,
     /// Retry a failed step, or run an interrupted step that was not done
-    #[arg(long, value_name = "ID", group = "answer")]
+    #[arg(long, value_name = "ID", group = "answer", add = requests())]
     pub(crate) retry: Vec<String>,
     /// Skip a failed step
-    #[arg(long, value_name = "ID", group = "answer")]
+    #[arg(long, value_name = "ID", group = "answer", add = requests())]
     pub(crate) skip: Vec<String>,
     /// Read the answers from a JSON file; `-` is stdin
     #[arg(long, value_name = "FILE")]
@@ -215,11 +342,24 @@ pub(crate) struct Continue {
     pub(crate) by: Option<String>,
 }
 
+/// Returns the completions of the id of a request.
+fn requests() -> ArgValueCandidates {
+    ArgValueCandidates::new(completion::requests)
+}
+
 fn interrupted(word: &str) -> Result<OnInterrupted, String> {
     match word {
         "retry" => Ok(OnInterrupted::Retry),
         "fail" => Ok(OnInterrupted::Fail),
         _ => Err("it is neither retry nor fail".to_owned()),
+    }
+}
+
+fn retried(word: &str) -> Result<Retried, String> {
+    match word {
+        "failed" => Ok(Retried::Failed),
+        "cancelled" => Ok(Retried::Cancelled),
+        _ => Err("it is neither failed nor cancelled".to_owned()),
     }
 }
 

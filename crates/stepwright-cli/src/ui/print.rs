@@ -26,6 +26,30 @@ impl Stdout {
         if self.terminal.attended { harmless_lines(&text) } else { text }
     }
 
+    /// Returns `true` if a person reads stdout at a terminal.
+    pub(crate) fn is_read_by_people(&self) -> bool {
+        self.terminal.attended
+    }
+
+    /// Returns `true` if lines can be redrawn.
+    pub(crate) fn redraws(&self) -> bool {
+        self.terminal.redraws
+    }
+
+    /// Returns the columns and rows.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        self.terminal.size()
+    }
+
+    /// Applies a style if colours are wanted.
+    pub(crate) fn paint(&self, style: anstyle::Style, text: &str) -> String {
+        self.terminal.paint(style, text)
+    }
+
+    pub(crate) fn terminal(&self) -> Terminal {
+        self.terminal
+    }
+
     pub(crate) fn write(&mut self, text: &str) {
         self.write_bytes(text.as_bytes());
     }

@@ -85,7 +85,7 @@ impl Progress {
             let text_flows = shares && arguments.stream && !panels;
             let mut terminal = stderr.terminal;
             terminal.redraws &= !text_flows && !arguments.debug;
-            let style = if panels { Style::Panels } else { Style::Compact };
+            let style = if panels { Style::Panels } else { Style::Tree };
             Shown::Watched(Box::new(Display::new(Beside(Arc::clone(&line)), terminal, style)))
         } else {
             Shown::Notices
@@ -109,6 +109,20 @@ impl Progress {
         {
             self.begin_line();
             write(&line);
+        }
+    }
+
+    /// Takes in an event from before the run was resumed.
+    pub(crate) fn past(&mut self, event: &Event) {
+        if let Shown::Watched(display) = &mut self.shown {
+            display.past(event);
+        }
+    }
+
+    /// Makes the display of the run permanent.
+    pub(crate) fn settle(&mut self) {
+        if let Shown::Watched(display) = &mut self.shown {
+            display.settle();
         }
     }
 

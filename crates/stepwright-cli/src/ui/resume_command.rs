@@ -30,6 +30,24 @@ impl ResumeCommand {
         format!("stepwright resume {}{}", quoted(run), self.options())
     }
 
+    /// Returns the command that retries a failed run.
+    pub(crate) fn retry(&self, run: &str) -> String {
+        format!("{} --retry", self.resume(run))
+    }
+
+    /// Returns the command that begins a new run from a step.
+    pub(crate) fn rerun(&self, run: &str, path: &str) -> String {
+        let from =
+            if path.is_empty() { String::new() } else { format!(" --from {}", quoted(path)) };
+        format!("stepwright rerun {}{}{from}", quoted(run), self.options())
+    }
+
+    /// Returns the command that shows a run.
+    pub(crate) fn show(&self, run: &str) -> String {
+        let db = Self { db: self.db.clone(), ..Self::default() };
+        format!("stepwright show {}{}", quoted(run), db.options())
+    }
+
     /// Returns the command that continues any waiting run, with `RUN_ID` as a placeholder.
     pub(crate) fn any(&self) -> String {
         format!("stepwright continue RUN_ID{}", self.options())
@@ -65,6 +83,13 @@ impl ResumeCommand {
         }
         for name in &self.doors.pass_env {
             let _ = write!(words, " --pass-env {}", quoted(name));
+        }
+        for (option, file) in
+            [("permissions", &self.doors.permissions), ("prices", &self.doors.prices)]
+        {
+            if let Some(file) = file {
+                let _ = write!(words, " --{option} {}", quoted(&file.display().to_string()));
+            }
         }
         words
     }

@@ -46,6 +46,13 @@ impl Stderr {
         self.say(&format!("note: {note}"));
     }
 
+    /// Shows the warnings about a file.
+    pub(crate) fn warnings(self, warnings: &Diagnostics) {
+        if !warnings.is_empty() {
+            write(warnings.report(self.report_style()).trim_end());
+        }
+    }
+
     /// Reports the mistakes in a file.
     pub(crate) fn mistakes(self, mistakes: &Diagnostics) {
         // Without a line of the file, there is no excerpt to draw.

@@ -20,7 +20,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Cancels a run in any process.
 pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<Exit, Error> {
     let opened = arguments.run.kept.database()?.open_existing().await?;
-    let (runs, run) = (opened.runs(arguments.run.user.as_ref())?, &arguments.run.run);
+    let runs = opened.runs(arguments.run.user.as_ref())?;
+    let run = &arguments.run.find(&runs).await?;
     let row = runs.row(run).await.map_err(run_error)?;
     if row.status == RunStatus::Cancelled {
         stderr.note(&format!("run `{run}` was cancelled before"));

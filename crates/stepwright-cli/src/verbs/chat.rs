@@ -1,17 +1,19 @@
 //! `stepwright chat`.
 
-use crate::args::Chat;
+use crate::args::{self, Chat, Storage};
 use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
 use crate::ui::debug;
 use crate::ui::resume_command::{FORGOTTEN, ResumeCommand};
 use crate::ui::terminal::Stderr;
-use crate::{input, open};
+use crate::{folders, input, open};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use stepwright::Error;
+use std::sync::{Arc, Mutex, PoisonError};
 use stepwright::file::Definition;
 use stepwright::prelude::PrintResponse as _;
 use stepwright::term::{Conversation, Terminal};
+use stepwright::{Error, ErrorId, ErrorKind, Memory, RunStatus};
 
 /// Chats with a workflow file.
 pub(crate) fn chat(arguments: &Chat, stderr: Stderr) -> Exit {
@@ -22,14 +24,28 @@ fn started(arguments: &Chat, stderr: Stderr) -> Result<Exit, Exit> {
     if arguments.debug {
         debug::show(stderr.terminal);
     }
-    let definition = open::definition(&arguments.definition, stderr)?;
+    let storage = arguments.kept.storage(&arguments.definition.file).map_err(|error| {
+        stderr.error(&error);
+        Exit::of(&error)
+    })?;
+    let unattended = is_unattended(storage.is_some());
+    let definition = open::definition(&arguments.definition, stderr, unattended)?;
     let runtime = open::runtime(stderr)?;
-    let ended = runtime.block_on(talk(arguments, &definition));
+    let storage = open::storage(storage, stderr);
+    let words = words(arguments, storage.as_ref());
+    let ended = runtime.block_on(talk(arguments, &definition, storage, &words));
     // Do not wait for blocking work of runs that have ended.
     runtime.shutdown_background();
     Ok(match ended {
         Ok(conversation) => match conversation.last {
-            Some(answer) => Exit::of_answer(&answer),
+            Some(answer) => {
+                let output = answer.as_ref().err().and_then(Error::output);
+                if let Some(left) = output.filter(|output| output.status == RunStatus::Pending) {
+                    let go_on = words.resume(left.run_id.as_str());
+                    stderr.help(&format!("to go on: {go_on}"));
+                }
+                Exit::of_answer(&answer)
+            }
             None => Exit::Completed,
         },
         Err(error) => {
@@ -39,17 +55,41 @@ fn started(arguments: &Chat, stderr: Stderr) -> Result<Exit, Exit> {
     })
 }
 
-async fn talk(arguments: &Chat, definition: &Definition) -> Result<Conversation, Error> {
-    let db = arguments.kept.database();
-    let workflow = open::workflow(definition, db.as_ref()).await?;
-    let words = ResumeCommand {
-        db: arguments.kept.said().cloned(),
+fn words(arguments: &Chat, storage: Option<&Storage>) -> ResumeCommand {
+    ResumeCommand {
+        db: storage.and_then(|storage| storage.said.clone()),
         file: None,
         allow_shell: arguments.definition.allow_shell,
         doors: arguments.definition.doors.clone(),
+    }
+}
+
+async fn talk(
+    arguments: &Chat,
+    definition: &Definition,
+    storage: Option<Storage>,
+    words: &ResumeCommand,
+) -> Result<Conversation, Error> {
+    let db = storage.map(|storage| storage.db);
+    let opened = match &db {
+        Some(db) => Some(db.open().await?),
+        None => None,
     };
+    // Every model that is chosen at the prompt has the same runs and sessions.
+    let store = Memory::default();
+    let build = move |definition: &Definition| {
+        let builder = definition.builder()?;
+        match &opened {
+            Some(opened) => opened.clone().beneath(builder).build(),
+            None => builder.store(store.clone()).build(),
+        }
+    };
+    let workflow = build(definition)?;
     let go_on = db.as_ref().map_or_else(|| FORGOTTEN.to_owned(), |_| words.any());
-    let origin = db.map(|_| DefinitionSource::metadata(&arguments.definition)).unwrap_or_default();
+    let metadata = db.map(|_| DefinitionSource::metadata(&arguments.definition));
+    let origin = Arc::new(Mutex::new(metadata.unwrap_or_default()));
+    let (switched, is_stored) = (origin.clone(), go_on != FORGOTTEN);
+    let wanted = arguments.definition.clone();
     let (timeout, debug) = (arguments.timeout, arguments.debug);
     let schema = definition.input_schema().cloned();
     let mut app = workflow
@@ -60,13 +100,24 @@ async fn talk(arguments: &Chat, definition: &Definition) -> Result<Conversation,
         .color(Terminal::of_stdout().color)
         .to_continue(go_on)
         .each_run(move |run| {
-            let run = run.debug_mode(debug).metadata(origin.clone());
+            let origin = origin.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let run = run.debug_mode(debug).metadata(origin);
             match timeout {
                 Some(timeout) => run.timeout(timeout),
                 None => run,
             }
         })
-        .read_input(move |text| input::typed(text, schema.as_ref()));
+        .read_input(move |text| input::typed(text, schema.as_ref()))
+        .switch_model(move |model| {
+            let wanted = args::Definition { model: Some(model.to_owned()), ..wanted.clone() };
+            let built = with_model(&wanted, is_unattended(is_stored))
+                .and_then(|definition| build(&definition));
+            if built.is_ok() && is_stored {
+                *switched.lock().unwrap_or_else(PoisonError::into_inner) =
+                    DefinitionSource::metadata(&wanted);
+            }
+            Box::pin(std::future::ready(built))
+        });
     if let Some(session) = &arguments.kept.session_id {
         app = app.session_id(session);
     }
@@ -91,16 +142,25 @@ async fn talk(arguments: &Chat, definition: &Definition) -> Result<Conversation,
     app.await
 }
 
+/// Returns `true` if no answer about a permission can reach a run.
+fn is_unattended(is_stored: bool) -> bool {
+    !std::io::stdin().is_terminal() && !is_stored
+}
+
+/// Reads the file with another model.
+fn with_model(wanted: &args::Definition, unattended: bool) -> Result<Definition, Error> {
+    open::check_model(wanted.model.as_deref(), "/model")?;
+    let read = wanted.options().and_then(|mut options| {
+        options.unattended = unattended;
+        Definition::read(&wanted.file, &options)
+    });
+    read.map_err(|mistakes| {
+        let first = mistakes.iter().next().map(ToString::to_string).unwrap_or_default();
+        Error::new(ErrorKind::Definition, first).with_id(ErrorId::FILE_INVALID)
+    })
+}
+
 /// Returns the file for the history of typed lines, in the data directory of the user.
 fn history() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let data = if cfg!(windows) {
-        set("APPDATA").map(PathBuf::from)
-    } else {
-        let home = set("HOME").map(PathBuf::from);
-        let usual =
-            if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
-        set("XDG_DATA_HOME").map(PathBuf::from).or(home.map(|home| home.join(usual)))
-    };
-    Some(data?.join("stepwright").join("chat-history"))
+    Some(folders::data()?.join("chat-history"))
 }

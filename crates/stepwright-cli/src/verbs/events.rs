@@ -13,12 +13,12 @@ use stepwright_term::utc;
 
 /// Shows the facts of a run, and with `--follow` those that are still to come.
 pub(crate) async fn events(arguments: &Events, stderr: Stderr) -> Result<Exit, Error> {
-    let (runs, run) = (runs_with(&arguments.run).await?, &arguments.run.run);
+    let (runs, run) = runs_with(&arguments.run).await?;
     let from = arguments.after.map_or(0, |after| after.saturating_add(1));
     let events = if arguments.follow {
-        runs.follow(run, from).await
+        runs.follow(&run, from).await
     } else {
-        runs.recorded(run, from).await
+        runs.recorded(&run, from).await
     };
     let mut events = events.map_err(run_error)?;
     let mut stdout = Stdout::new();

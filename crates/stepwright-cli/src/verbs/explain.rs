@@ -1,18 +1,32 @@
 //! `stepwright explain`.
 
+use super::explained_run::explained;
 use crate::args::Explain;
+use crate::database::run_error;
+use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
+use crate::open;
+use crate::run_reference::RunReference;
 use crate::ui::print::Stdout;
+use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;
 use std::fmt::Write as _;
 use stepwright::codes::{self, Area, Entry};
-use stepwright::{Error, ErrorId, Report};
+use stepwright::{Error, ErrorId, ErrorKind, Report};
 
 /// The number of known codes that the error for an unknown one names.
 const NEAR: usize = 3;
 
-/// Prints the page of an error code, or the list of all codes.
+/// The length of a word that may be a misspelled code.
+const CODE_CHARS_MAX: usize = 8;
+
+/// Prints the page of an error code, the list of all codes, or why a run failed.
 pub(crate) fn explain(arguments: &Explain, stderr: Stderr) -> Exit {
+    if let Some(name) = &arguments.code
+        && let Some(exit) = run(name, arguments, stderr)
+    {
+        return exit;
+    }
     let text = match &arguments.code {
         None => codes::AREAS.iter().map(listed).collect::<Vec<_>>().join("\n"),
         Some(code) => match entry(code) {
@@ -26,6 +40,54 @@ pub(crate) fn explain(arguments: &Explain, stderr: Stderr) -> Exit {
     let mut stdout = Stdout::new();
     stdout.write(&text);
     stdout.end(stderr, Exit::Completed)
+}
+
+/// Explains a run. `None` if the text is an error code. A database on the command line says that a
+/// run is meant.
+fn run(name: &str, arguments: &Explain, stderr: Stderr) -> Option<Exit> {
+    let is_code = name.parse::<ErrorId>().is_ok();
+    let said = arguments.kept.said().is_some();
+    let wanted = name.parse::<RunReference>().ok().filter(|_| said || !is_code)?;
+    let looks_like_code = name.len() <= CODE_CHARS_MAX
+        && name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("sw"));
+    if !said && (looks_like_code || arguments.kept.database().is_err()) {
+        // It may be a misspelled code: its error names the codes.
+        return None;
+    }
+    let work = async {
+        let runs = match open::runs(&arguments.kept, arguments.user.as_ref()).await {
+            Err(error) if !said && error.id() == ErrorId::DATABASE_MISSING => return Ok(None),
+            runs => runs?,
+        };
+        let id = match wanted.find(&runs).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && is_code => return Ok(None),
+            found => found.map_err(run_error)?,
+        };
+        let snapshot = runs.load(&id).await.map_err(run_error)?;
+        let origin = DefinitionSource::of(&snapshot.output().metadata);
+        let words = ResumeCommand {
+            db: arguments.kept.said().cloned(),
+            file: None,
+            allow_shell: origin.as_ref().is_some_and(|origin| origin.allow_shell),
+            doors: origin.as_ref().map(DefinitionSource::doors).unwrap_or_default(),
+        };
+        Ok(Some(explained(&snapshot, &words)))
+    };
+    let text: Result<Option<String>, Error> = match open::runtime(stderr) {
+        Ok(runtime) => runtime.block_on(work),
+        Err(exit) => return Some(exit),
+    };
+    match text {
+        Ok(text) => {
+            let mut stdout = Stdout::new();
+            stdout.write(&text?);
+            Some(stdout.end(stderr, Exit::Completed))
+        }
+        Err(error) => {
+            stderr.error(&error);
+            Some(Exit::of(&error))
+        }
+    }
 }
 
 fn entry(code: &str) -> Result<&'static Entry, Report> {

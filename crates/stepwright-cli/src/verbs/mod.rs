@@ -1,13 +1,24 @@
 //! The verbs of the command, one per file.
 
+pub(crate) mod attach;
 pub(crate) mod cancel;
+pub(crate) mod capabilities;
 pub(crate) mod chat;
 pub(crate) mod check;
+pub(crate) mod compare;
+pub(crate) mod config;
+pub(crate) mod docs;
 pub(crate) mod events;
 pub(crate) mod explain;
+mod explained_run;
+pub(crate) mod fork;
+pub(crate) mod init;
+pub(crate) mod keeping;
+pub(crate) mod man;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod show;
+pub(crate) mod top;
 pub(crate) mod verify;

@@ -1,22 +1,27 @@
 //! `stepwright resume` and `stepwright continue`.
 
 use crate::answers::{self, Answers};
-use crate::args::{self, Again, Continue, Resume};
+use crate::args::{self, Again, Continue, Resume, Storage};
 use crate::database::run_error;
 use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
 use crate::open;
+use crate::run_reference::short;
 use crate::ui::cancel::Cancel;
 use crate::ui::debug;
 use crate::ui::driving::Driving;
 use crate::ui::resume_command::ResumeCommand;
 use crate::ui::summary::how_ended;
 use crate::ui::terminal::Stderr;
-use stepwright::store::RunRow;
-use stepwright::{Error, ErrorId, OnInterrupted, RunOutput, RunStatus, UserId, Workflow};
+use std::io::IsTerminal as _;
+use stepwright::store::{RunFilter, RunRow};
+use stepwright::{Error, ErrorId, OnInterrupted, RunId, RunOutput, RunStatus, UserId, Workflow};
 use stepwright_core::Requirement;
-use stepwright_engine::drivers;
-use stepwright_term::Asker;
+use stepwright_engine::{Runs, drivers, real_world};
+use stepwright_term::{Asker, ago, pick};
+
+/// The largest number of waiting runs to choose from, the newest first.
+const PICKED_MAX: usize = 20;
 
 /// A run as it was loaded.
 struct Looked<'a> {
@@ -44,6 +49,8 @@ struct Wanted<'a> {
     again: &'a Again,
     /// The answer to all questions about interrupted steps.
     interrupted: Option<OnInterrupted>,
+    /// Set if a failed run is retried: `true` if a cancelled one is, too.
+    retry: Option<bool>,
     /// The answers on the command line, for `continue`.
     answers: Option<&'a Continue>,
     stderr: Stderr,
@@ -52,13 +59,14 @@ struct Wanted<'a> {
 /// Resumes a run.
 pub(crate) fn resume(arguments: &Resume, stderr: Stderr) -> Exit {
     let (again, interrupted) = (&arguments.again, arguments.interrupted);
-    Wanted { again, interrupted, answers: None, stderr }.carry_on()
+    let retry = arguments.retry.map(|what| what == args::Retried::Cancelled);
+    Wanted { again, interrupted, retry, answers: None, stderr }.carry_on()
 }
 
 /// Answers the pending requests of a run, and continues it.
 pub(crate) fn continue_run(arguments: &Continue, stderr: Stderr) -> Exit {
     let (again, interrupted) = (&arguments.again, None);
-    Wanted { again, interrupted, answers: Some(arguments), stderr }.carry_on()
+    Wanted { again, interrupted, retry: None, answers: Some(arguments), stderr }.carry_on()
 }
 
 impl Wanted<'_> {
@@ -88,7 +96,14 @@ impl Wanted<'_> {
         let db = again.run.kept.database()?;
         let opened = db.open_existing().await?;
         let runs = opened.runs(again.run.user.as_ref())?;
-        let snapshot = runs.load(&again.run.run).await.map_err(run_error)?;
+        let run = match (&again.run.run, self.answers) {
+            (None, Some(_)) => match picked(&runs).await? {
+                Some(run) => run,
+                None => return Ok(Exit::Usage),
+            },
+            _ => again.run.find(&runs).await?,
+        };
+        let snapshot = runs.load(&run).await.map_err(run_error)?;
         let looked = Looked { row: snapshot.row(), output: snapshot.output() };
         let given = match self.answers {
             Some(arguments) => {
@@ -99,8 +114,9 @@ impl Wanted<'_> {
         };
         let origin = DefinitionSource::of(&looked.output.metadata);
         let (cancel, _signals) = Cancel::on_signals(stderr);
-        let words = self.words(origin.as_ref());
-        let mut driving = Driving::new(&again.shown, stderr, &cancel, Some(db), words);
+        let words = words(again, origin.as_ref());
+        let storage = Storage { db, is_named: true, said: words.db.clone() };
+        let mut driving = Driving::new(&again.shown, stderr, &cancel, Some(storage), words);
         let mut asker = None;
         // Requests with an answer in the inbox, not taken because a process died, are not asked
         // again.
@@ -117,8 +133,12 @@ impl Wanted<'_> {
             }
         }
         if origin.is_none() && again.file.is_none() {
-            let Some(arguments) = self.answers else { return Err(of_program(&looked).into()) };
-            let Some(given) = asked(asker, given, &open).await? else { return Ok(Exit::Paused) };
+            let Some(arguments) = self.answers else {
+                return Err(of_program(&looked.row.run_id).into());
+            };
+            let Some(given) = asked(asker, given, &open).await? else {
+                return Ok(Exit::of_paused(&looked.output));
+            };
             let run = &looked.row.run_id;
             runs.submit(run, given, arguments.by.as_deref()).await?;
             stderr.note(&format!(
@@ -126,17 +146,14 @@ impl Wanted<'_> {
             ));
             return Ok(Exit::Paused);
         }
-        let definition = self.definition(origin.as_ref(), &looked.output)?;
-        let definition = open::definition(&definition, stderr).map_err(Failed::Said)?;
+        let definition = definition(again, origin.as_ref(), &looked.output)?;
+        let definition = open::definition(&definition, stderr, false).map_err(Failed::Said)?;
         let workflow = opened.beneath(definition.builder()?).build()?;
-        if *workflow.id() != looked.row.workflow_id {
-            let (run, theirs) = (&looked.row.run_id, &looked.row.workflow_id);
-            let what = format!("run `{run}` is one of `{theirs}`, and not of `{}`", workflow.id());
-            let what = Error::usage(what).with_id(ErrorId::OTHER_WORKFLOW);
-            let what = what.with_hint("give its workflow file: `--file FILE`");
-            return Err(what.into());
-        }
-        let Some(given) = asked(asker, given, &open).await? else { return Ok(Exit::Paused) };
+        check_workflow(&workflow, looked.row)?;
+        let Some(given) = asked(asker, given, &open).await? else {
+            return Ok(Exit::of_paused(&looked.output));
+        };
+        driving.recall(&runs, &run).await?;
         let answer = self.drive(&workflow, &mut driving, &looked, given).await?;
         Ok(driving.end(&answer, explain))
     }
@@ -150,9 +167,22 @@ impl Wanted<'_> {
         given: Answers,
     ) -> Result<Result<RunOutput, Error>, Error> {
         let (run, accept) = (&looked.row.run_id, self.again.accept_changes);
+        if let Some(cancelled_too) = self.retry {
+            let mut retried = workflow.retry(run).cancelled_too(cancelled_too);
+            retried = retried.accept_changed_definition(accept).stream_events(true);
+            if let Some(policy) = self.interrupted {
+                retried = retried.interrupted(policy);
+            }
+            return Ok(driving.drive(workflow, retried.stream()).await);
+        }
         if looked.output.is_terminal() {
             let how = how_ended(looked.output.status);
-            self.stderr.note(&format!("run `{run}` has ended already: {how}"));
+            let more = match looked.output.status {
+                RunStatus::Error => "; `--retry` takes it up again",
+                RunStatus::Cancelled => "; `--retry=cancelled` takes it up again",
+                _ => "",
+            };
+            self.stderr.note(&format!("run `{run}` has ended already: {how}{more}"));
         }
         let mut resumed = workflow.continue_run(run, given).accept_changed_definition(accept);
         if let Some(policy) = self.interrupted {
@@ -162,52 +192,94 @@ impl Wanted<'_> {
         if let Some(by) = by.or(self.again.run.user.as_ref().map(UserId::as_str)) {
             resumed = resumed.answered_by(by);
         }
-        Ok(driving.drive(workflow, resumed.stream_events(true).stream()).await)
-    }
-
-    /// Returns the workflow file of the run, with the options to read it.
-    fn definition(
-        self,
-        origin: Option<&DefinitionSource>,
-        output: &RunOutput,
-    ) -> Result<args::Definition, Error> {
-        let Self { again, .. } = self;
-        let file = match (&again.file, origin) {
-            (Some(file), _) => file,
-            (None, Some(origin)) if origin.file.exists() => &origin.file,
-            (None, origin) => {
-                let file = origin.map(|origin| origin.file.display().to_string());
-                let file = file.unwrap_or_default();
-                let what = format!(
-                    "the workflow file `{file}`, with which run `{}` began, is not there any more",
-                    output.run_id
-                );
-                let error = Error::usage(what).with_id(ErrorId::WORKFLOW_FILE_GONE);
-                return Err(error.with_hint("say where it is now: `--file FILE`"));
-            }
-        };
-        let base_dir = again.base_dir.clone().or(origin.map(|origin| origin.base_dir.clone()));
-        let model = again.model.clone().or(origin.and_then(|origin| origin.model.clone()));
-        let (allow_shell, doors) = (again.allow_shell, again.doors.clone());
-        Ok(args::Definition { file: file.clone(), model, allow_shell, doors, base_dir })
-    }
-
-    fn words(self, origin: Option<&DefinitionSource>) -> ResumeCommand {
-        let again = self.again;
-        ResumeCommand {
-            db: again.run.kept.said().cloned(),
-            file: again.file.as_ref().map(|file| file.display().to_string()),
-            allow_shell: again.allow_shell || origin.is_some_and(|origin| origin.allow_shell),
-            doors: match origin {
-                Some(origin) if again.doors.is_closed() => origin.doors(),
-                _ => again.doors.clone(),
-            },
-        }
+        Ok(driving.drive(workflow, resumed.stream_events(true).stream().in_task()).await)
     }
 }
 
+/// Returns the workflow file of the run, with the options to read it.
+pub(super) fn definition(
+    again: &Again,
+    origin: Option<&DefinitionSource>,
+    output: &RunOutput,
+) -> Result<args::Definition, Error> {
+    let file = match (&again.file, origin) {
+        (Some(file), _) => file,
+        (None, Some(origin)) if origin.file.exists() => &origin.file,
+        (None, origin) => {
+            let file = origin.map(|origin| origin.file.display().to_string());
+            let file = file.unwrap_or_default();
+            let what = format!(
+                "the workflow file `{file}`, with which run `{}` began, is not there any more",
+                output.run_id
+            );
+            let error = Error::usage(what).with_id(ErrorId::WORKFLOW_FILE_GONE);
+            return Err(error.with_hint("say where it is now: `--file FILE`"));
+        }
+    };
+    let base_dir = again.base_dir.clone().or(origin.map(|origin| origin.base_dir.clone()));
+    let model = again.model.clone().or(origin.and_then(|origin| origin.model.clone()));
+    let (allow_shell, doors) = (again.allow_shell, again.doors.clone());
+    let prompt = origin.and_then(DefinitionSource::prompt);
+    Ok(args::Definition { file: file.clone(), model, allow_shell, doors, base_dir, prompt })
+}
+
+/// Checks that a run belongs to a workflow.
+pub(super) fn check_workflow(workflow: &Workflow, row: &RunRow) -> Result<(), Error> {
+    if *workflow.id() == row.workflow_id {
+        return Ok(());
+    }
+    let (run, theirs) = (&row.run_id, &row.workflow_id);
+    let what = format!("run `{run}` is one of `{theirs}`, and not of `{}`", workflow.id());
+    let what = Error::usage(what).with_id(ErrorId::OTHER_WORKFLOW);
+    Err(what.with_hint("give its workflow file: `--file FILE`"))
+}
+
+pub(super) fn words(again: &Again, origin: Option<&DefinitionSource>) -> ResumeCommand {
+    ResumeCommand {
+        db: again.run.kept.said().cloned(),
+        file: again.file.as_ref().map(|file| file.display().to_string()),
+        allow_shell: again.allow_shell || origin.is_some_and(|origin| origin.allow_shell),
+        doors: match origin {
+            Some(origin) if again.doors.is_closed() => origin.doors(),
+            _ => again.doors.clone(),
+        },
+    }
+}
+
+/// Lets the person at the terminal choose one of the waiting runs. `None` if the person quits.
+///
+/// # Errors
+/// If there is no terminal, or no run that waits.
+async fn picked(runs: &Runs) -> Result<Option<RunId>, Error> {
+    let is_attended = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if !is_attended {
+        let error = Error::usage("no run given, and no terminal to choose one at");
+        return Err(error
+            .with_id(ErrorId::ARGUMENT_MISSING)
+            .with_hint("`stepwright runs --status paused` lists those that wait"));
+    }
+    let filter =
+        RunFilter { status: Some(RunStatus::Paused), limit: PICKED_MAX, ..RunFilter::default() };
+    let waiting = runs.list(filter).await?;
+    if waiting.is_empty() {
+        let error = Error::usage("no run of this database waits for an answer");
+        return Err(error.with_id(ErrorId::REQUESTS_NONE).with_hint("`stepwright runs` lists all"));
+    }
+    let now = real_world().wall();
+    let mut lines = Vec::new();
+    for row in &waiting {
+        let asked = runs.load(&row.run_id).await?.output().requirements;
+        let asked = asked.iter().find(|asked| asked.needs_person());
+        let question = asked.map(|asked| asked.message.to_string()).unwrap_or_default();
+        let (id, workflow) = (short(&row.run_id), &row.workflow_id);
+        lines.push(format!("{id}  {workflow}  {}  {question}", ago(row.updated_at, now)));
+    }
+    let chosen = pick("Which run?", &lines).await?;
+    Ok(chosen.map(|chosen| waiting[chosen].run_id.clone()))
+}
+
 /// Reports an error and the next step.
-fn explain(stderr: Stderr, error: &Error) {
+pub(super) fn explain(stderr: Stderr, error: &Error) {
     let report = error.to_report();
     stderr.report(&if error.id() == ErrorId::DEFINITION_CHANGED {
         report.only_help(
@@ -254,8 +326,7 @@ async fn asked(
     }
 }
 
-fn of_program(looked: &Looked<'_>) -> Error {
-    let run = &looked.row.run_id;
+pub(super) fn of_program(run: &RunId) -> Error {
     Error::usage(format!("run `{run}` was begun by a program: there is no definition of it here"))
         .with_id(ErrorId::BEGUN_BY_PROGRAM)
         .with_hint("resume it with that program, or give the workflow file: `--file FILE`")

@@ -8,9 +8,12 @@ use crate::ui::debug;
 use crate::ui::driving::Driving;
 use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;
-use crate::{input, open};
+use crate::{input, input_pairs, open};
+use std::io::IsTerminal as _;
 use stepwright::file::Definition;
-use stepwright::{Content, Error, ErrorId, ErrorKind, Report, RunOutput};
+use stepwright::{Answer, Content, Error, ErrorId, ErrorKind, Report, RunOutput};
+use stepwright_term::Asker;
+use tokio::runtime::Runtime;
 
 /// Runs a workflow file.
 pub(crate) fn run(arguments: &Run, stderr: Stderr) -> Exit {
@@ -21,22 +24,34 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     if arguments.shown.debug {
         debug::show(stderr.terminal);
     }
-    check_session(arguments, stderr)?;
-    let definition = open::definition(&arguments.definition, stderr)?;
+    let storage = arguments.kept.storage(&arguments.definition.file).map_err(|error| {
+        stderr.error(&error);
+        Exit::of(&error)
+    })?;
+    check_session(arguments, storage.is_some(), stderr)?;
+    // Without a database and a terminal, no answer can reach the run.
+    let is_watched = !arguments.shown.json && std::io::stdin().is_terminal();
+    let unattended = !is_watched && storage.is_none();
+    let definition = open::definition(&arguments.definition, stderr, unattended)?;
     let content = input::read(arguments, definition.input_schema()).map_err(|error| {
         stderr.error(&error);
         Exit::of(&error)
     })?;
     let runtime = open::runtime(stderr)?;
+    let content = complete(arguments, &definition, content, &runtime).map_err(|error| {
+        stderr.error(&error);
+        Exit::of(&error)
+    })?;
     let (cancel, _signals) = Cancel::on_signals(stderr);
+    let storage = open::storage(storage, stderr);
     let words = ResumeCommand {
-        db: arguments.kept.said().cloned(),
+        db: storage.as_ref().and_then(|storage| storage.said.clone()),
         file: None,
         allow_shell: arguments.definition.allow_shell,
         doors: arguments.definition.doors.clone(),
     };
-    let db = arguments.kept.database();
-    let mut driving = Driving::new(&arguments.shown, stderr, &cancel, db, words);
+    let mut driving = Driving::new(&arguments.shown, stderr, &cancel, storage, words);
+    driving.is_new = true;
     let answer = runtime.block_on(drive(arguments, &definition, content, &mut driving));
     let exit = driving.end(&answer, |stderr, error| explain(arguments, stderr, error));
     // Do not wait for blocking work, such as a download, of a run that has ended.
@@ -44,13 +59,30 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     Ok(exit)
 }
 
+/// Asks the person at the terminal, if there is one, for what the input lacks.
+fn complete(
+    arguments: &Run,
+    definition: &Definition,
+    content: Content,
+    runtime: &Runtime,
+) -> Result<Content, Error> {
+    let missing = input_pairs::missing(&content, definition.input_schema());
+    let Some(missing) = missing.filter(|_| !arguments.shown.json) else { return Ok(content) };
+    let Some(mut asker) = Asker::at_terminal()? else { return Ok(content) };
+    let answers = runtime.block_on(asker.ask(&[missing]))?;
+    match answers.into_iter().flatten().next() {
+        Some((_, Answer::Submit { value })) => Ok(input_pairs::completed(&content, value)),
+        _ => Ok(content),
+    }
+}
+
 /// Checks that a session has a database.
-fn check_session(arguments: &Run, stderr: Stderr) -> Result<(), Exit> {
-    if arguments.kept.session_id.is_some() && arguments.kept.database().is_none() {
+fn check_session(arguments: &Run, is_stored: bool, stderr: Stderr) -> Result<(), Exit> {
+    if arguments.kept.session_id.is_some() && !is_stored {
         let what =
             "`--session-id` needs a database: without one, the session ends with this command";
         let report = Report::new(ErrorId::DATABASE_UNSPECIFIED, what);
-        stderr.report(&report.help("add `--db DB`; a file is made if there is none"));
+        stderr.report(&report.help("leave out `--no-db`, or pass `--db DB`"));
         return Err(Exit::Usage);
     }
     Ok(())
@@ -63,7 +95,7 @@ async fn drive(
     content: Content,
     driving: &mut Driving<'_>,
 ) -> Result<RunOutput, Error> {
-    let workflow = open::workflow(definition, driving.db.as_ref()).await?;
+    let workflow = open::workflow(definition, driving.db()).await?;
     // Request all events, because the progress display needs them even if stdout does not.
     let mut run = workflow.run(content).debug_mode(arguments.shown.debug).stream_events(true);
     if let Some(session) = &arguments.kept.session_id {
@@ -78,10 +110,10 @@ async fn drive(
     if let Some(timeout) = arguments.timeout {
         run = run.timeout(timeout);
     }
-    if driving.db.is_some() {
+    if driving.db().is_some() {
         run = run.metadata(DefinitionSource::metadata(&arguments.definition));
     }
-    driving.drive(&workflow, run.stream()).await
+    driving.drive(&workflow, run.stream().in_task()).await
 }
 
 /// Reports an error and the next step.
@@ -89,8 +121,12 @@ fn explain(arguments: &Run, stderr: Stderr, error: &Error) {
     let report = error.to_report();
     stderr.report(&match error.kind() {
         ErrorKind::Usage if report.has_help() => report,
-        ErrorKind::Usage if arguments.input.is_none() && arguments.input_file.is_none() => {
-            report.help("give the run an input: INPUT, or `--input-file FILE`")
+        ErrorKind::Usage
+            if arguments.input.is_none()
+                && arguments.input_file.is_none()
+                && arguments.pairs.is_empty() =>
+        {
+            report.help("give the run an input: INPUT, `-i NAME=VALUE`, or `--input-file FILE`")
         }
         ErrorKind::NotFound if arguments.kept.session_id.is_some() => {
             report.help("choose another `--session-id`, or say whose it is with `--user-id`")

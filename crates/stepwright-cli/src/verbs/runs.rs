@@ -3,13 +3,15 @@
 use crate::args::Runs;
 use crate::exit::Exit;
 use crate::open;
+use crate::run_reference::{short, short_text};
 use crate::ui::print::Stdout;
 use crate::ui::table::table;
 use crate::ui::terminal::Stderr;
 use crate::verbs::show::{standing, took};
 use stepwright::Error;
 use stepwright::store::{RunFilter, RunRow};
-use stepwright_term::utc;
+use stepwright_engine::real_world;
+use stepwright_term::{ago, utc};
 
 /// Lists runs.
 pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error> {
@@ -33,24 +35,40 @@ pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error
     } else if rows.is_empty() {
         stderr.note("there is no such run");
     } else {
-        stdout.write(&listed(&rows));
+        stdout.write(&listed(&rows, stdout.is_read_by_people()));
     }
     Ok(stdout.end(stderr, Exit::Completed))
 }
 
-/// Formats runs as a table.
-pub(crate) fn listed(rows: &[RunRow]) -> String {
+/// Formats runs as a table: for people with short ids and relative times, and otherwise with whole
+/// ids and dates.
+pub(crate) fn listed(rows: &[RunRow], is_read_by_people: bool) -> String {
+    let now = real_world().wall();
     let row = |row: &RunRow| {
+        let id = if is_read_by_people { short(&row.run_id) } else { row.run_id.as_str() };
+        let session = row.session_id.as_str();
+        let session = if is_read_by_people { short_text(session) } else { session };
+        let began = row.created_at;
         [
-            row.run_id.to_string(),
+            id.to_owned(),
             standing(row).0.to_owned(),
             row.workflow_id.to_string(),
-            utc(row.created_at),
+            if is_read_by_people { ago(began, now) } else { utc(began) },
             took(row),
-            row.session_id.to_string(),
+            session.to_owned(),
             row.user_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         ]
     };
     let names = ["RUN", "STATUS", "WORKFLOW", "BEGAN", "TOOK", "SESSION", "USER"];
-    table(names, rows.iter().map(row).collect())
+    if rows.iter().all(|row| row.origin.is_none()) {
+        return table(names, rows.iter().map(row).collect());
+    }
+    let with_origin = |it: &RunRow| {
+        let origin = it.origin.as_ref().map(|origin| origin.run.to_string()).unwrap_or_default();
+        let [run, status, workflow, began, took, session, user] = row(it);
+        [run, status, workflow, began, took, session, user, origin]
+    };
+    let [run, status, workflow, began, took, session, user] = names;
+    let names = [run, status, workflow, began, took, session, user, "ORIGIN"];
+    table(names, rows.iter().map(with_origin).collect())
 }

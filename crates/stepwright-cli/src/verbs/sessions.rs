@@ -92,6 +92,7 @@ async fn show(wanted: &OneSession, json: bool, stderr: Stderr) -> Result<Exit, E
     line("runs", &format!("{} in {took}", metrics.runs));
     if metrics.model_calls > 0 {
         line("models", &format!("{} answers", metrics.model_calls));
+        line("cost", &metrics.cost.to_string());
     }
     if !session.state.is_empty() {
         let _ = writeln!(text, "\nstate\n{:#}", Value::from(session.state.clone()));
@@ -104,21 +105,21 @@ async fn show(wanted: &OneSession, json: bool, stderr: Stderr) -> Result<Exit, E
     };
     let last = runs.list(filter).await?;
     if !last.is_empty() {
-        let _ = write!(text, "\nlast runs\n{}", listed(&last));
+        let _ = write!(text, "\nlast runs\n{}", listed(&last, stdout.is_read_by_people()));
     }
     stdout.write(&stdout.readable(text));
     Ok(stdout.end(stderr, Exit::Completed))
 }
 
 async fn rename(wanted: &OneSession, name: &str) -> Result<Exit, Error> {
-    let runs = open::runs(&wanted.kept, wanted.user.as_ref()).await?;
+    let runs = open::runs_to_change(&wanted.kept, wanted.user.as_ref()).await?;
     runs.sessions().rename(&wanted.id, name).await.map_err(session_error)?;
     write(&format!("session {} is called {}", wanted.id, harmless(name)));
     Ok(Exit::Completed)
 }
 
 async fn delete(wanted: &OneSession, yes: bool) -> Result<Exit, Error> {
-    let sessions = open::runs(&wanted.kept, wanted.user.as_ref()).await?.sessions();
+    let sessions = open::runs_to_change(&wanted.kept, wanted.user.as_ref()).await?.sessions();
     let session = sessions.get(&wanted.id).await.map_err(session_error)?;
     if !yes {
         let runs = session.metrics.runs;
@@ -134,11 +135,12 @@ async fn delete(wanted: &OneSession, yes: bool) -> Result<Exit, Error> {
 async fn state(arguments: &SessionState, stderr: Stderr) -> Result<Exit, Error> {
     let wanted = &arguments.session;
     let patches = patches(arguments)?;
-    let sessions = open::runs(&wanted.kept, wanted.user.as_ref()).await?.sessions();
+    let user = wanted.user.as_ref();
     let session = if patches.is_empty() {
-        sessions.get(&wanted.id).await
+        open::runs(&wanted.kept, user).await?.sessions().get(&wanted.id).await
     } else {
-        sessions.patch(&wanted.id, &patches).await
+        let runs = open::runs_to_change(&wanted.kept, user).await?;
+        runs.sessions().patch(&wanted.id, &patches).await
     };
     let session = session.map_err(session_error)?;
     let mut stdout = Stdout::new();

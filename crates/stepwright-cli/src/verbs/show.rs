@@ -21,8 +21,8 @@ const GAVE_CHARS_MAX: usize = 60;
 
 /// Shows a run.
 pub(crate) async fn show(arguments: &Show, stderr: Stderr) -> Result<Exit, Error> {
-    let runs = runs_with(&arguments.run).await?;
-    let snapshot = runs.load(&arguments.run.run).await.map_err(run_error)?;
+    let (runs, run) = runs_with(&arguments.run).await?;
+    let snapshot = runs.load(&run).await.map_err(run_error)?;
     let mut stdout = Stdout::new();
     if arguments.json {
         stdout.write_json_pretty(&snapshot.output());
@@ -43,7 +43,9 @@ pub(crate) fn standing(row: &RunRow) -> (&'static str, String) {
         (RunStatus::Running, Some(driver)) => {
             ("running", format!("running, driven by {}", drivers::shown(driver)))
         }
-        (RunStatus::Pending, _) => ("pending", "pending: no process drives it".to_owned()),
+        (RunStatus::Pending, _) => {
+            ("pending", "pending: no process drives it, and it can be resumed".to_owned())
+        }
         (status, _) => (status_word(status), status_word(status).to_owned()),
     }
 }
@@ -70,6 +72,9 @@ fn shown(snapshot: &Snapshot, arguments: &Show) -> String {
     line("session", output.session_id.as_str());
     if let Some(user) = &output.user_id {
         line("user", user.as_str());
+    }
+    if let Some(origin) = &output.origin {
+        line("origin", &origin.to_string());
     }
     line("began", &utc(output.created_at));
     line("last event", &utc(row.updated_at));
@@ -107,6 +112,9 @@ fn shown(snapshot: &Snapshot, arguments: &Show) -> String {
     if output.error.is_some() {
         text.push('\n');
         text.push_str(&ended(&Error::of_run(output.clone()).report()));
+    }
+    if output.status == RunStatus::Error {
+        let _ = writeln!(text, "\nto retry it: {}", words.retry(output.run_id.as_str()));
     }
     if !output.content.is_empty() {
         block(&mut text, "output", &output.content.pretty());
@@ -154,6 +162,9 @@ fn metrics(row: &RunRow, output: &RunOutput) -> String {
         if count > 0 {
             let _ = write!(text, " · {count} {}", if count == 1 { one } else { many });
         }
+    }
+    if metrics.cost.nano_usd() == 0 && metrics.cost.unpriced_requests() > 0 {
+        text.push_str(" · cost unknown");
     }
     text
 }

@@ -10,8 +10,8 @@ use stepwright::Error;
 
 /// Verifies everything that is stored of a run.
 pub(crate) async fn verify(arguments: &Verify, stderr: Stderr) -> Result<Exit, Error> {
-    let run = &arguments.run.run;
-    let verified = runs_with(&arguments.run).await?.verify(run).await.map_err(run_error)?;
+    let (runs, run) = runs_with(&arguments.run).await?;
+    let verified = runs.verify(&run).await.map_err(run_error)?;
     let mut stdout = Stdout::new();
     if arguments.json {
         stdout.write_json_pretty(&verified);

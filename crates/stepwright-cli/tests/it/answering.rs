@@ -247,7 +247,7 @@ steps:
 #[test]
 fn without_a_database_a_run_that_waits_is_forgotten_and_that_is_said() {
     let place = Place::with(ASKING);
-    let ran = place.run(["--allow-shell"]).ended(3);
+    let ran = place.run(["--allow-shell", "--no-db"]).ended(3);
     assert!(ran.stderr.contains("to go on: do it again with `--db DB`"), "{ran:#?}");
 }
 
@@ -266,7 +266,7 @@ steps:
 fn without_a_database_and_a_terminal_a_call_that_must_be_allowed_says_so_and_names_the_option() {
     let place = Place::with(CAREFUL);
     place.write("notes.md", "The bridge holds.");
-    let ran = place.run([""; 0]).ended(3);
+    let ran = place.run(["--no-db"]).ended(3);
     assert!(
         ran.stderr.contains("reader/read_file#1!confirm  the confirmation of a call"),
         "{ran:#?}"
@@ -285,7 +285,7 @@ fn without_a_database_whoever_sits_at_a_terminal_is_asked_about_a_call() {
     use crate::person::Person;
     let place = Place::with(CAREFUL);
     place.write("notes.md", "The bridge holds.");
-    let person = Person::starts(&place, &["run", "flow.yaml"]);
+    let person = Person::starts(&place, &["run", "flow.yaml", "--no-db"]);
     person.sees("May agent `reader` call `read_file`?");
     person.waits_until(|screen| screen.trim_end().ends_with('›'));
     person.types("y\r");

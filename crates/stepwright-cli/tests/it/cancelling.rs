@@ -45,9 +45,33 @@ fn ended(child: Child, mut stderr: impl std::io::Read) -> Ran {
     ran
 }
 
+/// A check of an input that takes seconds is no reason to stay.
+#[test]
+fn a_signal_ends_the_check_of_a_large_input() {
+    let place = Place::with(
+        "format: 1\nname: Large\ninput:\n  type: array\n  items: {not: {not: {not: {not: {type: \
+         string}}}}}\nsteps: [{name: a, template: x}]\n",
+    );
+    place.write("input.json", format!("[{}0]", "0,".repeat(900_000)).replace('0', "\"\""));
+    let mut child =
+        place.command(["run", "flow.yaml", "--input-file", "input.json", "--db", "a.db"]);
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The database is opened before the input is checked.
+    let asked = Instant::now();
+    while !place.path("a.db").exists() {
+        assert!(asked.elapsed() < PATIENCE && child.try_wait().unwrap().is_none(), "no database");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&child, "-TERM");
+    let stderr = child.stderr.take().unwrap();
+    let ran = ended(child, stderr).ended(4);
+    assert!(ran.stderr.contains("stopped while the input was checked"), "{ran:#?}");
+    assert!(place.runs_in("a.db").is_empty());
+}
+
 #[test]
 fn ctrl_c_cancels_the_run() {
-    for (name, arguments) in [("-INT", &["--stream"][..]), ("-TERM", &[])] {
+    for (name, arguments) in [("-INT", &["--stream"][..]), ("-INT", &[])] {
         let place = Place::with(HANGING);
         let (child, stderr) = hanging(&place, &[&["--db", "a.db"], arguments].concat());
         let asked = Instant::now();
@@ -143,6 +167,7 @@ fn a_command_that_ignores_its_terminal_goes_on() {
     let script = "trap '' HUP; exec \"$@\"";
     let arguments = ["run", "flow.yaml", "--allow-shell", "--events"];
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_stepwright")]).args(arguments);
+    command.envs(place.folders_of_user());
     command.current_dir(place.path(".")).stdout(Stdio::piped()).stderr(Stdio::piped());
     let (child, stderr) = wait_for_hang(command.spawn().unwrap());
     signal(&child, "-HUP");

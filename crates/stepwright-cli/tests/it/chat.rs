@@ -51,8 +51,54 @@ fn what_is_typed_is_answered_until_somebody_leaves() {
 }
 
 #[test]
+fn escape_stops_an_answer_and_what_is_typed_meanwhile_is_at_the_next_prompt() {
+    let place = Place::with(crate::support::HANGING);
+    let person = Person::at(&place, &["--allow-shell", "--db", "a.db"]);
+    person.types("go\r");
+    person.sees("The first words stay.");
+    person.waits_until(|screen| screen.lines().last().is_some_and(|line| line.contains("hang")));
+    // The sequence of an arrow key begins with Escape, and is none.
+    person.types("\x1b[A");
+    person.types("next");
+    person.types("\x1b");
+    person.sees("cancelled");
+    let screen = person.sees("You › next");
+    assert!(screen.contains("The first words stay."), "{screen}");
+    assert_eq!(place.runs_in("a.db")[0].1, stepwright::RunStatus::Cancelled);
+    person.types(CTRL_C);
+    person.sees_prompts(3);
+    person.types("/exit\r");
+    assert_eq!(person.leaves(), 4);
+}
+
+#[test]
+fn the_model_is_changed_at_the_prompt() {
+    let flow = "\
+format: 1
+name: Models
+model: openai-chat:x@http://127.0.0.1:9/v1
+agents: {writer: {}}
+steps: [{agent: writer, prompt: '{{ input }}'}]
+";
+    let place = Place::with(flow);
+    let arguments = ["chat", "flow.yaml", "--db", "a.db", "--session-id", "s-1"];
+    let said = b"/model none:x\n/model\n/model offline\nThe bridge holds.\n";
+    let ran = place.ran_on(&arguments, said).ended(0);
+    assert!(ran.stderr.contains("`/model`: there is no model provider `none`"), "{ran:#?}");
+    assert!(ran.stderr.contains("write `/model PROVIDER:MODEL`"), "{ran:#?}");
+    assert!(ran.stdout.contains("all agents use offline from now on"), "{ran:#?}");
+    assert!(ran.stdout.contains("The bridge holds."), "{ran:#?}");
+    // A run is resumed with the model that it had.
+    let shown = place.on_db(&["show", "last", "--json"]).ended(0).stdout;
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["metadata"]["definition"]["model"], "offline");
+    assert!(place.session_in("a.db", "s-1").is_some());
+}
+
+#[test]
 fn a_question_may_have_several_lines() {
-    let person = Person::at(&Place::with(GREETING), &["--no-details"]);
+    let place = Place::with(GREETING);
+    let person = Person::at(&place, &["--no-details"]);
     person.types("one \\\r");
     person.types("two");
     person.types(ALT_ENTER);

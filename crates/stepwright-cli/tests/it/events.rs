@@ -13,13 +13,17 @@ use stepwright::{
     MediaKind, Patch, RunId, SessionId, StepOutput, StepPath, StepStatus, Timestamp, UserId,
     WorkflowId,
 };
+use stepwright_core::budget::Limit;
+use stepwright_core::cost::Cost;
 use stepwright_core::event::{
-    End, NAMES, ProcessGroup, RefusedAnswer, Reply, Turns, WorkflowStarted,
+    End, NAMES, Origin, ProcessGroup, RefusedAnswer, Reply, SessionUsed, Turns, WorkflowForked,
+    WorkflowStarted,
 };
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
+use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::{Answer, OnTimeout, Requirement};
+use stepwright_core::{Answer, OnTimeout, Requirement, RunStatus};
 
 /// Asks for a confirmation, for a review and for a choice.
 const WAITING: &str = "\
@@ -136,8 +140,11 @@ fn event(kind: EventKind) -> Event {
             | EventKind::WorkflowCompleted { .. }
             | EventKind::WorkflowError { .. }
             | EventKind::WorkflowCancelled { .. }
+            | EventKind::WorkflowStopping { .. }
             | EventKind::WorkflowPaused { .. }
             | EventKind::WorkflowContinued { .. }
+            | EventKind::WorkflowRetried { .. }
+            | EventKind::WorkflowForked(_)
     );
     let path = if of_run { "" } else { "facts/web" };
     Event {
@@ -160,6 +167,7 @@ fn error() -> Box<ErrorData> {
         causes: vec!["429 Too Many Requests".into()],
         retry_after_ms: Some(2000),
         hint: Some("raise `retry`".into()),
+        ..ErrorData::default()
     })
 }
 
@@ -230,6 +238,7 @@ fn waits() -> Vec<EventKind> {
         said(Answer::submit(json!({"tone": "plain"}))),
         said(Answer::select(["blog"])),
         said(Answer::Approve),
+        said(Answer::Always),
         E::StepExecutorContinued { reply: reply(Answer::Approve, true) },
         E::DeadlineSet { requirement: asked(K::Deadline) },
         E::DeadlinePassed { reply: Box::new(Reply { by: None, ..*reply(Answer::Elapsed, false) }) },
@@ -251,12 +260,62 @@ fn waits() -> Vec<EventKind> {
                 parent: "311/90210".into(),
             }),
         },
+        E::WorkflowStopping { status: RunStatus::Cancelled, reason: "it was asked for".into() },
+        step(K::Permission {
+            effect: "shell: git push".into(),
+            rule: Some("shell: git push".into()),
+        }),
+        step(K::Budget {
+            scope: "facts".into(),
+            of_session: true,
+            limit: Limit::Tokens,
+            used: 198_000,
+            of: 200_000,
+        }),
+        E::EffectJudged {
+            effect: "shell: git push".into(),
+            verdict: Verdict::Ask,
+            rule: Some("shell: git *".into()),
+            by: "the user".into(),
+        },
+        E::BudgetWarning { of_session: true, limit: Limit::Tokens, used: 161_000, of: 200_000 },
         E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
         E::WorkflowContinued {
             driver: "harbour/1c2d/4026531836/311/90210/1".into(),
             digest: Some("3f1c".into()),
         },
+        E::WorkflowRetried {
+            steps: vec!["facts/web".into()],
+            withdrawn: vec!["facts/web!review".into()],
+        },
+        E::WorkflowForked(Arc::new(forked())),
     ]
+}
+
+fn forked() -> WorkflowForked {
+    let object = |value: Value| value.as_object().unwrap().clone();
+    WorkflowForked {
+        origin: Origin { run: RunId::new("r-0").unwrap(), until: 7 },
+        at: "facts/web".into(),
+        steps: vec!["facts/web".into()],
+        open: vec!["facts/archive".into()],
+        workflow_id: "digest".parse().unwrap(),
+        digest: "3f1c".into(),
+        session_id: "s-1".parse().unwrap(),
+        user_id: Some("ada".parse().unwrap()),
+        input: Some(Arc::new(RunInput { content: "tunnels".into(), ..Default::default() })),
+        metadata: object(json!({"by": "cron"})),
+        debug: true,
+        timeout_ms: Some(60_000),
+        background: true,
+        session_used: Some(SessionUsed {
+            tokens: 12_000,
+            cost: Cost::usd(0.0042),
+            model_calls: 4,
+            tool_calls: 2,
+            time_ms: 9_000,
+        }),
+    }
 }
 
 /// An event of each kind, with every field that it can have. No `..`: a new field is missed here.
@@ -289,6 +348,8 @@ fn samples() -> Vec<Event> {
     let content = || Content::from("The bridge was opened in 1932.");
     let begins = |kind, decision| E::ContainerStarted { kind, decision };
     let ends = |kind, turns| E::ContainerCompleted { kind, turns, end: end() };
+    let mut cost = Cost::usd(0.0042);
+    cost += Cost::UNPRICED;
     let kinds = vec![
         E::WorkflowStarted(Arc::new(WorkflowStarted {
             workflow_id: WorkflowId::new("digest").unwrap(),
@@ -307,8 +368,15 @@ fn samples() -> Vec<Event> {
             debug: true,
             timeout_ms: Some(60_000),
             background: true,
+            session_used: Some(SessionUsed {
+                tokens: 12_000,
+                cost,
+                model_calls: 4,
+                tool_calls: 2,
+                time_ms: 9_000,
+            }),
         })),
-        E::WorkflowCompleted { content: content() },
+        E::WorkflowCompleted { content: content(), stopped_at: Some(StepPath::from("known")) },
         E::WorkflowError { error: error(), step: Some(StepPath::from("facts/web")), attempts: 3 },
         E::WorkflowCancelled { reason: "it was asked for".into() },
         E::StepStarted { executor_type: ExecutorType::Agent, executor_name: "writer".into() },
@@ -341,6 +409,12 @@ fn samples() -> Vec<Event> {
         ends(K::Condition, Turns::default()),
         begins(K::Router, D::Names(names(&["blog"]))),
         ends(K::Router, Turns::default()),
+        begins(K::OnFailure, D::Count(1)),
+        ends(K::OnFailure, Turns::default()),
+        begins(K::Finally, D::Count(1)),
+        ends(K::Finally, Turns::default()),
+        begins(K::Undo, D::Count(1)),
+        ends(K::Undo, Turns::default()),
         begins(K::Map, D::Items { items: Arc::new(["a".into(), "b".into()]), concurrency: 2 }),
         begins(K::Item, D::Turn { number: 1, at_most: None }),
         ends(K::Item, Turns { number: 1, ..Turns::default() }),
@@ -351,7 +425,7 @@ fn samples() -> Vec<Event> {
             notice: Some("offline is not a language model".into()),
             message: "What is known about the bridge?".into(),
         },
-        E::ModelRequestStarted { turn: 1 },
+        E::ModelRequestStarted { turn: 1, reserved: Some([900, 4000]) },
         E::ModelRequestRetrying {
             turn: 1,
             attempt: 1,
@@ -375,6 +449,8 @@ fn samples() -> Vec<Event> {
             stop: StopReason::ToolCalls,
             usage: usage(),
             warning: Some("`openai` ended the answer with [DONE] and gave no finish reason".into()),
+            model: Some("openai:gpt-5-mini".into()),
+            cost: Some(Cost::usd(0.0042)),
         },
         E::ToolCallStarted { tool: Box::new(call(Arguments::json(json!({"path": "bridges.md"})))) },
         E::ToolCallCompleted { tool: outcome(false) },
@@ -484,9 +560,25 @@ model: offline
 agents: {reader: {tools: [read_file]}}
 steps: [{agent: reader, prompt: 'What does flow.md say?'}]
 ";
+    let late = "\
+format: 1
+name: Late
+timeout: 300ms
+steps:
+  - {name: seat, value: 7, undo: {name: free, value: = previous}}
+  - {name: slow, steps: [{name: s, shell: sleep 9}], finally: [{name: f, value: = error.kind}]}
+on_failure: [{name: tell, value: = error.message}]
+finally: [{name: clean, template: cleaned}]
+";
+    let stopped = "\
+format: 1
+name: Stopped
+steps: [{name: known, stop: nothing to do}, {name: never, value: 1}]
+";
     let page = read();
     let mut kinds = BTreeSet::new();
-    for (flow, code) in [(containers, 0), (AGENTS, 0), (FAILING, 1), (tools, 0)] {
+    let flows = [(containers, 0), (AGENTS, 0), (FAILING, 1), (tools, 0), (late, 1), (stopped, 0)];
+    for (flow, code) in flows {
         let place = Place::with(flow);
         place.write("flow.md", "The bridge was opened in 1932. Many painters like the harbour.");
         let ran = place.run(["--json", "--events", "--allow-shell"]).ended(code);
@@ -513,6 +605,20 @@ steps: [{agent: reader, prompt: 'What does flow.md say?'}]
             kinds.insert(event["event"].as_str().unwrap().to_owned());
         }
     }
+    let place = Place::with(FAILING);
+    let on_db = ["--allow-shell", "--db", "a.db", "--json", "--events"];
+    let steps: [&[&str]; 3] = [
+        &["run", "flow.yaml", "--run-id", "r-1"],
+        &["resume", "r-1", "--retry"],
+        &["rerun", "r-1", "--from", "second"],
+    ];
+    for arguments in steps {
+        for line in place.ran([arguments, &on_db[..]].concat()).ended(1).stdout.lines() {
+            let event: Value = serde_json::from_str(line).unwrap();
+            page.check_event(&event, &mut BTreeSet::new());
+            kinds.insert(event["event"].as_str().unwrap().to_owned());
+        }
+    }
     // Cancelling, and what functions of Rust may say, is tested elsewhere.
     let rare = [
         "ModelRequestRetrying",
@@ -529,6 +635,8 @@ steps: [{agent: reader, prompt: 'What does flow.md say?'}]
         "StepEffectStarted",
         "StepEffectFailed",
         "StepProcessStarted",
+        "EffectJudged",
+        "BudgetWarning",
     ];
     let missing: Vec<&&str> =
         NAMES.iter().filter(|name| !kinds.contains(**name) && !rare.contains(name)).collect();

@@ -51,7 +51,7 @@ fn mistakes_on_the_command_line_have_codes() {
         (&["run", "flow.yaml", "--timeout", "10"], "SW0102"),
         (&["show"], "SW0103"),
         (&["run", "flow.yaml", "a", "--input-file", "b"], "SW0104"),
-        (&["show", "r-1"], "SW0105"),
+        (&["run", "flow.yaml", "--no-db", "--session-id", "s-1"], "SW0105"),
     ] {
         let ran = place.ran(arguments).ended(2);
         assert!(ran.stderr.starts_with(&format!("error[{code}]: ")), "{arguments:?} {ran:#?}");

@@ -194,6 +194,7 @@ steps:
     let binary = env!("CARGO_BIN_EXE_stepwright");
     let arguments = ["run", "flow.yaml", "--allow-shell", "--db", "a.db"];
     command.args(["-c", script, "sh", binary]).args(arguments).current_dir(place.path("."));
+    command.envs(place.folders_of_user());
     let ran = Ran::of(&mut command).ended(5);
     assert!(ran.stderr.contains("error[SW0814]: cannot write to the database `a.db`"), "{ran:#?}");
     assert!(ran.stderr.contains("help: "), "{ran:#?}");

@@ -68,7 +68,7 @@ steps:
     shell: 'test -e again.txt && exit; echo $$ > shell.txt; sleep 300 & echo $! > child.txt; wait'
 ";
     for (arguments, code) in [
-        (&["resume", "r-1", "--allow-shell"][..], 3),
+        (&["resume", "r-1", "--allow-shell"][..], 7),
         (&["resume", "r-1", "--allow-shell", "--interrupted", "fail"], 1),
         (&["resume", "r-1", "--allow-shell", "--interrupted", "retry"], 0),
         (&["cancel", "r-1"], 0),
@@ -124,7 +124,7 @@ fn deployed(place: &Place) -> usize {
 #[test]
 fn a_command_that_was_under_way_is_not_run_again_before_a_person_says_so() {
     let place = killed_in(DEPLOY);
-    let asked = on_run(&place, &["resume"]).ended(3);
+    let asked = on_run(&place, &["resume"]).ended(7);
     assert_eq!(asked.stdout, "");
     assert!(
         asked.stderr.contains(
@@ -140,7 +140,7 @@ fn a_command_that_was_under_way_is_not_run_again_before_a_person_says_so() {
     let shown = place.on_db(&["show", "r-1"]).ended(0).stdout;
     assert!(shown.contains("whose outcome is unknown") && shown.contains(go_on), "{shown}");
     // To be asked once more changes nothing.
-    on_run(&place, &["resume"]).ended(3);
+    on_run(&place, &["resume"]).ended(7);
     assert_eq!(deployed(&place), 1);
     let done = on_run(&place, &["continue", "--done", "deploy=by hand"]).ended(0);
     assert_eq!(done.stdout, "deployed: by hand\n");
@@ -171,13 +171,13 @@ fn what_resumes_a_run_can_answer_for_all_commands_that_were_under_way() {
     // After it was asked, too; and by an answer to the one question.
     for answer in [&["resume", "--interrupted", "retry"][..], &["continue", "--retry", "deploy"]] {
         let place = killed_in(DEPLOY);
-        on_run(&place, &["resume"]).ended(3);
+        on_run(&place, &["resume"]).ended(7);
         assert_eq!(on_run(&place, answer).ended(0).stdout, "deployed: up\n");
         assert_eq!(deployed(&place), 2);
         stepwright_testing::grammar::check(&place.facts_in("a.db"));
     }
     let place = killed_in(DEPLOY);
-    on_run(&place, &["resume"]).ended(3);
+    on_run(&place, &["resume"]).ended(7);
     let failed = on_run(&place, &["continue", "--reject", "deploy=half done"]).ended(1);
     assert!(failed.stderr.contains("it was given up: half done"), "{failed:#?}");
     let wrong = place.on_db(&["resume", "r-1", "--interrupted", "perhaps"]).ended(2);
@@ -214,7 +214,7 @@ steps:
 ";
     let place = Place::with(flow);
     let run = ["--allow-shell", "--db", "a.db", "--run-id", "r-1"];
-    let asked = place.run(run).ended(3);
+    let asked = place.run(run).ended(7);
     assert!(
         asked.stderr.contains("Was `pay` done? The command took longer than 200ms."),
         "{asked:#?}"
@@ -223,7 +223,7 @@ steps:
     place.write("go.txt", "");
     // The machine may be busy, and take longer once more.
     let mut done = on_run(&place, &["continue", "--retry", "pay"]);
-    while done.code == 3 {
+    while done.code == 7 {
         done = on_run(&place, &["continue", "--retry", "pay"]);
     }
     assert_eq!(done.ended(0).stdout, "paid\n");
@@ -240,7 +240,7 @@ fn a_person_at_a_terminal_says_what_came_of_a_command() {
         [("d by hand\r", "deployed: by hand", 1), ("r\r", "deployed: up", 2)]
     {
         let place = killed_in(DEPLOY);
-        on_run(&place, &["resume"]).ended(3);
+        on_run(&place, &["resume"]).ended(7);
         let go_on = ["continue", "r-1", "--allow-shell", "--db", "a.db"];
         let person = Person::starts(&place, &go_on);
         person.sees("Was `deploy` done?");

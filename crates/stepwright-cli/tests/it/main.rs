@@ -8,6 +8,7 @@ mod cases;
 #[cfg(unix)]
 mod chat;
 mod checking;
+mod configuration;
 mod damage;
 mod databases;
 #[cfg(unix)]
@@ -17,6 +18,7 @@ mod explaining;
 mod failures;
 mod faults;
 mod interrupting;
+mod keeping;
 mod kills;
 mod looking;
 mod options;
@@ -24,7 +26,15 @@ mod output;
 mod ownership;
 #[cfg(unix)]
 mod person;
+#[cfg(unix)]
+mod places;
 mod resuming;
 mod sessions;
+mod starting;
+#[cfg(unix)]
+mod stopping;
 mod support;
+mod takingup;
 mod terminals;
+#[cfg(unix)]
+mod watching;

@@ -59,7 +59,7 @@ format: 1
 name: All
 steps:
   - name: both
-    parallel: {}
+    parallel: {concurrency: 1}
     branches: [{name: a, template: a}, {name: b, value: = input.none, on_error: skip}]
   - {name: turns, loop: {at_most: 2}, do: [{name: t, template: t}]}
   - {name: each, map: {over: '= [1]'}, do: [{name: m, template: m}]}

@@ -32,8 +32,10 @@ impl Person {
         let mut command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_stepwright"))
             .args(arguments)
             .current_dir(&home)
-            .env("TERM", "xterm-256color")
-            .env("XDG_DATA_HOME", &home);
+            .env("TERM", "xterm-256color");
+        for (name, folder) in place.folders_of_user() {
+            command = command.env(name, folder);
+        }
         for name in SAYS_HOW_TO_WRITE {
             command = command.env_remove(name);
         }
@@ -86,6 +88,13 @@ impl Person {
             let prompts = screen.lines().filter(|line| line.contains("You ›"));
             prompts.count() == count && screen.trim_end().ends_with("You ›")
         })
+    }
+
+    /// Sends a signal to the command.
+    pub(crate) fn is_told(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let status = std::process::Command::new("kill").args([signal, &id]).status();
+        assert!(status.unwrap().success());
     }
 
     /// Waits for its end, and gives the exit code.

@@ -49,7 +49,10 @@ fn a_killed_run_is_taken_up_and_does_nothing_twice_that_was_completed() {
     // Its driver may have given it up, too.
     place.given_up("a.db", "r-1");
     let shown = place.on_db(&["show", "r-1"]).ended(0).stdout;
-    assert!(shown.contains("status      pending: no process drives it\n"), "{shown}");
+    assert!(
+        shown.contains("status      pending: no process drives it, and it can be resumed\n"),
+        "{shown}"
+    );
     assert!(shown.contains("to go on: stepwright resume r-1 --db a.db --allow-shell\n"), "{shown}");
     let shown = place.on_db(&["show", "r-1", "--json"]).ended(0).stdout;
     assert!(shown.contains("\"status\": \"PENDING\""), "{shown}");

@@ -73,6 +73,7 @@ steps:
 /// A directory with workflow files, in which the command runs.
 pub(crate) struct Place {
     directory: tempfile::TempDir,
+    user: tempfile::TempDir,
 }
 
 /// The result of the command.
@@ -86,7 +87,8 @@ pub(crate) struct Ran {
 impl Place {
     /// A place with this workflow in `flow.yaml`.
     pub(crate) fn with(flow: &str) -> Self {
-        let place = Self { directory: tempfile::tempdir().unwrap() };
+        let directory = tempfile::tempdir().unwrap();
+        let place = Self { directory, user: tempfile::tempdir().unwrap() };
         place.write("flow.yaml", flow);
         place
     }
@@ -109,7 +111,20 @@ impl Place {
         for name in SAYS_HOW_TO_WRITE {
             command.env_remove(name);
         }
+        for (name, folder) in self.folders_of_user() {
+            command.env(name, folder);
+        }
         command
+    }
+
+    /// The folders of the user, which are not those of the developer: tests never touch their runs.
+    pub(crate) fn folders_of_user(&self) -> [(&'static str, PathBuf); 3] {
+        let of = |name: &str| self.user.path().join(name);
+        [
+            ("XDG_STATE_HOME", of("state")),
+            ("XDG_CONFIG_HOME", of("config")),
+            ("XDG_DATA_HOME", of("data")),
+        ]
     }
 
     /// Runs the command to its end.

@@ -19,6 +19,7 @@ fn on_terminal(place: &Place, environment: &str, arguments: &str) -> Option<(i32
         on_terminal.env_remove(name);
     }
     on_terminal.env("TERM", "xterm-256color").env("SHELL", "/bin/sh");
+    on_terminal.envs(place.folders_of_user());
     let output = on_terminal.stdin(std::process::Stdio::null()).output().unwrap();
     Some((code(output.status), String::from_utf8(output.stdout).unwrap()))
 }
@@ -43,7 +44,12 @@ fn without_times(lines: &[String]) -> Vec<String> {
         number != word && number.parse::<f64>().is_ok()
     };
     let word = |word: &str| if is_time(word) { "TIME".to_owned() } else { word.to_owned() };
-    lines.iter().map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ")).collect()
+    // Times stand in a column, before which there are more or fewer spaces.
+    let line = |line: &String| {
+        let words = line.split(' ').map(word).collect::<Vec<_>>().join(" ");
+        words.split("TIME").map(|part| part.trim_end_matches(' ')).collect::<Vec<_>>().join(" TIME")
+    };
+    lines.iter().map(line).collect()
 }
 
 #[test]
@@ -58,9 +64,12 @@ fn steps_become_lines_and_the_output_follows() {
         [
             "note: offline is not a language model: it quotes the most telling sentences of",
             "what it was given",
-            "✓ draft  TIME",
-            "✓ page  TIME",
-            "✓ wait  TIME",
+            "",
+            "╭─ Article ────────────────────────────────────────────────────────────────────",
+            "│ ✓ draft TIME  Rust is fast.",
+            "│ ✓ page TIME  Rust is small.",
+            "│ ✓ wait TIME  slow",
+            "╰─",
             "",
             "slow",
             "",
@@ -68,22 +77,22 @@ fn steps_become_lines_and_the_output_follows() {
             &format!("run {run} in a.db"),
         ]
     );
-    // The step that took its time had a line that moved, and was taken away.
-    assert!(written.contains("⠹") && written.contains("\x1b[1A"), "{written:?}");
+    // The tree was redrawn while the step took its time, and was taken away.
+    assert!(written.contains("⠹") && written.contains("\x1b[4A\r\x1b[J"), "{written:?}");
 }
 
 #[test]
 fn failures_are_said_last() {
     let place = Place::with(FAILING);
-    let Some((code, written)) = on_terminal(&place, "", "--allow-shell") else { return };
+    let Some((code, written)) = on_terminal(&place, "", "--allow-shell --no-db") else { return };
     assert_eq!(code, 1, "{written}");
     assert_eq!(
         without_times(&screen(&written)),
         [
-            "✓ first  TIME",
-            "↻ second  attempt 1 failed: the command failed (exit status: 3): oops  again in",
-            "  TIME",
-            "✗ second  failed: the command failed (exit status: 3): oops",
+            "╭─ Failing ────────────────────────────────────────────────────────────────────",
+            "│ ✓ first TIME  done",
+            "│ ✗ second TIME  attempt 2  the command failed (exit status: 3): oops",
+            "╰─",
             "failed in TIME · 2 steps · 1 retry",
             "error[SW0605]: step `second` failed after 2 attempts: the command failed (exit s",
             "tatus: 3): oops",
@@ -94,7 +103,7 @@ fn failures_are_said_last() {
 #[test]
 fn what_is_streamed_stands_in_panels() {
     let place = Place::with(&AGENTS.replace("Rust is small.", "*Rust* is small."));
-    let Some((code, written)) = on_terminal(&place, "", "--stream") else { return };
+    let Some((code, written)) = on_terminal(&place, "", "--stream --no-db") else { return };
     assert_eq!(code, 0, "{written}");
     assert_eq!(
         without_times(&screen(&written))[2..],
@@ -117,17 +126,19 @@ fn what_is_streamed_stands_in_panels() {
 #[test]
 fn streamed_text_is_not_disturbed() {
     let place = Place::with(AGENTS);
-    let Some((code, written)) = on_terminal(&place, "", "--stream --no-markdown") else { return };
+    let Some((code, written)) = on_terminal(&place, "", "--stream --no-markdown --no-db") else {
+        return;
+    };
     assert_eq!(code, 0, "{written}");
     let screen = without_times(&screen(&written));
     assert_eq!(
         screen[2..],
         [
             "Rust is fast.",
-            "✓ draft  TIME",
+            "✓ draft TIME",
             "",
             "Rust is small.",
-            "✓ page  TIME",
+            "✓ page TIME",
             "",
             "completed in TIME · 2 steps",
         ]
@@ -143,15 +154,15 @@ fn markdown_is_rendered_where_somebody_reads_it() {
     let place = Place::with(flow);
     assert_eq!(place.run::<&str>([]).ended(0).stdout, "1. **one**\n1. two\x1b[2J\n");
     let Some((_, written)) = on_terminal(&place, "", "") else { return };
-    assert_eq!(screen(&written)[2..4], ["1. one", "2. two"], "{written:?}");
+    assert_eq!(screen(&written)[4..6], ["1. one", "2. two"], "{written:?}");
     let Some((_, written)) = on_terminal(&place, "", "--no-markdown") else { return };
-    assert_eq!(screen(&written)[2..4], ["1. **one**", "1. two"], "{written:?}");
+    assert_eq!(screen(&written)[4..6], ["1. **one**", "1. two"], "{written:?}");
     assert!(!written.contains("\x1b[2J"), "{written:?}");
 }
 
 #[test]
 fn colours_are_used_where_they_are_wanted() {
-    let colored = |text: &str| text.contains("\x1b[3") || text.contains("\x1b[1m");
+    let colored = |text: &str| ["\x1b[1m", "\x1b[2m", "\x1b[32m"].iter().any(|c| text.contains(c));
     let place = Place::with(FAILING);
     for (environment, arguments, wanted) in [
         ("", "", true),

@@ -107,4 +107,33 @@ super::entry::catalogue! {
     /// answer at the terminal is not one of the possible answers. The message lists what is
     /// possible. A message that begins with a slash is typed with two: `//`.
     LINE_UNKNOWN = 118, "a typed line is not understood";
+
+    /// A part of a run's id was given, and several runs have it. Write more of the id:
+    /// `stepwright runs` lists them.
+    RUN_AMBIGUOUS = 119, "the run is not clear";
+
+    /// A configuration file is not TOML, has a key that no option has, or a value that the option
+    /// does not take. The message names the file and the line. `stepwright config` shows which
+    /// settings hold.
+    CONFIGURATION_INVALID = 120, "a configuration file is invalid";
+
+    /// The configuration file of a project sets an option that could widen what the user allows.
+    /// Pass the option on the command line, set it in your own configuration file, or list the
+    /// folder of the project under `trust` there.
+    ///
+    /// ```toml
+    /// trust = ["~/flows"]
+    /// ```
+    CONFIGURATION_UNTRUSTED = 121, "a project may not set this option";
+
+    /// The file of `--env-file` cannot be read, or a line of it is not `NAME=VALUE`.
+    ENVIRONMENT_FILE_INVALID = 122, "a file of variables cannot be read";
+
+    /// `stepwright docs` was asked for a page that this version does not have.
+    /// `stepwright docs` lists the pages.
+    TOPIC_UNKNOWN = 123, "there is no such page";
+
+    /// `stepwright init` or `stepwright skill install` does not overwrite files. Move the file
+    /// away, or choose another directory.
+    FILE_EXISTS = 124, "the file exists already";
 }

@@ -73,4 +73,19 @@ super::entry::catalogue! {
     /// A permission for the file cannot be granted: `--allow-path` names no directory, or
     /// `--pass-env` is not the name of a variable.
     PERMISSION_INVALID = 212, "a permission cannot be granted";
+
+    /// A variable or a secret that the file declares has no value here: the file may not read it,
+    /// or it is not set. `--pass-env` allows a file to read a variable of the environment.
+    ///
+    /// ```sh
+    /// API_KEY=… stepwright run notify.yaml --pass-env API_KEY
+    /// ```
+    VARIABLE_UNAVAILABLE = 213, "a variable has no value";
+
+    /// A warning of `stepwright check`: an agent reads texts of strangers, such as pages, reads
+    /// files, and can send what it has read to any address. A page can tell it to send files away.
+    ///
+    /// Give the tools to two agents, ask a person before each request with
+    /// `requires_confirmation`, or allow few addresses with `permissions`.
+    AGENT_EXPOSED = 214, "an agent can be made to send files away";
 }

@@ -94,4 +94,48 @@ super::entry::catalogue! {
 
     /// The run has not completed, and the call needs its output. The message has its status.
     RUN_NOT_COMPLETED = 721, "the run has not completed";
+
+    /// Only a run that has failed can be retried. One that was cancelled is retried if that is
+    /// asked for: with `--retry=cancelled`, or with `cancelled_too(true)` in Rust. A run that is
+    /// under way or waits is resumed, and one that has completed is run again with
+    /// `stepwright rerun`.
+    RUN_NOT_FAILED = 722, "the run has not failed";
+
+    /// The run has not begun a step at this path, so it cannot go on from there. `stepwright show`
+    /// shows the steps of a run. A turn of a loop and an item of a map have a number: `revise#2`.
+    PATH_NOT_BEGUN = 723, "the run has not begun that step";
+
+    /// The run failed or was cancelled, and steps of it were undone. A retry or a fork would go on
+    /// as if they were done. Begin the steps anew in a run of its own: `stepwright rerun RUN_ID`,
+    /// or fork the run at the first step that was undone, or before it.
+    RUN_UNDONE = 724, "steps of the run were undone";
+
+    /// The process that drove the run was asked to end, by SIGTERM or by the program, and left the
+    /// run so that it can be resumed. Nothing was cancelled: completed steps are recorded, and the
+    /// commands of steps were ended with the process.
+    ///
+    /// ```sh
+    /// stepwright resume r-7 --db runs.db
+    /// ```
+    RUN_RELEASED = 725, "the run was stopped, and waits to be resumed";
+
+    /// The program has called `Workflow::shutdown`, and begins or resumes a run of the workflow
+    /// after that; or a run has not ended although the shutdown asked it to. Build the workflow
+    /// again to begin further runs.
+    WORKFLOW_SHUT_DOWN = 726, "the workflow was shut down";
+
+    /// A run that is to be erased is under way. Cancel it, or wait for its end; nothing was erased.
+    ///
+    /// ```sh
+    /// stepwright cancel r-7 --db runs.db
+    /// ```
+    RUN_UNDER_WAY = 727, "the run is under way";
+
+    /// The lines that are imported are not those that an export has written: a line is missing, was
+    /// changed, or is none of an export. The message has its number. Export the runs again.
+    IMPORT_INVALID = 728, "the import is damaged";
+
+    /// The file or the pipe that an export is written to cannot be written. The message has the
+    /// reason.
+    EXPORT_UNWRITABLE = 729, "the export cannot be written";
 }

@@ -84,4 +84,43 @@ super::entry::catalogue! {
     /// The engine contradicts itself, which is a mistake in Stepwright and not in your workflow.
     /// Please report it, with the message and the workflow.
     INTERNAL = 421, "internal error";
+
+    /// A step, a decider or a tool takes a `State<T>`, and neither the workflow nor the run has a
+    /// value of the type `T`. The types must be the same: `Arc<Pool>` is another type than `Pool`.
+    ///
+    /// Add the value to the workflow with `.state(…)`, or to the run. A process that resumes a run
+    /// brings its own values, because they are not recorded.
+    HOST_STATE_MISSING = 422, "a value of the host program is missing";
+
+    /// The run failed or was cancelled, and its completed steps are undone in reverse order. One of
+    /// them has begun and not ended, so it may have had its effect or not. Nothing is undone from
+    /// there on, because the steps before may still be needed.
+    ///
+    /// Find out what the step did, and undo the named steps by hand.
+    UNDO_STOPPED = 423, "the steps are not undone";
+
+    /// A `parallel` or a `map` with `join: first` or a quorum has too few branches with an output:
+    /// the others failed, or were skipped. `stepwright show` has the result of each branch.
+    BRANCHES_TOO_FEW = 424, "too few branches have an output";
+
+    /// The permissions of the run refuse an effect of the step, such as a command, a file, a page
+    /// or the call of a tool. Either a rule denies it, or no rule allows it and no person could be
+    /// asked, or a person said no.
+    ///
+    /// If you trust the workflow, add a rule for the effect to `allow`.
+    ///
+    /// ```text
+    /// permissions:
+    ///   allow: ["shell: git *", "write_file: out/**"]
+    /// ```
+    EFFECT_REFUSED = 425, "the effect is not permitted";
+
+    /// A budget of the run, of a container, a step, an agent or the session is spent. The message
+    /// names the limit and its path. Raise the limit, or set `at_limit: pause` to be asked, or
+    /// `at_limit: wrap_up` to let an agent finish with what it has.
+    BUDGET_SPENT = 426, "a budget is spent";
+
+    /// A budget limits the cost, and the price of the model is not known. Add its price to the
+    /// prices of the workflow, or limit `tokens` in place of `usd`.
+    PRICE_UNKNOWN = 427, "the price of the model is unknown";
 }

@@ -4,7 +4,7 @@ super::entry::catalogue! {
     /// A tool failed, and its agent or step with it. The message is the one of the tool.
     TOOL_FAILED = 601, "a tool failed";
 
-    /// The server answered an `http_get` step with a status that is not a success. Statuses that
+    /// The server answered an `http` step with a status that is not a success. Statuses that
     /// may pass, such as 503, are tried again if the step has retries.
     HTTP_STATUS = 602, "the server answered with an error";
 
@@ -36,7 +36,7 @@ super::entry::catalogue! {
     /// it had started. Raise `timeout`, or let the command do less.
     COMMAND_TIMED_OUT = 609, "the command took too long";
 
-    /// The server did not answer an `http_get` step within its `timeout`. Raise `timeout`, or give
+    /// The server did not answer an `http` step within its `timeout`. Raise `timeout`, or give
     /// the step retries.
     HTTP_TIMED_OUT = 610, "the server took too long";
 

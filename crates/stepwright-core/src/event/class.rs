@@ -3,7 +3,8 @@
 //! [`EventKind::class`] has no catch-all arm, so the compiler demands a class for each new kind of
 //! event. All other sorting of events is derived from it.
 
-use super::{End, EventKind, RefusedAnswer, Reply, WorkflowStarted};
+use super::{End, EventKind, RefusedAnswer, Reply, WorkflowForked, WorkflowStarted};
+use crate::path::StepPath;
 use crate::requirement::Requirement;
 use crate::status::{RunStatus, StepStatus, StepType};
 use std::sync::Arc;
@@ -16,10 +17,16 @@ pub enum EventClass<'e> {
     RunStarted(&'e Arc<WorkflowStarted>),
     /// The last fact of a run, with its final status.
     RunEnded(RunStatus),
+    /// The run is about to end early.
+    RunStopping,
     /// The run waits, and its driver has released it.
     RunPaused,
     /// A driver has resumed the run.
     RunContinued,
+    /// The run was taken up again after its end. The executions that begin again.
+    RunRetried(&'e [StepPath]),
+    /// The run left its origin.
+    RunForked(&'e Arc<WorkflowForked>),
     /// A pending request was made, or a deadline set.
     Asked(&'e Requirement),
     /// A pending request was answered, or a deadline has passed.
@@ -36,6 +43,8 @@ pub enum EventClass<'e> {
     Attempt,
     /// A step started, completed or failed an effect that happens once, or started processes.
     Effect,
+    /// A part of a budget is used.
+    Budget,
     /// An agent recorded its work: a request, an answer or a tool call.
     Agent,
     /// A delta, which is in no journal.
@@ -48,7 +57,8 @@ impl EventKind {
     /// ```
     /// use stepwright_core::event::{EventClass, EventKind};
     /// use stepwright_core::output::RunStatus;
-    /// let completed = EventKind::WorkflowCompleted { content: "done".into() };
+    /// let completed =
+    ///     EventKind::WorkflowCompleted { content: "done".into(), stopped_at: None };
     /// assert!(matches!(completed.class(), EventClass::RunEnded(RunStatus::Completed)));
     /// ```
     pub fn class(&self) -> EventClass<'_> {
@@ -58,8 +68,11 @@ impl EventKind {
             Self::WorkflowCompleted { .. } => C::RunEnded(RunStatus::Completed),
             Self::WorkflowError { .. } => C::RunEnded(RunStatus::Error),
             Self::WorkflowCancelled { .. } => C::RunEnded(RunStatus::Cancelled),
+            Self::WorkflowStopping { .. } => C::RunStopping,
             Self::WorkflowPaused { .. } => C::RunPaused,
             Self::WorkflowContinued { .. } => C::RunContinued,
+            Self::WorkflowRetried { steps, .. } => C::RunRetried(steps),
+            Self::WorkflowForked(forked) => C::RunForked(forked),
 
             Self::StepPaused { requirement }
             | Self::RouterPaused { requirement }
@@ -84,7 +97,9 @@ impl EventKind {
             Self::StepRecorded { .. }
             | Self::StepEffectStarted { .. }
             | Self::StepEffectFailed { .. }
-            | Self::StepProcessStarted { .. } => C::Effect,
+            | Self::StepProcessStarted { .. }
+            | Self::EffectJudged { .. } => C::Effect,
+            Self::BudgetWarning { .. } => C::Budget,
             Self::RunStarted { .. }
             | Self::ModelRequestStarted { .. }
             | Self::ModelRequestRetrying { .. }
@@ -109,12 +124,16 @@ impl EventKind {
     }
 
     /// Returns `true` if readers without `stream_events` get this event: the start, the pauses and
-    /// the end of the run, and the text and the pending requests in between.
+    /// the end of the run, its retries and its origin, and the text and the pending requests in
+    /// between.
     pub fn is_content(&self) -> bool {
         match self.class() {
             EventClass::RunStarted(_)
             | EventClass::RunEnded(_)
+            | EventClass::RunStopping
             | EventClass::RunPaused
+            | EventClass::RunRetried(_)
+            | EventClass::RunForked(_)
             | EventClass::Asked(_) => true,
             _ => matches!(self, Self::StepOutput { .. } | Self::RunContent { .. }),
         }

@@ -1,12 +1,16 @@
 //! The kinds of events.
 
-use super::{End, ProcessGroup, RefusedAnswer, Reply, WorkflowStarted};
+use super::{End, ProcessGroup, RefusedAnswer, Reply, WorkflowForked, WorkflowStarted};
+use crate::budget::Limit;
 use crate::container::{ContainerKind, Decision, Turns};
 use crate::content::Content;
+use crate::cost::Cost;
 use crate::failure::ErrorData;
 use crate::message::{AssistantTurn, StopReason, ToolCall, ToolOutcome, Usage};
 use crate::path::StepPath;
+use crate::permission::Verdict;
 use crate::requirement::Requirement;
+use crate::status::RunStatus;
 use crate::step::{ExecutorType, StepOutput};
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -95,7 +99,7 @@ kinds! {
     /// fn line(kind: &EventKind) -> Option<String> {
     ///     match kind {
     ///         EventKind::StepProgress { content, .. } => Some(format!("... {content}")),
-    ///         EventKind::WorkflowCompleted { content } => Some(content.to_string()),
+    ///         EventKind::WorkflowCompleted { content, .. } => Some(content.to_string()),
     ///         _ => None,
     ///     }
     /// }
@@ -113,6 +117,10 @@ kinds! {
     WorkflowCompleted {
         /// The output of the run.
         content: Content,
+        /// The step that ended the run early, if one did: see
+        /// [`StepOutput::stop`](crate::StepOutput::stop).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stopped_at: Option<StepPath>,
     },
     /// The run failed. Its last event.
     WorkflowError {
@@ -127,6 +135,15 @@ kinds! {
     },
     /// The run was cancelled. Its last event.
     WorkflowCancelled {
+        /// The reason.
+        reason: Arc<str>,
+    },
+    /// The run was cancelled or timed out. Its steps were stopped, and the steps run that undo
+    /// completed ones, that follow a failure, and that run in any case. Recorded only if the
+    /// workflow has such steps.
+    WorkflowStopping {
+        /// The status with which the run will end: cancelled, or failed because it timed out.
+        status: RunStatus,
         /// The reason.
         reason: Arc<str>,
     },
@@ -145,6 +162,19 @@ kinds! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<Arc<str>>,
     },
+
+    /// The run had failed or was cancelled, and is taken up again. The named executions begin
+    /// again, and so does everything around them; all else stays as it was.
+    WorkflowRetried {
+        /// The executions that begin again.
+        steps: Vec<StepPath>,
+        /// The ids of the requests that are void: they are made again when their steps need them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        withdrawn: Vec<Arc<str>>,
+    },
+    /// The run shares the facts before this one with its origin, and goes on by itself from here.
+    /// The first fact that a fork has of its own.
+    WorkflowForked(Arc<WorkflowForked>),
 
     // --- a step ---
     /// A step started. Recorded once per step, not once per attempt.
@@ -295,6 +325,33 @@ kinds! {
         process: Box<ProcessGroup>,
     },
 
+    /// A decision about an effect: the permissions allow it, refuse it, or a person is asked.
+    /// Recorded for the step, or for the step that makes the call.
+    EffectJudged {
+        /// The effect, such as `shell: git push`.
+        effect: Arc<str>,
+        /// The verdict.
+        verdict: Verdict,
+        /// The rule that decided. `None` if no rule names the effect.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<Arc<str>>,
+        /// The permissions that decided, such as `the user` or `the workflow`.
+        by: Arc<str>,
+    },
+    /// A part of a budget is used: [`WARNING_PERCENT`](crate::budget::WARNING_PERCENT). Recorded
+    /// once for each limit, at the path that the budget belongs to.
+    BudgetWarning {
+        /// `true` for the budget of the session.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        of_session: bool,
+        /// The limit.
+        limit: Limit,
+        /// The amount that is used, in the unit of the limit.
+        used: u64,
+        /// The whole amount.
+        of: u64,
+    },
+
     // --- an agent ---
     /// An agent started.
     RunStarted {
@@ -312,6 +369,10 @@ kinds! {
     ModelRequestStarted {
         /// The turn of the conversation, from 1.
         turn: u32,
+        /// The input and output tokens that budgets reserve for the request. If its process dies,
+        /// they count as used, because the provider may have answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reserved: Option<[u64; 2]>,
     },
     /// A request to a model failed before any output, and is sent again.
     ModelRequestRetrying {
@@ -352,6 +413,12 @@ kinds! {
         /// end marker.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         warning: Option<Arc<str>>,
+        /// The id of the model that answered, if the agent has several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<Arc<str>>,
+        /// The cost of the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<Cost>,
     },
     /// A tool call started. Its path consists of the step's path, the tool's name and the number of
     /// the call, such as `order/charge#2`. A call that was interrupted, and is known not to have
@@ -427,7 +494,7 @@ impl EventKind {
     /// Returns the text of the event, if it has any.
     pub fn content(&self) -> Option<Content> {
         match self {
-            Self::WorkflowCompleted { content }
+            Self::WorkflowCompleted { content, .. }
             | Self::StepOutput { content }
             | Self::StepProgress { content, .. }
             | Self::RunCompleted { content, .. } => Some(content.clone()),

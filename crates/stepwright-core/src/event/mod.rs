@@ -2,6 +2,7 @@
 
 mod class;
 mod end;
+mod fork;
 mod kind;
 mod process;
 mod wire;
@@ -9,10 +10,12 @@ mod wire;
 pub use crate::container::{ContainerKind, Decision, Turns};
 pub use class::EventClass;
 pub use end::{End, RefusedAnswer, Reply};
+pub use fork::{Origin, WorkflowForked};
 pub use kind::{EventKind, NAMES};
 pub use process::ProcessGroup;
 
 use crate::content::Content;
+use crate::cost::Cost;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::path::{StepPath, is_call};
 use crate::state::{Patch, State};
@@ -96,6 +99,64 @@ impl Event {
     }
 }
 
+/// An event whose parts belong to another owner. [`Fold`](crate::fold::Fold) reads it without a
+/// copy.
+///
+/// ```
+/// use stepwright_core::event::{EventKind, EventRef};
+/// use stepwright_core::{RunId, StepPath, Timestamp};
+/// let (run, path) = (RunId::new("r-1")?, StepPath::from("Write"));
+/// let kind = EventKind::RunContent { content: "Once".into() };
+/// let (sequence, delta, time) = (4, 1, Timestamp(1_780_000_000_000));
+/// let event = EventRef { sequence, delta, time, run: &run, path: &path, kind: &kind };
+/// assert!(!event.is_fact());
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct EventRef<'e> {
+    /// See [`Event::sequence`].
+    pub sequence: u64,
+    /// See [`Event::delta`].
+    pub delta: u32,
+    /// See [`Event::time`].
+    pub time: Timestamp,
+    /// See [`Event::run`].
+    pub run: &'e RunId,
+    /// See [`Event::path`].
+    pub path: &'e StepPath,
+    /// See [`Event::kind`].
+    pub kind: &'e EventKind,
+}
+
+impl EventRef<'_> {
+    /// Returns `true` if the event is in the journal.
+    pub fn is_fact(&self) -> bool {
+        self.delta == 0
+    }
+}
+
+impl<'e> From<&'e Event> for EventRef<'e> {
+    fn from(event: &'e Event) -> Self {
+        let Event { sequence, delta, time, ref run, ref path, ref kind } = *event;
+        Self { sequence, delta, time, run, path, kind }
+    }
+}
+
+/// The consumption of a session before a run, for the budget of the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionUsed {
+    /// The tokens of models.
+    pub tokens: u64,
+    /// The cost of models.
+    pub cost: Cost,
+    /// The answers of models.
+    pub model_calls: u64,
+    /// The tool calls.
+    pub tool_calls: u64,
+    /// The duration of the runs, in milliseconds.
+    pub time_ms: u64,
+}
+
 /// The start of a run, with everything that is needed to resume it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkflowStarted {
@@ -130,6 +191,9 @@ pub struct WorkflowStarted {
     /// `true` for a background run. If its process dies, another process resumes it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
+    /// The consumption of the session before this run, if the session has a budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_used: Option<SessionUsed>,
 }
 
 fn no_state(state: &Arc<State>) -> bool {

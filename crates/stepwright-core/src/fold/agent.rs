@@ -2,14 +2,15 @@
 
 use super::Fold;
 use crate::content::Content;
-use crate::event::{Event, EventKind};
+use crate::cost::Cost;
+use crate::event::{EventKind, EventRef};
 use crate::message::{ToolOutcome, Usage};
 use crate::output::{ExecutorRun, StepStatus, StepType, Turn};
 
 impl Fold {
-    pub(super) fn agent(&mut self, event: &Event) -> Result<(), &'static str> {
+    pub(super) fn agent(&mut self, event: &EventRef<'_>) -> Result<(), &'static str> {
         use EventKind as E;
-        match &event.kind {
+        match event.kind {
             E::RunStarted { agent, model, notice, message } => {
                 let run = ExecutorRun {
                     path: event.path.clone(),
@@ -25,7 +26,7 @@ impl Fold {
                 self.slot(event)?.more().runs.push(run);
             }
             E::ModelRequestRetrying { usage, .. } => self.consumed(event, *usage)?,
-            E::ModelRequestCompleted { answer, usage, .. } => {
+            E::ModelRequestCompleted { answer, usage, cost, .. } => {
                 let more = self.slot(event)?.more();
                 more.usage += *usage;
                 if let Some(run) = more.runs.last_mut() {
@@ -34,10 +35,11 @@ impl Fold {
                 }
                 if let Some(metrics) = self.metrics_mut() {
                     metrics.model_calls += 1;
+                    metrics.cost += cost.unwrap_or(Cost::UNPRICED);
                 }
             }
             // A call may begin again. In older journals it has the path of its step.
-            E::ToolCallStarted { .. } if self.is_open(&event.path) => {}
+            E::ToolCallStarted { .. } if self.is_open(event.path) => {}
             E::ToolCallStarted { .. } => {
                 let caller = event.path.caller_str().filter(|caller| !caller.is_empty());
                 self.start_in(event, StepType::ToolCall, caller.ok_or("it has no caller")?)?;
@@ -63,7 +65,7 @@ impl Fold {
         Ok(())
     }
 
-    fn call_ended(&mut self, event: &Event, tool: &ToolOutcome) -> Result<(), &'static str> {
+    fn call_ended(&mut self, event: &EventRef<'_>, tool: &ToolOutcome) -> Result<(), &'static str> {
         let mut index = self.open.get(event.path.as_str(), &self.slots);
         if let Some(call) = index
             && self.slots[call as usize].step_type == StepType::ToolCall
@@ -82,7 +84,7 @@ impl Fold {
     }
 
     /// Counts the usage of a request that gave no answer.
-    fn consumed(&mut self, event: &Event, usage: Usage) -> Result<(), &'static str> {
+    fn consumed(&mut self, event: &EventRef<'_>, usage: Usage) -> Result<(), &'static str> {
         let slot = self.slot(event)?;
         if !usage.is_empty() {
             let more = slot.more();

@@ -2,11 +2,12 @@
 
 mod agent;
 mod output;
+mod rewind;
 mod slots;
 
 use crate::content::Content;
 use crate::event::{
-    ContainerKind, Decision, End, Event, EventClass, EventKind, RefusedAnswer, Reply,
+    ContainerKind, Decision, End, Event, EventClass, EventKind, EventRef, RefusedAnswer, Reply,
     WorkflowStarted,
 };
 use crate::output::{Metrics, RunFailure, RunOutput, RunStatus, StepStatus, StepType};
@@ -15,7 +16,7 @@ use crate::requirement::{Requirement, RequirementKind};
 use crate::step::{ExecutorType, StepOutput};
 use crate::world::Timestamp;
 use output::{Head, output};
-use slots::{Open, Slot, at_least};
+use slots::{Mark, Open, Slot, at_least};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,14 +41,15 @@ pub struct IllegalEvent {
 /// # fn started() -> EventKind { EventKind::WorkflowStarted(std::sync::Arc::new(WorkflowStarted {
 /// #     workflow_id: WorkflowId::new("w").unwrap(), workflow_name: "W".into(), digest: "".into(),
 /// #     session_id: SessionId::new("s").unwrap(), user_id: None, input: Default::default(),
-/// #     state: Default::default(), patches: Vec::new(), metadata: Default::default(), debug: false, timeout_ms: None, background: false })) }
+/// #     state: Default::default(), patches: Vec::new(), metadata: Default::default(), debug: false, timeout_ms: None, background: false, session_used: None })) }
 /// let event = |sequence, kind| Event {
 ///     sequence, delta: 0, time: Timestamp(0), run: RunId::new("r").unwrap(),
 ///     path: StepPath::root(), kind,
 /// };
 /// let mut fold = Fold::default();
 /// fold.apply(&event(0, started()))?;
-/// fold.apply(&event(1, EventKind::WorkflowCompleted { content: "done".into() }))?;
+/// let ended = EventKind::WorkflowCompleted { content: "done".into(), stopped_at: None };
+/// fold.apply(&event(1, ended))?;
 /// assert_eq!(fold.output().unwrap().content.text(), "done");
 /// # Ok::<(), fold::IllegalEvent>(())
 /// ```
@@ -73,9 +75,17 @@ impl Fold {
     /// start the run, a number is missing, a step ends that has not started, or the run has already
     /// ended.
     pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
+        self.apply_ref(&event.into())
+    }
+
+    /// Applies one event whose parts belong to another owner. See [`Fold::apply`].
+    ///
+    /// # Errors
+    /// Fails if the event cannot follow the previous ones.
+    pub fn apply_ref(&mut self, event: &EventRef<'_>) -> Result<(), IllegalEvent> {
         let illegal = |why| IllegalEvent {
             sequence: event.sequence,
-            event: event.name(),
+            event: event.kind.name(),
             path: event.path.clone(),
             why,
         };
@@ -86,10 +96,12 @@ impl Fold {
         if event.sequence != self.next {
             return Err(illegal("its number is not the next one"));
         }
-        if self.status.is_terminal() {
+        let retries = matches!(event.kind, EventKind::WorkflowRetried { .. });
+        let forks = matches!(event.kind, EventKind::WorkflowForked(_));
+        if self.status.is_terminal() && !retries && !forks {
             return Err(illegal("the run has ended"));
         }
-        if let EventKind::WorkflowStarted(started) = &event.kind {
+        if let EventKind::WorkflowStarted(started) = event.kind {
             if self.run.is_some() {
                 return Err(illegal("the run has begun already"));
             }
@@ -102,6 +114,9 @@ impl Fold {
                 failure: None,
                 metrics: Metrics::default(),
                 refused: Vec::new(),
+                past: None,
+                stopped_at: None,
+                stopping: false,
             }));
             self.status = RunStatus::Running;
             self.next = 1;
@@ -109,7 +124,7 @@ impl Fold {
         }
         let Some(run) = self.run.as_mut() else { return Err(illegal("the run has not begun")) };
         let continues = matches!(event.kind, EventKind::WorkflowContinued { .. });
-        if self.status == RunStatus::Paused && !continues {
+        if self.status == RunStatus::Paused && !continues && !forks {
             return Err(illegal("the run is paused"));
         }
         run.ended_at = event.time;
@@ -119,13 +134,19 @@ impl Fold {
     }
 
     /// Applies a fact of a running run.
-    fn transition(&mut self, event: &Event) -> Result<(), &'static str> {
+    fn transition(&mut self, event: &EventRef<'_>) -> Result<(), &'static str> {
         use EventClass as C;
         match event.kind.class() {
             C::RunStarted(_) | C::Delta => Err("it is no fact of a run under way"),
             C::RunEnded(status) => {
                 self.end(status)?;
-                self.note_end(&event.kind);
+                self.note_end(event.kind);
+                Ok(())
+            }
+            C::RunStopping => {
+                if let Some(run) = &mut self.run {
+                    run.stopping = true;
+                }
                 Ok(())
             }
             C::RunPaused => {
@@ -136,6 +157,8 @@ impl Fold {
                 self.status = RunStatus::Running;
                 Ok(())
             }
+            C::RunRetried(steps) => self.retried(event, steps),
+            C::RunForked(forked) => self.forked(event, forked),
             C::Asked(requirement) => self.wait(event, requirement),
             C::Answered(reply) => self.answered(reply),
             C::AnswerRefused(refused) => self.refused(refused),
@@ -144,6 +167,8 @@ impl Fold {
             C::ContainerEnded(end) => self.close(event, end),
             C::Attempt => self.attempt(event),
             C::Effect => self.slot(event).map(drop),
+            C::Budget if event.path.is_root() => Ok(()),
+            C::Budget => self.slot(event).map(drop),
             C::Agent => self.agent(event),
         }
     }
@@ -152,7 +177,9 @@ impl Fold {
     fn note_end(&mut self, kind: &EventKind) {
         let Some(run) = &mut self.run else { return };
         match kind {
-            EventKind::WorkflowCompleted { content } => run.content = content.clone(),
+            EventKind::WorkflowCompleted { content, stopped_at } => {
+                (run.content, run.stopped_at) = (content.clone(), stopped_at.clone());
+            }
             EventKind::WorkflowError { error, step, attempts } => {
                 let (error, step) = ((**error).clone(), step.clone());
                 run.failure = Some(Box::new(RunFailure { error, step, attempts: *attempts }));
@@ -182,9 +209,15 @@ impl Fold {
         Ok(())
     }
 
-    fn begun(&mut self, event: &Event, step_type: StepType) -> Result<(), &'static str> {
-        let slot = self.start(event, step_type)?;
-        match &event.kind {
+    fn begun(&mut self, event: &EventRef<'_>, step_type: StepType) -> Result<(), &'static str> {
+        // What undoes a step stands beside the steps: the containers of that step have ended.
+        let undoes = step_type == StepType::Container(ContainerKind::Undo);
+        let slot = if undoes {
+            self.start_in(event, step_type, "")?
+        } else {
+            self.start(event, step_type)?
+        };
+        match event.kind {
             EventKind::StepStarted { executor_type, executor_name } => {
                 slot.executor = Some((*executor_type, executor_name.clone()));
                 slot.attempts = 1;
@@ -197,14 +230,26 @@ impl Fold {
             {
                 slot.more().order = Some(branches.clone());
             }
+            EventKind::ContainerStarted { kind, .. } if kind.is_after() => {
+                // The steps before have ended, and no answer to their requests counts any more.
+                self.withdraw(if undoes { None } else { event.path.parent_str() });
+            }
             _ => {}
         }
         Ok(())
     }
 
-    fn step_ended(&mut self, event: &Event, status: StepStatus) -> Result<(), &'static str> {
+    /// Drops the pending requests inside of `path`, or all of them.
+    fn withdraw(&mut self, path: Option<&str>) {
+        let path = path.map_or_else(StepPath::root, StepPath::from);
+        if let Some(waits) = self.waits.as_deref_mut() {
+            waits.retain(|wait| !path.contains(&wait.path));
+        }
+    }
+
+    fn step_ended(&mut self, event: &EventRef<'_>, status: StepStatus) -> Result<(), &'static str> {
         let slot = self.finish(event, status)?;
-        match &event.kind {
+        match event.kind {
             EventKind::StepCompleted { output } => slot.output = Some(output.clone()),
             EventKind::StepCancelled { partial } => {
                 slot.output = Some(Arc::new(StepOutput::from(partial.clone())));
@@ -219,8 +264,8 @@ impl Fold {
         Ok(())
     }
 
-    fn attempt(&mut self, event: &Event) -> Result<(), &'static str> {
-        match event.kind {
+    fn attempt(&mut self, event: &EventRef<'_>) -> Result<(), &'static str> {
+        match *event.kind {
             EventKind::StepRetrying { attempt, .. } => {
                 self.stop_calls(event);
                 let slot = self.slot(event)?;
@@ -249,7 +294,11 @@ impl Fold {
         Ok(())
     }
 
-    fn wait(&mut self, event: &Event, requirement: &Requirement) -> Result<(), &'static str> {
+    fn wait(
+        &mut self,
+        event: &EventRef<'_>,
+        requirement: &Requirement,
+    ) -> Result<(), &'static str> {
         // A step or tool call may wait before it starts. Then what encloses it must be running.
         let is_open = |path: &str| path.is_empty() || self.open.get(path, &self.slots).is_some();
         let parent = event.path.parent_str().ok_or("it has no address")?;
@@ -274,14 +323,18 @@ impl Fold {
         Ok(())
     }
 
-    fn start(&mut self, event: &Event, step_type: StepType) -> Result<&mut Slot, &'static str> {
+    fn start(
+        &mut self,
+        event: &EventRef<'_>,
+        step_type: StepType,
+    ) -> Result<&mut Slot, &'static str> {
         let parent = event.path.parent_str().ok_or("it has no address")?;
         self.start_in(event, step_type, parent)
     }
 
     fn start_in(
         &mut self,
-        event: &Event,
+        event: &EventRef<'_>,
         step_type: StepType,
         parent: &str,
     ) -> Result<&mut Slot, &'static str> {
@@ -300,10 +353,15 @@ impl Fold {
             self.calls += 1;
         }
         let index = u32::try_from(self.slots.len()).map_err(|_| "there are too many steps")?;
-        if self.open.get(event.path.as_str(), &self.slots).is_some() {
-            return Err("it has begun already");
+        if let Some(index) = self.open.get(event.path.as_str(), &self.slots) {
+            let slot = &mut self.slots[index as usize];
+            if std::mem::take(&mut slot.mark) != Mark::Again {
+                return Err("it has begun already");
+            }
+            (slot.step_type, slot.started_at) = (step_type, event.time);
+            return Ok(slot);
         }
-        self.open.add(event.path.clone(), index);
+        self.open.add(event.path, index);
         if self.slots.is_empty() {
             // Reserve one slot only, because many runs wait in their first step.
             self.slots.reserve_exact(1);
@@ -319,11 +377,12 @@ impl Fold {
             ended_at: None,
             output: None,
             more: None,
+            mark: Mark::None,
         });
         Ok(&mut self.slots[index as usize])
     }
 
-    fn slot(&mut self, event: &Event) -> Result<&mut Slot, &'static str> {
+    fn slot(&mut self, event: &EventRef<'_>) -> Result<&mut Slot, &'static str> {
         match self.open.get(event.path.as_str(), &self.slots) {
             Some(index) => Ok(&mut self.slots[index as usize]),
             None => Err("it has not begun, or has ended"),
@@ -331,13 +390,13 @@ impl Fold {
     }
 
     /// Closes the calls inside a step. They have no end of their own, because the step ended first.
-    fn stop_calls(&mut self, event: &Event) {
+    fn stop_calls(&mut self, event: &EventRef<'_>) {
         if self.calls == 0 {
             return;
         }
         for index in self.open.all().collect::<Vec<_>>() {
             let slot = &mut self.slots[index as usize];
-            let is_inside = event.path != slot.path && event.path.contains(&slot.path);
+            let is_inside = *event.path != slot.path && event.path.contains(&slot.path);
             if slot.step_type == StepType::ToolCall && is_inside {
                 (slot.status, slot.ended_at) = (StepStatus::Cancelled, Some(event.time));
                 let path = slot.path.clone();
@@ -347,7 +406,11 @@ impl Fold {
         }
     }
 
-    fn finish(&mut self, event: &Event, status: StepStatus) -> Result<&mut Slot, &'static str> {
+    fn finish(
+        &mut self,
+        event: &EventRef<'_>,
+        status: StepStatus,
+    ) -> Result<&mut Slot, &'static str> {
         self.stop_calls(event);
         let index = self.open.remove(event.path.as_str(), &self.slots);
         let index = index.ok_or("it has not begun, or has ended")?;
@@ -366,9 +429,9 @@ impl Fold {
         Ok(slot)
     }
 
-    fn close(&mut self, event: &Event, end: &End) -> Result<(), &'static str> {
+    fn close(&mut self, event: &EventRef<'_>, end: &End) -> Result<(), &'static str> {
         let slot = self.finish(event, end.status)?;
-        if let EventKind::ContainerCompleted { kind: ContainerKind::Loop, turns, .. } = event.kind
+        if let EventKind::ContainerCompleted { kind: ContainerKind::Loop, turns, .. } = *event.kind
             && turns.exhausted
         {
             slot.more().exhausted = true;
@@ -379,8 +442,8 @@ impl Fold {
         Ok(())
     }
 
-    fn delta(&mut self, event: &Event) {
-        if let EventKind::RunContent { content } = &event.kind
+    fn delta(&mut self, event: &EventRef<'_>) {
+        if let EventKind::RunContent { content } = event.kind
             && let Ok(slot) = self.slot(event)
         {
             slot.more().partial.push_str(content);
@@ -397,9 +460,43 @@ impl Fold {
         self.run.as_ref().map_or(Timestamp::default(), |head| head.created_at)
     }
 
+    /// Returns the time from which the timeout of the run counts: its start, or its last retry.
+    pub fn timed_from(&self) -> Timestamp {
+        self.run.as_ref().map_or(Timestamp::default(), |head| head.timed_from())
+    }
+
+    /// Returns the time up to which the run sees the history of its session: its start, or that of
+    /// its origin.
+    pub fn history_until(&self) -> Timestamp {
+        let head = self.run.as_ref();
+        head.map_or(Timestamp::default(), |head| {
+            head.past.as_ref().and_then(|past| past.history_until).unwrap_or(head.created_at)
+        })
+    }
+
+    /// Returns the metrics since the run ended last, if it was retried.
+    pub fn metrics_since_retry(&self) -> Option<Metrics> {
+        let ended = self.run.as_ref()?.past.as_ref()?.ended?;
+        let now = self.metrics();
+        Some(Metrics {
+            duration_ms: now.duration_ms.saturating_sub(ended.duration_ms),
+            steps: now.steps - ended.steps,
+            retries: now.retries - ended.retries,
+            model_calls: now.model_calls - ended.model_calls,
+            tool_calls: now.tool_calls - ended.tool_calls,
+            usage: now.usage.since(ended.usage),
+            cost: now.cost.since(ended.cost),
+        })
+    }
+
     /// Returns the status of the run.
     pub fn status(&self) -> RunStatus {
         self.status
+    }
+
+    /// Returns `true` if the run was cancelled or timed out, and the steps run that follow.
+    pub fn is_stopping(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.stopping)
     }
 
     /// Returns the start of the run, once it has started.
@@ -413,7 +510,7 @@ impl Fold {
             self.status = RunStatus::Running;
             self.next -= 1;
             if let Some(run) = &mut self.run {
-                (run.content, run.failure) = (Content::default(), None);
+                (run.content, run.failure, run.stopped_at) = (Content::default(), None, None);
             }
         }
     }
@@ -421,6 +518,9 @@ impl Fold {
     /// Returns the running steps and containers at or beneath `path`, innermost first, with their
     /// partial outputs. Tool calls are left out, because they end with their steps.
     pub fn open_within(&self, path: &StepPath) -> Vec<(StepPath, StepType, Content)> {
+        if self.open.is_empty() {
+            return Vec::new();
+        }
         let mut open: Vec<u32> = self.open.all().collect();
         open.retain(|index| {
             let slot = &self.slots[*index as usize];
@@ -442,13 +542,14 @@ impl Fold {
     /// Returns the output so far, or `None` before the run has started.
     pub fn output(&self) -> Option<RunOutput> {
         let waits = self.requirements().to_vec();
-        self.run.as_ref().map(|head| output(head, self.status, self.slots.clone(), waits))
+        let head = self.run.as_deref().cloned()?;
+        Some(output(head, self.status, self.slots.clone(), waits))
     }
 
     /// Returns the output without a copy, or `None` before the run has started.
     pub fn into_output(self) -> Option<RunOutput> {
         let waits = self.waits.map(|waits| *waits).unwrap_or_default();
-        self.run.map(|head| output(&head, self.status, self.slots, waits))
+        self.run.map(|head| output(*head, self.status, self.slots, waits))
     }
 
     /// Returns the pending requests, in the order in which they were made.
@@ -465,8 +566,10 @@ impl Fold {
             other.kind == RequirementKind::Deadline && other.path.contains(&asked.path)
         });
         let run = self.run.as_ref().and_then(|head| {
-            let limit = Duration::from_millis(head.started.timeout_ms?);
-            Some(head.created_at.plus(limit))
+            // The steps that run after the timeout have a time of their own.
+            let limit = head.started.timeout_ms.filter(|_| !head.stopping)?;
+            let limit = Duration::from_millis(limit);
+            Some(head.timed_from().plus(limit))
         });
         around.filter_map(|around| around.due).chain(asked.due).chain(run).min()
     }
@@ -492,6 +595,32 @@ impl Fold {
         let index = self.open.get(path.as_str(), &self.slots)?;
         let slot = &self.slots[index as usize];
         slot.executor.as_ref().map(|(executor_type, _)| *executor_type)
+    }
+
+    /// Returns `true` if this path is inside of steps that run when others have ended, such as
+    /// those of a `finally`, and these are running.
+    pub fn runs_after(&self, path: &StepPath) -> bool {
+        self.after_around(path).is_some()
+    }
+
+    /// Returns the path of the outermost steps that run when others have ended, and contain `path`.
+    pub fn after_around(&self, path: &StepPath) -> Option<&StepPath> {
+        let open = self.open.all().map(|index| &self.slots[index as usize]);
+        let around = open.filter(|slot| {
+            let is_after = matches!(slot.step_type, StepType::Container(kind) if kind.is_after());
+            is_after && slot.path.contains(path)
+        });
+        around.map(|slot| &slot.path).min_by_key(|path| path.as_str().len())
+    }
+
+    /// Returns the time at which the step or container that is running at `path` started. For the
+    /// root, that of the run.
+    pub fn started_at(&self, path: &StepPath) -> Option<Timestamp> {
+        if path.is_root() {
+            return self.run.as_ref().map(|run| run.created_at);
+        }
+        let index = self.open.get(path.as_str(), &self.slots)?;
+        Some(self.slots[index as usize].started_at)
     }
 
     /// Returns `true` if anything is running at `path`.

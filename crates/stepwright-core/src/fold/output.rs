@@ -1,11 +1,13 @@
 //! The output of a run: its own data, and the tree of the results of its steps.
 
-use super::slots::Slot;
+use super::slots::{Mark, Slot};
 use crate::content::Content;
-use crate::event::{RefusedAnswer, WorkflowStarted};
+use crate::event::{Origin, RefusedAnswer, WorkflowStarted};
 use crate::id::RunId;
 use crate::media::Media;
+use crate::message::Usage;
 use crate::output::{ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepResult, StepType};
+use crate::path::StepPath;
 use crate::requirement::{Requirement, RequirementKind};
 use crate::world::Timestamp;
 use rustc_hash::FxHashMap;
@@ -13,7 +15,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The data of the run itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Head {
     pub(super) id: RunId,
     pub(super) started: Arc<WorkflowStarted>,
@@ -23,27 +25,55 @@ pub(super) struct Head {
     pub(super) failure: Option<Box<RunFailure>>,
     pub(super) metrics: Metrics,
     pub(super) refused: Vec<RefusedAnswer>,
+    /// Of a run that was retried or forked.
+    pub(super) past: Option<Box<Past>>,
+    /// The step that ended the run early.
+    pub(super) stopped_at: Option<StepPath>,
+    /// `true` if the run is about to end early.
+    pub(super) stopping: bool,
+}
+
+/// The times and the metrics of a run from before it was retried or forked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Past {
+    pub(super) origin: Option<Origin>,
+    /// The start of the origin.
+    pub(super) history_until: Option<Timestamp>,
+    /// The time of the last retry.
+    pub(super) retried_at: Option<Timestamp>,
+    /// The usage of the origin.
+    pub(super) shared: Usage,
+    /// The metrics at the last end.
+    pub(super) ended: Option<Metrics>,
 }
 
 impl Head {
+    pub(super) fn timed_from(&self) -> Timestamp {
+        let retried = self.past.as_ref().and_then(|past| past.retried_at);
+        retried.unwrap_or(self.created_at)
+    }
+
     pub(super) fn metrics_now(&self, slots: &[Slot]) -> Metrics {
         let duration = self.ended_at.since(self.created_at).as_millis();
         let duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
-        let usage = slots.iter().map(Slot::usage).sum();
+        let mut usage: Usage = slots.iter().map(Slot::usage).sum();
+        if let Some(past) = &self.past {
+            usage = usage.since(past.shared);
+        }
         Metrics { duration_ms, usage, ..self.metrics }
     }
 }
 
 /// Computes the output of a run from its head and its slots.
 pub(super) fn output(
-    head: &Head,
+    head: Head,
     status: RunStatus,
     slots: Vec<Slot>,
     mut requirements: Vec<Requirement>,
 ) -> RunOutput {
     let metrics = head.metrics_now(&slots);
     let (step_results, step_executor_runs, media) = tree(slots);
-    let started = &head.started;
+    let Head { id, started, created_at, content, failure, refused, past, stopped_at, .. } = head;
     let mut metadata = started.metadata.clone();
     for run in &step_executor_runs {
         if let Some(notice) = &run.notice {
@@ -56,36 +86,44 @@ pub(super) fn output(
     // Deadlines limit the run; it does not wait for them.
     requirements.retain(|asked| asked.kind != RequirementKind::Deadline);
     RunOutput {
-        run_id: head.id.clone(),
+        run_id: id,
         session_id: started.session_id.clone(),
         user_id: started.user_id.clone(),
         workflow_id: started.workflow_id.clone(),
         workflow_name: started.workflow_name.clone(),
         status,
         input: started.input.content.clone(),
-        content: head.content.clone(),
+        content,
         step_results,
         step_executor_runs,
         events: None,
         metrics,
         metadata,
-        created_at: head.created_at,
-        error: head.failure.as_deref().cloned(),
+        created_at,
+        origin: past.and_then(|past| past.origin),
+        error: failure.map(|failure| *failure),
         media,
         requirements,
-        refused_answers: head.refused.clone(),
+        refused_answers: refused,
+        stopped_at,
     }
 }
 
 /// Builds the tree of results. Each slot follows the slot that contains it.
 fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>) {
-    let more = slots.iter_mut().filter_map(|slot| slot.more.as_mut());
+    let counts = slots.iter_mut().filter(|slot| slot.mark != Mark::Gone);
+    let more = counts.filter_map(|slot| slot.more.as_mut());
     let runs = more.flat_map(|more| std::mem::take(&mut more.runs)).collect();
-    let mut inside: FxHashMap<u32, Vec<StepResult>> = FxHashMap::default();
-    let mut top = Vec::new();
+    let mut inside: Vec<Vec<StepResult>> = Vec::new();
+    let mut top = Vec::with_capacity(slots.iter().filter(|slot| slot.parent.is_none()).count());
+    if top.capacity() < slots.len() {
+        inside.resize_with(slots.len(), Vec::new);
+    }
     while let Some(mut slot) = slots.pop() {
-        let index = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-        let mut steps = inside.remove(&index).unwrap_or_default();
+        let mut steps = inside.pop().unwrap_or_default();
+        if slot.mark == Mark::Gone {
+            continue;
+        }
         steps.reverse();
         let order = slot.more.as_mut().and_then(|more| more.order.take());
         in_order(&mut steps, slot.step_type, order.as_deref());
@@ -99,7 +137,7 @@ fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>)
             continue;
         }
         let siblings = match slot.parent {
-            Some(parent) => inside.entry(parent).or_default(),
+            Some(parent) => &mut inside[parent as usize],
             None => &mut top,
         };
         siblings.push(slot.into_result(steps));
@@ -124,12 +162,16 @@ fn in_order(steps: &mut [StepResult], step_type: StepType, order: Option<&[Arc<s
         return;
     }
     let Some(order) = order else {
-        steps.sort_by_cached_key(|step| step.path.number());
+        // The steps that run in any case come last.
+        steps.sort_by_cached_key(|step| step.path.number().unwrap_or(u32::MAX));
         return;
     };
     if steps.iter().map(StepResult::name).ne(order.iter().map(|name| &**name)) {
         let place: FxHashMap<&str, usize> =
             order.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
-        steps.sort_by_cached_key(|step| place.get(step.name()).copied());
+        steps.sort_by_cached_key(|step| match step.step_type {
+            StepType::Container(kind) if kind.is_after() => usize::MAX,
+            _ => place.get(step.name()).copied().unwrap_or(usize::MAX),
+        });
     }
 }

@@ -1,6 +1,5 @@
 //! The steps of a run, and an index of the running ones.
 
-use crate::content::Content;
 use crate::failure::ErrorData;
 use crate::message::Usage;
 use crate::output::{ExecutorRun, StepResult, StepStatus, StepType};
@@ -23,6 +22,18 @@ pub(super) struct Slot {
     pub(super) ended_at: Option<Timestamp>,
     pub(super) output: Option<Arc<StepOutput>>,
     pub(super) more: Option<Box<More>>,
+    pub(super) mark: Mark,
+}
+
+/// The effect of a retry or a fork on a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mark {
+    #[default]
+    None,
+    /// It is open, and may begin once more.
+    Again,
+    /// It no longer counts. Its usage does: it was paid.
+    Gone,
 }
 
 /// The data that only few steps have.
@@ -65,19 +76,23 @@ impl Slot {
         let usage = self.usage();
         let Self { executor, output, more, .. } = self;
         let (executor_type, executor_name) = executor.unzip();
-        let output = output.as_deref();
+        let (content, media, stop) = match output.map(Arc::try_unwrap) {
+            Some(Ok(output)) => (output.content, output.media, output.stop),
+            Some(Err(shared)) => (shared.content.clone(), shared.media.clone(), shared.stop),
+            None => <_>::default(),
+        };
         StepResult {
             path: self.path,
             step_type: self.step_type,
             executor_type,
             executor_name,
             status: self.status,
-            content: output.map_or_else(Content::default, |output| output.content.clone()),
-            media: output.map_or_else(Vec::new, |output| output.media.clone()),
+            content,
+            media,
             exhausted: more.as_ref().is_some_and(|more| more.exhausted),
             error: more.and_then(|more| more.error),
             attempts: self.attempts,
-            stop: output.is_some_and(|output| output.stop),
+            stop,
             started_at: self.started_at,
             ended_at: self.ended_at,
             usage,
@@ -115,11 +130,11 @@ impl Open {
         few.or_else(|| self.many.as_ref()?.get(path).copied())
     }
 
-    pub(super) fn add(&mut self, path: StepPath, index: u32) {
+    pub(super) fn add(&mut self, path: &StepPath, index: u32) {
         match &mut self.many {
             None if self.few.len() < FEW => self.few.push(index),
             many => {
-                many.get_or_insert_default().insert(path, index);
+                many.get_or_insert_default().insert(path.clone(), index);
             }
         }
     }
@@ -127,6 +142,8 @@ impl Open {
     pub(super) fn remove(&mut self, path: &str, slots: &[Slot]) -> Option<u32> {
         let here = |index: &u32| slots[*index as usize].path.as_str() == path;
         match self.few.iter().rposition(here) {
+            // Mostly the step that began last.
+            Some(place) if place + 1 == self.few.len() => self.few.pop(),
             Some(place) => Some(self.few.remove(place)),
             None => self.many.as_mut()?.remove(path),
         }

@@ -1,6 +1,6 @@
 //! The kinds of nodes: a step, a workflow that is a step, and the containers.
 
-use super::{Join, Node, OnExhausted, Retry};
+use super::{After, Join, Node, OnExhausted, Rate, Retry};
 use crate::container::{ContainerKind, Decision};
 use crate::event::EventKind;
 use crate::interrupted::OnInterrupted;
@@ -107,6 +107,20 @@ pub enum NodeKind {
         concurrency: u32,
         /// The policy for the failure of an item.
         join: Join,
+        /// The number of items that are worked on as one, which is then a list. `None` for items
+        /// one by one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch: Option<u32>,
+        /// The largest number of items, or of batches, that begin within a time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rate: Option<Rate>,
+    },
+    /// Runs its nodes after the node that has it, or at the end of the run: see [`Node::after`].
+    After {
+        /// The occasion.
+        on: After,
+        /// The nodes.
+        body: Vec<Node>,
     },
 }
 
@@ -123,7 +137,8 @@ macro_rules! bodies {
             Self::Workflow { body }
             | Self::Steps { body }
             | Self::Loop { body, .. }
-            | Self::Map { body, .. } => [body, $none],
+            | Self::Map { body, .. }
+            | Self::After { body, .. } => [body, $none],
             Self::Parallel { branches, .. } => [branches, $none],
             Self::Router { choices } => [choices, $none],
             Self::Condition { then, otherwise } => [then, otherwise],
@@ -167,6 +182,7 @@ impl NodeKind {
             Self::Condition { .. } => ContainerKind::Condition,
             Self::Router { .. } => ContainerKind::Router,
             Self::Map { .. } => ContainerKind::Map,
+            Self::After { on, .. } => on.container(),
         })
     }
 
@@ -189,6 +205,7 @@ impl NodeKind {
                 return EventKind::StepStarted { executor_type, executor_name };
             }
             Self::Steps { body } => (ContainerKind::Steps, Decision::Count(count(body))),
+            Self::After { on, body } => (on.container(), Decision::Count(count(body))),
             Self::Parallel { branches, .. } => {
                 let names = branches.iter().map(|branch| branch.name.clone()).collect();
                 (ContainerKind::Parallel, Decision::Names(names))
@@ -225,7 +242,8 @@ impl NodeKind {
             Self::Workflow { .. }
             | Self::Steps { .. }
             | Self::Parallel { .. }
-            | Self::Map { .. } => Reviewed::Container,
+            | Self::Map { .. }
+            | Self::After { .. } => Reviewed::Container,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The policies of steps and containers.
 
+use crate::container::ContainerKind;
 use crate::failure::{ErrorCode, ErrorData};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -172,6 +173,100 @@ pub enum Join {
     WaitAll,
     /// Waits for the other branches, and completes with their outputs. Failed branches give `null`.
     BestEffort,
+    /// Completes with the output of the first branch that has one, and cancels the others. Fails if
+    /// no branch has an output.
+    First,
+    /// Completes once this many branches have outputs, and cancels the others, which give `null`.
+    /// Fails once so many branches cannot be reached any more.
+    Quorum(u32),
+}
+
+impl Join {
+    /// Returns the number of branches after which the container is over, if the others are
+    /// cancelled then.
+    ///
+    /// ```
+    /// use stepwright_core::plan::Join;
+    /// assert_eq!((Join::First.needs(), Join::Quorum(3).needs()), (Some(1), Some(3)));
+    /// assert_eq!(Join::WaitAll.needs(), None);
+    /// ```
+    pub fn needs(self) -> Option<u32> {
+        match self {
+            Self::First => Some(1),
+            Self::Quorum(needed) => Some(needed),
+            Self::FailFast | Self::WaitAll | Self::BestEffort => None,
+        }
+    }
+
+    /// Returns `true` if the failure of a branch alone does not fail the container.
+    ///
+    /// ```
+    /// use stepwright_core::plan::Join;
+    /// assert!(Join::BestEffort.tolerates() && Join::First.tolerates());
+    /// assert!(!Join::FailFast.tolerates());
+    /// ```
+    pub fn tolerates(self) -> bool {
+        self == Self::BestEffort || self.needs().is_some()
+    }
+}
+
+/// The occasion on which nodes run after others.
+///
+/// ```
+/// use stepwright_core::plan::After;
+/// assert_eq!(After::Always.key(), "finally");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum After {
+    /// After a failure: `on_failure`.
+    Failure,
+    /// In any case: `finally`.
+    Always,
+    /// When the run fails or is cancelled after the step completed: `undo`.
+    Undo,
+}
+
+impl After {
+    /// Returns the key of a workflow file, which is also the name of the node.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Failure => "on_failure",
+            Self::Always => "finally",
+            Self::Undo => "undo",
+        }
+    }
+
+    /// Returns the kind of container that its events name.
+    pub(crate) const fn container(self) -> ContainerKind {
+        match self {
+            Self::Failure => ContainerKind::OnFailure,
+            Self::Always => ContainerKind::Finally,
+            Self::Undo => ContainerKind::Undo,
+        }
+    }
+}
+
+/// The largest number of items of a map that begin within a time.
+///
+/// ```
+/// use stepwright_core::plan::Rate;
+/// let rate = Rate { items: 4, per_ms: 1_000 };
+/// assert_eq!(rate.interval_ms(), 250);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// The number of items.
+    pub items: u32,
+    /// The time, in milliseconds.
+    pub per_ms: u64,
+}
+
+impl Rate {
+    /// Returns the time between the beginnings of two items, in milliseconds, rounded up.
+    pub fn interval_ms(self) -> u64 {
+        self.per_ms.div_ceil(u64::from(self.items.max(1)))
+    }
 }
 
 /// The retry policy of a step.

@@ -7,8 +7,8 @@ use crate::journal::Append;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
-    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-    Signal, Store, StoreError, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow, RunStore,
+    SessionFilter, SessionStore, Signal, Store, StoreError, Verified, Watched,
 };
 use crate::world::Timestamp;
 use std::fmt;
@@ -91,6 +91,14 @@ impl RunStore for AnyStore {
 
     fn verify<'a>(&'a self, run: &'a RunId) -> Answer<'a, Verified> {
         self.0.verify(run)
+    }
+
+    fn delete_run(&self, delete: DeleteRun) -> Answer<'_, Option<DeletedRun>> {
+        self.0.delete_run(delete)
+    }
+
+    fn compact(&self) -> Answer<'_, Compacted> {
+        self.0.compact()
     }
 }
 

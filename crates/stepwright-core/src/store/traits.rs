@@ -1,13 +1,15 @@
 //! The four traits of a store, and the name for all of them.
 
 use crate::BoxFuture;
+use crate::codes::ErrorId;
 use crate::event::Event;
 use crate::id::{RunId, SessionId, WorkflowId};
 use crate::journal::Append;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
-    Claim, Claimed, RunFilter, RunRow, SessionFilter, Signal, StoreError, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, RunFilter, RunRow, SessionFilter, Signal,
+    StoreError, Verified, Watched,
 };
 use crate::world::Timestamp;
 
@@ -71,10 +73,19 @@ pub trait RunStore: Send + Sync {
     /// A [`EventKind::WorkflowStarted`](crate::EventKind) also creates the run, and its session if
     /// there is none of that name.
     ///
+    /// A [`EventKind::WorkflowForked`](crate::EventKind), which comes alone, does the same for a
+    /// fork: the first facts of its origin are its own from then on, under its id. They need not be
+    /// copied, and stay if the origin is deleted.
+    ///
+    /// A [`EventKind::WorkflowRetried`](crate::EventKind), which comes alone, takes up a run that
+    /// has ended: it has no driver, and the signals of [`Signal::void_after_retry`] are gone from
+    /// its inbox.
+    ///
     /// # Errors
     /// [`StoreError::Taken`] if the first number is not the next free one: another process drives
     /// this run. The driver must stop at once, and record nothing.
-    /// [`StoreError::NotFound`] if the run begins in a session of another user.
+    /// [`StoreError::NotFound`] if the run begins in a session of another user, or if the origin of
+    /// a fork does not exist or has fewer facts.
     fn append(&self, append: Append) -> Answer<'_, ()>;
 
     /// Loads the facts of a run numbered `from` and above, in order, at most `limit` of them.
@@ -126,6 +137,33 @@ pub trait RunStore: Send + Sync {
             }
         })
     }
+
+    /// Deletes a run with its journal and its inbox, and everything else that holds its payload:
+    /// stored bodies that no other fact has, and what the store remembers in memory. `None` if
+    /// there is no such run, or if its status is one that the request does not allow. The status is
+    /// checked and the run deleted in one step, so that a run which another process takes up in
+    /// between stays.
+    ///
+    /// A store of your own that lacks it cannot be pruned.
+    fn delete_run(&self, _delete: DeleteRun) -> Answer<'_, Option<DeletedRun>> {
+        unsupported("delete single runs")
+    }
+
+    /// Gives the space of deleted data back, and overwrites it where the store can. It may take
+    /// long, and others may have to wait meanwhile. A store without such space does nothing.
+    fn compact(&self) -> Answer<'_, Compacted> {
+        Box::pin(std::future::ready(Ok(Compacted::default())))
+    }
+}
+
+/// Makes the error of a store that lacks an operation.
+fn unsupported<T: Send + 'static>(what: &str) -> Answer<'static, T> {
+    Box::pin(std::future::ready(Err(StoreError::Unavailable {
+        what: format!("this store cannot {what}"),
+        source: "its type does not implement it".into(),
+        hint: None,
+        id: ErrorId::STORE_UNAVAILABLE,
+    })))
 }
 
 /// The number of facts that are read at once to verify a journal.

@@ -1,8 +1,8 @@
 //! Conditions: one of two branches.
 
-use super::{AnyStep, Body, Common, Decider, IntoStep, container};
+use super::{AnyStep, Body, Common, Decider, DeciderFn, IntoStep, asynchronous, container};
 use std::sync::Arc;
-use stepwright_core::{StepError, StepInput};
+use stepwright_core::{BoxError, StepError, StepInput};
 
 /// A container that executes one sequence of steps if a condition holds, and another if it does
 /// not.
@@ -35,20 +35,30 @@ impl Condition {
         Self::made(name, Decider::Sync(Arc::new(move |input| holds(input).into_holds())))
     }
 
-    /// Creates a condition that an async function decides. [`Condition`] has an example with a
-    /// function.
-    pub fn new_async<F>(
-        name: impl Into<String>,
-        holds: impl Fn(StepInput) -> F + Send + Sync + 'static,
-    ) -> Self
+    /// Creates a condition that an async function decides. It takes what a step's function takes,
+    /// such as the context, or a value of the host program.
+    ///
+    /// ```
+    /// use stepwright_core::State;
+    /// use stepwright_engine::{Condition, Workflow};
+    /// # async fn escalate(t: String) -> String { format!("to a person: {t}") }
+    /// #[derive(Clone)]
+    /// struct Accounts(Vec<&'static str>);
+    /// async fn is_known(name: String, State(accounts): State<Accounts>) -> bool {
+    ///     accounts.0.contains(&&*name)
+    /// }
+    /// let known = Condition::new_async("Known?", is_known).otherwise(escalate);
+    /// let accounts = Accounts(vec!["ada"]);
+    /// let workflow = Workflow::builder("Triage").state(accounts).step(known).build()?;
+    /// assert_eq!(workflow.run("ada").blocking()?.content.text(), "ada");
+    /// assert_eq!(workflow.run("ben").blocking()?.content.text(), "to a person: ben");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn new_async<A, F>(name: impl Into<String>, holds: F) -> Self
     where
-        F: Future<Output: IntoHolds> + Send + 'static,
+        F: DeciderFn<A, Decision: IntoHolds>,
     {
-        let decide = move |input| -> futures_util::future::BoxFuture<'static, _> {
-            let holds = holds(input);
-            Box::pin(async move { holds.await.into_holds() })
-        };
-        Self::made(name, Decider::Async(Arc::new(decide)))
+        Self::made(name, asynchronous(holds, F::Decision::into_holds))
     }
 
     /// Creates a condition with a fixed result, such as the value of a setting.
@@ -82,6 +92,16 @@ container!(Condition, self => Body::Condition {
 
 /// A result of a condition: `bool`, or a `Result` of it. See [`Condition::new`] and
 /// [`Loop::until`](crate::Loop::until).
+///
+/// ```
+/// use stepwright_core::StepInput;
+/// use stepwright_engine::{Condition, IntoHolds};
+/// fn asked<R: IntoHolds>(holds: fn(&StepInput) -> R) -> Condition {
+///     Condition::new("Asked?", holds)
+/// }
+/// let _ = asked(|input| input.text().ends_with('?'));
+/// let _ = asked(|input| input.text().parse::<bool>());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether a condition holds",
     note = "return `bool`, or `Result<bool, E>`"
@@ -97,8 +117,8 @@ impl IntoHolds for bool {
     }
 }
 
-impl<E: Into<StepError>> IntoHolds for Result<bool, E> {
+impl<E: Into<BoxError>> IntoHolds for Result<bool, E> {
     fn into_holds(self) -> Result<bool, StepError> {
-        self.map_err(Into::into)
+        self.map_err(StepError::from_error)
     }
 }

@@ -5,12 +5,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use stepwright_core::executor::ExecutorType;
+use stepwright_core::provided::{FromContext as _, State};
 use stepwright_core::{
-    AnyExecutor, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput, StepOutput,
+    AnyExecutor, BoxError, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput,
+    StepOutput,
 };
 
 /// An argument of a step's function: the input as text, the input as a typed value, the whole
-/// input, or the step's context.
+/// input, the step's context, or a value of the host program.
 ///
 /// ```
 /// use stepwright_core::{StepContext, StepInput};
@@ -28,7 +30,8 @@ use stepwright_core::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be taken from a step's input",
     note = "take `String` for text, `Json<T>` for a typed value, `Content` for either, \
-            `StepInput` for all of it, `StepContext` for the surroundings"
+            `StepInput` for all of it, `StepContext` for the surroundings, \
+            `State<T>` for a value of the host program"
 )]
 pub trait FromStep: Sized {
     /// Makes the argument from the input and the context of the step.
@@ -44,6 +47,12 @@ impl FromStep for StepInput {
 impl FromStep for StepContext {
     fn from_step(_: &StepInput, cx: &StepContext) -> Result<Self, StepError> {
         Ok(cx.clone())
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> FromStep for State<T> {
+    fn from_step(_: &StepInput, cx: &StepContext) -> Result<Self, StepError> {
+        Self::from_context(cx)
     }
 }
 
@@ -91,7 +100,8 @@ impl<T: DeserializeOwned> FromStep for Json<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a step's output",
     note = "return `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
-            or a `Result` of one of them"
+            or a `Result` of one of them",
+    note = "a future gives its value with `.await`"
 )]
 pub trait IntoOutput {
     /// Converts the result into the output of the step.
@@ -137,9 +147,9 @@ impl<T: Serialize> IntoOutput for Json<T> {
     }
 }
 
-impl<T: IntoOutput, E: Into<StepError>> IntoOutput for Result<T, E> {
+impl<T: IntoOutput, E: Into<BoxError>> IntoOutput for Result<T, E> {
     fn into_output(self) -> Result<StepOutput, StepError> {
-        self.map_err(Into::into).and_then(T::into_output)
+        self.map_err(StepError::from_error).and_then(T::into_output)
     }
 }
 
@@ -174,10 +184,15 @@ pub struct Function<A>(std::marker::PhantomData<A>);
     message = "`{Self}` cannot carry out a step",
     label = "an `Agent`, an `async fn`, or anything that implements `Executor` can",
     note = "an `async fn` takes up to three of \
-            `String`, `Json<T>`, `Content`, `StepInput` and `StepContext`",
+            `String`, `Json<T>`, `Content`, `StepInput`, `StepContext` and `State<T>`",
     note = "it returns `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
             or a `Result` of one of them",
-    note = "a number, say, is `Json<u64>`: `async fn double(Json(n): Json<u64>) -> Json<u64>`"
+    note = "a number, say, is `Json<u64>`: `async fn double(Json(n): Json<u64>) -> Json<u64>`",
+    note = "its future is `Send`: it keeps no `Rc`, `RefCell` or guard of a lock over an `.await`",
+    note = "it is called again for each run and retry: a closure clones what it uses, \
+            and moves the clone into its `async move` block",
+    note = "pass the function and not its future: `outline`, not `outline(…)`",
+    note = "an `AgentBuilder` becomes an `Agent` with `.build()?`"
 )]
 pub trait IntoExecutor<M> {
     /// Converts the value into an executor.
@@ -233,12 +248,22 @@ fn function_name<F>() -> String {
 
 /// A function that is not async, of up to three arguments that implement [`FromStep`], with a
 /// result that implements [`IntoOutput`]. See [`Step::blocking`](crate::Step::blocking).
+///
+/// ```
+/// use stepwright_engine::{BlockingFn, Step};
+/// fn careful<A>(name: &str, work: impl BlockingFn<A>) -> Step {
+///     Step::blocking(name, work).retries(3)
+/// }
+/// let _ = careful("count", |text: String| text.len().to_string());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no blocking function for a step",
     label = "such a function is not `async`, and takes and returns what a step can have",
-    note = "it takes up to three of `String`, `Json<T>`, `Content`, `StepInput` and `StepContext`",
+    note = "it takes up to three of \
+            `String`, `Json<T>`, `Content`, `StepInput`, `StepContext` and `State<T>`",
     note = "it returns `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
-            or a `Result` of one of them"
+            or a `Result` of one of them",
+    note = "it is called again for each run and retry: a closure borrows or clones what it uses"
 )]
 pub trait BlockingFn<A>: Send + Sync + 'static {
     /// Returns the function's name, and a call that takes the arguments from the step.
@@ -246,8 +271,69 @@ pub trait BlockingFn<A>: Send + Sync + 'static {
     fn into_call(self) -> (String, BlockingCall);
 }
 
+/// An async function that decides for a container, of up to three arguments that implement
+/// [`FromStep`], as those of a step's function. See [`Condition::new_async`](crate::Condition).
+///
+/// Its [`StepContext`] has the run, the state and the history. It records nothing and
+/// waits for no person, because the decision itself is what is recorded.
+///
+/// ```
+/// use stepwright_engine::{Condition, DeciderFn};
+/// fn unless<A>(name: &str, holds: impl DeciderFn<A, Decision = bool>) -> Condition {
+///     Condition::new_async(name, holds)
+/// }
+/// let _ = unless("Long?", |text: String| async move { text.len() > 80 });
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot decide for a container",
+    label = "such a function is `async`, and takes what a step's function takes",
+    note = "it takes up to three of \
+            `String`, `Json<T>`, `Content`, `StepInput`, `StepContext` and `State<T>`",
+    note = "a closure names the types of its arguments: `|input: StepInput| async move {{ … }}`",
+    note = "its future is `Send`: it keeps no `Rc`, `RefCell` or guard of a lock over an `.await`",
+    note = "it is called again for each decision: a closure clones what it uses, \
+            and moves the clone into its `async move` block"
+)]
+pub trait DeciderFn<A>: Send + Sync + 'static {
+    /// The type of the decision.
+    type Decision: 'static;
+
+    /// Decides.
+    #[doc(hidden)]
+    fn decide(
+        &self,
+        input: StepInput,
+        cx: StepContext,
+    ) -> impl Future<Output = Result<Self::Decision, StepError>> + Send + 'static;
+}
+
 macro_rules! functions {
     ($(($($arg:ident),*)),*) => { $(
+        #[diagnostic::do_not_recommend]
+        impl<Fun, Fut, $($arg),*> DeciderFn<($($arg,)*)> for Fun
+        where
+            Fun: Fn($($arg),*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output: 'static> + Send + 'static,
+            $($arg: FromStep + Send + 'static),*
+        {
+            type Decision = Fut::Output;
+
+            #[allow(non_snake_case, unused_variables)]
+            fn decide(
+                &self,
+                input: StepInput,
+                cx: StepContext,
+            ) -> impl Future<Output = Result<Fut::Output, StepError>> + Send + 'static {
+                // Called at once, so that the future borrows nothing of the function.
+                let decide = || {
+                    $(let $arg = $arg::from_step(&input, &cx)?;)*
+                    Ok::<_, StepError>(self($($arg),*))
+                };
+                let deciding = decide();
+                async move { Ok(deciding?.await) }
+            }
+        }
+
         #[diagnostic::do_not_recommend]
         impl<Fun, Fut, $($arg),*> IntoExecutor<Function<($($arg,)*)>> for Fun
         where

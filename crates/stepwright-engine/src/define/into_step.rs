@@ -30,10 +30,15 @@ pub struct Made<M>(std::marker::PhantomData<M>);
     label = "a step is an `Agent`, an `async fn`, a `Workflow`, a `Step` or a container",
     note = "the containers are `Steps`, `Parallel`, `Loop`, `Condition`, `Router` and `Map`",
     note = "an `async fn` takes up to three of \
-            `String`, `Json<T>`, `Content`, `StepInput` and `StepContext`",
+            `String`, `Json<T>`, `Content`, `StepInput`, `StepContext` and `State<T>`",
     note = "it returns `String`, `Json<T>`, `Content`, `StepOutput` or `()`, \
             or a `Result` of one of them",
-    note = "a number, say, is `Json<u64>`: `async fn double(Json(n): Json<u64>) -> Json<u64>`"
+    note = "a number, say, is `Json<u64>`: `async fn double(Json(n): Json<u64>) -> Json<u64>`",
+    note = "its future is `Send`: it keeps no `Rc`, `RefCell` or guard of a lock over an `.await`",
+    note = "it is called again for each run and retry: a closure clones what it uses, \
+            and moves the clone into its `async move` block",
+    note = "pass the function and not its future: `.step(outline)`, not `.step(outline(…))`",
+    note = "an `AgentBuilder` becomes an `Agent` with `.build()?`, a `WorkflowBuilder` a `Workflow`"
 )]
 pub trait IntoStep<M> {
     /// Converts the value into a part of a definition.

@@ -1,10 +1,12 @@
 //! Loops: steps that repeat.
 
 use super::condition::IntoHolds;
-use super::{AnyStep, Body, Common, Decider, IntoStep, container};
+use super::{
+    AnyStep, Body, Common, Decider, DeciderFn, FromStep, IntoStep, asynchronous, container,
+};
 use std::sync::Arc;
 use stepwright_core::plan::OnExhausted;
-use stepwright_core::{Content, StepInput};
+use stepwright_core::{Content, StepContext, StepError, StepInput};
 
 /// A container that repeats its steps until a condition holds, and at most
 /// [`at_most`](Loop::at_most) times.
@@ -109,15 +111,14 @@ impl Loop {
         self
     }
 
-    /// Ends the loop after a turn for which an async function returns `true`: see [`Loop::until`].
-    pub fn until_async<F>(mut self, holds: impl Fn(LoopView) -> F + Send + Sync + 'static) -> Self
+    /// Ends the loop after a turn for which an async function returns `true`. It takes what a
+    /// step's function takes (see [`Condition::new_async`](crate::Condition::new_async)), and the
+    /// [`LoopView`].
+    pub fn until_async<A, F>(mut self, holds: F) -> Self
     where
-        F: Future<Output: IntoHolds> + Send + 'static,
+        F: DeciderFn<A, Decision: IntoHolds>,
     {
-        self.until = Some(Decider::Async(Arc::new(move |input| {
-            let holds = holds(LoopView(input));
-            Box::pin(async move { holds.await.into_holds() })
-        })));
+        self.until = Some(asynchronous(holds, F::Decision::into_holds));
         self
     }
 }
@@ -147,6 +148,12 @@ container!(Loop, self => Body::Loop {
 /// ```
 #[derive(Clone, Debug)]
 pub struct LoopView(StepInput);
+
+impl FromStep for LoopView {
+    fn from_step(input: &StepInput, _: &StepContext) -> Result<Self, StepError> {
+        Ok(Self(input.clone()))
+    }
+}
 
 impl LoopView {
     /// Returns the output of the turn.

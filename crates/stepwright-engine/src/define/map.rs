@@ -1,9 +1,10 @@
 //! Maps: steps for each item of a list.
 
-use super::{AnyStep, Body, Common, Decider, IntoStep, container};
+use super::{AnyStep, Body, Common, Decider, DeciderFn, IntoStep, asynchronous, container};
 use std::sync::Arc;
-use stepwright_core::plan::Join;
-use stepwright_core::{Content, StepError, StepInput};
+use std::time::Duration;
+use stepwright_core::plan::{Join, Rate};
+use stepwright_core::{BoxError, Content, StepError, StepInput};
 
 /// The number of items that a map works on at the same time by default.
 pub(crate) const CONCURRENCY: u32 = 8;
@@ -32,6 +33,8 @@ pub struct Map {
     body: Vec<AnyStep>,
     concurrency: u32,
     join: Join,
+    batch: Option<u32>,
+    rate: Option<Rate>,
 }
 
 impl Map {
@@ -43,6 +46,8 @@ impl Map {
             body: Vec::new(),
             concurrency: CONCURRENCY,
             join: Join::default(),
+            batch: None,
+            rate: None,
         }
     }
 
@@ -55,15 +60,13 @@ impl Map {
         self
     }
 
-    /// Sets the items, as an async function of the map's input: see [`Map::over`].
-    pub fn over_async<F>(mut self, items: impl Fn(StepInput) -> F + Send + Sync + 'static) -> Self
+    /// Sets the items with an async function. It takes what a step's function takes: see
+    /// [`Condition::new_async`](crate::Condition::new_async).
+    pub fn over_async<A, F>(mut self, items: F) -> Self
     where
-        F: Future<Output: IntoItems> + Send + 'static,
+        F: DeciderFn<A, Decision: IntoItems>,
     {
-        self.over = Some(Decider::Async(Arc::new(move |input| {
-            let items = items(input);
-            Box::pin(async move { items.await.into_items() })
-        })));
+        self.over = Some(asynchronous(items, F::Decision::into_items));
         self
     }
 
@@ -76,6 +79,43 @@ impl Map {
     /// Sets the number of items that are worked on at the same time. The default is 8.
     pub fn concurrency(mut self, at_a_time: u32) -> Self {
         self.concurrency = at_a_time;
+        self
+    }
+
+    /// Makes the map work on several items as one: each execution of its steps gets a list of this
+    /// many items, and the last one what is left.
+    ///
+    /// ```
+    /// use stepwright_engine::{Json, Map, Workflow};
+    /// async fn sum(Json(numbers): Json<Vec<u32>>) -> Json<u32> {
+    ///     Json(numbers.iter().sum())
+    /// }
+    /// let numbers = [1, 2, 3].map(serde_json::Value::from).to_vec();
+    /// let each = Map::new("Each").over(move |_| numbers.clone()).step(sum);
+    /// let output = Workflow::builder("Sums").step(each.batch(2)).build()?.run("all").blocking()?;
+    /// assert_eq!(output.content.text(), "[3,3]");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn batch(mut self, items: u32) -> Self {
+        self.batch = Some(items);
+        self
+    }
+
+    /// Limits the items, or batches, that begin within a time. They begin at equal distances.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stepwright_engine::{Map, Workflow};
+    /// # async fn look_up(name: String) -> String { name }
+    /// // At most five requests a second.
+    /// let each = Map::new("Each").step(look_up).rate(5, Duration::from_secs(1));
+    /// # let each = each.over(|_| Vec::<String>::new());
+    /// Workflow::builder("Addresses").step(each).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn rate(mut self, items: u32, per: Duration) -> Self {
+        let per_ms = u64::try_from(per.as_millis()).unwrap_or(u64::MAX);
+        self.rate = Some(Rate { items, per_ms });
         self
     }
 
@@ -104,9 +144,18 @@ container!(Map, self => Body::Map {
     body: self.body,
     concurrency: self.concurrency,
     join: self.join,
+    batch: self.batch,
+    rate: self.rate,
 });
 
 /// A list of items for a map: a `Vec`, or a `Result` of one. See [`Map::over`].
+///
+/// ```
+/// use stepwright_core::StepInput;
+/// use stepwright_engine::{IntoItems, Map};
+/// fn each<R: IntoItems>(items: fn(&StepInput) -> R) -> Map { Map::new("Each").over(items) }
+/// let _ = each(|input| input.text().lines().map(String::from).collect::<Vec<_>>());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no list of items",
     note = "return a `Vec` of texts, JSON values or `Content`, or a `Result` of one"
@@ -122,8 +171,8 @@ impl<C: Into<Content>> IntoItems for Vec<C> {
     }
 }
 
-impl<I: IntoItems, E: Into<StepError>> IntoItems for Result<I, E> {
+impl<I: IntoItems, E: Into<BoxError>> IntoItems for Result<I, E> {
     fn into_items(self) -> Result<Vec<Content>, StepError> {
-        self.map_err(Into::into).and_then(I::into_items)
+        self.map_err(StepError::from_error).and_then(I::into_items)
     }
 }

@@ -12,7 +12,7 @@ mod step;
 mod steps;
 
 pub use condition::IntoHolds;
-pub use function::{FromStep, IntoExecutor, IntoOutput};
+pub use function::{BlockingFn, DeciderFn, FromStep, IntoExecutor, IntoOutput};
 pub use into_step::IntoStep;
 pub use loops::LoopView;
 pub use map::IntoItems;
@@ -37,10 +37,23 @@ use crate::workflow::Workflow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::plan::{ErrorPolicy, Join, OnExhausted, Retry};
-use stepwright_core::{AnyExecutor, Content, Fingerprint, OnInterrupted};
+use stepwright_core::budget::Budget;
+use stepwright_core::plan::{After, ErrorPolicy, Join, OnExhausted, Rate, Retry};
+use stepwright_core::{AnyExecutor, Content, Fingerprint, OnInterrupted, StepError};
 
 pub(crate) use prompt::{Prompt, Prompted, prompted};
+
+/// Makes a decider of an async function.
+fn asynchronous<A, F, T>(function: F, read: fn(F::Decision) -> Result<T, StepError>) -> Decider<T>
+where
+    F: DeciderFn<A>,
+    T: 'static,
+{
+    Decider::Async(Arc::new(move |input, cx| {
+        let deciding = function.decide(input, cx);
+        Box::pin(async move { read(deciding.await?) })
+    }))
+}
 
 /// A step or a container of any kind, as part of a definition.
 ///
@@ -77,14 +90,29 @@ pub(crate) struct Common {
     pub(crate) content: Fingerprint,
     /// The policy of this step, or of the steps inside this container that have none.
     pub(crate) on_interrupted: Option<OnInterrupted>,
+    pub(crate) budget: Option<Budget>,
+    /// The steps that run when it has ended.
+    pub(crate) after: AfterSteps,
+}
+
+/// The steps that run when others have ended, by occasion.
+pub(crate) type AfterSteps = Vec<(After, Vec<AnyStep>)>;
+
+/// Adds a step to those that run on this occasion.
+pub(crate) fn add_after(all: &mut AfterSteps, on: After, step: AnyStep) {
+    match all.iter_mut().find(|(other, _)| *other == on) {
+        Some((_, steps)) => steps.push(step),
+        None => all.push((on, vec![step])),
+    }
 }
 
 impl Common {
     pub(crate) fn named(name: impl Into<String>) -> Self {
         let on_error = ErrorPolicy::default();
         let content = Fingerprint::default();
-        let (timeout, review, on_interrupted) = (None, None, None);
-        Self { name: name.into(), on_error, timeout, review, content, on_interrupted }
+        let (timeout, review, on_interrupted, budget) = (None, None, None, None);
+        let (name, after) = (name.into(), Vec::new());
+        Self { name, on_error, timeout, review, content, on_interrupted, budget, after }
     }
 }
 
@@ -117,6 +145,8 @@ pub(crate) enum Body {
         body: Vec<AnyStep>,
         concurrency: u32,
         join: Join,
+        batch: Option<u32>,
+        rate: Option<Rate>,
     },
 }
 
@@ -126,6 +156,8 @@ pub(crate) struct StepBody {
     pub(crate) history: History,
     pub(crate) prompt: Option<Prompt>,
     pub(crate) idle: Option<Duration>,
+    /// Makes the input of a nested workflow.
+    pub(crate) input: Option<Decider<Content>>,
 }
 
 /// The history settings of a step, or of a workflow for its steps that have none.
@@ -146,6 +178,38 @@ impl AnyStep {
     /// Returns the name.
     pub fn name(&self) -> &str {
         &self.common.name
+    }
+
+    /// Adds a step that runs when this container has ended: see
+    /// [`WorkflowBuilder::finally`](crate::WorkflowBuilder::finally). A step has none: put it into
+    /// a container.
+    ///
+    /// ```
+    /// use stepwright_engine::{IntoStep as _, Steps, Workflow};
+    /// # async fn load(text: String) -> String { text } async fn clean(text: String) -> String { text }
+    /// let load = Steps::new("Load").step(load).into_step().finally(clean);
+    /// let output = Workflow::builder("Job").step(load).build()?.run("go").blocking()?;
+    /// assert!(output.step_at("Load/finally/clean").unwrap().success());
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn finally<M>(mut self, step: impl IntoStep<M>) -> Self {
+        add_after(&mut self.common.after, After::Always, step.into_step());
+        self
+    }
+
+    /// Adds a step that runs when this container has failed or was stopped: see
+    /// [`WorkflowBuilder::on_failure`](crate::WorkflowBuilder::on_failure), and
+    /// [`AnyStep::finally`] for an example.
+    pub fn on_failure<M>(mut self, step: impl IntoStep<M>) -> Self {
+        add_after(&mut self.common.after, After::Failure, step.into_step());
+        self
+    }
+
+    /// Adds a step that undoes this one: see [`Step::undo`](crate::Step::undo). A container has
+    /// none: its steps have.
+    pub fn undo<M>(mut self, step: impl IntoStep<M>) -> Self {
+        add_after(&mut self.common.after, After::Undo, step.into_step());
+        self
     }
 }
 
@@ -183,10 +247,37 @@ macro_rules! container {
                 self
             }
 
+            /// Sets the budget of the container, for everything in it: see
+            /// [`Step::budget`](crate::Step::budget).
+            pub fn budget(mut self, budget: stepwright_core::budget::Budget) -> Self {
+                self.common.budget = Some(budget);
+                self
+            }
+
             /// Asks people before the container begins, or about its output: see
             /// [`Step::human_review`](crate::Step::human_review).
             pub fn human_review(mut self, review: super::HumanReview) -> Self {
                 self.common.review = Some(review);
+                self
+            }
+
+            /// Adds a step that runs when the container has ended, however that was: it completed,
+            /// failed, timed out or was stopped. See [`WorkflowBuilder::finally`].
+            ///
+            /// [`WorkflowBuilder::finally`]: crate::WorkflowBuilder::finally
+            pub fn finally<M>(mut self, step: impl IntoStep<M>) -> Self {
+                let on = stepwright_core::plan::After::Always;
+                super::add_after(&mut self.common.after, on, step.into_step());
+                self
+            }
+
+            /// Adds a step that runs when the container has failed or was stopped, before those of
+            /// `finally`. See [`WorkflowBuilder::on_failure`].
+            ///
+            /// [`WorkflowBuilder::on_failure`]: crate::WorkflowBuilder::on_failure
+            pub fn on_failure<M>(mut self, step: impl IntoStep<M>) -> Self {
+                let on = stepwright_core::plan::After::Failure;
+                super::add_after(&mut self.common.after, on, step.into_step());
                 self
             }
 

@@ -5,7 +5,8 @@ use serde::Serialize;
 use std::sync::Arc;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
-    AnyExecutor, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput, StepOutput,
+    AnyExecutor, BoxError, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput,
+    StepOutput,
 };
 
 /// Makes the message of a step.
@@ -13,6 +14,14 @@ pub(crate) type Prompt = Arc<dyn Fn(&StepInput) -> Result<Content, StepError> + 
 
 /// A result of a prompt function: text, `Json<T>`, `Content`, or a `Result` of these. See
 /// [`Step::prompt`](crate::Step::prompt).
+///
+/// ```
+/// use stepwright_core::StepInput;
+/// use stepwright_engine::{IntoPrompt, Step};
+/// fn told<R: IntoPrompt>(step: Step, prompt: fn(&StepInput) -> R) -> Step { step.prompt(prompt) }
+/// # async fn write(text: String) -> String { text }
+/// let _ = told(Step::new("write", write), |input| format!("In one line: {}", input.text()));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the message of a step",
     note = "return `String`, `Json<T>`, `Content`, or a `Result` of one of them"
@@ -46,9 +55,9 @@ impl<T: Serialize> IntoPrompt for Json<T> {
     }
 }
 
-impl<T: IntoPrompt, E: Into<StepError>> IntoPrompt for Result<T, E> {
+impl<T: IntoPrompt, E: Into<BoxError>> IntoPrompt for Result<T, E> {
     fn into_prompt(self) -> Result<Content, StepError> {
-        self.map_err(Into::into).and_then(T::into_prompt)
+        self.map_err(StepError::from_error).and_then(T::into_prompt)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Routers: steps chosen by name.
 
-use super::{AnyStep, Body, Common, Decider, IntoStep, container};
+use super::{AnyStep, Body, Common, Decider, DeciderFn, IntoStep, asynchronous, container};
 use std::sync::Arc;
-use stepwright_core::{StepError, StepInput};
+use stepwright_core::{BoxError, StepError, StepInput};
 
 /// A container that executes chosen steps, by name: one, several in an order, or none.
 ///
@@ -36,20 +36,13 @@ impl Router {
         Self::made(name, Decider::Sync(Arc::new(move |input| choose(input).into_route())))
     }
 
-    /// Creates a router whose choices an async function makes. [`Router`] has an example with a
-    /// function.
-    pub fn new_async<F>(
-        name: impl Into<String>,
-        choose: impl Fn(StepInput) -> F + Send + Sync + 'static,
-    ) -> Self
+    /// Creates a router whose choices an async function makes. It takes what a step's function
+    /// takes: see [`Condition::new_async`](crate::Condition::new_async).
+    pub fn new_async<A, F>(name: impl Into<String>, choose: F) -> Self
     where
-        F: Future<Output: IntoRoute> + Send + 'static,
+        F: DeciderFn<A, Decision: IntoRoute>,
     {
-        let decide = move |input| -> futures_util::future::BoxFuture<'static, _> {
-            let choose = choose(input);
-            Box::pin(async move { choose.await.into_route() })
-        };
-        Self::made(name, Decider::Async(Arc::new(decide)))
+        Self::made(name, asynchronous(choose, F::Decision::into_route))
     }
 
     /// Creates a router with fixed choices, such as the value of a setting.
@@ -75,6 +68,13 @@ container!(Router, self => Body::Router { choose: self.choose, choices: self.cho
 
 /// A choice of a router: a name, a list of names, or an `Option` or `Result` of these. See
 /// [`Router::new`].
+///
+/// ```
+/// use stepwright_core::StepInput;
+/// use stepwright_engine::{IntoRoute, Router};
+/// fn by<R: IntoRoute>(choose: fn(&StepInput) -> R) -> Router { Router::new("By", choose) }
+/// let _ = by(|input| if input.text().is_empty() { None } else { Some("answer") });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not name the choices of a router",
     note = "return a `&'static str` or `String`, a `Vec` or an `Option` of it, \
@@ -113,8 +113,8 @@ impl<R: IntoRoute> IntoRoute for Vec<R> {
     }
 }
 
-impl<R: IntoRoute, E: Into<StepError>> IntoRoute for Result<R, E> {
+impl<R: IntoRoute, E: Into<BoxError>> IntoRoute for Result<R, E> {
     fn into_route(self) -> Result<Vec<Arc<str>>, StepError> {
-        self.map_err(Into::into).and_then(R::into_route)
+        self.map_err(StepError::from_error).and_then(R::into_route)
     }
 }

@@ -3,13 +3,14 @@
 use super::function::{BlockingFn, IntoExecutor};
 use super::into_step::{Made, Whole};
 use super::prompt::IntoPrompt;
-use super::{AnyStep, Body, Common, History, IntoStep, StepBody, Work};
-use crate::table::Blocking;
+use super::{AnyStep, Body, Common, History, IntoStep, StepBody, Work, add_after};
+use crate::table::{Blocking, Decider};
 use crate::workflow::Workflow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::plan::{ErrorPolicy, Retry};
+use stepwright_core::budget::Budget;
+use stepwright_core::plan::{After, ErrorPolicy, Retry};
 use stepwright_core::{AnyExecutor, ErrorCode, Fingerprint, HumanReview, OnInterrupted, StepInput};
 
 /// A named step: an executor, and policies for its failures.
@@ -68,7 +69,8 @@ impl Step {
 
     fn made(name: String, work: Work) -> Self {
         let history = History::default();
-        let body = StepBody { work, retry: Retry::default(), history, prompt: None, idle: None };
+        let (prompt, idle, input) = (None, None, None);
+        let body = StepBody { work, retry: Retry::default(), history, prompt, idle, input };
         Self { common: Common::named(name), body }
     }
 
@@ -186,6 +188,56 @@ impl Step {
         self
     }
 
+    /// Makes the input of a nested workflow from the whole input of this step, in place of the
+    /// output of the previous step. A failure fails the step. Only for steps that are workflows.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use stepwright_core::{Json, StepInput};
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn greet(name: Json<serde_json::Value>) -> String {
+    /// #     format!("Dear {}", name.0["name"])
+    /// # }
+    /// let letter = Workflow::builder("Letter").step(greet).build()?;
+    /// let letter = Step::workflow("Letter", letter)
+    ///     .input(|cx: &StepInput| Json(json!({"name": cx.run.content.to_value()})));
+    /// let workflow = Workflow::builder("Mail").step(letter).build()?;
+    /// assert_eq!(workflow.run("Ada").blocking()?.content.text(), "Dear \"Ada\"");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn input<R: IntoPrompt>(
+        mut self,
+        input: impl Fn(&StepInput) -> R + Send + Sync + 'static,
+    ) -> Self {
+        let decide = move |given: &StepInput| input(given).into_prompt();
+        self.body.input = Some(Decider::Sync(Arc::new(decide)));
+        self
+    }
+
+    /// Makes the input of a nested workflow with an async function: see [`Step::input`].
+    ///
+    /// ```
+    /// use stepwright_core::StepInput;
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn shout(text: String) -> String { text.to_uppercase() }
+    /// let loud = Workflow::builder("Loud").step(shout).build()?;
+    /// let loud = Step::workflow("Loud", loud)
+    ///     .input_async(|cx: StepInput| async move { format!("{}!", cx.text()) });
+    /// let workflow = Workflow::builder("Call").step(loud).build()?;
+    /// assert_eq!(workflow.run("hey").blocking()?.content.text(), "HEY!");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn input_async<F>(mut self, input: impl Fn(StepInput) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output: IntoPrompt> + Send + 'static,
+    {
+        self.body.input = Some(Decider::Async(Arc::new(move |given, _| {
+            let input = input(given);
+            Box::pin(async move { input.await.into_prompt() })
+        })));
+        self
+    }
+
     /// Sets whether the step gets the inputs and outputs of earlier runs of its session. It
     /// overrides the setting of the workflow, for which there is
     /// [an example](crate::WorkflowBuilder::add_workflow_history_to_steps). An agent reads the
@@ -252,6 +304,22 @@ impl Step {
         self
     }
 
+    /// Sets the budget of the step, with all its attempts: what its agent may consume. On a nested
+    /// workflow it holds for everything in it. Budgets around the step hold too.
+    ///
+    /// ```
+    /// use stepwright_core::budget::Budget;
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn research(topic: String) -> String { topic }
+    /// let research = Step::new("Research", research).budget(Budget::default().tokens(50_000));
+    /// # Workflow::builder("News").step(research).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.common.budget = Some(budget);
+        self
+    }
+
     /// Asks people before the step begins, or about its output.
     ///
     /// ```
@@ -274,6 +342,44 @@ impl Step {
     /// ```
     pub fn human_review(mut self, review: HumanReview) -> Self {
         self.common.review = Some(review);
+        self
+    }
+
+    /// Adds a step that undoes this one. If the run fails or is cancelled after this step
+    /// completed, the undo steps of all completed steps run in reverse order of completion. They
+    /// find the output of their step as their input, and the failure in
+    /// [`StepInput::failure`](stepwright_core::StepInput). Without a failure of the run they never
+    /// run.
+    ///
+    /// Undoing stops at a step whose outcome is unknown, and at an undo step that fails: the steps
+    /// before may depend on them. The report of the run's error says so.
+    ///
+    /// ```
+    /// use stepwright_engine::{Step, Workflow};
+    /// # use std::sync::{Arc, Mutex};
+    /// # let released = Arc::new(Mutex::new(Vec::new()));
+    /// # let seen = released.clone();
+    /// async fn reserve(item: String) -> String {
+    ///     format!("reservation of {item}")
+    /// }
+    /// async fn pay() -> Result<String, std::io::Error> {
+    ///     Err(std::io::Error::other("the card was declined"))
+    /// }
+    /// let release = move |reservation: String| {
+    ///     released.lock().unwrap().push(reservation);
+    ///     async { "released" }
+    /// };
+    /// let reserve = Step::new("Reserve", reserve).undo(Step::new("Release", release));
+    /// let workflow = Workflow::builder("Order").step(reserve).step(pay).build()?;
+    /// let error = workflow.run("a book").blocking().unwrap_err();
+    /// assert_eq!(error.to_string(), "step `pay` failed: the card was declined");
+    /// # assert_eq!(*seen.lock().unwrap(), ["reservation of a book"]);
+    /// let undone = error.output().unwrap().step_at("Reserve/undo/Release").unwrap();
+    /// assert!(undone.success());
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn undo<M>(mut self, step: impl IntoStep<M>) -> Self {
+        add_after(&mut self.common.after, After::Undo, step.into_step());
         self
     }
 

@@ -2,24 +2,20 @@
 
 use super::recalled::{Ended, Recalled};
 use super::{Past, Stop};
+use crate::interpret::{Flow, Halt};
 use crate::recorder::Recorder;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
+use stepwright_core::budget::BudgetLeft;
 use stepwright_core::context::StepHost as _;
 use stepwright_core::event::Reply;
+use stepwright_core::plan::Node;
 use stepwright_core::state::Reducers;
-use stepwright_core::{EventKind, Requirement, StepPath};
-
-/// Several branches that run at the same time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fan<T> {
-    pub(crate) count: usize,
-    pub(crate) at_a_time: usize,
-    /// Returns `true` if this result of one branch stops the others.
-    pub(crate) gives_up: fn(&T) -> bool,
-}
+use stepwright_core::{EventKind, Requirement, StepPath, Timestamp};
 
 /// The facts of a run. All layers share them: a fact is recorded in one way.
 pub(crate) struct Facts<'w> {
@@ -27,6 +23,18 @@ pub(crate) struct Facts<'w> {
     /// `None` for a run that has just begun.
     pub(super) recalled: Option<&'w Recalled>,
     reducers: &'w Reducers,
+    /// The steps that are undone if the run fails, in the order in which the walk met them.
+    done: Mutex<Vec<Done>>,
+}
+
+/// A step that has ended and matters if the run fails.
+pub(crate) struct Done {
+    pub(crate) step: StepPath,
+    /// The number of the fact with which it ended.
+    pub(crate) ended_at: u64,
+    /// The steps that undo it, and the flow with its output. `None` if its outcome is unknown, so
+    /// that neither it nor a step before it can be undone.
+    pub(crate) undo: Option<Box<(Node, Flow)>>,
 }
 
 impl<'w> Facts<'w> {
@@ -35,7 +43,7 @@ impl<'w> Facts<'w> {
         recalled: Option<&'w Recalled>,
         reducers: &'w Reducers,
     ) -> Self {
-        Self { recorder, recalled, reducers }
+        Self { recorder, recalled, reducers, done: Mutex::default() }
     }
 
     /// Records a fact, unless the journal has it. It is durable, and shown to readers, before the
@@ -77,6 +85,31 @@ impl<'w> Facts<'w> {
         self.recorder.pending().asked(id)
     }
 
+    /// Returns `true` if the journal may have effects of this walk.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.recalled.is_some()
+    }
+
+    /// Notes that a node begins, with the budgets that belong to it.
+    pub(crate) fn enter(&self, node: &Node, at: &StepPath) {
+        self.recorder.enter(None, at, &node.budgets);
+    }
+
+    /// Notes that a nested workflow begins, with the permissions that belong to it.
+    pub(crate) fn guard(&self, node: &Node, at: &StepPath) {
+        self.recorder.enter(Some(node.index), at, &[]);
+    }
+
+    /// Returns `true` if a budget holds at `at`.
+    pub(crate) fn is_limited(&self, at: &StepPath) -> bool {
+        self.recorder.is_limited(at)
+    }
+
+    /// Returns the amounts that are left of the budgets around `at`.
+    pub(crate) fn budget_left(&self, at: &StepPath) -> Option<Arc<BudgetLeft>> {
+        self.recorder.budget_left(at)
+    }
+
     /// Returns the reducers for keys of the state that several branches set.
     pub(crate) fn reducers(&self) -> &Reducers {
         self.reducers
@@ -92,6 +125,60 @@ impl<'w> Facts<'w> {
         self.recorder.is_open(at)
     }
 
+    /// Records that everything under way inside `at` was stopped, besides the steps that run when
+    /// others have ended.
+    pub(crate) fn stop_before(&self, at: &StepPath) -> Result<(), Stop> {
+        self.recorder.stop_before(at)
+    }
+
+    /// Returns `true` if the journal had this fact before the run was resumed.
+    pub(crate) fn has_noted(&self, at: &StepPath, name: &'static str) -> bool {
+        self.recalled.is_some_and(|recalled| recalled.noted.contains(&(at.clone(), name)))
+    }
+
+    /// Returns `true` if the journal had the decision at this path before the run was resumed.
+    pub(crate) fn has_decided(&self, at: &StepPath) -> bool {
+        self.recalled.is_some_and(|recalled| {
+            recalled.failures.contains_key(at) || recalled.decisions.contains_key(at)
+        })
+    }
+
+    /// Returns `true` if a request has its reply.
+    pub(crate) fn has_reply(&self, id: &str) -> bool {
+        self.recorder.pending().reply(id).is_some()
+    }
+
+    /// Returns the current time of the run.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.recorder.world().now()
+    }
+
+    /// Waits until a moment. It counts as work, so that the run is not left.
+    pub(crate) async fn sleep(&self, until: Timestamp) {
+        let _working = self.recorder.pending().work();
+        let world = self.recorder.world();
+        world.sleep(until.since(world.now())).await;
+    }
+
+    /// Returns the number of the fact with which a step ended, or that of the next fact.
+    pub(crate) fn ended_at(&self, step: &StepPath) -> u64 {
+        let recalled = self.recalled.and_then(|recalled| recalled.ended_at.get(step)).copied();
+        recalled.unwrap_or_else(|| self.recorder.next_sequence())
+    }
+
+    /// Notes a step for the case that the run fails or is cancelled.
+    pub(crate) fn note_done(&self, done: Done) {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+    }
+
+    /// Returns the noted steps, the last that ended first.
+    pub(crate) fn take_done(&self) -> Vec<Done> {
+        let mut done =
+            std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner));
+        done.sort_by_key(|done| std::cmp::Reverse(done.ended_at));
+        done
+    }
+
     /// Returns the state of a step from before the run was resumed.
     pub(crate) fn past(&self, step: &StepPath) -> Past {
         let Some(recalled) = self.recalled else { return Past::default() };
@@ -101,40 +188,60 @@ impl<'w> Facts<'w> {
         Past { ended: end.is_some(), stopped, unknown: recalled.begun.unknown(step), ..past }
     }
 
-    /// Runs branches at the same time. Creates each one when its turn comes, and returns the
-    /// results in the order of the branches, with `None` for those that were stopped.
+    /// Runs branches at the same time, `at_a_time` of `count`. Creates each one when its turn
+    /// comes, and returns the results in the order of the branches, with `None` for those that did
+    /// not begin. If `halt` is stopped, no further branch begins, and the others run to their ends.
+    /// Only a result that is `fatal` drops them.
     pub(crate) async fn branches<'a, T: Send + 'a>(
         &'a self,
-        fan: Fan<T>,
+        (count, at_a_time): (usize, usize),
+        halt: &Halt,
+        fatal: fn(&T) -> bool,
         branch: impl Fn(usize) -> BoxFuture<'a, T>,
     ) -> Vec<Option<T>> {
         let mut answers: Vec<Option<T>> = Vec::new();
-        answers.resize_with(fan.count, || None);
+        answers.resize_with(count, || None);
         let pending = self.recorder.pending();
-        let numbered = |index: usize| {
+        let numbered = |index: usize| -> BoxFuture<'a, (usize, T)> {
             let work = branch(index);
             // A branch counts as work until it is first polled.
             let begins = pending.work();
-            async move {
+            Box::pin(async move {
                 drop(begins);
                 (index, work.await)
-            }
+            })
         };
         let mut under_way = FuturesUnordered::new();
-        let mut waiting = 0..fan.count;
-        for index in waiting.by_ref().take(fan.at_a_time) {
+        let mut waiting = 0..count;
+        for index in waiting.by_ref().take(at_a_time) {
             under_way.push(numbered(index));
         }
-        while let Some((index, answer)) = under_way.next().await {
-            let gives_up = (fan.gives_up)(&answer);
+        let mut is_told = false;
+        loop {
+            let next = poll_fn(|cx| {
+                loop {
+                    if !is_told && halt.is_stopped() {
+                        is_told = true;
+                        // New ones in a set are polled. That is how the branches learn of it.
+                        under_way = std::mem::take(&mut under_way).into_iter().collect();
+                    }
+                    match under_way.poll_next_unpin(cx) {
+                        Poll::Pending if !is_told && halt.is_stopped() => {}
+                        next => return next,
+                    }
+                }
+            });
+            let Some((index, answer)) = next.await else { return answers };
+            let is_fatal = fatal(&answer);
             answers[index] = Some(answer);
-            if gives_up {
-                break;
+            if is_fatal {
+                return answers;
             }
-            if let Some(next) = waiting.next() {
+            if !halt.is_stopped()
+                && let Some(next) = waiting.next()
+            {
                 under_way.push(numbered(next));
             }
         }
-        answers
     }
 }

@@ -78,6 +78,12 @@ impl Begun {
             | E::StepCancelled { .. } => {
                 self.steps.remove(path);
             }
+            // Of these, only a step whose outcome is not known has begun.
+            E::WorkflowRetried { steps, .. } => {
+                for step in steps {
+                    self.change(step, 1, Stage::UnderWay);
+                }
+            }
             kind => {
                 if let Some(asked) = kind.requirement() {
                     self.asked(asked);

@@ -28,6 +28,7 @@ impl<E: Effects> Effects for Journaled<E> {
         let _working = recorder.pending().work();
         // Earlier facts must be durable before the next effect begins.
         recorder.settle().await?;
+        recorder.give_way().await;
         recorder.time_passes();
         let answer = self.inner.execute(attempt).await;
         recorder.time_passes();

@@ -1,14 +1,18 @@
 //! The innermost layer, where effects happen.
 
+use super::decider::DeciderHost;
 use super::{Attempt, Effects, Facts, Stop};
-use crate::table::{Decider, Entry};
+use crate::table::{Decider, Entry, InputCheck};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use stepwright_core::context::StepHost;
 use stepwright_core::event::Decision;
+use stepwright_core::executor::ExecutorType;
+use stepwright_core::gate::{Admission, Demand};
 use stepwright_core::plan::{ITEMS_MAX, Node, NodeKind};
+use stepwright_core::values::HostValues;
 use stepwright_core::{
     Content, ErrorCode, ErrorId, RunId, StepContext, StepError, StepInput, StepOutput, StepPath,
 };
@@ -18,11 +22,17 @@ use tracing::Instrument as _;
 pub(crate) struct Live<'w> {
     pub(crate) table: &'w [Entry],
     pub(crate) facts: Facts<'w>,
+    pub(crate) values: &'w HostValues,
 }
 
 impl Live<'_> {
     fn entry(&self, node: &Node) -> &Entry {
         &self.table[node.index as usize]
+    }
+
+    fn decider_context(&self, at: &StepPath) -> StepContext {
+        let host = DeciderHost(self.facts.recorder.clone());
+        StepContext::new(at.clone(), 1, Arc::new(host)).with_state(self.values.clone())
     }
 }
 
@@ -34,32 +44,38 @@ impl Effects for Live<'_> {
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
         let Attempt { node, step, number, input, .. } = *attempt;
         let host: Arc<dyn StepHost> = self.facts.recorder.clone();
-        let cx = StepContext::new(step.clone(), number, host);
-        let told;
-        let input = match node.kind {
-            NodeKind::Step { history_runs: 0, .. } => input,
-            NodeKind::Step { history_runs, history_completed_only, .. } => {
-                // Boxed, so that a step at work does not keep space for this.
-                let earlier = Box::pin(async {
-                    if history_completed_only {
-                        cx.completed_history(history_runs).await
-                    } else {
-                        cx.history(history_runs).await
-                    }
-                })
-                .await;
-                let history = earlier.map_err(|error| Stop::failed(step, error, number))?;
-                told = StepInput { history: Some(history), ..input.clone() };
-                &told
+        let cx = StepContext::new(step.clone(), number, host).with_state(self.values.clone());
+        if self.facts.is_limited(step) {
+            // Nothing begins after the time of a budget. Boxed, because few steps have a budget.
+            let admitted = Box::pin(cx.reserve(&Demand::Nothing)).await;
+            match admitted.map_err(|error| Stop::failed(step, error, number))? {
+                Admission::Spent(error) if !is_agent(node) => {
+                    return Err(Stop::failed(step, error, number));
+                }
+                _ => {}
             }
-            _ => input,
-        };
+        }
+        let mut history = None;
+        if let NodeKind::Step { history_runs, history_completed_only, .. } = node.kind
+            && history_runs > 0
+        {
+            // Boxed, so that a step at work does not keep space for this.
+            let earlier = Box::pin(async {
+                if history_completed_only {
+                    cx.completed_history(history_runs).await
+                } else {
+                    cx.history(history_runs).await
+                }
+            })
+            .await;
+            history = Some(earlier.map_err(|error| Stop::failed(step, error, number))?);
+        }
+        // Made after that, so that the future has no place for it.
+        let input = StepInput { history, now: cx.world().now(), ..input() };
         let answer = match self.entry(node) {
             // The call itself can panic before it returns a future.
             Entry::Executor(executor) => {
-                match std::panic::catch_unwind(AssertUnwindSafe(|| {
-                    executor.execute(input.clone(), cx)
-                })) {
+                match std::panic::catch_unwind(AssertUnwindSafe(|| executor.execute(input, cx))) {
                     Ok(work) => {
                         let work = within_span(work, self.facts.recorder.run_id(), step, number);
                         AssertUnwindSafe(work).catch_unwind().await
@@ -68,7 +84,7 @@ impl Effects for Live<'_> {
                 }
             }
             Entry::Blocking(function) => {
-                let (function, input) = (function.clone(), input.clone());
+                let function = function.clone();
                 let work = tokio::task::spawn_blocking(move || {
                     std::panic::catch_unwind(AssertUnwindSafe(|| (function.call)(&input, &cx)))
                 });
@@ -93,25 +109,29 @@ impl Effects for Live<'_> {
     async fn decide(
         &self,
         node: &Node,
-        at: &StepPath,
+        path: &StepPath,
         input: &StepInput,
     ) -> Result<Decision, Stop> {
+        let cx = || self.decider_context(path);
+        let input = &StepInput { now: self.facts.recorder.world().now(), ..input.clone() };
         let decided = match self.entry(node) {
-            Entry::Holds(decider) => ask(decider, input).await.map(Decision::answer),
-            Entry::Chosen(decider) => ask(decider, input).await.and_then(|names| {
+            Entry::Holds(decider) => ask(decider, input, cx).await.map(Decision::answer),
+            Entry::Chosen(decider) => ask(decider, input, cx).await.and_then(|names| {
                 check_route(node, &names).map(|()| Decision::Names(names.into()))
             }),
             Entry::Items(decider) => match decider {
-                Some(decider) => ask(decider, input).await,
+                Some(decider) => ask(decider, input, cx).await,
                 None => list(input.content()),
             }
             .and_then(check_items)
+            .map(|items| batched(node, items))
             .map(|items| Decision::Items { items: items.into(), concurrency: 0 }),
-            Entry::Workflow(Some(check)) => {
-                let prepared = check(input.message()).await.map_err(bad_input);
-                prepared.map(|prepared| match prepared {
-                    Some(input) => Decision::Items { items: [input].into(), concurrency: 0 },
-                    None => Decision::answer(true),
+            Entry::Workflow { check, input: own } => {
+                nested_input(check.as_ref(), own.as_ref(), input, cx).await.map(|prepared| {
+                    match prepared {
+                        Some(input) => Decision::Items { items: [input].into(), concurrency: 0 },
+                        None => Decision::answer(true),
+                    }
                 })
             }
             // A loop without `until` makes all its turns.
@@ -122,9 +142,22 @@ impl Effects for Live<'_> {
                 ErrorCode::Failed => error.with_code(ErrorCode::Decision),
                 _ => error,
             };
-            Stop::failed(at, error, 1)
+            Stop::failed(path, error, 1)
         })
     }
+}
+
+/// Puts the items of a map together that it works on as one.
+fn batched(node: &Node, items: Vec<Content>) -> Vec<Content> {
+    let NodeKind::Map { batch: Some(size), .. } = node.kind else { return items };
+    let size = usize::try_from(size).unwrap_or(usize::MAX).max(1);
+    let lists = items.chunks(size).map(|items| items.iter().map(Content::to_value).collect());
+    lists.map(|list: Vec<_>| Content::from(serde_json::Value::Array(list))).collect()
+}
+
+/// Returns `true` if the executor can end with what it has.
+fn is_agent(node: &Node) -> bool {
+    matches!(node.kind, NodeKind::Step { executor_type: ExecutorType::Agent, .. })
 }
 
 /// Lets the log lines of an executor, and of everything that it calls, name their run, step and
@@ -139,19 +172,39 @@ fn within_span<'w, T: 'w>(
     if span.is_disabled() { work } else { Box::pin(work.instrument(span)) }
 }
 
-async fn ask<T: Clone>(decider: &Decider<T>, input: &StepInput) -> Result<T, StepError> {
+async fn ask<T: Clone>(
+    decider: &Decider<T>,
+    input: &StepInput,
+    cx: impl FnOnce() -> StepContext,
+) -> Result<T, StepError> {
     let asked = match decider {
         Decider::Constant(value) => return Ok(value.clone()),
         Decider::Sync(decide) => std::panic::catch_unwind(AssertUnwindSafe(|| decide(input))),
         Decider::Async(decide) => {
-            let input = input.clone();
-            match std::panic::catch_unwind(AssertUnwindSafe(|| decide(input))) {
+            let (input, cx) = (input.clone(), cx());
+            match std::panic::catch_unwind(AssertUnwindSafe(|| decide(input, cx))) {
                 Ok(deciding) => AssertUnwindSafe(deciding).catch_unwind().await,
                 Err(panic) => Err(panic),
             }
         }
     };
     asked.unwrap_or_else(|panic| Err(panicked(&*panic)))
+}
+
+/// Returns the input of a nested workflow if it is another one than the message of its step.
+async fn nested_input(
+    check: Option<&InputCheck>,
+    own: Option<&Decider<Content>>,
+    input: &StepInput,
+    cx: impl FnOnce() -> StepContext,
+) -> Result<Option<Content>, StepError> {
+    let own = match own {
+        Some(decider) => Some(ask(decider, input, cx).await?),
+        None => None,
+    };
+    let Some(check) = check else { return Ok(own) };
+    let prepared = check(own.clone().unwrap_or_else(|| input.message())).await;
+    Ok(prepared.map_err(bad_input)?.or(own))
 }
 
 fn check_route(node: &Node, names: &[Arc<str>]) -> Result<(), StepError> {

@@ -3,6 +3,7 @@
 //! The layers are `Retrying(Journaled(Timed(Live)))`. A retry is outside the journal, so that every
 //! attempt is a fact. A timeout is inside, so that it belongs to one attempt.
 
+mod decider;
 mod facts;
 mod interrupted;
 mod journaled;
@@ -12,7 +13,7 @@ mod retrying;
 mod timed;
 
 pub(crate) use crate::stop::{Failure, Stop};
-pub(crate) use facts::{Facts, Fan};
+pub(crate) use facts::{Done, Facts};
 pub(crate) use journaled::Journaled;
 pub(crate) use live::Live;
 pub(crate) use recalled::Recalled;
@@ -32,7 +33,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) step: &'a StepPath,
     /// The number of the attempt, from 1.
     pub(crate) number: u32,
-    pub(crate) input: &'a StepInput,
+    /// Makes the input when the executor takes it, so that a waiting step does not hold it twice.
+    pub(crate) input: &'a (dyn Fn() -> StepInput + Send + Sync),
     /// Receives the number of the last attempt, for callers that need it.
     pub(crate) last: Option<&'a AtomicU32>,
 }

@@ -6,14 +6,18 @@ use crate::stop::Failure;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::event::{ContainerKind, Decision, End, Event};
+use stepwright_core::event::{ContainerKind, Decision, End, Event, EventClass};
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::{ErrorCode, ErrorData, EventKind, StepOutput, StepPath, StepStatus};
+use stepwright_core::{
+    ErrorCode, ErrorData, EventKind, RunStatus, StepOutput, StepPath, StepStatus,
+};
 
 /// The recorded effects of a resumed run, by path.
 #[derive(Default)]
 pub(crate) struct Recalled {
     pub(super) ends: HashMap<StepPath, Ended>,
+    /// The numbers of the facts with which steps ended.
+    pub(super) ended_at: HashMap<StepPath, u64>,
     pub(super) attempts: HashMap<StepPath, Past>,
     pub(super) decisions: HashMap<StepPath, Decision>,
     /// Containers, and turns of loops, that failed on their own, such as in their decision.
@@ -21,6 +25,8 @@ pub(crate) struct Recalled {
     pub(super) noted: HashSet<(StepPath, &'static str)>,
     /// Steps that began and did not end.
     pub(super) begun: Begun,
+    /// The status with which the run is about to end, and the reason, if it was stopped.
+    pub(crate) stopping: Option<(RunStatus, Arc<str>)>,
 }
 
 pub(super) enum Ended {
@@ -41,6 +47,9 @@ impl Recalled {
                 let error = error.clone();
                 Ended::Failed(Arc::new(Failure { path: path(), error, attempts }))
             };
+            if let EventClass::StepEnded(_) = event.kind.class() {
+                recalled.ended_at.insert(path(), event.sequence);
+            }
             match &event.kind {
                 E::StepCompleted { output } => {
                     recalled.ends.insert(path(), Ended::Completed(output.clone()));
@@ -50,6 +59,9 @@ impl Recalled {
                 }
                 E::StepCancelled { .. } => {
                     recalled.ends.insert(path(), Ended::Stopped);
+                }
+                E::WorkflowStopping { status, reason } => {
+                    recalled.stopping = Some((*status, reason.clone()));
                 }
                 E::StepRetrying { attempt, delay_ms, .. } => {
                     let past = recalled.attempts.entry(path()).or_default();
@@ -69,6 +81,11 @@ impl Recalled {
                     // A condition without an answer never had a decision.
                     if !matches!(decision, Decision::Holds { holds: None, .. }) {
                         recalled.decisions.insert(path(), decision.clone());
+                    }
+                }
+                E::WorkflowRetried { steps, .. } => {
+                    for step in steps {
+                        recalled.attempts.remove(step);
                     }
                 }
                 kind => {

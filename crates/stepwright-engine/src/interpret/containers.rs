@@ -2,8 +2,9 @@
 
 use super::decide::{decide, no_answer};
 use super::flow::Walked;
+use super::halt::unless_stopped;
 use super::review::Before;
-use super::{Flow, fan, review, sequence, started, visit};
+use super::{Flow, after, fan, review, sequence, started, visit};
 use crate::effects::{Effects, Stop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +22,7 @@ pub(super) async fn walk<E: Effects>(
     flow: &mut Flow,
     known: &Before,
 ) -> Result<Walked, Stop> {
-    match &node.kind {
+    let walked = match &node.kind {
         NodeKind::Workflow { body } => nested(fx, node, body, path, flow).await,
         NodeKind::Steps { body } => steps(fx, node, body, path, flow).await,
         NodeKind::Loop { .. } => repeat(fx, node, path, flow, &known.turns).await,
@@ -36,12 +37,44 @@ pub(super) async fn walk<E: Effects>(
             fx.facts().record(path, started(node))?;
             fan::parallel(fx, branches, *join, *concurrency, path, flow).await
         }
-        NodeKind::Map { body, concurrency, join } => {
-            fan::map(fx, node, body, *concurrency, *join, path, flow).await
-        }
+        NodeKind::Map { .. } => fan::map(fx, node, path, flow).await,
+        // Its beginning is recorded already.
+        NodeKind::After { body, .. } => one_body(fx, body, path, flow).await,
         NodeKind::Step { .. } => {
             Err(Stop::failed(path, StepError::terminal("internal error: a step holds no steps"), 1))
         }
+    };
+    if node.after.is_empty() || matches!(node.kind, NodeKind::Workflow { .. }) {
+        return walked;
+    }
+    let body = walked.as_ref().map(drop).map_err(Stop::clone);
+    ended(fx, node, path, flow, body).await?;
+    walked
+}
+
+/// Runs the steps after those of a container, which ended as `body` tells.
+///
+/// # Errors
+/// Their failure, if the container itself has completed.
+async fn ended<E: Effects>(
+    fx: &E,
+    node: &Node,
+    path: &StepPath,
+    flow: &mut Flow,
+    body: Result<(), Stop>,
+) -> Result<(), Stop> {
+    let facts = fx.facts();
+    // A container that was never decided has not begun. One that was stopped before the run was
+    // resumed has done all that it had to do.
+    let has_begun = facts.is_open(path)
+        || (facts.has_noted(path, super::names(node).0) && !facts.past(path).stopped);
+    if !has_begun || matches!(body, Err(Stop::Lost(_))) {
+        return body;
+    }
+    let failed = Box::pin(after::run(fx, &node.after, path, flow, &body)).await?;
+    match (body, failed) {
+        (Ok(()), Some(failure)) => Err(Stop::Failed(failure)),
+        (body, _) => body,
     }
 }
 
@@ -76,9 +109,12 @@ async fn nested<E: Effects>(
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
     fx.facts().record(path, started(node))?;
-    let input = flow.input();
+    fx.facts().guard(node, path);
+    let input = super::limited(fx, path, flow);
     // The check of the workflow's input may also complete the input.
-    let content = match fx.decide(node, path, &input).await? {
+    // Its result is not in the journal, and a check has no effects.
+    let known = fx.facts().has_noted(path, super::STEP_STARTED);
+    let content = match unless_stopped!(flow.halt, known, fx.decide(node, path, &input))? {
         Decision::Items { items: prepared, .. } if !prepared.is_empty() => prepared[0].clone(),
         _ => input.message(),
     };
@@ -92,7 +128,12 @@ async fn nested<E: Effects>(
     let mut inner = Flow { run: Arc::new(run), previous: None, ..flow.fork() };
     (inner.scope, inner.item, inner.nth) = (Scope::default(), None, 0);
     inner.turn_before = Scope::default();
-    sequence(fx, body, path, &mut inner).await?;
+    let ended = sequence(fx, body, path, &mut inner).await;
+    if node.after.is_empty() {
+        ended?;
+    } else {
+        self::ended(fx, node, path, &mut inner, ended).await?;
+    }
     walked.body(&inner);
     if inner.previous.is_some() {
         flow.previous = inner.previous;
@@ -143,7 +184,7 @@ async fn router<E: Effects>(
         if let Some(choice) = choices.iter().find(|choice| choice.name == *name) {
             visit(fx, choice, path, flow).await?;
         }
-        if flow.ended {
+        if flow.ended.is_some() {
             break;
         }
     }
@@ -170,11 +211,9 @@ async fn repeat<E: Effects>(
         let iteration = walked.iterations;
         turns.store(iteration, Ordering::Relaxed);
         let turn = path.nth(iteration);
-        if fx.facts().past(&turn).stopped {
-            return Err(Stop::Sibling);
-        }
         let decision = Decision::Turn { number: iteration, at_most: Some(at_most) };
         let kind = ContainerKind::Iteration;
+        flow.enter(fx, &turn, kind.started())?;
         fx.facts().record(&turn, EventKind::ContainerStarted { kind, decision })?;
         if !forward {
             flow.previous.clone_from(&walked.given);
@@ -182,6 +221,8 @@ async fn repeat<E: Effects>(
         flow.scope = walked.outside.clone();
         flow.nth = iteration;
         let turned = one_turn(fx, node, body, &turn, flow, (iteration, at_most)).await;
+        let turned =
+            turned.and_then(|after| flow.complete(fx, &turn, kind.completed()).map(|()| after));
         let (status, after) = match &turned {
             Ok(after) => (StepStatus::Completed, *after),
             Err(Stop::Failed(_)) => (StepStatus::Failed, After::Ended),
@@ -222,7 +263,7 @@ enum After {
 /// Returns the scope in which the next turn finds the outputs of this one.
 fn turn_before(outside: &Scope, turn: StepPath, flow: &Flow) -> Scope {
     let output = flow.previous.clone().unwrap_or_default();
-    outside.with(turn, StepStatus::Completed, output, vec![flow.scope.clone()])
+    outside.clone().with(turn, StepStatus::Completed, output, vec![flow.scope.clone()])
 }
 
 /// Makes the failure of a loop whose last turn did not meet the condition.
@@ -250,26 +291,34 @@ async fn one_turn<E: Effects>(
     sequence(fx, body, turn, flow).await?;
     let last = iteration == at_most;
     let has_condition = matches!(node.kind, NodeKind::Loop { on_exhausted: Some(_), .. });
-    if flow.ended || (last && !has_condition) {
+    if flow.ended.is_some() || (last && !has_condition) {
         return Ok(After::Ended);
     }
     let not_met = if last { After::Exhausted } else { After::Another };
+    let review = node.review.as_deref().filter(|review| review.iteration_review.is_some());
+    if !has_condition && review.is_none() && !fx.facts().is_resumed() {
+        // Nothing decides here, and the journal has no decision.
+        return Ok(not_met);
+    }
     // If every step of the turn was skipped, the turn has no output. Its input is no result, so the
     // condition must not see it.
-    let mut looked_at = flow.input();
+    let mut looked_at = super::limited(fx, turn, flow);
     if same(given.as_ref(), looked_at.previous.as_ref()) {
         looked_at.previous = Some(Arc::default());
     }
-    let review = node.review.as_deref().filter(|review| review.iteration_review.is_some());
     let Some(review) = review else {
-        let ends = fx.decide(node, turn, &looked_at).await?;
+        let known = fx.facts().has_decided(turn);
+        let ends = unless_stopped!(flow.halt, known, fx.decide(node, turn, &looked_at))?;
         return Ok(if ends.is_met() { After::Ended } else { not_met });
     };
     // A recorded end of the turn may come from the reply of a person, so it does not tell if the
     // condition was met. A recorded request does: the condition was not met.
     let asked = fx.facts().asked(&review::question(turn, "review", 1)).is_some();
-    if !asked && fx.decide(node, turn, &looked_at).await?.is_met() {
-        return Ok(After::Ended);
+    if !asked {
+        let known = fx.facts().has_decided(turn);
+        if unless_stopped!(flow.halt, known, fx.decide(node, turn, &looked_at))?.is_met() {
+            return Ok(After::Ended);
+        }
     }
     let shown = looked_at.content().clone();
     let accepted = review::after_turn(fx, review, turn, flow, shown, (iteration, at_most)).await?;

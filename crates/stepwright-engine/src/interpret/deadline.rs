@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::time::Duration;
 use stepwright_core::plan::Node;
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::{OnTimeout, Requirement, StepPath};
+use stepwright_core::{FailureInfo, OnTimeout, Requirement, StepPath};
 
 /// Walks a container with a timeout, in milliseconds.
 ///
@@ -32,22 +32,31 @@ pub(super) async fn within<E: Effects>(
         due: None,
         on_timeout: OnTimeout::default(),
     };
+    let outer = flow.halt.clone();
+    let own = outer.inside();
+    flow.halt = own.clone();
     let passed = pin!(fx.facts().ask(deadline, Some(limit_ms)));
     let work = Box::pin(walk(fx, node, path, flow, known));
     // The deadline is polled first: if it passed before the run was resumed, nothing more begins.
-    match select(passed, work).await {
+    let walked = match select(passed, work).await {
         Either::Left((passed, work)) => {
             passed?;
-            // Drop the work before recording that it was stopped.
-            drop(work);
+            let hint = "give it a longer `timeout`, or its steps shorter ones";
+            let error = too_long(Duration::from_millis(limit_ms), hint);
+            own.stop(FailureInfo::of(&error.data, path.clone()));
+            // The work ends, and the steps inside run that follow.
+            if let Err(stop @ (Stop::Lost(_) | Stop::Cancelled(_))) = work.await {
+                return Err(stop);
+            }
             if !fx.facts().is_open(path) {
                 // The container was still deciding, and had not begun.
                 fx.facts().record(path, started(node))?;
             }
-            fx.facts().stop_within(path)?;
-            let hint = "give it a longer `timeout`, or its steps shorter ones";
-            Err(Stop::failed(path, too_long(Duration::from_millis(limit_ms), hint), 1))
+            fx.facts().stop_before(path)?;
+            Err(Stop::failed(path, error, 1))
         }
         Either::Right((walked, _)) => walked,
-    }
+    };
+    flow.halt = outer;
+    walked
 }

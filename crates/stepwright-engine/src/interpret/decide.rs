@@ -1,6 +1,7 @@
 //! Decisions of containers.
 
 use super::flow::Flow;
+use super::halt::unless_stopped;
 use super::started;
 use crate::effects::{Effects, Stop};
 use stepwright_core::event::Decision;
@@ -19,8 +20,10 @@ pub(super) async fn decide<E: Effects>(
     if let Some(known) = known {
         return Ok(known);
     }
-    match fx.decide(node, path, &flow.input()).await {
+    let (input, known) = (super::limited(fx, path, flow), fx.facts().has_decided(path));
+    match unless_stopped!(flow.halt, known, fx.decide(node, path, &input)) {
         Ok(decision) => Ok(decision),
+        Err(Stop::Sibling) => Err(Stop::Sibling),
         Err(stop) => {
             fx.facts().record(path, started(node))?;
             Err(stop)

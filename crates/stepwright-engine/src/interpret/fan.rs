@@ -2,18 +2,23 @@
 
 use super::decide::{decide, no_answer};
 use super::flow::{Walked, state_error};
+use super::halt::Halt;
+use super::pace::Pace;
 use super::{Flow, count, sequence, visit};
-use crate::effects::{Effects, Fan, Stop};
+use crate::effects::{Effects, Stop};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use stepwright_core::event::{ContainerKind, Decision, Turns};
-use stepwright_core::plan::{Join, Node};
+use stepwright_core::plan::{Join, Node, NodeKind};
 use stepwright_core::state::{Reducers, join_patches};
-use stepwright_core::{Content, EventKind, StepOutput, StepPath, StepStatus};
+use stepwright_core::{
+    Content, ErrorId, EventKind, FailureInfo, StepError, StepOutput, StepPath, StepStatus,
+};
 
 /// The result of a branch.
-type Answer = Result<Flow, Stop>;
+pub(super) type Answer = Result<Flow, Stop>;
 
 pub(super) async fn parallel<E: Effects>(
     fx: &E,
@@ -24,53 +29,97 @@ pub(super) async fn parallel<E: Effects>(
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
     let at_a_time = concurrency.unwrap_or_else(|| count(branches));
-    let before = &*flow;
-    let answers = fan_out(fx, branches.len(), at_a_time, join, path, |index| {
+    let fan = Fan::new(path, branches.len(), at_a_time, join, flow);
+    let (before, shared) = (&*flow, &fan);
+    let answers = run(fx, &fan, |index| {
         Box::pin(async move {
-            let mut own = before.fork();
-            let answer = visit(fx, &branches[index], path, &mut own).await;
+            let mut own = shared.fork(before);
+            let answer = visit(fx, &branches[index], path, &mut own).await.map(|()| own);
+            shared.ended(&answer);
             fx.facts().settle().await?;
-            answer.map(|()| own)
+            answer
         })
     })
     .await?;
     let paths = |index: usize| path.child(&branches[index].name);
-    let (walked, outputs) = join_up(fx.facts().reducers(), path, flow, &answers, paths)?;
-    let outputs: Map<String, Value> = branches
-        .iter()
-        .zip(outputs)
-        .map(|(branch, output)| (branch.name.to_string(), output.to_value()))
-        .collect();
-    let content = Content::from(Value::Object(outputs));
-    flow.previous = Some(Arc::new(StepOutput { content, headed: true, ..StepOutput::default() }));
+    let outside = flow.is_stopped_before(fx, path, ContainerKind::Parallel.completed());
+    let reducers = fx.facts().reducers();
+    let Joined { walked, mut outputs } = join_up(reducers, (&fan, outside), flow, answers, paths)?;
+    if flow.ended.is_some() {
+        return Ok(walked);
+    }
+    flow.previous = Some(if join == Join::First {
+        outputs.pop().flatten().unwrap_or_default()
+    } else {
+        let named = branches.iter().zip(outputs).map(|(branch, output)| {
+            let value = output.map_or(Value::Null, |output| output.content.to_value());
+            (branch.name.to_string(), value)
+        });
+        let content = Content::from(Value::Object(named.collect::<Map<_, _>>()));
+        Arc::new(StepOutput { content, headed: true, ..StepOutput::default() })
+    });
     Ok(walked)
 }
 
 pub(super) async fn map<E: Effects>(
     fx: &E,
     node: &Node,
-    body: &[Node],
-    concurrency: u32,
-    join: Join,
     path: &StepPath,
     flow: &mut Flow,
 ) -> Result<Walked, Stop> {
+    let NodeKind::Map { body, concurrency, join, rate, .. } = &node.kind else {
+        unreachable!("only maps have items");
+    };
+    let (concurrency, join) = (*concurrency, *join);
     let Decision::Items { items, .. } = decide(fx, node, path, flow, None).await? else {
         return Err(no_answer(path));
     };
     let decision = Decision::Items { items: items.clone(), concurrency };
     fx.facts().record(path, EventKind::ContainerStarted { kind: ContainerKind::Map, decision })?;
-    let (before, items) = (&*flow, &items);
-    let answers = fan_out(fx, items.len(), concurrency, join, path, |index| {
+    if join.needs().is_some_and(|needed| usize::try_from(needed).is_ok_and(|n| n > items.len())) {
+        let needed = join.needs().unwrap_or_default();
+        let what = format!("the map has {} items, and {needed} are needed", items.len());
+        let error = StepError::terminal(what).with_id(ErrorId::BRANCHES_TOO_FEW);
+        return Err(Stop::failed(path, error, 1));
+    }
+    let fan = Fan::new(path, items.len(), concurrency, join, flow);
+    let pace = rate.map(Pace::new);
+    let (before, items, shared, pace) = (&*flow, &items, &fan, pace.as_ref());
+    let answers = run(fx, &fan, |index| {
         let number = number(index);
         let item = items[index].clone();
-        Box::pin(one_item(fx, body, join, path.nth(number), number, item, before))
+        Box::pin(async move {
+            let own = shared.fork(before);
+            let turn = path.nth(number);
+            let answer = async {
+                if let Some(pace) = pace {
+                    pace.wait(fx, &turn, &own.halt).await?;
+                }
+                one_item(fx, body, join, turn, number, item, own).await
+            };
+            let answer = answer.await;
+            shared.ended(&answer);
+            fx.facts().settle().await?;
+            answer
+        })
     })
     .await?;
     let paths = |index: usize| path.nth(number(index));
-    let (walked, outputs) = join_up(fx.facts().reducers(), path, flow, &answers, paths)?;
-    let outputs = outputs.iter().map(Content::to_value).collect();
-    flow.previous = Some(Arc::new(StepOutput::from(Content::from(Value::Array(outputs)))));
+    let outside = flow.is_stopped_before(fx, path, ContainerKind::Map.completed());
+    let reducers = fx.facts().reducers();
+    let Joined { walked, mut outputs } = join_up(reducers, (&fan, outside), flow, answers, paths)?;
+    if flow.ended.is_some() {
+        return Ok(walked);
+    }
+    flow.previous = Some(if join == Join::First {
+        outputs.pop().flatten().unwrap_or_default()
+    } else {
+        let list = outputs.iter().map(|output| match output {
+            Some(output) => output.content.to_value(),
+            None => Value::Null,
+        });
+        Arc::new(StepOutput::from(Content::from(Value::Array(list.collect()))))
+    });
     Ok(walked)
 }
 
@@ -86,36 +135,36 @@ async fn one_item<E: Effects>(
     turn: StepPath,
     number: u32,
     item: Content,
-    before: &Flow,
+    mut own: Flow,
 ) -> Answer {
-    if fx.facts().past(&turn).stopped {
-        return Err(Stop::Sibling);
-    }
     let kind = ContainerKind::Item;
+    own.enter(fx, &turn, kind.started())?;
+    let before = (own.scope.clone(), own.previous.clone(), own.item.clone(), own.nth);
     let decision = Decision::Turn { number, at_most: None };
     fx.facts().record(&turn, EventKind::ContainerStarted { kind, decision })?;
-    let mut own = before.fork();
     let given = Arc::new(StepOutput::from(item.clone()));
     own.previous = Some(given.clone());
     (own.item, own.nth) = (Some(item), number);
     let answer = sequence(fx, body, &turn, &mut own).await;
+    let answer = answer.and_then(|()| own.complete(fx, &turn, kind.completed()));
     // A failed item may be tolerated: it counts as one without an output.
     let status = match &answer {
         Ok(()) => StepStatus::Completed,
-        Err(Stop::Failed(_)) if join == Join::BestEffort => StepStatus::Skipped,
+        Err(Stop::Failed(_)) if join.tolerates() => StepStatus::Skipped,
         Err(Stop::Failed(_)) => StepStatus::Failed,
         Err(stop) => return Err(stop.clone()),
     };
     let turns = Turns { number, ..Turns::default() };
     fx.facts().record(&turn, EventKind::ContainerCompleted { kind, turns, end: status.into() })?;
-    fx.facts().settle().await?;
     if status == StepStatus::Skipped {
-        let mut nothing = before.fork();
-        nothing.skipped(turn, Vec::new());
-        return Ok(nothing);
+        // Its changes of the state are taken back.
+        let (scope, previous, item, nth) = before;
+        own = Flow { scope, previous, item, nth, patches: Vec::new(), broken: None, ..own };
+        own.skipped(turn, Vec::new());
+        return Ok(own);
     }
     answer?;
-    let inside = std::mem::replace(&mut own.scope, before.scope.clone());
+    let inside = std::mem::replace(&mut own.scope, before.0);
     // If no step had an output, the item itself still flows. An input is no result, so the item
     // counts as one without an output, as a branch of a parallel does.
     match own.previous.clone().filter(|output| !Arc::ptr_eq(output, &given)) {
@@ -125,94 +174,184 @@ async fn one_item<E: Effects>(
     Ok(own)
 }
 
-/// Decides if the result of a branch ends something.
-type Ends = fn(&Answer) -> bool;
-
-/// Returns `true` if the result ends the whole run.
-fn when_lost(answer: &Answer) -> bool {
-    matches!(answer, Err(Stop::Lost(_) | Stop::Cancelled(_)))
-}
-
-/// Returns `true` if the result ends the container, where no branch stops another: a branch that
-/// was stopped before the run was resumed was stopped from outside.
-fn when_stopped(answer: &Answer) -> bool {
-    when_lost(answer) || matches!(answer, Err(Stop::Sibling))
-}
-
-fn when_failed(answer: &Answer) -> bool {
-    matches!(answer, Err(Stop::Lost(_) | Stop::Cancelled(_) | Stop::Failed(_)))
-}
-
-/// Runs the branches, and records the ones that were stopped.
-async fn fan_out<'a, E: Effects>(
-    fx: &'a E,
-    count: usize,
-    at_a_time: u32,
-    join: Join,
-    path: &StepPath,
-    branch: impl Fn(usize) -> BoxFuture<'a, Answer> + Send + Sync + 'a,
-) -> Result<Vec<Option<Answer>>, Stop> {
-    let (gives_up, over): (Ends, Ends) = match join {
-        Join::FailFast => (when_failed, when_lost),
-        _ => (when_stopped, when_stopped),
-    };
-    let at_a_time = usize::try_from(at_a_time).unwrap_or(usize::MAX).max(1);
-    let answers = fx.facts().branches(Fan { count, at_a_time, gives_up }, branch).await;
-    if let Some(Err(stop)) = answers.iter().flatten().find(|answer| over(answer)) {
-        return Err(stop.clone());
-    }
-    // The work of a branch that was stopped has been dropped with it.
-    fx.facts().stop_within(path)?;
-    Ok(answers)
-}
-
-/// Combines the results of all branches, in declaration order, into `flow`. Returns the output of
-/// each branch.
+/// Branches that run at the same time, and the rule by which one stops the others.
 ///
-/// # Errors
-/// The failure of the first branch that failed, or that of the container if two branches make
-/// contradicting changes.
-fn join_up(
-    reducers: &Reducers,
-    path: &StepPath,
-    flow: &mut Flow,
-    answers: &[Option<Answer>],
-    branch_path: impl Fn(usize) -> StepPath,
-) -> Result<(Walked, Vec<Content>), Stop> {
-    let failed = answers.iter().flatten().find(|answer| when_failed(answer));
-    if let Some(Err(failed)) = failed {
-        return Err(failed.clone());
+/// A branch that ends stops the others at once, before anything else in the run is polled. So no
+/// other branch completes after it, and a resumed run finds the same winners.
+struct Fan<'p> {
+    path: &'p StepPath,
+    count: usize,
+    at_a_time: usize,
+    join: Join,
+    /// The part of the walk that the branches are.
+    halt: Halt,
+    /// The number of branches that have ended with an output, and of those without one.
+    with: AtomicU32,
+    without: AtomicU32,
+}
+
+impl<'p> Fan<'p> {
+    fn new(path: &'p StepPath, count: usize, at_a_time: u32, join: Join, flow: &Flow) -> Self {
+        let at_a_time = usize::try_from(at_a_time).unwrap_or(usize::MAX).max(1);
+        let halt = flow.halt.inside();
+        let (with, without) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self { path, count, at_a_time, join, halt, with, without }
     }
-    let mut branches = Vec::with_capacity(answers.len());
-    for answer in answers {
-        match answer {
-            Some(Ok(branch)) => branches.push(branch),
-            Some(Err(stop)) => return Err(stop.clone()),
-            None => return Err(Stop::Sibling),
+
+    /// Returns the flow with which a branch begins.
+    fn fork(&self, before: &Flow) -> Flow {
+        Flow { halt: self.halt.clone(), ..before.fork() }
+    }
+
+    /// Notes the end of a branch, and stops the others if that is the rule.
+    fn ended(&self, answer: &Answer) {
+        let over = match answer {
+            Ok(flow) => {
+                let has_output = flow.scope.last().is_some_and(|last| last.status().has_output());
+                let counter = if has_output { &self.with } else { &self.without };
+                counter.fetch_add(1, Ordering::Relaxed);
+                flow.ended.is_some() || self.is_decided()
+            }
+            Err(Stop::Failed(_)) => {
+                self.without.fetch_add(1, Ordering::Relaxed);
+                self.join == Join::FailFast || self.is_decided()
+            }
+            // The branch was stopped from outside, maybe before the run was resumed.
+            Err(Stop::Sibling | Stop::Cancelled(_)) => true,
+            Err(Stop::Lost(_)) => return,
+        };
+        if over {
+            let why = match answer {
+                Err(Stop::Cancelled(reason)) => reason.clone(),
+                Err(Stop::Failed(failure)) => format!("`{}` failed", failure.path).into(),
+                Ok(Flow { ended: Some(step), .. }) => format!("`{step}` ended the run").into(),
+                _ => "another branch was first".into(),
+            };
+            self.halt.stop(FailureInfo::cancelled(why, self.path.clone()));
         }
     }
-    if branches.iter().any(|branch| !branch.patches.is_empty()) {
-        let patched = branches.iter().enumerate();
-        let patched: Vec<_> = patched.map(|(i, b)| (branch_path(i), &b.patches[..])).collect();
+
+    /// Returns `true` if enough branches have an output, or cannot have one any more.
+    fn is_decided(&self) -> bool {
+        let Some(needed) = self.join.needs() else { return false };
+        let (with, without) =
+            (self.with.load(Ordering::Relaxed), self.without.load(Ordering::Relaxed));
+        let most = u32::try_from(self.count).unwrap_or(u32::MAX).saturating_sub(without);
+        with >= needed || most < needed
+    }
+}
+
+/// Runs the branches to their ends. Records the ones that were stopped.
+async fn run<'a, E: Effects>(
+    fx: &'a E,
+    fan: &Fan<'_>,
+    branch: impl Fn(usize) -> BoxFuture<'a, Answer> + Send + Sync,
+) -> Result<Vec<Option<Answer>>, Stop> {
+    let lost = |answer: &Answer| matches!(answer, Err(Stop::Lost(_)));
+    let answers = fx.facts().branches((fan.count, fan.at_a_time), &fan.halt, lost, branch).await;
+    let find = |wanted: fn(&Stop) -> bool| {
+        let mut stops = answers.iter().flatten().filter_map(|answer| answer.as_ref().err());
+        stops.find(|stop| wanted(stop)).cloned()
+    };
+    if let Some(stop) = find(|stop| matches!(stop, Stop::Lost(_))) {
+        return Err(stop);
+    }
+    // What is left open belongs to branches that were stopped.
+    fx.facts().stop_before(fan.path)?;
+    match find(|stop| matches!(stop, Stop::Cancelled(_))) {
+        Some(stop) => Err(stop),
+        None => Ok(answers),
+    }
+}
+
+/// The branches together.
+struct Joined {
+    walked: Walked,
+    /// The outputs of all branches in declaration order, or only that of the first.
+    outputs: Vec<Option<Arc<StepOutput>>>,
+}
+
+/// Combines the results of all branches, in declaration order, into `flow`.
+///
+/// # Errors
+/// The failure of the first branch that failed, that of the container if too few branches have an
+/// output or two branches make contradicting changes, or the stop from outside.
+fn join_up(
+    reducers: &Reducers,
+    (fan, outside): (&Fan<'_>, bool),
+    flow: &mut Flow,
+    answers: Vec<Option<Answer>>,
+    branch_path: impl Fn(usize) -> StepPath,
+) -> Result<Joined, Stop> {
+    let decided = fan.join.needs().is_some_and(|needed| fan.with.load(Ordering::Relaxed) >= needed);
+    let failed = answers.iter().flatten().find_map(|answer| match answer {
+        Err(stop @ Stop::Failed(_)) => Some(stop.clone()),
+        _ => None,
+    });
+    let ended = answers.iter().flatten().any(|answer| matches!(answer, Ok(b) if b.ended.is_some()));
+    let stopped =
+        answers.iter().any(|answer| !matches!(answer, Some(Ok(_) | Err(Stop::Failed(_)))));
+    let branches: Vec<Option<Flow>> =
+        answers.into_iter().map(|answer| answer.and_then(Result::ok)).collect();
+    if outside && stopped {
+        return Err(Stop::Sibling);
+    }
+    match (fan.join.needs(), failed) {
+        (Some(_), _) if decided => {}
+        (Some(needed), failed) if !ended && fan.is_decided() => {
+            let count = u32::try_from(fan.count).unwrap_or(u32::MAX);
+            let error = too_few(fan.with.load(Ordering::Relaxed), needed, count);
+            return Err(failed.unwrap_or_else(|| Stop::failed(fan.path, error, 1)));
+        }
+        (_, Some(_)) if stopped && !ended && fan.join != Join::FailFast => {
+            return Err(Stop::Sibling);
+        }
+        (_, Some(failed)) => return Err(failed),
+        (_, None) if stopped && !ended => return Err(Stop::Sibling),
+        (_, None) => {}
+    }
+    let present = || branches.iter().enumerate().filter_map(|(i, b)| Some((i, b.as_ref()?)));
+    if present().any(|(_, branch)| !branch.patches.is_empty()) {
+        let patched: Vec<_> = present().map(|(i, b)| (branch_path(i), &b.patches[..])).collect();
         join_patches(&flow.state, &patched, reducers)
             .map_err(state_error)
             .and_then(|joined| flow.apply(&joined))
-            .map_err(|error| Stop::failed(path, error, 1))?;
+            .map_err(|error| Stop::failed(fan.path, error, 1))?;
     }
     let mut walked = Walked::begin(flow);
     // A join always makes a new output, even if a branch passes its input on.
     walked.given = None;
     let mut outputs = Vec::with_capacity(branches.len());
     for branch in branches {
-        walked.body(branch);
-        flow.ended |= branch.ended;
+        let Some(branch) = branch else {
+            outputs.push(None);
+            continue;
+        };
+        walked.body(&branch);
+        if let (None, Some(step)) = (&flow.ended, &branch.ended) {
+            flow.ended = Some(step.clone());
+            flow.previous.clone_from(&branch.previous);
+        }
         if flow.broken.is_none() {
             flow.broken.clone_from(&branch.broken);
         }
         outputs.push(match branch.scope.last() {
-            Some(entry) if entry.status().has_output() => entry.output().content.clone(),
-            _ => Content::default(),
+            Some(entry) if entry.status().has_output() => Some(entry.output().clone()),
+            _ => None,
         });
     }
-    Ok((walked, outputs))
+    if fan.join == Join::First {
+        outputs.retain(Option::is_some);
+        outputs.truncate(1);
+    }
+    Ok(Joined { walked, outputs })
+}
+
+/// Makes the failure of a container in which too few branches have an output.
+fn too_few(with: u32, needed: u32, count: u32) -> StepError {
+    let had = if with == 0 { "none".to_owned() } else { format!("only {with}") };
+    let what = format!("{had} of {count} branches had an output, and {needed} must");
+    StepError::terminal(what)
+        .with_id(ErrorId::BRANCHES_TOO_FEW)
+        .with_hint("the results of the branches say why they have none; or need fewer with `join`")
 }

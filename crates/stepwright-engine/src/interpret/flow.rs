@@ -1,13 +1,16 @@
 //! The flow: data that one step passes to the next.
 
-use crate::effects::Failure;
+use super::halt::Halt;
+use crate::effects::{Effects, Failure, Stop};
 use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::executor::RunInput;
+use stepwright_core::permission::ALLOWED_KEY;
 use stepwright_core::scope::{LoopOutcome, Scope};
 use stepwright_core::state::State;
 use stepwright_core::{
-    Content, ErrorCode, Feedback, Patch, StepError, StepInput, StepOutput, StepPath, StepStatus,
+    Content, ErrorCode, FailureInfo, Feedback, Patch, StepError, StepInput, StepOutput, StepPath,
+    StepStatus, Timestamp,
 };
 
 /// The data that one step passes to the next.
@@ -21,8 +24,8 @@ pub(crate) struct Flow {
     pub(crate) patches: Vec<Patch>,
     pub(crate) item: Option<Content>,
     pub(crate) nth: u32,
-    /// `true` if a step asked to end the run.
-    pub(crate) ended: bool,
+    /// The step that asked to end the run.
+    pub(crate) ended: Option<StepPath>,
     /// The first failure that was tolerated by `on_error: continue`.
     pub(crate) broken: Option<Arc<Failure>>,
     /// The form that a person filled in for a container around this place.
@@ -31,6 +34,12 @@ pub(crate) struct Flow {
     pub(crate) feedback: Option<Arc<Feedback>>,
     /// The previous turn of the innermost loop around this place.
     pub(crate) turn_before: Scope,
+    /// The part of the walk to which this flow belongs.
+    pub(crate) halt: Halt,
+    /// The reason that the steps before did not complete, for steps that run afterwards.
+    pub(crate) failure: Option<Arc<FailureInfo>>,
+    /// `true` for steps that run after others were stopped, and have little time.
+    pub(crate) is_hurried: bool,
 }
 
 impl Flow {
@@ -46,6 +55,9 @@ impl Flow {
             user_input: self.user_input.clone(),
             feedback: self.feedback.clone(),
             turn_before: self.turn_before.clone(),
+            failure: self.failure.clone(),
+            budget: None,
+            now: Timestamp::default(),
         }
     }
 
@@ -59,12 +71,59 @@ impl Flow {
             patches: Vec::new(),
             item: self.item.clone(),
             nth: self.nth,
-            ended: false,
+            ended: None,
             broken: None,
             user_input: self.user_input.clone(),
             feedback: self.feedback.clone(),
             turn_before: self.turn_before.clone(),
+            halt: self.halt.clone(),
+            failure: self.failure.clone(),
+            is_hurried: self.is_hurried,
         }
+    }
+
+    /// Checks that a node may begin, in a part of the walk that may have been stopped.
+    ///
+    /// # Errors
+    /// [`Stop::Sibling`] if it was stopped and the node had not begun. What had begun is replayed.
+    pub(super) fn enter<E: Effects>(
+        &mut self,
+        fx: &E,
+        path: &StepPath,
+        started: &'static str,
+    ) -> Result<(), Stop> {
+        if fx.facts().past(path).stopped {
+            // It was stopped before the run was resumed: what it had done is replayed.
+            self.halt = self.halt.inside();
+            self.halt.stop(FailureInfo::cancelled("it was stopped", path.clone()));
+        } else if self.halt.is_stopped() && !fx.facts().has_noted(path, started) {
+            return Err(Stop::Sibling);
+        }
+        Ok(())
+    }
+
+    /// Checks that a node may complete.
+    ///
+    /// # Errors
+    /// [`Stop::Sibling`] if this part of the walk was stopped before.
+    pub(super) fn complete<E: Effects>(
+        &self,
+        fx: &E,
+        path: &StepPath,
+        completed: &'static str,
+    ) -> Result<(), Stop> {
+        if self.is_stopped_before(fx, path, completed) { Err(Stop::Sibling) } else { Ok(()) }
+    }
+
+    /// Returns `true` if this part of the walk was stopped before the node at `path` completed.
+    pub(super) fn is_stopped_before<E: Effects>(
+        &self,
+        fx: &E,
+        path: &StepPath,
+        completed: &'static str,
+    ) -> bool {
+        let facts = fx.facts();
+        self.halt.is_stopped() && (facts.past(path).stopped || !facts.has_noted(path, completed))
     }
 
     /// Sets the feedback of a person on the last turn.
@@ -80,6 +139,12 @@ impl Flow {
         let mut state = self.state.clone();
         let changed = Arc::make_mut(&mut state);
         for patch in patches {
+            if patch.key() == ALLOWED_KEY {
+                let what =
+                    format!("the key `{ALLOWED_KEY}` belongs to the permissions of the session");
+                let error = StepError::terminal(what).with_code(ErrorCode::State);
+                return Err(error.with_hint("use another key"));
+            }
             patch.apply(changed).map_err(state_error)?;
         }
         self.state = state;
@@ -89,13 +154,24 @@ impl Flow {
 
     /// Passes on the output of a node.
     pub(super) fn passed(&mut self, path: StepPath, output: Arc<StepOutput>, inside: Vec<Scope>) {
-        self.scope = self.scope.with(path, StepStatus::Completed, output.clone(), inside);
+        self.enters(path, StepStatus::Completed, output.clone(), inside);
         self.previous = Some(output);
     }
 
     /// Notes a node without an output: the previous output flows on.
     pub(super) fn skipped(&mut self, path: StepPath, inside: Vec<Scope>) {
-        self.scope = self.scope.with(path, StepStatus::Skipped, Arc::default(), inside);
+        self.enters(path, StepStatus::Skipped, Arc::default(), inside);
+    }
+
+    /// Adds an entry to the scope.
+    fn enters(
+        &mut self,
+        path: StepPath,
+        status: StepStatus,
+        output: Arc<StepOutput>,
+        inside: Vec<Scope>,
+    ) {
+        self.scope = std::mem::take(&mut self.scope).with(path, status, output, inside);
     }
 
     /// Notes the outcome of a loop whose entry was just added to the scope.
@@ -108,7 +184,7 @@ impl Flow {
     /// Notes a failed node, after which the run goes on without an output.
     pub(super) fn failed(&mut self, path: StepPath, failure: Arc<Failure>) {
         let nothing = Arc::<StepOutput>::default();
-        self.scope = self.scope.with(path, StepStatus::Failed, nothing.clone(), Vec::new());
+        self.enters(path, StepStatus::Failed, nothing.clone(), Vec::new());
         self.previous = Some(nothing);
         self.broken.get_or_insert(failure);
     }

@@ -2,33 +2,39 @@
 //!
 //! It uses no runtime, no clock and no store directly. It reaches all of them through [`Effects`].
 
+mod after;
 mod containers;
 mod deadline;
 mod decide;
 mod fan;
 mod flow;
+mod halt;
+mod pace;
 mod review;
 mod step;
 
+pub(crate) use after::{Walk, whole};
 pub(crate) use flow::Flow;
+pub(crate) use halt::Halt;
 pub(crate) use review::question;
 
 use crate::effects::{Attempt, Effects, Failure, Stop};
 use flow::Walked;
 use futures_util::future::BoxFuture;
+use halt::unless_stopped;
 use review::{Before, No, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use stepwright_core::context::rejected;
 use stepwright_core::event::{ContainerKind, End, Turns};
-use stepwright_core::plan::{ErrorPolicy, Node, NodeKind, OnError};
+use stepwright_core::plan::{After, ErrorPolicy, Node, NodeKind, OnError, after};
 use stepwright_core::scope::LoopOutcome;
 use stepwright_core::{
-    Answer, ErrorCode, ErrorData, EventKind, StepError, StepOutput, StepPath, StepStatus,
+    Answer, ErrorCode, ErrorData, EventKind, StepError, StepInput, StepOutput, StepPath, StepStatus,
 };
 
 /// Walks `nodes`, which lie beneath the path `at`, one after the other.
-pub(crate) async fn sequence<E: Effects>(
+async fn sequence<E: Effects>(
     fx: &E,
     nodes: &[Node],
     at: &StepPath,
@@ -36,7 +42,7 @@ pub(crate) async fn sequence<E: Effects>(
 ) -> Result<(), Stop> {
     for node in nodes {
         visit(fx, node, at, flow).await?;
-        if flow.ended {
+        if flow.ended.is_some() {
             break;
         }
     }
@@ -50,18 +56,34 @@ async fn visit<E: Effects>(
     flow: &mut Flow,
 ) -> Result<(), Stop> {
     let path = at.child_shared(&node.name);
+    if !node.budgets.is_empty() {
+        fx.facts().enter(node, &path);
+    }
     if !matches!(node.kind, NodeKind::Step { .. }) {
         return container(fx, node, path, flow).await;
     }
+    flow.enter(fx, &path, STEP_STARTED)?;
     if asks(node) {
         // Boxed, because few steps ask people, and every step would keep the space.
         return Box::pin(step::asking(fx, node, path, flow)).await;
     }
     fx.facts().record(&path, started(node))?;
-    let input = flow.input();
-    let first = Attempt { node, step: &path, number: 1, input: &input, last: None };
-    let answer = fx.execute(&first).await;
+    let known = fx.facts().past(&path).ended;
+    let halt = flow.halt.clone();
+    let answer = {
+        let input = || limited(fx, &path, flow);
+        let first = Attempt { node, step: &path, number: 1, input: &input, last: None };
+        unless_stopped!(halt, known, fx.execute(&first))
+    };
     step_ended(fx, node, path, flow, answer)
+}
+
+/// The name of the fact with which a step begins.
+const STEP_STARTED: &str = "StepStarted";
+
+/// Returns the input of a step or a decision at `path`, with what is left of the budgets there.
+fn limited<E: Effects>(fx: &E, path: &StepPath, flow: &Flow) -> StepInput {
+    StepInput { budget: fx.facts().budget_left(path), ..flow.input() }
 }
 
 /// Returns `true` if people are asked about this node.
@@ -86,19 +108,33 @@ fn step_ended<E: Effects>(
         Ok(()) => Ok(output),
         Err(error) => Err(Stop::failed(&path, error, 1)),
     });
+    // Only some steps matter if the run fails later.
+    let notes = !node.after.is_empty() || answer.is_err();
+    let ended_at = if notes { fx.facts().ended_at(&path) } else { 0 };
     match answer {
         Ok(output) => {
             fx.facts().record(&path, EventKind::StepCompleted { output: output.clone() })?;
-            flow.ended |= output.stop;
-            flow.passed(path, output, Vec::new());
+            if output.stop && flow.ended.is_none() {
+                flow.ended = Some(path.clone());
+            }
+            flow.passed(path.clone(), output, Vec::new());
+            if notes {
+                after::note(fx, node, &path, flow, &Ok(()), ended_at);
+            }
             Ok(())
         }
-        Err(Stop::Failed(failure)) => {
-            let on_error = node.on_error.of(failure.error.code);
-            fx.facts().record(&path, step_failed(on_error, &failure))?;
-            pass_over(on_error, path, flow, failure)
+        Err(stop) => {
+            let ended = Err(stop);
+            after::note(fx, node, &path, flow, &ended, ended_at);
+            match ended {
+                Err(Stop::Failed(failure)) => {
+                    let on_error = node.on_error.of(failure.error.code);
+                    fx.facts().record(&path, step_failed(on_error, &failure))?;
+                    pass_over(on_error, path, flow, failure)
+                }
+                ended => ended,
+            }
         }
-        Err(stop) => Err(stop),
     }
 }
 
@@ -142,9 +178,9 @@ fn container<'a, E: Effects>(
     flow: &'a mut Flow,
 ) -> BoxFuture<'a, Result<(), Stop>> {
     Box::pin(async move {
-        if fx.facts().past(&path).stopped {
-            return Err(Stop::Sibling);
-        }
+        let (began, ended) = names(node);
+        let was_stopped = fx.facts().past(&path).stopped;
+        flow.enter(fx, &path, began)?;
         // Only a container whose failure may be tolerated needs the flow from before it.
         let before = (node.on_error != ErrorPolicy::default()).then(|| flow.clone());
         let outer = (flow.user_input.clone(), flow.feedback.clone());
@@ -155,12 +191,16 @@ fn container<'a, E: Effects>(
             is_loop.then_some(LoopOutcome { iterations, exhausted })
         };
         if let Some(review) = &node.review {
-            known = match review::before(fx, node, review, &path, flow).await {
+            known = match Box::pin(review::before(fx, node, review, &path, flow)).await {
                 Ok(known) => known,
                 Err(no) => return not_done(fx, node, path, flow, no),
             };
         }
-        let walked = match node.timeout_ms {
+        if let NodeKind::After { .. } = node.kind {
+            // Before its deadline is set: what encloses it may have ended.
+            fx.facts().record(&path, started(node))?;
+        }
+        let walked = match limit(node, flow) {
             Some(limit) => deadline::within(fx, node, &path, limit, flow, &known).await,
             None => containers::walk(fx, node, &path, flow, &known).await,
         };
@@ -169,16 +209,29 @@ fn container<'a, E: Effects>(
             Ok(walked) => given(fx, node, &path, flow, walked).await,
             Err(stop) => Err(stop),
         };
+        let answer = answer.and_then(|given| flow.complete(fx, &path, ended).map(|()| given));
+        let answer = match answer {
+            Err(Stop::Failed(_)) if was_stopped => Err(Stop::Sibling),
+            answer => answer,
+        };
+        let is_undone = after(&node.after, After::Undo).is_some();
+        let ended_at = if is_undone { fx.facts().ended_at(&path) } else { 0 };
+        if is_undone && let Err(stop) = &answer {
+            after::note(fx, node, &path, flow, &Err(stop.clone()), ended_at);
+        }
         match answer {
             Ok(Given::This(walked, output)) => {
                 let outcome = looped(&known, walked.exhausted);
                 fx.facts().record(&path, completed(node, outcome, output.as_ref()))?;
                 flow.scope = walked.outside;
                 match output {
-                    Some(output) => flow.passed(path, output, walked.inside),
-                    None => flow.skipped(path, walked.inside),
+                    Some(output) => flow.passed(path.clone(), output, walked.inside),
+                    None => flow.skipped(path.clone(), walked.inside),
                 }
                 flow.looped(outcome);
+                if is_undone {
+                    after::note(fx, node, &path, flow, &Ok(()), ended_at);
+                }
                 Ok(())
             }
             Ok(Given::Nothing(walked, error)) => {
@@ -191,7 +244,7 @@ fn container<'a, E: Effects>(
                 Ok(())
             }
             Err(Stop::Failed(failure)) => {
-                let on_error = decide_failure(fx, node, &path, &failure).await?;
+                let on_error = decide_failure(fx, node, &path, &failure, &flow.halt).await?;
                 let own = failure.path == path;
                 let outcome = looped(&known, own && failure.error.code == ErrorCode::Exhausted);
                 fx.facts().record(&path, failed(node, on_error, &path, &failure, outcome))?;
@@ -205,6 +258,21 @@ fn container<'a, E: Effects>(
             Err(stop) => Err(stop),
         }
     })
+}
+
+/// Returns the names of the facts with which a container begins and ends.
+fn names(node: &Node) -> (&'static str, &'static str) {
+    match node.kind.container() {
+        Some(kind) => (kind.started(), kind.completed()),
+        None => (STEP_STARTED, "StepCompleted"),
+    }
+}
+
+/// Returns the timeout of a container. Steps that run after others have one only if those were
+/// stopped.
+fn limit(node: &Node, flow: &Flow) -> Option<u64> {
+    let is_after = matches!(node.kind, NodeKind::After { .. });
+    node.timeout_ms.filter(|_| !is_after || flow.is_hurried)
 }
 
 /// The result of a container.
@@ -228,7 +296,7 @@ async fn given<E: Effects>(
         return Ok(Given::This(walked, output));
     };
     let shown = output.clone().or_else(|| flow.previous.clone()).unwrap_or_default();
-    Ok(match review::after(fx, node, review, path, shown.clone(), (1, 1)).await? {
+    Ok(match review::after(fx, node, review, path, shown.clone(), (1, 1), &flow.halt).await? {
         Verdict::Good(good) if Arc::ptr_eq(&good, &shown) => Given::This(walked, output),
         Verdict::Good(edited) => Given::This(walked, Some(edited)),
         Verdict::Out(error) => Given::Nothing(walked, error),
@@ -246,6 +314,7 @@ async fn decide_failure<E: Effects>(
     node: &Node,
     path: &StepPath,
     failure: &Failure,
+    halt: &Halt,
 ) -> Result<OnError, Stop> {
     let on_error = node.on_error.of(failure.error.code);
     if on_error != OnError::Pause {
@@ -253,7 +322,8 @@ async fn decide_failure<E: Effects>(
     }
     let review = node.review.as_deref();
     let asked = (1, failure.attempts);
-    Ok(match review::about_failure(fx, review, path, &failure.error, asked, false).await? {
+    let error = &failure.error;
+    Ok(match review::about_failure(fx, review, path, error, asked, false, halt).await? {
         Answer::Skip => OnError::Skip,
         _ => OnError::Fail,
     })

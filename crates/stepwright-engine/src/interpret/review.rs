@@ -1,6 +1,7 @@
 //! Human review: approvals, input and edits.
 
 use super::flow::Flow;
+use super::halt::{Halt, unless_stopped};
 use crate::effects::{Effects, Stop};
 use crate::recorder::too_late;
 use std::sync::Arc;
@@ -73,7 +74,8 @@ pub(super) async fn before<E: Effects>(
     let is_condition = matches!(node.kind, NodeKind::Condition { .. });
     if let Some(message) = &review.confirmation {
         let kind = RequirementKind::Confirmation;
-        let reply = ask(fx, review, path, question(path, "confirm", 1), kind, message).await?;
+        let reply =
+            ask(fx, &flow.halt, review, path, question(path, "confirm", 1), kind, message).await?;
         match &reply.answer {
             Answer::Reject { .. } if is_condition && on_reject(review, node) == OnReject::Else => {
                 known.decision = Some(Decision::answer(false));
@@ -87,7 +89,9 @@ pub(super) async fn before<E: Effects>(
     }
     if let Some(form) = &review.user_input {
         let kind = RequirementKind::UserInput { schema: form.schema.clone() };
-        let reply = ask(fx, review, path, question(path, "input", 1), kind, &form.message).await?;
+        let reply =
+            ask(fx, &flow.halt, review, path, question(path, "input", 1), kind, &form.message)
+                .await?;
         match &reply.answer {
             Answer::Submit { value } => flow.user_input = Some(Arc::new(value.clone())),
             Answer::Reject { feedback } => {
@@ -100,7 +104,8 @@ pub(super) async fn before<E: Effects>(
         let choices = choices.iter().map(|choice| choice.name.clone()).collect();
         let multiple = review.multiple_selections;
         let kind = RequirementKind::RouteSelection { choices, multiple };
-        let reply = ask(fx, review, path, question(path, "route", 1), kind, message).await?;
+        let reply =
+            ask(fx, &flow.halt, review, path, question(path, "route", 1), kind, message).await?;
         match &reply.answer {
             Answer::Select { choices } => {
                 known.decision = Some(Decision::Names(choices.as_slice().into()));
@@ -122,6 +127,7 @@ pub(super) async fn after<E: Effects>(
     path: &StepPath,
     output: Arc<StepOutput>,
     (nth, attempts): (u32, u32),
+    halt: &Halt,
 ) -> Result<Verdict, Stop> {
     let Some(message) = &review.output_review else { return Ok(Verdict::Good(output)) };
     let on_reject = on_reject(review, node);
@@ -129,7 +135,7 @@ pub(super) async fn after<E: Effects>(
     let retries = on_reject == OnReject::Retry && nth <= max;
     let kind = RequirementKind::OutputReview { output: output.clone(), attempts, retries };
     let id = question(path, "review", nth);
-    let reply = match ask(fx, review, path, id, kind, message).await {
+    let reply = match ask(fx, halt, review, path, id, kind, message).await {
         Ok(reply) => reply,
         Err(No::Failed(error) | No::Skipped(error)) => return Ok(Verdict::Failed(error)),
         Err(No::Stopped(stop)) => return Err(stop),
@@ -156,13 +162,15 @@ pub(super) async fn about_failure<E: Effects>(
     error: &ErrorData,
     (nth, attempts): (u32, u32),
     retries: bool,
+    halt: &Halt,
 ) -> Result<Answer, Stop> {
     let nothing = HumanReview::new();
     let review = review.unwrap_or(&nothing);
     let error = Box::new(error.clone());
     let message = format!("`{path}` failed: {}", error.message).into();
     let kind = RequirementKind::ErrorDecision { error, attempts, retries };
-    match ask(fx, review, path, question(path, "error", nth), kind, &message).await {
+    let id = question(path, "error", nth);
+    match ask(fx, halt, review, path, id, kind, &message).await {
         Ok(reply) => Ok(reply.answer.clone()),
         Err(No::Stopped(stop)) => Err(stop),
         // Without a decision in time, the node fails with its own failure.
@@ -182,7 +190,8 @@ pub(super) async fn after_turn<E: Effects>(
     let Some(message) = &review.iteration_review else { return Ok(false) };
     let kind =
         RequirementKind::IterationReview { content: content.clone(), iteration, max_iterations };
-    let reply = match ask(fx, review, turn, question(turn, "review", 1), kind, message).await {
+    let id = question(turn, "review", 1);
+    let reply = match ask(fx, &flow.halt, review, turn, id, kind, message).await {
         Ok(reply) => reply,
         Err(No::Stopped(stop)) => return Err(stop),
         Err(No::Failed(error) | No::Skipped(error)) => return Err(Stop::failed(turn, error, 1)),
@@ -203,6 +212,7 @@ pub(super) async fn after_turn<E: Effects>(
 
 async fn ask<E: Effects>(
     fx: &E,
+    halt: &Halt,
     review: &HumanReview,
     path: &StepPath,
     id: Arc<str>,
@@ -214,7 +224,9 @@ async fn ask<E: Effects>(
     let requirement = Requirement { id, path, kind, message, due: None, on_timeout };
     let fails = requirement.at_timeout().is_none();
     let id = requirement.id.clone();
-    let reply = fx.facts().ask(requirement, review.timeout_ms).await?;
+    let known = fx.facts().has_reply(&id);
+    let asked = fx.facts().ask(requirement, review.timeout_ms);
+    let reply = unless_stopped!(*halt, known, asked)?;
     if reply.timed_out && fails {
         return Err(No::Failed(too_late(&id)));
     }

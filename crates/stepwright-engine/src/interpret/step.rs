@@ -1,6 +1,7 @@
 //! Steps with human review.
 
 use super::flow::Flow;
+use super::halt::{Halt, unless_stopped};
 use super::review::{self, Verdict, question};
 use super::{not_asked, not_done, started, step_ended, step_failed};
 use crate::effects::{Attempt, Effects, Failure, Stop};
@@ -25,9 +26,10 @@ pub(super) async fn asking<E: Effects>(
         return not_done(fx, node, path, flow, no);
     }
     fx.facts().record(&path, started(node))?;
-    let input = flow.input();
+    let input = super::limited(fx, &path, flow);
     flow.user_input = outer;
-    let mut rounds = Rounds { input, attempts: 0, reviews: 1, failures: 1 };
+    let halt = flow.halt.clone();
+    let mut rounds = Rounds { input, attempts: 0, reviews: 1, failures: 1, halt };
     let answer = loop {
         match one_round(fx, node, &path, &mut rounds).await {
             Ok(Round::Again) => {}
@@ -39,6 +41,9 @@ pub(super) async fn asking<E: Effects>(
                 return Ok(());
             }
             Ok(Round::Failed(failure, on_error)) => {
+                let ended = Err(Stop::Failed(failure.clone()));
+                let ended_at = fx.facts().ended_at(&path);
+                super::after::note(fx, node, &path, flow, &ended, ended_at);
                 fx.facts().record(&path, step_failed(on_error, &failure))?;
                 return super::pass_over(on_error, path, flow, failure);
             }
@@ -57,6 +62,7 @@ struct Rounds {
     reviews: u32,
     /// The number of the next request about a failure, from 1.
     failures: u32,
+    halt: Halt,
 }
 
 enum Round {
@@ -79,8 +85,10 @@ async fn one_round<E: Effects>(
         let number = rounds.attempts + 1;
         let last = AtomicU32::new(number);
         let input = &rounds.input;
-        let first = Attempt { node, step: path, number, input, last: Some(&last) };
-        let answer = fx.execute(&first).await;
+        let input = || input.clone();
+        let first = Attempt { node, step: path, number, input: &input, last: Some(&last) };
+        let known = fx.facts().past(path).ended;
+        let answer = unless_stopped!(rounds.halt, known, fx.execute(&first));
         rounds.attempts = last.load(Ordering::Relaxed);
         answer
     };
@@ -90,24 +98,26 @@ async fn one_round<E: Effects>(
         (Ok(output), Some(review)) => {
             let asked = (rounds.reviews, rounds.attempts);
             let given = output.content.clone();
-            return Ok(match review::after(fx, node, review, path, output, asked).await? {
-                Verdict::Good(output) => Round::Given(output),
-                Verdict::Out(error) => Round::Out(error),
-                Verdict::Failed(error) => {
-                    let attempts = rounds.attempts;
-                    let on_error = not_asked(node, &error.data);
-                    let error = *error.data;
-                    let failure = Failure { path: path.clone(), error, attempts };
-                    Round::Failed(Arc::new(failure), on_error)
-                }
-                Verdict::Again(feedback) => {
-                    rounds.reviews += 1;
-                    let error = rejected(feedback.as_deref()).data;
-                    rounds.input.feedback = Some(Arc::new(review::again(given, feedback)));
-                    again(fx, path, rounds.attempts, error).await?;
-                    Round::Again
-                }
-            });
+            return Ok(
+                match review::after(fx, node, review, path, output, asked, &rounds.halt).await? {
+                    Verdict::Good(output) => Round::Given(output),
+                    Verdict::Out(error) => Round::Out(error),
+                    Verdict::Failed(error) => {
+                        let attempts = rounds.attempts;
+                        let on_error = not_asked(node, &error.data);
+                        let error = *error.data;
+                        let failure = Failure { path: path.clone(), error, attempts };
+                        Round::Failed(Arc::new(failure), on_error)
+                    }
+                    Verdict::Again(feedback) => {
+                        rounds.reviews += 1;
+                        let error = rejected(feedback.as_deref()).data;
+                        rounds.input.feedback = Some(Arc::new(review::again(given, feedback)));
+                        again(fx, path, rounds.attempts, error).await?;
+                        Round::Again
+                    }
+                },
+            );
         }
         (Err(Stop::Failed(failure)), _) => failure,
         (Err(stop), _) => return Err(stop),
@@ -119,7 +129,8 @@ async fn one_round<E: Effects>(
     let asked = (rounds.failures, failure.attempts);
     rounds.failures += 1;
     rounds.attempts = failure.attempts;
-    Ok(match review::about_failure(fx, review, path, &failure.error, asked, true).await? {
+    let error = &failure.error;
+    Ok(match review::about_failure(fx, review, path, error, asked, true, &rounds.halt).await? {
         Answer::Retry => {
             again(fx, path, failure.attempts, Box::new(failure.error.clone())).await?;
             Round::Again

@@ -116,7 +116,7 @@ impl Recorder {
                     state.readers.show(delta);
                 }
             }
-            Err(error) => state.lost = Some(Arc::new(error)),
+            Err(error) => self.lose(&mut state, Arc::new(error)),
         }
     }
 

@@ -8,13 +8,25 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::budget::Budget;
 use stepwright_core::calls::CallPast;
 use stepwright_core::context::{RunInfo, StepHost};
-use stepwright_core::message::ToolCall;
+use stepwright_core::cost::Cost;
+use stepwright_core::gate::{Admission, Demand, Permit, Release};
+use stepwright_core::message::{ToolCall, Usage};
+use stepwright_core::permission::{Effect, Verdict};
 use stepwright_core::{
     Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
 };
 use tokio_util::sync::CancellationToken;
+
+impl Release for Recorder {
+    fn release(&self, number: u64) {
+        if let Some(ledger) = &mut self.state().ledger {
+            ledger.release(number);
+        }
+    }
+}
 
 impl StepHost for Recorder {
     fn emit(&self, step: &StepPath, delta: EventKind) {
@@ -81,13 +93,14 @@ impl StepHost for Recorder {
 
     fn past(&self, step: &StepPath) -> Vec<Event> {
         let mut state = self.state();
-        let Some(notes) = state.notes.get_mut(step) else { return Vec::new() };
+        let Some(all) = &mut state.notes else { return Vec::new() };
+        let Some(notes) = all.get_mut(step) else { return Vec::new() };
         // A function may call several agents, one after the other. Each has its own facts.
         let is_begin = |note: &Event| matches!(note.kind, EventKind::RunStarted { .. });
         let next = notes.iter().skip(1).position(is_begin).map(|next| next + 1);
         match next {
             Some(next) => notes.drain(..next).collect(),
-            None => state.notes.remove(step).unwrap_or_default(),
+            None => all.remove(step).unwrap_or_default(),
         }
     }
 
@@ -98,7 +111,7 @@ impl StepHost for Recorder {
     ) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
         Box::pin(async move {
             let Some(journal) = &self.journal else { return Ok(Arc::from([])) };
-            let began = self.state().fold.created_at();
+            let began = self.state().fold.history_until();
             let (session, workflow) = (&self.run.session_id, Some(&self.run.workflow_id));
             let earlier =
                 history::of(&journal.store, (session, workflow), began, (runs, completed_only))
@@ -161,6 +174,38 @@ impl StepHost for Recorder {
         self.pending.is_waiting(step)
     }
 
+    fn permit<'a>(
+        &'a self,
+        asks: &'a StepPath,
+        at: &'a StepPath,
+        attempt: u32,
+        effect: &'a Effect,
+    ) -> BoxFuture<'a, Result<Permit, StepError>> {
+        Box::pin(self.permitted((asks, at), attempt, effect))
+    }
+
+    fn verdict(&self, at: &StepPath, effect: &Effect) -> Verdict {
+        let state = self.state();
+        let judged = state.guards.as_ref().and_then(|guards| guards.judge(at, effect));
+        judged.map_or(Verdict::Allow, |judged| judged.verdict)
+    }
+
+    fn reserve<'a>(
+        self: Arc<Self>,
+        step: &'a StepPath,
+        demand: &'a Demand,
+    ) -> BoxFuture<'a, Result<Admission, StepError>> {
+        Box::pin(async move { self.reserved(step, demand).await })
+    }
+
+    fn limit(&self, path: &StepPath, budget: &Budget) {
+        self.enter(None, path, std::slice::from_ref(budget));
+    }
+
+    fn cost(&self, model: &str, usage: &Usage) -> Cost {
+        self.prices.cost(model, usage)
+    }
+
     fn run(&self) -> &RunInfo {
         &self.run
     }
@@ -171,6 +216,11 @@ impl StepHost for Recorder {
 
     fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
+    }
+
+    fn is_cancelled(&self, step: &StepPath) -> bool {
+        self.cancelled.is_cancelled()
+            && (self.is_ended_early() || !self.state().fold.runs_after(step))
     }
 }
 

@@ -5,6 +5,7 @@ mod append;
 mod clock;
 mod done;
 mod host;
+mod permits;
 mod readers;
 mod requests;
 
@@ -12,6 +13,7 @@ pub(crate) use host::too_late;
 
 use crate::activity::Activity;
 use crate::debug::log_trouble;
+use crate::gate::{GateSettings, Guards, Ledger};
 use crate::journal::fold_all;
 use crate::outbox::{Outbox, push_joining};
 use crate::pending::PendingRequests;
@@ -23,15 +25,20 @@ use done::{Once, is_of_call, note_effect};
 use readers::Readers;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
 use stepwright_core::Timestamp;
 use stepwright_core::calls::Calls;
 use stepwright_core::context::RunInfo;
-use stepwright_core::event::{Event, EventClass, Turns, WorkflowStarted};
+use stepwright_core::cost::Prices;
+use stepwright_core::event::{ContainerKind, Event, EventClass, EventRef, Turns, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
 use stepwright_core::output::StepType;
+use stepwright_core::rewind::effective;
 use stepwright_core::{
     AnyStore, Content, ErrorCode, EventKind, OnInterrupted, Patch, RunId, RunOutput, RunStatus,
     StepError, StepPath, StepStatus, StoreError, World,
@@ -47,11 +54,21 @@ pub(crate) struct Recorder {
     run: RunInfo,
     clock: FactClock,
     cancelled: CancellationToken,
+    /// Cancelled by the second request to cancel, which ends also the steps that run after others.
+    cancelled_again: OnceLock<CancellationToken>,
     state: Mutex<RecorderState>,
     journal: Option<Box<Journal>>,
     pending: PendingRequests,
     activity: Activity,
+    /// `true` if the run has had a reader from its beginning.
+    is_read: bool,
+    /// `true` if the journal has ever been lost.
+    was_lost: AtomicBool,
+    settings: GateSettings,
+    prices: Arc<Prices>,
 }
+
+type Notes = FxHashMap<StepPath, Vec<Event>>;
 
 struct RecorderState {
     fold: Fold,
@@ -70,14 +87,20 @@ struct RecorderState {
     readers: Readers,
     events: Option<Vec<Event>>,
     /// Facts of executors that were at work when the run's process died.
-    notes: FxHashMap<StepPath, Vec<Event>>,
+    notes: Option<Box<Notes>>,
     /// The recorded effects of steps.
     once: Option<Box<Once>>,
     /// The tool calls of steps under way.
     calls: Option<Box<Calls>>,
     driver: Option<Arc<str>>,
+    /// `true` if the driver must leave the run to another one.
+    released: bool,
     /// `None` if people are asked about effects whose outcome is unknown.
     interrupted: Option<Box<Standing>>,
+    /// `None` if no permissions hold in the run.
+    guards: Option<Box<Guards>>,
+    /// `None` before the first budget or agent.
+    ledger: Option<Box<Ledger>>,
 }
 
 /// The parts of a recorder.
@@ -95,6 +118,8 @@ pub(crate) struct Recording {
     pub(crate) interrupted: Option<OnInterrupted>,
     /// The current time, for a run that begins now.
     pub(crate) now: Option<Timestamp>,
+    /// The permissions, prices and the session's budget.
+    pub(crate) gate: GateSettings,
 }
 
 impl Recorder {
@@ -109,25 +134,32 @@ impl Recorder {
     ) -> Result<Self, StoreError> {
         let Recording { run, world, store, cancelled, outbox, keep_events, debug, .. } = recording;
         let (driver, interrupted) = (recording.driver, recording.interrupted);
+        let settings = recording.gate;
+        let prices = settings.prices.clone().unwrap_or_else(built_in_prices);
         let clock = FactClock::new(world, recording.now);
+        let is_read = outbox.is_some();
         let fold = fold_all(&run, past)?;
-        let mut notes: FxHashMap<StepPath, Vec<Event>> = FxHashMap::default();
+        let mut notes: Option<Box<Notes>> = None;
         let mut once: Option<Box<Once>> = None;
-        for event in past {
+        let counts = effective(past);
+        for event in &*counts {
             match event.kind {
                 EventKind::StepRetrying { .. } => {
-                    notes.retain(|step, _| !event.path.contains(step));
+                    if let Some(notes) = &mut notes {
+                        notes.retain(|step, _| !event.path.contains(step));
+                    }
                 }
                 // Facts of a tool call are looked up by its path, in any order.
                 ref kind if is_of_call(kind, &event.path) => {}
                 ref kind if kind.is_of_executor() => {
+                    let notes = notes.get_or_insert_default();
                     notes.entry(event.path.clone()).or_default().push(event.clone());
                 }
                 ref kind => note_effect(&mut once, &event.path, kind),
             }
         }
-        let calls = past.iter().any(|event| is_of_call(&event.kind, &event.path));
-        let calls = calls.then(|| Box::new(Calls::of(past)));
+        let calls = counts.iter().any(|event| is_of_call(&event.kind, &event.path));
+        let calls = calls.then(|| Box::new(Calls::of(&counts)));
         let state = RecorderState {
             durable: fold.next_sequence(),
             fold,
@@ -143,7 +175,10 @@ impl Recorder {
             once,
             calls,
             driver,
+            released: false,
             interrupted: interrupted.and_then(Standing::new),
+            guards: permits::guards(&settings, started, past),
+            ledger: permits::ledger(&settings, started, past, (&prices, clock.now())),
         };
         let run = RunInfo {
             run_id: run,
@@ -154,10 +189,24 @@ impl Recorder {
             debug,
         };
         let journal = store.map(|store| Box::new(Journal::of(store)));
-        let pending = PendingRequests::of(past);
+        let pending = PendingRequests::of(&counts);
         let state = Mutex::new(state);
         let activity = Activity::default();
-        Ok(Self { run, clock, cancelled, state, journal, pending, activity })
+        let (cancelled_again, was_lost) = (OnceLock::new(), AtomicBool::new(false));
+        Ok(Self {
+            run,
+            clock,
+            cancelled,
+            cancelled_again,
+            state,
+            journal,
+            pending,
+            activity,
+            is_read,
+            was_lost,
+            settings,
+            prices,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, RecorderState> {
@@ -185,14 +234,14 @@ impl Recorder {
             return Err(Stop::failed(at, error, 1));
         }
         let shown_before = state.shown_before(at, &kind);
-        let run = self.run.run_id.clone();
-        let fact = Event { sequence, delta: 0, time, run, path: at.clone(), kind };
-        if let Err(illegal) = state.fold.apply(&fact) {
+        let run = &self.run.run_id;
+        let fact = EventRef { sequence, delta: 0, time, run, path: at, kind: &kind };
+        if let Err(illegal) = state.fold.apply_ref(&fact) {
             // An invalid fact would make the journal unreadable: stop before it is written.
             let what = illegal.to_string();
             let (run, path) = (self.run.run_id.clone(), Some(at.clone()));
             let corrupt = Arc::new(StoreError::Corrupt { run, sequence, path, what });
-            state.lost = Some(corrupt.clone());
+            self.lose(&mut state, corrupt.clone());
             return Err(Stop::Lost(corrupt));
         }
         if let Some(content) = shown_before {
@@ -200,18 +249,28 @@ impl Recorder {
             self.delta(&mut state, sequence.saturating_sub(1), time, at, kind);
         }
         state.deltas = 0;
-        if let EventKind::StepRetrying { .. } = fact.kind {
+        if let EventKind::StepRetrying { .. } = kind
+            && let Some(notes) = &mut state.notes
+        {
             // Facts of executors belong to the failed attempt.
-            state.notes.retain(|step, _| !at.contains(step));
+            notes.retain(|step, _| !at.contains(step));
         }
+        let warnings = state.note_use(&fact, &self.prices);
+        let logs = tracing::enabled!(target: "stepwright", tracing::Level::INFO);
+        let kept = self.journal.is_some() || state.calls.is_some() || state.events.is_some();
+        if !kept && !logs && state.readers.is_idle() {
+            drop(state);
+            return self.warn(warnings);
+        }
+        let run = self.run.run_id.clone();
+        let fact = Event { sequence, delta: 0, time, run, path: at.clone(), kind };
         if let Some(calls) = &mut state.calls {
             calls.apply(&fact);
         }
         if let Some(events) = &mut state.events {
             events.push(fact.clone());
         }
-        if tracing::enabled!(target: "stepwright", tracing::Level::INFO) && !state.readers.log_all()
-        {
+        if logs && !state.readers.log_all() {
             log_trouble(&fact);
         }
         if self.journal.is_some() {
@@ -219,18 +278,26 @@ impl Recorder {
         } else if !state.readers.is_idle() {
             state.readers.show(fact);
         }
-        Ok(())
+        drop(state);
+        self.warn(warnings)
+    }
+
+    fn warn(&self, warnings: Vec<(StepPath, EventKind)>) -> Result<(), Stop> {
+        warnings.into_iter().try_for_each(|(path, warning)| self.record(&path, warning))
     }
 
     /// Records the last fact of the run, with its changes of the session.
-    pub(crate) fn end(&self, kind: EventKind, patches: Vec<Patch>) -> Result<(), Stop> {
+    pub(crate) fn end(&self, kind: EventKind, mut patches: Vec<Patch>) -> Result<(), Stop> {
         self.record(&StepPath::root(), kind)?;
         if self.journal.is_none() {
             return Ok(());
         }
+        patches.extend(self.remembered());
         let mut state = self.state();
-        let metrics = state.fold.metrics();
-        state.close = Some(Box::new(SessionClose { patches, metrics }));
+        let since = state.fold.metrics_since_retry();
+        let retried = since.is_some();
+        let metrics = since.unwrap_or_else(|| state.fold.metrics());
+        state.close = Some(Box::new(SessionClose { patches, metrics, retried }));
         Ok(())
     }
 
@@ -280,14 +347,14 @@ impl Recorder {
         kind: EventKind,
     ) {
         state.deltas += 1;
-        let delta = state.deltas;
-        let event =
-            Event { sequence, delta, time, run: self.run.run_id.clone(), path: at.clone(), kind };
+        let (delta, run) = (state.deltas, &self.run.run_id);
         // The fold keeps the partial text of a step, in case it is stopped.
-        let _ = state.fold.apply(&event);
+        let event = EventRef { sequence, delta, time, run, path: at, kind: &kind };
+        let _ = state.fold.apply_ref(&event);
         if state.readers.is_empty() {
             return;
         }
+        let event = Event { sequence, delta, time, run: run.clone(), path: at.clone(), kind };
         if state.queue.is_empty() && !state.appending {
             state.readers.show(event);
         } else {
@@ -300,8 +367,16 @@ impl Recorder {
         self.state().fold.is_open(at)
     }
 
+    fn lose(&self, state: &mut RecorderState, error: Arc<StoreError>) {
+        state.lost = Some(error);
+        self.was_lost.store(true, Ordering::Release);
+    }
+
     /// Checks that the journal is not lost.
     pub(crate) fn check(&self) -> Result<(), Stop> {
+        if !self.was_lost.load(Ordering::Acquire) {
+            return Ok(());
+        }
         match &self.state().lost {
             Some(lost) => Err(Stop::Lost(lost.clone())),
             None => Ok(()),
@@ -319,6 +394,25 @@ impl Recorder {
         Ok(())
     }
 
+    /// Records that everything under way inside `at` was stopped, besides the steps that run when
+    /// others have ended, such as those of a `finally`.
+    pub(crate) fn stop_before(&self, at: &StepPath) -> Result<(), Stop> {
+        let open = self.state().fold.open_within(at);
+        let after = open.iter().filter(|(path, kind, _)| path != at && is_after(*kind));
+        let after: Vec<StepPath> = after.map(|(path, ..)| path.clone()).collect();
+        for (path, step_type, partial) in open {
+            if path != *at && !after.iter().any(|after| after.contains(&path)) {
+                self.record(&path, stopped(&path, step_type, partial))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the number of the next fact.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.state().fold.next_sequence()
+    }
+
     /// Returns the output so far, once the run has begun.
     pub(crate) fn output(&self) -> Option<RunOutput> {
         let state = self.state();
@@ -330,9 +424,12 @@ impl Recorder {
     /// Returns the final output without a copy. The recorder is empty afterwards.
     pub(crate) fn take_output(&self) -> Option<RunOutput> {
         let mut state = self.state();
-        let mut output = std::mem::take(&mut state.fold).into_output()?;
-        output.events = state.events.take();
-        Some(output)
+        // In place: an output is large, and each step of its way would copy it.
+        let mut output = std::mem::take(&mut state.fold).into_output();
+        if let Some(output) = &mut output {
+            output.events = state.events.take();
+        }
+        output
     }
 
     /// Returns the status of the run.
@@ -352,9 +449,60 @@ impl Recorder {
         self.close_readers();
     }
 
+    /// Asks the driver to leave the run, so that another one can resume it.
+    pub(crate) fn release(&self) {
+        self.state().released = true;
+        // The token wakes the driver, and stops what the steps have started.
+        self.cancelled.cancel();
+    }
+
+    /// Returns `true` if the driver was asked to leave the run.
+    pub(crate) fn is_released(&self) -> bool {
+        self.state().released
+    }
+
+    /// Appends what is recorded so far, and gives the run up in the store. Steps under way stay
+    /// open in the journal, as after a crash: whether they were done is not known.
+    pub(crate) async fn leave(&self) -> Result<(), Stop> {
+        self.settle().await?;
+        let driver = {
+            let mut state = self.state();
+            // Tasks of steps that still run must record nothing beside the next driver.
+            let (run, sequence) = (self.run.run_id.clone(), state.durable);
+            state.lost = Some(Arc::new(StoreError::Taken { run, sequence }));
+            state.driver.clone()
+        };
+        if let (Some(store), Some(driver)) = (self.store(), driver) {
+            let released = store.release(self.run_id(), &driver).await;
+            released.map_err(|error| Stop::Lost(Arc::new(error)))?;
+        }
+        Ok(())
+    }
+
     /// Tells readers that no more events will come.
     pub(crate) fn close_readers(&self) {
         self.state().readers.close();
+    }
+
+    /// Interrupts a run that is driven by the task of its reader, if the reader would have to wait
+    /// too long for the events so far. From then on the run has a task of its own.
+    pub(crate) async fn give_way(&self) {
+        if self.is_read && self.are_readers_overdue() {
+            let mut interrupted = false;
+            poll_fn(|cx| {
+                if std::mem::replace(&mut interrupted, true) {
+                    return Poll::Ready(());
+                }
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+        }
+    }
+
+    fn are_readers_overdue(&self) -> bool {
+        let now = self.clock.now();
+        self.state().readers.are_overdue(now)
     }
 
     /// Adds a reader, which gets the events from now on.
@@ -362,9 +510,9 @@ impl Recorder {
         self.state().readers.add(outbox);
     }
 
-    /// Returns when the run began.
-    pub(crate) fn began(&self) -> Timestamp {
-        self.state().fold.created_at()
+    /// Returns the time from which the timeout of the run counts.
+    pub(crate) fn timed_from(&self) -> Timestamp {
+        self.state().fold.timed_from()
     }
 
     /// Returns the run's id.
@@ -385,9 +533,35 @@ impl Recorder {
     pub(crate) fn cancel_token(&self) -> &CancellationToken {
         &self.cancelled
     }
+
+    /// Returns the token of the second request to cancel.
+    pub(crate) fn second_cancel_token(&self) -> &CancellationToken {
+        self.cancelled_again.get_or_init(CancellationToken::new)
+    }
+
+    /// Returns `true` if the run was cancelled a second time.
+    fn is_ended_early(&self) -> bool {
+        self.cancelled_again.get().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// Cancels the run. If it is about to end already, ends the steps that run after others.
+    pub(crate) fn cancel(&self) {
+        if self.state().fold.is_stopping() {
+            self.second_cancel_token().cancel();
+        }
+        self.cancelled.cancel();
+    }
 }
 
 impl RecorderState {
+    /// Counts a fact in the ledger. Returns the warnings that follow from it.
+    fn note_use(&mut self, fact: &EventRef<'_>, prices: &Prices) -> Vec<(StepPath, EventKind)> {
+        if self.ledger.is_none() && !matches!(fact.kind, EventKind::RunStarted { .. }) {
+            return Vec::new();
+        }
+        self.ledger.get_or_insert_default().apply(fact, prices)
+    }
+
     fn at(&mut self, now: Timestamp) -> Timestamp {
         self.last = self.last.max(now);
         self.last
@@ -405,11 +579,27 @@ impl RecorderState {
     }
 }
 
+/// Returns the built-in prices, which all runs share.
+fn built_in_prices() -> Arc<Prices> {
+    static PRICES: LazyLock<Arc<Prices>> = LazyLock::new(|| Arc::new(Prices::built_in()));
+    PRICES.clone()
+}
+
 /// Returns `true` if a fact ends a step, a container or the run. Such facts are accepted at the
 /// limit, so that the run can end.
 fn closes(kind: &EventKind) -> bool {
     use EventClass as C;
     matches!(kind.class(), C::RunEnded(_) | C::StepEnded(_) | C::ContainerEnded(_))
+}
+
+/// Returns `true` for the steps that run when others have ended.
+fn is_after(step_type: StepType) -> bool {
+    matches!(
+        step_type,
+        StepType::Container(
+            ContainerKind::OnFailure | ContainerKind::Finally | ContainerKind::Undo
+        )
+    )
 }
 
 /// Makes the fact that a step or a container was stopped. Tool calls have no such fact: they end

@@ -3,6 +3,7 @@
 use crate::debug;
 use crate::outbox::Outbox;
 use std::sync::Arc;
+use stepwright_core::Timestamp;
 use stepwright_core::event::Event;
 
 /// The readers of a run: none or one in most runs. The log of `debug_mode` reads along.
@@ -29,6 +30,12 @@ impl Readers {
     /// Returns `true` if every event is logged.
     pub(super) fn log_all(&self) -> bool {
         self.debug
+    }
+
+    /// Returns `true` if a reader cannot read because its task drives the run, and has an event to
+    /// read that is old at `now`.
+    pub(super) fn are_overdue(&self, now: Timestamp) -> bool {
+        self.outboxes.iter().any(|outbox| outbox.is_overdue(now))
     }
 
     /// Adds a reader, which gets the events from now on.

@@ -87,9 +87,16 @@ impl Recorder {
             _ => EventKind::StepContinued { reply: shown },
         };
         self.time_passes();
+        let raised = match requirement.kind {
+            RequirementKind::Budget { .. } if !matches!(reply.answer, Answer::Reject { .. }) => {
+                let state = self.state();
+                state.ledger.as_ref().and_then(|ledger| ledger.asked_about(&requirement.id))
+            }
+            _ => None,
+        };
         self.record(&requirement.path, kind)?;
         self.pending.deliver(reply);
-        Ok(())
+        raised.map_or(Ok(()), |raised| self.answer_alike(&raised))
     }
 }
 

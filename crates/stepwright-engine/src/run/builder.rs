@@ -1,24 +1,28 @@
 //! Runs before they begin: a builder that is a future.
 
-use super::runtime::runtime;
+use super::driven::Driven;
+use super::runtime::{block_on_given, runtime};
 use super::{IntoInput, RunHandle};
-use crate::job::Job;
+use crate::job::{Job, Left};
 use crate::local::{Local, Place};
 use crate::outbox::Outbox;
-use crate::recorder::{Recorder, Recording};
+use crate::recorder::Recording;
 use crate::runner::Runner;
 use crate::workflow::Workflow;
-use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use std::fmt;
-use std::future::IntoFuture;
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
-use stepwright_core::event::WorkflowStarted;
+use stepwright_core::event::{SessionUsed, WorkflowStarted};
 use stepwright_core::executor::RunInput;
+use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
+use stepwright_core::values::HostValues;
 use stepwright_core::{
-    AnyStore, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, Session, SessionId, UserId,
+    AnyStore, BoxFuture, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, RunStatus,
+    Session, SessionId, UserId, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -36,14 +40,46 @@ use tokio_util::sync::CancellationToken;
 /// # assert_eq!(output.content.text(), "Hello Ada");
 /// # Ok(()) }
 /// ```
+///
+/// A run is a future, so it can be spawned, joined and selected on. Its options are set before it
+/// is first polled. Dropping it cancels it.
+///
+/// ```
+/// # use stepwright_engine::Workflow;
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+/// let ada = tokio::spawn(workflow.run("Ada"));
+/// let (ben, eva) = tokio::try_join!(workflow.run("Ben"), workflow.run("Eva"))?;
+/// # assert_eq!(ben.content.text() + &*eva.content.text(), "Hello BenHello Eva");
+/// println!("{}, {}, {}", ada.await??.content, ben.content, eva.content);
+/// # Ok(()) }
+/// ```
 #[must_use = "a run does nothing until it is awaited, streamed, put into the background or \
               blocked on"]
 pub struct Run {
+    workflow: Workflow,
+    stage: Stage,
+}
+
+enum Stage {
+    Before(Setup),
+    Driven(Driven),
+    /// While it changes from one to the other.
+    Between,
+}
+
+/// The options of a run that has not begun.
+pub(super) struct Setup {
     workflow: Workflow,
     // Boxed, so that the future of a run that waits does not keep space for them.
     options: Box<Options>,
     cancel: CancellationToken,
 }
+
+/// The panic message for an option that comes too late.
+const BEGUN: &str = "the run has begun: its options are set before it is first polled";
 
 struct Options {
     input: Result<RunInput, Error>,
@@ -57,6 +93,7 @@ struct Options {
     debug: bool,
     all_events: bool,
     timeout: Option<Duration>,
+    values: HostValues,
 }
 
 impl Options {
@@ -89,7 +126,7 @@ impl Options {
 
 /// `true` if an id is the name of a user, a colon, and a rest without one. So no id is below the
 /// names of two users.
-fn is_below(id: &str, user: &UserId) -> bool {
+pub(super) fn is_below(id: &str, user: &UserId) -> bool {
     id.rsplit_once(':').is_some_and(|(name, rest)| name == user.as_str() && !rest.is_empty())
 }
 
@@ -106,8 +143,24 @@ impl Run {
             debug: workflow.definition().debug,
             all_events: false,
             timeout: None,
+            values: HostValues::default(),
         });
-        Self { workflow, options, cancel: CancellationToken::new() }
+        let setup = Setup { workflow: workflow.clone(), options, cancel: CancellationToken::new() };
+        Self { workflow, stage: Stage::Before(setup) }
+    }
+
+    fn options(&mut self) -> &mut Options {
+        match &mut self.stage {
+            Stage::Before(setup) => &mut setup.options,
+            _ => panic!("{BEGUN}"),
+        }
+    }
+
+    pub(super) fn into_setup(self) -> Setup {
+        match self.stage {
+            Stage::Before(setup) => setup,
+            _ => panic!("{BEGUN}"),
+        }
     }
 
     /// Returns the workflow.
@@ -118,46 +171,59 @@ impl Run {
     /// Sets the session that the run continues. A new session is created if there is none with this
     /// id. Without this, the run gets a session of its own.
     pub fn session_id(mut self, session: impl AsRef<str>) -> Self {
-        self.options.session_id = Some(SessionId::new(session));
+        self.options().session_id = Some(SessionId::new(session));
         self
     }
 
     /// Sets the user of the run. A session of another user is not found.
     pub fn user_id(mut self, user: impl AsRef<str>) -> Self {
-        self.options.user_id = Some(UserId::new(user));
+        self.options().user_id = Some(UserId::new(user));
         self
     }
 
     /// Begins the run as this user, in a new session or one of the user's own.
     pub(crate) fn owned_by(mut self, user: &UserId) -> Self {
-        self.options.owner = Some(user.clone());
+        self.options().owner = Some(user.clone());
         self
     }
 
     /// Sets the run's id, which must be new. Without this, the run gets a generated id. A run of
     /// [`Workflow::as_user`] takes only ids below the user's name: `ben:17` for the user `ben`.
     pub fn run_id(mut self, run: impl AsRef<str>) -> Self {
-        self.options.run_id = Some(RunId::new(run));
+        self.options().run_id = Some(RunId::new(run));
         self
     }
 
     /// Sets members of the session state when the run begins.
     pub fn session_state(mut self, state: Map<String, Value>) -> Self {
-        self.options.session_state = state;
+        self.options().session_state = state;
         self
     }
 
     /// Sets data that is stored with the run: see [`RunOutput::metadata`].
     pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
-        self.options.metadata = metadata;
+        self.options().metadata = metadata;
         self
     }
 
     /// Sets data for the steps, which find it in `StepInput::run`.
     pub fn additional_data(mut self, data: Map<String, Value>) -> Self {
-        if let Ok(input) = &mut self.options.input {
+        if let Ok(input) = &mut self.options().input {
             input.additional_data = data;
         }
+        self
+    }
+
+    /// Adds a value of the host program for this run, such as the request that it serves. Steps,
+    /// deciders and tools take it as an argument of type [`State`](stepwright_core::State). It
+    /// takes precedence over a value of the same type that the workflow has:
+    /// [`WorkflowBuilder::state`](crate::WorkflowBuilder::state) has an example.
+    ///
+    /// The value is not recorded. This process keeps it while the run waits; another process that
+    /// resumes the run brings its own, with [`Resume::state`](super::Resume::state). So a run that
+    /// a dispatcher may hand to another process cannot have one.
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.options().values.set(value);
         self
     }
 
@@ -182,7 +248,7 @@ impl Run {
     }
 
     fn media(mut self, media: impl IntoIterator<Item = Media>) -> Self {
-        if let Ok(input) = &mut self.options.input {
+        if let Ok(input) = &mut self.options().input {
             input.media.extend(media);
         }
         self
@@ -190,7 +256,7 @@ impl Run {
 
     /// Sets the timeout of the run, in place of the workflow's own. A run that takes longer fails.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
+        self.options().timeout = Some(timeout);
         self
     }
 
@@ -198,14 +264,14 @@ impl Run {
     /// level `DEBUG` and with the target `stepwright`. Secrets are redacted as far as they are
     /// recognised: see [`redact`](stepwright_core::redact::redact).
     pub fn debug_mode(mut self, debug: bool) -> Self {
-        self.options.debug = debug;
+        self.options().debug = debug;
         self
     }
 
     /// Sets whether a stream has all events. By default, as in Agno, it has only the beginning of
     /// the run, the events with content, the requests to people, pauses, and the end.
     pub fn stream_events(mut self, all: bool) -> Self {
-        self.options.all_events = all;
+        self.options().all_events = all;
         self
     }
 
@@ -219,9 +285,9 @@ impl Run {
         let workflow = self.workflow.clone();
         let runner = workflow.runner();
         if runner.is_dispatched() {
-            return self.dispatched().await;
+            return self.into_setup().dispatched().await;
         }
-        let Prepared { job, run, place, .. } = self.prepare(None, true).await?;
+        let Prepared { job, run, place, .. } = self.into_setup().prepare(None, true).await?;
         runner.supervise();
         job.begin_for_others().await?;
         runner.dispatch(&run, None).await?;
@@ -229,6 +295,37 @@ impl Run {
         Ok(RunHandle::new(workflow, run))
     }
 
+    /// Drives the run to its end on this thread, for programs without async. [`Workflow`] has an
+    /// example.
+    ///
+    /// # Errors
+    /// The errors of awaiting the run. An error if the caller is async code, which this would
+    /// block.
+    pub fn blocking(self) -> Result<RunOutput, Error> {
+        runtime()?.block_on(self)
+    }
+
+    /// Drives the run to its end like [`Run::blocking`], on a runtime of yours. `block_on` drives
+    /// the work that it is given to its end, as the `block_on` of a runtime does.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// let runtime = tokio::runtime::Runtime::new()?;
+    /// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+    /// let output = workflow.run("Ada").blocking_on(|work| runtime.block_on(work))?;
+    /// assert_eq!(output.content.text(), "Hello Ada");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The errors of awaiting the run. An error if `block_on` returns before the work has ended.
+    pub fn blocking_on(self, block_on: impl FnOnce(BoxFuture<'_, ()>)) -> Result<RunOutput, Error> {
+        block_on_given(block_on, self)
+    }
+}
+
+impl Setup {
     /// Begins the run, and leaves it to the driver that the dispatcher tells.
     async fn dispatched(self) -> Result<RunHandle, Error> {
         let Prepared { job, run, workflow, place } = self.prepare(None, true).await?;
@@ -243,16 +340,6 @@ impl Run {
         Ok(RunHandle::new(workflow, run))
     }
 
-    /// Drives the run to its end on this thread, for programs without async. [`Workflow`] has an
-    /// example.
-    ///
-    /// # Errors
-    /// The errors of awaiting the run. An error if the caller is async code, which this would
-    /// block.
-    pub fn blocking(self) -> Result<RunOutput, Error> {
-        runtime()?.block_on(self.drive(None))
-    }
-
     pub(super) fn cancel_token(&self) -> CancellationToken {
         self.cancel.clone()
     }
@@ -261,20 +348,27 @@ impl Run {
         self.options.all_events
     }
 
+    /// Returns the id that was chosen for the run, if it is one.
+    pub(super) fn chosen_run_id(&self) -> Option<RunId> {
+        self.options.run_id.clone()?.ok()
+    }
+
+    pub(super) fn world(&self) -> World {
+        self.workflow.runner().world.clone()
+    }
+
     /// Drives the run to its end in the calling task.
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
         let Prepared { job, workflow, place, .. } = self.prepare(outbox, false).await?;
-        let mut guard = AbandonGuard(Some(job.recorder.clone()));
-        // The output must not take space in the future of a run that waits.
-        let answer = job.drive().await;
+        let mut guard = AbandonGuard(Some(job.left()));
+        let driven = job.drive().await;
         guard.0 = None;
-        match answer {
+        driven?;
+        if job.recorder.status() == RunStatus::Paused {
             // Boxed, because every run would keep the space, and few pause.
-            Ok(output) if output.is_paused() => {
-                Box::pin(paused(workflow.runner(), place, output)).await
-            }
-            answer => workflow.runner().finished(answer),
+            return Box::pin(paused(workflow.runner(), place, job.output()?)).await;
         }
+        workflow.runner().finished(job.output())
     }
 
     async fn prepare(
@@ -282,6 +376,7 @@ impl Run {
         outbox: Option<Arc<Outbox>>,
         remembered: bool,
     ) -> Result<Prepared, Error> {
+        self.workflow.runner().local().check_open()?;
         let named = self.options.session_id.is_some();
         let store = self.workflow.runner().store_for(remembered || named);
         let session = match &store {
@@ -351,6 +446,9 @@ impl Run {
         let run = chosen.unwrap_or_else(|| world.run_id_in(process, now));
         let session_id = options.session_id.transpose()?;
         let session_id = session_id.unwrap_or_else(|| world.session_id_in(process, now));
+        let session_used = definition.gate.session.is_some().then(|| {
+            session.as_ref().map(|session| session_used(&session.metrics)).unwrap_or_default()
+        });
         let (mut state, version) = session.map(|s| (s.state, s.version)).unwrap_or_default();
         let mut patches = Vec::new();
         if version == 0 {
@@ -377,6 +475,7 @@ impl Run {
             debug: options.debug,
             timeout_ms: timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
             background,
+            session_used,
         });
         if let (Some(outbox), Some(store)) = (&outbox, &store) {
             outbox.found_in(store.clone(), run.clone());
@@ -396,12 +495,32 @@ impl Run {
             driver,
             interrupted: None,
             now: Some(now),
+            gate: definition.gate.clone(),
         };
-        let job = Job::new(definition.compiled.clone(), started, recording, &[])?;
+        let mut job = Job::new(definition.compiled.clone(), started, recording, &[])?;
+        if !options.values.is_empty() {
+            if dispatched {
+                return Err(state_of_dispatched());
+            }
+            job.add_values(options.values.clone());
+        }
         let recorder = job.recorder.clone();
         let entry = if background { Local::queued(recorder) } else { Local::awaited(recorder) };
         let place = local.register(&run, entry).ok_or_else(|| taken(&run))?;
+        local.keep_values(&run, &options.values);
         Ok(Prepared { job, run, workflow, place })
+    }
+}
+
+/// Returns the consumption of the earlier runs of a session.
+pub(super) fn session_used(metrics: &SessionMetrics) -> SessionUsed {
+    let SessionMetrics { usage, cost, model_calls, tool_calls, duration_ms, .. } = *metrics;
+    SessionUsed {
+        tokens: usage.total_tokens(),
+        cost,
+        model_calls,
+        tool_calls,
+        time_ms: duration_ms,
     }
 }
 
@@ -415,7 +534,14 @@ fn sets(state: &State) -> impl Iterator<Item = Patch> {
     state.iter().map(|(key, value)| Patch::set(key, value.clone()))
 }
 
-fn taken(run: &RunId) -> Error {
+/// Makes the error of a value for a run that other processes may drive.
+pub(super) fn state_of_dispatched() -> Error {
+    Error::usage("a run that a dispatcher hands out has no `state` of its own")
+        .with_id(ErrorId::BACKGROUND_UNSUPPORTED)
+        .with_hint("set it on the workflow, in each process that serves it")
+}
+
+pub(super) fn taken(run: &RunId) -> Error {
     Error::usage(format!("there is a run `{run}` already"))
         .with_id(ErrorId::RUN_ID_TAKEN)
         .with_hint("give each run a name of its own, or none")
@@ -433,7 +559,7 @@ pub(crate) async fn find_session(
     }
 }
 
-fn no_session(session: &SessionId) -> Error {
+pub(super) fn no_session(session: &SessionId) -> Error {
     let what = format!("session `{session}` was not found");
     Error::new(stepwright_core::ErrorKind::NotFound, what).with_id(ErrorId::SESSION_NOT_FOUND)
 }
@@ -454,26 +580,29 @@ async fn paused(runner: &Arc<Runner>, place: Place, output: RunOutput) -> Result
 }
 
 /// Cancels a run whose future is dropped before the run has ended.
-struct AbandonGuard(Option<Arc<Recorder>>);
+struct AbandonGuard(Option<Left>);
 
 impl Drop for AbandonGuard {
     fn drop(&mut self) {
-        let Some(recorder) = self.0.take() else { return };
-        recorder.cancel_token().cancel();
-        // The future took the steps under way with it. With a runtime, the journal gets the end of
-        // the run. Without one, the run stays as after a crash.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { recorder.abandon().await });
+        if let Some(left) = self.0.take() {
+            left.abandon();
         }
     }
 }
 
-impl IntoFuture for Run {
+impl Future for Run {
     type Output = Result<RunOutput, Error>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.drive(None))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if matches!(self.stage, Stage::Before(_))
+            && let Stage::Before(setup) = std::mem::replace(&mut self.stage, Stage::Between)
+        {
+            self.stage = Stage::Driven(Driven::new(setup.drive(None)));
+        }
+        match &mut self.stage {
+            Stage::Driven(driven) => driven.poll(cx),
+            _ => unreachable!("it is driven since it was first polled"),
+        }
     }
 }
 

@@ -2,12 +2,15 @@
 
 mod blocking;
 mod builder;
+mod driven;
 mod handle;
 mod input;
+mod opening;
 mod remote;
 mod resume;
 mod runtime;
 mod stream;
+mod takeup;
 
 pub use blocking::BlockingEvents;
 pub use builder::Run;
@@ -16,3 +19,4 @@ pub use input::{IntoInput, Parts};
 pub use resume::Resume;
 pub use runtime::block_on;
 pub use stream::RunStream;
+pub use takeup::{Fork, Retry};

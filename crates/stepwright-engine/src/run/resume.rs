@@ -1,22 +1,26 @@
 //! Resumed runs: a builder that is a future.
 
+use super::builder::state_of_dispatched;
+use super::driven::Driven;
 use super::handle::answer;
+use super::opening::{Opener, Opening};
 use super::remote::RemoteFollower;
-use super::runtime::runtime;
+use super::runtime::{block_on_given, runtime};
 use crate::journal::{fold_all, load_all};
 use crate::local::{Local, Outcome};
 use crate::outbox::Outbox;
 use crate::runner::{HEARTBEAT, TakeUp, driven_here};
 use crate::runs::{Runs, Submitted};
 use crate::workflow::Workflow;
-use futures_util::future::BoxFuture;
 use std::fmt;
-use std::future::IntoFuture;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use stepwright_core::store::Watched;
+use stepwright_core::values::HostValues;
 use stepwright_core::{
-    Answer, AnyStore, Error, ErrorId, ErrorKind, Event, OnInterrupted, RunId, RunOutput, RunStatus,
-    UserId,
+    Answer, AnyStore, BoxFuture, Error, ErrorId, ErrorKind, Event, OnInterrupted, RunId, RunOutput,
+    RunStatus, UserId,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -51,15 +55,19 @@ use tokio_util::sync::CancellationToken;
 #[must_use = "nothing happens until it is awaited, streamed, put into the background or blocked on"]
 pub struct Resume {
     pub(super) workflow: Workflow,
-    run: String,
+    pub(super) run: String,
+    pub(super) opening: Option<Opening>,
     pub(super) answers: Vec<(String, Answer)>,
     pub(super) by: Option<Arc<str>>,
     /// The user to whom the run must belong.
-    owner: Option<UserId>,
+    pub(super) owner: Option<UserId>,
     pub(super) accept: bool,
     interrupted: Option<OnInterrupted>,
     all_events: bool,
+    values: HostValues,
     cancel: CancellationToken,
+    /// Set when it is first polled. The other fields have moved into the future then.
+    driven: Option<Driven>,
 }
 
 impl Resume {
@@ -67,14 +75,38 @@ impl Resume {
         Self {
             workflow,
             run: run.to_owned(),
+            opening: None,
             answers,
             by: None,
             owner: None,
             accept: false,
             interrupted: None,
             all_events: false,
+            values: HostValues::default(),
             cancel: CancellationToken::new(),
+            driven: None,
         }
+    }
+
+    /// Sets what is recorded before the run is resumed.
+    pub(super) fn opened_by(mut self, opening: Opening) -> Self {
+        self.opening = Some(opening);
+        self
+    }
+
+    /// Records what is recorded before the run is resumed. Afterwards this resumes that run.
+    pub(super) async fn open(&mut self, background: bool) -> Result<(), Error> {
+        let Some(opening) = self.opening.take() else { return Ok(()) };
+        let Self { workflow, run, owner, accept, .. } = self;
+        let (owner, accept) = (owner.as_ref(), *accept);
+        let opener = Opener { workflow, run, owner, accept, background };
+        let opened = opener.open(opening).await?;
+        self.run = opened.to_string();
+        Ok(())
+    }
+
+    pub(super) fn run(&self) -> &str {
+        &self.run
     }
 
     /// Limits it to runs of this user.
@@ -127,6 +159,34 @@ impl Resume {
         self
     }
 
+    /// Adds a value of the host program for the rest of this run: see
+    /// [`Run::state`](super::Run::state). The values that this process has for the run are replaced
+    /// together.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if a dispatcher may hand the run to another process, or if this process
+    /// drives the run already.
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.values.set(value);
+        self
+    }
+
+    /// Keeps the values of the host program for the driver of the run.
+    fn keep_values(&self, run: &RunId) -> Result<(), Error> {
+        let runner = self.workflow.runner();
+        if self.values.is_empty() {
+            return Ok(());
+        }
+        if runner.is_dispatched() {
+            return Err(state_of_dispatched());
+        }
+        if runner.local().get(run.as_str()).is_some() {
+            return Err(driven_here(run).with_hint("its `state` was set when it began"));
+        }
+        runner.local().keep_values(run, &self.values);
+        Ok(())
+    }
+
     /// Sets whether a stream has all events, or only those with content: see
     /// [`Run::stream_events`](super::Run::stream_events).
     pub fn stream_events(mut self, all: bool) -> Self {
@@ -139,14 +199,17 @@ impl Resume {
     /// # Errors
     /// If an answer does not fit its request, comes too late, comes twice or differs from an
     /// earlier one. If there is no such run.
-    pub async fn background(self) -> Result<super::RunHandle, Error> {
+    pub async fn background(mut self) -> Result<super::RunHandle, Error> {
         if self.interrupted.is_some() {
             let what = "`interrupted` is not possible in the background";
             let error = Error::usage(what).with_id(ErrorId::BACKGROUND_UNSUPPORTED);
             return Err(error.with_hint("await the run, or stream it"));
         }
+        self.workflow.runner().local().check_open()?;
+        self.open(true).await?;
         let run = RunId::new(&self.run)?;
         self.workflow.permit(&run, self.owner.as_ref()).await?;
+        self.keep_values(&run)?;
         let handle = self.workflow.handle(&run).await?;
         let runner = self.workflow.runner();
         let runs = runner.reader(&run)?;
@@ -168,7 +231,15 @@ impl Resume {
     /// # Errors
     /// The errors of awaiting it. An error if the caller is async code, which this would block.
     pub fn blocking(self) -> Result<RunOutput, Error> {
-        runtime()?.block_on(self.carry_on(None))
+        runtime()?.block_on(self)
+    }
+
+    /// Resumes the run on a runtime of yours: see [`Run::blocking_on`](super::Run::blocking_on).
+    ///
+    /// # Errors
+    /// The errors of awaiting it. An error if `block_on` returns before the work has ended.
+    pub fn blocking_on(self, block_on: impl FnOnce(BoxFuture<'_, ()>)) -> Result<RunOutput, Error> {
+        block_on_given(block_on, self)
     }
 
     pub(super) fn cancel_token(&self) -> CancellationToken {
@@ -177,6 +248,11 @@ impl Resume {
 
     pub(super) fn wants_all_events(&self) -> bool {
         self.all_events
+    }
+
+    /// Returns the id of the run, if it is one.
+    pub(super) fn chosen_run_id(&self) -> Option<RunId> {
+        RunId::new(&self.run).ok()
     }
 
     /// Leaves the answers in the inbox of the run. Returns the facts that were read for it, too.
@@ -197,8 +273,10 @@ impl Resume {
         mut self,
         outbox: Option<Arc<Outbox>>,
     ) -> Result<RunOutput, Error> {
+        self.open(false).await?;
         let run = RunId::new(&self.run)?;
         self.workflow.permit(&run, self.owner.as_ref()).await?;
+        self.keep_values(&run)?;
         let runs = self.workflow.runner().reader(&run)?;
         let store = runs.store();
         let (submitted, mut past) = self.submit(&runs, &run).await?;
@@ -331,12 +409,16 @@ impl Resume {
     }
 }
 
-impl IntoFuture for Resume {
+impl Future for Resume {
     type Output = Result<RunOutput, Error>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.carry_on(None))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.driven.is_none() {
+            let rest = Self::new(self.workflow.clone(), &self.run, Vec::new());
+            let resume = std::mem::replace(&mut *self, rest);
+            self.driven = Some(Driven::new(resume.carry_on(None)));
+        }
+        self.driven.as_mut().expect("it is driven since it was first polled").poll(cx)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runtimes for programs without async.
 
 use std::cell::RefCell;
-use stepwright_core::{Error, ErrorId};
+use stepwright_core::{BoxFuture, Error, ErrorId};
 use tokio::runtime::Runtime;
 
 thread_local! {
@@ -55,6 +55,20 @@ impl Drop for ThreadRuntime {
             let _ = IDLE.try_with(|idle| idle.replace(Some(kept)));
         }
     }
+}
+
+/// Executes async work on a runtime of the caller's.
+pub(super) fn block_on_given<T: Send>(
+    block_on: impl FnOnce(BoxFuture<'_, ()>),
+    work: impl Future<Output = Result<T, Error>> + Send,
+) -> Result<T, Error> {
+    let mut answer = None;
+    block_on(Box::pin(async { answer = Some(work.await) }));
+    answer.unwrap_or_else(|| {
+        Err(Error::usage("`block_on` has returned before the work had ended")
+            .with_id(ErrorId::RUN_STOPPED)
+            .with_hint("drive the work to its end, as `block_on` of a runtime does"))
+    })
 }
 
 /// Executes async work on this thread, for programs without async.

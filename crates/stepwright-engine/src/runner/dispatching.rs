@@ -1,25 +1,52 @@
 //! Hands background runs to a dispatcher, and drives those that a dispatcher hands over.
 
+use super::drive::Held;
 use super::supervise::supervise;
 use super::{LocalDispatcher, Runner, TakeUp};
 use crate::local::{Local, Outcome};
 use crate::process::PerProcess;
 use futures_util::future::{Either, select};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwright_core::dispatch::{Dispatcher, Drive, Driven};
 use stepwright_core::{
     BoxFuture, Error, ErrorId, ErrorKind, RunId, RunOutput, RunStatus, Timestamp,
 };
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// The dispatcher of background runs.
 pub(crate) enum Dispatching {
     /// The local one, which starts with the first background run.
-    Local(PerProcess<Mutex<Option<Arc<LocalDispatcher>>>>),
+    Local(PerProcess<LocalDispatching>),
     /// A given one: runs are driven in the processes that serve it.
     Given(Arc<dyn Dispatcher>),
+}
+
+/// The local dispatcher of one process, if it has started.
+#[derive(Default)]
+pub(crate) struct LocalDispatching(Mutex<Option<Started>>);
+
+struct Started {
+    dispatcher: Arc<LocalDispatcher>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl LocalDispatching {
+    fn lock(&self) -> MutexGuard<'_, Option<Started>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops the dispatcher, and waits until its tasks have ended.
+    pub(super) async fn stop(&self) {
+        let started = self.lock().take();
+        if let Some(Started { stop, task, .. }) = started {
+            stop.cancel();
+            let _ = task.await;
+        }
+    }
 }
 
 impl Runner {
@@ -35,6 +62,10 @@ impl Runner {
         run: &RunId,
         at: Option<Timestamp>,
     ) -> Result<(), Error> {
+        if self.local().is_closed() && !self.is_dispatched() {
+            // The run stays in the store, for another process.
+            return Ok(());
+        }
         let woken = match &self.dispatching {
             Dispatching::Given(given) => given.wake(run, at).await,
             Dispatching::Local(local) => self.local_dispatcher(local.here()).wake(run, at).await,
@@ -46,19 +77,19 @@ impl Runner {
         })
     }
 
-    fn local_dispatcher(
-        self: &Arc<Self>,
-        kept: &Mutex<Option<Arc<LocalDispatcher>>>,
-    ) -> Arc<LocalDispatcher> {
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    fn local_dispatcher(self: &Arc<Self>, kept: &LocalDispatching) -> Arc<LocalDispatcher> {
+        let mut kept = kept.lock();
         // An earlier dispatcher is of no use if its runtime has ended.
-        if let Some(dispatcher) = kept.as_ref().filter(|dispatcher| !dispatcher.has_stopped()) {
-            return dispatcher.clone();
+        if let Some(started) = kept.as_ref().filter(|started| !started.dispatcher.has_stopped()) {
+            return started.dispatcher.clone();
         }
-        let local = Arc::new(LocalDispatcher::new(self.world.clone()));
+        let dispatcher = Arc::new(LocalDispatcher::new(self.world.clone()));
         let (drive, stop) = (Arc::new(Background(self.clone())), CancellationToken::new());
-        tokio::spawn(local.clone().serve(drive, self.limits, stop));
-        kept.insert(local).clone()
+        let serving = dispatcher.clone().serve(drive, self.limits, stop.clone());
+        let task = tokio::spawn(async move {
+            let _ = serving.await;
+        });
+        kept.insert(Started { dispatcher, stop, task }).dispatcher.clone()
     }
 
     /// Drives runs in the background until `stop` is cancelled.
@@ -130,11 +161,17 @@ struct Background(Arc<Runner>);
 impl Drive for Background {
     fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven> {
         Box::pin(async move {
+            if self.0.local().is_closed() {
+                return Driven::Lost;
+            }
             match self.0.drive(run, TakeUp { leaves: true, ..TakeUp::default() }).await {
                 Ok(output) if output.is_paused() => {
                     Driven::Parked { until: self.0.wakes_at(run, &output).await }
                 }
-                Err(error) if error.kind() == ErrorKind::Store => Driven::Lost,
+                Err(error) if error.kind() == ErrorKind::Store => match Held::retry_after(&error) {
+                    Some(after) => Driven::Retry { after },
+                    None => Driven::Lost,
+                },
                 Err(error) if error.output().is_none() => {
                     self.0.supervision.here().refuse(run, &error);
                     Driven::Done

@@ -1,6 +1,6 @@
 //! Takes up a stored run, and drives it until it ends or waits.
 
-use super::supervise::LEASE;
+use super::supervise::{HEARTBEAT, LEASE};
 use super::{Runner, is_dead, shown};
 use crate::job::Job;
 use crate::journal::{fold_all, load_after, load_all};
@@ -8,8 +8,12 @@ use crate::local::{Hold, Outcome};
 use crate::outbox::Outbox;
 use crate::processes::end_leftovers;
 use crate::recorder::Recording;
+use crate::runs::SECOND_CANCEL;
 use crate::stop::stop_error;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::rewind;
 use stepwright_core::store::{Claim, Claimed, SignalKind};
 use stepwright_core::{
     AnyStore, Error, ErrorId, ErrorKind, Event, EventKind, OnInterrupted, RunId, RunOutput,
@@ -44,6 +48,7 @@ impl Runner {
         cancel: CancellationToken,
         how: TakeUp,
     ) -> Result<RunOutput, Error> {
+        self.local().check_open()?;
         match self.local().claim_new(run, cancel) {
             Some(hold) => self.drive_held(run, hold, how).await,
             None => Err(driven_here(run)),
@@ -75,7 +80,10 @@ impl Runner {
     ) -> Result<RunOutput, Error> {
         let leaves = how.leaves;
         let answer = match self.take_up(run, &mut hold, how).await {
-            Ok(Taken::Job(job)) => self.finished(job.drive().await),
+            Ok(Taken::Job(job)) => match job.drive().await {
+                Ok(()) => self.finished(job.output()),
+                Err(error) => Err(error),
+            },
             Ok(Taken::Over(output)) => self.finished(*output),
             Err(error) => Err(error),
         };
@@ -146,13 +154,19 @@ impl Runner {
         let mine = fresh || self.claim(&store, run).await?;
         let answer = async {
             past.extend(load_after(&store, run, past.len() as u64).await?);
-            let started = past.first().and_then(|first| match &first.kind {
-                EventKind::WorkflowStarted(started) => Some(started.clone()),
-                _ => None,
-            });
-            let started = started.ok_or_else(unknown)?;
+            let started = rewind::started(&past).ok_or_else(unknown)?;
             if let Some(outbox) = &outbox {
-                outbox.begins_at(past.len() as u64);
+                // The stream of a retry or a fork begins with the fact that says so.
+                let told = past.last().is_some_and(|last| {
+                    matches!(
+                        last.kind,
+                        EventKind::WorkflowRetried { .. } | EventKind::WorkflowForked(_)
+                    )
+                });
+                outbox.begins_at(past.len() as u64 - u64::from(told));
+                if let Some(first) = past.last().filter(|_| told) {
+                    outbox.push(first.clone());
+                }
             }
             if !mine {
                 if let Some(outbox) = &outbox {
@@ -167,8 +181,12 @@ impl Runner {
             let inbox = if fresh { Vec::new() } else { store.inbox(run).await? };
             let mut changed = None;
             // A run that must end need not match the definition.
-            if inbox.iter().any(|signal| matches!(signal.kind, SignalKind::Cancel { .. })) {
+            let ends = inbox.iter().any(|signal| matches!(signal.kind, SignalKind::Cancel { .. }));
+            let mut fits = true;
+            if ends {
                 hold.cancel_token().cancel();
+                // The steps that run afterwards are those of the definition.
+                fits = matches!(self.check_plan(&store, &past, accept).await, Ok(None));
             } else {
                 changed = self.check_plan(&store, &past, accept).await?;
             }
@@ -183,19 +201,26 @@ impl Runner {
                 driver: Some(self.driver_name().clone()),
                 interrupted,
                 now: None,
+                gate: self.definition.gate.clone(),
             };
             let compiled = self.definition.compiled.clone();
             let mut job = Job::new(compiled, started, recording, &past)?;
             job.leaves = leaves;
+            job.add_values(self.local().values_of(run));
+            job.unwinds &= fits;
+            if job.is_stopping() && inbox.iter().any(|signal| *signal.id == *SECOND_CANCEL) {
+                job.recorder.second_cancel_token().cancel();
+            }
             if !fresh {
                 let took = job.take_over(self.driver_name().clone(), changed, &inbox).await;
                 took.map_err(|stop| stop_error(&stop))?;
                 // Before a step runs again, or a person is asked if it was done.
                 let recorder = &job.recorder;
-                end_leftovers(run, &past, |step| recorder.is_open(step)).await?;
+                let counts = rewind::effective(&past);
+                end_leftovers(run, &counts, |step| recorder.is_open(step)).await?;
             }
             self.supervision.here().forgive(run);
-            hold.drives(job.recorder.clone());
+            hold.drives(job.recorder.clone(), job.left());
             Ok(Taken::Job(Box::new(job)))
         };
         let answer = answer.await;
@@ -232,13 +257,38 @@ impl Runner {
                     );
                     let hint = "let it finish, or stop it; a driver that is silent for 10 s is \
                                 taken for dead";
-                    let error = Error::new(ErrorKind::Store, what);
+                    let lease = seen_at.plus(LEASE).since(now);
+                    let error = Error::new(ErrorKind::Store, what).with_source(Held { lease });
                     return Err(error.with_id(ErrorId::RUN_DRIVEN_ELSEWHERE).with_hint(hint));
                 }
             }
         }
     }
 }
+
+/// The lease that another driver has on a run.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// The rest of it, unless the driver renews it.
+    lease: Duration,
+}
+
+impl Held {
+    /// Returns the time to wait before the next claim, if this is the reason of an error.
+    pub(super) fn retry_after(error: &Error) -> Option<Duration> {
+        let held = std::error::Error::source(error)?.downcast_ref::<Self>()?;
+        // The lease must have ended then, and a driver that lives has renewed it.
+        Some(held.lease.max(HEARTBEAT) + Duration::from_millis(1))
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "its lease ends in {} s unless it is renewed", self.lease.as_secs())
+    }
+}
+
+impl std::error::Error for Held {}
 
 /// The result of taking up a run.
 enum Taken {

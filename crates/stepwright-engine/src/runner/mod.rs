@@ -7,6 +7,7 @@ mod dispatching;
 mod drive;
 mod driver;
 mod local_dispatcher;
+mod shutdown;
 mod supervise;
 mod supervision;
 
@@ -18,7 +19,7 @@ pub use local_dispatcher::LocalDispatcher;
 pub(crate) use supervise::HEARTBEAT;
 pub(crate) use supervision::Supervision;
 
-use crate::changed::{difference, digest_of};
+use crate::changed::{difference, digest_of, same_past};
 use crate::definition::Definition;
 use crate::local::LocalRuns;
 use crate::process::PerProcess;
@@ -28,6 +29,7 @@ use std::sync::{Arc, OnceLock};
 use stepwright_core::dispatch::Limits;
 use stepwright_core::event::Event;
 use stepwright_core::plan::Plan;
+use stepwright_core::rewind::effective;
 use stepwright_core::{AnyStore, Error, Memory, RunId, RunOutput, StoreError, World};
 
 /// A definition, the store of its runs, and the runs of this process.
@@ -159,14 +161,40 @@ impl Runner {
         if *digest != *compiled.plan.without_content().digest() {
             let before = store.plan(&digest).await?;
             let before = before.and_then(|plan| serde_json::from_str::<Plan>(&plan).ok());
-            difference(name, before.as_ref(), &compiled.plan, past, accept)?;
+            difference(name, before.as_ref(), &compiled.plan, &effective(past), accept)?;
         }
         self.remember_plan(store).await?;
         Ok(Some(now.clone()))
     }
 
+    /// Checks that all that a run has done is the same in this plan. Returns `false` if the run
+    /// uses this plan already.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(crate) async fn check_past(&self, store: &AnyStore, past: &[Event]) -> Result<bool, Error> {
+        let Definition { name, compiled, digest: now, .. } = &self.definition;
+        let Some(digest) = digest_of(past.iter()).filter(|digest| digest != now) else {
+            return Ok(false);
+        };
+        let before = store.plan(&digest).await?;
+        let before = before.and_then(|plan| serde_json::from_str::<Plan>(&plan).ok());
+        same_past(name, before.as_ref(), &compiled.plan, &effective(past))?;
+        Ok(true)
+    }
+
     /// Returns the result of a run with the events that its output may have.
-    pub(crate) fn finished(&self, answer: Result<RunOutput, Error>) -> Result<RunOutput, Error> {
-        answer.map(|output| self.definition.without_skipped(output))
+    pub(crate) fn finished(
+        &self,
+        mut answer: Result<RunOutput, Error>,
+    ) -> Result<RunOutput, Error> {
+        let output = answer.as_ref().map_or_else(|error| error.output(), Some);
+        if let Some(output) = output.filter(|output| output.is_terminal()) {
+            self.local().forget_values(&output.run_id);
+        }
+        if let Ok(output) = &mut answer {
+            self.definition.leave_out_skipped(output);
+        }
+        answer
     }
 }

@@ -2,6 +2,7 @@
 //! that no process drives.
 
 use super::Runner;
+use crate::runs::SECOND_CANCEL;
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::sync::{Arc, Weak};
@@ -26,7 +27,7 @@ const CLAIM_EVERY: u64 = 5;
 impl Runner {
     /// Starts the supervisor unless it runs already or there is no store to watch.
     pub(crate) fn supervise(self: &Arc<Self>) {
-        if self.remembering().is_some() {
+        if self.remembering().is_some() && !self.local().is_closed() {
             self.supervision.here().start(|| supervise(Arc::downgrade(self)));
         }
     }
@@ -80,7 +81,7 @@ async fn look(runner: &Arc<Runner>, nth: u64) -> Result<(), StoreError> {
     for signal in signals {
         let Some(local) = runner.local().get(signal.run.as_str()) else { continue };
         match signal.kind {
-            SignalKind::Cancel { .. } => local.cancel(),
+            SignalKind::Cancel { .. } => local.cancel_signalled(*signal.id == *SECOND_CANCEL),
             _ => local.poke(),
         }
     }

@@ -30,6 +30,15 @@ impl Supervision {
         }
     }
 
+    /// Stops the supervising task, and waits until it has ended.
+    pub(super) async fn stop(&self) {
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
     fn refused(&self) -> MutexGuard<'_, HashSet<RunId>> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -140,9 +140,6 @@ impl Stream for Events {
             };
             match next {
                 Some(Ok(event)) => {
-                    if event.is_fact() && event.kind.is_terminal() {
-                        this.stage = Stage::Over;
-                    }
                     return Poll::Ready(Some(Ok(event)));
                 }
                 Some(Err(error)) => {

@@ -3,13 +3,20 @@
 //! The journal says what happened in a run, and the plan is stored beside it. So listing, showing,
 //! following, answering and cancelling runs take a store and a clock only.
 
+mod archive;
+mod compare;
 mod follow;
 pub(crate) mod history;
+mod keeping;
+pub(crate) mod near;
 mod sessions;
 mod snapshot;
 mod submit;
 
+pub use archive::{Archived, Export, IMPORT_LINE_BYTES_MAX};
+pub use compare::{Compared, Comparison, Difference};
 pub use follow::Events;
+pub use keeping::{Erase, Prune, Removed};
 pub use sessions::Sessions;
 pub use snapshot::Snapshot;
 pub(crate) use submit::Submitted;
@@ -19,10 +26,13 @@ use crate::process::PerProcess;
 use crate::real::real_world;
 use std::fmt;
 use std::sync::Arc;
-use stepwright_core::store::{RunFilter, RunRow, Signal, Verified, Watched};
+use stepwright_core::store::{RunFilter, RunRow, Signal, SignalKind, Verified, Watched};
 use stepwright_core::{
     AnyStore, BoxFuture, Error, ErrorId, ErrorKind, RunId, RunOutput, UserId, WorkflowId, World,
 };
+
+/// The id of the second request to cancel a run.
+pub(crate) const SECOND_CANCEL: &str = "cancel again";
 
 /// The runs and sessions in a store: load, list, follow, answer and cancel them without their
 /// definitions.
@@ -187,7 +197,8 @@ impl Runs {
     }
 
     /// Asks the driver of a run to cancel it, or the next driver if the run has none. Returns
-    /// `false` if the run has ended.
+    /// `false` if the run has ended. A second request also ends the steps that run when the others
+    /// were stopped, such as those of a `finally`.
     ///
     /// # Errors
     /// The errors of [`Runs::row`].
@@ -195,7 +206,12 @@ impl Runs {
         if self.row(run).await?.status.is_terminal() {
             return Ok(false);
         }
-        let signal = Signal::cancel(run.clone(), "cancelled by request", self.world.now());
+        let mut signal = Signal::cancel(run.clone(), "cancelled by request", self.world.now());
+        let inbox = self.store.inbox(run).await?;
+        if inbox.iter().any(|earlier| matches!(earlier.kind, SignalKind::Cancel { .. })) {
+            // A store keeps one signal of each id.
+            signal.id = SECOND_CANCEL.into();
+        }
         self.store.submit(signal).await?;
         Ok(true)
     }

@@ -117,7 +117,7 @@ impl Snapshot {
         self.facts
     }
 
-    pub(super) fn fold(&self) -> &Fold {
+    pub(crate) fn fold(&self) -> &Fold {
         &self.fold
     }
 

@@ -135,7 +135,7 @@ impl Executor for Elsewhere {
             }
             tokio::time::sleep(Duration::from_secs(100)).await;
         });
-        task.await?;
+        task.await.map_err(StepError::from_error)?;
         Ok("done".into())
     }
 }

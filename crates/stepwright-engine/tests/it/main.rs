@@ -2,26 +2,37 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
+mod after;
 mod beside;
+mod branches;
 mod composition;
 mod content;
 mod cut;
 mod decisions;
 mod definition;
+mod dispatching;
 mod failure;
 mod faults;
 mod flow;
+mod futures;
 mod history;
+mod host_state;
 mod idle;
 mod interrupted;
+mod keeping;
 mod loops;
 mod matrix;
 mod messages;
 mod ownership;
 mod people;
 mod purity;
+mod releasing;
 mod running;
 mod runs;
 mod sessions;
+mod shutdown;
 mod simulation;
+mod sources;
+mod streams;
 mod support;
+mod takeup;

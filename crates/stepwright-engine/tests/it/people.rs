@@ -265,13 +265,21 @@ async fn a_function_waits_in_its_middle_and_does_once_what_is_done_once() {
 async fn what_a_step_has_consumed_is_told_while_it_waits() {
     let order = Step::new("order", |cx: StepContext| async move {
         if cx.past().is_empty() {
-            cx.record(EventKind::ModelRequestStarted { turn: 1 }).await?;
+            cx.record(EventKind::ModelRequestStarted { turn: 1, reserved: None }).await?;
             let answer = std::sync::Arc::new(AssistantTurn::text_only("How much?"));
             let usage = Usage { input_tokens: Some(10), ..Usage::default() };
             let stop = StopReason::EndTurn;
             let warning = None;
-            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage, warning })
-                .await?;
+            cx.record(EventKind::ModelRequestCompleted {
+                turn: 1,
+                answer,
+                stop,
+                usage,
+                warning,
+                model: None,
+                cost: None,
+            })
+            .await?;
         }
         let price: u32 = cx.wait("price").await?;
         Ok::<_, StepError>(price.to_string())

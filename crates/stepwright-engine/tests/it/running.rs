@@ -146,6 +146,7 @@ async fn dropping_the_future_of_a_run_cancels_it() {
 async fn a_stream_that_cannot_begin_says_why() {
     let workflow = of(mark("a")).build().unwrap();
     let mut events = workflow.run("in").session_id("").stream();
+    assert_eq!(events.next().await.unwrap().name(), "WorkflowError");
     assert!(events.next().await.is_none());
     let error = events.output().await.unwrap_err();
     assert_eq!(

@@ -94,6 +94,22 @@ impl Beneath {
         Err(io::Error::from(io::ErrorKind::AlreadyExists).into())
     }
 
+    /// Appends to a file beneath this directory, which is created if it is missing.
+    pub(crate) fn append(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
+        let place = match self.real(path) {
+            Ok(place) => place,
+            Err(Denied::Failed(error)) if error.kind() == io::ErrorKind::NotFound => {
+                return self.write(path, bytes);
+            }
+            Err(denied) => return Err(denied),
+        };
+        if !place.is_file() {
+            return Err(Denied::Irregular("a directory"));
+        }
+        let mut file = OpenOptions::new().append(true).open(place)?;
+        Ok(file.write_all(bytes)?)
+    }
+
     fn real(&self, path: &Path) -> Result<PathBuf, Denied> {
         if path.components().any(|part| part == Component::ParentDir) {
             return Err(Denied::Outside);

@@ -125,6 +125,25 @@ impl Beneath {
         Ok(())
     }
 
+    /// Appends to a file beneath this directory, which is created if it is missing. Creates missing
+    /// directories on its path.
+    pub(crate) fn append(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
+        let place = self.walk(path, true)?;
+        if let Some(kind) = place.kind {
+            regular(kind)?;
+        }
+        let flags = OFlags::WRONLY
+            | OFlags::CREATE
+            | OFlags::APPEND
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::CLOEXEC;
+        let file = fs::openat(&*place.dir, &place.name, flags, Mode::from_raw_mode(0o666));
+        let file = file.map_err(exchanged)?;
+        regular(file_type(&fs::fstat(&file).map_err(io::Error::from)?))?;
+        Ok(File::from(file).write_all(bytes)?)
+    }
+
     /// Follows a path. With `make`, creates missing directories, and the end may be missing.
     fn walk(&self, path: &Path, make: bool) -> Result<Place, Denied> {
         let mut left = VecDeque::new();

@@ -1,11 +1,12 @@
 //! The built-in functions of a file: steps that need no model. A kind is a file, with its reading,
 //! its references and its execution, and a line in [`BUILTINS`].
 
-mod http_get;
+mod http;
 mod read_files;
 mod shell;
 mod sleep;
 mod state;
+mod stop;
 mod template;
 mod value;
 mod write_file;
@@ -13,12 +14,15 @@ mod write_file;
 use crate::format::reader::{BuiltinKind, Reader};
 use crate::format::{Builtin, Text};
 use crate::reference::OwnedValues;
-use crate::system::Granted;
+use crate::source::Span;
+use crate::system::{Folder, Granted};
 use crate::tree::Node;
 use crate::work::evaluate;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::{Executor, OnInterrupted, StepContext, StepError, StepInput, StepOutput};
+use stepwright_core::{
+    ErrorId, Executor, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+};
 
 /// The kinds of built-in functions.
 pub(crate) const BUILTINS: &[BuiltinKind] = &[
@@ -30,16 +34,19 @@ pub(crate) const BUILTINS: &[BuiltinKind] = &[
     state::MERGE,
     read_files::KIND,
     write_file::KIND,
-    http_get::KIND,
+    write_file::APPEND,
+    http::KIND,
+    http::GET,
     shell::KIND,
     sleep::KIND,
+    stop::KIND,
 ];
 
 /// The default number of bytes that a function reads.
 const BYTES_DEFAULT: u64 = 10_000_000;
 /// The maximum number of bytes that a file may set, because memory and the journal keep outputs.
 const BYTES_MAX: u64 = 1_000_000_000;
-/// The default timeout of `http_get` and `shell`.
+/// The default timeout of `http`, `http_get` and `shell`.
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
 /// A step that executes a built-in function.
@@ -59,12 +66,14 @@ impl Executor for BuiltinStep {
         self.work.on_interrupted()
     }
 
-    fn execute(
-        &self,
-        input: StepInput,
-        cx: StepContext,
-    ) -> impl Future<Output = Result<StepOutput, StepError>> + Send {
-        self.work.execute(input, cx, &self.granted)
+    async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
+        // Not held across an await.
+        let is_timed = {
+            let mut references = self.work.referring().into_iter().flat_map(|one| one.references);
+            references.any(|reference| reference.root == "now")
+        };
+        let input = if is_timed { at_recorded_time(input, &cx).await? } else { input };
+        self.work.execute(input, cx, &self.granted).await
     }
 }
 
@@ -74,6 +83,31 @@ impl Reader<'_> {
         let mistake = self.mistake(value.span, format!("`{what}` needs `{key}`"));
         self.push(mistake.help(format!("say {help}")));
     }
+
+    /// Reports a constant path that leads out of the base directory.
+    fn check_path(&mut self, text: &Text) {
+        if text.has_expressions() {
+            return;
+        }
+        let path = text.template.text();
+        let folder = Folder::new(self.options.base_dir.clone());
+        if let Err(error) = folder.check_path(path) {
+            let error = error.data;
+            let span = text.written.place(Span::new(0, path.len()));
+            let mistake = self.mistake(span, error.message).coded(ErrorId::FILE_REFUSED);
+            self.push(mistake.maybe_help(error.hint));
+        }
+    }
+}
+
+/// Sets the time that expressions and templates see. It is recorded, so that each attempt, and the
+/// step after a crash, sees the same.
+pub(crate) async fn at_recorded_time(
+    input: StepInput,
+    cx: &StepContext,
+) -> Result<StepInput, StepError> {
+    let now = async { Ok::<_, StepError>(cx.world().now()) };
+    Ok(StepInput { now: cx.once("now", now).await?, ..input })
 }
 
 /// Renders a template.

@@ -1,18 +1,23 @@
 //! `read_files`: the files that match a pattern.
 
-use super::{BYTES_DEFAULT, BYTES_MAX, as_written, rendered};
+use super::{BYTES_DEFAULT, BYTES_MAX, all_rendered, as_written, rendered};
+use crate::effects;
 use crate::format::reader::{BuiltinKind, Fields, Reader};
-use crate::format::{Builtin, Referring, Text};
+use crate::format::{Builtin, Expr, Referring, Text};
 use crate::reference::OwnedValues;
-use crate::system::{Granted, Limits, blocking};
+use crate::shape::Shape;
+use crate::system::{Except, Folder, Granted, Limits, acts, blocking};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::sync::Arc;
+use stepwright_core::error::ErrorCode;
+use stepwright_core::permission::Verdict;
 use stepwright_core::{
-    BoxFuture, Content, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+    BoxFuture, Content, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
-pub(super) const KIND: BuiltinKind = BuiltinKind { key: "read_files", read, without: &[] };
+pub(super) const KIND: BuiltinKind =
+    BuiltinKind { key: "read_files", read, effects: effects::READ, without: &[] };
 
 /// The default number of files that `read_files` reads.
 const FILES_DEFAULT: u64 = 1000;
@@ -20,10 +25,17 @@ const FILES_DEFAULT: u64 = 1000;
 #[derive(Debug)]
 struct ReadFiles {
     glob: Text,
+    /// Patterns of files to leave out.
+    exclude: Vec<Text>,
+    skip_unreadable: bool,
     limits: Limits,
 }
 
+/// The values of `on_unreadable`: whether a file that cannot be read is left out.
+const ON_UNREADABLE: [(&str, bool); 2] = [("fail", false), ("skip", true)];
+
 fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
+    let (mut exclude, mut skip_unreadable) = (Vec::new(), false);
     let (glob, max_files, max_bytes) = if let Yaml::Text(_) = value.value {
         (reader.template(value, "read_files", Flavour::Plain), None, None)
     } else {
@@ -32,19 +44,37 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
             reader.lacks(value, "read_files", "glob", "which files: `glob: \"docs/**/*.md\"`");
         }
         let glob = fields.template(reader, "glob", Flavour::Plain);
+        if let Some((_, node)) = fields.take("exclude") {
+            let nodes = match &node.value {
+                Yaml::List(list) => list.as_slice(),
+                _ => std::slice::from_ref(node),
+            };
+            let texts = nodes.iter();
+            exclude =
+                texts.filter_map(|one| reader.template(one, "exclude", Flavour::Plain)).collect();
+        }
+        skip_unreadable =
+            fields.choice(reader, "on_unreadable", &ON_UNREADABLE).unwrap_or_default();
         let max_files = fields.number(reader, "max_files", (1, 100_000));
         let max_bytes = fields.number(reader, "max_bytes", (1, BYTES_MAX));
         fields.finish(reader);
         (glob, max_files, max_bytes)
     };
+    if let Some(glob) = &glob {
+        reader.check_path(glob);
+    }
     let max_files = usize::try_from(max_files.unwrap_or(FILES_DEFAULT)).unwrap_or(usize::MAX);
     let limits = Limits { max_files, max_bytes: max_bytes.unwrap_or(BYTES_DEFAULT) };
-    Some(Arc::new(ReadFiles { glob: glob?, limits }))
+    Some(Arc::new(ReadFiles { glob: glob?, exclude, skip_unreadable, limits }))
 }
 
 impl Builtin for ReadFiles {
     fn referring(&self) -> Vec<Referring<'_>> {
-        vec![(&self.glob).into()]
+        std::iter::once(&self.glob).chain(&self.exclude).map(Into::into).collect()
+    }
+
+    fn gives(&self, _: &dyn Fn(&Expr) -> Shape) -> Shape {
+        Shape::List(Box::new(Shape::Object))
     }
 
     fn details(&self) -> Option<String> {
@@ -62,11 +92,40 @@ impl Builtin for ReadFiles {
         granted: &'a Granted,
     ) -> BoxFuture<'a, Result<StepOutput, StepError>> {
         Box::pin(async move {
-            let pattern = rendered(OwnedValues::of(input), &self.glob).await?;
+            let values = OwnedValues::of(input);
+            let patterns = all_rendered(&values, &self.exclude).await?;
+            let except = Except { patterns, unreadable: self.skip_unreadable };
+            let pattern = rendered(values, &self.glob).await?;
             let (folder, limits) = (granted.folder.clone(), self.limits);
-            let read = blocking(move || folder.read_all(&pattern, limits)).await?;
+            let effect = acts::file(effects::READ, &folder, &pattern, true)?;
+            let _running = cx.begin_effect(&effect).await?;
+            let context = cx.clone();
+            let read = blocking(move || {
+                let permit = |path: &str| permitted(&folder, path, &context);
+                folder.read_all(&pattern, &except, limits, &permit)
+            });
+            let read = read.await?;
             cx.note(format!("read {} files, {} bytes", read.files, read.bytes));
+            if !read.skipped.is_empty() {
+                cx.note(format!("left out: {}", read.skipped.join("; ")));
+            }
             Ok(Content::from(read.list).into())
         })
+    }
+}
+
+/// Checks a file that the permitted pattern has found: a rule may deny it, and a link may lead to a
+/// file that the pattern does not name.
+fn permitted(folder: &Folder, path: &str, cx: &StepContext) -> Result<(), StepError> {
+    let effect = acts::file(effects::READ, folder, path, false)?;
+    match cx.verdict(&effect) {
+        Verdict::Allow => Ok(()),
+        Verdict::Ask if !acts::is_link(&effect) => Ok(()),
+        verdict => {
+            let why = if verdict == Verdict::Deny { "is denied" } else { "leads to another file" };
+            let error = StepError::terminal(format!("`{effect}` {why}"));
+            let error = error.with_code(ErrorCode::Rejected).with_id(ErrorId::EFFECT_REFUSED);
+            Err(error.with_hint("narrow the pattern, or allow the file in the permissions"))
+        }
     }
 }

@@ -2,21 +2,24 @@
 
 use super::{BYTES_DEFAULT, BYTES_MAX, TIMEOUT_DEFAULT, all_rendered, rendered};
 use crate::command;
+use crate::effects;
 use crate::expression::Mistake;
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Referring, Text};
 use crate::reference::OwnedValues;
 use crate::source::Span;
-use crate::system::{Granted, is_setting, is_variable, shell};
+use crate::system::{Granted, acts, is_setting, is_variable, shell};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::{
-    BoxFuture, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+    BoxFuture, Content, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
-pub(super) const KIND: BuiltinKind = BuiltinKind { key: "shell", read, without: &[] };
+pub(super) const KIND: BuiltinKind =
+    BuiltinKind { key: "shell", read, effects: effects::SHELL, without: &[] };
 
 #[derive(Debug)]
 struct Shell {
@@ -26,7 +29,12 @@ struct Shell {
     stdin: Option<Text>,
     timeout: Duration,
     max_bytes: u64,
+    /// `true` to return the streams and the exit code, whatever that is.
+    is_full: bool,
 }
+
+/// The values of `result`.
+const RESULTS: [(&str, bool); 2] = [("stdout", false), ("full", true)];
 
 /// The program of a command.
 #[derive(Debug)]
@@ -38,16 +46,18 @@ enum Program {
 }
 
 fn read(reader: &mut Reader<'_>, key: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
-    if !reader.options.allow_shell {
+    // With permissions, each command is judged when it is about to run.
+    let is_judged = reader.options.permissions.is_some();
+    if !reader.options.allow_shell && !is_judged && !reader.options.only_checks {
         let mistake = reader
             .mistake(key.span, "this file runs commands, which is not allowed")
             .coded(ErrorId::SHELL_REFUSED);
-        let help = "to run a file that you trust, allow it: `--allow-shell`, or \
-                    `Options::allow_shell`";
+        let help = "to run a file that you trust, allow it with `--allow-shell`; to allow some \
+                    commands, use `--permissions FILE`";
         reader.push(mistake.label("runs a command").help(help));
     }
     let (mut timeout, mut max_bytes, mut stdin) = (TIMEOUT_DEFAULT, BYTES_DEFAULT, None);
-    let mut env = Vec::new();
+    let (mut env, mut is_full) = (Vec::new(), false);
     let program = if let Yaml::Text(_) = value.value {
         let command = reader.template(value, "shell", Flavour::Shell)?;
         Program::Line { command, args: Vec::new() }
@@ -58,10 +68,11 @@ fn read(reader: &mut Reader<'_>, key: &Key, value: &Node) -> Option<Arc<dyn Buil
         stdin = fields.template(reader, "stdin", Flavour::Plain);
         timeout = fields.duration(reader, "timeout").unwrap_or(timeout);
         max_bytes = fields.number(reader, "max_bytes", (1, BYTES_MAX)).unwrap_or(max_bytes);
+        is_full = fields.choice(reader, "result", &RESULTS).unwrap_or_default();
         fields.finish(reader);
         program?
     };
-    let shell = Shell { program, env, stdin, timeout, max_bytes };
+    let shell = Shell { program, env, stdin, timeout, max_bytes, is_full };
     reader.check_command(&shell);
     Some(Arc::new(shell))
 }
@@ -72,9 +83,11 @@ impl Builtin for Shell {
             Program::Line { command, args } => (Some(command), args),
             Program::Argv(words) => (None, words),
         };
+        // Other processes can read the arguments of a command.
+        let seen = command.into_iter().chain(words).map(Referring::from);
         let env = self.env.iter().map(|(_, value)| value);
-        let texts = command.into_iter().chain(words).chain(env).chain(&self.stdin);
-        texts.map(Into::into).collect()
+        let unseen = env.chain(&self.stdin).map(Referring::from);
+        seen.chain(unseen.map(Referring::taking_secrets)).collect()
     }
 
     fn details(&self) -> Option<String> {
@@ -115,6 +128,8 @@ impl Builtin for Shell {
                 Some(stdin) => rendered(values, stdin).await?,
                 None => String::new(),
             };
+            let effect = acts::command(&program, &env, &stdin);
+            let _running = cx.begin_effect(&effect).await?;
             let command = shell::Command {
                 program,
                 env,
@@ -123,8 +138,15 @@ impl Builtin for Shell {
                 dir: granted.folder.root()?,
                 timeout: self.timeout,
                 max_bytes: self.max_bytes,
+                any_status: self.is_full,
             };
-            Ok(shell::run(command, &cx).await?.into())
+            let done = shell::run(command, &cx).await?;
+            if !self.is_full {
+                return Ok(done.stdout.into());
+            }
+            let shell::Done { stdout, stderr, status } = done;
+            let full = json!({"stdout": stdout, "stderr": stderr, "status": status});
+            Ok(Content::from(full).into())
         })
     }
 }
@@ -197,6 +219,7 @@ impl Reader<'_> {
     fn check_command(&mut self, shell: &Shell) {
         let has_stdin = shell.stdin.as_ref().is_some_and(Text::has_expressions);
         let has_values = has_stdin || shell.env.iter().any(|(_, text)| text.has_expressions());
+        self.note_paths(&shell.program, has_values);
         match &shell.program {
             Program::Line { command, args } => {
                 let has_values = has_values || args.iter().any(Text::has_expressions);
@@ -213,6 +236,33 @@ impl Reader<'_> {
                     self.told(&words[at], vec![mistake]);
                 }
             }
+        }
+    }
+
+    /// Notes the files that a command writes and runs.
+    fn note_paths(&mut self, program: &Program, has_values: bool) {
+        let (paths, texts) = match program {
+            Program::Line { command, args } => {
+                let texts: Vec<&Text> = std::iter::once(command).chain(args).collect();
+                (command::paths_of_line(command.template.text()), texts)
+            }
+            Program::Argv(words) => {
+                let texts: Vec<&str> = words.iter().map(|word| word.template.text()).collect();
+                (command::paths_of_words(&texts), words.iter().collect())
+            }
+        };
+        let Some(place) = texts.first().map(|text| text.written.scalar) else { return };
+        if has_values || texts.iter().any(|text| text.has_expressions()) {
+            for path in paths.written {
+                self.writes(path, place);
+            }
+        }
+        for (path, span) in paths.run {
+            let at = match program {
+                Program::Line { command, .. } if span.len > 0 => command.written.place(span),
+                _ => place,
+            };
+            self.runs(path, at);
         }
     }
 

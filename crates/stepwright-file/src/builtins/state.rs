@@ -3,8 +3,9 @@
 use super::passed_on;
 use crate::budget::Unfinished;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::effects;
 use crate::format::reader::{BuiltinKind, Reader};
-use crate::format::{Builtin, Computed, Referring, Word};
+use crate::format::{Builtin, Computed, Expr, Referring, Word};
 use crate::reference::OwnedValues;
 use crate::suggest::listed;
 use crate::system::Granted;
@@ -20,21 +21,25 @@ use stepwright_core::{
 pub(super) const SET: BuiltinKind = BuiltinKind {
     key: "set_state",
     read: |reader, _, value| read(reader, Operation::Set, SET.key, value),
+    effects: effects::NONE,
     without: &[],
 };
 pub(super) const INCREMENT: BuiltinKind = BuiltinKind {
     key: "increment_state",
     read: |reader, _, value| read(reader, Operation::Increment, INCREMENT.key, value),
+    effects: effects::NONE,
     without: &[],
 };
 pub(super) const APPEND: BuiltinKind = BuiltinKind {
     key: "append_state",
     read: |reader, _, value| read(reader, Operation::Append, APPEND.key, value),
+    effects: effects::NONE,
     without: &[],
 };
 pub(super) const MERGE: BuiltinKind = BuiltinKind {
     key: "merge_state",
     read: |reader, _, value| read(reader, Operation::Merge, MERGE.key, value),
+    effects: effects::NONE,
     without: &[],
 };
 
@@ -116,6 +121,23 @@ impl Builtin for ChangeState {
         if self.by == Operation::Set {
             self.changes.iter().for_each(|change| change.check_set(mistakes));
         }
+    }
+
+    fn needs(&self) -> Vec<(&Expr, &str, &'static str)> {
+        let wanted = match self.by {
+            Operation::Increment => "a number",
+            Operation::Merge => "an object",
+            Operation::Set | Operation::Append => return Vec::new(),
+        };
+        let whole = self.changes.iter().filter_map(|change| match &change.value {
+            Computed::Expression(expr) => Some((expr, change.key.text.as_str(), wanted)),
+            _ => None,
+        });
+        whole.collect()
+    }
+
+    fn sets(&self) -> Vec<&str> {
+        self.changes.iter().map(|change| change.key.text.as_str()).collect()
     }
 
     fn details(&self) -> Option<String> {

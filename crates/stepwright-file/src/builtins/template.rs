@@ -1,16 +1,19 @@
 //! `template`: a text from values.
 
 use super::rendered;
+use crate::effects;
 use crate::format::reader::{BuiltinKind, Reader};
-use crate::format::{Builtin, Referring, Text};
+use crate::format::{Builtin, Expr, Referring, Text};
 use crate::reference::OwnedValues;
+use crate::shape::Shape;
 use crate::system::Granted;
 use crate::template::Flavour;
 use crate::tree::{Key, Node};
 use std::sync::Arc;
 use stepwright_core::{BoxFuture, OnInterrupted, StepContext, StepError, StepInput, StepOutput};
 
-pub(super) const KIND: BuiltinKind = BuiltinKind { key: "template", read, without: &[] };
+pub(super) const KIND: BuiltinKind =
+    BuiltinKind { key: "template", read, effects: effects::NONE, without: &[] };
 
 #[derive(Debug)]
 struct RenderText {
@@ -25,6 +28,10 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
 impl Builtin for RenderText {
     fn referring(&self) -> Vec<Referring<'_>> {
         vec![(&self.text).into()]
+    }
+
+    fn gives(&self, _: &dyn Fn(&Expr) -> Shape) -> Shape {
+        Shape::Text
     }
 
     fn details(&self) -> Option<String> {

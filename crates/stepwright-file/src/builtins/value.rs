@@ -1,8 +1,10 @@
 //! `value`: a JSON value, in which texts that begin with `=` are expressions.
 
+use crate::effects;
 use crate::format::reader::{BuiltinKind, Reader};
-use crate::format::{Builtin, Computed, Referring};
+use crate::format::{Builtin, Computed, Expr, Referring};
 use crate::reference::OwnedValues;
+use crate::shape::Shape;
 use crate::system::Granted;
 use crate::tree::{Key, Node};
 use crate::work::evaluate;
@@ -11,7 +13,8 @@ use stepwright_core::{
     BoxFuture, Content, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
-pub(super) const KIND: BuiltinKind = BuiltinKind { key: "value", read, without: &[] };
+pub(super) const KIND: BuiltinKind =
+    BuiltinKind { key: "value", read, effects: effects::NONE, without: &[] };
 
 #[derive(Debug)]
 struct ComputeValue {
@@ -26,6 +29,10 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
 impl Builtin for ComputeValue {
     fn referring(&self) -> Vec<Referring<'_>> {
         self.value.expressions().into_iter().map(Into::into).collect()
+    }
+
+    fn gives(&self, of: &dyn Fn(&Expr) -> Shape) -> Shape {
+        self.value.shape(of)
     }
 
     fn details(&self) -> Option<String> {

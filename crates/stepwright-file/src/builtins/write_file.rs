@@ -1,10 +1,13 @@
-//! `write_file`: a text as a file.
+//! `write_file` and `append_file`: a text as a file, or at its end.
 
 use super::{as_written, rendered};
+use crate::command;
+use crate::effects;
 use crate::format::reader::{BuiltinKind, Fields, Reader};
-use crate::format::{Builtin, Referring, Text};
+use crate::format::{Builtin, Expr, Referring, Text};
 use crate::reference::OwnedValues;
-use crate::system::{Granted, blocking};
+use crate::shape::Shape;
+use crate::system::{Granted, acts, blocking};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::sync::Arc;
@@ -12,28 +15,59 @@ use stepwright_core::{
     BoxFuture, Content, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
-pub(super) const KIND: BuiltinKind = BuiltinKind { key: "write_file", read, without: &[] };
+pub(super) const KIND: BuiltinKind =
+    BuiltinKind { key: "write_file", read: write, effects: effects::WRITE, without: &[] };
+pub(super) const APPEND: BuiltinKind =
+    BuiltinKind { key: "append_file", read: append, effects: effects::APPEND, without: &[] };
 
 #[derive(Debug)]
 struct WriteFile {
     path: Text,
     /// The text to write. The default is the input of the step.
     text: Option<Text>,
+    /// `true` to keep what the file has.
+    append: bool,
 }
 
-fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
+fn write(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
+    read(reader, value, ("write_file", "`write_file`"), false)
+}
+
+fn append(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
+    read(reader, value, ("append_file", "`append_file`"), true)
+}
+
+fn read(
+    reader: &mut Reader<'_>,
+    value: &Node,
+    (key, what): (&'static str, &'static str),
+    append: bool,
+) -> Option<Arc<dyn Builtin>> {
     if let Yaml::Text(_) = value.value {
-        let path = reader.template(value, "write_file", Flavour::Plain)?;
-        return Some(Arc::new(WriteFile { path, text: None }));
+        let path = reader.template(value, key, Flavour::Plain)?;
+        reader.check_path(&path);
+        writes(reader, &path, None, value);
+        return Some(Arc::new(WriteFile { path, text: None, append }));
     }
-    let mut fields = Fields::of(reader, value, "`write_file`")?;
+    let mut fields = Fields::of(reader, value, what)?;
     if !fields.has("path") {
-        reader.lacks(value, "write_file", "path", "where to: `path: digest.md`");
+        reader.lacks(value, key, "path", "where to: `path: digest.md`");
     }
     let path = fields.template(reader, "path", Flavour::Plain);
     let text = fields.template(reader, "text", Flavour::Plain);
     fields.finish(reader);
-    Some(Arc::new(WriteFile { path: path?, text }))
+    if let Some(path) = &path {
+        reader.check_path(path);
+        writes(reader, path, text.as_ref(), value);
+    }
+    Some(Arc::new(WriteFile { path: path?, text, append }))
+}
+
+/// Notes the path, unless the text is constant.
+fn writes(reader: &mut Reader<'_>, path: &Text, text: Option<&Text>, node: &Node) {
+    if !path.has_expressions() && text.is_none_or(Text::has_expressions) {
+        reader.writes(command::Path::new(path.template.text().trim()), node.span);
+    }
 }
 
 impl Builtin for WriteFile {
@@ -41,30 +75,45 @@ impl Builtin for WriteFile {
         std::iter::once(&self.path).chain(&self.text).map(Into::into).collect()
     }
 
+    fn gives(&self, _: &dyn Fn(&Expr) -> Shape) -> Shape {
+        let members = [("path".to_owned(), Shape::Text), ("bytes".to_owned(), Shape::Number)];
+        Shape::object_of(members.into())
+    }
+
     fn details(&self) -> Option<String> {
         Some(as_written(&self.path))
     }
 
-    // Writing a file again has the same result.
+    // Writing a file again has the same result, and appending to it has not.
     fn on_interrupted(&self) -> OnInterrupted {
-        OnInterrupted::Retry
+        if self.append { OnInterrupted::Ask } else { OnInterrupted::Retry }
     }
 
     fn execute<'a>(
         &'a self,
         input: StepInput,
-        _: StepContext,
+        cx: StepContext,
         granted: &'a Granted,
     ) -> BoxFuture<'a, Result<StepOutput, StepError>> {
         Box::pin(async move {
             let values = OwnedValues::of(input.clone());
             let path = rendered(values.clone(), &self.path).await?;
-            let text = match &self.text {
+            let mut text = match &self.text {
                 Some(text) => rendered(values, text).await?,
                 None => input.content().pretty().into_owned(),
             };
-            let folder = granted.folder.clone();
-            let written = blocking(move || folder.write(&path, &text)).await?;
+            // What is appended next begins on a line of its own.
+            if self.append && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            let (folder, append) = (granted.folder.clone(), self.append);
+            let names = if append { effects::APPEND } else { effects::WRITE };
+            let effect = acts::file(names, &folder, &path, false)?;
+            let _running = cx.begin_effect(&effect).await?;
+            let written = blocking(move || {
+                if append { folder.append(&path, &text) } else { folder.write(&path, &text) }
+            });
+            let written = written.await?;
             Ok(Content::from(written).into())
         })
     }

@@ -1,23 +1,35 @@
 //! Checks the references of expressions and templates.
 
 use super::{Checker, Counts, Hidden, Place};
+use crate::declared::Declared;
 use crate::diagnostic::Diagnostic;
 use crate::format::{Inside, Item, Referring};
-use crate::reference::{ROOTS, Reference};
-use crate::suggest::{closest, did_you_mean, listed};
+use crate::reference::{BUDGET, ROOTS, Reference};
+use crate::suggest::{closest, did_you_mean, listed, step_reference};
 use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::ErrorId;
 
 impl<'a> Checker<'a, '_> {
     pub(super) fn references(&mut self, what: Referring<'_>, place: &Place<'a>) {
+        let before = self.mistakes.len();
+        let mut behind = 0;
         for reference in what.references {
+            // The rest of a name with dashes, which has been reported.
+            if reference.span.start < behind {
+                continue;
+            }
             let span = what.written.place(reference.span);
             let at = |message: String| {
                 Diagnostic::new(ErrorId::NAME_UNKNOWN, &what.written.source, span, message)
             };
             // A message can point at the step only if both are in one file.
             let here = Arc::ptr_eq(&what.written.source, &self.file.source);
+            if let Some((mistake, end)) = self.dashed(reference, &what, &at) {
+                behind = end;
+                self.mistakes.push(mistake);
+                continue;
+            }
             let mistake = match reference.root.as_str() {
                 "steps" => match reference.path.first() {
                     Some(name) => self.step(name, place, here, &at),
@@ -66,13 +78,71 @@ impl<'a> Checker<'a, '_> {
                         _ => mistake,
                     })
                 }
+                "error" if place.afters == 0 => Some(
+                    at("`error` is only there in steps that run when others have ended".into())
+                        .help("use it under `on_failure`, `finally` or `undo`"),
+                ),
+                "error" => match reference.path.first().map(String::as_str) {
+                    None | Some("message" | "code" | "path" | "kind") => None,
+                    Some(field) => Some(
+                        at(format!("`error` has no `{field}`"))
+                            .help("it has `message`, `code`, `path` and `kind`"),
+                    ),
+                },
+                "vars" => declared(reference, Declared::vars_named, &self.file.declared, &at),
+                "env" => declared(reference, Declared::env_named, &self.file.declared, &at),
+                "secrets" => {
+                    let mistake =
+                        declared(reference, Declared::secret_named, &self.file.declared, &at);
+                    mistake.or_else(|| misplaced(what, &at))
+                }
+                "budget" if !place.budget => {
+                    Some(at("no budget is set for this".into()).help(
+                        "set one here, around this, or at the top: `budget: {tokens: 200000}`",
+                    ))
+                }
+                "budget" => match reference.path.first() {
+                    Some(name) if !BUDGET.contains(&name.as_str()) => {
+                        let help = did_you_mean(name, &BUDGET, "a budget has");
+                        Some(at(format!("a budget has no `{name}`")).maybe_help(help))
+                    }
+                    _ => None,
+                },
                 root if ROOTS.contains(&root) => None,
                 root => Some(unknown_root(root, place, &at)),
             };
+            let is_template = what.expression.is_none();
+            let mistake = mistake.or_else(|| self.member(reference, is_template, place, &at));
             if let Some(mistake) = mistake {
                 self.mistakes.push(mistake);
             }
         }
+        if self.mistakes.len() == before {
+            self.types(&what, place);
+        }
+    }
+
+    /// Returns the mistake in `steps.my-step`, which is a difference, and the end of the name.
+    fn dashed(
+        &self,
+        reference: &Reference,
+        what: &Referring<'_>,
+        at: &dyn Fn(String) -> Diagnostic,
+    ) -> Option<(Diagnostic, usize)> {
+        let root = reference.root.as_str();
+        let name = reference.path.first().filter(|_| matches!(root, "steps" | "last" | "loops"))?;
+        let text = what.written.value.get(what.written.offset + reference.span.start..)?;
+        let rest = text.strip_prefix(root)?.strip_prefix('.')?;
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+        let whole = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
+        if !whole.contains('-') || self.all.contains_key(name.as_str()) {
+            return None;
+        }
+        self.all.get(whole)?;
+        let end = reference.span.start + root.len() + 1 + whole.len();
+        let mistake = at(format!("`{root}.{whole}` is `{root}.{name}` minus something"));
+        let help = format!("write the name in brackets: `{root}['{whole}']`");
+        Some((mistake.help(help), end))
     }
 
     /// Returns the mistake in a reference to a loop or to a field of its outcome.
@@ -109,7 +179,8 @@ impl<'a> Checker<'a, '_> {
         here: bool,
         at: &dyn Fn(String) -> Diagnostic,
     ) -> Option<Diagnostic> {
-        if place.visible.contains(&name) {
+        // Most references are to steps that ran just before.
+        if place.visible.iter().rev().any(|visible| *visible == name) {
             return None;
         }
         if self.mistakes.is_full() {
@@ -118,13 +189,15 @@ impl<'a> Checker<'a, '_> {
         }
         let hidden =
             place.hidden.iter().rev().find(|(other, _)| *other == name).map(|(_, why)| why);
-        let there = self.all.iter().find(|(other, _)| *other == name).map(|(_, span)| *span);
+        let there = self.all.get(name).map(|(span, _)| *span);
         let Some(there) = there else {
             let mistake = at(format!("there is no step `{name}`"));
             // Suggest the steps that ran last first.
             let near: Vec<&str> = place.visible.iter().rev().copied().collect();
             return Some(match closest(name, near.iter().copied()) {
-                Some(meant) => mistake.help(format!("did you mean `steps.{meant}`?")),
+                Some(meant) => {
+                    mistake.help(format!("did you mean `{}`?", step_reference("steps", meant)))
+                }
                 None => mistake.help(
                     did_you_mean(name, &near, "steps that ran before are")
                         .unwrap_or_else(|| "no step runs before this one".into()),
@@ -186,7 +259,7 @@ fn last(
     }
     let mistake = at(format!("no step `{name}` is in this loop"));
     Some(match closest(name, steps.iter().copied()) {
-        Some(meant) => mistake.help(format!("did you mean `last.{meant}`?")),
+        Some(meant) => mistake.help(format!("did you mean `{}`?", step_reference("last", meant))),
         None => mistake.maybe_help(did_you_mean(name, &steps, "it has")),
     })
 }
@@ -224,6 +297,54 @@ fn property(
     Some(match closest(name, names.iter().copied()) {
         Some(meant) => mistake.help(format!("did you mean `{root}.{meant}`?")),
         None => mistake.maybe_help(did_you_mean(name, &names, "there is")),
+    })
+}
+
+/// Returns the mistake in a reference to a value that the file declares.
+fn declared(
+    reference: &Reference,
+    names: fn(&Declared) -> Vec<&str>,
+    declared: &Declared,
+    at: &dyn Fn(String) -> Diagnostic,
+) -> Option<Diagnostic> {
+    let root = reference.root.as_str();
+    let names = names(declared);
+    let Some(name) = reference.path.first() else {
+        // All variables together are a value like any other.
+        return (root != "vars").then(|| {
+            let mistake = at(format!("`{root}` needs a name, written out"));
+            mistake.help(format!("write `{root}.NAME`"))
+        });
+    };
+    if names.contains(&name.as_str()) {
+        return None;
+    }
+    let mistake = at(format!("the file declares no `{name}` under `{root}`"));
+    if root == "env" && declared.secret_named().contains(&name.as_str()) {
+        return Some(mistake.help(format!("it is a secret: write `secrets.{name}`")));
+    }
+    if root == "secrets" && declared.env_named().contains(&name.as_str()) {
+        return Some(mistake.help(format!("it is under `env`: write `env.{name}`")));
+    }
+    if let Some(meant) = closest(name, names.iter().copied()) {
+        return Some(mistake.help(format!("did you mean `{root}.{meant}`?")));
+    }
+    Some(mistake.help(match root {
+        "vars" => format!("add it at the top: `vars: {{{name}: …}}`"),
+        "env" => format!(
+            "add `env: [{name}]` at the top, or `secrets: [{name}]` and write `secrets.{name}`"
+        ),
+        _ => format!("add it at the top: `secrets: [{name}]`"),
+    }))
+}
+
+/// Returns the mistake in a reference to a secret where its value would be stored or shown.
+fn misplaced(what: Referring<'_>, at: &dyn Fn(String) -> Diagnostic) -> Option<Diagnostic> {
+    (!what.takes_secrets).then(|| {
+        at("a secret cannot be used here, where it would be stored or shown".into()).help(
+            "use it in the keys of `http`, or in `env` and `stdin` of `shell`: `env: {TOKEN: \
+             \"{{ secrets.TOKEN }}\"}`",
+        )
     })
 }
 

@@ -1,5 +1,6 @@
 //! The rules for shells and interpreters: their code is constant, and values are arguments.
 
+use super::modules::{MODULES, MODULES_WITHOUT_VALUES, is_own_module};
 use super::programs::{DYNAMIC, Language, is_stream, lists};
 use super::script::{Checked, Command, Word, Wrong};
 use super::state::Rules;
@@ -7,14 +8,6 @@ use crate::source::Span;
 
 /// The maximum length of a script of `sed`.
 const SED_BYTES_MAX: usize = 10_000;
-
-/// The modules of Python that treat their arguments and their input as data.
-const MODULES: &str = "base64 calendar gzip json.tool tarfile zipfile";
-
-/// The modules of Python that may also stand in a command whose values are elsewhere.
-const MODULES_WITHOUT_VALUES: &str = "\
-    black build compileall ensurepip flake8 http.server isort mypy pip pylint pytest ruff sphinx \
-    twine unittest venv";
 
 /// Returns `true` if letters of options let Perl open the files that its arguments name.
 fn perl_reads_files(letters: &str) -> bool {
@@ -192,8 +185,14 @@ pub(super) fn language(
             if lists(language.names, "python") {
                 let is_module = text.ends_with('m');
                 let takes = if value.is_some() { MODULES } else { MODULES_WITHOUT_VALUES };
-                let is_known = lists(MODULES, &next.text) || lists(takes, &next.text);
-                return if is_module && !is_known { code(value.unwrap_or(next)) } else { Ok(()) };
+                let is_known = lists(MODULES, &next.text)
+                    || lists(takes, &next.text)
+                    || is_own_module(&next.text);
+                if is_module && !is_known {
+                    return code(value.unwrap_or(next));
+                }
+                // A module is found in the folder of the command.
+                return if is_module { rules.written.not_module(next) } else { Ok(()) };
             }
             // Perl runs the name of a file that ends with `|`.
             reads_files |= next.text.contains("<>") || next.text.contains("ARGV>");
@@ -303,10 +302,22 @@ fn awk_code(name: &str, word: &Word) -> Checked {
 /// where they end.
 fn without_literals(code: &str) -> Option<String> {
     let mut plain = String::new();
+    let (mut brackets, mut is_condition) = (Vec::new(), false);
     let mut chars = code.chars();
     while let Some(c) = chars.next() {
-        let before = plain.trim_end_matches([' ', '\t']).chars().next_back();
+        let trimmed = plain.trim_end_matches([' ', '\t']);
+        let before = trimmed.chars().next_back();
         match c {
+            '(' => {
+                // Behind the condition of a statement stands a pattern, and behind a value a sign.
+                brackets.push(matches!(last_name(trimmed), "if" | "while" | "for" | "switch"));
+                plain.push(c);
+            }
+            ')' => {
+                is_condition = brackets.pop()?;
+                plain.push(c);
+            }
+            '/' if is_value(trimmed, is_condition) => plain.push(c),
             '#' => {
                 chars.find(|c| *c == '\n');
                 plain.push('\n');
@@ -316,7 +327,7 @@ fn without_literals(code: &str) -> Option<String> {
                 plain.push('"');
             }
             // Elsewhere it divides, or that is not certain.
-            '/' if before.is_none_or(|c| "{(;,!~&\n".contains(c)) => {
+            '/' if before.is_none_or(|c| "{}(;,!~&\n".contains(c)) => {
                 literal(&mut chars, '/')?;
                 plain.push('"');
             }
@@ -325,6 +336,25 @@ fn without_literals(code: &str) -> Option<String> {
         }
     }
     Some(plain)
+}
+
+/// Returns the name or number at the end of code of `awk`.
+fn last_name(code: &str) -> &str {
+    let start = code.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1);
+    &code[start..]
+}
+
+/// Returns `true` if code of `awk` certainly ends with a value, so that `/` divides it.
+fn is_value(code: &str, is_condition: bool) -> bool {
+    const STATEMENTS: &str = "\
+        BEGIN END case continue default delete do else exit getline in next nextfile print printf \
+        return";
+    match code.chars().next_back() {
+        Some(']') => true,
+        Some(')') => !is_condition,
+        Some(c) if c.is_ascii_alphanumeric() || c == '_' => !lists(STATEMENTS, last_name(code)),
+        _ => false,
+    }
 }
 
 /// Skips a literal after its beginning. Programs differ about its end in brackets.

@@ -6,8 +6,12 @@
 //! and [`rules`] refuse what would read it later: `eval`, arithmetic, other interpreters.
 
 mod builtins;
+mod effects;
+mod files;
 mod inline;
 mod interpreters;
+mod known;
+mod modules;
 mod options;
 mod pieces;
 mod programs;
@@ -16,8 +20,11 @@ mod script;
 mod state;
 mod written;
 
+pub(crate) use effects::{argv, line};
+
 use crate::expression::Mistake;
 use crate::source::Span;
+pub(crate) use files::{Path, of_line as paths_of_line, of_words as paths_of_words};
 use pieces::Piece;
 use programs::{BEHIND_DASHES, DATA, DYNAMIC, SHELLS, lists};
 use script::{Checked, Command, Word, Wrong};

@@ -42,7 +42,8 @@ impl Rules {
         self.deeper(place, |rules| commands.iter().try_for_each(|command| rules.command(command)))
     }
 
-    fn command(&mut self, command: &Command) -> Checked {
+    /// Checks one command, and notes the files that it runs.
+    pub(super) fn command(&mut self, command: &Command) -> Checked {
         let mut words = &command.words[..];
         if let Some(word) = words.get(WORDS_MAX) {
             return Err((word.span, Wrong::TooIntricate));

@@ -4,11 +4,15 @@
 //! each variable counts as a value. Constructs that evaluate variables as code are refused, and so
 //! is all that shells read in different ways.
 
+use super::known::Known;
 use super::programs::{DYNAMIC, is_setting};
 use crate::source::Span;
 
 /// The maximum nesting depth of substitutions, and of code within code.
 pub(super) const DEPTH_MAX: usize = 32;
+
+/// Stands for the name of a fresh temporary file.
+const FRESH_FILE: &str = "/folder/temporary";
 
 /// The result of a check: the place and the reason of the first mistake.
 pub(super) type Checked = Result<(), (Span, Wrong)>;
@@ -95,6 +99,7 @@ type Finding = (Span, Wrong);
 /// own in the file, because quotes were removed from it.
 pub(super) fn commands(text: &str, whole: Option<Span>) -> Result<Vec<Command>, Finding> {
     let mut lexer = Lexer::new(text, whole, 0);
+    lexer.known = Known::of(text);
     lexer.list(End::Text)?;
     Ok(lexer.commands)
 }
@@ -126,6 +131,7 @@ struct Lexer<'a> {
     whole: Option<Span>,
     /// `true` if the script may go to another folder.
     moves: bool,
+    known: Known,
     depth: usize,
     command: Command,
     commands: Vec<Command>,
@@ -137,7 +143,8 @@ impl<'a> Lexer<'a> {
         let (command, commands, heredocs) = (Command::default(), Vec::new(), Vec::new());
         let mut parts = text.split(|c: char| !c.is_ascii_alphabetic());
         let moves = parts.any(|part| matches!(part, "cd" | "pushd" | "popd"));
-        Self { text, at: 0, whole, moves, depth, command, commands, heredocs }
+        let known = Known::default();
+        Self { text, at: 0, whole, moves, known, depth, command, commands, heredocs }
     }
 
     fn peek(&self) -> Option<char> {
@@ -364,6 +371,7 @@ impl<'a> Lexer<'a> {
             } else {
                 let mut inner = Lexer::new(&body, Some(word.span), self.depth);
                 inner.moves |= self.moves;
+                inner.known = self.known.clone();
                 inner.quoted(&mut word, None)?;
                 self.commands.append(&mut inner.commands);
             }
@@ -471,6 +479,13 @@ impl<'a> Lexer<'a> {
     fn dollar(&mut self, word: &mut Word, in_quotes: bool) -> Result<(), Finding> {
         let from = self.at;
         self.at += 1;
+        if let Some(text) = self.text[self.at..].strip_prefix("((")
+            && let Some(len) = self.known.arithmetic(text)
+        {
+            self.at += "((".len() + len;
+            word.expansion(in_quotes);
+            return Ok(());
+        }
         if self.starts("((") || self.starts("[") {
             return self.refuse(from, Wrong::Construct("arithmetic"));
         }
@@ -484,7 +499,12 @@ impl<'a> Lexer<'a> {
             Some('{') => {
                 self.at += 1;
                 self.parameter(from)?;
-                word.expansion(in_quotes);
+                let name = &self.text[from + 2..self.at - 1];
+                if in_quotes && self.known.is_file(name) {
+                    word.text.push_str(FRESH_FILE);
+                } else {
+                    word.expansion(in_quotes);
+                }
             }
             // `$'…'` of bash is `$` and single quotes for other shells.
             Some('\'') if !in_quotes => {
@@ -509,6 +529,8 @@ impl<'a> Lexer<'a> {
                 let name = self.run(|c| c.is_ascii_alphanumeric() || c == '_');
                 if in_quotes && self.is_folder(name) {
                     word.text.push_str("/folder");
+                } else if in_quotes && self.known.is_file(name) {
+                    word.text.push_str(FRESH_FILE);
                 } else {
                     word.expansion(in_quotes);
                 }

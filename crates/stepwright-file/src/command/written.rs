@@ -3,6 +3,7 @@
 use super::programs::{base, file_name, is_stream, lists};
 use super::script::{Checked, Command, Word, Wrong};
 use crate::source::Span;
+use std::cell::RefCell;
 
 /// The programs that write the files that they name.
 const WRITERS: &str = "cp curl dd install ln mv rsync sponge tee wget xxd";
@@ -41,7 +42,9 @@ const GIT_FILES: &str = "\
 /// The files that a command writes.
 #[derive(Default)]
 pub(super) struct Written {
-    paths: Vec<String>,
+    pub(super) paths: Vec<String>,
+    /// The scripts and programs that it runs by their paths.
+    pub(super) run: RefCell<Vec<(String, Span)>>,
     /// `true` if one of them may have any name.
     any: bool,
 }
@@ -115,13 +118,14 @@ impl Written {
 }
 
 /// Returns `true` if a path may be one of several.
-fn is_open(path: &str) -> bool {
+pub(super) fn is_open(path: &str) -> bool {
     path.contains([super::programs::DYNAMIC, '*', '?', '[', '{'])
 }
 
 impl Written {
     /// Refuses a program or script that the command itself writes.
     pub(super) fn not_written(&self, file: &Word) -> Checked {
+        self.run.borrow_mut().push((file.text.clone(), file.span));
         let name = file_name(&file.text);
         let is_script = is_open(&file.text) && !self.paths.is_empty();
         if self.paths.iter().any(|path| file_name(path) == name) {
@@ -131,6 +135,16 @@ impl Written {
             return Err((file.span, Wrong::MayRun(name)));
         }
         Ok(())
+    }
+
+    /// Refuses a module of Python that the command itself writes.
+    pub(super) fn not_module(&self, module: &Word) -> Checked {
+        let parts: Vec<&str> = module.text.split('.').collect();
+        let is_part = |path: &String| path.split(['/', '.']).any(|piece| parts.contains(&piece));
+        if self.paths.iter().any(is_part) {
+            return Err((module.span, Wrong::Written(module.text.clone())));
+        }
+        self.refuse_if(false, &module.text, module.span)
     }
 
     /// Refuses an interpreter that may load a file that the command itself writes.

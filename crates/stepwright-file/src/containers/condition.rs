@@ -6,6 +6,7 @@ use crate::format::{Container, Expr, Inside, Item};
 use crate::reference::OwnedValues;
 use crate::tree::Yaml;
 use crate::work::evaluate;
+use stepwright_core::StepInput;
 use stepwright_engine::{AnyStep, IntoStep as _};
 
 #[derive(Debug)]
@@ -19,6 +20,8 @@ struct Condition {
 enum Test {
     Constant(bool),
     Expression(Expr),
+    /// A test with mistakes. A file with mistakes is never built.
+    Unreadable,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the functions that read containers have one type")]
@@ -38,7 +41,7 @@ pub(super) fn read(
         reader.push(mistake.help("list them under `then:`, `else:` or both"));
     }
     // An invalid condition has been reported, but check the steps too.
-    let test = test.unwrap_or(Test::Constant(true));
+    let test = test.unwrap_or(Test::Unreadable);
     let (then, otherwise) = (then.unwrap_or_default(), otherwise.unwrap_or_default());
     Some(Box::new(Condition { test, then, otherwise }))
 }
@@ -53,11 +56,10 @@ impl Container for Condition {
     }
 
     fn inside(&self) -> Inside<'_> {
-        Inside::Arms {
-            test: match &self.test {
-                Test::Constant(_) => None,
-                Test::Expression(test) => Some(test),
-            },
+        match &self.test {
+            Test::Constant(holds) => Inside::Arms { test: None, holds: Some(*holds) },
+            Test::Expression(test) => Inside::Arms { test: Some(test), holds: None },
+            Test::Unreadable => Inside::Arms { test: None, holds: None },
         }
     }
 
@@ -65,10 +67,11 @@ impl Container for Condition {
         use stepwright_engine::Condition;
         let name = item.name.text.as_str();
         let condition = match &self.test {
+            Test::Unreadable => Condition::constant(name, false),
             Test::Constant(holds) => Condition::constant(name, *holds),
             Test::Expression(test) => {
                 let test = test.expression.clone();
-                Condition::new_async(name, move |input| {
+                Condition::new_async(name, move |input: StepInput| {
                     let test = test.clone();
                     evaluate(OwnedValues::of(input), move |values, budget| {
                         test.decide(values, budget)
@@ -83,6 +86,7 @@ impl Container for Condition {
 
     fn details(&self) -> Vec<String> {
         vec![match &self.test {
+            Test::Unreadable => String::new(),
             Test::Constant(holds) => holds.to_string(),
             Test::Expression(test) => test.expression.text().trim().to_owned(),
         }]

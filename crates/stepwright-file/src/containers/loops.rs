@@ -6,7 +6,7 @@ use crate::format::{Container, Expr, Inside, Item};
 use crate::reference::OwnedValues;
 use crate::work::evaluate;
 use stepwright_core::plan::{ITERATIONS_MAX, OnExhausted};
-use stepwright_engine::{AnyStep, IntoStep as _};
+use stepwright_engine::{AnyStep, IntoStep as _, LoopView};
 
 const ON_EXHAUSTED: [(&str, OnExhausted); 2] =
     [("fail", OnExhausted::Fail), ("continue", OnExhausted::Continue)];
@@ -76,7 +76,7 @@ impl Container for Loop {
             repeat = repeat.on_exhausted(on_exhausted);
         }
         if let Some(until) = self.until.clone() {
-            repeat = repeat.until_async(move |turn| {
+            repeat = repeat.until_async(move |turn: LoopView| {
                 let (content, iteration) = (turn.content(), turn.iteration());
                 let values = OwnedValues::of_turn(turn.input(), content, iteration);
                 let until = until.expression.clone();

@@ -36,6 +36,10 @@ macro_rules! with_common {
             Some(policy) => step.on_interrupted(policy),
             None => step,
         };
+        let step = match $item.budget.clone() {
+            Some(budget) => step.budget(budget),
+            None => step,
+        };
         match $item.review.clone() {
             Some(review) => step.human_review(review),
             None => step,
@@ -44,8 +48,12 @@ macro_rules! with_common {
 }
 pub(crate) use with_common;
 
-const JOINS: [(&str, Join); 3] =
-    [("wait_all", Join::WaitAll), ("fail_fast", Join::FailFast), ("best_effort", Join::BestEffort)];
+const JOINS: [(&str, Join); 4] = [
+    ("wait_all", Join::WaitAll),
+    ("fail_fast", Join::FailFast),
+    ("best_effort", Join::BestEffort),
+    ("first", Join::First),
+];
 
 impl Reader<'_> {
     /// Takes the settings of a container: a mapping, or nothing for the defaults.
@@ -74,6 +82,23 @@ impl Reader<'_> {
         Some(self.items(node, name, key.span))
     }
 
+    /// Takes the policy for the branches: a word, or `{quorum: 2}`.
+    fn join(&mut self, settings: &mut Fields<'_>) -> Join {
+        let Some((_, node)) = settings.take("join") else { return Join::default() };
+        let Yaml::Map(_) = &node.value else {
+            return self.one_of(node, "join", &JOINS).unwrap_or_default();
+        };
+        let Some(mut fields) = Fields::of(self, node, "`join`") else { return Join::default() };
+        let help = "say how many branches must have an output: `join: {quorum: 2}`";
+        if !fields.has("quorum") {
+            self.push(self.mistake(node.span, "`join` needs `quorum`").help(help));
+        }
+        let quorum = fields.number(self, "quorum", (1, 10_000));
+        fields.finish(self);
+        let quorum = quorum.and_then(|needed| u32::try_from(needed).ok());
+        quorum.map_or_else(Join::default, Join::Quorum)
+    }
+
     fn concurrency(&mut self, settings: &mut Fields<'_>) -> Option<u32> {
         let concurrency = settings.number(self, "concurrency", (1, 10_000));
         concurrency.and_then(|number| u32::try_from(number).ok())
@@ -85,6 +110,8 @@ fn of_join(join: Join, concurrency: Option<u32>) -> impl Iterator<Item = String>
     let policy = match join {
         Join::FailFast => Some("fails fast".to_owned()),
         Join::BestEffort => Some("best effort".to_owned()),
+        Join::First => Some("the first wins".to_owned()),
+        Join::Quorum(needed) => Some(format!("{needed} are enough")),
         _ => None,
     };
     policy.into_iter().chain(concurrency.map(|n| format!("{n} at a time")))

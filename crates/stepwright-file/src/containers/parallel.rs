@@ -1,6 +1,6 @@
 //! `parallel`: branches at once.
 
-use super::{JOINS, of_join, with_common};
+use super::{of_join, with_common};
 use crate::format::reader::{Reader, WrittenContainer};
 use crate::format::{Container, Inside, Item};
 use stepwright_core::plan::Join;
@@ -18,10 +18,17 @@ pub(super) fn read(
     written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {
     let mut settings = reader.settings(written.value, "`parallel`")?;
-    let join = settings.choice(reader, "join", &JOINS).unwrap_or_default();
+    let join_at = settings.place("join");
+    let join = reader.join(&mut settings);
     let concurrency = reader.concurrency(&mut settings);
     settings.finish(reader);
     let branches = reader.body(written.fields, "branches", written.key)?;
+    if let (Join::Quorum(needed), Some(at)) = (join, join_at)
+        && usize::try_from(needed).is_ok_and(|needed| needed > branches.len())
+    {
+        let message = format!("the quorum is {needed}, and there are {} branches", branches.len());
+        reader.push(reader.mistake(at, message).help("need fewer, or add branches"));
+    }
     Some(Box::new(Parallel { join, concurrency, branches }))
 }
 

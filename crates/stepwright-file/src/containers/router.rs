@@ -7,6 +7,7 @@ use crate::reference::OwnedValues;
 use crate::suggest::listed;
 use crate::tree::{Node, Yaml};
 use crate::work::evaluate;
+use stepwright_core::StepInput;
 use stepwright_engine::{AnyStep, IntoStep as _};
 
 #[derive(Debug)]
@@ -117,7 +118,7 @@ impl Router {
             Choice::Person => Router::constant(name, [""; 0]),
             Choice::Expression(choose) => {
                 let choose = choose.expression.clone();
-                Router::new_async(name, move |input| {
+                Router::new_async(name, move |input: StepInput| {
                     let choose = choose.clone();
                     evaluate(OwnedValues::of(input), move |values, budget| {
                         choose.names(values, budget)

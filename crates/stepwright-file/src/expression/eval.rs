@@ -146,19 +146,21 @@ impl<'a, 'b> Evaluator<'a, 'b> {
                 Err(Failure::Said(_)) => Ok(Val::Bool(true)),
                 Err(spent) => Err(spent),
             },
-            (names::LOGICAL_NOT, [value]) => match self.eval(value)? {
-                Val::Bool(value) => Ok(Val::Bool(!value)),
-                other => unsupported("!", &[&other]),
-            },
-            (names::NEGATE, [value]) => negate(&self.eval(value)?),
-            (operator, [left, right]) if is_binary(operator) => {
-                let (left, right) = (self.eval(left)?, self.eval(right)?);
-                self.binary(operator, &left, &right)
-            }
             (name, args) => {
                 let args = self.all(args)?;
-                functions::call(name, &args, self.budget, &mut self.regexes)
+                self.applied(name, &args)
             }
+        }
+    }
+
+    /// Applies an operator or a function to its arguments.
+    pub(super) fn applied(&mut self, name: &str, args: &[Val<'a>]) -> Evaluated<'a> {
+        match (name, args) {
+            (names::LOGICAL_NOT, [Val::Bool(value)]) => Ok(Val::Bool(!value)),
+            (names::LOGICAL_NOT, [other]) => unsupported("!", &[other]),
+            (names::NEGATE, [value]) => negate(value),
+            (operator, [left, right]) if is_binary(operator) => self.binary(operator, left, right),
+            (name, args) => functions::call(name, args, self.budget, &mut self.regexes),
         }
     }
 

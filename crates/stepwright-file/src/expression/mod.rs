@@ -9,6 +9,7 @@ mod functions;
 mod names;
 mod operators;
 pub(crate) mod regular;
+mod shapes;
 mod value;
 mod values;
 mod walk;
@@ -16,6 +17,7 @@ mod walk;
 use crate::budget::{
     BUILT_BYTES_MAX, Budget, GIVEN_BYTES_MAX, GIVEN_DEPTH_MAX, STEPS_MAX, Spent, Unfinished,
 };
+use crate::declared::Declared;
 use crate::reference::{Reference, Values};
 use crate::source::Span;
 use crate::stack::with_stack;
@@ -48,7 +50,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 
 /// A parsed expression. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Expression(Arc<Inner>);
+pub(crate) struct Expression(Arc<Inner>, Arc<Declared>);
 
 #[derive(Debug)]
 struct Inner {
@@ -87,7 +89,12 @@ impl Expression {
             path,
             deep: deepest > NODES_SHALLOW_MAX,
         };
-        Ok((Self(Arc::new(inner)), mistakes))
+        Ok((Self(Arc::new(inner), Arc::default()), mistakes))
+    }
+
+    /// Sets the values that the file of the expression declares.
+    pub(crate) fn within(self, declared: Arc<Declared>) -> Self {
+        Self(self.0, declared)
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -113,7 +120,7 @@ impl Expression {
     }
 
     fn evaluate(&self, values: &Values<'_>, budget: &Budget<'_>) -> Result<Value, Failure> {
-        let roots = values.roots(&self.0.references);
+        let roots = values.roots(&self.0.references, &self.1);
         let roots: Vec<_> =
             roots.into_iter().map(|(name, root)| (name, values::of_root(root))).collect();
         let mut evaluator = Evaluator::new(&roots, budget);
@@ -176,7 +183,7 @@ impl Expression {
         budget: &Budget<'_>,
     ) -> Result<Value, Failure> {
         let said = |what: String| Err(Failure::Said(what));
-        let mut value = values::of_root(values.root(&path[0], &self.0.references));
+        let mut value = values::of_root(values.root(&path[0], &self.0.references, &self.1));
         for (at, name) in path.iter().enumerate().skip(1) {
             let of = || path[..at].join(".");
             let Val::Map(members) = &value else {
@@ -272,7 +279,11 @@ fn syntax_mistakes(text: &str, errors: &cel::ParseErrors) -> Vec<Mistake> {
             _ => 0,
         };
         let len = text[start..].chars().next().map_or(0, char::len_utf8);
-        let message = format!("not a valid expression: {}", plain_syntax(&error.msg));
+        let what = match BINARY.iter().find(|sign| text.trim().starts_with(*sign)) {
+            Some(sign) => format!("the left side of `{}` is missing", operator(sign)),
+            None => plain_syntax(&error.msg),
+        };
+        let message = format!("not a valid expression: {what}");
         Mistake { message, span: Span::new(start, len), help: syntax_help(text) }
     });
     // After one mistake the parser reports several, and the first is the most precise. Some are
@@ -319,7 +330,7 @@ fn known_syntax(message: &str) -> &'static str {
         ("uint literal", "a number does not fit into 64 bits"),
         ("invalid int", "a number does not fit into 64 bits"),
         ("invalid uint", "a number does not fit into 64 bits"),
-        ("double", "a number is not valid"),
+        ("double", "a number is not valid, or too large"),
         ("escape", "a text has an escape that is not known"),
         ("string literal", "a text in quotes is not valid"),
         ("bytes", "bytes in quotes are not valid"),
@@ -335,10 +346,50 @@ fn known_syntax(message: &str) -> &'static str {
     found.map_or(NOT_COMPLETE, |(_, plain)| plain)
 }
 
+/// The operators that need a left side.
+const BINARY: [&str; 12] = ["==", "!=", "<=", ">=", "<", ">", "&&", "||", "+", "*", "/", "="];
+
+/// Returns the operator that a sign at the start of an expression is the rest of. The first `=` of
+/// `== 3` begins the expression.
+fn operator(sign: &str) -> &str {
+    if sign == "=" { "==" } else { sign }
+}
+
+/// Returns the call for an operator in words, such as `content contains 'x'`.
+fn in_words(text: &str) -> Option<String> {
+    let calls = [
+        (" contains ", "contains"),
+        (" includes ", "contains"),
+        (" matches ", "matches"),
+        (" starts with ", "startsWith"),
+        (" ends with ", "endsWith"),
+    ];
+    calls.iter().find_map(|(words, method)| {
+        let (of, what) = text.trim().split_once(words)?;
+        let meant = format!("{}.{method}({})", of.trim(), what.trim());
+        ENV.compile(&meant).is_ok().then_some(meant)
+    })
+}
+
 fn syntax_help(text: &str) -> Option<String> {
     let words = |word: &str| text.split_whitespace().any(|other| other == word);
-    if text.contains("{{") {
-        Some("expressions refer to values directly, without `{{ }}`".into())
+    let trimmed = text.trim();
+    let begins = BINARY.iter().find(|sign| trimmed.starts_with(*sign));
+    if let Some(inner) = crate::suggest::without_braces(text) {
+        Some(format!("an expression needs no braces: `= {inner}`"))
+    } else if let Some(reference) = crate::suggest::spaced_step(text) {
+        Some(format!("a name with spaces stands in brackets: `{reference}`"))
+    } else if let Some(sign) = begins {
+        let right = trimmed[sign.len()..].trim_start_matches('=').trim();
+        let sign = operator(sign);
+        let left =
+            if matches!(sign, "==" | "!=" | "&&" | "||") { "content" } else { "size(content)" };
+        let right = if right.is_empty() { "3" } else { right };
+        Some(format!("write `= {left} {sign} {right}`"))
+    } else if let Some(sign) = BINARY.iter().find(|sign| trimmed.ends_with(*sign)) {
+        Some(format!("the right side of `{sign}` is missing"))
+    } else if let Some(meant) = in_words(text) {
+        Some(format!("write `= {meant}`"))
     } else if words("and") || words("or") || words("not") {
         Some("CEL writes `&&`, `||` and `!` for and, or and not".into())
     } else if text

@@ -207,6 +207,22 @@ fn expressions_have_an_end() {
     assert_eq!(said("lists.range(100000).all(a, lists.range(100000).all(b, 1 / 0 == b))"), steps);
     assert_eq!(said("lists.range(100000).distinct().size()"), steps);
     assert_eq!(said("lists.range(100000).exists(a, input.text.matches('(a?){50}a{50}'))"), steps);
+    // A pattern that is computed, and texts that are searched, cost their length.
+    for text in [
+        "lists.range(100000).map(a, input.text.matches('x{' + string(a % 900) + '}y' + string(a)))",
+        "lists.range(100000).map(a, 'x'.matches('[a-z' + string(a) + ']+'))",
+        "lists.range(100000).map(a, input.text.indexOf('y'))",
+        "lists.range(100000).map(a, input.text.lastIndexOf('y'))",
+        "lists.range(100000).map(a, 'x'.indexOf(input.text))",
+        "lists.range(100000).map(a, 'x'.lastIndexOf(input.text))",
+        "lists.range(100000).map(a, 'x'.contains(input.text))",
+        "lists.range(100000).map(a, 'x'.replace(input.text, 'y'))",
+        "lists.range(100000).map(a, 'x'.split(input.text))",
+        "lists.range(100000).map(a, input.text.substring(999))",
+        "lists.range(100000).map(a, input.text.charAt(999))",
+    ] {
+        assert_eq!(said(text), steps, "{text}");
+    }
     let bytes = |error: String| {
         let built = "gives more than 64000000 bytes, with all that it builds for it";
         assert!(error == built || error == "gives more than 20000000 bytes", "{error}");
@@ -325,6 +341,36 @@ fn integers_beside_fractions_are_exact_or_fail() {
     ] {
         assert_eq!(eval(text, input.clone()).unwrap(), value, "{text}");
     }
+}
+
+#[test]
+fn numbers_that_a_double_rounds_are_mistakes() {
+    for (text, number, what) in [
+        ("input == 9007199254740993.0", "9007199254740993.0", "would be rounded"),
+        ("\u{e9} + - 9007199254740993.0 + 1.0", "9007199254740993.0", "would be rounded"),
+        ("[1, 2].map(x, x * -9007199254740993e0)", "9007199254740993e0", "would be rounded"),
+        ("{'\u{1f600}': 1e-400}", "1e-400", "would become 0"),
+        ("input ? 1.5 : 900719925474099300e-2", "900719925474099300e-2", "would be rounded"),
+    ] {
+        let text = text.replace('\u{e9}', "'\u{e9}'.size()");
+        let (message, place, _) = mistake(&text);
+        assert!(message.contains(number) && message.contains(what), "{text}: {message}");
+        assert_eq!(place, number, "{text}");
+    }
+    assert!(mistake("1e400").0.contains("too large"));
+    for text in ["9007199254740992.0 == -1e23", "0.1 + 1e-300 + .5 + 0.0", "'1e-400' == '1e400'"] {
+        assert!(Expression::parse(text).unwrap().1.is_empty(), "{text}");
+    }
+    for text in [
+        "double('9007199254740993')",
+        "double('9007199254740993.0')",
+        "double('1e400')",
+        "double('1e-400')",
+    ] {
+        let error = eval(text, json!(null)).unwrap_err();
+        assert!(error.contains("`double`: the number"), "{text}: {error}");
+    }
+    assert_eq!(eval("double('0.1') + double('-2')", json!(null)).unwrap(), json!(-1.9));
 }
 
 #[test]

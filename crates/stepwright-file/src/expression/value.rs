@@ -81,6 +81,27 @@ impl<'a> Val<'a> {
         }
     }
 
+    /// Returns the value of JSON that nothing else owns.
+    pub(super) fn of_owned(value: Json) -> Self {
+        match value {
+            Json::String(text) => Self::text(text),
+            Json::Array(list) => Self::list(list.into_iter().map(Self::of_owned).collect()),
+            Json::Object(members) => {
+                let members = members
+                    .into_iter()
+                    .map(|(name, one)| (Key::Text(name.into()), Self::of_owned(one)));
+                Self::Map(Map::Built(Arc::new(members.collect())))
+            }
+            Json::Null => Self::Null,
+            Json::Bool(value) => Self::Bool(value),
+            Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(number), _) => Self::Int(number),
+                (None, Some(number)) => Self::UInt(number),
+                _ => Self::Double(number.as_f64().unwrap_or(f64::NAN)),
+            },
+        }
+    }
+
     pub(super) fn borrowed(text: &'a str) -> Self {
         Self::Text(Text::Borrowed(text))
     }
@@ -91,6 +112,11 @@ impl<'a> Val<'a> {
 
     pub(super) fn list(list: Vec<Self>) -> Self {
         Self::List(List::Built(Arc::new(list)))
+    }
+
+    /// Returns an object without members.
+    pub(super) fn object() -> Self {
+        Self::Map(Map::Built(Arc::default()))
     }
 
     pub(super) fn some(self) -> Self {

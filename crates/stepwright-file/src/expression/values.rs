@@ -3,7 +3,7 @@
 use super::failure::{Failure, type_word};
 use super::value::{Key, Map, Val};
 use crate::budget::{Budget, GIVEN_DEPTH_MAX, Spent};
-use crate::reference::Root;
+use crate::reference::{Root, amounts};
 use serde_json::{Map as JsonMap, Number, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +20,30 @@ pub(super) fn of_root(root: Root<'_>) -> Val<'_> {
         Root::Object(members) => Val::Map(Map::Json(members)),
         Root::Text(text) => Val::borrowed(text),
         Root::Number(number) => Val::Int(number.into()),
+        Root::Failure(failure) => {
+            let told = [
+                ("message", Val::borrowed(&failure.message)),
+                ("code", Val::text(failure.code.to_string())),
+                ("path", Val::borrowed(failure.path.as_str())),
+                ("kind", Val::borrowed(&failure.kind)),
+            ];
+            let told = told.map(|(word, value)| (Key::Text(word.into()), value));
+            Val::Map(Map::Built(Arc::new(BTreeMap::from(told))))
+        }
+        Root::Now(moment) => Val::text(moment),
+        Root::Budget(left) => {
+            let members = amounts(left).map(|(name, amount)| {
+                let value = match amount {
+                    None => Val::Null,
+                    Some(number) => match number.as_i64() {
+                        Some(whole) => Val::Int(whole),
+                        None => Val::Double(number.as_f64().unwrap_or(f64::MAX)),
+                    },
+                };
+                (Key::Text(name.into()), value)
+            });
+            Val::Map(Map::Built(Arc::new(BTreeMap::from(members))))
+        }
         Root::Steps(steps) => {
             let members = steps.into_iter().map(|(name, content)| {
                 let value = content.map_or(Val::Null, Val::of_content);

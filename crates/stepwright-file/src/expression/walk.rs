@@ -2,11 +2,12 @@
 
 use super::Mistake;
 use super::names::{ELSEWHERE, GLOBAL, MACROS, METHODS, QUALIFIED};
-use crate::reference::Reference;
+use crate::reference::{Care, Reference, take_care};
 use crate::source::Span;
 use crate::suggest::closest;
 use cel::Program;
 use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue};
+use stepwright_core::number::{Inexact, check_literal};
 
 pub(super) struct Walk<'a> {
     program: &'a Program,
@@ -31,6 +32,7 @@ impl<'a> Walk<'a> {
             deepest: 0,
         };
         walk.expr(program.expression());
+        take_care(&mut walk.references);
         walk
     }
 
@@ -46,11 +48,13 @@ impl<'a> Walk<'a> {
             self.deepest = self.deepest.max(self.depth + names.len());
             if !self.bound.contains(&root.1) && !root.1.starts_with('@') {
                 let span = self.span_of_path(root.0, &root.1, &names);
-                self.references.push(Reference { root: root.1, path: names, span });
+                let care = if is_optional(expr) { Care::Optional } else { Care::None };
+                self.references.push(Reference { root: root.1, path: names, span, care });
             }
             return;
         }
         match &expr.expr {
+            Expr::Literal(LiteralValue::Double(number)) => self.number(expr.id, *number.inner()),
             Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => {}
             Expr::Select(select) => self.expr(&select.operand),
             Expr::Call(call) => {
@@ -107,9 +111,10 @@ impl<'a> Walk<'a> {
             _ => None,
         });
         let known = match target {
-            None => GLOBAL.contains(&name),
+            None => GLOBAL.contains(&name) || crate::functions::named(name).is_some(),
             Some(_) => {
                 METHODS.contains(&name)
+                    || crate::functions::named(name).is_some()
                     || namespace.as_ref().is_some_and(|n| QUALIFIED.contains(&n.as_str()))
             }
         };
@@ -131,11 +136,42 @@ impl<'a> Walk<'a> {
             Some(format!("CEL calls it `{here}`"))
         } else {
             let macros = MACROS.iter().map(|(word, _)| *word);
+            let shared = crate::functions::FUNCTIONS.iter().map(|function| function.name);
             let all = GLOBAL.into_iter().chain(METHODS).chain(macros).chain(QUALIFIED);
+            let all = all.chain(shared);
             closest(name, all).map(|found| format!("did you mean `{found}`?"))
         };
         let message = format!("there is no function `{name}`");
         self.mistakes.push(Mistake { message, span, help });
+    }
+
+    /// Checks that a number is held as it is written.
+    fn number(&mut self, id: u64, value: f64) {
+        let start = self.start(id);
+        // A negative number begins at its sign, which spaces may follow.
+        let sign =
+            self.text[start..].len() - self.text[start..].trim_start_matches(['-', ' ']).len();
+        let start = start + sign;
+        let (mut end, bytes) = (start, self.text.as_bytes());
+        while let Some(byte) = bytes.get(end)
+            && (byte.is_ascii_digit()
+                || matches!(byte, b'.' | b'e' | b'E')
+                || (matches!(byte, b'+' | b'-') && matches!(bytes[end - 1], b'e' | b'E')))
+        {
+            end += 1;
+        }
+        let written = &self.text[start..end];
+        let is_it = |read: f64| read.to_bits() == value.abs().to_bits();
+        if !written.parse().is_ok_and(is_it) {
+            return;
+        }
+        if let Err(why) = check_literal(written) {
+            let (message, span) =
+                (format!("the number {written} {why}"), Span::new(start, end - start));
+            let help = "write it without fraction and exponent".to_owned();
+            let help = Some(help).filter(|_| why == Inexact::Rounded);
+            self.mistakes.push(Mistake { message, span, help });
+        }
     }
 
     /// Returns the start of a node according to the parser, in bytes.
@@ -174,7 +210,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Splits `a.b["c"]` into the node of `a`, the name `a`, and the names after it.
-fn path(expr: &IdedExpr) -> Option<((u64, String), Vec<String>)> {
+pub(super) fn path(expr: &IdedExpr) -> Option<((u64, String), Vec<String>)> {
     let mut names = Vec::new();
     let mut node = expr;
     loop {
@@ -195,6 +231,18 @@ fn path(expr: &IdedExpr) -> Option<((u64, String), Vec<String>)> {
             }
             _ => return None,
         }
+    }
+}
+
+/// Returns `true` if a path allows for a value that is not there: `has(a.b)`, `a.?b` or `a[?"b"]`.
+pub(super) fn is_optional(path: &IdedExpr) -> bool {
+    match &path.expr {
+        Expr::Select(select) => select.test || is_optional(&select.operand),
+        Expr::Call(call) => {
+            matches!(call.func_name.as_str(), "_?._" | "_[?_]")
+                || call.args.first().is_some_and(is_optional)
+        }
+        _ => false,
     }
 }
 

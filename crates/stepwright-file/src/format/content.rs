@@ -8,13 +8,14 @@ use stepwright_core::Fingerprint;
 use stepwright_core::redact::redact;
 
 /// The keys of a step that are in the plan already, and those with nested steps.
-const IN_THE_PLAN: [&str; 14] = [
+const IN_THE_PLAN: [&str; 18] = [
     "name",
     "on_error",
     "retry",
     "timeout",
     "history",
     "human_review",
+    "budget",
     "agent",
     "workflow",
     "steps",
@@ -23,17 +24,36 @@ const IN_THE_PLAN: [&str; 14] = [
     "else",
     "branches",
     "choices",
+    "finally",
+    "on_failure",
+    "undo",
 ];
 
 /// The settings of containers that are in the plan already.
-const SETTINGS_IN_THE_PLAN: [&str; 4] = ["join", "concurrency", "at_most", "forward"];
+const SETTINGS_IN_THE_PLAN: [&str; 6] =
+    ["join", "concurrency", "at_most", "forward", "batch", "rate"];
 
 /// The keys of an agent that the agent adds to its fingerprint itself.
-const OF_THE_AGENT: [&str; 5] =
-    ["instructions", "model", "output", "requires_confirmation", "max_turns"];
+const OF_THE_AGENT: [&str; 15] = [
+    "instructions",
+    "model",
+    "output",
+    "requires_confirmation",
+    "max_turns",
+    "temperature",
+    "top_p",
+    "max_output_tokens",
+    "seed",
+    "reasoning_effort",
+    "stop",
+    "tool_choice",
+    "extra",
+    "headers",
+    "budget",
+];
 
 /// The keys whose values may be secrets under any name.
-const PRIVATE: [&str; 2] = ["env", "headers"];
+const PRIVATE: [&str; 3] = ["env", "headers", "auth"];
 
 /// The maximum number of members of a mapping that are listed separately.
 const MEMBERS_MAX: usize = 32;

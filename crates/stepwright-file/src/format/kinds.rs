@@ -1,18 +1,18 @@
 //! Steps and containers. One key determines the kind.
 
+use super::changed_prompt;
 use super::content;
 use super::reader::{BuiltinKind, Fields, ReadContainer, Reader, WrittenContainer};
 use super::review::Asked;
-use super::{Item, Kind, Limits, Text, Word};
+use super::{AGENT, Item, Kind, Limits, Text, Word};
 use crate::access::Refused;
 use crate::suggest::listed;
-use crate::template::{Flavour, Template};
+use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
+use std::sync::Arc;
 use stepwright_core::path::name_mistake;
-use stepwright_core::plan::{ErrorPolicy, OnError, RETRIES_MAX, Retry};
+use stepwright_core::plan::{After, ErrorPolicy, OnError, RETRIES_MAX, Retry};
 use stepwright_core::{ErrorCode, ErrorId, Fingerprint, OnInterrupted};
-
-const AGENT: &str = "agent";
 
 /// The key of a file that is a step.
 const WORKFLOW: &str = "workflow";
@@ -80,6 +80,14 @@ impl Reader<'_> {
         let retry = if is_step && has("retry") { self.retry(&mut fields) } else { None };
         let limits = if has("timeout") { fields.limits(self, is_step) } else { Limits::default() };
         let history = if is_step && has("history") { fields.history(self) } else { None };
+        let is_container = matches!(kind_of, KindOf::Container(_));
+        let on = match is_container {
+            true => &[After::Failure, After::Always][..],
+            false if has(After::Undo.key()) => &[After::Undo],
+            false => &[],
+        };
+        let after = self.after(&mut fields, on);
+        let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));
         let (_, value) = fields.take(word)?;
         let kind = match kind_of {
             KindOf::Agent => self.agent_step(value, &mut fields),
@@ -92,7 +100,7 @@ impl Reader<'_> {
                 let mut written = WrittenContainer { key, value, fields, review };
                 read(self, &mut written).map(Kind::Container)
             }
-            KindOf::Workflow => self.workflow(value),
+            KindOf::Workflow => self.workflow(value, &mut fields),
         };
         fields.finish_with(self, |unknown| {
             let reason = without.iter().find(|(lacking, _)| *lacking == unknown);
@@ -100,7 +108,16 @@ impl Reader<'_> {
                 "retry" | "history" if !is_step => Some(format!(
                     "only steps have a `{unknown}`: give it to those in this `{word}`"
                 )),
-                _ => reason.map(|(_, reason)| (*reason).to_owned()),
+                "undo" if !is_step => Some(format!("give it to the steps in this `{word}`")),
+                "finally" | "on_failure" if matches!(kind_of, KindOf::Workflow) => {
+                    Some(format!("write `{unknown}` at the top of that file"))
+                }
+                "finally" | "on_failure" => {
+                    Some(format!("put the step into `steps: […]`, and `{unknown}` beside that"))
+                }
+                _ => reason
+                    .map(|(_, reason)| (*reason).to_owned())
+                    .or_else(|| crate::suggest::other_way(unknown).map(str::to_owned)),
             }
         });
         let Some(kind) = kind else {
@@ -124,8 +141,10 @@ impl Reader<'_> {
             history,
             on_error,
             on_interrupted,
+            budget,
             review,
             content,
+            after,
         })
     }
 
@@ -162,13 +181,30 @@ impl Reader<'_> {
                 "timeout",
                 "history",
                 "human_review",
+                "budget",
                 "prompt",
                 "do",
                 "then",
                 "else",
+                "finally",
+                "on_failure",
+                "undo",
+                "with",
             ];
             let odd = keys.clone().find(|key| !known.contains(&key.name.as_str()));
+            let words = self.words();
+            let known = |meant: &&'static str| words.contains(meant);
+            let mut keys = map.iter().map(|(key, _)| key.name.as_str());
+            let elsewhere = keys.find_map(|key| crate::suggest::elsewhere(key).filter(known));
+            let odd = match elsewhere {
+                Some(meant) => {
+                    let is_meant = |key: &str| crate::suggest::elsewhere(key) == Some(meant);
+                    map.iter().map(|(key, _)| key).find(|key| is_meant(&key.name)).or(odd)
+                }
+                None => odd,
+            };
             let meant = odd.and_then(|key| crate::suggest::closest(&key.name, self.words()));
+            let meant = elsewhere.or(meant);
             let (span, message) = match odd {
                 Some(key) => (key.span, format!("there is no kind of step `{}`", key.name)),
                 None => (fields.span, "nothing says what kind of step this is".to_owned()),
@@ -207,17 +243,26 @@ impl Reader<'_> {
     }
 
     fn prompt(&mut self, node: &Node) -> Option<Text> {
-        let (word, source) = self.text_or_file(node, "prompt")?;
+        let (mut word, mut source) = self.text_or_file(node, "prompt")?;
+        if Arc::ptr_eq(&source, &self.source) && self.is_expression(&word, "prompt") {
+            return None;
+        }
+        let changed = self.options.prompt.as_ref().is_some_and(|prompt| prompt.text == word.text);
+        if changed {
+            let (given, span) = changed_prompt::source(&word.text);
+            (word.span, source) = (span, Arc::new(given));
+        }
         let mut written = self.written(&word, 0);
         written.source = source;
-        let template = self.parsed(Template::parse(&word.text, Flavour::Plain), &written)?;
-        Some(Text { template, written })
+        self.text(&word.text, Flavour::Plain, written)
     }
 
-    fn workflow(&mut self, value: &Node) -> Option<Kind> {
+    fn workflow(&mut self, value: &Node, fields: &mut Fields<'_>) -> Option<Kind> {
+        let with = fields.take("with");
+        let with = with.and_then(|(_, node)| self.computed(node).map(|value| (value, node.span)));
         let path = self.word(value, "workflow")?;
         match self.referred_workflow(&path.text) {
-            Ok(file) => Some(Kind::Workflow { path, file: Box::new(file?) }),
+            Ok(file) => Some(Kind::Workflow { path, file: Box::new(file?), with }),
             Err(Refused { why, help }) => {
                 let message = format!("cannot use `{}`: {why}", path.text);
                 let mistake = self.mistake(path.span, message).coded(ErrorId::INCLUDE_REFUSED);
@@ -326,5 +371,19 @@ fn unreadable(name: Word) -> Item {
     let (retry, timeout, idle, history) = (None, None, None, None);
     let (kind, on_error) = (Kind::Unreadable, ErrorPolicy::default());
     let (content, on_interrupted, review) = (Fingerprint::default(), None, None);
-    Item { name, kind, retry, timeout, idle, history, on_error, on_interrupted, review, content }
+    let budget = None;
+    Item {
+        name,
+        kind,
+        retry,
+        timeout,
+        idle,
+        history,
+        on_error,
+        on_interrupted,
+        budget,
+        review,
+        content,
+        after: Vec::new(),
+    }
 }

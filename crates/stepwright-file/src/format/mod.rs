@@ -1,7 +1,12 @@
 //! The format: the content of a file after reading.
 
+mod changed_prompt;
 mod content;
+mod declare;
 mod kinds;
+mod literals;
+mod model;
+mod permissions;
 mod read;
 pub(crate) mod reader;
 mod review;
@@ -9,9 +14,12 @@ mod tools;
 mod values;
 
 pub(crate) use read::{read_named, read_text};
+pub use read::{read_permissions, read_prices};
 pub(crate) use values::{Computed, Expr, Referring, Text};
 
+use crate::declared::Declared;
 use crate::diagnostic::Diagnostics;
+use crate::shape::Shape;
 use crate::source::{Source, Span};
 use crate::system::Granted;
 use serde_json::Value;
@@ -19,13 +27,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::AgentBuilder;
-use stepwright_core::plan::{ErrorPolicy, Retry};
+use stepwright_core::budget::Budget;
+use stepwright_core::message::Message;
+use stepwright_core::model::{ModelOptions, ModelRequest, ToolChoice};
+use stepwright_core::permission::Permissions;
+use stepwright_core::plan::{After, ErrorPolicy, Retry};
 use stepwright_core::review::Reviewed;
 use stepwright_core::{
     BoxFuture, Fingerprint, HumanReview, OnInterrupted, StepContext, StepError, StepInput,
     StepOutput,
 };
 use stepwright_engine::AnyStep;
+use stepwright_models::ModelLimits;
+
+/// The key of a step with an agent.
+const AGENT: &str = "agent";
 
 /// A text and its place.
 #[derive(Clone, Debug)]
@@ -40,15 +56,36 @@ pub(crate) struct File {
     pub(crate) source: Arc<Source>,
     pub(crate) name: Word,
     pub(crate) description: Option<String>,
-    pub(crate) model: Option<Word>,
+    /// The models of its agents, in order of preference.
+    pub(crate) model: Option<Vec<Word>>,
     pub(crate) timeout: Option<Duration>,
     /// The history that its steps get.
     pub(crate) history: Option<Earlier>,
     /// The policy of its steps for interrupted attempts.
     pub(crate) on_interrupted: Option<OnInterrupted>,
     pub(crate) input: Option<Value>,
+    /// Its variables, environment and secrets.
+    pub(crate) declared: Arc<Declared>,
+    /// The permissions that the file narrows its effects to.
+    pub(crate) permissions: Option<Permissions>,
+    pub(crate) budget: Option<Budget>,
+    /// The limits of each model of its agents.
+    pub(crate) limits: Option<ModelLimits>,
+    /// The budget of the session, and its place.
+    pub(crate) session_budget: Option<(Budget, Span)>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) steps: Vec<Item>,
+    /// The steps that run when the others have ended.
+    pub(crate) after: Vec<AfterItems>,
+    /// The time that they have after the others were stopped.
+    pub(crate) after_timeout: Option<Duration>,
+}
+
+/// Steps that run when others have ended.
+#[derive(Debug)]
+pub(crate) struct AfterItems {
+    pub(crate) on: After,
+    pub(crate) items: Vec<Item>,
 }
 
 /// The history that a step gets: earlier runs of its session.
@@ -72,15 +109,51 @@ pub(crate) struct Limits {
 pub(crate) struct Agent {
     pub(crate) name: Word,
     pub(crate) instructions: Option<String>,
-    pub(crate) model: Option<Word>,
+    pub(crate) model: Option<Vec<Word>>,
+    pub(crate) settings: Settings,
     pub(crate) tools: Vec<Chosen>,
     pub(crate) max_turns: Option<u32>,
     /// The tools whose calls a person must confirm, by the names that models see.
     pub(crate) confirmed: Vec<String>,
+    /// The budget for each time that it is executed.
+    pub(crate) budget: Option<Budget>,
     /// The JSON Schema of the answer.
     pub(crate) output: Option<Value>,
     /// The rest of its content as written.
     pub(crate) content: Fingerprint,
+}
+
+/// The settings of an agent's model.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) options: ModelOptions,
+    pub(crate) tool_choice: ToolChoice,
+    /// The keys that are set, with their places.
+    pub(crate) places: Vec<(&'static str, Span)>,
+}
+
+impl Settings {
+    /// Returns a request with one of the settings alone, to find out if a model has it.
+    pub(crate) fn only(&self, key: &str) -> ModelRequest {
+        let all = &self.options;
+        let mut request = ModelRequest {
+            messages: vec![Message::user("a check of settings, which is not sent")],
+            ..ModelRequest::default()
+        };
+        let options = &mut request.options;
+        match key {
+            "temperature" => options.temperature = all.temperature,
+            "top_p" => options.top_p = all.top_p,
+            "max_output_tokens" => options.max_output_tokens = all.max_output_tokens,
+            "seed" => options.seed = all.seed,
+            "reasoning_effort" => options.reasoning_effort = all.reasoning_effort,
+            "stop" => options.stop.clone_from(&all.stop),
+            "extra" => options.extra.clone_from(&all.extra),
+            "headers" => options.headers.clone_from(&all.headers),
+            _ => request.tool_choice = self.tool_choice.clone(),
+        }
+        request
+    }
 }
 
 /// A step or a container.
@@ -97,16 +170,26 @@ pub(crate) struct Item {
     pub(crate) on_error: ErrorPolicy,
     /// The policy for interrupted attempts, of this step or of the steps inside it.
     pub(crate) on_interrupted: Option<OnInterrupted>,
+    /// The budget of this step, or of everything inside it.
+    pub(crate) budget: Option<Budget>,
     /// The human review.
     pub(crate) review: Option<HumanReview>,
     /// The content as written.
     pub(crate) content: Fingerprint,
+    /// The steps that run when it has ended, or that undo it.
+    pub(crate) after: Vec<AfterItems>,
 }
 
 impl Item {
     /// Returns `true` for a step, and `false` for a container.
     pub(crate) fn is_leaf(&self) -> bool {
         matches!(self.kind, Kind::Agent { .. } | Kind::Builtin { .. })
+    }
+
+    /// Returns the steps directly inside, and those that run afterwards.
+    pub(crate) fn inside(&self) -> impl Iterator<Item = &[Self]> {
+        let after = self.after.iter().map(|after| &after.items[..]);
+        self.kind.bodies().into_iter().chain(after)
     }
 
     /// Returns the schema of the form to fill in before the step starts.
@@ -130,6 +213,8 @@ pub(crate) enum Kind {
     Workflow {
         path: Word,
         file: Box<File>,
+        /// Its input, and the place of that.
+        with: Option<(Computed, Span)>,
     },
     /// A step with mistakes. A file with mistakes is never built.
     Unreadable,
@@ -143,6 +228,27 @@ pub(crate) trait Builtin: fmt::Debug + Send + Sync {
 
     /// Reports mistakes that its references make, beyond names that do not exist.
     fn check(&self, _: &mut Diagnostics) {}
+
+    /// Returns the shape of its output. `of` tells the shape of an expression.
+    fn gives(&self, _: &dyn Fn(&Expr) -> Shape) -> Shape {
+        Shape::Unknown
+    }
+
+    /// Returns its expressions that must give a value of one kind: each with the key of its value
+    /// and the kind, with an article.
+    fn needs(&self) -> Vec<(&Expr, &str, &'static str)> {
+        Vec::new()
+    }
+
+    /// Returns the keys of the session state that it changes.
+    fn sets(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// Returns `true` if it ends the run.
+    fn ends_the_run(&self) -> bool {
+        false
+    }
 
     /// Returns its settings in words, for the tree of steps.
     fn details(&self) -> Option<String>;
@@ -203,12 +309,12 @@ pub(crate) enum Inside<'a> {
     Turns { until: Option<&'a Expr> },
     /// At once, so that they do not see each other.
     Branches,
-    /// One of two sequences.
-    Arms { test: Option<&'a Expr> },
+    /// One of two sequences. `holds` is the decision if it is always the same.
+    Arms { test: Option<&'a Expr>, holds: Option<bool> },
     /// Any of them, in any order: those that the expression chooses, or these.
     Choices { choose: Option<&'a Expr>, chosen: &'a [Word] },
-    /// One after the other, for each item of a list.
-    Items { over: Option<&'a Expr> },
+    /// One after the other, for each item of a list, or for each batch of its items.
+    Items { over: Option<&'a Expr>, batched: bool },
 }
 
 impl Kind {

@@ -1,20 +1,24 @@
 //! Reads a workflow file.
 
-use super::content;
 use super::kinds::ON_INTERRUPTED;
-use super::reader::{Fields, Reader, State};
-use super::{Agent, File, Item, Word};
+use super::reader::{Fields, Kinds, Reader, State};
+use super::{AfterItems, Agent, File, Item, Word};
+use super::{changed_prompt, content, literals};
 use crate::access::{self, ALL_BYTES_MAX, Home, Referred, Refused};
 use crate::beneath::open_regular;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::options::Options;
 use crate::schema::{self, Purpose};
 use crate::source::{Source, Span};
+use crate::stack::with_stack;
 use crate::tree::{self, Node, Yaml};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stepwright_core::ErrorId;
+use stepwright_core::cost::Prices;
+use stepwright_core::permission::Permissions;
+use stepwright_core::plan::After;
 
 /// The supported version of the format.
 const FORMAT: u64 = 1;
@@ -54,9 +58,88 @@ pub(crate) fn read_text(
     state: &mut State,
 ) -> Option<File> {
     let source = Arc::new(source);
-    let root = tree::read(&source);
+    let root = with_prompt(tree::read(&source), options);
     let opened = Opened { source, home: Home::of(path), dir: folder_of(path) };
     read_opened(opened, root, options, state)
+}
+
+/// Reads a file of permissions: the lists, or a mapping with the key `permissions`.
+///
+/// # Errors
+/// Returns all mistakes in it.
+///
+/// ```
+/// use stepwright_core::permission::{Effect, Verdict};
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("permissions.yaml");
+/// # std::fs::write(&path, "allow:\n  - shell: git *\n  - web_search\n").unwrap();
+/// // allow:
+/// //   - shell: git *
+/// //   - web_search
+/// let permissions = stepwright_file::read_permissions(&path)?;
+/// assert_eq!(permissions.judge(&Effect::tool("web_search")).verdict, Verdict::Allow);
+/// # Ok::<(), stepwright_file::Diagnostics>(())
+/// ```
+pub fn read_permissions(path: &Path) -> Result<Permissions, Diagnostics> {
+    read_alone(path, |reader, root| {
+        let inside = match &root.value {
+            Yaml::Map(map) => map.iter().find(|(key, _)| key.name == "permissions"),
+            _ => None,
+        };
+        reader.permissions(inside.map_or(root, |(_, node)| node), None)
+    })
+}
+
+/// Reads a file of prices: a mapping of models to their prices in US dollars for a million tokens.
+///
+/// # Errors
+/// Returns the mistake in it.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("prices.yaml");
+/// # std::fs::write(&path, "\"openai-chat:in-house\": {input: 0.1, output: 0.2}").unwrap();
+/// // "openai-chat:in-house": {input: 0.1, output: 0.2}
+/// let prices = stepwright_file::read_prices(&path)?;
+/// assert_eq!(prices.of("openai-chat:in-house").unwrap().output, 0.2);
+/// # Ok::<(), stepwright_file::Diagnostics>(())
+/// ```
+pub fn read_prices(path: &Path) -> Result<Prices, Diagnostics> {
+    read_alone(path, |reader, root| match serde_json::from_value(root.value.to_json()) {
+        Ok(prices) => Some(prices),
+        Err(error) => {
+            let mistake = reader.mistake(root.span, format!("not a file of prices: {error}"));
+            reader.push(mistake.help("write `\"openai:gpt-5\": {input: 1.25, output: 10}`"));
+            None
+        }
+    })
+}
+
+/// Reads a file that is not a workflow file.
+fn read_alone<T: Send + Sync>(
+    path: &Path,
+    read: impl Fn(&mut Reader<'_>, &Node) -> Option<T> + Send + Sync,
+) -> Result<T, Diagnostics> {
+    let shown = path.display().to_string();
+    let unreadable = |refused: Refused| {
+        let message = format!("cannot be read: {}", refused.why);
+        Diagnostic::of_file(ErrorId::FILE_UNREADABLE, shown.as_str(), message)
+    };
+    let opened = open_regular(path).map_err(|denied| unreadable(Refused::new(denied.why())))?;
+    let text = access::read_text(opened, ALL_BYTES_MAX).map_err(unreadable)?;
+    let source = Arc::new(Source::new(shown.as_str(), text));
+    with_stack(|| {
+        let root = tree::read(&source).map_err(|mistake| Diagnostics::from(*mistake))?;
+        let kinds = Kinds { containers: &[], builtins: &[], tools: &[] };
+        let (mut state, options) = (State::new(kinds), Options::default());
+        let (home, dir) = (Home::of(path), folder_of(path));
+        let (source, declared) = (source.clone(), Arc::default());
+        let mut reader =
+            Reader { source, home, dir, options: &options, declared, state: &mut state };
+        let value = read(&mut reader, &root);
+        state.mistakes.finish()?;
+        value.ok_or_else(|| unreadable(Refused::new("nothing was read")).into())
+    })
 }
 
 fn read(
@@ -77,14 +160,28 @@ fn read(
         return Err(Refused::new(why));
     }
     state.bytes += u64::try_from(opened.source.text.len()).unwrap_or(u64::MAX);
-    let root = tree::read(&opened.source);
-    if !is_named {
+    let mut root = tree::read(&opened.source);
+    if is_named {
+        root = with_prompt(root, options);
+    } else {
         check_referred(&opened.source.name, &root)?;
     }
     state.around.push(whole);
     let file = read_opened(opened, root, options, state);
     state.around.pop();
     Ok(file)
+}
+
+/// Replaces the prompt of a step, if the options say so.
+fn with_prompt(
+    root: Result<Node, Box<Diagnostic>>,
+    options: &Options,
+) -> Result<Node, Box<Diagnostic>> {
+    let mut root = root?;
+    if let Some(changed) = &options.prompt {
+        changed_prompt::replace(&mut root, changed)?;
+    }
+    Ok(root)
 }
 
 fn read_opened(
@@ -101,7 +198,8 @@ fn read_opened(
             return None;
         }
     };
-    Reader { source, home, dir, options, state }.file(&root)
+    let declared = Arc::default();
+    Reader { source, home, dir, options, declared, state }.file(&root)
 }
 
 /// Checks that a file that another one refers to is a workflow file. Messages never show the text
@@ -144,6 +242,7 @@ impl Reader<'_> {
             return None;
         }
         let mut fields = Fields::of(self, root, "a workflow file")?;
+        fields.pass_over_extensions();
         self.format(&mut fields);
         let name = fields.need(self, "name", "name the workflow: `name: Digest`");
         let name = name.and_then(|(_, node)| self.word(node, "name"));
@@ -152,17 +251,25 @@ impl Reader<'_> {
             self.push(mistake);
         }
         let description = fields.word(self, "description").map(|word| word.text);
-        let model = fields.word(self, "model");
-        if let Some(model) = &model {
-            self.check_model(model);
-        }
+        let model = self.models(&mut fields);
         let timeout = fields.limits(self, false).total;
         let history = fields.history(self);
         let on_interrupted = fields.choice(self, "on_interrupted", &ON_INTERRUPTED);
+        self.declare(&mut fields);
         let input = fields.take("input").and_then(|(_, node)| self.schema(node, "input"));
+        let names = self.effects();
+        let permissions = fields.take("permissions");
+        let permissions = permissions.and_then(|(_, node)| self.permissions(node, Some(&names)));
+        let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));
+        let session_budget = fields.take("session_budget").and_then(|(key, node)| {
+            self.budget(node, "session_budget").map(|budget| (budget, key.span))
+        });
+        let limits = fields.take("limits").and_then(|(_, node)| self.model_limits(node));
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
         let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
+        let after = self.after(&mut fields, &[After::Failure, After::Always]);
+        let after_timeout = fields.duration(self, "after_timeout");
         fields.finish(self);
         Some(File {
             source: self.source.clone(),
@@ -173,8 +280,15 @@ impl Reader<'_> {
             history,
             on_interrupted,
             input,
+            declared: self.declared.clone(),
+            permissions,
+            budget,
+            session_budget,
+            limits,
             agents,
             steps: steps?,
+            after,
+            after_timeout,
         })
     }
 
@@ -188,6 +302,11 @@ impl Reader<'_> {
                 let message = format!("format {number} is not known here");
                 let mistake = self.mistake(node.span, message).label("this reads format 1");
                 self.push(mistake.help("use a newer version, or write `format: 1`"));
+            }
+            Yaml::Text(text) if text.trim() == "1" => {
+                let mistake = self.mistake(node.span, "`format` is the number 1");
+                let mistake = mistake.label("this is a text");
+                self.push(mistake.help("write `format: 1`, without quotes"));
             }
             _ => self.wrong_type(node, "`format` is the number 1"),
         }
@@ -243,29 +362,49 @@ impl Reader<'_> {
     fn agent(&mut self, name: Word, node: &Node) -> Option<Agent> {
         let mut fields = Fields::of(self, node, "an agent")?;
         let instructions = match fields.take("instructions") {
-            Some((_, node)) => self.text_or_file(node, "instructions").map(|(word, _)| word.text),
+            Some((_, node)) => {
+                self.check_instructions(node);
+                self.text_or_file(node, "instructions").map(|(word, _)| word.text)
+            }
             None => None,
         };
-        let model = fields.word(self, "model");
-        if let Some(model) = &model {
-            self.check_model(model);
-        }
+        let model = self.models(&mut fields);
+        let settings = self.settings_of_model(&mut fields);
         let tools = fields.take("tools").map(|(_, node)| self.tools(node)).unwrap_or_default();
         let confirmed = fields.take("requires_confirmation");
         let confirmed = confirmed.map(|(_, node)| self.confirmed(node, &tools)).unwrap_or_default();
         let max_turns = fields.number(self, "max_turns", (1, 1000));
         let max_turns = max_turns.and_then(|turns| u32::try_from(turns).ok());
         let output = fields.take("output").and_then(|(_, node)| self.schema(node, "output"));
+        let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));
         fields.finish(self);
         let content = content::of_agent(node, std::mem::take(&mut self.state.texts));
-        Some(Agent { name, instructions, model, tools, max_turns, confirmed, output, content })
+        Some(Agent {
+            name,
+            instructions,
+            model,
+            settings,
+            tools,
+            max_turns,
+            confirmed,
+            budget,
+            output,
+            content,
+        })
     }
 
-    fn check_model(&mut self, model: &Word) {
-        if let Err((message, help)) = crate::models::check(&model.text) {
-            let mistake = self.mistake(model.span, message).coded(ErrorId::MODEL_UNKNOWN);
-            let mistake = mistake.maybe_help(help);
-            self.push(mistake);
+    /// Reports instructions that are meant as a template or an expression: the model would get them
+    /// as they stand.
+    fn check_instructions(&mut self, node: &Node) {
+        let Yaml::Text(text) = &node.value else { return };
+        let is_template = literals::names_values(text);
+        if is_template || literals::expression_in(text).is_some() {
+            let what = if is_template { "template" } else { "expression" };
+            let message = format!("`instructions` is a text, and this is a {what}");
+            let message = message.replace("a expression", "an expression");
+            let help = "give values to the model with `prompt`, beside `agent` in the step; a text \
+                         from a file, `instructions: {file: …}`, may have braces";
+            self.push(self.mistake(node.span, message).label("used as it stands").help(help));
         }
     }
 
@@ -312,6 +451,23 @@ impl Reader<'_> {
         let source = Arc::new(Source::new(shown, text));
         let opened = Opened { source, home, dir: folder_of(&named) };
         read(opened, path, self.options, self.state, false)
+    }
+
+    /// Takes the steps that run on these occasions.
+    pub(super) fn after(&mut self, fields: &mut Fields<'_>, on: &[After]) -> Vec<AfterItems> {
+        let taken = on.iter().filter_map(|on| {
+            let (key, node) = fields.take(on.key())?;
+            let items = match &node.value {
+                // What undoes a step is mostly one step.
+                Yaml::Map(_) if *on == After::Undo => {
+                    self.state.steps += 1;
+                    self.item(node).into_iter().collect()
+                }
+                _ => self.items(node, on.key(), key.span),
+            };
+            Some(AfterItems { on: *on, items })
+        });
+        taken.collect()
     }
 
     pub(crate) fn items(&mut self, node: &Node, name: &str, key: Span) -> Vec<Item> {

@@ -1,16 +1,20 @@
 //! The reader of a file and the keys of its mappings. Each key is taken once, and the rest are
 //! mistakes.
 
+use super::literals;
 use super::values::{Computed, Expr, Text, Written};
 use super::{AgentTool, Builtin, Container, Earlier, Limits, Word};
 use crate::access::Home;
 use crate::budget::Budget;
+use crate::command::Path;
+use crate::declared::Declared;
 use crate::diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX};
 use crate::duration;
+use crate::effects::Names;
 use crate::expression::{Expression, Mistake};
 use crate::options::Options;
 use crate::source::{Source, Span};
-use crate::suggest::{did_you_mean, listed};
+use crate::suggest::{closest, did_you_mean, elsewhere, listed, without_braces};
 use crate::template::{Flavour, Template};
 use crate::tree::{Key, Node, Yaml};
 use std::collections::HashMap;
@@ -20,6 +24,10 @@ use std::time::Duration;
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::{ErrorId, HumanReview};
 
+/// The advice about a script that a step writes.
+const OWN_SCRIPT: &str = "write the values to a file of data, and give its name to a constant \
+                          script: `sh script.sh data.txt`";
+
 /// Reads a file, and has access to the files that it refers to.
 pub(crate) struct Reader<'a> {
     pub(crate) source: Arc<Source>,
@@ -28,6 +36,8 @@ pub(crate) struct Reader<'a> {
     /// The path of the folder for messages.
     pub(super) dir: PathBuf,
     pub(crate) options: &'a Options,
+    /// The values that the file declares.
+    pub(crate) declared: Arc<Declared>,
     pub(crate) state: &'a mut State,
 }
 
@@ -45,6 +55,10 @@ pub(crate) struct State {
     pub(super) bytes: u64,
     /// The limits of the checks of all schemas.
     pub(super) schemas: Budget<'static>,
+    /// The files that steps write, with values in them.
+    written: Vec<Path>,
+    /// The scripts and programs that commands run.
+    run: Vec<Path>,
 }
 
 impl State {
@@ -58,6 +72,8 @@ impl State {
             texts: Vec::new(),
             bytes: 0,
             schemas: Budget::default(),
+            written: Vec::new(),
+            run: Vec::new(),
         }
     }
 }
@@ -94,6 +110,8 @@ pub(crate) struct BuiltinKind {
     /// Its key in the file.
     pub(crate) key: &'static str,
     pub(crate) read: ReadBuiltin,
+    /// The names of its effects, for permissions. A function without effects has none.
+    pub(crate) effects: Names,
     /// The options of steps that it does not have, each with the reason.
     pub(crate) without: &'static [(&'static str, &'static str)],
 }
@@ -108,6 +126,8 @@ pub(crate) struct ToolKind {
     /// Its name in the file.
     pub(crate) name: &'static str,
     pub(crate) read: ReadTool,
+    /// The names of its effects, for permissions.
+    pub(crate) effects: Names,
 }
 
 /// The keys of a mapping that were not taken yet.
@@ -147,8 +167,18 @@ impl<'n> Fields<'n> {
         Some(self.left.remove(at))
     }
 
+    /// Returns the place of a key.
+    pub(crate) fn place(&self, name: &str) -> Option<Span> {
+        self.left.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.span)
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.left.iter().any(|(key, _)| key.name == name)
+    }
+
+    /// Returns the place of the value of a key.
+    pub(crate) fn value_place(&self, name: &str) -> Option<Span> {
+        self.left.iter().find(|(key, _)| key.name == name).map(|(_, node)| node.span)
     }
 
     /// Takes a required key. Reports a mistake if it is missing.
@@ -159,11 +189,28 @@ impl<'n> Fields<'n> {
         help: &str,
     ) -> Option<(&'n Key, &'n Node)> {
         let taken = self.take(name);
-        if taken.is_none() {
-            let message = format!("{} needs `{name}`", self.what);
-            reader.push(reader.mistake(self.span, message).help(help));
+        if taken.is_some() {
+            return taken;
         }
-        taken
+        // A misspelled key is one mistake, and its value is checked too.
+        let is_meant = |key: &str| {
+            closest(key, [name]).is_some() || elsewhere(key).is_some_and(|meant| meant == name)
+        };
+        if let Some(at) = self.left.iter().position(|(key, _)| is_meant(&key.name)) {
+            let (key, node) = self.left.remove(at);
+            let message = format!("{} has no key `{}`", self.what, key.name);
+            let mistake = reader.mistake(key.span, message).label("unknown");
+            reader.push(mistake.help(format!("did you mean `{name}`?")));
+            return Some((key, node));
+        }
+        let message = format!("{} needs `{name}`", self.what);
+        reader.push(reader.mistake(self.span, message).help(help));
+        None
+    }
+
+    /// Leaves out the keys that begin with `x-`, where anchors can stand.
+    pub(crate) fn pass_over_extensions(&mut self) {
+        self.left.retain(|(key, _)| !key.name.starts_with("x-"));
     }
 
     /// Reports all keys that were not taken.
@@ -175,7 +222,10 @@ impl<'n> Fields<'n> {
     pub(crate) fn finish_with(self, reader: &mut Reader<'_>, why: impl Fn(&str) -> Option<String>) {
         for (key, _) in self.left.iter().take(MISTAKES_MAX) {
             let message = format!("{} has no key `{}`", self.what, key.name);
-            let help = why(&key.name).or_else(|| did_you_mean(&key.name, &self.asked, "it has"));
+            let meant = elsewhere(&key.name).filter(|meant| self.asked.contains(meant));
+            let meant = meant.map(|meant| format!("did you mean `{meant}`?"));
+            let help = why(&key.name).or(meant);
+            let help = help.or_else(|| did_you_mean(&key.name, &self.asked, "it has"));
             reader.push(reader.mistake(key.span, message).label("unknown").maybe_help(help));
         }
     }
@@ -326,6 +376,27 @@ impl<'n> Fields<'n> {
 }
 
 impl Reader<'_> {
+    /// Notes that a step writes a file in which values may stand. A command must not run it: then
+    /// the values would be its code.
+    pub(crate) fn writes(&mut self, path: Path, span: Span) {
+        if self.state.run.iter().any(|run| run.may_be(&path)) {
+            let message =
+                format!("this step writes `{}` with values, and a command runs it", path.text);
+            self.push(self.mistake(span, message).label("written here").help(OWN_SCRIPT));
+        }
+        self.state.written.push(path);
+    }
+
+    /// Notes that a command runs a file.
+    pub(crate) fn runs(&mut self, path: Path, span: Span) {
+        if self.state.written.iter().any(|written| written.may_be(&path)) {
+            let message =
+                format!("this command runs `{}`, which a step writes with values", path.text);
+            self.push(self.mistake(span, message).label("run here").help(OWN_SCRIPT));
+        }
+        self.state.run.push(path);
+    }
+
     pub(crate) fn push(&mut self, mistake: Diagnostic) {
         self.state.mistakes.push(mistake);
     }
@@ -340,6 +411,9 @@ impl Reader<'_> {
         let mistake = match node.value {
             Yaml::Number(_) | Yaml::Bool(_) if expected.ends_with("a text") => {
                 mistake.help("put it in quotes")
+            }
+            Yaml::Text(ref text) if text.trim_start().starts_with('=') || text.contains("{{") => {
+                mistake.help("it is the same for every run: write the value itself")
             }
             _ => mistake,
         };
@@ -383,13 +457,18 @@ impl Reader<'_> {
                 Ok(duration) => Some(duration),
                 Err(why) => {
                     let message = format!("`{name}` is a duration, but `{text}` {why}");
-                    self.push(self.mistake(node.span, message).help(HELP));
+                    let help = match duration::meant(text) {
+                        Some(meant) => format!("write `{name}: {meant}`"),
+                        None => HELP.to_owned(),
+                    };
+                    self.push(self.mistake(node.span, message).help(help));
                     None
                 }
             },
             Yaml::Number(number) => {
                 let message = format!("`{name}` is a duration, but `{number}` has no unit");
-                self.push(self.mistake(node.span, message).help(HELP));
+                let help = format!("{HELP}; `{name}: {number}s` is seconds");
+                self.push(self.mistake(node.span, message).help(help));
                 None
             }
             _ => {
@@ -410,9 +489,26 @@ impl Reader<'_> {
 
     pub(crate) fn template(&mut self, node: &Node, name: &str, flavour: Flavour) -> Option<Text> {
         let word = self.word(node, name)?;
+        if self.is_expression(&word, name) {
+            return None;
+        }
         let written = self.written(&word, 0);
-        let template = self.parsed(Template::parse(&word.text, flavour), &written)?;
-        Some(Text { template, written })
+        self.text(&word.text, flavour, written)
+    }
+
+    /// Parses a template.
+    pub(crate) fn text(&mut self, text: &str, flavour: Flavour, written: Written) -> Option<Text> {
+        let template = self.parsed(Template::parse(text, flavour), &written)?;
+        Some(Text { template: template.within(self.declared.clone()), written })
+    }
+
+    /// Reports an expression where a template is expected, which would be used as it stands.
+    pub(super) fn is_expression(&mut self, word: &Word, name: &str) -> bool {
+        let Some(expression) = literals::expression_in(&word.text) else { return false };
+        let message = format!("`{name}` is a template, and this is an expression");
+        let help = literals::as_template(&expression, name);
+        self.push(self.mistake(word.span, message).label("used as it stands").help(help));
+        true
     }
 
     /// Parses a value that must be an expression.
@@ -421,10 +517,17 @@ impl Reader<'_> {
             Yaml::Text(text) if text.trim_start().starts_with('=') => self.after_equals(node, text),
             Yaml::Text(text) => {
                 let message = format!("`{name}` is an expression, which begins with `=`");
-                let help = if text.contains("{{") {
-                    format!("expressions need no braces: `{name}: = previous.kind`")
+                let help = if let Some(inner) = without_braces(text) {
+                    format!("an expression needs no braces: {}", literals::shown(name, &inner))
+                } else if let Some(meant) = literals::boolean(text) {
+                    match name {
+                        "if" => {
+                            format!("YAML 1.2 reads `{}` as a text: write `{meant}`", text.trim())
+                        }
+                        _ => format!("write `{name}: = {meant}`"),
+                    }
                 } else {
-                    format!("write `{name}: = {}`", text.trim())
+                    format!("write {}", literals::shown(name, &literals::repaired(text)))
                 };
                 self.push(self.mistake(node.span, message).label("no `=`").help(help));
                 None
@@ -444,7 +547,7 @@ impl Reader<'_> {
         let word = Word { text: text.to_owned(), span: node.span };
         let written = self.written(&word, offset);
         let expression = self.parsed(Expression::parse(&text[offset..]), &written)?;
-        Some(Expr { expression, written })
+        Some(Expr { expression: expression.within(self.declared.clone()), written })
     }
 
     /// Parses any value, in which texts that begin with `=` are expressions.
@@ -464,8 +567,30 @@ impl Reader<'_> {
                     .collect();
                 members.into_iter().collect::<Option<_>>().map(Computed::Object)
             }
+            Yaml::Text(text) if self.is_template(node, text) => None,
             other => Some(Computed::Literal(other.to_json())),
         }
+    }
+
+    /// Reports a template where a value is expected, which would be used as it stands.
+    fn is_template(&mut self, node: &Node, text: &str) -> bool {
+        if let Some(meant) = literals::boolean(text) {
+            let message = format!("`{text}` is a text in YAML 1.2, not {meant}");
+            let help = format!("write `{meant}`, or `\"{text}\"` for the text");
+            // A text in quotes is meant as one.
+            if self.source.slice(node.span) == text {
+                self.push(self.mistake(node.span, message).help(help));
+                return true;
+            }
+            return false;
+        }
+        if !crate::command::depends_on_values(text) {
+            return false;
+        }
+        let message = "this is a template, and a value is expected";
+        let help = literals::as_expression(text);
+        self.push(self.mistake(node.span, message).label("used as it stands").help(help));
+        true
     }
 
     pub(crate) fn written(&self, word: &Word, offset: usize) -> Written {

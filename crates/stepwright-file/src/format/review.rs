@@ -87,9 +87,25 @@ impl Reader<'_> {
         on_error: &ErrorPolicy,
     ) -> HumanReview {
         let wrong = asked.review.mistakes(&kind.reviewed(), on_error).into_iter();
-        for mistake in wrong.filter(|m| !asked.unreadable || m.setting != "human_review") {
+        // A setting that could not be read may be the one that is missing.
+        let is_sure = |setting: &str| {
+            !asked.unreadable || !matches!(setting, "human_review" | "on_timeout" | "timeout")
+        };
+        for mistake in wrong.filter(|mistake| is_sure(mistake.setting)) {
             let mistake_here = self.mistake(asked.place(mistake.setting), mistake.what);
-            self.push(mistake_here.help(mistake.fix));
+            let help = match (mistake.setting, asked.review.on_reject) {
+                ("human_review", _) => {
+                    "say what is asked with `requires_confirmation`, `requires_user_input`, \
+                     `requires_route_selection`, `requires_output_review` or \
+                     `requires_iteration_review`, or leave it out"
+                }
+                ("on_reject", Some(OnReject::Else)) => {
+                    "`on_reject: else` is possible for an `if` that is confirmed; elsewhere write \
+                     `skip`, `cancel` or `fail`"
+                }
+                _ => mistake.fix,
+            };
+            self.push(mistake_here.help(help));
         }
         asked.review
     }

@@ -3,6 +3,7 @@
 use crate::budget::{Budget, Unfinished};
 use crate::expression::{Expression, Mistake};
 use crate::reference::{Reference, Values};
+use crate::shape::Shape;
 use crate::source::{Source, Span};
 use crate::template::Template;
 use serde_json::{Map, Value};
@@ -92,6 +93,19 @@ impl Computed {
         }
     }
 
+    /// Returns the shape of the value. `of` tells the shape of an expression.
+    pub(crate) fn shape(&self, of: &dyn Fn(&Expr) -> Shape) -> Shape {
+        match self {
+            Self::Literal(value) => Shape::Constant(value.clone()),
+            Self::Expression(expr) => of(expr),
+            Self::List(list) => Shape::list_of(list.iter().map(|one| one.shape(of)).collect()),
+            Self::Object(members) => {
+                let members = members.iter().map(|(key, one)| (key.clone(), one.shape(of)));
+                Shape::object_of(members.collect())
+            }
+        }
+    }
+
     /// Returns all expressions in it.
     pub(crate) fn expressions(&self) -> Vec<&Expr> {
         match self {
@@ -110,16 +124,36 @@ impl Computed {
 pub(crate) struct Referring<'a> {
     pub(crate) references: &'a [Reference],
     pub(crate) written: &'a Written,
+    /// `true` if it may refer to secrets: its value goes to a server or a command, and nowhere
+    /// else.
+    pub(crate) takes_secrets: bool,
+    /// `None` for a template.
+    pub(crate) expression: Option<&'a Expression>,
+    /// `None` for an expression.
+    pub(crate) template: Option<&'a Template>,
+}
+
+impl Referring<'_> {
+    /// Allows references to secrets.
+    pub(crate) fn taking_secrets(self) -> Self {
+        Self { takes_secrets: true, ..self }
+    }
 }
 
 impl<'a> From<&'a Expr> for Referring<'a> {
     fn from(expr: &'a Expr) -> Self {
-        Self { references: expr.expression.references(), written: &expr.written }
+        let expression = Some(&expr.expression);
+        let references = expr.expression.references();
+        let written = &expr.written;
+        Self { references, written, takes_secrets: false, expression, template: None }
     }
 }
 
 impl<'a> From<&'a Text> for Referring<'a> {
     fn from(text: &'a Text) -> Self {
-        Self { references: text.template.references(), written: &text.written }
+        let references = text.template.references();
+        let template = Some(&text.template);
+        let written = &text.written;
+        Self { references, written, takes_secrets: false, expression: None, template }
     }
 }

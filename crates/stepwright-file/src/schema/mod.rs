@@ -5,6 +5,7 @@
 //! not be stopped.
 
 mod compile;
+mod contradictions;
 mod defaults;
 mod explain;
 mod formats;
@@ -60,10 +61,12 @@ impl From<Spent> for Refusal {
     }
 }
 
-/// Checks that `schema` is a valid JSON Schema, and that all of its keywords have an effect.
+/// Checks that `schema` is a valid JSON Schema, that all of its keywords have an effect, and that
+/// values can fit them together.
 pub(crate) fn check(schema: &Value, purpose: Purpose, budget: &Budget<'_>) -> Result<(), Mistake> {
     let places = keywords::walk(schema, purpose, Some(budget))?;
     let (compiled, ids) = compile::compile(schema, &places)?;
+    contradictions::check(schema, &places, (&compiled, &ids), budget)?;
     defaults::check(schema, purpose, &places, (&compiled, &ids), budget)
 }
 
@@ -111,6 +114,14 @@ pub(crate) fn complete(
 
 impl Refusal {
     /// Returns the reasons, or the reason that there is no answer.
+    /// Returns the reasons why the value does not fit. `None` if a limit was reached.
+    pub(crate) fn said(self) -> Option<String> {
+        match self {
+            Self::Unfit(why) => Some(why),
+            Self::Spent(_) => None,
+        }
+    }
+
     pub(crate) fn into_unfinished(self, budget: &Budget<'_>) -> Result<String, Unfinished> {
         let spent = match self {
             Self::Unfit(reasons) => return Ok(reasons),

@@ -8,6 +8,9 @@ use std::sync::OnceLock;
 /// The operations to compile a regular expression, in addition to those for its size.
 const COMPILE_STEPS: usize = 2000;
 
+/// The operations to begin a match.
+const MATCH_STEPS: usize = 8;
+
 /// A regular expression that is compiled when it is needed.
 #[derive(Debug)]
 pub(super) struct Pattern {
@@ -39,7 +42,7 @@ impl Pattern {
     pub(super) fn is_match(&self, text: &str, budget: &Budget<'_>) -> Result<bool, Spent> {
         let regex = self.compile(budget)?;
         // Matching takes at most the length of the text times the expanded size of the pattern.
-        budget.steps(text.len().saturating_mul(self.weight) / 256)?;
+        budget.steps(MATCH_STEPS + text.len().saturating_mul(self.weight) / 128)?;
         Ok(regex.is_some_and(|regex| regex.is_match(text)))
     }
 }

@@ -367,16 +367,22 @@ impl<'a> Validator<'a> {
     /// Returns `true` if no two elements are the same. Only those with the same hash are compared.
     fn are_unique(&self, elements: &[Value]) -> Result<bool, Spent> {
         let state = std::collections::hash_map::RandomState::new();
-        let mut seen: HashMap<u64, Vec<&Value>> = HashMap::new();
-        for element in elements {
-            self.budget.build(RESULT_BYTES)?;
-            let same = seen.entry(self.hash(element, &state)?).or_default();
-            for other in same.iter() {
-                if self.same(element, other)? {
-                    return Ok(false);
+        let mut hashes: Vec<(u64, usize)> = Vec::new();
+        for (at, element) in elements.iter().enumerate() {
+            self.budget.build(size_of::<(u64, usize)>())?;
+            hashes.push((self.hash(element, &state)?, at));
+        }
+        // A comparison for each time that the list can be halved.
+        self.budget.steps(hashes.len().saturating_mul(hashes.len().max(1).ilog2() as usize) / 8)?;
+        hashes.sort_unstable();
+        for same in hashes.chunk_by(|a, b| a.0 == b.0) {
+            for (first, (_, at)) in same.iter().enumerate() {
+                for (_, other) in &same[first + 1..] {
+                    if self.same(&elements[*at], &elements[*other])? {
+                        return Ok(false);
+                    }
                 }
             }
-            same.push(element);
         }
         Ok(true)
     }

@@ -224,19 +224,31 @@ pub(crate) fn is_setting(name: &str) -> bool {
 /// Returns the variables of this process to pass to a command: the usual ones, and the `named`
 /// ones.
 pub(super) fn passed(named: &[String]) -> Vec<(OsString, OsString)> {
-    let is_passed = |name: &OsString| {
-        let Some(name) = name.to_str() else { return false };
-        let one_of = |names: &[&str]| {
-            if cfg!(windows) {
-                names.iter().any(|other| other.eq_ignore_ascii_case(name))
-            } else {
-                names.contains(&name)
-            }
-        };
-        one_of(&PASSED)
-            || name.starts_with("LC_")
-            || cfg!(windows) && one_of(&PASSED_ON_WINDOWS)
-            || named.iter().any(|other| other == name)
+    let is_one = |name: &OsString| name.to_str().is_some_and(|name| is_passed(name, named));
+    std::env::vars_os().filter(|(name, _)| is_one(name)).collect()
+}
+
+/// Returns `true` for a variable that a file may read.
+pub(crate) fn may_read(name: &str, named: &[String]) -> bool {
+    is_passed(name, named)
+}
+
+/// Returns the value of a variable, if it is set.
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// Returns `true` for the variables that every program needs, and for those that were named.
+fn is_passed(name: &str, named: &[String]) -> bool {
+    let one_of = |names: &[&str]| {
+        if cfg!(windows) {
+            names.iter().any(|other| other.eq_ignore_ascii_case(name))
+        } else {
+            names.contains(&name)
+        }
     };
-    std::env::vars_os().filter(|(name, _)| is_passed(name)).collect()
+    one_of(&PASSED)
+        || name.starts_with("LC_")
+        || cfg!(windows) && one_of(&PASSED_ON_WINDOWS)
+        || named.iter().any(|other| other == name)
 }

@@ -1,6 +1,7 @@
 //! The files of one directory.
 
-use super::{glob, over, text_of};
+use super::glob::{self, Except, Matched};
+use super::{over, text_of};
 use crate::beneath::{Beneath, Denied, Found};
 use serde_json::{Value, json};
 use std::io;
@@ -27,6 +28,20 @@ pub(crate) struct Read {
     pub(crate) list: Value,
     pub(crate) files: usize,
     pub(crate) bytes: u64,
+    /// The reasons why others were not.
+    pub(crate) skipped: Vec<String>,
+}
+
+/// Some lines of a file.
+pub(crate) struct Lines {
+    pub(crate) text: String,
+    /// The number of lines in the text.
+    pub(crate) count: u64,
+    /// `true` if the file has more after them.
+    pub(crate) more: bool,
+    /// `true` if the last line is cut.
+    pub(crate) is_cut: bool,
+    pub(crate) note: Option<String>,
 }
 
 impl Folder {
@@ -39,6 +54,18 @@ impl Folder {
         Ok(self.open()?.path().to_owned())
     }
 
+    /// Checks that a path stays beneath the directory, as far as the path alone tells it.
+    pub(crate) fn check_path(&self, path: &str) -> Result<(), StepError> {
+        if !Path::new(path).is_absolute() {
+            return relative(Path::new(""), path).map(drop);
+        }
+        match self.root() {
+            Ok(root) => relative(&root, path).map(drop),
+            // The directory may exist by the time that the workflow runs.
+            Err(_) => Ok(()),
+        }
+    }
+
     fn open(&self) -> Result<Beneath, StepError> {
         Beneath::open(&self.dir).map_err(|error| {
             let message = format!("the base directory {} cannot be used", self.dir.display());
@@ -46,27 +73,81 @@ impl Folder {
         })
     }
 
-    /// Reads a file. Returns its text, and a note if it is not all text.
-    pub(crate) fn read(
+    /// Reads lines of a file: those from the line `first`, counted from 1, at most `most` of them,
+    /// and at most `max_bytes` bytes.
+    pub(crate) fn read_lines(
         &self,
         path: &str,
+        first: u64,
+        most: u64,
         max_bytes: u64,
-    ) -> Result<(String, Option<String>), StepError> {
+    ) -> Result<Lines, StepError> {
+        use io::{BufRead as _, Read as _};
         let root = self.open()?;
         let within = relative(root.path(), path)?;
-        let (text, note, _) = read_text(&root, &within, path, (max_bytes, max_bytes))?;
-        Ok((text, note))
+        let found = root.file(Path::new(&within)).map_err(|denied| told(path, "read", &denied))?;
+        let failed = |error| failed(&format!("`{path}` cannot be read"), &error);
+        let mut reader = io::BufReader::new(found.file);
+        for _ in 1..first {
+            if reader.skip_until(b'\n').map_err(failed)? == 0 {
+                break;
+            }
+        }
+        let (mut bytes, mut count, mut is_cut) = (Vec::new(), 0, false);
+        while count < most && !is_cut {
+            let left = max_bytes - u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            let before = bytes.len();
+            let mut line = (&mut reader).take(left);
+            if line.read_until(b'\n', &mut bytes).map_err(failed)? == 0 {
+                break;
+            }
+            if bytes.ends_with(b"\n") || reader.fill_buf().map_err(failed)?.is_empty() {
+                count += 1;
+            } else if before == 0 {
+                // The first line alone is too long.
+                (count, is_cut) = (1, true);
+            } else {
+                bytes.truncate(before);
+                let (text, note) = text_of(bytes);
+                return Ok(Lines { text, count, more: true, is_cut, note });
+            }
+        }
+        let more = is_cut || !reader.fill_buf().map_err(failed)?.is_empty();
+        let (text, note) = text_of(bytes);
+        Ok(Lines { text, count, more, is_cut, note })
+    }
+
+    /// Appends to a file, which is created if it is missing. Creates missing directories.
+    pub(crate) fn append(&self, path: &str, text: &str) -> Result<Value, StepError> {
+        let root = self.open()?;
+        let within = relative(root.path(), path)?;
+        root.append(Path::new(&within), text.as_bytes())
+            .map_err(|denied| told(path, "written", &denied))?;
+        Ok(json!({"path": path, "bytes": text.len()}))
     }
 
     /// Reads all files that match a pattern, sorted by path.
-    pub(crate) fn read_all(&self, pattern: &str, limits: Limits) -> Result<Read, StepError> {
+    ///
+    /// # Errors
+    /// Fails for the reasons of `permit`, which is asked about each file.
+    pub(crate) fn read_all(
+        &self,
+        pattern: &str,
+        except: &Except,
+        limits: Limits,
+        permit: &dyn Fn(&str) -> Result<(), StepError>,
+    ) -> Result<Read, StepError> {
         let root = self.open()?;
         let within = relative(root.path(), pattern)?;
         let max_files = limits.max_files;
         let too_many =
             || over(format!("`{pattern}` matches more than {max_files} files"), "max_files");
-        let paths = glob::matching(&root, &within, max_files).map_err(|stopped| match stopped {
+        let matched = glob::matching(&root, &within, max_files, except);
+        let Matched { paths, unreadable } = matched.map_err(|stopped| match stopped {
             glob::Stopped::NoPattern(why) => {
+                refused(format!("`{pattern}` is not a pattern: {why}"))
+            }
+            glob::Stopped::NoExclusion(pattern, why) => {
                 refused(format!("`{pattern}` is not a pattern: {why}"))
             }
             glob::Stopped::TooMany => too_many(),
@@ -78,20 +159,32 @@ impl Folder {
             glob::Stopped::Denied(path, denied) => told(&path, "read", &denied),
         })?;
         let mut list = Vec::new();
+        let mut skipped: Vec<String> = unreadable
+            .iter()
+            .map(|(path, denied)| told(path, "read", denied).to_string())
+            .collect();
         let mut bytes = 0;
         for path in paths {
+            permit(&path)?;
             let left = limits.max_bytes - bytes;
-            let (text, note, size) = read_text(&root, &path, &path, (left, limits.max_bytes))?;
+            let (text, note, size) = match read_text(&root, &path, &path, (left, limits.max_bytes))
+            {
+                Err(error) if except.unreadable && error.data.id == Some(ErrorId::FILE_REFUSED) => {
+                    skipped.push(error.to_string());
+                    continue;
+                }
+                read => read?,
+            };
             bytes += size;
             list.push(match note {
                 Some(note) => json!({"path": path, "text": text, "note": note}),
                 None => json!({"path": path, "text": text}),
             });
         }
-        if list.is_empty() {
+        if list.is_empty() && skipped.is_empty() {
             must_exist(&root, pattern, &within)?;
         }
-        Ok(Read { files: list.len(), bytes, list: Value::Array(list) })
+        Ok(Read { files: list.len(), bytes, list: Value::Array(list), skipped })
     }
 
     /// Writes a file atomically. Creates missing directories.
@@ -128,7 +221,7 @@ fn refused(message: impl Into<String>) -> StepError {
 
 fn outside(path: &str) -> StepError {
     refused(format!("`{path}` is outside of the base directory"))
-        .with_hint("choose that directory with `--base-dir`, or `Options::base_dir`")
+        .with_hint("a path stays beneath that directory, which `--base-dir` names")
 }
 
 /// Makes a path relative to `root`. Refuses `..`.

@@ -24,6 +24,8 @@ const OPTIONS: MatchOptions = MatchOptions {
 /// The reason that a search stopped.
 pub(crate) enum Stopped {
     NoPattern(&'static str),
+    /// A pattern of files to leave out is not valid.
+    NoExclusion(String, &'static str),
     /// More files match than allowed.
     TooMany,
     /// The search reached [`ENTRIES_MAX`] or the maximum depth.
@@ -39,8 +41,30 @@ enum Part {
     Deep,
 }
 
-/// Returns the files that match a pattern, sorted by path. Fails if there are more than `most`.
-pub(crate) fn matching(root: &Beneath, pattern: &str, most: usize) -> Result<Vec<String>, Stopped> {
+/// The files that a search leaves out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Except {
+    /// Patterns of paths.
+    pub(crate) patterns: Vec<String>,
+    /// `true` to pass over directories and files that cannot be read.
+    pub(crate) unreadable: bool,
+}
+
+/// The files that a search has found.
+pub(crate) struct Matched {
+    /// Their paths, sorted.
+    pub(crate) paths: Vec<String>,
+    /// The files that could not be read, with the reasons.
+    pub(crate) unreadable: Vec<(String, Denied)>,
+}
+
+/// Returns the files that match a pattern. Fails if there are more than `most`.
+pub(crate) fn matching(
+    root: &Beneath,
+    pattern: &str,
+    most: usize,
+    except: &Except,
+) -> Result<Matched, Stopped> {
     // The parts are parsed alone below, so check the pattern as a whole first.
     Pattern::new(pattern).map_err(|error| Stopped::NoPattern(error.msg))?;
     let part = |part: &str| match part {
@@ -52,14 +76,24 @@ pub(crate) fn matching(root: &Beneath, pattern: &str, most: usize) -> Result<Vec
         },
     };
     let parts: Vec<Part> = pattern.split('/').map(part).collect::<Result<_, _>>()?;
-    let mut search = Search { root, most, looked_at: 0, found: BTreeSet::new() };
+    let excluded = except.patterns.iter().map(|pattern| {
+        Pattern::new(pattern).map_err(|error| Stopped::NoExclusion(pattern.clone(), error.msg))
+    });
+    let excluded = excluded.collect::<Result<_, _>>()?;
+    let unreadable = except.unreadable.then(Vec::new);
+    let found = BTreeSet::new();
+    let mut search = Search { root, most, excluded, unreadable, looked_at: 0, found };
     search.go("", &parts, 0)?;
-    Ok(search.found.into_iter().collect())
+    let unreadable = search.unreadable.unwrap_or_default();
+    Ok(Matched { paths: search.found.into_iter().collect(), unreadable })
 }
 
 struct Search<'a> {
     root: &'a Beneath,
     most: usize,
+    excluded: Vec<Pattern>,
+    /// The files that could not be read, if they are passed over.
+    unreadable: Option<Vec<(String, Denied)>>,
     looked_at: usize,
     /// The matching files, sorted and without duplicates, which `**/**` would find.
     found: BTreeSet<String>,
@@ -78,7 +112,7 @@ impl Search<'_> {
                 match self.root.is_dir(Path::new(&path)) {
                     Ok(true) => self.go(&path, rest, depth + 1),
                     Ok(false) => self.file(path, rest),
-                    Err(denied) => missing(path, denied),
+                    Err(denied) => self.missing(path, denied),
                 }
             }
             Part::Matching(pattern) => {
@@ -93,7 +127,7 @@ impl Search<'_> {
                         None => match self.root.is_dir(Path::new(&path)) {
                             Ok(true) => self.go(&path, rest, depth + 1)?,
                             Ok(false) => self.file(path, rest)?,
-                            Err(denied) => missing(path, denied)?,
+                            Err(denied) => self.missing(path, denied)?,
                         },
                     }
                 }
@@ -113,7 +147,9 @@ impl Search<'_> {
     }
 
     fn file(&mut self, path: String, rest: &[Part]) -> Result<(), Stopped> {
-        if rest.is_empty() {
+        let is_excluded =
+            |path: &str| self.excluded.iter().any(|pattern| pattern.matches_with(path, OPTIONS));
+        if rest.is_empty() && !is_excluded(&path) {
             self.found.insert(path);
         }
         if self.found.len() > self.most { Err(Stopped::TooMany) } else { Ok(()) }
@@ -124,7 +160,7 @@ impl Search<'_> {
     fn entries(&mut self, dir: &str) -> Result<Vec<(String, String, Option<bool>)>, Stopped> {
         let entries = match self.root.entries(Path::new(dir)) {
             Ok(entries) => entries,
-            Err(denied) => return missing(dir.to_owned(), denied).map(|()| Vec::new()),
+            Err(denied) => return self.missing(dir.to_owned(), denied).map(|()| Vec::new()),
         };
         self.looked_at += entries.len();
         if self.looked_at > ENTRIES_MAX {
@@ -141,14 +177,20 @@ impl Search<'_> {
         });
         Ok(entries.collect())
     }
-}
 
-/// Ignores a missing path, which just does not match.
-fn missing(path: String, denied: Denied) -> Result<(), Stopped> {
-    use std::io::ErrorKind::{NotADirectory, NotFound};
-    match denied {
-        Denied::Failed(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(()),
-        denied => Err(Stopped::Denied(path, denied)),
+    /// Ignores a missing path, which just does not match, and one that is passed over.
+    fn missing(&mut self, path: String, denied: Denied) -> Result<(), Stopped> {
+        use std::io::ErrorKind::{NotADirectory, NotFound};
+        match denied {
+            Denied::Failed(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(()),
+            denied => match &mut self.unreadable {
+                Some(unreadable) => {
+                    unreadable.push((path, denied));
+                    Ok(())
+                }
+                None => Err(Stopped::Denied(path, denied)),
+            },
+        }
     }
 }
 

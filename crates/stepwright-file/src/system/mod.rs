@@ -1,5 +1,6 @@
 //! The parts of this machine that steps and tools use: files, pages and commands.
 
+pub(crate) mod acts;
 mod environment;
 mod files;
 mod glob;
@@ -9,12 +10,14 @@ mod heard;
 mod http;
 pub(crate) mod shell;
 
-pub(crate) use environment::{is_setting, is_variable};
-pub(crate) use files::{Folder, Limits};
-pub(crate) use http::{Fetch, fetch};
+pub(crate) use environment::{is_setting, is_variable, may_read, variable};
+pub(crate) use files::{Folder, Limits, Lines};
+pub(crate) use glob::Except;
+pub(crate) use http::{Page, Request, address, check_address, fetch};
 
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::redact::Secrets;
 use stepwright_core::{ErrorId, StepError};
 
 /// The access of the steps and tools of a file to this machine.
@@ -23,6 +26,8 @@ pub(crate) struct Granted {
     pub(crate) folder: Arc<Folder>,
     /// The names of the environment variables that commands get, besides the usual ones.
     pub(crate) pass_env: Vec<String>,
+    /// The secrets of the workflow, which no output and no event shows.
+    pub(crate) secrets: Secrets,
 }
 
 /// Runs blocking work on a thread for such work.

@@ -22,6 +22,17 @@ pub(crate) struct Command {
     pub(crate) dir: PathBuf,
     pub(crate) timeout: Duration,
     pub(crate) max_bytes: u64,
+    /// `true` if any end of the command is a result.
+    pub(crate) any_status: bool,
+}
+
+/// The end of a command.
+pub(crate) struct Done {
+    /// Its output, without the last line break.
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// Its exit code; for a signal, 128 and the number of the signal, as shells have it.
+    pub(crate) status: i32,
 }
 
 /// The program of a command.
@@ -35,7 +46,7 @@ pub(crate) enum Program {
 /// Runs a command and returns its output. Dropping the future kills its process group.
 ///
 /// Each piece of output is a sign of life of the step.
-pub(crate) async fn run(command: Command, cx: &StepContext) -> Result<String, StepError> {
+pub(crate) async fn run(command: Command, cx: &StepContext) -> Result<Done, StepError> {
     let timeout = command.timeout;
     match tokio::time::timeout(timeout, run_freely(command, cx)).await {
         Ok(result) => result,
@@ -96,7 +107,7 @@ fn not_started(program: &str, error: &io::Error) -> StepError {
     }
 }
 
-async fn run_freely(command: Command, cx: &StepContext) -> Result<String, StepError> {
+async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepError> {
     let (program, arguments) = command.program.words();
     check_nul(&program, &arguments, &command.env)?;
     #[cfg(unix)]
@@ -137,13 +148,13 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<String, StepEr
         StepError::new(format!("the command was lost: {error}")).with_id(ErrorId::COMMAND_LOST)
     };
     let (out, out_over) = out.map_err(lost)?;
-    let (complaint, _) = complaint.map_err(lost)?;
+    let (complaint, complaint_over) = complaint.map_err(lost)?;
     let status = child.wait().await.map_err(lost)?;
     #[cfg(unix)]
     tokio::task::spawn_blocking(move || group.let_go())
         .await
         .map_err(|error| StepError::terminal(error.to_string()))?;
-    if !status.success() {
+    if !status.success() && !command.any_status {
         let (complaint, _) = text_of(complaint);
         let complaint: String = complaint.trim().chars().take(COMPLAINT_CHARS_MAX).collect();
         let message = if complaint.is_empty() {
@@ -153,13 +164,21 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<String, StepEr
         };
         return Err(StepError::new(message).with_id(ErrorId::COMMAND_FAILED));
     }
-    if out_over {
+    if out_over || (complaint_over && command.any_status) {
         let message = format!("the command wrote more than {} bytes", command.max_bytes);
         return Err(over(message, "max_bytes"));
     }
-    let (mut text, _) = text_of(out);
-    text.truncate(text.trim_end_matches(['\n', '\r']).len());
-    Ok(text)
+    let text = |bytes| {
+        let (mut text, _) = text_of(bytes);
+        text.truncate(text.trim_end_matches(['\n', '\r']).len());
+        text
+    };
+    #[cfg(unix)]
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status).map(|signal| 128 + signal);
+    #[cfg(not(unix))]
+    let signal = None;
+    let status = status.code().or(signal).unwrap_or(-1);
+    Ok(Done { stdout: text(out), stderr: text(complaint), status })
 }
 
 #[cfg(not(unix))]

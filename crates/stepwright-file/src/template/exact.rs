@@ -87,6 +87,34 @@ pub(super) fn add_filters(env: &mut Environment<'static>) {
         },
     );
     env.add_filter(
+        "int",
+        |state: &State<'_, '_>,
+         value: &Value,
+         default: Option<Value>,
+         base: Option<u32>,
+         named: Kwargs| {
+            let base_of = base.or(named.peek::<Option<u32>>("base").ok().flatten()).unwrap_or(10);
+            let other = default.clone().or(named.peek::<Option<Value>>("default").ok().flatten());
+            match (check_whole(value, base_of), other) {
+                (Err(_), Some(other)) => Ok(other),
+                (Err(error), None) => Err(error),
+                (Ok(()), _) => minijinja::filters::int(state, value, default, base, named),
+            }
+        },
+    );
+    env.add_filter(
+        "float",
+        |state: &State<'_, '_>, value: &Value, default: Option<Value>, named: Kwargs| {
+            let other = default.clone().or(named.peek::<Option<Value>>("default").ok().flatten());
+            // An integer is rounded on purpose, but a text may be any number.
+            match (value.as_str().map_or(Ok(()), number::check_double), other) {
+                (Err(_), Some(other)) => Ok(other),
+                (Err(why), None) => Err(said(format!("the number `{}` {why}", excerpt(value)))),
+                (Ok(()), _) => minijinja::filters::float(state, value, default, named),
+            }
+        },
+    );
+    env.add_filter(
         "sum",
         |state: &State<'_, '_>,
          values: Value,
@@ -105,6 +133,58 @@ pub(super) fn add_filters(env: &mut Environment<'static>) {
             }
         },
     );
+}
+
+/// Checks that `int` gives the whole part of a number, which it would round, cut off at 128 bits,
+/// or take for zero.
+fn check_whole(value: &Value, base: u32) -> Result<(), Error> {
+    let wrong =
+        |why: &dyn std::fmt::Display| Err(said(format!("the number `{}` {why}", excerpt(value))));
+    let written = value.as_str();
+    let number = match (written, double(value)) {
+        (None, None) => return Ok(()),
+        (None, Some(number)) => number,
+        (Some(text), _) => {
+            if is_integer(text, base) {
+                return Ok(());
+            }
+            if let Err(why) = number::check_literal(text) {
+                return wrong(&why);
+            }
+            // minijinja reports a text that is not a number.
+            let Ok(number) = text.parse::<f64>() else { return Ok(()) };
+            number
+        }
+    };
+    if number.is_nan() {
+        return wrong(&"has no whole part");
+    }
+    if number.abs() >= BEYOND_64_BITS { wrong(&number::Inexact::Integer) } else { Ok(()) }
+}
+
+/// The first double beyond the integers of 64 bits: 2^64.
+const BEYOND_64_BITS: f64 = 18_446_744_073_709_551_616.0;
+
+/// Returns `true` for a text that is read as an integer, which is exact.
+fn is_integer(text: &str, base: u32) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let prefix = match base {
+        2 => ["0b", "0B"],
+        8 => ["0o", "0O"],
+        16 => ["0x", "0X"],
+        _ => [""; 2],
+    };
+    let digits = prefix.iter().find_map(|prefix| digits.strip_prefix(prefix)).unwrap_or(digits);
+    (2..=36).contains(&base) && i128::from_str_radix(digits, base).is_ok()
+}
+
+/// Returns the beginning of a value for a message.
+fn excerpt(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text,
+    }
 }
 
 /// Checks the tests of `select` and its like, which compare each element with their arguments.

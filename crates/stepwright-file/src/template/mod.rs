@@ -8,16 +8,18 @@ mod tags;
 mod words;
 
 use crate::budget::{Budget, READ_BYTES_INLINE_MAX, Unfinished};
+use crate::declared::Declared;
 use crate::expression::Mistake;
 use crate::reference::{Reference, Root, Values};
 use crate::source::Span;
-use crate::suggest::closest;
+use crate::suggest::{closest, spaced_step};
 use minijinja::Environment;
 use minijinja::machinery::{self, CodeGenerator};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
-use stepwright_core::{ErrorId, StepError};
+use stepwright_core::number::{self, Inexact};
+use stepwright_core::{ErrorId, StepError, StepInput};
 
 /// The kind of text that a template gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ pub(crate) enum Flavour {
 
 /// A parsed template. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Template(Arc<Inner>);
+pub(crate) struct Template(Arc<Inner>, Arc<Declared>);
 
 #[derive(Debug)]
 struct Inner {
@@ -64,17 +66,39 @@ impl Template {
         let mut undeclared = template.undeclared_variables(false);
         undeclared.extend(guard.sliced.into_iter().filter(|name| !guard.set.contains(name)));
         let tags = tags::scan(text);
-        let mistakes = unknown_words(env, text, &tags.filters, &tags.tests);
+        let mut mistakes = unknown_words(env, text, &tags.filters, &tags.tests);
+        mistakes.extend(tags.numbers.iter().filter_map(|span| inexact(text, *span)));
         let references = tags.paths.into_iter().filter(|reference| {
             let root = reference.root.as_str();
             undeclared.contains(root) && !(GLOBALS.contains(&root) && reference.path.is_empty())
         });
         let references = references.collect();
-        Ok((Self(Arc::new(Inner { text: text.into(), flavour, references })), mistakes))
+        let inner = Inner { text: text.into(), flavour, references };
+        Ok((Self(Arc::new(inner), Arc::default()), mistakes))
+    }
+
+    /// Sets the values that the file of the template declares.
+    pub(crate) fn within(self, declared: Arc<Declared>) -> Self {
+        Self(self.0, declared)
     }
 
     pub(crate) fn text(&self) -> &str {
         &self.0.text
+    }
+
+    /// Renders a template without references. Returns its failure, if it always fails.
+    pub(crate) fn constant_failure(&self) -> Option<String> {
+        if !self.0.references.is_empty() || !self.0.text.contains('{') {
+            return None;
+        }
+        let input = StepInput::of("");
+        match self.render(&Values::of(&input), &Budget::inline()) {
+            // A value that is missing here may be one that the scan of the tags has not found.
+            Err(Unfinished::Failed(error)) => {
+                Some(error.data.message).filter(|why| !why.ends_with("has no value"))
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn references(&self) -> &[Reference] {
@@ -97,7 +121,7 @@ impl Template {
         budget: &Budget<'_>,
         fuel: u64,
     ) -> Result<String, Unfinished> {
-        let roots = values.roots(&self.0.references);
+        let roots = values.roots(&self.0.references, &self.1);
         let read = |bytes, (_, root): &(_, Root<'_>)| bytes + root.bytes(READ_BYTES_INLINE_MAX);
         if budget.is_inline() && roots.iter().fold(0, read) > READ_BYTES_INLINE_MAX {
             return Err(Unfinished::NotHere);
@@ -199,7 +223,7 @@ fn is_caused_by(error: &minijinja::Error, is_it: impl Fn(&minijinja::Error) -> b
 }
 
 fn syntax_mistake(text: &str, error: &minijinja::Error) -> Mistake {
-    let what = words::syntax(error);
+    let mut what = words::syntax(error);
     let at_end = error.detail().is_some_and(|detail| detail.contains("unexpected end of"));
     // The last tag that was opened is the one that was not closed.
     let opened = text.rfind("{{").max(text.rfind("{%")).filter(|_| at_end);
@@ -208,13 +232,38 @@ fn syntax_mistake(text: &str, error: &minijinja::Error) -> Mistake {
         let end = ["}}", "%}"].iter().filter_map(|close| tag.find(close)).min();
         Span::new(start, end.map_or(2, |end| end + 2))
     });
+    if let Some(span) = opened {
+        let tag = &text[span.start..span.end()];
+        let open = &tag[..2];
+        what = if tag.len() > 2 && tag.ends_with('}') {
+            format!("`{tag}` has no end")
+        } else {
+            format!("`{open}` is not closed")
+        };
+    }
     let range = error.range().filter(|range| !range.is_empty() && range.end <= text.len());
     let range = range.map(|range| Span::new(range.start, range.len()));
     let span = opened.or(range).unwrap_or(Span::new(0, text.len()));
-    let help = at_end.then(|| {
-        "close every `{{` with `}}`, and every `{% if … %}` with `{% endif %}`".to_owned()
-    });
+    let spaced = spaced_step(text).filter(|_| !at_end);
+    let help = match spaced {
+        Some(reference) => {
+            Some(format!("a name with spaces stands in brackets: `{{{{ {reference} }}}}`"))
+        }
+        None => at_end.then(|| {
+            "close every `{{` with `}}`, and every `{% if … %}` with `{% endif %}`".to_owned()
+        }),
+    };
     Mistake { message: format!("not a valid template: {what}"), span, help }
+}
+
+/// Returns the mistake of a number that is not held as it is written.
+fn inexact(text: &str, span: Span) -> Option<Mistake> {
+    let written = text[span.start..span.end()].replace('_', "");
+    // Integers have 128 bits here.
+    let why = number::check_literal(&written).err().filter(|why| *why != Inexact::Integer)?;
+    let help =
+        (why == Inexact::Rounded).then(|| "write it without fraction and exponent".to_owned());
+    Some(Mistake { message: format!("the number {written} {why}"), span, help })
 }
 
 fn unknown_words(
@@ -230,7 +279,9 @@ fn unknown_words(
             let name = &text[span.start..span.end()];
             if !render::knows(env, kind, name) {
                 let message = format!("there is no {kind} `{name}`");
-                let help = closest(name, all.iter().copied());
+                let shared = crate::functions::FUNCTIONS.iter().map(|function| function.name);
+                let shared = shared.filter(|_| kind == "filter");
+                let help = closest(name, all.iter().copied().chain(shared));
                 let help = help.map(|found| format!("did you mean `{found}`?"));
                 mistakes.push(Mistake { message, span: *span, help });
             }

@@ -3,6 +3,7 @@
 use super::words::said;
 use super::{Flavour, exact, guard};
 use crate::budget::Stop;
+use crate::functions::{FUNCTIONS, bytes};
 use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior};
 use std::sync::LazyLock;
@@ -138,6 +139,26 @@ pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environmen
             minijinja::filters::tojson(value, indent, args)
         },
     );
+    for function in &FUNCTIONS {
+        let of = eye.clone();
+        env.add_filter(
+            function.name,
+            move |state: &State<'_, '_>, value: &Value, args: Rest<Value>| {
+                let mut given = Vec::with_capacity(args.len() + 1);
+                for arg in std::iter::once(value).chain(args.iter()) {
+                    if arg.is_undefined() {
+                        return Err(Error::from(ErrorKind::UndefinedError));
+                    }
+                    of.charges(state, arg)?;
+                    given.push(serde_json::to_value(arg).map_err(|error| said(error.to_string()))?);
+                }
+                state.consume_fuel(function.cost(&given) as u64)?;
+                let value = function.call(&given).map_err(said)?;
+                state.consume_fuel(bytes(&value) as u64 / 64)?;
+                Ok(Value::from(minijinja::value::Serde(&value)))
+            },
+        );
+    }
     let of = eye.clone();
     env.add_filter("pprint", move |state: &State<'_, '_>, value: &Value| {
         of.charges(state, value)?;

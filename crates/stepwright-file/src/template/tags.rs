@@ -3,7 +3,7 @@
 //! minijinja reports undeclared variables without places, and unknown filters only when they run.
 //! This scan finds the candidates, and minijinja confirms them.
 
-use crate::reference::Reference;
+use crate::reference::{Care, Reference, take_care};
 use crate::source::Span;
 
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(super) struct Tags {
     pub(super) filters: Vec<Span>,
     /// The words after `is` and `is not`.
     pub(super) tests: Vec<Span>,
+    /// The numbers.
+    pub(super) numbers: Vec<Span>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,6 +23,7 @@ enum Token<'a> {
     Word(&'a str),
     Text(&'a str),
     Sign(char),
+    Number,
 }
 
 /// Scans the tags of a valid template.
@@ -51,6 +54,7 @@ pub(super) fn scan(text: &str) -> Tags {
             at = text[at..].find("endraw").map_or(text.len(), |raw| at + raw);
         }
     }
+    take_care(&mut tags.paths);
     tags
 }
 
@@ -67,7 +71,7 @@ fn tokens<'a>(text: &'a str, start: usize, close: &str) -> (Vec<(Token<'a>, Span
         let len = if c.is_alphabetic() || c == '_' {
             rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
         } else if c.is_ascii_digit() {
-            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())
+            number_len(rest, text[..at].ends_with('.'))
         } else if c == '"' || c == '\'' {
             string_len(rest, c)
         } else {
@@ -79,12 +83,36 @@ fn tokens<'a>(text: &'a str, start: usize, close: &str) -> (Vec<(Token<'a>, Span
             tokens.push((Token::Word(piece), span));
         } else if c == '"' || c == '\'' {
             tokens.push((Token::Text(piece.trim_matches(c)), span));
-        } else if !c.is_whitespace() && !c.is_ascii_digit() {
+        } else if c.is_ascii_digit() {
+            tokens.push((Token::Number, span));
+        } else if !c.is_whitespace() {
             tokens.push((Token::Sign(c), span));
         }
         at += len;
     }
     (tokens, text.len())
+}
+
+/// Returns the length of a number. Behind a dot it is an index, without a fraction.
+fn number_len(rest: &str, is_index: bool) -> usize {
+    let is_digit = |c: char| c.is_ascii_digit() || c == '_';
+    let digits = |at: usize| rest[at..].find(|c| !is_digit(c)).map_or(rest.len(), |len| at + len);
+    if ["0x", "0X", "0o", "0O", "0b", "0B"].iter().any(|radix| rest.starts_with(radix)) {
+        return rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+    }
+    let exponent = |at: usize| {
+        let after = rest[at..].strip_prefix(['e', 'E'])?;
+        let after = after.strip_prefix(['+', '-']).unwrap_or(after);
+        after.starts_with(is_digit).then(|| digits(rest.len() - after.len()))
+    };
+    let mut end = digits(0);
+    let fraction = rest[end..].strip_prefix('.').filter(|_| !is_index);
+    if let Some(after) = fraction
+        && (after.starts_with(is_digit) || exponent(end + 1).is_some())
+    {
+        end = digits(end + 1);
+    }
+    exponent(end).unwrap_or(end)
 }
 
 fn string_len(rest: &str, quote: char) -> usize {
@@ -106,6 +134,9 @@ fn look(tokens: &[(Token<'_>, Span)], tags: &mut Tags) {
     let filter_block = matches!(tokens.first(), Some((Token::Word("filter"), _)));
     while let Some((token, span)) = tokens.get(at) {
         let before = at.checked_sub(1).map(|before| tokens[before].0);
+        if *token == Token::Number {
+            tags.numbers.push(*span);
+        }
         let Token::Word(word) = token else {
             at += 1;
             continue;
@@ -120,11 +151,26 @@ fn look(tokens: &[(Token<'_>, Span)], tags: &mut Tags) {
         } else if before != Some(Token::Sign('.')) {
             let (path, after, end) = path(&tokens[at + 1..], *span);
             let span = Span::new(span.start, end - span.start);
-            tags.paths.push(Reference { root: (*word).to_owned(), path, span });
+            let care = care(&tokens[at + 1 + after..]);
+            tags.paths.push(Reference { root: (*word).to_owned(), path, span, care });
             at += after;
         }
         at += 1;
     }
+}
+
+/// Returns the care that a filter or a test behind a variable takes.
+fn care(after: &[(Token<'_>, Span)]) -> Care {
+    let after: Vec<Token<'_>> = after.iter().take(3).map(|(token, _)| *token).collect();
+    let is_careful = match after.as_slice() {
+        [Token::Sign('|'), Token::Word("default" | "d"), ..] => true,
+        [Token::Word("is"), Token::Word("not"), Token::Word(test)]
+        | [Token::Word("is"), Token::Word(test), ..] => {
+            matches!(*test, "defined" | "undefined" | "none")
+        }
+        _ => false,
+    };
+    if is_careful { Care::Optional } else { Care::None }
 }
 
 /// Returns the names that follow a variable, the number of their tokens, and their end.
@@ -134,6 +180,10 @@ fn path(tokens: &[(Token<'_>, Span)], root: Span) -> (Vec<String>, usize, usize)
     let mut end = root.end();
     loop {
         match &tokens[at.min(tokens.len())..] {
+            // The last name of `a.b()` is a function.
+            [(Token::Sign('.'), _), (Token::Word(_), _), (Token::Sign('('), _), ..] => {
+                return (names, at, end);
+            }
             [(Token::Sign('.'), _), (Token::Word(name), span), ..] => {
                 names.push((*name).to_owned());
                 end = span.end();

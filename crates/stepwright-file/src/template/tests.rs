@@ -345,6 +345,69 @@ fn mistakes_have_places() {
 }
 
 #[test]
+fn numbers_that_a_double_rounds_are_mistakes() {
+    for (text, number) in [
+        ("{{ 9007199254740993.0 }}", "9007199254740993.0"),
+        ("{% set a = [1, -9007199254740993e0] %}{{ a }}", "9007199254740993e0"),
+        ("{{ 1e400 }}", "1e400"),
+        ("{% if input > 1e-400 %}x{% endif %}", "1e-400"),
+        ("{{ (9_007_199_254_740_993.0)|int }}", "9_007_199_254_740_993.0"),
+    ] {
+        let (_, mistakes) = Template::parse(text, Flavour::Plain).unwrap();
+        let span = mistakes.first().expect(text).span;
+        assert_eq!(&text[span.start..span.end()], number, "{text}");
+        assert!(mistakes[0].message.contains(&number.replace('_', "")), "{}", mistakes[0].message);
+    }
+    for text in [
+        "9007199254740993.0 {# 9007199254740993.0 #}{{ '9007199254740993.0' }}",
+        "{% raw %}{{ 9007199254740993.0 }}{% endraw %}",
+        "{{ input.0.9007199254740993 }}{{ 0xffe400 }}{{ 1_0.5 + 1e3 + 1.5e-3 + 9007199254740993 }}",
+        "{{ input[0].name }}{{ 5.5|round }}{{ 1e23 }}",
+    ] {
+        assert!(Template::parse(text, Flavour::Plain).unwrap().1.is_empty(), "{text}");
+    }
+    assert_eq!(references("{{ 1.5 + input.a.0.b + 2e3 }}"), ["input.a"]);
+}
+
+#[test]
+fn what_becomes_a_number_is_exact_or_an_error() {
+    for text in [
+        "{{ '1e300'|int }}",
+        "{{ 1e300|int }}",
+        "{{ -1e23|int }}",
+        "{{ '9007199254740993.5'|int }}",
+        "{{ '9007199254740993.0'|int }}",
+        "{{ '1e400'|int }}",
+        "{{ 'nan'|int }}",
+        "{{ 'inf'|int }}",
+        "{{ ('nan'|float)|int }}",
+        "{{ ('1' ~ '0' * 40)|int }}",
+        "{{ '9007199254740993'|float }}",
+        "{{ '9007199254740993.0'|float }}",
+        "{{ '1e400'|float }}",
+        "{{ '1e-400'|float }}",
+        "{{ ['1e300']|map('int')|list }}",
+    ] {
+        let error = render(text, json!(null)).expect_err(text);
+        assert!(error.contains("the number `"), "{text}: {error}");
+    }
+    for (text, wanted) in [
+        ("{{ '42.7'|int }} {{ -42.7|int }} {{ '-7'|int }} {{ true|int }}", "42 -42 -7 1"),
+        ("{{ '1e400'|int(base=16) }} {{ '0x1F'|int(0, 16) }}", "123904 31"),
+        ("{{ '1e300'|int(default=5) }} {{ 'nan'|int(7) }} {{ 'x'|int(8) }}", "5 7 8"),
+        (
+            "{{ '9007199254740993'|int }} {{ 18446744073709551615|int }}",
+            "9007199254740993 18446744073709551615",
+        ),
+        ("{{ '1e3'|int }} {{ 9007199254740994.0|int }}", "1000 9007199254740994"),
+        ("{{ '0.1'|float }} {{ '1e400'|float(1.5) }} {{ 'x'|float(default=2) }}", "0.1 1.5 2"),
+        ("{{ 9007199254740993|float }}", "9007199254740992.0"),
+    ] {
+        assert_eq!(render(text, json!(null)).expect(text), wanted, "{text}");
+    }
+}
+
+#[test]
 fn integers_beside_fractions_are_exact_or_an_error() {
     let json = json!({
         "big": 9_007_199_254_740_993_u64, "even": 9_007_199_254_740_992_u64, "half": 0.5,

@@ -108,7 +108,10 @@ pub(super) fn syntax(error: &Error) -> String {
             "input after end of variable block" => "a sign is not expected here".to_owned(),
             "end of block" | "end of variable block" => "the tag ends too early".to_owned(),
             found if found.starts_with('`') => format!("{found} is not expected here"),
-            found => format!("`{}` is not expected here", token(found)),
+            found => match token(found) {
+                plain if plain == found => format!("`{found}` is not expected here"),
+                plain => format!("{plain} is not expected here"),
+            },
         };
     }
     if let Some(name) = named("cannot assign to reserved variable name ") {

@@ -1,10 +1,11 @@
 //! `duckduckgo`: a search of the web and of news.
 
+use crate::effects;
 use crate::format::reader::{Reader, ToolKind};
 use crate::format::{AgentTool, Word};
 use crate::tree::Node;
 
-pub(super) const KIND: ToolKind = ToolKind { name: "duckduckgo", read };
+pub(super) const KIND: ToolKind = ToolKind { name: "duckduckgo", read, effects: effects::SEARCH };
 
 #[cfg(not(feature = "duckduckgo"))]
 fn read(reader: &mut Reader<'_>, name: &Word, _: Option<&Node>) -> Option<Box<dyn AgentTool>> {

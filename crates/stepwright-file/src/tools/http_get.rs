@@ -1,17 +1,19 @@
 //! `http_get`: a page over HTTP.
 
 use super::{BYTES_MAX, argument, spec, told, with_note};
+use crate::effects;
 use crate::format::reader::{Reader, ToolKind};
 use crate::format::{AgentTool, Word};
-use crate::system::{Fetch, Granted, fetch};
+use crate::system::{Granted, Request, address, fetch};
 use crate::tree::Node;
 use serde_json::Value;
 use std::time::Duration;
 use stepwright_agent::AgentBuilder;
+use stepwright_core::permission::Effect;
 use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, StepContext};
 
-pub(super) const KIND: ToolKind = ToolKind { name: "http_get", read };
+pub(super) const KIND: ToolKind = ToolKind { name: "http_get", read, effects: effects::HTTP };
 
 /// The timeout of a tool for a server.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,6 +54,15 @@ impl Tool for HttpTool {
         &self.spec
     }
 
+    fn access(&self, arguments: &Value) -> Effect {
+        let url = arguments["url"].as_str().and_then(|url| address(url).ok());
+        match url {
+            Some(url) => effects::request(effects::HTTP, "GET", &url),
+            // Such a call fails before it fetches anything.
+            None => Effect::call(self.spec.name.as_str(), arguments),
+        }
+    }
+
     fn effect(&self) -> ToolEffect {
         ToolEffect::ReadOnly
     }
@@ -59,8 +70,8 @@ impl Tool for HttpTool {
     fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         Box::pin(async move {
             let url = argument(&arguments, "url")?;
-            let what = Fetch { url, timeout: TIMEOUT, max_bytes: BYTES_MAX };
-            let page = fetch(&what, &cx).await.map_err(told)?;
+            let what = Request::get(url, TIMEOUT, BYTES_MAX);
+            let page = fetch(what, &cx).await.map_err(told)?;
             Ok(with_note(page.text, page.note))
         })
     }

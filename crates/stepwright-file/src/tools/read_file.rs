@@ -1,17 +1,19 @@
 //! `read_file`: a text file of the base directory.
 
-use super::{BYTES_MAX, argument, spec, told, with_note};
+use super::{BYTES_MAX, argument, told, with_note};
+use crate::effects;
 use crate::format::reader::{Reader, ToolKind};
 use crate::format::{AgentTool, Word};
-use crate::system::{Folder, Granted, blocking};
+use crate::system::{Folder, Granted, Lines, acts, blocking};
 use crate::tree::Node;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use stepwright_agent::AgentBuilder;
+use stepwright_core::permission::Effect;
 use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, StepContext};
 
-pub(super) const KIND: ToolKind = ToolKind { name: "read_file", read };
+pub(super) const KIND: ToolKind = ToolKind { name: "read_file", read, effects: effects::READ };
 
 #[derive(Debug)]
 struct ReadFile;
@@ -32,13 +34,27 @@ impl AgentTool for ReadFile {
     }
 
     fn give_to(&self, agent: AgentBuilder, granted: &Granted) -> AgentBuilder {
+        let whole = |about: &str| json!({"type": "integer", "minimum": 1, "description": about});
+        let path = "The path of the file, relative to the working directory.";
+        let first = "The number of the first line to read, from 1. Default: 1.";
+        let most = "The number of lines to read. Default: as many as one answer may have.";
         agent.tool(FileTool {
-            spec: spec(
-                "read_file",
-                "Reads a text file of the working directory.",
-                "path",
-                "The path of the file, relative to the working directory.",
-            ),
+            spec: ToolSpec {
+                name: "read_file".into(),
+                description: "Reads a text file of the working directory, or some of its lines. A \
+                              long file is read in parts."
+                    .into(),
+                parameters: json!({
+                    "type": "object",
+                    "properties": {
+                        "path": {"type": "string", "description": path},
+                        "offset": whole(first),
+                        "limit": whole(most),
+                    },
+                    "required": ["path"],
+                    "additionalProperties": false,
+                }),
+            },
             folder: granted.folder.clone(),
         })
     }
@@ -54,6 +70,12 @@ impl Tool for FileTool {
         &self.spec
     }
 
+    fn access(&self, arguments: &Value) -> Effect {
+        let path = arguments["path"].as_str().unwrap_or_default();
+        acts::file(effects::READ, &self.folder, path, false)
+            .unwrap_or_else(|_| Effect::call(self.spec.name.as_str(), arguments))
+    }
+
     fn effect(&self) -> ToolEffect {
         ToolEffect::ReadOnly
     }
@@ -61,9 +83,42 @@ impl Tool for FileTool {
     fn call(&self, arguments: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         Box::pin(async move {
             let (path, folder) = (argument(&arguments, "path")?, self.folder.clone());
-            let read = blocking(move || folder.read(&path, BYTES_MAX)).await;
-            let (text, note) = read.map_err(told)?;
-            Ok(with_note(text, note))
+            let first = number(&arguments, "offset")?.unwrap_or(1);
+            let most = number(&arguments, "limit")?.unwrap_or(u64::MAX);
+            let read = blocking(move || folder.read_lines(&path, first, most, BYTES_MAX));
+            let lines = read.await.map_err(told)?;
+            let notes: Vec<String> = part(first, &lines).into_iter().chain(lines.note).collect();
+            Ok(with_note(lines.text, (!notes.is_empty()).then(|| notes.join("; "))))
         })
     }
+}
+
+/// Returns a number of lines.
+fn number(arguments: &Value, name: &str) -> Result<Option<u64>, ToolError> {
+    match arguments.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_u64().filter(|number| *number > 0) {
+            Some(number) => Ok(Some(number)),
+            None => Err(ToolError::Arguments(format!("`{name}` is a whole number from 1"))),
+        },
+    }
+}
+
+/// Tells the model which part of a file it has.
+fn part(first: u64, lines: &Lines) -> Option<String> {
+    if lines.count == 0 {
+        return (first > 1).then(|| format!("the file has no line {first}"));
+    }
+    let last = first.saturating_add(lines.count - 1);
+    if lines.is_cut {
+        let next = last.saturating_add(1);
+        return Some(format!(
+            "line {first} is longer than {BYTES_MAX} bytes, and is cut; go on with `offset: {next}`"
+        ));
+    }
+    if !lines.more {
+        return (first > 1).then(|| format!("these are the lines from {first} to the end"));
+    }
+    let next = last.saturating_add(1);
+    Some(format!("these are the lines {first} to {last}; more follow: go on with `offset: {next}`"))
 }

@@ -162,6 +162,58 @@ fn what_is_wrong_with_a_command_is_told_with_the_safe_form() {
     }
 }
 
+#[test]
+fn no_command_runs_a_file_that_a_step_writes_with_values() {
+    let parse = |steps: &[&str]| {
+        let steps = steps.iter().fold(String::new(), |all, step| all + "  - " + step + "\n");
+        let text = format!("format: 1\nname: Test\nsteps:\n{steps}");
+        Definition::parse(&text, "test.yaml", &options(Path::new("."))).map_err(|e| e.to_string())
+    };
+    let writes = [
+        "{name: w, write_file: tools/go.sh}",
+        "{name: w, write_file: {path: ./tools/x/../go.sh, text: 'echo {{ input }}'}}",
+        "{name: w, shell: \"echo {{ input }} > tools/go.sh\"}",
+        "{name: w, shell: {command: 'cat > tools/go.sh', stdin: \"{{ input }}\"}}",
+        "{name: w, shell: {command: 'printf %s \"$1\" | tee tools/go.sh', args: [\"{{ input }}\"]}}",
+        "{name: w, shell: {command: 'cd tools; cat > go.sh', stdin: \"{{ input }}\"}}",
+    ];
+    let runs = [
+        "{name: r, shell: sh tools/go.sh}",
+        "{name: r, shell: ./tools/go.sh}",
+        "{name: r, shell: '. tools/go.sh'}",
+        "{name: r, shell: {command: 'bash -eu tools/go.sh \"$1\"', args: [\"{{ input }}\"]}}",
+        "{name: r, shell: {command: 'for f in a b; do python3 tools/go.sh $f; done'}}",
+        "{name: r, shell: 'if true; then source ./tools/go.sh; fi'}",
+        "{name: r, shell: 'cd tools && sh go.sh'}",
+        "{name: r, shell: {argv: [sh, tools/go.sh]}}",
+        "{name: r, shell: {argv: [./tools/go.sh, \"{{ input }}\"]}}",
+        "{name: r, shell: \"bash -c 'sh tools/go.sh'\"}",
+        "{name: r, parallel: {}, branches: [{name: a, shell: sh tools/go.sh}, {name: b, template: x}]}",
+    ];
+    for write in writes {
+        for run in runs {
+            let report = parse(&[write, run]).expect_err(&format!("{write} {run}"));
+            assert!(report.contains("this command runs `"), "{write} {run}\n{report}");
+            assert!(report.contains("give its name to a constant script"), "{report}");
+            // The next turn of a loop, or the next run, comes after it.
+            let report = parse(&[run, write]).expect_err(&format!("{run} {write}"));
+            assert!(report.contains("this step writes `"), "{run} {write}\n{report}");
+        }
+    }
+    for steps in [
+        [
+            "{name: w, write_file: {path: go.sh, text: 'echo constant'}}",
+            "{name: r, shell: sh go.sh}",
+        ],
+        ["{name: w, shell: echo true > go.sh}", "{name: r, shell: sh go.sh}"],
+        ["{name: w, write_file: data/go.sh}", "{name: r, shell: sh tools/go.sh}"],
+        ["{name: w, write_file: data.txt}", "{name: r, shell: sh go.sh data.txt}"],
+        ["{name: w, write_file: go.sh}", "{name: r, shell: cat go.sh}"],
+    ] {
+        parse(&steps).unwrap_or_else(|report| panic!("{steps:?}\n{report}"));
+    }
+}
+
 fn is_alive(process: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // A zombie that its parent has not looked at yet does nothing any more.

@@ -71,7 +71,12 @@ async fn every_key_of_a_step_is_compared() {
         ("{name: x, write_file: {path: old, text: a}}", "old", "new", "`write_file.path` was"),
         ("{name: x, write_file: {path: a, text: old}}", "old", "new", "`write_file.text` was"),
         ("{name: x, http_get: 'http://old'}", "old", "new", "`x`: `http_get` was"),
-        ("{name: x, http_get: {url: a, timeout: 3s}}", "3s", "4s", "`http_get.timeout` was"),
+        (
+            "{name: x, http_get: {url: https://a.example, timeout: 3s}}",
+            "3s",
+            "4s",
+            "`http_get.timeout` was",
+        ),
         (
             "{name: x, shell: echo old}",
             "old",
@@ -90,7 +95,7 @@ async fn every_key_of_a_step_is_compared() {
         ("{name: x, if: '= true', then: [{template: a}]}", "true", "false", "`x`: `if` was"),
         ("{name: x, if: true, then: [{template: a}]}", "if: true", "if: false", "`x`: `if` was"),
         (
-            "{name: x, router: '= \"a\"', choices: [{name: a, template: a}]}",
+            "{name: x, router: '= \"a\"', choices: [{name: a, template: a}, {name: b, template: b}]}",
             "= \"a",
             "= \"b",
             "`x`: `router` was",

@@ -1,6 +1,6 @@
 //! The examples in the reference are files that are read and checked.
 
-use stepwright_file::{Definition, Options};
+use stepwright_file::{Definition, Options, Variables};
 
 const REFERENCE: &str = include_str!("../../../../docs/workflow-files.md");
 
@@ -19,7 +19,8 @@ fn every_example_is_right() {
     let other = "format: 1\nname: Other\nsteps: [{name: a, template: x}]\n";
     std::fs::write(dir.path().join("other.yaml"), other).unwrap();
     let name = dir.path().join("example.yaml").display().to_string();
-    let options = Options { allow_shell: true, ..Options::default() };
+    let variables = Variables::from([("REGION", "eu"), ("API_KEY", "hunter2")]);
+    let options = Options { allow_shell: true, variables, ..Options::default() };
     let examples = [blocks("yaml"), blocks("json")].concat();
     assert!(examples.len() > 12, "only {} examples", examples.len());
     for example in examples {

@@ -190,7 +190,7 @@ async fn changes_of_the_state_add_up() {
                  \x20 - {name: t, value: '= [state.n, state.by, size(state.seen), \
                  size(state.profile)]'}\n";
     gives(steps, Value::Null, json!([10, 45, 10, 10])).await;
-    let error = fails("  - increment_state: {n: '= \"x\"'}\n", Value::Null).await.to_string();
+    let error = fails("  - increment_state: {n: '= input'}\n", json!("x")).await.to_string();
     assert!(error.contains("`increment_state` needs a number for `n`"), "{error}");
     // A fraction never rounds a counter.
     let steps = "  - set_state: {n: 9007199254740993}\n  - increment_state: {n: 0.5}\n";
@@ -248,11 +248,38 @@ fn integers_that_do_not_fit_into_64_bits_are_refused_and_other_numbers_are_not()
     }
 }
 
+#[test]
+fn numbers_that_a_double_rounds_are_refused_with_their_place() {
+    let file =
+        |value: &str| format!("format: 1\nname: N\nsteps:\n  - {{name: v, value: {value}}}\n");
+    for (value, number, why) in [
+        ("9007199254740993.0", "9007199254740993.0", "would be rounded"),
+        ("[1, {a: +9007199254740993e0}]", "+9007199254740993e0", "would be rounded"),
+        ("!!float 9007199254740993.0", "9007199254740993.0", "would be rounded"),
+        ("[&big 9007199254740993.0, *big]", "9007199254740993.0", "would be rounded"),
+        ("-1e-400", "-1e-400", "would become 0"),
+        ("1e400", "1e400", "must be finite"),
+        (".inf", ".inf", "must be finite"),
+        ("!!float 9007199254740993", "9007199254740993", "would be rounded"),
+    ] {
+        let text = file(value);
+        let error = Definition::parse(&text, "n.yaml", &Options::default()).unwrap_err();
+        let report = error.to_string();
+        assert!(report.contains(why) && report.contains(number), "{value}: {report}");
+        assert!(report.contains("help: write it"), "{value}: {report}");
+    }
+    for value in
+        ["0.1", "1e23", "9007199254740992.0", "'1e400'", "\"9007199254740993.0\"", "1e-300"]
+    {
+        Definition::parse(&file(value), "n.yaml", &Options::default()).expect(value);
+    }
+}
+
 #[tokio::test]
 async fn an_indentation_without_an_end_fails_the_template() {
-    let wide = "\n  - {name: v, template: '{{ [[[1]]]|tojson(indent=1000000000) }}'}\n";
+    let wide = "\n  - {name: v, template: '{{ [[[input]]]|tojson(indent=1000000000) }}'}\n";
     let error = fails(wide, json!("in")).await;
     assert!(error.report().contains("`indent` is at most 100"), "{}", error.report());
     let fine = wide.replace("1000000000", "1");
-    gives(&fine, json!("in"), json!("[\n [\n  [\n   1\n  ]\n ]\n]")).await;
+    gives(&fine, json!(1), json!("[\n [\n  [\n   1\n  ]\n ]\n]")).await;
 }

@@ -2,20 +2,30 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod after;
+mod budgets;
 mod builtins;
 mod commands;
 mod content;
+mod declared;
 mod docs;
 mod files;
+mod functions;
 mod hostile;
 mod http;
 mod limits;
 mod loops;
 mod mistakes;
+mod models;
 mod mutations;
 mod outline;
+mod parts;
 mod people;
+mod permissions;
+mod requests;
 mod runs;
 mod schemas;
 mod tools;
 mod untrusted;
+mod workflows;
+mod wrong;

@@ -287,13 +287,102 @@ fn other_keywords_without_effect_have_their_advice() {
     for schema in [
         "{title: T, description: d, examples: [1], $comment: c, deprecated: true, readOnly: true, \
          writeOnly: false, x-other: 1, $schema: 'http://json-schema.org/draft-07/schema#'}",
-        "{enum: [{default: 1, requierd: 2}], const: {minLenght: 1}}",
+        "{enum: [{default: 1, requierd: 2}]}",
+        "{const: {minLenght: 1}}",
         "{properties: {default: {type: string}, requierd: {}}}",
         "{$defs: {a: {$anchor: here}}, $ref: '#here'}",
         "{$id: 'https://x.example/s', $ref: 'https://x.example/s#/$defs/a', $defs: {a: true}}",
     ] {
         file(&format!("input: {schema}")).unwrap();
     }
+}
+
+#[test]
+fn a_schema_that_no_value_can_fit_is_a_mistake() {
+    const CONTRADICTIONS: [(&str, &str); 34] = [
+        ("{type: string, minLength: 5, maxLength: 3}", "`minLength` is 5 and `maxLength` is 3"),
+        ("{minItems: 2, maxItems: 1}", "`minItems` is 2 and `maxItems` is 1"),
+        ("{minProperties: 2, maxProperties: 1}", "`minProperties` is 2 and `maxProperties` is 1"),
+        ("{contains: {}, minContains: 2, maxContains: 1}", "`maxContains` is 1"),
+        ("{contains: {}, maxContains: 0}", "`minContains` is 1 and `maxContains` is 0"),
+        ("{minimum: 5, maximum: 3}", "no number fits: `minimum` is 5 and `maximum` is 3"),
+        ("{minimum: 9007199254740993, maximum: 9007199254740992}", "`maximum` is"),
+        ("{minimum: 3, exclusiveMaximum: 3}", "`exclusiveMaximum` is 3"),
+        ("{exclusiveMinimum: 3, maximum: 3}", "`maximum` is 3"),
+        ("{exclusiveMinimum: 3.5, exclusiveMaximum: 3.5}", "`exclusiveMaximum` is 3.5"),
+        ("{type: integer, minimum: 1.2, maximum: 1.8}", "no integer fits"),
+        ("{type: integer, exclusiveMinimum: 1, exclusiveMaximum: 2}", "no integer fits"),
+        ("{enum: []}", "`enum` allows no value"),
+        ("{required: [a], additionalProperties: false}", "`required` lists `a`"),
+        ("{required: [a], properties: {b: {}}, additionalProperties: false}", "does not allow it"),
+        ("{required: [a], patternProperties: {^b: {}}, additionalProperties: false}", "lists `a`"),
+        ("{required: [a], properties: {b: {}}, unevaluatedProperties: false}", "`unevaluated"),
+        ("{required: [a], properties: {a: false}}", "`a: false` does not allow it"),
+        ("{required: [abc], propertyNames: {maxLength: 2}}", "`propertyNames` does not allow it"),
+        ("{required: [a, b], maxProperties: 1}", "`required` lists 2 names"),
+        ("{minProperties: 2, properties: {a: {}}, additionalProperties: false}", "allows 1"),
+        ("{prefixItems: [{}], items: false, minItems: 2}", "`items: false` allows 1"),
+        ("{items: [{}], additionalItems: false, minItems: 2}", "`additionalItems: false` allows"),
+        ("{type: string, const: 5}", "`const` is 5, which its own schema does not allow"),
+        ("{const: a, enum: [b]}", "`const` is \"a\""),
+        ("{type: string, enum: [a, 1]}", "`enum` lists 1"),
+        ("{minLength: 2, enum: [ab, a]}", "`enum` lists \"a\""),
+        ("{type: string, default: 5}", "the default does not fit its schema"),
+        ("{allOf: [{minLength: 5}, {maxLength: 3}]}", "`minLength` is 5"),
+        ("{minimum: 5, allOf: [{allOf: [{maximum: 3}]}]}", "`maximum` is 3"),
+        ("{$defs: {a: {type: string}}, $ref: '#/$defs/a', type: integer}", "no value fits"),
+        ("{allOf: [{required: [a]}], additionalProperties: false}", "`required` lists `a`"),
+        ("{type: [string, integer], allOf: [{type: [boolean, array]}]}", "no value fits"),
+        ("{$defs: {unused: {minLength: 2, maxLength: 1}}}", "`maxLength` is 1"),
+    ];
+    let around: [fn(&str) -> String; 9] = [
+        |schema| schema.to_owned(),
+        |schema| format!("{{properties: {{p: {schema}}}}}"),
+        |schema| format!("{{items: {schema}}}"),
+        |schema| format!("{{additionalProperties: {schema}}}"),
+        |schema| format!("{{anyOf: [{{type: \"null\"}}, {schema}]}}"),
+        |schema| format!("{{if: {{minProperties: 1}}, then: {schema}}}"),
+        |schema| format!("{{patternProperties: {{a: {schema}}}}}"),
+        |schema| format!("{{prefixItems: [{{}}, {schema}]}}"),
+        |schema| format!("{{dependentSchemas: {{a: {schema}}}}}"),
+    ];
+    for (schema, told) in CONTRADICTIONS {
+        let inner = if schema.contains("$defs") { &around[..1] } else { &around[..] };
+        for around in inner {
+            let whole = around(schema);
+            // A default has a place only at the top and in properties.
+            let told = if schema.contains("default") && whole != schema { "default" } else { told };
+            let report = refused(&format!("input: {whole}"));
+            assert!(report.contains(told), "{whole}\n{report}");
+            let output = format!("agents: {{a: {{output: {whole}}}}}");
+            let told = if schema.contains("default") { "default" } else { told };
+            let report = refused(&output);
+            assert!(report.contains(told), "{output}\n{report}");
+        }
+    }
+    for schema in [
+        "{minLength: 3, maxLength: 3, minItems: 1, maxItems: 1}",
+        "{minimum: 3, maximum: 3.0}",
+        "{type: integer, minimum: 1.2, maximum: 2}",
+        "{type: integer, exclusiveMinimum: 1, exclusiveMaximum: 3}",
+        "{required: [a], properties: {a: {}}, additionalProperties: false}",
+        "{required: [ab], patternProperties: {^a: {}}, additionalProperties: false}",
+        "{required: [a], anyOf: [{properties: {a: {}}}], unevaluatedProperties: false}",
+        "{type: [string, \"null\"], enum: [a, null]}",
+        "{type: number, allOf: [{type: integer}]}",
+        "{type: integer, const: 2.0}",
+        "{anyOf: [{minLength: 5}, {maxLength: 3}]}",
+        "{if: {minLength: 5}, then: {}, else: {maxLength: 3}}",
+        "{const: {minLength: 5, maxLength: 3}, examples: [{minimum: 2, maximum: 1}]}",
+        "{not: {}, minLength: 1}",
+        "{contains: {}, minContains: 0, maxContains: 0}",
+        "{prefixItems: [{}, {}], items: false, minItems: 2}",
+    ] {
+        file(&format!("input: {schema}")).expect(schema);
+    }
+    // A long list of choices is checked in time.
+    let many: Vec<String> = (0..20_000).map(|n| format!("v{n}")).collect();
+    file(&format!("input: {{type: string, enum: [{}]}}", many.join(", "))).unwrap();
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use stepwright_core::json::{self, JsonError};
 use stepwright_core::model::ModelError;
+use stepwright_core::number;
 
 /// Names and words of events that say only that the server is there.
 const PINGS: [&str; 5] = ["ping", "keep-alive", "keepalive", "heartbeat", "processing"];
@@ -401,8 +402,8 @@ impl Reader {
         let mut value = match parsed {
             Ok(value) if !is_waiting => return Ok(value),
             Ok(value) => value,
-            // All else has been checked before the integers.
-            Err((data, error @ JsonError::Integer { .. })) => match rounded(&data) {
+            // All else has been checked before the numbers.
+            Err((data, error @ JsonError::Number { .. })) => match rounded(&data) {
                 Some(value) if !is_waiting => return Ok(value),
                 Some(value) => value,
                 None => return Err(no_json(error)),
@@ -543,24 +544,29 @@ impl Reader {
 
 type Object = Map<String, Value>;
 
-/// An event whose integers may be rounded: those in facts beside the answer. `None` if a number
-/// that counts has more than 64 bits, in the arguments of a call or as the place of a piece.
+/// An event whose numbers may be rounded: those in facts beside the answer. `None` if a number
+/// that counts may be one of them, in the arguments of a call or as the place of a piece.
 fn rounded(data: &str) -> Option<Value> {
     const EXACT: [&str; 5] = ["args", "arguments", "input", "index", "partialargs"];
-    fn is_exact(value: &Value, counts: bool) -> bool {
+    // Integers of 64 bits are exact, and below 2^53 at most a fraction is rounded.
+    fn is_exact(value: &Value, counts: bool, vanish: bool) -> bool {
         match value {
-            Value::Number(number) => !counts || number.as_f64().is_none_or(|n| n.abs() < 9.2e18),
-            Value::Array(items) => items.iter().all(|item| is_exact(item, counts)),
+            Value::Number(number) if counts && number.is_f64() => number
+                .as_f64()
+                .is_some_and(|n| n.abs() < number::EXACT_BELOW && !(vanish && n == 0.0)),
+            Value::Array(items) => items.iter().all(|item| is_exact(item, counts, vanish)),
             Value::Object(members) => members.iter().all(|(name, member)| {
                 let name = name.to_ascii_lowercase().replace('_', "");
                 let counts = counts || EXACT.iter().any(|exact| name.ends_with(exact));
-                is_exact(member, counts)
+                is_exact(member, counts, vanish)
             }),
             _ => true,
         }
     }
     let value: Value = serde_json::from_str(data).ok()?;
-    is_exact(&value, false).then_some(value)
+    // A number that is too small has become zero.
+    let vanish = data.contains("e-") || data.contains("E-") || data.contains("0.000");
+    is_exact(&value, false, vanish).then_some(value)
 }
 
 /// `true` if an event has the name of a failure.

@@ -444,6 +444,7 @@ impl Answer {
         };
         let usage = response.usage;
         Ok(ModelEvent::Done(Completion {
+            model: None,
             turn,
             stop,
             // Both sides count alike: cached and written tokens are among those read, thoughts

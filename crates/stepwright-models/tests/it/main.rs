@@ -4,6 +4,9 @@
 #[cfg(feature = "providers")]
 mod abilities;
 #[cfg(feature = "providers")]
+mod fallback;
+#[cfg(feature = "providers")]
+mod limits;
 mod mutations;
 mod retrying;
 #[cfg(feature = "providers")]

@@ -1,5 +1,6 @@
 //! The journal: appends, and loading facts with their bodies put together.
 
+use super::lineage;
 use crate::backend::{Attempt, Columns, Connection, Prepared, Value, Work};
 use crate::bodies::{self, FactRow, corrupt};
 use crate::errors::{Failure, sealed};
@@ -26,9 +27,12 @@ impl<C: Connection> Work<C> for Prepared {
     }
 }
 
-const LOAD: &str = "SELECT seq, path, at, body, shared, blob, sum, chain, key_id
+const LOAD: &str = "SELECT seq, path, at, body, shared, blob, sum, chain, key_id, run
     FROM journal
     WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND seq >= $2 ORDER BY seq LIMIT $3";
+
+const LOAD_PART: &str = "SELECT seq, path, at, body, shared, blob, sum, chain, key_id, run
+    FROM journal WHERE run = $1 AND seq >= $2 AND seq < $3 ORDER BY seq LIMIT $4";
 
 /// A fact as its row has it.
 struct Kept {
@@ -41,10 +45,13 @@ struct Kept {
     sum: Option<i64>,
     chain: Option<Vec<u8>>,
     key_id: Option<String>,
+    journal: i64,
 }
 
 /// A fact whose body is put together.
 pub(crate) struct Whole {
+    /// The run whose fact it was first: a fork shares the facts of its origin.
+    pub(crate) run: RunId,
     pub(crate) sequence: u64,
     pub(crate) path: Vec<u8>,
     pub(crate) at: Timestamp,
@@ -60,26 +67,66 @@ pub(crate) async fn load<C: Connection>(
     from: u64,
     limit: usize,
 ) -> Result<Vec<Whole>, Failure<C::Error>> {
-    let first = i64::try_from(from).unwrap_or(i64::MAX);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let read = |row: &C::Row<'_>| {
-        Ok(Kept {
-            sequence: from_column(row.number(0)?),
-            path: row.text_bytes(1)?.to_vec(),
-            at: Timestamp(from_column(row.number(2)?)),
-            body: row.text_bytes(3)?.to_vec(),
-            shared: row.maybe_text(4)?,
-            blob: row.maybe_text(5)?,
-            sum: row.maybe_number(6)?,
-            chain: row.maybe_blob(7)?,
-            key_id: row.maybe_text(8)?,
-        })
-    };
-    let values = [run.as_str().into(), first.into(), limit.into()];
-    let kept = c.select(LOAD, &values, read).await?;
-    let others = Others::of(c, run, from, &kept).await?;
-    let mut facts = Vec::with_capacity(kept.len());
-    for Kept { sequence, path, at, body, shared, blob, sum, chain, key_id } in kept {
+    let values = [run.as_str().into(), column(from).into(), column(limit as u64).into()];
+    let own = c.select(LOAD, &values, kept::<C>).await?;
+    let mut facts = Vec::with_capacity(own.len());
+    if limit == 0 || own.first().is_some_and(|fact| fact.sequence == from) {
+        whole(c, run, own, &mut facts).await?;
+        return Ok(facts);
+    }
+    // They are missing, or are facts of an origin.
+    let parts = lineage::parts(c, run).await?;
+    let Some((last, origins)) = parts.split_last() else { return Ok(facts) };
+    let mut next = from;
+    for part in origins.iter().filter(|part| part.until > from.max(part.first)) {
+        let left = (limit - facts.len()) as u64;
+        if left == 0 {
+            return Ok(facts);
+        }
+        let first = next.max(part.first);
+        let values = [
+            part.journal.into(),
+            column(first).into(),
+            column(part.until).into(),
+            column(left).into(),
+        ];
+        let rows = c.select(LOAD_PART, &values, kept::<C>).await?;
+        whole(c, &part.run, rows, &mut facts).await?;
+        next = part.until;
+    }
+    let left = limit - facts.len();
+    whole(c, &last.run, own.into_iter().take(left).collect(), &mut facts).await?;
+    Ok(facts)
+}
+
+fn column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn kept<C: Connection>(row: &C::Row<'_>) -> Result<Kept, Failure<C::Error>> {
+    Ok(Kept {
+        sequence: from_column(row.number(0)?),
+        path: row.text_bytes(1)?.to_vec(),
+        at: Timestamp(from_column(row.number(2)?)),
+        body: row.text_bytes(3)?.to_vec(),
+        shared: row.maybe_text(4)?,
+        blob: row.maybe_text(5)?,
+        sum: row.maybe_number(6)?,
+        chain: row.maybe_blob(7)?,
+        key_id: row.maybe_text(8)?,
+        journal: row.number(9)?,
+    })
+}
+
+/// Puts the bodies of these facts together. They are from one journal.
+async fn whole<C: Connection>(
+    c: &mut C,
+    run: &RunId,
+    kept: Vec<Kept>,
+    facts: &mut Vec<Whole>,
+) -> Result<(), Failure<C::Error>> {
+    let others = Others::of(c, run, &kept).await?;
+    for Kept { sequence, path, at, body, shared, blob, sum, chain, key_id, .. } in kept {
         if let Some(key) = key_id {
             return Err(sealed(format_args!("fact {sequence} of run `{run}`"), &key).into());
         }
@@ -89,9 +136,9 @@ pub(crate) async fn load<C: Connection>(
                 .whole(sequence, &body, shared.as_deref(), blob.as_deref())
                 .map_err(|what| corrupt(run, sequence, &path, what))?,
         };
-        facts.push(Whole { sequence, path, at, body, sum, chain });
+        facts.push(Whole { run: run.clone(), sequence, path, at, body, sum, chain });
     }
-    Ok(facts)
+    Ok(())
 }
 
 /// Loads facts.
@@ -108,9 +155,10 @@ impl<C: Connection> Work<C> for Load {
         let (run, sums) = (&self.run, c.sums());
         let mut facts = Vec::new();
         for fact in load(c, run, self.from, self.limit).await? {
-            let Whole { sequence, path, at, body, sum, .. } = fact;
+            let Whole { run: stored, sequence, path, at, body, sum, .. } = fact;
             let expected = self.from + facts.len() as u64;
-            facts.push(rows::fact(run, expected, (sequence, &path, at), &body, sums, sum)?);
+            let place = (sequence, &*path, at);
+            facts.push(rows::fact((run, &stored), expected, place, &body, sums, sum)?);
         }
         if facts.len() < self.limit {
             check_end(c, run).await?;
@@ -153,10 +201,11 @@ impl Others {
     async fn of<C: Connection>(
         c: &mut C,
         run: &RunId,
-        from: u64,
         page: &[Kept],
     ) -> Result<Self, Failure<C::Error>> {
         let (mut others, mut before) = (Self::default(), BTreeSet::new());
+        let Some(first) = page.first() else { return Ok(others) };
+        let (from, journal) = (first.sequence, first.journal);
         let mut wanted = HashSet::<String>::new();
         for row in page {
             wanted.extend(row.blob.clone());
@@ -182,7 +231,7 @@ impl Others {
                 }
                 Ok((sequence, row.text_bytes(1)?.to_vec(), blob))
             };
-            let values = [run.as_str().into(), Value::Numbers(&before)];
+            let values = [journal.into(), Value::Numbers(&before)];
             for (sequence, body, blob) in c.select(C::DIALECT.select_sources, &values, read).await?
             {
                 wanted.extend(blob.clone());

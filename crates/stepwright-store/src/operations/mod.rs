@@ -1,6 +1,9 @@
 //! The operations of a store, in the SQL that the databases share.
 
+pub(crate) mod deleting;
 pub(crate) mod journal;
+pub(crate) mod lineage;
+pub(crate) mod opening;
 pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod signals;

@@ -74,6 +74,9 @@ fn run<R: Columns>(row: &R, sums: Sums) -> Result<RunRow, Failure<R::Error>> {
         sum: row.maybe_number(13)?,
         status_sum: row.maybe_number(14)?,
         driver_sum: row.maybe_number(15)?,
+        origin: row.maybe_number(16)?,
+        origin_run: row.maybe_text(17)?,
+        origin_until: row.maybe_number(18)?,
     };
     Ok(columns.row(sums)?)
 }

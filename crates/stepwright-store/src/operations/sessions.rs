@@ -2,6 +2,7 @@
 
 use crate::backend::{Attempt, Columns, Connection, Value, Work};
 use crate::errors::{Failure, Said, damaged, missing};
+use crate::operations::deleting::{Runs, delete_runs};
 use crate::query::Query;
 use crate::rows::{SessionColumns, WrittenSession, apply};
 use crate::sums::Sums;
@@ -225,20 +226,6 @@ impl PatchState {
     }
 }
 
-/// Counts down the uses of the large bodies that facts of a session have.
-const UNUSE_BLOBS: &str = "UPDATE blobs SET uses = blobs.uses - gone.count
-    FROM (SELECT blob, count(*) AS count FROM journal
-        WHERE run IN (SELECT id FROM runs WHERE session_id = $1) AND blob IS NOT NULL
-        GROUP BY blob) AS gone
-    WHERE blobs.hash = gone.blob";
-
-const DELETE_OF_RUNS: [&str; 4] = [
-    UNUSE_BLOBS,
-    "DELETE FROM journal WHERE run IN (SELECT id FROM runs WHERE session_id = $1)",
-    "DELETE FROM inbox WHERE run IN (SELECT id FROM runs WHERE session_id = $1)",
-    "DELETE FROM runs WHERE session_id = $1",
-];
-
 /// Deletes a session, its runs, their journals and inboxes, and the bodies that only they had.
 pub(crate) struct Delete(pub(crate) SessionId);
 
@@ -248,11 +235,11 @@ impl<C: Connection> Work<C> for Delete {
 
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<bool, Failure<C::Error>> {
         let id = [self.0.as_str().into()];
-        for sql in C::DIALECT.lock_session.iter().chain(&DELETE_OF_RUNS) {
+        for sql in C::DIALECT.lock_session {
             c.execute(sql, &id).await?;
         }
+        delete_runs(c, Runs::OfSession, self.0.as_str()).await?;
         let deleted = c.execute("DELETE FROM sessions WHERE session_id = $1", &id).await?;
-        c.execute("DELETE FROM blobs WHERE uses <= 0", &[]).await?;
         Ok(deleted > 0)
     }
 }

@@ -57,9 +57,9 @@ fn linked(
     last: Option<Chain>,
     sums: crate::sums::Sums,
 ) -> Result<Option<Chain>, stepwright_core::StoreError> {
-    let Whole { sequence, path, at, body, sum, chain } = fact;
-    rows::fact(run, expected, (*sequence, path, *at), body, sums, *sum)?;
-    let computed = Chain::link(last, &sums.fact(run, *sequence, path, *at, body));
+    let Whole { run: stored, sequence, path, at, body, sum, chain } = fact;
+    rows::fact((run, stored), expected, (*sequence, path, *at), body, sums, *sum)?;
+    let computed = Chain::link(last, &sums.fact(stored, *sequence, path, *at, body));
     let damaged = |what: &str| Err(corrupt(run, *sequence, path, what.to_owned()));
     match (chain.as_deref(), last) {
         (Some(chain), _) if Chain::read(chain) == Some(computed) => Ok(Some(computed)),

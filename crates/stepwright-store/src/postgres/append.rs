@@ -390,7 +390,7 @@ async fn begin(connection: &mut Link, append: &Append<'_>, row: &RunRow) -> Resu
             .bind(&*written.metrics)
             .bind(row.background)
             .bind(driver)
-            .bind(rows::run_sum(row, SUMS))
+            .bind(rows::run_sum(row, SUMS, None))
             .bind(written.sum)
             .bind(SUMS.driver(row.run_id.as_str(), driver))
             .fetch_one(&mut connection.connection)

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use stepwright_core::StoreError;
+use stepwright_core::{RunId, StoreError};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -90,6 +90,11 @@ impl Connections {
     /// Refuses to work in a process that was forked from the one that connected.
     pub(super) fn check_process(&self) -> Result<(), StoreError> {
         self.opener.check(&self.target.shown)
+    }
+
+    /// Forgets what is known of a run that was deleted.
+    pub(super) fn forget(&self, run: &RunId) {
+        self.heads.forget(run);
     }
 
     /// Sets the first token: a random number that no other store has.

@@ -1,6 +1,6 @@
 //! Errors of PostgreSQL, with advice, and the decision to retry.
 
-use super::target::Target;
+use super::target::{Target, quoted};
 use crate::errors::{Said, unusable};
 use sqlx::Error as SqlError;
 use std::io::ErrorKind;
@@ -24,6 +24,45 @@ pub(super) enum Trouble {
     Passing,
     /// The connection is gone. The work may have been done, or not.
     Lost,
+}
+
+/// Returns the advice for a missing privilege: what the owner or an administrator runs.
+///
+/// The server names the object and not the privilege.
+fn privilege(target: &Target, said: &str) -> String {
+    let user = quoted(target.address.user());
+    let (schema, database) = (quoted(&target.schema), quoted(target.address.database()));
+    let object = said.strip_prefix("permission denied for ").unwrap_or(said);
+    if said.starts_with("must be owner") {
+        return format!(
+            "connect once as the owner of the tables in schema {schema}, which updates them; \
+             {user} can use them afterwards"
+        );
+    }
+    match object.split(' ').next() {
+        Some("table" | "sequence" | "relation" | "view") => format!(
+            "let the owner of the tables run `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN \
+             SCHEMA {schema} TO {user}`, or `GRANT SELECT …` if this program only reads"
+        ),
+        Some("schema") => format!(
+            "let the owner of the schema run `GRANT USAGE, CREATE ON SCHEMA {schema} TO {user}`, \
+             or `GRANT USAGE …` if the tables are there already"
+        ),
+        Some("database") => format!(
+            "let an administrator run `CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {user}` \
+             in {database}, or `GRANT CREATE ON DATABASE {database} TO {user}`"
+        ),
+        _ => format!("let an administrator grant {user} what the server names"),
+    }
+}
+
+/// The tables are there, and this user may not look at them. The server itself would say that they
+/// do not exist.
+pub(super) fn unprivileged(target: &Target, privilege: &str, object: &str, to: &str) -> StoreError {
+    let user = quoted(target.address.user());
+    let source = format!("user {user} lacks the privilege {privilege} on {object}");
+    let hint = format!("let the owner of the tables run `GRANT {privilege} ON {to} TO {user}`");
+    unusable(ErrorId::DATABASE_FORBIDDEN, &target.shown, source, &hint)
 }
 
 /// Returns the kind of trouble of an error on an open connection.
@@ -126,10 +165,7 @@ fn hint(target: &Target, error: &SqlError) -> Option<String> {
              `pg_hba.conf` of the server"
         ),
         "3D000" => format!("create the database: `createdb {database}`, or name another one"),
-        "42501" => format!(
-            "let an administrator run `CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {user}` \
-             in `{database}`, or connect as the user who owns the tables"
-        ),
+        "42501" => privilege(target, error.as_database_error()?.message()),
         "42P01" | "3F000" => format!(
             "the tables in schema `{schema}` are gone: restore them from a backup, or connect \
              again to have new ones made"

@@ -3,10 +3,11 @@
 use super::address::Address;
 use super::channels::Channels;
 use super::connections::Connections;
-use super::schema::{self, quoted};
+use super::schema;
 use super::store::{Postgres, PostgresBackend};
-use super::target::Target;
+use super::target::{Target, quoted};
 use crate::Durability;
+use crate::LazyStore;
 use crate::errors::Said;
 use sqlx::ConnectOptions;
 use std::fmt;
@@ -24,6 +25,10 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The default for the time to retry when the server goes away: time to restart it.
 const RETRY_FOR: Duration = Duration::from_secs(15);
+
+/// The longest time that the server waits for a client in the middle of a transaction: that of a
+/// lease. The locks of a process that is frozen are free again then.
+const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(10);
 
 /// The default for the schema of the tables.
 const SCHEMA: &str = "stepwright";
@@ -161,6 +166,22 @@ impl PostgresOptions {
         Ok(Postgres::new(PostgresBackend::new(connections)))
     }
 
+    /// Returns a store that connects at its first use, for a program that begins before its server
+    /// does. A call fails while the server cannot be reached, and the next one tries again.
+    ///
+    /// ```
+    /// # use stepwright_store::Postgres;
+    /// let store = Postgres::options("postgres://anna@db.example/agents").lazy()?;
+    /// # Ok::<(), stepwright_core::StoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the address cannot be read.
+    pub fn lazy(self) -> Result<LazyStore, StoreError> {
+        self.target()?;
+        Ok(LazyStore::new(move || self.clone().connect()))
+    }
+
     pub(super) fn target(&self) -> Result<Target, StoreError> {
         let mut address = Address::parse(&self.address)?;
         check(&self.schema)?;
@@ -172,9 +193,10 @@ impl PostgresOptions {
         // Between one millisecond and what fits into a setting of the server; zero would be without
         // end.
         let timeout = self.statement_timeout.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
+        let idle = timeout.min(IDLE_IN_TRANSACTION_MAX.as_millis());
         let mut greeting = format!(
             "SET search_path TO {}; SET statement_timeout TO {timeout}; \
-             SET idle_in_transaction_session_timeout TO {timeout}; \
+             SET idle_in_transaction_session_timeout TO {idle}; \
              SET default_transaction_isolation TO 'read committed'; \
              SET client_min_messages TO warning; ",
             quoted(&self.schema)

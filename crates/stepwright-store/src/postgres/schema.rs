@@ -1,9 +1,9 @@
 //! The tables, and the migrations from older versions.
 
 use super::connections::{Connections, Server};
-use super::errors::{Failure, encoding, foreign, newer, read_only};
+use super::errors::{Failure, encoding, foreign, newer, read_only, unprivileged};
 use super::link::Link;
-use super::target::Target;
+use super::target::{Target, quoted};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 
@@ -33,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
+    include_str!("schema_5.sql"),
 ];
 
 /// The time that a migration waits for a lock: later statements wait behind it.
@@ -50,13 +51,43 @@ const LOOK: &str = "SELECT coalesce(bool_or(relname = 'stepwright_migrations'), 
     coalesce(bool_or(relname <> 'stepwright_migrations'), false)
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE nspname = $1 AND relname IN ('stepwright_migrations', 'runs', 'journal', 'sessions',
-        'blobs', 'inbox', 'drivers', 'plans')";
+        'blobs', 'inbox', 'drivers', 'plans', 'kept')";
+
+/// Asks for privileges that even reading takes. `USAGE` on a schema first: without it, its tables
+/// are as if they were not there.
+const MAY_READ: &str = "SELECT has_schema_privilege(oid, 'USAGE'),
+    (SELECT min(relname::text) FROM pg_class
+        WHERE relnamespace = pg_namespace.oid AND relkind = 'r'
+        AND relname IN ('stepwright_migrations', 'runs', 'journal', 'sessions',
+            'blobs', 'inbox', 'drivers', 'plans')
+        AND NOT has_table_privilege(pg_class.oid, 'SELECT'))
+    FROM pg_namespace WHERE nspname = $1";
+
+/// Refuses a user who may not read the tables that are there.
+async fn check_privileges(connection: &mut PgConnection, target: &Target) -> Result<(), Failure> {
+    let found = sqlx::query(MAY_READ).bind(&*target.schema).fetch_optional(connection).await?;
+    let Some(row) = found else { return Ok(()) };
+    let schema = quoted(&target.schema);
+    if !row.try_get::<bool, _>(0)? {
+        let object = format!("schema {schema}");
+        return Err(unprivileged(target, "USAGE", &object, &format!("SCHEMA {schema}")).into());
+    }
+    match row.try_get::<Option<String>, _>(1)? {
+        Some(table) => {
+            let (object, all) =
+                (format!("table {schema}.{table}"), format!("ALL TABLES IN SCHEMA {schema}"));
+            Err(unprivileged(target, "SELECT", &object, &all).into())
+        }
+        None => Ok(()),
+    }
+}
 
 /// Checks the server, and brings the tables to the version of this program.
 pub(super) async fn prepare(connections: &Connections) -> Result<(), stepwright_core::StoreError> {
     let target = connections.target.clone();
     let work = async move |link: &mut Link, _| {
         let token = check(&mut link.connection, &target).await?;
+        check_privileges(&mut link.connection, &target).await?;
         migrate(&mut link.connection, &target, MIGRATIONS).await?;
         Ok(token)
     };
@@ -158,11 +189,6 @@ async fn version(
     }
 }
 
-/// A name as SQL has it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -235,7 +261,7 @@ mod tests {
 
         let database = address.rsplit('/').next().unwrap();
         let versions = "SELECT version FROM stepwright.stepwright_migrations ORDER BY version";
-        assert_eq!(server.sql(database, versions), "1\n2\n3\n4\n5\n6\n");
+        assert_eq!(server.sql(database, versions), "1\n2\n3\n4\n5\n6\n7\n");
         // The older program is not let in any more.
         let refused = Postgres::connect(&address).await.unwrap_err();
         assert!(refused.hint().unwrap().contains("use the newer program"), "{refused:?}");

@@ -37,6 +37,7 @@ fn query<'v>(sql: Cow<'static, str>, values: &[Value<'v>]) -> Query<'v, Postgres
             Value::MaybeText(text) => query.bind(text),
             Value::Number(number) => query.bind(number),
             Value::Numbers(list) => query.bind(list),
+            Value::Bytes(bytes) => query.bind(bytes),
             Value::Texts(list) => query.bind(list),
         };
     }
@@ -66,8 +67,10 @@ impl Connection for Link {
             SELECT driver FROM drivers WHERE seen_at < $1
               AND NOT EXISTS (SELECT FROM runs WHERE runs.driver = drivers.driver)
             FOR UPDATE SKIP LOCKED)",
+        insert_fact: "INSERT INTO journal (run, seq, path, at, body, blob, sum, chain, token)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         select_sources: "SELECT seq, body, blob, key_id FROM journal
-            WHERE run = (SELECT id FROM runs WHERE run_id = $1) AND seq = ANY($2)",
+            WHERE run = $1 AND seq = ANY($2)",
         select_blobs: "SELECT hash, body, key_id FROM blobs WHERE hash = ANY($1)",
     };
 

@@ -8,10 +8,11 @@ use crate::SqlStore;
 use crate::backend::{Attempt, Backend, Told, Work};
 use crate::sums::Sums;
 use crate::watch::Watchers;
+use sqlx::{AssertSqlSafe, Row as _};
 use std::fmt;
 use std::sync::Arc;
-use stepwright_core::store::Watched;
-use stepwright_core::{BoxFuture, StoreError};
+use stepwright_core::store::{Compacted, Watched};
+use stepwright_core::{BoxFuture, RunId, StoreError};
 
 /// A store in a PostgreSQL database, for any number of machines. Cheap to clone; clones share their
 /// connections.
@@ -88,6 +89,21 @@ impl fmt::Debug for PostgresBackend {
     }
 }
 
+/// The tables whose rows are deleted.
+const TABLES: [&str; 5] = ["journal", "blobs", "inbox", "runs", "sessions"];
+
+/// Returns the size of the tables and their indexes, in bytes.
+async fn size(link: &mut Link) -> Result<u64, Failure> {
+    let tables = TABLES.map(str::to_owned).to_vec();
+    let row = sqlx::query(
+        "SELECT sum(pg_total_relation_size(name::regclass))::bigint FROM unnest($1::text[]) name",
+    )
+    .bind(tables)
+    .fetch_one(&mut link.connection)
+    .await?;
+    Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or_default())
+}
+
 impl Backend for PostgresBackend {
     type Connection = Link;
 
@@ -113,6 +129,22 @@ impl Backend for PostgresBackend {
             Told::All => self.watchers.wake_all(),
         }
         done
+    }
+
+    fn forget(&self, run: &RunId) {
+        self.connections.forget(run);
+    }
+
+    async fn compact(&self) -> Result<Compacted, StoreError> {
+        let compact = async |link: &mut Link, _| {
+            let before = size(link).await?;
+            for table in TABLES {
+                let vacuum = format!("VACUUM {table}");
+                sqlx::query(AssertSqlSafe(vacuum)).execute(&mut link.connection).await?;
+            }
+            Ok(Compacted { before, after: size(link).await? })
+        };
+        self.connections.run("compact", Server::Known, compact).await
     }
 
     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {

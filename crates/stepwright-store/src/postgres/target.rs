@@ -4,6 +4,11 @@ use super::address::Address;
 use super::channels::Channels;
 use std::time::Duration;
 
+/// A name as SQL has it.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// The server, and the settings of connections to it.
 pub(super) struct Target {
     pub(super) address: Address,

@@ -122,7 +122,7 @@ async fn begin(connection: &mut Database, row: &RunRow, effect: &Effect) -> Resu
             row.background,
             row.driver,
             to_column(effect.facts),
-            rows::run_sum(row, sums),
+            rows::run_sum(row, sums, None),
             effect.status_sum(sums, &row.run_id, RunStatus::Running),
             sums.driver(row.run_id.as_str(), row.driver.as_deref()),
         ])

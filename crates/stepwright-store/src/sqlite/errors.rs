@@ -1,5 +1,6 @@
 //! Errors of SQLite, with advice.
 
+use super::locks::lock_holder;
 use crate::errors::unusable;
 use rusqlite::{Error as SqlError, ErrorCode};
 use std::path::Path;
@@ -63,9 +64,16 @@ fn hint(path: &Path, error: &SqlError) -> Option<String> {
             "allow this program to write to `{file}` and to the directory that it is in, where \
              SQLite keeps its log"
         ),
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
-            format!("close the program that keeps `{file}` locked, then resume the run")
-        }
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => match lock_holder(path) {
+            Some((process, true)) => format!(
+                "process {process} keeps `{file}` locked and is stopped: let it go on with \
+                 `kill -CONT {process}`, or end it with `kill -KILL {process}`; then resume the run"
+            ),
+            Some((process, false)) => format!(
+                "process {process} keeps `{file}` locked: wait for it or end it, then resume the run"
+            ),
+            None => format!("close the program that keeps `{file}` locked, then resume the run"),
+        },
         ErrorCode::NotADatabase => {
             format!("choose another path: `{file}` is not an SQLite database")
         }
@@ -99,6 +107,41 @@ fn cannot_open(path: &Path) -> String {
         format!("choose another path: `{}` is not a directory", directory.display())
     } else {
         format!("allow this program to write to the directory `{}`", directory.display())
+    }
+}
+
+/// The log of the database has changes, and SQLite may not write what it needs to read them.
+pub(super) fn log_unreadable(path: &Path, error: SqlError) -> StoreError {
+    let file = path.display();
+    StoreError::Unavailable {
+        what: format!(
+            "cannot read all of the database `{file}`: its log `{file}-wal` holds changes, and \
+             SQLite reads it only where it may write"
+        ),
+        source: Box::new(error),
+        hint: Some(format!(
+            "copy `{file}` and `{file}-wal` to a directory that this program may write to, and open \
+             the copy"
+        )),
+        id: ErrorId::DATABASE_FORBIDDEN,
+    }
+}
+
+/// The tables are those of an older version, and may not be changed.
+pub(super) fn older(path: &Path, version: usize, known: usize) -> StoreError {
+    let source =
+        format!("its tables are of version {version}, and reading alone needs version {known}");
+    let hint = "open it once where this program may write to it, which updates its tables";
+    unusable(ErrorId::DATABASE_FORBIDDEN, path.display(), source, hint)
+}
+
+/// The store was opened for reading only.
+pub(super) fn only_read(path: &Path) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("cannot write to the database `{}`", path.display()),
+        source: Box::new(crate::errors::Said("it was opened for reading only".to_owned())),
+        hint: Some("open it without `read_only`".to_owned()),
+        id: ErrorId::DATABASE_FORBIDDEN,
     }
 }
 

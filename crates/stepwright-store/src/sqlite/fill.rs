@@ -82,6 +82,7 @@ fn runs(connection: &Connection, sums: Sums) -> Result<(), Failure> {
             digest: &text(5)?,
             created_at: row.get(7)?,
             background: row.get(10)?,
+            origin: None,
         };
         let state = RunState {
             status: &text(6)?,

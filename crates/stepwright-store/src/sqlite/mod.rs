@@ -7,6 +7,7 @@ mod errors;
 mod file;
 mod fill;
 mod group;
+mod locks;
 mod open;
 mod read;
 mod schema;

@@ -1,23 +1,28 @@
 //! Opening a database file.
 
-use super::connect::{LOCK_WAIT, connect};
+use super::connect::{LOCK_WAIT, connect, reader_without_log};
 use super::database::Database;
 use super::errors::Failure;
 use super::file::DatabaseFile;
 use super::read::{Readers, blocking};
-use super::schema::migrate;
+use super::schema::{look, migrate};
 use super::store::{Sqlite, SqliteBackend};
 use super::write::Writer;
 use crate::Durability;
+use crate::LazyStore;
 use crate::watch::Watchers;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stepwright_core::StoreError;
 
-/// The largest number of attempts to change to write-ahead logging: SQLite does not wait for it.
-const WAL_ATTEMPTS_MAX: u32 = 50;
+/// The longest wait for other processes that open the same file, as long as they make progress.
+/// They hold its lock one after the other, and on a busy machine each of them may need a second.
+const OPEN_WAIT: Duration = Duration::from_mins(2);
+
+/// The longest pause before the next attempt, for changes that SQLite itself does not wait for.
+const OPEN_PAUSE_MAX: Duration = Duration::from_millis(50);
 
 impl Sqlite {
     /// Opens the file with the default options. Creates it if there is none.
@@ -52,6 +57,7 @@ pub struct SqliteOptions {
     durability: Durability,
     bytes_max: Option<u64>,
     lock_wait: Duration,
+    read_only: bool,
 }
 
 impl SqliteOptions {
@@ -61,6 +67,7 @@ impl SqliteOptions {
             durability: Durability::default(),
             bytes_max: None,
             lock_wait: LOCK_WAIT,
+            read_only: false,
         }
     }
 
@@ -89,6 +96,45 @@ impl SqliteOptions {
         self
     }
 
+    /// Opens the file for reading only. It must exist, and its tables must be those of this
+    /// version. This program needs no right to write to the file or to its directory: if SQLite
+    /// cannot create the files that it uses beside the database, the file must not change while a
+    /// call reads it.
+    ///
+    /// A call that writes fails.
+    ///
+    /// ```no_run
+    /// # use stepwright_store::Sqlite;
+    /// # async fn f() -> Result<(), stepwright_core::StoreError> {
+    /// let archive = Sqlite::options("/archive/2026.db").read_only().open().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// Returns a store that opens the file at its first use, for instance on a disk that is not
+    /// there yet. A call fails while it cannot be opened, and the next one tries again.
+    ///
+    /// ```
+    /// # use stepwright_core::store::RunStore as _;
+    /// # use stepwright_store::Sqlite;
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("content.db");
+    /// let store = Sqlite::options(&path).lazy();
+    /// assert!(!path.exists());
+    /// assert!(store.runs(Default::default()).await?.is_empty());
+    /// assert!(path.exists());
+    /// # Ok::<(), stepwright_core::StoreError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn lazy(self) -> LazyStore {
+        LazyStore::new(move || self.clone().open())
+    }
+
     /// Opens the file. Creates it if there is none. Must be called within a Tokio runtime.
     ///
     /// # Errors
@@ -98,14 +144,28 @@ impl SqliteOptions {
         let path: Arc<Path> = self.path.as_path().into();
         let shown = path.clone();
         let opened = blocking(&path, move || {
-            let database = self.writer().map_err(|error| error.into_error("open", &shown))?;
+            if self.read_only {
+                return self.reading(shown);
+            }
+            let database =
+                self.writer_in_a_crowd().map_err(|error| error.into_error("open", &shown))?;
             let (file, sums) = (DatabaseFile::opened(shown), database.sums);
             let watchers = Arc::<Watchers>::default();
-            let readers = Readers::new(file.clone(), sums);
+            let readers = Readers::new(file.clone(), sums, self.lock_wait, false);
             let writer = Writer::start(database, file.clone(), watchers.clone(), self.lock_wait)?;
-            Ok(Sqlite::new(SqliteBackend { file, sums, readers, writer, watchers }))
+            Ok(Sqlite::new(SqliteBackend { file, sums, readers, writer: Some(writer), watchers }))
         });
         opened.await
+    }
+
+    fn reading(&self, path: Arc<Path>) -> Result<Sqlite, StoreError> {
+        let file = DatabaseFile::opened(path);
+        let (connection, _) = reader_without_log(&file)?;
+        let sums = look(&connection, &file.path)
+            .map_err(|error: Failure| error.into_error("open", &file.path))?;
+        let readers = Readers::new(file.clone(), sums, self.lock_wait, true);
+        let watchers = Arc::default();
+        Ok(Sqlite::new(SqliteBackend { file, sums, readers, writer: None, watchers }))
     }
 
     fn writer(&self) -> Result<Database, Failure> {
@@ -140,23 +200,60 @@ impl SqliteOptions {
 
 /// Readers and the writer do not wait for each other. The file remembers it.
 fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
-    let mut attempt = 1;
-    loop {
-        let mode = connection
-            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
-        match mode {
-            // Several that open a new file at once are in each other's way here, and SQLite answers
-            // `busy` without waiting.
-            Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                    && attempt < WAL_ATTEMPTS_MAX =>
-            {
-                attempt += 1;
-                std::thread::sleep(Duration::from_millis(10));
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if mode.eq_ignore_ascii_case("wal") {
+        return Ok(());
+    }
+    let changed = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", changed).map(drop)
+}
+
+impl SqliteOptions {
+    /// Opens the file, again and again while other processes that open, write or close it are in
+    /// the way. SQLite answers some conflicts without waiting, and a lock that many want may be
+    /// free too rarely. A file that does not change is waited for as long as a lock.
+    fn writer_in_a_crowd(&self) -> Result<Database, Failure> {
+        let (begun, mut pause) = (Instant::now(), Duration::from_millis(1));
+        let (mut changed, mut seen) = (begun, changes(&self.path));
+        loop {
+            let error = match self.writer() {
+                Err(Failure::Sql(error)) if is_in_the_way(&error) => error,
+                opened => return opened,
+            };
+            let now = changes(&self.path);
+            if now != seen {
+                (changed, seen) = (Instant::now(), now);
             }
-            mode => return mode.map(drop),
+            if changed.elapsed() >= self.lock_wait || begun.elapsed() >= OPEN_WAIT {
+                return Err(error.into());
+            }
+            // Processes that have failed together must not try again together.
+            let share = u64::from(std::process::id() % 8 + 1);
+            std::thread::sleep(pause + Duration::from_millis(share));
+            pause = (pause * 2).min(OPEN_PAUSE_MAX);
         }
     }
+}
+
+/// Sizes and times of the files of a database: they differ after a change.
+fn changes(path: &Path) -> [Option<(u64, std::time::SystemTime)>; 3] {
+    ["", "-wal", "-journal"].map(|end| {
+        let mut file = path.as_os_str().to_owned();
+        file.push(end);
+        let metadata = std::fs::metadata(file).ok()?;
+        Some((metadata.len(), metadata.modified().ok()?))
+    })
+}
+
+fn is_in_the_way(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+        )
+    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Reading, on connections of its own: readers do not wait for the writer.
 
-use super::connect::{LOCK_WAIT, reader};
+use super::connect::{reader, reader_without_log};
 use super::database::{Database, at_once};
 use super::errors::closed;
 use super::file::DatabaseFile;
@@ -24,6 +24,10 @@ pub(super) struct Readers {
     sums: Sums,
     places: Arc<Semaphore>,
     idle: Arc<Idle>,
+    /// The time that a connection waits for the lock of another process.
+    lock_wait: Duration,
+    /// `true` if this program may have no right to write beside the file.
+    read_only: bool,
 }
 
 /// Connections that wait for the next read.
@@ -58,10 +62,15 @@ impl Drop for Idle {
 }
 
 impl Readers {
-    pub(super) fn new(file: DatabaseFile, sums: Sums) -> Self {
+    pub(super) fn new(
+        file: DatabaseFile,
+        sums: Sums,
+        lock_wait: Duration,
+        read_only: bool,
+    ) -> Self {
         let places = Arc::new(Semaphore::new(READERS_MAX));
         let idle = Arc::new(Idle { connections: Mutex::default(), file: file.clone() });
-        Self { file, sums, places, idle }
+        Self { file, sums, places, idle, lock_wait, read_only }
     }
 
     /// Does `work`: if it is quick and a connection is idle, at once, and otherwise on a thread for
@@ -77,21 +86,31 @@ impl Readers {
         }
         let path = &self.file.path;
         let place = self.places.clone().acquire_owned().await.map_err(|_| closed(path))?;
-        let Self { file, sums, idle, .. } = self.clone();
+        let Self { file, sums, idle, lock_wait, read_only, .. } = self.clone();
         blocking(path, move || {
             file.check_place()?;
+            // A file that does not change is opened for each read: then it may change in between.
+            let mut is_fixed = false;
             let mut connection = if let Some(connection) = idle.take() {
                 connection
             } else {
-                let connection = Database::new(reader(&file)?, sums);
+                let connection = if read_only {
+                    let (connection, fixed) = reader_without_log(&file)?;
+                    is_fixed = fixed;
+                    connection
+                } else {
+                    reader(&file)?
+                };
+                // Without it, the next statement waits as long as by default.
+                let _ = connection.busy_timeout(lock_wait);
                 // What was opened may be another file than the one that was there before.
                 file.check_place()?;
-                connection
+                Database::new(connection, sums)
             };
             let read = at_once(work.make(&mut connection, Attempt::ONLY))
                 .map_err(|error| error.into_error("read", &file.path));
             // After a failure a new connection may see more than this one does.
-            if read.is_ok() {
+            if read.is_ok() && !is_fixed {
                 idle.keep(connection);
             }
             drop(place);
@@ -110,7 +129,7 @@ impl Readers {
         let mut connection = self.idle.take()?;
         connection.busy_timeout(Duration::ZERO).ok()?;
         let read = at_once(work.make(&mut connection, Attempt::ONLY)).ok()?;
-        if connection.busy_timeout(LOCK_WAIT).is_ok() {
+        if connection.busy_timeout(self.lock_wait).is_ok() {
             self.idle.keep(connection);
         }
         Some(Ok(read))

@@ -1,7 +1,7 @@
 //! The tables, and the migrations from older versions.
 
 use super::database::Database;
-use super::errors::{Failure, damaged_file, foreign, newer};
+use super::errors::{Failure, damaged_file, foreign, newer, older};
 use super::fill;
 use crate::sums::Sums;
 use rusqlite::{Connection, OptionalExtension};
@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
+    include_str!("schema_5.sql"),
 ];
 
 /// The version in which rows got their checksums.
@@ -40,6 +41,12 @@ pub(super) fn migrate(connection: Connection, path: &Path) -> Result<Database, F
     connection.execute_batch("BEGIN IMMEDIATE")?;
     // Asked again: another process may have done it while this one waited for the lock.
     let before = version(&connection, path)?;
+    if before == MIGRATIONS.len() {
+        // Nothing is written: a commit would keep the others waiting for the disk.
+        connection.execute_batch("ROLLBACK")?;
+        let sums = sums(&connection, path)?;
+        return Ok(Database::new(connection, sums));
+    }
     for step in &MIGRATIONS[before..] {
         connection.execute_batch(step)?;
     }
@@ -59,6 +66,17 @@ pub(super) fn migrate(connection: Connection, path: &Path) -> Result<Database, F
         check(&database, path)?;
     }
     Ok(database)
+}
+
+/// Returns the checksums of a database that is only read. It must have the version of this program.
+pub(super) fn look(connection: &Connection, path: &Path) -> Result<Sums, Failure> {
+    match version(connection, path)? {
+        version if version == MIGRATIONS.len() => {
+            check(connection, path)?;
+            sums(connection, path)
+        }
+        version => Err(older(path, version, MIGRATIONS.len()).into()),
+    }
 }
 
 /// Looks for damage of the structure of a small file, where rows can get lost that no checksum

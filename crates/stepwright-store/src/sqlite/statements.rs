@@ -76,9 +76,10 @@ impl Connection for Database {
         lock_session: &[],
         forget_drivers: "DELETE FROM drivers WHERE seen_at < $1
             AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.driver = drivers.driver)",
+        insert_fact: "INSERT INTO journal (run, seq, path, at, body, blob, sum, chain)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         select_sources: "SELECT seq, body, blob, key_id FROM journal
-            WHERE run = (SELECT id FROM runs WHERE run_id = $1)
-              AND seq IN (SELECT value FROM json_each($2))",
+            WHERE run = $1 AND seq IN (SELECT value FROM json_each($2))",
         select_blobs: "SELECT hash, body, key_id FROM blobs
             WHERE hash IN (SELECT value FROM json_each($1))",
     };
@@ -126,6 +127,7 @@ impl ToSql for Value<'_> {
             Self::Text(text) => text.to_sql(),
             Self::MaybeText(text) => text.to_sql(),
             Self::Number(number) => number.to_sql(),
+            Self::Bytes(bytes) => bytes.to_sql(),
             Self::Numbers(list) => json(serde_json::to_string(list).map_err(failed)?),
             Self::Texts(list) => json(serde_json::to_string(list).map_err(failed)?),
         }

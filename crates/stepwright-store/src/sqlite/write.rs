@@ -26,7 +26,7 @@ const SPINS_MAX: u32 = 1_000;
 const QUEUE_MAX: usize = 1_024;
 
 /// The interval at which the writer looks for changes of other processes, while there are watchers.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The longest commit after which the next change is made on the thread of its caller. If the disk
 /// takes longer, other tasks of that thread would have to wait for it.

@@ -91,7 +91,7 @@ async fn a_database_of_a_newer_version_is_refused() {
     assert_eq!(
         told(&refusal(&path).await, directory.path()),
         "cannot use the database `a.db`\n\
-         its tables are of version 9, and this program knows 4\n\
+         its tables are of version 9, and this program knows 5\n\
          use the newer program that wrote it, or choose another path"
     );
 }
@@ -190,6 +190,28 @@ async fn go_on(store: &Sqlite, next: u64) {
     assert_eq!(store.load(&id("r"), 0, 1_000).await.unwrap().len() as u64, next);
     store.append(facts("r", next, vec![completed(&"x".repeat(20_000))])).await.unwrap();
     store.append(facts("r2", 1, vec![steps(1)])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_only_reads_writes_nothing_and_sees_what_others_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a%20 b?.db");
+    let error = Sqlite::options(&path).read_only().open().await.unwrap_err();
+    assert!(told(&error, directory.path()).starts_with("cannot open the database"), "{error}");
+    let writing = Sqlite::open(&path).await.unwrap();
+    writing.append(facts("r", 0, vec![start()])).await.unwrap();
+    let reading = Sqlite::options(&path).read_only().open().await.unwrap();
+    assert_eq!(reading.load(&id("r"), 0, 9).await.unwrap().len(), 1);
+    writing.append(facts("r", 1, vec![steps(1)])).await.unwrap();
+    assert_eq!(reading.load(&id("r"), 0, 9).await.unwrap().len(), 2);
+    let error = reading.append(facts("r", 2, vec![steps(2)])).await.unwrap_err();
+    assert_eq!(
+        told(&error, directory.path()),
+        "cannot write to the database `a%20 b?.db`\nit was opened for reading only\n\
+         open it without `read_only`"
+    );
+    // A change of another process wakes those that wait for one.
+    reading.changed(stepwright_core::store::Watched::Facts(id("r"))).await;
 }
 
 #[tokio::test]

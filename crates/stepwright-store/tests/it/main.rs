@@ -4,6 +4,8 @@
 
 #[cfg(feature = "sqlite")]
 mod conformance;
+#[cfg(feature = "sqlite")]
+mod crowds;
 mod decoding;
 #[cfg(feature = "sqlite")]
 mod faults;

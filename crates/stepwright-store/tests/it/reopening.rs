@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::RunFilter;
 use stepwright_core::store::{Inbox as _, RunStore as _, SessionStore as _};
-use stepwright_core::{Metrics, Patch, RunStatus, StoreError};
+use stepwright_core::{Patch, RunStatus, StoreError};
 use stepwright_store::{Durability, Sqlite};
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn a_file_that_is_opened_again_has_everything() {
     store.append(facts("r2", 0, vec![start()])).await.unwrap();
     let mut end = facts("r", 2, vec![completed("done")]);
     let patches = vec![Patch::set("seen", 1)];
-    end.close = Some(SessionClose { patches, metrics: Metrics::default() });
+    end.close = Some(SessionClose { patches, ..SessionClose::default() });
     store.append(end).await.unwrap();
     let session = "s".parse().unwrap();
     let before = (
@@ -67,7 +67,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 4);
+    assert_eq!(version, 5);
 }
 
 #[tokio::test]
@@ -295,7 +295,12 @@ async fn a_file_of_the_second_version_gets_checksums_and_keeps_what_it_has() {
         let (table, column) = column.split_once('.').unwrap();
         old.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
     }
-    old.execute_batch("DROP TABLE identity; PRAGMA user_version = 2").unwrap();
+    old.execute_batch(
+        "DROP INDEX runs_origin; ALTER TABLE runs DROP COLUMN origin; ALTER TABLE runs DROP COLUMN \
+         origin_run; ALTER TABLE runs DROP COLUMN origin_until; DROP TABLE kept; \
+         DROP TABLE identity; PRAGMA user_version = 2",
+    )
+    .unwrap();
     drop(old);
 
     let store = Sqlite::open(&path).await.unwrap();

@@ -148,3 +148,46 @@ async fn four_hundred_runs_of_a_session_take_less_than_two_megabytes() {
     assert!(bytes < BYTES_MAX, "{bytes} bytes");
     assert!(bytes > 800 * 1_024, "{bytes} bytes");
 }
+
+/// The largest size of a fork of a run, in bytes, whatever the run has recorded.
+const FORK_BYTES_MAX: u64 = 100_000;
+
+#[tokio::test]
+async fn a_fork_of_a_run_with_a_hundred_megabytes_takes_less_than_a_hundred_kilobytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let store = Sqlite::open(&path).await.unwrap();
+    store.append(facts("r", 0, vec![started("in"), step_started()])).await.unwrap();
+    for part in 0..10_u64 {
+        let kinds = (0..50).map(|nth| {
+            let value = text(1 + part * 50 + nth, 200_000);
+            kind(json!({"event": "StepRecorded", "key": format!("k{nth}"), "value": value}))
+        });
+        store.append(facts("r", 2 + part * 50, kinds.collect())).await.unwrap();
+    }
+    let count = |sql: &'static str| {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
+        connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let rows = "SELECT (SELECT count(*) FROM journal) + (SELECT count(*) FROM blobs)";
+    let pages = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+    let bodies = "SELECT sum(length(body)) FROM journal";
+    assert!(count(bodies) > 100_000_000);
+    let (rows_before, bytes_before) = (count(rows), count(pages));
+    let until = 502;
+    let forked = kind(json!({
+        "event": "WorkflowForked", "origin": {"run": "r", "until": until}, "at": "facts/web",
+        "steps": ["facts/web"], "workflow_id": "talk", "digest": "d", "session_id": "s",
+        "user_id": "anna",
+    }));
+    let mut fork = facts("f", until, vec![forked]);
+    fork.facts[0].path = stepwright_core::StepPath::root();
+    store.append(fork).await.unwrap();
+    assert_eq!(count(rows), rows_before + 1, "no fact is copied");
+    let grown = u64::try_from(count(pages) - bytes_before).unwrap();
+    assert!(grown < FORK_BYTES_MAX, "{grown} bytes");
+    let last = store.load(&id("f"), 500, 9).await.unwrap();
+    assert_eq!(last.len(), 3);
+    assert_eq!(last[1].kind, store.load(&id("r"), 501, 1).await.unwrap()[0].kind);
+}

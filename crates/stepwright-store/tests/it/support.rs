@@ -29,7 +29,7 @@ pub(crate) fn steps(count: u32) -> EventKind {
 }
 
 pub(crate) fn completed(text: &str) -> EventKind {
-    EventKind::WorkflowCompleted { content: text.into() }
+    EventKind::WorkflowCompleted { content: text.into(), stopped_at: None }
 }
 
 /// An append of these kinds from a number on.

@@ -76,7 +76,7 @@ impl<'a> Continuation<'a> {
         if let Some(user) = &output.user_id {
             resume = resume.answered_by(user.as_str());
         }
-        Some(resume.stream_events(true).stream())
+        Some(resume.stream_events(true).stream().in_task())
     }
 
     /// Follows a run that another driver has, until it ends or pauses.

@@ -3,6 +3,7 @@
 use crate::excerpt::value_of;
 use serde_json::{Map, Value, json};
 use stepwright_core::form::mistakes;
+use stepwright_core::json::JsonError;
 
 /// A property of the form's object.
 #[derive(Clone, Debug)]
@@ -200,6 +201,7 @@ fn read(kind: &InputKind, typed: &str) -> Result<Value, String> {
         InputKind::Text => Ok(typed.into()),
         InputKind::Number => match stepwright_core::json::parse(trimmed) {
             Ok(value) if value.is_number() => Ok(value),
+            Err(error @ JsonError::Number { .. }) => Err(error.to_string()),
             _ => Err(format!("{trimmed:?} is not a number")),
         },
         InputKind::YesOrNo => match trimmed.to_lowercase().as_str() {
@@ -281,6 +283,12 @@ mod tests {
             (json!({ "type": "integer", "maximum": 9 }), "10", "`x` must be at most 9"),
             (json!({ "type": "integer" }), "1.5", "`x` must be an integer, and is a number"),
             (json!({ "type": "number" }), "many", "\"many\" is not a number"),
+            (
+                json!({ "type": "number" }),
+                "9007199254740993.0",
+                "the number 9007199254740993.0 would be rounded at line 1 column 1; write it \
+                 without fraction and exponent, or as a text, in quotes",
+            ),
             (json!({ "type": "boolean" }), "perhaps", "type `y` or `n`"),
             (json!({ "enum": ["plain", "formal"] }), "loud", "must be one of plain, formal"),
             (json!({ "enum": ["aa", "ab"] }), "a", "must be one of aa, ab"),

@@ -8,6 +8,7 @@ use crate::prompt::{Prompt, Typed};
 use crate::text::{clean, harmless};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use stepwright_core::budget::Limit;
 use stepwright_core::message::Arguments;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{Answer, Content, Error, ErrorId, Requirement};
@@ -73,6 +74,8 @@ impl Question<'_> {
             K::ToolConfirmation { tool } => self.call(&tool.arguments).await,
             K::ErrorDecision { retries, .. } => self.decision(*retries).await,
             K::Interrupted { .. } => self.interrupted().await,
+            K::Permission { rule, .. } => self.permission(rule.is_some()).await,
+            K::Budget { limit, .. } => self.more(*limit).await,
             _ => match self.verdict("y/n › ", "why").await? {
                 ReviewDecision::No(feedback) => Ok(Answer::Reject { feedback }),
                 _ => Ok(Answer::Approve),
@@ -244,6 +247,55 @@ impl Question<'_> {
         }
     }
 
+    /// Reads a permission: yes, always, or no.
+    async fn permission(&mut self, can_last: bool) -> Result<Answer, NoAnswer> {
+        let prompt = if can_last { "y/a/n › " } else { "y/n › " };
+        loop {
+            let typed = match self.line(prompt, "").await? {
+                Input::Text(typed) => typed,
+                Input::Rejection(why) => return self.rejected(why, "why").await,
+            };
+            let typed = typed.trim();
+            let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
+            match (word.to_lowercase().as_str(), rest.trim()) {
+                ("y" | "yes" | "approve", "") => return Ok(Answer::Approve),
+                ("a" | "always", "") if can_last => return Ok(Answer::Always),
+                ("n" | "no" | "reject", why) => return self.rejected(why.to_owned(), "why").await,
+                _ if can_last => {
+                    self.complain("type `y` for this time, `a` for the session, or `n` and why");
+                }
+                _ => self.complain("type `y`, or `n` and why"),
+            }
+        }
+    }
+
+    /// Reads how much more of a budget is given.
+    async fn more(&mut self, limit: Limit) -> Result<Answer, NoAnswer> {
+        loop {
+            let typed = match self.line("y/AMOUNT/n › ", "").await? {
+                Input::Text(typed) => typed,
+                Input::Rejection(why) => return self.rejected(why, "why").await,
+            };
+            let typed = typed.trim();
+            let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
+            match (word.to_lowercase().as_str(), rest.trim()) {
+                ("y" | "yes" | "approve", "") => return Ok(Answer::Approve),
+                ("n" | "no" | "reject", why) => return self.rejected(why.to_owned(), "why").await,
+                (number, "") => match number.parse::<f64>() {
+                    Ok(number) if limit.amount_of(&number.into()).is_some() => {
+                        return Ok(Answer::submit(number));
+                    }
+                    _ => self.complain(
+                        "type `y` for the same amount again, a number for another, or `n` and why",
+                    ),
+                },
+                _ => self.complain(
+                    "type `y` for the same amount again, a number for another, or `n` and why",
+                ),
+            }
+        }
+    }
+
     /// Reads the outcome of an interrupted effect: done, not done, or failed.
     async fn interrupted(&mut self) -> Result<Answer, NoAnswer> {
         loop {
@@ -363,6 +415,13 @@ fn hint(requirement: &Requirement) -> &'static str {
         K::ErrorDecision { .. } => "s skips · f fails · /later",
         K::Interrupted { .. } => {
             "d OUTPUT if it was done · r runs it again · f REASON fails · /later"
+        }
+        K::Permission { rule: Some(_), .. } => {
+            "y permits it once · a for the session · n REASON refuses · /later"
+        }
+        K::Permission { .. } => "y permits it once · n REASON refuses · /later",
+        K::Budget { .. } => {
+            "y gives the same again · AMOUNT gives that · n REASON refuses · /later"
         }
         _ => "y approves · n REASON rejects · /later",
     }

@@ -19,12 +19,14 @@ pub(super) enum PromptCommand {
     Metrics,
     Details(bool),
     Events(bool),
+    /// Uses this model for all agents.
+    Model(String),
     Retry,
     Answer,
 }
 
 /// The name, the argument and the description of each command.
-const COMMANDS: [(&str, &str, &str); 12] = [
+const COMMANDS: [(&str, &str, &str); 13] = [
     ("help", "", "list the commands"),
     ("exit", "", "quit, like Ctrl-D and `exit`"),
     ("session", "[ID]", "show the session, or switch to another one"),
@@ -35,6 +37,7 @@ const COMMANDS: [(&str, &str, &str); 12] = [
     ("last", "", "show the last answer again"),
     ("retry", "", "ask the last question again"),
     ("answer", "", "answer the pending requests of the last run"),
+    ("model", "MODEL", "use another model for all agents"),
     ("details", "on|off", "show every step, or only answers"),
     ("events", "on|off", "show every event on a line"),
 ];
@@ -52,7 +55,8 @@ pub(super) fn help(exit_on: &[String]) -> String {
     }
     help.push_str(
         "\n  A backslash at the end of a line, or Alt-Enter, starts another line.\n  \
-         Ctrl-C stops an answer, or clears the line. A text that starts with `/` needs `//`.\n",
+         Esc or Ctrl-C stops an answer, and Ctrl-C clears the line.\n  \
+         A text that starts with `/` needs `//`.\n",
     );
     if !exit_on.is_empty() {
         let _ = writeln!(help, "  These words quit: {}.", exit_on.join(", "));
@@ -87,6 +91,10 @@ fn known(name: &str, argument: Option<&str>) -> Result<PromptCommand, String> {
         "metrics" => PromptCommand::Metrics,
         "retry" => PromptCommand::Retry,
         "answer" => PromptCommand::Answer,
+        "model" => {
+            let model = argument.map(|model| PromptCommand::Model(model.to_owned()));
+            return model.ok_or_else(|| "write `/model PROVIDER:MODEL`".to_owned());
+        }
         "details" => return switch(name, argument).map(PromptCommand::Details),
         "events" => return switch(name, argument).map(PromptCommand::Events),
         other => return Err(unknown(other)),

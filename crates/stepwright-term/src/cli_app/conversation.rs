@@ -2,7 +2,7 @@
 
 use super::answer::{FinishedAnswer, Start, answer};
 use super::commands::{self, PromptCommand};
-use super::{CliApp, ConfigureRun, ParseInput};
+use super::{CliApp, ConfigureRun, ParseInput, SwitchModel};
 use crate::asking::Continuation;
 use crate::display::Display;
 use crate::duration::about;
@@ -68,6 +68,9 @@ pub(super) struct ChatSession {
     asked: Option<Prompt>,
     to_continue: Option<String>,
     question: Option<String>,
+    /// Text that was typed while an answer was written.
+    typed: String,
+    switch: Option<Arc<SwitchModel>>,
     conversation: Conversation,
 }
 
@@ -121,6 +124,8 @@ impl ChatSession {
             options,
             attended,
             question: app.input,
+            typed: String::new(),
+            switch: app.switch,
             conversation: Conversation { session_id, answers: 0, last: None },
         })
     }
@@ -144,7 +149,17 @@ impl ChatSession {
             if self.attended {
                 self.display.lines("\n");
             }
-            match self.prompt.read(&self.sign).await? {
+            let typed = std::mem::take(&mut self.typed);
+            let read = match typed.split_once('\n') {
+                // A line that was typed while the last answer was written.
+                Some((line, rest)) => {
+                    rest.clone_into(&mut self.typed);
+                    self.display.lines(&format!("{}{}", self.sign, clean(line)));
+                    Typed::Line(line.to_owned())
+                }
+                None => self.prompt.edit(&self.sign, &typed).await?,
+            };
+            match read {
                 Typed::End => return self.end(),
                 Typed::Interrupted { was_empty: true } => {
                     self.say("Ctrl-D or /exit quits");
@@ -243,8 +258,10 @@ impl ChatSession {
 
     async fn carry_out(&mut self, begin: Start) -> LoopControl {
         let continuation = Continuation::new(self.workflow.clone(), self.asked.as_ref());
-        let carried = answer(begin, continuation, &mut self.display, self.errors.as_mut());
-        let FinishedAnswer { answer, quits } = carried.await;
+        let (errors, reads_keys) = (self.errors.as_mut(), self.attended);
+        let carried = answer(begin, continuation, &mut self.display, errors, reads_keys);
+        let FinishedAnswer { answer, quits, typed } = carried.await;
+        self.typed.push_str(&typed);
         let to_continue = self.to_continue.as_deref();
         match &mut self.errors {
             Some(errors) if answer.is_err() => {
@@ -297,6 +314,14 @@ impl ChatSession {
                 Some(Err(error)) => self.display.error(error),
                 None => self.say("there was no answer yet"),
             },
+            PromptCommand::Model(model) => {
+                let Some(switch) = self.switch.clone() else {
+                    self.say("the models of this program cannot be changed here");
+                    return Ok(());
+                };
+                self.workflow = switch(&model).await?;
+                self.say(&format!("all agents use {model} from now on"));
+            }
             PromptCommand::Details(on) => {
                 self.options.show_step_details = Some(on);
                 self.say(if on { "every step is shown" } else { "only answers are shown" });

@@ -24,9 +24,9 @@ const EXIT_ON: [&str; 4] = ["exit", "quit", "bye", "stop"];
 /// it, or block on it, until the user quits.
 ///
 /// At a terminal there is line editing with a history, and commands that begin with `/`: `/help`
-/// lists them. Ctrl-C stops an answer and keeps what was said so far; Ctrl-D quits. An error is
-/// shown and the prompt continues. If stdin or stdout is not a terminal, lines are read without a
-/// prompt and only answers are written, so that a conversation can be scripted.
+/// lists them. Ctrl-C or Esc stops an answer and keeps what was said so far; Ctrl-D quits. An error
+/// is shown and the prompt continues. If stdin or stdout is not a terminal, lines are read without
+/// a prompt and only answers are written, so that a conversation can be scripted.
 ///
 /// ```
 /// # use stepwright_engine::Workflow;
@@ -55,11 +55,14 @@ pub struct CliApp {
     read: Arc<ParseInput>,
     asks: bool,
     to_continue: Option<String>,
+    switch: Option<Arc<SwitchModel>>,
     lines: Option<Box<dyn BufRead + Send>>,
     out: Option<Box<dyn Write + Send>>,
 }
 
 type ConfigureRun = dyn Fn(Run) -> Run + Send + Sync;
+type SwitchModel = dyn Fn(&str) -> SwitchedModel + Send + Sync;
+type SwitchedModel = BoxFuture<'static, Result<Workflow, Error>>;
 type ParseInput = dyn Fn(&str) -> Result<Content, Error> + Send + Sync;
 
 impl CliApp {
@@ -78,6 +81,7 @@ impl CliApp {
             read: Arc::new(|text| Ok(text.into())),
             asks: true,
             to_continue: None,
+            switch: None,
             lines: None,
             out: None,
         }
@@ -196,6 +200,35 @@ impl CliApp {
     /// See [`Printing::to_continue`](crate::Printing::to_continue).
     pub fn to_continue(mut self, command: impl Into<String>) -> Self {
         self.to_continue = Some(command.into());
+        self
+    }
+
+    /// Sets the function that builds the workflow with another model of all agents, for `/model`.
+    /// By default the models cannot be changed at the prompt.
+    ///
+    /// ```
+    /// # use stepwright_core::Error;
+    /// # use stepwright_engine::Workflow;
+    /// # use stepwright_term::PrintResponse as _;
+    /// fn with_model(model: String) -> Result<Workflow, Error> {
+    ///     let step = async move |text: String| format!("{model}: {text}");
+    ///     Workflow::builder("Chat").step(step).build()
+    /// }
+    /// let app = with_model("small".into())?.cli_app();
+    /// let app = app.switch_model(|model| {
+    ///     let model = model.to_owned();
+    ///     Box::pin(async move { with_model(model) })
+    /// });
+    /// # let app = app.read_from("/model large\nhi\n".as_bytes()).to(std::io::sink());
+    /// # let answer = app.blocking()?.last.unwrap()?;
+    /// # assert_eq!(answer.content.text(), "large: hi");
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn switch_model(
+        mut self,
+        switch: impl Fn(&str) -> SwitchedModel + Send + Sync + 'static,
+    ) -> Self {
+        self.switch = Some(Arc::new(switch));
         self
     }
 

@@ -14,7 +14,7 @@ const LISTED_MAX: usize = 8;
 /// Returns the mark and the text for the start of a container.
 pub(super) fn begun(kind: &EventKind, form: Form) -> Option<(Line, Line)> {
     let EventKind::ContainerStarted { kind, decision } = kind else { return None };
-    let text = said(*kind, decision)?;
+    let text = decided(*kind, decision)?;
     let mark = if let Decision::Turn { .. } = decision { "↻ " } else { "◆ " };
     let mark = if form == Form::Plain { Line::new() } else { marked(mark) };
     let style = if form == Form::Plain { anstyle::Style::new() } else { DIM };
@@ -22,7 +22,7 @@ pub(super) fn begun(kind: &EventKind, form: Form) -> Option<(Line, Line)> {
 }
 
 /// Returns the text for the start of a container. `None` for an item, which its path names.
-fn said(kind: ContainerKind, decision: &Decision) -> Option<String> {
+pub(crate) fn decided(kind: ContainerKind, decision: &Decision) -> Option<String> {
     let [part, parts] = kind.parts();
     let counted = |count: u64| counted(count, part, parts);
     let text = match decision {

@@ -14,12 +14,13 @@ use crate::lines::line;
 use crate::options::{RenderOptions, Style as Form};
 use crate::screen::Screen;
 use crate::speakers::{QueueOutput, SpeakerQueue};
-use crate::styled::{Line, StyledSpan, wrap};
+use crate::styled::{Line, StyledSpan, width_of_line, wrap};
 use crate::text::{harmless, percent};
 use anstyle::{AnsiColor, Style};
 use body::PanelBody;
+pub(crate) use containers::decided;
 pub(crate) use end::content_lines;
-use frame::{DIM, PanelFrame, Title, color};
+use frame::{BOLD, DIM, PanelFrame, Title, color};
 pub(crate) use info::WorkflowInfo;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -151,6 +152,9 @@ impl View {
             }
             E::WorkflowPaused { .. } => self.rests(event, screen),
             E::WorkflowContinued { .. } => self.goes_on(event, screen),
+            E::WorkflowRetried { .. } | E::WorkflowForked(_) => {
+                self.note(&crate::lines::line(event).unwrap_or_default(), screen);
+            }
             E::StepPaused { requirement }
             | E::RouterPaused { requirement }
             | E::StepOutputReview { requirement }
@@ -239,6 +243,46 @@ impl View {
             }
             kind => self.container(event, kind, screen),
         }
+    }
+
+    /// Shows what is not part of the steps: notices, refused answers, and events if wanted.
+    pub(crate) fn remarks(&mut self, event: &Event, screen: &mut Screen) {
+        if self.options.events
+            && let Some(text) = line(event)
+        {
+            self.aside(&StepPath::root(), Line::new(), vec![StyledSpan::new(text, DIM)], screen);
+        }
+        match &event.kind {
+            EventKind::RunStarted { notice: Some(notice), .. } if self.options.notes => {
+                self.notice(notice, screen);
+            }
+            EventKind::AnswerRefused { refused } => self.note(&refused.to_string(), screen),
+            _ => {}
+        }
+    }
+
+    /// Returns the width of text inside a panel that does not belong to a step.
+    pub(crate) fn inner_width(&self, screen: &Screen) -> usize {
+        PanelFrame::new(self.options, screen.size().0).inner(&StepPath::root())
+    }
+
+    /// Writes a panel with these lines.
+    pub(crate) fn panel_of(&mut self, title: &str, lines: Vec<Line>, screen: &mut Screen) {
+        let frame = PanelFrame::new(self.options, screen.size().0);
+        self.room(screen, LastOutput::Panel);
+        screen.keep(&frame.open_about(title, BOLD));
+        for line in lines {
+            screen.keep(&frame.body(&StepPath::root(), line));
+        }
+        for line in frame.close(&StepPath::root(), Line::new()) {
+            screen.keep(&line);
+        }
+    }
+
+    /// Returns lines as they are drawn, with their widths.
+    pub(crate) fn painted(&self, lines: Vec<Line>) -> Vec<(String, usize)> {
+        let painted = lines.into_iter();
+        painted.map(|line| (self.options.paint.line(&line), width_of_line(&line))).collect()
     }
 
     /// Shows a notice, once.
@@ -422,6 +466,7 @@ fn is_of_step(kind: &EventKind) -> bool {
                 | E::StepEffectStarted { .. }
                 | E::StepEffectFailed { .. }
                 | E::StepProcessStarted { .. }
+                | E::EffectJudged { .. }
                 | E::StepExecutorPaused { .. }
                 | E::StepExecutorContinued { .. }
                 | E::StepRetrying { .. }

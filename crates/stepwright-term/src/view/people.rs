@@ -218,6 +218,14 @@ impl View {
                 };
                 choices.iter().enumerate().flat_map(line).collect()
             }
+            K::Permission { effect, rule } => {
+                let mut lines = wrap(&[StyledSpan::plain(clean(effect))], width);
+                if let Some(rule) = rule {
+                    let rule = format!("for the session: {}", harmless(rule));
+                    lines.extend(wrap(&[StyledSpan::new(rule, self.dim())], width));
+                }
+                lines
+            }
             K::Interrupted { attempt, .. } if *attempt > 1 => {
                 wrap(&[StyledSpan::new(format!("attempt {attempt}"), self.dim())], width)
             }

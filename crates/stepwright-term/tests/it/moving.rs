@@ -48,6 +48,68 @@ pub(crate) async fn after(scenario: &str, ms: u64) -> String {
     seen(&written.text(), 80)
 }
 
+/// Returns the screen with the tree this long after the run started.
+pub(crate) async fn tree_after(scenario: &str, ms: u64, columns: usize) -> String {
+    let written = Written::default();
+    let printing = Printing::of(scenarios::run(scenario, &world())).style(Style::Tree);
+    let printing = printing.to_terminal(written.clone(), Terminal::of_size(columns, 24));
+    tokio::select! {
+        biased;
+        () = tokio::time::sleep(Duration::from_millis(ms)) => {}
+        _ = printing.into_future() => {}
+    }
+    seen(&written.text(), columns)
+}
+
+#[tokio::test(start_paused = true)]
+async fn branches_that_write_at_once_stand_side_by_side() {
+    let (mut display, written) = display(Style::Tree, 100, 24);
+    for path in ["both/left", "both/right"] {
+        display.event(&started(path));
+    }
+    display.event(&says("both/left", "The bridge was built in four years."));
+    display.event(&says("both/right", "\x1b[31mThe town paid for it."));
+    display.tick();
+    let lines = lines(&written, 100);
+    let beside = lines.iter().find(|line| line.contains("The bridge")).unwrap();
+    assert!(beside.contains("│ The bridge was built in four years."), "{lines:#?}");
+    assert!(beside.contains("│ The town paid for it."), "{lines:#?}");
+    // A narrow terminal shows the last words of each on its line.
+    let (mut narrow, written) = self::display(Style::Tree, 40, 24);
+    for path in ["both/left", "both/right"] {
+        narrow.event(&started(path));
+        narrow.event(&says(path, "some words"));
+    }
+    narrow.tick();
+    let lines = self::lines(&written, 40);
+    assert_eq!(lines.iter().filter(|line| line.ends_with("some words")).count(), 2, "{lines:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tree_fits_into_every_terminal() {
+    for (columns, rows) in [(24, 6), (40, 10), (80, 24), (200, 50)] {
+        let (mut display, written) = display(Style::Tree, columns, rows);
+        for n in 0..200 {
+            display.event(&started(&format!("each#{n}/a step with a rather long name")));
+            if n % 3 == 0 {
+                display.event(&completed(
+                    &format!("each#{n}/a step with a rather long name"),
+                    9,
+                    "x",
+                ));
+            }
+            display
+                .event(&says(&format!("each#{n}/a step with a rather long name"), "日本語 words"));
+        }
+        display.tick();
+        let lines = lines(&written, columns);
+        assert!(lines.len() < rows, "{columns}×{rows}: {} lines", lines.len());
+        assert!(lines.iter().any(|line| line.contains("more")), "{lines:#?}");
+        // No line is wrapped: erasing would miss a row.
+        assert_eq!(self::lines(&written, columns + 100), lines, "{columns}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn text_is_seen_while_it_is_said() {
     let screen = after("article", 1_600).await;

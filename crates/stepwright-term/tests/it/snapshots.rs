@@ -54,6 +54,18 @@ async fn snapshot(scenario: &str) -> String {
     let _ = write!(text, "=== colours\n{}", still.replace('\x1b', "␛"));
     let compact = printed(scenario, 80, |p| p.style(Style::Compact)).await;
     let _ = write!(text, "=== compact\n{}", seen(&compact, 80));
+    for columns in [40, 80, 200] {
+        let tree = printed(scenario, columns, |p| p.style(Style::Tree)).await;
+        let _ = write!(text, "=== tree, {columns} columns\n{}", seen(&tree, columns));
+    }
+    for (moves, ms) in [("article", 1_600), ("nested", 170), ("failing", 60), ("paused", 1_000)] {
+        for columns in [40, 80, 200] {
+            if moves == scenario {
+                let tree = moving::tree_after(scenario, ms, columns).await;
+                let _ = write!(text, "=== tree of {columns} columns after {ms} ms\n{tree}");
+            }
+        }
+    }
     let _ = write!(text, "=== pipe\n{}", piped(scenario, |printing| printing).await);
     text
 }

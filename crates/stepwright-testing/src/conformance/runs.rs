@@ -29,6 +29,7 @@ async fn the_row_of_a_run_is_a_fold_of_its_journal(store: &dyn Store) -> Outcome
             wake_at: None,
             background: false,
             driver: None,
+            origin: None,
         };
         // No driver was named.
         let begun = row(0, RunStatus::Pending);

@@ -1,6 +1,8 @@
 //! One event of each recorded kind, with values that are hard to store.
 
 use serde_json::{Map, Value, json};
+use stepwright_core::budget::Limit;
+use stepwright_core::cost::Cost;
 use stepwright_core::error::ErrorData;
 use stepwright_core::event::{
     ContainerKind, Decision, End, ProcessGroup, RefusedAnswer, Reply, Turns, WorkflowStarted,
@@ -10,10 +12,11 @@ use stepwright_core::message::{
     Arguments, AssistantTurn, Native, Part, ToolCall, ToolOutcome, Usage,
 };
 use stepwright_core::model::StopReason;
+use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
 use stepwright_core::{
-    Content, ErrorCode, ErrorId, EventKind, Media, MediaKind, Patch, StepOutput, StepStatus,
-    Timestamp, UserId,
+    Content, ErrorCode, ErrorId, EventKind, Media, MediaKind, Patch, RunStatus, StepOutput,
+    StepStatus, Timestamp, UserId,
 };
 
 /// Characters of one to four bytes, combining marks, both directions, quotes, a NUL.
@@ -43,6 +46,7 @@ fn error() -> ErrorData {
         causes: vec!["connection lost".to_owned(), TEXT.to_owned()],
         retry_after_ms: Some(u64::MAX),
         hint: Some("try again".to_owned()),
+        ..ErrorData::default()
     }
 }
 
@@ -149,10 +153,12 @@ pub(super) fn middle() -> Vec<EventKind> {
         E::StepSkipped { error: error().into(), attempts: 2 },
         E::StepCancelled { partial: TEXT.into() },
         E::StepCancelled { partial: Content::default() },
+        E::WorkflowStopping { status: RunStatus::Cancelled, reason: TEXT.into() },
         E::WorkflowPaused { until: None },
         E::WorkflowPaused { until: Some(Timestamp(u64::MAX)) },
         E::WorkflowContinued { driver: TEXT.into(), digest: None },
         E::WorkflowContinued { driver: TEXT.into(), digest: Some(TEXT.into()) },
+        E::WorkflowRetried { steps: vec!["a/b#2".into()], withdrawn: vec!["a!review".into()] },
         E::StepPaused { requirement: requirement(RequirementKind::Confirmation).into() },
         E::RouterPaused {
             requirement: requirement(RequirementKind::RouteSelection {
@@ -197,6 +203,31 @@ pub(super) fn middle() -> Vec<EventKind> {
                 parent: TEXT.into(),
             }),
         },
+        E::StepPaused {
+            requirement: requirement(RequirementKind::Permission {
+                effect: TEXT.into(),
+                rule: Some("shell: git *".into()),
+            })
+            .into(),
+        },
+        E::StepPaused {
+            requirement: requirement(RequirementKind::Budget {
+                scope: "ä/b#2".into(),
+                of_session: true,
+                limit: Limit::Usd,
+                used: u64::MAX,
+                of: 7,
+            })
+            .into(),
+        },
+        E::StepContinued { reply: reply(Answer::Always).into() },
+        E::EffectJudged {
+            effect: TEXT.into(),
+            verdict: Verdict::Deny,
+            rule: Some(TEXT.into()),
+            by: "the user".into(),
+        },
+        E::BudgetWarning { of_session: true, limit: Limit::Tokens, used: 8, of: u64::MAX },
         begins(ContainerKind::Steps, Decision::Count(3)),
         ends(ContainerKind::Steps, Turns::default(), status.into()),
         begins(ContainerKind::Parallel, Decision::Names(["web".into(), TEXT.into()].into())),
@@ -231,13 +262,20 @@ pub(super) fn middle() -> Vec<EventKind> {
         begins(ContainerKind::Item, Decision::Turn { number: 1, at_most: None }),
         ends(ContainerKind::Item, Turns { number: 1, ..Turns::default() }, end()),
         ends(ContainerKind::Map, Turns::default(), status.into()),
+        begins(ContainerKind::OnFailure, Decision::Count(1)),
+        ends(ContainerKind::OnFailure, Turns::default(), end()),
+        begins(ContainerKind::Finally, Decision::Count(2)),
+        ends(ContainerKind::Finally, Turns::default(), status.into()),
+        begins(ContainerKind::Undo, Decision::Count(0)),
+        ends(ContainerKind::Undo, Turns::default(), end()),
         E::RunStarted {
             agent: TEXT.into(),
             model: "openai:gpt".into(),
             notice: Some(TEXT.into()),
             message: value().into(),
         },
-        E::ModelRequestStarted { turn: 1 },
+        E::ModelRequestStarted { turn: 1, reserved: Some([u64::MAX, 7]) },
+        E::ModelRequestStarted { turn: 2, reserved: None },
         E::ModelRequestRetrying {
             turn: 1,
             attempt: 2,
@@ -251,6 +289,8 @@ pub(super) fn middle() -> Vec<EventKind> {
             stop: StopReason::Other(TEXT.to_owned()),
             usage: usage(),
             warning: Some(TEXT.into()),
+            model: Some(TEXT.into()),
+            cost: Some(Cost::usd(0.000_123)),
         },
         E::ToolCallStarted { tool: call(Arguments::json(value())).into() },
         E::ToolCallCompleted { tool: outcome(false).into() },
@@ -264,7 +304,8 @@ pub(super) fn middle() -> Vec<EventKind> {
 /// One event of each kind that ends a run.
 pub(super) fn terminal() -> Vec<EventKind> {
     vec![
-        EventKind::WorkflowCompleted { content: value().into() },
+        EventKind::WorkflowCompleted { content: value().into(), stopped_at: None },
+        EventKind::WorkflowCompleted { content: value().into(), stopped_at: Some("ä/b#2".into()) },
         EventKind::WorkflowError {
             error: error().into(), step: Some("ä/b#2".into()), attempts: 3
         },
@@ -299,7 +340,8 @@ mod tests {
         ];
         let facts = middle().into_iter().chain(terminal());
         let mut covered: BTreeSet<_> = facts.map(|fact| fact.name()).collect();
-        covered.insert("WorkflowStarted");
+        // These begin runs: the cases of runs and of forks have them.
+        covered.extend(["WorkflowStarted", "WorkflowForked"]);
         covered.extend(deltas);
         assert_eq!(covered, NAMES.iter().copied().collect());
     }

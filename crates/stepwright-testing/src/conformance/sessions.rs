@@ -141,6 +141,7 @@ async fn a_run_may_begin_and_close_at_once(store: &dyn Store) -> Outcome {
     append.close = Some(stepwright_core::journal::SessionClose {
         patches: vec![Patch::append("seen", 1), Patch::increment("seen", 1)],
         metrics: metrics(),
+        ..Default::default()
     });
     let refused = store.append(append.clone()).await;
     wants!("a patch that does not fit", refused, Err(StoreError::Patch(_)));

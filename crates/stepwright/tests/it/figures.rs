@@ -100,7 +100,7 @@ const FIGURES: [Figure; 46] = [
         "TIMEOUT: Duration = Duration::from_secs(10)",
     ),
     ("docs/tools.md", "too large (2 MiB)", "tools", "PAGE_BYTES_MAX: usize = 2 * 1024 * 1024"),
-    ("docs/workflow-files.md", "read at most 200 000 bytes", "file", "BYTES_MAX: u64 = 200_000"),
+    ("docs/workflow-files.md", "reads at most 200 000 bytes", "file", "BYTES_MAX: u64 = 200_000"),
     (
         "docs/workflow-files.md",
         "the time for one search: 10 seconds",
@@ -121,7 +121,7 @@ const FIGURES: [Figure; 46] = [
     ),
     (
         "docs/workflow-files.md",
-        "Limits: 30 seconds, 10 000 000 bytes",
+        "30 seconds, and 10 000 000 bytes of output",
         "file",
         "TIMEOUT_DEFAULT: Duration = Duration::from_secs(30)",
     ),

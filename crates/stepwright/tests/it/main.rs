@@ -19,6 +19,7 @@ mod fork;
 mod gateway;
 mod limits;
 mod mutants;
+mod own;
 mod pages;
 mod parity;
 mod partial_failure;
@@ -29,5 +30,6 @@ mod readme;
 mod reloading;
 #[cfg(feature = "sqlite")]
 mod supervision;
+mod takeup;
 mod tidy;
 mod tools;

@@ -121,7 +121,7 @@ mod workflows {
     use super::{blocks, none, pages};
     use std::collections::BTreeMap;
     use std::fs;
-    use stepwright::file::{Definition, Options};
+    use stepwright::file::{Definition, Options, Variables};
 
     /// Returns the whole file for a block, or `None` for a block that is no workflow. `Err` says
     /// what is wrong with its marker.
@@ -155,7 +155,7 @@ mod workflows {
     fn keyless(text: &str) -> String {
         let lines = text.lines().map(|line| {
             let model = line.split_once("model: ").map_or("", |(_, model)| model);
-            let needs_key = model.contains(':') && !model.contains('@');
+            let needs_key = model.contains(':') && !model.contains('@') && !model.starts_with('[');
             if needs_key { format!("{line}@http://localhost:9\n") } else { format!("{line}\n") }
         });
         lines.collect()
@@ -169,7 +169,8 @@ mod workflows {
         write("prompts/review.md", "Review:\n{{ previous }}\n");
         write("other.yaml", "format: 1\nname: Other\nsteps: [{name: a, template: x}]\n");
         let name = folder.path().join("page.yaml").display().to_string();
-        let options = Options { allow_shell: true, ..Options::default() };
+        let variables = Variables::from([("REGION", "eu"), ("API_KEY", "hunter2")]);
+        let options = Options { allow_shell: true, variables, ..Options::default() };
         let (mut wrong, mut counts) = (Vec::new(), BTreeMap::<String, u32>::new());
         for page in pages() {
             for block in blocks(&page.text) {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use stepwright::file::{Definition, Options};
 use stepwright::prelude::*;
 
@@ -18,7 +19,7 @@ fn blocks(language: &str) -> Vec<&'static str> {
 #[test]
 fn every_program_on_the_page_is_one_of_these_tests() {
     let programs = blocks("rust");
-    assert_eq!(programs.len(), 4);
+    assert_eq!(programs.len(), 7);
     for program in programs {
         let indented: String = program.lines().flat_map(|line| ["    ", line, "\n"]).collect();
         assert!(TESTS.contains(&indented), "no test is this program:\n{program}");
@@ -28,7 +29,7 @@ fn every_program_on_the_page_is_one_of_these_tests() {
 #[tokio::test]
 async fn every_file_on_the_page_does_what_it_says() {
     let files = blocks("yaml");
-    assert_eq!(files.len(), 4);
+    assert_eq!(files.len(), 7);
     for text in files {
         let says = text.lines().next().unwrap();
         let definition = Definition::parse(text, "page.yaml", &Options::default());
@@ -116,5 +117,54 @@ async fn a_quorum_is_asked_for() -> Result<(), Error> {
         });
     let workflow = Workflow::builder("Trial").step(judges).step(quorum).build()?;
     assert_eq!(workflow.run("Is it true?").await?.content.text(), "yes, yes");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_first_result_wins() -> Result<(), Error> {
+    let mirror = |name: &'static str, seconds: u64| {
+        Step::new(name, move |topic: String, cx: StepContext| async move {
+            cx.world().sleep(Duration::from_secs(seconds)).await;
+            format!("{topic} from {name}")
+        })
+    };
+    let mirrors = Parallel::new("Mirrors")
+        .join(Join::First)
+        .branch(mirror("far", 600))
+        .branch(mirror("near", 0));
+    let workflow = Workflow::builder("Download").step(mirrors).build()?;
+    let output = workflow.run("ants").await?;
+    assert_eq!(output.content.text(), "ants from near");
+    Ok(())
+}
+
+#[tokio::test]
+async fn clean_up_runs_after_a_failure() -> Result<(), Error> {
+    let load = Step::new("Load", |_: StepInput| async { Err::<String, _>("connection lost") });
+    let clean = Step::new("Clean", |input: StepInput| async move {
+        match &input.failure {
+            Some(failure) => format!("removed the parts of `{}`", failure.path),
+            None => "removed the temporary files".to_owned(),
+        }
+    });
+    let workflow = Workflow::builder("Import").step(load).finally(clean).build()?;
+    let error = workflow.run("customers").await.expect_err("a step has failed");
+    assert_eq!(error.to_string(), "step `Load` failed: connection lost");
+    let output = error.into_output().expect("it says what was done");
+    let clean = output.step_at("finally/Clean").expect("it has run");
+    assert_eq!(clean.content.text(), "removed the parts of `Load`");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_completed_step_is_undone() -> Result<(), Error> {
+    let reserve = Step::new("Reserve", |_: StepInput| async { "seat 7" });
+    let release = Step::new("Release", |seat: String| async move { format!("released {seat}") });
+    let pay = Step::new("Pay", |_: StepInput| async { Err::<String, _>("the card is expired") });
+    let workflow = Workflow::builder("Trip").step(reserve.undo(release)).step(pay).build()?;
+    let error = workflow.run("Rome").await.expect_err("a step has failed");
+    let output = error.into_output().expect("it says what was done");
+    let released = output.step_at("Reserve/undo/Release").expect("it has run");
+    assert_eq!(released.content.text(), "released seat 7");
     Ok(())
 }

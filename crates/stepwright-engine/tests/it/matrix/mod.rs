@@ -5,6 +5,7 @@
 mod options;
 mod subject;
 mod table;
+mod takeup;
 mod world;
 
 use options::{Case, Cell};
@@ -94,10 +95,29 @@ columns! {
         "the process dies after an answer was submitted and before it was used: another process \
          uses it, and refuses a different answer",
         options::answer_in_a_crash;
+    a_failed_run_is_retried: "retried run",
+        "it fails, and the run with it; repaired and retried, the run ends as if nothing had \
+         failed, and nothing completed is repeated, also if the process dies after any entry",
+        takeup::retried;
+    a_run_is_forked_at_every_step: "forked run",
+        "the run is forked at each of its steps: the fork ends as its origin, without repeating \
+         what came before, also if the process dies before the fork goes on",
+        takeup::forked;
     every_deadline_passes_without_a_driver: "late answer",
         "a deadline passes while no process drives the run: a later answer is refused and \
          recorded, and the run continues as `on_timeout` says",
         options::late;
+    every_completed_step_is_undone: "undo",
+        "a later step fails: each execution of it is undone once, the last that completed first, \
+         also if the process dies after any entry",
+        options::undo;
+    everything_runs_inside_a_finally: "in finally",
+        "it runs in the `finally` of a run that failed, waits there for an approval, and ends the \
+         same if the process dies after any entry",
+        options::inside_finally;
+    every_container_has_a_finally: "finally",
+        "it fails, and it is cancelled: its own `finally` runs once",
+        options::finally;
 }
 
 impl Column {

@@ -48,12 +48,24 @@ struct Built {
 }
 
 impl Case {
-    fn definition(
+    pub(super) fn definition(
         &self,
         scene: &Scene,
         act: Act,
         options: &Options,
         probe: &Arc<Probe>,
+    ) -> Result<Workflow, Cell> {
+        self.definition_in(scene, act, options, probe, &workflow)
+    }
+
+    /// Like [`Case::definition`], with the workflow that `last` makes.
+    fn definition_in(
+        &self,
+        scene: &Scene,
+        act: Act,
+        options: &Options,
+        probe: &Arc<Probe>,
+        last: &dyn Fn(AnyStep) -> stepwright_engine::WorkflowBuilder,
     ) -> Result<Workflow, Cell> {
         let refused = |error: Error| {
             assert_eq!(error.kind(), ErrorKind::Definition);
@@ -63,7 +75,7 @@ impl Case {
         };
         let subject = subject(self.kind, act, options, probe).map_err(refused)?;
         let whole = self.place.put(subject.ok_or(Cell::NotOffered)?).map_err(refused)?;
-        scene.build(workflow(whole)).map_err(refused)
+        scene.build(last(whole)).map_err(refused)
     }
 
     fn build(&self, act: Act, options: &Options) -> Result<Built, Cell> {
@@ -120,7 +132,9 @@ fn subjects(output: &RunOutput) -> Vec<&StepResult> {
 }
 
 /// Returns the parts of a run that must be the same in two runs.
-fn same(output: &RunOutput) -> (RunStatus, &Content, Vec<(String, StepStatus, &Content)>) {
+pub(super) fn same(
+    output: &RunOutput,
+) -> (RunStatus, &Content, Vec<(String, StepStatus, &Content)>) {
     let steps = output.walk().map(|step| (step.path.to_string(), step.status, &step.content));
     (output.status, &output.content, steps.collect())
 }
@@ -142,6 +156,11 @@ macro_rules! built {
         }
     };
 }
+
+// Behind the macro, which it uses.
+mod after;
+
+pub(super) use after::{finally, inside_finally, undo};
 
 pub(super) fn approve(case: &Case) -> Cell {
     let built = built!(case.build(Act::Works, &Options::review(confirm())));

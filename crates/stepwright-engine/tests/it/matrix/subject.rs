@@ -7,7 +7,7 @@ use std::time::Duration;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::{AssistantTurn, Usage};
 use stepwright_core::model::StopReason;
-use stepwright_core::plan::{OnError, Retry};
+use stepwright_core::plan::{After, OnError, Retry};
 use stepwright_core::{
     Error, EventKind, Executor, HumanReview, OnInterrupted, Patch, StepContext, StepError,
     StepInput, StepOutput,
@@ -51,6 +51,8 @@ pub(super) struct Probe {
     pub(super) released: AtomicBool,
     /// The number of functions that block.
     pub(super) blocked: AtomicU32,
+    /// Steps that ran after the subject, by address.
+    pub(super) after: Mutex<Vec<String>>,
 }
 
 impl Probe {
@@ -101,6 +103,8 @@ pub(super) struct Options {
     pub(super) timeout: Option<Duration>,
     pub(super) version: Option<&'static str>,
     pub(super) on_interrupted: Option<OnInterrupted>,
+    /// A step that runs after the subject, or undoes it.
+    pub(super) after: Option<After>,
 }
 
 impl Options {
@@ -139,7 +143,7 @@ impl Executor for Agent {
         let said = if let Some(said) = said {
             said
         } else {
-            cx.record(EventKind::ModelRequestStarted { turn: 1 }).await?;
+            cx.record(EventKind::ModelRequestStarted { turn: 1, reserved: None }).await?;
             if self.act != Act::CallsTools {
                 self.probe.asked.lock().unwrap().push(cx.path().to_string());
             }
@@ -150,8 +154,16 @@ impl Executor for Agent {
             let answer = std::sync::Arc::new(AssistantTurn::text_only(said.clone()));
             let (stop, usage) = (StopReason::EndTurn, Usage::default());
             let warning = None;
-            cx.record(EventKind::ModelRequestCompleted { turn: 1, answer, stop, usage, warning })
-                .await?;
+            cx.record(EventKind::ModelRequestCompleted {
+                turn: 1,
+                answer,
+                stop,
+                usage,
+                warning,
+                model: None,
+                cost: None,
+            })
+            .await?;
             said
         };
         self.probe.calls(self.act, &cx).await?;
@@ -198,7 +210,8 @@ pub(super) fn subject(
     options: &Options,
     probe: &Arc<Probe>,
 ) -> Result<Option<AnyStep>, Error> {
-    let Options { review, on_error, retries, timeout, on_interrupted, version } = options.clone();
+    let Options { review, on_error, retries, timeout, on_interrupted, version, after } =
+        options.clone();
     let on_error = on_error.unwrap_or_default();
     macro_rules! whole {
         ($node:expr) => {{
@@ -226,7 +239,7 @@ pub(super) fn subject(
         None => step,
     };
     let leaf = || function("leaf", act, probe);
-    Ok(Some(match kind {
+    let built = match kind {
         "function" => whole!(step(function(NAME, act, probe))),
         "blocking function" => whole!(step(blocking(NAME, act, probe))),
         "agent" => {
@@ -247,6 +260,17 @@ pub(super) fn subject(
             whole!(Map::new(NAME).over(over).step(leaf()))
         }
         other => unreachable!("{other}"),
+    };
+    let probe = probe.clone();
+    let back = Step::new("back", move |cx: StepContext| {
+        probe.after.lock().unwrap().push(cx.path().to_string());
+        async { "back" }
+    });
+    Ok(Some(match after {
+        None => built,
+        Some(After::Undo) => built.undo(back),
+        Some(After::Failure) => built.on_failure(back),
+        Some(After::Always) => built.finally(back),
     }))
 }
 

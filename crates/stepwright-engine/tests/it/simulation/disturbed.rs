@@ -180,7 +180,7 @@ impl Chaos<'_> {
         loop {
             let workflow = self.somebody();
             let run = workflow.run("in").run_id(&self.sim.run).session_id("s");
-            let work = run.into_future();
+            let work = Box::pin(run);
             self.until_killed(workflow, work, &[], is_rested);
             if self.sim.clock.run(self.sim.memory.run(&self.sim.run)).unwrap().is_some() {
                 return;
@@ -307,7 +307,7 @@ impl Chaos<'_> {
         let answers = self.answers(facts);
         if self.one_in(2) && !answers.is_empty() {
             // The caller that answers learns what comes of the answer, also then.
-            let work = workflow.continue_run(&self.sim.run, answers).into_future();
+            let work: Drive = Box::pin(workflow.continue_run(&self.sim.run, answers));
             let answer = self.sim.clock.run(work);
             self.sim.check_drive(facts);
             assert!(is_rested(&answer), "{answer:?}");
@@ -344,7 +344,7 @@ impl Chaos<'_> {
             answers.reverse();
         }
         let workflow = self.somebody();
-        let work = workflow.continue_run(&self.sim.run, answers).into_future();
+        let work: Drive = Box::pin(workflow.continue_run(&self.sim.run, answers));
         if self.one_in(3) {
             self.drive_with_a_slow_reader(&workflow, work, facts);
             return;

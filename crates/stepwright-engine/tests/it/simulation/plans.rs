@@ -3,6 +3,7 @@
 use crate::support::call_tools;
 use futures_util::FutureExt as _;
 use serde_json::json;
+use std::cell::Cell;
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -91,6 +92,8 @@ struct Leaf {
     deadline: Duration,
     /// `true` if its first attempt may never end: it has a timeout then.
     hangs: bool,
+    /// `true` if it may end the run. Beside others it would race with them.
+    stops: bool,
 }
 
 impl Leaf {
@@ -179,7 +182,7 @@ impl Executor for Leaf {
         Ok(match h % 9 {
             0 => output.patch(Patch::increment("count", 1)),
             1 => output.patch(Patch::append("log", cx.path().as_str())),
-            2 if h.is_multiple_of(11) => output.stop(),
+            2 if h.is_multiple_of(11) && self.stops => output.stop(),
             3 if h.is_multiple_of(2) => output.patch(Patch::set("last", text)),
             _ => output,
         })
@@ -191,6 +194,8 @@ pub(crate) struct Plans {
     world: World,
     log: Shared,
     deadline: Duration,
+    /// The number of containers around this place whose bodies run at once.
+    beside: Cell<u32>,
 }
 
 /// The kind of node that a review is for.
@@ -216,6 +221,14 @@ impl Plans {
 
     fn one_in(&self, n: u64) -> bool {
         self.below(n) == 0
+    }
+
+    /// Returns steps that run at once, or for several items at once.
+    fn beside(&self, depth: u32) -> Vec<AnyStep> {
+        self.beside.set(self.beside.get() + 1);
+        let body = self.body(depth);
+        self.beside.set(self.beside.get() - 1);
+        body
     }
 
     fn body(&self, depth: u32) -> Vec<AnyStep> {
@@ -355,7 +368,8 @@ impl Plans {
                     0 => parallel,
                     _ => parallel.concurrency(2),
                 };
-                whole!(body().into_iter().fold(parallel, Parallel::branch), Of::Container, &[])
+                let branches = self.beside(depth - 1).into_iter();
+                whole!(branches.fold(parallel, Parallel::branch), Of::Container, &[])
             }
             3 => {
                 let turns = 1 + u32::try_from(self.below(3)).unwrap();
@@ -400,7 +414,8 @@ impl Plans {
                     items => Ok((0..items).map(|i| format!("item {i}")).collect::<Vec<_>>()),
                 };
                 let map = Map::new(name).over(over).join(self.join()).concurrency(2);
-                whole!(body().into_iter().fold(map, Map::step), Of::Container, &[])
+                let body = self.beside(depth - 1).into_iter();
+                whole!(body.fold(map, Map::step), Of::Container, &[])
             }
             7 => {
                 let inner = body().into_iter().fold(Workflow::builder("w"), WorkflowBuilder::step);
@@ -416,7 +431,8 @@ impl Plans {
             _ => {
                 let hangs = self.one_in(6);
                 let (seed, log, deadline) = (self.seed, self.log.clone(), self.deadline);
-                let leaf = Leaf { seed, name: name.to_owned(), log, deadline, hangs };
+                let stops = self.beside.get() == 0 || Self::races(seed);
+                let leaf = Leaf { seed, name: name.to_owned(), log, deadline, hangs, stops };
                 let step = Step::new(name, leaf);
                 let step = step.retry(self.retry());
                 let step = if hangs { step.timeout(TIMEOUT) } else { step };
@@ -426,7 +442,7 @@ impl Plans {
     }
 
     pub(crate) fn new(seed: u64, log: Shared, deadline: Duration) -> Self {
-        Self { seed, world: World::seeded(seed), log, deadline }
+        Self { seed, world: World::seeded(seed), log, deadline, beside: Cell::new(0) }
     }
 
     /// The plan of this seed. The same seed gives the same plan.

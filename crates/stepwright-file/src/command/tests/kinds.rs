@@ -2,6 +2,55 @@
 
 /// Scripts that can run a value that they get as an argument, in a variable or as input.
 pub(super) const UNSAFE_KINDS: &[&str] = &[
+    // Arithmetic on what may be a value.
+    "i=$((i+1))",
+    "i=0; i=$((i+$1))",
+    "i=0; i=$((i+${1}))",
+    "i=0; read i; echo $((i+1))",
+    "i=0; read -r x i <<< \"$1\"; echo $((i))",
+    "i=0; for i in \"$@\"; do echo $((i+1)); done",
+    "i=0; i=$1; echo $((i+1))",
+    "i=0; i=5$1; echo $((i+1))",
+    "i=0; i=$((1))$1; echo $((i+1))",
+    "i=0; export i=\"$1\"; echo $((i+1))",
+    "i=0; printf -v i %s \"$1\"; echo $((i+1))",
+    "i=0 & echo $((i+1))",
+    "i=0 true; echo $((i+1))",
+    "false && i=0; echo $((i+1))",
+    "if [ \"$1\" = 1 ]; then i=0; fi; echo $((i+1))",
+    "i=0; echo $((a[i]))",
+    "i=0; echo $((i+x))",
+    "i=0; echo $(( $(cat) + i ))",
+    "i=0; i+=$1; echo $((i))",
+    "i=0; : ${i:=$1}; echo $((i))",
+    "i=0; echo '$(('; read i; echo '))'; echo $((i))",
+    "i=0; getopts ab i; echo $((i))",
+    "i=0; ((i++)); echo \"$1\"",
+    // Programs that awk starts beside a division.
+    "awk '{ x = a / 2; print | \"sh\" }'",
+    "awk '{ print $1 / 2 | \"sh\" }'",
+    "awk '{ print x / 2 } /b/ { \"date\" | getline }'",
+    "awk '{ if (x) /\"/; system($0) } #\"'",
+    "awk '{ x = (a) / \"b\"; system($0) }'",
+    // Modules that run what their arguments name.
+    r#"python3 -m runpy "$1""#,
+    r#"python3 -m trace --trace "$1""#,
+    r#"python3 -m pip install "$1""#,
+    r#"python3 -m IPython "$1""#,
+    r#"python3 -m concurrent.futures "$1""#,
+    r#"python3 -m cProfile "$1""#,
+    r#"python3 -m "$1""#,
+    "cat > own_module.py; python3 -m own_module",
+    "cat > own/tools; python3 -m own.tools",
+    "cat > \"$1\"; python3 -m own_module",
+    // Files whose name is not known to be fresh.
+    "cat > \"$tmp\"; python3 x.py \"$tmp\"",
+    "tmp=$(mktemp); cat > \"$tmp\"; python3 \"$tmp\"",
+    "tmp=$(mktemp); cat > \"$tmp\"; sh \"$tmp\"",
+    "tmp=$(mktemp); cat > \"$tmp\"; . \"$tmp\"",
+    "tmp=$(mktemp); tmp=$1; cat > \"$tmp\"; python3 x.py",
+    "tmp=$(mktemp); read tmp; cat > \"$tmp\"; python3 x.py",
+    "tmp=$(mktemp -d); cat > \"$tmp/x.py\"; python3 \"$tmp/x.py\"",
     // Options before the code of a builtin.
     r#"trap -- "$1" EXIT"#,
     r#"trap -- 'eval "$X"' EXIT"#,
@@ -168,6 +217,23 @@ pub(super) const UNSAFE_KINDS: &[&str] = &[
 
 /// Scripts that look like those of [`UNSAFE_KINDS`] and get values.
 pub(super) const SAFE_KINDS: &[&str] = &[
+    // Numbers of the script itself.
+    r#"i=0; for f in "$@"; do i=$((i+1)); done; echo "$i""#,
+    "#!/bin/sh\nset -eu\nn=0\nmax=10\nwhile [ \"$n\" -lt \"$max\" ]; do n=$((n + 1)); done",
+    r#"i=0; j=3; echo "$(( (i + $j) * ${i} % 7 ))" "$1""#,
+    // Divisions of awk beside a bar that is no pipe.
+    r#"awk '{ printf "%s|%s\n", $1, $2/3 }'"#,
+    "awk '{ x = $1 / $2 } /a|b/ { print x / NR }'",
+    "awk '{ if (/a|b/) print (x + y) / 2 }'",
+    "awk '{ s[$1] += $2 } END { for (k in s) print k \"|\" s[k] / NR }'",
+    "awk -F'|' '{ print $1 / $2, length($3) / 2 }'",
+    // A module of the author.
+    r#"python -m own_module "$1""#,
+    r#"python3 -m tools.convert --in "$1""#,
+    r#"cat > "out.txt"; python3 -m own_module out.txt"#,
+    // A file with a fresh name.
+    "tmp=$(mktemp); cat > \"$tmp\"; python3 x.py \"$tmp\"",
+    "set -e\ntmp=\"$(mktemp)\" || exit 1\nprintf '%s' \"$1\" > \"${tmp}\"\nsh x.sh \"$tmp\"",
     "trap - EXIT",
     "trap -- 'rm -f x' EXIT",
     "xargs -0I {} echo {}",

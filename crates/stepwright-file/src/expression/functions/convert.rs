@@ -3,6 +3,7 @@
 use super::super::failure::{Evaluated, fails, unsupported};
 use super::super::value::{Text, Val};
 use crate::budget::Budget;
+use stepwright_core::number::check_double;
 
 pub(super) fn convert<'a>(to: &str, value: &Val<'a>, budget: &Budget<'_>) -> Evaluated<'a> {
     // Texts are read to their end.
@@ -100,9 +101,13 @@ fn double<'a>(value: &Val<'a>) -> Evaluated<'a> {
         Val::Double(_) => Ok(value.clone()),
         Val::Int(number) => Ok(Val::Double(*number as f64)),
         Val::UInt(number) => Ok(Val::Double(*number as f64)),
-        Val::Text(text) => match text.as_str().parse() {
-            Ok(number) => Ok(Val::Double(number)),
-            Err(_) => not_a("a number", text.as_str()),
+        Val::Text(text) => match (text.as_str().parse(), check_double(text.as_str())) {
+            (Ok(number), Ok(())) => Ok(Val::Double(number)),
+            (Ok(_), Err(why)) => {
+                let text = super::super::failure::excerpt(text.as_str());
+                fails(format_args!("`double`: the number `{text}` {why}"))
+            }
+            (Err(_), _) => not_a("a number", text.as_str()),
         },
         other => unsupported("double", &[other]),
     }

@@ -12,7 +12,9 @@ pub(super) use strings::Regexes;
 use super::failure::{Evaluated, fails, unsupported};
 use super::names::QUALIFIED;
 use super::value::{Val, whole};
+use super::values::to_json;
 use crate::budget::Budget;
+use crate::functions::{bytes, named};
 
 /// Returns `true` if `name` is a function of this namespace.
 pub(super) fn is_qualified(namespace: &str, name: &str) -> bool {
@@ -44,6 +46,7 @@ pub(super) fn call<'a>(
             Ok(if is_zero(value) { Val::Optional(None) } else { value.clone().some() })
         }
         (name, args) if name.starts_with("math.") => numbers::call(name, args, budget),
+        (name, args) if named(name).is_some() => shared(name, args, budget),
         (name, args) => unsupported(name, &args.iter().collect::<Vec<_>>()),
     }
 }
@@ -56,6 +59,7 @@ pub(super) fn call_method<'a>(
     regexes: &mut Regexes,
 ) -> Evaluated<'a> {
     match (name, args) {
+        (name, args) if named(name).is_some() => shared(name, args, budget),
         ("size", [value]) => size(value, budget),
         ("matches", [text, pattern]) => strings::matches(text, pattern, budget, regexes),
         ("hasValue", [Val::Optional(inner)]) => Ok(Val::Bool(inner.is_some())),
@@ -73,6 +77,22 @@ pub(super) fn call_method<'a>(
         (name, [Val::List(list), rest @ ..]) => lists::call(name, list, args, rest, budget),
         (name, args) => unsupported(name, &args.iter().collect::<Vec<_>>()),
     }
+}
+
+/// Calls a function that templates have, too.
+fn shared<'a>(name: &str, args: &[Val<'a>], budget: &Budget<'_>) -> Evaluated<'a> {
+    let Some(function) = named(name) else { return unsupported(name, &[]) };
+    let mut given = Vec::with_capacity(args.len());
+    for arg in args {
+        given.push(to_json(arg, true, budget)?);
+    }
+    budget.steps(function.cost(&given))?;
+    let value = match function.call(&given) {
+        Ok(value) => value,
+        Err(why) => return fails(why),
+    };
+    budget.build(bytes(&value))?;
+    Ok(Val::of_owned(value))
 }
 
 fn size<'a>(value: &Val<'a>, budget: &Budget<'_>) -> Evaluated<'a> {

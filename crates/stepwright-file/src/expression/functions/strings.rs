@@ -8,8 +8,12 @@ use crate::budget::Budget;
 use regex::Regex;
 use std::collections::HashMap;
 
-/// The operations to compile a regular expression, in addition to those for its size.
-const REGEX_STEPS: usize = 500;
+/// The operations to compile a regular expression, in addition to those for its size. A computed
+/// pattern can be another one each time.
+const REGEX_STEPS: usize = 5000;
+/// The number of bytes of text and pattern that a function on texts looks at in one operation: it
+/// counts characters and searches, and a pattern is prepared even if the text is shorter.
+const SEARCHED_BYTES_PER_STEP: usize = 16;
 /// The maximum number of regular expressions that are kept during an evaluation.
 const REGEXES_MAX: usize = 64;
 
@@ -25,8 +29,8 @@ pub(super) fn call<'a>(
     budget: &Budget<'_>,
 ) -> Evaluated<'a> {
     let this = text.as_str();
-    // All of these functions read the text at least once.
-    budget.read(this.len())?;
+    let texts = args.iter().filter_map(Val::as_text).map(str::len);
+    budget.steps(texts.fold(0, usize::saturating_add) / SEARCHED_BYTES_PER_STEP)?;
     let wrong = || unsupported(name, &args.iter().collect::<Vec<_>>());
     match (name, rest) {
         ("contains", [Val::Text(other)]) => Ok(Val::Bool(this.contains(other.as_str()))),
@@ -277,6 +281,7 @@ pub(super) fn matches<'a>(
         return unsupported("matches", &[text, pattern]);
     };
     let (this, pattern) = (this.as_str(), pattern.as_str());
+    budget.read(pattern.len())?;
     if !regexes.0.contains_key(pattern) {
         let weight = weight(pattern);
         budget.steps(REGEX_STEPS.saturating_add(weight.saturating_mul(16)))?;
@@ -294,6 +299,6 @@ pub(super) fn matches<'a>(
     }
     let Some((regex, weight)) = regexes.0.get(pattern) else { return Ok(Val::Bool(false)) };
     // Matching takes at most the length of the text times the expanded size of the pattern.
-    budget.steps(this.len().saturating_mul(*weight) / 256)?;
+    budget.steps(this.len().saturating_mul(*weight) / 64)?;
     Ok(Val::Bool(regex.is_match(this)))
 }

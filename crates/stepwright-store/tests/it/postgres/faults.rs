@@ -5,7 +5,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use std::error::Error as _;
 use std::time::Duration;
 use stepwright_core::StoreError;
-use stepwright_core::store::{RunStore as _, SessionStore as _};
+use stepwright_core::store::{RunFilter, RunStore as _, SessionStore as _};
 use stepwright_store::{Postgres, PostgresOptions};
 use stepwright_testing::postgres;
 
@@ -79,8 +79,9 @@ async fn who_may_not_make_tables_is_told_what_an_administrator_must_do() {
         format!(
             "cannot prepare the database `{}`\n\
              permission denied for database {name} (SQLSTATE 42501)\n\
-             let an administrator run `CREATE SCHEMA IF NOT EXISTS stepwright AUTHORIZATION \
-             guest_{name}` in `{name}`, or connect as the user who owns the tables",
+             let an administrator run `CREATE SCHEMA IF NOT EXISTS \"stepwright\" AUTHORIZATION \
+             \"guest_{name}\"` in \"{name}\", or `GRANT CREATE ON DATABASE \"{name}\" TO \
+             \"guest_{name}\"`",
             shown(&address)
         )
     );
@@ -89,6 +90,54 @@ async fn who_may_not_make_tables_is_told_what_an_administrator_must_do() {
     server.sql(name, &advice);
     let store = Postgres::connect(&guest).await.unwrap();
     store.append(facts("r", 0, vec![start()])).await.unwrap();
+}
+
+/// The statement that the advice tells the owner to run: it is in backticks.
+fn advised(told: &str) -> &str {
+    told.split('`').nth(3).unwrap()
+}
+
+#[tokio::test]
+async fn a_missing_privilege_is_told_with_the_grant_that_gives_it() {
+    let Some(server) = postgres::server() else { return };
+    let address = server.database();
+    let name = database(&address);
+    let owner = Postgres::connect(&address).await.unwrap();
+    owner.append(facts("r", 0, vec![start()])).await.unwrap();
+    server.sql(name, &format!("CREATE ROLE reader_{name} LOGIN PASSWORD 'secret'"));
+    let guest = address.replace("postgres:secret", &format!("reader_{name}:secret"));
+
+    // The server itself would say that the tables do not exist.
+    let told = refusal(Postgres::options(&guest)).await;
+    assert!(told.contains("lacks the privilege USAGE on schema \"stepwright\""), "{told}");
+    server.sql(name, advised(&told));
+    let told = refusal(Postgres::options(&guest)).await;
+    assert!(told.contains("lacks the privilege SELECT on table \"stepwright\".blobs"), "{told}");
+    server.sql(name, advised(&told));
+    // Reading needs no more.
+    let store = Postgres::connect(&guest).await.unwrap();
+    assert_eq!(store.load(&id("r"), 0, 9).await.unwrap().len(), 1);
+    let error = store.append(facts("r", 1, vec![steps(1)])).await.unwrap_err();
+    assert_eq!(error.id(), stepwright_core::ErrorId::DATABASE_FORBIDDEN);
+    let told = self::told(&error);
+    assert!(told.contains("permission denied for table"), "{told}");
+    server.sql(name, advised(&told));
+    store.append(facts("r", 1, vec![steps(1)])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lazy_store_connects_when_the_server_is_there() {
+    let Some(server) = postgres::server() else { return };
+    assert!(Postgres::options("postgres://:port").lazy().is_err(), "the address is read at once");
+    let nowhere = Postgres::options("postgres://u:secret@127.0.0.1:1/d");
+    let store = nowhere.retry_for(Duration::ZERO).lazy().unwrap();
+    for _ in 0..2 {
+        assert!(told(&store.run(&id("r")).await.unwrap_err()).contains("127.0.0.1:1/d"));
+    }
+    let store = Postgres::options(server.database()).lazy().unwrap();
+    let appends = (0..8).map(|n| store.append(facts(&format!("r-{n}"), 0, vec![start()])));
+    futures_util::future::try_join_all(appends).await.unwrap();
+    assert_eq!(store.clone().runs(RunFilter::default()).await.unwrap().len(), 8);
 }
 
 #[tokio::test]
@@ -134,7 +183,7 @@ async fn tables_of_a_newer_version_are_refused() {
         refusal(Postgres::options(&address)).await,
         format!(
             "cannot use the database `{}`\n\
-             its tables are of version 9, and this program knows 4\n\
+             its tables are of version 9, and this program knows 5\n\
              use the newer program that made them, or choose another `schema` or database",
             shown(&address)
         )

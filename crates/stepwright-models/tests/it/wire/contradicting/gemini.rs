@@ -29,6 +29,9 @@ pub(crate) fn cases() -> Vec<Case> {
     let twice = candidate(&json!([call(json!({"a": 1, "b": 2}))]), &none).to_string();
     let twice = json!(format!("data: {}", twice.replace("\"b\"", "\"a\"")));
     let big = candidate(&json!([call(json!({"a": 7}))]), &none).to_string();
+    let rounded = json!(format!("data: {}", big.replace('7', "9007199254740993.0")));
+    let infinite = json!(format!("data: {}", big.replace('7', "1e400")));
+    let vanishing = json!(format!("data: {}", big.replace('7', "1e-400")));
     let big = json!(format!("data: {}", big.replace('7', "98765432109876543210")));
     vec![
         (
@@ -45,6 +48,21 @@ pub(crate) fn cases() -> Vec<Case> {
             "an integer of more than 64 bits in the arguments of a call",
             ends(&[big, stops(&none)]),
             Error("does not fit into 64 bits"),
+        ),
+        (
+            "a number that a double rounds in the arguments of a call",
+            ends(&[rounded, stops(&none)]),
+            Error("would be rounded"),
+        ),
+        (
+            "a number that is infinite in the arguments of a call",
+            ends(&[infinite, stops(&none)]),
+            Error("1e400 is too large"),
+        ),
+        (
+            "a number that becomes zero in the arguments of a call",
+            ends(&[vanishing, stops(&none)]),
+            Error("would become 0"),
         ),
         (
             "an error behind the end",

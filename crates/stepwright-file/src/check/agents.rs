@@ -1,0 +1,67 @@
+//! Checks the agents of a file, and their models.
+
+use super::Checker;
+use crate::format::{Agent, Word};
+use crate::suggest::did_you_mean;
+use stepwright_core::ErrorId;
+use stepwright_core::model::{Model as _, ToolChoice};
+
+impl Checker<'_, '_> {
+    pub(super) fn agents(&mut self) {
+        for agent in &self.file.agents {
+            self.settings(agent);
+            if agent.model.is_none() && self.models.is_empty() {
+                let message = format!("the agent `{}` has no model", agent.name.text);
+                let help = "give it one, or give one to all agents with `model:` at the top; \
+                            `model: offline` needs no key";
+                let mistake = self.at(agent.name.span, message).coded(ErrorId::KEY_INVALID);
+                self.mistakes.push(mistake.help(help));
+            }
+        }
+    }
+
+    /// Checks that the models of an agent have its settings.
+    fn settings(&mut self, agent: &Agent) {
+        let settings = &agent.settings;
+        if settings.tool_choice == ToolChoice::Required && agent.tools.is_empty() {
+            let message = format!("the agent `{}` must call a tool but has none", agent.name.text);
+            let mistake = self.at(agent.name.span, message).coded(ErrorId::SETTING_USELESS);
+            self.mistakes.push(mistake.help("list its `tools`, or leave `tool_choice` out"));
+        }
+        let own = agent.model.iter().flatten().map(|model| model.text.as_str());
+        let own: Vec<&str> = own.collect();
+        let models = match self.forced {
+            Some(_) => &self.models,
+            None if own.is_empty() => &self.models,
+            None => &own,
+        };
+        let mut told = Vec::new();
+        for name in models {
+            // A model that cannot be made here has been reported, or its key is missing.
+            let Ok(model) = stepwright_models::model(name) else { continue };
+            for (key, span) in &settings.places {
+                let Err(error) = model.check(&settings.only(key)) else { continue };
+                let message = format!("the model `{name}` does not take `{key}`: {error}");
+                let help = error
+                    .hint
+                    .unwrap_or_else(|| "leave it out, or choose another model".to_owned());
+                let mistake = self.at(*span, message).coded(ErrorId::SETTING_USELESS);
+                told.push(mistake.help(help));
+            }
+        }
+        for mistake in told {
+            self.mistakes.push(mistake);
+        }
+    }
+
+    /// Checks that the agent of a step exists.
+    pub(super) fn agent(&mut self, agent: &Word) {
+        let names: Vec<&str> = self.file.agents.iter().map(|a| a.name.text.as_str()).collect();
+        if !names.contains(&agent.text.as_str()) {
+            let message = format!("there is no agent `{}`", agent.text);
+            let help = did_you_mean(&agent.text, &names, "this file has");
+            let help = help.unwrap_or_else(|| "declare it under `agents:` at the top".into());
+            self.mistakes.push(self.at(agent.span, message).help(help));
+        }
+    }
+}

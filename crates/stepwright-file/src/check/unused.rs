@@ -1,0 +1,161 @@
+//! Warnings about parts of a file that no run uses.
+
+use super::Checker;
+use crate::diagnostic::Diagnostic;
+use crate::format::{File, Item, Kind};
+use crate::source::Span;
+use std::collections::HashSet;
+use stepwright_core::ErrorId;
+
+/// Collects the keys of the session state that steps set, in nested workflows too.
+pub(super) fn collect_keys<'a>(file: &'a File, keys: &mut HashSet<&'a str>) {
+    for items in all_of(file) {
+        keys_of(items, keys);
+    }
+}
+
+fn keys_of<'a>(items: &'a [Item], keys: &mut HashSet<&'a str>) {
+    for item in items {
+        match &item.kind {
+            Kind::Builtin { work, .. } => keys.extend(work.sets()),
+            Kind::Workflow { file, .. } => collect_keys(file, keys),
+            _ => {}
+        }
+        for body in item.inside() {
+            keys_of(body, keys);
+        }
+    }
+}
+
+/// Returns the steps of a file, and those that run when they have ended.
+fn all_of(file: &File) -> impl Iterator<Item = &[Item]> {
+    let after = file.after.iter().map(|after| &after.items[..]);
+    std::iter::once(&file.steps[..]).chain(after)
+}
+
+/// Collects the agents that steps use. Returns `false` if a step has mistakes, so that it may use
+/// others.
+fn collect_agents<'a>(items: &'a [Item], agents: &mut HashSet<&'a str>) -> bool {
+    let mut is_whole = true;
+    for item in items {
+        match &item.kind {
+            Kind::Agent { agent, .. } => {
+                agents.insert(&agent.text);
+            }
+            Kind::Unreadable => is_whole = false,
+            _ => {}
+        }
+        for body in item.inside() {
+            is_whole &= collect_agents(body, agents);
+        }
+    }
+    is_whole
+}
+
+impl<'a> Checker<'a, '_> {
+    pub(super) fn unused_agents(&mut self) {
+        let mut used = HashSet::new();
+        if !all_of(self.file).all(|items| collect_agents(items, &mut used)) {
+            return;
+        }
+        for agent in &self.file.agents {
+            let name = &agent.name;
+            if !used.contains(name.text.as_str()) {
+                let message = format!("no step uses the agent `{}`", name.text);
+                self.warn(
+                    name.span,
+                    message,
+                    &format!("add a step `agent: {}`, or remove it", name.text),
+                );
+            }
+        }
+    }
+
+    /// Warns about the steps behind one that ends the run.
+    pub(super) fn unreachable_steps(&mut self, items: &[Item]) {
+        // A step that a person rejects may be skipped.
+        let ends = |item: &Item| {
+            item.review.is_none()
+                && matches!(&item.kind, Kind::Builtin { work, .. } if work.ends_the_run())
+        };
+        let Some(at) = items.iter().position(ends) else { return };
+        if let Some(next) = items.get(at + 1) {
+            let message =
+                format!("`{}` never runs: `{}` ends the run", next.name.text, items[at].name.text);
+            let help = "put the `stop` into a condition: `{if: \"= …\", then: [{stop: …}]}`";
+            self.warn(next.name.span, message, help);
+        }
+    }
+
+    /// Warns about the branch of a condition that never runs. `holds` is its decision if it is
+    /// always the same.
+    pub(super) fn unreachable_arms(
+        &mut self,
+        item: &Item,
+        [then, otherwise]: [&'a [Item]; 2],
+        holds: Option<bool>,
+    ) {
+        let (never, key) = match holds {
+            Some(true) => (otherwise, "else"),
+            Some(false) => (then, "then"),
+            None => return,
+        };
+        if let Some(first) = never.first() {
+            let value = if holds == Some(true) { "true" } else { "false" };
+            let message = format!(
+                "the steps under `{key}` never run: the condition of `{}` is always {value}",
+                item.name.text
+            );
+            self.warn(
+                first.name.span,
+                message,
+                "write a condition that depends on a value, or remove them",
+            );
+        }
+    }
+
+    /// Warns about the choices of a router that always takes others.
+    pub(super) fn unreachable_choices(&mut self, chosen: &[&str], choices: &'a [Item]) {
+        let is_chosen = |choice: &&Item| chosen.contains(&choice.name.text.as_str());
+        if chosen.is_empty() || !choices.iter().any(|choice| is_chosen(&choice)) {
+            return;
+        }
+        for choice in choices.iter().filter(|choice| !is_chosen(choice)) {
+            let message =
+                format!("`{}` never runs: the router always chooses another one", choice.name.text);
+            self.warn(
+                choice.name.span,
+                message,
+                "write a route that depends on a value, or remove it",
+            );
+        }
+    }
+
+    /// Warns of agents that a text from outside can make send files away: those that read pages,
+    /// read files, and can send what they have read to any address.
+    pub(super) fn exposed_agents(&mut self) {
+        for agent in &self.file.agents {
+            let has = |name: &str| agent.tools.iter().any(|chosen| chosen.word == name);
+            let is_asked = |name: &str| agent.confirmed.iter().any(|confirmed| confirmed == name);
+            if has("http_get") && has("read_file") && !is_asked("http_get") {
+                let name = &agent.name;
+                let message = format!(
+                    "agent `{}` reads pages and files, and fetches addresses: a page can make it \
+                     send files away",
+                    name.text
+                );
+                let help = "give the tools to two agents, ask with `requires_confirmation`, or \
+                            allow few addresses with `permissions`";
+                let code = ErrorId::AGENT_EXPOSED;
+                let warning = Diagnostic::new(code, &self.file.source, name.span, message);
+                self.mistakes.warn(warning.warning().help(help));
+            }
+        }
+    }
+
+    fn warn(&mut self, span: Span, message: String, help: &str) {
+        let code = ErrorId::SETTING_USELESS;
+        let warning = Diagnostic::new(code, &self.file.source, span, message).warning();
+        self.mistakes.warn(warning.help(help));
+    }
+}

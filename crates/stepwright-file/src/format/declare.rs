@@ -1,0 +1,100 @@
+//! The values that a file declares: `vars`, `env` and `secrets`.
+
+use super::Word;
+use super::reader::{Fields, Reader};
+use crate::declared::Declared;
+use crate::system::is_variable;
+use crate::tree::{Node, Yaml};
+use serde_json::{Map, Value};
+use stepwright_core::ErrorId;
+
+/// The maximum number of names in `env`, and in `secrets`.
+const NAMES_MAX: usize = 1000;
+
+impl Reader<'_> {
+    /// Takes the declarations.
+    pub(super) fn declare(&mut self, fields: &mut Fields<'_>) {
+        let vars = fields.take("vars").map(|(_, node)| self.vars(node)).unwrap_or_default();
+        let env = fields.take("env").map(|(_, node)| self.names(node, "env")).unwrap_or_default();
+        let secrets = fields.take("secrets");
+        let secrets = secrets.map(|(_, node)| self.names(node, "secrets")).unwrap_or_default();
+        for word in &secrets {
+            if let Some(first) = env.iter().find(|other| other.text == word.text) {
+                let message = format!("`{}` is under `env` too", word.text);
+                let mistake = self.mistake(word.span, message).also(first.span, "here");
+                self.push(mistake.help("a secret is listed under `secrets` alone"));
+            }
+        }
+        let texts = |words: Vec<Word>| words.into_iter().map(|word| word.text).collect();
+        self.declared = Declared::find(vars, texts(env), texts(secrets), self.options);
+    }
+
+    fn vars(&mut self, node: &Node) -> Map<String, Value> {
+        let Yaml::Map(map) = &node.value else {
+            self.wrong_type(node, "`vars` maps names to values");
+            return Map::new();
+        };
+        let mut vars = Map::new();
+        for (key, value) in map {
+            self.check_constant(value, &key.name);
+            if vars.insert(key.name.clone(), value.value.to_json()).is_some() {
+                let mistake = self.mistake(key.span, format!("`{}` is there twice", key.name));
+                self.push(mistake.label("again here"));
+            }
+        }
+        vars
+    }
+
+    /// Refuses expressions and templates, which would stay as they are written.
+    fn check_constant(&mut self, node: &Node, name: &str) {
+        match &node.value {
+            Yaml::Text(text) if text.trim_start().starts_with('=') => {
+                let mistake = self.mistake(node.span, format!("the variable `{name}` is constant"));
+                let mistake = mistake.label("an expression").coded(ErrorId::KEY_INVALID);
+                self.push(mistake.help("compute it in a `value` step"));
+            }
+            Yaml::Text(text) if text.contains("{{") => {
+                let mistake = self.mistake(node.span, format!("the variable `{name}` is constant"));
+                let mistake = mistake.label("a template").coded(ErrorId::KEY_INVALID);
+                self.push(mistake.help("render it in a `template` step"));
+            }
+            Yaml::List(list) => list.iter().for_each(|one| self.check_constant(one, name)),
+            Yaml::Map(map) => map.iter().for_each(|(_, one)| self.check_constant(one, name)),
+            _ => {}
+        }
+    }
+
+    /// Parses a list of names of environment variables.
+    fn names(&mut self, node: &Node, key: &'static str) -> Vec<Word> {
+        let Yaml::List(list) = &node.value else {
+            self.wrong_type(node, &format!("`{key}` is a list of names"));
+            return Vec::new();
+        };
+        if list.len() > NAMES_MAX {
+            let mistake = self.mistake(node.span, format!("`{key}` has at most {NAMES_MAX} names"));
+            self.push(mistake);
+        }
+        let mut names: Vec<Word> = Vec::new();
+        for node in list.iter().take(NAMES_MAX) {
+            if let Yaml::Map(_) = node.value {
+                let mistake = self.mistake(node.span, format!("`{key}` lists names, not values"));
+                let help = "the values come from the environment: write `[NAME]`, and keep \
+                            constants under `vars`";
+                self.push(mistake.label("a value").help(help));
+                continue;
+            }
+            let Some(word) = self.word(node, "a name") else { continue };
+            if !is_variable(&word.text) {
+                let message = format!("`{}` is not the name of an environment variable", word.text);
+                let mistake = self.mistake(word.span, message);
+                self.push(mistake.help("names are made of letters, digits and `_`"));
+            } else if let Some(first) = names.iter().find(|other| other.text == word.text) {
+                let mistake = self.mistake(word.span, format!("`{}` is there twice", word.text));
+                self.push(mistake.label("again here").also(first.span, "first here"));
+            } else {
+                names.push(word);
+            }
+        }
+        names
+    }
+}

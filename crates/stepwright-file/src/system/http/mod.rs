@@ -1,0 +1,241 @@
+//! Sends requests over HTTP.
+
+mod charset;
+mod redirect;
+
+use super::{over, refused};
+use crate::effects;
+use charset::decoded;
+use redirect::Redirect;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+use std::time::Duration;
+use stepwright_core::error::ErrorCode;
+use stepwright_core::json::{self, JsonError};
+use stepwright_core::permission::Verdict;
+use stepwright_core::{Content, ErrorId, StepContext, StepError};
+use stepwright_http::reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use stepwright_http::reqwest::{self, Client, Method, Response, Url};
+use stepwright_http::{builder, causes};
+
+/// The maximum number of redirects that a request follows, as in browsers and other clients.
+const REDIRECTS_MAX: usize = 10;
+
+static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
+    let unusable = |error: &dyn std::error::Error| format!("no HTTPS on this machine: {error}");
+    let builder = builder().map_err(|error| unusable(&error))?;
+    let builder = builder
+        .gzip(true)
+        // An address may hold a key, and the next server must not see it.
+        .referer(false)
+        // A connection belongs to the runtime that opened it, and the next run may have another.
+        .pool_max_idle_per_host(0);
+    builder.build().map_err(|error| unusable(&error))
+});
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    /// Pairs to add to the query of the address.
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) timeout: Duration,
+    pub(crate) max_bytes: u64,
+    /// `true` if an answer with any status is a result.
+    pub(crate) any_status: bool,
+}
+
+impl Request {
+    /// Returns the request for a page.
+    pub(crate) fn get(url: String, timeout: Duration, max_bytes: u64) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            body: None,
+            timeout,
+            max_bytes,
+            any_status: false,
+        }
+    }
+
+    /// Returns the whole address.
+    pub(crate) fn address(&self) -> Result<Url, StepError> {
+        let mut url = address(&self.url)?;
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        Ok(url)
+    }
+}
+
+/// The answer to a request.
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) note: Option<String>,
+    json: bool,
+}
+
+impl Page {
+    /// Returns the value if the page is JSON by its type and its content, and the text otherwise.
+    ///
+    /// # Errors
+    /// Fails if the JSON is nested too deep, or has an integer that would be rounded.
+    pub(crate) fn content(self) -> Result<Content, StepError> {
+        if !self.json {
+            return Ok(self.text.into());
+        }
+        match json::parse(&self.text) {
+            Ok(value) => Ok(value.into()),
+            Err(JsonError::Syntax(_)) => Ok(self.text.into()),
+            Err(error) => Err(refused(format!("the JSON of the page cannot be used: {error}"))),
+        }
+    }
+}
+
+/// Sends a request. Each piece of the answer is a sign of life of the step.
+pub(crate) async fn fetch(what: Request, cx: &StepContext) -> Result<Page, StepError> {
+    let text = what.url.trim();
+    let url = what.address()?;
+    let in_time = cx.world().timeout(what.timeout, async {
+        let response = send(&what, url, cx).await?;
+        read(response, &what, cx).await
+    });
+    in_time.await.unwrap_or_else(|| {
+        let message = format!("`{text}` took longer than {:?}", what.timeout);
+        let late = StepError::new(message).with_code(ErrorCode::TimedOut);
+        Err(late.with_id(ErrorId::HTTP_TIMED_OUT).with_hint("raise `timeout`"))
+    })
+}
+
+/// Sends a request, and follows redirects. See [`Redirect`].
+async fn send(what: &Request, url: Url, cx: &StepContext) -> Result<Response, StepError> {
+    let client = CLIENT.as_ref().map_err(|reason| StepError::terminal(reason.clone()))?;
+    let text = what.url.trim();
+    let (mut url, mut method) = (url, what.method.clone());
+    let (mut headers, mut body) = (what.headers.clone(), what.body.clone());
+    for _ in 0..=REDIRECTS_MAX {
+        let mut request = client.request(method.clone(), url.clone()).headers(headers.clone());
+        if let Some(body) = &body {
+            request = request.body(body.clone());
+        }
+        let response = request.send().await.map_err(|error| failed(text, &error))?;
+        cx.keep_alive();
+        match Redirect::of(&response, &url, &method) {
+            None => return Ok(response),
+            Some(Redirect::Refused(host)) => {
+                let status = response.status();
+                let message = format!("`{text}` answered {status}, to another server: `{host}`");
+                let error = StepError::terminal(message).with_id(ErrorId::HTTP_STATUS);
+                let help = "a request that changes something is sent only to the server that it \
+                            names: if you trust the other one, write its address as `url`";
+                return Err(error.with_hint(help));
+            }
+            Some(Redirect::To { url: next, as_get, elsewhere }) => {
+                if as_get {
+                    (method, body) = (Method::GET, None);
+                    redirect::without_body(&mut headers);
+                }
+                if elsewhere {
+                    redirect::without_secrets(&mut headers);
+                }
+                permitted(text, &method, &next, cx)?;
+                url = next;
+            }
+        }
+    }
+    Err(StepError::new(format!("`{text}` cannot be fetched: too many redirects"))
+        .with_id(ErrorId::HTTP_UNREACHABLE))
+}
+
+/// Checks a redirect: a page that is permitted may lead to one that is not. Nothing is asked in the
+/// middle of a request.
+fn permitted(text: &str, method: &Method, url: &Url, cx: &StepContext) -> Result<(), StepError> {
+    let effect = effects::request(effects::HTTP, method.as_str(), url);
+    if cx.verdict(&effect) == Verdict::Allow {
+        return Ok(());
+    }
+    let address = effect.detail();
+    let message = format!("`{text}`: it redirects to `{address}`, which is not permitted");
+    let refused = StepError::terminal(message).with_code(ErrorCode::Rejected);
+    let refused = refused.with_id(ErrorId::EFFECT_REFUSED);
+    Err(refused.with_hint(format!("allow it in the permissions: `http: {address}`")))
+}
+
+/// Checks that an address can be fetched.
+pub(crate) fn check_address(text: &str) -> Result<(), StepError> {
+    address(text.trim()).map(drop)
+}
+
+/// Parses an address. Browsers repair some wrong addresses, and then visit another place than the
+/// one that the text names: such an address is an error here.
+pub(crate) fn address(text: &str) -> Result<Url, StepError> {
+    let text = text.trim();
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        let error =
+            refused(format!("`{text}` is no address that begins with `https://` or `http://`"));
+        return Err(error.with_id(ErrorId::HTTP_ADDRESS_REFUSED));
+    }
+    let is_repaired = |c: &char| c.is_whitespace() || c.is_control() || *c == '\\';
+    if let Some(character) = text.chars().find(is_repaired) {
+        let message = format!("`{text}` is not a valid address: it contains {character:?}");
+        let mut encoded = String::new();
+        for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        let error = refused(message).with_id(ErrorId::HTTP_ADDRESS_REFUSED);
+        return Err(error.with_hint(format!("write `{encoded}` instead")));
+    }
+    Url::parse(text).map_err(|error| {
+        refused(format!("`{text}` is not a valid address: {error}"))
+            .with_id(ErrorId::HTTP_ADDRESS_REFUSED)
+    })
+}
+
+async fn read(mut response: Response, what: &Request, cx: &StepContext) -> Result<Page, StepError> {
+    let text = what.url.trim();
+    let status = response.status();
+    if !status.is_success() && !what.any_status {
+        let message = format!("`{text}` answered {status}");
+        // A retry may help after too many requests and after errors of the server.
+        if status.as_u16() != 429 && !status.is_server_error() {
+            return Err(StepError::terminal(message).with_id(ErrorId::HTTP_STATUS));
+        }
+        let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let after = after.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
+        let error = StepError::new(message).with_id(ErrorId::HTTP_STATUS);
+        return Err(match after {
+            Some(after) => error.with_retry_after(after),
+            None => error,
+        });
+    }
+    let headers = response.headers().clone();
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let json = {
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        kind == "application/json" || kind.ends_with("+json")
+    };
+    let mut bytes = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| failed(text, &error))? {
+        cx.keep_alive();
+        bytes.extend_from_slice(&piece);
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > what.max_bytes {
+            let message = format!("`{text}` has more than {} bytes", what.max_bytes);
+            return Err(over(message, "max_bytes"));
+        }
+    }
+    let (page, note) = decoded(bytes, kind);
+    let note = note.map(|note| format!("`{text}`: {note}"));
+    Ok(Page { status: status.as_u16(), headers, text: page, note, json })
+}
+
+fn failed(text: &str, error: &reqwest::Error) -> StepError {
+    StepError::new(format!("`{text}` cannot be fetched: {}", causes(error)))
+        .with_id(ErrorId::HTTP_UNREACHABLE)
+}

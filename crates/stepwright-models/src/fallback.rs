@@ -1,0 +1,170 @@
+//! A chain of models, of which the next one answers where one is down.
+
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt as _};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use stepwright_core::model::{
+    AnyModel, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream,
+};
+
+/// The maximum number of models in a chain.
+pub const MODELS_MAX: usize = 16;
+
+/// Models in order of preference. A request goes to the first one; if that is overloaded, out of
+/// quota or cannot be reached, and has not said anything yet, it goes to the next. An answer names
+/// the model that gave it. Other failures, such as a request that is invalid, are final.
+///
+/// ```
+/// use stepwright_core::model::{AnyModel, Model as _, ModelError, ModelErrorKind, ModelRequest};
+/// use stepwright_models::Fallback;
+/// use stepwright_testing::model::{Reply, ScriptedModel};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let busy = ModelError::new(ModelErrorKind::Overloaded, "too busy");
+/// let first = AnyModel::new(ScriptedModel::new([Reply::from(busy)]).named("first"));
+/// let second = AnyModel::new(ScriptedModel::new(["hello"]).named("second"));
+/// let model = AnyModel::new(Fallback::new(first, [second]));
+/// let answer = model.complete(ModelRequest::default()).await.unwrap();
+/// assert_eq!(answer.turn.text(), "hello");
+/// assert_eq!(answer.model.unwrap(), "scripted:second");
+/// assert_eq!(answer.warning.unwrap(), "`scripted:first` did not answer: too busy");
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fallback {
+    id: Arc<str>,
+    models: Arc<[AnyModel]>,
+    notice: Option<Arc<str>>,
+}
+
+impl Fallback {
+    /// Creates a chain that begins with `first`. Models after the first [`MODELS_MAX`] are left
+    /// out.
+    pub fn new(first: AnyModel, others: impl IntoIterator<Item = AnyModel>) -> Self {
+        let models: Vec<AnyModel> = std::iter::once(first).chain(others).take(MODELS_MAX).collect();
+        let ids: Vec<&str> = models.iter().map(Model::id).collect();
+        let id = ids.join(", else ").into();
+        // A stand-in may answer, even if it is not the first choice.
+        let notice = models.iter().find_map(|model| model.notice()).map(Into::into);
+        Self { id, models: models.into(), notice }
+    }
+
+    /// Returns the models, in order.
+    pub fn models(&self) -> &[AnyModel] {
+        &self.models
+    }
+}
+
+impl Model for Fallback {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn ids(&self) -> Vec<&str> {
+        self.models.iter().flat_map(Model::ids).collect()
+    }
+
+    fn stream(&self, request: ModelRequest) -> ModelStream {
+        Chain {
+            models: self.models.clone(),
+            next: 0,
+            request,
+            stream: stream::empty().boxed(),
+            failures: Vec::new(),
+        }
+        .boxed()
+    }
+
+    fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
+    }
+
+    fn check(&self, request: &ModelRequest) -> Result<(), ModelError> {
+        self.models.iter().try_for_each(|model| model.check(request))
+    }
+}
+
+/// Returns `true` for a failure that another model may not have.
+fn is_down(error: &ModelError) -> bool {
+    use ModelErrorKind::{Overloaded, RateLimited, Timeout, Transport};
+    matches!(error.kind, Overloaded | RateLimited | Timeout | Transport)
+        || error.status == Some(402)
+        || error.message.contains("insufficient_quota")
+}
+
+/// The answer of the first model that gives one.
+struct Chain {
+    models: Arc<[AnyModel]>,
+    /// The number of models that were asked.
+    next: usize,
+    request: ModelRequest,
+    stream: BoxStream<'static, Result<ModelEvent, ModelError>>,
+    /// The failures of the models before.
+    failures: Vec<String>,
+}
+
+impl Stream for Chain {
+    type Item = Result<ModelEvent, ModelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.next == 0 {
+            this.ask();
+        }
+        loop {
+            let item = ready!(this.stream.poll_next_unpin(cx));
+            match item {
+                Some(Err(error)) if !this.request_is_spent() && is_down(&error) => {
+                    let id = this.models[this.next - 1].id();
+                    this.failures.push(format!("`{id}` did not answer: {error}"));
+                    this.ask();
+                }
+                Some(Ok(ModelEvent::Done(mut completion))) => {
+                    let id = this.models[this.next - 1].id();
+                    completion.model.get_or_insert_with(|| id.to_owned());
+                    let warnings = this.failures.drain(..).chain(completion.warning.take());
+                    let warnings: Vec<String> = warnings.collect();
+                    completion.warning = (!warnings.is_empty()).then(|| warnings.join("; "));
+                    return Poll::Ready(Some(Ok(ModelEvent::Done(completion))));
+                }
+                Some(Ok(event)) => {
+                    if !matches!(event, ModelEvent::Heartbeat) && !this.request_is_spent() {
+                        // It has spoken: what it said cannot be taken back.
+                        this.models = this.models[..this.next].into();
+                    }
+                    return Poll::Ready(Some(Ok(event)));
+                }
+                Some(Err(mut error)) => {
+                    if !this.failures.is_empty() {
+                        let id = this.models[this.next - 1].id();
+                        let before = this.failures.join("; ");
+                        error.message = format!("{before}; `{id}`: {}", error.message);
+                    }
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl Chain {
+    /// Asks the next model.
+    fn ask(&mut self) {
+        self.stream = self.models[self.next].stream(self.request.clone());
+        self.next += 1;
+    }
+
+    /// Returns `true` if there is no model left to ask.
+    fn request_is_spent(&self) -> bool {
+        self.next >= self.models.len()
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain").field("asked", &self.next).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,78 @@
+//! Chains of models.
+
+use futures_util::StreamExt as _;
+use stepwright_core::model::{
+    AnyModel, Completion, Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest,
+};
+use stepwright_models::Fallback;
+use stepwright_testing::model::{Reply, ScriptedModel};
+
+fn fails(kind: ModelErrorKind) -> Reply {
+    Reply::from(ModelError::new(kind, "no"))
+}
+
+fn named(name: &str, reply: impl Into<Reply>) -> ScriptedModel {
+    ScriptedModel::new([reply.into()]).named(name)
+}
+
+/// Returns the answer of a chain of two, and the number of requests to the second.
+async fn answered(first: Reply) -> (Result<Completion, ModelError>, usize) {
+    let second = named("b", Reply::text("second"));
+    let chain = Fallback::new(AnyModel::new(named("a", first)), [AnyModel::new(second.clone())]);
+    let answer = AnyModel::new(chain).complete(ModelRequest::default()).await;
+    (answer, second.requests().len())
+}
+
+#[tokio::test]
+async fn the_next_model_answers_where_one_is_down() {
+    use ModelErrorKind::{Overloaded, RateLimited, Timeout, Transport};
+    for kind in [Overloaded, RateLimited, Timeout, Transport] {
+        let (answer, asked) = answered(fails(kind)).await;
+        let answer = answer.unwrap();
+        assert_eq!((&*answer.turn.text(), asked), ("second", 1), "{kind:?}");
+        assert_eq!(answer.model.as_deref(), Some("scripted:b"));
+        assert_eq!(answer.warning.as_deref(), Some("`scripted:a` did not answer: no"));
+    }
+    // No credit.
+    let spent = ModelError { status: Some(402), ..ModelError::new(ModelErrorKind::Auth, "no") };
+    assert_eq!(answered(Reply::from(spent)).await.1, 1);
+}
+
+#[tokio::test]
+async fn another_failure_is_final() {
+    use ModelErrorKind::{Auth, BadRequest, Malformed, Refused, Truncated};
+    for kind in [Auth, BadRequest, Malformed, Refused, Truncated] {
+        let (answer, asked) = answered(fails(kind)).await;
+        assert_eq!((answer.unwrap_err().kind, asked), (kind, 0), "{kind:?}");
+    }
+    let (answer, asked) = answered(Reply::text("first")).await;
+    let answer = answer.unwrap();
+    assert_eq!((&*answer.turn.text(), asked, answer.warning), ("first", 0, None));
+    assert_eq!(answer.model.as_deref(), Some("scripted:a"));
+}
+
+#[tokio::test]
+async fn after_the_first_word_no_other_model_is_asked() {
+    let down = ModelError::new(ModelErrorKind::Overloaded, "no");
+    let second = named("b", Reply::text("second"));
+    let first = named("a", Reply::text("half").and_error(down));
+    let chain = Fallback::new(AnyModel::new(first), [AnyModel::new(second.clone())]);
+    let events: Vec<_> = chain.stream(ModelRequest::default()).collect().await;
+    assert!(matches!(&events[0], Ok(ModelEvent::TextDelta(_))), "{events:?}");
+    assert_eq!(events.last().unwrap().as_ref().unwrap_err().kind, ModelErrorKind::Overloaded);
+    assert!(second.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_last_failure_tells_of_all() {
+    let models =
+        ["a", "b", "c"].map(|name| AnyModel::new(named(name, fails(ModelErrorKind::Overloaded))));
+    let [first, others @ ..] = models;
+    let error = AnyModel::new(Fallback::new(first, others)).complete(ModelRequest::default()).await;
+    let error = error.unwrap_err();
+    assert!(error.retryable);
+    assert_eq!(
+        error.message,
+        "`scripted:a` did not answer: no; `scripted:b` did not answer: no; `scripted:c`: no"
+    );
+}
