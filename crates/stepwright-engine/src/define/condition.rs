@@ -96,7 +96,7 @@ container!(Condition, self => Body::Condition {
 /// ```
 /// use stepwright_core::StepInput;
 /// use stepwright_engine::{Condition, IntoHolds};
-/// fn asked<R: IntoHolds>(holds: fn(&StepInput) -> R) -> Condition {
+/// fn asked<R: IntoHolds + 'static>(holds: fn(&StepInput) -> R) -> Condition {
 ///     Condition::new("Asked?", holds)
 /// }
 /// let _ = asked(|input| input.text().ends_with('?'));
