@@ -60,8 +60,8 @@ use proc_macro::TokenStream;
 ///
 /// /// The number of pieces of an article in stock.
 /// #[tool(crate = "stepwright_agent", read_only)]
-/// fn stock(article: String, State(stock): State<Stock>) -> Result<String, &'static str> {
-///     stock.0.get(&*article).map(u32::to_string).ok_or("there is no such article")
+/// fn stock(article: String, State(all): State<Stock>) -> Result<String, &'static str> {
+///     all.0.get(&*article).map(u32::to_string).ok_or("there is no such article")
 /// }
 /// let here = Stock(Arc::new(BTreeMap::from([("lamp", 7)])));
 /// assert_eq!(stock::run("lamp".into(), State(here)).unwrap(), "7");

@@ -161,7 +161,8 @@ struct Background(Arc<Runner>);
 impl Drive for Background {
     fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven> {
         Box::pin(async move {
-            if self.0.local().is_closed() {
+            // A run that waits here for its turn is driven as long as the shutdown is patient.
+            if self.0.local().is_closed() && self.0.local().get(run.as_str()).is_none() {
                 return Driven::Lost;
             }
             match self.0.drive(run, TakeUp { leaves: true, ..TakeUp::default() }).await {

@@ -69,6 +69,24 @@ async fn a_shutdown_waits_for_the_runs_under_way() {
 }
 
 #[tokio::test]
+async fn a_patient_shutdown_drives_the_runs_that_wait_for_their_turn() {
+    let gate = Gate::new();
+    gate.may_end.add_permits(3);
+    for builder in [gate.builder(), gate.builder().store(Memory::default())] {
+        let workflow = builder.concurrent_runs(1).build().unwrap();
+        let mut handles = Vec::new();
+        for _ in 0..3 {
+            handles.push(workflow.run("a").background().await.unwrap());
+        }
+        workflow.shutdown(LONG).await.unwrap();
+        for handle in handles {
+            assert_eq!(handle.status().await.unwrap(), RunStatus::Completed);
+        }
+        gate.may_end.add_permits(3);
+    }
+}
+
+#[tokio::test]
 async fn after_a_shutdown_no_run_begins() {
     let gate = Gate::new();
     let workflow = gate.builder().store(Memory::default()).build().unwrap();
