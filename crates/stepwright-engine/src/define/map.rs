@@ -153,7 +153,9 @@ container!(Map, self => Body::Map {
 /// ```
 /// use stepwright_core::StepInput;
 /// use stepwright_engine::{IntoItems, Map};
-/// fn each<R: IntoItems + 'static>(items: fn(&StepInput) -> R) -> Map { Map::new("Each").over(items) }
+/// fn each<R: IntoItems + 'static>(items: fn(&StepInput) -> R) -> Map {
+///     Map::new("Each").over(items)
+/// }
 /// let _ = each(|input| input.text().lines().map(String::from).collect::<Vec<_>>());
 /// ```
 #[diagnostic::on_unimplemented(

@@ -18,7 +18,9 @@ pub(crate) type Prompt = Arc<dyn Fn(&StepInput) -> Result<Content, StepError> + 
 /// ```
 /// use stepwright_core::StepInput;
 /// use stepwright_engine::{IntoPrompt, Step};
-/// fn told<R: IntoPrompt + 'static>(step: Step, prompt: fn(&StepInput) -> R) -> Step { step.prompt(prompt) }
+/// fn told<R: IntoPrompt + 'static>(step: Step, prompt: fn(&StepInput) -> R) -> Step {
+///     step.prompt(prompt)
+/// }
 /// # async fn write(text: String) -> String { text }
 /// let _ = told(Step::new("write", write), |input| format!("In one line: {}", input.text()));
 /// ```

@@ -72,7 +72,9 @@ container!(Router, self => Body::Router { choose: self.choose, choices: self.cho
 /// ```
 /// use stepwright_core::StepInput;
 /// use stepwright_engine::{IntoRoute, Router};
-/// fn by<R: IntoRoute + 'static>(choose: fn(&StepInput) -> R) -> Router { Router::new("By", choose) }
+/// fn by<R: IntoRoute + 'static>(choose: fn(&StepInput) -> R) -> Router {
+///     Router::new("By", choose)
+/// }
 /// let _ = by(|input| if input.text().is_empty() { None } else { Some("answer") });
 /// ```
 #[diagnostic::on_unimplemented(
