@@ -211,7 +211,7 @@ impl CliApp {
     /// # use stepwright_engine::Workflow;
     /// # use stepwright_term::PrintResponse as _;
     /// fn with_model(model: String) -> Result<Workflow, Error> {
-    ///     let step = async move |text: String| format!("{model}: {text}");
+    ///     let step = move |text: String| std::future::ready(format!("{model}: {text}"));
     ///     Workflow::builder("Chat").step(step).build()
     /// }
     /// let app = with_model("small".into())?.cli_app();
