@@ -50,6 +50,7 @@ mod long;
 pub mod offline;
 #[cfg(feature = "providers")]
 mod provider;
+mod quota;
 #[cfg(feature = "providers")]
 mod reader;
 pub mod registry;
@@ -66,7 +67,7 @@ mod unknown;
 
 pub use fallback::{Fallback, MODELS_MAX};
 pub use guard::{Guarded, guarded, guarded_stream};
-pub use limits::{ModelLimits, Slot, close, limit, slot};
+pub use limits::{ModelLimits, Slot, close, limit, note_quota, slot, throttled};
 pub use offline::Offline;
 #[cfg(feature = "providers")]
 pub use provider::Provider;
