@@ -426,11 +426,17 @@ impl Job {
             steps.stop(cause.info());
         }
         let again = self.recorder.second_cancel_token();
-        if let Some(ending) = cancellable(again, stages.as_mut()).await {
-            return ending;
-        }
-        everything.stop(FailureInfo::cancelled(AGAIN, StepPath::root()));
-        stages.await
+        let mut rest = pin!(async {
+            if let Some(ending) = cancellable(again, stages.as_mut()).await {
+                return ending;
+            }
+            everything.stop(FailureInfo::cancelled(AGAIN, StepPath::root()));
+            stages.await
+        });
+        // A process that ends does not wait for the steps that run afterwards: they go on where
+        // they were when the run is resumed.
+        let leaving = self.recorder.leaving_token();
+        cancellable(leaving, rest.as_mut()).await.unwrap_or(Ending::Cancelled)
     }
 
     /// Waits for the end of the walk, unless the run is cancelled or its timeout passes before.

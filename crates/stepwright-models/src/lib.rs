@@ -50,6 +50,7 @@ mod long;
 pub mod offline;
 #[cfg(feature = "providers")]
 mod provider;
+#[cfg(feature = "providers")]
 mod quota;
 #[cfg(feature = "providers")]
 mod reader;

@@ -144,6 +144,30 @@ pub struct Queued {
 }
 
 /// An entry as a store has it, with the state of its run and the last sign of its driver.
+///
+/// ```
+/// use stepwright_core::store::{Entered, SlotClaim, SlotEntry};
+/// use stepwright_core::{RunStatus, Timestamp};
+/// let paused = SlotEntry {
+///     place: 1,
+///     holder: "r-1".into(),
+///     driver: "driver-1".into(),
+///     held: true,
+///     run: Some((RunStatus::Paused, None)),
+///     seen_at: Timestamp(0),
+/// };
+/// let claim = SlotClaim {
+///     scope: "mail:acme".into(),
+///     holder: "r-2".into(),
+///     driver: "driver-2".into(),
+///     max: 1,
+///     at: Timestamp(60_000),
+///     stale: Timestamp(50_000),
+///     dead: Vec::new(),
+/// };
+/// // A paused run keeps its slot, also without a driver.
+/// assert!(matches!(claim.judge(&[paused]).answer, Entered::Behind { .. }));
+/// ```
 #[derive(Clone, Debug)]
 pub struct SlotEntry {
     /// The place in the queue.
@@ -193,6 +217,20 @@ impl SlotEntry {
 }
 
 /// The changes of the entries of a scope that follow from a claim. For stores.
+///
+/// ```
+/// use stepwright_core::Timestamp;
+/// use stepwright_core::store::{Entered, SlotChanges, SlotClaim};
+/// fn first(claim: &SlotClaim) -> bool {
+///     let SlotChanges { answer, own, .. } = claim.judge(&[]);
+///     answer == Entered::Held && own.is_none()
+/// }
+/// # let claim = SlotClaim {
+/// #     scope: "s".into(), holder: "r".into(), driver: "d".into(), max: 1,
+/// #     at: Timestamp(0), stale: Timestamp(0), dead: Vec::new(),
+/// # };
+/// assert!(first(&claim));
+/// ```
 #[derive(Debug)]
 pub struct SlotChanges {
     /// The places of entries that are removed.

@@ -56,6 +56,8 @@ pub(crate) struct Recorder {
     cancelled: CancellationToken,
     /// Cancelled by the second request to cancel, which ends also the steps that run after others.
     cancelled_again: OnceLock<CancellationToken>,
+    /// Cancelled when the driver must leave the run.
+    leaving: OnceLock<CancellationToken>,
     state: Mutex<RecorderState>,
     journal: Option<Box<Journal>>,
     pending: PendingRequests,
@@ -202,12 +204,14 @@ impl Recorder {
         let pending = PendingRequests::of(&counts);
         let state = Mutex::new(state);
         let activity = Activity::default();
-        let (cancelled_again, was_lost) = (OnceLock::new(), AtomicBool::new(false));
+        let (cancelled_again, leaving) = (OnceLock::new(), OnceLock::new());
+        let was_lost = AtomicBool::new(false);
         Ok(Self {
             run,
             clock,
             cancelled,
             cancelled_again,
+            leaving,
             state,
             journal,
             pending,
@@ -472,6 +476,7 @@ impl Recorder {
         self.state().released = true;
         // The token wakes the driver, and stops what the steps have started.
         self.cancelled.cancel();
+        self.leaving_token().cancel();
     }
 
     /// Returns `true` if the driver was asked to leave the run.
@@ -555,6 +560,11 @@ impl Recorder {
     /// Returns the token of the second request to cancel.
     pub(crate) fn second_cancel_token(&self) -> &CancellationToken {
         self.cancelled_again.get_or_init(CancellationToken::new)
+    }
+
+    /// Returns the token of the request to leave the run.
+    pub(crate) fn leaving_token(&self) -> &CancellationToken {
+        self.leaving.get_or_init(CancellationToken::new)
     }
 
     /// Returns `true` if the run was cancelled a second time.
