@@ -182,7 +182,7 @@ fn usage() -> Usage {
         cache_read_tokens: Some(800),
         cache_write_tokens: Some(50),
         reasoning_tokens: Some(64),
-        image_tokens: None,
+        image_tokens: Some(10),
     }
 }
 
