@@ -83,7 +83,7 @@ fn a_file_that_is_a_step_cannot_limit_runs() {
         let outer = "format: 1\nname: O\nsteps:\n  - {name: in, workflow: inner.yaml}\n";
         std::fs::write(dir.path().join("outer.yaml"), outer).unwrap();
         let path = dir.path().join("outer.yaml");
-        let mistakes = Definition::load(&path, &Options::default()).unwrap_err();
+        let mistakes = Definition::read(&path, &Options::default()).unwrap_err();
         let first = mistakes.iter().next().unwrap();
         assert!(first.message.contains("is about runs"), "{}", first.message);
         assert!(first.help.as_ref().unwrap().contains("outer.yaml"), "{:?}", first.help);
